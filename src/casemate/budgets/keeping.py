@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from casemate.metering.bill import day_of
 from casemate.metering.prices import DEFAULT, shipped_text
 from casemate.model.budget import (
     MAX_BUDGETS,
+    MAX_OF_PROJECT,
     Budget,
     BudgetPer,
     BudgetState,
@@ -32,6 +33,7 @@ from casemate.model.budget import (
 )
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Actor, BudgetSet
+from casemate.model.principal import PrincipalKind
 from casemate.model.usage import DAY, HOUR, UsageBy, UsageSpan
 from casemate.operations.usage import ReadUsage
 from casemate.store.interface import Store
@@ -258,7 +260,7 @@ class Budgets:
                 next_step="set the budget of the whole project",
             )
         async with self._turn:
-            self._require_room(budget.project, budget.name)
+            self._require_room(budget.project, budget.name, by)
             await self._tell(budget.project, budget.name, "set", _text(budget), by)
             ledger = Ledger(budget, self._clock())
             # Before it takes the place of another: what is not counted would be free. Calls that
@@ -274,7 +276,7 @@ class Budgets:
     async def set_quota(self, quota: Quota, by: Actor) -> QuotaState:
         """Have a quota from now on, in place of one of its name."""
         async with self._turn:
-            self._require_room(quota.project, quota.name)
+            self._require_room(quota.project, quota.name, by)
             text = f"{quota.calls} calls in {quota.seconds} s for each {quota.each.value}"
             await self._tell(quota.project, quota.name, "set", text, by)
             kept = [each for each in self._quotas() if _id(each) != _id(quota)]
@@ -308,11 +310,9 @@ class Budgets:
         async with self._turn:
             anomalies, key = self._allowance.anomalies, (project, function)
             others = [each for each in anomalies.lifted() if (each.project, each.function) != key]
-            if seconds and len(others) >= MAX_BUDGETS:
-                raise ConflictError(
-                    f"{len(others)} functions are not slowed, which is all there is room for.",
-                    next_step="have one slowed again: casemate budget ls",
-                )
+            if seconds:
+                of = [each.project for each in others]
+                _require_room(of, project, MAX_OF_PROJECT, "functions that are not slowed")
             await self._tell(project, "", "lift", reason, by, seconds, function)
             lifted = Unusual(
                 project=project,
@@ -431,13 +431,13 @@ class Budgets:
         )
         await self._value.write(msgspec.json.encode(stored))
 
-    def _require_room(self, project: str, name: str) -> None:
+    def _require_room(self, project: str, name: str, by: Actor) -> None:
         known = [_id(each.budget) for each in self._kept()] + [_id(q) for q in self._quotas()]
-        if (project, name) not in known and len(known) >= MAX_BUDGETS:
-            raise ConflictError(
-                f"There are {len(known)} budgets and quotas, which is all there is room for.",
-                next_step="Remove one that is not needed: casemate budget ls",
-            )
+        if (project, name) not in known:
+            # A project that is full is contained all the same.
+            contains = by.principal.startswith(f"{PrincipalKind.PLAYBOOK}:")
+            most = MAX_BUDGETS if contains else MAX_OF_PROJECT
+            _require_room([of for of, _ in known], project, most, "budgets and quotas")
 
     async def _tell(
         self,
@@ -472,6 +472,18 @@ def _sorted(kept: Mapping[str, Mapping[str, KeptT]]) -> list[KeptT]:
 
 def _id(each: Budget | Quota) -> tuple[str, str]:
     return each.project, each.name
+
+
+def _require_room(known: Sequence[str], project: str, most: int, what: str) -> None:
+    """Raise ConflictError if there is room for no more, of the node or of a project."""
+    own = sum(of == project for of in known)
+    if own >= most or len(known) >= MAX_BUDGETS:
+        whose = f"of {project} " if own >= most else ""
+        raise ConflictError(
+            f"There are {own if whose else len(known)} {what} {whose}already, which is all there "
+            "is room for.",
+            next_step="End one that is not needed: casemate budget ls",
+        )
 
 
 def _text(budget: Budget) -> str:

@@ -10,6 +10,9 @@ THRESHOLDS = (50, 80, 100)
 """Percents of a budget of which its owner is told."""
 MAX_BUDGETS = 1000
 """Budgets and quotas of a node."""
+MAX_OF_PROJECT = 100
+"""Of them one project's, and of functions that are not slowed: no project takes the room of others,
+nor of what a playbook bounds."""
 MAX_LIFT = 7 * 86_400
 """Seconds for which a budget is lifted at the most."""
 

@@ -323,6 +323,36 @@ def test_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     play(scene)
 
 
+def test_no_project_takes_the_room_of_others_or_of_what_contains_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keeping, "MAX_OF_PROJECT", 2)
+    quota = Quota(project="t", name="q", calls=1, seconds=60, each=QuotaEach.FUNCTION)
+
+    async def scene() -> None:
+        node = Node()
+        await node.budgets.set(budget(name="b0"), ADA)
+        await node.budgets.set_quota(quota, ADA)
+        await node.budgets.set_quota(quota, ADA)
+        for setting in (
+            node.budgets.set(budget(name="b1"), ADA),
+            node.budgets.set_quota(msgspec.structs.replace(quota, name="q1"), ADA),
+        ):
+            with pytest.raises(ConflictError, match="2 budgets and quotas of t already"):
+                await setting
+        await node.budgets.set(budget(name="b0", project="other"), ADA)
+        book = Actor("playbook:denial-of-wallet", "")
+        await node.budgets.set_quota(msgspec.structs.replace(quota, name="run-1"), book)
+        for n in range(2):
+            await node.budgets.let_run("t", f"f{n}", 60, "r", ADA)
+        with pytest.raises(ConflictError, match="2 functions that are not slowed of t"):
+            await node.budgets.let_run("t", "f2", 60, "r", ADA)
+        await node.budgets.let_run("t", "f1", 60, "again", ADA)
+        await node.budgets.let_run("other", "f", 60, "r", ADA)
+
+    play(scene)
+
+
 def test_what_is_usual_is_learned_of_a_week_day_by_day() -> None:
     async def scene() -> None:
         node = Node()
