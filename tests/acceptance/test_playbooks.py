@@ -246,6 +246,12 @@ def person(node: TestNode, name: str) -> str:
 @pytest.mark.storm
 def test_each_action_of_each_playbook_is_done_and_undone(node: TestNode) -> None:
     """By hand, about a function, a token, a person and an address; the state is as before."""
+    # Those of other tests are about functions that are still in quarantine.
+    before_it = [one["id"] for one in node.get("/incidents")["incidents"]]
+    for id in before_it:
+        said = {"state": "false-alarm", "reason": "another test"}
+        # One that is closed already refuses, which is as good.
+        node.client.post(f"{node.url}/api/v1/incidents/{id}/state", json=said)
     grants = {"grants": 'secrets = ["key"]', "approve": True}
     for code in (CODE, CODE + "\n"):
         node.deploy(code, name="all", project="all", **grants)
@@ -264,8 +270,7 @@ def test_each_action_of_each_playbook_is_done_and_undone(node: TestNode) -> None
 
     def are_found() -> bool:
         found = node.get("/incidents")["incidents"]
-        # Those of other tests are about functions that are still in quarantine.
-        known[:] = [one["id"] for one in found if set(one["projects"]) <= {"all"}]
+        known[:] = [one["id"] for one in found if one["id"] not in before_it]
         about = " ".join(thing for one in found for thing in one["things"])
         waiting = [act["do"] for run in runs(node) for act in run["acts"]]  # type: ignore[attr-defined]
         named = all(one in about for one in ("function:all/all", "user:eve", "127.0.0.1"))
