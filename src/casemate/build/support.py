@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 import msgspec
 
@@ -32,7 +32,7 @@ class Support(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 @cache
 def python_support() -> Support:
     """Return what comes with this release."""
-    data = (resources.files(__package__) / SUPPORT_FILE).read_bytes()
+    data = Path(__file__).with_name(SUPPORT_FILE).read_bytes()
     return msgspec.toml.decode(data, type=decodable(Support))
 
 

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 
 from casemate.child import frames
 from casemate.child.channel import Bounds, FrameSocket
+from casemate.child.failure import Failure
 from casemate.model.errors import CasemateError
 
+if TYPE_CHECKING:
+    import asyncio
+
 Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
-
-
-class Failure(msgspec.Struct, frozen=True, array_like=True):
-    """An error as it travels."""
-
-    kind: str
-    message: str
-    next_step: str | None
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
@@ -100,10 +95,11 @@ class Callee(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class _Pending(asyncio.Future[msgspec.Raw]):
+class _Pending(NamedTuple):
     """An answer that is waited for."""
 
-    asked_at = 0.0
+    future: asyncio.Future[msgspec.Raw]
+    asked_at: float
 
 
 class Calls:
@@ -153,9 +149,8 @@ class Calls:
                 f"The request has {len(data)} bytes, expected at most {bounds.frame}.",
                 next_step="ask for less at once",
             )
-        future = _Pending(loop=self._loop)
-        future.asked_at = self._loop.time()
-        self._pending[number] = future
+        future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
+        self._pending[number] = _Pending(future, self._loop.time())
         if self._watch is None:
             self._watch = self._loop.call_later(self._callee.seconds, self._check_answers)
         self._socket.send(data, descriptors)
@@ -163,9 +158,10 @@ class Calls:
 
     def _received(self, body: bytes) -> None:
         answer = decode_reply(body)
-        future = self._pending.pop(answer.n, None)
-        if future is None or future.done():
+        pending = self._pending.pop(answer.n, None)
+        if pending is None or pending.future.done():
             return
+        future = pending.future
         if answer.failure is None:
             future.set_result(answer.result)
         else:
@@ -191,7 +187,7 @@ class Calls:
         if self._watch is not None:
             self._watch.cancel()
         pending, self._pending = self._pending, {}
-        for future in pending.values():
-            if not future.done():
-                future.set_exception(self._callee.lost())
+        for each in pending.values():
+            if not each.future.done():
+                each.future.set_exception(self._callee.lost())
         self.lost.set_result(None)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import array
-import asyncio
 import errno
 import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice, takewhile
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from casemate.child.frames import FrameBuffer, FrameError, frame
+
+if TYPE_CHECKING:
+    import asyncio
 
 _READ_BYTES = 64 * 1024
 _TOGETHER = 64

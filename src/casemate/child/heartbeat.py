@@ -6,9 +6,12 @@ whose loop is stuck, and one that waits for ever for a lock are silent alike.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 10.0

@@ -14,8 +14,8 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
-from casemate.child.calls import Failure
 from casemate.child.confinement import Confinement, confine
+from casemate.child.failure import Failure
 from casemate.child.heartbeat import Heart
 from casemate.child.proof import Held
 from casemate.child.protocol import ChildConfig, NotReady, Ready, take_connection

@@ -7,7 +7,6 @@ ever spoken to.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.child.calls import Failure
+from casemate.child.failure import Failure
 from casemate.child.proof import Held
 
 CONNECT = b"connect"
@@ -78,6 +77,8 @@ def admit(
 
     `taken` gets its kind and the connection, `ended` is told once the supervisor is gone.
     """
+    import asyncio  # which a process that takes one connection, or starts others, does without
+
     loop = asyncio.get_running_loop()
     control.setblocking(False)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from casemate.child.calls import Failure
+from casemate.child.failure import Failure
 from casemate.child.heartbeat import Pulse
 from casemate.child.proof import require_confined
 from casemate.child.protocol import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from casemate.detection.documents import Map, read_documents
@@ -73,10 +73,5 @@ def _instead(value: Any, text: str, other: str) -> Any:
 
 
 def _texts(folder: str) -> list[tuple[bytes, str]]:
-    place: Any = files("casemate.detection").joinpath(folder)
-    found = sorted((each for each in place.iterdir() if each.name.endswith(".yml")), key=_name)
+    found = sorted((Path(__file__).parent / folder).glob("*.yml"))
     return [(each.read_bytes(), each.name) for each in found]
-
-
-def _name(place: Any) -> str:
-    return str(place.name)

@@ -6,9 +6,19 @@ It is not: a cache, an interceptor of TLS (it reads the server name and nothing 
 of the listeners it is given. It may import: `casemate.vault`, `casemate.child`, `casemate.model`.
 """
 
-from casemate.egress.client import EgressClient
+from typing import TYPE_CHECKING
+
+from casemate.deferred import deferred
 from casemate.egress.config import EgressConfig, EgressLimits
 from casemate.egress.interface import PROXY_PORT, Egress, EgressEvent, NoEgress
+
+if TYPE_CHECKING:
+    from casemate.egress.client import EgressClient
+else:
+    __getattr__ = deferred(
+        __name__,
+        client=("EgressClient",),
+    )
 
 __all__ = [
     "PROXY_PORT",

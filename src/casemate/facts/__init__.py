@@ -3,6 +3,20 @@
 What it is not: the types of facts (`casemate.model.facts`), and any keeping of them.
 """
 
-from casemate.facts.stream import FactStream, Feed, TooManyFeedsError
+from typing import TYPE_CHECKING
+
+from casemate.deferred import deferred
+
+if TYPE_CHECKING:
+    from casemate.facts.stream import FactStream, Feed, TooManyFeedsError
+else:
+    __getattr__ = deferred(
+        __name__,
+        stream=(
+            "FactStream",
+            "Feed",
+            "TooManyFeedsError",
+        ),
+    )
 
 __all__ = ["FactStream", "Feed", "TooManyFeedsError"]

@@ -19,8 +19,8 @@ from casemate.model.function import NAME_PATTERN
 from casemate.store.errors import StoreGoneError
 from casemate.store.sqlite.files import DATABASE
 from casemate.store.sqlite.moved import MoveState, read_mark
-from casemate.vault.state import STATE_FILE
-from casemate.vault.successor import LOSS
+from casemate.vault.folder import STATE_FILE
+from casemate.vault.losses import LOSS
 
 STORE = "store"
 JOURNAL = "journal"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 import msgspec
 
@@ -48,7 +48,7 @@ class _KnownHoles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 @cache
 def components() -> dict[str, Component]:
     """Return what comes with this release."""
-    data = (resources.files(__package__) / "known_holes.toml").read_bytes()
+    data = Path(__file__).with_name("known_holes.toml").read_bytes()
     return msgspec.toml.decode(data, type=decodable(_KnownHoles)).component
 
 

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import msgspec
@@ -71,7 +70,7 @@ class _HostSupport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 @cache
 def host_support() -> _HostSupport:
     """Return the dated file that comes with this release."""
-    data = (resources.files(__package__) / "host_support.toml").read_bytes()
+    data = Path(__file__).with_name("host_support.toml").read_bytes()
     return msgspec.toml.decode(data, type=decodable(_HostSupport))
 
 

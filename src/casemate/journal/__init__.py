@@ -7,11 +7,27 @@ signed-note and tlog-proof. What it is not: what an entry says, its encryption, 
 signs. May import `casemate.model` only.
 """
 
-from casemate.journal.checkpoint import Checkpoint
+from typing import TYPE_CHECKING
+
+from casemate.deferred import deferred
 from casemate.journal.errors import JournalDamagedError, JournalInputError
-from casemate.journal.reader import Reader
-from casemate.journal.verifying import Finding, verify
-from casemate.journal.writer import Writer
+
+if TYPE_CHECKING:
+    from casemate.journal.checkpoint import Checkpoint
+    from casemate.journal.reader import Reader
+    from casemate.journal.verifying import Finding, verify
+    from casemate.journal.writer import Writer
+else:
+    __getattr__ = deferred(
+        __name__,
+        checkpoint=("Checkpoint",),
+        reader=("Reader",),
+        verifying=(
+            "Finding",
+            "verify",
+        ),
+        writer=("Writer",),
+    )
 
 __all__ = [
     "Checkpoint",

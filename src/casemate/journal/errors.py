@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.model.errors import CasemateError, InvalidInputError
+from casemate.model.errors import CasemateError, InvalidInputError, UnavailableError
 
 
 class JournalInputError(InvalidInputError):
@@ -11,3 +11,7 @@ class JournalInputError(InvalidInputError):
 
 class JournalDamagedError(CasemateError):
     """A file of the journal is missing or not what it was; `casemate journal verify` says which."""
+
+
+class JournalWriteError(UnavailableError):
+    """The journal cannot be written: nothing may go on that has to stand in it."""

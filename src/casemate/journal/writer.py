@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.journal.checkpoint import Checkpoint
-from casemate.journal.errors import JournalDamagedError, JournalInputError
+from casemate.journal.errors import JournalDamagedError, JournalInputError, JournalWriteError
 from casemate.journal.files import (
     CHECKPOINT,
     HISTORY,
@@ -41,7 +41,6 @@ from casemate.journal.tiles import (
     path,
     widths,
 )
-from casemate.model.errors import UnavailableError
 
 HISTORY_SECONDS = 300.0
 """One checkpoint in so many seconds is kept in the history."""
@@ -51,10 +50,6 @@ MAX_BATCH = 8192
 """Entries in one call of `append`."""
 NEWEST = 16_384
 """Entries that `newest` returns, if there are as many."""
-
-
-class JournalWriteError(UnavailableError):
-    """The journal cannot be written: nothing may go on that has to stand in it."""
 
 
 class Proposal(msgspec.Struct, frozen=True):

@@ -10,7 +10,17 @@ gateway's end (`client`). It may append its findings to the journal and change n
 not: the rules and their matcher (`casemate.detection`), or the journal (`casemate.recorder`).
 """
 
-from casemate.monitor.client import MonitorClient
+from typing import TYPE_CHECKING
+
+from casemate.deferred import deferred
 from casemate.monitor.errors import MonitorError, SettingsError
+
+if TYPE_CHECKING:
+    from casemate.monitor.client import MonitorClient
+else:
+    __getattr__ = deferred(
+        __name__,
+        client=("MonitorClient",),
+    )
 
 __all__ = ["MonitorClient", "MonitorError", "SettingsError"]

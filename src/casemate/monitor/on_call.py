@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import io
 import re
-import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from casemate.monitor.errors import SettingsError
-from casemate.operations.findings import OnCallShift
+
+if TYPE_CHECKING:
+    from casemate.operations.findings import OnCallShift
 
 MAX_ROTATIONS = 16
 MAX_PEOPLE = 64
@@ -74,6 +75,9 @@ def with_rules(rotation: Rotation) -> Rotation:
             raise SettingsError(f"{one.person} stands in until before it begins.")
     if rotation.zone == "UTC":
         return rotation
+    # Without zones, which nobody has at first, it would be held for nothing.
+    import zoneinfo
+
     for folder in zoneinfo.TZPATH if _ZONE.match(rotation.zone) else ():
         try:
             with (Path(folder) / rotation.zone).open("rb") as opened:
@@ -91,7 +95,11 @@ def with_rules(rotation: Rotation) -> Rotation:
 
 @lru_cache(maxsize=MAX_ROTATIONS)
 def _zone(rules: bytes) -> tzinfo:
-    return zoneinfo.ZoneInfo.from_file(io.BytesIO(rules)) if rules else UTC
+    if not rules:
+        return UTC
+    import zoneinfo
+
+    return zoneinfo.ZoneInfo.from_file(io.BytesIO(rules))
 
 
 def who(rotation: Rotation, at: float) -> str:
@@ -122,6 +130,9 @@ def _moment(at: datetime, zone: tzinfo) -> float:
 
 def shifts(name: str, rotation: Rotation, since: float, until: float) -> Iterator[OnCallShift]:
     """Yield who is on call when, from the one at `since` on; at most MAX_SHIFTS."""
+    # Of the monitor alone, which has it; the supervisor only reads settings.
+    from casemate.operations.findings import OnCallShift
+
     zone = _zone(rotation.rules)
     begins, person = since, who(rotation, since)
     for at in _changes(rotation, since, until, zone)[:MAX_SHIFTS]:

@@ -30,6 +30,7 @@ from casemate.monitor.detecting import Detection, usable_rules
 from casemate.monitor.findings import Findings
 from casemate.monitor.memory import Memory
 from casemate.monitor.noticing import Noticing
+from casemate.monitor.on_call import who
 from casemate.monitor.server import Server
 from casemate.monitor.settings import MonitorSettings
 from casemate.monitor.telling import Telling
@@ -75,9 +76,11 @@ def told_settings(descriptor: int) -> MonitorSettings:
     return msgspec.json.decode(data, type=decodable(MonitorSettings))
 
 
-def _warm_up(shipped: Texts) -> None:
+def _warm_up(shipped: Texts, settings: MonitorSettings) -> None:
     """Have everything loaded that would be read from files on first use."""
     rules_of(*shipped[:1])
+    for rotation in settings.oncall.values():
+        who(rotation, 0.0)
 
 
 async def _serve(
@@ -142,7 +145,7 @@ def run(config: MonitorConfig) -> int:
     # From here on the folder is the working directory: the monitor's user may not be able to walk
     # to it by its path.
     os.fchdir(descriptor)
-    _warm_up(shipped)
+    _warm_up(shipped, settings)
     held = supervised.confine(confinement_of(settings), folder=descriptor)
     supervised.ready(held)
     gateway = supervised.connection()

@@ -5,13 +5,35 @@ is made, and its clock who is there. What is held in memory is read again by who
 when. May import `store`, `operations` and `model`.
 """
 
-from casemate.nodes.among import Among
-from casemate.nodes.following import MAX_STALE, Following, Part
-from casemate.nodes.identity import IdentityFile
-from casemate.nodes.membership import Membership, Self
-from casemate.nodes.others import Others
-from casemate.nodes.standing import Standing
+from typing import TYPE_CHECKING
+
+from casemate.deferred import deferred
 from casemate.store.deciding import AloneDecisions, Decisions, SharedDecisions
+
+if TYPE_CHECKING:
+    from casemate.nodes.among import Among
+    from casemate.nodes.following import MAX_STALE, Following, Part
+    from casemate.nodes.identity import IdentityFile
+    from casemate.nodes.membership import Membership, Self
+    from casemate.nodes.others import Others
+    from casemate.nodes.standing import Standing
+else:
+    __getattr__ = deferred(
+        __name__,
+        among=("Among",),
+        following=(
+            "MAX_STALE",
+            "Following",
+            "Part",
+        ),
+        identity=("IdentityFile",),
+        membership=(
+            "Membership",
+            "Self",
+        ),
+        others=("Others",),
+        standing=("Standing",),
+    )
 
 __all__ = [
     "MAX_STALE",

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from casemate.child.calls import Failure
+from casemate.child.failure import Failure
 from casemate.child.start import PLAIN_ENVIRONMENT
 from casemate.decoding import decodable
 from casemate.model.errors import UnavailableError

@@ -11,7 +11,7 @@ import sys
 
 import msgspec
 
-from casemate.child.calls import Failure
+from casemate.child.failure import Failure
 from casemate.child.gateway_confinement import confine
 from casemate.decoding import decodable
 from casemate.model.errors import CasemateError

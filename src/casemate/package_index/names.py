@@ -16,7 +16,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
@@ -88,7 +88,7 @@ class PopularNames:
 @cache
 def popular_names() -> PopularNames:
     """Return the names that come with Casemate."""
-    text = (resources.files(__package__) / POPULAR_FILE).read_text(encoding="utf-8")
+    text = Path(__file__).with_name(POPULAR_FILE).read_text(encoding="utf-8")
     return PopularNames(line for line in text.splitlines() if line and not line.startswith("#"))
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 
 
 def _read() -> Mapping[str, str]:
-    place = files("casemate.playbooks").joinpath("shipped")
-    found = sorted((each for each in place.iterdir() if each.name.endswith(".toml")), key=str)
-    return MappingProxyType(
-        {each.name.removesuffix(".toml"): each.read_text(encoding="utf-8") for each in found}
-    )
+    found = sorted((Path(__file__).parent / "shipped").glob("*.toml"))
+    return MappingProxyType({each.stem: each.read_text(encoding="utf-8") for each in found})
 
 
 SHIPPED = _read()

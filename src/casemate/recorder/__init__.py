@@ -9,7 +9,17 @@ gateway can append and ask; nothing that it says changes what was written. What 
 Merkle log and its files (`casemate.journal`), or what a fact means (`detection`).
 """
 
-from casemate.recorder.client import RecorderClient
+from typing import TYPE_CHECKING
+
+from casemate.deferred import deferred
 from casemate.recorder.errors import NotRecordedError, RecorderError
+
+if TYPE_CHECKING:
+    from casemate.recorder.client import RecorderClient
+else:
+    __getattr__ = deferred(
+        __name__,
+        client=("RecorderClient",),
+    )
 
 __all__ = ["NotRecordedError", "RecorderClient", "RecorderError"]

@@ -17,13 +17,16 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 import msgspec
 
 from casemate.decoding import decodable
-from casemate.recorder.protocol import SESSION_BYTES, Told
+from casemate.recorder.connections import SESSION_BYTES
+
+if TYPE_CHECKING:
+    from casemate.recorder.protocol import Told
 
 SLOT = 1024
 """Bytes of one slot."""
@@ -234,6 +237,9 @@ def read(descriptor: int) -> Iterator[Found]:
     """
     if not is_memory(descriptor):
         return
+    # The supervisor, which makes and removes this memory, reads nothing in it.
+    from casemate.recorder.protocol import Told
+
     decode = msgspec.msgpack.Decoder(decodable(Told)).decode
     used: set[int] = set()
     for first in range(1, SLOTS + 1, _READ_SLOTS):

@@ -12,11 +12,14 @@ import msgspec
 
 from casemate.child.calls import Errors, Number
 from casemate.child.channel import Bounds
-from casemate.journal.errors import JournalDamagedError, JournalInputError
+from casemate.journal.errors import (
+    JournalDamagedError,
+    JournalInputError,
+    JournalWriteError,
+)
 from casemate.journal.kept import MAX_KEPT
-from casemate.journal.writer import JournalWriteError
 from casemate.model.errors import InvalidInputError, NotFoundError
-from casemate.recorder import errors
+from casemate.recorder import connections, errors
 from casemate.recorder.records import errors as records
 from casemate.recorder.shipment import MAX_SHIPPED_BYTES, Node, Stream
 
@@ -40,13 +43,13 @@ PASSED, STORED = "passed", "stored"
 """Kinds of what is used beside invocations."""
 RECORD_KINDS = frozenset({LEFT, ENDED, DENIED, PASSED, STORED})
 MAX_FOUND = 1000
-SESSION_BYTES = 8
 COPY = "copy"
 """How the files of a journal's copy are called, before their number."""
 
 Project = Annotated[str, msgspec.Meta(max_length=63)]
 Text = Annotated[str, msgspec.Meta(max_length=512)]
 Index = Annotated[int, msgspec.Meta(ge=0, lt=1 << 56)]
+SESSION_BYTES = connections.SESSION_BYTES
 Session = Annotated[bytes, msgspec.Meta(min_length=SESSION_BYTES, max_length=SESSION_BYTES)]
 
 

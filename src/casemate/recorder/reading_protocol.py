@@ -14,12 +14,11 @@ import msgspec
 from casemate.child.calls import Number
 from casemate.child.channel import Bounds
 from casemate.model.invocation import LogLine
+from casemate.recorder import connections
 from casemate.recorder.ocsf import MONITOR_KINDS
 from casemate.recorder.protocol import ERRORS, Head, Index, Told
 
-READER = b"reader"
-"""Kind of connection by which is read along."""
-ASKING = Bounds(frame=8 << 20, unsent=8 << 20)
+READER, ASKING = connections.READER, connections.ASKING
 ANSWERING = Bounds(frame=4 << 20, unsent=16 << 20, pauses=True)
 MAX_ENTRIES = 512
 """Entries in one answer."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import resource
 
-from casemate.child.calls import Failure
 from casemate.child.confinement import forbid_dumps
+from casemate.child.failure import Failure
 from casemate.child.process import Supervised, main
 from casemate.child.proof import Held, Witness, require_confined
 from casemate.child.protocol import ChildConfig

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 import msgspec
 from cryptography import x509
@@ -156,7 +156,7 @@ def read_root(data: bytes, name: str) -> TrustedRoot:
 @cache
 def public_good() -> TrustedRoot:
     """Return the keys of Sigstore's public instance, which package indexes use."""
-    return read_root((resources.files(__package__) / ROOT_FILE).read_bytes(), ROOT_FILE)
+    return read_root(Path(__file__).with_name(ROOT_FILE).read_bytes(), ROOT_FILE)
 
 
 def _authority(told: _Authority) -> Authority:

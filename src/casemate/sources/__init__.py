@@ -6,8 +6,22 @@ neither the network side nor the data of this one, and so that the gateway holds
 passwords. May import `egress` (rules, resolver and confinement), `child` and `model`.
 """
 
+from typing import TYPE_CHECKING
+
+from casemate.deferred import deferred
 from casemate.model.source import SourceStatus
-from casemate.sources.client import Receiver, SourceKey, SourcesClient
 from casemate.sources.interface import Received
+
+if TYPE_CHECKING:
+    from casemate.sources.client import Receiver, SourceKey, SourcesClient
+else:
+    __getattr__ = deferred(
+        __name__,
+        client=(
+            "Receiver",
+            "SourceKey",
+            "SourcesClient",
+        ),
+    )
 
 __all__ = ["Received", "Receiver", "SourceKey", "SourceStatus", "SourcesClient"]

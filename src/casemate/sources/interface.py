@@ -7,15 +7,17 @@ comes again: every source is at least once, or as often as its server keeps what
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from collections.abc import Sequence
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import msgspec
 
 from casemate.model.trigger import OutsideTrigger
 from casemate.sources.config import SourceLimits
+
+if TYPE_CHECKING:
+    import asyncio
+    import ssl
 
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
 MAX_BODY = 16 << 20

@@ -6,7 +6,9 @@ the port; each adapter is a module or package of its own, imported by whoever ch
 (`casemate.store.sqlite`). May import `sqlite`, `operations` and `model` only.
 """
 
-from casemate.store.deciding import AloneDecisions, Decisions, SharedDecisions
+from typing import TYPE_CHECKING
+
+from casemate.deferred import deferred
 from casemate.store.errors import (
     StoreBusyError,
     StoreClosedError,
@@ -23,7 +25,23 @@ from casemate.store.errors import (
     StoreVersionError,
     UsedBeforeError,
 )
-from casemate.store.interface import SharedStore, Store
+
+if TYPE_CHECKING:
+    from casemate.store.deciding import AloneDecisions, Decisions, SharedDecisions
+    from casemate.store.interface import SharedStore, Store
+else:
+    __getattr__ = deferred(
+        __name__,
+        deciding=(
+            "AloneDecisions",
+            "Decisions",
+            "SharedDecisions",
+        ),
+        interface=(
+            "SharedStore",
+            "Store",
+        ),
+    )
 
 __all__ = [
     "AloneDecisions",

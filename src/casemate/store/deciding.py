@@ -8,12 +8,14 @@ has changed it meanwhile, it is read and decided again.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from casemate.model.errors import ConflictError
-from casemate.operations.declaration import Operation
 from casemate.store.errors import StoreMovedError
-from casemate.store.interface import SharedStore, Store
+
+if TYPE_CHECKING:
+    from casemate.operations.declaration import Operation
+    from casemate.store.interface import SharedStore, Store
 
 AnswerT = TypeVar("AnswerT")
 TRIES = 8

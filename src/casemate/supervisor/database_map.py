@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -73,6 +72,8 @@ def _parsed(path: Path) -> Mapping[str, object]:
         )
     if len(content) > MAX_FILE:
         raise _bad(path, f"it has more than {MAX_FILE} bytes")
+    import tomllib  # of the few nodes that are given such a file
+
     try:
         return tomllib.loads(content.decode())
     except (UnicodeDecodeError, RecursionError) as error:

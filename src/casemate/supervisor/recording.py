@@ -10,7 +10,7 @@ from casemate.folder.folders import Folders
 from casemate.model.processes import MONITOR_UID, RECORDER_UID
 from casemate.monitor.settings import MonitorSettings
 from casemate.monitor.start import MonitorStarter
-from casemate.recorder import reading_protocol
+from casemate.recorder.connections import ASKING, READER
 from casemate.recorder.memories import Memories
 from casemate.recorder.start import RecorderStarter
 from casemate.supervisor.vault import NodeVault
@@ -59,7 +59,7 @@ class Recording:
     def _introduce(self) -> None:
         if not (self.recorder.is_ready and self.monitor.is_ready):
             return
-        ours, theirs = reading_protocol.ASKING.pair()
+        ours, theirs = ASKING.pair()
         with ours, theirs:
-            if self.recorder.introduce(ours, reading_protocol.READER):
-                self.monitor.introduce(theirs, reading_protocol.READER)
+            if self.recorder.introduce(ours, READER):
+                self.monitor.introduce(theirs, READER)

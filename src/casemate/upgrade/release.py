@@ -15,7 +15,6 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -78,7 +77,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 def pinned_keys() -> tuple[str, ...]:
     """Return the public keys that this version expects the next one to be signed with."""
-    data = (resources.files(__package__) / "release_keys.toml").read_bytes()
+    data = Path(__file__).with_name("release_keys.toml").read_bytes()
     return msgspec.toml.decode(data, type=decodable(_Pinned)).keys
 
 

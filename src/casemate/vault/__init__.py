@@ -6,8 +6,10 @@ secret is decided before it is asked. May import `casemate.model` and, as a proc
 `casemate.child`.
 """
 
+from typing import TYPE_CHECKING
+
+from casemate.deferred import deferred
 from casemate.model.vault import MAX_VALUE_BYTES, SecretInfo, SecretVersion, VaultStatus
-from casemate.vault.client import VaultClient
 from casemate.vault.errors import (
     DecryptionError,
     MasterKeySourceError,
@@ -25,15 +27,38 @@ from casemate.vault.interface import (
     Purpose,
     Vault,
 )
-from casemate.vault.sealed import MIN_VALUE_BYTES, seal_value
-from casemate.vault.start import VaultProcess, start_vault
-from casemate.vault.stream import (
-    decrypt_range,
-    decrypt_stream,
-    decrypted_chunks,
-    encrypt_stream,
-    sealed_size,
-)
+
+if TYPE_CHECKING:
+    from casemate.vault.client import VaultClient
+    from casemate.vault.sealed import MIN_VALUE_BYTES, seal_value
+    from casemate.vault.start import VaultProcess, start_vault
+    from casemate.vault.stream import (
+        decrypt_range,
+        decrypt_stream,
+        decrypted_chunks,
+        encrypt_stream,
+        sealed_size,
+    )
+else:
+    __getattr__ = deferred(
+        __name__,
+        client=("VaultClient",),
+        sealed=(
+            "MIN_VALUE_BYTES",
+            "seal_value",
+        ),
+        start=(
+            "VaultProcess",
+            "start_vault",
+        ),
+        stream=(
+            "decrypt_range",
+            "decrypt_stream",
+            "decrypted_chunks",
+            "encrypt_stream",
+            "sealed_size",
+        ),
+    )
 
 __all__ = [
     "MAX_VALUE_BYTES",

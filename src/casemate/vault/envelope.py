@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from casemate.vault import random_key
 from casemate.vault.errors import DecryptionError
 
-KEY_BYTES = 32
+KEY_BYTES, new_key = random_key.KEY_BYTES, random_key.new_key
 NONCE_BYTES = 12
 TAG_BYTES = 16
 OVERHEAD = NONCE_BYTES + TAG_BYTES
@@ -33,11 +34,6 @@ def context(label: str, *parts: str | int | bytes) -> bytes:
         else:
             encoded.append(part.encode() if isinstance(part, str) else part)
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
-
-
-def new_key() -> bytes:
-    """Return 32 bytes from the kernel's generator (getrandom(2))."""
-    return os.urandom(KEY_BYTES)
 
 
 def derive(key: bytes, info: bytes, *, salt: bytes | None = None) -> bytes:

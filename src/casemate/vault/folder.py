@@ -15,6 +15,7 @@ from pathlib import Path
 from casemate.vault.errors import VaultDamagedError, VaultError
 
 MAX_FILE = 12 * 1024 * 1024
+STATE_FILE = "vault.sealed"
 _NEW = ".new"
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 

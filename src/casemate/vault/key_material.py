@@ -13,8 +13,8 @@ import subprocess
 from pathlib import Path
 
 from casemate.kernel.durability import sync_folder
-from casemate.vault.envelope import KEY_BYTES, new_key
 from casemate.vault.errors import MasterKeySourceError
+from casemate.vault.random_key import KEY_BYTES, new_key
 
 COMMAND_SECONDS = 30.0
 MAX_WRAPPED = 16 * 1024

@@ -27,9 +27,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from argon2.low_level import Type, hash_secret_raw
 
-from casemate.vault.envelope import KEY_BYTES, new_key
 from casemate.vault.errors import MasterKeySourceError
 from casemate.vault.key_material import (
     MAX_WRAPPED,
@@ -41,6 +39,7 @@ from casemate.vault.key_material import (
     run_command,
     take_variable,
 )
+from casemate.vault.random_key import KEY_BYTES, new_key
 
 MIN_PASSPHRASE = 12
 MAX_PASSPHRASE_BYTES = 4096
@@ -231,6 +230,9 @@ class KeySource:
                 f"The passphrase has {len(text)} characters, expected at least {MIN_PASSPHRASE}.",
                 next_step="use several random words",
             )
+        # Whoever only names a source does without it.
+        from argon2.low_level import Type, hash_secret_raw
+
         return hash_secret_raw(
             unicodedata.normalize("NFC", text).encode(),
             parameters.salt,

@@ -15,13 +15,13 @@ from typing import Annotated
 import msgspec
 
 from casemate.decoding import decodable
-from casemate.vault import envelope
+from casemate.vault import envelope, folder
 from casemate.vault.envelope import KEY_BYTES
 from casemate.vault.errors import DecryptionError, VaultDamagedError, WrongMasterKeyError
 from casemate.vault.sealed import PUBLIC_KEY_BYTES
 from casemate.vault.sources import KeyParameters
 
-STATE_FILE = "vault.sealed"
+STATE_FILE = folder.STATE_FILE
 _MAGIC = b"CSMVAULT"
 _VERSION = 1
 _START = len(_MAGIC) + 1 + 4

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 
 from casemate.vault import envelope
 from casemate.vault.errors import VaultDamagedError
+from casemate.vault.losses import LOSS
 from casemate.vault.open_state import OpenState
 from casemate.vault.state import Header, State, decode_state, read_header
 
@@ -19,8 +20,6 @@ _BACK = (
     "bring the newest state of the database back; if that is lost, start the node again: its error "
     "names what can be accepted"
 )
-LOSS = "vault/"
-"""Before the name by which a loss is accepted."""
 
 
 def loss_of(here: bytes, there: bytes) -> str:

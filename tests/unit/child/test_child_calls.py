@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
-from casemate.child.calls import Callee, Calls, Errors, Failure, decode_reply, refusal, reply
+from casemate.child.calls import Callee, Calls, Errors, decode_reply, refusal, reply
 from casemate.child.channel import Bounds
+from casemate.child.failure import Failure
 from casemate.child.frames import FrameBuffer, frame
 from casemate.model.errors import (
     CasemateError,

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from casemate.child import starter as starter_module
-from casemate.child.calls import Failure
+from casemate.child.failure import Failure
 from casemate.child.heartbeat import Pulse
 from casemate.child.proof import Held
 from casemate.child.protocol import (

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from casemate.journal.errors import JournalDamagedError, JournalInputError
+from casemate.journal.errors import JournalDamagedError, JournalInputError, JournalWriteError
 from casemate.journal.reader import Reader
 from casemate.journal.verifying import verify
-from casemate.journal.writer import MAX_BATCH, JournalWriteError, Writer
+from casemate.journal.writer import MAX_BATCH, Writer
 from support.journal import KEY, PRIVATE, entry, write_journal
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from casemate.child.calls import Failure, refusal, reply
+from casemate.child.calls import refusal, reply
 from casemate.child.channel import FrameSocket
+from casemate.child.failure import Failure
 from casemate.facts import FactStream
 from casemate.model.facts import InvocationEnded, LogsWritten, SignedIn
 from casemate.recorder import outstanding, protocol

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from casemate.journal.errors import JournalDamagedError
-from casemate.journal.writer import JournalWriteError, Writer
+from casemate.journal.errors import JournalDamagedError, JournalWriteError
+from casemate.journal.writer import Writer
 from casemate.model.facts import OperationPerformed, SignedIn
 from casemate.operations.form import form_of
 from casemate.operations.vault import RotateKeys

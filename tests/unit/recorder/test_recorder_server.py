@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from casemate.child.calls import framed
-from casemate.journal.writer import JournalWriteError, Writer
+from casemate.journal.errors import JournalWriteError
+from casemate.journal.writer import Writer
 from casemate.model.facts import (
     AlertFailed,
     AlertSent,

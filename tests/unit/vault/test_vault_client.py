@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from casemate.child import calls
-from casemate.child.calls import Failure
+from casemate.child.failure import Failure
 from casemate.child.frames import FrameBuffer, FrameError, frame
 from casemate.model.errors import NotFoundError
 from casemate.vault import asking, errors, protocol
