@@ -6,7 +6,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -230,9 +230,17 @@ def root(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. Nothing but bugs in Python escapes it."""
+    return outcome(
+        lambda: typer.main.get_command(app).main(
+            list(arguments), prog_name="casemate", standalone_mode=False
+        )
+    )
+
+
+def outcome(work: Callable[[], object]) -> int:
+    """Do `work`; return the exit code, once what it raises has been told."""
     try:
-        command = typer.main.get_command(app)
-        result = command.main(list(arguments), prog_name="casemate", standalone_mode=False)
+        result = work()
         sys.stdout.flush()
     except (KeyboardInterrupt, Abort):
         note("\nInterrupted.")

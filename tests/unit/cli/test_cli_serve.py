@@ -15,7 +15,7 @@ from casemate.maintenance.doctor import Finding
 def served(monkeypatch):
     """The options that `serve` was started with, instead of a node."""
     calls = []
-    monkeypatch.setattr("casemate.supervisor.serve.serve", calls.append)
+    monkeypatch.setattr("casemate.cli.serving.become_supervisor", calls.append)
     return calls
 
 

@@ -398,10 +398,10 @@ def serve(
     `--accept-risk plaintext` leaves that to a proxy in front.
     """
     _require_sound(data, tls_cert, tls_key, owned=bool(tls_name or tls_new_authority))
+    from casemate.cli.serving import become_supervisor
     from casemate.supervisor.options import ServeOptions, SharedOptions
-    from casemate.supervisor.serve import serve as run
 
-    run(
+    become_supervisor(
         ServeOptions(
             data=Path(data) if data else default_data_folder(),
             host=host,
