@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,7 +20,6 @@ from casemate.admission import Catalogue
 from casemate.background import Background
 from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
-from casemate.gateway.project_moves import ProjectMoves
 from casemate.gateway.state import NodeData
 from casemate.model.node import NodeHealth, PartHealth
 from casemate.model.nodes import ProjectDatabase
@@ -30,6 +30,9 @@ from casemate.sandbox.client import SandboxClient
 from casemate.store.interface import Store
 from casemate.triggers.outside import OutsideTriggers
 from casemate.vault.interface import Vault
+
+if TYPE_CHECKING:
+    from casemate.gateway.project_moves import ProjectMoves
 
 LOOK_SECONDS = 5.0
 """Between two looks."""

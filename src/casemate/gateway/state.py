@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from casemate.data import ProjectData, SqliteProjectData
 from casemate.gateway.known_projects import KnownProjects
-from casemate.gateway.project_moves import ProjectMoves
 from casemate.gateway.sealed_bundles import SealedBundles
 from casemate.model.nodes import ProjectDatabase
 from casemate.nodes import Among, Part
@@ -17,6 +16,10 @@ from casemate.store.interface import Store
 from casemate.store.shipped_records import ShippedRecords
 from casemate.store.sqlite.store import SqliteStore
 from casemate.store.told_numbers import NumberRows
+
+if TYPE_CHECKING:
+    # Its client library comes with an extra that a node alone need not have.
+    from casemate.gateway.project_moves import ProjectMoves
 
 
 class NodeData(ProjectData, Protocol):

@@ -15,6 +15,11 @@ from casemate.model.processes import GatewayConfig
 
 _BOUND, _MODULE = "casemate.child.bound", "casemate.gateway.process"
 _END_SECONDS = 5.0
+_TIME_ZONES = {
+    "PYTHONTZPATH": "/usr/share/zoneinfo:/usr/lib/zoneinfo:/usr/share/lib/zoneinfo:/etc/zoneinfo"
+}
+"""Where Python is built to look for them. Without it `zoneinfo` reads how Python was built, a table
+of a megabyte that stays. What a host has elsewhere is among its packages (tzdata), as before."""
 
 
 class GatewayProcess:
@@ -56,7 +61,7 @@ class GatewayProcess:
                 *(_MODULE, msgspec.json.encode(config).decode()),
             ],
             pass_fds=descriptors,
-            env={**os.environ, **environment},
+            env={**_TIME_ZONES, **os.environ, **environment},
             stdin=subprocess.DEVNULL,
             # Signals of the terminal reach the supervisor alone, which passes them on.
             start_new_session=True,
