@@ -9,10 +9,11 @@ import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
 
 from casemate.build.errors import UnsupportedRuntimeError
 from casemate.build.support import old_file_warning, python_support
@@ -46,8 +47,7 @@ class RuntimeStatus(StrEnum):
     """Past its end of life; refused."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Interpreter:
+class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     """One CPython installation.
 
     `version` is `major.minor.patch`; `path` the real executable, no link, shim or venv;

@@ -73,7 +73,7 @@ class Child:
                 self._process = subprocess.Popen(
                     # -I: neither the working directory nor PYTHONPATH may name other modules.
                     [
-                        *(sys.executable, "-I", "-m", program.module),
+                        *(sys.executable, "-I", "-m", "casemate.child.program", program.module),
                         msgspec.json.encode(given).decode(),
                     ],
                     pass_fds=(theirs.fileno(), pulse.theirs, *passed),

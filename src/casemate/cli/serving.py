@@ -1,4 +1,4 @@
-"""The supervisor in an interpreter of its own: `python -I -m casemate.cli.serving NUMBER ...`.
+"""The supervisor in an interpreter of its own: `casemate.cli.serving NUMBER ...`.
 
 What reads a command line takes ten megabytes, which a node would hold for as long as it runs. So
 `casemate serve` ends by becoming this (execve(2)): the same process, with what it was told in a
@@ -23,8 +23,9 @@ def become_supervisor(options: ServeOptions) -> NoReturn:
     descriptor = os.memfd_create("options", 0)  # kept over execve(2)
     with os.fdopen(descriptor, "wb", closefd=False) as file:
         file.write(told)
-    # -I: as the processes are started that it starts.
-    command = [sys.executable, "-I", "-m", "casemate.cli.serving", str(descriptor), *sys.argv[1:]]
+    # As the processes are started that it starts.
+    command = [sys.executable, "-I", "-m", "casemate.child.program", "casemate.cli.serving"]
+    command += [str(descriptor), *sys.argv[1:]]
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606  # nosec B606
 

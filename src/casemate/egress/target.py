@@ -9,8 +9,9 @@ information and percent-encoding are refused, not understood.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+
+import msgspec
 
 from casemate.model.errors import InvalidInputError
 
@@ -30,8 +31,7 @@ class TargetError(InvalidInputError):
     """The destination is not a host and a port."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """A destination. `host` is lower case, without a trailing dot and without brackets."""
 
     host: str

@@ -15,9 +15,8 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 CONTROLLERS = ("memory", "cpu", "pids")
 _MOUNTS = Path("/sys/fs/cgroup")
@@ -29,8 +28,7 @@ _NODE_GROUP = re.compile(r"casemate-([1-9][0-9]{0,6})")
 """The group of a node, named by the pid of its supervisor."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlotLimits:
+class SlotLimits(NamedTuple):
     """Bytes of memory, cores, and processes (threads included) of one slot."""
 
     memory: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import numbers_aarch64, numbers_x86_64
 
@@ -21,8 +21,7 @@ class UnknownMachineError(OSError):
     """The system calls of this machine are not known."""
 
 
-@dataclass(frozen=True, eq=False)
-class Machine:
+class Machine(NamedTuple):
     """One of them."""
 
     name: str

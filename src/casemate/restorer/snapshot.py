@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from casemate.kernel import machines, remote_memory, tracing, userfault
@@ -45,8 +44,7 @@ class Tmp(NamedTuple):
         return (*self.root, *self.free)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """What the kernel tells of a waiting instance, all of which is compared."""
 
     maps: bytes
@@ -73,8 +71,7 @@ class State:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """What an instance is set back to."""
 
     twin: int

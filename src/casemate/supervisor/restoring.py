@@ -17,7 +17,8 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from casemate.child.heartbeat import Pulse
 from casemate.child.proof import UnconfinedError
@@ -55,15 +56,14 @@ Name = tuple[int, int]
 """The gateway's numbers of a zygote and of an instance."""
 
 
-@dataclass(eq=False)
-class Offer:
+class Offer(msgspec.Struct, eq=False):
     """An instance that was forked to be restored, and has not said what it is yet."""
 
     zygote: ZygoteProcess
     name: Name
     sock: socket.socket
     tmpfs: int
-    at: float = field(default_factory=time.monotonic)
+    at: float = msgspec.field(default_factory=time.monotonic)
 
 
 class Restoring:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from casemate.model.errors import InvalidInputError, ProtectionMissingError
 from casemate.model.processes import DATABASES_VARIABLE, OBJECTS_VARIABLE, STORE_VARIABLE
@@ -22,15 +23,18 @@ _FILE = "file:"
 _MAX_FILE = 8192
 
 
-@dataclass(frozen=True, kw_only=True)
-class SharedPlaces:
+class SharedPlaces(msgspec.Struct, frozen=True, kw_only=True):
     """Both places, and the other databases of projects by name. Shows none."""
 
-    store: str = field(repr=False)
-    objects: str = field(repr=False)
-    databases: Mapping[str, str] = field(default_factory=dict, repr=False)
+    store: str
+    objects: str
+    databases: Mapping[str, str] = {}
     unproved: bool
     """Whether they may be spoken to without TLS that proves them."""
+
+    def __repr__(self) -> str:
+        """Return no URL: a password can be in it."""
+        return f"{type(self).__name__}(unproved={self.unproved})"
 
     @property
     def environment(self) -> dict[str, str]:
