@@ -6,6 +6,8 @@ name and to each piece's place, so that what a store cuts, swaps or plays again 
 import `casemate.model` and `casemate.decoding`.
 """
 
+from typing import TYPE_CHECKING
+
 from casemate.blobs.credentials import Credentials, credentials_of
 from casemate.blobs.errors import (
     BlobDamagedError,
@@ -14,11 +16,28 @@ from casemate.blobs.errors import (
     BlobsRefusedError,
     BlobsUnreachableError,
 )
-from casemate.blobs.folder import FolderBlobs
 from casemate.blobs.interface import GRACE_SECONDS, Blobs, BlobWriter, Listed, new_name
-from casemate.blobs.s3 import S3Blobs, S3Store
-from casemate.blobs.s3_url import S3Url, parse_s3_url
-from casemate.blobs.sweeping import sweep
+from casemate.deferred import deferred
+
+if TYPE_CHECKING:
+    from casemate.blobs.folder import FolderBlobs
+    from casemate.blobs.s3 import S3Blobs, S3Store
+    from casemate.blobs.s3_url import S3Url, parse_s3_url
+    from casemate.blobs.sweeping import sweep
+else:
+    __getattr__ = deferred(
+        __name__,
+        folder=("FolderBlobs",),
+        s3=(
+            "S3Blobs",
+            "S3Store",
+        ),
+        s3_url=(
+            "S3Url",
+            "parse_s3_url",
+        ),
+        sweeping=("sweep",),
+    )
 
 __all__ = [
     "GRACE_SECONDS",

@@ -8,7 +8,6 @@ from casemate.egress.routes import OwnAddresses
 from casemate.model.facts import Fact
 from casemate.monitor.deadman import Deadman
 from casemate.monitor.exports.exporting import Exporting, exporting
-from casemate.monitor.mail import MailChannel
 from casemate.monitor.outlet import Outlet, Send
 from casemate.monitor.places.checkpoints import Checkpoints, Places
 from casemate.monitor.reaching import Reach, tls_context
@@ -29,6 +28,9 @@ class Channels:
         `own_folder` is a descriptor of the monitor's folder.
         """
         self.settings = settings
+        if any(isinstance(each, Mail) for each in settings.alerts.values()):
+            # While modules can be imported. Who has no mail does without those that write it.
+            from casemate.monitor import mail  # noqa: F401
         self._places = Places(settings.checkpoints, own_folder)
         self._reach: Reach | None = None
         if settings.reached:
@@ -62,6 +64,8 @@ class Channels:
         if isinstance(settings, Webhook):
             return WebhookChannel(settings, self._reach, place, vault.sign_hmac).send
         if isinstance(settings, Mail):
+            from casemate.monitor.mail import MailChannel
+
             return MailChannel(settings, self._reach, place, vault.password).send
         return SyslogChannel(settings, self._reach, place).send
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 
@@ -55,6 +56,7 @@ def run(config: ChildConfig) -> int:
             Failure("CasemateError", f"The restorer cannot be confined: {error}.", None)
         )
         return 1
+    gc.freeze()  # what is loaded is no garbage
     supervised.ready(held)
     server.run()
     return 0

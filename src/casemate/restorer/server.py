@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ import socket
 import time
 from weakref import WeakValueDictionary
 
+from casemate.child.collecting import give_back
 from casemate.child.heartbeat import BEAT_SECONDS, Heart
 from casemate.kernel import linux, tracing
 from casemate.kernel.cgroups import cpu_microseconds
@@ -124,6 +126,8 @@ class Server:
         """Numbers of those that make so many flagged calls that they have to wait between them."""
         self._more = False
         """Whether something has happened that was not taken yet."""
+        self._freed = False
+        """Whether what was kept of an instance was let go, and is not given back yet."""
         self._signals = linux.signal_descriptor(signal.SIGCHLD)
         self._poll = select.poll()
         self._poll.register(self._sock, select.POLLIN)
@@ -148,6 +152,10 @@ class Server:
                 elif self._gateway is not None:
                     self._hear(self._gateway)
             self._sweep()
+            if self._freed and not self._held:
+                self._freed = False
+                gc.collect()
+                give_back()
             if self._gateway is not None and self._gateway.gone:
                 self._leave(self._gateway)
             if self._wanted:
@@ -217,6 +225,7 @@ class Server:
             if self._by_name.get(instance.name) == number:
                 del self._by_name[instance.name]
             instance.close()
+            self._freed = True
             self._report(Report(DISCARDED, number, Reason.GONE, 0, 0))
 
     def _at_home(self, number: int, instance: _Instance) -> None:
