@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import os
 import struct
-from typing import NamedTuple
 
 from . import numbers_aarch64, numbers_x86_64
 
@@ -21,17 +20,28 @@ class UnknownMachineError(OSError):
     """The system calls of this machine are not known."""
 
 
-class Machine(NamedTuple):
-    """One of them."""
+class Machine:
+    """One of them. Each is itself alone, and a key: what is derived of it is kept."""
 
-    name: str
-    """As uname(2) calls it."""
-    audit_architecture: int
-    """What a filter sees of a call by these numbers (AUDIT_ARCH_* of linux/audit.h)."""
-    calls: dict[str, int]
-    clone_thread_id_last: bool
-    """Whether clone(2) takes the child's thread id after the thread's storage, not before it
-    (CONFIG_CLONE_BACKWARDS). It is in no header: clone(2), C library/kernel differences."""
+    __slots__ = ("audit_architecture", "calls", "clone_thread_id_last", "name")
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        audit_architecture: int,
+        calls: dict[str, int],
+        clone_thread_id_last: bool,
+    ) -> None:
+        """Hold what is given."""
+        self.name = name
+        """As uname(2) calls it."""
+        self.audit_architecture = audit_architecture
+        """What a filter sees of a call by these numbers (AUDIT_ARCH_* of linux/audit.h)."""
+        self.calls = calls
+        self.clone_thread_id_last = clone_thread_id_last
+        """Whether clone(2) takes the child's thread id after the thread's storage, not before it
+        (CONFIG_CLONE_BACKWARDS). It is in no header: clone(2), C library/kernel differences."""
 
 
 def _calls(text: str) -> dict[str, int]:
