@@ -1,4 +1,4 @@
-"""When a process looks for garbage."""
+"""When a process looks for garbage, and gives memory back."""
 
 from __future__ import annotations
 
@@ -24,3 +24,22 @@ assert runs and sum(type(one) is list for one in gc.get_objects()) < 3 * YOUNG_O
 
 def test_what_is_loaded_is_not_looked_through_and_garbage_goes_all_the_same() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=50)
+
+
+FREEING = """
+from casemate.child.collecting import give_back
+def held():
+    with open("/proc/self/smaps_rollup") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Anonymous:"))
+pieces = [bytes(bytearray(4096)) for _ in range(8000)]
+last = bytes(bytearray(4096))  # so that what is freed is not the end of the memory
+full = held()
+del pieces
+before = held()
+give_back()
+assert full - before < 8_000 and full - held() > 24_000, (full, before, held())
+"""
+
+
+def test_what_is_freed_between_is_given_back() -> None:
+    subprocess.run([sys.executable, "-c", FREEING], check=True, timeout=50)

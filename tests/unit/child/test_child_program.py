@@ -1,0 +1,67 @@
+"""What the processes of a node load, and what they have written to by then."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SHARED = {"pydantic", "typer", "rich", "typing_extensions", "casemate.cli.main"}
+"""Nobody's in a node."""
+NO_LOOP = {"asyncio", "ssl", "inspect", "dataclasses", "cryptography", "casemate.operations"}
+PROCESSES = {
+    # module: (what it must not load, MB that it may have written to)
+    "casemate.supervisor.serve": (SHARED | NO_LOOP | {"argon2", "zoneinfo"}, 16.5),
+    "casemate.restorer.process": (SHARED | NO_LOOP | {"hashlib"}, 11.5),
+    "casemate.vault.process": (SHARED | {"dataclasses", "email", "sqlcipher3", "httpx2"}, 20),
+    "casemate.recorder.process": (SHARED | {"zoneinfo", "email", "http.client", "httpx2"}, 24),
+    "casemate.monitor.process": (
+        SHARED | {"zoneinfo", "email.message", "http.client", "sqlcipher3", "httpx2"},
+        25,
+    ),
+    "casemate.egress.process": (SHARED | {"cryptography", "zoneinfo", "email", "sqlcipher3"}, 17),
+    "casemate.sources.process": (SHARED | {"zoneinfo", "sqlcipher3", "starlette"}, 25),
+    "casemate.gateway.process": (
+        {"pydantic", "typer", "rich", "psycopg", "casemate.data.postgresql"}
+        | {"_sysconfigdata__linux_x86_64-linux-gnu", "casemate.blobs.s3_client"},
+        60,
+    ),
+}
+PROBE = """
+import importlib, os, sys
+os.environ["PYTHONTZPATH"] = "/usr/share/zoneinfo"
+import casemate.child.program
+importlib.import_module(sys.argv[1])
+with open("/proc/self/smaps_rollup") as file:
+    anonymous = next(line.split()[1] for line in file if line.startswith("Anonymous:"))
+print(anonymous, *sorted(set(sys.argv[2:]) & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("module", PROCESSES)
+def test_a_process_loads_what_its_role_needs(module: str) -> None:
+    """What it loads it holds for as long as it runs: nothing that only others use, or a setting."""
+    without, most = PROCESSES[module]
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", PROBE, module, *without],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kilobytes, *loaded = done.stdout.split()
+    assert loaded == []
+    assert int(kilobytes) / 1024 <= most
+
+
+def test_msgspec_does_the_same_without_typing_extensions() -> None:
+    code = (
+        "import casemate.child.lean_msgspec, sys, msgspec\n"
+        "from typing import TypedDict, NotRequired, Annotated\n"
+        "Short = Annotated[str, msgspec.Meta(max_length=2)]\n"
+        "class T(TypedDict):\n a: int\n b: NotRequired[Short]\n"
+        "print(msgspec.json.decode(b'{\"a\": 1}', type=T), 'typing_extensions' in sys.modules)\n"
+        "import typing_extensions\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "{'a': 1} False"
