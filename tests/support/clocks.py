@@ -16,7 +16,10 @@ import os
 from casemate.child.start import PLAIN_ENVIRONMENT
 for name in ("LD_PRELOAD", "CLUSTER_FAULTS"):
     PLAIN_ENVIRONMENT[name] = os.environ[name]
+from casemate.cli import serving
 from casemate.cli.main import main
+from casemate.supervisor.serve import serve
+serving.become_supervisor = serve  # in this process, where the environment is
 main()
 """
 

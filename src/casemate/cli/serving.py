@@ -23,8 +23,9 @@ def become_supervisor(options: ServeOptions) -> NoReturn:
     descriptor = os.memfd_create("options", 0)  # kept over execve(2)
     with os.fdopen(descriptor, "wb", closefd=False) as file:
         file.write(told)
-    # As the processes are started that it starts.
-    command = [sys.executable, "-I", "-m", "casemate.child.program", "casemate.cli.serving"]
+    # -P: as for the program itself, modules are not looked for where the operator stands.
+    flag = "-I" if sys.flags.isolated else "-P"
+    command = [sys.executable, flag, "-m", "casemate.child.program", "casemate.cli.serving"]
     command += [str(descriptor), *sys.argv[1:]]
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606  # nosec B606

@@ -33,7 +33,7 @@ def test_the_options_arrive_and_the_words_are_kept(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "argv", ["casemate", "serve", "--port", "0"])
     serving.become_supervisor(options)
     *start, module, number, word, option, value = became[0]
-    assert start == [sys.executable, "-I", "-m", "casemate.child.program"]
+    assert start == [sys.executable, "-P", "-m", "casemate.child.program"]
     assert (module, word, option, value) == ("casemate.cli.serving", "serve", "--port", "0")
     assert os.get_inheritable(int(number))
     assert serving._told(int(number)) == options
