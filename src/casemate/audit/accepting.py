@@ -66,7 +66,9 @@ def read_baseline(path: Path) -> Baseline:
 
 def baseline_text(findings: Iterable[Finding]) -> str:
     """Return the text of a baseline that accepts these findings."""
-    listed = sorted({each.fingerprint for each in findings})
+    told = {each.fingerprint: each for each in findings}
+    others = {also.fingerprint for each in told.values() for also in each.also}
+    listed = sorted({*told, *others})
     return json.dumps({"version": VERSION, "fingerprints": listed}, indent=1) + "\n"
 
 

@@ -54,8 +54,18 @@ class Step(msgspec.Struct, frozen=True):
     text: str
 
 
+class Also(msgspec.Struct, frozen=True):
+    """Another place at which the cause of a finding shows."""
+
+    rule: str
+    place: Place
+    text: str
+    function: str
+    fingerprint: str
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong at one place."""
+    """One thing that is wrong, at one place or at several that have one cause."""
 
     rule: str
     title: str
@@ -73,6 +83,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What can be pasted in its place: a policy of IAM, the grants of a manifest."""
     nth: int = 1
     """Which it is of those that are alike but for where they stand."""
+    cause: str = ""
+    """What it has in common with others that one change mends; empty where it stands alone."""
+    also: tuple[Also, ...] = ()
+    """Where else the same cause shows, in the order of severity and place."""
 
     @property
     def fingerprint(self) -> str:
@@ -96,6 +110,26 @@ def numbered(findings: Iterable[Finding]) -> list[Finding]:
         alike = each.fingerprint
         seen[alike] += 1
         told.append(msgspec.structs.replace(each, nth=seen[alike]))
+    return told
+
+
+def together(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings of one cause as one: the first of them, with where else it shows.
+
+    What was accepted is left out before: a place that may stay does not hide the others.
+    """
+    first: dict[str, int] = {}
+    also: dict[int, list[Also]] = {}
+    told: list[Finding] = []
+    for each in findings:
+        at = first.setdefault(each.cause, len(told)) if each.cause else len(told)
+        if at == len(told):
+            told.append(each)
+            continue
+        place = Also(each.rule, each.place, each.text, each.function, each.fingerprint)
+        also.setdefault(at, []).append(place)
+    for at, places in also.items():
+        told[at] = msgspec.structs.replace(told[at], also=tuple(places))
     return told
 
 

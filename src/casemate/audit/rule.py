@@ -33,6 +33,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
     instead: str = ""
     """What can be pasted in its place."""
+    cause: str = ""
+    """What it has in common with other hits that are told together with it."""
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -89,7 +91,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
                 subject=hit.subject,
                 steps=hit.steps,
                 instead=hit.instead,
+                cause=self._cause(hit),
             )
+
+    def _cause(self, hit: Hit) -> str:
+        """Return the cause of a hit. One secret is one cause, whichever rules know it."""
+        if not hit.cause or self.id.startswith("SEC-"):
+            return hit.cause
+        return f"{self.id} {hit.cause}"
 
     def _severity(self, hit: Hit) -> Severity:
         base = hit.severity or self.severity

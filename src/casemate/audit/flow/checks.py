@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from casemate.audit.flow import characters
-from casemate.audit.flow.ports import Reader
+from casemate.audit.flow.ports import Arguments, Reader
 from casemate.audit.flow.state import State
 from casemate.audit.flow.values import (
     External,
@@ -79,6 +79,17 @@ def learn_normal(value: Value, state: State) -> None:
     for taint in state.deep(value):
         if "normal path" in taint.safe:
             state.learn(taint.forms[0], NOTHING, frozenset(("path",)))
+
+
+_DIGITS = characters.all_but("0123456789+-_.eE")
+"""What `int` takes in no text but at its ends, as spaces, and a number of JSON never has."""
+_NO_OBJECT = frozenset(("nosql",))
+
+
+def by_number(name: str, given: Arguments, state: State) -> None:
+    """Learn from `int(x)` of what it was given: where that is no number, nothing comes after."""
+    if name == "builtins.int" and len(given.places) == 1 and not given.named:
+        learn_of(shallow(given.places[0]), state, _DIGITS, _NO_OBJECT)
 
 
 SIGNED = "hmac.new("

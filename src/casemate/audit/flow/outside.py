@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from casemate.audit.flow import definitions, frameworks, texts
+from casemate.audit.flow import checks, definitions, frameworks, texts
 from casemate.audit.flow.library import (
     clean,
     contexts,
@@ -82,6 +82,7 @@ def call(
         of_object = _of_object(reader, name, receiver, given, state, node)
         if of_object is not None:
             return of_object
+    checks.by_number(name, given, state)
     made = functions.call(reader, name, given, state, node)
     if made is not None:
         checked(reader, name, given, state, node, receiver)

@@ -17,6 +17,7 @@ _MADE = frozenset(("dist", "build", "out", "lib", ".build", ".esbuild", ".webpac
 _MAX_FILES = 5_000
 _AROUND = " \t\r-,\"'"
 """What stands around a line of code that is an item of a list."""
+_RECORD = ".dist-info/RECORD"
 _MAX_LINES_TO_CODE = 12
 """Lines from a key of a template to the first of the code below it, tags and comments between."""
 
@@ -49,7 +50,10 @@ class CodeFiles:
         """Return the files of code in a folder and below."""
         if folder not in self._known:
             found: list[str] = []
+            installed = self._installed(folder)
             for name in self._workspace.under(folder):
+                if name in installed:
+                    continue
                 if name.rpartition(".")[2] in SUFFIXES and not _is_test(name):
                     if len(found) == _MAX_FILES:
                         what = f"more than {_MAX_FILES} files of code: the rest is not audited"
@@ -58,6 +62,24 @@ class CodeFiles:
                     found.append(name)
             self._known[folder] = tuple(found)
         return self._known[folder]
+
+    def _installed(self, folder: str) -> frozenset[str]:
+        """Return the files that pip has put there from an index, by what it wrote of each package.
+
+        What it took from a folder or a repository is of whoever deploys it: `direct_url.json`.
+        """
+        found = set[str]()
+        for name in self._workspace.under(folder):
+            base = name.removesuffix(_RECORD)
+            if base == name or self._workspace.has(f"{base}.dist-info/direct_url.json"):
+                continue
+            beside = base.rpartition("/")[0]
+            for line in (self._workspace.text(name) or "").split("\n"):
+                path = line.partition(",")[0]
+                found.add(f"{beside}/{path}" if beside else path)
+            what = "files of an installed package are not audited: its version is"
+            self._workspace.note(name, what)
+        return frozenset(found)
 
     def inline_place(self, key: Place, inline: str) -> Place:
         """Return where code in a template begins, whose key stands there: soon after, or there."""

@@ -120,6 +120,11 @@ def _finding(each: Finding, report: Report) -> Iterator[str]:
             f"<li><code>{_safe(s.place)}</code> {_safe(s.text)}</li>" for s in each.steps
         )
         yield f"<ol>{steps}</ol>"
+    if each.also:
+        others = "".join(
+            f"<li><code>{_safe(a.place)}</code> {_safe(a.text)}</li>" for a in each.also
+        )
+        yield f"<p>The same cause shows at</p><ul>{others}</ul>"
     if rule is not None:
         yield f"<p><small>{_safe(rule.why)}</small></p>"
     yield f"<p>{_safe(each.fix)}</p>"

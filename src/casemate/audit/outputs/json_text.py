@@ -99,4 +99,14 @@ def finding_fields(finding: Finding, report: Report) -> dict[str, Any]:
         "fingerprint": finding.fingerprint,
         "instead": finding.instead,
         "steps": [{**msgspec.to_builtins(step.place), "text": step.text} for step in finding.steps],
+        "also": [
+            {
+                "rule": also.rule,
+                **msgspec.to_builtins(also.place),
+                "function": also.function,
+                "text": also.text,
+                "fingerprint": also.fingerprint,
+            }
+            for also in finding.also
+        ],
     }

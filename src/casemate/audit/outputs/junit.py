@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from html import escape
 
 from casemate.audit.finding import Finding, Report, Severity
@@ -27,7 +28,7 @@ def junit_of(report: Report, fail_on: Severity = Severity.HIGH) -> str:
         lines.append(
             f"    <testcase classname={_quoted('audit.' + name)} name={_quoted(found[0].title)}>"
         )
-        told = "\n".join(f"{f.severity.value} {f.place}: {f.text}" for f in found)
+        told = "\n".join(line for each in found for line in _told(each))
         if any(_fails(f, fail_on) for f in found):
             message = f"{len(found)} finding(s)"
             lines.append(f"      <failure message={_quoted(message)}>{_text(told)}</failure>")
@@ -35,6 +36,12 @@ def junit_of(report: Report, fail_on: Severity = Severity.HIGH) -> str:
             lines.append(f"      <system-out>{_text(told)}</system-out>")
         lines.append("    </testcase>")
     return "\n".join([*lines, "  </testsuite>", "</testsuites>", ""])
+
+
+def _told(finding: Finding) -> Iterator[str]:
+    yield f"{finding.severity.value} {finding.place}: {finding.text}"
+    for also in finding.also:
+        yield f"  also {also.place}: {also.text}"
 
 
 def _fails(finding: Finding, least: Severity) -> bool:

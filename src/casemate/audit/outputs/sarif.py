@@ -120,6 +120,11 @@ def _result(finding: Finding, used: list[str]) -> dict[str, Any]:
         made["locations"][0]["logicalLocations"] = [
             {"name": _clean(finding.function), "kind": "function"}
         ]
+    if finding.also:
+        made["relatedLocations"] = [
+            {"id": number, **_location(also.place), "message": {"text": _clean(also.text)}}
+            for number, also in enumerate(finding.also, 1)
+        ]
     if finding.steps:
         steps = [
             {"location": {**_location(s.place), "message": {"text": _clean(s.text)}}}

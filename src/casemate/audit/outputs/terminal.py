@@ -34,6 +34,8 @@ def lines_of(
         yield Line(f"  {each.text}")
         for step in each.steps:
             yield Line(f"    {step.place}: {step.text}")
+        for also in each.also:
+            yield Line(f"  also {also.place}: {also.text}")
         yield Line(f"  Change: {each.fix}")
         yield Line("")
     if paths and report.paths:

@@ -116,9 +116,16 @@ def of_permissions(
                 subject=f"{statement.origin} {','.join(statement.actions[:8])}",
                 function=max(functions, key=lambda f: f.reach is Reach.PUBLIC),
                 severity=severity(statement) if severity is not None else None,
+                cause=cause_of(statement, text),
             )
 
     return check
+
+
+def cause_of(statement: Statement, text: str) -> str:
+    """Return what copies of a statement in one template have in common."""
+    said = (statement.place.file, text, *statement.actions, *map(str, statement.resources))
+    return "\0".join(said)
 
 
 def hit(function: Function, text: str, place: Any = None, subject: str = "") -> Hit:

@@ -41,7 +41,8 @@ def _flows(subject: Subject) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Fu
         entries = list(part.entries)
         known = {(each.path, each.name) for each in entries}
         parsed = parse_all(part.texts, part.parsed)
-        entries += [e for e in discover(parsed) if (e.path, e.name) not in known]
+        shown = [e for e in discover(parsed) if (e.path, e.name) not in known]
+        entries += [e for e in shown if part.serves(e)]
         if entries:
             analysis = analyse(parsed, entries, Limits(seconds=until - thread_time()))
             yield from _told(subject, part, analysis)
@@ -72,9 +73,16 @@ def _check(weakness: str, base: Severity) -> Callable[[Subject], Iterator[Hit]]:
                 function=function,
                 severity=base.shifted(_UNSURE.get(flow.confidence, -2)),
                 steps=steps,
+                cause=_cause(steps, place),
             )
 
     return check
+
+
+def _cause(steps: tuple[Step, ...], place: Place) -> str:
+    """Return the cause of flows: data that is checked where it comes in does no harm later."""
+    begin = steps[0] if len(steps) > 1 else None
+    return f"{begin.place} {begin.text}" if begin is not None and begin.place != place else ""
 
 
 _HEAD = (

@@ -60,6 +60,8 @@ _CHECKING = re.compile(
     r"\b(?:require|ensure|assert|check|verify|validate|is|must|authenticate|authorize)_?"
     r"(?:\w{0,20}_)?(?i:admin|auth|role|permission|access|claims|session|jwt|token)\w{0,30}\("
     r"|\b(?:authenticate|authorize|authorise)\w{0,30}\(|\bjwt\.(?:verify|decode)\("
+    r"|[!=]==?\s{0,3}(?:\w{1,40}\.){0,4}(?i:password|secret|api_?key|admin_?key)\b"
+    r"|\b(?i:password|secret|api_?key|admin_?key)\s{0,3}[!=]==?"
 )
 _DEFINED = re.compile(r"\b(?:(?:const|let|var|function|def)\s{1,4}|exports\.)(\w{1,80})")
 _LONGEST_HANDLER = 20_000

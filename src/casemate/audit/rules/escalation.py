@@ -9,7 +9,7 @@ from casemate.audit.finding import Severity
 from casemate.audit.importers.aws.data import expanded
 from casemate.audit.model import Function, Platform, Statement
 from casemate.audit.rule import Hit, Risk, Subject, entries
-from casemate.audit.rules.common import on_aws
+from casemate.audit.rules.common import cause_of, on_aws
 from casemate.audit.rules.examples import Files, function, resource, statement
 
 _RUNNERS = {
@@ -78,6 +78,7 @@ def _passing(subject: Subject) -> Iterator[Hit]:
                 f"pass ({passes.resources[0][:120] if passes.resources else '*'})",
                 subject=f"{f.name} {passes.origin}",
                 function=f,
+                cause=cause_of(passes, ", ".join(made)),
             )
             break
 

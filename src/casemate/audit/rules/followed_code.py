@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from casemate.audit.code.reading import Code, PythonFile
@@ -44,6 +45,10 @@ _WIDTH = {
 }
 
 
+_NAMING = (Platform.AWS, Platform.CASEMATE)
+"""Platforms whose manifests name each handler."""
+
+
 def shows_entries(function: Function) -> bool:
     """Tell whether no manifest names its handler: routes and handlers are found in its code.
 
@@ -67,6 +72,8 @@ class PythonPart:
         self.entries: list[Entry] = []
         self.functions: dict[tuple[str, str], Function] = {}
         self.any: Function | None = None
+        self.handlers: set[str] | None = set()
+        """The files of all handlers, by their last names; None if some are not named."""
 
     def add(
         self, path: str, text: str, parsed: PythonFile | None, file: str, line: int = 1
@@ -81,11 +88,32 @@ class PythonPart:
         """Take a function whose handler is in a file."""
         self.any = self.any or function
         shape = _SHAPES.get(function.platform)
+        self._know(path, name, function)
         if shape is None or not name or path not in self.texts:
             return
         self.functions.setdefault((path, name), function)
         for event in events_of(function):
             self.entries.append(Entry(path=path, name=name, event=event, shape=shape))
+
+    def _know(self, path: str, name: str, function: Function) -> None:
+        """Remember what a manifest calls the handler, wherever it is."""
+        module = path.removesuffix(".py") if path else function.handler.rpartition(".")[0]
+        last = re.split(r"[/.]", module)[-1]
+        if function.platform not in _NAMING or not name or not last or "${" in function.handler:
+            self.handlers = None
+        elif self.handlers is not None:
+            self.handlers.add(last)
+
+    def serves(self, entry: Entry) -> bool:
+        """Tell whether something calls an entry that the code shows by itself.
+
+        What only looks like a handler of Lambda, and no function names, is what was left behind.
+        Routes of frameworks are called by whatever handler there is.
+        """
+        if self.handlers is None or entry.shape != "lambda":
+            return True
+        file = entry.path.rpartition("/")[2].removesuffix(".py")
+        return file in self.handlers or file == "__init__"
 
     def place(self, at: FlowPlace) -> Place:
         """Return where something is in what is audited."""

@@ -85,7 +85,11 @@ def _unchecked(subject: Subject) -> Iterator[Hit]:
     }
     for each in _UNCHECKED(subject):
         milder = (each.place.file, each.place.line) in optional
-        yield msgspec.structs.replace(each, severity=Severity.MEDIUM) if milder else each
+        yield msgspec.structs.replace(
+            each,
+            severity=Severity.MEDIUM if milder else None,
+            cause=each.place.file,  # ways of one connection
+        )
 
 
 def _rule(

@@ -46,7 +46,7 @@ _SESSIONS = re.compile(
 )
 _CONNECTED = ("host", "hostname", "user", "username", "database", "port", "server", "endpoint")
 _ERROR = re.compile(r"^(?:e|ex|err|error|exception)$", re.I)
-_EXAMPLE = re.compile(r"example|test|dummy|localstack|foobar|local$|^\W*$|\s|\$\{|<", re.I)
+_EXAMPLE = re.compile(r"example|test|dummy|mock|localstack|foobar|local$|^\W*$|\s|\$\{|<", re.I)
 
 
 def is_logger(name: str) -> bool:
@@ -279,9 +279,14 @@ def written_password(file: ScriptFile) -> Found:
         around = file.parent(pair)
         beside = {key_of(each) for each in around.kids} if around is not None else set()
         connects = key in ("password", "passwd", "pass") and not beside.isdisjoint(_CONNECTED)
-        signs = key in ("secretAccessKey", "aws_secret_access_key") and len(value) >= _KEY_LENGTH
+        signs = key in ("secretAccessKey", "aws_secret_access_key") and _drawn(value)
         if signs or connects:
             yield pair, f"{key} stands in the code"
+
+
+def _drawn(value: str) -> bool:
+    """Tell whether a key was drawn by chance: capital words are what a local server is told."""
+    return len(value) >= _KEY_LENGTH and not value.isupper()
 
 
 def optional_certificates(file: ScriptFile) -> Found:

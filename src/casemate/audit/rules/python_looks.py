@@ -165,6 +165,12 @@ def _whole_environment(file: PythonFile, value: ast.AST) -> bool:
         for e in every
         if isinstance(e, ast.Subscript) or (isinstance(e, ast.Attribute) and e.attr == "get")
     }
+    asked |= {
+        id(each)
+        for e in every
+        if isinstance(e, ast.Compare)
+        for each in e.comparators  # `"STAGE" in os.environ`
+    }
     return any(id(e) not in asked and file.name(e) == "os.environ" for e in environ)
 
 

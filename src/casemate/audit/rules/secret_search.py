@@ -87,7 +87,7 @@ def secrets_in(
                 return
             if real(shape.kind, text[start:end], text[max(0, start - 60) : start]):
                 covered.append((start, end))
-                digest = _digest(text[start:end])
+                digest = digest_of(text[start:end])
                 yield Secret(*lines.at(start), shape.kind, _TOLD[shape.kind], True, digest)
     if not named:
         return
@@ -107,10 +107,11 @@ def secrets_in(
         before = _BEFORE.search(text[max(0, word.start() - 40) : word.start()])
         name = (before[0] if before else "") + word[0] + match["rest"]
         what = f"a value of {name[:60]}"
-        yield Secret(*lines.at(start), "named", what, False, _digest(value))
+        yield Secret(*lines.at(start), "named", what, False, digest_of(value))
 
 
-def _digest(value: str) -> str:
+def digest_of(value: str) -> str:
+    """Return by what a value is known elsewhere without being told."""
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -9,11 +9,11 @@ from functools import partial
 from casemate.audit.code.reading import python_files
 from casemate.audit.finding import Severity
 from casemate.audit.importers.code_files import SUFFIXES
-from casemate.audit.model import Place
+from casemate.audit.model import Function, Place
 from casemate.audit.rule import Check, Hit, Risk, Subject, entries
 from casemate.audit.rules.common import hit, literal
 from casemate.audit.rules.examples import function, python, resource
-from casemate.audit.rules.secret_search import Secret, random, secrets_in
+from casemate.audit.rules.secret_search import Secret, digest_of, random, secrets_in
 
 _MAX_FILES = 4_000
 _TEXTS = SUFFIXES | {
@@ -101,10 +101,36 @@ def _of_kind(accepts: Callable[[Secret, str], bool]) -> Check:
                         place=Place(name, found.line, found.column),
                         text=f"{found.what} stands in {name}",
                         subject=f"{found.kind} {name}",
-                        severity=Severity.LOW if is_test(name) else None,
+                        severity=_severity(found, name, text),
+                        cause=found.digest,
                     )
 
     return check
+
+
+_KEY_ID = re.compile(r"(?:AKIA|ASIA)[A-Z2-7]{16}")
+_SECRET_KEY = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+
+
+def _severity(found: Secret, name: str, text: str) -> Severity | None:
+    if is_test(name):
+        return Severity.LOW
+    if found.kind != "aws-key":
+        return None
+    line = text.split("\n", found.line)[found.line - 1]
+    alone = _KEY_ID.match(line, found.column - 1) and not _has_secret_key(text)
+    return Severity.MEDIUM if alone else None
+
+
+def _has_secret_key(text: str) -> bool:
+    """Tell whether what an id of a key of AWS is nothing without is there as well."""
+    return any(random(each[0]) for each in _SECRET_KEY.finditer(text))
+
+
+def _id_alone(f: Function, value: str) -> bool:
+    """Tell whether a function is given the id of a key of AWS, and not the key."""
+    others = (literal(v.value) or "" for v in f.environment)
+    return bool(_KEY_ID.fullmatch(value)) and not any(map(_has_secret_key, others))
 
 
 def _certain(found: Secret, name: str) -> bool:
@@ -140,7 +166,8 @@ def _environment(subject: Subject) -> Iterator[Hit]:
                     text=f"{f.name}: the value of {v.name[:64]} stands in the template",
                     subject=f"{f.name} {v.name}",
                     function=f,
-                    severity=Severity.MEDIUM if to_fill else None,
+                    severity=Severity.MEDIUM if to_fill or _id_alone(f, value) else None,
+                    cause=digest_of(value),
                 )
 
 
@@ -152,8 +179,13 @@ def _known_in_environment(subject: Subject) -> Iterator[Hit]:
     for f in subject.application.functions:
         for v in f.environment:
             for found in secrets_in(v.value, named=False) if literal(v.value) else ():
-                yield hit(
-                    f, f"{found.what} is the value of {v.name[:64]}", v.place, f"{f.name} {v.name}"
+                yield Hit(
+                    place=v.place,
+                    text=f"{f.name}: {found.what} is the value of {v.name[:64]}",
+                    subject=f"{f.name} {v.name}",
+                    function=f,
+                    severity=Severity.MEDIUM if _id_alone(f, v.value) else None,
+                    cause=found.digest,
                 )
 
 

@@ -24,6 +24,12 @@ _BY_HAND = re.compile(
     r"(?:atob|Buffer\.from|base64url\.decode|base64\.decode|b64decode|b64_decode)"
     r"\([^\n]{0,100}\[1\]"
 )
+_PARSES = re.compile(r"JSON\.parse\(|json\.loads?\(|\.json\(")
+"""Claims are JSON; what is decoded in a file that reads none is a hash or a password."""
+_BASIC = re.compile(r"(?:split|partition)\(\s{0,3}[\"']:[\"']")
+"""A user and a password, which stand in one text with a colon between them."""
+_LINES_OF_BASIC = 4
+"""From where it is decoded to where it is taken apart."""
 _VERIFIES = re.compile(r"[Vv]erif(?:y|ier|ied)|expressjwt|express-jwt")
 
 
@@ -34,12 +40,15 @@ def _unchecked(subject: Subject) -> Iterator[Hit]:
         code = subject.code.text(file)
         if code is None or _TOKEN.search(code) is None or _verifies(subject, function):
             continue
-        for number, line in lines_of(subject, file, code):
+        parses = _PARSES.search(code) is not None
+        lines = lines_of(subject, file, code)
+        for at, (number, line) in enumerate(lines):
             # In Python `jwt.decode` looks at the signature.
-            found = _BY_HAND.search(line) or (
+            found = (_BY_HAND.search(line) if parses else None) or (
                 None if file.endswith(".py") else _DECODES.search(line)
             )
-            if found is not None:
+            below = lines[at : at + _LINES_OF_BASIC]
+            if found is not None and not any(_BASIC.search(each) for _, each in below):
                 what = "the claims of a token are believed, and nothing looks at its signature"
                 place = Place(file, number, found.start() + 1)
                 yield hit(function, what, place, f"{file} {line.strip()[:120]}")

@@ -47,6 +47,7 @@ METHODS = frozenset(
         *("hexdigest", "digest", "fetchone", "fetchall", "fetchmany", "execute", "executemany"),
         *("info", "debug", "warning", "error", "exception", "critical", "commit", "rollback"),
         *("get_item", "put_item", "query", "scan", "invoke", "send_message", "publish"),
+        *("generate_presigned_url", "generate_presigned_post"),
         *("timestamp", "isoformat", "strftime", "total_seconds", "get_object", "put_object"),
         *("status_code", "json", "getcode", "raise_for_status", "communicate", "wait", "poll"),
         *("list_objects_v2", "head_object", "exists", "is_file", "is_dir", "stat", "read_text"),
