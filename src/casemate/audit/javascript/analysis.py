@@ -13,7 +13,7 @@ from casemate.audit.flow.reporting import Report
 from casemate.audit.flow.results import Analysis, Entry, Place
 from casemate.audit.flow.state import Instance, State
 from casemate.audit.flow.state import Mapping as Object
-from casemate.audit.flow.values import External, Value, options
+from casemate.audit.flow.values import External, Ref, Value, join, options
 from casemate.audit.javascript import answers, calls, members, routes, sources
 from casemate.audit.javascript.files import Files
 from casemate.audit.javascript.reader import Frame, Pending, Reader, Watcher
@@ -203,12 +203,43 @@ def _handler(reader: Reader, exports: Value, name: str, state: State) -> list[Va
     elif not calls.is_function(reader, exports):
         value = members.get(reader, exports, name, state, None)
     found: list[Value] = []
-    for option in options(value):
+    for option in options(_behind_getters(reader, value, state)):
         if calls.is_function(reader, option):
             found.append(option)
         else:
             found += calls.held_functions(reader, option, state)
     return found if found or name_of(value, state) else None
+
+
+def _behind_getters(reader: Reader, value: Value, state: State) -> Value:
+    """Return what a bundler exports as `handler: () => handler`, read once all of it is there."""
+    for _ in range(_MAX_GETTERS):
+        held = [_behind(reader, each, state) for each in options(value)]
+        behind = join(*held) if held else value
+        if behind == value:
+            break
+        value = behind
+    return value
+
+
+_MAX_GETTERS = 3
+_NAMED = ("identifier", "member_expression", "subscript_expression")
+
+
+def _behind(reader: Reader, value: Value, state: State) -> Value:
+    made = reader.functions.get(value.number) if isinstance(value, Ref) else None
+    node = made.node if made is not None else None
+    body = node.get("body") if node is not None and node.kind == "arrow_function" else None
+    if node is None or body is None or body.kind not in _NAMED or _takes(node):
+        return value
+    held = calls.call(reader, value, [], UNDEFINED, state, node)
+    return held if any(calls.is_function(reader, each) for each in options(held)) else value
+
+
+def _takes(node: Node) -> bool:
+    """Return whether a function has parameters."""
+    given = node.get("parameters")
+    return node.get("parameter") is not None or (given is not None and bool(given.kids))
 
 
 _EXPORTED = re.compile(

@@ -331,6 +331,7 @@ _TABLE: dict[str, Made] = {
     "Object.entries": objects.entries,
     "Object.assign": objects.assign,
     "Object.create": objects.create,
+    "Object.defineProperty": objects.define,
     "Promise.all": objects.all_of_them,
     "Promise.allSettled": objects.all_of_them,
     "Promise.race": objects.any_of_them,

@@ -198,7 +198,10 @@ def _looked_at(reader: Reader, name: str, given: list[Value], state: State, node
                 taints = _harmful(reader, sink.weakness, value, at, state)
                 if taints:
                     call = _shown(name)
-                    reader.report(sink.weakness, call, taints, node, sink.confidence)
+                    placed = place.endswith("Expression") and sink.weakness == "nosql"
+                    surely = not (placed and sinks.placed(taints, given, state))
+                    confidence = sink.confidence if surely else "low"
+                    reader.report(sink.weakness, call, taints, node, confidence)
                     break
 
 

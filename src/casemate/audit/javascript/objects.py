@@ -91,6 +91,39 @@ def array_of(reader: Reader, given: list[Value], state: State, node: Node) -> Va
     return reader.new(Sequence(tuple(given)), state)
 
 
+def define(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    """Read `Object.defineProperty(target, name, {value, get})`, by which bundlers export.
+
+    What a getter gives is asked at once; where that is not there yet, the getter itself is kept.
+    """
+    target, name, how = (*given, UNDEFINED, UNDEFINED, UNDEFINED)[:3]
+    thing, said = thing_of(target, state), thing_of(how, state)
+    if not isinstance(target, Ref) or not isinstance(thing, Mapping):
+        return target
+    held: Value = ANYTHING
+    if isinstance(said, Mapping):
+        held = said.known.get("value", said.known.get("get", ANYTHING))
+        if "get" in said.known and calls.is_function(reader, held):
+            now = calls.call(reader, held, [], target, state, node)
+            held = now if all(_is_there(each) for each in options(now)) else held
+    thing = thing_of(target, state)
+    if not isinstance(thing, Mapping):
+        return target
+    if isinstance(name, Const):
+        kept = replace(thing, known={**thing.known, str(name.value): held})
+    else:
+        kept = replace(thing, rest=join(*filter(None, (thing.rest, held))), open=True)
+    state.things[target.number] = kept
+    return target
+
+
+def _is_there(value: Value) -> bool:
+    """Return whether something is known; a name alone is of a variable that is set later."""
+    if isinstance(value, External):
+        return "." in value.name
+    return value not in (UNDEFINED, ANYTHING)
+
+
 def create(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
     return reader.new(Mapping({}), state)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from casemate.audit.flow.state import Mapping, State
+from casemate.audit.flow.values import Taints, Value
 from casemate.audit.javascript.sink_table import (
     HTTP_CLIENTS,
     MONGO_PACKAGES,
     ROWS,
     SQL_PACKAGES,
 )
+from casemate.audit.javascript.values import UNDEFINED, thing_of
 
 
 class Sink(NamedTuple):
@@ -70,3 +73,19 @@ def of(name: str) -> list[Sink]:
 
 IS_DATABASE = frozenset((*SQL_PACKAGES.split(), *MONGO_PACKAGES.split()))
 IS_CLIENT = frozenset((*HTTP_CLIENTS.split(), "fetch", "http", "https"))
+
+
+def placed(taints: Taints, given: list[Value], state: State) -> bool:
+    """Return whether data in an expression of DynamoDB names place holders given with it.
+
+    It takes letters, digits and `_` alone in their names: such data brings no more of it.
+    """
+    options_ = thing_of(given[0], state) if given else None
+    if not isinstance(options_, Mapping):
+        return False
+    forms = set[int]()
+    for label in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        thing = thing_of(options_.known.get(label, UNDEFINED), state)
+        if isinstance(thing, Mapping):
+            forms.update(taint.forms[0] for taint in thing.keys)
+    return all(taint.forms[0] in forms for taint in taints)

@@ -81,10 +81,29 @@ def dynamodb(
         *("UpdateExpression", "ProjectionExpression", "Statement"),
     ):
         value = given.named.get(label)
-        if value is not None:
+        if value is None:
+            continue
+        if label != "Statement" and _placed(value, given, state):
+            tell(reader, "nosql", name, value, state, node, "low")
+        else:
             tell(reader, "sql" if label == "Statement" else "nosql", name, value, state, node)
     _document_filter(reader, name, given, state, node)
     return None
+
+
+def _placed(value: Value, given: Arguments, state: State) -> bool:
+    """Return whether all data in an expression names place holders that are given with it.
+
+    DynamoDB takes letters, digits and `_` alone in their names, so such data brings no more of
+    an expression; whoever chooses it still chooses which attributes are meant.
+    """
+    forms = set[int]()
+    for label in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        each = given.named.get(label)
+        thing = state.things.get(each.number) if isinstance(each, Ref) else None
+        if isinstance(thing, Mapping):
+            forms.update(taint.forms[0] for taint in thing.keys)
+    return all(taint.forms[0] in forms for taint in state.deep(value))
 
 
 _STATEMENTS = ("sql", "Sql", "Sqls", "QueryString", "Expression", "sqlStatements", "queryString")
