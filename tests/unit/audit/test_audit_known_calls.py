@@ -1,0 +1,267 @@
+"""What known calls let through, and what is left behind: each with a twin that is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from casemate.audit.auditing import applications_of
+from casemate.audit.code.reading import Code
+from casemate.audit.finding import Finding
+from casemate.audit.rule import Subject
+from casemate.audit.rules.all import RULES
+from casemate.audit.rules.examples import Files, function, javascript, python
+from casemate.audit.workspace import Workspace
+
+
+def findings(files: Files, rule: str) -> list[Finding]:
+    workspace = Workspace.of(dict(files))
+    [found] = applications_of(workspace)
+    [checked] = [each for each in RULES if each.id == rule]
+    return list(checked.findings(Subject(found, workspace, Code(workspace))))
+
+
+_HTTP = "Type: Api\nProperties: {Path: /thing, Method: post}"
+
+
+def called(code: str) -> Files:
+    """Return a function of Node.js with that code, called over HTTP."""
+    files = dict(function("Runtime: nodejs22.x", event=_HTTP))
+    del files["src/app.py"]
+    return {**files, "src/app.js": code}
+
+
+_NUMBER = "import json\nimport sqlite3\n\ndef handler(event, context):\n    n = json.loads(event['body'])['n']\n"
+_QUERY = "    return sqlite3.connect('x').execute(f'SELECT * FROM t WHERE id = {n}')\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "found"),
+    [
+        ("", 1),
+        ("    int(n)\n", 0),
+        ("    row = {'id': int(n)}\n", 0),
+        ("    int(n, 36)\n", 1),
+        ("    try:\n        int(n)\n    except ValueError:\n        pass\n", 1),
+        ("    try:\n        int(n)\n    except ValueError:\n        return 1\n", 0),
+        ("    if event['httpMethod'] == 'PUT':\n        int(n)\n", 1),
+    ],
+)
+def test_int_lets_numbers_through_alone(before: str, found: int) -> None:
+    assert len(findings(python(_NUMBER + before + _QUERY), "DF-001")) == found
+
+
+@pytest.mark.parametrize(
+    ("made", "found"),
+    [
+        ("await getSignedUrl(new S3Client({}), new PutObjectCommand({Bucket: 'b', Key: k}))", 0),
+        ("new S3().getSignedUrl('putObject', {Bucket: 'b', Key: k})", 0),
+        ("sign({url: k, keyPairId: 'p', privateKey: process.env.KEY})", 1),
+        ("k", 1),
+    ],
+)
+def test_a_signed_address_of_s3_has_its_host(made: str, found: int) -> None:
+    code = (
+        "const { S3Client, PutObjectCommand } = require('@aws-sdk/client-s3')\n"
+        "const { getSignedUrl } = require('@aws-sdk/s3-request-presigner')\n"
+        "const { getSignedUrl: sign } = require('@aws-sdk/cloudfront-signer')\n"
+        "const { S3 } = require('aws-sdk')\n"
+        "exports.handler = async (event) => {\n  const k = event.queryStringParameters.k\n"
+        f"  return fetch({made}, {{ method: 'PUT' }})\n}}\n"
+    )
+    assert len(findings(called(code), "DF-011")) == found
+
+
+@pytest.mark.parametrize(
+    ("key", "severity"), [("item['key']", "medium"), ("'#' + item['key']", "medium")]
+)
+def test_names_of_place_holders_bring_no_expression(key: str, severity: str) -> None:
+    code = (
+        "import json\nimport boto3\n\ntable = boto3.resource('dynamodb').Table('t')\n\n"
+        "def handler(event, context):\n    parts, names = [], {}\n"
+        "    for item in json.loads(event['body']):\n"
+        f"        parts.append(f\"{{{key}}} = :v\")\n        names[{key}] = item['key']\n"
+        "    return table.update_item(Key={'id': '1'}, UpdateExpression='SET ' + ', '.join(parts),\n"
+        "        ExpressionAttributeNames=NAMES, ExpressionAttributeValues={':v': 1})\n"
+    )
+    [milder] = findings(python(code.replace("NAMES", "names")), "DF-019")
+    [graver] = findings(python(code.replace("NAMES", "{'#a': 'b'}")), "DF-019")
+    assert milder.severity.value == severity
+    assert graver.severity.rank > milder.severity.rank
+
+
+_UPDATE = (
+    "const { DynamoDBClient } = require('@aws-sdk/client-dynamodb')\n"
+    "const { DynamoDBDocumentClient, UpdateCommand } = require('@aws-sdk/lib-dynamodb')\n"
+    "const db = DynamoDBDocumentClient.from(new DynamoDBClient({}))\n"
+    "exports.handler = async (event) => {\n  const body = JSON.parse(event.body)\n"
+    "  const names = {}, parts = []\n  Object.keys(body).forEach((key) => {\n"
+    "    parts.push(`#${key} = :v`)\n    names[`#${key}`] = key\n  })\n"
+    "  return db.send(new UpdateCommand({ TableName: 't', Key: { id: '1' },\n"
+    "    UpdateExpression: 'SET ' + parts.join(', '), ExpressionAttributeNames: NAMES,\n"
+    "    ExpressionAttributeValues: { ':v': 1 } }))\n}\n"
+)
+
+
+def test_names_of_place_holders_bring_no_expression_in_javascript() -> None:
+    [milder] = findings(called(_UPDATE.replace("NAMES", "names")), "DF-019")
+    [graver] = findings(called(_UPDATE.replace("NAMES", "{ '#a': 'b' }")), "DF-019")
+    assert milder.severity.value == "medium"
+    assert graver.severity.value == "critical"
+
+
+_OPENS = "def handler(event, context):\n    return open(event['path']).read()\n"
+
+
+@pytest.mark.parametrize(
+    ("other", "found"), [("left/behind.py", 0), ("app.py", 1), ("built/app.py", 1)]
+)
+def test_a_handler_that_no_function_names_is_called_by_nobody(other: str, found: int) -> None:
+    files = {**python("def handler(event, context):\n    return None"), f"src/{other}": _OPENS}
+    assert len(findings(files, "DF-009")) == found
+
+
+def test_routes_are_called_whatever_the_handler_is() -> None:
+    code = (
+        "import flask\n\napp = flask.Flask(__name__)\n\n@app.route('/a')\ndef a():\n"
+        "    return open(flask.request.args['name']).read()\n"
+    )
+    files = {**python("def handler(event, context):\n    return None"), "src/web.py": code}
+    assert len(findings(files, "DF-009")) == 1
+
+
+_RETURNS = "import os\n\ndef handler(event, context):\n    return {}\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("'STAGE' in os.environ and os.environ.get('STAGE') == 'x'", 0),
+        ("dict(os.environ)", 1),
+        ("('STAGE' in os.environ, os.environ)", 1),
+    ],
+)
+def test_whether_a_variable_is_there_is_not_the_environment(value: str, found: int) -> None:
+    assert len(findings(python(_RETURNS.format(value)), "PY-005")) == found
+
+
+@pytest.mark.parametrize(
+    ("record", "link", "found"), [(True, False, 0), (True, True, 1), (False, False, 1)]
+)
+def test_files_that_pip_installed_are_judged_by_their_version(
+    record: bool, link: bool, found: int
+) -> None:
+    files = {
+        **python("def handler(event, context):\n    return None"),
+        "src/library/core.py": "import os\n\ndef info():\n    return dict(os.environ)\n",
+    }
+    if record:
+        files["src/library-1.0.dist-info/RECORD"] = "library/core.py,sha256=x,1\n"
+    if link:  # it was installed from a folder: it is their own
+        files["src/library-1.0.dist-info/direct_url.json"] = "{}"
+    assert len(findings(files, "PY-005")) == found
+
+
+_BASIC = (
+    "exports.handler = async (event) => {\n  const parts = event.headers.authorization.split(' ')\n"
+    "  const said = Buffer.from(parts[1], 'base64').toString('utf8')\n  AFTER\n}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("after", "found"),
+    [
+        ("const both = said.split(':'); return JSON.parse(process.env.USERS)[both[0]]", 0),
+        ("return process.env.HASH === said", 0),
+        ("return JSON.parse(said).sub", 1),
+    ],
+)
+def test_a_user_and_a_password_are_no_claims(after: str, found: int) -> None:
+    assert len(findings(javascript(_BASIC.replace("AFTER", after)), "ID-011")) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("MOCK_SECRET_ACCESS_KEY", 0), ("LOCAL_ONLY_SECRET_KEY", 0), ("b7Qx2LmPz9Wd4RtY6uKe", 1)],
+)
+def test_capital_words_are_no_key(value: str, found: int) -> None:
+    code = (
+        "const AWS = require('aws-sdk')\n"
+        f"AWS.config.update({{ accessKeyId: 'a', secretAccessKey: '{value}' }})\n"
+        "exports.handler = async () => 1\n"
+    )
+    assert len(findings(javascript(code), "JS-019")) == found
+
+
+_ID = "AKIA" + "Y62PKV3GKCXPXEBA"
+_KEY = "Cx4Q9rTz/LmPw8Vb2NdK7sYg5HfJ1uEa3RoXi6Wq"
+
+
+@pytest.mark.parametrize(("rule"), ["SEC-001", "SEC-005", "SEC-006"])
+@pytest.mark.parametrize(("other", "severity"), [("''", "medium"), (_KEY, "high")])
+def test_the_id_of_a_key_opens_nothing_alone(rule: str, other: str, severity: str) -> None:
+    values = f"{{ACCESS_KEY: {_ID}, OTHER_VALUE: {other}}}"
+    found = findings(function(f"Environment: {{Variables: {values}}}"), rule)
+    assert severity in [
+        each.severity.value for each in found if "ACCESS_KEY" in each.text or rule == "SEC-001"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("check", "severity"),
+    [
+        ("if (rows[0].password === JSON.parse(event.body).password) return rows", "medium"),
+        ("if (event.headers['x-key'] !== config.apiKey) return null", "medium"),
+        ("const password = event.password", "high"),
+    ],
+)
+def test_a_handler_that_compares_a_password_looks_at_who_calls(check: str, severity: str) -> None:
+    files = dict(
+        function(
+            "Runtime: nodejs22.x", event="Type: Api\nProperties: {Path: /admin/a, Method: get}"
+        )
+    )
+    code = f"exports.handler = async (event) => {{\n  {check}\n}}\n"
+    [found] = findings({**files, "src/app.js": code}, "API-003")
+    assert found.severity.value == severity
+
+
+_BUNDLE = """
+"use strict";
+var __defProp = Object.defineProperty;
+var __getOwnPropDesc = Object.getOwnPropertyDescriptor;
+var __getOwnPropNames = Object.getOwnPropertyNames;
+var __hasOwnProp = Object.prototype.hasOwnProperty;
+var __export = (target, all) => {
+  for (var name in all)
+    __defProp(target, name, { get: all[name], enumerable: true });
+};
+var __copyProps = (to, from, except, desc) => {
+  if (from && typeof from === "object" || typeof from === "function") {
+    for (let key of __getOwnPropNames(from))
+      if (!__hasOwnProp.call(to, key) && key !== except)
+        __defProp(to, key, { get: () => from[key], enumerable: !(desc = __getOwnPropDesc(from, key)) || desc.enumerable });
+  }
+  return to;
+};
+var __toCommonJS = (mod) => __copyProps(__defProp({}, "__esModule", { value: true }), mod);
+var app_exports = {};
+__export(app_exports, { handler: () => handler });
+module.exports = __toCommonJS(app_exports);
+var import_child_process = require("child_process");
+"""
+
+
+@pytest.mark.parametrize(
+    "form", ["var handler = async (event) =>", "async function handler(event)"]
+)
+@pytest.mark.parametrize(
+    ("does", "found"),
+    [
+        ("(0, import_child_process.execSync)('ls ' + event.queryStringParameters.n)", 1),
+        ("await (0, import_child_process.exec)('ls ' + event.queryStringParameters.n)", 1),
+        ("(0, import_child_process.execSync)('ls')", 0),
+    ],
+)
+def test_what_a_bundler_exports_is_followed(form: str, does: str, found: int) -> None:
+    code = f"{_BUNDLE}{form} {{\n  return {does};\n}}\n"
+    assert len(findings(called(code), "DF-002")) == found
