@@ -9,7 +9,7 @@ from casemate.audit.code.reading import Code
 from casemate.audit.finding import Finding
 from casemate.audit.rule import Subject
 from casemate.audit.rules.all import RULES
-from casemate.audit.rules.examples import Files, function, javascript, python
+from casemate.audit.rules.examples import Files, function, javascript, python, workload
 from casemate.audit.workspace import Workspace
 
 
@@ -192,6 +192,7 @@ def test_capital_words_are_no_key(value: str, found: int) -> None:
     assert len(findings(javascript(code), "JS-019")) == found
 
 
+_GOOGLE = "AIzaSyAgJ" + "Ekrc6Gv6Cwp3ANODIzymloPWJMxx"
 _ID = "AKIA" + "Y62PKV3GKCXPXEBA"
 _KEY = "Cx4Q9rTz/LmPw8Vb2NdK7sYg5HfJ1uEa3RoXi6Wq"
 
@@ -265,3 +266,79 @@ var import_child_process = require("child_process");
 def test_what_a_bundler_exports_is_followed(form: str, does: str, found: int) -> None:
     code = f"{_BUNDLE}{form} {{\n  return {does};\n}}\n"
     assert len(findings(called(code), "DF-002")) == found
+
+
+@pytest.mark.parametrize(
+    ("taken", "found"),
+    [
+        ("name.split('/').pop()", 0),
+        ("name.split('/').slice(-1)[0]", 0),
+        ("name.split('/').at(-1)", 0),
+        ("name.split('/')[1]", 0),
+        ("parts[parts.length - 1]", 0),
+        ("name.split('/').join('/')", 1),
+        ("name.split('/').slice(1).join('/')", 1),
+        ("name.split('.').pop()", 1),
+        ("name.split('.')[0]", 1),
+        ("name.split(event.by).pop()", 1),
+    ],
+)
+def test_a_part_of_a_path_leads_to_no_other_folder(taken: str, found: int) -> None:
+    code = (
+        "const fs = require('fs')\nexports.handler = async (event) => {\n"
+        "  const name = event.queryStringParameters.name\n  const parts = name.split('/')\n"
+        f"  return fs.readFileSync('/tmp/' + {taken})\n}}\n"
+    )
+    assert len(findings(called(code), "DF-009")) == found
+
+
+_FLASK = "import flask\nfrom PIL import Image\n\napp = flask.Flask(__name__)\n\n@app.route('/a', methods=['POST'])\ndef a():\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "rule", "found"),
+    [
+        ("    return Image.open(flask.request.files['a']).format\n", "DF-009", 0),
+        ("    return Image.open(flask.request.files['a'].filename).format\n", "DF-009", 1),
+        ("    return Image.open(flask.request.form['a']).format\n", "DF-009", 1),
+        ("    return str(flask.request.json['a'])\n", "DF-013", 0),
+        ("    return str(flask.request.form['a'])\n", "DF-013", 1),
+        ("    return str(flask.request.get_json(force=True)['a'])\n", "DF-013", 1),
+    ],
+)
+def test_an_upload_is_no_name_and_json_is_sent_by_no_page(body: str, rule: str, found: int) -> None:
+    assert len(findings(python(_FLASK + body), rule)) == found
+
+
+@pytest.mark.parametrize(
+    ("more", "severity"),
+    [("securityContext: {capabilities: {add: [NET_RAW]}}", "medium"), ("", "high")],
+)
+def test_what_answers_for_a_machine_has_its_network(more: str, severity: str) -> None:
+    [found] = findings(workload(more, pod="hostNetwork: true"), "KUB-004")
+    assert found.severity.value == severity
+
+
+@pytest.mark.parametrize(
+    ("values", "severity"),
+    [
+        ("{DB_PASSWORD: password}", "medium"),
+        ("{SMTP_PASSWORD: k9Tq2wLm8z, SMTP_HOST: your-smtp-host}", "medium"),
+        ("{SMTP_PASSWORD: k9Tq2wLm8z, SMTP_HOST: mail.shop.internal}", "high"),
+        (f"{{API_KEY: {_GOOGLE}, DOMAIN: a.firebaseapp.com}}", "medium"),
+        (f"{{API_KEY: {_GOOGLE}, DOMAIN: a.shop.internal}}", "high"),
+    ],
+)
+def test_what_is_to_be_filled_in_or_shown_is_milder(values: str, severity: str) -> None:
+    [found] = findings(function(f"Environment: {{Variables: {values}}}"), "SEC-005")
+    assert found.severity.value == severity
+
+
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [("vendor/a/b.go", "low"), ("a/b_test.go", "low"), ("a/b.go", "high")],
+)
+def test_what_others_wrote_is_no_secret_of_the_application(name: str, severity: str) -> None:
+    text = 'var address = "postgres://shop:k9Tq2wLm8z@db.shop.internal/orders"\n'
+    [found] = findings({**function(), name: text}, "SEC-003")
+    assert found.severity.value == severity

@@ -16,6 +16,7 @@ from casemate.audit.flow.values import (
     External,
     Method,
     Ref,
+    Taints,
     Text,
     Union,
     Unknown,
@@ -188,8 +189,24 @@ def item(reader: Reader, value: Value, key: Value, state: State, node: Node) -> 
     return join(*found) if len(found) > 1 else found[0]
 
 
+PARTS_OF_PATH = "=parts/"
+"""The type of what `split("/")` gives."""
+
+
+def is_parts(value: Value) -> bool:
+    """Tell whether something is the parts of a path between its slashes."""
+    return isinstance(value, Unknown) and value.type == PARTS_OF_PATH
+
+
+def segment(taints: Taints) -> Value:
+    """Return one part of a path: no slash is in it."""
+    return Text((few(replace(t, without=t.without | {"/", "../"}) for t in taints),))
+
+
 def _item(reader: Reader, value: Value, key: Value, state: State, node: Node) -> Value:
     name = key_of(key)
+    if is_parts(value) and (name is None or name.isdigit()):
+        return segment(shallow(value))
     if name is not None:
         return _one(reader, value, name, state, node)
     thing = thing_of(value, state)

@@ -184,6 +184,8 @@ def _of_data(
     """Return what a method of a text gives, or of an array of outside data."""
     if isinstance(value, Const) and value.value is None:
         return UNDEFINED
+    if name in ("pop", "shift", "at") and members.is_parts(value):
+        return members.segment(shallow(value))
     if name in arrays.WITH_FUNCTIONS and given:
         return arrays.outside(reader, value, name, given, state, node)
     if name == "toString" and _is_encoded(node, given):
@@ -259,7 +261,8 @@ def _textual(
         return ANY_BOOL
     if name == "split":
         how = ("split", node.line, node.column)
-        return Unknown(texts.derived(taints, state, how, part=True), "=parts")
+        kind = members.PARTS_OF_PATH if known_text(first) == "/" else "=parts"
+        return Unknown(texts.derived(taints, state, how, part=True), kind)
     if name in ("match", "matchAll"):
         return Unknown(texts.derived(taints, state, name, part=True), "=match")
     if name in ("replace", "replaceAll"):
@@ -295,8 +298,8 @@ def _same(
     inner = texts.derived(taints, state, how, part=True)
     return (
         Text((inner,))
-        if not isinstance(value, Unknown) or value.type != "=parts"
-        else Unknown(inner)
+        if not isinstance(value, Unknown) or not value.type.startswith("=parts")
+        else Unknown(inner, value.type if name == "slice" else "")
     )
 
 

@@ -167,9 +167,20 @@ def _namespaces(*keys: str) -> Check:
                     "hostPID": "processes",
                     "hostIPC": "shared memory",
                 }
-                yield f"it has the machine's {what[key]}", place_of(pod, key), None
+                speaks = key == "hostNetwork" and _speaks_for_machine(pod)
+                severity = Severity.MEDIUM if speaks else None
+                yield f"it has the machine's {what[key]}", place_of(pod, key), severity
 
     return of_pods(wrong)
+
+
+def _speaks_for_machine(pod: Map) -> bool:
+    """Tell whether a pod answers for the machine's network, as balancers and overlays do."""
+    wanted = {"NET_RAW", "NET_ADMIN"}
+    return any(
+        wanted & {str(each) for each in listed(at(c, "securityContext", "capabilities", "add"))}
+        for c in listed(pod.get("containers"))
+    )
 
 
 def _root(f: Function, c: Map) -> Iterator[tuple[str, Place, Severity | None]]:

@@ -71,12 +71,13 @@ def _files(subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 _TESTS = re.compile(
-    r"(?:^|/)(?:tests?|__tests__|spec|fixtures|examples?|mocks?)/|(?:^|/)test_|\.(?:test|spec)\."
+    r"(?:^|/)(?:tests?|__tests__|spec|fixtures|examples?|mocks?|vendor)/|(?:^|/)test_"
+    r"|\.(?:test|spec)\.|_test\.go$"
 )
 
 
 def is_test(name: str) -> bool:
-    """Tell whether a file is a test or an example, by its name."""
+    """Tell whether a file is a test, an example or of others, by its name."""
     return bool(_TESTS.search(name))
 
 
@@ -115,11 +116,17 @@ _SECRET_KEY = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=]
 def _severity(found: Secret, name: str, text: str) -> Severity | None:
     if is_test(name):
         return Severity.LOW
+    if found.kind == "google-key" and _FIREBASE in text:
+        return Severity.MEDIUM
     if found.kind != "aws-key":
         return None
     line = text.split("\n", found.line)[found.line - 1]
     alone = _KEY_ID.match(line, found.column - 1) and not _has_secret_key(text)
     return Severity.MEDIUM if alone else None
+
+
+_FIREBASE = ".firebaseapp.com"
+"""What stands beside a key that Google has every page of a project show: rules guard the data."""
 
 
 def _has_secret_key(text: str) -> bool:
@@ -159,16 +166,33 @@ def _environment(subject: Subject) -> Iterator[Hit]:
             if (_PASSWORD.search(name) and len(value) >= 4 and _literal_password(value)) or (
                 _SECRETIVE.search(name) and len(value) >= 8 and random(value, least=2.8)
             ):
-                # `REDIS_PASSWORD: PASSWORD` is to be filled in; if not, it is a bad one.
-                to_fill = value.isupper() and value in v.name.upper()
+                milder = _to_fill(f, v.name, value) or _id_alone(f, value) or _shown(f, value)
                 yield Hit(
                     place=v.place,
                     text=f"{f.name}: the value of {v.name[:64]} stands in the template",
                     subject=f"{f.name} {v.name}",
                     function=f,
-                    severity=Severity.MEDIUM if to_fill or _id_alone(f, value) else None,
+                    severity=Severity.MEDIUM if milder else None,
                     cause=digest_of(value),
                 )
+
+
+_MADE_UP = re.compile(r"(?:your|my|some|enter)[-_]", re.I)
+
+
+def _to_fill(f: Function, name: str, value: str) -> bool:
+    """Tell whether a value is to be filled in: `DB_PASSWORD: password`, beside `your-host`.
+
+    If it is not, it is a bad one.
+    """
+    others = (literal(v.value) or "" for v in f.environment)
+    return value.lower() in name.lower() or any(_MADE_UP.match(each) for each in others)
+
+
+def _shown(f: Function, value: str) -> bool:
+    """Tell whether a key is one of Google that the pages of a project show as well."""
+    beside = ((literal(v.value) or "").endswith(_FIREBASE) for v in f.environment)
+    return value.startswith("AIza") and any(beside)
 
 
 def _literal_password(value: str) -> bool:

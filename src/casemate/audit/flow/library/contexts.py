@@ -7,7 +7,17 @@ from collections.abc import Callable
 from casemate.audit.flow.characters import PLAIN
 from casemate.audit.flow.state import Instance, State
 from casemate.audit.flow.texts import parts_of
-from casemate.audit.flow.values import EVERY, Const, Ref, Taint, Taints, Value, few, options
+from casemate.audit.flow.values import (
+    EVERY,
+    Const,
+    Ref,
+    Taint,
+    Taints,
+    Unknown,
+    Value,
+    few,
+    options,
+)
 
 Known = frozenset[str]
 Judge = Callable[[str, str, Known, Known], bool]
@@ -50,8 +60,13 @@ def harmful(weakness: str, value: Value, state: State, kinds: list[str]) -> Tain
     return few(found)
 
 
+_UPLOAD = ".files["
+
+
 def _is_file(value: Value, state: State) -> bool:
     """Return whether something is an open file or the like: its content chooses no path."""
+    if isinstance(value, Unknown) and _UPLOAD in value.path and value.path.endswith("]"):
+        return True  # the file itself; its name is an attribute of it
     thing = state.things.get(value.number) if isinstance(value, Ref) else None
     return isinstance(thing, Instance) and not thing.type.startswith("pathlib.")
 
