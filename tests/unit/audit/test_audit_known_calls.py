@@ -342,3 +342,38 @@ def test_what_others_wrote_is_no_secret_of_the_application(name: str, severity: 
     text = 'var address = "postgres://shop:k9Tq2wLm8z@db.shop.internal/orders"\n'
     [found] = findings({**function(), name: text}, "SEC-003")
     assert found.severity.value == severity
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("'SELECT * FROM a ' +\n    'WHERE id = ?', [event.id]", 0),
+        ("'SELECT * FROM a ' +\n    'WHERE id = ' + event.id", 1),
+        ("'SELECT * FROM a WHERE id = ' + event.id", 1),
+        ("'SELECT \\'a\\' FROM a ' + 'WHERE b'", 0),
+        ("`SELECT * FROM a WHERE id = ${event.id}`", 1),
+    ],
+)
+def test_a_statement_that_is_written_in_two_lines_is_written_out(
+    statement: str, found: int
+) -> None:
+    code = f"exports.handler = async (event) => {{\n  return db.query({statement})\n}}\n"
+    assert len(findings(javascript(code), "JS-011")) == found
+
+
+@pytest.mark.parametrize(
+    ("token", "found"),
+    [("answer.AuthenticationResult.IdToken", 0), ("event.headers.authorization", 1)],
+)
+def test_a_token_that_cognito_answers_is_its_own(token: str, found: int) -> None:
+    code = (
+        "exports.handler = async (event) => {\n  const answer = await cognito.send(start)\n"
+        f"  return JSON.parse(Buffer.from({token}.split('.')[1], 'base64')).sub\n}}\n"
+    )
+    assert len(findings(javascript(code), "ID-011")) == found
+
+
+@pytest.mark.parametrize(("path", "found"), [("/admin/login", 0), ("/admin/logins", 1)])
+def test_nobody_is_known_before_they_log_in(path: str, found: int) -> None:
+    event = f"Type: Api\nProperties: {{Path: {path}, Method: get}}"
+    assert len(findings(function(event=event), "API-003")) == found

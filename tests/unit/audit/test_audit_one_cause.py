@@ -130,3 +130,13 @@ def test_every_output_tells_all_places(tmp_path: Path) -> None:
     assert result["relatedLocations"][0]["message"]["text"] == also.text
     assert f"also {place}" in junit_of(report)
     assert place in "".join(html_of(report))
+
+
+def test_copies_in_nested_stacks_are_one_finding(tmp_path: Path) -> None:
+    policy = "Policies:\n- Statement:\n    - {Effect: Allow, Action: 'sqs:*', Resource: '*'}\n"
+    nested = "  NAME:\n    Type: AWS::CloudFormation::Stack\n    Properties: {TemplateURL: FILE}\n"
+    _app(tmp_path, *(nested.replace("NAME", n).replace("FILE", f"{n}.yaml") for n in ("A", "B")))
+    for name in ("A", "B"):
+        (tmp_path / f"{name}.yaml").write_text(_HEAD + _function(name, policy))
+    [found] = _found(tmp_path, "IAM-002")
+    assert [each.place.file for each in (found, *found.also)] == ["A.yaml", "B.yaml"]

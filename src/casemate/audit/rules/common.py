@@ -116,15 +116,16 @@ def of_permissions(
                 subject=f"{statement.origin} {','.join(statement.actions[:8])}",
                 function=max(functions, key=lambda f: f.reach is Reach.PUBLIC),
                 severity=severity(statement) if severity is not None else None,
-                cause=cause_of(statement, text),
+                cause=cause_of(subject, statement, text),
             )
 
     return check
 
 
-def cause_of(statement: Statement, text: str) -> str:
-    """Return what copies of a statement in one template have in common."""
-    said = (statement.place.file, text, *statement.actions, *map(str, statement.resources))
+def cause_of(subject: Subject, statement: Statement, text: str) -> str:
+    """Return what copies of a statement in one application have in common, nested stacks too."""
+    root = subject.application.place.file
+    said = (root, text, *statement.actions, *map(str, statement.resources))
     return "\0".join(said)
 
 

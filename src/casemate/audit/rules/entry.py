@@ -50,8 +50,12 @@ def _reads_open(f: Function, t: Trigger) -> str | None:
     return None
 
 
+_LOGIN = re.compile(r"/(?:log|sign)-?in/?$", re.I)
+"""Where somebody says who they are: nobody can before."""
+
+
 def _sensitive_open(f: Function, t: Trigger) -> str | None:
-    if t.reach is Reach.PUBLIC and _SENSITIVE.search(t.path):
+    if t.reach is Reach.PUBLIC and _SENSITIVE.search(t.path) and not _LOGIN.search(t.path):
         return f"{t.method} {t.path} is for the inside by its name, and everybody can call it"
     return None
 

@@ -78,7 +78,7 @@ def _passing(subject: Subject) -> Iterator[Hit]:
                 f"pass ({passes.resources[0][:120] if passes.resources else '*'})",
                 subject=f"{f.name} {passes.origin}",
                 function=f,
-                cause=cause_of(passes, ", ".join(made)),
+                cause=cause_of(subject, passes, ", ".join(made)),
             )
             break
 

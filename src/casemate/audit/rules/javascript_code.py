@@ -70,6 +70,41 @@ def seen_at(name: str) -> Check:
     return check
 
 
+_MAX_STATEMENT = 4_000
+
+
+def _joined(pattern: re.Pattern[str]) -> Check:
+    """Return a check of statements of SQL that are put together of more than what is written."""
+
+    def check(subject: Subject) -> Iterator[Hit]:
+        for each in _look(pattern, "a statement of SQL is made of texts")(subject):
+            lines = (subject.code.text(each.place.file) or "").split("\n")
+            begin = lines[each.place.line - 1][each.place.column - 1 :]
+            below = "\n".join(lines[each.place.line : each.place.line + 40])
+            if not _is_written_out(f"{begin}\n{below}"[:_MAX_STATEMENT].partition("(")[2]):
+                yield each
+
+    return check
+
+
+def _is_written_out(text: str) -> bool:
+    """Tell whether an argument is quoted texts and `+` between them alone."""
+    quote, at = "", 0
+    while at < len(text):
+        sign = text[at]
+        if quote:
+            at += sign == "\\"
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign in ",)":
+            return True
+        elif sign != "+" and not sign.isspace():
+            return False
+        at += 1
+    return False
+
+
 _UNCHECKED = _look(
     re.compile(
         r"rejectUnauthorized\s{0,3}:\s{0,3}false|NODE_TLS_REJECT_UNAUTHORIZED\s{0,3}[\"'\]]{0,2}\s{0,3}=\s{0,3}[\"']?0"
@@ -319,11 +354,10 @@ RULES = (
         _L.MEDIUM,
         "Who has a say in the text reads and changes other rows.",
         "Pass values as parameters: query('... = $1', [id]).",
-        _look(
+        _joined(
             re.compile(
                 r"\.(?:query|execute)\(\s{0,3}(?:`\s{0,3}(?i:select|insert|update|delete)\b[^`\n]{0,300}\$\{(?:event|body|params|req|query|request|input|id|name|user)|[\"']\s{0,3}(?i:select|insert|update|delete)\b[^\"'\n]{0,300}[\"']\s{0,3}\+)"
             ),
-            "a statement of SQL is made of texts",
         ),
         _handler("return db.query(`SELECT * FROM a WHERE id = ${event.id}`)"),
         _handler("return db.query('SELECT * FROM a WHERE id = $1', [event.id])"),

@@ -26,6 +26,9 @@ _BY_HAND = re.compile(
 )
 _PARSES = re.compile(r"JSON\.parse\(|json\.loads?\(|\.json\(")
 """Claims are JSON; what is decoded in a file that reads none is a hash or a password."""
+_ANSWERED = "AuthenticationResult"
+_OF_ANSWER = re.compile(r"\b(?:Id|Access)Token\b")
+"""What Cognito has just answered: it comes from whoever signs, over TLS."""
 _BASIC = re.compile(r"(?:split|partition)\(\s{0,3}[\"']:[\"']")
 """A user and a password, which stand in one text with a colon between them."""
 _LINES_OF_BASIC = 4
@@ -48,7 +51,12 @@ def _unchecked(subject: Subject) -> Iterator[Hit]:
                 None if file.endswith(".py") else _DECODES.search(line)
             )
             below = lines[at : at + _LINES_OF_BASIC]
-            if found is not None and not any(_BASIC.search(each) for _, each in below):
+            answered = _ANSWERED in code and _OF_ANSWER.search(line) is not None
+            if (
+                found is not None
+                and not answered
+                and not any(_BASIC.search(each) for _, each in below)
+            ):
                 what = "the claims of a token are believed, and nothing looks at its signature"
                 place = Place(file, number, found.start() + 1)
                 yield hit(function, what, place, f"{file} {line.strip()[:120]}")
