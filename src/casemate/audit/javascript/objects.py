@@ -112,7 +112,8 @@ def define(reader: Reader, given: list[Value], state: State, node: Node) -> Valu
     if isinstance(name, Const):
         kept = replace(thing, known={**thing.known, str(name.value): held})
     else:
-        kept = replace(thing, rest=join(*filter(None, (thing.rest, held))), open=True)
+        rest = held if thing.rest is None else join(thing.rest, held)
+        kept = replace(thing, rest=rest, open=True)
     state.things[target.number] = kept
     return target
 
