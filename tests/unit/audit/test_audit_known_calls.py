@@ -377,3 +377,13 @@ def test_a_token_that_cognito_answers_is_its_own(token: str, found: int) -> None
 def test_nobody_is_known_before_they_log_in(path: str, found: int) -> None:
     event = f"Type: Api\nProperties: {{Path: {path}, Method: get}}"
     assert len(findings(function(event=event), "API-003")) == found
+
+
+@pytest.mark.parametrize(("answer", "found"), [("rows", 0), ("flask.request.args['a']", 1)])
+def test_what_a_statement_gives_is_not_what_it_was_given(answer: str, found: int) -> None:
+    body = (
+        "    given = [{'name': 'a', 'value': {'stringValue': flask.request.args['a']}}]\n"
+        "    rows = boto3.client('rds-data').execute_statement(parameters=given, sql='SELECT :a')\n"
+        f"    return str({answer})\n"
+    )
+    assert len(findings(python("import boto3\n" + _FLASK + body), "DF-013")) == found
