@@ -322,7 +322,8 @@ def test_what_answers_for_a_machine_has_its_network(more: str, severity: str) ->
 @pytest.mark.parametrize(
     ("values", "severity"),
     [
-        ("{DB_PASSWORD: password}", "medium"),
+        ("{DB_PASSWORD: password, DB_URL: 'jdbc:postgresql://localhost:5432/a'}", "medium"),
+        ("{DB_PASSWORD: password}", "high"),
         ("{SMTP_PASSWORD: k9Tq2wLm8z, SMTP_HOST: your-smtp-host}", "medium"),
         ("{SMTP_PASSWORD: k9Tq2wLm8z, SMTP_HOST: mail.shop.internal}", "high"),
         (f"{{API_KEY: {_GOOGLE}, DOMAIN: a.firebaseapp.com}}", "medium"),

@@ -177,16 +177,17 @@ def _environment(subject: Subject) -> Iterator[Hit]:
                 )
 
 
-_MADE_UP = re.compile(r"(?:your|my|some|enter)[-_]", re.I)
+_MADE_UP = re.compile(r"(?:your|my|some|enter)[-_]|[^\n]{0,40}\blocalhost\b", re.I)
 
 
 def _to_fill(f: Function, name: str, value: str) -> bool:
-    """Tell whether a value is to be filled in: `DB_PASSWORD: password`, beside `your-host`.
+    """Tell whether a value is to be filled in: `REDIS_PASSWORD: PASSWORD`, beside `localhost`.
 
     If it is not, it is a bad one.
     """
     others = (literal(v.value) or "" for v in f.environment)
-    return value.lower() in name.lower() or any(_MADE_UP.match(each) for each in others)
+    written = value.isupper() and value in name.upper()
+    return written or any(_MADE_UP.match(each) for each in others)
 
 
 def _shown(f: Function, value: str) -> bool:
