@@ -57,7 +57,8 @@ class GatewayProcess:
         """Start one that inherits these, with more in its environment. Raises OSError."""
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", _BOUND, str(os.getpid())),
+                # -P: modules are not looked for where the operator stands.
+                *(sys.executable, "-P", "-m", _BOUND, str(os.getpid())),
                 *(_MODULE, msgspec.json.encode(config).decode()),
             ],
             pass_fds=descriptors,

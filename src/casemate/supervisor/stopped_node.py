@@ -104,7 +104,7 @@ def run_beside(
     `heard` gets each line that it writes, of `kind`. Raises CasemateError for one with an error.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", module, msgspec.json.encode(config).decode()],
+        [sys.executable, "-P", "-m", module, msgspec.json.encode(config).decode()],
         pass_fds=(node.vault,),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

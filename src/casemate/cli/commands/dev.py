@@ -64,7 +64,7 @@ def _node(
     if learn:
         arguments.append("--learn")
     process = subprocess.Popen(
-        [sys.executable, "-m", "casemate.cli.main", *arguments],
+        [sys.executable, "-P", "-m", "casemate.cli.main", *arguments],
         stdout=subprocess.PIPE,
         text=True,
         # Ctrl-C reaches this command alone, which then ends the node.
