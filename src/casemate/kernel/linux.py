@@ -182,6 +182,14 @@ def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), f"unshare({flags:#x})")
 
 
+def enter_mounts(process: int) -> None:
+    """Enter the mount namespace of the process that a pidfd is of (setns(2), Linux 5.8).
+
+    Root and working directory are those of that namespace from then on.
+    """
+    _check(_libc.setns(process, CLONE_NEWNS), "setns(CLONE_NEWNS)")
+
+
 def sethostname(name: str) -> None:
     """sethostname(2)."""
     _check(_libc.sethostname(name.encode(), len(name.encode())), "sethostname")

@@ -115,11 +115,15 @@ class Base:
             if not (isinstance(size, int) and isinstance(inodes, int) and isinstance(count, int)):
                 raise TypeError("size, inodes and count are whole numbers")
             return {"ev": "tmpfs"}, [linux.new_tmpfs(size, inodes) for _ in range(count)]
-        if operation == "bundle":
+        if operation in ("bundle", "dependencies"):
             digest = str(message["digest"])
             if not _DIGEST.fullmatch(digest):
                 raise ValueError("a digest is 64 hexadecimal digits")
-            return {"ev": "bundle"}, [self._root.bundle(digest)]
+            make = self._root.bundle if operation == "bundle" else self._root.dependencies
+            return {"ev": operation}, [make(digest)]
+        if operation == "attach":
+            self._root.attach(*descriptors)
+            return {"ev": "attach"}, []
         raise ValueError(f"unknown operation {operation!r}")
 
     def _blank(self, descriptor: int, devices: str | None) -> int:

@@ -7,6 +7,7 @@ nobody else has, although the pages are shared.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -77,6 +78,40 @@ class Root:
         path = f"/bundles/{digest}"
         return linux.new_overlay(_EMPTY, path) if self.private_files else linux.clone_tree(path)
 
+    def dependencies(self, digest: str) -> int:
+        """Return a descriptor of a detached read-only mount of a bundle's dependencies alone."""
+        path = f"/bundles/{digest}/deps"
+        return linux.new_overlay(_EMPTY, path) if self.private_files else linux.clone_tree(path)
+
+    @staticmethod
+    def attach(process: int, mount: int) -> None:
+        """Mount a bundle in the root of another zygote, which a pidfd is of. Raises OSError.
+
+        Done by a fork: this process enters no namespace in which a function's code runs. Nobody
+        there can reach the fork: it is in none of the other namespaces, has all rights over them,
+        and what it mounts on is a folder that nobody there can change.
+        """
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        if os.fork() == 0:
+            number = errno.EIO
+            try:
+                linux.enter_mounts(process)
+                linux.attach_mount(mount, "/function")
+                number = 0
+            except OSError as error:
+                number = error.errno or errno.EIO
+            finally:
+                os.write(writing, bytes((number,)))
+                os._exit(0)
+        os.close(writing)
+        try:
+            told = os.read(reading, 1)
+        finally:
+            os.close(reading)
+        if told != b"\0":
+            number = told[0] if told else errno.EIO
+            raise OSError(number, f"the bundle cannot be mounted: {os.strerror(number)}")
+
     def enter(self, devices: str | None) -> None:
         """Build a root in this process's own mount namespace and enter it. Raises OSError.
 
@@ -86,7 +121,8 @@ class Root:
         os.makedirs(_ROOT, exist_ok=True)
         guarded = linux.MS_NOSUID | linux.MS_NODEV
         linux.mount("tmpfs", _ROOT, "tmpfs", guarded, "size=64k,mode=755")
-        for name in ("tmp", "function", "dev"):
+        # Dependencies that are imported ahead are mounted by themselves, before a bundle is.
+        for name in ("tmp", "function", "function/deps", "dev"):
             os.mkdir(f"{_ROOT}/{name}")
         for path, _ in self._libraries:
             os.makedirs(_ROOT + path)

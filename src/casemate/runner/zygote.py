@@ -33,6 +33,7 @@ from . import (
     sharing,
     wire,
 )
+from .ahead import CODE, DEPENDENCIES, Ahead
 from .context import Context
 from .event import Event
 from .filters import ZygoteFilters
@@ -65,10 +66,10 @@ class ThreadAtImportError(Exception):
     """
 
 
-def _environment(assignment: dict[str, Any]) -> None:
-    for name in list(os.environ):
-        del os.environ[name]
-    os.environ.update(
+def _environment(assignment: dict[str, Any]) -> dict[str, str]:
+    """Return the variables of a function; of no function yet, those that all have."""
+    own = {} if _is_ahead(assignment) else _own_environment(assignment)
+    return (
         {
             "HOME": "/tmp",  # noqa: S108
             "TMPDIR": "/tmp",  # noqa: S108
@@ -80,12 +81,23 @@ def _environment(assignment: dict[str, Any]) -> None:
             "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
             "NUMEXPR_NUM_THREADS": "1",
-            "CASEMATE_PROJECT": assignment["project"],
-            "CASEMATE_FUNCTION": assignment["function"],
         }
         | network.proxy_environment(assignment["ports"])
-        | assignment["environment"]
+        | own
     )
+
+
+def _own_environment(assignment: dict[str, Any]) -> dict[str, str]:
+    variables: dict[str, str] = assignment["environment"]
+    return {
+        "CASEMATE_PROJECT": assignment["project"],
+        "CASEMATE_FUNCTION": assignment["function"],
+    } | variables
+
+
+def _is_ahead(assignment: dict[str, Any]) -> bool:
+    """Tell whether dependencies are to be imported before it is known whose they become."""
+    return "modules" in assignment
 
 
 def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None:
@@ -242,9 +254,22 @@ class Zygote:
         if message is None:
             return
         assignment: dict[str, Any] = message
+        reporting = self._confine(assignment, descriptors)
+        if _is_ahead(assignment):
+            become = self._import_ahead(assignment, reporting)
+            if become is None:
+                return
+            assignment = become
         self._assignment = assignment
+        if not self._import(reporting):
+            return
+        self._serve()
+
+    def _confine(self, assignment: dict[str, Any], descriptors: list[int]) -> socket.socket:
+        """Mount what it gets and give up all rights; return the socket that it reports by."""
         bundle, tmpfs, report, output = descriptors
-        linux.attach_mount(bundle, "/function")
+        ahead = _is_ahead(assignment)
+        linux.attach_mount(bundle, DEPENDENCIES if ahead else "/function")
         linux.attach_mount(tmpfs, "/tmp")  # noqa: S108
         os.close(bundle)
         os.close(tmpfs)
@@ -253,28 +278,65 @@ class Zygote:
         os.close(output)
         # What is printed must not be lost with a process that is killed.
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-        os.chdir("/function/code")
-        _environment(assignment)
+        os.chdir("/function" if ahead else CODE)
+        for name in list(os.environ):
+            del os.environ[name]
+        os.environ.update(_environment(assignment))
         # The filter forbids bind and listen.
         listeners = network.open_listeners(assignment["ports"])
         notify = give_up_rights(assignment, self._prepared)
         reporting = socket.socket(fileno=report)
         hand_over(self._sock, reporting, listeners, notify)
-        # A rule of Landlock is for an inode: what it opens has to be mounted by now.
+        # A rule of Landlock is for an inode: what it opens has to be mounted by now. What is
+        # mounted later is below its root.
         abi: int = assignment["landlock_abi"]
         self._restriction = landlock.Restriction(abi, assignment["ports"]) if abi else None
-        if not self._import(reporting):
-            return
-        self._serve()
+        return reporting
+
+    def _import_ahead(
+        self, assignment: dict[str, Any], report: socket.socket
+    ) -> dict[str, Any] | None:
+        """Import dependencies; return what function it becomes, None if it becomes none."""
+        setting_up.before_handler(self._guard, {})
+        ahead = Ahead()
+        try:
+            ahead.import_all(assignment["modules"], assignment["open_files"])
+            _forbid_threads()
+        except BaseException as error:  # noqa: BLE001
+            self._fail(report, error)
+            return None
+        instance.flush_output()
+        # Nobody waits: what comes later has less to look through.
+        gc.collect()
+        gc.freeze()
+        control.send_event(self._sock, control.IMPORTED)
+        become, descriptors = control.receive(self._sock)
+        if become is None:
+            return None
+        try:
+            if descriptors:
+                raise TypeError("a zygote that becomes a function's gets no descriptor")
+            own = _environment(become)
+            os.chdir(CODE)
+            ahead.require_fit(own)
+            os.environ.update(own)
+            ahead.add_code()
+        except BaseException as error:  # noqa: BLE001
+            self._fail(report, error)
+            return None
+        return become
+
+    def _fail(self, report: socket.socket, error: BaseException) -> None:
+        """Tell why there will be no zygote."""
+        instance.flush_output()
+        report.sendall(instance.error_frame("init-error", instance.describe(error)))
+        control.send_event(self._sock, control.IMPORT_FAILED)
 
     def _import(self, report: socket.socket) -> bool:
         """Import the handler unless it is not trusted to be; tell how that went."""
         # Ours is imported by now, and what a function imports late is not looked for among it.
-        sys.path[:] = [
-            "/function/code",
-            "/function/deps",
-            *(p for p in sys.path if p != "/casemate"),
-        ]
+        if CODE not in sys.path:
+            sys.path[:] = [CODE, DEPENDENCIES, *(p for p in sys.path if p != "/casemate")]
         self._guard.rules = tuple(Rule(*rule) for rule in self._assignment["guard"])
         usual = self._assignment["shapes"]
         self._guard.shapes.use(usual["known"], strict=usual["strict"])
@@ -290,9 +352,7 @@ class Zygote:
             opened = shared_at_import.open_descriptors(most) - ours
             self._renewals = shared_at_import.renewals(opened)
         except BaseException as error:  # noqa: BLE001 - SystemExit at import is a failure as well
-            instance.flush_output()
-            report.sendall(instance.error_frame("init-error", instance.describe(error)))
-            control.send_event(self._sock, control.IMPORT_FAILED)
+            self._fail(report, error)
             return False
         instance.flush_output()
         self._log_sink = _route_logging()

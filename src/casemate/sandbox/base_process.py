@@ -203,6 +203,14 @@ class BaseProcess:
         """Return a descriptor of a detached read-only mount of a bundle."""
         return self._ask({"op": "bundle", "digest": digest}, [], "bundle", 1)[1][0]
 
+    def dependencies(self, digest: str) -> int:
+        """Return a descriptor of a detached read-only mount of a bundle's dependencies."""
+        return self._ask({"op": "dependencies", "digest": digest}, [], "dependencies", 1)[1][0]
+
+    def attach(self, process: int, bundle: int) -> None:
+        """Mount a detached bundle in a zygote that has no right to do so, which a pidfd is of."""
+        self._ask({"op": "attach"}, [process, bundle], "attach", 0)
+
     def lost(self, seconds: float = 0.0) -> bool:
         """Tell whether it has ended; wait so long for its end, which follows that of its socket."""
         try:

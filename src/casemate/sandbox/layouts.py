@@ -117,13 +117,17 @@ class Layouts:
         """Return which layout a function's zygotes are made of."""
         if request.layout is Kind.OWN:
             return request.python, f"{request.project}/{request.function}"
-        homes = self._homes.setdefault(request.python, {})
-        if request.project not in homes:
+        return self.home_of(request.python, request.project)
+
+    def home_of(self, minor: str, project: str) -> Key:
+        """Return the layout that a project's functions share with others."""
+        homes = self._homes.setdefault(minor, {})
+        if project not in homes:
             counts = [0] * LAYOUTS
             for home in homes.values():
                 counts[int(home)] += 1
-            homes[request.project] = str(counts.index(min(counts)))
-        return request.python, homes[request.project]
+            homes[project] = str(counts.index(min(counts)))
+        return minor, homes[project]
 
     def get(self, key: Key) -> Layout:
         """Return the layout that new zygotes are made of, started if need be. May raise."""
@@ -194,7 +198,7 @@ class Layouts:
     def _forget_homes(self, layout: Layout) -> None:
         """Let go of projects that have nothing running, so that there are never many of them."""
         homes = self._homes.get(layout.minor, {})
-        alive = {z.assigned.project for z in layout.zygotes if z.assigned is not None}
+        alive = {zygote.project for zygote in layout.zygotes}
         for project in [p for p, home in homes.items() if home == layout.key[1]]:
             if project not in alive:
                 del homes[project]

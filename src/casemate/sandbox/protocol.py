@@ -42,6 +42,10 @@ MAX_MEASURED = 256
 Value = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
+MODULE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\Z"
+MAX_MODULES = 64
+
+
 PackageAct = Annotated[str, msgspec.Meta(pattern=rf"^(?:{'|'.join(KINDS)})\Z")]
 
 
@@ -104,6 +108,52 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     It waits for that if need be."""
 
 
+class Become(Open, tag="become", frozen=True, forbid_unknown_fields=True):
+    """Make a dependency zygote, known by the number, the zygote of a function. No descriptors.
+
+    What decides its confinement is as it was said when it was prepared. Answered as Open is.
+    """
+
+
+class PrepareDependencies(
+    msgspec.Struct, tag="dependencies", frozen=True, forbid_unknown_fields=True
+):
+    """Import dependencies in a zygote that is no function's yet; see `runner/ahead.py`.
+
+    Carries two descriptors, as Open does. Answered with Opened when they are imported, and with
+    ZygoteEnded when they are not, or as soon as it is of no use any more.
+    """
+
+    z: Id
+    python: Minor
+    digest: Annotated[str, msgspec.Meta(pattern=_whole(DIGEST_PATTERN))]
+    """Of a bundle that has them, of which nothing else is there."""
+    project: Name
+    modules: Annotated[
+        tuple[Annotated[str, msgspec.Meta(pattern=MODULE_PATTERN, max_length=256)], ...],
+        msgspec.Meta(min_length=1, max_length=MAX_MODULES),
+    ]
+    memory: Positive
+    cpu: Annotated[float, msgspec.Meta(gt=0, le=1024)]
+    processes: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    open_files: Annotated[int, msgspec.Meta(ge=16, le=1_000_000)]
+    tmp: Positive
+    ports: Annotated[tuple[Port, ...], msgspec.Meta(max_length=32)] = ()
+    restorable: bool = False
+
+    def fits(self, become: Become) -> bool:
+        """Tell whether a zygote that was prepared so is confined as a function's own would be."""
+        same = ("python", "project", "open_files", "tmp", "ports", "restorable")
+        return (
+            all(getattr(self, name) == getattr(become, name) for name in same)
+            and become.memory >= self.memory
+            and become.trust is Trust.NORMAL
+            and become.layout is Layout.SHARED
+            and become.beside is None
+            and not (become.packages or become.calls or become.strict)
+        )
+
+
 class Spawn(msgspec.Struct, tag="spawn", frozen=True, forbid_unknown_fields=True):
     """Fork an instance. Carries two descriptors: the instance's socket, its output."""
 
@@ -146,12 +196,14 @@ class Prepare(msgspec.Struct, tag="prepare", frozen=True, forbid_unknown_fields=
     python: Minor
 
 
-Request = Open | Spawn | Kill | Measure | Close | Weigh | Prepare
+Request = Open | Become | PrepareDependencies | Spawn | Kill | Measure | Close | Weigh | Prepare
 
 
 def descriptors_of(request: Request) -> int:
     """Return how many descriptors come with a request."""
-    return 2 if isinstance(request, (Open, Spawn)) else 0
+    if isinstance(request, Become):
+        return 0
+    return 2 if isinstance(request, (Open, PrepareDependencies, Spawn)) else 0
 
 
 class Opened(msgspec.Struct, tag="opened", frozen=True):

@@ -5,17 +5,19 @@ from __future__ import annotations
 import array
 import contextlib
 import os
+import select
 import signal
 import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from casemate.kernel.cgroups import Driver, SlotLimits, cpu_microseconds
 from casemate.model.errors import CasemateError
 from casemate.runner import control
-from casemate.sandbox.protocol import Open
+from casemate.sandbox.protocol import Open, PrepareDependencies
 from casemate.sandbox.shared_memory import shared_mappings
 
 _CREDENTIALS = struct.Struct("3i")
@@ -73,6 +75,11 @@ class ZygoteProcess:
         self.cgroups = cgroups
         self.pid = 0
         self.assigned: Open | None = None
+        self.prepared: PrepareDependencies | None = None
+        """What is imported in it before it is a function's."""
+        self.waits = False
+        """Whether that is done, and it is no function's yet."""
+        self._process = -1
         self.identity = 0
         """Its id in the base zygote's user namespace; 0 before it has one, or where all share."""
         self.ready = False
@@ -102,6 +109,19 @@ class ZygoteProcess:
         self._add_slot()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         sock.setblocking(False)
+
+    @property
+    def project(self) -> str:
+        """Whose functions it is for; empty for a blank one."""
+        given = self.assigned or self.prepared
+        return "" if given is None else given.project
+
+    @property
+    def owner(self) -> str:
+        """Whose it is, for the operator; empty for a blank one."""
+        if self.assigned is not None:
+            return f"{self.assigned.project}/{self.assigned.function}"
+        return f"dependencies of {self.project}" if self.prepared is not None else ""
 
     # -- slots ---------------------------------------------------------------------------------
 
@@ -219,11 +239,61 @@ class ZygoteProcess:
     def assign(self, request: Open, landlock_abi: int, descriptors: list[int]) -> None:
         """Hand over bundle, /tmp, report socket and output, limits set before. Raises OSError."""
         self.assigned = request
+        self._limit(request)
+        control.send(self.sock, self._message(request, landlock_abi), descriptors)
+
+    def prepare(
+        self, request: PrepareDependencies, landlock_abi: int, descriptors: list[int]
+    ) -> None:
+        """Have it import dependencies before it is a function's. Raises OSError."""
+        self.prepared = request
+        # While it is blank and says that it lives, which only it can: the id is its own.
+        self._process = os.pidfd_open(self.pid)
+        if not self._is_connected():
+            raise OSError("the zygote is gone")
+        self._limit(request)
+        message: dict[str, object] = {
+            "modules": list(request.modules),
+            "open_files": request.open_files,
+            "landlock_abi": landlock_abi,
+            "identity": self.identity,
+            "ports": list(request.ports),
+            "restorable": request.restorable,
+            "calls": {"asked": [], "refused": True},
+        }
+        control.send(self.sock, message, descriptors)
+
+    def _is_connected(self) -> bool:
+        poll = select.poll()
+        poll.register(self.sock, 0)
+        return not any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
+
+    def become(self, request: Open, landlock_abi: int, attach: Callable[[int], None]) -> None:
+        """Make it a function's own, once and for good. Raises OSError.
+
+        `attach` mounts the function's bundle in the root of the process of a pidfd.
+        """
+        self.waits = False
+        attach(self._process)
+        self._release_process()
+        self.assigned = request
+        self._limit(request)
+        control.send(self.sock, self._message(request, landlock_abi))
+
+    def _release_process(self) -> None:
+        if self._process >= 0:
+            os.close(self._process)
+            self._process = -1
+
+    def _limit(self, request: Open | PrepareDependencies) -> None:
         # The zygote may sit in the slot while it forks: one process more than the instance's own.
         self._limits = SlotLimits(request.memory, request.cpu, request.processes + 1)
         if self.cgroups is not None:
             self.cgroups.limit(self.slot_name(0), self._limits)
-        message: dict[str, object] = {
+
+    def _message(self, request: Open, landlock_abi: int) -> dict[str, object]:
+        """Return what a zygote is told of the function that it is."""
+        return {
             "project": request.project,
             "function": request.function,
             "digest": request.digest,
@@ -244,7 +314,6 @@ class ZygoteProcess:
             "packages": {rule.name: list(rule.deny) for rule in request.packages},
             "guard": [[rule.sink, rule.location, rule.mode.value] for rule in request.guard],
         }
-        control.send(self.sock, message, descriptors)
 
     def _asked(self, request: Open) -> list[str]:
         """Return the calls about which its filter asks: none by which it ends its instances."""
@@ -334,7 +403,8 @@ class ZygoteProcess:
         Sent before the function's code runs. While it is open no process of the function can have
         a listener of its own, and the gateway's end does not matter.
         """
-        if self.assigned is None or self.ready or self._is_filtered:
+        given = self.assigned is not None or self.prepared is not None
+        if not given or self.waits or self.ready or self._is_filtered:
             raise ZygoteViolationError("a filter at the wrong time")
         self._is_filtered = True
         if received:
@@ -375,6 +445,7 @@ class ZygoteProcess:
         for slot in range(self._made):
             with contextlib.suppress(OSError):
                 self.kill_slot(slot)
+        self._release_process()
         self.sock.close()
 
     def remove(self) -> bool:

@@ -164,6 +164,80 @@ class Bases:
             for descriptor in mounts:
                 os.close(descriptor)
 
+    def prepare_dependencies(
+        self, request: protocol.PrepareDependencies, descriptors: list[int]
+    ) -> None:
+        """Have dependencies imported in a zygote that is no function's yet, or tell why not.
+
+        Raises GatewayViolationError if the number is in use.
+        """
+        waits = any(one.z == request.z for each in self._layouts for one, _ in each.waiting)
+        if self._zygotes.get(request.z) is not None or waits:
+            raise GatewayViolationError(f"zygote {request.z} is open")
+        reason = "its base zygote is not ready"
+        try:
+            layout = self._layouts.get(self._layouts.home_of(request.python, request.project))
+            if layout.base.ready and not layout.outdated:
+                self._prepare(layout, request, descriptors)
+                reason = ""
+        except (OSError, CasemateError, ZygoteViolationError) as error:
+            reason = f"cannot be started: {error}"
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if reason:
+            self._outbox.tell(protocol.ZygoteEnded(request.z, reason))
+
+    def _prepare(
+        self, layout: Layout, request: protocol.PrepareDependencies, descriptors: list[int]
+    ) -> None:
+        layout.used = True
+        zygote = self._take_blank(layout)
+        mounts: list[int] = []
+        try:
+            try:
+                mounts.append(layout.base.dependencies(request.digest))
+                mounts.append(layout.take_tmpfs(request.tmp, TMPFS_BATCH))
+            except BaseException:
+                self._zygotes.forget(zygote)
+                raise
+            self._zygotes.prepare(
+                zygote,
+                request,
+                (mounts[0], mounts[1]),
+                landlock_abi=layout.base.landlock_abi if self._landlock else 0,
+                descriptors=descriptors,
+            )
+        finally:
+            for descriptor in mounts:
+                os.close(descriptor)
+
+    def become(self, request: protocol.Become) -> None:
+        """Make a dependency zygote a function's own, or end it and tell why.
+
+        Raises GatewayViolationError if it is none, or was prepared for something else.
+        """
+        zygote = self._zygotes.get(request.z)
+        if zygote is None:
+            return  # that it has ended is on its way
+        layout = self._zygotes.layout_of(request.z)
+        if zygote.prepared is None or not zygote.waits or layout is None:
+            raise GatewayViolationError(f"zygote {request.z} does not wait for a function")
+        if not zygote.prepared.fits(request):
+            raise GatewayViolationError(f"zygote {request.z} was prepared for something else")
+        try:
+            bundle = layout.base.bundle(request.digest)
+            try:
+                self._zygotes.become(
+                    zygote,
+                    request,
+                    landlock_abi=layout.base.landlock_abi if self._landlock else 0,
+                    attach=lambda process: layout.base.attach(process, bundle),
+                )
+            finally:
+                os.close(bundle)
+        except (OSError, CasemateError) as error:
+            self._zygotes.end(zygote, f"cannot become a function's: {error}")
+
     def cancel(self, number: int) -> None:
         """Let go of a zygote that still waits for its base zygote."""
         if any(layout.cancel(number) for layout in self._layouts):
@@ -198,6 +272,8 @@ class Bases:
         for layout in self._layouts:
             if layout.retired:
                 self._forget_blanks(layout)
+            if layout.retired or layout.outdated:
+                self._zygotes.end_waiting(layout, "its base zygote is replaced")
         for layout in self._layouts.unused():
             self.drop(layout, "it is replaced")
 

@@ -192,6 +192,10 @@ class Sandboxes:
 
     def _serve(self, request: protocol.Request, descriptors: list[int]) -> None:
         match request:
+            case protocol.Become():  # which is an Open as well
+                self._bases.become(request)
+            case protocol.PrepareDependencies():
+                self._bases.prepare_dependencies(request, descriptors)
             case protocol.Open():
                 self._bases.open(request, descriptors)
             case protocol.Spawn():

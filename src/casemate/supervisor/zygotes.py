@@ -29,6 +29,8 @@ from casemate.supervisor.restoring import Restoring
 
 TMPFS_BATCH = 8
 _FORK_SECONDS = 5.0
+_AHEAD_SHARE = 0.01
+"""Of the weight of a function, what a zygote has that imports dependencies ahead of one."""
 _KILL_SECONDS = 1.0
 """How long a zygote that kills its own instances may take for it."""
 _SHARED = (
@@ -135,13 +137,59 @@ class Zygotes:
         try:
             zygote.tmpfs_device = os.fstat(mounts[1]).st_dev
             self._shares.add(zygote.name, (request.project, request.function))
-            if self._identities is not None:
-                zygote.identity = self._identities.take()
+            self._identify(zygote)
             zygote.assign(request, landlock_abi, [*mounts, *descriptors])
         except BaseException:
             self.forget(zygote)
             raise
         self.know(request.z, zygote)
+
+    def _identify(self, zygote: ZygoteProcess) -> None:
+        if self._identities is not None:
+            zygote.identity = self._identities.take()
+
+    def prepare(
+        self,
+        zygote: ZygoteProcess,
+        request: protocol.PrepareDependencies,
+        mounts: tuple[int, int],
+        *,
+        landlock_abi: int,
+        descriptors: list[int],
+    ) -> None:
+        """Have a blank zygote import dependencies; `mounts` are those and its `/tmp`.
+
+        Raises OSError and CasemateError; it is ended then.
+        """
+        try:
+            zygote.tmpfs_device = os.fstat(mounts[1]).st_dev
+            if self._cgroups is not None:
+                # Whatever a call waits for comes first.
+                self._cgroups.weigh(zygote.name, _AHEAD_SHARE)
+            self._identify(zygote)
+            zygote.prepare(request, landlock_abi, [*mounts, *descriptors])
+        except BaseException:
+            self.forget(zygote)
+            raise
+        self.know(request.z, zygote)
+
+    def become(
+        self,
+        zygote: ZygoteProcess,
+        request: protocol.Become,
+        *,
+        landlock_abi: int,
+        attach: Callable[[int], None],
+    ) -> None:
+        """Make a dependency zygote a function's own. Raises OSError and CasemateError."""
+        self._shares.add(zygote.name, (request.project, request.function))
+        zygote.become(request, landlock_abi, attach)
+
+    def end_waiting(self, layout: Layout, reason: str) -> None:
+        """End the zygotes of a layout that have imported dependencies and are no function's."""
+        for zygote in list(layout.zygotes):
+            if zygote.prepared is not None and zygote.assigned is None:
+                self.end(zygote, reason, expected=True)
 
     def know(self, number: int, zygote: ZygoteProcess) -> None:
         """Know a function's zygote by the gateway's number of it."""
@@ -273,10 +321,15 @@ class Zygotes:
             self.end(zygote, "the zygote is gone", fault=protocol.Fault.FUNCTION)
 
     def _imported(self, zygote: ZygoteProcess) -> None:
+        if zygote.waits:
+            raise ZygoteViolationError("a second import before it is a function's")
         if shared := zygote.shared_at_import():
             self._import_failed(zygote, _SHARED.format(shared))
             return
-        zygote.imported()
+        if zygote.assigned is None:
+            zygote.waits = True
+        else:
+            zygote.imported()
         self._outbox.tell(protocol.Opened(self._numbers[zygote]))
         self.measuring.begin(zygote, self._numbers[zygote], time.monotonic())
 
@@ -381,9 +434,8 @@ class Zygotes:
 
         `expected`: that is no news for the operator.
         """
-        if not expected and zygote.assigned is not None:
-            owner = f"{zygote.assigned.project}/{zygote.assigned.function}"
-            self._report(f"zygote {zygote.name} of {owner} is ended: {reason}")
+        if not expected and zygote.owner:
+            self._report(f"zygote {zygote.name} of {zygote.owner} is ended: {reason}")
         # From here on it is not listened to, whatever it still sends.
         number = self._numbers.get(zygote)
         events: list[protocol.Event] = []
