@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from casemate.dispatch.ahead import Ahead
+from casemate.dispatch.dependencies_ahead import DependenciesAhead
 from casemate.dispatch.pool import Pool
 from casemate.dispatch.queued import QUEUE_FULL, throttled
 from casemate.dispatch.resting import MOST as MOST_RESTING
@@ -85,6 +86,7 @@ class Dispatcher:
         """Functions in quarantine."""
         self._crowded_until = 0.0
         self._ahead = Ahead(client.loop)
+        self.dependencies = DependenciesAhead(client.ahead, client.loop)
         cores = len(os.sched_getaffinity(0))
         self._shares = Shares(client.loop, cores=cores, saturation=saturation or Saturation(cores))
 
@@ -140,6 +142,7 @@ class Dispatcher:
         """Let every version end that is not in `keep` once its calls are answered."""
         for name, pool in self._pools.items():
             pool.retired = pool.contained or name not in keep
+        self.dependencies.retire(keep)
 
     def contain(self, functions: frozenset[tuple[str, str]]) -> None:
         """Place no call on these functions any more, and on all others."""
@@ -149,6 +152,7 @@ class Dispatcher:
                 pool.contain()
             else:
                 pool.contained = False
+        self.dependencies.contain(functions)
 
     def kill(self, project: str, function: str) -> None:
         """End everything of a function at once, in the middle of its calls."""
@@ -183,6 +187,7 @@ class Dispatcher:
         tally = self.tallies.of(version.project, version.function)
         pool = Pool(self._client, version, self._loop, self._shares.of(version.project), tally)
         self._pools[_name(version)] = pool
+        self.dependencies.came(version)
         if self._timer is None:
             self._timer = self._loop.call_later(_TEND_SECONDS, self._tend)
         return pool
@@ -192,11 +197,26 @@ class Dispatcher:
         for name, pool in list(self._pools.items()):
             if not pool.tend(now) and now - pool.arrivals.last > _TEND_SECONDS:
                 del self._pools[name]
+                if not pool.retired:
+                    self.dependencies.left(pool.version)
         self._let_go(now)
         self._allow_two(now)
         self._ahead.look(self._pools.values())
         self._weigh(now)
-        self._timer = self._loop.call_later(_TEND_SECONDS, self._tend) if self._pools else None
+        self._look_ahead(now)
+        needed = self._pools or self.dependencies.active
+        self._timer = self._loop.call_later(_TEND_SECONDS, self._tend) if needed else None
+
+    def _look_ahead(self, now: float) -> None:
+        """Have dependencies imported ahead where there is memory that nothing else needs."""
+        if not self.dependencies.active:
+            return
+        room = 0 if self._host_memory.missing() else sys.maxsize
+        if room and self._resting_memory is not None:
+            held = sum(one.memory for one in self._resting(now).values())
+            room = self._resting_memory - held - self.dependencies.memory
+        present = [pool.version for pool in self._pools.values() if pool.has_zygote]
+        self.dependencies.look(present, room=room)
 
     def _resting(self, now: float) -> dict[Name, Resting]:
         found = {name: pool.resting(now) for name, pool in self._pools.items()}
@@ -205,10 +225,14 @@ class Dispatcher:
     def _let_go(self, now: float) -> None:
         """End zygotes at rest of which there is no room."""
         resting = self._resting(now)
-        if self._resting_memory is None or not resting:
+        if self._resting_memory is None or not (resting or self.dependencies.active):
             return
         held = sum(one.memory for one in resting.values())
-        room = min(self._resting_memory, max(0, held - self._host_memory.missing()))
+        missing = self._host_memory.missing()
+        over = held + self.dependencies.memory - self._resting_memory
+        # What is no function's yet is made again at nobody's cost.
+        missing = max(0, missing - self.dependencies.let_go(max(over, missing)))
+        room = min(self._resting_memory, max(0, held - missing))
         for name in excess(resting, memory=room, most=self._most_resting):
             self._pools[name].close()
 
@@ -245,6 +269,7 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
         self._ahead.close()
+        self.dependencies.close()
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()

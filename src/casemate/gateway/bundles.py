@@ -22,6 +22,7 @@ import msgspec
 
 from casemate.build import ArchiveError, pack, unpack
 from casemate.decoding import decodable
+from casemate.gateway.dependencies import fingerprint
 from casemate.gateway.intact import Sealed, Stamp, Unpacked
 from casemate.gateway.sealed_bundles import SealedBundles
 from casemate.gateway.shared_files import SharedFiles
@@ -75,6 +76,8 @@ class BundleStore:
         self._shared = SharedFiles(unpacked) if share else None
         self._linking: dict[str, asyncio.Task[None]] = {}
         self._linked: set[str] = set()
+        self._dependencies: dict[str, str | None] = {}
+        """What tells which unpacked bundles have the same dependencies."""
         self._checked: dict[str, Unpacked] = {}
         """Unpacked bundles, as they were when they were checked."""
         self._files: dict[str, Sealed] = {}
@@ -139,7 +142,8 @@ class BundleStore:
 
     def _unpack_archive(self, digest: str, archive: Path) -> None:
         with archive.open("rb") as stream:
-            unpack(stream, self._unpacked / digest, digest)
+            manifest = unpack(stream, self._unpacked / digest, digest)
+        self._dependencies[digest] = fingerprint(manifest)
         self._checked[digest] = Unpacked(self._unpacked / digest)
 
     async def _seal(self, digest: str, archive: Path, key: DataKey) -> None:
@@ -250,6 +254,13 @@ class BundleStore:
         """Return name and version of the package of each file below `deps/`. CasemateError."""
         return await self.read(digest, owners)
 
+    def dependencies(self, digest: str) -> str | None:
+        """Return what an unpacked bundle shares with others of the same dependencies.
+
+        None without dependencies, for one that is not unpacked, and for one that was changed.
+        """
+        return None if digest in self._spoiled else self._dependencies.get(digest)
+
     def folder(self, digest: str) -> Path:
         """Return where an acquired bundle's files are."""
         return self._unpacked / digest
@@ -330,7 +341,8 @@ class BundleStore:
         with tempfile.TemporaryFile(dir=self._unpacked) as archive:
             decrypt_stream(key.key, _context(digest), sealed, archive)  # type: ignore[arg-type]
             archive.seek(0)
-            unpack(archive, self._unpacked / digest, digest)
+            manifest = unpack(archive, self._unpacked / digest, digest)
+        self._dependencies[digest] = fingerprint(manifest)
         self._checked[digest] = Unpacked(self._unpacked / digest)
 
     async def kept(self) -> set[str]:
@@ -378,6 +390,7 @@ class BundleStore:
 
     def _forget(self, digest: str) -> None:
         del self._sizes[digest]
+        self._dependencies.pop(digest, None)
         self._linked.discard(digest)
         self._checked.pop(digest, None)
         self._spoiled.discard(digest)

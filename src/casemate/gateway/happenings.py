@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from casemate.capabilities import UseCounter, use_of
 from casemate.egress.interface import EgressEvent
@@ -63,6 +64,8 @@ class Happenings:
         """Find out of which function it is by `zygotes`."""
         self._zygotes = zygotes
         self._facts = facts
+        self.on_nobodys: Callable[[int, str], None] = lambda _number, _reason: None
+        """Takes what a zygote did that is of no function, by its number."""
 
     def on_call(self, zygote: Zygote, call: DeniedCall) -> None:
         """Record a system call that a function's filter denied."""
@@ -119,6 +122,7 @@ class Happenings:
         """Count a connection that was let through, record one that was not."""
         version = self._zygotes.version_of(event.zygote)
         if version is None:
+            self.on_nobodys(event.zygote, "it asked for a connection")
             return
         if event.host:
             self._facts.happened(_asked(version, event))

@@ -254,7 +254,9 @@ class Gateway:
             asked=self.baselines.calls,
             on_met_calls=happenings.on_met_calls,
             cut=self._cut,
+            dependencies=self.bundles.dependencies,
         )
+        happenings.on_nobodys = self.client.ahead.spoil
         self.baselines.on_calls_changed = self.client.renew
         self.allowance.cutting.changed = self.client.cut_off
 

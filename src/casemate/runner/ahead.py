@@ -24,6 +24,7 @@ DEPENDENCIES = "/function/deps"
 CODE = "/function/code"
 _MOST = 4_096
 """Names that are noted; when there are more, no function fits."""
+_MODULES = (".py", ".pyc", ".so")
 _NATIVE = ("BLIS_", "GOTO", "KMP_", "MKL_", "NPY_", "NUMEXPR_", "OMP_", "OPENBLAS_", "VECLIB_")
 """Variables that libraries read by getenv(3), where nobody notes it."""
 
@@ -124,7 +125,11 @@ class Ahead:
         native = {name for name in changed if name.startswith(tuple(map(os.fsencode, _NATIVE)))}
         if asked := sorted(native | (changed & self._names)):
             raise UnfitError(f"an import ahead may have read {os.fsdecode(asked[0])}")
-        own = {entry.partition(".")[0] for entry in os.listdir(CODE)}
+        own = {
+            entry.name.partition(".")[0]
+            for entry in os.scandir(CODE)
+            if entry.name.endswith(_MODULES) or entry.is_dir()
+        }
         if self._absent.many or own & self._absent.names:
             raise UnfitError("an import ahead has looked for a module that the function has")
         if taken := sorted(own & {name.partition(".")[0] for name in list(sys.modules)}):

@@ -15,16 +15,18 @@ import msgspec
 from casemate.egress.interface import Egress
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, UnavailableError
+from casemate.model.function import Layout, Trust
 from casemate.model.grant import Grant, GrantKind
 from casemate.runner import control
 from casemate.runner.network import PROXY_PORT
 from casemate.sandbox import protocol
+from casemate.sandbox.dependency_zygotes import DependencyZygote, DependencyZygotes, Kind
 from casemate.sandbox.frames import ErrorHead
 from casemate.sandbox.meter import Meters
 from casemate.sandbox.report import Report
 from casemate.sandbox.restorer import RestorerLink
 from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
-from casemate.sandbox.zygote import SupervisorLostError, Zygote
+from casemate.sandbox.zygote import SupervisorLostError, Zygote, is_restorable
 from casemate.sandbox.zygotes import Zygotes
 
 _log = logging.getLogger(__name__)
@@ -123,6 +125,7 @@ class SandboxClient:
         asked: Asked | None = None,
         on_met_calls: Callable[[Zygote, tuple[str, ...]], None] = lambda *_: None,
         cut: CutOff | None = None,
+        dependencies: Callable[[str], str | None] | None = None,
     ) -> None:
         """Speak to the supervisor over a connected SOCK_SEQPACKET socket. Fills `zygotes`.
 
@@ -136,7 +139,8 @@ class SandboxClient:
         not, `on_met_calls` is told of them, and of none when it begins. `on_loaded` is told which
         files of dependencies a version has loaded, `on_replaced` that files of an interpreter were
         replaced on the host. `cut` gives which hosts nothing of a version goes to, whatever it is
-        granted.
+        granted. `dependencies` tells what a bundle shares with others of equal dependencies;
+        without it none are imported ahead.
         """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
@@ -161,6 +165,9 @@ class SandboxClient:
         """False once a function's filter was found to have no listener."""
         self._numbers = itertools.count(1)
         self._zygotes = zygotes
+        self._dependencies = dependencies
+        self.ahead = DependencyZygotes(self, bundles, egress, self._numbers, self._kind_of)
+        """Zygotes that have imported dependencies and are no function's yet."""
         self._opening: dict[int, asyncio.Future[protocol.ZygoteEnded | None]] = {}
         self.problems: dict[str, str] = {}
         """Interpreters that cannot be used now, by minor version, and why."""
@@ -208,6 +215,32 @@ class SandboxClient:
         await self._require(version)
         variables = await self._variables(version.project) if self._variables else {}
         await self._bundles.acquire(version.digest)
+        if approved and beside is None:
+            ahead = await self._taken(version)
+            if ahead is not None:
+                if (zygote := await self._become(ahead, version, variables)) is not None:
+                    return zygote
+                # The files went with it.
+                await self._bundles.acquire(version.digest)
+        return await self._start(version, variables, approved=approved, beside=beside)
+
+    async def _taken(self, version: Version) -> DependencyZygote | None:
+        """Return what has imported a version's dependencies, if there is such a zygote."""
+        try:
+            return await self.ahead.take(version)
+        except BaseException:
+            self._bundles.release(version.digest)
+            raise
+
+    async def _start(
+        self,
+        version: Version,
+        variables: dict[str, str],
+        *,
+        approved: bool,
+        beside: Zygote | None,
+    ) -> Zygote:
+        """Start a zygote that imports all by itself; the files are held for it."""
         number = next(self._numbers)
         zygote = self._zygotes.begin(self._new(number, version))
         opened: asyncio.Future[protocol.ZygoteEnded | None] = self.loop.create_future()
@@ -227,7 +260,9 @@ class SandboxClient:
         whole.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             try:
-                self._ask_to_open(zygote, version, ports, report, variables, beside)
+                request = self._request_for(zygote, version, ports, variables, beside)
+                with report.other_ends() as descriptors:
+                    self.send(request, descriptors)
             except BaseException:
                 self._zygotes.drop(number)
                 self._bundles.release(version.digest)
@@ -238,6 +273,7 @@ class SandboxClient:
             report.require_descriptors()
             await whole
             self.loaded(zygote, report.loaded(), late=False)
+            self.ahead.saw(version, report.loaded())
             zygote.seconds = self.loop.time() - asked
             # Not before: what is connected at import would be shared by all instances.
             if approved:
@@ -250,6 +286,87 @@ class SandboxClient:
             del self._opening[number]
             report.close()
         return zygote
+
+    async def _become(
+        self, ahead: DependencyZygote, version: Version, variables: dict[str, str]
+    ) -> Zygote | None:
+        """Make a dependency zygote this version's; None if it came to nothing, and then it is gone.
+
+        Then the version starts by itself, now and from now on. Raises ImportFailedError only if
+        the import takes too long.
+        """
+        number, report = ahead.number, ahead.report
+        zygote = self._zygotes.begin(self._new(number, version))
+        zygote.ahead = ahead
+        zygote.watch = ahead.watch
+        ahead.on_denied = lambda call: self._on_denied_call(zygote, call)
+        ahead.on_watch_failed = zygote.close
+        opened: asyncio.Future[protocol.ZygoteEnded | None] = self.loop.create_future()
+        self._opening[number] = opened
+        asked = self.loop.time()
+        digests = {version.digest, ahead.version.digest}
+        whole = asyncio.gather(*map(self._bundles.require_whole, digests))
+        whole.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            request = self._request_for(zygote, version, ahead.kind.ports, variables, None)
+            prepared = ahead.request
+            # What is usual of it may have changed since it was looked at.
+            if prepared is None or not prepared.fits(request):
+                raise UnavailableError("A dependency zygote does not fit the function any more.")
+            self.send(request, ())
+            ended = await self._opened(number, opened, version.spec.limits.timeout)
+            if report is None:
+                raise UnavailableError("It has no report.")
+            if ended is not None:
+                raise self._failure(ended, report)
+            await whole
+            self.loaded(zygote, report.loaded(), late=False)
+            # What it would take to make it again without the other.
+            zygote.seconds = ahead.seconds + self.loop.time() - asked
+            zygote.let_out()
+        except CasemateError as error:
+            zygote.close()
+            if opened.cancelled():
+                raise  # it takes too long: no wait for as long again
+            name = f"{version.project}/{version.function}"
+            _log.info("%s imports its dependencies by itself from now on: %s", name, error.message)
+            self.ahead.never_for(version)
+            return None
+        except BaseException:
+            zygote.close()
+            raise
+        finally:
+            whole.cancel()
+            del self._opening[number]
+            if report is not None:
+                report.close()
+        return zygote
+
+    def _kind_of(self, version: Version) -> Kind | None:
+        """Return what a version could share the import of its dependencies with, before it begins.
+
+        None if it is confined, or its import watched, in a way of its own.
+        """
+        fingerprint = None if self._dependencies is None else self._dependencies(version.digest)
+        spec, limits = version.spec, version.spec.limits
+        _, strict = ((), False) if self._usual is None else self._usual(version)
+        asked, _ = ((), True) if self._asked is None else self._asked(version)
+        of_its_own = spec.trust is not Trust.NORMAL or spec.layout is not Layout.SHARED
+        if fingerprint is None or of_its_own or spec.packages or strict or asked:
+            return None
+        return Kind(
+            project=version.project,
+            python=str(spec.python),
+            fingerprint=fingerprint,
+            ports=egress_ports(egress_grants(version), proxy_always=self._learn),
+            open_files=limits.open_files,
+            tmp=limits.tmp,
+            restorable=is_restorable(version, restores=self.restores),
+        )
+
+    async def require(self, version: Version) -> None:
+        """Raise CasemateError if nobody vouches for a version."""
+        await self._require(version)
 
     def _new(self, number: int, version: Version) -> Zygote:
         """Return the handle of a zygote to open."""
@@ -274,18 +391,19 @@ class SandboxClient:
                 now_asked = self._asked(version)
                 zygote.outdated = zygote.outdated or now_asked != (zygote.asked, zygote.refused)
 
-    def _ask_to_open(
+    def _request_for(
         self,
         zygote: Zygote,
         version: Version,
         ports: tuple[int, ...],
-        report: Report,
         variables: dict[str, str],
         beside: Zygote | None,
-    ) -> None:
+    ) -> protocol.Open:
+        """Return what the supervisor is told of a version, to open a zygote or to make one its."""
         spec, limits = version.spec, version.spec.limits
         shapes, strict = ((), False) if self._usual is None else self._usual(version)
-        request = protocol.Open(
+        kind = protocol.Open if zygote.ahead is None else protocol.Become
+        return kind(
             z=zygote.number,
             python=str(spec.python),
             digest=version.digest,
@@ -314,8 +432,6 @@ class SandboxClient:
             restorable=zygote.restorable,
             beside=None if beside is None else beside.number,
         )
-        with report.other_ends() as descriptors:
-            self.send(request, descriptors)
 
     def _connect(self, zygote: Zygote, report: Report, ports: tuple[int, ...]) -> None:
         """Take over the descriptors that a zygote sent before it ran a function's code."""
@@ -383,6 +499,8 @@ class SandboxClient:
             zygote.watch.close()
         self._egress.close(zygote.number)
         self._bundles.release(zygote.version.digest)
+        if zygote.ahead is not None:
+            self.ahead.release_files(zygote.ahead)
 
     @staticmethod
     async def _opened(
@@ -440,6 +558,7 @@ class SandboxClient:
             return
         zygote = self._zygotes.get(event.z)
         if zygote is None:
+            self.ahead.handle(event)
             return
         opening = self._opening.get(event.z)
         if opening is not None and not opening.done():
@@ -474,7 +593,7 @@ class SandboxClient:
         self.loop.remove_reader(self._sock.fileno())
         if self._restorer is not None:
             self._restorer.close()
-        for number in self._zygotes.numbers():
+        for number in (*self._zygotes.numbers(), *self.ahead.numbers()):
             self._on_event(protocol.ZygoteEnded(number, "the supervisor is gone"))
         if not self.lost.done():
             self.lost.set_result(None)

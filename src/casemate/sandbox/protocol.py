@@ -141,7 +141,7 @@ class PrepareDependencies(
     ports: Annotated[tuple[Port, ...], msgspec.Meta(max_length=32)] = ()
     restorable: bool = False
 
-    def fits(self, become: Become) -> bool:
+    def fits(self, become: Open) -> bool:
         """Tell whether a zygote that was prepared so is confined as a function's own would be."""
         same = ("python", "project", "open_files", "tmp", "ports", "restorable")
         return (

@@ -14,6 +14,7 @@ from casemate.model.deployment import Version
 from casemate.model.errors import UnavailableError
 from casemate.model.function import Fresh, Isolation, Trust
 from casemate.sandbox import protocol
+from casemate.sandbox.dependency_zygotes import DependencyZygote
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.meter import Meter, Meters
 from casemate.sandbox.system_calls import SystemCallWatch
@@ -59,6 +60,16 @@ class Link(Protocol):
         ...
 
 
+def is_restorable(version: Version, *, restores: bool) -> bool:
+    """Tell whether a version's instances may be restored, where any are."""
+    return (
+        restores
+        and version.spec.isolation is Isolation.REQUEST
+        and version.spec.trust is Trust.NORMAL
+        and version.spec.fresh is Fresh.RESTORED
+    )
+
+
 class Zygote:
     """The gateway's handle of one function zygote."""
 
@@ -77,12 +88,7 @@ class Zygote:
         self._parts = 1
         self.forks = 0
         """How many instances were asked for so far."""
-        self.restorable = (
-            restores
-            and version.spec.isolation is Isolation.REQUEST
-            and version.spec.trust is Trust.NORMAL
-            and version.spec.fresh is Fresh.RESTORED
-        )
+        self.restorable = is_restorable(version, restores=restores)
         """Whether its instances may be restored after a call."""
         self.asked: tuple[str, ...] = ()
         """Allowed system calls about which its filter asks."""
@@ -100,6 +106,8 @@ class Zygote:
         """Of instances that have ended and of which it was not told yet what they used."""
         self.on_ended: Callable[[str], None] = lambda reason: None
         self.watch: SystemCallWatch | None = None
+        self.ahead: DependencyZygote | None = None
+        """What had imported its dependencies before it was this version's, if anything had."""
 
     def spawn(
         self,
