@@ -12,7 +12,6 @@ own dependencies that deceive it, as they can whenever they are imported.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -142,5 +141,5 @@ class Ahead:
         """Have the function's code found before its dependencies, and nothing by what was there."""
         place = sys.path.index(DEPENDENCIES) if DEPENDENCIES in sys.path else 0
         sys.path.insert(place, CODE)
+        # Not importlib.invalidate_caches, which imports all that reads metadata: 10 ms.
         sys.path_importer_cache.clear()
-        importlib.invalidate_caches()
