@@ -24,6 +24,8 @@ KEEP_SHORT = 2
 """Seconds of keep time of the functions whose zygote is to be gone."""
 PAUSE = 0.1
 """Seconds between first calls: what one call leaves to do must not slow the next."""
+AHEAD_SECONDS = 3.0
+"""In which a node has imported pandas ahead of a call."""
 IDLE_TIMEOUT = 60.0
 PROCESSES_AT_REST = 2
 """A function that nobody calls keeps its zygote and the init of its pid namespace."""
