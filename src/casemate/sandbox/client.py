@@ -82,6 +82,12 @@ def _together(variables: dict[str, str], own: dict[str, str]) -> dict[str, str]:
     return together if len(together) <= protocol.MAX_VARIABLES else own
 
 
+def _end_if_failed(done: asyncio.Future[None], zygote: Zygote) -> None:
+    """End a zygote whose files are not what they were."""
+    if not done.cancelled() and done.exception() is not None:
+        zygote.close()
+
+
 Variables = Callable[[str], Awaitable[dict[str, str]]]
 """Gives variables of the environment of a project's functions."""
 Loaded = Callable[[Version, list[str], bool], None]
@@ -304,9 +310,8 @@ class SandboxClient:
         opened: asyncio.Future[protocol.ZygoteEnded | None] = self.loop.create_future()
         self._opening[number] = opened
         asked = self.loop.time()
-        digests = {version.digest, ahead.version.digest}
-        whole = asyncio.gather(*map(self._bundles.require_whole, digests))
-        whole.add_done_callback(lambda done: done.cancelled() or done.exception())
+        whole = asyncio.ensure_future(self._bundles.require_whole(version.digest))
+        whole.add_done_callback(lambda done: _end_if_failed(done, zygote))
         try:
             request = self._request_for(zygote, version, ahead.kind.ports, variables, None)
             prepared = ahead.request
@@ -319,7 +324,8 @@ class SandboxClient:
                 raise UnavailableError("It has no report.")
             if ended is not None:
                 raise self._failure(ended, report)
-            await whole
+            if version.digest not in ahead.looked_at:
+                await whole
             self.loaded(zygote, report.loaded(), late=False)
             # What it would take to make it again without the other.
             zygote.seconds = ahead.seconds + self.loop.time() - asked
@@ -336,7 +342,6 @@ class SandboxClient:
             zygote.close()
             raise
         finally:
-            whole.cancel()
             del self._opening[number]
             if report is not None:
                 report.close()

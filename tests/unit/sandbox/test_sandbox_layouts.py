@@ -51,6 +51,7 @@ class Zygote:
 
     def __init__(self, assigned: Open | None = None) -> None:
         self.assigned = assigned
+        self.project = "" if assigned is None else assigned.project
 
 
 class Made:

@@ -172,6 +172,8 @@ class EndedZygote:
     def __init__(self) -> None:
         self.name = "z1"
         self.assigned = SimpleNamespace(project="t", function="f")
+        self.prepared = None
+        self.owner = "t/f"
         self.instances = {10: 0, 11: 1, 12: 2, 13: 3}
         self.killed = {13}
         self.sock = socket.socket(socket.AF_UNIX)
