@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from casemate.dispatch.renewal import UNCALLED_SECONDS
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
-from casemate.sandbox.dependency_zygotes import DependencyZygotes, Kind, Wanted
+from casemate.sandbox.dependency_zygotes import DependencyZygote, DependencyZygotes, Kind, Wanted
 
 MOST, MOST_OF_PROJECT = 8, 2
 """Such zygotes of a node, and of a project."""
@@ -30,6 +30,8 @@ _MOST_LOOKED_AT = 8
 """Functions whose files are looked at for each: 10 ms of a thread, with large libraries."""
 _UNWANTED_SECONDS = 60.0
 """How long one is kept that no function could take now."""
+_LASTED_SECONDS = 60.0
+"""After which one that waits has not come to nothing."""
 _LOOK_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 Name = tuple[str, str, int]
@@ -46,6 +48,7 @@ class DependenciesAhead:
         """Have them made by `zygotes`."""
         self._zygotes = zygotes
         self._loop = loop
+        zygotes.on_lost = self._lost
         self._without: OrderedDict[Name, Version] = OrderedDict()
         """Versions whose zygote has gone, and which can be called again."""
         self._task: asyncio.Task[None] | None = None
@@ -138,6 +141,8 @@ class DependenciesAhead:
             since = self._unwanted.setdefault(zygote.number, now)
             if any(zygote.fits(one) for one in wanted):
                 since = self._unwanted[zygote.number] = now
+            if now - zygote.since > _LASTED_SECONDS:
+                self._failed.pop(zygote.kind, None)
             if now - since > _UNWANTED_SECONDS or now - zygote.since > UNCALLED_SECONDS:
                 self._zygotes.close(zygote)
         there = set(self._zygotes.numbers())
@@ -184,18 +189,25 @@ class DependenciesAhead:
             for one in [one for one in wanted if made.fits(one)][:_MOST_LOOKED_AT]:
                 await self._zygotes.look_at(made, one.version)
         except (OSError, CasemateError) as error:
-            _, pause = self._failed.get(due.kind, (0.0, 0.0))
-            pause = min(max(2 * pause, _LEAST_PAUSE), _MOST_PAUSE)
-            if len(self._failed) >= MAX_RESTING:
-                self._failed.clear()
-            self._failed[due.kind] = self._loop.time() + pause, pause
-            self._tell(function, str(error))
+            self._came_to_nothing(due.kind, function, str(error))
         else:
-            self._failed.pop(due.kind, None)
             self.problems.pop(function, None)
         self._again_at = self._loop.time() + max(
             _LEAST_PAUSE, (_PART - 1) * (self._loop.time() - begun)
         )
+
+    def _lost(self, zygote: DependencyZygote) -> None:
+        function = zygote.version.project, zygote.version.function
+        self._came_to_nothing(zygote.kind, function, zygote.reason)
+
+    def _came_to_nothing(self, kind: Kind, function: tuple[str, str], problem: str) -> None:
+        """Wait before the next try, each time twice as long."""
+        _, pause = self._failed.get(kind, (0.0, 0.0))
+        pause = min(max(2 * pause, _LEAST_PAUSE), _MOST_PAUSE)
+        if len(self._failed) >= MAX_RESTING:
+            self._failed.clear()
+        self._failed[kind] = self._loop.time() + pause, pause
+        self._tell(function, problem)
 
     def _tell(self, function: tuple[str, str], problem: str) -> None:
         if self.problems.get(function) != problem:

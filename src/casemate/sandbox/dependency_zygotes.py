@@ -154,6 +154,8 @@ class DependencyZygotes:
         self._kind_of = kind_of
         self._waiting: dict[int, DependencyZygote] = {}
         self._being_made: dict[int, tuple[DependencyZygote, asyncio.Future[None]]] = {}
+        self.on_lost: Callable[[DependencyZygote], None] = lambda _: None
+        """Takes one that waited for a function and ended by itself."""
         self._modules: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._unfit: OrderedDict[str, None] = OrderedDict()
 
@@ -377,7 +379,10 @@ class DependencyZygotes:
             zygote.memory = event.memory
         elif isinstance(event, protocol.ZygoteEnded) and zygote.alive:
             error = None if zygote.report is None else zygote.report.error()
+            waited = event.z in self._waiting
             self._ended(zygote, event.reason if error is None else error.message)
+            if waited:
+                self.on_lost(zygote)
 
     def numbers(self) -> list[int]:
         """Return the numbers of those that wait or are being made."""

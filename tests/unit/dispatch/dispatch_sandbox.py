@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from casemate.dispatch.saturation import Saturation
@@ -174,6 +174,24 @@ class FakeZygote:
         self.on_ended(reason)
 
 
+class NoDependencies:
+    """In place of the zygotes that import dependencies ahead: no version has any."""
+
+    memory = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def numbers(self) -> list[int]:
+        return []
+
+    def wanted(self, _: Version) -> None:
+        return None
+
+    def close_all(self) -> None:
+        pass
+
+
 class FakeSandbox:
     """In place of the sandbox's client."""
 
@@ -203,6 +221,7 @@ class FakeSandbox:
         self.opening: list[asyncio.Future[None]] = []
         self.zygotes: list[FakeZygote] = []
         self.spawned: list[FakeInstance] = []
+        self.ahead = NoDependencies()
 
     def set_back_at(self) -> float:
         """Return when one that is to be set back now is ready: after those before it."""

@@ -445,6 +445,7 @@ def test_a_stage_takes_nothing_but_the_type_of_the_one_before() -> None:
     class NoClient:
         def __init__(self) -> None:
             self.loop = asyncio.get_running_loop()
+            self.ahead = None
 
     async def scenario() -> None:
         path = Path()

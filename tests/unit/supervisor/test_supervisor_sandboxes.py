@@ -173,6 +173,7 @@ class EndedZygote:
         self.name = "z1"
         self.assigned = SimpleNamespace(project="t", function="f")
         self.prepared = None
+        self.waits = False
         self.owner = "t/f"
         self.instances = {10: 0, 11: 1, 12: 2, 13: 3}
         self.killed = {13}
