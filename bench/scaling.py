@@ -148,7 +148,10 @@ class Scaling:
         tables = [f"tables-{number}" for number in range(self._settings.first_calls_tables)]
         keep = f"{KEEP_SHORT}s"
         plans = [Plan(name=name, keep=keep) for name in ("warm", *plain)]
-        plans += [Plan(name=name, handler=TABLES, keep=keep) for name in tables]
+        for number, name in enumerate(tables):
+            # Confined differently, so that none starts from what was imported for the others.
+            limits = f"open_files = {256 + number}"
+            plans.append(Plan(name=name, handler=TABLES, keep=keep, limits=limits))
         node.start()
         self._deploy(node, plans)
         # a node has what it needs for an interpreter once one function has been and gone

@@ -21,6 +21,8 @@ MOST, MOST_OF_PROJECT = 8, 2
 """Such zygotes of a node, and of a project."""
 MAX_RESTING = 256
 """Versions without a zygote that are looked after, those that had one last."""
+WITHOUT_SECONDS = 3600.0
+"""How long a version is looked after once its zygote has gone: then nothing is left of it."""
 IMPORT_SECONDS = 30.0
 _PART = 4
 """Of the time from one import to the next, one part of so many is spent on it at most."""
@@ -49,8 +51,8 @@ class DependenciesAhead:
         self._zygotes = zygotes
         self._loop = loop
         zygotes.on_lost = self._lost
-        self._without: OrderedDict[Name, Version] = OrderedDict()
-        """Versions whose zygote has gone, and which can be called again."""
+        self._without: OrderedDict[Name, tuple[Version, float]] = OrderedDict()
+        """Versions whose zygote has gone, and which can be called again; and since when."""
         self._task: asyncio.Task[None] | None = None
         self._again_at = 0.0
         self._look_at = 0.0
@@ -66,7 +68,7 @@ class DependenciesAhead:
     def left(self, version: Version) -> None:
         """Take note that a version has no zygote any more, and can be called."""
         if self._zygotes.wanted(version) is not None:
-            self._without[_name(version)] = version
+            self._without[_name(version)] = version, self._loop.time()
             self._without.move_to_end(_name(version))
             if len(self._without) > MAX_RESTING:
                 self._without.popitem(last=False)
@@ -126,7 +128,11 @@ class DependenciesAhead:
         if seen == self._seen and now < self._look_at:
             return
         self._seen, self._look_at = seen, now + _LOOK_SECONDS
-        wanted = [one for v in self._without.values() if (one := self._zygotes.wanted(v))]
+        for name, (_, since) in list(self._without.items()):
+            if now - since > WITHOUT_SECONDS:
+                del self._without[name]
+        without = [version for version, _ in self._without.values()]
+        wanted = [one for version in without if (one := self._zygotes.wanted(version))]
         self._end_useless(wanted, now)
         if self._task is not None and not self._task.done():
             return
