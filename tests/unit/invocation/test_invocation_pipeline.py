@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -445,7 +446,7 @@ def test_a_stage_takes_nothing_but_the_type_of_the_one_before() -> None:
     class NoClient:
         def __init__(self) -> None:
             self.loop = asyncio.get_running_loop()
-            self.ahead = None
+            self.ahead = SimpleNamespace()
 
     async def scenario() -> None:
         path = Path()
