@@ -34,8 +34,10 @@ from casemate.supervisor.host import offered_interpreters
 from casemate.supervisor.sandboxes import Sandboxes
 
 _DIGEST = "0" * 64
+_DEPENDENCY = "probed_ahead.py"
 _PROBE = """
 import ctypes, fcntl, os, socket
+import probed_ahead
 
 def _refused(call, *args):
     try:
@@ -122,8 +124,11 @@ class _Probe:
         return 0
 
 
-async def _invoke_probe(gateway: socket.socket, minor: str) -> tuple[Reply, bool]:
-    """Return what a function says of its sandbox, and whether its denied calls are heard of."""
+async def _invoke_probe(gateway: socket.socket, minor: str) -> tuple[Reply, bool, str]:
+    """Return what a function says of its sandbox, and whether its denied calls are heard of.
+
+    And what keeps dependencies from being imported ahead; empty if they are.
+    """
     loop = asyncio.get_running_loop()
     limits = Limits(memory=64 << 20, processes=4, tmp=1 << 20)
     spec = FunctionSpec(name="probe", handler="probe:handler", python=minor, limits=limits)
@@ -146,6 +151,7 @@ async def _invoke_probe(gateway: socket.socket, minor: str) -> tuple[Reply, bool
         egress=NoEgress(),
         on_denied_call=lambda *_: None,
         on_filter_kill=lambda *_: None,
+        dependencies=lambda _: "those of the probe",
     )
     zygote = await client.open(version)
     ready: asyncio.Future[Instance] = loop.create_future()
@@ -160,7 +166,21 @@ async def _invoke_probe(gateway: socket.socket, minor: str) -> tuple[Reply, bool
     )
     reply = await asyncio.wait_for(instance.invoke(head, b"null", Output(65536)), 5)
     zygote.close()
-    return reply, client.hears_denied_calls
+    return reply, client.hears_denied_calls, await _import_ahead(client, version)
+
+
+async def _import_ahead(client: SandboxClient, version: Version) -> str:
+    """Return what keeps a zygote from importing dependencies before it is a function's."""
+    wanted = client.ahead.wanted(version)
+    if wanted is None:
+        return "the probe has no dependencies"
+    try:
+        await client.ahead.prepare(wanted, seconds=5)
+        zygote = await client.open(version)
+    except (OSError, CasemateError) as error:
+        return str(error)
+    zygote.close()
+    return "" if zygote.ahead is not None else "a bundle cannot be mounted from outside"
 
 
 def _own_ids(wanted: str | None) -> Identities | None:
@@ -211,8 +231,10 @@ def _write_probe(bundles: Path, locked: Path) -> None:
     ptrace = str(machines.current().calls["ptrace"])
     probe = _PROBE.replace("@LOCKED@", str(locked)).replace("@PTRACE@", ptrace)
     (code / "probe.py").write_text(probe)
+    dependency = code.parent / "deps" / _DEPENDENCY
+    dependency.write_text("")
     # Whatever the umask is: functions are others.
-    for path in (bundles, code.parent, code, code / "probe.py", code.parent / "deps"):
+    for path in (bundles, code.parent, code, code / "probe.py", dependency.parent, dependency):
         path.chmod(0o755)
 
 
@@ -226,7 +248,7 @@ def try_sandbox(cgroups: bool, ids: str | None) -> list[Finding]:
             prefix=str(interpreter.prefix),
         )
         with _sandboxes(runtime, cgroups, ids) as gateway:
-            reply, hears = asyncio.run(_invoke_probe(gateway, runtime.minor))
+            reply, hears, problem = asyncio.run(_invoke_probe(gateway, runtime.minor))
     except (CasemateError, OSError, TimeoutError) as error:
         return [missing("sandbox", error)]
     if reply.message or not reply.body:
@@ -242,7 +264,20 @@ def try_sandbox(cgroups: bool, ids: str | None) -> list[Finding]:
             required=name not in _OPTIONAL,
         )
         for name, meaning in _MEANINGS.items()
-    ] + [_records(hears)]
+    ] + [_records(hears), _ahead(problem)]
+
+
+def _ahead(problem: str) -> Finding:
+    """Tell whether dependencies can be imported ahead; without it first calls import them."""
+    return Finding(
+        name="dependencies ahead",
+        holds=not problem,
+        detail=f"each function imports its dependencies by itself: {problem}"
+        if problem
+        else "dependencies are imported ahead of first calls",
+        next_step="use Linux 5.11 or newer" if problem else "",
+        required=False,
+    )
 
 
 def _records(hears: bool) -> Finding:
