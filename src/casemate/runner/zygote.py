@@ -238,6 +238,8 @@ class Zygote:
         self._guard = prepared.guard
         self._cloner = linux.Cloner()
         self._handler: instance.Handler | None = None
+        self._has_learnt = False
+        """Whether it knows whose the files of dependencies are."""
         self._renewals: list[shared_at_import.Renewal] = []
         self._instances: dict[int, int] = {}
         self._forks = 0
@@ -297,7 +299,9 @@ class Zygote:
         self, assignment: dict[str, Any], report: socket.socket
     ) -> dict[str, Any] | None:
         """Import dependencies; return what function it becomes, None if it becomes none."""
+        # None that packages are denied anything of gets here.
         setting_up.before_handler(self._guard, {})
+        self._has_learnt = True
         ahead = Ahead()
         try:
             ahead.import_all(assignment["modules"], assignment["open_files"])
@@ -340,7 +344,8 @@ class Zygote:
         self._guard.rules = tuple(Rule(*rule) for rule in self._assignment["guard"])
         usual = self._assignment["shapes"]
         self._guard.shapes.use(usual["known"], strict=usual["strict"])
-        setting_up.before_handler(self._guard, self._assignment["packages"])
+        if not self._has_learnt:
+            setting_up.before_handler(self._guard, self._assignment["packages"])
         most = self._assignment["open_files"]
         ours = shared_at_import.open_descriptors(most)
         try:
