@@ -355,3 +355,55 @@ def test_fuzzed_messages_are_requests_or_refused(message: dict[str, Any]) -> Non
 def test_fuzzed_bytes_are_refused(data: bytes) -> None:
     refused(data)
     refused(json.dumps(OPEN).encode() + (data.strip() or b"x"))
+
+
+DEPENDENCIES: dict[str, Any] = {
+    "type": "dependencies",
+    "modules": ["pandas", "google.cloud.storage"],
+    "restorable": True,
+    "z": 1,
+    **{name: OPEN[name] for name in ("python", "digest", "project", "memory", "cpu", "processes")},
+    **{name: OPEN[name] for name in ("open_files", "tmp", "ports")},
+}
+ALIKE = {
+    **OPEN,
+    "type": "become",
+    "beside": None,
+    "packages": [],
+    "strict": False,
+    "calls": [],
+    "layout": "shared",
+}
+
+
+@pytest.mark.parametrize(
+    "modules", [[], ["a b"], ["os;x"], ["a\n"], [".a"], ["a."], ["a"] * 65, ["a" * 257]]
+)
+def test_what_is_no_name_of_a_module_is_not_imported_ahead(modules: list[str]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        decode(json.dumps({**DEPENDENCIES, "modules": modules}))
+
+
+def test_a_zygote_becomes_that_of_what_is_confined_alike_and_of_nothing_else() -> None:
+    prepared = decode(json.dumps(DEPENDENCIES))
+    assert isinstance(prepared, protocol.PrepareDependencies)
+    alike = decode(json.dumps(ALIKE))
+    assert isinstance(alike, protocol.Become) and prepared.fits(alike)
+    assert protocol.descriptors_of(prepared) == 2 and protocol.descriptors_of(alike) == 0
+    for changed in (
+        {"python": "3.12"},
+        {"project": "other"},
+        {"open_files": 99},
+        {"tmp": 1},
+        {"ports": []},
+        {"restorable": False},
+        {"memory": OPEN["memory"] - 1},
+        {"trust": "low"},
+        {"layout": "own"},
+        {"beside": 3},
+        {"packages": OPEN["packages"]},
+        {"strict": True},
+        {"calls": ["unlink"]},
+    ):
+        other = decode(json.dumps({**ALIKE, **changed}))
+        assert isinstance(other, protocol.Become) and not prepared.fits(other), changed
