@@ -28,8 +28,6 @@ _PART = 4
 """Of the time from one import to the next, one part of so many is spent on it at most."""
 _LEAST_PAUSE, _MOST_PAUSE = 1.0, 600.0
 """After what came to nothing; twice as long each time."""
-_MOST_LOOKED_AT = 8
-"""Functions whose files are looked at for each: 10 ms of a thread, with large libraries."""
 _UNWANTED_SECONDS = 60.0
 """How long one is kept that no function could take now."""
 _LASTED_SECONDS = 60.0
@@ -140,7 +138,7 @@ class DependenciesAhead:
         if due is None and now < self._again_at:
             self._look_at = min(self._look_at, self._again_at)
         if due is not None or self._zygotes.numbers():
-            self._task = self._loop.create_task(self._work(due, wanted, room))
+            self._task = self._loop.create_task(self._work(due, room))
 
     def _end_useless(self, wanted: list[Wanted], now: float) -> None:
         for zygote in self._zygotes:
@@ -181,7 +179,7 @@ class DependenciesAhead:
         chosen = min(several, key=lambda kind: (of_project[kind.project], -len(lacking[kind])))
         return _serving_most(lacking[chosen])
 
-    async def _work(self, due: Wanted | None, wanted: list[Wanted], room: int) -> None:
+    async def _work(self, due: Wanted | None, room: int) -> None:
         """Look whether somebody vouches for what there is, then make one. Never raises."""
         await self._zygotes.verify()
         if due is None:
@@ -192,8 +190,6 @@ class DependenciesAhead:
             made = await self._zygotes.prepare(due, seconds=IMPORT_SECONDS)
             if made.memory > room:
                 self._zygotes.close(made)
-            for one in [one for one in wanted if made.fits(one)][:_MOST_LOOKED_AT]:
-                await self._zygotes.look_at(made, one.version)
         except (OSError, CasemateError) as error:
             self._came_to_nothing(due.kind, function, str(error))
         else:

@@ -87,8 +87,6 @@ class DependencyZygote:
         self.request: protocol.PrepareDependencies | None = None
         self.report: Report | None = None
         self.watch: SystemCallWatch | None = None
-        self.looked_at: set[str] = {wanted.version.digest}
-        """Bundles of which all files were looked at since it was asked for."""
         self.reason = ""
         """Why it has ended."""
         self.on_denied: Callable[[DeniedCall], None] = lambda _: None
@@ -305,18 +303,6 @@ class DependencyZygotes:
                 await self._link.require(zygote.version)
             except CasemateError:
                 self.close(zygote)
-
-    async def look_at(self, zygote: DependencyZygote, version: Version) -> None:
-        """Look at all files of a bundle that a zygote is made for, so that no start waits for it.
-
-        Raises CasemateError if one is not what it was.
-        """
-        await self._files.acquire(version.digest)
-        try:
-            await self._files.require_whole(version.digest)
-        finally:
-            self._files.release(version.digest)
-        zygote.looked_at.add(version.digest)
 
     def release_files(self, zygote: DependencyZygote) -> None:
         """Hold the bundle no longer that its dependencies were mounted of."""

@@ -26,7 +26,6 @@ class Zygotes:
         self.fault: Exception | None = None
         self.asked = 0
         self.verified = 0
-        self.looked_at: list[str] = []
         self.imports = frozenset({"pandas"})
         self.on_lost: Callable[[DependencyZygote], None] = lambda _: None
 
@@ -48,9 +47,6 @@ class Zygotes:
 
     async def verify(self) -> None:
         self.verified += 1
-
-    async def look_at(self, _: DependencyZygote, version: Version) -> None:
-        self.looked_at.append(version.function)
 
     async def prepare(self, wanted: Wanted, *, seconds: float) -> DependencyZygote:
         self.asked += 1
@@ -101,7 +97,7 @@ def test_one_is_made_where_several_functions_have_the_same() -> None:
         assert s.zygotes.asked == 0
         s.present.append(version_of(name="b"))
         await s.pass_seconds(20)
-        assert s.zygotes.asked == 1 and s.zygotes.looked_at == ["a"]
+        assert s.zygotes.asked == 1
         s.ahead.came(version_of(name="a"))
         await s.pass_seconds(100)
         assert not list(s.zygotes) and s.zygotes.asked == 1
