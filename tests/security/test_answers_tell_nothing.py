@@ -8,10 +8,12 @@ byte for byte.
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import builtins
-import gzip
+import concurrent.futures
+import contextlib
 import html
+import inspect
 import itertools
 import json
 import linecache
@@ -20,6 +22,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,10 +30,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+import uvloop
 
 from casemate.delivery.destinations import _result
 from casemate.delivery.verdict import body_of
 from casemate.guard.core import Guard
+from casemate.guard.handed_over import HANDED_OVER
 from casemate.guard.leaks.hooks import watch_formatting, watch_makers
 from casemate.guard.rewriting import NAMES, compile_rewritten
 from casemate.model.function import ErrorException
@@ -42,164 +47,37 @@ from casemate.runner.loaded import LateImports
 from casemate.sandbox.frames import ERROR_KINDS
 from casemate.seal import Seal
 from support.core import MemoryStore, raw, request, version
+from support.exposing import CODE, KINDS, PHASES, PLANTED, WAYS, answer
 
-PLANTED = {
-    "secret": "tr0ub4dor-and-3-hunter2",
-    "path": "/function/deps/inner/settings_of_prod.py",
-    "trace": 'File "/function/code/other.py", line 7, in connect',
-    "source": "connect(password=PASSWORDS['production'])",
-}
 APP = "/function/code/app.py"
 DEPENDENCY = "/function/deps/framework/app.py"
-CODE = '''
-import asyncio, contextlib, functools, html, json, linecache, sqlite3, sys, traceback
 
-class OwnError(Exception):
-    pass
 
-def fail(kind, planted):
-    if kind.startswith("database"):
-        sqlite3.connect(":memory:").execute('select * from "' + planted.replace('"', '') + '"')
-    if kind == "file":
-        open("/nowhere/" + planted.replace("/", "_"))
-    raise OwnError("cannot reach " + planted)  # the_line_of_source(PLANTED)
-
-def text_of(kind, error):
-    if kind == "trace":
-        return traceback.format_exc()
-    if kind == "page":
-        return "<html><h2>Traceback:</h2>\\n<pre>" + html.escape(traceback.format_exc()) + "</pre>"
-    if kind == "stripped":
-        return "".join(traceback.format_tb(error.__traceback__)).replace("/function/code/", "")
-    if kind == "nested":
-        return json.dumps(json.dumps({"detail": traceback.format_exc()}))
-    if kind == "source":
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        return linecache.getline(last.filename, last.lineno)
-    if kind == "repr":
-        return "oops: " + repr(error)
-    if kind == "last":
-        return "".join(traceback.format_exception_only(type(error), error))
-    if kind == "database-html":
-        return "<p>" + html.escape(str(error)) + "</p>"
-    return str(error)
-
-def in_handler(kind, planted):
-    try:
-        fail(kind, planted)
-    except Exception as error:
-        return text_of(kind, error)
-
-def in_nested(kind, planted):
-    def deeper(left):
-        return deeper(left - 1) if left else fail(kind, planted)
-    try:
-        deeper(5)
-    except (OwnError, sqlite3.Error, OSError):
-        return text_of(kind, sys.exc_info()[1])
-
-def in_generator(kind, planted):
-    def rows():
-        yield "first"
-        try:
-            fail(kind, planted)
-        except Exception as error:
-            yield text_of(kind, error)
-    return "".join(rows())
-
-def in_middleware(kind, planted):
-    def guarded(function):
-        @functools.wraps(function)
-        def inner(*arguments):
-            try:
-                return function(*arguments)
-            except Exception as error:
-                return text_of(kind, error)
-        return inner
-    return guarded(fail)(kind, planted)
-
-def in_async(kind, planted):
-    async def main():
-        await asyncio.sleep(0)
-        try:
-            fail(kind, planted)
-        except Exception as error:
-            return text_of(kind, error)
-    return asyncio.run(main())
-
-class Kept:
-    def __init__(self, kind):
-        self.kind = kind
-    def __enter__(self):
-        return self
-    def __exit__(self, kind, error, trace):
-        """Keep it."""
-        self.text = text_of(self.kind, error)
-        return True
-
-def in_context(kind, planted):
-    with Kept(kind) as kept:
-        fail(kind, planted)
-    return kept.text
-
-def in_finally(kind, planted):
-    try:
-        fail(kind, planted)
-    finally:
-        return text_of(kind, sys.exc_info()[1])
-
-def in_loop(kind, planted):
-    for number in range(1):
-        try:
-            fail(kind, planted)
-        finally:
-            text = text_of(kind, sys.exc_info()[1])
-            continue
-    return text
-
-def in_encoding(kind, planted):
-    class Odd:
-        pass
-    def default(value):
-        fail(kind, planted)
-    try:
-        json.dumps(Odd(), default=default)
-    except Exception as error:
-        return text_of(kind, error)
-
-def chained(kind, planted):
-    try:
-        try:
-            fail(kind, planted)
-        except Exception as error:
-            raise RuntimeError("outer") from error
-    except RuntimeError as outer:
-        return text_of(kind, outer.__cause__) if kind != "trace" else traceback.format_exc()
-'''
-KINDS = (
-    *("trace", "page", "stripped", "nested", "source", "repr", "last", "file"),
-    *("database", "database-html"),
-)
-PHASES = (
-    *("in_handler", "in_nested", "in_generator", "in_middleware", "in_async", "in_context"),
-    *("in_encoding", "chained", "in_finally", "in_loop"),
-)
-WAYS = (
-    *("json", "text", "html", "header", "base64", "gzip", "destination", "aws"),
-    *("redirect", "cookie", "key"),
+PATCHED = (
+    (traceback.TracebackException, "__init__"),
+    (sqlite3.Error, "__init__"),
+    (asyncio.BaseEventLoop, "create_task"),
+    (uvloop.Loop, "create_task"),
+    (concurrent.futures.Future, "set_exception"),
+    (contextlib.ExitStack, "__exit__"),
+    (contextlib.AsyncExitStack, "__aexit__"),
+    (threading, "_make_invoke_excepthook"),
 )
 
 
 @pytest.fixture(scope="module")
 def guard() -> Iterator[Guard]:
     made = Guard()
-    kept = traceback.TracebackException.__init__, sqlite3.Error.__init__
+    kept = [(owner, name, inspect.getattr_static(owner, name)) for owner, name in PATCHED]
     for name in NAMES:
         setattr(builtins, f"__casemate_{name}__", getattr(made.provenance, name))
     watch_formatting(made.raised)
+    for module, patch in HANDED_OVER.patches.items():
+        if module in sys.modules:
+            patch(made, sys.modules[module])
     yield made
-    traceback.TracebackException.__init__ = kept[0]  # type: ignore[method-assign]
-    sqlite3.Error.__init__ = kept[1]  # type: ignore[method-assign]
+    for owner, name, before in kept:
+        setattr(owner, name, before)
     for name in NAMES:
         delattr(builtins, f"__casemate_{name}__")
 
@@ -271,35 +149,6 @@ def out(guard: Guard) -> Iterator[Out]:
     made = Out(guard)
     yield made
     made.close()
-
-
-def answer(way: str, text: str) -> Any:
-    """Return what a handler returns to send a text that way."""
-    if way == "json":
-        return {"error": text, "code": 17}
-    if way == "destination":
-        return {"results": [{"id": 1}, {"failed": text}]}
-    if way == "text":
-        return {"status": 200, "body": "It did not work:\n" + text}
-    if way == "html":
-        kind = {"content-type": "text/html; charset=utf-8"}
-        return {"status": 500, "headers": kind, "body": f"<pre>{html.escape(text)}</pre>"}
-    if way == "header":
-        one = " ".join(text.split()).encode("ascii", "replace").decode()
-        return {"status": 200, "headers": {"x-error": one}, "body": "ok"}
-    if way == "redirect":
-        return {"status": 302, "headers": {"location": "/login?error=" + quote(text)}, "body": ""}
-    if way == "cookie":
-        return {"status": 200, "headers": {"set-cookie": "e=" + quote(text, safe="")}, "body": "ok"}
-    if way == "key":
-        return {text: 1}
-    if way == "base64":
-        packed = base64.b64encode(text.encode()).decode()
-        return {"status": 200, "body": packed, "is_base64": True}
-    if way == "gzip":
-        kept = {"content-encoding": "gzip"}
-        return {"status": 200, "headers": kept, "body": gzip.compress(text.encode())}
-    return {"statusCode": 200, "body": json.dumps({"message": text})}
 
 
 @pytest.mark.parametrize("phase", PHASES)

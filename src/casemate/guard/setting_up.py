@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from . import rehearsal
 from .core import Guard
+from .handed_over import HANDED_OVER
 from .hooks import PatchingFinder, watch_audit, watch_calls
 from .leaks.hooks import watch_formatting, watch_makers
 from .loading import load_rewritten, own_modules
@@ -27,7 +28,7 @@ def before_import(guard: Guard) -> None:
     """Have the function's modules loaded rewritten, and others patched as they are imported."""
     load_rewritten(guard)
     watch_calls(guard, SINKS)
-    PatchingFinder(guard, (*SINKS, THREADS)).install()
+    PatchingFinder(guard, (*SINKS, THREADS, HANDED_OVER)).install()
     watch_formatting(guard.raised)
 
 

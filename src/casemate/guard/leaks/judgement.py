@@ -18,7 +18,7 @@ from typing import NamedTuple
 from .kinds import DATABASE, EVERY, EXCEPTION, PATH, SOURCE, TOLD, TRACE
 from .raised import Raised, Source, Text
 from .shapes import MAX_PLACES, page_in, suspicious, trace_in, windows
-from .texts import inflated, looked_at, views
+from .texts import looked_at, unpacked, views, words
 
 _OWN = ("/function/code/", "/function/deps/")
 _PATH = re.compile(r"/function/(?:code|deps)/[^\s\"'<>&:,;)\\]{1,300}+")
@@ -33,7 +33,10 @@ _MAX_LINES = 6
 _MAX_MET = 6
 _MAX_TOLD = 16 * 1024
 """Characters of the answer that the owner is shown with the error."""
-_PACKED = (b"gzip", b"deflate")
+_BETWEEN = 4
+"""Words after the name of a file among which the number of its line is looked for."""
+_BETWEEN_LENGTH = 120
+_ENCODING = re.compile(rb'"content-encoding",\s*"([^"]{0,200}+)"')
 
 
 class Exposure(NamedTuple):
@@ -90,12 +93,9 @@ class Judge:
             yield Exposure(*page)
         if not self._raised:
             return
-        part = looked_at(body)
-        texts = [*views(part), *(views(head) if head != b"{}" else ())]
-        if b"content-encoding" in head.lower() and any(name in head.lower() for name in _PACKED):
-            unpacked = inflated(body)
-            texts += views(unpacked)
-            yield from _by_looks(b"{}", unpacked)
+        encoding = _ENCODING.search(head.lower())
+        plain = unpacked(body, encoding.group(1)) if encoding else b""
+        texts = [*views(plain or looked_at(body)), *(views(head) if head != b"{}" else ())]
         for text in texts:
             yield from _by_looks(b"{}", text.encode("utf-8", "replace"))
         yield from self._by_origin(texts)
@@ -106,6 +106,11 @@ class Judge:
                 folded = " ".join(needle.split())
                 if any(folded in text for text in texts):
                     yield Exposure(kind, needle, source)
+        spoken = [words(text) for text in texts]
+        for source in self._raised.sources():
+            for file, line, _ in source.frames:
+                if file.startswith(_OWN) and any(_places(text, file, line) for text in spoken):
+                    yield Exposure(TRACE, f"{os.path.basename(file)} {line}", source)
 
     def _laid_out(self) -> list[tuple[str, bytes, Source]]:
         """Return what the import met, in the forms in which it can be in a body."""
@@ -128,7 +133,7 @@ def needles(source: Source) -> Iterator[tuple[str, str]]:
             yield TRACE, f"line {line}, in {name}"
         if not file.startswith(_OWN):
             continue
-        yield TRACE, f"{os.path.basename(file)}:{line}"
+        yield TRACE, f"{os.path.basename(file)}:{line}"  # what is standing is told by this alone
         written = linecache.getline(file, line).strip()
         if len(written) >= MIN_LINE and number >= len(source.frames) - _MAX_LINES:
             yield SOURCE, written[:_MAX_NEEDLE]
@@ -145,8 +150,25 @@ def _said(source: Source, text: Text) -> Iterator[tuple[str, str]]:
     shown = text.shown.split("\n", 1)[0][:_MAX_NEEDLE]
     if len(shown) >= _MIN_SHOWN and source.name in shown:
         yield EXCEPTION, shown
+        yield EXCEPTION, f"{shown[:-1]},)"  # its name and its `args`
+    if source.module != "builtins":
+        yield EXCEPTION, f"<class '{source.module}.{source.name}'>"
     if lines and lines[0]:
         yield EXCEPTION, f"{source.name}: {lines[0]}"
+
+
+def _places(text: str, file: str, line: int) -> bool:
+    """Tell whether a text names a file and, next to it, a line: `{"file": "a.py", "line": 3}`."""
+    name, wanted = words(os.path.basename(file)), str(line)
+    at = text.find(name)
+    for _ in range(MAX_PLACES):
+        if at < 0:
+            return False
+        after = text[at + len(name) : at + len(name) + _BETWEEN_LENGTH].split(" ", _BETWEEN)
+        if wanted in after[:_BETWEEN]:
+            return True
+        at = text.find(name, at + 1)
+    return True
 
 
 def _forms(needle: str) -> set[bytes]:

@@ -1,0 +1,103 @@
+"""Notes exceptions that are handed over as values: no `except` of the function's code meets them.
+
+A task of asyncio keeps what ended it, for `gather(..., return_exceptions=True)` and `exception()`;
+so does a future of a pool. What leaves a block of an exit stack is an argument of its callbacks,
+and what ends a thread one of `threading.excepthook`.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from types import ModuleType
+from typing import Any
+
+from .core import Guard
+from .hooks import argument, wrap
+from .sink import Sink
+
+
+def _tasks(guard: Guard, kind: Any) -> None:
+    """Note what ends each task of a kind of loop, before anybody who waits for it goes on."""
+    original = kind.create_task
+    if getattr(original, "__casemate_watched__", False):
+        return
+
+    def ended(task: Any) -> None:
+        # `exception()` would count as if the function had asked for it.
+        error = getattr(task, "_exception", None)
+        if error is not None:
+            guard.raised.note(error)
+
+    @functools.wraps(original)
+    def create_task(*arguments: Any, **named: Any) -> Any:
+        task = original(*arguments, **named)
+        if task.done():
+            ended(task)
+        else:
+            task.add_done_callback(ended)
+        return task
+
+    create_task.__casemate_watched__ = True  # type: ignore[attr-defined]
+    kind.create_task = create_task
+
+
+def _loops(guard: Guard, module: ModuleType) -> None:
+    _tasks(guard, module.BaseEventLoop)
+
+
+def _uvloop(guard: Guard, module: ModuleType) -> None:
+    _tasks(guard, module.Loop)
+
+
+def _futures(guard: Guard, module: ModuleType) -> None:
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        _note(guard, argument(arguments, named, 1, "exception"))
+
+    wrap(module.Future, "set_exception", before)
+
+
+def _exit_stacks(guard: Guard, module: ModuleType) -> None:
+    def before(arguments: tuple[Any, ...], _named: dict[str, Any]) -> None:
+        _note(guard, arguments[2] if len(arguments) > 2 else None)
+
+    wrap(module.ExitStack, "__exit__", before)
+    wrap(module.AsyncExitStack, "__aexit__", before)
+
+
+def _threads(guard: Guard, module: Any) -> None:
+    # Not public; without it what the hook makes of an exception is known if it formats it.
+    make = getattr(module, "_make_invoke_excepthook", None)
+    if make is None or getattr(make, "__casemate_watched__", False):
+        return
+
+    def made() -> Any:
+        invoke = make()
+
+        def ended(thread: Any) -> None:
+            _note(guard, sys.exc_info()[1])
+            invoke(thread)
+
+        return ended
+
+    made.__casemate_watched__ = True  # type: ignore[attr-defined]
+    module._make_invoke_excepthook = made
+
+
+def _note(guard: Guard, error: object) -> None:
+    if isinstance(error, BaseException):
+        guard.raised.note(error)
+
+
+HANDED_OVER = Sink(
+    "errors",
+    "What answers tell of exceptions.",
+    patches={
+        "asyncio.base_events": _loops,
+        "concurrent.futures._base": _futures,
+        "contextlib": _exit_stacks,
+        "threading": _threads,
+        "uvloop": _uvloop,
+    },
+)
+"""No sink that data reaches, but modules that are patched as those of sinks are."""
