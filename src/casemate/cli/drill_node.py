@@ -57,6 +57,10 @@ _WIDER_GRANTS = """public = true
 [[function.{name}.schedule]]
 every = "8784h"
 
+[[function.{name}.result]]
+function = "{opened}"
+on = ["failure"]
+
 [function.{name}.grants]
 egress = [
     {{ host = "*.drill.example", port = 443, exception = "a drill has it approved" }},
@@ -125,7 +129,7 @@ class DrillNode:
             before = path.read_text("utf-8") + _WIDER.format(name=WIDER, opened=OPENED)
             path.write_text(before, "utf-8")
             self._deploy([WIDER, OPENED])
-            path.write_text(before + _WIDER_GRANTS.format(name=WIDER), "utf-8")
+            path.write_text(before + _WIDER_GRANTS.format(name=WIDER, opened=OPENED), "utf-8")
             self._wider = True
         with suppress(ApprovalNeededError):
             self._deploy([WIDER, OPENED], approve=approve)

@@ -79,7 +79,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     "wider": (administering.wider, (
         "wider-grants-refused", "wider-grants-tried", "refused-then-approved",
         "wildcard-egress-granted", "mail-egress-granted", "wider-then-escape",
-        "schedule-changed", "function-made-public",
+        "schedule-changed", "consumer-added", "function-made-public",
     )),
     "sinks": (running.sinks, (
         "regex-injection", "template-injection", "second-order-injection",
