@@ -58,6 +58,9 @@ KindOption = Annotated[
 ]
 
 
+_COLUMNS = ("index", "at", "severity", "what", "who", "from", "times", "id", "on")
+
+
 def _row(entry: JournalEntry) -> tuple[str, ...]:
     event: dict[str, Any] = entry.event or {}
     resource = (event.get("resources") or [{}])[0].get("name", "")
@@ -78,7 +81,7 @@ def _row(entry: JournalEntry) -> tuple[str, ...]:
 
 def _print(entries: list[JournalEntry]) -> None:
     print_table(
-        ("index", "at", "severity", "what", "who", "from", "times", "id", "on"),
+        _COLUMNS,
         [_row(entry) for entry in entries],
         below=("id", "on", "who"),
         empty="Nothing that fits was recorded.",
@@ -375,10 +378,10 @@ def export(
     )
     with connect() as client:
         if format == "csv":
-            print_row(("index", "at", "severity", "what", "who", "from", "times"))
+            print_row(_COLUMNS)
         for entry in _pages(client, wanted, None):
             if format == "csv":
-                print_row(_row(entry)[:7])
+                print_row(_row(entry))
             elif entry.event is not None:
                 print_json_line(entry.event, compact=True)
 
