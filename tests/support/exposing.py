@@ -265,8 +265,8 @@ def answer(way: str, text: str) -> Any:
     if way == "packed":
         return {"error": base64.b64encode(text.encode()).decode()}
     if way == "session":
-        packed = zlib.compress(json.dumps({"_flashes": [text]}).encode())
-        cookie = "session=." + base64.urlsafe_b64encode(packed).decode().rstrip("=") + ".Zx1.sig"
+        flashed = zlib.compress(json.dumps({"_flashes": [text]}).encode())
+        cookie = "session=." + base64.urlsafe_b64encode(flashed).decode().rstrip("=") + ".Zx1.sig"
         return {"status": 302, "headers": {"set-cookie": cookie}, "body": ""}
     if way == "deflate":
         kept = {"content-encoding": "deflate"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 
 import pytest
@@ -13,7 +14,7 @@ from casemate.monitor import outlet as outlet_module
 from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.escalating import seconds_alone, seconds_of_night, waits_for_morning
 from casemate.monitor.messages import Kind, Message
-from casemate.monitor.outlet import MAX_FOLDED, MAX_WAITING, RULE_PER_MINUTE, Outlet
+from casemate.monitor.outlet import MAX_FOLDED, MAX_WAITING, RULE_PER_MINUTE, Outlet, said
 from support.monitor import Sink, channel, found, running, until
 
 
@@ -328,3 +329,15 @@ async def test_what_was_refused_by_day_is_not_tried_again_at_night(
     await asyncio.sleep(0.4)
     assert world.sink.ids == [] and world.outlet.state.waiting == 1
     await world.end()
+
+
+def test_a_server_without_tls_is_named_as_such() -> None:
+    """Before: `SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1029)`."""
+    answered, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    talk = ssl.create_default_context().wrap_bio(answered, sent, server_hostname="mail.example")
+    with pytest.raises(ssl.SSLWantReadError):
+        talk.do_handshake()
+    answered.write(b"220 mail.example ESMTP\r\n")
+    with pytest.raises(ssl.SSLError) as found:
+        talk.do_handshake()
+    assert "starttls = true" in said(found.value)
