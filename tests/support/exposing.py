@@ -31,7 +31,9 @@ def fail(kind, planted):
     raise OwnError("cannot reach " + planted)  # the_line_of_source(PLANTED)
 
 def text_of(kind, error):
-    whole = "".join(traceback.format_exception(error))
+    # Only these format it, which notes it wherever it comes from.
+    if kind in ("trace", "page", "nested"):
+        whole = "".join(traceback.format_exception(error))
     if kind == "trace":
         return whole
     if kind == "page":

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import gc
+import gzip
 import sys
 import time
 import weakref
+import zlib
 from typing import Any
 
+import brotli
 import pytest
+import zstandard
 
-from casemate.guard.leaks import drivers, raised, texts
+from casemate.guard.leaks import drivers, judgement, raised, texts
 from casemate.guard.leaks.judgement import Judge, needles
 from casemate.guard.leaks.raised import Raised
 from casemate.guard.leaks.shapes import page_in, suspicious, trace_in
@@ -170,3 +175,69 @@ def _seconds(judge: Judge, body: bytes, turns: int) -> float:
     for _ in range(turns):
         judge.find(b"{}", body)
     return (time.process_time() - started) / turns
+
+
+def test_bodies_are_read_as_they_are_packed_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"KeyError('of this call')"
+    raw = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = {
+        b"gzip": gzip.compress(text),
+        b"deflate": zlib.compress(text),
+        b"br": brotli.compress(text),
+        b"zstd": zstandard.ZstdCompressor().compress(text),
+    }
+    for encoding, body in packed.items():
+        assert texts.unpacked(body, encoding) == text, encoding
+        assert texts.unpacked(b"no such body", encoding) == b""
+    assert texts.unpacked(raw.compress(text) + raw.flush(), b"deflate") == text
+    assert texts.unpacked(text, b"identity") == b""
+    monkeypatch.delitem(sys.modules, "zstandard")
+    assert texts.unpacked(packed[b"zstd"], b"zstd") == b"", "nobody here has packed it"
+
+    judge, seen = Judge(noted(KeyError("of this call"))), []
+    monkeypatch.setattr(judgement, "views", lambda data: seen.append(data) or texts.views(data))
+    head = b'{"headers":[["Content-Encoding", "gzip"]]}'
+    assert judge.find(head, packed[b"gzip"]) is not None
+    assert seen == [text, head], "what is packed is looked at, and nothing twice"
+    assert judge.find(head, text) is not None, "a head that says more than is so"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+def test_texts_of_two_bytes_a_character_are_read(encoding: str) -> None:
+    assert texts.views("a;b\né".encode(encoding))[0].lstrip("\ufeff") == "a;b é"
+
+
+def test_what_base64_holds_is_read_and_bounded() -> None:
+    text = b'{"error": "KeyError(1) of this call"}'
+    for one in (text, zlib.compress(text)):
+        for made in (base64.b64encode(one), base64.urlsafe_b64encode(one).rstrip(b"=")):
+            assert texts.views(b"session=." + made + b".sig")[-1] == text.decode()
+    assert len(texts.views(b"A" * 64)) == 2  # it holds zeros, which are a text
+    bomb = base64.b64encode(zlib.compress(bytes(8 << 20)))
+    assert len(texts.views(bomb)[-1]) <= texts.MAX_LOOKED
+    many = b" ".join([base64.b64encode(bytes(range(32, 60)))] * 20_000)
+    before = time.process_time()
+    assert len(texts.views(many)[-1]) < 1_024 * 30
+    assert time.process_time() - before < 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[{"file": "app.py", "line": 3}]', True),
+        ('{"filename": "/x/app.py", "function": "f", "lineno": 3}', True),
+        ("failed in app.py on line 3.", True),
+        ("app.py(3)", True),
+        ("app.py, line 30", False),
+        ("app.py has a bug; there are 3 like it", False),
+        ("other_app.py, line 3", False),
+    ],
+)
+def test_a_place_is_a_file_with_its_line_in_whatever_words(text: str, found: bool) -> None:
+    notes, code = Raised(), compile("\n\nraise KeyError('x')", "/function/code/app.py", "exec")
+    try:
+        exec(code, {})
+    except KeyError:
+        notes.caught()
+    exposure = Judge(notes).find(b"{}", text.encode())
+    assert (exposure is not None) is found, exposure
