@@ -25,6 +25,7 @@
     act_events.py   of that, what the interpreter's audit events tell
     package_files.py  whose a file is
     threads.py      what began a thread
+    handed_over.py  exceptions that code gets as values
     leaks/          what an answer may not tell of the inside
     sinks/          one file for each sink, one line of registration each
 
