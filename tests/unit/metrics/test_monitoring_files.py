@@ -112,9 +112,45 @@ def test_the_documentation_names_every_family() -> None:
     assert documented <= KNOWN | {"casemate_top"}, sorted(documented - KNOWN)
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on this machine")
-def test_prometheus_takes_the_rules() -> None:
+NO_PROMTOOL = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not on this machine"
+)
+
+
+def promtool(what: str, *files: str, given: str = "") -> None:
     done = subprocess.run(
-        ["promtool", "check", "rules", str(ALERTS)], capture_output=True, text=True, timeout=60
+        ["promtool", "check", what, *files],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@NO_PROMTOOL
+def test_prometheus_takes_the_rules() -> None:
+    promtool("rules", str(ALERTS))
+
+
+@NO_PROMTOOL
+def test_prometheus_takes_what_the_dashboard_asks(tmp_path: Path) -> None:
+    board: dict[str, Any] = json.loads(DASHBOARD.read_text())
+    asked = [t["expr"] for panel in board["panels"] for t in panel.get("targets", ())]
+    asked = [re.sub(r"\$__\w+", "5m", expression) for expression in asked]
+    asked = [re.sub(r"\$\{?\w+\}?", "x", expression) for expression in asked]
+    rules = [{"record": f"panel:{number}", "expr": each} for number, each in enumerate(asked)]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("rules", str(file))
+
+
+@NO_PROMTOOL
+def test_prometheus_takes_the_metrics_of_functions() -> None:
+    registry = Registry()
+    registry.of("p", "f")
+    out = Exposition(Format.PLAIN)
+    for _ in functions.write(out, [one.told() for one in registry]):
+        pass
+    promtool("metrics", given=out.text())
