@@ -55,7 +55,8 @@ def test_what_ends_a_task_is_noted_before_who_waits_goes_on(guard: Guard) -> Non
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are as of Python 3.12")
 def test_a_task_that_ended_at_once_is_noted_as_well(guard: Guard) -> None:
     async def main() -> None:
-        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        eager = asyncio.eager_task_factory  # type: ignore[attr-defined]
+        asyncio.get_running_loop().set_task_factory(eager)
         task = asyncio.create_task(failing())
         assert task.done() and noted(guard) == ["KeyError('x')"]
         task.exception()
