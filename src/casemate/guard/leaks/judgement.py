@@ -36,6 +36,8 @@ _MAX_TOLD = 16 * 1024
 _BETWEEN = 4
 """Words after the name of a file among which the number of its line is looked for."""
 _BETWEEN_LENGTH = 120
+_OF_NAMES = re.compile(r"[\w-]")
+"""A character that makes another name of one before or after it."""
 _ENCODING = re.compile(rb'"content-encoding",\s*"([^"]{0,200}+)"')
 
 
@@ -106,10 +108,9 @@ class Judge:
                 folded = " ".join(needle.split())
                 if any(folded in text for text in texts):
                     yield Exposure(kind, needle, source)
-        spoken = [words(text) for text in texts]
         for source in self._raised.sources():
             for file, line, _ in source.frames:
-                if file.startswith(_OWN) and any(_places(text, file, line) for text in spoken):
+                if file.startswith(_OWN) and any(_places(text, file, line) for text in texts):
                     yield Exposure(TRACE, f"{os.path.basename(file)} {line}", source)
 
     def _laid_out(self) -> list[tuple[str, bytes, Source]]:
@@ -159,15 +160,17 @@ def _said(source: Source, text: Text) -> Iterator[tuple[str, str]]:
 
 def _places(text: str, file: str, line: int) -> bool:
     """Tell whether a text names a file and, next to it, a line: `{"file": "a.py", "line": 3}`."""
-    name, wanted = words(os.path.basename(file)), str(line)
+    name, wanted = os.path.basename(file), str(line)
     at = text.find(name)
     for _ in range(MAX_PLACES):
         if at < 0:
             return False
-        after = text[at + len(name) : at + len(name) + _BETWEEN_LENGTH].split(" ", _BETWEEN)
-        if wanted in after[:_BETWEEN]:
-            return True
-        at = text.find(name, at + 1)
+        end = at + len(name)
+        if not (_OF_NAMES.match(text[at - 1 : at]) or _OF_NAMES.match(text[end : end + 1])):
+            after = words(text[end : end + _BETWEEN_LENGTH])
+            if wanted in after[:_BETWEEN]:
+                return True
+        at = text.find(name, end)
     return True
 
 

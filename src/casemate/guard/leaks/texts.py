@@ -96,9 +96,9 @@ def views(data: bytes) -> list[str]:
     return [*found, *_layers(packed)] if packed else found
 
 
-def words(text: str) -> str:
-    """Return a text without punctuation, between blanks: a place in code, however it is put."""
-    return f" {' '.join(text.translate(_MARKS).split())} "
+def words(text: str) -> list[str]:
+    """Return the words of a text, without punctuation."""
+    return text.translate(_MARKS).split()
 
 
 def _text(data: bytes) -> str:
