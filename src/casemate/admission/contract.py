@@ -20,6 +20,7 @@ from casemate.model.trigger import TriggerKind
 
 _decode = msgspec.json.Decoder().decode
 _NOT_JSON = Violation("", "json")
+_NOT_SENT_AS_JSON = Violation("", "content-type, which is not application/json")
 _NOT_COMPILED = Violation("", "contract")
 """The contract itself does not hold: nothing satisfies it."""
 _EXTREMES = Violation("", "extreme-numbers", bound=f"{MAX_EXTREMES:,}")
@@ -134,7 +135,7 @@ def _of_request(compiled: _Compiled, event: dict[str, object], body: bytes) -> V
         return _check(contract, body or b"null")
     if contract is None:
         return None  # what is no JSON is bounded by its size alone
-    return _check(contract, b"null") if not body else _NOT_JSON
+    return _check(contract, b"null") if not body else _NOT_SENT_AS_JSON
 
 
 def _check(contract: Checked, data: bytes) -> Violation | None:

@@ -16,6 +16,7 @@ import sys
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any, TextIO
 
@@ -54,6 +55,22 @@ def paint(text: str, style: Style | None, stream: TextIO) -> str:
 def print_line(text: str = "", style: Style | None = None) -> None:
     """Print one line of data."""
     print(paint(one_line(text), style, sys.stdout), flush=True)
+
+
+def print_prose(text: str, style: Style | None = None) -> None:
+    """Print a sentence; on a terminal its lines end between words, and commands stay whole.
+
+    For what is there to be read, further lines under its first. Data that somebody copies goes
+    by `print_line`.
+    """
+    safe = one_line(text)
+    lines: Sequence[str] = [safe]
+    if sys.stdout.isatty():
+        prose = safe.lstrip()
+        indent = safe[: len(safe) - len(prose)]
+        width = max(shutil.get_terminal_size().columns - len(indent), 1)
+        lines = [indent + line for line in between_words(prose, width)]
+    print("\n".join(paint(line, style, sys.stdout) for line in lines), flush=True)
 
 
 def print_screen(lines: Sequence[tuple[str, Style | None]]) -> None:
@@ -171,24 +188,51 @@ class Progress:
 
 
 class _Spinner(Progress):
-    def __init__(self, status: Any) -> None:
+    def __init__(self, status: Any, text: str) -> None:
         self._status = status
+        self.text = text
 
     def update(self, text: str) -> None:
-        from rich.text import Text
+        self.text = text
+        self._status.update(_moving(text))
 
-        self._status.update(Text(one_line(text)))
+
+_SHOWN: ContextVar[_Spinner | None] = ContextVar("spinner", default=None)
+"""The moving line of this thread: a terminal has room for one."""
+
+
+def _moving(text: str) -> Any:
+    """Return a text that ends where the terminal's line does: it is drawn anew again and again."""
+    from rich.text import Text
+
+    return Text(one_line(text), no_wrap=True, overflow="ellipsis")
 
 
 @contextmanager
 def progress(text: str) -> Iterator[Progress]:
-    """Show that something goes on: a moving line on a terminal, one plain line elsewhere."""
+    """Show that something goes on: a moving line on a terminal, one plain line elsewhere.
+
+    A step of something that is shown already takes the place of its text until it is done.
+    """
     if not sys.stderr.isatty():
         note(text)
         yield Progress()
         return
+    outer = _SHOWN.get()
+    if outer is not None:
+        before = outer.text
+        outer.update(text)
+        try:
+            yield outer
+        finally:
+            outer.update(before)
+        return
     from rich.console import Console
-    from rich.text import Text
 
-    with Console(stderr=True).status(Text(one_line(text))) as status:
-        yield _Spinner(status)
+    with Console(stderr=True).status(_moving(text)) as status:
+        spinner = _Spinner(status, text)
+        token = _SHOWN.set(spinner)
+        try:
+            yield spinner
+        finally:
+            _SHOWN.reset(token)

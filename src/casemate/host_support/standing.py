@@ -195,8 +195,14 @@ def _updates(today: date, root: Path) -> Standing:
             cwd="/",
         )
     except (OSError, subprocess.SubprocessError) as error:
-        detail = f"apt-get did not say: {type(error).__name__}"
-        return Standing(name=name, state=State.UNKNOWN, detail=detail)
+        late = isinstance(error, subprocess.TimeoutExpired)
+        detail = (
+            f"apt-get did not say within {_APT_SECONDS:g} s"
+            if late
+            else f"apt-get did not say: {type(error).__name__}"
+        )
+        step = "`apt-get --simulate upgrade` shows them, or why not"
+        return Standing(name=name, state=State.UNKNOWN, detail=detail, next_step=step)
     waiting = _SECURITY.findall(done.stdout[: 8 * _MAX_BYTES].decode("utf-8", "replace"))
     if waiting:
         more = f" and {len(waiting) - 5} more" if len(waiting) > 5 else ""

@@ -125,7 +125,9 @@ def test_a_route_has_its_own_contract() -> None:
     http(gate, b'{"n":1,"more":2}')
     assert refused(gate, b'{"n":10}').endswith("/n: maximum.")
     assert refused(gate, b"{").endswith("/: json.")
-    assert refused(gate, b"{}", "text/plain").endswith("/: json.")
+    assert refused(gate, b"{}", "text/plain").endswith(
+        "/: content-type, which is not application/json."
+    )
     assert refused(gate, b"").endswith("/: type.")
     assert refused(gate, b"", "").endswith("/: type.")
     http(gate, b"{}", "application/vnd.x+json; charset=utf-8")

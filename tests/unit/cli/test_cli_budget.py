@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from casemate.cli.commands.budget import _tell_of_nothing
+from casemate.cli.commands.budget import _figure, _tell_of_nothing
 from casemate.cli.errors import DeniedError
 from casemate.cli.operation_command import Call
 from casemate.model.deployment import DeployedFunction
@@ -44,3 +44,17 @@ def test_what_bounds_nothing_is_told(
     assert said in told and bool(said) == bool(told)
     _tell_of_nothing(Call(SimpleNamespace(), cast("Any", Closed())), project, function)
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (4.89948e-06, "0.000005"),
+        (50, "50"),
+        (0, "0"),
+        (1e12, "1000000000000"),
+        (1234567.5, "1234567.5"),
+    ],
+)
+def test_amounts_are_in_plain_digits(value: float, shown: str) -> None:
+    assert _figure(value) == shown

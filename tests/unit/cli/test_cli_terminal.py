@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
+import time
 
 import pytest
 
 from casemate.cli.main import run as run_command
-from casemate.cli.terminal import Style, between_words
+from casemate.cli.terminal import Style, between_words, print_prose, progress
 
 _SGR = re.compile(r"\x1b\[([^m]*)m")
 
@@ -50,3 +53,65 @@ def test_words_of_other_programs_lead_to_ours(capsys: pytest.CaptureFixture[str]
         assert f"Did you mean '{ours}'?" in capsys.readouterr().err
     assert run_command(["users", "create"]) == 2
     assert "Did you mean 'add'?" in capsys.readouterr().err
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _narrow(monkeypatch: pytest.MonkeyPatch) -> _Terminal:
+    """Put a terminal of 40 columns in the place of both streams; no fixture, for pytest's own."""
+    shown = _Terminal()
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, shown)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    return shown
+
+
+def test_steps_share_one_moving_line_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = _narrow(monkeypatch)
+    names = ", ".join(f"shop/function-{number}" for number in range(14))
+    with progress("Playing 46 attacks") as outer:
+        with progress(f"Starting {names} once on the node") as step:
+            time.sleep(0.2)  # a frame is drawn each 80 ms
+            step.update("Uploading")
+            time.sleep(0.2)
+        outer.update("46 of 46")
+        time.sleep(0.2)
+    frames = [
+        part
+        for part in re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", narrow.getvalue()))
+        if part.strip()
+    ]
+    assert max(map(len, frames)) <= 40
+    assert not [one for one in frames if len(re.findall("[\u2800-\u28ff]", one)) > 1]
+    for text in ("Starting shop/function-0", "Uploading", "46 of 46"):
+        assert any(text in one for one in frames), text
+
+
+def test_what_was_going_on_is_shown_again_after_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = _narrow(monkeypatch)
+    with progress("The whole"):
+        with pytest.raises(ValueError, match="a step"), progress("A step"):
+            raise ValueError("a step")
+        before = len(narrow.getvalue())
+        time.sleep(0.2)
+    assert "The whole" in narrow.getvalue()[before:] and "A step" not in narrow.getvalue()[before:]
+
+
+def test_prose_ends_between_words_with_its_indent(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = _narrow(monkeypatch)
+    print_prose("  A known hole is accepted until the sale is over, by ada")
+    print_prose("Next: `casemate advisories import https://osv.example.com --node` and again")
+    print_prose("short")
+    assert narrow.getvalue().split("\n")[:-1] == [
+        "  A known hole is accepted until the",
+        "    sale is over, by ada",
+        "Next:",
+        "  `casemate advisories import https://osv.example.com --node`",
+        "  and again",
+        "short",
+    ]

@@ -170,7 +170,10 @@ def test_what_does_not_say_is_unknown(
     monkeypatch.setattr(module, "_APT_SECONDS", 0.3)
     write(tmp_path, "var/lib/apt/lists/x_InRelease", "")
     write(tmp_path, "usr/bin/apt-get", script, mode=0o755)
-    assert told(tmp_path)["security updates"].state is State.UNKNOWN
+    one = told(tmp_path)["security updates"]
+    assert one.state is State.UNKNOWN
+    assert one.next_step is not None and "apt-get --simulate upgrade" in one.next_step
+    assert ("within 0.3 s" in one.detail) == ("sleep" in script)
 
 
 def test_without_apt_nobody_was_asked(tmp_path: Path) -> None:

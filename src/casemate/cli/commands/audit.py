@@ -20,6 +20,7 @@ from casemate.cli.terminal import (
     print_json,
     print_json_text,
     print_line,
+    print_prose,
     print_table,
     print_text,
 )
@@ -325,7 +326,12 @@ def _print_lines(report: Report, least: object, shown: Mapping[str, bool]) -> No
         paths=shown.get("paths", False),
         privileges=shown.get("privileges", False),
     ):
-        print_line(line.text, styles[line.severity] if line.severity is not None else None)
+        style = styles[line.severity] if line.severity is not None else None
+        # Policies and commands are there to be copied.
+        if line.text.startswith(("    ", "  Change: casemate ")):
+            print_line(line.text, style)
+        else:
+            print_prose(line.text, style)
 
 
 def _print_duties(path: Path, report: Report, *, json: bool) -> None:

@@ -86,7 +86,8 @@ def _folder(data: Path, master_key: str | None, shown: Progress) -> CheckReport:
 
 
 def _show(report: CheckReport, shown: Progress) -> None:
-    shown.update(f"Checking {report.place}, {report.bytes_read // _MIB} MiB read ...")
+    place = report.place or "all that the node keeps"
+    shown.update(f"Checking {place}, {report.bytes_read // _MIB} MiB read ...")
 
 
 def _print(report: CheckReport) -> None:

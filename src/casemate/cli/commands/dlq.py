@@ -196,13 +196,14 @@ def purge(
     """Delete dead letters. There is no way back."""
     _require_chosen(wanted.ids, every)
     with connect() as client:
-        what = "all dead letters" if wanted.ids is None else f"{len(wanted.ids)} dead letters"
+        what = "all dead letters" if wanted.ids is None else f"{len(wanted.ids)} dead letter(s)"
         confirm(f"Delete {what} of {name_of(wanted)} of {client.url}?", yes=yes)
         counted = client.call(wanted)
     if json:
         print_json(counted)
     else:
-        print_line(f"{name_of(wanted)}: {counted.letters} dead letters deleted.")
+        letters = "dead letter is" if counted.letters == 1 else "dead letters are"
+        print_line(f"{name_of(wanted)}: {counted.letters} {letters} deleted.")
 
 
 def _overview(*, json: bool) -> None:

@@ -10,7 +10,15 @@ import typer
 from casemate.cli.commands.serve import FunctionIdsOption
 from casemate.cli.errors import ExitCode
 from casemate.cli.options import JsonOption, command, new_app
-from casemate.cli.terminal import RED, YELLOW, print_json, print_line, print_table, progress
+from casemate.cli.terminal import (
+    RED,
+    YELLOW,
+    print_json,
+    print_line,
+    print_prose,
+    print_table,
+    progress,
+)
 
 app = new_app()
 
@@ -65,15 +73,15 @@ def doctor(function_ids: FunctionIdsOption = None, json: JsonOption = False) -> 
         print_table(("protection", "state", "detail"), rows, empty="")
         for finding in missing:
             print_line()
-            print_line(f"{finding.name}: {finding.detail}", RED if finding.required else YELLOW)
+            print_prose(f"{finding.name}: {finding.detail}", RED if finding.required else YELLOW)
             if finding.next_step:
-                print_line(f"Next: {finding.next_step}")
+                print_prose(f"Next: {finding.next_step}")
         print_line()
         support_rows = [(one.name, str(one.state), one.detail) for one in standings]
         print_table(("support of", "state", "detail"), support_rows, empty="")
         for one in standings:
             if one.next_step:
-                print_line(f"Next, for {one.name}: {one.next_step}", YELLOW)
+                print_prose(f"Next, for {one.name}: {one.next_step}", YELLOW)
         print_line()
         print_table(
             ("library", "version", "brought by", "used for"),

@@ -21,6 +21,7 @@ from casemate.cli.terminal import (
     note,
     print_json,
     print_line,
+    print_prose,
     print_table,
     print_text,
     progress,
@@ -199,7 +200,7 @@ def _print(run: Run, before: list[Run]) -> None:
     for each in run.failed:
         print_line(f"{each.id}: {each.problem}", RED)
     rules = ", ".join(f"{rule} ({count})" for rule, count in sorted(run.findings.items()))
-    print_text(f"found by rules: {rules or 'nothing'}")
+    print_prose(f"found by rules: {rules or 'nothing'}")
     print_text(f"honest calls: {run.calls}, lost: {run.lost_calls}; {run.seconds:.0f} s in all")
     if len(before) > 1:
         print_text(f"runs so far: {chart(before)}  (the last {moment(before[-1].at)})")

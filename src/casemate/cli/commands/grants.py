@@ -21,6 +21,7 @@ from casemate.cli.terminal import (
     note,
     print_json,
     print_line,
+    print_prose,
     print_table,
     print_text,
 )
@@ -49,12 +50,12 @@ def show(found: FunctionGrants, call: Call) -> None:
         print_line(f"by events  {describe(grant)}")
     for grant in (*found.granted, *found.events):
         if grant.exception:
-            print_line(f"EXCEPTION  {describe(grant)}", YELLOW)
+            print_prose(f"EXCEPTION  {describe(grant)}", YELLOW)
     idle = unused(found.granted, found.uses)
     for grant, actions in idle:
-        print_line(f"unused     {grant.text}: {', '.join(actions)}", DIM)
+        print_prose(f"unused     {grant.text}: {', '.join(actions)}", DIM)
     if idle and found.uses:
-        print_line(f"`casemate grants suggest {call.name}` writes the grants without these.", DIM)
+        print_prose(f"`casemate grants suggest {call.name}` writes the grants without these.", DIM)
     if found.packages:
         print_line()
         print_table(

@@ -124,7 +124,13 @@ def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
     if found.more:
         note(f"{found.more} lines were left out for want of room.")
     if not found.state.closed:
-        note(f"casemate incident contain {found.id} --reason TEXT stops what it is about.")
+        if any(thing.startswith("function:") for thing in found.things):
+            note(f"`casemate incident contain {found.id} --reason TEXT` stops its functions.")
+        else:
+            note(
+                "It is about no function: `casemate restrict`, `casemate tokens revoke` and "
+                "`casemate users disable` stop what is none."
+            )
 
 
 @answered(

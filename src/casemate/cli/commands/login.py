@@ -25,7 +25,7 @@ from casemate.cli.credentials import (
 from casemate.cli.errors import DeniedError, UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.prompts import read_secret
-from casemate.cli.terminal import note, print_json, print_line
+from casemate.cli.terminal import note, print_json, print_prose
 from casemate.cli.text import moment
 from casemate.operations.login import Whoami
 
@@ -175,6 +175,6 @@ def _keep(credentials: Credentials, *, json: bool) -> None:
             }
         )
         return
-    print_line(f"{credentials.url} is the node from now on; stored in {path}.")
+    print_prose(f"{credentials.url} is the node from now on; stored in {path}.")
     until = f", until {moment(me.expires_at)}" if me.expires_at is not None else ""
     note(f"You are {me.principal} with {', '.join(me.roles) or 'no role'}{until}.")

@@ -56,7 +56,7 @@ def show(found: DeployedFunction, call: Call) -> None:
     if live is not None:
         _print_spec(live)
         if live.spec.limits.warm or found.ready:
-            print_line(f"  ready      {found.ready} instances, kept are {live.spec.limits.warm}")
+            print_line(f"  ready      {found.ready} instance(s), kept are {live.spec.limits.warm}")
     _print_restoring(restoring)
     _print_schedules(schedules)
     print_line()
@@ -107,7 +107,8 @@ def _print_restoring(found: Restoring) -> None:
     """Tell how often a call's process was used again, and what would have it used more often."""
     if not found.restored and not found.discarded:
         return
-    forks = f", {found.forks} calls had one of their own" if found.forks else ""
+    own = "1 call had one of its own" if found.forks == 1 else f"{found.forks} calls had their own"
+    forks = f", {own}" if found.forks else ""
     again = f"{found.restored} set back after a call, {found.discarded} not used again"
     _labelled("processes", f"{again}{forks}")
     for one in found.reasons[:_MOST_REASONS]:

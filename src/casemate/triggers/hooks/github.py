@@ -108,7 +108,9 @@ def _what(event: str, payload: dict[str, object]) -> tuple[str, str, str | None]
     if event == "push":
         ref, commit = text(payload, "ref"), text(payload, "after")
         if not ref or not commit or not text(payload, "before"):
-            raise MalformedError("The body is not that of a push.")
+            raise MalformedError(
+                "The body is not that of a push, which has `ref`, `before` and `after`."
+            )
         return ref, commit, branch_of(ref)
     if event in ("create", "delete"):
         ref = text(payload, "ref")
