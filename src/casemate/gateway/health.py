@@ -31,7 +31,7 @@ from casemate.store.interface import Store
 from casemate.triggers.outside import OutsideTriggers
 from casemate.vault.interface import Vault
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it brings psycopg, which a node that shares nothing goes without
     from casemate.gateway.project_moves import ProjectMoves
 
 LOOK_SECONDS = 5.0

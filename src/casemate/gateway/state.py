@@ -17,8 +17,7 @@ from casemate.store.shipped_records import ShippedRecords
 from casemate.store.sqlite.store import SqliteStore
 from casemate.store.told_numbers import NumberRows
 
-if TYPE_CHECKING:
-    # Its client library comes with an extra that a node alone need not have.
+if TYPE_CHECKING:  # it brings psycopg, which a node that shares nothing goes without
     from casemate.gateway.project_moves import ProjectMoves
 
 
