@@ -56,7 +56,7 @@ def show(found: DeployedFunction, call: Call) -> None:
     if live is not None:
         _print_spec(live)
         if live.spec.limits.warm or found.ready:
-            print_line(f"  ready      {found.ready} instance(s), kept are {live.spec.limits.warm}")
+            print_line(f"  ready      {found.ready} instances, kept are {live.spec.limits.warm}")
     _print_restoring(restoring)
     _print_schedules(schedules)
     print_line()
