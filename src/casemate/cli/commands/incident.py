@@ -22,6 +22,7 @@ from casemate.cli.terminal import (
     note,
     print_json,
     print_line,
+    print_prose,
     print_table,
     print_text,
 )
@@ -97,8 +98,8 @@ def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
         return
     print_line(f"{found.level}: {found.title}", BOLD)
     print_text(f"state: {found.state}; owner: {found.owner or 'nobody'}")
-    print_text(f"about: {', '.join(found.things) or '-'}")
-    print_text(f"techniques: {', '.join(found.techniques) or '-'}")
+    print_prose(f"about: {', '.join(found.things) or '-'}")
+    print_prose(f"techniques: {', '.join(found.techniques) or '-'}")
     print_table(
         ("rule", "level", "findings", "first", "last"),
         [
@@ -124,7 +125,7 @@ def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
     if found.more:
         note(f"{found.more} lines were left out for want of room.")
     if not found.state.closed:
-        if any(thing.startswith("function:") for thing in found.things):
+        if found.functions:
             note(f"`casemate incident contain {found.id} --reason TEXT` stops its functions.")
         else:
             note(
