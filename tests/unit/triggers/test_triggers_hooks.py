@@ -414,7 +414,9 @@ def test_an_event_whose_name_is_not_signed_must_fit_its_body() -> None:
     async def body() -> None:
         node = of_one(repository("github", events=("push",)))
         headers, content = github({"action": "opened", "issue": {}}, event="issues")
-        assert (await node.send({**headers, "X-GitHub-Event": "push"}, content)).status == 400
+        refused = await node.send({**headers, "X-GitHub-Event": "push"}, content)
+        assert refused.status == 400
+        assert b"has `ref`, `before` and `after`" in bytes(refused.body)
         for name in ("", "../push", "push\x7f", "a" * 65, "Push"):
             assert (await node.send({**headers, "X-GitHub-Event": name}, content)).status == 400
 
