@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from casemate.cli.commands.budget import _figure, _tell_of_nothing
+from casemate.cli.commands.budget import _number, _tell_of_nothing
 from casemate.cli.errors import DeniedError
 from casemate.cli.operation_command import Call
 from casemate.model.deployment import DeployedFunction
@@ -52,9 +52,9 @@ def test_what_bounds_nothing_is_told(
         (4.89948e-06, "0.000005"),
         (50, "50"),
         (0, "0"),
-        (1e12, "1000000000000"),
-        (1234567.5, "1234567.5"),
+        (1e12, "1,000,000,000,000"),
+        (1234567.5, "1,234,567.5"),
     ],
 )
 def test_amounts_are_in_plain_digits(value: float, shown: str) -> None:
-    assert _figure(value) == shown
+    assert _number(value) == shown
