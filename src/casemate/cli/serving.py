@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.supervisor.options import ServeOptions
 
 
@@ -40,7 +41,7 @@ def _path(kind: type, value: Any) -> Any:
 def _told(descriptor: int) -> ServeOptions:
     with os.fdopen(descriptor, "rb") as file:
         file.seek(0)
-        return msgspec.json.decode(file.read(), type=ServeOptions, dec_hook=_path)
+        return msgspec.json.decode(file.read(), type=decodable(ServeOptions), dec_hook=_path)
 
 
 def main() -> NoReturn:

@@ -74,6 +74,9 @@ class FakeChannel:
         """There is no sink guard that would follow data."""
         return None
 
+    def storing(self, key: str, content: str | bytes, content_type: str) -> None:
+        """There is no sink guard that would judge it."""
+
     def came(self, source: str, value: object, labels: object) -> None:
         """There is no sink guard that would follow data."""
 
