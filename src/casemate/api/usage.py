@@ -11,6 +11,7 @@ from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.metering.bill import day_of, moment_of, month_of
+from casemate.model.estimate import mean
 from casemate.model.usage import DAY, Usage, UsageBy, add
 from casemate.operations import usage
 from casemate.operations.usage import MAX_ROWS, ReadUsage, ShowUsage, UsageFound
@@ -48,13 +49,16 @@ async def _usage(wanted: ShowUsage, call: Call) -> UsageFound:
             limit=MAX_ROWS + 1,
         )
     )
+    more, rows = len(rows) > MAX_ROWS, rows[:MAX_ROWS]
     if wanted.by is UsageBy.ACCOUNT:
-        rows = _by_account(rows[:MAX_ROWS], call)
+        rows = _by_account(rows, call)
+    for row in rows:
+        row.guard = mean(row.guard_sampled, row.guard_us, row.guard_squares)
     return UsageFound(
         since=since,
         until=until,
-        rows=rows[:MAX_ROWS],
-        more=len(rows) > MAX_ROWS,
+        rows=rows,
+        more=more,
         behind=call.service.behind(),
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 from .act_events import EVENTS
 from .acts import PackageDeniedError
 from .core import Guard
+from .sample import SAMPLE
 from .sink import AuditHook, CallHook, Patch, Sink
 
 Before = Callable[[tuple[Any, ...], dict[str, Any]], None]
@@ -44,20 +45,25 @@ def watch_audit(guard: Guard, sinks: Sequence[Sink]) -> None:
         hooks = watched.get(event)
         if hooks is None or guard.deciding:
             return
-        if guard.active:
-            for name, hook in hooks:
+        timed = SAMPLE.running and SAMPLE.enter()
+        try:
+            if guard.active:
+                for name, hook in hooks:
+                    try:
+                        hook(guard, arguments)
+                    except Exception as error:  # noqa: BLE001 - fails closed, and is on record
+                        guard.fail(name, error)
+            act = EVENTS.get(event)
+            if act is not None:
                 try:
-                    hook(guard, arguments)
+                    act(guard.acts, arguments)
+                except PackageDeniedError:
+                    raise
                 except Exception as error:  # noqa: BLE001 - fails closed, and is on record
-                    guard.fail(name, error)
-        act = EVENTS.get(event)
-        if act is not None:
-            try:
-                act(guard.acts, arguments)
-            except PackageDeniedError:
-                raise
-            except Exception as error:  # noqa: BLE001 - fails closed, and is on record
-                guard.fail("packages", error)
+                    guard.fail("packages", error)
+        finally:
+            if timed:
+                SAMPLE.leave()
 
     sys.addaudithook(on_event)
 
@@ -76,11 +82,16 @@ def _caller(guard: Guard, hooks: Sequence[tuple[str, CallHook]]) -> Before:
     def on_call(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not guard.active:
             return
-        for sink, hook in hooks:
-            try:
-                hook(guard, arguments[0], arguments[1:], named)
-            except Exception as error:  # noqa: BLE001 - fails closed, and is on record
-                guard.fail(sink, error)
+        timed = SAMPLE.running and SAMPLE.enter()
+        try:
+            for sink, hook in hooks:
+                try:
+                    hook(guard, arguments[0], arguments[1:], named)
+                except Exception as error:  # noqa: BLE001 - fails closed, and is on record
+                    guard.fail(sink, error)
+        finally:
+            if timed:
+                SAMPLE.leave()
 
     return on_call
 
@@ -164,7 +175,12 @@ def watching(function: Callable[..., Any], before: Before) -> Callable[..., Any]
 
         @functools.wraps(function)
         async def later(*arguments: Any, **named: Any) -> Any:
-            before(arguments, named)
+            timed = SAMPLE.running and SAMPLE.enter()
+            try:
+                before(arguments, named)
+            finally:
+                if timed:
+                    SAMPLE.leave()
             return await function(*arguments, **named)
 
         watched: Callable[..., Any] = later
@@ -172,7 +188,12 @@ def watching(function: Callable[..., Any], before: Before) -> Callable[..., Any]
 
         @functools.wraps(function)
         def now(*arguments: Any, **named: Any) -> Any:
-            before(arguments, named)
+            timed = SAMPLE.running and SAMPLE.enter()
+            try:
+                before(arguments, named)
+            finally:
+                if timed:
+                    SAMPLE.leave()
             return function(*arguments, **named)
 
         watched = now

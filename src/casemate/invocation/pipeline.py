@@ -26,6 +26,7 @@ from casemate.invocation.injections import recorder
 from casemate.invocation.overload import LoadRefusals
 from casemate.invocation.parse import parse
 from casemate.invocation.rendering import sent
+from casemate.invocation.sampling import Sampling
 from casemate.invocation.unfinished import broken, broken_off, failure_of
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
@@ -63,6 +64,8 @@ class InvokeHead(msgspec.Struct, omit_defaults=True):
     """Unix time at which it came, in seconds."""
     open: tuple[str, ...] = ()
     """What its answer may tell of the inside."""
+    guard_sampled: bool = False
+    """Whether it is to tell what the sink guard's hooks took."""
     trace: str = ""
     """`traceparent` of the invocation itself, where it does not follow from `id` alone."""
     state: str = ""
@@ -98,6 +101,7 @@ class Pipeline:
         self._trouble = trouble
         self._offer = offer
         self._deadlines = Deadlines()
+        self._sampling = Sampling()
         self._encode = msgspec.json.Encoder().encode
 
     async def invoke(self, raw: RawInvocation) -> HttpResponse:
@@ -198,6 +202,7 @@ class Pipeline:
         """Send the event; the future holds the reply, however the invocation ends."""
         request, version = admitted.request, admitted.version
         shape, http, body = sent(admitted)
+        instance.sampled = self._sampling.chooses(version.project, version.function)
         head = InvokeHead(
             request.id,
             deadline,
@@ -206,6 +211,7 @@ class Pipeline:
             shape,
             request.raw.received_at,
             version.spec.shown(request.raw.event),
+            instance.sampled,
             *_trace(request),
         )
         return instance.invoke(
@@ -266,6 +272,7 @@ def _finished(
         output_lines=output.lines,
         used_secret=placed.instance.holds_secret,
         own=reply.own,
+        guard_us=reply.guard_us,
         spans=session.spans,
         more_spans=session.more_spans,
         principal=admitted.principal,

@@ -101,7 +101,10 @@ class Told(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 class OwnHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The head of a frame that tells measurements."""
 
-    own: Annotated[tuple[Told, ...], msgspec.Meta(min_length=1, max_length=MAX_NAMES)]
+    own: Annotated[tuple[Told, ...], msgspec.Meta(max_length=MAX_NAMES)]
+    guard_us: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)] | None = None
+    """Microseconds of the processor inside the sink guard's hooks, as the process tells it; only of
+    a call that is sampled."""
 
 
 class VersionMetrics(msgspec.Struct, frozen=True, kw_only=True):

@@ -209,6 +209,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """Who called, where that is known."""
     used: Used | None = None
     """What it used of the CPU and of memory; None where nothing ran."""
+    guard_us: int | None = None
+    """What its process says the sink guard's hooks took, in microseconds; None: not sampled."""
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):

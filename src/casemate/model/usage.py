@@ -7,6 +7,8 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.model.estimate import Estimate
+
 HOUR, DAY = 3600, 86_400
 """Seconds over which amounts are summed up."""
 OTHERS = "(others)"
@@ -67,8 +69,15 @@ class Amounts(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The most bytes of memory that a process of the function ever held."""
     longest_us: int = 0
     """The longest from event to answer."""
+    guard_sampled: int = 0
+    """Of `requests`, those of which was measured what the sink guard's hooks took."""
+    guard_us: int = 0
+    """Microseconds of the CPU that they took in these, as the function's own process tells it."""
+    guard_squares: int = 0
+    """The sum of the squares of these microseconds, by which the error is known."""
 
 
+SAMPLED = ("guard_sampled", "guard_us", "guard_squares")
 SUMMED = tuple(name for name in Amounts.__struct_fields__ if name not in ("peak", "longest_us"))
 GREATEST = ("peak", "longest_us")
 
@@ -99,6 +108,22 @@ class Stored(msgspec.Struct, frozen=True):
     """Bytes that it takes on the disk."""
 
 
+class GuardSampled(msgspec.Struct, frozen=True):
+    """What the sink guard's hooks took of one call that was sampled."""
+
+    project: Annotated[str, msgspec.Meta(max_length=63)]
+    function: Annotated[str, msgspec.Meta(max_length=63)]
+    trigger: str
+    caller: str
+    route: str
+    guard_us: int
+    """Microseconds of the CPU, at most those of the call."""
+
+
+Beside = Passed | Stored | GuardSampled
+"""What is counted beside the records of invocations."""
+
+
 def used_by(project: str, function: str) -> str:
     """Return as whose what is used beside invocations counts, among callers."""
     return f"function:{project}/{function}" if function else f"project:{project}"
@@ -115,3 +140,9 @@ class Usage(Amounts, kw_only=True, omit_defaults=True):
     route: str = ""
     start: float = 0.0
     """Unix time at which the hour or day began; 0: not told apart by these."""
+    guard: Estimate | None = None
+    """What the sink guard's hooks took of a request, inside the function's process: of the
+    samples; none where there are none."""
+    journal: Estimate | None = None
+    """What keeping a request's record, and what the journal says of it, took the recorder of this
+    node: of sampled batches of all functions; none where there are none."""

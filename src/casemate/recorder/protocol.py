@@ -41,7 +41,9 @@ DENIED = "denied"
 """Kind of a denied attempt, as lists show it."""
 PASSED, STORED = "passed", "stored"
 """Kinds of what is used beside invocations."""
-RECORD_KINDS = frozenset({LEFT, ENDED, DENIED, PASSED, STORED})
+SAMPLED = "sampled"
+"""Kind of what the sink guard took of one call."""
+RECORD_KINDS = frozenset({LEFT, ENDED, DENIED, PASSED, STORED, SAMPLED})
 MAX_FOUND = 1000
 COPY = "copy"
 """How the files of a journal's copy are called, before their number."""

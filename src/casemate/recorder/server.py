@@ -251,6 +251,10 @@ class Recorder:
 
     async def _keep_all(self, batches: list[protocol.Take]) -> int:
         """Have facts and records durable; return how many records cannot be. CasemateError."""
+        with self._records.measuring(batches):
+            return await self._keep_measured(batches)
+
+    async def _keep_measured(self, batches: list[protocol.Take]) -> int:
         if not holds_facts(batches):
             return await self._records.keep(batches)  # as most: what calls leave behind
         # The records' thread first: the journal is written on this one.

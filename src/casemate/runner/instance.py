@@ -21,6 +21,7 @@ from typing import Any
 from ..guard.core import Guard, place_of
 from ..guard.labels import Labels
 from ..guard.leaks.judgement import Judge, described
+from ..guard.sample import SAMPLE
 from ..guard.sinks.file import check_written
 from ..guard.sinks.response import check_answer
 from ..kernel import flagging, landlock, linux
@@ -267,7 +268,12 @@ class Instance:
         guard = self._guard
         guard.raised.clear()
         self._measures.clear()
+        sampled = "guard_sampled" in head
+        if sampled:
+            SAMPLE.begin()
         frame = self._answered(head, event)
+        if sampled:
+            self._measures.guard_us = SAMPLE.end()
         blocked, guard.blocked = guard.blocked, None
         guard.end()
         guard.raised.clear()

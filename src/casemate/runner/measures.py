@@ -21,11 +21,13 @@ _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 class Measures:
     """Those of one invocation after the other."""
 
-    __slots__ = ("_told",)
+    __slots__ = ("_told", "guard_us")
 
     def __init__(self) -> None:
         """Start with none."""
         self._told: dict[str, list[Any]] = {}
+        self.guard_us: int | None = None
+        """Microseconds inside the sink guard's hooks, where that was sampled."""
 
     def add(self, name: str, value: float, unit: str | None) -> None:
         """Add one. Raises ValueError for what cannot be told."""
@@ -67,12 +69,16 @@ class Measures:
 
     def clear(self) -> None:
         """Begin another invocation."""
+        self.guard_us = None
         if self._told:
             self._told = {}
 
     def before(self, frame: bytes) -> bytes:
         """Return the frame of an answer with what was measured in front of it."""
-        if not self._told:
+        if not self._told and self.guard_us is None:
             return frame
         told, self._told = self._told, {}
-        return wire.pack(wire.MEASURES, _encode({"own": list(told.values())}).encode()) + frame
+        head: dict[str, Any] = {"own": list(told.values())}
+        if self.guard_us is not None:
+            head["guard_us"], self.guard_us = self.guard_us, None
+        return wire.pack(wire.MEASURES, _encode(head).encode()) + frame

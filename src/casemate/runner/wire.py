@@ -5,7 +5,8 @@ object, may be empty) and the body (bytes). Both ends check lengths before they 
 
 Gateway to instance: `I` invoke, `S` reply to a capability request. Instance to gateway: `R`
 ready, `A` answer, `E` error, `L` log, `C` capability request, `G` a call that the sink guard
-stopped or would have (with a body: shapes of what reached sinks), `M` what the handler measured,
+stopped or would have (with a body: shapes of what reached sinks), `M` what the handler measured
+and, where that is sampled, what the guard's hooks took,
 `D` which dependencies it loaded, right before its answer, and `P` what packages of others did, or
 were not let do. A zygote's report begins with `N`,
 with which come descriptors: listeners of its network namespace and that of its filter's

@@ -69,6 +69,8 @@ class Reply(msgspec.Struct, frozen=True):
     """True if the instance can serve another invocation."""
     own: tuple[Told, ...] = ()
     """What the handler measured."""
+    guard_us: int | None = None
+    """What it says the sink guard's hooks took, in microseconds; None where it was not sampled."""
 
 
 Shape = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]

@@ -59,6 +59,7 @@ class Instance:
         "_exit_timer",
         "_freed",
         "_guard",
+        "_guard_us",
         "_kill",
         "_loaded_by",
         "_loop",
@@ -85,6 +86,7 @@ class Instance:
         "number",
         "on_loaded",
         "restorable",
+        "sampled",
         "served",
         "serving",
     )
@@ -110,6 +112,8 @@ class Instance:
         """True once a secret's value was given to it; what it says from then on may hold it."""
         self.serving = ""
         """Id of the invocation that it serves, empty if it serves none."""
+        self.sampled = False
+        """Whether the invocation that it serves is to tell what the sink guard's hooks took."""
         self.last: Reply | None = None
         """How it ended, if it ended while it served nobody."""
         self.meter: Meter | None = None
@@ -137,6 +141,7 @@ class Instance:
         self._on_capability: OnCapability | None = None
         self._guard = GuardWatch(loop, self._blocked)
         self._own: tuple[Told, ...] = ()
+        self._guard_us: int | None = None
         self.on_loaded: Callable[[list[str]], None] = lambda _files: None
         """Told of files of dependencies that a call has loaded."""
         self._loaded_by = ""
@@ -312,9 +317,12 @@ class Instance:
             raise wire.FrameError(f"a frame of kind {kind!r} is not due")
 
     def _on_measures(self, head: bytes, body: bytes) -> None:
-        if self._own or body or len(head) > MAX_MEASURES_BYTES:
+        if self._own or self._guard_us is not None or body or len(head) > MAX_MEASURES_BYTES:
             raise wire.FrameError("measurements that are not due, or too many")
-        self._own = decode_measures(head).own
+        told = decode_measures(head)
+        if not (told.own if told.guard_us is None else self.sampled):
+            raise wire.FrameError("measurements that are not due")
+        self._own, self._guard_us = told.own, told.guard_us
 
     def _on_loaded_frame(self, head: bytes, body: bytes) -> None:
         if body or self._loaded_by == self.serving or not self.serving.endswith(SAMPLED):
@@ -363,6 +371,10 @@ class Instance:
         if self._own:
             reply = msgspec.structs.replace(reply, own=self._own)
             self._own = ()
+        if self._guard_us is not None:
+            reply = msgspec.structs.replace(reply, guard_us=self._guard_us)
+            self._guard_us = None
+        self.sampled = False
         self.serving = ""
         self.served += 1
         if waiter is not None and not waiter.done():

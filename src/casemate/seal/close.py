@@ -18,6 +18,7 @@ from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Ou
 from casemate.model.path import Admitted, Failure, Finished, RawInvocation, Sealed, Used
 from casemate.model.problem import FUNCTION_FAILED, FUNCTION_TOO_SLOW, problem_response
 from casemate.model.tracing import Span, TraceContext, handed_on
+from casemate.model.usage import GuardSampled
 from casemate.seal.answer import AnswerError, response
 from casemate.seal.firewall import inside
 from casemate.seal.ids import new_invocation_id
@@ -202,6 +203,8 @@ class Seal:
             self._redactor.record(record, error, lines, logs)
         else:
             used.then(partial(self._keep, record, error, lines, logs))
+            if finished.guard_us is not None:
+                used.then(partial(self._sample, record, finished.guard_us))
         return trace
 
     def _keep(
@@ -215,6 +218,22 @@ class Seal:
         """Record it, now that is known what it used."""
         record = msgspec.structs.replace(record, cpu_us=used.cpu_us, peak=used.memory)
         self._redactor.record(record, error, lines, logs)
+
+    def _sample(self, record: InvocationRecord, guard_us: int, used: Used) -> None:
+        """Record what the sink guard took: at most what the call used, whatever its process says.
+
+        Where that was not counted it is bounded by the time that the call ran.
+        """
+        self._redactor.sample(
+            GuardSampled(
+                record.project,
+                record.function,
+                record.trigger,
+                record.caller,
+                record.route,
+                min(guard_us, used.cpu_us),
+            )
+        )
 
     def _count(
         self,

@@ -18,6 +18,7 @@ from casemate.model.facts import InvocationEnded, InvocationMeasured, LogsWritte
 from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.path import Finished
+from casemate.model.usage import GuardSampled
 from casemate.recorder.records.interface import Records
 from casemate.vault.interface import Vault
 
@@ -56,6 +57,10 @@ class Redactor:
             self._keep(invocation, error, log, logs)
             return
         self._begin(self._record(invocation, error, log, logs, before))
+
+    def sample(self, sampled: GuardSampled) -> None:
+        """Record what the sink guard took of one call."""
+        self._records.use(sampled)
 
     def expect(
         self,

@@ -7,6 +7,7 @@ from casemate.cli.operation_command import answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import note, print_line, print_table
 from casemate.cli.text import moment, size
+from casemate.model.estimate import Estimate
 from casemate.model.usage import Usage
 from casemate.operations.usage import ShowUsage, UsageFound
 
@@ -29,14 +30,21 @@ def usage(found: UsageFound) -> None:
     answer; `hosts in` and `hosts out` are bytes that went through the egress proxy, `stored` is
     what projects keep, a size for a time. Sums go by hours of UTC. `casemate bill` says what it
     costs.
+
+    `guard` is what the sink guard's hooks took of a call inside the function's process, and
+    `journal` what keeping its record took the node: microseconds of processor time, estimated
+    from so many sampled calls, and within the error that is told with a confidence of 95 %.
     """
     print_table(
         (
             *("what", "requests", "run", "cpu", "gb-s", "in", "out", "errors", "refused", "peak"),
-            *("hosts in", "hosts out", "stored gb-h"),
+            *("hosts in", "hosts out", "stored gb-h", "guard", "journal"),
         ),
         [_columns(row) for row in found.rows],
-        below=("in", "out", "errors", "refused", "peak", "hosts in", "hosts out", "stored gb-h"),
+        below=(
+            *("in", "out", "errors", "refused", "peak", "hosts in", "hosts out", "stored gb-h"),
+            *("guard", "journal"),
+        ),
         empty="Nothing was used in that time.",
     )
     if found.more:
@@ -69,4 +77,13 @@ def _columns(row: Usage) -> tuple[str, ...]:
         size(row.egress_in) if row.egress_in else "",
         size(row.egress_out) if row.egress_out else "",
         f"{row.byte_hours / 1e9:.6g}" if row.byte_hours else "",
+        _estimated(row.guard),
+        _estimated(row.journal),
     )
+
+
+def _estimated(found: Estimate | None) -> str:
+    if found is None:
+        return ""
+    error = "" if found.error_us is None else f" ± {found.error_us:.3g}"
+    return f"{found.us_per_request:.3g} µs a call{error} (of {found.sampled} sampled)"

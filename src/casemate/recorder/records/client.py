@@ -14,7 +14,7 @@ from casemate.model.denial import Denial
 from casemate.model.errors import ConflictError
 from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
-from casemate.model.usage import Passed, Stored
+from casemate.model.usage import Beside, GuardSampled, Passed, Stored
 from casemate.operations.declaration import Operation
 from casemate.recorder import protocol
 from casemate.recorder.client import RecorderClient
@@ -24,7 +24,12 @@ from casemate.recorder.records.rows import Left
 from casemate.recorder.records.text import escaped
 
 T = TypeVar("T")
-Record = Left | Denial | Passed | Stored | tuple[object, ...]
+Record = Left | Denial | Beside | tuple[object, ...]
+_BESIDE: Mapping[type[Beside], str] = {
+    Passed: protocol.PASSED,
+    Stored: protocol.STORED,
+    GuardSampled: protocol.SAMPLED,
+}
 
 MAX_LINES_BYTES = 3 << 20
 """Of lines in one record, guessed; more are told as several, in order."""
@@ -101,9 +106,9 @@ class RecordsClient:
         """Have a denied attempt recorded. Never raises."""
         self._tell(protocol.DENIED, denial, share=DENIALS_SHARE)
 
-    def use(self, used: Passed | Stored) -> None:
-        """Have what is used beside invocations recorded. Never raises."""
-        self._tell(protocol.PASSED if isinstance(used, Passed) else protocol.STORED, used)
+    def use(self, used: Beside) -> None:
+        """Have what is used beside records of invocations recorded. Never raises."""
+        self._tell(_BESIDE[type(used)], used)
 
     def _tell(self, kind: str, told: Record, share: float = 1.0, held: str = "") -> None:
         try:

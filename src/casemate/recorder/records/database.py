@@ -39,6 +39,7 @@ from casemate.recorder.records import (
 )
 from casemate.recorder.records.errors import RecordsError, UnstorableRecordError
 from casemate.recorder.records.faults import RECORDS, UNSTORABLE
+from casemate.recorder.records.keeping_cost import KeepingCost
 from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.retention import free_bytes, prune
 from casemate.recorder.records.rows import Page
@@ -179,8 +180,10 @@ class RecordsDatabase:
         opened._writer.start()
         return opened
 
-    async def keep(self, batches: Sequence[Take]) -> int:
+    async def keep(self, batches: Sequence[Take], costs: Sequence[KeepingCost] = ()) -> int:
         """Have the records of these batches durable; return how many no column takes.
+
+        `costs` are what keeping earlier ones took.
 
         Raises RecorderInputError for what is no record, RecordsError.
         """
@@ -194,6 +197,7 @@ class RecordsDatabase:
                 batches,
                 time.time(),
                 room,
+                costs=costs,
                 together=together,
                 unshipped=self._duties.unshipped,
             )

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from casemate.model.denial import Denial
 from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.usage import Beside
 from casemate.operations.declaration import Operation
 
 AnswerT = TypeVar("AnswerT")
@@ -53,6 +54,10 @@ class Records(Protocol):
 
     def deny(self, denial: Denial) -> None:
         """Queue the record of a denied attempt, as `record` does."""
+        ...
+
+    def use(self, used: Beside) -> None:
+        """Queue what is used beside records of invocations, as `record` does."""
         ...
 
     @property

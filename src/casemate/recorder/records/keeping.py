@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from casemate.model.denial import Denial
-from casemate.model.usage import Passed, Stored
+from casemate.model.usage import Beside, GuardSampled, Passed, Stored
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import (
     DENIED,
@@ -16,12 +16,14 @@ from casemate.recorder.protocol import (
     LEFT,
     PASSED,
     RECORD_KINDS,
+    SAMPLED,
     STORED,
     Take,
     Told,
 )
-from casemate.recorder.records import usage
+from casemate.recorder.records import keeping_cost, usage
 from casemate.recorder.records.denials import insert_denials
+from casemate.recorder.records.keeping_cost import KeepingCost
 from casemate.recorder.records.rows import Ended, Left, insert_records, insert_together
 from casemate.recorder.records.unshipped import Unshipped
 from casemate.sqlite import engine
@@ -29,13 +31,14 @@ from casemate.sqlite import engine
 MAX_SESSIONS = 64
 """Gateways, the newest, whose records are known again when they are sent twice."""
 
-Record = Left | Denial | Passed | Stored
+Record = Left | Denial | Beside
 _decoders: dict[str, Callable[[bytes], Record]] = {
     LEFT: msgspec.msgpack.Decoder(Left).decode,
     ENDED: msgspec.msgpack.Decoder(Ended).decode,
     DENIED: msgspec.msgpack.Decoder(Denial).decode,
     PASSED: msgspec.msgpack.Decoder(Passed).decode,
     STORED: msgspec.msgpack.Decoder(Stored).decode,
+    SAMPLED: msgspec.msgpack.Decoder(GuardSampled).decode,
 }
 
 _LINE_COST = 4
@@ -61,6 +64,7 @@ def keep(
     now: float,
     room: int | None = None,
     *,
+    costs: Iterable[KeepingCost] = (),
     together: bool = False,
     unshipped: Unshipped | None = None,
 ) -> Kept:
@@ -68,12 +72,13 @@ def keep(
 
     Lines that need more bytes than `room`, if that counts, are not kept: anybody can cause them.
     `together` is cheaper, and raises UnstorableRecordError where one of them cannot be kept: what
-    was changed until then is the caller's to undo. `unshipped` is told what was inserted. Raises
+    was changed until then is the caller's to undo. `unshipped` is told what was inserted. `costs`
+    are what keeping earlier batches took. Raises
     RecorderInputError for what is no record, engine.Error if the medium fails.
     """
     left: list[Left] = []
     denials: list[Denial] = []
-    beside: list[Passed | Stored] = []
+    beside: list[Beside] = []
     for batch in batches:
         last = _newest(connection, batch.session)
         for one in _decoded(batch.facts[max(last + 1 - batch.first, 0) :]):
@@ -98,6 +103,8 @@ def keep(
     usage.count_folded(connection, denials, now)
     for used in beside:
         usage.count_beside(connection, used, now)
+    for cost in costs:
+        keeping_cost.count(connection, cost, now)
     return Kept(len(left) + len(denials) + len(beside) + sum([len(one.log) for one in left]), lost)
 
 

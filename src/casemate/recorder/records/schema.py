@@ -282,12 +282,35 @@ _SHIPPING = (
     """,
 )
 
+# Estimates from samples; see `casemate.recorder.records.keeping_cost` and `usage`.
+_SAMPLES = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"
+        for table in ("usage", "others_usage")
+        for column in ("guard_sampled", "guard_us", "guard_squares")
+    ),
+    """
+    CREATE TABLE keeping_cost (
+        span INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        batches INTEGER NOT NULL,
+        requests INTEGER NOT NULL,
+        us INTEGER NOT NULL,
+        requests_squares INTEGER NOT NULL,
+        products INTEGER NOT NULL,
+        us_squares INTEGER NOT NULL,
+        PRIMARY KEY (span, start)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_RECORDS, *_SHARES, *_SEARCH, *_TELLING),
     _TRACES,
     _USAGE,
     _HOLDS,
     _SHIPPING,
+    _SAMPLES,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 

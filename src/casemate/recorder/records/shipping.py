@@ -15,7 +15,7 @@ import msgspec
 
 from casemate.decoding import decodable
 from casemate.model.function import Logs
-from casemate.model.usage import DAY, GREATEST, HOUR, SUMMED
+from casemate.model.usage import DAY, GREATEST, HOUR, SAMPLED, SUMMED
 from casemate.recorder.records import search, usage
 from casemate.recorder.records.columns import Value
 from casemate.recorder.records.progress import place_of, remember
@@ -53,9 +53,12 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         *("function", "version", "invocation", "remote_address", "count"),
     ),
 }
-_AMOUNTS: Final = (*SUMMED, *GREATEST)
+_AMOUNTS: Final = (*(name for name in SUMMED if name not in SAMPLED), *GREATEST)
 _KEY: Final = ("span", "start", "project", "function", "trigger", "caller", "route")
 USAGE: Final = (*_KEY, *_AMOUNTS)
+SAMPLES: Final = (*_KEY, *SAMPLED)
+"""Told apart from USAGE, whose columns nodes of earlier releases count."""
+_SUMS: Final = (*USAGE, *SAMPLED)
 _STORED: Final = "stored of "
 ENTRIES: Final = "shipped entries"
 """The place of what of the journal was told."""
@@ -245,7 +248,9 @@ def _draft(
     _tell_anew(connection, now)
     node = parts.setdefault("", {})
     if sums := _unshipped_usage(connection, most):
-        node["usage"] = sums
+        node["usage"] = [row[: len(USAGE)] for row in sums]
+        if samples := [(*row[: len(_KEY)], *row[len(USAGE) :]) for row in sums if row[len(USAGE)]]:
+            node["sampled"] = samples
     if not node and not own and not told and abs(now - made_at) < IDLE_SECONDS:
         return None
     if stored := _stored(connection, made_at):
@@ -299,7 +304,7 @@ def _by_project(
 
 def _unshipped_usage(connection: engine.Connection, most: int) -> list[tuple[Value, ...]]:
     rows: list[tuple[Value, ...]] = connection.execute(
-        f"SELECT {', '.join(USAGE)} FROM usage INDEXED BY usage_unshipped "  # noqa: S608
+        f"SELECT {', '.join(_SUMS)} FROM usage INDEXED BY usage_unshipped "  # noqa: S608
         "WHERE unshipped = 1 ORDER BY span, start LIMIT ?",
         (min(most, MAX_SUMS),),
     ).fetchall()
@@ -354,7 +359,7 @@ def _bounds(
 
 _TOLD_SUMS: Final = (
     "UPDATE usage SET unshipped = 0 WHERE "  # noqa: S608 - names of ours
-    + " AND ".join(f"{name} = ?" for name in USAGE)
+    + " AND ".join(f"{name} = ?" for name in _SUMS)
 )
 """Those that were raised meanwhile are told again."""
 
@@ -453,6 +458,8 @@ def insert(connection: engine.Connection, number: int, every: Sequence[Rows], no
                     added.note(*owner, table, size, bounds.get(owner, Logs()))
         for sums in tables.get("usage", ()):
             _raise_usage(connection, number, sums)
+        for samples in tables.get("sampled", ()):
+            _raise_samples(connection, number, samples)
         for name, until in tables.get("stored", ()):
             place = f"{_STORED}{name}"
             remember(connection, place, max(place_of(connection, place), int(until or 0)))
@@ -493,3 +500,18 @@ def _raise_usage(connection: engine.Connection, number: int, row: Sequence[Value
     if len(row) != len(USAGE) or row[0] not in (HOUR, DAY):
         raise ValueError("a row of usage has other columns")
     connection.execute(_RAISE, (number, *row))
+
+
+_RAISE_SAMPLES: Final = (
+    "UPDATE others_usage SET "  # noqa: S608 - names of ours
+    + ", ".join(f"{name} = max({name}, ?)" for name in SAMPLED)
+    + " WHERE "
+    + " AND ".join(f"{name} = ?" for name in ("node", *_KEY))
+)
+
+
+def _raise_samples(connection: engine.Connection, number: int, row: Sequence[Value]) -> None:
+    """Take a node's samples, beside its sums of the same batch, which make the row."""
+    if len(row) != len(SAMPLES):
+        raise ValueError("a row of samples has other columns")
+    connection.execute(_RAISE_SAMPLES, (*row[len(_KEY) :], number, *row[: len(_KEY)]))

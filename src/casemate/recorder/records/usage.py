@@ -18,7 +18,10 @@ from casemate.model.usage import (
     GREATEST,
     HOUR,
     OTHERS,
+    SAMPLED,
     SUMMED,
+    Beside,
+    GuardSampled,
     Passed,
     Stored,
     Usage,
@@ -27,6 +30,7 @@ from casemate.model.usage import (
     used_by,
 )
 from casemate.operations.usage import ReadUsage
+from casemate.recorder.records import keeping_cost
 from casemate.recorder.records.progress import place_of, remember
 from casemate.recorder.records.rows import Page
 from casemate.recorder.records.text import clean
@@ -44,6 +48,8 @@ MOST_KEYS = 1000
 KEEP = {HOUR: 8 * DAY, DAY: 400 * DAY}
 """For how long sums are kept, in seconds."""
 _PRUNED_AT_ONCE = 1000
+MOST_GUARD_US = 1 << 24
+"""That one sample of the guard counts, some 17 s: so that thousands of squares fit in a sum."""
 MOST_HOURS = 24 * 31
 """For which a project is counted to have kept what it keeps, where nobody told how much."""
 MOST_PLACES = 20_000
@@ -98,6 +104,15 @@ _ADD_BESIDE = (
 _INSERT_BESIDE = f"""
     INSERT INTO usage ({", ".join((*_BESIDE, "span", "start", *_KEY))})
     VALUES ({", ".join("?" * (len(_BESIDE) + 2 + len(_KEY)))})
+"""  # noqa: S608
+_ADD_SAMPLE = (
+    "UPDATE usage SET "  # noqa: S608 - names of ours
+    + ", ".join(f"{name} = min({name} + ?, {_MOST})" for name in SAMPLED)
+    + f", unshipped = 1 WHERE {_WHERE}"
+)
+_INSERT_SAMPLE = f"""
+    INSERT INTO usage ({", ".join((*SAMPLED, "span", "start", *_KEY))})
+    VALUES ({", ".join("?" * (len(SAMPLED) + 2 + len(_KEY)))})
 """  # noqa: S608
 _ADD_REFUSED = f"""
     UPDATE usage SET refused = min(refused + ?, {_MOST}), unshipped = 1 WHERE {_WHERE}
@@ -154,8 +169,11 @@ def count(connection: engine.Connection) -> int:
     return waiting
 
 
-def count_beside(connection: engine.Connection, used: Passed | Stored, now: float) -> None:
+def count_beside(connection: engine.Connection, used: Beside, now: float) -> None:
     """Add what was used beside invocations, in the transaction that keeps that it was told."""
+    if isinstance(used, GuardSampled):
+        _count_sample(connection, used, now)
+        return
     if isinstance(used, Passed):
         place = (used.project, used.function, "", used_by(used.project, used.function), "")
         amounts = [_bounded(used.came_in), _bounded(used.went_out), 0]
@@ -167,6 +185,14 @@ def count_beside(connection: engine.Connection, used: Passed | Stored, now: floa
     for span in (HOUR, DAY):
         key = (span, int(now // span * span), *place)
         _add(connection, key, amounts, add=_ADD_BESIDE, insert=_INSERT_BESIDE)
+
+
+def _count_sample(connection: engine.Connection, sample: GuardSampled, now: float) -> None:
+    place = (sample.project, sample.function, sample.trigger, sample.caller, sample.route)
+    us = min(max(sample.guard_us, 0), MOST_GUARD_US)
+    for span in (HOUR, DAY):
+        key = (span, int(now // span * span), *(clean(each) for each in place))
+        _add(connection, key, [1, us, us * us], add=_ADD_SAMPLE, insert=_INSERT_SAMPLE)
 
 
 def count_folded(connection: engine.Connection, denials: Iterable[Denial], now: float) -> None:
@@ -228,6 +254,7 @@ def prune(connection: engine.Connection, now: float) -> None:
     for span, seconds in KEEP.items():
         for statement in _PRUNES:
             connection.execute(statement, (span, now - seconds, _PRUNED_AT_ONCE))
+        keeping_cost.prune(connection, span, now - seconds)
 
 
 def usage(connection: engine.Connection, operation: ReadUsage, at: int | None = None) -> Page:
@@ -257,6 +284,10 @@ def usage(connection: engine.Connection, operation: ReadUsage, at: int | None = 
     ).fetchall()
     names = (*shown, *SUMMED, *GREATEST)
     found = [Usage(**dict(zip(names, row, strict=True))) for row in rows]
+    journal = keeping_cost.asked(connection, span, operation.since, operation.until)
+    for one in found:
+        if one.requests:
+            one.journal = journal
     return Page(found, (at or 0) + PAGE_ROWS if len(found) == PAGE_ROWS else None)
 
 
