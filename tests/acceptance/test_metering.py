@@ -242,6 +242,34 @@ def test_sums_are_those_of_the_control_groups(node: TestNode, count: int) -> Non
     assert abs(metered - whole) <= whole * 0.01 + READY_US
 
 
+WATCHED = """
+import sqlite3
+
+def handler(event, context):
+    found = sqlite3.connect(":memory:")
+    for number in range(event["calls"]):
+        found.execute("SELECT " + str(number) + " AS n")
+    return "done"
+"""
+
+
+def test_what_the_guard_takes_of_a_call_is_told_with_its_error(node: TestNode) -> None:
+    """A thousand calls that are watched take it much longer than none; both are sampled once."""
+    for name, calls in (("watched", 1000), ("plain", 0)):
+        node.deploy(WATCHED, name=name, project="guard")
+        node.invoke({"calls": calls}, function=f"guard/{name}")
+    rows = {row["function"]: row for row in usage(node, project="guard")}
+    watched, plain = rows["watched"], rows["plain"]
+    print(watched, plain)
+    assert watched["guard"]["us_per_request"] > 2000  # type: ignore[index]
+    assert watched["guard"]["us_per_request"] <= watched["cpu_us"]  # type: ignore[index]
+    assert plain["guard"]["us_per_request"] < watched["guard"]["us_per_request"] / 10  # type: ignore[index]
+    assert watched["guard"]["sampled"] == watched["guard_sampled"] == 1  # type: ignore[index]
+    assert "error_us" not in watched["guard"]  # type: ignore[operator]
+    run = casemate(node, "usage", "guard/watched")
+    assert "µs a call (of 1 sampled)" in run.stdout
+
+
 @pytest.mark.storm
 def test_each_call_is_counted_once_through_kills_of_the_recorder(node: TestNode) -> None:
     before = sum(row["requests"] for row in usage(node, project="ours"))  # type: ignore[misc]

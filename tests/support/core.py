@@ -37,6 +37,7 @@ from casemate.model.principal import (
     Resource,
     RoleBinding,
 )
+from casemate.model.usage import GuardSampled
 from casemate.operations.declaration import Operation
 from casemate.operations.deployments import (
     ForgetFunction,
@@ -222,6 +223,10 @@ class MemoryStore:
         """When states of aliases begin, a second after each other."""
         self.written: list[tuple[LogLine, ...]] = []
         self.expected: list[Any] = []
+        self.samples: list[GuardSampled] = []
+
+    def sample(self, sampled: GuardSampled) -> None:
+        self.samples.append(sampled)
 
     async def read(self, operation: Operation[T]) -> T:
         return await _PERFORMED.reading(operation)(self, operation)

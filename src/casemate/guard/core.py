@@ -16,6 +16,7 @@ from .constants import Constants
 from .origin import Origin, Span
 from .pieces import as_text
 from .provenance import Provenance
+from .sample import SAMPLE
 from .shapes import Shapes
 from .spans import together
 from .taint import Taint
@@ -129,8 +130,13 @@ class Guard:
 
     def check(self, sink: str, value: str | bytes, judge: Judge) -> None:
         """Block the call (BlockedError) if `judge` finds that outside data changed `value`."""
-        if self.active and not self.is_own(value):
-            self.decide(sink, lambda: self._judged(value, judge))
+        timed = SAMPLE.running and SAMPLE.enter()
+        try:
+            if self.active and not self.is_own(value):
+                self.decide(sink, lambda: self._judged(value, judge))
+        finally:
+            if timed:
+                SAMPLE.leave()
 
     def is_own(self, value: str | bytes) -> bool:
         """Tell whether a text is one of the code as it is written: most statements are, always."""
@@ -152,6 +158,7 @@ class Guard:
         """
         if not self.active:
             return
+        timed = SAMPLE.running and SAMPLE.enter()
         thread = _thread.get_ident()
         # By thread: a check opens files and compiles expressions itself, which must not be checked,
         # but what another thread does meanwhile must.
@@ -165,6 +172,8 @@ class Guard:
                 self._act(sink, verdict)
         finally:
             self._deciding.discard(thread)
+            if timed:
+                SAMPLE.leave()
 
     def fail(self, sink: str, error: Exception) -> None:
         """Block the call (BlockedError): the check of it failed."""

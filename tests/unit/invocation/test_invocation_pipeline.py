@@ -222,7 +222,8 @@ def test_an_event_goes_in_and_the_answer_comes_out() -> None:
         sent = json.loads(head)
         assert event == b'{"a":1}'
         assert path.peer.instance.serving == sent["id"]
-        assert set(sent) == {"id", "deadline", "http", "version", "shape", "at"}
+        # The first of a function is one that tells what the guard took of it.
+        assert set(sent) == {*("id", "deadline", "http", "version", "shape", "at"), "guard_sampled"}
         # Where it stands in a trace follows from its id, for its instance as well.
         assert trace_of(sent).traceparent == text_of(sent["id"], None)
         assert sent["shape"] == ""

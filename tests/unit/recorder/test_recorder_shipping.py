@@ -31,13 +31,13 @@ from casemate.journal.note import NoteKey, signed
 from casemate.journal.writer import Writer
 from casemate.model.errors import NotFoundError
 from casemate.model.facts import Fact, NodeJournalSeen, NodeRecordsDoubtful, NodeTold
-from casemate.model.usage import Passed, Stored, Usage
+from casemate.model.usage import Beside, GuardSampled, Passed, Stored, Usage
 from casemate.operations.records import ListDenials, ListErrors
 from casemate.operations.usage import ReadUsage
 from casemate.recorder import ocsf, protocol, shipment, shipping
 from casemate.recorder.keeper import Keeper, KeyRing
 from casemate.recorder.noted import Noted
-from casemate.recorder.protocol import PASSED, STORED, Take, Told
+from casemate.recorder.protocol import PASSED, SAMPLED, STORED, Take, Told
 from casemate.recorder.records import columns, unshipped
 from casemate.recorder.records import shipping as rows
 from casemate.recorder.records.database import RecordsDatabase
@@ -133,8 +133,8 @@ class Node:
         assert proposal is not None
         self.writer.publish(proposal, signed(proposal.head.text, self.key, self.private.sign))
 
-    async def used(self, *all_: Passed | Stored) -> None:
-        kinds = {Passed: PASSED, Stored: STORED}
+    async def used(self, *all_: Beside) -> None:
+        kinds = {Passed: PASSED, Stored: STORED, GuardSampled: SAMPLED}
         told = tuple(Told(kinds[type(one)], msgspec.msgpack.encode(one)) for one in all_)
         await self.records.keep(
             [Take(1, hashlib.sha256(str(self.n).encode()).digest()[:8], 0, told)]
@@ -230,6 +230,26 @@ def test_sums_are_those_of_all_nodes_each_counted_once(tmp_path: Path) -> None:
         [own] = await other.usage(here=True)
         assert own.requests == 1
 
+    two(tmp_path, run)
+
+
+def test_samples_of_all_nodes_are_told_beside_columns_that_earlier_releases_know(
+    tmp_path: Path,
+) -> None:
+    async def run(one: Node, other: Node) -> None:
+        await one.filled.record(invocation("a"))
+        await one.used(GuardSampled("demo", "thumbs", "http", "", "", 5))
+        await other.used(GuardSampled("demo", "thumbs", "http", "", "", 7))
+        shipped = await one.ship_all()
+        await other.receive(*shipped)
+        await other.receive(*shipped)
+        await one.used(GuardSampled("demo", "thumbs", "http", "", "", 1))
+        await other.receive(*await one.ship_all())
+        [found] = await other.usage()
+        assert (found.guard_sampled, found.guard_us, found.guard_squares) == (3, 13, 75)
+        assert not await one.ship_all()  # what was told is not told again
+
+    assert len(rows.USAGE) == 23  # what earlier releases check
     two(tmp_path, run)
 
 

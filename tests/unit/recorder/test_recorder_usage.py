@@ -18,11 +18,14 @@ from records_samples import KEY, SESSION, denial, invocation, invocations
 from records_samples import told as told_as
 
 from casemate.model.denial import DenialKind
+from casemate.model.estimate import Estimate
 from casemate.model.invocation import InvocationRecord, Outcome
 from casemate.model.usage import (
     DAY,
     HOUR,
     OTHERS,
+    Beside,
+    GuardSampled,
     Passed,
     Stored,
     Usage,
@@ -31,11 +34,12 @@ from casemate.model.usage import (
 )
 from casemate.operations.usage import ReadUsage
 from casemate.recorder.errors import RecorderInputError
-from casemate.recorder.protocol import LEFT, PASSED, STORED, Take, Told
-from casemate.recorder.records import shipping, usage
+from casemate.recorder.protocol import ENDED, LEFT, PASSED, SAMPLED, STORED, Take, Told
+from casemate.recorder.records import keeping_cost, shipping, usage
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.errors import RecordsFullError
 from casemate.recorder.records.keeping import keep
+from casemate.recorder.records.keeping_cost import KeepingCost, Stopwatch
 from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.rows import Left
 from casemate.recorder.records.schema import MIGRATIONS, migrate
@@ -377,8 +381,8 @@ def test_the_real_database_counts_too(tmp_path: Path) -> None:
 # -- what is used beside invocations ---------------------------------------------------------------
 
 
-def beside(first: int, *what: Passed | Stored, session: bytes = SESSION) -> Take:
-    kinds = {Passed: PASSED, Stored: STORED}
+def beside(first: int, *what: Beside, session: bytes = SESSION) -> Take:
+    kinds = {Passed: PASSED, Stored: STORED, GuardSampled: SAMPLED}
     return Take(1, session, first, tuple(Told(kinds[type(each)], _encode(each)) for each in what))
 
 
@@ -439,3 +443,102 @@ def test_names_beyond_the_bound_are_not_told_apart(
     assert connection.execute("SELECT count(*) FROM progress").fetchone()[0] <= 11
     with pytest.raises(RecorderInputError):
         told(connection, MONDAY, beside(50, Stored("p" * 64, 1)))
+
+
+def sampled(us: int, **changes: str) -> GuardSampled:
+    values = {"trigger": "http", "caller": "user:ada", "route": "/a", **changes}
+    return GuardSampled("demo", "thumbs", guard_us=us, **values)
+
+
+def sums(row: Usage) -> tuple[int, int, int]:
+    return row.guard_sampled, row.guard_us, row.guard_squares
+
+
+def test_samples_of_the_guard_are_summed_up_once(connection: engine.Connection) -> None:
+    batch = beside(0, sampled(3), sampled(4, caller="user:bob"), sampled(5))
+    told(connection, MONDAY, batch)
+    told(connection, MONDAY, batch)
+    told(connection, MONDAY + HOUR, beside(3, sampled(1)))
+    assert sums(one(connection)) == (4, 13, 51)  # of the day
+    first = {"until": MONDAY + HOUR}
+    by = {row.caller: sums(row) for row in asked(connection, by=UsageBy.CALLER, **first)}
+    assert by == {"user:ada": (2, 8, 34), "user:bob": (1, 4, 16)}
+    # They are in the rows of the calls that they are of.
+    told(connection, MONDAY, take(4, used(1, trigger="http", caller="user:ada", route="/a")))
+    [row] = asked(connection, by=UsageBy.ROUTE, **first)
+    assert (row.requests, *sums(row)) == (1, 3, 12, 50)
+
+
+def test_samples_outlive_records_and_hours(connection: engine.Connection) -> None:
+    told(connection, MONDAY, beside(0, sampled(3), sampled(4)), take(2, used(1)))
+    keeping_cost.count(connection, KeepingCost(10, 500), MONDAY)
+    connection.execute("DELETE FROM invocation")
+    usage.prune(connection, MONDAY + 9 * DAY)
+    assert (
+        connection.execute("SELECT count(*) FROM usage WHERE span = ?", (HOUR,)).fetchone()[0] == 0
+    )
+    found = one(connection)
+    assert sums(found) == (2, 7, 25) and found.journal == Estimate(10, 50.0)
+    usage.prune(connection, MONDAY + 401 * DAY)
+    assert asked(connection) == []
+    assert connection.execute("SELECT count(*) FROM keeping_cost").fetchone()[0] == 0
+
+
+@pytest.mark.parametrize("us", [-(2**60), 2**60])
+def test_no_sample_takes_anything_off_or_makes_a_sum_too_large(
+    connection: engine.Connection, us: int
+) -> None:
+    told(connection, MONDAY, beside(0, *(sampled(us) for _ in range(10))))
+    assert sums(one(connection)) == ((10, 0, 0) if us < 0 else (10, 10 << 24, 10 << 48))
+    connection.execute("UPDATE usage SET guard_us = ?, guard_squares = ?", (2**61, 2**61))
+    told(connection, MONDAY, beside(10, sampled(us)))
+    assert sums(one(connection)) == (11, 2**61, 2**61)
+
+
+def test_what_keeping_took_is_of_batches_with_calls() -> None:
+    ended = Take(1, SESSION, 0, (Told(ENDED, b""), Told(PASSED, b""), Told(ENDED, b"")))
+    always = Stopwatch(one_in=1)
+    assert always.begin([beside(0, Passed("demo", "f", 1, 1))]) is None
+    begun = always.begin([ended, ended])
+    assert begun is not None
+    always.end(begun)
+    [cost] = always.found
+    assert cost.requests == 4 and 0 <= cost.us <= keeping_cost.MAX_US
+    assert all(Stopwatch(one_in=1e12).begin([ended]) is None for _ in range(100))
+
+
+def test_what_keeping_took_is_there_after_a_restart(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        records = RecordsDatabase.open(tmp_path, KEY)
+        await records.keep([take(0, used(1))], [KeepingCost(2, 100), KeepingCost(2, 140)])
+        await records.keep([beside(1, sampled(9))])
+        records.close()
+        records = RecordsDatabase.open(tmp_path, KEY, expected=True)
+        try:
+            page = await records.page(ReadUsage(), None)
+        finally:
+            records.close()
+        [found] = page.rows
+        assert sums(found) == (1, 9, 81)
+        assert found.journal is not None
+        assert (found.journal.sampled, found.journal.us_per_request) == (4, 60.0)
+        assert found.journal.error_us == pytest.approx(127.06)  # 12.706 * s / sqrt(2) / 2
+
+    asyncio.run(scenario())
+
+
+def test_an_older_database_takes_samples(tmp_path: Path) -> None:
+    with closing(engine.connect(tmp_path / "old.db", KEY, create=True)) as old:
+        for statements in MIGRATIONS[:5]:
+            for statement in statements:
+                old.execute(statement)
+        old.execute(
+            "INSERT INTO usage (span, start, project, function, trigger, caller, route, requests) "
+            "VALUES (?, ?, 'demo', 'thumbs', 'http', 'user:ada', '/a', 5)",
+            (DAY, MONDAY // DAY * DAY),
+        )
+        for statement in MIGRATIONS[5]:
+            old.execute(statement)
+        told(old, MONDAY, beside(0, sampled(3)))
+        found = one(old)
+        assert (found.requests, *sums(found)) == (5, 1, 3, 9)

@@ -23,11 +23,12 @@ def measures(*own: Any, head: bytes | None = None, body: bytes = b"") -> bytes:
     return wire.pack(wire.MEASURES, text, body)
 
 
-def replied(*sent: bytes) -> Reply:
+def replied(*sent: bytes, sampled: bool = False) -> Reply:
     async def run() -> Reply:
         peer = InstancePeer(asyncio.get_running_loop())
         try:
             await peer.send(READY)
+            peer.instance.sampled = sampled
             waiter = peer.instance.invoke(b"{}", b"1", Output(1000))
             for data in sent:
                 await peer.send(data)
@@ -89,6 +90,30 @@ def test_rubbish_ends_the_instance(frame: bytes) -> None:
     reply = replied(frame + ANSWER)
     assert reply.outcome is Outcome.PROTOCOL_VIOLATION
     assert not reply.reusable
+
+
+def guard(us: object) -> bytes:
+    return measures(head=json.dumps({"own": [], "guard_us": us}).encode())
+
+
+def test_what_the_guard_took_comes_where_it_was_asked_for() -> None:
+    assert replied(guard(41) + ANSWER, sampled=True).guard_us == 41
+    assert replied(ANSWER, sampled=True).guard_us is None
+    both = json.dumps({"own": [FINE], "guard_us": 7}).encode()
+    reply = replied(measures(head=both) + ANSWER, sampled=True)
+    assert (reply.guard_us, len(reply.own)) == (7, 1)
+    refused = replied(guard(41) + ANSWER)
+    assert (refused.outcome, refused.guard_us) == (Outcome.PROTOCOL_VIOLATION, None)
+
+
+@pytest.mark.parametrize("us", [-1, 0.5, "1", True, (1 << 53) + 1, 10**30])
+def test_no_other_number_is_taken(us: object) -> None:
+    assert replied(guard(us) + ANSWER, sampled=True).outcome is Outcome.PROTOCOL_VIOLATION
+
+
+def test_it_is_told_once() -> None:
+    twice = replied(guard(1) + guard(1) + ANSWER, sampled=True)
+    assert twice.outcome is Outcome.PROTOCOL_VIOLATION
 
 
 def test_measurements_that_nobody_asked_for_end_it() -> None:

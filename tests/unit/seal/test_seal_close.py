@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from casemate.model.invocation import InvocationRecord, Outcome
 from casemate.model.path import Failure, Finished
+from casemate.sandbox.meter import Metered
 from casemate.seal import Seal
 from casemate.seal.close import problem
 from casemate.seal.lines import merge_output
@@ -402,3 +403,20 @@ def test_however_output_is_cut_the_lines_are_the_same(text: str, cuts: list[int]
     pieces = [data[a:b] for a, b in pairwise(edges)]
     whole = lines_of((0.0, "stdout", data)) if data else []
     assert lines_of(*((0.0, "stdout", piece) for piece in pieces)) == whole
+
+
+@pytest.mark.parametrize(("told", "kept"), [(41, 41), (1000, 1000), (1 << 53, 1000)])
+def test_the_guard_takes_at_most_what_the_call_used(
+    store: MemoryStore, told: int, kept: int
+) -> None:
+    """Whatever the function's process says: it is cut once the control group has counted."""
+    used = Metered(1.0, 0.0)
+    ended = Finished(
+        outcome=Outcome.OK, head=b"{}", request=request(), version=version(3), used=used
+    )
+    seal = Seal(store)
+    seal.close(msgspec.structs.replace(ended, guard_us=told))
+    seal.close(ended)  # was not sampled
+    assert not store.samples
+    used.know(1000, 0)
+    assert [(each.function, each.guard_us) for each in store.samples] == [("f", kept)]

@@ -9,6 +9,7 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..pieces import as_text
+from ..sample import SAMPLE
 from ..verdict import Verdict
 from .files import check_sqlite_files, names_files
 from .shape import shape
@@ -37,13 +38,18 @@ def check_statement(
     guard: Guard, query: Any, dialects: Sequence[Dialect], cursor: Any = None
 ) -> None:
     """Block a statement (BlockedError) that the event has changed."""
-    if isinstance(query, (str, bytes)):
-        if not guard.is_own(query):
-            guard.check(NAME, query, lambda text, spans: judge(text, spans, dialects))
-            _meet(guard, query, dialects)
-    elif guard.active:
-        guard.decide(NAME, lambda: _verdict(guard, query, dialects, cursor))
-        _meet(guard, statement_of(query, cursor), dialects)
+    timed = SAMPLE.running and SAMPLE.enter()
+    try:
+        if isinstance(query, (str, bytes)):
+            if not guard.is_own(query):
+                guard.check(NAME, query, lambda text, spans: judge(text, spans, dialects))
+                _meet(guard, query, dialects)
+        elif guard.active:
+            guard.decide(NAME, lambda: _verdict(guard, query, dialects, cursor))
+            _meet(guard, statement_of(query, cursor), dialects)
+    finally:
+        if timed:
+            SAMPLE.leave()
 
 
 def _meet(guard: Guard, statement: str | bytes | None, dialects: Sequence[Dialect]) -> None:
