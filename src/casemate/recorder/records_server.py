@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,7 @@ from casemate.recorder.reading_protocol import Lend, Lent
 from casemate.recorder.records import forgetting, questions
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.errors import RecordsError, RecordsKeyError
-from casemate.recorder.records.keeping_cost import Stopwatch
+from casemate.recorder.records.keeping_cost import KeepingCost
 from casemate.recorder.records.opening import FOLDER
 from casemate.recorder.shipping import Journal, Shipping, TakeOwn
 from casemate.vault.recorder_client import RecorderVault
@@ -31,7 +30,6 @@ class RecordsServer:
         self._folder = folder
         self._database = database
         self._vault = vault
-        self._stopwatch = Stopwatch()
 
     @classmethod
     async def open(cls, home: Path, vault: RecorderVault, *, accept_loss: bool) -> RecordsServer:
@@ -74,17 +72,10 @@ class RecordsServer:
         """Return what tells other nodes of these records, and keeps theirs."""
         return Shipping(self._database, self._vault, journal, take)
 
-    @contextlib.contextmanager
-    def measuring(self, batches: Sequence[protocol.Take]) -> Iterator[None]:
-        """Measure what keeping these takes, where they are sampled and are kept."""
-        begun = self._stopwatch.begin(batches)
-        yield
-        if begun is not None:
-            self._stopwatch.end(begun)
-
-    async def keep(self, batches: Sequence[protocol.Take]) -> int:
-        """See RecordsDatabase; some are measured."""
-        costs, self._stopwatch.found = self._stopwatch.found, []
+    async def keep(
+        self, batches: Sequence[protocol.Take], costs: Sequence[KeepingCost] = ()
+    ) -> int:
+        """See RecordsDatabase."""
         return await self._database.keep(batches, costs)
 
     async def copy(self, descriptor: int) -> None:

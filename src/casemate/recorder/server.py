@@ -43,6 +43,7 @@ from casemate.recorder.own_facts import OwnFacts
 from casemate.recorder.reading import Readers
 from casemate.recorder.reading_protocol import KINDS as KINDS_OF_READERS
 from casemate.recorder.reading_protocol import GetHead, Lend
+from casemate.recorder.records.keeping_cost import KeepingCost, Stopwatch
 from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.search import Search
 from casemate.recorder.shipping import Journal, Shipping
@@ -96,6 +97,7 @@ class Recorder:
         self._keeper = keeper
         self._vault = vault
         self._records = records
+        self._stopwatch = Stopwatch()
         self._search = Search(folder, writer, keys)
         self.readers = Readers(self._search, lambda: writer.size, self._take, self._asked_along)
         self._lends_records = lends_records
@@ -251,14 +253,17 @@ class Recorder:
 
     async def _keep_all(self, batches: list[protocol.Take]) -> int:
         """Have facts and records durable; return how many records cannot be. CasemateError."""
-        with self._records.measuring(batches):
-            return await self._keep_measured(batches)
+        costs, begun = self._stopwatch.taken(), self._stopwatch.begin(batches)
+        lost = await self._keep_with(batches, costs)
+        if begun is not None:
+            self._stopwatch.end(begun)
+        return lost
 
-    async def _keep_measured(self, batches: list[protocol.Take]) -> int:
+    async def _keep_with(self, batches: list[protocol.Take], costs: list[KeepingCost]) -> int:
         if not holds_facts(batches):
-            return await self._records.keep(batches)  # as most: what calls leave behind
+            return await self._records.keep(batches, costs)  # as most: what calls leave behind
         # The records' thread first: the journal is written on this one.
-        records = asyncio.ensure_future(self._records.keep(batches))
+        records = asyncio.ensure_future(self._records.keep(batches, costs))
         try:
             await self._keeper.keep(batches)
         finally:

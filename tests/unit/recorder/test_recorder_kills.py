@@ -9,7 +9,6 @@ file of which the kernel alone knows.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 from collections import Counter
@@ -123,10 +122,7 @@ class Records:
         self.kept: list[tuple[bytes, int]] = []
         self._steps = steps
 
-    def measuring(self, _batches: Sequence[protocol.Take]) -> contextlib.nullcontext[None]:
-        return contextlib.nullcontext()
-
-    async def keep(self, batches: Sequence[protocol.Take]) -> int:
+    async def keep(self, batches: Sequence[protocol.Take], _costs: object = ()) -> int:
         await asyncio.sleep(0)
         self._steps.make(lambda: self._keep(batches))
         return 0

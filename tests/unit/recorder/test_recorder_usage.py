@@ -502,7 +502,8 @@ def test_what_keeping_took_is_of_batches_with_calls() -> None:
     begun = always.begin([ended, ended])
     assert begun is not None
     always.end(begun)
-    [cost] = always.found
+    [cost] = always.taken()
+    assert not always.taken()
     assert cost.requests == 4 and 0 <= cost.us <= keeping_cost.MAX_US
     assert all(Stopwatch(one_in=1e12).begin([ended]) is None for _ in range(100))
 

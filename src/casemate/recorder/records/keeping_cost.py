@@ -45,8 +45,7 @@ class Stopwatch:
     def __init__(self, one_in: float = ONE_IN) -> None:
         """Measure one in so many."""
         self._one_in = one_in
-        self.found: list[KeepingCost] = []
-        """Not counted yet; goes with the next batch, so that it costs no transaction."""
+        self._found: list[KeepingCost] = []
 
     def begin(self, batches: Sequence[Take]) -> tuple[int, int] | None:
         """Begin to measure a batch, by its calls and the time; None where it is not sampled."""
@@ -59,7 +58,14 @@ class Stopwatch:
         """The batch is durable."""
         requests, since = begun
         us = min((time.process_time_ns() - since) // 1000, MAX_US)
-        self.found.append(KeepingCost(requests, us))
+        self._found.append(KeepingCost(requests, us))
+
+    def taken(self) -> list[KeepingCost]:
+        """Take away what is not counted: to go with the next batch, in its transaction."""
+        if not self._found:
+            return []
+        found, self._found = self._found, []
+        return found
 
 
 def count(connection: engine.Connection, cost: KeepingCost, now: float) -> None:
