@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from api_fake_control import GUEST_TEXT, INVOKER_TEXT, Client, FakeControl, Parts
 
+from casemate.model.estimate import Estimate
 from casemate.model.usage import DAY, Usage, UsageBy, UsageSpan
 from casemate.operations import usage as operations
 
@@ -44,6 +45,24 @@ def test_an_account_is_who_answers_for_callers(ask: Client, parts: Parts) -> Non
         {"account": "user:ada", "requests": 3, "peak": 9},
         {"account": "user:bob", "requests": 4},
     ]
+
+
+def test_estimates_are_told_with_their_error(ask: Client, parts: Parts) -> None:
+    parts.accounts.answerable = lambda caller: "user:ada"  # type: ignore[attr-defined]
+    journal = Estimate(sampled=9, us_per_request=120.5, error_us=3.0)
+    one = {"guard_sampled": 1, "guard_us": 4, "guard_squares": 16, "journal": journal}
+    more = {"guard_sampled": 1, "guard_us": 6, "guard_squares": 36, "journal": journal}
+    parts.control.usage_rows = (
+        Usage(caller="token:1", requests=1, **one),
+        Usage(caller="token:2", requests=2, **more),
+    )
+    [row] = ask("GET", "/usage?by=account").json()["rows"]
+    # 12.706 times the root of 2 / 2: Student's t of one degree of freedom.
+    assert row["guard"] == {"sampled": 2, "us_per_request": 5.0, "error_us": 12.706}
+    assert row["journal"] == {"sampled": 9, "us_per_request": 120.5, "error_us": 3.0}
+    parts.control.usage_rows = (Usage(caller="token:1", requests=1),)
+    [row] = ask("GET", "/usage?by=account").json()["rows"]
+    assert "guard" not in row and "journal" not in row
 
 
 def test_what_is_too_much_is_said(

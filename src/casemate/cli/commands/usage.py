@@ -33,7 +33,7 @@ def usage(found: UsageFound) -> None:
 
     `guard` is what the sink guard's hooks took of a call inside the function's process, and
     `journal` what keeping its record took the node: microseconds of processor time, estimated
-    from so many sampled calls, and within the error that is told with a confidence of 95 %.
+    from so many sampled calls; with a confidence of 95 % the true mean is within the error.
     """
     print_table(
         (

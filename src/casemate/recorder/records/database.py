@@ -187,7 +187,7 @@ class RecordsDatabase:
 
         Raises RecorderInputError for what is no record, RecordsError.
         """
-        if not keeping.holds_records(batches):
+        if not costs and not keeping.holds_records(batches):
             return 0
 
         def change(connection: engine.Connection, *, together: bool) -> keeping.Kept:
