@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
+from random import SystemRandom
 
 from casemate.model.usage import HOUR
 
@@ -21,16 +21,25 @@ class Sampling:
 
     def __init__(self) -> None:
         """Nobody had a turn."""
+        self._chance = SystemRandom()
+        self._left = self._gap()
+        """Calls until the next one that is chosen: drawn once for all of them."""
         self._turns: dict[tuple[str, str], float] = {}
         """From when on the next call of a function is chosen, by the monotonic clock."""
 
     def chooses(self, project: str, function: str) -> bool:
         """Tell whether a call is sampled."""
-        chosen = random.random() * ONE_IN < 1  # noqa: S311 - nothing is secret about it
+        self._left -= 1
+        chosen = self._left < 0
+        if chosen:
+            self._left = self._gap()
         now = time.monotonic()
         if now >= self._turns.get((project, function), 0.0):
             if len(self._turns) >= MAX_FUNCTIONS:
                 self._turns.clear()
-            self._turns[project, function] = now + HOUR * (0.5 + random.random())  # noqa: S311
+            self._turns[project, function] = now + HOUR * (0.5 + self._chance.random())
             return True
         return chosen
+
+    def _gap(self) -> int:
+        return self._chance.randrange(2 * ONE_IN - 1)

@@ -6,9 +6,9 @@ records', and whatever else it does meanwhile. Only batches in which calls are; 
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Sequence
+from random import SystemRandom
 
 import msgspec
 
@@ -45,11 +45,12 @@ class Stopwatch:
     def __init__(self, one_in: float = ONE_IN) -> None:
         """Measure one in so many."""
         self._one_in = one_in
+        self._chance = SystemRandom()
         self._found: list[KeepingCost] = []
 
     def begin(self, batches: Sequence[Take]) -> tuple[int, int] | None:
         """Begin to measure a batch, by its calls and the time; None where it is not sampled."""
-        if random.random() * self._one_in >= 1:  # noqa: S311 - nothing is secret about it
+        if self._chance.random() * self._one_in >= 1:
             return None
         requests = sum([told.kind == ENDED for batch in batches for told in batch.facts])
         return (requests, time.process_time_ns()) if requests else None
