@@ -85,5 +85,9 @@ def _columns(row: Usage) -> tuple[str, ...]:
 def _estimated(found: Estimate | None) -> str:
     if found is None:
         return ""
-    error = "" if found.error_us is None else f" ± {found.error_us:.3g}"
-    return f"{found.us_per_request:.3g} µs a call{error} (of {found.sampled} sampled)"
+    error = "" if found.error_us is None else f" ± {_digits(found.error_us)}"
+    return f"{_digits(found.us_per_request)} µs a call{error} (of {found.sampled} sampled)"
+
+
+def _digits(us: float) -> str:
+    return f"{us:.3g}" if us < 100 else f"{us:.0f}"
