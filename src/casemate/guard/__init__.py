@@ -20,6 +20,7 @@
     loading.py      finds those modules, and patches modules of others once they are imported
     sink.py         what a sink is: hooks, and the verdict it comes to
     core.py         one guard for each process: begin, check, verdict, record
+    sample.py       what the hooks cost a call, where that is sampled
     shapes.py       what is usual of texts that are put together for sinks
     acts.py         what packages of others do, and what they are denied
     act_events.py   of that, what the interpreter's audit events tell
