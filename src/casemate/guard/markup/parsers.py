@@ -127,9 +127,10 @@ def on_expat(
 
 
 def patch_xmltodict(guard: Guard, module: ModuleType) -> None:
-    """Watch xmltodict where it is told to expand entities: it refuses them by itself."""
+    """Watch documents of the code, and entities where they are expanded: it refuses them itself."""
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_insertions(guard, argument(arguments, named, 0, "xml_input"))
         if not named.get("disable_entities", True):
             source = argument(arguments, named, 0, "xml_input")
             check_document(guard, source, ANY)

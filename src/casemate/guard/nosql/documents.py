@@ -8,7 +8,7 @@ from typing import Any
 from ..core import Guard
 from ..origin import Origin
 from ..pieces import as_text
-from ..plain_names import is_hidden
+from ..plain_names import is_hidden, is_plain
 from ..quoted import judge
 from ..verdict import Verdict
 from .languages import FIX_SCALAR, JAVASCRIPT, JSON, judge_lucene, judge_pattern
@@ -17,6 +17,7 @@ _MAX_NODES = 500_000
 _CODE = frozenset(("$where", "$function", "$accumulator", "body", "init", "accumulate", "merge"))
 _COMPARISONS = frozenset(("$eq", "$ne", "$gt", "$gte", "$lt", "$lte"))
 _ACCUMULATORS = frozenset(("$sum", "$avg", "$min", "$max", "$first", "$last"))
+_PAGING = frozenset(("$limit", "$skip"))
 _SCALARS = (str, int, float, bool, bytes)
 _PATTERNS = frozenset(("$regex", "$regexp"))
 _SCRIPTS = frozenset(("source", "inline"))
@@ -70,6 +71,8 @@ class Walk:
                 continue
             if whole is None and self._compares(field, key, item[key]):
                 continue
+            if self._pages(item, key, field):
+                continue
             origin = whole or self._of_key(key)
             if origin is not None and (whole is not None or key.startswith("$")):
                 words = "brings an operator" if key[0] == "$" else "brings a path of fields"
@@ -85,6 +88,19 @@ class Walk:
         if key not in _COMPARISONS:
             return False
         return bool(field) and not field.startswith("$") and not is_hidden(field)
+
+    def _pages(self, item: Mapping[Any, Any], key: str, field: str) -> bool:
+        """Tell whether a stage of a query chooses how many documents are answered, or in order."""
+        if not self._reads or field or len(item) != 1:
+            return False
+        value = item[key]
+        if key in _PAGING:
+            return type(value) is int and value >= 0
+        ordered = key == "$sort" and isinstance(value, Mapping)
+        return ordered and all(
+            isinstance(name, str) and is_plain(name) and type(way) is int
+            for name, way in value.items()
+        )
 
     def _of_key(self, key: str) -> Origin | None:
         """Return where a key is from. The code's own `$gt` is another object than the event's."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..origin import Span
 from ..plain_names import is_hidden
-from ..quoted import Language, judge, language
+from ..quoted import WORD, Language, judge, language, tokenize
 from ..verdict import Verdict
 
 _DOUBLE = r'"(?:[^"\\]|\\.)*"'
@@ -69,6 +69,16 @@ PATHS: Language = language(
     chosen=r"[.&?]\s*(?P<name>\w+)(?!\w|\s*\()",
 )
 """JMESPath, JSONPath, jq and the like."""
+GRAPHQL: Language = language(
+    "GraphQL document",
+    "pass values as variables: a document `query($name: String!) {...}` of the code, and "
+    "variable_values={'name': name}",
+    strings=rf'"""(?:[^"\\]|\\.|"(?!""))*"""|{_DOUBLE}',
+    opened='"',
+    comments=r"#[^\r\n]*",
+    words=r"[^\W\d]\w*",
+    names=False,
+)
 MAX_KEYS = 256
 """Characters of a path of keys that the event may choose."""
 _LONE_NAME = re.compile(r"[^\W\d]\w*(?:-\w+)*")
@@ -106,6 +116,26 @@ def judge_path(text: str, spans: Sequence[Span]) -> Verdict | None:
     if keys is not None and not any(is_hidden(key) for key in _KEY.findall(text)):
         return None  # one key after the other
     return judge(text, spans, PATHS)
+
+
+def judge_graphql(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is more than a value, or a field that is not hidden.
+
+    A document that is the event's as a whole is one of a client, whom the server answers.
+    """
+    first = spans[0]
+    if not text[: first.start].strip() and not text[first.end :].strip():
+        return None
+    doubtful = [s for s in spans if s.checked not in ("member", "constant")]
+    verdict = judge(text, doubtful, GRAPHQL)
+    if verdict is not None or not any(s.exact for s in doubtful):
+        return verdict
+    words = {(start, end) for kind, start, end in tokenize(text, GRAPHQL) if kind == WORD}
+    for span in doubtful:
+        word = (span.start, span.end) in words
+        if word and span.exact and is_hidden(text[span.start : span.end]):
+            return Verdict(span.origin, "asks for a field that is hidden", GRAPHQL.fix)
+    return None
 
 
 def judge_glob(text: str, spans: Sequence[Span]) -> Verdict | None:

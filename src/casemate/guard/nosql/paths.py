@@ -9,9 +9,12 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..sink import Patch
 from ..verdict import Judge
-from .languages import judge_path, judge_program, judge_search
+from .languages import judge_graphql, judge_path, judge_pattern, judge_program, judge_search
 
-_NAMES = ("expression", "query", "string", "program", "path", "expr", "filter", "text")
+_NAMES = (
+    *("expression", "query", "string", "program", "path", "expr", "filter", "text", "source"),
+    "regex",
+)
 _TABLE: dict[str, tuple[str, ...]] = {
     "jmespath": ("search", "compile"),
     "jmespath.parser": ("Parser.parse",),
@@ -30,6 +33,15 @@ _TABLE: dict[str, tuple[str, ...]] = {
 """Functions and methods whose first argument is an expression."""
 _SEARCHES: dict[str, tuple[str, ...]] = {"whoosh.qparser.default": ("QueryParser.parse",)}
 """The same for queries of search engines."""
+_GRAPHQL: dict[str, tuple[str, ...]] = {"graphql.language.parser": ("Parser.__init__",)}
+"""The same for documents of GraphQL."""
+_PATTERNS: dict[str, tuple[str, ...]] = {"tinydb.queries": ("Query.matches", "Query.search")}
+"""The same for patterns that choose documents."""
+_JUDGES: dict[str, Judge] = {
+    **dict.fromkeys(_SEARCHES, judge_search),
+    **dict.fromkeys(_GRAPHQL, judge_graphql),
+    **dict.fromkeys(_PATTERNS, judge_pattern),
+}
 _PROGRAMS = frozenset(("jq", "pyjq"))
 _SECOND = frozenset((("jsonpath", "jsonpath"),))
 
@@ -45,12 +57,13 @@ def patches(sink: str) -> dict[str, Patch]:
                 if owner is not None and callable(getattr(owner, last, None)):
                     second = (name, last) in _SECOND
                     judge = judge_program if name in _PROGRAMS else judge_path
-                    judge = judge_search if name in _SEARCHES else judge
+                    judge = _JUDGES.get(name, judge)
                     _watch(guard, sink, owner, last, len(steps) + second, judge)
 
         return patch
 
-    return {name: made(name, functions) for name, functions in (_TABLE | _SEARCHES).items()}
+    tables = _TABLE | _SEARCHES | _GRAPHQL | _PATTERNS
+    return {name: made(name, functions) for name, functions in tables.items()}
 
 
 def _watch(guard: Guard, sink: str, owner: Any, method: str, place: int, judge: Judge) -> None:

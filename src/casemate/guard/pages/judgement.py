@@ -43,6 +43,11 @@ _ADDRESSES = frozenset(
 _SCHEME = re.compile(r"(?:javascript|vbscript|data):", re.IGNORECASE)
 _UNSEEN = re.compile(r"[\x00-\x20]+")
 _IN_STYLE = re.compile(r"[<>{};\\\"'()@]")
+_STYLE_CALL = re.compile(
+    r"\b(?:rgba?|hsla?|hwb|lab|lch|oklab|oklch|calc|min|max|clamp|cubic-bezier)"
+    r"\([\w\s.,%/+*-]{0,80}\)"
+)
+"""Functions of a style sheet that make a colour or a length of numbers, and fetch nothing."""
 _MAY_RUN = re.compile(r"script\s{0,5}(?::|&colon;|&#)|data\s{0,5}(?::|&colon;|&#)", re.IGNORECASE)
 _DECIDES = "decides the scheme of an address on the page"
 _MAX_SPANS = 500
@@ -107,7 +112,8 @@ def _harm(page: str, span: Span, part: Part) -> str | None:  # noqa: PLR0911 - o
     if part.place is Place.SCRIPT:
         return _in_script(page, span, part)
     if part.place is Place.STYLE:
-        return "is more than a value of a style sheet" if _IN_STYLE.search(text) else None
+        more = _IN_STYLE.search(_STYLE_CALL.sub("", text))
+        return "is more than a value of a style sheet" if more else None
     if part.place is Place.QUOTED:
         if part.quote in text and not _runs_over(page, span, part):
             return "ends the attribute that it stands in"
@@ -134,8 +140,33 @@ def _in_value(page: str, span: Span, part: Part) -> str | None:
     if part.attribute == "srcdoc" and _OPENS.search(text):
         return "is markup on a page within the page"
     if _HANDLER.match(part.attribute) and not _PLAIN.fullmatch(text):
-        return "is part of a script of the page"
+        return _in_handler(page, span, part)
     return None
+
+
+def _in_handler(page: str, span: Span, part: Part) -> str | None:
+    """Judge data in the script of an attribute, which a browser reads after its entities."""
+    before, text, after = (
+        html.unescape(page[a:b])
+        for a, b in (
+            (part.start, span.start),
+            (span.start, min(span.end, part.end)),
+            (min(span.end, part.end), part.end),
+        )
+    )
+    script = before + text + after
+    # An entity that only both make together is none of the code's.
+    if script == html.unescape(page[part.start : part.end]) and span.start >= part.start:
+        moved = span._replace(start=len(before), end=len(before) + len(text))
+        literal = _in_literal(script, moved)
+        if literal and not _is_code_in_script(script, moved):
+            return None
+    return "is part of a script of the page"
+
+
+def _is_code_in_script(script: str, span: Span) -> bool:
+    found = judge_script(script, [span], JAVASCRIPT)
+    return bool(found or judge_inserted(Kind.JAVASCRIPT, script, [span]))
 
 
 def _in_script(page: str, span: Span, part: Part) -> str | None:
@@ -146,7 +177,7 @@ def _in_script(page: str, span: Span, part: Part) -> str | None:
     moved = [span._replace(start=span.start - part.start, end=span.end - part.start)]
     if _is_json(text) and not _in_literal(script, moved[0]):
         return None
-    if judge_script(script, moved, JAVASCRIPT) or judge_inserted(Kind.JAVASCRIPT, script, moved):
+    if _is_code_in_script(script, moved[0]):
         return "is part of a script of the page"
     return None
 

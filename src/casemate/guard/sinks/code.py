@@ -39,6 +39,14 @@ _OPERATIONS = frozenset(
     ]
 )
 """Functions of `operator` that reach nothing but their arguments."""
+_CHANGING = frozenset(
+    name
+    for kind in (dict, list, set, bytearray)
+    for name in vars(kind)
+    if not name.startswith("_") and name not in vars(frozenset) and name not in vars(bytes)
+    if name not in ("get", "items", "keys", "values")
+)
+"""Methods by which a value that an attribute holds is changed."""
 _WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write
 _PARSING = frozenset(("parse", "literal_eval"))
 _OF_NAMES = frozenset((("collections", "namedtuple"), ("dataclasses", "_create_fn")))
@@ -280,8 +288,12 @@ def _reduced(
 
 def _judge_getter(text: str, spans: Any) -> Verdict | None:
     for span in spans:
-        if span.checked not in ("member", "constant") and span.exact and "__" in text:
+        if span.checked in ("member", "constant") or not span.exact:
+            continue
+        if "__" in text:
             return Verdict(span.origin, "chooses a special attribute", _FIX_ATTRIBUTE)
+        if "." in text and text.rpartition(".")[2] in _CHANGING:
+            return Verdict(span.origin, "chooses a method of an attribute", _FIX_ATTRIBUTE)
     return None
 
 

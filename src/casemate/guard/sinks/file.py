@@ -51,10 +51,30 @@ def _patch_zipfile(guard: Guard, module: ModuleType) -> None:
     wrap(module.ZipFile, "writestr", before)
 
 
+def _patch_mail(guard: Guard, module: ModuleType) -> None:
+    """Watch the parts of mails that are pages."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        text = argument(arguments, named, 1, "obj", "_text")
+        kind = argument(arguments, named, 2, "subtype", "_subtype")
+        if isinstance(text, str) and kind in ("html", "xhtml+xml") and guard.active:
+            files.check(guard, kinds.Kind.PAGE, text, [text], judgement_of(guard).line)
+
+    if hasattr(module, "MIMEText"):
+        wrap(module.MIMEText, "__init__", before)
+    else:
+        wrap(module.MIMEPart, "set_content", before)
+
+
 SINK = Sink(
     name=NAME,
     summary="Scripts, settings, pages that are written for others: data is no syntax of theirs.",
-    patches={"pathlib": _WRITTEN.patch_pathlib, "zipfile": _patch_zipfile},
+    patches={
+        "pathlib": _WRITTEN.patch_pathlib,
+        "zipfile": _patch_zipfile,
+        "email.message": _patch_mail,
+        "email.mime.text": _patch_mail,
+    },
     calls={"write": _WRITTEN.wrote},
     audit={
         "open": _WRITTEN.opened,

@@ -7,6 +7,7 @@ differently is judged by the worse reading.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -18,8 +19,9 @@ _SLASHES = re.compile(r"[\x00-\x20]*[/\\]{2,}")
 _END_OF_AUTHORITY = re.compile(r"[/\\?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = re.compile(r"(?:^|[/\\])(?:\.|%2e){2}(?=$|[/\\?#])", re.IGNORECASE)
-_LABELS = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){0,3}")
-_DOMAIN = re.compile(r"\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?")
+_LABELS = re.compile(r"[\w-]+(?:\.[\w-]+){0,3}")
+_DOMAIN = re.compile(r"(?:\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+|(?i:\.localhost))\.?")
+"""One of more than one label; or that of the machine itself, whatever is before (RFC 6761, 6.3)."""
 _WEB = frozenset(("http", "https", "ws", "wss"))
 
 _OF_FILES = frozenset(("file", "local_file"))
@@ -128,7 +130,8 @@ def is_below(text: str, span: Span, parts: Parts) -> bool:
     """Tell whether a part is labels of a host below a domain that the code has written."""
     if span.start < parts.host[0] or span.end > parts.host[1]:
         return False
-    labels = _LABELS.fullmatch(text, span.start, span.end)
+    # Letters of other scripts as clients read them (IDNA): some of these stand for signs.
+    labels = _LABELS.fullmatch(unicodedata.normalize("NFKC", text[span.start : span.end]))
     return bool(labels and _DOMAIN.fullmatch(text, span.end, parts.host[1]))
 
 

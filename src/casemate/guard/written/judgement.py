@@ -11,6 +11,7 @@ from ..evaluation.judgement import judge as judge_python
 from ..origin import Span
 from ..pages import cleaning
 from ..pages.judgement import judge as judge_page
+from ..pages.judgement import judge_addresses
 from ..pieces import as_text
 from ..sql import structure
 from ..sql.tokens import Dialect
@@ -67,9 +68,13 @@ def verdict_on(
             return None  # it is passed on
         return cells.verdict_on(guard, text, _SEPARATORS[kind])
     spans = spans_of(guard, pieces)
-    if not spans or lines.is_whole(text, spans):
-        return None
-    return _judged(guard, kind, text, spans, shell)
+    verdict = None
+    if spans and not lines.is_whole(text, spans):
+        verdict = _judged(guard, kind, text, spans, shell)
+    if verdict is None and kind is Kind.PAGE:
+        # Addresses by what a library made of them as well, such as one of Markdown.
+        verdict = judge_addresses(text, guard.spans)
+    return verdict
 
 
 def spans_of(guard: Guard, pieces: Sequence[str | bytes]) -> list[Span]:
@@ -105,7 +110,8 @@ def _judged(  # noqa: PLR0911 - one language after the other
     if kind is Kind.SCHEDULE:
         return lines.judge_settings(text, spans) or _commands(text, spans, shell, _scheduled)
     if kind is Kind.RECIPES:
-        return lines.judge_settings(text, spans) or _commands(text, spans, shell, _recipe)
+        verdict = lines.judge_expansions(text, spans) or lines.judge_settings(text, spans)
+        return verdict or _commands(text, spans, shell, _recipe)
     return shell(text, spans)
 
 

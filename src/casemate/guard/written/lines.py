@@ -29,6 +29,10 @@ FIX_HEAD = (
     "take line ends out of what goes into a header, `' '.join(value.split())`, or build it by "
     "email.message.EmailMessage or an HTTP client, which refuse them"
 )
+FIX_MAKE = (
+    'hand the value over as a variable of the environment and use it as "$$NAME" in the recipe; '
+    "or double each `$` in it"
+)
 FIX_LINE = (
     "take line ends out of the value, or have the file written by a library that quotes it: "
     "json.dumps, configparser, yaml.safe_dump"
@@ -153,6 +157,16 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
+def judge_expansions(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if make expands data: `$(shell ...)`, where `$$(...)` is none."""
+    for span in doubtful(spans):
+        for found in _EXPANDED.finditer(text, span.start, span.end):
+            if len(found[1]) % 2:
+                return Verdict(span.origin, "is expanded by make", FIX_MAKE)
+    return None
+
+
+_EXPANDED = re.compile(r"(\$++)[({]")
 _SIGNS = re.compile(r"[\"'`$;{}\r\n\x0b\x0c\x85\u2028\u2029]")
 _OPENS = re.compile(r"(?:^|[=:\s(,\[{])(['\"])")
 _SUBSTITUTES = re.compile(r"\$\(|`[^`\n]+`")

@@ -28,6 +28,7 @@ _HEAD = re.compile(rb"[A-Z]{3,12}[ \r\n:]|HTTP/1\.")
 _END = re.compile(r"\r?\n\r?\n")
 _MAIL = re.compile(r"^DATA\r?\n", re.MULTILINE)
 _LINE = re.compile(r"[\r\n]")
+_HOST = "http://host"
 _FIX_LINE = (
     "take line ends out of what goes into a line of a protocol, or refuse values that have one"
 )
@@ -62,7 +63,15 @@ def _target(text: str, first: str, spans: Sequence[Span]) -> Verdict | None:
     start = first.index(" ") + 1
     end = first.rfind(" HTTP/1.")
     inside = [s.moved(-start) for s in spans if s.start >= start and s.end <= end]
-    return structure.judge(text[start:end], inside, lambda *_: True) if inside else None
+    target = text[start:end]
+    if (
+        len(inside) == 1
+        and target[:1] == "/"
+        and (inside[0].start, inside[0].end) == (0, len(target))
+    ):
+        # All of it is the event's, after a host of the code's.
+        target, inside = _HOST + target, [inside[0].moved(len(_HOST))]
+    return structure.judge(target, inside, lambda *_: True) if inside else None
 
 
 def _commands(text: str, spans: Sequence[Span]) -> Verdict | None:
