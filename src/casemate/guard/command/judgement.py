@@ -9,7 +9,7 @@ from ..origin import Span
 from ..sql import structure
 from ..sql.tokens import Dialect
 from ..verdict import Verdict
-from . import programs, reading
+from . import programs, reading, variables
 from .arguments import Argument, argument_of, judge_variable
 from .comparing import difference, nearest, neutral, unquoted
 from .escaped import called, evaluated, literal
@@ -30,6 +30,8 @@ _FIX_PROGRAM = (
 _FIX_OPTION = (
     'put "--" before the value (["ls", "--", name]), or refuse values that begin with a dash'
 )
+
+_FIX_PART = "refuse values with the signs that divide it, or check them by a pattern"
 
 ReadScript = Callable[[str], "tuple[str, Sequence[Span]] | None"]
 
@@ -265,6 +267,23 @@ class Judgement:
             return reading.judge_items(rest, text, spans, lambda a: self.arguments(a, 1))
         if reading.reads_code(name, [argument.value for argument in rest]):
             return self._code_of(name, text, spans, 0)
+        if name in programs.SHELLS:
+            return self._read_lines([a.value for a in rest], text, spans)
+        return reading.judge_settings(name, [a.value for a in rest], text, spans)
+
+    def _read_lines(self, rest: Sequence[str], text: str, spans: Sequence[Span]) -> Verdict | None:
+        """Judge lines that a script reads into variables and runs: `read -r x; eval "$x"`."""
+        for script in rest:
+            names = reading.names_read(script)
+            for line in reading.items(text, spans, "\n") if names else ():
+                verdict = variables.judge(
+                    script,
+                    dict.fromkeys(names, line).get,
+                    lambda a: self.arguments(a, 1) if a and a[0].value == "eval" else None,
+                    self.pipe,
+                )
+                if verdict is not None:
+                    return verdict
         return None
 
     def _script(self, rest: Sequence[Argument]) -> Verdict | None:
@@ -329,6 +348,10 @@ class Judgement:
             return (
                 self._python(value, spans) if name in ("python", "pypy") else plain(argument, name)
             )
+        ends = programs.DIVIDED_VALUES.get(name, {}).get(previous)
+        for span in argument.doubtful if ends is not None else ():
+            if span.start > 0 and ends is not None and ends.search(value, span.start, span.end):
+                return Verdict(span.origin, f"begins another part of {previous}", _FIX_PART)
         if previous in programs.MODULE_OPTIONS.get(name, ()) and argument.doubtful:
             origin = argument.doubtful[0].origin
             return Verdict(origin, f"chooses what {name} loads or runs", _FIX_PROGRAM)

@@ -166,6 +166,19 @@ SPECIAL_VALUES: Mapping[str, re.Pattern[str]] = {
 }
 """How a whole argument begins that makes a program do something else with it."""
 
+DIVIDED_VALUES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
+    "openssl": {"-subj": re.compile(r"[/+][\w.]+=")},
+    "mount": {"-o": re.compile(r",")},
+    "docker": {
+        "-v": re.compile(r":"), "--volume": re.compile(r":"), "--mount": re.compile(r","),
+    },
+    "podman": {"-v": re.compile(r":"), "--volume": re.compile(r":")},
+}  # fmt: skip
+"""Options whose argument has parts, and what in data begins another one."""
+
+MAILERS = frozenset(("sendmail", "msmtp", "ssmtp", "exim", "exim4", "esmtp"))
+"""They read a mail, with its head."""
+
 DANGEROUS_ENVIRONMENT = re.compile(
     r"LD_\w+|DYLD_\w+|GLIBC_TUNABLES|MALLOC_\w+|GCONV_PATH|NLSPATH|LOCPATH|HOSTALIASES|RES_OPTIONS|"
     r"PATH|CDPATH|FPATH|IFS|ENV|BASH_ENV|BASH_FUNC.*|ZDOTDIR|SHELLOPTS|BASHOPTS|PS[0-4]|"

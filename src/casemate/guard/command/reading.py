@@ -12,6 +12,7 @@ from ..verdict import Verdict
 from ..written.kinds import of_program
 from ..written.languages import LANGUAGES
 from ..written.languages import judge_code as judge_script
+from ..written.lines import BREAKS, doubtful, is_whole, judge_head
 from . import programs
 from .arguments import Argument
 from .shell import Kind, Line
@@ -32,6 +33,10 @@ _SHEBANG = re.compile(r"#![ \t]*(?:\S*/)?env[ \t]+(?:-S[ \t]+)?(\S+)|#![ \t]*(\S
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _TAKES_ARGUMENT = ("-I", "-n", "-P", "-L", "-d", "-a", "-s", "-E", "-i")
 _MAX_LINES = 1000
+_READS = re.compile(r"\bread\b(?:[ \t]+-[A-Za-z]+)*+((?:[ \t]+[A-Za-z_]\w*)+)")
+_CONFIGURED = re.compile(r"(?:^| )(?:-[A-Za-z]{0,9}K ?|--config[ =])-(?: |$)")
+_QUOTED = re.compile(r'"(?:[^"\\\n]|\\.)*+"')
+_ENDS_QUOTED = re.compile(r'["\r\n]|\\[rn]')
 _FIX_READ = (
     "hand the value over as an argument or a file that the code reads, not as part of the code"
 )
@@ -101,7 +106,7 @@ def judge_items(
     null = any(o in ("-0", "--null") for o in options)
     lines = null or any(o[:2] in ("-I", "-d", "-i") for o in options)
     mark = next((_mark(o, rest[n + 1 :]) for n, o in enumerate(options) if o[:2] == "-I"), "")
-    for item in _items(text, spans, "\0" if null else "\n"):
+    for item in items(text, spans, "\0" if null else "\n"):
         for span in item.doubtful:
             part = item.value[span.start : span.end]
             if not lines and re.search(r"[\s'\"\\]", part):
@@ -130,7 +135,7 @@ def _with(command: Sequence[Argument], mark: str, item: Argument) -> list[Argume
     return found
 
 
-def _items(text: str, spans: Sequence[Span], separator: str) -> Iterator[Argument]:
+def items(text: str, spans: Sequence[Span], separator: str) -> Iterator[Argument]:
     """Yield the parts that hold something from outside. At most so many: ValueError beyond."""
     place = number = 0
     for line in text.split(separator):
@@ -146,6 +151,31 @@ def _items(text: str, spans: Sequence[Span], separator: str) -> Iterator[Argumen
                 raise ValueError(f"more than {_MAX_LINES} items come from outside")
             yield Argument(line, inside)
         place = end + len(separator)
+
+
+def names_read(script: str) -> list[str]:
+    """Return the variables that a script reads from its input, if it runs any by `eval`."""
+    if "eval" not in script:
+        return []
+    return [name for found in _READS.finditer(script) for name in found[1].split()]
+
+
+def judge_settings(
+    name: str, rest: Sequence[str], text: str, spans: Sequence[Span]
+) -> Verdict | None:
+    """Judge what curl and programs that send mail are told on their standard input."""
+    if name in programs.MAILERS:
+        return judge_head(text, spans)
+    if name != "curl" or not _CONFIGURED.search(" ".join(rest)):
+        return None
+    if is_whole(text, spans):
+        return None
+    for span in doubtful(spans):
+        before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
+        ends = _ENDS_QUOTED if _QUOTED.sub("", before).count('"') % 2 else BREAKS
+        if ends.search(text, span.start, span.end):
+            return Verdict(span.origin, "ends its value in a configuration of curl", _FIX_READ)
+    return None
 
 
 def piped(line: Line) -> Iterator[tuple[int, int]]:

@@ -1,11 +1,14 @@
-"""Code for programs whose languages are not known here, such as sed's and awk's."""
+"""Code that is an argument: of sed, awk and jq by what is seen of it, else by its literals."""
 
 from __future__ import annotations
 
 import re
 
 from ..origin import Span
+from ..quoted import OPERATOR, STRING, WORD, neutral, tokenize
 from ..verdict import Verdict
+from ..written.kinds import Kind, of_program
+from ..written.languages import LANGUAGES, judge_code
 from .arguments import Argument
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -18,6 +21,8 @@ _SUBSTITUTION = re.compile(
 _JQ = frozenset(("jq", "yq"))
 _JQ_STEPS = re.compile(r"[A-Za-z_]\w{0,63}(?:\[\d{1,6}\]|\.[A-Za-z_]\w{0,63}){0,16}")
 """What may come after a dot of jq: keys and places, one after the other."""
+_KEY = re.compile(r"[A-Za-z_]\w{0,63}")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _ESCAPED = re.compile(r"\\.")
 _WHOLE_LITERAL = re.compile(r'"[^"\n]*+"')
@@ -25,6 +30,17 @@ _ENDS_LITERAL = re.compile(r'["\\\n]')
 _ESCAPED_SIGN = re.compile(r"\\[^\w\n]")
 _ACTS = re.compile(r"[|>@]|\b(?:system|getline)\b")
 """In awk: what runs a text as a command, opens a file by it, or calls the function of its name."""
+_BY_LITERALS = frozenset((Kind.JAVASCRIPT, Kind.PERL, Kind.RUBY, Kind.PHP, Kind.LUA))
+_MAX_CODE = 16 * 1024
+"""Characters of code in whose literals data may stand."""
+_RUNS_TEXT = re.compile(
+    r"(?i:exec|eval|system|spawn|popen|open|require|import|include|function|child_process|load"
+    r"|passthru|assert|constant|instance_|send|timeout|interval|read|write|fetch|unlink|file|fs\b"
+    r"|_get|regexp|match|replace|format|call|apply|sql|query|prepare|html|pack|glob|\bdo\b|\bvm\b)"
+)
+"""In code: what may do more with a text than show, compare or keep it."""
+_OPENS_OTHERWISE = frozenset(("q", "qq", "qw", "qr", "qx", "m", "s", "y", "tr"))
+"""Words of Perl after which any sign opens a literal."""
 _FIX_CODE = (
     "hand the value over as an argument that the code reads (sys.argv, $1, --arg), not as part of "
     "the code"
@@ -54,6 +70,47 @@ def _in_literal(value: str, span: Span) -> bool:
     return opened and "\\" not in before and not _ENDS_LITERAL.search(value, span.start, span.end)
 
 
+def _stays_text(argument: Argument, name: str) -> bool:
+    """Tell whether all data is inside literals of a known language, in code that shows texts.
+
+    Not where a text may be run, opened or read as a pattern, nor where literals may begin by other
+    signs than quotes: by `/`, `%q`, `<<`.
+    """
+    kind = of_program(name) or (Kind.JAVASCRIPT if name == "bun" else None)
+    value = argument.value
+    spans = [s for s in argument.doubtful if not NUMBER.fullmatch(value, s.start, s.end)]
+    if kind not in _BY_LITERALS or len(value) > _MAX_CODE:
+        return False
+    code = neutral(value, spans)
+    if _RUNS_TEXT.search(code) or "`" in code:
+        return False
+    found = tokenize(code, LANGUAGES[kind])
+    for sort, start, end in found:
+        if sort == OPERATOR and code[start:end] in "/%<?$@#":
+            return False
+        if sort == WORD and code[start:end].lstrip("$@%") in _OPENS_OTHERWISE:
+            return False
+        if sort == STRING and (code[start] not in "'\"" or code[start - 1 : start] == "$"):
+            return False
+    literals = [(start, end) for sort, start, end in found if sort == STRING]
+    inside = all(any(a < s.start and s.end < b for a, b in literals) for s in spans)
+    return inside and judge_code(kind, value, spans) is None
+
+
+def _is_jq(value: str, span: Span) -> bool:
+    """Tell whether data is in a text of jq's, keys after a dot, one of an object, or a number."""
+    before = value[: span.start]
+    if "#" in before:
+        return False
+    part = value[span.start : span.end]
+    if _QUOTED.sub("", before).count('"') % 2:
+        return not {'"', "\\"} & set(part)
+    if NUMBER.fullmatch(part) or _is_step(value, span) or not span.exact:
+        return True
+    key = before.rstrip()[-1:] in ("{", ",") and value[span.end :].lstrip()[:1] in (",", "}")
+    return key and before.count("{") > before.count("}") and _KEY.fullmatch(part) is not None
+
+
 def _is_step(value: str, span: Span) -> bool:
     """Tell whether data is keys and places after a dot of jq's, outside of its texts."""
     before = value[: span.start]
@@ -62,13 +119,17 @@ def _is_step(value: str, span: Span) -> bool:
 
 
 def plain(argument: Argument, name: str) -> Verdict | None:
-    """Judge code in a language that is not known here: data may be words in it."""
+    """Judge code that is an argument: data may be words in it, and text in its literals."""
+    if argument.doubtful and _stays_text(argument, name):
+        return None
     for span in argument.doubtful:
         if name == "sed" and _is_substituted(argument.value, span):
             continue
         if name in _AWK and _in_literal(argument.value, span):
             continue
-        if name in _JQ and _is_step(argument.value, span):
+        if name in _JQ:
+            if not _is_jq(argument.value, span):
+                return Verdict(span.origin, "is part of a program's code", _FIX_CODE)
             continue
         if NUMBER.fullmatch(argument.value) is not None:
             continue

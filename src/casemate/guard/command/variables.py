@@ -17,6 +17,8 @@ from .reading import piped
 from .shell import Kind, Line, Word, is_assignment, parse
 
 _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?[-+=?][^{}]*)?\}|([A-Za-z_]\w*))")
+_QUOTES = re.compile(r"\\([\"\\$`])|[\"']")
+"""Quotes go, but for escaped ones, which `eval` reads."""
 _BEFORE = frozenset(("exec", "command", "builtin"))
 _MAX_DEPTH = 4
 _MAX_NAMES = 100
@@ -92,4 +94,4 @@ def _expanded(script: str, line: Line, word: Word, held: dict[str, Argument]) ->
 
 
 def _plain(text: str) -> str:
-    return text.replace('"', "").replace("'", "")
+    return _QUOTES.sub(r"\1", text)

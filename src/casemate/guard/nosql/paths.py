@@ -56,8 +56,8 @@ def patches(sink: str) -> dict[str, Patch]:
                 owner: Any = getattr(module, steps[0], None) if steps else module
                 if owner is not None and callable(getattr(owner, last, None)):
                     second = (name, last) in _SECOND
-                    judge = judge_program if name in _PROGRAMS else judge_path
-                    judge = _JUDGES.get(name, judge)
+                    usual: Judge = judge_program if name in _PROGRAMS else judge_path
+                    judge = _JUDGES.get(name, usual)
                     _watch(guard, sink, owner, last, len(steps) + second, judge)
 
         return patch

@@ -17,7 +17,7 @@ from ..command import variables
 from ..command.arguments import Argument, judge_environment
 from ..command.judgement import Judgement
 from ..command.pipes import WatchedPipe
-from ..command.programs import DANGEROUS_ENVIRONMENT, SHELLS, base_name
+from ..command.programs import DANGEROUS_ENVIRONMENT, MAILERS, SHELLS, base_name
 from ..command.reading import INTERPRETERS
 from ..core import Guard
 from ..evaluation.judgement import judge as judge_python
@@ -37,7 +37,9 @@ _SFTP = (
     *("open", "get", "getfo", "put", "putfo", "remove", "listdir", "listdir_attr", "mkdir"),
     *("rmdir", "rename", "posix_rename", "stat", "lstat", "chmod", "chown", "truncate", "chdir"),
 )
-_READERS = frozenset(("xargs", "parallel", "ssh", "psql", "mysql", "mariadb", "sqlite3", "env"))
+_READERS = frozenset(
+    ("xargs", "parallel", "ssh", "psql", "mysql", "mariadb", "sqlite3", "env", "curl", *MAILERS)
+)
 _MAX_SCRIPT = 256 * 1024
 _MAX_NAMED = 4096
 _FIX_SPLIT = (
