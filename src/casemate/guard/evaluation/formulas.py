@@ -8,6 +8,7 @@ same: numbers, names of what the code gives, arithmetic, comparisons, and functi
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 
 from ..origin import Span
@@ -29,6 +30,7 @@ _NODES = (
     *(ast.And, ast.Or, ast.Not, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
 )
 """No power: two of them take all time."""
+_BUILDING = re.compile(r"\s*(?:dict|list|tuple|set|frozenset)\s*\(")
 _NUMBERS = (int, float, bool)
 
 
@@ -45,6 +47,28 @@ def is_formula(text: str, spans: Sequence[Span]) -> bool:
         return False
     called = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
     return all(_is_harmless(node, called=id(node) in called) for node in nodes)
+
+
+def is_literal_call(text: str, spans: Sequence[Span]) -> bool:
+    """Tell whether a call that only builds a value has data as all of its arguments: literals.
+
+    `dict({text})` is how settings are read that are kept as `cpu=90, mem=80`: what is in them is
+    data whatever it is, as of `ast.literal_eval`, and the code has put nothing beside it.
+    """
+    call = _BUILDING.match(text) if len(text) <= MAX_FORMULA else None
+    if call is None or len(spans) != 1:
+        return False
+    if text[call.end() : spans[0].start].strip() or text[spans[0].end :].strip() != ")":
+        return False
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+            return False
+        for value in (*tree.args, *(keyword.value for keyword in tree.keywords)):
+            ast.literal_eval(value)
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        return False
+    return all(keyword.arg for keyword in tree.keywords)
 
 
 def is_whole(text: str, spans: Sequence[Span]) -> bool:

@@ -23,6 +23,12 @@ _OPENS = re.compile(r"<!--|<!\[CDATA\[|<\?|<!|<")
 _TAG = re.compile(r"<(?P<close>/?)[^\s<>/\"'=]*+(?:[^\"'<>]++|\"[^\"]*+\"|'[^']*+')*+>")
 _QUOTED = re.compile(r"\"[^\"]*+\"?|'[^']*+'?")
 _NO_NAME = re.compile(r"[\s<>/\"'=]")
+_STYLESHEET = "http://www.w3.org/1999/XSL/Transform"
+_ATTRIBUTE = re.compile(r"([A-Za-z_-]+)\s{0,9}=\s{0,9}\Z")
+_LONGEST = 64
+_PATHS = frozenset(("select", "match", "test", "use", "count", "from", "value", "group-by"))
+"""Attributes of a stylesheet's elements that are XPath; others have it in braces."""
+_STEP = re.compile(r"\s*+@?+[^\W\d][\w.-]*+\s*+|\s*+[0-9]++(?:\.[0-9]++)?+\s*+")
 _FIX = (
     "escape what goes into XML: xml.sax.saxutils.escape, quoteattr for attributes; or build the "
     "document as a tree: ElementTree.SubElement(parent, 'name').text = value"
@@ -55,6 +61,7 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
     if not given or (len(given) == 1 and given[0].start <= 0 and given[0].end >= len(text)):
         return None
     regions = _regions(_harmless(text, given))
+    program = _STYLESHEET in text
     depth = 0
     for span in given:
         value = text[span.start : span.end]
@@ -67,9 +74,26 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
         elif region.ending:
             if region.ending in value:
                 return Verdict(span.origin, f"ends its place by `{region.ending}`", _FIX)
+            if program and region.ending in "\"'" and _is_expression(text, span, region):
+                return Verdict(span.origin, "is more than a name in a path of a stylesheet", _FIX)
         elif _NO_NAME.search(value):
             return Verdict(span.origin, "adds to a tag of the document", _FIX)
     return None
+
+
+def _is_expression(text: str, span: Span, region: _Region) -> bool:
+    """Tell whether data in an attribute of a stylesheet is XPath, more than a name or a literal."""
+    value = text[span.start : span.end]
+    before = text[region.start : span.start]
+    attribute = _ATTRIBUTE.search(text[max(region.start - _LONGEST, 0) : region.start - 1])
+    if attribute is None or attribute[1] not in _PATHS:
+        braced = before.count("{") > before.count("}")
+        if not braced and "{" not in value:
+            return False
+    if _STEP.fullmatch(value) is not None:
+        return False
+    other = "'" if region.ending == '"' else '"'
+    return before.count(other) % 2 == 0 or other in value
 
 
 def _end(region: _Region) -> int:

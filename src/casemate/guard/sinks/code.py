@@ -64,7 +64,7 @@ def check_source(guard: Guard, source: object) -> None:
     if isinstance(source, (bytearray, memoryview)):
         source = bytes(source)
     if isinstance(source, (str, bytes)):
-        guard.check(NAME, source, _judging(guard))
+        guard.check(NAME, source, _judging_source(guard))
         guard.provenance.kept[_SEEN] = as_text(source)
     elif isinstance(source, ast.AST):
         parsed = guard.provenance.kept.get(_PARSED)
@@ -72,6 +72,16 @@ def check_source(guard: Guard, source: object) -> None:
             guard.decide(NAME, lambda: _of_tree(source, parsed))
     elif type(source).__name__ == "code":
         return
+
+
+def _judging_source(guard: Guard) -> Judge:
+    """Return the judgement of code in which literals of the event may be arguments of a value."""
+    usual = _judging(guard)
+
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        return None if formulas.is_literal_call(text, spans) else usual(text, spans)
+
+    return judged
 
 
 def check_formula(guard: Guard, source: object) -> None:

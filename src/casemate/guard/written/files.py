@@ -57,7 +57,7 @@ class Written:
         path, _, flags = (*arguments, None, 0)[:3]
         if isinstance(path, int) or not isinstance(flags, int) or is_import():
             return
-        noted: dict[str, None] | None = guard.provenance.kept.get(_NOTED)
+        noted: dict[str, bool] | None = guard.provenance.kept.get(_NOTED)
         if not flags & _WRITES:
             if noted and (read := _absolute(path)) in noted:
                 self._look(guard, read, read, MAX_READ)
@@ -65,15 +65,16 @@ class Written:
         where = _absolute(path)
         if not where or where.startswith((*_SYSTEM, guard.root)):
             return
-        if kinds.of_name(where) is None and not kinds.may_be_script(where):
+        added = bool(flags & os.O_APPEND)
+        if kinds.of_name(where) is None and not kinds.may_be_script(where) and not added:
             # It may get another name later: that of a temporary file says nothing.
             return
         if noted is None:
             noted = guard.provenance.kept[_NOTED] = {}
         noted.pop(where, None)
-        if not flags & os.O_APPEND:
+        if not added:
             guard.provenance.kept.get(_PIECES, {}).pop(where, None)
-        noted[where] = None
+        noted[where] = added
         if len(noted) > MAX_FILES:
             del noted[next(iter(noted))]
 
@@ -121,7 +122,7 @@ class Written:
 
     def all(self, guard: Guard) -> None:
         """Judge all files that were written."""
-        noted: dict[str, None] = guard.provenance.kept.get(_NOTED) or {}
+        noted: dict[str, bool] = guard.provenance.kept.get(_NOTED) or {}
         room = MAX_READ
         for where in reversed(list(noted)):
             room -= self._look(guard, where, where, room)
@@ -130,12 +131,14 @@ class Written:
 
     def _look(self, guard: Guard, where: str, name: str, room: int) -> int:
         """Judge a file by a name; return how much of it was read."""
-        if kinds.of_name(name) is None and not kinds.may_be_script(name):
+        added = guard.provenance.kept.get(_NOTED, {}).get(where, False)
+        if kinds.of_name(name) is None and not kinds.may_be_script(name) and not added:
             return 0
         found: list[tuple[Kind | None, bytes]] = []
         # What is opened within a decision is not looked at.
         guard.decide(FILE, lambda: found.append(_content(where, name, min(room, MAX_TEXT))))
-        for kind, data in found:
+        for known_as, data in found:
+            kind = known_as or (Kind.TRAIL if added and data else None)
             if kind is not None:
                 text = as_text(data)
                 kept = guard.provenance.kept.get(_PIECES, {}).get(where)

@@ -34,6 +34,7 @@ _SINKS = {
     Kind.CELLS: CELL,
     Kind.TABBED: CELL,
     Kind.RECORDS: LOG,
+    Kind.TRAIL: LOG,
     Kind.HEADED: HEADER,
     Kind.FIELDS: HEADER,
 }
@@ -44,6 +45,7 @@ _OF_MANY = frozenset((Kind.SQL, Kind.PAGE))
 _SEPARATORS = {Kind.CELLS: ",;\t", Kind.TABBED: "\t"}
 _OF_LINES: dict[Kind, Judge] = {
     Kind.RECORDS: lines.judge_records,
+    Kind.TRAIL: lines.judge_trail,
     Kind.HEADED: lines.judge_head,
     Kind.FIELDS: lines.judge_fields,
     Kind.SETTINGS: lines.judge_settings,

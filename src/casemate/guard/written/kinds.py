@@ -12,6 +12,7 @@ class Kind(Enum):
     CELLS = "cells of a table"
     TABBED = "cells of a table, with tabs between them"
     RECORDS = "records of a log"
+    TRAIL = "records that are added to a file of no known kind"
     HEADED = "header fields and a body"
     FIELDS = "lines, each a field of its own"
     SETTINGS = "lines, each a setting"

@@ -19,6 +19,9 @@ _SHAPES = ((re.compile(r"\d+"), "0"), (re.compile(r"[A-Z]+(?![a-z])"), "A"))
 _WORDS = re.compile(r"[A-Za-z]*[a-z][A-Za-z]*")
 _FIRST = re.compile(r"\s*(\S+)")
 _TOKEN = re.compile(r"[^\s|:,=]+|\S")
+_FIELD = re.compile(r"[|;\t]\s?[A-Za-z_]\w{0,63}=")
+_NAMED = re.compile(r"(?<![\w|;])[A-Za-z_]\w{0,63}=")
+_KEY = re.compile(r"[A-Za-z_]\w{0,63}[=:]")
 _MAX_LINE = 512
 """Characters of a line that are looked at, before and after where data begins one."""
 FIX_LOG = (
@@ -76,6 +79,43 @@ def judge_record(text: str, spans: Sequence[Span]) -> Verdict | None:
         own = _before(text, span)
         for place in begun(text, span):
             if _resembles(own, text[place : place + _MAX_LINE]):
+                return Verdict(span.origin, "begins a record of the log", FIX_LOG)
+        if (words := _copied(text, span)) is not None:
+            return Verdict(span.origin, words, FIX_LOG)
+    return None
+
+
+def _copied(text: str, span: Span) -> str | None:
+    """Return what data does that has a field of the code's own record in it, as `|role=`.
+
+    With a sign before its name it is another field; followed by a line end it ends the record,
+    the code's own rest of which becomes a record of its own.
+    """
+    part = text[span.start : span.end]
+    after = text[span.end : span.end + _MAX_LINE].partition("\n")[0]
+    before = _before(text, span)
+    if before[-1:] in ("'", '"') and before[-1:] not in part:
+        return None
+    for found in _FIELD.finditer(part[:_MAX_LINE]):
+        if found[0] in before or found[0] in after:
+            return "adds a field to a record of the log"
+    ended = BREAKS.search(part)
+    if ended is None or (ended.end() >= len(part) and not after.strip()):
+        return None
+    for found in _NAMED.finditer(part[: ended.start()][:_MAX_LINE]):
+        if found[0] in after:
+            return "ends a record of the log"
+    return None
+
+
+def judge_trail(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge the records of a file of no known kind that the code adds to."""
+    for span in doubtful(spans):
+        if (words := _copied(text, span)) is not None:
+            return Verdict(span.origin, words, FIX_LOG)
+        own = _KEY.match(_before(text, span))
+        for place in begun(text, span) if own is not None else ():
+            if own is not None and text.startswith(own[0], place):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
     return None
 
