@@ -182,6 +182,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "nosql": (
         "botocore",
         "elasticsearch",
+        "graphql",
         "jmespath",
         "jq",
         "jsonata",
@@ -195,6 +196,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "pyjsonq",
         "pymongo",
         "redis",
+        "tinydb",
         "valkey",
         "whoosh",
     ),
@@ -215,6 +217,6 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "socket",
         "ssl",
     ),
-    "file": ("pathlib", "zipfile"),
+    "file": ("email", "pathlib", "zipfile"),
 }
 """By the names of sinks; a package as it is imported, without what is below it."""

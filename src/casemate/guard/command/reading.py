@@ -33,6 +33,8 @@ _SHEBANG = re.compile(r"#![ \t]*(?:\S*/)?env[ \t]+(?:-S[ \t]+)?(\S+)|#![ \t]*(\S
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _TAKES_ARGUMENT = ("-I", "-n", "-P", "-L", "-d", "-a", "-s", "-E", "-i")
 _MAX_LINES = 1000
+_MAX_LINE = 4096
+"""Characters of a line of curl's that are looked at before data."""
 _READS = re.compile(r"\bread\b(?:[ \t]+-[A-Za-z]+)*+((?:[ \t]+[A-Za-z_]\w*)+)")
 _CONFIGURED = re.compile(r"(?:^| )(?:-[A-Za-z]{0,9}K ?|--config[ =])-(?: |$)")
 _QUOTED = re.compile(r'"(?:[^"\\\n]|\\.)*+"')
@@ -171,7 +173,8 @@ def judge_settings(
     if is_whole(text, spans):
         return None
     for span in doubtful(spans):
-        before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
+        least = max(span.start - _MAX_LINE, 0)
+        before = text[max(text.rfind("\n", least, span.start) + 1, least) : span.start]
         ends = _ENDS_QUOTED if _QUOTED.sub("", before).count('"') % 2 else BREAKS
         if ends.search(text, span.start, span.end):
             return Verdict(span.origin, "ends its value in a configuration of curl", _FIX_READ)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 
 from ..origin import Span
@@ -31,7 +32,7 @@ _ESCAPED_SIGN = re.compile(r"\\[^\w\n]")
 _ACTS = re.compile(r"[|>@]|\b(?:system|getline)\b")
 """In awk: what runs a text as a command, opens a file by it, or calls the function of its name."""
 _BY_LITERALS = frozenset((Kind.JAVASCRIPT, Kind.PERL, Kind.RUBY, Kind.PHP, Kind.LUA))
-_MAX_CODE = 16 * 1024
+_MAX_CODE = 4096
 """Characters of code in whose literals data may stand."""
 _RUNS_TEXT = re.compile(
     r"(?i:exec|eval|system|spawn|popen|open|require|import|include|function|child_process|load"
@@ -93,14 +94,17 @@ def _stays_text(argument: Argument, name: str) -> bool:
         if sort == STRING and (code[start] not in "'\"" or code[start - 1 : start] == "$"):
             return False
     literals = [(start, end) for sort, start, end in found if sort == STRING]
-    inside = all(any(a < s.start and s.end < b for a, b in literals) for s in spans)
-    return inside and judge_code(kind, value, spans) is None
+    for span in spans:
+        at = bisect.bisect_left(literals, (span.start, 0)) - 1
+        if at < 0 or span.end >= literals[at][1]:
+            return False
+    return judge_code(kind, value, spans) is None
 
 
 def _is_jq(value: str, span: Span) -> bool:
     """Tell whether data is in a text of jq's, keys after a dot, one of an object, or a number."""
     before = value[: span.start]
-    if "#" in before:
+    if "#" in before or span.start > _MAX_CODE:
         return False
     part = value[span.start : span.end]
     if _QUOTED.sub("", before).count('"') % 2:

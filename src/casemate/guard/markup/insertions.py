@@ -26,6 +26,8 @@ _NO_NAME = re.compile(r"[\s<>/\"'=]")
 _STYLESHEET = "http://www.w3.org/1999/XSL/Transform"
 _ATTRIBUTE = re.compile(r"([A-Za-z_-]+)\s{0,9}=\s{0,9}\Z")
 _LONGEST = 64
+_LONGEST_PATH = 1024
+"""Characters of a path before data that are looked at."""
 _PATHS = frozenset(("select", "match", "test", "use", "count", "from", "value", "group-by"))
 """Attributes of a stylesheet's elements that are XPath; others have it in braces."""
 _STEP = re.compile(r"\s*+@?+[^\W\d][\w.-]*+\s*+|\s*+[0-9]++(?:\.[0-9]++)?+\s*+")
@@ -84,6 +86,8 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
 def _is_expression(text: str, span: Span, region: _Region) -> bool:
     """Tell whether data in an attribute of a stylesheet is XPath, more than a name or a literal."""
     value = text[span.start : span.end]
+    if span.start - region.start > _LONGEST_PATH:
+        return True
     before = text[region.start : span.start]
     attribute = _ATTRIBUTE.search(text[max(region.start - _LONGEST, 0) : region.start - 1])
     if attribute is None or attribute[1] not in _PATHS:

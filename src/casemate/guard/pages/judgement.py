@@ -53,6 +53,8 @@ _DECIDES = "decides the scheme of an address on the page"
 _MAX_SPANS = 500
 """Parts from outside for which it is asked whether the page has them by itself."""
 _MAX_ADDRESSES = 100
+_MAX_HANDLER = 1024
+"""Characters of a script in an attribute in whose literals data may stand."""
 _MIN_SURE = 16
 """Characters of markup that is in a page and in the event by no chance."""
 _CLOSING = ("", ">", "/>", " />")
@@ -146,6 +148,8 @@ def _in_value(page: str, span: Span, part: Part) -> str | None:
 
 def _in_handler(page: str, span: Span, part: Part) -> str | None:
     """Judge data in the script of an attribute, which a browser reads after its entities."""
+    if part.end - part.start > _MAX_HANDLER:
+        return "is part of a script of the page"
     before, text, after = (
         html.unescape(page[a:b])
         for a, b in (

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ..core import Guard
 from ..evaluation.judgement import judge as judge_python
+from ..markup.insertions import judge as judge_xml
 from ..origin import Span
 from ..pages import cleaning
 from ..pages.judgement import judge as judge_page
@@ -50,6 +51,7 @@ _OF_LINES: dict[Kind, Judge] = {
     Kind.FIELDS: lines.judge_fields,
     Kind.SETTINGS: lines.judge_settings,
     Kind.BLOCKS: lines.judge_blocks,
+    Kind.XML: judge_xml,
 }
 
 

@@ -19,6 +19,7 @@ class Kind(Enum):
     BLOCKS = "directives that end with a semicolon"
     JSON = "JSON"
     PAGE = "page"
+    XML = "XML document"
     SHELL = "script of a shell"
     SCHEDULE = "table of cron"
     RECIPES = "recipes of make"
@@ -46,6 +47,7 @@ _SUFFIXES = {
     Kind.BLOCKS: "conf nginx vhost",
     Kind.JSON: "json geojson webmanifest ipynb tfvars.json",
     Kind.PAGE: "html htm xhtml svg",
+    Kind.XML: "xml rss atom plist kml gpx xsl xslt xsd",
     Kind.SHELL: "sh bash zsh ksh dash profile bashrc zshrc envrc",
     Kind.SCHEDULE: "cron crontab",
     Kind.RECIPES: "mk mak",
@@ -97,6 +99,11 @@ _TYPES = {
     "text/html": Kind.PAGE,
     "application/xhtml+xml": Kind.PAGE,
     "image/svg+xml": Kind.PAGE,
+    "application/xml": Kind.XML,
+    "text/xml": Kind.XML,
+    "application/rss+xml": Kind.XML,
+    "application/atom+xml": Kind.XML,
+    "application/soap+xml": Kind.XML,
     "application/x-sh": Kind.SHELL,
     "text/x-shellscript": Kind.SHELL,
     "text/x-sh": Kind.SHELL,

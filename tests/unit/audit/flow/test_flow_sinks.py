@@ -26,14 +26,14 @@ RUNNING_ONLY = {
         "cryptography gnupg hmac jose joserfc jwcrypto multiprocessing nacl rsa ruamel "
     ),
     "nosql": (
-        "botocore elasticsearch jmespath jq jsonata jsonpath jsonpath_ng jsonpath_rw "
-        "objectpath opensearchpy pyjq pyjsonq whoosh "
+        "botocore elasticsearch graphql jmespath jq jsonata jsonpath jsonpath_ng jsonpath_rw "
+        "objectpath opensearchpy pyjq pyjsonq tinydb whoosh "
     ),
     "xml": "xmltodict",
     "cell": "csv openpyxl xlsxwriter xlwt",
     "log": "logging loguru structlog",
     "header": "aiosmtplib email imaplib poplib ssl",
-    "file": "pathlib",
+    "file": "email pathlib",
 }
 """Packages that the guard watches and the table has not: they connect, open, import or query on
 their own, which is seen when it happens; write what others read; or clean and decrypt, which is what makes data safe."""
