@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bisect
 import re
+from collections.abc import Sequence
 
 from ..origin import Span
-from ..quoted import OPERATOR, STRING, WORD, neutral, tokenize
+from ..quoted import OPERATOR, STRING, WORD, Token, neutral, tokenize
 from ..verdict import Verdict
 from ..written.kinds import Kind, of_program
 from ..written.languages import LANGUAGES, judge_code
@@ -36,7 +37,7 @@ _MAX_CODE = 4096
 """Characters of code in whose literals data may stand."""
 _RUNS_TEXT = re.compile(
     r"(?i:exec|eval|system|spawn|popen|open|require|import|include|function|child_process|load"
-    r"|passthru|assert|constant|instance_|send|timeout|interval|read|write|fetch|unlink|file|fs\b"
+    r"|\brun|command|preg_|passthru|assert|constant|instance_|send|timeout|interval|read|write|fetch|unlink|file|fs\b"
     r"|_get|regexp|match|replace|format|call|apply|sql|query|prepare|html|pack|glob|\bdo\b|\bvm\b)"
 )
 """In code: what may do more with a text than show, compare or keep it."""
@@ -86,19 +87,28 @@ def _stays_text(argument: Argument, name: str) -> bool:
     if _RUNS_TEXT.search(code) or "`" in code:
         return False
     found = tokenize(code, LANGUAGES[kind])
-    for sort, start, end in found:
-        if sort == OPERATOR and code[start:end] in "/%<?$@#":
-            return False
-        if sort == WORD and code[start:end].lstrip("$@%") in _OPENS_OTHERWISE:
-            return False
-        if sort == STRING and (code[start] not in "'\"" or code[start - 1 : start] == "$"):
-            return False
+    if any(_opens_otherwise(code, token) for token in found):
+        return False
     literals = [(start, end) for sort, start, end in found if sort == STRING]
+    return _are_inside(spans, literals) and judge_code(kind, value, spans) is None
+
+
+def _opens_otherwise(code: str, token: Token) -> bool:
+    """Tell whether a token may begin a literal that quotes do not."""
+    sort, start, end = token
+    if sort == WORD:
+        return code[start:end].lstrip("$@%") in _OPENS_OTHERWISE
+    if sort == STRING:
+        return code[start] not in "'\"" or code[start - 1 : start] == "$"
+    return sort == OPERATOR and code[start:end] in "/%<?$@#"
+
+
+def _are_inside(spans: Sequence[Span], literals: Sequence[tuple[int, int]]) -> bool:
     for span in spans:
         at = bisect.bisect_left(literals, (span.start, 0)) - 1
         if at < 0 or span.end >= literals[at][1]:
             return False
-    return judge_code(kind, value, spans) is None
+    return True
 
 
 def _is_jq(value: str, span: Span) -> bool:
