@@ -192,7 +192,6 @@ _STOPPED: dict[Judge, list[tuple[str, ...]]] = {
         ("SELECT a § FROM t", "b"),
         ("SELECT a FROM t WHERE a IN (SELECT § FROM u)", "b"),
         ("SELECT a FROM t LIMIT §", "b"),
-        ("SELECT a FROM t ORDER BY a COLLATE §", "b"),
         ("DELETE FROM t WHERE id § ?", ">"),
         ("SELECT a FROM t ORDER BY a §", "foo"),
         ("SELECT a FROM t ORDER BY u.§", "password"),

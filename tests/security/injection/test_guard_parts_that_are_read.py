@@ -38,7 +38,7 @@ SUBJECT = (
 )
 CURL = (
     "import subprocess\nsubprocess.run(['curl', '-q', '-s', '-K', '-'], input=f'url = "
-    "\"file:///dev/null\"\\nheader = \"X-A: {event[\"v\"]}\"\\n', text=True, capture_output=True)"
+    '"file:///dev/null"\\nheader = "X-A: {event["v"]}"\\n\', text=True, capture_output=True)'
 )
 MAILER = (
     "import subprocess\nfrom pathlib import Path\np = Path('/tmp/sendmail')\n"
@@ -61,8 +61,8 @@ LINK = (
 )
 XML = "import xmltodict\nxmltodict.parse(f\"<o><n id='{event['i']}'>{event['v']}</n></o>\")"
 XSL = (
-    "from lxml import etree\netree.fromstring('<x:stylesheet version=\"1.0\" xmlns:x=\"http://www.w3"
-    ".org/1999/XSL/Transform\"><x:template match=\"/\"><a href=\"{}\"/><x:value-of select=\"{}\"/>"
+    'from lxml import etree\netree.fromstring(\'<x:stylesheet version="1.0" xmlns:x="http://www.w3'
+    '.org/1999/XSL/Transform"><x:template match="/"><a href="{}"/><x:value-of select="{}"/>'
     "</x:template></x:stylesheet>'.format(event.get('h', 'x'), event['v']))"
 )
 
@@ -124,7 +124,7 @@ VULNERABLE: Cases = {
     "a style that fetches": (STYLE, {"v": "url(//e.test)"}),
     "a target that climbs": (TARGET, {"v": "/a/../../x"}),
     "a target with a line end": (TARGET, {"v": "/a HTTP/1.1\r\nX-A: 1"}),
-    "a record that data ends": (LOG, {"a": "1.2.3.4 OK user=z\n0"}),
+    "a record that data ends": (LOG, {"a": "1.2.3.4 OK user=z\nx"}),
     "a field of a trail": (TRAIL, {"v": "eve|role=admin"}),
     "a record of a trail": (TRAIL, {"v": "eve\nkey=2"}),
     "a method of an attribute": (LOOKUP, {"v": "held.update"}),
@@ -149,7 +149,7 @@ SAFE: Cases = {
     "make": (MAKE, {"v": "Big shop & $$(x) for $5"}),
     "text in a mail": (MAIL, {"v": "2 < 3 & 5 > 4"}),
     "a link in a mail": (LINK, {"v": "https://a.test/?x='y'"}),
-    "xmltodict": (XML, {"i": "a-1", "v": "2 > 1 &amp; \"so\" much; <b>x</b>"}),
+    "xmltodict": (XML, {"i": "a-1", "v": '2 > 1 &amp; "so" much; <b>x</b>'}),
     "an attribute in a stylesheet": (XSL, {"v": "@price"}),
     "a feed": (FEED, {"v": "a < b & c > d"}),
     "a text in an attribute": (BUTTON, {"v": "Blue lamp (large), 5 W; new ${x}"}),

@@ -37,8 +37,8 @@ _MAX_CODE = 4096
 """Characters of code in whose literals data may stand."""
 _RUNS_TEXT = re.compile(
     r"(?i:exec|eval|system|spawn|popen|open|require|import|include|function|child_process|load"
-    r"|\brun|command|preg_|passthru|assert|constant|instance_|send|timeout|interval|read|write|fetch|unlink|file|fs\b"
-    r"|_get|regexp|match|replace|format|call|apply|sql|query|prepare|html|pack|glob|\bdo\b|\bvm\b)"
+    r"|\brun|command|preg_|passthru|assert|constant|instance_|send|timeout|interval|read|(?<!stdout\.)write|fetch|unlink|file|fs\b"
+    r"|_get|regexp|match|call|apply|sql|query|prepare|html|pack|glob|\bdo\b|\bvm\b)"
 )
 """In code: what may do more with a text than show, compare or keep it."""
 _OPENS_OTHERWISE = frozenset(("q", "qq", "qw", "qr", "qx", "m", "s", "y", "tr"))
