@@ -19,8 +19,15 @@ from casemate.guard.verdict import BlockedError
 from casemate.guard.written import lines
 from support.guard_cases import Cases, assert_blocked, assert_passes, placed
 
-PRELOAD = ("email.message", "email.mime.text", "lxml.etree", "xmltodict", "pymongo.collection")
-SINKS = {"code", "command", "file", "header", "log", "nosql", "response", "xml"}
+PRELOAD = (
+    "email.message",
+    "email.mime.text",
+    "lxml.etree",
+    "xmltodict",
+    "pymongo.collection",
+    "sqlite3",
+)
+SINKS = {"code", "command", "file", "header", "log", "nosql", "response", "sql", "xml"}
 
 NODE = "import subprocess\nsubprocess.run(['node', '-e', {code}], capture_output=True)"
 SHOWN = NODE.format(code="\"console.log('hi ' + '\" + event['v'] + \"')\"")
@@ -97,6 +104,14 @@ PIPE = (
     "from pymongo.collection import Collection\nc = Collection.__new__(Collection)\n"
     "try:\n    c.aggregate([{'$match': {'a': 1}}] + event['v'])\nexcept Exception:\n    pass"
 )
+TABLE = (
+    "import sqlite3\nc = sqlite3.connect(':memory:')\nc.execute('CREATE TABLE docs (title, token)')\n"
+    "c.execute(f\"SELECT title FROM docs WHERE 1 AND {event['v']} LIKE ?\", ('x',))"
+)
+BRANCH = (
+    "import subprocess\n"
+    "subprocess.run(['git', 'check-ref-format', {option}, event['v']], capture_output=True)"
+)
 
 VULNERABLE: Cases = {
     "node: ends its literal": (SHOWN, {"v": "' + process.env.X + '"}),
@@ -131,6 +146,9 @@ VULNERABLE: Cases = {
     "an argument of dict": (FILLED, {"v": "x', admin=True, y='"}),
     "a call in dict": (LIMITS, {"v": "a=print(1)"}),
     "a map that is spread": (LIMITS, {"v": "**globals()"}),
+    "a hidden column with its table": (TABLE, {"v": "docs.token"}),
+    "a column of another table": (TABLE, {"v": "other.title"}),
+    "an option of git": (BRANCH.format(option="'x'"), {"v": "--output=/tmp/x"}),
     "a stage": (PIPE, {"v": [{"$lookup": {"from": "users", "as": "u", "pipeline": []}}]}),
     "an order by what is hidden": (PIPE, {"v": [{"$sort": {"password": 1}}]}),
 }
@@ -160,6 +178,8 @@ SAFE: Cases = {
     "a trail": (TRAIL, {"v": "a=b; -- ok\nrole: admin asked"}),
     "an attribute": (LOOKUP, {"v": "held"}),
     "limits": (LIMITS, {"v": "cpu=90, low=-5, note='a; b -- c'"}),
+    "a column with its table": (TABLE, {"v": "docs.title"}),
+    "a branch": (BRANCH.format(option="'--branch'"), {"v": "--output=/tmp/x"}),
     "paging": (PIPE, {"v": [{"$sort": {"title": -1}}, {"$skip": 5}, {"$limit": 5}]}),
 }
 

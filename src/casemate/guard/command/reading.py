@@ -37,7 +37,7 @@ _MAX_LINE = 4096
 """Characters of a line of curl's that are looked at before data."""
 _READS = re.compile(r"\bread\b(?:[ \t]+-[A-Za-z]+)*+((?:[ \t]+[A-Za-z_]\w*)+)")
 _CONFIGURED = re.compile(r"(?:^| )(?:-[A-Za-z]{0,9}K ?|--config[ =])-(?: |$)")
-_QUOTED = re.compile(r'"(?:[^"\\\n]|\\.)*+"')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+("?)', re.DOTALL)
 _ENDS_QUOTED = re.compile(r'["\r\n]|\\[rn]')
 _FIX_READ = (
     "hand the value over as an argument or a file that the code reads, not as part of the code"
@@ -162,6 +162,12 @@ def names_read(script: str) -> list[str]:
     return [name for found in _READS.finditer(script) for name in found[1].split()]
 
 
+def in_quotes(before: str) -> bool:
+    """Tell whether a text, in which a backslash escapes, ends within double quotes."""
+    closings = [found[1] for found in _QUOTED.finditer(before)]
+    return bool(closings) and not closings[-1]
+
+
 def judge_settings(
     name: str, rest: Sequence[str], text: str, spans: Sequence[Span]
 ) -> Verdict | None:
@@ -175,7 +181,7 @@ def judge_settings(
     for span in doubtful(spans):
         least = max(span.start - _MAX_LINE, 0)
         before = text[max(text.rfind("\n", least, span.start) + 1, least) : span.start]
-        ends = _ENDS_QUOTED if _QUOTED.sub("", before).count('"') % 2 else BREAKS
+        ends = _ENDS_QUOTED if in_quotes(before) else BREAKS
         if ends.search(text, span.start, span.end):
             return Verdict(span.origin, "ends its value in a configuration of curl", _FIX_READ)
     return None

@@ -12,6 +12,7 @@ from ..verdict import Verdict
 from ..written.kinds import Kind, of_program
 from ..written.languages import LANGUAGES, judge_code
 from .arguments import Argument
+from .reading import in_quotes
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
@@ -24,7 +25,6 @@ _JQ = frozenset(("jq", "yq"))
 _JQ_STEPS = re.compile(r"[A-Za-z_]\w{0,63}(?:\[\d{1,6}\]|\.[A-Za-z_]\w{0,63}){0,16}")
 """What may come after a dot of jq: keys and places, one after the other."""
 _KEY = re.compile(r"[A-Za-z_]\w{0,63}")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _ESCAPED = re.compile(r"\\.")
 _WHOLE_LITERAL = re.compile(r'"[^"\n]*+"')
@@ -37,7 +37,8 @@ _MAX_CODE = 4096
 """Characters of code in whose literals data may stand."""
 _RUNS_TEXT = re.compile(
     r"(?i:exec|eval|system|spawn|popen|open|require|import|include|function|child_process|load"
-    r"|\brun|command|preg_|passthru|assert|constant|instance_|send|timeout|interval|read|(?<!stdout\.)write|fetch|unlink|file|fs\b"
+    r"|\brun|command|preg_|passthru|assert|constant|instance_|send|timeout|interval|read"
+    r"|(?<!stdout\.)write|fetch|unlink|file|fs\b"
     r"|_get|regexp|match|call|apply|sql|query|prepare|html|pack|glob|\bdo\b|\bvm\b)"
 )
 """In code: what may do more with a text than show, compare or keep it."""
@@ -117,7 +118,7 @@ def _is_jq(value: str, span: Span) -> bool:
     if "#" in before or span.start > _MAX_CODE:
         return False
     part = value[span.start : span.end]
-    if _QUOTED.sub("", before).count('"') % 2:
+    if in_quotes(before):
         return not {'"', "\\"} & set(part)
     if NUMBER.fullmatch(part) or _is_step(value, span) or not span.exact:
         return True

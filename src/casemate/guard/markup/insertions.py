@@ -24,7 +24,7 @@ _TAG = re.compile(r"<(?P<close>/?)[^\s<>/\"'=]*+(?:[^\"'<>]++|\"[^\"]*+\"|'[^']*
 _QUOTED = re.compile(r"\"[^\"]*+\"?|'[^']*+'?")
 _NO_NAME = re.compile(r"[\s<>/\"'=]")
 _STYLESHEET = "http://www.w3.org/1999/XSL/Transform"
-_ATTRIBUTE = re.compile(r"([A-Za-z_-]+)\s{0,9}=\s{0,9}\Z")
+_ATTRIBUTE = re.compile(r"(?<![A-Za-z_-])([A-Za-z_-]++)\s{0,9}+=\s{0,9}+\Z")
 _LONGEST = 64
 _LONGEST_PATH = 1024
 """Characters of a path before data that are looked at."""

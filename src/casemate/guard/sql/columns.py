@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..origin import Span
 from ..plain_names import is_hidden, is_plain, is_shown
-from .tokens import Kind, Token
+from .tokens import Dialect, Kind, Token
 
 _SIGNS = frozenset(("=", "==", "<>", "!=", "<", "<=", ">", ">="))
 _WORDED_SIGNS = frozenset(("LIKE", "ILIKE"))
@@ -42,8 +42,12 @@ _UNITS = frozenset(
     ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "DOW", "DOY", "EPOCH")
 )
 _PLAIN_CALLS = frozenset(("LOWER", "UPPER", "TRIM", "ABS", "ROUND", "LENGTH", "DATE"))
+_QUALIFIED = re.compile(r"([A-Za-z_]\w{0,63})\.([A-Za-z_]\w{0,63})")
+_QUALIFYING = frozenset((Dialect.SQLITE, Dialect.MYSQL))
+"""Where `t.name` is a column; in PostgreSQL it may be a call with the whole row, such as
+`t.to_jsonb`."""
 _CANDIDATE = re.compile(
-    r"[A-Za-z_]\w{0,63}|[<>=!]{1,2}|(?i:[a-z]{0,4}\s*nulls\s+[a-z]{4,5})"
+    r"[A-Za-z_]\w{0,63}(?:\.[A-Za-z_]\w{0,63})?|[<>=!]{1,2}|(?i:[a-z]{0,4}\s*nulls\s+[a-z]{4,5})"
     r"|[A-Za-z_]\w{0,63}(?:\s{1,8}(?i:asc|desc))?"
     r"(?:\s{0,8},\s{0,8}[A-Za-z_]\w{0,63}(?:\s{1,8}(?i:asc|desc))?){0,31}"
 )
@@ -59,7 +63,9 @@ MAX_BACK = 512
 _start = operator.attrgetter("start")
 
 
-def without_free(text: str, spans: Sequence[Span], tokens: Sequence[Token]) -> list[Span]:
+def without_free(
+    text: str, spans: Sequence[Span], tokens: Sequence[Token], dialect: Dialect
+) -> list[Span]:
     """Return the spans without those that the event may choose."""
     candidates = [s for s in spans if s.exact and _CANDIDATE.fullmatch(text, s.start, s.end)]
     if candidates and _is_fragment(text, tokens):
@@ -69,7 +75,7 @@ def without_free(text: str, spans: Sequence[Span], tokens: Sequence[Token]) -> l
     words = [text[t.start : t.end].upper() for t in tokens]
     if words[0] not in _READS or not _WRITES.isdisjoint(words):
         return list(spans)
-    statement = _Statement(text, tokens, words, _tables(words))
+    statement = _Statement(text, tokens, words, _tables(words), dialect)
     free = {s for s in candidates if _is_free(statement, s)}
     return [s for s in spans if s not in free]
 
@@ -94,10 +100,11 @@ class _Statement(NamedTuple):
     words: Sequence[str]
     """Its tokens in upper case."""
     tables: set[str]
+    dialect: Dialect
 
 
 def _is_free(whole: _Statement, span: Span) -> bool:
-    text, tokens, words, _ = whole
+    text, tokens, words, *_ = whole
     at = bisect.bisect_left(tokens, span.start, key=_start)
     part = text[span.start : span.end]
     if at < 1 or at >= len(tokens) or tokens[at].start != span.start:
@@ -108,7 +115,18 @@ def _is_free(whole: _Statement, span: Span) -> bool:
         return _is_ordered(words, at - 1, tokens)
     if tokens[at].end == span.end:
         return _is_sign(whole, at, part) or _is_word(whole, at)
+    if (found := _QUALIFIED.fullmatch(part)) is not None:
+        return _is_of_table(whole, at, found)
     return _are_words(whole, at, span.end)
+
+
+def _is_of_table(whole: _Statement, at: int, found: re.Match[str]) -> bool:
+    """Tell whether a column with its table is compared, or ordered by, where it is one."""
+    table, name = found[1].upper(), found[2]
+    if whole.dialect not in _QUALIFYING or table not in whole.tables or not is_plain(name):
+        return False
+    compared = _is_compared(whole.words, whole.tokens, at, at + 2)
+    return compared or _is_ordering(whole.words, at, at + 2)
 
 
 def _are_words(whole: _Statement, at: int, end: int) -> bool:
@@ -126,7 +144,7 @@ def _are_words(whole: _Statement, at: int, end: int) -> bool:
 
 def _is_word(whole: _Statement, at: int) -> bool:
     """Tell whether one word is a sum, a part of a date, a label, or a column in its place."""
-    _, tokens, words, _ = whole
+    _, tokens, words, *_ = whole
     if words[at] in _AGGREGATES and _is_aggregate(whole, at):
         return True
     if words[at] in _UNITS and _is_unit(words, at):
@@ -143,7 +161,7 @@ def _is_word(whole: _Statement, at: int) -> bool:
 
 def _is_answered(whole: _Statement, at: int) -> bool:
     """Tell whether a column is answered, alone or summed up, of a statement with one table."""
-    text, tokens, words, _ = whole
+    text, tokens, words, *_ = whole
     first, last = _around(words, at, _PLAIN_CALLS | _AGGREGATES)
     if words[first - 1] not in _BEFORE_SHOWN or words[last + 1 : last + 2] == []:
         return False
@@ -232,7 +250,7 @@ def _is_compared(words: Sequence[str], tokens: Sequence[Token], at: int, last: i
 
 def _is_sign(whole: _Statement, at: int, part: str) -> bool:
     """Tell whether a sign compares a column, which is none that is hidden, with a value."""
-    text, tokens, words, _ = whole
+    text, tokens, words, *_ = whole
     if part not in _SIGNS and part.upper() not in _WORDED_SIGNS:
         return False
     before = tokens[at - 1]

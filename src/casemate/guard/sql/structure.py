@@ -151,7 +151,7 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
     doubtful = [s for s in spans if not _vouched(text, s) or _in_value_place(text, s, tokens)]
     # What has no sign of its own inside a literal cannot end it, whatever stands elsewhere.
     doubtful = [s for s in doubtful if not _is_plain_inside(text, s, tokens)]
-    doubtful = without_free(text, doubtful, tokens)
+    doubtful = without_free(text, doubtful, tokens, dialect)
     neutral = _neutral(text, [s for s in doubtful if not _is_number(text, s)])
     if neutral != text:
         changed = _difference(tokens, tokenize(neutral, dialect))

@@ -200,13 +200,13 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
 def judge_expansions(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if make expands data: `$(shell ...)`, where `$$(...)` is none."""
     for span in doubtful(spans):
-        for found in _EXPANDED.finditer(text, span.start, span.end):
+        for found in _EXPANDED.finditer(text[span.start : span.end]):
             if len(found[1]) % 2:
                 return Verdict(span.origin, "is expanded by make", FIX_MAKE)
     return None
 
 
-_EXPANDED = re.compile(r"(\$++)[({]")
+_EXPANDED = re.compile(r"(?<!\$)(\$++)[({]")
 _SIGNS = re.compile(r"[\"'`$;{}\r\n\x0b\x0c\x85\u2028\u2029]")
 _OPENS = re.compile(r"(?:^|[=:\s(,\[{])(['\"])")
 _SUBSTITUTES = re.compile(r"\$\(|`[^`\n]+`")
