@@ -234,6 +234,7 @@ def test_a_pattern_of_tinydb() -> None:
     guard.begin({"a": ".*|bob", "b": "o'brien-x"})
     assert not _passes(library.Query().matches, "^.*|bob@example$")
     assert _passes(library.Query().matches, "^o'brien-x@example$")
+    assert _passes(library.Query().search, ".*|bob")  # one that is the event's is meant
 
 
 def test_hostile_texts_take_linear_time() -> None:

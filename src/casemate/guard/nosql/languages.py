@@ -103,6 +103,12 @@ def judge_pattern(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
+def judge_part(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """As `judge_pattern` within a pattern of the code; one that is the event's whole is meant."""
+    whole = spans[0].start == 0 and spans[0].end == len(text)
+    return None if whole else judge_pattern(text, spans)
+
+
 def judge_program(text: str, spans: Sequence[Span]) -> Verdict | None:
     """As `judge_path` for jq, where a lone name is a function, such as `env`."""
     return judge(text, spans, PATHS)

@@ -9,7 +9,7 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..sink import Patch
 from ..verdict import Judge
-from .languages import judge_graphql, judge_path, judge_pattern, judge_program, judge_search
+from .languages import judge_graphql, judge_part, judge_path, judge_program, judge_search
 
 _NAMES = (
     *("expression", "query", "string", "program", "path", "expr", "filter", "text", "source"),
@@ -40,7 +40,7 @@ _PATTERNS: dict[str, tuple[str, ...]] = {"tinydb.queries": ("Query.matches", "Qu
 _JUDGES: dict[str, Judge] = {
     **dict.fromkeys(_SEARCHES, judge_search),
     **dict.fromkeys(_GRAPHQL, judge_graphql),
-    **dict.fromkeys(_PATTERNS, judge_pattern),
+    **dict.fromkeys(_PATTERNS, judge_part),
 }
 _PROGRAMS = frozenset(("jq", "pyjq"))
 _SECOND = frozenset((("jsonpath", "jsonpath"),))
