@@ -7,6 +7,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -131,13 +132,19 @@ class BaseProcess:
                 process = subprocess.Popen([bubblewrap, *own, *rest], pass_fds=passed, **options)
             os.close(info_write)
             info_write = -1
+            child = 0
             try:
                 creator = (staging.uid, staging.gid)
                 if staging.uid is None or staging.gid is None:
                     creator = (os.geteuid(), os.getegid())
-                identities.map_into(_child_of(info_read), creator)  # type: ignore[arg-type]
+                child = _child_of(info_read)
+                identities.map_into(child, creator)  # type: ignore[arg-type]
                 os.write(block_write, b"1")
             except BaseException:
+                if child:
+                    # It waits for its parent by an eventfd that it holds itself: for ever.
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(child, signal.SIGKILL)
                 process.kill()
                 process.wait()
                 raise

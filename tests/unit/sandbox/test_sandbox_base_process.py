@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from casemate.sandbox.base_process import BaseProcess
 
@@ -16,3 +24,37 @@ def test_whoever_closed_its_socket_it_has_hung_up() -> None:
     # Dropped before the end of a zygote of it was read: the node ended by this once.
     base.sock.close()
     assert base.hung_up()
+
+
+class Refusing:
+    """Stands in the place of `Identities`: the host lets nothing be mapped."""
+
+    child = 0
+
+    def map_into(self, child: int, _: object) -> None:
+        self.child = child
+        raise OSError("nothing is mapped")
+
+
+@pytest.mark.sandbox
+def test_one_that_cannot_be_mapped_leaves_no_process() -> None:
+    base, refusing = BaseProcess.__new__(BaseProcess), Refusing()
+    staging: Any = SimpleNamespace(uid=None, gid=None)
+    command = [str(shutil.which("bwrap")), "--unshare-user", "--ro-bind", "/", "/", "/bin/true"]
+    descriptor = os.open("/dev/null", os.O_RDONLY)
+    try:
+        with pytest.raises(OSError, match="nothing is mapped"):
+            base._start(command, descriptor, staging, refusing)  # type: ignore[arg-type]
+    finally:
+        os.close(descriptor)
+    deadline = time.monotonic() + 5
+    while (alive := _is_alive(refusing.child)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert refusing.child and not alive
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text("utf-8")
+    except FileNotFoundError:
+        return False
