@@ -15,6 +15,7 @@ sys.path.insert(0, sys.argv[1])
 import casemate.guard.leaks.judgement, casemate.recorder.records.client
 import casemate.seal.close as close
 from casemate.recorder.client import RecorderClient
+from casemate.model.usage import Stored
 from casemate.recorder.records.client import RecordsClient
 from casemate.seal.redaction import Redactor
 
@@ -25,7 +26,7 @@ class Records:
     use = record
 
 try:
-    RecordsClient(Records()).use(None)
+    RecordsClient(Records()).use(Stored("shop", 1))
 except AttributeError:
     Records.told += 1
 print(Records.told, close.inside(7) if sys.argv[2] == "nothing" else close.inside.__name__)

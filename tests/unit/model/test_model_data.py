@@ -235,6 +235,7 @@ def test_the_model_imports_nothing_of_ours_and_does_no_io(module: Path) -> None:
                 "enum",
                 "functools",
                 "hashlib",
+                "math",
                 "msgspec",
                 "re",
                 "typing",
