@@ -116,6 +116,11 @@ VULNERABLE: Cases = {
         SOCKET + "a.send(f\"GET /a?x={event['v']} HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n\".encode())\n",
         {"v": "1&deploy=prod"},
     ),
+    "a host that a proxy is asked for": (
+        SOCKET
+        + "a.sendall(f\"CONNECT {event['v']}:443 HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n\".encode())\n",
+        {"v": "a.test:80 HTTP/1.1\r\nProxy-Authorization: x\r\nX-A: "},
+    ),
     "a command of a protocol": (
         SOCKET + "a.sendall(f\"PRIVMSG #c :{event['v']}\\r\\n\".encode())\n" + OK,
         {"v": "hi\r\nQUIT :x"},
@@ -249,6 +254,11 @@ HARMLESS: Cases = {
         + "a.sendall(f\"GET /a/{event['v']}?r=1 HTTP/1.1\\r\\nX-Id: {event['v']}\\r\\n\\r\\n\""
         ".encode())\n" + OK,
         {"v": "o'brien--x; a=b"},
+    ),
+    "hosts that a proxy is asked for": (
+        SOCKET + "where = f\"{event['v']}:{event['p']}\"\n"
+        'a.sendall(f"CONNECT {where} HTTP/1.1\\r\\nHost: {where}\\r\\n\\r\\n".encode())\n' + OK,
+        {"v": "db.partner.test", "p": 5432},
     ),
     "the body of a request": (
         SOCKET

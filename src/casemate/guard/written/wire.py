@@ -52,7 +52,9 @@ def judge_sent(text: str, spans: Sequence[Span]) -> Verdict | None:
     first = text.partition("\n")[0]
     request = _REQUEST.match(text)
     if request is not None and (_VERSION.search(first) or " HTTP/1." in text[:MAX_HEAD]):
-        return judge_head(text, spans) or _target(text, first, spans)
+        found = judge_head(text, spans)
+        # What CONNECT names is a host and a port, which egress grants decide, as for a socket.
+        return found or (None if text.startswith("CONNECT ") else _target(text, first, spans))
     if _ANSWER.match(text) is not None:
         return judge_head(text, spans)
     return _commands(text, spans) if _VERB.match(text) is not None else None
