@@ -35,6 +35,7 @@ PLANS = tuple(
     for way, fresh in WAYS.items()
 )
 _MODULE, _BOUND = b"casemate.", b"casemate.child.bound"
+_PROGRAM = b"casemate.child.program"
 SANDBOXES, SUPERVISOR = "sandboxes", "supervisor"
 _WARM_SECONDS = 2
 
@@ -48,7 +49,8 @@ def role_of(command: bytes) -> str:
         return SUPERVISOR
     if b"-m" in words[:-1]:
         rest = words[words.index(b"-m") + 1 :]
-        module = rest[2] if rest[0] == _BOUND and len(rest) > 2 else rest[0]
+        before = {_BOUND: 2, _PROGRAM: 1}.get(rest[0], 0)
+        module = rest[before] if len(rest) > before else b""
         if module.startswith(_MODULE):
             return module.removeprefix(_MODULE).partition(b".")[0].decode()
     return SANDBOXES

@@ -18,6 +18,8 @@ from bench.restoring import processor_seconds, role_of, text
         ("/x/python -I -m casemate.gateway.process {}", "gateway"),
         ("/x/python -I -m casemate.child.bound 7 casemate.gateway.process {}", "gateway"),
         ("/x/python -I -m casemate.restorer.process {}", "restorer"),
+        ("/x/python -I -m casemate.child.program casemate.vault.process {}", "vault"),
+        ("/x/python -P -m casemate.child.program casemate.cli.serving 3 serve", "supervisor"),
         ("/usr/bin/bwrap --unshare-user -- /x/python", "sandboxes"),
         ("/x/python -m", "sandboxes"),
         ("", "sandboxes"),
