@@ -96,35 +96,23 @@ _BESIDE = ("egress_in", "egress_out", "byte_hours")
 _MOST_BYTES = 1 << 50
 _WHERE = " AND ".join(f"{name} = ?" for name in ("span", "start", *_KEY))
 _ADD = f"UPDATE usage SET {_SET}, unshipped = 1 WHERE {_WHERE}"  # noqa: S608
-_ADD_BESIDE = (
-    "UPDATE usage SET "  # noqa: S608 - names of ours
-    + ", ".join(f"{name} = min({name} + ?, {_MOST})" for name in _BESIDE)
-    + f", unshipped = 1 WHERE {_WHERE}"
-)
-_INSERT_BESIDE = f"""
-    INSERT INTO usage ({", ".join((*_BESIDE, "span", "start", *_KEY))})
-    VALUES ({", ".join("?" * (len(_BESIDE) + 2 + len(_KEY)))})
-"""  # noqa: S608
-_ADD_SAMPLE = (
-    "UPDATE usage SET "  # noqa: S608 - names of ours
-    + ", ".join(f"{name} = min({name} + ?, {_MOST})" for name in SAMPLED)
-    + f", unshipped = 1 WHERE {_WHERE}"
-)
-_INSERT_SAMPLE = f"""
-    INSERT INTO usage ({", ".join((*SAMPLED, "span", "start", *_KEY))})
-    VALUES ({", ".join("?" * (len(SAMPLED) + 2 + len(_KEY)))})
-"""  # noqa: S608
-_ADD_REFUSED = f"""
-    UPDATE usage SET refused = min(refused + ?, {_MOST}), unshipped = 1 WHERE {_WHERE}
-"""  # noqa: S608
-_INSERT_REFUSED = f"""
-    INSERT INTO usage ({", ".join(("refused", "span", "start", *_KEY))})
-    VALUES ({", ".join("?" * (3 + len(_KEY)))})
-"""  # noqa: S608
-_INSERT = f"""
-    INSERT INTO usage ({", ".join((*_AMOUNTS, "span", "start", *_KEY))})
-    VALUES ({", ".join("?" * (len(_AMOUNTS) + 2 + len(_KEY)))})
-"""  # noqa: S608
+
+
+def _adding(names: Iterable[str]) -> str:
+    added = ", ".join(f"{name} = min({name} + ?, {_MOST})" for name in names)
+    return f"UPDATE usage SET {added}, unshipped = 1 WHERE {_WHERE}"  # noqa: S608 - names of ours
+
+
+def _inserting(names: Iterable[str]) -> str:
+    columns = (*names, "span", "start", *_KEY)
+    places = ", ".join("?" * len(columns))
+    return f"INSERT INTO usage ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - names of ours
+
+
+_ADD_BESIDE, _INSERT_BESIDE = _adding(_BESIDE), _inserting(_BESIDE)
+_ADD_SAMPLE, _INSERT_SAMPLE = _adding(SAMPLED), _inserting(SAMPLED)
+_ADD_REFUSED, _INSERT_REFUSED = _adding(("refused",)), _inserting(("refused",))
+_INSERT = _inserting(_AMOUNTS)
 _KEYS = "SELECT count(*) FROM usage WHERE span = ? AND start = ? AND project = ? AND function = ?"
 _PRUNE = """
     DELETE FROM {table} WHERE (span, start, project, function, trigger, caller, route) IN (
