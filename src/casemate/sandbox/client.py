@@ -82,12 +82,6 @@ def _together(variables: dict[str, str], own: dict[str, str]) -> dict[str, str]:
     return together if len(together) <= protocol.MAX_VARIABLES else own
 
 
-def _end_if_failed(done: asyncio.Future[None], zygote: Zygote) -> None:
-    """End a zygote whose files are not what they were."""
-    if not done.cancelled() and done.exception() is not None:
-        zygote.close()
-
-
 Variables = Callable[[str], Awaitable[dict[str, str]]]
 """Gives variables of the environment of a project's functions."""
 Loaded = Callable[[Version, list[str], bool], None]
@@ -261,9 +255,7 @@ class SandboxClient:
             raise
         asked = self.loop.time()
         # Beside the import, which takes longer than to look at the files of large dependencies.
-        whole = asyncio.ensure_future(self._bundles.require_whole(version.digest))
-        # Whether or not somebody still waits for it: it is told of already.
-        whole.add_done_callback(lambda done: done.cancelled() or done.exception())
+        whole = self._looking_at(version)
         try:
             try:
                 request = self._request_for(zygote, version, ports, variables, beside)
@@ -293,6 +285,13 @@ class SandboxClient:
             report.close()
         return zygote
 
+    def _looking_at(self, version: Version) -> asyncio.Future[None]:
+        """Begin to look at all files of a version beside its start."""
+        whole = asyncio.ensure_future(self._bundles.require_whole(version.digest))
+        # Whether or not somebody still waits for it: it is told of already.
+        whole.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return whole
+
     async def _become(
         self, ahead: DependencyZygote, version: Version, variables: dict[str, str]
     ) -> Zygote | None:
@@ -310,8 +309,7 @@ class SandboxClient:
         opened: asyncio.Future[protocol.ZygoteEnded | None] = self.loop.create_future()
         self._opening[number] = opened
         asked = self.loop.time()
-        whole = asyncio.ensure_future(self._bundles.require_whole(version.digest))
-        whole.add_done_callback(lambda done: _end_if_failed(done, zygote))
+        whole = self._looking_at(version)
         try:
             request = self._request_for(zygote, version, ahead.kind.ports, variables, None)
             prepared = ahead.request
@@ -341,6 +339,7 @@ class SandboxClient:
             zygote.close()
             raise
         finally:
+            whole.cancel()
             del self._opening[number]
             if report is not None:
                 report.close()
