@@ -12,7 +12,7 @@ from ..verdict import Verdict
 from ..written.kinds import of_program
 from ..written.languages import LANGUAGES
 from ..written.languages import judge_code as judge_script
-from ..written.lines import BREAKS, doubtful, is_whole, judge_head
+from ..written.lines import BREAKS, before_in_line, doubtful, is_whole, judge_head
 from . import programs
 from .arguments import Argument
 from .shell import Kind, Line
@@ -179,8 +179,7 @@ def judge_settings(
     if is_whole(text, spans):
         return None
     for span in doubtful(spans):
-        least = max(span.start - _MAX_LINE, 0)
-        before = text[max(text.rfind("\n", least, span.start) + 1, least) : span.start]
+        before = before_in_line(text, span, _MAX_LINE)
         ends = _ENDS_QUOTED if in_quotes(before) else BREAKS
         if ends.search(text, span.start, span.end):
             return Verdict(span.origin, "ends its value in a configuration of curl", _FIX_READ)

@@ -55,9 +55,9 @@ def begun(text: str, span: Span) -> Iterator[int]:
             yield found.end()
 
 
-def _before(text: str, span: Span) -> str:
-    """Return what is before a span in its line, as far as it is looked at."""
-    least = max(span.start - _MAX_LINE, 0)
+def before_in_line(text: str, span: Span, most: int = _MAX_LINE) -> str:
+    """Return what is before a span in its line, so many characters at most."""
+    least = max(span.start - most, 0)
     return text[max(text.rfind("\n", least, span.start) + 1, least) : span.start]
 
 
@@ -76,7 +76,7 @@ def judge_record(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in doubtful(spans):
         if _CONTROL.search(text, span.start, span.end):
             return Verdict(span.origin, "puts control characters into a log", FIX_LOG)
-        own = _before(text, span)
+        own = before_in_line(text, span)
         for place in begun(text, span):
             if _resembles(own, text[place : place + _MAX_LINE]):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
@@ -93,7 +93,7 @@ def _copied(text: str, span: Span) -> str | None:
     """
     part = text[span.start : span.end]
     after = text[span.end : span.end + _MAX_LINE].partition("\n")[0]
-    before = _before(text, span)
+    before = before_in_line(text, span)
     if before[-1:] in ("'", '"') and before[-1:] not in part:
         return None
     for found in _FIELD.finditer(part[:_MAX_LINE]):
@@ -113,7 +113,7 @@ def judge_trail(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in doubtful(spans):
         if (words := _copied(text, span)) is not None:
             return Verdict(span.origin, words, FIX_LOG)
-        own = _KEY.match(_before(text, span))
+        own = _KEY.match(before_in_line(text, span))
         for place in begun(text, span) if own is not None else ():
             if own is not None and text.startswith(own[0], place):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
@@ -184,7 +184,7 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
         part = text[span.start : span.end]
         if _SIGNS.search(part) is None:
             continue
-        before = _before(text, span)
+        before = before_in_line(text, span)
         quote = _quote(before)
         if quote and quote not in part:
             if quote == '"' and _SUBSTITUTES.search(part):
@@ -238,7 +238,7 @@ def judge_blocks(text: str, spans: Sequence[Span]) -> Verdict | None:
         part = text[span.start : span.end]
         if _SIGNS.search(part) is None:
             continue
-        quote = _quote(_before(text, span))
+        quote = _quote(before_in_line(text, span))
         if quote in part if quote else _ENDS_DIRECTIVE.search(part):
             return Verdict(span.origin, "ends its directive", FIX_LINE)
     return None
