@@ -66,7 +66,7 @@ class Labels:
         if self.guard.is_own(text):  # what it shares with the event is chance
             return None
         spans = self.guard.spans(text)
-        doubtful = next((s for s in spans if s.checked not in ("member", "constant")), None)
+        doubtful = next((s for s in spans if not s.vouched), None)
         if doubtful is not None or depth == _MAX_DEPTH:
             return doubtful.origin if doubtful is not None else None
         for _how, form in self._forms.of(as_text(text)):

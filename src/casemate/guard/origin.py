@@ -72,6 +72,11 @@ class Span(NamedTuple):
     well, which only says that such a name is there), `constant` (what was found by search is as
     likely the code's own text), or empty."""
 
+    @property
+    def vouched(self) -> bool:
+        """Whether the function's code has this very value: then it is no data in any syntax."""
+        return self.checked in ("member", "constant")
+
     def moved(self, by: int) -> Span:
         """Return the span in a text that has `by` more characters before it."""
         return self._replace(start=self.start + by, end=self.end + by)

@@ -32,7 +32,7 @@ class Argument(NamedTuple):
 
 def vouched(text: str, span: Span) -> bool:
     """Tell whether the function's code itself has checked or foreseen this very value."""
-    if span.checked in ("member", "constant"):
+    if span.vouched:
         return True
     if span.checked in ("pattern", "word"):
         part = text[span.start : span.end]

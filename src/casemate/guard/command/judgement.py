@@ -78,7 +78,7 @@ class Judgement:
     ) -> Verdict | None:
         """Judge a command line of a shell."""
         spans = [trimmed for span in spans if (trimmed := unquoted(text, span)) is not None]
-        doubtful = [s for s in spans if s.checked not in ("member", "constant")]
+        doubtful = [s for s in spans if not s.vouched]
         if not doubtful:
             return None
         if depth > _MAX_DEPTH:

@@ -73,7 +73,7 @@ def judge_code(
     if kind in LANGUAGES:
         return judge_script(kind, text, [s._replace(exact=False) for s in spans])
     for span in spans:
-        checked = span.checked in ("member", "constant")
+        checked = span.vouched
         if not checked and not _PLAIN_CODE.fullmatch(text, span.start, span.end):
             return Verdict(span.origin, "is part of a program's code", _FIX_READ)
     return None

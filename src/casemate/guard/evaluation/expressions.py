@@ -26,7 +26,7 @@ _WRAPPED = {"simpleeval": ("SimpleEval", "eval"), "asteval.asteval": ("Interpret
 
 def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data ends a literal of the code's expression, or is no whole formula."""
-    doubtful = [s for s in spans if s.checked not in ("member", "constant")]
+    doubtful = [s for s in spans if not s.vouched]
     neutral = text
     for span in doubtful:
         letters = _LETTER * (span.end - span.start)

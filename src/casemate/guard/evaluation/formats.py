@@ -33,7 +33,7 @@ def judge(
 ) -> Verdict | None:
     """Return a verdict if `spans` hold fields that reach more than the plain values given."""
     for span in spans:
-        if span.checked in ("member", "constant"):
+        if span.vouched:
             continue
         part = template[span.start : span.end]
         if "{" not in part and "}" not in part:

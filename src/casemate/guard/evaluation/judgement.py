@@ -171,7 +171,7 @@ def _escaped(text: str, span: Span, found: Sequence[Token], texts: FindTexts) ->
 
 def _vouched(text: str, span: Span) -> bool:
     part = text[span.start : span.end]
-    if span.checked in ("member", "constant"):
+    if span.vouched:
         return True
     if span.checked == "word":
         return part.isdigit()

@@ -59,7 +59,7 @@ def check_insertions(guard: Guard, source: Any) -> None:
 
 def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data ends an element, attribute, comment or section of the code."""
-    given = [s for s in _together(spans) if s.checked not in ("member", "constant")]
+    given = [s for s in _together(spans) if not s.vouched]
     if not given or (len(given) == 1 and given[0].start <= 0 and given[0].end >= len(text)):
         return None
     regions = _regions(_harmless(text, given))

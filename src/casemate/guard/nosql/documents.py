@@ -109,7 +109,7 @@ class Walk:
         if own is not None:
             return own if self._guard.provenance.check_of(key)[0] != "member" else None
         spans = self._guard.spans(key)
-        chosen = next((s for s in spans if s.checked not in ("member", "constant")), None)
+        chosen = next((s for s in spans if not s.vouched), None)
         return chosen.origin if chosen is not None else None
 
     def _spliced(self, item: Mapping[Any, Any]) -> Verdict | None:

@@ -281,7 +281,7 @@ def _check_conditions(guard: Guard, conditions: Any) -> None:
 
 
 def _judge_operator(text: str, spans: Sequence[Span]) -> Verdict | None:
-    chosen = next((s for s in spans if s.checked not in ("member", "constant")), None)
+    chosen = next((s for s in spans if not s.vouched), None)
     return Verdict(chosen.origin, "brings an operator of the query", FIX_SCALAR) if chosen else None
 
 

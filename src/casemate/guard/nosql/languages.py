@@ -98,7 +98,7 @@ def judge_pattern(text: str, spans: Sequence[Span]) -> Verdict | None:
         before = text[: span.start]
         escaped = (len(before) - len(before.rstrip("\\"))) % 2  # of the value's first character
         value = _REGEX_ESCAPE.sub("", text[span.start - escaped : span.end])
-        if span.checked not in ("member", "constant") and _REGEX_MARK.search(value):
+        if not span.vouched and _REGEX_MARK.search(value):
             return Verdict(span.origin, "is a pattern of its own", "escape it: re.escape(value)")
     return None
 
@@ -132,7 +132,7 @@ def judge_graphql(text: str, spans: Sequence[Span]) -> Verdict | None:
     first = spans[0]
     if not text[: first.start].strip() and not text[first.end :].strip():
         return None
-    doubtful = [s for s in spans if s.checked not in ("member", "constant")]
+    doubtful = [s for s in spans if not s.vouched]
     verdict = judge(text, doubtful, GRAPHQL)
     if verdict is not None or not any(s.exact for s in doubtful):
         return verdict
@@ -147,9 +147,7 @@ def judge_graphql(text: str, spans: Sequence[Span]) -> Verdict | None:
 def judge_glob(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data widens a pattern of keys."""
     for span in spans:
-        if span.checked not in ("member", "constant") and _GLOB_MARK.search(
-            text, span.start, span.end
-        ):
+        if not span.vouched and _GLOB_MARK.search(text, span.start, span.end):
             return Verdict(span.origin, "widens a pattern of keys", "ask for keys by their names")
     return None
 
@@ -158,7 +156,7 @@ def judge_index(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data names more than one index: `a,b`, `a*`."""
     for span in spans:
         part = text[span.start : span.end]
-        if span.checked not in ("member", "constant") and _INDEX_MARK.search(part):
+        if not span.vouched and _INDEX_MARK.search(part):
             fix = "choose the index from a collection in the code, or refuse `*` and `,` in it"
             return Verdict(span.origin, "names more than one index", fix)
     return None
@@ -197,7 +195,7 @@ def judge_search(text: str, spans: Sequence[Span]) -> Verdict | None:
 def judge_command(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data chooses a command, or adds arguments by white space."""
     for span in spans:
-        if span.checked in ("member", "constant"):
+        if span.vouched:
             continue
         begins = not text[: span.start].strip()
         if begins or re.search(r"\s", text[span.start : span.end]):

@@ -68,9 +68,7 @@ def judge(page: str, spans: Sequence[Span], cleaned: Collection[str]) -> Verdict
     doubtful = [
         s
         for s in spans
-        if s.checked not in ("member", "constant")
-        and not _is_plain(part := page[s.start : s.end])
-        and part not in own
+        if not s.vouched and not _is_plain(part := page[s.start : s.end]) and part not in own
     ]
     if not doubtful:
         return None

@@ -58,7 +58,7 @@ def _says(root: str, words: frozenset[str]) -> bool:
 
 
 def _verdict(guard: Guard, name: str) -> Verdict | None:
-    chosen = next((s for s in guard.spans(name) if s.checked not in ("member", "constant")), None)
+    chosen = next((s for s in guard.spans(name) if not s.vouched), None)
     if chosen is None:
         return None
     return Verdict(chosen.origin, "names an attribute that is no data: it begins with `_`", _FIX)

@@ -128,7 +128,7 @@ def _attribute(guard: Guard, arguments: tuple[Any, ...]) -> None:
 def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
     span: Span
     for span in spans:
-        if span.checked in ("member", "constant") or not span.exact:
+        if span.vouched or not span.exact:
             continue
         if name.startswith("__") and span.start == 0:
             return Verdict(span.origin, "chooses a special attribute", _FIX_ATTRIBUTE)
@@ -156,7 +156,7 @@ def _name(guard: Guard, arguments: tuple[Any, ...]) -> None:
 
     def judge_name(text: str, spans: Any) -> Verdict | None:
         for span in spans:
-            if span.checked not in ("member", "constant") and span.exact and span.start == 0:
+            if not span.vouched and span.exact and span.start == 0:
                 return Verdict(span.origin, "chooses a variable of the code", _FIX_ATTRIBUTE)
         return None
 
@@ -298,7 +298,7 @@ def _reduced(
 
 def _judge_getter(text: str, spans: Any) -> Verdict | None:
     for span in spans:
-        if span.checked in ("member", "constant") or not span.exact:
+        if span.vouched or not span.exact:
             continue
         if "__" in text:
             return Verdict(span.origin, "chooses a special attribute", _FIX_ATTRIBUTE)

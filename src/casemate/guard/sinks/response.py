@@ -168,7 +168,7 @@ def _target(guard: Guard, header: str, text: str, spans: Sequence[Span]) -> Verd
 def _leads_away(text: str, span: Span, parts: Parts, vouching: Vouching) -> bool:
     # A link that the function has stored is its own to send people to.
     stored = span.origin.source != "event" and span.start <= 0 and span.end >= len(text)
-    if stored or span.checked in ("member", "constant") or is_below(text, span, parts):
+    if stored or span.vouched or is_below(text, span, parts):
         return False
     scheme_end = parts.scheme[1] + 1 if parts.scheme[1] else 0
     if not parts.has_authority():
@@ -213,7 +213,7 @@ def _parameter(text: str, spans: Sequence[Span], signs: str) -> Verdict | None:
     for span in spans:
         # All of a header, such as the type of a stored object, is for the event to choose.
         whole = span.start <= 0 and span.end >= len(text)
-        if whole or span.checked in ("member", "constant"):
+        if whole or span.vouched:
             continue
         if any(span.start <= place < span.end for place in structure):
             return Verdict(span.origin, "is more than one part of its header", _FIX_PARAMETER)

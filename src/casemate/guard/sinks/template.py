@@ -105,7 +105,7 @@ def _take(guard: Guard, source: object, taken: set[str]) -> None:
 def _judge_sandboxed(text: str, spans: Any) -> Verdict | None:
     for span in spans:
         found = _ESCAPING.search(text, span.start, span.end)
-        if span.checked not in ("member", "constant") and found is not None:
+        if not span.vouched and found is not None:
             return Verdict(span.origin, "reaches for what the template's sandbox closes", FIX)
     return None
 
@@ -127,7 +127,7 @@ def patch_string(guard: Guard, module: ModuleType) -> None:
     def judge_fields(text: str, spans: Any) -> Verdict | None:
         for span in spans:
             part = text[span.start : span.end]
-            if span.checked not in ("member", "constant") and field.search(part):
+            if not span.vouched and field.search(part):
                 return Verdict(span.origin, "adds a field that looks into what is kept", _FIX_FIELD)
         return None
 
@@ -145,7 +145,7 @@ def patch_string(guard: Guard, module: ModuleType) -> None:
 def _judge_hidden(text: str, spans: Any) -> Verdict | None:
     for span in spans:
         fields = _NAMED_FIELD.finditer(text, span.start, span.end)
-        if span.checked not in ("member", "constant") and any(is_hidden(f[1]) for f in fields):
+        if not span.vouched and any(is_hidden(f[1]) for f in fields):
             return Verdict(span.origin, "adds a field of what is hidden", _FIX_FIELD)
     return None
 

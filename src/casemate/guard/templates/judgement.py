@@ -62,11 +62,7 @@ MUSTACHE = delimited((("{{", "}}"),))
 
 def judge(text: str, spans: Sequence[Span], how: Syntax) -> Verdict | None:
     """Return a verdict if `spans` begin, end or stand in a tag."""
-    doubtful = [
-        s
-        for s in spans
-        if s.checked not in ("member", "constant") and not _NUMBER.fullmatch(text, s.start, s.end)
-    ]
+    doubtful = [s for s in spans if not s.vouched and not _NUMBER.fullmatch(text, s.start, s.end)]
     if not doubtful:
         return None
     neutral = text

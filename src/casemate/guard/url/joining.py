@@ -64,7 +64,7 @@ def _leaves(base: str, result: str) -> bool:
 
 
 def _note(guard: Guard, base: str, path: str, result: str) -> Verdict | None:
-    spans = [s for s in guard.spans(path) if s.checked not in ("member", "constant")]
+    spans = [s for s in guard.spans(path) if not s.vouched]
     if not spans or guard.spans(base):
         return None  # whoever chooses the page chooses where its links lead
     origin = spans[0].origin if _leaves(base, result) else None

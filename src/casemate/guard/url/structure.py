@@ -109,7 +109,7 @@ def _destination(  # noqa: PLR0911 - one return for each rule
         return None
     if span.start < parts.scheme[1] and text[slice(*parts.scheme)].lower() in _OF_FILES:
         return Verdict(span.origin, "decides the URL's scheme: that of files", _FIX_FILE)
-    if span.checked in ("member", "constant"):
+    if span.vouched:
         return None
     if parts.has_authority() and is_below(text, span, parts):
         return None
@@ -148,7 +148,7 @@ def _structure(  # noqa: PLR0911 - one return for each rule
     if _CONTROL.search(value):
         return Verdict(span.origin, "holds line breaks or control characters", FIX_PART)
     whole = span.start < max(parts.scheme[1], parts.authority[1])
-    if whole or span.checked in ("member", "constant"):
+    if whole or span.vouched:
         return None  # the destination is vouched for, and so is what comes with it
     if _climbs(text, span, parts):
         return Verdict(span.origin, "leaves its folder by `..`", FIX_PART)

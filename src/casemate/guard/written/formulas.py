@@ -97,7 +97,7 @@ def judge_cell(cell: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data makes a cell a formula, or more of one than a value."""
     begins = len(cell) - len(cell.lstrip())
     for span in spans:
-        if span.checked in ("member", "constant"):
+        if span.vouched:
             continue
         if span.start <= begins < span.end:
             if is_formula(cell):
@@ -110,7 +110,7 @@ def judge_cell(cell: str, spans: Sequence[Span]) -> Verdict | None:
 
 def judge_formula(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data ends a literal of the code's formula, or reaches out of the book."""
-    doubtful = [s for s in spans if s.checked not in ("member", "constant")]
+    doubtful = [s for s in spans if not s.vouched]
     inside = [s for s in doubtful if text.count('"', 0, s.start) % 2 == 1]
     for span in doubtful:
         if span not in inside and _REACHING.search(text, span.start, span.end):

@@ -64,7 +64,7 @@ _CALLEE = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*|\[[0-9]{1,6}\])*(?=
 
 def judge_code(kind: Kind, text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data is more than the inside of literals, or is code within one."""
-    doubtful = [s for s in spans if s.checked not in ("member", "constant")]
+    doubtful = [s for s in spans if not s.vouched]
     if kind is Kind.JAVASCRIPT:
         doubtful = [s for s in doubtful if not _is_callee(text, s)]
     if kind in (Kind.JAVASCRIPT, Kind.JSON):
