@@ -294,9 +294,12 @@ def test_what_both_find_is_one_incident_acted_on_once_and_told_once(
         found = node.get("/incidents")["incidents"]
         return [each for each in found if "function:t/evil" in each["things"]]
 
+    def finders(node: TestNode) -> set[str]:
+        """Not any finding's: at night the deploy is one as well."""
+        return {each["node"] for each in node.get("/findings", rule="mount-tried")["findings"]}
+
+    soon(lambda: bool(finders(one)) and finders(one) == finders(two), 20.0)
     soon(lambda: bool(incidents(one)) and incidents(one) == incidents(two), 20.0)
-    names = {finding["node"] for finding in one.get("/findings", rule="mount-tried")["findings"]}
-    assert names == {finding["node"] for finding in two.get("/findings")["findings"]} - {""}
     [incident] = incidents(one)
 
     def runs(node: TestNode) -> list[tuple[str, str]]:

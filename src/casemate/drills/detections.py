@@ -145,11 +145,13 @@ _OUTSIDE = "It needs a server outside of the node."
 _LEARNING = "It needs a baseline that was learned."
 _REVIEW = "It would stand in the reviews of who has rights."
 
+AT_NIGHT = (
+    "alias-moved-at-night", "deployed-at-night", "policy-changed-at-night",
+    "secret-set-at-night", "signed-in-at-night", "token-made-at-night", "user-added-at-night",
+)  # fmt: skip
+"""Rules that find what attacks of others do, if it is night."""
 RECORDED = {
-    **dict.fromkeys((
-        "alias-moved-at-night", "deployed-at-night", "policy-changed-at-night",
-        "secret-set-at-night", "signed-in-at-night", "token-made-at-night", "user-added-at-night",
-    ), _NIGHT),
+    **dict.fromkeys(AT_NIGHT, _NIGHT),
     **dict.fromkeys((
         "credentials-stuffed", "deployed-from-many-addresses", "injection-from-many-addresses",
         "signed-in-from-many-addresses", "token-from-new-addresses", "token-from-outside",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from casemate.drills.catalogue import catalogue
 from casemate.drills.cleaning import clean
 from casemate.drills.containing import paused
+from casemate.drills.detections import AT_NIGHT
 from casemate.drills.drill import Drill, Outcome, Run
 from casemate.drills.lease import Lease
 from casemate.drills.node import Began, Node, until
@@ -131,8 +132,9 @@ def _cleaned(node: Node, began: Began, lease: str) -> str:
 
 
 def played_rules() -> frozenset[str]:
-    """Return the rules of detection that attacks on a node set off."""
-    return frozenset(each.rule for each in catalogue() if each.rule and not each.recorded)
+    """Return the rules of detection that attacks on a node set off, at whatever hour."""
+    played = (each.rule for each in catalogue() if each.rule and not each.recorded)
+    return frozenset((*played, *AT_NIGHT))
 
 
 def _findings(node: Node, since: float, *, wait: bool) -> Counter[str]:

@@ -7,19 +7,22 @@ import inspect
 import re
 import tomllib
 from collections import Counter
+from pathlib import Path
 
 import pytest
+import yaml
 
+import casemate.detection
 from casemate.detection import shipped_rules
 from casemate.drills import ATTACKER, PROJECT
 from casemate.drills.catalogue import catalogue, chosen
 from casemate.drills.control import CLOUDS, CONTROL
-from casemate.drills.detections import AFTER, RECORDED, STEPS
+from casemate.drills.detections import AFTER, AT_NIGHT, RECORDED, STEPS
 from casemate.drills.drill import Way
 from casemate.drills.events import SOURCES
 from casemate.drills.playing import MARKS
 from casemate.drills.recorded import found_on_record
-from casemate.drills.running import PROJECT_NAME
+from casemate.drills.running import PROJECT_NAME, played_rules
 from casemate.model.errors import NotFoundError
 from casemate.operations.catalogue import FORMS
 
@@ -141,6 +144,15 @@ def test_steps_are_of_functions_that_there_are(name: str) -> None:
     holder = (PROJECT / "holder.py").read_text()
     for does in re.findall(r'"do": "([a-z]+)"', text):
         assert f"def {does}(" in holder
+
+
+def test_what_a_run_at_night_sets_off_is_taken_away_as_well() -> None:
+    """Such rules are not played, and still find what is done then."""
+    folder = Path(casemate.detection.__file__).parent / "rules"
+    rules = [rule for at in folder.glob("*.yml") for rule in yaml.safe_load_all(at.read_text())]
+    timely = {rule["name"] for rule in rules if "time|hour" in str(rule.get("detection"))}
+    assert timely == set(AT_NIGHT)
+    assert timely < played_rules()
 
 
 @pytest.mark.parametrize("rule", sorted(RECORDED))
