@@ -14,6 +14,7 @@ from msgspec import inspect as types
 from casemate.decoding import decodable
 from casemate.model.errors import InvalidInputError
 from casemate.operations.errors import MalformedError
+from casemate.operations.expected import expected, in_words
 from casemate.operations.fields import MOMENT_PATTERN, NUMBER_PATTERN
 from casemate.operations.form import Form
 
@@ -90,8 +91,7 @@ def _read(what: str, text: str, kind: types.Type) -> Any:
 
 def _matching(what: str, text: str, pattern: str) -> str:
     if re.fullmatch(pattern, text) is None:
-        shown = pattern.replace(r"(?!\n)", "")
-        raise MalformedError(f"The {what} is {text[:80]!r}, expected text that matches {shown}.")
+        raise MalformedError(f"The {what} is {text[:80]!r}, expected {expected(pattern)}.")
     return text
 
 
@@ -150,7 +150,7 @@ def read_body(form: Form, body: bytes) -> dict[str, Any]:
         decoded = msgspec.json.decode(body, type=decodable(form.body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedError(
-            f"The body is not what is expected: {error}",
+            f"The body is not what is expected: {in_words(str(error))}",
             next_step="See GET /api/v1/openapi.json for the fields of this body.",
         ) from error
     return {name: getattr(decoded, name) for name in form.in_body}

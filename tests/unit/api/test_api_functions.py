@@ -154,7 +154,7 @@ def test_remove(deployed) -> None:
 def test_names_that_are_none(ask, path) -> None:
     response = ask("GET", path)
     assert response.status_code == 400
-    assert "expected text that matches" in response.json()["detail"]
+    assert "expected 1 to 63 lower-case letters, digits" in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
