@@ -298,3 +298,9 @@ def _require_reached(place: str, reached: Reached) -> None:
             "it.",
             next_step=f'use TLS, or accept it: accept = ["{PLAINTEXT}"]',
         )
+    if secure and reached.plaintext:
+        # Somebody who has accepted it believes that it goes without.
+        raise SettingsError(
+            f"{place}: {PLAINTEXT!r} is accepted, and what is sent there goes by TLS.",
+            next_step=f"take {PLAINTEXT!r} out of accept; mail goes by TLS always",
+        )

@@ -81,6 +81,8 @@ def test_without_anybody_outside_there_is_no_network(tmp_path: Path) -> None:
         ('"webhook"', '"carrier-pigeon"', "carrier-pigeon"),
         ('level = "high"', 'level = "loud"', "loud"),
         ('level = "high"', 'accept = ["everything"]', "everything"),
+        ('level = "high"', 'accept = ["plaintext"]', "goes by TLS"),
+        ('to = ["ada@example.org"]', 'to = ["a@b.org"]\naccept = ["plaintext"]', "goes by TLS"),
         ('level = "high"', "colour = 1", "colour"),
         ("30m", "soon", "no time such as"),
         ("ops/alert-key", "alert-key", "secret"),
