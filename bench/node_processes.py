@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bench.client import Connection, Endpoint, encode, event, is_right
 from bench.errors import WrongAnswerError
-from bench.processes import spent, tree
+from bench.processes import ProcessId, spent, tree
 from bench.restoring import role_of
 
 _WAITED, _PREEMPTED = "voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"
@@ -25,9 +25,9 @@ class Used(NamedTuple):
     seconds: float = 0.0
     """On a processor, in hundredths; those of ended processes that were waited for included."""
     waits: float = 0
-    """How often a thread has waited, and so was woken; of living processes."""
+    """How often a thread has waited, and so was woken; of processes that live at the end."""
     preempted: float = 0
-    """How often a thread had to leave the processor to another; of living processes."""
+    """How often a thread had to leave the processor to another; likewise."""
     faults: float = 0
     """Page faults that read nothing from a disk; those of ended processes included."""
 
@@ -44,13 +44,22 @@ class Used(NamedTuple):
         return Used(*(one / number for one in self))
 
 
-ByRole = Mapping[str, Used]
 NONE = Used()
 
 
-def used(root: int) -> dict[str, Used]:
-    """Return what a node's processes have used, by role; those that end meanwhile count nothing."""
-    found: defaultdict[str, Used] = defaultdict(Used)
+class Process(NamedTuple):
+    """One process at a moment."""
+
+    role: str
+    used: Used
+
+
+ByProcess = Mapping[ProcessId, Process]
+
+
+def used(root: int) -> dict[ProcessId, Process]:
+    """Return what each of a node's processes has used; those that end meanwhile are left out."""
+    found = {}
     for identity in tree(root):
         folder = Path(f"/proc/{identity.pid}")
         try:
@@ -62,13 +71,24 @@ def used(root: int) -> dict[str, Used]:
         fields = stat[stat.rindex(")") + 2 :].split()
         faults = int(fields[7]) + int(fields[8])
         one = Used(spent(stat, children=True), waits, preempted, faults)
-        found[role] = found[role].plus(one)
-    return dict(found)
+        found[identity] = Process(role, one)
+    return found
 
 
-def between(before: ByRole, after: ByRole, parts: float = 1) -> dict[str, Used]:
-    """Return what was used by each role between the two, as one of so many parts."""
-    return {role: one.since(before.get(role, NONE)).by(parts) for role, one in after.items()}
+def between(before: ByProcess, after: ByProcess, parts: float = 1) -> dict[str, Used]:
+    """Return what was used by each role between the two, as one of so many parts.
+
+    What an ended process has used until `before` is in what its parent has after it, but for how
+    often it has waited: that is gone with it, and must not be taken off what others did.
+    """
+    found: defaultdict[str, Used] = defaultdict(Used)
+    for identity, (role, one) in after.items():
+        known = before.get(identity)
+        found[role] = found[role].plus(one if known is None else one.since(known.used))
+    for identity in before.keys() - after.keys():
+        role, ended = before[identity]
+        found[role] = found[role].since(ended._replace(waits=0, preempted=0))
+    return {role: one.by(parts) for role, one in found.items()}
 
 
 def sum_of(every: Iterable[Used]) -> Used:
