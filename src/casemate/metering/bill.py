@@ -74,13 +74,17 @@ def moment_of(day: date) -> float:
 def bill(prices: PriceList, usage: Iterable[Usage]) -> Bill:
     """Return the bill of usage that is told apart by days. Raises PriceListError."""
     lines = []
+    days: dict[float, tuple[date, list[tuple[Resource, Decimal]]]] = {}
     for each in usage:
-        day = day_of(each.start)
-        of = prices.on(day).of
-        for resource in RESOURCES:
-            price = of.get(resource.name)
-            quantity = resource.quantity(each)
-            if price is not None and quantity:
+        if each.start not in days:
+            day = day_of(each.start)
+            of = prices.on(day).of
+            priced = [(resource, of[resource.name]) for resource in RESOURCES if resource.name in of]
+            days[each.start] = day, priced
+        day, priced = days[each.start]
+        for resource, price in priced:
+            if resource.counted(each):
+                quantity = resource.quantity(each)
                 lines.append(BillLine(day, each, resource, quantity, price, quantity * price))
     return Bill(prices, tuple(lines))
 

@@ -93,6 +93,10 @@ def _number(value: Decimal) -> str:
     return f"{value:.15f}".rstrip("0").rstrip(".")
 
 
+_price = lru_cache(maxsize=1024)(_number)
+"""Of prices there are few, each in many lines."""
+
+
 def focus_rows(found: Bill, account: str) -> Iterator[dict[str, str]]:
     """Return a row of each line; `account` is who is billed: the node."""
     for line in found.lines:
@@ -101,7 +105,7 @@ def focus_rows(found: Bill, account: str) -> Iterator[dict[str, str]]:
 
 def _row(found: Bill, line: BillLine, account: str) -> dict[str, str]:
     cost, quantity = _number(line.cost), _number(line.quantity)
-    price = _number(line.price)
+    price = _price(line.price)
     row = _same(
         line.resource,
         tuple(getattr(line.of, each) for each in _PLACE),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -45,12 +45,16 @@ class Resource(NamedTuple):
     """How many of what is counted are one unit."""
     sku: str
 
+    def counted(self, amounts: Amounts) -> int:
+        """Return how many of what is counted were used."""
+        return _COUNTED[self.name](amounts)
+
     def quantity(self, amounts: Amounts) -> Decimal:
         """Return how many units of it were used."""
-        return Decimal(_COUNTED[self.name](amounts)) / self.per
+        return Decimal(self.counted(amounts)) / self.per
 
 
-_COUNTED = {
+_COUNTED: Mapping[str, Callable[[Amounts], int]] = {
     "requests": lambda a: a.requests,
     "memory": lambda a: a.memory_mb_ms,
     "cpu": lambda a: a.cpu_us,

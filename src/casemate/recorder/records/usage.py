@@ -124,6 +124,7 @@ _PRUNES = tuple(_PRUNE.format(table=table) for table in ("usage", "others_usage"
 
 
 _NAMES = ", ".join(("span", "start", *_KEY, *SUMMED, *GREATEST))
+_ANY_OTHERS = "SELECT 1 FROM others_usage LIMIT 1"
 _ALL = f"(SELECT {_NAMES} FROM usage UNION ALL SELECT {_NAMES} FROM others_usage)"  # noqa: S608
 
 
@@ -264,19 +265,22 @@ def usage(connection: engine.Connection, operation: ReadUsage, at: int | None = 
             values.append(wanted)
     sums = [*(f"sum({name})" for name in SUMMED), *(f"max({name})" for name in GREATEST)]
     group = ", ".join(str(number + 1) for number in range(len(shown)))
+    alone = operation.here or connection.execute(_ANY_OTHERS).fetchone() is None
+    most = min(PAGE_ROWS, operation.limit)
     rows = connection.execute(
         f"SELECT {', '.join((*shown.values(), *sums))} "  # noqa: S608 - names of ours
-        f"FROM {'usage' if operation.here else _ALL} WHERE {' AND '.join(where)} "
+        f"FROM {'usage' if alone else _ALL} WHERE {' AND '.join(where)} "
         f"GROUP BY {group} ORDER BY {group} LIMIT ? OFFSET ?",
-        (*values, min(PAGE_ROWS, operation.limit), at or 0),
+        (*values, most + 1, at or 0),
     ).fetchall()
     names = (*shown, *SUMMED, *GREATEST)
-    found = [Usage(**dict(zip(names, row, strict=True))) for row in rows]
+    # One more than are told: whether there is another page is not worth all sums once more.
+    found = [Usage(**dict(zip(names, row, strict=True))) for row in rows[:most]]
     journal = keeping_cost.asked(connection, span, operation.since, operation.until)
     for one in found:
         if one.requests:
             one.journal = journal
-    return Page(found, (at or 0) + PAGE_ROWS if len(found) == PAGE_ROWS else None)
+    return Page(found, (at or 0) + most if len(rows) > most else None)
 
 
 _COLUMNS = {
