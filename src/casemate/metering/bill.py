@@ -79,7 +79,9 @@ def bill(prices: PriceList, usage: Iterable[Usage]) -> Bill:
         if each.start not in days:
             day = day_of(each.start)
             of = prices.on(day).of
-            priced = [(resource, of[resource.name]) for resource in RESOURCES if resource.name in of]
+            priced = [
+                (resource, of[resource.name]) for resource in RESOURCES if resource.name in of
+            ]
             days[each.start] = day, priced
         day, priced = days[each.start]
         for resource, price in priced:

@@ -131,15 +131,37 @@ def test_records_hurry_while_the_reserve_is_not_whole(
 def test_lines_without_room_are_counted_and_all_else_is_kept() -> None:
     connection = database()
     batch = Take(1, b"s" * 16, 0, (told(Left(invocation("i"), failure("e"), (line("x" * 500),))),))
-    kept = keep(connection, [batch], NOW, 1000)
+    kept = keep(connection, [batch], NOW, lambda: 1000)
     assert (kept.lost, counts(connection)) == (1, [0, 1, 1, 0])
     more = (told(Left(None, None, (line("y" * 500),))), told(Left(None, None, (line("z"),))))
-    kept = keep(connection, [Take(2, b"s" * 16, 1, more)], NOW, 5)
+    kept = keep(connection, [Take(2, b"s" * 16, 1, more)], NOW, lambda: 5)
     assert (kept.lost, counts(connection)[0]) == (2, 0)
-    kept = keep(
-        connection, [Take(3, b"s" * 16, 3, (told(Left(None, None, (line("z"),))),))], NOW, 5
-    )
+    short = (told(Left(None, None, (line("z"),))),)
+    kept = keep(connection, [Take(3, b"s" * 16, 3, short)], NOW, lambda: 5)
     assert (kept.lost, counts(connection)[0]) == (0, 1)
+
+
+def test_the_volume_is_asked_for_room_where_there_are_lines_alone() -> None:
+    connection, asked = database(), []
+
+    def room() -> int:
+        asked.append(1)
+        return 1000
+
+    keep(connection, [Take(1, b"s" * 16, 0, (told(Left(invocation("i"))),))], NOW, room)
+    assert not asked
+    keep(connection, [Take(2, b"s" * 16, 1, (told(Left(None, None, (line("z"),))),))], NOW, room)
+    assert asked
+
+
+def test_each_number_of_a_session_is_kept_once_whatever_is_sent_again() -> None:
+    connection = database()
+    every = tuple(told(Left(invocation(f"i{n}"))) for n in range(9))
+    for first, until in ((0, 3), (0, 3), (3, 5), (4, 6), (3, 5), (6, 6), (7, 9), (7, 9)):
+        keep(connection, [Take(1, b"s" * 16, first, every[first:until])], NOW)
+    ids = connection.execute("SELECT id FROM invocation ORDER BY sequence").fetchall()
+    # The sixth was never told: a gap is as it was told.
+    assert [id for (id,) in ids] == ["i0", "i1", "i2", "i3", "i4", "i5", "i7", "i8"]
 
 
 def test_an_empty_store_beyond_max_bytes_does_not_loop() -> None:

@@ -366,6 +366,16 @@ def test_pages(connection: engine.Connection, monkeypatch: pytest.MonkeyPatch) -
     assert [row.function for row in found] == [f"f{n}" for n in range(8)]
 
 
+def test_after_a_page_that_is_just_full_there_is_no_other(
+    connection: engine.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "PAGE_ROWS", 3)
+    told(connection, MONDAY, take(0, *(used(n, function=f"f{n}") for n in range(6))))
+    assert usage.usage(connection, ReadUsage(), 0).at == 3
+    last = usage.usage(connection, ReadUsage(), 3)
+    assert ([row.function for row in last.rows], last.at) == (["f3", "f4", "f5"], None)
+
+
 def test_the_real_database_counts_too(tmp_path: Path) -> None:
     async def run() -> None:
         records = RecordsDatabase.open(tmp_path / "r", KEY)

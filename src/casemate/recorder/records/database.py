@@ -191,12 +191,11 @@ class RecordsDatabase:
             return 0
 
         def change(connection: engine.Connection, *, together: bool) -> keeping.Kept:
-            room = self._duties.room(connection)
             kept = keeping.keep(
                 connection,
                 batches,
                 time.time(),
-                room,
+                lambda: self._duties.room(connection),
                 costs=costs,
                 together=together,
                 unshipped=self._duties.unshipped,

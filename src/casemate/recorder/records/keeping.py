@@ -62,7 +62,7 @@ def keep(
     connection: engine.Connection,
     batches: Sequence[Take],
     now: float,
-    room: int | None = None,
+    room: Callable[[], int | None] = lambda: None,
     *,
     costs: Iterable[KeepingCost] = (),
     together: bool = False,
@@ -70,7 +70,8 @@ def keep(
 ) -> Kept:
     """Insert the records of these batches that are not there yet, in a transaction of the caller's.
 
-    Lines that need more bytes than `room`, if that counts, are not kept: anybody can cause them.
+    Lines that need more bytes than `room` tells, if that counts, are not kept: anybody can cause
+    them. It is asked where there are any.
     `together` is cheaper, and raises UnstorableRecordError where one of them cannot be kept: what
     was changed until then is the caller's to undo. `unshipped` is told what was inserted. `costs`
     are what keeping earlier batches took. Raises
@@ -80,20 +81,16 @@ def keep(
     denials: list[Denial] = []
     beside: list[Beside] = []
     for batch in batches:
-        last = _newest(connection, batch.session)
-        for one in _decoded(batch.facts[max(last + 1 - batch.first, 0) :]):
+        for one in _decoded(_new(connection, batch)):
             if isinstance(one, Left):
                 left.append(one)
             elif isinstance(one, Denial):
                 denials.append(one)
             else:
                 beside.append(one)
-        number = batch.first + len(batch.facts) - 1
-        if number > last and batch.facts:
-            _note(connection, batch.session, number)
     lost = 0
-    if room is not None:
-        lost, left = _without_lines(left, room)
+    if any(one.log for one in left) and (most := room()) is not None:
+        lost, left = _without_lines(left, most)
     if together:
         insert_together(connection, left, now, unshipped)
     else:
@@ -136,16 +133,31 @@ def _decoded(facts: Sequence[Told]) -> list[Record]:
     return found
 
 
+def _new(connection: engine.Connection, batch: Take) -> Sequence[Told]:
+    """Return what of a batch was not kept before, and remember that it is."""
+    if not batch.facts:
+        return ()
+    number = batch.first + len(batch.facts) - 1
+    follows = connection.execute(
+        "UPDATE session SET number = ? WHERE id = ? AND number = ?",
+        (number, batch.session, batch.first - 1),
+    ).rowcount
+    if follows:
+        return batch.facts  # as nearly all do
+    last = _newest(connection, batch.session)
+    if number > last:
+        _note(connection, batch.session, number, known=last >= 0)
+    return batch.facts[max(last + 1 - batch.first, 0) :]
+
+
 def _newest(connection: engine.Connection, session: bytes) -> int:
     row = connection.execute("SELECT number FROM session WHERE id = ?", (session,)).fetchone()
     return -1 if row is None else int(row[0])
 
 
-def _note(connection: engine.Connection, session: bytes, number: int) -> None:
-    changed = connection.execute(
-        "UPDATE session SET number = ? WHERE id = ?", (number, session)
-    ).rowcount
-    if changed:
+def _note(connection: engine.Connection, session: bytes, number: int, *, known: bool) -> None:
+    if known:
+        connection.execute("UPDATE session SET number = ? WHERE id = ?", (number, session))
         return
     connection.execute(
         "INSERT INTO session (id, number, begun) "

@@ -35,7 +35,7 @@ from casemate.recorder.records import search, traces
 from casemate.recorder.records.errors import UnstorableRecordError
 from casemate.recorder.records.faults import UNSTORABLE
 from casemate.recorder.records.shares import Added
-from casemate.recorder.records.text import MAX_TEXT, clean, escaped
+from casemate.recorder.records.text import MAX_NAME, MAX_TEXT, clean, escaped
 from casemate.recorder.records.unshipped import Unshipped
 from casemate.sqlite import engine
 from casemate.sqlite.questions import conditions, require_limit, require_range
@@ -328,13 +328,20 @@ def _size(text: object) -> int:
 
 
 def _from_invocation(record: InvocationRecord, now: float) -> Row:
+    id, project, function = record.id, record.project, record.function
+    trigger, caller, route = record.trigger, record.caller, record.route
+    # One look at all of them: as good as never is one not as it should be.
+    every = f"{id}{project}{function}{trigger}{caller}{route}"
+    if len(every) > MAX_NAME or not every.isascii():
+        names = (id, project, function, trigger, caller, route)
+        id, project, function, trigger, caller, route = map(clean, names)
     return (
         now,
-        clean(record.id),
-        clean(record.project),
-        clean(record.function),
+        id,
+        project,
+        function,
         record.version,
-        clean(record.trigger),
+        trigger,
         record.outcome.value,
         record.status,
         record.started_at,
@@ -346,8 +353,8 @@ def _from_invocation(record: InvocationRecord, now: float) -> Row:
         None if record.error_id is None else clean(record.error_id),
         traces.column(record),
         record.attempt,
-        clean(record.caller),
-        clean(record.route),
+        caller,
+        route,
         record.cpu_us,
         record.memory,
         record.peak,
