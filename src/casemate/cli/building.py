@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from casemate.cli.errors import MissingError
 from casemate.cli.index_logins import lender
 from casemate.cli.names import FunctionName, require_manifest
+from casemate.cli.own_folder import own_folder
 from casemate.cli.terminal import YELLOW, note, progress
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from casemate.build.bundle import BuiltBundle
     from casemate.model.function import FunctionSpec, Project
 
-BUNDLES = Path(".casemate/bundles")
+BUNDLES = PurePosixPath(".casemate/bundles")
 """Where bundles are built, relative to the manifest."""
 
 
@@ -81,7 +82,7 @@ class Workspace:
                 self.root,
                 self.project.name,
                 spec,
-                out or self.root / BUNDLES,
+                out or own_folder(self.root, BUNDLES),
                 progress=lambda text: step.update(f"Building {name}: {text}"),
                 relock=relock,
                 resources=self.project.resources,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from casemate.cli.building import BUNDLES, Workspace
 from casemate.cli.errors import CommandError
 from casemate.cli.names import FunctionName, require_manifest
+from casemate.cli.own_folder import own_folder
 from casemate.model.errors import CasemateError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _built(manifest: Path, version: Version) -> BuiltBundle | None:
     from casemate.build import ArchiveError, verify
     from casemate.build.bundle import BuiltBundle
 
-    folder = manifest.absolute().parent / BUNDLES / version.digest
+    folder = own_folder(manifest.absolute().parent, BUNDLES / version.digest)
     if not folder.is_dir():
         return None
     try:

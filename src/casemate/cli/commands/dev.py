@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -11,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import typer
@@ -33,6 +35,7 @@ from casemate.cli.learning import (
 )
 from casemate.cli.names import require_manifest
 from casemate.cli.options import ManifestOption, command, new_app
+from casemate.cli.own_folder import own_folder
 from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, print_text
 from casemate.model.errors import CasemateError
 from casemate.operations.records import ListInvocations, ReadLogs, ShowError
@@ -42,6 +45,7 @@ app = new_app()
 _IGNORED = frozenset(
     (".casemate", ".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".pytest_cache")
 )
+_DATA = PurePosixPath(".casemate/dev")
 _DEBOUNCE_MS = 60
 _POLL_SECONDS = 0.3
 _SETTLE_SECONDS = 3 * _POLL_SECONDS
@@ -55,10 +59,11 @@ def _node(
     data: Path, host: str, port: int, risks: list[str], *, learn: bool
 ) -> Iterator[Credentials]:
     """Run a node with empty data for as long as the block lasts."""
-    shutil.rmtree(data, ignore_errors=True)
+    key = data.parent / "dev.key"
+    _remove(data, key)
     arguments = ["serve", "--data", str(data), "--host", host, "--port", str(port), "--json"]
     # Beside the data, not in /etc: nothing of a try-out stays outside of the project.
-    arguments += ["--master-key", f"file:{data.absolute().parent / 'dev.key'}"]
+    arguments += ["--master-key", f"file:{key}"]
     for risk in risks:
         arguments += ["--accept-risk", risk]
     if learn:
@@ -84,6 +89,20 @@ def _node(
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _remove(data: Path, key: Path) -> None:
+    """Remove what an earlier run has left, or a stranger has put there: tokens that they know."""
+    shutil.rmtree(data, ignore_errors=True)
+    try:
+        key.unlink(missing_ok=True)
+        if os.path.lexists(data):
+            raise FileExistsError(errno.EEXIST, "it is still there")
+    except OSError as error:
+        raise CommandError(
+            f"{data} or {key.name} cannot be removed: {error.strerror}.",
+            next_step="Remove them as the user who made them.",
+        ) from error
 
 
 def _deploy_all(manifest: Path, client: NodeClient, *, learn: bool) -> bool:
@@ -240,7 +259,7 @@ def dev(
         return
     require_learnable(host, words, learn=learn, write=write)
     path = require_manifest(manifest).absolute()
-    data = path.parent / ".casemate/dev"
+    data = own_folder(path.parent, _DATA)
     with _node(data, host, port, accept_risk or [], learn=learn) as credentials:
         print_line(f"The node is at {credentials.url}; its key, for this run:")
         print_line(f"  export CASEMATE_URL={credentials.url} CASEMATE_KEY={credentials.key}")

@@ -1,0 +1,93 @@
+"""What commands make and delete below `.casemate` stays in the project, whoever made that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from casemate.cli.building import Workspace
+from casemate.cli.commands import dev
+from casemate.cli.errors import CommandError
+from casemate.cli.own_folder import own_folder
+
+MANIFEST = '[project]\nname = "p"\n[function.f]\nhandler = "app:handler"\nsource = "src"\n'
+
+
+def linked(project: Path, outside: Path) -> None:
+    (project / ".casemate").symlink_to(outside)
+
+
+def linked_relatively(project: Path, outside: Path) -> None:
+    (project / ".casemate").symlink_to(f"../{outside.name}")
+
+
+def linked_within(project: Path, outside: Path) -> None:
+    (project / ".casemate").mkdir()
+    for name in ("dev", "bundles"):
+        (project / ".casemate" / name).symlink_to(outside / name)
+
+
+def no_folder(project: Path, _outside: Path) -> None:
+    (project / ".casemate").write_text("a file")
+
+
+@pytest.fixture(params=[linked, linked_relatively, linked_within, no_folder])
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A stranger's project, whose folder of ours leads to another one."""
+    outside, project = tmp_path / "outside", tmp_path / "project"
+    (project / "src").mkdir(parents=True)
+    (project / "src/app.py").write_text("def handler(event, context):\n    return 1\n")
+    (project / "casemate.toml").write_text(MANIFEST)
+    for name in ("dev", "bundles"):
+        (outside / name).mkdir(parents=True)
+        (outside / name / "precious").write_text("kept")
+    make: Callable[[Path, Path], None] = request.param
+    make(project, outside)
+    return project
+
+
+def kept(project: Path) -> list[str]:
+    outside = project.parent / "outside"
+    return sorted(str(path.relative_to(outside)) for path in outside.rglob("*"))
+
+
+BEFORE = ["bundles", "bundles/precious", "dev", "dev/precious"]
+
+
+def test_dev_deletes_and_makes_nothing_elsewhere(project: Path, monkeypatch) -> None:
+    monkeypatch.setattr(dev.subprocess, "Popen", lambda *_, **__: pytest.fail("a node started"))
+    with pytest.raises(CommandError, match="expected a folder of the project"):
+        dev.dev(manifest=project / "casemate.toml", port=0)
+    assert kept(project) == BEFORE
+
+
+def test_a_build_makes_nothing_elsewhere(project: Path) -> None:
+    with pytest.raises(CommandError, match="expected a folder of the project"):
+        list(Workspace(project / "casemate.toml", ()).build(None, relock=False))
+    assert kept(project) == BEFORE
+
+
+def test_the_folder_need_not_be_there(tmp_path: Path) -> None:
+    below = PurePosixPath(".casemate/dev")
+    assert own_folder(tmp_path, below) == tmp_path / below
+    (tmp_path / below).mkdir(parents=True)
+    assert own_folder(tmp_path, below) == tmp_path / below
+
+
+def test_dev_begins_without_what_somebody_else_has_put_there(tmp_path: Path) -> None:
+    data, key = tmp_path / "dev", tmp_path / "dev.key"
+    data.mkdir()
+    (data / "casemate.json").write_text("a node of which somebody else has the tokens")
+    key.write_text("a key that somebody else knows")
+    dev._remove(data, key)
+    assert not any(tmp_path.iterdir())
+
+
+def test_dev_starts_over_nothing_that_it_cannot_remove(tmp_path: Path, monkeypatch) -> None:
+    data = tmp_path / "dev"
+    data.mkdir()
+    monkeypatch.setattr(dev.shutil, "rmtree", lambda *_, **__: None)
+    with pytest.raises(CommandError, match="cannot be removed"):
+        dev._remove(data, tmp_path / "dev.key")
