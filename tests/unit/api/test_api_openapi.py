@@ -6,8 +6,10 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from starlette.routing import Route
 
+from casemate.api import app
 from casemate.api.app import OPERATIONS, PREFIX, document
 from casemate.api.invocation_paths import INVOCATION_PATHS
 from casemate.api.reference import markdown
@@ -20,6 +22,12 @@ OURS = {"node", "functions", "records"}
 
 def test_served_as_described(ask) -> None:
     assert ask("GET", "/openapi.json").json() == json.loads(json.dumps(document()))
+
+
+def test_the_document_is_not_made_anew_for_each_who_asks(ask, monkeypatch) -> None:
+    ask("GET", "/openapi.json")
+    monkeypatch.setattr(app, "describe", lambda *_: pytest.fail("it is made again"))
+    assert ask("GET", "/openapi.json").status_code == 200
 
 
 def test_every_route_is_described_and_nothing_else(ask) -> None:
