@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from casemate.admission.contract import Contracts
 from casemate.admission.in_force import is_internal, is_public, narrowed
-from casemate.admission.routes import Match, Route
+from casemate.admission.routes import Match
 from casemate.admission.spaces import Declaring, Spaces
 from casemate.contracts import Violation
 from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
@@ -248,14 +248,12 @@ class Catalogue:
 
     def has_public_route_like(self, path: str, host: str = "") -> bool:
         """Tell whether some public route has the first segment of a path: it is known then."""
-        first = first_segment(path)
         return any(
-            first_segment(route.template) == first and self._is_public(route)
-            for route in self._spaces.space(host).all
+            map(self._is_public, self._spaces.space(host).functions_below(first_segment(path)))
         )
 
-    def _is_public(self, route: Route) -> bool:
-        entry = self._functions.get((route.project, route.function))
+    def _is_public(self, function: tuple[str, str]) -> bool:
+        entry = self._functions.get(function)
         return entry is not None and is_public(entry.current)
 
     def violation(self, version: Version, request: Request) -> Violation | None:

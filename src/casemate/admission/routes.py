@@ -3,17 +3,25 @@
 A literal segment wins over a parameter, a parameter over `{rest...}`; a method over `*`. Paths
 are split before they are decoded, so that an encoded slash never makes a segment; what decodes
 to `.`, `..`, a slash or a control character, or is no percent-encoding, matches nothing.
+
+Routes of one project can fork at each segment, so that a path has to be held against as many places
+as there are routes: what would take more than MAX_LOOKED_AT of them matches nothing.
 """
 
 from __future__ import annotations
 
 import re
-from functools import partial
+from collections.abc import Collection
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from casemate.model.route import first_segment
+
 _MAX_SEGMENTS = 64
+MAX_LOOKED_AT = 1_000
+"""Places of the tree that one path is held against, within a millisecond: all requests wait for it.
+"""
 _MALFORMED = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
@@ -69,7 +77,7 @@ class Routes:
     def __init__(self) -> None:
         """Start without a route."""
         self._root = _Node()
-        self.all: list[Route] = []
+        self._below: dict[str | None, set[tuple[str, str]]] = {}
 
     def add(self, route: Route) -> Route | None:
         """Add a route; return the one that already has this method and shape instead, if any."""
@@ -78,8 +86,13 @@ class Routes:
         if present is not None:
             return present[0]
         target[route.method] = (route, names)
-        self.all.append(route)
+        function = route.project, route.function
+        self._below.setdefault(first_segment(route.template), set()).add(function)
         return None
+
+    def functions_below(self, first: str | None) -> Collection[tuple[str, str]]:
+        """Return project and name of the functions that have routes with a first segment."""
+        return self._below.get(first, ())
 
     def rivals(self, route: Route) -> list[Route]:
         """Return the routes of the same shape that take a method of this one; `*` takes all."""
@@ -122,51 +135,54 @@ class Routes:
             if decoded is None or decoded == "":
                 return None
             segments.append(decoded)
-        allowed: set[str] = set()
-        found = self._walk(self._root, segments, 0, [], method=method, allowed=allowed)
+        search = _Search(method, segments)
+        found = search.below(self._root, 0, ())
+        if search.left < 0:
+            return None
         if found is None:
-            return frozenset(allowed) if allowed else None
+            return frozenset(search.allowed) if search.allowed else None
         return found
 
-    def _walk(
-        self,
-        node: _Node,
-        segments: list[str],
-        index: int,
-        values: list[str],
-        *,
-        method: str,
-        allowed: set[str],
-    ) -> Match | None:
-        again = partial(
-            self._walk, segments=segments, index=index + 1, method=method, allowed=allowed
-        )
-        if index == len(segments):
-            return self._pick(node.routes, values, method, allowed)
-        segment = segments[index]
+
+class _Search:
+    """One path that is held against the tree, and how much of that may still be looked at."""
+
+    __slots__ = ("allowed", "left", "method", "segments")
+
+    def __init__(self, method: str, segments: list[str]) -> None:
+        self.method = method
+        self.segments = segments
+        self.allowed: set[str] = set()
+        self.left = MAX_LOOKED_AT
+
+    def below(self, node: _Node, index: int, values: tuple[str, ...]) -> Match | None:
+        self.left -= 1
+        if self.left < 0:
+            return None
+        if index == len(self.segments):
+            return self._pick(node.routes, values)
+        segment = self.segments[index]
         child = node.literals.get(segment)
         if child is not None:
-            found = again(child, values=values)
+            found = self.below(child, index + 1, values)
             if found is not None:
                 return found
         if node.parameter is not None:
-            found = again(node.parameter, values=[*values, segment])
+            found = self.below(node.parameter, index + 1, (*values, segment))
             if found is not None:
                 return found
-        return self._pick(node.rest, [*values, "/".join(segments[index:])], method, allowed)
+        if not node.rest:
+            return None
+        return self._pick(node.rest, (*values, "/".join(self.segments[index:])))
 
-    @staticmethod
     def _pick(
-        routes: dict[str, tuple[Route, tuple[str, ...]]],
-        values: list[str],
-        method: str,
-        allowed: set[str],
+        self, routes: dict[str, tuple[Route, tuple[str, ...]]], values: tuple[str, ...]
     ) -> Match | None:
-        entry = routes.get(method) or routes.get("*")
-        if entry is None and method == "HEAD":
+        entry = routes.get(self.method) or routes.get("*")
+        if entry is None and self.method == "HEAD":
             entry = routes.get("GET")  # RFC 9110, section 9.3.2: the same, without the content
         if entry is None:
-            allowed.update(routes)
+            self.allowed.update(routes)
             return None
         route, names = entry
         return Match(route, dict(zip(names, values, strict=True)))

@@ -54,6 +54,8 @@ class Spaces:
         self._routes: list[Route] = []
         """Those of the shared space."""
         self._firsts: dict[str | None, str] = {}
+        self._holders: dict[str, None] = {}
+        """The projects in it, in the order in which they came."""
         for one in sorted(declaring, key=lambda d: (d.since, d.project, d.function)):
             for trigger in one.version.spec.http:
                 route = Route(
@@ -74,7 +76,7 @@ class Spaces:
             return
         self._shared.add(route)
         self._routes.append(route)
-        self._firsts.setdefault(first, route.project)
+        self._holders[self._firsts.setdefault(first, route.project)] = None
 
     def _owner(self, project: str, first: str | None) -> str | None:
         """Return another project that has a first segment, or may have the same; None if none."""
@@ -85,10 +87,10 @@ class Spaces:
             return taken
         if first is not None and claimed_by(mine, first) == project:
             return None
-        for other, holder in self._firsts.items():
-            if holder != project and overlapping(first, other):
-                return holder
-        return None
+        overlap = (
+            self._holders if first is None else (self._firsts.get(first), self._firsts.get(None))
+        )
+        return next((holder for holder in overlap if holder not in (None, project)), None)
 
     def require_free(self, project: str, function: str, version: Version) -> None:
         """Raise ConflictError, naming both, for a route that is the node's or another's."""

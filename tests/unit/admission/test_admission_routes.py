@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+from time import process_time
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.admission import Route
-from casemate.admission.routes import Match, Routes
+from casemate.admission.routes import MAX_LOOKED_AT, Match, Routes
 
 
 def routes_of(*texts: str) -> Routes:
@@ -228,3 +230,35 @@ def test_a_path_made_from_a_template_matches_it(
     routes = routes_of(f"GET {text}")
     assert match(routes, "GET", "/" + "/".join(path)) == (f"GET {text}", expected)
     assert routes.match("POST", "/" + "/".join(path)) == {"GET"}
+
+
+def forking(depth: int) -> Routes:
+    """Return routes that fork at each segment, so that a path of `a` alone leads to all of them."""
+    routes = Routes()
+    for number, forks in enumerate(product(("a", "{}"), repeat=depth)):
+        segments = [one.replace("{}", f"{{p{at}}}") for at, one in enumerate(forks)]
+        routes.add(Route("GET", "/".join(("", *segments, *["a"] * 12)), "t", f"f{number}"))
+    return routes
+
+
+def test_a_path_is_held_against_so_much_of_the_tree_and_no_more() -> None:
+    routes = forking(12)
+    lost = "/" + "/".join(["a"] * 23) + "/b"
+    took = []
+    for _ in range(3):
+        begun = process_time()
+        assert routes.match("GET", lost) is None
+        took.append(process_time() - begun)
+    assert min(took) < 0.02  # all requests of a node wait for it
+    assert match(routes, "GET", "/" + "/".join(["a"] * 24)) == ("f0", {})
+    # As many places as are looked at tell the methods; where there were more, nothing is told.
+    assert routes.match("POST", "/" + "/".join(["a"] * 24)) is None
+    assert forking(3).match("POST", "/" + "/".join(["a"] * 15)) == {"GET"}
+
+
+def test_that_is_far_from_what_many_routes_need() -> None:
+    routes = routes_of(
+        *(f"GET /{{tenant}}/kind{n}/{{id}}/part/{{part}}" for n in range(3 * MAX_LOOKED_AT))
+    )
+    last = f"/x/kind{3 * MAX_LOOKED_AT - 1}/1/part/2"
+    assert match(routes, "GET", last) is not None
