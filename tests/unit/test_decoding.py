@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
 import casemate
-from casemate.decoding import MAX_EXTREMES, decodable, has_many_extremes, without_texts
+from casemate.decoding import MAX_EXTREMES, decodable, has_many_extremes, toml_of, without_texts
 
 _TOGETHER = """
 import sys, threading, types
@@ -134,3 +136,33 @@ def test_many_numbers_that_are_slow_to_read_are_known(number: str) -> None:
 
 def test_texts_are_left_out() -> None:
     assert without_texts(b'{"a\\"1": [1, "\\\\", 2]}') == b"{: [1, , 2]}"
+
+
+LONG_KEYS = {
+    "a key": "a" + ".a" * 30_000 + "=1",
+    "a table": "[a" + ".a" * 30_000 + "]",
+    "quoted parts": '"a"' + '."a"' * 15_000 + "=1",
+    "parts with what ends lines elsewhere": ".".join(["a" + ".a" * 150 + ".'\u2028'"] * 200) + "=1",
+    "after a text of several lines": "k=['''\n\"''',{a" + ".a" * 30_000 + "=1}]",
+    "within an inline table": "k={a" + ".a" * 30_000 + "=1}",
+}
+
+
+@pytest.mark.parametrize("text", LONG_KEYS.values(), ids=LONG_KEYS)
+def test_toml_takes_no_time_by_the_square_of_its_keys(text: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(ValueError, match="has more than 200 dots"):
+        toml_of(text)
+    assert time.process_time() - begun < 0.2
+
+
+@pytest.mark.parametrize("text", ["a=" + "9" * 5_000, "a=" + "[" * 30_000, "a=1\na=2", "a"])
+def test_whatever_is_no_toml_is_one_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        toml_of(text)
+
+
+def test_dots_of_texts_are_no_parts_of_keys() -> None:
+    hosts = [f"a.b.c{n}" for n in range(300)]
+    assert toml_of(f"hosts = {json.dumps(hosts)}") == {"hosts": hosts}
+    assert toml_of("a.b.c = 1") == {"a": {"b": {"c": 1}}}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from casemate.cli.errors import UsageError
+from casemate.decoding import toml_of
 from casemate.model.function import NAME_PATTERN
 
 MANIFEST_NAME = "casemate.toml"
@@ -103,7 +103,7 @@ def _project_here(function: str) -> str:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_MANIFEST_BYTES).decode()
-        name = tomllib.loads(text)["project"]["name"]
+        name = toml_of(text)["project"]["name"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path} does not tell the project's name: {error}.",

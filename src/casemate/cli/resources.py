@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import NamedTuple
 
 from casemate.cli.errors import UsageError
 from casemate.cli.names import MANIFEST_NAME, MAX_MANIFEST_BYTES, find_manifest
+from casemate.decoding import toml_of
 from casemate.model.function import NAME_PATTERN
 
 _NAME = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
@@ -51,7 +51,7 @@ def _project_here() -> str:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_MANIFEST_BYTES).decode()
-        return str(tomllib.loads(text)["project"]["name"])
+        return str(toml_of(text)["project"]["name"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path} does not tell the project's name: {error}.",

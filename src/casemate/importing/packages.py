@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 
 from packaging.utils import canonicalize_name
 
 from casemate.audit.model import Place
 from casemate.audit.workspace import Workspace
+from casemate.decoding import toml_of
 from casemate.importing.code import Source
 from casemate.importing.outcome import Notes
 
@@ -54,8 +54,8 @@ def requirements_of(
 
 def _has_project(text: str) -> bool:
     try:
-        return "project" in tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
+        return "project" in toml_of(text)
+    except ValueError:
         return False
 
 

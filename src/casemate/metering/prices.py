@@ -7,7 +7,6 @@ name. A price is a text, so that it is the decimal that was written and no binar
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from casemate.decoding import toml_of
 from casemate.model.errors import InvalidInputError
 from casemate.model.usage import Amounts
 
@@ -125,8 +125,8 @@ def read_prices(data: bytes, name: str) -> PriceList:
     if len(data) > MAX_BYTES:
         raise PriceListError(f"{name} has {len(data)} bytes, expected at most {MAX_BYTES}.")
     try:
-        found = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = toml_of(data.decode())
+    except ValueError as error:
         raise PriceListError(f"{name} is not TOML: {error}.") from error
     _known(name, "it", found, {"name", "version", "currency", "prices"})
     own = _text(name, found, "name", _NAME)

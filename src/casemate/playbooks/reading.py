@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from typing import Any
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import decodable, toml_of
 from casemate.model.errors import InvalidInputError
 from casemate.model.playbook import Approval, CutEgress, Playbook
 from casemate.model.restriction import RestrictionKind
@@ -18,8 +17,6 @@ from casemate.playbooks.proven import OWN, PROVEN
 from casemate.restrictions import require
 
 MAX_BYTES = 64 * 1024
-MAX_DOTS = 200
-"""In one line. What `tomllib` does for a key grows with the square of its parts."""
 SCHEMA_NAME = "casemate-playbook.schema.json"
 
 
@@ -27,16 +24,11 @@ def read_playbook(data: bytes, name: str) -> Playbook:
     """Return what the file `name` holds. Raises PlaybookError, which names it."""
     if len(data) > MAX_BYTES:
         raise PlaybookError(f"{name}: it has {len(data)} bytes, expected at most {MAX_BYTES}.")
-    for number, line in enumerate(data.splitlines(), 1):
-        if line.count(b".") > MAX_DOTS:
-            raise PlaybookError(f"{name}: line {number} has more than {MAX_DOTS} dots.")
     try:
-        found = tomllib.loads(data.decode())
+        found = toml_of(data.decode())
         playbook = msgspec.convert(found, decodable(Playbook))
     except UnicodeDecodeError as error:
         raise PlaybookError(f"{name}: it is not UTF-8 at byte {error.start}.") from error
-    except RecursionError as error:
-        raise PlaybookError(f"{name}: it is nested too deeply.") from error
     # What is no TOML is a ValueError as well as a number of too many digits and bad data.
     except (ValueError, msgspec.ValidationError) as error:
         raise PlaybookError(

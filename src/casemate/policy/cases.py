@@ -14,14 +14,13 @@ by = "deployer"
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import decodable, toml_of
 from casemate.model.account import PolicyFile
 from casemate.model.principal import (
     Action,
@@ -98,8 +97,8 @@ def load_tests(path: Path) -> TestFile:
     """Read a file of tests. Policies are named relative to it. Raises PolicyError."""
     text = read_bounded(path, MAX_TEST_BYTES, "Name a file of tests, such as policy-tests.toml.")
     try:
-        document = msgspec.convert(tomllib.loads(text), decodable(_Document))
-    except (ValueError, RecursionError) as error:
+        document = msgspec.convert(toml_of(text), decodable(_Document))
+    except ValueError as error:
         raise PolicyError(str(error), file=str(path), next_step=_NEXT_STEP) from error
     return TestFile(
         tests=tuple(_test(path, number, t) for number, t in enumerate(document.test, 1)),

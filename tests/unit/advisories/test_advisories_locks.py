@@ -115,6 +115,7 @@ def _deep(levels: int) -> bytes:
         ("uv.lock", b"x = {" + b".".join([b"a"] * 100_000) + b" = 1}"),
         ("uv.lock", b"'\"'." + b".".join([b"a"] * 100_000) + b" = 1"),
         ("uv.lock", b'x = ["""\ny""", {' + b".".join([b"a"] * 100_000) + b' = 1}, "z"]'),
+        ("uv.lock", ".".join(["a" + ".a" * 30 + ".'\u2028'"] * 3_000).encode() + b" = 1"),
         ("requirements.txt", b"\xff\xfe"),
         ("missing", None),
     ],

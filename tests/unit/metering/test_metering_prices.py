@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 from decimal import Decimal
 
@@ -101,3 +102,16 @@ def test_lambda_costs_what_amazon_says() -> None:
     used = Amounts(requests=3_000_000, memory_mb_ms=3_000_000 * 120 * 1536)
     cost = shipped("aws-lambda").on(date(2026, 11, 1)).cost(used)
     assert cost == 3 * Decimal("0.20") + 540_000 * Decimal("0.0000166667")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" + ".a" * 30_000 + " = 1", "[a" + ".a" * 30_000 + "]", "a = " + "9" * 5_000],
+    ids=["a key of many parts", "a table of many parts", "a number of many digits"],
+)
+def test_what_takes_long_to_read_is_refused_at_once(text: str) -> None:
+    """Before: longer than a node waits for its gateway, by one request of 60 KB; and a fault."""
+    begun = time.process_time()
+    with pytest.raises(PriceListError, match="is not TOML"):
+        read_prices(text.encode(), "ours")
+    assert time.process_time() - begun < 0.2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -23,7 +22,9 @@ from casemate.audit.model import (
     Variable,
 )
 from casemate.audit.workspace import Workspace
+from casemate.decoding import toml_of
 from casemate.manifest.locator import KeyLocator, KeyPath
+from casemate.manifest.reading import MAX_BYTES
 from casemate.model.grant import ACTIONS, GrantKind
 from casemate.model.trigger import TriggerKind
 
@@ -55,8 +56,10 @@ class CasemateProject:
         """Return the project."""
         written = workspace.template(source.file) or ""
         try:
-            data = tomllib.loads(written)
-        except (ValueError, RecursionError) as error:
+            if len(written) > MAX_BYTES:
+                raise ValueError("more than a manifest may have")
+            data = toml_of(written)
+        except ValueError as error:
             workspace.note(source.file, f"it is no TOML: {str(error)[:200]}")
             return
         document = _placed(data, (), source.file, KeyLocator(written))
