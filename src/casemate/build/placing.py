@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from casemate.build.errors import RequirementsFileError
-from casemate.build.limits import MAX_SOURCE_FILES
+from casemate.build.limits import MAX_BUNDLE_BYTES, MAX_SOURCE_FILES
 from casemate.build.tree import normalise_modes
 
 
@@ -30,6 +30,7 @@ def _copy_wheels(source: Path, target: Path) -> None:
     names = sorted(path.name for path in source.iterdir())
     if len(names) > MAX_SOURCE_FILES:
         raise RequirementsFileError(f"{source.name} holds more than {MAX_SOURCE_FILES} files.")
+    left = MAX_BUNDLE_BYTES
     for name in names:
         found = source / name
         if not name.endswith((".whl", ".tar.gz", ".zip")) or found.is_symlink():
@@ -38,7 +39,11 @@ def _copy_wheels(source: Path, target: Path) -> None:
             continue
         try:
             with (source / name).open("rb") as read, (target / name).open("wb") as write:
-                while chunk := read.read(1 << 20):
-                    write.write(chunk)
+                while left >= 0 and (chunk := read.read(1 << 20)):
+                    left -= write.write(chunk)
         except OSError as error:
             raise RequirementsFileError(f"The vendored {name} cannot be read.") from error
+        if left < 0:
+            raise RequirementsFileError(
+                f"{source.name} holds more than {MAX_BUNDLE_BYTES // 1024 // 1024} MiB."
+            )

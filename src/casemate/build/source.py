@@ -11,7 +11,7 @@ from pathlib import Path
 
 from casemate.build.errors import SourceTreeError
 from casemate.build.ignore import Ignore, read_ignore
-from casemate.build.limits import MAX_SOURCE_FILES
+from casemate.build.limits import MAX_BUNDLE_BYTES, MAX_SOURCE_FILES
 from casemate.build.tree import (
     check_collisions,
     check_path,
@@ -48,7 +48,7 @@ def copy_source(
     total = 0
     target.mkdir(parents=True, exist_ok=True)
     for path, real in walk.files(real_root, "", (real_root,)):
-        copied = _copy(real, target / path, path)
+        copied = _copy(real, target / path, path, MAX_BUNDLE_BYTES - total)
         files.append(copied)
         total += copied.size
         check_totals(len(files), total, MAX_SOURCE_FILES)
@@ -119,12 +119,15 @@ def _resolve(entry: Path, path: str, boundary: Path) -> tuple[Path, int]:
     return entry, stat.S_IFLNK
 
 
-def _copy(source: Path, target: Path, path: str) -> BundleFile:
-    """Copy one file; return it as it was read, even if it changes meanwhile."""
+def _copy(source: Path, target: Path, path: str, most: int) -> BundleFile:
+    """Copy one file; return it as it was read, even if it changes meanwhile.
+
+    Of one with more bytes than `most` hardly more is copied: a sparse file can say it has any.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with os.fdopen(open_regular(source), "rb") as read, target.open("xb") as write:
-        while chunk := read.read(_CHUNK):
+        while size <= most and (chunk := read.read(_CHUNK)):
             digest.update(chunk)
             size += len(chunk)
             write.write(chunk)

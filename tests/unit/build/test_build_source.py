@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.build.errors import SourceTreeError
+from casemate.build.errors import RequirementsFileError, SourceTreeError
+from casemate.build.placing import place_inputs
 from casemate.build.source import copy_source
 
 
@@ -99,3 +100,27 @@ def test_size_is_bounded(project: Path, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("casemate.build.tree.MAX_BUNDLE_BYTES", 8)
     with pytest.raises(SourceTreeError, match="casemateignore"):
         copied(project, tmp_path / "out")
+
+
+def test_a_file_that_is_larger_than_all_may_be_is_not_copied_to_its_end(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("source", "tree"):
+        monkeypatch.setattr(f"casemate.build.{module}.MAX_BUNDLE_BYTES", 1 << 20)
+    with (project / "app.py").open("wb") as file:
+        file.truncate(1 << 34)  # of which the disk holds nothing
+    with pytest.raises(SourceTreeError, match="casemateignore"):
+        copied(project, tmp_path / "out")
+    assert (tmp_path / "out/app.py").stat().st_size <= 4 << 20
+
+
+def test_a_vendored_file_that_is_larger_is_not_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casemate.build.placing.MAX_BUNDLE_BYTES", 1 << 20)
+    (tmp_path / "wheels").mkdir()
+    with (tmp_path / "wheels/a-1-py3-none-any.whl").open("wb") as file:
+        file.truncate(1 << 34)
+    with pytest.raises(RequirementsFileError, match="wheels holds more than 1 MiB"):
+        place_inputs({}, ("wheels",), tmp_path, tmp_path / "given")
+    assert (tmp_path / "given/wheels/a-1-py3-none-any.whl").stat().st_size <= 4 << 20
