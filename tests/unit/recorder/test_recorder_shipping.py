@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 import random
 import time
 from collections.abc import Callable, Coroutine
@@ -469,6 +470,64 @@ def test_a_recorder_that_was_broken_into_fills_no_memory_of_another(tmp_path: Pa
             await other.receive(msgspec.structs.replace(first, number=2, content=content))
         assert sum(opened) * 32 <= columns.MAX_VALUES
         assert other.doubts() == ["batch 2 has records that cannot be opened"]
+
+    two(tmp_path, run)
+
+
+async def forged(
+    one: Node, last: protocol.Shipment, tables: dict[str, list[tuple[Any, ...]]]
+) -> protocol.Shipment:
+    """Return the next batch of a node whose recorder was broken into."""
+    node, key = await one.vault.node(), (await one.vault.entry_key("demo")).key
+    before = shipment.digest_of(msgspec.msgpack.decode(last.content, type=Shipped).body)
+    place = (node, last.stream, last.number + 1)
+    text = msgspec.msgpack.encode(columns.Tables(tables, {}))
+    section = Section("demo", 1, shipment.seal(key, place, "demo", text))
+    body = msgspec.msgpack.encode(
+        Body(*place, before, 1.0, 2.0, 2.0, "one", "", "", 0, (), (section,))
+    )
+    code = await one.vault.attest(shipment.digest_of(body))
+    content = msgspec.msgpack.encode(Shipped(body, code))
+    return msgspec.structs.replace(last, number=last.number + 1, content=content)
+
+
+@pytest.mark.parametrize("table", [*rows.NAMES, "bounds", "usage", "sampled", "stored"])
+@pytest.mark.parametrize("row", [(), ("demo",), (math.inf,) * 4, (2**63,) * 3, (None,) * 30])
+def test_rows_that_are_none_are_passed_over(
+    tmp_path: Path, table: str, row: tuple[Any, ...]
+) -> None:
+    """They are read once, and what follows is read: before, the same batch for ever."""
+
+    async def run(one: Node, other: Node) -> None:
+        await one.filled.record(invocation("i1"))
+        [first] = await one.ship_all()
+        await other.receive(first)
+        wrong = await forged(one, first, {table: [row]})
+        assert (await other.receive(wrong)).number == 2
+        assert other.doubts() == ["the rows of batch 2 cannot be kept"]
+        right = await forged(one, wrong, {"stored": [("demo", 1)]})
+        assert (await other.receive(right)).number == 3
+        assert len(other.doubts()) == 1
+
+    two(tmp_path, run)
+
+
+def test_what_another_node_says_of_times_to_come_stops_no_counting(tmp_path: Path) -> None:
+    async def run(one: Node, other: Node) -> None:
+        clock = [1_800_000_000.0]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(time, "time", lambda: clock[0])
+            await one.filled.record(invocation("i1"))
+            [last] = await one.ship_all()
+            await other.receive(last)
+            for _ in range(3):
+                last = await forged(one, last, {"stored": [("demo", 1 << 40)]})
+                await other.receive(last)
+                clock[0] += 3600
+                await other.used(Stored("demo", 1000))
+            assert sum(row.byte_hours for row in await other.usage()) == 3000
+            await other.receive(await forged(one, last, {"stored": [("d" * 64, 1)]}))
+            assert other.doubts() == ["the rows of batch 5 cannot be kept"]
 
     two(tmp_path, run)
 

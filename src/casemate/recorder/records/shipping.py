@@ -438,9 +438,9 @@ def keep_node(connection: engine.Connection, wanted: Other) -> Other:
 def insert(connection: engine.Connection, number: int, every: Sequence[Rows], now: float) -> int:
     """Insert what another node has told; return how many rows. Raises engine.Error, ValueError."""
     bounds = {
-        (str(row[0]), str(row[1])): Logs(keep=float(row[2] or 0), keep_bytes=int(row[3] or 0))
+        (str(project), str(function)): Logs(keep=float(age or 0), keep_bytes=int(most or 0))
         for tables in every
-        for row in tables.get("bounds", ())
+        for project, function, age, most in tables.get("bounds", ())
     }
     inserted = 0
     added = Added()
@@ -461,8 +461,7 @@ def insert(connection: engine.Connection, number: int, every: Sequence[Rows], no
         for samples in tables.get("sampled", ()):
             _raise_samples(connection, number, samples)
         for name, until in tables.get("stored", ()):
-            place = f"{_STORED}{name}"
-            remember(connection, place, max(place_of(connection, place), int(until or 0)))
+            usage.counted_elsewhere(connection, str(name), int(until or 0), now)
     added.write(connection, now)
     return inserted
 

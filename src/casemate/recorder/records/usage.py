@@ -54,6 +54,8 @@ MOST_HOURS = 24 * 31
 """For which a project is counted to have kept what it keeps, where nobody told how much."""
 MOST_PLACES = 20_000
 """Projects whose byte-hours are counted, with those that are gone."""
+MAX_NAME = 63
+"""Characters of a project's name."""
 _PLACES = "SELECT count(*) FROM progress"
 _STORED = "stored of "
 """Begins the name of the position up to which a project's byte-hours are counted."""
@@ -215,6 +217,19 @@ def _byte_hours(connection: engine.Connection, stored: Stored, now: float) -> in
         return 0
     hours = min((int(now) - before) / HOUR, MOST_HOURS)
     return int(_bounded(stored.size) * hours)
+
+
+def counted_elsewhere(connection: engine.Connection, project: str, until: int, now: float) -> None:
+    """Note up to when another node has counted what a project keeps, which is not to come.
+
+    Raises ValueError for what is no project's name.
+    """
+    if len(project) > MAX_NAME:
+        raise ValueError("the name of a project is too long")
+    name = _STORED + project
+    before = place_of(connection, name)
+    if before or connection.execute(_PLACES).fetchone()[0] < MOST_PLACES:
+        remember(connection, name, max(before, min(until, int(now))))
 
 
 def _bounded(amount: int) -> int:
