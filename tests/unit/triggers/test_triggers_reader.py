@@ -357,3 +357,23 @@ def test_nothing_is_repeated_behind_what_waits_or_after_the_end() -> None:
     assert reader.read_head("peer") is not None
     assert reader.repeated(chunked + b"0\r\n\r\n") is None
     assert reader.repeated(chunked[:-1]) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "hosts"),
+    [
+        (b"GET http://red.example/p HTTP/1.0\r\n\r\n", [b"red.example"]),
+        (b"GET http://red.example:8/p HTTP/1.0\r\nhOST: other\r\n\r\n", [b"red.example:8"]),
+        (b"GET http://red.example/p HTTP/1.1\r\nHost: other\r\n\r\n", [b"red.example"]),
+        (b"GET /p HTTP/1.0\r\n\r\n", []),
+    ],
+)
+def test_the_host_that_a_target_names_is_the_requests(head: bytes, hosts: list[bytes]) -> None:
+    """Whoever is in front decides by it: another project must not answer for it."""
+    found = parse_head(head, "", LIMITS).head.headers
+    assert [value for name, value in found if name == b"host"] == hosts
+
+
+def test_a_host_that_only_the_target_names_is_none_where_the_field_has_to_be_there() -> None:
+    with pytest.raises(RequestRefusedError, match="no Host"):
+        parse_head(b"GET http://red.example/p HTTP/1.1\r\n\r\n", "", LIMITS)

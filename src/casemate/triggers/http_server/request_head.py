@@ -133,6 +133,8 @@ def parse_head(raw: bytes, peer: str, limits: HttpLimits) -> RequestHead:
         # RFC 9112, 3.2.2: the authority of the target takes the place of Host.
         headers = [(n, authority if n == b"host" else v) for n, v in headers]
     http10 = version == b"1.0"
+    if authority is not None and http10 and all(n != b"host" for n, _ in headers):
+        headers.append((b"host", authority))  # HTTP/1.0 needs none, and has the same meaning
     framing = _read_framing(headers, http10)
     head = HttpHead(
         method=name,
