@@ -16,6 +16,7 @@ import casemate
 from casemate.cli.errors import ExitCode, FunctionStartError, exit_code_of
 from casemate.cli.help import DocumentedGroup, Row, render
 from casemate.cli.options import HELP_NAMES
+from casemate.cli.stood_in import leave_out_relative
 from casemate.cli.terminal import BOLD, RED, note
 from casemate.model.errors import CasemateError
 from casemate.upgrade.versions import hand_on
@@ -306,6 +307,7 @@ def _print_trace(error: BaseException) -> None:
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    leave_out_relative(os.environ)
     for stream in (sys.stdout, sys.stderr):
         # What the terminal's encoding lacks is shown as an escape, not answered with an error.
         if isinstance(stream, io.TextIOWrapper):
