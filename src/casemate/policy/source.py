@@ -14,7 +14,7 @@ from casemate.policy.errors import PolicyError
 
 MAX_FILE_BYTES = 30 * 1024
 MAX_DEPTH = 32
-"""Brackets, and `if`, within each other."""
+"""Brackets, and `if`, within each other, and attributes of attributes."""
 MAX_TOKENS = 2000
 """Words and signs of one policy."""
 
@@ -98,6 +98,8 @@ class _Reading:
         self._open: list[str] = []
         self._tokens = 0
         self._ifs = 0
+        self._steps = 0
+        """From one attribute to the next: what Cedar makes of `has a.b.c` grows by their square."""
 
     def error(self, offset: int, problem: str, next_step: str) -> PolicyError:
         return PolicyError(
@@ -127,17 +129,22 @@ class _Reading:
         """Count a token in; tell whether it ends the policy."""
         self._tokens += 1
         self._ifs += match[0] == "if"
+        if match[0] == ".":
+            self._steps += 1
+        elif match.lastgroup not in {"word", "gap", "comment"}:
+            self._steps = 0
         if match.lastgroup == "open":
             self._open.append(_CLOSING[match[0]])
         elif match.lastgroup == "close" and (not self._open or self._open.pop() != match[0]):
             raise self.error(
                 match.start(), f"found `{match[0]}` without its beginning.", "Remove it."
             )
-        if len(self._open) > MAX_DEPTH or self._ifs > MAX_DEPTH or self._tokens > MAX_TOKENS:
+        deepest = max(len(self._open), self._ifs, self._steps)
+        if deepest > MAX_DEPTH or self._tokens > MAX_TOKENS:
             raise self.error(
                 start,
                 f"the policy is too large: expected at most {MAX_TOKENS} words and signs, and "
-                f"{MAX_DEPTH} brackets within each other.",
+                f"{MAX_DEPTH} brackets, or attributes, within each other.",
                 "Split it into several policies.",
             )
         if match.lastgroup != "end":
@@ -146,5 +153,5 @@ class _Reading:
             raise self.error(
                 match.start(), f"found `;`, expected `{self._open[-1]}` before.", "Add it."
             )
-        self._tokens = self._ifs = 0
+        self._tokens = self._ifs = self._steps = 0
         return True
