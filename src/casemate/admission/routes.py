@@ -77,6 +77,7 @@ class Routes:
     def __init__(self) -> None:
         """Start without a route."""
         self._root = _Node()
+        self.all: list[Route] = []
         self._below: dict[str | None, set[tuple[str, str]]] = {}
 
     def add(self, route: Route) -> Route | None:
@@ -86,6 +87,7 @@ class Routes:
         if present is not None:
             return present[0]
         target[route.method] = (route, names)
+        self.all.append(route)
         function = route.project, route.function
         self._below.setdefault(first_segment(route.template), set()).add(function)
         return None
