@@ -59,8 +59,15 @@ def _typed(receiver: Ref, thing: Instance, value: Value, state: State) -> None:
     state.things[receiver.number] = replace(thing, attributes={**thing.attributes, "=type": value})
 
 
+_NEVER_SHOWN = ("PUT ", "PATCH ", "DELETE ", "DEL ")
+"""Methods that no link and no form makes a browser ask with: it shows no page of what comes."""
+
+
 def _page(reader: Reader, value: Value, method: str, state: State, node: Node) -> None:
-    """A text that is sent is a page, unless the code says what else it is."""
+    """A text that is sent is a page, unless the code says what else it is, or nothing shows it."""
+    entry = reader.entry
+    if entry is not None and entry.shape == "route" and entry.name.startswith(_NEVER_SHOWN):
+        return
     for option in options(value):
         if isinstance(option, Text):
             first = option.parts[0] if option.parts else ""

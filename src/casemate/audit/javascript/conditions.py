@@ -15,7 +15,7 @@ from casemate.audit.flow.values import (
     options,
     shallow,
 )
-from casemate.audit.javascript import calls, checks, members, scopes
+from casemate.audit.javascript import calls, checks, members, schemas, scopes
 from casemate.audit.javascript.reader import Reader, Ways
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import (
@@ -67,7 +67,10 @@ def by_truth(value: Value, state: State) -> Ways:
     """Return the ways on which a value counts as true, and as false."""
     known = true_of(value, state)
     if known is None:
-        return state, state.copy()
+        no = state.copy()
+        schemas.told(value, state, holds=True)
+        schemas.told(value, no, holds=False)
+        return state, no
     return (state, None) if known else (None, state)
 
 
@@ -185,6 +188,9 @@ def equal(reader: Reader, one: Value, other: Value, state: State) -> Ways:
             if isinstance(value, Ref) and fixed.value is None:
                 return None, no
             checks.learned(yes, value, _NONE, checks.ALL)
+            if fixed.value is None or isinstance(fixed.value, bool):  # `success === false`
+                schemas.told(value, yes, holds=bool(fixed.value))
+                schemas.told(value, no, holds=not fixed.value)
             if fixed.value in ("__proto__", "constructor", "prototype"):
                 checks.learned(no, value, _NONE, frozenset(("attributes",)))
         elif not shallow(fixed) and isinstance(fixed, (Unknown, Text, Union)):

@@ -26,7 +26,16 @@ from casemate.audit.flow.values import (
     options,
     shallow,
 )
-from casemate.audit.javascript import answers, calls, known, members, routes, sinks, validators
+from casemate.audit.javascript import (
+    answers,
+    calls,
+    known,
+    members,
+    routes,
+    schemas,
+    sinks,
+    validators,
+)
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import CLASS, REACHED, UNDEFINED, name_of, thing_of
@@ -63,6 +72,10 @@ def call(reader: Reader, function: Value, given: list[Value], state: State, node
     if chain is not None:
         _called_back(reader, name, given, state, node)
         return chain
+    checked = schemas.used(reader, name, receiver, given, state, node)
+    if checked is not None:
+        _called_back(reader, name, given, state, node)
+        return checked
     _looked_at(reader, name, given, state, node)
     made = known.call(reader, name, given, receiver, state, node)
     if made is not None:

@@ -55,6 +55,8 @@ _LOGIN = re.compile(r"/(?:log|sign)-?in/?$", re.I)
 
 
 def _sensitive_open(f: Function, t: Trigger) -> str | None:
+    if t.method.upper() == "OPTIONS":  # browsers ask so before a call, and can prove nothing then
+        return None
     if t.reach is Reach.PUBLIC and _SENSITIVE.search(t.path) and not _LOGIN.search(t.path):
         return f"{t.method} {t.path} is for the inside by its name, and everybody can call it"
     return None

@@ -46,7 +46,9 @@ _SESSIONS = re.compile(
 )
 _CONNECTED = ("host", "hostname", "user", "username", "database", "port", "server", "endpoint")
 _ERROR = re.compile(r"^(?:e|ex|err|error|exception)$", re.I)
-_EXAMPLE = re.compile(r"example|test|dummy|mock|localstack|foobar|local$|^\W*$|\s|\$\{|<", re.I)
+_EXAMPLE = re.compile(
+    r"example|test|dummy|fake|mock|localstack|foobar|local$|^\W*$|\s|\$\{|<", re.I
+)
 
 
 def is_logger(name: str) -> bool:
@@ -280,8 +282,22 @@ def written_password(file: ScriptFile) -> Found:
         beside = {key_of(each) for each in around.kids} if around is not None else set()
         connects = key in ("password", "passwd", "pass") and not beside.isdisjoint(_CONNECTED)
         signs = key in ("secretAccessKey", "aws_secret_access_key") and _drawn(value)
+        if around is not None and _of_own_machine(around):
+            continue
         if signs or connects:
             yield pair, f"{key} stands in the code"
+
+
+def _of_own_machine(around: Node) -> bool:
+    """Tell whether what stands beside a key says that it opens something of this machine alone."""
+    for each in around.kids:
+        if key_of(each) in ("endpoint", "host", "hostname", "server"):
+            where = text_of(each.get("value")) or ""
+            if where.partition("://")[2].partition(":")[0].partition("/")[0] in _OWN:
+                return True
+            if where.partition(":")[0] in _OWN:
+                return True
+    return False
 
 
 def _drawn(value: str) -> bool:

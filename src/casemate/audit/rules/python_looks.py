@@ -319,15 +319,53 @@ def unpickled(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             yield call, f"{name} runs what the data tells it to"
 
 
+def _is_own_file(file: PythonFile, call: ast.Call) -> bool:
+    """Tell whether what is read is a file that comes with the code: nobody else writes it.
+
+    Its name is written out and leads to no folder that can be written.
+    """
+    given = call.args[0] if call.args else None
+    if isinstance(given, ast.Name):
+        opened = [
+            item.context_expr
+            for node in file.nodes
+            if isinstance(node, (ast.With, ast.AsyncWith))
+            for item in node.items
+            if isinstance(item.optional_vars, ast.Name) and item.optional_vars.id == given.id
+        ]
+        bound = [n for n in file.nodes if isinstance(n, ast.Name) and n.id == given.id]
+        stored = sum(isinstance(n.ctx, ast.Store) for n in bound)
+        taken = any(isinstance(n, ast.arg) and n.arg == given.id for n in file.nodes)
+        moved = any(name == "os.chdir" for _, name in file.calls())
+        if not opened or stored != len(opened) or taken or moved:
+            return False
+    else:
+        opened = [given] if given is not None else []
+    return bool(opened) and all(_opens_own(file, each) for each in opened)
+
+
+def _opens_own(file: PythonFile, opened: ast.expr) -> bool:
+    if not isinstance(opened, ast.Call) or file.name(opened.func) not in ("open", "io.open"):
+        return False
+    name = opened.args[0] if opened.args else None
+    return (
+        isinstance(name, ast.Constant)
+        and isinstance(name.value, str)
+        and not name.value.startswith(("/", "~", ".."))
+    )
+
+
 def yaml(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find: yaml."""
     for call, name in file.calls():
         if name in ("yaml.load", "yaml.load_all"):
             loader = _argument(call, "Loader") or (call.args[1] if len(call.args) > 1 else None)
             named = file.name(loader) if loader is not None else ""
+            if _is_own_file(file, call):
+                continue
             if loader is None or named.endswith(("UnsafeLoader", ".Loader")) or named == "Loader":
                 yield call, "YAML makes objects of any class"
-        elif name in ("yaml.unsafe_load", "yaml.unsafe_load_all"):
+        elif name in ("yaml.unsafe_load", "yaml.unsafe_load_all") and not _is_own_file(file, call):
             yield call, "YAML makes objects of any class"
 
 

@@ -1,0 +1,141 @@
+"""Schemas of Joi, Yup and Zod: which parts of data they leave as texts and numbers.
+
+A schema is the object of its fields. What checks by it either throws, so that what comes after it
+knows of the data, or gives an error that is asked for: then each way of that question knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from casemate.audit.flow import texts
+from casemate.audit.flow.state import Instance, Mapping, State
+from casemate.audit.flow.values import (
+    ANYTHING,
+    CLEAN,
+    EVERY,
+    Const,
+    Unknown,
+    Value,
+    options,
+)
+from casemate.audit.javascript.reader import Reader
+from casemate.audit.javascript.syntax import Node
+from casemate.audit.javascript.values import name_of, thing_of
+
+_PACKAGES = ("joi", "@hapi/joi", "zod", "yup", "zod/v4", "zod/v3")
+_SCHEMA = "schema()"
+_MAKING = frozenset(("object", "strictObject", "looseObject", "interface", "compile"))
+_TEXTUAL = frozenset(("string", "date", "email", "url", "uuid", "iso", "cuid", "ulid", "nanoid"))
+_PLAIN = frozenset(("number", "boolean", "bool", "bigint", "int", "enum", "nativeEnum", "literal"))
+_OTHER = frozenset(
+    ("or", "and", "when", "transform", "preprocess", "pipe", "catch", "alternatives", "coerce")
+)
+"""What may let something else through, or make it."""
+_THROWING = frozenset(
+    ("parse", "parseAsync", "validateAsync", "validateSync", "cast", "attempt", "assert")
+)
+_TELLING = frozenset(("validate", "safeParse", "safeParseAsync", "spa"))
+_REMADE = frozenset(("fork", "partial", "deepPartial", "pick", "omit", "extend", "merge", "keys"))
+_NO_OBJECT = frozenset(("nosql", "attributes"))
+_ALL = frozenset((EVERY,))
+_INVALID, _VALID = "=invalid:", "=valid:"
+"""The types of what tells that data does not fit, or does: behind it the forms that fit."""
+_MAX_FIELDS = 200
+_DEEPEST = 4
+_LONGEST = 180
+"""A longer chain is not told whole."""
+
+
+def used(
+    reader: Reader, name: str, receiver: Value | None, given: list[Value], state: State, node: Node
+) -> Value | None:
+    """Return what a call on a schema gives; None if it is no schema, or its fields are unknown."""
+    package = next((each for each in _PACKAGES if name.startswith((f"{each}.", f"{each}()"))), None)
+    method = name.rpartition(".")[2]
+    thing = thing_of(receiver, state) if receiver is not None else None
+    if isinstance(thing, Instance) and thing.type == _SCHEMA:
+        if method in _THROWING | _TELLING and given:
+            return _checked(reader, thing, method, given[0], state, node)
+        return receiver if method not in _OTHER | _REMADE else ANYTHING
+    if package is None:
+        return None
+    if method in ("assert", "attempt") and len(given) > 1:
+        schema = thing_of(given[1], state)
+        if isinstance(schema, Instance) and schema.type == _SCHEMA:
+            return _checked(reader, schema, method, given[0], state, node)
+    if method in _MAKING and given and isinstance(thing_of(given[0], state), Mapping):
+        made = {"=fields": given[0], "=of": Const(package)}
+        return reader.new(Instance(0, made, _SCHEMA), state)
+    return None
+
+
+def _checked(
+    reader: Reader, schema: Instance, method: str, data: Value, state: State, node: Node
+) -> Value:
+    known = list(_known(schema, data, "", state, reader)) if isinstance(data, Unknown) else []
+    kept = _written(known)
+    if method in _THROWING or (method == "validate" and schema.attributes["=of"] == Const("yup")):
+        learn(kept, state)
+        return data
+    outcome: dict[object, Value] = {
+        "error": Unknown(CLEAN, f"{_INVALID}{kept}"),
+        "value": data,
+        "data": data,
+        "success": Unknown(CLEAN, f"{_VALID}{kept}"),
+    }
+    return reader.new(Mapping(outcome), state)
+
+
+def _known(
+    schema: Instance, data: Unknown, path: str, state: State, reader: Reader, depth: int = 0
+) -> Iterator[tuple[int, bool]]:
+    """Yield the forms of the parts that a schema holds to a text, and whether to less than that."""
+    fields = thing_of(schema.attributes["=fields"], state)
+    if not isinstance(fields, Mapping) or not data.path:
+        return
+    kinds = {reader.kinds[taint.source] for taint in data.taints}
+    for name, value in list(fields.known.items())[:_MAX_FIELDS]:
+        inner = thing_of(value, state)
+        at = f"{path}.{name}"
+        if isinstance(inner, Instance) and inner.type == _SCHEMA and depth < _DEEPEST:
+            yield from _known(inner, data, at, state, reader, depth + 1)
+        held = [_held_to(name_of(option, state)) for option in options(value)]
+        if None in held or not held:
+            continue
+        for kind in sorted(kinds):
+            yield texts.form_of(kind, f"{data.path}{at}"), all(each == "plain" for each in held)
+
+
+def _held_to(name: str) -> str | None:
+    """Return what the chain of a field lets through: a text, or only what is plain."""
+    package = next((each for each in _PACKAGES if name.startswith(f"{each}.")), None)
+    if package is None or len(name) > _LONGEST:
+        return None
+    parts = [each.removesuffix("()") for each in name[len(package) + 1 :].split(".")]
+    parts = parts[1:] if parts[:1] in (["z"], ["default"], ["Joi"]) else parts
+    if not parts or _OTHER & set(parts) or "array" in parts:
+        return None
+    if parts[0] in _PLAIN or "uuid" in parts or "guid" in parts:
+        return "plain"
+    return "text" if parts[0] in _TEXTUAL else None
+
+
+def _written(known: list[tuple[int, bool]]) -> str:
+    return ",".join(f"{form}{'p' if plain else ''}" for form, plain in known)
+
+
+def learn(kept: str, state: State) -> None:
+    """Know of data what a schema has held it to."""
+    for each in kept.split(",") if kept else ():
+        plain = each.endswith("p")
+        state.learn(int(each.removesuffix("p")), frozenset(), _ALL if plain else _NO_OBJECT)
+
+
+def told(value: Value, state: State, *, holds: bool) -> None:
+    """Know what it means that a condition on the outcome of a check holds, or does not."""
+    if isinstance(value, Unknown):
+        if value.type.startswith(_INVALID) and not holds:
+            learn(value.type.removeprefix(_INVALID), state)
+        elif value.type.startswith(_VALID) and holds:
+            learn(value.type.removeprefix(_VALID), state)

@@ -1,0 +1,75 @@
+"""Schemas of Joi, Yup and Zod: what they hold data to, and what looks as if they did."""
+
+from __future__ import annotations
+
+import pytest
+
+from casemate.audit.flow import Entry
+from casemate.audit.javascript import analyse, parse
+
+_SCHEMAS = """const m = require('mongoose'); const User = m.model('U');
+const Joi = require('joi'); const { z } = require('zod'); const yup = require('yup');
+const j = Joi.object({ email: Joi.string().email().min(3), n: Joi.number(), any: Joi.any(),
+    inner: Joi.object({ a: Joi.string() }), list: Joi.array().items(Joi.string()),
+    either: Joi.string().when('n', { is: 1, then: Joi.object() }) }).required();
+const s = z.object({ email: z.string().email({ message: 'no' }), any: z.any(),
+    either: z.string().or(z.object({})), made: z.coerce.string() }).strict();
+const y = yup.object({ email: yup.string().required() });
+"""
+
+
+def weaknesses(body: str) -> list[str]:
+    code = f"""{_SCHEMAS} exports.handler = async (event) => {{
+        const b = JSON.parse(event.body); {body} }};"""
+    found = analyse({"a.js": parse("a.js", code)}, [Entry(path="a.js", name="handler")])
+    return [flow.weakness for flow in found.flows]
+
+
+_ASKED = "return User.findOne({ email: b.email })"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"const {{ error }} = j.validate(b); if (error) return; {_ASKED}",
+        f"const r = j.validate(b, {{ abortEarly: false }}); if (r.error) throw r.error; {_ASKED}",
+        f"const r = j.validate(b); if (r.error === undefined) {{ {_ASKED} }}",
+        "const r = j.validate(b); return r.error ? 1 : User.findOne({ email: r.value.email })",
+        "const r = j.validate(b); if (r.error) return; return User.findOne({ a: b.inner.a })",
+        "const r = j.validate(b); if (r.error) return; return User.findOne({ a: b.n })",
+        f"const check = (x) => j.validate(x); const {{ error }} = check(b); if (error) return; {_ASKED}",
+        f"await j.validateAsync(b); {_ASKED}",
+        f"Joi.assert(b, j); {_ASKED}",
+        "const d = s.parse(b); return User.findOne({ email: d.email })",
+        "const r = s.safeParse(b); if (!r.success) return; return User.findOne({ a: r.data.email })",
+        "const r = s.safeParse(b); if (r.success === false) return; return User.findOne({ a: b.email })",
+        f"await y.validate(b); {_ASKED}",
+    ],
+)
+def test_what_a_schema_holds_to_a_text_brings_no_operator(body: str) -> None:
+    assert weaknesses(body) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"j.validate(b); {_ASKED}",
+        f"const {{ error }} = j.validate(b); if (!error) return; {_ASKED}",
+        f"const {{ error }} = j.validate(b); if (error) console.log(error); {_ASKED}",
+        f"try {{ await j.validateAsync(b) }} catch (e) {{}} {_ASKED}",
+        "await j.validateAsync(b); return User.findOne({ a: b.any })",
+        "await j.validateAsync(b); return User.findOne({ a: b.inner })",
+        "await j.validateAsync(b); return User.findOne({ a: b.either })",
+        "await j.validateAsync(b); return User.findOne({ a: b.list })",
+        "await j.validateAsync(b); return User.findOne({ a: b.other })",
+        f"await j.validateAsync(event.headers); {_ASKED}",
+        f"await j.fork(['email'], (f) => Joi.any()).validateAsync(b); {_ASKED}",
+        "s.parse(b); return User.findOne({ a: b.either })",
+        "s.parse(b); return User.findOne({ a: b.made })",
+        f"s.partial().transform((x) => x).parse(b); {_ASKED}",
+        f"const r = s.safeParse(b); if (r.success) return; {_ASKED}",
+        f"y.isValid(b); {_ASKED}",
+    ],
+)
+def test_what_a_schema_lets_through_stays_told(body: str) -> None:
+    assert weaknesses(body) == ["nosql"]
