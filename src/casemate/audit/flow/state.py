@@ -57,6 +57,8 @@ class Mapping:
     type: str = "dict"
     open: bool = False
     """True if it may have more than is known."""
+    sure: frozenset[object] = frozenset()
+    """Names that were put after whatever is not known, which cannot have changed them."""
 
 
 @dataclass(frozen=True, slots=True)

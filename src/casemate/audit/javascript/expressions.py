@@ -114,6 +114,7 @@ def _object(reader: Reader, node: Node, state: State) -> Value:
     rest: list[Value] = []
     keys: set[Taint] = set()
     is_open = False
+    sure: set[object] = set()
     made = reader.new(Mapping({}), state)
     reader.made[made.number] = (reader.frame.file, node)
     for kid in node.kids:
@@ -122,18 +123,22 @@ def _object(reader: Reader, node: Node, state: State) -> Value:
             value = reader.evaluate(kid.get("value"), state)
             if isinstance(key, Const):
                 known[str(key.value)] = value
+                sure.add(str(key.value))
             else:
                 rest.append(value)
                 keys |= state.deep(key)
                 is_open = True
+                sure.clear()
         elif kid.kind in ("shorthand_property_identifier", "identifier"):
             known[kid.text] = scopes.load(reader, kid.text, state)
+            sure.add(kid.text)
         elif kid.kind == "method_definition":
             name = kid.get("name")
             if name is not None:
                 known[name.text] = definitions.function(reader, kid, state)
         elif kid.kind == "spread_element":
             value = reader.evaluate(kid.kids[0] if kid.kids else None, state)
+            sure.clear()
             for option in options(value):
                 thing = thing_of(option, state)
                 if isinstance(thing, Mapping):
@@ -148,6 +153,7 @@ def _object(reader: Reader, node: Node, state: State) -> Value:
         join(*rest) if rest else None,
         few(keys),
         open=is_open,
+        sure=frozenset(sure) if is_open else frozenset(),
     )
     return made
 

@@ -126,7 +126,8 @@ def _of_object(reader: Reader, value: Ref, thing: Mapping, name: str, state: Sta
     if found is not None:
         getter = _getter(reader, found, value, state)
         own = getter if getter is not None else found
-        return join(own, thing.rest) if thing.rest is not None and thing.open else own
+        loose = thing.rest is not None and thing.open and name not in thing.sure
+        return join(own, thing.rest) if loose and thing.rest is not None else own
     if name == PROTOTYPE and thing.type == "function":
         made = reader.new(Mapping({}), state)
         state.things[value.number] = replace(thing, known={**thing.known, PROTOTYPE: made})
@@ -278,7 +279,8 @@ def _put(
         if name is None or len(thing.known) >= MAX_ITEMS * 4:
             rest = value if thing.rest is None else join(thing.rest, value)
             keys = few(thing.keys | shallow(key))
-            state.things[owner.number] = replace(thing, rest=rest, keys=keys, open=True)
+            put = replace(thing, rest=rest, keys=keys, open=True, sure=frozenset())
+            state.things[owner.number] = put
             return
         before = thing.known.get(name)
         new = value if sure or before is None else join(before, value)

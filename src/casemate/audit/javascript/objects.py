@@ -65,7 +65,7 @@ def assign(reader: Reader, given: list[Value], state: State, node: Node) -> Valu
                 rest.append(option)
                 is_open = True
     state.things[target.number] = replace(
-        thing, known=known, rest=join(*rest) if rest else None, open=is_open
+        thing, known=known, rest=join(*rest) if rest else None, open=is_open, sure=frozenset()
     )
     return target
 
@@ -113,7 +113,7 @@ def define(reader: Reader, given: list[Value], state: State, node: Node) -> Valu
         kept = replace(thing, known={**thing.known, str(name.value): held})
     else:
         rest = held if thing.rest is None else join(thing.rest, held)
-        kept = replace(thing, rest=rest, open=True)
+        kept = replace(thing, rest=rest, open=True, sure=frozenset())
     state.things[target.number] = kept
     return target
 
