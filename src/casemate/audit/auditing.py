@@ -14,7 +14,7 @@ import msgspec
 from casemate.audit.accepting import Acceptance, Baseline
 from casemate.audit.code.reading import Code
 from casemate.audit.documents import DocumentError, read_documents
-from casemate.audit.finding import Finding, Report, numbered, together
+from casemate.audit.finding import Finding, Report, followed, numbered, together
 from casemate.audit.importers.all import IMPORTERS, applications_of_code
 from casemate.audit.importers.aws.data import DataMissingError
 from casemate.audit.importers.kubernetes import NAMES_KIND
@@ -120,7 +120,7 @@ def _audited(path: Path, options: Options | None) -> Report:
     return Report(
         root=str(path),
         applications=tuple((a.name, a.importer, len(a.functions)) for a in applications),
-        findings=tuple(together(kept)),
+        findings=tuple(together(followed(kept))),
         accepted=tuple(accepted),
         unresolved=tuple(sorted(set(notes))),
         privileges=privileges,

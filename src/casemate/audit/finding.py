@@ -113,6 +113,38 @@ def numbered(findings: Iterable[Finding]) -> list[Finding]:
     return told
 
 
+FOLLOWED = {
+    "PY-010": "DF-004",
+    "PY-011": "DF-002",
+    "PY-012": "DF-008",
+    "PY-013": "DF-008",
+    "JS-003": "DF-004",
+    "JS-004": "DF-002",
+    "JS-006": "DF-008",
+    "JS-011": "DF-001",
+}
+"""Rules that see a call, and the rule that follows what comes into it from outside."""
+
+
+def followed(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings without those that say less of a line than another says of it.
+
+    What only sees a call is left out where data was followed to it and that is no milder.
+    """
+    told = list(findings)
+    known = {
+        (each.rule, each.place.file, each.place.line): each.severity.rank
+        for each in reversed(told)
+        if each.rule.startswith("DF-")
+    }
+    return [
+        each
+        for each in told
+        if known.get((FOLLOWED.get(each.rule, ""), each.place.file, each.place.line), -1)
+        < each.severity.rank
+    ]
+
+
 def together(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings of one cause as one: the first of them, with where else it shows.
 

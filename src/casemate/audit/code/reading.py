@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from functools import cached_property
 from typing import TypeVar
 
@@ -83,6 +83,14 @@ class Code:
         self._texts: dict[str, str | None] = {}
         self._python: dict[str, PythonFile | None] = {}
         self._made: dict[tuple[str, str], object] = {}
+        self._every: frozenset[str] | None = None
+
+    @property
+    def files(self) -> Set[str]:
+        """Return the names of all files of what is audited."""
+        if self._every is None:
+            self._every = frozenset(self._workspace.files)
+        return self._every
 
     def once(self, what: str, file: str, make: Callable[[], _MadeT]) -> _MadeT:
         """Return what several rules make of a file, made once."""

@@ -106,10 +106,32 @@ def by_method(
     if (dotted == "Number" and name in _NUMERIC) or name in VALID:
         no = state.copy()
         return learned(state, first, _NONE, ALL), no
+    if f"{dotted}.{name}" in SIGNED_BY_DISCORD:
+        return signed(given, state)
     if dotted.startswith("uuid") and name == "validate":
         no = state.copy()
         return learned(state, first, _NONE, ALL), no
     return None
+
+
+SIGNED_BY_DISCORD = frozenset(
+    (
+        "tweetnacl.sign.detached.verify",
+        "discord-interactions.verifyKey",
+        "tweetnacl.default.sign.detached.verify",
+    )
+)
+"""What checks that Discord, or who else has the key, wrote a request."""
+
+
+def signed(given: list[Value], state: State) -> Ways:
+    """Know of what a service has signed that its shape is the service's: users choose texts."""
+    no = state.copy()
+    for value in given[:1]:
+        for taint in state.deep(value):
+            for form in taint.forms:
+                state.learn(form, _NONE, NO_OBJECT)
+    return state, no
 
 
 def contained(receiver: Value, given: list[Value], state: State) -> Ways | None:

@@ -38,6 +38,11 @@ class Files:
                     found = self._at(posixpath.normpath(start + rest))
                     if found is not None:
                         return found
+        named = getattr(self.parsed, "named", None)
+        for path in named(name) if named is not None else ():
+            found = self._at(path)
+            if found is not None:
+                return found
         return None
 
     def _at(self, path: str) -> str | None:

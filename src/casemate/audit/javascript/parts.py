@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
 from casemate.audit.code.inline import parsable_script
 from casemate.audit.code.reading import Code
+from casemate.audit.javascript.project import only_types, project_of, scripts_of
 from casemate.audit.javascript.syntax import SUFFIXES, Node, Parsed, SyntaxProblemError, parse
 
 
@@ -13,21 +15,43 @@ class ParsedFiles(Mapping[str, Parsed]):
     """The files below a folder, by their paths from there."""
 
     def __init__(self, code: Code, root: str, files: Iterable[str]) -> None:
-        """Name them; nothing is read yet."""
+        """Name them; nothing is read yet. A path from there may lead out of the folder."""
         self._code = code
+        self._root = root
         self._files = {
             file.removeprefix(root): file
             for file in files
             if file.rpartition(".")[2] in SUFFIXES and not file.endswith(".d.ts")
         }
+        self._types = set[str]()
 
     def __getitem__(self, path: str) -> Parsed:
         """Return the syntax of a file; of one that cannot be parsed why not."""
-        return parsed_file(self._code, self._files[path])
+        outside = self._outside(path)
+        if outside in self._types:
+            return Parsed(Node("program", 1, 0))
+        return parsed_file(self._code, outside or self._files[path])
 
     def __contains__(self, path: object) -> bool:
         """Tell whether there is such a file, parsed or not."""
-        return path in self._files
+        return path in self._files or (isinstance(path, str) and self._outside(path) is not None)
+
+    def named(self, name: str) -> Iterator[str]:
+        """Yield the paths that a name may lead to by the settings of its project."""
+        return project_of(self._code, self._root).named(name)
+
+    def _outside(self, path: str) -> str | None:
+        """Return a file that is not one of the folder's: of another, or of types alone."""
+        if path in self._files:
+            return None
+        file = posixpath.normpath(self._root + path)
+        if path.startswith("../") and file in scripts_of(self._code):
+            return file
+        if file.endswith(".ts") and file not in self._types:
+            if not only_types(self._code, f"{file.removesuffix('.ts')}.d.ts"):
+                return None
+            self._types.add(file)
+        return file if file in self._types else None
 
     def __iter__(self) -> Iterator[str]:
         """Yield the paths."""
@@ -39,7 +63,7 @@ class ParsedFiles(Mapping[str, Parsed]):
 
     def file(self, path: str) -> str:
         """Return a file as it is named in what is audited."""
-        return self._files.get(path, path)
+        return self._files.get(path) or self._outside(path) or path
 
 
 def parsed_file(code: Code, file: str) -> Parsed:

@@ -32,6 +32,12 @@ from casemate.audit.javascript.files import Files, is_own
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import UNDEFINED, Function
 
+_TEXTS = (
+    *(".json", ".html", ".txt", ".md", ".graphql", ".gql", ".css", ".scss", ".sql", ".svg"),
+    *(".png", ".jpg", ".pem", ".yaml", ".yml", ".hbs", ".ejs", ".mjml", ".csv", ".proto"),
+)
+"""Endings of files that bundlers bring in as texts: nothing of them runs."""
+
 Ways: TypeAlias = tuple[State | None, State | None]
 """The states in which a condition holds, and in which it does not."""
 
@@ -218,7 +224,7 @@ class Reader:
         found = self.files.find(name, self.frame.file)
         if found is not None:
             return self.module(found, state)
-        if name.endswith(".json"):
+        if name.endswith(_TEXTS):
             return ANYTHING
         self.watcher.needs_module(self, name, node)
         if is_own(name):

@@ -7,6 +7,7 @@ so what it did not come to, in functions that run, counts as perhaps needed.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -22,7 +23,7 @@ from casemate.audit.javascript.values import UNDEFINED, thing_of
 from casemate.audit.model import Function, Place
 from casemate.audit.privileges import services, values
 from casemate.audit.privileges.javascript_calls import Calls
-from casemate.audit.privileges.javascript_libraries import HARMLESS, PROGRAMS
+from casemate.audit.privileges.javascript_libraries import PROGRAMS, uses
 from casemate.audit.privileges.javascript_sdk import of_package
 from casemate.audit.privileges.needs import EVERY, Recorder
 
@@ -106,7 +107,8 @@ class NeedsWatcher(Watcher):
         return join(*(Const(each) for each in texts))
 
     def _place(self, reader: Reader, node: Node) -> Place:
-        return Place(f"{self._root}{reader.frame.file}", node.line, node.column + 1)
+        file = posixpath.normpath(f"{self._root}{reader.frame.file}")  # `../` leads out of it
+        return Place(file, node.line, node.column + 1)
 
     def opened(self, reader: Reader, node: Node, what: str) -> None:
         """Take what makes that anything may happen."""
@@ -137,8 +139,14 @@ class NeedsWatcher(Watcher):
             )
         elif package in PROGRAMS and package != "child_process":
             self.opened(reader, node, f"{package} runs another program")
-        elif package not in HARMLESS and not package.startswith("@types/"):
-            self.opened(reader, node, f"the package {package[:80]} may use any right")
+        else:
+            services = uses(package)
+            if services is None:
+                self.opened(reader, node, f"the package {package[:80]} may use any right")
+            for service in services or ():
+                self._recorder.open(
+                    service, self._place(reader, node), f"{package[:80]} uses it by itself"
+                )
 
     def called(
         self, reader: Reader, name: str, given: list[Value], receiver: Value | None,

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from casemate.audit.code.reading import PythonFile
 from casemate.audit.flow.reading import PACKAGE
+from casemate.audit.privileges.libraries import STANDARD
 from casemate.audit.syntax import walk
 
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -95,6 +96,8 @@ class Modules:
                 folder = folder.rpartition("/")[0]
             base = f"{folder}/" if folder else ""
             return self._at(base + path if path else base.rstrip("/"))
+        if dotted.partition(".")[0] in STANDARD:  # only what lies at the root is found before it
+            return self._at(self._root + path)
         folder = importing.rpartition("/")[0]
         beside = self._at(f"{folder}/{path}" if folder else path)
         found = self._at(self._root + path) or beside or self._elsewhere(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from casemate.audit.flow.characters import PLAIN
@@ -126,9 +127,17 @@ def _code(before: str, after: str, without: Known, safe: Known) -> bool:
     return not any({f"inside {q}", f"startswith {q}", f"endswith {q}"} <= safe for q in ("'", '"'))
 
 
+_ENDS_AS_DATA = re.compile(
+    r"[A-Za-z]{2,40}[-_.]?\d{0,20}\.(?:csv|tsv|log|pdf|png|jpe?g|gif|webp|mp3|mp4|wav|ogg|webm|srt|xlsx|tiff?)\Z"
+)
+"""How a name ends that is written out: it has a word before what it is a file of."""
+
+
 def _path(before: str, after: str, without: Known, safe: Known) -> bool:
     if "/" in without:
         return False
+    if before.startswith("/tmp/") and DATA not in after and _ENDS_AS_DATA.search(after):
+        return False  # whatever is before, it is one of the function's own files of that name
     anchored = before.endswith(("/", "-", "_", ".")) or (before and before[-1] not in DATA)
     return not (anchored and ("../" in without or ".." in without))
 
