@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from casemate.audit.flow.characters import PLAIN
@@ -127,16 +126,28 @@ def _code(before: str, after: str, without: Known, safe: Known) -> bool:
     return not any({f"inside {q}", f"startswith {q}", f"endswith {q}"} <= safe for q in ("'", '"'))
 
 
-_ENDS_AS_DATA = re.compile(
-    r"[A-Za-z]{2,40}[-_.]?\d{0,20}\.(?:csv|tsv|log|pdf|png|jpe?g|gif|webp|mp3|mp4|wav|ogg|webm|srt|xlsx|tiff?)\Z"
+_OWN_FOLDER = "/tmp/"  # noqa: S108 - it is what is looked for
+_DATA_FILES = frozenset(
+    (
+        *("csv", "tsv", "log", "pdf", "png", "jpg", "jpeg", "gif", "webp", "tif", "tiff", "mp3"),
+        *("mp4", "wav", "ogg", "webm", "srt", "xlsx"),
+    )
 )
-"""How a name ends that is written out: it has a word before what it is a file of."""
+
+
+def _ends_as_data(after: str) -> bool:
+    """Tell whether a name ends in a word that is written out, as a file of data: `-log.csv`."""
+    word, _, kind = after.rpartition("/")[2].rpartition(".")
+    return kind.lower() in _DATA_FILES and sum(map(str.isalpha, word)) >= _SHORTEST_WORD
+
+
+_SHORTEST_WORD = 3
 
 
 def _path(before: str, after: str, without: Known, safe: Known) -> bool:
     if "/" in without:
         return False
-    if before.startswith("/tmp/") and DATA not in after and _ENDS_AS_DATA.search(after):
+    if before.startswith(_OWN_FOLDER) and DATA not in after and _ends_as_data(after):
         return False  # whatever is before, it is one of the function's own files of that name
     anchored = before.endswith(("/", "-", "_", ".")) or (before and before[-1] not in DATA)
     return not (anchored and ("../" in without or ".." in without))
