@@ -388,3 +388,142 @@ def test_what_a_statement_gives_is_not_what_it_was_given(answer: str, found: int
         f"    return str({answer})\n"
     )
     assert len(findings(python("import boto3\n" + _FLASK + body), "DF-013")) == found
+
+
+@pytest.mark.parametrize(("method", "found"), [("options", 0), ("get", 1), ("post", 1)])
+def test_what_browsers_ask_before_a_call_is_no_inner_route(method: str, found: int) -> None:
+    event = f"Type: Api\nProperties: {{Path: /admin/users, Method: {method}}}"
+    assert len(findings(function(event=event), "API-003")) == found
+
+
+_EXPRESS = "const express = require('express'); const app = express();\n"
+
+
+@pytest.mark.parametrize(
+    ("route", "sent", "found"),
+    [
+        ("app.put('/a', (req, res) => res.send(`<p>${SENT}`))", "req.body.a", 0),
+        ("app.delete('/a', (req, res) => res.send(`<p>${SENT}`))", "req.query.a", 0),
+        ("app.post('/a', (req, res) => res.send(`<p>${SENT}`))", "req.body.a", 1),
+        ("app.all('/a', (req, res) => res.send(`<p>${SENT}`))", "req.body.a", 1),
+        ("app.get('/a', (req, res) => res.send(`<p>${SENT}`))", "req.headers.authorization", 0),
+        ("app.get('/a', (req, res) => res.send(`<p>${SENT}`))", "req.headers.referer", 1),
+    ],
+)
+def test_what_no_link_and_no_form_brings_is_shown_to_nobody(
+    route: str, sent: str, found: int
+) -> None:
+    code = (
+        _EXPRESS
+        + route.replace("SENT", sent)
+        + "\nexports.handler = require('serverless-http')(app)\n"
+    )
+    assert len(findings(javascript(code), "DF-013")) == found
+
+
+@pytest.mark.parametrize(
+    ("beside", "value", "found"),
+    [
+        ("endpoint: 'http://localhost:8000', ", "b7Qx2LmPz9Wd4RtY6uKe", 0),
+        ("endpoint: '127.0.0.1:8000', ", "b7Qx2LmPz9Wd4RtY6uKe", 0),
+        ("", "fakeSecretAccessKey", 0),
+        ("endpoint: 'https://localhost.example', ", "b7Qx2LmPz9Wd4RtY6uKe", 1),
+        ("", "b7Qx2LmPz9Wd4RtY6uKe", 1),
+    ],
+)
+def test_a_key_to_this_machine_alone_opens_nothing(beside: str, value: str, found: int) -> None:
+    code = (
+        "const AWS = require('aws-sdk')\n"
+        f"const db = new AWS.DynamoDB({{ {beside}accessKeyId: 'a', secretAccessKey: '{value}' }})\n"
+        "exports.handler = async () => db\n"
+    )
+    assert len(findings(javascript(code), "JS-019")) == found
+
+
+@pytest.mark.parametrize(
+    ("read", "found"),
+    [
+        ("    with open('env.yml') as f:\n        return yaml.load(f)\n", 0),
+        ("    return yaml.load(open('conf/env.yml'))\n", 0),
+        ("    with open('/tmp/env.yml') as f:\n        return yaml.load(f)\n", 1),
+        ("    with open(event['a']) as f:\n        return yaml.load(f)\n", 1),
+        (
+            "    with open('env.yml') as f:\n        f = event['a']\n        return yaml.load(f)\n",
+            1,
+        ),
+        ("    os.chdir('/tmp')\n    with open('env.yml') as f:\n        return yaml.load(f)\n", 1),
+        ("    return yaml.load(event['a'])\n", 1),
+    ],
+)
+def test_yaml_that_comes_with_the_code_is_written_by_nobody_else(read: str, found: int) -> None:
+    code = f"import os, yaml\n\ndef handler(event, context):\n{read}"
+    assert len(findings(python(code), "PY-013")) == found
+
+
+@pytest.mark.parametrize(
+    ("made", "found"),
+    [
+        ("{ ...event, userId }", 0),
+        ("{ userId, ...event }", 1),
+        ("{ ...event, userId, [event.body]: 1 }", 1),
+        ("Object.assign({ ...event, userId }, JSON.parse(event.body))", 1),
+    ],
+)
+def test_what_is_put_after_a_spread_is_what_it_was_set_to(made: str, found: int) -> None:
+    code = (
+        "const cp = require('child_process')\nconst userId = process.env.USER\n"
+        f"exports.handler = async (event) => {{\n  const all = {made}\n"
+        "  const use = ({ userId }) => cp.execSync('id ' + userId)\n  return use(all)\n}\n"
+    )
+    assert len(findings(called(code), "DF-002")) == found
+
+
+_SIGNED = (
+    "const nacl = require('tweetnacl')\nconst { verifyKey } = require('discord-interactions')\n"
+    "const User = require('mongoose').model('U')\nexports.handler = async (event) => {\n"
+    "  const b = JSON.parse(event.body)\n  CHECK\n"
+    "  return User.findOne({ name: b.data.options[0].value })\n}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "found"),
+    [
+        ("if (!nacl.sign.detached.verify(Buffer.from(time + event.body), sign, key)) return", 0),
+        ("const ok = verifyKey(event.body, sign, time, key); if (!ok) return", 0),
+        ("const ok = await verifyKey(event.body, sign, time, key); if (!ok) return", 0),
+        ("nacl.sign.detached.verify(Buffer.from(time + event.body), sign, key)", 1),
+        ("if (verifyKey(event.body, sign, time, key)) return", 1),
+        ("if (!verifyKey(event.headers.a, sign, time, key)) return", 1),
+    ],
+)
+def test_what_a_service_has_signed_has_its_shape(check: str, found: int) -> None:
+    assert len(findings(called(_SIGNED.replace("CHECK", check)), "DF-019")) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("`/tmp/${name}-log.csv`", 0),
+        ("`/tmp/${name}/audio.mp3`", 0),
+        ("`/tmp/${name}.csv`", 1),
+        ("`/tmp/${name}/index.js`", 1),
+        ("`/data/${name}-log.csv`", 1),
+        ("`/tmp/${name}-log.csv` + name", 1),
+    ],
+)
+def test_an_end_that_is_written_out_leads_to_files_of_ones_own(path: str, found: int) -> None:
+    code = (
+        "const fs = require('fs')\nexports.handler = async (event) => {\n"
+        f"  const name = event.queryStringParameters.name\n  return fs.readFileSync({path})\n}}\n"
+    )
+    assert len(findings(called(code), "DF-009")) == found
+
+
+@pytest.mark.parametrize(("id_", "severity"), [("ASIA" + _ID[4:], "medium"), (_ID, "high")])
+def test_keys_of_a_session_are_over(id_: str, severity: str) -> None:
+    values = (
+        f"Environment: {{Variables: {{AWS_ACCESS_KEY_ID: {id_}, AWS_SECRET_ACCESS_KEY: {_KEY}}}}}"
+    )
+    for rule in ("SEC-005", "SEC-006"):
+        assert {each.severity.value for each in findings(function(values), rule)} == {severity}

@@ -141,3 +141,15 @@ def test_copies_in_nested_stacks_are_one_finding(tmp_path: Path) -> None:
     [found] = _found(tmp_path, "IAM-002")
     assert found.place.file == "A.yaml"
     assert [each.place.file for each in found.also] == ["B.yaml"]
+
+
+def test_what_is_followed_to_a_call_is_told_once(tmp_path: Path) -> None:
+    event = "Events:\n  Call: {Type: Api, Properties: {Path: /a, Method: post}}\n"
+    code = (
+        "import os\n\ndef handler(event, context):\n    os.system('id ' + event['body'])\n"
+        "    os.system('id ' + os.environ['NAME'])\n"
+    )
+    app = _app(tmp_path, _function("A", event), code=code)
+    found = audit(app, Options(only=("PY-011", "DF-002"), today="2026-11-27")).findings
+    assert [(each.rule, each.place.line) for each in found] == [("DF-002", 4), ("PY-011", 5)]
+    assert [each.place.line for each in _found(app, "PY-011")] == [4, 5]

@@ -30,6 +30,10 @@ class Report:
             self.kinds.append(source.kind)
         return number
 
+    def of(self, number: int) -> Source:
+        """Return a source by its number."""
+        return self._sources[number]
+
     def unresolved(self, place: Place, what: str) -> None:
         """Take what was not looked at."""
         if len(self._problems) < MAX_UNRESOLVED:

@@ -107,7 +107,7 @@ def by_method(
         no = state.copy()
         return learned(state, first, _NONE, ALL), no
     if f"{dotted}.{name}" in SIGNED_BY_DISCORD:
-        return signed(given, state)
+        return signed(reader, given, state)
     if dotted.startswith("uuid") and name == "validate":
         no = state.copy()
         return learned(state, first, _NONE, ALL), no
@@ -124,13 +124,12 @@ SIGNED_BY_DISCORD = frozenset(
 """What checks that Discord, or who else has the key, wrote a request."""
 
 
-def signed(given: list[Value], state: State) -> Ways:
+def signed(reader: Reader, given: list[Value], state: State) -> Ways:
     """Know of what a service has signed that its shape is the service's: users choose texts."""
     no = state.copy()
     for value in given[:1]:
         for taint in state.deep(value):
-            for form in taint.forms:
-                state.learn(form, _NONE, NO_OBJECT)
+            state.learn(reader.form_of(taint), _NONE, NO_OBJECT)
     return state, no
 
 

@@ -289,7 +289,7 @@ def _known_function(
         no = state.copy()
         return checks.learned(state, first, _NONE, checks.ALL), no
     if name in checks.SIGNED_BY_DISCORD:
-        return checks.signed(values, state)
+        return checks.signed(reader, values, state)
     if name == "isFinite" or name.rpartition(".")[2] in checks.VALID:
         no = state.copy()
         return checks.learned(state, first, _NONE, checks.ALL), no

@@ -240,6 +240,11 @@ class Reader:
         taint = Taint(number, (texts.form_of(kind, path or what),))
         return taint.stepping(Step(place, f"{what} comes from outside"))
 
+    def form_of(self, taint: Taint) -> int:
+        """Return the form that data had where it came in: of itself, and of no whole it is of."""
+        source = self._report.of(taint.source)
+        return texts.form_of(source.kind, source.what)
+
     def place(self, node: Node) -> Place:
         """Return where something is."""
         return Place(self.frame.file, node.line, node.column)

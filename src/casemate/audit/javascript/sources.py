@@ -72,9 +72,20 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
             continue
         new = reader.source(kind, path, node, path)
         safe = taint.safe | NO_OBJECT if text or path in reader.texts else taint.safe
+        safe = safe | _NO_PAGE if _sent_by_code(path) else safe
         forms = (*new.forms, *taint.forms[:5])  # what is known of the whole is known of its parts
         taints.add(replace(taint, source=new.source, forms=forms, trail=new.trail, safe=safe))
     return Unknown(frozenset(taints), "", path) if taints else Unknown(CLEAN)
+
+
+_NO_PAGE = frozenset(("markup",))
+_ASKED_BY_CODE = ("authorization", "x-api-key", "x-auth-token", "x-access-token", "x-csrf-token")
+
+
+def _sent_by_code(path: str) -> bool:
+    """Tell whether a header is one that no link and no form makes a browser send."""
+    owner, _, name = path.rpartition(".")
+    return owner.endswith(".headers") and name.lower() in _ASKED_BY_CODE
 
 
 def of_request(reader: Reader, value: Unknown, name: str, node: Node) -> Value | None:

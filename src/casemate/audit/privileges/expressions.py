@@ -64,6 +64,8 @@ def _name(reader: Reader, node: ast.Name) -> Values:
         return found
     if node.id in _BUILTINS:
         return frozenset((External(f"builtins.{node.id}"),))
+    if reader.file.file in reader.starred:
+        return frozenset((External(f"starred.{node.id}"),))
     if not node.id.startswith("__"):
         reader.open(EVERY, node, f"what {node.id[:60]} is is not known")
     return DATA if node.id.startswith("__") else NONE

@@ -68,6 +68,17 @@ def _from(reader: Reader, base: str, name: str, node: ast.ImportFrom) -> Values:
     return frozenset((External(inner),))
 
 
+_PLAIN = frozenset(
+    (
+        *("decimal", "math", "cmath", "datetime", "typing", "enum", "dataclasses", "time", "json"),
+        *("collections", "collections.abc", "re", "uuid", "random", "string", "itertools", "abc"),
+        *("functools", "fractions", "statistics", "calendar", "http", "numbers", "operator"),
+        *("textwrap", "base64", "hashlib", "hmac", "secrets", "copy", "logging", "csv"),
+    )
+)
+"""Modules of which nothing that `import *` brings runs code or reads the environment."""
+
+
 def _star(reader: Reader, base: str, node: ast.ImportFrom) -> None:
     files = reader.modules.files(base, reader.file.file, node.level)
     for file in files:
@@ -80,7 +91,10 @@ def _star(reader: Reader, base: str, node: ast.ImportFrom) -> None:
                 reader.state.name(reader.scope, name, held)
     if not files:
         _library(reader, base, node)
-        if base.partition(".")[0] in SDKS:
+        first = base.partition(".")[0]
+        if base in _PLAIN or first in HARMLESS:
+            reader.starred.add(reader.file.file)
+        if first in SDKS:
             reader.open(EVERY, node, f"what `from {base[:60]} import *` brings is not followed")
 
 

@@ -106,6 +106,8 @@ class Reader:
         self.modules_as_maps: dict[Box, Scope] = {}
         """What `globals()` gives, with the scope that it is."""
         self.by_class: dict[int, list[int]] = {}
+        self.starred = set[str]()
+        """Files with names that `from library import *` brings: which ones is not known."""
         self.files: list[str] = []
         """Of the modules that run, in the order in which they were found."""
 

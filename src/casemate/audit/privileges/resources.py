@@ -15,7 +15,7 @@ from casemate.audit.privileges.values import HOLE
 
 _LOGICAL = re.compile(r"\$\{([A-Za-z0-9/]{1,255})(?:\.(?!Outputs\.)[A-Za-z0-9.]{1,100})?\}")
 """A resource of the template. What a nested stack gives out may be any."""
-_HOLDER = re.compile(r"\$\{[^${}]{1,512}\}")
+_HOLDER = re.compile(r"\$\{[^${}]{1,512}\}|\{\{resolve:[^{}]{1,512}\}\}")
 _SEPARATORS = {
     "dynamodb": ":table/",
     "s3": ":::",
@@ -70,7 +70,7 @@ class Names:
         elif text.startswith("arn:"):
             text = self._of_arn(service, text)
         elif service == "lambda" and ":" in text:
-            text = text.partition(":")[0]
+            text = _before(":", text)
         if service == "ssm":
             text = text.lstrip("/")
         whole = _LOGICAL.fullmatch(text)
@@ -87,14 +87,12 @@ class Names:
             # `arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME`; holders may have colons of their own.
             hidden = _HOLDER.sub(lambda m: m[0].replace(":", "\0"), arn)
             rest = ":".join(hidden.split(":")[5:]).replace("\0", ":")
-        if service == "s3":
-            return rest.partition("/")[0]
-        if service == "dynamodb":
-            return rest.partition("/")[0]
+        if service in ("s3", "dynamodb"):
+            return _before("/", rest)
         if service == "secretsmanager":
             return re.sub(r"-(?:\?{6}|\*)$", "", rest)
         if service == "lambda":
-            return rest.partition(":")[0]
+            return _before(":", rest)
         return rest
 
     def known(self, plain: str) -> bool:
@@ -120,6 +118,12 @@ class Names:
     def is_wide(self, service: str, granted: str) -> bool:
         """Tell whether what is granted is every resource of its kind."""
         return granted == "*" or self.plain(service, granted) in ("*", "", "/*", "**")
+
+
+def _before(sign: str, text: str) -> str:
+    """Return what is before a sign; one in a holder (`${import:Name}`) parts nothing."""
+    hidden = _HOLDER.sub(lambda m: m[0].replace(sign, "\0"), text)
+    return hidden.partition(sign)[0].replace("\0", sign)
 
 
 def _covers(pattern: str, name: str) -> bool:

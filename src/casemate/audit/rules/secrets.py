@@ -167,6 +167,7 @@ def _environment(subject: Subject) -> Iterator[Hit]:
                 _SECRETIVE.search(name) and len(value) >= 8 and random(value, least=2.8)
             ):
                 milder = _to_fill(f, v.name, value) or _id_alone(f, value) or _shown(f, value)
+                milder = milder or (name.upper() in _OF_SESSIONS and _is_short_lived(f))
                 yield Hit(
                     place=v.place,
                     text=f"{f.name}: the value of {v.name[:64]} stands in the template",
@@ -175,6 +176,25 @@ def _environment(subject: Subject) -> Iterator[Hit]:
                     severity=Severity.MEDIUM if milder else None,
                     cause=digest_of(value),
                 )
+
+
+_OF_SESSIONS = frozenset(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
+_SESSION = "ASIA"
+
+
+def _is_short_lived(f: Function) -> bool:
+    """Tell whether the keys of AWS that a function is given ended within days of being written.
+
+    Those of a session last 36 hours at most; whoever finds them later opens nothing.
+    """
+    return any(
+        _KEY_ID.fullmatch(v.value) and v.value.startswith(_SESSION) for v in f.environment
+    ) and not any(_KEY_ID.fullmatch(v.value) and v.value.startswith("AKIA") for v in f.environment)
+
+
+def _opens_nothing(f: Function, name: str, value: str) -> bool:
+    """Tell whether a key of AWS in the environment is an id alone, or of a session that is over."""
+    return _id_alone(f, value) or (name.upper() in _OF_SESSIONS and _is_short_lived(f))
 
 
 _MADE_UP = re.compile(r"(?:your|my|some|enter)[-_]|[^\n]{0,40}\blocalhost\b", re.I)
@@ -209,7 +229,7 @@ def _known_in_environment(subject: Subject) -> Iterator[Hit]:
                     text=f"{f.name}: {found.what} is the value of {v.name[:64]}",
                     subject=f"{f.name} {v.name}",
                     function=f,
-                    severity=Severity.MEDIUM if _id_alone(f, v.value) else None,
+                    severity=Severity.MEDIUM if _opens_nothing(f, v.name, v.value) else None,
                     cause=found.digest,
                 )
 

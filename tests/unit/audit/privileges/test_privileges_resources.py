@@ -200,3 +200,46 @@ def test_a_context_that_leaves_the_code_decides_nothing() -> None:
     files["app.py"] = "import flask\ndef handler(event, context):\n    flask.strange(context)\n"
     one = found(files)
     assert one.surplus == () and one.undecided
+
+
+_CALLS = "import boto3\ndef handler(event, context):\n    boto3.client('lambda').invoke(FunctionName='charge')\n"
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "{'Fn::ImportValue': ChargeArn}",
+        "'{{resolve:ssm:/shop/charge}}'",
+        "!Sub '${Nested.Outputs.A}'",
+    ],
+)
+def test_what_only_a_deployment_knows_may_be_any_function(resource: str) -> None:
+    policy = f"Policies: [{{Statement: [{{Effect: Allow, Action: 'lambda:InvokeFunction', Resource: {resource}}}]}}]"
+    assert found(dict(function(policy, TABLES, code=_CALLS))).needless == ()
+
+
+def test_another_function_is_another() -> None:
+    arn = "'arn:aws:lambda:eu-west-1:123456789012:function:refund'"
+    policy = f"Policies: [{{Statement: [{{Effect: Allow, Action: 'lambda:InvokeFunction', Resource: {arn}}}]}}]"
+    assert found(dict(function(policy, TABLES, code=_CALLS))).needless == ("lambda:InvokeFunction",)
+
+
+_ALL_OF_DECIMAL = "from decimal import *\nimport os, boto3\nfrom lib.logs import told\ndef handler(event, context):\n    told(Decimal(event['n']))\n"
+
+
+def test_names_of_the_standard_library_are_its_own() -> None:
+    policy = "Policies: [{Statement: [{Effect: Allow, Action: 'sqs:SendMessage', Resource: '*'}]}]"
+    files = dict(function(policy, TABLES, code=_ALL_OF_DECIMAL))
+    files["src/lib/logs.py"] = (
+        "import logging\ndef told(n):\n    logging.getLogger().info('%s', n)\n"
+    )
+    files["src/lib/logging.py"] = "import logging\nhandler = logging.StreamHandler()\n"
+    one = found(files)
+    assert one.undecided == ()
+    assert one.needless == ("sqs:SendMessage",)
+
+
+def test_what_all_of_os_brings_is_not_known() -> None:
+    policy = "Policies: [{Statement: [{Effect: Allow, Action: 'sqs:SendMessage', Resource: '*'}]}]"
+    code = "from os import *\nimport boto3\ndef handler(event, context):\n    system(event['a'])\n"
+    assert found(dict(function(policy, TABLES, code=code))).needless == ()
