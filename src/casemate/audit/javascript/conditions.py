@@ -133,7 +133,12 @@ def _binary(reader: Reader, node: Node, state: State) -> Ways | None:
         known = compared(sign, one, other)
         if known is not None:
             return (state, None) if known else (None, state)
-        return state, state.copy()
+        no = state.copy()
+        if isinstance(other, Const) and (sign, other.value) in ((">=", 0), (">", -1)):
+            schemas.found(one, state)
+        elif isinstance(other, Const) and (sign, other.value) in (("<", 0), ("<=", -1)):
+            schemas.found(one, no)
+        return state, no
     return None
 
 
@@ -188,6 +193,8 @@ def equal(reader: Reader, one: Value, other: Value, state: State) -> Ways:
             if isinstance(value, Ref) and fixed.value is None:
                 return None, no
             checks.learned(yes, value, _NONE, checks.ALL)
+            if fixed.value == -1:
+                schemas.found(value, no)
             if fixed.value is None or isinstance(fixed.value, bool):  # `success === false`
                 schemas.told(value, yes, holds=bool(fixed.value))
                 schemas.told(value, no, holds=not fixed.value)

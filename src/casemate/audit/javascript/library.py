@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from casemate.audit.flow import texts
 from casemate.audit.flow.library import contexts
-from casemate.audit.flow.state import Instance, Mapping, Sequence, State, Thing
+from casemate.audit.flow.state import Instance, Mapping, Sequence, State, Thing, merged
 from casemate.audit.flow.values import (
     ANYTHING,
     CLEAN,
@@ -76,12 +76,24 @@ def call(reader: Reader, function: Value, given: list[Value], state: State, node
     if checked is not None:
         _called_back(reader, name, given, state, node)
         return checked
+    if name.endswith(".findIndex") and given and isinstance(given[0], Ref):
+        return _place_of(reader, given[0], state, node)
     _looked_at(reader, name, given, state, node)
     made = known.call(reader, name, given, receiver, state, node)
     if made is not None:
         return made
     _called_back(reader, name, given, state, node)
     return _result(reader, name, receiver, given, state)
+
+
+def _place_of(reader: Reader, function: Ref, state: State, node: Node) -> Value:
+    """Return what `list.findIndex(f)` gives of a list that a library gave: nothing from outside."""
+    if function.number not in reader.functions:
+        return Unknown(CLEAN)
+    ways: tuple[list[State], list[State]] = ([], [])
+    given: list[Value] = [Unknown(CLEAN), ANYTHING]
+    calls.enter(reader, function, given, UNDEFINED, state.copy(), node, ways)
+    return schemas.place_of(merged(ways[0]), state)
 
 
 def make(reader: Reader, of: Value, given: list[Value], state: State, node: Node) -> Value:

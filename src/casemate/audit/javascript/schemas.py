@@ -39,8 +39,9 @@ _TELLING = frozenset(("validate", "safeParse", "safeParseAsync", "spa"))
 _REMADE = frozenset(("fork", "partial", "deepPartial", "pick", "omit", "extend", "merge", "keys"))
 _NO_OBJECT = frozenset(("nosql", "attributes"))
 _ALL = frozenset((EVERY,))
-_INVALID, _VALID = "=invalid:", "=valid:"
-"""The types of what tells that data does not fit, or does: behind it the forms that fit."""
+_INVALID, _VALID, _FOUND = "=invalid:", "=valid:", "=found:"
+"""The types of what tells that data does not fit, does, or at which place of a list something was
+found that is like it: behind it the forms that are known then."""
 _MAX_FIELDS = 200
 _DEEPEST = 4
 _LONGEST = 180
@@ -130,6 +131,27 @@ def learn(kept: str, state: State) -> None:
     for each in kept.split(",") if kept else ():
         plain = each.endswith("p")
         state.learn(int(each.removesuffix("p")), frozenset(), _ALL if plain else _NO_OBJECT)
+
+
+def place_of(yes: State | None, state: State) -> Value:
+    """Return what `list.findIndex(f)` gives, by what is known where `f` holds."""
+    gained = [
+        form
+        for form, (_, safe) in (yes.facts.items() if yes is not None else ())
+        if EVERY in safe and EVERY not in state.facts.get(form, _NOTHING)[1]
+    ]
+    if not gained:
+        return Unknown(CLEAN, "int")
+    return Unknown(CLEAN, _FOUND + _written([(form, True) for form in sorted(gained)]))
+
+
+_NOTHING: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+
+
+def found(value: Value, state: State) -> None:
+    """Know that a place of a list is not -1: something was found."""
+    if isinstance(value, Unknown) and value.type.startswith(_FOUND):
+        learn(value.type.removeprefix(_FOUND), state)
 
 
 def told(value: Value, state: State, *, holds: bool) -> None:

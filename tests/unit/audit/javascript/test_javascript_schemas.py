@@ -50,6 +50,34 @@ def test_what_a_schema_holds_to_a_text_brings_no_operator(body: str) -> None:
     assert weaknesses(body) == []
 
 
+_HELD = "const user = await User.findById(1); const at = user.goals.findIndex((g) => TEST);"
+_SAME = _HELD.replace("TEST", "g._id == b.id")
+_USED = "return User.findOne({ a: b.id })"
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (f"{_SAME} if (at === -1) return; {_USED}", []),
+        (f"{_SAME} if (at < 0) return; {_USED}", []),
+        (f"{_SAME} if (at !== -1) {{ {_USED} }}", []),
+        (f"{_SAME} if (at > -1) {{ {_USED} }}", []),
+        (f"{_SAME} {_USED}", ["nosql"]),
+        (f"{_SAME} if (at !== -1) return; {_USED}", ["nosql"]),
+        (f"{_SAME} if (at >= 0) return; {_USED}", ["nosql"]),
+        (f"{_SAME} if (at === 0) return; {_USED}", ["nosql"]),
+        (_HELD.replace("TEST", "g.open") + f" if (at === -1) return; {_USED}", ["nosql"]),
+        (_HELD.replace("TEST", "g._id != b.id") + f" if (at === -1) return; {_USED}", ["nosql"]),
+        (
+            _HELD.replace("TEST", "g.a || g._id == b.id") + f" if (at < 0) return; {_USED}",
+            ["nosql"],
+        ),
+    ],
+)
+def test_what_was_found_in_a_list_of_ones_own_is_like_it(body: str, found: list[str]) -> None:
+    assert weaknesses(body) == found
+
+
 @pytest.mark.parametrize(
     "body",
     [
