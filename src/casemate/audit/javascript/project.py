@@ -127,6 +127,11 @@ def _upwards(root: str) -> Iterator[str]:
 
 
 def _settings(code: Code, file: str) -> dict[str, Any]:
+    """Return what a file of settings says, read once for all functions below it."""
+    return code.once("settings", file, lambda: _read(code, file))
+
+
+def _read(code: Code, file: str) -> dict[str, Any]:
     text = code.text(file) if file in code.files else None
     if text is None or len(text) > _MAX_TEXT:
         return {}
