@@ -112,7 +112,7 @@ def _audited(path: Path, options: Options | None) -> Report:
     past = Past(workspace, commits=options.commits, since=options.since)
     found = list(_findings(applications, rules, workspace, code, options.today, past))
     acceptance = Acceptance(workspace, options.today, options.baseline)
-    kept, accepted = acceptance.split(numbered(_sorted(found)))
+    kept, accepted = acceptance.split(numbered(followed(_sorted(found))))
     if options.files is not None:
         kept = [f for f in kept if f.place.file in options.files or f.rule in _BY_PAST]
     privileges = tuple(_privileges(applications, workspace, code))
@@ -120,7 +120,7 @@ def _audited(path: Path, options: Options | None) -> Report:
     return Report(
         root=str(path),
         applications=tuple((a.name, a.importer, len(a.functions)) for a in applications),
-        findings=tuple(together(followed(kept))),
+        findings=tuple(together(kept)),
         accepted=tuple(accepted),
         unresolved=tuple(sorted(set(notes))),
         privileges=privileges,
