@@ -157,7 +157,8 @@ def _plain(text: str) -> str:
         elif text.startswith("//", at):
             at = (text.find("\n", at) + 1) or end
         elif text.startswith("/*", at):
-            at = (text.find("*/", at) + 2) if "*/" in text[at:] else end
+            close = text.find("*/", at + 2)
+            at = end if close < 0 else close + 2
         else:
             if sign in "}]":
                 _drop_comma(out)
