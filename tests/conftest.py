@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.database import postgresql_server
+from support.file_queue import FileQueue
 from support.node import TestNode
 from support.shared_node import SharedNode, no_shared_node, pytest_runtest_call, shared_node
 
@@ -21,11 +22,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="start nodes that fork a process for each call, instead of restoring one after it",
     )
+    parser.addoption(
+        "--queue", type=Path, help="take the files to run, one after the other, out of this list"
+    )
+    parser.addoption(
+        "--queue-progress", type=int, help="the file descriptor to tell of each file that is done"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--fork"):
         TestNode.ways = ("--no-restore",)
+    if (names := config.getoption("--queue")) is not None:
+        config.pluginmanager.register(FileQueue(names, config.getoption("--queue-progress")))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,0 +1,121 @@
+"""Each file of a list is run once, whoever takes it, and what goes wrong in one is told."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CONFTEST = """
+from pathlib import Path
+import pytest
+from support.file_queue import FileQueue
+
+def pytest_addoption(parser):
+    parser.addoption("--queue", type=Path)
+    parser.addoption("--queue-progress", type=int)
+
+def pytest_configure(config):
+    told = config.getoption("--queue-progress")
+    config.pluginmanager.register(FileQueue(config.getoption("--queue"), told))
+
+@pytest.fixture(scope="session")
+def done():
+    with open("sessions", "a") as stream:
+        stream.write("begun\\n")
+    yield "done"
+    with open("sessions", "a") as stream:
+        stream.write("ended\\n")
+
+@pytest.fixture(scope="module")
+def module(request, done):
+    yield done
+    with open("modules", "a") as stream:
+        stream.write(f"{request.module.__name__}\\n")
+"""
+BELOW = """
+import pytest
+
+@pytest.fixture
+def below(module):
+    return module
+"""
+TEST = """
+def test_it(below):
+    import time
+    time.sleep(0.05)
+    with open(below, "a") as stream:
+        stream.write(f"{__name__}\\n")
+"""
+
+
+def _start(folder: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "--queue=list", "--queue-progress=1", "-s"]
+    return subprocess.Popen(
+        [*command, "-p", "no:cacheprovider", "-p", "no:xdist", *more],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _lay_out(folder: Path, files: dict[str, str]) -> None:
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "below").mkdir()
+    (folder / "below/conftest.py").write_text(BELOW)
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "list").write_text("".join(f"{name}\n" for name in files))
+
+
+def test_two_take_each_file_once_and_keep_what_is_of_the_session(tmp_path: Path) -> None:
+    names = [f"test_{number:02}" for number in range(12)]
+    _lay_out(tmp_path, {f"below/{name}.py": TEST for name in names})
+    both = [_start(tmp_path), _start(tmp_path)]
+    told = [one.communicate(timeout=60)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], told
+    assert sorted((tmp_path / "done").read_text().split()) == names
+    assert sorted((tmp_path / "modules").read_text().split()) == names
+    assert sorted((tmp_path / "sessions").read_text().split()) == ["begun"] * 2 + ["ended"] * 2
+    for name in names:
+        assert "".join(told).count(f" 1 tests, 0 failed: below/{name}.py\n") == 1
+    assert (tmp_path / "list").read_text() == ""
+
+
+def test_what_cannot_be_read_has_failed_and_the_others_are_run(tmp_path: Path) -> None:
+    files = {"test_a.py": "import nothing_that_is_there\n", "below/test_b.py": TEST}
+    _lay_out(tmp_path, files | {"test_c.py": "def test_it(): assert False\n"})
+    told, _ = (process := _start(tmp_path)).communicate(timeout=60)
+    assert process.returncode == 1
+    assert "0 tests, 1 failed: test_a.py\n" in told
+    assert "1 tests, 0 failed: below/test_b.py\n" in told
+    assert "1 tests, 1 failed: test_c.py\n" in told
+    assert "1 failed, 1 passed, 1 error" in told
+
+
+def test_nothing_that_fits_is_told_as_pytest_does(tmp_path: Path) -> None:
+    _lay_out(tmp_path, {"below/test_a.py": TEST})
+    told, _ = (process := _start(tmp_path, "-k", "another")).communicate(timeout=60)
+    assert process.returncode == 5, told
+
+
+def test_pytest_passes_over_no_folder_of_tests() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    passed_over = settings["tool"]["pytest"]["ini_options"]["norecursedirs"]
+    tests = ROOT / "tests"
+    folders = {
+        part
+        for path in tests.rglob("test_*.py")
+        if "node_modules" not in path.parts
+        for part in path.parent.relative_to(tests).parts
+    }
+    assert "build" in folders
+    assert not [one for one in folders for each in passed_over if fnmatch.fnmatch(one, each)]
