@@ -16,15 +16,13 @@ from typing import Any
 import httpx2
 
 from casemate.advisories import place_of_node
-from casemate.build import pack
-from casemate.build.bundle import build
 from casemate.manifest import load
 from casemate.model.errors import ProtectionMissingError
 from casemate.model.function import FunctionSpec, Project
 from casemate.restorer.probe import restoring_problem
-from casemate.sbom import sbom as sbom_of
 from casemate.supervisor.function_ids import function_ids
 from support.advisories import import_small
+from support.built_bundles import packed
 from support.signing import attest
 
 MANIFEST = """
@@ -202,19 +200,14 @@ class TestNode:
         self, root: Path, loaded: Project, spec: FunctionSpec, *, approve: bool, expect: int = 201
     ) -> dict[str, Any]:
         """Build and deploy one function of a project."""
-        with tempfile.TemporaryDirectory() as out:
-            built = build(root, loaded.name, spec, Path(out), resources=loaded.resources)
-            archive = Path(out) / "bundle.tar.gz"
-            with archive.open("wb") as stream:
-                pack(built.path, stream)
-            uploaded = self.client.put(
-                f"{self.url}/api/v1/bundles/{built.digest}",
-                content=archive.read_bytes(),
-                headers={"content-type": "application/gzip"},
-            )
-            assert uploaded.status_code in (200, 201, 204), uploaded.text
-            document = sbom_of(built.path, built.manifest)
-        attest(self.client, self.url, built.manifest, document)
+        built = packed(root, loaded, spec)
+        uploaded = self.client.put(
+            f"{self.url}/api/v1/bundles/{built.digest}",
+            content=built.archive,
+            headers={"content-type": "application/gzip"},
+        )
+        assert uploaded.status_code in (200, 201, 204), uploaded.text
+        attest(self.client, self.url, built.manifest, built.sbom)
         place = place_of_node(self.data)
         if built.manifest.packages and not place.database.exists():
             import_small(place)
