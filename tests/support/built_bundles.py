@@ -1,18 +1,21 @@
 """Bundles of what tests deploy, each built once: a build can be repeated, and gives the same.
 
 A test process deploys functions of the same few lines again and again, with other names and limits.
-To build them took three quarters of the processor time of their deploys, most of it to compile
-them, for which an interpreter is started in a sandbox.
+To build them took three quarters of the processor time of their deploys: all interpreters of the
+host are asked what they are, and one is started in a sandbox to compile.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
+import os
 import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -20,12 +23,14 @@ from unittest import mock
 from casemate.build import bundle as building
 from casemate.build import pack
 from casemate.build.compile import Failure, compile_tree
-from casemate.build.interpreters import Interpreter
+from casemate.build.interpreters import Interpreter, find_interpreters
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.function import FunctionSpec, Project
 from casemate.sbom import sbom as sbom_of
 
 _MOST_KEPT, _MOST_FILES = 64, 20
+_TELL_WHERE = ("PATH", "HOME", "PYENV_ROOT", "XDG_DATA_HOME", "UV_PYTHON_INSTALL_DIR")
+"""Variables by which interpreters are looked for."""
 
 
 class Packed(NamedTuple):
@@ -57,7 +62,11 @@ def packed(root: Path, loaded: Project, spec: FunctionSpec) -> Packed:
             _packed.move_to_end(key)
             return known
         with tempfile.TemporaryDirectory() as out:
-            built = building.build(root, loaded.name, spec, Path(out), resources=loaded.resources)
+            built = building.build(
+                *(root, loaded.name, spec, Path(out)),
+                resources=loaded.resources,
+                interpreters=_interpreters(date.today(), *map(os.environ.get, _TELL_WHERE)),
+            )
             archive = Path(out) / "bundle.tar.gz"
             with archive.open("wb") as stream:
                 pack(built.path, stream)
@@ -67,6 +76,12 @@ def packed(root: Path, loaded: Project, spec: FunctionSpec) -> Packed:
         if key is not None and not built.manifest.packages:
             _keep(_packed, key, made)
     return made
+
+
+@functools.cache
+def _interpreters(today: date, *_: str | None) -> tuple[Interpreter, ...]:
+    """Return those of this host. To ask each of them what it is takes as long as to compile."""
+    return find_interpreters(today=today, environ=os.environ)
 
 
 def _inputs(root: Path, loaded: Project, spec: FunctionSpec) -> bytes | None:
