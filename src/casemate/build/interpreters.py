@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -24,16 +23,16 @@ _PROBE_TIMEOUT = 5.0
 _NAME = re.compile(r"^python3(?:\.(?:11|12|13|14))?$")
 _SYSTEM_FOLDERS = ("/usr/bin", "/usr/local/bin")
 # `_base_executable` and `base_prefix` are those of the installation even when asked in a venv.
+# Without json, which takes as long to import as all else here.
 _PROBE = """
-import json, os, sys, sysconfig
+import os, sys, sysconfig
 get = sysconfig.get_config_var
-print(json.dumps({
-    "implementation": sys.implementation.name, "version": list(sys.version_info),
-    "flags": getattr(sys, "abiflags", ""), "tag": sys.implementation.cache_tag,
-    "executable": sys._base_executable, "prefix": sys.base_prefix,
-    "stdlib": sysconfig.get_path("stdlib"), "platstdlib": sysconfig.get_path("platstdlib"),
-    "library": os.path.join(get("LIBDIR") or "", get("INSTSONAME") or ""),
-    "shared": bool(get("Py_ENABLE_SHARED")), "free_threaded": bool(get("Py_GIL_DISABLED"))}))
+told = [sys.implementation.name, *sys.version_info[:4], getattr(sys, "abiflags", ""),
+    sys.implementation.cache_tag, sys._base_executable, sys.base_prefix,
+    sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"),
+    os.path.join(get("LIBDIR") or "", get("INSTSONAME") or ""),
+    int(bool(get("Py_ENABLE_SHARED"))), int(bool(get("Py_GIL_DISABLED")))]
+sys.stdout.buffer.write(os.fsencode("\\0".join(map(str, told))))
 """
 
 
@@ -208,27 +207,27 @@ def _probe(path: Path, today: date) -> Interpreter | None:
             env={},
             cwd="/",
         )
-        told = json.loads(done.stdout)
-        version = told["version"]
-        minor = f"{version[0]}.{version[1]}"
+        told = os.fsdecode(done.stdout).split("\0")
+        name, major, small, patch, level, flags, tag, executable, prefix, *rest = told
+        standard, platform_standard, library, shared, free_threaded = rest
+        minor = f"{major}.{small}"
         usable = (
-            told["implementation"] == "cpython"
+            name == "cpython"
             and minor in SUPPORTED_PYTHONS
-            and version[3] == "final"
-            and told["flags"] == ""
-            and not told["free_threaded"]
+            and level == "final"
+            and flags == ""
+            and free_threaded == "0"
         )
         if not usable:
             return None
-        library = Path(told["library"])
         ends, source = end_of_life(minor)
         return Interpreter(
-            version=f"{minor}.{version[2]}",
-            path=Path(os.path.realpath(told["executable"])),
-            prefix=Path(told["prefix"]),
-            stdlib=tuple(dict.fromkeys([Path(told["stdlib"]), Path(told["platstdlib"])])),
-            library=library if told["shared"] and library.is_file() else None,
-            cache_tag=told["tag"],
+            version=f"{minor}.{int(patch)}",
+            path=Path(os.path.realpath(executable)),
+            prefix=Path(prefix),
+            stdlib=tuple(dict.fromkeys([Path(standard), Path(platform_standard)])),
+            library=Path(library) if shared == "1" and Path(library).is_file() else None,
+            cache_tag=tag,
             end_of_life=ends,
             end_of_life_source=source,
             status=runtime_status(minor, today),
