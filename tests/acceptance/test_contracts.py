@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -11,6 +10,7 @@ import pytest
 
 from support.node import TestNode
 
+SHARES_NODE = True
 MARK = "swordfish-4711"
 AMOUNT = {
     "type": "object",
@@ -19,7 +19,7 @@ AMOUNT = {
 }
 MANIFEST = """
 [project]
-name = "t"
+name = "contracts"
 [table.seen]
 key = "id"
 [queue.jobs]
@@ -101,29 +101,24 @@ def aws(event, context):
 """  # noqa: E501
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    running = TestNode(tmp_path_factory.mktemp("node") / "data").start()
-    try:
-        running.deploy_project(MANIFEST, SOURCE, files={"amount.json": json.dumps(AMOUNT)})
-        yield running
-    finally:
-        running.close()
+@pytest.fixture(scope="module", autouse=True)
+def deployed(node: TestNode) -> None:
+    node.deploy_project(MANIFEST, SOURCE, files={"amount.json": json.dumps(AMOUNT)})
 
 
 def contract_denials(node: TestNode, function: str) -> list[dict[str, Any]]:
-    listed = node.get(f"/denials?project=t&function={function}")["denials"]
+    listed = node.get(f"/denials?project=contracts&function={function}")["denials"]
     return [denial for denial in listed if denial["kind"] == "contract"]
 
 
 def seen(node: TestNode) -> set[str]:
-    page = node.client.post(f"{node.url}/api/v1/tables/t/seen/query", json={}).json()
+    page = node.client.post(f"{node.url}/api/v1/tables/contracts/seen/query", json={}).json()
     return {item["value"]["id"] for item in page["items"]}
 
 
 def test_a_call_that_breaks_its_contract_is_refused_and_recorded(node: TestNode) -> None:
-    assert node.invoke({"amount": 9}, function="t/pay").status_code == 200
-    answer = node.invoke({"amount": MARK, MARK: 1}, function="t/pay")
+    assert node.invoke({"amount": 9}, function="contracts/pay").status_code == 200
+    answer = node.invoke({"amount": MARK, MARK: 1}, function="contracts/pay")
     assert answer.status_code == 400
     assert "breaks its contract: /amount: type" in answer.text
     (denial,) = contract_denials(node, "pay")
@@ -135,7 +130,7 @@ def test_a_call_that_breaks_its_contract_is_refused_and_recorded(node: TestNode)
 
 
 def test_who_may_not_call_hears_nothing_of_it(node: TestNode) -> None:
-    answer = httpx2.post(f"{node.url}/invoke/t/pay", json={"amount": 10})
+    answer = httpx2.post(f"{node.url}/invoke/contracts/pay", json={"amount": 10})
     assert answer.status_code == 401
     assert "contract" not in answer.text
 
@@ -148,14 +143,14 @@ def test_a_routes_body_and_a_kept_call(node: TestNode) -> None:
     assert node.client.post(f"{node.url}/pay", content=b"x", headers=text).status_code == 400
     assert node.client.post(f"{node.url}/pay").status_code == 400
     later = {"prefer": "respond-async"}
-    assert node.invoke({"amount": 10}, function="t/pay", headers=later).status_code == 400
+    assert node.invoke({"amount": 10}, function="contracts/pay", headers=later).status_code == 400
 
 
 def test_without_a_contract_the_default_limits_hold(node: TestNode) -> None:
-    answer = node.invoke({"x": "y" * 300_000}, function="t/open")
+    answer = node.invoke({"x": "y" * 300_000}, function="contracts/open")
     assert answer.status_code == 400
     assert "/*: default limit on string" in answer.text
-    assert node.invoke([[[1]]], function="t/open").status_code == 200
+    assert node.invoke([[[1]]], function="contracts/open").status_code == 200
     png = {"content-type": "image/png"}
     body = bytes(400_000)
     assert node.client.post(f"{node.url}/open", content=body, headers=png).json() == 400_000
@@ -163,12 +158,12 @@ def test_without_a_contract_the_default_limits_hold(node: TestNode) -> None:
 
 def test_one_bad_message_does_not_take_its_batch_along(node: TestNode) -> None:
     amounts = [1, 2, 99, 3, MARK, 4]
-    sent = node.invoke({"messages": [{"amount": a} for a in amounts]}, function="t/send")
+    sent = node.invoke({"messages": [{"amount": a} for a in amounts]}, function="contracts/send")
     assert sent.status_code == 200, node.error(sent)
 
     node.wait_until(lambda: {one for one in seen(node) if one.isdigit()} == {"1", "2", "3", "4"})
-    node.wait_until(lambda: len(node.get("/queues/t/jobs/dead-letters")["letters"]) == 2)
-    letters = node.get("/queues/t/jobs/dead-letters")["letters"]
+    node.wait_until(lambda: len(node.get("/queues/contracts/jobs/dead-letters")["letters"]) == 2)
+    letters = node.get("/queues/contracts/jobs/dead-letters")["letters"]
     assert sorted(letter["reason"] for letter in letters) == [
         "invalid: The event breaks its contract: /amount: maximum.",
         "invalid: The event breaks its contract: /amount: type.",
@@ -190,9 +185,13 @@ BATCH = {"content-type": "application/cloudevents-batch+json"}
 
 def test_structured_and_binary_events_are_the_same(node: TestNode) -> None:
     body = json.dumps({**ATTRIBUTES, "data": {"amount": 3}})
-    structured = node.client.post(f"{node.url}/invoke/t/pay", content=body, headers=STRUCTURED)
+    structured = node.client.post(
+        f"{node.url}/invoke/contracts/pay", content=body, headers=STRUCTURED
+    )
     headers = {f"ce-{name}": value for name, value in ATTRIBUTES.items()}
-    binary = node.client.post(f"{node.url}/invoke/t/pay", json={"amount": 3}, headers=headers)
+    binary = node.client.post(
+        f"{node.url}/invoke/contracts/pay", json={"amount": 3}, headers=headers
+    )
     for answer in (structured, binary):
         assert answer.status_code == 200, answer.text
         told = answer.json()
@@ -205,7 +204,7 @@ def test_structured_and_binary_events_are_the_same(node: TestNode) -> None:
 
 
 def test_a_cloudevent_is_held_to_the_contract_by_its_data(node: TestNode) -> None:
-    for path in ("/invoke/t/pay", "/pay"):
+    for path in ("/invoke/contracts/pay", "/pay"):
         body = json.dumps({**ATTRIBUTES, "data": {"amount": 10}})
         answer = node.client.post(node.url + path, content=body, headers=STRUCTURED)
         assert answer.status_code == 400
@@ -213,18 +212,18 @@ def test_a_cloudevent_is_held_to_the_contract_by_its_data(node: TestNode) -> Non
 
 
 def test_what_is_no_cloudevent_is_told_so(node: TestNode) -> None:
-    answer = node.invoke({"amount": 1}, function="t/pay", headers={"ce-id": "1"})
+    answer = node.invoke({"amount": 1}, function="contracts/pay", headers={"ce-id": "1"})
     assert answer.status_code == 400
     assert "the attribute source is missing" in answer.text
     body = json.dumps({**ATTRIBUTES, "type": "casemate.schedule.tick"})
-    answer = node.client.post(f"{node.url}/invoke/t/pay", content=body, headers=STRUCTURED)
+    answer = node.client.post(f"{node.url}/invoke/contracts/pay", content=body, headers=STRUCTURED)
     assert "those of the platform itself" in answer.text
 
 
 def test_a_batch_is_one_invocation_for_each_and_only_later(node: TestNode) -> None:
     events = [{**ATTRIBUTES, "id": f"e{n}", "data": {"amount": n}} for n in range(3)]
     body = json.dumps(events)
-    target = f"{node.url}/invoke/t/pay"
+    target = f"{node.url}/invoke/contracts/pay"
     assert node.client.post(target, content=body, headers=BATCH).status_code == 400
     later = {**BATCH, "prefer": "respond-async"}
     answer = node.client.post(target, content=body, headers=later)
@@ -232,7 +231,7 @@ def test_a_batch_is_one_invocation_for_each_and_only_later(node: TestNode) -> No
     ids = answer.json()["ids"]
     assert len(set(ids)) == 3
     assert answer.json()["id"] == ids[0]
-    path = "/functions/t/pay/invocations"
+    path = "/functions/contracts/pay/invocations"
     node.wait_until(lambda: all(node.get(f"{path}/{one}")["finished_at"] for one in ids))
     found = [node.get(f"{path}/{one}")["result"] for one in ids]
     assert [one["id"] for one in found] == ["e0", "e1", "e2"]
@@ -245,11 +244,11 @@ def test_a_batch_is_one_invocation_for_each_and_only_later(node: TestNode) -> No
 
 def test_an_answer_as_a_cloudevent(node: TestNode) -> None:
     accept = {"accept": "application/cloudevents+json"}
-    answer = node.invoke({"amount": 1}, function="t/pay", headers=accept)
+    answer = node.invoke({"amount": 1}, function="contracts/pay", headers=accept)
     assert answer.headers["content-type"] == "application/cloudevents+json"
     told = answer.json()
     assert told["type"] == "casemate.function.answered"
-    assert told["source"] == "/projects/t/functions/pay"
+    assert told["source"] == "/projects/contracts/functions/pay"
     assert told["id"] == answer.headers["x-request-id"]
     assert told["data"]["given"] == {"amount": 1}
 
@@ -267,9 +266,9 @@ def test_a_handler_of_aws_answers_a_route(node: TestNode) -> None:
 
 def test_a_handler_of_sqs_reports_what_failed(node: TestNode) -> None:
     parcels = ["a", "broken", "b"]
-    sent = node.invoke({"queue": "parcels", "messages": parcels}, function="t/send")
+    sent = node.invoke({"queue": "parcels", "messages": parcels}, function="contracts/send")
     assert sent.status_code == 200, node.error(sent)
-    letters = "/queues/t/parcels/dead-letters"
+    letters = "/queues/contracts/parcels/dead-letters"
     node.wait_until(lambda: len(node.get(letters)["letters"]) == 1)
     assert node.get(letters)["letters"][0]["reason"] == "reported as failed"
     node.wait_until(lambda: {"parcel a", "parcel b"} <= seen(node))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from support.node import TestNode
 
 pytestmark = pytest.mark.sandbox
+SHARES_NODE = True
 
 PAYLOAD = "nobody' OR 'a'='a"
 SHOP = """
@@ -58,21 +57,13 @@ reason = "the caller is an administrator's script"
 """
 
 
-@pytest.fixture(scope="module", params=["normal", "low"])
-def node(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TestNode]:
-    node = TestNode(tmp_path_factory.mktemp("guard") / "data")
-    try:
-        node.start()
-        node.deploy(SHOP, settings=f'trust = "{request.param}"', routes=EXCEPTION)
-        yield node
-    finally:
-        node.close()
+@pytest.fixture(scope="module", autouse=True, params=["normal", "low"])
+def deployed(node: TestNode, request: pytest.FixtureRequest) -> None:
+    node.deploy(SHOP, project="shop", settings=f'trust = "{request.param}"', routes=EXCEPTION)
 
 
 def ask(node: TestNode, how: str, name: str = PAYLOAD):  # type: ignore[no-untyped-def]
-    return node.invoke({"how": how, "name": name})
+    return node.invoke({"how": how, "name": name}, function="shop/f")
 
 
 def denials(node: TestNode, response) -> list[dict]:  # type: ignore[no-untyped-def, type-arg]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from support.node import TestNode
 
 pytestmark = pytest.mark.sandbox
+SHARES_NODE = True
 
 CODE = """
 import urllib.request
@@ -31,15 +30,9 @@ def handler(event, context):
 """
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    node = TestNode(tmp_path_factory.mktemp("sinks") / "data")
-    try:
-        node.start()
-        node.deploy(CODE)
-        yield node
-    finally:
-        node.close()
+@pytest.fixture(scope="module", autouse=True)
+def deployed(node: TestNode) -> None:
+    node.deploy(CODE, project="sinks")
 
 
 @pytest.mark.parametrize(
@@ -52,21 +45,23 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
     ],
 )
 def test_hostile_data_is_stopped(node: TestNode, how: str, value: str) -> None:
-    response = node.invoke({"how": how, "value": value})
+    response = node.invoke({"how": how, "value": value}, function="sinks/f")
     assert response.status_code == 500
     assert node.outcome(response) == "blocked"
 
 
 @pytest.mark.parametrize(("how", "value"), [("path", "4711"), ("xml", "<r>text</r>")])
 def test_other_data_passes(node: TestNode, how: str, value: str) -> None:
-    response = node.invoke({"how": how, "value": value})
+    response = node.invoke({"how": how, "value": value}, function="sinks/f")
     assert response.status_code == 200
     assert response.json() in ("URLError", "HTTPError", "text")
 
 
 def test_an_event_that_is_hostile_in_itself_reaches_no_code(node: TestNode) -> None:
-    response = node.invoke({"how": "xml", "value": "<r/>", "__proto__": {"a": 1}})
+    response = node.invoke(
+        {"how": "xml", "value": "<r/>", "__proto__": {"a": 1}}, function="sinks/f"
+    )
     assert response.status_code == 400
     assert "prototype" in response.text
-    found = node.get("/denials")["denials"]
+    found = node.get("/denials", project="sinks")["denials"]
     assert any(d["kind"] == "injection" and "prototype" in d["reason"] for d in found)

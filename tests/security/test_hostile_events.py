@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from support.node import TestNode
 
+SHARES_NODE = True
 CONTRACT = {
     "$defs": {
         "node": {
@@ -21,7 +21,7 @@ CONTRACT = {
 }
 MANIFEST = """
 [project]
-name = "t"
+name = "events"
 [function.f]
 handler = "app:handler"
 contract = "c.json"
@@ -32,14 +32,9 @@ SOURCE = "def handler(event, context):\n    return context.event.source\n"
 MARK = "4111111111111111"
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    running = TestNode(tmp_path_factory.mktemp("node") / "data").start()
-    try:
-        running.deploy_project(MANIFEST, SOURCE, files={"c.json": json.dumps(CONTRACT)})
-        yield running
-    finally:
-        running.close()
+@pytest.fixture(scope="module", autouse=True)
+def deployed(node: TestNode) -> None:
+    node.deploy_project(MANIFEST, SOURCE, files={"c.json": json.dumps(CONTRACT)})
 
 
 @pytest.mark.parametrize(
@@ -53,16 +48,16 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
 )
 def test_no_event_keeps_the_node_busy(node: TestNode, event: object) -> None:
     started = time.monotonic()
-    assert node.invoke(event, function="t/f").status_code == 400
+    assert node.invoke(event, function="events/f").status_code == 400
     assert time.monotonic() - started < 5
-    assert node.invoke({}, function="t/f").status_code == 200
+    assert node.invoke({}, function="events/f").status_code == 200
 
 
 def test_names_of_digits_are_not_recorded(node: TestNode) -> None:
-    answer = node.invoke({MARK: MARK}, function="t/f")
+    answer = node.invoke({MARK: MARK}, function="events/f")
     assert answer.status_code == 400
     record = node.get(f"/invocations/{answer.headers['x-request-id']}")
-    told = answer.text + json.dumps([node.get("/denials?project=t"), record])
+    told = answer.text + json.dumps([node.get("/denials?project=events"), record])
     assert "/*: type" in told
     assert MARK not in told
 
@@ -71,14 +66,14 @@ def test_names_of_digits_are_not_recorded(node: TestNode) -> None:
     "claim",
     [
         {"type": "casemate.bucket.created"},
-        {"source": "/projects/t/buckets/uploads"},
+        {"source": "/projects/events/buckets/uploads"},
         {"specversion": "0.3"},
     ],
 )
 def test_no_caller_makes_an_event_of_ours(node: TestNode, claim: dict[str, str]) -> None:
     honest = {"specversion": "1.0", "id": "1", "source": "urn:x", "type": "com.example.x"}
     kind = {"content-type": "application/cloudevents+json"}
-    target = f"{node.url}/invoke/t/open"
+    target = f"{node.url}/invoke/events/open"
     assert node.client.post(target, json=honest, headers=kind).json() == "urn:x"
     assert node.client.post(target, json={**honest, **claim}, headers=kind).status_code == 400
     headers = {f"ce-{name}": value for name, value in {**honest, **claim}.items()}

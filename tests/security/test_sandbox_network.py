@@ -14,6 +14,7 @@ import pytest
 from support.attacks import SYSTEM_CALL, Attack, denials
 from support.node import TestNode
 
+SHARES_NODE = True
 UNREACHABLE = {errno.EACCES, errno.EPERM, errno.ENETUNREACH, errno.EADDRNOTAVAIL}
 TEST_NET = "192.0.2.1"
 """TEST-NET-1 (RFC 5737): no host has it, should a packet get out after all."""

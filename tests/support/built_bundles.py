@@ -65,7 +65,7 @@ def packed(root: Path, loaded: Project, spec: FunctionSpec) -> Packed:
             built = building.build(
                 *(root, loaded.name, spec, Path(out)),
                 resources=loaded.resources,
-                interpreters=_interpreters(date.today(), *map(os.environ.get, _TELL_WHERE)),
+                interpreters=interpreters_of_host(),
             )
             archive = Path(out) / "bundle.tar.gz"
             with archive.open("wb") as stream:
@@ -76,6 +76,11 @@ def packed(root: Path, loaded: Project, spec: FunctionSpec) -> Packed:
         if key is not None and not built.manifest.packages:
             _keep(_packed, key, made)
     return made
+
+
+def interpreters_of_host() -> tuple[Interpreter, ...]:
+    """Return what a build would find, looked for once."""
+    return _interpreters(date.today(), *map(os.environ.get, _TELL_WHERE))
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from casemate.build import pack
 from casemate.build.bundle import build
 from casemate.manifest import load
 from casemate.model.bundle import BundleManifest
+from support.built_bundles import interpreters_of_host
 from support.node import MANIFEST, TestNode
 from support.signing import attest, document_of
 
@@ -74,7 +75,10 @@ def make_bundle(
             )
         )
         loaded = load(root / "casemate.toml")
-        made = build(root, loaded.name, loaded.functions[0], root / "out")
+        made = build(
+            *(root, loaded.name, loaded.functions[0], root / "out"),
+            interpreters=interpreters_of_host(),
+        )
         files = {f.path: (made.path / f.path).read_bytes() for f in made.manifest.files}
         return Bundle(made.manifest, files)
 

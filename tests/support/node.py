@@ -222,7 +222,7 @@ class TestNode:
         return self.client.post(f"{self.url}/invoke/{function}", json=event, **rest)
 
     def get(self, path: str, **query: Any) -> Any:
-        answer = self.client.get(f"{self.url}/api/v1{path}", params=query)
+        answer = self.client.get(f"{self.url}/api/v1{path}", params=query or None)
         answer.raise_for_status()
         return answer.json()
 
