@@ -19,6 +19,7 @@ from sys import _getframe  # what a package makes of `sys` later changes nothing
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
+from .identity import identity
 from .package_files import Owners, owners_in, owners_of
 
 KINDS = (
@@ -177,13 +178,13 @@ class Acts:
         file = code.co_filename
         if not file.startswith(self.deps):
             return ()
-        seen = self._seen.get(id(code))
+        seen = self._seen.get(identity(code))
         if seen is not None:
             return seen[1]
         if len(self._seen) >= _MAX_SEEN:
             self._seen.clear()
         packages = owners_of(self.owners, file[len(self.deps) :])
-        self._seen[id(code)] = code, packages
+        self._seen[identity(code)] = code, packages
         return packages
 
     def thread(self, thread: object) -> None:
@@ -193,14 +194,14 @@ class Acts:
             if len(self._threads) >= _MAX_THREADS:
                 self._threads.clear()
             # Not on the thread, which can be of any class.
-            self._threads[id(thread)] = thread, packages
+            self._threads[identity(thread)] = thread, packages
 
     def _begun_by(self) -> tuple[str, ...]:
         """Return the packages that led to the start of this thread."""
         if not self._threads:
             return ()
         running = getattr(sys.modules.get("threading"), "_active", {}).get(_thread.get_ident())
-        return self._threads.get(id(running), (None, ()))[1]
+        return self._threads.get(identity(running), (None, ()))[1]
 
 
 def _is_of_a_module(frame: FrameType) -> bool:

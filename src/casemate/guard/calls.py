@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .generations import MAX_HELD, MAX_OBJECTS, Generations
+from .identity import identity
 from .names import OWN_KINDS
 from .notes import (
     DERIVED,
@@ -29,6 +30,7 @@ from .substituting import held
 MAX_ITEMS = 1000
 """Texts of one list that are noted."""
 _ONLY_TEXTS = frozenset(TEXTS)
+_PLAIN = frozenset((*TEXTS, int, float, bool, type(None)))
 _WORD_CHECKS = frozenset(
     ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
 )
@@ -215,12 +217,21 @@ class Calls(Generations):
             if kind in TEXTS:
                 texts.append(item)
             elif kind is dict:
-                self.objects[id(item)] = (item, sources)
-                todo += item.keys()
-                todo += item.values()
+                self.objects[identity(item)] = (item, sources)
+                inside = [*item.keys(), *item.values()]
+                kinds = set(map(type, inside))
+                if len(inside) <= room and kinds <= _PLAIN:
+                    # A row: nothing in it holds anything. In the order in which one by one is.
+                    inside.reverse()
+                    room -= len(inside)
+                    texts += (
+                        inside if kinds <= _ONLY_TEXTS else [i for i in inside if type(i) in TEXTS]
+                    )
+                else:
+                    todo += inside
             # Bounded by what it holds, not by depth: a parser's answer can refer to itself.
             elif kind in (list, tuple):
-                self.objects[id(item)] = (item, sources)
+                self.objects[identity(item)] = (item, sources)
                 if split or set(map(type, item[:room])) <= _ONLY_TEXTS:
                     # Most calls return a list of texts.
                     texts += item[:room]

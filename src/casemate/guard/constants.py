@@ -9,6 +9,8 @@ from pathlib import PurePath
 from types import CodeType, ModuleType
 from typing import Any
 
+from .identity import identity
+
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
 _OPTIMIZED = 1
 """`CO_OPTIMIZED`: the code of a function, not of a module or class."""
@@ -35,8 +37,11 @@ class Constants:
         self._words: set[str] = set()
         self._documentation: set[str] = set()
         self._parts: list[str] | None = None
-        self.literals: dict[int, str] = {}
-        """The very objects of literals in the code, no docstrings, by `id`: nothing made them."""
+        self.literals: dict[str, str] = {}
+        """The very objects of literals in the code, no docstrings: nothing made them. By the text,
+        for `id` raises an audit event each time; of equal ones the first."""
+        self._others: dict[int, str] = {}
+        """Those that are equal to one of these, by their identity."""
 
     def add_code(self, code: CodeType) -> None:
         """Take the constants and names of a module's code and of all code in it."""
@@ -50,11 +55,16 @@ class Constants:
             elif isinstance(item, (tuple, frozenset)):
                 todo += item
             else:
-                if type(item) is str:
-                    self.literals[id(item)] = item
+                if type(item) is str and self.literals.setdefault(item, item) is not item:
+                    self._others[identity(item)] = item
                 self.take(item)
-        for key in [k for k, text in self.literals.items() if not self.holds(text)]:
-            del self.literals[key]
+        for text in [text for text in self.literals if not self.holds(text)]:
+            del self.literals[text]
+
+    def is_literal(self, text: str) -> bool:
+        """Tell whether a text is the very object of a literal in the code."""
+        known = self.literals.get(text)
+        return known is text or (known is not None and identity(text) in self._others)
 
     def _add_documentation(self, code: CodeType) -> None:
         """What a docstring says is said to people, whatever else it is equal to."""

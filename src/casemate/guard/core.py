@@ -81,12 +81,17 @@ class Guard:
         self.records = 0
         self.answering: Place | None = None
         """The handler, while its answer is judged: none of its code runs then."""
-        self.taint: Taint | None = None
         self.shapes = Shapes()
         self.acts = Acts(self.root)
         self.watched = False
         """Whether audit events are watched already."""
+        self._running = False
+        self._given: list[tuple[str, object, str]] = []
+        """Sources that nothing has asked about: most calls end before anything does."""
+        self._taint: Taint | None = None
         self._tracer: Tracer | None = None
+        self._turn = _thread.RLock()
+        """Held while the two are made, and when a source comes: threads have to see the same."""
         self._deciding: set[int] = set()
 
     # -- invocations ---------------------------------------------------------------------------
@@ -98,28 +103,51 @@ class Guard:
         self.shapes.begin()
         self.acts.begin()
         self._deciding.clear()
-        self.taint = taint = Taint(self.constants.holds_word)
-        taint.add(source, event)
-        self._tracer = Tracer(
-            taint, self.provenance, self.constants.holds, self.constants.standing_in
-        )
+        self._taint = self._tracer = None
+        self._given = [(source, event, "")]
+        self._running = True
         self.provenance.begin()
 
     def add(self, source: str, value: object, pointer: str = "") -> None:
         """Data with an origin outside came in while the invocation runs, such as a table's item."""
-        if self.taint is not None:
-            self.taint.add(source, value, pointer)
+        if self._running:
+            with self._turn:
+                if self._taint is not None:
+                    self._taint.add(source, value, pointer)
+                else:
+                    self._given.append((source, value, pointer))
 
     def end(self) -> None:
         """The invocation is over: forget its data."""
-        self.taint = None
-        self._tracer = None
+        self._running = False
+        self._given = []
+        self._taint = self._tracer = None
         self.provenance.end()
+
+    @property
+    def taint(self) -> Taint | None:
+        """What is known of the invocation's sources; None while there is no invocation."""
+        if self._taint is None and self._running:
+            self._look()
+        return self._taint
+
+    def _look(self) -> None:
+        """Make what answers about the sources: a call that asks nothing does without."""
+        with self._turn:
+            if self._taint is not None or not self._running:
+                return
+            taint = Taint(self.constants.holds_word)
+            for given in self._given:
+                taint.add(*given)
+            self._given = []
+            constants = self.constants
+            self._tracer = Tracer(taint, self.provenance, constants.holds, constants.standing_in)
+            self._taint = taint  # last: who sees it finds the other as well
 
     @property
     def active(self) -> bool:
         """True while an invocation runs and this thread is not inside a check already."""
-        return self._tracer is not None and not self.deciding
+        return self._running and _thread.get_ident() not in self._deciding
 
     @property
     def deciding(self) -> bool:
@@ -143,7 +171,7 @@ class Guard:
         if type(value) is not str or not self.constants.holds(value):
             return False
         # An equal text can have been put together from the event's, so the object counts.
-        if id(value) in self.constants.literals:
+        if self.constants.is_literal(value):
             return True
         return not self.provenance.has(value)
 
@@ -197,16 +225,23 @@ class Guard:
 
     def spans(self, value: str | bytes) -> list[Span]:
         """Return the parts of `as_text(value)` that came from outside."""
-        return together(self._tracer.spans(value)) if self._tracer is not None else []
+        tracer = self._traced()
+        return together(tracer.spans(value)) if tracer is not None else []
+
+    def _traced(self) -> Tracer | None:
+        if self._tracer is None and self._running:
+            self._look()
+        return self._tracer
 
     def texts(self, text: str) -> list[Span]:
         """Return where in a text whole texts of the event are; `exact` if one is all of it."""
-        if self.taint is None or not text:
+        taint = self.taint
+        if taint is None or not text:
             return []
-        origin = self.taint.exact(text)
+        origin = taint.exact(text)
         if origin is not None:
             return [Span(0, len(text), origin, exact=True)]
-        return self.taint.search(text)
+        return taint.search(text)
 
     def readable(self, text: str) -> list[Span]:
         """Return where in a text those of the event are, whole or in pieces that have signs."""
@@ -215,7 +250,8 @@ class Guard:
 
     def whole(self, value: object) -> Origin | None:
         """Return where a value is from if all of it is from outside: a text, a list or a dict."""
-        return self._tracer.whole(value) if self._tracer is not None else None
+        tracer = self._traced()
+        return tracer.whole(value) if tracer is not None else None
 
     def key(self, name: str) -> Origin | None:
         """Return where the key of an object is from, if an event's object has it."""

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from .budget import MAX_COMPARED, Budget
+from .identity import identity
 
 MAX_TEXT = 4096
 """Characters of a text that is cut into pieces: longer ones share much by chance."""
@@ -72,14 +73,14 @@ class Fragments:
         done: dict[int, int] = {}
         for start in range(len(inside) - _WINDOW + 1):
             for text, place, about in pieces.get(inside[start : start + _WINDOW], ()):
-                if done.get(id(text), -1) >= start + _WINDOW:
+                if done.get(identity(text), -1) >= start + _WINDOW:
                     continue
                 left, right, same = _aligned(inside, start, text, place, budget)
                 window = text[place : place + _WINDOW]
                 if "." in window and ".." not in window and not _is_name(inside, left, right):
                     continue
                 if left < right and (same >= MIN_SAME or 2 * same >= len(text)):
-                    done[id(text)] = right
+                    done[identity(text)] = right
                     yield left, right, about
 
     def _pieces_for(self, inside: str) -> dict[str, list[Piece]]:

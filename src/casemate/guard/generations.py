@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+from .identity import identity
 from .notes import DERIVED, JOINED, NUMBERED, REPLACED, SPREAD, Made
 from .quick import MAX_SHORT, MAX_WAITING, written_out
 
@@ -85,7 +86,7 @@ class Generations:
         if self._waiting:
             self._settle()
         single = (type(value) is str or type(value) is bytes) and len(value) == 1
-        key: Any = value if single else id(value)
+        key: Any = value if single else identity(value)
         made = self._made.get(key) or self._made_before.get(key)
         # A note holds its text, so an id is no other's. Of single characters only those of Latin-1
         # are one object each: an equal one of others may not be the one that was noted.
@@ -95,7 +96,7 @@ class Generations:
         """Tell whether a text was noted, or is of one character, which has no identity."""
         if self._waiting:
             self._settle()
-        key = id(value)
+        key = identity(value)
         return key in self._made or key in self._made_before or len(value) == 1
 
     def since(self, mark: tuple[int, int]) -> tuple[list[tuple[Any, ...]], tuple[int, int]]:
@@ -113,7 +114,7 @@ class Generations:
 
     def made_from(self, value: object) -> tuple[Any, ...] | None:
         """Return the texts that a call made a list or dict from, if it was seen."""
-        found = self.objects.get(id(value)) or self._objects_before.get(id(value))
+        found = self.objects.get(identity(value)) or self._objects_before.get(identity(value))
         return found[1] if found is not None and found[0] is value else None
 
     def derived(self, value: object, sources: Iterable[object]) -> None:
@@ -176,7 +177,7 @@ class Generations:
         if len(made) >= MAX_NOTED or self._characters > MAX_CHARACTERS or self._held > MAX_HELD:
             self._renew()
             made = self._made
-        made[value if single else id(value)] = note
+        made[value if single else identity(value)] = note
 
     def _hold(self, sources: Iterable[object]) -> None:
         """Count the long texts that a note keeps: what was cut from them can be much shorter."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .budget import MAX_DECODED, MAX_DECODED_IN_ALL, Budget
+from .identity import identity
 from .origin import KEY, Origin
 
 MAX_DEPTH = 4
@@ -138,18 +139,18 @@ class Known:
                 item, above, step = todo.pop()
                 at = (above, step, item)
                 if isinstance(item, dict):
-                    ids.update(map(id, item))
+                    ids.update(map(identity, item))
                     children: Any = item.items()
                 elif isinstance(item, (list, tuple)):
                     children = enumerate(item)
                 else:
-                    objects[id(item)] = (item, (above, step, None))
+                    objects[identity(item)] = (item, (above, step, None))
                     continue
-                objects[id(item)] = (item, at)
+                objects[identity(item)] = (item, at)
                 for step, child in children:
                     kind = type(child)
                     if kind is str:
-                        ids.add(id(child))
+                        ids.add(identity(child))
                     elif kind not in _WITHOUT:
                         todo.append((child, at, step))
 
@@ -214,11 +215,11 @@ class Known:
 
     def _step_to(self, holder: Any, value: object) -> list[object]:
         """Return the last steps to a text in an object, the very last first."""
-        known = self._steps.get(id(holder))
+        known = self._steps.get(identity(holder))
         if known is None:
             # Found at once for all of it: a list of ten thousand texts is asked for each of them.
             children = holder.items() if isinstance(holder, dict) else enumerate(holder)
-            known = self._steps[id(holder)] = {}
+            known = self._steps[identity(holder)] = {}
             for step, child in list(children):
                 if type(child) in _SHOWN:
                     known.setdefault(child if type(child) is str else repr(child), step)

@@ -91,7 +91,16 @@ class Provenance(Calls):
 
     def begin(self) -> None:
         """Forget everything, and take notes."""
-        self.end()
+        # Most calls begin after one that has ended: then there is only what is written whether or
+        # not one runs, unless a thread of the call before was just sorting in its notes.
+        if self.active or self._made or self._made_before or self.objects or self._asked:
+            self.end()
+        self._waiting.clear()
+        self._members.clear()
+        self._checked.clear()
+        self.known.clear()
+        self.kept.clear()
+        self._listed = self._pending = 0
         self.active = True
 
     def end(self) -> None:

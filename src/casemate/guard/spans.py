@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 import shlex
 
 from .batches import lowered
@@ -106,7 +105,11 @@ def escaped(part: str) -> tuple[str, ...]:
 
 
 def _places(text: str, part: str) -> list[tuple[int, int]]:
-    found = [(m.start(), m.end()) for m in re.finditer(re.escape(part), text)]
+    found: list[tuple[int, int]] = []
+    start = text.find(part)
+    while start >= 0 and len(found) <= MAX_ESCAPED:
+        found.append((start, start + len(part)))
+        start = text.find(part, start + len(part))
     return found if len(found) <= MAX_ESCAPED else []
 
 

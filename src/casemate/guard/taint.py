@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from .batches import lowered
 from .decoded_texts import LARGE, DecodedTexts
+from .identity import identity
 from .known import MIN_SEARCHED, uncollected
 from .origin import KEY, Origin, Span
 from .spans import merged
@@ -104,7 +105,7 @@ class Taint(DecodedTexts):
         if self._unidentified:
             with self._turn, uncollected():
                 self._identify()
-        key = id(value)
+        key = identity(value)
         if key in self._ids and type(value) is str:
             return self._origin(self._texts[value], value)
         known = self._objects.get(key)

@@ -12,6 +12,7 @@ from .batches import lowered
 from .characters import Step, Turns
 from .generations import MAX_NOTED
 from .known import MIN_SEARCHED
+from .noted_texts import NotedTexts
 from .notes import (
     DERIVED,
     ESCAPERS,
@@ -52,6 +53,14 @@ _NOTED_DEPTH = 40
 TOO_MUCH = ("more than the guard looks at",)
 
 
+_NONE = (-1, 0)
+"""Before the first note."""
+_MAX_SORTED = 4096
+"""Characters of a text of which each place is looked at: a longer one is compared with each note."""
+_SCANNED = 2
+"""Texts that are compared with each note, before these are sorted: most calls ask about fewer."""
+
+
 class _Leaf(NamedTuple):
     """What is known of a text that nobody was seen making."""
 
@@ -79,6 +88,10 @@ class Tracer:
         self._is_constant = is_constant
         self._standing_in = standing_in
         self._leaves: dict[str, _Leaf] = {}
+        self._noted_texts = NotedTexts()
+        self._sorted_in: tuple[int, int] = _NONE
+        """The notes up to which these are among them."""
+        self._scanned = 0
         self._searching = False
         self._looks_at_signs = False
         self._turns = Turns(provenance, is_constant)
@@ -238,17 +251,30 @@ class Tracer:
             if len(self._leaves) >= _MAX_LEAVES:
                 self._leaves.clear()
             found = self._taint.search(text) or self._taint.assembled(text)
-            known = _Leaf(sources, (-1, 0), apart(found, self._taint.fragments(text)))
+            known = _Leaf(sources, _NONE, apart(found, self._taint.fragments(text)))
         if self._searching:
             # Called from `_noted_in`, which would begin again with every note.
             return known.spans
-        notes, mark = self._provenance.since(known.mark)
-        added = self._noted_in(text, notes)
+        values, mark = self._noted_since(known.mark, text)
+        added = self._noted_in(text, values)
         spans = apart(merged(added), known.spans) if added else known.spans
         self._leaves[text] = _Leaf(sources, mark, spans)
         return spans
 
-    def _noted_in(self, text: str, notes: list[tuple[Any, ...]]) -> list[Span]:
+    def _noted_since(self, mark: tuple[int, int], text: str) -> tuple[list[Any], tuple[int, int]]:
+        """Return the noted texts since a mark that may stand in a text, and the mark of now."""
+        if mark != _NONE or self._scanned < _SCANNED or len(text) > _MAX_SORTED:
+            self._scanned += mark == _NONE
+            notes, now = self._provenance.since(mark)
+            return [note[0] for note in notes], now
+        notes, now = self._provenance.since(self._sorted_in)
+        if now[0] != self._sorted_in[0]:  # others are forgotten
+            self._noted_texts = NotedTexts()
+        self._noted_texts.add(notes)
+        self._sorted_in = now
+        return self._noted_texts.find(lowered(text)), now
+
+    def _noted_in(self, text: str, values: list[Any]) -> list[Span]:
         """Find in a text others that the code made from the event's, such as a part of a split one.
 
         Words alone are left: they are in every text by chance.
@@ -257,7 +283,7 @@ class Tracer:
         lower = lowered(text)
         self._searching = True
         try:
-            for value, *_ in notes:
+            for value in values:
                 if type(value) is not str or len(value) < MIN_SEARCHED or value is text:
                     continue
                 part = value if value in text else value.strip()

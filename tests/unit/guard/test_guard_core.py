@@ -217,12 +217,19 @@ def test_a_literal_of_the_code_is_its_own_and_an_equal_text_is_looked_at() -> No
     namespace: dict[str, Any] = {}
     exec(code, namespace)
     literal, said = namespace["f"]()
-    assert guard.constants.literals[id(literal)] is literal
-    assert id(said) not in guard.constants.literals, "it is a docstring's text as well"
+    assert guard.constants.is_literal(literal)
+    assert not guard.constants.is_literal(said), "it is a docstring's text as well"
     assert guard.is_own(literal)
     equal = guard.provenance.join(0, "SELECT ", "".join(["", "1"]))
-    assert id(equal) not in guard.constants.literals
+    assert not guard.constants.is_literal(equal)
     assert not guard.is_own(equal)
+    exec(code, namespace)
+    exec(compile("def f():\n    return 'SELECT ' '1', ''", "b", "exec"), namespace)
+    guard.constants.add_code(namespace["f"].__code__)
+    again, _ = namespace["f"]()
+    assert again is not literal
+    assert guard.constants.is_literal(again), "of two equal ones both are the code's"
+    assert guard.is_own(again)
 
 
 def test_bytes_are_not_taken_apart_before_a_text_is_asked_about() -> None:

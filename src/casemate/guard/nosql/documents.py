@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core import Guard
+from ..identity import identity
 from ..origin import Origin
 from ..pieces import as_text
 from ..plain_names import is_hidden, is_plain
@@ -114,7 +115,7 @@ class Walk:
 
     def _spliced(self, item: Mapping[Any, Any]) -> Verdict | None:
         """Judge the JSON that a document was read from, if the code put it together."""
-        known = self._guard.provenance.objects.get(id(item))
+        known = self._guard.provenance.objects.get(identity(item))
         if known is None or known[0] is not item:
             return None
         for source in known[1]:

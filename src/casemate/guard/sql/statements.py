@@ -95,19 +95,19 @@ def watched_method(
 
     literals = guard.constants.literals
     sqlite = Dialect.SQLITE in dialects
-    no_files: set[int] = set()
+    no_files: set[str] = set()
 
     @functools.wraps(original)
     def method(
         self: Any, query: Any = _NOTHING, values: Any = _NOTHING, /, *rest: Any, **named: Any
     ) -> Any:
         # Most statements are literals of the code: these need a look at one table and no more.
-        if id(query) in literals and not rest and not named:
+        if type(query) is str and literals.get(query) is query and not rest and not named:
             if values is _NOTHING:
                 return original(self, query)
-            if sqlite and id(query) not in no_files:
+            if sqlite and query not in no_files:
                 if not names_files(query):
-                    no_files.add(id(query))
+                    no_files.add(query)
                 check_sqlite_files(guard, query, values)
             return original(self, query, values)
         arguments = (*(a for a in (query, values) if a is not _NOTHING), *rest)
