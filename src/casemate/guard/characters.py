@@ -40,6 +40,8 @@ def spans(
     `sources` are asked for only if there are such characters: to decode them takes 100 µs.
     """
     single = [(place, c) for place, c, literal in _placed(steps) if not literal and len(c) == 1]
+    if not single:
+        return []
     candidates = list(_candidates(single, is_constant)) if _short(steps, is_constant) else []
     if not candidates:
         return []
@@ -110,8 +112,6 @@ def _candidates(
     single: Sequence[tuple[int, str]], is_constant: Callable[[str], bool]
 ) -> Iterator[tuple[list[int], str]]:
     """Yield places and characters that may be of one source: all, or without the code's quotes."""
-    if not single:
-        return
     first, last = is_constant(single[0][1]), is_constant(single[-1][1])
     for left, right in dict.fromkeys(((0, 0), (0, last), (first, 0), (first, last))):
         chosen = single[left : len(single) - right]

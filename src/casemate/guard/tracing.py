@@ -380,8 +380,9 @@ class Tracer:
         for piece, constant in [*pieces, (None, True)]:
             step = self._turns.step(piece, constant=constant) if piece is not None else None
             if step is None:
-                found += [span.moved(start) for span in self._characters(run)]
-                run = []
+                if run:
+                    found += [span.moved(start) for span in self._characters(run)]
+                    run = []
                 start = place + len(piece or "")
             elif piece:
                 run.append(step)

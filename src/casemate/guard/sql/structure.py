@@ -81,11 +81,13 @@ _PLAIN = re.compile(r"[\w .,:@+-]+")
 _start = operator.attrgetter("start")
 _LONG = frozenset((Kind.STRING, Kind.NAME, Kind.COMMENT))
 _DIGITS = re.compile(r"[0-9]+")
+_DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
 _LETTERS = re.compile(r"[A-Za-z][A-Za-z0-9 ]*")
+_KINDS = ((_DIGITS, "0"), (_DECIMAL, "0.0"), (_LETTERS, "a"))
 _MAX_FORMS = 256
 _harmless: set[tuple[tuple[str, ...], Dialect]] = set()
-"""Forms of statements whose values change nothing. Digits and letters alone never do where others
-of their kind did not."""
+"""Forms of statements whose values change nothing. Digits, decimals and letters never do where
+others of their kind did not: tokens tell none of these from each other."""
 _LETTER = "q"
 """Begins no prefix of a string literal (`E''`, `N''`, `X''`) in the dialects known here."""
 
@@ -118,26 +120,28 @@ def judge(text: str, spans: Sequence[Span], dialects: Sequence[Dialect]) -> Verd
 
 
 def _form(text: str, spans: Sequence[Span]) -> tuple[str, ...] | None:
-    """Return what a statement is without its values, if all of these are digits or plain words.
+    """Return what a statement is without its values, if all are numbers or plain words.
 
     A loop over rows sends the same statement with other values: it is cut into tokens once.
     """
     pieces: list[str] = []
     place = 0
     for span in spans:
-        digits = _DIGITS.fullmatch(text, span.start, span.end) is not None
-        if not digits and _LETTERS.fullmatch(text, span.start, span.end) is None:
+        kind = next((k for p, k in _KINDS if p.fullmatch(text, span.start, span.end)), None)
+        if kind is None:
             return None
-        pieces += (text[place : span.start], "0" if digits else "a")
+        pieces += (text[place : span.start], kind)
         place = span.end
     return (*pieces, text[place:])
 
 
 def _is_harmless(text: str, spans: Sequence[Span], dialect: Dialect) -> bool:
-    """Tell whether any digits and words could stand in the place of these: what no token shows."""
+    """Tell whether any numbers and words could stand in the place of these."""
     tokens = tokenize(text, dialect)
     return all(
-        _DIGITS.fullmatch(text, span.start, span.end) or _is_plain_inside(text, span, tokens)
+        _DIGITS.fullmatch(text, span.start, span.end)
+        or _DECIMAL.fullmatch(text, span.start, span.end)
+        or _is_plain_inside(text, span, tokens)
         for span in spans
     )
 
