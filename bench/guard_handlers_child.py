@@ -72,9 +72,13 @@ def handler(mode: str, name: str, folder: str) -> float | None:
     sys.path.insert(0, folder)
     from casemate.guard import setting_up
     from casemate.guard.core import Guard
+    from casemate.runner.filling import fill_holes
 
     if mode == "on":
         setting_up.warm()
+    # As a base zygote does: rows that lie in the holes of what was freed are slower to go through.
+    fill_holes()
+    if mode == "on":
         guard = Guard(folder)
         setting_up.before_import(guard)
         guard.acts.deps = sysconfig.get_path("purelib") + "/"

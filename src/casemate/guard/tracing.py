@@ -56,7 +56,7 @@ TOO_MUCH = ("more than the guard looks at",)
 _NONE = (-1, 0)
 """Before the first note."""
 _MAX_SORTED = 4096
-"""Characters of a text of which each place is looked at: a longer one is compared with each note."""
+"""Characters of a text of which each place is looked at; a longer one is compared with all."""
 _SCANNED = 2
 """Texts that are compared with each note, before these are sorted: most calls ask about fewer."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -241,3 +243,58 @@ def test_bytes_are_not_taken_apart_before_a_text_is_asked_about() -> None:
     assert guard.taint.is_of("".join(["a ", "path"])) is None
     assert "a comment; here" not in guard.taint._texts
     assert guard.taint.exact("a comment; here") is not None
+
+
+def test_nothing_is_made_of_an_event_until_a_sink_asks() -> None:
+    guard, _ = begun(event={"v": "hostile data"})
+    guard.add("bucket:a", "other data")
+    assert guard._taint is None
+    assert guard.active
+    with pytest.raises(BlockedError):
+        guard.check("sql", "a hostile data b", always)
+    guard.add("table:b", "third data")
+    for text, source in (("other data", "bucket:a"), ("third data", "table:b")):
+        (span,) = guard.spans("".join(["x ", text, " y"]))
+        assert span.origin.source == source
+    guard.end()
+    assert guard.taint is None
+    assert guard.spans("a hostile data b") == []
+
+
+def test_threads_that_ask_first_together_see_the_same_sources() -> None:
+    for _ in range(20):
+        guard, _ = begun(event={"v": "hostile data"})
+        barrier = threading.Barrier(4)
+        seen: list[object] = []
+
+        def ask(guard: Guard = guard, barrier: Any = barrier, seen: Any = seen) -> None:
+            barrier.wait()
+            guard.add("bucket:a", "other data")
+            seen.append((guard.taint, len(guard.spans("a other data b hostile data c"))))
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert seen == [(guard.taint, 2)] * 4
+        assert guard.taint is not None
+        assert guard.taint.sources == 5
+
+
+def test_no_statement_and_no_note_raises_an_audit_event_of_its_own() -> None:
+    guard, _ = begun(event={"v": "hostile data", "rows": [{"a": f"x;{n}"} for n in range(50)]})
+    asked = 0
+
+    def counted(frame: Any, event: str, argument: Any) -> None:
+        nonlocal asked
+        asked += event == "c_call" and argument is id
+
+    rows = json.dumps([{"a": f"{n};"} for n in range(50)])
+    sys.setprofile(counted)
+    try:
+        for value in guard.provenance.given(json.loads, rows):
+            guard.spans(guard.provenance.join(0b101, "a ", value["a"], " b"))
+    finally:
+        sys.setprofile(None)
+    assert asked == 0

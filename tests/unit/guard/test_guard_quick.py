@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import tracemalloc
+from typing import Any
 
 import pytest
 
+from casemate.guard.calls import MAX_ITEMS
 from casemate.guard.generations import (
     MAX_CHARACTERS,
     MAX_HELD,
@@ -193,3 +195,31 @@ def test_notes_of_any_length_stay_in_order(provenance: Provenance) -> None:
         made = provenance.of(text)
         assert made is not None
         assert made.kind == kind
+
+
+def test_rows_are_noted_as_one_value_after_the_other_would_be(provenance: Provenance) -> None:
+    text = "".join(["rows of ", "an event"])
+    rows = [{"a": new_text(n), "b": n, "c": None, "d": [new_text(n)]} for n in range(9)]
+    rows += [{"a": new_text(n), "b": new_text(n)} for n in range(10, 90)]
+    rows += [{str(n): n for n in range(MAX_ITEMS)}]
+    rows += [{"a": new_text(n), "b": 1.5} for n in range(90, 99)]
+    made = provenance.call(lambda _: rows, text)
+    assert made is rows
+    room, todo, expected = MAX_ITEMS, [rows], []
+    while todo and room:  # as it was before whole rows were taken
+        item: Any = todo.pop()
+        room -= 1
+        if isinstance(item, str):
+            expected.append(item)
+        elif isinstance(item, dict):
+            todo += [*item.keys(), *item.values()]
+            assert provenance.made_from(item) == (text,)
+        elif isinstance(item, list):
+            todo += item[:MAX_ITEMS]
+    ((texts, _, sources, _),) = provenance._waiting
+    assert sources == (text,)
+    assert texts == expected
+
+
+def new_text(number: int) -> str:
+    return "".join(["a;", str(number)])

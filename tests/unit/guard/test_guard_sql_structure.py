@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.guard.origin import Origin, Span
+from casemate.guard.sql import structure
 from casemate.guard.sql.structure import judge
 from casemate.guard.sql.tokens import Dialect
 from casemate.guard.verdict import Verdict
@@ -160,3 +161,46 @@ def test_what_is_escaped_never_blocks(value: str, dialect: Dialect) -> None:
 def test_a_quote_that_ends_the_literal_always_blocks(before: str, attack: str) -> None:
     value = before.replace("'", "''") + attack
     assert verdict("a = '@'", value) is not None
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize(
+    "template",
+    [
+        "@",
+        "x = @",
+        "'@'",
+        "a@",
+        "@a",
+        "@@",
+        "-@",
+        "1e@",
+        "0x@",
+        "$@",
+        "'a' @ 'b",
+        "/* @ */ @",
+        "[@]",
+    ],
+)
+def test_the_form_of_a_statement_says_of_decimals_what_a_look_at_each_says(
+    template: str, dialect: Dialect
+) -> None:
+    marks = template.count("@")
+    values = ["1.5", "0.0", "340.125", "00.1"]
+    known = [
+        verdict(f"SELECT a FROM t WHERE {template}", *[value] * marks, dialect=dialect) is None
+        for value in values
+    ]
+    for value, passed in zip(values, known, strict=True):
+        structure._harmless.clear()
+        again = verdict(f"SELECT a FROM t WHERE {template}", *[value] * marks, dialect=dialect)
+        assert (again is None) is passed
+
+
+def test_a_statement_with_a_decimal_is_cut_into_tokens_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    structure._harmless.clear()
+    assert verdict("SELECT a FROM prices WHERE p = @ AND n = 'a @'", "1.5", "bc 1") is None
+    monkeypatch.setattr(structure, "tokenize", lambda *_: pytest.fail("it was cut again"))
+    assert verdict("SELECT a FROM prices WHERE p = @ AND n = 'a @'", "340.25", "de 2") is None
