@@ -90,6 +90,9 @@ def handler(mode: str, name: str, folder: str) -> float | None:
         return None
     if guard is not None:
         setting_up.after_import(guard)
+    # As a zygote does: what was there before is not gone through with each event.
+    gc.collect()
+    gc.freeze()
     event = _given(name, _event())
     text = json.dumps(event)
     best = float("inf")
