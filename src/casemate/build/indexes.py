@@ -250,7 +250,7 @@ def _addresses(text: str) -> list[str]:
     if "[[packages]]" in text:
         try:
             packages = tomllib.loads(text).get("packages", [])
-        except (tomllib.TOMLDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return found
         for package in packages if isinstance(packages, list) else []:
             wheels = package.get("wheels", []) if isinstance(package, dict) else []

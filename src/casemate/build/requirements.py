@@ -270,7 +270,7 @@ def _check_pylock(name: str, document: dict[str, object]) -> None:
 def _toml(name: str, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise RequirementsFileError(f"{name} is not valid TOML: {error}.") from error
 
 

@@ -97,7 +97,7 @@ def _stated(requirements: Requirements) -> Iterator[tuple[str, _Place]]:
 def _of_project(file: str, text: str) -> Iterator[tuple[str, _Place]]:
     try:
         listed = tomllib.loads(text).get("project", {}).get("dependencies", [])
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return
     for each in listed if isinstance(listed, list) else []:
         name = _name(each) if isinstance(each, str) else None

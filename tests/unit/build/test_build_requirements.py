@@ -209,3 +209,9 @@ def test_any_content_is_read_or_refused(tmp_path: Path, name: str, data: bytes) 
         read_requirements(tmp_path, name)
     except DependencyError as error:
         assert str(tmp_path) not in str(error)
+
+
+def test_a_number_of_too_many_digits_is_named(tmp_path: Path) -> None:
+    write(tmp_path, {"pyproject.toml": f"[project]\nname = {'9' * 5000}\n"})
+    with pytest.raises(RequirementsFileError, match="not valid TOML: .*digits"):
+        read_requirements(tmp_path, "pyproject.toml")
