@@ -196,6 +196,9 @@ def test_a_rule_is_silenced(node: TestNode) -> None:
         node, "alert", "silence", "nonsense", "--for", "1h", "--reason", "x"
     )
     node.wait_until(lambda: listed(node, "alerts-silenced"))
+    assert "cannot be silenced itself" in cli_error(
+        node, "alert", "silence", "alerts-silenced", "--for", "7d", "--reason", "quiet"
+    )
 
 
 def test_who_may_not_see_findings_does_not(node: TestNode) -> None:

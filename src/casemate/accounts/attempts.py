@@ -16,6 +16,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from casemate.accounts.errors import TooManyAttemptsError
 from casemate.model.back_off import FORGET_AFTER, LONGEST_WAIT, BackOff, names_of
@@ -44,6 +45,7 @@ def too_many(wait: float) -> TooManyAttemptsError:
     )
 
 
+@lru_cache(maxsize=8192)
 def address_group(address: str) -> str:
     """Return what is counted as one remote: an IPv4 address or an IPv6 /64 network."""
     try:

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import AlertsSilenced
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.operations import findings
 from casemate.operations.findings import (
+    NEVER_SILENT,
     AlertChannels,
     AlertSilences,
     AlertTest,
@@ -67,6 +68,11 @@ async def _test(wanted: TestAlertChannel, call: Call) -> AlertTest:
 
 @performs(SilenceAlerts)
 async def _silence(wanted: SilenceAlerts, call: Call) -> None:
+    if wanted.rule == NEVER_SILENT:
+        raise ConflictError(
+            f"{NEVER_SILENT} finds silences, and cannot be silenced itself.",
+            next_step="silence the rules whose findings are known, each by its name",
+        )
     try:
         known = await call.service.monitor.has_rule(wanted.rule)
     except MonitorUnavailableError:

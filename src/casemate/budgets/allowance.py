@@ -14,6 +14,7 @@ from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
+from casemate.accounts.attempts import address_group
 from casemate.budgets.anomaly import Anomalies
 from casemate.budgets.costs import COUNTED, WEIGHTS, Money
 from casemate.budgets.cutting import Cutting, is_of_use
@@ -231,7 +232,8 @@ class Allowance:
         now = self._steady()
         met: list[tuple[float, Rate, str]] = []
         for rate, whose in rates:
-            key = admitted.request.raw.remote_address if whose is None else whose
+            # Of IPv6 the network: whoever has one address of it has them all.
+            key = address_group(admitted.request.raw.remote_address) if whose is None else whose
             if not key:
                 continue
             left = rate.take(key, now)

@@ -18,7 +18,7 @@ from casemate.monitor.findings import Found
 from casemate.monitor.messages import plain
 from casemate.monitor.on_call import Rotation, shifts, who
 from casemate.monitor.outlet import PAGED, Outlet, Remembered
-from casemate.operations.findings import AlertSilence, OnCallShift
+from casemate.operations.findings import NEVER_SILENT, AlertSilence, OnCallShift
 
 MAX_SILENCES = 256
 OTHERS_SECONDS = 20.0
@@ -101,7 +101,7 @@ class Alerting:
         By its own time, since it may be read late, and by a clock that nobody sets: one that is set
         back while a silence holds does not lengthen it.
         """
-        silence = self._silences.get(found.rule)
+        silence = None if found.rule == NEVER_SILENT else self._silences.get(found.rule)
         return (
             silence is not None and silence.since <= found.at and self._goes_on(silence, found.at)
         )

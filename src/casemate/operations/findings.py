@@ -15,6 +15,8 @@ from casemate.operations.given import Given
 
 MAX_FINDINGS = 1000
 MAX_SILENCE = 7 * 86_400
+NEVER_SILENT = "alerts-silenced"
+"""The rule that finds silences: who could silence it could have nobody told of any."""
 
 LEVELS = "informational|low|medium|high|critical"
 RuleName = Annotated[
@@ -267,14 +269,14 @@ class PagePeople(Operation[None], frozen=True, kw_only=True):
 class SilenceAlerts(Operation[None], frozen=True, kw_only=True):
     """Have no alerts sent of a rule for a time. What it finds is kept all the same.
 
-    A silence is itself told, as a finding.
+    A silence is itself told, as a finding, and the rule that finds it cannot be silenced.
     """
 
     declared = Declaration(
         http="POST /alerts/silences",
         tag="findings",
         action=Action.ALERTS_WRITE,
-        problems=(404,),
+        problems=(404, 409),
         status=HTTPStatus.NO_CONTENT,
         example={"rule": "tokens-tried", "seconds": 7200, "reason": "a planned test"},
     )

@@ -299,6 +299,10 @@ def test_a_quota_of_each_address_and_of_a_function() -> None:
     node.refused(ANONYMOUS, address="192.0.2.1")
     node.enter(ANONYMOUS, address="192.0.2.2")
     assert node.enter(ANONYMOUS) is None  # from no network
+    node.enter(ANONYMOUS, address="2001:db8:0:1::1")
+    node.refused(ANONYMOUS, address="2001:db8:0:1::2")  # who has one address of it has them all
+    node.enter(ANONYMOUS, address="2001:db8:0:2::1")
+    node.refused(ANONYMOUS, address="::ffff:192.0.2.1")
     node = Node()
     node.quota(each=QuotaEach.FUNCTION, calls=1, function="f")
     node.enter(ADA)

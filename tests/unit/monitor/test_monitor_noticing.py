@@ -15,6 +15,7 @@ from casemate.monitor import following as following_module
 from casemate.monitor.detecting import DAMAGED, FORGOTTEN, ROLLED_BACK
 from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.memory import FILE
+from casemate.operations.findings import NEVER_SILENT
 from support.monitor import Journal, Sink, Watch, refused, running, until
 
 NOW = float(int(time.time()) - 7200)
@@ -242,13 +243,13 @@ async def test_a_silenced_rule_is_found_and_not_told(tmp_path: Path) -> None:
     journal, sink = Journal(tmp_path / "journal"), Sink()
     watch = await Watch(tmp_path / "monitor", {"pager": sink}).start(journal)
     silence = {"by": "user:ada", "reason": "a test"}
-    rules = ("tokens-tried", "tokens-tried-fast", "login-spray", "credentials-flood")
+    rules = (NEVER_SILENT, "tokens-tried", "tokens-tried-fast", "login-spray", "credentials-flood")
     await journal.keep(
         *(AlertsSilenced(at=NOW - 1, rule=rule, seconds=601, **silence) for rule in rules)
     )
     await spray(journal)
     await until(lambda: "tokens-tried" in {each.rule for each in watch.findings.newest_first()})
-    await until(lambda: "alerts-silenced" in {m.found[-1].rule for m in sink.messages})
+    await until(lambda: NEVER_SILENT in {m.found[-1].rule for m in sink.messages})
     told = {each.rule for message in sink.messages for each in message.found}
     assert "tokens-tried" not in told
     assert watch.outlets["pager"].state.silenced >= 1
