@@ -173,8 +173,12 @@ class Accounts:
             kind, _, name = caller.partition(":")
             if kind in (PrincipalKind.FUNCTION, PrincipalKind.TRIGGER):
                 return f"project:{name.partition('/')[0]}"
-            token = self._directory.tokens.get(name) if kind == PrincipalKind.TOKEN else None
-            if token is None or token.created_by == caller:
+            if kind != PrincipalKind.TOKEN:
+                break
+            token = self._directory.tokens.get(name)
+            if token is None:
+                return self._directory.pipelines.get(name, caller)
+            if token.created_by == caller:
                 break
             caller = token.created_by
         return caller

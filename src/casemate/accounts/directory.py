@@ -7,6 +7,7 @@ store, it is decided on what is stored at that moment: see `casemate.store.decid
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
@@ -44,7 +45,8 @@ OWNER_TOKEN_LEFT = 86400.0
 """Seconds for which an owner's token must still be valid to count as a way in."""
 FORGET_SECONDS = 3600.0
 """Between looks at which tokens ended so long ago that the store forgets them."""
-
+MAX_PIPELINES = 50_000
+"""Sessions of workloads that are over of which it is known whose they were."""
 
 USE_TOLD_SECONDS = 300.0
 """Of how long ago uses of tokens by other nodes are asked for, each few seconds."""
@@ -82,6 +84,9 @@ class Directory:
         self.sessions_ended: dict[str, float] = {}
         """When the last session of a person was ended by somebody, by name; also of who is not
         there any more, for as long as sessions that have ended are kept."""
+        self.pipelines: OrderedDict[str, str] = OrderedDict()
+        """Who made sessions of workloads that are over, by their ids: what these have used is
+        counted by who answers for them."""
         self._forgot_at = float("-inf")
         self.oidc_issuer: str | None = None
         """Issuer by whose word users can get in at present."""
@@ -326,8 +331,13 @@ class Directory:
             self.index.note_used(await self._store.read(ReadTokenUse(since=since)))
         for token_id in self.index.drop_expired():
             token = self.tokens[token_id]
-            if token.user is not None or token.created_by.startswith(MADE_BY):
+            if token.created_by.startswith(MADE_BY):
+                self.pipelines[token_id] = token.created_by
                 del self.tokens[token_id]
+            elif token.user is not None:
+                del self.tokens[token_id]
+        while len(self.pipelines) > MAX_PIPELINES:
+            self.pipelines.popitem(last=False)
         self._forget_ended()
 
     def _forget_ended(self) -> None:

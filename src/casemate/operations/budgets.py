@@ -31,6 +31,7 @@ from casemate.operations.given import Given
 MAX_PRICES = 64 * 1024
 _PATH = "/budgets/{project}/{name}"
 _WHO = whole(r"^[a-z]{4,9}:[A-Za-z0-9][A-Za-z0-9_./@-]{0,254}$")
+_ACCOUNT = whole(r"^(?:node|[a-z]{4,9}:[A-Za-z0-9][A-Za-z0-9_./@-]{0,254})$")
 _BUDGET = BudgetState(
     budget=Budget(
         project="shop",
@@ -129,9 +130,13 @@ class SetBudget(Operation[BudgetState], frozen=True, kw_only=True):
     )
     account: (
         Annotated[
-            _Who,
+            str,
             msgspec.Meta(
-                description="Only what callers have used for whom this one answers: `user:ada`."
+                pattern=_ACCOUNT,
+                max_length=264,
+                examples=["user:ada"],
+                description="Only what callers have used for whom this one answers: `user:ada`; "
+                "`node`: for whom the node itself does, as for its first token.",
             ),
         ]
         | None

@@ -12,7 +12,8 @@ from casemate.accounts import Accounts
 MAKERS = {"1": "user:ada", "2": "token:1", "3": "token:3", "4": "token:gone"}
 KNOWN: Any = SimpleNamespace(
     _directory=SimpleNamespace(
-        tokens={name: SimpleNamespace(created_by=by) for name, by in MAKERS.items()}
+        tokens={name: SimpleNamespace(created_by=by) for name, by in MAKERS.items()},
+        pipelines={"5": "workload:shop-main"},
     )
 )
 
@@ -26,6 +27,8 @@ KNOWN: Any = SimpleNamespace(
         ("token:3", "token:3"),
         ("token:4", "token:gone"),
         ("token:unknown", "token:unknown"),
+        ("token:5", "workload:shop-main"),
+        ("user:5", "user:5"),
         ("function:shop/cart", "project:shop"),
         ("trigger:shop/cart/nightly", "project:shop"),
         ("anonymous:public", "anonymous:public"),
@@ -43,7 +46,8 @@ def test_a_circle_ends() -> None:
             tokens={
                 "a": SimpleNamespace(created_by="token:b"),
                 "b": SimpleNamespace(created_by="token:a"),
-            }
+            },
+            pipelines={},
         )
     )
     assert Accounts.answerable(circle, "token:a") in ("token:a", "token:b")

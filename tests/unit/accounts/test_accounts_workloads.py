@@ -101,6 +101,9 @@ def test_a_job_gets_its_roles_for_a_quarter_of_an_hour(pipelines: Pipelines) -> 
     assert pipelines.world.accounts.answerable(who.text) == "workload:shop-main"
     pipelines.world.clock.now += 15 * 60
     assert pipelines.world.who(issued.text) is None
+    # What it used before is the workload's still, of whose budget it is.
+    pipelines.world.run(pipelines.world.accounts.flush())
+    assert pipelines.world.accounts.answerable(who.text) == "workload:shop-main"
 
 
 @pytest.mark.parametrize(

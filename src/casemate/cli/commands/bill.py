@@ -38,6 +38,7 @@ from casemate.operations.budgets import ShowPrices
 from casemate.operations.usage import ShowUsage
 
 app = new_app()
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
 _COLUMNS = ("day", "what", "resource", "quantity", "unit", "price", "cost", "currency")
 
 
@@ -136,9 +137,12 @@ def _month(text: str | None, now: float) -> date:
     if text is None:
         return day_of(now)
     try:
-        return date.fromisoformat(f"{text}-01")
+        found = date.fromisoformat(f"{text}-01")
     except ValueError as error:
         raise UsageError(f"--month is {text!r}, expected YYYY-MM such as 2026-11.") from error
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise UsageError(f"--month is {text!r}, expected one of {_FIRST_YEAR} to {_LAST_YEAR}.")
+    return found
 
 
 def _usage(
