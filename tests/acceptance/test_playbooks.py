@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from msgspec.structs import replace
 from test_accounts import enrol
+from test_kill_storm import started_late
 
 from casemate.accounts.totp import code_at
 from casemate.evidence import build, opened
@@ -44,8 +45,8 @@ def kill(node: TestNode) -> None:
     """Kill the node, and start it again once all of it is gone."""
     there = [Path(f"/proc/{pid}") for pid in node.processes()]
     node.stop(9)
-    node.wait_until(lambda: not any(each.exists() for each in there))
-    node.start()
+    node.wait_until(lambda: not any(each.exists() for each in there), 30)
+    started_late(node)
 
 
 def runs(node: TestNode) -> list[dict[str, object]]:
@@ -130,6 +131,9 @@ def test_evidence_is_sealed_fetched_and_verified(node: TestNode, tmp_path: Path)
     changed.write_bytes(build(forged, files))
     refused = casemate(node, "incident", "evidence", "--verify", str(changed))
     assert refused.returncode == 1 and "journal does not know" in refused.stderr
+    # What cannot be written anywhere is not sealed either.
+    nowhere = str(tmp_path / "no" / "case.tar")
+    assert casemate(node, "incident", "evidence", incident, "--output", nowhere).returncode == 1
     listed = json.loads(done(node, "incident", "evidence", incident, "--ls", "--json"))
     assert [each["id"] for each in listed["evidence"]] == [sealed["id"]]
     done(node, "incident", "evidence", sealed["id"], "--release", "a test")

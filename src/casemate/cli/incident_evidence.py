@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
@@ -28,24 +31,49 @@ def gathered(id: str, output: Path | None) -> EvidenceView:
     """Have evidence gathered, and write it to a file that is not there yet."""
     if output is not None and output.exists():
         raise UsageError(f"{output} is there already.", next_step="Give another name.")
-    with connect() as client:
+    # Made before anything is sealed: an archive that cannot be written anywhere would take the
+    # room of one that can.
+    with _made(output) as target, connect() as client:
         view = client.call(GatherEvidence(id=id))
-        if output is not None:
+        if target is not None:
             with client.open(FetchEvidence(id=view.id), seconds=_SECONDS) as response:
                 data = b"".join(response.iter_raw())
             if hashlib.sha256(data).hexdigest() != view.sha256:
-                raise CommandError(f"{view.id} did not arrive as it was kept.")
-            _write(output, data)
+                raise CommandError(f"{view.id} did not arrive as it was kept.", next_step=_kept(id))
+            try:
+                target.write(data)
+                target.flush()
+            except OSError as error:
+                raise CommandError(
+                    f"{view.id} cannot be written to {output}: {error.strerror}.",
+                    next_step=_kept(id),
+                ) from error
     return view
 
 
-def _write(file: Path, data: bytes) -> None:
+def _kept(id: str) -> str:
+    return f"the node keeps it: casemate incident evidence {id} --ls"
+
+
+@contextmanager
+def _made(file: Path | None) -> Iterator[BinaryIO | None]:
+    """Give a file that was not there, within the block; it is removed where that fails."""
+    if file is None:
+        yield None
+        return
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
-            target.write(data)
     except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error.strerror}.") from error
+        raise CommandError(
+            f"{file} cannot be written: {error.strerror}.", next_step="Give another name."
+        ) from error
+    with os.fdopen(descriptor, "wb") as target:
+        try:
+            yield target
+        except BaseException:
+            with suppress(OSError):
+                file.unlink()
+            raise
 
 
 def listed(id: str) -> EvidenceList:
