@@ -26,6 +26,7 @@ from casemate.playbooks.bounding import MAX_OF_OWNER
 
 TARGET = 2.0
 LONGEST = 20.0
+STARTS = 4
 _CODE = """
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
@@ -35,6 +36,10 @@ def handler(event, context):
     return {}
 """
 _PAUSE, _EVERY = 0.3, 0.005
+
+
+class NotStartedError(RuntimeError):
+    """A node ended before it was ready; it has said why."""
 
 
 class Node:
@@ -48,7 +53,10 @@ class Node:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         if self._process.stdout is None:
             raise RuntimeError("the node has no output")
-        ready = json.loads(self._process.stdout.readline())
+        if not (line := self._process.stdout.readline()):
+            self._process.wait(60)
+            raise NotStartedError
+        ready = json.loads(line)
         self.url, self._key = ready["url"], ready["key"]
         self.client = httpx2.Client(
             base_url=self.url, headers={"authorization": f"Bearer {self._key}"}, timeout=60
@@ -92,10 +100,20 @@ class Node:
         self._process.wait(60)
 
 
+def _started(folder: Path) -> Node:
+    """Start a node, again where the machine was too busy for it."""
+    for _ in range(STARTS - 1):
+        try:
+            return Node(folder)
+        except NotStartedError:
+            continue
+    return Node(folder)
+
+
 def measure(folder: Path) -> tuple[list[float], int, int]:
     """Return the times of one node, how many were not contained, and how many not undone."""
     folder.mkdir()
-    node = Node(folder)
+    node = _started(folder)
     try:
         projects = [f"p{number}" for number in range(MAX_OF_OWNER)]
         for project in projects:
@@ -123,6 +141,7 @@ def main() -> int:
             found, not_contained, not_undone = measure(Path(name) / str(number))
             times += found
             missed, left = missed + not_contained, left + not_undone
+            print(f"node {number}: {[round(each, 2) for each in found]}", file=sys.stderr)
     times.sort()
     report: dict[str, Any] = {"number": len(times), "not_contained": missed, "not_undone": left}
     for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("longest", 1.0)):

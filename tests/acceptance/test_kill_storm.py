@@ -11,6 +11,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -40,6 +42,7 @@ STARTS = 4
 LATE = "timed out"
 """What a node says that gave up because a process of its own had not begun yet. Such a start is a
 failure of the machine's, which whoever runs nodes repeats; any other is one of the node's."""
+LAUNCHERS = ("casemate.child.bound", "casemate.child.program")
 MANIFEST = """
 [project]
 name = "t"
@@ -74,9 +77,9 @@ def name_of(pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
     except OSError:
         return "gone"
-    return next(
-        (word for word in words if word.startswith("casemate.")), words[0].rpartition("/")[2]
-    )
+    named = (word for word in words if word.startswith("casemate."))
+    # What only starts another one is the same for most of them.
+    return next((word for word in named if word not in LAUNCHERS), words[0].rpartition("/")[2])
 
 
 class Turns:
@@ -329,6 +332,21 @@ def test_each_kind_of_process_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> N
     turns = Turns(random.Random(5))
     had = Counter(kinds[turns.next(list(kinds))] for _ in range(30))
     assert had == {"gateway": 10, "vault": 10, "function": 10}
+
+
+def test_processes_are_told_apart_by_what_they_are() -> None:
+    """Not by what starts them: all of them had one turn together."""
+    words = [sys.executable, "-c", "import time; time.sleep(60)", "casemate.child.bound", "7"]
+    started = [
+        subprocess.Popen([*words, f"casemate.{name}.process"]) for name in ("gateway", "vault")
+    ]
+    try:
+        names = {name_of(each.pid) for each in started}
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
+    assert names == {"casemate.gateway.process", "casemate.vault.process"}
 
 
 def test_what_is_late_is_told_from_what_is_lost() -> None:
