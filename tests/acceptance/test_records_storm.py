@@ -21,6 +21,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from test_kill_storm import started_late
 
 from support.node import TestNode
 from support.processes import Process, process
@@ -210,7 +211,7 @@ class Striker:
     def _start_again(self, left: Sequence[Process]) -> None:
         self._node.stop(signal.SIGKILL)
         self._node.wait_until(lambda: not any(each.lives for each in left), 10)
-        self._node.start()
+        started_late(self._node)
 
 
 def storm(node: TestNode, kills: int, seed: int) -> None:
