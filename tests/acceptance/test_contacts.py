@@ -117,7 +117,7 @@ def attack(contacts: Contacts, name: str) -> float:
     """Have an attack found that is not critical; return when."""
     answer = contacts.node.invoke({"name": "x' OR '1'='1"}, function=f"t/{name}")
     assert answer.status_code == 500
-    contacts.node.wait_until(lambda: contacts.by_hook(name), 60)
+    contacts.node.wait_until(lambda: "sql-injection" in contacts.by_hook(name), 60)
     return time.monotonic()
 
 
@@ -140,7 +140,9 @@ def test_what_is_taken_reaches_nobody_else(contacts: Contacts) -> None:
     contacts.node.start()
     assert time.monotonic() - at < AFTER
     time.sleep(AFTER + 20)
-    assert not contacts.by_mail("taken") and len(contacts.by_hook("taken")) == 1
+    # At night that it was deployed then is found as well.
+    assert not contacts.by_mail("taken")
+    assert contacts.by_hook("taken").count("sql-injection") == 1
 
 
 def test_what_is_critical_wakes_everybody(contacts: Contacts) -> None:
