@@ -213,5 +213,5 @@ def test_any_content_is_read_or_refused(tmp_path: Path, name: str, data: bytes) 
 
 def test_a_number_of_too_many_digits_is_named(tmp_path: Path) -> None:
     write(tmp_path, {"pyproject.toml": f"[project]\nname = {'9' * 5000}\n"})
-    with pytest.raises(RequirementsFileError, match="not valid TOML: .*digits"):
+    with pytest.raises(RequirementsFileError, match=r"not valid TOML: .*digits"):
         read_requirements(tmp_path, "pyproject.toml")
