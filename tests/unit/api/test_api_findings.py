@@ -128,3 +128,12 @@ def test_people_are_paged_who_are_there(ask: Client, parts: Parts) -> None:
     for wrong in ({"message": ""}, {"message": "x" * 257}, {"to": "pager"}):
         assert ask("POST", "/alerts/page", json=wrong).status_code == 400
     assert ask("POST", "/alerts/page", json={**wanted, "to": "nobody"}).status_code == 404
+
+
+def test_the_rule_that_finds_silences_is_not_silenced(ask: Client, parts: Parts) -> None:
+    told: list[object] = []
+    parts.facts.listen(AlertsSilenced, told.append)
+    said = {"rule": "alerts-silenced", "seconds": 60, "reason": "quiet"}
+    refused = ask("POST", "/alerts/silences", json=said)
+    assert refused.status_code == 409 and "cannot be silenced" in refused.text
+    assert not told
