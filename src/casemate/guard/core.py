@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from .acts import Acts
 from .budget import ExhaustedError
 from .constants import Constants
+from .known import Again
 from .origin import Origin, Span
 from .pieces import as_text
 from .provenance import Provenance
@@ -86,7 +87,7 @@ class Guard:
         self.watched = False
         """Whether audit events are watched already."""
         self._running = False
-        self._given: list[tuple[str, object, str]] = []
+        self._given: list[tuple[str, object, str, Again | None]] = []
         """Sources that nothing has asked about: most calls end before anything does."""
         self._taint: Taint | None = None
         self._tracer: Tracer | None = None
@@ -96,26 +97,41 @@ class Guard:
 
     # -- invocations ---------------------------------------------------------------------------
 
-    def begin(self, event: object, source: str = "event") -> None:
-        """An invocation begins; `event` is decoded JSON. Costs next to nothing."""
+    def begin(self, event: object, source: str = "event", again: Again | None = None) -> None:
+        """An invocation begins; `event` is decoded JSON. Costs next to nothing.
+
+        The handler may take the event apart before the first question (`event.pop("name")`).
+        `again` makes one that is equal to what it was; without it `remember` has to be called.
+        """
         self.blocked = None
         self.records = 0
         self.shapes.begin()
         self.acts.begin()
         self._deciding.clear()
         self._taint = self._tracer = None
-        self._given = [(source, event, "")]
+        self._given = [(source, event, "", again)]
         self._running = True
         self.provenance.begin()
 
-    def add(self, source: str, value: object, pointer: str = "") -> None:
-        """Data with an origin outside came in while the invocation runs, such as a table's item."""
+    def add(
+        self, source: str, value: object, pointer: str = "", again: Again | None = None
+    ) -> None:
+        """Data with an origin outside came in while the invocation runs, such as a table's item.
+
+        It is as with an event: what code takes out of it before a question is known by `again`.
+        """
         if self._running:
             with self._turn:
                 if self._taint is not None:
-                    self._taint.add(source, value, pointer)
+                    self._taint.add(source, value, pointer, again)
                 else:
-                    self._given.append((source, value, pointer))
+                    self._given.append((source, value, pointer, again))
+
+    def remember(self) -> None:
+        """Know all there is of the sources now, before code can change them."""
+        taint = self.taint
+        if taint is not None:
+            taint.remember()
 
     def end(self) -> None:
         """The invocation is over: forget its data."""

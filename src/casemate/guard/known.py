@@ -9,7 +9,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .budget import MAX_DECODED, MAX_DECODED_IN_ALL, Budget
@@ -31,6 +31,8 @@ _WITHOUT = frozenset((int, float, bool, type(None)))
 """Kinds of which objects are shared all over the interpreter."""
 MAX_OBJECTS = 200_000
 
+Again = Callable[[], object]
+"""Makes a value that is equal to what a source's was when it came."""
 Node = tuple[Any, Any, Any]
 """The node above and the step from there; or None and the origin of a value; or None and a text
 with how it was decoded. Then the object whose texts have this node, or None if the node is a text's
@@ -42,7 +44,7 @@ class Known:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._waiting: list[tuple[str, str, object]] = []
+        self._waiting: list[tuple[str, str, object, Again | None]] = []
         self._undecoded: list[list[str]] = [[] for _ in range(MAX_DEPTH + 1)]
         """By how many encodings were undone already."""
         self._unread: list[tuple[bytes, Node, int]] = []
@@ -64,26 +66,35 @@ class Known:
         self.overflown = False
         """True if a source was too large to be looked at whole."""
 
-    def add(self, source: str, value: object, pointer: str = "") -> None:
-        """Take JSON-like data that came from `source`; it is looked at when it is first needed."""
+    def add(
+        self, source: str, value: object, pointer: str = "", again: Again | None = None
+    ) -> None:
+        """Take JSON-like data that came from `source`; it is looked at when it is first needed.
+
+        By then code may have changed it: `again` makes an equal one of what it was.
+        """
         self.sources += 1
-        self._waiting.append((source, pointer, value))
+        self._waiting.append((source, pointer, value, again))
+
+    def remember(self) -> None:
+        """Look at the sources now."""
+        self._index()
 
     def _index(self) -> None:
-        """Know every text and object of the sources as they are."""
+        """Know every text and object of the sources as they were when they came."""
         if not self._waiting:
             return
         with self._turn, uncollected():
             while self._waiting:
                 # Each answer of a capability brings work of its own, but not without end: beyond
                 # all grants its forms are refused as overflown, never let through.
-                source, pointer, value = self._waiting.pop()
+                source, pointer, value, again = self._waiting.pop()
                 if self._granted < MAX_DECODED_IN_ALL:
                     self._granted += MAX_DECODED
                     self._budget.left = max(self._budget.left, 0) + MAX_DECODED
                 node = (None, Origin(source, pointer or ()), None)
                 self._unidentified.append((value, node))
-                self._walk(value, node, 0)
+                self._walk(value if again is None else again(), node, 0)
 
     def _walk(self, value: object, node: Node, depth: int) -> None:  # noqa: PLR0912
         """Take every text in a value: the loop over ten thousand rows, with nothing for show."""

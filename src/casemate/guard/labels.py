@@ -89,6 +89,8 @@ class Labels:
                     self.guard.add(source, whole, pointer)
             else:
                 self.guard.add(source, value)
+        # Before the code takes it apart.
+        self.guard.remember()
 
 
 def _whole(source: str) -> str:

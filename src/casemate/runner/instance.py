@@ -44,6 +44,9 @@ _OWN = tuple(f"{_OURS}/{name}/" for name in ("runner", "guard", "kernel"))
 """Code of ours that runs beside a function's: its frames say nothing to the function's owner."""
 _MAX_TRACE = 48 * 1024
 _MAX_MESSAGE = 8 * 1024
+_MAX_READ_AGAIN = 64 * 1024
+"""Bytes of an event that is read once more if a sink asks about it; a larger one is looked at
+before its handler runs."""
 REHEARSALS = 40
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -232,11 +235,24 @@ class Instance:
         origin = events.Origin(head, self._project, self._function, self._note)
         decoded = _decode(body.decode())
         given, event = events.read(shape, decoded, origin)
-        self._guard.begin(given)
+        self._begin(given, shape, body, head)
         if shape == events.AWS:
             # What handlers of this shape hardly ask for: it holds the same once more.
             self._guard.add("event", decoded["events"])
         return given, event, shape
+
+    def _begin(self, given: Any, shape: str, body: bytes, head: dict[str, Any]) -> None:
+        """Tell the guard of an event, which may be taken apart before it is asked about."""
+        if len(body) > _MAX_READ_AGAIN:
+            self._guard.begin(given)
+            self._guard.remember()
+            return
+
+        def again() -> Any:
+            origin = events.Origin(head, self._project, self._function)
+            return events.read(shape, _decode(body.decode()), origin)[0]
+
+        self._guard.begin(given, again=again)
 
     def _note(self, data: Any) -> Any:
         """Tell the guard of data that is taken from the event only now."""
