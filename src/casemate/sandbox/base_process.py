@@ -26,9 +26,13 @@ SANDBOX_UID = 65534
 """The uid that functions see: that of an instance has no name in its own user namespace."""
 START_SECONDS = 20.0
 """How long a base zygote may take until it is warm."""
-_REPLY_SECONDS = 3.0
-"""What is asked for takes microseconds; one that takes longer hangs and is ended."""
+_REPLY_SECONDS = 6.0
+"""What is asked for takes microseconds, on busy cores longer; after that it hangs and is ended. The
+first answer may take as long as the start: the zygotes of all layouts are warmed at the same time.
+"""
 _PING_SECONDS = 2.0
+_HANG_SECONDS = 3.0
+"""For an answer to a ping, for which nobody waits."""
 _INFO_BYTES = 4096
 _BOOT = (
     "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, '/casemate'); "
@@ -170,7 +174,7 @@ class BaseProcess:
                 raise BaseZygoteError("bubblewrap or the interpreter ended before it was ready")
             self.landlock_abi = abi
             self.private_files = message.get("private_files") is True
-            self.sock.settimeout(_REPLY_SECONDS)
+            self.sock.settimeout(START_SECONDS)
             self.ready = True
         except (OSError, BaseZygoteError) as error:
             raise self._failed(error) from error
@@ -184,6 +188,7 @@ class BaseProcess:
             if self._asked and reply is not None and reply.get("ev") == "pong":
                 self._quiet, self._asked = 0.0, False
                 reply, received = control.receive(self.sock)
+            self.sock.settimeout(_REPLY_SECONDS)
         except OSError as error:
             # Whatever it says later would be the answer to another question.
             self.process.kill()
@@ -251,7 +256,7 @@ class BaseProcess:
             control.receive(self.sock)
             self._quiet, self._asked = 0.0, False
         except OSError:
-            return self._quiet > _REPLY_SECONDS
+            return self._quiet > _HANG_SECONDS
         finally:
             self.sock.settimeout(_REPLY_SECONDS)
         return False
