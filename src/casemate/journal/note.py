@@ -73,7 +73,7 @@ def parse_key(text: str) -> NoteKey:
             return key
     raise JournalInputError(
         f"{text[:100]!r} is no key of an Ed25519 note, expected NAME+ID+KEY.",
-        next_step="give it as `casemate journal key` prints it",
+        next_step="give it as `casemate journal head` prints it",
     )
 
 

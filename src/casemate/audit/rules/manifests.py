@@ -193,7 +193,7 @@ RULES = (
         20,
         _S.LOW,
         "Whatever is JSON reaches the code, which has to look at all of it itself.",
-        "Write a contract: casemate contract propose.",
+        "Write a contract: casemate contract infer.",
         _of(_no_contract),
         project("", _ROUTE),
         project("", _ROUTE + 'contract = "thing.json"'),
