@@ -21,7 +21,7 @@ from casemate.cli.errors import (
     UsageError,
 )
 from casemate.decoding import decodable
-from casemate.operations.declaration import JSON, Operation
+from casemate.operations.declaration import JSON, Operation, on_chosen
 from casemate.operations.form import form_of
 
 CONNECT_SECONDS = 5.0
@@ -127,7 +127,7 @@ class NodeClient:
     def answer(self, operation: Operation[T], response: httpx2.Response) -> T:
         """Return what an operation is answered with; raise the error that a refusal stands for."""
         if not response.is_success:
-            raise self.failure(response)
+            raise self.failure(response, operation)
         form = form_of(type(operation))
         answer: Any = None
         if form.answer is bytes:
@@ -162,7 +162,7 @@ class NodeClient:
             ) as response:
                 if not response.is_success:
                     response.read()
-                    raise self.failure(response)
+                    raise self.failure(response, operation)
                 yield response
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise self._unreachable(error) from error
@@ -201,8 +201,10 @@ class NodeClient:
                 next_step="Compare `casemate --version` with the version of the node.",
             ) from error
 
-    def failure(self, response: httpx2.Response) -> CommandError:
-        """Return the error that a response stands for."""
+    def failure(
+        self, response: httpx2.Response, operation: Operation[Any] | None = None
+    ) -> CommandError:
+        """Return the error that a response stands for, of the operation that was asked for."""
         problem = _read_problem(response)
         what = problem.detail or (f"{problem.title}." if problem.title else "")
         what = what or (
@@ -211,7 +213,7 @@ class NodeClient:
         )
         status = response.status_code
         if status in (401, 403):
-            return self._denied(status, what)
+            return self._denied(status, what, operation)
         if problem.failure is not None:
             return FunctionStartError(
                 what,
@@ -226,12 +228,18 @@ class NodeClient:
             what += f" (error id {problem.error_id})"
         return CommandError(what, next_step=problem.next_step or _next_step(status))
 
-    def _denied(self, status: int, what: str) -> DeniedError:
+    def _denied(self, status: int, what: str, operation: Operation[Any] | None) -> DeniedError:
         if self.credentials.key is None:
             what = f"{self.url} needs a token, and there is none for it."
         next_step = f"Run `casemate login {self.url}`, or set CASEMATE_KEY."
         if status == 403:
             next_step = "`casemate whoami` shows your roles; ask an owner for one that allows it."
+            on = None if operation is None else operation.declared.on
+            if on is on_chosen and getattr(operation, "project", None) is None:
+                next_step = (
+                    "Name a function, or --project PROJECT: a role of one project shows that one "
+                    f"alone. {next_step}"
+                )
         return DeniedError(what, next_step=next_step)
 
     def _unreachable(self, error: Exception) -> UnreachableError:

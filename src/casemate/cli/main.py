@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 import casemate
-from casemate.cli.errors import ExitCode, FunctionStartError, exit_code_of
+from casemate.cli.errors import ExitCode, FunctionStartError, UsageError, exit_code_of
 from casemate.cli.help import DocumentedGroup, Row, render
 from casemate.cli.options import HELP_NAMES
 from casemate.cli.stood_in import leave_out_relative
@@ -286,8 +286,14 @@ def _report(error: CasemateError) -> int:
         told = f"{error.type}: {error.failure}"
         if not error.trace.rstrip().endswith(told):  # as a trace of Python does
             note(told, BOLD)
-    note(f"Next: {error.next_step or 'run it again with CASEMATE_DEBUG=1 to see where it failed.'}")
+    note(f"Next: {error.next_step or _otherwise(error)}")
     return exit_code_of(error)
+
+
+def _otherwise(error: CasemateError) -> str:
+    if isinstance(error, UsageError):
+        return "`--help` of the command shows how to use it."
+    return "run it again with CASEMATE_DEBUG=1 to see where it failed."
 
 
 def _report_fault(error: Exception) -> int:

@@ -64,6 +64,8 @@ def parameters_of(
     if (place := _place(form)) is not None:
         found.append(place)
         elsewhere |= {"project", place.taken.name}
+    if form.declared.on is on_chosen and "project" not in fixed:
+        found.append(_ALL_OF_PROJECT)
     for name, field in form.fields.items():
         if name not in elsewhere:
             found += _of_field(name, field, read.get(name))
@@ -111,6 +113,32 @@ def _give_function(_form: Form, text: str | None, fields: Fields) -> None:
 
 def _give_project(_form: Form, text: str | None, fields: Fields) -> None:
     fields["project"] = project_or_here(text)
+
+
+def _give_all_of_project(_form: Form, text: str | None, fields: Fields) -> None:
+    if text is None:
+        return
+    if "project" in fields:
+        raise UsageError(
+            "Both a function and a project are given, expected one of them.",
+            next_step="Leave out the project: the function is enough.",
+        )
+    fields["project"] = require_text("The project", text)
+
+
+_ALL_OF_PROJECT = Parameter(
+    taken(
+        "project",
+        str | None,
+        typer.Option(
+            None,
+            "--project",
+            metavar="PROJECT",
+            help="Only those of this project.",
+        ),
+    ),
+    _give_all_of_project,
+)
 
 
 # -- a field -------------------------------------------------------------------------------------

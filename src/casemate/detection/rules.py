@@ -49,7 +49,9 @@ class Rules:
         if place:
             raise refused(place, f"there is no rule {name[:100]!r}")
         raise NotFoundError(
-            f"There is no rule {name[:100]!r}.", next_step="See them: casemate detect ls"
+            f"There is no rule {name[:100]!r}.",
+            next_step="`casemate detect ls` shows those that come with Casemate; one of your own "
+            "needs --rules FILE.",
         )
 
     def reporting(self) -> list[About]:

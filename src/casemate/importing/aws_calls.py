@@ -39,7 +39,7 @@ _DELETE = _bucket("delete(key)", delete="DeleteObject")
 _COPY = _bucket("open(key), then create(key)", write="PutObject")
 _SEND = Call("queue", {"send": "sqs:SendMessage"}, "context.queue({}).send(message)")
 _PUBLISH = Call("topic", {"publish": "sns:Publish"}, "context.topic({}).publish(message)")
-_QUERY = _table("query(key)", query="Query")
+_QUERY = _table("query(key), with index=NAME where IndexName was", query="Query")
 _SCAN = _table("query()", query="Scan")
 _PARAMETER = Call("secret", {"read": "ssm:GetParameter"}, "context.secret({})")
 

@@ -51,7 +51,8 @@ def _checkpoints(state: NodeState) -> Iterator[Seen]:
     if not state.places:
         yield Seen(
             subject="checkpoints",
-            seen="Checkpoints of the journal are sent nowhere.",
+            seen="Checkpoints of the journal are sent nowhere: the settings have no "
+            "[checkpoints.NAME].",
             command="casemate serve --config FILE",
         )
     yield from _failing(state.places, "place", "takes no checkpoints")
@@ -85,7 +86,8 @@ def _channels(state: NodeState) -> Iterator[Seen]:
     if not state.channels:
         yield Seen(
             subject="alerts",
-            seen="Nobody is told of what the rules of detection find.",
+            seen="Nobody is told of what the rules of detection find: the settings have no "
+            "[alerts.NAME].",
             command="casemate serve --config FILE",
         )
     yield from _failing(state.channels, "channel", "takes no alerts")
@@ -97,7 +99,8 @@ def _exports(state: NodeState) -> Iterator[Seen]:
     if not state.exports:
         yield Seen(
             subject="exports",
-            seen="Nothing of what happens is sent to another machine.",
+            seen="Nothing of what happens is sent to another machine: the settings have no "
+            "[export.NAME].",
             command="casemate serve --config FILE",
         )
     yield from _failing(state.exports, "export", "takes nothing")

@@ -30,10 +30,15 @@ def _protections(state: NodeState) -> Iterator[Seen]:
         how = "its operator accepted the risk" if one.accepted else "the host does not have it"
         yield Seen(
             subject=f"protection:{one.name}",
-            seen=f"The protection {one.name} does not hold, and {how}: {one.detail}",
+            seen=f"The protection {one.name} does not hold, and {how}{_because(one.detail)}",
             command=_DOCTOR,
             level=Level.HIGH if one.required else Level.LOW,
         )
+
+
+def _because(detail: str) -> str:
+    """Return what is known of why; what is accepted is not probed."""
+    return f": {detail}" if detail else "."
 
 
 def _risks(state: NodeState) -> Iterator[Seen]:
@@ -134,8 +139,9 @@ def _clock(state: NodeState) -> Iterator[Seen]:
     if state.clock_synchronised is False:
         yield Seen(
             subject="clock:synchronisation",
-            seen="The kernel says that nothing keeps the host's clock right.",
-            command=_DOCTOR,
+            seen="The kernel says that nothing keeps the host's clock right, as chrony or "
+            "systemd-timesyncd do: `timedatectl set-ntp true`, then look again.",
+            command="casemate audit node --rule NODE-009",
         )
 
 
@@ -177,7 +183,9 @@ def _memory(state: NodeState) -> Iterator[Seen]:
     if state.memory_locked is False:
         yield Seen(
             subject="vault:memory",
-            seen="The vault's memory can be written to swap.",
+            seen="The vault's memory can be written to swap: the node may not lock it, as it may "
+            "after `ulimit -l unlimited`, or with LimitMEMLOCK=infinity of systemd. Else encrypt "
+            "the swap.",
             command="casemate vault status",
         )
 

@@ -36,6 +36,11 @@ def test_denied(cli, node, monkeypatch) -> None:
     result = cli("show", "shop/cart")
     assert result.code == 4
     assert "function:read" in result.err and "token:invoker" in result.err
+    assert "--project" not in result.err
+    # Of all there is no right, of a project or a function there may be.
+    for command in ("logs", "invocations", "denials", "usage"):
+        assert "Name a function, or --project PROJECT" in " ".join(cli(command).err.split())
+        assert "--project PROJECT" not in cli(command, "--project", "shop").err
     # A list is of what may be read: here nothing.
     assert cli("ls").code == 0
     monkeypatch.delenv("CASEMATE_KEY")

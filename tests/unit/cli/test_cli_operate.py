@@ -414,6 +414,9 @@ def test_logs(cli, node) -> None:
     assert cli("logs", "-i", "inv_2").out.count("\n") == 1
     lines = json.loads(cli("logs", "--json").out)["lines"]
     assert lines[0]["text"] == "one\n\x1b[31mred\u2028"
+    assert cli("logs", "--project", "shop").out.count("\n") == 2
+    assert cli("logs", "--project", "other").out == ""
+    assert cli("logs", "shop/cart", "--project", "shop").code == 2
     missing = cli("logs", "shop/other")
     assert (missing.out, missing.code) == ("", 1)
     assert "no function shop/other" in missing.err

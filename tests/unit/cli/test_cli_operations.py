@@ -9,12 +9,14 @@ import pytest
 
 from casemate.cli import operation_command
 from casemate.cli.commands import dlq, routes
-from casemate.cli.errors import DeniedError
-from casemate.model.deployment import DeployedFunction
+from casemate.cli.errors import DeniedError, MissingError
+from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.function import FunctionSpec
 from casemate.model.grant import QueueSpec
 from casemate.model.messages import DeadLetter
 from casemate.model.route import RouteClaim
 from casemate.model.source import SourceStatus
+from casemate.model.trigger import QueueTrigger
 from casemate.operations.delivery import (
     Counted,
     Letter,
@@ -112,6 +114,27 @@ def test_dead_letters_of_a_function(cli, node) -> None:
         RedriveFunctionDeadLetters(**of, ids=("0a",)),
         PurgeFunctionDeadLetters(**of, ids=None),
     ]
+
+
+def test_where_letters_of_the_queue_of_a_function_are_is_told(cli, node) -> None:
+    spec = FunctionSpec(
+        name="ship", handler="a:b", triggers=(QueueTrigger(name="queue-1", queue="jobs"),)
+    )
+    of = {"project": "shop", "function": "ship"}
+    version = Version(**of, number=1, digest="a" * 64, created_at=1.0, created_by="x", spec=spec)
+    targets = (AliasTarget(version=1, weight=100),)
+    alias = Alias(**of, name="live", targets=targets, changed_at=1.0)
+    shown = DeployedFunction(project="shop", name="ship", versions=(version,), aliases=(alias,))
+    node(ListFunctionDeadLetters=Letters(letters=()), ShowFunction=shown)
+
+    told = cli("dlq", "ls", "shop/ship")
+
+    assert (told.code, told.out) == (0, "")
+    assert "No event of shop/ship was given up." in told.err
+    assert "casemate dlq ls shop/jobs --queue" in told.err
+
+    node(ListFunctionDeadLetters=Letters(letters=()), ShowFunction=MissingError("gone"))
+    assert "--queue" not in cli("dlq", "ls", "shop/ship").err
 
 
 def test_dead_letters_of_a_queue(cli, node) -> None:

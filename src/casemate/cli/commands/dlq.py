@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from casemate.cli.client import connect
-from casemate.cli.deployed import deployed_functions
+from casemate.cli.deployed import deployed_functions, live_version
 from casemate.cli.errors import DeniedError, MissingError, UsageError
 from casemate.cli.names import resolve
 from casemate.cli.operation_command import Call, Instead, answered, asked, name_of
@@ -19,6 +19,7 @@ from casemate.cli.resources import resolve_resource
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment, size
 from casemate.model.messages import DeadLetter
+from casemate.model.trigger import QueueTrigger
 from casemate.operations.declaration import Operation
 from casemate.operations.delivery import (
     MAX_IDS,
@@ -33,6 +34,7 @@ from casemate.operations.delivery import (
     ShowFunctionDeadLetter,
     ShowQueueDeadLetter,
 )
+from casemate.operations.functions import ShowFunction
 from casemate.operations.messages import ListQueues
 
 app = new_app("Look at events that were given up (dead letters), try them again, delete them.")
@@ -121,8 +123,23 @@ def ls(
         below=("event", "trigger", "reason", "error"),
         empty=f"No event of {place} was given up.",
     )
+    if not found.letters and not queue:
+        _tell_of_queues(place)
     if found.after is not None:
         note(f"There are more: casemate dlq ls {name} --after {found.after}")
+
+
+def _tell_of_queues(function: _Place) -> None:
+    """Tell where messages of the queues that the function consumes are, once they are given up."""
+    live = None
+    with suppress(MissingError, DeniedError), connect() as client:  # or it is removed
+        live = live_version(
+            client.call(ShowFunction(project=function.project, function=function.name))
+        )
+    for trigger in live.spec.triggers if live is not None else ():
+        if isinstance(trigger, QueueTrigger):
+            name = f"{function.project}/{trigger.queue}"
+            note(f"Messages of its queue are with the queue: casemate dlq ls {name} --queue")
 
 
 @answered(

@@ -19,6 +19,7 @@ from casemate.cli.terminal import (
     note,
     print_json,
     print_line,
+    print_prose,
     print_table,
 )
 
@@ -162,6 +163,6 @@ def _section(title: str, lines: list[str], style: Style) -> None:
     print_line()
     print_line(f"{title}:", style)
     for line in lines[:_MOST]:
-        print_line(f"  {line}")
+        print_prose(f"  {line}")
     if len(lines) > _MOST:
         print_line(f"  and {len(lines) - _MOST} more, all of them in IMPORT.md")

@@ -19,7 +19,8 @@ def ls(found: Functions) -> None:
     print_table(
         ("function", "live", "deployed", "callers", "routes"),
         [(f"{f.project}/{f.name}", *_columns(f)) for f in found.functions],
-        empty="There are no functions. Next: `casemate deploy` in a project's folder.",
+        empty="There are no functions that you may see. Next: `casemate deploy` in a project's "
+        "folder.",
     )
 
 

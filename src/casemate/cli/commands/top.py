@@ -8,11 +8,9 @@ import time
 from collections.abc import Sequence
 from typing import Annotated
 
-import msgspec
 import typer
 
 from casemate.cli.client import NodeClient, connect
-from casemate.cli.errors import UsageError
 from casemate.cli.operation_command import asked
 from casemate.cli.options import JsonOption, new_app
 from casemate.cli.rates import Looks, Rate
@@ -49,9 +47,6 @@ $ casemate top --once --json
 def top(
     wanted: ShowMetrics,
     *,
-    project: Annotated[
-        str | None, typer.Option("--project", help="Only functions of this project.")
-    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Show one second, and end.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -62,13 +57,6 @@ def top(
     program, is shown once. With --json each look is one line, or with --once one document. Of
     nodes that share their state it is what all of them do, or with --node one of them.
     """
-    if project is not None:
-        if wanted.function is not None:
-            raise UsageError(
-                "Both a function and a project are given, expected one of them.",
-                next_step="Leave out the project: the function is enough.",
-            )
-        wanted = msgspec.structs.replace(wanted, project=project)
     with connect() as client:
         if once or (not json and not sys.stdout.isatty()):
             _show_once(client, wanted, json=json)

@@ -49,6 +49,10 @@ def status(found: Status, call: Call, *, json: JsonOption = False) -> None:
     print_line(f"memory           {'locked' if found.memory_locked else 'not locked'}")
     if not found.memory_locked:
         note("Keys may reach swap: the host does not let the vault lock its memory.", YELLOW)
+        note(
+            "Next: start the node after `ulimit -l unlimited` (of systemd: "
+            "LimitMEMLOCK=infinity), or encrypt the swap."
+        )
 
 
 @asked(
