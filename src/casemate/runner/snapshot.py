@@ -21,6 +21,9 @@ MAX_FRAMES = 16
 """The innermost."""
 MAX_NAMES = 32
 """Of one frame."""
+OURS = "__casemate_"
+"""What names begin with that the sink guard writes into a function: they would tell nobody
+anything."""
 MAX_TEXT = 120
 MAX_BYTES = 16 * 1024
 """Of each of the two."""
@@ -104,8 +107,11 @@ def _names(frame: types.FrameType) -> tuple[list[tuple[str, object]], int]:
     found = frame.f_locals
     if type(found) not in _MAPPINGS:
         return [], 0
-    first = list(itertools.islice(found.items(), MAX_NAMES))
-    return [(name, value) for name, value in first if type(name) is str], len(found) - len(first)
+    looked = list(itertools.islice(found.items(), 2 * MAX_NAMES))
+    theirs = [each for each in looked if not (type(each[0]) is str and each[0].startswith(OURS))]
+    first = theirs[:MAX_NAMES]
+    more = len(found) - (len(looked) - len(theirs)) - len(first)
+    return [(name, value) for name, value in first if type(name) is str], more
 
 
 def _place(frame: types.FrameType) -> str:
@@ -140,7 +146,7 @@ def _kind(value: object) -> str:
     if kind in _SIZED:
         return f"{kind.__name__} of {len(value)}"  # type: ignore[arg-type]
     name = type.__dict__["__qualname__"].__get__(kind)
-    return f"a {name}"[:MAX_TEXT]
+    return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"[:MAX_TEXT]
 
 
 class _Value:

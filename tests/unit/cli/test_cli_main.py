@@ -225,3 +225,10 @@ def test_commands_have_no_parameter_for_a_credential() -> None:
 def test_reference_is_up_to_date() -> None:
     page = ROOT / "docs/reference/cli.md"
     assert page.read_text() == markdown(), "run: python -m casemate.cli.reference"
+
+
+def test_wrong_usage_leads_to_the_help_and_not_to_a_trace(cli) -> None:
+    refused = cli("audit", "node", "--baseline", "b.json")
+
+    assert refused.code == 2
+    assert "--help" in refused.err and "CASEMATE_DEBUG" not in refused.err

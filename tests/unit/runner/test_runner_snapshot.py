@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from casemate.guard import inlining
 from casemate.runner import snapshot
 from casemate.runner.event import Origin, plain
 
@@ -71,6 +72,16 @@ def test_names_and_kinds_are_told_and_no_value_of_an_event() -> None:
         "  event = dict of 2",
         "  deep = list of 1",
     ]
+
+
+def test_names_that_the_sink_guard_writes_are_left_out() -> None:
+    assert snapshot.OURS == inlining.PREFIX
+    names = "".join(f"    {inlining.PREFIX}t{n}{inlining.SUFFIX} = 'part'\n" for n in range(40))
+    source = f"def handler(event, given):\n{names}    room, mine = event, 1\n    raise ValueError\n"
+
+    for told in (raised(source, {}, None), valued(source, {}, None)):
+        assert inlining.PREFIX not in told
+        assert "room = " in told and "mine = " in told and " more" not in told
 
 
 def test_nothing_of_the_functions_own_types_is_called() -> None:
