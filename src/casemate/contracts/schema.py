@@ -92,7 +92,10 @@ class Contract:
         try:
             self._validator.validate(value)
         except jsonschema_rs.ValidationError as error:
-            return Violation(self._path(error.instance_path, value), error.kind.name)
+            where = list(error.instance_path)
+            if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
+                where.append(error.kind.property)  # what is not there, and not what it is not in
+            return Violation(self._path(where, value), error.kind.name)
         return None
 
     def _path(self, parts: list[str | int], value: object) -> str:

@@ -212,7 +212,7 @@ def test_texts_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     contracts.replace([old, new])
     assert made == [SMALL, STRICT]
     assert check(contracts, old, b'{"n":10}') == "/n: maximum"
-    assert check(contracts, new, b"{}") == "/: required"
+    assert check(contracts, new, b"{}") == "/n: required"
     assert made == [SMALL, STRICT]
 
 

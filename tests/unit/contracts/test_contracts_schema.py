@@ -259,7 +259,7 @@ def test_path_and_rule_are_told() -> None:
     assert compiled.violation({"id": 1}) is None
     assert compiled.is_valid({"id": 1})
     assert str(compiled.violation({"id": 10})) == "/id: maximum"
-    assert str(compiled.violation({})) == "/: required"
+    assert str(compiled.violation({})) == "/id: required"
     assert str(compiled.violation({"id": 1, "a/b": [1, 2]})) == "/a~1b/1: const"
 
 
