@@ -192,7 +192,7 @@ class BaseProcess:
         except OSError as error:
             # Whatever it says later would be the answer to another question.
             self.process.kill()
-            raise BaseZygoteLostError(f"the base zygote does not answer: {error}") from error
+            raise self._lost(error) from error
         if reply is None or reply.get("ev") != expected or len(received) != count:
             for descriptor in received:
                 os.close(descriptor)
@@ -200,6 +200,17 @@ class BaseProcess:
                 raise BaseZygoteLostError("the base zygote is gone")
             raise BaseZygoteError(str(reply.get("error")))
         return reply, received
+
+    @staticmethod
+    def _lost(error: OSError) -> BaseZygoteLostError:
+        if not isinstance(error, TimeoutError):
+            return BaseZygoteLostError(f"the base zygote does not answer: {error}")
+        return BaseZygoteLostError(
+            f"the base zygote has not answered within {_REPLY_SECONDS:g} s.",
+            next_step="look what else runs: on a machine, or in a control group, that has too "
+            "little processor time it takes longer. Then start again; CASEMATE_DEBUG=1 shows where "
+            "it failed.",
+        )
 
     def blank(self, sock: socket.socket, devices: str | None) -> None:
         """Fork a blank zygote that listens on `sock`; `devices` names the folder of its own."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from casemate.sandbox.base_process import BaseProcess
+from casemate.sandbox.base_process import BaseProcess, BaseZygoteLostError
 
 
 def test_whoever_closed_its_socket_it_has_hung_up() -> None:
@@ -58,3 +58,17 @@ def _is_alive(pid: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text("utf-8")
     except FileNotFoundError:
         return False
+
+
+def test_one_that_is_too_slow_is_said_to_be_and_what_may_be_the_cause() -> None:
+    base = BaseProcess.__new__(BaseProcess)
+    base.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    base.sock.settimeout(0.01)
+    killed: list[bool] = []
+    base.process = SimpleNamespace(kill=lambda: killed.append(True))  # type: ignore[assignment]
+    base._asked = False
+
+    with theirs, base.sock, pytest.raises(BaseZygoteLostError, match="within 3 s") as raised:
+        base._ask({"op": "blank"}, [], "blank", 0)
+
+    assert killed and "processor time" in (raised.value.next_step or "")
