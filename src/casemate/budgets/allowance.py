@@ -377,7 +377,7 @@ def _used_up(ledger: Ledger) -> str:
     who = "".join(f" by {each}" for each in (budget.caller, budget.account) if each)
     return (
         f"the budget {budget.name} of {of}{who}: {ledger.total:.6g} of {budget.amount:.6g} "
-        f"{budget.unit.value} a {budget.per.value} used, {ledger.reserved:.6g} reserved for what "
+        f"{budget.unit.value} per {budget.per.value} used, {ledger.reserved:.6g} reserved for what "
         "runs; `casemate budget lift` lifts it for a while"
     )
 

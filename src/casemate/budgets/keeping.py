@@ -488,7 +488,7 @@ def _require_room(known: Sequence[str], project: str, most: int, what: str) -> N
 
 def _text(budget: Budget) -> str:
     kind = "hard" if budget.hard else "soft"
-    return f"{budget.amount:g} {budget.unit.value} a {budget.per.value}, {kind}"
+    return f"{budget.amount:g} {budget.unit.value} per {budget.per.value}, {kind}"
 
 
 def _missing(project: str, name: str) -> NotFoundError:

@@ -5,16 +5,29 @@ Apart from `deployment`, whose comparing of grants takes long to load.
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from casemate.cli.client import NodeClient
+from casemate.cli.errors import CommandError
 from casemate.cli.names import FunctionName
 from casemate.model.deployment import LIVE, DeployedFunction, Version
-from casemate.operations.functions import ListFunctions
+from casemate.operations.functions import ListFunctions, ShowFunction
 
 
 def deployed_functions(client: NodeClient) -> dict[FunctionName, DeployedFunction]:
     """Return what is on the node, by name."""
     listed = client.call(ListFunctions()).functions
     return {FunctionName(f.project, f.name): f for f in listed}
+
+
+def require_function(client: NodeClient, project: str, function: str) -> None:
+    """Raise CommandError if there is no such function: a wrong name has no records either."""
+    answer = client.request(ShowFunction(project=project, function=function))
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        raise CommandError(
+            f"There is no function {project}/{function}.",
+            next_step="`casemate ls` lists those there are.",
+        )
 
 
 def live_version(function: DeployedFunction) -> Version | None:

@@ -101,7 +101,7 @@ def test_what_is_set_is_told_kept_and_counted() -> None:
         assert (state.used, state.percent, state.currency) == (6.0, 60.0, "")
         [told] = node.told
         assert (told.by, told.budget, told.change) == ("user:ada", "b", "set")
-        assert told.reason == "10 requests a day, hard" and node.durable == 1
+        assert told.reason == "10 requests per day, hard" and node.durable == 1
         only = await node.budgets.set(budget(name="c", caller="token:1"), ADA)
         account = await node.budgets.set(budget(name="d", account="of user:ada"), ADA)
         assert (only.used, account.used) == (2.0, 4.0)

@@ -331,12 +331,12 @@ def test_invocations_that_run_come_first(cli, node) -> None:
     assert cli("invocations", "--outcome", "timeout", "--json").out.count("inv_2") == 0
 
 
-def test_filters_of_invocations_and_errors(cli, node) -> None:
+def test_filters_of_invocations_and_errors(cli, shop) -> None:
     before = time.time()
     for command in (["invocations"], ["errors", "ls"]):
         asked = ["shop/cart", "--outcome", "timeout", "--version", "2", "--since", "10m"]
         assert cli(*command, *asked, "--until", "2100-01-01").code == 0
-        only = node.control.asked_records
+        only = shop.control.asked_records
         assert (only.outcome, only.version) == (Outcome.TIMEOUT, 2)
         assert before - 601 <= only.since <= time.time() - 599
         assert only.until > 4e9
@@ -421,6 +421,15 @@ def test_logs(cli, node) -> None:
     assert (missing.out, missing.code) == ("", 1)
     assert "no function shop/other" in missing.err
     assert "casemate ls" in missing.err
+
+
+@pytest.mark.parametrize("command", ["invocations", "denials", "usage"])
+def test_a_wrong_name_is_not_taken_for_a_function_without_records(cli, shop, command) -> None:
+    wrong = cli(command, "shop/other")
+    assert wrong.code == 1
+    assert "no function shop/other" in wrong.err
+
+    assert cli(command, "shop/cart").code == 0
 
 
 def test_logs_of_some_lines_only(cli, node) -> None:

@@ -84,7 +84,7 @@ def _columns(state: BudgetState) -> tuple[str, ...]:
         f"{budget.project}/{budget.name}",
         " ".join(each for each in of if each) or "all",
         _number(state.used),
-        f"{_number(budget.amount)} {unit} a {budget.per.value}",
+        f"{_number(budget.amount)} {unit} per {budget.per.value}",
         f"{state.percent:.1f}",
         "hard" if budget.hard else "soft",
         str(state.refused),
@@ -233,7 +233,7 @@ def _print(state: BudgetState) -> None:
     kind = "hard" if budget.hard else "soft"
     print_line(
         f"{budget.project}/{budget.name}: {_number(state.used)} of {_number(budget.amount)} {unit} "
-        f"a {budget.per.value} used ({state.percent:.1f} %), {kind}."
+        f"per {budget.per.value} used ({state.percent:.1f} %), {kind}."
     )
     if state.lifted_until:
         print_line(f"Lifted until {moment(state.lifted_until)} by {state.lifted_by}.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from casemate.cli.behind import note_behind
-from casemate.cli.operation_command import answered
+from casemate.cli.deployed import require_function
+from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import print_table
 from casemate.cli.text import moment
@@ -17,13 +18,15 @@ app = new_app()
     ListDenials,
     examples="$ casemate denials\n$ casemate denials hello --limit 5\n$ casemate denials --json",
 )
-def denials(found: Denials) -> None:
+def denials(found: Denials, call: Call) -> None:
     """List what was tried and not allowed, the newest first.
 
     By people, tokens and callers without one; by functions: capabilities, connections, and system
     calls; by events: calls that the sink guard stopped, or let through by an exception; and deploys
     that would have granted more without an approval.
     """
+    if not found.denials and call.operation.function is not None:
+        require_function(call.client, call.operation.project, call.operation.function)
     several = any(denial.node for denial in found.denials)
     print_table(
         (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
 import typer
 
 from casemate.cli.client import NodeClient, connect
-from casemate.cli.errors import CommandError, UnreachableError
+from casemate.cli.deployed import require_function
+from casemate.cli.errors import UnreachableError
 from casemate.cli.operation_command import asked
 from casemate.cli.options import new_app
 from casemate.cli.terminal import (
@@ -25,7 +25,6 @@ from casemate.cli.terminal import (
 )
 from casemate.cli.text import clock, moment
 from casemate.model.invocation import LogLine
-from casemate.operations.functions import ShowFunction
 from casemate.operations.records import ReadLogs
 
 app = new_app()
@@ -71,7 +70,7 @@ def logs(
             return
         lines = client.call(wanted)
         if not lines and wanted.function is not None:
-            _require_function(client, wanted.project or "", wanted.function)
+            require_function(client, wanted.project or "", wanted.function)
     if json:
         print_json({"lines": lines})
         return
@@ -86,16 +85,6 @@ def _empty(wanted: ReadLogs) -> str:
     if any(part is not None for part in parts):
         return "There are no such lines among those that are kept."
     return "There are no lines yet. `casemate logs -f` waits for them."
-
-
-def _require_function(client: NodeClient, project: str, function: str) -> None:
-    """Raise CommandError if there is no such function: a wrong name has no lines either."""
-    answer = client.request(ShowFunction(project=project, function=function))
-    if answer.status_code == HTTPStatus.NOT_FOUND:
-        raise CommandError(
-            f"There is no function {project}/{function}.",
-            next_step="`casemate ls` lists those there are.",
-        )
 
 
 def follow_lines(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from casemate.cli.behind import note_behind
-from casemate.cli.operation_command import answered
+from casemate.cli.deployed import require_function
+from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import note, print_line, print_table
 from casemate.cli.text import moment, size
@@ -23,7 +24,7 @@ $ casemate usage shop/checkout --each day --since 7d
 $ casemate usage --by caller --json
 """,
 )
-def usage(found: UsageFound) -> None:
+def usage(found: UsageFound, call: Call) -> None:
     """Show what functions have used: requests, times, CPU, memory, bytes.
 
     The CPU is what their control groups counted, with all that ran for a call, also after its
@@ -35,6 +36,8 @@ def usage(found: UsageFound) -> None:
     `journal` what keeping its record took the node: microseconds of processor time, estimated
     from so many sampled calls; with a confidence of 95 % the true mean is within the error.
     """
+    if not found.rows and call.operation.function is not None:
+        require_function(call.client, call.operation.project, call.operation.function)
     print_table(
         (
             *("what", "requests", "run", "cpu", "gb-s", "in", "out", "errors", "refused", "peak"),
