@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from casemate.detection import (
     CorrelationType,
@@ -19,6 +22,9 @@ from casemate.detection import (
     windows,
     with_own,
 )
+from casemate.model.facts import InvocationEnded
+from casemate.model.invocation import Outcome
+from casemate.recorder import ocsf
 
 _ROOT = Path(__file__).parents[3]
 REFERENCE = (_ROOT / "docs/reference/detection.md").read_text()
@@ -53,6 +59,25 @@ def test_the_example_is_read() -> None:
     office = over([{**token, "src_endpoint": {"ip": "192.0.2.1"}}], rules_of((example, "own.yml")))
     assert [one.entity for one in away] == ["actor.user.name=token:ci"]
     assert office == []
+
+
+def test_the_rule_of_a_function_that_fails_finds_what_is_recorded() -> None:
+    page = (_ROOT / "docs/howto/get-alerts.md").read_text()
+    [example] = re.findall(r"```yaml\n(title: The worker.*?)```", page, re.DOTALL)
+
+    def ended(function: str, outcome: str) -> dict[str, Any]:
+        fact = InvocationEnded(
+            at=1.0, project="shop", function=function, version=1, outcome=outcome
+        )
+        found: dict[str, Any] = msgspec.json.decode(ocsf.event(fact, 1, "abc-1"))
+        return found
+
+    [outcomes] = re.findall(r"unmapped.outcome: \[(.*)\]", example)
+    assert {Outcome(each) for each in outcomes.split(", ")}
+    for outcome in Outcome:
+        told = over([ended("worker", outcome.value)], rules_of((example, "own.yml")))
+        assert bool(told) is (outcome.value in outcomes.split(", "))
+    assert over([ended("cart", "handler-error")], rules_of((example, "own.yml"))) == []
 
 
 def test_the_filter_of_the_page_leaves_out_shipped_rules() -> None:
