@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from casemate.model.level import Level
@@ -49,11 +49,14 @@ def _long_unused(state: NodeState) -> Iterator[Seen]:
 
 
 def _endless(state: NodeState) -> Iterator[Seen]:
+    made = Counter(token.created_by for token in state.tokens or ())
     for token in state.tokens or ():
         if token.expires_at is None:
             what = "owns the node and" if _owns(token.bindings) else "can be used and"
             level = Level.MEDIUM if _owns(token.bindings) else None
-            yield _about(token, f"{what} never expires", level)
+            ends = made[f"token:{token.id}"]
+            with_it = f"; {ends} token(s) in use that it made end with it" if ends else ""
+            yield _about(token, f"{what} never expires{with_it}", level)
 
 
 def _orphaned(state: NodeState) -> Iterator[Seen]:

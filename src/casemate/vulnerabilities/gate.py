@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from casemate.advisories import Judgement, Place, Problem, Standing, Trouble, judge, look
+from casemate.advisories import Ecosystem, Judgement, Place, Problem, Standing, Trouble, judge, look
 from casemate.advisories.database import IMPORT_TO_NODE
 from casemate.decoding import decodable
 from casemate.model.denial import DenialKind, denied_at
@@ -131,8 +131,8 @@ class Gate:
     # -- judging -------------------------------------------------------------------------------
 
     async def standing(self) -> Standing:
-        """Return how the advisories stand."""
-        found = await asyncio.to_thread(look, self.place, self.now())
+        """Return how the advisories stand. Functions of a node have packages of Python alone."""
+        found = await asyncio.to_thread(look, self.place, self.now(), (Ecosystem.PYPI,))
         return msgspec.structs.replace(found, problems=(*found.problems, *self._clock_problem()))
 
     async def judged(self, project: str, function: str, found: Packages) -> JudgedFunction:

@@ -453,6 +453,15 @@ CASES = [
 ]
 
 
+def test_what_ends_with_a_token_is_told_before_it_is_revoked() -> None:
+    first = token(expires_at=None, bindings=OWNER)
+    made = token(id="1" * 16, created_by=f"token:{first.id}")
+    for tokens, expected in (((first,), 0), ((first, made), 1)):
+        found = judge(changed(SOUND, tokens=tokens))
+        [one] = [one for one in found if one.rule == "NODE-022"]
+        assert ("1 token(s) in use that it made end with it" in one.seen) is bool(expected)
+
+
 def test_a_sound_node_has_nothing_weak() -> None:
     assert judge(SOUND) == ()
     assert score_of(()) == 100

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from vulnerabilities_world import ADA, DAY, World, excepted, manifest, play
 
+from casemate.advisories import Ecosystem
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.errors import InvalidInputError, NotFoundError, QuotaError
 from casemate.model.facts import AdvisoryExcepted
@@ -76,7 +77,6 @@ def test_advisories_that_cannot_be_relied_upon_are_a_failure(on: Play, what: str
     async def scene(world: World) -> None:
         at = time.time() - (8 * DAY if what == "old" else -3600 if what == "future" else 0)
         if what == "partial":
-            from casemate.advisories import Ecosystem
             from casemate.advisories.importing import Wanted, import_advisories
 
             folder = world.place.folder.parent / "records"
@@ -98,6 +98,18 @@ def test_advisories_that_cannot_be_relied_upon_are_a_failure(on: Play, what: str
             os.truncate(world.place.database, size - 1)
         assert await refusal(world, "left==1.0"), what
         assert not await refusal(world), what
+
+    on(scene)
+
+
+def test_advisories_about_python_are_all_that_a_node_needs(on: Play) -> None:
+    async def scene(world: World) -> None:
+        import_records(world.place, record(name="other"), ecosystems=(Ecosystem.PYPI,))
+        assert (await world.gate.standing()).good
+
+        npm = record(name="other", ecosystem="npm")
+        import_records(world.place, npm, ecosystems=(Ecosystem.NPM,))
+        assert not (await world.gate.standing()).good
 
     on(scene)
 
