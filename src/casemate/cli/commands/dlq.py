@@ -139,7 +139,7 @@ def _tell_of_queues(function: _Place) -> None:
     for trigger in live.spec.triggers if live is not None else ():
         if isinstance(trigger, QueueTrigger):
             name = f"{function.project}/{trigger.queue}"
-            note(f"Messages of its queue are with the queue: casemate dlq ls {name} --queue")
+            note(f"Messages of its queue are with the queue: `casemate dlq ls {name} --queue`")
 
 
 @answered(
