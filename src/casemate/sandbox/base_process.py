@@ -201,12 +201,11 @@ class BaseProcess:
             raise BaseZygoteError(str(reply.get("error")))
         return reply, received
 
-    @staticmethod
-    def _lost(error: OSError) -> BaseZygoteLostError:
+    def _lost(self, error: OSError) -> BaseZygoteLostError:
         if not isinstance(error, TimeoutError):
             return BaseZygoteLostError(f"the base zygote does not answer: {error}")
         return BaseZygoteLostError(
-            f"the base zygote has not answered within {_REPLY_SECONDS:g} s.",
+            f"the base zygote has not answered within {self.sock.gettimeout():g} s.",
             next_step="look what else runs: on a machine, or in a control group, that has too "
             "little processor time it takes longer. Then start again; CASEMATE_DEBUG=1 shows where "
             "it failed.",
