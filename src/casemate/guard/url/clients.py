@@ -18,9 +18,9 @@ from ..pieces import as_text
 from ..sink import Patch
 from ..verdict import Verdict
 from .hosts import Vouching, host_of, is_meant_for_all, is_public, normal, proxies
-from .joining import left_of, patch_urljoin, patch_yarl, without_query
+from .joining import MAX_JOINED, left_of, patch_urljoin, patch_yarl, without_query
 from .shape import MAX_LOOKED, shape
-from .structure import FIX_HOST, judge, split
+from .structure import FIX_CLIMB, FIX_HOST, climbs, judge, resolved, split
 
 NAME = "url"
 _FIX_REDIRECT = (
@@ -38,12 +38,14 @@ class Judge:
         self._vouching = Vouching(guard)
         self._taint: object = None
         self._passed: set[str] = set()
+        self._resolved: set[str] = set()
         self._carrying: Origin | None = None
 
     def _begin(self) -> None:
         if self.guard.taint is not self._taint:
             self._taint = self.guard.taint
             self._passed = proxies()
+            self._resolved = set()
             self._carrying = None
 
     def url(self, url: Any) -> None:
@@ -62,13 +64,24 @@ class Judge:
     def _url(self, url: str | bytes) -> Verdict | None:
         self._begin()
         text, spans = as_text(url), self.guard.spans(url) or self._chosen(url)
+        if text in self._resolved:
+            return None  # it was judged with its steps
         asked = without_query(self.guard, text)
         inside = [s._replace(end=min(s.end, len(asked))) for s in spans if s.start < len(asked)]
         verdict = judge(asked, inside, self._vouching) if inside else None
-        verdict = verdict or left_of(self.guard, text)
+        verdict = verdict or left_of(self.guard, text) or self._climbing(text, inside)
         if verdict is None:
             self._pass(text, spans)
+            if spans and climbs(text) and len(self._resolved) < MAX_JOINED:
+                self._resolved.add(resolved(text))
         return verdict
+
+    def _climbing(self, text: str, spans: Sequence[Span]) -> Verdict | None:
+        """Return a verdict if a URL passed a check of the code's by steps that clients resolve."""
+        doubtful = [s for s in spans if not s.vouched] if climbs(text) else []
+        if not doubtful or self._vouching.keeps_steps(text):
+            return None
+        return Verdict(doubtful[0].origin, "leaves by `..` what the code has checked", FIX_CLIMB)
 
     def _chosen(self, url: str | bytes) -> list[Span]:
         """Return the span of an event's own URL that code holds as well, if it is not for all."""

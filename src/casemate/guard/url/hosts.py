@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..core import Guard
 from ..notes import Question
 from ..origin import Span
-from .structure import Parts, split
+from .structure import Parts, resolved, split
 
 _NAME = re.compile(r"(?<![a-z0-9_-])[a-z0-9_-]+(?:\.[a-z0-9_-]+)+(?::\d{1,5})?", re.IGNORECASE)
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>|]+", re.IGNORECASE)
@@ -178,6 +178,21 @@ class Vouching:
         texts = [one for one in (*given, pattern) if isinstance(one, (str, bytes))]
         # An empty one says nothing, and is of nobody.
         return any(not text or self._guard.whole(text) is not None for text in texts)
+
+    def keeps_steps(self, text: str) -> bool:
+        """Tell whether the code's checks of a URL or its path say the same without steps in it.
+
+        `https://example.com/public/../internal` begins like what clients never ask for.
+        """
+        plain, parts = resolved(text), split(text)
+        after = split(plain)
+        forms = [(text, plain)]
+        forms.append((text[parts.path : parts.query], plain[after.path : after.query]))
+        return not any(
+            not self._is_asked_by_event(question) and question.ask(form) and not question.ask(other)
+            for form, other in forms
+            for question in self._guard.provenance.asked_of(form)
+        )
 
     def _told_apart(self, host: str) -> bool:
         """Tell whether the code looks at addresses, in which case public ones are meant."""

@@ -64,10 +64,14 @@ def _leaves(base: str, result: str) -> bool:
 
 
 def _note(guard: Guard, base: str, path: str, result: str) -> Verdict | None:
-    spans = [s for s in guard.spans(path) if not s.vouched]
-    if not spans or guard.spans(base):
+    # That the code asks for such a path elsewhere does not say that events may.
+    origins = [s.origin for s in guard.spans(path) if s.checked != "member"]
+    same = guard.taint.is_of(path) if guard.taint is not None and not origins else None
+    if same is not None and guard.provenance.check_of(path)[0] != "member":
+        origins.append(same)
+    if not origins or guard.spans(base):
         return None  # whoever chooses the page chooses where its links lead
-    origin = spans[0].origin if _leaves(base, result) else None
+    origin = origins[0] if _leaves(base, result) else None
     kept: dict[str, Origin | None] = guard.provenance.kept.setdefault(_JOINED, {})
     if len(kept) < MAX_JOINED:
         kept[result] = origin

@@ -28,11 +28,16 @@ _OF_FILES = frozenset(("file", "local_file"))
 _FIX_FILE = "open files by their paths, below a folder of the code, and allow URLs of https alone"
 FIX_HOST = (
     "take the host from a collection in the code (`if urlsplit(url).hostname not in ALLOWED: "
-    "raise ...`), and allow https alone"
+    "raise ...`), and allow https alone; if any public host is meant, have the code look at its "
+    "addresses: `if not ipaddress.ip_address(address).is_global: raise ...`"
 )
 FIX_PART = (
     "quote what goes into a URL: urllib.parse.quote(value, safe='') for a part of the path, "
     "params={'name': value} or urllib.parse.urlencode for the query"
+)
+FIX_CLIMB = (
+    "refuse steps up in the value (`if '..' in key.split('/'): raise ...`), or resolve them before "
+    "it goes into the URL, and check what is left: posixpath.normpath(key)"
 )
 
 
@@ -151,7 +156,7 @@ def _structure(  # noqa: PLR0911 - one return for each rule
     if whole or span.vouched:
         return None  # the destination is vouched for, and so is what comes with it
     if _climbs(text, span, parts):
-        return Verdict(span.origin, "leaves its folder by `..`", FIX_PART)
+        return Verdict(span.origin, "leaves its folder by `..`", FIX_CLIMB)
     if span.start < parts.path or span.start <= parts.query:
         return _in_path(text, span, parts)
     if span.start < parts.fragment and span.start > parts.query + 1:
@@ -178,6 +183,22 @@ def _is_all_after_host(text: str, span: Span, parts: Parts) -> bool:
     """Tell whether data is all of path and query: the code has written none that it could end."""
     begins = span.start == parts.authority[1]
     return parts.has_authority() and begins and span.end == len(text)
+
+
+def resolved(text: str) -> str:
+    """Return a URL as clients send it: without steps in its path, `a/../b` and `a/%2e%2e/b`."""
+    parts = split(text)
+    kept: list[str] = []
+    steps = re.split(r"[/\\]", text[parts.path : parts.query])
+    for number, step in enumerate(steps):
+        plain = step.replace("%2e", ".").replace("%2E", ".")
+        if plain == ".." and len(kept) > 1:
+            kept.pop()
+        if plain not in (".", ".."):
+            kept.append(step)
+        elif number == len(steps) - 1:
+            kept.append("")
+    return text[: parts.path] + "/".join(kept) + text[parts.query :]
 
 
 def climbs(text: str) -> bool:
