@@ -33,6 +33,36 @@ _TARGET = "_target_"
 """The key by which hydra's configurations name what is called."""
 
 
+_RUNNING = frozenset(
+    [
+        *("os", "posix", "nt", "sys", "subprocess", "_posixsubprocess", "importlib", "shutil"),
+        *("pty", "ctypes", "_ctypes", "pickle", "_pickle", "marshal", "code", "codeop", "runpy"),
+        *("socket", "_socket", "inspect", "gc", "pdb", "bdb", "timeit", "profile", "cProfile"),
+        *("trace", "webbrowser", "pydoc", "doctest", "multiprocessing", "pip", "test"),
+    ]
+)
+"""Modules whose functions and classes run code, or lead to it."""
+_RUNNING_NAMED = frozenset(
+    [
+        *(("builtins", name) for name in ("eval", "exec", "compile", "__import__", "breakpoint")),
+        *(("builtins", name) for name in ("getattr", "setattr", "delattr", "globals", "locals")),
+        *(("builtins", name) for name in ("vars", "input", "open", "function", "code")),
+        *(("_io", "open"), ("io", "open"), ("operator", "attrgetter"), ("_operator", "attrgetter")),
+        *(("operator", "methodcaller"), ("_operator", "methodcaller")),
+    ]
+)
+
+
+def runs_code(found: object) -> bool:
+    """Tell whether an object is a module, or what runs code or reaches all of a module."""
+    if isinstance(found, ModuleType):
+        return True
+    home, name = getattr(found, "__module__", None), getattr(found, "__name__", None)
+    if not isinstance(home, str) or not isinstance(name, str) or not callable(found):
+        return False
+    return home.partition(".")[0] in _RUNNING or (home, name) in _RUNNING_NAMED
+
+
 def judge_imported(guard: Guard, name: str) -> Verdict | None:
     """Return a verdict if the event names what a dependency imports: as `name.x` or `name:x`."""
     if guard.taint is None or guard.constants.holds(name):

@@ -28,6 +28,10 @@ SIGNED = "signed"
 MAX_DATA = 64 << 20
 """Bytes of a file that is looked at; one that is larger counts as its own."""
 
+FIX_FIND_CLASS = (
+    "have find_class look its names up in a collection of the few that are needed: "
+    "`if (module, name) not in ALLOWED: raise pickle.UnpicklingError(name)`"
+)
 FIX_PICKLE = (
     "take data as JSON (json.loads), or verify a signature with hmac.compare_digest before it is "
     "unpickled; an Unpickler with its own find_class may allow single classes"

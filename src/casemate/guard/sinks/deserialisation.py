@@ -7,11 +7,13 @@ Loaders that make only plain values (`yaml.safe_load`, `json`) are not watched.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from ..core import Guard
+from ..evaluation import choosing
 from ..hooks import argument, wrap
 from ..objects import decrypting, judgement
 from ..objects.plain import is_plain_array, is_plain_pickle
@@ -80,7 +82,9 @@ def check_file(
 def patch_pickle(guard: Guard, module: ModuleType) -> None:
     """Watch `load`, `loads` and `Unpickler`, in C and in Python.
 
-    An Unpickler with its own `find_class` has decided what may be made, and is left alone.
+    An Unpickler with its own `find_class` has decided what may be made. Of what it lets the pickle
+    have, only what runs code, and is not named in the function's own code, is stopped: such a
+    `find_class` has a list of what it refuses, which is never whole.
     """
     pickle: Any = module
 
@@ -102,6 +106,8 @@ def _unpickler(guard: Guard, plain: Any) -> Any:
     def initialise(self: Any, file: Any, *arguments: Any, **named: Any) -> None:
         if type(self).find_class is watched.find_class:
             check_data(guard, file, is_plain=is_plain_pickle)
+        else:
+            self.find_class = _finding(guard, self, file)
         plain.__init__(self, file, *arguments, **named)
 
     members = {
@@ -113,6 +119,30 @@ def _unpickler(guard: Guard, plain: Any) -> Any:
     }
     watched: Any = type(plain.__name__, (plain,), members)
     return watched
+
+
+def _finding(guard: Guard, unpickler: Any, read: Any) -> Callable[[str, str], Any]:
+    """Return an Unpickler's own `find_class`, whose answers are looked at."""
+    own, kept = type(unpickler).find_class, weakref.ref(unpickler)
+
+    def find_class(module: str, name: str) -> Any:
+        found = own(kept(), module, name)
+        if guard.active and choosing.runs_code(found):
+            guard.decide(NAME, lambda: _reached(guard, read, found))
+        return found
+
+    return find_class
+
+
+def _reached(guard: Guard, read: Any, found: Any) -> Verdict | None:
+    """Return a verdict if a pickle from outside gets at what runs code, and no text names that."""
+    if guard.constants.holds(getattr(found, "__name__", "")):
+        return None
+    data = judgement.content_of(read)
+    origin = judgement.outside(guard, data) if data is not None else None
+    if data is None or origin is None or judgement.is_signed(guard, data):
+        return None
+    return Verdict(origin, "gets at a function that runs code", judgement.FIX_FIND_CLASS)
 
 
 def patch_reduction(guard: Guard, module: ModuleType) -> None:
