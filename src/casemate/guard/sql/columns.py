@@ -125,7 +125,7 @@ def _is_of_table(whole: _Statement, at: int, found: re.Match[str]) -> bool:
     table, name = found[1].upper(), found[2]
     if whole.dialect not in _QUALIFYING or table not in whole.tables or not is_plain(name):
         return False
-    compared = _is_compared(whole.words, whole.tokens, at, at + 2)
+    compared = _is_compared(whole, at, at + 2)
     return compared or _is_ordering(whole.words, at, at + 2)
 
 
@@ -144,7 +144,7 @@ def _are_words(whole: _Statement, at: int, end: int) -> bool:
 
 def _is_word(whole: _Statement, at: int) -> bool:
     """Tell whether one word is a sum, a part of a date, a label, or a column in its place."""
-    _, tokens, words, *_ = whole
+    words = whole.words
     if words[at] in _AGGREGATES and _is_aggregate(whole, at):
         return True
     if words[at] in _UNITS and _is_unit(words, at):
@@ -154,7 +154,7 @@ def _is_word(whole: _Statement, at: int) -> bool:
     if words[at - 1] == "AS" and words[at + 1 : at + 2] in ([","], ["FROM"]):
         return _clause(words, at) == "SELECT"  # what a column is called in the answer
     first, last = _around(words, at, _PLAIN_CALLS)
-    if _is_ordering(words, first, last) or _is_compared(words, tokens, first, last):
+    if _is_ordering(words, first, last) or _is_compared(whole, first, last):
         return True
     return _is_answered(whole, at)
 
@@ -230,8 +230,9 @@ def _is_ordered(words: Sequence[str], at: int, tokens: Sequence[Token]) -> bool:
     return ordered and words[at] != "BY" and _clause(words, at + 1, lists=True) == "BY"
 
 
-def _is_compared(words: Sequence[str], tokens: Sequence[Token], at: int, last: int) -> bool:
+def _is_compared(whole: _Statement, at: int, last: int) -> bool:
     """Tell whether a column is the left side of a comparison with a value."""
+    words = whole.words
     if words[at - 1] not in _BEFORE_COMPARED or _clause(words, at) not in _CONDITIONS:
         return False
     following = last + 1
@@ -245,7 +246,7 @@ def _is_compared(words: Sequence[str], tokens: Sequence[Token], at: int, last: i
         following += 1
     elif sign not in _SIGNS and sign not in _WORDED_SIGNS and sign != "BETWEEN":
         return False
-    return _is_value(tokens, following + 1)
+    return _is_value(whole, following + 1)
 
 
 def _is_sign(whole: _Statement, at: int, part: str) -> bool:
@@ -261,12 +262,15 @@ def _is_sign(whole: _Statement, at: int, part: str) -> bool:
         not is_hidden(column)
         and words[at - 1] not in _BEFORE_COMPARED
         and _clause(words, at) in _CONDITIONS
-        and _is_value(tokens, at + 1)
+        and _is_value(whole, at + 1)
     )
 
 
-def _is_value(tokens: Sequence[Token], at: int) -> bool:
-    return at < len(tokens) and tokens[at].kind in _VALUES
+def _is_value(whole: _Statement, at: int) -> bool:
+    """Tell whether a value is here: a literal, a parameter, a number with its sign."""
+    signed = whole.words[at : at + 1] in (["-"], ["+"])
+    kinds = [token.kind for token in whole.tokens[at : at + 2]]
+    return kinds[1:] == [Kind.NUMBER] if signed else bool(kinds) and kinds[0] in _VALUES
 
 
 def _clause(words: Sequence[str], at: int, *, lists: bool = False) -> str:

@@ -59,6 +59,19 @@ _TABLE: dict[str, tuple[tuple[Dialect, ...], tuple[Entry, ...]]] = {
     "neo4j._async.work.session": (_MYSQL, (("AsyncSession.run", 0, _QUERY),)),
     "neo4j._async.work.transaction": (_MYSQL, (("AsyncTransactionBase.run", 0, _QUERY),)),
     "neo4j._async.driver": (_MYSQL, (("AsyncDriver.execute_query", 0, "query_"),)),
+    "kuzu.connection": (
+        _MYSQL,
+        (("Connection.execute", 0, _QUERY), ("Connection.prepare", 0, _QUERY)),
+    ),
+    "kuzu.async_connection": (
+        _MYSQL,
+        (("AsyncConnection.execute", 0, _QUERY), ("AsyncConnection.prepare", 0, _QUERY)),
+    ),
+    "falkordb.graph": (_MYSQL, (("Graph.query", 0, "q"), ("Graph.ro_query", 0, "q"))),
+    "falkordb.asyncio.graph": (
+        _MYSQL,
+        (("AsyncGraph.query", 0, "q"), ("AsyncGraph.ro_query", 0, "q")),
+    ),
     "arango.aql": (_MYSQL, (("AQL.execute", 0, _QUERY),)),
     "couchbase.cluster": (_MYSQL, (("Cluster.query", 0, "statement"),)),
     "azure.cosmos.container": (_ANSI, (("ContainerProxy.query_items", 0, _QUERY),)),
