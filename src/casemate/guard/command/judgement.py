@@ -9,6 +9,7 @@ from ..origin import Span
 from ..sql import structure
 from ..sql.tokens import Dialect
 from ..verdict import Verdict
+from ..written.lines import FIX_MAKE
 from . import programs, reading, variables
 from .arguments import Argument, argument_of, judge_variable
 from .comparing import difference, nearest, neutral, unquoted
@@ -31,6 +32,9 @@ _FIX_OPTION = (
     'put "--" before the value (["ls", "--", name]), or refuse values that begin with a dash'
 )
 
+_VARIABLE = re.compile(r"[A-Za-z_][\w.-]{0,63}(?:::?|[?+!])?=")
+_RECIPE = re.compile(r"[$`;|&<>\r\n]")
+"""Signs by which the value of a variable of make's is more than text in a recipe."""
 _FIX_PART = "refuse values with the signs that divide it, or check them by a pattern"
 
 ReadScript = Callable[[str], "tuple[str, Sequence[Span]] | None"]
@@ -355,7 +359,7 @@ class Judgement:
         if previous in programs.MODULE_OPTIONS.get(name, ()) and argument.doubtful:
             origin = argument.doubtful[0].origin
             return Verdict(origin, f"chooses what {name} loads or runs", _FIX_PROGRAM)
-        return None
+        return _made(argument) if name in programs.MAKES else None
 
     def _remote(self, name: str, rest: Sequence[Argument], depth: int) -> Verdict | None:
         verdict = self._options(name, rest)
@@ -393,6 +397,16 @@ class Judgement:
             ended = ended or (value == "--" and not argument.spans)
             before, previous = previous, value
         return None
+
+
+def _made(argument: Argument) -> Verdict | None:
+    """Judge a variable that make is given: it is expanded, and put into commands of a shell."""
+    given = _VARIABLE.match(argument.value)
+    for span in argument.doubtful if given is not None else ():
+        if _RECIPE.search(argument.value, span.start, span.end):
+            words = "is expanded by make, or ends a command of its recipes"
+            return Verdict(span.origin, words, FIX_MAKE)
+    return None
 
 
 def _is_option(name: str, value: str) -> bool:

@@ -176,6 +176,9 @@ DIVIDED_VALUES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
 }  # fmt: skip
 """Options whose argument has parts, and what in data begins another one."""
 
+MAKES = frozenset(("make", "gmake", "bmake", "remake"))
+"""Take variables as arguments, which they expand and put into commands of a shell."""
+
 MAILERS = frozenset(("sendmail", "msmtp", "ssmtp", "exim", "exim4", "esmtp"))
 """They read a mail, with its head."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Callable, Iterator, Sequence
 
 from ..origin import Span
 from ..sql import structure
-from ..sql.tokens import Dialect
+from ..sql.tokens import Dialect, tokenize
 from ..verdict import Verdict
 from ..written.kinds import of_program
 from ..written.languages import LANGUAGES
@@ -33,6 +34,14 @@ _SHEBANG = re.compile(r"#![ \t]*(?:\S*/)?env[ \t]+(?:-S[ \t]+)?(\S+)|#![ \t]*(\S
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _TAKES_ARGUMENT = ("-I", "-n", "-P", "-L", "-d", "-a", "-s", "-E", "-i")
 _MAX_LINES = 1000
+_SUM = re.compile(r"[\d .+*/()%<>=-]{1,200}+(?:\^ ?\d{1,2}(?!\d)[\d .+*/()%<>=-]{0,200}+)?")
+"""A sum for bc, of numbers alone, with one power that takes no time."""
+_INSERTS = re.compile(r"[0-9.$,]{0,20}[aic]")
+"""A command of ed's after which text comes, until a line with a dot alone."""
+_SHOWS = re.compile(
+    r"\.(?:headers?|separator|mode|width|nullvalue|echo|timer|changes|bail|print|prompt)[ \t]"
+)
+"""Commands of SQLite's shell that open and run nothing."""
 _MAX_LINE = 4096
 """Characters of a line of curl's that are looked at before data."""
 _READS = re.compile(r"\bread\b(?:[ \t]+-[A-Za-z]+)*+((?:[ \t]+[A-Za-z_]\w*)+)")
@@ -68,15 +77,103 @@ def judge_code(
     if name in _PYTHON:
         return python(text, spans)
     if name in _SQL:
-        return structure.judge(text, spans, (_SQL[name],))
+        dialect = _SQL[name]
+        sqlite = dialect is Dialect.SQLITE
+        return _sqlite(text, spans) if sqlite else structure.judge(text, spans, (dialect,))
     kind = of_program(name)
     if kind in LANGUAGES:
         return judge_script(kind, text, [s._replace(exact=False) for s in spans])
     for span in spans:
-        checked = span.vouched
-        if not checked and not _PLAIN_CODE.fullmatch(text, span.start, span.end):
+        checked = span.vouched or (name == "bc" and _SUM.fullmatch(text, span.start, span.end))
+        checked = checked or (name == "ed" and _is_inserted(text, span))
+        # To ed a dot alone is code.
+        dot = name == "ed" and text[span.start : span.end].strip() == "."
+        if not checked and (dot or not _PLAIN_CODE.fullmatch(text, span.start, span.end)):
             return Verdict(span.origin, "is part of a program's code", _FIX_READ)
     return None
+
+
+def _is_inserted(text: str, span: Span) -> bool:
+    """Tell whether data is text that ed was told to put in, and does not end it by a dot."""
+    inserting = False
+    place = 0
+    for line in text.split("\n"):
+        end = place + len(line)
+        if end >= span.start and not inserting:
+            return False
+        if place >= span.end:
+            break
+        if inserting:
+            # A line that data is in may be no dot, whatever of it is data.
+            if line.strip() == "." and end >= span.start:
+                return False
+            inserting = line != "."
+        else:
+            inserting = _INSERTS.fullmatch(line) is not None
+        place = end + 1
+    return inserting
+
+
+def _sqlite(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge a script of SQLite's shell: its lines that begin with a dot are no SQL."""
+    rest, place, last = list[str](), 0, ";"
+    dotted: list[tuple[int, int]] = []
+    for line in text.splitlines(keepends=True):
+        code = line.rstrip()
+        if last == ";" and code.startswith("."):
+            dotted.append((place, place + len(line)))
+            rest.append(" " * len(line))
+        else:
+            rest.append(line)
+            last = code[-1:] or last
+        place += len(line)
+    inside: list[Span] = []
+    for span in spans:
+        at = bisect.bisect_left(dotted, (span.end,)) - 1
+        if at < 0 or dotted[at][1] <= span.start:
+            inside.append(span)
+        elif not span.vouched and not _is_shown(text, span, dotted[at]):
+            return Verdict(span.origin, "is part of a command of sqlite3", _FIX_READ)
+    return _by_statement("".join(rest), inside)
+
+
+def _is_shown(text: str, span: Span, line: tuple[int, int]) -> bool:
+    """Tell whether data is in one dot command that only says how rows are shown."""
+    command = _SHOWS.match(text, line[0])
+    return (
+        command is not None
+        and command.end() <= span.start
+        and span.end <= line[1]
+        and BREAKS.search(text, span.start, span.end) is None
+    )
+
+
+def _by_statement(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge a script; what only orders rows by the statement of the code that it is in."""
+    verdict = structure.judge(text, spans, (Dialect.SQLITE,)) if spans else None
+    if verdict is None or len(spans) > _MAX_LINES:
+        return verdict
+    starts = [s.start for s in spans]
+    ends = [
+        t.end
+        for t in tokenize(text, Dialect.SQLITE)
+        if text[t.start : t.end] == ";" and not _covers(spans, starts, t.start)
+    ]
+    place = at = 0
+    for end in (*ends, len(text)):
+        begin = place + len(text[place:end]) - len(text[place:end].lstrip())
+        last = bisect.bisect_left(starts, end)
+        moved = [s.moved(-begin) for s in spans[at:last]]
+        again = structure.judge(text[begin:end], moved, (Dialect.SQLITE,)) if moved else None
+        if again is not None:
+            return again
+        place, at = end, last
+    return None
+
+
+def _covers(spans: Sequence[Span], starts: Sequence[int], place: int) -> bool:
+    at = bisect.bisect_right(starts, place) - 1
+    return at >= 0 and place < spans[at].end
 
 
 def reads_code(name: str, rest: Sequence[str]) -> bool:

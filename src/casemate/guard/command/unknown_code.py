@@ -28,10 +28,12 @@ _KEY = re.compile(r"[A-Za-z_]\w{0,63}")
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _ESCAPED = re.compile(r"\\.")
 _WHOLE_LITERAL = re.compile(r'"[^"\n]*+"')
-_ENDS_LITERAL = re.compile(r'["\\\n]')
+_INSIDE_LITERAL = re.compile(r'(?:[^"\\\n]|\\[^"\n])*+')
 _ESCAPED_SIGN = re.compile(r"\\[^\w\n]")
-_ACTS = re.compile(r"[|>@]|\b(?:system|getline)\b")
+_ACTS = re.compile(r"[|@]|\b(?:system|getline)\b")
 """In awk: what runs a text as a command, opens a file by it, or calls the function of its name."""
+_PRINTS = re.compile(r"\bprint")
+"""In awk: only after it is `>` a file; before, it compares."""
 _BY_LITERALS = frozenset((Kind.JAVASCRIPT, Kind.PERL, Kind.RUBY, Kind.PHP, Kind.LUA))
 _MAX_CODE = 4096
 """Characters of code in whose literals data may stand."""
@@ -65,12 +67,19 @@ def _is_substituted(value: str, span: Span) -> bool:
 
 def _in_literal(value: str, span: Span) -> bool:
     """Tell whether data is inside a literal of awk that is only text, and stays there."""
-    if _ACTS.search(value[: span.start]) or _ACTS.search(value, span.end):
+    code = value[: span.start] + " " + value[span.end :]
+    prints = _PRINTS.search(code)
+    if _ACTS.search(code) or (prints is not None and ">" in code[prints.start() :]):
         return False
     before = _WHOLE_LITERAL.sub("", _ESCAPED.sub("", value[: span.start]))
     # What has a pattern or a comment in it is not read here.
     opened = before.count('"') == 1 and not {"/", "#"} & set(before.partition('"')[0])
-    return opened and "\\" not in before and not _ENDS_LITERAL.search(value, span.start, span.end)
+    return opened and "\\" not in before and _is_inside(value, span)
+
+
+def _is_inside(value: str, span: Span) -> bool:
+    """Tell whether data ends no literal of awk: its backslashes have their signs with them."""
+    return _INSIDE_LITERAL.fullmatch(value, span.start, span.end) is not None
 
 
 def _stays_text(argument: Argument, name: str) -> bool:
