@@ -34,8 +34,17 @@ _BUILDING = re.compile(r"\s*(?:dict|list|tuple|set|frozenset)\s*\(")
 _NUMBERS = (int, float, bool)
 
 
-def is_formula(text: str, spans: Sequence[Span]) -> bool:
-    """Tell whether a text that holds data, or is data, is a formula and nothing more."""
+_OF_COLUMNS = (*_NODES, ast.BitAnd, ast.BitOr, ast.Invert, ast.In, ast.NotIn, ast.List, ast.Tuple)
+"""What an expression over the columns of a table has besides."""
+_HOLDING_TEXTS = (ast.Compare, ast.BoolOp, ast.IfExp, ast.List, ast.Tuple, ast.Expression)
+"""Where a text is only compared or chosen: it is never multiplied, nor a format."""
+
+
+def is_formula(text: str, spans: Sequence[Span], *, columns: bool = False) -> bool:
+    """Tell whether a text that holds data, or is data, is a formula and nothing more.
+
+    `columns`: of a table's columns, as pandas' `query` and `eval` compute them.
+    """
     if len(text) > MAX_FORMULA or not spans:
         return False
     try:
@@ -46,7 +55,27 @@ def is_formula(text: str, spans: Sequence[Span]) -> bool:
     if len(nodes) > _MAX_NODES:
         return False
     called = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
-    return all(_is_harmless(node, called=id(node) in called) for node in nodes)
+    held = _texts_held(tree)
+    return all(
+        id(node) in held
+        or _is_harmless(node, called=id(node) in called, kinds=_OF_COLUMNS if columns else _NODES)
+        for node in nodes
+    )
+
+
+def _texts_held(tree: ast.AST) -> set[int]:
+    """Return the texts that are only compared or chosen, wherever they are within."""
+    held: set[int] = set()
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            held.add(id(node))
+        elif isinstance(node, _HOLDING_TEXTS) or (
+            isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitAnd, ast.BitOr))
+        ):
+            todo += ast.iter_child_nodes(node)
+    return held
 
 
 def is_literal_call(text: str, spans: Sequence[Span]) -> bool:
@@ -76,7 +105,7 @@ def is_whole(text: str, spans: Sequence[Span]) -> bool:
     return len(spans) == 1 and (spans[0].start, spans[0].end) == (0, len(text))
 
 
-def _is_harmless(node: ast.AST, *, called: bool) -> bool:
+def _is_harmless(node: ast.AST, *, called: bool, kinds: tuple[type[ast.AST], ...]) -> bool:
     if isinstance(node, ast.Name):
         plain = is_plain(node.id) and not node.id.startswith("_")
         return node.id in _FUNCTIONS if called else plain
@@ -84,4 +113,4 @@ def _is_harmless(node: ast.AST, *, called: bool) -> bool:
         return type(node.value) in _NUMBERS
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Name) and not node.keywords
-    return isinstance(node, _NODES)
+    return isinstance(node, kinds)

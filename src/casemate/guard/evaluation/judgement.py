@@ -14,7 +14,7 @@ from ..verdict import Verdict
 
 _LETTER = "q"
 _NUMBER = re.compile(r"\d[\d_]*(?:\.\d*)?(?:[eE][+-]?\d+)?")
-_ARITHMETIC = re.compile(r"[\d\s.+*/()%<>=,-]*")
+_ARITHMETIC = re.compile(r"(?:[\d\s.+*/()%<>=,-]|!=)*")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _BEFORE_SIGN = re.compile(r"(?:^|[=<>(,\[{+\-*/%:|&^~\n]|\b(?:and|or|not|in|is|return|if|else))$")
 _SIGNS = frozenset(("==", "!=", "<", "<=", ">", ">="))
@@ -188,6 +188,8 @@ def judge_module(text: str, spans: Sequence[Span]) -> Verdict | None:
         if span.checked in ("member", "constant", "pattern"):
             continue
         part = text[span.start : span.end]
+        if _only_calculates(text):
+            continue
         if span.start == 0 and span.exact:
             return Verdict(span.origin, "chooses the module that is imported", _FIX_MODULE)
         if span.start and (not _NAME.fullmatch("a" + part) or part.startswith("__")):
@@ -195,6 +197,23 @@ def judge_module(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
+def _only_calculates(text: str) -> bool:
+    """Tell whether a name is of Python's own that only makes values, or of their module."""
+    module, _, name = text.replace(":", ".").partition(".")
+    plain = not name or (name.isidentifier() and not name.startswith("_"))
+    return module in _CALCULATING and plain and name not in _WITHIN
+
+
+_CALCULATING = frozenset(
+    [
+        *("collections", "datetime", "decimal", "fractions", "math", "cmath", "statistics"),
+        *("json", "pprint", "html"),
+    ]
+)
+"""Modules whose functions reach nothing but their arguments. What such a module has imported stays
+closed (`_judge_attribute`)."""
+_WITHIN = frozenset(("tool", "scanner", "encoder", "decoder", "abc", "parser", "entities"))
+"""Modules within these."""
 _FIX_MODULE = (
     "choose modules from a collection in the code (`if name not in PLUGINS: raise ...`), or import "
     "them all and keep them in a dictionary"

@@ -24,6 +24,8 @@ from ..pieces import as_text
 from ..sink import Patch, Sink
 from ..standing import is_direct, is_import, is_importing, is_known
 from ..verdict import Judge, Verdict
+from ..written.files import pieces_of
+from ..written.judgement import spans_of
 
 NAME = "code"
 _SEEN = ("code", "judged")
@@ -208,7 +210,13 @@ def _compiled(guard: Guard, arguments: tuple[Any, ...]) -> None:
         return
     if called in _OF_NAMES:
         return
-    guard.check(NAME, source, _judging(guard))
+    pieces = pieces_of(guard, arguments[1], as_text(source)) if written else ()
+    if pieces:
+        # Read again it is a text that nobody was seen making.
+        usual = _judging(guard)
+        guard.decide(NAME, lambda: usual(as_text(source), spans_of(guard, pieces)))
+    else:
+        guard.check(NAME, source, _judging(guard))
 
 
 def _code_made(guard: Guard, arguments: tuple[Any, ...]) -> None:
@@ -333,6 +341,25 @@ def patch_logging(guard: Guard, module: ModuleType) -> None:
     wrap(module.StrFormatStyle, "__init__", before)
 
 
+_TABLES = "pandas.core.frame"
+_MAX_FRAMES = 8
+
+
+def _is_of_table() -> bool:
+    """Tell whether a table computes an expression, in which names are its columns alone.
+
+    `pandas.eval` by itself takes them for variables of its caller.
+    """
+    frame = sys._getframe(1)
+    for _ in range(_MAX_FRAMES):
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+        if frame.f_globals.get("__name__") == _TABLES:
+            return True
+    return False
+
+
 def _watch_expression(*names: str, place: int = 0, columns: bool = False) -> Patch:
     """Return a patch of functions that take code. None that looks at its caller's frame.
 
@@ -345,7 +372,16 @@ def _watch_expression(*names: str, place: int = 0, columns: bool = False) -> Pat
                 arguments, named, place, "expression", "expr", "text", "stmt", "source"
             )
             if isinstance(expression, str) and guard.active:
-                guard.check(NAME, expression, _judging(guard, columns=columns))
+                usual = _judging(guard, columns=columns)
+                of_table = columns and _is_of_table()
+
+                def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+                    whole = of_table and formulas.is_whole(text, spans)
+                    if whole and formulas.is_formula(text, spans, columns=True):
+                        return None
+                    return usual(text, spans)
+
+                guard.check(NAME, expression, judged)
 
         for name in names:
             owner: Any = module

@@ -141,11 +141,17 @@ class Written:
             kind = known_as or (Kind.TRAIL if added and data else None)
             if kind is not None:
                 text = as_text(data)
-                kept = guard.provenance.kept.get(_PIECES, {}).get(where)
-                known = kept is not None and "".join(map(as_text, kept.held)) == text
-                pieces = kept.held if kept is not None and known else [data]
+                pieces = pieces_of(guard, where, text) or [data]
                 check(guard, kind, text, pieces, self._shell(guard))
         return sum(len(data) for _, data in found)
+
+
+def pieces_of(guard: Guard, where: str, text: str) -> Sequence[str | bytes]:
+    """Return what the code put a file together of, if the file holds just that; else nothing."""
+    kept: _Pieces | None = guard.provenance.kept.get(_PIECES, {}).get(where)
+    if kept is None or "".join(map(as_text, kept.held)) != text:
+        return ()
+    return kept.held
 
 
 def _content(where: str, name: str, room: int) -> tuple[Kind | None, bytes]:
