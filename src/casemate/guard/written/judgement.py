@@ -38,6 +38,7 @@ _SINKS = {
     Kind.TRAIL: LOG,
     Kind.HEADED: HEADER,
     Kind.FIELDS: HEADER,
+    Kind.EVENTS: HEADER,
 }
 _DIALECTS = (Dialect.SQLITE, Dialect.POSTGRESQL)
 _FIELDS = 5
@@ -49,6 +50,7 @@ _OF_LINES: dict[Kind, Judge] = {
     Kind.TRAIL: lines.judge_trail,
     Kind.HEADED: lines.judge_head,
     Kind.FIELDS: lines.judge_fields,
+    Kind.EVENTS: lines.judge_events,
     Kind.SETTINGS: lines.judge_settings,
     Kind.BLOCKS: lines.judge_blocks,
     Kind.XML: judge_xml,

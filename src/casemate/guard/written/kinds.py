@@ -15,6 +15,7 @@ class Kind(Enum):
     TRAIL = "records that are added to a file of no known kind"
     HEADED = "header fields and a body"
     FIELDS = "lines, each a field of its own"
+    EVENTS = "events that a server sends, each of lines"
     SETTINGS = "lines, each a setting"
     BLOCKS = "directives that end with a semicolon"
     JSON = "JSON"
@@ -39,7 +40,7 @@ _SUFFIXES = {
     Kind.TABBED: "tsv tab",
     Kind.RECORDS: "log jsonl ndjson",
     Kind.HEADED: "eml mbox",
-    Kind.FIELDS: "ics vcf ifb",
+    Kind.FIELDS: "ics vcf ifb zone hosts htpasswd pgpass netrc",
     Kind.SETTINGS: (
         "ini cfg properties yml yaml toml service timer socket mount target desktop network "
         "rules repo list env"
@@ -74,10 +75,15 @@ _BY_NAME = {
     "authorized_keys": Kind.FIELDS,
     "known_hosts": Kind.FIELDS,
     "hosts": Kind.FIELDS,
+    "hosts.allow": Kind.FIELDS,
+    "hosts.deny": Kind.FIELDS,
+    "passwd": Kind.FIELDS,
+    "shadow": Kind.FIELDS,
+    "fstab": Kind.FIELDS,
+    "sudoers": Kind.FIELDS,
     ".htaccess": Kind.SETTINGS,
     ".gitconfig": Kind.SETTINGS,
     ".npmrc": Kind.SETTINGS,
-    ".netrc": Kind.FIELDS,
     "requirements.txt": Kind.FIELDS,
     "robots.txt": Kind.FIELDS,
     "cmakelists.txt": Kind.CODE,
@@ -90,6 +96,7 @@ _TYPES = {
     "application/x-ndjson": Kind.RECORDS,
     "application/jsonl": Kind.RECORDS,
     "message/rfc822": Kind.HEADED,
+    "text/event-stream": Kind.EVENTS,
     "text/calendar": Kind.FIELDS,
     "text/vcard": Kind.FIELDS,
     "text/x-vcard": Kind.FIELDS,

@@ -32,6 +32,9 @@ FIX_HEAD = (
     "take line ends out of what goes into a header, `' '.join(value.split())`, or build it by "
     "email.message.EmailMessage or an HTTP client, which refuse them"
 )
+FIX_EVENT = (
+    "send the value as JSON, json.dumps(value), or put each of its lines behind `data: ` of its own"
+)
 FIX_MAKE = (
     'hand the value over as a variable of the environment and use it as "$$NAME" in the recipe; '
     "or double each `$` in it"
@@ -176,6 +179,19 @@ def judge_fields(text: str, spans: Sequence[Span], *, end: int | None = None) ->
     return None
 
 
+def judge_events(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data in what a server sends begins a field: of this event, or another.
+
+    Other lines are nothing to who reads them (HTML, 9.2.6): a text of several lines passes.
+    """
+    if is_whole(text, spans):
+        return None
+    for span in doubtful(spans):
+        if _EVENT_FIELD.search(text, span.start, span.end):
+            return Verdict(span.origin, "begins a field of an event", FIX_EVENT)
+    return None
+
+
 def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data begins a line in a file of settings, and is not quoted there."""
     if is_whole(text, spans):
@@ -186,11 +202,11 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
             continue
         before = before_in_line(text, span)
         quote = _quote(before)
-        if quote and quote not in part:
+        if quote and (quote not in part or _stays_quoted(before, part, quote)):
             if quote == '"' and _SUBSTITUTES.search(part):
                 return Verdict(span.origin, "is a command within a setting", FIX_LINE)
             continue
-        if quote == '"' and _BARE_QUOTE.search(text, max(span.start - 1, 0), span.end):
+        if quote == '"':
             return Verdict(span.origin, "ends the quotes of a setting", FIX_LINE)
         if before.strip() and next(begun(text, span), None) is not None:
             return Verdict(span.origin, "begins a line of its own among settings", FIX_LINE)
@@ -207,10 +223,20 @@ def judge_expansions(text: str, spans: Sequence[Span]) -> Verdict | None:
 
 
 _EXPANDED = re.compile(r"(?<!\$)(\$++)[({]")
+_EVENT_FIELD = re.compile(r"[\r\n](?:event|data|id|retry)[ \t]?:")
 _SIGNS = re.compile(r"[\"'`$;{}\r\n\x0b\x0c\x85\u2028\u2029]")
 _OPENS = re.compile(r"(?:^|[=:\s(,\[{])(['\"])")
 _SUBSTITUTES = re.compile(r"\$\(|`[^`\n]+`")
-_BARE_QUOTE = re.compile(r'(?<!\\)"')
+_ESCAPED_TEXT = re.compile(r'(?:[^"\\\r\n]|\\[^\r\n])*+')
+
+
+def _stays_quoted(before: str, part: str, quote: str) -> bool:
+    """Tell whether data in double quotes has each of its own behind a backslash, in one line.
+
+    `before` is the line up to the data: a backslash at its end may be the first of such a pair.
+    """
+    opened = before[before.rfind(quote) + 1 :]
+    return quote == '"' and _ESCAPED_TEXT.fullmatch(opened + part) is not None
 
 
 def _quote(before: str) -> str:
