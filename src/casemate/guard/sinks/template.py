@@ -41,6 +41,11 @@ MAX_TAKEN = 64
 """Templates from elsewhere that count as the code's in one process."""
 _NAMED_FIELD = re.compile(r"\$\{?(\w+)")
 _MAX_VALUES = 200
+_SHOWN = ("template", "shown")
+_SHOWING = re.compile(
+    r"\{\{(?:\{\s{0,9}|[#^/&]?\s{0,9})((?:[A-Za-z]\w{0,63})(?:\.[A-Za-z]\w{0,63}){0,9}|\.)\s{0,9}\}\}\}?"
+)
+"""A tag of Mustache's that shows a value, or what is between two of them: no partial."""
 _MIN_SETTINGS = 4
 _FIX_FIELD = "give the values that a template may show by name: Template(t).substitute(name=name)"
 
@@ -142,6 +147,60 @@ def patch_string(guard: Guard, module: ModuleType) -> None:
         wrap(module.Template, name, before)
 
 
+def patch_chevron(guard: Guard, module: ModuleType) -> None:
+    """Watch Mustache's sources, whose tags only show values and repeat what is between them.
+
+    A template of the event may have them where it is given nothing but plain values.
+    """
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        source = argument(arguments, named, 0, "template")
+        values = argument(arguments, named, 1, "data")
+        if guard.active and isinstance(source, str):
+            guard.provenance.kept[_SHOWN] = source if _is_plain(values) else None
+
+    def before_tokenize(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        source = argument(arguments, named, 0, "template")
+        if guard.active and source is not None and guard.provenance.kept.get(_SHOWN) == source:
+            guard.check(NAME, source, _judge_shown)
+        else:
+            check(guard, source, MUSTACHE)
+
+    wrap(module, "render", before)
+    wrap(module, "tokenize", before_tokenize)
+
+
+def _judge_shown(text: str, spans: Any) -> Verdict | None:
+    """Judge Mustache that is filled with plain values: a whole tag of the event may show one."""
+    neutral = text
+    for span in spans:
+        part = text[span.start : span.end]
+        names = [name for tag in _SHOWING.finditer(part) for name in tag[1].split(".")]
+        if not any(is_hidden(name) for name in names):
+            neutral = neutral[: span.start] + _SHOWING.sub(_covered, part) + neutral[span.end :]
+    return judge(neutral, spans, MUSTACHE)
+
+
+def _covered(tag: re.Match[str]) -> str:
+    return "q" * len(tag[0])
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether values are texts, numbers, lists and dictionaries: nothing to look into."""
+    todo = [value]
+    for _ in range(_MAX_VALUES):
+        if not todo:
+            return True
+        item = todo.pop()
+        if type(item) is dict:
+            todo += item.values()
+        elif type(item) in (list, tuple):
+            todo += item
+        elif item is not None and type(item) not in (str, int, float, bool):
+            return False
+    return False
+
+
 def _judge_hidden(text: str, spans: Any) -> Verdict | None:
     for span in spans:
         fields = _NAMED_FIELD.finditer(text, span.start, span.end)
@@ -197,7 +256,7 @@ SINK = Sink(
         "tornado.template": _watch(TORNADO, ("Template.__init__", 1, "template_string")),
         "chameleon.template": _watch(CHAMELEON, ("BaseTemplate.__init__", 1, "body")),
         "bottle": _watch(BOTTLE, ("BaseTemplate.__init__", 1, "source")),
-        "chevron.renderer": _watch(MUSTACHE, ("tokenize", 0, "template")),
+        "chevron.renderer": patch_chevron,
         "Cheetah.Template": _watch(CHEETAH, ("Template.__init__", 1, "source")),
     },
 )

@@ -13,7 +13,8 @@ _LETTER = "q"
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 FIX = (
     'keep the template in the code and give the data as context: Template("Hello {{ name }}")'
-    ".render(name=name)"
+    ".render(name=name); templates that users write belong into "
+    "jinja2.sandbox.ImmutableSandboxedEnvironment"
 )
 
 
