@@ -35,6 +35,9 @@ PREPARED: Final = 512
 class Connection(psycopg.Connection[Any]):
     """Ends, with an error, what takes longer or answers more than it may."""
 
+    answer_seconds: float | None = None
+    """Of this one alone, in the place of ANSWER_SECONDS."""
+
     def wait(
         self,
         gen: Generator[Any, Any, T],
@@ -42,15 +45,14 @@ class Connection(psycopg.Connection[Any]):
         timeout: float | None = None,
     ) -> T:
         """Wait for the library's generator."""
+        longest = self.answer_seconds or ANSWER_SECONDS
         try:
-            return super().wait(
-                self._bounded(gen), interval=interval, timeout=timeout or ANSWER_SECONDS
-            )
+            return super().wait(self._bounded(gen), interval=interval, timeout=timeout or longest)
         except psycopg.errors._WaitTimeout as error:
             # What comes later would be taken for the answer to the next question.
             self.pgconn.finish()
             raise psycopg.OperationalError(
-                f"the server has not answered for {ANSWER_SECONDS:.0f} s"
+                f"the server has not answered for {longest:.0f} s"
             ) from error
 
     def _bounded(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:

@@ -18,6 +18,7 @@ _BUSY = frozenset({"40001", "40P01", "53200", "53300", "53400", "55P03", "57014"
 _STANDBY = "25006"
 _DEFINITE = ("23", "40001", "40P01", "25", "42", "0A", "P0001", "22")
 """What a server says of a commit that has not happened for certain."""
+_FORBIDDEN = "42501"
 _MOST_TEXT = 300
 
 
@@ -79,7 +80,8 @@ def _broken(error: psycopg.Error) -> str:
 
 
 def _text(error: psycopg.Error) -> str:
-    return one_line(error.diag.message_primary or str(error))
+    text = one_line(error.diag.message_primary or str(error))
+    return f"{text}; its role has to own the database" if error.sqlstate == _FORBIDDEN else text
 
 
 def one_line(text: str) -> str:

@@ -19,6 +19,7 @@ from casemate.postgresql.errors import (
     UnreachableError,
 )
 from casemate.postgresql.fence import Fence, Server
+from casemate.postgresql.pooling import require_own_session
 from casemate.postgresql.settings import Host, Settings
 from casemate.sqlite.errors import DatabaseError
 
@@ -33,7 +34,7 @@ _SET = (
     f"SET statement_timeout = '{STATEMENT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s'; "
     f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
     "SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed'; "
-    "SET client_min_messages = warning; SET TimeZone = 'UTC'"
+    "SET client_min_messages = warning; SET TimeZone = 'UTC'; SET idle_session_timeout = 0"
 )
 _ASK = """
     SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
@@ -43,8 +44,37 @@ _ASK = """
         (SELECT system_identifier FROM pg_control_system()),
         CASE WHEN NOT pg_is_in_recovery()
             THEN substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END,
-        pg_postmaster_start_time()::text
+        pg_postmaster_start_time()::text,
+        pg_backend_pid(), current_setting('session_replication_role')
 """
+_NEXT_STEPS: Final = (
+    (
+        ("no password supplied", 'requirement "none" failed'),
+        "Give the password in the URL: postgresql://USER:PASSWORD@…",
+    ),
+    (
+        ("server did not complete authentication",),
+        "Have the server ask this user for a password (scram-sha-256 in pg_hba.conf), or leave the "
+        "password out of the URL.",
+    ),
+    (
+        ("a cleartext password", "a hashed password"),
+        "Have the server ask for it by scram-sha-256 (pg_hba.conf), which does not give it away.",
+    ),
+    (
+        ("does not support SSL",),
+        "Switch TLS on at the server: ssl = on, with a certificate for its name.",
+    ),
+    (
+        ("too many connections", "connection slots"),
+        "Let it have more: max_connections, and CONNECTION LIMIT of the role and the database.",
+    ),
+    (
+        ("does not exist",),
+        "Look at the user and the database in the URL, or make the one that is missing.",
+    ),
+)
+"""What to do about what the client library (in English) or the server (in its language) says."""
 
 
 class Session(NamedTuple):
@@ -120,13 +150,17 @@ def _one(settings: Settings, host: Host, schema: str, fence: Fence) -> Session:
     except (psycopg.Error, OSError) as error:
         raise UnreachableError(
             f"The database server {host} cannot be used: {settings.cleaned(str(error))}",
-            next_step="See that it runs, that this node reaches it, and its user and password.",
+            next_step=_next_step_of(str(error)),
         ) from None  # the library's error has the parameters, and so the password
     try:
         # The name was looked at: it has letters, digits and underscores alone.
         server.execute(f"{_SET}; SET search_path = {schema}".encode())
         row = server.execute(_ASK).fetchone()
         doubts, life = _require_fit(host, row)
+        if row is not None and row[-2] != server.info.backend_pid:
+            require_own_session(
+                str(host), server, lambda: driver.connect(settings.parameters(host)), psycopg.Error
+            )
         fence.require(life)
     except (psycopg.Error, ValueError) as error:  # or what it says of itself is no text
         server.close()
@@ -140,10 +174,15 @@ def _one(settings: Settings, host: Host, schema: str, fence: Fence) -> Session:
     return Session(server, doubts, life)
 
 
+def _next_step_of(said: str) -> str:
+    found = (step for words, step in _NEXT_STEPS if any(one in said for one in words))
+    return next(found, "See that it runs, that this node reaches it, and its user and password.")
+
+
 def _require_fit(host: Host, row: Sequence[object] | None) -> tuple[tuple[str, ...], Server]:
-    if row is None or len(row) != 9:
+    if row is None or len(row) != 11:
         raise UnfitServerError(f"The database server {host} does not say what it is.")
-    standby, version, encoding, fsync, pages, commits, *life = row
+    standby, version, encoding, fsync, pages, commits, *life, _, triggers = row
     if standby:
         raise StandbyError(
             f"The database server {host} is a standby, or read-only.",
@@ -159,6 +198,12 @@ def _require_fit(host: Host, row: Sequence[object] | None) -> tuple[tuple[str, .
         raise UnfitServerError(
             f"The database on {host} has the encoding {str(encoding)[:40]}; expected UTF8.",
             next_step="Make another: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+        )
+    if triggers != "origin":
+        raise UnfitServerError(
+            f"The role's session_replication_role on {host} is {str(triggers)[:40]}: changes would "
+            "not be told to other nodes.",
+            next_step="ALTER ROLE … RESET session_replication_role, also of this database alone",
         )
     settings = {"fsync": fsync, "full_page_writes": pages, "synchronous_commit": commits}
     doubts = tuple(

@@ -63,7 +63,8 @@ def _parsed(path: Path) -> Mapping[str, object]:
             content = file.read(MAX_FILE + 1)
     except OSError as error:
         raise InvalidInputError(
-            f"The databases of projects cannot be read from {path}: {error.strerror}."
+            f"The databases of projects cannot be read from {path}: {error.strerror}.",
+            next_step="Name a file that holds them and that only the node's user may read.",
         ) from error
     if mode & 0o077:
         raise InvalidInputError(

@@ -158,7 +158,8 @@ def _first_line(path: Path) -> str:
             mode = os.fstat(file.fileno()).st_mode
     except OSError as error:
         raise InvalidInputError(
-            f"The URL of the database cannot be read from {path}: {error.strerror}."
+            f"The URL of the database cannot be read from {path}: {error.strerror}.",
+            next_step="Name a file that holds it and that only the node's user may read.",
         ) from error
     if mode & 0o077:
         raise InvalidInputError(

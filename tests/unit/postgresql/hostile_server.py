@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 Answer = Callable[[socket.socket, bytes], None]
-FIT = (b"f", b"150004", b"UTF8", b"on", b"on", b"on", b"7", b"00000001", b"now")
+FIT = (b"f", b"150004", b"UTF8", b"on", b"on", b"on", b"7", b"00000001", b"now", b"0", b"origin")
 
 
 def message(kind: bytes, body: bytes = b"") -> bytes:
@@ -40,7 +40,7 @@ def error(text: str, state: str = "XX000") -> bytes:
 
 
 def fit(values: tuple[bytes | None, ...] = FIT) -> bytes:
-    kinds = (BOOL, INTEGER, TEXT, TEXT, TEXT, TEXT, LONG, TEXT, TEXT)[: len(values)]
+    kinds = (BOOL, INTEGER, TEXT, TEXT, TEXT, TEXT, LONG, TEXT, TEXT, INTEGER, TEXT)[: len(values)]
     return columns(*kinds) + row(*values) + DONE
 
 

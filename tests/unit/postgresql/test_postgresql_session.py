@@ -74,9 +74,10 @@ def test_a_schema_that_is_no_plain_name_reaches_no_server(name: str) -> None:
         ((*FIT[:2], b"\xff\xfe", *FIT[3:]), "answers, and then fails"),
         ((FIT[0], b"new", *FIT[2:]), "answers, and then fails"),
         ((*FIT[:6], None, *FIT[7:]), "on which timeline"),
-        ((*FIT[:7], None, FIT[8]), "on which timeline"),
-        ((*FIT[:7], b"1" * 1000, FIT[8]), "on which timeline"),
-        ((*FIT[:7], b"0000000x", FIT[8]), "answers, and then fails"),
+        ((*FIT[:7], None, *FIT[8:]), "on which timeline"),
+        ((*FIT[:7], b"1" * 1000, *FIT[8:]), "on which timeline"),
+        ((*FIT[:7], b"0000000x", *FIT[8:]), "answers, and then fails"),
+        ((*FIT[:10], b"replica"), "session_replication_role on 127.0.0.1:[0-9]+ is replica"),
     ],
 )
 def test_a_server_that_is_not_fit_is_refused_by_name(
