@@ -81,7 +81,11 @@ def require_identity(client: S3Client, cluster: str, bucket: str | None) -> str:
     try:
         found = msgspec.json.decode(data, type=decodable(Identity))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise BlobsForeignError(f"{KEY} in the bucket {client.url} cannot be read.") from error
+        raise BlobsForeignError(
+            f"{KEY} in the bucket {client.url} cannot be read.",
+            next_step="Look what is at the endpoint, and who else writes to the bucket; bring the "
+            "object back from its versions.",
+        ) from error
     if found.format != _FORMAT:
         raise BlobsForeignError(
             f"The bucket {client.url} has format {found.format}, expected {_FORMAT}.",

@@ -38,6 +38,7 @@ _MAX_LIST = 8 << 20
 _MAX_IDLE = 8
 _TRIED_AGAIN = (429, 500, 502, 503, 504)
 _CLOCK = ("RequestTimeTooSkewed", "RequestExpired")
+_REGION = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
 
 
 class Limits(NamedTuple):
@@ -304,13 +305,21 @@ class S3Client:
                 f"{what}: the clocks of this node and of the store differ too much.",
                 next_step="Set the clock of this node by NTP.",
             )
+        if code in _REGION:
+            raise BlobsRefusedError(
+                f"{what}: the bucket is in another region.",
+                next_step="Give the bucket's region: s3://BUCKET?region=REGION.",
+            )
         if 300 <= answer.status < 400:
             raise BlobsRefusedError(
                 f"{what}: it sends elsewhere, which is not followed.",
                 next_step="Give the region and the endpoint where the bucket is.",
             )
         if 200 <= answer.status < 300:
-            raise BlobsError(f"{what} when asked {doing}, expected {wanted[0]}.")
+            raise BlobsError(
+                f"{what} when asked {doing}, expected {wanted[0]}.",
+                next_step="Look what is at the endpoint: it, or a proxy before it, is no S3 store.",
+            )
         raise BlobsRefusedError(
             f"{what} when asked {doing}.",
             next_step="Check the bucket, its policy, and the access key.",

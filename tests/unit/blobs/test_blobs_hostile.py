@@ -71,6 +71,7 @@ def test_an_answer_as_it_should_be() -> None:
             "AccessDenied",
         ),
         (plain(403, b"<Code>RequestTimeTooSkewed</Code>"), BlobsRefusedError, "clocks"),
+        (plain(400, b"<Code>AuthorizationHeaderMalformed</Code>"), BlobsRefusedError, "region"),
         (plain(404, b"<Code>NoSuchBucket</Code>"), BlobsRefusedError, "NoSuchBucket"),
         (plain(404, b"<Code>NoSuchKey</Code>"), FileNotFoundError, "no such blob"),
         (plain(400, b"<Code>\x1b[2J$(x)</Code>"), BlobsRefusedError, "answers 400 when"),
