@@ -133,7 +133,9 @@ def response_to(error: Exception) -> Response:
         # No fault of ours: only what caused it, such as a full disk, is worth a trace.
         _log.warning("error %s: %s", error_id, error, exc_info=error.__cause__)
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("error %s: %s", error_id, error, exc_info=error)
+        # What says what to do was foreseen: where it was raised would bury it, on each request.
+        trace = error.__cause__ if error.next_step else error
+        _log.error("error %s: %s", error_id, error, exc_info=trace)
     failure = None
     if isinstance(error, StartFailedError):
         failure = Failure(type=error.type, message=error.failure_message, trace=error.trace)

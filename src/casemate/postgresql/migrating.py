@@ -16,6 +16,7 @@ from casemate.postgresql.connection import Connection
 from casemate.postgresql.errors import ForeignSchemaError, SchemaVersionError
 from casemate.postgresql.fence import Fence
 from casemate.postgresql.functions import FUNCTIONS
+from casemate.sqlite import engine
 
 _EXISTS = "SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = ?"
 _TABLES = """
@@ -31,6 +32,8 @@ _MAKE = """
         least INTEGER NOT NULL
     )
 """
+_UNLIKE = tuple(f"SQLSTATE {code}" for code in ("42701", "42710", "42P07"))
+"""What a migration makes is there: a column, a constraint, a table."""
 _READ = "SELECT kind, cluster, version, least FROM casemate_schema"
 
 
@@ -101,7 +104,12 @@ def migrate(
                 next_step="Start the Casemate that wrote it or a newer one; nothing was changed.",
             )
         if version < len(migrations):
-            _bring_forward(connection, found, migrations)
+            try:
+                _bring_forward(connection, found, migrations)
+            except engine.OperationalError as error:
+                if error.sqlite_errorname not in _UNLIKE:
+                    raise
+                raise _unlike(identity.schema, version) from error
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -176,6 +184,8 @@ def _require_ours(connection: Connection, identity: Identity, *, make: bool = Tr
                 f"{str(cluster)[:80]!r}; expected the {identity.kind} of {identity.cluster!r}.",
                 next_step="Give each cluster a database of its own; nothing was changed.",
             )
+        if not 0 <= int(least) <= int(version):
+            raise _unlike(identity.schema, int(version))
         return Versions(int(version), int(least))
     if tables or not make:
         raise ForeignSchemaError(
@@ -185,6 +195,13 @@ def _require_ours(connection: Connection, identity: Identity, *, make: bool = Tr
         )
     _make(connection, identity)
     return Versions(0, 0)
+
+
+def _unlike(schema: str, version: int) -> ForeignSchemaError:
+    return ForeignSchemaError(
+        f"The schema {schema} says that it has version {version}, and is not like that version.",
+        next_step="Somebody has changed it: restore it from a backup; nothing was changed.",
+    )
 
 
 def _make(connection: Connection, identity: Identity) -> None:

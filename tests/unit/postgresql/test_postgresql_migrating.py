@@ -61,6 +61,22 @@ def test_what_fails_leaves_everything_as_it_was(fresh: str) -> None:
     assert tables(fresh) == ["casemate_life", "casemate_schema", "t"]
 
 
+@pytest.mark.parametrize(("version", "least"), [(1, 1), (0, 0), (-1, -1), (1, 2)])
+def test_a_schema_that_says_it_is_older_than_it_is_stays_as_it_is(
+    fresh: str, version: int, least: int
+) -> None:
+    go(fresh, (TABLE,), SECOND)
+    before = tables(fresh)
+    connection = connect(fresh)
+    connection.execute("UPDATE casemate_schema SET version = ?, least = ?", (version, least))
+    with pytest.raises(StoreForeignError, match=f"says that it has version {version}, and is not"):
+        go(fresh, (TABLE,), SECOND)
+    assert tables(fresh) == before
+    found = connection.execute("SELECT version FROM casemate_schema").fetchone()
+    assert found == (version,)
+    connection.close()
+
+
 def test_a_newer_schema_is_refused(fresh: str) -> None:
     go(fresh, (TABLE,), SECOND)
     with pytest.raises(

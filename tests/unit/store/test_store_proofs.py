@@ -182,6 +182,10 @@ TAMPERED = {
     "a signer gone": "UPDATE signing_rule SET signers = '[]'",
     "a signer added": "UPDATE signing_rule SET signers = '[\"GitLab:x/y:z\"]' "
     "WHERE project = 'plain'",
+    "a trial of no form": "UPDATE alias_state SET trial = '' WHERE function = 'thumbs'",
+    "roles of no form": "UPDATE user_roles SET bindings = '{'",
+    "a specification of no form": "UPDATE version SET spec = '[' WHERE number = 1",
+    "signers of no form": "UPDATE signing_rule SET signers = '' WHERE project = 'plain'",
     "another trusted root": "UPDATE signing_rule SET trusted_root = '{}' WHERE project = 'plain'",
 }
 

@@ -30,7 +30,12 @@ from casemate.store.errors import StoreForeignError, StoreMovedError
 from casemate.store.postgresql import exclusive
 from casemate.store.postgresql.bundles import StoredBundleRows, require_bundles
 from casemate.store.postgresql.faults import STORE_SERVER
-from casemate.store.postgresql.proofs import MissedChangesError, MissingProofKeyError, Proofs
+from casemate.store.postgresql.proofs import (
+    FORESEEN,
+    MissedChangesError,
+    MissingProofKeyError,
+    Proofs,
+)
 from casemate.store.postgresql.proofs.witness import Witness
 from casemate.store.postgresql.schema import MIGRATIONS
 from casemate.store.postgresql.shared_vault import StoredVaultRows
@@ -261,7 +266,14 @@ class _Duties(StoreDuties):
             return
         self.proofs.prepare_in_writer(connection)
         witness = Witness(connection)
-        yield witness.as_engine()
+        try:
+            yield witness.as_engine()
+        except FORESEEN:
+            raise
+        except Exception:
+            # Rows that no node has written may be of no form at all.
+            self.proofs.require_in_writer(connection, witness)
+            raise
         self.proofs.keep_in_writer(connection, witness)
 
     def begin(self, connection: engine.Connection) -> engine.Connection:

@@ -8,11 +8,12 @@ What the rest of the store holds (counts, evidence, approvals as a record) is no
 """
 
 from casemate.store.postgresql.proofs.proofs import (
+    FORESEEN,
     MissedChangesError,
     MissingProofKeyError,
     Proofs,
 )
 from casemate.store.postgresql.proofs.seen import SeenFile
 
-__all__ = ["MissedChangesError", "MissingProofKeyError", "Proofs", "SeenFile"]
+__all__ = ["FORESEEN", "MissedChangesError", "MissingProofKeyError", "Proofs", "SeenFile"]
 """What the package offers."""

@@ -10,7 +10,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar, cast
 
 from casemate.model.errors import CasemateError
 from casemate.sqlite import engine
@@ -27,6 +28,8 @@ from casemate.vault.interface import DataKey
 T = TypeVar("T")
 LOSS: Final = "control/"
 """How the name of what is taken as it is begins."""
+FORESEEN: Final = (CasemateError, engine.Error, MemoryError)
+"""What asking may raise; all else is of rows that are not as they were written."""
 _CHANGED: Final = "rows are not what nodes of the cluster have written"
 _TELL_SECONDS: Final = 60.0
 _MAX_REFUSALS: Final = 64
@@ -44,6 +47,29 @@ class MissingProofKeyError(CasemateError):
 
 class MissedChangesError(StoreMovedError):
     """Nothing was done; asked again it begins with all that others have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Given(Generic[T]):
+    """What a question came to, before it is known whether its rows are those of nodes."""
+
+    value: T | None = None
+    failure: Exception | None = None
+
+    def answer(self) -> T:
+        if self.failure is not None:
+            raise self.failure
+        return cast("T", self.value)
+
+
+def _given(question: Callable[[engine.Connection], T], witness: Witness) -> _Given[T]:
+    """Ask. Rows that no node has written may be of no form at all, which is told as what it is."""
+    try:
+        return _Given(question(witness.as_engine()))
+    except FORESEEN:
+        raise
+    except Exception as failure:  # noqa: BLE001 - raised once its rows were looked at
+        return _Given(failure=failure)
 
 
 class Proofs:
@@ -97,20 +123,20 @@ class Proofs:
         register = self._opened(self._reads)
         self._take_made(register)
         witness = Witness(connection)
-        answer = question(witness.as_engine())
+        given = _given(question, witness)
         if not witness.has_found:
-            return answer
+            return given.answer()
         if register.generation >= self._seen.generation and witness.agrees(register):
-            return answer
+            return given.answer()
         seen = self._seen.generation  # before the state that is asked now
         with one_state(connection):
             register = self._reads = self._newest(connection, register, seen)
             witness = Witness(connection, inside=True)
-            answer = question(witness.as_engine())
+            given = _given(question, witness)
         self._note(register)
         if not witness.agrees(register):
             raise self._not_believed(_CHANGED)
-        return answer
+        return given.answer()
 
     def _take_made(self, register: Register) -> None:
         """Have the reader's register know what this node itself has changed."""
@@ -181,10 +207,7 @@ class Proofs:
         """
         if not witness.events and not witness.has_found:
             return
-        if witness.has_found:
-            self._sync_writer(connection)
-            if not witness.agrees(self._opened(self._writes)):
-                raise self._not_believed(_CHANGED)
+        self.require_in_writer(connection, witness)
         for _ in range(2):
             mark = self.mark()
             if self._is_kept(connection, witness):
@@ -194,6 +217,13 @@ class Proofs:
             self.undo_to(mark)
             self._sync_writer(connection)
         raise self._not_believed("somebody else changes what proves its rows")
+
+    def require_in_writer(self, connection: engine.Connection, witness: Witness) -> None:
+        """Raise StoreProofError unless what an operation was given is what nodes have written."""
+        if witness.has_found:
+            self._sync_writer(connection)
+            if not witness.agrees(self._opened(self._writes)):
+                raise self._not_believed(_CHANGED)
 
     def _is_kept(self, connection: engine.Connection, witness: Witness) -> bool:
         register = self._opened(self._writes)
