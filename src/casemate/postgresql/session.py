@@ -66,7 +66,7 @@ _NEXT_STEPS: Final = (
         "Switch TLS on at the server: ssl = on, with a certificate for its name.",
     ),
     (
-        ("too many connections", "connection slots"),
+        ("too many connections", "too many clients", "connection slots"),
         "Let it have more: max_connections, and CONNECTION LIMIT of the role and the database.",
     ),
     (

@@ -14,6 +14,7 @@ from hostile_server import (
     DONE,
     FIT,
     TEXT,
+    WELCOME,
     columns,
     error,
     fit,
@@ -36,6 +37,16 @@ from casemate.sqlite.errors import DatabaseError
 from support.database import Server
 
 SECRET = "s3cret-4711"
+ROLE_SETTINGS = {
+    "statement_timeout": "1ms",
+    "lock_timeout": "1ms",
+    "idle_session_timeout": "1s",
+    "idle_in_transaction_session_timeout": "1ms",
+    "standard_conforming_strings": "off",
+    "default_transaction_isolation": "serializable",
+    "client_min_messages": "error",
+    "search_path": "nonsense",
+}
 
 
 def opened(url: str) -> session.Session:
@@ -87,6 +98,51 @@ def test_a_server_that_is_not_fit_is_refused_by_name(
         opened(server.url)
     assert isinstance(refused.value, DatabaseError)
     assert "127.0.0.1" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("user", "welcome", "step"),
+    [
+        ("test", CLEARTEXT, "Give the password in the URL"),
+        (f"test:{SECRET}", CLEARTEXT, "scram-sha-256"),
+        (f"test:{SECRET}", WELCOME, "leave the password out"),
+        ("test", error('database "d" does not exist', "3D000"), "the one that is missing"),
+        ("test", error("sorry, too many clients already", "53300"), "max_connections"),
+        ("test", error('too many connections for role "test"', "53300"), "max_connections"),
+    ],
+)
+def test_who_is_not_let_in_is_told_what_to_do(user: str, welcome: bytes, step: str) -> None:
+    with hostile(welcome=welcome) as server, pytest.raises(UnreachableError) as refused:
+        opened(server.url.replace("test@", f"{user}@"))
+    assert step in str(refused.value.next_step)
+    assert SECRET not in str(refused.value)
+
+
+def test_a_role_without_rights_is_told_which_it_needs(url: str, postgresql_server: Server) -> None:
+    with postgresql_server.connect(url.partition("?")[0].rpartition("/")[2]) as owner:
+        owner.execute("CREATE SCHEMA IF NOT EXISTS closed")
+        owner.execute("CREATE TABLE IF NOT EXISTS closed.t (a integer)")
+        owner.execute(
+            "DO $$ BEGIN CREATE ROLE poor LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        )
+        connection = connect(url.replace("//test@", "//poor@"))
+        with pytest.raises(engine.OperationalError, match="its role has to own the database"):
+            connection.execute("SELECT a FROM closed.t")
+        connection.close()
+        owner.execute("DROP SCHEMA closed CASCADE")
+
+
+def test_settings_of_the_role_are_not_taken(url: str, postgresql_server: Server) -> None:
+    with postgresql_server.connect("postgres") as owner:
+        for name, value in ROLE_SETTINGS.items():
+            owner.execute(f"ALTER ROLE test SET {name} = '{value}'")  # type: ignore[arg-type]
+        try:
+            connection = connect(url)
+            for name, value in ROLE_SETTINGS.items():
+                assert connection.execute(f"SHOW {name}").fetchone() != (value,)
+            connection.close()
+        finally:
+            owner.execute("ALTER ROLE test RESET ALL")
 
 
 def test_settings_that_lose_what_is_acknowledged_are_told() -> None:
