@@ -5,15 +5,19 @@ The same is tried by parts in the tests of `postgresql`, `blobs` and `store`, in
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from support import replicas
@@ -22,7 +26,8 @@ from support.database import Server
 from support.faulty_bucket import FaultyBucket
 from support.node import default_risks
 from support.s3 import S3Server
-from support.servers import POSTGRES
+from support.s3_answers import always, answering, plain
+from support.servers import POSTGRES, free_port
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.storm, pytest.mark.timeout(600)]
 
@@ -74,6 +79,7 @@ class Places:
             check=False,
         )
         assert done.returncode != 0
+        assert "Traceback" not in done.stderr
         return done.stderr
 
     def close(self) -> None:
@@ -112,6 +118,130 @@ def test_a_newer_schema(places: Places) -> None:
         with places.database.connect(name) as connection:
             connection.execute(step.format(-50))  # type: ignore[arg-type]
     assert versions(places) == before
+
+
+@pytest.mark.parametrize("version", [-1, 9])
+def test_a_schema_that_is_not_the_version_that_it_says(places: Places, version: int) -> None:
+    before = versions(places)
+    name = places.ours.store.rpartition("/")[2]
+    table = "casemate_control.casemate_schema"
+    with places.database.connect(name) as connection:
+        connection.execute(f"UPDATE {table} SET version = {version}, least = {version}")  # type: ignore[arg-type]
+        try:
+            said = places.refusal("two")
+            now = versions(places)
+        finally:
+            connection.execute(
+                f"UPDATE {table} SET version = {before[0]}, least = {before[1]}"  # type: ignore[arg-type]
+            )
+    assert f"says that it has version {version}, and is not like that version" in said
+    assert now == (version, version)
+
+
+@pytest.mark.parametrize(
+    ("user", "told"),
+    [
+        ("nobody-here", "Look at the user and the database in the URL"),
+        ("poor", "its role has to own the database"),
+        ("poor:PASSWORD", "leave the password out"),
+        ("crowded", "Let it have more: max_connections"),
+    ],
+)
+def test_a_role_that_will_not_do(places: Places, user: str, told: str) -> None:
+    with places.database.connect("postgres") as connection:
+        for role in ("poor", "crowded CONNECTION LIMIT 0"):
+            try:
+                connection.execute(f"CREATE ROLE {role} LOGIN")  # type: ignore[arg-type]
+            except psycopg.errors.DuplicateObject:
+                continue
+    said = places.refusal("two", CASEMATE_STORE=places.ours.store.replace("test@", f"{user}@"))
+    assert told in said
+    assert "PASSWORD@" not in said.replace("USER:PASSWORD@", "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (("postgresql://", "postgersql://"), "does not begin with postgresql://"),
+        (("127.0.0.1", "127.0.0.1:1,[::1]"), "Connection refused"),
+        (("127.0.0.1", "db.invalid"), "failed to resolve host"),
+        (("test@", "test@/"), "The URL of the database is not valid"),
+    ],
+)
+def test_a_url_with_a_slip(places: Places, wrong: tuple[str, str], told: str) -> None:
+    url = places.ours.store.replace(*wrong)
+    if "," in url:
+        url = url.replace(f"]:{places.database.port}", "]:1")
+    if "invalid" in url:
+        url += "?sslmode=verify-full"
+    assert told in places.refusal("two", CASEMATE_STORE=url)
+
+
+@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="there is no PgBouncer")
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_a_pooler_that_shares_sessions(places: Places, mode: str, tmp_path_factory: Any) -> None:
+    port = free_port()
+    folder = places.database.folder
+    users = places.database.give("users.txt", b'"test" ""')
+    settings = places.database.give(
+        f"{mode}.ini",
+        f"""[databases]
+* = host=127.0.0.1 port={places.database.port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {users}
+pool_mode = {mode}
+logfile = {folder}/pgbouncer.log
+""".encode(),
+    )
+    as_user = {"user": "nobody"} if places.database.is_root else {}
+    pooler = subprocess.Popen(["pgbouncer", settings], cwd=folder, **as_user)  # type: ignore[call-overload]
+    try:
+        url = places.ours.store.replace(f":{places.database.port}/", f":{port}/")
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        said = places.refusal("two", CASEMATE_STORE=url)
+    finally:
+        pooler.kill()
+        pooler.wait()
+    assert "shares connections between transactions" in said
+    assert "pool_mode = session" in said
+
+
+def test_a_copy_of_the_folder_of_a_node_that_runs(places: Places) -> None:
+    one = places.ours.nodes[0]
+    copy = places.folder / "ours" / "copy"
+    subprocess.run(["cp", "-a", one.data, copy], check=True)
+    try:
+        assert "which is there" in places.refusal("copy")
+        assert one.client.get(f"{one.url}/api/v1/ready").status_code == 200
+    finally:
+        shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (plain(403, b"<Code>AccessDenied</Code>"), "Check the bucket, its policy"),
+        (plain(403, b"<Code>RequestTimeTooSkewed</Code>"), "Set the clock of this node"),
+        (plain(400, b"<Code>AuthorizationHeaderMalformed</Code>"), "s3://BUCKET?region=REGION"),
+        (plain(404, b"<Code>NoSuchBucket</Code>"), "Check the bucket"),
+        (plain(500, b"<Code>InternalError</Code>"), "cannot be used at the moment"),
+        (plain(301, b"", location="http://127.0.0.1:9/"), "which is not followed"),
+        (plain(206, b"{}", content_range="bytes 0-1/900"), "is no S3 store"),
+        (plain(200, b"<html>a login page</html>"), "Look what is at the endpoint"),
+        (plain(200, b'{"format":1,"cluster":"x"}'), "belongs to the cluster"),
+    ],
+)
+def test_a_bucket_that_answers_otherwise(places: Places, answer: bytes, told: str) -> None:
+    with answering(always(answer)) as server:
+        where = f"{places.ours.objects.partition('?')[0]}?endpoint=http://127.0.0.1:{server.port}"
+        assert told in places.refusal("two", CASEMATE_OBJECTS=where)
 
 
 @pytest.mark.parametrize("bucket_too", [False, True])

@@ -16,12 +16,13 @@ from casemate.child.calls import refusal, reply
 from casemate.child.channel import ENDED, FrameSocket
 from casemate.model.errors import CasemateError
 from casemate.nodes import Part
-from casemate.store.errors import StoreCommitUnsureError
+from casemate.store.errors import StoreCommitUnsureError, StoreCorruptError
 from casemate.store.postgresql.schema import VAULT_TOPIC
 from casemate.store.shared_vault import StateChange, StoredFile, StoredState, VaultRows
 from casemate.vault import VaultClient, VaultUnavailableError
 from casemate.vault import shared_protocol as asked
 from casemate.vault.errors import VaultUnsureError
+from casemate.vault.folder import MAX_FILE
 
 STORE_SECONDS: Final = 9.0
 """How long the database may take; the vault gives the gateway up a little later."""
@@ -111,9 +112,16 @@ class VaultKeeper:
         match question:
             case asked.GetState():
                 state = await rows.state(question.known)
-                return None if state is None else asked.StateFound(*state)
+                if state is None:
+                    return None
+                _require_size("state's digest", state.digest, hashlib.sha256().digest_size)
+                _require_size("state", state.content, MAX_FILE)
+                return asked.StateFound(*state)
             case asked.GetFiles():
-                return await rows.files(question.names)
+                files = await rows.files(question.names)
+                for content in files:
+                    _require_size("secret", content or b"", asked.MAX_SECRET_FILE)
+                return files
             case asked.KeepFiles():
                 await rows.keep_files([StoredFile(*file) for file in question.files])
                 return None
@@ -129,6 +137,16 @@ class VaultKeeper:
                 return await rows.change(change)
             case _:
                 assert_never(question)
+
+
+def _require_size(what: str, content: bytes, most: int) -> None:
+    """Refuse what the vault would take for no answer, and give up whoever gave it."""
+    if len(content) > most:
+        raise StoreCorruptError(
+            f"A {what} of the vault in the database has {len(content)} bytes, expected at most "
+            f"{most}.",
+            next_step="Somebody has changed it: bring the database back from a backup.",
+        )
 
 
 def vault_part(vault: VaultClient, use_keys: Callable[[], Awaitable[None]]) -> Part:

@@ -20,11 +20,12 @@ from casemate.child.calls import reply
 from casemate.child.frames import FrameBuffer, frame
 from casemate.gateway import shared_vault as keeping
 from casemate.model.errors import NotFoundError
+from casemate.store.shared_vault import StoredState
 from casemate.vault import errors, shared, shared_protocol
 from casemate.vault.draft import ChangeNeededError
 from casemate.vault.engine import VaultEngine
 from casemate.vault.envelope import new_key
-from casemate.vault.folder import VaultFolder
+from casemate.vault.folder import MAX_FILE, VaultFolder
 from casemate.vault.interface import Purpose
 from casemate.vault.new_master import NewMaster, seal_master
 from casemate.vault.obtaining import obtain_master
@@ -357,6 +358,37 @@ async def test_a_changed_bit_of_the_state_is_refused(one: Node, other: Node, row
         assert "cluster's database" in told or "changed on another node" in told
     rows.there = whole
     await one.follow()
+
+
+@of_two
+async def test_rows_that_are_too_large_are_named_and_end_no_connection(
+    one: Node, other: Node, rows: Rows
+) -> None:
+    """Else every node would start again and again, and say that its vault is gone."""
+    await one.put("api-key", VALUE)
+    whole, files = rows.there, dict(rows.stored)
+    assert whole is not None
+    given = rows.state
+
+    async def with_a_longer_digest(known: bytes) -> StoredState | None:
+        found = await given(known)
+        return found and found._replace(digest=found.digest + b"\0")
+
+    async def is_refused(told: str) -> None:
+        with pytest.raises(errors.VaultUnavailableError, match=told):
+            await other.follow()
+
+    rows.state = with_a_longer_digest  # type: ignore[method-assign]
+    await is_refused("digest of the vault in the database has 33 bytes, expected at most 32")
+    rows.state = given  # type: ignore[method-assign]
+    rows.there = whole + bytes(MAX_FILE)
+    await is_refused("A state of the vault in the database has")
+    rows.there = whole
+    rows.stored = {name: bytes(shared_protocol.MAX_SECRET_FILE + 1) for name in files}
+    await is_refused("A secret of the vault in the database has")
+    rows.stored = files
+    await other.follow()  # by the connection that it had
+    assert other.engine.redact("shop", [VALUE]) == (b"[redacted:api-key]",)
 
 
 @of_two
