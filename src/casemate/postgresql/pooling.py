@@ -17,6 +17,8 @@ ROUNDS: Final = 8
 """How often two connections are compared: another node may have the session in between."""
 WAIT_SECONDS: Final = 5.0
 """How long the second connection may wait for a session of its own."""
+_BEGIN: Final = b"BEGIN"
+_END: Final = b"ROLLBACK"
 _WHICH: Final = b"SELECT pg_backend_pid()"
 
 
@@ -65,14 +67,14 @@ def _is_shared(server: Asked, second: Asked, unanswered: type[Exception]) -> boo
     mine = _which(server)
     for _ in range(ROUNDS):
         try:
-            second.execute(b"BEGIN")
+            second.execute(_BEGIN)
         except unanswered as error:
             # By statements: what is in a transaction is refused there.
             if "statement pooling" in str(error):
                 return True
             raise
         other = _which(second)
-        second.execute(b"ROLLBACK")
+        second.execute(_END)
         if other == mine or _which(server) != mine:
             return True
     return False
