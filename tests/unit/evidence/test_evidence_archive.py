@@ -80,3 +80,42 @@ def test_as_many_files_as_there_may_be_come_back() -> None:
     for name in (MANIFEST, MANIFEST_HASH, "one-more"):
         with pytest.raises(EvidenceError):
             build(EMPTY, {**files, name: b""})
+
+
+def _block(name: str, kind: bytes, *, size: bytes = b"00000000000\0", real: bytes = b"") -> bytes:
+    block = bytearray(tarfile.TarInfo(name).tobuf(tarfile.GNU_FORMAT))
+    block[124:136], block[156:157], block[483 : 483 + len(real)] = size, kind, real
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(
+            _block("sparse", tarfile.GNUTYPE_SPARSE, real=b"\x80" + (1 << 50).to_bytes(11, "big")),
+            id="a sparse member of a pebibyte in 512 bytes",
+        ),
+        pytest.param(
+            (
+                _block("long", tarfile.GNUTYPE_LONGNAME, size=b"00000000002\0")
+                + b"a".ljust(512, b"\0")
+            )
+            * 3000,
+            id="headers that extend headers",
+        ),
+        pytest.param(
+            _block("a", tarfile.REGTYPE)
+            + _block("b", tarfile.REGTYPE, size=b"\xff" + (-1024).to_bytes(11, "big", signed=True)),
+            id="one that ends before it begins",
+        ),
+        pytest.param(
+            _block("a", tarfile.REGTYPE, size=b"\x80" + (1 << 80).to_bytes(11, "big")),
+            id="one beyond the end",
+        ),
+    ],
+)
+def test_what_unfolds_to_more_than_it_is_is_refused(data: bytes) -> None:
+    with pytest.raises(EvidenceError):
+        opened(data + bytes(1024))
