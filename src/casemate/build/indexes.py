@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from casemate.build.source_builds import SourceBuilds
 from casemate.build.tree import hash_file
 from casemate.build.wheels import inspect_wheel
+from casemate.decoding import toml_of
 from casemate.model.errors import CasemateError
 from casemate.package_index import (
     Allow,
@@ -249,8 +249,8 @@ def _addresses(text: str) -> list[str]:
     found = _ADDRESS.findall(text)
     if "[[packages]]" in text:
         try:
-            packages = tomllib.loads(text).get("packages", [])
-        except (ValueError, RecursionError):
+            packages = toml_of(text).get("packages", [])
+        except ValueError:
             return found
         for package in packages if isinstance(packages, list) else []:
             wheels = package.get("wheels", []) if isinstance(package, dict) else []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from casemate.build.errors import RequirementsFileError, UnhashedRequirementError
 from casemate.build.limits import MAX_REQUIREMENTS_BYTES
+from casemate.decoding import toml_of
 
 _MAX_INCLUDED = 50
 _STRONG = ("sha256:", "sha384:", "sha512:")
@@ -269,8 +269,8 @@ def _check_pylock(name: str, document: dict[str, object]) -> None:
 
 def _toml(name: str, text: str) -> dict[str, object]:
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+        return toml_of(text)
+    except ValueError as error:
         raise RequirementsFileError(f"{name} is not valid TOML: {error}.") from error
 
 

@@ -7,7 +7,6 @@ stay as they are. What names an address or a hash is left alone.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from casemate.build.requirements import Kind, Requirements
+from casemate.decoding import toml_of
 
 _LINE = re.compile(
     r"([ \t]{0,40}[A-Za-z0-9][A-Za-z0-9._-]{0,200}[ \t]{0,9}(?:\[[^\]\n]{0,300}\][ \t]{0,9})?)"
@@ -96,8 +96,8 @@ def _stated(requirements: Requirements) -> Iterator[tuple[str, _Place]]:
 
 def _of_project(file: str, text: str) -> Iterator[tuple[str, _Place]]:
     try:
-        listed = tomllib.loads(text).get("project", {}).get("dependencies", [])
-    except (ValueError, RecursionError):
+        listed = toml_of(text).get("project", {}).get("dependencies", [])
+    except (ValueError, AttributeError):
         return
     for each in listed if isinstance(listed, list) else []:
         name = _name(each) if isinstance(each, str) else None

@@ -215,3 +215,11 @@ def test_a_number_of_too_many_digits_is_named(tmp_path: Path) -> None:
     write(tmp_path, {"pyproject.toml": f"[project]\nname = {'9' * 5000}\n"})
     with pytest.raises(RequirementsFileError, match=r"not valid TOML: .*digits"):
         read_requirements(tmp_path, "pyproject.toml")
+
+
+@pytest.mark.parametrize("name", ["pylock.toml", "pyproject.toml"])
+def test_keys_that_take_their_reader_for_ever_are_refused(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "project"
+    write(root, {name: "a" + ".a" * 50_000 + " = 1\n"})
+    with pytest.raises(RequirementsFileError, match="dots"):
+        read_requirements(root, name)
