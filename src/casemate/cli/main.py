@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -296,8 +297,26 @@ def _otherwise(error: CasemateError) -> str:
     return "run it again with CASEMATE_DEBUG=1 to see where it failed."
 
 
+_OF_NAMES = frozenset((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EDQUOT, errno.EROFS))
+"""What is wrong with a name that was given, or with where it leads, and with nothing of ours."""
+
+
+def _report_file(error: OSError) -> int:
+    """Print that a file cannot be had, whichever command wanted it."""
+    name = str(error.filename or "A file")
+    short = f"{name[:40]}...{name[-20:]}" if len(name) > 80 else name
+    return _report(
+        CasemateError(
+            f"{short} cannot be used: {error.strerror}.",
+            next_step="Give another name, on a file system with room that can be written.",
+        )
+    )
+
+
 def _report_fault(error: Exception) -> int:
     """Print that something failed that should not; the trace only to those who asked for it."""
+    if isinstance(error, OSError) and error.errno in _OF_NAMES:
+        return _report_file(error)
     if _debugging():
         _print_trace(error)
     note(f"Error: unexpected {type(error).__name__}: {error}", RED)

@@ -124,6 +124,19 @@ def test_every_error_ends_with_the_next_step(cli, monkeypatch) -> None:
     assert result.err.splitlines()[-1].startswith("Next: ")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("deploy", "-m"), ("import", "sam"), ("policy", "validate"), ("audit",), ("verify",)],
+)
+@pytest.mark.parametrize("name", ["n" * 300, "loop/x"])
+def test_a_name_that_no_file_can_have_is_no_fault(home, cli, command, name) -> None:
+    (home / "loop").symlink_to("loop")
+    result = cli(*command, str(home / name))
+    assert result.code != 0
+    assert "unexpected" not in result.err and "\nNext: " in result.err
+    assert len(result.err) < 1500
+
+
 def test_traces_are_for_those_who_ask(cli, monkeypatch) -> None:
     def fail(*_a, **_k):
         raise ZeroDivisionError("odd \x1b[2J")
