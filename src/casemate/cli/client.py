@@ -30,6 +30,9 @@ MAX_PROBLEM_BYTES = 1024 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
 """Longest line of an answer that comes line by line; a node's are far shorter."""
 
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+"""Of an answer that is held as a whole; a node's largest are functions' and lists'."""
+
 PREFIX = "/api/v1"
 
 T = TypeVar("T")
@@ -143,10 +146,17 @@ class NodeClient:
     def exchange(self, method: str, path: str, **rest: Any) -> httpx2.Response:
         """Return whatever the node answers, read to its end."""
         headers = {**self._authorization(), **rest.pop("headers", {})}
+        timeout = rest.pop("timeout", httpx2.USE_CLIENT_DEFAULT)
+        request = self._http.build_request(method, path, headers=headers, timeout=timeout, **rest)
         try:
-            return self._http.request(method, path, headers=headers, **rest)
+            response = self._http.send(request, stream=True)
+            try:
+                read_whole(response)
+            finally:
+                response.close()
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise self._unreachable(error) from error
+        return response
 
     @contextmanager
     def open(self, operation: Operation[Any], *, seconds: float) -> Iterator[httpx2.Response]:
@@ -161,7 +171,7 @@ class NodeClient:
                 timeout=httpx2.Timeout(seconds, connect=CONNECT_SECONDS),
             ) as response:
                 if not response.is_success:
-                    response.read()
+                    read_whole(response)
                     raise self.failure(response, operation)
                 yield response
         except (httpx2.TransportError, httpx2.DecodingError) as error:
@@ -257,6 +267,21 @@ class NodeClient:
             next_step="Start a node with `casemate serve`, or name another one with "
             "`casemate login` or CASEMATE_URL.",
         )
+
+
+def read_whole(response: httpx2.Response, most: int = MAX_ANSWER_BYTES) -> bytes:
+    """Read an answer of at most `most` bytes to its end, and return them. Raises CommandError."""
+    # As `Response.read` does it, which reads for as long as somebody sends.
+    content = bytearray()
+    for piece in response.iter_bytes():
+        content += piece
+        if len(content) > most:
+            raise CommandError(
+                f"The node sent an answer of more than {most} bytes.",
+                next_step="Ask for less, or check that it is a Casemate node.",
+            )
+    response._content = bytes(content)
+    return response.content
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from casemate.cli.client import connect
+from casemate.cli.client import connect, read_whole
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.terminal import GREEN, YELLOW, note, print_line, print_table
 from casemate.cli.text import moment
@@ -37,7 +37,7 @@ def gathered(id: str, output: Path | None) -> EvidenceView:
         view = client.call(GatherEvidence(id=id))
         if target is not None:
             with client.open(FetchEvidence(id=view.id), seconds=_SECONDS) as response:
-                data = b"".join(response.iter_raw())
+                data = read_whole(response, 2 * MAX_BYTES)
             if hashlib.sha256(data).hexdigest() != view.sha256:
                 raise CommandError(f"{view.id} did not arrive as it was kept.", next_step=_kept(id))
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import traceback
@@ -94,7 +95,8 @@ def serve_raw(answer: bytes) -> tuple[str, threading.Thread, list[bytes]]:
             connection, _ = server.accept()
             with connection:
                 received.append(connection.recv(65536))
-                connection.sendall(answer)
+                with contextlib.suppress(OSError):
+                    connection.sendall(answer)
 
     thread = threading.Thread(target=loop, daemon=True)
     thread.start()
@@ -122,6 +124,21 @@ def test_answers_that_are_no_node(cli, monkeypatch, answer, code) -> None:
     assert result.code == code, result.err
     assert "Traceback" not in result.err
     assert "\nNext: " in result.err
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("command", [("ls",), ("logs", "shop/cart")])
+def test_an_answer_without_end_is_not_read_for_ever(cli, monkeypatch, status, command) -> None:
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 1 << 20)
+    monkeypatch.setattr(client_module, "MAX_LINE_BYTES", 1 << 20)
+    monkeypatch.setattr(client_module.read_whole, "__defaults__", (1 << 20,))
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: application/problem+json\r\n\r\n"
+    url, thread, _ = serve_raw(head.encode() + b" " * (64 << 20))
+    monkeypatch.setenv("CASEMATE_URL", url)
+    result = cli(*command)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert result.code == 1 and "of more than 1048576 bytes" in result.err
 
 
 def test_redirects_do_not_get_the_key(cli, node, monkeypatch) -> None:
