@@ -2,7 +2,8 @@
 
 Datagrams over an abstract socket that a node's data folder names. The kernel says who sent each
 one: both ends listen to root and to their own user alone. The supervisor looks for one four times
-a second and takes no more, so that nobody can keep it from its work.
+a second, answers no more, and passes over so many of others, so that nobody can keep it from its
+work; who asks goes on until there is room, so that others who fill it keep nobody out.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _MAX_BYTES = 4096
 _CREDENTIALS = struct.Struct("iII")
 _SECONDS = 5.0
 _TRY_SECONDS = 1.0
+_PASSED_OVER = 100
+"""Datagrams of others in one look: more than the kernel queues for a socket, as a rule."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +59,12 @@ def _open() -> socket.socket:
 
 
 def _receive(sock: socket.socket) -> tuple[bytes, Sender] | None:
-    """Return a datagram of somebody who may send one, and from where; None without one."""
+    """Return the next datagram, and from where; None if it is of who may send none.
+
+    Raises OSError if there is none.
+    """
     space = socket.CMSG_SPACE(_CREDENTIALS.size)
-    try:
-        data, ancillary, flags, sender = sock.recvmsg(_MAX_BYTES, space)
-    except OSError:
-        return None
+    data, ancillary, flags, sender = sock.recvmsg(_MAX_BYTES, space)
     uids = [
         _CREDENTIALS.unpack(content[: _CREDENTIALS.size])[1]
         for level, kind, content in ancillary
@@ -89,8 +92,15 @@ class Requests:
             raise
 
     def next(self) -> tuple[bytes, Sender] | None:
-        """Return a request and who asks, if there is one; at most one of others is passed over."""
-        return _receive(self._sock)
+        """Return a request and who asks, if there is one; those of others are passed over."""
+        for _ in range(_PASSED_OVER):
+            try:
+                received = _receive(self._sock)
+            except OSError:
+                return None
+            if received is not None:
+                return received
+        return None
 
     def answer(self, sender: Sender, state: State) -> None:
         """Answer a request. Who has no room for it, or is gone, gets none."""
@@ -114,13 +124,18 @@ def ask(data: Path, request: bytes = STATE, *, seconds: float = _SECONDS) -> Sta
         deadline = time.monotonic() + seconds
         try:
             sock.connect(address_of(data))
+            sock.settimeout(seconds)  # others may have filled it: there is room in a moment
             sock.send(request)
         except OSError:
             return None
+        sock.setblocking(False)
         while (left := deadline - time.monotonic()) > 0:
             if not select.select([sock], [], [], min(left, _TRY_SECONDS))[0]:
                 continue
-            received = _receive(sock)
+            try:
+                received = _receive(sock)
+            except BlockingIOError:
+                continue
             if received is None:
                 raise UpgradeError("What answers for the node is not of its user, nor of root.")
             try:

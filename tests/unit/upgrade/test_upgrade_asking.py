@@ -18,8 +18,8 @@ from casemate.upgrade.errors import UpgradeError
 SAYS = State(version="1.0.0", prefix="/x", serving=True)
 
 
-def answering(requests: Requests, state: State = SAYS) -> list[bytes]:
-    """Answer the next one, in a thread; return what was asked."""
+def answering(requests: Requests, state: State = SAYS, pause: float = 0.01) -> list[bytes]:
+    """Answer the next one, in a thread that looks now and then; return what was asked."""
     asked: list[bytes] = []
 
     def answer() -> None:
@@ -29,7 +29,7 @@ def answering(requests: Requests, state: State = SAYS) -> list[bytes]:
                 asked.append(found[0])
                 requests.answer(found[1], state)
                 return
-            time.sleep(0.01)
+            time.sleep(pause)
 
     threading.Thread(target=answer, daemon=True).start()
     return asked
@@ -83,6 +83,37 @@ def test_what_others_ask_is_passed_over_and_what_others_answer_refused(tmp_path)
         process.stdout.readline()
         with pytest.raises(UpgradeError, match="not of its user"):
             ask(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_who_floods_it_keeps_nobody_from_asking(tmp_path) -> None:
+    requests = Requests(tmp_path)
+    flood = (
+        "import os, socket, sys\nos.setuid(12345)\nname = b'\\0' + sys.argv[1].encode()\n"
+        "while True:\n"
+        "    with socket.socket(1, 2) as s:\n"
+        "        s.setblocking(False)\n"
+        "        s.bind('')\n"
+        "        try:\n"
+        "            s.sendto(b'state', name)\n"
+        "        except OSError:\n"
+        "            pass\n"
+        "        else:\n"
+        "            print(flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-I", "-c", flood, address_of(tmp_path)[1:]], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(5):
+            process.stdout.readline()
+        try:
+            for _ in range(3):
+                answering(requests, pause=0.25)  # as a supervisor does
+                assert ask(tmp_path) == SAYS
+        finally:
+            process.kill()
+    requests.close()
 
 
 def test_a_flood_costs_one_look_each_time_and_what_is_too_long_counts_for_nothing(tmp_path) -> None:
