@@ -8,20 +8,27 @@ for good when it gives up its rights.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import fcntl
 import os
 import secrets
+import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 import msgspec
 
+from casemate.kernel import linux
 from casemate.model.errors import ProtectionMissingError, UnavailableError
 
 BLOCKS = 16
 """Parts of a range. Each node of a host claims one, so that no two give out the same id."""
 _CLAIMS = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
 _MAP_SECONDS = 5.0
+_AT_FDCWD, _EXCHANGE = -100, 2
+"""For renameat2(2)."""
 
 
 class IdRange(msgspec.Struct, frozen=True):
@@ -119,14 +126,45 @@ def _map_by_helper(program: str, pid: int, entries: tuple[int, ...]) -> None:
         raise OSError(f"{program}: {done.stderr.strip()[:200]}")
 
 
+def _make_own(folder: Path) -> None:
+    """Have a folder that is this user's alone, whoever has made what has its name. Raises OSError.
+
+    Anybody may make names in /dev/shm, and would keep a node of root from its start by that.
+    """
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if _is_own(folder):
+        return
+    if os.geteuid() != 0:
+        raise PermissionError(f"{folder} is not this user's own")
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}.aside-"))
+    _exchange(folder, aside)
+    if _is_own(aside):  # another node was faster: what it claims in stays where it is
+        _exchange(folder, aside)
+    with contextlib.suppress(OSError):  # what others have filled is left to them
+        (aside.rmdir if stat.S_ISDIR(aside.lstat().st_mode) else aside.unlink)()
+    if not _is_own(folder):
+        raise PermissionError(f"{folder} is not this user's own")
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Have two files take each other's name, at once. Raises OSError."""
+    names = os.fsencode(one), os.fsencode(other)
+    if linux.call("renameat2", _AT_FDCWD, names[0], _AT_FDCWD, names[1], _EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(one))
+
+
+def _is_own(folder: Path) -> bool:
+    seen = folder.lstat()
+    return stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o077
+
+
 def _claim_block(ids: IdRange) -> tuple[int, int]:
     """Return the number of a block that no other node has, and what keeps it."""
     folder = _CLAIMS / f"casemate-ids-{os.geteuid()}-{ids.uid}"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        seen = folder.lstat()
-        if folder.is_symlink() or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
-            raise PermissionError(f"{folder} is not this user's own")
+        _make_own(folder)
         for block in range(BLOCKS):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(folder / str(block), flags, 0o600)

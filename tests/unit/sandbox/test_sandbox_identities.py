@@ -67,8 +67,9 @@ def test_a_range_that_is_too_small_is_refused() -> None:
         Identities(IdRange(1, 1, BLOCKS - 1))
 
 
-@pytest.mark.parametrize("planted", ["link", "open", "file"])
+@pytest.mark.parametrize("planted", ["link", "open", "file", "theirs"])
 def test_a_folder_of_somebody_else_is_not_used(claims: Path, planted: str) -> None:
+    """Nor does it keep root from its own: anybody can make names where the claims are."""
     folder = claims / f"casemate-ids-{os.geteuid()}-{RANGE.uid}"
     if planted == "link":
         (claims / "elsewhere").mkdir(mode=0o700)
@@ -76,10 +77,46 @@ def test_a_folder_of_somebody_else_is_not_used(claims: Path, planted: str) -> No
     elif planted == "open":
         folder.mkdir()
         folder.chmod(0o777)
+    elif planted == "theirs" and os.geteuid() == 0:
+        folder.mkdir(mode=0o700)
+        (folder / "0").touch()
+        os.chown(folder, 12345, 12345)
     else:
         folder.touch(0o600)
-    with pytest.raises(ProtectionMissingError, match="cannot claim"):
-        Identities(RANGE)
+    before = folder.lstat().st_ino
+    if os.geteuid() != 0:
+        with pytest.raises(ProtectionMissingError, match="cannot claim"):
+            Identities(RANGE)
+        return
+    first, second = Identities(RANGE), Identities(RANGE)
+    seen = folder.lstat()
+    assert (seen.st_uid, seen.st_mode & 0o777) == (0, 0o700) and seen.st_ino != before
+    assert {each.name for each in folder.iterdir()} == {"0", "1"}
+    assert not list((claims / "elsewhere").glob("*"))
+    first.close()
+    second.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root takes a name over")
+def test_one_that_was_slower_leaves_what_the_other_claims_in(
+    claims: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = claims / f"casemate-ids-0-{RANGE.uid}"
+    folder.touch()
+    others = claims / "made by another node"
+    others.mkdir(mode=0o700)
+    exchange, first = identities._exchange, []
+
+    def after_another(one: Path, other: Path) -> None:
+        if not first:
+            first.append(True)
+            exchange(folder, others)
+        exchange(one, other)
+
+    monkeypatch.setattr(identities, "_exchange", after_another)
+    inode = others.stat().st_ino
+    Identities(RANGE).close()
+    assert folder.stat().st_ino == inode
 
 
 def test_a_map_that_cannot_be_written_is_told(ids: Identities) -> None:
