@@ -30,6 +30,7 @@ from casemate.vulnerabilities import Advisories, Gate, Watch
 from support.core import MemoryStore
 from support.fake_monitor import FakeMonitor
 from support.memory_secrets import MemorySecrets
+from support.memory_signer import MemorySigner
 from support.nodes import NodeStore
 from support.signing import SqlAttestations, signatures
 
@@ -90,6 +91,7 @@ def unused_parts(
         "evidences": Evidences(folder or Path("nowhere"), MemoryStore(), nothing),  # type: ignore[arg-type]
         "playbooks": Playbooks(
             MemoryStore(),  # type: ignore[arg-type]
+            MemorySigner(),
             FakeMonitor(),
             Acting(nothing, nothing, nothing, held_back, rotations, nothing, nothing),
             CedarPolicy(),

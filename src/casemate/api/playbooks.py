@@ -14,13 +14,17 @@ from casemate.operations.playbooks import (
     DismissPlaybookRun,
     ListPlaybookRuns,
     ListPlaybooks,
+    ListPlaybookVersions,
     PausePlaybooks,
     PlaybookFile,
+    PlaybookHistory,
     PlaybookList,
     PlaybookRuns,
+    PlaybookVersion,
     PlaybookView,
     PutPlaybook,
     RemovePlaybook,
+    RevertPlaybook,
     RunPlaybook,
     ShowPlaybook,
     UndoIncident,
@@ -43,8 +47,10 @@ def _view(book: Book) -> PlaybookView:
         approval=Approval.PERSON if playbook is None else playbook.approval,
         actions=() if playbook is None else playbook.kinds,
         rules=() if playbook is None else playbook.when.rules,
-        shipped=not book.changed_at,
+        shipped=book.shipped,
         problem=book.problem,
+        version=book.version,
+        unverified=book.unverified,
     )
 
 
@@ -53,10 +59,12 @@ def _file(book: Book) -> PlaybookFile:
         name=book.name,
         text=book.text,
         digest=book.digest,
-        shipped=not book.changed_at,
+        shipped=book.shipped,
         problem=book.problem,
         changed_at=book.changed_at or None,
         changed_by=book.changed_by,
+        version=book.version,
+        unverified=book.unverified,
     )
 
 
@@ -77,7 +85,45 @@ async def _list(_wanted: ListPlaybooks, call: Call) -> PlaybookList:
 
 @performs(ShowPlaybook)
 async def _show(wanted: ShowPlaybook, call: Call) -> PlaybookFile:
-    return _file(call.service.playbooks.book(wanted.name))
+    known = call.service.playbooks
+    if wanted.version is None:
+        return _file(known.book(wanted.name))
+    found, signed = await known.books.version(wanted.name, wanted.version)
+    return PlaybookFile(
+        name=wanted.name,
+        text=found.text,
+        digest=found.digest,
+        shipped=False,
+        problem="",
+        changed_at=found.at,
+        changed_by=found.by,
+        version=found.version,
+        unverified="" if signed else "it is not what the vault has signed",
+    )
+
+
+@performs(ListPlaybookVersions)
+async def _versions(wanted: ListPlaybookVersions, call: Call) -> PlaybookHistory:
+    found = await call.service.playbooks.books.versions(wanted.name)
+    return PlaybookHistory(
+        name=wanted.name,
+        versions=tuple(
+            PlaybookVersion(
+                version=one.version,
+                change=one.change,
+                digest=one.digest,
+                at=one.at,
+                by=one.by,
+                signed=signed,
+            )
+            for one, signed in found
+        ),
+    )
+
+
+@performs(RevertPlaybook)
+async def _revert(wanted: RevertPlaybook, call: Call) -> PlaybookFile:
+    return _file(await call.service.playbooks.revert(wanted.name, wanted.version, call.actor))
 
 
 @performs(PutPlaybook)

@@ -189,7 +189,7 @@ RECORDED = {
     **dict.fromkeys(("baseline-dormant", "cost-anomaly"), _DAYS),
     **dict.fromkeys((
         "bundle-not-vouched", "bundle-tampered", "faults-of-the-node", "journal-restored",
-        "node-weakness", "playbook-failed", "starts-fail-after-deploy",
+        "node-weakness", "playbook-failed", "playbook-not-signed", "starts-fail-after-deploy",
     ), _DAMAGE),
     **dict.fromkeys(("source-refused", "hidden-address-tried", "private-address-tried"), _OUTSIDE),
     "response-injection": "It needs a route of the node, of which a drill takes none.",

@@ -54,7 +54,10 @@ def parts_of(of: Followed) -> tuple[Part, ...]:
         _part("decoys", (), ("decoys",), of.decoys.reload),
         _part("budgets", (), ("budgets",), of.budgets.reload),
         _part(
-            "playbooks", (), ("playbooks", "playbook runs", "playbook claims"), of.playbooks.load
+            "playbooks",
+            (),
+            (*_PLAYBOOKS, "playbook runs", "playbook claims"),
+            of.playbooks.load,
         ),
         _part("evidence", (), ("evidence",), of.evidences.reload),
         _part("holds", (), ("holds",), of.holds.load),
@@ -64,6 +67,7 @@ def parts_of(of: Followed) -> tuple[Part, ...]:
     )
 
 
+_PLAYBOOKS = ("playbooks", "playbook versions", "playbook ledger")
 _ACCOUNTS = ("accounts/oidc", "accounts/workloads")
 _ADVISORIES = (
     "advisory exceptions",

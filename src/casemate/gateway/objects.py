@@ -505,6 +505,7 @@ class Gateway:
         self.paging = Paging(self.monitor, self.facts, self.recorder.durable)
         self.playbooks = Playbooks(
             self.store,
+            self.vault,
             self.monitor,
             Acting(
                 self.control,

@@ -587,12 +587,24 @@ class PlaybookChanged(Fact, frozen=True, kw_only=True):
 
     playbook: str
     change: str
-    """`put`, `remove` or `pause`; of a pause, `playbook` is empty."""
+    """`put`, `remove`, `take-over` (it was there before versions were signed) or `pause`; of a
+    pause, `playbook` is empty."""
     digest: str
     """SHA-256 of its text."""
     reason: str = ""
     seconds: int = 0
     """For how long a project is paused."""
+    playbook_version: int = 0
+    """Which one it makes."""
+
+
+class PlaybookRefused(Fact, frozen=True, kw_only=True):
+    """What is kept of a playbook is not what the vault has signed: it does not act."""
+
+    playbook: str
+    playbook_version: int
+    """0: nobody knows."""
+    problem: str
 
 
 class PlaybookStep(Fact, frozen=True, kw_only=True):

@@ -246,6 +246,8 @@ class PlaybookRun(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers for who deployed the function that it is about; empty: it is about none."""
     node: str = ""
     """Which node does it, of those that share their state."""
+    version: int = 0
+    """Which version of the playbook it is; 0: one that came with Casemate."""
     turn: int = 0
     """Another one whenever somebody begins to do it, or to take it back: nobody else goes on."""
 

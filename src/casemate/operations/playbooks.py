@@ -17,6 +17,7 @@ MAX_TEXT = 64 * 1024
 MAX_BODY = 256 * 1024
 MAX_PAUSE = 900
 MAX_RUNS = 1000
+MAX_NUMBER = (1 << 31) - 1
 
 _FileName = Annotated[Name, msgspec.Meta(description="The playbook's name, without `.toml`.")]
 _Reason = Annotated[
@@ -24,6 +25,7 @@ _Reason = Annotated[
     text("Why, for who asks later.", least=1, most=256),
     Given(flags="--reason", metavar="TEXT"),
 ]
+_Number = Annotated[int, number("Which version.", least=1, most=MAX_NUMBER)]
 _RunId = Annotated[Id, msgspec.Meta(description="Id of a run.")]
 
 
@@ -41,7 +43,11 @@ class PlaybookView(msgspec.Struct, frozen=True, kw_only=True):
     shipped: bool
     """Whether it came with Casemate, and was not replaced."""
     problem: str
-    """Why it cannot be read; empty: it can."""
+    """Why it cannot be read, or is not believed; empty: it can, and is."""
+    version: int = 0
+    """0: it came with Casemate."""
+    unverified: str = ""
+    """Why something that is kept of it is not believed; empty: the vault has signed all of it."""
 
 
 class PlaybookList(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +69,31 @@ class PlaybookFile(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
     changed_at: float | None
     changed_by: str
+    version: int = 0
+    """0: it came with Casemate."""
+    unverified: str = ""
+    """Why something that is kept of it is not believed; empty: the vault has signed all of it."""
+
+
+class PlaybookVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a playbook of one's own."""
+
+    version: int
+    change: str
+    """`put`, `remove`, or `take-over`: it was there before versions were signed."""
+    digest: str
+    """SHA-256 of the text."""
+    at: float
+    by: str
+    signed: bool
+    """Whether it is what the vault has signed."""
+
+
+class PlaybookHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """The versions of a playbook that are kept, the newest first."""
+
+    name: str
+    versions: tuple[PlaybookVersion, ...]
 
 
 class PlaybookRuns(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +135,19 @@ _FILE = PlaybookFile(
     changed_at=None,
     changed_by="",
 )
+_HISTORY = PlaybookHistory(
+    name="escape-tried",
+    versions=(
+        PlaybookVersion(
+            version=1,
+            change="put",
+            digest=_RUN.digest,
+            at=1764201661.0,
+            by="user:ada",
+            signed=True,
+        ),
+    ),
+)
 _RUNS = PlaybookRuns(runs=(_RUN,))
 
 
@@ -114,7 +158,7 @@ class ListPlaybooks(Operation[PlaybookList], frozen=True, kw_only=True):
 
 
 class ShowPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
-    """Return a playbook's text."""
+    """Return a playbook's text, or that of one of its versions, also of a removed one."""
 
     declared = Declaration(
         http="GET /playbooks/{name}",
@@ -124,6 +168,39 @@ class ShowPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
         answer=_FILE,
     )
     name: _FileName
+    version: _Number | None = None
+
+
+class ListPlaybookVersions(Operation[PlaybookHistory], frozen=True, kw_only=True):
+    """List the versions of a playbook that are kept, also of a removed one, the newest first."""
+
+    declared = Declaration(
+        http="GET /playbooks/{name}/versions",
+        tag="incidents",
+        action=Action.INCIDENTS_READ,
+        problems=(404,),
+        answer=_HISTORY,
+    )
+    name: _FileName
+
+
+class RevertPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
+    """Have the text of a former version in force again, as a new version."""
+
+    declared = Declaration(
+        http="POST /playbooks/{name}/revert",
+        tag="incidents",
+        action=Action.PLAYBOOKS_WRITE,
+        problems=(404, 409, 413, 415, 422),
+        example={"version": 2},
+        answer=_FILE,
+    )
+    name: _FileName
+    version: Annotated[
+        int,
+        number("Which version.", least=1, most=MAX_NUMBER),
+        Given(flags="--version", metavar="N"),
+    ]
 
 
 class PutPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):

@@ -5,8 +5,8 @@ hand. What it may do is decided by `policy`, for a principal of each playbook.
 """
 
 from casemate.playbooks.acting import Acting, Need
+from casemate.playbooks.books import Book
 from casemate.playbooks.errors import PlaybookError
-from casemate.playbooks.kept import Book
 from casemate.playbooks.paging import Paging
 from casemate.playbooks.playbooks import Playbooks, needs
 from casemate.playbooks.reading import read_playbook

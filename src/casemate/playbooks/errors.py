@@ -17,3 +17,14 @@ class PlaybookError(InvalidInputError):
 
 class TakenError(ConflictError):
     """Somebody else does it, or does the same."""
+
+
+class UnverifiedError(ConflictError):
+    """What is kept of a playbook is not what the vault has signed: it does not act."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        """Say why."""
+        super().__init__(
+            f"The playbook {name} does not act: {problem}.",
+            next_step=f"see what is kept: casemate playbook history {name}; then put it again",
+        )

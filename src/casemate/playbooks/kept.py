@@ -1,110 +1,20 @@
-"""What is kept of playbooks: files of one's own, and what was done."""
+"""What is kept of what playbooks have done, or wait to do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
-from casemate.model.playbook import Playbook, PlaybookRun, Step
-from casemate.playbooks.errors import PlaybookError, TakenError
-from casemate.playbooks.reading import digest_of, read_playbook
-from casemate.playbooks.shipped import SHIPPED
+from casemate.model.playbook import PlaybookRun, Step
+from casemate.playbooks.errors import TakenError
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
 
-MAX_PLAYBOOKS = 128
 MAX_RUNS = 1024
 MAX_WAITING = 256
 """Runs that wait for a person, of the node."""
 MAX_WAITING_OF_PROJECT = 32
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of one's own."""
-
-    name: str
-    text: str
-    changed_at: float
-    changed_by: str
-
-
-class Book(NamedTuple):
-    """A playbook in force."""
-
-    name: str
-    text: str
-    playbook: Playbook | None
-    """None: the file cannot be read."""
-    problem: str
-    changed_at: float
-    """0: it came with Casemate."""
-    changed_by: str
-
-    @property
-    def digest(self) -> str:
-        """By which the text is told from others."""
-        return digest_of(self.text)
-
-
-def _book(name: str, text: str, changed_at: float, changed_by: str) -> Book:
-    try:
-        playbook = read_playbook(text.encode(), f"{name}.toml")
-    except PlaybookError as error:
-        return Book(name, text, None, error.message, changed_at, changed_by)
-    return Book(name, text, playbook, "", changed_at, changed_by)
-
-
-class Books:
-    """All playbooks: those that come with Casemate, and one's own in their place or beside them."""
-
-    def __init__(self, store: Store) -> None:
-        """Keep one's own in `store`."""
-        self._own = Parts(store, "playbooks", Kept, lambda one: one.name)
-        self._books: dict[str, Book] = {}
-
-    async def load(self) -> None:
-        """Read them. Raises StoreError."""
-        await self._own.load()
-        self._renew()
-
-    def _renew(self) -> None:
-        found = {name: _book(name, text, 0.0, "") for name, text in SHIPPED.items()}
-        for one in self._own.held.values():
-            found[one.name] = _book(one.name, one.text, one.changed_at, one.changed_by)
-        self._books = dict(sorted(found.items()))
-
-    def __iter__(self) -> Iterator[Book]:
-        """Yield all, by name."""
-        return iter(self._books.values())
-
-    def get(self, name: str) -> Book | None:
-        """Return one."""
-        return self._books.get(name)
-
-    def is_own(self, name: str) -> bool:
-        """Tell whether it is one's own."""
-        return name in self._own.held
-
-    def require_room(self, name: str) -> None:
-        """Raise PlaybookError if there may be no more."""
-        if name not in self._books and len(self._books) >= MAX_PLAYBOOKS:
-            raise PlaybookError(
-                f"There are {MAX_PLAYBOOKS} playbooks already, which is the most.",
-                next_step="remove one: casemate playbook rm NAME",
-            )
-
-    async def put(self, kept: Kept) -> None:
-        """Have a file in force. Whoever calls has read it."""
-        await self._own.put(kept)
-        self._renew()
-
-    async def drop(self, name: str) -> None:
-        """Have a file of one's own in force no more."""
-        await self._own.drop((name,))
-        self._renew()
 
 
 class Runs:

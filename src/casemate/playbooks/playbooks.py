@@ -16,23 +16,26 @@ from msgspec.structs import replace
 
 from casemate.facts import FactStream
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
-from casemate.model.facts import Actor, PlaybookChanged
+from casemate.model.facts import NOT_BY_NETWORK, Actor, PlaybookChanged, PlaybookRefused
 from casemate.model.playbook import Approval, Playbook, PlaybookRun, Step
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.interface import Monitor
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
 from casemate.playbooks.acting import Acting, Need, need_of
+from casemate.playbooks.books import Book, Books
 from casemate.playbooks.bounding import Ages, why_not_alone
-from casemate.playbooks.errors import PlaybookError, TakenError
-from casemate.playbooks.kept import Book, Books, Kept, Runs
+from casemate.playbooks.errors import PlaybookError, TakenError, UnverifiedError
+from casemate.playbooks.kept import Runs
 from casemate.playbooks.matching import acts_on, is_for, run_id
 from casemate.playbooks.pausing import Pauses
 from casemate.playbooks.performing import Performing
 from casemate.playbooks.reading import digest_of, read_playbook
 from casemate.playbooks.turns import Alone, Peers, Turns
+from casemate.playbooks.versions import Change, Signer, Version
 from casemate.policy.interface import Policy
 from casemate.store.interface import Store
+from casemate.vault.errors import VaultError
 
 RETRY_SECONDS = 1.0
 RESUME_SECONDS = 30.0
@@ -58,6 +61,7 @@ class Playbooks:
     def __init__(
         self,
         store: Store,
+        signer: Signer,
         monitor: Monitor,
         acting: Acting,
         policy: Policy,
@@ -70,11 +74,11 @@ class Playbooks:
     ) -> None:
         """Look at what `monitor` has found; where `acts` is false, only when a person says so.
 
-        `owner` tells who answers for who deployed a function of a project; `peers` are the nodes
+        `signer` signs versions of playbooks, and verifies them. `owner` tells who answers for who deployed a function of a project; `peers` are the nodes
         that share `store`, where there can be others.
         """
         self._owner = owner
-        self.books = Books(store)
+        self.books = Books(store, signer, self._refused, self._taken_over)
         self.runs = Runs(store)
         self.turns = Turns(store, self.runs, peers or Alone())
         self._look_seconds = RESUME_SECONDS if peers is None else OTHERS_SECONDS
@@ -150,7 +154,10 @@ class Playbooks:
                 elif book is None or book.playbook is None or book.digest != run.digest:
                     await self._end(run, "the playbook was changed while the node was down")
                 else:
+                    await self.books.require(book)
                     await self._perform(run, book.playbook)
+            except UnverifiedError as error:
+                await self._end(run, error.message)
             except CasemateError as error:
                 _log.error("%s of %s is not finished: %s", run.id, run.playbook, error)
 
@@ -186,6 +193,7 @@ class Playbooks:
             self.turns.defer(noticed)
             return
         paused = self._pauses.why(found.project)
+        away: VaultError | None = None
         for book in list(self.books):
             playbook = book.playbook
             if playbook is None or not playbook.enabled or not is_for(playbook, noticed):
@@ -199,6 +207,7 @@ class Playbooks:
             if not run.acts:
                 continue
             try:
+                await self.books.require(book)
                 if paused:
                     # Kept, so that it is not done after all once the node has started anew.
                     await self.runs.put(replace(run, state=Step.DISMISSED, reason=paused))
@@ -210,6 +219,12 @@ class Playbooks:
                 await self._begin(replace(run, owner=owner), playbook)
             except TakenError as error:
                 _log.info("%s is left to another node: %s", run.id, error)
+            except UnverifiedError as error:
+                _log.error("%s", error)
+            except VaultError as error:
+                away = error  # those that come with Casemate act all the same
+        if away is not None:
+            raise away
 
     async def _begin(self, run: PlaybookRun, playbook: Playbook) -> None:
         why = "its file has a person asked"
@@ -282,8 +297,13 @@ class Playbooks:
         return book
 
     def usable(self, name: str) -> tuple[Book, Playbook]:
-        """Return a playbook that can be run. Raises NotFoundError, PlaybookError."""
+        """Return a playbook that can be run.
+
+        Raises NotFoundError, PlaybookError, UnverifiedError.
+        """
         book = self.book(name)
+        if book.playbook is None and book.unverified:
+            raise UnverifiedError(name, book.unverified)
         if book.playbook is None:
             raise PlaybookError(f"The playbook {name} is broken: {book.problem}")
         return book, book.playbook
@@ -299,7 +319,8 @@ class Playbooks:
                 if run.incident
                 else f"casemate playbook dismiss {id} --reason TEXT",
             )
-        return await self._by_hand(run, playbook, by)
+        await self.books.require(book)
+        return await self._by_hand(replace(run, version=book.version), playbook, by)
 
     async def dismiss(self, id: str, reason: str, by: Actor) -> PlaybookRun:
         """Have what waits not done. Raises NotFoundError, ConflictError."""
@@ -333,7 +354,9 @@ class Playbooks:
                 f"{run.playbook} would do nothing: finding {run.finding} is about none of what it "
                 "acts on."
             )
-        return await self._by_hand(run, self.usable(run.playbook)[1], by)
+        book, playbook = self.usable(run.playbook)
+        await self.books.require(book)
+        return await self._by_hand(run, playbook, by)
 
     async def _by_hand(self, run: PlaybookRun, playbook: Playbook, by: Actor) -> PlaybookRun:
         with self._claimed(run.id):
@@ -355,8 +378,8 @@ class Playbooks:
 
     # -- files -------------------------------------------------------------------------------------
 
-    async def put(self, name: str, text: str, by: Actor) -> Book:
-        """Have a file in force. Raises PlaybookError, MonitorUnavailableError."""
+    async def put(self, name: str, text: str, by: Actor, *, reason: str = "") -> Book:
+        """Have a file in force, as a new version. Raises PlaybookError, MonitorUnavailableError."""
         playbook = read_playbook(text.encode(), f"{name}.toml")
         for rule in playbook.when.rules:
             if not await self._monitor.has_rule(rule):
@@ -366,12 +389,25 @@ class Playbooks:
                 )
         async with self._changing:
             self.books.require_room(name)
-            self._changed(name, "put", digest_of(text), by)
-            now = time.time()
-            await self.books.put(
-                Kept(name=name, text=text, changed_at=now, changed_by=by.principal)
-            )
+            number = self.books.next_version(name)
+            self._changed(name, "put", digest_of(text), by, version=number, reason=reason)
+            await self.books.put(name, text, time.time(), by.principal)
         return self.book(name)
+
+    async def revert(self, name: str, number: int, by: Actor) -> Book:
+        """Have the text of a former version in force again, as a new one.
+
+        Raises NotFoundError, UnverifiedError, PlaybookError, MonitorUnavailableError.
+        """
+        version, signed = await self.books.version(name, number)
+        if not signed:
+            raise UnverifiedError(name, f"version {number} is not what the vault has signed")
+        if version.change is Change.REMOVE:
+            raise ConflictError(
+                f"Version {number} of {name} is that by which it was removed.",
+                next_step=f"casemate playbook history {name} shows the others",
+            )
+        return await self.put(name, version.text, by, reason=f"as version {number} was")
 
     async def remove(self, name: str, by: Actor) -> None:
         """Have a file of one's own in force no more. Raises NotFoundError, ConflictError."""
@@ -382,8 +418,9 @@ class Playbooks:
                     f"{name} comes with Casemate.",
                     next_step="put one of its name with `enabled = false`",
                 )
-            self._changed(name, "remove", book.digest, by)
-            await self.books.drop(name)
+            number = self.books.next_version(name)
+            self._changed(name, "remove", book.digest, by, version=number)
+            await self.books.drop(name, time.time(), by.principal)
 
     def pause(self, project: str, seconds: int, reason: str, by: Actor) -> None:
         """Have nothing done about what is found of a project for a while; 0 ends it."""
@@ -400,6 +437,7 @@ class Playbooks:
         project: str = "",
         reason: str = "",
         seconds: int = 0,
+        version: int = 0,
     ) -> None:
         self._facts.happened(
             PlaybookChanged(
@@ -412,8 +450,22 @@ class Playbooks:
                 digest=digest,
                 reason=reason,
                 seconds=seconds,
+                playbook_version=version,
             )
         )
+
+    def _refused(self, name: str, version: int, problem: str) -> None:
+        _log.error("the playbook %s is not believed: %s", name, problem)
+        self._facts.happened(
+            PlaybookRefused(
+                at=time.time(), playbook=name, playbook_version=version, problem=problem
+            )
+        )
+
+    def _taken_over(self, name: str, version: Version) -> None:
+        by = Actor("", NOT_BY_NETWORK)
+        why = f"there before versions were signed, by {version.by}"
+        self._changed(name, "take-over", version.digest, by, version=1, reason=why)
 
 
 def plan(book: Book, playbook: Playbook, found: Finding, incident: str) -> PlaybookRun:
@@ -422,6 +474,7 @@ def plan(book: Book, playbook: Playbook, found: Finding, incident: str) -> Playb
         id=run_id(book.name, found.id),
         playbook=book.name,
         digest=book.digest,
+        version=book.version,
         finding=found.id,
         rule=found.rule,
         incident=incident,

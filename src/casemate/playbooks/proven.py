@@ -25,5 +25,13 @@ PROVEN = frozenset(
         "malicious-package-live",
     }
 )
-OWN = frozenset({"playbook-waits", "playbook-failed", "playbook-changed", "function-quarantined"})
+OWN = frozenset(
+    {
+        "playbook-waits",
+        "playbook-failed",
+        "playbook-changed",
+        "playbook-not-signed",
+        "function-quarantined",
+    }
+)
 """What is found of playbooks themselves, or of what they do: no playbook is for it."""

@@ -203,6 +203,9 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.EvidenceSealed: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.LOW, "Evidence sealed"),
     facts.EvidenceReleased: Mapped(OcsfClass.API_ACTIVITY, 4, Severity.MEDIUM, "Evidence released"),
     facts.PlaybookChanged: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Playbook changed"),
+    facts.PlaybookRefused: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.CRITICAL, "Playbook not believed", failed=True
+    ),
     facts.RuntimeReplaced: Mapped(
         OcsfClass.APPLICATION_LIFECYCLE, 8, Severity.INFORMATIONAL, "Runtime replaced"
     ),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from casemate.model.errors import NotFoundError
 from casemate.model.vault import MAX_VALUE_BYTES, NewValue, SecretInfo, SecretVersion, VaultStatus
 from casemate.vault import protocol
 from casemate.vault.asking import Asking
@@ -175,6 +176,20 @@ class VaultClient(Asking):
     async def public_keys(self) -> dict[str, object]:
         """See `Vault.public_keys`."""
         return await self._ask(dict[str, object], protocol.GetPublicKeys)
+
+    async def sign_playbook(self, statement: bytes) -> bytes:
+        """See `Vault.sign_playbook`."""
+        _require_at_most("statement", statement, protocol.MAX_STATEMENT)
+        return await self._ask(bytes, protocol.SignPlaybook, statement)
+
+    async def verify_playbook(self, statement: bytes, signature: bytes) -> bool:
+        """See `Vault.verify_playbook`."""
+        if len(statement) > protocol.MAX_STATEMENT or len(signature) > protocol.MAX_SIGNATURE:
+            return False  # it signs no such thing
+        try:
+            return await self._ask(bool, protocol.VerifyPlaybook, statement, signature)
+        except NotFoundError:
+            return False  # by a key that it never had
 
     async def rotate_master(self, sealed: bytes) -> VaultStatus:
         """See `Vault.rotate_master`."""

@@ -40,6 +40,7 @@ from casemate.vault.journal_key import JournalSigning
 from casemate.vault.new_master import NewMaster, master_info
 from casemate.vault.open_state import OpenState
 from casemate.vault.own_record import OWN_FILE, OwnRecord
+from casemate.vault.playbook_key import PlaybookSigning
 from casemate.vault.protocol import MAX_WRAPPED_VALUE
 from casemate.vault.redaction import Redactor
 from casemate.vault.sealed import lent_info, seal
@@ -86,6 +87,7 @@ class VaultEngine:
         self.secret_values = SecretValues(self._opened, self._keys)
         self._signing = SigningKeys(self._opened)
         self._journal = JournalSigning(self._opened, own)
+        self._playbooks = PlaybookSigning(self._opened, self._keys)
         self._redactors: dict[str, Redactor] = {}
 
     def adopt(self, header: Header, state: State, master: bytes) -> None:
@@ -251,6 +253,14 @@ class VaultEngine:
     def public_keys(self) -> dict[str, object]:
         """See `Vault.public_keys`."""
         return self._signing.published()
+
+    def sign_playbook(self, statement: bytes) -> bytes:
+        """See `Vault.sign_playbook`."""
+        return self._playbooks.sign(statement)
+
+    def verify_playbook(self, statement: bytes, signature: bytes) -> bool:
+        """See `Vault.verify_playbook`. Raises NotFoundError if there is no such key."""
+        return self._playbooks.is_signed(statement, signature)
 
     def journal_key(self) -> JournalKey:
         """See `RecorderVault.journal_key`."""

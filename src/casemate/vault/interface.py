@@ -191,6 +191,14 @@ class Vault(Protocol):
         """Return the JWKS (RFC 7517) by which tokens of `sign_token` are verified."""
         ...
 
+    async def sign_playbook(self, statement: bytes) -> bytes:
+        """Return the signature of a statement about playbooks, by a key that signs nothing else."""
+        ...
+
+    async def verify_playbook(self, statement: bytes, signature: bytes) -> bool:
+        """Tell whether this vault has made `signature` for `statement` by `sign_playbook`."""
+        ...
+
     async def rotate_master(self, sealed: bytes) -> VaultStatus:
         """Wrap everything with another master key; the old one is not needed after it.
 

@@ -32,6 +32,9 @@ MAX_WRAPPED_VALUE = 64 * 1024
 MAX_CLAIMS_BYTES = 16 * 1024
 MAX_PUBLIC_KEY_BYTES = 4096
 MAX_TO_SIGN = 256 * 1024
+MAX_STATEMENT = 64 * 1024
+"""About playbooks: one version, or a list of the newest ones."""
+MAX_SIGNATURE = 128
 
 Name = Annotated[str, msgspec.Meta(max_length=63)]
 Version = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
@@ -220,6 +223,19 @@ class FollowDatabase(Message, frozen=True, tag=31):
     """`VaultClient.follow`."""
 
 
+class SignPlaybook(Message, frozen=True, tag=35):
+    """`Vault.sign_playbook`."""
+
+    statement: Annotated[bytes, msgspec.Meta(max_length=MAX_STATEMENT)]
+
+
+class VerifyPlaybook(Message, frozen=True, tag=36):
+    """`Vault.verify_playbook`."""
+
+    statement: Annotated[bytes, msgspec.Meta(max_length=MAX_STATEMENT)]
+    signature: Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNATURE)]
+
+
 class GetJournalKey(Message, frozen=True, tag=23):
     """`RecorderVault.journal_key`."""
 
@@ -294,6 +310,8 @@ Request = (
     | PrepareSecret
     | FinishSecret
     | FollowDatabase
+    | SignPlaybook
+    | VerifyPlaybook
     | GetJournalKey
     | SignHead
     | AreRecordsKept

@@ -80,6 +80,8 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
         r.project, r.name, r.made, r.expected, r.by
     ),
     protocol.FinishSecret: lambda v, r: v.finish_secret(r.project, r.name, r.version, r.overlap),
+    protocol.SignPlaybook: lambda v, r: v.sign_playbook(r.statement),
+    protocol.VerifyPlaybook: lambda v, r: v.verify_playbook(r.statement, r.signature),
     protocol.VerifyEqual: lambda v, r: v.verify_equal(r.project, r.secret, r.value),
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 from casemate.facts import FactStream
 from casemate.model.deployment import Alias, AliasTarget, Quarantine, Trial
 from casemate.model.errors import ConflictError, NotFoundError
-from casemate.model.facts import Actor, PlaybookChanged, PlaybookStep
+from casemate.model.facts import Actor, PlaybookChanged, PlaybookRefused, PlaybookStep
 from casemate.model.level import Level
 from casemate.operations.findings import Finding
 from casemate.operations.functions import SetAlias
@@ -22,8 +22,11 @@ from casemate.rotations import Rotations
 from support.core import MemoryStore
 from support.fake_monitor import FakeMonitor
 from support.memory_secrets import MemorySecrets
+from support.memory_signer import MemorySigner
 
 ADA = Actor("user:ada", "192.0.2.1")
+VAULT = MemorySigner()
+"""Of all nodes, as one that they share."""
 
 
 class Control:
@@ -134,7 +137,9 @@ class World:
         store: MemoryStore | None = None,
         control: Control | None = None,
         peers: Peers | None = None,
+        signer: MemorySigner | None = None,
     ) -> None:
+        self.signer = signer or VAULT
         self.store = store or MemoryStore()
         self.control = control or Control()
         self.kept = Kept()
@@ -145,6 +150,8 @@ class World:
         self.changes: list[PlaybookChanged] = []
         self.facts.listen(PlaybookStep, self.steps.append)
         self.facts.listen(PlaybookChanged, self.changes.append)
+        self.refused: list[PlaybookRefused] = []
+        self.facts.listen(PlaybookRefused, self.refused.append)
         self.waited = 0
         self.owners: dict[str, str] = {}
         """Who has deployed the functions of a project."""
@@ -168,6 +175,7 @@ class World:
         )
         self.playbooks = Playbooks(
             self.store,  # type: ignore[arg-type]
+            self.signer,
             self.monitor,
             acting,
             self.policy,

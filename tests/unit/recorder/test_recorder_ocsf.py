@@ -161,6 +161,12 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "digest": "ab",
         "reason": "",
         "seconds": 0,
+        "playbook_version": 2,
+    },
+    facts.PlaybookRefused: {
+        "playbook": "escape-tried",
+        "playbook_version": 2,
+        "problem": "it is not what the vault has signed",
     },
     facts.PlaybookStep: {
         "playbook": "escape-tried",

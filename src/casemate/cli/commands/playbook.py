@@ -19,11 +19,15 @@ from casemate.operations.playbooks import (
     DismissPlaybookRun,
     ListPlaybookRuns,
     ListPlaybooks,
+    ListPlaybookVersions,
     PausePlaybooks,
+    PlaybookFile,
+    PlaybookHistory,
     PlaybookList,
     PlaybookRuns,
     PutPlaybook,
     RemovePlaybook,
+    RevertPlaybook,
     RunPlaybook,
     ShowPlaybook,
     UndoPlaybookRun,
@@ -68,10 +72,11 @@ def print_run(run: PlaybookRun) -> None:
 def ls(found: PlaybookList) -> None:
     """List playbooks: for what each is, what it does, and whether it asks."""
     print_table(
-        ("playbook", "asks", "does", "from", "title"),
+        ("playbook", "version", "asks", "does", "from", "title"),
         [
             (
                 each.name,
+                each.version or "-",
                 each.approval if each.enabled else "off",
                 ", ".join(each.actions) or "-",
                 "casemate" if each.shipped else "here",
@@ -85,19 +90,54 @@ def ls(found: PlaybookList) -> None:
     for each in found.playbooks:
         if each.problem:
             print_line(f"{each.name} does nothing: {each.problem}", RED)
+        elif each.unverified:
+            print_line(f"{each.name} is as it was signed, but {each.unverified}", RED)
     if not found.acts:
         note("This node was started with --no-playbooks: nothing is done by itself.")
 
 
-@asked(app, ShowPlaybook, examples="$ casemate playbook show escape-tried > escape-tried.toml")
+@asked(
+    app,
+    ShowPlaybook,
+    examples="$ casemate playbook show escape-tried > escape-tried.toml\n"
+    "$ casemate playbook show escape-tried --version 2",
+)
 def show(wanted: ShowPlaybook, *, json: JsonOption = False) -> None:
-    """Print a playbook's text."""
+    """Print a playbook's text, or that of one of its versions."""
     with connect() as client:
         found = client.call(wanted)
     if json:
         print_json(found)
     else:
         print_text(found.text.removesuffix("\n"))
+        if found.unverified:
+            note(f"{found.name}: {found.unverified}")
+
+
+@answered(app, ListPlaybookVersions, examples="$ casemate playbook history escape-tried")
+def history(found: PlaybookHistory) -> None:
+    """List the versions of a playbook that are kept, the newest first; also of a removed one."""
+    print_table(
+        ("version", "change", "at", "by", "digest", "signed"),
+        [
+            (
+                each.version,
+                each.change,
+                moment(each.at),
+                each.by,
+                each.digest[:12],
+                "yes" if each.signed else "NO",
+            )
+            for each in found.versions
+        ],
+        empty="No version is kept.",
+    )
+
+
+@answered(app, RevertPlaybook, examples="$ casemate playbook revert escape-tried --version 2")
+def revert(done: PlaybookFile) -> None:
+    """Have the text of a former version in force again, as a new version."""
+    print_line(f"{done.name} is in force as version {done.version} ({done.digest[:12]}).", GREEN)
 
 
 def _read(file: Path) -> bytes:
@@ -142,7 +182,9 @@ def put(
     if json:
         print_json(kept)
     else:
-        print_line(f"{kept.name} is in force ({kept.digest[:12]}).", GREEN)
+        print_line(
+            f"{kept.name} is in force as version {kept.version} ({kept.digest[:12]}).", GREEN
+        )
 
 
 @answered(app, RemovePlaybook, name="rm", examples="$ casemate playbook rm escape-tried")
