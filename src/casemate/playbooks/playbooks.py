@@ -74,8 +74,9 @@ class Playbooks:
     ) -> None:
         """Look at what `monitor` has found; where `acts` is false, only when a person says so.
 
-        `signer` signs versions of playbooks, and verifies them. `owner` tells who answers for who deployed a function of a project; `peers` are the nodes
-        that share `store`, where there can be others.
+        `signer` signs versions of playbooks, and verifies them. `owner` tells who answers for who
+        deployed a function of a project; `peers` are the nodes that share `store`, where there can
+        be others.
         """
         self._owner = owner
         self.books = Books(store, signer, self._refused, self._taken_over)

@@ -128,12 +128,29 @@ def test_they_are_listed_shown_put_and_removed(ask: Client, parts: Parts, functi
     assert ask("GET", "/playbooks/none").status_code == 404
     put = ask("PUT", "/playbooks/mine", json={"text": TEXT})
     assert put.status_code == 200 and put.json()["changed_by"]
+    assert (put.json()["version"], put.json()["unverified"]) == (1, "")
+    assert ask("PUT", "/playbooks/mine", json={"text": TEXT + "\n"}).json()["version"] == 2
+    kept = ask("GET", "/playbooks/mine/versions").json()["versions"]
+    assert [(one["version"], one["change"], one["signed"]) for one in kept] == [
+        (2, "put", True),
+        (1, "put", True),
+    ]
+    first = ask("GET", "/playbooks/mine", params={"version": 1}).json()
+    assert (first["text"], first["version"]) == (TEXT, 1)
+    assert ask("GET", "/playbooks/mine", params={"version": 9}).status_code == 404
+    back = ask("POST", "/playbooks/mine/revert", json={"version": 1}).json()
+    assert (back["text"], back["version"]) == (TEXT, 3)
+    assert ask("POST", "/playbooks/mine/revert", json={"version": 9}).status_code == 404
+    assert ask("GET", "/playbooks/escape-tried/versions").status_code == 404
     broken = ask("PUT", "/playbooks/mine", json={"text": "title = 1"})
     assert broken.status_code in (400, 422) and "mine.toml" in broken.text
     assert ask("DELETE", "/playbooks/mine").status_code == 204
     assert ask("DELETE", "/playbooks/mine").status_code == 404
     assert ask("DELETE", "/playbooks/escape-tried").status_code == 409
-    assert [(each.change, each.playbook) for each in told] == [("put", "mine"), ("remove", "mine")]  # type: ignore[attr-defined]
+    assert [(each.change, each.playbook, each.playbook_version) for each in told] == [  # type: ignore[attr-defined]
+        *(("put", "mine", number) for number in (1, 2, 3)),
+        ("remove", "mine", 4),
+    ]
     pause = {"seconds": 901, "reason": "a drill"}
     assert ask("POST", "/playbook-pauses/shop", json=pause).status_code == 400
     assert ask("POST", "/playbook-pauses/shop", json=pause | {"seconds": 9}).status_code == 204

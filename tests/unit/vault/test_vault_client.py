@@ -187,6 +187,21 @@ def test_a_text_that_is_too_large_is_refused_here() -> None:
     using(body)
 
 
+def test_a_playbook_s_signature_by_a_key_that_is_not_there_is_none() -> None:
+    async def body(client: VaultClient, peer: Peer) -> None:
+        assert not await client.verify_playbook(bytes(protocol.MAX_STATEMENT + 1), b"")
+        assert not await client.verify_playbook(b"", bytes(protocol.MAX_SIGNATURE + 1))
+        with pytest.raises(errors.VaultInputError):
+            await client.sign_playbook(bytes(protocol.MAX_STATEMENT + 1))
+        asked = asyncio.ensure_future(client.verify_playbook(b"s", b"g"))
+        request = await peer.request()
+        failure = protocol.ERRORS.failure(NotFoundError("There is no key 9."))
+        peer.sock.sendall(frame(calls.refusal(request.n, failure)))
+        assert await asked is False
+
+    using(body)
+
+
 def test_texts_are_redacted_in_batches() -> None:
     async def body(client: VaultClient, peer: Peer) -> None:
         texts = [bytes([number]) * 600_000 for number in range(3)]

@@ -46,6 +46,10 @@ def test_a_gateway_may_ask_none_of_what_is_the_recorder_s(request_: protocol.Req
 
 
 def test_the_recorder_may_ask_nothing_of_a_gateway_s() -> None:
+    for request in (protocol.SignPlaybook(1, b""), protocol.VerifyPlaybook(1, b"", b"")):
+        assert protocol.is_allowed(request, GATEWAY)
+        assert not protocol.is_allowed(request, protocol.RECORDER)
+        assert not protocol.is_allowed(request, protocol.MONITOR)
     assert not protocol.is_allowed(protocol.GetStatus(1), protocol.RECORDER)
     assert not protocol.is_allowed(protocol.HasSecrets(1, "p"), protocol.RECORDER)
 

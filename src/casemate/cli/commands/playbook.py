@@ -137,7 +137,11 @@ def history(found: PlaybookHistory) -> None:
 @answered(app, RevertPlaybook, examples="$ casemate playbook revert escape-tried --version 2")
 def revert(done: PlaybookFile) -> None:
     """Have the text of a former version in force again, as a new version."""
-    print_line(f"{done.name} is in force as version {done.version} ({done.digest[:12]}).", GREEN)
+    print_line(_in_force(done), GREEN)
+
+
+def _in_force(file: PlaybookFile) -> str:
+    return f"{file.name} is in force as version {file.version} ({file.digest[:12]})."
 
 
 def _read(file: Path) -> bytes:
@@ -182,9 +186,7 @@ def put(
     if json:
         print_json(kept)
     else:
-        print_line(
-            f"{kept.name} is in force as version {kept.version} ({kept.digest[:12]}).", GREEN
-        )
+        print_line(_in_force(kept), GREEN)
 
 
 @answered(app, RemovePlaybook, name="rm", examples="$ casemate playbook rm escape-tried")
