@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from casemate.decoding import decodable
 from casemate.model.errors import NotFoundError
 from casemate.model.playbook import Playbook
-from casemate.playbooks.errors import PlaybookError, UnverifiedError
+from casemate.playbooks.errors import PlaybookError, TakenError, UnverifiedError
 from casemate.playbooks.reading import digest_of, read_playbook
 from casemate.playbooks.shipped import SHIPPED
 from casemate.playbooks.versions import Change, History, Ledger, Signer, Version
@@ -28,6 +28,8 @@ from casemate.store.value import KeptValue
 MAX_PLAYBOOKS = 128
 MAX_NAMES = 256
 """Of which versions are kept: with those that are removed."""
+MAX_TOLD = 1024
+"""Of what is not believed, that is not told once more."""
 _TRIES = 8
 """How often something is written anew, if other nodes write it at the same time."""
 _LOOKS = 3
@@ -162,6 +164,8 @@ class Books:
 
     def _tell(self, name: str, version: int, problem: str) -> None:
         if (name, version, problem) not in self._told:
+            if len(self._told) >= MAX_TOLD:
+                self._told.clear()
             self._told.add((name, version, problem))
             self._refused(name, version, problem)
 
@@ -300,16 +304,16 @@ class Books:
     async def require(self, book: Book) -> None:
         """Have the vault verify a playbook once more, before it acts.
 
-        Raises UnverifiedError, VaultError.
+        Raises UnverifiedError, TakenError if it was changed since, VaultError.
         """
         if book.shipped:
             return
         one = self._judged.get(book.name)
         version = None if one is None or one.problem else one.newest
-        if (
-            version is not None
-            and (version.version, version.text) == (book.version, book.text)
-            and await self._signer.verify_playbook(version.statement(book.name), version.signature)
+        if version is not None and (version.version, version.text) != (book.version, book.text):
+            raise TakenError(f"{book.name} was changed a moment ago.", next_step="try again")
+        if version is not None and await self._signer.verify_playbook(
+            version.statement(book.name), version.signature
         ):
             return
         problem = book.unverified or "it is not what the vault has signed"
@@ -361,7 +365,9 @@ class Books:
     def next_version(self, name: str) -> int:
         """Return which version the next change makes, as far as this node knows."""
         history = self._histories.held.get(name)
-        known = 0 if self._known is None else self._known.newest.get(name, 0)
+        known = 0
+        if self._known is not None:
+            known = self._known.newest.get(name, self._known.forgotten)
         kept = [] if history is None else [one.version for one in history.versions]
         return max(known, self._seen.get(name, 0), *kept, 0) + 1
 
@@ -408,21 +414,23 @@ class Books:
     async def _note(self, name: str, version: Version) -> None:
         """Have it listed as the newest; forget what was removed the longest ago beyond the bound.
 
-        Where the list is not believed a new one begins with this playbook alone: the others are
-        refused until somebody puts them again.
+        Where the list is not believed it goes on from the one that was last; where this process has
+        known none, a new one begins with this playbook alone, and the others are refused until
+        somebody puts them again.
         """
         for _ in range(_TRIES):
             ledger, _fault = await self._read_ledger()
             self._known = ledger or self._known
-            newest = {} if ledger is None else dict(ledger.newest)
+            newest = {} if self._known is None else dict(self._known.newest)
+            forgotten = 0 if self._known is None else self._known.forgotten
             newest[name] = max(version.version, newest.get(name, 0))
             for each in self._beyond(newest):
-                del newest[each]
+                forgotten = max(forgotten, newest.pop(each))
                 self._judged.pop(each, None)
                 self._seen.pop(each, None)
                 await self._histories.drop((each,))
             try:
-                await self._write_ledger(newest)
+                await self._write_ledger(newest, forgotten)
             except StoreMovedError:
                 continue
             return
@@ -448,9 +456,9 @@ class Books:
                 raise
             return ledger
 
-    async def _write_ledger(self, newest: dict[str, int]) -> Ledger:
+    async def _write_ledger(self, newest: dict[str, int], forgotten: int = 0) -> Ledger:
         number = 1 if self._known is None else self._known.number + 1
-        bare = Ledger(number=number, newest=newest)
+        bare = Ledger(number=number, newest=newest, forgotten=forgotten)
         signature = await self._signer.sign_playbook(bare.statement())
         ledger = replace(bare, signature=signature)
         await self._ledger.write(msgspec.json.encode(ledger))

@@ -219,7 +219,7 @@ class Playbooks:
                 owner = self._owner(found.project, found.function)
                 await self._begin(replace(run, owner=owner), playbook)
             except TakenError as error:
-                _log.info("%s is left to another node: %s", run.id, error)
+                _log.info("%s is not done here: %s", run.id, error)
             except UnverifiedError as error:
                 _log.error("%s", error)
             except VaultError as error:

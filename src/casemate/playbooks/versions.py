@@ -99,11 +99,14 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     """Counts the changes."""
     newest: dict[str, int]
+    forgotten: int = 0
+    """The highest version of a name that is forgotten: other names begin above it, so that none of
+    those versions is ever newer than what is listed."""
     signature: bytes = b""
 
     def statement(self) -> bytes:
         """Return what is signed of it."""
-        return _encoded(_LEDGER_LABEL, str(self.number), *_pairs(self.newest))
+        return _encoded(_LEDGER_LABEL, str(self.number), str(self.forgotten), *_pairs(self.newest))
 
 
 def _pairs(newest: Mapping[str, int]) -> list[str]:

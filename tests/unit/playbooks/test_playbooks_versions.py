@@ -16,7 +16,7 @@ from playbooks_world import ADA, World, finding
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.playbook import Step
 from casemate.playbooks.books import MAX_NAMES, Kept
-from casemate.playbooks.errors import PlaybookError, UnverifiedError
+from casemate.playbooks.errors import PlaybookError, TakenError, UnverifiedError
 from casemate.playbooks.versions import (
     MAX_VERSIONS,
     MAX_VERSIONS_BYTES,
@@ -303,6 +303,26 @@ async def test_what_the_vault_verifies_no_more_does_not_act() -> None:
     assert [one.playbook for one in world.refused] == ["mine"]
 
 
+async def test_one_that_is_changed_while_it_is_to_act_is_no_forgery() -> None:
+    world = await World().loaded()
+    await put(world, "one")
+    book = world.playbooks.book("mine")
+    await put(world, "two")
+    with pytest.raises(TakenError):
+        await world.playbooks.books.require(book)
+    assert not world.refused
+
+
+async def test_a_list_that_went_while_the_node_runs_goes_on() -> None:
+    world = await World().loaded()
+    await put(world, "one")
+    await put(world, "two", name="other")
+    del world.store.values["playbook ledger"]
+    await put(world, "three")
+    started = await again(world)
+    assert not started.refused and started.playbooks.book("other").text == text("two")
+
+
 async def test_versions_and_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     world = await World().loaded()
     await put(world, *map(str, range(MAX_VERSIONS + 3)))
@@ -325,6 +345,9 @@ async def test_versions_and_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(NotFoundError):
         await started.playbooks.books.versions("a")
     assert len(await started.playbooks.books.versions("c")) == 2
+    # What was forgotten is not newer than what has its name later.
+    await put(started, "t", name="a")
+    assert started.playbooks.book("a").version == 3
 
 
 async def test_a_broken_file_is_no_version() -> None:
@@ -335,14 +358,15 @@ async def test_a_broken_file_is_no_version() -> None:
         await world.playbooks.books.versions("mine")
 
 
+_TEXTS = st.text("a1\0\U0001f600", max_size=4)
 _FIELDS = st.fixed_dictionaries(
     {
-        "name": st.text(max_size=8),
+        "name": _TEXTS,
         "version": st.integers(0, 1 << 31),
         "change": st.sampled_from(Change),
-        "text": st.text(max_size=8),
+        "text": _TEXTS,
         "at": st.floats(allow_nan=False),
-        "by": st.text(max_size=8),
+        "by": _TEXTS,
     }
 )
 
@@ -362,7 +386,7 @@ def test_what_is_signed_tells_any_two_versions_apart(
         assert (signed_bytes(mixed) == signed_bytes(one)) == (repr(mixed) == repr(one))
 
 
-@given(st.text(max_size=6), st.text(max_size=6), st.text(max_size=3))
+@given(_TEXTS, _TEXTS, _TEXTS)
 def test_no_text_moves_from_one_field_to_the_next(name: str, by: str, moved: str) -> None:
     base = {"version": 1, "change": Change.PUT, "text": "", "at": 1.0}
     one, other = {**base, "name": name + moved, "by": by}, {**base, "name": name, "by": moved + by}
@@ -370,8 +394,8 @@ def test_no_text_moves_from_one_field_to_the_next(name: str, by: str, moved: str
 
 
 @given(
-    st.dictionaries(st.text(max_size=6), st.integers(1, 99), max_size=4),
-    st.dictionaries(st.text(max_size=6), st.integers(1, 99), max_size=4),
+    st.dictionaries(_TEXTS, st.integers(1, 99), max_size=4),
+    st.dictionaries(_TEXTS, st.integers(1, 99), max_size=4),
     st.integers(1, 3),
     _FIELDS,
 )
