@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -436,6 +437,33 @@ def test_a_node_that_was_killed_tells_all_that_it_kept_once_it_is_back(
     verified = casemate(two, "journal", "verify")
     assert verified.returncode == 1
     assert told in " ".join(verified.stdout.split())
+
+
+def test_versions_of_a_playbook_are_one_row_signed_by_one_vault(
+    one: TestNode, two: TestNode
+) -> None:
+    text = str(one.get("/playbooks/escape-tried")["text"]).replace('"none"', '"person"')
+
+    def put(node: TestNode, number: int) -> int:
+        body = {"text": f"{text}# {number}\n"}
+        answer = node.client.put(f"{node.url}/api/v1/playbooks/numbered", json=body)
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["version"])
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(put, [one, two] * 3, range(6)))
+    assert sorted(made) == [1, 2, 3, 4, 5, 6]
+    for node in (one, two):
+        soon(lambda node=node: node.get("/playbooks/numbered")["version"] == 6, 10)  # type: ignore[misc]
+        kept = node.get("/playbooks/numbered/versions")["versions"]
+        assert [(each["version"], each["signed"]) for each in kept] == [
+            (number, True) for number in range(6, 0, -1)
+        ]
+        assert node.get("/playbooks/numbered")["unverified"] == ""
+    gone = two.client.delete(f"{two.url}/api/v1/playbooks/numbered")
+    assert gone.status_code == 204
+    found = one.get("/findings?limit=100")["findings"]
+    assert not [each for each in found if each["rule"] == "playbook-not-signed"]
 
 
 @pytest.mark.storm

@@ -76,7 +76,7 @@ def ls(found: PlaybookList) -> None:
         [
             (
                 each.name,
-                each.version or "-",
+                str(each.version or "-"),
                 each.approval if each.enabled else "off",
                 ", ".join(each.actions) or "-",
                 "casemate" if each.shipped else "here",
@@ -121,7 +121,7 @@ def history(found: PlaybookHistory) -> None:
         ("version", "change", "at", "by", "digest", "signed"),
         [
             (
-                each.version,
+                str(each.version),
                 each.change,
                 moment(each.at),
                 each.by,
