@@ -18,7 +18,7 @@ from typing import NamedTuple
 from .kinds import DATABASE, EVERY, EXCEPTION, PATH, SOURCE, TOLD, TRACE
 from .raised import Raised, Source, Text
 from .shapes import MAX_PLACES, page_in, suspicious, trace_in, windows
-from .texts import looked_at, unpacked, views, words
+from .texts import looked_at, parts, unpacked, views, worded, words
 
 _OWN = ("/function/code/", "/function/deps/")
 _PATH = re.compile(r"/function/(?:code|deps)/[^\s\"'<>&:,;)\\]{1,300}+")
@@ -28,6 +28,8 @@ MIN_LINE = 16
 """Characters of a line of source, or of a driver's message, below which it could be anybody's."""
 _MIN_MESSAGE = 10
 _MIN_SHOWN = 8
+_MIN_WORDED, _MIN_WORDS = 18, 3
+"""Characters and words below which a text has to be there as it is, and not only in its words."""
 _MAX_NEEDLE = 200
 _MAX_LINES = 6
 _MAX_MET = 6
@@ -97,20 +99,30 @@ class Judge:
             return
         encoding = _ENCODING.search(head.lower())
         plain = unpacked(body, encoding.group(1)) if encoding else b""
-        texts = [*views(plain or looked_at(body)), *(views(head) if head != b"{}" else ())]
+        inner = parts(looked_at(body))
+        plain = plain or looked_at(body)
+        texts = [*views(plain, head), *(views(inner) if inner else ())]
+        texts += views(head) if head != b"{}" else ()
         for text in texts:
             yield from _by_looks(b"{}", text.encode("utf-8", "replace"))
         yield from self._by_origin(texts)
 
     def _by_origin(self, texts: list[str]) -> Iterator[Exposure]:
+        spelled = [worded(text) for text in texts]
         for source in self._raised.sources():
             for kind, needle in needles(source):
                 folded = " ".join(needle.split())
                 if any(folded in text for text in texts):
                     yield Exposure(kind, needle, source)
+                    continue
+                plain = worded(needle)
+                enough = len(plain) >= _MIN_WORDED and plain.count(b" ") > _MIN_WORDS
+                if enough and any(plain in text for text in spelled):
+                    yield Exposure(kind, needle, source)
+        small = [text.lower() for text in texts]
         for source in self._raised.sources():
             for file, line, _ in source.frames:
-                if file.startswith(_OWN) and any(_places(text, file, line) for text in texts):
+                if file.startswith(_OWN) and any(_places(text, file, line) for text in small):
                     yield Exposure(TRACE, f"{os.path.basename(file)} {line}", source)
 
     def _laid_out(self) -> list[tuple[str, bytes, Source]]:
@@ -159,8 +171,11 @@ def _said(source: Source, text: Text) -> Iterator[tuple[str, str]]:
 
 
 def _places(text: str, file: str, line: int) -> bool:
-    """Tell whether a text names a file and, next to it, a line: `{"file": "a.py", "line": 3}`."""
-    name, wanted = os.path.basename(file), str(line)
+    """Tell whether a text names a file and, next to it, a line: `{"file": "a.py", "line": 3}`.
+
+    The text is in small letters.
+    """
+    name, wanted = os.path.basename(file).lower(), str(line)
     at = text.find(name)
     for _ in range(MAX_PLACES):
         if at < 0:

@@ -1,33 +1,59 @@
 """A body as it reads once what packs or encodes it is undone.
 
-JSON in JSON, HTML and addresses in layers; base64 in it, as cookies of sessions have it, once.
+JSON in JSON, HTML, addresses and mail in layers; base64, hexadecimal and base32 in it, as cookies
+of sessions and attachments have them, and what is packed in it, in two layers each.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import html
 import io
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
 MAX_LOOKED = 1 << 20
 """Bytes of an answer that are searched for texts of exceptions: half of it at its beginning, half
 at its end. What is between these in a larger one is looked at for traces, pages and paths only."""
-_LEVELS = 3
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_LEVELS = 4
+_ESCAPE = re.compile(
+    r"\\(?:u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})"
+    r"|([0-3][0-7]{2})|(.))",
+    re.DOTALL,
+)
+"""Of JSON, JavaScript, Python, and the octal ones of cookies."""
+_TAG = re.compile(r"<[^<>]{0,200}+>")
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,30}+m")
+"""Both as highlighted code and traces have them within words."""
+_QUOTED = re.compile(r"=([0-9A-F]{2})|=[ \t]{0,8}+\r?\n")
+"""Of mail (RFC 2045, 6.7) and of its headers (RFC 2047)."""
+_JOINED = re.compile(r"\?=\s{1,8}+=\?[A-Za-z0-9-]{1,40}+\?[QqBb]\?")
+"""Between two pieces of a header that was cut into them."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}+")
+_FOLDED = re.compile(r"[ \t]{0,8}+([A-Za-z0-9+/]{1,76}+)")
+"""What follows a full line of base64."""
+_LINES = frozenset((60, 64, 72, 76))
+"""Characters of a full line of base64, as mail, PEM and tools have them."""
+_HEX = re.compile(r"[0-9a-fA-F]{24,}+")
+_BASE32 = re.compile(r"[A-Z2-7]{24,}+={0,6}+")
 _MAX_BASE64 = 1_024
 """Runs of base64 of one text that are decoded; what they hold is MAX_LOOKED bytes at most."""
+_NESTED = 2
 _STANDARD = str.maketrans("-_", "+/")
-_MARKS = str.maketrans(dict.fromkeys("!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~", " "))
+_WORDS = bytes(
+    byte + 32 if 65 <= byte <= 90 else byte if chr(byte).isalnum() and byte < 128 else 32
+    for byte in range(256)
+)
+"""To small letters and digits of ASCII, all else blank."""
 _UTF16 = 64
-"""Bytes at the beginning by which UTF-16 is told."""
+"""Bytes at the beginning by which UTF-16 and UTF-32 are told."""
+_CHARSET = re.compile(rb"charset=[\\\"' ]{0,3}+([A-Za-z0-9_.:-]{1,40}+)", re.IGNORECASE)
 _NAMED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
@@ -54,6 +80,86 @@ def unpacked(data: bytes, encodings: bytes) -> bytes:
             except Exception:  # noqa: BLE001 - a library's own errors; it is no such body
                 return b""
     return b""
+
+
+_GZIP, _ZIP, _BZIP2, _XZ = b"\x1f\x8b\x08", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\x00"
+_MAX_PACKED = 64
+"""Packed parts of one body that are unpacked: members of an archive, parts of a message."""
+_ZIP_HEAD, _ZIP_LENGTHS = 30, 26
+"""Bytes of a local header before its name, and where it says how long name and extra are."""
+
+
+def parts(data: bytes) -> bytes:
+    """Return what is packed anywhere in a body, whatever its headers say: MAX_LOOKED bytes at most.
+
+    Archives, downloads, parts of a message; an archive that is packed itself.
+    """
+    made = _parts(data)
+    for _ in range(_NESTED - 1):
+        inner = _parts(made)
+        if not inner:
+            break
+        made = (made + b"\n" + inner)[: 2 * MAX_LOOKED]
+    return made
+
+
+def _parts(data: bytes) -> bytes:
+    found: list[bytes] = []
+    left = MAX_LOOKED
+    for mark, unpack in _MARKED:
+        at = data.find(mark)
+        while at >= 0 and len(found) < _MAX_PACKED and left > 0:
+            one, used = unpack(data[at:], left)
+            if one:
+                found.append(one)
+                left -= len(one)
+            at = data.find(mark, at + max(used, len(mark)))
+    return b"\n".join(found)
+
+
+def _inflate(data: bytes, bits: int, most: int) -> tuple[bytes, int]:
+    """Return what is packed at the beginning, and how many bytes of it were used."""
+    engine = zlib.decompressobj(wbits=bits)
+    try:
+        return engine.decompress(data, most), len(data) - len(engine.unused_data)
+    except zlib.error:
+        return b"", 0
+
+
+def _of_gzip(data: bytes, most: int) -> tuple[bytes, int]:
+    return _inflate(data, 16 + zlib.MAX_WBITS, most)
+
+
+def _of_zip(data: bytes, most: int) -> tuple[bytes, int]:
+    lengths = data[_ZIP_LENGTHS:_ZIP_HEAD]
+    begin = (
+        _ZIP_HEAD + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+    )
+    one, used = _inflate(data[begin:], -zlib.MAX_WBITS, most)
+    return (one, begin + used) if one else (b"", 0)
+
+
+def _of_module(name: str, engine: str) -> Callable[[bytes, int], tuple[bytes, int]]:
+    def unpack(data: bytes, most: int) -> tuple[bytes, int]:
+        module = sys.modules.get(name)
+        if module is None:
+            return b"", 0  # code of this process has not packed it
+        made = getattr(module, engine)()
+        try:
+            one = made.decompress(data, most)
+        except Exception:  # noqa: BLE001 - each has errors of its own; it is no such body
+            return b"", 0
+        return one, len(data) - len(made.unused_data) if made.eof else 0
+
+    return unpack
+
+
+_MARKED: tuple[tuple[bytes, Callable[[bytes, int], tuple[bytes, int]]], ...] = (
+    (_GZIP, _of_gzip),
+    (_ZIP, _of_zip),
+    (_BZIP2, _of_module("bz2", "BZ2Decompressor")),
+    (_XZ, _of_module("lzma", "LZMADecompressor")),
+)
 
 
 _PACKERS = {b"br": ("brotli", "brotlicffi"), b"zstd": ("zstandard", "compression.zstd")}
@@ -86,64 +192,138 @@ def inflated(data: bytes, bits: int = 47) -> bytes:
         return b""
 
 
-def views(data: bytes) -> list[str]:
+def views(data: bytes, head: bytes = b"") -> list[str]:
     """Return a body's text, then the same with one level of escapes less, as often as it helps.
 
     White space is one blank: headers and pages have no lines. What base64 in it holds comes last.
+    `head` is what may name its character set.
     """
-    found = _layers(_text(data))
-    packed = " ".join(_decoded(found[-1]))
-    return [*found, *_layers(packed)] if packed else found
+    found: list[str] = []
+    for text in _texts(data, head):
+        last = _layers(text, found)
+        dull = _COLOUR.sub("", last) if "\x1b" in last else last
+        bare = _TAG.sub("", dull) if "<" in dull else dull
+        for plain in {dull, bare, _quoted(text), _quoted(last)} - {text, last}:
+            _layers(plain, found)
+    packed = found[-1] if len(found) == 1 else " ".join(dict.fromkeys(found))[:MAX_LOOKED]
+    for _ in range(_NESTED):
+        packed = " ".join(_decoded(packed))
+        if not packed:
+            break
+        _layers(packed, found)
+    return found
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text, without punctuation."""
-    return text.translate(_MARKS).split()
+    """Return the words of a text in small letters, of ASCII alone and without punctuation."""
+    return [word.decode() for word in text.encode("ascii", "replace").translate(_WORDS).split()]
 
 
-def _text(data: bytes) -> str:
+def worded(text: str) -> bytes:
+    """Return the words of a text with a blank before and after each.
+
+    What quotes, escapes, joins or spells it otherwise is gone from it.
+    """
+    return b" %b " % b" ".join(text.encode("ascii", "replace").translate(_WORDS).split())
+
+
+def _texts(data: bytes, head: bytes) -> Iterator[str]:
+    try:
+        yield data.decode()
+    except UnicodeDecodeError:
+        yield data.decode("latin-1")
     begin = data[:_UTF16]
-    if 3 * begin.count(0) < len(begin) or len(begin) < 4:
-        return data.decode("utf-8", "replace")
+    if len(begin) >= 4 and 3 * begin.count(0) >= len(begin):
+        yield _wide(data, begin)
+    named = _CHARSET.search(head)
+    name = named.group(1).decode().lower().replace("-", "_") if named else ""
+    if name == "utf_7":
+        yield codecs.utf_7_decode(data, "replace")[0]
+    elif name not in ("", "utf_8") and f"encodings.{name}" in sys.modules:
+        try:
+            yield data.decode(name, "replace")
+        except (LookupError, ValueError):
+            return  # no character set
+
+
+def _wide(data: bytes, begin: bytes) -> str:
+    if 5 * begin.count(0) > 3 * len(begin):
+        return data.decode("utf-32-be" if begin[0] == 0 else "utf-32-le", "replace")
     if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", "replace")
     little = begin[1::2].count(0) >= begin[::2].count(0)
     return data.decode("utf-16-le" if little else "utf-16-be", "replace")
 
 
-def _layers(text: str) -> list[str]:
-    found = [" ".join(text.split())]
+def _layers(text: str, found: list[str]) -> str:
+    """Add a text with ever less escapes to `found`; return the last of them as it is."""
+    found.append(" ".join(text.split()))
     for _ in range(_LEVELS):
         plain = _unescaped(text)
         if plain == text:
             break
         text = plain
         found.append(" ".join(text.split()))
-    return found
+    return text
 
 
 def _decoded(text: str) -> Iterator[str]:
-    """Yield the texts that are in a text as base64 of either alphabet, packed by zlib or not."""
+    """Yield the texts that are in a text as base64 of either alphabet, hexadecimal or base32."""
     left = MAX_LOOKED
+    end = 0
     for number, run in enumerate(_BASE64.finditer(text)):
         if number == _MAX_BASE64 or left <= 0:
             return
-        one = run.group().translate(_STANDARD)
-        try:
-            data = base64.b64decode(one + "=" * (-len(one) % 4))
-        except (binascii.Error, ValueError):
-            continue
-        data = (inflated(data) or data)[:left]
-        try:
-            yield data.decode()
-        except UnicodeDecodeError:
-            continue
-        left -= len(data)
+        if run.start() < end:
+            continue  # a line of what was decoded already
+        one, end = _unfolded(text, run)
+        for raw in _raw(one):
+            data = (inflated(raw) or raw)[:left]
+            try:
+                yield data.decode()
+            except UnicodeDecodeError:
+                continue
+            left -= len(data)
+
+
+def _unfolded(text: str, run: re.Match[str]) -> tuple[str, int]:
+    """Return a run of base64 with the lines that follow its first, and where it ends."""
+    lines, end = [run.group()], run.end()
+    while len(lines[-1]) == len(lines[0]) and len(lines[0]) in _LINES:
+        line = _FOLDED.match(text, end)
+        if line is None or len(line.group(1)) > len(lines[0]):
+            break
+        lines.append(line.group(1))
+        end = line.end()
+    return "".join(lines), end
+
+
+def _raw(run: str) -> Iterator[bytes]:
+    one = run.translate(_STANDARD)
+    try:
+        if _HEX.fullmatch(run) and len(run) % 2 == 0:
+            yield bytes.fromhex(run)
+        elif _BASE32.fullmatch(run):
+            yield base64.b32decode(run + "=" * (-len(run) % 8))
+    except (binascii.Error, ValueError):
+        pass  # base64 that looks like it
+    try:
+        yield base64.b64decode(one + "=" * (-len(one) % 4))
+    except (binascii.Error, ValueError):
+        return
+
+
+def _quoted(text: str) -> str:
+    """Return a text without the escapes of mail."""
+    if "=" not in text:
+        return text
+    plain = _JOINED.sub("", text) if "?=" in text else text
+    return _QUOTED.sub(lambda match: chr(int(match[1], 16)) if match[1] else "", plain)
 
 
 def _unescaped(text: str) -> str:
     if "\\" in text:
-        text = _ESCAPE.sub(_character, text)
+        text = _paired(_ESCAPE.sub(_character, text))
     if "&" in text:
         text = html.unescape(text)
     if "%" in text:
@@ -151,6 +331,19 @@ def _unescaped(text: str) -> str:
     return text
 
 
+def _paired(text: str) -> str:
+    """Return a text with its halves of characters joined, as JSON has those of emoji."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
 def _character(match: re.Match[str]) -> str:
-    code, sign = match.groups()
-    return chr(int(code, 16)) if code else _NAMED.get(sign, sign)
+    *codes, octal, sign = match.groups()
+    code = next((code for code in codes if code), None)
+    if code is not None:
+        number = int(code, 16)
+        return chr(number) if number <= sys.maxunicode else ""
+    return chr(int(octal, 8)) if octal else _NAMED.get(sign, sign)
