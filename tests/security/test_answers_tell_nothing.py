@@ -24,7 +24,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -47,7 +47,7 @@ from casemate.runner.loaded import LateImports
 from casemate.sandbox.frames import ERROR_KINDS
 from casemate.seal import Seal
 from support.core import MemoryStore, raw, request, version
-from support.exposing import CODE, KINDS, PHASES, PLANTED, WAYS, answer
+from support.exposing import CODE, KINDS, PHASES, PLANTED, SPELLED, WAYS, answer
 
 APP = "/function/code/app.py"
 DEPENDENCY = "/function/deps/framework/app.py"
@@ -165,6 +165,42 @@ def test_nothing_of_the_inside_leaves_in_any_cell(out: Out, code: dict[str, Any]
     for way, phase in itertools.product(WAYS, PHASES):
         cells = itertools.product(KINDS, PLANTED.items())
         nothing_leaves(out, code, way, phase, list(cells))
+
+
+EMOJI = "tr0ub4dor-\N{GRINNING FACE}-\N{LATIN SMALL LETTER U WITH DIAERESIS}mlaut"
+FEW = ("trace", "source", "repr", "database", "place", "type")
+
+
+@pytest.mark.parametrize("way", SPELLED)
+def test_nothing_leaves_that_is_packed_or_spelled_otherwise(
+    out: Out, code: dict[str, Any], way: str
+) -> None:
+    spelled_is_sealed(out, code, way, FEW, [PLANTED["source"], EMOJI])
+
+
+@pytest.mark.storm
+def test_nothing_leaves_that_is_packed_or_spelled_in_any_cell(
+    out: Out, code: dict[str, Any]
+) -> None:
+    for way in SPELLED:
+        spelled_is_sealed(out, code, way, KINDS, [*PLANTED.values(), EMOJI])
+
+
+NOT_SPELLED = {("script escapes", EMOJI), ("json escapes", EMOJI), ("quoted header", "place")}
+"""No such escape is there; and a header that a line's number is cut from by its next piece."""
+
+
+def spelled_is_sealed(
+    out: Out, code: dict[str, Any], way: str, kinds: Iterable[str], planted: list[str]
+) -> None:
+    leaked = []
+    for kind, text in itertools.product(kinds, planted):
+        if {(way, text), (way, kind)} & NOT_SPELLED:
+            continue
+        finished = out.send(lambda k=kind, p=text: SPELLED[way](code["in_handler"](k, p)))
+        if finished.outcome is Outcome.OK:
+            leaked.append((kind, text))
+    assert not leaked
 
 
 def nothing_leaves(

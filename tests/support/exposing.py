@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import html
+import io
 import json
+import quopri
+import re
+import tarfile
+import zipfile
 import zlib
+from collections.abc import Callable
+from email.header import Header
+from http.cookies import SimpleCookie
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 PLANTED = {
     "secret": "tr0ub4dor-and-3-hunter2",
@@ -277,3 +286,120 @@ def answer(way: str, text: str) -> Any:
         kept = {"content-encoding": "gzip"}
         return {"status": 200, "headers": kept, "body": gzip.compress(text.encode())}
     return {"statusCode": 200, "body": json.dumps({"message": text})}
+
+
+def _data(data: bytes, kind: str = "application/octet-stream") -> Any:
+    kept = {"content-type": kind}
+    return {
+        "status": 200,
+        "headers": kept,
+        "body": base64.b64encode(data).decode(),
+        "is_base64": True,
+    }
+
+
+def _head(name: str, value: str) -> Any:
+    return {"status": 200, "headers": {name: value}, "body": "ok"}
+
+
+def _page(body: str, kind: str = "text/html") -> Any:
+    return {"status": 200, "headers": {"content-type": kind}, "body": body}
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).encode("ascii", "replace").decode()
+
+
+def _cookie(text: str) -> str:
+    cookie: SimpleCookie = SimpleCookie()
+    cookie["flash"] = text
+    return cookie["flash"].OutputString()
+
+
+def _zip(text: str) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("fine.txt", "nothing")
+        archive.writestr("log.txt", text)
+    return made.getvalue()
+
+
+def _tar(text: str, mode: Any) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode=mode) as archive:
+        entry = tarfile.TarInfo("log.txt")
+        entry.size = len(text.encode())
+        archive.addfile(entry, io.BytesIO(text.encode()))
+    return made.getvalue()
+
+
+def _part(encoding: bytes, data: bytes) -> Any:
+    body = b"--b\r\n\r\nfine\r\n--b\r\n%b\r\n\r\n%b\r\n--b--\r\n" % (encoding, data)
+    return _data(body, "multipart/mixed; boundary=b")
+
+
+def _marked(text: str) -> str:
+    tokens = re.findall(r"\w+|\s+|[^\w\s]", text)
+    return "".join(f"<span class=n>{html.escape(token)}</span>" for token in tokens)
+
+
+def _b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _codes(text: str, form: str) -> str:
+    return "".join(form.format(ord(character)) for character in text)
+
+
+_TRANSFER = b"content-transfer-encoding: "
+SPELLED: dict[str, Callable[[str], Any]] = {
+    "etag": lambda t: _head("etag", '"' + _line(t).replace('"', "") + '"'),
+    "server-timing": lambda t: _head("server-timing", f'db;dur=3;desc="{_line(t)}"'),
+    "disposition": lambda t: _head(
+        "content-disposition", f"attachment; filename*=UTF-8''{quote(t)}"
+    ),
+    "trailer": lambda t: _head("x-checksum", _line(t)),
+    "quoted header": lambda t: _head(
+        "x-said", Header(_line(t), "utf-8").encode().replace("\n", "")
+    ),
+    "packed header": lambda t: _head("subject", f"=?utf-8?b?{_b64(t)}?="),
+    "octal cookie": lambda t: _head("set-cookie", _cookie(t)),
+    "nested address": lambda t: _head("location", "/l?next=" + quote("/e?m=" + quote(t, safe=""))),
+    "form": lambda t: _page(urlencode({"e": t}), "application/x-www-form-urlencoded"),
+    "entities": lambda t: _page(_codes(t, "&#x{:x};")),
+    "json escapes": lambda t: _page(_codes(t, "\\u{:04x}"), "application/json"),
+    "json in json": lambda t: json.dumps(json.dumps({"e": json.dumps(t)})),
+    "script escapes": lambda t: _page("e='" + _codes(t, "\\x{:02x}") + "'", "text/javascript"),
+    "code points": lambda t: _page("e='" + _codes(t, "\\u{{{:x}}}") + "'", "text/javascript"),
+    "bytes": lambda t: {"e": repr(t.encode())},
+    "utf-7": lambda t: _page(t.encode("utf-7").decode(), "text/html; charset=utf-7"),
+    "utf-32": lambda t: _data(t.encode("utf-32"), "text/plain; charset=utf-32"),
+    "latin-1": lambda t: _data(("\xe9 " + t).encode("latin-1", "replace"), "text/plain"),
+    "code page": lambda t: _data(t.encode("cp037", "replace"), "text/plain; charset=cp037"),
+    "part in base64": lambda t: _part(_TRANSFER + b"base64", base64.encodebytes(t.encode())),
+    "part quoted": lambda t: _part(
+        _TRANSFER + b"quoted-printable", quopri.encodestring(t.encode())
+    ),
+    "part in gzip": lambda t: _part(b"content-encoding: gzip", gzip.compress(t.encode())),
+    "gzip alone": lambda t: _data(gzip.compress(t.encode()), "application/gzip"),
+    "gzip twice": lambda t: _data(gzip.compress(gzip.compress(t.encode()))),
+    "gzip members": lambda t: _data(gzip.compress(b"fine") + gzip.compress(t.encode())),
+    "zip": lambda t: _data(_zip(t), "application/zip"),
+    "tar": lambda t: _data(_tar(t, "w")),
+    "tar.gz": lambda t: _data(_tar(t, "w:gz")),
+    "bz2": lambda t: _data(bz2.compress(t.encode())),
+    "base64 twice": lambda t: {"blob": _b64(_b64(t))},
+    "base64 of gzip": lambda t: {"blob": base64.b64encode(gzip.compress(t.encode())).decode()},
+    "hexadecimal": lambda t: {"blob": t.encode().hex()},
+    "base32": lambda t: {"blob": base64.b32encode(t.encode()).decode()},
+    "token": lambda t: {"token": f"eyJhbGciOiJub25lIn0.{_b64(json.dumps({'e': t})).rstrip('=')}."},
+    "events": lambda t: _page("".join(f"data: {x}\n" for x in t.splitlines()), "text/event-stream"),
+    "frame": lambda t: _data(b"\x81\x7e\xff\xff" + t.encode()),
+    "csv": lambda t: _page('id,e\n1,"' + t.replace('"', '""') + '"\n', "text/csv"),
+    "sql": lambda t: {"sql": "insert into log values ('" + t.replace("'", "''") + "')"},
+    "highlighted": lambda t: _page(f"<pre>{_marked(t)}</pre>"),
+    "coloured": lambda t: {"e": "".join(f"\x1b[1;31m{word}\x1b[0m " for word in t.split(" "))},
+    "capitals": lambda t: {"e": t.upper()},
+    "list": lambda t: {"errors": [{"stack": t.splitlines()}], "data": None},
+}
+"""More ways out, by what packs or spells a text otherwise."""

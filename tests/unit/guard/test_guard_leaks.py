@@ -148,7 +148,7 @@ def test_layers_are_undone_and_bounded() -> None:
     text = "KeyError('a/b')"
     packed = json.dumps({"x": html.escape(json.dumps({"y": text}))}).encode()
     assert any(text in view for view in texts.views(packed))
-    assert len(texts.views(b"%2525252525252525")) <= 4
+    assert len(texts.views(b"%2525252525252525")) <= 5
     assert texts.inflated(b"no gzip") == b""
     assert len(texts.looked_at(b"x" * (8 << 20))) <= texts.MAX_LOOKED + 1
 
@@ -156,7 +156,79 @@ def test_layers_are_undone_and_bounded() -> None:
 def test_a_bomb_is_unpacked_to_the_bound_only() -> None:
     import gzip
 
-    assert len(texts.inflated(gzip.compress(bytes(64 << 20)))) == texts.MAX_LOOKED
+    bomb = gzip.compress(bytes(64 << 20))
+    assert len(texts.inflated(bomb)) == texts.MAX_LOOKED
+    assert len(texts.parts(bomb * 9)) <= texts.MAX_LOOKED
+    assert len(texts.parts(gzip.compress(bomb))) <= 2 * texts.MAX_LOOKED + 1
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"PK\x03\x04" * (1 << 18),
+        b"\x1f\x8b\x08" * (1 << 18),
+        b"BZh91AY&SY" * (1 << 17),
+        b"A" * (1 << 20),
+        (b"A" * 76 + b"\n") * (1 << 13),
+        b"ab" * (1 << 19),
+        b"<" * (1 << 20),
+        b"\x1b[" * (1 << 19),
+        b"=\t" * (1 << 19),
+        b"\\ud83d" * (1 << 17),
+        b"?= =?a" * (1 << 17),
+        b"\\123\\" * (1 << 17),
+    ],
+    ids=lambda data: repr(data[:8]),
+)
+def test_what_only_looks_packed_or_escaped_takes_linear_time(hostile: bytes) -> None:
+    def seconds(data: bytes) -> float:
+        started = time.process_time()
+        texts.views(texts.parts(data) or data)
+        return time.process_time() - started
+
+    assert seconds(hostile) < 16 * max(seconds(hostile[: len(hostile) // 4]), 0.03)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("1054, \"Unknown column 'salary_band' in 'field list'\"", "Unknown column 'salary_band'"),
+        (
+            "'relation missing\\nDETAIL:  Key (email)=(ann@a.org) exists.'",
+            "Key (email)=(ann@a.org)",
+        ),
+    ],
+)
+def test_parts_of_a_driver_s_error_are_its_texts(error: str, told: str) -> None:
+    names: dict[str, Any] = {"__name__": "pymysql.err"}
+    exec("class Error(Exception):\n    pass\n", names)
+    made = eval(f"Error({error})", names)
+    made.statement = "select salary_band from staff"
+    raised = Raised()
+    raised.note(made)
+    judge = Judge(raised)
+    for said in (told, "select salary_band from staff"):
+        answer = ("Sorry. " + said + (" exists." if "Key" in said else " in 'field list'")).encode()
+        found = judge.find(b"{}", answer)
+        assert found is not None and found.kind == "database", said
+    assert judge.find(b"{}", b"staff: Error, salary_band") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error: x\n    at handler (/function/code/app.js:12:5)",
+        "panic: x\n\t/function/code/main.go:12 +0x1d",
+        "PHP Fatal error: x in /function/code/index.php on line 12",
+        "#0 /function/code/index.php(12): connect()",
+        "/function/code/app.rb:12:in `connect'",
+        "   at Shop.Run() in /function/code/Shop.cs:line 12",
+        "thread 'main' panicked at /function/code/main.rs:12:5:",
+    ],
+)
+def test_places_of_other_languages_are_known_by_their_looks(text: str) -> None:
+    found = trace_in(text.encode())
+    assert found is not None and found.kind == "trace"
 
 
 @pytest.mark.alone
@@ -195,7 +267,7 @@ def test_bodies_are_read_as_they_are_packed_and_once(monkeypatch: pytest.MonkeyP
     assert texts.unpacked(packed[b"zstd"], b"zstd") == b"", "nobody here has packed it"
 
     judge, seen = Judge(noted(KeyError("of this call"))), []
-    monkeypatch.setattr(judgement, "views", lambda data: seen.append(data) or texts.views(data))
+    monkeypatch.setattr(judgement, "views", lambda data, *_: seen.append(data) or texts.views(data))
     head = b'{"headers":[["Content-Encoding", "gzip"]]}'
     assert judge.find(head, packed[b"gzip"]) is not None
     assert seen == [text, head], "what is packed is looked at, and nothing twice"

@@ -101,6 +101,7 @@ class Judge:
         plain = unpacked(body, encoding.group(1)) if encoding else b""
         inner = parts(looked_at(body))
         plain = plain or looked_at(body)
+        inner = b"" if inner == plain else inner
         texts = [*views(plain, head), *(views(inner) if inner else ())]
         texts += views(head) if head != b"{}" else ()
         for text in texts:
@@ -155,7 +156,7 @@ def needles(source: Source) -> Iterator[tuple[str, str]]:
 def _said(source: Source, text: Text) -> Iterator[tuple[str, str]]:
     lines = [line.strip()[:_MAX_NEEDLE] for line in text.message.splitlines()[:_MAX_LINES]]
     if source.database:
-        for line in lines:
+        for line in (*lines, *_alone(text, lines)):
             if len(line) >= _MIN_MESSAGE:
                 yield DATABASE, line
     if text.file.startswith("/") and text.message:
@@ -168,6 +169,17 @@ def _said(source: Source, text: Text) -> Iterator[tuple[str, str]]:
         yield EXCEPTION, f"<class '{source.module}.{source.name}'>"
     if lines and lines[0]:
         yield EXCEPTION, f"{source.name}: {lines[0]}"
+
+
+def _alone(text: Text, lines: list[str]) -> Iterator[str]:
+    """Yield what a driver's error says in its parts: without `DETAIL:  `, or as its attributes."""
+    for line in lines:
+        label, _, rest = line.partition(":")
+        if label.isupper():
+            yield rest.strip()
+    for part in text.parts:
+        for line in part.splitlines()[:_MAX_LINES]:
+            yield line.strip()[:_MAX_NEEDLE]
 
 
 def _places(text: str, file: str, line: int) -> bool:

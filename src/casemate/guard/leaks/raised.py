@@ -21,6 +21,9 @@ MAX_TEXT = 2_048
 _MAX_CHAIN = 6
 _MAX_GROUP = 8
 _MAX_FRAMES = 24
+_MAX_PARTS = 16
+_DIAGNOSTIC = ("message_primary", "message_detail", "message_hint", "context", "internal_query")
+"""What psycopg's errors have in their `diag`."""
 
 Frame = tuple[str, int, str]
 """File, line, name of the function."""
@@ -34,6 +37,8 @@ class Text(NamedTuple):
     """Its `repr`."""
     file: str
     """The path of an OSError that has one."""
+    parts: tuple[str, ...] = ()
+    """Of a driver's error: the texts that it has by themselves, as its detail and statement."""
 
 
 class Source(NamedTuple):
@@ -121,9 +126,9 @@ class Raised:
             self._seen[kind, code, line] = source
         texts = source.texts
         if len(texts) < MAX_TEXTS:
-            texts.append(_text(error))
+            texts.append(_text(error, database=source.database))
         else:
-            texts[-1] = _text(error)
+            texts[-1] = _text(error, database=source.database)
 
 
 def _is_group(error: BaseException) -> bool:
@@ -166,7 +171,7 @@ def _stack() -> Iterator[Frame]:
         frame = frame.f_back
 
 
-def _text(error: BaseException) -> Text:
+def _text(error: BaseException, *, database: bool) -> Text:
     try:
         message = str(error)[:MAX_TEXT]
     except BaseException:  # noqa: BLE001 - a function's __str__ may do anything
@@ -178,4 +183,19 @@ def _text(error: BaseException) -> Text:
     file = ""
     if isinstance(error, OSError) and isinstance(error.filename, str):
         file = error.filename[:MAX_TEXT]
-    return Text(message, shown, file)
+    return Text(message, shown, file, tuple(_parts(error)) if database else ())
+
+
+def _parts(error: BaseException) -> list[str]:
+    """Return the sentences among a driver's arguments and attributes; names alone are anybody's."""
+    try:
+        held = [*error.args, *vars(error).values()]
+        diagnostic = getattr(error, "diag", None)
+        held += [getattr(diagnostic, name, None) for name in _DIAGNOSTIC] if diagnostic else ()
+        for each in held[:]:
+            if isinstance(each, dict):
+                held += list(each.values())[:_MAX_PARTS]
+        texts = [each for each in held if isinstance(each, str) and " " in each.strip()]
+        return [text[:MAX_TEXT] for text in texts[:_MAX_PARTS]]
+    except Exception:  # noqa: BLE001 - a driver's attributes may be anything
+        return []

@@ -82,9 +82,10 @@ def unpacked(data: bytes, encodings: bytes) -> bytes:
     return b""
 
 
-_GZIP, _ZIP, _BZIP2, _XZ = b"\x1f\x8b\x08", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\x00"
+_GZIP, _ZIP, _BZIP2, _XZ = b"\x1f\x8b\x08", b"PK\x03\x04", b"1AY&SY", b"\xfd7zXZ\x00"
 _MAX_PACKED = 64
-"""Packed parts of one body that are unpacked: members of an archive, parts of a message."""
+"""Places of each kind at which something packed may begin that are tried, of one body: members of
+an archive, parts of a message."""
 _ZIP_HEAD, _ZIP_LENGTHS = 30, 26
 """Bytes of a local header before its name, and where it says how long name and extra are."""
 
@@ -106,18 +107,24 @@ def parts(data: bytes) -> bytes:
 def _parts(data: bytes) -> bytes:
     found: list[bytes] = []
     left = MAX_LOOKED
-    for mark, unpack in _MARKED:
+    whole = memoryview(data)
+    for mark, before, unpack in _MARKED:
         at = data.find(mark)
-        while at >= 0 and len(found) < _MAX_PACKED and left > 0:
-            one, used = unpack(data[at:], left)
+        for _ in range(_MAX_PACKED):
+            if at < before or left <= 0:
+                break
+            one, used = unpack(whole[at - before :], left)
             if one:
                 found.append(one)
                 left -= len(one)
-            at = data.find(mark, at + max(used, len(mark)))
+            at = data.find(mark, at + max(used - before, len(mark)))
     return b"\n".join(found)
 
 
-def _inflate(data: bytes, bits: int, most: int) -> tuple[bytes, int]:
+_Unpack = Callable[[memoryview, int], tuple[bytes, int]]
+
+
+def _inflate(data: memoryview, bits: int, most: int) -> tuple[bytes, int]:
     """Return what is packed at the beginning, and how many bytes of it were used."""
     engine = zlib.decompressobj(wbits=bits)
     try:
@@ -126,12 +133,12 @@ def _inflate(data: bytes, bits: int, most: int) -> tuple[bytes, int]:
         return b"", 0
 
 
-def _of_gzip(data: bytes, most: int) -> tuple[bytes, int]:
+def _of_gzip(data: memoryview, most: int) -> tuple[bytes, int]:
     return _inflate(data, 16 + zlib.MAX_WBITS, most)
 
 
-def _of_zip(data: bytes, most: int) -> tuple[bytes, int]:
-    lengths = data[_ZIP_LENGTHS:_ZIP_HEAD]
+def _of_zip(data: memoryview, most: int) -> tuple[bytes, int]:
+    lengths = bytes(data[_ZIP_LENGTHS:_ZIP_HEAD])
     begin = (
         _ZIP_HEAD + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
     )
@@ -139,8 +146,8 @@ def _of_zip(data: bytes, most: int) -> tuple[bytes, int]:
     return (one, begin + used) if one else (b"", 0)
 
 
-def _of_module(name: str, engine: str) -> Callable[[bytes, int], tuple[bytes, int]]:
-    def unpack(data: bytes, most: int) -> tuple[bytes, int]:
+def _of_module(name: str, engine: str) -> _Unpack:
+    def unpack(data: memoryview, most: int) -> tuple[bytes, int]:
         module = sys.modules.get(name)
         if module is None:
             return b"", 0  # code of this process has not packed it
@@ -154,12 +161,13 @@ def _of_module(name: str, engine: str) -> Callable[[bytes, int], tuple[bytes, in
     return unpack
 
 
-_MARKED: tuple[tuple[bytes, Callable[[bytes, int], tuple[bytes, int]]], ...] = (
-    (_GZIP, _of_gzip),
-    (_ZIP, _of_zip),
-    (_BZIP2, _of_module("bz2", "BZ2Decompressor")),
-    (_XZ, _of_module("lzma", "LZMADecompressor")),
+_MARKED: tuple[tuple[bytes, int, _Unpack], ...] = (
+    (_GZIP, 0, _of_gzip),
+    (_ZIP, 0, _of_zip),
+    (_BZIP2, 4, _of_module("bz2", "BZ2Decompressor")),
+    (_XZ, 0, _of_module("lzma", "LZMADecompressor")),
 )
+"""What each kind begins with, how many bytes there are before that, and what unpacks it."""
 
 
 _PACKERS = {b"br": ("brotli", "brotlicffi"), b"zstd": ("zstandard", "compression.zstd")}
@@ -228,13 +236,13 @@ def worded(text: str) -> bytes:
 
 
 def _texts(data: bytes, head: bytes) -> Iterator[str]:
+    begin = data[:_UTF16]
+    if len(begin) >= 4 and 3 * begin.count(0) >= len(begin):
+        yield _wide(data, begin)
     try:
         yield data.decode()
     except UnicodeDecodeError:
         yield data.decode("latin-1")
-    begin = data[:_UTF16]
-    if len(begin) >= 4 and 3 * begin.count(0) >= len(begin):
-        yield _wide(data, begin)
     named = _CHARSET.search(head)
     name = named.group(1).decode().lower().replace("-", "_") if named else ""
     if name == "utf_7":
