@@ -9,9 +9,12 @@ byte for byte.
 from __future__ import annotations
 
 import asyncio
+import base64
 import builtins
 import concurrent.futures
 import contextlib
+import difflib
+import gzip
 import html
 import inspect
 import itertools
@@ -495,6 +498,82 @@ def test_documentation_of_this_project_passes(out: Out) -> None:
             sealed_ones.append(page)
     # What shows a trace of Casemate's own sandbox is the exception that an author has to record.
     assert len(sealed_ones) <= 12, sealed_ones
+
+
+MEETING = """
+import json, sqlite3
+def meet():
+    try: int("x12")
+    except ValueError: pass
+    try: {}["user"]
+    except KeyError: pass
+    try: sqlite3.connect(":memory:").execute("select * from users")
+    except sqlite3.Error: pass
+    try: open("/data/config.json")
+    except OSError: pass
+    try: json.loads("{")
+    except ValueError: pass
+    try: raise PermissionError("not allowed")
+    except PermissionError: pass
+"""
+
+
+def about_errors(number: int) -> tuple[str, str]:
+    """Return what honest handlers say of errors that are not theirs."""
+    names = {"user": "orders", "users": "accounts", "x12": f"x{number}"}
+    word = list(names.values())[number % 3]
+    old, new = FOREIGN.splitlines(), FOREIGN.replace("41", str(number)).splitlines()
+    texts = (
+        ("application/json", json.dumps({"ticket": number, "traceback": FOREIGN, "by": word})),
+        ("application/json", json.dumps({"e": "not found", "hint": f"{word} is not allowed"})),
+        ("application/json", json.dumps({"level": "ERROR", "line": number, "file": "worker.py"})),
+        ("text/plain", "\n".join(difflib.unified_diff(old, new, "a/log", f"b/{word}"))),
+        ("text/plain", f"2026-11-{number % 28 + 1:02} ERROR worker: KeyError: '{word}'\n{FOREIGN}"),
+        ("text/plain", "".join(f"{at:4} | {line}\n" for at, line in enumerate(old, number))),
+        ("text/html", f"<p>Why is <code>KeyError: '{word}'</code> raised? {number} votes</p>"),
+        ("text/html", "<pre>" + "".join(f"<i>{html.escape(x)}</i>\n" for x in old) + "</pre>"),
+        (
+            "text/markdown",
+            f"`int('{word}')` raises `ValueError`; sqlite says no such table: {word}",
+        ),
+        ("text/x-python", f"try:\n    {word} = rows[{number}]\nexcept KeyError:\n    pass\n"),
+        (
+            "text/x-java",
+            f"java.lang.IllegalStateException: {word}\n\tat shop.Run(Run.java:{number})",
+        ),
+        (
+            "text/x-go",
+            f"panic: {word}\n\ngoroutine {number} [running]:\n\t/srv/main.go:{number} +0x1d",
+        ),
+        (
+            "text/x-php",
+            f"PHP Warning: {word} in /var/www/index.php on line {number}\n#0 a.php({number})",
+        ),
+        ("text/csv", f"id,error\n{number},\"KeyError('{word}')\"\n"),
+    )
+    return texts[number % len(texts)]
+
+
+def test_what_is_said_of_other_errors_passes_from_calls_that_met_their_own(out: Out) -> None:
+    meet = load(MEETING, "/function/code/meeting.py")["meet"]
+    for number in range(13, 420):
+        kind, body = about_errors(number)
+        packed = number % 3 == 0
+
+        def make(kind: str = kind, body: str = body, packed: bool = packed) -> Any:
+            meet()
+            data = gzip.compress(body.encode()) if packed else body.encode()
+            told = {"content-type": kind} | ({"content-encoding": "gzip"} if packed else {})
+            text = base64.b64encode(data).decode()
+            return {"status": 200, "headers": told, "body": text, "is_base64": True}
+
+        finished = out.send(make)
+        assert finished.outcome is Outcome.OK, (body, out.told)
+        done = Seal(MemoryStore()).complete(finished)
+        assert done.outcome is Outcome.OK
+        sent = done.response.body
+        assert isinstance(sent, bytes)
+        assert (gzip.decompress(sent) if packed else sent) == body.encode()
 
 
 def test_a_message_of_one_s_own_passes(out: Out) -> None:

@@ -223,6 +223,8 @@ def test_parts_of_a_driver_s_error_are_its_texts(error: str, told: str) -> None:
         "#0 /function/code/index.php(12): connect()",
         "/function/code/app.rb:12:in `connect'",
         "   at Shop.Run() in /function/code/Shop.cs:line 12",
+        '{"frames":[{"file":"/function/code/app.py","line":2,"name":"boom","src":""}]}',
+        r'{"e":"{\"filename\": \"/function/code/app.py\", \"lineno\": 2}"}',
         "thread 'main' panicked at /function/code/main.rs:12:5:",
     ],
 )

@@ -23,9 +23,10 @@ MAX_PLACES = 4_096
 _AFTER = 400
 _PLACE = re.compile(
     r"/function/(?:code|deps)/[^\s\"'<>&,:(]{1,300}+"
-    r"[\\\"']{0,8}+(?:,?\s{1,40}+(?:on )?line |:(?:line )?|\()[0-9]{1,7}+(?![0-9.])"
+    r"[\\\"']{0,8}+(?:,?\s{1,40}+(?:on )?line |:(?:line )?|\("
+    r"|,\s{0,8}+[\\\"']{1,8}+line(?:no|_number)?[\\\"']{1,8}+:\s{0,8}+)[0-9]{1,7}+(?![0-9.])"
 )
-"""As Python, Node, Go and Ruby name it, PHP (`on line 3`, `(3)`) and .NET (`:line 3`)."""
+"""As Python, Node, Go and Ruby name it, PHP (`on line 3`, `(3)`), .NET (`:line 3`) and JSON."""
 _TAG = re.compile(r"<[^<>]{0,200}+>")
 _PAGES: tuple[tuple[bytes, ...], ...] = (
     (b'href="?__debugger__=yes', b"EVALEX"),
