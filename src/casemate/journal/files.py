@@ -10,8 +10,11 @@ lock                held by the writer
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.tiles import MAX_ENTRY_BYTES, WIDTH, path
@@ -25,6 +28,9 @@ MAX_TILE_FILE_BYTES = WIDTH * (MAX_ENTRY_BYTES + 2)
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 _TEMPORARY = ".new"
+_Synced = TypeVar("_Synced", int, Path)
+_TAIL_BYTES = 4096
+"""At the end of a file in which what was cut is looked for; more than a note has."""
 
 
 def read_bounded(file: Path, limit: int) -> bytes | None:
@@ -61,14 +67,61 @@ def write_whole(file: Path, data: bytes, *, durable: bool) -> None:
         while view:
             view = view[os.write(descriptor, view) :]
         if durable:
-            os.fsync(descriptor)
+            sync(os.fsync, descriptor)
     finally:
         os.close(descriptor)
     temporary.replace(file)
     if durable:
-        sync_folder(file.parent)
+        sync(sync_folder, file.parent)
         for folder in made:
-            sync_folder(folder.parent)
+            sync(sync_folder, folder.parent)
+
+
+def sync(make_durable: Callable[[_Synced], None], what: _Synced) -> None:
+    """Make a file or folder durable. Raises OSError with EIO, whatever the disk says.
+
+    File systems that find room late say of a sync that there is none, and quotas likewise. What is
+    on disk is as open then as after any other failure: it is not one of a full disk, after which
+    the same writer goes on.
+    """
+    try:
+        make_durable(what)
+    except OSError as error:
+        text = f"{error.strerror} when it was made durable"
+        raise OSError(errno.EIO, text, error.filename) from error
+
+
+def append_line(file: Path, data: bytes, *, begin: bytes, fresh: bool) -> None:
+    """Append what ends with a line that begins so, all or nothing.
+
+    `fresh`: what a kill has left of one after the last such line is cut off before.
+    """
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+    try:
+        end = os.fstat(descriptor).st_size
+        if fresh:
+            start = max(0, end - _TAIL_BYTES)
+            end = start + _whole(os.pread(descriptor, end - start, start), begin, end)
+            os.ftruncate(descriptor, end)
+        written = 0
+        try:
+            while written < len(data):
+                written += os.pwrite(descriptor, memoryview(data)[written:], end + written)
+        except OSError:
+            os.ftruncate(descriptor, end)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _whole(tail: bytes, begin: bytes, size: int) -> int:
+    """Return how much of a file's end is whole; all of it where no such line is seen."""
+    at = len(tail)
+    for line in reversed(tail.splitlines(keepends=True)):
+        if line.startswith(begin) and line.endswith(b"\n"):
+            return at
+        at -= len(line)
+    return len(tail) if size > _TAIL_BYTES else 0
 
 
 def make_folders(folder: Path) -> list[Path]:

@@ -20,6 +20,8 @@ _ED25519 = b"\x01"
 _KEY_BYTES = 32
 _ID_BYTES = 4
 _DASH = "\u2014"
+SIGNED = f"{_DASH} ".encode()
+"""Begins the last lines of a note."""
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _NEXT = "give it exactly as the journal wrote it"
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from casemate.journal.errors import JournalDamagedError
-from casemate.journal.files import PENDING, write_whole
+from casemate.journal.files import PENDING, sync, write_whole
 
 _MAGIC = b"casemate journal 1\n"
 _FIRST = struct.Struct(">Q")
@@ -98,7 +98,7 @@ class PendingFile:
         try:
             # What a killed process wrote and had no time to make durable is known when it is sent
             # again, and acknowledged without being written anew.
-            os.fdatasync(self._descriptor)
+            sync(os.fdatasync, self._descriptor)
         except OSError:
             self.close()
             raise
@@ -119,7 +119,7 @@ class PendingFile:
             # A full disk: what is half-written must not stand before what comes next.
             os.ftruncate(self._descriptor, self._end)
             raise
-        os.fdatasync(self._descriptor)
+        sync(os.fdatasync, self._descriptor)
         self._end += len(data)
         self.entries.extend(entries)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -22,13 +23,14 @@ from casemate.journal.files import (
     CHECKPOINT,
     HISTORY,
     LOCK,
+    append_line,
     drop_partial,
     make_folders,
     write_whole,
 )
 from casemate.journal.frontier import Frontier
 from casemate.journal.merkle import EMPTY_ROOT, leaf_hash
-from casemate.journal.note import NoteKey, Sign
+from casemate.journal.note import SIGNED, NoteKey, Sign
 from casemate.journal.pending import PendingFile, encoded
 from casemate.journal.reader import read_bundle, read_head, read_row
 from casemate.journal.tiles import (
@@ -70,26 +72,32 @@ class Writer:
         """Go on where the folder's journal ended, or begin one.
 
         Raises JournalDamagedError where what the newest checkpoint says is not what the files hold,
-        JournalWriteError where another process writes it.
+        JournalWriteError where another process writes it, or the disk refuses.
         """
-        make_folders(folder)
         self._folder = folder
         self._key = key
         self._clock = clock
         self._broken = ""
-        self._lock = self._locked()
         self._full: list[tuple[int, int, bytes]] = []
         self._frontier = Frontier(self._became_full)
+        self._kept_at = -math.inf
+        try:
+            make_folders(folder)
+            self._lock = self._locked()
+            self._open()
+        except OSError as error:
+            raise JournalWriteError(f"The journal cannot be opened: {error.strerror}.") from error
+
+    def _open(self) -> None:
         pending: PendingFile | None = None
         try:
-            self._pending = pending = PendingFile(folder)
+            self._pending = pending = PendingFile(self._folder)
             self.head = self._restore()
         except BaseException:
             if pending is not None:
                 pending.close()
             os.close(self._lock)
             raise
-        self._kept_at = -HISTORY_SECONDS
 
     @property
     def size(self) -> int:
@@ -127,6 +135,8 @@ class Writer:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
+            if not isinstance(error, BlockingIOError):
+                raise
             raise JournalWriteError("Another process writes this journal.") from error
         return descriptor
 
@@ -261,8 +271,8 @@ class Writer:
         now = self._clock()
         if now - self._kept_at < HISTORY_SECONDS:
             return
-        with (self._folder / HISTORY).open("ab") as history:
-            history.write(note)
+        fresh = self._kept_at < 0
+        append_line(self._folder / HISTORY, note, begin=SIGNED, fresh=fresh)
         self._kept_at = now
 
     def _drop_parts(

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from casemate.journal.copying import KEYS, MAX_KEYS_BYTES
-from casemate.journal.errors import JournalDamagedError
+from casemate.journal.errors import JournalDamagedError, JournalWriteError
 from casemate.journal.files import read_bounded, write_whole
 from casemate.journal.writer import MAX_BATCH, Writer
 from casemate.model.facts import OperationPerformed
@@ -70,7 +70,10 @@ class KeyRing:
         return made
 
     async def of_project(self, project: str) -> EntryKey:
-        """Return the key for new entries of a project; `""`: of none. Raises VaultError."""
+        """Return the key for new entries of a project; `""`: of none.
+
+        Raises VaultError, JournalWriteError.
+        """
         known = self._by_project.get(project)
         if known is None:
             known = self._added(project, await self._get_key(project, None))
@@ -78,6 +81,10 @@ class KeyRing:
             self._named[known.id] = (project, known.version)
             try:
                 self._write()
+            except OSError as error:
+                del self._named[known.id]
+                text = f"The key of an entry cannot be noted: {error.strerror}."
+                raise JournalWriteError(text) from error
             except BaseException:
                 del self._named[known.id]
                 raise

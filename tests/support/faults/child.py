@@ -152,9 +152,11 @@ class Answer(tuple[Any, ...]):
 class Child:
     """Runs `main` in a process with the environment of the faults, and talks to it."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environment: dict[str, str], module: str = "support.faults.child"
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "support.faults.child", str(folder)],
+            [sys.executable, "-m", module, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

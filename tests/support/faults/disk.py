@@ -17,6 +17,8 @@ import pytest
 _SOURCE = Path(__file__).with_name("faults.c")
 _RULE = struct.Struct("=IIIIQQII88s")
 _RULES = 8
+SHORT = 10_000
+"""In place of an error: half of what is given is written."""
 
 
 class Operation(IntFlag):

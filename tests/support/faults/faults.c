@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 enum { READ = 1, WRITE = 2, SYNC = 4, OPEN = 8, TRUNCATE = 16, NAME = 32 };
+enum { SHORT = 10000 }; /* in place of an error: half of it is written */
 
 struct rule {
     uint32_t active, operations, error, every;
@@ -141,6 +142,17 @@ static void note_data(char kind, int descriptor, int64_t offset, const void *dat
         }                                                      \
     } while (0)
 
+#define FAIL_OR_SHORTEN(descriptor, size)                      \
+    do {                                                       \
+        int error = failing(WRITE, descriptor, NULL);          \
+        if (error == SHORT) {                                  \
+            size = size > 1 ? size / 2 : size;                 \
+        } else if (error) {                                    \
+            errno = error;                                     \
+            return -1;                                         \
+        }                                                      \
+    } while (0)
+
 ssize_t read(int descriptor, void *data, size_t size) {
     FAIL(READ, descriptor, NULL);
     return NEXT(read)(descriptor, data, size);
@@ -157,7 +169,7 @@ ssize_t pread64(int descriptor, void *data, size_t size, off64_t offset) {
 }
 
 ssize_t write(int descriptor, const void *data, size_t size) {
-    FAIL(WRITE, descriptor, NULL);
+    FAIL_OR_SHORTEN(descriptor, size);
     off_t offset = trace >= 0 ? lseek(descriptor, 0, SEEK_CUR) : 0;
     ssize_t written = NEXT(write)(descriptor, data, size);
     if (written > 0) note_data('W', descriptor, offset, data, (size_t)written);
@@ -165,14 +177,14 @@ ssize_t write(int descriptor, const void *data, size_t size) {
 }
 
 ssize_t pwrite(int descriptor, const void *data, size_t size, off_t offset) {
-    FAIL(WRITE, descriptor, NULL);
+    FAIL_OR_SHORTEN(descriptor, size);
     ssize_t written = NEXT(pwrite)(descriptor, data, size, offset);
     if (written > 0) note_data('W', descriptor, offset, data, (size_t)written);
     return written;
 }
 
 ssize_t pwrite64(int descriptor, const void *data, size_t size, off64_t offset) {
-    FAIL(WRITE, descriptor, NULL);
+    FAIL_OR_SHORTEN(descriptor, size);
     ssize_t written = NEXT(pwrite64)(descriptor, data, size, offset);
     if (written > 0) note_data('W', descriptor, offset, data, (size_t)written);
     return written;

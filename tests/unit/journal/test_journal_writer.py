@@ -334,6 +334,63 @@ def test_a_disk_that_cannot_make_it_durable_is_no_journal(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fdatasync", failing)
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(JournalWriteError, match="Input/output error"):
         Writer(tmp_path, KEY)
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_note_of_the_history_that_was_cut_is_no_finding_ever_after(tmp_path: Path) -> None:
+    write_journal(tmp_path, [10, 20]).close()
+    history = tmp_path / "checkpoints"
+    whole = history.read_bytes()
+    for cut in (len(whole) - 1, len(whole) - 40, len(whole) // 2 + 3):
+        history.write_bytes(whole[:cut])
+        writer = Writer(tmp_path, KEY)
+        writer.append([entry(writer.size)])
+        writer.checkpoint(PRIVATE.sign)
+        writer.close()
+        assert verify(tmp_path, KEY).findings == ()
+
+
+def test_a_full_disk_leaves_no_half_note_in_the_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = write_journal(tmp_path, [10])
+    real = os.pwrite
+    left = [1]
+
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        if "checkpoints" not in os.readlink(f"/proc/self/fd/{descriptor}"):
+            return real(descriptor, data, offset)
+        if not left.pop():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        left.append(0)
+        return real(descriptor, data[:30], offset)
+
+    writer.append([entry(10)])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(JournalWriteError, match="No space left"):
+            writer.checkpoint(PRIVATE.sign)
+    writer.append([entry(11)])
+    writer.checkpoint(PRIVATE.sign)
+    writer.close()
+    assert verify(tmp_path, KEY).findings == ()
+
+
+def test_a_sync_that_finds_no_room_is_no_full_disk_to_go_on_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quotas and late allocation say so of a sync; what is on disk is then as open as ever."""
+    writer = write_journal(tmp_path, [300])
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", full)
+        with pytest.raises(JournalWriteError, match="made durable"):
+            writer.append([entry(300)])
+    with pytest.raises(JournalWriteError, match="made durable"):
+        writer.append([entry(300)])
+    writer.close()
