@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -227,3 +228,48 @@ def test_a_journal_that_nobody_signed_yet_is_whole(tmp_path: Path) -> None:
     writer.close()
     result = verify(tmp_path, KEY)
     assert (result.size, result.unsigned, result.findings) == (0, 2, ())
+
+
+@pytest.mark.parametrize("left", [None, b"", b"\0" * 400, b"\xa7nonsense"])
+def test_a_history_that_was_taken_away_or_filled_is_found(folder: Path, left: bytes | None) -> None:
+    history = folder / "checkpoints"
+    if left is None:
+        history.unlink()
+    else:
+        history.write_bytes((history.read_bytes() if left.startswith(b"\xa7") else b"") + left)
+    assert {each.kind for each in verify(folder, KEY).findings} == {"checkpoint"}
+
+
+@pytest.mark.parametrize("name", ["tile/0/003.p/132", "tile/1/000.p/3", "tile/entries/003.p/132"])
+def test_what_was_added_to_a_part_of_a_tile_is_found(folder: Path, name: str) -> None:
+    file = folder / name
+    added = bundle([b"one more"]) if "entries" in name else bytes(32)
+    file.write_bytes(file.read_bytes() + added)
+    assert verify(folder, KEY).findings
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(1800)
+def test_changes_by_chance_of_any_file_are_found(folder: Path) -> None:
+    chosen = random.Random(12)
+    files = [each for each in folder.rglob("*") if each.is_file() and each.name != "lock"]
+    attacked = folder.with_name("attacked")
+    for number in range(2_000):
+        file = chosen.choice(files)
+        data = file.read_bytes()
+        first, end = sorted(chosen.sample(range(len(data) + 1), 2))
+        flipped = bytearray(data)
+        flipped[first] ^= 1 << chosen.randrange(8)
+        made = (
+            bytes(flipped),
+            data[:first] + data[end:],
+            data[:end] + data[first:end] + data[end:],
+        )
+        changed = made[number % 3]
+        if file.name in ("pending", "checkpoints"):
+            continue  # a cut end is what a kill leaves there; they have tests of their own
+        shutil.rmtree(attacked, ignore_errors=True)
+        shutil.copytree(folder, attacked)
+        (attacked / file.relative_to(folder)).write_bytes(changed)
+        found_here = verify(attacked, KEY)
+        assert changed == data or found_here.findings, (number, file, first, end)

@@ -19,7 +19,7 @@ from casemate.journal.errors import JournalDamagedError, JournalInputError
 from casemate.journal.files import CHECKPOINT, HISTORY, PENDING, read_bounded, read_tile
 from casemate.journal.frontier import Frontier
 from casemate.journal.merkle import leaf_hash
-from casemate.journal.note import NoteKey
+from casemate.journal.note import MAX_NOTE_BYTES, NoteKey
 from casemate.journal.pending import read_pending
 from casemate.journal.reader import read_head
 from casemate.journal.tiles import ENTRIES, WIDTH, WIDTH_BITS, hashes, path, unbundled
@@ -79,7 +79,7 @@ class _Search:
         start = index * WIDTH * span
         if len(kept) != len(row):
             end = start + len(row) * span
-            self.found("tile", start, end, f"{path(level, index)} is missing or cut")
+            self.found("tile", start, end, f"{path(level, index)} is missing, cut or too long")
             return
         for at, (ours, theirs) in enumerate(zip(row, kept, strict=True)):
             if ours != theirs:
@@ -90,9 +90,11 @@ class _Search:
     def tile(self, level: int, index: int, width: int) -> list[bytes]:
         """Return a tile's hashes, none where it is missing or not whole."""
         try:
-            return hashes(read_tile(self.folder, level, index, width) or b"")[:width]
+            found = hashes(read_tile(self.folder, level, index, width) or b"")
         except (ValueError, JournalDamagedError):
             return []
+        # A full tile stands for a part of it; a part that has more was added to.
+        return found[:width] if len(found) <= width or len(found) == WIDTH else []
 
     def leaves(self, index: int, width: int) -> list[bytes]:
         """Return the hashes of a bundle's entries, after comparing them with their tile.
@@ -103,7 +105,11 @@ class _Search:
         kept = self.tile(0, index, width)
         try:
             data = read_tile(self.folder, ENTRIES, index, width)
-            entries = unbundled(data or b"")[:width]
+            entries = unbundled(data or b"")
+            if width < len(entries) < WIDTH:
+                text = f"{path(ENTRIES, index)} holds {len(entries)} entries, {width} were signed"
+                self.found("changed", first + width, first + len(entries), text)
+            entries = entries[:width]
         except (ValueError, JournalDamagedError) as error:
             self.found("changed", first, first + width, f"{path(ENTRIES, index)}: {error}")
             entries = []
@@ -112,7 +118,7 @@ class _Search:
             text = f"{path(ENTRIES, index)} holds {len(made)} of {width} entries"
             self.found("missing", first + len(made), first + width, text)
         if len(kept) < width:
-            text = f"{path(0, index)} is missing or cut"
+            text = f"{path(0, index)} is missing, cut or too long"
             self.found("tile", first, first + width, text)
             kept = kept + made[len(kept) :]
         for at, (ours, theirs) in enumerate(zip(made, kept, strict=False)):
@@ -139,6 +145,10 @@ def _history(folder: Path, key: NoteKey, search: _Search) -> list[Checkpoint]:
         except JournalInputError as error:
             search.found("checkpoint", 0, 0, f"line {at + 1} of {HISTORY}: {error}")
             break
+    rest = "\n".join(lines[len(lines) - 1 - (len(lines) - 1) % _NOTE_LINES :])
+    begin = f"{key.name}\n"
+    if len(rest) > MAX_NOTE_BYTES or not (begin.startswith(rest) or rest.startswith(begin)):
+        search.found("checkpoint", 0, 0, f"the end of {HISTORY} is no part of a checkpoint")
     return heads
 
 
@@ -208,7 +218,8 @@ def verify(folder: Path, key: NoteKey, sent: Sequence[Checkpoint] = ()) -> Verif
     raises for what the files hold.
     """
     search = _Search(folder, key)
-    heads = [*_history(folder, key, search), *sent]
+    history = _history(folder, key, search)
+    heads = [*history, *sent]
     newest = _newest(folder, key, search, signed=bool(heads))
     known = max((each.size for each in heads), default=0)
     size = newest.size if newest is not None else known
@@ -216,6 +227,10 @@ def verify(folder: Path, key: NoteKey, sent: Sequence[Checkpoint] = ()) -> Verif
         text = f"{known} entries were signed before, {size} are left"
         search.found("rolled back", size, known, text)
     if newest is not None:
+        if not history:
+            search.found(
+                "checkpoint", 0, 0, f"{HISTORY} is missing, or has none of its checkpoints"
+            )
         heads.append(newest)
     wanted = sorted({each.size for each in heads})
     roots = {0: search.tree.root()}
