@@ -151,7 +151,9 @@ class CommitCount:
             _MAGIC, place.number, place.open, place.frames, place.salts, place.checksum
         )
         record = text + hashlib.sha256(text).digest()[:_HASH_BYTES]
-        os.pwrite(self._file, record, place.number % _SLOTS * _SLOT_BYTES)
+        at, written = place.number % _SLOTS * _SLOT_BYTES, 0
+        while written < len(record):  # a disk that is about full may take a part
+            written += os.pwrite(self._file, record[written:], at + written)
         self._number = place.number
 
     def close(self) -> None:
