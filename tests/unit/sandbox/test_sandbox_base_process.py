@@ -68,7 +68,7 @@ def test_one_that_is_too_slow_is_said_to_be_and_what_may_be_the_cause() -> None:
     base.process = SimpleNamespace(kill=lambda: killed.append(True))  # type: ignore[assignment]
     base._asked = False
 
-    with theirs, base.sock, pytest.raises(BaseZygoteLostError, match="within 0.01 s") as raised:
+    with theirs, base.sock, pytest.raises(BaseZygoteLostError, match=r"within 0\.01 s") as raised:
         base._ask({"op": "blank"}, [], "blank", 0)
 
     assert killed and "processor time" in (raised.value.next_step or "")
