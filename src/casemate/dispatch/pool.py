@@ -293,7 +293,8 @@ class Pool:
         if zygote is None or not self.restored.wanted(zygote):
             return False
         rate = self.arrivals.rate(self._loop.time())
-        return self.restored.crowded(zygote, rate, self._share.cores_are_short)
+        busy = self.busy + len(self._starting) + self._being_made_ready()
+        return self.restored.crowded(zygote, rate, self._share.cores_are_short, busy)
 
     def _are_too_many(self) -> bool:
         """Tell whether one that is ready again had better end: the others take its calls sooner."""

@@ -34,14 +34,19 @@ SOON_SECONDS = 0.005
 _MOST_SET_BACK = 3
 """One process sets all back, one after the other: where so many wait for it, others would too."""
 _CORES = len(os.sched_getaffinity(0))
-_MOST_AT_WORK = 2 * _CORES
+_MOST_AT_WORK = _CORES + 1
 """While the cores are the bottleneck: another one would wait for them too, and its copies of pages
-push those of the others out of the caches."""
-_BUSY_RATE = 200 * _CORES
+push those of the others out of the caches. One more than can run, for the one that is set back."""
+_BUSY_RATE = 150 * _CORES
 """Calls a second from which on it is the function itself that keeps the cores busy: each costs the
 node half a millisecond beside the function's own work."""
-MOST_OF_USE = _MOST_AT_WORK + _MOST_SET_BACK
-"""So many are enough for a function that is crowded."""
+MOST_OF_USE = _MOST_AT_WORK + 1
+"""So many are enough for a function that is crowded: who waits takes all there are in turn."""
+_QUICK_PART = 0.25
+"""Of the calls: where as many take a moment only, the others may take long for want of a core. On
+cores that others keep busy the rate of calls does not tell."""
+_QUICK_OF = 32
+"""Calls that this is a mean of."""
 _AT_WORK_SECONDS = 0.02
 """Whose call began so lately is taken to be on a core, or to wait for one; of an older one it is
 likely that it waits for an answer from elsewhere."""
@@ -67,6 +72,7 @@ class RestoredInstances:
         self._last: deque[bool] = deque(maxlen=_LAST)
         self._fork_until = 0.0
         self._serving = self._setting_back = 0.0
+        self._quick = 0.0
         self.tally = tally
 
     def __len__(self) -> int:
@@ -91,9 +97,16 @@ class RestoredInstances:
         """
         return not waiting or 0 < self._turn * waiting <= SOON_SECONDS * instances
 
-    def crowded(self, zygote: Zygote, rate: float, cores_are_short: Callable[[], bool]) -> bool:
-        """Tell whether so many are at work that one more would only wait with them."""
+    def crowded(
+        self, zygote: Zygote, rate: float, cores_are_short: Callable[[], bool], busy: int
+    ) -> bool:
+        """Tell whether so many are at work that one more would only wait with them.
+
+        `busy` are those that serve, start or are set back.
+        """
         if len(self._under_way) >= _MOST_SET_BACK:
+            return True
+        if busy >= _MOST_AT_WORK and self._quick >= _QUICK_PART and cores_are_short():
             return True
         return self.keep_cores_busy(zygote, rate, cores_are_short)
 
@@ -126,7 +139,9 @@ class RestoredInstances:
         if instance.served >= _MOST_CALLS or now - instance.born > _MOST_SECONDS:
             return False
         if instance.served:
-            self._serving += (now - instance.begun - self._serving) / _TURNS
+            served = now - instance.begun
+            self._serving += (served - self._serving) / _TURNS
+            self._quick += ((served <= SOON_SECONDS) - self._quick) / _QUICK_OF
         self._under_way[instance] = now
         if zygote.make_ready(instance, self._told):
             return True
