@@ -25,6 +25,9 @@ _MOST_CALLS = 1000
 _MOST_SECONDS = 60.0
 """After so many calls, or so long, an instance is replaced, which ends what is counted of its use.
 Layout and seeds are its zygote's (`renewal.py`)."""
+_EARLIER = 8
+"""Those of a function do not end together, which would have its calls wait: up to three of so many
+parts earlier, by their numbers."""
 _READY_SECONDS = 1.0
 """Of which nothing is heard for so long is ended: it takes the place of others."""
 _SLOW_SECONDS = 0.1
@@ -136,7 +139,8 @@ class RestoredInstances:
         now = self._loop.time()
         if not instance.restorable or zygote.instances.get(instance.number) is not instance:
             return False
-        if instance.served >= _MOST_CALLS or now - instance.born > _MOST_SECONDS:
+        lasts = 1 - (instance.number % 4) / _EARLIER
+        if instance.served >= lasts * _MOST_CALLS or now - instance.born > lasts * _MOST_SECONDS:
             return False
         if instance.served:
             served = now - instance.begun
