@@ -10,6 +10,7 @@ from __future__ import annotations
 from weakref import WeakValueDictionary
 
 from casemate.kernel.pagemap import PAGE
+from casemate.restorer.ranges import Range
 
 
 class Page:
@@ -28,6 +29,8 @@ class KeptPages:
     def __init__(self) -> None:
         """Begin with none."""
         self._pages: WeakValueDictionary[bytes, Page] = WeakValueDictionary()
+        self.dropped: set[Range] = set()
+        """Ranges of which one instance was found to have memory that the kernel may drop."""
 
     def __len__(self) -> int:
         """Return how many there are."""

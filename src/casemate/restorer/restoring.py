@@ -52,7 +52,7 @@ class Held:
         self._uffd = uffd
         self._tmp = tmp
         self._filters = filters
-        shared = KeptPages() if shared is None else shared
+        self._shared = shared = KeptPages() if shared is None else shared
         self._written = Written(pid, uffd, Scanner(files.pagemap), shared)
         self.snapshot: Snapshot | None = None
         self._tmp_was: Tmp | None = None
@@ -103,7 +103,8 @@ class Held:
             return
         if self.snapshot is None:
             tracee.flagged = None
-            self.snapshot = take(tracee, self._files, self._uffd, self._tmp, self._filters)
+            known = self._shared.dropped
+            self.snapshot = take(tracee, self._files, self._uffd, self._tmp, self._filters, known)
             tracee.flagged = None
             tracee.judge, tracee.home_is = self.snapshot.judge, self.snapshot.general
             tracee.noting = True

@@ -8,13 +8,21 @@ memory of an instance is not copied, only that of pages which calls have written
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from typing import NamedTuple
 
 from casemate.kernel import machines, remote_memory, tracing, userfault
 from casemate.kernel.pagemap import Scanner, TooManyPagesError, UnwatchedError
-from casemate.kernel.process_files import KEPT, ProcessFiles, memory_device, parse_maps
+from casemate.kernel.process_files import (
+    KEPT,
+    Mapping,
+    ProcessFiles,
+    memory_device,
+    parse_maps,
+)
 from casemate.restorer.judging import Judge
+from casemate.restorer.ranges import Range
 from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.tracee import HELD_OPTIONS, Tracee
 
@@ -91,10 +99,18 @@ class Snapshot(NamedTuple):
     judge: Judge
 
 
-def take(tracee: Tracee, files: ProcessFiles, uffd: int, tmp: int | None, filters: int) -> Snapshot:
+def take(
+    tracee: Tracee,
+    files: ProcessFiles,
+    uffd: int,
+    tmp: int | None,
+    filters: int,
+    known: set[Range],
+) -> Snapshot:
     """Take the snapshot of an instance that stands at home, where it stays.
 
-    `filters` is how many of system calls it has to have. Raises DiscardError.
+    `filters` is how many of system calls it has to have; `known` is what memory that the kernel
+    may drop others of its zygote have, and is added to. Raises DiscardError.
     """
     try:
         home = tracee.home
@@ -109,7 +125,7 @@ def take(tracee: Tracee, files: ProcessFiles, uffd: int, tmp: int | None, filter
         tracee.return_home(general)
         if tracee.home != home:
             raise DiscardError(Reason.REGISTERS)
-        ranges, dropped = _watch(files, uffd, tmp)
+        ranges, dropped = _watch(files, uffd, tmp, known)
         state = State.of(files, tmp)
         _require(state, twin, filters)
         _same_files(tracee.pid, twin)
@@ -126,7 +142,7 @@ def take(tracee: Tracee, files: ProcessFiles, uffd: int, tmp: int | None, filter
         raise DiscardError(Reason.GONE) from error
     except (OSError, ValueError) as error:
         raise DiscardError(Reason.KERNEL, getattr(error, "errno", 0) or 0) from error
-    mappings = tuple((one.start, one.end) for one in parse_maps(state.maps))
+    mappings = tuple((one.start, one.end) for one in _mappings(state.maps))
     return Snapshot(
         twin=twin,
         general=general,
@@ -178,8 +194,14 @@ def _clone(tracee: Tracee, general: tracing.General) -> int:
     return twin
 
 
+@functools.lru_cache(maxsize=2)
+def _mappings(table: bytes) -> tuple[Mapping, ...]:
+    """Take a table apart once: it is looked at twice, and of a zygote's instances mostly alike."""
+    return tuple(parse_maps(table))
+
+
 def _watch(
-    files: ProcessFiles, uffd: int, tmp: int | None
+    files: ProcessFiles, uffd: int, tmp: int | None, known: set[Range]
 ) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
     """Watch all memory that can be written; return its ranges, and those that are zeroed.
 
@@ -189,7 +211,7 @@ def _watch(
     changing = {memory_device(), *(() if tmp is None else (os.fstat(tmp).st_dev,))}
     watched: list[tuple[int, int]] = []
     dropped: list[tuple[int, int]] = []
-    for mapping in parse_maps(files.maps()):
+    for mapping in _mappings(files.maps()):
         if mapping.shared and (mapping.writable or mapping.device in changing):
             raise DiscardError(Reason.SHARED_MEMORY)
         if not mapping.writable:
@@ -197,9 +219,15 @@ def _watch(
         try:
             userfault.watch(uffd, mapping.start, mapping.end)
         except OSError as error:
-            if error.errno != errno.EINVAL or not _may_be_dropped(files, mapping.start):
+            place = mapping.start, mapping.end
+            # The kernel looks at all memory to tell, which takes milliseconds. Of what is zeroed
+            # nothing is left, so that it is as well if another one has something else there.
+            if error.errno != errno.EINVAL or (
+                place not in known and not _may_be_dropped(files, mapping.start)
+            ):
                 raise DiscardError(Reason.UNWATCHED, error.errno or 0) from error
-            dropped.append((mapping.start, mapping.end))
+            known.add(place)
+            dropped.append(place)
             continue
         if watched and watched[-1][1] == mapping.start:
             watched[-1] = (watched[-1][0], mapping.end)

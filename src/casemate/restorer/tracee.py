@@ -41,6 +41,34 @@ _TURNS = 40
 _FIRST_PAUSE, _MOST_PAUSE = 0.00001, 0.001
 
 
+class _Patience:
+    """Waits for a process that stops within microseconds, unless it needs this very processor.
+
+    To give the processor up by sched_yield(2) alone does not let it run where processes are
+    scheduled in groups, as sessions are: it waited for as long as its tracer had a turn.
+    """
+
+    __slots__ = ("_deadline", "_pause", "_turns")
+
+    def __init__(self, seconds: float) -> None:
+        """Wait for so long in all."""
+        self._deadline = time.monotonic() + seconds
+        self._turns = 0
+        self._pause = _FIRST_PAUSE
+
+    def wait(self) -> bool:
+        """Wait a moment; False once it was long enough."""
+        if self._turns < _TURNS:
+            self._turns += 1
+            os.sched_yield()
+            return True
+        if time.monotonic() > self._deadline:
+            return False
+        time.sleep(self._pause)
+        self._pause = min(2 * self._pause, _MOST_PAUSE)
+        return True
+
+
 class Tracee:
     """One process and whatever it starts. All methods from one thread."""
 
@@ -123,23 +151,14 @@ class Tracee:
 
     def _comes_to(self, done: Callable[[], bool], seconds: float) -> bool:
         """Take what happens to it until something is so, but not for longer. DiscardError."""
-        deadline = time.monotonic() + seconds
-        pause = _FIRST_PAUSE
-        turns = 0
+        patience = _Patience(seconds)
         while not done():
             if self._take(self.pid):
                 continue
             if not self.alive:
                 raise DiscardError(Reason.GONE)
-            if turns < _TURNS:
-                # It stops within microseconds, unless it needs this very processor for it.
-                turns += 1
-                os.sched_yield()
-                continue
-            if time.monotonic() > deadline:
+            if not patience.wait():
                 return False
-            time.sleep(pause)
-            pause = min(2 * pause, _MOST_PAUSE)
         return True
 
     def leave_home(self) -> None:
@@ -185,14 +204,13 @@ class Tracee:
 
     def _first_stop(self, pid: int, seconds: float) -> None:
         """Wait until a process that it forked has stopped, and leave it so. Raises DiscardError."""
-        deadline = time.monotonic() + seconds
+        patience = _Patience(seconds)
         while True:
             waited, status = self._wait(pid)
             if waited and os.WIFSTOPPED(status) and status >> 16 == tracing.EVENT_STOP:
                 return
-            if waited or time.monotonic() > deadline:
+            if waited or not patience.wait():
                 raise DiscardError(Reason.NOT_STOPPING)
-            time.sleep(_FIRST_PAUSE)
 
     def make(self, home: tracing.General, number: int, *arguments: int) -> int:
         """Have a stopped process make a system call at the instruction before `home`.
@@ -218,13 +236,12 @@ class Tracee:
 
     def _await_step(self, seconds: float) -> None:
         """Wait until one instruction was made, the stop of a flagged call on the way included."""
-        deadline = time.monotonic() + seconds
+        patience = _Patience(seconds)
         while True:
             waited, status = self._wait(self.pid)
             if not waited:
-                if not self.alive or time.monotonic() > deadline:
+                if not self.alive or not patience.wait():
                     raise DiscardError(Reason.NOT_STOPPING if self.alive else Reason.GONE)
-                os.sched_yield()
             elif not os.WIFSTOPPED(status):
                 self._ended(self.pid)
                 raise DiscardError(Reason.GONE)
