@@ -81,6 +81,8 @@ class Pool:
         self._deadlines = Deadlines()
         self._supply_soon = False
         self._patience: asyncio.TimerHandle | None = None
+        self._put_off = 0
+        """Spares that are started once the first call has what it waits for."""
         self.restored = RestoredInstances(
             f"{version.project}/{version.function}", loop, self._on_made_ready, tally or Tally()
         )
@@ -240,6 +242,14 @@ class Pool:
             if not self._spawn(zygote):
                 return
 
+    def _spawn_spares(self, count: int) -> None:
+        """Start spares that were put off, if there are none by now."""
+        zygote = self._zygotes.current
+        room = min(self.limits.concurrency + count - self.busy, _MAX_STARTING)
+        for _ in range(min(count, room) - len(self._starting) - self._lasting_spares()):
+            if self.retired or zygote is None or not zygote.alive or not self._spawn(zygote):
+                return
+
     def _spawn(self, zygote: Zygote) -> bool:
         try:
             # Whoever waits for the only one does not wait for it to be traced as well.
@@ -274,6 +284,9 @@ class Pool:
                 missing = max(missing, 1)
             return min(max(missing, 1 if waiting and not total else 0), _MAX_STARTING - starting)
         target = self._target(now) if ahead else self.arrivals.spares(now)
+        if waiting and not total:
+            # They would take the cores from the one that the first call waits for.
+            target, self._put_off = 0, target
         zygote = self._zygotes.current
         used_again = zygote is not None and total > 0 and self.restored.wanted(zygote)
         need = waiting + target - starting - spares
@@ -361,6 +374,9 @@ class Pool:
             self._offer(instance)
         # Others may still wait: forks under way at once are few.
         self._supply_later()
+        if self._put_off:
+            count, self._put_off = self._put_off, 0
+            self._loop.call_later(SOON_SECONDS, self._spawn_spares, count)
 
     def _on_end(self, instance: Instance) -> None:
         """An instance ended that served nobody: before it was ready, or as a spare."""
