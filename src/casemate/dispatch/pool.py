@@ -306,8 +306,18 @@ class Pool:
         if zygote is None or not self.restored.wanted(zygote):
             return False
         rate = self.arrivals.rate(self._loop.time())
-        busy = self.busy + len(self._starting) + self._being_made_ready()
+        busy = self.busy + self._start_in_time() + self._being_made_ready()
         return self.restored.crowded(zygote, rate, self._share.cores_are_short, busy)
+
+    def _start_in_time(self) -> int:
+        """Return how many start that may be ready soon.
+
+        One that is to be restored hangs if who restores it has just ended.
+        """
+        if self.reuse or self._imports_late:
+            return len(self._starting)
+        latest = self._loop.time() - _LONG_SECONDS
+        return sum(since > latest for since in self._starting.values())
 
     def _are_too_many(self) -> bool:
         """Tell whether one that is ready again had better end: the others take its calls sooner."""
@@ -326,9 +336,11 @@ class Pool:
         """Start one more instance if the head of the queue has waited for so long."""
         self._patience = None
         # With a spare at hand it is the project's share that the queue waits for.
-        wanted = self._waiting and not self._starting and not self._spares
+        few = len(self._starting) < _MAX_STARTING
+        wanted = self._waiting and not self._spares and few
         waited = self._loop.time() - self._waiting.longest_since
-        if wanted and (waited < seconds or (waited < _LONG_SECONDS and self._is_crowded())):
+        crowded = waited < _LONG_SECONDS and self._is_crowded()
+        if wanted and (waited < seconds or crowded or self._start_in_time()):
             self._be_patient(seconds)
             return
         if not wanted or self.busy >= self.limits.concurrency:
