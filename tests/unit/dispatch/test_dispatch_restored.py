@@ -273,6 +273,17 @@ def test_quick_calls_that_others_keep_from_the_cores_do_not_get_ever_more_instan
     run(scenario)
 
 
+def test_a_first_call_has_no_spare_started_beside_what_it_waits_for() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await calls.call(0.001)
+        assert [one.number for one in calls.sandbox.spawned] == [0]
+        await asyncio.sleep(0.1)
+        assert len(calls.sandbox.spawned) > 1
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("short", [False, True])
 def test_calls_that_wait_elsewhere_get_as_many_as_they_may_have(short: bool) -> None:
     async def scenario(loop: VirtualLoop) -> None:
