@@ -70,6 +70,7 @@ class Pool:
         self._zygotes = PoolZygotes(
             client,
             loop,
+            begun=self._begun,
             opened=self._opened,
             failed=self._opening_failed,
             ended=self._zygote_ended,
@@ -81,6 +82,8 @@ class Pool:
         self._deadlines = Deadlines()
         self._supply_soon = False
         self._patience: asyncio.TimerHandle | None = None
+        self._early: Instance | None = None
+        """The first call's, asked for while the files of its zygote are looked at."""
         self._put_off = 0
         """Spares that are started once the first call has what it waits for."""
         self.restored = RestoredInstances(
@@ -284,7 +287,7 @@ class Pool:
                 missing = max(missing, 1)
             return min(max(missing, 1 if waiting and not total else 0), _MAX_STARTING - starting)
         target = self._target(now) if ahead else self.arrivals.spares(now)
-        if waiting and not total:
+        if waiting and total == (self._early in self._starting):
             # They would take the cores from the one that the first call waits for.
             target, self._put_off = 0, target
         zygote = self._zygotes.current
@@ -351,6 +354,19 @@ class Pool:
         else:
             self._spawn(zygote)
 
+    def _begun(self, zygote: Zygote) -> None:
+        """Have the first call's instance made while the files of its zygote are looked at."""
+        self._drop_early()
+        others = self.busy or self._starting or self._spares or self.restored
+        if self._waiting and not (self.retired or others) and self._spawn(zygote):
+            self._early = next(iter(self._starting))
+
+    def _drop_early(self) -> None:
+        """Let go of an instance whose zygote came to nothing."""
+        early, self._early = self._early, None
+        if early is not None and self._starting.pop(early, None) is not None:
+            early.close()
+
     def _opened(self, asked: Version, zygote: Zygote) -> None:
         # Instances of one that it takes the place of stay until there are others.
         self._zygotes.adopt(zygote)
@@ -359,6 +375,7 @@ class Pool:
 
     def _opening_failed(self, refusal: RefusedError) -> None:
         self.warm.failed(self._loop.time())
+        self._drop_early()
         if not self.has_zygote:
             self._waiting.refuse_all(refusal)
 
@@ -378,6 +395,7 @@ class Pool:
 
     def _on_ready(self, instance: Instance) -> None:
         self._starting.pop(instance, None)
+        self._early = None if instance is self._early else self._early
         if self._zygotes.is_of_gone(instance):
             instance.close()
         elif instance.restorable:
@@ -395,6 +413,12 @@ class Pool:
         now = self._loop.time()
         since = self._spares.forget(instance)
         self.restored.forget(instance)
+        if instance is self._early:
+            self._early = None
+            if self._zygotes.opening:
+                # Whoever waits gets another one, or is told why, once the zygote is there or not.
+                self._starting.pop(instance, None)
+                return
         if self._starting.pop(instance, None) is not None and not self.restored.blamed(instance):
             # It failed to start: whoever waits longest is told, so that this cannot go on.
             self._waiting.refuse_next(

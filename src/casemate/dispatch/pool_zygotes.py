@@ -38,6 +38,7 @@ class PoolZygotes:
         client: SandboxClient,
         loop: asyncio.AbstractEventLoop,
         *,
+        begun: Callable[[Zygote], None],
         opened: Callable[[Version, Zygote], None],
         failed: Callable[[RefusedError], None],
         ended: Callable[[], None],
@@ -45,10 +46,12 @@ class PoolZygotes:
     ) -> None:
         """Call `opened` with what a zygote was opened for and the zygote, or `failed` with why not.
 
+        `begun` is called before with one that instances can be asked of, if there is no other.
         `done` is called after either, `ended` when the last one in use has ended.
         """
         self._client = client
         self._loop = loop
+        self._on_begun = begun
         self._on_opened = opened
         self._on_failed = failed
         self._on_ended = ended
@@ -148,7 +151,7 @@ class PoolZygotes:
 
     async def _open(self, asked: Version) -> None:
         try:
-            zygote = await self._client.open(asked, beside=self.current)
+            zygote = await self._client.open(asked, beside=self.current, begun=self._begun)
         except (ImportFailedError, NotFoundError) as error:
             refusal = not_imported(error)
             if self._newest is None:
@@ -161,6 +164,10 @@ class PoolZygotes:
         finally:
             self._opening = None
         self._on_done()
+
+    def _begun(self, zygote: Zygote) -> None:
+        if self._newest is None:
+            self._on_begun(zygote)
 
     def _opening_failed(self, refusal: RefusedError) -> None:
         if self._newest is not None:  # which serves on

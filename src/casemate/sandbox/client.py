@@ -201,7 +201,12 @@ class SandboxClient:
         self.send(protocol.Prepare(minor), ())
 
     async def open(
-        self, version: Version, *, approved: bool = True, beside: Zygote | None = None
+        self,
+        version: Version,
+        *,
+        approved: bool = True,
+        beside: Zygote | None = None,
+        begun: Callable[[Zygote], None] = lambda _: None,
     ) -> Zygote:
         """Start a zygote for a version and wait for its import.
 
@@ -209,6 +214,10 @@ class SandboxClient:
 
         One that is not approved yet has no way to the network until `Zygote.let_out`: what its
         import left running, and what it answers, reach nothing that nobody has allowed.
+
+        `begun` is called with one that has imported while the files of its bundle are still looked
+        at: instances can be asked for meanwhile, which get no event before that has ended. If it
+        comes to nothing they are ended, and `begun` may be called with another one.
 
         Raises ImportFailedError with the function's own error, UnavailableError otherwise.
         """
@@ -218,11 +227,11 @@ class SandboxClient:
         if approved and beside is None:
             ahead = await self._taken(version)
             if ahead is not None:
-                if (zygote := await self._become(ahead, version, variables)) is not None:
+                if (zygote := await self._become(ahead, version, variables, begun)) is not None:
                     return zygote
                 # The files went with it.
                 await self._bundles.acquire(version.digest)
-        return await self._start(version, variables, approved=approved, beside=beside)
+        return await self._start(version, variables, approved=approved, beside=beside, begun=begun)
 
     async def _taken(self, version: Version) -> DependencyZygote | None:
         """Return what has imported a version's dependencies, if there is such a zygote."""
@@ -239,6 +248,7 @@ class SandboxClient:
         *,
         approved: bool,
         beside: Zygote | None,
+        begun: Callable[[Zygote], None],
     ) -> Zygote:
         """Start a zygote that imports all by itself; the files are held for it."""
         number = next(self._numbers)
@@ -269,7 +279,7 @@ class SandboxClient:
             if ended is not None:
                 raise self._failure(ended, report)
             report.require_descriptors()
-            await whole
+            await self._look_on(whole, zygote, begun)
             self.loaded(zygote, report.loaded(), late=False)
             self.ahead.saw(version, report.loaded())
             zygote.seconds = self.loop.time() - asked
@@ -292,8 +302,25 @@ class SandboxClient:
         whole.add_done_callback(lambda done: done.cancelled() or done.exception())
         return whole
 
+    @staticmethod
+    async def _look_on(
+        whole: asyncio.Future[None], zygote: Zygote, begun: Callable[[Zygote], None]
+    ) -> None:
+        """Wait until all files were looked at, and until then have instances made meanwhile.
+
+        Not where the module is imported in the instance: then its code ran before that.
+        """
+        if not whole.done() and zygote.version.spec.trust is Trust.NORMAL:
+            begun(zygote)
+        await whole
+        zygote.found_whole()
+
     async def _become(
-        self, ahead: DependencyZygote, version: Version, variables: dict[str, str]
+        self,
+        ahead: DependencyZygote,
+        version: Version,
+        variables: dict[str, str],
+        begun: Callable[[Zygote], None],
     ) -> Zygote | None:
         """Make a dependency zygote this version's; None if it came to nothing, and then it is gone.
 
@@ -322,7 +349,7 @@ class SandboxClient:
                 raise UnavailableError("It has no report.")
             if ended is not None:
                 raise self._failure(ended, report)
-            await whole  # nothing runs on an event before all files were looked at
+            await self._look_on(whole, zygote, begun)
             self.loaded(zygote, report.loaded(), late=False)
             # What it would take to make it again without the other.
             zygote.seconds = ahead.seconds + self.loop.time() - asked

@@ -60,6 +60,7 @@ class Instance:
         "_freed",
         "_guard",
         "_guard_us",
+        "_held",
         "_kill",
         "_loaded_by",
         "_loop",
@@ -104,8 +105,12 @@ class Instance:
         on_end: Callable[[Instance], None],
         kill: Callable[[int], None],
         restorable: bool = False,
+        held: bool = False,
     ) -> None:
-        """Take over a socket and the reading end of a pipe, both non-blocking."""
+        """Take over a socket and the reading end of a pipe, both non-blocking.
+
+        One that is `held` is told to be ready, and takes an event, only once it is admitted.
+        """
         self.number = number
         self.served = 0
         self.holds_secret = False
@@ -133,6 +138,7 @@ class Instance:
         """True for one that is made ready again by a restorer, and used no more without it."""
         self.born = self.begun = loop.time()
         self._ready = False
+        self._held = held
         self._ended = False
         self._waiter: asyncio.Future[Reply] | None = None
         self._outgoing = Outgoing(
@@ -156,6 +162,13 @@ class Instance:
 
     # -- invoking ------------------------------------------------------------------------------
 
+    def admit(self) -> None:
+        """Let one that was held take events."""
+        if self._held:
+            self._held = False
+            if self._ready and not self._ended:
+                self._on_ready(self)
+
     def invoke(
         self,
         head: bytes,
@@ -174,6 +187,9 @@ class Instance:
         self._discarded = 0
         self._on_capability = on_capability
         waiter = self._waiter = self._loop.create_future()
+        if self._held:
+            self._fail(Outcome.INTERNAL_ERROR, "InternalError", "its files were not looked at")
+            return waiter
         if self._ended:
             self._finish(Reply(Outcome.CRASHED, type="InstanceGone", message="it had ended"))
             return waiter
@@ -280,8 +296,7 @@ class Instance:
                 raise wire.FrameError(f"an answer of {len(body)} bytes is over the limit")
             self._finish(Reply(Outcome.OK, head, body, reusable=self._reusable))
         elif kind == wire.READY and not self._ready:
-            self._ready = True
-            self._on_ready(self)
+            self._be_ready()
         elif kind == wire.LOG and self._waiter is not None:
             self._on_log(head, body)
         elif kind == wire.CAPABILITY and self._waiter is not None and self._on_capability:
@@ -315,6 +330,11 @@ class Instance:
             )
         else:
             raise wire.FrameError(f"a frame of kind {kind!r} is not due")
+
+    def _be_ready(self) -> None:
+        self._ready = True
+        if not self._held:
+            self._on_ready(self)
 
     def _on_measures(self, head: bytes, body: bytes) -> None:
         if self._own or self._guard_us is not None or body or len(head) > MAX_MEASURES_BYTES:

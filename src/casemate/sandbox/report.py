@@ -1,7 +1,8 @@
 """What a zygote tells while it starts: descriptors first, then whether its import succeeded.
 
 The first frame is sent by trusted code before the function's module is imported; descriptors are
-taken from it alone. All that comes later may be the function's own words.
+taken from it alone. All that comes later may be the function's own words, which are read once it is
+known how the import ended: whoever read them at once would take the core that the zygote is on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from casemate.sandbox.frames import ErrorHead, decode_loaded
 
 _PRINTED_BYTES = 64 * 1024
 _MAX_DESCRIPTORS = 64
+_BUFFER_BYTES = 256 * 1024
+"""Room for all that trusted code says: a list of files, an error. More would wait for us."""
+_MOST_BYTES = 1 << 20
+"""What is read at most: who says more than fits has others write to it."""
 _log = logging.getLogger(__name__)
 _decode_error = msgspec.json.Decoder(ErrorHead).decode
 
@@ -45,6 +50,8 @@ class Report:
         self._sock, self._other = socket.socketpair()
         self._output, self._other_output = os.pipe2(os.O_CLOEXEC)
         self._sock.setblocking(False)
+        self._other.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        self._left = _MOST_BYTES
         os.set_blocking(self._output, False)
         self._reader = wire.FrameReader(wire.KINDS_FROM_ZYGOTE, 0)
         self._received: list[int] = []
@@ -95,12 +102,14 @@ class Report:
         for level, kind, payload in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 received.frombytes(payload[: len(payload) - len(payload) % 4])
+        self._left -= len(data)
         if self._first and data:
             self._first = False
+            self._loop.remove_reader(self._sock.fileno())
             self._received = list(received)
             self._begin(data, cut=bool(flags & socket.MSG_CTRUNC))
             return True
-        if not data:
+        if not data or self._left < 0:
             self._loop.remove_reader(self._sock.fileno())
             return False
         return self._feed(data)

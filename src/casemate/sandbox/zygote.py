@@ -84,6 +84,8 @@ class Zygote:
         self.version = version
         self.alive = True
         self._is_let_out = False
+        self._is_whole = False
+        """Whether all files of its bundle were looked at since it was asked for."""
         self.instances: dict[int, Instance] = {}
         self._parts = 1
         self.forks = 0
@@ -116,7 +118,10 @@ class Zygote:
         *,
         restorable: bool = False,
     ) -> Instance:
-        """Ask for an instance. `on_ready` or `on_end` is called later. Raises OSError."""
+        """Ask for an instance. `on_ready` or `on_end` is called later. Raises OSError.
+
+        It is ready, and takes an event, only once `found_whole` was called.
+        """
         number = self.forks
         self.forks += 1
         ours, theirs = socket.socketpair()
@@ -144,6 +149,7 @@ class Zygote:
             on_end=on_end,
             kill=self._kill,
             restorable=restorable,
+            held=not self._is_whole,
         )
         instance.on_loaded = self._loaded_late
         self.instances[number] = instance
@@ -211,6 +217,13 @@ class Zygote:
     def files(self) -> int:
         """Return the bytes of its bundle's files, which are in memory as long as it lives."""
         return self._client.files_of(self)
+
+    def found_whole(self) -> None:
+        """Take it that all files of its bundle are what they were: events may reach instances."""
+        self._is_whole = True
+        for instance in list(self.instances.values()):
+            # Once whoever has opened the zygote knows of it.
+            self._client.loop.call_soon(instance.admit)
 
     def let_out(self) -> None:
         """Give it its version's way to the network, if it lives and has not got it yet."""

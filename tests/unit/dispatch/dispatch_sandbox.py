@@ -89,7 +89,9 @@ class FakeInstance(Instance):
             self.zygote.loop.call_soon(self.zygote.instances.pop, self.number, None)
 
     def get_ready(self) -> None:
-        if not self.closed and not self.is_ready:
+        if not self.zygote.is_whole:
+            self.zygote.held.append(self)
+        elif not self.closed and not self.is_ready:
             self.is_ready = True
             self.ready_callback(self)
 
@@ -122,6 +124,7 @@ class FakeZygote:
         self.closing = False
         self.outdated = False
         self.forks = 0
+        self.is_whole, self.held = False, list[FakeInstance]()
         self.restorable = sandbox.restores
         self.instances: dict[int, FakeInstance] = {}
         self.on_ended: Callable[[str], None] = lambda reason: None
@@ -130,6 +133,11 @@ class FakeZygote:
 
     def weigh(self, parts: int) -> None:
         self.parts = parts
+
+    def found_whole(self) -> None:
+        self.is_whole = True
+        for instance in self.held:
+            instance.get_ready()
 
     def make_ready(self, instance: Instance, done: Callable[[Instance, str], None]) -> bool:
         if not self.sandbox.restorer_answers:
@@ -215,6 +223,11 @@ class FakeSandbox:
         self.set_back_seconds = 0.0
         """What one costs the only process that sets them back; 0: it has never more than one."""
         self._set_back_until = 0.0
+        self.looks = False
+        """Whether files are looked at for `look_seconds` once a zygote has imported."""
+        self.look_seconds = 0.03
+        self.look_faults: list[Exception | None] = []
+        """What one look after the other ends with; None: then another zygote is opened."""
         self.opens = 0
         self.beside: list[FakeZygote | None] = []
         """The zygotes whose layout was not wanted, of each that was opened."""
@@ -230,7 +243,13 @@ class FakeSandbox:
         self._set_back_until = max(self._set_back_until, self.loop.time()) + self.set_back_seconds
         return self._set_back_until
 
-    async def open(self, version: Version, *, beside: FakeZygote | None = None) -> FakeZygote:
+    async def open(
+        self,
+        version: Version,
+        *,
+        beside: FakeZygote | None = None,
+        begun: Callable[[FakeZygote], None] = lambda _: None,
+    ) -> FakeZygote:
         self.opens += 1
         self.beside.append(beside)
         if self.automatic:
@@ -246,6 +265,18 @@ class FakeSandbox:
             raise self.open_fault
         zygote = FakeZygote(self, version)
         self.zygotes.append(zygote)
+        if self.looks:
+            begun(zygote)
+            while self.look_faults:
+                await asyncio.sleep(self.look_seconds)
+                zygote.end("its files were changed")
+                if isinstance(fault := self.look_faults.pop(0), Exception):
+                    raise fault
+                zygote = FakeZygote(self, version)
+                self.zygotes.append(zygote)
+                begun(zygote)
+            await asyncio.sleep(self.look_seconds)
+        self.loop.call_soon(zygote.found_whole)
         return zygote
 
     @property

@@ -9,7 +9,7 @@ import pytest
 from dispatch_sandbox import FakeInstance, FakeSandbox, VirtualLoop, alone, lost, run, version_of
 
 from casemate.dispatch.pool import Pool
-from casemate.model.errors import UnavailableError
+from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.function import Isolation, Trust
 from casemate.model.invocation import Outcome
 from casemate.model.path import RefusedError
@@ -727,5 +727,77 @@ def test_renewed_instances_answer_what_runs_and_get_no_more() -> None:
         calls.release(running)
         assert not running.alive
         assert (await calls.call()) is other
+
+    run(scenario)
+
+
+# -- while the files of a bundle are looked at ---------------------------------------------------
+
+
+def looking(loop: VirtualLoop, *faults: Exception | None) -> Calls:
+    """Return calls to a function whose files are looked at once its zygote has imported."""
+    calls = Calls(loop)
+    calls.sandbox.looks = True
+    calls.sandbox.look_faults = list(faults)
+    return calls
+
+
+def test_the_first_instance_is_made_while_files_are_looked_at_and_gets_no_event_before() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = looking(loop)
+        first = calls.start(1)[0]
+        await asyncio.sleep(calls.sandbox.open_seconds + 0.02)
+        [early] = calls.sandbox.spawned
+        assert early in early.zygote.held and not early.serving
+        assert await first is early
+        await asyncio.sleep(0.1)
+        assert calls.sandbox.opens == 1 and calls.pool.spares >= 1
+
+    run(scenario)
+
+
+def test_others_that_wait_get_instances_of_their_own() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = looking(loop)
+        assert len(set(await asyncio.gather(*calls.start(5)))) == 5
+        assert calls.sandbox.opens == 1
+
+    run(scenario)
+
+
+def test_what_was_made_for_changed_files_serves_nobody() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        changed = NotFoundError("The bundle is not what was deployed.")
+        calls = looking(loop, changed)
+        [refused] = await asyncio.gather(*calls.start(1), return_exceptions=True)
+        assert isinstance(refused, RefusedError) and refused.failure is not None
+        assert refused.failure.type == "BundleDamaged"
+        [early] = calls.sandbox.spawned
+        await calls.idle()
+        assert early.closed and not early.is_ready and calls.pool.busy == calls.pool.spares == 0
+        assert not early.zygote.alive and calls.sandbox.opens == 1
+
+    run(scenario)
+
+
+def test_a_zygote_that_comes_to_nothing_costs_the_caller_nothing_if_another_is_made() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = looking(loop, None, None)
+        served = await calls.call()
+        first, second, third = calls.sandbox.zygotes
+        assert served.zygote is third and not (first.alive or second.alive)
+
+    run(scenario)
+
+
+def test_an_early_instance_that_dies_is_made_again() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = looking(loop)
+        first = calls.start(1)[0]
+        await asyncio.sleep(calls.sandbox.open_seconds + 0.01)
+        [early] = calls.sandbox.spawned
+        early.die()
+        served = await first
+        assert served is not early and served.zygote is early.zygote
 
     run(scenario)

@@ -49,6 +49,7 @@ class Bundles:
         self.used: list[str] = []
         self.acquired = 0
         self.fault: Exception | None = None
+        self.looking: asyncio.Future[None] | None = None
 
     async def acquire(self, digest: str) -> None:
         if self.fault is not None:
@@ -57,7 +58,8 @@ class Bundles:
         self.used.append(digest)
 
     async def require_whole(self, digest: str) -> None:
-        pass
+        if self.looking is not None:
+            await self.looking
 
     def size(self, digest: str) -> int:
         return 1000
@@ -1137,5 +1139,76 @@ def test_a_supervisor_that_is_gone_leaves_no_call_unmeasured() -> None:
         assert len(supervisor.client.meters) == 0
         sock.close()
         other_sock.close()
+
+    play(scene)
+
+
+# -- while the files of a bundle are looked at ---------------------------------------------------
+
+
+async def opening(supervisor: Supervisor) -> tuple[asyncio.Task[Zygote], Zygote]:
+    """Return the opening of a zygote that has imported while its files are still looked at."""
+    supervisor.bundles.looking = supervisor.loop.create_future()
+    begun: list[Zygote] = []
+
+    async def open_one() -> Zygote:
+        zygote = await supervisor.client.open(version(), begun=begun.append)
+        assert supervisor.ready == []  # not before whoever has opened it knows of it
+        return zygote
+
+    task = supervisor.loop.create_task(open_one())
+    request, (report, _) = await supervisor.request()
+    send_descriptors(report, len(request.ports))
+    await supervisor.tell(protocol.Opened(request.z))
+    await supervisor.settle()
+    [zygote] = begun
+    assert not task.done()
+    return task, zygote
+
+
+def test_an_instance_gets_no_event_before_all_files_were_looked_at() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        task, zygote = await opening(supervisor)
+        (early, sock, _), (hasty, other, _) = [await supervisor.spawned(zygote) for _ in "ab"]
+        sock.setblocking(False)
+        sock.send(wire.pack(wire.READY))
+        await supervisor.settle()
+        assert supervisor.ready == []
+        reply = await hasty.invoke(b"{}", b"{}", Output(99))  # whoever would try
+        assert reply.outcome is Outcome.INTERNAL_ERROR and other.recv(99) == b""
+        assert supervisor.bundles.looking is not None
+        supervisor.bundles.looking.set_result(None)
+        assert await task is zygote
+        await supervisor.settle()
+        assert supervisor.ready == [early]
+        with pytest.raises(BlockingIOError):
+            sock.recv(99)
+        early.close()
+        later, third, _ = await supervisor.spawned(zygote)
+        third.send(wire.pack(wire.READY))
+        await supervisor.settle()
+        assert supervisor.ready == [early, later]
+        later.close()
+        for one in (sock, other, third):
+            one.close()
+
+    play(scene)
+
+
+def test_a_changed_file_ends_the_instances_that_were_made_meanwhile() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        task, zygote = await opening(supervisor)
+        early, sock, _ = await supervisor.spawned(zygote)
+        sock.send(wire.pack(wire.READY))
+        assert supervisor.bundles.looking is not None
+        supervisor.bundles.looking.set_exception(NotFoundError("It was changed."))
+        with pytest.raises(NotFoundError):
+            await task
+        request, _ = await supervisor.request()
+        assert request == protocol.Close(zygote.number)
+        await supervisor.tell(protocol.ZygoteEnded(zygote.number, "closed"))
+        assert supervisor.ready == [] and not early.alive
+        assert sock.recv(99) == b""
+        sock.close()
 
     play(scene)
