@@ -1158,6 +1158,7 @@ async def opening(supervisor: Supervisor) -> tuple[asyncio.Task[Zygote], Zygote]
 
     task = supervisor.loop.create_task(open_one())
     request, (report, _) = await supervisor.request()
+    assert isinstance(request, protocol.Open)
     send_descriptors(report, len(request.ports))
     await supervisor.tell(protocol.Opened(request.z))
     await supervisor.settle()
@@ -1184,6 +1185,9 @@ def test_an_instance_gets_no_event_before_all_files_were_looked_at() -> None:
         with pytest.raises(BlockingIOError):
             sock.recv(99)
         early.close()
+        for ended in (hasty, early):
+            request, _ = await supervisor.request()
+            assert request == protocol.Kill(zygote.number, ended.number)
         later, third, _ = await supervisor.spawned(zygote)
         third.send(wire.pack(wire.READY))
         await supervisor.settle()
