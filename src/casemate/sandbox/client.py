@@ -324,8 +324,8 @@ class SandboxClient:
     ) -> Zygote | None:
         """Make a dependency zygote this version's; None if it came to nothing, and then it is gone.
 
-        Then the version starts by itself, now and from now on. Raises ImportFailedError only if
-        the import takes too long.
+        Then the version starts by itself now, and from now on if the import itself failed. Raises
+        ImportFailedError only if that takes too long.
         """
         number, report = ahead.number, ahead.report
         zygote = self._zygotes.begin(self._new(number, version))
@@ -353,14 +353,18 @@ class SandboxClient:
             self.loaded(zygote, report.loaded(), late=False)
             # What it would take to make it again without the other.
             zygote.seconds = ahead.seconds + self.loop.time() - asked
+            self.ahead.came_to_use(version)
             zygote.let_out()
         except CasemateError as error:
             zygote.close()
             if opened.cancelled():
                 raise  # it takes too long: no wait for as long again
             name = f"{version.project}/{version.function}"
-            _log.info("%s imports its dependencies by itself from now on: %s", name, error.message)
-            self.ahead.never_for(version)
+            _log.info("%s imports its dependencies by itself: %s", name, error.message)
+            if isinstance(error, ImportFailedError):
+                self.ahead.never_for(version)
+            else:
+                self.ahead.came_to_nothing(version)
             return None
         except BaseException:
             zygote.close()

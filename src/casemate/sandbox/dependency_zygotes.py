@@ -24,6 +24,8 @@ from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
 
 MAX_KNOWN = 4_096
 """Bundles of which it is known what they import, and versions that no such zygote fits."""
+_TRIES = 3
+"""How often in a row a version may come to nothing by one for a reason that passes."""
 _UNMEASURED = 64 << 20
 """Bytes that one is taken to hold until that is known: as the large libraries do."""
 
@@ -155,7 +157,8 @@ class DependencyZygotes:
         self.on_lost: Callable[[DependencyZygote], None] = lambda _: None
         """Takes one that waited for a function and ended by itself."""
         self._modules: OrderedDict[str, frozenset[str]] = OrderedDict()
-        self._unfit: OrderedDict[str, None] = OrderedDict()
+        self._unfit: OrderedDict[str, int] = OrderedDict()
+        """How often bundles did not start by one; those of _TRIES never do again."""
 
     # -- what versions import ------------------------------------------------------------------
 
@@ -169,15 +172,28 @@ class DependencyZygotes:
             self._modules.popitem(last=False)
 
     def never_for(self, version: Version) -> None:
-        """Make none for this bundle again: it did not start by one."""
-        self._unfit[version.digest] = None
+        """Make none for this bundle again: it cannot start by one."""
+        self._note_unfit(version, _TRIES)
+
+    def came_to_nothing(self, version: Version) -> None:
+        """Take it that this bundle did not start by one, as the node was: that passes."""
+        self._note_unfit(version, self._unfit.get(version.digest, 0) + 1)
+
+    def came_to_use(self, version: Version) -> None:
+        """Take it that this bundle has started by one."""
+        if self._unfit.get(version.digest, _TRIES) < _TRIES:
+            del self._unfit[version.digest]
+
+    def _note_unfit(self, version: Version, times: int) -> None:
+        self._unfit[version.digest] = max(times, self._unfit.get(version.digest, 0))
         if len(self._unfit) > MAX_KNOWN:
             self._unfit.popitem(last=False)
 
     def wanted(self, version: Version) -> Wanted | None:
         """Return what a version could start from; None if it is to start by itself."""
         modules = self._modules.get(version.digest)
-        if not modules or version.digest in self._unfit or len(modules) > protocol.MAX_MODULES:
+        unfit = self._unfit.get(version.digest, 0) >= _TRIES
+        if not modules or unfit or len(modules) > protocol.MAX_MODULES:
             return None
         kind = self._kind_of(version)
         return None if kind is None else Wanted(version, kind, modules)

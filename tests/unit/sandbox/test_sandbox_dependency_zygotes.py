@@ -147,6 +147,33 @@ def test_a_function_that_it_fails_for_starts_by_itself_from_then_on() -> None:
     play(scene, **with_dependencies())
 
 
+def test_what_the_node_did_costs_a_function_one_start_and_not_all() -> None:
+    async def start(supervisor: Supervisor, one: Version, *, works: bool) -> None:
+        """Start a version by one that was prepared; if that does not work, by itself."""
+        await prepared(supervisor, one)
+        task = supervisor.loop.create_task(supervisor.client.open(one))
+        request, _ = await supervisor.request()
+        assert type(request) is protocol.Become
+        if not works:
+            await supervisor.tell(protocol.ZygoteEnded(request.z, "its base zygote ended"))
+            request, (report, _) = await supervisor.request()
+            assert type(request) is protocol.Open
+            send_descriptors(report, 0)
+        await supervisor.tell(protocol.Opened(request.z))
+        await task
+
+    async def scene(supervisor: Supervisor) -> None:
+        b = of(B, "b")
+        seen(supervisor, b)
+        for works in (False, False, True, False, False):
+            await start(supervisor, b, works=works)
+        assert supervisor.client.ahead.wanted(b) is not None
+        await start(supervisor, b, works=False)  # the third in a row
+        assert supervisor.client.ahead.wanted(b) is None
+
+    play(scene, **with_dependencies())
+
+
 def test_one_that_is_denied_something_is_ended_and_none_is_made_again() -> None:
     async def scene(supervisor: Supervisor) -> None:
         a = of(A, "a")
