@@ -5,8 +5,8 @@ from __future__ import annotations
 from casemate.model.errors import NotFoundError
 from casemate.model.invocation import Outcome
 from casemate.model.path import Failure, RefusedError
-from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.frames import Reply
+from casemate.sandbox.opening import ImportFailedError
 
 _CANNOT_START = "The function cannot be started."
 

@@ -14,8 +14,9 @@ from casemate.dispatch.resting import UNMEASURED, Resting
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.path import RefusedError
-from casemate.sandbox.client import ImportFailedError, SandboxClient
+from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.instance import Instance
+from casemate.sandbox.opening import ImportFailedError
 from casemate.sandbox.zygote import Zygote
 
 _BUSY_RATE, _QUIET_RATE = 10.0, 1.0

@@ -34,7 +34,8 @@ from casemate.model.grant import Resources
 from casemate.operations.declaration import Operation
 from casemate.operations.deployments import KeepVersions, ShowAliasHistory
 from casemate.operations.resources import EnsureResources
-from casemate.sandbox.client import ImportFailedError, SandboxClient
+from casemate.sandbox.client import SandboxClient
+from casemate.sandbox.opening import ImportFailedError
 from casemate.sandbox.zygote import Zygote
 from casemate.store.interface import Store
 from casemate.supply import Admitted

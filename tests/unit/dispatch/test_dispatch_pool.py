@@ -13,8 +13,8 @@ from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.function import Isolation, Trust
 from casemate.model.invocation import Outcome
 from casemate.model.path import RefusedError
-from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.frames import ErrorHead
+from casemate.sandbox.opening import ImportFailedError
 
 REUSED = Isolation.INSTANCE
 

@@ -182,8 +182,8 @@ def test_one_that_was_never_replaced_is_let_go_of() -> None:
 
 def test_a_failed_renewal_refuses_nobody() -> None:
     async def scenario(loop: VirtualLoop) -> None:
-        from casemate.sandbox.client import ImportFailedError
         from casemate.sandbox.frames import ErrorHead
+        from casemate.sandbox.opening import ImportFailedError
 
         node = node_of(loop, restores=True)
         load = Load(node, version_of())

@@ -58,9 +58,9 @@ from casemate.operations.resources import EnsureResources
 from casemate.operations.trials import StartTrial
 from casemate.recorder.denials import DenialRecorder
 from casemate.restrictions import Restrictions
-from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.frames import ErrorHead
 from casemate.sandbox.meter import Meters
+from casemate.sandbox.opening import ImportFailedError
 from casemate.store.errors import StoreError
 from casemate.vulnerabilities import Gate, LicenceError, VulnerableError
 from support.advisories import import_records, import_small, record

@@ -21,11 +21,12 @@ from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import Outcome
 from casemate.restorer.protocol import ASKED, TOLD, UNKNOWN_CPU
 from casemate.runner import wire
-from casemate.sandbox import client as client_module
+from casemate.sandbox import opening as opening_module
 from casemate.sandbox import protocol, zygotes
-from casemate.sandbox.client import ImportFailedError, SandboxClient, egress_ports
+from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.frames import Output
 from casemate.sandbox.instance import Instance
+from casemate.sandbox.opening import ImportFailedError, egress_ports
 from casemate.sandbox.system_calls import DeniedCall
 from casemate.sandbox.zygote import SupervisorLostError, Zygote
 from casemate.sandbox.zygotes import Zygotes
@@ -532,7 +533,7 @@ def test_a_zygote_that_died_while_importing_is_a_failed_import() -> None:
 
 
 def test_an_import_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_IMPORT_SECONDS_LEAST", 0.05)
+    monkeypatch.setattr(opening_module, "_IMPORT_SECONDS_LEAST", 0.05)
 
     async def scene(supervisor: Supervisor) -> None:
         limits = Limits(timeout=0.01)
@@ -937,7 +938,7 @@ def test_a_bundle_is_held_exactly_as_long_as_its_zygote(
     async def scene(supervisor: Supervisor) -> None:
         await end(supervisor)
         assert supervisor.bundles.acquired >= 1 and supervisor.bundles.used == []
-        assert supervisor.client.zygotes == 0 and supervisor.client._opening == {}
+        assert supervisor.client.zygotes == 0 and supervisor.client._opening._opening == {}
 
     play(scene)
 
@@ -948,7 +949,7 @@ def test_a_bundle_that_is_not_there_starts_nothing() -> None:
         with pytest.raises(NotFoundError):
             await supervisor.client.open(version())
         assert supervisor.nothing_asked()
-        assert supervisor.client.zygotes == 0 and supervisor.client._opening == {}
+        assert supervisor.client.zygotes == 0 and supervisor.client._opening._opening == {}
 
     play(scene)
 
@@ -957,14 +958,14 @@ def test_a_report_that_cannot_be_made_holds_nothing(monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> None:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(client_module, "Report", full)
+    monkeypatch.setattr(opening_module, "Report", full)
 
     async def scene(supervisor: Supervisor) -> None:
         with pytest.raises(OSError, match="Too many"):
             await supervisor.client.open(version())
         held = list(supervisor.bundles.used)
         supervisor.bundles.used.clear()
-        assert (held, supervisor.client.zygotes, supervisor.client._opening) == ([], 0, {})
+        assert (held, supervisor.client.zygotes, supervisor.client._opening._opening) == ([], 0, {})
 
     play(scene)
 

@@ -12,8 +12,8 @@ from casemate.model.deployment import Version
 from casemate.model.errors import UnavailableError
 from casemate.model.function import Layout, Limits, Trust
 from casemate.sandbox import protocol
-from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.dependency_zygotes import DependencyZygote, modules_of
+from casemate.sandbox.opening import ImportFailedError
 from casemate.sandbox.system_calls import DeniedCall
 from support.core import version
 
