@@ -6,6 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -202,3 +203,35 @@ def test_what_cannot_be_taken_over_is_not_and_functions_work_without(
     for project in expected:
         answer = first_call(node_ahead, f"{project}/a")
         assert answer["own"] == "a" and not answer["ahead"], project
+
+
+def unpacked(digest: str, path: str) -> Path:
+    """Return where a file of a bundle is in memory: in a mount namespace of the node's, as root."""
+    for pattern in (
+        f"proc/[0-9]*/root/run/casemate/bundles/{digest}/{path}",
+        f"dev/shm/casemate-*/{digest}/{path}",
+    ):
+        for found in Path("/").glob(pattern):
+            return found
+    raise AssertionError(f"{path} of {digest} is nowhere")
+
+
+def test_a_file_that_was_changed_since_is_found_before_a_call_is_served(
+    node_ahead: TestNode,
+) -> None:
+    digests = {}
+    for name in "ab":
+        made = make_bundle(HANDLER.format(name=name), name=name, project="changed", limits=KEEP)
+        more = {"held.py": LIBRARY, "unused.py": "A = 1\n"}
+        bundle = with_dependencies(made, more)
+        publish(node_ahead, bundle)
+        digests[name] = bundle.digest
+    until_ahead(node_ahead, "changed/b")
+    time.sleep(3.5)
+    file = unpacked(digests["b"], "deps/unused.py")
+    file.chmod(0o644)
+    file.write_bytes(b"A = 2\n")
+    answer = node_ahead.invoke({}, function="changed/b")
+    assert answer.status_code == 500
+    assert node_ahead.error(answer)["type"] == "BundleDamaged"
+    assert "unused.py is not what" in node_ahead.errors.read_text()
