@@ -89,6 +89,8 @@ class Report:
 
     def _readable(self) -> bool:
         """Read once; return whether there may be more."""
+        if self._left <= 0:
+            return False
         space = socket.CMSG_SPACE(_MAX_DESCRIPTORS * 4) if self._first else 0
         try:
             data, ancillary, flags, _ = self._sock.recvmsg(
@@ -109,7 +111,7 @@ class Report:
             self._received = list(received)
             self._begin(data, cut=bool(flags & socket.MSG_CTRUNC))
             return True
-        if not data or self._left < 0:
+        if not data:
             self._loop.remove_reader(self._sock.fileno())
             return False
         return self._feed(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -480,5 +481,30 @@ def test_a_take_over_that_fails_closes_what_it_took() -> None:
             after = len(open_descriptors())
         report.close()
         assert after == before
+
+    play(scene)
+
+
+# -- what comes after the descriptors ------------------------------------------------------------
+
+
+def test_what_an_import_says_is_read_once_it_has_ended_and_not_without_end() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.begin()
+        stage.sock.setblocking(False)
+        frame = wire.pack(wire.LOADED, json.dumps({"files": ["a.py"] * 5_000}).encode())
+        before = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                before += stage.sock.send(frame[before % len(frame) :])
+                await stage.settle()
+        assert len(frame) < before < 1 << 20  # nobody took the core to read it
+        sent = before
+        for _ in range(200):
+            assert stage.report.loaded() == ["a.py"] * 5_000
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    sent += stage.sock.send(frame[sent % len(frame) :])
+        assert sent < 3 << 20
 
     play(scene)
