@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
 import socket
@@ -75,8 +74,8 @@ class SandboxClient:
 
         `on_denied_call` is told of system calls that a function did not get, `on_filter_kill` of
         an instance, and the invocation that it served, that its filter has ended. What `require`
-        lets pass is started, and no other. With `learn`
-        every function finds the proxy, granted or not. `variables` gives what the environment of
+        lets pass is started, and no other. With `learn` every function finds the proxy, granted or
+        not. `variables` gives what the environment of
         a project's functions holds beside their own, `narrow` what of its grants of egress a
         version has now, `usual` which shapes at sinks are usual of it and whether others are
         refused, `asked` about which system calls its filter asks and whether they are refused; if
@@ -86,10 +85,7 @@ class SandboxClient:
         granted. `dependencies` tells what a bundle shares with others of equal dependencies;
         without it none are imported ahead.
         """
-        sock.setblocking(False)
-        # Room for a burst of requests while the supervisor is busy; a full socket is an error.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
-        self._sock = sock
+        self._sock = _with_room(sock)
         self.loop = loop
         self._bundles = bundles
         self._require = require
@@ -106,7 +102,6 @@ class SandboxClient:
             zygotes=zygotes,
             bundles=bundles,
             egress=egress,
-            numbers=itertools.count(1),
             on_denied_call=on_denied_call,
             on_met_calls=on_met_calls,
             learn=learn,
@@ -294,3 +289,11 @@ class SandboxClient:
     def instances(self) -> int:
         """Number of instances alive or starting."""
         return self._zygotes.instances
+
+
+def _with_room(sock: socket.socket) -> socket.socket:
+    """Return a socket that never waits, for which a full one is an error."""
+    sock.setblocking(False)
+    # For a burst of requests while the supervisor is busy.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+    return sock

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from casemate.egress.interface import Egress
@@ -109,7 +110,6 @@ class Opening:
         zygotes: Zygotes,
         bundles: BundleSource,
         egress: Egress,
-        numbers: Iterator[int],
         on_denied_call: Callable[[Zygote, DeniedCall], None],
         on_met_calls: Callable[[Zygote, tuple[str, ...]], None],
         learn: bool,
@@ -124,7 +124,7 @@ class Opening:
         self._zygotes = zygotes
         self._bundles = bundles
         self._egress = egress
-        self._numbers = numbers
+        self._numbers = numbers = itertools.count(1)
         self._on_denied_call = on_denied_call
         self._on_met_calls = on_met_calls
         self._learn = learn
