@@ -25,6 +25,7 @@ from bench.errors import DeployError, StartError
 from bench.processes import ProcessId
 from bench.results import CASEMATE_FORK, CASEMATE_INSTANCE, CASEMATE_REQUEST, TABLES
 from bench.servers import Server, first_answer, free_port
+from casemate.folder.folders import default_master_key
 
 PROJECT = "bench"
 PROGRAM = Path(sys.prefix) / "bin" / "casemate"
@@ -172,8 +173,10 @@ class Node:
             self.server = None
 
     def close(self) -> None:
-        """End it and remove its data."""
+        """End it and remove its data, and the key to them, which is kept elsewhere."""
         self.stop()
+        place = default_master_key((self.folder / "data").absolute())
+        Path(place.removeprefix("file:")).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
