@@ -117,13 +117,13 @@ FOLLOWED = {
     "PY-010": "DF-004",
     "PY-011": "DF-002",
     "PY-012": "DF-008",
-    "PY-013": "DF-008",
     "JS-003": "DF-004",
     "JS-004": "DF-002",
     "JS-006": "DF-008",
     "JS-011": "DF-001",
 }
-"""Rules that see a call, and the rule that follows what comes into it from outside."""
+"""Rules that see a call, and the rule that follows what comes into it from outside. Those that
+`--fix` mends are told beside it (`PY-013`)."""
 
 
 def followed(findings: Iterable[Finding]) -> list[Finding]:

@@ -109,18 +109,22 @@ class Judge:
         yield from self._by_origin(texts)
 
     def _by_origin(self, texts: list[str]) -> Iterator[Exposure]:
-        spelled = [worded(text) for text in texts]
+        spelled, small = [worded(text) for text in texts], [text.lower() for text in texts]
         for source in self._raised.sources():
+            # A name and a message apart, as `["NotFoundError", "There is none."]`, are an answer.
+            marks = tuple(f"{source.name.lower()}{sign}" for sign in "(:")
+            shown = any(mark in text for text in small for mark in marks)
             for kind, needle in needles(source):
                 folded = " ".join(needle.split())
                 if any(folded in text for text in texts):
                     yield Exposure(kind, needle, source)
                     continue
+                if kind == EXCEPTION and not shown:
+                    continue
                 plain = worded(needle)
                 enough = len(plain) >= _MIN_WORDED and plain.count(b" ") > _MIN_WORDS
                 if enough and any(plain in text for text in spelled):
                     yield Exposure(kind, needle, source)
-        small = [text.lower() for text in texts]
         for source in self._raised.sources():
             for file, line, _ in source.frames:
                 if file.startswith(_OWN) and any(_places(text, file, line) for text in small):
