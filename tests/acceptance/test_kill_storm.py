@@ -341,7 +341,9 @@ def test_processes_are_told_apart_by_what_they_are() -> None:
         subprocess.Popen([*words, f"casemate.{name}.process"]) for name in ("gateway", "vault")
     ]
     try:
-        names = {name_of(each.pid) for each in started}
+        deadline = time.monotonic() + 10
+        while "" in (names := {name_of(each.pid) for each in started}):
+            assert time.monotonic() < deadline  # until the kernel shows what was started
     finally:
         for each in started:
             each.kill()

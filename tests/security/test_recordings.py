@@ -87,7 +87,7 @@ def test_a_failed_call_is_recorded_without_secrets(recorded: TestNode) -> None:
     found = shown(recorded, failed(recorded, look=True, order="an-event-of-a-caller"))
     assert b"an-event-of-a-caller" in found["event"]
     assert b"an-item-of-the-table" in found["frames"]
-    assert b"event = a Event" in found["held"] and b"in handler" in found["held"]
+    assert b"event = an Event" in found["held"] and b"in handler" in found["held"]
     assert VALUE.encode() not in b"".join(found.values())
     assert b"[redacted:key]" in found["frames"], "what was made of it is marked"
     assert b"eyJ" not in found["frames"], "no token of the function's identity is in it"

@@ -325,7 +325,7 @@ class Baselines:
         refused: bool,
     ) -> None:
         now = self._clock()
-        count = found.waiting.tells(aspect, value, now)
+        count = found.waiting.tells(aspect, value, now, refused=refused)
         if count:
             self._facts.happened(
                 BaselineDeviation(

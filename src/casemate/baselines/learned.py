@@ -188,7 +188,7 @@ class Waiting:
         self.calls = 0
         self.poisoned = False
         """Whether something was denied or found meanwhile."""
-        self.told: dict[tuple[Aspect, str], list[Any]] = {}
+        self.told: dict[tuple[Aspect, str, bool], list[Any]] = {}
         """When a deviation was told last, and how many were not since."""
 
     def number(self, aspect: Aspect, power_of: int) -> None:
@@ -214,15 +214,18 @@ class Waiting:
             learned.calls += self.calls
         self.values, self.numbers, self.calls, self.poisoned = set(), {}, 0, False
 
-    def tells(self, aspect: Aspect, value: str, now: float) -> int:
-        """Return for how many a deviation is to be told now; 0: it is counted."""
-        key = aspect, value
+    def tells(self, aspect: Aspect, value: str, now: float, *, refused: bool = False) -> int:
+        """Return for how many a deviation is to be told now; 0: it is counted.
+
+        One that was let through says nothing of one that is refused a moment later.
+        """
+        key = aspect, value, refused
         found = self.told.get(key)
         if found is None:
             if len(self.told) >= MAX_TOLD:
                 self.told = {k: f for k, f in self.told.items() if now - f[0] < TOLD_SECONDS}
             if len(self.told) >= MAX_TOLD:
-                key = aspect, OTHERS
+                key = aspect, OTHERS, refused
                 found = self.told.get(key)
         if found is not None and now - found[0] < TOLD_SECONDS:
             found[1] += 1

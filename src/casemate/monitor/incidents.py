@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ MAX_PROJECTS = 32
 MAX_HELD = 64
 MAX_TECHNIQUES = 32
 MAX_TEXT = 1000
+MAX_LOOSE = 64
 EVERYBODY = frozenset({"", "anonymous:public", "unknown"})
 """What stands for many: findings that share no more than this have nothing in common."""
 _QUARANTINE = "quarantine"
@@ -108,8 +110,17 @@ class _Known(msgspec.Struct):
         return IncidentState.CONTAINED if contained else IncidentState.OPEN
 
 
+class _Memory(msgspec.Struct):
+    """What is kept over a restart."""
+
+    known: list[_Known]
+    loose: list[Happened]
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[_Known]).decode
+_decode = msgspec.msgpack.Decoder(_Memory).decode
+_decode_known = msgspec.msgpack.Decoder(list[_Known]).decode
+"""As releases before wrote it."""
 
 
 class Incidents:
@@ -123,6 +134,8 @@ class Incidents:
         """The oldest first."""
         self.joined = ("", "")
         """The finding that was looked at last, and the incident that it is of, if any."""
+        self._loose: deque[Happened] = deque(maxlen=MAX_LOOSE)
+        """The newest findings that are of none so far: they open none by themselves."""
 
     # -- what is read ------------------------------------------------------------------------------
 
@@ -144,9 +157,30 @@ class Incidents:
                 self._released(each)
 
     def _found(self, each: Happened, own: dict[str, Any]) -> None:
+        """Put a finding where it belongs, and with it what came before and belongs there by it.
+
+        So nodes that hear of the same in another order come to the same.
+        """
+        known, grown = self._incident_of(each, own)
+        id = own.get("finding")
+        if known is None:
+            if isinstance(id, str):
+                self._loose.append(each)
+            return
+        while grown:
+            grown = False
+            for one in list(self._loose):
+                of, more = self._incident_of(one, one.event["unmapped"])
+                if of is not None:
+                    self._loose.remove(one)
+                    grown |= more
+        self.joined = (str(id), known.id)
+
+    def _incident_of(self, each: Happened, own: dict[str, Any]) -> tuple[_Known | None, bool]:
+        """Return which incident a finding is of now, and whether that is about more by it."""
         id, rule, level = own.get("finding"), own.get("rule"), own.get("level")
         if not isinstance(id, str) or not isinstance(rule, str) or level not in LEVELS:
-            return
+            return None, False
         level = Level(level)
         project = _project(each)
         things = things_of(str(own.get("entity", "")))
@@ -155,13 +189,14 @@ class Incidents:
         self.joined = (id, "" if known is None else known.id)
         if known is None:
             if not at_least(level, OPENS):
-                return
+                return None, False
             known = _Known(PREFIX + id, each.at, each.at, title, level)
             self._known[known.id] = known
             self.joined = (id, known.id)
             self._forget(each.at)
         elif id in known.ids:
-            return
+            return known, False
+        things_before = len(known.things)
         self._name(known, (each.at, id))
         known.findings += 1
         known.last_at = max(known.last_at, each.at)
@@ -175,6 +210,7 @@ class Incidents:
             _join(known.techniques, [str(one)[:32] for one in techniques], MAX_TECHNIQUES)
         self._count(known, rule, title, level, each.at)
         known.say(_line(each, "finding", f"{level.value}: {rule}: {title}", by=""))
+        return known, len(known.things) > things_before
 
     def _name(self, known: _Known, finding: tuple[float, str]) -> None:
         """Name an incident by the first of its findings, in whatever order nodes hear of them."""
@@ -335,11 +371,16 @@ class Incidents:
 
     def remembered(self) -> bytes:
         """Return all."""
-        return _encode(list(self._known.values()))
+        return _encode(_Memory(list(self._known.values()), list(self._loose)))
 
     def recall(self, data: bytes) -> None:
         """Go on from what was remembered. Raises ValueError."""
-        self._known = {known.id: known for known in _decode(data)}
+        try:
+            found = _decode(data)
+        except msgspec.ValidationError:
+            found = _Memory(_decode_known(data), [])
+        self._known = {known.id: known for known in found.known}
+        self._loose = deque(found.loose, maxlen=MAX_LOOSE)
 
 
 def things_of(entity: str) -> list[str]:

@@ -103,6 +103,8 @@ def test_a_deviation_is_told_once_an_hour_with_its_count() -> None:
     told = [waiting.tells(Aspect.HOST, "a", float(second)) for second in range(10)]
     assert told == [1] + [0] * 9
     assert waiting.tells(Aspect.HOST, "b", 10.0) == 1
+    assert waiting.tells(Aspect.HOST, "a", 10.0, refused=True) == 1
+    assert waiting.tells(Aspect.HOST, "a", 10.0, refused=True) == 0
     assert waiting.tells(Aspect.HOST, "a", TOLD_SECONDS + 1) == 10
 
 

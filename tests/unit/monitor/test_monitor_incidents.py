@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -259,6 +261,32 @@ def test_what_is_not_as_it_must_be_is_passed_over(event: dict[str, Any], kind: s
     one = incidents.get(ONE)
     assert one is not None and one.state is not IncidentState.RESOLVED
     assert len(ids(incidents)) == 1
+
+
+def test_in_whatever_order_findings_are_heard_of_they_are_one_incident() -> None:
+    """Those that open none by themselves join it though they came before it."""
+    told = [
+        finding(1, "token=t function=echo", level="low", at=AT),
+        finding(2, "token=t function=evil", level="low", at=AT + 1),
+        finding(3, "function=evil", level="critical", at=AT + 2),
+    ]
+    seen = set()
+    for order in itertools.permutations(told):
+        incidents = folded(*order)
+        (one,) = incidents.listed(ListIncidents(limit=10)).incidents
+        seen.add((one.id, one.opened_at, one.findings, frozenset(one.things)))
+        again = Incidents()
+        again.recall(incidents.remembered())
+        assert again.listed(ListIncidents(limit=10)) == incidents.listed(ListIncidents(limit=10))
+    assert len(seen) == 1
+
+
+def test_what_a_release_before_remembered_is_known() -> None:
+    incidents = folded(finding(1))
+    before = Incidents()
+    known = msgspec.msgpack.decode(incidents.remembered())["known"]
+    before.recall(msgspec.msgpack.encode(known))
+    assert ids(before) == ids(incidents)
 
 
 _EVENTS = st.lists(
