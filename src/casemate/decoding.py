@@ -83,14 +83,22 @@ def toml_of(text: str) -> dict[str, Any]:
     """Return what TOML says. Raises ValueError, also for what takes its reader too long."""
     import tomllib  # few processes read any
 
-    # Not `splitlines`, to which more is the end of a line than to TOML: quoted keys may hold that.
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.count(".") > MAX_DOTS and _dots(line, text) > MAX_DOTS:
-            raise ValueError(f"line {number} has more than {MAX_DOTS} dots")
+    number = line_of_long_key(text, MAX_DOTS)
+    if number is not None:
+        raise ValueError(f"line {number} has more than {MAX_DOTS} dots")
     try:
         return tomllib.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def line_of_long_key(text: str, most: int) -> int | None:
+    """Return the number of the first line of TOML with more dots than these outside of quotes."""
+    # Not `splitlines`, to which more is the end of a line than to TOML: quoted keys may hold that.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > most and _dots(line, text) > most:
+            return number
+    return None
 
 
 def _dots(line: str, text: str) -> int:

@@ -18,7 +18,7 @@ from casemate.advisories import limits
 from casemate.advisories.errors import LockFileError
 from casemate.advisories.judging import NotJudged
 from casemate.advisories.packages import Ecosystem, Package, normalised, package_of_purl
-from casemate.decoding import decodable
+from casemate.decoding import decodable, line_of_long_key
 
 _MAX_LINE = 4096
 _MAX_COMPONENT_DEPTH = 32
@@ -104,28 +104,9 @@ def _pypi(name: str, version: str) -> Package | NotJudged:
 
 def _check_keys(path: Path, text: str) -> None:
     """Refuse what no lock has and what takes the reader time by its square: keys of many parts."""
-    # Not `splitlines`, to which more is the end of a line than to TOML: quoted keys may hold that.
-    lines = text.split("\n")
-    if any(quotes in text for quotes in _LONG_QUOTES) or any(
-        line.count(".") > _MAX_KEY_PARTS and _dots(line) > _MAX_KEY_PARTS for line in lines
-    ):
+    long = any(quotes in text for quotes in _LONG_QUOTES)
+    if long or line_of_long_key(text, _MAX_KEY_PARTS) is not None:
         raise LockFileError(f"{path} has texts or keys that no lock has.")
-
-
-def _dots(line: str) -> int:
-    """Return how many dots of a line are outside of quotes."""
-    count, quote, escaped = 0, "", False
-    for char in line:
-        if escaped:
-            escaped = False
-        elif quote:
-            escaped = char == "\\" and quote == '"'
-            quote = "" if char == quote else quote
-        elif char in "\"'":
-            quote = char
-        else:
-            count += char == "."
-    return count
 
 
 def _toml_lock(path: Path, text: str) -> Iterator[Package | NotJudged]:
