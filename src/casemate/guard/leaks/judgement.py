@@ -31,6 +31,7 @@ _MIN_SHOWN = 8
 _MIN_WORDED, _MIN_WORDS = 18, 3
 """Characters and words below which a text has to be there as it is, and not only in its words."""
 _MAX_NEEDLE = 200
+_AFTER_NAME = 8
 _MAX_LINES = 6
 _MAX_MET = 6
 _MAX_TOLD = 16 * 1024
@@ -112,8 +113,7 @@ class Judge:
         spelled, small = [worded(text) for text in texts], [text.lower() for text in texts]
         for source in self._raised.sources():
             # A name and a message apart, as `["NotFoundError", "There is none."]`, are an answer.
-            marks = tuple(f"{source.name.lower()}{sign}" for sign in "(:")
-            shown = any(mark in text for text in small for mark in marks)
+            shown = any(_is_shown(text, source.name.lower()) for text in small)
             for kind, needle in needles(source):
                 folded = " ".join(needle.split())
                 if any(folded in text for text in texts):
@@ -184,6 +184,22 @@ def _alone(text: Text, lines: list[str]) -> Iterator[str]:
     for part in text.parts:
         for line in part.splitlines()[:_MAX_LINES]:
             yield line.strip()[:_MAX_NEEDLE]
+
+
+def _is_shown(text: str, name: str) -> bool:
+    """Tell whether a text has the name of a class as Python shows one: `N(`, `N:`, `<class 'N'>`.
+
+    Both are in small letters.
+    """
+    at = text.find(name)
+    for _ in range(MAX_PLACES):
+        if at < 0:
+            return False
+        after = text[at + len(name) : at + len(name) + _AFTER_NAME]
+        if after.startswith(("(", ":")) or after.lstrip("'\"\\").startswith(">"):
+            return True
+        at = text.find(name, at + 1)
+    return True  # whatever has it so often
 
 
 def _places(text: str, file: str, line: int) -> bool:

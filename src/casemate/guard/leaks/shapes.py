@@ -27,7 +27,7 @@ _PLACE = re.compile(
     r"|,\s{0,8}+[\\\"']{1,8}+line(?:no|_number)?[\\\"']{1,8}+:\s{0,8}+)[0-9]{1,7}+(?![0-9.])"
 )
 """As Python, Node, Go and Ruby name it, PHP (`on line 3`, `(3)`), .NET (`:line 3`) and JSON."""
-_TAG = re.compile(r"<[^<>]{0,200}+>")
+TAG = re.compile(r"<[^<>]{0,200}+>")
 _PAGES: tuple[tuple[bytes, ...], ...] = (
     (b'href="?__debugger__=yes', b"EVALEX"),
     (b"<code>DEBUG = True</code>", b'id="traceback'),
@@ -79,7 +79,7 @@ def windows(data: bytes) -> Iterator[str]:
 
 def _without_markup(text: str) -> str:
     if "<" in text:
-        text = _TAG.sub("", text)
+        text = TAG.sub("", text)
     return html.unescape(text) if "&" in text else text
 
 

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
+from .shapes import TAG
+
 MAX_LOOKED = 1 << 20
 """Bytes of an answer that are searched for texts of exceptions: half of it at its beginning, half
 at its end. What is between these in a larger one is looked at for traces, pages and paths only."""
@@ -28,9 +30,8 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 """Of JSON, JavaScript, Python, and the octal ones of cookies."""
-_TAG = re.compile(r"<[^<>]{0,200}+>")
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,30}+m")
-"""Both as highlighted code and traces have them within words."""
+"""As traces have them within words; highlighted code has tags there."""
 _QUOTED = re.compile(r"=([0-9A-F]{2})|=[ \t]{0,8}+\r?\n")
 """Of mail (RFC 2045, 6.7) and of its headers (RFC 2047)."""
 _JOINED = re.compile(r"\?=\s{1,8}+=\?[A-Za-z0-9-]{1,40}+\?[QqBb]\?")
@@ -210,7 +211,7 @@ def views(data: bytes, head: bytes = b"") -> list[str]:
     for text in _texts(data, head):
         last = _layers(text, found)
         dull = _COLOUR.sub("", last) if "\x1b" in last else last
-        bare = _TAG.sub("", dull) if "<" in dull else dull
+        bare = TAG.sub("", dull) if "<" in dull else dull
         for plain in {dull, bare, _quoted(text), _quoted(last)} - {text, last}:
             _layers(plain, found)
     packed = found[-1] if len(found) == 1 else " ".join(dict.fromkeys(found))[:MAX_LOOKED]
