@@ -65,6 +65,11 @@ class _Known(msgspec.Struct):
     owner: str = ""
     findings: int = 0
     things: list[str] = []
+    """Who and what it is about: by what is grave enough to open one."""
+    links: list[str] = []
+    """Who and what its lesser findings name besides. Others join by these; it is contained, held
+    and reported where `things` says: whoever deploys two functions at night has done no more.
+    """
     projects: list[str] = []
     techniques: list[str] = []
     rules: dict[str, IncidentRule] = {}
@@ -196,21 +201,22 @@ class Incidents:
             self._forget(each.at)
         elif id in known.ids:
             return known, False
-        things_before = len(known.things)
+        links_before = len(known.things) + len(known.links)
         self._name(known, (each.at, id))
         known.findings += 1
         known.last_at = max(known.last_at, each.at)
         if not at_least(known.level, level):
             known.level, known.title = level, title
         known.ids = [*known.ids, id][-MAX_IDS:]
-        _join(known.things, things, MAX_THINGS)
+        grave = at_least(level, OPENS)
+        _join(known.things if grave else known.links, things, MAX_THINGS)
         _join(known.projects, [project] if project else [], MAX_PROJECTS)
         techniques = own.get("techniques")
         if isinstance(techniques, list):
             _join(known.techniques, [str(one)[:32] for one in techniques], MAX_TECHNIQUES)
         self._count(known, rule, title, level, each.at)
         known.say(_line(each, "finding", f"{level.value}: {rule}: {title}", by=""))
-        return known, len(known.things) > things_before
+        return known, len(known.things) + len(known.links) > links_before
 
     def _name(self, known: _Known, finding: tuple[float, str]) -> None:
         """Name an incident by the first of its findings, in whatever order nodes hear of them."""
@@ -256,7 +262,7 @@ class Incidents:
         for known in reversed(self._known.values()):
             if known.state.closed or abs(at - known.last_at) > QUIET_SECONDS:
                 continue
-            if any(thing in known.things for thing in things):
+            if any(thing in known.things or thing in known.links for thing in things):
                 return known
             if not things and not known.things and project in (known.projects or [""]):
                 return known

@@ -93,6 +93,29 @@ def test_findings_that_share_something_are_one() -> None:
     assert [each.kind for each in one.timeline] == ["finding"] * 4
 
 
+def test_lesser_findings_join_it_to_others_and_have_nothing_contained() -> None:
+    """Whoever deploys at night names all functions that they deployed."""
+    by = "actor.user.name=user:ada resources.0.name=function:shop"
+    batch = (
+        finding(1, f"{by}/pay", level="low", rule="deploy-at-night"),
+        finding(2, f"{by}/honest", level="low", rule="deploy-at-night"),
+        finding(3),
+        finding(4, "resources.0.name=function:shop/other"),
+        finding(5, f"{by}/other", level="low", rule="deploy-at-night"),
+    )
+    for order in itertools.permutations(batch[:3]):
+        incidents = folded(*order)
+        one = incidents.get(f"inc_{3:016x}")
+        assert one is not None and one.things == ("function:shop/pay",)
+        assert (len(one.functions), one.findings) == (1, 3)
+    again = Incidents()
+    again.recall(folded(*batch[:3]).remembered())
+    again.take([finding(6, "actor.user.name=user:ada", rule="tokens-tried")])
+    assert len(ids(again)) == 1, "by the lesser ones what is grave belongs to it"
+    [two] = [each for each in ids(folded(*batch)) if each == f"inc_{4:016x}"]
+    assert two
+
+
 def test_what_stands_for_everybody_joins_nothing() -> None:
     assert things_of("actor.user.name=anonymous:public src_endpoint.ip=192.0.2.1 broken") == [
         "192.0.2.1"
