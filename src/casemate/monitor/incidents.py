@@ -1,4 +1,4 @@
-"""Incidents: findings that share who or what they are about, within some hours, are one.
+"""Incidents: findings of one project that share who or what they are about, within some hours.
 
 A fold of the journal, as all of the monitor: of findings that stand there, and of what people and
 the node have said and done about incidents. Read again it comes to the same.
@@ -10,6 +10,7 @@ import bisect
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -49,6 +50,9 @@ MAX_LOOSE = 64
 EVERYBODY = frozenset({"", "anonymous:public", "unknown"})
 """What stands for many: findings that share no more than this have nothing in common."""
 _QUARANTINE = "quarantine"
+SAYS_HOW = frozenset({"action", "change", "problem", "reason", "rule", "seconds", "what"})
+"""Last parts of fields that name nobody and nothing: many findings have the same there."""
+_KINDS = {"project_uid": "project"}
 _FUNCTION = re.compile(r"[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}")
 """As resources of OCSF name one; those of other kinds have it before the name."""
 
@@ -67,8 +71,9 @@ class _Known(msgspec.Struct):
     things: list[str] = []
     """Who and what it is about: by what is grave enough to open one."""
     links: list[str] = []
-    """Who and what its lesser findings name besides. Others join by these; it is contained, held
-    and reported where `things` says: whoever deploys two functions at night has done no more.
+    """Addresses that its lesser findings name besides: others join by these, and it is about no
+    more. What else they name links nothing: whoever deploys all functions of all projects at night
+    would have whatever is found of any be one incident.
     """
     projects: list[str] = []
     techniques: list[str] = []
@@ -208,8 +213,10 @@ class Incidents:
         if not at_least(known.level, level):
             known.level, known.title = level, title
         known.ids = [*known.ids, id][-MAX_IDS:]
-        grave = at_least(level, OPENS)
-        _join(known.things if grave else known.links, things, MAX_THINGS)
+        if at_least(level, OPENS):
+            _join(known.things, things, MAX_THINGS)
+        else:
+            _join(known.links, [one for one in things if _is_address(one)], MAX_THINGS)
         _join(known.projects, [project] if project else [], MAX_PROJECTS)
         techniques = own.get("techniques")
         if isinstance(techniques, list):
@@ -258,9 +265,15 @@ class Incidents:
         )
 
     def _of(self, things: Sequence[str], project: str, at: float) -> _Known | None:
-        """Return the newest that is open and shares something with a finding."""
+        """Return the newest that is open and shares something with a finding.
+
+        Not one of another project: whoever may see one project sees incidents of no other, so by a
+        name in common everybody could hide from its owner what is found of a project.
+        """
         for known in reversed(self._known.values()):
             if known.state.closed or abs(at - known.last_at) > QUIET_SECONDS:
+                continue
+            if project and known.projects and project not in known.projects:
                 continue
             if any(thing in known.things or thing in known.links for thing in things):
                 return known
@@ -390,17 +403,30 @@ class Incidents:
 
 
 def things_of(entity: str) -> list[str]:
-    """Return who and what a finding's entity names: `actor.user.name=user:ada` is `user:ada`."""
+    """Return who and what a finding's entity names: `actor.user.name=user:ada` is `user:ada`, and
+    what says not itself what it is says it by its field: `unmapped.risk=landlock` `risk:landlock`.
+    """
     found = []
     for word in entity.split():
-        _, equals, value = word.partition("=")
-        if not equals or value in EVERYBODY:
+        path, equals, value = word.partition("=")
+        field = path.rpartition(".")[2]
+        if not equals or value in EVERYBODY or field in SAYS_HOW:
             continue
         if _FUNCTION.fullmatch(value):
             value = f"function:{value}"  # as the principal that it is
+        elif ":" not in value and not _is_address(value):
+            value = f"{_KINDS.get(field, field)}:{value}"
         if value[:256] not in found:
             found.append(value[:256])
     return found
+
+
+def _is_address(thing: str) -> bool:
+    try:
+        ip_address(thing)
+    except ValueError:
+        return False
+    return True
 
 
 def _project(each: Happened) -> str:

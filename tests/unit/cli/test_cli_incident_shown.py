@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from casemate.cli import operation_command
 from casemate.cli.commands import incident
 from casemate.cli.main import run as run_command
-from casemate.operations.incidents import Incident, ShowIncident
+from casemate.operations.incidents import Incident, IncidentPage, IncidentSummary, ShowIncident
 
 FOUND: Incident = ShowIncident.declared.answer
 
@@ -40,4 +41,30 @@ def test_only_what_is_about_functions_is_offered_to_be_contained(
     monkeypatch.setattr(incident, "connect", connect)
     assert run_command(["incident", "show", found.id]) == 0
     shown = capsys.readouterr().err
+    assert said in shown and unsaid not in shown
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "unsaid"),
+    [(5, "token:4", "more"), (6, "token:3, 2 more", "token:4"), (64, "60 more", "token:4")],
+)
+def test_a_list_says_of_an_incident_about_much_how_much(
+    number: int,
+    said: str,
+    unsaid: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    about = tuple(f"token:{one}" for one in range(number))
+    found = msgspec.convert(
+        msgspec.structs.replace(FOUND, things=about), IncidentSummary, from_attributes=True
+    )
+
+    @contextmanager
+    def connect() -> Iterator[Any]:
+        yield SimpleNamespace(call=lambda _: IncidentPage(incidents=(found,), more=False))
+
+    monkeypatch.setattr(operation_command, "connect", connect)
+    assert run_command(["incident", "ls"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
     assert said in shown and unsaid not in shown

@@ -93,33 +93,49 @@ def test_findings_that_share_something_are_one() -> None:
     assert [each.kind for each in one.timeline] == ["finding"] * 4
 
 
-def test_lesser_findings_join_it_to_others_and_have_nothing_contained() -> None:
+def test_lesser_findings_link_by_addresses_alone_and_have_nothing_contained() -> None:
     """Whoever deploys at night names all functions that they deployed."""
-    by = "actor.user.name=user:ada resources.0.name=function:shop"
+    by = "actor.user.name=user:ada src_endpoint.ip=192.0.2.7 resources.0.name=function:shop"
     batch = (
         finding(1, f"{by}/pay", level="low", rule="deploy-at-night"),
-        finding(2, f"{by}/honest", level="low", rule="deploy-at-night"),
+        finding(2, "actor.user.name=user:ada resources.0.name=function:shop/honest", level="low"),
         finding(3),
-        finding(4, "resources.0.name=function:shop/other"),
-        finding(5, f"{by}/other", level="low", rule="deploy-at-night"),
+        finding(4, "src_endpoint.ip=192.0.2.7", rule="tokens-tried"),
+        finding(5, "resources.0.name=function:shop/honest"),
     )
     for order in itertools.permutations(batch[:3]):
         incidents = folded(*order)
         one = incidents.get(f"inc_{3:016x}")
         assert one is not None and one.things == ("function:shop/pay",)
-        assert (len(one.functions), one.findings) == (1, 3)
+        assert (len(one.functions), one.findings) == (1, 2)
     again = Incidents()
     again.recall(folded(*batch[:3]).remembered())
-    again.take([finding(6, "actor.user.name=user:ada", rule="tokens-tried")])
-    assert len(ids(again)) == 1, "by the lesser ones what is grave belongs to it"
-    [two] = [each for each in ids(folded(*batch)) if each == f"inc_{4:016x}"]
-    assert two
+    again.take(batch[3:])
+    first, last = (again.get(f"inc_{n:016x}") for n in (3, 5))
+    assert first is not None and last is not None
+    assert (first.findings, last.findings) == (3, 2)
+    assert first.things == ("function:shop/pay", "192.0.2.7")
+
+
+def test_a_name_in_common_hides_nothing_from_the_owner_of_a_project() -> None:
+    """Whoever asks for another's secret would else have what is found of it be of two projects."""
+    incidents = folded(
+        finding(1, "unmapped.resource=secret:shop/key", project="mine"),
+        finding(2, "unmapped.resource=secret:shop/key"),
+        finding(3, "unmapped.resource=secret:shop/key", project=""),
+    )
+    assert [len(ids(incidents, project=one)) for one in ("mine", "shop")] == [1, 1]
+    assert len(ids(incidents)) == 2, "what is of no project joins the newest"
 
 
 def test_what_stands_for_everybody_joins_nothing() -> None:
     assert things_of("actor.user.name=anonymous:public src_endpoint.ip=192.0.2.1 broken") == [
         "192.0.2.1"
     ]
+    assert things_of("unmapped.seconds=60 unmapped.risk=landlock cloud.project_uid=shop") == [
+        "risk:landlock",
+        "project:shop",
+    ], "what says how names nothing"
     entity = "actor.user.name=function:shop/pay resources.0.name=shop/pay x=secret:shop/key"
     assert things_of(entity) == ["function:shop/pay", "secret:shop/key"]
     one, other = "192.0.2.1", "192.0.2.2"
@@ -226,15 +242,15 @@ def test_lists_are_of_what_is_asked_for() -> None:
         finding(1),
         finding(2, "resources.0.name=function:mine/f", project="mine", level="medium"),
         finding(3, "src_endpoint.ip=192.0.2.7", project=""),
-        # About two projects: who may see one of them sees none of it.
+        # From one address, in two projects: two incidents, each for those who may see it.
         finding(4, "src_endpoint.ip=192.0.2.8 resources.0.name=function:shop/x"),
         finding(5, "src_endpoint.ip=192.0.2.8", project="mine"),
         updated(ONE, "state", "resolved", "x"),
     )
-    assert ids(incidents, project="shop") == [ONE]
-    assert ids(incidents, project="mine") == [f"inc_{2:016x}"]
+    assert ids(incidents, project="shop") == [f"inc_{4:016x}", ONE]
+    assert ids(incidents, project="mine") == [f"inc_{5:016x}", f"inc_{2:016x}"]
     assert ids(incidents, state=IncidentState.RESOLVED) == [ONE]
-    assert len(ids(incidents, level="high")) == 3
+    assert len(ids(incidents, level="high")) == 4
     page = incidents.listed(ListIncidents(limit=2))
     assert len(page.incidents) == 2 and page.more
 

@@ -42,6 +42,15 @@ from casemate.operations.playbooks import PlaybookRuns, UndoIncident
 app = new_app("See incidents, contain them, and report on them.")
 
 
+MAX_ABOUT = 4
+"""Of those who and what an incident is about, in a list of many; `show` has all."""
+
+
+def _about(things: tuple[str, ...]) -> str:
+    more = [f"{len(things) - MAX_ABOUT} more"] if len(things) > MAX_ABOUT + 1 else []
+    return ", ".join((*things[: MAX_ABOUT if more else MAX_ABOUT + 1], *more)) or "-"
+
+
 class Format(StrEnum):
     """Forms of a report."""
 
@@ -71,7 +80,7 @@ def ls(found: IncidentPage) -> None:
                 each.owner or "-",
                 str(each.findings),
                 each.id,
-                ", ".join(each.things) or "-",
+                _about(each.things),
                 each.title,
             )
             for each in found.incidents
