@@ -14,7 +14,7 @@ import ssl
 
 import httpx2
 
-from casemate.cli.credentials import is_loopback_url
+from casemate.cli.bounded_answer import bounded_answer
 from casemate.cli.errors import CommandError, UnreachableError, UsageError
 
 AUTHORITY_PATH = "/.well-known/casemate-ca.pem"
@@ -97,26 +97,18 @@ def fetch_ca(url: str, fingerprint: str) -> str:
 def _get(url: str, context: ssl.SSLContext) -> str:
     """Return the text at the authority's address, at most `_MOST_BYTES` of it."""
     try:
-        with (
-            httpx2.Client(
-                verify=context, timeout=_CONNECT_SECONDS, trust_env=not is_loopback_url(url)
-            ) as client,
-            client.stream("GET", url + AUTHORITY_PATH) as answer,
-        ):
-            content = b""
-            for part in answer.iter_bytes():
-                content += part
-                if len(content) > _MOST_BYTES:
-                    break
-            if answer.status_code != 200:
-                raise CommandError(
-                    f"{url} has no certificate authority of its own ({answer.status_code}).",
-                    next_step="If its certificate is one that your system trusts, leave out "
-                    "--ca-fingerprint.",
-                )
+        status, content = bounded_answer(
+            "GET", url + AUTHORITY_PATH, _CONNECT_SECONDS, _MOST_BYTES, verify=context
+        )
     except (httpx2.TransportError, httpx2.DecodingError) as error:
         raise UnreachableError(
             f"{url} does not answer: {str(error) or type(error).__name__}.",
             next_step="Check the address: it must be one of the names of the node's certificate.",
         ) from error
+    if status != httpx2.codes.OK:
+        raise CommandError(
+            f"{url} has no certificate authority of its own ({status}).",
+            next_step="If its certificate is one that your system trusts, leave out "
+            "--ca-fingerprint.",
+        )
     return content.decode("ascii", errors="replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -21,11 +22,16 @@ from casemate.cli.errors import (
     UsageError,
 )
 from casemate.decoding import decodable
+from casemate.http_deadline import ProgressDeadline
 from casemate.operations.declaration import JSON, Operation, on_chosen
 from casemate.operations.form import form_of
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
+GRACE_SECONDS = 60.0
+"""How long the body of an answer that is held as a whole may take, and a second more for each
+SLOWEST_BYTES of it that have come."""
+SLOWEST_BYTES = 8 * 1024
 MAX_PROBLEM_BYTES = 1024 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
 """Longest line of an answer that comes line by line; a node's are far shorter."""
@@ -34,6 +40,8 @@ MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """Of an answer that is held as a whole; a node's largest are functions' and lists'."""
 
 PREFIX = "/api/v1"
+_PLAIN = "identity"
+"""Nothing packed is asked for or taken: a few bytes could be hours of unpacking."""
 
 T = TypeVar("T")
 
@@ -68,7 +76,10 @@ class NodeClient:
             # A proxy from the environment has no business with this machine's own addresses.
             trust_env=not is_loopback_url(credentials.url),
             timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            headers={"accept-encoding": _PLAIN},
         )
+        self.progress = ProgressDeadline(ANSWER_SECONDS)
+        """By which whatever is read of an answer is read."""
 
     @property
     def url(self) -> str:
@@ -146,12 +157,15 @@ class NodeClient:
     def exchange(self, method: str, path: str, **rest: Any) -> httpx2.Response:
         """Return whatever the node answers, read to its end."""
         headers = {**self._authorization(), **rest.pop("headers", {})}
-        timeout = rest.pop("timeout", httpx2.USE_CLIENT_DEFAULT)
-        request = self._http.build_request(method, path, headers=headers, timeout=timeout, **rest)
+        timeout = rest.pop("timeout", httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS))
+        self.progress.seconds = timeout.read
+        request = self._http.build_request(
+            method, path, headers=headers, timeout=timeout, extensions=self.progress.extensions, **rest
+        )
         try:
             response = self._http.send(request, stream=True)
             try:
-                read_whole(response)
+                read_whole(response, self.progress)
             finally:
                 response.close()
         except (httpx2.TransportError, httpx2.DecodingError) as error:
@@ -162,6 +176,7 @@ class NodeClient:
     def open(self, operation: Operation[Any], *, seconds: float) -> Iterator[httpx2.Response]:
         """Give an answer that is read as it comes. `seconds` is the longest silence."""
         form = form_of(type(operation))
+        self.progress.seconds = seconds
         try:
             with self._http.stream(
                 form.method,
@@ -169,9 +184,10 @@ class NodeClient:
                 params=form.query(operation),
                 headers=self._authorization(),
                 timeout=httpx2.Timeout(seconds, connect=CONNECT_SECONDS),
+                extensions=self.progress.extensions,
             ) as response:
                 if not response.is_success:
-                    read_whole(response)
+                    read_whole(response, self.progress)
                     raise self.failure(response, operation)
                 yield response
         except (httpx2.TransportError, httpx2.DecodingError) as error:
@@ -184,7 +200,7 @@ class NodeClient:
         """Give the lines of an answer as they come, None for one that is empty."""
         kind: type[T] = form_of(type(operation)).line
         with self.open(operation, seconds=seconds) as response:
-            lines = _lines(response.iter_bytes())
+            lines = _lines(_pieces(response, self.progress))
             yield (self._decode_line(line, kind) if line else None for line in lines)
 
     def _authorization(self) -> dict[str, str]:
@@ -195,7 +211,7 @@ class NodeClient:
         """Return a response's JSON as `kind`."""
         try:
             return msgspec.json.decode(response.content, type=decodable(kind))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise CommandError(
                 f"{self.url} answered what is not understood here: {error}",
                 next_step="Compare `casemate --version` with the node's, "
@@ -205,7 +221,7 @@ class NodeClient:
     def _decode_line(self, line: bytes, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(line, type=decodable(kind))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise CommandError(
                 f"The node sent a line that is not understood here: {error}",
                 next_step="Compare `casemate --version` with the version of the node.",
@@ -254,7 +270,7 @@ class NodeClient:
 
     def _unreachable(self, error: Exception) -> UnreachableError:
         reason = str(error) or type(error).__name__
-        if isinstance(error, httpx2.TimeoutException):
+        if isinstance(error, httpx2.TimeoutException) or self.progress.passed:
             reason = "it took too long"
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             return UnreachableError(
@@ -269,12 +285,20 @@ class NodeClient:
         )
 
 
-def read_whole(response: httpx2.Response, most: int = MAX_ANSWER_BYTES) -> bytes:
-    """Read an answer of at most `most` bytes to its end, and return them. Raises CommandError."""
+def read_whole(
+    response: httpx2.Response, progress: ProgressDeadline, most: int = MAX_ANSWER_BYTES
+) -> bytes:
+    """Read an answer of at most `most` bytes to its end, and return them.
+
+    Raises CommandError, httpx2.ReadTimeout for one that comes too slowly to be meant.
+    """
     # As `Response.read` does it, which reads for as long as somebody sends.
     content = bytearray()
-    for piece in response.iter_bytes():
+    began = time.monotonic()
+    for piece in _pieces(response, progress):
         content += piece
+        if time.monotonic() - began > GRACE_SECONDS + len(content) / SLOWEST_BYTES:
+            raise httpx2.ReadTimeout("too slow", request=response.request)
         if len(content) > most:
             raise CommandError(
                 f"The node sent an answer of more than {most} bytes.",
@@ -282,6 +306,13 @@ def read_whole(response: httpx2.Response, most: int = MAX_ANSWER_BYTES) -> bytes
             )
     response._content = bytes(content)
     return response.content
+
+
+def _pieces(response: httpx2.Response, progress: ProgressDeadline) -> Iterator[bytes]:
+    """Give the body of an answer as it comes. Raises httpx2.DecodingError for a packed one."""
+    if response.headers.get("content-encoding", _PLAIN).strip().lower() != _PLAIN:
+        raise httpx2.DecodingError("the answer is packed", request=response.request)
+    return progress.pieces(response.iter_raw())
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -308,7 +339,7 @@ def _read_problem(response: httpx2.Response) -> _Problem:
         return _Problem()
     try:
         return msgspec.json.decode(response.content[:MAX_PROBLEM_BYTES], type=decodable(_Problem))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _Problem()
 
 

@@ -153,7 +153,7 @@ def _add_versions(
 def _refused(response: httpx2.Response) -> _Refused:
     try:
         return msgspec.json.decode(response.content, type=decodable(_Refused))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _Refused()
 
 

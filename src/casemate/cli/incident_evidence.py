@@ -37,7 +37,7 @@ def gathered(id: str, output: Path | None) -> EvidenceView:
         view = client.call(GatherEvidence(id=id))
         if target is not None:
             with client.open(FetchEvidence(id=view.id), seconds=_SECONDS) as response:
-                data = read_whole(response, 2 * MAX_BYTES)
+                data = read_whole(response, client.progress, 2 * MAX_BYTES)
             if hashlib.sha256(data).hexdigest() != view.sha256:
                 raise CommandError(f"{view.id} did not arrive as it was kept.", next_step=_kept(id))
             try:

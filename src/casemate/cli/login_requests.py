@@ -26,7 +26,7 @@ def post(client: NodeClient, operation: Operation[T]) -> T:
         return client.answer(operation, response)
     try:
         problem = msgspec.json.decode(response.content[:65536], type=decodable(_Problem))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         problem = _Problem()
     error = DeniedError if response.status_code in (401, 403) else CommandError
     raise error(

@@ -11,8 +11,9 @@ from urllib.parse import urlencode, urlsplit
 import httpx2
 import msgspec
 
+from casemate.cli.bounded_answer import bounded_answer
 from casemate.cli.client import NodeClient
-from casemate.cli.credentials import is_loopback_url, is_safe_url
+from casemate.cli.credentials import is_safe_url
 from casemate.cli.errors import CommandError, DeniedError
 from casemate.cli.login_requests import post
 from casemate.cli.loopback_redirect import LoopbackRedirect
@@ -23,6 +24,13 @@ from casemate.operations.login import BeginOidcLogin, OidcLogin, OpenedSession
 
 PROVIDER_SECONDS = 15.0
 MAX_ANSWER_BYTES = 256 * 1024
+_NO_TOKEN = (
+    httpx2.HTTPError,
+    httpx2.InvalidURL,
+    msgspec.MsgspecError,
+    UnicodeDecodeError,
+    RecursionError,
+)
 
 
 class _Tokens(msgspec.Struct):
@@ -107,22 +115,17 @@ def _exchange(start: ProviderLoginStart, code: str, verifier: str, redirect: str
         "code_verifier": verifier,
     }
     try:
-        response = httpx2.post(
-            start.token_endpoint,
-            data=form,
-            headers={"accept": "application/json"},
-            follow_redirects=False,
-            trust_env=not is_loopback_url(start.token_endpoint),
-            timeout=PROVIDER_SECONDS,
+        status, answer = bounded_answer(
+            "POST", start.token_endpoint, PROVIDER_SECONDS, MAX_ANSWER_BYTES, data=form
         )
-        if not response.is_success or len(response.content) > MAX_ANSWER_BYTES:
+        if not 200 <= status < 300:
             raise CommandError(
-                f"The provider answered {response.status_code} when the code was exchanged.",
+                f"The provider answered {status} when the code was exchanged.",
                 next_step="Check that the client is registered as a native (public) one with "
                 "loopback redirects and PKCE.",
             )
-        return msgspec.json.decode(response.content, type=decodable(_Tokens)).id_token
-    except (httpx2.HTTPError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(answer, type=decodable(_Tokens)).id_token
+    except _NO_TOKEN as error:
         raise CommandError(
             f"The provider gave no ID token ({type(error).__name__}).",
             next_step="Check that the client may ask for the scope `openid`.",

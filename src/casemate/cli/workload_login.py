@@ -9,8 +9,9 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import msgspec
 
+from casemate.cli.bounded_answer import bounded_answer
 from casemate.cli.client import NodeClient
-from casemate.cli.credentials import is_loopback_url, is_safe_url
+from casemate.cli.credentials import is_safe_url
 from casemate.cli.errors import CommandError, DeniedError, UsageError
 from casemate.cli.login_requests import post
 from casemate.decoding import decodable
@@ -23,6 +24,13 @@ GITHUB_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105 - the name of a va
 """Variables of a GitHub job with the permission `id-token: write`."""
 SECONDS = 15.0
 MAX_ANSWER_BYTES = 64 * 1024
+_NO_ANSWER = (
+    httpx2.HTTPError,
+    httpx2.InvalidURL,
+    msgspec.MsgspecError,
+    UnicodeError,
+    RecursionError,
+)
 
 
 class _Answer(msgspec.Struct):
@@ -58,7 +66,7 @@ def id_token(environment: Mapping[str, str], audience: str) -> str:
     try:
         answer = _asked(f"{url}{joint}audience={quote(audience, safe='')}", bearer)
         return msgspec.json.decode(answer, type=decodable(_Answer)).value
-    except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.MsgspecError, UnicodeError) as error:
+    except _NO_ANSWER as error:
         raise CommandError(
             f"The CI system gives no ID token ({type(error).__name__}).",
             next_step="Try the job again; it needs `permissions: {id-token: write}`.",
@@ -66,17 +74,9 @@ def id_token(environment: Mapping[str, str], audience: str) -> str:
 
 
 def _asked(url: str, bearer: str) -> bytes:
-    headers = {"authorization": f"bearer {bearer}", "accept": "application/json"}
-    trust = not is_loopback_url(url)
-    with (
-        httpx2.Client(follow_redirects=False, timeout=SECONDS, trust_env=trust) as client,
-        client.stream("GET", url, headers=headers) as response,
-    ):
-        if response.status_code != httpx2.codes.OK:
-            raise httpx2.HTTPError(f"status {response.status_code}")
-        body = bytearray()
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
-                raise httpx2.HTTPError("the answer is too large")
-        return bytes(body)
+    status, answer = bounded_answer(
+        "GET", url, SECONDS, MAX_ANSWER_BYTES, headers={"authorization": f"bearer {bearer}"}
+    )
+    if status != httpx2.codes.OK:
+        raise httpx2.HTTPError(f"status {status}")
+    return answer

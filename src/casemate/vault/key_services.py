@@ -207,7 +207,7 @@ def _exchanged(url: str, target: str, headers: Mapping[str, str], body: bytes, c
         raise _no_answer(url)
     try:
         content = msgspec.json.decode(answer.body, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         content = {}
     return Answer(answer.status, content)
 

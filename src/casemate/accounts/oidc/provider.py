@@ -28,6 +28,8 @@ KEEP = 3600.0
 """Seconds for which what was fetched is used."""
 REFRESH_AFTER = 60.0
 """Seconds between two attempts to fetch, whatever tokens ask for."""
+_PLAIN = "identity"
+_HEADERS = {"accept": "application/json", "accept-encoding": _PLAIN}
 
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +68,9 @@ class KeySource(Generic[PublishedT]):
     async def discovery(self) -> PublishedT:
         """Return the provider's endpoints. Raises OidcProviderError."""
         async with self._fetching:
-            if self._discovery is None or self._clock() - self._fetched_at >= KEEP:
+            if self._discovery is None or self._is_over(self._fetched_at, KEEP):
                 await self._fetch()
-            if self._discovery is None or self._clock() - self._fetched_at >= KEEP:
+            if self._discovery is None or self._is_over(self._fetched_at, KEEP):
                 raise self._failed("does not answer")
             return self._discovery
 
@@ -77,17 +79,21 @@ class KeySource(Generic[PublishedT]):
     ) -> tuple[PublicKey, ...]:
         """Return the provider's keys, fetched anew if these are old or `knows` says no to them."""
         async with self._fetching:
-            old = self._clock() - self._fetched_at >= KEEP
+            old = self._is_over(self._fetched_at, KEEP)
             if old or not knows(self._keys):
                 await self._fetch()
-            if self._clock() - self._fetched_at >= KEEP:
+            if self._is_over(self._fetched_at, KEEP):
                 raise self._failed("does not answer")  # a key may have been withdrawn meanwhile
             return self._keys
+
+    def _is_over(self, at: float, seconds: float) -> bool:
+        """Tell whether so many seconds have passed, or nobody knows: the clock was set back."""
+        return not 0 <= self._clock() - at < seconds
 
     async def _fetch(self) -> None:
         """Fetch both documents, at most once in REFRESH_AFTER seconds."""
         now = self._clock()
-        if now - self._tried_at < REFRESH_AFTER:
+        if not self._is_over(self._tried_at, REFRESH_AFTER):
             return
         self._tried_at = now
         base = self.issuer.rstrip("/")
@@ -147,11 +153,15 @@ def _is_here(url: str) -> bool:
 
 async def _get(client: httpx2.AsyncClient, url: str) -> Any:
     """Return a JSON document. Raises httpx2.HTTPError or ValueError."""
-    async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+    async with client.stream("GET", url, headers=_HEADERS) as response:
         if response.status_code != httpx2.codes.OK:
             raise httpx2.HTTPError(f"status {response.status_code}")
+        # Packed once or several times, a few bytes can be hours of unpacking to nothing, within
+        # which no time is over: the event loop stands still.
+        if response.headers.get("content-encoding", _PLAIN).strip().lower() != _PLAIN:
+            raise httpx2.HTTPError("the answer is packed")
         body = bytearray()
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.aiter_raw():
             body += chunk
             if len(body) > MAX_BYTES:
                 raise httpx2.HTTPError("the answer is too large")

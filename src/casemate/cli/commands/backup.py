@@ -93,7 +93,7 @@ def receive(
 
 def _pieces(client: NodeClient) -> Iterator[bytes]:
     with client.open(operations.Backup(), seconds=SILENCE_SECONDS) as response:
-        yield from response.iter_raw()
+        yield from client.progress.pieces(response.iter_raw())
 
 
 def _put_in_place(draft: Path, file: Path, *, replace: bool) -> None:
