@@ -10,13 +10,14 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from casemate.advisories import limits
 from casemate.advisories.errors import CutShortError, SourceError
 from casemate.advisories.packages import Ecosystem
+from casemate.http_deadline import ProgressDeadline
 from casemate.model.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
 
     address: str
     file: IO[bytes]
+
+
+class _Bounds(NamedTuple):
+    deadline: float
+    """Monotonic time by which all has to be here."""
+    progress: ProgressDeadline
+    plain: bool
+    """Whether it may come without TLS."""
 
 
 def is_address(source: str) -> bool:
@@ -62,6 +71,7 @@ def fetch(
         _check_address(address, plain=plain)
     deadline = time.monotonic() + limits.DOWNLOAD_SECONDS
     timeout = httpx2.Timeout(limits.READ_SECONDS, connect=limits.CONNECT_SECONDS)
+    progress = ProgressDeadline(limits.READ_SECONDS)
     with httpx2.Client(timeout=timeout, follow_redirects=False) as client:
         fetched: list[Fetched] = []
         validators: Validators = {}
@@ -70,7 +80,9 @@ def fetch(
             fetched, validators, unchanged = [], {}, 0
             for address in addresses:
                 conditions = _conditions(known.get(address)) if attempt else {}
-                one, validator = _get(client, address, conditions, folder, deadline, plain=plain)
+                one, validator = _get(
+                    client, address, conditions, folder, _Bounds(deadline, progress, plain)
+                )
                 validators[address] = validator
                 unchanged += one is None
                 if one is not None:
@@ -99,9 +111,7 @@ def _get(
     address: str,
     conditions: Mapping[str, str],
     folder: Path,
-    deadline: float,
-    *,
-    plain: bool,
+    bounds: _Bounds,
 ) -> tuple[Fetched | None, tuple[str, str]]:
     """Return what is at an address and its validator; None instead if it is not newer."""
     import httpx2  # not above: a gate does without it
@@ -109,10 +119,11 @@ def _get(
     place = address
     for _ in range(limits.MAX_REDIRECTS + 1):
         try:
-            with client.stream("GET", place, headers=_headers(conditions)) as answer:
+            extensions = bounds.progress.extensions
+            headers = _headers(conditions)
+            with client.stream("GET", place, headers=headers, extensions=extensions) as answer:
                 if answer.status_code in _REDIRECTS:
-                    place = str(answer.url.join(answer.headers.get("location", "")))
-                    _check_address(place, plain=plain)
+                    place = _redirected(place, answer, plain=bounds.plain)
                     continue
                 if answer.status_code == 304 and conditions:
                     return None, ("", "")
@@ -121,9 +132,9 @@ def _get(
                         f"{address} answers {answer.status_code}.",
                         next_step="Name an archive, or a mirror that is laid out as osv.dev's.",
                     )
-                file = _save(answer, address, folder, deadline)
-                headers = answer.headers
-                validator = (headers.get("etag", "")[:200], headers.get("last-modified", "")[:100])
+                file = _save(answer, address, folder, bounds)
+                told = answer.headers
+                validator = (told.get("etag", "")[:200], told.get("last-modified", "")[:100])
                 return Fetched(address=address, file=file), validator
         except httpx2.InvalidURL as error:
             raise SourceError(f"{address[:200]!a} is no address.") from error
@@ -135,20 +146,30 @@ def _get(
     raise SourceError(f"{address} leads from one address to the next without end.")
 
 
-def _save(answer: httpx2.Response, address: str, folder: Path, deadline: float) -> IO[bytes]:
+def _redirected(place: str, answer: httpx2.Response, *, plain: bool) -> str:
+    """Return where an answer leads to. Raises SourceError for where it may not."""
+    target = answer.url.join(answer.headers.get("location", ""))
+    _check_address(str(target), plain=plain)
+    if is_loopback(target.host.strip("[]")) and not is_loopback(answer.url.host.strip("[]")):
+        # Whoever is elsewhere does not have this machine ask what only it can.
+        raise SourceError(f"{place[:200]!a} leads to this machine's own {str(target)[:200]!a}.")
+    return str(target)
+
+
+def _save(answer: httpx2.Response, address: str, folder: Path, bounds: _Bounds) -> IO[bytes]:
     """Write a body to a file without a name, within the bounds. Raises CutShortError."""
     import httpx2  # not above: a gate does without it
 
     file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - handed to the caller
     size = 0
     try:
-        for chunk in answer.iter_raw():
+        for chunk in bounds.progress.pieces(answer.iter_raw()):
             size += len(chunk)
             if size > limits.MAX_ARCHIVE_BYTES:
                 raise SourceError(
                     f"{address} sends more than {limits.MAX_ARCHIVE_BYTES // limits.MIB} MiB."
                 )
-            if time.monotonic() > deadline:
+            if time.monotonic() > bounds.deadline:
                 raise CutShortError(f"{address} sends too slowly.")
             file.write(chunk)
         declared = answer.headers.get("content-length", "")

@@ -160,7 +160,12 @@ class NodeClient:
         timeout = rest.pop("timeout", httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS))
         self.progress.seconds = timeout.read
         request = self._http.build_request(
-            method, path, headers=headers, timeout=timeout, extensions=self.progress.extensions, **rest
+            method,
+            path,
+            headers=headers,
+            timeout=timeout,
+            extensions=self.progress.extensions,
+            **rest,
         )
         try:
             response = self._http.send(request, stream=True)

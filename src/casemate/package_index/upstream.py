@@ -7,11 +7,12 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from casemate.http_deadline import ProgressDeadline
 from casemate.model.loopback import is_loopback
 from casemate.package_index import limits
 from casemate.package_index.errors import IndexAnswerError, IndexUnavailableError
@@ -51,6 +52,7 @@ class Upstream:
             limits=httpx2.Limits(max_connections=16, max_keepalive_connections=16),
             follow_redirects=False,
         )
+        self._progress = ProgressDeadline(limits.READ_SECONDS)
 
     def __enter__(self) -> Upstream:
         """Return itself."""
@@ -128,7 +130,8 @@ class Upstream:
                 if login and login.bearer:
                     # For this address alone: a redirect to another one goes without.
                     auth, sent["Authorization"] = None, f"Bearer {login.password}"
-                with self._client.stream("GET", place, headers=sent, auth=auth) as answer:
+                asked: dict[str, Any] = {"auth": auth, "extensions": self._progress.extensions}
+                with self._client.stream("GET", place, headers=sent, **asked) as answer:
                     if answer.status_code in _REDIRECTS:
                         place = _redirected(place, answer)
                         continue
@@ -136,7 +139,7 @@ class Upstream:
                         return None
                     _check_status(place, answer.status_code)
                     unpack = _unpacking(place, answer, most)
-                    for chunk in answer.iter_raw():
+                    for chunk in self._progress.pieces(answer.iter_raw()):
                         take(unpack(chunk))
                         if time.monotonic() > deadline:
                             raise IndexUnavailableError(f"{shown(place)} sends too slowly.")

@@ -21,7 +21,7 @@ from casemate.model.tracing import Span
 from casemate.monitor.errors import BusyError, RefusedError, TooLargeError, UndeliveredError
 from casemate.monitor.exports import otlp
 from casemate.monitor.exports.collector import MAX_LATER_SECONDS, Collector, Delivered
-from casemate.monitor.exports.lines import MAX_TEXT, SyslogExport, shown
+from casemate.monitor.exports.lines import MAX_TEXT_BYTES, SyslogExport, shown
 from casemate.monitor.exports.settings import Export
 from casemate.monitor.reaching import Reach
 from casemate.recorder.records.lending import MAX_CHARACTERS
@@ -229,7 +229,11 @@ async def test_lines_arrive_by_syslog_over_tls() -> None:
 
 def test_a_line_is_bounded_and_shown_harmlessly() -> None:
     began = time.monotonic()
-    assert len(shown("\x1b" * 16384)) == 4 * MAX_TEXT + 3
+    for letter in ("\x1b", "a", "\u2603", "\U0001f600", "\U000e0001", "\ud800"):
+        for count in (1, 700, 7001, 16384):
+            found = shown(letter * count).encode()
+            assert len(found) <= MAX_TEXT_BYTES + 3
+            assert found.endswith(b"...") or len(found) == len(shown(letter).encode()) * count
     assert shown("h\u00e9 \u2603") == "h\u00e9 \u2603"
     assert shown("a\u202eb\u2028c") == "a\\u202eb\\u2028c"
     assert time.monotonic() - began < 1

@@ -13,8 +13,9 @@ from casemate.monitor.reaching import Reach
 from casemate.monitor.syslog import Line, framed, send_over_tls
 from casemate.recorder import reading_protocol
 
-MAX_TEXT = 8000
-"""Characters of one line: receivers are to take 8,192 bytes (RFC 5425, 4.3.1)."""
+MAX_TEXT_BYTES = 7000
+"""Of the text of one line as it is sent: of all of a line receivers are to take 8,192 (RFC 5425,
+4.3.1), and at one that is longer some end the connection, and with it the lines of all others."""
 _SEVERITIES: Mapping[str, int] = {
     "debug": 7,
     "stdout": 6,
@@ -28,10 +29,13 @@ _UNKNOWN_SEVERITY = 5
 
 def shown(text: str) -> str:
     """Return a text on one line: what ends one, or commands a terminal, is written as escapes."""
-    cut = text[:MAX_TEXT]
+    cut = text[:MAX_TEXT_BYTES]
     if not cut.isprintable():
         cut = "".join(c if c.isprintable() else _escape(c) for c in cut)
-    return cut + ("..." if len(text) > MAX_TEXT else "")
+    encoded = cut.encode("utf-8", "backslashreplace")
+    if len(text) <= MAX_TEXT_BYTES and len(encoded) <= MAX_TEXT_BYTES:
+        return cut
+    return encoded[:MAX_TEXT_BYTES].decode("utf-8", "ignore") + "..."
 
 
 def _escape(letter: str) -> str:
