@@ -26,6 +26,9 @@ MANIFEST = "manifest.json"
 MAX_MANIFEST = 256 * 1024 * 1024
 MAX_FILE = 8 * 1024**3 - 1
 """Largest size that the 11 octal digits of a header hold."""
+MAX_NAME = 255
+"""Most characters that a header holds in its two fields. Each folder of a name is a text of its own
+below: without a bound they would be as much as the square of its length."""
 BLOCK = 512
 END = bytes(2 * BLOCK)
 FOLDERS = ("store", "journal", "data", "vault", "bundles")
@@ -126,7 +129,8 @@ def require_valid(manifest: Manifest) -> None:
     folders: set[str] = set()
     for entry in manifest.files:
         if (
-            not _NAME.match(entry.name)
+            len(entry.name) > MAX_NAME
+            or not _NAME.match(entry.name)
             or not 0 <= entry.size <= MAX_FILE
             or not _DIGEST.match(entry.sha256)
             or entry.name in names
