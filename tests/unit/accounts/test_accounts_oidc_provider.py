@@ -72,6 +72,16 @@ def test_new_keys_are_found(published: Published) -> None:
     assert [key.kid for key in found] == ["two"]
 
 
+@pytest.mark.parametrize("back", [1.0, 3 * KEEP, 10 * 365 * 86_400.0])
+def test_a_clock_that_was_set_back_keeps_no_key_alive(published: Published, back: float) -> None:
+    clock = Clock()
+    provider = provider_of(published, clock)
+    fetch(provider)
+    clock.now -= back
+    published.publish({**KEY, "kid": "two"})
+    assert [key.kid for key in fetch(provider)] == ["two"]
+
+
 def test_old_keys_are_not_used_when_the_provider_is_gone(published: Published) -> None:
     clock = Clock()
     provider = provider_of(published, clock)

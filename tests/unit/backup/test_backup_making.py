@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import tarfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -209,6 +210,18 @@ def test_what_is_no_plain_file_is_refused(tmp_path: Path, kind: bytes, match: st
 )
 def test_a_manifest_that_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     refused(tmp_path, archive(FILES, manifest_of(FILES, **changes)))
+
+
+@pytest.mark.parametrize("length", [256, 5_000, 200_000])
+def test_a_name_that_no_header_holds_is_refused_before_folders_are_made_of_it(
+    tmp_path: Path, length: int
+) -> None:
+    """Those of 100,000 characters came to 3 GB."""
+    name = ("data" + "/a" * length)[:length]
+    many = [Entry(name=f"{name[:-4]}{n:04}", size=0, sha256="0" * 64) for n in range(20)]
+    began = time.process_time()
+    refused(tmp_path, archive(FILES, manifest_of(FILES, files=tuple(many))), "not valid")
+    assert time.process_time() - began < 1
 
 
 def test_a_size_beyond_the_disk_is_refused_before_writing(tmp_path: Path) -> None:

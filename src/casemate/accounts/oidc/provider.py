@@ -17,6 +17,7 @@ import msgspec
 
 from casemate.accounts.errors import OidcProviderError, OidcSettingsError
 from casemate.accounts.oidc.id_token import PublicKey, import_keys
+from casemate.accounts.oidc.peers import Peers
 from casemate.accounts.oidc.settings import require_safe_url
 from casemate.decoding import decodable
 from casemate.model.loopback import is_loopback
@@ -97,6 +98,7 @@ class KeySource(Generic[PublishedT]):
             return
         self._tried_at = now
         base = self.issuer.rstrip("/")
+        peers = Peers()
         async with httpx2.AsyncClient(
             follow_redirects=False,
             timeout=SECONDS,
@@ -104,9 +106,9 @@ class KeySource(Generic[PublishedT]):
         ) as client:
             try:
                 async with asyncio.timeout(2 * SECONDS):
-                    document = await _get(client, f"{base}/.well-known/openid-configuration")
+                    document = await _get(client, f"{base}/.well-known/openid-configuration", peers)
                     discovery = self._checked(document)
-                    keys = import_keys(await _get(client, discovery.jwks_uri))
+                    keys = import_keys(await _get(client, discovery.jwks_uri, peers))
             except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError) as error:
                 raise self._failed(f"gives no usable answer ({type(error).__name__})") from error
         if not keys:
@@ -151,9 +153,10 @@ def _is_here(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")
 
 
-async def _get(client: httpx2.AsyncClient, url: str) -> Any:
+async def _get(client: httpx2.AsyncClient, url: str, peers: Peers) -> Any:
     """Return a JSON document. Raises httpx2.HTTPError or ValueError."""
-    async with client.stream("GET", url, headers=_HEADERS) as response:
+    extensions = peers.extensions(httpx2.URL(url).raw_host.decode("ascii"))
+    async with client.stream("GET", url, headers=_HEADERS, extensions=extensions) as response:
         if response.status_code != httpx2.codes.OK:
             raise httpx2.HTTPError(f"status {response.status_code}")
         # Packed once or several times, a few bytes can be hours of unpacking to nothing, within
