@@ -93,7 +93,20 @@ def load_certificate(pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
     except ValueError as error:
-        raise CertificateError("That is not a certificate in PEM.") from error
+        raise CertificateError(
+            "That is not a certificate in PEM.",
+            next_step="give a file that begins with -----BEGIN CERTIFICATE-----",
+        ) from error
+
+
+def is_for_servers(certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate may be a server's: it names that purpose, or none at all."""
+    try:
+        named = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return True
+    allowed = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+    return any(each in named for each in allowed)
 
 
 def _load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:

@@ -10,6 +10,7 @@ from casemate.certificates.issuing import (
     CertificateError,
     KeyPair,
     ends_at,
+    is_for_servers,
     load_certificate,
     now_utc,
 )
@@ -44,7 +45,7 @@ def _load(context: ssl.SSLContext, pair: KeyPair) -> None:
 def server_context(pair: KeyPair) -> ssl.SSLContext:
     """Return a context for servers: TLS 1.2 and 1.3, HTTP/1.1, no renegotiation or compression.
 
-    Raises CertificateError if the pair is not one, or not valid now.
+    Raises CertificateError if the pair is not one, not valid now, or for another purpose.
     """
     certificate, now = load_certificate(pair.certificate), now_utc(time.time())
     if not certificate.not_valid_before_utc <= now < ends_at(pair.certificate):
@@ -52,6 +53,11 @@ def server_context(pair: KeyPair) -> ssl.SSLContext:
             f"The certificate is valid from {certificate.not_valid_before_utc} to "
             f"{certificate.not_valid_after_utc}, and it is {now}.",
             next_step="renew it, and check the clock of this host",
+        )
+    if not is_for_servers(certificate):
+        raise CertificateError(
+            "The certificate is for another purpose than a server's, so no client would take it.",
+            next_step="have one issued whose extended key usage is serverAuth",
         )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
