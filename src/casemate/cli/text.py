@@ -6,6 +6,8 @@ import json
 import re
 from datetime import datetime
 
+_EARLIEST, _LATEST = -62_000_000_000.0, 253_000_000_000.0
+"""Unix times between which every zone has a year that calendars write."""
 _UNSAFE = re.compile(
     # C0 without tab, DEL and C1 steer the terminal; line separators and the bidirectional
     # controls (CVE-2021-42574) let text stand where it does not belong; surrogates cannot be
@@ -73,14 +75,22 @@ def version_name(project: str, function: str, version: int) -> str:
 
 def moment(unix_time: float) -> str:
     """Return a time in the local zone, to the second."""
-    return datetime.fromtimestamp(unix_time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return _local(unix_time).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def moment_with_zone(unix_time: float) -> str:
     """Return the same with the zone's name: where another zone is spoken of beside it."""
-    return datetime.fromtimestamp(unix_time).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    return _local(unix_time).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def clock(unix_time: float) -> str:
     """Return the time of day in the local zone, to the millisecond."""
-    return datetime.fromtimestamp(unix_time).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    return _local(unix_time).strftime("%H:%M:%S.%f")[:-3]
+
+
+def _local(unix_time: float) -> datetime:
+    """Return a time in the local zone; one that no calendar has, but a node may tell, the nearest.
+
+    One record of that kind would keep a whole list from being shown.
+    """
+    return datetime.fromtimestamp(min(_LATEST, max(_EARLIEST, unix_time))).astimezone()

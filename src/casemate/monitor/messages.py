@@ -18,6 +18,8 @@ MAX_SHOWN = 20
 MAX_IDS = 512
 """Findings that one message stands for."""
 _MAX_LINE = 160
+_LATEST = 253_402_300_799.0
+"""Unix time of the end of the year 9999."""
 
 
 class Kind(StrEnum):
@@ -104,7 +106,9 @@ def text(message: Message) -> str:
     """Return a message for people."""
     lines = [f"Casemate on {message.node}", ""]
     for each in reversed(message.found[-MAX_SHOWN:]):
-        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(each.at))
+        # Another node may have told of any time.
+        at = min(_LATEST, max(0.0, each.at))
+        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
         lines += [
             plain(f"{each.level}: {each.title}"),
             plain(f"  rule:      {each.rule} {' '.join(each.techniques)}"),

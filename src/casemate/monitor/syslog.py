@@ -76,7 +76,8 @@ def line(message: Message) -> bytes:
     }
     severity = SEVERITIES[message.level]
     kind = str(message.kind)
-    return framed(Line(severity, int(newest.at), message.node, kind, fields, message.subject))
+    at = int(newest.at) if 0 <= newest.at < _LATEST else 0
+    return framed(Line(severity, at, message.node, kind, fields, message.subject))
 
 
 async def send_over_tls(reach: Reach, place: int, reached: Reached, lines: Sequence[bytes]) -> None:

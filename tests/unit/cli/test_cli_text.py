@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.cli.text import (
+    clock,
     json_text,
     many_lines,
     moment,
@@ -84,3 +87,12 @@ def test_a_call_that_reached_no_version_or_function_names_none() -> None:
 
 def test_a_moment_can_tell_its_zone() -> None:
     assert moment_with_zone(1.0).startswith(f"{moment(1.0)} ")
+
+
+@pytest.mark.parametrize(
+    "at", [1e308, -1e308, 1e18, 253_402_300_800.0, -62_135_596_801.0, math.inf, -math.inf, math.nan]
+)
+def test_a_time_that_no_calendar_has_is_shown_all_the_same(at: float) -> None:
+    """A node may tell any: one record of that kind kept a whole list from being shown."""
+    for shown in (moment(at), moment_with_zone(at), clock(at)):
+        assert re.search(r"\d\d:\d\d:\d\d", shown)

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from casemate.model.level import Level
-from casemate.monitor import messages
+from casemate.monitor import messages, syslog
 from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.mail import MailChannel
 from casemate.monitor.messages import Kind, Message
@@ -291,3 +291,11 @@ def test_a_datagram_of_syslog_arrives() -> None:
             asyncio.run(
                 SyslogChannel(inside, Reach(not_own), 0).send(messages.test_message("node"))
             )
+
+
+@pytest.mark.parametrize("at", [1e308, -1e308, 1e18, float("inf"), float("nan"), -1.0])
+def test_a_finding_of_any_time_is_told(at: float) -> None:
+    """Another node may tell of a time that no calendar has."""
+    told = Message(kind=Kind.FINDING, node="node", at=1.0, found=(found(1, at=at),))
+    assert "UTC" in messages.text(told)
+    assert b"tokens-tried" in syslog.line(told)
