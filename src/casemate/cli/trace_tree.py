@@ -73,6 +73,8 @@ def _named(span: TraceSpan) -> str:
 
 def _bar(start: float, part: float) -> str:
     """Return a bar from `start`, `part` of the whole long; what is short is a point."""
+    # A node may tell any times, of which differences and parts can be no numbers.
+    start, part = (min(1.0, max(0.0, each)) for each in (start, part))
     first = min(int(start * _BAR), _BAR - 1)
     length = min(round(part * _BAR), _BAR - first)
     return " " * first + (_FULL * length or _POINT)

@@ -32,7 +32,8 @@ def trace(found: Trace) -> None:
     Below each invocation stand its delivery, its wait in the queue or for a start, its run, and
     what it used of the platform, with a bar for when that was. What you may not see is left out.
     """
-    print_line(f"Trace {found.id}, {moment(found.spans[0].started_at)}")
+    begun = f", {moment(found.spans[0].started_at)}" if found.spans else ": nothing of it is kept"
+    print_line(f"Trace {found.id}{begun}")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
     for line, well in rows(found, width):
         print_line(line, None if well else RED)
