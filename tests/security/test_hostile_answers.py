@@ -22,6 +22,7 @@ import pytest
 from casemate.cli.main import run
 from casemate.operations.catalogue import MODULES, operations_of
 from casemate.operations.form import Form, form_of
+from support.hostile_http import HostileServer, answered
 
 EVIL = "a\x1b[2J\x1b]0;x\x07\r\n\u202e\x9b31m=cmd|' /C calc'!A0 \ud7ff\U000e0041 `$(x)` [b]%s{0}"
 NUMBERS: dict[str, tuple[int, float]] = {
@@ -181,7 +182,7 @@ COMMANDS = [
     *("tables ls shop", "dlq ls shop/cart", "hooks ls shop/cart", "sources ls", "routes ls"),
     *(
         "secrets ls",
-        "secrets rotations --project shop",
+        "secrets rotations shop",
         "vault status",
         "policy ls",
         "policy show p",
@@ -241,3 +242,16 @@ def test_a_command_shows_whatever_is_answered(
     assert not FAULTS.search(said), said[-600:]
     assert not CONTROLS.search(said), repr(said[-600:])
     assert code != 0 or said
+
+
+@pytest.mark.parametrize("line", ["journal search", "journal show abc", "journal export"])
+def test_pages_of_a_journal_come_to_an_end(
+    command: Callable[[str], tuple[int, str]], monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    """A node that gives no entries and says that there are earlier ones."""
+    same = answered(b'{"entries":[],"before":7}')
+    with HostileServer(same) as server:
+        monkeypatch.setenv("CASEMATE_URL", server.url)
+        code, said = command(line)
+        assert (code, "again and again" in said) == (1, True)
+        assert len(server.requests) == 2

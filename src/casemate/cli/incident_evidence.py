@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from casemate.cli.client import connect, read_whole
 from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.journal_pages import pages
 from casemate.cli.terminal import GREEN, YELLOW, note, print_line, print_table
 from casemate.cli.text import moment
 from casemate.evidence.archive import MAX_BYTES, Verified, opened
@@ -99,19 +100,13 @@ def verified(file: Path) -> Verified:
     manifest, _ = opened(data)
     digest = hashlib.sha256(data).hexdigest()
     with connect() as client:
-        before: int | None = None
-        while True:
-            wanted = ListJournal(
-                kind="EvidenceSealed", search=digest, since=int(manifest.made_at) - 1, before=before
-            )
-            page = client.call(wanted)
-            for entry in page.entries:
-                own = (entry.event or {}).get("unmapped", {})
-                if own.get("sha256") == digest and own.get("incident") == manifest.incident:
-                    return Verified(sha256=digest, manifest=manifest, entry=entry.id)
-            if page.before is None:
-                break
-            before = page.before
+        wanted = ListJournal(kind="EvidenceSealed", search=digest, since=int(manifest.made_at) - 1)
+        for entry in pages(client, wanted, None):
+            own = (entry.event or {}).get("unmapped", {})
+            if not isinstance(own, dict):
+                continue
+            if own.get("sha256") == digest and own.get("incident") == manifest.incident:
+                return Verified(sha256=digest, manifest=manifest, entry=entry.id)
     raise CommandError(
         f"The journal does not know {digest}: {file} is not what was sealed, or not here.",
         next_step="casemate journal verify tells whether the journal is whole",

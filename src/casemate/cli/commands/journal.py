@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, ExitCode, UsageError
+from casemate.cli.journal_pages import PAGE, pages
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import (
     BOLD,
@@ -39,7 +39,6 @@ from casemate.operations.journal import (
 app = new_app("See what happened, and prove that nothing of it was changed.")
 
 _FOLLOW_SECONDS = 1.0
-_PAGE = 1000
 _SEVERITIES = {1: "info", 2: "low", 3: "medium", 4: "high", 5: "critical"}
 
 ProjectOption = Annotated[
@@ -62,6 +61,16 @@ _COLUMNS = ("index", "at", "severity", "what", "who", "from", "times", "id", "on
 
 
 def _row(entry: JournalEntry) -> tuple[str, ...]:
+    try:
+        return _read(entry)
+    except (AttributeError, KeyError, TypeError, IndexError) as error:
+        raise CommandError(
+            f"The node sent an entry of its journal, {entry.index}, that is not understood here.",
+            next_step="Compare `casemate --version` with the version of the node.",
+        ) from error
+
+
+def _read(entry: JournalEntry) -> tuple[str, ...]:
     event: dict[str, Any] = entry.event or {}
     resource = (event.get("resources") or [{}])[0].get("name", "")
     own = event.get("unmapped", {})
@@ -70,9 +79,9 @@ def _row(entry: JournalEntry) -> tuple[str, ...]:
         str(entry.index),
         moment(event["time"] / 1000) if event else "",
         _SEVERITIES.get(event.get("severity_id", 0), ""),
-        event.get("activity_name", "(erased)"),
-        event.get("actor", {}).get("user", {}).get("name", ""),
-        event.get("src_endpoint", {}).get("ip", ""),
+        str(event.get("activity_name", "(erased)")),
+        str(event.get("actor", {}).get("user", {}).get("name", "")),
+        str(event.get("src_endpoint", {}).get("ip", "")),
         str(event.get("count", 1)) if event else "",
         entry.id,
         str(what),
@@ -86,23 +95,6 @@ def _print(entries: list[JournalEntry]) -> None:
         below=("id", "on", "who"),
         empty="Nothing that fits was recorded.",
     )
-
-
-def _pages(
-    client: NodeClient, wanted: ListJournal, most: int | None, *, least: int = 0
-) -> Iterator[JournalEntry]:
-    """Yield entries, newest first, as many as there are or are wanted; none before `least`."""
-    from msgspec.structs import replace
-
-    left = most
-    while left is None or left > 0:
-        page = client.call(replace(wanted, limit=min(_PAGE, left or _PAGE)))
-        yield from (entry for entry in page.entries if entry.index >= least)
-        if left is not None:
-            left -= len(page.entries)
-        if page.before is None or page.before <= least:
-            return
-        wanted = replace(wanted, before=page.before)
 
 
 @command(
@@ -137,7 +129,7 @@ def search(
         until=moment_of(until, "--until"),
     )
     with connect() as client, progress("Looking through the journal ..."):
-        found = list(_pages(client, wanted, limit))
+        found = list(pages(client, wanted, limit))
     if json:
         print_json({"entries": found})
         return
@@ -150,7 +142,7 @@ def _found(client: NodeClient, entry: str) -> JournalEntry:
         page = client.call(ListJournal(before=int(entry) + 1, limit=1))
         found = [each for each in page.entries if each.index == int(entry)]
     else:
-        holding = list(_pages(client, ListJournal(search=entry), _PAGE))
+        holding = list(pages(client, ListJournal(search=entry), PAGE))
         found = [each for each in holding if each.id == entry]
     if not found:
         raise CommandError(
@@ -379,7 +371,7 @@ def export(
     with connect() as client:
         if format == "csv":
             print_row(_COLUMNS)
-        for entry in _pages(client, wanted, None):
+        for entry in pages(client, wanted, None):
             if format == "csv":
                 print_row(_row(entry))
             elif entry.event is not None:
@@ -397,7 +389,7 @@ def follow(
             size = client.call(ShowJournalHead()).size
             wanted = ListJournal(project=project, kind=kind, before=size)
             # Nothing is looked for where nothing came, nor behind what was looked at before.
-            found = list(_pages(client, wanted, None, least=seen)) if size > seen else []
+            found = list(pages(client, wanted, None, least=seen)) if size > seen else []
             seen = size
             for entry in reversed(found):
                 if json:
