@@ -317,7 +317,7 @@ def _pieces(response: httpx2.Response, progress: ProgressDeadline) -> Iterator[b
     """Give the body of an answer as it comes. Raises httpx2.DecodingError for a packed one."""
     if response.headers.get("content-encoding", _PLAIN).strip().lower() != _PLAIN:
         raise httpx2.DecodingError("the answer is packed", request=response.request)
-    return progress.pieces(response.iter_raw())
+    return progress.pieces(response.iter_bytes())
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
