@@ -53,6 +53,8 @@ _QUARANTINE = "quarantine"
 SAYS_HOW = frozenset({"action", "change", "problem", "reason", "rule", "seconds", "what"})
 """Last parts of fields that name nobody and nothing: many findings have the same there."""
 _KINDS = {"project_uid": "project"}
+_WANTED = "unmapped.resource"
+_FUNCTIONS = "function:"
 _FUNCTION = re.compile(r"[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}")
 """As resources of OCSF name one; those of other kinds have it before the name."""
 
@@ -412,8 +414,10 @@ def things_of(entity: str) -> list[str]:
         field = path.rpartition(".")[2]
         if not equals or value in EVERYBODY or field in SAYS_HOW:
             continue
+        if path == _WANTED and value.startswith(_FUNCTIONS):
+            continue  # what was denied to somebody has done nothing, and is not to be stopped
         if _FUNCTION.fullmatch(value):
-            value = f"function:{value}"  # as the principal that it is
+            value = _FUNCTIONS + value  # as the principal that it is
         elif ":" not in value and not _is_address(value):
             value = f"{_KINDS.get(field, field)}:{value}"
         if value[:256] not in found:

@@ -128,6 +128,16 @@ def test_a_name_in_common_hides_nothing_from_the_owner_of_a_project() -> None:
     assert len(ids(incidents)) == 2, "what is of no project joins the newest"
 
 
+def test_what_a_function_was_denied_is_not_contained_with_it() -> None:
+    """Whoever calls another function without a grant had it stopped as well."""
+    found = folded(
+        finding(1, "resources.0.name=shop/evil unmapped.resource=function:shop/pay"),
+        finding(2, "resources.0.name=shop/evil unmapped.resource=bucket:shop/pay"),
+    )
+    [listed] = found.listed(ListIncidents()).incidents
+    assert [(each.project, each.name) for each in listed.functions] == [("shop", "evil")]
+
+
 def test_what_stands_for_everybody_joins_nothing() -> None:
     assert things_of("actor.user.name=anonymous:public src_endpoint.ip=192.0.2.1 broken") == [
         "192.0.2.1"
