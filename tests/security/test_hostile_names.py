@@ -26,7 +26,8 @@ NAMES = names_child.names()
 def found() -> dict[str, Any]:
     unshare = shutil.which("unshare")
     alone = ["-nm"] if os.geteuid() == 0 else ["-Urnm"]
-    if unshare is None or subprocess.run([unshare, *alone, "true"], check=False).returncode:
+    there = unshare is not None and shutil.which("ip") is not None
+    if not there or subprocess.run([unshare, *alone, "true"], check=False).returncode:
         pytest.skip("no namespaces can be made here")
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     script = Path(names_child.__file__)
