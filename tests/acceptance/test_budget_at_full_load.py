@@ -24,7 +24,9 @@ PLAIN = "def handler(event, context):\n    return 1\n"
 SECONDS = 10
 ROUNDS = 12
 """Of so many seconds at the most, until it is used up: a busy machine takes longer."""
-REQUESTS, CPU_SECONDS = 4000, 1.0
+REQUESTS, CPU_SECONDS = 4000, 4.0
+BEYOND = 0.001
+"""Of a budget goes beyond it at the most."""
 
 
 def budget(node: TestNode, project: str, **wanted: object) -> None:
@@ -76,7 +78,7 @@ def test_what_goes_beyond_in_cpu_is_what_was_in_flight(node: TestNode, connectio
     node.deploy(SOURCE, project=project, settings='isolation = "instance"')
     budget(node, project, amount=CPU_SECONDS, unit="cpu-seconds")
     calls = 0
-    for _ in range(ROUNDS):
+    for _ in range(3 * ROUNDS):
         found = Flood(node.port, f"/invoke/{project}/f", node.key, connections, SECONDS).result()
         used = settled(node, project)["used"]
         calls += found["good"]
@@ -89,7 +91,7 @@ def test_what_goes_beyond_in_cpu_is_what_was_in_flight(node: TestNode, connectio
         f"{connections} connections, {rate:.0f}/s, {found}: used {used:.4f} of {CPU_SECONDS} s, "
         f"beyond {beyond:.4f} s = {beyond / CPU_SECONDS:.3%}, {beyond / mean:.1f} calls"
     )
-    assert CPU_SECONDS - 2 * mean <= used and beyond <= connections * mean, (used, calls)
+    assert CPU_SECONDS * 0.99 <= used and beyond <= CPU_SECONDS * BEYOND, (used, calls)
 
 
 def test_kept_events_wait_and_a_lift_lets_them_run(node: TestNode) -> None:

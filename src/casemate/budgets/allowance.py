@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from casemate.accounts.attempts import address_group
+from casemate.budgets import refusals
 from casemate.budgets.anomaly import Anomalies
 from casemate.budgets.costs import COUNTED, WEIGHTS, Money
 from casemate.budgets.cutting import Cutting, is_of_use
@@ -24,14 +25,14 @@ from casemate.budgets.ticket import Ledgers, Ticket
 from casemate.metering import PriceList, shipped
 from casemate.metering.prices import DEFAULT
 from casemate.model.budget import BYTE_UNITS, Budget, BudgetUnit, Quota, QuotaEach
+from casemate.model.deployment import Version
 from casemate.model.facts import BudgetReached, Fact
-from casemate.model.invocation import Outcome
-from casemate.model.path import Admitted, Failure, Finished, RefusedError, Used
+from casemate.model.function import Limits
+from casemate.model.path import Admitted, Finished, Used
 from casemate.model.usage import Amounts
 
-DETAIL = "Too many calls."
-"""What a caller is told, whatever the reason is."""
-_LONGEST_WAIT = 3600
+_CALLS_SECONDS = 1
+"""To wait for calls that run."""
 _MIB = 1 << 20
 _KNOWN_SECONDS = 1.0
 """For how long it is known what holds for a caller: who answers for one may change."""
@@ -125,10 +126,15 @@ class Allowance:
         late = [each for each in ledgers if mark < each.mark]
         late += [each for each in self._awaited if each.budget.project == admitted.version.project]
         function, caller = admitted.version.function, admitted.principal.text
-        found = tuple((each, 0.0) for each in late if self._is_of(each.budget, function, caller))
+        limits = admitted.version.spec.limits
+        found = tuple(
+            (each, 0.0, each.expected(function, _most(each, limits)))
+            for each in late
+            if self._is_of(each.budget, function, caller)
+        )
         if found:
             uses = len(finished.spans) + finished.more_spans
-            ran, memory = finished.ran, admitted.version.spec.limits.memory
+            ran, memory = finished.ran, limits.memory
             nothing = (0.0,) * len(found)
             finished.used.then(partial(self.settle, found, nothing, ran, memory, uses))
 
@@ -173,7 +179,7 @@ class Allowance:
         caller = admitted.principal.text
         bounds = self._bounds.get((project, version.function, caller))
         if bounds is None:
-            bounds = self._find(project, version.function, caller, now)
+            bounds = self._find(version, caller, now)
         leave = None
         if slowed and (project, version.function) in slowed:
             leave = self._slow(admitted)
@@ -198,11 +204,16 @@ class Allowance:
         for ledger in (*known, *self._awaited):
             self._weigh(ledger, now)
 
-    def _find(self, project: str, function: str, caller: str, now: float) -> _Bounds:
+    def _find(self, version: Version, caller: str, now: float) -> _Bounds:
         """Return what holds for the calls of a function by a caller."""
+        project, function, limits = version.project, version.function, version.spec.limits
         found = _Bounds(
             tuple(
-                (ledger, self.least(ledger.budget, now))
+                (
+                    ledger,
+                    self.least(ledger.budget, now),
+                    ledger.expected(function, _most(ledger, limits)),
+                )
                 for ledger in self.ledgers.get(project, {}).values()
                 if self._is_of(ledger.budget, function, caller)
             ),
@@ -220,7 +231,7 @@ class Allowance:
     def _slow(self, admitted: Admitted) -> Callable[[], None]:
         key = (admitted.version.project, admitted.version.function)
         if not self.anomalies.has_room(key):
-            raise _refusal(
+            raise refusals.refusal(
                 "CostAnomaly",
                 f"{key[0]}/{key[1]} costs far more than is usual of it, and is slowed: "
                 f"{self.anomalies.why(key)}",
@@ -242,7 +253,7 @@ class Allowance:
                     other.give_back(its_key, before, now)
                 quota = rate.quota
                 rate.refused += 1
-                raise _refusal(
+                raise refusals.refusal(
                     "QuotaUsedUp",
                     f"the quota {quota.name} of {quota.project} allows each "
                     f"{quota.each.value} {quota.calls} calls in {quota.seconds} s",
@@ -257,16 +268,22 @@ class Allowance:
 
     def _reserved(self, ledgers: Ledgers, now: float) -> tuple[float, ...]:
         amounts: list[float] = []
-        for ledger, least in ledgers:
-            amount = ledger.reserve(least, now)
+        for ledger, least, expected in ledgers:
+            amount = ledger.reserve(least, expected, now)
             if amount is None:
-                for (before, _), reserved in zip(ledgers, amounts, strict=False):
+                for (before, _, _), reserved in zip(ledgers, amounts, strict=False):
                     before.release(reserved)
                 ledger.refused += 1
-                if ledger.waits_for_share(least):
-                    raise _refusal("BudgetShareUsedUp", _share_used_up(ledger), SHARE_SECONDS)
+                if ledger.waits_for_share():
+                    raise refusals.refusal(
+                        "BudgetShareUsedUp", refusals.share_used_up(ledger), SHARE_SECONDS
+                    )
+                if ledger.waits_for_calls(least, expected):
+                    raise refusals.refusal(
+                        "BudgetReserved", refusals.reserved(ledger), _CALLS_SECONDS
+                    )
                 self._tell(ledger, now, percent=100)
-                raise _refusal("BudgetUsedUp", _used_up(ledger), ledger.wait(now))
+                raise refusals.refusal("BudgetUsedUp", refusals.used_up(ledger), ledger.wait(now))
             amounts.append(amount)
         return tuple(amounts)
 
@@ -304,10 +321,10 @@ class Allowance:
         """Count what a call has used in place of the amounts that were reserved for it."""
         cpu_us, memory_mb_ms = used.cpu_us, int(ran * 1000 * memory / _MIB + 0.5)
         now = self._clock()
-        for (ledger, _), reserved in zip(ledgers, amounts, strict=True):
+        for (ledger, _, expected), reserved in zip(ledgers, amounts, strict=True):
             each, each_us, each_mb_ms, each_use = ledger.weights
             amount = each + cpu_us * each_us + memory_mb_ms * each_mb_ms + uses * each_use
-            if ledger.settle(reserved, amount, now):
+            if ledger.settle(reserved, amount, expected, now):
                 self._tell(ledger, now)
 
     def use(self, project: str, function: str, amounts: Amounts) -> None:
@@ -341,7 +358,7 @@ class Allowance:
                 budget=budget.name,
                 percent=percent,
                 hard=budget.hard,
-                reason=_used_up(ledger),
+                reason=refusals.used_up(ledger),
             )
         )
 
@@ -360,6 +377,13 @@ class Allowance:
                 self._tell(ledger, now)
 
 
+def _most(ledger: Ledger, limits: Limits) -> float:
+    """Return what a call with these limits can use of a budget, uses of capabilities aside."""
+    each, each_us, each_mb_ms, _ = ledger.weights
+    ms = limits.timeout * 1000
+    return each + ms * 1000 * limits.cpu * each_us + ms * limits.memory / _MIB * each_mb_ms
+
+
 def _key(quota: Quota, function: str, caller: str) -> str | None:
     """Return whose bucket of a quota a call takes from; None: that of its address."""
     match quota.each:
@@ -369,31 +393,3 @@ def _key(quota: Quota, function: str, caller: str) -> str | None:
             return None
         case QuotaEach.FUNCTION:
             return function
-
-
-def _used_up(ledger: Ledger) -> str:
-    budget = ledger.budget
-    of = f"{budget.project}/{budget.function}" if budget.function else budget.project
-    who = "".join(f" by {each}" for each in (budget.caller, budget.account) if each)
-    return (
-        f"the budget {budget.name} of {of}{who}: {ledger.total:.6g} of {budget.amount:.6g} "
-        f"{budget.unit.value} per {budget.per.value} used, {ledger.reserved:.6g} reserved for what "
-        "runs; `casemate budget lift` lifts it for a while"
-    )
-
-
-def _share_used_up(ledger: Ledger) -> str:
-    return (
-        f"{_used_up(ledger)}; of what is left this node has no share at the moment, since other "
-        "nodes use it, too"
-    )
-
-
-def _refusal(kind: str, message: str, wait: int, fields: Fields = ()) -> RefusedError:
-    return RefusedError(
-        Outcome.THROTTLED,
-        DETAIL,
-        retry_after=max(1, min(wait, _LONGEST_WAIT)),
-        failure=Failure(type=kind, message=message),
-        fields=fields,
-    )

@@ -154,7 +154,7 @@ class Budgets:
     async def _take_first(self, ledger: Ledger) -> None:
         """Know what other nodes use of a budget before it is in force."""
         if self._shares is not None:
-            ledger.least = self._allowance.least(ledger.budget, self._clock())
+            ledger.asked = self._allowance.least(ledger.budget, self._clock())
             ledger.wanted = ledger.short = True
             await self._shares.take([ledger], self._allowance.nodes)
 

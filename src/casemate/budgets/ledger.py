@@ -1,4 +1,10 @@
-"""How much of one budget is used, in memory: reserved before a call, settled after it."""
+"""How much of one budget is used, in memory: reserved before a call, settled after it.
+
+What a call is going to use nobody knows. While much is left, what calls of its function used in
+the mean is reserved for it; in the last eighth, the most that they used lately, so that all that
+run together stay within what is left. What is left at the end and no call is sure to fit in, one
+call after the other may use, until that is less than a thousandth.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +22,18 @@ _MINUTE, _HOUR = 60.0, 3600.0
 SHARE_SECONDS = 1
 """Between two looks at what other nodes use of budgets."""
 _WEIGHT = 0.1
-"""Of the last call in the mean by which the next one is reserved for."""
+"""Of the last call in the mean of a function's."""
+_FADES = 1 / 256
+"""By what part of its distance from a call the most that was used comes down to it."""
+_LOOSE = 7 / 8
+"""Up to what part of a budget the mean is reserved."""
+_UNKNOWN = 1 / 64
+"""Of a budget is reserved, in its last part, for a call of a function that has not run yet; less
+if it cannot use as much."""
+_RESIDUE = 1 / 1024
+"""Of a budget is left rather than used by a call that may take more."""
+_MOST_FUNCTIONS = 64
+"""That are told apart in one budget; those beyond are one."""
 _A_LITTLE_LESS = 1 - 1e-9
 _ROUNDED = 1e-6
 _MAX_KNOWN = 8
@@ -35,6 +52,19 @@ class Weights(NamedTuple):
 NOTHING = Weights()
 
 
+class Expected:
+    """What the next call of a function is going to use of a budget, by those before."""
+
+    __slots__ = ("known", "mean", "most")
+
+    def __init__(self, most: float) -> None:
+        """No call has ended yet; one can use `most`."""
+        self.known = False
+        self.mean = 0.0
+        self.most = most
+        """The most that calls used lately."""
+
+
 class Ledger:
     """Of one budget. Times are Unix times, of a clock that may be set while it is counted.
 
@@ -45,21 +75,22 @@ class Ledger:
     # All that is in one: with so many attributes a call would look each up in a dictionary.
     __slots__ = (
         "_due",
+        "_expected",
         "_holding",
         "_known",
         "_lift_ends",
-        "_mean",
+        "_loose",
         "_minutes",
         "_most",
         "_rolls",
         "_since",
         "_steady",
         "_told",
+        "asked",
         "budget",
         "elsewhere",
         "first_part",
         "is_recount_due",
-        "least",
         "lifted_by",
         "lifted_for",
         "lifted_until",
@@ -93,8 +124,8 @@ class Ledger:
         """Whether there were calls for it since the node's share was looked at."""
         self.short = False
         """Whether one of them was refused."""
-        self.least = 0.0
-        """What the last call that asked uses at the least."""
+        self.asked = 0.0
+        """What was to be reserved for the last call that asked."""
         self.shared_used = 0.0
         """What was used when the share was looked at."""
         self.reserved = 0.0
@@ -113,7 +144,9 @@ class Ledger:
         """How many budgets were set before it was in force, and it: see `Allowance.mark`."""
         self.is_recount_due = False
         """Whether the clock was set back to a time of which it is not known what was used."""
-        self._mean = 0.0
+        self._loose = budget.amount * _LOOSE if budget.hard else inf
+        self._expected: dict[str, Expected] = {}
+        """By function."""
         self._minutes: deque[list[float]] = deque()
         """Of a rolling hour: each minute, by the clock that does not go back, and what was used."""
         self._known: OrderedDict[float, tuple[float, int]] = OrderedDict()
@@ -204,32 +237,64 @@ class Ledger:
         """Tell whether it holds nobody back for now."""
         return now < self.lifted_until and self._steady() < self._lift_ends
 
-    def reserve(self, least: float, now: float) -> float | None:
+    def expected(self, function: str, most: float) -> Expected:
+        """Return what calls of a function are expected to use; one can use `most`."""
+        found = self._expected.get(function)
+        if found is None:
+            if len(self._expected) >= _MOST_FUNCTIONS:
+                function = ""
+            unknown = min(most, self.budget.amount * _UNKNOWN)
+            found = self._expected.setdefault(function, Expected(unknown))
+        return found
+
+    def reserve(self, least: float, expected: Expected, now: float) -> float | None:
         """Reserve for one more call, which uses `least` at the least, and return how much.
 
         None: it may not begin.
         """
-        # `_is_over`, `guess` and, in `settle`, `release` and `count` written out: each call of a
-        # function passes here for each of its budgets, and a call of Python's costs as much.
+        # `_is_over` and, in `settle`, `release` and `count` written out: each call of a function
+        # passes here for each of its budgets, and a call of Python's costs as much.
         if self._steady() >= self._due if self._rolls else not self._since <= now < self._due:
             self.tick(now)
-        mean = self._mean
-        amount = mean if mean > least else least
-        reserved = self.reserved + amount
-        self.wanted, self.least = True, least
-        if self.used + reserved > self._most and not self.lifted(now):
-            self.short = True
-            return None
-        self.reserved = reserved
+        amount = expected.mean if expected.mean > least else least
+        taken = self.used + self.reserved
+        if taken + self.elsewhere + amount > self._loose:
+            amount = max(expected.most, least)
+        self.wanted, self.asked = True, amount
+        if taken + amount > self._most and not self.lifted(now):
+            alone = self._last_room(max(expected.mean, least))
+            if alone is None:
+                self.short = True
+                return None
+            amount = alone
+        self.reserved += amount
         return amount
 
-    def waits_for_share(self, least: float) -> bool:
+    def _last_room(self, mean: float) -> float | None:
+        """Return all that is left, for a call that runs alone and may fit in it; None: none may.
+
+        Or nobody would use what is left, if a call once took more.
+        """
+        left = self._most - self.used
+        if self.reserved or left < mean or left <= self.budget.amount * _RESIDUE:
+            return None
+        return left
+
+    def waits_for_share(self) -> bool:
         """Tell whether what has no room here has some in what no node has used or holds for
         calls that run: it comes within seconds.
         """
         if self.holding is None:
             return False
-        return self.total + self.reserved + self.guess(least) <= self.budget.amount
+        return self.total + self.reserved + self.asked <= self.budget.amount
+
+    def waits_for_calls(self, least: float, expected: Expected) -> bool:
+        """Tell whether what has no room has some once what runs has used no more than usual."""
+        asked = self.asked
+        if not self.reserved or not asked:
+            return False
+        usual = max(expected.mean, least) / asked
+        return self.total + (self.reserved + asked) * usual <= self.budget.amount
 
     @property
     def total(self) -> float:
@@ -241,26 +306,26 @@ class Ledger:
         self.tick(now)
         return self.budget.hard and not self.lifted(now) and self.total >= self.budget.amount
 
-    def guess(self, least: float) -> float:
-        """Return what the next call is going to use."""
-        return self._mean if self._mean > least else least
-
     def release(self, reserved: float) -> None:
         """Give back what was reserved for a call."""
         left = self.reserved - reserved
         # What is left of sums of parts once all are given back is no reservation.
         self.reserved = left if left > reserved * _ROUNDED else 0.0
 
-    def settle(self, reserved: float, used: float, now: float) -> bool:
+    def settle(self, reserved: float, used: float, expected: Expected, now: float) -> bool:
         """Count what a call has used in place of what was reserved for it.
 
         Return whether a threshold may be reached of which was not told.
         """
         left = self.reserved - reserved
         self.reserved = left if left > reserved * _ROUNDED else 0.0
-        mean = self._mean
-        if used != mean:
-            self._mean = mean + (used - mean) * _WEIGHT if mean else used
+        mean, most = expected.mean, expected.most
+        if used != mean or used != most:
+            if not expected.known:
+                expected.known, expected.mean, expected.most = True, used, used
+            else:
+                expected.mean = mean + (used - mean) * _WEIGHT
+                expected.most = used if used > most else most + (used - most) * _FADES
         if self._rolls:
             at = self._steady()
             if at >= self._due:
@@ -289,7 +354,8 @@ class Ledger:
 
     def forget(self) -> None:
         """Count anew."""
-        self.used, self._mean = 0.0, 0.0
+        self.used = 0.0
+        self._expected.clear()
         self._minutes.clear()
 
     @property

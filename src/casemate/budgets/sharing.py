@@ -82,7 +82,7 @@ def _use(ledger: Ledger) -> BudgetUse:
     # With what it is: what was used of another one under its name is no use of this.
     definition = sha256(msgspec.json.encode(budget)).hexdigest()[:16]
     lately = max(0.0, ledger.used - ledger.shared_used)
-    next_call = ledger.reserved + ledger.guess(ledger.least)
+    next_call = ledger.reserved + ledger.asked
     kept = ledger.used + next_call + _AHEAD * lately
     return BudgetUse(
         project=budget.project,

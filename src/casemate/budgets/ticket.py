@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from casemate.budgets.ledger import Ledger
+from casemate.budgets.ledger import Expected, Ledger
 from casemate.budgets.rates import Fields
 from casemate.model.path import Finished, Used
 
-Ledgers = tuple[tuple[Ledger, float], ...]
-"""Each with what a call uses of it at the least."""
+Ledgers = tuple[tuple[Ledger, float, Expected], ...]
+"""Each with what a call uses of it at the least, and what one of its function is expected to."""
 Settle = Callable[[Ledgers, tuple[float, ...], float, int, int, Used], None]
 """Counts a call: its budgets, what was reserved of each, seconds that it ran, bytes of memory that
 it may have, uses of capabilities, and what it used."""
@@ -41,12 +41,12 @@ class Ticket:
 
     def drop(self) -> None:
         """Give back all: it never ran."""
-        for (ledger, _), amount in zip(self._ledgers, self._amounts, strict=True):
+        for (ledger, _, _), amount in zip(self._ledgers, self._amounts, strict=True):
             ledger.release(amount)
         self._close()
 
     def settle(self, finished: Finished) -> None:
-        """Count what it used, once that is known; of what ended by a fault of ours as guessed."""
+        """Count what it used, once that is known; of what ended by a fault of ours as usual."""
         ledgers, used = self._ledgers, finished.used
         if not ledgers:
             pass
@@ -56,8 +56,8 @@ class Ticket:
             used.then(partial(self._settle, *counted))
         else:
             now = time.time()
-            for (ledger, _), amount in zip(ledgers, self._amounts, strict=True):
-                ledger.settle(amount, amount, now)
+            for (ledger, least, expected), amount in zip(ledgers, self._amounts, strict=True):
+                ledger.settle(amount, max(least, expected.mean), expected, now)
         self._close()
 
     def _close(self) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from casemate.budgets import Allowance, allowance
-from casemate.budgets.allowance import DETAIL
 from casemate.budgets.ledger import Ledger
+from casemate.budgets.refusals import DETAIL
 from casemate.metering import read_prices
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
 from casemate.model.facts import BudgetReached
@@ -277,6 +277,26 @@ def test_one_that_has_no_room_is_used_up_even_if_a_little_is_left() -> None:
     node.enter().settle(ended())
     node.refused()
     assert [each.percent for each in node.told] == [50, 100]
+
+
+def test_what_is_reserved_for_calls_that_run_is_no_budget_used_up() -> None:
+    node = Node()
+    node.budget(amount=1.0, unit=BudgetUnit.CPU_SECONDS)
+    for cpu_us in (40_000, *(10_000,) * 87):
+        node.enter().settle(ended(cpu_us))
+    running = []
+    with pytest.raises(RefusedError) as refusal:
+        running.extend(node.enter() for _ in range(20))
+    failure = refusal.value.failure
+    assert failure is not None and failure.type == "BudgetReserved"
+    assert refusal.value.retry_after == 1 and refusal.value.message == DETAIL
+    assert node.ledger.reserved > 0.03 and [each.percent for each in node.told] == [50, 80]
+    for each in running:
+        each.settle(ended(10_000))
+    while node.ledger.used < 0.985:
+        node.enter().settle(ended(10_000))
+    node.refused()
+    assert node.ledger.used < 1.0 and [each.percent for each in node.told] == [50, 80, 100]
 
 
 def test_a_quota_of_each_caller() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from casemate.budgets import Allowance, Budgets, keeping
 from casemate.budgets.learning import days_run
+from casemate.budgets.ledger import Expected
 from casemate.facts import FactStream
 from casemate.metering import PriceListError
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
@@ -166,12 +167,15 @@ def test_the_one_before_holds_until_it_is_counted() -> None:
         rooms: list[float | None] = []
 
         async def reading(_: ReadUsage) -> tuple[Usage, ...]:
-            rooms.append(node.allowance.ledgers["t"]["b"].reserve(1.0, NOW))
+            rooms.append(node.allowance.ledgers["t"]["b"].reserve(1.0, Expected(0.0), NOW))
             return node.rows
 
         node.budgets._read = reading
         await node.budgets.set(budget(amount=10.5), ADA)
-        assert rooms == [None] and node.allowance.ledgers["t"]["b"].reserve(1.0, NOW) is None
+        assert (
+            rooms == [None]
+            and node.allowance.ledgers["t"]["b"].reserve(1.0, Expected(0.0), NOW) is None
+        )
 
     play(scene)
 
@@ -183,7 +187,7 @@ def test_what_is_used_while_prices_change_is_counted_too() -> None:
         await node.budgets.set(budget(unit=BudgetUnit.MONEY), ADA)
 
         async def reading(_: ReadUsage) -> tuple[Usage, ...]:
-            node.allowance.ledgers["t"]["b"].settle(0.0, 0.25, NOW)
+            node.allowance.ledgers["t"]["b"].settle(0.0, 0.25, Expected(0.0), NOW)
             return node.rows
 
         node.budgets._read = reading
@@ -202,7 +206,7 @@ def test_other_prices_count_no_more_than_what_is_of_the_present(per: BudgetPer) 
         node.now = NOW + 40 * DAY
         await node.budgets.set_prices(PRICES + 'gb_second = "0.5"\n', ADA)
         assert node.asked[-1].since >= node.now - {"hour": 2 * HOUR, "day": DAY}.get(per, 31 * DAY)
-        node.allowance.ledgers["t"]["b"].settle(0.0, 0.25, node.now)
+        node.allowance.ledgers["t"]["b"].settle(0.0, 0.25, Expected(0.0), node.now)
         [state] = node.budgets.states(None)
         assert state.used == 0.25
 
@@ -266,12 +270,12 @@ def test_lifted_and_put_back() -> None:
         node.rows = (Usage(caller="c", requests=99),)
         await node.budgets.set(budget(), ADA)
         ledger = node.allowance.ledgers["t"]["b"]
-        assert ledger.reserve(1.0, NOW) is None
+        assert ledger.reserve(1.0, Expected(0.0), NOW) is None
         state = await node.budgets.lift("t", "b", 60, "a sale", ADA)
-        assert state.lifted_until == NOW + 60 and ledger.reserve(1.0, NOW)
+        assert state.lifted_until == NOW + 60 and ledger.reserve(1.0, Expected(0.0), NOW)
         assert node.told[-1].change == "lift" and node.told[-1].seconds == 60
         state = await node.budgets.lift("t", "b", 0, "over", ADA)
-        assert state.lifted_until is None and ledger.reserve(1.0, NOW) is None
+        assert state.lifted_until is None and ledger.reserve(1.0, Expected(0.0), NOW) is None
         with pytest.raises(NotFoundError):
             await node.budgets.lift("t", "nobody", 60, "x", ADA)
 
@@ -394,12 +398,12 @@ def test_a_clock_set_back_to_a_day_that_was_not_counted_has_it_counted() -> None
         node.now += 40 * DAY
         await node.budgets.set(budget(), ADA)
         ledger = node.allowance.ledgers["t"]["b"]
-        reserved = ledger.reserve(1.0, node.now)
+        reserved = ledger.reserve(1.0, Expected(0.0), node.now)
         assert reserved is not None
-        ledger.settle(reserved, 1.0, node.now)
+        ledger.settle(reserved, 1.0, Expected(0.0), node.now)
         node.now = NOW
         node.rows = (Usage(caller="c", requests=8),)
-        reserved = ledger.reserve(1.0, NOW)
+        reserved = ledger.reserve(1.0, Expected(0.0), NOW)
         assert reserved is not None and ledger.is_recount_due
         ledger.release(reserved)
         await node.budgets.load()

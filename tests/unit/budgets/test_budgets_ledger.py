@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.budgets.ledger import Ledger, window
+from casemate.budgets.ledger import Expected, Ledger, window
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()
@@ -22,9 +24,14 @@ def ledger(per: BudgetPer = BudgetPer.DAY, amount: float = 10.0, *, hard: bool =
     return Ledger(budget, NOON)
 
 
+def of(book: Ledger, function: str = "f", most: float = 0.0) -> Expected:
+    """What calls of a function are expected to use, each of which can use `most`."""
+    return book.expected(function, most)
+
+
 def room(book: Ledger, least: float, now: float) -> bool:
     """Tell whether one more call may begin."""
-    reserved = book.reserve(least, now)
+    reserved = book.reserve(least, of(book), now)
     if reserved is not None:
         book.release(reserved)
     return reserved is not None
@@ -32,19 +39,19 @@ def room(book: Ledger, least: float, now: float) -> bool:
 
 def used(book: Ledger, amount: float, now: float = NOON, least: float = 1.0) -> None:
     """Have a call begin and end."""
-    reserved = book.reserve(least, now)
+    reserved = book.reserve(least, of(book), now)
     assert reserved is not None
-    book.settle(reserved, amount, now)
+    book.settle(reserved, amount, of(book), now)
 
 
 @given(st.lists(st.sampled_from(["begin", "end", "drop"]), max_size=200))
 def test_no_more_calls_than_there_are_whatever_their_order(steps: list[str]) -> None:
     book, running, ran = ledger(), [], 0
     for step in steps:
-        if step == "begin" and (reserved := book.reserve(1.0, NOON)) is not None:
+        if step == "begin" and (reserved := book.reserve(1.0, of(book), NOON)) is not None:
             running.append(reserved)
         elif step == "end" and running:
-            book.settle(running.pop(), 1.0, NOON)
+            book.settle(running.pop(), 1.0, of(book), NOON)
             ran += 1
         elif step == "drop" and running:
             book.release(running.pop())
@@ -58,12 +65,99 @@ def test_what_is_beyond_is_at_most_what_was_in_flight(costs: list[float], at_onc
     book, running, dear = ledger(amount=10.0), [], max(costs)
     for cost in costs:
         if len(running) >= at_once:
-            book.settle(*running.pop(0), NOON)
-        if (reserved := book.reserve(0.0, NOON)) is not None:
+            book.settle(*running.pop(0), of(book), NOON)
+        if (reserved := book.reserve(0.0, of(book), NOON)) is not None:
             running.append((reserved, cost))
     for each in running:
-        book.settle(*each, NOON)
+        book.settle(*each, of(book), NOON)
     assert book.used <= 10.0 + at_once * dear + 1e-6
+
+
+COSTS: dict[str, Callable[[Random], float]] = {
+    "alike": lambda random: random.uniform(0.5, 3.0),
+    "exponential": lambda random: random.expovariate(1.0),
+    "one in a hundred ten times as dear": lambda random: 10.0 if random.random() < 0.01 else 1.0,
+    "lognormal": lambda random: random.lognormvariate(0.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("at_once", [64, 256])
+@pytest.mark.parametrize("kind", COSTS)
+def test_a_thousandth_at_most_is_beyond_at_full_load(kind: str, at_once: int) -> None:
+    """Many connections that ask again at once; readings of use come for fifty calls together."""
+    random, book, running, stopped_at = Random(15), ledger(amount=10_000.0), [], 0.0
+    while running or book.used < 9980.0:
+        while len(running) < at_once:
+            reserved = book.reserve(0.0, of(book), NOON)
+            if reserved is None:
+                stopped_at = stopped_at or book.used
+                break
+            running.append((reserved, COSTS[kind](random)))
+        for each in running[:50]:
+            book.settle(*each, of(book), NOON)
+        del running[:50]
+    assert 9980.0 <= book.used <= 10_010.0
+    assert stopped_at > 8000.0, "with much left nobody is refused"
+
+
+def test_a_dear_function_is_not_taken_for_a_cheap_one_of_its_budget() -> None:
+    book = ledger(amount=1000.0)
+    for function, cost in (("dear", 50.0), *(("cheap", 1.0),) * 850):
+        reserved = book.reserve(0.0, of(book, function), NOON)
+        assert reserved is not None
+        book.settle(reserved, cost, of(book, function), NOON)
+    running = [book.reserve(0.0, of(book, "dear"), NOON) for _ in range(64)]
+    assert [each for each in running if each] == [50.0, 50.0]
+
+
+def test_of_a_function_that_has_not_run_yet_few_run_at_once_near_the_end() -> None:
+    def running(part: float, most: float) -> int:
+        book = ledger(amount=640.0)
+        book.count(640.0 * part)
+        new = of(book, "new", most)
+        return sum(book.reserve(0.0, new, NOON) is not None for _ in range(100))
+
+    assert running(0.0, 1e6) == 100
+    assert running(0.9, 1e6) == 6
+    assert running(0.9, 1.0) == 64, "one cannot use more"
+
+
+def test_one_dear_call_holds_nobody_back_while_much_is_left() -> None:
+    book = ledger(amount=1000.0)
+    used(book, 300.0, least=0.0)
+    for _ in range(100):
+        used(book, 1.0, least=0.0)
+    assert sum(book.reserve(0.0, of(book), NOON) is not None for _ in range(64)) == 64
+
+
+def test_what_may_not_be_enough_is_used_by_one_call_after_the_other() -> None:
+    book, alone = ledger(amount=1000.0), 0
+    for cost in (*(1.0,) * 500, 380.0):
+        used(book, cost, least=0.0)
+    while (reserved := book.reserve(0.0, of(book), NOON)) is not None:
+        alone += not room(book, 0.0, NOON)
+        book.settle(reserved, 1.0, of(book), NOON)
+    assert 60 < alone <= 125
+    assert 995.0 < book.used <= 1000.0
+    assert not book.waits_for_calls(0.0, of(book))
+
+
+def test_what_runs_is_waited_for_if_it_may_leave_something() -> None:
+    book = ledger(amount=100.0)
+    for cost in (4.0, *(1.0,) * 89):
+        used(book, cost, least=0.0)
+    running = []
+    while (reserved := book.reserve(0.0, of(book), NOON)) is not None:
+        running.append(reserved)
+    assert running and sum(running) <= 7.0 and book.waits_for_calls(0.0, of(book))
+    for each in running:
+        book.settle(each, 1.0, of(book), NOON)
+    assert room(book, 0.0, NOON)
+
+
+def test_functions_that_are_told_apart_are_bounded() -> None:
+    book = ledger()
+    assert len({id(book.expected(f"f{number}", 1.0)) for number in range(1000)}) == 65
 
 
 def test_a_soft_one_holds_nobody_back() -> None:
@@ -185,12 +279,12 @@ def test_what_is_in_flight_when_the_clock_is_set_is_not_spent_again() -> None:
     for off in [0.0, 13 * 3600.0] * 10:
         clocks.off = off
         running = 0
-        while book.reserve(1.0, clocks.now) is not None:
+        while book.reserve(1.0, of(book), clocks.now) is not None:
             running += 1
         let_begin += running
         clocks.off = 13 * 3600.0 - off  # before any of them has ended
         for _ in range(running):
-            book.settle(1.0, 1.0, clocks.now)
+            book.settle(1.0, 1.0, of(book), clocks.now)
     assert let_begin <= 20
 
 
@@ -242,7 +336,7 @@ def test_once_nothing_runs_nothing_is_reserved() -> None:
     """Sums of parts leave something behind."""
     book, parts = ledger(amount=1e9), [0.1 * n / 7 for n in range(1, 400)]
     for part in parts:
-        assert book.reserve(part, NOON) is not None
+        assert book.reserve(part, of(book), NOON) is not None
     for part in parts:
         assert book.reserved > 0.0
         book.release(part)
@@ -253,7 +347,8 @@ def test_it_is_reserved_for_what_calls_use_lately() -> None:
     book = ledger(amount=1000.0)
     for _ in range(60):
         used(book, 5.0, least=0.0)
-    assert 4.9 < book.guess(0.0) <= 5.0 and book.guess(7.0) == 7.0
+    assert 4.9 < (book.reserve(0.0, of(book), NOON) or 0.0) <= 5.0
+    assert book.reserve(7.0, of(book), NOON) == 7.0
 
 
 def test_one_that_has_no_room_is_told_once_in_a_rolling_hour() -> None:

@@ -49,7 +49,7 @@ class Node:
             "hard": True,
         }
         self.ledger = Ledger(Budget(**{**given, **changes}), self.now)
-        self.ledger.least = self.allowance.least(self.ledger.budget, NOW)
+        self.ledger.asked = self.allowance.least(self.ledger.budget, NOW)
         self.ledger.wanted = self.ledger.short = True
         self.running: list[Any] = []
 
