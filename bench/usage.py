@@ -2,7 +2,10 @@
 
     python -m bench.usage [--invocations N] [--functions N] [--folder DIR]
 
-Records are counted as the recorder counts them, in transactions of an encrypted database. The bill
+Records are counted as the recorder counts them, in transactions of an encrypted database: first as
+many at once as where a node catches up, then as many as wait where it goes on. They are of 700 sums
+an hour: fifty functions in four projects with seven callers. The figure for ten million is that of
+N times 10 M / N; N = 10000000 measures it whole, with some minutes of making the records. The bill
 is that of functions with three callers each that were called in every hour of a month: asked for
 in pages, decoded, priced. Times are processor time. Exit codes: 0 measured; 1 a target was missed.
 """
@@ -59,11 +62,18 @@ _SUMS = """
 """
 
 
-def _counted(connection: engine.Connection) -> float:
+_ANEW = ("DELETE FROM usage", "DELETE FROM progress")
+
+
+def _counted(connection: engine.Connection, at_once: int) -> float:
+    """Return how long counting takes, so many records in a transaction."""
+    with transaction(connection, RECORDS):
+        for statement in _ANEW:
+            connection.execute(statement)
     began = time.process_time()
     while True:
         with transaction(connection, RECORDS):
-            if not usage.count(connection):
+            if not usage.count(connection, at_once):
                 return time.process_time() - began
 
 
@@ -100,14 +110,20 @@ def main(arguments: list[str]) -> int:
             migrate(connection)
             with transaction(connection, RECORDS):
                 connection.execute(_INVOCATIONS, (given.invocations, _MONTH, _MONTH))
-            seconds = _counted(connection)
+            seconds = {
+                each: _counted(connection, each) for each in (usage.MOST_AT_ONCE, usage.MANY)
+            }
             with transaction(connection, RECORDS):
                 connection.execute(_SUMS, (given.functions, _MONTH))
             month, lines = _month(connection)
-    ten = seconds / given.invocations * 1e7
-    print(f"roll-up of {given.invocations:,} invocations: {seconds:.2f} s, of 10 M {ten:.1f} s")
+    ten = {each: took / given.invocations * 1e7 for each, took in seconds.items()}
+    for each, took in seconds.items():
+        print(
+            f"roll-up of {given.invocations:,} invocations, {each:,} at once: {took:.2f} s, "
+            f"of 10 M {ten[each]:.1f} s"
+        )
     print(f"bill of {given.functions:,} functions, a month, {lines:,} lines: {month:.2f} s")
-    return int(ten > TARGET_ROLL_UP_SECONDS or month > TARGET_BILL_SECONDS)
+    return int(max(ten.values()) > TARGET_ROLL_UP_SECONDS or month > TARGET_BILL_SECONDS)
 
 
 if __name__ == "__main__":

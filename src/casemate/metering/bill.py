@@ -85,8 +85,8 @@ def bill(prices: PriceList, usage: Iterable[Usage]) -> Bill:
             days[each.start] = day, priced
         day, priced = days[each.start]
         for resource, price in priced:
-            if resource.counted(each):
-                quantity = resource.quantity(each)
+            if counted := resource.counted(each):
+                quantity = resource.quantity(counted)
                 lines.append(BillLine(day, each, resource, quantity, price, quantity * price))
     return Bill(prices, tuple(lines))
 

@@ -49,9 +49,9 @@ class Resource(NamedTuple):
         """Return how many of what is counted were used."""
         return _COUNTED[self.name](amounts)
 
-    def quantity(self, amounts: Amounts) -> Decimal:
-        """Return how many units of it were used."""
-        return Decimal(self.counted(amounts)) / self.per
+    def quantity(self, counted: int) -> Decimal:
+        """Return how many units these are."""
+        return Decimal(counted) / self.per
 
 
 _COUNTED: Mapping[str, Callable[[Amounts], int]] = {
@@ -85,7 +85,7 @@ class Prices(NamedTuple):
         """Return what amounts cost."""
         return sum(
             (
-                each.quantity(amounts) * self.of[each.name]
+                each.quantity(each.counted(amounts)) * self.of[each.name]
                 for each in RESOURCES
                 if each.name in self.of
             ),

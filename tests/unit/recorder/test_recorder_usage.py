@@ -176,6 +176,21 @@ def test_records_of_a_release_before_are_counted_bit_by_bit(
     assert one(connection).requests == 26
 
 
+def test_what_is_added_to_what_was_told_to_other_nodes_is_told_again(
+    connection: engine.Connection,
+) -> None:
+    def waiting() -> list[tuple[int, ...]]:
+        return connection.execute("SELECT span, requests, unshipped FROM usage").fetchall()
+
+    told(connection, MONDAY, take(0, used(0)))
+    assert waiting() == [(HOUR, 1, 1), (DAY, 1, 1)]
+    connection.execute("UPDATE usage SET unshipped = 0")
+    told(connection, MONDAY, take(1, used(1)))
+    assert waiting() == [(HOUR, 2, 1), (DAY, 2, 1)]
+    told(connection, MONDAY, take(2, used(2)))
+    assert waiting() == [(HOUR, 3, 1), (DAY, 3, 1)]
+
+
 def test_records_are_counted_once_many_wait(
     connection: engine.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
