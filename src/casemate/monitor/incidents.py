@@ -197,10 +197,11 @@ class Incidents:
         project = _project(each)
         things = things_of(str(own.get("entity", "")))
         title = str(own.get("title", ""))[:MAX_TEXT]
-        known = self._of(things, project, each.at)
+        grave = at_least(level, OPENS)
+        known = self._of(things, project, each.at, grave=grave)
         self.joined = (id, "" if known is None else known.id)
         if known is None:
-            if not at_least(level, OPENS):
+            if not grave:
                 return None, False
             known = _Known(PREFIX + id, each.at, each.at, title, level)
             self._known[known.id] = known
@@ -215,7 +216,7 @@ class Incidents:
         if not at_least(known.level, level):
             known.level, known.title = level, title
         known.ids = [*known.ids, id][-MAX_IDS:]
-        if at_least(level, OPENS):
+        if grave:
             _join(known.things, things, MAX_THINGS)
         else:
             _join(known.links, [one for one in things if _is_address(one)], MAX_THINGS)
@@ -266,16 +267,21 @@ class Incidents:
             last_at=at,
         )
 
-    def _of(self, things: Sequence[str], project: str, at: float) -> _Known | None:
+    def _of(self, things: Sequence[str], project: str, at: float, *, grave: bool) -> _Known | None:
         """Return the newest that is open and shares something with a finding.
 
         Not one of another project: whoever may see one project sees incidents of no other, so by a
-        name in common everybody could hide from its owner what is found of a project.
+        name in common everybody could hide from its owner what is found of a project. One that has
+        no room for all that a grave one is about is passed over, too: what nobody would find in it
+        would not be contained either.
         """
         for known in reversed(self._known.values()):
             if known.state.closed or abs(at - known.last_at) > QUIET_SECONDS:
                 continue
             if project and known.projects and project not in known.projects:
+                continue
+            new = sum(thing not in known.things for thing in things) if grave else 0
+            if len(known.things) + new > MAX_THINGS:
                 continue
             if any(thing in known.things or thing in known.links for thing in things):
                 return known

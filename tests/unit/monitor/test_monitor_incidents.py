@@ -138,6 +138,22 @@ def test_what_a_function_was_denied_is_not_contained_with_it() -> None:
     assert [(each.project, each.name) for each in listed.functions] == [("shop", "evil")]
 
 
+def test_no_function_is_left_out_of_an_incident_that_is_about_too_much() -> None:
+    """Who comes from many addresses fills it: what comes after would be contained by nobody."""
+    who = "actor.user.name=user:mallory"
+    flood = [finding(n, f"{who} src_endpoint.ip=192.0.2.{n}") for n in range(1, 100)]
+    incidents = folded(
+        *flood,
+        finding(200, f"{who} resources.0.name=function:shop/evil", rule="function-made-public"),
+    )
+    found = [incidents.get(id) for id in ids(incidents)]
+    about = {each.text for one in found if one is not None for each in one.functions}
+    assert about == {"function:shop/evil"}
+    assert all(one is not None and len(one.things) <= module.MAX_THINGS for one in found)
+    assert sum(one.findings for one in found if one is not None) == 100
+    assert len(found) == 2, "and no more of them than are needed"
+
+
 def test_what_stands_for_everybody_joins_nothing() -> None:
     assert things_of("actor.user.name=anonymous:public src_endpoint.ip=192.0.2.1 broken") == [
         "192.0.2.1"
