@@ -49,6 +49,9 @@ MAX_TEXT = 1000
 MAX_LOOSE = 64
 EVERYBODY = frozenset({"", "anonymous:public", "unknown"})
 """What stands for many: findings that share no more than this have nothing in common."""
+RESPONSES = frozenset({"function-quarantined", "containment-undone"})
+"""Rules that find what is done about an incident: whoever did it is not what that is about."""
+_PLAYBOOK = "playbook:"
 _QUARANTINE = "quarantine"
 SAYS_HOW = frozenset({"action", "change", "problem", "reason", "rule", "seconds", "what"})
 """Last parts of fields that name nobody and nothing: many findings have the same there."""
@@ -198,6 +201,10 @@ class Incidents:
         things = things_of(str(own.get("entity", "")))
         title = str(own.get("title", ""))[:MAX_TEXT]
         grave = at_least(level, OPENS)
+        if rule in RESPONSES:
+            functions = [thing for thing in things if thing.startswith(_FUNCTIONS)]
+            if self._of(functions, project, each.at, grave=grave) is not None:
+                things = functions
         known = self._of(things, project, each.at, grave=grave)
         self.joined = (id, "" if known is None else known.id)
         if known is None:
@@ -420,6 +427,8 @@ def things_of(entity: str) -> list[str]:
         field = path.rpartition(".")[2]
         if not equals or value in EVERYBODY or field in SAYS_HOW:
             continue
+        if value.startswith(_PLAYBOOK):
+            continue  # the node's own, which acts on what has nothing in common
         if path == _WANTED and value.startswith(_FUNCTIONS):
             continue  # what was denied to somebody has done nothing, and is not to be stopped
         if _FUNCTION.fullmatch(value):

@@ -154,6 +154,35 @@ def test_no_function_is_left_out_of_an_incident_that_is_about_too_much() -> None
     assert len(found) == 2, "and no more of them than are needed"
 
 
+@pytest.mark.parametrize("who", ["user:root", "playbook:escape-tried"])
+def test_an_incident_is_not_about_who_contains_it(who: str) -> None:
+    """Or it would be about all that they contain, in whatever project, and stop that, too."""
+
+    def response(n: int, function: str, rule: str = "function-quarantined") -> Happened:
+        level = "high" if rule == "function-quarantined" else "low"
+        entity = f"resources.0.name={function} actor.user.name={who}"
+        return finding(n, entity, rule=rule, level=level, project=function.partition("/")[0])
+
+    incidents = folded(
+        finding(1, "resources.0.name=shop/evil", rule="mount-tried"),
+        response(2, "shop/evil"),
+        finding(3, "resources.0.name=bank/evil", rule="mount-tried", project="bank"),
+        response(4, "bank/evil"),
+        response(5, "shop/evil", "containment-undone"),
+        response(6, "shop/evil"),
+        finding(7, f"actor.user.name={who} resources.0.name=bank/honest", project="bank"),
+    )
+    found = [incidents.get(id) for id in reversed(ids(incidents))]
+    about = [(one.things, one.projects, one.findings) for one in found if one is not None]
+    assert about[:2] == [
+        (("function:shop/evil",), ("shop",), 4),
+        (("function:bank/evil",), ("bank",), 2),
+    ]
+    assert len(about) == 3
+    alone = folded(response(1, "shop/a"), response(2, "shop/b"))
+    assert len(ids(alone)) == (2 if who.startswith("playbook:") else 1)
+
+
 def test_what_stands_for_everybody_joins_nothing() -> None:
     assert things_of("actor.user.name=anonymous:public src_endpoint.ip=192.0.2.1 broken") == [
         "192.0.2.1"
