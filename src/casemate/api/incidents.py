@@ -14,6 +14,7 @@ from casemate.model.facts import IncidentActed, IncidentUpdated
 from casemate.model.principal import Action, Resource
 from casemate.operations import incidents
 from casemate.operations.incidents import (
+    MAX_CONTAINED,
     AssignIncident,
     ContainIncident,
     Containment,
@@ -27,9 +28,6 @@ from casemate.operations.incidents import (
     ShowIncident,
 )
 from casemate.operations.quarantine import QuarantineFunction
-
-MAX_FUNCTIONS = 10
-"""Functions that one request puts into quarantine."""
 
 performs = Performers()
 
@@ -106,7 +104,7 @@ async def _resolve(wanted: ResolveIncident, call: Call) -> None:
 @performs(ContainIncident)
 async def _contain(wanted: ContainIncident, call: Call) -> Containment:
     found = await _found(wanted.id, call)
-    functions = found.functions
+    functions = _meant(wanted, found)
     if not functions:
         about = ", ".join(found.things) or "nothing"
         raise ConflictError(
@@ -114,14 +112,29 @@ async def _contain(wanted: ContainIncident, call: Call) -> Containment:
             next_step="Revoke a token with `casemate tokens revoke`, remove a person with "
             "`casemate users rm`, and note it with `casemate incident note`.",
         )
-    if len(functions) > MAX_FUNCTIONS:
+    if len(functions) > MAX_CONTAINED:
         raise ConflictError(
             f"The incident {found.id} is about {len(functions)} functions, of which at most "
-            f"{MAX_FUNCTIONS} are put into quarantine at once.",
-            next_step="Name those that are meant: casemate quarantine FUNCTION --reason TEXT",
+            f"{MAX_CONTAINED} are put into quarantine at once.",
+            next_step=f"Name those that are meant: casemate incident contain {found.id} "
+            "--function FUNCTION --reason TEXT",
         )
     actions = [await _quarantine(each, found, wanted, call) for each in functions]
     return Containment(incident=found.id, actions=tuple(actions))
+
+
+def _meant(wanted: ContainIncident, found: Incident) -> tuple[Resource, ...]:
+    """Return the functions that are meant. Raises ConflictError for what it is not about."""
+    if not wanted.functions:
+        return found.functions
+    named = {f"{each.project}/{each.name}": each for each in found.functions}
+    if others := [each for each in wanted.functions if each not in named]:
+        raise ConflictError(
+            f"The incident {found.id} is not about {', '.join(others)}.",
+            next_step="casemate quarantine FUNCTION --reason TEXT stops any function; it is about "
+            + (", ".join(named) or "none"),
+        )
+    return tuple(named[each] for each in dict.fromkeys(wanted.functions))
 
 
 async def _quarantine(

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.model.function import NAME_PATTERN
 from casemate.model.level import Level
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.operations.declaration import Declaration, FieldOf, Operation
-from casemate.operations.fields import Id, Name, OnlyProject, number, text
+from casemate.operations.fields import Id, Name, OnlyProject, number, text, whole
 from casemate.operations.findings import Finding, LevelName
 from casemate.operations.given import Given
 
@@ -19,6 +20,9 @@ MAX_INCIDENTS = 1000
 MAX_TEXT = 1000
 _PATH = "/incidents/{id}"
 _FUNCTION = f"{ResourceKind.FUNCTION.value}:"
+_NAMED = f"{NAME_PATTERN.removesuffix('$')}/{NAME_PATTERN.removeprefix('^')}"
+MAX_CONTAINED = 10
+"""Functions that one request puts into quarantine."""
 
 
 class IncidentState(StrEnum):
@@ -310,6 +314,14 @@ class ContainIncident(Operation[Containment], frozen=True, kw_only=True):
         text("Why, for who asks later.", least=1, most=256),
         Given(flags="--reason", metavar="TEXT"),
     ]
+    functions: Annotated[
+        tuple[Annotated[str, msgspec.Meta(pattern=whole(_NAMED), examples=["shop/report"])], ...],
+        msgspec.Meta(
+            max_length=MAX_CONTAINED,
+            description=f"Only these of its functions. Without it all, {MAX_CONTAINED} at most.",
+        ),
+        Given("Only this of its functions. Can be given several times.", "--function"),
+    ] = ()
     kill: Annotated[
         bool, msgspec.Meta(description="End what is running at once, in the middle of its calls.")
     ] = False

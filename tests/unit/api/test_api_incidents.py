@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from api_fake_control import Client, Parts
 
@@ -185,4 +187,28 @@ def test_so_many_functions_are_not_stopped_at_once(
     parts.monitor.known = [incident(things=tuple(f"function:shop/f{n}" for n in range(11)))]
     done = ask("POST", f"/incidents/{ID}/contain", json={"reason": "x"})
     assert done.status_code == 409 and "at most 10" in done.text
-    assert not told
+    assert "--function" in done.text and not told
+
+
+def test_those_that_are_named_are_stopped_and_no_other(
+    ask: Client, parts: Parts, told: list[Fact]
+) -> None:
+    """Who attacks eleven functions must not be out of reach of what contains an incident."""
+    parts.monitor.known = [incident(things=tuple(f"function:shop/f{n}" for n in range(11)))]
+
+    def contain(*functions: str) -> Any:
+        body = {"reason": "x", "functions": functions}
+        return ask("POST", f"/incidents/{ID}/contain", json=body)
+
+    done = contain("shop/f10", "shop/f3", "shop/f10")
+    assert done.status_code == 200, done.text
+    assert [each["target"] for each in done.json()["actions"]] == [
+        "function:shop/f10",
+        "function:shop/f3",
+    ]
+    assert len(told) == 2
+    refused = contain("shop/f3", "shop/other")
+    assert refused.status_code == 409 and "not about shop/other" in refused.text
+    for wrong in (("shop",), ("shop/f/1",), ("shop/f\n",), tuple(f"s/f{n}" for n in range(11))):
+        assert contain(*wrong).status_code == 400, wrong
+    assert len(told) == 2

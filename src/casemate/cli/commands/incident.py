@@ -181,7 +181,8 @@ def resolve(_done: None, call: Call) -> None:
     ContainIncident,
     confirm="Put the functions of {it.id} into quarantine?",
     examples="$ casemate incident contain inc_9f2c51aa03b1e7d4 --reason 'until version 9 is out'\n"
-    "$ casemate incident contain inc_9f2c51aa03b1e7d4 --reason 'it steals' --kill --yes --json",
+    "$ casemate incident contain inc_9f2c51aa03b1e7d4 --reason 'it steals' --kill --yes --json\n"
+    "$ casemate incident contain inc_9f2c51aa03b1e7d4 --function shop/report --reason 'it steals'",
 )
 def contain(done: Containment) -> None:
     """Put the functions that an incident is about into quarantine.
