@@ -320,7 +320,11 @@ class ContainIncident(Operation[Containment], frozen=True, kw_only=True):
             max_length=MAX_CONTAINED,
             description=f"Only these of its functions. Without it all, {MAX_CONTAINED} at most.",
         ),
-        Given("Only this of its functions. Can be given several times.", "--function"),
+        Given(
+            "Only this of its functions. Can be given several times.",
+            "--function",
+            metavar="PROJECT/FUNCTION",
+        ),
     ] = ()
     kill: Annotated[
         bool, msgspec.Meta(description="End what is running at once, in the middle of its calls.")
