@@ -75,3 +75,37 @@ def test_versions_are_kept_and_what_is_changed_in_the_store_is_refused_and_found
     assert view(node)["problem"] == ""
     done(node, "playbook", "rm", "mine")
     assert kept(node)[0]["change"] == "remove"
+
+
+@pytest.mark.storm
+def test_a_playbook_of_the_release_before_is_signed_once_at_its_first_start(
+    node: TestNode, tmp_path: Path
+) -> None:
+    """That release kept its text alone: no versions, and no list of the newest ones."""
+    file = tmp_path / "mine.toml"
+    file.write_text(done(node, "playbook", "show", "escape-suspected"))
+    done(node, "playbook", "put", str(file))
+    node.stop()
+    with open_store(node) as database:
+        database.execute("DELETE FROM node_value WHERE name LIKE 'playbook versions%'")
+        database.execute("DELETE FROM node_value WHERE name = 'playbook ledger'")
+    node.start()
+
+    [one] = kept(node)
+    assert (one["version"], one["change"], one["signed"]) == (1, "take-over", True)
+    assert one["by"] == node.get("/whoami")["principal"]
+    assert view(node)["problem"] == view(node)["unverified"] == ""
+    node.stop(9)
+    node.start()
+    assert kept(node) == [one], "once"
+    changes = [
+        entry["event"]["unmapped"]["change"]
+        for entry in node.get("/journal", kind="PlaybookChanged")["entries"]
+    ]
+    assert changes.count("take-over") == 1
+
+    node.stop()
+    with open_store(node) as database:
+        database.execute("DELETE FROM node_value WHERE name LIKE 'playbook versions%'")
+    node.start()
+    assert "is gone" in view(node)["problem"], "nothing is taken over again"

@@ -47,8 +47,9 @@ MAX_HELD = 64
 MAX_TECHNIQUES = 32
 MAX_TEXT = 1000
 MAX_LOOSE = 64
-EVERYBODY = frozenset({"", "anonymous:public", "unknown"})
-"""What stands for many: findings that share no more than this have nothing in common."""
+EVERYBODY = frozenset({"", "anonymous:public", "node", "unknown"})
+"""What stands for many, or for the node itself: findings that share no more than this have nothing
+in common."""
 RESPONSES = frozenset({"function-quarantined", "containment-undone"})
 """Rules that find what is done about an incident: whoever did it is not what that is about."""
 _PLAYBOOK = "playbook:"

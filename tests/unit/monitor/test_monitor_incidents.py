@@ -154,7 +154,7 @@ def test_no_function_is_left_out_of_an_incident_that_is_about_too_much() -> None
     assert len(found) == 2, "and no more of them than are needed"
 
 
-@pytest.mark.parametrize("who", ["user:root", "playbook:escape-tried"])
+@pytest.mark.parametrize("who", ["user:root", "playbook:escape-tried", "node"])
 def test_an_incident_is_not_about_who_contains_it(who: str) -> None:
     """Or it would be about all that they contain, in whatever project, and stop that, too."""
 
@@ -180,7 +180,7 @@ def test_an_incident_is_not_about_who_contains_it(who: str) -> None:
     ]
     assert len(about) == 3
     alone = folded(response(1, "shop/a"), response(2, "shop/b"))
-    assert len(ids(alone)) == (2 if who.startswith("playbook:") else 1)
+    assert len(ids(alone)) == (1 if who == "user:root" else 2)
 
 
 def test_what_stands_for_everybody_joins_nothing() -> None:
