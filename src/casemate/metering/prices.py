@@ -30,8 +30,15 @@ _PRICE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,15})?")
 _GIGA = 10**9
 
 
+_NEXT_STEP = "`casemate prices show` prints a list as it has to be."
+
+
 class PriceListError(InvalidInputError):
     """A price list is not one."""
+
+    def __init__(self, message: str | None = None, *, next_step: str | None = None) -> None:
+        """Keep both; the next step is to see one that is right, if no other is named."""
+        super().__init__(message, next_step=next_step or _NEXT_STEP)
 
 
 class Resource(NamedTuple):
@@ -129,9 +136,9 @@ def read_prices(data: bytes, name: str) -> PriceList:
     except ValueError as error:
         raise PriceListError(f"{name} is not TOML: {error}.") from error
     _known(name, "it", found, {"name", "version", "currency", "prices"})
-    own = _text(name, found, "name", _NAME)
-    version = _text(name, found, "version", _VERSION)
-    currency = _text(name, found, "currency", _CURRENCY)
+    own = _text(name, found, "name", _NAME, "small letters, digits and -, such as own-2026")
+    version = _text(name, found, "version", _VERSION, "letters, digits, ., _ and -, such as 1.2")
+    currency = _text(name, found, "currency", _CURRENCY, "three capitals, such as EUR")
     periods = found.get("prices")
     if not isinstance(periods, list) or not periods or len(periods) > MAX_PERIODS:
         raise PriceListError(f"{name} has no [[prices]], or more than {MAX_PERIODS}.")
@@ -184,10 +191,12 @@ def _known(name: str, where: str, found: Mapping[str, Any], keys: set[str]) -> N
         )
 
 
-def _text(name: str, found: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> str:
+def _text(
+    name: str, found: Mapping[str, Any], key: str, pattern: re.Pattern[str], words: str
+) -> str:
     value = found.get(key)
     if not isinstance(value, str) or pattern.fullmatch(value) is None:
-        raise PriceListError(f"{name}: {key} is {value!r:.60}, expected {pattern.pattern}.")
+        raise PriceListError(f"{name}: {key} is {value!r:.60}, expected {words}.")
     return value
 
 

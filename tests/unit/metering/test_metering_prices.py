@@ -79,8 +79,9 @@ def test_prices_hold_from_one_day_to_another() -> None:
     ],
 )
 def test_what_is_no_price_list_is_refused_by_name(text: str, reason: str) -> None:
-    with pytest.raises(PriceListError, match=reason):
+    with pytest.raises(PriceListError, match=reason) as refused:
         read(text)
+    assert refused.value.next_step, "and what to do about it"
 
 
 @given(st.binary(max_size=200))

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from casemate.cli.client import connect
 from casemate.cli.commands.bill import money
-from casemate.cli.deployed import live_version
+from casemate.cli.deployed import live_version, require_function
 from casemate.cli.operation_command import asked
 from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import note, print_json, print_table
@@ -46,6 +46,8 @@ def propose(wanted: ShowUsage, *, json: JsonOption = False) -> None:
                 since=float((now // 3600 - DAYS * DAY // 3600 + 1) * 3600),
             )
         )
+        if not found.rows and wanted.project is not None and wanted.function is not None:
+            require_function(client, wanted.project, wanted.function)
         text = client.call(ShowPrices()).text
         functions = client.call(ListFunctions()).functions
     prices = read_prices(text.encode(), "the node's price list")
