@@ -65,7 +65,16 @@ _SUMS = """
 _ANEW = ("DELETE FROM usage", "DELETE FROM progress")
 
 
-def _counted(connection: engine.Connection, at_once: int) -> float:
+def with_records(folder: Path, number: int) -> engine.Connection:
+    """Return a database of so many records, none of which is counted."""
+    connection = engine.connect(folder / "records.db", bytes(32), create=True)
+    migrate(connection)
+    with transaction(connection, RECORDS):
+        connection.execute(_INVOCATIONS, (number, _MONTH, _MONTH))
+    return connection
+
+
+def counted(connection: engine.Connection, at_once: int) -> float:
     """Return how long counting takes, so many records in a transaction."""
     with transaction(connection, RECORDS):
         for statement in _ANEW:
@@ -104,18 +113,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--functions", type=int, default=1000)
     parser.add_argument("--folder", type=Path, default=None)
     given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        path = Path(folder) / "records.db"
-        with closing(engine.connect(path, bytes(32), create=True)) as connection:
-            migrate(connection)
-            with transaction(connection, RECORDS):
-                connection.execute(_INVOCATIONS, (given.invocations, _MONTH, _MONTH))
-            seconds = {
-                each: _counted(connection, each) for each in (usage.MOST_AT_ONCE, usage.MANY)
-            }
-            with transaction(connection, RECORDS):
-                connection.execute(_SUMS, (given.functions, _MONTH))
-            month, lines = _month(connection)
+    with (
+        tempfile.TemporaryDirectory(dir=given.folder) as folder,
+        closing(with_records(Path(folder), given.invocations)) as connection,
+    ):
+        seconds = {each: counted(connection, each) for each in (usage.MOST_AT_ONCE, usage.MANY)}
+        with transaction(connection, RECORDS):
+            connection.execute(_SUMS, (given.functions, _MONTH))
+        month, lines = _month(connection)
     ten = {each: took / given.invocations * 1e7 for each, took in seconds.items()}
     for each, took in seconds.items():
         print(
