@@ -10,10 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from casemate.cli import operation_command
 from casemate.cli.commands import incident
 from casemate.cli.main import run as run_command
-from casemate.operations.incidents import Incident, IncidentPage, IncidentSummary, ShowIncident
+from casemate.operations.incidents import Incident, ShowIncident
 
 FOUND: Incident = ShowIncident.declared.answer
 
@@ -44,27 +43,10 @@ def test_only_what_is_about_functions_is_offered_to_be_contained(
     assert said in shown and unsaid not in shown
 
 
-@pytest.mark.parametrize(
-    ("number", "said", "unsaid"),
-    [(5, "token:4", "more"), (6, "token:3, 2 more", "token:4"), (64, "60 more", "token:4")],
-)
-def test_a_list_says_of_an_incident_about_much_how_much(
-    number: int,
-    said: str,
-    unsaid: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    about = tuple(f"token:{one}" for one in range(number))
-    found = msgspec.convert(
-        msgspec.structs.replace(FOUND, things=about), IncidentSummary, from_attributes=True
+def test_a_line_of_the_list_says_in_short_what_one_is_about() -> None:
+    assert incident.in_short(()) == "-"
+    assert incident.in_short(("shop", "192.0.2.1")) == "shop, 192.0.2.1"
+    many = (*(f"192.0.2.{n}" for n in range(60)), "function:shop/pay")
+    assert incident.in_short(many) == (
+        "function:shop/pay, 192.0.2.0, 192.0.2.1, 192.0.2.2, and 57 more"
     )
-
-    @contextmanager
-    def connect() -> Iterator[Any]:
-        yield SimpleNamespace(call=lambda _: IncidentPage(incidents=(found,), more=False))
-
-    monkeypatch.setattr(operation_command, "connect", connect)
-    assert run_command(["incident", "ls"]) == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert said in shown and unsaid not in shown

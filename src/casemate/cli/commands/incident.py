@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -40,15 +41,15 @@ from casemate.operations.incidents import (
 from casemate.operations.playbooks import PlaybookRuns, UndoIncident
 
 app = new_app("See incidents, contain them, and report on them.")
+_LISTED = 4
+"""Things that a line of the list names: an incident can be about 64."""
 
 
-MAX_ABOUT = 4
-"""Of those who and what an incident is about, in a list of many; `show` has all."""
-
-
-def _about(things: tuple[str, ...]) -> str:
-    more = [f"{len(things) - MAX_ABOUT} more"] if len(things) > MAX_ABOUT + 1 else []
-    return ", ".join((*things[: MAX_ABOUT if more else MAX_ABOUT + 1], *more)) or "-"
+def in_short(things: Sequence[str]) -> str:
+    """Return what a line says of who and what an incident is about: functions first."""
+    ordered = sorted(things, key=lambda each: not each.startswith("function:"))
+    more = [f"and {len(things) - _LISTED} more"] if len(things) > _LISTED else []
+    return ", ".join([*ordered[:_LISTED], *more]) or "-"
 
 
 class Format(StrEnum):
@@ -80,7 +81,7 @@ def ls(found: IncidentPage) -> None:
                 each.owner or "-",
                 str(each.findings),
                 each.id,
-                _about(each.things),
+                in_short(each.things),
                 each.title,
             )
             for each in found.incidents
