@@ -16,10 +16,11 @@ from casemate.drills.drill import Drill, Outcome, Run
 from casemate.drills.lease import Lease
 from casemate.drills.node import Began, Node, until
 from casemate.drills.playing import Player
+from casemate.model.drill import DRILL_PROJECT
 from casemate.model.errors import CasemateError
 from casemate.operations.findings import MAX_FINDINGS, ListFindings
 
-PROJECT_NAME = "casemate-drill"
+PROJECT_NAME = DRILL_PROJECT
 MAX_SECONDS = 570.0
 """After so long the rest is not played, and the run has failed."""
 _LATE = f"There was no time left: a run ends after {MAX_SECONDS:.0f} s."

@@ -20,9 +20,11 @@ from casemate.drills.control import CLOUDS, CONTROL
 from casemate.drills.detections import AFTER, AT_NIGHT, RECORDED, STEPS
 from casemate.drills.drill import Way
 from casemate.drills.events import SOURCES
+from casemate.drills.leftovers import projects_of
 from casemate.drills.playing import MARKS
 from casemate.drills.recorded import found_on_record
 from casemate.drills.running import PROJECT_NAME, played_rules
+from casemate.model.drill import DRILL_PROJECTS
 from casemate.model.errors import NotFoundError
 from casemate.operations.catalogue import FORMS
 
@@ -55,6 +57,7 @@ def test_some_are_chosen_by_how_their_ids_begin() -> None:
 def test_the_project_has_what_the_attacks_name() -> None:
     manifest = tomllib.loads((PROJECT / "casemate.toml").read_text())
     assert manifest["project"]["name"] == PROJECT_NAME
+    assert projects_of(PROJECT_NAME) == DRILL_PROJECTS
     for function in manifest["function"].values():
         assert (PROJECT / f"{function['handler'].partition(':')[0]}.py").is_file()
     text = {name: (PROJECT / f"{name}.py").read_text() for name in ("careless", "victim", "leaver")}

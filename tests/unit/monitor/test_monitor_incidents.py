@@ -183,6 +183,23 @@ def test_an_incident_is_not_about_who_contains_it(who: str) -> None:
     assert len(ids(alone)) == (1 if who == "user:root" else 2)
 
 
+@pytest.mark.parametrize("drill", ["casemate-drill", "casemate-drill-blocked"])
+def test_a_drill_and_what_is_no_drill_are_two(drill: str) -> None:
+    """Whoever plays one is in what goes on anyway, which is closed by no drill, or else with it."""
+    who = "src_endpoint.ip=127.0.0.1"
+
+    def drilled(n: int) -> Happened:
+        return finding(n, f"{who} resources.0.name={drill}/victim", project=drill, level="critical")
+
+    real = finding(1, f"{who} resources.0.name=shop/pay")
+    later = finding(3, f"{who} resources.0.name=shop/cart")
+    for batch in itertools.permutations((real, drilled(2), later, drilled(4))):
+        incidents = folded(*batch)
+        found = [incidents.get(id) for id in ids(incidents)]
+        about = {(one.projects, one.level, one.findings) for one in found if one is not None}
+        assert about == {(("shop",), "high", 2), ((drill,), "critical", 2)}
+
+
 def test_what_stands_for_everybody_joins_nothing() -> None:
     assert things_of("actor.user.name=anonymous:public src_endpoint.ip=192.0.2.1 broken") == [
         "192.0.2.1"
