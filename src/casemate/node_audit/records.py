@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from shlex import quote
 
+from casemate.model.drill import DRILL_PROJECTS
 from casemate.model.level import Level
 from casemate.node_audit.functions import day_of
 from casemate.node_audit.rule import DAY, Risk, Rule, Seen, days
@@ -130,7 +131,8 @@ def _decoys_off(state: NodeState) -> Iterator[Seen]:
 def _touches(state: NodeState) -> Iterator[Seen]:
     found = defaultdict(list)
     for one in state.touches or ():
-        found[one.project, one.by].append(one.at)
+        if one.project not in DRILL_PROJECTS:  # a drill touches its own, and cleans up
+            found[one.project, one.by].append(one.at)
     for (project, by), moments in found.items():
         yield Seen(
             subject=f"touch:{project}:{by}",

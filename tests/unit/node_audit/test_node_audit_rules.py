@@ -462,6 +462,13 @@ def test_what_ends_with_a_token_is_told_before_it_is_revoked() -> None:
         assert ("1 token(s) in use that it made end with it" in one.seen) is bool(expected)
 
 
+def test_decoys_that_a_drill_has_touched_are_its_own() -> None:
+    """It has cleaned up by then; what is found of it afterwards nobody would close."""
+    by = "function:casemate-drill/holder"
+    drilled = Touch(project="casemate-drill", by=by, at=NOW - DAY)
+    assert judge(changed(SOUND, touches=(drilled,) * 2)) == ()
+
+
 def test_a_sound_node_has_nothing_weak() -> None:
     assert judge(SOUND) == ()
     assert score_of(()) == 100
