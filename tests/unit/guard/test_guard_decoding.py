@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import unicodedata
 import zlib
 from urllib.parse import quote, quote_plus, unquote
 
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.guard import decoding
 from casemate.guard.decoding import (
     MAX_FORM,
     MAX_INFLATED,
+    _normal,
     decoded,
     dict_of_lists,
     unquoted,
@@ -124,3 +127,30 @@ def test_base64_of_any_text_is_undone(text: str) -> None:
 @given(st.text(alphabet="%0123456789abcdefABCDEFxé+", max_size=60))
 def test_url_encoding_is_undone_as_the_standard_library_does(text: str) -> None:
     assert unquoted(text) == unquote(text)
+
+
+BYTES_AND_TEXT = st.lists(
+    st.one_of(
+        st.binary(max_size=6).map(lambda data: data.decode(errors="surrogateescape")),
+        st.text(alphabet=st.characters(), max_size=6),
+        st.sampled_from(("e\u0301", "\ufb01", "\u1100\u1161\u11a8", "a\u0323\u0307", "\ud800")),
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(BYTES_AND_TEXT, st.sampled_from(("NFC", "NFKC")))
+def test_what_is_partly_no_text_has_the_normal_form_that_it_has(text: str, form: str) -> None:
+    assert _normal(form, text) == unicodedata.normalize(form, text)
+
+
+def test_of_a_picture_no_byte_without_a_character_is_normalized(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(
+        decoding.unicodedata, "normalize", lambda _, text: seen.append(text) or text
+    )
+    picture = bytes(range(256)) * 400
+    forms(picture.decode(errors="surrogateescape"))
+    assert sum(map(len, seen)) < len(picture) // 10
