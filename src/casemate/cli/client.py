@@ -264,7 +264,10 @@ class NodeClient:
             what = f"{self.url} needs a token, and there is none for it."
         next_step = f"Run `casemate login {self.url}`, or set CASEMATE_KEY."
         if status == 403:
-            next_step = "`casemate whoami` shows your roles; ask an owner for one that allows it."
+            next_step = (
+                "`casemate whoami` shows your roles; ask an owner for one that allows it. If they "
+                "do, `casemate denials` says what forbids it."
+            )
             on = None if operation is None else operation.declared.on
             if on is on_chosen and getattr(operation, "project", None) is None:
                 next_step = (

@@ -54,6 +54,7 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: bool
     """True if that very bundle was live, so that nothing was done."""
     public: bool
+    internal: bool
     routes: tuple[str, ...]
     changes: tuple[Change, ...]
     grants: GrantDifference
@@ -174,6 +175,7 @@ def _outcome(
         uploaded=uploaded,
         unchanged=unchanged,
         public=version.spec.public,
+        internal=version.spec.internal,
         routes=tuple(routes_of(version.spec)),
         changes=tuple(changes(previous.spec, version.spec)) if previous is not None else (),
         grants=spec_difference(previous.spec if previous is not None else None, version.spec),

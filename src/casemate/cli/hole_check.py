@@ -106,12 +106,12 @@ def require_none(found: Sequence[JudgedBundle], *, table: bool) -> None:
     if not holes and lacking is not None:
         from casemate.advisories.database import IMPORT_TO_NODE  # slow to load
 
-        first = lacking
+        first, each = lacking, " for each" if len(refused) > 1 else ""
         raise KnownHolesError(
             f"Nothing is deployed: the packages of {_names(refused)} cannot be looked up. "
             f"{first.judged.problems[0]}",
             next_step=f"Import advisories, of osv.dev or a mirror: {IMPORT_TO_NODE}. Or record an "
-            f"exception: `casemate advisories except {first.function} --without-advisories "
+            f"exception{each}: `casemate advisories except {first.function} --without-advisories "
             "--for 7d --reason TEXT`",
         )
     raise KnownHolesError(

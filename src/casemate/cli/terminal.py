@@ -108,6 +108,7 @@ def note(text: str, style: Style | None = None) -> None:
 def between_words(line: str, width: int) -> Sequence[str]:
     """Break a line of prose that is wider than `width`; what is longer than that stays whole.
 
+    A command that is longer goes on in further lines as a shell takes them, and can be copied.
     Lines that begin with a space (of a trace, a listing) are not prose and stay as they are.
     """
     if len(line) <= width or line.startswith(" "):
@@ -117,7 +118,23 @@ def between_words(line: str, width: int) -> Sequence[str]:
         if lines and len(lines[-1]) + len(word) <= width:
             lines[-1] += word
         else:
-            lines.append(f"  {word.lstrip()}" if lines else word)
+            lines += _continued(f"  {word.lstrip()}" if lines else word, width)
+    return lines
+
+
+def _continued(text: str, width: int) -> Sequence[str]:
+    """Break a command that is wider than `width` at spaces, each line but the last with a `\\`."""
+    command = text.lstrip()
+    if len(text) <= width or not command.startswith("`") or "'" in text or '"' in text:
+        return [text]
+    first, *rest = command.split(" ")
+    lines = [text[: len(text) - len(command)] + first]
+    for word in rest:
+        if len(lines[-1]) + len(word) + 3 <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines[-1] += " \\"
+            lines.append(f"      {word}")
     return lines
 
 

@@ -54,7 +54,11 @@ def standings(
         else:
             one = standing_of(name, _COMPONENTS[library.name], library.version, today)
             if one.state is State.ENDED:
-                step = f"update {library.bundled_in.split()[0]}, which brings it: {one.next_step}"
+                # What has the hole is no package of its own: another release of who brings it.
+                step = (
+                    f"take a newer {library.bundled_in.split()[0]} with {library.name} in it: "
+                    f"{one.next_step}"
+                )
                 one = replace(one, next_step=step)
             told.append(one)
     return told

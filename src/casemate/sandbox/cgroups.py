@@ -19,5 +19,6 @@ def open_driver(name: str, parent: Path | None = None) -> cgroups.Driver:
         raise ProtectionMissingError(
             str(error),
             next_step="run as root, or as a user in a delegated group: "
-            "systemd-run --user --scope -p Delegate=yes casemate serve",
+            "systemd-run --user --scope -p Delegate=yes casemate serve. Where control groups are "
+            "of version 1, only root has them. Or go without limits: --accept-risk cgroups",
         ) from error

@@ -280,6 +280,15 @@ def test_the_json_tells_the_difference(grants_node, project) -> None:
     assert [g["name"] for g in deployed[0]["grants"]["widening"]] == ["uploads", "jobs"]
 
 
+def test_what_a_refusal_names_is_told_once(grants_node, project) -> None:
+    result = CliRunner().invoke(deploy_command.app, [])
+    assert isinstance(result.exception, ApprovalNeededError)
+    assert "queue jobs: send" in str(result.exception)
+    assert "queue jobs: send" not in result.output
+    assert "Nothing is deployed" not in result.output
+    assert "queue jobs: send" in CliRunner().invoke(deploy_command.app, ["--approve"]).output
+
+
 def test_the_node_decides_whatever_the_command_line_thought(
     run, project, grants_node, monkeypatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 import sys
 import time
 
@@ -42,9 +43,23 @@ def test_a_command_to_copy_stays_whole() -> None:
         f"  {command}",
         "  tells the owner what happened.",
     ]
-    assert between_words(f"Next: {command}.", 20) == ["Next:", f"  {command}."]
+    assert between_words("Next: `a 'b c d e f g h'`.", 16) == ["Next:", "  `a 'b c d e f g h'`."]
     for line in ("short", "  a trace's line that is longer than the width", ""):
         assert between_words(line, 20) == [line]
+
+
+def test_a_command_that_is_too_wide_goes_on_as_a_shell_takes_it() -> None:
+    command = "casemate advisories import https://osv.example.org --ecosystem PyPI --node"
+    lines = between_words(f"Next: `{command}`. Or wait.", 40)
+    assert lines == [
+        "Next:",
+        "  `casemate advisories import \\",
+        "      https://osv.example.org \\",
+        "      --ecosystem PyPI --node`. Or wait.",
+    ]
+    assert max(map(len, lines)) <= 40
+    pasted = "\n".join(lines).partition("`")[2].partition("`")[0]
+    assert shlex.split(pasted.replace("\\\n", "")) == command.split(" ")
 
 
 def test_words_of_other_programs_lead_to_ours(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +126,8 @@ def test_prose_ends_between_words_with_its_indent(monkeypatch: pytest.MonkeyPatc
         "  A known hole is accepted until the",
         "    sale is over, by ada",
         "Next:",
-        "  `casemate advisories import https://osv.example.com --node`",
+        "  `casemate advisories import \\",
+        "      https://osv.example.com --node`",
         "  and again",
         "short",
     ]

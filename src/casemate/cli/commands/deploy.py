@@ -32,6 +32,8 @@ from casemate.cli.grant_report import (
 )
 from casemate.cli.hole_check import (
     JudgedBundle,
+    KnownHolesError,
+    LicencesRefusedError,
     judged_bundles,
     require_none,
 )
@@ -86,6 +88,9 @@ ApproveOption = Annotated[
     ),
 ]
 GrantRow = tuple[str, str, str]
+_WIDENING = frozenset({"added", "widened"})
+"""Rows of what is granted anew: a refusal for that names each of them, once is enough."""
+_SAYS_THAT_NOTHING_IS_DEPLOYED = (ApprovalNeededError, KnownHolesError, LicencesRefusedError)
 """A line of the table of grants: function, what is the matter, the grant."""
 
 
@@ -153,7 +158,7 @@ def deploy(
             left = [str(name) for name, _ in bundles]
             if json:
                 print_json(_document(client.url, rows, [], error, left, contracts, unset, judged))
-            elif len(bundles) > 1:
+            elif len(bundles) > 1 and not isinstance(error, _SAYS_THAT_NOTHING_IS_DEPLOYED):
                 note(f"Nothing is deployed: {', '.join(left)} are as they were.", YELLOW)
             raise
         for deployed in () if json else done:
@@ -233,9 +238,11 @@ def _check_grants(
             seen = uses_if_allowed(client, name, live.number) if live and old else None
             idle = unused(seen.granted, seen.uses) if seen is not None and seen.uses else []
             rows += difference_rows(name, found, old, new, idle)
-    if rows and table:
-        print_table(("function", "is", "grant"), rows, empty="")
-    if widening and not approve:
+    refused = bool(widening) and not approve
+    told = [row for row in rows if not (refused and row[1] in _WIDENING)]
+    if told and table:
+        print_table(("function", "is", "grant"), told, empty="")
+    if refused:
         raise ApprovalNeededError(widening)
 
 
@@ -317,7 +324,10 @@ def _print(deployed: Deployed, canary: Canary | None) -> None:
         weight = canary.terms.weight
         state = f"gets {weight} % of the calls, version {deployed.previous_version} the others"
     print_line(f"{deployed.function}  version {deployed.version} {state}", GREEN)
-    print_line(f"  address  {deployed.address}")
+    if deployed.internal:
+        print_line("  internal its triggers and functions of its project alone call it")
+    else:
+        print_line(f"  address  {deployed.address}")
     for route in deployed.routes:
         print_line(f"  route    {route}")
     for change in deployed.changes:

@@ -43,4 +43,6 @@ def _columns(function: DeployedFunction) -> tuple[str, str, str, str]:
 def _callers(function: DeployedFunction, version: Version) -> str:
     if function.quarantine is not None:
         return "nobody: quarantine"
+    if version.spec.internal:
+        return "its project"
     return "everyone" if version.spec.public else "token"

@@ -45,7 +45,8 @@ def show(found: DeployedFunction, call: Call) -> None:
     asked = ShowRestoring(project=shown.project, function=shown.function)
     restoring = call.client.call(asked)
     print_line(call.name, BOLD)
-    print_line(f"  address    {call.url}/invoke/{call.name}")
+    if live is None or not live.spec.internal:
+        print_line(f"  address    {call.url}/invoke/{call.name}")
     if found.quarantine is not None:
         held = found.quarantine
         print_line(f"  QUARANTINE since {moment(held.since)}, by {held.by}", YELLOW)
@@ -125,6 +126,8 @@ def _print_spec(version: Version) -> None:
     print_line(f"  isolation  {spec.isolation.value}, trust {spec.trust.value}")
     if spec.public:
         print_line("  PUBLIC     everyone can call it without a token", YELLOW)
+    if spec.internal:
+        _labelled("internal", "called by its triggers, and by functions of its project alone")
     for route in routes_of(spec):
         print_line(f"  route      {route}")
     for trigger in spec.triggers:
@@ -135,7 +138,7 @@ def _print_spec(version: Version) -> None:
         print_line(f"  IN CLEAR   {one.kind} in its logs: {one.reason}", YELLOW)
     without = ", ".join(uncovered(spec))
     if without:
-        print_line(f"  contract   none for {without}: default limits hold", DIM)
+        _labelled("contract", f"none for {without}: default limits hold", DIM)
     limits = ", ".join(f"{name} {value}" for name, value in shown_limits(spec.limits).items())
     _labelled("limits", limits)
 
