@@ -77,6 +77,7 @@ async def _invocations(wanted: ListInvocations, call: Call) -> Invocations:
         one
         for one in control.running(wanted.project, wanted.function)
         if wanted.outcome is None
+        and wanted.caller is None  # of whom it is, is recorded once it has ended
         and wanted.version in (0, one.version)
         and (wanted.since is None or one.started_at >= wanted.since)
         and (wanted.until is None or one.started_at < wanted.until)

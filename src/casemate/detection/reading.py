@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from casemate.detection import condition as conditions
 from casemate.detection.anchors import anchors_of
 from casemate.detection.documents import Map, read_documents
@@ -159,7 +161,14 @@ def _rule(found: Map) -> Rule:
     _source(found)
     detection = _map(found, "detection")
     check, anchors = _detection(detection, found.place_of("detection"))
+    about = msgspec.structs.replace(about, hours=_asks_hours(detection))
     return Rule(about=about, check=check, anchors=anchors, entity=_entity(found, "fields", ENTITY))
+
+
+def _asks_hours(detection: Map) -> bool:
+    listed = [each if isinstance(each, list) else [each] for each in detection.values()]
+    maps = [one for each in listed for one in each if isinstance(one, Map)]
+    return any("hour" in key.split("|")[1:] for one in maps for key in one)
 
 
 def _detection(found: Map, place: str) -> tuple[Check, Any]:

@@ -24,6 +24,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     """None only for a rule that is told of by correlations alone."""
     tags: tuple[str, ...] = ()
     falsepositives: tuple[str, ...] = ()
+    hours: bool = False
+    """Whether it asks for the hour of a time, which depends on whose clock one goes by."""
     place: str
     """Where it stands: file and line."""
 

@@ -175,4 +175,4 @@ def _same(get: Get, value: Any, place: str, *, cased: bool) -> Check:
 
 
 def _hours(get: Get) -> Get:
-    return lambda event: values.hour_of(get(event))
+    return lambda event: values.hour_of(get(event), event.get("timezone_offset"))

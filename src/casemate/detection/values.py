@@ -22,6 +22,7 @@ MAX_EXPRESSION = 512
 _EXPRESSION_BYTES = 1 << 18
 """Memory of one compiled expression."""
 _MAX_ADDRESS = 64
+_MOST_MINUTES = 18 * 60
 _MS_OF_HOUR = 3_600_000
 
 Test = Callable[[Any], bool]
@@ -190,8 +191,13 @@ def compares(modifier: str, value: Any, place: str) -> Test:
     return lambda found: type(found) in (int, float) and test(found)
 
 
-def hour_of(found: Any) -> int | None:
-    """Return the hour of a time of OCSF (milliseconds), in UTC; None for what is no time."""
+def hour_of(found: Any, ahead: Any = None) -> int | None:
+    """Return the hour of a time of OCSF (milliseconds); None for what is no time.
+
+    By a clock that is `ahead` minutes ahead of UTC, as `timezone_offset` has it; by UTC without it.
+    """
     if type(found) not in (int, float) or not 0 <= found < 1e15:
         return None
+    if type(ahead) is int and abs(ahead) <= _MOST_MINUTES:
+        found += ahead * 60_000
     return int(found // _MS_OF_HOUR % 24)

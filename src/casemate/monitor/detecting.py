@@ -6,7 +6,8 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,10 +16,14 @@ from casemate.detection import Detector, Finding, Memory, RuleError, Rules, rule
 from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import Findings, Found
+from casemate.monitor.on_call import zone_of
+from casemate.monitor.settings import MonitorSettings
 from casemate.recorder.reading_protocol import KINDS
 
 MAX_LEFT_OUT = 16
 """Files of one's own rules that are left out one after the other; then all of them are."""
+_EARLIEST, _LATEST = 0.0, 4_000_000_000.0
+"""Unix times between which a calendar is asked: a clock that is beyond them is wrong."""
 MAX_TITLE, MAX_ENTITY, MAX_WHO = 256, 2048, 256
 MAX_TECHNIQUES, MAX_TECHNIQUE = 16, 32
 ROLLED_BACK = "journal-rolled-back"
@@ -75,14 +80,35 @@ def usable_rules(
                 used.remove(named[0])
 
 
+class Zone(NamedTuple):
+    """The time zone by whose clock rules that ask for an hour go."""
+
+    name: str = "UTC"
+    clock: tzinfo = UTC
+
+    @classmethod
+    def of(cls, settings: MonitorSettings) -> Zone:
+        """Return the one that the settings name."""
+        return cls(settings.zone, zone_of(settings.zone_rules))
+
+    def seen(self, happened: Happened) -> dict[str, Any]:
+        """Return an event with its zone, as OCSF says it: minutes ahead of UTC."""
+        if self.clock is UTC:
+            return happened.event
+        at = datetime.fromtimestamp(min(max(happened.at, _EARLIEST), _LATEST), self.clock)
+        ahead = at.utcoffset() or timedelta()
+        return {**happened.event, "timezone_offset": int(ahead.total_seconds() // 60)}
+
+
 class Detection:
     """Runs rules over what happens."""
 
     name = "detection"
 
-    def __init__(self, rules: Rules, findings: Findings) -> None:
+    def __init__(self, rules: Rules, findings: Findings, zone: Zone | None = None) -> None:
         """Keep each finding in `findings`."""
         self.rules = rules
+        self._zone = zone or Zone()
         self._detector = Detector(rules)
         self._findings = findings
         self._taken_back_at = 0.0
@@ -114,16 +140,23 @@ class Detection:
             if each.node:
                 continue  # that node's own rules have seen it
             try:
-                found = self._detector.see(each.event, each.at)
+                found = self._detector.see(self._zone.seen(each), each.at)
             except Exception as error:  # noqa: BLE001 - one event must not keep all others out
                 self.faults += 1
                 _log.error("entry %d cannot be looked at: %s", each.index, type(error).__name__)
                 continue
             for finding in found:
-                self._keep(_found(finding, each))
+                self._keep(_found(self._by_clock(finding), each))
         if batch:
             # By both: neither this clock nor the one that wrote may be ahead alone.
             self._findings.expire(min(batch[-1].at, time.time()))
+
+    def _by_clock(self, finding: Finding) -> Finding:
+        """Return a finding whose title says by whose clock it is, if it is of an hour."""
+        if not self.rules.named(finding.rule).about.hours:
+            return finding
+        title = f"{finding.title[: MAX_TITLE - len(self._zone.name) - 3]} ({self._zone.name})"
+        return msgspec.structs.replace(finding, title=title)
 
     def report(self, rule: str, level: Level, title: str, entity: str, at: float) -> None:
         """Tell of something that no rule can see, because it is about the journal itself."""

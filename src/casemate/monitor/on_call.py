@@ -73,28 +73,34 @@ def with_rules(rotation: Rotation) -> Rotation:
     for one in rotation.overrides:
         if _moment(one.until, UTC) <= _moment(one.since, UTC):
             raise SettingsError(f"{one.person} stands in until before it begins.")
-    if rotation.zone == "UTC":
-        return rotation
+    return msgspec.structs.replace(rotation, rules=rules_of_zone(rotation.zone))
+
+
+def rules_of_zone(name: str) -> bytes:
+    """Return a zone's rules (RFC 8536), empty of UTC. Raises SettingsError for what is none."""
+    if name == "UTC":
+        return b""
     # Without zones, which nobody has at first, it would be held for nothing.
     import zoneinfo
 
-    for folder in zoneinfo.TZPATH if _ZONE.match(rotation.zone) else ():
+    for folder in zoneinfo.TZPATH if _ZONE.match(name) else ():
         try:
-            with (Path(folder) / rotation.zone).open("rb") as opened:
+            with (Path(folder) / name).open("rb") as opened:
                 data = opened.read(_MAX_ZONE_BYTES + 1)
             if len(data) <= _MAX_ZONE_BYTES:
-                _zone(data)
-                return msgspec.structs.replace(rotation, rules=data)
+                zone_of(data)
+                return data
         except (OSError, ValueError):
             continue
     raise SettingsError(
-        f"{rotation.zone[:98]!r} is no time zone that this host knows.",
+        f"{name[:98]!r} is no time zone that this host knows.",
         next_step='name one such as "Europe/Berlin", or install the time zones (tzdata)',
     )
 
 
-@lru_cache(maxsize=MAX_ROTATIONS)
-def _zone(rules: bytes) -> tzinfo:
+@lru_cache(maxsize=MAX_ROTATIONS + 1)
+def zone_of(rules: bytes) -> tzinfo:
+    """Return the zone of what `rules_of_zone` has returned."""
     if not rules:
         return UTC
     import zoneinfo
@@ -105,7 +111,7 @@ def _zone(rules: bytes) -> tzinfo:
 def who(rotation: Rotation, at: float) -> str:
     """Return who is on call at a Unix time."""
     at = min(max(at, _EARLIEST), _LATEST)
-    zone = _zone(rotation.rules)
+    zone = zone_of(rotation.rules)
     for one in reversed(rotation.overrides):
         if _moment(one.since, zone) <= at < _moment(one.until, zone):
             return one.person
@@ -133,7 +139,7 @@ def shifts(name: str, rotation: Rotation, since: float, until: float) -> Iterato
     # Of the monitor alone, which has it; the supervisor only reads settings.
     from casemate.operations.findings import OnCallShift
 
-    zone = _zone(rotation.rules)
+    zone = zone_of(rotation.rules)
     begins, person = since, who(rotation, since)
     for at in _changes(rotation, since, until, zone)[:MAX_SHIFTS]:
         following = who(rotation, at)

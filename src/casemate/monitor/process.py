@@ -26,11 +26,11 @@ from casemate.monitor.alerting import Alerting
 from casemate.monitor.channels import Channels
 from casemate.monitor.config import MonitorConfig
 from casemate.monitor.confinement import confinement_of
-from casemate.monitor.detecting import Detection, usable_rules
+from casemate.monitor.detecting import Detection, Zone, usable_rules
 from casemate.monitor.findings import Findings
 from casemate.monitor.memory import Memory
 from casemate.monitor.noticing import Noticing
-from casemate.monitor.on_call import who
+from casemate.monitor.on_call import who, zone_of
 from casemate.monitor.server import Server
 from casemate.monitor.settings import MonitorSettings
 from casemate.monitor.telling import Telling
@@ -81,6 +81,7 @@ def _warm_up(shipped: Texts, settings: MonitorSettings) -> None:
     rules_of(*shipped[:1])
     for rotation in settings.oncall.values():
         who(rotation, 0.0)
+    zone_of(settings.zone_rules)
 
 
 async def _serve(
@@ -100,7 +101,7 @@ async def _serve(
         alerting = Alerting(
             channels.outlets(vault, node=config.node, tell=telling.tell), channels.settings.oncall
         )
-        detection = Detection(usable, findings)
+        detection = Detection(usable, findings, Zone.of(channels.settings))
         noticing = Noticing(
             Memory(_HERE, vault.key),
             telling,

@@ -18,7 +18,7 @@ from casemate.egress.target import Target, TargetError, parse_authority
 from casemate.model.level import Level
 from casemate.monitor.errors import SettingsError
 from casemate.monitor.exports.settings import Export, Otlp, faults
-from casemate.monitor.on_call import MAX_ROTATIONS, Person, Rotation, with_rules
+from casemate.monitor.on_call import MAX_ROTATIONS, Person, Rotation, rules_of_zone, with_rules
 from casemate.monitor.places.settings import FilePlace, Place, S3Place, WebhookPlace
 from casemate.monitor.reached import (
     PLAINTEXT,
@@ -138,6 +138,10 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     rules: str | None = None
     """Folder of rules of one's own."""
+    zone: Annotated[str, msgspec.Meta(max_length=98)] = "UTC"
+    """Whose clock rules go by that ask for an hour, such as those of what is done at night."""
+    zone_rules: bytes = b""
+    """Of the zone (RFC 8536), as the host has them."""
     alerts: Annotated[dict[ChannelName, Channel], msgspec.Meta(max_length=MAX_CHANNELS)] = (
         msgspec.field(default_factory=dict)
     )
@@ -212,8 +216,12 @@ def read_settings(file: Path) -> MonitorSettings:
         if isinstance(raw.get("rules"), str):
             raw["rules"] = str((file.parent / raw["rules"]).absolute())
         found = msgspec.convert(raw, decodable(MonitorSettings))
+        if found.zone_rules:
+            raise SettingsError("`zone_rules` are the host's, and not given.")
         found = msgspec.structs.replace(
-            found, oncall={name: with_rules(each) for name, each in found.oncall.items()}
+            found,
+            oncall={name: with_rules(each) for name, each in found.oncall.items()},
+            zone_rules=rules_of_zone(found.zone),
         )
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OSError) as error:
         raise SettingsError(

@@ -28,7 +28,16 @@ from casemate.operations.declaration import (
     on_chosen,
     on_project,
 )
-from casemate.operations.fields import Id, Moment, Name, OnlyFunction, OnlyProject, number, whole
+from casemate.operations.fields import (
+    Id,
+    Moment,
+    Name,
+    OnlyFunction,
+    OnlyProject,
+    number,
+    text,
+    whole,
+)
 from casemate.operations.given import Given
 
 MAX_RECORDS = 1000
@@ -57,6 +66,17 @@ Until = Annotated[
     msgspec.Meta(description="Only those that began, or happened, before this Unix time."),
     Given("Before: given like --since.", metavar="TIME"),
 ]
+_OnlyCaller = Annotated[
+    str,
+    text(
+        "Only those that this one asked for: `token:ID`, `user:NAME`, `function:PROJECT/NAME`, "
+        "`trigger:PROJECT/NAME/TRIGGER`, `anonymous:public`.",
+        least=1,
+        most=512,
+        example="user:ada",
+    ),
+    Given(metavar="CALLER"),
+]
 _OnlyInvocation = Annotated[Id, msgspec.Meta(description="Only those of this invocation.")]
 _Search = Annotated[
     str,
@@ -80,7 +100,11 @@ _Field = Annotated[
     ),
     Given("Only lines that were logged with this field.", metavar="NAME=VALUE"),
 ]
-_Limit = Annotated[int, number("How many at most.", least=1, most=MAX_RECORDS), Given(default=20)]
+_Limit = Annotated[
+    int,
+    number("How many at most.", least=1, most=MAX_RECORDS),
+    Given(default=20, flags="--limit -n"),
+]
 
 
 _SHOWN = ErrorRecord(
@@ -160,6 +184,7 @@ class ListInvocations(Operation[Invocations], frozen=True, kw_only=True):
     since: Since | None = None
     until: Until | None = None
     limit: _Limit = 100
+    caller: _OnlyCaller | None = None
     trigger: str | None = None
     """Only those that this kind of trigger began."""
 

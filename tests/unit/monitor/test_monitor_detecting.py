@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -10,9 +11,11 @@ import pytest
 from casemate.detection import Detector, rules_of, shipped_texts
 from casemate.drills.recorded import MORNING, event_of
 from casemate.monitor.consumers import Happened
-from casemate.monitor.detecting import Detection, usable_rules
+from casemate.monitor.detecting import Detection, Zone, usable_rules
+from casemate.monitor.errors import SettingsError
 from casemate.monitor.findings import Findings, Found
 from casemate.monitor.process import MAX_RULE_FILES, own_rules
+from casemate.monitor.settings import read_settings
 from casemate.monitor.telling import fact_of
 from casemate.recorder.protocol import MAX_FACT_BYTES
 
@@ -180,3 +183,44 @@ def test_what_a_rule_says_of_itself_is_bounded_where_it_is_told() -> None:
     detection.tell = told.append
     detection.take([happened(0, by="user:mallory")])
     assert len(msgspec.msgpack.encode(fact_of(told[0]))) < MAX_FACT_BYTES // 4
+
+
+def signed_in(index: int, at: float) -> Happened:
+    found = happened(index, by="user:ada")
+    event = {**found.event, "time": int(at * 1000)}
+    return msgspec.structs.replace(found, at=at, event=event)
+
+
+def told_at(zone: Zone, *moments: str) -> list[str]:
+    """Return the titles of what is found of sign-ins at these times of UTC, each of its own."""
+    titles: list[str] = []
+    for number, moment in enumerate(moments):
+        detection = Detection(rules_of(*shipped_texts()), Findings(), zone)
+        detection.tell = lambda found: (
+            titles.append(found.title) if found.rule == "signed-in-at-night" else None
+        )
+        at = datetime.fromisoformat(f"{moment}+00:00").timestamp()
+        detection.take([signed_in(number, at)])
+    return titles
+
+
+def test_night_is_that_of_the_zone_that_the_settings_name(tmp_path: Path) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text('zone = "America/New_York"\n')
+    new_york = Zone.of(read_settings(file))
+    # In summer two o'clock there is six of UTC, in winter seven; at one of UTC it is evening.
+    night, evening = ("2026-07-01T06:00", "2026-12-01T07:59"), ("2026-07-01T01:00",)
+    assert told_at(new_york, *night) == ["A person signs in at night (America/New_York)"] * 2
+    assert told_at(new_york, *evening, "2026-07-01T08:00") == []
+    assert told_at(Zone(), *evening) == ["A person signs in at night (UTC)"]
+    assert told_at(Zone(), *night) == []
+
+
+@pytest.mark.parametrize(
+    "line", ['zone = "Nowhere/Land"', 'zone = "../etc/passwd"', 'zone_rules = "VFppZg=="']
+)
+def test_a_zone_that_the_host_does_not_know_is_refused(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text(f"{line}\n")
+    with pytest.raises(SettingsError, match="zone"):
+        read_settings(file)

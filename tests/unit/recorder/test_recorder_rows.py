@@ -149,6 +149,15 @@ def test_version_outcome_and_time_choose() -> None:
     assert len(errors(connection, limit=3)) == 3
 
 
+def test_the_caller_chooses() -> None:
+    connection = database()
+    for n in range(4):
+        insert(connection, [(invocation(f"i{n}", caller=f"user:{n % 2}"), None, [])])
+    assert [r.id for r in invocations(connection, caller="user:1")] == ["i3", "i1"]
+    assert [r.id for r in invocations(connection, caller="user:1", limit=1)] == ["i3"]
+    assert invocations(connection, caller="user") == ()
+
+
 def test_a_list_of_errors_cuts_what_is_long() -> None:
     connection = database()
     insert(connection, [(invocation(), failure("e1", message="m" * 5000, trace="t"), [])])

@@ -28,6 +28,7 @@ app = new_app()
     examples="""\
 $ casemate invocations hello
 $ casemate invocations hello --outcome handler-error --since 1h
+$ casemate invocations --caller user:ada -n 5
 $ casemate invocations --id 0198c1 --json
 $ casemate invocations thumbnail --status inv_1f0a
 """,
@@ -50,7 +51,7 @@ def invocations(
 
     Those that run now come first.
     """
-    filters = (wanted.outcome, wanted.version or None, wanted.since, wanted.until)
+    filters = (wanted.outcome, wanted.version or None, wanted.since, wanted.until, wanted.caller)
     filtered = any(value is not None for value in filters)
     if filtered and (status is not None or id is not None):
         raise UsageError(
@@ -86,6 +87,7 @@ def invocations(
             "queued",
             "out",
             "start",
+            "caller",
             "id",
             "error",
             *(("node",) if several else ()),
@@ -94,7 +96,16 @@ def invocations(
             *((*_running_columns(one), *([""] * several)) for one in found.running),
             *((*_columns(one), *([one.node] * several)) for one in found.invocations),
         ],
-        below=("status", "queued", "out", "start", "id", "error", *(("node",) if several else ())),
+        below=(
+            "status",
+            "queued",
+            "out",
+            "start",
+            "caller",
+            "id",
+            "error",
+            *(("node",) if several else ()),
+        ),
         empty="There are no invocations that fit.",
     )
     note_behind(found.behind)
@@ -131,7 +142,7 @@ def _running_columns(record: RunningInvocation) -> tuple[str, ...]:
         "running",
         "",
         f"{(time.time() - record.started_at) * 1000:.0f} ms",
-        *("",) * 3,
+        *("",) * 4,
         record.id,
         "",
     )
@@ -147,6 +158,7 @@ def _columns(record: InvocationRecord) -> tuple[str, ...]:
         f"{record.queued_ms:.1f} ms",
         size(record.response_bytes),
         _start(record),
+        record.caller,
         record.id,
         record.error_id or "",
     )

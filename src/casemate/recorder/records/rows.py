@@ -178,7 +178,7 @@ def invocations(
     connection: engine.Connection, operation: ListInvocations, at: int | None = None
 ) -> Page:
     """Return the newest invocations that have ended, newest first."""
-    where, values = _where(operation, at, "started_at", operation.trigger)
+    where, values = _where(operation, at, "started_at", operation.trigger, operation.caller)
     rows = connection.execute(SELECT_INVOCATIONS + where + _NEWEST, (*values, operation.limit))
     return page(rows, to_invocation)
 
@@ -239,6 +239,7 @@ def _where(
     at: int | None,
     time_column: str,
     trigger: str | None = None,
+    caller: str | None = None,
 ) -> tuple[str, tuple[str | int | float, ...]]:
     require_limit(wanted.limit)
     where, values = conditions(
@@ -248,6 +249,7 @@ def _where(
             ("version", wanted.version or None),
             ("outcome", None if wanted.outcome is None else wanted.outcome.value),
             ("trigger", trigger),
+            ("caller", caller),
         )
     )
     bounds = ((time_column, ">=", wanted.since), (time_column, "<", wanted.until))
