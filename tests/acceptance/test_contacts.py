@@ -133,7 +133,9 @@ def test_what_nobody_takes_reaches_the_second_and_wakes_nobody(contacts: Contact
 
 def test_what_is_taken_reaches_nobody_else(contacts: Contacts) -> None:
     at = attack(contacts, "taken")
-    taken = casemate(contacts.node, "incident", "assign", contacts.incident("taken"), "ada")
+    taken = casemate(
+        contacts.node, "incident", "assign", contacts.incident("taken"), "ada", "--outside"
+    )
     assert taken.returncode == 0, taken.stderr
     # Also over a kill of all: what waits is remembered, and that it is taken stands in the journal.
     contacts.node.stop(9)

@@ -46,7 +46,7 @@ def test_from_the_attack_to_the_report(node: TestNode) -> None:
     assert noticed < 10 and incident["state"] == "open"
     id = str(incident["id"])
 
-    done(node, "incident", "assign", id, "ada")
+    done(node, "incident", "assign", id, "ada", "--outside")
     done(node, "incident", "note", id, "it was not our scanner")
     contained = json.loads(
         done(node, "incident", "contain", id, "--reason", "until it is mended", "--yes", "--json")

@@ -337,7 +337,7 @@ def test_what_both_find_is_one_incident_acted_on_once_and_told_once(
         ]
 
     soon(lambda: bool(told()), 25.0)
-    said = casemate(two, "incident", "assign", incident["id"], "ada")
+    said = casemate(two, "incident", "assign", incident["id"], "ada", "--outside")
     assert said.returncode == 0, said.stderr
     soon(lambda: incidents(one)[0]["owner"] == incidents(two)[0]["owner"] == "ada", 15.0)
     closed = casemate(one, "incident", "resolve", incident["id"], "--reason", "it was us")

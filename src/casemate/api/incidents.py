@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
-from casemate.model.errors import CasemateError, ConflictError, NotFoundError
+from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import IncidentActed, IncidentUpdated
 from casemate.model.principal import Action, Resource
 from casemate.operations import incidents
@@ -28,6 +28,8 @@ from casemate.operations.incidents import (
     ShowIncident,
 )
 from casemate.operations.quarantine import QuarantineFunction
+
+_ON_CALL_DAYS = 92
 
 performs = Performers()
 
@@ -79,7 +81,24 @@ async def _show(wanted: ShowIncident, call: Call) -> Incident:
 
 @performs(AssignIncident)
 async def _assign(wanted: AssignIncident, call: Call) -> None:
-    _update(call, await _found(wanted.id, call), "assign", wanted.owner)
+    found = await _found(wanted.id, call)
+    if wanted.owner and not wanted.outside:
+        await _require_known(wanted.owner, call)
+    _update(call, found, "assign", wanted.owner)
+
+
+async def _require_known(owner: str, call: Call) -> None:
+    """Refuse a name that is nobody's: nobody else would be told of the incident any more."""
+    name = owner.removeprefix("user:")
+    if any(user.name == name for user in call.service.accounts.people.all()):
+        return
+    if any(one.person == owner for one in await call.service.monitor.on_call(_ON_CALL_DAYS)):
+        return
+    raise InvalidInputError(
+        f"{owner!r} is nobody's account here, and not on call.",
+        next_step="`casemate users ls` and `casemate alert on-call` show names; --outside "
+        "(`outside` over HTTP) is for somebody else's",
+    )
 
 
 @performs(NoteIncident)

@@ -128,7 +128,7 @@ AFTER = {
 }  # fmt: skip
 """By the rule: how the ids begin of attacks that it finds."""
 
-_NIGHT = "It finds what is done between midnight and four o'clock UTC only."
+_NIGHT = "It finds what is done between midnight and four o'clock only."
 _ADDRESSES = "It needs somebody at several addresses, or at one outside."
 _GUESSES = "Guesses would have people behind the same address wait."
 _PEOPLE = "It needs people who have enrolled with a second factor."

@@ -134,9 +134,12 @@ def _licences(state: NodeState) -> Iterator[Seen]:
 
 def _advisories(state: NodeState) -> Iterator[Seen]:
     for problem in state.advisory_problems or ():
+        kind, _, text = problem.partition(": ")
+        # Where they are in the gateway's view of the file system helps nobody.
+        said = text.partition(": there is no /")[0].rstrip(".")
         yield Seen(
-            subject=f"advisories:{problem.partition(':')[0]}",
-            seen=f"Advisories cannot be relied upon: {problem}",
+            subject=f"advisories:{kind}",
+            seen=f"Advisories cannot be relied upon: {said}.",
             command="casemate advisories import SOURCE --node",
         )
 
@@ -174,9 +177,9 @@ RULES = (
         why="Exceptions of a manifest have no end: they last until it is deployed without them.",
     ),
     Rule(
-        id="NODE-046", title="A known hole is accepted", risk=_D, level=Level.LOW,
+        id="NODE-046", title="An exception to the gate of packages holds", risk=_D, level=Level.LOW,
         owasp="SAS-09", cwe=1395, attack="T1190", check=_gate_exceptions,
-        why="The hole is there. When the exception ends, the function can be deployed no more.",
+        why="What is excepted is there. When that ends, the function can be deployed no more.",
     ),
     Rule(
         id="NODE-047", title="A known hole is live", risk=_D, level=Level.HIGH, owasp="SAS-09",

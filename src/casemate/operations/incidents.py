@@ -241,15 +241,18 @@ class AssignIncident(Operation[None], frozen=True, kw_only=True):
         tag="incidents",
         action=Action.INCIDENTS_WRITE,
         status=HTTPStatus.NO_CONTENT,
-        problems=(404, 413, 415),
+        problems=(404, 413, 415, 422),
         example={"owner": "ada"},
     )
     id: Id
     owner: Annotated[
         str,
-        text("Who: a person's name, or anybody outside of the node.", most=128, example="ada"),
+        text("Who: the name of an account, or of somebody on call.", most=128, example="ada"),
         Given(argument=True),
     ]
+    outside: Annotated[
+        bool, msgspec.Meta(description="It is somebody whom the node does not know.")
+    ] = False
 
 
 class NoteIncident(Operation[None], frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from api_fake_control import Client, Parts
 
 from casemate.model.deployment import Quarantine
 from casemate.model.facts import Actor, Fact, IncidentActed, IncidentUpdated
+from casemate.operations.findings import OnCallShift
 from casemate.operations.incidents import IncidentEvent, IncidentState, ListIncidents
 from casemate.operations.quarantine import QuarantineFunction
 from support.monitor import incident
@@ -50,7 +52,7 @@ def test_one_about_several_projects_is_not_that_of_one(ask: Client, parts: Parts
 @pytest.mark.parametrize(
     ("path", "body", "expected"),
     [
-        ("assign", {"owner": "ada"}, ("assign", "ada", "")),
+        ("assign", {"owner": "ada", "outside": True}, ("assign", "ada", "")),
         ("assign", {"owner": ""}, ("assign", "", "")),
         ("note", {"text": "a scanner"}, ("note", "", "a scanner")),
         ("state", {"state": "resolved", "reason": "mended"}, ("state", "resolved", "mended")),
@@ -72,6 +74,30 @@ def test_what_is_said_is_a_fact(
     assert (fact.change, fact.value, fact.text) == expected
     assert fact.incident == ID and fact.by
     assert parts.recorder.waited >= 1
+
+
+def test_nobody_is_assigned_whom_the_node_does_not_know(
+    ask: Client, parts: Parts, told: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = SimpleNamespace(all=lambda: (SimpleNamespace(name="ada"),))
+    monkeypatch.setattr(parts.service.accounts, "people", people, raising=False)
+    refused = ask("POST", f"/incidents/{ID}/assign", json={"owner": "adaa"})
+    assert refused.status_code == 422 and "--outside" in refused.text
+    assert not told
+    shift = OnCallShift(rotation="primary", person="bob", since=0.0, until=1.0)
+
+    async def on_call(_days: int) -> tuple[OnCallShift, ...]:
+        return (shift,)
+
+    monkeypatch.setattr(parts.monitor, "on_call", on_call)
+    for name in ("ada", "user:ada", "bob"):
+        done = ask("POST", f"/incidents/{ID}/assign", json={"owner": name})
+        assert done.status_code == 204, done.text
+    assert [one.value for one in told if isinstance(one, IncidentUpdated)] == [
+        "ada",
+        "user:ada",
+        "bob",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,16 @@ def test_deploy_says_what_it_did_and_what_changed(cli, project, built, node) -> 
     assert "changed  memory 256 MB → 512 MB" in result.out
 
 
+def test_an_internal_function_has_no_address(cli, project, built) -> None:
+    manifest = (project / "casemate.toml").read_text()
+    (project / "casemate.toml").write_text(f"{manifest}internal = true\n")
+    shown = cli("deploy").out
+    assert "invoke/shop/mail" not in shown and "invoke/shop/cart" in shown
+    assert "internal" in cli("show", "mail").out and "address" not in cli("show", "mail").out
+    listed = cli("ls").out
+    assert "its project" in listed and "everyone" in listed
+
+
 def test_a_bundle_the_node_has_is_not_sent_again(cli, project, built, node) -> None:
     cli("deploy", "cart")
     node.requests.clear()

@@ -86,6 +86,7 @@ def test_doctor_tells_of_support_and_does_not_fail_for_it(cli, monkeypatch) -> N
     told = {one["name"]: one["state"] for one in json.loads(result.out)["support"]}
     assert told == {"kernel": "good", "restart": "soon", "casemate's packages": "unknown"}
     shown = cli("doctor").out
+    assert "`casemate vault status`" in shown and "`casemate audit node`" in shown
     assert "5.10 until 2026-12-31" in shown
     assert "Next, for restart: reboot" in shown
 

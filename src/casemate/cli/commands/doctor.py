@@ -22,6 +22,11 @@ from casemate.cli.terminal import (
 
 app = new_app()
 
+_OF_A_NODE = (
+    "This is about the host. Of a node that runs, `casemate vault status` tells of its keys and "
+    "their memory, and `casemate audit node` what is weak in it."
+)
+
 
 @command(
     app,
@@ -88,5 +93,7 @@ def doctor(function_ids: FunctionIdsOption = None, json: JsonOption = False) -> 
             [(one.name, one.version or "does not say", one.bundled_in, one.use) for one in found],
             empty="",
         )
+        print_line()
+        print_prose(_OF_A_NODE)
     if failed:
         raise typer.Exit(ExitCode.FAILURE)

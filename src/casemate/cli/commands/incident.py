@@ -117,6 +117,7 @@ def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
             for each in found.rules
         ],
         empty="",
+        below=("first", "last"),
     )
     several = any(each.node for each in found.timeline)
     print_table(
@@ -147,7 +148,8 @@ def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
 @answered(
     app,
     AssignIncident,
-    examples="$ casemate incident assign inc_9f2c51aa03b1e7d4 ada",
+    examples="$ casemate incident assign inc_9f2c51aa03b1e7d4 ada\n"
+    "$ casemate incident assign inc_9f2c51aa03b1e7d4 'the provider' --outside",
 )
 def assign(_done: None, call: Call) -> None:
     """Say who works on an incident; an empty name: nobody."""

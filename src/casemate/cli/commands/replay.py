@@ -25,6 +25,7 @@ from casemate.cli.terminal import (
     note,
     print_json,
     print_line,
+    print_prose,
     print_table,
     progress,
 )
@@ -166,7 +167,7 @@ def _not_shown(name: FunctionName, why: str, version: int = 0) -> FunctionReplay
 def _print(incident: Incident, found: list[FunctionReplay], verdict: Verdict) -> None:
     for each in found:
         name = f"{each.function}@{each.version}" if each.version else each.function
-        print_line(f"{name}: {each.verdict}: {each.why}", _STYLE[each.verdict])
+        print_prose(f"{name}: {each.verdict}: {each.why}", _STYLE[each.verdict])
         if each.rows:
             print_table(
                 ("at", "event", "of", "then", "now", "shows"),
