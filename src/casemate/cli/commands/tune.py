@@ -71,7 +71,8 @@ def propose(wanted: ShowUsage, *, json: JsonOption = False) -> None:
             for name, each in proposals
         ],
         below=("why",),
-        empty="There is nothing to propose: what there is fits, or too little was called.",
+        empty="There is nothing to propose: what there is fits, or was called fewer than "
+        f"{LEAST_REQUESTS} times.",
     )
     if proposals:
         note(f"Functions with fewer than {LEAST_REQUESTS} requests are left out.")

@@ -29,7 +29,8 @@ def usage(found: UsageFound, call: Call) -> None:
 
     The CPU is what their control groups counted, with all that ran for a call, also after its
     answer; `hosts in` and `hosts out` are bytes that went through the egress proxy, `stored` is
-    what projects keep, a size for a time. Sums go by hours of UTC. `casemate bill` says what it
+    what projects keep, a size for a time. Sums go by hours of UTC. `casemate denials` has
+    what was refused before a version was chosen, which is not in it. `casemate bill` says what it
     costs.
 
     `guard` is what the sink guard's hooks took of a call inside the function's process, and
