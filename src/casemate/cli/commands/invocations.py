@@ -76,6 +76,11 @@ def invocations(
     if json:
         print_json(found)
         return
+    _print(found)
+    note_behind(found.behind)
+
+
+def _print(found: Invocations) -> None:
     several = any(record.node for record in found.invocations)
     print_table(
         (
@@ -108,7 +113,6 @@ def invocations(
         ),
         empty="There are no invocations that fit.",
     )
-    note_behind(found.behind)
 
 
 def _print_status(wanted: ListInvocations, id: str | None, status: str, *, json: bool) -> None:
