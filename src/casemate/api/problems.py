@@ -15,24 +15,28 @@ from starlette.responses import Response
 
 from casemate.admission.grants import GrantDifference, WideningError
 from casemate.api.control import StartFailedError
+from casemate.data.errors import LimitError
 from casemate.model import problem
 from casemate.model.errors import (
     CasemateError,
     ConflictError,
     InvalidInputError,
     NotFoundError,
-    ProtectionMissingError,
+    OutOfServiceError,
     QuotaError,
 )
 from casemate.operations.errors import MalformedError
 
 RETRY_AFTER_SECONDS = 1
+MENDED_AFTER_SECONDS = 30
+"""The same where somebody has to mend something first."""
 
 _RETRYABLE = (429, 503)
 _STATUSES: tuple[tuple[type[CasemateError], HTTPStatus], ...] = (
-    (ProtectionMissingError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (OutOfServiceError, HTTPStatus.SERVICE_UNAVAILABLE),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (QuotaError, HTTPStatus.TOO_MANY_REQUESTS),
+    (LimitError, HTTPStatus.TOO_MANY_REQUESTS),
     (ConflictError, HTTPStatus.CONFLICT),
     (InvalidInputError, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
@@ -117,6 +121,11 @@ def status_of(error: CasemateError) -> HTTPStatus:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
+def _retry_after(error: CasemateError) -> int:
+    mended = isinstance(error, OutOfServiceError) and not error.retryable
+    return MENDED_AFTER_SECONDS if mended else RETRY_AFTER_SECONDS
+
+
 def response_to(error: Exception) -> Response:
     """Return the response to anything raised while a request was served."""
     error_id = new_error_id()
@@ -129,7 +138,7 @@ def response_to(error: Exception) -> Response:
             error_id=error_id,
         )
     status = status_of(error)
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if status is HTTPStatus.SERVICE_UNAVAILABLE and error.retryable:
         # No fault of ours: only what caused it, such as a full disk, is worth a trace.
         _log.warning("error %s: %s", error_id, error, exc_info=error.__cause__)
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -146,6 +155,6 @@ def response_to(error: Exception) -> Response:
         failure=failure,
         grants=error.difference if isinstance(error, WideningError) else None,
         function=error.about or None,
-        headers=({"Retry-After": str(RETRY_AFTER_SECONDS)} if status.value in _RETRYABLE else None),
+        headers={"Retry-After": str(_retry_after(error))} if status.value in _RETRYABLE else None,
         error_id=error_id,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.model.errors import CasemateError
+from casemate.model.errors import CasemateError, OutOfServiceError
 
 
 class BlobsError(CasemateError):
@@ -15,11 +15,11 @@ class BlobsUnreachableError(BlobsError):
     retryable = True
 
 
-class BlobsRefusedError(BlobsError):
+class BlobsRefusedError(BlobsError, OutOfServiceError):
     """The store of blobs refuses the request: only other settings or rights change that."""
 
 
-class BlobsForeignError(BlobsError):
+class BlobsForeignError(BlobsError, OutOfServiceError):
     """The bucket is not this cluster's."""
 
 

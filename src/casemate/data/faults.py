@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 
-from casemate.blobs.folder import PASSING
 from casemate.data.errors import (
     CommitUnsureError,
     DataBusyError,
@@ -29,11 +28,8 @@ _CHECK = "Check the disk, the kernel's log and the rights on the data folder."
 
 def disk_error(what: str, error: OSError) -> DataError:
     """Return our error for one of the system's while a file is written or read."""
-    kind: type[DataError] = DataError
-    if error.errno in _FULL:
-        kind = DataFullError
-    elif error.errno in PASSING:
-        kind = DataMediumError
+    # Also of what does not pass by itself, such as rights: it is no fault of what was asked.
+    kind: type[DataError] = DataFullError if error.errno in _FULL else DataMediumError
     return kind(
         f"{what}: {error.strerror}.",
         next_step="Make room on the data's file system and check its rights.",

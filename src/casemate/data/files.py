@@ -15,6 +15,8 @@ from casemate.blobs import (
     BlobDamagedError,
     Blobs,
     BlobsError,
+    BlobsForeignError,
+    BlobsRefusedError,
     BlobsUnreachableError,
     BlobWriter,
     FolderBlobs,
@@ -51,7 +53,8 @@ def _translated(what: str) -> Iterator[None]:
         raise wrong_size(error.found, error.expected) from error
     except BlobDamagedError as error:
         raise DataCorruptError(error.message, next_step=error.next_step) from error
-    except BlobsUnreachableError as error:
+    except (BlobsUnreachableError, BlobsRefusedError, BlobsForeignError) as error:
+        # Keys that ran out are renewed, and then it works again.
         raise DataMediumError(f"{what}: {error.message}", next_step=error.next_step) from error
     except BlobsError as error:
         raise DataError(f"{what}: {error.message}", next_step=error.next_step) from error

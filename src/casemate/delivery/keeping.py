@@ -28,7 +28,7 @@ from casemate.delivery.wish import AGE, DELAY, LATER, PRIORITY, Wish
 from casemate.invocation.parse import parse
 from casemate.invocation.rendering import events_of
 from casemate.invocation.unfinished import broken, refused
-from casemate.model.errors import ConflictError, UnavailableError
+from casemate.model.errors import ConflictError, OutOfServiceError, UnavailableError
 from casemate.model.event import Event
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
@@ -125,7 +125,7 @@ class Keeping:
         messages = self._messages(admitted, wish, identities)
         try:
             await self._incoming.keep(raw.project, raw.function, messages)
-        except (LimitError, UnavailableError) as error:
+        except (LimitError, UnavailableError, OutOfServiceError) as error:
             raise _not_kept(error) from error
 
     def _messages(
@@ -181,7 +181,7 @@ class Keeping:
                 "The idempotency key was used for another request; choose a new one.",
                 status=409,
             ) from error
-        except UnavailableError as error:
+        except (UnavailableError, OutOfServiceError) as error:
             status = 507 if isinstance(error, DataFullError) else None
             raise RefusedError(
                 Outcome.UNAVAILABLE,
@@ -191,7 +191,7 @@ class Keeping:
             ) from error
 
 
-def _not_kept(error: LimitError | UnavailableError) -> RefusedError:
+def _not_kept(error: LimitError | UnavailableError | OutOfServiceError) -> RefusedError:
     """Return what a caller is told whose event could not be kept."""
     if isinstance(error, LimitError):
         return RefusedError(

@@ -113,6 +113,7 @@ class Pipeline:
         request: Request | None = None
         admitted: Admitted | None = None
         ticket: Ticket | None = None
+        placed: Placed | None = None
         mark = self._allowance.mark
         try:
             if trouble := self._trouble():
@@ -128,7 +129,7 @@ class Pipeline:
             sealed = self._refusals.refuse(raw, request, admitted, refusal)  # (5)
             return _refused_with(sealed, refusal.fields) if refusal.fields else sealed
         except Exception as error:  # noqa: BLE001 - whatever fails here must not reach a caller
-            finished = broken(raw, request, error)
+            finished = broken(raw, request, error, ran=placed is not None)
         except BaseException:
             if ticket is not None:
                 ticket.drop()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import traceback
+from typing import Final
 
+from casemate.model.errors import CasemateError, OutOfServiceError
 from casemate.model.function import Limits
 from casemate.model.invocation import Outcome
 from casemate.model.path import (
@@ -17,6 +19,10 @@ from casemate.model.path import (
     Used,
 )
 from casemate.sandbox.frames import Reply
+
+PASSED_SECONDS: Final = 5
+MENDED_SECONDS: Final = 30
+"""When to come again after a failure that passes, and after one that somebody has to mend."""
 
 
 def failure_of(reply: Reply, limits: Limits, timeout: float) -> Failure | None:
@@ -75,12 +81,26 @@ def broken_off(placed: Placed, ran: float, used: Used | None) -> Finished:
     )
 
 
-def broken(raw: RawInvocation, request: Request | None, error: Exception) -> Finished:
-    """Return the end of an invocation that a fault of ours ended."""
+def broken(
+    raw: RawInvocation, request: Request | None, error: Exception, *, ran: bool = False
+) -> Finished:
+    """Return the end of an invocation that a fault of ours, or of what we work with, ended.
+
+    What passes, or is mended without a change of what was asked, is told as such, unless it `ran`.
+    """
     trace = "".join(traceback.format_exception(error))
+    again = None if ran else _again(error)
     return Finished(
-        outcome=Outcome.INTERNAL_ERROR,
+        outcome=Outcome.INTERNAL_ERROR if again is None else Outcome.UNAVAILABLE,
         request=request,
         raw=raw,
         failure=Failure(type=type(error).__qualname__, message=str(error), trace=trace),
+        retry_after=again,
     )
+
+
+def _again(error: Exception) -> int | None:
+    """Return after how many seconds it may go well, None if that is not known."""
+    if isinstance(error, OutOfServiceError):
+        return MENDED_SECONDS
+    return PASSED_SECONDS if isinstance(error, CasemateError) and error.retryable else None

@@ -47,5 +47,13 @@ class UnavailableError(CasemateError):
     retryable = True
 
 
-class ProtectionMissingError(CasemateError):
+class OutOfServiceError(CasemateError):
+    """What the node works with is not as it must be: an operator has to mend that first.
+
+    Nothing is wrong with what was asked, so the caller is told to come again, as of what passes by
+    itself (503). The node does not try again on its own: `retryable` is false.
+    """
+
+
+class ProtectionMissingError(OutOfServiceError):
     """A protection that this operation requires cannot be put in place on this host."""

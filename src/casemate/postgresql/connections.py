@@ -253,7 +253,7 @@ class Connections:
         """Return an error of this package as the one of whose the data is."""
         kinds: tuple[tuple[type[DatabaseError], type[DatabaseError]], ...] = (
             (UnreachableError, self.family.medium.kind),
-            (UnfitServerError, self.family.failed.kind),
+            (UnfitServerError, self.family.medium.kind),
             (ForeignSchemaError, self._place.foreign),
             (SchemaVersionError, self.family.newer.kind),
         )

@@ -6,7 +6,7 @@ its own (`connections`).
 
 from __future__ import annotations
 
-from casemate.model.errors import InvalidInputError
+from casemate.model.errors import InvalidInputError, OutOfServiceError
 from casemate.sqlite import engine
 from casemate.sqlite.errors import (
     DatabaseError,
@@ -32,11 +32,11 @@ class FencedError(UnreachableError):
     """The server lacks what was acknowledged to this node: it is an older one, or has lost it."""
 
 
-class FenceDamagedError(DatabaseError):
+class FenceDamagedError(DatabaseError, OutOfServiceError):
     """What the node remembers of its database cannot be read."""
 
 
-class UnfitServerError(DatabaseError):
+class UnfitServerError(DatabaseError, OutOfServiceError):
     """The server's version or settings are such that nothing may be kept there."""
 
 

@@ -60,7 +60,7 @@ def _code(error: psycopg.Error, state: str) -> int:
         return engine.BUSY
     if state in ("XX001", "XX002"):
         return engine.CORRUPT
-    if state.startswith(_LOST) or state == _STANDBY:
+    if state.startswith(_LOST) or state in (_STANDBY, _FORBIDDEN):
         return engine.IOERR
     if not state and isinstance(error, psycopg.OperationalError):
         return engine.IOERR

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from casemate.model.errors import CasemateError, InvalidInputError, UnavailableError
+from casemate.model.errors import (
+    CasemateError,
+    InvalidInputError,
+    OutOfServiceError,
+    UnavailableError,
+)
 
 
 class RecorderError(CasemateError):
@@ -17,5 +22,5 @@ class NotRecordedError(UnavailableError):
     """What happens cannot be recorded at the moment, so it may not happen."""
 
 
-class JournalMissingError(RecorderError):
+class JournalMissingError(RecorderError, OutOfServiceError):
     """There was a journal, and its files are gone."""

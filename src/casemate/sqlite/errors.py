@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from casemate.model.errors import CasemateError, UnavailableError
+from casemate.model.errors import CasemateError, OutOfServiceError, UnavailableError
 
 
 class DatabaseError(CasemateError):
@@ -28,7 +28,7 @@ class DatabaseUnsureError(DatabaseMediumError):
     """The disk failed during a commit: what was to be kept may be there, or may come back."""
 
 
-class DatabaseGoneError(DatabaseError):
+class DatabaseGoneError(DatabaseError, OutOfServiceError):
     """A file of a database was removed or replaced while it was open."""
 
 
@@ -36,11 +36,11 @@ class DatabaseBusyError(DatabaseError, UnavailableError):
     """A database is in use and cannot be opened at the moment."""
 
 
-class DatabaseLockedError(DatabaseError):
+class DatabaseLockedError(DatabaseError, OutOfServiceError):
     """Another node has this database open."""
 
 
-class DatabaseForeignError(DatabaseError):
+class DatabaseForeignError(DatabaseError, OutOfServiceError):
     """What is at the database's place was not written by Casemate."""
 
 
@@ -48,11 +48,11 @@ class DatabaseCorruptError(DatabaseError):
     """A database is damaged."""
 
 
-class DatabaseKeyError(DatabaseError):
+class DatabaseKeyError(DatabaseError, OutOfServiceError):
     """A database was written with another key."""
 
 
-class DatabaseVersionError(DatabaseError):
+class DatabaseVersionError(DatabaseError, OutOfServiceError):
     """A database was written by a newer Casemate."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.model.errors import ConflictError
+from casemate.model.errors import ConflictError, OutOfServiceError
 from casemate.sqlite.errors import (
     DatabaseBusyError,
     DatabaseClosedError,
@@ -59,7 +59,7 @@ class StoreForeignError(StoreError, DatabaseForeignError):
     """What is at the store's place was not written by Casemate."""
 
 
-class StoreProofError(StoreError):
+class StoreProofError(StoreError, OutOfServiceError):
     """What decides rights in a shared database is not what nodes of the cluster have written."""
 
 

@@ -6,6 +6,7 @@ from casemate.model.errors import (
     CasemateError,
     ConflictError,
     InvalidInputError,
+    OutOfServiceError,
     UnavailableError,
 )
 
@@ -34,11 +35,11 @@ class VaultDamagedError(VaultError):
     """A file of the vault is not as the vault wrote it."""
 
 
-class VaultMissingError(VaultError):
+class VaultMissingError(VaultError, OutOfServiceError):
     """There is no vault here."""
 
 
-class WrongMasterKeyError(VaultError):
+class WrongMasterKeyError(VaultError, OutOfServiceError):
     """The vault was wrapped with another master key."""
 
 

@@ -12,7 +12,7 @@ import os
 import stat
 from pathlib import Path
 
-from casemate.vault.errors import VaultDamagedError, VaultError
+from casemate.vault.errors import VaultDamagedError, VaultError, VaultUnavailableError
 
 MAX_FILE = 12 * 1024 * 1024
 STATE_FILE = "vault.sealed"
@@ -132,7 +132,7 @@ class VaultFolder:
                 self.remove(name)
 
     def _fault(self, name: str, what: str, error: OSError) -> VaultError:
-        return VaultError(
+        return VaultUnavailableError(
             f"The vault's file {self.path / name} cannot {what}: {error.strerror}.",
             next_step="make room on that file system and check the rights of the folder's files",
         )

@@ -13,7 +13,7 @@ from delivery_world import World, ended, play
 
 from casemate.admission import Admission
 from casemate.data import kept
-from casemate.data.errors import DataBusyError, DataFullError, LimitError
+from casemate.data.errors import DataBusyError, DataFullError, DataLockedError, LimitError
 from casemate.delivery.acceptance import Acceptance
 from casemate.delivery.keeping import Keeping
 from casemate.delivery.wish import LATER, NOTHING, Wish
@@ -146,7 +146,11 @@ def test_what_is_refused_is_neither_kept_nor_claimed(
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"), [(LimitError(), 429), (DataFullError(), 507), (DataBusyError(), 503)]
+    ("fault", "status"),
+    [
+        *((LimitError(), 429), (DataFullError(), 507), (DataBusyError(), 503)),
+        (DataLockedError(), 503),  # before: 500
+    ],
 )
 @pytest.mark.parametrize("wish", [LATER, KEYED_LATER])
 def test_what_cannot_be_kept_is_not_acknowledged(

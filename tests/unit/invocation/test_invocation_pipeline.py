@@ -17,6 +17,7 @@ from casemate.admission import Admission, Catalogue
 from casemate.baselines import Baselines
 from casemate.budgets import Allowance
 from casemate.capabilities import Broker, Operations, UseCounter
+from casemate.data.errors import DataCorruptError, DataLockedError
 from casemate.dispatch import Dispatcher
 from casemate.facts import FactStream
 from casemate.invocation import LoadRefusals, Pipeline
@@ -44,6 +45,7 @@ from casemate.runner import wire
 from casemate.runner.trace import of as trace_of
 from casemate.sandbox.frames import Reply
 from casemate.seal import Redactor, Seal
+from casemate.store.errors import StoreMediumError
 from support.core import (
     INVOKER_TOKEN,
     InstancePeer,
@@ -305,6 +307,10 @@ def test_a_refusal_of_the_first_stages(
         (RuntimeError(MARK), 500, Outcome.INTERNAL_ERROR),
         (OSError(24, MARK), 500, Outcome.INTERNAL_ERROR),
         (MemoryError(), 500, Outcome.INTERNAL_ERROR),
+        (DataCorruptError(MARK), 500, Outcome.INTERNAL_ERROR),
+        # Before: 500, though the next call may go well.
+        (StoreMediumError(MARK), 503, Outcome.UNAVAILABLE),
+        (DataLockedError(MARK), 503, Outcome.UNAVAILABLE),
     ],
 )
 def test_a_fault_of_dispatch(fault: Exception, status: int, outcome: Outcome) -> None:
@@ -312,7 +318,7 @@ def test_a_fault_of_dispatch(fault: Exception, status: int, outcome: Outcome) ->
         path = Path(fault=fault)
         assert await path.refused() == (status, outcome)
         [(_, error, _)] = path.store.records
-        if outcome is Outcome.INTERNAL_ERROR:
+        if not isinstance(fault, RefusedError):
             assert type(fault).__name__ in error.type and "Traceback" in error.trace
         if outcome is Outcome.INIT_ERROR:
             assert (error.type, error.message, error.trace) == ("E", MARK, MARK)

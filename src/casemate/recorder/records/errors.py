@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from casemate.model.errors import OutOfServiceError
 from casemate.sqlite.errors import (
     DatabaseBusyError,
     DatabaseClosedError,
@@ -40,7 +41,7 @@ class RecordsGoneError(RecordsError, DatabaseGoneError):
     """A file of the records was removed or replaced while it was open."""
 
 
-class RecordsMissingError(RecordsError):
+class RecordsMissingError(RecordsError, OutOfServiceError):
     """There were records, and their file is gone."""
 
 
