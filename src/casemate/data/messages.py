@@ -144,7 +144,7 @@ def _row(
         number,
         queue.id,
         int(state),
-        now + new.delay,
+        now + new.delay if new.delay else now,
         0,
         new.priority,
         now,

@@ -25,15 +25,23 @@ class Array:
 
     def __init__(self, values: Sequence[Any]) -> None:
         """Encode them. Raises OverflowError, UnicodeEncodeError, as a single value does."""
-        parts = [_HEAD.pack(int(bool(values)), 1, self.element, len(values), 1)]
-        for value in values:
-            if value is None:
-                parts.append(_NULL)
-            else:
-                content = self.content(value)
-                parts += (_LENGTH.pack(len(content)), content)
-        # Of none the head ends before the bounds of its one dimension.
-        self.encoded = b"".join(parts) if values else parts[0][:_BOUNDS]
+        head = _HEAD.pack(int(bool(values)), 1, self.element, len(values), 1)
+        if not values:
+            # Of none the head ends before the bounds of its one dimension.
+            self.encoded = head[:_BOUNDS]
+            return
+        first, content = values[0], self._content
+        if len(values) > 1 and all(value is first for value in values):
+            # Of many columns of what is sent together all rows have the same.
+            self.encoded = head + content(first) * len(values)
+        else:
+            self.encoded = head + b"".join(map(content, values))
+
+    def _content(self, value: Any) -> bytes:
+        if value is None:
+            return _NULL
+        content = self.content(value)
+        return _LENGTH.pack(len(content)) + content
 
     @staticmethod
     def content(value: Any) -> bytes:

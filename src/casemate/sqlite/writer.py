@@ -86,7 +86,14 @@ class Writer(Generic[W]):
         A change whose awaiter is cancelled is made all the same.
         """
         waiter = Waiter.of_running_loop()
-        self.enqueue(waiter, change)
+        with self._wake:
+            self.require_open()
+            is_first = not self._queue
+            self._queue.append(_Entry(waiter, change, None, None))
+        if is_first:
+            # Once the loop has been through what it does now: of those who were answered together
+            # all send again by then, and what they send is one transaction.
+            waiter.loop.call_soon(self._notify)
         return waiter.future
 
     def enqueue(
@@ -122,6 +129,10 @@ class Writer(Generic[W]):
         with self._wake:
             self.require_open()
             self._queue.append(entry)
+            self._wake.notify()
+
+    def _notify(self) -> None:
+        with self._wake:
             self._wake.notify()
 
     def _run(self) -> None:

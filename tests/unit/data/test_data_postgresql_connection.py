@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,43 @@ def test_one_inside_of_another(connection: ProjectConnection) -> None:
         raise Refused
     connection.executemany("INSERT INTO kept (number) VALUES (?)", [(5,), (6,)])
     assert there(connection) == [1, 3, 5, 6]
+
+
+def said_by(connection: ProjectConnection, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    said: list[str] = []
+    exchange = connection._exchange
+
+    def noted(words: Any, asked: Any) -> Any:
+        said.extend(words)
+        return exchange(words, asked)
+
+    monkeypatch.setattr(connection, "_exchange", noted)
+    return said
+
+
+def test_those_that_begin_where_another_does_are_one_for_the_server(
+    connection: ProjectConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: each was made, and each released."""
+    part, said = connection.as_engine(), said_by(connection, monkeypatch)
+    with savepoint(part), savepoint(part), savepoint(part):
+        keep(connection, 1)
+    keep(connection, 2)
+    assert said == ["SAVEPOINT part", "RELEASE part"]
+    with pytest.raises(Refused), savepoint(part):
+        with pytest.raises(Refused), savepoint(part), savepoint(part):
+            keep(connection, 3)
+            raise Refused
+        keep(connection, 4)
+        raise Refused
+    with savepoint(part):
+        with savepoint(part), savepoint(part):
+            keep(connection, 5)
+        with pytest.raises(Refused), savepoint(part), savepoint(part):
+            keep(connection, 6)
+            raise Refused
+        keep(connection, 7)
+    assert there(connection) == [1, 2, 5, 7]
 
 
 def test_many_in_one_statement_are_undone(connection: ProjectConnection) -> None:

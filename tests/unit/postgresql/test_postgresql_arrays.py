@@ -22,7 +22,7 @@ CASES: tuple[tuple[type[Array], list[Any]], ...] = (
 def test_what_goes_in_comes_out(
     connection: Connection, kind: type[Array], values: list[Any]
 ) -> None:
-    for some in ([], values[:1], values, [None], [None] * 3):
+    for some in ([], values[:1], values[:1] * 3, values, [None], [None] * 3):
         found = connection.execute("SELECT v FROM unnest(?) AS made (v)", (kind(some),))
         assert [row[0] for row in found] == some
 

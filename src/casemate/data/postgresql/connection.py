@@ -8,6 +8,7 @@ each transaction asks first travels with its beginning.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import Enum, auto
 from typing import Any, Final
 
 from casemate.postgresql import driver
@@ -21,6 +22,15 @@ _BOUNDS: Final = frozenset({"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"})
 
 _MOST_LATER: Final = 8
 """How many statements wait for the next one at most."""
+
+
+class _Known(Enum):
+    """What the server knows of a savepoint that is open."""
+
+    NOT = auto()
+    MADE = auto()
+    INNER = auto()
+    """It is where the next one inside is: nothing was done in between, so that stands for both."""
 
 
 class Later:
@@ -45,8 +55,8 @@ class ProjectConnection(Connection):
     def __init__(self, found: Session, lock: int) -> None:
         """Use `found`, which is set up."""
         super().__init__(found, lock)
-        self._open: list[bool] = []
-        """The savepoints, outermost first: whether the server knows of each."""
+        self._open: list[_Known] = []
+        """The savepoints, outermost first."""
         self._released = 0
         """How many the server knows of that are over, all of them inside of those that are open."""
         self._later: list[tuple[Translated, list[object], Later]] = []
@@ -60,13 +70,13 @@ class ProjectConnection(Connection):
         """Do one statement. Raises the engine's errors."""
         if statement == _MAKE:
             self.catch_up()
-            self._open.append(False)
+            self._open.append(_Known.NOT)
         elif statement == _RELEASE:
             self.catch_up()  # what fails is of this part, not of one that follows
-            self._released += self._open.pop()
+            self._release(self._open.pop())
         elif statement == _UNDO:
             self._later.clear()
-            if self._open[-1]:
+            if self._open[-1] is _Known.MADE:
                 released, self._released = self._released, 0
                 self._plainly(f"{_RELEASE}; " * released + _UNDO)
         elif statement in _BOUNDS:
@@ -145,7 +155,17 @@ class ProjectConnection(Connection):
 
     def _before(self) -> list[str]:
         """Return what the server has to be told first, and take it as told."""
-        before = [_RELEASE] * self._released + [_MAKE] * self._open.count(False)
-        self._open = [True] * len(self._open)
+        before = [_RELEASE] * self._released
         self._released = 0
+        if self._open and self._open[-1] is _Known.NOT:
+            before.append(_MAKE)
+            at = self._open.index(_Known.NOT)
+            self._open[at:] = [_Known.INNER] * (len(self._open) - at - 1) + [_Known.MADE]
         return before
+
+    def _release(self, known: _Known) -> None:
+        if known is _Known.MADE:
+            if self._open and self._open[-1] is _Known.INNER:
+                self._open[-1] = _Known.MADE
+            else:
+                self._released += 1
