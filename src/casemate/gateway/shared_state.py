@@ -49,9 +49,10 @@ from casemate.store.postgresql.proofs import Proofs, SeenFile
 from casemate.store.postgresql.proofs.seen import DAMAGED
 from casemate.store.postgresql.store import PostgresqlStore
 from casemate.store.value import KeptValue
-from casemate.vault import VaultClient, VaultUnavailableError
+from casemate.vault import VaultClient, VaultStatus, VaultUnavailableError
 from casemate.vault.interface import Purpose
 from casemate.vault.key_material import take_variable
+from casemate.vault.state import NEW
 
 _BUCKET = "bucket"
 """The store's value that says which one the cluster has. It is not moved (migration.tables)."""
@@ -69,7 +70,8 @@ async def open_shared(
         take_variable(OBJECTS_VARIABLE).decode(), frozenset({PLAINTEXT} if unproved else ())
     )
     others = _databases(unproved=unproved)
-    cluster = (await vault.status()).vault
+    status = await vault.status()
+    cluster = status.vault
     async with contextlib.AsyncExitStack() as opened:
         places = opened.enter_context(contextlib.ExitStack())
         client = S3Client(place, credentials_of(os.environ))
@@ -77,7 +79,7 @@ async def open_shared(
         await asyncio.to_thread(require_not_anothers, client, cluster)
         fence = await asyncio.to_thread(_open_fence, folders, config.accepted_losses)
         places.callback(fence.close)
-        store = await asyncio.to_thread(_open_store, settings, cluster, fence)
+        store = await asyncio.to_thread(_open_store, settings, status, fence)
         opened.push_async_callback(store.close)
         opened.callback(await _share_vault(config, vault, store))
         seen = await asyncio.to_thread(_open_seen, folders, config.accepted_losses)
@@ -218,13 +220,16 @@ def _open_seen(folders: Folders, accepted: Sequence[str]) -> SeenFile:
         ) from error
 
 
-def _open_store(settings: Settings, cluster: str, fence: Fence) -> PostgresqlStore:
+def _open_store(settings: Settings, vault: VaultStatus, fence: Fence) -> PostgresqlStore:
     try:
-        return PostgresqlStore.open(settings, cluster=cluster, fence=fence)
+        return PostgresqlStore.open(settings, cluster=vault.vault, fence=fence)
     except StoreForeignError as error:
         raise StoreForeignError(
             error.message,
-            next_step="To have this node join the cluster that is there, start it with an empty "
+            next_step="Another node may have begun at the same moment and been first: start this "
+            "one again, and it joins if it has the same master key."
+            if vault.generation == NEW
+            else "To have this node join the cluster that is there, start it with an empty "
             "data folder and that cluster's master key; else give it a database of its own.",
         ) from error
 

@@ -9,7 +9,7 @@ from casemate.vault.folder import VaultFolder
 from casemate.vault.open_state import MasterKey, stored_header
 from casemate.vault.sources import KeySource
 from casemate.vault.state import STATE_FILE, Header, read_header
-from casemate.vault.successor import acceptable, read_given, require_not_older
+from casemate.vault.successor import acceptable, is_untouched, read_given, require_not_older
 
 
 def obtain_master(
@@ -48,7 +48,7 @@ def _header(folder: VaultFolder, brought: bytes | None, accepted: tuple[str, ...
         return stored_header(folder)
     header = read_given(brought)
     data = folder.read(STATE_FILE)
-    if data is not None:
+    if data is not None and not is_untouched(read_header(data), header):
         with acceptable(data, brought, accepted):
             require_not_older(read_header(data), header)
     return header

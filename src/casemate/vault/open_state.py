@@ -13,6 +13,7 @@ from casemate.vault.folder import MAX_FILE, VaultFolder
 from casemate.vault.sealed import PUBLIC_KEY_BYTES, new_private_key, public_key_of, refused, unseal
 from casemate.vault.sources import KeyParameters
 from casemate.vault.state import (
+    NEW,
     STATE_FILE,
     Header,
     State,
@@ -70,7 +71,7 @@ class OpenState:
         private = new_private_key()
         header = Header(
             vault=envelope.new_key().hex()[:32],
-            generation=1,
+            generation=NEW,
             created_at=now,
             source=master.source,
             parameters=master.parameters,

@@ -7,12 +7,14 @@ from casemate.vault.draft import KeptFolder
 from casemate.vault.engine import VaultEngine
 from casemate.vault.folder import VaultFolder
 from casemate.vault.open_state import MasterKey, OpenState, stored_header
-from casemate.vault.own_record import OwnRecord
+from casemate.vault.own_record import OWN_FILE, OwnRecord
 from casemate.vault.shared import SharedVault
 from casemate.vault.state import STATE_FILE, decode_state, read_header
 from casemate.vault.successor import (
     acceptable,
     decode_given,
+    holds_nothing,
+    is_untouched,
     read_given,
     require_not_older,
     require_successor,
@@ -68,6 +70,15 @@ def _joined(
     """Take the state of the database, if it follows what was seen here. Raises VaultError."""
     folder.remove_unfinished()
     data = folder.read(STATE_FILE)
+    if (
+        data is not None
+        and is_untouched(read_header(data), read_given(brought))
+        and holds_nothing(data, master)
+    ):
+        # Another node of those that began at the same moment was first: this one joins.
+        decode_given(brought, master)
+        folder.remove(OWN_FILE)
+        data = None
     if data is not None and data != brought:
         with acceptable(data, brought, accepted):
             here, there = read_header(data), read_given(brought)

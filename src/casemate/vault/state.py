@@ -23,6 +23,8 @@ from casemate.vault.sources import KeyParameters
 
 STATE_FILE = folder.STATE_FILE
 _MAGIC = b"CSMVAULT"
+NEW = 1
+"""The generation of a vault that was made and not changed yet."""
 _VERSION = 1
 _START = len(_MAGIC) + 1 + 4
 _HASH_BYTES = 32

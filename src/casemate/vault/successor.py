@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Collection, Iterator
 
 from casemate.vault import envelope
-from casemate.vault.errors import VaultDamagedError
+from casemate.vault.errors import VaultDamagedError, VaultError
 from casemate.vault.losses import LOSS
 from casemate.vault.open_state import OpenState
-from casemate.vault.state import Header, State, decode_state, read_header
+from casemate.vault.state import NEW, Header, State, decode_state, read_header
 
 _BACK = (
     "bring the newest state of the database back; if that is lost, start the node again: its error "
@@ -82,6 +82,23 @@ def require_same_vault(here: Header, there: Header) -> None:
             next_step="name this cluster's database; to have this node join the other cluster, "
             "start it with an empty data folder",
         )
+
+
+def is_untouched(here: Header, there: Header) -> bool:
+    """Tell whether a vault of its own was made here and never changed, while there is another.
+
+    So it is where nodes begin at the same moment: one of them gives its vault to the cluster.
+    """
+    return here.generation == NEW and here.vault != there.vault
+
+
+def holds_nothing(data: bytes, master: bytes) -> bool:
+    """Tell whether a vault is this master key's, and nothing was kept with it."""
+    try:
+        header, state = decode_state(data, master)
+    except VaultError:
+        return False
+    return header.generation == NEW and state == State(sealing=state.sealing)
 
 
 def require_not_older(here: Header, there: Header) -> None:

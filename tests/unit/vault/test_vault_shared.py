@@ -486,6 +486,35 @@ def test_nothing_of_one_node_is_asked_for_before_there_is_a_cluster(tmp_path: Pa
 
 
 @of_two
+async def test_who_began_at_the_same_moment_and_was_second_joins_when_it_starts_again(
+    one: Node, other: Node, rows: Rows
+) -> None:
+    """Before: it had a vault of its own for good, which the database is not of."""
+    late = Node(one.path.parent / "late", rows).open(fetch=False)
+    assert late.engine.status().generation == 1
+    id_, before = late.shared._own.id, late.files()
+    late.close()
+    given, rows.there = rows.there or b"", (rows.there or b"")[:-1] + b"?"
+    with pytest.raises(errors.VaultDamagedError):
+        late.open()
+    assert late.files() == before
+    rows.there = given
+    await late.open().follow()
+    assert late.engine.opened.vault == one.engine.opened.vault
+    assert late.shared._own.id != id_, "its own record was of the vault that nobody has"
+    await late.put("api-key", VALUE)
+    await one.follow()
+    assert one.value("api-key") == VALUE
+    late.close()
+    changed = Node(one.path.parent / "changed", Rows()).open()
+    await changed.follow()
+    changed.close()
+    changed.rows = rows
+    with pytest.raises(errors.VaultDamagedError, match="of different clusters"):
+        changed.open()
+
+
+@of_two
 async def test_a_shared_vault_is_not_changed_by_a_node_alone(
     one: Node, other: Node, rows: Rows
 ) -> None:
