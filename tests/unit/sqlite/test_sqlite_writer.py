@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -89,6 +90,29 @@ def play(folder: Path, scene: Scene, family: Family = STORE, upkeep: float = 60.
 def insert(connection: engine.Connection) -> int:
     connection.execute("INSERT INTO t (b) VALUES ('x')")
     return count(connection)
+
+
+def test_what_comes_in_one_turn_of_a_loop_is_one_transaction(tmp_path: Path) -> None:
+    """Before: the first of those who were answered together had one of its own."""
+
+    async def scene(writer: Writer[engine.Connection], duties: Plain, found: Connections) -> None:
+        for commits in (1, 2):
+            futures = []
+            for _ in range(3):
+                futures.append(writer.submit(insert))
+                time.sleep(0.02)  # the writer's thread could run
+            await asyncio.gather(*futures)
+            assert duties.commits == commits
+        # What another thread asks for waits for no loop.
+        waiter = Waiter.of_running_loop()
+        threading.Thread(target=writer.enqueue, args=(waiter, insert)).start()
+        deadline = time.monotonic() + 10
+        while duties.commits == 2 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert duties.commits == 3
+        assert await waiter.future == 7
+
+    play(tmp_path, scene)
 
 
 def test_a_job_may_leave_the_next_with_a_new_connection(tmp_path: Path) -> None:
