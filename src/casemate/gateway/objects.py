@@ -398,6 +398,7 @@ class Gateway:
                 "nodes": (told(self.nodes.problems), True),
                 "databases": (told(lambda: problems_of(self._databases(), self._moves)), False),
             }
+            | ({} if state.bucket is None else {"bucket": (state.bucket, False)})
             | ({} if self.sweeps is None else {"sweeps": (told(self.sweeps.problems), False)})
             | (
                 {}

@@ -26,6 +26,7 @@ from casemate.data.postgresql.placed import PlacedProjectData
 from casemate.data.terms import Holder
 from casemate.folder.folders import Folders
 from casemate.folder.presence import FENCE, PROOF, mark_shared
+from casemate.gateway.bucket_watch import BucketWatch, asking
 from casemate.gateway.fetched_bundles import FetchedBundles
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.project_moves import ProjectMoves
@@ -74,7 +75,8 @@ async def open_shared(
     cluster = status.vault
     async with contextlib.AsyncExitStack() as opened:
         places = opened.enter_context(contextlib.ExitStack())
-        client = S3Client(place, credentials_of(os.environ))
+        credentials = credentials_of(os.environ)
+        client = S3Client(place, credentials)
         places.callback(client.close)
         await asyncio.to_thread(require_not_anothers, client, cluster)
         fence = await asyncio.to_thread(_open_fence, folders, config.accepted_losses)
@@ -87,6 +89,8 @@ async def open_shared(
         proofs = await _proved(config, vault, store, seen)
         objects = await open_objects(client, cluster, store)
         places.callback(objects.close)
+        ask_bucket, close_asking = asking(place, credentials, cluster, objects.bucket)
+        places.callback(close_asking)
         nodes = Among(store, IdentityFile(folders.data), own, shared=store)
         await nodes.begin()
         opened.push_async_callback(nodes.close)
@@ -127,6 +131,7 @@ async def open_shared(
         shipped=store.shipped_records(),
         numbers=store.number_rows(),
         sweep_bundles=bundles.sweep,
+        bucket=BucketWatch(ask_bucket).problems,
         tell_refusals=partial(setattr, proofs, "on_refused"),
         close_places=places.close,
     )

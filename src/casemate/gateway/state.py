@@ -84,6 +84,8 @@ class State:
     """Where nodes tell each other what they count; None where there is one alone."""
     sweep_bundles: Callable[[], Awaitable[int]] | None = None
     """Deletes blobs of bundles that no row names; None where there are only files."""
+    bucket: Callable[[], Awaitable[str]] | None = None
+    """Tells what is wrong with the bucket that nodes share; None where there are only files."""
     tell_refusals: Callable[[Callable[[str], None]], None] = lambda told: None
     """Has somebody told, on any thread, why what others may have written is not believed."""
     close_places: Callable[[], None] = lambda: None

@@ -125,7 +125,8 @@ class Connection:
             return Cursor(self, [], 0)
         try:
             cursor = driver.RawCursor(self._server)
-            cursor.executemany(wanted.text.encode(), values)
+            with self._server.pipeline():  # else the library makes one of its own kind
+                cursor.executemany(wanted.text.encode(), values)
         except psycopg.Error as error:
             raise self._told(error) from error
         return Cursor(self, [], cursor.rowcount)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import fcntl
 import struct
 import termios
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg import adapt, pq, raw_cursor
+from psycopg import adapt, generators, pq, raw_cursor
 from psycopg.types import bool as bools
 from psycopg.types import numeric, string
 
@@ -32,11 +33,38 @@ PREPARED: Final = 512
 """Statements that the server keeps prepared for a connection."""
 
 
+class _Pipeline(psycopg.Pipeline):
+    """Says nothing after its end.
+
+    The library's asks the server to send what it has once more after that. The server takes it for
+    the beginning of the next statement, and no longer ends a transaction in which none follows
+    (`idle_in_transaction_session_timeout`): a node that is frozen or cut off then would keep the
+    lock of its project from all others.
+    """
+
+    def _exit_gen(self) -> Generator[Any, Any, None]:
+        try:
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+        finally:
+            if self.result_queue:
+                yield from generators.send(self.pgconn)
+                yield from self._fetch_gen(flush=False)
+
+
 class Connection(psycopg.Connection[Any]):
     """Ends, with an error, what takes longer or answers more than it may."""
 
     answer_seconds: float | None = None
     """Of this one alone, in the place of ANSWER_SECONDS."""
+
+    @contextmanager
+    def pipeline(self) -> Iterator[psycopg.Pipeline]:
+        """Have statements sent without waiting for the answer of each."""
+        if self._pipeline is None:
+            self._pipeline = _Pipeline(self)
+        with super().pipeline() as made:
+            yield made
 
     def wait(
         self,

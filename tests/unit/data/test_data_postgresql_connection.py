@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -213,6 +214,44 @@ def test_a_beginning_asks_what_it_is_to_ask_under_the_lock(
     connection.along = None
     connection.execute("BEGIN IMMEDIATE")
     assert there(connection) == [1]
+
+
+def exchange_nothing(connection: ProjectConnection) -> None:
+    """What BEGIN has said is the last."""
+
+
+def exchange_one(connection: ProjectConnection) -> None:
+    with savepoint(connection.as_engine()):
+        keep(connection, 8)
+        keep(connection, 9)
+
+
+def exchange_failing(connection: ProjectConnection) -> None:
+    with pytest.raises(engine.IntegrityError), savepoint(connection.as_engine()):
+        connection.later(INSERT, (8,))
+        keep(connection, 8)
+
+
+def exchange_many(connection: ProjectConnection) -> None:
+    connection.executemany(INSERT, [(8,), (9,)])
+
+
+@pytest.mark.parametrize(
+    "exchange", [exchange_nothing, exchange_one, exchange_failing, exchange_many]
+)
+def test_who_is_frozen_in_a_transaction_does_not_keep_the_lock(
+    connection: ProjectConnection, exchange: Callable[[ProjectConnection], None]
+) -> None:
+    """Before: it did, as long as it was frozen or cut off, and all other nodes waited."""
+    connection.execute("COMMIT")
+    connection.define("SET idle_in_transaction_session_timeout = '300ms'")
+    connection.along = ("SELECT 1", ())
+    connection.execute("BEGIN IMMEDIATE")
+    exchange(connection)
+    deadline = time.monotonic() + 5
+    while not connection.has_ended() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert connection.has_ended()
 
 
 def test_a_beginning_sees_what_was_committed_while_it_waited(
