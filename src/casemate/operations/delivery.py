@@ -158,7 +158,7 @@ class RedriveFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):
         action=Action.DEAD_LETTER_WRITE,
         on=on_function,
         body_optional=True,
-        problems=(404, 413),
+        problems=(404, 413, 429),
     )
     project: Name
     function: Name
@@ -234,7 +234,7 @@ class RedriveQueueDeadLetters(Operation[Counted], frozen=True, kw_only=True):
         action=Action.DEAD_LETTER_WRITE,
         on=_queue,
         body_optional=True,
-        problems=(404, 413),
+        problems=(404, 413, 429),
     )
     project: Name
     queue: Name

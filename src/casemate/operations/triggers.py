@@ -79,7 +79,7 @@ class FireTrigger(Operation[Fired], frozen=True, kw_only=True):
         action=Action.TRIGGER_FIRE,
         on=on_function,
         status=HTTPStatus.ACCEPTED,
-        problems=(404, 413, 415, 422),
+        problems=(404, 413, 415, 422, 429),
         body_optional=True,
         example={"trigger": "topic-1", "data": {"order": 1042}},
         answer=_FIRED,
