@@ -17,9 +17,10 @@ from functools import partial
 import msgspec
 
 from casemate.blobs import BlobsForeignError, S3Store, credentials_of, parse_s3_url
+from casemate.blobs.credentials import Credentials
 from casemate.blobs.identity import require_not_anothers
 from casemate.blobs.s3_client import S3Client
-from casemate.blobs.s3_url import PLAINTEXT
+from casemate.blobs.s3_url import PLAINTEXT, S3Url
 from casemate.data.postgresql.binding import MAIN, Binding
 from casemate.data.postgresql.databases import Cluster
 from casemate.data.postgresql.placed import PlacedProjectData
@@ -89,8 +90,7 @@ async def open_shared(
         proofs = await _proved(config, vault, store, seen)
         objects = await open_objects(client, cluster, store)
         places.callback(objects.close)
-        ask_bucket, close_asking = asking(place, credentials, cluster, objects.bucket)
-        places.callback(close_asking)
+        watch = _watch(places, place, credentials, cluster, objects.bucket)
         nodes = Among(store, IdentityFile(folders.data), own, shared=store)
         await nodes.begin()
         opened.push_async_callback(nodes.close)
@@ -98,9 +98,7 @@ async def open_shared(
         where, bindings = await _open_places(store, others)
         fences = {MAIN: fence}
         for name in others:
-            fences[name] = await asyncio.to_thread(
-                _open_fence, folders, config.accepted_losses, f"{name}.{FENCE}"
-            )
+            fences[name] = await _fence_of(name, folders, config.accepted_losses)
             places.callback(fences[name].close)
         data = await PlacedProjectData.open(
             _clusters(cluster, _holder(nodes), {MAIN: settings, **others}, fences, bindings, where),
@@ -110,12 +108,7 @@ async def open_shared(
             on_created=known.add,
         )
         where.on_changed = data.follow_places
-        bundles = FetchedBundles(
-            SealedFolder(folders.bundles),
-            objects.blobs("bundles"),
-            store.bundle_rows(),
-            capacity=shutil.disk_usage(folders.bundles).total // _CACHE_SHARE,
-        )
+        bundles = _bundles(folders, objects, store)
         places.callback(bundles.close)
         await asyncio.to_thread(mark_shared, folders)
         opened.pop_all()
@@ -131,7 +124,7 @@ async def open_shared(
         shipped=store.shipped_records(),
         numbers=store.number_rows(),
         sweep_bundles=bundles.sweep,
-        bucket=BucketWatch(ask_bucket).problems,
+        bucket=watch.problems,
         tell_refusals=partial(setattr, proofs, "on_refused"),
         close_places=places.close,
     )
@@ -156,6 +149,23 @@ async def open_objects(client: S3Client, cluster: str, store: Store) -> S3Store:
         objects.close()
         raise
     return objects
+
+
+def _bundles(folders: Folders, objects: S3Store, store: PostgresqlStore) -> FetchedBundles:
+    return FetchedBundles(
+        SealedFolder(folders.bundles),
+        objects.blobs("bundles"),
+        store.bundle_rows(),
+        capacity=shutil.disk_usage(folders.bundles).total // _CACHE_SHARE,
+    )
+
+
+def _watch(
+    places: contextlib.ExitStack, url: S3Url, credentials: Credentials, cluster: str, bucket: str
+) -> BucketWatch:
+    ask, close = asking(url, credentials, cluster, bucket)
+    places.callback(close)
+    return BucketWatch(ask)
 
 
 def _clusters(
@@ -200,6 +210,10 @@ def _open_fence(folders: Folders, accepted: Sequence[str], name: str = FENCE) ->
             f"used: {error.strerror or error}.",
             next_step="see to the disk of the data folder, and whose the file is",
         ) from error
+
+
+async def _fence_of(database: str, folders: Folders, accepted: Sequence[str]) -> Fence:
+    return await asyncio.to_thread(_open_fence, folders, accepted, f"{database}.{FENCE}")
 
 
 async def _proved(
