@@ -16,6 +16,7 @@ from casemate.audit.code.reading import Code
 from casemate.audit.finding import Finding, Risk, Severity, Step
 from casemate.audit.model import Application, Function, Place, Reach
 from casemate.audit.past import Past
+from casemate.audit.reached import runs
 from casemate.audit.workspace import Workspace
 
 __all__ = ["OWASP", "Check", "Entry", "Hit", "Risk", "Rule", "Subject", "entries"]
@@ -79,13 +80,16 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         for hit in self.check(subject):
             optional = not self.id.startswith("SEC-") and _is_optional(hit, subject.application)
             severity = self._severity(hit)
+            text = f"{hit.text} ({_OPTIONAL})" if optional else hit.text
+            if self._is_left(hit, subject, severity):
+                severity, text = Severity.MEDIUM, f"{text} ({_LEFT})"
             yield Finding(
                 rule=self.id,
                 title=self.title,
                 severity=severity.shifted(-1) if optional else severity,
                 risk=self.risk.value,
                 place=hit.place,
-                text=f"{hit.text} ({_OPTIONAL})" if optional else hit.text,
+                text=text,
                 fix=self.fix,
                 function=hit.function.name if hit.function is not None else "",
                 subject=hit.subject,
@@ -93,6 +97,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
                 instead=hit.instead,
                 cause=self._cause(hit),
             )
+
+    def _is_left(self, hit: Hit, subject: Subject, severity: Severity) -> bool:
+        """Tell whether something grave stands in code that no handler comes to."""
+        if severity.rank <= Severity.MEDIUM.rank or not self.id.startswith(_OF_CODE):
+            return False
+        return hit.function is not None and not runs(
+            subject.code, subject.application, hit.place.file
+        )
 
     def _cause(self, hit: Hit) -> str:
         """Return the cause of a hit. One secret is one cause, whichever rules know it."""
@@ -111,6 +123,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OPTIONAL = "made with other parameters than the defaults alone"
+_LEFT = "in a file that no handler comes to"
+_OF_CODE = ("JS-", "PY-", "ID-011")
 
 
 def _is_optional(hit: Hit, application: Application) -> bool:
