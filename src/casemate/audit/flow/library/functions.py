@@ -343,7 +343,13 @@ def _parse(reader: Reader, given: Arguments, state: State, node: ast.AST) -> Val
     if isinstance(value, Unknown) and value.path:
         return Unknown(value.taints, "", f"json({value.path})"[:200])
     taints = texts.derived(state.deep(value), state, ("parsed", *_at(node)), part=False)
+    # Which part of what was written as one text comes out again is not known.
+    taints = frozenset(t.doubted() if WRITTEN.intersection(t.seen) else t for t in taints)
     return Unknown(taints, "", "json" if taints else "")
+
+
+WRITTEN = frozenset(("json.dumps", "ujson.dumps", "orjson.dumps", "simplejson.dumps"))
+"""What makes one text of an object."""
 
 
 def _at(node: ast.AST) -> tuple[int, int]:

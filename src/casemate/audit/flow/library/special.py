@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from casemate.audit.flow.library import answers, functions
 from casemate.audit.flow.library.choices import WEAK_CIPHERS, cipher, cookie, hash_
 from casemate.audit.flow.library.documents import dynamodb, find_documents, statements, textual
 from casemate.audit.flow.library.telling import Check, tell
@@ -195,25 +196,42 @@ def _sax(
 def _response(
     reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
 ) -> bool | None:
-    kind = given.named.get("content_type") or given.named.get("mimetype")
-    kind = kind or given.named.get("media_type")
-    headers = given.named.get("headers")
-    thing = state.things.get(headers.number) if isinstance(headers, Ref) else None
-    if isinstance(thing, Mapping):
-        for key, value in thing.known.items():
-            label = str(key[1]).lower() if isinstance(key, tuple) and len(key) == 2 else ""
-            kind = value if label == "content-type" else kind
-            if label == "location":
-                tell(reader, "redirect", name, value, state, node)
-    text = known_text(kind) if kind is not None else None
+    said = given.named.get("content_type") or given.named.get("mimetype")
+    said = said or given.named.get("media_type")
+    kinds = [] if said is None else [said]
+    for option in options(given.named.get("headers") or ANYTHING):
+        kinds += _of_headers(reader, name, option, state, node) or ([None] if said is None else [])
     by_default = not name.startswith(("starlette", "fastapi", "aws_lambda", "chalice"))
-    page = by_default if kind is None else text is None or "html" in text or "svg" in text
-    if page:
+    if any(by_default if kind is None else _is_page(kind) for kind in kinds):
+        if reader.stack and answers.typed_later(reader.stack[-1], node):
+            return None
         body = given.get(0, "response", "content", "body", "text")
         if isinstance(body, Tup) and body.items:
             body = body.items[0]
-        tell(reader, "markup", name, body, state, node)
+        taints = state.deep(body) if body is not None else frozenset()
+        loose = all(t.doubt and functions.WRITTEN.intersection(t.seen) for t in taints)
+        tell(reader, "markup", name, body, state, node, "low" if loose else "high")
     return None
+
+
+def _is_page(kind: Value) -> bool:
+    text = known_text(kind)
+    return text is None or "html" in text or "svg" in text
+
+
+def _of_headers(
+    reader: Reader, name: str, headers: Value, state: State, node: ast.AST
+) -> list[Value | None]:
+    """Return the kind of content that headers say, if they do, and look at where they lead."""
+    thing = state.things.get(headers.number) if isinstance(headers, Ref) else None
+    found: list[Value | None] = []
+    for key, value in thing.known.items() if isinstance(thing, Mapping) else ():
+        label = str(key[1]).lower() if isinstance(key, tuple) and len(key) == 2 else ""
+        if label == "content-type":
+            found.append(value)
+        if label == "location":
+            tell(reader, "redirect", name, value, state, node)
+    return found
 
 
 def _header(
