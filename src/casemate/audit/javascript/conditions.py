@@ -28,6 +28,9 @@ from casemate.audit.javascript.values import (
 
 _NONE: frozenset[str] = frozenset()
 _EQUAL = ("===", "==", "!==", "!=")
+_NO_QUERY = frozenset(("nosql",))
+_LONGER = ((">", 0), (">=", 1))
+"""Signs of comparisons, and from which length on they say that there is one."""
 
 
 def decide(reader: Reader, node: Node | None, state: State) -> Ways:
@@ -134,12 +137,27 @@ def _binary(reader: Reader, node: Node, state: State) -> Ways | None:
         if known is not None:
             return (state, None) if known else (None, state)
         no = state.copy()
+        _has_length(reader, left, sign, other, state)
         if isinstance(other, Const) and (sign, other.value) in ((">=", 0), (">", -1)):
             schemas.found(one, state)
         elif isinstance(other, Const) and (sign, other.value) in (("<", 0), ("<=", -1)):
             schemas.found(one, no)
         return state, no
     return None
+
+
+def _has_length(reader: Reader, left: Node | None, sign: str, other: Value, state: State) -> None:
+    """Learn of `x.length > 3`, where it holds: what is one text or list is no operator.
+
+    An object may have a `length` too, and is refused for it: no operator has that name.
+    """
+    name = left.get("property") if left is not None else None
+    if left is None or left.kind != "member_expression" or name is None or name.text != "length":
+        return
+    least = other.value if isinstance(other, Const) else None
+    if isinstance(least, (int, float)) and any(sign == s and least >= n for s, n in _LONGER):
+        value = reader.evaluate(left.get("object"), state)
+        checks.learned(state, value, _NONE, _NO_QUERY)
 
 
 def _typed(reader: Reader, left: Node | None, other: Value, state: State) -> Ways | None:

@@ -206,8 +206,42 @@ def _to_fill(f: Function, name: str, value: str) -> bool:
     If it is not, it is a bad one.
     """
     others = (literal(v.value) or "" for v in f.environment)
-    written = value.isupper() and value in name.upper()
-    return written or any(_MADE_UP.match(each) for each in others)
+    return says_its_name(name, value) or any(_MADE_UP.match(each) for each in others)
+
+
+_FILLING = frozenset(
+    (
+        *(
+            "a",
+            "an",
+            "the",
+            "my",
+            "your",
+            "our",
+            "some",
+            "change",
+            "replace",
+            "enter",
+            "put",
+            "set",
+        ),
+        *("me", "this", "it", "here", "with", "in", "example", "sample", "placeholder", "dummy"),
+        *("value", "default", "password", "passwd", "pass", "secret", "token", "key", "api", "db"),
+        *("database", "user", "name", "todo", "changeme", "app", "client", "test", "access"),
+    )
+)
+
+
+def says_its_name(name: str, value: str) -> bool:
+    """Tell whether a value is the words of a name, or those that ask for a value: `my-password`."""
+    known = {*_words(name), *_FILLING}
+    words = _words(value)
+    has_digit = any(sign.isdigit() for sign in value)
+    return bool(words) and not has_digit and all(word in known for word in words)
+
+
+def _words(text: str) -> list[str]:
+    return [each for each in re.split(r"[^a-z]", _snake(text).lower()) if each]
 
 
 def _shown(f: Function, value: str) -> bool:

@@ -62,8 +62,8 @@ def _is_one_of(node: ast.expr, names: set[str]) -> bool:
 
 
 def _is_headers(node: ast.expr, names: set[str]) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "headers" and _is_one_of(
-        node.value, names
+    return (
+        isinstance(node, ast.Attribute) and node.attr == "headers" and _is_one_of(node.value, names)
     )
 
 

@@ -109,6 +109,11 @@ def _sql(before: str, after: str, without: Known, safe: Known) -> bool:
     return not {" ", "(", "'", ";"} <= without
 
 
+def _regex(before: str, after: str, without: Known, safe: Known) -> bool:
+    """Tell whether a text may repeat anything, by itself or behind what is written after it."""
+    return not {"*", "+", "{"} <= without
+
+
 def _ldap(before: str, after: str, without: Known, safe: Known) -> bool:
     return not {"(", ")"} <= without
 
@@ -197,6 +202,7 @@ _JUDGES: dict[str, Judge] = {
     "url": _url,
     "redirect": _redirect,
     "markup": _markup,
+    "regex": _regex,
     "header": _line,
     "log": _line,
 }
