@@ -453,12 +453,12 @@ RULES = (
     ),
     _rule(
         "JS-018",
-        "Sessions signed with a known key",
+        "Sessions or tokens signed with a known key",
         Risk.PERMISSIONS,
         "SAS-02",
         321,
         _L.HIGH,
-        "Who reads the code makes sessions of any user.",
+        "Who reads the code makes sessions and tokens of any user.",
         "Read the key from a secret.",
         seen_at("session key"),
         "const session = require('express-session')\napp.use(session({ secret: 'super-secret' }))\n"

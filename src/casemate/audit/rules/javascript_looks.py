@@ -260,6 +260,39 @@ def session_key(file: ScriptFile) -> Found:
     for node in file.kinds["assignment_expression"]:
         if file.name(node.get("left")) == "app.keys" and _written(node.get("right")):
             yield node, what
+    for call, name, arguments in file.calls:
+        if name in _SIGNING and len(arguments) > 1 and _signs(_text_in(file, arguments[1])):
+            yield call, "tokens are signed with a key that stands in the code"
+
+
+_SIGNING = frozenset(
+    (
+        *("jsonwebtoken.sign", "jsonwebtoken.verify", "jsonwebtoken.default.sign"),
+        *("jsonwebtoken.default.verify", "jwt-simple.encode", "jwt-simple.decode", "njwt.create"),
+    )
+)
+_SHOWN_KEYS = ("-----BEGIN PUBLIC", "-----BEGIN RSA PUBLIC", "-----BEGIN CERT")
+
+
+def _signs(text: str | None) -> bool:
+    """Tell whether a key makes signatures; with a public one they are only looked at."""
+    return text is not None and len(text) > 3 and not text.strip().startswith(_SHOWN_KEYS)
+
+
+def _text_in(file: ScriptFile, node: Node) -> str | None:
+    """Return a text, or the one that a name stands for which the file gives once."""
+    if node.kind != "identifier":
+        return text_of(node)
+    given = [
+        each
+        for each in file.kinds["variable_declarator"]
+        if (name := each.get("name")) is not None and name.text == node.text
+    ]
+    changed = any(
+        (left := each.get("left")) is not None and left.text == node.text
+        for each in file.kinds["assignment_expression"]
+    )
+    return text_of(given[0].get("value")) if len(given) == 1 and not changed else None
 
 
 def _written(node: Node | None) -> bool:
