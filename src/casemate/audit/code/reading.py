@@ -119,6 +119,10 @@ class Code:
             self._texts[file] = text
         return self._texts[file]
 
+    def lock(self, file: str) -> str | None:
+        """Return the text of a file that locks dependencies, which a program has made."""
+        return self._workspace.template(file)
+
     def python(self, file: str) -> PythonFile | None:
         """Return a file of Python, parsed; None if it cannot be: that is noted once."""
         if file not in self._python:

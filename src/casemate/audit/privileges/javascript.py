@@ -25,6 +25,7 @@ from casemate.audit.privileges import services, values
 from casemate.audit.privileges.javascript_calls import Calls
 from casemate.audit.privileges.javascript_libraries import PROGRAMS, uses
 from casemate.audit.privileges.javascript_sdk import of_package
+from casemate.audit.privileges.locked import Locked, locked_of
 from casemate.audit.privileges.needs import EVERY, Recorder
 
 _INLINE = "index.js"
@@ -66,7 +67,8 @@ def read(
         files = ParsedFiles(code, root, function.files)
         entry = function.entry.removeprefix(root)
     recorder.begin("")
-    watcher = NeedsWatcher(recorder, variables, function, root)
+    locked = locked_of(code, function.code or "") if not function.inline else None
+    watcher = NeedsWatcher(recorder, variables, function, root, locked)
     name = function.handler.replace(":", ".").rpartition(".")[2]
     limits = Limits(steps=150_000, seconds=min(seconds, 4.0), file_seconds=4.0, entry_seconds=3.0)
     if together is None or not together.follow(function, limits, watcher):
@@ -85,8 +87,10 @@ class NeedsWatcher(Watcher):
         variables: Mapping[str, values.Values],
         function: Function,
         root: str,
+        locked: Locked | None = None,
     ) -> None:
         """Begin with nothing needed."""
+        self._locked = locked
         self._recorder = recorder
         self._variables = variables
         self._function = function
@@ -141,6 +145,8 @@ class NeedsWatcher(Watcher):
             self.opened(reader, node, f"{package} runs another program")
         else:
             services = uses(package)
+            if services is None and self._locked is not None:
+                services = self._locked.services(package)
             if services is None:
                 self.opened(reader, node, f"the package {package[:80]} may use any right")
             for service in services or ():

@@ -290,6 +290,8 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "cohere-ai": ("bedrock", "sagemaker"),
     "aws-appsync": ("appsync",),
     "@aws-lambda-powertools/parameters": ("ssm", "secretsmanager", "appconfig", "dynamodb"),
+    "@aws/dynamodb-expressions": (),
+    "@aws/dynamodb-auto-marshaller": (),
     "aws-jwt-verify": (),
     "amazon-cognito-identity-js": (),
     "cognito-express": (),
@@ -319,3 +321,8 @@ def uses(package: str) -> tuple[str, ...] | None:
     if package in HARMLESS or (package.startswith(_SCOPES) and package not in _LOADING):
         return ()
     return None
+
+
+def loads_files(package: str) -> bool:
+    """Tell whether a package brings in files of the code by itself."""
+    return package in _LOADING

@@ -124,7 +124,7 @@ class Modules:
             file
             for name in names
             for file in self._files.by_last.get(name.rpartition("/")[2], ())
-            if file.endswith(f"/{name}")
+            if f"/{file}".endswith(f"/{name}")
         ]
         layers = [file for file in found if f"python/{path}" in file]
         found = layers or found
@@ -140,7 +140,7 @@ class Modules:
         folder = importing.rpartition("/")[0]
         for _ in range(max(level - 1, 0)):
             folder = folder.rpartition("/")[0]
-        starts = [folder, self._root.rstrip("/")] if not level else [folder]
+        starts = [folder, self._root.rstrip("/"), ""] if not level else [folder]
         return any(f"{start}/{path}".strip("/") in self._files.folders for start in starts)
 
 

@@ -119,6 +119,8 @@ def function_of(
     folder = _folder(each, code, notes)
     handler, runtime = each.text("Handler"), each.text("Runtime")
     entry = code.entry(folder, handler, runtime) if folder is not None else ""
+    if folder is not None and not entry:
+        entry = _built_from(each, folder, handler, code)
     if folder is not None and not entry and _is_named(handler, runtime):
         what = f"the handler {handler[:128]} is not in the code that is here"
         notes.say(each.where("Handler"), what)
@@ -156,6 +158,16 @@ def function_of(
         unknown=frozenset(unknown),
         place=each.place,
     )
+
+
+def _built_from(each: Resource, folder: str, handler: str, code: CodeFiles) -> str:
+    """Return the file that SAM builds a handler's from: `src/orders.ts` for `orders.handler`."""
+    wanted = handler.rpartition(".")[0].rpartition("/")[2]
+    for point in listed(at(each.attributes, "Metadata", "BuildProperties", "EntryPoints")):
+        stem = text(point).removeprefix("./").rpartition(".")[0]
+        if stem and stem.rpartition("/")[2] == wanted:
+            return code.entry(folder, f"{stem}.handler", "nodejs")
+    return ""
 
 
 _SAID = {
