@@ -46,3 +46,38 @@ def test_a_part_of_what_was_written_as_one_text_is_told_milder(body: str, severi
     code = f"    answer = make_response('', 302)\n    answer.headers['Location'] = {body}\n"
     found = findings({"main.py": HEAD + code + "    return answer\n"}, "DF-012")
     assert [each.severity for each in found] == [severity]
+
+
+@pytest.mark.parametrize(
+    ("route", "found"),
+    [
+        ("@app.route('/')", 1),
+        ("@app.get('/')", 1),
+        ("@app.post('/')", 1),
+        ("@app.put('/')", 0),
+        ("@app.delete('/')", 0),
+        ("@app.route('/', methods=['PUT', 'DELETE'])", 0),
+        ("@app.route('/', methods=['PUT', 'POST'])", 1),
+        ("@app.route('/', methods=METHODS)", 1),
+    ],
+)
+@pytest.mark.parametrize("answer", ["name", "Response(name)", "make_response(name)"])
+def test_no_link_and_no_form_asks_with_other_methods(route: str, found: int, answer: str) -> None:
+    head = HEAD.replace("@app.route('/')", route)
+    assert told({"main.py": f"{head}    return {answer}\n"}, "DF-013") == found
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("f\"EXECUTE orders USING '{name}'\"", 0),
+        ("f\"execute orders using {name}\"", 0),
+        ("f\"SELECT * FROM orders WHERE a = '{name}'\"", 1),
+        ("f\"EXECUTE {name} USING 'a'\"", 1),
+        ("f\"PREPARE orders FROM {name}\"", 1),
+    ],
+)  # fmt: skip
+def test_a_parameter_of_a_prepared_statement_is_a_value(statement: str, found: int) -> None:
+    head = HEAD.replace("import json", "import json\nimport boto3")
+    call = f"    boto3.client('athena').start_query_execution(QueryString={statement})\n    return {{}}\n"
+    assert told({"main.py": head + call}, "DF-001") == found

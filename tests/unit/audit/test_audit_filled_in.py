@@ -80,3 +80,19 @@ def test_what_has_a_length_is_no_operator(condition: str, found: int) -> None:
 def test_an_escaped_text_is_no_expression(made: str, found: int) -> None:
     head = "const esc = require('escape-string-regexp');\nconst _ = require('lodash');"
     assert told(script(f"return new RegExp({made}, 'i').test('x');", head), "DF-020") == found
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("b.a.indexOf('https://a.example/') === 0", 0),
+        ("b.a.indexOf('https://a.example/') == 0", 0),
+        ("b.a.startsWith('https://a.example/')", 0),
+        ("!(b.a.indexOf('https://a.example/') !== 0)", 0),
+        ("b.a.indexOf('https://a.example/') !== 0", 1),
+        ("b.a.indexOf('https://a.example/') > -1", 1),
+        ("b.a.indexOf('https://a.example') === 0", 1),
+    ],
+)
+def test_a_text_that_is_found_at_its_begin_begins_so(condition: str, found: int) -> None:
+    assert told(script(f"if ({condition}) {{ return fetch(b.a); }}"), "DF-011") == found

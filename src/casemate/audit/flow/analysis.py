@@ -216,7 +216,7 @@ class _Run:
             body = option.items[0] if isinstance(option, Tup) and option.items else option
             thing = state.things.get(body.number) if isinstance(body, Ref) else None
             if pending.entry.shape in ("route", "view", "cloud-http") and thing is None:
-                if pending.html:
+                if pending.html and pending.shown:
                     self._markup(body, state, node)
             elif isinstance(thing, Dictionary) and pending.entry.event == "http":
                 self._proxied(thing, state, node)

@@ -130,6 +130,7 @@ def routed(
     ):
         pending = _pending(reader, value, node, "http", "route", pattern or "")
         pending.html = _answers_pages(reader, target, call, state)
+        pending.shown = not _asked_by_scripts(name, call)
         pending.decorator = ast.unparse(target)
         return pending
     if name in _VIEWS and not reader.frame.owner:
@@ -159,6 +160,20 @@ def _is_route(reader: Reader, target: ast.expr, pattern: str | None, state: Stat
     if name in _ALWAYS:
         return True
     return pattern is not None and (pattern.startswith(("/", "^")) or pattern == "")
+
+
+_OF_SCRIPTS = frozenset(("put", "patch", "delete"))
+
+
+def _asked_by_scripts(name: str, call: ast.Call) -> bool:
+    """Tell whether a route takes only methods that no link and no form asks with."""
+    if name in _OF_SCRIPTS:
+        return True
+    listed = next((each.value for each in call.keywords if each.arg == "methods"), None)
+    words = getattr(listed, "elts", None)
+    return bool(words) and all(
+        isinstance(each, ast.Constant) and str(each.value).lower() in _OF_SCRIPTS for each in words
+    )
 
 
 def _answers_pages(reader: Reader, target: ast.expr, call: ast.Call, state: State) -> bool:

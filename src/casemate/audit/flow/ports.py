@@ -72,6 +72,8 @@ class Pending:
     pattern: str
     """Of the route, if it has one."""
     decorator: str = ""
+    shown: bool = True
+    """Whether a link or a form can make a browser ask for it, and show what comes."""
     html: bool = True
     """Whether a text that is returned is a page."""
 

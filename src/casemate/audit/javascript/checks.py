@@ -100,7 +100,7 @@ def by_method(
     if name == "call" and dotted.endswith("hasOwnProperty") and len(given) > 1:
         return member_of(given[1], first, state)
     if name == "startsWith":
-        return _begins(receiver, first, state)
+        return begins(receiver, first, state)
     if name in ("every", "some"):
         return _each(reader, receiver, name, first, state, node)
     if (dotted == "Number" and name in _NUMERIC) or name in VALID:
@@ -226,7 +226,7 @@ def gone_by(pattern: str, by: str) -> frozenset[str]:
     return safe.replacing(pattern, by)
 
 
-def _begins(receiver: Value, first: Value, state: State) -> Ways:
+def begins(receiver: Value, first: Value, state: State) -> Ways:
     """Decide `x.startsWith(...)`: of a path without `..`, and of an address with its host."""
     no = state.copy()
     text = known_text(first)

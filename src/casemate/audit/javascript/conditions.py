@@ -191,6 +191,9 @@ def _searched(
     given = left.get("arguments")
     values = calls.arguments(reader, given, state) if given is not None else []
     receiver = reader.evaluate(callee.get("object"), state)
+    if other.value == 0 and name.text == "indexOf" and values and sign in _EQUAL:
+        yes, no = checks.begins(receiver, values[0], state)
+        return (no, yes) if sign.startswith("!") else (yes, no)
     ways = checks.contained(receiver, values, state)
     if ways is None:
         return None

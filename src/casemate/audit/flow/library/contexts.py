@@ -103,10 +103,21 @@ def open_quote(before: str) -> str:
 
 
 def _sql(before: str, after: str, without: Known, safe: Known) -> bool:
+    if _prepared(before):
+        return False
     quote = open_quote(before)
     if quote:
         return quote not in without
     return not {" ", "(", "'", ";"} <= without
+
+
+def _prepared(before: str) -> bool:
+    """Tell whether a text is a parameter of a statement of Athena that was prepared before.
+
+    `EXECUTE orders USING 'x'`: it takes values alone, one statement at a time.
+    """
+    words = before.upper().split(None, 3)
+    return words[:1] == ["EXECUTE"] and words[2:3] == ["USING"]
 
 
 def _regex(before: str, after: str, without: Known, safe: Known) -> bool:

@@ -25,7 +25,7 @@ def tell(
     confidence: str = "high",
 ) -> bool:
     """Tell of outside data in a value."""
-    if value is None:
+    if value is None or (weakness == "markup" and reader.route and not reader.route.shown):
         return False
     taints = contexts.harmful(weakness, value, state, reader.kinds)
     if taints:
