@@ -50,20 +50,34 @@ def _reached(code: Code, application: Application) -> tuple[frozenset[str], froz
     of_root: dict[tuple[str, str], tuple[Function, set[str]]] = {}
     for function in application.functions:
         key = (function.code or "", function.language)
-        of_root.setdefault(key, (function, set()))[1].add(function.entry)
-        if not function.entry or shows_entries(function):
-            of_root[key][1].add("")
+        begins = _started(code, function) if shows_entries(function) else {function.entry}
+        of_root.setdefault(key, (function, set()))[1].update(begins or {""})
     for function, entries in of_root.values():
         known.update(function.files)
         if "" in entries:
             reached.update(function.files)
-        elif function.language == "python":
+        elif all(each.endswith(".py") for each in entries):
             reached |= _walked(entries, function, _Python(code, function))
-        elif function.language == "javascript":
+        elif all(each.endswith(_SCRIPTS) for each in entries):
             reached |= _walked(entries, function, _Script(code, function))
         else:
             reached.update(function.files)
     return frozenset(known), frozenset(reached)
+
+
+def _started(code: Code, function: Function) -> set[str]:
+    """Return the files that the Dockerfile of a container starts; nothing if it does not say."""
+    folder = f"{function.code}/" if function.code not in (None, "", ".") else ""
+    name = f"{folder}Dockerfile"
+    text = code.text(name) if name in code.files else None
+    begins = [line for line in (text or "").split("\n") if line.startswith(("CMD", "ENTRYPOINT"))]
+    found = set[str]()
+    for word in re.split(r"[\s\"',\[\]]+", " ".join(begins)):
+        plain = word.partition(":")[0].removeprefix("./")
+        for each in (plain, f"{plain.replace('.', '/')}.py"):
+            if plain and folder + each in function.files:
+                found.add(folder + each)
+    return found
 
 
 def _walked(entries: set[str], function: Function, modules: _Python | _Script) -> set[str]:

@@ -17,7 +17,7 @@ def script(body: str, head: str = "") -> Files:
 @pytest.mark.parametrize(
     ("value", "severity"),
     [
-        ("password", "medium"),
+        ("password", "high"),
         ("MyDatabasePassword", "medium"),
         ("change-me", "medium"),
         ("your_password_here", "medium"),
@@ -31,6 +31,14 @@ def script(body: str, head: str = "") -> Files:
 def test_a_password_that_says_its_name_is_to_be_filled_in(value: str, severity: str) -> None:
     found = findings(function(f"Environment: {{Variables: {{DB_PASSWORD: {value}}}}}"), "SEC-005")
     assert [each.severity for each in found] == [severity]
+
+
+@pytest.mark.parametrize(("default", "severity"), [("password", "medium"), ("hunter", "high")])
+def test_a_default_that_says_its_name_is_to_be_filled_in(default: str, severity: str) -> None:
+    files = dict(function("Environment: {Variables: {DB_PASSWORD: !Ref Password}}"))
+    head = f"Parameters:\n  Password: {{Type: String, Default: {default}}}\n"
+    files["template.yaml"] = head + files["template.yaml"]
+    assert [each.severity for each in findings(files, "SEC-005")] == [severity]
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,11 @@ def test_a_token_of_javascript(brought: str, head: str, call: str, found: int) -
         ("", f"jwt.decode(event, {PUBLIC}, algorithms=['RS256'])", 0),
         ("", "jwt.decode(event, 'none', options={'verify_signature': False})", 0),
         ("", "other.encode(event, 'my-super-secret-key')", 0),
+        ("", "client.connect(host='a.example', password='k9Tq2wLm8z')", 1),
+        ("", "client.connect(host='a.example', password='<password>')", 0),
     ],
 )
 @pytest.mark.parametrize("brought", ["import jwt", "from jose import jwt"])
 def test_a_token_of_python(brought: str, head: str, call: str, found: int) -> None:
     code = f"import os\n{brought}\n\n{head}\n\n\ndef handler(event, context):\n    return {call}\n"
-    assert told(python(code), "PY-024") == found
+    assert told(python(code), "SEC-010") == found

@@ -68,3 +68,30 @@ def test_where_the_handler_is_not_there_every_file_may_run() -> None:
     files = {**javascript(HANDLER), "src/check.js": UNCHECKED}
     files["template.yaml"] = files["template.yaml"].replace("app.handler", "run.sh")
     assert severity(files, "JS-005") == "high"
+
+
+KNATIVE = (
+    "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: a}\n"
+    "spec: {template: {spec: {containers: [{image: a/b:1}]}}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("docker", "expected"),
+    [
+        ("CMD exec gunicorn --bind :$PORT app:app", "medium"),
+        ('CMD ["python", "app.py"]', "medium"),
+        ('ENTRYPOINT ["python", "-m", "app"]', "medium"),
+        ('CMD ["python", "check.py"]', "high"),
+        ("CMD ./start.sh", "high"),
+        ("FROM python", "high"),
+    ],
+)
+def test_a_container_runs_what_its_dockerfile_starts(docker: str, expected: str) -> None:
+    files = {
+        "service.yaml": KNATIVE,
+        "Dockerfile": f"FROM python:3.13\nCOPY . ./\n{docker}\n",
+        "app.py": "from flask import Flask\n\napp = Flask('a')\n",
+        "check.py": "import requests\n\na = requests.get('https://a.example', verify=False)\n",
+    }
+    assert severity(files, "PY-008") == expected

@@ -170,7 +170,7 @@ def _asked_by_scripts(name: str, call: ast.Call) -> bool:
     if name in _OF_SCRIPTS:
         return True
     listed = next((each.value for each in call.keywords if each.arg == "methods"), None)
-    words = getattr(listed, "elts", None)
+    words = listed.elts if isinstance(listed, (ast.List, ast.Tuple, ast.Set)) else []
     return bool(words) and all(
         isinstance(each, ast.Constant) and str(each.value).lower() in _OF_SCRIPTS for each in words
     )

@@ -52,6 +52,8 @@ class Report:
         first = min(taints, key=lambda t: (t.doubt, t.trail.length if t.trail else 0, t.source))
         if first.doubt or self.kinds[first.source] == "stored":
             confidence = _ORDER[max(0, min(_ORDER.index(confidence), 1))]
+        if first.doubt and weakness == "markup":  # what a server answers is another's text
+            confidence = "low"
         self._take(
             Flow(
                 entry=entry,

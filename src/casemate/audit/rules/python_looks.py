@@ -532,45 +532,6 @@ def secret_key(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                     named = str(target.slice.value)
                 if named.lower() in ("secret_key", "jwt_secret_key"):
                     yield node, "sessions are signed with a key that stands in the code"
-    for call, name in file.calls():
-        key = _key_of(call) if name in _SIGNING else None
-        if key is not None and _signs(_text_in(file, key)):
-            yield call, "tokens are signed with a key that stands in the code"
-
-
-_SIGNING = frozenset(("jwt.encode", "jwt.decode", "jose.jwt.encode", "jose.jwt.decode"))
-_SHOWN_KEYS = ("-----BEGIN PUBLIC", "-----BEGIN RSA PUBLIC", "-----BEGIN CERT")
-
-
-def _key_of(call: ast.Call) -> ast.expr | None:
-    """Return the key that a token is signed with; None where no signature is looked at."""
-    options = next((each.value for each in call.keywords if each.arg == "options"), None)
-    if options is not None and "verify_signature" in ast.unparse(options):
-        return None
-    named = next((each.value for each in call.keywords if each.arg == "key"), None)
-    return call.args[1] if len(call.args) > 1 else named
-
-
-def _signs(text: str | None) -> bool:
-    """Tell whether a key makes signatures; with a public one they are only looked at."""
-    return text is not None and len(text) > 3 and not text.strip().startswith(_SHOWN_KEYS)
-
-
-def _text_in(file: PythonFile, node: ast.expr) -> str | None:
-    """Return a text, or the one that a name stands for which the file gives once."""
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else None
-    if not isinstance(node, ast.Name):
-        return None
-    given = [
-        each.value
-        for each in file.nodes
-        if isinstance(each, ast.Assign)
-        and any(isinstance(one, ast.Name) and one.id == node.id for one in each.targets)
-    ]
-    one = given[0] if len(given) == 1 else None
-    found = one.value if isinstance(one, ast.Constant) else None
-    return found if isinstance(found, str) else None
 
 
 def open_answers(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:

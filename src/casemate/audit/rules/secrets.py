@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from functools import partial
 
-from casemate.audit.code.reading import python_files
+from casemate.audit.code.reading import PythonFile, python_files
 from casemate.audit.finding import Severity
 from casemate.audit.importers.code_files import SUFFIXES
 from casemate.audit.model import Function, Place
@@ -157,6 +158,8 @@ def _looks(found: Secret, name: str) -> bool:
 
 
 def _environment(subject: Subject) -> Iterator[Hit]:
+    parameters = subject.application.settings.get("parameters", ())
+    defaults = {literal(each.default) or "" for each in parameters}
     for f in subject.application.functions:
         for v in f.environment:
             value = literal(v.value)
@@ -166,7 +169,9 @@ def _environment(subject: Subject) -> Iterator[Hit]:
             if (_PASSWORD.search(name) and len(value) >= 4 and _literal_password(value)) or (
                 _SECRETIVE.search(name) and len(value) >= 8 and random(value, least=2.8)
             ):
-                milder = _to_fill(f, v.name, value) or _id_alone(f, value) or _shown(f, value)
+                milder = (
+                    _to_fill(f, v.name, value, defaults) or _id_alone(f, value) or _shown(f, value)
+                )
                 milder = milder or (name.upper() in _OF_SESSIONS and _is_short_lived(f))
                 yield Hit(
                     place=v.place,
@@ -200,13 +205,15 @@ def _opens_nothing(f: Function, name: str, value: str) -> bool:
 _MADE_UP = re.compile(r"(?:your|my|some|enter)[-_]|[^\n]{0,40}\blocalhost\b", re.I)
 
 
-def _to_fill(f: Function, name: str, value: str) -> bool:
+def _to_fill(f: Function, name: str, value: str, defaults: Set[str]) -> bool:
     """Tell whether a value is to be filled in: `REDIS_PASSWORD: PASSWORD`, beside `localhost`.
 
     If it is not, it is a bad one.
     """
     others = (literal(v.value) or "" for v in f.environment)
-    return says_its_name(name, value) or any(_MADE_UP.match(each) for each in others)
+    words = len(_words(value))
+    written = value.isupper() or words > 1 or value in defaults
+    return (written and says_its_name(name, value)) or any(_MADE_UP.match(o) for o in others)
 
 
 _FILLING = frozenset(
@@ -251,7 +258,7 @@ def _shown(f: Function, value: str) -> bool:
 
 
 def _literal_password(value: str) -> bool:
-    return not re.search(r"\$\{|\{\{|^arn:|^/|^ssm:|^<|^\*+$", value)
+    return not re.search(r"\$[{(]|\{\{|^arn:|^/|^ssm:|^<|^\*+$", value)
 
 
 def _known_in_environment(subject: Subject) -> Iterator[Hit]:
@@ -314,21 +321,49 @@ def _files_of_keys(subject: Subject) -> Iterator[Hit]:
             )
 
 
+_SIGNING = frozenset(("jwt.encode", "jwt.decode", "jose.jwt.encode", "jose.jwt.decode"))
+_SHOWN_KEYS = ("-----BEGIN PUBLIC", "-----BEGIN RSA PUBLIC", "-----BEGIN CERT")
+
+
+def _key_of(call: ast.Call) -> ast.expr | None:
+    """Return the key that a token is signed with; None where no signature is looked at."""
+    options = next((each.value for each in call.keywords if each.arg == "options"), None)
+    if options is not None and "verify_signature" in ast.unparse(options):
+        return None
+    named = next((each.value for each in call.keywords if each.arg == "key"), None)
+    return call.args[1] if len(call.args) > 1 else named
+
+
+def _signs(text: str | None) -> bool:
+    """Tell whether a key makes signatures; with a public one they are only looked at."""
+    return text is not None and len(text) > 2 and not text.strip().startswith(_SHOWN_KEYS)
+
+
+def _text_in(file: PythonFile, node: ast.expr) -> str | None:
+    """Return a text, or the one that a name stands for which the file gives once."""
+    if isinstance(node, ast.Constant):
+        value = node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
+        return value if isinstance(value, str) else None
+    if not isinstance(node, ast.Name):
+        return None
+    given = [
+        each.value
+        for each in file.nodes
+        if isinstance(each, ast.Assign)
+        and any(isinstance(one, ast.Name) and one.id == node.id for one in each.targets)
+    ]
+    one = given[0] if len(given) == 1 else None
+    found = one.value if isinstance(one, ast.Constant) else None
+    return found if isinstance(found, str) else None
+
+
 def _signing(subject: Subject) -> Iterator[Hit]:
     for file, f in python_files(subject.code, subject.application):
         for node, name in file.calls():
-            if (
-                name in ("jwt.encode", "jwt.decode", "jose.jwt.encode", "jose.jwt.decode")
-                and len(node.args) > 1
-            ):
-                value = getattr(node.args[1], "value", None)
-                if isinstance(value, (str, bytes)) and len(value) > 2:
-                    yield hit(
-                        f,
-                        "tokens are signed with a key that stands in the code",
-                        file.place(node),
-                        file.file,
-                    )
+            key = _key_of(node) if name in _SIGNING else None
+            if key is not None and _signs(_text_in(file, key)):
+                what = "tokens are signed with a key that stands in the code"
+                yield hit(f, what, file.place(node), file.file)
             for keyword in node.keywords:
                 if (
                     keyword.arg
@@ -339,7 +374,7 @@ def _signing(subject: Subject) -> Iterator[Hit]:
                     if (
                         isinstance(value, str)
                         and len(value) >= 6
-                        and not re.search(r"example|test|dummy|localstack|foobar", value, re.I)
+                        and not re.search(r"example|test|dummy|localstack|foobar|^<", value, re.I)
                     ):
                         yield hit(
                             f,

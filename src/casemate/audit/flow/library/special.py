@@ -198,7 +198,7 @@ def _response(
 ) -> bool | None:
     said = given.named.get("content_type") or given.named.get("mimetype")
     said = said or given.named.get("media_type")
-    kinds = [] if said is None else [said]
+    kinds: list[Value | None] = [] if said is None else [said]
     for option in options(given.named.get("headers") or ANYTHING):
         kinds += _of_headers(reader, name, option, state, node) or ([None] if said is None else [])
     by_default = not name.startswith(("starlette", "fastapi", "aws_lambda", "chalice"))
