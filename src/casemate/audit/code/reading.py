@@ -50,6 +50,14 @@ class PythonFile:
         return ".".join(reversed(parts))
 
     @cached_property
+    def given(self) -> frozenset[str]:
+        """All names that stand in it for anything: assigned, imported, defined, passed, used.
+
+        Those that are only read are left out.
+        """
+        return frozenset(_given(self.nodes))
+
+    @cached_property
     def lines(self) -> list[str]:
         """The lines of the text."""
         return self.text.split("\n")
@@ -72,6 +80,29 @@ def _imports(nodes: tuple[ast.AST, ...]) -> Iterator[tuple[str, str]]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
                 yield alias.asname or alias.name, f"{node.module}.{alias.name}"
+
+
+def _given(nodes: tuple[ast.AST, ...]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load) or node.id in _MAKING_NAMES:
+                yield node.id
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.alias):
+            yield node.asname or node.name.partition(".")[0]
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            yield from node.names
+        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+            yield node.name
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            yield node.rest
+
+
+_MAKING_NAMES = frozenset(("globals", "exec", "vars", "locals", "setattr"))
+"""What gives names that do not stand in the code."""
 
 
 class Code:

@@ -30,7 +30,9 @@ class Files:
         if name.startswith("."):
             return self._at(posixpath.normpath(posixpath.join(folder, name)))
         if name.startswith("/"):
-            return None
+            layered = getattr(self.parsed, "layered", None)
+            ways = layered(name) if layered is not None else ()
+            return next((found for path in ways if (found := self._at(path)) is not None), None)
         for root in _ROOTS:
             if name.startswith(root):
                 rest = name.removeprefix(root)

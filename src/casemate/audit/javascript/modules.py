@@ -32,6 +32,8 @@ def read(reader: Reader, file: str, state: State) -> Value:
         after = reader.execute(parsed.tree.kids, state)
         if after is not None and after is not state:
             state.become(after)
+        for name, own in reader.frame.live:  # `export let db; if (...) db = ...`
+            set_export(reader, name, scopes.load(reader, own, state), state)
     finally:
         reader.frame, reader.stack = outer, stack
     return _exported(reader, file, state)
@@ -51,6 +53,8 @@ def set_export(reader: Reader, name: str, value: Value, state: State) -> None:
 def import_statement(reader: Reader, node: Node, state: State) -> None:
     """Read `import a, { b as c } from 'd'`; types are nothing."""
     source = node.get("source")
+    for clause in node.kids if source is None else ():
+        source = source or clause.get("source")  # `import a = require("a")` of TypeScript
     name = string_of(source)
     if name is None or "type" in node.marks or "typeof" in node.marks:
         return
@@ -112,6 +116,8 @@ def export_statement(reader: Reader, node: Node, state: State) -> State | None:
         for name in patterns.names_of(declaration):
             found = scopes.load(reader, name, state)
             set_export(reader, "default" if "default" in node.marks else name, found, state)
+            if "const" not in declaration.marks and "default" not in node.marks:
+                reader.frame.live.append((name, name))
             if "default" in node.marks:
                 break
         else:
@@ -124,9 +130,9 @@ def export_statement(reader: Reader, node: Node, state: State) -> State | None:
             for one in clause.kids:
                 own, alias = one.get("name"), one.get("alias")
                 if own is not None:
-                    set_export(
-                        reader, (alias or own).text, scopes.load(reader, own.text, state), state
-                    )
+                    found = scopes.load(reader, own.text, state)
+                    set_export(reader, (alias or own).text, found, state)
+                    reader.frame.live.append(((alias or own).text, own.text))
         elif clause is not declaration and clause is not value and "=" in node.marks:
             found = reader.evaluate(clause, state)  # `export = x` of TypeScript
             members.put(reader, reader.frame.exports, Const("exports"), found, state, node)

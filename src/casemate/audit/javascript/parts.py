@@ -40,6 +40,22 @@ class ParsedFiles(Mapping[str, Parsed]):
         """Yield the paths that a name may lead to by the settings of its project."""
         return project_of(self._code, self._root).named(name)
 
+    def layered(self, name: str) -> list[str]:
+        """Return the path of a file of a layer, as `/opt/nodejs/lib/db` names it there.
+
+        What stands in the folder of a layer is unpacked below `/opt`, and below `nodejs` if SAM
+        builds it. Of several files of that name none is it.
+        """
+        rest = name.removeprefix("/opt/")
+        if rest == name or not rest:
+            return []
+        for wanted in dict.fromkeys((rest, rest.removeprefix("nodejs/"))):
+            found = [f for f in scripts_of(self._code) if _stem(f"/{f}").endswith(f"/{wanted}")]
+            if len(found) == 1:
+                path = posixpath.relpath(found[0], self._root.rstrip("/") or ".")
+                return [path]
+        return []
+
     def _outside(self, path: str) -> str | None:
         """Return a file that is not one of the folder's: of another, or of types alone."""
         if path in self._files:
@@ -64,6 +80,11 @@ class ParsedFiles(Mapping[str, Parsed]):
     def file(self, path: str) -> str:
         """Return a file as it is named in what is audited."""
         return self._files.get(path) or self._outside(path) or path
+
+
+def _stem(file: str) -> str:
+    """Return a path without what scripts end in: `lib/db` of `lib/db.js` and `lib/db/index.ts`."""
+    return posixpath.splitext(file)[0].removesuffix("/index")
 
 
 def parsed_file(code: Code, file: str) -> Parsed:

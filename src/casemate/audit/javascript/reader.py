@@ -60,6 +60,8 @@ class Frame:
     deciding: tuple[list[State], list[State]] | None = None
     """Where only the truth of what is returned is asked for: the states of either."""
     exports: Value = UNDEFINED
+    live: list[tuple[str, str]] = field(default_factory=list)
+    """Names that a file exports and may change afterwards, by what it calls them."""
 
 
 @dataclass(slots=True)

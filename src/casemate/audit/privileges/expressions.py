@@ -66,12 +66,22 @@ def _name(reader: Reader, node: ast.Name) -> Values:
         return frozenset((External(f"builtins.{node.id}"),))
     if reader.file.file in reader.starred:
         return frozenset((External(f"starred.{node.id}"),))
-    if not node.id.startswith("__"):
+    if not node.id.startswith("__") and _may_be_given(reader, node.id):
         reader.open(EVERY, node, f"what {node.id[:60]} is is not known")
     return DATA if node.id.startswith("__") else NONE
 
 
+def _may_be_given(reader: Reader, name: str) -> bool:
+    """Tell whether a name may be one of the file's; one that it never gives is a NameError."""
+    given = reader.file.given
+    if name in given or not _MAKING_NAMES.isdisjoint(given):
+        return True
+    files = (reader.modules.parsed(file) for file in reader.loaded)
+    return any(file is not None and "builtins" in file.text for file in files)
+
+
 _BUILTINS = frozenset(dir(builtins))
+_MAKING_NAMES = frozenset(("*", "globals", "exec", "vars", "locals", "setattr", "builtins"))
 
 
 def _attribute(reader: Reader, node: ast.Attribute) -> Values:

@@ -150,6 +150,9 @@ class NeedsWatcher(Watcher):
             if services is None:
                 self.opened(reader, node, f"the package {package[:80]} may use any right")
             for service in services or ():
+                if ":" in service:  # an action that it may need, and no other of its service
+                    self._recorder.need(service, values.HOLE, self._place(reader, node), sure=False)
+                    continue
                 self._recorder.open(
                     service, self._place(reader, node), f"{package[:80]} uses it by itself"
                 )

@@ -275,15 +275,18 @@ SERVICES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("sqs-consumer", "sqs-producer", "@middy/sqs-partial-batch-failure"), ("sqs",)),
     **dict.fromkeys(("winston-cloudwatch", "winston-aws-cloudwatch", "pino-cloudwatch"), ("logs",)),
     "@shopify/shopify-app-session-storage-dynamodb": ("dynamodb",),
-    "lambda-warmer": ("lambda",),
+    "lambda-warmer": ("lambda:InvokeFunction",),
+    "data-api-client": ("rds-data", "secretsmanager:GetSecretValue"),
     "amazon-dax-client": ("dax", "dynamodb"),
     "ask-sdk-s3-persistence-adapter": ("s3",),
     "middy": ("ssm", "secretsmanager"),
-    "@middy/ssm": ("ssm",),
-    "@middy/secrets-manager": ("secretsmanager",),
+    "@middy/ssm": ("ssm:GetParameters", "ssm:GetParametersByPath", "kms:Decrypt"),
+    "@middy/secrets-manager": (
+        *("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", "kms:Decrypt"),
+    ),
     "@middy/appconfig": ("appconfig",),
     "@middy/service-discovery": ("servicediscovery",),
-    "@middy/ws-response": ("execute-api",),
+    "@middy/ws-response": ("execute-api:ManageConnections",),
     "@ai-sdk/amazon-bedrock": ("bedrock",),
     "@anthropic-ai/bedrock-sdk": ("bedrock",),
     "@langchain/aws": ("bedrock",),
@@ -309,8 +312,13 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "ai": (),
     "zod-openapi": (),
 }
-"""Packages that use services by themselves: of the others they say nothing. What asks Cognito for a
-user, signs with a key of one's own or checks a token asks as nobody."""
+"""Packages that use services by themselves, or single actions of them: of the others they say
+nothing. What asks Cognito for a user, signs with a key of one's own or checks a token asks as
+nobody."""
+
+_OF_PAGES = ("react-", "vue-", "ngx-", "@angular/", "@react-native/", "@vue/", "@svelte/")
+_WORDS_OF_AWS = ("aws", "s3", "amplify", "dynamo", "cognito", "lambda", "upload")
+"""In names of packages for pages, which have no rights but those that they bring with them."""
 
 
 def uses(package: str) -> tuple[str, ...] | None:
@@ -319,6 +327,8 @@ def uses(package: str) -> tuple[str, ...] | None:
     if found is not None:
         return found
     if package in HARMLESS or (package.startswith(_SCOPES) and package not in _LOADING):
+        return ()
+    if package.startswith(_OF_PAGES) and not any(word in package for word in _WORDS_OF_AWS):
         return ()
     return None
 

@@ -224,6 +224,12 @@ _BY_ARGUMENT = {
 }
 
 
+_MAKING = ("Create", "Start", "Run", "Put", "Register", "Allocate", "Import", "Copy", "Restore")
+_TAGS = frozenset(("Tags", "tags", "TagList", "TagSpecifications", "tagList"))
+_TAGGING = ("TagResource", "AddTags", "AddTagsToResource", "CreateTags", "CreateOrUpdateTags")
+"""What a service may ask besides for what is made with tags."""
+
+
 _ONLY_WITH = {
     "s3:PutObjectAcl": ("ACL", "Grant"),
     "s3:PutObjectTagging": ("Tagging",),
@@ -241,6 +247,9 @@ _PLAIN_PLACES = {"GeneratePresignedPost": 2}
 def by_arguments(prefix: str, operation: str, given: Arguments, actions: Actions) -> Actions:
     """Return what is needed besides by what is asked for, without what is not asked for."""
     needed = list(actions.needed)
+    if operation.startswith(_MAKING) and (given.open or not _TAGS.isdisjoint(given.named)):
+        tagging = tuple(f"{prefix}:{each}" for each in _TAGGING)
+        actions = Actions(actions.needed, (*actions.perhaps, *tagging))
     for (service, name), more in _BY_ARGUMENT.items():
         if service == prefix and name in given.named:
             needed += [more[each] for each in actions.needed if each in more]

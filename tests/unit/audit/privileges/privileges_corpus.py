@@ -672,9 +672,21 @@ def handler(event, context):
     Program(
         "a name that nothing binds",
         "sqs:DeleteQueue",
-        "",
+        "sqs:DeleteQueue",
         """
 def handler(event, context):
+    nowhere(event)
+""",
+    ),
+    Program(
+        "a name that builtins may have",
+        "sqs:DeleteQueue",
+        "",
+        """
+import builtins
+
+def handler(event, context):
+    builtins.nowhere = event
     nowhere(event)
 """,
         undecided="*",

@@ -209,3 +209,134 @@ def test_a_package_at_the_top_of_the_repository_is_found() -> None:
     [application] = applications_of(workspace)
     [found] = privileges_of(application, workspace, Code(workspace))
     assert found.needless == ("s3:GetObject",)
+
+
+DYNAMO = "const { DynamoDB } = require('aws-sdk');\n"
+GRANTED = "dynamodb:GetItem dynamodb:PutItem"
+
+
+@pytest.mark.parametrize(
+    ("exported", "needless"),
+    [
+        ("export const db = new DynamoDB.DocumentClient();", "dynamodb:PutItem"),
+        ("export let db;\nif (process.env.A) { db = new DynamoDB.DocumentClient(); }\n"
+         "else { db = new DynamoDB.DocumentClient({}); }", "dynamodb:PutItem"),
+        ("let db;\nexport { db };\ndb = new DynamoDB.DocumentClient();", "dynamodb:PutItem"),
+        ("let one;\nexport { one as db };\none = new DynamoDB.DocumentClient();",
+         "dynamodb:PutItem"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_exported_before_it_is_given_is_followed(
+    exported: str, needless: str
+) -> None:
+    program = Program(
+        name="live",
+        code="import { db } from './db';\n"
+        "export const handler = async (e) => db.get({ TableName: 't', Key: e }).promise();\n",
+        granted=GRANTED,
+        needless=needless,
+        undecided="",
+        files={"db.js": f"import {{ DynamoDB }} from 'aws-sdk';\n{exported}\n"},
+    )
+    assert set(privileges(program).needless) == set(needless.split())
+
+
+@pytest.mark.parametrize(
+    "head", ["import AWS = require('aws-sdk');", "import * as AWS from 'aws-sdk';"]
+)
+def test_each_way_of_typescript_to_import_is_followed(head: str) -> None:
+    program = Program(
+        name="imported",
+        code=f"{head}\nconst db = new AWS.DynamoDB.DocumentClient();\n"
+        "export const handler = async (e: any) => db.get({ TableName: 't', Key: e }).promise();\n",
+        granted=GRANTED,
+        needless="dynamodb:PutItem",
+        undecided="",
+        suffix="ts",
+    )
+    assert privileges(program).needless == ("dynamodb:PutItem",)
+
+
+def test_a_file_of_a_layer_is_followed() -> None:
+    program = Program(
+        name="layered",
+        code="const db = require('/opt/nodejs/lib/db');\n"
+        "exports.handler = async (e) => db.documents.get({ TableName: 't', Key: e }).promise();\n",
+        granted=GRANTED,
+        needless="dynamodb:PutItem",
+        undecided="",
+        files={
+            "../layer/nodejs/lib/db/index.js": f"{DYNAMO}"
+            "exports.documents = new DynamoDB.DocumentClient();\n"
+        },
+    )
+    files = {name.replace("src/../", ""): text for name, text in program.files.items()}
+    found = privileges(
+        program._replace(files={f"../{n}".replace("../..", ".."): t for n, t in files.items()})
+    )
+    assert found.needless == ("dynamodb:PutItem",)
+
+
+@pytest.mark.parametrize(
+    ("package", "needless"),
+    [
+        ("data-api-client", "secretsmanager:CreateSecret"),
+        ("lambda-warmer", "lambda:CreateFunction rds-data:ExecuteStatement "
+         "secretsmanager:CreateSecret secretsmanager:GetSecretValue"),
+    ],
+)  # fmt: skip
+def test_of_a_known_package_single_actions_are_needed(package: str, needless: str) -> None:
+    granted = (
+        "rds-data:ExecuteStatement secretsmanager:GetSecretValue secretsmanager:CreateSecret "
+        "lambda:InvokeFunction lambda:CreateFunction"
+    )
+    program = Program(
+        name="known",
+        code=f"const m = require('{package}');\nexports.handler = async (e) => m(e);\n",
+        granted=granted,
+        needless=needless,
+        undecided="rds-data" if package.startswith("data") else "",
+    )
+    expected = {*needless.split()}
+    if package.startswith("data"):
+        expected |= {"lambda:InvokeFunction", "lambda:CreateFunction"}
+    assert set(privileges(program).needless) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "needless"),
+    [
+        ("{ Name: 'a' }", "scheduler:TagResource"),
+        ("{ Name: 'a', Tags: [{ Key: 'a', Value: 'b' }] }", ""),
+        ("e", ""),
+    ],
+)
+def test_what_is_made_with_tags_is_tagged(given: str, needless: str) -> None:
+    program = Program(
+        name="tagged",
+        code="const { SchedulerClient, CreateScheduleGroupCommand: C } = "
+        "require('@aws-sdk/client-scheduler');\nconst s = new SchedulerClient({});\n"
+        f"exports.handler = async (e) => s.send(new C({given}));\n",
+        granted="scheduler:CreateScheduleGroup scheduler:TagResource",
+        needless=needless,
+        undecided="",
+    )
+    assert set(privileges(program).needless) == set(needless.split())
+
+
+@pytest.mark.parametrize(
+    ("code", "decided"),
+    [
+        ("    never_given(event)\n", True),
+        ("    exec(event)\n    never_given(event)\n", False),
+    ],
+)
+def test_a_name_that_nothing_gives_ends_the_call(code: str, decided: bool) -> None:
+    files = function(
+        "Policies: [{Statement: [{Effect: Allow, Action: ['s3:PutObject'], Resource: '*'}]}]",
+        code=f"def handler(event, context):\n{code}",
+    )
+    workspace = Workspace.of(dict(files))
+    [application] = applications_of(workspace)
+    [found] = privileges_of(application, workspace, Code(workspace))
+    assert (found.needless == ("s3:PutObject",)) is decided
