@@ -37,10 +37,11 @@ from casemate.audit.finding import Severity
 from casemate.audit.importers.all import IMPORTERS
 from casemate.audit.importers.port import Source
 from casemate.audit.outputs.sarif import sarif_of
+from casemate.audit.workspace import PASSED_OVER
 
 _SECONDS = 60.0
 _ENDINGS = ("yaml", "yml", "json", "template")
-_PASSED_OVER = frozenset(("node_modules", ".git", ".venv", "vendor"))
+_PASSED_OVER = PASSED_OVER | {"vendor"}
 _TESTS = frozenset(("test", "tests", "__tests__"))
 _MAX_BYTES = 16 << 20
 _MARKS = re.compile(r"Resources|functions|apiVersion|kind|runtime|planned_values|terraform_version")
