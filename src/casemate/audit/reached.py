@@ -28,7 +28,10 @@ _LOADS_ANY = re.compile(
     r"[^`\n]{0,99}\.[jt]s`|\b(?:require|import)\(\s{0,9}`"
 )
 """Code in JavaScript that loads files whose names are made while it runs."""
-_DYNAMIC = ("importlib", "__import__", "runpy", "pkgutil", "exec(", "listdir", "glob", "imp.load")
+_DYNAMIC = (
+    *("importlib", "__import__", "runpy", "pkgutil", "exec(", "listdir", "imp.load"),
+    *("glob.", "glob import", "import glob", ".glob("),
+)
 """In Python."""
 _MAX_FILES = 2_000
 

@@ -53,6 +53,8 @@ def test_a_script_is_loaded_through_others() -> None:
         ("from lib.check import a", "high"),
         ("CHECK = 'lib.check'", "high"),
         ("import importlib", "high"),
+        ("import glob", "high"),
+        ("def a():\n    global b\n    b = 1", "medium"),
         ("import other", "medium"),
     ],
 )
