@@ -13,11 +13,12 @@ import linecache
 import os
 import re
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from .kinds import DATABASE, EVERY, EXCEPTION, PATH, SOURCE, TOLD, TRACE
 from .raised import Raised, Source, Text
-from .shapes import MAX_PLACES, page_in, suspicious, trace_in, windows
+from .shapes import MAX_PLACES, may_have_place, page_in, suspicious, trace_in, windows
 from .texts import looked_at, parts, unpacked, views, worded, words
 
 _OWN = ("/function/code/", "/function/deps/")
@@ -53,6 +54,30 @@ class Exposure(NamedTuple):
     """Of what exceptions it is, where that is known."""
     met: tuple[Source, ...] = ()
     """The last exceptions of the invocation."""
+
+
+class _Seen:
+    """A view of an answer: what is looked for in it, in the forms that are needed."""
+
+    def __init__(self, folded: str) -> None:
+        self.folded = folded
+        self.small = folded.lower()
+        self._known: dict[str, bool] = {}
+
+    @cached_property
+    def worded(self) -> bytes:
+        return worded(self.folded)
+
+    def has(self, word: str) -> bool:
+        """Tell whether a word in small letters of ASCII is in it, be it as a part of another.
+
+        Of what is looked for the longest word is not there almost always, and is found faster
+        than a text is divided into words.
+        """
+        known = self._known.get(word)
+        if known is None:
+            known = self._known[word] = word in self.small
+        return known
 
 
 class Judge:
@@ -105,29 +130,33 @@ class Judge:
         inner = b"" if inner == plain else inner
         texts = [*views(plain, head), *(views(inner) if inner else ())]
         texts += views(head) if head != b"{}" else ()
-        for text in texts:
-            yield from _by_looks(b"{}", text.encode("utf-8", "replace"))
-        yield from self._by_origin(texts)
+        seen = [_Seen(text) for text in dict.fromkeys(texts)]
+        for text in seen:
+            if may_have_place(text.folded):
+                yield from _by_looks(b"{}", text.folded.encode("utf-8", "replace"))
+        yield from self._by_origin(seen)
 
-    def _by_origin(self, texts: list[str]) -> Iterator[Exposure]:
-        spelled, small = [worded(text) for text in texts], [text.lower() for text in texts]
+    def _by_origin(self, texts: list[_Seen]) -> Iterator[Exposure]:
         for source in self._raised.sources():
             # A name and a message apart, as `["NotFoundError", "There is none."]`, are an answer.
-            shown = any(_is_shown(text, source.name.lower()) for text in small)
+            name = source.name.lower()
+            shown = any(_is_shown(text.small, name) for text in texts)
             for kind, needle in needles(source):
+                plain = worded(needle)
+                longest = max(plain.split(), key=len, default=b"").decode()
+                within = [text for text in texts if text.has(longest)]
                 folded = " ".join(needle.split())
-                if any(folded in text for text in texts):
+                if any(folded in text.folded for text in within):
                     yield Exposure(kind, needle, source)
                     continue
                 if kind == EXCEPTION and not shown:
                     continue
-                plain = worded(needle)
                 enough = len(plain) >= _MIN_WORDED and plain.count(b" ") > _MIN_WORDS
-                if enough and any(plain in text for text in spelled):
+                if enough and any(plain in text.worded for text in within):
                     yield Exposure(kind, needle, source)
         for source in self._raised.sources():
             for file, line, _ in source.frames:
-                if file.startswith(_OWN) and any(_places(text, file, line) for text in small):
+                if file.startswith(_OWN) and any(_places(text.small, file, line) for text in texts):
                     yield Exposure(TRACE, f"{os.path.basename(file)} {line}", source)
 
     def _laid_out(self) -> list[tuple[str, bytes, Source]]:

@@ -56,6 +56,12 @@ def suspicious(data: bytes) -> bool:
     return INSIDE in data or (b"\\" in data and _ESCAPED in data)
 
 
+def may_have_place(text: str) -> bool:
+    """Tell whether the bytes of a text are suspicious."""
+    found = any(mark.decode() in text for mark in (INSIDE, _ESCAPED))
+    return found or ("%" in text and any(mark.decode() in text for mark in _PERCENT))
+
+
 def trace_in(data: bytes) -> Shape | None:
     """Return a place in code of the sandbox, as traces and debug pages name it; linear."""
     for seen, window in enumerate(windows(data)):

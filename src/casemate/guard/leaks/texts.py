@@ -9,34 +9,23 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
-import html
 import io
 import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import unquote
 
+from .escapes import unescaped, unquoted
 from .shapes import TAG
 
 MAX_LOOKED = 1 << 20
 """Bytes of an answer that are searched for texts of exceptions: half of it at its beginning, half
 at its end. What is between these in a larger one is looked at for traces, pages and paths only."""
 _LEVELS = 4
-_ESCAPE = re.compile(
-    r"\\(?:u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})"
-    r"|([0-3][0-7]{2})|(.))",
-    re.DOTALL,
-)
-"""Of JSON, JavaScript, Python, and the octal ones of cookies."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,30}+m")
 """As traces have them within words; highlighted code has tags there."""
-_QUOTED = re.compile(r"=([0-9A-F]{2})|=[ \t]{0,8}+\r?\n")
-"""Of mail (RFC 2045, 6.7) and of its headers (RFC 2047)."""
-_JOINED = re.compile(r"\?=\s{1,8}+=\?[A-Za-z0-9-]{1,40}+\?[QqBb]\?")
-"""Between two pieces of a header that was cut into them."""
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}+")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,}+")
 _FOLDED = re.compile(r"[ \t]{0,8}+([A-Za-z0-9+/]{1,76}+)")
 """What follows a full line of base64."""
 _LINES = frozenset((60, 64, 72, 76))
@@ -55,7 +44,6 @@ _WORDS = bytes(
 _UTF16 = 64
 """Bytes at the beginning by which UTF-16 and UTF-32 are told."""
 _CHARSET = re.compile(rb"charset=[\\\"' ]{0,3}+([A-Za-z0-9_.:-]{1,40}+)", re.IGNORECASE)
-_NAMED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
 def looked_at(data: bytes) -> bytes:
@@ -207,20 +195,24 @@ def views(data: bytes, head: bytes = b"") -> list[str]:
     White space is one blank: headers and pages have no lines. What base64 in it holds comes last.
     `head` is what may name its character set.
     """
-    found: list[str] = []
+    found: dict[str, None] = {}
+    known: dict[str, int] = {}
     for text in _texts(data, head):
-        last = _layers(text, found)
+        last = _layers(text, found, known)
         dull = _COLOUR.sub("", last) if "\x1b" in last else last
         bare = TAG.sub("", dull) if "<" in dull else dull
-        for plain in {dull, bare, _quoted(text), _quoted(last)} - {text, last}:
-            _layers(plain, found)
-    packed = found[-1] if len(found) == 1 else " ".join(dict.fromkeys(found))[:MAX_LOOKED]
+        others = dict.fromkeys((dull, bare, unquoted(text), unquoted(last)))
+        for plain in others.keys() - {text, last}:
+            _layers(plain, found, known)
+    packed = " ".join(found)
+    if len(found) > 1:
+        packed = packed[:MAX_LOOKED]
     for _ in range(_NESTED):
         packed = " ".join(_decoded(packed))
         if not packed:
             break
-        _layers(packed, found)
-    return found
+        _layers(packed, found, known)
+    return list(found)
 
 
 def words(text: str) -> list[str]:
@@ -264,15 +256,20 @@ def _wide(data: bytes, begin: bytes) -> str:
     return data.decode("utf-16-le" if little else "utf-16-be", "replace")
 
 
-def _layers(text: str, found: list[str]) -> str:
-    """Add a text with ever less escapes to `found`; return the last of them as it is."""
-    found.append(" ".join(text.split()))
-    for _ in range(_LEVELS):
-        plain = _unescaped(text)
+def _layers(text: str, found: dict[str, None], known: dict[str, int]) -> str:
+    """Add a text with ever less escapes to `found`; return the last of them as it is.
+
+    `known` are those that were gone on from, by how many levels.
+    """
+    for left in range(_LEVELS, -1, -1):
+        if known.get(text, -1) >= left:
+            break
+        known[text] = left
+        found[" ".join(text.split())] = None
+        plain = unescaped(text) if left else text
         if plain == text:
             break
         text = plain
-        found.append(" ".join(text.split()))
     return text
 
 
@@ -320,39 +317,3 @@ def _raw(run: str) -> Iterator[bytes]:
         yield base64.b64decode(one + "=" * (-len(one) % 4))
     except (binascii.Error, ValueError):
         return
-
-
-def _quoted(text: str) -> str:
-    """Return a text without the escapes of mail."""
-    if "=" not in text:
-        return text
-    plain = _JOINED.sub("", text) if "?=" in text else text
-    return _QUOTED.sub(lambda match: chr(int(match[1], 16)) if match[1] else "", plain)
-
-
-def _unescaped(text: str) -> str:
-    if "\\" in text:
-        text = _paired(_ESCAPE.sub(_character, text))
-    if "&" in text:
-        text = html.unescape(text)
-    if "%" in text:
-        text = unquote(text, errors="replace")
-    return text
-
-
-def _paired(text: str) -> str:
-    """Return a text with its halves of characters joined, as JSON has those of emoji."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
-
-
-def _character(match: re.Match[str]) -> str:
-    *codes, octal, sign = match.groups()
-    code = next((code for code in codes if code), None)
-    if code is not None:
-        number = int(code, 16)
-        return chr(number) if number <= sys.maxunicode else ""
-    return chr(int(octal, 8)) if octal else _NAMED.get(sign, sign)
