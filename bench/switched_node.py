@@ -43,8 +43,9 @@ PARTS: Mapping[str, Mapping[str, str]] = {
     "records and journal": {
         "recorder/client.py": "replace(RecorderClient, PART, note=dropped, record=dropped,"
         " expect=dropped, durable=durable)",
+        "facts/stream.py": "replace(FactStream, PART, counted=dropped)",
         "recorder/records/client.py": "replace(RecordsClient, PART, record=dropped,"
-        " expect=dropped, write=dropped, deny=dropped, use=dropped)",
+        " expect=dropped, record_expected=dropped, write=dropped, deny=dropped, use=dropped)",
     },
     "redaction": {
         "seal/redaction.py": """async def _as_it_is(_self, finished):

@@ -255,6 +255,9 @@ class MemoryStore:
     ) -> None:
         self.expected.append((invocation, error, tuple(log)))
 
+    def record_expected(self, invocation: InvocationRecord, cpu_us: int, peak: int) -> bool:
+        return False
+
     def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008 - frozen
         self.written.append(tuple(lines))
 

@@ -99,6 +99,23 @@ class FactStream:
         self._listeners: dict[type[Fact], tuple[Callable[[Any], None], ...]] = {}
         """The feeds of a type are among its listeners."""
         self._feeds: set[Feed] = set()
+        self._counts: Callable[[tuple[object, ...]], bool] | None = None
+
+    def count_with(self, counts: Callable[[tuple[object, ...]], bool]) -> None:
+        """Have `counts` asked whether a fact that is alike is counted without being made.
+
+        It is that of who listens to all kinds for which `counted` is asked, alone.
+        """
+        self._counts = counts
+
+    def counted(self, kind: type[Fact], *what: object) -> bool:
+        """Tell whether a fact of a kind has been told, being like another that was told before.
+
+        `what` is by what such facts are alike. Nobody else may want them one by one.
+        """
+        if self._counts is None or len(self._listeners.get(kind, ())) != 1:
+            return False
+        return self._counts((kind, *what))
 
     def listen(self, kind: type[FactT], listener: Callable[[FactT], None]) -> None:
         """Have `listener` called with each fact of exactly this type; it must not block."""

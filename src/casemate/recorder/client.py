@@ -37,8 +37,9 @@ from casemate.recorder.protocol import Found, Head, Proven, Query, Told
 
 COMPANY_SECONDS = 0.005
 """How long a fact waits for others before it is sent."""
-RECORD_COMPANY_SECONDS = 0.05
-"""How long a record does: nobody waits for it but who asks for records, which sends it at once."""
+RECORD_COMPANY_SECONDS = 0.2
+"""How long a record does: nobody waits for it but who asks for records, which sends it at once.
+What is written for a message alone costs as much as some eighty records of it."""
 MAX_BUFFERED = 32_768
 """Facts and records that wait to be acknowledged. At half of them nothing more may begin."""
 MAX_BUFFERED_BYTES = 64 << 20
@@ -80,6 +81,7 @@ class _Sent(NamedTuple):
     """By the loop's clock, when the first of it was told."""
 
 
+_NOT_HELD = (-1, b"")
 _log = logging.getLogger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 
@@ -104,8 +106,8 @@ class RecorderClient:
         self._buffer: deque[tuple[Told, int]] = deque()
         """Told and not sent, each with its slot; after those under way."""
         self._outstanding = Outstanding(memory, self._session)
-        self._held: dict[str, int] = {}
-        """Slots of what will be told, by what it is of."""
+        self._held: dict[str, tuple[int, bytes]] = {}
+        """Slots of what will be told, and what is in them, by what it is of."""
         self._sent: deque[_Sent] = deque()
         """Under way, in order."""
         self._sent_bytes = 0
@@ -148,6 +150,7 @@ class RecorderClient:
         )
         for kind in KINDS:
             facts.listen(kind, self.note)
+        facts.count_with(self._folding.counts)
         self._process.start()
 
     @property
@@ -188,12 +191,17 @@ class RecorderClient:
             return True
         if (slot := self._outstanding.put(Told(kind, body))) < 0:
             return False
-        self._held[id] = slot
+        self._held[id] = slot, body
         return True
+
+    def expected(self, id: str) -> bytes:
+        """Return what is expected under an id, empty where nothing is."""
+        held = self._held.get(id)
+        return b"" if held is None else held[1]
 
     def record(self, kind: str, body: bytes, *, share: float = 1.0, held: str = "") -> None:
         """Have a record kept, soon; it is lost where more than a share of the buffer is taken."""
-        slot = self._held.pop(held, -1) if held else -1
+        slot = self._held.pop(held, _NOT_HELD)[0] if held else -1
         if (share < 1.0 and self._fill >= share) or not self._buffered(
             Told(kind, body), RECORD_COMPANY_SECONDS, slot
         ):

@@ -112,6 +112,14 @@ class Folding:
         others.count += _alike(fact)
         return False
 
+    def counts(self, key: tuple[object, ...]) -> bool:
+        """Count one more of those alike by a key, its type first, if one of them has come."""
+        known = self._seen.get(key)
+        if known is None:
+            return False
+        known.count += 1
+        return True
+
     def close_window(self) -> Iterator[tuple[Fact, int]]:
         """Yield what was counted and not recorded yet, each with its count, and begin anew."""
         seen, self._seen = self._seen, {}

@@ -216,7 +216,11 @@ class Seal:
         used: Used,
     ) -> None:
         """Record it, now that is known what it used."""
-        record = msgspec.structs.replace(record, cpu_us=used.cpu_us, peak=used.memory)
+        cpu_us, peak = used.cpu_us, used.memory
+        alone = error is None and not lines and not record.spans
+        if alone and self._redactor.record_expected(record, cpu_us, peak):
+            return
+        record = msgspec.structs.replace(record, cpu_us=cpu_us, peak=peak)
         self._redactor.record(record, error, lines, logs)
 
     def _sample(self, record: InvocationRecord, guard_us: int, used: Used) -> None:

@@ -77,6 +77,18 @@ class Redactor:
             error, log = _withhold(error, log)
         self._records.expect(invocation, error, log, logs)
 
+    def record_expected(self, invocation: InvocationRecord, cpu_us: int, peak: int) -> bool:
+        """Record an invocation without texts that is expected, now that is known what it used.
+
+        False where `record` is to be called instead.
+        """
+        if invocation.id in self._writing:
+            return False
+        if not self._records.record_expected(invocation, cpu_us, peak):
+            return False
+        self._tell_end(invocation)
+        return True
+
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._waiting.add(task)
@@ -164,20 +176,27 @@ class Redactor:
         logs: Logs,
     ) -> None:
         self._records.record(invocation, error, log, logs)
-        facts = self._facts
         if log:
             self._tell(log[0])
+        self._tell_end(invocation)
+
+    def _tell_end(self, invocation: InvocationRecord) -> None:
+        facts = self._facts
         if facts.wanted(InvocationMeasured) and invocation.version:
             facts.happened(_measured(invocation))
+        project, function, version = invocation.project, invocation.function, invocation.version
+        outcome = invocation.outcome.value
+        if facts.counted(InvocationEnded, project, function, version, outcome):
+            return  # as nearly all are: one of a second stands for those like it
         if facts.wanted(InvocationEnded):
             facts.happened(
                 InvocationEnded(
                     at=time.time(),
-                    project=invocation.project,
-                    function=invocation.function,
-                    version=invocation.version,
+                    project=project,
+                    function=function,
+                    version=version,
                     invocation=invocation.id,
-                    outcome=invocation.outcome.value,
+                    outcome=outcome,
                 )
             )
 

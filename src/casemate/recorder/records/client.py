@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +45,14 @@ invocations leave behind is to have room."""
 LONG_SECONDS = 24 * 3600.0
 """How long checking, copying or encrypting all records may take."""
 _USUAL = Logs()
+_USED = struct.Struct(">BBQBQ")
+"""Two numbers of eight bytes as MessagePack has them: the last of a record (`InvocationRow`)."""
+_PAIR, _NUMBER = 0x92, 0xCF
+_FIELDS = len(msgspec.structs.fields(InvocationRecord))
+_PLAIN = bytes((0x91, 0xDC, 0, _FIELDS))
+"""What begins with it is the record of an invocation alone, as `Ended` is encoded: an array of one
+with an array of its fields. With `_COUNTED` in its place what it used comes after these."""
+_COUNTED = bytes((0x91, 0xDC, 0, _FIELDS + 1))
 _encode = msgspec.msgpack.Encoder().encode
 _UNTOLD = (msgspec.MsgspecError, TypeError, ValueError, OverflowError)
 """What comes of a record that is not what its type says."""
@@ -96,6 +105,22 @@ class RecordsClient:
                 self._recorder.expect(invocation.id, protocol.ENDED, body)
         except _UNTOLD:
             return  # `record` counts it
+
+    def record_expected(self, invocation: InvocationRecord, cpu_us: int, peak: int) -> bool:
+        """Have an expected invocation recorded as it is but for what it used.
+
+        False where it has to be recorded anew.
+        """
+        body = self._recorder.expected(invocation.id)
+        if not body.startswith(_PLAIN):
+            return False
+        try:
+            used = _USED.pack(_PAIR, _NUMBER, cpu_us, _NUMBER, peak)
+        except struct.error:
+            return False
+        counted = _COUNTED + body[len(_PLAIN) :] + used
+        self._recorder.record(protocol.ENDED, counted, held=invocation.id)
+        return True
 
     def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008 - frozen
         """Have lines of an invocation that still runs recorded. Never raises."""

@@ -48,6 +48,13 @@ class Records(Protocol):
         """
         ...
 
+    def record_expected(self, invocation: InvocationRecord, cpu_us: int, peak: int) -> bool:
+        """Queue an expected invocation without spans, of which only is new what it used.
+
+        False where `record` is to be called instead.
+        """
+        ...
+
     def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008
         """Queue lines of an invocation that still runs, as `record` does; `lines` is not empty."""
         ...

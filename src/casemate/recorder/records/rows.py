@@ -116,6 +116,10 @@ class InvocationRow(InvocationRecord, frozen=True, kw_only=True, array_like=True
     are appended only.
     """
 
+    used: tuple[int, int] | None = None
+    """`cpu_us` and `peak` as they were counted, in place of those: last, so that they can be added
+    to what was encoded before."""
+
 
 class Ended(Left, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What one invocation left behind, with its record in that form."""
@@ -333,6 +337,9 @@ def _from_invocation(record: InvocationRecord, now: float) -> Row:
     id, project, function = record.id, record.project, record.function
     trigger, caller, route = record.trigger, record.caller, record.route
     # One look at all of them: as good as never is one not as it should be.
+    cpu_us, peak = record.cpu_us, record.peak
+    if type(record) is InvocationRow and record.used is not None:
+        cpu_us, peak = record.used
     every = f"{id}{project}{function}{trigger}{caller}{route}"
     if len(every) > MAX_NAME or not every.isascii():
         names = (id, project, function, trigger, caller, route)
@@ -357,9 +364,9 @@ def _from_invocation(record: InvocationRecord, now: float) -> Row:
         record.attempt,
         caller,
         route,
-        record.cpu_us,
+        cpu_us,
         record.memory,
-        record.peak,
+        peak,
         record.uses,
     )
 
