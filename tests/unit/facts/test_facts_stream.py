@@ -156,3 +156,21 @@ def test_readers_are_bounded() -> None:
         stream.feed(SignedIn)
 
     asyncio.run(run())
+
+
+def test_what_is_alike_is_counted_by_its_one_listener_and_made_for_others() -> None:
+    stream, asked = FactStream(), []
+
+    def counts(key: tuple[object, ...]) -> bool:
+        asked.append(key)
+        return True
+
+    assert not stream.counted(SignedIn, "a"), "nobody counts"
+    stream.count_with(counts)
+    assert not stream.counted(SignedIn, "a"), "nobody listens"
+    stream.listen(SignedIn, lambda _: None)
+    assert stream.counted(SignedIn, "a")
+    with stream.feed(SignedIn):
+        assert not stream.counted(SignedIn, "a"), "somebody reads them one by one"
+    assert stream.counted(SignedIn, "a")
+    assert asked == [(SignedIn, "a")] * 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from records_samples import KEY, denial, failure, invocation, line
+from records_samples import KEY, database, denial, failure, invocation, line
 
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.function import Logs
@@ -205,3 +205,40 @@ def test_what_is_expected_is_there_without_its_texts_where_these_have_no_room() 
     assert [each.error is not None for each in kept] == [True, True, False]
     assert [len(each.log) for each in kept] == [1, 1, 0]
     assert all(each.invocation is not None for each in kept)
+
+
+def test_what_is_expected_is_told_with_what_it_used_without_being_encoded_again() -> None:
+    class Expecting:
+        def __init__(self) -> None:
+            self.bodies: dict[str, bytes] = {}
+            self.told: dict[str, bytes] = {}
+
+        def expect(self, id: str, _kind: str, body: bytes) -> bool:
+            self.bodies[id] = body
+            return True
+
+        def expected(self, id: str) -> bytes:
+            return self.bodies.get(id, b"")
+
+        def record(self, _kind: str, body: bytes, *, held: str) -> None:
+            self.told[held] = body
+
+    recorder: Any = Expecting()
+    client = RecordsClient(recorder)
+    plain = invocation("i1", cpu_us=7, peak=0, memory=5)
+    client.expect(plain, None, (), Logs())
+    client.expect(invocation("i2"), None, [line()], Logs())
+    client.expect(invocation("i3"), None, (), Logs(keep=60.0))
+    assert client.record_expected(plain, 2**40, 12)
+    for other in ("i2", "i3", "not expected"):
+        assert not client.record_expected(invocation(other), 1, 1), "told with its texts"
+    assert not client.record_expected(plain, -1, 1)
+    kept = msgspec.msgpack.decode(recorder.told["i1"], type=rows.Ended)
+    connection = database()
+    rows.insert_records(connection, [kept], 1.0)
+    found = rows.invocation(connection, ShowInvocation(id="i1"))
+    assert (found.cpu_us, found.peak, found.memory) == (2**40, 12, 5)
+    assert recorder.told.keys() == {"i1"}
+    before = msgspec.msgpack.decode(recorder.bodies["i1"], type=rows.Ended)
+    rows.insert_records(connection, [before], 1.0)
+    assert rows.invocation(connection, ShowInvocation(id="i1")).cpu_us == 7, "as far as is known"

@@ -14,6 +14,7 @@ from casemate.model.facts import InvocationEnded, LogsWritten
 from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.path import Finished
+from casemate.recorder.folding import Folding
 from casemate.seal import Redactor, Seal
 from casemate.seal.redaction import WITHHELD
 from support.core import MemoryStore, request, version
@@ -329,6 +330,27 @@ def test_the_end_of_an_invocation_is_told_with_its_outcome() -> None:
         await stage.redactor.flush()
         assert [fact.outcome for fact in ended] == ["ok", "ok"]
         assert {fact.invocation for fact in ended} == {"inv_1"}
+
+    play(scene)
+
+
+def test_ends_that_are_alike_are_counted_as_those_that_are_made_are_folded() -> None:
+    async def scene(stage: Stage) -> None:
+        counted, made = Folding(), Folding()
+        told: list[InvocationEnded] = []
+
+        def note(fact: InvocationEnded) -> None:
+            if counted.passes(fact):
+                told.append(fact)
+
+        stage.facts.listen(InvocationEnded, note)
+        stage.facts.count_with(counted.counts)
+        for _ in range(5):
+            stage.record()
+        await stage.redactor.flush()
+        assert [made.passes(told[0]) for _ in range(5)] == [True, *([False] * 4)]
+        assert len(told) == 1
+        assert list(counted.close_window()) == list(made.close_window()) == [(told[0], 4)]
 
     play(scene)
 
