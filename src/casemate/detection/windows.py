@@ -1,6 +1,7 @@
 """What correlations remember: few things of each entity, of a bounded number of entities.
 
-Who has not been seen for longest is forgotten first, and how many were is counted.
+Whose time is over is forgotten; then who was seen but once, the longest ago first: so nobody is
+made forgotten by thousands of others who come once each. How many were is counted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ MAX_KEPT = 4096
 SLICES = 64
 """Correlations that count up to more than this remember how many events were in each part of their
 time, of so many, instead of each event: what they count is forgotten up to one part too early."""
+_SEVERAL_SHARE = 0.75
+"""How much of the room those may have that were seen more than once: others have the rest."""
 _MAX_TEXT = 256
 
 
@@ -68,10 +71,18 @@ class _Entity:
         self.total += kept.times - (before.times if before is not None else 0)
         return before is None
 
+    @property
+    def newest(self) -> float:
+        """When it was seen last."""
+        return next(reversed(self.entries.values())).at
+
     def drop_oldest(self) -> None:
         """Forget the oldest."""
         _, kept = self.entries.popitem(last=False)
         self.total -= kept.times
+
+
+_Entities = OrderedDict[tuple[str, ...], _Entity]
 
 
 def entity_of(paths: tuple[tuple[str, Get], ...], event: Event) -> tuple[str, ...] | None:
@@ -97,8 +108,11 @@ class Window:
         self._counts = correlation.type is CorrelationType.EVENT_COUNT
         self._sliced = self._counts and correlation.least > SLICES
         self._most = SLICES + 1 if self._sliced else correlation.least
-        self._entities: OrderedDict[tuple[str, ...], _Entity] = OrderedDict()
-        self._kept = 0
+        self._once: _Entities = OrderedDict()
+        """Of whom one event is remembered, in the order in which they were seen."""
+        self._several: _Entities = OrderedDict()
+        """Of whom more are, likewise."""
+        self._kept = self._kept_of_several = 0
         self._number = 0
         self.forgotten = 0
         """Entities that were pushed out by others."""
@@ -113,19 +127,22 @@ class Window:
         """Return all that it remembers."""
         return [
             (entity, [(key, *kept) for key, kept in known.entries.items()])
-            for entity, known in self._entities.items()
+            for entity, known in sorted(
+                (*self._once.items(), *self._several.items()), key=lambda each: each[1].newest
+            )
         ]
 
     def recall(self, found: Remembered) -> None:
         """Remember what another one did."""
         for entity, entries in found:
-            known = self._entities[entity] = _Entity()
+            known = _Entity()
             for key, at, times, uid in entries:
                 known.put(key, Kept(at, times, uid))
                 if self._counts and not self._sliced:
                     self._number = max(self._number, int(key))
-            self._kept += len(known.entries)
-        self._bound()
+            if entries:
+                self._put(entity, known)
+                self._bound(known.newest)
 
     def see(self, rule: str, event: Event, at: float, count: int, uid: str) -> Reached | None:
         """Take an event that a rule has matched; return what is reached by it."""
@@ -134,23 +151,18 @@ class Window:
         key = self._key(rule, event, at)
         if entity is None or key is None:
             return None
-        known = self._entities.get(entity)
-        if known is None:
-            known = self._entities[entity] = _Entity()
-        self._entities.move_to_end(entity)
+        known = self._taken(entity)
         self._expire(known, at)
         keep = known.add if self._sliced else known.put
-        self._kept += keep(key, Kept(at, count, uid))
+        keep(key, Kept(at, count, uid))
         # More than are needed tell nothing: the newest are enough.
         while len(known.entries) > self._most:
             known.drop_oldest()
-            self._kept -= 1
         reached = known.total if self._counts else len(known.entries)
         if reached < correlation.least:
-            self._bound()
+            self._put(entity, known)
+            self._bound(at)
             return None
-        self._kept -= len(known.entries)
-        del self._entities[entity]
         return Reached(entity, reached, tuple(kept.id for kept in known.entries.values()))
 
     def _key(self, rule: str, event: Event, at: float) -> str | None:
@@ -166,6 +178,27 @@ class Window:
         text = text_of(value[0] if isinstance(value, list) and value else value)
         return None if text is None else text[:_MAX_TEXT].lower()
 
+    def _taken(self, entity: tuple[str, ...]) -> _Entity:
+        """Take away what is remembered of an entity, nothing if it is not."""
+        known = self._once.pop(entity, None)
+        if known is None:
+            known = self._several.pop(entity, None)
+            if known is None:
+                return _Entity()
+            self._kept_of_several -= len(known.entries)
+        self._kept -= len(known.entries)
+        return known
+
+    def _put(self, entity: tuple[str, ...], known: _Entity) -> None:
+        """Remember it as the one that was seen last."""
+        size = len(known.entries)
+        self._kept += size
+        if size == 1 and (known.total == 1 or not self._counts):
+            self._once[entity] = known
+        else:
+            self._several[entity] = known
+            self._kept_of_several += size
+
     def _expire(self, known: _Entity, at: float) -> None:
         """Forget what is too long ago, or in a future that a clock has come back from."""
         while known.entries:
@@ -173,10 +206,20 @@ class Window:
             if abs(at - oldest.at) <= self._correlation.seconds:
                 return
             known.drop_oldest()
-            self._kept -= 1
 
-    def _bound(self) -> None:
-        while len(self._entities) > MAX_ENTITIES or self._kept > MAX_KEPT:
-            _, known = self._entities.popitem(last=False)
-            self._kept -= len(known.entries)
+    def _bound(self, at: float) -> None:
+        if len(self._once) + len(self._several) <= MAX_ENTITIES and self._kept <= MAX_KEPT:
+            return
+        for entities in (self._once, self._several):
+            while entities:
+                entity, known = next(iter(entities.items()))
+                if abs(at - known.newest) <= self._correlation.seconds:
+                    break
+                self._taken(entity)  # nobody misses it
+        while len(self._once) + len(self._several) > MAX_ENTITIES or self._kept > MAX_KEPT:
+            crowded = (
+                len(self._several) > _SEVERAL_SHARE * MAX_ENTITIES
+                or self._kept_of_several > _SEVERAL_SHARE * MAX_KEPT
+            )
+            self._taken(next(iter(self._several if crowded or not self._once else self._once)))
             self.forgotten += 1

@@ -1,8 +1,9 @@
 """Facts that come too often to be recorded one by one: the first at once, those alike counted.
 
-What is alike within a second is one more entry with its count. Each kind has room of its own:
-beyond so many different ones within the second, the rest of the kind is one entry, so that a flood
-of one kind neither pushes out nor hides what happens of another.
+What is alike within a second is one more entry with its count. Each kind has room of its own, of
+which one function has a part: beyond so many different ones within the second, the rest of the
+function, or of the kind, is one entry. So a flood of one kind neither pushes out nor hides what
+happens of another, and one function not what others do.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ from casemate.model.denial import Denial, DenialKind
 from casemate.model.facts import BaselineDeviation, DecoyTouched, Fact, GrantUsed, InvocationEnded
 
 WINDOW_SECONDS = 1.0
-MAX_DIFFERENT = 256
+MAX_DIFFERENT = 512
 """Different ones of a kind that are told apart within the window."""
+MAX_OF_ONE = 128
+"""Of these, those of one function."""
+MAX_OF_NODE = 256
+"""And those that are of no function."""
 OTHERS = "(others)"
 
 
@@ -72,9 +77,11 @@ def _class_of(fact: Fact) -> tuple[type[Fact], DenialKind | None]:
     return type(fact), fact.kind if isinstance(fact, Denial) else None
 
 
-def _nameless(fact: Fact) -> Fact:
-    """Return a fact that stands for others of its kind: who and what differed."""
+def _nameless(fact: Fact, *, of_one: bool) -> Fact:
+    """Return a fact that stands for others of its kind, of one function or of any."""
     fields: dict[str, Any] = {"invocation": "", "remote_address": "", "by": OTHERS}
+    if not of_one:
+        fields |= {"project": "", "function": "", "version": 0}
     if isinstance(fact, Denial):
         fields |= {"resource": OTHERS, "reason": "more different ones than are told apart"}
     if isinstance(fact, BaselineDeviation):
@@ -103,12 +110,20 @@ class Folding:
             known.count += _alike(fact)
             return False
         kind = _class_of(fact)
-        different = self._different.get(kind, 0)
-        if different < MAX_DIFFERENT:
-            self._different[kind] = different + 1
+        one = (*kind, fact.project, fact.function)
+        of_kind, of_one = self._different.get(kind, 0), self._different.get(one, 0)
+        most = MAX_OF_ONE if fact.function else MAX_OF_NODE
+        if of_kind < MAX_DIFFERENT and of_one < most:
+            self._different[kind] = of_kind + 1
+            self._different[one] = of_one + 1
             self._seen[key] = _Alike(fact, 0)
             return True
-        others = self._seen.setdefault((*kind, OTHERS), _Alike(_nameless(fact), 0))
+        # Only who had all of its part has an entry of its own for the rest: these are few.
+        is_one = of_one >= most
+        key = (*(one if is_one else kind), OTHERS)
+        others = self._seen.get(key)
+        if others is None:
+            others = self._seen[key] = _Alike(_nameless(fact, of_one=is_one), 0)
         others.count += _alike(fact)
         return False
 

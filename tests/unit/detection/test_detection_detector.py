@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.detection import Detector, Rules, detector, over, rules_of, windows
+from casemate.detection.windows import Window
 from casemate.monitor.incidents import things_of
 
 BASE = """
@@ -228,3 +229,39 @@ level: high
     [found] = over([event], rules_of((text.encode(), "own.yml")))
     assert found.entity.split() == [found.entity]
     assert things_of(found.entity) == [found.entity.partition("=")[2]]
+
+
+def test_a_flood_of_others_makes_nobody_forgotten_who_was_seen_twice() -> None:
+    detector = Detector(rules("event_count", ("a",), "{gte: 12}"))
+    found = detector.see(event(who="ada"), 0.0)
+    for n in range(11):
+        found += detector.see(event(who="ada"), n + 1.0)
+        for other in range(3 * windows.MAX_ENTITIES // 2):
+            assert not detector.see(event(who=f"other{n}-{other}"), n + 1.0)
+    assert [each.entity for each in found] == ["who=ada"]
+    assert detector.forgotten
+
+
+def test_those_seen_twice_leave_room_for_others_and_go_when_their_time_is_over() -> None:
+    window = Window(rules("event_count", ("a",), "{gte: 12}").correlations[0])
+
+    def seen(name: str, at: float) -> None:
+        assert window.see("a", event(who=name), at, 1, "") is None
+
+    def names() -> set[str]:
+        return {entity[0] for entity, _ in window.remembered()}
+
+    for n in range(2 * windows.MAX_ENTITIES):
+        seen(f"twice{n}", 1.0)
+        seen(f"twice{n}", 1.0)
+    once, later = ({f"{name}{n}" for n in range(300)} for name in ("once", "later"))
+    for name in once:
+        seen(name, 2.0)
+    assert once < names()
+    assert len(names()) <= windows.MAX_ENTITIES
+    forgotten = window.forgotten
+    for n in range(windows.MAX_ENTITIES):
+        seen(f"later{n}", 1000.0)
+    assert window.forgotten == forgotten, "whose time is over is not missed"
+    assert later < names()
+    assert not once & names()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.facts import GrantUsed, InvocationEnded, SignedIn
-from casemate.recorder.folding import MAX_DIFFERENT, OTHERS, Folding
+from casemate.recorder.folding import MAX_DIFFERENT, MAX_OF_NODE, MAX_OF_ONE, OTHERS, Folding
 
 
 def denial(**changes: Any) -> Denial:
@@ -50,14 +50,34 @@ def test_sign_ins_are_never_folded() -> None:
 
 def test_a_flood_of_one_kind_leaves_room_for_another() -> None:
     folding = Folding()
-    for n in range(10 * MAX_DIFFERENT):
+    for n in range(10 * MAX_OF_NODE):
         folding.passes(denial(resource=f"function:shop/{n}"))
     assert folding.passes(denial(kind=DenialKind.INJECTION))
     assert folding.passes(GrantUsed(at=1.0, grant="bucket:read", action="bucket:read"))
     [(others, count)] = list(folding.close_window())
     assert isinstance(others, Denial)
-    assert (others.by, others.resource, count) == (OTHERS, OTHERS, 9 * MAX_DIFFERENT)
+    assert (others.by, others.resource, count) == (OTHERS, OTHERS, 9 * MAX_OF_NODE)
     assert others.kind is DenialKind.AUTHENTICATION
+
+
+def test_one_function_s_flood_hides_nothing_of_another_function() -> None:
+    folding = Folding()
+    for n in range(5 * MAX_DIFFERENT):
+        folding.passes(
+            denial(function="loud", kind=DenialKind.EGRESS, resource=f"host:{n}.example:443")
+        )
+    quiet = denial(function="quiet", kind=DenialKind.EGRESS, resource="host:169.254.169.254:80")
+    assert folding.passes(quiet)
+    [(others, count)] = list(folding.close_window())
+    assert (others.function, count) == ("loud", 5 * MAX_DIFFERENT - MAX_OF_ONE)
+
+
+def test_what_is_told_of_many_together_is_said_of_none_of_them() -> None:
+    folding = Folding()
+    for n in range(2 * MAX_DIFFERENT):
+        folding.passes(denial(project="shop", function=f"f{n}"))
+    [(others, count)] = list(folding.close_window())
+    assert (others.project, others.function, count) == ("", "", MAX_DIFFERENT)
 
 
 @given(
