@@ -16,7 +16,8 @@ from casemate.drills.steps import administering, asking, running
 STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     "without-right": (asking.without_right, (
         "account-change-denied", "policy-change-denied", "deploy-denied", "alias-denied",
-        "secrets-enumerated", "secret-reading-denied", "data-read-denied",
+        "secrets-enumerated", "secrets-enumerated-slowly", "secret-reading-denied",
+        "data-read-denied",
         "records-denied", "journal-denied", "key-rotation-denied", "backup-denied", "routes-denied",
         "letters-read-denied", "rights-probed", "resources-probed", "escalation-tried",
     )),
@@ -24,7 +25,9 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
         "tokens-tried", "dead-token-kept", "functions-knocked-at",
     )),
     "hooks": (asking.hooks, ("hook-without-secret", "hook-forged", "hook-replayed")),
-    "rubbish": (asking.rubbish, ("malformed-flood", "smuggling-tried", "heads-too-large")),
+    "rubbish": (asking.rubbish, (
+        "malformed-flood", "smuggling-tried", "smuggling-tried-slowly", "heads-too-large",
+    )),
     "contracts": (asking.contracts, (
         "contract-broken-often", "contract-fuzzed", "functions-fuzzed", "null-bytes-sent",
         "operator-key-sent",
@@ -60,7 +63,8 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
         "decoys-replaced-by-token",
     )),
     "egress": (running.egress, (
-        "host-not-granted", "hosts-tried", "ports-scanned", "metadata-tried", "mail-tried",
+        "host-not-granted", "hosts-tried", "hosts-tried-slowly", "ports-scanned",
+        "metadata-tried", "mail-tried",
         "hidden-network-tried", "remote-shell-tried", "reverse-shell-tried", "database-tried",
         "directory-tried", "name-server-tried", "cluster-tried", "drop-tried", "callback-tried",
         "mining-tried", "chat-tried", "index-tried", "onion-tried", "long-name-tried",
@@ -72,7 +76,9 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     "escapes": (running.escapes, (
         "attack-chain", "escape-from-several-functions", "ended-by-filter",
     )),
-    "capabilities": (running.capabilities, ("secrets-tried", "outside-of-prefix")),
+    "capabilities": (running.capabilities, (
+        "secrets-tried", "outside-of-prefix", "outside-of-prefix-slowly",
+    )),
     "baselines": (administering.baselines, (
         "baseline-reset-by-token", "baseline-caller",
     )),
@@ -85,7 +91,8 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
         "regex-injection", "template-injection", "second-order-injection",
     )),
     "removal": (administering.removal, (
-        "functions-removed-fast", "mass-destruction", "raised-then-destroyed",
+        "functions-removed-fast", "functions-removed-together", "mass-destruction",
+        "raised-then-destroyed",
     )),
 }  # fmt: skip
 """By their names: what is done, and which rules find it."""
@@ -157,8 +164,8 @@ RECORDED = {
         "signed-in-from-many-addresses", "token-from-new-addresses", "token-from-outside",
     ), _ADDRESSES),
     **dict.fromkeys((
-        "enrolment-guessed", "password-guessed", "passwords-sprayed", "provider-logins-refused",
-        "too-many-logins",
+        "enrolment-guessed", "password-guessed", "passwords-sprayed", "passwords-sprayed-slowly",
+        "provider-logins-refused", "sign-ins-refused-everywhere", "too-many-logins",
     ), _GUESSES),
     **dict.fromkeys((
         "login-after-refusals", "one-address-many-people", "signed-in-without-network",
@@ -181,7 +188,7 @@ RECORDED = {
         "deploys-fast", "flood", "flood-over-functions", "hosts-many", "out-of-memory",
         "many-functions-replaced",
         "mass-delete", "mass-read", "mass-write",
-        "no-instances", "secret-read-often",
+        "no-instances", "not-told-apart", "secret-read-often",
     ), _VOLUME),
     **dict.fromkeys((
         "ldap-injection", "nosql-injection", "package-act-denied", "xpath-injection",

@@ -26,7 +26,7 @@ def without_right(actors: Actors) -> None:
         "POST /secrets/{p}/drill-key/lend",
     ):  # fmt: skip
         actors.caller(ask, _BODIES.get(ask.partition(" ")[2]) if "GET" not in ask else None)
-    for number in range(4):
+    for number in range(7):
         actors.caller(f"DELETE /secrets/{{p}}/drill-{number}")
         actors.caller("GET /logs?project={p}")
         actors.caller("GET /errors?project={p}")

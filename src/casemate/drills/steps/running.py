@@ -60,7 +60,7 @@ def capabilities(actors: Actors) -> None:
     """Use secrets and objects that are not granted."""
     for name in ("secret", "secret_unknown", "secret_third"):
         actors.invoke("greedy", {"use": name})
-    for _ in range(6):
+    for _ in range(16):
         actors.invoke("holder", {"do": "outside"})
 
 
