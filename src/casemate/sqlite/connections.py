@@ -95,14 +95,20 @@ class Connections:
         `examine` sees it before anything about the file is changed, `prepare` before commits are
         counted; either may refuse it.
         """
-        connection = connecting.open_writer(self.path, self._key, self.family, self._room, examine)
+        connection = None
         try:
+            connection = connecting.open_writer(
+                self.path, self._key, self.family, self._room, examine
+            )
             if prepare is not None:
                 with self.family.translated():
                     prepare(connection)
             self._attach(self._guard)
-        except BaseException:
-            connection.close()
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if not isinstance(error.__cause__, FileGoneError):
+                self._note_written_back()
             raise
         return connection
 
@@ -118,12 +124,24 @@ class Connections:
 
     def end(self, connection: engine.Connection) -> None:
         """Close the connection that writes. It may be closed already."""
+        self._note_closing()
+        with suppress(engine.Error):
+            connection.close()
+
+    def _note_closing(self) -> None:
         try:
             self._guard.closing()
         except OSError as error:
             _LOG.error("the end of %s cannot be noted: %s", self._name, error.strerror)
-        with suppress(engine.Error):
-            connection.close()
+
+    def _note_written_back(self) -> None:
+        """Note that there is no log, where a connection that was refused has taken it along.
+
+        The last that closes writes the log back and removes it: what was counted in it is in the
+        database, and must not be taken for lost by the next start.
+        """
+        if not self.path.with_name(f"{self.path.name}-wal").exists():
+            self._note_closing()
 
     def note(self) -> None:
         """Write down how much is committed, as after a commit."""

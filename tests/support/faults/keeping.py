@@ -18,10 +18,10 @@ from casemate.journal.verifying import verify
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.errors import CasemateError
 from casemate.model.facts import SignedIn
-from casemate.operations.records import ListDenials
 from casemate.recorder.protocol import DENIED, Take, Told
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.sealing import opening
+from casemate.sqlite import engine
 from support.faults.child import STORE_KEY
 from support.journal import KEY, PRIVATE
 from support.monitor import Journal
@@ -38,6 +38,10 @@ def told(number: int, kind: str) -> Told:
         at=0.0, kind=DenialKind.REQUEST, by="p", action="a", resource="r", reason=str(number)
     )
     return Told(DENIED, msgspec.msgpack.encode(denial))
+
+
+def _every_reason(connection: engine.Connection) -> list[Any]:
+    return connection.execute("SELECT reason FROM denial ORDER BY sequence").fetchall()
 
 
 class Keeping:
@@ -80,13 +84,11 @@ class Keeping:
             clear = opening(entry)
             assert clear is not None and clear.session == SESSION
             facts.append(str(clear.number))
-        records: list[str] = []
-        page = await self.records.page(ListDenials(limit=1000), None)
-        while True:
-            records += [denial.reason for denial in page.rows]
-            if page.at is None:
-                return [facts, records[::-1]]
-            page = await self.records.page(ListDenials(limit=1000), page.at)
+        # A question would be answered with a thousand at the most.
+        rows = await self.records._run(
+            self.records._reads, self.records._connections.read, _every_reason
+        )
+        return [facts, [str(reason) for (reason,) in rows]]
 
     async def findings(self) -> list[str]:
         """Return what is found wrong with the journal."""

@@ -13,6 +13,7 @@ from sqlite_samples import KEY, OTHER_KEY, connections, count, damage, made
 
 from casemate.model.errors import InvalidInputError
 from casemate.sqlite import engine
+from casemate.sqlite.commit_count import lost_commits
 from casemate.sqlite.commit_guard import CommitGuard
 from casemate.sqlite.connections import Connections
 from casemate.sqlite.copying import change_key, copy_pages
@@ -256,3 +257,46 @@ def test_what_a_killed_process_committed_is_synced_before_it_counts(
     finally:
         found.end(writer)
         found.close()
+
+
+def killed(folder: Path) -> Path:
+    """Return a database as a process leaves it that was killed after a commit."""
+    found = connections(made(folder / "running" / "x.db", 1))
+    writer = found.open_writer()
+    writer.execute("INSERT INTO t VALUES (7, 'acknowledged')")
+    found.note()
+    left = shutil.copytree(folder / "running", folder / "left") / "x.db"
+    found.end(writer)
+    found.close()
+    return left
+
+
+def test_an_opening_that_fails_has_no_commit_taken_for_lost(tmp_path: Path) -> None:
+    (tmp_path / "running").mkdir()
+    left = killed(tmp_path)
+    assert lost_commits(left) is None
+    assert left.with_name("x.db-wal").exists()
+
+    def refuse(connection: engine.Connection) -> None:
+        count(connection)
+        raise OSError(5, "Input/output error")
+
+    found = connections(left)
+    with pytest.raises(OSError, match="Input/output"):
+        found.open_writer(prepare=refuse)
+    found.close()
+    # The last connection has written the log back and taken it along.
+    assert not left.with_name("x.db-wal").exists()
+    assert lost_commits(left) is None
+    again = connections(left)
+    writer = again.open_writer()
+    assert count(writer) == 2
+    again.end(writer)
+    again.close()
+
+
+def test_a_log_that_somebody_took_away_is_lost_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "running").mkdir()
+    left = killed(tmp_path)
+    left.with_name("x.db-wal").unlink()
+    assert "is gone" in (lost_commits(left) or "")
