@@ -8,6 +8,7 @@ from typing import Any
 from casemate.data import leasing, limits, queues
 from casemate.data.port import LEASED, AtPlace, Place, Port
 from casemate.data.registry import INBOX, QUEUE, TOPIC
+from casemate.model.errors import InvalidInputError
 from casemate.model.messages import Depth, Message, NewMessage, QueueInfo
 from casemate.model.tracing import AMBIENT
 from casemate.operations.inboxes import PurgeInbox, ShowDepths, ShowInbox
@@ -15,6 +16,7 @@ from casemate.operations.leases import (
     AcknowledgeMessages,
     ExtendLeases,
     FindNextDue,
+    KeepLeased,
     KeepMessages,
     LeaseMessages,
     ReceiveMessages,
@@ -85,6 +87,28 @@ class MessagePort(Port):
             what="keep",
             weight=sum(len(one.body) for one in new),
         )
+
+    @performs(KeepLeased)
+    async def _keep_leased(self, operation: KeepLeased) -> tuple[Message, ...]:
+        count = len(operation.messages)
+        limits.require_whole("number of messages", count, 0, limits.MAX_BATCH)
+        seconds = limits.require_seconds("lease", operation.lease, limits.MAX_LEASE)
+        new = [queues.require_new(message) for message in operation.messages]
+        if not all(message.is_plain for message in new):
+            raise InvalidInputError(
+                "A message with delay, key, priority or deduplication cannot be leased when it is "
+                "kept.",
+                next_step="Keep it, and lease it then.",
+            )
+        leased: tuple[Message, ...] = await self._join_queue(
+            Place(operation.project, INBOX, operation.function),
+            (INBOX,),
+            lambda work, _, inbox, asked: queues.keep_leased_each(work, inbox, asked),
+            (new, seconds),
+            what="keep leased",
+            weight=sum(len(one.body) for one in new),
+        )
+        return leased
 
     @performs(ReceiveMessages)
     async def _receive(self, operation: ReceiveMessages) -> tuple[Message, ...]:

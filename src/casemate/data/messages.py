@@ -41,8 +41,9 @@ _TRACE, _KEY = "", " "
 """Stand for the trace, and for a key that is not kept itself: names that no attribute has."""
 _INSERT = (
     "INSERT INTO message (id, queue, state, visible_at, attempts, priority, sent_at, expires_at, "
-    "key, invocation, qualifier, labels, body, caller, attributes, admitted)"
+    "key, invocation, qualifier, labels, body, caller, attributes, admitted"
 )
+_INSERT_WAITING, _INSERT_LEASED = f"{_INSERT})", f"{_INSERT}, fence)"
 _HEAD = (
     "SELECT id FROM message INDEXED BY message_key "
     "WHERE queue = ? AND key = listed.value AND key <> '' ORDER BY id LIMIT 1"
@@ -107,17 +108,46 @@ def insert(work: Work, queue: Resource, new: NewMessage, now: float) -> int:
     return number
 
 
-def insert_many(work: Work, queue: Resource, new: Sequence[NewMessage], now: float) -> list[int]:
-    """Keep messages in their order; return their numbers. The caller counts them (`count`)."""
+def insert_many(
+    work: Work, queue: Resource, new: Sequence[NewMessage], now: float, until: float | None = None
+) -> list[int]:
+    """Keep messages in their order; return their numbers. The caller counts them (`count`).
+
+    With `until` they are leased so long from the first, as `as_leased` tells: of plain ones.
+    """
     terms = terms_of(work.connection)
     keys = [terms.token("key", one.key) for one in new]
     waiting = _taken(work.connection, queue.id, set(filter(None, keys)))
     rows = []
     for number, key, one in zip(terms.numbers("message", len(new)), keys, new, strict=True):
-        rows.append(_row(terms, queue, number, key, one, now, held=key in waiting))
+        state = State.HELD if key in waiting else State.DELAYED if one.delay else State.READY
+        visible_at, attempts = now + one.delay if one.delay else now, 0
+        if until is not None:
+            state, visible_at, attempts = State.LEASED, until, 1
+        rows.append(_row(terms, queue, number, key, one, now, (state, visible_at, attempts)))
         if key:
             waiting.add(key)
-    return terms.insert(work.connection, _INSERT, rows)
+    if until is None:
+        return terms.insert(work.connection, _INSERT_WAITING, rows)
+    return terms.insert(work.connection, _INSERT_LEASED, [(*row, 1) for row in rows])
+
+
+def as_leased(identity: str, new: NewMessage, now: float) -> Message:
+    """Return a message that was kept at `now`, and leased from the first."""
+    return Message(
+        id=identity,
+        body=new.body,
+        sent_at=now,
+        attempts=1,
+        fence=1,
+        expires_at=new.expires_at,
+        invocation=new.invocation,
+        qualifier=new.qualifier,
+        labels=new.labels,
+        attributes=new.attributes,
+        trace=new.trace,
+        admitted=new.admitted,
+    )
 
 
 def _taken(connection: Connection, queue: int, keys: set[str]) -> set[str]:
@@ -134,18 +164,17 @@ def _row(
     key: str,
     new: NewMessage,
     now: float,
-    *,
-    held: bool,
+    standing: tuple[State, float, int],
 ) -> tuple[object, ...]:
-    state = State.HELD if held else State.DELAYED if new.delay else State.READY
+    state, visible_at, attempts = standing
     place = (queue.id, number)
     beside = packed(new.attributes, new.trace, terms.beside(new.key))
     return (
         number,
         queue.id,
         int(state),
-        now + new.delay if new.delay else now,
-        0,
+        visible_at,
+        attempts,
         new.priority,
         now,
         new.expires_at,
@@ -160,10 +189,10 @@ def _row(
     )
 
 
-def count(work: Work, queue: Resource, added: int) -> int:
+def count(work: Work, queue: Resource, added: int, *, leased: bool = False) -> int:
     """Count messages that were kept; return the bytes that wait with them.
 
-    Raises LimitError if there is no room for them.
+    Who leases is told of those that are not `leased`. Raises LimitError if there is no room.
     """
     if not added:
         return 0
@@ -172,7 +201,8 @@ def count(work: Work, queue: Resource, added: int) -> int:
         (added, queue.id),
     ).fetchone()
     require_number(queue, number)
-    _hint(work, queue)
+    if not leased:
+        _hint(work, queue)
     return int(held)
 
 

@@ -36,7 +36,7 @@ from casemate.data.terms import terms_of
 from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import QueueSpec
-from casemate.model.messages import Depth, NewMessage, QueueInfo
+from casemate.model.messages import Depth, Message, NewMessage, QueueInfo
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.transaction import savepoint
 
@@ -115,21 +115,48 @@ def keep(work: Work, queue: Resource, new: Sequence[NewMessage]) -> tuple[str, .
     return ids
 
 
+def keep_leased_each(
+    work: Work, inbox: Resource, asked: Sequence[tuple[Sequence[NewMessage], float]]
+) -> list[tuple[Message, ...] | LimitError]:
+    """Keep what several send, each leased for so many seconds, and return that, or why not.
+
+    Nothing is leased where others are ready, which go first, or where other nodes lease.
+    """
+    sends = [new for new, _ in asked]
+    if terms_of(work.connection).holder is not None or _is_any_ready(work.connection, inbox):
+        kept_ = keep_each(work, inbox, sends)
+        return [ids if isinstance(ids, LimitError) else () for ids in kept_]
+    now = now_of(work.connection)
+    until = now + max(seconds for _, seconds in asked)
+    return [
+        ids
+        if isinstance(ids, LimitError)
+        else tuple(messages.as_leased(*one, now) for one in zip(ids, new, strict=True))
+        for ids, new in zip(keep_each(work, inbox, sends, now, until), sends, strict=True)
+    ]
+
+
 def keep_each(
-    work: Work, queue: Resource, sends: Sequence[Sequence[NewMessage]]
+    work: Work,
+    queue: Resource,
+    sends: Sequence[Sequence[NewMessage]],
+    now: float | None = None,
+    until: float | None = None,
 ) -> list[tuple[str, ...] | LimitError]:
-    """Keep what several send; return the ids of each, or why it is refused."""
+    """Keep what several send, leased `until` then; return the ids of each, or why it is refused."""
+    if now is None:
+        now = now_of(work.connection)
     spec = spec_of(queue)
     refused = {n: why for n, new in enumerate(sends) if (why := _too_large(queue, spec, new))}
     fit = [new for n, new in enumerate(sends) if n not in refused]
     try:
         with savepoint(work.connection):
-            numbers = iter(_insert(work, queue, fit))
+            numbers = iter(_insert(work, queue, fit, now, until))
     except LimitError:
         # Who has no room is found by one more question, however many they are.
         refused |= _without_room(work, queue, sends, refused)
         fit = [new for n, new in enumerate(sends) if n not in refused]
-        numbers = iter(_insert(work, queue, fit))
+        numbers = iter(_insert(work, queue, fit, now, until))
     return [
         refused.get(n) or tuple(text_of(next(numbers)) for _ in new) for n, new in enumerate(sends)
     ]
@@ -174,9 +201,15 @@ def _too_large(queue: Resource, spec: QueueSpec, new: Sequence[NewMessage]) -> L
     return None
 
 
-def _insert(work: Work, queue: Resource, sends: Sequence[Sequence[NewMessage]]) -> list[int]:
+def _insert(
+    work: Work,
+    queue: Resource,
+    sends: Sequence[Sequence[NewMessage]],
+    now: float,
+    until: float | None,
+) -> list[int]:
     """Keep messages but those that were sent not long ago; return the numbers of all."""
-    connection, now = work.connection, now_of(work.connection)
+    connection = work.connection
     first = _first_of(connection, queue, _tokens(sends), now)
     seen = set(first)
     fresh: list[NewMessage] = []
@@ -185,12 +218,12 @@ def _insert(work: Work, queue: Resource, sends: Sequence[Sequence[NewMessage]]) 
             fresh.append(one)
         if one.deduplication is not None:
             seen.add(one.deduplication)
-    numbers = messages.insert_many(work, queue, fresh, now)
+    numbers = messages.insert_many(work, queue, fresh, now, until)
     kept_now = list(zip(fresh, numbers, strict=True))
     once = {one.deduplication: at for one, at in kept_now if one.deduplication is not None}
     _remember(connection, queue, once, now)
     if numbers:
-        held = messages.count(work, queue, len(numbers))
+        held = messages.count(work, queue, len(numbers), leased=until is not None)
         callers = {(one.caller, one.anonymous) for one in fresh}
         kept.require_room(connection, queue, held, callers)
     first |= once
@@ -259,11 +292,7 @@ def _remember(
 def next_due(connection: Connection, queue: Resource) -> float | None:
     """Return when a message can be leased next; now if one can be already."""
     spec_of(queue)
-    ready = connection.execute(
-        "SELECT 1 FROM message INDEXED BY message_ready WHERE queue = ? AND state = 1 LIMIT 1",
-        (queue.id,),
-    ).fetchone()
-    if ready is not None:
+    if _is_any_ready(connection, queue):
         return now_of(connection)
     (due,) = connection.execute(
         "SELECT min(visible_at) FROM message INDEXED BY message_pending "
@@ -271,6 +300,15 @@ def next_due(connection: Connection, queue: Resource) -> float | None:
         (queue.id,),
     ).fetchone()
     return None if due is None else float(due)
+
+
+def _is_any_ready(connection: Connection, queue: Resource) -> bool:
+    """Tell whether a message can be leased at once."""
+    ready = connection.execute(
+        "SELECT 1 FROM message INDEXED BY message_ready WHERE queue = ? AND state = 1 LIMIT 1",
+        (queue.id,),
+    ).fetchone()
+    return ready is not None
 
 
 def info(connection: Connection, queue: Resource) -> QueueInfo:

@@ -91,6 +91,7 @@ class Attempts:
         if not batch.messages:
             return None
         sealed = await self._run(invocation_of(batch, version, time.time()))
+        batch.ran = sealed.outcome is Outcome.OK
         if sealed.outcome is Outcome.INVALID and len(batch.messages) > 1:
             await self._run_halves(batch, version, waiting)
             return None

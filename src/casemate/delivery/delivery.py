@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from random import SystemRandom
 
 from casemate.admission import Catalogue
 from casemate.data.coordination import ALONE, Coordination, Watcher
-from casemate.data.interface import ProjectData
+from casemate.data.interface import Message, ProjectData
 from casemate.delivery.admitted import AdmissionMarks
 from casemate.delivery.attempt import Attempts, give_back, lease_seconds
 from casemate.delivery.destinations import Waiting, waiting_for
@@ -75,6 +76,8 @@ class Delivery:
         """By project and queue: the function and the name of its trigger."""
         self._waiting: dict[str, dict[str, tuple[Waiting, ...]]] = {}
         """By project and function: who waits for the ends of its events."""
+        self._coming: Counter[Name] = Counter()
+        """Events that are being kept, and are leased by that."""
         self._timers: dict[Place | Name, tuple[float, asyncio.TimerHandle]] = {}
         """When each goes off; the event loop does not tell of one that is due at once."""
         self._resuming = Resuming(data, self.due)
@@ -282,12 +285,10 @@ class Delivery:
         following: Slot | None = slot
         while following is not None:
             following = await self._use(lane, following)
-            # An event that is refused suspends nothing, and the next may be as hard to refuse.
-            await asyncio.sleep(0)
 
     async def _use(self, lane: Lane, slot: Slot) -> Slot | None:
         """Use one slot: run a batch that is ready, or see what there is. Return the next one."""
-        began = self._loop.time()
+        began, ran = self._loop.time(), False
         try:
             if not lane.ready and not lane.filling and not self._rests(lane.project):
                 await self._fill(lane)
@@ -295,6 +296,7 @@ class Delivery:
                 batch = lane.ready.popleft()
                 self._fill_ahead_if_low(lane)
                 await self._run(lane, batch)
+                ran = batch.ran
                 lane.ran(self._loop.time() - began)
         except Exception:  # noqa: BLE001 - logged; leases end by themselves
             _log.exception("a delivery to %s/%s failed", lane.project, lane.function)
@@ -306,7 +308,11 @@ class Delivery:
             waits = waits or self._rests(lane.project)
             if not lane.wants or lane.refused_until > began or lane.filling or waits:
                 self._want(lane)
-        return self._next_slot(lane)
+        following = self._next_slot(lane)
+        if not ran:
+            # An event that is refused suspends nothing, and the next may be as hard to refuse.
+            await asyncio.sleep(0)
+        return following
 
     async def _run(self, lane: Lane, batch: Batch) -> None:
         version = self._catalogue.find(lane.project, lane.function, batch.qualifier or None)
@@ -367,13 +373,7 @@ class Delivery:
             _log.error("messages of %s wait: %s", "/".join(place), error)
             self.due(place, time.time() + _FAILED_SECONDS)
             return
-        consumer = self._consumers.get((place[0], place[2])) if place[1] == QUEUE else None
-        trigger = consumer[1] if consumer is not None else ""
-        now = self._loop.time()
-        lane.places.add(place)
-        for message in found:
-            leased = read_message(place, message, until, trigger, self._marks)
-            lane.add(leased, version, now)
+        self._add(lane, place, found, until, version)
         if self._rests(lane.project):
             self._give_back(lane)
             return
@@ -381,9 +381,69 @@ class Delivery:
             lane.more[place] = None
         elif later is not None and later < lease_ends:
             self.due(place, later)  # what is due afterwards is looked for by `_look_again`
+
+    def _add(
+        self, lane: Lane, place: Place, found: Sequence[Message], until: float, version: Version
+    ) -> None:
+        """Put messages that are leased `until` then to the end of a lane."""
+        consumer = self._consumers.get((place[0], place[2])) if place[1] == QUEUE else None
+        trigger = consumer[1] if consumer is not None else ""
+        now = self._loop.time()
+        lane.places.add(place)
+        for message in found:
+            leased = read_message(place, message, until, trigger, self._marks)
+            lane.add(leased, version, now)
         partial = lane.complete(now)
         if partial is not None:
             self._wake_at(lane, partial)
+
+    # -- what is kept just now -----------------------------------------------------------------
+
+    def room(self, project: str, function: str, count: int) -> float:
+        """Return for how many seconds to lease so many events of an inbox; 0: they are to wait.
+
+        They wait where anything that came before may, and where more would be leased than run
+        soon. After more than 0, `take` is to be told what became of them.
+        """
+        name = (project, function)
+        version = self._catalogue.most_live(project, function)
+        if (
+            version is None
+            or self._rests(project)
+            or self._owner((project, INBOX, function)) is None
+        ):
+            return 0.0
+        if not self._resuming.is_done(project):
+            return 0.0  # which would end these leases as well
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = Lane(*name)
+            lane.slots = self._slots(version)
+        if not lane.slots or not lane.has_room(version, self._coming[name] + count):
+            return 0.0
+        self._coming[name] += count
+        return lease_seconds(version.spec)
+
+    def take(
+        self, project: str, function: str, count: int, leased: Sequence[Message], until: float
+    ) -> None:
+        """Take events for which there was room, leased `until` then (loop time), or none."""
+        name, place = (project, function), (project, INBOX, function)
+        self._coming[name] -= count
+        if not self._coming[name]:
+            del self._coming[name]
+        if not leased:
+            return
+        version = self._catalogue.most_live(project, function)
+        if version is None or self._rests(project) or self._owner(place) is None:
+            self._settler.add(place, [give_back(message) for message in leased])
+            return
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = Lane(*name)
+        self._add(lane, place, leased, until, version)
+        self._want(lane)
+        self._dispatch()
 
     # -- rests ---------------------------------------------------------------------------------
 

@@ -8,18 +8,53 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from casemate.data.errors import LimitError
-from casemate.data.interface import NewMessage, ProjectData
+from casemate.data.interface import Message, NewMessage, ProjectData
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.trigger import INBOX
-from casemate.operations.leases import KeepMessages
+from casemate.operations.leases import KeepLeased, KeepMessages
 
 MOST_AT_ONCE = 128
 """Events of one change."""
 MOST_BYTES = 1 << 20
 """Bytes after which no further event goes into a change."""
+
+
+_MOST_TAKEN_BYTES = 4 << 10
+"""Of an event that is leased as it is kept: a lane of them is no larger than a lease of others."""
+
+
+class Taker(Protocol):
+    """Who runs events, and may take some as they are kept: they need not be leased then."""
+
+    def room(self, project: str, function: str, count: int) -> float:
+        """Return for how many seconds to lease so many events; 0: they are to wait.
+
+        After more than 0 it is told by `take` what became of them.
+        """
+        ...
+
+    def take(
+        self, project: str, function: str, count: int, leased: Sequence[Message], until: float
+    ) -> None:
+        """Take events that are leased `until` then (loop time): those for which there was room,
+        or none."""
+        ...
+
+
+class _Nobody:
+    """Takes nothing."""
+
+    def room(self, project: str, function: str, count: int) -> float:
+        """Return that all are to wait."""
+        return 0.0
+
+    def take(
+        self, project: str, function: str, count: int, leased: Sequence[Message], until: float
+    ) -> None:
+        """Take none."""
 
 
 class _Place(NamedTuple):
@@ -45,6 +80,7 @@ class Incoming:
         """Keep in `data`; `ensure_inbox` makes the inboxes of a project."""
         self._data = data
         self._ensure_inbox = ensure_inbox
+        self.taker: Taker = _Nobody()
         self._waiting: dict[_Place, list[_Arrived]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -93,14 +129,33 @@ class Incoming:
                     one.kept.set_result(None)
 
     async def _change(self, place: _Place, messages: tuple[NewMessage, ...]) -> None:
-        keep = KeepMessages(
-            project=place.project, kind=INBOX, name=place.function, messages=messages
-        )
         try:
-            await self._data.change(keep)
+            await self._keep(place, messages)
         except NotFoundError:
             await self._ensure_inbox(place.project)
-            await self._data.change(keep)
+            await self._keep(place, messages)
+
+    async def _keep(self, place: _Place, messages: tuple[NewMessage, ...]) -> None:
+        """Keep events, and hand over those that have room where they run.
+
+        Should this be cancelled, which only the end of the gateway does, the next one ends leases
+        that nobody has.
+        """
+        project, function = place.project, place.function
+        small = all(one.is_plain and len(one.body) <= _MOST_TAKEN_BYTES for one in messages)
+        seconds = self.taker.room(project, function, len(messages)) if small else 0.0
+        if not seconds:
+            await self._data.change(
+                KeepMessages(project=project, kind=INBOX, name=function, messages=messages)
+            )
+            return
+        until = asyncio.get_running_loop().time() + seconds
+        keep = KeepLeased(project=project, function=function, messages=messages, lease=seconds)
+        leased: Sequence[Message] = ()
+        try:
+            leased = await self._data.change(keep)
+        finally:
+            self.taker.take(project, function, len(messages), leased, until)
 
 
 def _parts(arrived: Sequence[_Arrived]) -> Iterator[list[_Arrived]]:

@@ -23,7 +23,7 @@ from casemate.data.interface import (
     ProjectData,
 )
 from casemate.delivery.admitted import AdmissionMarks
-from casemate.delivery.incoming import Incoming
+from casemate.delivery.incoming import Incoming, Taker
 from casemate.delivery.wish import AGE, DELAY, LATER, PRIORITY, Wish
 from casemate.invocation.parse import parse
 from casemate.invocation.rendering import events_of
@@ -67,6 +67,10 @@ class Keeping:
         self._ensure_inbox = ensure_inbox
         self._incoming = Incoming(data, ensure_inbox)
         self._marks = marks
+
+    def hand_to(self, taker: Taker) -> None:
+        """Have events that can run at once handed to `taker` as they are kept."""
+        self._incoming.taker = taker
 
     async def keep(self, raw: RawInvocation) -> HttpResponse:
         """Keep an event for a function and answer with its id, or why it is not. Never raises."""

@@ -10,6 +10,9 @@ from casemate.model.deployment import Version
 
 _MOST_AT_ONCE = 200
 """Messages of one lease, at most."""
+_MOST_KEPT_HERE = 1000
+"""Events that wait here without ever having been read from where they are kept, at most: as large
+together as those of one lease may be."""
 _AHEAD_SECONDS = 0.25
 """For so long there should be something to run while the next ones are leased."""
 _LEAST_COST = 0.0005
@@ -62,9 +65,21 @@ class Lane:
         What is leased and not run when a node is killed has used up an attempt for nothing, and
         nobody else can get it: so it is not more than that.
         """
+        return min(_MOST_AT_ONCE, self._runs_soon(version))
+
+    def _runs_soon(self, version: Version) -> int:
         most = max((batching(t)[0] for t in version.spec.triggers), default=1)
         soon = self.slots * _AHEAD_SECONDS / self.cost
-        return min(_MOST_AT_ONCE, int(most * max(1, self.slots - self.running, soon)))
+        return int(most * max(1, self.slots - self.running, soon))
+
+    def has_room(self, version: Version, count: int) -> bool:
+        """Tell whether so many that are kept only now may follow what is here.
+
+        They may not while others are to be leased, which came before.
+        """
+        waits = self.more or self.filling or self.refused_until
+        most = min(_MOST_KEPT_HERE, self._runs_soon(version))
+        return not waits and len(self.ready) + count <= most
 
     def ran(self, seconds: float) -> None:
         """Note how long a slot was held."""

@@ -42,6 +42,8 @@ class Batch(msgspec.Struct, eq=False):
     """True hands them over as a list even if there is one."""
     refusals: int = 0
     """How often in a row there was no instance for it."""
+    ran: bool = False
+    """Whether it was handed to the function, and answered."""
 
     @property
     def key(self) -> tuple[Place, str, str]:

@@ -68,6 +68,11 @@ class Resuming:
             task = self._tasks[project] = loop.create_task(self._resume(project))
         await asyncio.shield(task)
 
+    def is_done(self, project: str) -> bool:
+        """Tell whether the leases of an earlier process have been ended in a project."""
+        task = self._tasks.get(project)
+        return task is not None and task.done() and not (task.cancelled() or task.exception())
+
     async def _resume(self, project: str) -> None:
         for kind, name, at in await self._data.change(ResumeDelivery(project=project)):
             self._due((project, kind, name), at)

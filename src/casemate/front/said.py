@@ -53,8 +53,11 @@ class Said:
             self.wish = read_wish(head, later=later)
         except RefusedError as refusal:
             self.refusal = refusal.with_traceback(None)
-        self.is_plain = self.wish is NOTHING and self.refusal is None and not self.event_wanted
-        """Whether it asks for nothing but the function's answer."""
+        answered = self.wish is NOTHING and not self.event_wanted
+        kept = self.wish.later and self.wish.idempotency is None
+        self.is_plain = self.refusal is None and (answered or kept)
+        """Whether it asks for nothing but the function's answer, or that its event is kept: then
+        it waits for futures alone."""
 
 
 def attributes_of(head: HttpHead) -> tuple[tuple[str, str], ...]:

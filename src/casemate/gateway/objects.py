@@ -332,6 +332,7 @@ class Gateway:
             coordination=self.data.coordination,
             sent_away=self.accounts.sent_away,
         )
+        keeping.hand_to(self.delivery)
         self.nodes.standing.on_rest = self.delivery.rest
         self.nodes.standing.on_return = self.delivery.resume
 

@@ -95,6 +95,11 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     anonymous: bool = False
     """That is all callers without a token, who have less."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it waits for nothing and overtakes nothing: its order is that of its arrival."""
+        return not (self.delay or self.key or self.priority or self.deduplication is not None)
+
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     """That a live function has a trigger. What its data changes is kept in its inbox.

@@ -38,6 +38,22 @@ class KeepMessages(Operation[tuple[str, ...]], frozen=True, kw_only=True):
     messages: tuple[NewMessage, ...]
 
 
+class KeepLeased(Operation[tuple[Message, ...]], frozen=True, kw_only=True):
+    """Keep events in a function's inbox, and lease them in the same change; all or none.
+
+    They are returned as `LeaseMessages` would. Nothing is returned, and they are kept as
+    `KeepMessages` does, where others can be leased that came before, or where other nodes lease
+    from the inbox as well. For messages without delay, key, priority and `deduplication`. Errors
+    are those of `KeepMessages`.
+    """
+
+    declared = Declaration(decided=Decided.INSIDE)
+    project: Name
+    function: Name
+    messages: tuple[NewMessage, ...]
+    lease: _Seconds
+
+
 class ReceiveMessages(Operation[tuple[Message, ...]], frozen=True, kw_only=True):
     """Lease the oldest messages; who does not acknowledge in time sees them again."""
 
