@@ -56,6 +56,7 @@ NAMED: dict[str, Kind | dict[str, Kind]] = {
     "delete_item": items.DeleteItem,
     "query_items": items.QueryItems,
     "send_many": leases.KeepMessages,
+    "keep_leased": leases.KeepLeased,
     "receive": leases.ReceiveMessages,
     "acknowledge": leases.AcknowledgeMessages,
     "lease": leases.LeaseMessages,

@@ -156,7 +156,6 @@ def test_a_function_without_room_is_noticed() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        (b"prefer", b"respond-async"),
         (b"idempotency-key", b"k"),
         (b"casemate-delay", b"5"),
         (b"accept", b"application/cloudevents+json"),
