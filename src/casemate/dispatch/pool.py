@@ -195,6 +195,8 @@ class Pool:
         wanted = not self.retired or bool(self._waiting)
         if ready and wanted and not self._is_replaced(instance) and not self._are_too_many():
             self._offer(instance)
+            if not self._waiting:
+                return  # as many as when its call ended, which has looked at what is needed
         else:
             instance.close()
         self._supply_later()

@@ -37,6 +37,26 @@ def test_an_instance_serves_again_once_it_was_made_ready() -> None:
     run(scenario)
 
 
+def test_what_is_needed_is_looked_at_once_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        wanted, looked = calls.pool._wanted, 0
+
+        def counted(now: float) -> int:
+            nonlocal looked
+            looked += 1
+            return wanted(now)
+
+        monkeypatch.setattr(calls.pool, "_wanted", counted)
+        for _ in range(20):
+            await calls.call()
+            await asyncio.sleep(0.05)
+        assert 20 <= looked <= 24
+
+    run(scenario)
+
+
 def test_the_first_call_waits_for_no_restorer() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         calls = calls_of(loop)
