@@ -87,9 +87,12 @@ class RestoredInstances:
         return iter(self._under_way)
 
     def wanted(self, zygote: Zygote) -> bool:
-        """Tell whether the next instance is to be one that is restored."""
+        """Tell whether the next instance is to be one that is restored.
+
+        Without a restorer none is: each would be ended once it is ready, and calls wait on.
+        """
         now = self._loop.time()
-        if not zygote.restorable or now < self._fork_until:
+        if not zygote.restores or now < self._fork_until:
             return False
         return all(now - since <= _SLOW_SECONDS for since in self._under_way.values())
 

@@ -133,7 +133,7 @@ class SandboxClient:
     @property
     def restores(self) -> bool:
         """Whether instances can be restored after a call, instead of forked for each."""
-        return self._restorer is not None
+        return self._restorer is not None and self._restorer.is_open
 
     def make_ready(self, zygote: int, instance: int) -> bool:
         """Have an instance be as it was at its first call; False if nobody can be asked."""

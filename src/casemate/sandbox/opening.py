@@ -90,11 +90,6 @@ Asked = Callable[[Version], tuple[tuple[str, ...], bool]]
 class Link(ZygoteLink, Protocol):
     """What is needed of the way to the supervisor."""
 
-    @property
-    def restores(self) -> bool:
-        """Whether instances can be restored after a call."""
-        ...
-
     async def require(self, version: Version) -> None:
         """Raise CasemateError if nobody vouches for a version."""
         ...

@@ -29,6 +29,11 @@ class RestorerLink:
         self._rest = b""
         loop.add_reader(descriptor, self._readable)
 
+    @property
+    def is_open(self) -> bool:
+        """True until the restorer was found to have ended, or nothing more is to be asked."""
+        return self._sock is not None
+
     def ask(self, zygote: int, instance: int) -> bool:
         """Ask for an instance to be made ready; False if nobody can be asked."""
         if self._sock is None:

@@ -35,6 +35,11 @@ class Link(Protocol):
     meters: Meters
     on_filter_kill: Callable[[Zygote, str], None]
 
+    @property
+    def restores(self) -> bool:
+        """Whether there is a restorer at the moment."""
+        ...
+
     def send(self, request: protocol.Request, descriptors: list[int] | tuple[int, ...]) -> None:
         """Send a request. Raises SupervisorLostError."""
         ...
@@ -91,7 +96,7 @@ class Zygote:
         self.forks = 0
         """How many instances were asked for so far."""
         self.restorable = is_restorable(version, restores=restores)
-        """Whether its instances may be restored after a call."""
+        """Whether its instances may be restored after a call, while there is a restorer."""
         self.asked: tuple[str, ...] = ()
         """Allowed system calls about which its filter asks."""
         self.refused = True
@@ -110,6 +115,14 @@ class Zygote:
         self.watch: SystemCallWatch | None = None
         self.ahead: DependencyZygote | None = None
         """What had imported its dependencies before it was this version's, if anything had."""
+
+    @property
+    def restores(self) -> bool:
+        """Whether an instance that is asked for now can be restored.
+
+        While a restorer that has ended is replaced it cannot, and would be of no use.
+        """
+        return self.restorable and self._client.restores
 
     def spawn(
         self,

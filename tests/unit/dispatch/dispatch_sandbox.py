@@ -131,6 +131,10 @@ class FakeZygote:
         self.parts = 1
         self.memory, self.files, self.seconds = sandbox.memory, sandbox.files, sandbox.open_seconds
 
+    @property
+    def restores(self) -> bool:
+        return self.restorable and self.sandbox.restorer_answers is not None
+
     def weigh(self, parts: int) -> None:
         self.parts = parts
 

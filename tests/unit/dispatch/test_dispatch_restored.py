@@ -219,6 +219,33 @@ def test_a_restorer_that_ends_leaves_calls_alone() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("fork_seconds", [0.002, 0.2])
+def test_calls_are_served_while_a_restorer_that_ended_comes_late(fork_seconds: float) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        for _ in range(100):
+            await calls.call(0.005)
+        calls.sandbox.fork_seconds = fork_seconds
+        calls.sandbox.restorer_answers = None
+        forked, served = len(calls.sandbox.spawned), 0
+        until = loop.time() + 2 * calls.pool.limits.queue_time
+        while loop.time() < until:
+            began = loop.time()
+            assert await outcomes(calls.start(2)) == [None] * 2
+            assert loop.time() - began < 3 * fork_seconds + 0.1
+            served += 2
+        # Nor are instances started that nobody could use.
+        assert len(calls.sandbox.spawned) - forked < served + 20
+        calls.sandbox.restorer_answers = True
+        await asyncio.sleep(1)
+        for _ in range(20):
+            last = await calls.call()
+        assert last.restorable and not last.closed
+
+    run(scenario)
+
+
 def test_calls_of_a_version_that_is_replaced_are_served() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         calls = calls_of(loop)

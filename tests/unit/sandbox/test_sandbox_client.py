@@ -301,6 +301,21 @@ def test_without_a_restorer_nobody_is_asked() -> None:
     play(scene)
 
 
+def test_no_instance_is_restored_while_a_restorer_that_has_ended_is_replaced() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        before = await supervisor.opened()
+        with await restorer(supervisor):
+            zygote = await supervisor.opened()
+            # The one that was opened without a restorer has not been prepared for it.
+            assert zygote.restores and not before.restores
+        await supervisor.settle()
+        assert zygote.restorable and not zygote.restores
+        with await restorer(supervisor):
+            assert zygote.restores and not before.restores
+
+    play(scene)
+
+
 def test_another_restorer_takes_the_place_of_the_one_before() -> None:
     async def scene(supervisor: Supervisor) -> None:
         with await restorer(supervisor) as first, await restorer(supervisor) as second:
