@@ -14,6 +14,7 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from typing import Any
@@ -135,8 +136,19 @@ def _asked(handler: Any, guard: Any, event: object) -> dict[str, str]:
     return answer
 
 
+def _bind_again(event: str, arguments: tuple[Any, ...]) -> None:
+    """Let a server of a program have the port that it had for the event before.
+
+    The forks share a network: what one left half closed would be an error of the next.
+    """
+    if event == "socket.bind" and arguments[0].type == socket.SOCK_STREAM:
+        with contextlib.suppress(OSError):
+            arguments[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
 def main(mode: str) -> None:
     """Import the handler, and answer each event."""
+    sys.addaudithook(_bind_again)
     from casemate.guard import setting_up
     from casemate.guard.core import Guard
     from casemate.runner.base import _warm

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 KEY = object()
 """Last step to a key of an object, where others lead to its value."""
+PIECE = ("what some code made of it",)
+"""How a text was decoded that only a piece was found of."""
 _PLAIN_STEP = re.compile(r"[\w.~-]{1,64}")
 
 

@@ -6,10 +6,11 @@ import html
 import shlex
 
 from .batches import lowered
-from .origin import Origin, Span
+from .origin import PIECE, Origin, Span
 
 MAX_ESCAPED = 1000
 """Places at which one text may stand escaped; with more nothing is told of where it stands."""
+_IN_SCRIPT = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&"}
 MIN_AGAIN = 2
 """Characters of a part that is looked for in what was made of its text."""
 
@@ -52,6 +53,9 @@ def _continues(before: Span, last: Origin, span: Span) -> bool:
     """Tell whether a span goes on with what is before it."""
     if before.checked or span.checked or last.source != span.origin.source:
         return False
+    # What was found in pieces may stand beside it by chance, as the end of the code's own tag.
+    if _is_piece(before) != _is_piece(span):
+        return False
     if last.steps == span.origin.steps:
         return True
     first, second = last.steps, span.origin.steps
@@ -60,6 +64,10 @@ def _continues(before: Span, last: Origin, span: Span) -> bool:
     if not first or len(first) != len(second) or first[:-1] != second[:-1]:
         return False
     return isinstance(first[-1], int) and second[-1] == first[-1] + 1
+
+
+def _is_piece(span: Span) -> bool:
+    return span.origin.decoding[-1:] == PIECE
 
 
 def within(spans: list[Span], start: int, size: int) -> list[Span]:
@@ -98,10 +106,12 @@ def escaped_again(text: str, source: str, inside: list[Span]) -> list[tuple[int,
 
 
 def escaped(part: str) -> tuple[str, ...]:
-    """Return the forms in which a text with signs is mostly escaped for HTML."""
+    """Return the forms in which a text with signs is mostly escaped for HTML and its scripts."""
     quoted = html.escape(part)
     as_numbers = quoted.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")  # markupsafe
-    return tuple(f for f in (quoted, as_numbers, html.escape(part, quote=False)) if f != part)
+    in_script = (part.replace("<", "\\u003c"), part.translate(_IN_SCRIPT))
+    forms = (quoted, as_numbers, html.escape(part, quote=False), *in_script)
+    return tuple(f for f in forms if f != part)
 
 
 def _places(text: str, part: str) -> list[tuple[int, int]]:

@@ -15,11 +15,9 @@ from .batches import lowered
 from .decoded_texts import LARGE, DecodedTexts
 from .identity import identity
 from .known import MIN_SEARCHED, uncollected
-from .origin import KEY, Origin, Span
+from .origin import KEY, PIECE, Origin, Span
 from .spans import merged
 
-PIECE = ("what some code made of it",)
-"""How a text was decoded that only a piece was found of."""
 _MIN_PART_OF_DATA = 16
 _MAX_ASSEMBLED = 200
 _MAX_PARTS = 8

@@ -24,12 +24,12 @@ from .notes import (
     SUBSTITUTED,
     Made,
 )
-from .origin import Origin, Span
+from .origin import PIECE, Origin, Span
 from .pieces import Piece, as_text, of_format, of_percent, replaced, same, texts_in
 from .provenance import Provenance
 from .spans import MIN_AGAIN, apart, chance, escaped_again, found_again, merged, within
 from .substituting import pieces as substituted
-from .taint import PIECE, Taint
+from .taint import Taint
 
 _MAX_DEPTH = 60
 """Of texts made from texts. A deeper one is searched, as one that nobody saw being made."""

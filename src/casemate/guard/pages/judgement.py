@@ -10,11 +10,10 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from ..nosql.languages import JAVASCRIPT
-from ..origin import Span
+from ..origin import PIECE, Span
 from ..quoted import STRING, neutral, tokenize
 from ..quoted import judge as judge_script
 from ..spans import escaped
-from ..taint import PIECE
 from ..verdict import Verdict
 from ..written.kinds import Kind
 from ..written.languages import judge_inserted
@@ -58,6 +57,10 @@ _MAX_HANDLER = 1024
 _MIN_SURE = 16
 """Characters of markup that is in a page and in the event by no chance."""
 _CLOSING = ("", ">", "/>", " />")
+_ENDS_SCRIPT = re.compile(r"</script|<!--", re.IGNORECASE)
+_ENDS_RAW = re.compile(r"</(?:title|textarea)", re.IGNORECASE)
+_LONGEST_END = 10
+"""Characters of the longest of these."""
 _start = operator.attrgetter("start")
 
 
@@ -106,7 +109,8 @@ def _harm(page: str, span: Span, part: Part) -> str | None:  # noqa: PLR0911 - o
         harmful = _OPENS.search(text) and (span.exact or _ACTIVE.search(text))
         return "is markup on the page" if harmful else None
     if part.place is Place.RAW:
-        return "ends the element that it stands in" if "</" in text else None
+        ends = _ends(_ENDS_RAW, page, span, part)
+        return "ends the element that it stands in" if ends else None
     if part.place is Place.COMMENT:
         return "ends a comment of the page" if ">" in text else None
     if part.place is Place.SCRIPT:
@@ -171,9 +175,19 @@ def _is_code_in_script(script: str, span: Span) -> bool:
     return bool(found or judge_inserted(Kind.JAVASCRIPT, script, [span]))
 
 
+def _ends(mark: re.Pattern[str], page: str, span: Span, part: Part) -> bool:
+    """Tell whether a mark that ends a script or a title is data, if only in a part of it.
+
+    Any other tag is text there (HTML, 13.2.5.4 and 13.2.5.2): a browser reads on to the end.
+    """
+    first = max(part.start, span.start - _LONGEST_END)
+    found = mark.finditer(page, first, span.end + _LONGEST_END)
+    return any(m.start() < span.end and m.end() > span.start for m in found)
+
+
 def _in_script(page: str, span: Span, part: Part) -> str | None:
     text = page[span.start : span.end]
-    if "</" in text or "<!--" in text:
+    if _ends(_ENDS_SCRIPT, page, span, part):
         return "ends the script that it stands in"
     script = page[part.start : part.end]
     moved = [span._replace(start=span.start - part.start, end=span.end - part.start)]

@@ -185,12 +185,32 @@ def _note_join(guard: Guard, result: str, parts: tuple[Any, ...]) -> None:
     if not any(_is_of_event(guard, piece) for piece in pieces):
         return
     if all(result is not piece for piece in pieces):
-        if "".join(pieces) == result:
-            guard.provenance.joins(result, tuple(pieces))
+        joined = pieces if "".join(pieces) == result else _without_dots(guard, pieces)
+        if "".join(joined) == result:
+            guard.provenance.joins(result, tuple(joined))
         else:
             guard.provenance.derived(result, tuple(pieces))
     if dropped:
         _note_dropped(guard, dropped, pieces[0], result)
+
+
+def _without_dots(guard: Guard, pieces: list[Any]) -> list[Any]:
+    """Return the pieces of a path as pathlib joins them: without `.` and empty steps.
+
+    Of each it is still known which steps are the event's, so that `./../x` leaves the folder.
+    """
+    joined: list[Any] = []
+    for piece in pieces:
+        root = "/" if piece.startswith("/") and not joined else ""
+        plain = root + "/".join(step for step in piece.split("/") if step not in ("", "."))
+        if plain in ("", "/") and joined:
+            continue
+        if plain != piece:
+            guard.provenance.derived(plain, (piece,))
+        if joined and not joined[-1].endswith("/"):
+            joined.append("/")
+        joined.append(piece if plain == piece else plain)
+    return joined
 
 
 def _note_dropped(guard: Guard, folder: str, text: str, result: str) -> None:

@@ -71,7 +71,7 @@ def judgement_of(guard: Guard, folder: object = None) -> Judgement:
         judge_python,
         path.lexical(guard),
         script=script,
-        texts=guard.readable,
+        texts=lambda text: [*guard.readable(text), *guard.spans(text)],
         direct=is_direct(guard, *_THROUGH),
     )
 

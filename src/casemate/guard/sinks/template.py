@@ -43,9 +43,13 @@ _NAMED_FIELD = re.compile(r"\$\{?(\w+)")
 _MAX_VALUES = 200
 _SHOWN = ("template", "shown")
 _SHOWING = re.compile(
-    r"\{\{(?:\{\s{0,9}|[#^/&]?\s{0,9})((?:[A-Za-z]\w{0,63})(?:\.[A-Za-z]\w{0,63}){0,9}|\.)\s{0,9}\}\}\}?"
+    r"\{\{(?:\{\s{0,9}|[#^/&]?\s{0,9})"
+    r"((?![_!#^/&>=])[^\s{}.=<>]{1,64}(?:\.(?!_)[^\s{}.=<>]{1,64}){0,9}|\.)\s{0,9}\}\}\}?"
 )
-"""A tag of Mustache's that shows a value, or what is between two of them: no partial."""
+"""A tag of Mustache's that shows a value, or what is between two of them: no partial.
+
+A name is a key and nothing is calculated: `7*7` is one as well.
+"""
 _MIN_SETTINGS = 4
 _FIX_FIELD = "give the values that a template may show by name: Template(t).substitute(name=name)"
 

@@ -12,7 +12,7 @@ import operator
 import re
 from collections.abc import Sequence
 
-from ..origin import Origin, Span
+from ..origin import PIECE, Origin, Span
 from ..verdict import Verdict
 from .columns import without_free
 from .tokens import Dialect, Kind, Token, tokenize
@@ -77,6 +77,7 @@ _HARMLESS_WORDS = frozenset(
 _BEFORE_VALUES = frozenset(
     ("=", "<", ">", "<=", ">=", "<>", "!=", "<=>", "LIMIT", "OFFSET", "LIKE", "BETWEEN", "THEN")
 )
+_BEGINNING = re.compile(r"select\s+\*\s+from\s+[\"`\[]\w{1,64}[\"`\]]", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w .,:@+-]+")
 _start = operator.attrgetter("start")
 _LONG = frozenset((Kind.STRING, Kind.NAME, Kind.COMMENT))
@@ -155,6 +156,8 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
     doubtful = [s for s in spans if not _vouched(text, s) or _in_value_place(text, s, tokens)]
     # What has no sign of its own inside a literal cannot end it, whatever stands elsewhere.
     doubtful = [s for s in doubtful if not _is_plain_inside(text, s, tokens)]
+    if doubtful and doubtful[0] is spans[0] and _is_usual_beginning(text, spans):
+        del doubtful[0]
     doubtful = without_free(text, doubtful, tokens, dialect)
     neutral = _neutral(text, [s for s in doubtful if not _is_number(text, s)])
     if neutral != text:
@@ -168,6 +171,21 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
         if verdict is not None:
             return verdict
     return None
+
+
+def _is_usual_beginning(text: str, spans: Sequence[Span]) -> bool:
+    """Tell whether the first span is how a library begins statements, found in pieces by chance.
+
+    Who searches for `select * from pages` has it put where the search is, as well: after WHERE.
+    """
+    first = spans[0]
+    if first.start or first.exact or first.origin.decoding[-1:] != PIECE:
+        return False
+    begun = _BEGINNING.match(text)
+    if begun is None or first.end > begun.end():
+        return False
+    source, steps = first.origin.source, first.origin.steps
+    return any((s.origin.source, s.origin.steps) == (source, steps) for s in spans[1:])
 
 
 def _is_plain_inside(text: str, span: Span, tokens: list[Token]) -> bool:

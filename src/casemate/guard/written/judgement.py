@@ -9,14 +9,13 @@ from collections.abc import Callable, Sequence
 from ..core import Guard
 from ..evaluation.judgement import judge as judge_python
 from ..markup.insertions import judge as judge_xml
-from ..origin import Span
+from ..origin import PIECE, Span
 from ..pages import cleaning
 from ..pages.judgement import judge as judge_page
 from ..pages.judgement import judge_addresses
 from ..pieces import as_text
 from ..sql import structure
 from ..sql.tokens import Dialect
-from ..taint import PIECE
 from ..verdict import Verdict
 from . import cells, lines
 from .kinds import Kind
