@@ -6,6 +6,8 @@ SEEN = frozenset(("eval", "exec", "compile", "__import__"))
 """Built-in functions that run what they are given in the place of their call."""
 EVAL_ALONE = "eval() without built-in functions"
 """How `eval` is announced whose text is given none."""
+EVAL_OF_NAMES = "eval() of the names that the code gives"
+"""How `eval` is announced whose text is given names of the code's in the place of all others."""
 OF_NUMBERS = frozenset(("bytes", "chr"))
 """Built-in functions that make texts of numbers."""
 NAMESPACES = frozenset(("globals", "locals", "vars"))

@@ -201,10 +201,10 @@ class Provenance(Calls):
             self._checked[subject] = ("member", texts)
         return subject
 
-    def seen(self, name: str, value: Any) -> Any:
+    def seen(self, name: str, value: Any, *given: str) -> Any:
         """Announce what a call of `name` is given, where the call has to stay where it is."""
         if self.active and name in self.watchers:
-            self.watchers[name]((value,), {})
+            self.watchers[name]((value, given), {})
         return value
 
     def watched(

@@ -55,7 +55,7 @@ from .looks import (
     text_names,
     texts_of,
 )
-from .names import CALLED, EVAL_ALONE, FUNCTIONS, OF_NUMBERS, SEEN, WATCHED, WRITES
+from .names import CALLED, EVAL_ALONE, EVAL_OF_NAMES, FUNCTIONS, OF_NUMBERS, SEEN, WATCHED, WRITES
 from .scopes import Scopes
 
 NAMES = (
@@ -92,6 +92,8 @@ NAMES = (
 )
 
 
+_MAX_GIVEN = 64
+"""Names that are told of with a call of `eval`."""
 _ENDING = (ast.Return, ast.Break, ast.Continue)
 """In a `finally`, what ends the exception that is on its way."""
 
@@ -252,8 +254,16 @@ class Rewriter(Scopes, ast.NodeTransformer):
         """Announce calls of what runs a text, or finds an attribute by it."""
         plain = bool(node.args) and not any(isinstance(a, ast.Starred) for a in node.args)
         if name in SEEN and plain and not isinstance(node.args[0], ast.Constant):
-            alone = name == "eval" and leaves_nothing(node)
-            node.args[0] = self._seen(node.args[0], EVAL_ALONE if alone else f"{name}()")
+            names = names_given(node) if name == "eval" else ()
+            if name == "eval" and leaves_nothing(node):
+                node.args[0] = self._seen(node.args[0], EVAL_ALONE)
+            elif names:
+                given: list[ast.expr] = [
+                    ast.copy_location(ast.Constant(name), node) for name in names
+                ]
+                node.args[0] = self._seen(node.args[0], EVAL_OF_NAMES, *given)
+            else:
+                node.args[0] = self._seen(node.args[0], f"{name}()")
         elif name == "getattr" and plain and len(node.args) > 1:
             if not isinstance(node.args[1], ast.Constant):
                 return self._watched(node, name)
@@ -263,8 +273,9 @@ class Rewriter(Scopes, ast.NodeTransformer):
             return self._watched(node, name)
         return node
 
-    def _seen(self, node: ast.expr, name: str) -> ast.Call:
-        return self._call(node, "seen", ast.copy_location(ast.Constant(name), node), node)
+    def _seen(self, node: ast.expr, name: str, *more: ast.expr) -> ast.Call:
+        named = ast.copy_location(ast.Constant(name), node)
+        return self._call(node, "seen", named, node, *more)
 
     def _watched(self, node: ast.Call, name: str) -> ast.Call:
         named = ast.copy_location(ast.Constant(name), node)
@@ -406,3 +417,16 @@ def leaves_nothing(node: ast.Call) -> bool:
             none = isinstance(value, ast.Constant) and value.value is None
             return none or (isinstance(value, ast.Dict) and not value.keys)
     return False
+
+
+def names_given(node: ast.Call) -> tuple[str, ...]:
+    """Return the names that a call of `eval` gives its text in the place of all variables."""
+    given = node.args[1] if len(node.args) == 2 and not node.keywords else None
+    if not isinstance(given, ast.Dict) or len(given.keys) > _MAX_GIVEN:
+        return ()
+    names = [key.value if isinstance(key, ast.Constant) else None for key in given.keys]
+    return (
+        tuple(n for n in names if isinstance(n, str))
+        if all(isinstance(n, str) for n in names)
+        else ()
+    )

@@ -10,17 +10,22 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 from ..origin import Span
-from ..plain_names import is_plain
+from ..plain_names import is_hidden, is_plain
 
 MAX_FORMULA = 1000
 """Characters of a formula."""
 _MAX_NODES = 300
+_MAX_FRAME = 2000
+"""Characters of a function that the code has put around one."""
+_MAX_POWERS, _MAX_POWER = 2, 9
 _FUNCTIONS = frozenset(
     [
         *("abs", "max", "min", "round", "sqrt", "ceil", "floor", "log", "log10", "log2", "exp"),
         *("sin", "cos", "tan", "atan", "hypot", "trunc", "fabs", "int", "float", "bool"),
+        *("len", "sum", "sorted", "str"),
     ]
 )
 _NODES = (
@@ -29,14 +34,29 @@ _NODES = (
     *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.UAdd, ast.USub),
     *(ast.And, ast.Or, ast.Not, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
 )
-"""No power: two of them take all time."""
+"""No power but by a small number: two of them take all time."""
 _BUILDING = re.compile(r"\s*(?:dict|list|tuple|set|frozenset)\s*\(")
 _NUMBERS = (int, float, bool)
+_RETURNS = re.compile(r"(?:\A\s*lambda\b[^:\n]{0,200}:|\n[ \t]{1,16}return[ \t])[ \t]{0,9}\Z")
+_WORD = re.compile(r"\w{1,64}")
+_DATA, _NAMED = "\x00", "\x01"
+"""Stand for data, and for a name of the event in quotes of the code's: neither is in a formula."""
+_LONGEST_CALL = 70
+_CALLED = re.compile(r"(?<!\w)[A-Za-z_]\w{0,63}\(['\"]\Z")
+_REFERENCE = re.compile(r"(?<!\w)[A-Za-z_]\w{0,63}\((['\"])\x01\1\)")
 
 
+_OF_VALUES = (
+    *(*_NODES, ast.In, ast.NotIn, ast.List, ast.Tuple, ast.Dict, ast.Subscript),
+    ast.Pow,
+)
+"""What an expression over values that the code names for it has besides."""
+_DISPLAYS = (ast.List, ast.Tuple, ast.Dict)
 _OF_COLUMNS = (*_NODES, ast.BitAnd, ast.BitOr, ast.Invert, ast.In, ast.NotIn, ast.List, ast.Tuple)
 """What an expression over the columns of a table has besides."""
-_HOLDING_TEXTS = (ast.Compare, ast.BoolOp, ast.IfExp, ast.List, ast.Tuple, ast.Expression)
+_HOLDING_TEXTS = (
+    *(ast.Compare, ast.BoolOp, ast.IfExp, ast.List, ast.Tuple, ast.Expression, ast.Dict),
+)
 """Where a text is only compared or chosen: it is never multiplied, nor a format."""
 
 
@@ -47,12 +67,9 @@ def is_formula(text: str, spans: Sequence[Span], *, columns: bool = False) -> bo
     """
     if len(text) > MAX_FORMULA or not spans:
         return False
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return False
-    nodes = list(ast.walk(tree))
-    if len(nodes) > _MAX_NODES:
+    tree = _parsed(text.strip(), "eval")
+    nodes = list(ast.walk(tree)) if tree is not None else []
+    if tree is None or len(nodes) > _MAX_NODES:
         return False
     called = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
     held = _texts_held(tree)
@@ -61,6 +78,119 @@ def is_formula(text: str, spans: Sequence[Span], *, columns: bool = False) -> bo
         or _is_harmless(node, called=id(node) in called, kinds=_OF_COLUMNS if columns else _NODES)
         for node in nodes
     )
+
+
+def is_body(text: str, spans: Sequence[Span]) -> bool:
+    """Tell whether data is all that a function of the code returns, of its parameters alone.
+
+    `lambda row: {text}` and `def rule(temp): return {text}` are how expressions of others are kept
+    to be computed again and again. No other name is within reach of such a one.
+    """
+    if len(spans) != 1 or len(text) > _MAX_FRAME or text[spans[0].end :].strip():
+        return False
+    begun = _RETURNS.search(text[: spans[0].start])
+    if begun is None:
+        return False
+    tree = _parsed(text.strip(), "exec")
+    body = tree.body if isinstance(tree, ast.Module) else []
+    found = _function(body[0]) if len(body) == 1 else None
+    if found is None:
+        return False
+    names = {node.arg for node in ast.walk(found[0]) if isinstance(node, ast.arg)}
+    return _is_of(found[1], frozenset(names), frozenset())
+
+
+def _function(made: ast.stmt) -> tuple[ast.arguments, ast.expr] | None:
+    """Return the parameters of a function, and what it returns, if that is all it does."""
+    if isinstance(made, ast.Expr) and isinstance(made.value, ast.Lambda):
+        return made.value.args, made.value.body
+    if not isinstance(made, ast.FunctionDef) or made.decorator_list or len(made.body) != 1:
+        return None
+    only = made.body[0]
+    value = only.value if isinstance(only, ast.Return) else None
+    return (made.args, value) if value is not None else None
+
+
+def is_of_names(text: str, spans: Sequence[Span], names: Sequence[str]) -> bool:
+    """Tell whether a formula needs no more than what the code has named for it, and is all data.
+
+    `eval(text, {"price": price, "round": round})`: a function in there is given to be called, with
+    numbers and words. `cell('A1')` in the place of `A1` is the code's, and no more than it was.
+    """
+    tree = _parsed(text.strip(), "eval") if len(text) <= MAX_FORMULA else None
+    if not isinstance(tree, ast.Expression) or not _is_data(text, spans):
+        return False
+    given = frozenset(name for name in names if not is_hidden(name))
+    return _is_of(tree.body, given, given)
+
+
+def _is_of(value: ast.expr, names: frozenset[str], functions: frozenset[str]) -> bool:
+    """Tell whether an expression calculates with these names, and calls no other functions."""
+    nodes = list(ast.walk(value))
+    if len(nodes) > _MAX_NODES or sum(isinstance(n, ast.Pow) for n in nodes) > _MAX_POWERS:
+        return False
+    held = _texts_held(ast.Expression(value))
+    known = set[int]()
+    for node in nodes:
+        if isinstance(node, ast.Call):
+            called = node.func.id if isinstance(node.func, ast.Name) else ""
+            if called in functions:
+                known |= {id(a) for a in node.args if _is_word(a)}
+            elif called not in _FUNCTIONS:
+                return False
+            known.add(id(node.func))
+        elif isinstance(node, ast.Subscript) and _is_key(node.slice):
+            known.add(id(node.slice))
+        elif isinstance(node, ast.Subscript):
+            return False
+        elif isinstance(node, ast.BinOp):
+            power = node.right.value if isinstance(node.right, ast.Constant) else None
+            small = type(power) is int and 0 <= power <= _MAX_POWER
+            if isinstance(node.op, ast.Pow) and not small:
+                return False
+            if isinstance(node.left, _DISPLAYS) or isinstance(node.right, _DISPLAYS):
+                return False  # `[0] * 10_000_000_000`
+    return all(
+        id(node) in held
+        or id(node) in known
+        or (
+            node.id in names and not is_hidden(node.id)
+            if isinstance(node, ast.Name)
+            else _is_harmless(node, called=False, kinds=_OF_VALUES)
+        )
+        for node in nodes
+    )
+
+
+def _is_word(node: ast.expr) -> bool:
+    """Tell whether an argument is a text of letters and digits."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
+
+
+def _is_key(node: ast.expr) -> bool:
+    """Tell whether what is looked up is a number, or a plain key that is not hidden."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    return type(value) is int or (isinstance(value, str) and not is_hidden(value))
+
+
+def _is_data(text: str, spans: Sequence[Span]) -> bool:
+    """Tell whether all of a text is data, but for names that the code has put calls around."""
+    place, left = 0, ""
+    for span in spans:
+        left += text[place : span.start]
+        place = span.end
+        word = _WORD.fullmatch(text, span.start, span.end) is not None
+        left += _NAMED if word and _CALLED.search(left[-_LONGEST_CALL:]) else _DATA
+    left += text[place:]
+    return bool(spans) and not _REFERENCE.sub("", left).replace(_DATA, "").strip()
+
+
+def _parsed(text: str, mode: Literal["eval", "exec"]) -> ast.AST | None:
+    try:
+        return ast.parse(text, mode=mode)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
 
 
 def _texts_held(tree: ast.AST) -> set[int]:

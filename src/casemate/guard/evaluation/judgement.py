@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import keyword
 import re
 import tokenize
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ _COMPARED = re.compile(
     r"(?:\A|.{0,2}[(&|]|and|.?or|not)\s*`?(?P<name>\w+)`?\s*(?:[=!<>]=|[<>])\s*(?:['\"\d@]|-\d)"
 )
 _COLUMN = re.compile(r"(?:\A|[(&|\s])`?(?P<name>[^\W\d]\w{0,63})`?\s*\Z")
+_GIVEN_VALUE = re.compile(r"[ \t]{0,9}(?::[ \t]{0,9}\w{1,64}[ \t]{0,9})?=(?!=)")
 _VALUE = re.compile(r"\s*(?:['\"\d@]|-\d)")
 _FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
 _SKIPPED = frozenset((tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER))
@@ -69,6 +71,7 @@ def judge(
     `columns`: the event may choose which column is compared with a literal, and how.
     """
     doubtful = [s for span in spans if not _vouched(text, s := _trimmed(text, span))]
+    doubtful = [s for s in doubtful if not _is_target(text, s)]
     if columns:
         doubtful = [s for s in doubtful if not _is_column(text, s) and not _is_sign(text, s)]
     if not doubtful:
@@ -97,6 +100,20 @@ def judge(
             if named and span.exact:
                 return Verdict(span.origin, "is a name in the code", FIX)
     return None
+
+
+def _is_target(text: str, span: Span) -> bool:
+    """Tell whether a name that the code has checked to be one is what a line gives a value.
+
+    It names a field of what is generated. What is given to it is judged as ever.
+    """
+    name = text[span.start : span.end]
+    if span.checked not in ("word", "pattern") or name.startswith("_"):
+        return False
+    if not name.isidentifier() or keyword.iskeyword(name):
+        return False
+    begins = not text[: span.start].rpartition("\n")[2].strip()
+    return begins and _GIVEN_VALUE.match(text, span.end) is not None
 
 
 def _is_column(text: str, span: Span) -> bool:

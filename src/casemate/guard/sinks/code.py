@@ -18,7 +18,7 @@ from ..core import Guard
 from ..evaluation import choosing, expressions, formats, formulas, symbolic
 from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
-from ..names import EVAL_ALONE
+from ..names import EVAL_ALONE, EVAL_OF_NAMES
 from ..origin import Origin, Span
 from ..pieces import as_text
 from ..sink import Patch, Sink
@@ -77,11 +77,16 @@ def check_source(guard: Guard, source: object) -> None:
 
 
 def _judging_source(guard: Guard) -> Judge:
-    """Return the judgement of code in which literals of the event may be arguments of a value."""
+    """Return the judgement of code in which literals of the event may be arguments of a value.
+
+    Or a formula of the event all that a function returns.
+    """
     usual = _judging(guard)
 
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-        return None if formulas.is_literal_call(text, spans) else usual(text, spans)
+        if formulas.is_literal_call(text, spans) or formulas.is_body(text, spans):
+            return None
+        return usual(text, spans)
 
     return judged
 
@@ -96,6 +101,20 @@ def check_formula(guard: Guard, source: object) -> None:
         if formulas.is_whole(text, spans) and formulas.is_formula(text, spans):
             return None
         return judge(text, spans, guard.texts)
+
+    guard.check(NAME, source, judged)
+    guard.provenance.kept[_SEEN] = source
+
+
+def check_of_names(guard: Guard, source: object, names: Sequence[str]) -> None:
+    """Block code (BlockedError) that the event has changed, unless it needs these names alone."""
+    if not guard.active or not isinstance(source, str):
+        check_source(guard, source)
+        return
+    usual = _judging_source(guard)
+
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        return None if formulas.is_of_names(text, spans, names) else usual(text, spans)
 
     guard.check(NAME, source, judged)
     guard.provenance.kept[_SEEN] = source
@@ -183,6 +202,7 @@ def patch_builtins(guard: Guard, module: ModuleType) -> None:
     for name in ("eval()", "exec()", "compile()"):
         watchers[name] = lambda arguments, named: check_source(guard, arguments[0])
     watchers[EVAL_ALONE] = lambda arguments, named: check_formula(guard, arguments[0])
+    watchers[EVAL_OF_NAMES] = lambda arguments, named: check_of_names(guard, *arguments[:2])
     watchers["__import__()"] = lambda arguments, named: check_module(guard, arguments[0])
     watchers["getattr"] = lambda arguments, named: _attribute(guard, arguments)
     watchers["globals"] = lambda arguments, named: _name(guard, arguments)
