@@ -9,7 +9,7 @@ from ..origin import Span
 from ..sql import structure
 from ..sql.tokens import Dialect
 from ..verdict import Verdict
-from ..written.lines import FIX_MAKE
+from ..written.lines import FIX_MAKE, RECIPE
 from . import programs, reading, variables
 from .arguments import Argument, argument_of, judge_variable
 from .comparing import difference, nearest, neutral, unquoted
@@ -33,8 +33,6 @@ _FIX_OPTION = (
 )
 
 _VARIABLE = re.compile(r"[A-Za-z_][\w.-]{0,63}(?:::?|[?+!])?=")
-_RECIPE = re.compile(r"[$`;|&<>\r\n]")
-"""Signs by which the value of a variable of make's is more than text in a recipe."""
 _FIX_PART = "refuse values with the signs that divide it, or check them by a pattern"
 
 ReadScript = Callable[[str], "tuple[str, Sequence[Span]] | None"]
@@ -403,7 +401,7 @@ def _made(argument: Argument) -> Verdict | None:
     """Judge a variable that make is given: it is expanded, and put into commands of a shell."""
     given = _VARIABLE.match(argument.value)
     for span in argument.doubtful if given is not None else ():
-        if _RECIPE.search(argument.value, span.start, span.end):
+        if RECIPE.search(argument.value, span.start, span.end):
             words = "is expanded by make, or ends a command of its recipes"
             return Verdict(span.origin, words, FIX_MAKE)
     return None

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ..core import Guard
-from ..evaluation import choosing, expressions, formats, formulas, symbolic
+from ..evaluation import choosing, engines, expressions, formats, formulas, symbolic
 from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
 from ..names import EVAL_ALONE, EVAL_OF_NAMES
@@ -422,6 +422,7 @@ SINK = Sink(
         **choosing.patches(NAME),
         **symbolic.patches(NAME),
         **expressions.patches(NAME),
+        **engines.patches(NAME),
         "builtins": patch_builtins,
         "ast": patch_ast,
         "importlib": patch_importlib,

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 from ..command import variables
 from ..command.arguments import Argument, judge_environment
+from ..command.comparing import neutral
 from ..command.judgement import Judgement
 from ..command.pipes import WatchedPipe
 from ..command.programs import DANGEROUS_ENVIRONMENT, MAILERS, SHELLS, base_name
@@ -40,6 +43,7 @@ _SFTP = (
 _READERS = frozenset(
     ("xargs", "parallel", "ssh", "psql", "mysql", "mariadb", "sqlite3", "env", "curl", *MAILERS)
 )
+_QUOTES = re.compile(r"[\"'\\]")
 _MAX_SCRIPT = 256 * 1024
 _MAX_NAMED = 4096
 _FIX_SPLIT = (
@@ -191,10 +195,24 @@ def _cut(guard: Guard, given: Sequence[object]) -> Verdict | None:
         spans = [s for s in guard.spans(source) if not s.checked]
         if not spans or (spans[0].start == 0 and spans[0].end == len(source)):
             continue
-        found = _more_words(source, spans)
+        found = _more_words(source, spans) or _more_quoted(source, spans, given)
         if found is not None:
             return found
     return None
+
+
+def _more_quoted(source: str, spans: Sequence[Span], given: Sequence[object]) -> Verdict | None:
+    """Tell whether data ends its quotes in a text that `shlex.split` has cut into these."""
+    quoted = next((s for s in spans if _QUOTES.search(source, s.start, s.end)), None)
+    if quoted is None:
+        return None
+    try:
+        words = shlex.split(source)
+        expected = shlex.split(neutral(source, spans))
+    except ValueError:
+        return None
+    cut = len(words) != len(expected) and all(word in given for word in words)
+    return Verdict(quoted.origin, "becomes more than one argument", _FIX_SPLIT) if cut else None
 
 
 def _more_words(source: str, spans: Sequence[Span]) -> Verdict | None:

@@ -1,14 +1,15 @@
 """Objects from data: pickle and what is built on it, marshal, YAML, jsonpickle.
 
 By wrappers: `pickle.find_class` is an audit event, but has no data. `marshal` has audit events.
-Loaders that make only plain values (`yaml.safe_load`, `json`) are not watched.
+Loaders that make only plain values (`yaml.safe_load`) are watched for YAML that the code put
+together, `json` is not.
 """
 
 from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -18,9 +19,11 @@ from ..hooks import argument, wrap
 from ..objects import decrypting, judgement
 from ..objects.plain import is_plain_array, is_plain_pickle
 from ..objects.signatures import patch_hmac
+from ..origin import Span
 from ..sink import Patch, Sink
 from ..standing import is_import
 from ..verdict import Verdict
+from ..written.lines import judge_settings
 
 NAME = "deserialisation"
 
@@ -181,6 +184,23 @@ def patch_yaml(guard: Guard, module: ModuleType) -> None:
         loader = getattr(module, name, None)
         if isinstance(loader, type):
             wrap(loader, "__init__", watch(any_class))
+    for name in ("SafeLoader", "BaseLoader", "CSafeLoader", "CBaseLoader"):
+        loader = getattr(module, name, None)
+        if isinstance(loader, type):
+            wrap(
+                loader, "__init__", lambda a, n: _check_composed(guard, argument(a, n, 1, "stream"))
+            )
+
+
+def _check_composed(guard: Guard, text: object) -> None:
+    """Block YAML of the code (BlockedError) in which data ends its quotes, or begins a line."""
+    if guard.active and isinstance(text, str):
+        guard.check(NAME, text, _judge_composed)
+
+
+def _judge_composed(text: str, spans: Sequence[Span]) -> Verdict | None:
+    # What was found by search may be a part of the event's own YAML, cut or put together.
+    return judge_settings(text, spans) if all(s.exact for s in spans) else None
 
 
 def _yaml_verdict(guard: Guard, stream: Any, *, any_class: bool) -> Verdict | None:

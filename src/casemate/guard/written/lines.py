@@ -219,9 +219,18 @@ def judge_expansions(text: str, spans: Sequence[Span]) -> Verdict | None:
         for found in _EXPANDED.finditer(text[span.start : span.end]):
             if len(found[1]) % 2:
                 return Verdict(span.origin, "is expanded by make", FIX_MAKE)
+        variable = _VARIABLE_OF_MAKE.match(before_in_line(text, span))
+        if variable is not None and RECIPE.search(text, span.start, span.end):
+            words = "is in a variable that make puts into commands, and ends one"
+            return Verdict(span.origin, words, FIX_MAKE)
     return None
 
 
+_VARIABLE_OF_MAKE = re.compile(
+    r" {0,8}(?:(?:export|override) {1,8})?[A-Za-z_][\w.-]{0,63}[ \t]{0,8}(?:::?:?|[?+!])?="
+)
+RECIPE = re.compile(r"[$`;|&<>\r\n]")
+"""Signs by which the value of a variable of make's is more than text in a recipe."""
 _EXPANDED = re.compile(r"(?<!\$)(\$++)[({]")
 _EVENT_FIELD = re.compile(r"[\r\n](?:event|data|id|retry)[ \t]?:")
 _SIGNS = re.compile(r"[\"'`$;{}\r\n\x0b\x0c\x85\u2028\u2029]")
