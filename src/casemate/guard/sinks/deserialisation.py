@@ -7,6 +7,7 @@ together, `json` is not.
 
 from __future__ import annotations
 
+import functools
 import os
 import weakref
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from ..origin import Span
 from ..sink import Patch, Sink
 from ..standing import is_import
 from ..verdict import Verdict
-from ..written.lines import judge_settings
+from ..written.lines import judge_yaml
 
 NAME = "deserialisation"
 
@@ -187,20 +188,19 @@ def patch_yaml(guard: Guard, module: ModuleType) -> None:
     for name in ("SafeLoader", "BaseLoader", "CSafeLoader", "CBaseLoader"):
         loader = getattr(module, name, None)
         if isinstance(loader, type):
-            wrap(
-                loader, "__init__", lambda a, n: _check_composed(guard, argument(a, n, 1, "stream"))
-            )
+            wrap(loader, "__init__", functools.partial(_check_composed, guard))
 
 
-def _check_composed(guard: Guard, text: object) -> None:
+def _check_composed(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
     """Block YAML of the code (BlockedError) in which data ends its quotes, or begins a line."""
+    text = argument(arguments, named, 1, "stream")
     if guard.active and isinstance(text, str):
         guard.check(NAME, text, _judge_composed)
 
 
 def _judge_composed(text: str, spans: Sequence[Span]) -> Verdict | None:
     # What was found by search may be a part of the event's own YAML, cut or put together.
-    return judge_settings(text, spans) if all(s.exact for s in spans) else None
+    return judge_yaml(text, spans) if all(s.exact for s in spans) else None
 
 
 def _yaml_verdict(guard: Guard, stream: Any, *, any_class: bool) -> Verdict | None:

@@ -213,6 +213,19 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
+def judge_yaml(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """As `judge_settings`, of YAML: a line that is indented may be a key or an item as well."""
+    verdict = judge_settings(text, spans)
+    if verdict is not None or is_whole(text, spans):
+        return verdict
+    for span in doubtful(spans):
+        before = before_in_line(text, span)
+        plain = before.strip() and not _quote(before)
+        if plain and _YAML_LINE.search(text, span.start, span.end):
+            return Verdict(span.origin, "begins a line of its own among settings", FIX_LINE)
+    return None
+
+
 def judge_expansions(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if make expands data: `$(shell ...)`, where `$$(...)` is none."""
     for span in doubtful(spans):
@@ -231,6 +244,7 @@ _VARIABLE_OF_MAKE = re.compile(
 )
 RECIPE = re.compile(r"[$`;|&<>\r\n]")
 """Signs by which the value of a variable of make's is more than text in a recipe."""
+_YAML_LINE = re.compile(r"[\r\n][ \t]{0,80}(?:-[ \t]|[\"']?[\w.-]{1,80}[\"']?[ \t]{0,8}:(?:\s|\Z))")
 _EXPANDED = re.compile(r"(?<!\$)(\$++)[({]")
 _EVENT_FIELD = re.compile(r"[\r\n](?:event|data|id|retry)[ \t]?:")
 _SIGNS = re.compile(r"[\"'`$;{}\r\n\x0b\x0c\x85\u2028\u2029]")
