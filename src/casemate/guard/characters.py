@@ -21,7 +21,7 @@ from .spans import apart
 Step = Sequence[tuple[str, bool]]
 """What one turn of a loop added: pieces, and whether each is a literal of the code."""
 
-_WORD_OR_NUMBER = re.compile(r"-?\w++(?:[.:-]\w++)*+")
+_WORD_OR_NUMBER = re.compile(r"-?\w++(?:(?:[.:-]|::)\w++)*+")
 """Names, numbers, dates, addresses."""
 NUMBERS = ("numbers that the code made a text of",)
 _MIN_CHARACTERS = 3
