@@ -194,7 +194,8 @@ def patch_yaml(guard: Guard, module: ModuleType) -> None:
 def _check_composed(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
     """Block YAML of the code (BlockedError) in which data ends its quotes, or begins a line."""
     text = argument(arguments, named, 1, "stream")
-    if guard.active and isinstance(text, str):
+    # What the code put together was seen being made: a file of settings is not searched.
+    if guard.active and isinstance(text, str) and guard.provenance.of(text) is not None:
         guard.check(NAME, text, _judge_composed)
 
 
