@@ -201,6 +201,12 @@ def test_what_ends_a_script_or_a_title_is_stopped(title: str, parts: str) -> Non
     assert judge_page(*_filled(_SHELL, title, parts), ()) is not None
 
 
+@pytest.mark.parametrize("begun", ["<svg>", "<p><MATH x=1>", "<?xml version='1.0'?>"])
+def test_a_script_that_is_read_as_markup_is_ended_by_any_tag(begun: str) -> None:
+    text, spans = _filled(begun + "<script>var s = '{}';</script>", "</svg><img src=x>")
+    assert judge_page(text, spans, ()) is not None
+
+
 def test_an_end_of_a_script_in_parts_is_stopped() -> None:
     text, spans = _filled("<script>var s = '{}{}';</script>", "</scr", "ipt>")
     assert judge_page(text, spans, ()) is not None

@@ -59,6 +59,8 @@ _MIN_SURE = 16
 _CLOSING = ("", ">", "/>", " />")
 _ENDS_SCRIPT = re.compile(r"</script|<!--", re.IGNORECASE)
 _ENDS_RAW = re.compile(r"</(?:title|textarea)", re.IGNORECASE)
+_FOREIGN = re.compile(r"<(?:svg|math)\b|\A\s{0,99}<\?xml", re.IGNORECASE)
+"""What may have a script that is read as markup is."""
 _LONGEST_END = 10
 """Characters of the longest of these."""
 _start = operator.attrgetter("start")
@@ -187,7 +189,8 @@ def _ends(mark: re.Pattern[str], page: str, span: Span, part: Part) -> bool:
 
 def _in_script(page: str, span: Span, part: Part) -> str | None:
     text = page[span.start : span.end]
-    if _ends(_ENDS_SCRIPT, page, span, part):
+    foreign = "</" in text and _FOREIGN.search(page, 0, part.start)
+    if foreign or _ends(_ENDS_SCRIPT, page, span, part):
         return "ends the script that it stands in"
     script = page[part.start : part.end]
     moved = [span._replace(start=span.start - part.start, end=span.end - part.start)]
