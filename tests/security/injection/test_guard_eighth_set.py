@@ -441,8 +441,32 @@ def test_safe_loaders_are_watched_for_yaml_of_the_code() -> None:
 @pytest.mark.parametrize("line", ["A := {}", "export B={}", "C ?= {}", "  D_e += x {}", "F ::= {}"])
 def test_variables_of_make_take_no_signs_of_a_shell(line: str) -> None:
     for part in ("x; id", "a'b & c", "x`id`", "$$(id)", "$$HOME", "a > b"):
-        text, spans = _filled(line + "\nall:\n\t@echo '$(A)'\n", part)
+        text, spans = _filled(line + "\nall:\n\t@echo $(A)\n", part)
         assert judge_expansions(text, spans) is not None, part
     for part in ("v1.2.3 (final) #1", "C++ it's", "größe, 5%"):
         text, spans = _filled(line + "\nall:\n\t@echo '$(A)'\n", part)
         assert judge_expansions(text, spans) is None, part
+
+
+@pytest.mark.parametrize(
+    ("recipe", "part", "passes"),
+    [
+        ("@echo '$(A)' '${A}'", "a; b & c | `d`", True),
+        ("@echo '$(A)'", "a'; id; '", False),
+        ("@echo '$(A)'", "a; $$(id)", False),
+        ("@echo '$(A)' $(A)", "a; b", False),
+        ('@echo "it\'s $(A)"', "a; b", False),
+        ("@echo 'x' $(A)", "a; b", False),
+        ("@echo", "a; b", False),
+    ],
+)
+def test_a_variable_of_make_in_single_quotes_takes_most_signs(
+    recipe: str, part: str, *, passes: bool
+) -> None:
+    text, spans = _filled("A := {}\nall:\n\t" + recipe + "\n", part)
+    assert (judge_expansions(text, spans) is None) is passes
+
+
+def test_a_variable_of_make_that_another_one_has_is_not_quoted() -> None:
+    text, spans = _filled("A := {}\nB := $(A)\nall:\n\t@echo '$(A)' $(B)\n", "a; b")
+    assert judge_expansions(text, spans) is not None

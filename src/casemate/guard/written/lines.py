@@ -232,15 +232,38 @@ def judge_expansions(text: str, spans: Sequence[Span]) -> Verdict | None:
         for found in _EXPANDED.finditer(text[span.start : span.end]):
             if len(found[1]) % 2:
                 return Verdict(span.origin, "is expanded by make", FIX_MAKE)
-        variable = _VARIABLE_OF_MAKE.match(before_in_line(text, span))
-        if variable is not None and RECIPE.search(text, span.start, span.end):
+        part = text[span.start : span.end]
+        variable = (
+            _VARIABLE_OF_MAKE.match(before_in_line(text, span)) if RECIPE.search(part) else None
+        )
+        if variable is not None and not _is_quoted_in_recipes(text, variable[1], part):
             words = "is in a variable that make puts into commands, and ends one"
             return Verdict(span.origin, words, FIX_MAKE)
     return None
 
 
+def _is_quoted_in_recipes(text: str, name: str, part: str) -> bool:
+    """Tell whether a variable with this value is used within single quotes of recipes alone."""
+    uses = [n for use in (f"$({name})", f"${{{name}}}") for n in _places(text, use)]
+    return bool(uses) and not _ENDS_SINGLE.search(part) and all(_is_single(text, n) for n in uses)
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    place = text.find(part)
+    while place >= 0:
+        yield place
+        place = text.find(part, place + len(part))
+
+
+def _is_single(text: str, place: int) -> bool:
+    line = text[text.rfind("\n", 0, place) + 1 : place]
+    return line[:1] == "\t" and line.count("'") % 2 == 1 and not _OTHER_QUOTES.search(line)
+
+
+_ENDS_SINGLE = re.compile(r"['$\r\n]")
+_OTHER_QUOTES = re.compile(r"[\"\\]")
 _VARIABLE_OF_MAKE = re.compile(
-    r" {0,8}(?:(?:export|override) {1,8})?[A-Za-z_][\w.-]{0,63}[ \t]{0,8}(?:::?:?|[?+!])?="
+    r" {0,8}(?:(?:export|override) {1,8})?([A-Za-z_][\w.-]{0,63})[ \t]{0,8}(?:::?:?|[?+!])?="
 )
 RECIPE = re.compile(r"[$`;|&<>\r\n]")
 """Signs by which the value of a variable of make's is more than text in a recipe."""
