@@ -438,13 +438,16 @@ def test_safe_loaders_are_watched_for_yaml_of_the_code() -> None:
     guard.end()
 
 
+_USES = "\nall:\n\t@echo $(A) $(B) ${C}\nother: $(D_e)\n\techo $(F)\n"
+
+
 @pytest.mark.parametrize("line", ["A := {}", "export B={}", "C ?= {}", "  D_e += x {}", "F ::= {}"])
 def test_variables_of_make_take_no_signs_of_a_shell(line: str) -> None:
     for part in ("x; id", "a'b & c", "x`id`", "$$(id)", "$$HOME", "a > b"):
-        text, spans = _filled(line + "\nall:\n\t@echo $(A)\n", part)
+        text, spans = _filled(line + _USES, part)
         assert judge_expansions(text, spans) is not None, part
     for part in ("v1.2.3 (final) #1", "C++ it's", "größe, 5%"):
-        text, spans = _filled(line + "\nall:\n\t@echo '$(A)'\n", part)
+        text, spans = _filled(line + _USES, part)
         assert judge_expansions(text, spans) is None, part
 
 
@@ -457,7 +460,7 @@ def test_variables_of_make_take_no_signs_of_a_shell(line: str) -> None:
         ("@echo '$(A)' $(A)", "a; b", False),
         ('@echo "it\'s $(A)"', "a; b", False),
         ("@echo 'x' $(A)", "a; b", False),
-        ("@echo", "a; b", False),
+        ("@echo", "a; b $$(c)", True),
     ],
 )
 def test_a_variable_of_make_in_single_quotes_takes_most_signs(

@@ -236,16 +236,20 @@ def judge_expansions(text: str, spans: Sequence[Span]) -> Verdict | None:
         variable = (
             _VARIABLE_OF_MAKE.match(before_in_line(text, span)) if RECIPE.search(part) else None
         )
-        if variable is not None and not _is_quoted_in_recipes(text, variable[1], part):
+        if variable is not None and _is_used_bare(text, variable[1], part):
             words = "is in a variable that make puts into commands, and ends one"
             return Verdict(span.origin, words, FIX_MAKE)
     return None
 
 
-def _is_quoted_in_recipes(text: str, name: str, part: str) -> bool:
-    """Tell whether a variable with this value is used within single quotes of recipes alone."""
+def _is_used_bare(text: str, name: str, part: str) -> bool:
+    """Tell whether a variable with this value is used elsewhere than in single quotes of recipes.
+
+    Or ends these. One that is not used in the same file is put into no command.
+    """
     uses = [n for use in (f"$({name})", f"${{{name}}}") for n in _places(text, use)]
-    return bool(uses) and not _ENDS_SINGLE.search(part) and all(_is_single(text, n) for n in uses)
+    ends = _ENDS_SINGLE.search(part) is not None
+    return any(ends or not _is_single(text, n) for n in uses)
 
 
 def _places(text: str, part: str) -> Iterator[int]:
