@@ -21,7 +21,9 @@ RUNNING_ONLY = {
         "cv2 fitz h5py lmdb netCDF4 onnxruntime pathlib posixpath pyarrow pymupdf "
         "rasterio soundfile "
     ),
-    "code": "ast celery hydra kombu logging pydoc simpleeval stevedore sympy zope",
+    "code": (
+        "ast celery dukpy hydra kombu logging lupa py_mini_racer pydoc simpleeval stevedore sympy zope"
+    ),
     "deserialisation": (
         "cryptography gnupg hmac jose joserfc jwcrypto multiprocessing nacl rsa ruamel "
     ),
