@@ -89,6 +89,11 @@ STAMP = (
     "line = f\"env -u HOME printf '%s|' \\\"{event['t']}\\\"\"\n"
     "subprocess.run(shlex.split(line), check=False, capture_output=True)"
 )
+QUOTED = (
+    "import shlex, subprocess\n"
+    "line = f'echo {shlex.quote(event[\"t\"])} end'\n"
+    "subprocess.run(shlex.split(line), check=False, capture_output=True)"
+)
 RECIPES = (
     "import subprocess\nfrom pathlib import Path\n"
     "text = f\"NAME := {event['n']}\\nall:\\n\\t@echo '$(NAME).tar.gz'\\n\"\n"
@@ -155,6 +160,10 @@ HARMLESS: Cases = {
     "projection: a choice": (PROJECTION, {"t": "'big' if row['a'] > 10 else 'small'"}),
     "form: fields": (FORM, {"f": {"name": "O'Brien", "größe": "5 < 6; -- import os"}}),
     "stamp: one argument": (STAMP, {"t": "it's (draft); do not copy > 5"}),
+    **{
+        f"quoted: {text}": (QUOTED, {"t": text})
+        for text in ("it's a; b", "a b", "'a' \"b c\" d", "back\\slash 'x", "'", "")
+    },
     "recipes: a name": (RECIPES, {"n": "C++ tools (final) #1"}),
 }
 
