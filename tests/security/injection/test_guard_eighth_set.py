@@ -421,6 +421,16 @@ def test_keys_and_items_in_yaml_of_the_code_are_stopped(name: str, title: str) -
     assert judge_yaml(*_filled(COMPOSE, name, title)) is not None
 
 
+@pytest.mark.parametrize(
+    ("part", "passes"),
+    [("a\n  b: c\n  - d", True), ("a\nb c", True), ("a\nb: c", False), ("a\n  b\n- c", False)],
+)
+def test_a_block_in_yaml_of_the_code_is_left_by_what_is_less_deep(
+    part: str, *, passes: bool
+) -> None:
+    assert (judge_yaml(*_filled("x:\n text: |\n  {}\ny: 1\n", part)) is None) is passes
+
+
 def test_yaml_of_the_event_alone_passes() -> None:
     text = "a: 1\nb:\n- c: 2\n"
     assert judge_yaml(text, [Span(0, len(text), DATA, exact=True)]) is None

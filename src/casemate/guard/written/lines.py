@@ -220,9 +220,13 @@ def judge_yaml(text: str, spans: Sequence[Span]) -> Verdict | None:
         return verdict
     for span in doubtful(spans):
         before = before_in_line(text, span)
-        plain = before.strip() and not _quote(before)
-        if plain and _YAML_LINE.search(text, span.start, span.end):
-            return Verdict(span.origin, "begins a line of its own among settings", FIX_LINE)
+        if _quote(before):
+            continue
+        # Of a block the data is no key while it stands as deep as where it begins.
+        depth = len(before) if not before.strip() else _MAX_LINE
+        for found in _YAML_LINE.finditer(text, span.start, span.end):
+            if len(found[1]) < depth:
+                return Verdict(span.origin, "begins a line of its own among settings", FIX_LINE)
     return None
 
 
@@ -271,7 +275,9 @@ _VARIABLE_OF_MAKE = re.compile(
 )
 RECIPE = re.compile(r"[$`;|&<>\r\n]")
 """Signs by which the value of a variable of make's is more than text in a recipe."""
-_YAML_LINE = re.compile(r"[\r\n][ \t]{0,80}(?:-[ \t]|[\"']?[\w.-]{1,80}[\"']?[ \t]{0,8}:(?:\s|\Z))")
+_YAML_LINE = re.compile(
+    r"[\r\n]([ \t]{0,80})(?:-[ \t]|[\"']?[\w.-]{1,80}[\"']?[ \t]{0,8}:(?:\s|\Z))"
+)
 _EXPANDED = re.compile(r"(?<!\$)(\$++)[({]")
 _EVENT_FIELD = re.compile(r"[\r\n](?:event|data|id|retry)[ \t]?:")
 _SIGNS = re.compile(r"[\"'`$;{}\r\n\x0b\x0c\x85\u2028\u2029]")
