@@ -40,6 +40,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     "policies": (administering.policies, (
         "policy-changed", "policy-removed", "policy-there-and-gone", "forbidden-by-policy",
         "routes-given", "alerts-silenced", "signing-rule-changed",
+        "not-looked-up-accepted-by-token",
     )),
     "data": (administering.data, (
         "objects-replaced-by-hand", "objects-deleted-by-hand", "queue-emptied", "table-dropped",
