@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from decimal import Decimal
 
-from casemate.cli.client import connect
+from casemate.cli.client import NodeClient, connect
 from casemate.cli.commands.bill import money
 from casemate.cli.deployed import live_version, require_function
 from casemate.cli.operation_command import asked
@@ -13,14 +13,27 @@ from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import note, print_json, print_table
 from casemate.metering import read_prices
 from casemate.metering.bill import day_of
-from casemate.metering.tuning import LEAST_REQUESTS, Proposal, tune
-from casemate.model.usage import DAY, Usage, UsageSpan
+from casemate.metering.tuning import (
+    LEAST_REQUESTS,
+    Peaks,
+    Proposal,
+    peaks_of,
+    requests_of,
+    tune,
+)
+from casemate.model.invocation import InvocationRecord
+from casemate.model.usage import DAY, HOUR, Usage, UsageSpan
 from casemate.operations.budgets import ShowPrices
 from casemate.operations.functions import ListFunctions
+from casemate.operations.records import MAX_RECORDS, ListInvocations
 from casemate.operations.usage import ShowUsage
 
 app = new_app()
 DAYS = 7
+MOST_CALLS = 10_000
+"""Of a function in these days, each of whose records is read; its peaks are in no sum."""
+_QUESTIONS = 40
+"""That are asked for records of one function: those of an hour may be too many for one answer."""
 
 
 @asked(
@@ -37,29 +50,31 @@ def propose(wanted: ShowUsage, *, json: JsonOption = False) -> None:
     they would have saved. Nothing is changed: limits stand in the manifest.
     """
     now = time.time()
+    since = float((now // HOUR - DAYS * DAY // HOUR + 1) * HOUR)
     with connect() as client:
         found = client.call(
             ShowUsage(
-                project=wanted.project,
-                function=wanted.function,
-                each=UsageSpan.HOUR,
-                since=float((now // 3600 - DAYS * DAY // 3600 + 1) * 3600),
+                project=wanted.project, function=wanted.function, each=UsageSpan.HOUR, since=since
             )
         )
         if not found.rows and wanted.project is not None and wanted.function is not None:
             require_function(client, wanted.project, wanted.function)
-        text = client.call(ShowPrices()).text
+        prices = read_prices(client.call(ShowPrices()).text.encode(), "the node's price list")
         functions = client.call(ListFunctions()).functions
-    prices = read_prices(text.encode(), "the node's price list")
-    hours: dict[tuple[str, str], list[Usage]] = {}
-    for row in found.rows:
-        hours.setdefault((row.project, row.function), []).append(row)
-    proposals: list[tuple[str, Proposal]] = []
-    for function in functions:
-        live, used = live_version(function), hours.get((function.project, function.name))
-        if live is not None and used:
+        hours: dict[tuple[str, str], list[Usage]] = {}
+        for row in found.rows:
+            hours.setdefault((row.project, row.function), []).append(row)
+        proposals: list[tuple[str, Proposal]] = []
+        unknown: list[str] = []
+        for function in functions:
+            live, used = live_version(function), hours.get((function.project, function.name))
+            if live is None or not used or requests_of(used) < LEAST_REQUESTS:
+                continue
             name = f"{function.project}/{function.name}"
-            fit = tune(live.spec, used, prices.near(day_of(now)))
+            peaks = None if found.behind else _peaks(client, used, since)
+            if peaks is None:
+                unknown.append(name)
+            fit = tune(live.spec, used, prices.near(day_of(now)), peaks)
             proposals += [(name, each) for each in fit]
     if json:
         print_json([{"function": name, **_shown(each)} for name, each in proposals])
@@ -74,12 +89,48 @@ def propose(wanted: ShowUsage, *, json: JsonOption = False) -> None:
         empty="There is nothing to propose: what there is fits, or was called fewer than "
         f"{LEAST_REQUESTS} times.",
     )
+    if unknown:
+        note(
+            "Neither less CPU nor less concurrency is proposed where not all calls of these days "
+            f"can be read, up to {MOST_CALLS:,}: {', '.join(unknown)}"
+        )
     if proposals:
         note(f"Functions with fewer than {LEAST_REQUESTS} requests are left out.")
         note(
             "To try it on some calls: write it into casemate.toml, then casemate deploy FUNCTION "
             "--weight 10 --watch 600, which goes back if calls get worse."
         )
+
+
+def _peaks(client: NodeClient, hours: list[Usage], since: float) -> Peaks | None:
+    """Return the peaks of a function's calls; None where these are too many, or not all kept."""
+    requests = requests_of(hours)
+    if requests > MOST_CALLS:
+        return None
+    records: list[InvocationRecord] = []
+    # Sums go by when a call ended: one that began before is in them.
+    spans = [(since - HOUR, time.time() + HOUR)]
+    for _ in range(_QUESTIONS):
+        if not spans:
+            return peaks_of(records, requests)
+        start, end = spans.pop()
+        answer = client.call(
+            ListInvocations(
+                project=hours[0].project,
+                function=hours[0].function,
+                since=start,
+                until=end,
+                limit=MAX_RECORDS,
+            )
+        )
+        if answer.behind:
+            return None
+        if len(answer.invocations) < MAX_RECORDS:
+            records += answer.invocations
+        else:
+            middle = (start + end) / 2
+            spans += ((start, middle), (middle, end))
+    return None
 
 
 def _shown(proposal: Proposal) -> dict[str, str]:
