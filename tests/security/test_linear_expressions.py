@@ -27,6 +27,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.operations.samples": "the same patterns, on short examples of this source",
     "casemate.policy.identifiers": "bounded names, each joined from ones that are tried",
     "casemate.guard.binary": "runs of two literal units, of bounded length",
+    "casemate.guard.decoding": "sets of single characters, as the tables of Unicode have them",
     "casemate.guard.fragments": "literal signs beside sets of single characters, no repetition",
     "casemate.guard.pages.places": "the end of an element, a literal tag without repetition",
     "casemate.guard.quoted": "the guard's languages, tried by the guard's own tests",

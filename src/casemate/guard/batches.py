@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -29,6 +30,8 @@ seen to, and takes no decoder to say so, for it has no escapes; and a word that 
 but is always written as it is."""
 _WORD = re.compile(f"[{_LETTERS}]++")
 _MAX_EASY = 4096
+_MIN_KEPT, _MAX_KEPT = 4096, 1 << 20
+"""Characters of a text whose lower case is kept until that of another is asked for."""
 _CONTAINERS = b"P\x1f\x78"
 """First bytes of archives, gzip and zlib."""
 _PADDING = ("", "AAA", "AA", "A")
@@ -74,11 +77,21 @@ def sort_out(texts: Sequence[str]) -> Sorted:
 
 def lowered(text: str) -> str:
     """Return a text in lower case, of the same length."""
+    # Not of a kind of its own, which decides itself what it is equal to.
+    kept = type(text) is str and _MIN_KEPT <= len(text) <= _MAX_KEPT
+    return _last_lowered(text) if kept else _lowered(text)
+
+
+def _lowered(text: str) -> str:
     lower = text.lower()
     if len(lower) == len(text):
         return lower
     # Binary data read as UTF-16 has it by chance, so this may not take a loop over all characters.
     return _LONGER_LOWERED.join([part.lower() for part in text.split(_LONGER_LOWERED)])
+
+
+_last_lowered = functools.lru_cache(maxsize=1)(_lowered)
+"""A large text is searched in four ways, one after the other, each of which lowers it."""
 
 
 def all_lowered(texts: Sequence[str]) -> list[str]:

@@ -31,6 +31,8 @@ _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError,
 _WITH_SPACE = ("Beare", "beare", "data:")
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
+_SPACED = re.compile(r"[A-Za-z0-9+/_=\s-]*")
+_BEGINNING = 256
 _FORM = re.compile(r"[^=&\s]{1,200}=")
 _HEX = re.compile(r"(?:0[xX]|\\x)?(?:[0-9a-fA-F]{2}){3,}")
 is_hex = _HEX.fullmatch
@@ -39,7 +41,24 @@ _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 _Form = Literal["NFC", "NFKC"]
 _NO_CHARACTER = re.compile("[\ud800-\udfff]")
 """A byte that stands for no character, as `surrogateescape` has it, or half of one."""
-_MAY_CHANGE = re.compile("[^\x00-\x7f\ud800-\udfff]+")
+
+
+def _changing(form: _Form) -> str:
+    """Return the characters of two bytes of UTF-8 that normalizing changes or puts elsewhere.
+
+    Of bytes by chance most characters are such of two. All others stay as they are, and are what
+    marks combine with; none of these combines with what is before it.
+    """
+    found = map(chr, range(0x80, 0x800))
+    return "".join(
+        c for c in found if unicodedata.combining(c) or not unicodedata.is_normalized(form, c)
+    )
+
+
+_FORMS: tuple[_Form, ...] = ("NFC", "NFKC")
+_MAY_CHANGE = {
+    form: re.compile(f"[{_changing(form)}\u0800-\ud7ff\ue000-\U0010ffff]+") for form in _FORMS
+}
 _ESCAPES = re.compile(
     r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
     r"|\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))"
@@ -118,6 +137,9 @@ def bytes_forms(data: bytes, how: str) -> Iterator[tuple[str, object]]:
 
 def base64_bytes(text: str) -> bytes | None:
     """Return what base64 of either alphabet holds, white space in it or not; None if it is none."""
+    # What is none shows it soon: of a picture no space is to be taken out.
+    if not _SPACED.fullmatch(text, 0, _BEGINNING):
+        return None
     compact = _WHITESPACE.sub("", text)
     if not _BASE64.fullmatch(compact):
         return None
@@ -202,7 +224,7 @@ def dict_of_lists(fields: list[tuple[str, str]]) -> dict[str, object]:
 
 
 def _multipart(text: str) -> Iterator[tuple[str, object]]:
-    if "ontent-disposition:" not in text.lower() or not text.startswith("--"):
+    if not text.startswith("--") or "ontent-disposition:" not in text.lower():
         return
     boundary = text.split("\n", 1)[0].strip()
     parts: list[object] = []
@@ -253,13 +275,14 @@ def _normal(form: _Form, text: str) -> str:
     """Return a normal form of a text, of bytes that are none without what cannot change in it.
 
     Pictures and archives are mostly bytes that stand for no character. These and ASCII stay as they
-    are and combine with nothing after them, and normalizing them cost seconds a megabyte.
+    are and combine with nothing after them, and normalizing them cost seconds a megabyte. Nor do
+    most characters of two bytes change, of which chance makes thousands.
     """
     if _NO_CHARACTER.search(text) is None:
         return unicodedata.normalize(form, text)
     parts: list[str] = []
     at = 0
-    for found in _MAY_CHANGE.finditer(text):
+    for found in _MAY_CHANGE[form].finditer(text):
         start = max(found.start() - 1, at)  # a mark combines with the letter before it
         parts += (text[at:start], unicodedata.normalize(form, text[start : found.end()]))
         at = found.end()
@@ -268,7 +291,7 @@ def _normal(form: _Form, text: str) -> str:
 
 def _unicode(text: str) -> Iterator[tuple[str, object]]:
     seen = {text}
-    for form in ("NFC", "NFKC"):
+    for form in _FORMS:
         normal = _normal(form, text)
         if normal not in seen:
             seen.add(normal)

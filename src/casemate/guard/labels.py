@@ -38,12 +38,15 @@ class Labels:
         """`guard` knows where the texts of the invocation are from."""
         self.guard = guard
         self._forms = Forms()
+        self._looked_at: dict[tuple[bool, int, int], int] = {}
+        """Of decoded texts, by kind, length and hash: how many encodings were undone at least."""
 
     def of(self, value: object) -> str | None:
         """Return the label of a value to be stored; None if there is nothing to tell."""
         if not self.guard.active:
             return None
         self._forms = Forms()
+        self._looked_at = {}
         try:
             labels = list(self._labels(value))
             text = _encode(labels) if labels else None
@@ -71,10 +74,23 @@ class Labels:
             return doubtful.origin if doubtful is not None else None
         for _how, form in self._forms.of(as_text(text)):
             for _pointer, inside in _texts(form):
+                if self._was_looked_at(inside, depth + 1):
+                    continue
                 origin = self._origin(inside, depth + 1)
                 if origin is not None:
                     return origin
         return None
+
+    def _was_looked_at(self, text: str | bytes, depth: int) -> bool:
+        """Tell whether a decoded text was looked at before, no deeper than this.
+
+        Of a picture every second form comes so, by two decodings in the other order.
+        """
+        key = (type(text) is str, len(text), hash(text))  # keyed, and no copy of megabytes
+        if self._looked_at.get(key, depth + 1) <= depth:
+            return True
+        self._looked_at[key] = depth
+        return False
 
     def came(self, source: str, value: object, labels: object) -> None:
         """Take in what was read from `source`, such as `table:users`, with its label."""

@@ -65,6 +65,21 @@ def test_one_character_alone_is_longer_in_lower_case() -> None:
     assert lowered("A\u0130B\u0130") == "a\u0130b\u0130"
 
 
+def test_a_large_text_is_lowered_once_and_no_other_for_it() -> None:
+    class Odd(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = str.__hash__
+
+    large = "A" * 5000
+    assert lowered(large) is lowered(large)
+    assert lowered("B" * 5000) == "b" * 5000
+    assert lowered(Odd("C" * 5000)) == "c" * 5000
+
+
 def test_binary_data_that_holds_it_is_lowered_as_fast_as_other_text() -> None:
     """Of 200 KB that was read as UTF-16 each of its dozens of searches took a tenth of a second."""
     text = "\u0130" + "\u1234A" * 100_000

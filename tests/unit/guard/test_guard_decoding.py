@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import random
 import unicodedata
 import zlib
 from urllib.parse import quote, quote_plus, unquote
@@ -142,6 +143,35 @@ BYTES_AND_TEXT = st.lists(
 @given(BYTES_AND_TEXT, st.sampled_from(("NFC", "NFKC")))
 def test_what_is_partly_no_text_has_the_normal_form_that_it_has(text: str, form: str) -> None:
     assert _normal(form, text) == unicodedata.normalize(form, text)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFKC"])
+def test_no_character_of_two_bytes_is_left_as_it_is_that_may_change(form: str) -> None:
+    marks = [chr(n) for n in range(0x300, 0x370)]
+    two = [chr(n) for n in range(0x80, 0x800)]
+    pieces = [c + mark for c in two for mark in marks] + [f"e{c}e{c}{c}" for c in two]
+    expected = "\udc80".join([unicodedata.normalize(form, piece) for piece in pieces])
+    assert _normal(form, "\udc80".join(pieces)) == expected
+
+
+def test_no_character_of_two_bytes_that_stays_combines_with_one_before_it() -> None:
+    seconds = set()
+    for number in range(0x110000):
+        parts = unicodedata.decomposition(chr(number)).split()
+        if len(parts) == 2 and parts[0][0] != "<":
+            seconds.add(chr(int(parts[1], 16)))
+    for form, expression in decoding._MAY_CHANGE.items():
+        left = [c for c in seconds if c >= "\x80" and not expression.fullmatch(c)]
+        assert not left, form
+
+
+def test_of_bytes_by_chance_few_characters_are_normalized(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(
+        decoding.unicodedata, "normalize", lambda _, text: seen.append(text) or text
+    )
+    forms(random.Random(7).randbytes(116_000).decode(errors="surrogateescape"))
+    assert len(seen) < 4000  # before: 6,700
 
 
 def test_of_a_picture_no_byte_without_a_character_is_normalized(

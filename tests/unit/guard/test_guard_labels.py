@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +39,25 @@ def test_a_label_names_each_text_that_came_from_outside() -> None:
 def test_nothing_is_told_of_what_the_code_made() -> None:
     _, labels = begun({"name": "Ada Lovelace"})
     assert labels.of({"state": "open", "n": 7}) is None
+
+
+def test_of_a_picture_no_form_is_looked_at_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    guard, labels = begun({"name": "Ada Lovelace"})
+    spans, seen = guard.spans, []
+    monkeypatch.setattr(guard, "spans", lambda text: seen.append(text) or spans(text))
+    assert labels.of(random.Random(7).randbytes(60_000)) is None
+    counted = Counter((type(each), each) for each in seen)
+    # Once more where less had to be undone for it: then more of it is.
+    assert max(counted.values()) <= 2
+    assert len(seen) < 1.5 * len(counted)  # before: 9 looks at 6 texts
+
+
+def test_what_was_decoded_twice_is_found_whatever_else_is_decoded_so() -> None:
+    _, labels = begun({"name": "O'Neill; --"})
+    for stored in ("%254F'Neill%253B --", "%26%2379;'Neill%3B --"):
+        found = labels.of(stored)
+        assert found is not None
+        assert json.loads(found)[0][2] == "/name"
 
 
 def test_nothing_is_told_outside_of_an_invocation() -> None:
