@@ -57,7 +57,7 @@ def peaks(node: Any, requests: int) -> Peaks | None:
 def test_more_calls_than_one_answer_has_are_asked_for_by_parts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tune.time, "time", lambda: SINCE + 7 * 86_400)
+    monkeypatch.setattr("time.time", lambda: SINCE + 7 * 86_400)
     burst = [ran(SINCE + 500_100 + n / 1e5) for n in range(30)]
     node = Node([*(ran(SINCE + n * 200) for n in range(2970)), *burst])
     assert peaks(node, 3000) == Peaks(30, 5, throttled=False)
@@ -68,7 +68,7 @@ def test_more_calls_than_one_answer_has_are_asked_for_by_parts(
 def test_what_cannot_be_read_is_asked_for_a_bounded_number_of_times(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tune.time, "time", lambda: SINCE + 7 * 86_400)
+    monkeypatch.setattr("time.time", lambda: SINCE + 7 * 86_400)
     at_once = Node([ran(SINCE + 5.0)] * 2000)
     assert peaks(at_once, 2000) is None
     assert at_once.asked <= 40
