@@ -213,10 +213,17 @@ def owned_files(
 ) -> Iterator[tuple[str, Function]]:
     """Yield each file of code once, with the function that it belongs to most."""
     owners: dict[str, Function] = {}
+    folders: dict[tuple[str, ...], frozenset[str]] = {}
     for function in application.functions:
-        for file in function.files:
-            if file.endswith(endings) and (file == function.entry or file not in owners):
-                owners[file] = function
+        # Most functions have a folder's files in common, which are gone through once.
+        owned = folders.get(function.files)
+        if owned is None:
+            found = [file for file in function.files if file.endswith(endings)]
+            owned = folders[function.files] = frozenset(found)
+            for file in found:
+                owners.setdefault(file, function)
+        if function.entry in owned:
+            owners[function.entry] = function
     yield from owners.items()
 
 

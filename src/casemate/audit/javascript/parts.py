@@ -18,11 +18,16 @@ class ParsedFiles(Mapping[str, Parsed]):
         """Name them; nothing is read yet. A path from there may lead out of the folder."""
         self._code = code
         self._root = root
-        self._files = {
-            file.removeprefix(root): file
-            for file in files
-            if file.rpartition(".")[2] in SUFFIXES and not file.endswith(".d.ts")
-        }
+        # Functions of one folder have them in common: named once for all of them.
+        named: dict[tuple[str, ...], dict[str, str]] = code.once("named scripts", root, dict)
+        key = tuple(files)
+        if key not in named:
+            named[key] = {
+                file.removeprefix(root): file
+                for file in key
+                if file.rpartition(".")[2] in SUFFIXES and not file.endswith(".d.ts")
+            }
+        self._files = named[key]
         self._types = set[str]()
 
     def __getitem__(self, path: str) -> Parsed:

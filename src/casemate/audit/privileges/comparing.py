@@ -17,16 +17,50 @@ from casemate.audit.privileges.values import HOLE
 _MAX_STATEMENTS = 400
 
 
-def compare(application: str, one: Decided, sharing: Iterable[Decided] = ()) -> Privileges:
-    """Return what is to be said of a function; `sharing` are others with the same role."""
-    others = tuple(sharing)
+class Sharing:
+    """The functions of one role: which of them may use an action, found once for all of them."""
+
+    def __init__(self, members: Iterable[Decided] = ()) -> None:
+        """Take the functions, in the order in which they are told."""
+        self._members = tuple(members)
+        self._users: dict[tuple[str, tuple[str, ...], bool], frozenset[int]] = {}
+        self._names: dict[tuple[tuple[str, ...], tuple[str, ...], bool], tuple[str, ...]] = {}
+
+    def names(self, actions: tuple[str, ...], statement: Statement) -> tuple[str, ...]:
+        """Return the functions that may use one of these actions on what a statement is for.
+
+        A function that asks of actions that it does not need is none of them.
+        """
+        where = statement.resources, bool(statement.excepted_resources)
+        found = self._names.get((actions, *where))
+        if found is None:
+            using = set[int]().union(*(self._using(each, statement) for each in actions))
+            found = tuple(self._members[n].function.name for n in sorted(using))
+            self._names[actions, *where] = found
+        return found
+
+    def _using(self, action: str, statement: Statement) -> frozenset[int]:
+        key = action, statement.resources, bool(statement.excepted_resources)
+        found = self._users.get(key)
+        if found is None:
+            found = self._users[key] = frozenset(
+                n
+                for n, each in enumerate(self._members)
+                if each.undecided(action) or each.needed(action, statement)
+            )
+        return found
+
+
+def compare(application: str, one: Decided, sharing: Sharing | None = None) -> Privileges:
+    """Return what is to be said of a function; `sharing` are those with its role, with itself."""
+    sharing = sharing or Sharing()
     surplus: list[Surplus] = []
     wide: list[Wide] = []
     idle: list[Idle] = []
     for statement in one.function.permissions[:_MAX_STATEMENTS]:
         if not statement.allows or statement.excepted_actions or _basic(statement):
             continue
-        found = list(_surplus(one, statement, others))
+        found = list(_surplus(one, statement, sharing))
         surplus += found
         wide += _wide(one, statement)
         if not statement.excepted_resources:
@@ -68,7 +102,7 @@ def _undecided(one: Decided) -> tuple[Open, ...]:
     )
 
 
-def _surplus(one: Decided, statement: Statement, others: tuple[Decided, ...]) -> Iterator[Surplus]:
+def _surplus(one: Decided, statement: Statement, sharing: Sharing) -> Iterator[Surplus]:
     for pattern in statement.actions:
         if pattern == "*":
             if EVERY not in one.open:
@@ -82,12 +116,8 @@ def _surplus(one: Decided, statement: Statement, others: tuple[Decided, ...]) ->
                 continue
             (kept_ if one.needed(action, statement) else needless).append(action)
         if needless:
-            sharing = tuple(
-                each.function.name
-                for each in others
-                if any(each.undecided(a) or each.needed(a, statement) for a in needless)
-            )
-            yield _made(statement, pattern, tuple(needless), tuple(kept_), sharing)
+            others = sharing.names(tuple(needless), statement)
+            yield _made(statement, pattern, tuple(needless), tuple(kept_), others)
 
 
 def _actions(one: Decided, pattern: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import time
 
 from casemate.audit.code.reading import Code
 from casemate.audit.model import Application, Function, Platform, Statement
-from casemate.audit.privileges.comparing import compare
+from casemate.audit.privileges.comparing import Sharing, compare
 from casemate.audit.privileges.deciding import Decided
 from casemate.audit.privileges.functions import environment, read
 from casemate.audit.privileges.javascript import Together
@@ -53,16 +53,8 @@ def privileges_of(
     by_role: dict[str, list[Decided]] = {}
     for each in decided:
         by_role.setdefault(each.function.role, []).append(each)
-    return [
-        compare(
-            application.name,
-            each,
-            [other for other in by_role[each.function.role] if other is not each]
-            if each.function.role
-            else (),
-        )
-        for each in decided
-    ]
+    sharing = {role: Sharing(members) for role, members in by_role.items() if role}
+    return [compare(application.name, each, sharing.get(each.function.role)) for each in decided]
 
 
 def _used_by_others(application: Application) -> frozenset[str]:

@@ -140,6 +140,7 @@ def handler_of(function: Function) -> str:
 def python_parts(application: Application, code: Code) -> Iterable[PythonPart]:
     """Return the code of an application, each part once."""
     parts: dict[str, PythonPart] = {}
+    added = set[tuple[str, tuple[str, ...]]]()
     for function in application.functions:
         if function.language != "python" and not shows_entries(function):
             continue
@@ -154,7 +155,9 @@ def python_parts(application: Application, code: Code) -> Iterable[PythonPart]:
             continue
         root = f"{function.code}/" if function.code not in ("", ".") else ""
         part = parts.setdefault(root, PythonPart(root))
-        for file in function.files:
+        new = () if (root, function.files) in added else function.files
+        added.add((root, function.files))
+        for file in new:
             path = file.removeprefix(root)
             if file.endswith(".py") and path not in part.texts:
                 text = code.text(file)
