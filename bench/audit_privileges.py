@@ -1,11 +1,13 @@
 """Measure the audit's comparison of rights: its time, and what it decides of real applications.
 
-    python -m bench.audit_privileges [FOLDER] [--functions N] [--javascript] [--json]
+    python -m bench.audit_privileges [FOLDER] [--functions N] [--javascript] [--service] [--json]
 
 Without a folder it audits N functions (1,000) of about 130 lines each, made for this, and prints
-the processor time of the whole audit, of the comparison alone, and the memory. With a folder it
-prints of the applications in it how many functions there are, of how many all, a part or nothing is
-decided, and how many actions are needless.
+the processor time of the whole audit, of the comparison alone, and the memory. With `--service`
+they are handlers in JavaScript of one service of the Serverless Framework, which have its folder,
+its modules and its one role in common. With a folder it prints of the applications in it how many
+functions there are, of how many all, a part or nothing is decided, and how many actions are
+needless.
 """
 
 from __future__ import annotations
@@ -136,6 +138,38 @@ _FUNCTION = """\
         - Statement: [{{Effect: Allow, Action: 'sqs:*', Resource: !GetAtt Queue.Arn}}]
 """
 _END_OF_TEMPLATE = "  Orders: {Type: AWS::DynamoDB::Table}\n  Queue: {Type: AWS::SQS::Queue}\n"
+_SHARED = "module.exports = { documents, queue, Orders, total, SendMessageCommand };\n"
+_TAKEN = """\
+const { queue, Orders, total, SendMessageCommand } = require("../shared/orders");
+"""
+_SERVICE = """\
+service: orders
+provider:
+  name: aws
+  runtime: nodejs22.x
+  environment: {ORDERS: orders, QUEUE: 'https://q', TOTAL: 'https://x'}
+  iam:
+    role:
+      statements:
+        - {Effect: Allow, Action: 'dynamodb:*', Resource: 'arn:aws:dynamodb:*:*:table/orders'}
+        - {Effect: Allow, Action: 'sqs:*', Resource: 'arn:aws:sqs:*:*:orders'}
+functions:
+"""
+
+
+def make_service(folder: Path, functions: int) -> None:
+    """Write a service of so many functions that have a folder, modules and a role in common."""
+    steps = ", ".join(f"step{n}" for n in range(_LINES))
+    (folder / "shared").mkdir()
+    (folder / "shared" / "orders.js").write_text(_SCRIPT + _SHARED)
+    (folder / "handlers").mkdir()
+    template = _SERVICE
+    for of in range(functions):
+        parts = "\n".join(_SCRIPT_PART.format(n=n, of=of) for n in range(_LINES))
+        text = _TAKEN + parts + _SCRIPT_END.format(steps=steps)
+        (folder / "handlers" / f"f{of}.js").write_text(text)
+        template += f"  f{of}: {{handler: handlers/f{of}.handler}}\n"
+    (folder / "serverless.yml").write_text(template)
 
 
 def make(folder: Path, functions: int, *, javascript: bool = False) -> None:
@@ -177,6 +211,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--functions", type=int, default=1_000)
     parser.add_argument("--javascript", action="store_true", help="functions in JavaScript")
+    parser.add_argument("--service", action="store_true", help="of one service, with one role")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     figures: dict[str, float] = {}
@@ -185,7 +220,10 @@ def main() -> None:
         figures = {**counts, "seconds of comparing": round(spent, 2)}
     else:
         with tempfile.TemporaryDirectory() as name:
-            make(Path(name), chosen.functions, javascript=chosen.javascript)
+            if chosen.service:
+                make_service(Path(name), chosen.functions)
+            else:
+                make(Path(name), chosen.functions, javascript=chosen.javascript)
             began = time.process_time()
             audit(Path(name))
             whole = time.process_time() - began
