@@ -69,7 +69,7 @@ def decide(reader: Reader, test: ast.expr, state: State) -> Ways:
         return _call(reader, test, state)
     value = reader.evaluate(test, state)
     if isinstance(test, ast.Name) and truth(value) is None:
-        kept = state.tests.get((reader.frame.scope, test.id))
+        kept = state.test(reader.frame.scope, test.id)
         if kept is not None:
             return decide(reader, kept[0], state)
     ways = _ways(truth(value), state)

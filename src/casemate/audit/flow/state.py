@@ -148,8 +148,8 @@ class State:
     things: Things = field(default_factory=lambda: Things({}, {}))
     facts: dict[int, Fact] = field(default_factory=dict)
     """By form of data."""
-    tests: dict[tuple[int, str], Test] = field(default_factory=dict)
-    """Names that hold the outcome of a condition, by scope."""
+    tests: dict[int, dict[str, Test]] = field(default_factory=dict)
+    """Names that hold the outcome of a condition, by scope: those of one are never changed."""
 
     def copy(self) -> State:
         """Return a state that goes another way."""
@@ -161,9 +161,25 @@ class State:
 
     def stored(self, scope: int, name: str) -> None:
         """Forget outcomes of conditions about a name that has another value now."""
-        for key, test in list(self.tests.items()):
-            if key == (scope, name) or (key[0] == scope and name in test[1]):
-                del self.tests[key]
+        held = self.tests.get(scope)
+        if held is not None:
+            self._test(scope, {n: t for n, t in held.items() if n != name and name not in t[1]})
+
+    def test(self, scope: int, name: str) -> Test | None:
+        """Return the condition whose outcome a name holds, or None."""
+        held = self.tests.get(scope)
+        return held.get(name) if held is not None else None
+
+    def hold(self, scope: int, name: str, test: Test | None) -> None:
+        """Remember the condition whose outcome a name holds; None forgets it."""
+        others = {n: t for n, t in self.tests.get(scope, {}).items() if n != name}
+        self._test(scope, others if test is None else {**others, name: test})
+
+    def _test(self, scope: int, held: dict[str, Test]) -> None:
+        if held:
+            self.tests[scope] = held
+        else:
+            self.tests.pop(scope, None)
 
     def learn(self, form: int, without: frozenset[str], safe: frozenset[str]) -> None:
         """Know more of data in one form."""
@@ -264,8 +280,23 @@ def _two(one: State, other: State) -> State:
         known = other.facts.get(form)
         if known is not None:
             facts[form] = (without & known[0], safe & known[1])
-    tests = {key: test for key, test in one.tests.items() if other.tests.get(key) == test}
-    return State(things, facts, tests)
+    return State(things, facts, _tests(one.tests, other.tests))
+
+
+def _tests(
+    one: dict[int, dict[str, Test]], other: dict[int, dict[str, Test]]
+) -> dict[int, dict[str, Test]]:
+    """Return what both ways remember."""
+    found = {}
+    for scope, held in one.items():
+        others = other.get(scope)
+        if held is others:
+            found[scope] = held
+        elif others is not None:
+            both = {name: test for name, test in held.items() if others.get(name) == test}
+            if both:
+                found[scope] = both
+    return found
 
 
 def _things(left: State, right: State) -> Things:

@@ -74,7 +74,7 @@ def _keep_test(reader: Reader, node: ast.Assign, value: Value, state: State) -> 
         return
     inside = frozenset(each.id for each in walk(node.value) if isinstance(each, ast.Name))
     if target.id not in inside:
-        state.tests[reader.frame.scope, target.id] = (node.value, inside)
+        state.hold(reader.frame.scope, target.id, (node.value, inside))
 
 
 def _ann_assign(reader: Reader, node: ast.AnnAssign, state: State) -> State | None:

@@ -57,9 +57,9 @@ def decide(reader: Reader, node: Node | None, state: State) -> Ways:
         return decide(reader, node.kids[0], state)
     elif node.kind == "identifier":
         known = scopes.find(node.text, reader.frame.scope, state)
-        test = state.tests.get((known[0], node.text)) if known is not None else None
-        if test is not None:
-            del state.tests[known[0], node.text]  # type: ignore[index]
+        test = state.test(known[0], node.text) if known is not None else None
+        if known is not None and test is not None:
+            state.hold(known[0], node.text, None)
             return decide(reader, test[0], state)
     elif node.kind == "subscript_expression":
         return _looked_up(reader, node, state)
@@ -87,7 +87,7 @@ def remember(name: str, scope: int, node: Node, state: State) -> None:
     ):
         names = frozenset(each.text for each in node.walk() if each.kind == "identifier")
         if len(names) <= 20 and name not in names:
-            state.tests[scope, name] = (node, names)
+            state.hold(scope, name, (node, names))
 
 
 def guarded(reader: Reader, node: Node, state: State) -> bool:
