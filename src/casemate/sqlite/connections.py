@@ -95,7 +95,7 @@ class Connections:
         `examine` sees it before anything about the file is changed, `prepare` before commits are
         counted; either may refuse it.
         """
-        connection = None
+        connection, had_log = None, self._has_log()
         try:
             connection = connecting.open_writer(
                 self.path, self._key, self.family, self._room, examine
@@ -107,8 +107,10 @@ class Connections:
         except BaseException as error:
             if connection is not None:
                 connection.close()
-            if not isinstance(error.__cause__, FileGoneError):
-                self._note_written_back()
+            # The last that closes writes the log back and removes it: what was counted in it is in
+            # the database, and must not be taken for lost by the next start.
+            if had_log and not self._has_log() and not isinstance(error.__cause__, FileGoneError):
+                self._note_closing()
             raise
         return connection
 
@@ -134,14 +136,8 @@ class Connections:
         except OSError as error:
             _LOG.error("the end of %s cannot be noted: %s", self._name, error.strerror)
 
-    def _note_written_back(self) -> None:
-        """Note that there is no log, where a connection that was refused has taken it along.
-
-        The last that closes writes the log back and removes it: what was counted in it is in the
-        database, and must not be taken for lost by the next start.
-        """
-        if not self.path.with_name(f"{self.path.name}-wal").exists():
-            self._note_closing()
+    def _has_log(self) -> bool:
+        return self.path.with_name(f"{self.path.name}-wal").exists()
 
     def note(self) -> None:
         """Write down how much is committed, as after a commit."""
