@@ -8,7 +8,9 @@ reached. The two are called in turns of a second, N in a round, over one connect
 sixteen; then the other project has the budgets. What counts is the median of the ratios of turns
 that follow each other: what else runs on the machine changes more slowly than that. Of a function
 with reused instances the gateway's processor time counts, of one whose calls are isolated that of
-all processes: the target is of the latter, the invoke path. Uses are metered in both: what that
+all processes: the target is of the latter, the invoke path. Budgets are asked in the gateway alone,
+so what they add there is told as a part of all of it too, and decides: what else a call takes in
+other processes differs by more from one second to the next. Uses are metered in both: what that
 takes is measured by its parts (`bench.metering`) and counted in. Exit codes: 0 measured, whether or
 not the target is met; 1 not.
 """
@@ -68,10 +70,9 @@ class _Compared:
         ends = {name: self._node.endpoint(function, name) for name in _PROJECTS}
         for endpoint in ends.values():
             load.run(endpoint, connections, 1)
-        counts = _FUNCTIONS[function]
         return [
             {
-                names[name]: self.measured.turn(ends[name], connections, 1)[counts]
+                names[name]: self.measured.turn(ends[name], connections, 1)
                 for name in rotated(list(_PROJECTS), number)
             }
             for number in range(turns)
@@ -94,19 +95,22 @@ def measure(turns: int, rounds: int) -> Figures:
     finally:
         compared.measured.node.close()
     found: Figures = {
-        function: {
-            str(each): {
-                "without_us": statistics.median(one["without"] for one in taken[function, each]),
-                "with_us": statistics.median(one["with"] for one in taken[function, each]),
-                "ratio": statistics.median(
-                    one["with"] / one["without"] for one in taken[function, each]
-                ),
-            }
-            for each in CONNECTIONS
-        }
-        for function in _FUNCTIONS
+        function: {str(each): _medians(taken[function, each], counts) for each in CONNECTIONS}
+        for function, counts in _FUNCTIONS.items()
     }
     return {**found, "metering": metering.parts()}
+
+
+def _medians(pairs: list[Figures], counts: str) -> Figures:
+    """Return the medians of turns, and of what differs between two that follow each other."""
+    return {
+        "without_us": statistics.median(one["without"][counts] for one in pairs),
+        "with_us": statistics.median(one["with"][counts] for one in pairs),
+        "ratio": statistics.median(one["with"][counts] / one["without"][counts] for one in pairs),
+        "by_gateway": statistics.median(
+            1 + (one["with"]["us"] - one["without"]["us"]) / one["without"][counts] for one in pairs
+        ),
+    }
 
 
 def text(result: Figures) -> str:
@@ -114,20 +118,21 @@ def text(result: Figures) -> str:
     lines = [
         f"{function:8} {connections:>2} connections: {found['with_us']:.1f} us "
         f"{_TEXTS[function]} by call with budgets, {found['without_us']:.1f} without: "
-        f"{found['ratio']:.3f}"
+        f"{found['ratio']:.3f}, by what the gateway takes more {found['by_gateway']:.3f}"
         for function in _FUNCTIONS
         for connections, found in result[function].items()
     ]
     metered = sum(result["metering"].values())
     parts = ", ".join(f"{name} {us:.1f}" for name, us in result["metering"].items())
     isolated = result["isolated"].values()
-    worst = max(one["ratio"] + metered / (one["without_us"] - metered) for one in isolated)
+    worst = max(one["by_gateway"] + metered / (one["without_us"] - metered) for one in isolated)
     met = "met" if worst <= TARGET else "MISSED"
     return "\n".join(
         [
             *lines,
             f"metering: {metered:.1f} us by call ({parts})",
-            f"both: {worst:.3f}; target <= {TARGET:g} of the invoke path, isolated: {met}",
+            f"both, by the gateway: {worst:.3f}; target <= {TARGET:g} of the invoke path, "
+            f"isolated: {met}",
         ]
     )
 
