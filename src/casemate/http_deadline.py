@@ -1,9 +1,10 @@
-"""A bound on how long nothing may come of what a server sends, for clients that bound each read.
+"""Bounds on what a server has a client do: wait though nothing comes, and unpack.
 
 A server may send interim answers (RFC 9110, 15.2) for as long as it likes, or extend a chunk: each
 read succeeds, nothing comes of it, and who asked gets no turn to look at a clock. So a timer does,
 and ends the client's connections: from when a request has been sent until its answer's head is
-there, and until each piece of its body.
+there, and until each piece of its body. A few packed bytes can be hours of unpacking, within which
+nobody looks at a clock either: nothing packed is asked for, and what is all the same is told.
 """
 
 from __future__ import annotations
@@ -15,11 +16,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+_PLAIN: Final = "identity"
+UNPACKED: Final[Mapping[str, str]] = {"accept-encoding": _PLAIN}
+"""What a request says that wants nothing packed."""
 _KEPT: Final = 64
 """Connections of one client that are known; older ones are left to themselves."""
 _CONNECTED: Final = ("connect_tcp.complete", "start_tls.complete")
 _WAITS: Final = "receive_response_headers.started"
 _WAITED: Final = ("receive_response_headers.complete", "receive_response_headers.failed")
+
+
+def is_packed(headers: Mapping[str, str]) -> bool:
+    """Tell whether an answer is packed, by its headers."""
+    return headers.get("content-encoding", _PLAIN).strip().lower() != _PLAIN
 
 
 class ProgressDeadline:

@@ -12,9 +12,7 @@ from typing import Any
 import httpx2
 
 from casemate.cli.credentials import is_loopback_url
-from casemate.http_deadline import ProgressDeadline
-
-_PLAIN = "identity"
+from casemate.http_deadline import UNPACKED, ProgressDeadline, is_packed
 
 
 def bounded_answer(
@@ -31,7 +29,7 @@ def bounded_answer(
 
     Raises httpx2.HTTPError, also for one of more than `most` bytes.
     """
-    asked = {"accept": "*/*", "accept-encoding": _PLAIN, **(headers or {})}
+    asked = {"accept": "*/*", **UNPACKED, **(headers or {})}
     progress = ProgressDeadline(seconds)
     with (
         httpx2.Client(
@@ -42,7 +40,7 @@ def bounded_answer(
         ) as client,
         client.stream(method, url, headers=asked, extensions=progress.extensions, **rest) as answer,
     ):
-        if answer.headers.get("content-encoding", _PLAIN).strip().lower() != _PLAIN:
+        if is_packed(answer.headers):
             raise httpx2.DecodingError("the answer is packed", request=answer.request)
         content = bytearray()
         deadline = time.monotonic() + seconds

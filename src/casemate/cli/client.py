@@ -22,7 +22,7 @@ from casemate.cli.errors import (
     UsageError,
 )
 from casemate.decoding import decodable
-from casemate.http_deadline import ProgressDeadline
+from casemate.http_deadline import UNPACKED, ProgressDeadline, is_packed
 from casemate.operations.declaration import JSON, Operation, on_chosen
 from casemate.operations.form import form_of
 
@@ -40,8 +40,6 @@ MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """Of an answer that is held as a whole; a node's largest are functions' and lists'."""
 
 PREFIX = "/api/v1"
-_PLAIN = "identity"
-"""Nothing packed is asked for or taken: a few bytes could be hours of unpacking."""
 
 T = TypeVar("T")
 
@@ -76,7 +74,7 @@ class NodeClient:
             # A proxy from the environment has no business with this machine's own addresses.
             trust_env=not is_loopback_url(credentials.url),
             timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            headers={"accept-encoding": _PLAIN},
+            headers=dict(UNPACKED),
         )
         self.progress = ProgressDeadline(ANSWER_SECONDS)
         """By which whatever is read of an answer is read."""
@@ -318,7 +316,7 @@ def read_whole(
 
 def _pieces(response: httpx2.Response, progress: ProgressDeadline) -> Iterator[bytes]:
     """Give the body of an answer as it comes. Raises httpx2.DecodingError for a packed one."""
-    if response.headers.get("content-encoding", _PLAIN).strip().lower() != _PLAIN:
+    if is_packed(response.headers):
         raise httpx2.DecodingError("the answer is packed", request=response.request)
     return progress.pieces(response.iter_bytes())
 

@@ -2,7 +2,7 @@
 
 It verifies what a provider has signed and decides nothing about accounts. It follows OpenID
 Connect Core 1.0 and RFC 8725 (best current practices for JWT). May import `model`, what
-addresses are (`casemate.egress.addresses`) and `casemate.accounts.errors` only.
+addresses are (`casemate.egress.addresses`), `http_deadline` and `casemate.accounts.errors` only.
 """
 
 from casemate.accounts.oidc.id_token import Identity, verified_claims, verify_id_token

@@ -20,6 +20,7 @@ from casemate.accounts.oidc.id_token import PublicKey, import_keys
 from casemate.accounts.oidc.peers import Peers
 from casemate.accounts.oidc.settings import require_safe_url
 from casemate.decoding import decodable
+from casemate.http_deadline import UNPACKED, is_packed
 from casemate.model.loopback import is_loopback
 from casemate.model.oidc import OidcSettings
 
@@ -29,8 +30,7 @@ KEEP = 3600.0
 """Seconds for which what was fetched is used."""
 REFRESH_AFTER = 60.0
 """Seconds between two attempts to fetch, whatever tokens ask for."""
-_PLAIN = "identity"
-_HEADERS = {"accept": "application/json", "accept-encoding": _PLAIN}
+_HEADERS = {"accept": "application/json", **UNPACKED}
 
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +161,7 @@ async def _get(client: httpx2.AsyncClient, url: str, peers: Peers) -> Any:
             raise httpx2.HTTPError(f"status {response.status_code}")
         # Packed once or several times, a few bytes can be hours of unpacking to nothing, within
         # which no time is over: the event loop stands still.
-        if response.headers.get("content-encoding", _PLAIN).strip().lower() != _PLAIN:
+        if is_packed(response.headers):
             raise httpx2.HTTPError("the answer is packed")
         body = bytearray()
         async for chunk in response.aiter_raw():

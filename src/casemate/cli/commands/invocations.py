@@ -80,37 +80,24 @@ def invocations(
     note_behind(found.behind)
 
 
+_COLUMNS = (
+    *("started", "function", "outcome", "status", "run", "queued", "out", "start"),
+    *("caller", "id", "error"),
+)
+_ALWAYS_BESIDE = frozenset({"started", "function", "outcome", "run"})
+"""Those that stand in the line itself; the others below it where that is too narrow."""
+
+
 def _print(found: Invocations) -> None:
     several = any(record.node for record in found.invocations)
+    columns = (*_COLUMNS, "node") if several else _COLUMNS
     print_table(
-        (
-            "started",
-            "function",
-            "outcome",
-            "status",
-            "run",
-            "queued",
-            "out",
-            "start",
-            "caller",
-            "id",
-            "error",
-            *(("node",) if several else ()),
-        ),
+        columns,
         [
             *((*_running_columns(one), *([""] * several)) for one in found.running),
             *((*_columns(one), *([one.node] * several)) for one in found.invocations),
         ],
-        below=(
-            "status",
-            "queued",
-            "out",
-            "start",
-            "caller",
-            "id",
-            "error",
-            *(("node",) if several else ()),
-        ),
+        below=tuple(name for name in columns if name not in _ALWAYS_BESIDE),
         empty="There are no invocations that fit.",
     )
 
