@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from casemate.manifest.kinds import Pattern, ValueKind
 from casemate.manifest.locator import KeyPath
-from casemate.manifest.problem import ProblemCollector, described, suggestion
+from casemate.manifest.misplaced import expected_instead
+from casemate.manifest.problem import ProblemCollector, described
 from casemate.manifest.rejection import RejectedValueError
 from casemate.manifest.structure import (
     Field,
@@ -32,12 +33,7 @@ def _table(table: Table, raw: object, path: KeyPath, problems: ProblemCollector)
     for name, value in raw.items():
         field = table.field(name)
         if field is None:
-            known = [f.name for f in table.fields]
-            problems.add(
-                (*path, name),
-                "an unknown key",
-                f"one of {', '.join(known)}{suggestion(name, known)}",
-            )
+            problems.add((*path, name), "an unknown key", expected_instead(name, table, path))
         else:
             _field(field, value, (*path, name), values, problems)
     for field in table.fields:

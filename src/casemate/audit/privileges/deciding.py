@@ -8,9 +8,12 @@ from casemate.audit.privileges.platform import implied
 from casemate.audit.privileges.resources import Names
 from casemate.audit.privileges.services import plain
 from casemate.audit.privileges.special import WITHOUT_RIGHTS
+from casemate.model.grant import GrantKind
 
 FREE = frozenset(each.lower() for each in WITHOUT_RIGHTS)
 """Actions that every role may do."""
+_NOT_READ = (GrantKind.EGRESS.value,)
+"""Kinds of this platform's grants that no code decides: to which hosts a library connects."""
 
 
 class Decided:
@@ -33,6 +36,8 @@ class Decided:
     def undecided(self, action: str) -> bool:
         """Tell whether nothing can be said of an action."""
         service, _, name = action.lower().partition(":")
+        if self.function.platform is Platform.CASEMATE and service in _NOT_READ:
+            return True
         return EVERY in self.open or service in self.open or name in self._lost
 
     def needed(self, action: str, statement: Statement) -> bool:

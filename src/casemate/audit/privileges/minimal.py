@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from casemate.audit.importers.aws.data import expanded
 from casemate.audit.model import Platform, Statement
@@ -110,6 +110,7 @@ _KEYS = {
     "queue": "queues",
     "topic": "topics",
     "secret": "secrets",
+    "egress": "egress",
     "function": "invoke",
 }
 
@@ -121,6 +122,9 @@ def _grants(one: Decided) -> str:
     for statement in one.function.permissions:
         kind, _, name = statement.resources[0].partition("/")
         if kind not in _KEYS:
+            continue
+        if kind == GrantKind.EGRESS.value:
+            by_kind[kind].append(_inline(statement.conditions))
             continue
         kept = [
             action.partition(":")[2]
@@ -139,3 +143,12 @@ def _grants(one: Decided) -> str:
         if by_kind[kind]:
             lines.append(f"{key} = [{', '.join(by_kind[kind])}]")
     return "\n".join(lines)
+
+
+def _inline(grant: object) -> str:
+    """Write a value in one line of TOML: as in JSON, but for tables."""
+    if isinstance(grant, Mapping):
+        return f"{{ {', '.join(f'{key} = {_inline(each)}' for key, each in grant.items())} }}"
+    if isinstance(grant, list | tuple):
+        return f"[{', '.join(map(_inline, grant))}]"
+    return json.dumps(grant, ensure_ascii=False, default=str)

@@ -16,7 +16,6 @@ from casemate.audit.privileges.values import (
     Values,
     texts,
 )
-from casemate.model.grant import GrantKind
 
 METHODS: dict[str, dict[str, tuple[str, ...]]] = {
     "bucket": {
@@ -81,7 +80,3 @@ def escaped(reader: Reader, each: Context | Capability, node: ast.AST) -> None:
         reader.open(each.of, node, f"a {each.of} is passed to code that is not read")
     else:
         reader.open(EVERY, node, "the context is passed to code that is not read")
-
-
-KINDS = tuple(kind.value for kind in GrantKind if kind is not GrantKind.EGRESS)
-"""Kinds that are decided on. Which hosts a function connects to is not read from its code."""

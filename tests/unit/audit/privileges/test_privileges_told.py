@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,23 @@ def test_hostile_names_stay_texts(tmp_path: Path) -> None:
     assert "<script" not in page and "\x1b" not in page
     json.loads(outputs.json_of(found))
     json.loads(outputs.sarif_of(found))
+
+
+def test_hosts_are_kept_for_no_code_tells_which_a_library_connects_to(tmp_path: Path) -> None:
+    grant = '{ host = "mail.example.com", port = 8443 }'
+    (tmp_path / "casemate.toml").write_text(
+        '[project]\nname = "p"\n\n[function.f]\nhandler = "app:handler"\n[function.f.grants]\n'
+        f'tables = [{{ name = "orders", actions = ["get", "put"] }}]\negress = [{grant}]\n'
+    )
+    (tmp_path / "app.py").write_text(
+        "import urllib.request\n\n\ndef handler(event, context):\n"
+        '    urllib.request.urlopen("https://mail.example.com:8443/")\n'
+        '    return context.table("orders").get("a").value\n'
+    )
+    found = {each.rule: each for each in audit(tmp_path).findings}
+    assert "PRIV-030" not in found
+    written = found["PRIV-031"].instead
+    assert tomllib.loads(written)["function"]["f"]["grants"] == {
+        "tables": [{"name": "orders", "actions": ["get"]}],
+        "egress": [{"host": "mail.example.com", "port": 8443}],
+    }
