@@ -50,9 +50,11 @@ class Report:
     ) -> None:
         """Take data that comes to a sink: of several sources the one with the shortest way."""
         first = min(taints, key=lambda t: (t.doubt, t.trail.length if t.trail else 0, t.source))
-        if first.doubt or self.kinds[first.source] == "stored":
+        unsure = first.doubt or self.kinds[first.source] == "stored"
+        if unsure:
             confidence = _ORDER[max(0, min(_ORDER.index(confidence), 1))]
-        if first.doubt and weakness == "markup":  # what a server answers is another's text
+        # What a server answers is another's text, and what is stored may be the owner's own page.
+        if unsure and weakness == "markup":
             confidence = "low"
         self._take(
             Flow(

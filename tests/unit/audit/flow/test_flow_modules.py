@@ -109,6 +109,20 @@ def test_what_is_stored_is_told_where_it_does_the_worst_only() -> None:
     )
 
 
+def test_what_is_stored_is_told_within_a_page_and_not_as_one() -> None:
+    app = (
+        "import boto3, html\ndef handler(event, context):\n"
+        "    notes = boto3.resource('dynamodb').Table('notes')\n"
+        "    text = notes.get_item(Key={'id': 'a'})['Item']['text']\n"
+        "    headers = {'content-type': 'text/html'}\n"
+        "    return {'statusCode': 200, 'headers': headers, 'body': %s}\n"
+    )
+    (flow,) = analyse({"app.py": app % "f'<p>{text}</p>'"}, [HANDLER]).flows
+    assert (flow.weakness, flow.source.kind, flow.confidence) == ("markup", "stored", "low")
+    assert not analyse({"app.py": app % "text"}, [HANDLER]).flows
+    assert not analyse({"app.py": app % "html.escape(text)"}, [HANDLER]).flows
+
+
 def test_newer_f_strings_are_read_by_an_older_python() -> None:
     app = (
         "import os\n"

@@ -27,8 +27,8 @@ DATA = "\0"
 _QUOTES = "'\"`"
 RANDOM = "random"
 STORED = "stored"
-"""Of data that was stored: by whom is not known, so only the worst is told."""
-_OF_STORED = frozenset(("code", "command", "deserialisation", "template", "sql"))
+"""Of data that was stored: by whom is not known, so only what runs where it comes is told."""
+_OF_STORED = frozenset(("code", "command", "deserialisation", "markup", "template", "sql"))
 
 
 def harmful(weakness: str, value: Value, state: State, kinds: list[str]) -> Taints:
@@ -48,7 +48,7 @@ def harmful(weakness: str, value: Value, state: State, kinds: list[str]) -> Tain
                 kind = kinds[taint.source]
                 if (kind == RANDOM) is not wanted:
                     continue
-                if kind == STORED and weakness not in _OF_STORED:
+                if kind == STORED and (weakness not in _OF_STORED or _is_page(weakness, parts)):
                     continue
                 without, safe = state.known_of(taint)
                 if EVERY in safe or weakness in safe:
@@ -69,6 +69,11 @@ def _is_file(value: Value, state: State) -> bool:
         return True  # the file itself; its name is an attribute of it
     thing = state.things.get(value.number) if isinstance(value, Ref) else None
     return isinstance(thing, Instance) and not thing.type.startswith("pathlib.")
+
+
+def _is_page(weakness: str, parts: tuple[str | Taints, ...]) -> bool:
+    """Return whether a whole answer was stored: a page, not a text that comes into one."""
+    return weakness == "markup" and not any(isinstance(part, str) and part for part in parts)
 
 
 def _around(parts: tuple[str | Taints, ...], number: int) -> tuple[str, str]:
