@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,8 +29,9 @@ from bench.client import Connection, Endpoint, encode, event
 from bench.environment import INTERPRETER, SOURCES, Environments
 from bench.errors import BenchError
 from bench.figures import median, p99, percentile
-from bench.load import run, run_accepted
+from bench.load import run, run_accepted, spent_by_load
 from bench.processes import adopt_orphans, clear_leftovers
+from bench.roles import LOAD, ByRole, microseconds
 from bench.servers import Server, clean_environment, free_port
 
 ROOT = Path(__file__).parent.parent
@@ -111,23 +112,39 @@ class Reached(Protocol):
         ...
 
 
-def rates(node: Reached, function: str, seconds: int) -> Figures:
-    """Return calls that are waited for, and events that are sent and run, a second."""
+def rates(
+    node: Reached, function: str, seconds: int, spending: Callable[[], ByRole] = dict
+) -> tuple[Figures, dict[str, ByRole]]:
+    """Return calls that are waited for, and events that are sent and run, a second.
+
+    Also the microseconds of processor time of both, by what `spending` tells of the node's.
+    """
     endpoint = node.endpoint(function)
     run(endpoint, CONNECTIONS, 1)
+
+    def spent() -> ByRole:
+        return spending() | {LOAD: spent_by_load()}
+
+    first = spent()
     waited = run(endpoint, CONNECTIONS, seconds)
+    second = spent()
     began = time.monotonic()
     accepted = run_accepted(endpoint, CONNECTIONS, seconds)
     wait_for(endpoint)
     through = (accepted.right + 1) / (time.monotonic() - began)
+    third = spent()
     if waited.wrong or waited.lost or accepted.wrong or accepted.lost:
         raise BenchError(f"{function}: wrong or lost answers: {waited}, {accepted}.")
+    used = {
+        "waited_for": microseconds(first, second, waited.right),
+        "sent_and_run": microseconds(second, third, accepted.right + 1),
+    }
     return {
         "waited_for": waited.per_second,
         "accepted": accepted.per_second,
         "sent_and_run": through,
         "share": through / waited.per_second,
-    }
+    }, used
 
 
 # -- a peer ----------------------------------------------------------------------------------------
@@ -273,7 +290,7 @@ def measure(seconds: int, rounds: int) -> Figures:
         peer: list[float | None] = []
         for _ in range(rounds):
             for function, figures in found.items():
-                figures.append(rates(node, function, seconds))
+                figures.append(rates(node, function, seconds)[0])
             peer.append(celery_rate(environments, seconds))
         shared = fairness(node, max(6.0, 2.0 * seconds))
     finally:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bench import reasons
 from bench.jitter import SPREAD, TOGETHER
 from bench.results import (
     CASEMATE_FORK,
@@ -37,6 +38,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     wanted: str
     measured: str
     met: bool | None
+    reason: str = ""
+    """Of one that was missed: what was measured that says why."""
+
+
+def why(verdict: Verdict, reason: str) -> Verdict:
+    """Return a verdict with its reason, if it was missed."""
+    return msgspec.structs.replace(verdict, reason=reason) if verdict.met is False else verdict
 
 
 def at_most(what: str, value: float | None, limit: float, unit: str, more: str = "") -> Verdict:
@@ -73,21 +81,47 @@ def _request(results: Results) -> list[Verdict]:
     def to(other: str, handler: str) -> float | None:
         return results.ratio(request, other, handler, "per_second")
 
+    def by_one(handler: str) -> str:
+        return reasons.alone(results, request, handler)
+
+    def by_many(handler: str) -> str:
+        return reasons.loaded(results, request, handler)
+
+    def beside(other: str, handler: str) -> str:
+        return reasons.compared(results, request, other, handler)
+
+    plain = of(PLAIN, "p50_ms"), of(PLAIN, "p99_ms")
     return [
-        at_most("request isolation, plain, p50", of(PLAIN, "p50_ms"), 0.45, " ms", paced[0]),
-        at_most("request isolation, plain, p99", of(PLAIN, "p99_ms"), 1.5, " ms", paced[1]),
-        at_least("request isolation, plain", of(PLAIN, "per_second"), 3000, "/s"),
-        at_least("request isolation / a fork each, plain", to(CASEMATE_FORK, PLAIN), 6, " x"),
-        at_most("request isolation, pandas, p50", of(TABLES, "p50_ms"), 1, " ms"),
-        at_least("request isolation, pandas", of(TABLES, "per_second"), 1500, "/s"),
-        at_least("request isolation / a fork each, pandas", to(CASEMATE_FORK, TABLES), 5, " x"),
-        at_least("request isolation / fork-per-request, plain", to(FORK, PLAIN), 10, " x"),
-        at_least("request isolation / fork-per-request, pandas", to(FORK, TABLES), 10, " x"),
-        at_least(
-            "request isolation / functions-framework, plain",
-            to(FUNCTIONS_FRAMEWORK, PLAIN),
-            1,
-            " x",
+        why(
+            at_most("request isolation, plain, p50", plain[0], 0.45, " ms", paced[0]), by_one(PLAIN)
+        ),
+        why(
+            at_most("request isolation, plain, p99", plain[1], 1.5, " ms", paced[1]), by_one(PLAIN)
+        ),
+        why(
+            at_least("request isolation, plain", of(PLAIN, "per_second"), 3000, "/s"),
+            by_many(PLAIN),
+        ),
+        why(
+            at_most("request isolation, pandas, p50", of(TABLES, "p50_ms"), 1, " ms"),
+            by_one(TABLES),
+        ),
+        why(
+            at_least("request isolation, pandas", of(TABLES, "per_second"), 1500, "/s"),
+            by_many(TABLES),
+        ),
+        *(
+            why(
+                at_least(f"request isolation / {name}, {said}", to(other, handler), wanted, " x"),
+                beside(other, handler),
+            )
+            for name, other, said, handler, wanted in (
+                ("a fork each", CASEMATE_FORK, "plain", PLAIN, 6),
+                ("a fork each", CASEMATE_FORK, "pandas", TABLES, 5),
+                (FORK, FORK, "plain", PLAIN, 10),
+                (FORK, FORK, "pandas", TABLES, 10),
+                (FUNCTIONS_FRAMEWORK, FUNCTIONS_FRAMEWORK, "plain", PLAIN, 1),
+            )
         ),
     ]
 
@@ -100,18 +134,29 @@ def _instance(results: Results) -> list[Verdict]:
     more = ""
     if share is not None:
         more = f"{later['sent_and_run']:,.0f}/s of {later['waited_for']:,.0f}/s"
+    framework = results.ratio(instance, FUNCTIONS_FRAMEWORK, PLAIN, "per_second")
     return [
-        at_least(
-            "instance isolation, plain", results.median(instance, PLAIN, "per_second"), 6000, "/s"
+        why(
+            at_least(
+                "instance isolation, plain",
+                results.median(instance, PLAIN, "per_second"),
+                6000,
+                "/s",
+            ),
+            reasons.loaded(results, instance, PLAIN),
         ),
-        at_least(
-            "instance isolation / functions-framework, plain",
-            results.ratio(instance, FUNCTIONS_FRAMEWORK, PLAIN, "per_second"),
-            3,
-            " x",
+        why(
+            at_least("instance isolation / functions-framework, plain", framework, 3, " x"),
+            reasons.compared(results, instance, FUNCTIONS_FRAMEWORK, PLAIN),
         ),
-        at_least("instance isolation / its --asgi +uvloop, plain", asgi, 1.2, " x"),
-        at_least("instance isolation, sent and run / waited for", share, 0.8, " x", more),
+        why(
+            at_least("instance isolation / its --asgi +uvloop, plain", asgi, 1.2, " x"),
+            reasons.compared(results, instance, ASGI_UVLOOP, PLAIN),
+        ),
+        why(
+            at_least("instance isolation, sent and run / waited for", share, 0.8, " x", more),
+            reasons.later(results),
+        ),
     ]
 
 
@@ -123,11 +168,22 @@ def _first_calls(results: Results) -> list[Verdict]:
     more = "" if f.import_only_ms is None else f"import statement alone {f.import_only_ms:.0f}"
     what = "first call, zygote gone, pandas, p50: bare import + 10 ms"
     shared = "first call, zygote gone, pandas, p50, that of the same dependencies there"
+    gone = "first call, zygote gone, plain, p50"
+
+    def taken(field: str) -> str:
+        return reasons.first_call(results, field)
+
     return [
-        at_most("first call, zygote kept, p50", f.first_kept_ms, 3, " ms", slowest),
-        at_most("first call, zygote gone, plain, p50", f.first_gone_plain_ms, 8, " ms"),
-        at_most(what, pandas, round((bare or 0) + 10, 1), " ms", more),
-        at_most(shared, f.first_shared_tables_ms, 15, " ms"),
+        why(
+            at_most("first call, zygote kept, p50", f.first_kept_ms, 3, " ms", slowest),
+            taken("first_kept_ms"),
+        ),
+        why(at_most(gone, f.first_gone_plain_ms, 8, " ms"), taken("first_gone_plain_ms")),
+        why(
+            at_most(what, pandas, round((bare or 0) + 10, 1), " ms", more),
+            taken("first_gone_tables_ms"),
+        ),
+        why(at_most(shared, f.first_shared_tables_ms, 15, " ms"), taken("first_shared_tables_ms")),
     ]
 
 
@@ -144,8 +200,11 @@ def _memory(results: Results) -> list[Verdict]:
         past = f"node {f.empty_node_memory / MB:.1f} MB before, {f.past_keep_memory / MB:.1f} after"
     return [
         at_most("one live plain instance, with its clean pages", weight, 2, " MB", seen),
-        at_most("50 plain functions at rest, zygotes kept", crowd, 200, " MB", kept),
-        at_most("a plain function at rest", rest, 2.5, " MB"),
+        why(
+            at_most("50 plain functions at rest, zygotes kept", crowd, 200, " MB", kept),
+            reasons.rest(results),
+        ),
+        why(at_most("a plain function at rest", rest, 2.5, " MB"), reasons.rest(results)),
         at_most(
             "left of functions after their keep time", f.past_keep_processes, 0, " processes", past
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 from pathlib import Path
 
@@ -50,6 +51,12 @@ def run_accepted(endpoint: Endpoint, connections: int, seconds: int) -> Load:
     """Do the same with calls whose events are kept, and answered with 202."""
     body = json.dumps(event(NUMBER), separators=(",", ":"))
     return _wrk(endpoint, connections, seconds, ACCEPT_SCRIPT, body)
+
+
+def spent_by_load() -> float:
+    """Return the seconds on a processor of the loads that have ended, and of other children."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _wrk(endpoint: Endpoint, connections: int, seconds: int, script: Path, *arguments: str) -> Load:

@@ -16,6 +16,7 @@ from bench.errors import MemoryUnreadableError
 from bench.figures import p99, percentile
 from bench.processes import pss
 from bench.results import Cell
+from bench.roles import LOAD, ByRole, microseconds
 from bench.settings import Settings
 from bench.targets.interface import Target
 
@@ -102,8 +103,10 @@ def cell(target: Target, number: int, settings: Settings, say: Callable[[str], N
             say(str(error))
             memory = None
         latency(target.endpoint, 20, 1.0)
+        before = target.processor_seconds()
         one = latency(target.endpoint, settings.latency_requests, settings.latency_time)
-        many = _many(target, one, settings)
+        after = target.processor_seconds()
+        many, loaded_us = _many(target, one, settings)
     finally:
         target.stop()
     return Cell(
@@ -120,11 +123,15 @@ def cell(target: Target, number: int, settings: Settings, say: Callable[[str], N
         loaded_p50_ms=many.p50_ms,
         answers=len(one.times_ms) + many.right,
         failed=one.failed + many.wrong + many.lost,
+        alone_us=microseconds(before, after, len(one.times_ms)) if one.times_ms else {},
+        loaded_us=loaded_us,
     )
 
 
-def _many(target: Target, one: Latency, settings: Settings) -> load.Load:
+def _many(target: Target, one: Latency, settings: Settings) -> tuple[load.Load, ByRole]:
     """Load a target over many connections, a slow one long enough to count something.
+
+    Returns what was counted, and microseconds of processor time by right answer.
 
     A slow one is not warmed up either: it would still work on those requests while it is measured.
     """
@@ -133,7 +140,10 @@ def _many(target: Target, one: Latency, settings: Settings) -> load.Load:
     if wave < settings.warm_up:
         load.run(target.endpoint, settings.connections, settings.warm_up)
     seconds = max(settings.throughput_time, min(math.ceil(2 * wave), SLOW_TIME))
-    return load.run(target.endpoint, settings.connections, seconds)
+    before = target.processor_seconds() | {LOAD: load.spent_by_load()}
+    found = load.run(target.endpoint, settings.connections, seconds)
+    after = target.processor_seconds() | {LOAD: load.spent_by_load()}
+    return found, microseconds(before, after, found.right) if found.right else {}
 
 
 def crowd(targets: Sequence[Target]) -> int:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from bench.client import Connection, Endpoint, encode, event, is_right
 from bench.errors import WrongAnswerError
 from bench.processes import ProcessId, spent, tree
-from bench.restoring import role_of
+from bench.roles import role_of
 
 _WAITED, _PREEMPTED = "voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"
 

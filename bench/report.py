@@ -100,7 +100,11 @@ def text(results: Results) -> str:
         )
         if pairs := ratios(results, handler):
             parts.append(f"Ratios, {handler} (taken within each round, then the median)\n\n{pairs}")
-    parts.append("Targets\n\n" + verdicts(judge(results)))
+    found = judge(results)
+    parts.append("Targets\n\n" + verdicts(found))
+    if missed := [v for v in found if v.reason]:
+        lines = (f"- {v.what}: {v.reason}" for v in missed)
+        parts.append("Why they were missed, as measured beside them\n\n" + "\n".join(lines))
     if results.leftovers:
         parts.append(f"{results.leftovers} processes were left behind by targets and were killed.")
     if results.not_measured:

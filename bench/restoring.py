@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,9 @@ from bench.capabilities import CheckoutNode
 from bench.errors import WrongAnswerError
 from bench.figures import rotated
 from bench.measured import grammar, report
-from bench.processes import spent, tree
+from bench.processes import tree
 from bench.results import TABLES
+from bench.roles import microseconds, processor_seconds
 from bench.targets.casemate import Plan, write_project
 
 ROOT = Path(__file__).parent.parent
@@ -34,39 +34,9 @@ PLANS = tuple(
     for handler in ("plain", TABLES)
     for way, fresh in WAYS.items()
 )
-_MODULE, _BOUND = b"casemate.", b"casemate.child.bound"
-_PROGRAM = b"casemate.child.program"
-SANDBOXES, SUPERVISOR = "sandboxes", "supervisor"
 _WARM_SECONDS = 2
 
 Figures = dict[str, Any]
-
-
-def role_of(command: bytes) -> str:
-    """Return which process of a node has this command line, as in /proc/PID/cmdline."""
-    words = command.split(b"\0")
-    if b"serve" in words:
-        return SUPERVISOR
-    if b"-m" in words[:-1]:
-        rest = words[words.index(b"-m") + 1 :]
-        before = {_BOUND: 2, _PROGRAM: 1}.get(rest[0], 0)
-        module = rest[before] if len(rest) > before else b""
-        if module.startswith(_MODULE):
-            return module.removeprefix(_MODULE).partition(b".")[0].decode()
-    return SANDBOXES
-
-
-def processor_seconds(root: int) -> dict[str, float]:
-    """Return the seconds on a processor by role, for a node whose first process is `root`."""
-    total: defaultdict[str, float] = defaultdict(float)
-    for identity in tree(root):
-        try:
-            role = role_of(Path(f"/proc/{identity.pid}/cmdline").read_bytes())
-            stat = Path(f"/proc/{identity.pid}/stat").read_text("utf-8", "replace")
-        except OSError:
-            continue
-        total[role] += spent(stat, children=role == SANDBOXES)
-    return total
 
 
 class Measured:
@@ -92,15 +62,12 @@ class Measured:
         """Return microseconds by call of each role and of all, and what the load has seen."""
         endpoint = self.node.endpoint(function)
         load.run(endpoint, CONNECTIONS, _WARM_SECONDS)
-        before = processor_seconds(self.node.process)
+        before = processor_seconds(tree(self.node.process))
         found = load.run(endpoint, CONNECTIONS, seconds)
-        after = processor_seconds(self.node.process)
+        after = processor_seconds(tree(self.node.process))
         if found.wrong or found.lost or not found.right:
             raise WrongAnswerError(f"{found.wrong + found.lost} wrong answers of {found.right}.")
-        us = {
-            role: 1e6 * (spent_by - before.get(role, 0.0)) / found.right
-            for role, spent_by in after.items()
-        }
+        us = microseconds(before, after, found.right)
         return {
             "us": sum(us.values()),
             **{f"{role}_us": one for role, one in us.items()},

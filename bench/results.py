@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from bench.enqueue import Enqueue
 from bench.environment import INTERPRETER
 from bench.figures import median, ratio_by_round
 from bench.jitter import Jitter
+from bench.roles import ByRole
 from bench.settings import Settings
 
 FORMAT = 1
@@ -44,6 +46,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """All right answers, one connection and many."""
     failed: int
     """Wrong answers, other statuses, lost connections and timeouts."""
+    alone_us: ByRole = {}
+    """Processor time by answer over one connection, in microseconds by kind of process."""
+    loaded_us: ByRole = {}
+    """The same over the loaded connections, with that of the load."""
 
 
 class Figures(msgspec.Struct, kw_only=True):
@@ -63,6 +69,9 @@ class Figures(msgspec.Struct, kw_only=True):
     """`python -I -c 'import numpy, pandas'`, start and end of the interpreter included."""
     import_only_ms: float | None = None
     """The import statement alone, taken inside that interpreter."""
+    first_us: dict[str, ByRole] = {}
+    """Processor time that a first call takes, and what comes of it within 0.1 s, by the field of
+    its time above: microseconds by kind of process."""
     instance_memory: float | None = None
     """Bytes (proportional set size) that the node grows by for one live plain instance, with all
     that is kept for it."""
@@ -70,6 +79,8 @@ class Figures(msgspec.Struct, kw_only=True):
     crowd: int | None = None
     crowd_memory: int | None = None
     """Bytes of the whole node with that many plain functions at rest, zygotes kept."""
+    crowd_parts: ByRole = {}
+    """The same by kind of process."""
     crowd_processes: int | None = None
     rest_memory: float | None = None
     """Bytes that the node has grown by for each of them."""
@@ -89,6 +100,8 @@ class Figures(msgspec.Struct, kw_only=True):
     """Start of a node, to its first right answer, by the number of functions deployed on it."""
     asynchronous: dict[str, float] = {}
     """A reused plain function: calls waited for, events sent and run, a second, and the share."""
+    asynchronous_us: dict[str, ByRole] = {}
+    """Processor time by call waited for, and by event sent and run, with that of the load."""
     overhead_ms: dict[int, float] = {}
     """p50 of one function by the number of functions deployed on its node."""
     enqueue: Enqueue | None = None
@@ -135,6 +148,17 @@ class Results(msgspec.Struct, kw_only=True):
     def median(self, target: str, handler: str, field: str) -> float | None:
         """Return the median over the rounds of one field."""
         return median(self.by_round(target, handler, field).values())
+
+    def parts(self, target: str, handler: str, field: str) -> ByRole:
+        """Return the medians over the rounds of a field of a target's cells that has parts."""
+        found = [
+            parts
+            for cell in self.cells
+            if cell.target == target and cell.handler == handler
+            if (parts := getattr(cell, field))
+        ]
+        names = dict.fromkeys(name for each in found for name in each)
+        return {name: statistics.median(each.get(name, 0.0) for each in found) for name in names}
 
     def ratio(self, upper: str, lower: str, handler: str, field: str) -> float | None:
         """Return the median over the rounds of how many times `lower`'s figure `upper`'s is."""

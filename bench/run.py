@@ -12,6 +12,7 @@ from bench.environment import Environments
 from bench.errors import BenchError
 from bench.figures import rotated
 from bench.results import CASEMATE_REQUEST, HANDLERS, PLAIN, Figures, Results, this_machine
+from bench.roles import processor_seconds
 from bench.scaling import Scaling
 from bench.settings import Settings
 from bench.targets import ISOLATIONS, PEERS, CasemateTarget, Node, PeerTarget, Plan, Target
@@ -188,8 +189,12 @@ class Run:
         try:
             node.start()
             node.deploy([LATER], timeout=max(5.0, self._remaining()))
-            self.results.figures.asynchronous = delivery.rates(
-                node, LATER.name, self._settings.delivery_time
+            figures = self.results.figures
+            figures.asynchronous, figures.asynchronous_us = delivery.rates(
+                node,
+                LATER.name,
+                self._settings.delivery_time,
+                lambda: processor_seconds(node.processes()),
             )
         except FAILURES as error:
             self._note(f"casemate, what runs later: {error}")

@@ -16,6 +16,7 @@ from bench.judge import HELD
 from bench.measure import latency
 from bench.processes import ProcessId, pss
 from bench.results import PLAIN, TABLES, Figures
+from bench.roles import ByRole, memory, microseconds, processor_seconds
 from bench.servers import clean_environment, first_answer
 from bench.settings import Settings
 from bench.targets.casemate import PROJECT, Node, Plan
@@ -53,6 +54,19 @@ def call(node: Node, project: str, names: Sequence[str]) -> list[float]:
     finally:
         connection.close()
     return times
+
+
+def spending_call(node: Node, names: Sequence[str]) -> tuple[list[float], ByRole]:
+    """Do the same, and return the microseconds of processor time by call as well."""
+    before = processor_seconds(node.processes())
+    times = call(node, PROJECT, names)
+    return times, microseconds(before, processor_seconds(node.processes()), len(names))
+
+
+def mean(parts: Sequence[ByRole]) -> ByRole:
+    """Return the mean of each part."""
+    names = dict.fromkeys(name for each in parts for name in each)
+    return {name: sum(each.get(name, 0.0) for each in parts) / len(parts) for name in names}
 
 
 def wait_until_at_most(node: Node, count: int, timeout: float) -> list[ProcessId]:
@@ -161,9 +175,12 @@ class Scaling:
         self.figures.empty_node_processes = len(empty)
         self.figures.empty_node_memory = pss(empty)
         times: dict[str, list[float]] = {PLAIN: [], TABLES: []}
+        spent: dict[str, list[ByRole]] = {PLAIN: [], TABLES: []}
         for _ in range(self._settings.first_call_passes):
             for kind, names in ((PLAIN, plain), (TABLES, tables)):
-                times[kind] += call(node, PROJECT, names)
+                found, parts = spending_call(node, names)
+                times[kind] += found
+                spent[kind].append(parts)
                 left = wait_until_at_most(node, len(empty), KEEP_SHORT + 15)
                 self.figures.past_keep_processes = len(left) - len(empty)
                 self.figures.past_keep_memory = pss(left)
@@ -171,6 +188,8 @@ class Scaling:
                     raise BenchError(f"{len(left) - len(empty)} processes outlive the keep time")
         self.figures.first_gone_plain_ms = percentile(times[PLAIN], 0.5)
         self.figures.first_gone_tables_ms = percentile(times[TABLES], 0.5)
+        self.figures.first_us["first_gone_plain_ms"] = mean(spent[PLAIN])
+        self.figures.first_us["first_gone_tables_ms"] = mean(spent[TABLES])
 
     def _shared(self, node: Node) -> None:
         """First calls of pandas functions, zygote gone, while one that has imported is there."""
@@ -183,11 +202,15 @@ class Scaling:
         time.sleep(KEEP_SHORT + 2)
         call(node, PROJECT, ["beside"])
         times: list[float] = []
+        spent: list[ByRole] = []
         for name in names:
             # What one call takes is made anew in the background.
             time.sleep(AHEAD_SECONDS)
-            times += call(node, PROJECT, [name])
+            found, parts = spending_call(node, [name])
+            times += found
+            spent.append(parts)
         self.figures.first_shared_tables_ms = percentile(times, 0.5)
+        self.figures.first_us["first_shared_tables_ms"] = mean(spent)
 
     def _live_instances(self, node: Node) -> None:
         """Hold calls in a plain handler and weigh what came for them, wherever it is kept."""
@@ -240,6 +263,7 @@ class Scaling:
         rest = wait_until_at_most(node, expected, IDLE_TIMEOUT)
         self.figures.crowd = len(names)
         self.figures.crowd_memory = pss(rest)
+        self.figures.crowd_parts = memory(rest)
         self.figures.rest_memory = (self.figures.crowd_memory - weight) / len(names)
         self.figures.crowd_processes = len(rest)
         if len(rest) != expected:
@@ -247,7 +271,7 @@ class Scaling:
                 f"{len(rest) - before} processes for {len(names)} functions at rest, a zygote and"
                 " its init for each were expected: their first calls would not be first calls"
             )
-        times = call(node, PROJECT, names)
+        times, self.figures.first_us["first_kept_ms"] = spending_call(node, names)
         self.figures.first_kept_ms = percentile(times, 0.5)
         self.figures.first_kept_max_ms = max(times)
 

@@ -24,6 +24,7 @@ from bench.environment import HANDLERS, INTERPRETER, SOURCES
 from bench.errors import DeployError, StartError
 from bench.processes import ProcessId
 from bench.results import CASEMATE_FORK, CASEMATE_INSTANCE, CASEMATE_REQUEST, TABLES
+from bench.roles import processor_seconds
 from bench.servers import Server, first_answer, free_port
 from casemate.folder.folders import default_master_key
 
@@ -269,6 +270,10 @@ class CasemateTarget:
     def processes(self) -> list[ProcessId]:
         """Return all processes of the node."""
         return self._node.processes()
+
+    def processor_seconds(self) -> dict[str, float]:
+        """Return the seconds on a processor of the node's processes, by their kind."""
+        return processor_seconds(self.processes())
 
     def stop(self) -> None:
         """End the node."""

@@ -46,6 +46,10 @@ class Target(Protocol):
         """Return all its processes."""
         ...
 
+    def processor_seconds(self) -> dict[str, float]:
+        """Return the seconds on a processor of its processes, by their kind."""
+        ...
+
     def stop(self) -> None:
         """End it with all its processes. Stopping twice is fine."""
         ...

@@ -11,6 +11,7 @@ from bench.client import Endpoint
 from bench.environment import HANDLERS, Environments, site_packages
 from bench.environment import PEERS as FOLDER
 from bench.processes import ProcessId
+from bench.roles import processor_seconds
 from bench.servers import Server, clean_environment, first_answer, free_port
 
 
@@ -125,6 +126,10 @@ class PeerTarget:
     def processes(self) -> list[ProcessId]:
         """Return all its processes."""
         return self._server.processes() if self._server else []
+
+    def processor_seconds(self) -> dict[str, float]:
+        """Return the seconds on a processor of all its processes together."""
+        return processor_seconds(self.processes(), lambda _: "server")
 
     def stop(self) -> None:
         """End it."""

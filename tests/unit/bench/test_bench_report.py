@@ -195,7 +195,7 @@ def test_json_holds_everything() -> None:
     assert len(whole["cells"]) == 36
     assert whole["figures"]["overhead_ms"] == {"1": 1.0, "50": 1.2, "500": 1.05}
     assert len(whole["targets"]) == 29
-    assert {"what", "wanted", "measured", "met"} == set(whole["targets"][0])
+    assert {"what", "wanted", "measured", "met", "reason"} == set(whole["targets"][0])
 
 
 def test_quick_is_less_than_the_default() -> None:
@@ -212,3 +212,35 @@ def test_load_result_is_read_among_other_output() -> None:
     assert parse(f"Running 3s test\n{line}\n") == expected
     with pytest.raises(BenchError, match="no result"):
         parse("unable to connect")
+
+
+def test_a_missed_target_is_told_with_what_was_measured_beside_it() -> None:
+    run = good()
+    parts = {"gateway": 300.0, "restorer": 700.4, "monitor": 0.1}
+    run.cells = [
+        msgspec.structs.replace(
+            each, per_second=1500.0, p50_ms=5.0, alone_us={"gateway": 4000.0}, loaded_us=parts
+        )
+        if each.target == CASEMATE_REQUEST
+        else msgspec.structs.replace(each, loaded_us={"server": 90.0})
+        for each in run.cells
+    ]
+    run.figures.first_kept_ms = 9.0
+    run.figures.first_us = {"first_kept_ms": {"supervisor": 2000.0}}
+    run.figures.crowd_memory, run.figures.crowd_parts = 300_000_000, {"vault": 300e6}
+    run.figures.asynchronous = {"waited_for": 10.0, "sent_and_run": 7.0, "share": 0.7}
+    run.figures.asynchronous_us = {"sent_and_run": {"gateway": 900.0}, "waited_for": {"a": 50.0}}
+    found = {each.what: each.reason for each in judge(run) if each.reason}
+    assert found["request isolation, plain"] == (
+        "1,000 us of processor time by call (restorer 700, gateway 300): "
+        "2 cores have no time for more than 1,999/s"
+    )
+    assert "4,000 us" in found["request isolation, plain, p50"]
+    assert found["request isolation / functions-framework, plain"].endswith(
+        "of functions-framework 90 us (server 90)"
+    )
+    assert found["first call, zygote kept, p50"].startswith("2,000 us")
+    assert found["50 plain functions at rest, zygotes kept"] == "300 MB (vault 300)"
+    assert "50 us (a 50) by call that is waited for" in str(found)
+    assert "Why they were missed" in report.text(run) and "(vault 300)" in report.text(run)
+    assert all(each.reason == "" for each in judge(good()))
