@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+import msgspec
+
 from casemate.model.level import Level
 from casemate.model.principal import OWNER, RoleBinding
 from casemate.node_audit.rule import DAY, Risk, Rule, Seen, days
@@ -56,7 +58,20 @@ def _endless(state: NodeState) -> Iterator[Seen]:
             level = Level.MEDIUM if _owns(token.bindings) else None
             ends = made[f"token:{token.id}"]
             with_it = f"; {ends} token(s) in use that it made end with it" if ends else ""
-            yield _about(token, f"{what} never expires{with_it}", level)
+            seen = _about(token, f"{what} never expires{with_it}", level)
+            alone = _owns_alone(token, state)
+            yield msgspec.structs.replace(seen, command=_NEW_OWNER) if alone else seen
+
+
+_NEW_OWNER = "casemate users add NAME --role owner"
+"""First: the last owner's token is not revoked, since nobody could get in any more."""
+
+
+def _owns_alone(token: TokenState, state: NodeState) -> bool:
+    """Tell whether nobody else gets in who owns the node, as far as that may be seen."""
+    people = (one for one in state.people or () if one.can_get_in and _owns(one.bindings))
+    others = (one for one in state.tokens or () if one.id != token.id and _owns(one.bindings))
+    return _owns(token.bindings) and not any(people) and not any(others)
 
 
 def _orphaned(state: NodeState) -> Iterator[Seen]:

@@ -462,6 +462,19 @@ def test_what_ends_with_a_token_is_told_before_it_is_revoked() -> None:
         assert ("1 token(s) in use that it made end with it" in one.seen) is bool(expected)
 
 
+def test_the_only_owner_is_told_to_make_another_before_its_token_is_revoked() -> None:
+    alone = token(expires_at=None, bindings=OWNER)
+    other = token(id="1" * 16, bindings=OWNER)
+    for people, tokens, expected in (
+        ((), (alone,), "casemate users add NAME --role owner"),
+        ((person("ada", can_get_in=False),), (alone,), "casemate users add NAME --role owner"),
+        ((person("ada"),), (alone,), f"casemate tokens revoke {alone.id}"),
+        ((), (alone, other), f"casemate tokens revoke {alone.id}"),
+    ):
+        found = judge(changed(SOUND, people=people, tokens=tokens))
+        assert [one.command for one in found if one.rule == "NODE-022"] == [expected]
+
+
 def test_decoys_that_a_drill_has_touched_are_its_own() -> None:
     """It has cleaned up by then; what is found of it afterwards nobody would close."""
     by = "function:casemate-drill/holder"
