@@ -66,7 +66,7 @@ class Delivery:
         self._data = data
         self._catalogue = catalogue
         self._marks = marks
-        self._settler = Settler(data)
+        self._settler = Settler(data, self._lost)
         self._attempts = Attempts(run, self._settler, SystemRandom().random, self.due, sent_away)
         self._fair = FairShare(max(1, cores) * _SLOTS_FOR_EACH_CORE)
         self._lanes: dict[Name, Lane] = {}
@@ -219,9 +219,14 @@ class Delivery:
         """Let go of a lane; what it has leased and not run goes back."""
         if lane.running or lane.filling:
             return
+        self._give_back(lane)
         if self._lanes.pop((lane.project, lane.function), None) is not None and lane.places:
             self._spawn(self._look_again(tuple(lane.places)))
-        self._give_back(lane)
+
+    def _lost(self, place: Place) -> None:
+        """Look at a place again: ends of attempts there were not kept, so their leases end."""
+        if not self._stopping:
+            self._spawn(self._look_again((place,)))
 
     async def _look_again(self, places: tuple[Place, ...]) -> None:
         """Set timers for what waits in places that were leased from, once all has been settled."""
@@ -247,6 +252,7 @@ class Delivery:
 
     def _give_back(self, lane: Lane) -> None:
         for leased in lane.unfinished():
+            lane.places.add(leased.place)
             self._settler.add(leased.place, (give_back(leased.message),))
 
     def _dispatch(self) -> None:
@@ -289,6 +295,7 @@ class Delivery:
     async def _use(self, lane: Lane, slot: Slot) -> Slot | None:
         """Use one slot: run a batch that is ready, or see what there is. Return the next one."""
         began, ran = self._loop.time(), False
+        batch: Batch | None = None
         try:
             if not lane.ready and not lane.filling and not self._rests(lane.project):
                 await self._fill(lane)
@@ -300,6 +307,8 @@ class Delivery:
                 lane.ran(self._loop.time() - began)
         except Exception:  # noqa: BLE001 - logged; leases end by themselves
             _log.exception("a delivery to %s/%s failed", lane.project, lane.function)
+            if batch is not None:
+                lane.places.add(batch.place)
         finally:
             lane.running -= 1
             self._fair.give_back(slot, self._loop.time() - began)
@@ -318,6 +327,7 @@ class Delivery:
         version = self._catalogue.find(lane.project, lane.function, batch.qualifier or None)
         settings = version or self._catalogue.most_live(lane.project, lane.function)
         if settings is None:
+            lane.places.add(batch.place)
             self._settler.add(batch.place, [give_back(m.message) for m in batch.messages])
             return
         await self._settler.room(batch.place)
@@ -373,6 +383,7 @@ class Delivery:
             _log.error("messages of %s wait: %s", "/".join(place), error)
             self.due(place, time.time() + _FAILED_SECONDS)
             return
+        lane.places.add(place)
         self._add(lane, place, found, until, version)
         if self._rests(lane.project):
             self._give_back(lane)
@@ -389,7 +400,6 @@ class Delivery:
         consumer = self._consumers.get((place[0], place[2])) if place[1] == QUEUE else None
         trigger = consumer[1] if consumer is not None else ""
         now = self._loop.time()
-        lane.places.add(place)
         for message in found:
             leased = read_message(place, message, until, trigger, self._marks)
             lane.add(leased, version, now)

@@ -29,7 +29,8 @@ class Lane:
         self.more: dict[Place, None] = {}
         """Places that may have messages to lease, in turn."""
         self.places: set[Place] = set()
-        """Those that were leased from."""
+        """Those to be looked at once all is done: they were leased from, or something was given
+        back. What was kept for this lane and run leaves nothing that is not known already."""
         self.ready: deque[Batch] = deque()
         self.running = 0
         self.slots = 0

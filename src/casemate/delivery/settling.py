@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -29,9 +29,10 @@ _PAUSES = (0.1, 0.5, 2.0, 5.0)
 class Settler:
     """One transaction at a time for each place; what comes in meanwhile shares the next one."""
 
-    def __init__(self, data: ProjectData) -> None:
-        """Settle in `data`."""
+    def __init__(self, data: ProjectData, lost: Callable[[Place], None]) -> None:
+        """Settle in `data`; `lost` is told of places where ends were not kept."""
         self._data = data
+        self._lost = lost
         self._waiting: dict[Place, list[Settlement]] = {}
         self._tasks: dict[Place, asyncio.Task[None]] = {}
         self._written: dict[Place, asyncio.Future[None]] = {}
@@ -117,10 +118,13 @@ class Settler:
                 await self._gather(place)
         except Exception:  # noqa: BLE001 - logged; the leases end by themselves
             _log.exception("ends of attempts in %s were not kept", "/".join(place))
+            self._lost(place)
         finally:
             del self._tasks[place]
             self._soon.discard(place)
             self._tell_written(place)
+            if place in self._waiting and not self._stopping:
+                self.add(place, ())  # what came while those failed
 
     async def _write(self, place: Place, settlements: list[Settlement]) -> None:
         tries = 0

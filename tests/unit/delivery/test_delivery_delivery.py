@@ -265,7 +265,7 @@ def test_the_end_of_a_run_whose_lease_was_taken_again_changes_nothing(
             taken.extend(await world.data.lease(*place, limit=1, lease=60.0))
             return OK
 
-        settler = Settler(world.data)
+        settler = Settler(world.data, lambda _place: None)
         attempts = Attempts(run, settler, lambda: 0.5, lambda place, at: None, lambda who: None)
         until = asyncio.get_running_loop().time() + 3600
         batch = Batch(

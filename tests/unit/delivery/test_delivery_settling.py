@@ -8,6 +8,7 @@ import time
 from casemate.data.interface import Fate, Settlement
 from casemate.delivery import settling
 from casemate.delivery.settling import MOST_WAITING, Settler
+from casemate.model.errors import CasemateError
 from casemate.operations.leases import SettleMessages
 
 PLACE = ("p", "inbox", "f")
@@ -46,7 +47,7 @@ def test_the_first_is_written_at_once_and_the_next_ones_together(monkeypatch) ->
 
     async def main() -> None:
         data = Data()
-        settler = Settler(data)  # type: ignore[arg-type]
+        settler = Settler(data, lambda _place: None)  # type: ignore[arg-type]
         settler.add(PLACE, (end(1),))
         await turns()
         assert data.written == [ids(1)]
@@ -66,7 +67,7 @@ def test_what_somebody_waits_for_does_not_wait(monkeypatch) -> None:
 
     async def main() -> None:
         data = Data()
-        settler = Settler(data)  # type: ignore[arg-type]
+        settler = Settler(data, lambda _place: None)  # type: ignore[arg-type]
         settler.add(PLACE, (end(1),))
         await turns()
         settler.add(PLACE, (end(2),), soon=True)
@@ -101,12 +102,37 @@ def test_nothing_is_kept_of_a_place_that_is_idle(monkeypatch) -> None:
 
     async def main() -> None:
         data = Data()
-        settler = Settler(data)  # type: ignore[arg-type]
+        settler = Settler(data, lambda _place: None)  # type: ignore[arg-type]
         for number in range(5):
             settler.add(PLACE, (end(number),), soon=bool(number % 2))
             await asyncio.sleep(0.003)
         await settler.idle(PLACE)
         held = (settler._waiting, settler._tasks, settler._written, settler._idlers)
         assert not any(held) and not settler._soon and not settler._gathering
+
+    asyncio.run(main())
+
+
+def test_a_place_whose_ends_are_lost_is_told_of_and_what_came_meanwhile_is_kept() -> None:
+    class Failing(Data):
+        async def change(self, operation: SettleMessages) -> int:
+            await self.gate.wait()
+            if operation.settlements[0].id == ids(1)[0]:
+                raise CasemateError("The file is no database.")
+            return await super().change(operation)
+
+    async def main() -> None:
+        data, lost = Failing(), []
+        data.gate.clear()
+        settler = Settler(data, lost.append)  # type: ignore[arg-type]
+        settler.add(PLACE, (end(1),))
+        await turns()
+        settler.add(PLACE, (end(2),))
+        data.gate.set()
+        await turns()
+        assert lost == [PLACE]
+        assert data.written == [ids(2)]
+        await settler.close()
+        assert not settler._tasks and not settler._waiting
 
     asyncio.run(main())

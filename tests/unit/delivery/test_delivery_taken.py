@@ -9,17 +9,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from delivery_world import World, ended, play
+from delivery_world import OK, World, ended, play
 
 from casemate.data.errors import LimitError
 from casemate.data.interface import NewMessage
 from casemate.delivery import lane as lanes
 from casemate.delivery.incoming import Incoming
+from casemate.model.errors import CasemateError
 from casemate.model.event import Event
 from casemate.model.function import Limits
 from casemate.model.invocation import Outcome
 from casemate.model.trigger import TriggerKind
-from casemate.operations.leases import KeepLeased, KeepMessages
+from casemate.operations.leases import FindNextDue, KeepLeased, KeepMessages
 
 Scene = Callable[[World, Incoming], Awaitable[None]]
 
@@ -265,5 +266,59 @@ def test_refused_events_let_others_have_a_turn(tmp_path: Path) -> None:
 
         await others()
         assert turns >= 10
+
+    play_taken(tmp_path, scene)
+
+
+def test_what_ran_as_it_was_kept_is_not_asked_about(tmp_path: Path) -> None:
+    async def scene(world: World, incoming: Incoming, kept: Kept) -> None:
+        asked: list[Any] = []
+        read = world.data.read
+
+        async def noted(operation: Any) -> Any:
+            asked.extend([operation] if isinstance(operation, FindNextDue) else [])
+            return await read(operation)
+
+        world.data.read = noted
+        for value in range(5):
+            await incoming.keep("t", "f", (message(value),))
+            await world.until(lambda: not world.delivery._lanes)
+        await world.until(lambda: not world.delivery._tasks)
+        assert world.values() == list(range(5)) and kept.leased == 5
+        assert asked == [], "nothing can be due that was not before"
+        await incoming.keep("t", "f", (message(5, delay=0.01),))
+        await world.until(lambda: len(world.ran) == 6)
+        await world.until(lambda: not world.delivery._tasks)
+        assert asked, "what is leased from there may have left more"
+
+    play_taken(tmp_path, scene)
+
+
+@pytest.mark.parametrize("end", ["lost", "tried again", "given back"])
+def test_what_did_not_end_is_looked_at_again(tmp_path: Path, end: str) -> None:
+    async def scene(world: World, incoming: Incoming, kept: Kept) -> None:
+        place = ("t", "inbox", "f")
+        if end == "lost":
+            world.data.faults = [CasemateError("The file is no database.")]
+        elif end == "tried again":
+            world.answer = lambda raw: ended(Outcome.CRASHED) if raw.attempt == 1 else OK
+        else:
+            world.refusal = "drained"
+            kept.answered.clear()
+            keeping = incoming.keep("t", "f", (message(1),))
+            await asyncio.sleep(0.05)
+            kept.answered.set()
+            await keeping
+            assert world.ran == []
+            world.refusal = ""
+            world.delivery.resume()
+            await world.empty()
+            assert world.values() == [1]
+            return
+        await incoming.keep("t", "f", (message(1),))
+        await world.until(lambda: place in world.delivery._timers)
+        if end == "lost":
+            at = world.delivery._timers[place][0] - asyncio.get_running_loop().time()
+            assert 60 < at < 3600, "by when its lease ends"
 
     play_taken(tmp_path, scene)
