@@ -217,8 +217,7 @@ class Seal:
     ) -> None:
         """Record it, now that is known what it used."""
         cpu_us, peak = used.cpu_us, used.memory
-        alone = error is None and not lines and not record.spans
-        if alone and self._redactor.record_expected(record, cpu_us, peak):
+        if error is None and not lines and self._redactor.record_expected(record, cpu_us, peak):
             return
         record = msgspec.structs.replace(record, cpu_us=cpu_us, peak=peak)
         self._redactor.record(record, error, lines, logs)

@@ -12,6 +12,7 @@ from records_samples import KEY, database, denial, failure, invocation, line
 
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.function import Logs
+from casemate.model.tracing import Span
 from casemate.operations.functions import ListFunctions
 from casemate.operations.records import (
     ListDenials,
@@ -242,3 +243,14 @@ def test_what_is_expected_is_told_with_what_it_used_without_being_encoded_again(
     before = msgspec.msgpack.decode(recorder.bodies["i1"], type=rows.Ended)
     rows.insert_records(connection, [before], 1.0)
     assert rows.invocation(connection, ShowInvocation(id="i1")).cpu_us == 7, "as far as is known"
+    waited = Span(name="delivery", start_ms=-3.0, ms=3.0)
+    for id, spans in (("i4", (waited,)), ("i5", (waited,) * 3)):
+        traced = invocation(id, spans=spans)
+        client.expect(traced, None, (), Logs())
+        assert client.record_expected(traced, 9, 1) is (id == "i4"), "few are told with it"
+    kept = msgspec.msgpack.decode(recorder.told["i4"], type=rows.Ended)
+    rows.insert_records(connection, [kept], 1.0)
+    found = rows.invocation(connection, ShowInvocation(id="i4"))
+    assert (found.cpu_us, [span.name for span in found.spans]) == (9, ["delivery"])
+    without = msgspec.msgpack.decode(recorder.bodies["i5"], type=rows.Ended)
+    assert "delivery" not in str(without)

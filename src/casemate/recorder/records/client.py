@@ -53,6 +53,8 @@ _PLAIN = bytes((0x91, 0xDC, 0, _FIELDS))
 """What begins with it is the record of an invocation alone, as `Ended` is encoded: an array of one
 with an array of its fields. With `_COUNTED` in its place what it used comes after these."""
 _COUNTED = bytes((0x91, 0xDC, 0, _FIELDS + 1))
+_FEW_SPANS = 2
+"""Spans of a call that are expected with it, such as that it waited as an event."""
 _encode = msgspec.msgpack.Encoder().encode
 _UNTOLD = (msgspec.MsgspecError, TypeError, ValueError, OverflowError)
 """What comes of a record that is not what its type says."""
@@ -97,7 +99,9 @@ class RecordsClient:
     ) -> None:
         """Have an invocation on record if the gateway ends before `record` is called for it."""
         # What it went through is not needed for its bill, and may be long.
-        short = msgspec.structs.replace(invocation, spans=()) if invocation.spans else invocation
+        short = invocation
+        if len(invocation.spans) > _FEW_SPANS:
+            short = msgspec.structs.replace(invocation, spans=())
         try:
             body = _encoded(_ended(short, error, tuple(log), logs))
             if not self._recorder.expect(invocation.id, protocol.ENDED, body):
@@ -111,6 +115,8 @@ class RecordsClient:
 
         False where it has to be recorded anew.
         """
+        if len(invocation.spans) > _FEW_SPANS:
+            return False
         body = self._recorder.expected(invocation.id)
         if not body.startswith(_PLAIN):
             return False
