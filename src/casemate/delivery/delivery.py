@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from random import SystemRandom
 
 from casemate.admission import Catalogue
@@ -17,7 +17,7 @@ from casemate.delivery.attempt import Attempts, give_back, lease_seconds
 from casemate.delivery.destinations import Waiting, waiting_for
 from casemate.delivery.fair import FairShare, Slot
 from casemate.delivery.lane import Lane
-from casemate.delivery.leased import Batch, Place, read_message
+from casemate.delivery.leased import Batch, Known, Leased, Place, read_known, read_message
 from casemate.delivery.resuming import Resuming
 from casemate.delivery.settling import Settler
 from casemate.model.deployment import Version
@@ -256,7 +256,11 @@ class Delivery:
             self._settler.add(leased.place, (give_back(leased.message),))
 
     def _dispatch(self) -> None:
-        while not self._resting and (slot := self._fair.take()) is not None:
+        if not self._resting:
+            self._give_out()
+
+    def _give_out(self) -> None:
+        while (slot := self._fair.take()) is not None:
             self._begin(slot)
 
     def _begin(self, slot: Slot) -> None:
@@ -270,15 +274,17 @@ class Delivery:
 
     def _next_slot(self, lane: Lane) -> Slot | None:
         """Return a slot for what a lane has ready, if it is its turn; others get theirs."""
-        slot = None if self._resting else self._fair.take()
+        if self._resting:
+            return None
+        slot = self._fair.take()
         if slot is not None:
             name = (slot.project, slot.function)
             if lane.ready and self._lanes.get(name) is lane:
                 lane.running += 1
-                self._dispatch()  # what one gives back can let more than one have their turn
+                self._give_out()  # what one gives back can let more than one have their turn
                 return slot
             self._begin(slot)
-        self._dispatch()
+        self._give_out()
         return None
 
     def _spawn(self, work: Awaitable[None]) -> None:
@@ -384,7 +390,7 @@ class Delivery:
             self.due(place, time.time() + _FAILED_SECONDS)
             return
         lane.places.add(place)
-        self._add(lane, place, found, until, version)
+        self._add(lane, self._read(place, found, until), version)
         if self._rests(lane.project):
             self._give_back(lane)
             return
@@ -393,15 +399,17 @@ class Delivery:
         elif later is not None and later < lease_ends:
             self.due(place, later)  # what is due afterwards is looked for by `_look_again`
 
-    def _add(
-        self, lane: Lane, place: Place, found: Sequence[Message], until: float, version: Version
-    ) -> None:
-        """Put messages that are leased `until` then to the end of a lane."""
+    def _read(self, place: Place, found: Sequence[Message], until: float) -> Iterator[Leased]:
+        """Read messages that are leased `until` then."""
         consumer = self._consumers.get((place[0], place[2])) if place[1] == QUEUE else None
         trigger = consumer[1] if consumer is not None else ""
-        now = self._loop.time()
         for message in found:
-            leased = read_message(place, message, until, trigger, self._marks)
+            yield read_message(place, message, until, trigger, self._marks)
+
+    def _add(self, lane: Lane, found: Iterable[Leased], version: Version) -> None:
+        """Put leased messages to the end of a lane."""
+        now = self._loop.time()
+        for leased in found:
             lane.add(leased, version, now)
         partial = lane.complete(now)
         if partial is not None:
@@ -435,11 +443,16 @@ class Delivery:
         return lease_seconds(version.spec)
 
     def take(
-        self, project: str, function: str, count: int, leased: Sequence[Message], until: float
+        self,
+        project: str,
+        function: str,
+        known: Sequence[Known | None],
+        leased: Sequence[Message],
+        until: float,
     ) -> None:
         """Take events for which there was room, leased `until` then (loop time), or none."""
         name, place = (project, function), (project, INBOX, function)
-        self._coming[name] -= count
+        self._coming[name] -= len(known)
         if not self._coming[name]:
             del self._coming[name]
         if not leased:
@@ -451,7 +464,7 @@ class Delivery:
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = Lane(*name)
-        self._add(lane, place, leased, until, version)
+        self._add(lane, read_known(place, leased, known, until, self._marks), version)
         self._want(lane)
         self._dispatch()
 

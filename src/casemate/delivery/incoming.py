@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from casemate.data.errors import LimitError
 from casemate.data.interface import Message, NewMessage, ProjectData
+from casemate.delivery.leased import Known
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.trigger import INBOX
 from casemate.operations.leases import KeepLeased, KeepMessages
@@ -37,10 +38,15 @@ class Taker(Protocol):
         ...
 
     def take(
-        self, project: str, function: str, count: int, leased: Sequence[Message], until: float
+        self,
+        project: str,
+        function: str,
+        known: Sequence[Known | None],
+        leased: Sequence[Message],
+        until: float,
     ) -> None:
         """Take events that are leased `until` then (loop time): those for which there was room,
-        or none."""
+        or none. `known` tells of each for which there was room what need not be read again."""
         ...
 
 
@@ -52,7 +58,12 @@ class _Nobody:
         return 0.0
 
     def take(
-        self, project: str, function: str, count: int, leased: Sequence[Message], until: float
+        self,
+        project: str,
+        function: str,
+        known: Sequence[Known | None],
+        leased: Sequence[Message],
+        until: float,
     ) -> None:
         """Take none."""
 
@@ -70,6 +81,7 @@ class _Arrived(NamedTuple):
     """What one caller sent, all of which is kept or none, and who waits for that."""
 
     messages: tuple[NewMessage, ...]
+    known: tuple[Known | None, ...]
     kept: asyncio.Future[None]
 
 
@@ -85,9 +97,15 @@ class Incoming:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keep(
-        self, project: str, function: str, messages: tuple[NewMessage, ...]
+        self,
+        project: str,
+        function: str,
+        messages: tuple[NewMessage, ...],
+        known: tuple[Known, ...] = (),
     ) -> asyncio.Future[None]:
         """Return what is done once the messages, which are of one caller, are durable.
+
+        `known` are the events that they are made of, where that is known.
 
         It fails as `KeepMessages` does; what others have sent at the same time changes nothing.
         """
@@ -99,7 +117,7 @@ class Incoming:
             waiting = self._waiting[place] = []
             loop.call_soon(self._begin, place)
         kept: asyncio.Future[None] = loop.create_future()
-        waiting.append(_Arrived(messages, kept))
+        waiting.append(_Arrived(messages, known or (None,) * len(messages), kept))
         return kept
 
     def _begin(self, place: _Place) -> None:
@@ -110,7 +128,7 @@ class Incoming:
 
     async def _write(self, place: _Place, arrived: Sequence[_Arrived]) -> None:
         try:
-            await self._change(place, tuple(m for one in arrived for m in one.messages))
+            await self._change(place, arrived)
         except (LimitError, InvalidInputError) as error:
             if len(arrived) == 1:
                 _fail(arrived, error)
@@ -128,20 +146,21 @@ class Incoming:
                 if not one.kept.done():
                     one.kept.set_result(None)
 
-    async def _change(self, place: _Place, messages: tuple[NewMessage, ...]) -> None:
+    async def _change(self, place: _Place, arrived: Sequence[_Arrived]) -> None:
         try:
-            await self._keep(place, messages)
+            await self._keep(place, arrived)
         except NotFoundError:
             await self._ensure_inbox(place.project)
-            await self._keep(place, messages)
+            await self._keep(place, arrived)
 
-    async def _keep(self, place: _Place, messages: tuple[NewMessage, ...]) -> None:
+    async def _keep(self, place: _Place, arrived: Sequence[_Arrived]) -> None:
         """Keep events, and hand over those that have room where they run.
 
         Should this be cancelled, which only the end of the gateway does, the next one ends leases
         that nobody has.
         """
         project, function = place.project, place.function
+        messages = tuple(message for one in arrived for message in one.messages)
         small = all(one.is_plain and len(one.body) <= _MOST_TAKEN_BYTES for one in messages)
         seconds = self.taker.room(project, function, len(messages)) if small else 0.0
         if not seconds:
@@ -155,7 +174,8 @@ class Incoming:
         try:
             leased = await self._data.change(keep)
         finally:
-            self.taker.take(project, function, len(messages), leased, until)
+            known = [each for one in arrived for each in one.known]
+            self.taker.take(project, function, known, leased, until)
 
 
 def _parts(arrived: Sequence[_Arrived]) -> Iterator[list[_Arrived]]:

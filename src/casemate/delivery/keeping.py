@@ -24,6 +24,7 @@ from casemate.data.interface import (
 )
 from casemate.delivery.admitted import AdmissionMarks
 from casemate.delivery.incoming import Incoming, Taker
+from casemate.delivery.leased import Known
 from casemate.delivery.wish import AGE, DELAY, LATER, PRIORITY, Wish
 from casemate.invocation.parse import parse
 from casemate.invocation.rendering import events_of
@@ -111,7 +112,7 @@ class Keeping:
                 )
             # Claim and event in one transaction: whatever becomes of this call, a second one with
             # the key finds both or neither.
-            (event,) = self._messages(admitted, wish, (identity,))
+            (event,), _ = self._messages(admitted, wish, (identity,))
             first = await self.claim(admitted, wish.idempotency, event)
             if first is not None:
                 if first.state is InvocationState.RUNNING and not first.attempts:
@@ -126,24 +127,25 @@ class Keeping:
 
     async def _send(self, admitted: Admitted, wish: Wish, identities: tuple[str, ...]) -> None:
         raw = admitted.request.raw
-        messages = self._messages(admitted, wish, identities)
+        messages, known = self._messages(admitted, wish, identities)
         try:
-            await self._incoming.keep(raw.project, raw.function, messages)
+            await self._incoming.keep(raw.project, raw.function, messages, known)
         except (LimitError, UnavailableError, OutOfServiceError) as error:
             raise _not_kept(error) from error
 
     def _messages(
         self, admitted: Admitted, wish: Wish, identities: tuple[str, ...]
-    ) -> tuple[NewMessage, ...]:
-        """Return what is to be kept, an event for each identity."""
+    ) -> tuple[tuple[NewMessage, ...], tuple[Known, ...]]:
+        """Return what is to be kept, an event for each identity, and what is known of them."""
         now, version = time.time(), admitted.version
         trace = admitted.request.raw.trace
         kept = "" if trace is None else trace.kept
         principal = admitted.principal
         keeper = principal.text if principal.kind in _SENT_AWAY else ""
-        return tuple(
+        events = [_as_kept(event, kept, keeper) for event in events_of(admitted.request)]
+        messages = tuple(
             NewMessage(
-                body=(body := _encode(_as_kept(event, kept, keeper))),
+                body=(body := _encode(event)),
                 delay=wish.delay,
                 key=wish.key,
                 priority=wish.priority,
@@ -154,8 +156,12 @@ class Keeping:
                 anonymous=principal is ANONYMOUS,
                 admitted=self._marks.make(version.project, version.function, version.digest, body),
             )
-            for event, identity in zip(events_of(admitted.request), identities, strict=True)
+            for event, identity in zip(events, identities, strict=True)
         )
+        if admitted.request.raw.events or admitted.request.raw.event is not None:
+            return messages, ()  # what a source told in its own way is read as it is kept
+        (event,), (message,) = events, messages
+        return messages, (Known(message.body, event, version.digest if message.admitted else ""),)
 
     async def claim(
         self, admitted: Admitted, key: str, event: NewMessage | None = None

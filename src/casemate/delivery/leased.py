@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import msgspec
 
 from casemate.data.interface import Message
@@ -29,6 +31,16 @@ class Leased(msgspec.Struct, frozen=True, eq=False):
     """None if an inbox holds what is no event."""
     admitted_under: str = ""
     """The bundle for which it was looked at when it was kept; empty if nothing proves it."""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """An event that this gateway has just admitted, beside the bytes by which it is kept."""
+
+    body: bytes
+    event: Event
+    """What is read of `body`."""
+    digest: str
+    """The bundle for which it was admitted."""
 
 
 class Batch(msgspec.Struct, eq=False):
@@ -84,6 +96,22 @@ def read_message(
         trace=message.trace,
     )
     return Leased(place, message, until, event)
+
+
+def read_known(
+    place: Place,
+    found: Sequence[Message],
+    known: Sequence[Known | None],
+    until: float,
+    marks: AdmissionMarks,
+) -> Iterator[Leased]:
+    """Give messages of an inbox that were leased as they were kept, read only where need be."""
+    for number, message in enumerate(found):
+        one = known[number] if len(known) == len(found) else None
+        if one is not None and one.body == message.body:
+            yield Leased(place, message, until, one.event, one.digest)
+        else:
+            yield read_message(place, message, until, "", marks)
 
 
 def batching(trigger: AnyTrigger | None) -> tuple[int, float]:

@@ -135,13 +135,14 @@ def _is_aws(admitted: Admitted) -> bool:
 
 
 def _event(event: Event) -> dict[str, object]:
+    kind = event.kind.value
     return {
         "id": event.id,
         "source": event.source,
         "type": event.type,
         "time": event.time,
-        "kind": event.kind.value,
+        "kind": kind,
         "subject": event.subject,
         "data": event.data,
-        event.kind.value: event.detail,
+        kind: event.detail,
     }

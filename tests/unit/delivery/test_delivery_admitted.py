@@ -11,11 +11,13 @@ import pytest
 from delivery_world import OK, World, play
 
 from casemate.admission import Admission, admit
-from casemate.data.interface import NewMessage
+from casemate.data.interface import Message, NewMessage
+from casemate.delivery import leased as reading
 from casemate.delivery.acceptance import Acceptance
 from casemate.delivery.admitted import MARK_BYTES, AdmissionMarks
 from casemate.delivery.keeping import Keeping
-from casemate.delivery.leased import Batch, invocation_of, read_message
+from casemate.delivery.lane import Lane
+from casemate.delivery.leased import Batch, Known, Leased, invocation_of, read_message
 from casemate.delivery.wish import LATER
 from casemate.facts import FactStream
 from casemate.invocation import parse as parsing
@@ -26,6 +28,7 @@ from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Caller, RawInvocation, RefusedError, Sealed
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.model.tracing import TraceContext
 from casemate.model.trigger import TriggerKind
 from casemate.operations.messages import PublishMessage, SendMessage
 from casemate.policy import CedarPolicy
@@ -36,6 +39,7 @@ A, B = "a" * 64, "b" * 64
 SMALL = '{"type":"object","properties":{"n":{"maximum":9}}}'
 HOSTILE = b'{"__proto__":1}'
 ONCE = {"json": 1, "contract": 1, "content": 1}
+TRACE = TraceContext("1" * 32, "2" * 16, state="a=b")
 AGAIN = {"json": 2, "contract": 2, "content": 3}
 """An event has its data and its attributes looked through."""
 BEARER = f"Bearer {INVOKER_TOKEN}"
@@ -58,8 +62,9 @@ class Stages:
         self.count(patched, world.catalogue, "violation", "contract")
         self.admission = Admission(world.catalogue, TwoTokens(), self.policy, self.store.deny)
         seal = Seal(Redactor(self.store, Vault(), FactStream()))  # type: ignore[arg-type]
-        keeping = Keeping(self.admission, seal, world.data, world.subscriptions.ensure, world.marks)
-        self.acceptance = Acceptance(keeping, world.data, world._run)
+        ensure = world.subscriptions.ensure
+        self.keeping = Keeping(self.admission, seal, world.data, ensure, world.marks)
+        self.acceptance = Acceptance(self.keeping, world.data, world._run)
         world.answer = self.answer
 
     def count(self, patched: pytest.MonkeyPatch, where: Any, name: str, what: str) -> None:
@@ -366,3 +371,51 @@ def test_a_letter_that_is_sent_again_is_looked_at_again(at: Callable[..., None])
         assert path.looked == AGAIN and once == ONCE
 
     at(scene)
+
+
+@pytest.mark.parametrize("changes", [{}, {"body": b""}, {"trace": TRACE}, {"body": b'"\xc3\xa9"'}])
+def test_what_is_known_of_an_event_is_what_is_read_of_it(
+    at: Callable[..., None], changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(world: World, path: Stages) -> None:
+        path.keeping.hand_to(world.delivery)
+        world.delivery.start()
+        await world.until(lambda: world.delivery._resuming.is_done("t"))
+        taken: list[tuple[Leased, Leased]] = []
+        add = Lane.add
+
+        def noted(lane: Lane, leased: Leased, *rest: Any) -> None:
+            message = leased.message
+            taken.append((leased, read_message(leased.place, message, 1.0, "", world.marks)))
+            add(lane, leased, *rest)
+
+        monkeypatch.setattr(Lane, "add", noted)
+        read: list[object] = []
+        monkeypatch.setattr(reading, "_decode", _noting(reading._decode, read))
+        assert await path.keep(**changes) == 202
+        await world.empty()
+        ((known, found),) = taken
+        assert known.event == found.event and known.admitted_under == found.admitted_under != ""
+        assert len(read) == 1, "by this test alone"
+        assert path.looked["json"] <= 1 and path.refused == []
+
+    at(scene)
+
+
+def _noting(act: Callable[..., Any], noted: list[object]) -> Callable[..., Any]:
+    def noting(*arguments: Any) -> Any:
+        noted.append(arguments)
+        return act(*arguments)
+
+    return noting
+
+
+def test_what_is_not_what_is_known_is_read() -> None:
+    marks = AdmissionMarks()
+    message = Message(id="1" * 16, body=event(b"1"), sent_at=1.0, attempts=1, fence=1)
+    known = Known(event(b"2"), msgspec.json.decode(event(b"2"), type=Event), "d")
+    place = ("t", "inbox", "f")
+    for given in ([known], [None], [], [known, known]):
+        (leased,) = reading.read_known(place, [message], given, 1.0, marks)
+        assert leased.event is not None and bytes(leased.event.data) == b"1"
+        assert leased.admitted_under == ""
