@@ -420,3 +420,24 @@ def test_the_guard_takes_at_most_what_the_call_used(
     assert not store.samples
     used.know(1000, 0)
     assert [(each.function, each.guard_us) for each in store.samples] == [("f", kept)]
+
+
+def test_an_event_that_waited_is_recorded_once_with_what_it_used(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[tuple[InvocationRecord, int, int]] = []
+
+    def count(record: InvocationRecord, cpu_us: int, peak: int) -> bool:
+        counted.append((record, cpu_us, peak))
+        return True
+
+    monkeypatch.setattr(store, "record_expected", count)
+    used = Metered(1.0, 0.0)
+    asked = request(sent_at=4.0)
+    Seal(store).close(
+        Finished(outcome=Outcome.OK, head=b"{}", request=asked, version=version(3), used=used)
+    )
+    used.know(1000, 7)
+    ((record, *spent),) = counted
+    assert [span.name for span in record.spans] == ["delivery"] and spent == [1000, 7]
+    assert store.records == [] and len(store.expected) == 1
