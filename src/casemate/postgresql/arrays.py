@@ -16,32 +16,77 @@ _LENGTH: Final = struct.Struct(">i")
 _NULL: Final = _LENGTH.pack(-1)
 
 
+class Constant:
+    """One value, which all rows have in a column."""
+
+    __slots__ = ("encoded",)
+    oid: ClassVar[int]
+
+    def __init__(self, encoded: bytes) -> None:
+        """Take a value that is encoded."""
+        self.encoded = encoded
+
+
+class Number(Constant):
+    """A whole number of 64 bits."""
+
+    __slots__ = ()
+    oid = 20
+
+
+class Double(Constant):
+    """A number of double precision."""
+
+    __slots__ = ()
+    oid = 701
+
+
+class Text(Constant):
+    """A text."""
+
+    __slots__ = ()
+    oid = 25
+
+
+class Content(Constant):
+    """Bytes."""
+
+    __slots__ = ()
+    oid = 17
+
+
 class Array:
     """Values of one column, each of which may be None."""
 
     __slots__ = ("encoded",)
     oid: ClassVar[int]
-    element: ClassVar[int]
+    constant: ClassVar[type[Constant]]
+    """What one of its values is by itself."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         """Encode them. Raises OverflowError, UnicodeEncodeError, as a single value does."""
-        head = _HEAD.pack(int(bool(values)), 1, self.element, len(values), 1)
-        if not values:
-            # Of none the head ends before the bounds of its one dimension.
-            self.encoded = head[:_BOUNDS]
-            return
-        first, content = values[0], self._content
-        if len(values) > 1 and all(value is first for value in values):
-            # Of many columns of what is sent together all rows have the same.
-            self.encoded = head + content(first) * len(values)
-        else:
-            self.encoded = head + b"".join(map(content, values))
+        head = _HEAD.pack(int(bool(values)), 1, self.constant.oid, len(values), 1)
+        # Of none the head ends before the bounds of its one dimension.
+        self.encoded = head + b"".join(map(self._content, values)) if values else head[:_BOUNDS]
 
     def _content(self, value: Any) -> bytes:
         if value is None:
             return _NULL
         content = self.content(value)
         return _LENGTH.pack(len(content)) + content
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Array | Constant | None:
+        """Return the values of a column, or the one that they all are. Raises as an array does."""
+        first = values[0]
+        if not cls.alike(values):
+            return cls(values)
+        return None if first is None else cls.constant(cls.content(first))
+
+    @staticmethod
+    def alike(values: Sequence[Any]) -> bool:
+        """Tell whether all values are kept as the same."""
+        return values.count(values[0]) == len(values)
 
     @staticmethod
     def content(value: Any) -> bytes:
@@ -54,7 +99,7 @@ class Numbers(Array):
 
     __slots__ = ()
     oid = 1016
-    element = 20
+    constant = Number
 
     @staticmethod
     def content(value: Any) -> bytes:
@@ -70,7 +115,13 @@ class Doubles(Array):
 
     __slots__ = ()
     oid = 1022
-    element = 701
+    constant = Double
+
+    @staticmethod
+    def alike(values: Sequence[Any]) -> bool:
+        """Tell whether all are one: of those that are equal, zero has two signs."""
+        first = values[0]
+        return all(value is first for value in values)
 
     @staticmethod
     def content(value: Any) -> bytes:
@@ -83,7 +134,7 @@ class Texts(Array):
 
     __slots__ = ()
     oid = 1009
-    element = 25
+    constant = Text
 
     @staticmethod
     def content(value: Any) -> bytes:
@@ -96,7 +147,7 @@ class Contents(Array):
 
     __slots__ = ()
     oid = 1001
-    element = 17
+    constant = Content
 
     @staticmethod
     def content(value: Any) -> bytes:

@@ -17,7 +17,7 @@ from psycopg import adapt, generators, pq, raw_cursor
 from psycopg.types import bool as bools
 from psycopg.types import numeric, string
 
-from casemate.postgresql.arrays import KINDS, Array
+from casemate.postgresql.arrays import KINDS, Array, Constant
 
 T = TypeVar("T")
 
@@ -122,7 +122,7 @@ class _TruthLoader(adapt.Loader):
         return int(bytes(data) != b"\0")
 
 
-class _ArrayDumper(adapt.Dumper):
+class _EncodedDumper(adapt.Dumper):
     """Sends what is encoded already."""
 
     format = pq.Format.BINARY
@@ -131,8 +131,8 @@ class _ArrayDumper(adapt.Dumper):
         return obj.encoded  # type: ignore[no-any-return]
 
 
-def _dumper_of(kind: type[Array]) -> type[_ArrayDumper]:
-    return type(f"{kind.__name__}Dumper", (_ArrayDumper,), {"oid": kind.oid})
+def _dumper_of(kind: type[Array | Constant]) -> type[_EncodedDumper]:
+    return type(f"{kind.__name__}Dumper", (_EncodedDumper,), {"oid": kind.oid})
 
 
 def _adapters() -> adapt.AdaptersMap:
@@ -144,6 +144,7 @@ def _adapters() -> adapt.AdaptersMap:
     adapters.register_dumper(bool, bools.BoolBinaryDumper)
     for kind in set(KINDS.values()):
         adapters.register_dumper(kind, _dumper_of(kind))
+        adapters.register_dumper(kind.constant, _dumper_of(kind.constant))
     adapters.register_loader("numeric", _NumberLoader)
     adapters.register_loader("bool", _TruthLoader)
     return adapters

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from casemate.postgresql.arrays import Array
+from casemate.postgresql.arrays import Array, Constant
 from casemate.postgresql.errors import UntranslatableError
 
 CACHED = 1024
@@ -93,7 +93,7 @@ def _plain(value: object) -> object:
         return bytes(value)
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, Array):
+    if isinstance(value, Array | Constant):
         return value
     raise UntranslatableError(f"a value is of the type {type(value).__name__}")
 

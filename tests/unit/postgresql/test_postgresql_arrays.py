@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from casemate.postgresql.arrays import Array, Contents, Doubles, Numbers, Texts, columns
+from casemate.postgresql.arrays import (
+    Array,
+    Constant,
+    Contents,
+    Doubles,
+    Numbers,
+    Texts,
+    columns,
+)
 from casemate.postgresql.connection import Connection
 from casemate.sqlite import engine
 
@@ -51,3 +59,34 @@ def test_no_text_of_a_value_becomes_a_statement(connection: Connection) -> None:
     found = connection.execute("SELECT v FROM unnest(?) AS made (v)", (Texts(hostile),))
     assert [row[0] for row in found] == hostile
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+
+
+TYPES = {Numbers: "INTEGER", Doubles: "REAL", Texts: "TEXT", Contents: "BLOB"}
+
+
+@pytest.mark.parametrize(("kind", "values"), CASES)
+def test_what_all_rows_have_arrives_as_one(
+    connection: Connection, kind: type[Array], values: list[Any]
+) -> None:
+    for value in values:
+        given = kind.of((value, value))
+        assert given is None if value is None else isinstance(given, Constant)
+        (found,) = connection.execute(f"SELECT CAST(? AS {TYPES[kind]})", (given,)).fetchone() or ()
+        assert found == value
+        if kind is Doubles and value is not None:
+            assert repr(found) == repr(float(value))  # zero with its sign
+
+
+def test_what_differs_is_no_constant() -> None:
+    for kind, values in (
+        (Doubles, (0.0, -0.0)),
+        (Doubles, (float("nan"), 1.0)),
+        (Numbers, (0, None)),
+        (Texts, ("", None)),
+        (Contents, (b"a", b"b", b"a")),
+    ):
+        assert isinstance(kind.of(values), Array)
+    with pytest.raises(OverflowError):
+        Numbers.of((2**63, 2**63))
+    with pytest.raises(UnicodeEncodeError):
+        Texts.of(["\ud800"])

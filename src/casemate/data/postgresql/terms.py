@@ -61,6 +61,26 @@ def _kinds(into: str) -> tuple[type[Array], ...]:
     return tuple(KINDS[types[name.strip()]] for name in names.split(","))
 
 
+@lru_cache(256)
+def _selected(into: str, constant: tuple[bool, ...]) -> str:
+    """Return a statement for rows of which some columns are given as one value for all."""
+    head, _, names = into.rstrip(")").partition("(")
+    types = column_types(head.split()[2])
+    wanted = [
+        f"CAST(? AS {types[name.strip()]})" if same else f"c{at}"
+        for at, (name, same) in enumerate(zip(names.split(","), constant, strict=True))
+    ]
+    varying = [f"c{at}" for at, same in enumerate(constant) if not same]
+    return (
+        f"{into} SELECT {', '.join(wanted)} "  # noqa: S608 - of the code
+        f"FROM unnest({', '.join('?' * len(varying))}) AS listed ({', '.join(varying)})"
+    )
+
+
+def _is_array(given: object) -> bool:
+    return isinstance(given, Array)
+
+
 @dataclass(slots=True)
 class Shared:
     """What the connections of one project on one node have in common."""
@@ -155,12 +175,18 @@ class PostgresqlTerms:
         rows: Sequence[tuple[object, ...]],
         then: str = "",
     ) -> list[int]:
-        """Insert them by a statement for very many."""
+        """Insert them by a statement for very many.
+
+        What all have alike is said once: of what is sent together that is most of it.
+        """
         kinds = _kinds(into)
-        places = ", ".join("?" * len(kinds))
-        statement = f"{into} SELECT * FROM unnest({places}) {then}"  # noqa: S608 - of the code
         for at in range(0, len(rows), _ROWS_AT_ONCE):
-            self._connection.later(statement, columns(rows[at : at + _ROWS_AT_ONCE], kinds))
+            number, *others = zip(*rows[at : at + _ROWS_AT_ONCE], strict=True)
+            given = [kinds[0](number), *(k.of(v) for k, v in zip(kinds[1:], others, strict=True))]
+            constant = tuple(not _is_array(one) for one in given)
+            self._connection.later(
+                f"{_selected(into, constant)} {then}", sorted(given, key=_is_array)
+            )
         return [cast(int, row[0]) for row in rows]
 
     def later(
