@@ -72,6 +72,8 @@ class Connections:
 
     kind: type[Connection] = Connection
     """What they are."""
+    planning: str = ""
+    """What each sets for the server's planner, in PostgreSQL's own words."""
 
     def __init__(self, place: Place, family: Family) -> None:
         """Nothing is connected yet. `family` says what errors are called."""
@@ -204,6 +206,8 @@ class Connections:
             try:
                 with self.family.translated():
                     life = examine(connection)  # adds the server's life where it is new
+                    if self.planning:
+                        connection.define(self.planning)
                     if read_only:
                         connection.define("SET default_transaction_read_only = on")
                 self._admit(connection, life)

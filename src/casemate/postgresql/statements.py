@@ -1,9 +1,10 @@
 """Statements of the adapters, as PostgreSQL takes them.
 
-Only where both engines differ in words: placeholders, types, hints of SQLite's planner, null-safe
-comparison, names that PostgreSQL reserves. Keywords and types are written in upper case, names in
-lower case, as everywhere here. What has another meaning on the two (`OR REPLACE`, an upsert without
-target, PRAGMA) is refused: it is to be written in a form that both understand.
+Only where both engines differ in words: placeholders, types, indexes that SQLite is told to use,
+null-safe comparison, names that PostgreSQL reserves. A plus before a column keeps its indexes out
+on both. Keywords and types are written in upper case, names in lower case, as everywhere here. What
+has another meaning on the two (`OR REPLACE`, an upsert without target, PRAGMA) is refused: it is to
+be written in a form that both understand.
 """
 
 from __future__ import annotations
@@ -121,8 +122,6 @@ class _Translation:
                 self._out.append(f"'\\x{token[2:-1]}'::bytea")
             elif kind == "word":
                 self._word(token)
-            elif kind == "sign" and token == "+" and not self._follows_operand():  # noqa: S105
-                pass  # a hint to SQLite's planner
             else:
                 self._out.append(token)
         return Translated("".join(self._out).strip(), tuple(self._places))
@@ -221,13 +220,6 @@ class _Translation:
             self._out.pop()
         if self._next_is(","):
             self._skip(1)
-
-    def _follows_operand(self) -> bool:
-        """Tell whether a sign stands between two operands."""
-        last = next((part for part in reversed(self._out) if part.strip()), "")
-        if last in ("AND", "OR", "WHERE", "BY", "ON", "SELECT", "NOT", "SET", "THEN", "WHEN"):
-            return False
-        return bool(last) and (last[-1].isalnum() or last[-1] in ")'\"_")
 
 
 def _tokens(statement: str) -> list[tuple[str, str]]:

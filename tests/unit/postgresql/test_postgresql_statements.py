@@ -25,10 +25,10 @@ from casemate.sqlite import engine
             "SELECT '?', ':x', 'it''s ?' FROM t -- ? :x",
             "SELECT '?', ':x', 'it''s ?' FROM t -- ? :x",
         ),
-        ("SELECT a FROM t INDEXED BY i WHERE +a = ?", "SELECT a FROM t  WHERE a = $1"),
+        ("SELECT a FROM t INDEXED BY i WHERE +a = ?", "SELECT a FROM t  WHERE +a = $1"),
         (
             "SELECT a FROM t WHERE (+a = ? OR +b > a + 1)",
-            "SELECT a FROM t WHERE (a = $1 OR b > a + 1)",
+            "SELECT a FROM t WHERE (+a = $1 OR +b > a + 1)",
         ),
         ("SELECT a FROM t WHERE ? IS NULL OR a = ?", "SELECT a FROM t WHERE $1 OR a = $2"),
         ("SELECT a FROM t WHERE :x IS NOT NULL", "SELECT a FROM t WHERE NOT $1"),

@@ -24,12 +24,24 @@ from casemate.vault.interface import DataKey
 _SECRETS = ("marks", "tokens")
 """What a project makes up once: the keys of page marks, and of what is only compared."""
 _SECRET_BYTES = 32
+_BY_INDEXES = "".join(
+    f"SET {way} = off; "
+    for way in (
+        *("enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_material"),
+        *("enable_hashjoin", "enable_mergejoin", "jit"),
+    )
+)
+"""Plans go by what a table was when it was analysed last, and stay: a queue that was empty then and
+has a million messages now would be read as a whole and sorted for each lease. Each statement here
+has an index that it is written for. Without `jit`: what has no other way would be compiled, since
+ways that are off count as dear."""
 
 
 class ProjectConnections(Connections):
     """The connections of one project, each with its terms."""
 
     kind = ProjectConnection
+    planning = _BY_INDEXES
 
     def __init__(self, place: Place, shared: Shared) -> None:
         """Nothing is connected yet."""
