@@ -15,7 +15,7 @@ import casemate
 
 ROOT = Path(casemate.__file__).parent
 PACKAGES = ("store", "postgresql", "sqlite", "migration")
-DOING = frozenset({"execute", "executemany", "define"})
+DOING = frozenset({"execute", "executemany", "define", "send_query_params"})
 MADE = {
     "migration.parts:_highest": "a table and a column that `migration.tables` names",
     "migration.parts:_kept": "tables, columns and conditions that `migration.tables` names",
@@ -31,9 +31,9 @@ MADE = {
     "store.sqlite.old_records:tables": "tables that the module names",
     "store.sqlite.old_records:rows": "tables and columns that the module names",
     "store.sqlite.old_records:forget": "tables that the module names",
-    "postgresql.connection:execute": "the statement it was given, translated",
-    "postgresql.connection:executemany": "the statement it was given, translated",
     "postgresql.connection:_plainly": "the statement it was given; who gives it is looked at here",
+    "postgresql.exchange:send": "a name that is a number of ours",
+    "postgresql.exchange:_say": "the statement that a connection was given, translated",
     "postgresql.listening:listen": "the name of a channel, looked at one line above",
     "postgresql.migrating:_make": "the name of a schema, of letters, digits and underscores",
     "postgresql.migrating:_bring_forward": "statements of a schema",

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import select
-import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ import psycopg
 from psycopg import pq
 
 from casemate.postgresql import driver, faults
+from casemate.postgresql.exchange import Exchanges, UnreadableAnswerError
 from casemate.postgresql.session import Session
 from casemate.postgresql.statements import Translated, translated
 from casemate.sqlite import engine
@@ -28,6 +28,8 @@ _CONTROL: Final = frozenset(
 )
 _COMMIT: Final = b"SELECT pg_current_xact_id_if_assigned()::text; COMMIT"
 _READS_UNASKED: Final = 8
+_MANY: Final = 500
+"""Statements of one exchange."""
 HELD_SECONDS: Final = 1.0
 """How long the lock is not asked for again after it was waited for in vain."""
 _ENDED: Final = frozenset({pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR})
@@ -91,6 +93,7 @@ class Connection:
         self.server = found.life
         """Which server it is."""
         self._server = found.server
+        self._exchanges = Exchanges(found.server)
         self._watch: Watch | None = None
         self._locking = f"SELECT pg_advisory_xact_lock({int(lock):d})"
         self._writes = False
@@ -110,26 +113,16 @@ class Connection:
         if statement == "COMMIT":
             return self._commit()
         wanted = translated(statement)
-        try:
-            cursor = driver.RawCursor(self._server)
-            cursor.execute(wanted.text.encode(), wanted.values(values), binary=True)
-        except psycopg.Error as error:
-            raise self._told(error) from error
-        return Cursor(self, self._rows(cursor), cursor.rowcount)
+        return self._ask((), [(wanted, wanted.values(values))])[0]
 
     def executemany(self, statement: str, rows: Iterable[Values], /) -> Cursor:
-        """Do one statement for each of many values, in one exchange with the server."""
+        """Do one statement for each of many values, in few exchanges with the server."""
         wanted: Translated = translated(statement)
-        values = [wanted.values(row) for row in rows]
-        if not values:
-            return Cursor(self, [], 0)
-        try:
-            cursor = driver.RawCursor(self._server)
-            with self._server.pipeline():  # else the library makes one of its own kind
-                cursor.executemany(wanted.text.encode(), values)
-        except psycopg.Error as error:
-            raise self._told(error) from error
-        return Cursor(self, [], cursor.rowcount)
+        given = [(wanted, wanted.values(row)) for row in rows]
+        changed = 0
+        for at in range(0, len(given), _MANY):
+            changed += sum(done.rowcount for done in self._ask((), given[at : at + _MANY]))
+        return Cursor(self, [], changed)
 
     def define(self, statement: str) -> None:
         """Do a statement in PostgreSQL's own words that is written in the code."""
@@ -238,15 +231,18 @@ class Connection:
             raise self._told(error) from error
         return Cursor(self, [], -1)
 
-    def _rows(self, cursor: driver.RawCursor) -> list[tuple[Any, ...]]:
-        if cursor.description is None:
-            return []
+    def _ask(
+        self, words: Sequence[str], asked: Sequence[tuple[Translated, list[object]]]
+    ) -> list[Cursor]:
+        """Say words, do statements; return what each of the latter is answered."""
+        statements = [(wanted.text.encode(), given) for wanted, given in asked]
         try:
-            return cursor.fetchall()
+            answers = self._exchanges.send([word.encode() for word in words], statements)
         except psycopg.Error as error:
             raise self._told(error) from error
-        except (ValueError, ArithmeticError, struct.error) as error:
-            raise faults.unreadable(type(error).__name__) from error
+        except UnreadableAnswerError as error:
+            raise faults.unreadable(str(error)) from error
+        return [Cursor(self, answer.rows, answer.changed) for answer in answers]
 
     def _told(self, error: psycopg.Error) -> engine.Error:
         return faults.told(error, lost=bool(self._server.closed or self._server.broken))

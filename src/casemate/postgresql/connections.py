@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar, cast
+from typing import ClassVar, Final, TypeVar, cast
 
 from casemate.postgresql import session
 from casemate.postgresql.connection import Connection
@@ -72,7 +72,7 @@ class Connections:
 
     kind: type[Connection] = Connection
     """What they are."""
-    planning: str = ""
+    PLANNING: ClassVar[str] = ""
     """What each sets for the server's planner, in PostgreSQL's own words."""
 
     def __init__(self, place: Place, family: Family) -> None:
@@ -206,8 +206,8 @@ class Connections:
             try:
                 with self.family.translated():
                     life = examine(connection)  # adds the server's life where it is new
-                    if self.planning:
-                        connection.define(self.planning)
+                    if self.PLANNING:
+                        connection.define(self.PLANNING)
                     if read_only:
                         connection.define("SET default_transaction_read_only = on")
                 self._admit(connection, life)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import psycopg
 
-from casemate.postgresql import driver, faults
+from casemate.postgresql import faults
 from casemate.postgresql.connection import Connection
 
 TABLES: Final = """
@@ -53,8 +53,7 @@ def pieces_of(connection: Connection, schema: str, table: Table) -> Iterator[byt
         "TO STDOUT (FORMAT binary)"
     )
     try:
-        cursor = driver.RawCursor(connection.raw)
-        with cursor.copy(statement.encode()) as copy:
+        with connection.raw.cursor().copy(statement.encode()) as copy:
             for piece in copy:
                 yield bytes(piece)
     except psycopg.Error as error:
@@ -65,8 +64,7 @@ def take(connection: Connection, schema: str, table: Table, pieces: Iterator[byt
     """Add rows to a table."""
     statement = f"COPY {schema}.{table.name} ({table.columns}) FROM STDIN (FORMAT binary)"
     try:
-        cursor = driver.RawCursor(connection.raw)
-        with cursor.copy(statement.encode()) as copy:
+        with connection.raw.cursor().copy(statement.encode()) as copy:
             for piece in pieces:
                 copy.write(piece)
     except psycopg.Error as error:

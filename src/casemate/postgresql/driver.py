@@ -8,48 +8,23 @@ from __future__ import annotations
 import fcntl
 import struct
 import termios
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg import adapt, generators, pq, raw_cursor
+from psycopg import adapt, pq
 from psycopg.types import bool as bools
 from psycopg.types import numeric, string
-
-from casemate.postgresql.arrays import KINDS, Array, Constant
 
 T = TypeVar("T")
 
 Error = psycopg.Error
-RawCursor = raw_cursor.RawCursor[Any]
 
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 40.0
 """Longer than the server's own limits (`session`): what the server ends is known to be ended."""
 MAX_ANSWER: Final = 256 * 1024 * 1024
 """Bytes that one statement may be answered with; libpq keeps all of them in memory."""
-PREPARED: Final = 512
-"""Statements that the server keeps prepared for a connection."""
-
-
-class _Pipeline(psycopg.Pipeline):
-    """Says nothing after its end.
-
-    The library's asks the server to send what it has once more after that. The server takes it for
-    the beginning of the next statement, and no longer ends a transaction in which none follows
-    (`idle_in_transaction_session_timeout`): a node that is frozen or cut off then would keep the
-    lock of its project from all others.
-    """
-
-    def _exit_gen(self) -> Generator[Any, Any, None]:
-        try:
-            self._enqueue_sync()
-            yield from self._communicate_gen()
-        finally:
-            if self.result_queue:
-                yield from generators.send(self.pgconn)
-                yield from self._fetch_gen(flush=False)
 
 
 class Connection(psycopg.Connection[Any]):
@@ -57,14 +32,6 @@ class Connection(psycopg.Connection[Any]):
 
     answer_seconds: float | None = None
     """Of this one alone, in the place of ANSWER_SECONDS."""
-
-    @contextmanager
-    def pipeline(self) -> Iterator[psycopg.Pipeline]:
-        """Have statements sent without waiting for the answer of each."""
-        if self._pipeline is None:
-            self._pipeline = _Pipeline(self)
-        with super().pipeline() as made:
-            yield made
 
     def wait(
         self,
@@ -89,7 +56,7 @@ class Connection(psycopg.Connection[Any]):
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                taken += self._waiting()
+                taken += waiting_bytes(self.pgconn.socket)
                 if taken > MAX_ANSWER:
                     self.pgconn.finish()
                     raise psycopg.OperationalError(
@@ -99,10 +66,11 @@ class Connection(psycopg.Connection[Any]):
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
-    def _waiting(self) -> int:
-        """Return how many bytes the kernel holds for the next read."""
-        held = fcntl.ioctl(self.pgconn.socket, termios.FIONREAD, bytes(4))
-        return int(struct.unpack("i", held)[0])
+
+def waiting_bytes(descriptor: int) -> int:
+    """Return how many bytes the kernel holds for the next read."""
+    held = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
+    return int(struct.unpack("i", held)[0])
 
 
 class _NumberLoader(numeric.NumericBinaryLoader):
@@ -122,19 +90,6 @@ class _TruthLoader(adapt.Loader):
         return int(bytes(data) != b"\0")
 
 
-class _EncodedDumper(adapt.Dumper):
-    """Sends what is encoded already."""
-
-    format = pq.Format.BINARY
-
-    def dump(self, obj: Any) -> bytes:
-        return obj.encoded  # type: ignore[no-any-return]
-
-
-def _dumper_of(kind: type[Array | Constant]) -> type[_EncodedDumper]:
-    return type(f"{kind.__name__}Dumper", (_EncodedDumper,), {"oid": kind.oid})
-
-
 def _adapters() -> adapt.AdaptersMap:
     adapters = adapt.AdaptersMap(psycopg.adapters)
     adapters.register_dumper(int, numeric.Int8BinaryDumper)
@@ -142,9 +97,6 @@ def _adapters() -> adapt.AdaptersMap:
     adapters.register_dumper(str, string.StrBinaryDumper)
     adapters.register_dumper(bytes, string.BytesBinaryDumper)
     adapters.register_dumper(bool, bools.BoolBinaryDumper)
-    for kind in set(KINDS.values()):
-        adapters.register_dumper(kind, _dumper_of(kind))
-        adapters.register_dumper(kind.constant, _dumper_of(kind.constant))
     adapters.register_loader("numeric", _NumberLoader)
     adapters.register_loader("bool", _TruthLoader)
     return adapters
@@ -175,14 +127,12 @@ def connect(parameters: dict[str, str]) -> Connection:
     go, without a bound, a million times a second.
     """
     untold = {name: value for name, value in _UNTOLD.items() if name in _KNOWN}
-    connection = Connection.connect(
+    return Connection.connect(
         autocommit=True,
-        prepare_threshold=3,
+        prepare_threshold=None,  # `exchange` does, and the library would end all that it has
         context=_Context(),
         **{**untold, **parameters, "connect_timeout": CONNECT_SECONDS},  # type: ignore[arg-type]
     )
-    connection.prepared_max = PREPARED
-    return connection
 
 
 class _Context:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from typing import Any, Final
 
-from casemate.postgresql import driver
 from casemate.postgresql.connection import Connection, Cursor, Values
 from casemate.postgresql.session import Session
 from casemate.postgresql.statements import Translated, translated
@@ -138,20 +137,10 @@ class ProjectConnection(Connection):
         """Say words, do what waited and what is asked; return what the latter is answered."""
         later, self._later = self._later, []
         statements = [(wanted, given) for wanted, given, _ in later]
-        cursors = []
-        try:
-            with self._server.pipeline():
-                for word in words:
-                    self._server.execute(word.encode())
-                for wanted, given in (*statements, *asked):
-                    cursor = driver.RawCursor(self._server)
-                    cursor.execute(wanted.text.encode(), given, binary=True)
-                    cursors.append(cursor)
-        except driver.Error as error:
-            raise self._told(error) from error
+        cursors = self._ask(words, [*statements, *asked])
         for cursor, (_, _, waiting) in zip(cursors, later, strict=False):
-            waiting.rows = self._rows(cursor)
-        return [Cursor(self, self._rows(c), c.rowcount) for c in cursors[len(later) :]]
+            waiting.rows = cursor.fetchall()
+        return cursors[len(later) :]
 
     def _before(self) -> list[str]:
         """Return what the server has to be told first, and take it as told."""

@@ -41,7 +41,7 @@ class ProjectConnections(Connections):
     """The connections of one project, each with its terms."""
 
     kind = ProjectConnection
-    planning = _BY_INDEXES
+    PLANNING = _BY_INDEXES
 
     def __init__(self, place: Place, shared: Shared) -> None:
         """Nothing is connected yet."""
