@@ -7,7 +7,7 @@ can miss one. A count of messages alone is no bound: a million of 256 KiB are 25
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -37,36 +37,44 @@ _LOOK_SECONDS = 0.5
 
 
 def require_room(
-    connection: Connection, queue: Resource, held: int, callers: Collection[tuple[str, bool]]
+    connection: Connection,
+    queue: Resource,
+    held: int,
+    callers: Collection[tuple[str, bool]],
+    shares: Mapping[str, tuple[int, int]],
 ) -> None:
     """Raise LimitError if more bytes wait than may, after messages were kept.
 
     `held` is what waits in the queue now. `callers` are those for whom they were kept, and whether
-    they are anonymous; empty is what the project itself sends.
+    they are anonymous; empty is what the project itself sends. `shares` are what waits for them.
     """
     _require(f"The {queue.kind} {queue.name}", held, MAX_QUEUE_BYTES)
     if held > MAX_PROJECT_BYTES // 64:  # only then can a project's sum be near its bound
         (total,) = connection.execute("SELECT sum(bytes) FROM resource").fetchone()
         _require("The project", total or 0, MAX_PROJECT_BYTES)
-    for caller, (events, size) in _shares(connection, queue, [name for name, _ in callers]).items():
+    for caller, (events, size) in shares.items():
         anonymous = (caller, True) in callers
         _require_share(queue, events, size, anonymous=anonymous)
 
 
-def _shares(
+def shares(
     connection: Connection, queue: Resource, callers: Collection[str]
-) -> dict[str, tuple[int, int]]:
-    """Return how many events and bytes wait in a queue for each caller that has a name."""
+) -> Callable[[], dict[str, tuple[int, int]]]:
+    """Ask, along with what is asked next, what waits in a queue for each caller that has a name.
+
+    What is returned gives the number of events and of bytes.
+    """
     terms = terms_of(connection)
     tokens = {terms.token("caller", name): name for name in callers if name}
     if not tokens:
-        return {}
-    rows = connection.execute(
+        return dict
+    rows = terms.later(
+        connection,
         "SELECT caller, events, bytes FROM kept "
         "WHERE queue = ? AND caller IN (SELECT value FROM json_each(?))",
         (queue.id, msgspec.json.encode(list(tokens)).decode()),
     )
-    return {tokens[caller]: (events, size) for caller, events, size in rows.fetchall()}
+    return lambda: {tokens[caller]: (events, size) for caller, events, size in rows()}
 
 
 class Room:
@@ -81,7 +89,7 @@ class Room:
             ).fetchone(),
             connection.execute("SELECT coalesce(sum(bytes), 0) FROM resource").fetchone(),
         )
-        self._shares = _shares(connection, queue, callers)
+        self._shares = shares(connection, queue, callers)()
 
     def take(self, caller: str, anonymous: bool, number: int, size: int) -> None:
         """Take room for what one sends. Raises LimitError if there is none, and takes none."""

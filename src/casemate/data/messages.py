@@ -117,6 +117,7 @@ def insert_many(
     """
     terms = terms_of(work.connection)
     keys = [terms.token("key", one.key) for one in new]
+    callers = {name: terms.token("caller", name) for name in {one.caller for one in new}}
     waiting = _taken(work.connection, queue.id, set(filter(None, keys)))
     rows = []
     for number, key, one in zip(terms.numbers("message", len(new)), keys, new, strict=True):
@@ -124,7 +125,8 @@ def insert_many(
         visible_at, attempts = now + one.delay if one.delay else now, 0
         if until is not None:
             state, visible_at, attempts = State.LEASED, until, 1
-        rows.append(_row(terms, queue, number, key, one, now, (state, visible_at, attempts)))
+        standing = (int(state), visible_at, attempts)
+        rows.append(_row(terms, queue, number, key, callers[one.caller], one, now, standing))
         if key:
             waiting.add(key)
     if until is None:
@@ -162,29 +164,28 @@ def _row(
     queue: Resource,
     number: int | None,
     key: str,
+    caller: str,
     new: NewMessage,
     now: float,
-    standing: tuple[State, float, int],
+    standing: tuple[int, float, int],
 ) -> tuple[object, ...]:
-    state, visible_at, attempts = standing
+    """Return what is kept of a message; `key` and `caller` are the tokens of its own."""
     place = (queue.id, number)
     beside = packed(new.attributes, new.trace, terms.beside(new.key))
     return (
         number,
         queue.id,
-        int(state),
-        visible_at,
-        attempts,
+        *standing,
         new.priority,
         now,
         new.expires_at,
         key,
         new.invocation,
         new.qualifier,
-        terms.seal(("message labels", *place), new.labels),
+        terms.seal(("message labels", *place), new.labels) if new.labels else b"",
         terms.seal(("message", *place, new.labels, beside), new.body),
-        terms.token("caller", new.caller),
-        terms.seal(("message attributes", *place), beside),
+        caller,
+        terms.seal(("message attributes", *place), beside) if beside else b"",
         new.admitted,
     )
 

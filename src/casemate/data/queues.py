@@ -223,9 +223,10 @@ def _insert(
     once = {one.deduplication: at for one, at in kept_now if one.deduplication is not None}
     _remember(connection, queue, once, now)
     if numbers:
-        held = messages.count(work, queue, len(numbers), leased=until is not None)
         callers = {(one.caller, one.anonymous) for one in fresh}
-        kept.require_room(connection, queue, held, callers)
+        shares = kept.shares(connection, queue, [name for name, _ in callers])
+        held = messages.count(work, queue, len(numbers), leased=until is not None)
+        kept.require_room(connection, queue, held, callers, shares())
     first |= once
     others = iter([at for one, at in kept_now if one.deduplication is None])
     return [

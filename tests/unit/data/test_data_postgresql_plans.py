@@ -1,4 +1,4 @@
-"""What waits costs those nothing who lease, whatever the server last knew of how much it is."""
+"""What is sent and handed out costs few ways to the server, and no reading of what else waits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from data_support import end_of, shared
 
 from casemate.data import Fate, NewMessage, Subscription
+from casemate.postgresql.exchange import Exchanges
 from support.database import Server
 
 INBOX = ("p", "inbox", "f")
@@ -53,5 +54,29 @@ def test_a_lease_reads_what_it_hands_out(
             wait(1000, key=f"k{number}")
         # The lease, its hold, the end and the deletion; and what dead rows an index still leads to.
         assert max(handled() for _ in range(3)) <= 8 * LEASED
+    finally:
+        data.finish()
+
+
+def test_what_is_kept_for_callers_goes_there_and_back_twice_before_the_commit(
+    tmp_path: Path, postgresql_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The beginning, and all the rest: what waits for them is asked along with it."""
+    data = shared(postgresql_server, tmp_path / "shared")
+    try:
+        data.subscribe("p", [Subscription(function="f")])
+        new = [NewMessage(body=b"{}", caller=f"token:{number % 2}") for number in range(8)]
+        for _ in range(2):  # so that it is known how many numbers are needed
+            data.send_many(*INBOX, new)
+        sent: list[int] = []
+        send = Exchanges.send
+
+        def counted(self: Exchanges, words: Any, statements: Any) -> Any:
+            sent.append(len(statements))
+            return send(self, words, statements)
+
+        monkeypatch.setattr(Exchanges, "send", counted)
+        data.send_many(*INBOX, new)
+        assert len(sent) == 2
     finally:
         data.finish()

@@ -27,6 +27,7 @@ from casemate.data.terms import Bound
 from casemate.model.errors import CasemateError
 from casemate.vault.interface import DataKey
 
+_ENCODER: Final = msgspec.msgpack.Encoder()
 _FORMAT: Final = 1
 _HEAD: Final = struct.Struct(">BI16sQ")
 _TAG_BYTES: Final = 16
@@ -98,7 +99,7 @@ class Sealer:
             raise _corrupt(bound) from error
 
     def _context(self, bound: Bound) -> bytes:
-        return msgspec.msgpack.encode(("casemate-value-1", self._project, bound))
+        return _ENCODER.encode(("casemate-value-1", self._project, bound))
 
     def _cipher(self, version: int, salt: bytes) -> AESGCM:
         own = self._own
