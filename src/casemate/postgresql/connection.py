@@ -26,7 +26,8 @@ _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _CONTROL: Final = frozenset(
     {"ROLLBACK", "SAVEPOINT part", "ROLLBACK TO part", "RELEASE part"},
 )
-_COMMIT: Final = b"SELECT pg_current_xact_id_if_assigned()::text; COMMIT"
+_NUMBER: Final = (b"SELECT pg_current_xact_id_if_assigned()::text", ())
+_COMMIT: Final = (b"COMMIT", ())
 _READS_UNASKED: Final = 8
 _MANY: Final = 500
 """Statements of one exchange."""
@@ -199,17 +200,15 @@ class Connection:
         self._warned = ""
         # In a transaction that has failed nothing can be asked; to commit it undoes it.
         watch = self._watch if writes and self._is_sound() else None
-        number: str | None = None
+        asked = (_COMMIT,) if watch is None else (_NUMBER, _COMMIT)
         try:
-            if watch is None:
-                done = self._server.execute("COMMIT").statusmessage
-            else:
-                cursor = self._server.execute(_COMMIT)
-                (number,) = cursor.fetchone() or (None,)
-                cursor.nextset()
-                done = cursor.statusmessage
+            *numbers, committed = self._exchanges.send((), asked)
+            number = numbers[0].rows[0][0] if numbers else None
+            done = committed.done
         except psycopg.Error as error:
             raise faults.told(error, committing=writes) from error
+        except (UnreadableAnswerError, LookupError) as error:
+            raise faults.unsure("the answer to a commit cannot be read") from error
         if writes and done == "ROLLBACK":
             raise faults.undone("a statement had failed, so the transaction was undone")
         if writes and done != "COMMIT":

@@ -48,6 +48,8 @@ class Answer(NamedTuple):
     rows: list[tuple[Any, ...]]
     changed: int
     """How many rows it returned or changed; -1 for a statement that does neither."""
+    done: str
+    """What the server says was done, such as `COMMIT`."""
 
 
 def _of_encoded(value: Any) -> bytes:
@@ -212,11 +214,12 @@ class Exchanges:
 
     def _answer(self, result: pq.abc.PGresult) -> Answer:
         changed = -1 if result.command_tuples is None else result.command_tuples
+        done = (result.command_status or b"").decode("ascii", "replace")
         if result.status == pq.ExecStatus.COMMAND_OK:
-            return Answer([], changed)
+            return Answer([], changed, done)
         try:
             self._reading.set_pgresult(result)
-            return Answer(self._reading.load_rows(0, result.ntuples, tuple), changed)
+            return Answer(self._reading.load_rows(0, result.ntuples, tuple), changed, done)
         except (ValueError, ArithmeticError, struct.error) as error:
             raise UnreadableAnswerError(type(error).__name__) from error
         finally:

@@ -58,10 +58,10 @@ def test_a_lease_reads_what_it_hands_out(
         data.finish()
 
 
-def test_what_is_kept_for_callers_goes_there_and_back_twice_before_the_commit(
+def test_what_is_kept_for_callers_goes_there_and_back_three_times(
     tmp_path: Path, postgresql_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The beginning, and all the rest: what waits for them is asked along with it."""
+    """The beginning, all the rest (what waits for them is asked along with it), the commit."""
     data = shared(postgresql_server, tmp_path / "shared")
     try:
         data.subscribe("p", [Subscription(function="f")])
@@ -77,6 +77,6 @@ def test_what_is_kept_for_callers_goes_there_and_back_twice_before_the_commit(
 
         monkeypatch.setattr(Exchanges, "send", counted)
         data.send_many(*INBOX, new)
-        assert len(sent) == 2
+        assert len(sent) == 3
     finally:
         data.finish()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import NoReturn
 
 import pytest
 from postgresql_samples import changing, connect
 
 from casemate.postgresql import driver
 from casemate.postgresql.connection import HELD_SECONDS, Connection
+from casemate.postgresql.exchange import Exchanges
 from casemate.sqlite import engine
 from casemate.sqlite.commit_guard import is_condemned
 from casemate.sqlite.errors import DatabaseUnsureError
@@ -177,20 +179,18 @@ def test_a_commit_whose_answer_is_lost_is_unsure_and_one_before_it_is_not(
     connection: Connection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     doomed = connect(url)
-    wait = driver.Connection.wait
+    received = Exchanges._received
 
-    def cut(self, generator, *arguments, **named):  # type: ignore[no-untyped-def]
-        answer = wait(self, generator, *arguments, **named)
-        self.pgconn.finish()
+    def cut(self: Exchanges, expected: int) -> NoReturn:
+        received(self, expected)
         raise driver.psycopg.OperationalError("the server closed the connection")
-        return answer
 
     with (
         pytest.raises(DatabaseUnsureError),
         transaction(doomed.as_engine(), STORE_SERVER),
     ):
         doomed.execute(INSERT, ("committed",))
-        monkeypatch.setattr(driver.Connection, "wait", cut)
+        monkeypatch.setattr(Exchanges, "_received", cut)
     monkeypatch.undo()
     assert rows(connection) == ["committed"]
     assert doomed.has_ended()
