@@ -1,6 +1,6 @@
-"""The client library: connections whose every wait and answer is bounded, and what values become.
+"""The client library: connections whose every wait and answer is bounded, and how values are read.
 
-No other module imports it but `faults`. It comes with the extra `casemate[cluster]`.
+What is sent with values is `exchange`'s. The library comes with the extra `casemate[cluster]`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import adapt, pq
-from psycopg.types import bool as bools
-from psycopg.types import numeric, string
+from psycopg.types import numeric
 
 T = TypeVar("T")
 
@@ -92,11 +91,6 @@ class _TruthLoader(adapt.Loader):
 
 def _adapters() -> adapt.AdaptersMap:
     adapters = adapt.AdaptersMap(psycopg.adapters)
-    adapters.register_dumper(int, numeric.Int8BinaryDumper)
-    adapters.register_dumper(float, numeric.FloatBinaryDumper)
-    adapters.register_dumper(str, string.StrBinaryDumper)
-    adapters.register_dumper(bytes, string.BytesBinaryDumper)
-    adapters.register_dumper(bool, bools.BoolBinaryDumper)
     adapters.register_loader("numeric", _NumberLoader)
     adapters.register_loader("bool", _TruthLoader)
     return adapters
@@ -136,7 +130,7 @@ def connect(parameters: dict[str, str]) -> Connection:
 
 
 class _Context:
-    """How values are turned into the server's and back."""
+    """How the server's values are read."""
 
     adapters = _ADAPTERS
     connection = None
