@@ -18,6 +18,7 @@ import msgspec
 from casemate import __version__
 from casemate.model.bundle import BundleManifest
 from casemate.model.facts import Actor, Fact
+from casemate.model.signing import SigningRule
 from casemate.operations.declaration import Operation
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.sbom import sbom as sbom_of
@@ -129,6 +130,9 @@ class SqlAttestations:
 
 class AnybodysWord:
     """Lets everything be deployed, for tests that are about something else."""
+
+    def stamp(self, project: str) -> tuple[int, SigningRule]:
+        return (0, SigningRule(project=project))
 
     async def require(self, manifest: BundleManifest, by: Actor) -> Admitted:
         return Admitted(vouchers=(), needed=1)

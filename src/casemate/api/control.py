@@ -51,6 +51,12 @@ class StartFailedError(InvalidInputError):
 
 Deploys = Callable[[str, str], bool]
 """Tells whether who asks may deploy the function of a project and a name."""
+Still = Callable[[], None]
+"""Raises an error unless who asks may do even now what it was let do as it asked."""
+
+
+def whatever_changes() -> None:
+    """Hold to what was decided before: for what the node itself does."""
 
 
 class Control(Protocol):
@@ -59,6 +65,9 @@ class Control(Protocol):
     Every method may raise NotFoundError, ConflictError, InvalidInputError or UnavailableError (of
     `casemate.model.errors`); the API turns each into its status. `by` is who asks, for
     facts that tell of a change with the address. A change that has returned is durable.
+
+    One change waits for the one before it, and a deploy for the function to start: `still` is asked
+    just before a change is made, so that nobody whose rights were taken meanwhile makes it.
     """
 
     async def functions(self) -> tuple[DeployedFunction, ...]:
@@ -69,7 +78,9 @@ class Control(Protocol):
         """Return one deployed function (NotFoundError if there is none)."""
         ...
 
-    async def remove(self, project: str, function: str, *, by: Actor) -> None:
+    async def remove(
+        self, project: str, function: str, *, by: Actor, still: Still = whatever_changes
+    ) -> None:
         """Remove a function with its versions and aliases (NotFoundError if there is none)."""
         ...
 
@@ -77,7 +88,9 @@ class Control(Protocol):
         """Have a function take no calls; return what holds, which may have held before."""
         ...
 
-    async def release(self, operation: ReleaseFunction, *, by: Actor) -> Quarantine:
+    async def release(
+        self, operation: ReleaseFunction, *, by: Actor, still: Still = whatever_changes
+    ) -> Quarantine:
         """Let a function take calls again; return what held, ConflictError if nothing did."""
         ...
 
@@ -85,14 +98,24 @@ class Control(Protocol):
         """Return which paths and hosts were given to which projects, sorted by project."""
         ...
 
-    async def claim_routes(self, claim: RouteClaim, *, by: Actor) -> None:
+    async def claim_routes(
+        self, claim: RouteClaim, *, by: Actor, still: Still = whatever_changes
+    ) -> None:
         """Give a project these, in place of what it had; ConflictError if another has or uses them.
 
         An empty claim takes back what the project had.
         """
         ...
 
-    async def remove_version(self, project: str, function: str, number: int, *, by: Actor) -> None:
+    async def remove_version(
+        self,
+        project: str,
+        function: str,
+        number: int,
+        *,
+        by: Actor,
+        still: Still = whatever_changes,
+    ) -> None:
         """Remove a version that no alias leads to (NotFoundError, ConflictError)."""
         ...
 
@@ -128,7 +151,14 @@ class Control(Protocol):
         ...
 
     async def deploy(
-        self, project: str, function: str, digest: str, *, approve: bool, by: Actor
+        self,
+        project: str,
+        function: str,
+        digest: str,
+        *,
+        approve: bool,
+        by: Actor,
+        still: Still = whatever_changes,
     ) -> Version:
         """Start the bundle once (see `start_once`), add a version, point `live` at it.
 
@@ -143,6 +173,7 @@ class Control(Protocol):
         approve: bool,
         trial: TrialTerms | None = None,
         by: Actor,
+        still: Still = whatever_changes,
     ) -> tuple[Version, ...]:
         """Do the same with several, of which all are live afterwards or none.
 
@@ -151,7 +182,14 @@ class Control(Protocol):
         """
         ...
 
-    async def set_alias(self, operation: SetAlias, *, approve: bool = False, by: Actor) -> Alias:
+    async def set_alias(
+        self,
+        operation: SetAlias,
+        *,
+        approve: bool = False,
+        by: Actor,
+        still: Still = whatever_changes,
+    ) -> Alias:
         """Point an alias at versions; their weights add up to 100 (checked by the API).
 
         Without `approve`, WideningError if `live` would be granted more, unless it was lately.
@@ -159,7 +197,12 @@ class Control(Protocol):
         ...
 
     async def start_trial(
-        self, operation: StartTrial, *, approve: bool = False, by: Actor
+        self,
+        operation: StartTrial,
+        *,
+        approve: bool = False,
+        by: Actor,
+        still: Still = whatever_changes,
     ) -> Alias:
         """Give a version a share of the calls for a time (ConflictError: nothing to go back to).
 
@@ -167,12 +210,21 @@ class Control(Protocol):
         """
         ...
 
-    async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
+    async def end_trial(
+        self, operation: EndTrial, *, by: Actor, still: Still = whatever_changes
+    ) -> Alias:
         """Send all calls to the version of a trial, or back (ConflictError if it is over)."""
         ...
 
     async def rollback(
-        self, project: str, function: str, to: int | None, *, approve: bool = False, by: Actor
+        self,
+        project: str,
+        function: str,
+        to: int | None,
+        *,
+        approve: bool = False,
+        by: Actor,
+        still: Still = whatever_changes,
     ) -> Alias:
         """Point `live` at version `to`, or at the one that all callers were sent to before.
 

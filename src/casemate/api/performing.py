@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 
@@ -59,6 +59,8 @@ class Call:
     service: Service
     request: Request
     """For who streams a body or an answer; the operation's fields are read from it already."""
+    allowed: list[tuple[Action, Resource]] = field(default_factory=list)
+    """What was decided for who asks, and has to hold as long as it is not done."""
 
     def shown(
         self, action: Action, kind: ResourceKind, project: str, found: Iterable[NamedT]
@@ -81,11 +83,23 @@ class Call:
 
     def may_approve(self, project: str, function: str) -> bool:
         """Tell whether who asks may have a function be granted more; nothing is recorded."""
-        return self.may(Action.GRANT_APPROVE, function_of(project, function))
+        wanted = (Action.GRANT_APPROVE, function_of(project, function))
+        approves = self.may(*wanted)
+        if approves:
+            self.allowed.append(wanted)
+        return approves
 
     def require(self, action: Action, resource: Resource) -> None:
         """Let who asks do this, or record the denial and raise RequestError (403)."""
         self.service.require(self.request, action, resource)
+        self.allowed.append((action, resource))
+
+    def still(self) -> None:
+        """Decide all of it once more, by what is in force now: a change may have had to wait.
+
+        Raises RequestError (401, 403), UnavailableError, and records what was denied.
+        """
+        self.service.require_again(self.request, self.allowed)
 
     @property
     def principal(self) -> Principal:

@@ -18,7 +18,7 @@ async def _quarantine(operation: QuarantineFunction, call: Call) -> Quarantine:
 
 @performs(ReleaseFunction)
 async def _release(operation: ReleaseFunction, call: Call) -> Quarantine:
-    return await call.service.control.release(operation, by=call.actor)
+    return await call.service.control.release(operation, by=call.actor, still=call.still)
 
 
 OPERATIONS = all_served(quarantine, performs)

@@ -65,7 +65,10 @@ class Served:
 
     async def endpoint(self, request: Request, service: Service) -> Response:
         """Answer a request for it, which was allowed."""
-        return await respond(self.form.kind, self.perform, Call(service, request))
+        call = Call(service, request)
+        if self.action is not None:
+            call.allowed.append((self.action, self.resource(request)))
+        return await respond(self.form.kind, self.perform, call)
 
 
 def all_served(module: ModuleType, performs: Performers) -> tuple[Served, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -27,6 +27,7 @@ from casemate.decoys import Decoys
 from casemate.evidence import Evidences, Holds
 from casemate.facts import FactStream
 from casemate.model.denial import DenialKind, denied_on
+from casemate.model.errors import UnavailableError
 from casemate.model.integrity import CheckReport
 from casemate.model.metrics import Metrics
 from casemate.model.node import NodeHealth
@@ -212,6 +213,33 @@ class Service:
             next_step="Ask an owner for a role that allows it; "
             f"`casemate can {asking.text} {action.value} {resource.text} --why` tells which.",
         )
+
+    def require_again(self, request: Request, allowed: Iterable[tuple[Action, Resource]]) -> None:
+        """Decide once more what a request was allowed, by its credential as it is now.
+
+        Raises RequestError (401 or 403, recorded), UnavailableError.
+        """
+        if stale := self.nodes.standing.stale():
+            raise UnavailableError(stale)
+        asking = self.accounts.authenticate(request.headers.get("authorization"))
+        if asking is None or asking.text != principal(request).text:
+            detail = "The token has expired or was revoked before this was done."
+            self.facts.happened(
+                denied_on(
+                    NODE,
+                    at=time.time(),
+                    kind=DenialKind.AUTHENTICATION,
+                    by=actor(request),
+                    action=f"{request.method} api",
+                    reason=detail,
+                )
+            )
+            raise RequestError(
+                HTTPStatus.UNAUTHORIZED, detail, next_step="Sign in again: casemate login"
+            )
+        request.scope["casemate.principal"] = asking
+        for action, resource in allowed:
+            self.require(request, action, resource)
 
     def require_anywhere(self, request: Request, action: Action) -> None:
         """Let who may do this to anything pass, like `require`: what it is on is not known yet."""

@@ -14,12 +14,14 @@ performs = Performers()
 @performs(StartTrial)
 async def _start(operation: StartTrial, call: Call) -> Alias:
     approve = call.may_approve(operation.project, operation.function)
-    return await call.service.control.start_trial(operation, approve=approve, by=call.actor)
+    return await call.service.control.start_trial(
+        operation, approve=approve, by=call.actor, still=call.still
+    )
 
 
 @performs(EndTrial)
 async def _end(operation: EndTrial, call: Call) -> Alias:
-    return await call.service.control.end_trial(operation, by=call.actor)
+    return await call.service.control.end_trial(operation, by=call.actor, still=call.still)
 
 
 OPERATIONS = all_served(trials, performs)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from casemate import __version__
 from casemate.admission import Catalogue
-from casemate.api.control import Deployment, Deploys
+from casemate.api.control import Deployment, Deploys, Still, whatever_changes
 from casemate.capabilities import UseCounter
 from casemate.data.interface import ProjectData
 from casemate.delivery import Delivery
@@ -203,7 +203,9 @@ class NodeControl:
         """See Control."""
         return self._catalogue.claims
 
-    async def claim_routes(self, claim: RouteClaim, *, by: Actor) -> None:
+    async def claim_routes(
+        self, claim: RouteClaim, *, by: Actor, still: Still = whatever_changes
+    ) -> None:
         """See Control."""
         claims: tuple[RouteClaim, ...] = ()
 
@@ -216,6 +218,7 @@ class NodeControl:
             return KeepNodeValue(name=CLAIMS_VALUE, value=write_claims(claims))
 
         async with self._changing, self._loading:
+            still()
             await self._make(decide)
             self._catalogue.replace(await self.functions(), claims)
 
@@ -257,9 +260,12 @@ class NodeControl:
         """Functions that take no calls: in quarantine, or about to be."""
         return self._quarantines.names | frozenset(self._stopping_first)
 
-    async def release(self, operation: ReleaseFunction, *, by: Actor) -> Quarantine:
+    async def release(
+        self, operation: ReleaseFunction, *, by: Actor, still: Still = whatever_changes
+    ) -> Quarantine:
         """See Control."""
         async with self._changing:
+            still()
             found = await self._quarantines.end(operation.project, operation.function)
             self._facts.happened(changes.released(operation, by))
             await self._reload()
@@ -273,10 +279,13 @@ class NodeControl:
                 for version in self._catalogue.reached()
             )
 
-    async def remove(self, project: str, function: str, *, by: Actor) -> None:
+    async def remove(
+        self, project: str, function: str, *, by: Actor, still: Still = whatever_changes
+    ) -> None:
         """See Control."""
         forget = ForgetFunction(project=project, function=function)
         async with self._changing:
+            still()
             unused = await self._forgotten(forget)
             await self._removed(project, function, 0, unused, by)
 
@@ -289,10 +298,19 @@ class NodeControl:
         async with self._loading:
             return await self._make(decide)
 
-    async def remove_version(self, project: str, function: str, number: int, *, by: Actor) -> None:
+    async def remove_version(
+        self,
+        project: str,
+        function: str,
+        number: int,
+        *,
+        by: Actor,
+        still: Still = whatever_changes,
+    ) -> None:
         """See Control."""
         forget = ForgetVersion(project=project, function=function, number=number)
         async with self._changing:
+            still()
             unused = await self._forgotten(forget)
             await self._removed(project, function, number, unused, by)
 
@@ -384,11 +402,18 @@ class NodeControl:
         await self._deploying.start_once(Deployment(project, function, digest), by)
 
     async def deploy(
-        self, project: str, function: str, digest: str, *, approve: bool, by: Actor
+        self,
+        project: str,
+        function: str,
+        digest: str,
+        *,
+        approve: bool,
+        by: Actor,
+        still: Still = whatever_changes,
     ) -> Version:
         """See Control."""
         wanted = (Deployment(project, function, digest),)
-        return (await self.deploy_all(wanted, approve=approve, by=by))[0]
+        return (await self.deploy_all(wanted, approve=approve, by=by, still=still))[0]
 
     async def deploy_all(
         self,
@@ -397,18 +422,30 @@ class NodeControl:
         approve: bool,
         trial: TrialTerms | None = None,
         by: Actor,
+        still: Still = whatever_changes,
     ) -> tuple[Version, ...]:
         """See Control."""
         async with self._changing:
-            versions = await self._deploying.deploy(wanted, approve=approve, trial=trial, by=by)
+            still()
+            versions = await self._deploying.deploy(
+                wanted, approve=approve, trial=trial, by=by, still=still
+            )
             for version in versions:
                 self._uploads.forget(version.digest)
             await self._reload()
             return versions
 
-    async def set_alias(self, operation: SetAlias, *, approve: bool = False, by: Actor) -> Alias:
+    async def set_alias(
+        self,
+        operation: SetAlias,
+        *,
+        approve: bool = False,
+        by: Actor,
+        still: Still = whatever_changes,
+    ) -> Alias:
         """See Control."""
         async with self._changing:
+            still()
             return await self._point(operation, by, approve=approve)
 
     async def _point(self, operation: SetAlias, by: Actor, *, approve: bool) -> Alias:
@@ -458,7 +495,12 @@ class NodeControl:
         self._catalogue.check_consumers(version.project, version.function, version)
 
     async def start_trial(
-        self, operation: StartTrial, *, approve: bool = False, by: Actor
+        self,
+        operation: StartTrial,
+        *,
+        approve: bool = False,
+        by: Actor,
+        still: Still = whatever_changes,
     ) -> Alias:
         """See Control."""
         project, function = operation.project, operation.function
@@ -478,9 +520,12 @@ class NodeControl:
             return operation
 
         async with self._changing:
+            still()
             return await self._moved(decide, by, changes.BEGUN)
 
-    async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
+    async def end_trial(
+        self, operation: EndTrial, *, by: Actor, still: Still = whatever_changes
+    ) -> Alias:
         """See Control."""
 
         async def decide() -> Operation[Alias]:
@@ -493,6 +538,7 @@ class NodeControl:
             return operation
 
         async with self._changing:
+            still()
             why = changes.PROMOTED if operation.promote else changes.GONE_BACK
             return await self._moved(decide, by, why)
 
@@ -533,10 +579,18 @@ class NodeControl:
         return alias
 
     async def rollback(
-        self, project: str, function: str, to: int | None, *, approve: bool = False, by: Actor
+        self,
+        project: str,
+        function: str,
+        to: int | None,
+        *,
+        approve: bool = False,
+        by: Actor,
+        still: Still = whatever_changes,
     ) -> Alias:
         """See Control."""
         async with self._changing:
+            still()
             if to is None:
                 to = await self._stable_before(project, function)
             targets = (Target(version=to, weight=100),)

@@ -11,15 +11,16 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from casemate.admission import Catalogue
 from casemate.admission.grants import GrantDifference, WideningError, require_approval
-from casemate.api.control import Deployment, StartFailedError
+from casemate.api.control import Deployment, StartFailedError, Still
 from casemate.data.interface import ProjectData
 from casemate.dispatch import Dispatcher
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.trials import require_way_back
-from casemate.gateway.vouched import Vouching
+from casemate.gateway.vouched import Vouching, VouchingStamp
 from casemate.manifest import check_received, require_packages
+from casemate.model.bundle import BundleManifest
 from casemate.model.caps import Caps
 from casemate.model.denial import Denial, DenialKind, denied_at
 from casemate.model.deployment import LIVE, Alias, NewVersion, TrialTerms, Version
@@ -59,6 +60,8 @@ class _Tentative(NamedTuple):
     resources: Resources
     packages: Packages
     admitted: Admitted
+    manifest: BundleManifest
+    vouched_by: VouchingStamp
 
 
 class Deploying:
@@ -120,16 +123,18 @@ class Deploying:
         approve: bool,
         trial: TrialTerms | None = None,
         by: Actor,
+        still: Still,
     ) -> tuple[Version, ...]:
         """Add a version for each and point `live` at it: all in one transaction, or none.
 
         With `trial` each has a share of the calls for a time, beside the version that is live.
-        Raises what the first that cannot be deployed is refused for; `about` names it.
+        Raises what the first that cannot be deployed is refused for; `about` names it. What was
+        decided before the functions were started, which can take minutes, is decided once more.
         """
         self._require_all_movable(wanted)
         found = await self._all_tentative(wanted, by)
-        admit = partial(self._admit, wanted, found, approve=approve, trial=trial, by=by)
-        checked = admit()
+        admit = partial(self._admit, wanted, approve=approve, trial=trial, by=by)
+        checked = admit(found)
         news: tuple[NewVersion, ...] = ()
         before: list[Version | None] = []
         judged_by = await self._judge(checked, by)
@@ -137,14 +142,16 @@ class Deploying:
             zygotes = [await self._prepare(*one, undo) for one in checked]
             if self._gate.stamp() != judged_by:  # what was imported meanwhile counts as well
                 await self._judge(checked, by)
+            found = await self._vouched_anew(found, by)
             for new, tentative in checked:
                 await self._gate.inventory.put(new.digest, tentative.packages)
 
             async def decide() -> KeepVersions:
                 nonlocal news, before
                 # Once more: it may have been said, or become another's, while they were started.
+                still()
                 self._require_all_movable(wanted)
-                news = tuple(new for new, _ in admit())
+                news = tuple(new for new, _ in admit(found))
                 before = [self._catalogue.most_live(new.project, new.function) for new in news]
                 return KeepVersions(versions=news, by=by.principal)
 
@@ -293,12 +300,27 @@ class Deploying:
             created_at=time.time(),
             created_by="",
         )
+        stamp = self._vouching.stamp(project)
         return _Tentative(
             version=version,
             resources=manifest.resources,
             packages=found,
             admitted=await self._vouching.require(manifest, by),
+            manifest=manifest,
+            vouched_by=stamp,
         )
+
+    async def _vouched_anew(self, found: Sequence[_Tentative], by: Actor) -> list[_Tentative]:
+        """Ask once more on whose word each is deployed, where keys or rules have changed since."""
+        anew = []
+        for each in found:
+            stamp = self._vouching.stamp(each.version.project)
+            if stamp != each.vouched_by:
+                with _about(each.version):
+                    admitted = await self._vouching.require(each.manifest, by)
+                each = each._replace(admitted=admitted, vouched_by=stamp)  # noqa: PLW2901
+            anew.append(each)
+        return anew
 
     def _check_python(self, spec: FunctionSpec) -> None:
         offered = sorted(self._pythons)

@@ -14,8 +14,12 @@ from casemate.model.bundle import BundleManifest
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.errors import InvalidInputError
 from casemate.model.facts import Actor, Fact, FunctionPlace
+from casemate.model.signing import SigningRule
 from casemate.sbom import SbomError, sbom
 from casemate.supply import Admitted, Signatures, UnsignedError
+
+VouchingStamp = tuple[int, SigningRule]
+"""What is decided by: the same as long as no key and no rule of the project has changed."""
 
 
 class Vouching:
@@ -28,6 +32,10 @@ class Vouching:
         self._signatures = signatures
         self._bundles = bundles
         self._happened = happened
+
+    def stamp(self, project: str) -> VouchingStamp:
+        """Return what decides now on whose word bundles of a project are deployed."""
+        return (self._signatures.keys.revision, self._signatures.rule(project))
 
     async def require(self, manifest: BundleManifest, by: Actor) -> Admitted:
         """Return on whose word `by` can deploy a bundle. Raises UnsignedError, which is told."""

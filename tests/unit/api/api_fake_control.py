@@ -136,6 +136,8 @@ class FakeControl:
 
     def __init__(self) -> None:
         self.bundles: dict[str, bytes] = {}
+        self.meanwhile: Callable[[], None] = lambda: None
+        """What happens while a change waits."""
         self.running_records: list[RunningInvocation] = []
         self.asked_records: ListInvocations | ListErrors | None = None
         self.specs: dict[str, FunctionSpec] = {}
@@ -168,6 +170,12 @@ class FakeControl:
             )
         )
 
+    def _waited(self, still: Callable[[], None] | None) -> None:
+        """Stand for a change that waits for another one."""
+        self.meanwhile()
+        if still is not None:
+            still()
+
     def _check(self) -> None:
         if self.fault is not None:
             raise self.fault
@@ -183,7 +191,8 @@ class FakeControl:
         except KeyError:
             raise NotFoundError(f"There is no function {project}/{name}.") from None
 
-    async def remove(self, project: str, function: str, *, by: Actor) -> None:
+    async def remove(self, project: str, function: str, *, by: Actor, still: Any = None) -> None:
+        self._waited(still)
         await self.function(project, function)
         self.asked_by.append(by.principal)
         del self.deployed[project, function]
@@ -191,11 +200,15 @@ class FakeControl:
     async def route_claims(self) -> tuple[RouteClaim, ...]:
         return self.claims
 
-    async def claim_routes(self, claim: RouteClaim, *, by: Actor) -> None:
+    async def claim_routes(self, claim: RouteClaim, *, by: Actor, still: Any = None) -> None:
+        self._waited(still)
         self.asked_by.append(by.principal)
         self.claims = (claim,)
 
-    async def remove_version(self, project: str, function: str, number: int, *, by: Actor) -> None:
+    async def remove_version(
+        self, project: str, function: str, number: int, *, by: Actor, still: Any = None
+    ) -> None:
+        self._waited(still)
         await self.function(project, function)
         self.asked_by.append(by.principal)
 
@@ -222,8 +235,16 @@ class FakeControl:
             raise NotFoundError("There is no such bundle.", next_step="Upload it first.")
 
     async def deploy(
-        self, project: str, function: str, digest: str, *, approve: bool, by: Actor
+        self,
+        project: str,
+        function: str,
+        digest: str,
+        *,
+        approve: bool,
+        by: Actor,
+        still: Any = None,
     ) -> Version:
+        self._waited(still)
         self._check()
         if digest == WIDE_DIGEST and not approve:
             raise WideningError(function, GrantDifference(added=(WIDE,), widening=(WIDE,)))
@@ -247,8 +268,9 @@ class FakeControl:
         return version
 
     async def deploy_all(
-        self, wanted, *, approve: bool, trial=None, by: Actor
+        self, wanted, *, approve: bool, trial=None, by: Actor, still: Any = None
     ) -> tuple[Version, ...]:
+        self._waited(still)
         before = dict(self.deployed)
         versions = []
         for one in wanted:
@@ -280,8 +302,9 @@ class FakeControl:
         return self._point(project, function, LIVE, targets, trial)
 
     async def start_trial(
-        self, operation: StartTrial, *, approve: bool = False, by: Actor
+        self, operation: StartTrial, *, approve: bool = False, by: Actor, still: Any = None
     ) -> Alias:
+        self._waited(still)
         self.approvals.append(approve)
         project, name = operation.project, operation.function
         found = await self.function(project, name)
@@ -291,7 +314,8 @@ class FakeControl:
         back = live.targets[0].version
         return self._share(project, name, back, operation.version, operation.terms)
 
-    async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
+    async def end_trial(self, operation: EndTrial, *, by: Actor, still: Any = None) -> Alias:
+        self._waited(still)
         project, name = operation.project, operation.function
         (live,) = (
             alias for alias in (await self.function(project, name)).aliases if alias.name == LIVE
@@ -325,7 +349,10 @@ class FakeControl:
             self.history.setdefault((project, function), []).append(targets)
         return alias
 
-    async def set_alias(self, operation: SetAlias, *, approve: bool = False, by: Actor) -> Alias:
+    async def set_alias(
+        self, operation: SetAlias, *, approve: bool = False, by: Actor, still: Any = None
+    ) -> Alias:
+        self._waited(still)
         self.approvals.append(approve)
         project, function = operation.project, operation.function
         known = {v.number for v in (await self.function(project, function)).versions}
@@ -348,7 +375,10 @@ class FakeControl:
         self.deployed[name] = msgspec.structs.replace(self.deployed[name], quarantine=held)
         return held
 
-    async def release(self, operation: ReleaseFunction, *, by: Actor) -> Quarantine:
+    async def release(
+        self, operation: ReleaseFunction, *, by: Actor, still: Any = None
+    ) -> Quarantine:
+        self._waited(still)
         name = operation.project, operation.function
         held = (await self.function(*name)).quarantine
         if held is None:
@@ -361,8 +391,16 @@ class FakeControl:
         return b'{"bomFormat": "CycloneDX"}'
 
     async def rollback(
-        self, project: str, function: str, to: int | None, *, approve: bool = False, by: Actor
+        self,
+        project: str,
+        function: str,
+        to: int | None,
+        *,
+        approve: bool = False,
+        by: Actor,
+        still: Any = None,
     ) -> Alias:
+        self._waited(still)
         self.approvals.append(approve)
         await self.function(project, function)
         if to is not None:

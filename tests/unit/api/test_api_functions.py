@@ -198,3 +198,59 @@ def test_foreign_errors_are_sealed_and_logged(ask, control, caplog) -> None:
 def test_a_version_is_removed_by_its_number_alone(deployed, control, number) -> None:
     assert deployed("DELETE", f"{CART}/versions/{number}").status_code == 400
     assert control.asked_by == ["token:owner"]
+
+
+TARGETS = {"targets": [{"version": 1, "weight": 100}]}
+WAITING = {
+    "deploy": ("POST", CART + "/versions", {"digest": DIGEST}),
+    "deploy with approval": ("POST", CART + "/versions", {"digest": DIGEST, "approve": True}),
+    "deploy all": (
+        "POST",
+        "/deployments",
+        {"functions": [{"project": "shop", "function": "cart", "digest": DIGEST}]},
+    ),
+    "point": ("PUT", CART + "/aliases/old", TARGETS),
+    "roll back": ("POST", CART + "/rollback", {"to": 1}),
+    "remove": ("DELETE", CART, None),
+    "remove a version": ("DELETE", CART + "/versions/1", None),
+    "release": ("POST", CART + "/release", {"reason": "r"}),
+    "claim routes": ("PUT", "/route-claims/shop", {"prefixes": ["/mine"], "hosts": []}),
+}
+
+
+@pytest.mark.parametrize("taken", ["token", "role", "project"])
+@pytest.mark.parametrize("what", WAITING)
+def test_a_change_that_had_to_wait_is_decided_again(
+    deployed, control, parts, what: str, taken: str
+) -> None:
+    accounts, text = parts.accounts, "cm_dee"
+    accounts.add(text, "owner")
+    deployed("POST", CART + "/quarantine", json={"reason": "r"})
+
+    def take() -> None:
+        if taken == "token":
+            del accounts.known[text]
+        else:
+            accounts.add(text, *(["owner@other"] if taken == "project" else []))
+
+    before = dict(control.deployed)
+    control.meanwhile = take
+    method, path, body = WAITING[what]
+    answer = deployed(method, path, key=text, json=body)
+    assert answer.status_code == (401 if taken == "token" else 403)
+    assert (control.deployed, control.claims) == (before, ())
+    assert [one.principal for one in parts.denied] == ["token:dee"]
+
+
+def test_an_approval_that_had_to_wait_is_decided_again(deployed, control, parts) -> None:
+    parts.accounts.add("cm_dee", "developer", "operator")
+    control.meanwhile = lambda: parts.accounts.add("cm_dee", "developer") and None
+    answer = deployed("PUT", CART + "/aliases/live", key="cm_dee", json=TARGETS)
+    assert answer.status_code == 403
+    assert "grant:approve" in answer.json()["detail"]
+
+
+def test_who_has_it_still_is_not_held_up(deployed, control, parts) -> None:
+    parts.accounts.add("cm_dee", "developer@shop")
+    control.meanwhile = lambda: parts.accounts.add("cm_dee", "developer") and None
+    assert deployed("PUT", CART + "/aliases/live", key="cm_dee", json=TARGETS).status_code == 200

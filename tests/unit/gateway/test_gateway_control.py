@@ -39,6 +39,7 @@ from casemate.model.licence import LicenceRules
 from casemate.model.processes import GatewayConfig
 from casemate.model.restriction import RestrictionKind
 from casemate.model.route import RouteClaim
+from casemate.model.signing import SigningRule
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.nodes import Decisions
 from casemate.operations.deployments import KeepVersions
@@ -55,13 +56,14 @@ from casemate.operations.records import (
     ShowInvocation,
 )
 from casemate.operations.resources import EnsureResources
-from casemate.operations.trials import StartTrial
+from casemate.operations.trials import EndTrial, StartTrial
 from casemate.recorder.denials import DenialRecorder
 from casemate.restrictions import Restrictions
 from casemate.sandbox.frames import ErrorHead
 from casemate.sandbox.meter import Meters
 from casemate.sandbox.opening import ImportFailedError
 from casemate.store.errors import StoreError
+from casemate.supply import Admitted, UnsignedError
 from casemate.vulnerabilities import Gate, LicenceError, VulnerableError
 from support.advisories import import_records, import_small, record
 from support.core import MemoryStore, spec
@@ -1017,6 +1019,122 @@ def test_what_is_imported_while_it_is_started_counts(on_node: OnNode) -> None:
             await deploying
         assert node.nothing_changed()
         assert [zygote.closed for zygote in node.client.opened] == [True]
+
+    on_node(scene)
+
+
+# -- rights that are taken meanwhile --------------------------------------------------------------
+
+
+class GoneError(Exception):
+    """Whoever asked may not do it any more."""
+
+
+def gone() -> None:
+    raise GoneError
+
+
+WAITING: dict[str, Callable[[Node], Awaitable[Any]]] = {
+    "deploy": lambda node: node.control.deploy(
+        "t", "f", node.bundle(handler="app:other"), approve=True, by=ADA, still=gone
+    ),
+    "deploy all": lambda node: node.control.deploy_all(
+        [Deployment("t", "f", node.bundle(handler="app:other"))], approve=True, by=ADA, still=gone
+    ),
+    "point": lambda node: node.control.set_alias(
+        SetAlias(project="t", function="f", name="old", targets=(Target(version=1, weight=100),)),
+        approve=True,
+        by=ADA,
+        still=gone,
+    ),
+    "roll back": lambda node: node.control.rollback("t", "f", 1, by=ADA, still=gone),
+    "try": lambda node: node.control.start_trial(
+        StartTrial(project="t", function="f", version=1, terms=TrialTerms(weight=5, seconds=60.0)),
+        by=ADA,
+        still=gone,
+    ),
+    "end a trial": lambda node: node.control.end_trial(
+        EndTrial(project="t", function="f", version=1, since=1.0, promote=True),
+        by=ADA,
+        still=gone,
+    ),
+    "remove": lambda node: node.control.remove("t", "f", by=ADA, still=gone),
+    "remove a version": lambda node: node.control.remove_version("t", "f", 1, by=ADA, still=gone),
+    "release": lambda node: node.control.release(RELEASE, by=ADA, still=gone),
+    "claim routes": lambda node: node.control.claim_routes(
+        RouteClaim(project="t", prefixes=("/mine",), hosts=()), by=ADA, still=gone
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WAITING)
+def test_what_had_to_wait_is_not_done_for_who_may_not_any_more(on_node: OnNode, what: str) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy(handler="app:second")
+        await node.control.quarantine(held(), by=ADA)
+        before = await node.control.functions()
+        opened = node.client.opening
+        async with node.control._changing:  # as a deploy has it whose function is slow to start
+            waiting = asyncio.ensure_future(WAITING[what](node))
+            await asyncio.sleep(0)
+        with pytest.raises(GoneError):
+            await waiting
+        assert await node.control.functions() == before
+        assert await node.control.route_claims() == ()
+        assert node.client.opening == opened
+
+    on_node(scene)
+
+
+def test_rights_that_are_taken_while_a_function_starts_end_its_deploy(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.client.gate = asyncio.Event()
+        asked = iter((False, True))
+        deploying = asyncio.ensure_future(
+            node.control.deploy(
+                "t", "f", node.bundle(), approve=True, by=ADA,
+                still=lambda: gone() if next(asked) else None,
+            )
+        )  # fmt: skip
+        while not node.client.opening:
+            await asyncio.sleep(0.01)
+        node.client.gate.set()
+        with pytest.raises(GoneError):
+            await deploying
+        assert node.nothing_changed()
+        assert [zygote.closed for zygote in node.client.opened] == [True]
+
+    on_node(scene)
+
+
+class AskedAnew(AnybodysWord):
+    """Somebody's word that stops counting once a key or rule has changed."""
+
+    revision = 0
+
+    def stamp(self, project: str) -> tuple[int, SigningRule]:
+        return (self.revision, SigningRule(project=project))
+
+    async def require(self, manifest: BundleManifest, by: Actor) -> Admitted:
+        if self.revision:
+            raise UnsignedError("its key was revoked")
+        return await super().require(manifest, by)
+
+
+def test_a_key_that_is_revoked_while_a_function_starts_counts(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        vouching = AskedAnew()
+        node.control._deploying._vouching = vouching  # type: ignore[assignment]
+        node.client.gate = asyncio.Event()
+        deploying = asyncio.ensure_future(node.deploy())
+        while not node.client.opening:
+            await asyncio.sleep(0.01)
+        vouching.revision = 1
+        node.client.gate.set()
+        with pytest.raises(UnsignedError):
+            await deploying
+        assert node.nothing_changed()
 
     on_node(scene)
 
