@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import tarfile
 import zlib
 from collections.abc import Iterator
 from typing import IO
@@ -14,12 +13,36 @@ from casemate.advisories import limits
 from casemate.advisories.budget import Budget
 from casemate.advisories.errors import CutShortError, SourceError
 from casemate.advisories.filenames import is_record, too_large
+from casemate.tar_headers import BLOCK, CutError, HeaderError, Member, next_member, padding
 
-_BLOCK = 512
-_MAX_NOTE = 64 * 1024
-"""A long name, or the attributes of a file."""
 _CHUNK = 1 << 16
-_LONG_NAME, _ATTRIBUTES, _GLOBAL = b"L", b"x", b"g"
+_XZ_MEMORY = 256 << 20
+"""The strongest level that `xz` has by a number takes 65 MiB."""
+
+
+class _Xz:
+    """What comes out of an xz file, which says itself how much memory that takes (up to 4 GiB)."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, none at the end. Raises EOFError, LZMAError."""
+        while True:
+            data = b""
+            if self._decoder.eof:
+                # Another stream may follow, with zeros between.
+                data = self._decoder.unused_data.lstrip(b"\0")
+                while not data:
+                    if not (more := self._file.read(_CHUNK)):
+                        return b""
+                    data = more.lstrip(b"\0")
+                self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+            elif self._decoder.needs_input and not (data := self._file.read(_CHUNK)):
+                raise EOFError("it ends too early")
+            if plain := self._decoder.decompress(data, size):
+                return plain
 
 
 class _Stream:
@@ -30,11 +53,11 @@ class _Stream:
         file.seek(0)
         self._name = name
         self._budget = budget
-        self._plain: IO[bytes] | gzip.GzipFile | lzma.LZMAFile | bz2.BZ2File = file
+        self._plain: IO[bytes] | gzip.GzipFile | _Xz | bz2.BZ2File = file
         if start.startswith(b"\x1f\x8b"):
             self._plain = gzip.GzipFile(fileobj=file)
         elif start.startswith(b"\xfd7zXZ\x00"):
-            self._plain = lzma.LZMAFile(file)  # noqa: SIM115 - closed with the file below it
+            self._plain = _Xz(file)
         elif start.startswith(b"BZh"):
             self._plain = bz2.BZ2File(file)
 
@@ -58,14 +81,13 @@ class _Stream:
     def exactly(self, size: int) -> bytes:
         """Return `size` bytes and pass over what pads them."""
         data = self.take(size)
-        padding = -size % _BLOCK
-        if len(data) != size or len(self.take(padding)) != padding:
+        if len(data) != size or len(self.take(padding(size))) != padding(size):
             raise CutShortError(f"{self._name[:200]!a} is cut off.")
         return data
 
     def skip(self, size: int) -> None:
         """Pass over `size` bytes and what pads them."""
-        rest = size + (-size % _BLOCK)
+        rest = size + padding(size)
         while rest > 0:
             part = self.take(min(rest, _CHUNK))
             if not part:
@@ -79,65 +101,34 @@ def tar_files(file: IO[bytes], name: str, budget: Budget) -> Iterator[tuple[str,
     Raises SourceError, CutShortError.
     """
     stream = _Stream(file, name, budget)
-    called = ""
-    while True:
-        header = _header(stream, name)
-        if header is None:
-            return
+    while (member := _next(stream, name)) is not None:
         budget.file()
-        if header.size < 0:
-            raise SourceError(f"{name[:200]!a} is no archive: a file has a size below nothing.")
-        if header.type in (_LONG_NAME, _ATTRIBUTES, _GLOBAL):
-            if header.size > _MAX_NOTE:
-                raise SourceError(f"{name[:200]!a} has a name or attributes that are too long.")
-            note = stream.exactly(header.size)
-            called = _noted(header.type, note) or called
+        inside = member.name
+        if member.folder:
+            stream.skip(member.size)
             continue
-        inside, called = (called or header.name), ""
-        if header.type == tarfile.DIRTYPE:
-            stream.skip(header.size)
-            continue
-        if header.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+        if not member.plain:
             raise SourceError(f"{inside[:200]!a} is a link or no plain file.")
         inside = inside.removeprefix("./")
         if not is_record(inside):
-            stream.skip(header.size)
+            stream.skip(member.size)
             yield inside, None
             continue
-        if header.size > limits.MAX_RECORD_BYTES:
+        if member.size > limits.MAX_RECORD_BYTES:
             raise too_large(inside)
-        yield inside, stream.exactly(header.size)
+        yield inside, stream.exactly(member.size)
 
 
-def _header(stream: _Stream, name: str) -> tarfile.TarInfo | None:
-    block = stream.take(_BLOCK)
-    if len(block) == _BLOCK and not any(block):
-        return None  # two empty blocks end an archive; what follows them is not read
-    if len(block) != _BLOCK:
-        raise CutShortError(f"{name[:200]!a} is cut off, or no archive.")
+def _next(stream: _Stream, name: str) -> Member | None:
     try:
-        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.HeaderError as error:
-        what = "HTML" if block.lstrip()[:1] == b"<" else "neither a zip nor a tar archive"
+        return next_member(stream.take)
+    except HeaderError as error:
+        raise SourceError(f"{name[:200]!a} cannot be read: {error}.") from error
+    except CutError as error:
+        if len(error.block) != BLOCK:
+            raise CutShortError(f"{name[:200]!a} is cut off, or no archive.") from error
+        what = "HTML" if error.block.lstrip()[:1] == b"<" else "neither a zip nor a tar archive"
         raise SourceError(
             f"{name[:200]!a} is {what}.",
             next_step="Name a folder or an archive (.zip, .tar, .tar.gz) of OSV records.",
         ) from error
-
-
-def _noted(kind: bytes, note: bytes) -> str | None:
-    """Return the name that the next file has by a note, if it says one."""
-    if kind == _LONG_NAME:
-        return note.rstrip(b"\0").decode("utf-8", "surrogateescape")
-    found = None
-    while kind == _ATTRIBUTES and note:
-        digits, _, _ = note.partition(b" ")
-        length = int(digits) if digits.isdigit() and len(digits) < 8 else 0
-        if not len(digits) + 1 < length <= len(note):
-            raise SourceError("The archive has attributes of a file that cannot be read.")
-        line, note = note[len(digits) + 1 : length], note[length:]
-        if line.startswith(b"path="):
-            found = line[5:].rstrip(b"\n").decode("utf-8", "surrogateescape")
-        if line.startswith((b"size=", b"GNU.sparse")):
-            raise SourceError("The archive has a file of a kind that is not read here.")
-    return found

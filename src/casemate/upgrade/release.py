@@ -12,7 +12,6 @@ import hashlib
 import io
 import os
 import re
-import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from casemate.model.errors import InvalidInputError
 from casemate.model.signing import Envelope
 from casemate.signing import SigningKey, key_id, opened, require_public, sealed
 from casemate.signing.statements import STATEMENT, Statement, encoded
+from casemate.tar_headers import CutError, HeaderError, next_member, padding
 from casemate.upgrade.errors import ReleaseError
 from casemate.upgrade.versions import COMPLETE, VERSION
 
@@ -119,11 +119,12 @@ def read_release(source: Path, target: Path, keys: Iterable[str]) -> Release:
         left = MAX_BYTES
         for name in release.files:
             with _open(source / name) as file:
-                left -= _copy(file, target / name, left)
+                # One more than there may be, to see that there is more.
+                left -= _copy(file, target / name, left + 1)
+            if left < 0:
+                raise _too_large()
     else:
-        _unpack(source, target)
-        statement = _read(target / COMPLETE)
-        release = _verified(statement, public, target)
+        release = _unpacked(source, public, target)
     for name, digest in release.files.items():
         _require_digest(target / name, digest)
     return release
@@ -143,10 +144,14 @@ def _open(path: Path) -> io.BufferedReader:
     try:
         return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     except FileNotFoundError as error:
-        raise ReleaseError(
-            f"The release has no {path.name}.",
-            next_step="get all of the release: a folder, or the tar archive of it",
-        ) from error
+        raise _missing(path.name) from error
+
+
+def _missing(name: str) -> ReleaseError:
+    return ReleaseError(
+        f"The release has no {name}.",
+        next_step="get all of the release: a folder, or the tar archive of it",
+    )
 
 
 def _read(path: Path) -> bytes:
@@ -241,17 +246,19 @@ def parsed(text: str) -> Version:
     raise ReleaseError(f"{text[:80]!r} is no version.")
 
 
-def _copy(file: IO[bytes], target: Path, left: int) -> int:
-    """Write a file of at most `left` bytes; return how many it has. Raises ReleaseError."""
+def _copy(file: IO[bytes], target: Path, most: int) -> int:
+    """Write the next `most` bytes of a file, or what there is; return how many."""
     size = 0
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(target, flags, 0o600), "wb") as out:
-        while piece := file.read(_PIECE):
+        while piece := file.read(min(_PIECE, most - size)):
             size += len(piece)
-            if size > left:
-                raise ReleaseError(f"The release has more than {MAX_BYTES} bytes.")
             out.write(piece)
     return size
+
+
+def _too_large() -> ReleaseError:
+    return ReleaseError(f"The release has more than {MAX_BYTES} bytes.")
 
 
 def _require_digest(path: Path, expected: str) -> None:
@@ -265,30 +272,73 @@ def _require_digest(path: Path, expected: str) -> None:
         )
 
 
-def _unpack(source: Path, target: Path) -> None:
-    """Write the wheels and the statement of a tar archive; other files are passed over."""
-    left, count = MAX_BYTES, 0
+def _members(file: IO[bytes], source: Path) -> dict[str, tuple[int, int]]:
+    """Return where in a tar archive its files are, and how long, by their names.
+
+    None of them is read, and of what stands between them only headers.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    end = os.fstat(file.fileno()).st_size
     try:
-        with _open(source) as file, tarfile.open(fileobj=file, mode="r:") as archive:
-            for member in archive:
-                count += 1
-                name = member.name.removeprefix("./")
-                if member.isdir() and name in (".", ""):
-                    continue
-                if not member.isreg() or "/" in name or count > _MAX_MEMBERS:
-                    raise ReleaseError(
-                        f"The archive has {name[:80]!r}; expected wheels and {COMPLETE} alone.",
-                        next_step=f"tar cf release.tar -C FOLDER . (at most {MAX_FILES} wheels)",
-                    )
-                content = archive.extractfile(member)
-                if content is None or (name != COMPLETE and _NAME.fullmatch(name) is None):
-                    continue
-                left -= _copy(content, target / name, left)
-    except (tarfile.TarError, FileExistsError, EOFError, ValueError) as error:
+        for _ in range(_MAX_MEMBERS + 1):
+            member = next_member(file.read)
+            if member is None:
+                return found
+            start, name = file.tell(), member.name.removeprefix("./")
+            if member.folder and name in (".", ""):
+                name = "."
+            elif not member.plain or "/" in name:
+                raise _surplus(name)
+            elif name in found:
+                raise HeaderError(f"{name[:80]!r} is there twice")
+            else:
+                found[name] = (start, member.size)
+            after = start + member.size + padding(member.size)
+            if after > end:
+                raise CutError
+            file.seek(after)
+    except (HeaderError, CutError) as error:
         raise ReleaseError(
-            f"{source} is no tar archive of a release: {str(error)[:200]}.",
+            f"{source} is no tar archive of a release: {error}.",
             next_step="give the folder, or a tar archive that is not compressed",
         ) from error
+    raise _surplus("more files than a release has")
+
+
+def _surplus(name: str) -> ReleaseError:
+    return ReleaseError(
+        f"The archive has {name[:80]!r}; expected wheels and {COMPLETE} alone.",
+        next_step=f"tar cf release.tar -C FOLDER . (at most {MAX_FILES} wheels)",
+    )
+
+
+def _unpacked(source: Path, public: Mapping[str, bytes], target: Path) -> Release:
+    """Verify the statement in a tar archive, then write the wheels that it names.
+
+    Before that nothing is written: who has signed nothing does not fill a disk.
+    """
+    with _open(source) as file:
+        found = _members(file, source)
+        start, size = _found(found, COMPLETE)
+        if size > MAX_STATEMENT_BYTES:
+            raise ReleaseError(f"{COMPLETE} is larger than {MAX_STATEMENT_BYTES} bytes.")
+        file.seek(start)
+        release = _verified(file.read(size), public, target)
+        left = MAX_BYTES
+        for name in release.files:
+            start, size = _found(found, name)
+            if size > left:
+                raise _too_large()
+            left -= size
+            file.seek(start)
+            _copy(file, target / name, size)
+    return release
+
+
+def _found(found: Mapping[str, tuple[int, int]], name: str) -> tuple[int, int]:
+    if name not in found:
+        raise _missing(name)
+    return found[name]
 
 
 def sign_release(
