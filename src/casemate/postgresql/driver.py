@@ -15,6 +15,8 @@ import psycopg
 from psycopg import adapt, pq
 from psycopg.types import numeric
 
+from casemate.postgresql import scram
+
 T = TypeVar("T")
 
 Error = psycopg.Error
@@ -115,17 +117,30 @@ _KNOWN: Final = frozenset(option.keyword.decode() for option in pq.Conninfo.get_
 
 
 def connect(parameters: dict[str, str]) -> Connection:
-    """Return a connection in autocommit mode. Raises Error, after CONNECT_SECONDS at most.
+    """Return a connection in autocommit mode. Raises Error, after 3 x CONNECT_SECONDS at most.
 
-    But a server says how often the password is hashed (RFC 5802, 5.1): the library does so at one
-    go, without a bound, a million times a second.
+    The library never has the password: `casemate.postgresql.scram` says why.
     """
     untold = {name: value for name, value in _UNTOLD.items() if name in _KNOWN}
+    wanted = {**untold, **parameters, "connect_timeout": str(CONNECT_SECONDS)}
+    keyed = scram.keyed(wanted, CONNECT_SECONDS)
+    try:
+        return _connected(keyed)
+    except psycopg.errors.ConnectionTimeout:
+        raise
+    except psycopg.OperationalError:
+        anew = scram.keyed_anew(wanted, CONNECT_SECONDS)
+        if anew is None:
+            raise
+        return _connected(anew)
+
+
+def _connected(parameters: dict[str, str]) -> Connection:
     return Connection.connect(
         autocommit=True,
         prepare_threshold=None,  # `exchange` does, and the library would end all that it has
         context=_Context(),
-        **{**untold, **parameters, "connect_timeout": CONNECT_SECONDS},  # type: ignore[arg-type]
+        **parameters,  # type: ignore[arg-type]
     )
 
 

@@ -2,7 +2,9 @@
 
 asyncpg takes a message's length as the server says it. One that is shorter than itself makes it
 read the same bytes for ever, without giving anything else a turn; one that is very long makes it
-gather as much. Servers outside may be hostile, so each head is looked at here first.
+gather as much. One that says how often the password is hashed (SCRAM, RFC 5802, section 5.1)
+makes it hash, without giving anything else a turn, for hours. Servers outside may be hostile, so
+each head, and each message that asks for proof, is looked at here first.
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
 
@@ -18,6 +20,15 @@ _HEAD = 5
 _LENGTH_ITSELF = 4
 MOST = 16 << 20
 """Bytes of one message: more than a row of the largest message allowed."""
+MAX_ITERATIONS = 65_536
+"""How often a server may have the password hashed, once a connection: 0.2 s of the process, which
+all sources share. PostgreSQL's own default is 4096."""
+_PROOF = ord("R")
+_MAX_PROOF = 2000
+"""Bytes of a message that asks for proof, as PostgreSQL's own client bounds it."""
+_DIGITS = 9
+_HASH = (11).to_bytes(4, "big")
+"""What such a message begins with that says how to hash."""
 
 
 class Framing:
@@ -28,6 +39,8 @@ class Framing:
         self._most = most
         self._head = b""
         self._left = 0
+        self._proof: bytearray | None = None
+        self._has_hashed = False
 
     def feed(self, data: bytes) -> None:
         """Look at what came next. Raises SourceProtocolError for what is no message."""
@@ -36,6 +49,9 @@ class Framing:
             if self._left:
                 step = min(self._left, end - at)
                 self._left -= step
+                if self._proof is not None:
+                    self._proof += data[at : at + step]
+                    self._look_at_proof()
                 at += step
                 continue
             wanted = _HEAD - len(self._head)
@@ -46,7 +62,31 @@ class Framing:
                 if not self._head[0] or not _LENGTH_ITSELF <= length <= self._most:
                     raise SourceProtocolError("PostgreSQL sent what is no message.")
                 self._left = length - _LENGTH_ITSELF
+                if self._head[0] == _PROOF:
+                    if self._left > _MAX_PROOF:
+                        raise SourceProtocolError("PostgreSQL asks for proof at great length.")
+                    self._proof = bytearray()
                 self._head = b""
+
+    def _look_at_proof(self) -> None:
+        """Refuse a whole message that would have the password hashed too often, or once more."""
+        if self._left or self._proof is None:
+            return
+        asked, self._proof = bytes(self._proof), None
+        if not asked.startswith(_HASH):
+            return
+        # asyncpg takes the first that it finds, other readers the third field: all are bounded.
+        said = [part[2:] for part in asked[len(_HASH) :].split(b",") if part.startswith(b"i=")]
+        if self._has_hashed or not said:
+            raise SourceProtocolError("PostgreSQL asks for proof in a way that is no SCRAM.")
+        self._has_hashed = True
+        for each in said:
+            if not each.isdigit() or len(each) > _DIGITS or int(each) > MAX_ITERATIONS:
+                raise SourceProtocolError(
+                    f"PostgreSQL wants the password hashed more than {MAX_ITERATIONS} times.",
+                    next_step="at the server, set scram_iterations lower for this user, and set "
+                    "its password once more",
+                )
 
 
 class FramedProtocol(asyncpg.protocol.Protocol):  # type: ignore[misc]

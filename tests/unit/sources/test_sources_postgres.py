@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from casemate.model.trigger import PostgresTrigger
 from casemate.sources.errors import SourceError, SourceProtocolError
 from casemate.sources.postgres import PostgresConnector, quoted
-from casemate.sources.postgres_framing import Framing
+from casemate.sources.postgres_framing import MAX_ITERATIONS, Framing
 
 
 def message(kind: bytes, body: bytes) -> bytes:
@@ -35,6 +35,39 @@ def test_messages_pass_however_they_are_cut(bodies: list[bytes], size: int) -> N
 def test_lengths_that_would_never_end_are_refused(data: bytes) -> None:
     with pytest.raises(SourceProtocolError):
         Framing(100).feed(data)
+
+
+def challenge(iterations: object, more: str = "") -> bytes:
+    said = f"r=nonce,s=c2FsdA==,i={iterations}{more}".encode()
+    return message(b"R", (11).to_bytes(4, "big") + said)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_a_usual_proof_passes_however_it_is_cut(size: int) -> None:
+    stream = message(b"R", (10).to_bytes(4, "big") + b"SCRAM-SHA-256\0\0") + challenge(4096)
+    stream += message(b"R", (12).to_bytes(4, "big") + b"v=x") + message(b"R", bytes(4))
+    framing = Framing(100)
+    for at in range(0, len(stream), size):
+        framing.feed(stream[at : at + size])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        challenge(MAX_ITERATIONS + 1), challenge(2**31 - 1), challenge("9" * 40), challenge(""),
+        challenge("x"), challenge(-1), challenge(4096, ",i=2147483647"),
+        challenge(4096) + challenge(4096), challenge("1,i=2147483647"),
+        message(b"R", (11).to_bytes(4, "big") + b"r=n,s=c2FsdA=="),
+        message(b"R", (11).to_bytes(4, "big") + b"i=9" * 600),
+        message(b"R", bytes(3000)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_server_does_not_have_all_sources_compute(asked: bytes, size: int) -> None:
+    framing = Framing()
+    with pytest.raises(SourceProtocolError):
+        for at in range(0, len(asked), size):
+            framing.feed(asked[at : at + size])
 
 
 @pytest.mark.parametrize(
