@@ -6,9 +6,11 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from casemate import __version__
 from casemate.admission import Catalogue
@@ -141,6 +143,8 @@ class NodeControl:
         )
         self._require_movable = require_movable
         self._changing = asyncio.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Of projects, each held by that change of it which may wait for those of others."""
         self._stopping_first: Counter[tuple[str, str]] = Counter()
         """Functions whose quarantine waits for another change, by how many times."""
         self._uploads = Uploads()
@@ -197,6 +201,19 @@ class NodeControl:
         """
         return await self._decisions.make(decide, self._renew, TOPICS)
 
+    @asynccontextmanager
+    async def _turn(self, *projects: str) -> AsyncIterator[None]:
+        """Make one change after the other, and those of projects in turn.
+
+        A deploy takes as long as its function does to start. Who asks for a hundred of them waits
+        for its own: of each project one at most stands in the way of the others.
+        """
+        async with AsyncExitStack() as held:
+            for project in sorted(set(projects)):
+                await held.enter_async_context(self._turns.setdefault(project, asyncio.Lock()))
+            await held.enter_async_context(self._changing)
+            yield
+
     # -- whose routes are whose --
 
     async def route_claims(self) -> tuple[RouteClaim, ...]:
@@ -217,7 +234,7 @@ class NodeControl:
             claims = tuple(sorted((*others, *mine), key=lambda one: one.project))
             return KeepNodeValue(name=CLAIMS_VALUE, value=write_claims(claims))
 
-        async with self._changing, self._loading:
+        async with self._turn(claim.project), self._loading:
             still()
             await self._make(decide)
             self._catalogue.replace(await self.functions(), claims)
@@ -264,7 +281,7 @@ class NodeControl:
         self, operation: ReleaseFunction, *, by: Actor, still: Still = whatever_changes
     ) -> Quarantine:
         """See Control."""
-        async with self._changing:
+        async with self._turn(operation.project):
             still()
             found = await self._quarantines.end(operation.project, operation.function)
             self._facts.happened(changes.released(operation, by))
@@ -284,7 +301,7 @@ class NodeControl:
     ) -> None:
         """See Control."""
         forget = ForgetFunction(project=project, function=function)
-        async with self._changing:
+        async with self._turn(project):
             still()
             unused = await self._forgotten(forget)
             await self._removed(project, function, 0, unused, by)
@@ -309,7 +326,7 @@ class NodeControl:
     ) -> None:
         """See Control."""
         forget = ForgetVersion(project=project, function=function, number=number)
-        async with self._changing:
+        async with self._turn(project):
             still()
             unused = await self._forgotten(forget)
             await self._removed(project, function, number, unused, by)
@@ -425,7 +442,7 @@ class NodeControl:
         still: Still = whatever_changes,
     ) -> tuple[Version, ...]:
         """See Control."""
-        async with self._changing:
+        async with self._turn(*(one.project for one in wanted)):
             still()
             versions = await self._deploying.deploy(
                 wanted, approve=approve, trial=trial, by=by, still=still
@@ -444,7 +461,7 @@ class NodeControl:
         still: Still = whatever_changes,
     ) -> Alias:
         """See Control."""
-        async with self._changing:
+        async with self._turn(operation.project):
             still()
             return await self._point(operation, by, approve=approve)
 
@@ -519,7 +536,7 @@ class NodeControl:
                 self._ready.require_room([(now, 100 - weight), (tried, weight)])
             return operation
 
-        async with self._changing:
+        async with self._turn(project):
             still()
             return await self._moved(decide, by, changes.BEGUN)
 
@@ -537,7 +554,7 @@ class NodeControl:
                 self._ready.require_room([(tried, 100)])
             return operation
 
-        async with self._changing:
+        async with self._turn(operation.project):
             still()
             why = changes.PROMOTED if operation.promote else changes.GONE_BACK
             return await self._moved(decide, by, why)
@@ -589,7 +606,7 @@ class NodeControl:
         still: Still = whatever_changes,
     ) -> Alias:
         """See Control."""
-        async with self._changing:
+        async with self._turn(project):
             still()
             if to is None:
                 to = await self._stable_before(project, function)

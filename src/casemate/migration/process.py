@@ -170,6 +170,17 @@ def main() -> int:
     except OSError as error:
         _say(MoveLine(error=f"The state cannot be moved: {error.strerror or error}."))
         return 1
+    except Exception as error:  # noqa: BLE001 - a database may hold anything, constraints or not
+        what = type(error).__name__
+        _say(
+            MoveLine(
+                error=f"The state cannot be moved: it holds what no node has written ({what}). "
+                "No node starts where it went.",
+                next_step="Look into who changed the database beside the nodes, restore it from a "
+                "backup, and move again.",
+            )
+        )
+        return 1
     _say(MoveLine(outcome=outcome))
     return 0
 

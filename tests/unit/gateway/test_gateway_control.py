@@ -595,6 +595,28 @@ def test_changes_are_made_one_after_the_other(on_node: OnNode) -> None:
     on_node(scene)
 
 
+def test_who_has_much_to_be_changed_waits_for_its_own(on_node: OnNode) -> None:
+    """One developer's deploys had another project's rollback wait for all of them."""
+
+    async def scene(node: Node) -> None:
+        await node.deploy("other", project="u")
+        node.client.gate, opened = asyncio.Event(), node.client.opening
+        many = [asyncio.ensure_future(node.deploy(f"f{number}")) for number in range(5)]
+        while node.client.opening == opened:
+            await asyncio.sleep(0.01)
+        one = asyncio.ensure_future(node.control.rollback("u", "other", 1, by=ADA))
+        both = asyncio.ensure_future(node.control.remove("u", "other", by=ADA))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        node.client.gate.set()
+        await one
+        assert sum(task.done() for task in many) <= 2
+        await asyncio.gather(*many, both)
+        assert not node.control._turns
+
+    on_node(scene)
+
+
 # -- several at once -----------------------------------------------------------------------------
 
 
