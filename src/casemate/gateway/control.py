@@ -144,13 +144,11 @@ class NodeControl:
         self._require_movable = require_movable
         self._changing = asyncio.Lock()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """Of projects, each held by that change of it which may wait for those of others."""
         self._stopping_first: Counter[tuple[str, str]] = Counter()
         """Functions whose quarantine waits for another change, by how many times."""
         self._uploads = Uploads()
         self._expiring: set[asyncio.Task[None]] = set()
-        self._stopping = False
-        self._on_live = on_live
+        self._on_live, self._stopping = on_live, False
         self._trials = Trials(self._lapse)
 
     def stop(self) -> None:
