@@ -1,0 +1,141 @@
+"""Ids, names and digests of another project, wherever a request can carry one, get nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+
+from support.node import TestNode
+
+SECRET = "line-of-the-other"
+FAILING = (
+    f"def handler(event, context):\n    print('{SECRET}')\n    raise ValueError('on purpose')\n"
+)
+ROLES = ["developer@own", "operator@own", "owner@own", "auditor@own", "invoker@own/f"]
+REASON = {"reason": "x"}
+TRIES: list[tuple[str, str, dict[str, Any] | None]] = [
+    ("GET", "/invocations/{call}", None),
+    ("GET", "/errors/{error}", None),
+    ("GET", "/errors/own/{error}/snapshot", None),
+    ("GET", "/traces/{call}", None),
+    ("GET", "/functions/own/f/invocations/{later}", None),
+    ("GET", "/recordings/own/{call}", None),
+    ("DELETE", "/recordings/own/{call}", None),
+    ("GET", "/logs?project=own&invocation={call}", None),
+    ("GET", "/logs?project=own&function=f&search=other", None),
+    ("GET", "/denials?project=own&invocation={call}", None),
+    ("GET", "/journal?project=own&search=other", None),
+    ("GET", "/usage?project=own&by=account", None),
+    ("GET", "/usage?by=function", None),
+    ("GET", "/metrics?project=other", None),
+    ("POST", "/functions/own/f/versions", {"digest": "{digest}"}),
+    ("POST", "/functions/own/f/versions", {"digest": "{digest}", "dry_run": True}),
+    ("HEAD", "/bundles/{digest}", None),
+    ("POST", "/restrictions/{restriction}/lift", REASON),
+    ("POST", "/restrictions", {"kind": "alias", "project": "own", "function": "../o/f", **REASON}),
+    ("POST", "/restrictions", {"kind": "alias", "function": "f", **REASON}),
+    ("POST", "/restrictions", {"kind": "host", "what": "*", **REASON}),
+    ("GET", "/restrictions", None),
+    ("POST", "/functions/own/f/advisory-exceptions/{exception}/end", {}),
+    ("GET", "/advisories/live?project=other", None),
+    ("DELETE", "/budgets/own/theirs", None),
+    ("POST", "/budgets/own/theirs/lift", {"seconds": 60, **REASON}),
+    ("PUT", "/budgets/own/x", {"amount": 1, "unit": "requests", "function": "../other/f"}),
+    ("GET", "/budgets", None),
+    ("GET", "/findings?project=other", None),
+    ("GET", "/incidents?project=other", None),
+    ("GET", "/playbook-runs?project=other", None),
+    ("GET", "/access?project=other", None),
+    ("GET", "/node/audit?project=other", None),
+    ("GET", "/secrets/other", None),
+    ("POST", "/decoys/other/rotate", None),
+    ("POST", "/vault/rotate", {"project": "other"}),
+    ("GET", "/backup", None),
+    ("DELETE", "/nodes/x", None),
+    ("POST", "/functions/own/f/dead-letters/redrive", {"ids": ["{later}"]}),
+    ("GET", "/functions/own/f/dead-letters/{later}", None),
+    ("GET", "/error-groups?function=f", None),
+    ("GET", "/functions/Other/f", None),
+    ("GET", "/functions/own%2F..%2Fother/f", None),
+    ("GET", "/functions/%EF%BD%8Fther/f", None),
+    ("GET", "/functions/othe/f", None),
+]  # fmt: skip
+
+
+class Both(NamedTuple):
+    """A node with two projects, tokens of one, and ids of the other."""
+
+    node: TestNode
+    tokens: dict[str, str]
+    ids: dict[str, str]
+
+
+def _asked(node: TestNode, method: str, path: str, body: object) -> Any:
+    answer = node.client.request(method, f"{node.url}/api/v1{path}", json=body)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+@pytest.fixture(scope="module")
+def both(node: TestNode) -> Iterator[Both]:
+    for project in ("own", "other"):
+        deployed = node.deploy(FAILING, project=project)
+    failed = node.invoke({}, function="other/f")
+    later = node.invoke({}, function="other/f", headers={"prefer": "respond-async"})
+    about = {"advisory": "GHSA-aaaa-bbbb-cccc", "package": "x", "version": "1", "seconds": 3600}
+    excepted = _asked(node, "POST", "/functions/other/f/advisory-exceptions", {**about, **REASON})
+    where = {"kind": "alias", "project": "other", "function": "f"}
+    restricted = _asked(node, "POST", "/restrictions", {**where, **REASON})
+    _asked(node, "PUT", "/budgets/other/theirs", {"amount": 9, "unit": "requests"})
+    tokens = {
+        role: _asked(node, "POST", "/tokens", {"name": f"t{number}", "roles": [role]})["text"]
+        for number, role in enumerate(ROLES)
+    }
+    ids = {
+        "call": failed.headers["x-request-id"],
+        "error": failed.json()["error_id"],
+        "later": later.json()["id"],
+        "digest": deployed["digest"],
+        "restriction": restricted["id"],
+        "exception": excepted["id"],
+    }
+    yield Both(node, tokens, ids)
+
+
+def _filled(value: Any, ids: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(each, ids) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, ids) for each in value]
+    return value.format_map(ids) if isinstance(value, str) else value
+
+
+def _state(node: TestNode) -> list[Any]:
+    """Return what none of them may change."""
+    budgets = node.get("/budgets")["budgets"]
+    ordered = [(each["budget"], each["lifted_by"]) for each in budgets]
+    shown = node.get("/functions/other/f")  # with how many instances it has now, which changes
+    kept = [shown[name] for name in ("versions", "aliases", "quarantine")]
+    return [kept, node.get("/restrictions"), ordered]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nothing_of_another_project_is_got_or_done(both: Both, role: str) -> None:
+    node, ids = both.node, both.ids
+    headers = {"authorization": f"Bearer {both.tokens[role]}"}
+    before = _state(node)
+    with httpx2.Client(headers=headers, timeout=30) as client:
+        for method, path, body in TRIES:
+            url = f"{node.url}/api/v1{path.format_map(ids)}"
+            answer = client.request(method, url, json=_filled(body, ids))
+            tried = f"{role}: {method} {path} {body}: {answer.status_code} {answer.text[:200]}"
+            assert answer.status_code < 500, tried
+            assert method == "GET" or not answer.is_success or answer.json() == {"letters": 0}, (
+                tried
+            )
+            if answer.is_success:
+                assert SECRET not in answer.text and '"other"' not in answer.text, tried
+    assert _state(node) == before
