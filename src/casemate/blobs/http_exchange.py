@@ -33,11 +33,21 @@ class Connection:
     """A connection that may be used again while `reusable`. Belongs to one thread at a time."""
 
     def __init__(
-        self, host: str, port: int, tls: ssl.SSLContext | None, deadline: float, seconds: float
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        deadline: float,
+        seconds: float,
+        silence: float,
     ) -> None:
-        """Connect within `seconds`, before `deadline` (monotonic). Raises OSError."""
+        """Connect within `seconds`, before `deadline` (monotonic). Raises OSError.
+
+        `silence`: seconds for which nothing may be taken or come, at most.
+        """
         self.deadline = deadline
         self.reusable = True
+        self._silence = silence
         plain = socket.create_connection((host, port), min(seconds, self._left()))
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -85,7 +95,7 @@ class Connection:
     def _send(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            self._socket.settimeout(self._left())
+            self._socket.settimeout(min(self._silence, self._left()))
             view = view[self._socket.send(view[:_SEND_BYTES]) :]
 
     def makefile(self, _mode: str) -> io.BufferedReader:
@@ -94,7 +104,7 @@ class Connection:
 
     def receive_into(self, buffer: memoryview) -> int:
         """Read what is there, before the deadline."""
-        self._socket.settimeout(self._left())
+        self._socket.settimeout(min(self._silence, self._left()))
         return self._socket.recv_into(buffer)
 
     def close(self) -> None:

@@ -38,6 +38,8 @@ _MAX_LIST = 8 << 20
 _MAX_IDLE = 8
 _TRIED_AGAIN = (429, 500, 502, 503, 504)
 _CLOCK = ("RequestTimeTooSkewed", "RequestExpired")
+_MAX_SILENT = 2
+"""Connections that may be silent: one may have been left over, of a second the store is away."""
 _REGION = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
 
 
@@ -48,6 +50,8 @@ class Limits(NamedTuple):
     """Seconds for all attempts together."""
     connect: float = 5.0
     attempts: int = 4
+    silence: float = 10.0
+    """Seconds without a byte, in either direction, after which a connection is given up."""
 
 
 class S3Client:
@@ -212,16 +216,18 @@ class S3Client:
     ) -> Answer:
         digest = hashlib.sha256(body).hexdigest()
         deadline = time.monotonic() + self._limits.request
-        problem = ""
+        problem, silent = "", 0
         for attempt in range(self._limits.attempts):
-            if attempt and not self._wait(attempt, deadline):
+            if silent == _MAX_SILENT or (attempt and not self._wait(attempt, deadline)):
                 break
             signed = self._signed(method, path, query, headers, digest)
             target = f"{path}?{query}" if query else path
             try:
-                answer = self._once(method, target, signed, body, max(most, _MAX_ERROR), deadline)
+                connection = self._connection(deadline, fresh=attempt > 0)
+                answer = self._once(connection, method, target, signed, body, max(most, _MAX_ERROR))
             except (OSError, BlobsUnreachableError) as error:
                 problem = _told(error)
+                silent += isinstance(error, TimeoutError)
                 continue
             if answer.status not in _TRIED_AGAIN:
                 return answer
@@ -233,29 +239,32 @@ class S3Client:
 
     def _once(
         self,
+        connection: Connection,
         method: str,
         target: str,
         headers: dict[str, str],
         body: bytes,
         most: int,
-        deadline: float,
     ) -> Answer:
-        connection = self._connection(deadline)
         try:
             return connection.exchange(method, target, headers, body, most)
         finally:
             self._release(connection)
 
-    def _connection(self, deadline: float) -> Connection:
+    def _connection(self, deadline: float, *, fresh: bool) -> Connection:
+        """Return one to use; a `fresh` one where the others may have been left over as well."""
         with self._lock:
             if self._closed:
                 raise BlobsUnreachableError("The object store is closed on this node.")
-            if self._idle:
+            if self._idle and not fresh:
                 connection = self._idle.pop()
                 connection.deadline = deadline
                 return connection
         url = self.url
-        return Connection(url.host, url.port, self._tls, deadline, self._limits.connect)
+        limits = self._limits
+        return Connection(
+            url.host, url.port, self._tls, deadline, limits.connect, limits.silence
+        )
 
     def _release(self, connection: Connection) -> None:
         with self._lock:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import select
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,11 +17,12 @@ from psycopg import pq
 
 from casemate.postgresql import driver, faults
 from casemate.postgresql.exchange import Exchanges, UnreadableAnswerError
-from casemate.postgresql.session import Session
+from casemate.postgresql.session import IDLE_SECONDS, Session
 from casemate.postgresql.statements import Translated, translated
 from casemate.sqlite import engine
 from casemate.sqlite.family import primary_code
 
+_log = logging.getLogger(__name__)
 Values = Sequence[object] | Mapping[str, object]
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _CONTROL: Final = frozenset(
@@ -28,6 +30,18 @@ _CONTROL: Final = frozenset(
 )
 _NUMBER: Final = (b"SELECT pg_current_xact_id_if_assigned()::text", ())
 _COMMIT: Final = (b"COMMIT", ())
+_END_WHO_IS_AWAY: Final = """
+    SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, {wait:d}))
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid() AND objsubid = 1
+        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND ((classid::bigint << 32) | objid::bigint) = {lock:d}
+        AND wait_event IN ('ClientRead', 'ClientWrite')
+        AND state_change < clock_timestamp() - interval '{idle:g} seconds'
+"""
+"""The server ends no transaction of a client that stopped half-way through what it sends, or that
+does not read its answer: it does not count as idle, nor does any limit of statements hold there."""
+_END_MILLISECONDS: Final = 2000
 _READS_UNASKED: Final = 8
 _MANY: Final = 500
 """Statements of one exchange."""
@@ -97,6 +111,9 @@ class Connection:
         self._exchanges = Exchanges(found.server)
         self._watch: Watch | None = None
         self._locking = f"SELECT pg_advisory_xact_lock({int(lock):d})"
+        self._lock = int(lock)
+        self.idle_seconds: float = IDLE_SECONDS
+        """After which whoever holds the lock and is waited for by the server is ended."""
         self._writes = False
         self._warned = ""
         self._held: tuple[float, engine.Error] | None = None
@@ -179,17 +196,46 @@ class Connection:
         if self._held is not None and time.monotonic() < self._held[0]:
             raise self._held[1].with_traceback(None)
         try:
-            self._enter()
+            self._entered()
         except engine.Error as error:
-            if primary_code(error) == engine.BUSY:
+            if primary_code(error) != engine.BUSY:
+                raise
+            try:
+                if not self._end_who_is_away():
+                    raise
+                self._entered()
+            except engine.Error:
                 # Each of those who wait behind this one would wait as long for nothing.
                 self._held = (time.monotonic() + HELD_SECONDS, error)
+                raise
+        self._writes = True
+        return Cursor(self, [], -1)
+
+    def _entered(self) -> None:
+        """Begin a transaction, or leave none behind."""
+        try:
+            self._enter()
+        except engine.Error:
             if self.in_transaction:
                 with suppress(engine.Error):
                     self._plainly("ROLLBACK")
             raise
-        self._writes = True
-        return Cursor(self, [], -1)
+
+    def _end_who_is_away(self) -> bool:
+        """End the transaction that holds the lock if its node has stopped in the middle of it.
+
+        Whoever commits is not waited for by the server, and is left alone. A role may end what is
+        its own: nodes that have another each leave it alone as well.
+        """
+        asked = _END_WHO_IS_AWAY.format(
+            lock=self._lock, idle=self.idle_seconds, wait=_END_MILLISECONDS
+        )
+        with suppress(psycopg.Error):
+            (ended,) = self._server.execute(asked.encode()).fetchone() or (0,)
+            if ended:
+                _log.warning("a node that held the lock and has stopped was ended by the server")
+            return bool(ended)
+        return False
 
     def _enter(self) -> None:
         """Begin a transaction, and wait for the lock."""

@@ -8,6 +8,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -165,6 +166,47 @@ def test_slow_answers_end_at_the_limit(say: Say) -> None:
         with pytest.raises((BlobsUnreachableError, BlobsError)):
             client.get("k", size=100_000, start=0, length=100_000)
         assert time.monotonic() - began < 10
+
+
+def test_a_store_that_is_silent_is_given_up_before_one_that_is_slow() -> None:
+    """Before: whoever deployed waited for as long as a slow store may take, a minute."""
+    limits = Limits(request=30.0, connect=1.0, attempts=4, silence=0.3)
+    with answering(lambda _asked, _connection: time.sleep(30)) as server:
+        began = time.monotonic()
+        with pytest.raises(BlobsUnreachableError, match="does not answer in time") as caught:
+            connected(server, limits).put("k", b"x")
+        assert time.monotonic() - began < 3
+        assert caught.value.next_step and len(server.asked) == 2
+
+    def say(_asked: Asked, connection: socket.socket) -> None:
+        for byte in part(b"0123456789", "bytes 0-9/10"):
+            connection.sendall(bytes([byte]))
+            time.sleep(0.006)
+
+    with answering(say) as server:
+        assert read(connected(server, limits)) == b"0123456789"
+        assert len(server.asked) == 1
+
+
+def test_connections_that_were_left_over_are_tried_once() -> None:
+    """What is between may have forgotten all of them without a word."""
+    silent = threading.Event()
+    old: set[socket.socket] = set()
+
+    def say(_asked: Asked, connection: socket.socket) -> None:
+        if silent.is_set() and connection in old:
+            time.sleep(30)
+        old.add(connection)
+        time.sleep(0.1)  # so that several are open at once
+        connection.sendall(part(b"0123456789", "bytes 0-9/10"))
+
+    with answering(say) as server:
+        client = connected(server, Limits(request=30.0, connect=1.0, attempts=4, silence=0.5))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: read(client), range(4)))
+        assert len(old) == 4
+        silent.set()
+        assert read(client) == b"0123456789"
 
 
 def test_a_server_that_never_reads() -> None:

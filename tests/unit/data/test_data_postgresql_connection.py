@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -254,17 +257,77 @@ def test_who_is_frozen_in_a_transaction_does_not_keep_the_lock(
     assert connection.has_ended()
 
 
-def test_a_beginning_sees_what_was_committed_while_it_waited(
-    connection: ProjectConnection, postgresql_server: Server
-) -> None:
-    import threading
-
+def another(connection: ProjectConnection, lock: int = 1) -> ProjectConnection:
+    """Return that of another node."""
     settings = Settings.of_url(
         f"postgresql://{connection._server.info.user}@:"
         f"{connection._server.info.port}/{connection._server.info.dbname}"
         f"?host={connection._server.info.host}"
     )
-    other = ProjectConnection(session.connected(settings, "public"), 1)
+    return ProjectConnection(session.connected(settings, "public"), lock)
+
+
+def sent(kind: bytes, body: bytes, left_out: int = 0) -> bytes:
+    """Return a message of the protocol, or the beginning of one."""
+    whole = kind + struct.pack("!i", len(body) + 4) + body
+    return whole[: len(whole) - left_out]
+
+
+PARSE = sent(b"P", b"\0SELECT 1\0\0\0")
+ENDLESS = b"SELECT repeat('x', 1000) FROM generate_series(1, 100000)\0"
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        sent(b"P", b"\0SELECT 1\0\0\0", left_out=4),
+        PARSE,
+        PARSE + sent(b"B", bytes(8)),
+        sent(b"Q", ENDLESS),  # and nobody reads the answer
+    ],
+    ids=["half a message", "no sync", "no execute", "not read"],
+)
+def test_who_is_frozen_while_it_sends_or_is_answered_does_not_keep_the_lock(
+    connection: ProjectConnection, half: bytes
+) -> None:
+    """Before: PostgreSQL has no limit for that, and all other nodes waited as long as it froze."""
+    os.write(connection._server.pgconn.socket, half)
+    other = another(connection)
+    other.define("SET lock_timeout = '200ms'")
+    other.idle_seconds = 30.0
+    with pytest.raises(engine.OperationalError, match="lock timeout"):
+        other.execute("BEGIN IMMEDIATE")  # it may still go on
+    time.sleep(1.1)  # for so long the lock is not asked for again
+    other.idle_seconds = 0.5
+    other.execute("BEGIN IMMEDIATE")
+    keep(other, 7)
+    assert there(other) == [7]
+    other.close()
+
+
+def test_who_waits_for_a_lock_ends_no_others(connection: ProjectConnection) -> None:
+    """Neither who has another lock, nor who works: what is idle in between the server ends."""
+    os.write(connection._server.pgconn.socket, PARSE)
+    elsewhere, holder, other = (another(connection, lock=2) for _ in range(3))
+    holder.execute("BEGIN IMMEDIATE")
+    working = threading.Thread(target=holder.execute, args=("SELECT pg_sleep(1.5)",))
+    working.start()
+    for one in (elsewhere, other):
+        one.define("SET lock_timeout = '200ms'")
+        one.idle_seconds = 0.1
+        with pytest.raises(engine.OperationalError, match="lock timeout"):
+            one.execute("BEGIN IMMEDIATE")
+    working.join()
+    holder.execute("COMMIT")
+    assert not connection.has_ended()
+    for one in (elsewhere, holder, other):
+        one.close()
+
+
+def test_a_beginning_sees_what_was_committed_while_it_waited(
+    connection: ProjectConnection,
+) -> None:
+    other = another(connection)
     other.along = ("SELECT count(*) FROM kept", ())
     waiting = threading.Thread(target=lambda: other.execute("BEGIN IMMEDIATE"))
     waiting.start()
