@@ -262,9 +262,7 @@ class S3Client:
                 return connection
         url = self.url
         limits = self._limits
-        return Connection(
-            url.host, url.port, self._tls, deadline, limits.connect, limits.silence
-        )
+        return Connection(url.host, url.port, self._tls, deadline, limits.connect, limits.silence)
 
     def _release(self, connection: Connection) -> None:
         with self._lock:

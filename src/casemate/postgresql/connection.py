@@ -16,6 +16,7 @@ import psycopg
 from psycopg import pq
 
 from casemate.postgresql import driver, faults
+from casemate.postgresql.commit_times import CommitTimes
 from casemate.postgresql.exchange import Exchanges, UnreadableAnswerError
 from casemate.postgresql.session import IDLE_SECONDS, Session
 from casemate.postgresql.statements import Translated, translated
@@ -110,6 +111,8 @@ class Connection:
         self._server = found.server
         self._exchanges = Exchanges(found.server)
         self._watch: Watch | None = None
+        self.commits = CommitTimes()
+        """Of all connections that write here, one after the other, where somebody asks for it."""
         self._locking = f"SELECT pg_advisory_xact_lock({int(lock):d})"
         self._lock = int(lock)
         self.idle_seconds: float = IDLE_SECONDS
@@ -248,7 +251,8 @@ class Connection:
         watch = self._watch if writes and self._is_sound() else None
         asked = (_COMMIT,) if watch is None else (_NUMBER, _COMMIT)
         try:
-            *numbers, committed = self._exchanges.send((), asked)
+            with self.commits.timed():
+                *numbers, committed = self._exchanges.send((), asked)
             number = numbers[0].rows[0][0] if numbers else None
             done = committed.done
         except psycopg.Error as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, TypeVar, cast
 
 from casemate.postgresql import session
+from casemate.postgresql.commit_times import CommitTimes
 from casemate.postgresql.connection import Connection
 from casemate.postgresql.errors import (
     FencedError,
@@ -85,6 +86,7 @@ class Connections:
         self._closed = False
         self._away: tuple[float, DatabaseError] | None = None
         self._doubts: tuple[str, ...] = ()
+        self._commits = CommitTimes()
 
     @property
     def guard(self) -> CommitGuard | None:
@@ -148,7 +150,8 @@ class Connections:
         with self._lock:
             away = () if self._away is None else (self._away[1].message,)
             doubts = self._doubts
-        return away + doubts + self._place.fence.faults()
+        slow = self._commits.fault()
+        return away + doubts + ((slow,) if slow else ()) + self._place.fence.faults()
 
     def close(self) -> None:
         """Close the readers, after the writer's connection."""
@@ -211,6 +214,8 @@ class Connections:
                     if read_only:
                         connection.define("SET default_transaction_read_only = on")
                 self._admit(connection, life)
+                if not read_only:
+                    connection.commits = self._commits
             except BaseException as error:
                 connection.close()
                 if isinstance(error, FencedError):
