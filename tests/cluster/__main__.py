@@ -135,7 +135,7 @@ def _make_database(leader: Machine) -> None:
         connection.execute("CREATE DATABASE casemate OWNER casemate")
 
 
-def _tools(given: argparse.Namespace) -> tuple[Path, Path]:
+def tools(given: argparse.Namespace) -> tuple[Path, Path]:
     """Return etcd and Patroni, or end with what to do."""
     etcd = given.etcd or shutil.which("etcd")
     missing_here = []
@@ -167,7 +167,7 @@ def main(arguments: list[str]) -> int:
     grammar.add_argument("--patroni", type=Path, default=Path(".cluster-tools/bin/patroni"))
     grammar.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     given = grammar.parse_args(arguments)
-    etcd, patroni = _tools(given)
+    etcd, patroni = tools(given)
     logging.disable(logging.CRITICAL)  # that no server answers is what this is about
     moments = random.Random(given.seed)
     strikes = [kind for kind in KINDS for _ in range(getattr(given, kind.replace("-", "_")))]

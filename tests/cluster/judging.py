@@ -47,8 +47,12 @@ class Findings:
 
 def gap(nodes: list[Node], since: float, until: float) -> float:
     """Return for how long nobody was told of any change, between two moments."""
-    told = sorted(t for node in nodes for t in node.done_at if since <= t <= until)
-    moments = [since, *told, until]
+    return longest_gap([t for node in nodes for t in node.done_at], since, until)
+
+
+def longest_gap(told: list[float], since: float, until: float) -> float:
+    """Return the longest time between two of some moments, the ends of a time included."""
+    moments = [since, *sorted(t for t in told if since <= t <= until), until]
     return max(b - a for a, b in itertools.pairwise(moments))
 
 

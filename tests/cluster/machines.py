@@ -30,7 +30,8 @@ class Network:
         self.name = f"cm{os.getpid() % 100_000}"
         # Of this run's own: another one may be under way.
         self.prefix = f"10.177.{os.getpid() % 250}"
-        run("ip", "link", "add", self.name, "type", "bridge")
+        # An address of its own: else it takes that of a machine, and another as others come.
+        run("ip", "link", "add", self.name, "address", "02:00:00:00:00:fe", "type", "bridge")
         run("ip", "addr", "add", f"{self.prefix}.254/24", "dev", self.name)
         run("ip", "link", "set", self.name, "up")
 
