@@ -391,7 +391,8 @@ def test_doctor_knows_what_nodes_share(
     assert found["nodes"].holds and two.get("/nodes")["nodes"][0]["name"] in found["nodes"].detail
     assert found["clock"].holds
     assert not found["synchronous standbys"].holds, "this is one server"
-    assert "is a cluster's" in found["bucket"].detail
+    assert "is the cluster's" in found["bucket"].detail
+    assert found["schema"].holds and found["schema"].detail.startswith("version ")
     monkeypatch.setattr("casemate.maintenance.cluster_doctor.__version__", "0.0.1")
     off = time.time() + 3600
     monkeypatch.setattr("casemate.maintenance.cluster_doctor.time.time", lambda: off)

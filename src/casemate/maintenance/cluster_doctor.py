@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -24,12 +24,23 @@ _ASK: Final = b"""
         current_setting('synchronous_standby_names')
 """
 _HAS_NODES: Final = b"SELECT to_regclass('node') IS NOT NULL"
+_IS_MADE: Final = b"SELECT to_regclass('casemate_schema') IS NOT NULL"
+_SCHEMA: Final = b"SELECT kind, cluster, version, least FROM casemate_schema"
 _IS_BOUND: Final = b"SELECT to_regclass('bound') IS NOT NULL"
 _BOUND: Final = b"SELECT name FROM bound"
 _NODES: Final = b"""
     SELECT name, version, extract(epoch FROM clock_timestamp())::float8 - seen_at FROM node
     ORDER BY name LIMIT 1000
 """
+
+
+class _Schema(NamedTuple):
+    """What a schema says of itself."""
+
+    kind: str
+    cluster: str
+    version: int
+    least: int
 
 
 class _Other(NamedTuple):
@@ -45,12 +56,13 @@ def examine_cluster(environ: Mapping[str, str] = os.environ) -> list[Finding]:
     Takes some seconds where a server does not answer.
     """
     found: list[Finding] = []
+    clusters: list[str] = []
     if store := environ.get(STORE_VARIABLE):
-        found += _looked("database", lambda: _main_database(url_of(store)))
+        found += _looked("database", lambda: _main_database(url_of(store), clusters))
     if databases := environ.get(DATABASES_VARIABLE):
         found += _looked("databases", lambda: _other_databases(urls_of(databases)))
     if objects := environ.get(OBJECTS_VARIABLE):
-        found += _looked("bucket", lambda: _bucket(objects, environ))
+        found += _looked("bucket", lambda: _bucket(objects, environ, clusters))
     return found
 
 
@@ -61,16 +73,22 @@ def _looked(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
         return [missing(name, error)]
 
 
-def _main_database(url: str) -> list[Finding]:
+def _main_database(url: str, clusters: list[str]) -> list[Finding]:
+    """Return what holds of it; `clusters` gets the id of the one whose it is."""
     # Here: who runs one node alone has no library for it.
     from casemate.store.postgresql.store import SCHEMA
 
     found, server = _database(url, SCHEMA, "")
     with server:
+        made = server.execute(_IS_MADE).fetchone()
+        said = server.execute(_SCHEMA).fetchone() if made is not None and made[0] else None
+        schema = None if said is None else _Schema(*said)
         row = server.execute(_HAS_NODES).fetchone()
         has_nodes = row is not None and bool(row[0])
         others = [_Other(*one) for one in server.execute(_NODES).fetchall()] if has_nodes else []
-    return [*found, *_schema(others, has_nodes=has_nodes)]
+    if schema is not None:
+        clusters.append(schema.cluster)
+    return [*found, _version(schema), *([_nodes(others)] if has_nodes else [])]
 
 
 def _other_databases(urls: Mapping[str, str]) -> list[Finding]:
@@ -147,28 +165,52 @@ def _clock(off: float, which: str) -> Finding:
     )  # fmt: skip
 
 
-def _schema(others: list[_Other], *, has_nodes: bool) -> list[Finding]:
-    if not has_nodes:
+def _version(schema: _Schema | None) -> Finding:
+    from casemate.store.postgresql.schema import MIGRATIONS
+    from casemate.store.postgresql.store import KIND
+
+    known = len(MIGRATIONS)
+    if schema is None:
         detail = "is not there yet: the first node makes it"
-        return [Finding(name="schema", holds=True, detail=detail)]
+        return Finding(name="schema", holds=True, detail=detail)
+    if schema.kind != KIND:
+        return Finding(
+            name="schema",
+            holds=False,
+            detail=f"holds the {schema.kind[:40]}; expected the {KIND}",
+            next_step="it was moved, or is being moved: docs/howto/move-to-postgresql.md",
+        )
+    detail = f"version {schema.version}, of the cluster {schema.cluster[:64]}"
+    if schema.version < known:
+        return Finding(
+            name="schema", holds=True, detail=f"{detail}; the next start brings it to {known}"
+        )
+    return Finding(
+        name="schema",
+        holds=schema.least <= known,
+        detail=detail if schema.version == known else f"{detail}; this Casemate knows {known}",
+        next_step="" if schema.least <= known else "start the newest Casemate that any node has",
+    )
+
+
+def _nodes(others: list[_Other]) -> Finding:
     there = [one for one in others if one.silent < GONE_SECONDS]
     versions = {one.version for one in there} - {__version__}
     names = ", ".join(f"{one.name} {one.version}" for one in there) or "none"
     gone = len(others) - len(there)
-    return [
-        Finding(
-            name="nodes",
-            holds=not versions,
-            required=False,
-            detail=f"{names}; {gone} gone",
-            next_step=f"this is {__version__}: end the upgrade" if versions else "",
-        )
-    ]
+    return Finding(
+        name="nodes",
+        holds=not versions,
+        required=False,
+        detail=f"{names}; {gone} gone",
+        next_step=f"this is {__version__}: end the upgrade" if versions else "",
+    )
 
 
-def _bucket(url: str, environ: Mapping[str, str]) -> list[Finding]:
+def _bucket(url: str, environ: Mapping[str, str], clusters: Sequence[str]) -> list[Finding]:
+    """Return what holds of it. Raises BlobsError, also if it is not of the database's cluster."""
     from casemate.blobs.credentials import credentials_of
-    from casemate.blobs.identity import KEY
+    from casemate.blobs.identity import KEY, require_identity
     from casemate.blobs.s3_client import S3Client
     from casemate.blobs.s3_url import parse_s3_url
 
@@ -177,7 +219,11 @@ def _bucket(url: str, environ: Mapping[str, str]) -> list[Finding]:
         began = time.monotonic()
         claimed = client.get_small(KEY, 4096) is not None
         took = time.monotonic() - began
+        if claimed and clusters:
+            require_identity(client, clusters[0], None)
     finally:
         client.close()
-    said = "is a cluster's" if claimed else "is nobody's yet"
+    said = (
+        "is nobody's yet" if not claimed else "is the cluster's" if clusters else "is a cluster's"
+    )
     return [Finding(name="bucket", holds=True, detail=f"answers in {took:.2f} s; it {said}")]
