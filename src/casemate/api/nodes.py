@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.model.errors import ConflictError
-from casemate.model.nodes import ClusterNode, NodeState, OtherJournal, ProjectPlace
+from casemate.model.nodes import MAX_CLOCK_OFF, ClusterNode, NodeState, OtherJournal, ProjectPlace
 from casemate.operations import nodes
 from casemate.operations.nodes import DrainNode, ListNodes, Nodes, PlaceProject, RemoveNode
 
@@ -49,6 +49,8 @@ def _told(one: ClusterNode, journal: OtherJournal | None, *, asked: bool) -> dic
     late = time.time() - journal.until
     if not problem and one.state is not NodeState.GONE and late > LATE_SECONDS:
         problem = f"its newest records here are {late:.0f} s old"
+    if not problem and -late > MAX_CLOCK_OFF:
+        problem = f"its clock is {-late:.0f} s ahead of that of the node that answers"
     return {"told_until": journal.until, "entries": journal.entries, "problem": problem}
 
 

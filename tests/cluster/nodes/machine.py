@@ -81,7 +81,7 @@ class NodeMachine(Machine):
     def wrong(self, part: str) -> str:
         """Return what a part of its health says, as an owner is told."""
         asked = {"authorization": f"Bearer {self.key}"}
-        with contextlib.suppress(httpx2.TransportError, KeyError, ValueError):
+        with contextlib.suppress(httpx2.TransportError, KeyError, ValueError, StopIteration):
             told = httpx2.get(f"{self.url}/api/v1/node/health", headers=asked, timeout=3).json()
             return next(one["detail"] for one in told["parts"] if one["name"] == part)
         return ""

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import random
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from data_support import end_of
 
 from casemate.data import DataLockedError, Fate, Lease, NewMessage
 from casemate.data.coordination import SCHEDULES, SOURCES, Watcher
-from casemate.data.postgresql import among, coordinator, hints, leading
+from casemate.data.postgresql import among, clock, coordinator, hints, leading
 from casemate.data.postgresql.among import Among, Living, first, part
 from casemate.data.postgresql.hints import CHANNEL, MOST_LATER, MOST_WAITING, Heard, Hints, heard
 from casemate.data.terms import Holder
@@ -567,4 +568,24 @@ def test_a_clock_that_is_set_lets_no_dead_node_live(
         await other.resume("p")
         assert len(await other.lease("p", "queue", "jobs", 1, 60.0)) == 1
 
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_a_node_whose_clock_is_off_is_not_seen(
+    postgresql_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: it was, and kept what it had leased and could not settle from all others."""
+
+    async def scene(nodes: Nodes) -> None:
+        one = await nodes.open("one")
+        monkeypatch.setattr(clock.time, "time", lambda: true() + 3600)
+        await until(lambda: "ahead of the database's" in "".join(one.coordination.faults()), 5)
+        (before,) = nodes.sql("SELECT seen_at FROM casemate_projects.node")
+        await asyncio.sleep(2.5)
+        assert nodes.sql("SELECT seen_at FROM casemate_projects.node") == [before]
+        monkeypatch.setattr(clock.time, "time", true)
+        await until(lambda: not one.coordination.faults(), 5)
+        assert nodes.sql("SELECT seen_at FROM casemate_projects.node") != [before]
+
+    true = time.time
     play(postgresql_server, tmp_path, scene)

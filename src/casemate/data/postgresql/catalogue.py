@@ -172,6 +172,7 @@ BEGIN: Final = (
     "ON CONFLICT (node) DO UPDATE SET life = excluded.life, seen_at = excluded.seen_at"
 )
 """Take the place of this node's former life."""
+CLOCK: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS REAL)"
 BEAT: Final = (
     "INSERT INTO node (node, life, seen_at, takes) "
     "VALUES (?, ?, CAST(extract(epoch FROM clock_timestamp()) AS REAL), ?) "

@@ -21,6 +21,18 @@ class ClockError(DataMediumError):
     """The clocks of this node and of the database differ by more than is allowed."""
 
 
+def require_same_time(told: float) -> None:
+    """Raise ClockError if what the database has just said is not what this node's clock says."""
+    difference = time.time() - told
+    if abs(difference) > MAX_DIFFERENCE:
+        way = "ahead of" if difference > 0 else "behind"
+        raise ClockError(
+            f"This node's clock is {abs(difference):.0f} s {way} the database's; at most "
+            f"{MAX_DIFFERENCE:.0f} s are allowed.",
+            next_step="Have both follow the same time servers.",
+        )
+
+
 class ServerClock:
     """The database's clock as one node knows it. Any thread may use it."""
 
@@ -31,14 +43,7 @@ class ServerClock:
 
     def learn(self, told: float) -> float:
         """Take what the database has just said; return what time it is. Raises ClockError."""
-        difference = time.time() - told
-        if abs(difference) > MAX_DIFFERENCE:
-            way = "ahead of" if difference > 0 else "behind"
-            raise ClockError(
-                f"This node's clock is {abs(difference):.0f} s {way} the database's; at most "
-                f"{MAX_DIFFERENCE:.0f} s are allowed.",
-                next_step="Have both follow the same time servers.",
-            )
+        require_same_time(told)
         self._told = (told, _steady())
         return told
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from casemate.data.postgresql import catalogue
 from casemate.data.postgresql.among import HELD_SECONDS, Among, Joining, Living, steady
+from casemate.data.postgresql.clock import require_same_time
 from casemate.data.postgresql.hints import CHANNEL, LOOK
 from casemate.data.postgresql.leading import Leading, Sought
 from casemate.data.terms import Holder
@@ -41,8 +42,13 @@ class Presence:
 
         A node that does not take events leads nothing. `heeded` is when that was asked (`began`)
         by which the node goes at this moment.
+
+        Raises ClockError, unseen: what the node holds it could not settle, so others are to have
+        it, as of one that is gone.
         """
         began, own = steady(), tuple(self._own)
+        (now,) = connection.execute(catalogue.CLOCK).fetchone() or (0.0,)
+        require_same_time(now)
         beat = connection.execute(catalogue.BEAT, (*own, int(takes))).fetchone()
         if beat is None:
             return None
