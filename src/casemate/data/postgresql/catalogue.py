@@ -174,12 +174,12 @@ BEGIN: Final = (
 """Take the place of this node's former life."""
 CLOCK: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS REAL)"
 BEAT: Final = (
-    "INSERT INTO node (node, life, seen_at, takes) "
-    "VALUES (?, ?, CAST(extract(epoch FROM clock_timestamp()) AS REAL), ?) "
+    "INSERT INTO node (node, life, seen_at, takes) "  # noqa: S608 - constants
+    f"SELECT ?, ?, clock.at, ? FROM ({CLOCK} AS at) AS clock WHERE abs(clock.at - ?) <= ? "
     "ON CONFLICT (node) DO UPDATE SET seen_at = excluded.seen_at, takes = excluded.takes "
     "WHERE node.life = excluded.life RETURNING seen_at"
 )
-"""Be seen; answered with nothing if another life has the place."""
+"""Be seen; answered with nothing if another life has the place, or the clocks differ too much."""
 LIVING: Final = (
     "SELECT node, life, takes FROM node WHERE abs(seen_at - ?) < ? ORDER BY node LIMIT 1000"
 )
