@@ -352,3 +352,42 @@ def test_a_bundle_that_comes_cut_or_is_another_is_not_run(places: Places, fault:
     two.wait_until(lambda: two.invoke(1, function=f"t/{fault}").status_code == 200, 60)
     assert two.invoke(1, function=f"t/{fault}").json() == {"said": fault}
     two.stop()
+
+
+def test_a_deploy_while_the_bucket_is_silent(places: Places) -> None:
+    """It is told soon, by name, and nothing of it is there. Before: after a minute."""
+    one, two = places.ours.nodes[0], places.two
+    two.key = one.key
+    two._environment["CASEMATE_OBJECTS"] = places.through()  # type: ignore[attr-defined]
+    two.start()
+    places.bucket.late = LONGER
+    try:
+        began = time.monotonic()
+        with pytest.raises(AssertionError, match="The object store") as caught:
+            two.deploy(ECHO.replace("WORD", "late"), name="late")
+        assert time.monotonic() - began < 30
+        assert "does not answer in time" in str(caught.value)
+        assert '"status":503' in str(caught.value)
+        assert not [one for one in two.get("/functions")["functions"] if one["name"] == "late"]
+        two.wait_until(lambda: "object store" in bucket_of(two), 60)
+        assert two.client.get(f"{two.url}/api/v1/ready").status_code == 200
+    finally:
+        places.bucket.late = 0.0
+    two.wait_until(lambda: not bucket_of(two), 60)
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            two.deploy(ECHO.replace("WORD", "late"), name="late")
+            break
+        except AssertionError as error:  # whoever asked before has to be answered first
+            if "being asked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(1)
+    one.wait_until(lambda: one.invoke(1, function="t/late").status_code == 200, 30)
+    two.stop()
+
+
+def bucket_of(node: Any) -> str:
+    """Return what a node's health says of its bucket."""
+    parts = node.get("/node/health")["parts"]
+    return next(part["detail"] for part in parts if part["name"] == "bucket")
