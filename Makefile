@@ -15,8 +15,8 @@ help:
 	@printf 'make test    run the whole test suite (ARGS: for pytest, such as ARGS="-k manifest")\n'
 	@printf 'make storm   run the tests that take long: kills, faults, floods, searches (ARGS: for pytest)\n'
 	@printf 'make test-cluster   strike PostgreSQL under Patroni while nodes write (root; 15 minutes)\n'
-	@printf 'make storm-cluster  the same for hours (KILLS, FREEZES, CUTS: how many; PROFILE;\n'
-	@printf '             ARGS=--minutes=60: no longer than that)\n'
+	@printf 'make storm-cluster  the same for hours, then whole nodes (KILLS, FREEZES, CUTS: how many;\n'
+	@printf '             PROFILE; ARGS=--minutes=60: no longer than that for each of both)\n'
 	@printf 'make lint    check style, types, layers, dependencies and known bad patterns\n'
 	@printf 'make bench   measure against peers, side by side (ARGS: such as ARGS=--quick)\n'
 	@printf 'make bench-parts  measure what has commands of its own: contracts, the sink guard,\n'
@@ -50,6 +50,8 @@ test-cluster:
 	@scripts/cluster-tools
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile guide --engine-kills 2 --switches 1 \
 		--kills 1 --cuts 2 --freezes 1 --dcs-freezes 1 --clocks 2 --fulls 1 --slows 1 $(ARGS)
+	@PYTHONPATH=tests:. $(BIN)/python -m cluster.nodes --one-lane --node-kills 2 --node-freezes 1 \
+		--failovers 1 --cut-database 1 --cut-nodes 1 $(ARGS)
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile watched --freezes 1 --kills 1 $(ARGS)
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile stock --lags 1 $(ARGS)
 
@@ -64,6 +66,9 @@ storm-cluster:
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile $(PROFILE) --engine-kills $(KILLS) \
 		--kills 100 --switches 100 --freezes $(FREEZES) --dcs-freezes $(FREEZES) --cuts $(CUTS) \
 		--clocks 100 --fulls 100 --slows 100 $(ARGS)
+	@PYTHONPATH=tests:. $(BIN)/python -m cluster.nodes --node-kills $(KILLS) --node-freezes $(FREEZES) \
+		--failovers 100 --machine-kills 30 --switches 30 --slow-commits 20 \
+		--cut-database $(CUTS) --cut-bucket $(CUTS) --cut-nodes $(CUTS) $(ARGS)
 
 # Two at a time: mypy takes about as long as all others. What each says comes in one piece.
 lint:
