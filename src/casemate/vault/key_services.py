@@ -192,7 +192,8 @@ def _exchanged(url: str, target: str, headers: Mapping[str, str], body: bytes, c
         )
     try:
         port = parts.port or (80 if tls is None else 443)
-        connection = Connection(host, port, tls, time.monotonic() + SECONDS, _CONNECT_SECONDS)
+        deadline = time.monotonic() + SECONDS
+        connection = Connection(host, port, tls, deadline, _CONNECT_SECONDS, SECONDS)
         try:
             answer = connection.exchange("POST", target, headers, body, _MAX_ANSWER)
         finally:
