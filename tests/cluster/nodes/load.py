@@ -19,6 +19,7 @@ _TRY_SECONDS = 6.0
 _PAUSE = 0.3
 _PAGE = 1000
 SETTLE_SECONDS = 120.0
+"""For so long nothing may be done in the end before what is missing is taken for lost."""
 
 
 class NotAnsweredError(Exception):
@@ -112,7 +113,7 @@ class Load:
     async def found(self) -> dict[str, Any]:
         """Return what is lost, or was done twice or too early; what is late is waited for."""
         async with self.client() as client:
-            deadline = time.monotonic() + SETTLE_SECONDS
+            left, deadline = -1, 0.0
             messages = {f"{key}-{n}" for key, last in self.sent.items() for n in range(last + 1)}
             while True:
                 done = await self._ids(client, "done")
@@ -122,6 +123,8 @@ class Load:
                 for end in ends:
                     told[end["event"]].add(end["told"])
                 missing = (messages - done) | (self.noted - notes) | (self.events - told.keys())
+                if len(missing) != left:  # there may be more waiting than one minute is enough for
+                    left, deadline = len(missing), time.monotonic() + SETTLE_SECONDS
                 if not missing or time.monotonic() > deadline:
                     break
                 await asyncio.sleep(1)
