@@ -266,8 +266,13 @@ class Recorder:
         records = asyncio.ensure_future(self._records.keep(batches, costs))
         try:
             await self._keeper.keep(batches)
-        finally:
+        except BaseException:
             await asyncio.wait((records,))
+            # Of two failures the journal's is answered: this one would be told by nobody.
+            if (failure := records.exception()) is not None:
+                _log.error("records cannot be kept either: %s", failure)
+            raise
+        await asyncio.wait((records,))
         return records.result()
 
     async def _sign(self) -> None:

@@ -68,9 +68,11 @@ class Keeping:
         records = asyncio.ensure_future(self.records.keep(batches))
         try:
             await self.journal.keeper.keep(batches)
-        finally:
+        except BaseException:
             await asyncio.wait((records,))
-        records.result()
+            records.exception()  # of two failures the journal's is answered
+            raise
+        await records
 
     async def sign(self) -> int:
         """Make a checkpoint; return its size."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import os
 import socket
 from pathlib import Path
@@ -25,6 +27,7 @@ from casemate.model.facts import (
 from casemate.recorder import outstanding
 from casemate.recorder.protocol import Take
 from casemate.recorder.reading_protocol import Batch, Follow
+from casemate.recorder.records.errors import RecordsUnsureError
 from support.journal import KEY
 from support.monitor import running
 from support.outstanding import OtherGateway, new_memory
@@ -176,3 +179,28 @@ async def test_what_cannot_be_kept_now_waits_and_the_recorder_does_not_begin(
     await world.close()
     assert entries(tmp_path) == 1 and not outstanding.is_memory(memory)
     os.close(memory)
+
+
+@running
+async def test_of_two_places_that_fail_the_log_has_both_and_asyncio_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def unsure(*_: object) -> int:
+        raise RecordsUnsureError("disk I/O error")
+
+    async def failing(*_: object) -> None:
+        await asyncio.sleep(0)
+        raise JournalWriteError("No space left on device")
+
+    world = await World(tmp_path).begin()
+    monkeypatch.setattr(world.recorder._records, "keep", unsure)
+    monkeypatch.setattr(world.journal.keeper, "keep", failing)
+    with caplog.at_level(logging.ERROR):
+        world.gateway.send(framed(Take(1, bytes(8), 0, (told(SIGNED_IN),))))
+        failure = (await world.answer(world.gateway)).failure
+        await world.close()
+        gc.collect()
+    assert failure is not None and "No space left" in failure.message
+    said = [record.getMessage() for record in caplog.records]
+    assert [text for text in said if "disk I/O error" in text and "either" in text]
+    assert not [record for record in caplog.records if record.name == "asyncio"], said
