@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from casemate.detection.fields import Event, Get, text_of
+from casemate.detection.overflow import Overflow
 from casemate.detection.rule import Correlation, CorrelationType, Rule
 from casemate.detection.rules import Rules
 from casemate.detection.windows import Remembered, Window
@@ -63,14 +64,15 @@ class Detector:
         """Begin with nothing seen."""
         self._rules = rules
         self._quiet = quiet
-        self._windows = [Window(correlation) for correlation in rules.correlations]
+        self._overflow = Overflow()
+        self._windows = [Window(each, self._overflow) for each in rules.correlations]
         self._told: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
         self._forgotten = 0
 
     @property
     def forgotten(self) -> int:
-        """Entities that were forgotten for want of room: what they did before counts no more."""
-        return self._forgotten + sum(window.forgotten for window in self._windows)
+        """What was forgotten for want of room: it counts no more."""
+        return self._forgotten + self._overflow.forgotten
 
     def remembered(self) -> Memory:
         """Return what it has seen."""

@@ -1,7 +1,8 @@
 """What correlations remember: few things of each entity, of a bounded number of entities.
 
-Whose time is over is forgotten; then who was seen but once, the longest ago first: so nobody is
-made forgotten by thousands of others who come once each. How many were is counted.
+Whose time is over is forgotten; then who was seen but once, the longest ago first, gives way to
+others. Of whoever did the little is left that `overflow` has room for; how many of that are
+forgotten is counted.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from casemate.detection.fields import Event, Get, text_of
+from casemate.detection.overflow import MASK, Left, Overflow, mark_of
 from casemate.detection.rule import Correlation, CorrelationType
 
 MAX_ENTITIES = 2048
@@ -22,6 +24,8 @@ time, of so many, instead of each event: what they count is forgotten up to one 
 _SEVERAL_SHARE = 0.75
 """How much of the room those may have that were seen more than once: others have the rest."""
 _MAX_TEXT = 256
+_LEFT = "\0"
+"""What the keys of entries begin with of which only a mark is left."""
 
 
 class Kept(NamedTuple):
@@ -47,13 +51,15 @@ class Reached(NamedTuple):
 class _Entity:
     """What is remembered of one entity."""
 
-    __slots__ = ("entries", "total")
+    __slots__ = ("entries", "is_left", "total")
 
     def __init__(self) -> None:
         self.entries: OrderedDict[str, Kept] = OrderedDict()
         """By what makes them differ: a number, a value of the counted field, a rule's name."""
         self.total = 0
         """Events that all of them stand for."""
+        self.is_left = False
+        """Whether there may be some of whose keys the mark alone is left."""
 
     def put(self, key: str, kept: Kept) -> int:
         """Keep one, the newest; return how many more there are for it."""
@@ -81,6 +87,11 @@ class _Entity:
         _, kept = self.entries.popitem(last=False)
         self.total -= kept.times
 
+    def drop(self, key: str) -> None:
+        """Forget the one of this key, if there is one."""
+        kept = self.entries.pop(key, None)
+        self.total -= kept.times if kept is not None else 0
+
 
 _Entities = OrderedDict[tuple[str, ...], _Entity]
 
@@ -102,8 +113,10 @@ def entity_of(paths: tuple[tuple[str, Get], ...], event: Event) -> tuple[str, ..
 class Window:
     """What one correlation remembers."""
 
-    def __init__(self, correlation: Correlation) -> None:
-        """Begin with nothing."""
+    def __init__(self, correlation: Correlation, overflow: Overflow | None = None) -> None:
+        """Begin with nothing. What there is no room for is put into `overflow`."""
+        self._overflow = overflow or Overflow()
+        self._form = self._form_of(correlation)
         self._correlation = correlation
         self._counts = correlation.type is CorrelationType.EVENT_COUNT
         self._sliced = self._counts and correlation.least > SLICES
@@ -114,21 +127,25 @@ class Window:
         """Of whom more are, likewise."""
         self._kept = self._kept_of_several = 0
         self._number = 0
-        self.forgotten = 0
-        """Entities that were pushed out by others."""
+
+    @staticmethod
+    def _form_of(one: Correlation) -> str:
+        return f"{one.about.name} {one.type} {one.seconds:g} {one.least}"
 
     @property
     def form(self) -> str:
         """What must be alike for a window to go on with what another one remembers."""
-        one = self._correlation
-        return f"{one.about.name} {one.type} {one.seconds:g} {one.least}"
+        return self._form
 
     def remembered(self) -> Remembered:
-        """Return all that it remembers."""
+        """Return all that it remembers, but what marks of this process are left of."""
         return [
-            (entity, [(key, *kept) for key, kept in known.entries.items()])
-            for entity, known in sorted(
-                (*self._once.items(), *self._several.items()), key=lambda each: each[1].newest
+            (entity, [(key, *kept) for key, kept in entries if not key.startswith(_LEFT)])
+            for entity, entries in (
+                (entity, known.entries.items())
+                for entity, known in sorted(
+                    (*self._once.items(), *self._several.items()), key=lambda each: each[1].newest
+                )
             )
         ]
 
@@ -152,6 +169,10 @@ class Window:
         if entity is None or key is None:
             return None
         known = self._taken(entity)
+        if not known.entries and self._overflow.used:
+            self._take_back(entity, known)
+        if known.is_left:
+            known.drop(self._left(key))
         self._expire(known, at)
         keep = known.add if self._sliced else known.put
         keep(key, Kept(at, count, uid))
@@ -163,20 +184,52 @@ class Window:
             self._put(entity, known)
             self._bound(at)
             return None
-        return Reached(entity, reached, tuple(kept.id for kept in known.entries.values()))
+        ids = tuple(kept.id for kept in known.entries.values() if kept.id)
+        return Reached(entity, reached, ids)
 
     def _key(self, rule: str, event: Event, at: float) -> str | None:
         correlation = self._correlation
         if correlation.type is CorrelationType.TEMPORAL:
             return rule
         if self._sliced:
-            return str(at * SLICES // correlation.seconds)
+            return self._slice(at)
         if self._counts or correlation.field is None:
             self._number += 1
             return str(self._number)
         value = correlation.field(event)
         text = text_of(value[0] if isinstance(value, list) and value else value)
         return None if text is None else text[:_MAX_TEXT].lower()
+
+    def _slice(self, at: float) -> str:
+        return str(at * SLICES // self._correlation.seconds)
+
+    def _left(self, key: str) -> str:
+        """Return the key under which an entry comes back of whose key the mark alone is left."""
+        return f"{_LEFT}{mark_of(key) & MASK}"
+
+    def _put_aside(self, entity: tuple[str, ...], known: _Entity) -> None:
+        """Leave what there is room for of an entity for which there is none here."""
+        mark, seconds = mark_of(self._form, entity), self._correlation.seconds
+        if self._counts:
+            oldest = next(iter(known.entries.values()))
+            self._overflow.put(mark, Left(0, oldest.at, known.total), seconds)
+            return
+        for key, kept in known.entries.items():
+            left = int(key[1:]) if key.startswith(_LEFT) else mark_of(key)
+            self._overflow.put(mark, Left(left, kept.at, kept.times), seconds)
+
+    def _take_back(self, entity: tuple[str, ...], known: _Entity) -> None:
+        """Remember what is left of an entity."""
+        for left in self._overflow.take(mark_of(self._form, entity)):
+            if self._sliced:
+                key = self._slice(left.at)
+            elif self._counts:
+                self._number += 1
+                key = str(self._number)
+            else:
+                key = f"{_LEFT}{left.key}"
+                known.is_left = True
+            known.put(key, Kept(left.at, left.times, ""))
 
     def _taken(self, entity: tuple[str, ...]) -> _Entity:
         """Take away what is remembered of an entity, nothing if it is not."""
@@ -221,5 +274,5 @@ class Window:
                 len(self._several) > _SEVERAL_SHARE * MAX_ENTITIES
                 or self._kept_of_several > _SEVERAL_SHARE * MAX_KEPT
             )
-            self._taken(next(iter(self._several if crowded or not self._once else self._once)))
-            self.forgotten += 1
+            entity = next(iter(self._several if crowded or not self._once else self._once))
+            self._put_aside(entity, self._taken(entity))

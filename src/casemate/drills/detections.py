@@ -69,7 +69,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
         "hidden-network-tried", "remote-shell-tried", "reverse-shell-tried", "database-tried",
         "directory-tried", "name-server-tried", "cluster-tried", "drop-tried", "callback-tried",
         "mining-tried", "chat-tried", "index-tried", "onion-tried", "long-name-tried",
-        "names-of-one-domain", "bare-address-tried",
+        "names-of-one-domain", "bare-address-tried", "hidden-address-tried", "host-disguised",
     )),
     "failures": (running.failures, (
         "errors-after-deploy", "crashing", "timing-out",
@@ -161,12 +161,14 @@ AT_NIGHT = (
 RECORDED = {
     **dict.fromkeys(AT_NIGHT, _NIGHT),
     **dict.fromkeys((
-        "credentials-stuffed", "deployed-from-many-addresses", "injection-from-many-addresses",
-        "signed-in-from-many-addresses", "token-from-new-addresses", "token-from-outside",
+        "credentials-stuffed", "credentials-stuffed-slowly", "deployed-from-many-addresses",
+        "injection-from-many-addresses", "signed-in-from-many-addresses",
+        "token-from-new-addresses", "token-from-outside",
     ), _ADDRESSES),
     **dict.fromkeys((
-        "enrolment-guessed", "password-guessed", "passwords-sprayed", "passwords-sprayed-slowly",
-        "provider-logins-refused", "sign-ins-refused-everywhere", "too-many-logins",
+        "enrolment-guessed", "password-guessed", "password-guessed-slowly", "passwords-sprayed",
+        "passwords-sprayed-slowly", "provider-logins-refused", "sign-ins-refused-everywhere",
+        "too-many-logins",
     ), _GUESSES),
     **dict.fromkeys((
         "login-after-refusals", "one-address-many-people", "signed-in-without-network",
@@ -199,7 +201,7 @@ RECORDED = {
         "bundle-not-vouched", "bundle-tampered", "faults-of-the-node", "journal-restored",
         "node-weakness", "playbook-failed", "playbook-not-signed", "starts-fail-after-deploy",
     ), _DAMAGE),
-    **dict.fromkeys(("source-refused", "hidden-address-tried", "private-address-tried"), _OUTSIDE),
+    **dict.fromkeys(("source-refused", "private-address-tried"), _OUTSIDE),
     "response-injection": "It needs a route of the node, of which a drill takes none.",
     "other-node-doubtful": "It needs another node that shares the state of this one.",
     "own-access-kept": _REVIEW,

@@ -137,13 +137,18 @@ class Happenings:
                 version,
                 DenialKind.EGRESS,
                 action="egress:connect",
-                resource=f"host:{event.host}:{event.port}",
+                # In brackets, or it is no address to rules, which read it up to the colon.
+                resource=f"host:{_bracketed(event.host)}:{event.port}",
                 reason=event.reason,
                 invocation="",
                 at=event.at,
                 count=event.count,
             )
         )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _asked(version: Version, event: EgressEvent) -> HostAsked:

@@ -6,16 +6,19 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from casemate.advisories import Ecosystem, Package
 from casemate.capabilities import UseCounter
 from casemate.capabilities.uses import is_of_package, package_use
+from casemate.detection import over, shipped_rules
 from casemate.egress.interface import EgressEvent
 from casemate.facts import FactStream
 from casemate.gateway.happenings import Happenings, PackageActs
 from casemate.model.denial import Denial, DenialKind, PackageUse
 from casemate.model.facts import Fact, GrantUsed, PackageActed, SystemCallsMet
+from casemate.recorder import ocsf
 from casemate.vulnerabilities import Inventory, Packages
 from support.core import MemoryStore, version
 
@@ -95,6 +98,20 @@ def test_connections(scene: Scene) -> None:
     assert (denial.kind, denial.resource) == (DenialKind.EGRESS, "host:api.example:443")
     assert isinstance(use, GrantUsed) and of_the_function(use)
     assert (use.grant, use.action, use.count) == ("host api.example", "connect", 2)
+
+
+def test_an_address_without_a_name_is_found_in_either_form(scene: Scene) -> None:
+    found = []
+    for host in ("203.0.113.80", "2001:db8::80"):
+        asked = {"zygote": 7, "at": 5.0, "host": host, "port": 443}
+        scene.happenings.on_connection(EgressEvent(**asked, allowed=False, reason="not granted"))
+        event = msgspec.json.decode(ocsf.event(scene.told.pop(), 1, "1-1"))
+        findings = over([event], shipped_rules())
+        found += [each.entity for each in findings if each.rule == "bare-address-tried"]
+    assert [each.partition("resource=")[2] for each in found] == [
+        "host:203.0.113.80:443",
+        "host:[2001:db8::80]:443",
+    ]
 
 
 def acted(package: str, digest: str = "a" * 64) -> PackageActed:

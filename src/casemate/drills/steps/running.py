@@ -14,7 +14,7 @@ TO: tuple[tuple[str, int], ...] = (
     ("names.drill.example", 53), ("cluster.drill.example", 2375), ("x.pastebin.com", 443),
     ("x.webhook.site", 443), ("pool.minexmr.com", 443), ("api.telegram.org", 443),
     ("pypi.org", 443), ("drill.onion", 443), (f"{_SENT}.drill.example", 443),
-    ("localhost", 9),
+    ("localhost", 9), ("disguised%2edrill.example", 443), ("2852039166", 80),
 )  # fmt: skip
 """Where a function has no right to connect; nothing is sent there."""
 _TOGETHER = 8
