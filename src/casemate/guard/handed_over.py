@@ -2,7 +2,7 @@
 
 A task of asyncio keeps what ended it, for `gather(..., return_exceptions=True)` and `exception()`;
 so does a future of a pool. What leaves a block of an exit stack is an argument of its callbacks,
-and what ends a thread one of `threading.excepthook`.
+what ends a thread one of `threading.excepthook`, and what Flask caught one of functions for errors.
 """
 
 from __future__ import annotations
@@ -84,6 +84,15 @@ def _threads(guard: Guard, module: Any) -> None:
     module._make_invoke_excepthook = made
 
 
+def _flask(guard: Guard, module: ModuleType) -> None:
+    # Its functions for errors are given the exception by code that is not the function's own.
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        _note(guard, argument(arguments, named, 1, "e"))
+
+    wrap(module.Flask, "handle_user_exception", before)
+    wrap(module.Flask, "handle_exception", before)
+
+
 def _note(guard: Guard, error: object) -> None:
     if isinstance(error, BaseException):
         guard.raised.note(error)
@@ -96,6 +105,7 @@ HANDED_OVER = Sink(
         "asyncio.base_events": _loops,
         "concurrent.futures._base": _futures,
         "contextlib": _exit_stacks,
+        "flask.app": _flask,
         "threading": _threads,
         "uvloop": _uvloop,
     },

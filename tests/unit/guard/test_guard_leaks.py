@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gc
 import gzip
+import html
+import json
+import pickle
+import subprocess
 import sys
 import time
 import weakref
@@ -315,3 +320,93 @@ def test_a_place_is_a_file_with_its_line_in_whatever_words(text: str, found: boo
         notes.caught()
     exposure = Judge(notes).find(b"{}", text.encode())
     assert (exposure is not None) is found, exposure
+
+
+class OwnError(Exception):
+    pass
+
+
+def met(code: str, *, by: str = "/function/code/app.py") -> Raised:
+    """Return what is noted of code that raises."""
+    notes = Raised()
+    try:
+        exec(compile(code, by, "exec"), {"OwnError": OwnError, "subprocess": subprocess})
+    except Exception:
+        notes.caught()
+    return notes
+
+
+OWN = 'raise OwnError("the pin of account 17 is 4711-0815")'
+NOTED = 'error = OwnError("no")\nerror.add_note("while shard 7 of billing was read")\nraise error'
+COMMAND = "raise subprocess.CalledProcessError(1, ['pg_dump', '--password', 'x'])"
+SAID = "OwnError: the pin of account 17 is 4711-0815"
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"),
+    [
+        (OWN, "[OwnError] the pin of account 17 is 4711-0815"),
+        (OWN, "OwnError - the pin of account 17 is 4711-0815"),
+        (OWN, "\N{ZERO WIDTH SPACE}".join(SAID)),
+        (OWN, SAID.replace("pin", "p\N{SOFT HYPHEN}in")),
+        (OWN, "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in SAID)),
+        (OWN, base64.b64encode(pickle.dumps({"t": SAID})).decode()),
+        (OWN, base64.b64encode(bz2.compress(SAID.encode())).decode()),
+        (OWN, base64.b64encode(zlib.compress(SAID.encode())[2:-4]).decode()),
+        (NOTED, "while shard 7 of billing was read"),
+        ("import billing_of_shard_7", "No module named 'billing_of_shard_7'"),
+        (COMMAND, "Command '['pg_dump', '--password', 'x']' returned non-zero exit status 1."),
+        ("open('keys/prod.pem')", "[Errno 2] No such file or directory: 'keys/prod.pem'"),
+        ("open('/function/code/prod.yaml')", '{"file": "/function/code/prod.yaml"}'),
+        ("raise LookupError('no x in /function/code/pages')", "no x in /function/code/pages"),
+        (OWN, "it says app.py, line 1"),
+    ],
+)
+def test_an_exception_is_known_in_more_words(code: str, answer: str) -> None:
+    exposure = Judge(met(code)).find(b"{}", answer.encode())
+    assert exposure is not None
+    others = Judge(met("raise OwnError('something else')", by="/b.py"))
+    assert others.find(b"{}", answer.encode()) is None
+
+
+def test_what_all_exceptions_of_a_place_begin_with_is_known() -> None:
+    notes = Raised()
+    for number in range(100):
+        try:
+            raise OwnError(f"bad row {number} of account {number + 1000}")
+        except OwnError:
+            notes.caught()
+    assert Judge(notes).find(b"{}", b"OwnError('bad row 40 of account 1040')") is not None
+    assert Judge(notes).find(b"{}", b"bad row 40 of account 1040") is None
+
+
+TRACE_OF_OTHERS = "Traceback\n  File \"{}\", line {}, in f\n    x\nKeyError: 'id'"
+LINT = "".join(f"app.py:{number}:1: E501 line too long\n" for number in range(1, 30))
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (TRACE_OF_OTHERS.format("/srv/shop/app.py", 812), False),
+        (json.dumps({"log": TRACE_OF_OTHERS.format("/srv/shop/app.py", 812)}), False),
+        (html.escape(TRACE_OF_OTHERS.format("<stdin>", 812)), False),
+        (TRACE_OF_OTHERS.format("/srv/shop/app.py", 3), True),
+        (TRACE_OF_OTHERS.format("<stdin>", 812) + " and KeyError: 'id'" * 40, True),
+        ("KeyError: 'id'", True),
+        (LINT, False),
+        ('{"file": "app.py", "line": 3}', True),
+    ],
+)
+def test_the_end_of_another_program_s_trace_passes_and_so_does_a_linter_s_list(
+    answer: str, found: bool
+) -> None:
+    notes = met("\n\nraise KeyError('id')")
+    assert (Judge(notes).find(b"{}", answer.encode()) is not None) is found
+
+
+def test_links_into_the_bundle_and_django_s_list_of_routes_are_known() -> None:
+    for text in ("file:///function/code/app.py#L30", "/function/code/app.py#723 handler"):
+        assert trace_in(text.encode()) is not None
+    page = b'<!DOCTYPE html>\n<div id="summary">Using the URLconf</div> <code>DEBUG = True</code>'
+    assert page_in(page) is not None
+    assert page_in(b"<p>" + page) is None

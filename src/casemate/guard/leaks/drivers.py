@@ -1,4 +1,4 @@
-"""Whether an exception is a database driver's."""
+"""Whether an exception is a database driver's, or another whose message is for nobody outside."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ PACKAGES = frozenset(
     )
 )
 """Of drivers and of what wraps their errors, by the first part of the module's name."""
+CLIENTS = frozenset(
+    (
+        *("boto3", "botocore", "requests", "urllib3", "httpx", "httpcore", "aiohttp", "grpc"),
+        *("kafka", "aiokafka", "confluent_kafka", "pika", "aio_pika", "aiormq", "kombu", "nats"),
+        *("paramiko", "ldap3", "smtplib", "ftplib", "imaplib", "subprocess", "google", "azure"),
+    )
+)
+"""Of what speaks to other programs: their messages name addresses, accounts and commands."""
+INTERPRETER = frozenset(
+    ("ImportError", "ModuleNotFoundError", "AttributeError", "NameError", "UnboundLocalError")
+)
+"""Exceptions of Python about code: nobody writes their messages for callers."""
 _DJANGO = "django.db"
 _known: dict[type, bool] = {}
 _MAX_KNOWN = 1_024
@@ -31,6 +43,14 @@ def is_database(kind: type) -> bool:
             _known.clear()
         known = _known[kind] = any(_of_driver(base.__module__) for base in kind.__mro__)
     return known
+
+
+def tells_alone(kind: type) -> bool:
+    """Tell whether the message of a type's exceptions is about the inside, without their name."""
+    if kind.__module__ == "builtins":
+        return kind.__name__ in INTERPRETER
+    bases = (base.__module__ for base in kind.__mro__)
+    return any(isinstance(name, str) and name.partition(".")[0] in CLIENTS for name in bases)
 
 
 def _of_driver(name: object) -> bool:

@@ -12,15 +12,16 @@ import itertools
 import linecache
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from functools import cached_property
 from typing import NamedTuple
 
 from .kinds import DATABASE, EVERY, EXCEPTION, PATH, SOURCE, TOLD, TRACE
-from .raised import Raised, Source, Text
+from .raised import MAX_TEXTS, Raised, Source, Text
 from .shapes import MAX_PLACES, may_have_place, page_in, suspicious, trace_in, windows
 from .texts import looked_at, parts, unpacked, views, worded, words
 
+_SANDBOX = "/function/"
 _OWN = ("/function/code/", "/function/deps/")
 _PATH = re.compile(r"/function/(?:code|deps)/[^\s\"'<>&:,;)\\]{1,300}+")
 _MAX_PATHS = 64
@@ -33,6 +34,9 @@ _MIN_WORDED, _MIN_WORDS = 18, 3
 """Characters and words below which a text has to be there as it is, and not only in its words."""
 _MAX_NEEDLE = 200
 _AFTER_NAME = 8
+_BETWEEN_NAME = frozenset(" ])>-|\N{EN DASH}\N{EM DASH}")
+"""What stands between the name of an exception and its message in one text, beside `: `."""
+_MAX_BETWEEN, _MAX_MESSAGES = 5, 64
 _MAX_LINES = 6
 _MAX_MET = 6
 _MAX_TOLD = 16 * 1024
@@ -42,6 +46,13 @@ _BETWEEN = 4
 _BETWEEN_LENGTH = 120
 _OF_NAMES = re.compile(r"[\w-]")
 """A character that makes another name of one before or after it."""
+_FRAME = re.compile(r"([\w.<>-]{0,80}+)[\\\"'&#;0-9a-z]{0,16}?,? line ([0-9]{1,7}+)")
+"""A place in a trace of Python, in small letters, quoted in whatever way."""
+_TRACE_LENGTH, _MAX_OTHERS = 500, 256
+"""Characters before the end of a trace in which its last place stands; ends that are looked at."""
+_FEW_OTHERS, _MAX_DIGITS = 3, 8
+Places = Set[tuple[str, int]]
+"""Names of files, in small letters, with lines through which exceptions of this call went."""
 _ENCODING = re.compile(rb'"content-encoding",\s*"([^"]{0,200}+)"')
 
 
@@ -137,27 +148,48 @@ class Judge:
         yield from self._by_origin(seen)
 
     def _by_origin(self, texts: list[_Seen]) -> Iterator[Exposure]:
+        places = {
+            (os.path.basename(file).lower(), line)
+            for source in self._raised.sources()
+            for file, line, _ in source.frames
+        }
         for source in self._raised.sources():
-            # A name and a message apart, as `["NotFoundError", "There is none."]`, are an answer.
-            name = source.name.lower()
-            shown = any(_is_shown(text.small, name) for text in texts)
-            for kind, needle in needles(source):
-                plain = worded(needle)
-                longest = max(plain.split(), key=len, default=b"").decode()
-                within = [text for text in texts if text.has(longest)]
-                folded = " ".join(needle.split())
-                if any(folded in text.folded for text in within):
-                    yield Exposure(kind, needle, source)
-                    continue
-                if kind == EXCEPTION and not shown:
-                    continue
-                enough = len(plain) >= _MIN_WORDED and plain.count(b" ") > _MIN_WORDS
-                if enough and any(plain in text.worded for text in within):
-                    yield Exposure(kind, needle, source)
+            yield from self._of_source(source, texts, places)
         for source in self._raised.sources():
             for file, line, _ in source.frames:
-                if file.startswith(_OWN) and any(_places(text.small, file, line) for text in texts):
+                if file.startswith(_OWN) and any(
+                    _places(text.small, file, line, places) for text in texts
+                ):
                     yield Exposure(TRACE, f"{os.path.basename(file)} {line}", source)
+
+    @staticmethod
+    def _of_source(source: Source, texts: list[_Seen], places: Places) -> Iterator[Exposure]:
+        # A name and a message apart, as `["NotFoundError", "There is none."]`, are an answer.
+        name = source.name.lower()
+        shown = any(_is_shown(text.small, name) for text in texts)
+        for kind, needle in dict.fromkeys(needles(source)):
+            plain = worded(needle)
+            longest = max(plain.split(), key=len, default=b"").decode()
+            within = [text for text in texts if text.has(longest)]
+            folded = " ".join(needle.split())
+            found = [text for text in within if folded in text.folded]
+            if (
+                kind == EXCEPTION
+                and found
+                and all(_is_of_others(text, folded, places) for text in found)
+            ):
+                shown = False
+            elif found:
+                yield Exposure(kind, needle, source)
+                continue
+            enough = len(plain) >= _MIN_WORDED and plain.count(b" ") > _MIN_WORDS
+            apart = kind == EXCEPTION and not shown
+            if enough and not apart and any(plain in text.worded for text in within):
+                yield Exposure(kind, needle, source)
+            if kind == EXCEPTION and needle.startswith(f"{source.name}: "):
+                message = folded[len(source.name) + 2 :]
+                if any(_is_named(text.folded, source.name, message) for text in within):
+                    yield Exposure(kind, needle, source)
 
     def _laid_out(self) -> list[tuple[str, bytes, Source]]:
         """Return what the import met, in the forms in which it can be in a body."""
@@ -165,7 +197,7 @@ class Judge:
             self._standing = [
                 (kind, form, source)
                 for source in self._raised.standing
-                for kind, needle in needles(source)
+                for kind, needle in (*needles(source), *_named(source))
                 for form in _forms(needle)
             ]
         return self._standing
@@ -175,15 +207,33 @@ def needles(source: Source) -> Iterator[tuple[str, str]]:
     """Return the texts by which exceptions of one place are recognised, each with its kind."""
     for text in source.texts:
         yield from _said(source, text)
+    if len(source.texts) == MAX_TEXTS:  # there may have been others
+        alike = _beginning([text.shown for text in source.texts])
+        if len(alike) >= MIN_LINE:
+            yield EXCEPTION, alike[:_MAX_NEEDLE]
     for number, (file, line, name) in enumerate(source.frames):
         if name != "<module>":
             yield TRACE, f"line {line}, in {name}"
+            yield TRACE, f"{name} in line {line}"
         if not file.startswith(_OWN):
             continue
-        yield TRACE, f"{os.path.basename(file)}:{line}"  # what is standing is told by this alone
         written = linecache.getline(file, line).strip()
         if len(written) >= MIN_LINE and number >= len(source.frames) - _MAX_LINES:
             yield SOURCE, written[:_MAX_NEEDLE]
+
+
+def _named(source: Source) -> Iterator[tuple[str, str]]:
+    """Yield files with lines as what is standing is told by: `_places` is for what is met."""
+    for file, line, _ in source.frames:
+        if file.startswith(_OWN):
+            yield TRACE, f"{os.path.basename(file)}:{line}"
+
+
+def _beginning(texts: list[str]) -> str:
+    """Return what all of these begin with."""
+    first, last = min(texts), max(texts)
+    pairs = enumerate(zip(first, last, strict=False))
+    return first[: next((at for at, (one, other) in pairs if one != other), len(first))]
 
 
 def _said(source: Source, text: Text) -> Iterator[tuple[str, str]]:
@@ -192,16 +242,25 @@ def _said(source: Source, text: Text) -> Iterator[tuple[str, str]]:
         for line in (*lines, *_alone(text, lines)):
             if len(line) >= _MIN_MESSAGE:
                 yield DATABASE, line
-    if text.file.startswith("/") and text.message:
+    elif source.alone:
+        yield from ((EXCEPTION, line) for line in lines if len(line) >= MIN_LINE)
+    if text.message.startswith("[Errno ") and text.file:
         yield PATH, text.message[:_MAX_NEEDLE]
+    if text.file.startswith(_SANDBOX):
+        yield PATH, text.file[:_MAX_NEEDLE]
+    yield from ((PATH, line) for line in lines if _SANDBOX in line)
+    for note in text.notes:
+        for line in note.splitlines()[:_MAX_LINES]:
+            if len(line.strip()) >= MIN_LINE:
+                yield EXCEPTION, line.strip()[:_MAX_NEEDLE]
+    if lines and lines[0]:
+        yield EXCEPTION, f"{source.name}: {lines[0]}"
     shown = text.shown.split("\n", 1)[0][:_MAX_NEEDLE]
     if len(shown) >= _MIN_SHOWN and source.name in shown:
         yield EXCEPTION, shown
         yield EXCEPTION, f"{shown[:-1]},)"  # its name and its `args`
     if source.module != "builtins":
         yield EXCEPTION, f"<class '{source.module}.{source.name}'>"
-    if lines and lines[0]:
-        yield EXCEPTION, f"{source.name}: {lines[0]}"
 
 
 def _alone(text: Text, lines: list[str]) -> Iterator[str]:
@@ -231,21 +290,61 @@ def _is_shown(text: str, name: str) -> bool:
     return True  # whatever has it so often
 
 
-def _places(text: str, file: str, line: int) -> bool:
+def _is_named(text: str, name: str, message: str) -> bool:
+    """Tell whether the message of an exception follows its name: `[KeyError] 'x'`, `N - why`."""
+    at = text.find(message) if message else -1
+    for _ in range(_MAX_MESSAGES):
+        if at < 0:
+            return False
+        before = text[max(0, at - _MAX_BETWEEN - len(name)) : at]
+        found = before.rfind(name)
+        between = before[found + len(name) :] if found >= 0 else ""
+        if between.strip() and _BETWEEN_NAME.issuperset(between):
+            return True
+        at = text.find(message, at + len(message))
+    return False
+
+
+def _is_of_others(text: _Seen, needle: str, places: Places) -> bool:
+    """Tell whether an exception's text ends a trace of another program, wherever it is there.
+
+    That is, a place in a file stands closest before it, and it is none of this call's.
+    """
+    small = needle.lower()
+    at = text.small.find(small)
+    for _ in range(_MAX_OTHERS):
+        if at < 0:
+            return True
+        before = text.small[max(0, at - _TRACE_LENGTH) : at]
+        frames = _FRAME.findall(before)
+        if not frames:
+            return False
+        file, line = frames[-1]
+        if any(line == str(number) and file in ("", name) for name, number in places):
+            return False
+        at = text.small.find(small, at + len(small))
+    return False
+
+
+def _places(text: str, file: str, line: int, places: Places) -> bool:
     """Tell whether a text names a file and, next to it, a line: `{"file": "a.py", "line": 3}`.
 
-    The text is in small letters.
+    The text is in small letters. Whatever names the file with many other lines is a list about
+    another one of this name, such as what a linter says.
     """
     name, wanted = os.path.basename(file).lower(), str(line)
     at = text.find(name)
+    there = others = 0
     for _ in range(MAX_PLACES):
         if at < 0:
-            return False
+            return there > 0 and others <= max(_FEW_OTHERS, there)
         end = at + len(name)
         if not (_OF_NAMES.match(text[at - 1 : at]) or _OF_NAMES.match(text[end : end + 1])):
-            after = words(text[end : end + _BETWEEN_LENGTH])
-            if wanted in after[:_BETWEEN]:
-                return True
+            after = words(text[end : end + _BETWEEN_LENGTH])[:_BETWEEN]
+            if wanted in after:
+                there += 1
+            elif not any(word.isdigit() and (name, int(word)) in places for word in after):
+                others += any(word.isdigit() and len(word) < _MAX_DIGITS for word in after)
         at = text.find(name, end)
     return True
 

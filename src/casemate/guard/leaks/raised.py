@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import CodeType, TracebackType
 from typing import NamedTuple
 
-from .drivers import is_database
+from .drivers import is_database, tells_alone
 
 MAX_SOURCES = 64
 """Places at which exceptions were raised that are remembered; the oldest is forgotten."""
@@ -36,9 +36,11 @@ class Text(NamedTuple):
     shown: str
     """Its `repr`."""
     file: str
-    """The path of an OSError that has one."""
+    """The path that an OSError or a SyntaxError is about, if it has one."""
     parts: tuple[str, ...] = ()
     """Of a driver's error: the texts that it has by themselves, as its detail and statement."""
+    notes: tuple[str, ...] = ()
+    """What was added to it by `add_note`."""
 
 
 class Source(NamedTuple):
@@ -50,6 +52,8 @@ class Source(NamedTuple):
     database: bool
     frames: tuple[Frame, ...]
     texts: list[Text]
+    alone: bool = False
+    """Whether its message is for nobody outside, be it without the name of its type."""
 
     def told(self) -> str:
         """Return it as the owner reads it."""
@@ -122,7 +126,8 @@ class Raised:
                 self._seen.pop(next(iter(self._seen)), None)
             frames = tuple(_frames(trace) if trace is not None else _stack())
             database = is_database(kind)
-            source = Source(kind.__module__, kind.__name__, database, frames, [])
+            alone = tells_alone(kind)
+            source = Source(kind.__module__, kind.__name__, database, frames, [], alone)
             self._seen[kind, code, line] = source
         texts = source.texts
         if len(texts) < MAX_TEXTS:
@@ -181,9 +186,17 @@ def _text(error: BaseException, *, database: bool) -> Text:
     except BaseException:  # noqa: BLE001
         shown = ""
     file = ""
-    if isinstance(error, OSError) and isinstance(error.filename, str):
+    if isinstance(error, OSError | SyntaxError) and isinstance(error.filename, str):
         file = error.filename[:MAX_TEXT]
-    return Text(message, shown, file, tuple(_parts(error)) if database else ())
+    parts = tuple(_parts(error)) if database else ()
+    return Text(message, shown, file, parts, _notes(error))
+
+
+def _notes(error: BaseException) -> tuple[str, ...]:
+    found = getattr(error, "__notes__", None)
+    if not isinstance(found, list):
+        return ()
+    return tuple(each[:MAX_TEXT] for each in found[:_MAX_PARTS] if isinstance(each, str))
 
 
 def _parts(error: BaseException) -> list[str]:

@@ -22,11 +22,12 @@ MAX_PLACES = 4_096
 """Mentions of such a path that are looked at; an answer with more of them is taken for a trace."""
 _AFTER = 400
 _PLACE = re.compile(
-    r"/function/(?:code|deps)/[^\s\"'<>&,:(]{1,300}+"
-    r"[\\\"']{0,8}+(?:,?\s{1,40}+(?:on )?line |:(?:line )?|\("
+    r"/function/(?:code|deps)/[^\s\"'<>&,:(#]{1,300}+"
+    r"[\\\"']{0,8}+(?:,?\s{1,40}+(?:on )?line |:(?:line )?|\(|#L?"
     r"|,\s{0,8}+[\\\"']{1,8}+line(?:no|_number)?[\\\"']{1,8}+:\s{0,8}+)[0-9]{1,7}+(?![0-9.])"
 )
-"""As Python, Node, Go and Ruby name it, PHP (`on line 3`, `(3)`), .NET (`:line 3`) and JSON."""
+"""As Python, Node, Go and Ruby name it, PHP (`on line 3`, `(3)`), .NET (`:line 3`), JSON and links
+(`#L3`)."""
 TAG = re.compile(r"<[^<>]{0,200}+>")
 _PAGES: tuple[tuple[bytes, ...], ...] = (
     (b'href="?__debugger__=yes', b"EVALEX"),
@@ -37,6 +38,9 @@ _PAGES: tuple[tuple[bytes, ...], ...] = (
 """Werkzeug (Flask), Django, Starlette (FastAPI), aiohttp: markup that a page about them escapes."""
 _ALL = b"Traceback"
 """A word that all four have."""
+_NO_ROUTE = (b'id="summary"', b"<code>DEBUG = True</code>", b"URLconf")
+"""Django's page that lists all routes, where none was found."""
+_BEGIN, _PAGE = b"<!DOCTYPE html>", 64 * 1024
 
 
 class Shape(NamedTuple):
@@ -94,4 +98,7 @@ def page_in(data: bytes) -> Shape | None:
     for marks in _PAGES if _ALL in data else ():
         if all(mark in data for mark in marks):
             return Shape(PAGE, marks[0].decode())
+    begin = data[:_PAGE] if data.startswith(_BEGIN) else b""
+    if all(mark in begin for mark in _NO_ROUTE):
+        return Shape(PAGE, _NO_ROUTE[1].decode())
     return None

@@ -12,6 +12,7 @@ import codecs
 import io
 import re
 import sys
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,6 +31,18 @@ _FOLDED = re.compile(r"[ \t]{0,8}+([A-Za-z0-9+/]{1,76}+)")
 """What follows a full line of base64."""
 _LINES = frozenset((60, 64, 72, 76))
 """Characters of a full line of base64, as mail, PEM and tools have them."""
+_UNSEEN = (
+    "\N{ZERO WIDTH SPACE}",
+    "\N{SOFT HYPHEN}",
+    "\N{ZERO WIDTH NON-JOINER}",
+    "\N{ZERO WIDTH JOINER}",
+    "\N{WORD JOINER}",
+    "\N{ZERO WIDTH NO-BREAK SPACE}",
+)
+"""Characters that show nothing, which pages have within words."""
+_MAX_BINARY = 64 * 1024
+"""Bytes of a run beyond which it is not tried whether they are packed otherwise."""
+_LEGIBLE = bytes(range(0x20, 0x7F))
 _HEX = re.compile(r"[0-9a-fA-F]{24,}+")
 _BASE32 = re.compile(r"[A-Z2-7]{24,}+={0,6}+")
 _MAX_BASE64 = 1_024
@@ -126,6 +139,10 @@ def _of_gzip(data: memoryview, most: int) -> tuple[bytes, int]:
     return _inflate(data, 16 + zlib.MAX_WBITS, most)
 
 
+def _of_zlib(data: memoryview, most: int) -> tuple[bytes, int]:
+    return _inflate(data, zlib.MAX_WBITS, most)
+
+
 def _of_zip(data: memoryview, most: int) -> tuple[bytes, int]:
     lengths = bytes(data[_ZIP_LENGTHS:_ZIP_HEAD])
     begin = (
@@ -152,6 +169,8 @@ def _of_module(name: str, engine: str) -> _Unpack:
 
 _MARKED: tuple[tuple[bytes, int, _Unpack], ...] = (
     (_GZIP, 0, _of_gzip),
+    (b"x\x9c", 0, _of_zlib),
+    (b"x\xda", 0, _of_zlib),
     (_ZIP, 0, _of_zip),
     (_BZIP2, 4, _of_module("bz2", "BZ2Decompressor")),
     (_XZ, 0, _of_module("lzma", "LZMADecompressor")),
@@ -201,7 +220,7 @@ def views(data: bytes, head: bytes = b"") -> list[str]:
         last = _layers(text, found, known)
         dull = _COLOUR.sub("", last) if "\x1b" in last else last
         bare = TAG.sub("", dull) if "<" in dull else dull
-        others = dict.fromkeys((dull, bare, unquoted(text), unquoted(last)))
+        others = dict.fromkeys((dull, bare, unquoted(text), unquoted(last), _plain(last)))
         for plain in others.keys() - {text, last}:
             _layers(plain, found, known)
     packed = " ".join(found)
@@ -213,6 +232,15 @@ def views(data: bytes, head: bytes = b"") -> list[str]:
             break
         _layers(packed, found, known)
     return list(found)
+
+
+def _plain(text: str) -> str:
+    """Return a text without characters that show nothing, and others in their usual form."""
+    if text.isascii() or "\0" in text:
+        return text  # the latter is no text
+    for unseen in _UNSEEN:
+        text = text.replace(unseen, "")
+    return text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
 
 
 def words(text: str) -> list[str]:
@@ -284,12 +312,29 @@ def _decoded(text: str) -> Iterator[str]:
             continue  # a line of what was decoded already
         one, end = _unfolded(text, run)
         for raw in _raw(one):
-            data = (inflated(raw) or raw)[:left]
-            try:
-                yield data.decode()
-            except UnicodeDecodeError:
-                continue
-            left -= len(data)
+            data, text_of_it = _read_as_text(raw, left)
+            if text_of_it:
+                yield text_of_it
+                left -= len(data)
+
+
+def _read_as_text(raw: bytes, left: int) -> tuple[bytes, str]:
+    """Return what bytes hold, unpacked, and their text, where most of it is legible."""
+    data = inflated(raw) or raw
+    if data is raw and len(raw) <= _MAX_BINARY:
+        data = parts(raw) or _deflated(raw) or raw
+    data = data[:left]
+    try:
+        return data, data.decode()
+    except UnicodeDecodeError:
+        legible = len(data) - len(data.translate(None, _LEGIBLE))
+        return data, data.decode("latin-1") if 2 * legible > len(data) else ""
+
+
+def _deflated(raw: bytes) -> bytes:
+    """Return what is packed without a head, if that is text: much else begins like it."""
+    data = inflated(raw, -zlib.MAX_WBITS)
+    return data if data.isascii() else b""
 
 
 def _unfolded(text: str, run: re.Match[str]) -> tuple[str, int]:
