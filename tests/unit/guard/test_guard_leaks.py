@@ -410,3 +410,11 @@ def test_links_into_the_bundle_and_django_s_list_of_routes_are_known() -> None:
     page = b'<!DOCTYPE html>\n<div id="summary">Using the URLconf</div> <code>DEBUG = True</code>'
     assert page_in(page) is not None
     assert page_in(b"<p>" + page) is None
+
+
+def test_the_name_of_code_without_a_file_makes_no_trace_one_s_own() -> None:
+    code = "\n" * 6 + "raise KeyError('id')"
+    notes = met(f"exec(compile({code!r}, '<string>', 'exec'))")
+    assert ("<string>", 7) in [frame[:2] for each in notes.sources() for frame in each.frames]
+    page = html.escape(TRACE_OF_OTHERS.format("<stdin>", 7), quote=False)
+    assert Judge(notes).find(b"{}", f"<pre>{page}</pre>".encode()) is None

@@ -152,6 +152,7 @@ class Judge:
             (os.path.basename(file).lower(), line)
             for source in self._raised.sources()
             for file, line, _ in source.frames
+            if not file.startswith("<")  # the same in every process
         }
         for source in self._raised.sources():
             yield from self._of_source(source, texts, places)
