@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from casemate.detection import Detector, RuleError, documents, over, rules_of
+from casemate.detection import Detector, RuleError, documents, over, overflow, rules_of
 from casemate.detection import rules as together
 
 HEAD = "title: t\nname: {name}\nlevel: low\nlogsource: {{product: casemate}}\n"
@@ -151,10 +151,13 @@ def test_correlations_that_multiply_are_each_asked_once() -> None:
     assert time.process_time() - before < 1.0
 
 
-def test_a_flood_of_entities_stays_in_bounds() -> None:
+def test_a_flood_of_entities_stays_in_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overflow, "BUCKETS", 64)
     text = CORRELATION.format(name="c", type="event_count", rules="r")
     text = text.replace("{gte: 1}", "{gte: 5}").replace("[r],", "[r], group-by: [who],")
     seeing = Detector(rules_of((f"{rule()}---{text}", "own.yml")))
     for n in range(20_000):
         seeing.see({"a": "x", "who": f"w{n}"}, n / 1000)
-    assert seeing.forgotten == 20_000 - 2048
+    [known] = seeing.remembered().windows.values()
+    assert len(known) == 2048
+    assert seeing.forgotten == 20_000 - 2048 - 64 * overflow.WAYS
