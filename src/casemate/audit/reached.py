@@ -58,7 +58,7 @@ def _reached(code: Code, application: Application) -> tuple[frozenset[str], froz
     for function, entries in of_root.values():
         known.update(function.files)
         if "" in entries:
-            reached.update(function.files)
+            reached.update(_without_programs(code, function))
         elif all(each.endswith(".py") for each in entries):
             reached |= _walked(entries, function, _Python(code, function))
         elif all(each.endswith(_SCRIPTS) for each in entries):
@@ -66,6 +66,36 @@ def _reached(code: Code, application: Application) -> tuple[frozenset[str], froz
         else:
             reached.update(function.files)
     return frozenset(known), frozenset(reached)
+
+
+def _without_programs(code: Code, function: Function) -> set[str]:
+    """Return the files of code that no manifest tells of, without programs that people start."""
+    programs = {file for file in function.files if _is_program(code, file)}
+    if not programs:
+        return set(function.files)
+    modules = _Python(code, function)
+    kept = set(function.files) - programs
+    for file in sorted(kept):
+        if file.endswith(".py"):
+            used = modules.used(file)
+            if used is None:
+                return set(function.files)
+            kept |= used & programs
+    return kept
+
+
+def _is_program(code: Code, file: str) -> bool:
+    """Tell whether a file reads a command line where it is started, and has no handler."""
+    text = code.text(file) if file.endswith(".py") else None
+    if text is None or "__main__" not in text or _HANDLER.search(text) is not None:
+        return False
+    return _COMMAND_LINE.search(text) is not None
+
+
+_COMMAND_LINE = re.compile(r"\b(?:argparse\.ArgumentParser|ArgumentParser|OptionParser)\(")
+_HANDLER = re.compile(
+    r"def \w{1,80}\(\s{0,20}(?:event|evt|request|req)\b|functions_framework|\b(?:Flask|FastAPI)\("
+)
 
 
 def _started(code: Code, function: Function) -> set[str]:

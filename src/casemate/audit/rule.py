@@ -7,6 +7,7 @@ test and its part of the reference page.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -81,8 +82,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             optional = not self.id.startswith("SEC-") and _is_optional(hit, subject.application)
             severity = self._severity(hit)
             text = f"{hit.text} ({_OPTIONAL})" if optional else hit.text
-            if self._is_left(hit, subject, severity):
-                severity, text = Severity.MEDIUM, f"{text} ({_LEFT})"
+            milder = self._left(hit, subject) if severity.rank > Severity.MEDIUM.rank else ""
+            if milder:
+                severity, text = Severity.MEDIUM, f"{text} ({milder})"
             yield Finding(
                 rule=self.id,
                 title=self.title,
@@ -98,13 +100,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
                 cause=self._cause(hit),
             )
 
-    def _is_left(self, hit: Hit, subject: Subject, severity: Severity) -> bool:
-        """Tell whether something grave stands in code that no handler comes to."""
-        if severity.rank <= Severity.MEDIUM.rank or not self.id.startswith(_OF_CODE):
-            return False
-        return hit.function is not None and not runs(
-            subject.code, subject.application, hit.place.file
-        )
+    def _left(self, hit: Hit, subject: Subject) -> str:
+        """Return why something grave is not what runs when it is deployed, or nothing."""
+        if not self.id.startswith("SEC-00") and _IN_TESTS.search(hit.place.file):
+            return "in a folder of tests"
+        if not self.id.startswith(_OF_CODE) or hit.function is None:
+            return ""
+        return "" if runs(subject.code, subject.application, hit.place.file) else _LEFT
 
     def _cause(self, hit: Hit) -> str:
         """Return the cause of a hit. One secret is one cause, whichever rules know it."""
@@ -124,7 +126,12 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 _OPTIONAL = "made with other parameters than the defaults alone"
 _LEFT = "in a file that no handler comes to"
-_OF_CODE = ("JS-", "PY-", "ID-011")
+_OF_CODE = ("JS-", "PY-", "ID-011", "SEC-010")
+_IN_TESTS = re.compile(
+    r"(?:^|/)(?:tests|__tests__|__snapshots__|testdata|fixtures|spec|src/test|test/(?:resources"
+    r"|fixtures|data|assets|integ[\w.-]{0,80}\.snapshot))/"
+)
+"""Below what is audited. A folder `test` alone may be what is deployed to a stage of that name."""
 
 
 def _is_optional(hit: Hit, application: Application) -> bool:

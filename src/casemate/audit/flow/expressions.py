@@ -185,8 +185,44 @@ def subscript(reader: Reader, node: ast.Subscript, state: State) -> Value:
             None if bound is None else reader.evaluate(bound, state)
             for bound in (each.lower, each.upper, each.step)
         )
-        return join(*(_slice(reader, option, each, bounds, state) for option in options(value)))
-    return reader.item(value, reader.evaluate(node.slice, state), state, node)
+        cut = join(*(_slice(reader, option, each, bounds, state) for option in options(value)))
+        sign = _behind_last(node.value, each)
+        return texts.rid_of(cut, sign, state) if sign else cut
+    found = reader.item(value, reader.evaluate(node.slice, state), state, node)
+    sign = _last_part(node)
+    return texts.rid_of(found, sign, state) if sign else found
+
+
+def _behind_last(owner: ast.expr, cut: ast.Slice) -> str:
+    """Return the sign that `name[name.rfind('/') + 1:]` leaves behind it: none is in the rest."""
+    start = cut.lower
+    if cut.upper is not None or cut.step is not None or not isinstance(start, ast.BinOp):
+        return ""
+    found, one = start.left, start.right
+    after = isinstance(start.op, ast.Add) and isinstance(one, ast.Constant) and one.value == 1
+    if not after or not isinstance(found, ast.Call) or not isinstance(found.func, ast.Attribute):
+        return ""
+    if found.func.attr not in ("rfind", "rindex"):
+        return ""
+    same = ast.dump(found.func.value) == ast.dump(owner)
+    return _sign(found) if same and len(found.args) == 1 else ""
+
+
+def _last_part(node: ast.Subscript) -> str:
+    """Return the sign that is not in `name.rsplit('/', 1)[-1]`."""
+    made, key = node.value, node.slice
+    if not isinstance(made, ast.Call) or not isinstance(made.func, ast.Attribute):
+        return ""
+    last = isinstance(key, ast.UnaryOp) and isinstance(key.op, ast.USub)
+    one = isinstance(key, ast.UnaryOp) and getattr(key.operand, "value", None) == 1
+    return _sign(made) if made.func.attr == "rsplit" and last and one else ""
+
+
+def _sign(call: ast.Call) -> str:
+    """Return the one sign that a method of a text is given first."""
+    first = call.args[0] if call.args else None
+    sign = first.value if isinstance(first, ast.Constant) else None
+    return sign if isinstance(sign, str) and len(sign) == 1 else ""
 
 
 def _slice(

@@ -282,6 +282,14 @@ def sliced(value: Value, node: ast.Slice, bounds: tuple[Value | None, ...], stat
     return value
 
 
+def rid_of(value: Value, sign: str, state: State) -> Value:
+    """Return a text that is known to have a sign nowhere."""
+    if not isinstance(value, (Text, Unknown)):
+        return value
+    gone = {sign, "../"} if sign == "/" else {sign}
+    return Text((few(replace(t, without=t.without | gone) for t in shallow(value)),))
+
+
 def _cut(parts: tuple[str | Taints, ...], start: Any, stop: Any) -> tuple[str | Taints, ...] | None:
     """Cut known characters off both ends, as far as they are known."""
     left = list(parts)
@@ -314,9 +322,16 @@ def method(
     if name in _PART:
         inner = derived(taints, state, how, part=True)
         separator = known_text(given[0]) if given else None
-        if separator and len(separator) == 1 and "max" not in name and len(given) == 1:
-            inner = frozenset(replace(t, without=t.without | {separator}) for t in inner)
-        return Unknown(inner, "split")
+        if separator is None or len(separator) != 1 or len(given) != 1:
+            return Unknown(inner, "split")
+        without = frozenset(replace(t, without=t.without | {separator}) for t in inner)
+        if name in ("split", "rsplit"):
+            return Unknown(without, "split")
+        if name == "partition":  # the rest may have it once more
+            return Tup((Text((without,)), ANY_TEXT, Text((inner,))))
+        if name == "rpartition":
+            return Tup((Text((inner,)), ANY_TEXT, Text((without,))))
+        return Text((inner,))
     if name in _NUMBERS:
         return ANY_NUMBER
     if name in _TRUTHS:

@@ -112,12 +112,21 @@ class CodeFiles:
         )
 
 
+_FOLDERS_OF_TESTS = frozenset(
+    (
+        *("test", "tests", "__tests__", "spec", "fixtures", "e2e", "cypress", "__mocks__"),
+        *("test-utils", "test_utils", "testutils", "test-helpers", "test_helpers"),
+    )
+)
+
+
 def _is_test(name: str) -> bool:
     parts = name.split("/")
     last = parts[-1]
     return (
-        any(part in ("test", "tests", "__tests__", "spec", "fixtures") for part in parts[:-1])
+        not _FOLDERS_OF_TESTS.isdisjoint(parts[:-1])
         or last.startswith(("test_", "conftest"))
+        or last == "tests.py"
         or ".test." in last
         or ".spec." in last
     )

@@ -14,7 +14,7 @@ from casemate.audit.flow.results import Analysis, Entry, Place
 from casemate.audit.flow.state import Instance, State
 from casemate.audit.flow.state import Mapping as Object
 from casemate.audit.flow.values import External, Ref, Value, join, options
-from casemate.audit.javascript import answers, calls, members, routes, sources
+from casemate.audit.javascript import answers, calls, guards, members, routes, sources
 from casemate.audit.javascript.files import Files
 from casemate.audit.javascript.reader import Frame, Pending, Reader, Watcher
 from casemate.audit.javascript.reading import CodeReader
@@ -137,18 +137,25 @@ class _Run:
         while reader.pending:
             pending = reader.pending.pop(0)
             number = getattr(pending.function, "number", id(pending.function))
-            key = (number, pending.kind, pending.texts)
+            before = tuple(getattr(each, "number", 0) for each in pending.before)
+            key = (number, pending.kind, pending.texts, before)
             if key in self._done or len(self._done) > 400:
                 continue
             self._done.add(key)
             reader.entry, reader.texts = pending.entry, pending.texts
             reader.frame = Frame(pending.entry.path, 0)
             self._guarded(path, lambda p=pending: self._route(p, shared.copy()))  # type: ignore[misc]
-            reader.texts = frozenset()
+            reader.texts = reader.looked_at = frozenset()
 
     def _route(self, pending: Pending, state: State) -> None:
         reader = self._reader
         node = _node_of(reader, pending.function)
+        for each in pending.before:
+
+            def with_next(way: State, onward: Value) -> list[Value]:
+                return routes.arguments(reader, pending, way, node, onward)
+
+            state = guards.passed(reader, each, state, node, with_next)
         given = routes.arguments(reader, pending, state, node)
         value = calls.call(reader, pending.function, given, UNDEFINED, state, node)
         if pending.kind == "hono":

@@ -296,11 +296,48 @@ def _same(
     if isinstance(value, Text) and name.startswith(("trim", "to")):
         return value
     inner = texts.derived(taints, state, how, part=True)
+    if name in _CUTTING and _is_behind_last(node):
+        return members.segment(inner)
     return (
         Text((inner,))
         if not isinstance(value, Unknown) or not value.type.startswith("=parts")
         else Unknown(inner, value.type if name == "slice" else "")
     )
+
+
+_CUTTING = frozenset(("slice", "substring", "substr"))
+
+
+def _is_behind_last(node: Node) -> bool:
+    """Tell whether a call is `name.slice(name.lastIndexOf('/') + 1)`: no slash is in the rest."""
+    callee, arguments = node.get("function"), node.get("arguments")
+    start = arguments.kids[0] if arguments is not None and len(arguments.kids) == 1 else None
+    if (
+        callee is None
+        or start is None
+        or start.kind != "binary_expression"
+        or start.marks != ("+",)
+    ):
+        return False
+    found, one, owner = start.get("left"), start.get("right"), callee.get("object")
+    asked = found.get("function") if found is not None and found.kind == "call_expression" else None
+    if asked is None or owner is None or one is None or one.text != "1":
+        return False
+    name, of = asked.get("property"), asked.get("object")
+    slash = found.get("arguments") if found is not None else None
+    written = [each.text for each in slash.walk() if each.text] if slash is not None else []
+    known = name is not None and name.text == "lastIndexOf" and written == ["/"]
+    return known and of is not None and _written(of) == _written(owner) != []
+
+
+def _written(node: Node) -> list[tuple[str, str]]:
+    """Return what an expression of names alone is written as; nothing for one that calls."""
+    found = [(each.kind, each.text) for each in node.walk()]
+    plain = all(
+        kind in ("identifier", "member_expression", "property_identifier", "this")
+        for kind, _ in found
+    )
+    return found if plain else []
 
 
 def replaced(

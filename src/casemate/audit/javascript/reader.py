@@ -75,6 +75,8 @@ class Pending:
     receiver: Value = UNDEFINED
     texts: frozenset[str] = frozenset()
     """Parts of the request that its route has made texts of, by their paths."""
+    before: tuple[Value, ...] = ()
+    """Functions of the same route that look at the request first, by a schema."""
 
 
 class Watcher:
@@ -119,6 +121,10 @@ class Reader:
         self.pending: list[Pending] = []
         self.texts: frozenset[str] = frozenset()
         """Parts of the request that are texts, whatever was sent."""
+        self.looked_at: frozenset[str] = frozenset()
+        """Parts of the request that a schema has let through of which nothing else is known."""
+        self.schemas = 0
+        """Calls of schemas whose fields are known that were read."""
         self.frame = Frame("", 0)
         self.left = limits.steps
         self.until = 0.0

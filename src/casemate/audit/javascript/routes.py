@@ -5,7 +5,7 @@ from __future__ import annotations
 from casemate.audit.flow.results import Entry
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State
 from casemate.audit.flow.values import CLEAN, External, Unknown, Value, known_text, options
-from casemate.audit.javascript import calls, sources, validators
+from casemate.audit.javascript import calls, guards, sources, validators
 from casemate.audit.javascript.reader import Pending, Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import thing_of
@@ -46,6 +46,8 @@ def has_routes(text: str) -> bool:
 
 
 _MAX = 400
+_MAX_BEFORE = 4
+"""Functions of a route that are read again before each that comes after them."""
 
 
 def registered(
@@ -62,6 +64,7 @@ def registered(
         return None
     path = known_text(given[0]) if given else None
     checked = validators.texts_of(reader, given, state)
+    before: tuple[Value, ...] = ()
     for each in given[:40]:
         for option in _functions(reader, each, state):
             if len(reader.pending) < _MAX and reader.entry is not None:
@@ -71,7 +74,10 @@ def registered(
                     event="http",
                     shape="route",
                 )
-                reader.pending.append(Pending(option, entry, kind, texts=checked))
+                pending = Pending(option, entry, kind, texts=checked, before=before)
+                reader.pending.append(pending)
+                if kind == "express" and guards.looks(reader, option):
+                    before = (*before, option)[-_MAX_BEFORE:]
     return receiver if receiver is not None else Unknown(CLEAN, name.rpartition(".")[0])
 
 
@@ -112,8 +118,10 @@ def _functions(reader: Reader, value: Value, state: State) -> list[Value]:
     return found
 
 
-def arguments(reader: Reader, pending: Pending, state: State, node: Node) -> list[Value]:
-    """Return what a framework calls a function with."""
+def arguments(
+    reader: Reader, pending: Pending, state: State, node: Node, onward: Value | None = None
+) -> list[Value]:
+    """Return what a framework calls a function with; `onward` is what calls the next one."""
     if pending.kind in ("event", "call", "call-v1"):
         event = sources.event(reader, pending.entry.event, "event", node)
         if pending.kind == "call":
@@ -128,5 +136,5 @@ def arguments(reader: Reader, pending: Pending, state: State, node: Node) -> lis
         response: Value = reader.new(Instance(0, {}, "response()"), state)
         if parameters is not None and len(parameters.kids) == 4:  # it takes errors
             return [Unknown(), request, response, External("next")]
-        return [request, response, External("next")]
+        return [request, response, onward if onward is not None else External("next")]
     return [request, External("next")]

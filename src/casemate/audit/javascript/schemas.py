@@ -74,7 +74,8 @@ def used(
 def _checked(
     reader: Reader, schema: Instance, method: str, data: Value, state: State, node: Node
 ) -> Value:
-    known = list(_known(schema, data, "", state, reader)) if isinstance(data, Unknown) else []
+    reader.schemas += 1
+    known = list(_known_of(schema, data, state, reader))
     kept = _written(known)
     if method in _THROWING or (method == "validate" and schema.attributes["=of"] == Const("yup")):
         learn(kept, state)
@@ -86,6 +87,22 @@ def _checked(
         "success": Unknown(CLEAN, f"{_VALID}{kept}"),
     }
     return reader.new(Mapping(outcome), state)
+
+
+def _known_of(
+    schema: Instance, data: Value, state: State, reader: Reader
+) -> Iterator[tuple[int, bool]]:
+    """Yield what a schema knows of data, or of each part of an object that the code made."""
+    if isinstance(data, Unknown):
+        yield from _known(schema, data, "", state, reader)
+        return
+    fields, thing = thing_of(schema.attributes["=fields"], state), thing_of(data, state)
+    if not isinstance(fields, Mapping) or not isinstance(thing, Mapping):
+        return
+    for name, value in list(thing.known.items())[:_MAX_FIELDS]:
+        inner = thing_of(fields.known.get(name, ANYTHING), state)
+        if isinstance(value, Unknown) and isinstance(inner, Instance) and inner.type == _SCHEMA:
+            yield from _known(inner, value, "", state, reader)
 
 
 def _known(

@@ -118,6 +118,8 @@ def begin(reader: Reader, what: str, node: Node) -> Value:
     """Return what the sender of a request chose."""
     what = what[:_LONGEST]
     taint = reader.source("http", what, node, what)
+    if ".".join(what.split(".")[:2]) in reader.looked_at:
+        taint = taint.doubted()
     if _TEXTS.search(what) is not None and not what.endswith(".body"):
         taint = replace(taint, safe=NO_OBJECT)
     return Unknown(frozenset((taint,)), "", what)

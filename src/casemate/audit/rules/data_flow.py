@@ -5,12 +5,13 @@ The way is found by `casemate.audit.flow`, once for all rules. A finding has eac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from time import thread_time
 
 from casemate.audit.finding import Severity, Step
 from casemate.audit.flow import Analysis, Flow, Limits, analyse, discover, parse_all
-from casemate.audit.model import Function, Place
+from casemate.audit.model import Function, Place, Reach
 from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.examples import python
 from casemate.audit.rules.followed_code import PythonPart, ScriptPart, python_parts
@@ -71,12 +72,40 @@ def _check(weakness: str, base: Severity) -> Callable[[Subject], Iterator[Hit]]:
                 text=f"{flow.source.what} ({flow.source.kind}) reaches {flow.call}{through}",
                 subject=f"{flow.call} {flow.source.what}",
                 function=function,
-                severity=base.shifted(_UNSURE.get(flow.confidence, -2)),
+                severity=base.shifted(_UNSURE.get(flow.confidence, -2) - _inside(flow, function)),
                 steps=steps,
                 cause=_cause(steps, place),
             )
 
     return check
+
+
+def _inside(flow: Flow, function: Function | None) -> int:
+    """Return 1 where only the inside sends such an event, though no manifest says who calls.
+
+    Events of HTTP have names of their own; what has others is sent by a queue or a direct call.
+    """
+    if function is None or function.reach is not Reach.UNKNOWN:
+        return 0
+    if flow.source.kind in _FROM_INSIDE:
+        return 1
+    if flow.entry.shape != "lambda" or flow.source.kind not in ("http", "invoke"):
+        return 0
+    key = _KEY.match(flow.source.what)
+    return int(key is not None and (key[1] or key[2]) not in _OF_HTTP)
+
+
+_FROM_INSIDE = frozenset(("queue", "topic", "storage", "table", "stream", "schedule"))
+_KEY = re.compile(r"(?:json\()?e(?:vent|vt)(?:\[['\"](\w{1,80})['\"]|\.(\w{1,80}))")
+_OF_HTTP = frozenset(
+    (
+        *("body", "isBase64Encoded", "queryStringParameters", "multiValueQueryStringParameters"),
+        *("pathParameters", "headers", "multiValueHeaders", "cookies", "path", "rawPath"),
+        *("rawQueryString", "requestContext", "httpMethod", "resource", "stageVariables"),
+        *("query", "params", "method", "payload", "data", "args", "arguments", "request", "get"),
+    )
+)
+"""Names in events of HTTP, as API Gateway, load balancers, URLs and AppSync send them."""
 
 
 def _cause(steps: tuple[Step, ...], place: Place) -> str:

@@ -30,6 +30,11 @@ _HOLDING = frozenset(
 _STAGES = re.compile(
     r"NODE_ENV|STAGE|development|production|IS_OFFLINE|IS_LOCAL|isDev|isProd|debug"
 )
+_NAMES = frozenset(("identifier", "member_expression"))
+_STAND_INS = re.compile(
+    r"(?:^|[._])(?:(?:mock|fake|stub|dummy)(?:[A-Z_]|$)|(?:MOCK|FAKE|STUB|DUMMY)(?:_|$))"
+)
+"""Names of what stands in for the real thing: users of a mock have tokens that nothing verifies."""
 _RUN = re.compile(
     r"^(?:vm\.(?:runInContext|runInNewContext|runInThisContext|compileFunction|Script)"
     r"|eval|(?:global|globalThis|window)\.eval)$"
@@ -70,6 +75,20 @@ def by_stage(file: ScriptFile, node: Node) -> bool:
 def asks_stage(file: ScriptFile, condition: Node) -> bool:
     """Tell whether a condition names a stage."""
     return any(_STAGES.search(each.text) for each in file.below(condition) if each.text)
+
+
+def _for_stand_ins(file: ScriptFile, node: Node) -> bool:
+    """Tell whether a node runs only where something stands in for the real: the way of yes alone."""
+    inner = node
+    for around in file.around(node):
+        asked, way = around.get("condition"), around.get("consequence")
+        if around.kind == "binary_expression" and around.marks[-1:] == ("&&",):
+            asked, way = around.get("left"), around.get("right")
+        plain = asked is not None and asked.kind in _NAMES and way is inner
+        if plain and _STAND_INS.search(file.name(asked)):
+            return True
+        inner = around
+    return False
 
 
 def logged_events(file: ScriptFile) -> Found:
@@ -260,9 +279,23 @@ def session_key(file: ScriptFile) -> Found:
     for node in file.kinds["assignment_expression"]:
         if file.name(node.get("left")) == "app.keys" and _written(node.get("right")):
             yield node, what
+    for call in _signed(file):
+        if not _for_stand_ins(file, call):
+            yield call, "tokens are signed with a key that stands in the code"
+
+
+def stand_in_key(file: ScriptFile) -> Found:
+    """Find keys that sign tokens only where something stands in for the real."""
+    for call in _signed(file):
+        if _for_stand_ins(file, call):
+            yield call, "tokens of a stand-in are signed with a key that stands in the code"
+
+
+def _signed(file: ScriptFile) -> Iterator[Node]:
+    """Yield calls that sign or look at tokens with a key that stands in the code."""
     for call, name, arguments in file.calls:
         if name in _SIGNING and len(arguments) > 1 and _signs(_text_in(file, arguments[1])):
-            yield call, "tokens are signed with a key that stands in the code"
+            yield call
 
 
 _SIGNING = frozenset(
@@ -391,6 +424,7 @@ LOOKS = {
     "swallowed": swallowed,
     "weak hash": weak_hash,
     "session key": session_key,
+    "stand-in key": stand_in_key,
     "written password": written_password,
     "optional certificates": optional_certificates,
 }

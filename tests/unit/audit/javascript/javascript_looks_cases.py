@@ -110,6 +110,9 @@ FOUND: dict[str, tuple[str, ...]] = {
         "import jwt from '@fastify/jwt'; app.register(jwt, { secret: 'supersecret' })",
         "app.keys = ['some secret hurr']",
     ),
+    "stand-in key": (
+        "const jwt = require('jsonwebtoken'); if (o.mockUser) { jwt.sign({}, 'mock-token') }",
+    ),
     "optional certificates": (
         "if (process.env.LOOSE) { connect({ rejectUnauthorized: false }) }",
         "const o = process.env.LOOSE === '1' ? { rejectUnauthorized: false } : {}",
@@ -213,6 +216,10 @@ PASSED: dict[str, tuple[str, ...]] = {
         "app.use(require('express-session')({ secret: process.env.KEY }))",
         "app.keys = [process.env.KEY]",
         "app.use(other({ secret: 'keyboard cat' }))",
+    ),
+    "stand-in key": (
+        "const jwt = require('jsonwebtoken'); jwt.sign({}, 'mock-token')",
+        "const jwt = require('jsonwebtoken'); if (o.mockUser) { jwt.sign({}, process.env.KEY) }",
     ),
     "optional certificates": (
         "connect({ rejectUnauthorized: false })",
