@@ -32,6 +32,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     function: Function | None = None
     severity: Severity | None = None
     """Of this one, where the context decides it; else that of the rule."""
+    most: Severity = Severity.CRITICAL
+    """The gravest that it is, whoever reaches it: a part of the way is not known."""
     steps: tuple[Step, ...] = ()
     instead: str = ""
     """What can be pasted in its place."""
@@ -115,6 +117,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.id} {hit.cause}"
 
     def _severity(self, hit: Hit) -> Severity:
+        return min(self._by_reach(hit), hit.most, key=lambda each: each.rank)
+
+    def _by_reach(self, hit: Hit) -> Severity:
         base = hit.severity or self.severity
         if not self.by_reach or hit.function is None:
             return base

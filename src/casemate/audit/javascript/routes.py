@@ -8,7 +8,7 @@ from casemate.audit.flow.values import CLEAN, External, Unknown, Value, known_te
 from casemate.audit.javascript import calls, guards, sources, validators
 from casemate.audit.javascript.reader import Pending, Reader
 from casemate.audit.javascript.syntax import Node
-from casemate.audit.javascript.values import thing_of
+from casemate.audit.javascript.values import name_of, thing_of
 
 _KINDS = {
     "express": "express",
@@ -45,6 +45,7 @@ def has_routes(text: str) -> bool:
     return _FIREBASE in text or any(f"'{each}'" in text or f'"{each}"' in text for each in FILES)
 
 
+_BUSBOY = ("express-fileupload()", "multer()")
 _MAX = 400
 _MAX_BEFORE = 4
 """Functions of a route that are read again before each that comes after them."""
@@ -66,6 +67,7 @@ def registered(
     checked = validators.texts_of(reader, given, state)
     before: tuple[Value, ...] = ()
     for each in given[:40]:
+        reader.busboy = reader.busboy or name_of(each, state).startswith(_BUSBOY)
         for option in _functions(reader, each, state):
             if len(reader.pending) < _MAX and reader.entry is not None:
                 entry = Entry(

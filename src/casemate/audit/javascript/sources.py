@@ -16,6 +16,8 @@ _UPLOADED = re.compile(
     r"^req\.files?(?:\[\]|\.[^.\[]{1,80})?(?:\[\])?\.(?:path|filepath|tempFilePath|destination|size)$"
 )
 """What parsers of uploads chose: where they put a file, under a name of their own."""
+_NAME_OF_FILE = re.compile(r"^req\.files?(?:\[\]|\.[^.\[]{1,80})?(?:\[\])?\.(?:name|originalname)$")
+_NO_FOLDER = frozenset(("/", "../"))
 _TEXTS = re.compile(
     r"\.(?:queryStringParameters|pathParameters|headers|stageVariables|params|cookies|key)\.[^.\[]{1,80}$"
     r"|\.(?:body|rawPath|path|rawQueryString|originalUrl|url|key)$"
@@ -65,6 +67,7 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
     if path.endswith(_TRUSTED) or _UPLOADED.search(path) is not None:
         return Unknown(CLEAN)
     text = _TEXTS.search(path) is not None and "body." not in path
+    named = reader.busboy and _NAME_OF_FILE.search(path) is not None
     taints: set[Taint] = set()
     for taint in value.taints:
         kind = reader.kinds[taint.source]
@@ -74,7 +77,12 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
         safe = taint.safe | NO_OBJECT if text or path in reader.texts else taint.safe
         safe = safe | _NO_PAGE if _sent_by_code(path) else safe
         forms = (*new.forms, *taint.forms[:5])  # what is known of the whole is known of its parts
-        taints.add(replace(taint, source=new.source, forms=forms, trail=new.trail, safe=safe))
+        without = taint.without | _NO_FOLDER if named else taint.without
+        taints.add(
+            replace(
+                taint, source=new.source, forms=forms, trail=new.trail, safe=safe, without=without
+            )
+        )
     return Unknown(frozenset(taints), "", path) if taints else Unknown(CLEAN)
 
 

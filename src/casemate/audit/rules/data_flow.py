@@ -73,6 +73,7 @@ def _check(weakness: str, base: Severity) -> Callable[[Subject], Iterator[Hit]]:
                 subject=f"{flow.call} {flow.source.what}",
                 function=function,
                 severity=base.shifted(_UNSURE.get(flow.confidence, -2) - _inside(flow, function)),
+                most=Severity.CRITICAL if flow.confidence == "high" else base.shifted(-1),
                 steps=steps,
                 cause=_cause(steps, place),
             )

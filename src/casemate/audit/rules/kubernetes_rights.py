@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from casemate.audit.documents import Map, place_of
 from casemate.audit.finding import Severity
 from casemate.audit.importers.aws.resource import at, listed, text
 from casemate.audit.model import Application, Asset, Place
-from casemate.audit.rule import Risk, entries
+from casemate.audit.rule import Hit, Risk, Subject, entries
 from casemate.audit.rules.examples import manifest
 from casemate.audit.rules.kubernetes_cluster import Told, of_objects
 
@@ -69,12 +71,45 @@ def _escalates(asset: Asset, _application: Application) -> Iterator[Told]:
             yield f"who has it writes rights ({', '.join(found)})", place, _S.MEDIUM
 
 
-def _reads_secrets(asset: Asset, _application: Application) -> Iterator[Told]:
+def _reads_secrets(asset: Asset, _application: Application, bound: _Bound) -> Iterator[Told]:
+    wide = asset.type == "ClusterRole" and bound.get(asset.name) != {"RoleBinding"}
     for verbs, resources, place in _rules(asset):
         if "secrets" in resources and (found := _has(verbs, "get", "list", "watch", "*")):
-            where = "of the whole cluster" if asset.type == "ClusterRole" else "of its namespace"
-            severity = None if asset.type == "ClusterRole" else _S.MEDIUM
+            where = "of the whole cluster" if wide else "of its namespace"
+            severity = _of_operator(asset) if wide else _S.MEDIUM
             yield f"all secrets {where} can be read ({', '.join(found)})", place, severity
+
+
+_Bound = dict[str, set[str]]
+"""By which kinds of bindings each role is bound here."""
+
+
+def _readers(subject: Subject) -> Iterator[Hit]:
+    bound = defaultdict[str, set[str]](set)
+    for each in subject.application.assets:
+        if each.type in _BINDINGS:
+            bound[text(at(each.settings, "roleRef", "name"))].add(each.type)
+    yield from of_objects(partial(_reads_secrets, bound=bound), *_ROLES)(subject)
+
+
+_VERSION, _PART = "app.kubernetes.io/version", "app.kubernetes.io/part-of"
+
+
+def _of_operator(asset: Asset) -> Severity | None:
+    """Return how grave a right is that a released operator needs everywhere, as its labels say.
+
+    Who installs it cannot narrow it; that it is there is told all the same.
+    """
+    labels = at(asset.settings, "metadata", "labels")
+    keys = {str(key) for key in labels} if isinstance(labels, Map) else set[str]()
+    groups = {
+        text(group)
+        for rule in listed(asset.settings.get("rules"))
+        for group in listed(at(rule, "apiGroups"))
+    }
+    own = any("." in each and not each.endswith(".k8s.io") for each in groups)
+    released = _PART in keys or (own and _VERSION in keys)
+    return _S.MEDIUM if released and asset.type == "ClusterRole" else None
 
 
 _TO_MACHINE = {
@@ -95,7 +130,9 @@ def _takes_over(asset: Asset, _application: Application) -> Iterator[Told]:
         writes = _has(verbs, "create", "update", "patch", "*")
         for name, what in _TO_MACHINE.items():
             if name in resources and (writes or name in ("pods/exec", "nodes/proxy")):
-                yield f"who has it may {what} ({name})", place, None
+                needed = name == "serviceaccounts/token"
+                severity = _of_operator(asset) if needed else None
+                yield f"who has it may {what} ({name})", place, severity
         if writes and (found := [one for one in _TO_PODS if one in resources]):
             what = f"who has it runs pods as any account there ({', '.join(found)})"
             yield what, place, _S.MEDIUM
@@ -104,14 +141,37 @@ def _takes_over(asset: Asset, _application: Application) -> Iterator[Told]:
 _EVERYBODY = ("system:anonymous", "system:unauthenticated", "system:authenticated")
 
 
-def _bound(asset: Asset, _application: Application) -> Iterator[Told]:
+def _bound(asset: Asset, _application: Application, told: set[str]) -> Iterator[Told]:
     role = text(at(asset.settings, "roleRef", "name"))
+    severity = _S.LOW if f"{text(at(asset.settings, 'roleRef', 'kind'))} {role}" in told else None
     subjects = asset.settings.get("subjects")
     for index, one in enumerate(listed(subjects)):
         name = text(at(one, "name"))
         if name in _EVERYBODY or name == "system:serviceaccounts":
             who = "everybody" if name in _EVERYBODY else "every account"
-            yield f"{who} has the role {role[:64]} ({name})", place_of(subjects, index), _S.CRITICAL
+            what = f"{who} has the role {role[:64]} ({name})"
+            yield what, place_of(subjects, index), severity or _S.CRITICAL
+
+
+def _everybody(subject: Subject) -> Iterator[Hit]:
+    """Find what everybody has; roles that read named settings alone tell nobody anything."""
+    told = {
+        f"{each.type} {each.name}"
+        for each in subject.application.assets
+        if each.type in _ROLES and _tells_settings(each)
+    }
+    yield from of_objects(partial(_bound, told=told), *_BINDINGS)(subject)
+
+
+def _tells_settings(asset: Asset) -> bool:
+    """Tell whether a role reads named ConfigMaps and nothing else."""
+    rules = listed(asset.settings.get("rules"))
+    return bool(rules) and all(
+        listed(at(rule, "resourceNames"))
+        and {text(one) for one in listed(at(rule, "resources"))} == {"configmaps"}
+        and {text(one) for one in listed(at(rule, "verbs"))} <= {"get", "list", "watch"}
+        for rule in rules
+    )
 
 
 def _masters(asset: Asset, _application: Application) -> Iterator[Told]:
@@ -174,7 +234,7 @@ RULES = (
         _S.HIGH,
         "Tokens and passwords of everything there are among them.",
         "Name the secrets that are needed (resourceNames), with get alone.",
-        of_objects(_reads_secrets, *_ROLES),
+        _readers,
         _role("get, list", "secrets"),
         _role("get", "secrets", "    resourceNames: [thing]\n", "Role"),
         522,
@@ -197,7 +257,7 @@ RULES = (
         _S.CRITICAL,
         "Who reaches the API of the cluster has the role, signed in or not.",
         "Bind it to named accounts.",
-        of_objects(_bound, *_BINDINGS),
+        _everybody,
         _binding("view", "{kind: Group, name: system:unauthenticated}"),
         _binding("view", _ACCOUNT),
         306,

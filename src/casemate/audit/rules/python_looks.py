@@ -171,7 +171,18 @@ def _whole_environment(file: PythonFile, value: ast.AST) -> bool:
         if isinstance(e, ast.Compare)
         for each in e.comparators  # `"STAGE" in os.environ`
     }
+    asked |= {id(each) for e in every for each in _named_only(e)}
     return any(id(e) not in asked and file.name(e) == "os.environ" for e in environ)
+
+
+def _named_only(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield what is asked for its names alone: `list(os.environ)`, `os.environ.keys()`."""
+    if not isinstance(node, ast.Call):
+        return
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "keys":
+        yield node.func.value
+    elif isinstance(node.func, ast.Name) and node.func.id in ("list", "sorted", "len", "set"):
+        yield from node.args
 
 
 def logged_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
