@@ -5,12 +5,15 @@ Each stands for a verdict that was once wrong: docs/reference/audit-verdicts.md.
 
 from __future__ import annotations
 
+from time import thread_time
+
 import pytest
 from tests.unit.audit.test_audit_ordinary import findings, javascript, python, resource
 
 from casemate.audit.auditing import applications_of
 from casemate.audit.code.reading import Code
 from casemate.audit.flow import Entry, analyse, discover
+from casemate.audit.importers.source_code import read_code
 from casemate.audit.javascript import analyse as analyse_scripts
 from casemate.audit.javascript import discover as discover_scripts
 from casemate.audit.javascript import parse
@@ -264,3 +267,141 @@ def test_a_program_that_people_start_is_no_function(
     beside: str, program: str, expected: list[str]
 ) -> None:
     assert severities({"app.py": beside, "pack.py": program}, "PY-004") == expected
+
+
+_WRITES = "exports.handler = async (event) => {{\n  const x = event.body;\n  {}\n}};\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("return require('child_process').execSync('ls ' + x);", "critical"),
+        ("return require('child_process').execSync('ls ' + made(x));", "medium"),
+    ],
+)
+def test_a_way_through_an_unknown_call_is_not_grave(code: str, expected: str) -> None:
+    head = "const { made } = require('./not-here');\n"
+    files = {
+        "serverless.yml": _SERVERLESS.format("").replace("python3.13", "nodejs22.x"),
+        "app.js": head + _WRITES.format(code),
+    }
+    assert severities(files, "DF-002") == [expected]
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("list(os.environ.keys())", 0),
+        ("sorted(os.environ)", 0),
+        ("len(os.environ)", 0),
+        ("f'names {list(os.environ.keys())}'", 0),
+        ("dict(os.environ)", 1),
+        ("list(os.environ.items())", 1),
+        ("os.environ", 1),
+        ("f'{sorted(os.environ)} {os.environ}'", 1),
+    ],
+)
+def test_names_of_variables_are_no_secrets(told: str, found: int) -> None:
+    code = f"import os\ndef handler(event, context):\n    print({told})\n"
+    assert len(severities(dict(python(code)), "PY-004")) == found
+
+
+_UPLOADS = "const up = require('express-fileupload'); app.use(up());"
+_STORED = "const up = require('multer')({ dest: '/tmp' }); app.use(up.single('a'));"
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "found"),
+    [
+        (_UPLOADS, "req.files.a.name", []),
+        (_STORED, "req.file.originalname", []),
+        ("", "req.files.a.name", ["path"]),
+        (_STORED, "req.body.name", ["path"]),
+        (_UPLOADS, "req.files.a.mimetype", ["path"]),
+    ],
+)
+def test_the_name_of_an_upload_is_its_last_part(head: str, name: str, found: list[str]) -> None:
+    code = (
+        f"const express = require('express'); const app = express(); {head}"
+        f"app.post('/x', (req, res) => {{ res.send(require('fs').readFileSync('/tmp/' + {name})) }});"
+        "exports.handler = require('serverless-http')(app);"
+    )
+    flows = analyse_scripts({"a.js": parse("a.js", code)}, discover_scripts({"a.js": code})).flows
+    assert [each.weakness for each in flows] == found
+
+
+_ROLE = """apiVersion: rbac.authorization.k8s.io/v1
+kind: {kind}
+metadata: {{name: reads, labels: {{{labels}}}}}
+rules:
+- apiGroups: ['']
+  resources: [secrets, serviceaccounts/token]
+  verbs: [get, create]
+- apiGroups: [{group}]
+  resources: [things]
+  verbs: [get]
+"""
+_BIND = """---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {kind}
+metadata: {{name: binds}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: {of}, name: reads}}
+subjects: [{{kind: {who}}}]
+"""
+_RELEASE = "app.kubernetes.io/version: '1'"
+
+
+@pytest.mark.parametrize(
+    ("labels", "group", "bound", "expected"),
+    [
+        ("", "shop.example.com", "ClusterRoleBinding", ["high", "high"]),
+        (_RELEASE, "shop.example.com", "ClusterRoleBinding", ["medium", "medium"]),
+        (_RELEASE, "''", "ClusterRoleBinding", ["high", "high"]),
+        (_RELEASE, "apps", "", ["high", "high"]),
+        ("app.kubernetes.io/part-of: tekton", "apps", "", ["medium", "medium"]),
+        ("", "apps", "RoleBinding", ["medium", "high"]),
+        ("", "apps", "", ["high", "high"]),
+    ],
+)
+def test_a_role_of_an_operator_and_one_of_single_namespaces(
+    labels: str, group: str, bound: str, expected: list[str]
+) -> None:
+    text = _ROLE.format(kind="ClusterRole", labels=labels, group=group)
+    who = "ServiceAccount, name: a, namespace: b"
+    if bound:
+        text += _BIND.format(kind=bound, of="ClusterRole", who=who)
+    files = {"roles.yaml": text}
+    assert [*severities(files, "KUB-032"), *severities(files, "KUB-033")] == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("resources: [configmaps], resourceNames: [version], verbs: [get]", ["low"]),
+        ("resources: [configmaps], verbs: [get]", ["critical"]),
+        ("resources: [configmaps], resourceNames: [version], verbs: [update]", ["critical"]),
+        ("resources: [secrets], resourceNames: [version], verbs: [get]", ["critical"]),
+    ],
+)
+def test_named_settings_that_everybody_reads(rule: str, expected: list[str]) -> None:
+    role = _ROLE.format(kind="Role", labels="", group="''").partition("rules:")[0]
+    who = "Group, name: system:authenticated"
+    text = f"{role}rules: [{{apiGroups: [''], {rule}}}]\n"
+    files = {"roles.yaml": text + _BIND.format(kind="RoleBinding", of="Role", who=who)}
+    assert severities(files, "KUB-034") == expected
+
+
+def test_code_of_others_below_a_folder_is_left_out_in_one_walk() -> None:
+    python_of = (
+        "import functions_framework\n@functions_framework.http\ndef a(request):\n    return 1\n"
+    )
+    script = "const f = require('firebase-functions');\nexports.a = f.https.onRequest(b);\n"
+    files = {f"f{number}/in/index.js": script for number in range(1_500)}
+    files |= {"main.py": python_of * 1_500, "f1/other.js": "", "f1/in/tool.py": "", "g/a.py": ""}
+    workspace = Workspace.of(files)
+    began = thread_time()
+    found = {each.name: each for each in read_code(workspace, alone=True)}
+    assert thread_time() - began < 3
+    kept = set(found["."].functions[0].files)
+    assert {"main.py", "f1/other.js", "f1/in/tool.py", "g/a.py"} == kept
+    assert set(found["f1/in"].functions[0].files) == {"f1/in/index.js", "f1/in/tool.py"}

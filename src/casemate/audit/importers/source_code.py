@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 
 import msgspec
 
@@ -55,7 +55,7 @@ def read_code(workspace: Workspace, *, alone: bool) -> Iterator[Application]:
             platform=Platform.GOOGLE,
             importer="google",
             place=Place(functions[0].place.file),
-            functions=tuple(_without_others(each, folders) for each in functions),
+            functions=tuple(_without_others(functions, folders.keys())),
         )
     everything = files.files(".")
     if alone and not folders and everything:
@@ -79,15 +79,29 @@ def read_code(workspace: Workspace, *, alone: bool) -> Iterator[Application]:
         )
 
 
-def _without_others(function: Function, folders: Iterable[str]) -> Function:
-    """Leave out code in another language below it that is of functions of its own."""
-    start = "" if function.code in (None, "", ".") else f"{function.code}/"
-    inner = tuple(
-        f"{each}/" for each in folders if each != function.code and each.startswith(start)
-    )
-    other = _SCRIPTS if function.language == "python" else (".py",)
-    files = tuple(n for n in function.files if not (n.startswith(inner) and n.endswith(other)))
-    return msgspec.structs.replace(function, files=files) if inner else function
+def _without_others(functions: list[Function], folders: Set[str]) -> Iterator[Function]:
+    """Leave out code in another language below a folder that is of functions of its own."""
+    kept: dict[tuple[str, str | None], tuple[str, ...]] = {}
+    for function in functions:
+        key = (function.language, function.code)
+        if key not in kept:
+            other = _SCRIPTS if function.language == "python" else (".py",)
+            kept[key] = tuple(
+                name
+                for name in function.files
+                if not (name.endswith(other) and _is_below(name, function.code or ".", folders))
+            )
+        yield msgspec.structs.replace(function, files=kept[key])
+
+
+def _is_below(name: str, folder: str, folders: Set[str]) -> bool:
+    """Tell whether a file is in a folder of functions that is below another."""
+    above = name.rpartition("/")[0]
+    while above and above != folder:
+        if above in folders:
+            return True
+        above = above.rpartition("/")[0]
+    return False
 
 
 def _functions(found: PythonFile, files: CodeFiles) -> Iterator[Function]:

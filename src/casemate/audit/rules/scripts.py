@@ -13,7 +13,7 @@ from time import thread_time
 from typing import NamedTuple
 
 from casemate.audit.code.reading import owned_files
-from casemate.audit.flow import Analysis, Limits
+from casemate.audit.flow import Analysis, Entry, Limits
 from casemate.audit.flow import Place as At
 from casemate.audit.javascript import SUFFIXES as ENDINGS
 from casemate.audit.javascript import Parsed, Watcher, analyse
@@ -65,6 +65,11 @@ class Scripts:
         self._faults: dict[tuple[str, str], Exception] = {}
         self._of_file = Counter(script_of(f) for f in subject.application.functions)
         self._waiting = Counter(self._of_file)
+        self._entries: dict[tuple[str, str], list[Entry]] = {}
+        """Of each part and file, in their order."""
+        for name, part in self._parts.items():
+            for entry in part.entries:
+                self._entries.setdefault((name, entry.path), []).append(entry)
 
     def follow(self, function: Function, limits: Limits, watcher: Watcher) -> bool:
         """Follow data from a function's handler, and tell a watcher of what its code calls.
@@ -93,9 +98,9 @@ class Scripts:
 
     def flows(self) -> Iterator[tuple[ScriptPart, Analysis]]:
         """Yield what data does in each file with handlers."""
-        for name, part in self._parts.items():
-            for path in dict.fromkeys(entry.path for entry in part.entries):
-                yield part, self._finish(part, (name, path))
+        for key in self._entries:
+            part = self._parts[key[0]]
+            yield part, self._finish(part, key)
 
     def _finish(self, part: ScriptPart, key: tuple[str, str]) -> Analysis:
         if key not in self._done:
@@ -107,7 +112,7 @@ class Scripts:
     def _follow(
         self, part: ScriptPart, key: tuple[str, str], limits: Limits, watcher: Watcher | None
     ) -> None:
-        entries = [entry for entry in part.entries if entry.path == key[1]]
+        entries = self._entries.get(key, [])
         began = thread_time()
         try:
             self._done[key] = analyse(part.parsed, entries, limits, watcher)
