@@ -8,7 +8,7 @@ from __future__ import annotations
 from time import thread_time
 
 import pytest
-from tests.unit.audit.test_audit_ordinary import findings, javascript, python, resource
+from tests.unit.audit.test_audit_ordinary import findings
 
 from casemate.audit.auditing import applications_of
 from casemate.audit.code.reading import Code
@@ -19,6 +19,7 @@ from casemate.audit.javascript import discover as discover_scripts
 from casemate.audit.javascript import parse
 from casemate.audit.rule import Subject
 from casemate.audit.rules.all import RULES
+from casemate.audit.rules.examples import javascript, python, resource
 from casemate.audit.workspace import Workspace
 
 
@@ -405,3 +406,22 @@ def test_code_of_others_below_a_folder_is_left_out_in_one_walk() -> None:
     kept = set(found["."].functions[0].files)
     assert {"main.py", "f1/other.js", "f1/in/tool.py", "g/a.py"} == kept
     assert set(found["f1/in"].functions[0].files) == {"f1/in/index.js", "f1/in/tool.py"}
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("user['password'] == password", 1),
+        ("response['Item']['password']['S'] != body['password']", 1),
+        ("item.get('password') == password", 1),
+        ("row.password == event['password']", 1),
+        ("body['password'] == password", 0),
+        ("user['password'] == hashed", 0),
+        ("os.environ['PASSWORD'] == password", 0),
+        ("user['password'] == user['password']", 0),
+        ("body['password'] != body['confirm']", 0),
+    ],
+)
+def test_a_password_that_is_kept_as_it_is(line: str, found: int) -> None:
+    code = f"def handler(event, context):\n    return {line}\n"
+    assert len(severities(dict(python(code)), "PY-015")) == found

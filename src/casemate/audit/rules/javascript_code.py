@@ -73,6 +73,14 @@ def seen_at(name: str) -> Check:
 _MAX_STATEMENT = 4_000
 
 
+def _either(*checks: Check) -> Check:
+    def check(subject: Subject) -> Iterator[Hit]:
+        for each in checks:
+            yield from each(subject)
+
+    return check
+
+
 def _signed(subject: Subject) -> Iterator[Hit]:
     """Find keys of tokens by lines, where the syntax has not shown them (JS-018)."""
     known = {
@@ -458,7 +466,7 @@ RULES = (
         _L.MEDIUM,
         "Billions of guesses a second are tried against MD5 and SHA-1.",
         "Use argon2, or crypto.scrypt.",
-        seen_at("weak hash"),
+        _either(seen_at("weak hash"), seen_at("plain password")),
         _handler("return crypto.createHash('md5').update(event.password).digest('hex')"),
         _handler("return crypto.scryptSync(event.password, salt, 32).toString('hex')"),
         "T1110.002",

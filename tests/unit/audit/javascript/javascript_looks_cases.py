@@ -103,6 +103,11 @@ FOUND: dict[str, tuple[str, ...]] = {
         "const md5 = require('md5'); md5(req.body.password)",
         "CryptoJS.SHA1(passwd)",
     ),
+    "plain password": (
+        "if (data.Item.password.S === password) { ok() }",
+        "if (user.password !== req.body.password) { no() }",
+        "const same = found.pwd == event.pwd",
+    ),
     "session key": (
         "app.use(require('express-session')({ secret: 'keyboard cat' }))",
         "import session from 'cookie-session'; app.use(session({ keys: ['one-key', 'two-key'] }))",
@@ -211,6 +216,15 @@ PASSED: dict[str, tuple[str, ...]] = {
         "crypto.createHash('md5').update(file).digest('hex')",
         "crypto.createHash('sha256').update(password)",
         "md5(body)",
+    ),
+    "plain password": (
+        "if (body.password !== body.confirm) { no() }",
+        "if (req.body.password === password) { ok() }",
+        "if (process.env.password === password) { ok() }",
+        "if (user.password === undefined) { no() }",
+        "if (user.password === hashed) { ok() }",
+        "if (user.password === user.password) { ok() }",
+        "compare(user.password, password)",
     ),
     "session key": (
         "app.use(require('express-session')({ secret: process.env.KEY }))",

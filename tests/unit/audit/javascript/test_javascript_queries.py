@@ -85,7 +85,7 @@ def upload(line: str) -> list[str]:
         ("fs.createReadStream(req.file.path)", []),
         ("const { file } = req; fs.createReadStream(file.path)", []),
         ("fs.createReadStream(req.files.picture.tempFilePath)", []),
-        ("fs.createReadStream('/tmp/' + req.file.originalname)", ["path"]),
+        ("fs.createReadStream('/tmp/' + req.file.originalname)", []),  # busboy takes the last part
         ("fs.createReadStream(req.body.file.path)", ["path"]),
         ("superagent.post('https://a.example/').type('form').send(req.body)", []),
         ("superagent.post(req.body.url).send({})", ["url"]),
