@@ -28,6 +28,7 @@ _WINDOW = 5
 _MAX_SIGNS = 64
 _MANY = 2000
 """Texts that are not cut into pieces at once."""
+_MAX_FEW = 512
 _UNCUT = 2
 """Questions before they are."""
 _MAX_PLACES = 4
@@ -67,7 +68,7 @@ class Fragments:
     def find(self, inside: str) -> Iterator[tuple[int, int, object]]:
         """Yield where pieces are in a text in lower case: start, end, and what is known of them."""
         pieces = self._pieces_for(inside) if len(inside) >= _WINDOW else None
-        if not pieces:
+        if not pieces or _has_none(inside, pieces):
             return
         budget = Budget(MAX_COMPARED // 8)
         done: dict[int, int] = {}
@@ -97,6 +98,13 @@ class Fragments:
         for piece, places in self._pieces.items():
             pieces[piece] = places + pieces.get(piece, [])
         return pieces
+
+
+def _has_none(inside: str, pieces: dict[str, list[Piece]]) -> bool:
+    """Tell of few pieces, sooner than by each place of a text, that none of them is in it."""
+    if len(pieces) > _MAX_FEW or 2 * len(pieces) > len(inside):
+        return False
+    return not any(piece in inside for piece in pieces)
 
 
 def _alike(texts: Sequence[tuple[str, object]], inside: str) -> list[tuple[str, object]]:

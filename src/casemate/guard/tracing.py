@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import re
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from .notes import (
 from .origin import PIECE, Origin, Span
 from .pieces import Piece, as_text, of_format, of_percent, replaced, same, texts_in
 from .provenance import Provenance
+from .reaching import MANY, Reach
 from .spans import MIN_AGAIN, apart, chance, escaped_again, found_again, merged, within
 from .substituting import pieces as substituted
 from .taint import Taint
@@ -215,6 +217,10 @@ class Tracer:
         standing = self._standing_in(text) if found else []
         if standing:  # a piece of a text that stands there as the code wrote it is there by chance
             found = [s for s in found if s.origin.decoding[-1:] != PIECE or not chance(s, standing)]
+        return self._checked(text, found, standing)
+
+    def _checked(self, text: str, found: list[Span], standing: list[tuple[int, int]]) -> list[Span]:
+        """Say of what was found by search how the code vouches for it."""
         return [
             s._replace(
                 checked=s.checked
@@ -281,11 +287,14 @@ class Tracer:
         """
         found: list[Span] = []
         lower = lowered(text)
+        reach = self._reach() if len(values) > MANY else None
         self._searching = True
         try:
             for value in values:
                 if type(value) is not str or len(value) < MIN_SEARCHED or value is text:
                     continue
+                if reach is not None and not reach.may_hold(value):
+                    continue  # what the event has of it is found by searching for the event
                 part = value if value in text else value.strip()
                 if len(part) < MIN_SEARCHED or (low := lowered(part)) not in lower:
                     continue
@@ -304,14 +313,38 @@ class Tracer:
 
     # -- put together --------------------------------------------------------------------------
 
+    def _reach(self) -> Reach:
+        return Reach(self._taint, self._provenance, self._leaf)
+
     def _composed(self, pieces: list[Piece], depth: int) -> list[Span]:
         spans: list[Span] = []
         offset = 0
+        reach = self._reach() if len(pieces) > MANY else None
+        others: list[tuple[int, int]] = []
         for piece, constant in pieces:
-            if not constant:
+            text = as_text(piece)
+            if constant:
+                pass
+            elif reach is None or reach.may_hold(piece):
                 spans += [s.moved(offset) for s in self._spans(piece, depth + 1)]
-            offset += len(as_text(piece))
+            elif not self._is_constant(text):
+                others.append((offset, offset + len(text)))
+            offset += len(text)
+        if others:
+            whole = "".join(as_text(piece) for piece, _ in pieces)
+            spans = sorted(spans + self._among(whole, others), key=lambda s: s.start)
         return spans
+
+    def _among(self, text: str, places: list[tuple[int, int]]) -> list[Span]:
+        """Search places of a text together, which are of nothing from outside by their notes."""
+        found = apart(self._taint.search(text), self._taint.fragments(text))
+        begins = [begin for begin, _ in places]
+        kept = []
+        for span in found:
+            at = bisect.bisect_right(begins, span.start) - 1
+            if at >= 0 and span.end <= places[at][1]:
+                kept.append(span)
+        return self._checked(text, kept, self._standing_in(text) if kept else [])
 
     def _unfolded(self, pieces: list[Piece]) -> list[Piece]:
         """Put the pieces of a text in its place that others were added to, one after the other.
