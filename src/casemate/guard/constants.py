@@ -22,6 +22,8 @@ _FIELD = re.compile(
 )
 """Where templates have their values, as they are usually written."""
 _MIN_STANDING = 4
+_LOADERS = frozenset(("__builtins__", "__cached__", "__doc__", "__file__"))
+"""Values of a module that its code has not chosen: where it lies is no folder that it names."""
 _MAX_ITEMS = 5000
 _MAX_DEPTH = 4
 _MAX_TEXT = 64 * 1024
@@ -36,6 +38,8 @@ class Constants:
         self._texts: set[str] = set()
         self._words: set[str] = set()
         self._documentation: set[str] = set()
+        self.numbers: set[str] = set()
+        """Whole numbers that the code has written, as texts."""
         self._parts: list[str] | None = None
         self.literals: dict[str, str] = {}
         """The very objects of literals in the code, no docstrings: nothing made them. By the text,
@@ -55,7 +59,9 @@ class Constants:
             elif isinstance(item, (tuple, frozenset)):
                 todo += item
             else:
-                if type(item) is str and self.literals.setdefault(item, item) is not item:
+                if type(item) is int:
+                    self.numbers.add(str(item))
+                elif type(item) is str and self.literals.setdefault(item, item) is not item:
                     self._others[identity(item)] = item
                 self.take(item)
         for text in [text for text in self.literals if not self.holds(text)]:
@@ -83,8 +89,7 @@ class Constants:
     def add_module(self, module: ModuleType) -> None:
         """Take the texts among a module's values, which were made before there was an event."""
         for name, value in list(vars(module).items()):
-            # The keys of the first are no choice of the code.
-            if name not in ("__builtins__", "__doc__"):
+            if name not in _LOADERS:
                 self._walk(value, module.__name__)
 
     def _walk(self, value: object, module: str) -> None:

@@ -157,7 +157,8 @@ class Guard:
                 taint.add(*given)
             self._given = []
             constants = self.constants
-            self._tracer = Tracer(taint, self.provenance, constants.holds, constants.standing_in)
+            held = (constants.holds, constants.standing_in, constants.numbers)
+            self._tracer = Tracer(taint, self.provenance, *held)
             self._taint = taint  # last: who sees it finds the other as well
 
     @property

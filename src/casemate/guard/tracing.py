@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from . import characters
@@ -46,6 +46,8 @@ _MAX_DOTS = 3
 _MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
 _MAX_OWN_DEPTH = 8
+_TAGS = re.compile(r"(?:\s{0,8}</?[a-z][a-z0-9]{0,15} {0,2}/?>\s{0,8}){1,8}", re.IGNORECASE)
+"""Tags of a page without attributes."""
 _NUMBERS = frozenset((int, float, bool, type(None)))
 _MAX_FILTERED = 4096
 _MAX_WRITTEN = 32
@@ -81,14 +83,16 @@ class Tracer:
         provenance: Provenance,
         is_constant: Callable[[str], bool],
         standing_in: Callable[[str], list[tuple[int, int]]],
+        numbers: Collection[str] = (),
     ) -> None:
-        """The last two tell whether the function's own code holds a text, and where texts that it
-        holds stand in one.
+        """The last three tell whether the function's own code holds a text, where texts that it
+        holds stand in one, and which numbers it has written.
         """
         self._taint = taint
         self._provenance = provenance
         self._is_constant = is_constant
         self._standing_in = standing_in
+        self._numbers = numbers
         self._leaves: dict[str, _Leaf] = {}
         self._noted_texts = NotedTexts()
         self._sorted_in: tuple[int, int] = _NONE
@@ -138,7 +142,8 @@ class Tracer:
             return self._leaf(text) or characters.of_numbers(text, self._is_constant)
         pieces = self._pieces(made)
         if pieces is None:
-            found = self._derived(text, made, depth)
+            found = self._with_tags(text, made, depth)
+            found = self._derived(text, made, depth) if found is None else found
             how = self._provenance.check_of(text)[0]
             if found and how in ESCAPERS:  # escaped as a whole, however much of it is the same
                 return [Span(0, len(text), found[0].origin, exact=True, checked=how)]
@@ -204,7 +209,10 @@ class Tracer:
             return []
         origin = self._taint.exact(text)
         if origin is not None:
-            return [self._all_of(text, origin)]
+            whole = self._all_of(text, origin)
+            # A number that the code has written as well is as likely its own: `str(get("n", 1))`.
+            own = not whole.checked and text in self._numbers
+            return [whole._replace(checked="constant") if own else whole]
         # A long word, such as a token's segment, is no part of another text by chance.
         too_plain = len(text) < MIN_SEARCHED or (text.isalnum() and len(text) < _MIN_WORD)
         part_of = None if too_plain else self._taint.holding(text)
@@ -460,6 +468,30 @@ class Tracer:
         if not spans and made.constant and self._is_own(made, 0):
             return []
         return merged(spans + self._leaf(text))
+
+    def _with_tags(self, text: str, made: Made, depth: int) -> list[Span] | None:
+        """Find the parts of a text in which the code has put whole tags in the place of others.
+
+        As `text.replace("\\n", "<br>")` does. None if it was made in another way: what else is put
+        in can be what the event has written in another form, such as a quote for `%27`.
+        """
+        if made.kind != REPLACED or type(made.parts[2]) is not str:
+            return None
+        template, _, new, *_ = made.parts
+        if type(template) is not str or not _TAGS.fullmatch(new) or self._spans(new, depth + 1):
+            return None
+        pieces = replaced(*made.parts)
+        if pieces is None or not same(text, pieces):
+            return None
+        inside = self._spans(template, depth + 1)
+        found: list[Span] = []
+        place = offset = 0
+        for piece, is_rest in pieces:
+            if is_rest:
+                found += [s.moved(offset) for s in within(inside, place, len(piece))]
+            place += len(piece if is_rest else made.parts[1])
+            offset += len(piece)
+        return found
 
     def _is_own(self, made: Made, depth: int) -> bool:
         """Tell whether a text was made of nothing but the code's own: `"Contact".lower()`.

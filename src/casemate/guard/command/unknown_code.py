@@ -21,6 +21,8 @@ _SUBSTITUTION = re.compile(
     r"(?P<new>(?:(?!(?P=sign))[^\\\n]|\\[^\w\n])*+)(?P=sign)[gpiI0-9]*+"
 )
 """One command of sed that puts one text in the place of another, by its usual signs."""
+_ADDED = re.compile(r"(?:[\d$]{1,10}(?:,[\d$]{1,10})?|/[\w .:-]{1,80}/)?[ \t]{0,8}[aic][ \t]{0,80}")
+"""How a line of sed begins that adds the rest of it, or the next line, to what is read."""
 _JQ = frozenset(("jq", "yq"))
 _JQ_STEPS = re.compile(r"[A-Za-z_]\w{0,63}(?:\[\d{1,6}\]|\.[A-Za-z_]\w{0,63}){0,16}")
 """What may come after a dot of jq: keys and places, one after the other."""
@@ -63,6 +65,20 @@ def _is_substituted(value: str, span: Span) -> bool:
         before = value[one.start("new") : span.start]
         part = _ESCAPED_SIGN.sub("", part if _ESCAPED_SIGN.sub("", before)[-1:] != "\\" else "\\")
     return not ends and not {one["sign"], "\\", "\n"} & set(part)
+
+
+def _is_added(value: str, span: Span) -> bool:
+    """Tell whether data is in one line of text that sed adds, behind which commands go on."""
+    begins = value.rfind("\n", 0, span.start) + 1
+    line, before = value[begins : span.start], value[:begins]
+    # What is in the line before may go on in this one, as the text that it begins does.
+    if before.endswith("\\\n"):
+        added = _ADDED.fullmatch(before[:-2])
+    else:
+        added = _ADDED.match(line) if not before else None
+        line = line[added.end() :] if added is not None else line
+    text = line + value[span.start : span.end]
+    return added is not None and not {"\\", "\n", "\r"} & set(text)
 
 
 def _in_literal(value: str, span: Span) -> bool:
@@ -147,7 +163,9 @@ def plain(argument: Argument, name: str) -> Verdict | None:
     if argument.doubtful and _stays_text(argument, name):
         return None
     for span in argument.doubtful:
-        if name == "sed" and _is_substituted(argument.value, span):
+        if name == "sed" and (
+            _is_substituted(argument.value, span) or _is_added(argument.value, span)
+        ):
             continue
         if name in _AWK and _in_literal(argument.value, span):
             continue

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..core import Guard
-from ..origin import Origin
+from ..origin import Origin, Span
 from ..pieces import as_text
 from ..taint import Taint
 from ..verdict import Verdict
-from .plain import has_tags, tag_of
+from ..written.kinds import Kind
+from ..written.languages import judge_code
+from .plain import has_tags, is_of_classes, tag_of
 
 HasTags = Callable[[str, int, int], bool]
 """Tells whether a part of a text has tags that make objects."""
@@ -245,18 +248,51 @@ def judge_yaml(guard: Guard, text: str, *, any_class: bool) -> Verdict | None:
     return judge_tags(text, guard, has_yaml_tags, FIX_YAML)
 
 
-def judge_jsonpickle(guard: Guard, text: str) -> Verdict | None:
-    """Return a verdict on a jsonpickle document: plain JSON in one makes no objects."""
+def judge_json(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is more than the inside of texts, and whole values, in JSON.
+
+    What was found by search may be a part of the event's own, as may be all that brackets of the
+    code are put around.
+    """
+    if not all(s.exact for s in spans):
+        return None
+    place, around = 0, ""
+    for span in spans:
+        around += text[place : span.start]
+        place = span.end
+    if not (around + text[place:]).strip("[]{}, \t\r\n"):
+        return None
+    return judge_code(Kind.JSON, text, spans)
+
+
+def names_of(classes: object) -> frozenset[str]:
+    """Return what jsonpickle calls classes, as its `classes` are given: one, some, or by names."""
+    if isinstance(classes, dict):
+        return frozenset(name for name in classes if isinstance(name, str))
+    some = classes if isinstance(classes, (list, tuple, set, frozenset)) else (classes,)
+    return frozenset(f"{c.__module__}.{c.__qualname__}" for c in some if isinstance(c, type))
+
+
+def judge_jsonpickle(guard: Guard, text: str, classes: object = None) -> Verdict | None:
+    """Return a verdict on a jsonpickle document: plain JSON in one makes no objects.
+
+    Neither do tags of the classes that the code has named make any others.
+    """
     if is_signed(guard, text) or not has_tags(text):
         return None
+    with contextlib.suppress(ValueError, RecursionError):
+        if is_of_classes(json.loads(text), names_of(classes)):
+            return None
     if "\\u" in text and (origin := guard.whole(text)) is not None:
         return Verdict(origin, "has tags that make objects of any class", FIX_JSON)
     return judge_tags(text, guard, _has_code_tags, FIX_JSON)
 
 
-def judge_restored(guard: Guard, document: object) -> Verdict | None:
+def judge_restored(guard: Guard, document: object, classes: object = None) -> Verdict | None:
     """Return a verdict on decoded JSON that jsonpickle makes objects of."""
     tag = tag_of(document)
+    if tag is not None and is_of_classes(document, names_of(classes)):
+        return None
     origin = guard.key(tag) if tag is not None else None
     if origin is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 _MAX_HEAD = 64 * 1024
@@ -31,6 +32,7 @@ _SCALARS = frozenset(
         *("SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
     )
 )
+_OBJECT = "py/object"
 _KEY = "json://"
 """What a key begins with that is a document of its own, for who has jsonpickle decode keys."""
 
@@ -92,6 +94,28 @@ def tag_of(document: Any) -> str | None:
         elif isinstance(item, (list, tuple)):
             todo += item
     return "py/object"
+
+
+def is_of_classes(document: Any, classes: Collection[str]) -> bool:
+    """Tell whether decoded JSON has jsonpickle make objects of these classes alone.
+
+    With nothing but their attributes, none of which is special.
+    """
+    todo = [document]
+    for _ in range(_MAX_NODES):
+        if not todo:
+            return True
+        item = todo.pop()
+        if isinstance(item, dict):
+            for key, value in item.items():
+                known = key == _OBJECT and isinstance(value, str) and value in classes
+                odd = _TAG.match(key) or key.startswith((_KEY, "__")) if type(key) is str else True
+                if odd and not known:
+                    return False
+            todo += item.values()
+        elif isinstance(item, (list, tuple)):
+            todo += item
+    return False
 
 
 def has_tags(text: str) -> bool:

@@ -35,6 +35,7 @@ _ACTIVE = re.compile(
 )
 _PLAIN = re.compile(r"[\w ,.:@%+-]*")
 _BREAKS_BARE = re.compile(r"[\s>\"'=<`]")
+_BEGUN = re.compile(r"=[\"'](?=.)")
 _HANDLER = re.compile(r"on[a-z]")
 _ADDRESSES = frozenset(
     ("href", "src", "action", "formaction", "data", "xlink:href", "poster", "background", "to")
@@ -56,7 +57,8 @@ _MAX_HANDLER = 1024
 """Characters of a script in an attribute in whose literals data may stand."""
 _MIN_SURE = 16
 """Characters of markup that is in a page and in the event by no chance."""
-_CLOSING = ("", ">", "/>", " />")
+_CLOSED = re.compile(r"(?: ?/?>[^<]*+)?+")
+"""After a value: no more of its tag, and then text, as a link has that shows where it leads."""
 _ENDS_SCRIPT = re.compile(r"</script|<!--", re.IGNORECASE)
 _ENDS_RAW = re.compile(r"</(?:title|textarea)", re.IGNORECASE)
 _FOREIGN = re.compile(r"<(?:svg|math)\b|\A\s{0,99}<\?xml", re.IGNORECASE)
@@ -68,6 +70,7 @@ _start = operator.attrgetter("start")
 
 def judge(page: str, spans: Sequence[Span], cleaned: Collection[str]) -> Verdict | None:
     """Return a verdict if `spans` are markup. `cleaned`: what a sanitizer has let through."""
+    spans = [_within_quotes(page, s) for s in spans]
     texts = {(page[s.start : s.end], s.exact) for s in spans[:_MAX_SPANS]}
     own = {t for t, exact in texts if _is_own(page, t, cleaned, exact=exact)}
     doubtful = [
@@ -86,6 +89,18 @@ def judge(page: str, spans: Sequence[Span], cleaned: Collection[str]) -> Verdict
             fix = _FIX_URL if "address" in words else FIX
             return Verdict(span.origin, words, fix)
     return None
+
+
+def _within_quotes(page: str, span: Span) -> Span:
+    """Leave out of a piece that a library made of data how the page's own attribute begins.
+
+    The `=` of a form (`site=https://...`) is found again in `href="https://...`.
+    """
+    if span.exact or span.origin.decoding[-1:] != PIECE:
+        return span
+    begun = _BEGUN.match(page, span.start, span.end)
+    own = begun is not None and page[span.start - 1 : span.start].isalpha()
+    return span._replace(start=span.start + 2) if own else span
 
 
 def _is_own(page: str, text: str, cleaned: Collection[str], *, exact: bool) -> bool:
@@ -132,10 +147,14 @@ def _harm(page: str, span: Span, part: Part) -> str | None:  # noqa: PLR0911 - o
 
 
 def _runs_over(page: str, span: Span, part: Part) -> bool:
-    """Tell whether a piece that a library made of data was read on past the value's end."""
+    """Tell whether a piece that a library made of data was read on past the value's end.
+
+    It adds nothing to the tag, and no other.
+    """
     if span.exact or span.origin.decoding[-1:] != PIECE or span.start < part.start:
         return False
-    return page[part.end + 1 : span.end] in _CLOSING
+    after = page[page.index(part.quote, span.start, span.end) + 1 : span.end]
+    return _CLOSED.fullmatch(after) is not None
 
 
 def _in_value(page: str, span: Span, part: Part) -> str | None:

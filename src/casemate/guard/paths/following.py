@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ..core import Guard
+from ..hooks import argument, wrap
 from ..standing import is_known, wrap_after
 from ..verdict import Verdict
 from .judgement import FIX, absolute, inside, judge, resolved
@@ -27,6 +28,7 @@ _SYSTEM = frozenset(
     ]
 )
 _MAX_CONSIDERED = 64
+_FIX_LINK = "unpack by a filter that refuses such links: archive.extractall(path, filter='data')"
 
 
 class Folders:
@@ -326,11 +328,41 @@ def patch_zipfile(guard: Guard, module: ModuleType) -> None:
     wrap_after(module.ZipFile, "_RealGetContents", read)
 
 
-def patch_tarfile(guard: Guard, module: ModuleType) -> None:
+def _judge_link(guard: Guard, member: Any, where: str) -> Verdict | None:
+    """Return a verdict if a link of an archive leads out of the folder that it is unpacked into.
+
+    What comes after it in the archive would be written there, whatever folders the code names.
+    """
+    name = "/".join(step for step in str(member.name).split("/") if step not in ("", "."))
+    place = absolute(where)
+    if not place.endswith(f"/{name}"):
+        return None  # it is unpacked under another name
+    folder = place[: -len(name)]
+    begun = folder if member.islnk() else place.rpartition("/")[0] + "/"
+    target = member.linkname if member.linkname.startswith("/") else begun + member.linkname
+    if inside(absolute(target), absolute(folder)):
+        return None
+    origin = guard.whole(member.linkname)
+    words = "is a link in an archive that leads out of its folder"
+    return Verdict(origin, words, _FIX_LINK) if origin is not None else None
+
+
+def patch_tarfile(guard: Guard, module: ModuleType, name: str) -> None:
     """As zipfile, and with links."""
 
     def read(arguments: tuple[Any, ...], named: dict[str, Any], member: Any) -> None:
         if guard.active and member is not None:
             guard.add("archive", [member.name, member.linkname])
 
+    def linking(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        member, where = (
+            argument(arguments, named, 1, "tarinfo"),
+            text_of(argument(arguments, named, 2, "targetpath")),
+        )
+        if where is not None:
+            guard.decide(name, lambda: _judge_link(guard, member, where))
+
     wrap_after(module.TarFile, "next", read)
+    for makes in ("makelink", "makelink_with_filter"):
+        if callable(getattr(module.TarFile, makes, None)):
+            wrap(module.TarFile, makes, linking)

@@ -1,8 +1,8 @@
 """Objects from data: pickle and what is built on it, marshal, YAML, jsonpickle.
 
 By wrappers: `pickle.find_class` is an audit event, but has no data. `marshal` has audit events.
-Loaders that make only plain values (`yaml.safe_load`) are watched for YAML that the code put
-together, `json` is not.
+Loaders that make only plain values (`yaml.safe_load`, `json.loads`) are watched for what the code
+put together.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from ..core import Guard
 from ..evaluation import choosing
 from ..hooks import argument, wrap
+from ..notes import FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED
 from ..objects import decrypting, judgement
 from ..objects.plain import is_plain_array, is_plain_pickle
 from ..objects.signatures import patch_hmac
@@ -29,6 +30,7 @@ from ..written.lines import judge_yaml
 NAME = "deserialisation"
 
 
+_PUT_TOGETHER = frozenset((FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED))
 IsPlain = Callable[[bytes], bool]
 """Tells of data that could make any object whether it makes none."""
 
@@ -160,6 +162,25 @@ def patch_reduction(guard: Guard, module: ModuleType) -> None:
     module.ForkingPickler.loads = staticmethod(loads)
 
 
+# -- JSON ------------------------------------------------------------------------------------------
+
+
+def _patch_loads(guard: Guard, module: ModuleType) -> None:
+    """Watch `loads` for JSON that the code put together."""
+    wrap(module, "loads", functools.partial(_check_json, guard))
+
+
+def _check_json(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Block JSON of the code (BlockedError) in which data is more than texts and whole values."""
+    text = arguments[0] if arguments else None
+    # Most JSON is the event's, or is read: neither was seen being made, nor is it searched.
+    if not isinstance(text, (str, bytes)) or not guard.active:
+        return
+    made = guard.provenance.of(text)
+    if made is not None and made.kind in _PUT_TOGETHER:
+        guard.check(NAME, text, judgement.judge_json)
+
+
 # -- YAML ------------------------------------------------------------------------------------------
 
 
@@ -243,12 +264,14 @@ def patch_jsonpickle(guard: Guard, module: ModuleType) -> None:
         text = argument(arguments, named, 0, "string")
         if guard.active and isinstance(text, (str, bytes)):
             given = text if isinstance(text, str) else text.decode(errors="surrogateescape")
-            guard.decide(NAME, lambda: judgement.judge_jsonpickle(guard, given))
+            classes = argument(arguments, named, 6, "classes")
+            guard.decide(NAME, lambda: judgement.judge_jsonpickle(guard, given, classes))
 
     def before_restore(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         document = argument(arguments, named, 1, "obj")
         if guard.active and isinstance(document, (dict, list, tuple)):
-            guard.decide(NAME, lambda: judgement.judge_restored(guard, document))
+            classes = argument(arguments, named, 3, "classes")
+            guard.decide(NAME, lambda: judgement.judge_restored(guard, document, classes))
 
     wrap(module, "decode", before)
     wrap(module.Unpickler, "restore", before_restore)
@@ -264,7 +287,8 @@ def patch_jsonpickle_package(guard: Guard, module: ModuleType) -> None:
                 text = argument(arguments, named, 0, "string")
                 if guard.active and isinstance(text, (str, bytes)):
                     given = text if isinstance(text, str) else text.decode(errors="replace")
-                    guard.decide(NAME, lambda: judgement.judge_jsonpickle(guard, given))
+                    classes = argument(arguments, named, 6, "classes")
+                    guard.decide(NAME, lambda: judgement.judge_jsonpickle(guard, given, classes))
 
             wrap(module, patch_name, before)
 
@@ -314,6 +338,7 @@ SINK = Sink(
         "pickle": patch_pickle,
         "_pickle": patch_pickle,
         "hmac": patch_hmac,
+        **dict.fromkeys(("json", "orjson", "rapidjson", "simplejson", "ujson"), _patch_loads),
         "yaml": patch_yaml,
         "ruamel.yaml.main": patch_ruamel,
         "jsonpickle.unpickler": patch_jsonpickle,

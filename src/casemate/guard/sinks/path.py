@@ -216,6 +216,6 @@ SINK = Sink(
         "posixpath": following.patch_posixpath,
         "pathlib": following.patch_pathlib,
         "zipfile": following.patch_zipfile,
-        "tarfile": following.patch_tarfile,
+        "tarfile": lambda guard, module: following.patch_tarfile(guard, module, NAME),
     },
 )

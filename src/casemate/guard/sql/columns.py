@@ -85,7 +85,7 @@ def _is_fragment(text: str, tokens: Sequence[Token]) -> bool:
 
     SQLAlchemy's `text`, peewee's `SQL` and the like take an order by itself.
     """
-    if not tokens or len(tokens) > MAX_CHOSEN or not _CANDIDATE.fullmatch(text):
+    if not tokens or len(tokens) > MAX_CHOSEN or not _CANDIDATE.fullmatch(text.strip()):
         return False
     words = [text[t.start : t.end] for t in tokens]
     return words[0].upper() not in _DIRECTIONS and all(

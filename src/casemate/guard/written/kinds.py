@@ -38,7 +38,7 @@ class Kind(Enum):
 _SUFFIXES = {
     Kind.CELLS: "csv",
     Kind.TABBED: "tsv tab",
-    Kind.RECORDS: "log jsonl ndjson",
+    Kind.RECORDS: "log jsonl ndjson logfmt ltsv clf",
     Kind.HEADED: "eml mbox",
     Kind.FIELDS: "ics vcf ifb zone hosts htpasswd pgpass netrc",
     Kind.SETTINGS: (
@@ -64,6 +64,9 @@ _SUFFIXES = {
 }
 _BY_SUFFIX = {name: kind for kind, names in _SUFFIXES.items() for name in names.split()}
 _BY_NAME = {
+    "access_log": Kind.RECORDS,
+    "error_log": Kind.RECORDS,
+    "syslog": Kind.RECORDS,
     "crontab": Kind.SCHEDULE,
     "makefile": Kind.RECIPES,
     "gnumakefile": Kind.RECIPES,
@@ -151,12 +154,15 @@ _PROGRAMS = {
     "psql": Kind.SQL,
 }
 _SHEBANG = re.compile(r"#![ \t]*(?:\S*/)?(?:env[ \t]+(?:-S[ \t]+)?)?([A-Za-z]{1,20})[\d.]*(?!\S)")
+_ROTATED = re.compile(r"(?<=\.log)[._-]\d[\d._-]{0,30}\Z")
+"""What a log's name has behind it once another was begun: `app.log.1`."""
+_MAX_NAME = 255
 _CRON = re.compile(r"(?:^|/)etc/cron\.d/[^/]+$|(?:^|/)cron\.d/[^/]+$")
 
 
 def of_name(path: str) -> Kind | None:
     """Return the kind of a file or an object by its name; None if that tells nothing."""
-    name = path.rpartition("/")[2].lower()
+    name = _ROTATED.sub("", path.rpartition("/")[2].lower()[-_MAX_NAME:])
     if _CRON.search(path) is not None:
         return Kind.SCHEDULE
     known = _BY_NAME.get(name)
