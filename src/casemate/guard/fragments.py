@@ -39,6 +39,7 @@ _IN_NAME = re.compile(r"[\w.-]")
 _MAX_HOST = 300
 _ESCAPES = "\\'\""
 _QUOTES = "\"'"
+_BREAKS = "\r\n"
 _PAIRS = ("''", '""')
 _MAX_ESCAPES = 4
 """Characters by which escaping can put a sign's neighbours apart, as `shlex.quote` does."""
@@ -195,6 +196,8 @@ def _by_chance(text: str, before: int, after: int) -> tuple[int, int]:
         return 0, int(before >= 0 and text[before] == last)
     if first in _QUOTES and whole.count(first) == 1:
         return int(text[after : after + 1] == first), 0
+    if last in _BREAKS and after < len(text):  # it was cut where a line of the code ends
+        return 0, len(whole) - len(whole.rstrip(_BREAKS))
     begun = next((tag for tag in ("</", "<") if whole.endswith(tag)), "")
     return int(first == ">" and before >= 0), len(begun) if after < len(text) else 0
 

@@ -224,7 +224,7 @@ class Tracer:
             return [Span(0, len(text), Origin("event", "", TOO_MUCH), exact=False)]
         standing = self._standing_in(text) if found else []
         if standing:  # a piece of a text that stands there as the code wrote it is there by chance
-            found = [s for s in found if s.origin.decoding[-1:] != PIECE or not chance(s, standing)]
+            found = [s for s in found if not self._is_chance(text, s, standing)]
         return self._checked(text, found, standing)
 
     def _checked(self, text: str, found: list[Span], standing: list[tuple[int, int]]) -> list[Span]:
@@ -237,6 +237,14 @@ class Tracer:
             )
             for s in found
         ]
+
+    def _is_chance(self, text: str, span: Span, standing: list[tuple[int, int]]) -> bool:
+        """Tell of a piece whether it stands in a text of the code's, but for blanks around it."""
+        if span.origin.decoding[-1:] != PIECE:
+            return False
+        part = text[span.start : span.end]
+        start = span.end - len(part.lstrip())
+        return chance(span._replace(start=start, end=start + len(part.strip())), standing) != ""
 
     def _lone(self, text: str) -> list[Span]:
         """Look at single signs, but not for those of what a sign is a part of: it may be this."""

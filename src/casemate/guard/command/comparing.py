@@ -25,9 +25,20 @@ def unquoted(text: str, span: Span) -> Span | None:
     if end > start and text[end - 1] == "'" and text.startswith(_CLOSES, end):
         end -= 1
     if (start, end) == (span.start, span.end):
-        return span
+        return _without_blanks(text, span)
     inside = text[start:end]
     return span._replace(start=start, end=end) if inside.strip("'") or span.exact else None
+
+
+def _without_blanks(text: str, span: Span) -> Span | None:
+    """Leave out blanks at the ends of a span, beside which the code has blanks, or nothing."""
+    part = text[span.start : span.end]
+    start, end = span.start, span.end
+    if text[:start].strip(" ") == "" or text[start - 1] == " ":
+        start = end - len(part.lstrip(" "))
+    if text[end:].strip(" ") == "" or text[end] == " ":
+        end = span.start + len(part.rstrip(" "))
+    return span._replace(start=start, end=end) if start < end else None
 
 
 def neutral(text: str, spans: Sequence[Span]) -> str:

@@ -34,7 +34,10 @@ _SHEBANG = re.compile(r"#![ \t]*(?:\S*/)?env[ \t]+(?:-S[ \t]+)?(\S+)|#![ \t]*(\S
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _TAKES_ARGUMENT = ("-I", "-n", "-P", "-L", "-d", "-a", "-s", "-E", "-i")
 _MAX_LINES = 1000
-_SUM = re.compile(r"[\d .+*/()%<>=-]{1,200}+(?:\^ ?\d{1,2}(?!\d)[\d .+*/()%<>=-]{0,200}+)?")
+_SUM = re.compile(
+    r"(?:[\d .+*/()%<>=!-]|(?:sqrt|length|scale)\(){1,200}+"
+    r"(?:\^ ?\d{1,2}(?!\d)[\d .+*/()%<>=!-]{0,200}+)?"
+)
 """A sum for bc, of numbers alone, with one power that takes no time."""
 _INSERTS = re.compile(r"[0-9.$,]{0,20}[aic]")
 """A command of ed's after which text comes, until a line with a dot alone."""

@@ -7,13 +7,14 @@ the language, as in a script that is written for another program.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..origin import Span
+from ..origin import PIECE, Span
 from ..sink import Patch
 from ..verdict import Verdict
 from ..written.kinds import Kind
@@ -21,6 +22,7 @@ from ..written.languages import judge_code
 
 _LUA = ("lua51", "lua52", "lua53", "lua54", "lua55", "luajit20", "luajit21")
 """Modules of lupa, one for each version of the language."""
+_DOTTED = re.compile(r"[\w.]{1,80}")
 _RUNS_LUA = ("execute", "eval", "compile")
 _JAVASCRIPT = {
     "py_mini_racer._mini_racer": ("MiniRacer", ("eval", "eval_cancelable", "execute", "call")),
@@ -40,11 +42,17 @@ def check(guard: Guard, sink: str, script: object, kind: Kind, *, whole: bool) -
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
         if whole and len(spans) == 1 and spans[0].exact and text.strip() == _part(text, spans[0]):
             return None
-        return judge_code(kind, text, spans)
+        return judge_code(kind, text, [s for s in spans if not _is_name_by_chance(text, s)])
 
     for text in script if isinstance(script, (list, tuple)) else (script,):
         if isinstance(text, (str, bytes)):
             guard.check(sink, text, judged)
+
+
+def _is_name_by_chance(text: str, span: Span) -> bool:
+    """Tell of a piece whether it is a name, which scripts of libraries have as well."""
+    name = _DOTTED.fullmatch(text, span.start, span.end) is not None
+    return name and span.origin.decoding[-1:] == PIECE
 
 
 def _part(text: str, span: Span) -> str:

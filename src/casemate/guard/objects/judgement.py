@@ -19,10 +19,12 @@ from typing import Any
 from ..core import Guard
 from ..origin import Origin, Span
 from ..pieces import as_text
+from ..quoted import judge as judge_quoted
 from ..taint import Taint
 from ..verdict import Verdict
 from ..written.kinds import Kind
-from ..written.languages import judge_code
+from ..written.languages import TOML, judge_code
+from ..written.lines import doubtful, is_whole, judge_settings
 from .plain import has_tags, is_of_classes, tag_of
 
 HasTags = Callable[[str, int, int], bool]
@@ -254,7 +256,7 @@ def judge_json(text: str, spans: Sequence[Span]) -> Verdict | None:
     What was found by search may be a part of the event's own, as may be all that brackets of the
     code are put around.
     """
-    if not all(s.exact for s in spans):
+    if not _are_seen(spans):
         return None
     place, around = 0, ""
     for span in spans:
@@ -263,6 +265,23 @@ def judge_json(text: str, spans: Sequence[Span]) -> Verdict | None:
     if not (around + text[place:]).strip("[]{}, \t\r\n"):
         return None
     return judge_code(Kind.JSON, text, spans)
+
+
+def judge_toml(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """As `judge_json`, of TOML."""
+    if is_whole(text, spans) or not _are_seen(spans):
+        return None
+    return judge_quoted(text, list(doubtful(spans)), TOML)
+
+
+def judge_ini(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """As `judge_json`, of the lines of a file of settings."""
+    return judge_settings(text, spans) if _are_seen(spans) else None
+
+
+def _are_seen(spans: Sequence[Span]) -> bool:
+    """Tell whether all was seen being put there: what is found may be the event's own text."""
+    return all(s.exact for s in spans)
 
 
 def names_of(classes: object) -> frozenset[str]:

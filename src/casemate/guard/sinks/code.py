@@ -53,6 +53,8 @@ _WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance
 _PARSING = frozenset(("parse", "literal_eval"))
 _OF_NAMES = frozenset((("collections", "namedtuple"), ("dataclasses", "_create_fn")))
 """Functions that make code of names alone, each of which they check to be one."""
+_OF_TEMPLATES = frozenset((("jinja2.environment", "_compile"),))
+"""Functions that make code of templates, which are judged where they are taken."""
 
 
 def _judging(guard: Guard, *, columns: bool = False) -> Judge:
@@ -228,7 +230,7 @@ def _compiled(guard: Guard, arguments: tuple[Any, ...]) -> None:
     called = (caller.f_globals.get("__name__"), caller.f_code.co_name)
     if called[0] == "ast" and called[1] in _PARSING:
         return
-    if called in _OF_NAMES:
+    if called in _OF_NAMES or called in _OF_TEMPLATES:
         return
     pieces = pieces_of(guard, arguments[1], as_text(source)) if written else ()
     if pieces:

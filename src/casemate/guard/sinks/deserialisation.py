@@ -24,7 +24,7 @@ from ..objects.signatures import patch_hmac
 from ..origin import Span
 from ..sink import Patch, Sink
 from ..standing import is_import
-from ..verdict import Verdict
+from ..verdict import Judge, Verdict
 from ..written.lines import judge_yaml
 
 NAME = "deserialisation"
@@ -165,20 +165,27 @@ def patch_reduction(guard: Guard, module: ModuleType) -> None:
 # -- JSON ------------------------------------------------------------------------------------------
 
 
-def _patch_loads(guard: Guard, module: ModuleType) -> None:
-    """Watch `loads` for JSON that the code put together."""
-    wrap(module, "loads", functools.partial(_check_json, guard))
+def _put_together(judge: Judge, *names: str, place: int = 0) -> Patch:
+    """Return a patch of functions that read a text, for those that the code put together.
 
+    It is judged whether data is more in them than texts and whole values.
+    """
 
-def _check_json(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-    """Block JSON of the code (BlockedError) in which data is more than texts and whole values."""
-    text = arguments[0] if arguments else None
-    # Most JSON is the event's, or is read: neither was seen being made, nor is it searched.
-    if not isinstance(text, (str, bytes)) or not guard.active:
-        return
-    made = guard.provenance.of(text)
-    if made is not None and made.kind in _PUT_TOGETHER:
-        guard.check(NAME, text, judgement.judge_json)
+    def patch(guard: Guard, module: ModuleType) -> None:
+        def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            text = arguments[place] if len(arguments) > place else None
+            # Most are the event's, or are read: neither was seen being made, nor is it searched.
+            if not isinstance(text, (str, bytes)) or not guard.active:
+                return
+            made = guard.provenance.of(text)
+            if made is not None and made.kind in _PUT_TOGETHER:
+                guard.check(NAME, text, judge)
+
+        for name in names:
+            owner, _, last = name.rpartition(".")
+            wrap(getattr(module, owner) if owner else module, last, before)
+
+    return patch
 
 
 # -- YAML ------------------------------------------------------------------------------------------
@@ -329,6 +336,9 @@ def _marshal(guard: Guard, arguments: tuple[Any, ...]) -> None:
         check_data(guard, bytes(data))
 
 
+_JSON = ("json", "orjson", "rapidjson", "simplejson", "ujson")
+_TOML = ("rtoml", "toml.decoder", "tomli", "tomllib", "tomlkit.api")
+
 SINK = Sink(
     name=NAME,
     summary="pickle, marshal, YAML with unsafe loaders: data from outside must not make objects.",
@@ -338,7 +348,9 @@ SINK = Sink(
         "pickle": patch_pickle,
         "_pickle": patch_pickle,
         "hmac": patch_hmac,
-        **dict.fromkeys(("json", "orjson", "rapidjson", "simplejson", "ujson"), _patch_loads),
+        **dict.fromkeys(_JSON, _put_together(judgement.judge_json, "loads")),
+        **dict.fromkeys(_TOML, _put_together(judgement.judge_toml, "loads")),
+        "configparser": _put_together(judgement.judge_ini, "RawConfigParser.read_string", place=1),
         "yaml": patch_yaml,
         "ruamel.yaml.main": patch_ruamel,
         "jsonpickle.unpickler": patch_jsonpickle,

@@ -38,7 +38,7 @@ class Kind(Enum):
 _SUFFIXES = {
     Kind.CELLS: "csv",
     Kind.TABBED: "tsv tab",
-    Kind.RECORDS: "log jsonl ndjson logfmt ltsv clf",
+    Kind.RECORDS: "log jsonl ndjson logfmt ltsv clf lp",
     Kind.HEADED: "eml mbox",
     Kind.FIELDS: "ics vcf ifb zone hosts htpasswd pgpass netrc",
     Kind.SETTINGS: (

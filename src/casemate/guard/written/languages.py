@@ -25,6 +25,21 @@ _BACK = r"`(?:[^`\\]|\\.)*`"
 _REGEX = r"(?:(?<![\w)\]}\"'$./])|(?<=\bif )|(?<=\band )|(?<=\bor ))/(?![/*\s])(?:[^/\\\n]|\\.)+/"
 
 
+TOML: Language = language(
+    "TOML document",
+    "take line ends and quotes out of the value, or have a library write the document",
+    strings=(
+        r'"""(?:[^\\]|\\.)*?"{3,5}(?!")|\'\'\'.*?\'{3,5}(?!\')|"(?:[^"\\\r\n]|\\.)*"'
+        r"|'[^'\r\n]*'"
+    ),
+    opened=r"['\"]",
+    comments=r"#[^\r\n]*",
+    words=r"[\w.:+-]+",
+    numbers=r"(?!)",
+    names=False,
+)
+
+
 def _language(name: str, comments: str, *, regex: bool = False) -> Language:
     return language(
         name,

@@ -201,7 +201,7 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
         if _SIGNS.search(part) is None:
             continue
         before = before_in_line(text, span)
-        quote = _quote(before)
+        quote = "" if _COMMENT.match(before) else _quote(before)
         if quote and (quote not in part or _stays_quoted(before, part, quote)):
             if quote == '"' and _SUBSTITUTES.search(part):
                 return Verdict(span.origin, "is a command within a setting", FIX_LINE)
@@ -222,6 +222,8 @@ def judge_yaml(text: str, spans: Sequence[Span]) -> Verdict | None:
         before = before_in_line(text, span)
         if _quote(before):
             continue
+        if _is_flow(before, text[span.start : span.end]):
+            return Verdict(span.origin, "is a list or a mapping where a value is due", FIX_LINE)
         # Of a block the data is no key while it stands as deep as where it begins.
         depth = len(before) if not before.strip() else _MAX_LINE
         for found in _YAML_LINE.finditer(text, span.start, span.end):
@@ -230,10 +232,21 @@ def judge_yaml(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
+def _is_flow(before: str, part: str) -> bool:
+    """Tell whether data without quotes is a list or a mapping of YAML's, or ends one."""
+    if "#" in before:
+        return False
+    opened = before.count("{") + before.count("[") - before.count("}") - before.count("]")
+    if opened > 0 and _VALUED.search(before):
+        return _ENDS_FLOW.search(part) is not None
+    return _BEGINS_VALUE.search(before) is not None and _FLOW.fullmatch(part) is not None
+
+
 def judge_expansions(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if make expands data: `$(shell ...)`, where `$$(...)` is none."""
     for span in doubtful(spans):
-        for found in _EXPANDED.finditer(text[span.start : span.end]):
+        # A sign that the code has doubled is found with the one before it.
+        for found in _EXPANDED.finditer(text, span.start, span.end):
             if len(found[1]) % 2:
                 return Verdict(span.origin, "is expanded by make", FIX_MAKE)
         part = text[span.start : span.end]
@@ -278,8 +291,13 @@ RECIPE = re.compile(r"[$`;|&<>\r\n]")
 _YAML_LINE = re.compile(
     r"[\r\n]([ \t]{0,80})(?:-[ \t]|[\"']?[\w.-]{1,80}[\"']?[ \t]{0,8}:(?:\s|\Z))"
 )
+_BEGINS_VALUE = re.compile(r"(?:[\w\"'.-][ \t]{0,8}:|(?:^|\s)-)[ \t]{1,40}\Z")
+_VALUED = re.compile(r"(?::|^|\s-)[ \t]{0,8}[{\[]")
+_FLOW = re.compile(r"\s*+(?:\{.*\}|\[.*\])\s*+", re.DOTALL)
+_ENDS_FLOW = re.compile(r"[{}\[\]]|:\s")
 _EXPANDED = re.compile(r"(?<!\$)(\$++)[({]")
 _EVENT_FIELD = re.compile(r"[\r\n](?:event|data|id|retry)[ \t]?:")
+_COMMENT = re.compile(r"[ \t]{0,40}#")
 _SIGNS = re.compile(r"[\"'`$;{}\r\n\x0b\x0c\x85\u2028\u2029]")
 _OPENS = re.compile(r"(?:^|[=:\s(,\[{])(['\"])")
 _SUBSTITUTES = re.compile(r"\$\(|`[^`\n]+`")
@@ -320,7 +338,12 @@ def judge_blocks(text: str, spans: Sequence[Span]) -> Verdict | None:
         part = text[span.start : span.end]
         if _SIGNS.search(part) is None:
             continue
-        quote = _quote(before_in_line(text, span))
+        before = before_in_line(text, span)
+        if _COMMENT.match(before):
+            if BREAKS.search(part.rstrip()) is not None:
+                return Verdict(span.origin, "ends a comment and begins a line", FIX_LINE)
+            continue
+        quote = _quote(before)
         if quote in part if quote else _ENDS_DIRECTIVE.search(part):
             return Verdict(span.origin, "ends its directive", FIX_LINE)
     return None
