@@ -11,8 +11,10 @@ from types import FrameType
 from typing import Any
 
 from .core import Guard
+from .notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED
 
 _MAX_FRAMES = 200
+_PUT_TOGETHER = frozenset((FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED))
 _OWN = os.path.dirname(__file__) + "/"
 
 After = Callable[[tuple[Any, ...], dict[str, Any], Any], None]
@@ -94,6 +96,14 @@ def is_known(guard: Guard, value: object) -> bool:
     if guard.taint is None:
         return False
     return guard.taint.is_of(value) is not None or guard.provenance.of(value) is not None
+
+
+def is_put_together(guard: Guard, value: str | bytes) -> bool:
+    """Tell whether the code was seen putting a text together, or the text that was encoded."""
+    made = guard.provenance.of(value)
+    if made is not None and made.kind == DERIVED and made.parts:
+        made = guard.provenance.of(made.parts[0])
+    return made is not None and made.kind in _PUT_TOGETHER
 
 
 def wrap_after(owner: Any, name: str, after: After) -> None:

@@ -166,9 +166,16 @@ class Judgement:
 
     def sourced(self, text: str, depth: int = 0) -> Verdict | None:
         """Judge scripts that were written before a line, which holds nothing itself, runs them."""
-        if depth > _MAX_DEPTH or _RUNS_FILE.search(text) is None:
+        if depth > _MAX_DEPTH or (_RUNS_FILE.search(text) is None and "<" not in text):
             return None
-        for command in parse(text).commands:
+        line = parse(text)
+        for number, path in reading.redirected(text, line):
+            read = self._read(path)
+            words = [argument_of(word, ()) for word in line.commands[number]]
+            verdict = self.standard_input(words, *read) if read is not None else None
+            if verdict is not None:
+                return verdict
+        for command in line.commands:
             found = [argument_of(word, ()) for word in command]
             verdict = self._files(found, depth + 1) if found else None
             if verdict is not None:

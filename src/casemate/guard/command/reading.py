@@ -286,6 +286,16 @@ def judge_settings(
     return None
 
 
+def redirected(text: str, line: Line) -> Iterator[tuple[int, str]]:
+    """Yield which commands of a line read a file, by their places in `line.commands`, and which."""
+    reads = [m for m in line.marks if m.kind is Kind.REDIRECTION and text[m.start : m.end] == "<"]
+    for mark in reads:
+        path = next((w.value for w in line.targets if w.start >= mark.end), "")
+        before = [n for n, c in enumerate(line.commands) if c and c[0].start < mark.start]
+        if path and before:
+            yield before[-1], path
+
+
 def piped(line: Line) -> Iterator[tuple[int, int]]:
     """Yield which commands of a line read what which others write: places in `line.commands`."""
     pipes = [m for m in line.marks if m.kind is Kind.OPERATOR]

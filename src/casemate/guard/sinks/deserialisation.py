@@ -17,20 +17,18 @@ from typing import Any
 from ..core import Guard
 from ..evaluation import choosing
 from ..hooks import argument, wrap
-from ..notes import FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED
 from ..objects import decrypting, judgement
 from ..objects.plain import is_plain_array, is_plain_pickle
 from ..objects.signatures import patch_hmac
 from ..origin import Span
 from ..sink import Patch, Sink
-from ..standing import is_import
+from ..standing import is_import, is_put_together
 from ..verdict import Judge, Verdict
 from ..written.lines import judge_yaml
 
 NAME = "deserialisation"
 
 
-_PUT_TOGETHER = frozenset((FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED))
 IsPlain = Callable[[bytes], bool]
 """Tells of data that could make any object whether it makes none."""
 
@@ -177,8 +175,7 @@ def _put_together(judge: Judge, *names: str, place: int = 0) -> Patch:
             # Most are the event's, or are read: neither was seen being made, nor is it searched.
             if not isinstance(text, (str, bytes)) or not guard.active:
                 return
-            made = guard.provenance.of(text)
-            if made is not None and made.kind in _PUT_TOGETHER:
+            if is_put_together(guard, text):
                 guard.check(NAME, text, judge)
 
         for name in names:

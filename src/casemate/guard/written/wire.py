@@ -12,7 +12,7 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Span
 from ..pieces import as_text
-from ..standing import is_direct
+from ..standing import is_direct, wrap_after
 from ..url import structure
 from ..verdict import Verdict
 from .lines import FIX_HEAD, begun, doubtful, judge_head
@@ -23,8 +23,10 @@ MAX_HEAD = 64 * 1024
 _REQUEST = re.compile(r"[A-Z]{3,12} (\S[^\r\n]*)")
 _VERSION = re.compile(r" HTTP/1\.[01]\r?$")
 _ANSWER = re.compile(r"HTTP/1\.[01] \d{3}")
-_VERB = re.compile(r"[A-Z]{3,12}(?=[ \r\n:])")
-_HEAD = re.compile(rb"[A-Z]{3,12}[ \r\n:]|HTTP/1\.")
+_STORES = r"(?:set|add|replace|append|prepend|cas|gets?|delete|incr|decr|touch|put|use|watch) "
+"""Commands of memcached and beanstalkd, whose names are in small letters."""
+_VERB = re.compile(r"[A-Z]{3,12}(?=[ \r\n:])|" + _STORES)
+_HEAD = re.compile(rb"[A-Z]{3,12}[ \r\n:]|HTTP/1\.|" + _STORES.encode())
 _END = re.compile(r"\r?\n\r?\n")
 _MAIL = re.compile(r"^DATA\r?\n", re.MULTILINE)
 _LINE = re.compile(r"[\r\n]")
@@ -36,13 +38,22 @@ _FIX_LINE = (
 
 def check_sent(guard: Guard, data: object) -> None:
     """Block bytes (BlockedError) that the function's own code sends, if data adds lines to them."""
-    if not guard.active or not isinstance(data, (bytes, bytearray, memoryview)):
+    if not guard.active or not isinstance(data, (str, bytes, bytearray, memoryview)):
+        return
+    if isinstance(data, str):
+        check_line(guard, data)
         return
     if _HEAD.match(data) is None or not is_direct(guard, "socket", "ssl", "asyncio"):
         return
     given = data if type(data) is bytes else bytes(data[:MAX_HEAD])
     if len(given) <= MAX_HEAD:
         guard.check(NAME, given, judge_sent)
+
+
+def check_line(guard: Guard, text: str) -> None:
+    """As `check_sent`, of a text that is written into a file over a socket."""
+    if _VERB.match(text) is not None and len(text) <= MAX_HEAD and is_direct(guard, "socket"):
+        guard.check(NAME, text, judge_sent)
 
 
 def judge_sent(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -115,8 +126,20 @@ def patch_socket(guard: Guard, module: ModuleType) -> None:
         if guard.active and len(arguments) > 1:
             check_sent(guard, arguments[1])
 
+    def made(arguments: tuple[Any, ...], named: dict[str, Any], file: Any) -> None:
+        if "w" in str(argument(arguments, named, 1, "mode")) and guard.active:
+            plain = file.write
+
+            def write(data: Any, /) -> Any:
+                """Write what was looked at."""
+                check_sent(guard, data)
+                return plain(data)
+
+            file.write = write
+
     for name in ("send", "sendall"):
         wrap(module.socket, name, before)
+    wrap_after(module.socket, "makefile", made)
 
 
 def patch_ssl(guard: Guard, module: ModuleType) -> None:
