@@ -245,9 +245,13 @@ def _is_flow(before: str, part: str) -> bool:
 def judge_expansions(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if make expands data: `$(shell ...)`, where `$$(...)` is none."""
     for span in doubtful(spans):
-        # A sign that the code has doubled is found with the one before it.
-        for found in _EXPANDED.finditer(text, span.start, span.end):
-            if len(found[1]) % 2:
+        before = text[max(span.start - _MAX_LINE, 0) : span.start]
+        for found in _EXPANDED.finditer(text[span.start : span.end]):
+            # A sign that the code has doubled stands behind the other.
+            signs = len(found[1]) + (
+                len(before) - len(before.rstrip("$")) if not found.start() else 0
+            )
+            if signs % 2:
                 return Verdict(span.origin, "is expanded by make", FIX_MAKE)
         part = text[span.start : span.end]
         variable = (
