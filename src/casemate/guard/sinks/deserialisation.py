@@ -22,7 +22,7 @@ from ..objects.plain import is_plain_array, is_plain_pickle
 from ..objects.signatures import patch_hmac
 from ..origin import Span
 from ..sink import Patch, Sink
-from ..standing import is_import, is_put_together
+from ..standing import is_direct, is_import, is_put_together
 from ..verdict import Judge, Verdict
 from ..written.lines import judge_yaml
 
@@ -170,12 +170,15 @@ def _put_together(judge: Judge, *names: str, place: int = 0) -> Patch:
     """
 
     def patch(guard: Guard, module: ModuleType) -> None:
+        package = module.__name__.partition(".")[0]
+
         def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             text = arguments[place] if len(arguments) > place else None
             # Most are the event's, or are read: neither was seen being made, nor is it searched.
+            # To ask has notes sorted in, so it is asked of what the code reads by itself alone.
             if not isinstance(text, (str, bytes)) or not guard.active:
                 return
-            if is_put_together(guard, text):
+            if is_direct(guard, package) and is_put_together(guard, text):
                 guard.check(NAME, text, judge)
 
         for name in names:
