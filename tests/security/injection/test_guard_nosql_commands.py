@@ -81,7 +81,11 @@ _SEARCH = code(
     REDIS, "r.execute_command('FT.SEARCH', 'idx', f\"@tenant:{{t1}} {event['n']}\", 'NOCONTENT')"
 )
 
+_LINE = code(REDIS, "r.execute_command(*f\"SET nick:{event['n']} {event['v']}\".split())")
+
 ATTACKS: Cases = {
+    "a line that is cut into words": (_LINE, {"n": "ada", "v": "x EX 77"}),
+    "a line with a key that is cut": (_LINE, {"n": "ada y role:ada admin", "v": "x"}),
     "a function in a pipeline of a command": (MONGO + _FUNCTION, QUOTE),
     "a function of mapReduce": (MONGO + _REDUCE, {"n": "x', db.dropDatabase()); emit('"}),
     "bson.Code": (MONGO + _CODE, {"n": "x' || 1 || '"}),
@@ -94,6 +98,7 @@ ATTACKS: Cases = {
     "a query of a search": (_SEARCH, {"n": "shoes | @tenant:{t2}"}),
 }
 HARMLESS: Cases = {
+    "a line of words": (_LINE, {"n": "ada", "v": "it's;'EX'"}),
     "a function in a pipeline of a command": (MONGO + _FUNCTION, NAME),
     "a function of mapReduce": (MONGO + _REDUCE, NAME),
     "bson.Code": (MONGO + _CODE, NAME),

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import Before, argument, wrap
+from ..notes import DERIVED
 from ..origin import Span
 from ..pieces import as_text
 from ..quoted import judge
@@ -156,6 +157,9 @@ _SEARCHES = frozenset(("FT.SEARCH", "FT.AGGREGATE"))
 _PATTERNS = {"KEYS": 1, "PSUBSCRIBE": 1, "CONFIG GET": 1}
 
 
+_FIX_CUT = "hand over the words of a command one by one: execute_command('SET', name, value)"
+
+
 def _patch_redis(guard: Guard, module: ModuleType) -> None:
     for name in ("Redis", "Pipeline", "PubSub", "StrictRedis", "Valkey"):
         owner = vars(module).get(name)
@@ -181,15 +185,25 @@ def check_command(guard: Guard, words: tuple[Any, ...]) -> None:
         guard.decide(NAME, lambda: _command(guard, words))
 
 
+def _cut(guard: Guard, command: str | bytes) -> Verdict | None:
+    """Return a verdict if the code cut a line into a command, and data in it is many words."""
+    made = guard.provenance.of(command)
+    line = made.parts[0] if made is not None and made.kind == DERIVED and made.parts else ""
+    for span in guard.spans(line) if isinstance(line, str) else ():
+        if span.exact and not span.vouched and len(line[span.start : span.end].split()) > 1:
+            return Verdict(span.origin, "becomes more than one argument", _FIX_CUT)
+    return None
+
+
 def _command(guard: Guard, words: tuple[Any, ...]) -> Verdict | None:
     command = words[0]
     if not isinstance(command, (str, bytes)):
         return None
     spans = guard.spans(command)
-    if spans:
-        verdict = judge_command(as_text(command), spans)
-        if verdict is not None:
-            return verdict
+    verdict = judge_command(as_text(command), spans) if spans else None
+    verdict = verdict or _cut(guard, command)
+    if verdict is not None:
+        return verdict
     name = as_text(command).upper()
     if name in _SCRIPTS and len(words) > 1 and isinstance(words[1], (str, bytes)):
         spans = guard.spans(words[1])
