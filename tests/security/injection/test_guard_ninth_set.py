@@ -129,6 +129,10 @@ HARMLESS: Cases = {
     "JSON: a language": (CLAUSES, {"t": "en"}),
     "JSON: a whole value": (VALUE, {"t": '{"x": [1, "y"]}'}),
     "JSON: a number": (VALUE, {"t": "-1.5"}),
+    "JSON: numbers of a list": (
+        "import json\nreturn json.loads('{\"ids\": [%s]}' % event['t'])",
+        {"t": "1, -2.5,3"},
+    ),
     "JSON: lines": (LINES, {"t": '{"a": 1}\n{"b": "x, y"}'}),
     "JSON: quotes that the code escapes": (ESCAPED, {"t": 'say "hi", \\ ok'}),
     "archive: a link in it": (

@@ -5,6 +5,7 @@ Engines of search and APIs take them over HTTP, often without a library of their
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,10 @@ from ..standing import is_put_together
 from .languages import judge_graphql
 
 _BEGINS = ("{", "[")
-_ASKS = ("query", "mutation", "subscription", "fragment", "{")
+_ASKS = re.compile(
+    r"\s{0,80}(?:(?:query|mutation|subscription|fragment)\b[^{}]{0,500}\{|\{\s{0,80}[A-Za-z_.])"
+)
+"""How a document of GraphQL begins: a sentence has no braces."""
 _GRAPHQL = "query"
 """The member of a request that has its document (GraphQL over HTTP, 5.4)."""
 
@@ -36,7 +40,7 @@ def _check(guard: Guard, sink: str, body: object) -> None:
             guard.check(sink, body, judge_json)
     elif isinstance(body, dict):
         text = body.get(_GRAPHQL)
-        if not isinstance(text, str) or not text.lstrip().startswith(_ASKS):
+        if not isinstance(text, str) or _ASKS.match(text) is None:
             return
         if is_put_together(guard, text):
             guard.check(sink, text, judge_graphql)

@@ -46,6 +46,7 @@ FIX_JSON = "use json.loads and make the objects yourself"
 FIX_ARRAY = "use numpy.load(file, allow_pickle=False), or take numbers as JSON"
 FIX_FRAME = "use a format without code: pandas.read_parquet, read_csv or read_json"
 
+_NUMBERS = re.compile(r"\s*+-?\d++(?:\.\d++)?(?:\s*+,\s*+-?\d++(?:\.\d++)?)*+\s*+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+")
 _MIN_DATA = 8
 _MAX_TEXTS = 2000
@@ -264,7 +265,9 @@ def judge_json(text: str, spans: Sequence[Span]) -> Verdict | None:
         place = span.end
     if not (around + text[place:]).strip("[]{}, \t\r\n"):
         return None
-    return judge_code(Kind.JSON, text, spans)
+    # Numbers with commas are those of a list: anywhere else they are no JSON.
+    others = [s for s in spans if not _NUMBERS.fullmatch(text, s.start, s.end)]
+    return judge_code(Kind.JSON, text, others)
 
 
 def judge_toml(text: str, spans: Sequence[Span]) -> Verdict | None:
