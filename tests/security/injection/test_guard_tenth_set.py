@@ -11,7 +11,12 @@ from casemate.guard.evaluation.engines import _is_name_by_chance
 from casemate.guard.fragments import Fragments
 from casemate.guard.objects.judgement import judge_toml
 from casemate.guard.origin import PIECE, Origin, Span
-from casemate.guard.written.lines import judge_blocks, judge_expansions, judge_yaml
+from casemate.guard.written.lines import (
+    judge_blocks,
+    judge_expansions,
+    judge_head,
+    judge_yaml,
+)
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 DATA = Origin("event", ("q",))
@@ -154,6 +159,15 @@ def test_one_line_of_a_comment_is_no_directive(tenant: str) -> None:
 def test_what_ends_a_comment_is_stopped(tenant: str) -> None:
     assert judge_blocks(*_filled(_BLOCK, tenant, "x")) is not None
     assert judge_blocks(*_filled(_BLOCK, "x", "a'; " + tenant)) is not None
+
+
+_PARTS = "To: a\n\n--7f3a\nContent-Type: text/plain\nContent-Disposition: a; filename=@\n\n@\n--7f3a--\n"
+
+
+@pytest.mark.parametrize("name", ["x\nContent-Type: text/html", "x\r\nX-A: b", "x\n\n<b>"])
+def test_the_head_of_a_part_is_fields_as_well(name: str) -> None:
+    assert judge_head(*_filled(_PARTS, name, "text")) is not None
+    assert judge_head(*_filled(_PARTS, "a b; c: d", "of\n\n-- \nX-A: b\n--7\nnothing")) is None
 
 
 def test_make_expands_no_sign_that_the_code_has_doubled() -> None:

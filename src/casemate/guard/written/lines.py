@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -14,6 +15,10 @@ BREAKS = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00\x07\x08\x1b\x7f\x9b]")
 _INSIDE = re.compile(r"^BEGIN:V(?:CALENDAR|CARD)\b", re.MULTILINE)
 """What is made of fields within the body of a mail."""
+_PART = re.compile(r"^--[^\s-]\S{0,80}\r?\n(?=[A-Za-z][\w-]{0,40}:)", re.MULTILINE)
+_MAX_MIME_PARTS = 50
+_MAX_PART_HEAD = 8192
+"""Characters of a part of a message in which its head is looked for."""
 _BLANK_LINE = re.compile(r"\r?\n\r?\n|\r\r")
 _SHAPES = ((re.compile(r"\d+"), "0"), (re.compile(r"[A-Z]+(?![a-z])"), "A"))
 _WORDS = re.compile(r"[A-Za-z]*[a-z][A-Za-z]*")
@@ -150,11 +155,26 @@ def _resembles(own: str, line: str) -> bool:
 
 def judge_head(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data in the head of a message ends its header field."""
-    verdict = judge_fields(text, spans, end=_end_of_head(text))
+    verdict = judge_fields(text, spans, end=_end_of_head(text)) or _judge_parts(text, spans)
     if verdict is None and (inside := _INSIDE.search(text)) is not None:
         moved = [s.moved(-inside.start()) for s in spans if s.start > inside.start()]
         return judge_fields(text[inside.start() :], moved) if moved else None
     return verdict
+
+
+def _judge_parts(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge the heads of the parts of a message, which are fields as well (RFC 2046, 5.1)."""
+    for found in itertools.islice(_PART.finditer(text), _MAX_MIME_PARTS):
+        part = text[found.end() : found.end() + _MAX_PART_HEAD]
+        moved = [
+            s._replace(start=s.start - found.end(), end=min(s.end - found.end(), len(part)))
+            for s in spans
+            if found.end() <= s.start < found.end() + len(part)
+        ]
+        verdict = judge_fields(part, moved, end=_end_of_head(part)) if moved else None
+        if verdict is not None:
+            return verdict
+    return None
 
 
 def _end_of_head(text: str) -> int:
