@@ -98,6 +98,10 @@ ATTACKS: Cases = {
     "a query of a search": (_SEARCH, {"n": "shoes | @tenant:{t2}"}),
 }
 HARMLESS: Cases = {
+    "a line with how long": (
+        code(REDIS, "r.execute_command(*f\"GETEX nick:ada {event['v']}\".split())"),
+        {"v": "EX 60"},
+    ),
     "a line of words": (_LINE, {"n": "ada", "v": "it's;'EX'"}),
     "a function in a pipeline of a command": (MONGO + _FUNCTION, NAME),
     "a function of mapReduce": (MONGO + _REDUCE, NAME),

@@ -161,7 +161,9 @@ def test_what_ends_a_comment_is_stopped(tenant: str) -> None:
     assert judge_blocks(*_filled(_BLOCK, "x", "a'; " + tenant)) is not None
 
 
-_PARTS = "To: a\n\n--7f3a\nContent-Type: text/plain\nContent-Disposition: a; filename=@\n\n@\n--7f3a--\n"
+_PARTS = (
+    "To: a\n\n--7f3a\nContent-Type: text/plain\nContent-Disposition: a; filename=@\n\n@\n--7f3a--\n"
+)
 
 
 @pytest.mark.parametrize("name", ["x\nContent-Type: text/html", "x\r\nX-A: b", "x\n\n<b>"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -157,6 +158,8 @@ _SEARCHES = frozenset(("FT.SEARCH", "FT.AGGREGATE"))
 _PATTERNS = {"KEYS": 1, "PSUBSCRIBE": 1, "CONFIG GET": 1}
 
 
+_LIMITS = re.compile(r"(?:EX|PX|EXAT|PXAT|COUNT|LIMIT \d{1,19}) \d{1,19}", re.IGNORECASE)
+"""Options that say for how long, or how many."""
 _FIX_CUT = "hand over the words of a command one by one: execute_command('SET', name, value)"
 
 
@@ -190,7 +193,9 @@ def _cut(guard: Guard, command: str | bytes) -> Verdict | None:
     made = guard.provenance.of(command)
     line = made.parts[0] if made is not None and made.kind == DERIVED and made.parts else ""
     for span in guard.spans(line) if isinstance(line, str) else ():
-        if span.exact and not span.vouched and len(line[span.start : span.end].split()) > 1:
+        part = line[span.start : span.end].strip()
+        many = len(part.split()) > 1 and not _LIMITS.fullmatch(part)
+        if many and span.exact and not span.vouched:
             return Verdict(span.origin, "becomes more than one argument", _FIX_CUT)
     return None
 
