@@ -17,7 +17,7 @@ from casemate.guard.written.lines import (
     judge_head,
     judge_yaml,
 )
-from support.guard_cases import Cases, assert_blocked, assert_passes
+from support.guard_cases import Cases, assert_blocked, assert_passes, placed
 
 DATA = Origin("event", ("q",))
 
@@ -59,9 +59,9 @@ SENT = (
     "with a, b:\n    a.sendall(f\"delete {event['n']}\\r\\n\".encode())"
 )
 NAMES = (
-    "import subprocess\nwith open('/tmp/g9i-names.txt', 'w') as file:\n"
+    "import subprocess\nwith open('/tmp/names.txt', 'w') as file:\n"
     "    file.write(event['n'] + '\\n')\n"
-    "line = \"xargs -d '\\\\n' -I{} sh -c 'echo is {}' < /tmp/g9i-names.txt\"\n"
+    "line = \"xargs -d '\\\\n' -I{} sh -c 'echo is {}' < /tmp/names.txt\"\n"
     "subprocess.run(line, shell=True, check=False, capture_output=True)"
 )
 PROBE = (
@@ -104,11 +104,11 @@ SINKS = {"deserialisation", "nosql", "header", "command"}
 
 
 def test_attacks_are_stopped(tmp_path: Path) -> None:
-    assert_blocked(tmp_path, VULNERABLE, SINKS, ())
+    assert_blocked(tmp_path, placed(VULNERABLE, tmp_path), SINKS, ())
 
 
 def test_harmless_values_pass(tmp_path: Path) -> None:
-    assert_passes(tmp_path, HARMLESS, ())
+    assert_passes(tmp_path, placed(HARMLESS, tmp_path), ())
 
 
 def test_graphql_that_is_sent_is_judged(tmp_path: Path) -> None:
