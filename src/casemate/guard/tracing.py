@@ -360,7 +360,9 @@ class Tracer:
             at = bisect.bisect_right(begins, span.start) - 1
             if at >= 0 and span.end <= places[at][1]:
                 kept.append(span)
-        return self._checked(text, kept, self._standing_in(text) if kept else [])
+        standing = self._standing_in(text) if kept else []
+        kept = [span for span in kept if not self._is_chance(text, span, standing)]
+        return self._checked(text, kept, standing)
 
     def _unfolded(self, pieces: list[Piece]) -> list[Piece]:
         """Put the pieces of a text in its place that others were added to, one after the other.
