@@ -44,7 +44,7 @@ def test_a_node_is_audited_and_its_score_is_in_the_journal(node: TestNode, tmp_p
     assert "NODE-042" in weak(own) and not own["versions"]
     assert {one["project"] for one in own["weaknesses"]} == {"t"}
     shown = casemate(node, "audit", "node", "--fail-on", "critical")
-    assert shown.returncode == 0 and "Change: casemate tokens revoke" in shown.stdout
+    assert shown.returncode == 0 and "casemate users add NAME --role owner" in shown.stdout
 
 
 def test_access_is_reviewed_kept_and_taken(node: TestNode) -> None:
