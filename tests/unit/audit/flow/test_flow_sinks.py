@@ -25,7 +25,7 @@ RUNNING_ONLY = {
         "ast celery dukpy hydra kombu logging lupa py_mini_racer pydoc simpleeval stevedore sympy zope"
     ),
     "deserialisation": (
-        "cryptography gnupg hmac jose joserfc jwcrypto multiprocessing nacl rsa ruamel "
+        "configparser cryptography gnupg hmac jose joserfc jwcrypto multiprocessing nacl rsa ruamel "
     ),
     "nosql": (
         "botocore elasticsearch graphql jmespath jq jsonata jsonpath jsonpath_ng jsonpath_rw "
