@@ -31,6 +31,7 @@ MADE = {
     "store.sqlite.old_records:tables": "tables that the module names",
     "store.sqlite.old_records:rows": "tables and columns that the module names",
     "store.sqlite.old_records:forget": "tables that the module names",
+    "postgresql.connection:_end_who_is_away": "numbers of ours, in a statement of the module",
     "postgresql.connection:_plainly": "the statement it was given; who gives it is looked at here",
     "postgresql.exchange:send": "a name that is a number of ours",
     "postgresql.exchange:_say": "the statement that a connection was given, translated",

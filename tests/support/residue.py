@@ -59,7 +59,7 @@ PYTHON = {
     "the environment emptied": "os.environ.clear()",
     "a module": "sys.modules['residue'] = types.ModuleType('residue')",
     "a module taken away": "del sys.modules['json']",
-    "a late import": "import decimal, fractions, statistics",
+    "a late import": "import decimal, fractions",
     "a function of a library": "json.dumps = lambda value: 'secret'",
     "a function of a module in C": "os.getcwd = lambda: '/secret'",
     "the clock": "time.time = lambda: 0.0",

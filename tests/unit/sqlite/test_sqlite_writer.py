@@ -103,6 +103,7 @@ def test_what_comes_in_one_turn_of_a_loop_is_one_transaction(tmp_path: Path) -> 
                 time.sleep(0.02)  # the writer's thread could run
             await asyncio.gather(*futures)
             assert duties.commits == commits
+            await asyncio.sleep(0.3)  # until the writer waits again: before, it takes what is there
         # What another thread asks for waits for no loop.
         waiter = Waiter.of_running_loop()
         threading.Thread(target=writer.enqueue, args=(waiter, insert)).start()

@@ -25,7 +25,8 @@ RUNNING_ONLY = {
         "ast celery dukpy hydra kombu logging lupa py_mini_racer pydoc simpleeval stevedore sympy zope"
     ),
     "deserialisation": (
-        "configparser cryptography gnupg hmac jose joserfc jwcrypto multiprocessing nacl rsa ruamel "
+        "configparser cryptography gnupg hmac jose joserfc json jwcrypto multiprocessing nacl "
+        "orjson rapidjson rsa rtoml ruamel simplejson toml tomli tomlkit tomllib ujson "
     ),
     "nosql": (
         "botocore elasticsearch graphql jmespath jq jsonata jsonpath jsonpath_ng jsonpath_rw "
