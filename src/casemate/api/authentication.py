@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from casemate.api.problems import problem_response, response_to
-from casemate.model.denial import DenialKind, denied_on
+from casemate.model.denial import Denial, DenialKind, denied_on
 from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact
 from casemate.model.principal import ANONYMOUS, NODE, Checked, Principal
 from casemate.model.problem import CHALLENGE
@@ -90,17 +90,20 @@ class RequireCredential:
 
     def _denied(self, scope: Scope, detail: str) -> Response:
         remote, *_ = scope.get("client") or (NOT_BY_NETWORK,)
-        self._happened(
-            denied_on(
-                NODE,
-                at=time.time(),
-                kind=DenialKind.AUTHENTICATION,
-                by=Actor(ANONYMOUS.text, remote),
-                action=f"{scope['method']} api",
-                reason=detail,
-            )
-        )
+        self._happened(not_taken(Actor(ANONYMOUS.text, remote), scope["method"], detail))
         return _unauthenticated(detail)
+
+
+def not_taken(by: Actor, method: str, reason: str) -> Denial:
+    """Return what is recorded of a request whose credential is not, or no longer, taken."""
+    return denied_on(
+        NODE,
+        at=time.time(),
+        kind=DenialKind.AUTHENTICATION,
+        by=by,
+        action=f"{method} api",
+        reason=reason,
+    )
 
 
 def _unauthenticated(detail: str) -> Response:

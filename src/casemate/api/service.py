@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from casemate.access_reviews import Reviews
 from casemate.accounts import Accounts
+from casemate.api.authentication import not_taken
 from casemate.api.authorization import actor, function_of, principal
 from casemate.api.closing import Decisions
 from casemate.api.control import Control
@@ -224,16 +225,7 @@ class Service:
         asking = self.accounts.authenticate(request.headers.get("authorization"))
         if asking is None or asking.text != principal(request).text:
             detail = "The token has expired or was revoked before this was done."
-            self.facts.happened(
-                denied_on(
-                    NODE,
-                    at=time.time(),
-                    kind=DenialKind.AUTHENTICATION,
-                    by=actor(request),
-                    action=f"{request.method} api",
-                    reason=detail,
-                )
-            )
+            self.facts.happened(not_taken(actor(request), request.method, detail))
             raise RequestError(
                 HTTPStatus.UNAUTHORIZED, detail, next_step="Sign in again: casemate login"
             )

@@ -13,7 +13,7 @@ from typing import Any
 from .identity import identity
 from .notes import DERIVED, JOINED, NUMBERED, REPLACED, TEXTS, Made
 from .origin import Span
-from .pieces import as_text
+from .pieces import as_text, texts_in
 from .provenance import Provenance
 from .taint import Taint
 
@@ -80,17 +80,4 @@ class Reach:
             return any(self.may_hold(part, depth) for part in parts)
         if made.kind == NUMBERED:
             return True
-        return any(self.may_hold(part, depth) for part in _listed(made.parts))
-
-
-def _listed(parts: tuple[Any, ...]) -> list[Any]:
-    """Return a template and what was put into it."""
-    found: list[Any] = []
-    for part in parts:
-        if type(part) is tuple:
-            found += part
-        elif type(part) is dict:
-            found += part.values()
-        else:
-            found.append(part)
-    return found
+        return any(self.may_hold(part, depth) for part in texts_in(made))

@@ -23,15 +23,15 @@ from casemate.audit.model import (
 )
 from casemate.audit.workspace import Workspace
 from casemate.decoding import toml_of
+from casemate.manifest.grant_tables import KEYS
 from casemate.manifest.locator import KeyLocator, KeyPath
 from casemate.manifest.reading import MAX_BYTES
-from casemate.model.grant import ACTIONS, GrantKind
+from casemate.model.grant import ACTIONS
 from casemate.model.trigger import TriggerKind
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MIB = {"KB": 1 / 1024, "KiB": 1 / 1024, "MB": 1.0, "MiB": 1.0, "GB": 1024.0, "GiB": 1024.0}
-_PLURALS = {f"{kind.value}s": kind for kind in GrantKind if kind is not GrantKind.EGRESS}
-_PLURALS["invoke"] = GrantKind.FUNCTION
+_GRANTED = {key: kind for kind, key in KEYS.items()}
 _TRIGGERS = tuple(kind.value for kind in TriggerKind if kind.value not in ("http", "invoke"))
 _MAX_NESTING = 20
 _MAX_BITS = 64
@@ -183,7 +183,7 @@ def _triggers(each: Map, place: Place) -> Iterator[Trigger]:
 def _grants(each: Map, place: Place) -> Iterator[Statement]:
     grants = each.get("grants")
     for key, found in grants.items() if isinstance(grants, Map) else ():
-        kind = GrantKind.EGRESS if key == "egress" else _PLURALS.get(key)
+        kind = _GRANTED.get(key)
         if kind is None:
             continue
         for index, grant in enumerate(listed(found)):

@@ -12,6 +12,7 @@ from casemate.audit.privileges.deciding import Decided
 from casemate.audit.privileges.needs import EVERY, Need
 from casemate.audit.privileges.resources import arn_of
 from casemate.audit.privileges.special import WITHOUT_RESOURCE
+from casemate.manifest.grant_tables import KEYS
 from casemate.model.grant import ACTIONS, GrantKind
 
 _OWN_ROLES = frozenset(("AWSLambdaBasicExecutionRole", "AWSXRayDaemonWriteAccess"))
@@ -104,24 +105,13 @@ def _resources(one: Decided, action: str, needs: list[Need]) -> tuple[str, ...]:
     return tuple(sorted(found))[:_MAX_RESOURCES]
 
 
-_KEYS = {
-    "bucket": "buckets",
-    "table": "tables",
-    "queue": "queues",
-    "topic": "topics",
-    "secret": "secrets",
-    "egress": "egress",
-    "function": "invoke",
-}
-
-
 def _grants(one: Decided) -> str:
     """Return grants as a manifest has them."""
     lines = [f"[function.{one.function.name}.grants]"]
     by_kind: dict[str, list[str]] = defaultdict(list)
     for statement in one.function.permissions:
         kind, _, name = statement.resources[0].partition("/")
-        if kind not in _KEYS:
+        if kind not in KEYS:
             continue
         if kind == GrantKind.EGRESS.value:
             by_kind[kind].append(_inline(statement.conditions))
@@ -139,7 +129,7 @@ def _grants(one: Decided) -> str:
         prefixes = statement.conditions.get("prefixes")
         more = f", prefixes = {json.dumps(list(prefixes))}" if prefixes else ""
         by_kind[kind].append(f"{{ name = {json.dumps(name)}, actions = {json.dumps(kept)}{more} }}")
-    for kind, key in _KEYS.items():
+    for kind, key in KEYS.items():
         if by_kind[kind]:
             lines.append(f"{key} = [{', '.join(by_kind[kind])}]")
     return "\n".join(lines)

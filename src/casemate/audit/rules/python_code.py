@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -43,15 +43,15 @@ from casemate.audit.rules.python_looks import (
 )
 
 
-def _without_authorizer(check: Check) -> Check:
+def _milder(check: Check) -> Check:
     """Make what an authorizer has most likely looked at milder: it stands before every route."""
 
-    def milder(subject: Subject) -> Iterator[Hit]:
+    def found(subject: Subject) -> Iterator[Hit]:
         for each in check(subject):
             checked = each.function is not None and each.function.reach is Reach.AUTHENTICATED
             yield msgspec.structs.replace(each, severity=Severity.MEDIUM) if checked else each
 
-    return milder
+    return found
 
 
 def _rule(
@@ -68,6 +68,7 @@ def _rule(
     good: str,
     attack: str = "",
     by_reach: bool = False,
+    behind_authorizer: Callable[[Check], Check] = lambda check: check,
 ) -> Rule:
     return Rule(
         id=id,
@@ -80,7 +81,7 @@ def _rule(
         by_reach=by_reach,
         why=why,
         fix=fix,
-        check=look_at(look) if look is not unsigned else _without_authorizer(look_at(look)),
+        check=behind_authorizer(look_at(look)),
         vulnerable=python(bad),
         fixed=python(good),
     )
@@ -308,6 +309,7 @@ RULES = (
         ),
         _handler("return jwt.decode(event['token'], KEY, algorithms=['RS256'])", "import jwt"),
         "T1550.001",
+        behind_authorizer=_milder,
     ),
     _rule(
         "PY-015",
