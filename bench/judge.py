@@ -8,6 +8,7 @@ import msgspec
 
 from bench import reasons
 from bench.jitter import SPREAD, TOGETHER
+from bench.reasons import MB
 from bench.results import (
     CASEMATE_FORK,
     CASEMATE_INSTANCE,
@@ -17,7 +18,6 @@ from bench.results import (
     Results,
 )
 
-MB = 1_000_000
 GROWTH_NOISE = 1.10
 """Overhead counts as grown if the p50 with the most functions is over 1.1 times that with one."""
 LEASE_NOISE = 1.25

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bench.judge import MB, Verdict, judge
+from bench.judge import Verdict, judge
+from bench.reasons import MB
 from bench.results import CASEMATE_INSTANCE, CASEMATE_REQUEST, HANDLERS, Results
 
 NONE = "-"
