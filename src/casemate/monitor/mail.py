@@ -84,8 +84,11 @@ class MailChannel:
             await self._sign_in(talk)
             await self._hand_over(talk, message)
             writer.write(b"QUIT\r\n")  # it has it; its good-bye is not waited for
-        finally:
             writer.close()
+        except BaseException:
+            # At once: who does not read what is sent would keep the connection, and all of it.
+            writer.transport.abort()
+            raise
 
     async def _secure(self, talk: _Conversation) -> None:
         # What came in clear after its answer would be taken for what came by TLS.
@@ -118,7 +121,9 @@ def _composed(settings: Mail, message: Message) -> EmailMessage:
     mail = EmailMessage()
     mail["From"] = settings.sender
     mail["To"] = ", ".join(settings.to)
-    mail["Subject"] = f"Casemate {message.subject}"
+    # A text that looks like an encoded word (RFC 2047) would be read as one, with the line breaks
+    # that it spells.
+    mail["Subject"] = f"Casemate {message.subject}".replace("=?", "= ?")
     mail["Date"] = formatdate()
     # The same for each attempt: who gets it twice can tell.
     mail["Message-ID"] = f"<{message.id}@{_NAME}>"

@@ -17,7 +17,11 @@ MAX_SHOWN = 20
 """Findings of a message that are shown one by one."""
 MAX_IDS = 512
 """Findings that one message stands for."""
+MAX_ENTITY = 512
+"""Characters of what a finding is of that people are shown."""
 _MAX_LINE = 160
+_DOTS = ".\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH FULL STOP}\N{HALFWIDTH IDEOGRAPHIC FULL STOP}"
+"""Between labels of a host's name, as programs that look names up take them (UTS 46)."""
 _LATEST = 253_402_300_799.0
 """Unix time of the end of the year 9999."""
 
@@ -58,7 +62,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         first = self.found[-1]
         more = f" (and {len(self.found) - 1} more)" if len(self.found) > 1 else ""
         prefix = "TEST " if self.kind is Kind.TEST else ""
-        return plain(f"{prefix}[{self.level}] {first.title}{more}: {first.entity}")
+        return plain(f"{prefix}[{self.level}] {first.title}{more}: {without_links(first.entity)}")
 
 
 def test_message(node: str) -> Message:
@@ -84,6 +88,25 @@ def plain(text: str, most: int = _MAX_LINE) -> str:
     """Return a text without what is no letter, on one line and bounded: attackers wrote it."""
     cut = "".join(each if each.isprintable() else "?" for each in text[:most])
     return cut + ("..." if len(text) > most else "")
+
+
+def without_links(entity: str) -> str:
+    """Return who and what a finding is of so that no mail program makes links of it: `a[.]example`.
+
+    Of each value that is `://`, and each dot between what may be labels of a host's name. Names of
+    fields are the rule's.
+    """
+    pairs = (word.partition("=") for word in entity[:MAX_ENTITY].split(" "))
+    return " ".join(f"{field}{equals}{_unlinked(value)}" for field, equals, value in pairs)
+
+
+def _unlinked(value: str) -> str:
+    made = value.replace("://", "[:]//")
+    around = zip(f" {made}", made, f"{made[1:]} ", strict=False)
+    return "".join(
+        "[.]" if each in _DOTS and (before.isalnum() or before == "-") and after.isalpha() else each
+        for before, each, after in around
+    )
 
 
 def document(message: Message) -> dict[str, Any]:
@@ -112,7 +135,7 @@ def text(message: Message) -> str:
         lines += [
             plain(f"{each.level}: {each.title}"),
             plain(f"  rule:      {each.rule} {' '.join(each.techniques)}"),
-            plain(f"  of:        {each.entity}", 512),
+            plain(f"  of:        {without_links(each.entity)}", MAX_ENTITY),
             f"  at:        {when}, {each.count} times",
             f"  finding:   casemate findings show {each.id}",
             "",

@@ -21,6 +21,7 @@ import pytest
 from casemate.model.level import Level
 from casemate.monitor import messages, syslog
 from casemate.monitor.errors import UndeliveredError
+from casemate.monitor.findings import Found
 from casemate.monitor.mail import MailChannel
 from casemate.monitor.messages import Kind, Message
 from casemate.monitor.reaching import Reach
@@ -194,7 +195,7 @@ async def test_metadata_is_refused_by_name_even_where_the_inside_is_accepted() -
 # -- mail ------------------------------------------------------------------------------------------
 
 
-async def mail(server: MailServer, ca: str, **more: Any) -> None:
+async def mail(server: MailServer, ca: str, found: tuple[Found, ...] = (), **more: Any) -> None:
     chosen = settings(
         "mail",
         server=f"127.0.0.1:{server.port}",
@@ -207,7 +208,9 @@ async def mail(server: MailServer, ca: str, **more: Any) -> None:
     async def password(_secret: str) -> str:
         return "correct horse"
 
-    await MailChannel(chosen, Reach(not_own), 0, password).send(message(1, 2))
+    told = message(1, 2)
+    told = msgspec.structs.replace(told, found=found or told.found)
+    await MailChannel(chosen, Reach(not_own), 0, password).send(told)
 
 
 @pytest.mark.parametrize("starttls", [False, True])
@@ -299,3 +302,79 @@ def test_a_finding_of_any_time_is_told(at: float) -> None:
     told = Message(kind=Kind.FINDING, node="node", at=1.0, found=(found(1, at=at),))
     assert "UTC" in messages.text(told)
     assert b"tokens-tried" in syslog.line(told)
+
+
+# -- what attackers wrote --------------------------------------------------------------------------
+
+ENCODED = "=?utf-8?q?a=0d=0aBcc:_eve@example.com=0d=0a=0d=0aPay_here?="
+
+
+def test_no_text_of_an_attacker_is_read_as_part_of_a_head(authority: TestAuthority) -> None:
+    """Encoded words are decoded where a subject is set, and again by whoever gets it."""
+    server = MailServer(authority.context("127.0.0.1"))
+    for entity in (f"user={ENCODED}", "x\r\nBcc: eve@example.com", f"{'x' * 90}={ENCODED}é"):
+        asyncio.run(mail(server, authority.path.read_text(), found=(found(1, entity=entity),)))
+    server.close()
+    for _, to, data in server.mails:
+        assert to == ["TO:<ada@example.org>", "TO:<grace@example.org>"]
+        read = email.message_from_bytes(data, policy=policy.default)
+        assert "bcc" not in read and not {"\r", "\n"} & set(str(read["subject"]))
+        assert "Pay here" not in read["subject"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("https://evil.example/reset?a=1", "https[:]//evil[.]example/reset?a=1"),
+        ("www.evil.example", "www[.]evil[.]example"),
+        ("ada@mail.example", "ada@mail[.]example"),
+        ("evil\N{FULLWIDTH FULL STOP}example", "evil[.]example"),
+        ("b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example", "b\xfccher[.]example"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("v1.2", "v1.2"),
+    ],
+)
+def test_nothing_of_an_attacker_is_a_link(value: str, shown: str) -> None:
+    """Names of fields are the rule's, and what programs get is as it was."""
+    told = Message(kind=Kind.FINDING, node="n", at=1.0, found=(found(1, entity=f"a.b={value}"),))
+    assert f"a.b={shown}\n" in messages.text(told)
+    assert told.subject.endswith(f": a.b={shown}")
+    assert messages.document(told)["findings"][0]["entity"] == f"a.b={value}"
+
+
+def test_what_a_mail_server_does_not_take_is_not_held_for_it(authority: TestAuthority) -> None:
+    def deaf(sock: socket.socket) -> None:
+        sock.sendall(b"220 mail.test\r\n")
+        time.sleep(1)
+
+    async def run(port: int) -> None:
+        chosen = settings(
+            "mail",
+            server=f"127.0.0.1:{port}",
+            sender="node@example.org",
+            to=["ada@example.org"],
+            ca=authority.path.read_text(),
+        )
+
+        async def password(_secret: str) -> str:
+            return ""
+
+        opened: list[asyncio.StreamWriter] = []
+        reach = Reach(not_own)
+        real = reach.open
+
+        async def kept(*given: Any, **named: Any) -> Any:
+            reader, writer = await real(*given, **named)
+            opened.append(writer)
+            return reader, writer
+
+        reach.open = kept  # type: ignore[method-assign]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await MailChannel(chosen, reach, 0, password).send(message())
+        await asyncio.sleep(0)
+        left = opened[0].transport.get_extra_info("socket")
+        assert left is None or left.fileno() == -1
+
+    with Origin(deaf, authority.context("127.0.0.1")) as origin:
+        asyncio.run(run(origin.port))
