@@ -39,7 +39,7 @@ from casemate.delivery.destinations import _result
 from casemate.delivery.verdict import body_of
 from casemate.guard.core import Guard
 from casemate.guard.handed_over import HANDED_OVER
-from casemate.guard.leaks.hooks import watch_formatting, watch_makers
+from casemate.guard.leaks.hooks import watch_asking, watch_formatting, watch_makers
 from casemate.guard.rewriting import NAMES, compile_rewritten
 from casemate.model.function import ErrorException
 from casemate.model.invocation import Outcome
@@ -57,6 +57,8 @@ DEPENDENCY = "/function/deps/framework/app.py"
 
 
 PATCHED = (
+    (sys, "exc_info"),
+    (sys, "exception"),
     (traceback.TracebackException, "__init__"),
     (sqlite3.Error, "__init__"),
     (asyncio.BaseEventLoop, "create_task"),
@@ -75,6 +77,7 @@ def guard() -> Iterator[Guard]:
     for name in NAMES:
         setattr(builtins, f"__casemate_{name}__", getattr(made.provenance, name))
     watch_formatting(made.raised)
+    watch_asking(made.raised)
     for module, patch in HANDED_OVER.patches.items():
         if module in sys.modules:
             patch(made, sys.modules[module])
@@ -285,6 +288,56 @@ def test_what_the_import_caught_is_known_to_every_call(guard: Guard) -> None:
     finally:
         guard.raised.standing = ()
         made.close()
+
+
+UNNAMED = """
+import inspect, logging, sys, traceback
+
+class OwnError(Exception):
+    pass
+
+class Kept(logging.Handler):
+    def emit(self, record):
+        self.kept = record.exc_info and repr(record.exc_info[1])
+
+def again():
+    try:
+        raise OwnError("the pin of account 17")
+    except OwnError:
+        raise LookupError("nothing there") from None
+
+def unnamed(how):
+    try:
+        raise OwnError("the pin of account 17")
+    except Exception:
+        if how == "exc_info":
+            return repr(sys.exc_info()[1])
+        if how == "exception":
+            return repr(sys.exception())
+        if how == "format_exc":
+            return traceback.format_exc()
+        if how == "inspect":
+            return inspect.trace()[-1].code_context[0]
+        if how == "logged":
+            logger, handler = logging.Logger("kept"), Kept()
+            logger.addHandler(handler)
+            logger.exception("it failed")
+            return handler.kept
+        if how == "context":
+            try:
+                again()
+            except LookupError as error:
+                return repr(error.__context__)
+        return "OwnError('the pin of account 17')"  # by chance
+"""
+ASKED = ("exc_info", "exception", "format_exc", "inspect", "logged", "context")
+
+
+@pytest.mark.parametrize("how", ASKED)
+def test_what_is_caught_without_a_name_is_noted_as_it_is_asked_for(out: Out, how: str) -> None:
+    unnamed = load(UNNAMED, "/function/code/unnamed.py")["unnamed"]
+    assert out.send(lambda: {"error": unnamed(how)}).outcome is Outcome.EXPOSED
+    assert out.send(lambda: {"error": unnamed("")}).outcome is Outcome.OK
 
 
 PAGES = {
@@ -574,6 +627,27 @@ def test_what_is_said_of_other_errors_passes_from_calls_that_met_their_own(out: 
         sent = done.response.body
         assert isinstance(sent, bytes)
         assert (gzip.decompress(sent) if packed else sent) == body.encode()
+
+
+QUOTING = (
+    "<p>Why is <code>KeyError: 'user'</code> raised? <code>KeyError('user')</code></p>",
+    json.dumps({"issues": [{"title": "KeyError: 'user' in import", "id": 7}]}),
+    "user,KeyError: 'user'\nx12,ValueError: invalid literal for int() with base 10: 'x12'\n",
+    "[Errno 2] No such file or directory: '/data/config.json' means that it is not there.",
+    "PermissionError: not allowed",
+    json.dumps(["Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"]),
+)
+
+
+@pytest.mark.parametrize("text", QUOTING)
+def test_prose_may_quote_what_the_call_met_and_nobody_asked_for(out: Out, text: str) -> None:
+    meet = load(MEETING, "/function/code/meeting.py")["meet"]
+
+    def make() -> Any:
+        meet()
+        return {"status": 200, "body": text}
+
+    assert out.send(make).outcome is Outcome.OK, out.told
 
 
 def test_a_message_of_one_s_own_passes(out: Out) -> None:

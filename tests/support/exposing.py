@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import bz2
+import codecs
 import gzip
 import html
 import io
 import json
+import lzma
 import quopri
 import re
 import tarfile
@@ -16,6 +19,7 @@ import zlib
 from collections.abc import Callable
 from email.header import Header
 from http.cookies import SimpleCookie
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -351,6 +355,16 @@ def _codes(text: str, form: str) -> str:
     return "".join(form.format(ord(character)) for character in text)
 
 
+def _uuencoded(data: bytes) -> str:
+    lines = [binascii.b2a_uu(data[at : at + 45]).decode() for at in range(0, len(data), 45)]
+    return "begin 644 log.txt\n" + "".join(lines) + "`\nend\n"
+
+
+_SIGNS = "0123456789{}{}{}"
+_Z85 = str.maketrans(
+    _SIGNS.format(ascii_uppercase, ascii_lowercase, "!#$%&()*+-;<=>?@^_`{|}~"),
+    _SIGNS.format(ascii_lowercase, ascii_uppercase, ".-:+=^!/*?&<>()[]{}@%$#"),
+)
 _TRANSFER = b"content-transfer-encoding: "
 SPELLED: dict[str, Callable[[str], Any]] = {
     "etag": lambda t: _head("etag", '"' + _line(t).replace('"', "") + '"'),
@@ -401,5 +415,21 @@ SPELLED: dict[str, Callable[[str], Any]] = {
     "coloured": lambda t: {"e": "".join(f"\x1b[1;31m{word}\x1b[0m " for word in t.split(" "))},
     "capitals": lambda t: {"e": t.upper()},
     "list": lambda t: {"errors": [{"stack": t.splitlines()}], "data": None},
+    "words": lambda t: {"error": re.split(r"[ \n]", t)},
+    "signs": lambda t: {"error": list(t)},
+    "signs in lines": lambda t: _page(json.dumps(list(t), indent=2), "application/json"),
+    "signs of Python": lambda t: _page(repr(list(t)), "text/plain"),
+    "drawn apart": lambda t: {"error": " ".join(t)},
+    "numbers": lambda t: {"error": list(t.encode())},
+    "pairs": lambda t: {"dump": t.encode().hex(" "), "other": t.encode().hex(":")},
+    "backwards": lambda t: {"error": t[::-1]},
+    "rot13": lambda t: {"error": codecs.encode(t, "rot13")},
+    "base85": lambda t: {"blob": base64.b85encode(t.encode()).decode()},
+    "base85 of zlib": lambda t: {"blob": base64.b85encode(zlib.compress(t.encode())).decode()},
+    "ascii85": lambda t: {"blob": base64.a85encode(t.encode(), adobe=True).decode()},
+    "z85": lambda t: {"blob": base64.b85encode(t.encode()).decode().translate(_Z85)},
+    "uuencode": lambda t: _page(_uuencoded(t.encode()), "text/plain"),
+    "zlib in haste": lambda t: _data(zlib.compress(t.encode(), 1)),
+    "lzma": lambda t: _data(lzma.compress(t.encode(), format=lzma.FORMAT_ALONE)),
 }
 """More ways out, by what packs or spells a text otherwise."""

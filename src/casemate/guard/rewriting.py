@@ -339,9 +339,13 @@ class Rewriter(Scopes, ast.NodeTransformer):
         return ast.copy_location(ast.UnaryOp(ast.Not(), noted), node)
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
-        """Note what is caught: an answer must not tell of it."""
+        """Note what is caught by a name: an answer must not tell of it.
+
+        What has no name is reached by asking for it alone, and is noted then (`leaks/hooks.py`).
+        """
         self.generic_visit(node)
-        node.body.insert(0, self._noting_caught(node))
+        if node.name is not None:
+            node.body.insert(0, self._noting_caught(node))
         return node
 
     def _visit_try(self, node: ast.Try | ast.TryStar) -> ast.AST:

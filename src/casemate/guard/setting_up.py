@@ -9,7 +9,7 @@ from . import rehearsal
 from .core import Guard
 from .handed_over import HANDED_OVER
 from .hooks import PatchingFinder, watch_audit, watch_calls
-from .leaks.hooks import watch_formatting, watch_makers
+from .leaks.hooks import watch_asking, watch_formatting, watch_makers
 from .loading import load_rewritten, own_modules
 from .sinks import SINKS
 from .sql import shape, tokens
@@ -30,6 +30,7 @@ def before_import(guard: Guard) -> None:
     watch_calls(guard, SINKS)
     PatchingFinder(guard, (*SINKS, THREADS, HANDED_OVER)).install()
     watch_formatting(guard.raised)
+    watch_asking(guard.raised)
 
 
 def before_handler(guard: Guard, denied: Mapping[str, Iterable[str]]) -> None:

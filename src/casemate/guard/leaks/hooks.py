@@ -1,7 +1,8 @@
 """Where exceptions are noted that the function's own code does not catch itself.
 
 Frameworks catch what a function raised, and make pages and messages of it. To do so they format it,
-which goes through one class of `traceback`; a driver's errors are noted as they are made.
+which goes through one class of `traceback`; a driver's errors are noted as they are made. What is
+caught without a name is reached by asking the interpreter for it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,24 @@ _FORMATTERS = (("django.views.debug", "ExceptionReporter", 3),)
 def watch_formatting(raised: Raised) -> None:
     """Note each exception that `traceback`, and so `logging` and all frameworks, formats."""
     _after(traceback.TracebackException, raised, 2)
+
+
+def watch_asking(raised: Raised) -> None:
+    """Note the exception that is being handled when code asks for it: `sys.exc_info()`."""
+    for name in ("exc_info", "exception"):
+        original: Any = getattr(sys, name)
+        if not getattr(original, "__casemate_noting__", False):
+            setattr(sys, name, _asked(original, raised))
+
+
+def _asked(original: Any, raised: Raised) -> Any:
+    @functools.wraps(original)
+    def asked() -> Any:
+        raised.caught()
+        return original()
+
+    asked.__casemate_noting__ = True  # type: ignore[attr-defined]
+    return asked
 
 
 def watch_makers(raised: Raised) -> None:

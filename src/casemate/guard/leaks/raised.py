@@ -62,6 +62,8 @@ class Source(NamedTuple):
         return "\n".join((*lines, f"{self.name}: {last}"))
 
 
+_handled = sys.exc_info
+"""As it is before asking it is watched."""
 _Key = tuple[type, CodeType | None, int]
 
 
@@ -96,8 +98,10 @@ class Raised:
         return list(self._seen.values())[::-1]
 
     def caught(self) -> None:
-        """Note the exception that is being handled: rewritten code calls this in each `except`."""
-        error = sys.exc_info()[1]
+        """Note the exception that is being handled: rewritten code calls this in an `except` that
+        has a name for it, and where it could end one otherwise.
+        """
+        error = _handled()[1]
         if error is not None:
             self.note(error)
 

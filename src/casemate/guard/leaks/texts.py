@@ -19,6 +19,7 @@ from typing import Any
 
 from .escapes import unescaped, unquoted
 from .shapes import TAG
+from .spelled import respelled
 
 MAX_LOOKED = 1 << 20
 """Bytes of an answer that are searched for texts of exceptions: half of it at its beginning, half
@@ -85,6 +86,7 @@ def unpacked(data: bytes, encodings: bytes) -> bytes:
 
 
 _GZIP, _ZIP, _BZIP2, _XZ = b"\x1f\x8b\x08", b"PK\x03\x04", b"1AY&SY", b"\xfd7zXZ\x00"
+_LZMA = b"]\0\0"
 _MAX_PACKED = 64
 """Places of each kind at which something packed may begin that are tried, of one body: members of
 an archive, parts of a message."""
@@ -171,9 +173,12 @@ _MARKED: tuple[tuple[bytes, int, _Unpack], ...] = (
     (_GZIP, 0, _of_gzip),
     (b"x\x9c", 0, _of_zlib),
     (b"x\xda", 0, _of_zlib),
+    (b"x\x01", 0, _of_zlib),
+    (b"x^", 0, _of_zlib),
     (_ZIP, 0, _of_zip),
     (_BZIP2, 4, _of_module("bz2", "BZ2Decompressor")),
     (_XZ, 0, _of_module("lzma", "LZMADecompressor")),
+    (_LZMA, 0, _of_module("lzma", "LZMADecompressor")),
 )
 """What each kind begins with, how many bytes there are before that, and what unpacks it."""
 
@@ -211,7 +216,8 @@ def inflated(data: bytes, bits: int = 47) -> bytes:
 def views(data: bytes, head: bytes = b"") -> list[str]:
     """Return a body's text, then the same with one level of escapes less, as often as it helps.
 
-    White space is one blank: headers and pages have no lines. What base64 in it holds comes last.
+    White space is one blank: headers and pages have no lines. What base64 in it holds comes after
+    these, and how a small one reads that is written otherwise last.
     `head` is what may name its character set.
     """
     found: dict[str, None] = {}
@@ -231,6 +237,8 @@ def views(data: bytes, head: bytes = b"") -> list[str]:
         if not packed:
             break
         _layers(packed, found, known)
+    for text in known:
+        found |= dict.fromkeys(respelled(text))
     return list(found)
 
 
