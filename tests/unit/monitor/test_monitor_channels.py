@@ -8,11 +8,13 @@ import email
 import hashlib
 import hmac
 import json
+import os
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from email import policy
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -24,6 +26,7 @@ from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.findings import Found
 from casemate.monitor.mail import MailChannel
 from casemate.monitor.messages import Kind, Message
+from casemate.monitor.outlet import Outlet
 from casemate.monitor.reaching import Reach
 from casemate.monitor.settings import Channel
 from casemate.monitor.syslog import SyslogChannel
@@ -183,8 +186,6 @@ async def test_metadata_is_refused_by_name_even_where_the_inside_is_accepted() -
     chosen = settings("webhook", url="http://metadata.test/", secret="ops/key")
 
     async def resolve(_place: int, _host: str) -> tuple[Any, ...]:
-        from ipaddress import ip_address
-
         return (ip_address("169.254.169.254"),)
 
     reach._resolver.resolve = resolve  # type: ignore[method-assign]
@@ -378,3 +379,60 @@ def test_what_a_mail_server_does_not_take_is_not_held_for_it(authority: TestAuth
 
     with Origin(deaf, authority.context("127.0.0.1")) as origin:
         asyncio.run(run(origin.port))
+
+
+@running
+async def test_a_name_is_connected_to_where_it_was_when_it_was_checked() -> None:
+    """Servers of names may say something else each time."""
+    reach, asked, connected = Reach(not_own), 0, []
+
+    async def resolve(_place: int, _host: str) -> tuple[Any, ...]:
+        nonlocal asked
+        asked += 1
+        return (ip_address("8.8.8.8" if asked % 2 else "127.0.0.1"),)
+
+    async def connect(address: Any, _port: int) -> socket.socket:
+        connected.append(str(address))
+        raise OSError
+
+    reach._resolver.resolve = resolve  # type: ignore[method-assign]
+    reach._access._connector.connect = connect  # type: ignore[method-assign]
+    chosen = msgspec.structs.replace(
+        settings("webhook", url="http://turns.test/", secret="ops/key"), accept=("plaintext",)
+    )
+    for why in ("cannot be connected", "loopback") * 3:
+        with pytest.raises(UndeliveredError, match=why):
+            await WebhookChannel(chosen, reach, 0, signed).send(message())
+    assert connected == ["8.8.8.8"] * 3
+
+
+@pytest.mark.parametrize("stalls", ["before TLS", "after TLS", "drips"])
+def test_a_server_of_syslog_that_stalls_is_given_up_and_nothing_of_it_is_left(
+    authority: TestAuthority, stalls: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casemate.monitor.outlet.ATTEMPT_SECONDS", 0.3)
+
+    def stall(sock: socket.socket) -> None:
+        for _ in range(20):
+            if stalls == "drips":
+                sock.sendall(b"\x16\x03")
+            time.sleep(0.05)
+
+    async def run(port: int) -> str:
+        ca = authority.path.read_text()
+        chosen = settings("syslog", server=f"127.0.0.1:{port}", ca=ca)
+        channel = SyslogChannel(chosen, Reach(not_own), 0)
+        outlet = Outlet("siem", chosen, channel.send, node="n", tell=lambda _fact: None)
+        before = set(os.listdir("/proc/self/fd"))
+        problem = await outlet.deliver(message())
+        await asyncio.sleep(0.05)
+        assert len(set(os.listdir("/proc/self/fd")) - before) <= 2  # the server's own end
+        return problem
+
+    context = authority.context("127.0.0.1") if stalls == "after TLS" else None
+    with Origin(stall, context) as origin:
+        began = time.monotonic()
+        problem = asyncio.run(run(origin.port))
+        # Syslog acknowledges nothing: who reads nothing of it has taken it as far as one knows.
+        assert problem or stalls == "after TLS"
+        assert time.monotonic() - began < 5
