@@ -155,7 +155,8 @@ def _relay(process: subprocess.Popen[bytes], job: bytes) -> None:
     process.stdin.write(job)
     process.stdin.flush()
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-    with selectors.DefaultSelector() as selector:
+    # What is typed may be a file, which epoll does not take.
+    with selectors.PollSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
         while True:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -78,3 +80,34 @@ def test_an_event_that_was_too_large_is_refused() -> None:
 def test_it_is_refused_elsewhere(cli, words: tuple[str, ...], why: str) -> None:
     told = cli("dev", "--debug", *words)
     assert told.code == 2 and why in told.err
+
+
+@pytest.mark.parametrize("typed", ["p event\nq\n", ""])
+def test_commands_are_taken_from_a_file(
+    typed: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "commands"
+    path.write_text(typed)
+    # Says again what it is sent: first the job.
+    with (
+        path.open() as file,
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
+    ):
+        monkeypatch.setattr("sys.stdin", file)
+        debugging._relay(process, b"job\n")
+    assert capsys.readouterr().out == f"job\n{typed}"
+
+
+def test_nothing_may_be_typed_at_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        Path("/dev/null").open() as nothing,
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
+    ):
+        monkeypatch.setattr("sys.stdin", nothing)
+        debugging._relay(process, b"job\n")
+    assert capsys.readouterr().out == "job\n"
