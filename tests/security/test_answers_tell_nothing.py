@@ -20,6 +20,7 @@ import inspect
 import itertools
 import json
 import linecache
+import logging
 import random
 import socket
 import sqlite3
@@ -57,6 +58,7 @@ DEPENDENCY = "/function/deps/framework/app.py"
 
 
 PATCHED = (
+    (logging.Handler, "handle"),
     (sys, "exc_info"),
     (sys, "exception"),
     (traceback.TracebackException, "__init__"),
@@ -627,6 +629,48 @@ def test_what_is_said_of_other_errors_passes_from_calls_that_met_their_own(out: 
         sent = done.response.body
         assert isinstance(sent, bytes)
         assert (gzip.decompress(sent) if packed else sent) == body.encode()
+
+
+NAMED = """
+import io, json, logging
+
+class Kept(logging.Handler):
+    def emit(self, record):
+        self.kept = self.format(record)
+
+def meet(kept=None):
+    log = logging.Logger("x")
+    log.addHandler(kept or logging.NullHandler())
+    try: {}["user"]
+    except KeyError as error: log.warning("there is no %s: %r", "user", error)
+    try: int("x12")
+    except ValueError as error:
+        if isinstance(error, UnicodeError):
+            raise RuntimeError from error
+    return kept and kept.kept
+
+def told(how):
+    try:
+        {}["user"]
+    except KeyError as error:
+        if how == "locals": return "{error!r}".format(**locals())
+        if how == "text": return f"{error!r}"
+        if how == "handed": return describe(error)
+
+def describe(error):
+    return repr(error)
+"""
+
+
+def test_what_is_logged_alone_is_no_answer_and_is_one_where_it_is_kept(out: Out) -> None:
+    names = load(NAMED, "/function/code/named.py")
+    meet, told = names["meet"], names["told"]
+    for text in QUOTING[:3]:
+        answer_of = {"status": 200, "body": text}
+        assert out.send(lambda a=answer_of: meet() or a).outcome is Outcome.OK
+    assert out.send(lambda: {"e": meet(names["Kept"]())}).outcome is Outcome.EXPOSED
+    for how in ("locals", "text", "handed"):
+        assert out.send(lambda how=how: {"e": told(how)}).outcome is Outcome.EXPOSED, how
 
 
 QUOTING = (

@@ -3,6 +3,7 @@
 A task of asyncio keeps what ended it, for `gather(..., return_exceptions=True)` and `exception()`;
 so does a future of a pool. What leaves a block of an exit stack is an argument of its callbacks,
 what ends a thread one of `threading.excepthook`, and what Flask caught one of functions for errors.
+What is logged is handed to handlers of logs, which may keep it for an answer.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import Any
 from .core import Guard
 from .hooks import argument, wrap
 from .sink import Sink
+
+OWN_LOG = "__casemate_log__"
+"""What the platform's own handler of logs has."""
 
 
 def _tasks(guard: Guard, kind: Any) -> None:
@@ -93,6 +97,22 @@ def _flask(guard: Guard, module: ModuleType) -> None:
     wrap(module.Flask, "handle_exception", before)
 
 
+def _log_handlers(guard: Guard, module: ModuleType) -> None:
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        record = argument(arguments, named, 1, "record")
+        if hasattr(arguments[0], OWN_LOG):
+            return  # what it makes of it goes to the log alone
+        given = getattr(record, "args", None) or ()
+        for each in (getattr(record, "msg", None), *_values(given)):
+            _note(guard, each)
+
+    wrap(module.Handler, "handle", before)
+
+
+def _values(given: Any) -> tuple[Any, ...]:
+    return tuple(given.values()) if isinstance(given, dict) else tuple(given)
+
+
 def _note(guard: Guard, error: object) -> None:
     if isinstance(error, BaseException):
         guard.raised.note(error)
@@ -106,6 +126,7 @@ HANDED_OVER = Sink(
         "concurrent.futures._base": _futures,
         "contextlib": _exit_stacks,
         "flask.app": _flask,
+        "logging": _log_handlers,
         "threading": _threads,
         "uvloop": _uvloop,
     },

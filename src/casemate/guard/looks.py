@@ -203,3 +203,42 @@ def _paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]
             return list(zip(target.elts, value.elts, strict=True))
         return []
     return [(target, value)]
+
+
+_LEVELS = frozenset(
+    ("debug", "info", "warning", "warn", "error", "critical", "exception", "log", "fatal")
+)
+"""Methods of loggers."""
+_ALL_NAMES = frozenset(("locals", "vars", "eval", "exec"))
+"""What reaches a name that is not written."""
+
+
+def may_tell(handler: ast.ExceptHandler) -> bool:
+    """Tell whether what is done with the name of an `except` can make a text of the exception.
+
+    Not if there is none, nor by what raises from it, asks for its kind, or logs it: what is made of
+    it by handlers of logs is seen as they are handed it (`handed_over.py`).
+    """
+    untold = {id(each) for node in ast.walk(ast.Module(handler.body, [])) for each in _untold(node)}
+    return handler.name is not None and any(
+        node.id in _ALL_NAMES or (node.id == handler.name and id(node) not in untold)
+        for node in ast.walk(ast.Module(handler.body, []))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    )
+
+
+def _untold(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Raise):
+        return [node.cause] if isinstance(node.cause, ast.Name) else []
+    if not isinstance(node, ast.Call):
+        return []
+    if isinstance(node.func, ast.Name):
+        return node.args[:1] if node.func.id == "isinstance" else []
+    if not isinstance(node.func, ast.Attribute) or node.func.attr not in _LEVELS:
+        return []
+    given = node.args[node.func.attr == "log" :]
+    form = given[0] if given else None
+    # As `logging` has it: a format, and what it is of.
+    if isinstance(form, ast.Constant) and isinstance(form.value, str) and "%" in form.value:
+        return [each for each in given[1:] if isinstance(each, ast.Name)]
+    return []

@@ -51,6 +51,7 @@ from .looks import (
     is_text,
     is_written,
     loaded,
+    may_tell,
     number_names,
     text_names,
     texts_of,
@@ -339,12 +340,13 @@ class Rewriter(Scopes, ast.NodeTransformer):
         return ast.copy_location(ast.UnaryOp(ast.Not(), noted), node)
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
-        """Note what is caught by a name: an answer must not tell of it.
+        """Note what is caught by a name that may make a text of it: no answer is to tell of it.
 
-        What has no name is reached by asking for it alone, and is noted then (`leaks/hooks.py`).
+        Else it is reached by asking for it alone, and is noted then (`leaks/hooks.py`).
         """
+        told = may_tell(node)
         self.generic_visit(node)
-        if node.name is not None:
+        if told:
             node.body.insert(0, self._noting_caught(node))
         return node
 

@@ -20,6 +20,7 @@ from typing import Any
 from ..guard import setting_up
 from ..guard.acts import PackageDeniedError
 from ..guard.core import Guard, Rule
+from ..guard.handed_over import OWN_LOG
 from ..guard.verdict import BlockedError
 from ..kernel import flagging, landlock, linux, seccomp
 from . import (
@@ -209,6 +210,7 @@ def _route_logging() -> LogSink:
             if sink.emit is not None:
                 sink.emit(record.levelname.lower(), self.format(record))
 
+    setattr(_Handler, OWN_LOG, True)
     logging.root.addHandler(_Handler())
     if logging.root.level == logging.WARNING:
         logging.root.setLevel(logging.INFO)

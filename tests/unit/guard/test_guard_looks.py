@@ -1,0 +1,48 @@
+"""What is done with the name of an `except`: whether it can make a text of the exception."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from casemate.guard.looks import may_tell
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("pass", False),
+        ("raise KeyError from e", False),
+        ("raise KeyError(e) from e", True),
+        ("raise", False),
+        ("return e", True),
+        ("return [].append(e)", True),
+        ("return f'{e}'", True),
+        ("return '%s' % e", True),
+        ("return lambda: e", True),
+        ("return e.args", True),
+        ("return locals()", True),
+        ("return eval('str(e)')", True),
+        ("return isinstance(e, OSError)", False),
+        ("return isinstance(OSError, e)", True),
+        ("log.warning('it is %s', e)", False),
+        ("self.log.log(30, 'it is %s', e)", False),
+        ("log.log('%d', 'it is %s', e)", False),
+        ("log.warning('it is', e)", True),
+        ("log.warning(e)", True),
+        ("log.warning('it is %s' % e)", True),
+        ("log.warning('it is %s', str(e))", True),
+        ("log.warning(text, e)", True),
+        ("log.warning('it is %s', 1, extra={'e': e})", True),
+        ("page.write('it is %s', e)", True),
+        ("warning('it is %s', e)", True),
+        ("e = 3", False),
+        ("del e", False),
+    ],
+)
+def test_a_name_that_is_logged_compared_or_raised_from_tells_nothing(body: str, told: bool) -> None:
+    for named in (True, False):
+        head = "except OSError as e" if named else "except OSError"
+        [block] = ast.parse(f"def f():\n try: g()\n {head}:\n  {body}").body[0].body  # type: ignore[attr-defined]
+        assert may_tell(block.handlers[0]) is (told and named)
