@@ -1,7 +1,7 @@
 """The disk of a recorder fails: what was acknowledged is kept once in both of its places.
 
-CASEMATE_STORM_ROUNDS is how many rounds each seed of the long form has (200); CASEMATE_STORM_SEED is
-the first of its ten seeds (0), so that runs add up.
+CASEMATE_STORM_ROUNDS is how many rounds each seed of the long form has (200);
+CASEMATE_STORM_SEED is the first of its ten seeds (0), so that runs add up.
 """
 
 from __future__ import annotations
