@@ -370,6 +370,7 @@ SAID = "OwnError: the pin of account 17 is 4711-0815"
         (OWN, base64.b64encode(pickle.dumps({"t": SAID})).decode()),
         (OWN, base64.b64encode(bz2.compress(SAID.encode())).decode()),
         (OWN, base64.b64encode(zlib.compress(SAID.encode())[2:-4]).decode()),
+        (OWN, json.dumps(list(html.escape(f"OwnError('{SAID[10:]}')")))),
         (NOTED, "while shard 7 of billing was read"),
         ("import billing_of_shard_7", "No module named 'billing_of_shard_7'"),
         (COMMAND, "Command '['pg_dump', '--password', 'x']' returned non-zero exit status 1."),

@@ -238,7 +238,9 @@ def views(data: bytes, head: bytes = b"") -> list[str]:
             break
         _layers(packed, found, known)
     for text in known:
-        found |= dict.fromkeys(respelled(text))
+        for made in respelled(text):
+            found[made] = None
+            found[unescaped(made)] = None
     return list(found)
 
 
