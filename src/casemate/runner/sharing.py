@@ -97,6 +97,8 @@ def _everything() -> list[object]:
             continue
         found[id(item)] = item
         todo += _code_parts(item) if isinstance(item, CodeType) else gc.get_referents(item)
+        if isinstance(item, dict):
+            todo += dict.keys(item)  # of which the collector leaves out those that are texts
     return list(found.values())
 
 

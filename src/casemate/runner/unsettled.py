@@ -1,17 +1,21 @@
 """Puts code that is written to with every call side by side, on as few pages as it fits on.
 
 CPython counts in its code (PEP 659): an instruction that cannot be specialised counts each time it
-is run, for ever. Of the path of an invocation some twenty functions have such instructions, each
-on a page of its own that every instance has copied, and that is written back after each call when
-it is restored. What such functions are is found out by having the path run.
+is run, for ever, and a conditional jump notes each time whether it was taken. Most functions on the
+path of an invocation have such instructions, many of them on a page of their own that every instance
+has copied, and that is written back after each call when it is restored. What such functions are is
+found out by having the path run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
+import opcode
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import CodeType, FunctionType
 
 from .filling import fill_chunks
@@ -21,6 +25,10 @@ _RAW, _OBJECTS = 0, 2
 _PASSES = 4
 _MOST_BYTES = 8192
 """Of code: what is longer has pages of its own anyway."""
+_BRANCHES = frozenset(
+    number for name, number in opcode.opmap.items() if name.startswith("POP_JUMP_IF_")
+)
+"""Each of them notes where it stands which ways it took last, whether that is news or not."""
 
 
 class _Allocator(ctypes.Structure):
@@ -41,25 +49,31 @@ def put_side_by_side(once: Callable[[], None], rehearse: Callable[[], None]) -> 
         return 0
     if getattr(sys, "_is_gil_enabled", lambda: True)() is False:
         return 0  # it has another allocator for objects, which has to have made them all
-    found: list[FunctionType] = []
+    ran = _run_by(rehearse)
+    found = [each for each in ran if _branches(each.__code__)]
+    new = found
     for _ in range(_PASSES):
-        new = [each for each in _written_by(rehearse) if each not in found]
-        if not new:
-            break
         # Whoever calls a function with other code than it was made with counts from then on.
         _in_a_row(new)
-        found += new
         rehearse()
-    each_time = [each for each in _written_by(once) if each in found]
+        new = [each for each in _changed_by(rehearse, ran) if each not in found]
+        if not new:
+            break
+        found += new
+    every = _run_by(once)
+    each_time = [each for each in found if each in every]
     fill_chunks()
     _in_a_row(each_time + [each for each in found if each not in each_time])
     rehearse()
     return len(found)
 
 
-def _written_by(run: Callable[[], None]) -> list[FunctionType]:
+def _functions() -> list[FunctionType]:
+    return [each for each in gc.get_objects() if isinstance(each, FunctionType)]
+
+
+def _changed_by(run: Callable[[], None], functions: Sequence[FunctionType]) -> list[FunctionType]:
     """Return the functions whose code is another after `run`."""
-    functions = [each for each in gc.get_objects() if isinstance(each, FunctionType)]
     before = [_adaptive(each.__code__) for each in functions]
     run()
     return [
@@ -69,10 +83,49 @@ def _written_by(run: Callable[[], None]) -> list[FunctionType]:
     ]
 
 
+def _branches(code: CodeType) -> bool:
+    """Tell whether code has branches that note in it which way was taken (Python 3.12)."""
+    return sys.version_info >= (3, 12) and not _BRANCHES.isdisjoint(code.co_code[::2])
+
+
+def _run_by(run: Callable[[], None]) -> list[FunctionType]:
+    """Return the functions that `run` runs; none if that cannot be told.
+
+    A fork finds out: to watch what is run changes the code of whoever watches.
+    """
+    functions = _functions()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        ran: set[int] = set()
+        try:
+            sys.setprofile(lambda frame, event, _: ran.add(id(frame.f_code)))
+            run()
+            sys.setprofile(None)
+            with open(write, "wb") as file:
+                file.write(bytes(id(each.__code__) in ran for each in functions))
+        finally:
+            os._exit(0)
+    os.close(write)
+    with open(read, "rb") as file:
+        told = file.read()
+    with contextlib.suppress(ChildProcessError):  # the kernel reaps those of the base zygote
+        os.waitpid(child, 0)
+    if len(told) != len(functions):
+        return []
+    return [function for function, runs in zip(functions, told, strict=True) if runs]
+
+
 def _adaptive(code: CodeType) -> bytes:
     """Return the code as it stands in memory, counters included."""
     found: bytes = code._co_code_adaptive  # type: ignore[attr-defined]
     return found
+
+
+def _copied(code: CodeType) -> CodeType:
+    """Return a copy of code, and of that of the functions which are made when it runs."""
+    parts = [_copied(one) if isinstance(one, CodeType) else one for one in code.co_consts]
+    return code.replace(co_consts=tuple(parts))
 
 
 def _in_a_row(functions: list[FunctionType]) -> None:
@@ -95,7 +148,7 @@ def _in_a_row(functions: list[FunctionType]) -> None:
     made: list[CodeType] = []
     try:
         put(_OBJECTS, ctypes.byref(mixed))
-        made.extend(map(CodeType.replace, codes))
+        made.extend(map(_copied, codes))
     finally:
         put(_OBJECTS, ctypes.byref(usual))
     for function, code in zip(functions, made, strict=True):

@@ -131,6 +131,21 @@ def test_the_filters_are_the_same_everywhere(interpreter: Interpreter, inside: s
 
 
 @each_interpreter
+def test_texts_that_are_nothing_but_keys_are_immortal_too(
+    interpreter: Interpreter, inside: str
+) -> None:
+    code = inside + (
+        "from casemate.runner import sharing; import sys\n"
+        "names = {''.join(['ke', 'y ', 'alone']): 1}\n"
+        "sharing.make_immortal(everything=True)\n"
+        "[key] = names; counted = sys.getrefcount(key); used = [key] * 5\n"
+        "assert (sys.getrefcount(key) == counted) == (sys.version_info >= (3, 12))\n"
+        "print('ok')"
+    )
+    assert run(interpreter, code) == "ok"
+
+
+@each_interpreter
 @pytest.mark.parametrize("everything", [False, True])
 def test_immortal_objects_survive_use_and_the_interpreter_s_end(
     interpreter: Interpreter, inside: str, everything: bool

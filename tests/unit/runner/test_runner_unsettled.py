@@ -11,7 +11,7 @@ from casemate.runner.unsettled import put_side_by_side
 
 PAGE = 4096
 SCRIPT = """
-from casemate.runner.unsettled import _written_by, put_side_by_side
+from casemate.runner.unsettled import _changed_by, put_side_by_side
 
 class Same:
     value = 1
@@ -52,7 +52,7 @@ def pages():
 
 rehearse()
 before, code, settled_code = pages(), made[3].__code__, settled.__code__
-assert set(made) <= set(_written_by(once)), "it is to count"
+assert set(_changed_by(once, made)) == set(made), "it is to count"
 count = put_side_by_side(once, rehearse)
 assert made[3].__code__ == code and made[3].__code__ is not code
 assert settled.__code__ is settled_code, "what counts nothing stays where it is"
@@ -72,6 +72,58 @@ def test_functions_that_count_stand_side_by_side_and_work() -> None:
     assert count >= 20
     assert before > 2 * after, (before, after)
     assert after <= 8  # twenty of some 900 bytes, and what is made with each
+
+
+BRANCHES = """
+from casemate.runner.unsettled import _changed_by, _run_by, put_side_by_side
+
+source = "def each(one):\\n" + 60 * "    same = one\\n"
+source += "    if one is None:\\n        return 0\\n    return {number}\\n"
+made, between = [], []
+for number in range(20):
+    names = {}
+    exec(source.format(number=number), names)
+    made.append(names["each"])
+    between += [made[-1].__code__.replace() for _ in range(8)]
+
+def straight():
+    return 1
+
+def never():
+    return 1 if made else 2
+
+def once():
+    straight()
+    for function in made:
+        function(1)
+
+def rehearse():
+    for _ in range(60):
+        once()
+
+def pages():
+    places = [(id(each.__code__), each.__code__.__sizeof__()) for each in made]
+    return len({at // 4096 for start, size in places for at in (start, start + size - 1)})
+
+rehearse()
+before, straight_code, never_code = pages(), straight.__code__, never.__code__
+assert not _changed_by(once, made), "the same ways were taken, and are noted again"
+assert {*made, straight} <= set(_run_by(once)) and never not in _run_by(once)
+count = put_side_by_side(once, rehearse)
+assert straight.__code__ is straight_code and never.__code__ is never_code
+assert [function(1) for function in made] == list(range(20))
+print(count, before, pages())
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="branches note nothing")
+def test_functions_whose_branches_note_the_same_again_stand_side_by_side_too() -> None:
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path[:0] = {sys.path!r}{BRANCHES}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    count, before, after = map(int, done.stdout.split())
+    assert count >= 20
+    assert before > 2 * after, (before, after)
 
 
 def test_nothing_is_moved_in_other_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
