@@ -1,10 +1,10 @@
 """Puts code that is written to with every call side by side, on as few pages as it fits on.
 
 CPython counts in its code (PEP 659): an instruction that cannot be specialised counts each time it
-is run, for ever, and a conditional jump notes each time whether it was taken. Most functions on the
-path of an invocation have such instructions, many of them on a page of their own that every instance
-has copied, and that is written back after each call when it is restored. What such functions are is
-found out by having the path run.
+is run, for ever, and a conditional jump notes each time whether it was taken. Most functions on
+the path of an invocation have such instructions, many of them on a page of their own that every
+instance has copied, and that is written back after each call when it is restored. What such
+functions are is found out by having the path run.
 """
 
 from __future__ import annotations
