@@ -50,7 +50,7 @@ test-cluster:
 	@scripts/cluster-tools
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile guide --engine-kills 2 --switches 1 \
 		--kills 1 --cuts 2 --freezes 1 --dcs-freezes 1 --clocks 2 --fulls 1 --slows 1 $(ARGS)
-	@PYTHONPATH=tests:. $(BIN)/python -m cluster.nodes --one-lane --node-kills 2 --node-freezes 1 \
+	@PYTHONPATH=tests:. $(BIN)/python -m cluster.nodes --lanes one --node-kills 2 --node-freezes 1 \
 		--failovers 1 --cut-database 1 --cut-nodes 1 $(ARGS)
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile watched --freezes 1 --kills 1 $(ARGS)
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile stock --lags 1 $(ARGS)

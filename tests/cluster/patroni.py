@@ -191,6 +191,17 @@ class Cluster:
                     return machine
         return None
 
+    def dcs_whole(self) -> bool:
+        """Tell whether each member of etcd knows who leads it."""
+        for machine in self.dcs:
+            try:
+                status = _json(f"http://{machine.address}:2379/v3/maintenance/status", b"{}")
+                if not int(status.get("leader", "0")):
+                    return False
+            except (OSError, ValueError, AttributeError):
+                return False
+        return True
+
     def move_dcs_leader(self, target: Machine) -> None:
         """Have a machine lead etcd."""
         leader = self.dcs_leader()
@@ -285,7 +296,7 @@ class Cluster:
                         "use_slots": True,
                         **self.profile.postgresql,
                         "parameters": {
-                            "max_connections": 60,
+                            "max_connections": 120,
                             "shared_buffers": "32MB",
                             # Of small parts, so that a full disk is soon noticed.
                             "wal_keep_size": "256MB",

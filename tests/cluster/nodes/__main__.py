@@ -1,12 +1,15 @@
 """Strike whole nodes, their database and their bucket under load, and look what became of it.
 
-    python -m cluster.nodes [--KIND N]... [--minutes N] [--one-lane]
+    python -m cluster.nodes [--KIND N]... [--minutes N] [--lanes one|two|all] [--nodes N]
+        [--in-a-row N] [--pause SECONDS] [--drain SECONDS]
 
 KIND is one of strikes.KINDS: so many of each are done, in a random order, until `--minutes` are
-over; those at nodes and those at the database at once, unless there is one lane. Three nodes share
-PostgreSQL under Patroni, as the guide says, and one bucket; each is a machine of its own. Exit code
-0: nothing that was acknowledged is lost, nothing was settled twice or out of order, and who was cut
-off said so; 1: not; 2: it cannot be run here.
+over: one after the other, those at nodes beside all others, or each node in a lane of its own
+beside PostgreSQL's primary, its standbys, and etcd; then nodes are killed at any moment, of their
+start too, as long as another one is well. The nodes share PostgreSQL under Patroni, as the guide
+says, and one bucket; each is a machine of its own. What still waits in the end is waited for, and
+said. Exit code 0: nothing that was acknowledged is lost, nothing was settled twice or out of order, an order
+explains what registers answered, and who was cut off said so; 1: not; 2: it cannot be run here.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from scripts.demo_cluster.nodes import CASEMATE
@@ -34,11 +37,20 @@ from cluster.faults import compile_faults
 from cluster.machines import Machine
 from cluster.nodes.load import Load
 from cluster.nodes.machine import NodeMachine, bucket
-from cluster.nodes.strikes import DATABASE_KINDS, KINDS, NODE_KINDS, Storm
+from cluster.nodes.strikes import (
+    DATABASE_KINDS,
+    DCS_KINDS,
+    FREEZES,
+    KILLS,
+    KINDS,
+    NODE_KINDS,
+    STANDBY_KINDS,
+    Storm,
+)
 from cluster.patroni import GUIDE, Cluster
 
 NODES = 3
-_START_SECONDS = 120.0
+_START_SECONDS = 240.0
 _HERE = Path(__file__).parent
 
 
@@ -81,34 +93,53 @@ def deploy(node: NodeMachine, folder: Path) -> None:
         raise RuntimeError(f"the deploy failed: {(done.stderr or done.stdout)[-800:]}")
 
 
-async def lane(storm: Storm, strikes: list[str], until: float) -> str:
+class Lane(NamedTuple):
+    """What is done one after the other."""
+
+    strikes: list[str]
+    own: NodeMachine | None = None
+    """The node that is struck; None: any."""
+
+
+async def struck(storm: Storm, lane: Lane, until: float) -> str:
     """Strike one after the other; return what did not get well."""
-    for kind in strikes:
+    for kind in lane.strikes:
         if time.monotonic() > until:
             break
         began = time.monotonic()
         try:
-            await storm.strike(kind)
+            await storm.strike(kind, lane.own)
         except (TimeoutError, OSError, subprocess.CalledProcessError) as error:
             return f"{kind}: {error}"
+        name = f"{lane.own.name}: {kind}" if lane.own else kind
         tell(
-            f"{kind} ({storm.done[kind]}): {storm.gaps[kind][-1]:.1f} s without writes, "
+            f"{name} ({storm.done[kind]}): {storm.gaps[kind][-1]:.1f} s without writes, "
             f"{time.monotonic() - began:.1f} s in all"
         )
     return ""
 
 
-async def run(storm: Storm, load: Load, lanes: list[list[str]], until: float) -> dict[str, Any]:
+async def run(storm: Storm, load: Load, lanes: list[Lane], until: float) -> dict[str, Any]:
     """Strike under load; return what was found."""
     running = asyncio.create_task(load.run())
     await asyncio.sleep(3)
-    stuck = await asyncio.gather(*(lane(storm, strikes, until) for strikes in lanes))
+    began = time.monotonic()
+    stuck = await asyncio.gather(*(struck(storm, lane, until) for lane in lanes))
+    minutes = (time.monotonic() - began) / 60
     await asyncio.sleep(5)
     load.ending = True
     await running
+    try:
+        await storm.end()
+    except TimeoutError as error:
+        stuck.append(str(error))
     tell("looking for all that was acknowledged")
     found = await load.found()
     return {
+        "minutes": round(minutes, 1),
+        "kills": sum(storm.done[kind] for kind in KILLS),
+        "node_kills_while_well": storm.killed_well,
+        "freezes": sum(storm.done[kind] for kind in FREEZES),
         "strikes": dict(storm.done),
         "stuck": [one for one in stuck if one],
         "untold": storm.untold,
@@ -123,7 +154,7 @@ async def run(storm: Storm, load: Load, lanes: list[list[str]], until: float) ->
 
 WRONG = (
     *("stuck", "untold", "kept_lost", "noted_lost", "sent_lost", "unsettled", "settled_twice"),
-    *("out_of_order", "ticks_twice", "ticks_left_out_after"),
+    *("out_of_order", "ticks_twice", "ticks_left_out_after", "registers_wrong"),
 )
 """What has to be empty."""
 
@@ -149,7 +180,7 @@ def storm_of(
     def start(node: NodeMachine) -> None:
         node.start_node(f"file:{store}", objects)
 
-    for number in range(NODES):
+    for number in range(given.nodes):
         nodes.append(node := NodeMachine(cluster.network, number, folder, library))
         stack.callback(node.end)
         start(node)
@@ -160,32 +191,52 @@ def storm_of(
         node.key = nodes[0].said_key()
     tell("deploying")
     deploy(nodes[0], folder)
-    load = Load(nodes, nodes[0].key)
-    return Storm(cluster, nodes, load, start, address), load
+    load = Load(nodes, nodes[0].key, given.pause, given.drain, tell)
+    return Storm(cluster, nodes, load, start, address, in_a_row=given.in_a_row), load
+
+
+def lanes_of(given: argparse.Namespace, nodes: list[NodeMachine]) -> list[Lane]:
+    """Return what is done side by side, each in a random order."""
+    at_nodes, *at_servers = (
+        [kind for kind in kinds for _ in range(getattr(given, kind.replace("-", "_")))]
+        for kinds in (NODE_KINDS, DATABASE_KINDS, STANDBY_KINDS, DCS_KINDS)
+    )
+    for strikes in (at_nodes, *at_servers):
+        random.shuffle(strikes)
+    if given.lanes == "all":
+        own = [Lane(at_nodes[i :: len(nodes)], node) for i, node in enumerate(nodes)]
+        return [*own, *map(Lane, at_servers)]
+    rest = [kind for strikes in at_servers for kind in strikes]
+    random.shuffle(rest)
+    if given.lanes == "two":
+        return [Lane(at_nodes), Lane(rest)]
+    return [Lane(random.sample(both := [*at_nodes, *rest], len(both)))]
+
+
+def grammar() -> argparse.ArgumentParser:
+    """Return what may be said."""
+    found = argparse.ArgumentParser(prog="python -m cluster.nodes")
+    for kind in KINDS:
+        found.add_argument(f"--{kind}", type=int, default=0)
+    found.add_argument("--minutes", type=float, default=float("inf"))
+    found.add_argument("--lanes", choices=("one", "two", "all"), default="two")
+    found.add_argument("--nodes", type=int, default=NODES)
+    found.add_argument("--in-a-row", type=int, default=1, help="primaries killed without waiting")
+    found.add_argument("--pause", type=float, default=0.3, help="between changes of a writer")
+    found.add_argument("--drain", type=float, default=600.0, help="for what waits in the end")
+    found.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    found.add_argument("--etcd", help="the program; by default what is on the path")
+    found.add_argument("--patroni", type=Path, default=Path(".cluster-tools/bin/patroni"))
+    found.add_argument("--keep", action="store_true", help="keep the folder with the logs")
+    return found
 
 
 def main(arguments: list[str]) -> int:
     """Do it; return the exit code."""
-    grammar = argparse.ArgumentParser(prog="python -m cluster.nodes")
-    for kind in KINDS:
-        grammar.add_argument(f"--{kind}", type=int, default=0)
-    grammar.add_argument("--minutes", type=float, default=float("inf"))
-    grammar.add_argument("--one-lane", action="store_true", help="one strike at a time")
-    grammar.add_argument("--seed", type=int, default=random.randrange(1 << 30))
-    grammar.add_argument("--etcd", help="the program; by default what is on the path")
-    grammar.add_argument("--patroni", type=Path, default=Path(".cluster-tools/bin/patroni"))
-    grammar.add_argument("--keep", action="store_true", help="keep the folder with the logs")
-    given = grammar.parse_args(arguments)
+    given = grammar().parse_args(arguments)
     tools(given)
     logging.disable(logging.CRITICAL)  # that no server answers is what this is about
     random.seed(given.seed)
-    lanes = []
-    for kinds in (NODE_KINDS, DATABASE_KINDS):
-        strikes = [kind for kind in kinds for _ in range(getattr(given, kind.replace("-", "_")))]
-        random.shuffle(strikes)
-        lanes.append(strikes)
-    if given.one_lane:
-        lanes = [random.sample(both := [*lanes[0], *lanes[1]], len(both))]
     # Not below a folder of root's: processes of other users have to walk to it.
     folder = Path(tempfile.mkdtemp(prefix="casemate-cluster-"))
     folder.chmod(0o755)
@@ -194,7 +245,7 @@ def main(arguments: list[str]) -> int:
             storm, load = storm_of(given, folder, stack)
             tell("striking")
             until = time.monotonic() + given.minutes * 60
-            found = asyncio.run(run(storm, load, lanes, until))
+            found = asyncio.run(run(storm, load, lanes_of(given, load.nodes), until))
     finally:
         if given.keep:
             tell(f"kept: {folder}")

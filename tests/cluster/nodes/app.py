@@ -8,11 +8,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import casemate
+
 
 def keep(event: Any, context: Any) -> Any:
     """Write an item, while the caller waits."""
     context.table("kept").put({"id": event.data["id"]})
     return {"kept": event.data["id"]}
+
+
+def register(event: Any, context: Any) -> Any:
+    """Write a register, perhaps only if it is as it was, or read it; answer its revision."""
+    asked, table = event.data, context.table("registers")
+    if "value" not in asked:
+        found = next(iter(table.query(asked["key"])), None)
+        return {"revision": found.revision, **found.value} if found else {"revision": 0, "value": 0}
+    item = {"key": asked["key"], "value": asked["value"]}
+    try:
+        return {"revision": table.put(item, if_revision=asked.get("condition")).revision}
+    except casemate.ConflictError:  # type: ignore[attr-defined]
+        return {"revision": 0}
 
 
 def send(event: Any, context: Any) -> Any:

@@ -7,19 +7,21 @@ import itertools
 import random
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 
 from cluster.nodes.machine import NodeMachine
+from cluster.nodes.registers import Registers
 
-KEEPERS, NOTERS, KEYS = 3, 2, 4
+KEEPERS, NOTERS, KEYS, REGISTERED = 3, 2, 4, 2
 _TRY_SECONDS = 6.0
-_PAUSE = 0.3
 _PAGE = 1000
-SETTLE_SECONDS = 120.0
+SETTLE_SECONDS = 180.0
 """For so long nothing may be done in the end before what is missing is taken for lost."""
+_LOOK_SECONDS = 5.0
 
 
 class NotAnsweredError(Exception):
@@ -32,6 +34,12 @@ class Load:
 
     nodes: list[NodeMachine]
     key: str
+    pause: float = 0.3
+    """Seconds between two changes of one writer."""
+    drain: float = 600.0
+    """Seconds: what still waits in the end is waited for at most so long."""
+    tell: Callable[[str], None] = print
+    registers: Registers = field(default_factory=Registers)
     done_at: list[float] = field(default_factory=list)
     """When each change was acknowledged."""
     failures: Counter[str] = field(default_factory=Counter)
@@ -52,6 +60,8 @@ class Load:
                 writers.create_task(self._write(client, self._note, f"n{number}"))
             for number in range(KEYS):
                 writers.create_task(self._write(client, self._send, f"k{number}"))
+            for number in range(REGISTERED):
+                writers.create_task(self._write(client, self._register, f"r{number}"))
 
     def client(self) -> httpx2.AsyncClient:
         """Return one that acts as the owner."""
@@ -65,7 +75,7 @@ class Load:
                 return
             if await one(client, name, number):
                 self.done_at.append(time.monotonic())
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(self.pause)
 
     async def _keep(self, client: httpx2.AsyncClient, name: str, number: int) -> bool:
         done = await self._asked(client, "keep", {"id": f"{name}-{number}"})
@@ -85,6 +95,24 @@ class Load:
         if done is not None:
             self.sent[name] = number
         return done is not None
+
+    async def _register(self, client: httpx2.AsyncClient, name: str, number: int) -> bool:
+        """Ask once: what was not answered is judged as what may have happened."""
+        asked, began = self.registers.ask(), time.monotonic()
+        node = random.choice(self.nodes)
+        try:
+            answer = await client.post(
+                f"{node.url}/invoke/storm/register", json=asked, headers={"prefer": "respond-sync"}
+            )
+        except httpx2.ConnectError:
+            return False  # nobody has heard of it
+        except httpx2.TransportError:
+            answer = None
+        if answer is None or answer.status_code != 200:
+            self.registers.lost(asked, began)
+            return False
+        self.registers.answered(asked, began, answer.json())
+        return True
 
     async def _asked(
         self, client: httpx2.AsyncClient, function: str, data: Any, *, later: bool = False
@@ -113,6 +141,7 @@ class Load:
     async def found(self) -> dict[str, Any]:
         """Return what is lost, or was done twice or too early; what is late is waited for."""
         async with self.client() as client:
+            began = time.monotonic()
             left, deadline = -1, 0.0
             messages = {f"{key}-{n}" for key, last in self.sent.items() for n in range(last + 1)}
             while True:
@@ -122,14 +151,28 @@ class Load:
                 told: dict[str, set[str]] = defaultdict(set)
                 for end in ends:
                     told[end["event"]].add(end["told"])
-                missing = (messages - done) | (self.noted - notes) | (self.events - told.keys())
-                if len(missing) != left:  # there may be more waiting than one minute is enough for
-                    left, deadline = len(missing), time.monotonic() + SETTLE_SECONDS
-                if not missing or time.monotonic() > deadline:
+                waits = {
+                    "messages": messages - done,
+                    "notes": self.noted - notes,
+                    "ends of events": self.events - told.keys(),
+                }
+                missing = sum(map(len, waits.values()))
+                if missing != left:  # there may be more waiting than one minute is enough for
+                    left, deadline = missing, time.monotonic() + SETTLE_SECONDS
+                now = time.monotonic()
+                if not missing or now > min(deadline, began + self.drain):
                     break
-                await asyncio.sleep(1)
+                counts = ", ".join(f"{len(of)} {what}" for what, of in waits.items() if of)
+                self.tell(
+                    f"waiting for {counts}, such as {next(min(of) for of in waits.values() if of)}"[
+                        :300
+                    ]
+                )
+                await asyncio.sleep(_LOOK_SECONDS)
             ticks = await self._items(client, "ticks")
+            last = await self._items(client, "registers", whole=True)
             return {
+                "drained_s": round(time.monotonic() - began),
                 "kept": len(self.kept),
                 "kept_lost": sorted(self.kept - await self._ids(client, "kept"))[:9],
                 "noted": len(self.noted),
@@ -142,18 +185,23 @@ class Load:
                 "out_of_order": sorted(await self._ids(client, "early"))[:9],
                 "ticks": len(ticks),
                 **_wrong_ticks(ticks),
+                **self.registers.judged(
+                    {one["value"]["key"]: (one["value"]["value"], one["revision"]) for one in last}
+                ),
             }
 
     async def _ids(self, client: httpx2.AsyncClient, table: str) -> set[str]:
         return {one["id"] for one in await self._items(client, table)}
 
-    async def _items(self, client: httpx2.AsyncClient, table: str) -> list[dict[str, Any]]:
+    async def _items(
+        self, client: httpx2.AsyncClient, table: str, *, whole: bool = False
+    ) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         after = None
         while True:
             asked = {"limit": _PAGE, **({"after": after} if after else {})}
             answer = await self._read(client, f"/api/v1/tables/storm/{table}/query", asked)
-            found += [one["value"] for one in answer["items"]]
+            found += answer["items"] if whole else [one["value"] for one in answer["items"]]
             after = answer.get("after")
             if not after:
                 return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -56,9 +57,14 @@ class NodeMachine(Machine):
 
     def is_ready(self) -> bool:
         """Tell what a load balancer is told."""
-        with contextlib.suppress(httpx2.TransportError):
-            return httpx2.get(f"{self.url}/api/v1/ready", timeout=2).status_code == 200
-        return False
+        connection = http.client.HTTPConnection(self.address, PORT, timeout=2)
+        try:
+            connection.request("GET", "/api/v1/ready")
+            return bool(connection.getresponse().status == 200)
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def has_ended(self) -> bool:
         """Tell whether it runs no more, of itself."""
@@ -69,9 +75,12 @@ class NodeMachine(Machine):
         deadline = time.monotonic() + seconds
         while not self.is_ready():
             if time.monotonic() > deadline or self.has_ended():
-                said = (self.folder / "log").read_text(errors="replace").splitlines()[-8:]
-                raise TimeoutError(f"{self.name} is not ready: {' | '.join(said)}")
+                raise TimeoutError(f"{self.name} is not ready: {self.said_last()}")
             time.sleep(0.2)
+
+    def said_last(self) -> str:
+        """Return the last lines of its log."""
+        return " | ".join((self.folder / "log").read_text(errors="replace").splitlines()[-8:])
 
     def said_key(self) -> str:
         """Return the owner's key, which the first node has told."""
