@@ -6,10 +6,11 @@
 KIND is one of strikes.KINDS: so many of each are done, in a random order, until `--minutes` are
 over: one after the other, those at nodes beside all others, or each node in a lane of its own
 beside PostgreSQL's primary, its standbys, and etcd; then nodes are killed at any moment, of their
-start too, as long as another one is well. The nodes share PostgreSQL under Patroni, as the guide
-says, and one bucket; each is a machine of its own. What still waits in the end is waited for, and
-said. Exit code 0: nothing that was acknowledged is lost, nothing was settled twice or out of order, an order
-explains what registers answered, and who was cut off said so; 1: not; 2: it cannot be run here.
+start too, as long as another one runs that was well. The nodes share PostgreSQL under Patroni, as
+the guide says, and one bucket; each is a machine of its own. What still waits in the end is waited
+for, and said. Exit code 0: nothing that was acknowledged is lost, nothing was settled twice or out
+of order, an order explains what registers answered, and who was cut off said so; 1: not; 2: it
+cannot be run here.
 """
 
 from __future__ import annotations
@@ -124,6 +125,7 @@ async def run(storm: Storm, load: Load, lanes: list[Lane], until: float) -> dict
     running = asyncio.create_task(load.run())
     await asyncio.sleep(3)
     began = time.monotonic()
+    tell("striking")
     stuck = await asyncio.gather(*(struck(storm, lane, until) for lane in lanes))
     minutes = (time.monotonic() - began) / 60
     await asyncio.sleep(5)
@@ -243,7 +245,6 @@ def main(arguments: list[str]) -> int:
     try:
         with contextlib.ExitStack() as stack:
             storm, load = storm_of(given, folder, stack)
-            tell("striking")
             until = time.monotonic() + given.minutes * 60
             found = asyncio.run(run(storm, load, lanes_of(given, load.nodes), until))
     finally:

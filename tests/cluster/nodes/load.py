@@ -22,6 +22,7 @@ _PAGE = 1000
 SETTLE_SECONDS = 180.0
 """For so long nothing may be done in the end before what is missing is taken for lost."""
 _LOOK_SECONDS = 5.0
+_AGAIN_SECONDS = 0.3
 
 
 class NotAnsweredError(Exception):
@@ -133,7 +134,7 @@ class Load:
                 if answer.status_code == wanted:
                     return answer
                 self.failures[str(answer.status_code)] += 1
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_AGAIN_SECONDS)
         return None
 
     # -- in the end ------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from support.s3 import HERE
 PORT = 8787
 KEYS = {"AWS_ACCESS_KEY_ID": "S3RVER", "AWS_SECRET_ACCESS_KEY": "S3RVER"}
 _STOP_SECONDS = 40
+_KILL_TRIES = 40
 _BUCKET = 253
 
 
@@ -36,10 +37,13 @@ class NodeMachine(Machine):
         self.url = f"http://{self.address}:{PORT}"
         self.key = ""
         self.frozen = False
+        self.was_well = False
+        """Since it was started last."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start_node(self, store: str, objects: str) -> None:
         """Start it, or start it again; it is not waited for."""
+        self.was_well = False
         words = [*self.place.prefix, CASEMATE, "serve", "--json", "--no-playbooks"]
         words += ["--data", str(self.folder / "data"), "--host", self.address]
         words += ["--port", str(PORT), "--master-key", f"file:{self.folder.parent / 'master.key'}"]
@@ -60,11 +64,13 @@ class NodeMachine(Machine):
         connection = http.client.HTTPConnection(self.address, PORT, timeout=2)
         try:
             connection.request("GET", "/api/v1/ready")
-            return bool(connection.getresponse().status == 200)
+            is_ready = bool(connection.getresponse().status == 200)
         except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()
+        self.was_well = self.was_well or is_ready
+        return is_ready
 
     def has_ended(self) -> bool:
         """Tell whether it runs no more, of itself."""
@@ -102,6 +108,12 @@ class NodeMachine(Machine):
                 _signal(pid, number)
         if self._process is not None:
             self._process.wait()
+        for _ in range(_KILL_TRIES):  # what was started meanwhile
+            if not (left := self.processes()):
+                break
+            for pid in left:
+                _signal(pid, signal.SIGKILL)
+            time.sleep(0.05)
 
     def freeze_node(self) -> None:
         """Stop all of it."""
@@ -138,11 +150,17 @@ class NodeMachine(Machine):
         super().end()
 
     def _all(self) -> list[int]:
+        """Return what it started, and what is still there of a start whose parent is gone."""
         found = [self._process.pid] if self._process is not None else []
+        found += [pid for pid in self.processes() if pid not in found]
+        seen = set(found)
         for one in found:
             with contextlib.suppress(OSError):
                 for task in Path(f"/proc/{one}/task").iterdir():
-                    found += map(int, (task / "children").read_text().split())
+                    started = map(int, (task / "children").read_text().split())
+                    new = [pid for pid in started if pid not in seen]
+                    found += new
+                    seen |= set(new)
         return found
 
 

@@ -38,6 +38,8 @@ _EARLY = 4
 """So often at most a node of a lane of its own is killed before it was well once."""
 _STARTS, _LIVES = 8.0, 12.0
 """Seconds in which a node of a lane of its own is killed: of its start, and of being well."""
+_CALM = 8.0
+"""Seconds between two strikes at a server of the database, at most: else nobody ever writes."""
 _BEGINS = 600.0
 _ALL_WELL = 600.0
 _HASTE_SECONDS = 30.0
@@ -99,6 +101,8 @@ class Storm:
             "dcs-kills": self._kill_dcs,
             "dcs-freezes": self._freeze_dcs,
         }
+        if kind in (*DATABASE_KINDS, *STANDBY_KINDS):
+            await asyncio.sleep(random.uniform(0, _CALM))
         began = time.monotonic()
         if kind in at_nodes:
             await at_nodes[kind](own)
@@ -122,7 +126,8 @@ class Storm:
     async def _node(self, own: NodeMachine | None, *, well: bool = True) -> AsyncIterator[_Chosen]:
         """Choose one where another is well that nobody strikes: that has to answer.
 
-        It is well itself, unless it may be struck while it starts, too.
+        In a lane of its own it is enough that it was, since it was started. What is struck is well
+        itself, unless it may be struck while it starts, too.
         """
         deadline = time.monotonic() + _BEGINS
         while (chosen := await self._chosen(own, well=well)) is None:
@@ -142,12 +147,15 @@ class Storm:
             told = await asyncio.gather(*(asyncio.to_thread(one.is_ready) for one in asked))
             ready = [one for one, is_well in zip(asked, told, strict=True) if is_well]
             node = own or (random.choice(ready) if ready else None)
-            if node is None or not [one for one in ready if one is not node]:
+            if node is None:
                 return None
-            if well and node not in ready:
+            # Without the database nobody is ready: one that was, and runs, is enough in a lane.
+            well_once = [one for one in asked if one.was_well and not one.has_ended()]
+            there = well_once if own else ready
+            if all(one is node for one in there) or (well and node not in there):
                 return None
             self._struck.add(node)
-            return _Chosen(node, node in ready)
+            return _Chosen(node, node in there)
 
     async def _start_again(self, node: NodeMachine) -> None:
         """Start one that ended by itself, as whatever looks after it does."""
@@ -160,7 +168,7 @@ class Storm:
         well = own is None or self._early[own.name] >= _EARLY or random.random() < 0.3
         if own is not None:
             self._early[own.name] = 0 if well else self._early[own.name] + 1
-            if well:
+            if well and not own.was_well:
                 await self._well(own)
             await asyncio.sleep(random.uniform(0, _LIVES if well else _STARTS))
         async with self._node(own, well=well) as (node, was_well):
@@ -174,7 +182,8 @@ class Storm:
             await asyncio.to_thread(node.freeze_node)
             await asyncio.sleep(random.uniform(*FROZEN))
             await asyncio.to_thread(node.wake_node)
-            await self._well(node)
+            if own is None:
+                await self._well(node)
 
     async def _cut_database(self, own: NodeMachine | None) -> None:
         """Its way to all servers of the database, and to nothing else."""
