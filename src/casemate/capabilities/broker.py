@@ -31,7 +31,12 @@ from casemate.facts import FactStream
 from casemate.model.baseline import UNUSUAL
 from casemate.model.denial import DenialKind, denied_to
 from casemate.model.deployment import Version
-from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.errors import (
+    CasemateError,
+    NotFoundError,
+    OutOfServiceError,
+    UnavailableError,
+)
 from casemate.model.facts import FunctionPlace, GrantUsed
 from casemate.model.grant import GrantKind
 from casemate.model.granted import CompiledGrants, learned_prefix
@@ -228,6 +233,7 @@ class Session:
         "kept",
         "more_spans",
         "spans",
+        "unavailable",
     )
 
     def __init__(
@@ -241,6 +247,8 @@ class Session:
         self.spans: Sequence[Span] = ()
         """The first uses that were answered."""
         self.more_spans = 0
+        self.unavailable: tuple[str, CasemateError] | None = None
+        """What was told last of a use that what we work with could not do, and why that was."""
         self._broker = broker
         self._path = path
         self._rights = rights
@@ -360,10 +368,10 @@ class Session:
     def _refuse(self, instance: Instance, served: int, number: int, error: Exception) -> None:
         """Tell the function why its request was not done, if it is its own doing."""
         code = code_of(error) if isinstance(error, CasemateError) else None
-        if code is None:
-            reply = self._fault(number, error)
-        else:
-            reply = _encode(_Error(number, code, str(error)))
+        text = self._fault(error) if code is None else str(error)
+        reply = _encode(_Error(number, code or "unavailable", text))
+        if isinstance(error, UnavailableError | OutOfServiceError):
+            self.unavailable = text, error
         if self.kept is not None:
             self.kept.answered(reply)
         if isinstance(error, NotGrantedError):
@@ -376,11 +384,11 @@ class Session:
                 return
         instance.reply(served, reply)
 
-    def _fault(self, number: int, error: BaseException) -> bytes:
-        """Log a fault of ours and tell the function no more than its id."""
+    def _fault(self, error: BaseException) -> str:
+        """Log a fault of ours; return what the function is told: no more than its id."""
         error_id = "err_" + secrets.token_hex(12)
         _log.error("%s in a capability of %s", error_id, self._rights.principal.id, exc_info=error)
-        return _encode(_Error(number, "unavailable", f"the host failed ({error_id})"))
+        return f"the host failed ({error_id})"
 
     async def _perform(self, operation: Operation[Any]) -> Answer:
         operations = self._broker.operations

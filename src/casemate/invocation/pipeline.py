@@ -27,7 +27,7 @@ from casemate.invocation.overload import LoadRefusals
 from casemate.invocation.parse import parse
 from casemate.invocation.rendering import sent
 from casemate.invocation.sampling import Sampling
-from casemate.invocation.unfinished import broken, broken_off, failure_of
+from casemate.invocation.unfinished import again_after, broken, broken_off, failure_of
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import (
@@ -254,8 +254,11 @@ def _finished(
     """Return the end of an invocation that had a reply, be it that of its instance's end."""
     admitted, kept = placed.admitted, session.kept
     version, ok = admitted.version, reply.outcome is Outcome.OK
+    again = again_after(reply, session.unavailable)
     return Finished(
         outcome=reply.outcome,
+        status=None if again is None else 503,
+        retry_after=again,
         request=admitted.request,
         frames=tuple(kept.frames) if kept is not None else (),
         held=reply.held,

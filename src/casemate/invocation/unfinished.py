@@ -23,6 +23,8 @@ from casemate.sandbox.frames import Reply
 PASSED_SECONDS: Final = 5
 MENDED_SECONDS: Final = 30
 """When to come again after a failure that passes, and after one that somebody has to mend."""
+_UNAVAILABLE: Final = "UnavailableError"
+"""What the runner raises in a function then, in `runner.channel`."""
 
 
 def failure_of(reply: Reply, limits: Limits, timeout: float) -> Failure | None:
@@ -43,6 +45,19 @@ def failure_of(reply: Reply, limits: Limits, timeout: float) -> Failure | None:
     elif reply.type.endswith("PermissionError") and "subprocess.py" in reply.trace:
         message = f"{message} (a function starts no programs: use a Python package for it)"
     return Failure(type=reply.type, message=message, trace=reply.trace)
+
+
+def again_after(reply: Reply, told: tuple[str, CasemateError] | None) -> int | None:
+    """Return after how many seconds a call may go well that failed for what we work with.
+
+    That is so if its handler let the refusal of a use pass that it was `told`: where that came
+    from is ours to know, whatever the function says. None for all others.
+    """
+    if told is None or reply.outcome is not Outcome.HANDLER_ERROR:
+        return None
+    text, error = told
+    unavailable = reply.type.rpartition(".")[2] == _UNAVAILABLE
+    return _again(error) if unavailable and reply.message == text else None
 
 
 def refused(

@@ -38,8 +38,9 @@ _EARLY = 4
 """So often at most a node of a lane of its own is killed before it was well once."""
 _STARTS, _LIVES = 8.0, 12.0
 """Seconds in which a node of a lane of its own is killed: of its start, and of being well."""
-_CALM = 8.0
-"""Seconds between two strikes at a server of the database, at most: else nobody ever writes."""
+_CALM = (20.0, 8.0)
+"""Seconds between two strikes at PostgreSQL, and at etcd, at most: else nobody ever writes."""
+_RESTART_SECONDS = 3.0
 _BEGINS = 600.0
 _ALL_WELL = 600.0
 _HASTE_SECONDS = 30.0
@@ -101,8 +102,8 @@ class Storm:
             "dcs-kills": self._kill_dcs,
             "dcs-freezes": self._freeze_dcs,
         }
-        if kind in (*DATABASE_KINDS, *STANDBY_KINDS):
-            await asyncio.sleep(random.uniform(0, _CALM))
+        if kind not in at_nodes:
+            await asyncio.sleep(random.uniform(0, _CALM[kind in DCS_KINDS]))
         began = time.monotonic()
         if kind in at_nodes:
             await at_nodes[kind](own)
@@ -147,7 +148,7 @@ class Storm:
             told = await asyncio.gather(*(asyncio.to_thread(one.is_ready) for one in asked))
             ready = [one for one, is_well in zip(asked, told, strict=True) if is_well]
             node = own or (random.choice(ready) if ready else None)
-            if node is None:
+            if node is None or node in self._struck:
                 return None
             # Without the database nobody is ready: one that was, and runs, is enough in a lane.
             well_once = [one for one in asked if one.was_well and not one.has_ended()]
@@ -158,10 +159,15 @@ class Storm:
             return _Chosen(node, node in there)
 
     async def _start_again(self, node: NodeMachine) -> None:
-        """Start one that ended by itself, as whatever looks after it does."""
+        """Start one that ended by itself, as whatever looks after it does: not at once."""
         if node.has_ended() and node not in self._struck:
-            self._load.failures[f"{node.name} had to be started"] += 1
-            await asyncio.to_thread(self._start, node)
+            self._struck.add(node)
+            try:
+                await asyncio.sleep(_RESTART_SECONDS)
+                self._load.failures[f"{node.name} had to be started"] += 1
+                await asyncio.to_thread(self._start, node)
+            finally:
+                self._struck.discard(node)
 
     async def _kill_node(self, own: NodeMachine | None) -> None:
         """Kill it: in a lane of its own at any moment, of its start too."""
@@ -308,7 +314,7 @@ class Storm:
         await self._recovered()
 
     async def _kill_dcs(self) -> None:
-        """Kill a member of etcd, its leader as often as not, and start it again."""
+        """Kill a member of etcd, its leader more often than others, and start it again."""
         async with self._dcs:
             machine = await asyncio.to_thread(self._dcs_member)
             await asyncio.to_thread(machine.kill)
@@ -324,7 +330,7 @@ class Storm:
             await self._dcs_whole()
 
     def _dcs_member(self) -> Machine:
-        leader = self._cluster.dcs_leader() if random.random() < 0.5 else None
+        leader = self._cluster.dcs_leader() if random.random() < 0.25 else None
         return leader or random.choice(self._cluster.dcs)
 
     async def _dcs_whole(self) -> None:

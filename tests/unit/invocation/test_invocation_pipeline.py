@@ -17,7 +17,7 @@ from casemate.admission import Admission, Catalogue
 from casemate.baselines import Baselines
 from casemate.budgets import Allowance
 from casemate.capabilities import Broker, Operations, UseCounter
-from casemate.data.errors import DataCorruptError, DataLockedError
+from casemate.data.errors import DataCorruptError, DataKeyError, DataLockedError, DataMediumError
 from casemate.dispatch import Dispatcher
 from casemate.facts import FactStream
 from casemate.invocation import LoadRefusals, Pipeline
@@ -42,6 +42,8 @@ from casemate.model.principal import ANONYMOUS, Action, Principal, PrincipalKind
 from casemate.model.tracing import text_of
 from casemate.operations.messages import SendMessage, Sent
 from casemate.runner import wire
+from casemate.runner.channel import UnavailableError
+from casemate.runner.instance import describe
 from casemate.runner.trace import of as trace_of
 from casemate.sandbox.frames import Reply
 from casemate.seal import Redactor, Seal
@@ -96,8 +98,11 @@ class Data:
         self.sent: list[bytes] = []
         self.held: asyncio.Event | None = None
         self.cancelled = 0
+        self.fault: Exception | None = None
 
     async def change(self, operation: SendMessage) -> Sent:
+        if self.fault is not None:
+            raise self.fault
         if self.held is not None:
             try:
                 await self.held.wait()
@@ -384,6 +389,49 @@ def test_a_failed_run_is_sealed(sent: bytes, status: int, outcome: Outcome) -> N
         [(record, error, _)] = path.store.records
         assert record.outcome is outcome and error is not None
         assert len(path.dispatcher.released) == 1
+        path.peer.close()
+
+    on_loop(scenario)
+
+
+AWAY = DataMediumError("The database of orders cannot be reached.")
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised", "status", "again"),
+    [
+        (AWAY, lambda told: UnavailableError(told), 503, b"5"),
+        (DataKeyError("Its key is gone."), lambda told: UnavailableError(told), 503, b"30"),
+        # The handler's own: it made something else of it, or nothing was refused.
+        (AWAY, lambda told: ValueError(told), 500, None),
+        (AWAY, lambda _: UnavailableError("what I say myself"), 500, None),
+        (DataCorruptError("Bytes are not as written."), UnavailableError, 500, None),
+        (None, lambda _: UnavailableError("the host failed"), 500, None),
+    ],
+)
+def test_a_handler_that_lets_a_refusal_of_ours_pass_has_its_caller_come_again(
+    fault: Exception | None,
+    raised: Callable[[str], Exception],
+    status: int,
+    again: bytes | None,
+) -> None:
+    async def scenario() -> None:
+        path = Path(grants=(QUEUE,))
+        path.data.fault = fault
+        task = path.invoke()
+        await path.peer.event()
+        reply = await path.ask("queue.send", b"1", queue="jobs")
+        assert fault is None or reply["error"] == "unavailable"
+        error = raised(reply.get("message", ""))
+        detail = describe(error) | {"kind": "handler-error"}
+        await path.peer.send(wire.pack(wire.ERROR, json.dumps(detail).encode()))
+        answer = await task
+        assert (answer.status, dict(answer.headers).get(b"retry-after")) == (status, again)
+        [(record, told, _)] = path.store.records
+        # Its owner is told as of any error: what it raised, and the name of what is away.
+        assert record.outcome is Outcome.HANDLER_ERROR and record.status == status
+        assert told is not None and told.message == str(error)
+        assert told.type.endswith(type(error).__name__)
         path.peer.close()
 
     on_loop(scenario)
