@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from casemate.model.denial import Denial, GrantApproval, GrantUse
@@ -63,6 +64,7 @@ from casemate.operations.records import (
 from casemate.operations.trials import EndTrial, StartTrial
 from casemate.runner import wire
 from casemate.sandbox.instance import Instance
+from casemate.store.errors import StoreMovedError
 
 
 def spec(name: str = "f", *, routes: Sequence[str] = (), **changes: Any) -> FunctionSpec:
@@ -417,6 +419,9 @@ class MemoryStore:
 
     @performs(KeepNodeValue)
     async def _set_node_value(self, operation: KeepNodeValue) -> None:
+        kept = self.values.get(operation.name)
+        if operation.was not in (None, b"" if kept is None else sha256(kept).digest()):
+            raise StoreMovedError("Another node has changed what this was decided on.")
         self.values[operation.name] = operation.value
 
     @performs(ListDenials)

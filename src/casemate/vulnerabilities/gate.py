@@ -19,7 +19,7 @@ from casemate.model.errors import ConflictError
 from casemate.model.facts import Actor, Fact, FunctionPlace
 from casemate.model.licence import LicenceRules
 from casemate.model.vulnerability import AdvisoryRules, Hole, JudgedFunction, LicenceFinding
-from casemate.store.errors import StoreError
+from casemate.store.errors import StoreError, StoreMovedError
 from casemate.store.interface import Store
 from casemate.store.value import KeptValue
 from casemate.vulnerabilities.bundle_packages import Packages
@@ -86,6 +86,9 @@ class Gate:
         await self.exceptions.load()
         await self.inventory.load()
         await self.licences.load()
+        await self._read()
+
+    async def _read(self) -> None:
         stored = await self._value.read()
         if stored is not None:
             try:
@@ -108,10 +111,22 @@ class Gate:
         await self._keep(msgspec.structs.replace(self._settings, rules=rules))
 
     async def note_time(self, *, anew: bool = False) -> None:
-        """Keep what time it is; `anew` also where it is earlier: an operator has said so."""
-        now = self._clock()
-        if anew or now > self._settings.latest:
-            await self._keep(msgspec.structs.replace(self._settings, latest=now))
+        """Keep what time it is; `anew` also where it is earlier: an operator has said so.
+
+        All nodes do that, often at the same time: what another one has kept is read then.
+        """
+        for has_read in (False, True):
+            now = self._clock()
+            if not anew and now <= self._settings.latest:
+                return
+            try:
+                await self._keep(msgspec.structs.replace(self._settings, latest=now))
+            except StoreMovedError:
+                if has_read:
+                    raise
+                await self._read()
+            else:
+                return
 
     async def _keep(self, settings: _Settings) -> None:
         await self._value.write(msgspec.json.encode(settings))

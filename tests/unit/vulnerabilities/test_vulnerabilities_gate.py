@@ -217,6 +217,23 @@ def test_a_clock_that_is_set_back_makes_nothing_younger(on: Play) -> None:
     on(scene)
 
 
+def test_nodes_keep_the_time_at_once(on: Play, tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        other = World(tmp_path / "other", world.store)
+        for each in (world, other):
+            await each.gate.load()
+        for days in (1, 2, 3):
+            for each in (world, other):
+                each.ahead = days * DAY
+            await other.gate.note_time()
+            await world.gate.note_time()  # after what it read is there no more
+            assert world.gate.now() - time.time() > (days - 0.01) * DAY
+        world.ahead = other.ahead = 0
+        assert "was it set back?" in await refusal(world, "left==1.0")
+
+    on(scene)
+
+
 def test_who_leaves_packages_out_of_the_manifest_is_seen_by_their_folders() -> None:
     made = manifest(files=("deps/Evil_One-1.0.dist-info/METADATA", "code/v/b-2.dist-info/RECORD"))
     found = packages_of(made)
