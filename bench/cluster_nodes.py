@@ -10,11 +10,13 @@ import json
 import resource
 import shutil
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import psycopg
@@ -33,9 +35,15 @@ from bench.processes import tree
 from bench.servers import Server
 from bench.targets.casemate import _done, environment
 from casemate.data.postgresql.among import JOINED_SECONDS
+from casemate.model.errors import CasemateError
 
 CONNECTIONS = 16
 """To each node."""
+FAILURES: Final = (
+    *(BenchError, DemoError, CasemateError),
+    *(OSError, ValueError, subprocess.SubprocessError, psycopg.Error),
+)
+"""What keeps nodes from being measured here."""
 _KEYS = {"AWS_ACCESS_KEY_ID": "S3RVER", "AWS_SECRET_ACCESS_KEY": "S3RVER"}
 _START_SECONDS, _DRAIN_SECONDS = 60.0, 120.0
 PROJECT, FUNCTION = "bench", "reused"

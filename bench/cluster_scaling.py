@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -23,21 +22,17 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-import psycopg
-from scripts.demo_cluster.errors import DemoError
 from scripts.demo_cluster.places import postgresql
 
 from bench import cluster_costs, hints
 from bench.charts import Chart, Line, svg
 from bench.cluster_costs import Costs
 from bench.cluster_model import BEFORE, FOR_EACH_PROJECT, Design, Found, Model, Node, Scene, Work
-from bench.cluster_nodes import CONNECTIONS, Rates, Spent, invoke_path, nodes
+from bench.cluster_nodes import CONNECTIONS, FAILURES, Rates, Spent, invoke_path, nodes
 from bench.environment import check_tools
-from bench.errors import BenchError
 from bench.processes import adopt_orphans, clear_leftovers
 from bench.results import Machine, this_machine
 from bench.simulation import Places, Simulation, Step, Use
-from casemate.model.errors import CasemateError
 
 COMMAND = "python -m bench.cluster_scaling"
 CHARTS = Path(__file__).parent.parent / "docs" / "reference" / "charts"
@@ -45,10 +40,6 @@ TURNS = (1, 2, 3, 2, 1)
 """How many nodes run in each turn of a round."""
 COUNTS = (1, 3, 10, 30, 100)
 Dear = TypeVar("Dear", Costs, Node)
-FAILURES = (
-    *(BenchError, DemoError, CasemateError),
-    *(OSError, ValueError, subprocess.SubprocessError, psycopg.Error),
-)
 FUNCTIONS = (1_000, 10_000, 100_000, 1_000_000)
 STALE_SECONDS = 10.0
 """After which a node that does not know what was changed refuses calls (`max_stale`)."""
