@@ -66,8 +66,12 @@ storm-cluster:
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile $(PROFILE) --engine-kills $(KILLS) \
 		--kills 100 --switches 100 --freezes $(FREEZES) --dcs-freezes $(FREEZES) --cuts $(CUTS) \
 		--clocks 100 --fulls 100 --slows 100 $(ARGS)
-	@PYTHONPATH=tests:. $(BIN)/python -m cluster.nodes --node-kills $(KILLS) --node-freezes $(FREEZES) \
-		--failovers 100 --machine-kills 30 --switches 30 --slow-commits 20 \
+	@PYTHONPATH=tests:. $(BIN)/python -m cluster.nodes --lanes all --in-a-row 2 --pause 1 \
+		--node-kills $(KILLS) --node-freezes $(FREEZES) --failovers 60 --backend-kills 150 \
+		--machine-kills 10 --switches 10 --machine-freezes 20 --both-freezes 20 \
+		--standby-kills 200 --standby-freezes 70 --dcs-kills 500 --dcs-freezes 150 $(ARGS)
+	@PYTHONPATH=tests:. $(BIN)/python -m cluster.nodes --node-kills 100 --node-freezes 20 \
+		--failovers 20 --machine-kills 10 --switches 10 --slow-commits 20 \
 		--cut-database $(CUTS) --cut-bucket $(CUTS) --cut-nodes $(CUTS) $(ARGS)
 
 # Two at a time: mypy takes about as long as all others. What each says comes in one piece.

@@ -46,6 +46,7 @@ from cluster.nodes.strikes import (
     KINDS,
     NODE_KINDS,
     STANDBY_KINDS,
+    TOLD_KINDS,
     Storm,
 )
 from cluster.patroni import GUIDE, Cluster
@@ -235,7 +236,12 @@ def grammar() -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> int:
     """Do it; return the exit code."""
-    given = grammar().parse_args(arguments)
+    words = grammar()
+    given = words.parse_args(arguments)
+    if given.lanes == "all" and any(getattr(given, one.replace("-", "_")) for one in TOLD_KINDS):
+        words.error(
+            f"{', '.join(TOLD_KINDS)}: what a node says of it is judged, so not in all lanes"
+        )
     tools(given)
     logging.disable(logging.CRITICAL)  # that no server answers is what this is about
     random.seed(given.seed)

@@ -29,6 +29,8 @@ DATABASE_KINDS = (
     *("failovers", "backend-kills", "machine-kills", "switches", "slow-commits"),
     *("machine-freezes", "both-freezes"),
 )
+TOLD_KINDS = ("cut-database", "cut-bucket", "cut-nodes", "slow-commits")
+"""What a node has to say of itself, which nobody can judge while other things fail, too."""
 STANDBY_KINDS = ("standby-kills", "standby-freezes")
 DCS_KINDS = ("dcs-kills", "dcs-freezes")
 KINDS = (*NODE_KINDS, *DATABASE_KINDS, *STANDBY_KINDS, *DCS_KINDS)
