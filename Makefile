@@ -16,7 +16,7 @@ help:
 	@printf 'make storm   run the tests that take long: kills, faults, floods, searches (ARGS: for pytest)\n'
 	@printf 'make test-cluster   strike PostgreSQL under Patroni while nodes write (root; 15 minutes)\n'
 	@printf 'make storm-cluster  the same for hours, then whole nodes (KILLS, FREEZES, CUTS: how many;\n'
-	@printf '             PROFILE; ARGS=--minutes=60: no longer than that for each of both)\n'
+	@printf '             PROFILE; ARGS=--minutes=60: no longer than that for each of the three)\n'
 	@printf 'make lint    check style, types, layers, dependencies and known bad patterns\n'
 	@printf 'make bench   measure against peers, side by side (ARGS: such as ARGS=--quick)\n'
 	@printf 'make bench-parts  measure what has commands of its own: contracts, the sink guard,\n'
