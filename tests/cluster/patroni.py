@@ -298,6 +298,8 @@ class Cluster:
                         "parameters": {
                             "max_connections": 120,
                             "shared_buffers": "32MB",
+                            # Below its data: what a killed one leaves behind goes with that.
+                            "dynamic_shared_memory_type": "mmap",
                             # Of small parts, so that a full disk is soon noticed.
                             "wal_keep_size": "256MB",
                             "max_wal_size": "128MB",
