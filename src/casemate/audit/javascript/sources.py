@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from casemate.audit.flow.library.sources import of_platform
+from casemate.audit.flow.library.sources import NO_PAGE, of_platform, sent_by_code
 from casemate.audit.flow.values import CLEAN, Taint, Unknown, Value
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
@@ -75,7 +75,7 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
             continue
         new = reader.source(kind, path, node, path)
         safe = taint.safe | NO_OBJECT if text or path in reader.texts else taint.safe
-        safe = safe | _NO_PAGE if _sent_by_code(path) else safe
+        safe = safe | NO_PAGE if sent_by_code(path) else safe
         forms = (*new.forms, *taint.forms[:5])  # what is known of the whole is known of its parts
         without = taint.without | _NO_FOLDER if named else taint.without
         taints.add(
@@ -84,16 +84,6 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
             )
         )
     return Unknown(frozenset(taints), "", path) if taints else Unknown(CLEAN)
-
-
-_NO_PAGE = frozenset(("markup",))
-_ASKED_BY_CODE = ("authorization", "x-api-key", "x-auth-token", "x-access-token", "x-csrf-token")
-
-
-def _sent_by_code(path: str) -> bool:
-    """Tell whether a header is one that no link and no form makes a browser send."""
-    owner, _, name = path.rpartition(".")
-    return owner.endswith(".headers") and name.lower() in _ASKED_BY_CODE
 
 
 def of_request(reader: Reader, value: Unknown, name: str, node: Node) -> Value | None:

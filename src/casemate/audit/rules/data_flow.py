@@ -11,7 +11,8 @@ from time import thread_time
 
 from casemate.audit.finding import Severity, Step
 from casemate.audit.flow import Analysis, Flow, Limits, analyse, discover, parse_all
-from casemate.audit.model import Function, Place, Reach
+from casemate.audit.flow.library.sources import labels_of
+from casemate.audit.model import Function, Place, Platform, Reach
 from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.examples import python
 from casemate.audit.rules.followed_code import PythonPart, ScriptPart, python_parts
@@ -64,7 +65,7 @@ def _told(
 def _check(weakness: str, base: Severity) -> Callable[[Subject], Iterator[Hit]]:
     def check(subject: Subject) -> Iterator[Hit]:
         for flow, place, steps, function in _found(subject):
-            if flow.weakness != weakness:
+            if flow.weakness != weakness or _is_own_host(flow, function):
                 continue
             through = f", through {', '.join(flow.sanitizers)}" if flow.sanitizers else ""
             yield Hit(
@@ -79,6 +80,19 @@ def _check(weakness: str, base: Severity) -> Callable[[Subject], Iterator[Hit]]:
             )
 
     return check
+
+
+def _is_own_host(flow: Flow, function: Function | None) -> bool:
+    """Tell whether it is the `Host` of an API of AWS, which answers to its own names alone.
+
+    A load balancer passes on whatever its caller says.
+    """
+    if function is None or function.platform is not Platform.AWS:
+        return False
+    *_, owner, name = ("", "", *labels_of(flow.source.what))
+    ways = [each for each in function.triggers if each.kind in ("http", "url")]
+    passed = not ways or any(each.how == "load balancer" for each in ways)
+    return name.lower() == "host" and owner in ("headers", "multiValueHeaders") and not passed
 
 
 def _inside(flow: Flow, function: Function | None) -> int:

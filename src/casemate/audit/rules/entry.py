@@ -10,6 +10,7 @@ import msgspec
 from casemate.audit.finding import Severity
 from casemate.audit.model import Asset, Function, Platform, Reach, Trigger
 from casemate.audit.rule import Hit, Risk, Rule, Subject
+from casemate.audit.rules.callers import looks_at_callers
 from casemate.audit.rules.common import Wrong, WrongTrigger, of_assets, of_triggers
 from casemate.audit.rules.examples import function, resource
 
@@ -62,37 +63,12 @@ def _sensitive_open(f: Function, t: Trigger) -> str | None:
     return None
 
 
-_CHECKING = re.compile(
-    r"\b(?:require|ensure|assert|check|verify|validate|is|must|authenticate|authorize)_?"
-    r"(?:\w{0,20}_)?(?i:admin|auth|role|permission|access|claims|session|jwt|token)\w{0,30}\("
-    r"|\b(?:authenticate|authorize|authorise)\w{0,30}\(|\bjwt\.(?:verify|decode)\("
-    r"|[!=]==?\s{0,3}(?:\w{1,40}\.){0,4}(?i:password|secret|api_?key|admin_?key)\b"
-    r"|\b(?i:password|secret|api_?key|admin_?key)\s{0,3}[!=]==?"
-)
-_DEFINED = re.compile(r"\b(?:(?:const|let|var|function|def)\s{1,4}|exports\.)(\w{1,80})")
-_LONGEST_HANDLER = 20_000
-_ENDS = re.compile(
-    r"\n(?:\}|(?:async )?(?:def|function) |class |@|(?:const|let|var|export) |(?:module\.)?exports)"
-)
-
-
 def _inner_open(subject: Subject) -> Iterator[Hit]:
     """Yield routes for the inside: milder where the handler seems to look at who calls."""
     for each in of_triggers(_aws(_sensitive_open), "http")(subject):
-        checked = each.function is not None and _looks_at_callers(subject, each.function)
+        path = each.subject.partition(" ")[2]
+        checked = each.function is not None and looks_at_callers(subject, each.function, path)
         yield msgspec.structs.replace(each, severity=Severity.MEDIUM) if checked else each
-
-
-def _looks_at_callers(subject: Subject, f: Function) -> bool:
-    """Tell whether the body of a handler calls what is named after such a check."""
-    text = f.inline or (subject.code.text(f.entry) if f.entry else None) or ""
-    name = f.handler.rpartition(".")[2]
-    made = next((each for each in _DEFINED.finditer(text) if each[1] == name), None)
-    if made is None:
-        return False
-    body = text[made.end() : made.end() + _LONGEST_HANDLER]
-    end = _ENDS.search(body)
-    return _CHECKING.search(body, 0, end.start() if end is not None else len(body)) is not None
 
 
 def _key_alone(f: Function, t: Trigger) -> str | None:

@@ -143,7 +143,9 @@ def _tells(file: ScriptFile, value: Node, names: dict[str, str]) -> str:
             todo += [(kid, as_text) for kid in node.kids[1:] if not asks_stage(file, node.kids[0])]
         elif kind == "binary_expression":
             if not COMPARED.intersection(node.marks):
-                kids = node.kids[-1:] if "&&" in node.marks else node.kids
+                kids = node.kids
+                if "&&" in node.marks:  # only the right side is what comes out, and not always
+                    kids = [] if asks_stage(file, node.kids[0]) else node.kids[-1:]
                 todo += [(kid, as_text or "+" in node.marks) for kid in kids]
         elif kind == "object":
             todo += [(kid, True) for kid in node.kids if kid.kind != "method_definition"]

@@ -141,7 +141,7 @@ def of_platform(path: str, kind: str) -> bool:
     Python's paths have brackets, those of JavaScript dots. What callers fill may have parts of the
     same names: `event['queryStringParameters']['region']`.
     """
-    labels = [each for each in path.translate(_BRACKETS).split(".") if each][1:]
+    labels = labels_of(path)[1:]
     if not labels:
         return False
     *before, last = labels
@@ -155,6 +155,27 @@ def of_platform(path: str, kind: str) -> bool:
     if last in _OF_RECORDS:
         return "Records" in before or not before
     return not before and (last in _AT_THE_TOP or (last in _OF_OTHER_EVENTS and kind != "http"))
+
+
+_BY_LINKS = frozenset(("referer", "referrer", "cookie"))
+"""Headers in which a page of others has a say; other ones no link and no form can set."""
+NO_PAGE = frozenset(("markup",))
+
+
+def labels_of(path: str) -> list[str]:
+    """Return the names in a path of Python or JavaScript: `event`, `headers`, `Host`."""
+    return [each for each in path.translate(_BRACKETS).split(".") if each]
+
+
+def sent_by_code(path: str) -> bool:
+    """Return whether a part of a request is a header that pages of others make nobody send.
+
+    Who sends it gets the answer, so that scripts in it run in the browser of nobody else.
+    """
+    *before, owner, last = ("", "", *labels_of(path))
+    if path.startswith("json(") or "body" in before:
+        return False
+    return owner in ("headers", "multiValueHeaders") and last.lower() not in _BY_LINKS
 
 
 _TRUSTED_EVENTS = frozenset(("schedule",))
@@ -203,7 +224,8 @@ def narrowed(reader: Reader, value: Unknown, name: str, node: ast.AST) -> Value:
         if of_platform(path, kind):
             continue
         new = reader.source(kind, path, node, path)
-        taints.add(replace(taint, source=new.source, forms=new.forms, trail=new.trail))
+        safe = taint.safe | NO_PAGE if kind == "http" and sent_by_code(path) else taint.safe
+        taints.add(replace(taint, source=new.source, forms=new.forms, safe=safe, trail=new.trail))
     return Unknown(frozenset(taints), "", path) if taints else Unknown(CLEAN)
 
 

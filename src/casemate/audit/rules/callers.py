@@ -1,0 +1,109 @@
+"""Whether code seems to look at who calls it, by the names of what it calls and compares."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from casemate.audit.model import Function
+from casemate.audit.rule import Subject
+
+_CHECKING = re.compile(
+    r"\b(?:require|ensure|assert|check|verify|validate|is|must|authenticate|authorize)_?"
+    r"(?:\w{0,20}_)?(?i:admin|auth|role|permission|access|claims|session|jwt|token|api_?key)\w{0,30}\("
+    r"|\b(?:authenticate|authorize|authorise)\w{0,30}\(|\bjwt\.(?:verify|decode)\("
+    r"|[!=]==?\s{0,3}(?:\w{1,40}\.){0,4}(?i:password|secret|api_?key|admin_?key)\b"
+    r"|\b(?i:password|secret|api_?key|admin_?key)\s{0,3}[!=]==?"
+)
+_DEFINED = re.compile(r"\b(?:(?:const|let|var|function|def)\s{1,4}|exports\.)(\w{1,80})")
+_LONGEST_HANDLER = 20_000
+_ENDS = re.compile(
+    r"\n(?:\}|(?:async )?(?:def|function) |class |@|(?:const|let|var|export) |(?:module\.)?exports)"
+)
+_BRANCH = re.compile(r"['\"`](?:[A-Z]{3,7} )?(/[\w/{}:.-]{2,80})['\"`]")
+_CALLED = re.compile(r"\b([A-Za-z_]\w{0,80})\(")
+_NEAR = 300
+"""Bytes behind the path of a branch in which what serves it is called."""
+_MOST = 20
+_IMPORTED = re.compile(
+    r"\bimport\s{1,4}(\{[^{}]{1,800}\}|\w{1,80})\s{1,4}from\s{1,4}['\"](\.[\w./-]{1,200})['\"]"
+    r"|\b(?:const|let|var)\s{1,4}(\{[^{}]{1,800}\}|\w{1,80})\s{0,4}=\s{0,4}"
+    r"require\(['\"](\.[\w./-]{1,200})['\"]\)"
+    r"|\bfrom\s{1,4}(\.{0,3}[\w.]{1,200})\s{1,4}import\s{1,4}([\w, ]{1,400})"
+)
+_SCRIPTS = ("", ".ts", ".js", ".mjs", ".cjs", ".tsx", "/index.ts", "/index.js")
+
+
+def looks_at_callers(subject: Subject, f: Function, path: str) -> bool:
+    """Tell whether a handler, or what it passes a path on to, calls what is named after a check."""
+    text = f.inline or (subject.code.text(f.entry) if f.entry else None) or ""
+    body = _body(text, f.handler.rpartition(".")[2])
+    if body is None:
+        return False
+    if _CHECKING.search(body) is not None:
+        return True
+    names = list(dict.fromkeys(_passed_on(body, path)))[:_MOST]
+    return any(_checks(subject, f.entry, text, name) for name in names)
+
+
+def _body(text: str, name: str) -> str | None:
+    """Return the text of a function, as far as its end is seen; None if it is not there."""
+    made = next((each for each in _DEFINED.finditer(text) if each[1] == name), None)
+    if made is None:
+        return None
+    body = text[made.end() : made.end() + _LONGEST_HANDLER]
+    end = _ENDS.search(body)
+    return body[: end.start()] if end is not None else body
+
+
+def _passed_on(body: str, path: str) -> Iterator[str]:
+    """Yield what is called in the branches of a handler that ask for a path."""
+    for branch in _BRANCH.finditer(body):
+        asked = branch[1].rstrip("/")
+        if asked and f"{asked}/" in f"{path}/":
+            near = body[branch.end() : branch.end() + _NEAR]
+            other = _BRANCH.search(near)
+            yield from (
+                each[1] for each in _CALLED.finditer(near, 0, other.start() if other else _NEAR)
+            )
+
+
+def _checks(subject: Subject, file: str, text: str, name: str) -> bool:
+    """Tell whether a function looks at who calls: one of the same file, or one that it imports."""
+    body = _body(text, name)
+    if body is None:
+        for known, module in _imports(text):
+            there = _file(subject, file, module) if name in known else None
+            other = (subject.code.text(there) if there else None) or ""
+            body = _body(other, known.get(name, "")) if other else None
+            if body is not None:
+                break
+    return body is not None and _CHECKING.search(body) is not None
+
+
+def _imports(text: str) -> Iterator[tuple[dict[str, str], str]]:
+    """Yield what is imported from modules of one's own: names here, and their names there."""
+    for each in _IMPORTED.finditer(text):
+        given, module = each[1] or each[3] or each[6], each[2] or each[4] or each[5]
+        known = {}
+        for part in given.strip("{} ").split(","):
+            there, _, here = part.replace(" as ", ":").partition(":")
+            known[(here or there).strip()] = there.strip()
+        yield known, module
+
+
+def _file(subject: Subject, file: str, module: str) -> str | None:
+    """Return the file of a module that a file imports, if it is there."""
+    folder = posixpath.dirname(file)
+    if "/" in module or module in (".", ".."):
+        base = posixpath.normpath(posixpath.join(folder, module))
+        return next((base + end for end in _SCRIPTS if base + end in subject.code.files), None)
+    path = module.lstrip(".").replace(".", "/")
+    while True:
+        found = posixpath.join(folder, f"{path}.py")
+        if found in subject.code.files:
+            return found
+        if not folder:
+            return None
+        folder = posixpath.dirname(folder)

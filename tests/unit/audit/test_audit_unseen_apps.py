@@ -1,0 +1,131 @@
+"""What was told wrongly of repositories not seen before, each beside what must still be told.
+
+Each stands for a verdict that was once wrong: docs/reference/audit-verdicts.md.
+"""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.audit.test_audit_ordinary import findings
+from tests.unit.audit.test_audit_ordinary_apps import severities
+
+from casemate.audit.rules.examples import function, javascript, python
+
+_GET = "Type: Api\nProperties: {Path: /thing, Method: get}"
+_PAGE = "{ statusCode: 200, headers: { 'Content-Type': 'text/html' }, body: `<p>${%s}</p>` }"
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ("...(process.env.NODE_ENV === 'development' && { stack: err.stack })", 0),
+        ("...(process.env.TOLD && { stack: err.stack })", 1),
+        ("stack: err.stack", 1),
+    ],
+)
+def test_a_trace_behind_the_name_of_a_stage_is_not_told(more: str, found: int) -> None:
+    caught = f"return {{ statusCode: 500, body: JSON.stringify({{ id: 1, {more} }}) }}"
+    code = f"exports.handler = async (event) => {{ try {{ return 1 }} catch (err) {{ {caught} }} }}"
+    assert len(findings(javascript(code), "JS-002")) == found
+
+
+def _script(body: str, event: str = _GET) -> dict[str, str]:
+    files = dict(function("Runtime: nodejs22.x", event=event))
+    return {**files, "src/app.js": f"exports.handler = async (event) => {{\n{body}\n}}\n"}
+
+
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        ("event.headers.Host", 0),
+        ("event.headers['x-forwarded-host']", 0),
+        ("event.multiValueHeaders.Accept[0]", 0),
+        ("event.headers.Referer", 1),
+        ("event.headers.cookie", 1),
+        ("event.queryStringParameters.Host", 1),
+    ],
+)
+def test_no_page_of_others_makes_a_browser_send_a_header(part: str, found: int) -> None:
+    assert len(findings(_script("return " + _PAGE % part), "DF-013")) == found
+
+
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        ("event['headers']['Host']", 0),
+        ("event['headers'].get('User-Agent', '')", 0),
+        ("event['headers']['referer']", 1),
+        ("event['queryStringParameters']['host']", 1),
+    ],
+)
+def test_no_page_of_others_makes_a_browser_send_a_header_to_python(part: str, found: int) -> None:
+    code = (
+        "def handler(event, context):\n"
+        "    return {'statusCode': 200, 'headers': {'Content-Type': 'text/html'},\n"
+        f"            'body': '<p>' + {part} + '</p>'}}\n"
+    )
+    assert len(findings(python(code), "DF-013")) == found
+
+
+_BALANCER = """
+Group:
+  Type: AWS::ElasticLoadBalancingV2::TargetGroup
+  Properties: {TargetType: lambda, Targets: [{Id: !GetAtt Thing.Arn}]}
+"""
+
+
+@pytest.mark.parametrize("name", ["Host", "host"])
+def test_an_api_answers_to_its_own_names_alone(name: str) -> None:
+    fetch = f"return await fetch(`https://${{event.headers.{name}}}/a`)"
+    assert severities(_script(fetch), "DF-011") == []
+    assert severities(_script(fetch.replace(name, "origin")), "DF-011") != []
+    balanced = dict(function("Runtime: nodejs22.x", _BALANCER))
+    balanced["src/app.js"] = f"exports.handler = async (event) => {{ {fetch} }}\n"
+    assert severities(balanced, "DF-011") != []
+
+
+_ADMIN = "Type: Api\nProperties: {Path: '/admin/db', Method: get}"
+_CHECKED = "if (event.headers['x-key'] !== adminKey) return null"
+
+
+@pytest.mark.parametrize(
+    ("routed", "check", "severity"),
+    [
+        ("if (event.path.includes('/admin/')) return adminHandler(event)", _CHECKED, "medium"),
+        ("if (event.path === '/admin/db') return adminHandler(event)", _CHECKED, "medium"),
+        ("if (event.path === '/admin/db') return adminHandler(event)", "", "high"),
+        ("if (event.path === '/other') return adminHandler(event)", _CHECKED, "high"),
+        (
+            "if (event.path === '/admin/db') return open(event)\n"
+            "  if (event.path === '/users') return adminHandler(event)",
+            _CHECKED,
+            "high",
+        ),
+    ],
+)
+def test_what_serves_a_path_may_look_at_who_calls(routed: str, check: str, severity: str) -> None:
+    files = _script(f"  {routed}\n  return null", _ADMIN)
+    files["src/app.js"] = (
+        "import { handler as adminHandler } from './handlers/admin'\n" + files["src/app.js"]
+    )
+    files["src/handlers/admin.js"] = (
+        f"export const handler = async (event) => {{\n  {check}\n  return 1\n}}\n"
+    )
+    [found] = findings(files, "API-003")
+    assert found.severity.value == severity
+
+
+@pytest.mark.parametrize(
+    ("check", "severity"), [("require_api_key(event)", "medium"), ("", "high")]
+)
+def test_what_serves_a_path_in_python_may_look_at_who_calls(check: str, severity: str) -> None:
+    files = dict(
+        function(
+            event=_ADMIN,
+            code="from inner.admin import show as shown\n\n\ndef handler(event, context):\n"
+            "    if event['path'].startswith('/admin'):\n        return shown(event)\n",
+        )
+    )
+    files["src/inner/admin.py"] = f"def show(event):\n    {check}\n    return {{}}\n"
+    [found] = findings(files, "API-003")
+    assert found.severity.value == severity
