@@ -9,7 +9,9 @@ import pytest
 from tests.unit.audit.test_audit_ordinary import findings
 from tests.unit.audit.test_audit_ordinary_apps import severities
 
+from casemate.audit.auditing import applications_of
 from casemate.audit.rules.examples import function, javascript, python
+from casemate.audit.workspace import Workspace
 
 _GET = "Type: Api\nProperties: {Path: /thing, Method: get}"
 _PAGE = "{ statusCode: 200, headers: { 'Content-Type': 'text/html' }, body: `<p>${%s}</p>` }"
@@ -129,3 +131,29 @@ def test_what_serves_a_path_in_python_may_look_at_who_calls(check: str, severity
     files["src/inner/admin.py"] = f"def show(event):\n    {check}\n    return {{}}\n"
     [found] = findings(files, "API-003")
     assert found.severity.value == severity
+
+
+_TABLE = (
+    "Resources:\n  Kept:\n    Type: AWS::S3::Bucket\n    Properties: {BucketName: !Ref Named}\n"
+)
+_SERVICE = (
+    "service: shop\nprovider: {name: aws, runtime: nodejs22.x}\n"
+    "functions: {a: {handler: a.handler}}\nresources:\n"
+)
+_NAMED = "  - Resources: {Named: {Type: 'AWS::SQS::Queue'}}\n"
+
+
+@pytest.mark.parametrize(
+    ("taken", "alone"),
+    [
+        ("  - ${file(parts/kept.yml)}\n", False),
+        ("  - ${file(./parts/kept.yml)}\n", False),
+        ("  - ${file(parts/kept.yml):Outputs}\n", True),
+        ("", True),
+    ],
+)
+def test_a_part_of_a_service_is_no_template_by_itself(taken: str, alone: bool) -> None:
+    files = {"serverless.yml": _SERVICE + taken + _NAMED, "parts/kept.yml": _TABLE}
+    workspace = Workspace.of({**files, "a.js": "exports.handler = async () => 1\n"})
+    names = [each.name for each in applications_of(workspace)]
+    assert names == (["parts/kept.yml", "shop"] if alone else ["shop"])

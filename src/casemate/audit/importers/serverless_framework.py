@@ -12,7 +12,7 @@ from casemate.audit.importers.aws.intrinsics import Expansion, Scope
 from casemate.audit.importers.aws.resource import Resource, at, listed, text, truth
 from casemate.audit.importers.port import Source
 from casemate.audit.importers.serverless_events import events_of
-from casemate.audit.importers.serverless_variables import Variables
+from casemate.audit.importers.serverless_variables import Variables, file_of
 from casemate.audit.model import Application, Place
 from casemate.audit.workspace import Workspace
 
@@ -39,8 +39,12 @@ class ServerlessFramework:
         return last.startswith(_NAMES) or ("service" in found and named == "aws")
 
     def inner(self, source: Source, workspace: Workspace) -> Iterable[str]:
-        """Return nothing: the files it brings in are parts, no manifests."""
-        return ()
+        """Return the templates that its resources are taken from as a whole."""
+        for each in listed(at(source.documents[0], "resources")):
+            taken = file_of(text(each).strip())
+            found = workspace.resolve(source.file, taken) if taken else None
+            if found is not None and workspace.has(found):
+                yield found
 
     def read(self, source: Source, workspace: Workspace) -> Iterator[Application]:
         """Return the application that a service is."""

@@ -203,6 +203,14 @@ class Variables:
         return documents[0] if documents else MISSING
 
 
+def file_of(value: str) -> str:
+    """Return the file that a value is the whole of, `${file(x.yml)}`; empty if it is another."""
+    if not (value.startswith("${") and value.endswith("}")):
+        return ""
+    file = _FILE.fullmatch(value[2:-1].strip())
+    return file["path"].strip("'\"") if file is not None and not file["key"] else ""
+
+
 def _split(text: str) -> list[str]:
     """Return the alternatives of a variable: commas outside of quotes and parentheses."""
     parts, start, quote, inside = [], 0, "", 0
