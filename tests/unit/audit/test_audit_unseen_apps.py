@@ -10,7 +10,7 @@ from tests.unit.audit.test_audit_ordinary import findings
 from tests.unit.audit.test_audit_ordinary_apps import severities
 
 from casemate.audit.auditing import applications_of
-from casemate.audit.rules.examples import function, javascript, python
+from casemate.audit.rules.examples import function, javascript, python, workload
 from casemate.audit.workspace import Workspace
 
 _GET = "Type: Api\nProperties: {Path: /thing, Method: get}"
@@ -157,3 +157,31 @@ def test_a_part_of_a_service_is_no_template_by_itself(taken: str, alone: bool) -
     workspace = Workspace.of({**files, "a.js": "exports.handler = async () => 1\n"})
     names = [each.name for each in applications_of(workspace)]
     assert names == (["parts/kept.yml", "shop"] if alone else ["shop"])
+
+
+_NOBODY = "securityContext: {runAsNonRoot: true, runAsUser: 65534}"
+_EXPORTS = """
+hostPID: true
+volumes:
+  - name: host
+    hostPath: {path: /}
+"""
+
+
+@pytest.mark.parametrize(
+    ("context", "mounted", "severities_"),
+    [
+        (_NOBODY, "readOnly: true", ["medium", "medium"]),
+        (_NOBODY, "readOnly: false", ["critical", "medium"]),
+        ("securityContext: {runAsUser: 0}", "readOnly: true", ["high", "high"]),
+        ("securityContext: {runAsNonRoot: true, runAsUser: 0}", "readOnly: true", ["high"] * 2),
+        (_NOBODY[:-1] + ", capabilities: {add: [SYS_PTRACE]}}", "readOnly: true", ["high"] * 2),
+        (_NOBODY[:-1] + ", privileged: true}", "readOnly: true", ["high"] * 2),
+    ],
+)
+def test_nobody_of_the_machine_reads_what_everybody_may(
+    context: str, mounted: str, severities_: list[str]
+) -> None:
+    mounts = f"\nvolumeMounts: [{{name: host, mountPath: /host, {mounted}}}]"
+    files = dict(workload(context + mounts, pod=_EXPORTS))
+    assert [severities(files, rule)[0] for rule in ("KUB-003", "KUB-005")] == severities_

@@ -138,13 +138,28 @@ def _host_paths(f: Function, pod: Map) -> Iterator[tuple[str, Place, Severity | 
         path = text(at(volume, "hostPath", "path"))
         if path:
             name = text(at(volume, "name"))
-            read, grave = _only_read(f, name, path), _CRITICAL_PATHS.match(path)
+            read = _only_read(f, name, path)
+            grave = _CRITICAL_PATHS.match(path) and not (read and _is_nobody(f))
             severity = _S.CRITICAL if grave and not read else None
             yield (
                 f"{path[:80]} of the machine is mounted{' to be read' if read else ''}",
                 place_of(pod["volumes"], index),
                 _S.MEDIUM if read and not grave else severity,
             )
+
+
+def _is_nobody(f: Function) -> bool:
+    """Tell whether all containers run as a user whom the machine lets see what everybody may.
+
+    Such a one reads no file of root, and of the processes of others neither memory nor variables.
+    """
+    return all(
+        (truth(_set(f, c, "runAsNonRoot")) or (number(_set(f, c, "runAsUser")) or 0) > 0)
+        and number(_set(f, c, "runAsUser")) != 0
+        and not truth(at(c, "securityContext", "privileged"))
+        and not {text(one).upper().removeprefix("CAP_") for one in _list(c, "add")} & _GRAVE
+        for c in f.setting("containers")
+    )
 
 
 def _only_read(f: Function, volume: str, path: str) -> bool:
@@ -159,7 +174,7 @@ def _only_read(f: Function, volume: str, path: str) -> bool:
 
 
 def _namespaces(*keys: str) -> Check:
-    def wrong(_f: Function, pod: Map) -> Iterator[tuple[str, Place, Severity | None]]:
+    def wrong(f: Function, pod: Map) -> Iterator[tuple[str, Place, Severity | None]]:
         for key in keys:
             if truth(pod.get(key)):
                 what = {
@@ -168,7 +183,8 @@ def _namespaces(*keys: str) -> Check:
                     "hostIPC": "shared memory",
                 }
                 speaks = key == "hostNetwork" and _speaks_for_machine(pod)
-                severity = Severity.MEDIUM if speaks else None
+                milder = speaks or (key == "hostPID" and _is_nobody(f))
+                severity = Severity.MEDIUM if milder else None
                 yield f"it has the machine's {what[key]}", place_of(pod, key), severity
 
     return of_pods(wrong)
