@@ -185,3 +185,87 @@ def test_nobody_of_the_machine_reads_what_everybody_may(
     mounts = f"\nvolumeMounts: [{{name: host, mountPath: /host, {mounted}}}]"
     files = dict(workload(context + mounts, pod=_EXPORTS))
     assert [severities(files, rule)[0] for rule in ("KUB-003", "KUB-005")] == severities_
+
+
+_V3 = (
+    "const { S3Client, GetObjectCommand } = require('@aws-sdk/client-s3')\n"
+    "const { getSignedUrl } = require('@aws-sdk/s3-request-presigner')\n"
+    "const { createPresignedPost } = require('@aws-sdk/s3-presigned-post')\n"
+    "const AWS = require('aws-sdk')\nconst s3 = new AWS.S3()\nconst client = new S3Client({})\n"
+)
+_NAMED_BY = "const q = event.queryStringParameters\n"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "getSignedUrl(client, new GetObjectCommand({ Bucket: 'b', Key: KEY }), { expiresIn: 60 })",
+        "createPresignedPost(client, { Bucket: 'b', Key: KEY })",
+        "s3.getSignedUrl('getObject', { Bucket: 'b', Key: KEY })",
+        "s3.getSignedUrlPromise('putObject', { Bucket: 'b', Key: KEY })",
+        "s3.createPresignedPost({ Bucket: 'b', Fields: { key: KEY } })",
+    ],
+)
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("q.key", ["medium"]),
+        ("`${q.key}.png`", ["medium"]),
+        ("`uploads/${q.key}`", []),
+        ("`${event.requestContext.authorizer.claims.sub}/${q.key}`", []),
+        ("'a.png'", []),
+    ],
+)
+def test_an_address_for_any_object_is_told(call: str, key: str, found: list[str]) -> None:
+    files = _script(_NAMED_BY + "return await " + call.replace("KEY", key))
+    files["src/app.js"] = _V3 + files["src/app.js"]
+    assert severities(files, "DF-024") == found
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("q['key']", ["medium"]),
+        ("q['key'] + '.png'", ["medium"]),
+        ("f\"uploads/{q['key']}\"", []),
+        ("str(uuid.uuid4()) + q['key']", []),
+        ("event['requestContext']['authorizer']['claims']['sub'] + '/' + q['key']", []),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        "generate_presigned_url('put_object', Params={'Bucket': 'b', 'Key': KEY}, ExpiresIn=60)",
+        "generate_presigned_url(ClientMethod='get_object', Params={'Bucket': 'b', 'Key': KEY})",
+        "generate_presigned_post('b', KEY)",
+        "generate_presigned_post(Bucket='b', Key=KEY)",
+    ],
+)
+def test_an_address_for_any_object_is_told_in_python(call: str, key: str, found: list[str]) -> None:
+    code = (
+        "import uuid\n\nimport boto3\n\ns3 = boto3.client('s3')\n\n\n"
+        "def handler(event, context):\n    q = event['queryStringParameters']\n"
+        f"    return s3.{call.replace('KEY', key)}\n"
+    )
+    assert severities(dict(python(code)), "DF-024") == found
+
+
+def test_an_address_for_what_was_compared_or_came_with_a_notification_is_not_told() -> None:
+    head = "import boto3\n\ns3 = boto3.client('s3')\n\n\ndef handler(event, context):\n"
+    sign = "    return s3.generate_presigned_post('b', key)\n"
+    compared = (
+        "    key = event['queryStringParameters']['key']\n"
+        "    if not key.startswith('public/'):\n        return None\n"
+    )
+    assert severities(dict(python(head + compared + sign)), "DF-024") == []
+    nothing = compared.replace("'public/'", "'/'")
+    assert severities(dict(python(head + nothing + sign)), "DF-024") == ["medium"]
+    script = _script(
+        "const key = event.queryStringParameters.key\n"
+        "if (!key.startsWith(`${event.requestContext.authorizer.claims.sub}/`)) return null\n"
+        "return s3.getSignedUrlPromise('getObject', { Bucket: 'b', Key: key })"
+    )
+    assert severities({**script, "src/app.js": _V3 + script["src/app.js"]}, "DF-024") == []
+    told_ = "    key = event['Records'][0]['s3']['object']['key']\n"
+    queue = "Type: SQS\nProperties: {Queue: 'arn:aws:sqs:eu-west-1:123456789012:q'}"
+    assert severities(dict(function(event=queue, code=head + told_ + sign)), "DF-024") == []

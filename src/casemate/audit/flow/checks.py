@@ -64,6 +64,8 @@ def _by_ends(value: Value, given: Value, name: str, state: State) -> None:
     if name == "endswith" or state.deep(given):
         return
     learn_normal(value, state)
+    if text is None or text.strip("/"):
+        learn_of(taints, state, NOTHING, frozenset(("object",)))
     if text is not None and _names_host(text):
         learn_of(taints, state, NOTHING, frozenset(("url", "redirect")))
 

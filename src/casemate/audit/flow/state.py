@@ -27,6 +27,8 @@ _DEPTH = 5
 _SEARCHED = 400
 _MANY = 160
 """Objects of one way, above which they are shared."""
+_KEPT = 16
+"""How often things are shared anew before ways that parted earlier are compared as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,18 @@ Fact: TypeAlias = tuple[frozenset[str], frozenset[str]]
 class Things:
     """Objects by their numbers: those that all ways share, and those that this one has changed."""
 
-    __slots__ = ("base", "own")
+    __slots__ = ("base", "earlier", "own")
 
-    def __init__(self, base: dict[int, Thing], own: dict[int, Thing]) -> None:
-        """Lay some over others."""
+    def __init__(
+        self,
+        base: dict[int, Thing],
+        own: dict[int, Thing],
+        earlier: tuple[tuple[dict[int, Thing], dict[int, Thing]], ...] = (),
+    ) -> None:
+        """Lay some over others. `earlier` is what was shared before, and the changes since."""
         self.base = base
         self.own = own
+        self.earlier = earlier
 
     def get(self, number: int) -> Thing | None:
         """Return an object, or None."""
@@ -125,7 +133,7 @@ class Things:
 
     def copy(self) -> Things:
         """Return the same for another way."""
-        return Things(self.base, dict(self.own))
+        return Things(self.base, dict(self.own), self.earlier)
 
     def settled(self) -> Things:
         """Return the same, shared by all that come later."""
@@ -134,7 +142,19 @@ class Things:
     def settle(self) -> None:
         """Share all, if there is so much that each way that parts from here costs."""
         if len(self.own) > _MANY:
+            self.earlier = (*self.earlier[1 - _KEPT :], (self.base, self.own))
             self.base, self.own = {**self.base, **self.own}, {}
+
+    def over(self, base: dict[int, Thing]) -> dict[int, Thing] | None:
+        """Return what is changed of what was shared once, or None if that is not kept."""
+        if base is self.base:
+            return self.own
+        found = self.own
+        for shared, changed in reversed(self.earlier):
+            found = {**changed, **found}
+            if shared is base:
+                return found
+        return None
 
     def forget(self, number: int) -> None:
         """Drop an object that nothing can reach any more."""
@@ -301,10 +321,10 @@ def _tests(
 
 def _things(left: State, right: State) -> Things:
     one, other = left.things, right.things
-    mine, others, base = one.own, other.own, one.base
+    mine, others, base, earlier = one.own, other.own, one.base, one.earlier
     if base is not other.base:
-        # One way has settled what the other has not.
-        mine, others, base = {**one.base, **mine}, {**other.base, **others}, {}
+        # One way has settled what the other has not: what they had in common is looked for.
+        mine, others, base, earlier = _common(one, other)
 
     def joined(thing: Thing, second: Thing) -> Thing:
         if isinstance(thing, Scope) and isinstance(second, Scope):
@@ -323,7 +343,27 @@ def _things(left: State, right: State) -> Things:
         before = base.get(number)
         if before is not None:
             own[number] = joined(mine[number], before)
-    return Things(base, own) if base else Things(own, {})
+    return Things(base, own, earlier) if base else Things(own, {})
+
+
+_Earlier = tuple[tuple[dict[int, Thing], dict[int, Thing]], ...]
+
+
+def _common(
+    one: Things, other: Things
+) -> tuple[dict[int, Thing], dict[int, Thing], dict[int, Thing], _Earlier]:
+    """Return what two ways have changed of the last that they shared, that, and what was before.
+
+    To compare all that there is for each branch would take the square of a module's objects.
+    """
+    shared = [(one.base, one.earlier)]
+    shared += [(b, one.earlier[:at]) for at, (b, _) in reversed(list(enumerate(one.earlier)))]
+    for base, earlier in shared:
+        others = other.over(base)
+        mine = one.over(base) if others is not None else None
+        if mine is not None and others is not None:
+            return mine, others, base, earlier
+    return {**one.base, **one.own}, {**other.base, **other.own}, {}, ()
 
 
 def either(one: Value | None, other: Value | None) -> Value | None:

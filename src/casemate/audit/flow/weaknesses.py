@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from casemate.guard.sink_names import SINK_NAMES
 
-STATIC_SINKS = ("hash", "cipher", "random", "cookie", "session")
+STATIC_SINKS = ("hash", "cipher", "random", "cookie", "session", "object")
 """Sinks that only reading code can see: the guard's hooks have no place there."""
 RUNNING_SINKS = ("cell", "header", "file")
 """Sinks that only running shows: reading code does not tell who will read what is written."""
@@ -47,6 +47,7 @@ WEAKNESSES = {
     "random": Weakness("random", 330, "a secret from numbers that can be foretold"),
     "cookie": Weakness("cookie", 614, "a cookie that is sent without TLS"),
     "session": Weakness("session", 501, "data from outside is kept among trusted data"),
+    "object": Weakness("object", 639, "data chooses any object of a bucket"),
 }
 
 

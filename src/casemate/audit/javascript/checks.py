@@ -237,6 +237,8 @@ def begins(receiver: Value, first: Value, state: State) -> Ways:
     for taint in shallow(receiver):
         if safe.NORMAL in state.known_of(taint)[1] and (text is None or text.startswith("/")):
             state.learn(taint.forms[0], _NONE, frozenset(("path",)))
+    if text is None or text.strip("/"):
+        learned(state, receiver, _NONE, frozenset(("object",)))
     if text is not None:
         _, found, rest = text.partition("://")
         if found and "/" in rest:

@@ -33,6 +33,7 @@ from casemate.audit.javascript import (
     members,
     routes,
     schemas,
+    signed,
     sinks,
     validators,
 )
@@ -79,6 +80,7 @@ def call(reader: Reader, function: Value, given: list[Value], state: State, node
     if name.endswith(".findIndex") and given and isinstance(given[0], Ref):
         return _place_of(reader, given[0], state, node)
     _looked_at(reader, name, given, state, node)
+    signed.addresses(reader, name, given, state, node)
     made = known.call(reader, name, given, receiver, state, node)
     if made is not None:
         return made

@@ -74,12 +74,19 @@ def _check(weakness: str, base: Severity) -> Callable[[Subject], Iterator[Hit]]:
                 subject=f"{flow.call} {flow.source.what}",
                 function=function,
                 severity=base.shifted(_UNSURE.get(flow.confidence, -2) - _inside(flow, function)),
-                most=Severity.CRITICAL if flow.confidence == "high" else base.shifted(-1),
+                most=_most(flow, base),
                 steps=steps,
                 cause=_cause(steps, place),
             )
 
     return check
+
+
+def _most(flow: Flow, base: Severity) -> Severity:
+    """Return how grave a flow is at most: what a bucket holds is not known here."""
+    if flow.confidence != "high":
+        return base.shifted(-1)
+    return Severity.MEDIUM if flow.weakness == "object" else Severity.CRITICAL
 
 
 def _is_own_host(flow: Flow, function: Function | None) -> bool:
@@ -293,6 +300,15 @@ _ROWS: tuple[tuple[str, str, int, str, str, Severity, str, str, str, str, str], 
         "session", "Data from outside among trusted data", 501, "SAS-05", "T1565", Severity.LOW,
         "What reads it later takes it for something that the code knows.",
         "Keep only what was checked, by names of your own.", "", "return None", "",
+    ),
+    (
+        "object", "Address signed for any object", 639, "SAS-05", "T1530", Severity.MEDIUM,
+        "Whoever calls it reads or writes every object of the bucket, whoever it belongs to.",
+        "Begin the key with what the code knows of the caller: f'{user}/{name}'.",
+        "return boto3.client('s3').generate_presigned_url(\n"
+        "    'get_object', Params={'Bucket': 'files', 'Key': name})",
+        "return boto3.client('s3').generate_presigned_url(\n"
+        "    'get_object', Params={'Bucket': 'files', 'Key': f'public/{name}'})", "import boto3\n",
     ),
 )  # fmt: skip
 

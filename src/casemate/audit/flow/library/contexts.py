@@ -85,7 +85,7 @@ def _around(parts: tuple[str | Taints, ...], number: int) -> tuple[str, str]:
 _SYNTAX = frozenset(
     (
         *("sql", "command", "path", "markup", "xpath", "ldap", "header", "log", "template"),
-        *("regex", "argument", "archive", "format", "url", "redirect", "xml", "nosql"),
+        *("regex", "argument", "archive", "format", "url", "redirect", "xml", "nosql", "object"),
     )
 )
 """Weaknesses that need a sign which letters and digits are not."""
@@ -204,6 +204,10 @@ def _markup(before: str, after: str, without: Known, safe: Known) -> bool:
     return "<" not in without
 
 
+def _object(before: str, after: str, without: Known, safe: Known) -> bool:
+    return not before
+
+
 def _line(before: str, after: str, without: Known, safe: Known) -> bool:
     return "\n" not in without
 
@@ -219,6 +223,7 @@ _JUDGES: dict[str, Judge] = {
     "redirect": _redirect,
     "markup": _markup,
     "regex": _regex,
+    "object": _object,
     "header": _line,
     "log": _line,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from casemate.audit.flow.library import answers, functions
+from casemate.audit.flow.library import answers, functions, signed
 from casemate.audit.flow.library.choices import WEAK_CIPHERS, cipher, cookie, hash_
 from casemate.audit.flow.library.documents import dynamodb, find_documents, statements, textual
 from casemate.audit.flow.library.telling import Check, tell
@@ -382,4 +382,5 @@ _METHODS: dict[str, Check] = {
         statements,
     ),
     **dict.fromkeys(("extractall",), _extract),
+    **dict.fromkeys(("generate_presigned_url", "generate_presigned_post"), signed.addresses),
 }
