@@ -5,10 +5,13 @@ Each stands for a verdict that was once wrong: docs/reference/audit-verdicts.md.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.unit.audit.test_audit_ordinary import findings
 from tests.unit.audit.test_audit_ordinary_apps import severities
 
+from casemate.audit import audit
 from casemate.audit.auditing import applications_of
 from casemate.audit.rules.examples import function, javascript, python, workload
 from casemate.audit.workspace import Workspace
@@ -269,3 +272,60 @@ def test_an_address_for_what_was_compared_or_came_with_a_notification_is_not_tol
     told_ = "    key = event['Records'][0]['s3']['object']['key']\n"
     queue = "Type: SQS\nProperties: {Queue: 'arn:aws:sqs:eu-west-1:123456789012:q'}"
     assert severities(dict(function(event=queue, code=head + told_ + sign)), "DF-024") == []
+
+
+@pytest.mark.parametrize(
+    ("parser", "found"),
+    [
+        ("app.use(express.json())", []),
+        ("app.use(express.json({ limit: '1mb' }))", []),
+        ("app.use(bodyParser.json())", []),
+        ("app.use(express.json({ type: '*/*' }))", ["high"]),
+        ("app.use(express.json())\napp.use(express.urlencoded({ extended: true }))", ["high"]),
+        ("app.use(express.text())", ["high"]),
+        ("", ["high"]),
+    ],
+)
+def test_no_page_of_others_sends_json_to_express(parser: str, found: list[str]) -> None:
+    code = (
+        "const express = require('express')\nconst bodyParser = require('body-parser')\n"
+        f"const app = express()\n{parser}\n"
+        "app.post('/a', (req, res) => { res.send('<p>' + req.body.name + '</p>') })\n"
+    )
+    assert severities({"app.js": code}, "DF-013") == found
+
+
+_INNER = (
+    "service: shop\nprovider: {name: aws, runtime: nodejs22.x}\nfunctions:\n"
+    "  a: {handler: src/admin/list.handler, events: [{httpApi: {path: /admin/a, method: GET}}]}\n"
+)
+_OF_ADMINS = (
+    "import { withAuth } from '../auth.js'\nasync function list(event) { return 1 }\n"
+    "export const handler = withAuth(['admin'], list)\n"
+)
+
+
+def test_code_that_is_copied_beside_a_service_is_looked_for_in_one_folder_alone() -> None:
+    files = {"infra/serverless.yml": _INNER, "backend/src/admin/list.ts": _OF_ADMINS}
+    assert severities(files, "API-003") == ["medium"]
+    open_ = _OF_ADMINS.replace("withAuth(['admin'], list)", "list")
+    assert severities({**files, "backend/src/admin/list.ts": open_}, "API-003") == ["high"]
+    assert severities({**files, "other/src/admin/list.ts": open_}, "API-003") == ["high"]
+
+
+@pytest.mark.parametrize(("second", "severity"), [(_OF_ADMINS, "medium"), ("", "high")])
+def test_modules_that_a_handler_loads_may_look_at_who_calls(second: str, severity: str) -> None:
+    files = _script(
+        "  const served = event.n ? await import('./list.js') : await import('./add.js')\n"
+        "  return served.handler(event)",
+        _ADMIN,
+    )
+    files |= {"src/list.ts": _OF_ADMINS, "src/add.ts": second or "export const handler = () => 1\n"}
+    assert severities(files, "API-003") == [severity]
+
+
+def test_inner_routes_of_one_template_are_told_once(tmp_path: Path) -> None:
+    routes = _INNER + _INNER.rpartition("functions:\n")[2].replace("  a:", "  b:")
+    (tmp_path / "serverless.yml").write_text(routes.replace("/admin/a", "/admin/b", 1))
+    [told_] = [each for each in audit(tmp_path).findings if each.rule == "API-003"]
+    assert len(told_.also) == 1

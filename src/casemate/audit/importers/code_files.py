@@ -30,6 +30,7 @@ class CodeFiles:
         self._workspace = workspace
         self._known: dict[str, tuple[str, ...]] = {}
         self._lines: tuple[str, list[str]] = ("", [])
+        self._last: dict[str, list[str]] | None = None
 
     def note(self, file: str, what: str, line: int) -> None:
         """Remember what could not be audited."""
@@ -93,6 +94,28 @@ class CodeFiles:
             if written.strip(_AROUND) == first.strip(_AROUND):
                 return Place(key.file, max(line - before, 1), 1)
         return key
+
+    def elsewhere(self, handler: str, runtime: str) -> str | None:
+        """Return the only folder in which a handler such as `src/orders/add.handler` lies.
+
+        Some copy code beside a template before they deploy it.
+        """
+        module = handler.rpartition(".")[0].replace("\\", "/").removeprefix("./")
+        if self._last is None:
+            self._last = {}
+            for name in self._workspace.files:
+                if name.rpartition(".")[2] in SUFFIXES and not _is_test(name):
+                    self._last.setdefault(name.rpartition("/")[2], []).append(name)
+        found = set[str]()
+        for way in {module, module.replace(".", "/")}:
+            if "/" not in way or "${" in way:
+                continue
+            for end in _ENTRY.get(next((n for n in _ENTRY if runtime.startswith(n)), ""), ()):
+                named = self._last.get(f"{way.rpartition('/')[2]}{end}", ())
+                found |= {
+                    n.removesuffix(f"/{way}{end}") for n in named if n.endswith(f"/{way}{end}")
+                }
+        return found.pop() if len(found) == 1 else None
 
     def entry(self, folder: str, handler: str, runtime: str) -> str:
         """Return the file that holds a handler such as `src/app.handler`, or nothing."""

@@ -125,6 +125,8 @@ class Reader:
         """Parts of the request that a schema has let through of which nothing else is known."""
         self.busboy = False
         """Whether uploads are taken apart by what leaves the last part of their names alone."""
+        self.bodies: set[str] = set()
+        """What takes bodies of requests apart: `json`, `other`."""
         self.schemas = 0
         """Calls of schemas whose fields are known that were read."""
         self.frame = Frame("", 0)

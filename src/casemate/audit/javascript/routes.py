@@ -68,6 +68,8 @@ def registered(
     before: tuple[Value, ...] = ()
     for each in given[:40]:
         reader.busboy = reader.busboy or name_of(each, state).startswith(_BUSBOY)
+        if parser := _parser(each, state):
+            reader.bodies.add(parser)
         for option in _functions(reader, each, state):
             if len(reader.pending) < _MAX and reader.entry is not None:
                 entry = Entry(
@@ -81,6 +83,28 @@ def registered(
                 if kind == "express" and guards.looks(reader, option):
                     before = (*before, option)[-_MAX_BEFORE:]
     return receiver if receiver is not None else Unknown(CLEAN, name.rpartition(".")[0])
+
+
+_OF_JSON = ("express.json()", "body-parser.json()")
+_OF_OTHERS = (
+    *("express.urlencoded()", "express.text()", "express.raw()", "body-parser", "multer"),
+    *("express-fileupload", "formidable", "express-formidable", "connect-busboy", "busboy"),
+)
+
+
+def _parser(value: Value, state: State) -> str:
+    """Return what a function before routes takes bodies apart as: `json`, `other`, or nothing.
+
+    Express takes for JSON what says that it is, unless it is told of other types.
+    """
+    name = name_of(value, state)
+    if not name.startswith(_OF_JSON):
+        return "other" if name.startswith(_OF_OTHERS) else ""
+    made = thing_of(value, state)
+    options_ = made.attributes.get("=0") if isinstance(made, Instance) else None
+    set_ = thing_of(options_, state) if options_ is not None else None
+    plain = options_ is None or (isinstance(set_, Mapping) and "type" not in set_.known)
+    return "json" if plain and not (isinstance(set_, Mapping) and set_.rest) else "other"
 
 
 def _of_google(reader: Reader, name: str, given: list[Value], state: State) -> Value | None:

@@ -118,8 +118,11 @@ def begin(reader: Reader, what: str, node: Node) -> Value:
     taint = reader.source("http", what, node, what)
     if ".".join(what.split(".")[:2]) in reader.looked_at:
         taint = taint.doubted()
+    if reader.bodies == {"json"} and what.split(".")[1:2] == ["body"]:
+        # No page of others makes a browser send JSON here, so the answer shows it to its sender.
+        taint = replace(taint, safe=taint.safe | NO_PAGE)
     if _TEXTS.search(what) is not None and not what.endswith(".body"):
-        taint = replace(taint, safe=NO_OBJECT)
+        taint = replace(taint, safe=taint.safe | NO_OBJECT)
     return Unknown(frozenset((taint,)), "", what)
 
 

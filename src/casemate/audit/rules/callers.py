@@ -12,6 +12,7 @@ from casemate.audit.rule import Subject
 _CHECKING = re.compile(
     r"\b(?:require|ensure|assert|check|verify|validate|is|must|authenticate|authorize)_?"
     r"(?:\w{0,20}_)?(?i:admin|auth|role|permission|access|claims|session|jwt|token|api_?key)\w{0,30}\("
+    r"|\bwith_?(?:\w{0,20}_)?(?i:admin|auth|role|permission|jwt)\w{0,30}\("
     r"|\b(?:authenticate|authorize|authorise)\w{0,30}\(|\bjwt\.(?:verify|decode)\("
     r"|[!=]==?\s{0,3}(?:\w{1,40}\.){0,4}(?i:password|secret|api_?key|admin_?key)\b"
     r"|\b(?i:password|secret|api_?key|admin_?key)\s{0,3}[!=]==?"
@@ -44,7 +45,19 @@ def looks_at_callers(subject: Subject, f: Function, path: str) -> bool:
     if _CHECKING.search(body) is not None:
         return True
     names = list(dict.fromkeys(_passed_on(body, path)))[:_MOST]
-    return any(_checks(subject, f.entry, text, name) for name in names)
+    return any(_checks(subject, f.entry, text, name) for name in names) or _loaded(
+        subject, f.entry, body
+    )
+
+
+_LOADED = re.compile(r"\b(?:import|require)\(['\"](\.[\w./-]{1,200})['\"]\)")
+
+
+def _loaded(subject: Subject, file: str, body: str) -> bool:
+    """Tell whether all modules that a handler loads to pass an event on to look at who calls."""
+    there = [_file(subject, file, each[1]) for each in _LOADED.finditer(body)][:_MOST]
+    texts = [(subject.code.text(each) if each else None) or "" for each in there]
+    return bool(texts) and all(_CHECKING.search(each) for each in texts)
 
 
 def _body(text: str, name: str) -> str | None:
@@ -98,6 +111,8 @@ def _file(subject: Subject, file: str, module: str) -> str | None:
     folder = posixpath.dirname(file)
     if "/" in module or module in (".", ".."):
         base = posixpath.normpath(posixpath.join(folder, module))
+        if base not in subject.code.files:  # TypeScript names the file that it becomes
+            base = base.removesuffix(".js")
         return next((base + end for end in _SCRIPTS if base + end in subject.code.files), None)
     path = module.lstrip(".").replace(".", "/")
     while True:

@@ -68,7 +68,9 @@ def _inner_open(subject: Subject) -> Iterator[Hit]:
     for each in of_triggers(_aws(_sensitive_open), "http")(subject):
         path = each.subject.partition(" ")[2]
         checked = each.function is not None and looks_at_callers(subject, each.function, path)
-        yield msgspec.structs.replace(each, severity=Severity.MEDIUM) if checked else each
+        cause = "" if checked else f"inner routes of {each.place.file}"
+        severity = Severity.MEDIUM if checked else None
+        yield msgspec.structs.replace(each, severity=severity, cause=cause)
 
 
 def _key_alone(f: Function, t: Trigger) -> str | None:

@@ -13,6 +13,7 @@ from casemate.audit.javascript.script_file import (
     text_of,
 )
 from casemate.audit.javascript.syntax import Node
+from casemate.audit.rules import plain_passwords
 from casemate.audit.rules.python_looks import EVENTS, SECRETIVE
 
 Found = Iterator[tuple[Node, str]]
@@ -264,36 +265,25 @@ def weak_hash(file: ScriptFile) -> Found:
             yield call, "it is no hash for passwords"
 
 
+_SENT = frozenset(
+    ("ctx", "this", "props", "state", "values", "process", "data_in", "datain", "dto")
+)
+
+
 def plain_password(file: ScriptFile) -> Found:
     """Find passwords that are kept as they are: what is sent is compared with what is stored."""
     for node in file.kinds["binary_expression"]:
         if node.marks[-1:] in (("===",), ("==",), ("!==",), ("!=",)):
-            sides = [_password_of(file, node.get(side)) for side in ("left", "right")]
-            one, other = sides
-            if one is None or other is None or one == other:
-                continue
-            if any(each and not _SENT.match(each) for each in sides):
-                yield node, "a password is kept as it is, and compared so"
+            one, other = (_parts_of(file, node.get(side)) for side in ("left", "right"))
+            if plain_passwords.are_compared(one, other, _SENT):
+                yield node, plain_passwords.KEPT
 
 
-_SENT = re.compile(
-    r"^(?:event|evt|req|request|ctx|body|this|self|props|state|form|values|input|params|payload"
-    r"|process|config|settings|env|credentials|args|options|data_?in|dto)$",
-    re.I,
-)
-"""What is sent, filled in or set; what is anything else has been read from somewhere."""
-
-
-def _password_of(file: ScriptFile, node: Node | None) -> str | None:
-    """Return what a password is read from: empty for a name alone, None for no password."""
+def _parts_of(file: ScriptFile, node: Node | None) -> list[str] | None:
+    """Return the names of a thing, the first one first: `user`, `password`."""
     if node is None or node.kind not in _NAMES:
         return None
-    parts = [each.removesuffix("()") for each in file.name(node).split(".")]
-    if len(parts) > 1 and parts[-1] == "S":  # as DynamoDB has texts
-        parts.pop()
-    if parts[-1].lower() not in ("password", "passwd", "pwd"):
-        return None
-    return parts[0] if len(parts) > 1 else ""
+    return [each.removesuffix("()") for each in file.name(node).split(".")]
 
 
 def session_key(file: ScriptFile) -> Found:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from casemate.audit.code.reading import PythonFile, python_files
 from casemate.audit.rule import Check, Hit, Subject
+from casemate.audit.rules import plain_passwords
 from casemate.audit.rules.common import hit
 from casemate.audit.syntax import walk
 
@@ -429,41 +430,30 @@ def weak_hash(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                 yield call, f"{name} is no hash for passwords"
     for node in file.nodes:
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
-            sides = [_password_of(each) for each in (node.left, node.comparators[0])]
-            read = any(each and not _SENT.match(each) for each in sides)
-            if None not in sides and sides[0] != sides[1] and read:
-                yield node, "a password is kept as it is, and compared so"
+            one, other = (_parts_of(each) for each in (node.left, node.comparators[0]))
+            if plain_passwords.are_compared(one, other, _SENT):
+                yield node, plain_passwords.KEPT
 
 
-_SENT = re.compile(
-    r"^(?:event|evt|req|request|body|self|cls|form|params|payload|environ|config|settings|env"
-    r"|credentials|args|options|input|data|json|os|app)$",
-    re.IGNORECASE,
-)
-"""What is sent or set; what is anything else has been read from somewhere."""
+_SENT = frozenset(("cls", "environ", "data", "json", "os", "app"))
 
 
-def _password_of(node: ast.expr) -> str | None:
-    """Return what a password is read from: empty for a name alone, None for no password."""
-    key: object = None
-    if isinstance(node, ast.Name):
-        return "" if node.id.lower() in _PASSWORDS else None
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        first = node.args[0] if node.func.attr == "get" and node.args else None
-        key, node = getattr(first, "value", None), node.func.value
-    elif isinstance(node, ast.Subscript):
-        key, node = getattr(node.slice, "value", None), node.value
-        if key == "S" and isinstance(node, ast.Subscript):  # as DynamoDB has texts
+def _parts_of(node: ast.expr) -> list[str] | None:
+    """Return the names of a thing, the first one first: `user`, `password` of `user['password']`."""
+    parts: list[str] = []
+    while not isinstance(node, ast.Name):
+        call = node.func if isinstance(node, ast.Call) else None
+        if isinstance(call, ast.Attribute) and call.attr == "get":
+            first = node.args[0] if isinstance(node, ast.Call) and node.args else None
+            key, node = getattr(first, "value", None), call.value
+        elif isinstance(node, ast.Subscript):
             key, node = getattr(node.slice, "value", None), node.value
-    elif isinstance(node, ast.Attribute):
-        key, node = node.attr, node.value
-    while isinstance(node, (ast.Subscript, ast.Attribute)):
-        node = node.value
-    known = isinstance(key, str) and key.lower() in _PASSWORDS
-    return node.id if known and isinstance(node, ast.Name) else None
-
-
-_PASSWORDS = ("password", "passwd", "pwd")
+        elif isinstance(node, ast.Attribute):
+            key, node = node.attr, node.value
+        else:
+            return None
+        parts.append(key if isinstance(key, str) else "")
+    return [node.id, *reversed(parts)]
 
 
 def guessable(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:

@@ -121,6 +121,8 @@ def function_of(
     entry = code.entry(folder, handler, runtime) if folder is not None else ""
     if folder is not None and not entry:
         entry = _built_from(each, folder, handler, code)
+    if folder is not None and not entry and (other := code.elsewhere(handler, runtime)):
+        folder, entry = other, code.entry(other, handler, runtime)
     if folder is not None and not entry and _is_named(handler, runtime):
         what = f"the handler {handler[:128]} is not in the code that is here"
         notes.say(each.where("Handler"), what)
@@ -200,6 +202,9 @@ def _folder(each: Resource, code: CodeFiles, notes: Notes) -> str | None:
             folder = code.folder(each.base, found)
             if folder is not None:
                 return folder
+    elsewhere = code.elsewhere(each.text("Handler"), each.text("Runtime"))
+    if elsewhere is not None:
+        return elsewhere
     key = "CodeUri" if each.get("CodeUri") else "Code"
     for found, place in ((asset, each.place), (location, each.where(key))):
         if isinstance(found, str) and _may_be_folder(found):
