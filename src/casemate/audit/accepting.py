@@ -96,7 +96,24 @@ class Acceptance:
                 accepted.append(Accepted(finding=each, by="baseline"))
             else:
                 kept.append(each)
+        self._say_misplaced(kept, accepted)
         return kept, accepted
+
+    def _say_misplaced(self, kept: Iterable[Finding], accepted: Iterable[Accepted]) -> None:
+        """Note comments that accept nothing, where a finding of theirs is at another line."""
+        used = {
+            (each.finding.place.file, each.reason, each.until)
+            for each in accepted
+            if each.by == "comment"
+        }
+        for each in kept:
+            for comment in self._comments.get(each.place.file, {}).values():
+                key = (each.place.file, comment.reason, comment.until)
+                if each.rule in comment.rules and key not in used:
+                    used.add(key)
+                    where = f"{each.rule} is told at line {each.place.line}"
+                    what = f"the exception accepts nothing here: {where}; write it there or above"
+                    self._workspace.note(each.place.file, what, comment.line)
 
     def _comment(self, finding: Finding) -> Exception_ | None:
         comments = self._of(finding.place.file)

@@ -428,3 +428,17 @@ def test_a_file_of_which_more_would_change_than_is_shown_is_left_alone(
     workspace = Workspace(tmp_path)
     assert changes_for(report.findings, workspace) == []
     assert left_alone(report.findings, workspace) == ["template.yaml"]
+
+
+def test_a_comment_away_from_its_finding_is_noted(tmp_path: Path) -> None:
+    app(tmp_path)
+    code = tmp_path / "src" / "app.py"
+    allow = "# casemate: allow PY-003 until=2027-01-01 reason=events hold nothing here\n"
+    code.write_text(allow + "\n" + code.read_text())
+    report = audit(tmp_path, Options(only=("PY-003",), today="2026-11-27"))
+    assert [each.rule for each in report.findings] == ["PY-003"]
+    [note] = [each for each in report.unresolved if "accepts nothing here" in each.what]
+    assert (note.place.line, "line 5" in note.what) == (1, True)
+    code.write_text(code.read_text().replace("    print", f"    {allow}    print"))
+    again = audit(tmp_path, Options(only=("PY-003",), today="2026-11-27"))
+    assert (again.findings, [e for e in again.unresolved if "accepts" in e.what]) == ((), [])

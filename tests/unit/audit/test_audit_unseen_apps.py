@@ -13,7 +13,7 @@ from tests.unit.audit.test_audit_ordinary_apps import severities
 
 from casemate.audit import audit
 from casemate.audit.auditing import applications_of
-from casemate.audit.rules.examples import function, javascript, python, workload
+from casemate.audit.rules.examples import function, javascript, python, resource, workload
 from casemate.audit.workspace import Workspace
 
 _GET = "Type: Api\nProperties: {Path: /thing, Method: get}"
@@ -329,3 +329,64 @@ def test_inner_routes_of_one_template_are_told_once(tmp_path: Path) -> None:
     (tmp_path / "serverless.yml").write_text(routes.replace("/admin/a", "/admin/b", 1))
     [told_] = [each for each in audit(tmp_path).findings if each.rule == "API-003"]
     assert len(told_.also) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ('{"accessToken": "", "templateName": "otp"}', []),
+        ('{"accessToken": "", "apiKey": "k-12345678"}', ["high"]),
+        ('{"accessToken": "t-12345678", "templateName": ""}', ["high"]),
+        ('{"user": "shop", "pin": "12345678"}', ["high"]),
+    ],
+)
+def test_a_secret_whose_token_is_empty_is_filled_in_later(value: str, found: list[str]) -> None:
+    files = resource("AWS::SecretsManager::Secret", f"SecretString: '{value}'")
+    assert severities(dict(files), "DATA-063") == found
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("notify(task=1, env=os.environ)", 0),
+        ("notify(dict(os.environ))", 0),
+        ("dict(os.environ)", 1),
+        ("{'statusCode': 200, 'body': json.dumps(dict(os.environ))}", 1),
+        ("make_response(str(os.environ))", 1),
+    ],
+)
+def test_an_environment_that_is_given_on_is_not_answered(answer: str, found: int) -> None:
+    code = f"import json\nimport os\n\n\ndef handler(event, context):\n    return {answer}\n"
+    assert len(findings(python(code), "PY-005")) == found
+
+
+@pytest.mark.parametrize(("asked", "severity"), [(".get('is_admin')", "medium"), ("", "high")])
+def test_a_function_that_is_given_the_event_may_look_at_who_calls(
+    asked: str, severity: str
+) -> None:
+    code = (
+        "def shown(event, *, load):\n    account = load(event)\n"
+        f"    if not account{asked}:\n        return {{}}\n    return account\n\n\n"
+        "def handler(event, context):\n    return shown(event, load=dict)\n"
+    )
+    [found] = findings(function(event=_ADMIN, code=code), "API-003")
+    assert found.severity.value == severity
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("process.env.JWT_SECRET || 'default-secret'", ["medium"]),
+        ("process.env.JWT_SECRET ?? 'default-secret'", ["medium"]),
+        ("process.env.JWT_SECRET", []),
+        ("process.env.JWT_SECRET || ''", []),
+        ("given.secret || 'default-secret'", []),
+        ("'default-secret'", ["high"]),
+    ],
+)
+def test_a_key_that_signs_where_none_is_set_is_told(key: str, found: list[str]) -> None:
+    code = (
+        f"const jwt = require('jsonwebtoken')\nconst KEY = {key}\n"
+        "exports.handler = async (event) => jwt.sign({ id: 1 }, KEY)\n"
+    )
+    assert severities(dict(javascript(code)), "JS-018") == found

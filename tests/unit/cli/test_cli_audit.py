@@ -196,3 +196,4 @@ def test_the_history_is_searched_unless_no_commits_are_asked_for(cli, app: Path)
     assert "SEC-011" in cli("audit", ".").out
     assert "SEC-011" not in cli("audit", ".", "--commits", "0").out
     assert "SEC-011" not in cli("audit", ".", "--since", "HEAD").out
+    assert cli("audit", ".", "--since", "nothere").code == 2  # 1 says that something was found

@@ -14,6 +14,7 @@ _CHECKING = re.compile(
     r"(?:\w{0,20}_)?(?i:admin|auth|role|permission|access|claims|session|jwt|token|api_?key)\w{0,30}\("
     r"|\bwith_?(?:\w{0,20}_)?(?i:admin|auth|role|permission|jwt)\w{0,30}\("
     r"|\b(?:authenticate|authorize|authorise)\w{0,30}\(|\bjwt\.(?:verify|decode)\("
+    r"|(?:\.|\[['\"]|get\(['\"])(?i:is_?admin)\b"
     r"|[!=]==?\s{0,3}(?:\w{1,40}\.){0,4}(?i:password|secret|api_?key|admin_?key)\b"
     r"|\b(?i:password|secret|api_?key|admin_?key)\s{0,3}[!=]==?"
 )
@@ -45,9 +46,17 @@ def looks_at_callers(subject: Subject, f: Function, path: str) -> bool:
     if _CHECKING.search(body) is not None:
         return True
     names = list(dict.fromkeys(_passed_on(body, path)))[:_MOST]
-    return any(_checks(subject, f.entry, text, name) for name in names) or _loaded(
-        subject, f.entry, body
-    )
+    if any(_checks(subject, f.entry, text, name) for name in names):
+        return True
+    passed = () if _BRANCH.search(body) is not None else _GIVEN_ON.finditer(body)
+    given = list(dict.fromkeys(each[1] for each in passed))[:_MOST]
+    there = [name for name in given if _found(subject, f.entry, text, name) is not None]
+    if there:
+        return all(_checks(subject, f.entry, text, name) for name in there)
+    return _loaded(subject, f.entry, body)
+
+
+_GIVEN_ON = re.compile(r"\breturn\s{1,3}(?:await\s{1,3})?(\w{1,80})\(\s{0,20}(?:event|evt)\b")
 
 
 _LOADED = re.compile(r"\b(?:import|require)\(['\"](\.[\w./-]{1,200})['\"]\)")
@@ -84,6 +93,12 @@ def _passed_on(body: str, path: str) -> Iterator[str]:
 
 def _checks(subject: Subject, file: str, text: str, name: str) -> bool:
     """Tell whether a function looks at who calls: one of the same file, or one that it imports."""
+    body = _found(subject, file, text, name)
+    return body is not None and _CHECKING.search(body) is not None
+
+
+def _found(subject: Subject, file: str, text: str, name: str) -> str | None:
+    """Return the text of a function of a file, or of one that it imports."""
     body = _body(text, name)
     if body is None:
         for known, module in _imports(text):
@@ -92,7 +107,7 @@ def _checks(subject: Subject, file: str, text: str, name: str) -> bool:
             body = _body(other, known.get(name, "")) if other else None
             if body is not None:
                 break
-    return body is not None and _CHECKING.search(body) is not None
+    return body
 
 
 def _imports(text: str) -> Iterator[tuple[dict[str, str], str]]:

@@ -81,6 +81,14 @@ def _either(*checks: Check) -> Check:
     return check
 
 
+def _milder(check: Check) -> Check:
+    def milder(subject: Subject) -> Iterator[Hit]:
+        for each in check(subject):
+            yield msgspec.structs.replace(each, severity=Severity.MEDIUM)
+
+    return milder
+
+
 def _signed(subject: Subject) -> Iterator[Hit]:
     """Find keys of tokens by lines, where the syntax has not shown them (JS-018)."""
     known = {
@@ -480,7 +488,7 @@ RULES = (
         _L.HIGH,
         "Who reads the code makes sessions and tokens of any user.",
         "Read the key from a secret.",
-        seen_at("session key"),
+        _either(seen_at("session key"), _milder(seen_at("fallback key"))),
         "const session = require('express-session')\napp.use(session({ secret: 'super-secret' }))\n"
         + _handler("return app.handle(event)"),
         "const session = require('express-session')\n"

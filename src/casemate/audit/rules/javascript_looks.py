@@ -313,6 +313,18 @@ def stand_in_key(file: ScriptFile) -> Found:
             yield call, "tokens of a stand-in are signed with a key that stands in the code"
 
 
+def fallback_key(file: ScriptFile) -> Found:
+    """Find keys in the code that sign tokens where a variable of the environment is not set."""
+    for call, name, arguments in file.calls:
+        if name in _SIGNING and len(arguments) > 1:
+            key = _value_of(file, arguments[1])
+            if key is not None and key.marks[-1:] in (("||",), ("??",)):
+                left, right = key.get("left"), key.get("right")
+                set_ = left is not None and file.name(left).startswith("process.env")
+                if set_ and right is not None and _signs(text_of(right)):
+                    yield call, "where the variable is not set, a key in the code signs tokens"
+
+
 def _signed(file: ScriptFile) -> Iterator[Node]:
     """Yield calls that sign or look at tokens with a key that stands in the code."""
     for call, name, arguments in file.calls:
@@ -336,8 +348,13 @@ def _signs(text: str | None) -> bool:
 
 def _text_in(file: ScriptFile, node: Node) -> str | None:
     """Return a text, or the one that a name stands for which the file gives once."""
+    return text_of(_value_of(file, node))
+
+
+def _value_of(file: ScriptFile, node: Node) -> Node | None:
+    """Return a value, or the one that a name stands for which the file gives once."""
     if node.kind != "identifier":
-        return text_of(node)
+        return node
     given = [
         each
         for each in file.kinds["variable_declarator"]
@@ -347,7 +364,7 @@ def _text_in(file: ScriptFile, node: Node) -> str | None:
         (left := each.get("left")) is not None and left.text == node.text
         for each in file.kinds["assignment_expression"]
     )
-    return text_of(given[0].get("value")) if len(given) == 1 and not changed else None
+    return given[0].get("value") if len(given) == 1 and not changed else None
 
 
 def _written(node: Node | None) -> bool:
@@ -448,6 +465,7 @@ LOOKS = {
     "plain password": plain_password,
     "session key": session_key,
     "stand-in key": stand_in_key,
+    "fallback key": fallback_key,
     "written password": written_password,
     "optional certificates": optional_certificates,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
 from casemate.audit.code.reading import PythonFile, python_files
 from casemate.audit.rule import Check, Hit, Subject
@@ -155,7 +155,27 @@ def logged_events(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             yield call, "the whole event is logged"
 
 
-def _whole_environment(file: PythonFile, value: ast.AST) -> bool:
+_SHOWING = frozenset(
+    (
+        *("dict", "str", "repr", "dumps", "format", "pformat", "jsonify", "copy", "deepcopy"),
+        *("list", "tuple", "encode", "join", "items", "values", "escape"),
+    )
+)
+
+
+def _given_on(value: ast.AST) -> set[int]:
+    """Return what is given to functions that answer with something of their own."""
+    given = set[int]()
+    for call in walk(value):
+        if isinstance(call, ast.Call):
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            if name not in _SHOWING and "response" not in name.lower():
+                arguments = (*call.args, *(each.value for each in call.keywords))
+                given |= {id(each) for argument in arguments for each in walk(argument)}
+    return given
+
+
+def _whole_environment(file: PythonFile, value: ast.AST, without: Set[int] = frozenset()) -> bool:
     """Tell whether an expression has the whole environment in it, and not one variable of it."""
     every = walk(value)
     environ = [e for e in every if isinstance(e, ast.Attribute) and e.attr == "environ"]
@@ -172,7 +192,7 @@ def _whole_environment(file: PythonFile, value: ast.AST) -> bool:
         if isinstance(e, ast.Compare)
         for each in e.comparators  # `"STAGE" in os.environ`
     }
-    asked |= {id(each) for e in every for each in _named_only(e)}
+    asked |= {id(each) for e in every for each in _named_only(e)} | without
     return any(id(e) not in asked and file.name(e) == "os.environ" for e in environ)
 
 
@@ -199,7 +219,7 @@ def returned_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
         if (
             isinstance(node, ast.Return)
             and node.value is not None
-            and _whole_environment(file, node.value)
+            and _whole_environment(file, node.value, _given_on(node.value))
         ):
             yield node, "the whole environment is in the answer, with the function's credentials"
 

@@ -68,12 +68,15 @@ def _secret(a: Asset) -> str | None:
 
 
 def _holds_anything(value: str) -> bool:
-    """Tell whether a value is more than JSON of empty texts, which is filled in later."""
+    """Tell whether a value is more than JSON whose secrets are empty, to be filled in later."""
     try:
         found = msgspec.json.decode(value)
     except (ValueError, RecursionError):
         return True
-    return any(found.values()) if isinstance(found, dict) else bool(found)
+    if not isinstance(found, dict):
+        return bool(found)
+    named = [value for key, value in found.items() if _SECRETIVE.search(key)]
+    return any(named or found.values())  # beside an empty token stands what is none
 
 
 def _parameter(a: Asset) -> str | None:

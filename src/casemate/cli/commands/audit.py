@@ -248,16 +248,25 @@ def _options(
     since: str | None,
     commits: int,
 ) -> Options:
-    from casemate.audit import Options, changed_since, read_baseline
+    from casemate.audit import Options, read_baseline
 
     return Options(
         only=tuple(rule or ()),
         without=tuple(without or ()),
         baseline=read_baseline(baseline) if baseline is not None else None,
-        files=changed_since(path, since) if since is not None else None,
+        files=_changed_since(path, since) if since is not None else None,
         commits=commits,
         since=since,
     )
+
+
+def _changed_since(path: Path, since: str) -> frozenset[str]:
+    from casemate.audit import changed_since
+
+    try:
+        return changed_since(path, since)
+    except CasemateError as error:  # not 1, which says that something was found
+        raise UsageError(error.message, next_step=error.next_step) from error
 
 
 def _audited(path: Path, options: Options) -> Report:
