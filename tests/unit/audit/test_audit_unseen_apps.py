@@ -5,6 +5,7 @@ Each stands for a verdict that was once wrong: docs/reference/audit-verdicts.md.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -390,3 +391,57 @@ def test_a_key_that_signs_where_none_is_set_is_told(key: str, found: list[str]) 
         "exports.handler = async (event) => jwt.sign({ id: 1 }, KEY)\n"
     )
     assert severities(dict(javascript(code)), "JS-018") == found
+
+
+def _plan(kind: str, **values: object) -> dict[str, str]:
+    one = {"address": f"{kind}.a", "mode": "managed", "type": kind, "name": "a", "values": values}
+    # One function, for a plan without any is no application of this kind.
+    made = {"function_name": "f", "runtime": "python3.13", "handler": "app.handler"}
+    f = {"address": "aws_lambda_function.f", "mode": "managed", "type": "aws_lambda_function"}
+    other = {**f, "name": "f", "values": made}
+    planned = {"root_module": {"resources": [one, other]}}
+    return {"plan.json": json.dumps({"terraform_version": "1.9.0", "planned_values": planned})}
+
+
+_ANYBODY = json.dumps(
+    {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "es:*", "Resource": "*"}]}
+)
+_SSH = {"from_port": 22, "to_port": 22}
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "right", "rule"),
+    [
+        (
+            "aws_security_group_rule",
+            {**_SSH, "type": "ingress", "protocol": "tcp", "cidr_blocks": ["0.0.0.0/0"]},
+            {**_SSH, "type": "egress", "protocol": "tcp", "cidr_blocks": ["0.0.0.0/0"]},
+            "DATA-080",
+        ),
+        (
+            "aws_vpc_security_group_ingress_rule",
+            {**_SSH, "ip_protocol": "tcp", "cidr_ipv4": "0.0.0.0/0"},
+            {**_SSH, "ip_protocol": "tcp", "cidr_ipv4": "10.0.0.0/8"},
+            "DATA-080",
+        ),
+        (
+            "aws_docdb_cluster",
+            {"master_password": "hunter2-and-more"},
+            {"master_password": None},
+            "DATA-053",
+        ),
+        (
+            "aws_redshift_cluster",
+            {"publicly_accessible": True},
+            {"publicly_accessible": False},
+            "DATA-050",
+        ),
+        ("aws_elasticsearch_domain", {"access_policies": _ANYBODY}, {}, "DATA-072"),
+        ("aws_opensearch_domain", {"access_policies": _ANYBODY}, {}, "DATA-072"),
+    ],
+)
+def test_what_a_plan_of_terraform_declares_is_judged(
+    kind: str, wrong: dict[str, object], right: dict[str, object], rule: str
+) -> None:
+    assert len(severities(_plan(kind, **wrong), rule)) == 1
+    assert severities(_plan(kind, **right), rule) == []

@@ -58,6 +58,15 @@ TYPES = {
     "aws_appsync_graphql_api": "AWS::AppSync::GraphQLApi",
     "aws_opensearch_domain": "AWS::OpenSearchService::Domain",
     "aws_elasticache_replication_group": "AWS::ElastiCache::ReplicationGroup",
+    "aws_elasticache_cluster": "AWS::ElastiCache::CacheCluster",
+    "aws_elasticsearch_domain": "AWS::Elasticsearch::Domain",
+    "aws_redshift_cluster": "AWS::Redshift::Cluster",
+    "aws_docdb_cluster": "AWS::DocDB::DBCluster",
+    "aws_cognito_user_pool_client": "AWS::Cognito::UserPoolClient",
+    "aws_lb_listener": "AWS::ElasticLoadBalancingV2::Listener",
+    "aws_alb_listener": "AWS::ElasticLoadBalancingV2::Listener",
+    "aws_security_group_rule": "AWS::EC2::SecurityGroupIngress",
+    "aws_vpc_security_group_ingress_rule": "AWS::EC2::SecurityGroupIngress",
 }
 ATTACHED = frozenset(
     (
@@ -94,7 +103,9 @@ NAMING = {
 }
 """Attributes of a type that name the resource it belongs to."""
 
-_JSON = frozenset(("policy", "assume_role_policy", "redrive_policy", "key_policy"))
+_JSON = frozenset(
+    ("policy", "assume_role_policy", "redrive_policy", "key_policy", "access_policies")
+)
 _RENAMED: dict[str, dict[str, str]] = {
     "aws_lambda_function": {"Filename": "CodeUri"},
     "aws_lambda_function_url": {
@@ -117,6 +128,10 @@ _RENAMED: dict[str, dict[str, str]] = {
     "aws_cloudwatch_log_group": {"Name": "LogGroupName"},
     "aws_db_instance": {"Password": "MasterUserPassword"},
     "aws_rds_cluster": {"MasterPassword": "MasterUserPassword"},
+    "aws_docdb_cluster": {"MasterPassword": "MasterUserPassword"},
+    "aws_redshift_cluster": {"MasterPassword": "MasterUserPassword"},
+    "aws_security_group_rule": {"Protocol": "IpProtocol", "SecurityGroupId": "GroupId"},
+    "aws_vpc_security_group_ingress_rule": {"CidrIpv4": "CidrIp", "SecurityGroupId": "GroupId"},
     "aws_kms_key": {"Policy": "KeyPolicy"},
     "aws_dynamodb_table": {
         "ServerSideEncryption": "SSESpecification",
@@ -182,6 +197,7 @@ def _inner(name: str, value: Any, depth: int) -> Any:
         "Policy",
         "AssumeRolePolicyDocument",
         "KeyPolicy",
+        "AccessPolicies",
     ):
         if name == "Environment":
             return {"Variables": value.get("variables") or {}}
@@ -244,6 +260,18 @@ def _group(made: Map, values: dict[str, Any]) -> None:
     made["SecurityGroupIngress"] = rules
 
 
+def _group_rule(made: Map, values: dict[str, Any]) -> None:
+    """Keep the widest of its blocks; what leads out lets nobody in."""
+    inward = values.get("type") == "ingress"
+    for key, name, every in (
+        ("cidr_blocks", "CidrIp", "0.0.0.0/0"),
+        ("ipv6_cidr_blocks", "CidrIpv6", "::/0"),
+    ):
+        blocks = listed(values.get(key)) if inward else []
+        if blocks:
+            made[name] = every if every in blocks else blocks[0]
+
+
 def _cdn(made: Map, values: dict[str, Any]) -> None:
     inner = {k: v for k, v in made.items() if k != "DistributionConfig"}
     if "LoggingConfig" in inner:
@@ -262,6 +290,7 @@ _SPECIAL: dict[str, Callable[[Map, dict[str, Any]], None]] = {
     "aws_iam_role": _role,
     "aws_dynamodb_table": _table,
     "aws_security_group": _group,
+    "aws_security_group_rule": _group_rule,
     "aws_cloudfront_distribution": _cdn,
     "aws_cloudwatch_log_group": _log_groups,
 }
