@@ -118,6 +118,10 @@ FOUND: dict[str, tuple[str, ...]] = {
     "stand-in key": (
         "const jwt = require('jsonwebtoken'); if (o.mockUser) { jwt.sign({}, 'mock-token') }",
     ),
+    "fallback key": (
+        "const jwt = require('jsonwebtoken'); jwt.sign({}, process.env.KEY || 'a-known-key')",
+        "const jwt = require('jsonwebtoken'); jwt.verify(t, process.env.KEY ?? 'a-known-key')",
+    ),
     "optional certificates": (
         "if (process.env.LOOSE) { connect({ rejectUnauthorized: false }) }",
         "const o = process.env.LOOSE === '1' ? { rejectUnauthorized: false } : {}",
@@ -234,6 +238,10 @@ PASSED: dict[str, tuple[str, ...]] = {
     "stand-in key": (
         "const jwt = require('jsonwebtoken'); jwt.sign({}, 'mock-token')",
         "const jwt = require('jsonwebtoken'); if (o.mockUser) { jwt.sign({}, process.env.KEY) }",
+    ),
+    "fallback key": (
+        "const jwt = require('jsonwebtoken'); jwt.sign({}, process.env.KEY || '')",
+        "const jwt = require('jsonwebtoken'); jwt.sign({}, process.env.KEY)",
     ),
     "optional certificates": (
         "connect({ rejectUnauthorized: false })",

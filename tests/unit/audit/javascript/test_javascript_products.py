@@ -135,7 +135,7 @@ PLACES = (
     "const held = { ...event.queryStringParameters }; const x = held.x || ''; BODY",
     "class Job { constructor(x) { this.x = x; } async run() { const x = this.x; BODY } }\n"
     "return new Job(event.pathParameters.x).run();",
-    "const held = new Map(); held.set('x', event.headers['x-name']); const x = held.get('x'); BODY",
+    "const held = new Map(); held.set('x', event.headers['referer']); const x = held.get('x'); BODY",
     "return Promise.resolve(event.pathParameters.x).then(async (x) => { BODY });",
     "let x; switch (event.httpMethod) { case 'GET': x = event.pathParameters.x; break; default: x = ''; }\n"
     "try { BODY } catch (error) { throw error; } finally { console.log('done'); }",
