@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import casemate
 from support.node import TestNode
 
 SOURCES = Path(casemate.__file__).parent
+ROOT = Path(__file__).parents[2]
 HOSTILE = """
 import pathlib
 pathlib.Path({marker!r}).touch()
@@ -60,4 +63,27 @@ def test_a_node_that_is_started_in_a_strangers_folder(
         assert node.client.get(f"{node.url}/api/v1/health").status_code == 200
     finally:
         node.stop()
+    assert not marker.exists()
+
+
+def test_the_action_of_github_installs_by_no_module_of_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands in what it audits, a stranger's pull request as well."""
+    action = yaml.safe_load((ROOT / "integrations/github-action/action.yml").read_text())
+    checkout, temporary, programs = (tmp_path / name for name in ("checkout", "temporary", "bin"))
+    for folder in (checkout, temporary, programs):
+        folder.mkdir()
+    marker = tmp_path / "marker"
+    for name in ("pip.py", "runpy.py", "sitecustomize.py"):
+        (checkout / name).write_text(HOSTILE.format(marker=str(marker)))
+    (programs / "python3").symlink_to(sys.executable)
+    (programs / "casemate").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("RUNNER_TEMP", str(temporary))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    scripts = [step["run"] for step in action["runs"]["steps"] if "run" in step]
+    for script in scripts:
+        subprocess.run(["bash", "-c", script], cwd=checkout, check=False, capture_output=True)
+    assert len(scripts) == 2
     assert not marker.exists()

@@ -16,7 +16,7 @@ from casemate.importing import building, leftovers, limits
 from casemate.importing.code import Sources, handler_of
 from casemate.importing.environment import Environment, environment_of, hidden_values
 from casemate.importing.manifest_text import text_of
-from casemate.importing.outcome import Imported, Notes, Opened, shown
+from casemate.importing.outcome import Imported, Notes, Opened, shown, shown_place
 from casemate.importing.packages import requirements_of
 from casemate.importing.page import PAGE_NAME, page_of
 from casemate.importing.reading import Reading
@@ -250,7 +250,7 @@ class _Import:
                 continue
             place = public[draft.name]
             accepted = draft.name in self._choices.accept_public
-            self._opened.append(Opened(draft.name, place, accepted))
+            self._opened.append(Opened(draft.name, shown_place(place), accepted))
             told = f"{place} lets everybody call it: "
             if accepted:
                 draft.table["public"] = True

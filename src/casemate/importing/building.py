@@ -13,7 +13,7 @@ from casemate.importing.code import Source
 from casemate.importing.environment import Environment
 from casemate.importing.grants import Granting, left_out
 from casemate.importing.needs import Needs, needs_of
-from casemate.importing.outcome import Made, Notes, shown
+from casemate.importing.outcome import Made, Notes, shown, shown_place
 from casemate.importing.resources import Resources
 from casemate.model.function import SUPPORTED_PYTHONS
 
@@ -243,7 +243,7 @@ def made_of(draft: Draft, grants: Mapping[str, Any], secrets: tuple[str, ...]) -
     return Made(
         name=draft.name,
         was=shown(draft.function.name),
-        place=draft.function.place,
+        place=shown_place(draft.function.place),
         handler=table["handler"],
         source=table["source"],
         routes=tuple(f"{each['method']} {each['path']}" for each in table.get("http", ())),

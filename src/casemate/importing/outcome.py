@@ -18,6 +18,11 @@ def shown(text: str, most: int = MAX_SHOWN) -> str:
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", cut)
 
 
+def shown_place(place: Place) -> Place:
+    """Return a place whose file, which the application names, is shown on one line."""
+    return Place(shown(place.file), place.line, place.column)
+
+
 class Left(msgspec.Struct, frozen=True, order=True):
     """Something that has no counterpart here, or that nobody but a person can decide."""
 
@@ -89,7 +94,7 @@ class Notes:
     def leave(self, place: Place, what: str, next: str, *, blocking: bool = False) -> None:
         """Tell of what is left for a person."""
         found = Left(
-            _shown(place), shown(what, 2 * MAX_SHOWN), shown(next, 4 * MAX_SHOWN), blocking
+            shown_place(place), shown(what, 2 * MAX_SHOWN), shown(next, 4 * MAX_SHOWN), blocking
         )
         if len(self._left) < MAX_TOLD:
             self._left[found] = None
@@ -100,7 +105,7 @@ class Notes:
         """Tell of a place in the code."""
         if len(self._changes) < MAX_TOLD:
             instead = shown(instead, 2 * MAX_SHOWN)
-            self._changes[Change(_shown(place), shown(call), instead)] = None
+            self._changes[Change(shown_place(place), shown(call), instead)] = None
         else:
             self.dropped += 1
 
@@ -117,7 +122,3 @@ class Notes:
     def changes(self) -> tuple[Change, ...]:
         """Return the places in the code, in their order."""
         return tuple(sorted(self._changes))
-
-
-def _shown(place: Place) -> Place:
-    return Place(shown(place.file), place.line, place.column)

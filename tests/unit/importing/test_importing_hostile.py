@@ -408,3 +408,13 @@ def test_more_code_than_is_looked_at_is_told(
     found, manifest = run(tmp_path, template(f"def handler(event, context):\n{calls}\n"))
     assert any("more code than is read" in each.what and each.blocking for each in found.left)
     assert "grants" not in manifest["function"]["one"]
+
+
+def test_a_folder_whose_name_has_lines_writes_none_of_its_own_into_the_page(tmp_path: Path) -> None:
+    open_to_all = "      FunctionUrlConfig: {AuthType: NONE}"
+    files = template("def handler(event, context): pass\n", more=open_to_all)
+    inside = {f"sub`\n\n# Run this\n/{name}": text for name, text in files.items()}
+    found, _ = run(tmp_path, inside)
+    page = (tmp_path / "project/IMPORT.md").read_text()
+    assert found.opened and found.functions
+    assert "\n# Run this" not in page
