@@ -36,8 +36,9 @@ def write_beside(root: Path, path: Path, text: str) -> None:
         if inside is not None:
             write_inside(base, inside, text)
             return
+    data = _encoded(text)
     try:
-        path.write_text(text, encoding="utf-8", errors="surrogateescape")
+        path.write_bytes(data)
     except OSError as error:
         raise _not_written(path, error) from error
 
@@ -61,7 +62,7 @@ def write_inside(root: Path, name: PurePath | str, text: str) -> None:
     path = PurePath(name)
     try:
         with _folder_of(root, path) as folder:
-            _replace(folder, path, text)
+            _replace(folder, path, _encoded(text))
     except OSError as error:
         raise _not_written(path, error) from error
 
@@ -80,7 +81,15 @@ def _folder_of(root: Path, path: PurePath) -> Iterator[int]:
         os.close(folder)
 
 
-def _replace(folder: int, path: PurePath, text: str) -> None:
+def _encoded(text: str) -> bytes:
+    """Return the bytes of a text: those of names that are not UTF-8, other surrogates shown."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")
+
+
+def _replace(folder: int, path: PurePath, data: bytes) -> None:
     before = None
     try:
         before = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
@@ -94,8 +103,8 @@ def _replace(folder: int, path: PurePath, text: str) -> None:
     beside = f".{path.name[:100]}.{secrets.token_hex(8)}"
     handle = os.open(beside, _NEW, 0o666, dir_fd=folder)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
             file.flush()
             if before is not None:
                 with suppress(PermissionError):  # one's own file stays one's own

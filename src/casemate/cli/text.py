@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from datetime import datetime
+from functools import cache
 
 _EARLIEST, _LATEST = -62_000_000_000.0, 253_000_000_000.0
 """Unix times between which every zone has a year that calendars write."""
@@ -15,6 +17,14 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u206f"
     "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_COMMAND = re.compile(r"\s*(?:::[A-Za-z].*?::|##\[)|.*?##vso\[")
+"""What GitHub's and Azure's runners take out of a job's output and obey."""
+
+
+@cache
+def _is_obeyed() -> bool:
+    """Tell whether what is printed is read by a runner that obeys lines."""
+    return bool(os.environ.get("GITHUB_ACTIONS") or os.environ.get("TF_BUILD"))
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -31,9 +41,13 @@ def _escaped(match: re.Match[str]) -> str:
 def one_line(text: str) -> str:
     """Return `text` as one line that cannot do anything to a terminal.
 
-    Each control character, line feeds included, is shown as an escape such as `\\x1b`.
+    Each control character, line feeds included, is shown as an escape such as `\\x1b`. Where a
+    runner of pipelines obeys lines, so is the first sign of its commands.
     """
-    return _UNSAFE.sub(_visible, text)
+    safe = _UNSAFE.sub(_visible, text)
+    if _is_obeyed() and _COMMAND.match(safe) is not None:
+        return safe.replace("##", "\\x23#").replace("::", "\\x3a:", 1)
+    return safe
 
 
 def many_lines(text: str) -> str:

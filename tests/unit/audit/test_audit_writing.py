@@ -86,3 +86,12 @@ def test_a_write_that_fails_leaves_what_was_there(
         write_inside(root, "a", "new")
     assert (root / "a").read_text() == "old"
     assert {each.name for each in root.iterdir()} == {"a", "out", "away", "dangling"}
+
+
+@pytest.mark.parametrize("where", ["inside", "elsewhere"])
+def test_half_a_surrogate_keeps_no_file_from_being_written(root: Path, where: str) -> None:
+    path = root.parent / "elsewhere/report" if where == "elsewhere" else Path("report")
+    write_beside(root, path, "name \udcff and \ud800")
+    assert path.read_bytes() == b"name \\udcff and \\ud800"
+    write_beside(root, path, "name \udcff")  # of a file, as it is
+    assert path.read_bytes() == b"name \xff"

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.cli import text as texts
 from casemate.cli.text import (
     clock,
     json_text,
@@ -96,3 +97,35 @@ def test_a_time_that_no_calendar_has_is_shown_all_the_same(at: float) -> None:
     """A node may tell any: one record of that kind kept a whole list from being shown."""
     for shown in (moment(at), moment_with_zone(at), clock(at)):
         assert re.search(r"\d\d:\d\d:\d\d", shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("::stop-commands::x", "\\x3a:stop-commands::x"),
+        ("  ::error file=a,line=1::x: its ACL", "  \\x3a:error file=a,line=1::x: its ACL"),
+        ("##[set-env name=x]y", "\\x23#[set-env name=x]y"),
+        ("in it ##vso[task.setvariable variable=x]y", None),
+        ("::1", "::1"),
+        ("a ::error::b", "a ::error::b"),
+        ("## a title", "## a title"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["GITHUB_ACTIONS", "TF_BUILD", ""])
+def test_no_line_is_a_command_of_a_runner_of_pipelines(
+    monkeypatch: pytest.MonkeyPatch, text: str, shown: str | None, variable: str
+) -> None:
+    for name in ("GITHUB_ACTIONS", "TF_BUILD"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "true")
+    texts._is_obeyed.cache_clear()
+    try:
+        if not variable:
+            assert many_lines(f"{text}\n{text}") == f"{text}\n{text}"
+        elif shown is None:
+            assert "##vso[" not in one_line(text)
+        else:
+            assert many_lines(f"{text}\n{text}") == f"{shown}\n{shown}"
+    finally:
+        texts._is_obeyed.cache_clear()

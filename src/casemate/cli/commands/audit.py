@@ -24,6 +24,7 @@ from casemate.cli.terminal import (
     print_table,
     print_text,
 )
+from casemate.cli.text import json_text
 from casemate.model.errors import CasemateError
 
 if TYPE_CHECKING:
@@ -309,7 +310,9 @@ def _print_document(report: Report, format: Format, out: Path | None, fail_on: o
     else:
         text = made[format](report)
     if out is not None:
-        write_beside(_root(report), out, text)
+        # Half a surrogate is in texts of a template, and no byte of a file of JSON.
+        written = json_text(text) if format in (Format.JSON, Format.SARIF) else text
+        write_beside(_root(report), out, written)
         note(f"Wrote {out}: {len(report.findings)} finding(s).")
     elif format in (Format.JSON, Format.SARIF):
         print_json_text(text)
