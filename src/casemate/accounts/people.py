@@ -145,16 +145,21 @@ class People:
         return user
 
     async def set_roles(
-        self, name: str, bindings: tuple[RoleBinding, ...], *, by: Principal
+        self,
+        name: str,
+        bindings: tuple[RoleBinding, ...],
+        *,
+        by: Principal,
+        made_with: str | None = None,
     ) -> None:
-        """Replace a person's roles, at once for its open sessions too."""
+        """Replace a person's roles, at once for its open sessions too. `made_with`: as in `add`."""
         require_known_roles(bindings, self._roles())
         require_covered(by, bindings, f"give {name} roles")
         if bindings:
             self._directory.require_no_pipeline(by, f"give {name} roles")
 
         def decision() -> tuple[Changes, None]:
-            self._require_reach(name, by, f"change the roles of {name}")
+            self._require_reach(name, by, f"change the roles of {name}", made_with)
             held = self._directory.roles_of(name)
             if is_node_owner(held) and not is_node_owner(bindings):
                 self._directory.require_owner_left(without_user=name)
@@ -164,15 +169,20 @@ class People:
         _log.warning("roles of user %s changed by %s", name, by.text)
 
     async def take_roles(
-        self, name: str, role: RoleBinding | None, *, by: Principal
+        self,
+        name: str,
+        role: RoleBinding | None,
+        *,
+        by: Principal,
+        made_with: str | None = None,
     ) -> tuple[RoleBinding, ...]:
         """Take a role, or all of them, of those that a person has by now; return what it had.
 
-        Raises NotFoundError if it has none such any more.
+        `made_with`: as in `add`. Raises NotFoundError if it has none such any more.
         """
 
         def decision() -> tuple[Changes, tuple[RoleBinding, ...]]:
-            self._require_reach(name, by, f"change the roles of {name}")
+            self._require_reach(name, by, f"change the roles of {name}", made_with)
             held = self._directory.roles_of(name)
             left = tuple(each for each in held if role not in (None, each))
             if left == held:
@@ -214,13 +224,18 @@ class People:
         _log.warning("user %s reset by %s", name, by.text)
         return code
 
-    async def set_disabled(self, name: str, disabled: bool, *, by: Principal) -> None:
-        """Let a person in no more, sessions included, or let it in again."""
+    async def set_disabled(
+        self, name: str, disabled: bool, *, by: Principal, made_with: str | None = None
+    ) -> None:
+        """Let a person in no more, sessions included, or let it in again.
+
+        `made_with`: as in `add`.
+        """
         if not disabled:
             self._directory.require_no_pipeline(by, f"enable {name}")
 
         def decision() -> tuple[Changes, None]:
-            user = self._require_reach(name, by, f"disable or enable {name}")
+            user = self._require_reach(name, by, f"disable or enable {name}", made_with)
             if disabled:
                 self._directory.require_owner_left(without_user=name)
             at = (user.disabled_at or self._directory.clock()) if disabled else None
@@ -241,11 +256,11 @@ class People:
         await self._directory.decide(decision)
         _log.warning("sessions of user %s ended by %s", name, by.text)
 
-    async def remove(self, name: str, *, by: Principal) -> None:
-        """Forget a person with its roles and sessions."""
+    async def remove(self, name: str, *, by: Principal, made_with: str | None = None) -> None:
+        """Forget a person with its roles and sessions. `made_with`: as in `add`."""
 
         def decision() -> tuple[Changes, None]:
-            self._require_reach(name, by, f"remove {name}")
+            self._require_reach(name, by, f"remove {name}", made_with)
             self._directory.require_owner_left(without_user=name)
             return (ForgetUser(user=name),), None
 

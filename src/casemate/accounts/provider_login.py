@@ -85,8 +85,13 @@ class ProviderLogin:
         """The present settings, None if there is no provider."""
         return self._provider.settings if self._provider is not None else None
 
-    async def set_settings(self, settings: OidcSettings | None, *, by: Principal) -> None:
+    async def set_settings(
+        self, settings: OidcSettings | None, *, by: Principal, made_with: str | None = None
+    ) -> None:
         """Trust another provider, or none.
+
+        `made_with` is the id of the token or session that `by` showed: it has to be in force still
+        once the provider has answered.
 
         For owners of the node, for a provider's word can be that of an owner. Raises
         EscalationError, OidcSettingsError, LastOwnerError if the last owner comes by the present
@@ -100,7 +105,7 @@ class ProviderLogin:
         stored = msgspec.json.encode(settings) if settings is not None else b""
 
         def decision() -> tuple[Changes, None]:
-            self._directory.require_current(by)
+            self._directory.require_current(by, made_with)
             if issuer != self._directory.oidc_issuer:
                 self._directory.require_owner_left(issuer=issuer)
             return (KeepNodeValue(name=SETTINGS, value=stored),), None

@@ -164,13 +164,14 @@ class Workloads:
             " ".join(map(binding_text, workload.bindings)),
         )
 
-    async def remove(self, name: str, *, by: Principal) -> int:
+    async def remove(self, name: str, *, by: Principal, made_with: str | None = None) -> int:
         """Trust a workload no more; return how many sessions of it ended.
 
-        What was made with these ends, too.
+        What was made with these ends, too. `made_with`: as in `add`.
         """
 
         def decision() -> tuple[Changes, tuple[dict[str, Workload], int]]:
+            self._directory.require_current(by, made_with)
             left = dict(self._trusted)
             if left.pop(name, None) is None:
                 raise NotFoundError(

@@ -198,7 +198,9 @@ async def _take_roles(holder: Holder, role: str | None, call: Call) -> RemovedAc
     @answering
     async def take(operation: SetUserRoles, call: Call) -> None:
         people = call.service.accounts.people
-        held = await people.take_roles(operation.name, wanted, by=call.principal)
+        held = await people.take_roles(
+            operation.name, wanted, by=call.principal, made_with=call.token_id
+        )
         before.extend(map(binding_text, held))
 
     await _decided(SetUserRoles(name=holder.name, roles=()), take, call)

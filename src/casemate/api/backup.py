@@ -70,6 +70,7 @@ async def _send(_operation: backup.Backup, call: Call) -> Response:
         service.recorder.require()
         made = await service.make_backup()
         stack.push_async_callback(made.close)
+        call.still()  # it takes as long as the node is large
         # Here, not as of other operations: what is held is released where it cannot be recorded.
         tell(form_of(backup.Backup), call, None)
         await service.recorder.durable()

@@ -84,7 +84,9 @@ class Control(Protocol):
         """Remove a function with its versions and aliases (NotFoundError if there is none)."""
         ...
 
-    async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Quarantine:
+    async def quarantine(
+        self, operation: QuarantineFunction, *, by: Actor, still: Still = whatever_changes
+    ) -> Quarantine:
         """Have a function take no calls; return what holds, which may have held before."""
         ...
 

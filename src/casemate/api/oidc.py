@@ -27,14 +27,18 @@ async def _set(operation: SetOidc, call: Call) -> OidcState:
     settings = OidcSettings(
         issuer=operation.issuer, client_id=operation.client_id, audiences=operation.audiences
     )
-    await call.service.accounts.provider.set_settings(settings, by=call.principal)
+    await call.service.accounts.provider.set_settings(
+        settings, by=call.principal, made_with=call.token_id
+    )
     return _state(call)
 
 
 @performs(RemoveOidc)
 @answering
 async def _remove(_operation: RemoveOidc, call: Call) -> OidcState:
-    await call.service.accounts.provider.set_settings(None, by=call.principal)
+    await call.service.accounts.provider.set_settings(
+        None, by=call.principal, made_with=call.token_id
+    )
     return _state(call)
 
 

@@ -156,7 +156,7 @@ async def _runs(wanted: ListPlaybookRuns, call: Call) -> PlaybookRuns:
 async def _approve(wanted: ApprovePlaybookRun, call: Call) -> PlaybookRun:
     known = call.service.playbooks
     _require([known.found(wanted.id)], call)
-    return await known.approve(wanted.id, call.actor)
+    return await known.approve(wanted.id, call.actor, call.still)
 
 
 @performs(DismissPlaybookRun)
@@ -197,6 +197,7 @@ async def _undo_incident(wanted: UndoIncident, call: Call) -> PlaybookRuns:
     for run in runs:
         # Once more: while the one before was undone, this one may have gone on.
         _require([known.found(run.id)], call, undo=True, only=wanted.action)
+        call.still()
         done.append(await known.undo(run.id, wanted.action, wanted.reason, call.actor))
     return PlaybookRuns(runs=tuple(done))
 
@@ -222,7 +223,7 @@ async def _run(wanted: RunPlaybook, call: Call) -> PlaybookRuns:
     _require(planned.values(), call)
     if wanted.dry_run:
         return PlaybookRuns(runs=tuple(planned.values()), dry=True)
-    done = [await known.run_by_hand(run, call.actor) for run in planned.values()]
+    done = [await known.run_by_hand(run, call.actor, call.still) for run in planned.values()]
     return PlaybookRuns(runs=tuple(done))
 
 

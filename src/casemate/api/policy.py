@@ -92,6 +92,7 @@ async def _put(operation: PutPolicy, call: Call) -> PolicyFileView:
         prepared = await asyncio.to_thread(
             service.policy.prepare, [*files, file], maker=maker, no_wider=no_wider
         )
+        call.still()
         return prepared, KeepPolicy(file=file)
 
     await _change(service, decide)
@@ -124,6 +125,7 @@ async def _remove(operation: RemovePolicy, call: Call) -> None:
         _find(service, name)
         files = [f for f in service.policy.files if f.name != name]
         prepared = await asyncio.to_thread(service.policy.prepare, files, maker=call.principal)
+        call.still()
         return prepared, operation
 
     await _change(service, decide)

@@ -13,7 +13,7 @@ performs = Performers()
 
 @performs(QuarantineFunction)
 async def _quarantine(operation: QuarantineFunction, call: Call) -> Quarantine:
-    return await call.service.control.quarantine(operation, by=call.actor)
+    return await call.service.control.quarantine(operation, by=call.actor, still=call.still)
 
 
 @performs(ReleaseFunction)

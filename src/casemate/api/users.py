@@ -71,7 +71,9 @@ async def _add(operation: AddUser, call: Call) -> UserChanged:
 @answering
 async def _set_roles(operation: SetUserRoles, call: Call) -> UserChanged:
     bindings = parse_bindings(operation.roles)
-    await call.service.accounts.people.set_roles(operation.name, bindings, by=call.principal)
+    await call.service.accounts.people.set_roles(
+        operation.name, bindings, by=call.principal, made_with=call.token_id
+    )
     return UserChanged(user=_view(operation.name, call.service))
 
 
@@ -88,7 +90,9 @@ async def _reset(operation: ResetUser, call: Call) -> UserChanged:
 @answering
 async def _set_state(operation: SetUserState, call: Call) -> UserChanged:
     name, service = operation.name, call.service
-    await service.accounts.people.set_disabled(name, operation.disabled, by=call.principal)
+    await service.accounts.people.set_disabled(
+        name, operation.disabled, by=call.principal, made_with=call.token_id
+    )
     left = _tokens_left(name, service) if operation.disabled else ()
     return UserChanged(user=_view(name, service), tokens_left=left)
 
@@ -98,7 +102,7 @@ async def _set_state(operation: SetUserState, call: Call) -> UserChanged:
 async def _remove(operation: RemoveUser, call: Call) -> UserChanged:
     name, service = operation.name, call.service
     view = _view(name, service)
-    await service.accounts.people.remove(name, by=call.principal)
+    await service.accounts.people.remove(name, by=call.principal, made_with=call.token_id)
     return UserChanged(user=view, tokens_left=_tokens_left(name, service))
 
 

@@ -66,7 +66,9 @@ async def _add(operation: AddWorkload, call: Call) -> WorkloadView:
 @performs(RemoveWorkload)
 @answering
 async def _remove(operation: RemoveWorkload, call: Call) -> RemovedWorkload:
-    ended = await call.service.accounts.workloads.remove(operation.name, by=call.principal)
+    ended = await call.service.accounts.workloads.remove(
+        operation.name, by=call.principal, made_with=call.token_id
+    )
     return RemovedWorkload(name=operation.name, ended=ended)
 
 

@@ -251,7 +251,9 @@ class NodeControl:
                 return function
         raise NotFoundError(f"There is no function {project}/{name}.", next_step="run casemate ls")
 
-    async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Quarantine:
+    async def quarantine(
+        self, operation: QuarantineFunction, *, by: Actor, still: Still = whatever_changes
+    ) -> Quarantine:
         """See Control."""
         name = (operation.project, operation.function)
         # At once: a deploy that is under way may take as long as some function takes to start.
@@ -259,6 +261,7 @@ class NodeControl:
         self._dispatcher.contain(self._contained)
         try:
             async with self._changing:
+                still()
                 await self.function(*name)
                 found = await self._quarantines.begin(operation, by)
                 self._facts.happened(changes.quarantined(operation, by))

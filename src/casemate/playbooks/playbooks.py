@@ -50,6 +50,10 @@ MAX_LATE = 16
 _log = logging.getLogger(__name__)
 
 
+def whatever_changes() -> None:
+    """Hold what was decided before for what is done."""
+
+
 def no_owner(_project: str, _function: str) -> str:
     """Tell that nobody is known to have deployed a function."""
     return ""
@@ -309,8 +313,13 @@ class Playbooks:
             raise PlaybookError(f"The playbook {name} is broken: {book.problem}")
         return book, book.playbook
 
-    async def approve(self, id: str, by: Actor) -> PlaybookRun:
-        """Do what waits, by a person's word. Raises NotFoundError, ConflictError."""
+    async def approve(
+        self, id: str, by: Actor, still: Callable[[], None] = whatever_changes
+    ) -> PlaybookRun:
+        """Do what waits, by a person's word. Raises NotFoundError, ConflictError.
+
+        `still` raises if who asks may not any more: the vault is asked before anything is done.
+        """
         run = self._waiting(id)
         book, playbook = self.usable(run.playbook)
         if book.digest != run.digest:
@@ -321,6 +330,7 @@ class Playbooks:
                 else f"casemate playbook dismiss {id} --reason TEXT",
             )
         await self.books.require(book)
+        still()
         return await self._by_hand(replace(run, version=book.version), playbook, by)
 
     async def dismiss(self, id: str, reason: str, by: Actor) -> PlaybookRun:
@@ -343,8 +353,13 @@ class Playbooks:
         book, playbook = self.usable(name)
         return plan(book, playbook, found, incident)
 
-    async def run_by_hand(self, run: PlaybookRun, by: Actor) -> PlaybookRun:
-        """Do what was planned. Raises ConflictError for what was done, or would do nothing."""
+    async def run_by_hand(
+        self, run: PlaybookRun, by: Actor, still: Callable[[], None] = whatever_changes
+    ) -> PlaybookRun:
+        """Do what was planned. Raises ConflictError for what was done, or would do nothing.
+
+        `still`: as in `approve`.
+        """
         before = self.runs.get(run.id)
         if before is not None:
             if not before.may_be_done:
@@ -357,6 +372,7 @@ class Playbooks:
             )
         book, playbook = self.usable(run.playbook)
         await self.books.require(book)
+        still()
         return await self._by_hand(run, playbook, by)
 
     async def _by_hand(self, run: PlaybookRun, playbook: Playbook, by: Actor) -> PlaybookRun:

@@ -24,6 +24,7 @@ from casemate.accounts.workloads import MAX_AGE
 from casemate.model.back_off import FREE_PER_ADDRESS
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import SignedIn
+from casemate.model.oidc import OidcSettings
 from casemate.model.principal import OWNER, Principal, PrincipalKind, RoleBinding
 from casemate.model.workload import MAX_MINUTES, Workload
 from support.accounts import World
@@ -31,6 +32,7 @@ from support.oidc.published import Published
 
 NODE = "https://node.example.org:8787"
 DEVELOPER = RoleBinding(role="developer", project="shop")
+OTHER_PROVIDER = OidcSettings(issuer="https://id.example.org", client_id="c")
 STRANGER = RSAKey.generate_key(2048, {"kid": "one"})
 
 
@@ -485,6 +487,53 @@ def test_a_thief_whose_session_ends_while_an_issuer_is_slow_trusts_nobody(
     with pytest.raises(EscalationError, match="just changed"):
         world.run(pipelines.workloads.add(pipelines.workload(), by=by, made_with=stolen.token.id))
     assert pipelines.workloads.all() == ()
+
+
+@pytest.mark.parametrize("settings", [OTHER_PROVIDER, None])
+def test_a_thief_whose_session_ends_while_a_provider_is_slow_sets_none(
+    pipelines: Pipelines, monkeypatch: pytest.MonkeyPatch, settings: OidcSettings | None
+) -> None:
+    """Its owner's roles are as they were: it is the session that is gone."""
+    world = pipelines.world
+    world.person("ada", RoleBinding(role=OWNER))
+    stolen = world.login("ada")
+    by = world.who(stolen.text)
+    assert by is not None
+
+    async def slow(_source: Any) -> None:
+        await world.accounts.tokens.revoke(stolen.token.id, by=world.owner)
+
+    monkeypatch.setattr(module.KeySource, "discovery", slow)
+    if settings is None:
+        world.run(slow(None))
+    before = world.accounts.provider.settings
+    with pytest.raises(EscalationError, match="just changed"):
+        world.run(world.accounts.provider.set_settings(settings, by=by, made_with=stolen.token.id))
+    assert world.accounts.provider.settings == before
+
+
+def test_who_has_no_session_any_more_changes_nobody(pipelines: Pipelines) -> None:
+    """Another node may have ended it a moment ago."""
+    world = pipelines.world
+    world.person("ada", RoleBinding(role=OWNER))
+    world.person("bob", DEVELOPER)
+    pipelines.add()
+    stolen = world.login("ada")
+    by = world.who(stolen.text)
+    assert by is not None
+    world.run(world.accounts.tokens.revoke(stolen.token.id, by=world.owner))
+    people, shown = world.accounts.people, {"by": by, "made_with": stolen.token.id}
+    for work in (
+        people.set_roles("bob", (), **shown),
+        people.take_roles("bob", None, **shown),
+        people.set_disabled("bob", True, **shown),
+        people.remove("bob", **shown),
+        world.accounts.workloads.remove("shop-main", **shown),
+    ):
+        with pytest.raises(EscalationError, match="just changed"):
+            world.run(work)
+    assert people.roles_of("bob") == (DEVELOPER,)
+    assert [each.name for each in pipelines.workloads.all()] == ["shop-main"]
 
 
 class Gone(dict[str, Any]):

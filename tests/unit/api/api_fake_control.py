@@ -362,7 +362,10 @@ class FakeControl:
         targets = tuple(AliasTarget(version=t.version, weight=t.weight) for t in operation.targets)
         return self._point(project, function, operation.name, targets)
 
-    async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Quarantine:
+    async def quarantine(
+        self, operation: QuarantineFunction, *, by: Actor, still: Any = None
+    ) -> Quarantine:
+        self._waited(still)
         name = operation.project, operation.function
         found = Quarantine(
             project=operation.project,

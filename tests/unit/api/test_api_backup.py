@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from casemate.api.backup import BACKUP_MADE, OPERATIONS
-from casemate.api.problems import response_to
+from casemate.api.problems import RequestError, response_to
 from casemate.api.service import Slots
 from casemate.facts import FactStream
 from casemate.model.errors import UnavailableError
@@ -51,6 +52,12 @@ class Service:
         self.facts = FactStream()
         self.store = KeptValues()
         self._left = list(backups)
+        self.gone = False
+
+    def require_again(self, _request: Request, allowed: Any) -> None:
+        assert list(allowed) == [(Action.NODE_BACKUP, NODE)]
+        if self.gone:
+            raise RequestError(HTTPStatus.FORBIDDEN, "not any more")
 
     async def make_backup(self) -> Backup:
         backup = self._left.pop(0)
@@ -189,3 +196,13 @@ def test_what_cannot_be_recorded_is_not_sent_and_leaves_nothing() -> None:
     assert (backup.closed, service.backups.free) == (1, 1)
     assert asyncio.run(ask(app_of(service)))[0] == 503, "nor is another one begun"
     assert service.recorder.waited == 1
+
+
+def test_who_may_not_any_more_once_it_is_made_is_sent_nothing() -> None:
+    made = Backup()
+    service = Service(made)
+    service.gone = True
+    status, _, body = asyncio.run(ask(app_of(service)))
+    assert status == 403 and b"abc" not in body
+    assert made.closed == 1
+    service.backups.require()

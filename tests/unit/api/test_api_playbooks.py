@@ -170,6 +170,28 @@ def test_what_waits_is_approved_and_undone(ask: Client, functions: Functions, wa
     assert ask("POST", "/playbook-runs/none/approve").status_code == 404
 
 
+@pytest.mark.parametrize("way", ["approve", "run"])
+def test_rights_that_are_taken_while_the_vault_verifies_a_playbook_count(
+    ask: Client,
+    parts: Parts,
+    functions: Functions,
+    waiting: str,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts.accounts.add("cm_olga", "owner")
+
+    async def slow(_book: Any) -> None:
+        parts.accounts.add("cm_olga", "viewer")
+
+    monkeypatch.setattr(parts.service.playbooks.books, "require", slow)
+    path = f"/playbook-runs/{waiting}/approve" if way == "approve" else "/playbooks/injection/run"
+    body = None if way == "approve" else {"incident": ID}
+    answer = ask("POST", path, key="cm_olga", json=body)
+    assert answer.status_code == 403, answer.text
+    assert functions.held == set()
+
+
 def test_nobody_gets_more_by_a_playbook_than_by_hand(
     ask: Client, parts: Parts, functions: Functions, waiting: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -91,6 +92,12 @@ class FakeControl:
 
 
 class FakeAccounts:
+    def __init__(self, by: Callable[[], Principal | None]) -> None:
+        self.by = by
+
+    def authenticate(self, _authorization: str | None) -> Principal | None:
+        return self.by()
+
     def principal_of(self, text: str) -> Principal | None:
         known = {OWNER.text: OWNER, ADA.text: ADA}
         if text.startswith("user:"):
@@ -105,11 +112,12 @@ class Node:
         self.store = FakeStore()
         self.denials: list[Denial] = []
         self.policy = CedarPolicy()
+        self.accounts = FakeAccounts(lambda: self.by)
         facts = stream(self.denials.append)
         service: Any = Service(
             control=FakeControl(),  # type: ignore[arg-type]
             spool=None,  # type: ignore[arg-type]
-            accounts=FakeAccounts(),  # type: ignore[arg-type]
+            accounts=self.accounts,  # type: ignore[arg-type]
             policy=self.policy,
             vault=SimpleNamespace(),  # type: ignore[arg-type]
             data=SimpleNamespace(),  # type: ignore[arg-type]
@@ -182,6 +190,28 @@ def test_put_show_list_remove(node: Node) -> None:
     assert node("GET", "/policies").json()["files"] == []
     assert node("GET", "/policies/deployer").status_code == 404
     assert node("DELETE", "/policies/deployer").status_code == 404
+
+
+@pytest.mark.parametrize("way", ["PUT", "DELETE"])
+@pytest.mark.parametrize("left", [None, ADA.bindings])
+def test_rights_that_are_taken_while_policies_are_checked_count(
+    node: Node, monkeypatch: pytest.MonkeyPatch, way: str, left: Any
+) -> None:
+    """To check that nothing is widened takes seconds, and what waits for that waits as long."""
+    put(node)
+    kept = dict(node.store.files)
+    genuine = node.policy.prepare
+
+    def slow(*given: Any, **rest: Any) -> Any:
+        asking = None if left is None else msgspec.structs.replace(OWNER, bindings=left)
+        node.accounts.by = lambda: asking
+        return genuine(*given, **rest)
+
+    monkeypatch.setattr(node.policy, "prepare", slow)
+    body = {"text": ROLE.replace("deployer", "other")} if way == "PUT" else None
+    answer = node(way, "/policies/deployer", json=body)
+    assert answer.status_code == (401 if left is None else 403), answer.text
+    assert node.store.files == kept and node.policy.files == tuple(kept.values())
 
 
 @pytest.mark.parametrize(

@@ -1083,6 +1083,7 @@ WAITING: dict[str, Callable[[Node], Awaitable[Any]]] = {
     "remove": lambda node: node.control.remove("t", "f", by=ADA, still=gone),
     "remove a version": lambda node: node.control.remove_version("t", "f", 1, by=ADA, still=gone),
     "release": lambda node: node.control.release(RELEASE, by=ADA, still=gone),
+    "quarantine": lambda node: node.control.quarantine(held(reason="other"), by=ADA, still=gone),
     "claim routes": lambda node: node.control.claim_routes(
         RouteClaim(project="t", prefixes=("/mine",), hosts=()), by=ADA, still=gone
     ),
