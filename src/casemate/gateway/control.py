@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -144,6 +145,8 @@ class NodeControl:
         self._require_movable = require_movable
         self._changing = asyncio.Lock()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._starts: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By project, one start of functions at a time that nobody calls yet."""
         self._stopping_first: Counter[tuple[str, str]] = Counter()
         """Functions whose quarantine waits for another change, by how many times."""
         self._uploads = Uploads()
@@ -203,13 +206,10 @@ class NodeControl:
     async def _turn(self, *projects: str) -> AsyncIterator[None]:
         """Make one change after the other, and those of projects in turn.
 
-        A deploy takes as long as its function does to start. Who asks for a hundred of them waits
-        for its own: of each project one at most stands in the way of the others.
+        Who asks for a hundred of them waits for its own: of each project one at most stands in
+        the way of the others. Within it nothing waits for what a function does.
         """
-        async with AsyncExitStack() as held:
-            for project in sorted(set(projects)):
-                await held.enter_async_context(self._turns.setdefault(project, asyncio.Lock()))
-            await held.enter_async_context(self._changing)
+        async with _held(self._turns, projects), self._changing:
             yield
 
     # -- whose routes are whose --
@@ -417,7 +417,8 @@ class NodeControl:
 
     async def start_once(self, project: str, function: str, digest: str, *, by: Actor) -> None:
         """See Control."""
-        await self._deploying.start_once(Deployment(project, function, digest), by)
+        async with _held(self._starts, (project,)):
+            await self._deploying.start_once(Deployment(project, function, digest), by)
 
     async def deploy(
         self,
@@ -443,10 +444,13 @@ class NodeControl:
         still: Still = whatever_changes,
     ) -> tuple[Version, ...]:
         """See Control."""
-        async with self._turn(*(one.project for one in wanted)):
+        projects = tuple(one.project for one in wanted)
+        turn = partial(self._turn, *projects)
+        # A function says itself how long it takes to start: meanwhile nobody else waits.
+        async with _held(self._starts, projects):
             still()
             versions = await self._deploying.deploy(
-                wanted, approve=approve, trial=trial, by=by, still=still
+                wanted, approve=approve, trial=trial, by=by, still=still, turn=turn
             )
             for version in versions:
                 self._uploads.forget(version.digest)
@@ -696,3 +700,14 @@ class NodeControl:
             memory_resting_most=self._config.resting_memory,
             caps=self._config.caps,
         )
+
+
+@asynccontextmanager
+async def _held(
+    locks: WeakValueDictionary[str, asyncio.Lock], projects: Iterable[str]
+) -> AsyncIterator[None]:
+    """Hold the locks of some projects, in an order in which no two wait for each other."""
+    async with AsyncExitStack() as held:
+        for project in sorted(set(projects)):
+            await held.enter_async_context(locks.setdefault(project, asyncio.Lock()))
+        yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -53,6 +53,10 @@ class Make(Protocol):
         ...
 
 
+Turn = Callable[[], AbstractAsyncContextManager[None]]
+"""Within it one change alone is made."""
+
+
 class _Tentative(NamedTuple):
     """What a deploy would make of a bundle."""
 
@@ -65,7 +69,7 @@ class _Tentative(NamedTuple):
 
 
 class Deploying:
-    """Makes bundles live. Whoever calls sees to it that changes come one after the other."""
+    """Makes bundles live. Each is started beside all other changes, and made live in turn."""
 
     def __init__(
         self,
@@ -124,12 +128,14 @@ class Deploying:
         trial: TrialTerms | None = None,
         by: Actor,
         still: Still,
+        turn: Turn,
     ) -> tuple[Version, ...]:
         """Add a version for each and point `live` at it: all in one transaction, or none.
 
         With `trial` each has a share of the calls for a time, beside the version that is live.
         Raises what the first that cannot be deployed is refused for; `about` names it. What was
-        decided before the functions were started, which can take minutes, is decided once more.
+        decided before the functions were started, which can take minutes, is decided once more,
+        within `turn`: nothing else changes meanwhile.
         """
         self._require_all_movable(wanted)
         found = await self._all_tentative(wanted, by)
@@ -140,25 +146,22 @@ class Deploying:
         judged_by = await self._judge(checked, by)
         with ExitStack() as undo:
             zygotes = [await self._prepare(*one, undo) for one in checked]
-            if self._gate.stamp() != judged_by:  # what was imported meanwhile counts as well
-                await self._judge(checked, by)
-            found = await self._vouched_anew(found, by)
-            for new, tentative in checked:
-                await self._gate.inventory.put(new.digest, tentative.packages)
+            async with turn():
+                found = await self._looked_at_again(checked, found, judged_by, by)
 
-            async def decide() -> KeepVersions:
-                nonlocal news, before
-                # Once more: it may have been said, or become another's, while they were started.
-                still()
-                self._require_all_movable(wanted)
-                news = tuple(new for new, _ in admit(found))
-                before = [self._catalogue.most_live(new.project, new.function) for new in news]
-                return KeepVersions(versions=news, by=by.principal)
+                async def decide() -> KeepVersions:
+                    nonlocal news, before
+                    # It may have been said, or become another's, while they were started.
+                    still()
+                    self._require_all_movable(wanted)
+                    news = tuple(new for new, _ in admit(found))
+                    before = [self._catalogue.most_live(new.project, new.function) for new in news]
+                    return KeepVersions(versions=news, by=by.principal)
 
-            async with self._loading:
-                versions = await self._make(decide)
-                undo.pop_all()
-                self._adopt(versions, zygotes)
+                async with self._loading:
+                    versions = await self._make(decide)
+                    undo.pop_all()
+                    self._adopt(versions, zygotes)
         for version, new, was in zip(versions, news, before, strict=True):
             for fact in changes.deployed(version, new, by):
                 self._happened(fact)
@@ -168,6 +171,25 @@ class Deploying:
             for changed in changes.triggers(was.spec if was is not None else None, version, by):
                 self._happened(changed)
         return versions
+
+    async def _looked_at_again(
+        self,
+        checked: Sequence[tuple[NewVersion, _Tentative]],
+        found: Sequence[_Tentative],
+        judged_by: Stamp,
+        by: Actor,
+    ) -> list[_Tentative]:
+        """Judge once more what may be otherwise since the functions were begun to be started."""
+        for new, _ in checked:
+            # What nobody needed may have been removed, as the last function of its digest was.
+            if not await self._bundles.is_kept(new.digest):
+                raise _no_bundle(new)
+        if self._gate.stamp() != judged_by:  # what was imported meanwhile counts as well
+            await self._judge(checked, by)
+        anew = await self._vouched_anew(found, by)
+        for new, tentative in checked:
+            await self._gate.inventory.put(new.digest, tentative.packages)
+        return anew
 
     def _require_all_movable(self, wanted: Sequence[Deployment]) -> None:
         for one in wanted:
@@ -281,10 +303,7 @@ class Deploying:
         spec = manifest.function
         if (manifest.project, spec.name) != (project, function):
             # Whose it is instead is not for who only knows its digest.
-            raise NotFoundError(
-                f"This node has no bundle {digest} of {project}/{function}.",
-                next_step="deploy it under the project and name that it was built for",
-            )
+            raise _no_bundle(wanted)
         check_received(spec, manifest.resources)
         found = await self._bundles.read(digest, read_packages)
         require_packages(function, spec.packages, {each.name for each in found.packages})
@@ -353,6 +372,13 @@ def widening_denied(version: Version, error: WideningError, action: str, by: Act
         by=by,
         action=action,
         reason=error.message,
+    )
+
+
+def _no_bundle(wanted: Deployment | NewVersion) -> NotFoundError:
+    return NotFoundError(
+        f"This node has no bundle {wanted.digest} of {wanted.project}/{wanted.function}.",
+        next_step="deploy it under the project and name that it was built for",
     )
 
 

@@ -581,11 +581,8 @@ def test_changes_are_made_one_after_the_other(on_node: OnNode) -> None:
         ]
         for _ in range(20):
             await asyncio.sleep(0)
-        assert (
-            node.client.opening == 1
-            and node.bundles.resealed == 0
-            and not any(task.done() for task in both)
-        )
+        assert node.client.opening == 1 and node.bundles.resealed == 1
+        assert [task.done() for task in both] == [False, False, True]
         node.client.gate.set()
         first, second, resealed = await asyncio.gather(*both, return_exceptions=True)
         assert isinstance(first, Version) and resealed is None
@@ -596,7 +593,7 @@ def test_changes_are_made_one_after_the_other(on_node: OnNode) -> None:
 
 
 def test_who_has_much_to_be_changed_waits_for_its_own(on_node: OnNode) -> None:
-    """One developer's deploys had another project's rollback wait for all of them."""
+    """A function says itself how long it takes to start, and may have a hundred beside it."""
 
     async def scene(node: Node) -> None:
         await node.deploy("other", project="u")
@@ -604,15 +601,56 @@ def test_who_has_much_to_be_changed_waits_for_its_own(on_node: OnNode) -> None:
         many = [asyncio.ensure_future(node.deploy(f"f{number}")) for number in range(5)]
         while node.client.opening == opened:
             await asyncio.sleep(0.01)
-        one = asyncio.ensure_future(node.control.rollback("u", "other", 1, by=ADA))
-        both = asyncio.ensure_future(node.control.remove("u", "other", by=ADA))
+        async with asyncio.timeout(5):
+            await node.control.rollback("u", "other", 1, by=ADA)
+            await node.control.quarantine(held(project="u", function="other"), by=ADA)
+            mended = ReleaseFunction(project="u", function="other", reason="mended")
+            await node.control.release(mended, by=ADA)
+            await node.control.live()
+            await node.control.remove("u", "other", by=ADA)
+        assert not any(task.done() for task in many) and node.client.opening == opened + 1
+        node.client.gate.set()
+        await asyncio.gather(*many)
+        assert not node.control._turns and not node.control._starts
+
+    on_node(scene)
+
+
+def test_a_start_of_the_own_project_keeps_nobody_from_going_back(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy(handler="app:second")
+        node.client.gate, opened = asyncio.Event(), node.client.opening
+        slow = asyncio.ensure_future(node.deploy("slow"))
+        while node.client.opening == opened:
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(5):
+            await node.control.rollback("t", "f", 1, by=ADA)
+        # A trial start of it is as long, and waits for the deploy.
+        trial = asyncio.ensure_future(
+            node.control.start_once("t", "f", node.bundle(handler="app:third"), by=ADA)
+        )
         for _ in range(20):
             await asyncio.sleep(0)
+        assert node.client.opening == opened + 1
         node.client.gate.set()
-        await one
-        assert sum(task.done() for task in many) <= 2
-        await asyncio.gather(*many, both)
-        assert not node.control._turns
+        await asyncio.gather(slow, trial)
+
+    on_node(scene)
+
+
+def test_a_bundle_that_is_removed_while_it_starts_is_not_deployed(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        node.client.gate, opened = asyncio.Event(), node.client.opening
+        again = asyncio.ensure_future(node.deploy())
+        while node.client.opening == opened:
+            await asyncio.sleep(0.01)
+        await node.control.remove("t", "f", by=ADA)
+        node.client.gate.set()
+        with pytest.raises(NotFoundError, match="has no bundle"):
+            await again
+        assert node.live() is None and node.client.opened[-1].closed
 
     on_node(scene)
 
