@@ -14,7 +14,7 @@ from casemate.model.data import Item, ItemPage
 from casemate.model.decoy import DecoyKind, DecoySetting, DecoyState
 from casemate.model.denial import Denial
 from casemate.model.errors import NotFoundError
-from casemate.model.facts import Actor, GrantUsed, HostAsked, RiskAccepted
+from casemate.model.facts import Actor, GrantsApproved, GrantUsed, HostAsked, RiskAccepted
 from casemate.operations.items import GetItem, QueryItems
 from casemate.store.interface import Store
 from casemate.vault.interface import Purpose, Vault
@@ -37,6 +37,7 @@ class Decoys:
         self.watch = Watch(facts.happened)
         facts.listen(Denial, self.watch.on_denial)
         facts.listen(GrantUsed, self.watch.on_use)
+        facts.listen(GrantsApproved, self.watch.on_approved)
         facts.listen(HostAsked, self.watch.on_host)
 
     async def load(self, projects: Iterable[str]) -> None:

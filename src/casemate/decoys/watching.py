@@ -15,8 +15,16 @@ from casemate.accounts.credential import ID_LENGTH, PREFIX
 from casemate.decoys.making import Made
 from casemate.model.decoy import DecoyKind
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.facts import Actor, DecoyTouched, Fact, FunctionPlace, GrantUsed, HostAsked
-from casemate.model.principal import ANONYMOUS, Resource
+from casemate.model.facts import (
+    Actor,
+    DecoyTouched,
+    Fact,
+    FunctionPlace,
+    GrantsApproved,
+    GrantUsed,
+    HostAsked,
+)
+from casemate.model.principal import ANONYMOUS, Principal, PrincipalKind, Resource
 
 TELL_SECONDS = 0.01
 MAX_PENDING = 1024
@@ -124,6 +132,18 @@ class Watch:
             place = FunctionPlace(use.project, use.function, use.version, use.invocation)
             action = f"{use.grant.partition(' ')[0]}:{use.action}"
             self._touched(mark, Actor(use.by, use.remote_address), place, action, use.count)
+
+    def on_approved(self, approved: GrantsApproved) -> None:
+        """Look at what a version is granted: whoever wrote that has seen the name of a decoy.
+
+        Told of the function, and not of who deploys it or sets the secret because it is granted.
+        """
+        by = Principal(kind=PrincipalKind.FUNCTION, id=f"{approved.project}/{approved.function}")
+        for grant in approved.added:
+            mark = self._granted.get(grant)
+            if mark is not None and mark.project == approved.project:
+                place = FunctionPlace(approved.project, approved.function, approved.version, "")
+                self._touched(mark, Actor(by.text, ""), place, "grant:approve")
 
     def on_host(self, asked: HostAsked) -> None:
         """Look at where a function wanted to connect, whether it was let or not."""

@@ -14,7 +14,7 @@ from casemate.decoys import Watch, made
 from casemate.decoys.watching import MAX_PENDING
 from casemate.model.decoy import DecoyKind
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.facts import Actor, DecoyTouched, GrantUsed, HostAsked
+from casemate.model.facts import Actor, DecoyTouched, GrantsApproved, GrantUsed, HostAsked
 from casemate.model.principal import Resource, ResourceKind
 from casemate.recorder.folding import Folding
 
@@ -232,3 +232,18 @@ def test_looking_takes_as_long_whether_it_is_a_touch_or_not() -> None:
 
     asyncio.run(run())
     assert abs(taken[SHOP.token] - taken[other]) < 5e-6, "of the 500 of a request"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("secret", SHOP.secret), ("table", SHOP.table)])
+def test_a_manifest_that_is_granted_a_decoy_is_told_of_its_function(kind: str, name: str) -> None:
+    """Whoever wrote it would have somebody else set the secret, and be taken for the intruder."""
+    deployed = {**FUNCTION, "by": "user:ada", "remote_address": "203.0.113.9"}
+    added = ("bucket photos", f"{kind} {name}")
+    [touch] = touches(lambda watch: watch.on_approved(GrantsApproved(**deployed, added=added)))
+    assert (touch.by, touch.function, touch.remote_address) == (
+        "function:shop/report",
+        "report",
+        "",
+    )
+    other = {**deployed, "project": "mail"}
+    assert touches(lambda watch: watch.on_approved(GrantsApproved(**other, added=added))) == []
