@@ -74,10 +74,20 @@ def waiting_bytes(descriptor: int) -> int:
     return int(struct.unpack("i", held)[0])
 
 
+MAX_NUMBER: Final = 64
+"""Bytes of a number as the server sends it, each two of which are four digits."""
+_MAX_WEIGHT: Final = 16
+"""Such places before the point: what is beyond 10**64 is of no use to anybody here, and of a number
+in ten bytes that has 131,072 digits the processor makes them all."""
+
+
 class _NumberLoader(numeric.NumericBinaryLoader):
     """What SQLite would have: sums of whole numbers are whole numbers."""
 
     def load(self, data: Any) -> Any:
+        _digits, weight = struct.unpack_from("!hh", data)
+        if len(data) > MAX_NUMBER or abs(weight) > _MAX_WEIGHT:
+            raise ValueError("a number of more digits than are read")
         value = super().load(data)
         return int(value) if value == value.to_integral_value() else float(value)
 

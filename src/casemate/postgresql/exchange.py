@@ -39,7 +39,7 @@ _Shape = tuple[bytes, tuple[int, ...]]
 
 
 class UnreadableAnswerError(Exception):
-    """The values of an answer are not of the types that it says."""
+    """The values of an answer are not of the types that it says, or these are never asked for."""
 
 
 class Answer(NamedTuple):
@@ -55,6 +55,15 @@ class Answer(NamedTuple):
 def _of_encoded(value: Any) -> bytes:
     return value.encoded  # type: ignore[no-any-return]
 
+
+_TYPES: Final = frozenset(
+    (
+        *(16, 17, 18, 19, 20, 21, 23, 25, 26, 28),  # bool, bytea, char, name, int8, int2 ... xid
+        *(700, 701, 705, 1042, 1043, 1700, 2278, 5069),  # float4 ... numeric, void, xid8
+    )
+)
+"""Types of the values that statements here ask for. The server says which it answers with: loaders
+of arrays, ranges, records and JSON make much of few bytes, and fail in ways of their own."""
 
 _ENCODERS: Final[dict[type, tuple[int, Callable[[Any], bytes]]]] = {
     bool: (16, struct.Struct(">?").pack),
@@ -217,6 +226,9 @@ class Exchanges:
         done = (result.command_status or b"").decode("ascii", "replace")
         if result.status == pq.ExecStatus.COMMAND_OK:
             return Answer([], changed, done)
+        kinds = {result.ftype(column) for column in range(result.nfields)}
+        if not kinds <= _TYPES:
+            raise UnreadableAnswerError(f"type {min(kinds - _TYPES)}")
         try:
             self._reading.set_pgresult(result)
             return Answer(self._reading.load_rows(0, result.ntuples, tuple), changed, done)

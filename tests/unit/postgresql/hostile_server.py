@@ -23,8 +23,8 @@ def row(*values: bytes | None) -> bytes:
     return message(b"D", struct.pack("!h", len(values)) + fields)
 
 
-def columns(*types: int) -> bytes:
-    fields = b"".join(b"c\0" + struct.pack("!ihihih", 0, 0, kind, -1, -1, 0) for kind in types)
+def columns(*types: int, form: int = 0) -> bytes:
+    fields = b"".join(b"c\0" + struct.pack("!ihihih", 0, 0, kind, -1, -1, form) for kind in types)
     return message(b"T", struct.pack("!h", len(types)) + fields)
 
 

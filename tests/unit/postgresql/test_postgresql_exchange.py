@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hostile_server import columns, hostile, message, row
 
 from casemate.postgresql import driver, exchange
-from casemate.postgresql.exchange import PREPARE_AT, Exchanges
+from casemate.postgresql.exchange import PREPARE_AT, Exchanges, UnreadableAnswerError
 from casemate.postgresql.settings import Settings
 from support.database import Server
 
@@ -124,3 +127,57 @@ def test_the_reason_for_an_end_is_the_servers(raw: driver.Connection, exchanges:
     assert raw.closed
     with pytest.raises(driver.Error):
         exchanges.send((), [_ONE])
+
+
+def numeric(digits: int, weight: int) -> bytes:
+    return struct.pack("!hhHH", digits, weight, 0, 0) + struct.pack("!h", 9) * digits
+
+
+WIDE = struct.pack("!iiiii", 1, 0, 25, 10**9, 1)
+"""An array in 20 bytes, of a thousand million texts."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "value", "rows"),
+    [
+        (1700, 1, numeric(1, 32767), 20_000),
+        (1700, 1, numeric(1, -32768), 20_000),
+        (1700, 1, numeric(32767, 1), 10),
+        (1700, 1, b"", 1),
+        (1009, 1, WIDE, 1),  # text[]
+        (1000, 1, WIDE, 1),
+        (3802, 1, b"\x01" + b"[" * 65536, 1),  # jsonb
+        (114, 0, b"[" * 65536, 1),
+        (2249, 0, b"\xff", 1),  # record
+        (1082, 1, b"\0" * 16, 1),  # date
+        (3904, 1, b"", 1),  # int4range
+    ],
+)
+def test_a_server_chooses_no_type_that_makes_much_of_little(
+    kind: int, form: int, value: bytes, rows: int
+) -> None:
+    """The first of them took minutes of the thread, and 54 KB for each ten bytes."""
+    sent = message(b"1") + message(b"2") + columns(kind, form=form) + row(value) * rows
+    sent += message(b"C", b"SELECT 1\0") + message(b"Z", b"I")
+
+    def answer(peer: socket.socket, asked: bytes) -> None:
+        if asked == b"S":
+            peer.sendall(sent)
+
+    begun = time.process_time()
+    with hostile(answer) as server:
+        settings = Settings.of_url(f"{server.url}?sslmode=disable")
+        raw = driver.connect(settings.parameters(settings.hosts[0]))
+        try:
+            with pytest.raises(UnreadableAnswerError):
+                Exchanges(raw).send((), [(b"SELECT 1", ())])
+        finally:
+            raw.close()
+    assert time.process_time() - begun < 3
+
+
+def test_numbers_that_sums_have_are_read(exchanges: Exchanges) -> None:
+    (found,) = exchanges.send(
+        (), [(b"SELECT 9223372036854775807::numeric * 1000000, 0.5::numeric, -7::numeric", ())]
+    )
+    assert found.rows == [(9223372036854775807 * 1000000, 0.5, -7)]
