@@ -23,6 +23,8 @@ _FIRST_SPAN = 3600.0
 _STRIDE = 7 * 86400.0
 """No zone changes its offset and takes that back within so many seconds."""
 _MOST_STRETCHES = 400
+_ROUNDED = 4
+"""So many periods at most a quotient is off."""
 
 
 class Times(Protocol):
@@ -49,10 +51,11 @@ class RateTimes:
 
     def after(self, moment: float) -> float | None:
         """See Times."""
-        count = max(0, int((moment - self._anchor) // self._every)) + 1
-        while (found := self._anchor + count * self._every) <= moment:
-            count += 1  # the division has rounded
-        return found
+        first = max(0, int((moment - self._anchor) // self._every)) + 1
+        # The division rounds. So far from the anchor that a period is nothing beside it, there is
+        # no next time, however long it is looked for.
+        times = (self._anchor + count * self._every for count in range(first, first + _ROUNDED))
+        return next((found for found in times if found > moment), None)
 
     def is_ahead(self, last: float, now: float) -> bool:
         """See Times: more than one period ahead no tick can be."""

@@ -230,3 +230,22 @@ def test_what_tells_schedules_apart() -> None:
     assert definition_of(rate) != definition_of(cron)
     assert times_of(rate, 0.0).after(0.0) == 60.0
     assert times_of(cron, 0.0).after(0.0) == 4 * 3600.0
+
+
+@pytest.mark.parametrize(
+    ("every", "anchor", "moment"), [(1e-6, 0.0, 1e18), (60.0, -1e300, 1.8e9), (1.0, 0.0, 1e300)]
+)
+def test_a_rate_that_is_nothing_beside_its_moment_has_no_next_time(
+    every: float, anchor: float, moment: float
+) -> None:
+    """It was looked for without an end, where all calls of the node are waited for."""
+    assert RateTimes(every, anchor).after(moment) is None
+
+
+@pytest.mark.parametrize("every", [0.1, 1.0, 60.0, 86400.0 * 366])
+def test_a_rate_is_later_however_it_is_rounded(every: float) -> None:
+    times = RateTimes(every, 1_700_000_000.123)
+    for number in range(2_000):
+        moment = 1_700_000_000.123 + number * every
+        found = times.after(moment)
+        assert found is not None and moment < found <= moment + 1.01 * every
