@@ -67,6 +67,8 @@ from casemate.store.interface import Store
 from casemate.vulnerabilities import Gate, Live
 
 AnswerT = TypeVar("AnswerT")
+_Locks = WeakValueDictionary[str, asyncio.Lock]
+"""By project: of its turn, and of its starts of functions that nobody calls yet."""
 TOPICS = frozenset(
     {
         *("version", "alias_state", "alias_target"),
@@ -144,9 +146,7 @@ class NodeControl:
         )
         self._require_movable = require_movable
         self._changing = asyncio.Lock()
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._starts: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """By project, one start of functions at a time that nobody calls yet."""
+        self._turns, self._starts = _Locks(), _Locks()
         self._stopping_first: Counter[tuple[str, str]] = Counter()
         """Functions whose quarantine waits for another change, by how many times."""
         self._uploads = Uploads()
@@ -703,9 +703,7 @@ class NodeControl:
 
 
 @asynccontextmanager
-async def _held(
-    locks: WeakValueDictionary[str, asyncio.Lock], projects: Iterable[str]
-) -> AsyncIterator[None]:
+async def _held(locks: _Locks, projects: Iterable[str]) -> AsyncIterator[None]:
     """Hold the locks of some projects, in an order in which no two wait for each other."""
     async with AsyncExitStack() as held:
         for project in sorted(set(projects)):
