@@ -77,6 +77,8 @@ TOPICS = frozenset(
 )
 """Of what is stored, what is held here in memory."""
 _MAX_HISTORY = 1000
+MAX_STARTS = 16
+"""Deploys and trial starts of all projects whose functions are started at a time."""
 """States of an alias that a rollback looks at."""
 
 
@@ -147,6 +149,7 @@ class NodeControl:
         self._require_movable = require_movable
         self._changing = asyncio.Lock()
         self._turns, self._starts = _Locks(), _Locks()
+        self._starting = asyncio.Semaphore(MAX_STARTS)
         self._stopping_first: Counter[tuple[str, str]] = Counter()
         """Functions whose quarantine waits for another change, by how many times."""
         self._uploads = Uploads()
@@ -417,7 +420,7 @@ class NodeControl:
 
     async def start_once(self, project: str, function: str, digest: str, *, by: Actor) -> None:
         """See Control."""
-        async with _held(self._starts, (project,)):
+        async with _held(self._starts, (project,)), self._starting:
             await self._deploying.start_once(Deployment(project, function, digest), by)
 
     async def deploy(
@@ -447,7 +450,7 @@ class NodeControl:
         projects = tuple(one.project for one in wanted)
         turn = partial(self._turn, *projects)
         # A function says itself how long it takes to start: meanwhile nobody else waits.
-        async with _held(self._starts, projects):
+        async with _held(self._starts, projects), self._starting:
             still()
             versions = await self._deploying.deploy(
                 wanted, approve=approve, trial=trial, by=by, still=still, turn=turn

@@ -20,7 +20,7 @@ from casemate.capabilities import UseCounter, use_of
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
 from casemate.gateway import control, ways_back
-from casemate.gateway.control import NodeControl
+from casemate.gateway.control import MAX_STARTS, NodeControl
 from casemate.model.bundle import BundleManifest, LockedPackage
 from casemate.model.caps import Caps
 from casemate.model.denial import Denial, DenialKind
@@ -612,6 +612,26 @@ def test_who_has_much_to_be_changed_waits_for_its_own(on_node: OnNode) -> None:
         node.client.gate.set()
         await asyncio.gather(*many)
         assert not node.control._turns and not node.control._starts
+
+    on_node(scene)
+
+
+def test_no_more_functions_are_started_at_a_time_than_the_node_lets(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.client.gate = asyncio.Event()
+        many = [
+            asyncio.ensure_future(node.deploy(project=f"p{number}"))
+            for number in range(MAX_STARTS + 3)
+        ]
+        async with asyncio.timeout(20):
+            while node.client.opening < MAX_STARTS:
+                await asyncio.sleep(0.01)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert node.client.opening == MAX_STARTS
+        node.client.gate.set()
+        await asyncio.gather(*many)
+        assert len(node.client.opened) == len(many)
 
     on_node(scene)
 
