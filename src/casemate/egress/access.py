@@ -9,7 +9,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from casemate.egress.addresses import AddressKind, refused_kind
+from casemate.egress.addresses import AddressKind, classify, refused_kind
 from casemate.egress.config import EgressLimits
 from casemate.egress.connector import Connector
 from casemate.egress.errors import DeniedError, UpstreamError
@@ -20,12 +20,17 @@ from casemate.model.grant import GrantKind
 
 _TRIED_ADDRESSES = 4
 _TRIABLE_LATER = frozenset((AddressKind.PRIVATE, AddressKind.LOOPBACK, AddressKind.LINK_LOCAL))
+_WITHIN = _TRIABLE_LATER | {AddressKind.SHARED}
 
 
 def manifest_line(target: Target) -> str:
     """Return what to add to a manifest. The host is quoted as it was parsed: LDH or an address."""
     host = f"[{target.host}]" if ":" in target.host else target.host
-    return f'egress = [{{ host = "{host}", port = {target.port} }}]'
+    line = f'host = "{host}", port = {target.port}'
+    kind = None if target.address is None else classify(target.address)
+    if target.host == "localhost" or kind in _WITHIN:  # refused at deploy without these
+        line += ', private = true, exception = "WHY"'
+    return f"egress = [{{ {line} }}]"
 
 
 def not_granted(target: Target) -> DeniedError:
