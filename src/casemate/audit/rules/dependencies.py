@@ -8,13 +8,15 @@ import re
 from collections.abc import Callable, Iterator
 
 from casemate.audit.finding import Severity
-from casemate.audit.model import Dependency, Place
+from casemate.audit.model import Dependency, Place, Platform
 from casemate.audit.rule import Check, Hit, Risk, Subject, entries
 from casemate.audit.rules.examples import function, requirements
 
 _LINE = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,100})(?:\[[^\]\n]{0,200}\])?\s{0,4}(?P<wanted>[=<>!~][^;#\n]{0,200})?"
 )
+_PINNED = re.compile(r"===?\s{0,3}([^\s,*]{1,100})(?:\s.*)?")
+_LOCK = re.compile(r"\.cp3[0-9]{1,2}-[a-z0-9_]{1,20}\.lock")
 _MAX_FILES = 500
 _MAX_LINES = 5_000
 """Of one file of requirements."""
@@ -150,6 +152,7 @@ def _requirements(subject: Subject, name: str) -> Iterator[Dependency]:
         what = f"it has more than {_MAX_LINES} lines: the rest is not audited"
         subject.workspace.note(name, what, _MAX_LINES)
     development = bool(re.search(r"dev|test|lint", name.rpartition("/")[2]))
+    locked = _locked(subject, name)
     for at, line in _joined(text):
         bare = line.split(" #")[0].strip()
         if not bare or bare.startswith("#"):
@@ -165,19 +168,40 @@ def _requirements(subject: Subject, name: str) -> Iterator[Dependency]:
         if match is None:
             continue
         wanted = (match["wanted"] or "").strip()
-        pinned = re.fullmatch(r"===?\s{0,3}([^\s,*]{1,100})(?:\s.*)?", wanted)
+        pinned = _PINNED.fullmatch(wanted)
+        plain = re.sub(r"[-_.]+", "-", match["name"]).lower()
         yield Dependency(
             ecosystem="pypi",
-            name=re.sub(r"[-_.]+", "-", match["name"]).lower()
-            if not bare.startswith(("git+", "http"))
-            else bare[:100],
+            name=plain if not bare.startswith(("git+", "http")) else bare[:100],
             wanted=wanted,
-            version=pinned[1] if pinned else "",
-            hashed="--hash" in bare,
+            version=pinned[1] if pinned else locked.get(plain, ""),
+            hashed="--hash" in bare or plain in locked,
             origin=address[1] if address else "",
             development=development,
             place=place,
         )
+
+
+def _locked(subject: Subject, name: str) -> dict[str, str]:
+    """Return the versions that a build's own locks beside a file of requirements have with hashes.
+
+    Of several, for Python versions, the first counts; what is not in all of them is not locked.
+    """
+    if subject.application.platform is not Platform.CASEMATE:
+        return {}
+    folder = name.rpartition("/")[0] or "."
+    locks = [
+        {
+            re.sub(r"[-_.]+", "-", match["name"]).lower(): pinned[1]
+            for _, line in _joined(subject.workspace.text(file) or "")
+            if "--hash=" in line
+            and (match := _LINE.match(line.partition(" ")[0]))
+            and (pinned := _PINNED.fullmatch(match["wanted"] or ""))
+        }
+        for file in subject.workspace.under(folder)
+        if file.startswith(f"{name}.cp") and _LOCK.fullmatch(file[len(name) :])
+    ]
+    return {n: v for n, v in locks[0].items() if all(n in lock for lock in locks)} if locks else {}
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
