@@ -14,7 +14,7 @@ from casemate.audit.code.reading import Code
 from casemate.audit.finding import Finding
 from casemate.audit.rule import OWASP, Rule, Subject
 from casemate.audit.rules.all import RULES
-from casemate.audit.rules.examples import Files, requirements
+from casemate.audit.rules.examples import Files, project, requirements
 from casemate.audit.workspace import Workspace
 
 TODAY = "2026-11-27"
@@ -70,3 +70,29 @@ def test_known_holes_come_from_the_advisories_that_were_imported(
     [finding] = found(rule, files)
     assert finding.place.file == "src/requirements.txt"
     assert "demo-package 1.0.0" in finding.text and "2.0.0" in finding.text
+
+
+_LOCK = "requirements.txt.cp313-x86_64.lock"
+_LOCKED = f"# casemate lock 1\npillow==13.0.0 \\\n    --hash=sha256:{'0' * 64}\n"
+
+
+@pytest.mark.parametrize("rule", ["DEP-001", "DEP-002"])
+def test_the_lock_that_a_build_has_made_counts(rule: str) -> None:
+    one = next(each for each in RULES if each.id == rule)
+    files = {**project('requirements = "requirements.txt"'), "requirements.txt": "Pillow\n"}
+    assert found(one, files)
+    assert not found(one, {**files, _LOCK: _LOCKED})
+    # What is not in it, or not in that of each Python, is not locked; nor is anything elsewhere.
+    assert found(one, {**files, _LOCK: _LOCKED.replace("pillow", "pandas")})
+    other = _LOCK.replace("313", "312")
+    assert found(one, {**files, _LOCK: _LOCKED, other: _LOCKED.replace("pillow", "pandas")})
+    assert found(one, {**requirements("pillow"), f"src/{_LOCK}": _LOCKED})
+
+
+def test_a_grant_of_other_actions_than_the_code_uses_says_which() -> None:
+    rule = next(each for each in RULES if each.id == "PRIV-030")
+    files = dict(rule.fixed)
+    files["app.py"] = files["app.py"].replace(".get(event.body['id']).value", ".query()")
+    [finding] = found(rule, files)
+    assert finding.text.endswith("of table orders; what it does there is not granted: query")
+    assert 'actions = ["query"]' in finding.instead

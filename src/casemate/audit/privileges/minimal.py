@@ -121,6 +121,7 @@ def _grants(one: Decided) -> str:
             for action in statement.actions
             if one.undecided(action) or one.needed(action, statement)
         ]
+        kept += _ungranted(one, kind, name, kept)
         if not kept:
             continue
         if len(ACTIONS[GrantKind(kind)]) == 1:
@@ -133,6 +134,19 @@ def _grants(one: Decided) -> str:
         if by_kind[kind]:
             lines.append(f"{key} = [{', '.join(by_kind[kind])}]")
     return "\n".join(lines)
+
+
+def _ungranted(one: Decided, kind: str, name: str, kept: list[str]) -> list[str]:
+    """Return what the code does with something that other actions are granted of."""
+    return [
+        action
+        for action in ACTIONS[GrantKind(kind)]
+        if action not in kept
+        and any(
+            need.sure and need.known and need.resource == name
+            for need in one.by_action.get(f"{kind}:{action}", ())
+        )
+    ]
 
 
 def _inline(grant: object) -> str:

@@ -200,13 +200,25 @@ def _grants(whole: bool) -> Check:
                 told = "" if whole else f" to {_some(a.partition(':')[2] for a in idle)}"
                 yield Hit(
                     place=statement.place,
-                    text=f"{each.function}: its code never uses the grant of {name}{told}",
+                    text=f"{each.function}: its code never uses the grant of {name}{told}"
+                    f"{_lacking(each, statement.resources[0])}",
                     subject=f"{each.function} {name}{told}",
                     function=of,
                     instead=each.minimal,
                 )
 
     return check
+
+
+def _lacking(each: Privileges, resource: str) -> str:
+    """Return in words what the code does there that no grant allows: often what was meant."""
+    kind, _, name = resource.partition("/")
+    found = [
+        action.partition(":")[2]
+        for action, on in each.needed
+        if action in each.missing and action.partition(":")[0] == kind and name in on
+    ]
+    return f"; what it does there is not granted: {_some(found, 6)}" if found else ""
 
 
 _CODE = """\
@@ -362,7 +374,7 @@ RULES = (
         "Grant that the code never uses",
         Severity.LOW,
         "What a function does not use, only who got into it does.",
-        "Take the grant away. The grants that are enough are told with the finding.",
+        "Take the grant away, or grant what the code does; casemate audit --privileges has the lines.",
         _grants(whole=True),
         _project('tables = [{ name = "orders", actions = ["get"] }]\nqueues = ["later"]'),
         _project('tables = [{ name = "orders", actions = ["get"] }]'),
@@ -372,7 +384,7 @@ RULES = (
         "Actions of a grant that the code never uses",
         Severity.LOW,
         "A function that only reads cannot be made to delete, unless it was granted that.",
-        "Grant the actions that the code uses; they are told with the finding.",
+        "Grant the actions that the code uses; casemate audit --privileges has the lines.",
         _grants(whole=False),
         _project('tables = [{ name = "orders", actions = ["get", "put", "delete"] }]'),
         _project('tables = [{ name = "orders", actions = ["get"] }]'),
