@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from casemate.contracts import tighter, uncovered
 from casemate.model.function import FunctionSpec, HttpTrigger
-from casemate.model.trigger import QueueTrigger
+from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 
 TIGHT, WIDE = '{"maximum":1}', '{"maximum":2}'
 
@@ -46,3 +46,13 @@ def test_an_internal_function_with_triggers_need_not_be_called() -> None:
         triggers=(QueueTrigger(name="queue-1", queue="jobs"),),
     )
     assert list(uncovered(inner)) == ["queue-1"]
+
+
+def test_what_nobody_outside_fills_needs_none() -> None:
+    reading = FunctionSpec(
+        name="f",
+        handler="a:b",
+        http=tuple(HttpTrigger(method=m, path="/x") for m in ("GET", "HEAD", "PUT", "*")),
+        triggers=(ScheduleTrigger(name="nightly", cron="15 2 * * *"),),
+    )
+    assert list(uncovered(reading)) == ["direct calls", "PUT /x", "* /x"]
