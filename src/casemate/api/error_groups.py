@@ -9,7 +9,7 @@ from http import HTTPStatus
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
-from casemate.model.error_group import grouped
+from casemate.model.error_group import NEW_AMONG_SECONDS, grouped
 from casemate.model.errors import NotFoundError
 from casemate.model.invocation import ErrorRecord
 from casemate.operations import error_groups
@@ -46,6 +46,9 @@ async def _groups(wanted: ListErrorGroups, call: Call) -> ErrorGroups:
         found += [error for error in read if error is not None]
     until = time.time() if wanted.until is None else min(wanted.until, time.time())
     since = wanted.since or min((error.at for error in found), default=until)
+    if wanted.since is None and len(listed.errors) < wanted.limit:
+        # There are no older ones: what began in the last ten minutes is new, and not rarer since.
+        since = min(since, until - NEW_AMONG_SECONDS)
     groups = await asyncio.to_thread(grouped, found, since, until)
     return ErrorGroups(groups=groups, looked_at=len(found), since=since, until=until)
 

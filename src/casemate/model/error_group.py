@@ -21,6 +21,8 @@ PARTS = 8
 """Of the time that is looked at, for the trend."""
 STILL_SECONDS = 600.0
 """What came so lately is not called gone, however short the time is that is looked at."""
+NEW_AMONG_SECONDS = 4 * STILL_SECONDS
+"""Time of which what came in the last ten minutes is the newest quarter."""
 _FRAME, _LINE, _IN = '  File "', '", line ', ", in "
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -12,12 +13,12 @@ from casemate.model.invocation import ErrorRecord, Outcome
 
 def error(number: int, **changed: Any) -> ErrorRecord:
     fields: dict[str, Any] = {"project": "shop", "function": "f", "type": "KeyError"}
+    fields["at"] = float(number)
     return ErrorRecord(
         id=f"err_{number}",
         invocation=f"inv_{number}",
         version=number,
         outcome=Outcome.HANDLER_ERROR,
-        at=float(number),
         message=f"of {number}",
         trace='  File "/function/code/app.py", line 3, in handler\n',
         **{**fields, **changed},
@@ -64,3 +65,19 @@ def test_a_function_needs_its_project(failed: FakeControl, ask: Client) -> None:
 def test_who_may_not_read_errors_reads_none(failed: FakeControl, ask: Client) -> None:
     answer = ask("GET", "/error-groups", params={"project": "shop"}, key=GUEST_TEXT)
     assert answer.status_code == 403 and "KeyError" not in answer.text
+
+
+def test_what_began_a_moment_ago_is_new_and_not_rarer_than_before(
+    control: FakeControl, ask: Client
+) -> None:
+    now = time.time()
+    errors = [error(1, at=now - 100), error(2, at=now - 5, type="ValueError")]
+    control.error_records = {each.id: each for each in errors}
+    groups = ask("GET", "/error-groups", params={"project": "shop"}).json()["groups"]
+    assert {group["type"]: group["trend"] for group in groups} == {
+        "KeyError": "new",
+        "ValueError": "new",
+    }
+    since = {"since": str(now - 110), "project": "shop"}
+    groups = ask("GET", "/error-groups", params=since).json()["groups"]
+    assert [group["trend"] for group in groups] == ["new", "falling"]
