@@ -144,7 +144,8 @@ def tell_left(tried: Sequence[watching.Tried]) -> None:
     """Say what is to be done about functions that were not promoted."""
     for one in tried:
         if one.result is watching.Result.UNDECIDED:
-            again = f"casemate promote {one.function} {one.version} --watch 3600"
+            again = f"`casemate promote {one.function} {one.version} --watch 3600`"
             note(f"{one.function}: too little is known to tell. For longer: {again}", YELLOW)
         elif one.result is watching.Result.GONE_BACK:
-            note(f"{one.function}: version {one.version} is there to look into.", YELLOW)
+            seen = f"`casemate errors ls {one.function} --version {one.version}`"
+            note(f"{one.function}: what failed of version {one.version}: {seen}", YELLOW)

@@ -59,10 +59,19 @@ def _project_here() -> str:
         ) from error
 
 
+def _next_step(what: str, name: str) -> str:
+    project = name.partition("/")[0]
+    if what != "project":
+        return f"Write it as in the manifest, such as shop/my-{what}, or my-{what} in its folder."
+    if _NAME.match(project) is not None:
+        return f"Name the project alone: {project}"
+    return "Write it as below [project] in casemate.toml, such as shop."
+
+
 def _check(what: str, name: str) -> None:
     if _NAME.match(name) is None:
         raise UsageError(
             f"{name!r} is not the name of a {what}: expected lower-case letters, digits and `-`, "
             "at most 63, a letter first.",
-            next_step=f"Write it as in the manifest, such as shop/{what}s.",
+            next_step=_next_step(what, name),
         )

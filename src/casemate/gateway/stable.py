@@ -41,6 +41,7 @@ def require_stable_before(
     if stable is None:
         raise ConflictError(
             f"{function} has no earlier version that all callers were sent to.",
-            next_step="name the version to go to with --to, see casemate show",
+            next_step=f"name one that `casemate show {function}` lists: "
+            f"`casemate rollback {function} --to VERSION`",
         )
     return stable

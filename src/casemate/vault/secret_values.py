@@ -155,7 +155,7 @@ class SecretValues:
             return record
         what = f"secret {project}/{name}" + (f" with version {version}" if version else "")
         raise NotFoundError(
-            f"There is no {what}.", next_step=f"set it: casemate secrets set {project}/{name}"
+            f"There is no {what}.", next_step=f"set it: `casemate secrets set {project}/{name}`"
         )
 
     def reading(

@@ -105,6 +105,7 @@ def test_what_is_not_is_taken_back(shop, monkeypatch, capsys, result: Result) ->
     tell_left(found)
     said = capsys.readouterr().err
     assert ("casemate promote shop/cart 2" in said) == (result is Result.UNDECIDED)
+    assert ("errors ls shop/cart --version 2`" in said) == (result is Result.GONE_BACK)
 
 
 def test_one_of_several_that_is_promoted_keeps_the_files(shop, monkeypatch) -> None:

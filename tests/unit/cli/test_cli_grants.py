@@ -233,7 +233,7 @@ def test_secrets_that_are_wanted_and_not_set_are_told(run, project, grants_node)
     text = MANIFEST.replace('queues = ["jobs"]', 'secrets = ["key", "other"]')
     (project / "casemate.toml").write_text(text)
     result = CliRunner().invoke(deploy_command.app, ["--approve"])
-    assert "shop/key is wanted and not set: casemate secrets set shop/key" in result.stderr
+    assert "shop/key is wanted and not set: `casemate secrets set shop/key`" in result.stderr
     assert "shop/other" not in result.stderr
     told = json.loads(CliRunner().invoke(deploy_command.app, ["--approve", "--json"]).stdout)
     assert told["unset_secrets"] == ["key"]

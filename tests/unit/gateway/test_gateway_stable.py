@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.gateway.stable import stable_before
+from casemate.gateway.stable import require_stable_before, stable_before
 from casemate.model.deployment import LIVE, Alias, AliasTarget
+from casemate.model.errors import ConflictError
 
 ALL = range(1, 100)
 
@@ -60,3 +61,10 @@ def test_rollbacks_come_to_an_end_and_never_return(versions: list[int]) -> None:
         seen.add(back)
         states.insert(0, state(back))
     assert len(seen) <= 5
+
+
+def test_without_one_the_commands_to_go_elsewhere_are_told() -> None:
+    with pytest.raises(ConflictError) as refused:
+        require_stable_before("shop/cart", [state(1)], ALL)
+    assert refused.value.next_step is not None
+    assert "`casemate rollback shop/cart --to VERSION`" in refused.value.next_step

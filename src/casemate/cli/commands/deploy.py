@@ -208,7 +208,7 @@ def _print_unset(project: str, secrets: Sequence[str]) -> None:
     """Say which secrets are wanted, and by which command they are set."""
     for secret in secrets:
         whole = f"{project}/{secret}"
-        note(f"{whole} is wanted and not set: casemate secrets set {whole}", YELLOW)
+        note(f"{whole} is wanted and not set: `casemate secrets set {whole}`", YELLOW)
 
 
 def _check_grants(

@@ -232,7 +232,7 @@ def rotation(found: Rotation) -> None:
     print_line(
         f"{found.project}/{found.name}: {found.value.form.value} of {found.value.length}{by}."
     )
-    note(f"Then: casemate secrets rotate {found.project}/{found.name} --reason TEXT")
+    note(f"Then: `casemate secrets rotate {found.project}/{found.name} --reason TEXT`")
 
 
 @answered(
