@@ -21,7 +21,7 @@ import msgspec
 
 from casemate.baselines import Baselines
 from casemate.capabilities import requests
-from casemate.capabilities.errors import NotGrantedError, TooMuchError, code_of
+from casemate.capabilities.errors import NotGrantedError, TooMuchError, code_of, how_to_grant
 from casemate.capabilities.flow import caller_of, require_within
 from casemate.capabilities.kept_frames import KeptFrames
 from casemate.capabilities.operations import Answer, Operations
@@ -468,9 +468,7 @@ class Session:
         self.record(asked, resource, reason)
         raise NotGrantedError(
             f"{self._rights.principal.id} may not {action} {kind.value} {name}: {reason}.",
-            next_step=f"grant it in casemate.toml below [function.{rights.version.function}.grants]"
-            if not granted
-            else None,
+            next_step=None if granted else how_to_grant(rights.version.spec, kind, name, action),
         )
 
     def _is_refused(self, grant: str, action: str) -> bool:

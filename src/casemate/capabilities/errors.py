@@ -10,10 +10,27 @@ from casemate.model.errors import (
     NotFoundError,
     UnavailableError,
 )
+from casemate.model.function import FunctionSpec
+from casemate.model.grant import ACTIONS, GrantKind
 
 
 class NotGrantedError(CasemateError):
     """The function may not do this."""
+
+
+def how_to_grant(spec: FunctionSpec, kind: GrantKind, name: str, action: str) -> str:
+    """Return what to write into the manifest so that a use is granted."""
+    below = f"in casemate.toml below [function.{spec.name}.grants]"
+    same = [grant for grant in spec.grants if grant.kind is kind and grant.name == name]
+    if any(action in grant.actions for grant in same):
+        return f"grant it for this key as well (prefixes of {kind.value} {name}), {below}"
+    if same:
+        return f'add "{action}" to the actions of {kind.value} {name}, {below}'
+    key = "invoke" if kind is GrantKind.FUNCTION else f"{kind.value}s"
+    one = f'"{name}"'
+    if len(ACTIONS[kind]) > 1:
+        one = f'{{ name = {one}, actions = ["{action}"] }}'
+    return f"grant it {below}: {key} = [{one}]"
 
 
 class TooMuchError(CasemateError):
