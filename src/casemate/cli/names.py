@@ -56,6 +56,9 @@ def require_manifest(given: Path | None) -> Path:
             f"There is no {MANIFEST_NAME} here or in a folder above.",
             next_step="Go into a project's folder, or make one with `casemate init`.",
         )
+    # As messages are read at the place where they are told: `casemate.toml:4:11: ...`.
+    if found.parent == Path.cwd().resolve():
+        return Path(MANIFEST_NAME)
     return found
 
 

@@ -414,7 +414,7 @@ def test_contracts_are_told_before_anything_is_deployed(cli, project, built, nod
     document = json.loads(cli("deploy", "--json").out)
     assert document["contracts"] == [
         {"function": "shop/cart", "trigger": what, "kind": "none", "detail": ""}
-        for what in ("direct calls", "GET /cart")
+        for what in ("direct calls",)
     ]
 
 
@@ -448,3 +448,16 @@ def test_what_may_not_be_installed_is_not_deployed(cli, node, home, monkeypatch)
     assert "reqeusts resembles the popular package requests" in result.err
     assert 'allow = ["name"]' in result.err
     assert node.control.bundles == {}
+
+
+def test_mistakes_of_the_manifest_here_are_told_as_it_is_called_here(
+    cli, home, monkeypatch
+) -> None:
+    assert cli("init", "p").code == 0
+    manifest = home / "p/casemate.toml"
+    manifest.write_text(manifest.read_text().replace("handler =", "handlr ="))
+    monkeypatch.chdir(home / "p")
+    said = cli("deploy")
+    assert said.code != 0 and "\n  casemate.toml:" in said.err
+    monkeypatch.chdir(home / "p/src")
+    assert f"\n  {manifest}:" in cli("deploy").err
