@@ -305,7 +305,7 @@ def _project(grants: str) -> Files:
 _rule = entries(Risk.PERMISSIONS, "SAS-05", cwe=272, attack="T1078.004")
 
 
-_PASTE = "Grant what the code calls: the policy that is enough is told with the finding."
+_PASTE = "Grant what the code calls: the policy that is enough is told by --privileges."
 
 RULES = (
     _rule(
@@ -333,7 +333,7 @@ RULES = (
         "Rights to a service that the code never uses",
         Severity.LOW,
         "A fault in the function reaches what the function has nothing to do with.",
-        "Take the statement away. The policy that is enough is told with the finding.",
+        "Take the statement away. The policy that is enough is told by --privileges.",
         _of(_unused, _say_unused, Severity.LOW),
         _granted("[dynamodb:GetItem, 'sqs:SendMessage']", "'*'"),
         _GOOD,
@@ -343,7 +343,7 @@ RULES = (
         "Granted on everything, called on what has a name",
         Severity.MEDIUM,
         "It can use the tables, buckets and functions of all others as it uses its own.",
-        "Name the resources that the code names. The policy that is enough is told with the finding.",
+        "Name the resources that the code names. The policy that is enough is told by --privileges.",
         on_aws(_wide),
         _granted("[dynamodb:GetItem]", "'*'"),
         _GOOD,
@@ -353,7 +353,7 @@ RULES = (
         "Resource that the code never uses",
         Severity.LOW,
         "Somebody else's data is within reach of a fault in this function.",
-        "Take the resource out of the statement. The policy that is enough is told with the finding.",
+        "Take the resource out of the statement. The policy that is enough is told by --privileges.",
         on_aws(_idle),
         _granted("[dynamodb:GetItem]", "[!GetAtt Orders.Arn, !GetAtt People.Arn]", _PEOPLE),
         _GOOD,
@@ -363,7 +363,7 @@ RULES = (
         "Role that gives a function what only another needs",
         Severity.LOW,
         "The weakest of the functions has the rights of all of them.",
-        "Give each function a role of its own. What this one needs is told with the finding.",
+        "Give each function a role of its own. What this one needs is told by --privileges.",
         _of(_shared, _say_shared, Severity.INFO),
         _sharing(shared=True),
         _sharing(shared=False),
