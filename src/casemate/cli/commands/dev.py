@@ -11,10 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
 
@@ -45,6 +46,7 @@ app = new_app()
 _IGNORED = frozenset(
     (".casemate", ".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".pytest_cache")
 )
+_Handler = Callable[[int, FrameType | None], Any] | int | None
 _DATA = PurePosixPath(".casemate/dev")
 _DEBOUNCE_MS = 60
 _POLL_SECONDS = 0.3
@@ -75,6 +77,7 @@ def _node(
         # Ctrl-C reaches this command alone, which then ends the node.
         start_new_session=True,
     )
+    before = _end_by_exception()
     try:
         line = process.stdout.readline() if process.stdout else ""
         if not line:
@@ -84,11 +87,34 @@ def _node(
         ready = json.loads(line)
         yield Credentials(url=ready["url"], key=ready["key"])
     finally:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)  # a terminal that closes can send both
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_by_exception() -> dict[signal.Signals, _Handler]:
+    """Have a terminal that closes, and SIGTERM, end the node as Ctrl-C does.
+
+    Without it the node, which has a session of its own, would go on and hold its port. Returns
+    what was in force; nothing in another thread than the first, which gets no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    return {
+        number: signal.signal(number, end)
+        for number in (signal.SIGHUP, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup
+    }
 
 
 def _remove(data: Path, key: Path) -> None:
