@@ -147,9 +147,8 @@ class NodeControl:
             loading=self._loading,
         )
         self._require_movable = require_movable
-        self._changing = asyncio.Lock()
-        self._turns, self._starts = _Locks(), _Locks()
-        self._starting = asyncio.Semaphore(MAX_STARTS)
+        self._turns, self._changing = _Locks(), asyncio.Lock()
+        self._starts, self._starting = _Locks(), asyncio.Semaphore(MAX_STARTS)
         self._stopping_first: Counter[tuple[str, str]] = Counter()
         """Functions whose quarantine waits for another change, by how many times."""
         self._uploads = Uploads()
