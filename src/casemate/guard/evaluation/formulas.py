@@ -29,12 +29,13 @@ _FUNCTIONS = frozenset(
     ]
 )
 _NODES = (
+    ast.Pow,
     *(ast.Expression, ast.Load, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
     *(ast.Name, ast.Constant, ast.Call),
     *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.UAdd, ast.USub),
     *(ast.And, ast.Or, ast.Not, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
 )
-"""No power but by a small number: two of them take all time."""
+"""Powers are by small numbers alone: two others take all time."""
 _BUILDING = re.compile(r"\s*(?:dict|list|tuple|set|frozenset)\s*\(")
 _NUMBERS = (int, float, bool)
 _RETURNS = re.compile(r"(?:\A\s*lambda\b[^:\n]{0,200}:|\n[ \t]{1,16}return[ \t])[ \t]{0,9}\Z")
@@ -46,12 +47,24 @@ _CALLED = re.compile(r"(?<!\w)[A-Za-z_]\w{0,63}\(['\"]\Z")
 _REFERENCE = re.compile(r"(?<!\w)[A-Za-z_]\w{0,63}\((['\"])\x01\1\)")
 
 
-_OF_VALUES = (
-    *(*_NODES, ast.In, ast.NotIn, ast.List, ast.Tuple, ast.Dict, ast.Subscript),
-    ast.Pow,
-)
+_OF_VALUES = (*(*_NODES, ast.In, ast.NotIn, ast.List, ast.Tuple, ast.Dict, ast.Subscript),)
 """What an expression over values that the code names for it has besides."""
 _DISPLAYS = (ast.List, ast.Tuple, ast.Dict)
+_OF_NUMBERS = frozenset(
+    [
+        *("where", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arcsinh"),
+        *("arccosh", "arctanh", "log1p", "expm1", "prod"),
+    ]
+)
+"""Functions of numexpr, whose expressions reach nothing but numbers."""
+_METHODS = frozenset(
+    [
+        *("between", "isin", "isna", "isnull", "notna", "notnull", "contains", "startswith"),
+        *("endswith", "lower", "upper", "strip", "len", "abs", "round"),
+    ]
+)
+_PROPERTIES = frozenset(("str", "dt", "year", "month", "day", "hour", "minute", "weekday"))
+"""Of a table's columns: they return other columns."""
 _OF_COLUMNS = (*_NODES, ast.BitAnd, ast.BitOr, ast.Invert, ast.In, ast.NotIn, ast.List, ast.Tuple)
 """What an expression over the columns of a table has besides."""
 _HOLDING_TEXTS = (
@@ -60,10 +73,19 @@ _HOLDING_TEXTS = (
 """Where a text is only compared or chosen: it is never multiplied, nor a format."""
 
 
+def is_of_values(text: str) -> bool:
+    """Tell whether a formula has numbers and texts alone: it reaches nothing, whoever computes it.
+
+    Arithmetic, comparisons and functions of mathematics, without a name of the code's.
+    """
+    tree = _parsed(text.strip(), "eval") if len(text) <= MAX_FORMULA else None
+    return isinstance(tree, ast.Expression) and _is_of(tree.body, frozenset(), frozenset())
+
+
 def is_formula(text: str, spans: Sequence[Span], *, columns: bool = False) -> bool:
     """Tell whether a text that holds data, or is data, is a formula and nothing more.
 
-    `columns`: of a table's columns, as pandas' `query` and `eval` compute them.
+    `columns`: of a table's columns, as pandas' `query` and `eval` and numexpr compute them.
     """
     if len(text) > MAX_FORMULA or not spans:
         return False
@@ -71,13 +93,46 @@ def is_formula(text: str, spans: Sequence[Span], *, columns: bool = False) -> bo
     nodes = list(ast.walk(tree)) if tree is not None else []
     if tree is None or len(nodes) > _MAX_NODES:
         return False
+    if not _is_bounded(nodes):
+        return False
     called = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
-    held = _texts_held(tree)
+    held = _texts_held(tree) | (_of_columns(nodes) if columns else set())
     return all(
         id(node) in held
         or _is_harmless(node, called=id(node) in called, kinds=_OF_COLUMNS if columns else _NODES)
         for node in nodes
     )
+
+
+def _is_bounded(nodes: Sequence[ast.AST]) -> bool:
+    """Tell whether arithmetic takes little: `9 ** 9 ** 9` does not, nor `[0] * 10_000_000_000`."""
+    sums = [node for node in nodes if isinstance(node, ast.BinOp)]
+    powers = [node.right for node in sums if isinstance(node.op, ast.Pow)]
+    lists = any(isinstance(s.left, _DISPLAYS) or isinstance(s.right, _DISPLAYS) for s in sums)
+    return not lists and len(powers) <= _MAX_POWERS and all(map(_is_small, powers))
+
+
+def _is_small(power: ast.expr) -> bool:
+    value = power.value if isinstance(power, ast.Constant) else None
+    return type(value) is int and 0 <= value <= _MAX_POWER
+
+
+def _of_columns(nodes: Sequence[ast.AST]) -> set[int]:
+    """Return what is of methods of columns, as `name.str.startswith('A')`, and their literals."""
+    found: set[int] = set()
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and node.attr in _PROPERTIES:
+            found.add(id(node))
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id in _OF_NUMBERS:
+            found.add(id(node.func))
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            if all(isinstance(one, (ast.Constant, ast.List, ast.Tuple)) for one in given):
+                found |= {id(node), id(node.func), *map(id, node.keywords)}
+                found |= {id(one) for one in given if isinstance(one, ast.Constant)}
+    return found
 
 
 def is_body(text: str, spans: Sequence[Span]) -> bool:
@@ -127,7 +182,7 @@ def is_of_names(text: str, spans: Sequence[Span], names: Sequence[str]) -> bool:
 def _is_of(value: ast.expr, names: frozenset[str], functions: frozenset[str]) -> bool:
     """Tell whether an expression calculates with these names, and calls no other functions."""
     nodes = list(ast.walk(value))
-    if len(nodes) > _MAX_NODES or sum(isinstance(n, ast.Pow) for n in nodes) > _MAX_POWERS:
+    if len(nodes) > _MAX_NODES or not _is_bounded(nodes):
         return False
     held = _texts_held(ast.Expression(value))
     known = set[int]()
@@ -143,13 +198,6 @@ def _is_of(value: ast.expr, names: frozenset[str], functions: frozenset[str]) ->
             known.add(id(node.slice))
         elif isinstance(node, ast.Subscript):
             return False
-        elif isinstance(node, ast.BinOp):
-            power = node.right.value if isinstance(node.right, ast.Constant) else None
-            small = type(power) is int and 0 <= power <= _MAX_POWER
-            if isinstance(node.op, ast.Pow) and not small:
-                return False
-            if isinstance(node.left, _DISPLAYS) or isinstance(node.right, _DISPLAYS):
-                return False  # `[0] * 10_000_000_000`
     return all(
         id(node) in held
         or id(node) in known

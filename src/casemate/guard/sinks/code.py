@@ -58,7 +58,12 @@ _OF_TEMPLATES = frozenset((("jinja2.environment", "_compile"),))
 
 
 def _judging(guard: Guard, *, columns: bool = False) -> Judge:
-    return lambda text, spans: judge(text, spans, guard.texts, columns=columns)
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        if formulas.is_whole(text, spans) and formulas.is_of_values(text):
+            return None
+        return judge(text, spans, guard.texts, columns=columns)
+
+    return judged
 
 
 def check_source(guard: Guard, source: object) -> None:
@@ -382,10 +387,13 @@ def _is_of_table() -> bool:
     return False
 
 
-def _watch_expression(*names: str, place: int = 0, columns: bool = False) -> Patch:
+def _watch_expression(
+    *names: str, place: int = 0, columns: bool = False, numbers: bool = False
+) -> Patch:
     """Return a patch of functions that take code. None that looks at its caller's frame.
 
     `columns`: names are those of a table, one of which the event may compare with a value.
+    `numbers`: it is a language that has numbers alone.
     """
 
     def patch(guard: Guard, module: ModuleType) -> None:
@@ -398,7 +406,7 @@ def _watch_expression(*names: str, place: int = 0, columns: bool = False) -> Pat
                 of_table = columns and _is_of_table()
 
                 def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-                    whole = of_table and formulas.is_whole(text, spans)
+                    whole = (of_table or numbers) and formulas.is_whole(text, spans)
                     if whole and formulas.is_formula(text, spans, columns=True):
                         return None
                     return usual(text, spans)
@@ -435,6 +443,6 @@ SINK = Sink(
         "timeit": _watch_expression("Timer.__init__", place=1),
         "code": _watch_expression("InteractiveInterpreter.runsource", place=1),
         "pandas.core.computation.eval": _watch_expression("_check_expression", columns=True),
-        "numexpr.necompiler": _watch_expression("getExprNames"),
+        "numexpr.necompiler": _watch_expression("getExprNames", numbers=True),
     },
 )

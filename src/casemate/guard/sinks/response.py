@@ -29,6 +29,8 @@ _PAGES = ("text/html", "application/xhtml+xml", "image/svg+xml")
 _FILE_NAME = re.compile(r"filename\s*=\s*\"?([^\";]{1,255})", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _TARGETS = frozenset(("location", "content-location", "refresh"))
+_OWN_HOST = frozenset(("/headers/host", "/multivalueheaders/host/0", "/requestcontext/domainname"))
+"""Where events of HTTP have the host that was asked, in lower case."""
 _REFRESH = re.compile(r"\s*+\d*+\s*+[;,]\s*+(?:url\s*+=)?\s*+['\"]?", re.IGNORECASE)
 _FIX_SPLIT = "leave line breaks out of headers: `value.splitlines()[0]`, or quote the value"
 _FIX_TARGET = (
@@ -160,12 +162,14 @@ def _target(guard: Guard, header: str, text: str, spans: Sequence[Span]) -> Verd
     vouching = Vouching(guard)
     for span in spans:
         moved = span.moved(-skip - lead)
-        if _leads_away(target[lead:], moved, parts, vouching):
+        if _leads_away(guard, target[lead:], moved, parts, vouching):
             return Verdict(span.origin, "decides where the caller is sent", _FIX_TARGET)
     return None
 
 
-def _leads_away(text: str, span: Span, parts: Parts, vouching: Vouching) -> bool:
+def _leads_away(  # noqa: PLR0911 - one return for each rule
+    guard: Guard, text: str, span: Span, parts: Parts, vouching: Vouching
+) -> bool:
     # A link that the function has stored is its own to send people to.
     stored = span.origin.source != "event" and span.start <= 0 and span.end >= len(text)
     if stored or span.vouched or is_below(text, span, parts):
@@ -180,7 +184,23 @@ def _leads_away(text: str, span: Span, parts: Parts, vouching: Vouching) -> bool
     part = text[max(span.start, parts.authority[0]) : parts.authority[1]]
     if "@" in part or "\\" in text[: parts.authority[1] + 1]:
         return True
-    return not vouching(text, parts, span)
+    if span.end <= parts.scheme[1]:
+        return False  # which of the two it is, as a proxy says in X-Forwarded-Proto
+    return not (vouching(text, parts, span) or _is_of_request(guard, text, parts))
+
+
+def _is_of_request(guard: Guard, text: str, parts: Parts) -> bool:
+    """Tell whether a target is at the host that the request came to, or at that with `www.`.
+
+    A link that somebody is given cannot choose it: browsers send the host that they asked.
+    """
+    authority = text[slice(*parts.authority)].lower()
+    same = {authority, f"www.{authority}", authority.removeprefix("www.")}
+    found = [guard.taint.exact(one) for one in same if one] if guard.taint is not None else []
+    return "@" not in authority and any(
+        one is not None and one.source == "event" and one.pointer.lower() in _OWN_HOST
+        for one in found
+    )
 
 
 def _hides_host(text: str) -> bool:
@@ -191,7 +211,8 @@ def _hides_host(text: str) -> bool:
 
 def _cookie(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in spans:
-        if ";" in text[span.start : span.end]:
+        # One at its end adds nothing: what follows is the code's.
+        if ";" in text[span.start : span.end].rstrip("; "):
             return Verdict(span.origin, "adds attributes to the cookie by `;`", _FIX_COOKIE)
     return None
 
