@@ -31,7 +31,7 @@ _FUNCTIONS = frozenset(
 _NODES = (
     ast.Pow,
     *(ast.Expression, ast.Load, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
-    *(ast.Name, ast.Constant, ast.Call),
+    *(ast.Name, ast.Constant, ast.Call, ast.In, ast.NotIn, ast.List, ast.Tuple),
     *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.UAdd, ast.USub),
     *(ast.And, ast.Or, ast.Not, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
 )
@@ -65,7 +65,7 @@ _METHODS = frozenset(
 )
 _PROPERTIES = frozenset(("str", "dt", "year", "month", "day", "hour", "minute", "weekday"))
 """Of a table's columns: they return other columns."""
-_OF_COLUMNS = (*_NODES, ast.BitAnd, ast.BitOr, ast.Invert, ast.In, ast.NotIn, ast.List, ast.Tuple)
+_OF_COLUMNS = (*_NODES, ast.BitAnd, ast.BitOr, ast.Invert)
 """What an expression over the columns of a table has besides."""
 _HOLDING_TEXTS = (
     *(ast.Compare, ast.BoolOp, ast.IfExp, ast.List, ast.Tuple, ast.Expression, ast.Dict),

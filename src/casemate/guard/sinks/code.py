@@ -50,9 +50,12 @@ _CHANGING = frozenset(
 )
 """Methods by which a value that an attribute holds is changed."""
 _WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write
+_WITHOUT_BUILTINS = "__builtins__"
 _PARSING = frozenset(("parse", "literal_eval"))
 _OF_NAMES = frozenset((("collections", "namedtuple"), ("dataclasses", "_create_fn")))
 """Functions that make code of names alone, each of which they check to be one."""
+_OF_NUMBERS = ("numexpr.necompiler", "stringToExpression")
+"""The function that makes code of an expression over numbers and arrays of them."""
 _OF_TEMPLATES = frozenset((("jinja2.environment", "_compile"),))
 """Functions that make code of templates, which are judged where they are taken."""
 
@@ -83,6 +86,18 @@ def check_source(guard: Guard, source: object) -> None:
         return
 
 
+def _judging_numbers(guard: Guard) -> Judge:
+    """Return the judgement of an expression in a language that has numbers alone."""
+    usual = _judging(guard)
+
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        if formulas.is_whole(text, spans) and formulas.is_formula(text, spans, columns=True):
+            return None
+        return usual(text, spans)
+
+    return judged
+
+
 def _judging_source(guard: Guard) -> Judge:
     """Return the judgement of code in which literals of the event may be arguments of a value.
 
@@ -111,6 +126,17 @@ def check_formula(guard: Guard, source: object) -> None:
 
     guard.check(NAME, source, judged)
     guard.provenance.kept[_SEEN] = source
+
+
+def _check_compiled(guard: Guard, source: object) -> None:
+    """Block code (BlockedError) that is compiled to be evaluated later, as `check_formula` does.
+
+    That is without built-in functions, if the code says so anywhere.
+    """
+    if guard.constants.holds(_WITHOUT_BUILTINS):
+        check_formula(guard, source)
+    else:
+        check_source(guard, source)
 
 
 def check_of_names(guard: Guard, source: object, names: Sequence[str]) -> None:
@@ -206,8 +232,9 @@ def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
 def patch_builtins(guard: Guard, module: ModuleType) -> None:
     """Take what rewritten code announces."""
     watchers = guard.provenance.watchers
-    for name in ("eval()", "exec()", "compile()"):
+    for name in ("eval()", "exec()"):
         watchers[name] = lambda arguments, named: check_source(guard, arguments[0])
+    watchers["compile()"] = lambda arguments, named: _check_compiled(guard, arguments[0])
     watchers[EVAL_ALONE] = lambda arguments, named: check_formula(guard, arguments[0])
     watchers[EVAL_OF_NAMES] = lambda arguments, named: check_of_names(guard, *arguments[:2])
     watchers["__import__()"] = lambda arguments, named: check_module(guard, arguments[0])
@@ -236,6 +263,9 @@ def _compiled(guard: Guard, arguments: tuple[Any, ...]) -> None:
     if called[0] == "ast" and called[1] in _PARSING:
         return
     if called in _OF_NAMES or called in _OF_TEMPLATES:
+        return
+    if called == _OF_NUMBERS:
+        guard.check(NAME, source, _judging_numbers(guard))
         return
     pieces = pieces_of(guard, arguments[1], as_text(source)) if written else ()
     if pieces:
