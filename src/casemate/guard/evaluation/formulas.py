@@ -47,7 +47,7 @@ _CALLED = re.compile(r"(?<!\w)[A-Za-z_]\w{0,63}\(['\"]\Z")
 _REFERENCE = re.compile(r"(?<!\w)[A-Za-z_]\w{0,63}\((['\"])\x01\1\)")
 
 
-_OF_VALUES = (*(*_NODES, ast.In, ast.NotIn, ast.List, ast.Tuple, ast.Dict, ast.Subscript),)
+_OF_VALUES = (*_NODES, ast.Dict, ast.Subscript)
 """What an expression over values that the code names for it has besides."""
 _DISPLAYS = (ast.List, ast.Tuple, ast.Dict)
 _OF_NUMBERS = frozenset(
