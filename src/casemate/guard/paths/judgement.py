@@ -22,6 +22,8 @@ _FIX_CHOSEN = (
     "join the value to a folder that the code names, and check that the resolved path is in it "
     "(is_relative_to), or choose the path from a collection in the code"
 )
+_FIX_PATTERN = "escape the value: glob.escape(name)"
+_WILD = frozenset("*?")
 _MAX_LINKS = 40
 _TEMPORARY = "/tmp"  # noqa: S108 - an instance's own, and every library's choice
 
@@ -78,6 +80,24 @@ def judge(
             and not allowed(path)
         ):
             return Verdict(span.origin, "is a link that leaves the folder of the code", FIX)
+    return None
+
+
+def judge_pattern(pattern: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data in a pattern of the code's for files stands for other names.
+
+    A pattern that has no sign of the code's is the event's to write.
+    """
+    place, own = 0, ""
+    for span in spans:
+        own += pattern[place : span.start]
+        place = span.end
+    if not _WILD.intersection(own + pattern[place:]):
+        return None
+    for span in spans:
+        part = pattern[span.start : span.end]
+        if span.exact and not span.vouched and ("*" in part or set(part) == {"?"}):
+            return Verdict(span.origin, "stands for any name in the pattern", _FIX_PATTERN)
     return None
 
 

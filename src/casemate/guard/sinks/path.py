@@ -15,7 +15,7 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
 from ..paths import following, looking, readers, uris
-from ..paths.judgement import inside, judge, resolved
+from ..paths.judgement import inside, judge, judge_pattern, resolved
 from ..sink import AuditHook, Sink
 from ..standing import is_import, is_known, is_of_caller
 from ..verdict import Verdict
@@ -133,11 +133,14 @@ def _glob(guard: Guard, arguments: tuple[Any, ...]) -> None:
         def question() -> Verdict | None:
             spans = guard.spans(pattern)
             base = "/-/"
-            return judge(base + pattern, [s.moved(len(base)) for s in spans]) if spans else None
+            moved = [s.moved(len(base)) for s in spans]
+            return judge(base + pattern, moved) or judge_pattern(pattern, spans) if spans else None
 
         guard.decide(NAME, question)
     else:
         check(guard, arguments[0])
+        if isinstance(arguments[0], (str, bytes)):
+            guard.check(NAME, arguments[0], judge_pattern)
 
 
 def _library(guard: Guard, arguments: tuple[Any, ...]) -> None:
