@@ -16,7 +16,7 @@ _B64 = base64.b64encode(CODE.encode()).decode()
 
 VULNERABLE: Cases = {
     "eval": ("return eval(event['e'])", {"e": CODE}),
-    "eval arithmetic": ("return eval(event['e'])", {"e": "2 ** 3 + len([])"}),
+    "eval arithmetic": ("return eval(event['e'])", {"e": "2 ** 3 + len(dir())"}),
     "eval f-string": ("return eval(f'1 + {event[\"e\"]}')", {"e": CODE}),
     "eval of a quoted value": (
         "return eval(f\"len('{event['e']}')\")",

@@ -108,7 +108,8 @@ def _is_bounded(nodes: Sequence[ast.AST]) -> bool:
     """Tell whether arithmetic takes little: `9 ** 9 ** 9` does not, nor `[0] * 10_000_000_000`."""
     sums = [node for node in nodes if isinstance(node, ast.BinOp)]
     powers = [node.right for node in sums if isinstance(node.op, ast.Pow)]
-    lists = any(isinstance(s.left, _DISPLAYS) or isinstance(s.right, _DISPLAYS) for s in sums)
+    times = [node for node in sums if isinstance(node.op, ast.Mult)]
+    lists = any(isinstance(t.left, _DISPLAYS) or isinstance(t.right, _DISPLAYS) for t in times)
     return not lists and len(powers) <= _MAX_POWERS and all(map(_is_small, powers))
 
 

@@ -186,21 +186,21 @@ def _leads_away(  # noqa: PLR0911 - one return for each rule
         return True
     if span.end <= parts.scheme[1]:
         return False  # which of the two it is, as a proxy says in X-Forwarded-Proto
-    return not (vouching(text, parts, span) or _is_of_request(guard, text, parts))
+    return not (vouching(text, parts, span) or _is_same_site(guard, text, span, parts))
 
 
-def _is_of_request(guard: Guard, text: str, parts: Parts) -> bool:
-    """Tell whether a target is at the host that the request came to, or at that with `www.`.
+def _is_same_site(guard: Guard, text: str, span: Span, parts: Parts) -> bool:
+    """Tell whether an address of the event is at the host that the request came to.
 
-    A link that somebody is given cannot choose it: browsers send the host that they asked.
+    A link that somebody is given cannot choose both: browsers send the host that they asked. What
+    is made of that header by itself is no proof of it.
     """
     authority = text[slice(*parts.authority)].lower()
-    same = {authority, f"www.{authority}", authority.removeprefix("www.")}
-    found = [guard.taint.exact(one) for one in same if one] if guard.taint is not None else []
-    return "@" not in authority and any(
-        one is not None and one.source == "event" and one.pointer.lower() in _OWN_HOST
-        for one in found
-    )
+    if guard.taint is None or "@" in authority or span.origin.pointer.lower() in _OWN_HOST:
+        return False
+    found = guard.taint.exact(authority) if authority else None
+    own = found is not None and found.source == "event"
+    return own and found is not None and found.pointer.lower() in _OWN_HOST
 
 
 def _hides_host(text: str) -> bool:
