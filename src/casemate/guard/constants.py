@@ -21,6 +21,7 @@ _FIELD = re.compile(
     r"|%(?:\(\w+\))?[a-z]|\{\w*\}|\$\{?\w+\}?|:\w+|\?"
 )
 """Where templates have their values, as they are usually written."""
+_OPTION = re.compile(r"(?<!\S)-{1,2}[A-Za-z][\w-]{0,40}(?!\S)")
 _MIN_STANDING = 4
 _LOADERS = frozenset(("__builtins__", "__cached__", "__doc__", "__file__"))
 """Values of a module that its code has not chosen: where it lies is no folder that it names."""
@@ -41,6 +42,7 @@ class Constants:
         self.numbers: set[str] = set()
         """Whole numbers that the code has written, as texts."""
         self._parts: list[str] | None = None
+        self._options: set[str] | None = None
         self.literals: dict[str, str] = {}
         """The very objects of literals in the code, no docstrings: nothing made them. By the text,
         for `id` raises an audit event each time; of equal ones the first."""
@@ -128,7 +130,7 @@ class Constants:
             item = item.decode("latin-1")
         if isinstance(item, str) and item:
             self._texts.add(item)
-            self._parts = None
+            self._parts = self._options = None
             if _WORD.fullmatch(item):
                 self._words.add(item.lower())
 
@@ -153,6 +155,12 @@ class Constants:
                 found.append((start, start + len(part)))
                 start = text.find(part, start + len(part))
         return found
+
+    def has_option(self, word: str) -> bool:
+        """Tell whether an option of a program, as `-type`, stands in a text of the code."""
+        if self._options is None:
+            self._options = {found for text in self.texts for found in _OPTION.findall(text)}
+        return word in self._options
 
     def holds_word(self, text: str) -> bool:
         """Tell whether a text is a single word that the code holds, in whatever case."""

@@ -6,6 +6,7 @@ so a name that speaks of secrets or rights is none, nor one that a language read
 
 from __future__ import annotations
 
+import keyword
 import re
 
 MAX_NAME = 64
@@ -62,6 +63,14 @@ def is_plain(name: str) -> bool:
     return (
         _NAME.fullmatch(name) is not None and name.lower() not in _RESERVED and not is_hidden(name)
     )
+
+
+def is_field(name: str) -> bool:
+    """Tell whether a text names a field of Python's that code is not likely to hide.
+
+    What SQL keeps for itself (`first`, `level`, `order`) means nothing there.
+    """
+    return _NAME.fullmatch(name) is not None and not keyword.iskeyword(name) and not is_hidden(name)
 
 
 def is_hidden(name: str) -> bool:

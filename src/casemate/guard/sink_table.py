@@ -103,6 +103,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "command": ("asyncio", "asyncssh", "os", "paramiko", "pexpect", "subprocess"),
     "path": (
         "apsw",
+        "botocore",
         "cv2",
         "duckdb",
         "fitz",
@@ -163,6 +164,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     "deserialisation": (
         "_pickle",
+        "botocore",
         "cloudpickle",
         "configparser",
         "cryptography",
@@ -234,12 +236,13 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "asyncio",
         "email",
         "http",
+        "icalendar",
         "imaplib",
         "poplib",
         "smtplib",
         "socket",
         "ssl",
     ),
-    "file": ("email", "pathlib", "zipfile"),
+    "file": ("botocore", "email", "pathlib", "zipfile"),
 }
 """By the names of sinks; a package as it is imported, without what is below it."""

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from ..origin import Span
-from ..plain_names import is_hidden, is_plain
+from ..plain_names import is_field, is_hidden
 from ..verdict import Verdict
 
 _DATES = (datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal)
@@ -97,11 +97,11 @@ def _attribute(value: Any, name: str) -> Any:
     """Return what an object keeps as data: none of its methods, and nothing of its class."""
     kind = type(value)
     named = isinstance(value, tuple) and name in getattr(kind, "_fields", ())
-    if is_plain(name) and (kind in _DATES or named):
+    if is_field(name) and (kind in _DATES or named):
         return getattr(value, name)
     getter: Any = kind.__getattribute__
     own = getter is object.__getattribute__ and kind is not ModuleType
-    if not own or not is_plain(name):
+    if not own or not is_field(name):
         raise AttributeError(name)
     return vars(value)[name]
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ..origin import Span
-from ..plain_names import is_hidden, is_plain
+from ..plain_names import is_field, is_hidden
 
 MAX_FORMULA = 1000
 """Characters of a formula."""
@@ -286,7 +286,7 @@ def is_whole(text: str, spans: Sequence[Span]) -> bool:
 
 def _is_harmless(node: ast.AST, *, called: bool, kinds: tuple[type[ast.AST], ...]) -> bool:
     if isinstance(node, ast.Name):
-        plain = is_plain(node.id) and not node.id.startswith("_")
+        plain = is_field(node.id) and not node.id.startswith("_")
         return node.id in _FUNCTIONS if called else plain
     if isinstance(node, ast.Constant):
         return type(node.value) in _NUMBERS

@@ -10,7 +10,7 @@ import tokenize
 from collections.abc import Callable, Sequence
 
 from ..origin import Origin, Span
-from ..plain_names import is_hidden, is_plain
+from ..plain_names import is_field, is_hidden
 from ..verdict import Verdict
 
 _LETTER = "q"
@@ -119,7 +119,7 @@ def _is_target(text: str, span: Span) -> bool:
 def _is_column(text: str, span: Span) -> bool:
     found = _COMPARED.match(text, max(len(text[: span.start].rstrip()) - 3, 0))
     named = found is not None and found.span("name") == (span.start, span.end)
-    return span.exact and named and is_plain(text[span.start : span.end])
+    return span.exact and named and is_field(text[span.start : span.end])
 
 
 def _is_sign(text: str, span: Span) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from .. import aws_calls
 from ..core import Guard
 from ..hooks import Before, argument, wrap
 from ..notes import DERIVED
@@ -256,22 +257,10 @@ _STATEMENTS = {
 }
 
 
-def _patch_botocore(guard: Guard, module: ModuleType) -> None:
-    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        parameters = argument(arguments, named, 2, "api_params")
-        service = _service(arguments[0])
-        if service in _STATEMENTS and isinstance(parameters, Mapping):
-            _check_aws(guard, service, parameters)
-
-    wrap(vars(module)["BaseClient"], "_make_api_call", before)
-
-
-def _service(client: Any) -> str:
-    model = getattr(getattr(client, "meta", None), "service_model", None)
-    return str(getattr(model, "service_name", ""))
-
-
-def _check_aws(guard: Guard, service: str, parameters: Mapping[str, Any]) -> None:
+@aws_calls.looking
+def _check_aws(guard: Guard, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
+    if service not in _STATEMENTS:
+        return
     statements = [parameters, *(s for s in parameters.get("Statements", ()) if s)]
     statements += [s for s in parameters.get("TransactStatements", ()) if s]
     for given in statements:
@@ -385,7 +374,7 @@ PATCHES: dict[str, Patch] = {
     "redis.asyncio.client": _patch_redis,
     "valkey.client": _patch_redis,
     "valkey.asyncio.client": _patch_redis,
-    "botocore.client": _patch_botocore,
+    "botocore.client": aws_calls.patch,
     "elasticsearch._sync.client._base": _patch_elastic,
     "elasticsearch._async.client._base": _patch_elastic,
     "elasticsearch._sync.client": _patch_indices,

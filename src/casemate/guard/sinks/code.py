@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -91,9 +92,7 @@ def _judging_numbers(guard: Guard) -> Judge:
     usual = _judging(guard)
 
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-        if formulas.is_whole(text, spans) and formulas.is_formula(text, spans, columns=True):
-            return None
-        return usual(text, spans)
+        return None if formulas.is_formula(text, spans, columns=True) else usual(text, spans)
 
     return judged
 
@@ -164,9 +163,22 @@ def check_module(guard: Guard, name: object) -> None:
     if not guard.active or not isinstance(name, str):
         return
     if is_known(guard, name) or is_direct(guard, "importlib", "runpy"):
-        guard.check(NAME, name, judge_module)
+        if not _is_asked_for(guard, name):
+            guard.check(NAME, name, judge_module)
     else:
         guard.decide(NAME, lambda: choosing.judge_imported(guard, name))
+
+
+def _is_asked_for(guard: Guard, name: str) -> bool:
+    """Tell whether the code has asked if a module begins as a package of its own does."""
+    against = guard.provenance.kept.get(("prefix", name))
+    package = name.partition(".")[0]
+    return (
+        isinstance(against, str)
+        and against.rstrip(".") == package
+        and guard.constants.holds(against)
+        and os.path.isdir(guard.root + package)
+    )
 
 
 # -- announced by rewritten code -------------------------------------------------------------------
@@ -436,7 +448,7 @@ def _watch_expression(
                 of_table = columns and _is_of_table()
 
                 def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-                    whole = (of_table or numbers) and formulas.is_whole(text, spans)
+                    whole = numbers or (of_table and formulas.is_whole(text, spans))
                     if whole and formulas.is_formula(text, spans, columns=True):
                         return None
                     return usual(text, spans)

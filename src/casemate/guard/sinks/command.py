@@ -182,7 +182,11 @@ def _argument(guard: Guard, item: object) -> Argument | None:
     text = os.fspath(item) if isinstance(item, os.PathLike) else item
     if not isinstance(text, (str, bytes)):
         return None
-    return Argument(as_text(text), guard.spans(text), is_known(guard, text))
+    value, spans = as_text(text), guard.spans(text)
+    if value.startswith("-") and spans and not any(s.exact for s in spans):
+        # `Content-Type` of a request has `-type` of find in it.
+        spans = [] if guard.constants.has_option(value) else spans
+    return Argument(value, spans, is_known(guard, text))
 
 
 def _cut(guard: Guard, given: Sequence[object]) -> Verdict | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+from .. import fetched
 from ..core import Guard
 from ..evaluation import choosing
 from ..hooks import argument, wrap
@@ -345,6 +346,7 @@ SINK = Sink(
     audit={"marshal.loads": _marshal},
     patches={
         **decrypting.patches(),
+        "botocore.client": fetched.patch,
         "pickle": patch_pickle,
         "_pickle": patch_pickle,
         "hmac": patch_hmac,

@@ -5,9 +5,11 @@ So a file that has a kind is noted when it is opened to be written, and read bef
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from .. import aws_calls
 from ..core import Guard, Place
 from ..hooks import argument, wrap
 from ..pieces import as_text
@@ -51,6 +53,20 @@ def _patch_zipfile(guard: Guard, module: ModuleType) -> None:
     wrap(module.ZipFile, "writestr", before)
 
 
+@aws_calls.looking
+def _sent(guard: Guard, service: str, operation: str, given: Mapping[str, Any]) -> None:
+    """Judge objects that are put into S3, and pages that SES sends."""
+    if service == "s3" and operation == "PutObject":
+        if isinstance(given.get("Body"), (str, bytes)):
+            kind = str(given.get("ContentType") or "")
+            check_stored(guard, str(given.get("Key", "")), given["Body"], kind)
+    elif service in ("ses", "sesv2") and operation == "SendEmail":
+        content = given.get("Content") or {}
+        for message in (given.get("Message"), content.get("Simple")):
+            page = ((message or {}).get("Body") or {}).get("Html") or {}
+            check_stored(guard, "", page.get("Data", ""), "text/html")
+
+
 def _patch_mail(guard: Guard, module: ModuleType) -> None:
     """Watch the parts of mails that are pages."""
 
@@ -72,6 +88,7 @@ SINK = Sink(
     patches={
         "pathlib": _WRITTEN.patch_pathlib,
         "zipfile": _patch_zipfile,
+        "botocore.client": aws_calls.patch,
         "email.message": _patch_mail,
         "email.mime.text": _patch_mail,
     },

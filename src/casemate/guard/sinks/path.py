@@ -7,10 +7,11 @@ wrapped to follow how paths are put together.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+from .. import aws_calls
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
@@ -143,6 +144,14 @@ def _glob(guard: Guard, arguments: tuple[Any, ...]) -> None:
             guard.check(NAME, arguments[0], judge_pattern)
 
 
+@aws_calls.looking
+def _key(guard: Guard, service: str, operation: str, given: Mapping[str, Any]) -> None:
+    """Judge keys of objects in S3 that the code has resolved as paths: `normpath`."""
+    key = given.get("Key") if service == "s3" else None
+    if isinstance(key, str) and "/" in key:
+        guard.decide(NAME, lambda: following.left(guard, key))
+
+
 def _library(guard: Guard, arguments: tuple[Any, ...]) -> None:
     name = arguments[0]
 
@@ -218,6 +227,7 @@ SINK = Sink(
         "importlib.util": _patch_importlib,
         "posixpath": following.patch_posixpath,
         "pathlib": following.patch_pathlib,
+        "botocore.client": aws_calls.patch,
         "zipfile": following.patch_zipfile,
         "tarfile": lambda guard, module: following.patch_tarfile(guard, module, NAME),
     },

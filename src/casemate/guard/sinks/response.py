@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core import Guard, Place
-from ..origin import Span
+from ..origin import PIECE, Span
 from ..pages import cleaning, judgement
 from ..pieces import as_text
 from ..sink import Sink
@@ -31,6 +31,7 @@ _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _TARGETS = frozenset(("location", "content-location", "refresh"))
 _OWN_HOST = frozenset(("/headers/host", "/multivalueheaders/host/0", "/requestcontext/domainname"))
 """Where events of HTTP have the host that was asked, in lower case."""
+_BEGUN = re.compile(r"[\w*-]{0,40}=\"")
 _REFRESH = re.compile(r"\s*+\d*+\s*+[;,]\s*+(?:url\s*+=)?\s*+['\"]?", re.IGNORECASE)
 _FIX_SPLIT = "leave line breaks out of headers: `value.splitlines()[0]`, or quote the value"
 _FIX_TARGET = (
@@ -236,6 +237,10 @@ def _parameter(text: str, spans: Sequence[Span], signs: str) -> Verdict | None:
         whole = span.start <= 0 and span.end >= len(text)
         if whole or span.vouched:
             continue
+        if span.origin.decoding[-1:] == PIECE:
+            # The `=` of a form is found again before the quotes of a header's part.
+            begun = _BEGUN.match(text, span.start, span.end)
+            span = span._replace(start=begun.end()) if begun is not None else span  # noqa: PLW2901
         if any(span.start <= place < span.end for place in structure):
             return Verdict(span.origin, "is more than one part of its header", _FIX_PARAMETER)
     return None

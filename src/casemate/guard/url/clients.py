@@ -19,7 +19,15 @@ from ..pieces import as_text
 from ..sink import Patch
 from ..verdict import Verdict
 from .hosts import Vouching, host_of, is_meant_for_all, is_public, normal, proxies
-from .joining import MAX_JOINED, is_joined, left_of, patch_urljoin, patch_yarl, without_query
+from .joining import (
+    MAX_JOINED,
+    cut_from,
+    is_joined,
+    left_of,
+    patch_urljoin,
+    patch_yarl,
+    without_query,
+)
 from .shape import MAX_LOOKED, shape
 from .structure import FIX_CLIMB, FIX_HOST, Parts, Vouches, climbs, judge, resolved, split
 
@@ -140,6 +148,9 @@ class Judge:
             self._passed
         ):
             return None
+        cut = cut_from(self.guard, normal(as_text(host)))
+        if cut is not None and (verdict := self._url(cut)) is not None:
+            return verdict
         spans = [span.moved(2) for span in self.guard.spans(host)]
         text = f"//{as_text(host)}"
         verdict = judge(text, spans, vouches) if spans else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -10,9 +11,10 @@ from ..hooks import argument
 from ..origin import Origin
 from ..standing import wrap_after
 from ..verdict import Verdict
+from .hosts import host_of
 from .structure import FIX_PART, climbs, split
 
-_JOINED = ("url", "joined")
+_JOINED, _CUT = ("url", "joined"), ("url", "cut")
 MAX_JOINED = 200
 _CONTINUES = ("", "?", "#", "&", "/")
 """How a URL goes on that is another with more at its end."""
@@ -29,6 +31,30 @@ def patch_urljoin(guard: Guard, module: ModuleType) -> None:
             guard.decide("url", lambda: _note(guard, base, path, result))
 
     wrap_after(module, "urljoin", joined)
+    patch_urlsplit(guard, module)
+
+
+def patch_urlsplit(guard: Guard, module: ModuleType) -> None:
+    """Note which URL the code has cut: its host alone does not tell where that is from."""
+
+    def cut(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        url = argument(arguments, named, 0, "url")
+        caller = sys._getframe(2).f_code.co_filename
+        if not (isinstance(url, str) and guard.active and caller.startswith(guard.root)):
+            return
+        host = host_of(url)
+        kept: dict[str, str] = guard.provenance.kept.setdefault(_CUT, {})
+        if host and len(kept) < MAX_JOINED:
+            kept[host] = url
+
+    for name in ("urlsplit", "urlparse"):
+        wrap_after(module, name, cut)
+
+
+def cut_from(guard: Guard, host: str) -> str | None:
+    """Return the URL that the code has cut last, and that has this host."""
+    kept: dict[str, str] = guard.provenance.kept.get(_CUT, {})
+    return kept.get(host)
 
 
 def patch_yarl(guard: Guard, module: ModuleType) -> None:

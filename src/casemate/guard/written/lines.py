@@ -284,13 +284,15 @@ def judge_expansions(text: str, spans: Sequence[Span]) -> Verdict | None:
 
 
 def _is_used_bare(text: str, name: str, part: str) -> bool:
-    """Tell whether a variable with this value is used elsewhere than in single quotes of recipes.
+    """Tell whether a variable with this value is used elsewhere than in quotes of recipes.
 
     Or ends these. One that is not used in the same file is put into no command.
     """
     uses = [n for use in (f"$({name})", f"${{{name}}}") for n in _places(text, use)]
-    ends = _ENDS_SINGLE.search(part) is not None
-    return any(ends or not _is_single(text, n) for n in uses)
+    return any(
+        (ends := _ENDS.get(_quoted_by(text, n))) is None or ends.search(part) is not None
+        for n in uses
+    )
 
 
 def _places(text: str, part: str) -> Iterator[int]:
@@ -300,13 +302,21 @@ def _places(text: str, part: str) -> Iterator[int]:
         place = text.find(part, place + len(part))
 
 
-def _is_single(text: str, place: int) -> bool:
+def _quoted_by(text: str, place: int) -> str:
+    """Return the sign of the quotes that a place of a recipe is in; empty without any."""
     line = text[text.rfind("\n", 0, place) + 1 : place]
-    return line[:1] == "\t" and line.count("'") % 2 == 1 and not _OTHER_QUOTES.search(line)
+    if line[:1] != "\t":
+        return ""
+    quote = ""
+    for sign in line:
+        if sign == "\\" and quote != "'":
+            return ""
+        if sign in ("'", '"') and quote in ("", sign):
+            quote = "" if quote else sign
+    return quote
 
 
-_ENDS_SINGLE = re.compile(r"['$\r\n]")
-_OTHER_QUOTES = re.compile(r"[\"\\]")
+_ENDS = {"'": re.compile(r"['$\r\n]"), '"': re.compile(r"[\"$`\\\r\n]")}
 _VARIABLE_OF_MAKE = re.compile(
     r" {0,8}(?:(?:export|override) {1,8})?([A-Za-z_][\w.-]{0,63})[ \t]{0,8}(?:::?:?|[?+!])?="
 )

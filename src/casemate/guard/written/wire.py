@@ -185,6 +185,19 @@ def patch_parser(guard: Guard, module: ModuleType) -> None:
     wrap(module.BytesParser, "parsebytes", before)
 
 
+def patch_icalendar(guard: Guard, module: ModuleType) -> None:
+    """Watch calendars that the code puts together and reads again."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        text = argument(arguments, named, 1, "st")
+        if guard.active and isinstance(text, (str, bytes)) and is_direct(guard, "icalendar"):
+            guard.check(NAME, text, judge_head)
+
+    for kind in ("Component", "Calendar", "Event"):
+        if "from_ical" in vars(owner := getattr(module, kind, object)):
+            wrap(owner, "from_ical", before)
+
+
 def patch_message(guard: Guard, module: ModuleType) -> None:
     """Watch headers of messages whose policy takes line ends; `EmailPolicy` refuses them itself."""
 
