@@ -20,6 +20,7 @@ def _is(text: str) -> bool:
     [
         *("price * quantity", "round(price * 1.19, 2)", " -a + 3 % b // 2", "a if n > 2 else b"),
         *("max(price, 10) >= 5 and not sold", "1 < a <= 3 or b == 2", "sqrt(a*a + b*b)", "1e3"),
+        *("a ** 2", "a in (1, 2)", "first + level"),
     ],
 )
 def test_mathematics_passes(text: str) -> None:
@@ -30,9 +31,9 @@ def test_mathematics_passes(text: str) -> None:
     "text",
     [
         *("a.b", "().__class__", "a[0]", "'a' * 9", "f'{a}'", "[x for x in a]", "lambda: 1", "_a"),
-        *("__import__('os')", "open(a)", "round.__self__", "9**9**9", "a ** 2", "max(*a)"),
-        *("round(a, ndigits=1)", "(b := 1)", "a, b", "{1: 2}", "password", "a << 99", "~a", "a;b"),
-        *("max(a)(b)", "1 +", "", "x\ny", "await a", "a in b", "1j", "None", "(" * 300 + "1"),
+        *("__import__('os')", "open(a)", "round.__self__", "9**9**9", "a ** b", "max(*a)"),
+        *("round(a, ndigits=1)", "(b := 1)", "[a] * 9", "{1: 2}", "password", "a << 99", "~a", "a;b"),
+        *("max(a)(b)", "1 +", "", "x\ny", "await a", "a ** 99", "1j", "None", "(" * 300 + "1"),
         "+".join(["1"] * 400),
     ],
 )
