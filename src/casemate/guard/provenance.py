@@ -7,13 +7,14 @@ identity, with what it was made of. Nothing is searched or compared until a sink
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 from .calls import MAX_ITEMS, Calls
 from .generations import MAX_TEXT
 from .leaks.raised import Raised
-from .notes import JOINED, PERCENT, TEXTS, scalars
+from .notes import JOINED, PERCENT, TEXTS, Question, scalars
 from .quick import (
     adder,
     again_cutter,
@@ -35,6 +36,10 @@ _FROM_CODE = (tuple, set, frozenset, range)
 
 Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
 """Takes the arguments of a call before it is made; raises to stop it."""
+
+
+_MAX_PAIR = 4
+"""Parts of a pair that is looked up: `(scheme, host) in ALLOWED`."""
 
 
 class Provenance(Calls):
@@ -178,7 +183,18 @@ class Provenance(Calls):
             self._checked[value] = ("member", collection)
         elif found and self.active and type(value) is int and type(collection) in _FROM_CODE:
             self.numbers.add(value)
+        elif found and self.active:
+            self._looked_up(value, collection)
         return found
+
+    def _looked_up(self, value: Any, collection: Any) -> None:
+        """Note a pair that was found in a collection, or a text in another."""
+        if type(value) is str and type(collection) is str:
+            self._ask(collection, Question(operator.contains, (collection, value), 0))
+        elif type(value) is tuple and len(value) <= _MAX_PAIR:
+            for one in value:
+                if type(one) is str:
+                    self._checked.setdefault(one, ("member", collection))
 
     def same(self, left: Any, right: Any) -> Any:
         """Do `left == right`, one of which the code has written."""

@@ -128,6 +128,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "ast",
         "asteval",
         "builtins",
+        "cedarpy",
         "celery",
         "code",
         "django",
@@ -234,6 +235,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "header": (
         "aiosmtplib",
         "asyncio",
+        "dns",
         "email",
         "http",
         "icalendar",

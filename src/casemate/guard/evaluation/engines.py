@@ -15,11 +15,20 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import PIECE, Span
+from ..quoted import judge as judge_quoted
+from ..quoted import language
 from ..sink import Patch
 from ..verdict import Verdict
 from ..written.kinds import Kind
 from ..written.languages import judge_code
 
+_CEDAR = language(
+    "policy of Cedar",
+    "give what is asked for in the request, and the policy a slot: `principal == ?principal`",
+    strings=r'"(?:[^"\\\n]|\\.)*"',
+    opened='"',
+    comments=r"//[^\n]*",
+)
 _LUA = ("lua51", "lua52", "lua53", "lua54", "lua55", "luajit20", "luajit21")
 """Modules of lupa, one for each version of the language."""
 _DOTTED = re.compile(r"[\w.]{1,80}")
@@ -66,6 +75,16 @@ def patches(sink: str) -> dict[str, Patch]:
         library: Any = module
         library.LuaRuntime = _watched(guard, sink, library.LuaRuntime)
 
+    def policies(guard: Guard, module: ModuleType) -> None:
+        def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            text = argument(arguments, named, 1, "policies")
+            if isinstance(text, str) and guard.active:
+                guard.check(sink, text, lambda t, spans: judge_quoted(t, spans, _CEDAR))
+
+        for name in ("is_authorized", "is_authorized_batch"):
+            if callable(getattr(module, name, None)):
+                wrap(module, name, before)
+
     def javascript(owner: str, names: Sequence[str]) -> Patch:
         def patch(guard: Guard, module: ModuleType) -> None:
             def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -79,6 +98,7 @@ def patches(sink: str) -> dict[str, Patch]:
         return patch
 
     return {
+        "cedarpy": policies,
         **{f"lupa.{name}": lua for name in _LUA},
         **{module: javascript(*found) for module, found in _JAVASCRIPT.items()},
     }

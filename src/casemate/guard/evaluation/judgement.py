@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import io
 import keyword
 import re
@@ -26,6 +27,7 @@ _COLUMN = re.compile(r"(?:\A|[(&|\s])`?(?P<name>[^\W\d]\w{0,63})`?\s*\Z")
 _GIVEN_VALUE = re.compile(r"[ \t]{0,9}(?::[ \t]{0,9}\w{1,64}[ \t]{0,9})?=(?!=)")
 _VALUE = re.compile(r"\s*(?:['\"\d@]|-\d)")
 _FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
+_NAMED = ("word", "pattern", "member")
 _SKIPPED = frozenset((tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER))
 
 FIX = (
@@ -94,12 +96,28 @@ def judge(
             (a[1] for a, b in zip(found, expected, strict=False) if a != b), doubtful[0].start
         )
         return Verdict(_nearest(doubtful, place), "is more than one literal of the code", FIX)
+    local = _parameters(text) if any(s.checked in _NAMED for s in doubtful) else frozenset[str]()
     for span in doubtful:
+        if span.checked in _NAMED and text[span.start : span.end] in local:
+            continue
         for kind, start, end in found:
             named = kind == tokenize.NAME and start < span.end and end > span.start
             if named and span.exact:
                 return Verdict(span.origin, "is a name in the code", FIX)
     return None
+
+
+def _parameters(text: str) -> frozenset[str]:
+    """Return the names that functions in a text take, and that stand for nothing of Python's.
+
+    Wherever else these are in it, as `self.city = city`, they are what the function was given.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return frozenset()
+    names = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return frozenset(n for n in names if not n.startswith("_") and n not in vars(builtins))
 
 
 def _is_target(text: str, span: Span) -> bool:

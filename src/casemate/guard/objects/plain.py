@@ -11,7 +11,7 @@ from typing import Any
 _MAX_HEAD = 64 * 1024
 _MAX_NODES = 100_000
 _ARRAY = b"\x93NUMPY"
-_TYPE = re.compile(r"[<>|=]?[?bBhHiIlLqQfdgFDGeSaUVcmM]\d*(?:\[\w+\])?")
+_TYPE = re.compile(r"[<>|=]?[?bBhHiIlLqQfdgFDGeSaUVcmMu]\d*(?:\[\w+\])?")
 _TAG = re.compile(
     r"py/(?:object|type|repr|reduce|function|new|init|class|mod|property|method|state|iterator)"
 )

@@ -53,8 +53,10 @@ _CHANGING = frozenset(
 _WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write
 _WITHOUT_BUILTINS = "__builtins__"
 _PARSING = frozenset(("parse", "literal_eval"))
-_OF_NAMES = frozenset((("collections", "namedtuple"), ("dataclasses", "_create_fn")))
-"""Functions that make code of names alone, each of which they check to be one."""
+_OF_NAMES = frozenset(
+    [("collections", "namedtuple"), ("dataclasses", "_create_fn"), ("gettext", "c2py")]
+)
+"""Functions that make code of names or numbers alone, each of which they check to be one."""
 _OF_NUMBERS = ("numexpr.necompiler", "stringToExpression")
 """The function that makes code of an expression over numbers and arrays of them."""
 _OF_TEMPLATES = frozenset((("jinja2.environment", "_compile"),))

@@ -17,6 +17,7 @@ SINK = Sink(
         "email.parser": wire.patch_parser,
         "email.message": wire.patch_message,
         "http.server": wire.patch_server,
+        "dns.zone": wire.patch_zone,
         "icalendar": wire.patch_icalendar,
         "imaplib": wire.patch_imap,
         "poplib": wire.patch_pop,

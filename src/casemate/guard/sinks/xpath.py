@@ -35,7 +35,7 @@ XPATH: Language = language(
     strings=_STRINGS,
     opened=r"['\"]",
     words=_WORDS,
-    chosen=r"[@\[]\s*(?P<name>\w+)\s*(?:=|!=|<=?|>=?)\s*(?:['\"$]|\d)",
+    chosen=r"[@\[(]\s*(?P<name>\w+)\s*(?:(?:=|!=|<=?|>=?)\s*(?:['\"$]|\d)|,\s*['\"$])",
 )
 _LONE_NAME = re.compile(r"[^\W\d][\w.-]*")
 _PATHS = ("path", "match", "_path")

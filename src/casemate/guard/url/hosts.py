@@ -39,6 +39,7 @@ _FOR_GRANTS = frozenset(("", "http", "https", "ws", "wss"))
 _PLAIN_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)+|[0-9a-f:]+:[0-9a-f:.]*")
 """A name with a domain, or an address, as `normal` returns them."""
 _DOMAIN = re.compile(r"[@./]*((?:[\w-]+\.)+([a-z][\w-]*))/?")
+_AUTHORITY = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?/{0,2}([^/?#]*)")
 _MAX_DOMAIN = 255
 _OF_FILES = frozenset(
     [
@@ -238,6 +239,8 @@ class Vouching:
             for question in provenance.asked_of(form):
                 if self._is_asked_by_event(question):
                     continue
+                if _names(question, authority):
+                    return True
                 if changed and not any(question.ask(other) for other in changed):
                     return True
         return False
@@ -271,6 +274,17 @@ class Vouching:
         """Tell whether the code looks at addresses, in which case public ones are meant."""
         holds = self._guard.constants.holds_word
         return any(holds(word) for word in _ADDRESS_CHECKS) and resolves_public(host)
+
+
+def _names(question: Question, authority: str) -> bool:
+    """Tell whether the code asked for a text whose host, with its port, is the very one of a URL.
+
+    `"127.0.0.1:8090/" in url` says less than it was meant to, and this host is what was meant.
+    """
+    given = [a for n, a in enumerate(question.arguments) if n != question.place]
+    given += [part for one in given if isinstance(one, tuple) for part in one]
+    found = [_AUTHORITY.match(text.lower()) for text in given if isinstance(text, str)]
+    return any(one is not None and one[1] == authority.lower() != "" for one in found)
 
 
 def _others(form: str, host: str) -> list[str]:

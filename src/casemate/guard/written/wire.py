@@ -12,6 +12,8 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Span
 from ..pieces import as_text
+from ..quoted import judge as judge_quoted
+from ..quoted import language
 from ..standing import is_direct, wrap_after
 from ..url import structure
 from ..verdict import Verdict
@@ -30,6 +32,13 @@ _HEAD = re.compile(rb"[A-Z]{3,12}[ \r\n:]|HTTP/1\.|" + _STORES.encode())
 _END = re.compile(r"\r?\n\r?\n")
 _MAIL = re.compile(r"^DATA\r?\n", re.MULTILINE)
 _LINE = re.compile(r"[\r\n]")
+_CRITERIA = language(
+    "search of mails",
+    "take quotes and backslashes out of the value, or compare what is fetched in the code",
+    strings=r'"(?:[^"\\]|\\.)*"',
+    opened='"',
+    names=False,
+)
 _HOST = "http://host"
 _FIX_LINE = (
     "take line ends out of what goes into a line of a protocol, or refuse values that have one"
@@ -198,6 +207,17 @@ def patch_icalendar(guard: Guard, module: ModuleType) -> None:
             wrap(owner, "from_ical", before)
 
 
+def patch_zone(guard: Guard, module: ModuleType) -> None:
+    """Watch zones of DNS that the code puts together and reads again."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        text = argument(arguments, named, 0, "text")
+        if guard.active and isinstance(text, str) and is_direct(guard, "dns"):
+            guard.check(NAME, text, judge_head)
+
+    wrap(module, "from_text", before)
+
+
 def patch_message(guard: Guard, module: ModuleType) -> None:
     """Watch headers of messages whose policy takes line ends; `EmailPolicy` refuses them itself."""
 
@@ -235,6 +255,8 @@ def patch_imap(guard: Guard, module: ModuleType) -> None:
         for value in arguments[1:]:
             if isinstance(value, (str, bytes)) and _LINE.search(as_text(value)) and guard.active:
                 guard.check(NAME, value, _is_line)
+            elif isinstance(value, str) and '"' in value and guard.active:
+                guard.check(NAME, value, lambda text, spans: judge_quoted(text, spans, _CRITERIA))
 
     wrap(module.IMAP4, "_command", before)
 
