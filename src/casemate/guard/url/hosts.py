@@ -36,7 +36,7 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _ELSEWHERE = "casemate-guard.invalid"
 _OTHERS = (_ELSEWHERE, "www.example.org", "example.net")
 _FOR_GRANTS = frozenset(("", "http", "https", "ws", "wss"))
-_PLAIN_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)+|[0-9a-f:]+:[0-9a-f:.]*")
+_PLAIN_HOST = re.compile(r"[\w-]++(?:\.[\w-]++)++|(?=[0-9a-f]*+:)[0-9a-f:.]++")
 """A name with a domain, or an address, as `normal` returns them."""
 _DOMAIN = re.compile(r"[@./]*((?:[\w-]+\.)+([a-z][\w-]*))/?")
 _AUTHORITY = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?/{0,2}([^/?#]*)")
