@@ -180,12 +180,8 @@ def _in_path(text: str, span: Span, parts: Parts) -> Verdict | None:
 
 
 def _is_all_after_host(text: str, span: Span, parts: Parts) -> bool:
-    """Tell whether data is all of path and query: the code has written none that it could end.
-
-    But for the slash that a path begins with.
-    """
-    begun = text[parts.authority[1] : max(span.start, parts.authority[1])]
-    begins = span.start >= parts.authority[1] and begun in ("", "/")
+    """Tell whether data is all of path and query: the code has written none that it could end."""
+    begins = span.start == parts.authority[1]
     return parts.has_authority() and begins and span.end == len(text)
 
 
