@@ -26,6 +26,8 @@ class BaseClient:
 
     def __init__(self, service: str, endpoint: str | None) -> None:
         self.meta = _Meta(service, endpoint)
+        self.answer: dict[str, Any] = {}
+        """What else is answered."""
 
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
         if name.startswith("_"):
@@ -34,4 +36,4 @@ class BaseClient:
         return lambda **parameters: self._make_api_call(operation, parameters)
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
-        return {"operation": operation_name, "parameters": api_params}
+        return {"operation": operation_name, "parameters": api_params, **self.answer}
