@@ -69,7 +69,7 @@ CUT = (
     "try:\n    link.request('GET', found.path)\nexcept OSError:\n    pass"
 )
 BADGE = (
-    "class Member:\n    def __init__(self, first):\n        self.first, self._config = first, {'a': 1}\n"
+    "class Member:\n    def __init__(self, first):\n        self.level, self._config = first, {'a': 1}\n"
     "def handler(event, context):\n"
     "    return ('Hello ' + event['t']).format(member=Member('Ada'))\n"
 )
@@ -78,7 +78,7 @@ SUPPLIER = (
     "return str(tree.xpath(f\"//a[contains({event['f']}, '{event['v']}')]\"))"
 )
 PAIR = (
-    "from urllib.parse import urlsplit\nSITES = {('https', 'app.example.com')}\n"
+    "from urllib.parse import urlsplit\nSITES = {('https', 'app.corp.example')}\n"
     "def handler(event, context):\n"
     "    found = urlsplit(event['u'])\n"
     "    to = event['u'] if (found.scheme, found.netloc) in SITES else event['other']\n"
@@ -102,6 +102,11 @@ ZONE = (
     "text = '$ORIGIN a.example.\\n@ 9 IN SOA n h 1 2 3 4 5\\n@ 9 IN NS n\\nn 9 IN A 192.0.2.1\\n'\n"
     "text += f'www 9 IN A {event[\"v\"]}\\n'\n"
     "dns.zone.from_text(text, check_origin=False)"
+)
+INI = (
+    "import configparser, io\nread = configparser.ConfigParser(interpolation=None)\n"
+    "read.read_file(io.StringIO('[DEFAULT]\\nadmin = no\\n[site]\\nname = %s\\n' % event['n']))\n"
+    "return dict(read['site'])"
 )
 POLICY = (
     "import cedarpy\n"
@@ -135,12 +140,13 @@ def told(*, plain: bool) -> dict[str, object]:
 
 HARMLESS: Cases = {
     "a URL that is cut": (CUT, {"n": "team/ada.png"}),
-    "a field that SQL keeps": (BADGE, {"t": "{member.first}!"}),
+    "a field that SQL keeps": (BADGE, {"t": "{member.level}!"}),
     "a field that is searched": (SUPPLIER, {"f": "name", "v": "a < b"}),
-    "a pair that is looked up": (PAIR, {"u": "https://app.example.com/a?b=c", "other": "/"}),
+    "a pair that is looked up": (PAIR, {"u": "https://app.corp.example/a?b=c", "other": "/"}),
     "names of parameters": (MADE, {"names": ["city", "größe"]}),
     "an option that ends like a header": (FOUND_BY, {"n": "a; b", "content-type": "text/html"}),
     "an address of a zone": (ZONE, {"v": "192.0.2.7"}),
+    "a setting that is read": (INI, {"n": "it's; [x] = 1"}),
     "a folder of a policy": (POLICY, {"f": "it's; x"}),
     "a page for S3": (PUT, {"t": "a < b & c"}),
     "a key": (KEY, {"n": "2026/./a b.txt"}),
@@ -171,6 +177,7 @@ HOSTILE: Cases = {
     "more than names": (MADE, {"names": ["a"], "more": "=print(6 * 7)"}),
     "more than a name": (FOUND_BY, {"n": 'x" -exec id ; -name "y'}),
     "another line of a zone": (ZONE, {"v": "192.0.2.7\nmail 9 IN A 203.0.113.6"}),
+    "another setting that is read": (INI, {"n": "x\nadmin = yes"}),
     "another policy": (POLICY, {"f": 'x"); permit(principal, action, resource); //'}),
     "markup in a page for S3": (PUT, {"t": "<img src=x onerror=alert(1)>"}),
     "a key of another": (KEY, {"n": "../b/secret.txt"}),

@@ -8,6 +8,7 @@ put together.
 from __future__ import annotations
 
 import functools
+import io
 import os
 import weakref
 from collections.abc import Callable, Sequence
@@ -21,11 +22,11 @@ from ..hooks import argument, wrap
 from ..objects import decrypting, judgement
 from ..objects.plain import is_plain_array, is_plain_pickle
 from ..objects.signatures import patch_hmac
-from ..origin import Span
+from ..origin import PIECE, Span
 from ..sink import Patch, Sink
 from ..standing import is_direct, is_import, is_put_together
 from ..verdict import Judge, Verdict
-from ..written.lines import judge_yaml
+from ..written.lines import before_in_line, judge_settings, judge_yaml
 
 NAME = "deserialisation"
 
@@ -187,6 +188,24 @@ def _put_together(judge: Judge, *names: str, place: int = 0) -> Patch:
             wrap(getattr(module, owner) if owner else module, last, before)
 
     return patch
+
+
+def _patch_configparser(guard: Guard, module: ModuleType) -> None:
+    """Watch settings that the code puts together, also in a file that is none."""
+    _put_together(judgement.judge_ini, "RawConfigParser.read_string", place=1)(guard, module)
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        file = argument(arguments, named, 1, "f")
+        if isinstance(file, io.StringIO) and guard.active and is_direct(guard, "configparser"):
+            guard.check(NAME, file.getvalue(), _judge_read)
+
+    wrap(module.RawConfigParser, "read_file", before)
+
+
+def _judge_read(text: str, spans: Sequence[Span]) -> Verdict | None:
+    # Nobody saw it being made: what begins a line, or is a piece, may be of the event's own lines.
+    inside = [s for s in spans if s.origin.decoding[-1:] != PIECE and before_in_line(text, s)]
+    return judge_settings(text, inside) if inside else None
 
 
 # -- YAML ------------------------------------------------------------------------------------------
@@ -352,7 +371,7 @@ SINK = Sink(
         "hmac": patch_hmac,
         **dict.fromkeys(_JSON, _put_together(judgement.judge_json, "loads")),
         **dict.fromkeys(_TOML, _put_together(judgement.judge_toml, "loads")),
-        "configparser": _put_together(judgement.judge_ini, "RawConfigParser.read_string", place=1),
+        "configparser": _patch_configparser,
         "yaml": patch_yaml,
         "ruamel.yaml.main": patch_ruamel,
         "jsonpickle.unpickler": patch_jsonpickle,
