@@ -477,12 +477,14 @@ def test_variables_of_make_take_no_signs_of_a_shell(line: str) -> None:
         ("@echo '$(A)'", "a'; id; '", False),
         ("@echo '$(A)'", "a; $$(id)", False),
         ("@echo '$(A)' $(A)", "a; b", False),
-        ('@echo "it\'s $(A)"', "a; b", False),
+        ('@echo "it\'s $(A)"', "a; b", True),
+        ('@echo "it\'s $(A)"', 'a"; id; "', False),
+        ('@echo "it\'s $(A)"', "a `id`", False),
         ("@echo 'x' $(A)", "a; b", False),
         ("@echo", "a; b $$(c)", True),
     ],
 )
-def test_a_variable_of_make_in_single_quotes_takes_most_signs(
+def test_a_variable_of_make_in_quotes_takes_most_signs(
     recipe: str, part: str, *, passes: bool
 ) -> None:
     text, spans = _filled("A := {}\nall:\n\t" + recipe + "\n", part)

@@ -78,6 +78,7 @@ def test_a_joined_url_is_known_with_more_at_its_end() -> None:
     guard = Guard("/function/code")
     module = types.ModuleType("urllib.parse")
     module.urljoin = lambda base, url: "http://h.test" + url  # type: ignore[attr-defined]
+    module.urlsplit = module.urlparse = lambda url: url  # type: ignore[attr-defined]
     patch_urljoin(guard, module)
     event = {"sku": "/admin/prices"}
     guard.begin(event)

@@ -93,6 +93,26 @@ BLOCKED: Cases = {
         + '    return get(f"https://{host}/")\n',
         {"host": "a.evil.example", "ends": [".evil.example"]},
     ),
+    "a host in a docstring": (
+        '"""See https://docs.example.org/ for more."""' + _GET + _BY_URL,
+        {"url": "https://docs.example.org/x"},
+    ),
+    "a host in a sentence": (
+        _GET + '\nHELP = "See https://docs.example.org/ for more."\n' + _BY_URL,
+        {"url": "https://docs.example.org/x"},
+    ),
+    "what is below a host of the code": (
+        _GET + '\nAPI = "https://api.example.org/v1"\n' + _BY_URL,
+        {"url": "https://evil.api.example.org/v1"},
+    ),
+    "another port of a host of the code": (
+        _GET + '\nAPI = "https://api.example.org/v1"\n' + _BY_URL,
+        {"url": "https://api.example.org:22/v1"},
+    ),
+    "another scheme of a host of the code": (
+        _GET + '\nAPI = "https://api.example.org/v1"\n' + _BY_URL,
+        {"url": "http://api.example.org/v1"},
+    ),
     "a private host of the code": (
         _GET + '\nAPI = "http://10.1.2.3/v1"\n' + _BY_URL,
         {"url": "http://10.1.2.3/delete"},
@@ -170,26 +190,6 @@ PASSES: Cases = {
     "the very place that a setting names": (
         _GET + '\nos.environ["API"] = "http://127.0.0.1:9/v1"\n' + _BY_URL,
         {"url": "http://127.0.0.1:9/v1/items"},
-    ),
-    "a host in a docstring": (
-        '"""See https://docs.example.org/ for more."""' + _GET + _BY_URL,
-        {"url": "https://docs.example.org/x"},
-    ),
-    "a host in a sentence": (
-        _GET + '\nHELP = "See https://docs.example.org/ for more."\n' + _BY_URL,
-        {"url": "https://docs.example.org/x"},
-    ),
-    "what is below a host of the code": (
-        _GET + '\nAPI = "https://api.example.org/v1"\n' + _BY_URL,
-        {"url": "https://evil.api.example.org/v1"},
-    ),
-    "another port of a host of the code": (
-        _GET + '\nAPI = "https://api.example.org/v1"\n' + _BY_URL,
-        {"url": "https://api.example.org:22/v1"},
-    ),
-    "another scheme of a host of the code": (
-        _GET + '\nAPI = "https://api.example.org/v1"\n' + _BY_URL,
-        {"url": "http://api.example.org/v1"},
     ),
     "a host that was compared": (
         _GET

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -19,17 +19,9 @@ from ..pieces import as_text
 from ..sink import Patch
 from ..verdict import Verdict
 from .hosts import Vouching, host_of, is_meant_for_all, is_public, normal, proxies
-from .joining import (
-    MAX_JOINED,
-    cut_from,
-    is_joined,
-    left_of,
-    patch_urljoin,
-    patch_yarl,
-    without_query,
-)
+from .joining import MAX_JOINED, cut_from, left_of, patch_urljoin, patch_yarl, without_query
 from .shape import MAX_LOOKED, shape
-from .structure import FIX_CLIMB, FIX_HOST, Parts, Vouches, climbs, judge, resolved, split
+from .structure import FIX_CLIMB, FIX_HOST, climbs, judge, resolved, split
 
 NAME = "url"
 _FIX_REDIRECT = (
@@ -57,15 +49,11 @@ class Judge:
             self._resolved = set()
             self._carrying = None
 
-    def url(self, url: Any, *, base: object = None) -> None:
-        """Judge a URL, or path and query alone, as the code hands it to a client.
-
-        `base` is what the client joins it to, if there is such a URL.
-        """
+    def url(self, url: Any) -> None:
+        """Judge a URL, or path and query alone, as the code hands it to a client."""
         text = _text_of(url)
         if text is not None and self.guard.active:
-            whole = not (base and str(base))
-            self.guard.decide(NAME, lambda: self._url(text, whole=whole))
+            self.guard.decide(NAME, lambda: self._url(text))
             if not self.guard.is_own(text):
                 self._meet(text)
 
@@ -74,20 +62,14 @@ class Judge:
         if split(text).has_authority():
             self.guard.meets(NAME, shape(text, self.guard.spans(url)))
 
-    def _vouches(self, text: str, parts: Parts, span: Span) -> bool:
-        return self._vouching(text, parts, span) or (
-            not is_joined(self.guard, text) and self._vouching.leaves_to_grants(text, parts, span)
-        )
-
-    def _url(self, url: str | bytes, *, whole: bool = True) -> Verdict | None:
+    def _url(self, url: str | bytes) -> Verdict | None:
         self._begin()
         text, spans = as_text(url), self.guard.spans(url) or self._chosen(url)
         if text in self._resolved:
             return None  # it was judged with its steps
         asked = without_query(self.guard, text)
         inside = [s._replace(end=min(s.end, len(asked))) for s in spans if s.start < len(asked)]
-        vouches = self._vouches if whole else self._vouching
-        verdict = judge(asked, inside, vouches) if inside else None
+        verdict = judge(asked, inside, self._vouching) if inside else None
         verdict = verdict or left_of(self.guard, text) or self._climbing(text, inside)
         if verdict is None:
             self._pass(text, spans)
@@ -136,13 +118,12 @@ class Judge:
             return Verdict(carrying, "is redirected to an address not public", _FIX_REDIRECT)
         return self._url(url)
 
-    def host(self, host: Any, *, tunnel: bool = False) -> None:
-        """Judge the host of a connection, or of a tunnel: its proxy's grants are not ours."""
+    def host(self, host: Any) -> None:
+        """Judge the host of a connection."""
         if isinstance(host, (str, bytes)) and host and self.guard.active:
-            vouches = self._vouching if tunnel else self._vouches
-            self.guard.decide(NAME, lambda: self._host(host, vouches))
+            self.guard.decide(NAME, lambda: self._host(host))
 
-    def _host(self, host: str | bytes, vouches: Vouches) -> Verdict | None:
+    def _host(self, host: str | bytes) -> Verdict | None:
         self._begin()
         if normal(as_text(host)) in self._passed or normal(host_of(f"//{as_text(host)}")) in (
             self._passed
@@ -153,7 +134,7 @@ class Judge:
             return verdict
         spans = [span.moved(2) for span in self.guard.spans(host)]
         text = f"//{as_text(host)}"
-        verdict = judge(text, spans, vouches) if spans else None
+        verdict = judge(text, spans, self._vouching) if spans else None
         if verdict is None:
             self._pass(text, spans)
         return verdict
@@ -222,7 +203,7 @@ def patch_http_client(guard: Guard, module: ModuleType) -> None:
     judged = judge_of(guard)
     connection = vars(module)["HTTPConnection"]
     wrap(connection, "__init__", lambda a, n: judged.host(argument(a, n, 1, "host")))
-    wrap(connection, "set_tunnel", lambda a, n: judged.host(argument(a, n, 1, "host"), tunnel=True))
+    wrap(connection, "set_tunnel", lambda a, n: judged.host(argument(a, n, 1, "host")))
     wrap(
         connection,
         "putrequest",
@@ -312,12 +293,7 @@ def patch_urllib3(guard: Guard, module: ModuleType) -> None:
 def patch_httpx(guard: Guard, module: ModuleType) -> None:
     """Watch httpx, or httpx2 which took its names over: URLs and base URLs of clients."""
     judged, library = judge_of(guard), vars(module)
-
-    def before_request(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        base = getattr(arguments[0], "base_url", None)
-        judged.url(argument(arguments, named, 2, "url"), base=base)
-
-    wrap(library["BaseClient"], "build_request", before_request)
+    wrap(library["BaseClient"], "build_request", lambda a, n: judged.url(argument(a, n, 2, "url")))
 
     def before_init(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         judged.url(named.get("base_url") or None)
@@ -340,16 +316,8 @@ def patch_aiohttp(guard: Guard, module: ModuleType) -> None:
     """Watch aiohttp's sessions."""
     judged = judge_of(guard)
     session = vars(module)["ClientSession"]
-
-    def before(name: str, place: int) -> Callable[[tuple[Any, ...], dict[str, Any]], None]:
-        def judge_request(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            base = getattr(arguments[0], "_base_url", None)
-            judged.url(argument(arguments, named, place, name), base=base)
-
-        return judge_request
-
-    wrap(session, "_request", before("str_or_url", 2))
-    wrap(session, "_ws_connect", before("url", 1))
+    wrap(session, "_request", lambda a, n: judged.url(argument(a, n, 2, "str_or_url")))
+    wrap(session, "_ws_connect", lambda a, n: judged.url(argument(a, n, 1, "url")))
     wrap(session, "__init__", lambda a, n: judged.url(argument(a, n, 1, "base_url")))
 
 

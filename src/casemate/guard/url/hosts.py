@@ -6,7 +6,6 @@ import ipaddress
 import os
 import re
 import socket
-import unicodedata
 from typing import Any, NamedTuple
 
 from ..core import Guard
@@ -34,24 +33,7 @@ _EMBEDDED = re.compile(r"(?:^|[.-])(\d{1,3}(?:[.-]\d{1,3}){3})(?=[.-])")
 _ADDRESS_CHECKS = ("is_private", "is_global")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _ELSEWHERE = "casemate-guard.invalid"
-_OTHERS = (_ELSEWHERE, "www.example.org", "example.net")
-_FOR_GRANTS = frozenset(("", "http", "https", "ws", "wss"))
-_PLAIN_HOST = re.compile(r"[\w-]++(?:\.[\w-]++)++|(?=[0-9a-f]*+:)[0-9a-f:.]++")
-"""A name with a domain, or an address, as `normal` returns them."""
-_DOMAIN = re.compile(r"[@./]*((?:[\w-]+\.)+([a-z][\w-]*))/?")
 _AUTHORITY = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?/{0,2}([^/?#]*)")
-_MAX_DOMAIN = 255
-_OF_FILES = frozenset(
-    [
-        *("aspx", "atom", "avif", "bmp", "css", "csv", "doc", "docx", "gif", "gz", "htm"),
-        *("html", "ico", "ics", "ini", "jpeg", "jpg", "js", "json", "jsonl", "jsp", "log"),
-        *("md", "mp3", "mp4", "odt", "pdf", "php", "png", "ppt", "pptx", "py", "rss"),
-        *("rst", "svg", "tar", "tgz", "tif", "tiff", "toml", "tsv", "txt", "wasm", "webm"),
-        *("webp", "xhtml", "xls", "xlsx", "xml", "yaml", "yml", "zip"),
-    ]
-)
-"""Ends of names that are no domain's."""
-_BLANKS = "".join(map(chr, range(33)))
 
 
 class Place(NamedTuple):
@@ -129,7 +111,6 @@ class Vouching:
         """Ask the guard for checks, and the code for its texts."""
         self._guard = guard
         self._known: frozenset[Place] = frozenset()
-        self._searched: frozenset[str] = frozenset()
         self._counted = -1
 
     def __call__(self, text: str, parts: Parts, span: Span) -> bool:
@@ -138,54 +119,6 @@ class Vouching:
         if not host or span.start >= parts.host[1]:
             return False
         return self.is_foreseen(text, parts) or self._checked(text, parts) or self._told_apart(host)
-
-    def leaves_to_grants(self, text: str, parts: Parts, span: Span) -> bool:
-        """Tell whether the code lets the event choose any public host, as for a web hook.
-
-        Which of these a function reaches, its grants of egress decide, and the proxy that no name
-        leads to an address which is not public. So the event has to have all of the host, of a
-        form that all clients read alike; what the code asked of it must not keep others away.
-        """
-        start, end = parts.host
-        begins = not text[: span.start].strip(_BLANKS)
-        ends = span.end in (end, parts.authority[1]) or span.end == len(text)
-        if span.end < end or not (begins or (span.start == start and ends)):
-            return False
-        host = normal(unicodedata.normalize("NFKC", text[start:end]).replace("\u3002", "."))
-        return (
-            text[slice(*parts.scheme)].lower() in _FOR_GRANTS
-            and _PLAIN_HOST.fullmatch(host) is not None
-            and is_meant_for_all(host)
-            and not any(map(self._guard.constants.holds_word, _ADDRESS_CHECKS))
-            and not self._keeps_others_away(text, parts)
-        )
-
-    def _keeps_others_away(self, text: str, parts: Parts) -> bool:
-        """Tell whether the code asked of the URL or its host what says no to other hosts.
-
-        What it asked with a text of the event does so, too: it was meant to.
-        """
-        host = text[slice(*parts.host)]
-        below = f".{normal(host)}"
-        lower = text.lower()
-        if any(known in lower and not below.endswith(f".{known}") for known in self._domains()):
-            return True
-        forms = {text, text[slice(*parts.authority)], text[: parts.authority[1]], host}
-        forms |= {form.strip(_BLANKS) for form in forms} | {form.lower() for form in forms}
-        for form in forms:
-            if self._guard.provenance.check_of(form)[0] == "member":
-                return True
-            name = host if host in form else host.lower()
-            others = [form.replace(name, other, 1) for other in _OTHERS]
-            for question in self._guard.provenance.asked_of(form):
-                if self._is_asked_by_event(question) or not any(map(question.ask, others)):
-                    return True
-        return False
-
-    def _domains(self) -> frozenset[str]:
-        """Return the domains among the code's texts: it may have searched a URL for these."""
-        self._from_code()
-        return self._searched
 
     def is_foreseen(self, text: str, parts: Parts | None = None) -> bool:
         """Tell whether code or settings hold the URL's very scheme, host and port.
@@ -202,12 +135,6 @@ class Vouching:
         texts = self._guard.constants.texts
         if len(texts) != self._counted:
             self._known, self._counted = _places_in(texts), len(texts)
-            domains = (
-                _DOMAIN.fullmatch(text.lower()) for text in texts if len(text) <= _MAX_DOMAIN
-            )
-            self._searched = frozenset(
-                found[1] for found in domains if found and found[2] not in _OF_FILES
-            )
         return self._known
 
     @staticmethod

@@ -123,9 +123,3 @@ def left_of(guard: Guard, url: str) -> Verdict | None:
 def without_query(guard: Guard, url: str) -> str:
     """Return a URL without the query of what was joined: of a whole reference it ends nothing."""
     return url if url not in guard.provenance.kept.get(_JOINED, {}) else url.partition("?")[0]
-
-
-def is_joined(guard: Guard, url: str) -> bool:
-    """Tell whether a URL is one of the code's with the event's joined to it, or begins so."""
-    kept: dict[str, Origin | None] = guard.provenance.kept.get(_JOINED, {})
-    return any(url.startswith(joined) for joined in kept if joined)

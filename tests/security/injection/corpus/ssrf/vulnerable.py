@@ -27,7 +27,7 @@ def handler(event, context):
         [
             body(image=META),
             body(image="http://localhost:9/"),
-            body(image="http://evil.internal/x"),
+            body(image="http://evil.example.net/x"),
         ],
     ),
     "session in a class": Program(
