@@ -239,8 +239,9 @@ def test_an_edited_journal_is_found_and_not_gone_on_with(tmp_path: Path) -> None
         assert list((node.data / "journal").glob("damaged-*/pending"))
         node.arguments = arguments
         assert add_token(node, "t9") == 201
-        newest = next(each["event"] for each in entries(node))
-        assert newest["unmapped"]["operation"] == "addToken"
+        # What the node tells of its own may be newer.
+        told = [each["event"]["unmapped"].get("operation") for each in entries(node)]
+        assert "addToken" in told
     finally:
         node.close()
 

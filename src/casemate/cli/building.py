@@ -33,7 +33,7 @@ class Workspace:
 
         path = require_manifest(manifest)
         self.path = path
-        self.root = path.parent
+        self.root = path.parent.absolute()
         self.project: Project = load(path)
         self._lend = lender(self.project.name)
         self.chosen = [self._choose(name) for name in dict.fromkeys(names)]

@@ -225,9 +225,10 @@ def test_a_gateway_that_is_killed_after_it_was_kept_loses_nothing(
         incoming.taker = world.delivery
         world.seconds = 30.0 if not ran else 0.0
         await incoming.keep("t", "f", (message(1),))
-        assert (await world.data.queue_info("t", "inbox", "f")).waiting == 1
-        if ran:
+        if ran:  # it may have, before it can be looked at
             await world.empty()
+        else:
+            assert (await world.data.queue_info("t", "inbox", "f")).waiting == 1
         for task in tuple(world.delivery._tasks):  # the process is gone, nothing more is told
             task.cancel()
         await world.data.close()

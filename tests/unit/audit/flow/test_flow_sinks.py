@@ -18,14 +18,14 @@ RUNNING_ONLY = {
     ),
     "response": "bleach html_sanitizer lxml_html_clean nh3",
     "path": (
-        "cv2 fitz h5py lmdb netCDF4 onnxruntime pathlib posixpath pyarrow pymupdf "
+        "botocore cv2 fitz h5py lmdb netCDF4 onnxruntime pathlib posixpath pyarrow pymupdf "
         "rasterio soundfile "
     ),
     "code": (
-        "ast celery dukpy hydra kombu logging lupa py_mini_racer pydoc simpleeval stevedore sympy zope"
+        "ast cedarpy celery dukpy hydra kombu logging lupa py_mini_racer pydoc simpleeval stevedore sympy zope"
     ),
     "deserialisation": (
-        "configparser cryptography gnupg hmac jose joserfc json jwcrypto multiprocessing nacl "
+        "botocore configparser cryptography gnupg hmac jose joserfc json jwcrypto multiprocessing nacl "
         "orjson rapidjson rsa rtoml ruamel simplejson toml tomli tomlkit tomllib ujson "
     ),
     "nosql": (
@@ -35,8 +35,8 @@ RUNNING_ONLY = {
     "xml": "xmltodict",
     "cell": "csv openpyxl xlsxwriter xlwt",
     "log": "logging loguru structlog",
-    "header": "aiosmtplib email imaplib poplib ssl",
-    "file": "email pathlib",
+    "header": "aiosmtplib dns email icalendar imaplib poplib ssl",
+    "file": "botocore email pathlib",
 }
 """Packages that the guard watches and the table has not: they connect, open, import or query on
 their own, which is seen when it happens; write what others read; or clean and decrypt, which is what makes data safe."""
