@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -102,15 +103,17 @@ def _log_handlers(guard: Guard, module: ModuleType) -> None:
         record = argument(arguments, named, 1, "record")
         if hasattr(arguments[0], OWN_LOG):
             return  # what it makes of it goes to the log alone
-        given = getattr(record, "args", None) or ()
-        for each in (getattr(record, "msg", None), *_values(given)):
+        given = getattr(record, "args", None)
+        for each in (getattr(record, "msg", None), given, *_values(given)):
             _note(guard, each)
 
     wrap(module.Handler, "handle", before)
 
 
 def _values(given: Any) -> tuple[Any, ...]:
-    return tuple(given.values()) if isinstance(given, dict) else tuple(given)
+    if isinstance(given, Mapping):
+        return tuple(given.values())
+    return tuple(given) if isinstance(given, (tuple, list)) else ()
 
 
 def _note(guard: Guard, error: object) -> None:

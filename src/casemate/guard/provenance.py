@@ -32,6 +32,9 @@ from .quick import (
 MAX_GROWN = 4096
 """Characters up to which a text that is added to is noted."""
 _FROM_CODE = (tuple, set, frozenset, range)
+_OF_PAIRS = (*_FROM_CODE, list, dict)
+"""Collections in which a pair that is found says something: the pairs of `items()` are the event's
+where the dictionary is."""
 """Collections of numbers that no event brings."""
 
 Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
@@ -191,7 +194,7 @@ class Provenance(Calls):
         """Note a pair that was found in a collection, or a text in another."""
         if type(value) is str and type(collection) is str:
             self._ask(collection, Question(operator.contains, (collection, value), 0))
-        elif type(value) is tuple and len(value) <= _MAX_PAIR:
+        elif type(value) is tuple and len(value) <= _MAX_PAIR and type(collection) in _OF_PAIRS:
             for one in value:
                 if type(one) is str:
                     self._checked.setdefault(one, ("member", collection))

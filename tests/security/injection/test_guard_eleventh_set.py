@@ -84,6 +84,11 @@ PAIR = (
     "    to = event['u'] if (found.scheme, found.netloc) in SITES else event['other']\n"
     "    return {'status': 302, 'headers': {'location': to}}\n"
 )
+VIEW = (
+    "def handler(event, context):\n"
+    "    found = ('to', event['to']) in event['fields'].items()\n"
+    "    return {'status': 302, 'headers': {'location': event['to'] if found else '/'}}\n"
+)
 MADE = (
     "CODE = 'class Row:\\n    def __init__(self, {args}):\\n        {body}\\n'\n"
     "def handler(event, context):\n"
@@ -169,6 +174,10 @@ HOSTILE: Cases = {
     "a field that is hidden": (BADGE, {"t": "{member._config}"}),
     "more than a field": (SUPPLIER, {"f": "name, 'x')] | //*[contains(name", "v": "a"}),
     "a pair that is not there": (PAIR, {"u": "x", "other": "https://evil.example/"}),
+    "a pair of the event's own": (
+        VIEW,
+        {"to": "https://evil.example/", "fields": {"to": "https://evil.example/"}},
+    ),
     "more than names": (MADE, {"names": ["a"], "more": "=print(6 * 7)"}),
     "more than a name": (FOUND_BY, {"n": 'x" -exec id ; -name "y'}),
     "another line of a zone": (ZONE, {"v": "192.0.2.7\nmail 9 IN A 203.0.113.6"}),
