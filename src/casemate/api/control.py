@@ -13,6 +13,7 @@ from casemate.model.invocation import RunningInvocation
 from casemate.model.node import NodeStatus
 from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
+from casemate.model.still import Still, whatever_changes
 from casemate.operations.declaration import Operation
 from casemate.operations.functions import SetAlias
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
@@ -51,12 +52,6 @@ class StartFailedError(InvalidInputError):
 
 Deploys = Callable[[str, str], bool]
 """Tells whether who asks may deploy the function of a project and a name."""
-Still = Callable[[], None]
-"""Raises an error unless who asks may do even now what it was let do as it asked."""
-
-
-def whatever_changes() -> None:
-    """Hold to what was decided before: for what the node itself does."""
 
 
 class Control(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from casemate.data.errors import LimitError
+from casemate.manifest.grant_tables import KEYS
 from casemate.model.errors import (
     CasemateError,
     ConflictError,
@@ -26,7 +27,7 @@ def how_to_grant(spec: FunctionSpec, kind: GrantKind, name: str, action: str) ->
         return f"grant it for this key as well (prefixes of {kind.value} {name}), {below}"
     if same:
         return f'add "{action}" to the actions of {kind.value} {name}, {below}'
-    key = "invoke" if kind is GrantKind.FUNCTION else f"{kind.value}s"
+    key = KEYS[kind]
     one = f'"{name}"'
     if len(ACTIONS[kind]) > 1:
         one = f'{{ name = {one}, actions = ["{action}"] }}'

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from casemate import __version__
 from casemate.admission import Catalogue
-from casemate.api.control import Deployment, Deploys, Still, whatever_changes
+from casemate.api.control import Deployment, Deploys
 from casemate.capabilities import UseCounter
 from casemate.data.interface import ProjectData
 from casemate.delivery import Delivery
@@ -49,6 +49,7 @@ from casemate.model.principal import Action
 from casemate.model.processes import GatewayConfig
 from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
+from casemate.model.still import Still, whatever_changes
 from casemate.nodes import AloneDecisions, Decisions
 from casemate.operations.declaration import Operation
 from casemate.operations.deployments import ForgetFunction, ForgetVersion, ShowAliasHistory

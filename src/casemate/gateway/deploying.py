@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from casemate.admission import Catalogue
 from casemate.admission.grants import GrantDifference, WideningError, require_approval
-from casemate.api.control import Deployment, StartFailedError, Still
+from casemate.api.control import Deployment, StartFailedError
 from casemate.data.interface import ProjectData
 from casemate.dispatch import Dispatcher
 from casemate.gateway import changes
@@ -32,6 +32,7 @@ from casemate.model.facts import (
 )
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
+from casemate.model.still import Still
 from casemate.operations.declaration import Operation
 from casemate.operations.deployments import KeepVersions, ShowAliasHistory
 from casemate.operations.resources import EnsureResources

@@ -18,6 +18,7 @@ from casemate.facts import FactStream
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.facts import NOT_BY_NETWORK, Actor, PlaybookChanged, PlaybookRefused
 from casemate.model.playbook import Approval, Playbook, PlaybookRun, Step
+from casemate.model.still import Still, whatever_changes
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.interface import Monitor
 from casemate.operations.findings import Finding
@@ -48,10 +49,6 @@ LATE_SECONDS = 10.0
 """How long others wait for a run: one that takes longer goes on beside them."""
 MAX_LATE = 16
 _log = logging.getLogger(__name__)
-
-
-def whatever_changes() -> None:
-    """Hold what was decided before for what is done."""
 
 
 def no_owner(_project: str, _function: str) -> str:
@@ -313,9 +310,7 @@ class Playbooks:
             raise PlaybookError(f"The playbook {name} is broken: {book.problem}")
         return book, book.playbook
 
-    async def approve(
-        self, id: str, by: Actor, still: Callable[[], None] = whatever_changes
-    ) -> PlaybookRun:
+    async def approve(self, id: str, by: Actor, still: Still = whatever_changes) -> PlaybookRun:
         """Do what waits, by a person's word. Raises NotFoundError, ConflictError.
 
         `still` raises if who asks may not any more: the vault is asked before anything is done.
@@ -354,7 +349,7 @@ class Playbooks:
         return plan(book, playbook, found, incident)
 
     async def run_by_hand(
-        self, run: PlaybookRun, by: Actor, still: Callable[[], None] = whatever_changes
+        self, run: PlaybookRun, by: Actor, still: Still = whatever_changes
     ) -> PlaybookRun:
         """Do what was planned. Raises ConflictError for what was done, or would do nothing.
 

@@ -446,11 +446,14 @@ def _watch_expression(
                 arguments, named, place, "expression", "expr", "text", "stmt", "source"
             )
             if isinstance(expression, str) and guard.active:
+                if numbers:
+                    guard.check(NAME, expression, _judging_numbers(guard))
+                    return
                 usual = _judging(guard, columns=columns)
                 of_table = columns and _is_of_table()
 
                 def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-                    whole = numbers or (of_table and formulas.is_whole(text, spans))
+                    whole = of_table and formulas.is_whole(text, spans)
                     if whole and formulas.is_formula(text, spans, columns=True):
                         return None
                     return usual(text, spans)

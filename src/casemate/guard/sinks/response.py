@@ -200,8 +200,7 @@ def _is_same_site(guard: Guard, text: str, span: Span, parts: Parts) -> bool:
     if guard.taint is None or "@" in authority or span.origin.pointer.lower() in _OWN_HOST:
         return False
     found = guard.taint.exact(authority) if authority else None
-    own = found is not None and found.source == "event"
-    return own and found is not None and found.pointer.lower() in _OWN_HOST
+    return found is not None and found.source == "event" and found.pointer.lower() in _OWN_HOST
 
 
 def _hides_host(text: str) -> bool:
