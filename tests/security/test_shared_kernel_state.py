@@ -137,6 +137,14 @@ def test_a_socket_takes_no_program(several: TestNode) -> None:
     assert tried.denied("setsockopt")
 
 
+def test_no_label_of_a_flow_outlives_its_call(several: TestNode) -> None:
+    """One is in the network namespace for up to 150 s, and the machine has 4,096 of them."""
+    for _ in range(2):
+        tried = attempt(several, "p0/f", {"attack": "label_a_flow", "label": 0x12345})
+        assert tried.errno == errno.EPERM
+        assert tried.denied("setsockopt")
+
+
 # -- user ids ----------------------------------------------------------------------------------
 
 

@@ -47,6 +47,9 @@ _STREAM_PROTOCOLS = (0, 6)
 SCTP or SMC."""
 _MERGEABLE = 12
 """MADV_MERGEABLE: equal pages of all who ask for it become one, which can be timed."""
+_OTHERWISE_IN_FORKS = (10, 18)
+"""MADV_DONTFORK and MADV_WIPEONFORK: memory that a fork has not, or has as zeros. The copy that a
+restored process is set back to is a fork. Libraries do without: they ask whether it is refused."""
 
 _SET_SECCOMP = 22
 """PR_SET_SECCOMP: the older way to load a filter."""
@@ -57,6 +60,11 @@ _PIDFD_REQUESTS = 0xFF00
 _SOL_SOCKET = 1
 _SOCKET_PROGRAMS = (26, 50, 51, 52)
 """SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF and _REUSEPORT_EBPF: programs for the kernel."""
+_SOL_IPV6 = 41
+_FLOW_LABELS = (32,)
+"""IPV6_FLOWLABEL_MGR: a label outlives its socket by up to 150 s, in the network namespace that all
+calls of a function have, and so few of them are there for the whole machine that any function can
+take all."""
 
 Instruction = tuple[int, int, int, int]
 
@@ -214,11 +222,22 @@ def _function_ioctl_rule(refused: Instruction) -> list[Instruction]:
 
 
 def _socket_option_rule(refused: Instruction) -> list[Instruction]:
-    """Refuse programs for the kernel that a socket could be given."""
-    programs: list[Instruction] = [(_LD, 0, 0, _ARG2)]
-    for option in _SOCKET_PROGRAMS:
-        programs += [(_JEQ, 0, 1, option), refused]
-    return [(_LD, 0, 0, _ARG1), (_JEQ, 0, len(programs), _SOL_SOCKET), *programs, _allow()]
+    """Refuse programs for the kernel that a socket could be given, and labels that outlive it."""
+    rule: list[Instruction] = []
+    for level, options in ((_SOL_SOCKET, _SOCKET_PROGRAMS), (_SOL_IPV6, _FLOW_LABELS)):
+        of_level: list[Instruction] = [(_LD, 0, 0, _ARG2)]
+        for option in options:
+            of_level += [(_JEQ, 0, 1, option), refused]
+        rule += [(_LD, 0, 0, _ARG1), (_JEQ, 0, len(of_level) + 1, level), *of_level, _allow()]
+    return [*rule, _allow()]
+
+
+def _advice_rule() -> list[Instruction]:
+    """Refuse, without a record, advice by which memory is merged, or is otherwise in forks."""
+    rule: list[Instruction] = [(_LD, 0, 0, _ARG2)]
+    for advice in (_MERGEABLE, *_OTHERWISE_IN_FORKS):
+        rule += [(_JEQ, 0, 1, advice), _refuse(_EINVAL)]
+    return [*rule, _allow()]
 
 
 def _seccomp_rule(then: Instruction, otherwise: Instruction) -> list[Instruction]:
@@ -281,8 +300,7 @@ def zygote_program(
     program += _when(calls["clone"], _instance_clone_rule(refused("clone")))
     program += _when(calls["socket"], _function_socket_rule(refused("socket")))
     program += _when(calls["socketpair"], _pair_rule())
-    merge = [(_LD, 0, 0, _ARG2), (_JEQ, 0, 1, _MERGEABLE), _refuse(_EINVAL), _allow()]
-    program += _when(calls["madvise"], merge)
+    program += _when(calls["madvise"], _advice_rule())
     program += _when(calls["ioctl"], _function_ioctl_rule(refused("ioctl")))
     program += _when(calls["setsockopt"], _socket_option_rule(refused("setsockopt")))
     program += _when(calls["bind"], _bind_rule(refused("bind")))

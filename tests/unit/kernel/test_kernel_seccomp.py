@@ -363,10 +363,11 @@ def test_pairs_are_of_connections_only(kind: int) -> None:
     assert in_instance(SOCKETPAIR, 1, kind) == expected
 
 
-def test_pages_are_not_offered_to_be_merged_with_others() -> None:
+def test_pages_are_neither_merged_with_those_of_others_nor_otherwise_in_forks() -> None:
     for advice in range(26):
-        expected = EINVAL if advice == 12 else ALLOW
+        expected = EINVAL if advice in (10, 12, 18) else ALLOW
         assert in_instance(MADVISE, 0, 4096, advice) == expected
+        assert in_instance(MADVISE, 0, 4096, 1 << 32 | advice) == expected
 
 
 def test_watches_are_refused_and_told() -> None:
@@ -429,6 +430,15 @@ def test_a_socket_is_given_no_program(option: int) -> None:
     assert in_instance(SETSOCKOPT, 3, 1, option) == NOTIFY
     assert in_instance(SETSOCKOPT, 3, 1 << 32 | 1, 1 << 32 | option) == NOTIFY
     assert in_instance(SETSOCKOPT, 3, 6, option) == in_instance(SETSOCKOPT, 3, 1, 7) == ALLOW
+
+
+def test_a_socket_leaves_no_flow_label() -> None:
+    for name in ("offline", "egress"):
+        assert run(name, SETSOCKOPT, 3, 41, 32) == EPERM
+    assert in_instance(SETSOCKOPT, 3, 41, 32) == NOTIFY
+    assert in_instance(SETSOCKOPT, 3, 1 << 32 | 41, 1 << 32 | 32) == NOTIFY
+    assert all(in_instance(SETSOCKOPT, 3, 41, option) == ALLOW for option in (26, 31, 33, 50))
+    assert in_instance(SETSOCKOPT, 3, 6, 32) == in_instance(SETSOCKOPT, 3, 1, 32) == ALLOW
 
 
 # -- the node's own processes --------------------------------------------------------------------
