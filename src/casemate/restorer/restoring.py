@@ -70,6 +70,7 @@ class Held:
         # What the files are of lives, so that its id cannot have been another's.
         try:
             files.status()
+            self._given = files.kept()
         except OSError as error:
             raise DiscardError(Reason.GONE, error.errno or 0) from error
 
@@ -103,8 +104,10 @@ class Held:
             return
         if self.snapshot is None:
             tracee.flagged = None
-            known = self._shared.dropped
-            self.snapshot = take(tracee, self._files, self._uffd, self._tmp, self._filters, known)
+            self.snapshot = take(
+                *(tracee, self._files, self._uffd, self._tmp, self._filters, self._given),
+                self._shared.dropped,
+            )
             tracee.flagged = None
             tracee.judge, tracee.home_is = self.snapshot.judge, self.snapshot.general
             tracee.noting = True

@@ -47,6 +47,12 @@ class Tmp(NamedTuple):
         return cls(who, (room.f_bfree, room.f_ffree, room.f_blocks, room.f_files), when)
 
     @property
+    def empty(self) -> bool:
+        """Whether there is nothing in it but its root: no file, with or without a name."""
+        _blocks, free, _all_blocks, files = self.free
+        return files - free == 1
+
+    @property
     def lasting(self) -> tuple[int, ...]:
         """All but the times, which are renewed: files that were removed again leave them."""
         return (*self.root, *self.free)
@@ -105,12 +111,14 @@ def take(
     uffd: int,
     tmp: int | None,
     filters: int,
+    given: tuple[bytes, ...],
     known: set[Range],
 ) -> Snapshot:
     """Take the snapshot of an instance that stands at home, where it stays.
 
-    `filters` is how many of system calls it has to have; `known` is what memory that the kernel
-    may drop others of its zygote have, and is added to. Raises DiscardError.
+    `filters` is how many of system calls it has to have, `given` what the kernel told of the
+    descriptors that it keeps before it ran code of a function's; `known` is what memory that the
+    kernel may drop others of its zygote have, and is added to. Raises DiscardError.
     """
     try:
         home = tracee.home
@@ -129,6 +137,9 @@ def take(
         state = State.of(files, tmp)
         _require(state, twin, filters)
         _same_files(tracee.pid, twin)
+        # What else they led to could have a content, of which nothing is compared afterwards.
+        if state.kept != given:
+            raise DiscardError(Reason.FILES)
         # From here on every page that is written shows; one that is not watched fails the scan.
         scanner = Scanner(files.pagemap)
         for start, end in ranges:
@@ -160,6 +171,9 @@ def take(
 def _require(state: State, twin: int, filters: int) -> None:
     if state.descriptors != len(KEPT):
         raise DiscardError(Reason.DESCRIPTORS)
+    # What is in a file is not compared, only how much there is in all.
+    if state.tmp is not None and not state.tmp.empty:
+        raise DiscardError(Reason.TMP)
     if state.children != (twin,) or b"Threads:\t1" not in state.status:
         raise DiscardError(Reason.PROCESSES)
     if _FILTERS + b":\t%d" % filters not in state.status:
