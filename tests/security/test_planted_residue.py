@@ -195,6 +195,34 @@ def test_random_numbers_do_not_come_again(function: Function) -> None:
         assert len(set(kind)) == 20
 
 
+GENERATORS = {
+    "SQLite's": (
+        "import sqlite3; I_DATABASE = sqlite3.connect(':memory:', check_same_thread=False)\n"
+        "I_DATABASE.execute('select random()').fetchall()",
+        "I_DATABASE.execute('select random(), hex(randomblob(8))').fetchone()",
+    ),
+    "SQLite's, of a database of the call": (
+        "import sqlite3; sqlite3.connect(':memory:').execute('select random()').fetchall()",
+        "__import__('sqlite3').connect(':memory:').execute('select random()').fetchone()",
+    ),
+    "names of temporary files": (
+        "next(tempfile._get_candidate_names())",
+        "next(tempfile._get_candidate_names())",
+    ),
+}
+"""Of libraries, used at import: what then gives a number."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_generators_of_libraries_go_on_by_chance(node: TestNode, way: str) -> None:
+    used = "\n".join(at_import for at_import, _ in GENERATORS.values())
+    function = Function(node, f"generators-{way}", again=way == "restored")
+    function.deploy(WAYS[way], used).begin()
+    for row, (_, look) in GENERATORS.items():
+        given = [found(function, look) for _ in range(10)]
+        assert len(set(given)) == 10, row
+
+
 # -- at import ---------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ is less than what is written back at most, so that what is larger is mapped, and
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import socket
@@ -89,6 +90,22 @@ def with_room_for_frames(run: Callable[[], None]) -> None:
     code: CodeType = roomy.__code__.replace(co_stacksize=_FRAME_WORDS)
     roomy.__code__ = code
     roomy()
+
+
+def forget_seeds() -> None:
+    """Have generators that go on alike in every copy of this process seed themselves when used.
+
+    SQLite's belongs to the library, not to a connection: `random()` of what the import has opened
+    would give each call the same numbers.
+    """
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None:
+        tempfile._name_sequence = None
+    sqlite = sys.modules.get("_sqlite3")
+    if sqlite is not None:
+        # Python has no way to it. One that is linked otherwise does not show it.
+        with contextlib.suppress(AttributeError, OSError):
+            ctypes.CDLL(getattr(sqlite, "__file__", None)).sqlite3_randomness(0, None)
 
 
 def reseed() -> None:
