@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from casemate.restorer import tracee
 from casemate.restorer.reasons import DiscardError, Reason
 from support.restored import Restored
 
@@ -39,6 +40,45 @@ def test_what_its_own_descriptors_lead_to_is_looked_at(row: str) -> None:
         with pytest.raises(DiscardError) as caught:
             child.ready()
         assert caught.value.reason in (Reason.FILES, Reason.TMP)
+    finally:
+        child.close()
+
+
+SET = {
+    # How far a peek looks goes back with all that is read: it would count what calls are sent.
+    "where its socket is peeked at": "raw('setsockopt', 3, 1, 42, VALUE, 4)",
+    "the buffer of its socket": "raw('setsockopt', 3, 1, 8, VALUE, 4)",
+    "who hears of its socket": "raw('fcntl', 3, 8, os.getpid())",
+    "its socket without blocking, and back": "raw('fcntl', 3, 4, 0o4000), raw('fcntl', 3, 4, 2)",
+    "a duplicate of its socket": "os.close(os.dup(3))",
+    "a duplicate of its output": "os.dup2(1, 9); os.close(9)",
+    "a descriptor sent by its socket": "socket.send_fds(sock, [b''], [0])",
+    "a direction closed": "raw('shutdown', 3, 9)",
+    "a peek": "raw('recvfrom', 3, VALUE, 1, 0x42, 0, 0)",
+}
+
+
+@pytest.mark.parametrize("row", SET)
+def test_what_is_done_to_its_own_descriptors_before_costs_it_its_use(row: str) -> None:
+    value = "VALUE = ctypes.create_string_buffer((100_000).to_bytes(4, 'little'))"
+    child = Restored(prepare=f"{value}\n{SET[row]}")
+    try:
+        with pytest.raises(DiscardError) as caught:
+            child.ready()
+        assert caught.value.reason in (Reason.CALL, Reason.FILES)
+    finally:
+        child.close()
+
+
+def test_calls_without_end_before_the_snapshot_have_to_wait_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracee, "_FREE_BEFORE", 200)
+    child = Restored(prepare="[raw('munmap', 0x200000000000, 4096) for _ in range(300)]")
+    try:
+        assert child.late >= 50
+        with pytest.raises(DiscardError):
+            child.ready()
     finally:
         child.close()
 

@@ -76,6 +76,13 @@ Those with the name of a file take a folder there, or AT_FDCWD, which is a large
 name some of them are about the descriptor itself: so kept ones are flagged.
 """
 
+OF_DESCRIPTORS = frozenset(BY_DESCRIPTOR) | set(_names("""
+dup2 dup3 fcntl ioctl sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg fchown fchdir readahead
+splice tee accept accept4
+"""))
+"""Flagged calls whose first argument is a descriptor. What one of a kept descriptor sets may change
+with calls that are clean, such as where a socket is peeked at."""
+
 _ASYNC = 0x2000
 """O_ASYNC: signals for a file, as F_SETFL and FIOASYNC."""
 _CMSG_CLOEXEC, _NOSIGNAL = 0x40000000, 0x4000

@@ -103,6 +103,8 @@ class Held:
         if self.prepared:
             return
         if self.snapshot is None:
+            if tracee.tampered is not None:
+                raise tracee.tampered
             tracee.flagged = None
             self.snapshot = take(
                 *(tracee, self._files, self._uffd, self._tmp, self._filters, self._given),

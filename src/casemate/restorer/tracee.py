@@ -13,7 +13,8 @@ import signal
 import time
 from collections.abc import Callable
 
-from casemate.kernel import remote_memory, tracing
+from casemate.kernel import flagging, machines, remote_memory, tracing
+from casemate.kernel.system_calls import numbered
 from casemate.restorer.home import before, is_home, skipping
 from casemate.restorer.judging import Judge
 from casemate.restorer.reasons import DiscardError, Reason
@@ -30,9 +31,15 @@ _MOST_OTHERS = 4096
 """Processes and threads that are followed; who starts more is killed."""
 _FORKED = (tracing.EVENT_FORK, tracing.EVENT_VFORK, tracing.EVENT_CLONE)
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
+_INT = 0xFFFFFFFF
+"""Of an argument that is an int the kernel looks at the lower half."""
+_OF_DESCRIPTORS = frozenset(numbered(flagging.OF_DESCRIPTORS, machines.X86_64).values())
 _FREE_CALLS = 20_000
 """Flagged calls of one call of the function. Beyond them they cost the restorer, which others need
 as well, no more than it gives them: one every few milliseconds."""
+_FREE_BEFORE = 50_000
+"""The same before the snapshot, where an import may be: pandas makes some thousands. Who makes more
+is not used again."""
 _MOST_EVENTS = 256
 """Of one process in one turn: others want their turn too."""
 _ANY_LEFT = os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT | tracing.WALL
@@ -81,8 +88,10 @@ class Tracee:
         """How many calls were flagged."""
         self.late: list[int] = []
         """Who is stopped at a flagged call because it makes too many of them."""
-        self._free = 0
+        self._free = _FREE_BEFORE
         """Up to how many flagged calls nobody has to wait."""
+        self.tampered: DiscardError | None = None
+        """A call about a kept descriptor before the snapshot: what it has set is not seen."""
         self.noting = False
         """False until the snapshot: what prepares a process may make any call."""
         self.judge: Judge | None = None
@@ -379,8 +388,10 @@ class Tracee:
                 return
             if self.noting:
                 self._judge(pid, tracing.General.of(state))
+            else:
+                self._look_at_descriptors(tracing.General.of(state))
         self.flags += 1
-        if self.noting and self.flags > self._free:
+        if self.flags > self._free:
             self.late.append(pid)
         else:
             tracing.resume(pid)
@@ -390,6 +401,12 @@ class Tracee:
         judge = self.judge
         if judge is None or pid != self.pid or not judge.passes(registers, self._read):
             self.flag(Reason.CALL, registers.orig_rax & 0xFFFF)
+
+    def _look_at_descriptors(self, registers: tracing.General) -> None:
+        """Note a call about a descriptor that is kept, by whom it may be."""
+        number, first = registers.orig_rax, registers.rdi & _INT
+        if first < flagging.FIRST and number in _OF_DESCRIPTORS and self.tampered is None:
+            self.tampered = DiscardError(Reason.CALL, number & 0xFFFF)
 
     def _read(self, place: int, size: int) -> bytes:
         return bytes(remote_memory.read(self.pid, [(place, place + size)]))

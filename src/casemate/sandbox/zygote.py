@@ -12,7 +12,7 @@ from typing import Protocol
 
 from casemate.model.deployment import Version
 from casemate.model.errors import UnavailableError
-from casemate.model.function import Fresh, Isolation, Trust
+from casemate.model.function import Fresh, Isolation
 from casemate.sandbox import protocol
 from casemate.sandbox.dependency_zygotes import DependencyZygote
 from casemate.sandbox.instance import Instance
@@ -70,7 +70,6 @@ def is_restorable(version: Version, *, restores: bool) -> bool:
     return (
         restores
         and version.spec.isolation is Isolation.REQUEST
-        and version.spec.trust is Trust.NORMAL
         and version.spec.fresh is Fresh.RESTORED
     )
 
