@@ -16,6 +16,9 @@ from support.node import TestNode
 from support.processes import restorer_of
 
 WAYS = {"restored": "", "forked": 'fresh = "process"'}
+LOW = 'trust = "low"'
+"""Imports in the instance, which is restored as well: its rows are the long run's but for those of
+imports."""
 LIMITS = 'timeout = "{timeout}"\nmemory = "128MB"\nprocesses = 16\nopen_files = 64\ntmp = "4MB"'
 AGAIN_TRIES, ROUNDS = 40, 3
 """How often is looked, and the row tried: a process is replaced after a minute."""
@@ -93,13 +96,13 @@ class Function:
 @pytest.fixture(scope="module")
 def functions(node: TestNode) -> dict[str, Function]:
     found = {}
-    for way, settings in WAYS.items():
-        found[way] = Function(node, way, again=way == "restored").deploy(settings)
+    for way, settings in (WAYS | {"low": LOW}).items():
+        found[way] = Function(node, way, again=way != "forked").deploy(settings)
         found[way].begin()
     return found
 
 
-@pytest.fixture(params=list(WAYS))
+@pytest.fixture(params=[*WAYS, pytest.param("low", marks=pytest.mark.storm)])
 def function(functions: dict[str, Function], request: pytest.FixtureRequest) -> Function:
     return functions[request.param]
 
@@ -179,7 +182,8 @@ def test_nothing_is_left_of_who_was_ended(short: dict[str, Function], way: str, 
 def test_both_ways_were_tried(functions: dict[str, Function]) -> None:
     """Or the tests above have tried one of them twice."""
     assert residue.COUNT >= 120
-    for way, function in functions.items():
+    for way in WAYS:
+        function = functions[way]
         function.look()
         told = function.node.client.get(
             f"{function.node.url}/api/v1/functions/{function.name}/restoring"
@@ -274,6 +278,35 @@ def test_what_an_import_made_is_restored(restorable: Function, row: str) -> None
     for _ in range(LOOKS):
         restorable.look()
     assert found(restorable, look) == pristine
+
+
+# Each costs a second: every fourth; all of them in the long run.
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, marks=(pytest.mark.storm,) if number % 4 else ())
+        for number, row in enumerate([*residue.PREPARED, *residue.HOSTILE])
+    ],
+)
+def test_what_an_import_prepares_that_is_not_trusted_carries_nothing(
+    node: TestNode, row: str
+) -> None:
+    """It runs in the instance, before its snapshot."""
+    hostile = residue.HOSTILE.get(row)
+    at_import, change, look = residue.PREPARED.get(row, (hostile, "state.append('x')", "state"))
+    number = [*residue.PREPARED, *residue.HOSTILE].index(row)
+    function = Function(node, f"low-{number}", again=False).deploy(
+        LOW, f"import select\n{at_import}"
+    )
+
+    def shown() -> str:
+        return found(function, f"({look})")
+
+    pristine = {shown() for _ in range(2)}
+    assert len(pristine) == 1, pristine
+    for _ in range(2):
+        node.invoke({"run": f"{change}\nglobals()['kept'] = 1"}, function=function.name)
+        assert {shown() for _ in range(3)} == pristine
 
 
 @pytest.mark.parametrize("row", residue.HOSTILE)

@@ -208,8 +208,23 @@ def test_who_wants_a_process_for_each_call_has_it(node: TestNode) -> None:
     assert max(node.invoke({}, function="t/own").json() for _ in range(40)) < 30
 
 
-def test_a_low_trust_function_has_a_fork_for_each_call(node: TestNode) -> None:
-    code = "import resource\ncount = 0\ndef handler(e, c):\n    return 1"
+def test_with_low_trust_an_instance_imports_once_and_is_used_again(node: TestNode) -> None:
+    code = "import os, time\nmade, seen = time.time_ns(), []\n"
+    code += (
+        "def handler(e, c):\n    seen.append(1)\n    return [made, os.fstat(3).st_ino, len(seen)]"
+    )
     node.deploy(code, name="low", settings='trust = "low"')
-    for _ in range(5):
-        assert node.invoke({}, function="t/low").json() == 1
+
+    def served() -> list[int]:
+        found: list[int] = node.invoke({}, function="t/low").json()
+        return found
+
+    calls: list[list[int]] = []
+    node.wait_until(lambda: calls.append(served()) or len(calls) >= 40, 60)  # type: ignore[func-returns-value]
+    assert {seen for _, _, seen in calls} == {1}
+    imports = {(made, who) for made, who, _ in calls}
+    # One for each instance, no two of which have the same, and far fewer than calls.
+    assert len(imports) == len({made for made, _ in imports}) < 20
+    node.deploy(code, name="low-own", settings='trust = "low"\nfresh = "process"')
+    each = [node.invoke({}, function="t/low-own").json()[0] for _ in range(5)]
+    assert len(set(each)) == 5

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.timeout(120)
 DESCRIPTORS = {
     "memory as standard input": "f = os.memfd_create('x'); os.dup2(f, 0); os.close(f)",
     "a counter as standard input": "f = raw('eventfd2', 0, 0o4000); os.dup2(f, 0); os.close(f)",
-    "a pipe of its own": "r, w = os.pipe(); os.dup2(r, 0); os.dup2(w, 1); [os.close(n) for n in (r, w)]",
+    "a pipe of its own": (
+        "r, w = os.pipe(); os.dup2(r, 0); os.dup2(w, 1); [os.close(n) for n in (r, w)]"
+    ),
     "the two ends of a pipe as its outputs": (
         "r, w = os.pipe(); os.dup2(r, 1); os.dup2(w, 2); [os.close(n) for n in (r, w)]"
     ),

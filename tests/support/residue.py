@@ -474,6 +474,96 @@ HOSTILE = {
 }
 """Imports that would have their instances taken for what they are not. Each line comes last."""
 
+PREPARED = {
+    "memory as standard input": (
+        "f = os.memfd_create('x'); os.dup2(f, 0); os.close(f)",
+        "os.pwrite(0, b'secret', 0)",
+        "os.pread(0, 9, 0)",
+    ),
+    "a counter as standard input": (
+        "f = raw('eventfd2', 0, 0o4000); os.dup2(f, 0); os.close(f)",
+        "os.write(0, struct.pack('Q', 7))",
+        "select.select([0], [], [], 0)[0]",
+    ),
+    "a file in /tmp": (
+        "open('/tmp/made', 'w').write('clean')",
+        "f = os.open('/tmp/made', 1); os.pwrite(f, b'other', 0); os.close(f)",
+        "open('/tmp/made').read()",
+    ),
+    "links in /tmp": (
+        "os.symlink('clean', '/tmp/made')",
+        "os.remove('/tmp/made'); os.symlink('other', '/tmp/made')",
+        "os.readlink('/tmp/made')",
+    ),
+    "where its socket is peeked at": (
+        "raw('setsockopt', 3, 1, 42, ctypes.create_string_buffer(struct.pack('i', 70_000)), 4)",
+        "",
+        # It goes back by what is read: by some 250 bytes with this call alone.
+        "socket.socket(fileno=os.dup(3)).getsockopt(1, 42) > 69_000",
+    ),
+    "shared memory": (
+        "I_SHARED = mmap.mmap(-1, 4096)",
+        "I_SHARED[:6] = b'secret'",
+        "I_SHARED[:6]",
+    ),
+    "two views of one memory": (
+        "f = os.memfd_create('x'); os.ftruncate(f, 4096); I_ONE = mmap.mmap(f, 4096)\n"
+        "I_TWO = mmap.mmap(f, 4096, flags=mmap.MAP_PRIVATE); os.close(f)",
+        "I_ONE[:6] = b'secret'",
+        "I_TWO[:6]",
+    ),
+    "memory that is wiped in forks": (
+        "I_WIPED = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
+        "raw('madvise', ctypes.addressof(ctypes.c_char.from_buffer(I_WIPED)), 4096, 18)\n"
+        "I_WIPED[:] = b'A' * 4096",
+        "I_WIPED[0] = 66",
+        "I_WIPED[:6]",
+    ),
+    "memory that grows down": (
+        "I_DOWN = raw('mmap', 0x300000000000, SIZE, 3, 0x122, -1, 0)",
+        "ctypes.memset(I_DOWN - 8192, 67, 4096)",
+        "raw('mincore', I_DOWN - 8192, 4096, SCRATCH)",
+    ),
+    "a thread that remembers": (
+        "I_SEEN = queue\nthreading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
+        "I_SEEN.append('secret')",
+        "list(I_SEEN)",
+    ),
+    "a child": (
+        "os.fork() or time.sleep(99)",
+        "state.append('secret')",
+        "state",
+    ),
+    "a signal that waits": (
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [35])\n"
+        "[signal.raise_signal(35) for _ in range(3)]",
+        "raw('signalfd4', -1, ctypes.create_string_buffer(struct.pack('Q', 1 << 34)), 8, 0)",
+        "raw('rt_sigpending', SCRATCH, 8), SCRATCH.raw[:8].hex()",
+    ),
+    "a timer that goes on": (
+        "signal.signal(signal.SIGVTALRM, signal.SIG_IGN)\n"
+        "signal.setitimer(signal.ITIMER_VIRTUAL, 5000)",
+        "signal.setitimer(signal.ITIMER_VIRTUAL, 900)",
+        "signal.getitimer(signal.ITIMER_VIRTUAL)[0] > 2000",
+    ),
+    "where random numbers come from": (
+        "sys.modules['casemate.runner.restorable'].reseed = lambda: None",
+        "state.append('secret')",
+        "state",
+    ),
+    "what answers": (
+        "I_INSTANCE = sys.modules['casemate.runner.instance']; I_SEEN = []\n"
+        "_answered = I_INSTANCE.Instance._answered\n"
+        "def _seen(self, head, event):\n"
+        "    I_SEEN.append(event)\n"
+        "    return _answered(self, head, event)\n"
+        "I_INSTANCE.Instance._answered = _seen",
+        "I_SEEN.append('secret')",
+        "len(I_SEEN)",
+    ),
+}
+"""What an import prepares that runs in the instance, what a call changes of it, what shows that."""
+
 AGAIN = PYTHON | C
 COUNT = sum(
     len(rows)

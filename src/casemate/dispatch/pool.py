@@ -87,7 +87,11 @@ class Pool:
         self._put_off = 0
         """Spares that are started once the first call has what it waits for."""
         self.restored = RestoredInstances(
-            f"{version.project}/{version.function}", loop, self._on_made_ready, tally or Tally()
+            f"{version.project}/{version.function}",
+            loop,
+            self._on_made_ready,
+            tally or Tally(),
+            imports_late=self._imports_late,
         )
 
     def follow(self, version: Version) -> None:

@@ -21,9 +21,6 @@ _MOST_PART = 0.2
 """Of the last calls that may leave something behind: a fork costs less than what comes of more."""
 _FORK_SECONDS = 30.0
 """How long each call has a fork of its own then, before it is tried again."""
-_MOST_FORK_SECONDS = 480.0
-"""Where none was ready even for its first call: twice as long each time, up to this. With
-`trust = "low"` each try costs an import."""
 _MOST_CALLS = 1000
 _MOST_SECONDS = 60.0
 """After so many calls, or so long, an instance is replaced, which ends what is counted of its use.
@@ -69,15 +66,20 @@ class RestoredInstances:
         loop: asyncio.AbstractEventLoop,
         done: Callable[[Instance, bool], None],
         tally: Tally,
+        *,
+        imports_late: bool = False,
     ) -> None:
-        """Call `done` with an instance that was made ready, or could not be; count in `tally`."""
+        """Call `done` with an instance that was made ready, or could not be; count in `tally`.
+
+        `imports_late`: an instance imports the module, and may end in that with its restorer.
+        """
         self._name = name
         self._loop = loop
         self._done = done
         self._under_way: dict[Instance, float] = {}
         self._last: deque[bool] = deque(maxlen=_LAST)
         self._fork_until = 0.0
-        self._fork_seconds = _FORK_SECONDS
+        self._blameless = {Outcome.CRASHED} | ({Outcome.INIT_ERROR} if imports_late else set())
         self._serving = self._setting_back = 0.0
         self._quick = 0.0
         self.tally = tally
@@ -175,10 +177,7 @@ class RestoredInstances:
             self._last.append(not problem)
         failed = self._last.count(False)
         if len(self._last) >= _LEAST and failed > _MOST_PART * len(self._last):
-            self._fork_until = self._loop.time() + self._fork_seconds
-            unready = problem and not instance.served and failed == len(self._last)
-            more = min(2 * self._fork_seconds, _MOST_FORK_SECONDS)
-            self._fork_seconds = more if unready else _FORK_SECONDS
+            self._fork_until = self._loop.time() + _FORK_SECONDS
             self._last.clear()
         self._done(instance, not problem and instance.alive and instance.quiet())
 
@@ -188,7 +187,7 @@ class RestoredInstances:
         Then the next ones are forked for a moment, and are not to blame that again.
         """
         told = instance.last
-        if not instance.restorable or (told is not None and told.outcome is not Outcome.CRASHED):
+        if not instance.restorable or (told is not None and told.outcome not in self._blameless):
             return False
         now = self._loop.time()
         if now < self._fork_until:  # it was asked for before: somebody waits for the others

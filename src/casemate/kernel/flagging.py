@@ -76,10 +76,12 @@ Those with the name of a file take a folder there, or AT_FDCWD, which is a large
 name some of them are about the descriptor itself: so kept ones are flagged.
 """
 
-OF_DESCRIPTORS = frozenset(BY_DESCRIPTOR) | set(_names("""
+OF_DESCRIPTORS = frozenset(BY_DESCRIPTOR) | set(
+    _names("""
 dup2 dup3 fcntl ioctl sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg fchown fchdir readahead
 splice tee accept accept4
-"""))
+""")
+)
 """Flagged calls whose first argument is a descriptor. What one of a kept descriptor sets may change
 with calls that are clean, such as where a socket is peeked at."""
 

@@ -210,7 +210,15 @@ def label_a_flow(label):
     """Make a flow label of IPv6 for a minute, which fails if there is one already."""
     get, anybody, create_alone = 0, 255, 1 | 2
     flow = struct.pack(
-        "=16s4sBBHHHI", b"\xfd" * 16, label.to_bytes(4, "big"), get, anybody, create_alone, 60, 60, 0
+        "=16s4sBBHHHI",
+        b"\xfd" * 16,
+        label.to_bytes(4, "big"),
+        get,
+        anybody,
+        create_alone,
+        60,
+        60,
+        0,
     )
     with socket.socket(socket.AF_INET6) as sock:
         return tried(sock.setsockopt, socket.IPPROTO_IPV6, 32, flow)

@@ -11,6 +11,7 @@ from dispatch_sandbox import VirtualLoop, run
 from test_dispatch_pool import Calls, outcomes
 
 from casemate.dispatch import arrivals, restored
+from casemate.model.function import Trust
 from casemate.model.invocation import Outcome
 
 
@@ -76,6 +77,23 @@ def test_who_waits_for_one_that_ends_with_its_restorer_gets_another(died: Outcom
         found = await outcomes(calls.start(8))
         # What its own import is to blame for is told.
         assert (set(found) == {None}) == (died is Outcome.CRASHED)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("neither_way", [False, True])
+def test_an_import_in_an_instance_that_fails_is_tried_once_more_without_a_restorer(
+    neither_way: bool,
+) -> None:
+    """It may have failed since calls that are flagged do when the restorer has just ended."""
+
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop, trust=Trust.LOW)
+        await warm(calls)
+        calls.sandbox.stillborn = Outcome.INIT_ERROR
+        calls.sandbox.stillborn_traced_only = not neither_way
+        found = set(await outcomes(calls.start(8)))
+        assert (Outcome.INIT_ERROR in found) if neither_way else (found == {None})
 
     run(scenario)
 
