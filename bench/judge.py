@@ -13,6 +13,7 @@ from bench.results import (
     CASEMATE_FORK,
     CASEMATE_INSTANCE,
     CASEMATE_REQUEST,
+    MOST_DISCARDS,
     PLAIN,
     TABLES,
     Results,
@@ -25,6 +26,8 @@ LEASE_NOISE = 1.25
 DEPLOYED = 500
 MANY = 10_000
 FORK = "fork-per-request"
+RESTORED = 30
+"""Of the typical handlers, as many as are to be restored after all but a few calls."""
 HELD = 8
 """Calls held at once while instances are weighed."""
 FUNCTIONS_FRAMEWORK = "functions-framework"
@@ -199,7 +202,10 @@ def _memory(results: Results) -> list[Verdict]:
     if f.past_keep_memory is not None and f.empty_node_memory is not None:
         past = f"node {f.empty_node_memory / MB:.1f} MB before, {f.past_keep_memory / MB:.1f} after"
     return [
-        at_most("one live plain instance, with its clean pages", weight, 2, " MB", seen),
+        why(
+            at_most("one live plain instance, with its clean pages", weight, 2, " MB", seen),
+            f"{seen}: a call has more than one while others start" if seen else "",
+        ),
         why(
             at_most("50 plain functions at rest, zygotes kept", crowd, 200, " MB", kept),
             reasons.rest(results),
@@ -262,6 +268,14 @@ def _schedules(results: Results) -> list[Verdict]:
     return [at_most(f"events of {SPREAD} schedules, late, p99", late, 50, " ms", more)]
 
 
+def _discards(results: Results) -> list[Verdict]:
+    found = results.figures.discards
+    count = None if found is None else found.restored
+    more = "" if found is None else f"of {len(found.shares)}"
+    what = f"typical handlers with {MOST_DISCARDS:.0%} discards or less"
+    return [why(at_least(what, count, RESTORED, "", more), reasons.discards(results))]
+
+
 def judge(results: Results) -> Sequence[Verdict]:
     """Compare a run with every target."""
     return (
@@ -269,6 +283,7 @@ def judge(results: Results) -> Sequence[Verdict]:
         *_instance(results),
         *_first_calls(results),
         *_memory(results),
+        *_discards(results),
         *_growth(results),
         *_events(results),
         *_schedules(results),

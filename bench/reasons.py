@@ -46,6 +46,14 @@ def rest(results: Results) -> str:
     return told(parts, "MB", MB) if parts else ""
 
 
+def discards(results: Results) -> str:
+    """Say which handlers are not restored, and why."""
+    found = results.figures.discards
+    if found is None:
+        return ""
+    return "; ".join(f"{what}: {reason}" for what, reason in found.reasons.items())
+
+
 def later(results: Results) -> str:
     """Say what an event takes that is kept and run, and a call that is waited for."""
     found = results.figures.asynchronous_us

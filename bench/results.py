@@ -23,6 +23,22 @@ CASEMATE_INSTANCE = "casemate, instance isolation"
 PLAIN = "plain"
 TABLES = "tables"
 HANDLERS = (PLAIN, TABLES)
+MOST_DISCARDS = 0.01
+"""The part of a handler's calls after which its process may not be used again, at most."""
+
+
+class Discards(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the processes of handlers, by the name of each."""
+
+    shares: dict[str, float]
+    """The part of its calls after which its process was not used again."""
+    reasons: dict[str, str]
+    """The most frequent reason of those that have one."""
+
+    @property
+    def restored(self) -> int:
+        """How many handlers have no more discards than one should."""
+        return sum(share <= MOST_DISCARDS for share in self.shares.values())
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +122,8 @@ class Figures(msgspec.Struct, kw_only=True):
     """p50 of one function by the number of functions deployed on its node."""
     enqueue: Enqueue | None = None
     """How events are kept, without a node."""
+    discards: Discards | None = None
+    """How often typical handlers are not restored after a call."""
     jitter: Jitter | None = None
     """How late the events of schedules are, without a node."""
 

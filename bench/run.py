@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from bench import delivery, enqueue, growth, jitter, measure
+from bench import delivery, discards, enqueue, growth, jitter, measure
 from bench.environment import HANDLERS as HANDLERS_ENVIRONMENT
 from bench.environment import Environments
 from bench.errors import BenchError
@@ -25,7 +25,7 @@ FAILURES = (BenchError, OSError, ValueError, subprocess.SubprocessError)
 
 def names() -> list[str]:
     """Return what `--only` can name: short names, without blanks."""
-    ours = (*ISOLATIONS, "scaling", "delivery", "enqueue", "jitter")
+    ours = (*ISOLATIONS, "scaling", "delivery", "enqueue", "jitter", "discards")
     return [*(f"casemate-{name}" for name in ours), *map(short, PEER_NAMES)]
 
 
@@ -61,6 +61,7 @@ class Run:
             self._delivery()
             self._enqueue()
             self._jitter()
+            self._discards()
         finally:
             self.results.seconds = time.monotonic() - self._begun
 
@@ -212,6 +213,18 @@ class Run:
             self.results.figures.enqueue = enqueue.run(self._settings.enqueue_time)
         except (*FAILURES, CasemateError) as error:
             self._note(f"casemate, how events are kept: {error}")
+
+    def _discards(self) -> None:
+        if not self._wanted("casemate-discards"):
+            return
+        if self._remaining() <= 0:
+            self._note("casemate, what is not restored: the time for the run was over")
+            return
+        self._say("casemate: what is not restored")
+        try:
+            self.results.figures.discards = discards.run(self._settings.discard_calls)
+        except FAILURES as error:
+            self._note(f"casemate, what is not restored: {error}")
 
     def _jitter(self) -> None:
         if not self._wanted("casemate-jitter"):

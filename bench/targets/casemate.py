@@ -158,6 +158,12 @@ class Node:
             self._judges = True
         _done(what, ["deploy"], source, env, end - time.monotonic())
 
+    def deploy_folder(self, folder: Path, timeout: float) -> None:
+        """Deploy the project in a folder. Raises DeployError when it fails or takes too long."""
+        url = f"http://127.0.0.1:{self.port}"
+        env = environment(CASEMATE_URL=url, CASEMATE_KEY=self._key or "")
+        _done("deploying a project", ["deploy"], folder, env, timeout)
+
     def endpoint(self, function: str, project: str = PROJECT) -> Endpoint:
         """Return where to invoke a function."""
         headers = (("Authorization", f"Bearer {self._key}"),)

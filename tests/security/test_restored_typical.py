@@ -11,7 +11,7 @@ import pytest
 
 from casemate.restorer.probe import restoring_problem
 from support.node import TestNode
-from support.typical import PROXIED, TAINTING, TYPICAL
+from bench.typical import PROXIED, TAINTING, TYPICAL
 
 pytestmark = [
     pytest.mark.timeout(300),

@@ -15,6 +15,7 @@ from bench.results import (
     CASEMATE_INSTANCE,
     CASEMATE_REQUEST,
     Cell,
+    Discards,
     Figures,
     Machine,
     Results,
@@ -110,14 +111,35 @@ def good() -> Results:
         asynchronous={"waited_for": 6000.0, "sent_and_run": 5000.0, "share": 0.83},
         enqueue=enqueue(),
         jitter=jitter(),
+        discards=discards(39),
     )
     return results(cells, figures)
+
+
+def discards(restored: int) -> Discards:
+    shares = {f"handler {n}": 0.01 if n < restored else 0.13 for n in range(42)}
+    return Discards(shares=shares, reasons={"handler 41": "it has left something in /tmp"})
+
+
+def test_what_is_not_restored_is_told_with_its_reason() -> None:
+    run = good()
+    run.figures.discards = discards(29)
+    (verdict,) = (v for v in judge(run) if v.met is False)
+    assert verdict.measured == "29 (of 42)"
+    assert verdict.reason == "handler 41: it has left something in /tmp"
+
+
+def test_a_live_instance_over_its_limit_is_told_with_how_many_processes_there_were() -> None:
+    run = good()
+    run.figures.instance_memory, run.figures.instances_seen = 2_220_000.0, 16
+    (verdict,) = (v for v in judge(run) if v.met is False)
+    assert "16 processes for 8 calls" in verdict.reason
 
 
 def test_a_good_run_meets_every_target() -> None:
     found = judge(good())
     assert [verdict.what for verdict in found if verdict.met is not True] == []
-    assert len(found) == 29
+    assert len(found) == 30
 
 
 def test_an_empty_run_meets_no_target() -> None:
@@ -143,6 +165,7 @@ def test_an_empty_run_meets_no_target() -> None:
         ("enqueue", enqueue(per_second=4999.0), "events kept"),
         ("enqueue", enqueue(lease_deep_ms=5.1), "lease with 200,000"),
         ("jitter", jitter(spread_p99_ms=50.1), "schedules, late"),
+        ("discards", discards(29), "typical handlers"),
     ],
 )
 def test_each_figure_over_its_limit_is_missed(field: str, value: object, what: str) -> None:
@@ -194,7 +217,7 @@ def test_json_holds_everything() -> None:
     assert whole["format"] == 1
     assert len(whole["cells"]) == 36
     assert whole["figures"]["overhead_ms"] == {"1": 1.0, "50": 1.2, "500": 1.05}
-    assert len(whole["targets"]) == 29
+    assert len(whole["targets"]) == 30
     assert {"what", "wanted", "measured", "met", "reason"} == set(whole["targets"][0])
 
 
