@@ -58,5 +58,5 @@ def test_missing_programs_are_named_with_their_package(monkeypatch: pytest.Monke
 
 
 def test_names_for_the_command_line_are_distinct_and_plain() -> None:
-    assert len(set(names())) == len(names()) == 12
+    assert len(set(names())) == len(names()) == 13
     assert all(not set(name) & set(" ,+") for name in names())
