@@ -60,6 +60,10 @@ _PIDFD_REQUESTS = 0xFF00
 _SOL_SOCKET = 1
 _SOCKET_PROGRAMS = (26, 50, 51, 52)
 """SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF and _REUSEPORT_EBPF: programs for the kernel."""
+_SOL_IP = 0
+_PORT_RANGE = (51,)
+"""IP_LOCAL_PORT_RANGE: by it a socket has a port of one's choice, as with bind(2). One that a call
+has used is not free for a minute, in the network namespace that all calls of a function have."""
 _SOL_IPV6 = 41
 _FLOW_LABELS = (32,)
 """IPV6_FLOWLABEL_MGR: a label outlives its socket by up to 150 s, in the network namespace that all
@@ -222,9 +226,13 @@ def _function_ioctl_rule(refused: Instruction) -> list[Instruction]:
 
 
 def _socket_option_rule(refused: Instruction) -> list[Instruction]:
-    """Refuse programs for the kernel that a socket could be given, and labels that outlive it."""
+    """Refuse programs for the kernel that a socket could be given, and what tells of gone ones."""
     rule: list[Instruction] = []
-    for level, options in ((_SOL_SOCKET, _SOCKET_PROGRAMS), (_SOL_IPV6, _FLOW_LABELS)):
+    for level, options in (
+        (_SOL_SOCKET, _SOCKET_PROGRAMS),
+        (_SOL_IP, _PORT_RANGE),
+        (_SOL_IPV6, _FLOW_LABELS),
+    ):
         of_level: list[Instruction] = [(_LD, 0, 0, _ARG2)]
         for option in options:
             of_level += [(_JEQ, 0, 1, option), refused]

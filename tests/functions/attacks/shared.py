@@ -224,6 +224,12 @@ def label_a_flow(label):
         return tried(sock.setsockopt, socket.IPPROTO_IPV6, 32, flow)
 
 
+def choose_port(port):
+    """Have a socket take a port by the range of those it may have."""
+    with socket.socket() as sock:
+        return tried(sock.setsockopt, socket.IPPROTO_IP, 51, struct.pack("=HH", port, port))
+
+
 def residency():
     """Ask which pages of a shared file are in memory (cachestat, mincore)."""
     import mmap

@@ -432,6 +432,13 @@ def test_a_socket_is_given_no_program(option: int) -> None:
     assert in_instance(SETSOCKOPT, 3, 6, option) == in_instance(SETSOCKOPT, 3, 1, 7) == ALLOW
 
 
+def test_a_socket_has_no_port_of_one_s_choice() -> None:
+    assert in_instance(SETSOCKOPT, 3, 0, 51) == NOTIFY
+    assert in_instance(SETSOCKOPT, 3, 1 << 32, 1 << 32 | 51) == NOTIFY
+    assert all(in_instance(SETSOCKOPT, 3, 0, option) == ALLOW for option in (1, 2, 24, 50, 52))
+    assert in_instance(SETSOCKOPT, 3, 41, 51) == in_instance(SETSOCKOPT, 3, 6, 51) == ALLOW
+
+
 def test_a_socket_leaves_no_flow_label() -> None:
     for name in ("offline", "egress"):
         assert run(name, SETSOCKOPT, 3, 41, 32) == EPERM
