@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +99,35 @@ def test_it_is_restored(shared: Restored, row: str) -> None:
     shared.call(plant)
     shared.ready()
     assert shared.call(look) == pristine
+    shared.ready()
+
+
+REGISTERS = {
+    # vpcmpeqd ymm15; vextracti128 $1 of it, and its lower half
+    "the upper half of a vector register": ("c4410576ffc3", "c4637d39f801c4e1f97ec0c3", "avx2"),
+    # %ds and %es, of which 0 is as good as any
+    "segment selectors": ("66b82b008ed88ec0c3", "31c08cd8c1e0108cc16609c8c3", ""),
+    # ldmxcsr of all rounding and flushing bits, stmxcsr
+    "flush to zero": ("48c7c0807f0000500fae142458c3", "500fae1c248b042459c3", ""),
+    # fldpi; the tag word of fnstenv, put back
+    "a value of the x87": ("d9ebc3", "4883ec20d93424668b4424080fb7c0d924244883c420c3", ""),
+    # wrpkru that refuses writes by key 1, rdpkru
+    "rights of memory's keys": ("b80800000031c931d20f01efc3", "31c90f01eec3", "ospke"),
+}
+"""What sets them and what tells of them, as machine code, and the flag of a processor that can."""
+
+
+@pytest.mark.parametrize("row", REGISTERS)
+def test_a_register_is_set_back(shared: Restored, row: str) -> None:
+    plant, look, flag = REGISTERS[row]
+    if flag not in Path("/proc/cpuinfo").read_text():
+        pytest.skip(f"this processor has no {flag}")
+    looked = f"result = machine(bytes.fromhex('{look}'))()"
+    pristine = shared.call(looked)
+    shared.ready()
+    assert shared.call(f"machine(bytes.fromhex('{plant}'))(); {looked}") != pristine
+    shared.ready()
+    assert shared.call(looked) == pristine
     shared.ready()
 
 
