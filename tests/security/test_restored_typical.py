@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from bench.typical import PROXIED, TAINTING, TYPICAL
 
 from casemate.restorer.probe import restoring_problem
 from support.node import TestNode
-from bench.typical import PROXIED, TAINTING, TYPICAL
 
 pytestmark = [
     pytest.mark.timeout(300),

@@ -59,7 +59,7 @@ _CHANGES = {
     "more, which are taken away whole",
     Reason.DESCRIPTORS: "close files and sockets before the handler returns: `with` does",
     Reason.FILES: "leave standard input and output as they are",
-    Reason.PROCESSES: "do without threads and processes in the handler",
+    Reason.PROCESSES: "do without threads and processes, in the handler and at import",
     Reason.TMP: "remove what was written to /tmp, or do it in memory",
     Reason.FOLDER: "use absolute paths instead of os.chdir",
 }

@@ -100,7 +100,7 @@ def forget_seeds() -> None:
     """
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None:
-        tempfile._name_sequence = None
+        vars(tempfile)["_name_sequence"] = None
     sqlite = sys.modules.get("_sqlite3")
     if sqlite is not None:
         # Python has no way to it. One that is linked otherwise does not show it.
