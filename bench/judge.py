@@ -204,7 +204,7 @@ def _memory(results: Results) -> list[Verdict]:
     return [
         why(
             at_most("one live plain instance, with its clean pages", weight, 2, " MB", seen),
-            f"{seen}: a call has more than one while others start" if seen else "",
+            f"{seen}: each stands beside the copy that it is compared with" if seen else "",
         ),
         why(
             at_most("50 plain functions at rest, zygotes kept", crowd, 200, " MB", kept),
