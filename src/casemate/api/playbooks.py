@@ -168,7 +168,7 @@ async def _dismiss(wanted: DismissPlaybookRun, call: Call) -> PlaybookRun:
 async def _undo(wanted: UndoPlaybookRun, call: Call) -> PlaybookRun:
     known = call.service.playbooks
     _require([known.found(wanted.id)], call, undo=True, only=wanted.action)
-    return await known.undo(wanted.id, wanted.action, wanted.reason, call.actor)
+    return await known.undo(wanted.id, wanted.action, wanted.reason, call.actor, call.still)
 
 
 @performs(UndoIncident)
@@ -198,7 +198,7 @@ async def _undo_incident(wanted: UndoIncident, call: Call) -> PlaybookRuns:
         # Once more: while the one before was undone, this one may have gone on.
         _require([known.found(run.id)], call, undo=True, only=wanted.action)
         call.still()
-        done.append(await known.undo(run.id, wanted.action, wanted.reason, call.actor))
+        done.append(await known.undo(run.id, wanted.action, wanted.reason, call.actor, call.still))
     return PlaybookRuns(runs=tuple(done))
 
 

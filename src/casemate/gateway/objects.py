@@ -522,6 +522,7 @@ class Gateway:
             self.facts,
             self.recorder.durable,
             owner=self._owner,
+            person=self.accounts.principal_of,
             acts=self._config.playbooks,
             peers=self.others,
         )

@@ -17,6 +17,7 @@ from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.facts import Actor, PlaybookStep
 from casemate.model.playbook import Playbook, PlaybookAct, PlaybookAction, PlaybookRun, Step
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.model.still import Still, whatever_changes
 from casemate.operations.incidents import Noticed
 from casemate.playbooks.acting import Acting, need_of
 from casemate.playbooks.kept import Runs
@@ -48,11 +49,12 @@ class Performing:
         self._facts = facts
         self._durable = durable
 
-    async def perform(self, run: PlaybookRun, playbook: Playbook) -> PlaybookRun:
+    async def perform(self, run: PlaybookRun, playbook: Playbook, still: Still) -> PlaybookRun:
         """Do what is left of a run; an action that fails keeps no other from being done.
 
-        What cannot be done at the moment is tried again after all others. Raises StoreError where
-        it cannot be kept how far it is: nothing is done then.
+        What cannot be done at the moment is tried again after all others. `still` raises, before
+        each, if whoever has it done may not any more. Raises StoreError where it cannot be kept
+        how far it is: nothing is done then.
         """
         actions = {kind_of(action): action for action in playbook.actions}
         for pause in (0.0, *AGAIN_SECONDS):
@@ -62,7 +64,7 @@ class Performing:
             await asyncio.sleep(pause)
             last = pause == AGAIN_SECONDS[-1]
             for number in left:
-                run = await self._one(run, number, run.acts[number], actions, last=last)
+                run = await self._one(run, number, run.acts[number], actions, still, last=last)
         failed = any(act.state is Step.FAILED for act in run.acts)
         run = replace(run, state=Step.FAILED if failed else Step.DONE)
         await self._runs.put(run)
@@ -74,18 +76,24 @@ class Performing:
         number: int,
         act: PlaybookAct,
         actions: dict[str, PlaybookAction],
+        still: Still,
         *,
         last: bool,
     ) -> PlaybookRun:
         by = Principal(kind=PrincipalKind.PLAYBOOK, id=run.playbook)
-        try:
-            action = actions.get(act.do)
+
+        def decide() -> None:
+            """Asked whenever something was waited for: policy may forbid what the file says."""
+            still()
             need = need_of(act.do, act.target)
-            # Asked each time anew: policy may forbid a playbook what its file says.
-            if action is None or not self._policy.allows(
-                by, need.action, need.resource, granted=True
-            ):
+            if not self._policy.allows(by, need.action, need.resource, granted=True):
                 raise ConflictError(f"{by.text} may not {need.action.value} {need.resource.text}.")
+
+        try:
+            decide()
+            action = actions.get(act.do)
+            if action is None:
+                raise ConflictError(f"{by.text} has no action {act.do}.")
             if act.state is Step.PLANNED:
                 prepared = await self._acting.prepare(action, act.target, run.id)
                 act = replace(
@@ -93,8 +101,11 @@ class Performing:
                 )
                 run = await self._note(run, number, act, Step.BEGINS)
                 await self._durable()
+            decide()
             reason = f"playbook {run.playbook}, finding {run.finding} ({run.rule})"[:MAX_REASON]
-            before = await self._acting.do(action, act.target, run.id, act.before, reason, by)
+            before = await self._acting.do(
+                action, act.target, run.id, act.before, reason, by, decide
+            )
             act = replace(act, state=Step.DONE, before=before, problem="")
         except CasemateError as error:
             if error.retryable and not last:
@@ -106,10 +117,18 @@ class Performing:
             act = replace(act, state=Step.FAILED, problem=type(error).__name__, at=_now())
         return await self._note(run, number, act, act.state)
 
-    async def undo(self, run: PlaybookRun, only: str | None, reason: str, by: Actor) -> PlaybookRun:
+    async def undo(
+        self,
+        run: PlaybookRun,
+        only: str | None,
+        reason: str,
+        by: Actor,
+        still: Still = whatever_changes,
+    ) -> PlaybookRun:
         """Take back what was done, the last first, or what of it is called `only`.
 
-        Also what failed after it was begun: something of it may be in force.
+        Also what failed after it was begun: something of it may be in force. `still` as in
+        `perform`.
         """
         undone = False
         for number in reversed(range(len(run.acts))):
@@ -117,7 +136,8 @@ class Performing:
             if not act.may_hold or only not in (None, act.do):
                 continue
             try:
-                await self._acting.undo(act.do, act.target, run.id, act.before, reason, by)
+                still()
+                await self._acting.undo(act.do, act.target, run.id, act.before, reason, by, still)
                 act = replace(act, state=Step.UNDONE, problem="", at=_now())
                 undone = True
             except CasemateError as error:

@@ -18,6 +18,7 @@ from casemate.facts import FactStream
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.facts import NOT_BY_NETWORK, Actor, PlaybookChanged, PlaybookRefused
 from casemate.model.playbook import Approval, Playbook, PlaybookRun, Step
+from casemate.model.principal import Principal
 from casemate.model.still import Still, whatever_changes
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.interface import Monitor
@@ -56,6 +57,11 @@ def no_owner(_project: str, _function: str) -> str:
     return ""
 
 
+def nobody(_who: str) -> Principal | None:
+    """Tell that nobody is known to be who a text names."""
+    return None
+
+
 class Playbooks:
     """One per gateway. On its event loop only."""
 
@@ -70,16 +76,19 @@ class Playbooks:
         durable: Callable[[], Awaitable[None]],
         *,
         owner: Callable[[str, str], str] = no_owner,
+        person: Callable[[str], Principal | None] = nobody,
         acts: bool = True,
         peers: Peers | None = None,
     ) -> None:
         """Look at what `monitor` has found; where `acts` is false, only when a person says so.
 
         `signer` signs versions of playbooks, and verifies them. `owner` tells who answers for who
-        deployed a function of a project; `peers` are the nodes that share `store`, where there can
-        be others.
+        deployed a function of a project, `person` who a text names, with the roles of now; `peers`
+        are the nodes that share `store`, where there can be others.
         """
         self._owner = owner
+        self._person = person
+        self._policy = policy
         self.books = Books(store, signer, self._refused, self._taken_over)
         self.runs = Runs(store)
         self.turns = Turns(store, self.runs, peers or Alone())
@@ -157,7 +166,8 @@ class Playbooks:
                     await self._end(run, "the playbook was changed while the node was down")
                 else:
                     await self.books.require(book)
-                    await self._perform(run, book.playbook)
+                    still = whatever_changes if run.alone else self._by_name(run)
+                    await self._perform(run, book.playbook, still)
             except UnverifiedError as error:
                 await self._end(run, error.message)
             except CasemateError as error:
@@ -242,13 +252,14 @@ class Playbooks:
             return
         run = replace(run, state=Step.BEGINS, alone=True)
         self._ages.note(run.id)
-        await self._perform(await self.runs.take(run, self.turns.node), playbook)
+        run = await self.runs.take(run, self.turns.node)
+        await self._perform(run, playbook, whatever_changes)
 
-    async def _perform(self, run: PlaybookRun, playbook: Playbook) -> None:
+    async def _perform(self, run: PlaybookRun, playbook: Playbook, still: Still) -> None:
         """Do a run; one that takes long goes on while others are looked at."""
         while len(self._late) >= MAX_LATE:
             await asyncio.wait(self._late, return_when=asyncio.FIRST_COMPLETED)
-        task = asyncio.get_running_loop().create_task(self._alone(run, playbook))
+        task = asyncio.get_running_loop().create_task(self._alone(run, playbook, still))
         self._late.add(task)
         task.add_done_callback(self._ended)
         await asyncio.wait((task,), timeout=LATE_SECONDS)
@@ -258,12 +269,37 @@ class Playbooks:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a playbook was not finished: %s", error)
 
-    async def _alone(self, run: PlaybookRun, playbook: Playbook) -> PlaybookRun:
+    async def _alone(self, run: PlaybookRun, playbook: Playbook, still: Still) -> PlaybookRun:
         with self._claimed(run.id):
             try:
-                return await self._performing.perform(run, playbook)
+                return await self._performing.perform(run, playbook, self._in_force(run, still))
             finally:
                 self._ages.note(run.id)  # the last of it was now
+
+    def _in_force(self, run: PlaybookRun, still: Still) -> Still:
+        """Return what is asked before each action of a run."""
+
+        def decide() -> None:
+            still()
+            book = self.books.get(run.playbook)
+            if book is None or book.playbook is None or book.digest != run.digest:
+                raise ConflictError(f"The playbook {run.playbook} was changed since it was begun.")
+
+        return decide
+
+    def _by_name(self, run: PlaybookRun) -> Still:
+        """Return what is asked before each action of a run that a person had done.
+
+        His request has ended with the process that had it: what he may do now counts.
+        """
+
+        def decide() -> None:
+            who = self._person(run.by)
+            for need in needs(run):
+                if who is None or not self._policy.allows(who, need.action, need.resource):
+                    raise ConflictError(f"{run.by} may not {need.action.value} any more.")
+
+        return decide
 
     @contextmanager
     def _claimed(self, id: str) -> Iterator[None]:
@@ -313,7 +349,8 @@ class Playbooks:
     async def approve(self, id: str, by: Actor, still: Still = whatever_changes) -> PlaybookRun:
         """Do what waits, by a person's word. Raises NotFoundError, ConflictError.
 
-        `still` raises if who asks may not any more: the vault is asked before anything is done.
+        `still` raises if who asks may not any more. It is asked before each action: the vault, a
+        deploy or a function that sets a secret may be waited for.
         """
         run = self._waiting(id)
         book, playbook = self.usable(run.playbook)
@@ -326,7 +363,7 @@ class Playbooks:
             )
         await self.books.require(book)
         still()
-        return await self._by_hand(replace(run, version=book.version), playbook, by)
+        return await self._by_hand(replace(run, version=book.version), playbook, by, still)
 
     async def dismiss(self, id: str, reason: str, by: Actor) -> PlaybookRun:
         """Have what waits not done. Raises NotFoundError, ConflictError."""
@@ -368,17 +405,29 @@ class Playbooks:
         book, playbook = self.usable(run.playbook)
         await self.books.require(book)
         still()
-        return await self._by_hand(run, playbook, by)
+        return await self._by_hand(run, playbook, by, still)
 
-    async def _by_hand(self, run: PlaybookRun, playbook: Playbook, by: Actor) -> PlaybookRun:
+    async def _by_hand(
+        self, run: PlaybookRun, playbook: Playbook, by: Actor, still: Still
+    ) -> PlaybookRun:
         with self._claimed(run.id):
             run = replace(run, state=Step.BEGINS, by=by.principal, reason="")
             run = await self.runs.take(run, self.turns.node)
             self._performing.tell(run, Step.BEGINS, by=by, reason="by hand")
-            return await self._performing.perform(run, playbook)
+            return await self._performing.perform(run, playbook, self._in_force(run, still))
 
-    async def undo(self, id: str, only: str | None, reason: str, by: Actor) -> PlaybookRun:
-        """Take back what a run has done. Raises NotFoundError, ConflictError."""
+    async def undo(
+        self,
+        id: str,
+        only: str | None,
+        reason: str,
+        by: Actor,
+        still: Still = whatever_changes,
+    ) -> PlaybookRun:
+        """Take back what a run has done. Raises NotFoundError, ConflictError.
+
+        `still`: as in `approve`.
+        """
         run = self.found(id)
         if id in self._running or run.state is Step.BEGINS:
             raise ConflictError(f"{id} is being done or undone.", next_step="try again soon")
@@ -386,7 +435,7 @@ class Playbooks:
             raise ConflictError(f"{id} has done nothing that is to be taken back.")
         with self._claimed(id):
             run = await self.runs.take(run, self.turns.node)
-            return await self._performing.undo(run, only, reason, by)
+            return await self._performing.undo(run, only, reason, by, still)
 
     # -- files -------------------------------------------------------------------------------------
 

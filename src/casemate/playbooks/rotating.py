@@ -13,6 +13,7 @@ from casemate.model.facts import Actor
 from casemate.model.grant import GrantKind
 from casemate.model.playbook import RotateSecret
 from casemate.model.restriction import EVERYTHING
+from casemate.model.still import Still
 from casemate.playbooks.prepared import Prepared
 from casemate.rotations import Rotations
 
@@ -59,11 +60,18 @@ class Rotating:
         return Prepared(msgspec.json.encode(before).decode(), undo)
 
     async def do(
-        self, action: RotateSecret, project: str, before: str, reason: str, by: Actor
+        self,
+        action: RotateSecret,
+        project: str,
+        before: str,
+        reason: str,
+        by: Actor,
+        still: Still,
     ) -> str:
         """Rotate what was not rotated yet: done once more it comes to the same.
 
-        One that fails keeps no other from being rotated. Raises ConflictError with all that failed,
+        `still` is asked before each: the one before may have waited for a function. One that fails
+        keeps no other from being rotated. Raises ConflictError with all that failed,
         UnavailableError if it may be tried again.
         """
         done: dict[str, int] = _read(before)
@@ -74,6 +82,7 @@ class Rotating:
             if used != version:
                 continue  # by this run before it was cut short, or by a person
             try:
+                still()
                 await self._rotations.rotate(
                     project, name, reason=reason, by=by, overlap=action.overlap, expected=version
                 )
@@ -86,7 +95,7 @@ class Rotating:
             raise ConflictError(" ".join(failed), next_step="set them by hand")
         return before
 
-    async def undo(self, project: str, before: str, reason: str, by: Actor) -> None:
+    async def undo(self, project: str, before: str, reason: str, by: Actor, still: Still) -> None:
         """Go back where a playbook has rotated. Raises ConflictError with all that could not."""
         failed = []
         for name, version in _read(before).items():
@@ -98,6 +107,7 @@ class Rotating:
                 failed.append(f"{name} has a value of {author} since, or its overlap is over.")
                 continue
             try:
+                still()
                 await self._rotations.back(project, name, reason=reason, by=by, expected=used)
             except CasemateError as error:
                 failed.append(f"{name}: {error.message}")

@@ -11,6 +11,7 @@ from casemate.model.deployment import Alias, AliasTarget, Quarantine, Trial
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import Actor, PlaybookChanged, PlaybookRefused, PlaybookStep
 from casemate.model.level import Level
+from casemate.model.still import Still, whatever_changes
 from casemate.operations.findings import Finding
 from casemate.operations.functions import SetAlias
 from casemate.operations.incidents import Noticed
@@ -54,7 +55,10 @@ class Control:
         )
         return SimpleNamespace(aliases=(alias,), quarantine=self.held.get(f"{project}/{name}"))
 
-    async def quarantine(self, operation: Any, *, by: Actor) -> Quarantine:
+    async def quarantine(
+        self, operation: Any, *, by: Actor, still: Still = whatever_changes
+    ) -> Quarantine:
+        still()
         if self.fails is not None:
             raise self.fails
         name = f"{operation.project}/{operation.function}"
@@ -68,7 +72,10 @@ class Control:
         )
         return self.held.setdefault(name, held)
 
-    async def release(self, operation: Any, *, by: Actor) -> Quarantine:
+    async def release(
+        self, operation: Any, *, by: Actor, still: Still = whatever_changes
+    ) -> Quarantine:
+        still()
         name = f"{operation.project}/{operation.function}"
         if name not in self.held:
             raise ConflictError(f"{name} is not in quarantine.")
@@ -78,7 +85,10 @@ class Control:
     async def stable_before(self, _project: str, _function: str) -> int:
         return 1
 
-    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Any:
+    async def set_alias(
+        self, operation: SetAlias, *, by: Actor, still: Still = whatever_changes
+    ) -> Any:
+        still()
         name = f"{operation.project}/{operation.function}"
         self.live[name] = tuple((one.version, one.weight) for one in operation.targets)
         self.done.append(f"point {name} {self.live[name]}")

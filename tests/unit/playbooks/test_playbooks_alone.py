@@ -16,7 +16,8 @@ from casemate.model.account import PolicyFile
 from casemate.model.deployment import Trial
 from casemate.model.errors import ConflictError
 from casemate.model.playbook import PlaybookRun, Step
-from casemate.model.principal import Action, Principal, PrincipalKind
+from casemate.model.principal import Action, Principal, PrincipalKind, RoleBinding
+from casemate.model.still import whatever_changes
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.operations.quarantine import QuarantineFunction
 from casemate.playbooks import needs
@@ -87,8 +88,8 @@ async def test_what_was_begun_when_the_node_died_is_finished(died: str) -> None:
     else:
         done = world.control.quarantine
 
-        async def die(operation: Any, *, by: Any) -> Any:
-            await done(operation, by=by)
+        async def die(operation: Any, **named: Any) -> Any:
+            await done(operation, **named)
             raise asyncio.CancelledError
 
         world.control.quarantine = die  # type: ignore[method-assign]
@@ -116,7 +117,7 @@ async def test_a_rollback_that_was_cut_short_goes_back_no_further() -> None:
     # Again, as if the end had not been kept: its aim was found out before it was begun.
     book = world.playbooks.usable("back")[1]
     cut = replace(run, acts=(replace(run.acts[0], state=Step.BEGINS),))
-    await world.playbooks._performing.perform(cut, book)
+    await world.playbooks._performing.perform(cut, book, whatever_changes)
     assert world.control.live["shop/pay"] == ((1, 100),)
     await world.playbooks.undo(run.id, None, "r", ADA)
     assert world.control.live["shop/pay"] == ((2, 90), (1, 10))
@@ -391,6 +392,10 @@ async def test_what_was_begun_is_not_finished_where_the_node_is_told_to_do_nothi
         await world.playbooks.approve(by_hand, ADA)
     again = await World(world.store).loaded()
     again.playbooks.acts = False
+    owner = RoleBinding(role="owner")
+    again.playbooks._person = lambda _who: Principal(
+        kind=PrincipalKind.USER, id="ada", bindings=(owner,)
+    )
     await again.playbooks._resume()
     [alone] = [run for run in again.playbooks.runs if run.alone]
     assert alone.state is Step.FAILED and "do nothing" in alone.reason
@@ -438,7 +443,7 @@ async def test_an_action_that_is_not_in_the_file_is_not_done() -> None:
     forged = replace(
         run, id="run_2", acts=(replace(run.acts[0], do="roll-back", state=Step.PLANNED),)
     )
-    done = await world.playbooks._performing.perform(forged, playbook)
+    done = await world.playbooks._performing.perform(forged, playbook, whatever_changes)
     assert done.state is Step.FAILED and world.control.done == ["quarantine shop/pay"]
 
 
@@ -481,10 +486,10 @@ async def test_one_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch)
     world = await World().loaded()
     quarantine, hang = world.control.quarantine, asyncio.Event()
 
-    async def slow(operation: Any, *, by: Any) -> Any:
+    async def slow(operation: Any, **named: Any) -> Any:
         if operation.function == "slow":
             await hang.wait()
-        return await quarantine(operation, by=by)
+        return await quarantine(operation, **named)
 
     world.control.quarantine = slow  # type: ignore[method-assign]
     await world.find(finding(function="slow"), finding(function="quick"))

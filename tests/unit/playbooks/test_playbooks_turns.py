@@ -155,10 +155,10 @@ async def test_a_run_is_finished_by_another_and_not_by_who_wakes_up() -> None:
     asleep, awake = asyncio.Event(), asyncio.Event()
     quarantine = both.one.control.quarantine
 
-    async def freeze(operation: Any, *, by: Any) -> Any:
+    async def freeze(operation: Any, **named: Any) -> Any:
         asleep.set()
         await awake.wait()
-        return await quarantine(operation, by=by)
+        return await quarantine(operation, **named)
 
     both.control.quarantine = freeze  # type: ignore[method-assign]
     frozen = asyncio.ensure_future(both.one.find(A))
