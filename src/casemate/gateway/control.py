@@ -77,10 +77,13 @@ TOPICS = frozenset(
     }
 )
 """Of what is stored, what is held here in memory."""
+_Turns = WeakValueDictionary[str, asyncio.Semaphore]
 _MAX_HISTORY = 1000
+"""States of an alias that a rollback looks at."""
 MAX_STARTS = 16
 """Deploys and trial starts of all projects whose functions are started at a time."""
-"""States of an alias that a rollback looks at."""
+MAX_STARTS_OF_CALLER = 4
+"""Of these, asked for by one person or token, in whatever projects: others find room."""
 
 
 class NodeControl:
@@ -150,6 +153,7 @@ class NodeControl:
         self._require_movable = require_movable
         self._turns, self._changing = _Locks(), asyncio.Lock()
         self._starts, self._starting = _Locks(), asyncio.Semaphore(MAX_STARTS)
+        self._starters = _Turns()
         self._stopping_first: Counter[tuple[str, str]] = Counter()
         """Functions whose quarantine waits for another change, by how many times."""
         self._uploads = Uploads()
@@ -213,6 +217,16 @@ class NodeControl:
         the way of the others. Within it nothing waits for what a function does.
         """
         async with _held(self._turns, projects), self._changing:
+            yield
+
+    @asynccontextmanager
+    async def _start(self, projects: Iterable[str], by: Actor) -> AsyncIterator[None]:
+        """Start functions beside those of other projects, and of other people and tokens.
+
+        Whoever asks for many waits for his own before he stands in anybody's way.
+        """
+        starter = self._starters.setdefault(by.principal, asyncio.Semaphore(MAX_STARTS_OF_CALLER))
+        async with starter, _held(self._starts, projects), self._starting:
             yield
 
     # -- whose routes are whose --
@@ -420,7 +434,7 @@ class NodeControl:
 
     async def start_once(self, project: str, function: str, digest: str, *, by: Actor) -> None:
         """See Control."""
-        async with _held(self._starts, (project,)), self._starting:
+        async with self._start((project,), by):
             await self._deploying.start_once(Deployment(project, function, digest), by)
 
     async def deploy(
@@ -450,7 +464,7 @@ class NodeControl:
         projects = tuple(one.project for one in wanted)
         turn = partial(self._turn, *projects)
         # A function says itself how long it takes to start: meanwhile nobody else waits.
-        async with _held(self._starts, projects), self._starting:
+        async with self._start(projects, by):
             still()
             versions = await self._deploying.deploy(
                 wanted, approve=approve, trial=trial, by=by, still=still, turn=turn

@@ -54,6 +54,8 @@ class Make(Protocol):
         ...
 
 
+MAX_START_SECONDS = 1800.0
+"""For all functions of one deploy, one after the other: so long it keeps others' from starting."""
 Turn = Callable[[], AbstractAsyncContextManager[None]]
 """Within it one change alone is made."""
 
@@ -146,7 +148,7 @@ class Deploying:
         before: list[Version | None] = []
         judged_by = await self._judge(checked, by)
         with ExitStack() as undo:
-            zygotes = [await self._prepare(*one, undo) for one in checked]
+            zygotes = await self._prepare_all(checked, undo, still)
             async with turn():
                 found = await self._looked_at_again(checked, found, judged_by, by)
 
@@ -273,11 +275,27 @@ class Deploying:
                 shares = [100] * number + [0] * (len(together) - number)
                 self._ready.require_room(list(zip(together, shares, strict=True)))
 
-    async def _prepare(self, new: NewVersion, tentative: _Tentative, undo: ExitStack) -> Zygote:
+    async def _prepare_all(
+        self, checked: Sequence[tuple[NewVersion, _Tentative]], undo: ExitStack, still: Still
+    ) -> list[Zygote]:
+        """Start each function once. Raises InvalidInputError where that takes too long in all."""
+        try:
+            async with asyncio.timeout(MAX_START_SECONDS):
+                return [await self._prepare(*one, undo, still) for one in checked]
+        except TimeoutError:
+            raise InvalidInputError(
+                f"{len(checked)} functions did not start within {MAX_START_SECONDS:.0f} s.",
+                next_step="deploy fewer at a time: casemate deploy FUNCTION",
+            ) from None
+
+    async def _prepare(
+        self, new: NewVersion, tentative: _Tentative, undo: ExitStack, still: Still
+    ) -> Zygote:
         """Start a function once, and have what it declares; `undo` ends it again."""
         with _about(new):
             zygote = await self._start(tentative.version)
             undo.callback(zygote.close)
+            still()  # it took as long as the function says
             await self._data.change(
                 EnsureResources(project=new.project, resources=tentative.resources)
             )

@@ -20,7 +20,8 @@ from casemate.capabilities import UseCounter, use_of
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
 from casemate.gateway import control, ways_back
-from casemate.gateway.control import MAX_STARTS, NodeControl
+from casemate.gateway import deploying as gateway_deploying
+from casemate.gateway.control import MAX_STARTS, MAX_STARTS_OF_CALLER, NodeControl
 from casemate.model.bundle import BundleManifest, LockedPackage
 from casemate.model.caps import Caps
 from casemate.model.denial import Denial, DenialKind
@@ -67,7 +68,7 @@ from casemate.supply import Admitted, UnsignedError
 from casemate.vulnerabilities import Gate, LicenceError, VulnerableError
 from support.advisories import import_records, import_small, record
 from support.core import MemoryStore, spec
-from support.facts import ADA, stream
+from support.facts import ADA, EVE, stream
 from support.signing import AnybodysWord
 
 READ = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",))
@@ -315,10 +316,16 @@ class Node:
         return manifest.digest()
 
     async def deploy(
-        self, name: str = "f", *, project: str = "t", approve: bool = False, **changes: Any
+        self,
+        name: str = "f",
+        *,
+        project: str = "t",
+        approve: bool = False,
+        by: Actor = ADA,
+        **changes: Any,
     ) -> Version:
         digest = self.bundle(name, project=project, **changes)
-        return await self.control.deploy(project, name, digest, approve=approve, by=ADA)
+        return await self.control.deploy(project, name, digest, approve=approve, by=by)
 
     def live(self, name: str = "f") -> int | None:
         found = self.catalogue.find("t", name)
@@ -620,7 +627,9 @@ def test_no_more_functions_are_started_at_a_time_than_the_node_lets(on_node: OnN
     async def scene(node: Node) -> None:
         node.client.gate = asyncio.Event()
         many = [
-            asyncio.ensure_future(node.deploy(project=f"p{number}"))
+            asyncio.ensure_future(
+                node.deploy(project=f"p{number}", by=Actor(f"token:{number}", ""))
+            )
             for number in range(MAX_STARTS + 3)
         ]
         async with asyncio.timeout(20):
@@ -632,6 +641,50 @@ def test_no_more_functions_are_started_at_a_time_than_the_node_lets(on_node: OnN
         node.client.gate.set()
         await asyncio.gather(*many)
         assert len(node.client.opened) == len(many)
+
+    on_node(scene)
+
+
+def test_who_starts_in_many_projects_leaves_room_for_others(on_node: OnNode) -> None:
+    """One token that may deploy anywhere, and functions that take as long as they say."""
+
+    async def scene(node: Node) -> None:
+        node.client.gate = asyncio.Event()
+        eve = [
+            asyncio.ensure_future(node.deploy(project=f"p{number}", by=EVE))
+            for number in range(MAX_STARTS + 3)
+        ]
+        async with asyncio.timeout(5):
+            while node.client.opening < MAX_STARTS_OF_CALLER:
+                await asyncio.sleep(0.01)
+        # A project in which her start waits for another of hers is open to others.
+        ada = [
+            asyncio.ensure_future(node.deploy("g", project=f"p{MAX_STARTS + 2 - number}"))
+            for number in range(MAX_STARTS_OF_CALLER)
+        ]
+        async with asyncio.timeout(5):
+            while node.client.opening < 2 * MAX_STARTS_OF_CALLER:
+                await asyncio.sleep(0.01)
+        assert node.client.opening == 2 * MAX_STARTS_OF_CALLER
+        for task in eve:
+            task.cancel()
+        await asyncio.gather(*eve, return_exceptions=True)
+        node.client.gate.set()
+        await asyncio.gather(*ada)
+        assert all(task.done() for task in (*eve, *ada))
+
+    on_node(scene)
+
+
+def test_a_deploy_that_starts_for_ever_ends(
+    on_node: OnNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(node: Node) -> None:
+        monkeypatch.setattr(gateway_deploying, "MAX_START_SECONDS", 0.1)
+        node.client.gate = asyncio.Event()
+        with pytest.raises(InvalidInputError, match="did not start within"):
+            await node.deploy()
+        assert node.nothing_changed() and not node.control._starts
 
     on_node(scene)
 
@@ -1185,6 +1238,7 @@ def test_rights_that_are_taken_while_a_function_starts_end_its_deploy(on_node: O
             await deploying
         assert node.nothing_changed()
         assert [zygote.closed for zygote in node.client.opened] == [True]
+        assert not node.data.ensured  # nor does its project have what it declares
 
     on_node(scene)
 
