@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 
 from casemate.model.level import Level
+from casemate.monitor.shares import Share, first_of_fullest, share_of_finding
 from casemate.operations.findings import Finding
 
 MAX_FINDINGS = 4096
 MAX_OF_RULE = 512
-"""Of one rule: a flood of it pushes out its own, and no other's."""
+"""Of one rule: a flood of it pushes out its own, those of the project that has most of them."""
 QUIET_SECONDS = 3600.0
 """A detector tells of a rule and an entity again after so long at the earliest."""
 KEPT_SECONDS = 90 * 86_400.0
@@ -34,7 +35,9 @@ class Findings:
     def __init__(self) -> None:
         """Begin with none."""
         self._kept: OrderedDict[str, Found] = OrderedDict()
-        self._of_rule: Counter[str] = Counter()
+        self._of_rule: defaultdict[str, OrderedDict[str, Found]] = defaultdict(OrderedDict)
+        self._shares: Counter[Share] = Counter()
+        self._shares_of_rule: defaultdict[str, Counter[Share]] = defaultdict(Counter)
         self._newest: dict[tuple[str, str], str] = {}
         """By rule and entity, the id of the newest that this node has found itself."""
         self.dropped = 0
@@ -55,14 +58,19 @@ class Findings:
         self._kept[found.id] = found
         if not found.node:
             self._newest[found.rule, found.entity] = found.id
-        self._of_rule[found.rule] += 1
-        if self._of_rule[found.rule] > MAX_OF_RULE:
-            self._drop(next(each.id for each in self._kept.values() if each.rule == found.rule))
-            self.dropped += 1
+        of_rule, share = self._of_rule[found.rule], share_of_finding(found)
+        of_rule[found.id] = found
+        self._shares[share] += 1
+        self._shares_of_rule[found.rule][share] += 1
+        if len(of_rule) > MAX_OF_RULE:
+            self._make_room(of_rule, self._shares_of_rule[found.rule])
         elif len(self._kept) > MAX_FINDINGS:
-            self._drop(next(iter(self._kept)))
-            self.dropped += 1
+            self._make_room(self._kept, self._shares)
         return True
+
+    def _make_room(self, among: OrderedDict[str, Found], counts: Counter[Share]) -> None:
+        self._drop(first_of_fullest(among.values(), counts, share_of_finding).id)
+        self.dropped += 1
 
     def expire(self, now: float) -> None:
         """Forget what is too old."""
@@ -87,9 +95,14 @@ class Findings:
         rule, key = dropped.rule, (dropped.rule, dropped.entity)
         if self._newest.get(key) == id:
             del self._newest[key]
-        self._of_rule[rule] -= 1
+        share = share_of_finding(dropped)
+        for counts in (self._shares, self._shares_of_rule[rule]):
+            counts[share] -= 1
+            if not counts[share]:
+                del counts[share]
+        del self._of_rule[rule][id]
         if not self._of_rule[rule]:
-            del self._of_rule[rule]
+            del self._of_rule[rule], self._shares_of_rule[rule]
 
     def newest_first(self) -> Iterator[Found]:
         """Yield all."""

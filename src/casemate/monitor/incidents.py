@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from typing import Any
@@ -19,6 +19,7 @@ from casemate.decoding import decodable
 from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import LEVELS, at_least
+from casemate.monitor.shares import Share, first_of_fullest, share_of
 from casemate.operations.incidents import (
     PREFIX,
     Incident,
@@ -361,12 +362,18 @@ class Incidents:
             known.hold(what[:MAX_TEXT], each.at, in_force=step == "done")
 
     def _forget(self, now: float) -> None:
-        """Forget what is too old, and the oldest beyond the number: closed ones first."""
+        """Forget what is too old, and beyond the number closed ones first, the oldest of them.
+
+        Then the oldest of the project that has the most: nobody's are pushed out by those that
+        somebody else causes.
+        """
         for id in [k.id for k in self._known.values() if now - k.last_at > KEPT_SECONDS]:
             del self._known[id]
         while len(self._known) > MAX_KEPT:
-            closed = (k.id for k in self._known.values() if k.state.closed)
-            del self._known[next(closed, next(iter(self._known)))]
+            closed = (k for k in self._known.values() if k.state.closed)
+            counts = Counter(map(_share, self._known.values()))
+            fullest = first_of_fullest(self._known.values(), counts, _share)
+            del self._known[next(closed, fullest).id]
 
     # -- what is asked -----------------------------------------------------------------------------
 
@@ -447,6 +454,10 @@ def _is_address(thing: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _share(known: _Known) -> Share:
+    return share_of(next(iter(known.projects), ""), next(iter(known.rules), ""))
 
 
 def _project(each: Happened) -> str:

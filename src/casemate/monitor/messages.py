@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import defaultdict
 from enum import StrEnum
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ import msgspec
 from casemate import __version__
 from casemate.model.level import Level
 from casemate.monitor.findings import LEVELS, Found
+from casemate.monitor.shares import Share, share_of_finding
 
 MAX_SHOWN = 20
 """Findings of a message that are shown one by one."""
@@ -50,6 +53,19 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             return self.found[0].id
         ids = "\0".join(each.id for each in self.found)
         return hashlib.sha256(ids.encode()).hexdigest()[:16]
+
+    @property
+    def shown(self) -> tuple[Found, ...]:
+        """Those that are shown one by one, the newest first: some of each project.
+
+        Who causes hundreds has people see one of somebody else's all the same.
+        """
+        shares: defaultdict[Share, list[Found]] = defaultdict(list)
+        for each in reversed(self.found):
+            shares[share_of_finding(each)].append(each)
+        in_turn = chain.from_iterable(zip_longest(*shares.values()))
+        picked = {each.id for each in islice(filter(None, in_turn), MAX_SHOWN)}
+        return tuple(each for each in reversed(self.found) if each.id in picked)
 
     @property
     def level(self) -> Level:
@@ -119,7 +135,7 @@ def document(message: Message) -> dict[str, Any]:
         "version": __version__,
         "level": str(message.level),
         "title": newest.title,
-        "findings": [msgspec.to_builtins(each) for each in message.found[-MAX_SHOWN:]],
+        "findings": [msgspec.to_builtins(each) for each in reversed(message.shown)],
         "ids": [each.id for each in message.found],
         "count": sum(each.count for each in message.found),
     }
@@ -128,7 +144,7 @@ def document(message: Message) -> dict[str, Any]:
 def text(message: Message) -> str:
     """Return a message for people."""
     lines = [f"Casemate on {message.node}", ""]
-    for each in reversed(message.found[-MAX_SHOWN:]):
+    for each in message.shown:
         # Another node may have told of any time.
         at = min(_LATEST, max(0.0, each.at))
         when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections import OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from math import inf
 from random import SystemRandom
@@ -29,6 +29,7 @@ from casemate.monitor.escalating import (
 from casemate.monitor.findings import LEVELS, Found, at_least
 from casemate.monitor.messages import MAX_IDS, Kind, Message, plain
 from casemate.monitor.settings import Channel
+from casemate.monitor.shares import Share, first_of_fullest, share_of_finding
 from casemate.operations.findings import AlertChannel
 
 MAX_WAITING = 1024
@@ -69,6 +70,10 @@ class Waiting(msgspec.Struct):
     def wakes(self, now: float) -> bool:
         """Tell whether it is told also at night."""
         return now >= self.latest or not waits_for_morning(self.found)
+
+
+def _share(waiting: Waiting) -> Share:
+    return share_of_finding(waiting.found)
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -165,8 +170,11 @@ class Outlet:
             self.settle([id for id in due if self.acknowledged(id)])
 
     def _drop(self) -> None:
-        """Make room: the oldest of the least grave goes."""
-        least = min(self._waiting.values(), key=lambda each: LEVELS.index(each.found.level))
+        """Make room: of the project that has most, the oldest of the least grave goes."""
+        counts = Counter(map(_share, self._waiting.values()))
+        share = _share(first_of_fullest(self._waiting.values(), counts, _share))
+        among = (each for each in self._waiting.values() if _share(each) == share)
+        least = min(among, key=lambda each: LEVELS.index(each.found.level))
         self._give_up([least.found.id], "more alerts wait than there is room for")
         self.dropped += 1
 

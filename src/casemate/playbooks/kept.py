@@ -15,6 +15,11 @@ MAX_RUNS = 1024
 MAX_WAITING = 256
 """Runs that wait for a person, of the node."""
 MAX_WAITING_OF_PROJECT = 32
+MAX_WAITING_OF_OWNER = 64
+"""About functions that one person or token has deployed, in whatever projects."""
+KEPT_FOR_FEW = 128
+"""So many of the node's are for projects of which there are less than `FEW`."""
+FEW = 4
 
 
 class Runs:
@@ -75,11 +80,21 @@ class Runs:
             oldest = min(closed or held.values(), key=lambda one: (_has_acted(one), one.at))
             await self._parts.drop((oldest.id,))
 
-    def has_room_to_wait(self, project: str) -> bool:
-        """Tell whether one more may wait for a person."""
+    def has_room_to_wait(self, project: str, owner: str) -> bool:
+        """Tell whether one more may wait for a person.
+
+        Whoever has many findings made of functions of his own takes no more than his share.
+        """
         waiting = [one for one in self if one.state is Step.WAITS]
         of_project = sum(one.project == project for one in waiting)
-        return len(waiting) < MAX_WAITING and of_project < MAX_WAITING_OF_PROJECT
+        if of_project < FEW:
+            return len(waiting) < MAX_WAITING
+        of_owner = sum(one.owner == owner for one in waiting) if owner else 0
+        return (
+            of_project < MAX_WAITING_OF_PROJECT
+            and of_owner < MAX_WAITING_OF_OWNER
+            and len(waiting) < MAX_WAITING - KEPT_FOR_FEW
+        )
 
 
 def _taken(run: PlaybookRun) -> TakenError:

@@ -243,7 +243,7 @@ class Playbooks:
         if playbook.approval is Approval.NONE:
             why = why_not_alone(run, playbook.bounds, self.runs, self._ages)
         if why:
-            if not self.runs.has_room_to_wait(run.project):
+            if not self.runs.has_room_to_wait(run.project, run.owner):
                 run = replace(run, state=Step.FAILED, reason="too many runs wait for a person")
             else:
                 run = replace(run, state=Step.WAITS, reason=why)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Protocol
 
 import msgspec
@@ -99,7 +99,11 @@ class Turns:
         """Look at a finding again: its node may be gone then, or who has claimed the same."""
         self._deferred[noticed.finding.id] = noticed
         if len(self._deferred) > MAX_DEFERRED:
-            self._deferred.popitem(last=False)
+            # Who has many findings made pushes out his own: the oldest of those.
+            counts = Counter(map(_project, self._deferred.values()))
+            most = max(counts.values())
+            oldest = next(n for n in self._deferred.values() if counts[_project(n)] == most)
+            del self._deferred[oldest.finding.id]
 
     def deferred(self) -> list[Noticed]:
         """Return what is to be looked at again, once."""
@@ -151,6 +155,10 @@ class _ClaimedError(TakenError):
     def __init__(self, claim: Claim) -> None:
         super().__init__(f"The node {claim.node} acts on the same by {claim.run}.")
         self.claim = claim
+
+
+def _project(noticed: Noticed) -> str:
+    return noticed.finding.project
 
 
 def _key(run: PlaybookRun) -> str:

@@ -29,7 +29,7 @@ from casemate.playbooks.bounding import (
     MAX_OF_PROJECT,
 )
 from casemate.playbooks.errors import PlaybookError
-from casemate.playbooks.kept import MAX_WAITING_OF_PROJECT
+from casemate.playbooks.kept import MAX_WAITING, MAX_WAITING_OF_PROJECT
 from casemate.playbooks.matching import run_id
 
 
@@ -255,6 +255,21 @@ async def test_one_project_does_not_use_up_what_may_wait() -> None:
     ] * 3
     await world.find(finding("blocked-often", "g", project="mine"))
     assert world.steps[-1].step == "waits"
+
+
+@running
+async def test_several_projects_do_not_use_up_what_may_wait() -> None:
+    """Of one owner or of many: of each other project a few find room."""
+    for owners in (lambda _n: "user:eve", lambda n: f"user:e{n}", lambda _n: ""):
+        world = await World().loaded()
+        for n in range(12):
+            world.owners[f"e{n}"] = owners(n)
+            every = [finding("blocked-often", f"f{i}", project=f"e{n}") for i in range(33)]
+            await world.find(*every)
+        waiting = [run for run in world.playbooks.runs if run.state is Step.WAITS]
+        assert len(waiting) < MAX_WAITING
+        await world.find(finding("blocked-often", "g", project="mine"))
+        assert world.steps[-1].step == "waits"
 
 
 @running

@@ -235,6 +235,9 @@ async def test_what_is_found_later_is_acted_on_again_and_claims_are_few() -> Non
 
 def test_deferred_findings_are_bounded() -> None:
     kept = turns.Turns(MemoryStore(), None, Peers("one"))  # type: ignore[arg-type]
+    kept.defer(noticed(finding(id="f" * 16)))
     for number in range(turns.MAX_DEFERRED + 5):
-        kept.defer(noticed(finding(id=f"{number:016x}")))
-    assert len(kept.deferred()) == turns.MAX_DEFERRED
+        kept.defer(noticed(finding(id=f"{number:016x}", project="evil")))
+    deferred = kept.deferred()
+    assert len(deferred) == turns.MAX_DEFERRED
+    assert deferred[0].finding.project == "shop", "a flood of another project's pushes it not out"
