@@ -13,6 +13,7 @@ from casemate.api.service import Service
 from casemate.evidence import Manifest, build
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed
+from casemate.model.still import Still, whatever_changes
 from casemate.operations.evidence import EvidenceView
 
 MAX_BY_PLAYBOOKS = 16
@@ -20,8 +21,13 @@ MAX_BY_PLAYBOOKS = 16
 _PLAYBOOK = "playbook:"
 
 
-async def seal(service: Service, id: str, by: Actor) -> EvidenceView:
-    """Keep an archive of an incident, once its hash is on record. Raises CasemateError."""
+async def seal(
+    service: Service, id: str, by: Actor, still: Still = whatever_changes
+) -> EvidenceView:
+    """Keep an archive of an incident, once its hash is on record. Raises CasemateError.
+
+    `still` raises if who asks may not any more: it takes as long as there is much of it.
+    """
     incident = await service.monitor.incident(id)
     # One at a time: each may be as large as evidence may be.
     async with service.evidences.turn:
@@ -29,6 +35,7 @@ async def seal(service: Service, id: str, by: Actor) -> EvidenceView:
         manifest, files = await gathered(service, incident, by.principal)
         # Tens of megabytes: not on the event loop.
         data, digest = await asyncio.to_thread(_sealed, manifest, files)
+        still()
         view = EvidenceView(
             id=f"evi_{os.urandom(8).hex()}",
             incident=incident.id,

@@ -123,17 +123,19 @@ async def _versions(wanted: ListPlaybookVersions, call: Call) -> PlaybookHistory
 
 @performs(RevertPlaybook)
 async def _revert(wanted: RevertPlaybook, call: Call) -> PlaybookFile:
-    return _file(await call.service.playbooks.revert(wanted.name, wanted.version, call.actor))
+    known = call.service.playbooks
+    return _file(await known.revert(wanted.name, wanted.version, call.actor, call.still))
 
 
 @performs(PutPlaybook)
 async def _put(wanted: PutPlaybook, call: Call) -> PlaybookFile:
-    return _file(await call.service.playbooks.put(wanted.name, wanted.text, call.actor))
+    known = call.service.playbooks
+    return _file(await known.put(wanted.name, wanted.text, call.actor, still=call.still))
 
 
 @performs(RemovePlaybook)
 async def _remove(wanted: RemovePlaybook, call: Call) -> None:
-    await call.service.playbooks.remove(wanted.name, call.actor)
+    await call.service.playbooks.remove(wanted.name, call.actor, call.still)
 
 
 @performs(PausePlaybooks)

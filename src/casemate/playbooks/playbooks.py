@@ -439,8 +439,20 @@ class Playbooks:
 
     # -- files -------------------------------------------------------------------------------------
 
-    async def put(self, name: str, text: str, by: Actor, *, reason: str = "") -> Book:
-        """Have a file in force, as a new version. Raises PlaybookError, MonitorUnavailableError."""
+    async def put(
+        self,
+        name: str,
+        text: str,
+        by: Actor,
+        *,
+        reason: str = "",
+        still: Still = whatever_changes,
+    ) -> Book:
+        """Have a file in force, as a new version. Raises PlaybookError, MonitorUnavailableError.
+
+        `still` raises if who asks may not any more: the monitor, and the vault that signs the
+        change before this one, may be waited for.
+        """
         playbook = read_playbook(text.encode(), f"{name}.toml")
         for rule in playbook.when.rules:
             if not await self._monitor.has_rule(rule):
@@ -449,14 +461,17 @@ class Playbooks:
                     next_step="casemate detect ls shows what there is",
                 )
         async with self._changing:
+            still()
             self.books.require_room(name)
             number = self.books.next_version(name)
             self._changed(name, "put", digest_of(text), by, version=number, reason=reason)
             await self.books.put(name, text, time.time(), by.principal)
         return self.book(name)
 
-    async def revert(self, name: str, number: int, by: Actor) -> Book:
-        """Have the text of a former version in force again, as a new one.
+    async def revert(
+        self, name: str, number: int, by: Actor, still: Still = whatever_changes
+    ) -> Book:
+        """Have the text of a former version in force again, as a new one; `still` as in `put`.
 
         Raises NotFoundError, UnverifiedError, PlaybookError, MonitorUnavailableError.
         """
@@ -468,11 +483,17 @@ class Playbooks:
                 f"Version {number} of {name} is that by which it was removed.",
                 next_step=f"casemate playbook history {name} shows the others",
             )
-        return await self.put(name, version.text, by, reason=f"as version {number} was")
+        return await self.put(
+            name, version.text, by, reason=f"as version {number} was", still=still
+        )
 
-    async def remove(self, name: str, by: Actor) -> None:
-        """Have a file of one's own in force no more. Raises NotFoundError, ConflictError."""
+    async def remove(self, name: str, by: Actor, still: Still = whatever_changes) -> None:
+        """Have a file of one's own in force no more; `still` as in `put`.
+
+        Raises NotFoundError, ConflictError.
+        """
         async with self._changing:
+            still()
             book = self.book(name)
             if not self.books.is_own(name):
                 raise ConflictError(

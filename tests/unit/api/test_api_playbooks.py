@@ -197,6 +197,49 @@ def test_rights_that_are_taken_while_the_vault_verifies_a_playbook_count(
     assert functions.held == set()
 
 
+@pytest.mark.parametrize("change", ["put", "revert", "remove"])
+def test_rights_that_are_taken_while_a_change_of_playbooks_waits_count(
+    ask: Client, parts: Parts, functions: Functions, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change before it waits for the vault, or the monitor is slow to say which rules are."""
+    assert ask("PUT", "/playbooks/mine", json={"text": TEXT}).status_code == 200
+    before = ask("GET", "/playbooks/mine").json()
+    parts.accounts.add("cm_olga", "owner")
+    lock = parts.service.playbooks._changing
+    acquire = lock.acquire
+
+    async def slow() -> bool:
+        parts.accounts.add("cm_olga", "viewer")
+        return await acquire()
+
+    monkeypatch.setattr(lock, "acquire", slow)
+    asked = {
+        "put": ("PUT", "/playbooks/mine", {"text": TEXT.replace("high", "low") + "# more"}),
+        "revert": ("POST", "/playbooks/mine/revert", {"version": 1}),
+        "remove": ("DELETE", "/playbooks/mine", None),
+    }
+    method, path, body = asked[change]
+    assert ask(method, path, key="cm_olga", json=body).status_code == 403
+    assert ask("GET", "/playbooks/mine").json() == before
+
+
+def test_rights_that_are_taken_while_evidence_is_built_count(
+    ask: Client, parts: Parts, functions: Functions, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    parts.accounts.add("cm_olga", "owner")
+    sealed = api._sealed
+
+    def slow(*given: Any) -> Any:
+        parts.accounts.add("cm_olga", "viewer")
+        return sealed(*given)
+
+    monkeypatch.setattr(api, "_sealed", slow)
+    assert ask("POST", f"/incidents/{ID}/evidence", key="cm_olga").status_code == 403
+    assert ask("GET", f"/incidents/{ID}/evidence").json()["evidence"] == []
+
+
 def test_nobody_gets_more_by_a_playbook_than_by_hand(
     ask: Client, parts: Parts, functions: Functions, waiting: str
 ) -> None:
