@@ -18,18 +18,36 @@ from casemate.model.principal import Checked, Principal, PrincipalKind, RoleBind
 _ID_START = len(PREFIX)
 _HOLDS_SECONDS = 1.0
 """How long a check holds at most, so that a session that nobody uses ends in time."""
+_CLOCK_SECONDS = 300.0
+"""What the clocks of nodes that share their state may differ by, whatever a token is for."""
+
+
+def begins_at(token: Token) -> float:
+    """Return the Unix time before which a token lets nobody in.
+
+    One that ends was given for a time. A clock that is set back does not end it at once, and one
+    that was ahead when it was made, and is set right, does not give it years: it lets in for twice
+    its time at most.
+    """
+    if token.expires_at is None:
+        return -math.inf
+    return token.created_at - max(_CLOCK_SECONDS, token.expires_at - token.created_at)
 
 
 class _Entry:
     """One token. The principal is made beforehand: authentication allocates none."""
 
-    __slots__ = ("expires_at", "idle_limit", "principal", "sha256", "token", "used_at", "written")
+    __slots__ = (
+        *("begins_at", "expires_at", "idle_limit", "principal", "sha256", "token"),
+        *("used_at", "written"),
+    )
 
     def __init__(self, token: Token, principal: Principal, idle_limit: float) -> None:
         self.token = token
         self.principal = principal
         self.sha256 = bytes.fromhex(token.sha256)
         self.expires_at = math.inf if token.expires_at is None else token.expires_at
+        self.begins_at = begins_at(token)
         self.idle_limit = idle_limit
         self.used_at = token.last_used_at or token.created_at
         self.written = self.used_at
@@ -72,7 +90,7 @@ class TokenIndex:
         if entry is None or not hmac.compare_digest(entry.sha256, sha256(text.encode()).digest()):
             return None
         now = self._clock()
-        if now >= entry.expires_at or now - entry.used_at > entry.idle_limit:
+        if not entry.begins_at <= now < entry.expires_at or now - entry.used_at > entry.idle_limit:
             return None
         entry.used_at = now
         return entry.principal

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from casemate.accounts.authentication import TokenIndex
+from casemate.accounts.authentication import TokenIndex, begins_at
 from casemate.accounts.bindings import is_node_owner
 from casemate.accounts.errors import EscalationError, LastOwnerError
 from casemate.accounts.seen import PeopleSeen
@@ -375,7 +375,9 @@ class Directory:
     def _in_force(self, token: Token, left: float) -> bool:
         if token.revoked_at is not None:
             return False
-        return token.expires_at is None or token.expires_at > self.clock() + left
+        if token.expires_at is None:
+            return True
+        return token.expires_at > self.clock() + left and begins_at(token) <= self.clock()
 
     def can_get_in(self, user: User) -> bool:
         """Tell whether a person can log in: enrolled, or known to the present provider."""

@@ -47,6 +47,26 @@ def test_a_token_is_itself_and_a_session_its_person(index: TokenIndex, clock: Cl
     assert index.authenticate(f"Bearer {token.text}") is found, "no new object on the path"
 
 
+@pytest.mark.parametrize(("off", "lets_in"), [(900, True), (3600, False), (400 * 86_400, False)])
+def test_a_clock_that_was_ahead_gives_no_more_than_twice_the_time(
+    index: TokenIndex, clock: Clock, off: float, lets_in: bool
+) -> None:
+    now = clock()
+    clock.now = now + off
+    short, session, lasting = (
+        made(clock, expires_at=clock() + 900),
+        made(clock, expires_at=clock() + 900, user="ada"),
+        made(clock),
+    )
+    for each in (short, session, lasting):
+        index.put(each.token, SHOP)
+        assert index.authenticate(f"Bearer {each.text}") is not None
+    clock.now = now
+    for each in (short, session):
+        assert (index.authenticate(f"Bearer {each.text}") is not None) is lets_in
+    assert index.authenticate(f"Bearer {lasting.text}") is not None, "nobody is locked out"
+
+
 def test_an_empty_index_lets_nobody_in(index: TokenIndex, clock: Clock) -> None:
     assert index.authenticate(f"Bearer {made(clock).text}") is None
 

@@ -168,7 +168,7 @@ def test_what_is_changed_in_the_middle_goes_no_further(change: str) -> None:
     asyncio.run(play())
 
 
-@pytest.mark.parametrize("who", ["owner", "viewer", "gone"])
+@pytest.mark.parametrize("who", ["owner", "auditor", "gone"])
 def test_what_a_person_had_done_is_finished_by_what_he_may_do_now(who: str) -> None:
     async def play() -> None:
         world, run = await _waiting()
@@ -182,7 +182,7 @@ def test_what_a_person_had_done_is_finished_by_what_he_may_do_now(who: str) -> N
         again = await World(world.store).loaded()
         known = {
             "owner": OWNER,
-            "viewer": replace(OWNER, bindings=(RoleBinding(role="viewer"),)),
+            "auditor": replace(OWNER, bindings=(RoleBinding(role="auditor"),)),
         }
         again.playbooks._person = lambda text: known.get(who) if text == "user:ada" else None
         with suppress(CasemateError):

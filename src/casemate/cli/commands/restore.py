@@ -57,3 +57,9 @@ def restore(
         f"made, at {master_key} unless `casemate serve` is told another place.",
         YELLOW,
     )
+    note(
+        f"People, tokens, roles and secrets are those of {moment(manifest.created_at)}: what was "
+        "revoked, removed or changed since is back. Once it serves: casemate tokens ls, "
+        "casemate users ls.",
+        YELLOW,
+    )
