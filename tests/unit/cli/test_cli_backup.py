@@ -131,7 +131,7 @@ def test_a_file_that_is_there_is_replaced_only_if_asked(node: Node, tmp_path: Pa
 def test_a_restore_says_that_what_was_revoked_since_is_back(cli: Any, tmp_path: Path) -> None:
     (tmp_path / "b.tar").write_bytes(archive())
     done = cli("restore", str(tmp_path / "b.tar"), "--data", str(tmp_path / "node"))
-    assert done.code == 0, done.stderr
-    said = " ".join(done.stderr.split())
+    assert done.code == 0, done.err
+    said = " ".join(done.err.split())
     assert "what was revoked, removed or changed since is back" in said
     assert "casemate tokens ls" in said
