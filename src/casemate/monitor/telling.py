@@ -6,18 +6,21 @@ what is there is not told again, and nothing is told before all that was there h
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
+from itertools import chain, islice, zip_longest
 
 import msgspec
 
 from casemate.model.facts import AlertFailed, AlertSent, Fact, Finding
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import Found
+from casemate.monitor.shares import Share, share_of
 from casemate.recorder.protocol import Told
 from casemate.recorder.reading_protocol import MAX_TOLD
 
 MAX_WAITING = 4096
 _encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Finding).decode
 
 
 def fact_of(found: Found) -> Finding:
@@ -47,12 +50,21 @@ def key_of(fact: Fact) -> str:
     raise TypeError(type(fact).__name__)
 
 
+def _share(told: Told) -> Share:
+    """Return whose it is: of a finding that of its project, of all else that of its kind."""
+    if told.kind != Finding.__name__:
+        return ("", told.kind)
+    found = _decode(told.fact)
+    return share_of(found.project, found.rule)
+
+
 class Telling:
     """Facts that wait to be in the journal."""
 
     def __init__(self) -> None:
         """Begin with none."""
         self._waiting: OrderedDict[str, Told] = OrderedDict()
+        self._by_share: defaultdict[Share, dict[str, None]] = defaultdict(dict)
         self.missed = 0
         """Facts for which there was no room."""
 
@@ -62,11 +74,31 @@ class Telling:
 
     def tell(self, fact: Fact) -> None:
         """Have a fact in the journal, once."""
-        if len(self._waiting) >= MAX_WAITING:
-            self.missed += 1
+        key = key_of(fact)
+        if key in self._waiting:
             return
-        told = Told(type(fact).__name__, _encode(fact))
-        self._waiting.setdefault(key_of(fact), told)
+        self._keep(key, Told(type(fact).__name__, _encode(fact)))
+        if len(self._waiting) > MAX_WAITING:
+            self._make_room()
+
+    def _keep(self, key: str, told: Told) -> None:
+        self._waiting[key] = told
+        self._by_share[_share(told)][key] = None
+
+    def _make_room(self) -> None:
+        """Drop the newest of whoever has most: nobody's are missed for those of somebody else."""
+        fullest = max(self._by_share.values(), key=len)
+        self._forget(next(reversed(fullest)))
+        self.missed += 1
+
+    def _forget(self, key: str) -> None:
+        told = self._waiting.pop(key, None)
+        if told is None:
+            return
+        share = _share(told)
+        del self._by_share[share][key]
+        if not self._by_share[share]:
+            del self._by_share[share]
 
     def read(self, each: Happened) -> None:
         """Take note of what is in the journal."""
@@ -75,21 +107,22 @@ class Telling:
             self.drop(str(own.get("finding")))
         elif each.kind in ("AlertSent", "AlertFailed"):
             ids = " ".join(map(str, own.get("findings", ())))
-            self._waiting.pop(f"{each.kind} {own.get('channel')} {ids}", None)
+            self._forget(f"{each.kind} {own.get('channel')} {ids}")
 
     def drop(self, finding: str) -> None:
         """Tell no more of a finding."""
-        self._waiting.pop(f"Finding {finding}", None)
+        self._forget(f"Finding {finding}")
 
     def next(self) -> dict[str, Told]:
-        """Return what is to be told next, by its keys."""
-        keys = list(self._waiting)[:MAX_TOLD]
-        return {key: self._waiting[key] for key in keys}
+        """Return what is to be told next, by its keys: of everybody in turn."""
+        shares = [list(islice(keys, MAX_TOLD)) for keys in self._by_share.values()]
+        in_turn = filter(None, chain.from_iterable(zip_longest(*shares)))
+        return {key: self._waiting[key] for key in islice(in_turn, MAX_TOLD)}
 
     def told(self, keys: list[str]) -> None:
         """These are in the journal."""
         for key in keys:
-            self._waiting.pop(key, None)
+            self._forget(key)
 
     def remembered(self) -> list[tuple[str, Told]]:
         """Return what waits."""
@@ -97,4 +130,5 @@ class Telling:
 
     def recall(self, found: list[tuple[str, Told]]) -> None:
         """Have these told, too."""
-        self._waiting.update(found[:MAX_WAITING])
+        for key, told in found[:MAX_WAITING]:
+            self._keep(key, told)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from casemate.model.facts import Fact
+from casemate.model.facts import AlertFailed, Fact
 from casemate.model.level import Level
 from casemate.monitor import incidents as incidents_module
 from casemate.monitor.consumers import Happened
@@ -17,6 +17,8 @@ from casemate.monitor.incidents import Incidents
 from casemate.monitor.messages import MAX_SHOWN, Kind, Message, document, text
 from casemate.monitor.noticed import MAX_KEPT, NoticedLately
 from casemate.monitor.outlet import MAX_WAITING, Outlet
+from casemate.monitor.telling import MAX_WAITING as MAX_WAITING_FACTS
+from casemate.monitor.telling import Telling, fact_of
 from casemate.operations.incidents import ListIncidents
 from support.monitor import channel, found, running
 
@@ -132,3 +134,22 @@ def test_a_message_of_many_shows_some_of_each_project() -> None:
     shown = [each["id"] for each in document(message)["findings"]]
     assert shown == [each.id for each in reversed(message.shown)]
     assert VICTIM.id in shown
+
+
+def test_what_waits_to_be_recorded_is_of_everybody_in_turn() -> None:
+    telling = Telling()
+    for n in range(1, MAX_WAITING_FACTS + 50):
+        telling.tell(fact_of(of(n)))
+    telling.tell(fact_of(VICTIM))
+    telling.tell(AlertFailed(at=1.0, channel="pager", findings=("a",), reason="r"))
+    assert len(telling) == MAX_WAITING_FACTS and telling.missed == 51
+    first = telling.next()
+    assert f"Finding {VICTIM.id}" in first and any(key.startswith("AlertF") for key in first)
+    telling.told(list(first))
+    assert len(telling) == MAX_WAITING_FACTS - len(first)
+    again = Telling()
+    again.recall(telling.remembered())
+    assert again.next() == telling.next()
+    while rest := again.next():
+        again.told(list(rest))
+    assert len(again) == 0 and not again._by_share
