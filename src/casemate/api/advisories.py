@@ -46,9 +46,9 @@ async def _put(operation: PutAdvisories, call: Call) -> Response:
     request, service = call.request, call.service
     require_media_type(request, BINARY)
     declared_length(request, MAX_ADVISORIES_BYTES)
-    service.imports.require()
+    service.imports.require(call.principal)
     with (
-        service.imports.counted(),
+        service.imports.counted(call.principal),
         tempfile.NamedTemporaryFile(
             dir=service.advisories.folder(), prefix=UPLOAD_PREFIX, delete=False
         ) as file,

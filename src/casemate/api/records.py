@@ -154,7 +154,7 @@ async def _logs(wanted: ReadLogs, call: Call) -> tuple[LogLine, ...] | Response:
     _require_whole(wanted)
     if not wanted.follow:
         return await call.service.control.recorded(wanted)
-    call.service.followers.require()
+    call.service.followers.require(call.principal)
     call.service.facts.require_room()
     lines, after = await _begin(wanted, call)
     return StreamingResponse(_follow(wanted, call, lines, after), media_type=NDJSON)
@@ -186,7 +186,7 @@ async def _follow(
     """Yield `lines`, then what is written later, until the client is gone or may no more."""
     resource, only = resource_of(form_of(ReadLogs), call.request), wanted.only
     loop = asyncio.get_running_loop()
-    with call.service.followers.counted(), _feed(wanted, call) as feed:
+    with call.service.followers.counted(call.principal), _feed(wanted, call) as feed:
         yield encode_lines(lines) or b"\n"
         sent = loop.time()
         told = True  # nobody told of what was written before there was a feed

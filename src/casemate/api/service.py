@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from casemate.model.integrity import CheckReport
 from casemate.model.metrics import Metrics
 from casemate.model.node import NodeHealth
 from casemate.model.nodes import OtherJournal, ProjectDatabase, ProjectPlace, RecordsBehind
-from casemate.model.principal import NODE, Action, Resource, ResourceKind
+from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
 from casemate.monitor.interface import Monitor
@@ -92,23 +93,33 @@ class Rotators(Protocol):
 
 @dataclass(eq=False)
 class Slots:
-    """A bound on how many requests do the same costly thing at once."""
+    """A bound on how many requests do the same costly thing at once.
+
+    One person or token has `of_one` of them at most: who opens as many as he can leaves some.
+    """
 
     what: str
     free: int
+    of_one: int
+    held: Counter[str] = field(default_factory=Counter)
+    """How many each has, as `Principal.text`."""
 
     @contextmanager
-    def counted(self) -> Iterator[None]:
+    def counted(self, who: Principal) -> Iterator[None]:
         """Hold one slot. Whether there is one was asked before (`require`)."""
         self.free -= 1
+        self.held[who.text] += 1
         try:
             yield
         finally:
             self.free += 1
+            self.held[who.text] -= 1
+            if not self.held[who.text]:
+                del self.held[who.text]
 
-    def require(self) -> None:
-        """Refuse the request (429) if no slot is free."""
-        if self.free <= 0:
+    def require(self, who: Principal) -> None:
+        """Refuse the request (429) if no slot is free, or none for who asks."""
+        if self.free <= 0 or self.held[who.text] >= self.of_one:
             raise RequestError(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"Too many {self.what} at the same time.",
@@ -180,12 +191,12 @@ class Service:
     """Has a project live in a database; None where the node has the data itself."""
     journals: Callable[[], tuple[OtherJournal, ...]] = tuple
     """Tells how the journals of other nodes stand."""
-    uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
-    imports: Slots = field(default_factory=lambda: Slots("imports of advisories", 1))
-    sboms: Slots = field(default_factory=lambda: Slots("SBOMs", 1))
-    followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
-    backups: Slots = field(default_factory=lambda: Slots("backups", 1))
-    fetches: Slots = field(default_factory=lambda: Slots("fetches of evidence", 4))
+    uploads: Slots = field(default_factory=lambda: Slots("uploads", 6, 4))
+    imports: Slots = field(default_factory=lambda: Slots("imports of advisories", 1, 1))
+    sboms: Slots = field(default_factory=lambda: Slots("SBOMs", 2, 1))
+    followers: Slots = field(default_factory=lambda: Slots("followed logs", 64, 16))
+    backups: Slots = field(default_factory=lambda: Slots("backups", 1, 1))
+    fetches: Slots = field(default_factory=lambda: Slots("fetches of evidence", 4, 2))
 
     def may(self, request: Request, action: Action, resource: Resource) -> bool:
         """Tell whether who asks may do this; nothing is recorded."""

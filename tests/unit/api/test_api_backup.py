@@ -18,7 +18,7 @@ from casemate.api.problems import RequestError, response_to
 from casemate.api.service import Slots
 from casemate.facts import FactStream
 from casemate.model.errors import UnavailableError
-from casemate.model.principal import NODE, Action
+from casemate.model.principal import ANONYMOUS, NODE, Action
 from support.parts import KeptValues
 from support.recorder import FakeRecorder
 
@@ -47,7 +47,7 @@ class Backup:
 
 class Service:
     def __init__(self, *backups: Backup | Exception) -> None:
-        self.backups = Slots("backups", 1)
+        self.backups = Slots("backups", 1, 1)
         self.recorder = FakeRecorder()
         self.facts = FactStream()
         self.store = KeptValues()
@@ -86,7 +86,7 @@ async def ask(
     sent: list[Any] = []
     scope = {
         "type": "http", "method": method, "path": "/backup", "query_string": query,
-        "headers": [], "asgi": {"version": "3.0"},
+        "headers": [], "asgi": {"version": "3.0"}, "casemate.principal": ANONYMOUS,
     }  # fmt: skip
 
     async def receive() -> dict[str, Any]:
@@ -205,4 +205,4 @@ def test_who_may_not_any_more_once_it_is_made_is_sent_nothing() -> None:
     status, _, body = asyncio.run(ask(app_of(service)))
     assert status == 403 and b"abc" not in body
     assert made.closed == 1
-    service.backups.require()
+    service.backups.require(ANONYMOUS)

@@ -21,7 +21,7 @@ from casemate.api.data import OPERATIONS
 from casemate.api.problems import response_to
 from casemate.api.service import Slots
 from casemate.facts import FactStream
-from casemate.model.principal import Action, ResourceKind
+from casemate.model.principal import ANONYMOUS, Action, ResourceKind
 from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
@@ -49,7 +49,7 @@ def service(data, hidden):
         **unused_parts(facts),
         recorder=FakeRecorder(),
         data=data.port,
-        uploads=Slots("uploads", 1),
+        uploads=Slots("uploads", 1, 1),
         may=lambda request, action, resource: (action, resource.name) not in hidden,
     )
 
@@ -61,6 +61,7 @@ def ask(data, service) -> Callable[..., httpx2.Response]:
 
         async def endpoint(request):
             operation = methods.get(request.method) or methods["GET"]
+            request.scope["casemate.principal"] = ANONYMOUS
             try:
                 operation.resource(request)
                 return await operation.endpoint(request, service)
@@ -153,7 +154,7 @@ def test_conditions_and_limits(ask) -> None:
 
 
 def test_uploads_at_once_are_bounded(ask, service) -> None:
-    with service.uploads.counted():
+    with service.uploads.counted(ANONYMOUS):
         assert ask("PUT", OBJECT, params={"key": "k"}, content=b"x").status_code == 429
     assert ask("PUT", OBJECT, params={"key": "k"}, content=b"x").status_code == 201
 

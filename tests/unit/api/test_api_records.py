@@ -191,7 +191,7 @@ def test_a_followed_log_leaves_out_what_is_not_wanted_and_goes_on(
 class Following:
     """A client that follows the log until told to go."""
 
-    def __init__(self, app, query: str = "follow=true") -> None:
+    def __init__(self, app, query: str = "follow=true", key: str = OWNER_TEXT) -> None:
         self.chunks: list[bytes] = []
         self.status = 0
         self.gone = asyncio.Event()
@@ -203,7 +203,7 @@ class Following:
             "method": "GET",
             "path": "/api/v1/logs",
             "query_string": query.encode(),
-            "headers": [(b"authorization", f"Bearer {OWNER_TEXT}".encode())],
+            "headers": [(b"authorization", f"Bearer {key}".encode())],
         }
         self.task = asyncio.create_task(app(scope, self.receive, self.send))
 
@@ -297,9 +297,28 @@ def test_a_fault_ends_the_stream_and_is_logged(ask, control, fast, caplog) -> No
     assert "disk gone" in caplog.text
 
 
-def test_followers_are_bounded_and_give_their_slot_back(ask, control, fast) -> None:
+def test_one_of_many_followers_leaves_room_for_others(ask, parts, control, fast) -> None:
     async def run() -> list[int]:
-        clients = [Following(ask.app) for _ in range(64)]
+        key = parts.accounts.add("cm_eve", "auditor")
+        clients = [Following(ask.app, key=key) for _ in range(16)]
+        for client in clients:
+            await client.until(b"\n")
+        refused = Following(ask.app, key=key)
+        await refused.task
+        owner = Following(ask.app)
+        await owner.until(b"\n")
+        for client in (*clients, owner):
+            await client.leave()
+        assert not parts.service.followers.held
+        return [refused.status, owner.status]
+
+    assert asyncio.run(run()) == [429, 200]
+
+
+def test_followers_are_bounded_and_give_their_slot_back(ask, parts, control, fast) -> None:
+    async def run() -> list[int]:
+        keys = [parts.accounts.add(f"cm_{n}", "auditor") for n in range(4)]
+        clients = [Following(ask.app, key=keys[n % 4]) for n in range(64)]
         for client in clients:
             await client.until(b"\n")
         refused = Following(ask.app)

@@ -25,6 +25,7 @@ from casemate.cli.commands import buckets, queues
 from casemate.cli.credentials import Credentials
 from casemate.cli.values import value_of
 from casemate.facts import FactStream
+from casemate.model.principal import ANONYMOUS
 from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
@@ -40,7 +41,7 @@ class FakeNode(NodeClient):
             facts=FactStream(),
             recorder=FakeRecorder(),
             data=data.port,
-            uploads=Slots("uploads", 4),
+            uploads=Slots("uploads", 6, 4),
             may=lambda *_: True,
         )
 
@@ -48,6 +49,7 @@ class FakeNode(NodeClient):
             methods = {o.method: o for o in OPERATIONS if o.path == path}
 
             async def endpoint(request):
+                request.scope["casemate.principal"] = ANONYMOUS
                 try:
                     return await methods[request.method].endpoint(request, service)
                 except Exception as error:
