@@ -25,7 +25,7 @@ from casemate.api.inputs import (
 from casemate.api.problems import RequestError
 from casemate.api.service import Service, json_response
 from casemate.model.facts import Actor, OperationPerformed
-from casemate.model.principal import Action, Principal, Resource, ResourceKind
+from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
 from casemate.operations.declaration import NDJSON, Effect, Operation
 from casemate.operations.form import Form, form_of
 from casemate.operations.reading import pairs_of, read, read_body, read_part, read_path, read_query
@@ -37,6 +37,9 @@ encode_lines = msgspec.json.Encoder().encode_lines
 """Returns an answer of NDJSON."""
 
 OperationT = TypeVar("OperationT", bound=Operation[Any])
+_SAID = ("name", "user", "roles", "issuer", "digest")
+"""Fields of operations on the node that say to whom or what they do something; none is secret."""
+_MAX_WHAT = 400
 AnswerT = TypeVar("AnswerT")
 
 
@@ -156,7 +159,7 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
         call.service.recorder.require()
         answer = await perform(operation, call)
         try:
-            tell(form, call, answer)
+            tell(form, call, answer, operation)
             # What was done is on record before anybody is told that it was done.
             await call.service.recorder.durable()
         except BaseException:
@@ -172,8 +175,11 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     return json_response(answer, form.declared.status)
 
 
-def tell(form: Form, call: Call, answer: Any) -> None:
-    """Tell who had what done, unless it was refused: nothing was changed then."""
+def tell(form: Form, call: Call, answer: Any, operation: Operation[Any] | None = None) -> None:
+    """Tell who had what done, unless it was refused: nothing was changed then.
+
+    `operation` says to whom or what, where the resource does not.
+    """
     facts = call.service.facts
     refused = isinstance(answer, Response) and answer.status_code >= HTTPStatus.BAD_REQUEST
     if refused or not facts.wanted(OperationPerformed):
@@ -192,8 +198,21 @@ def tell(form: Form, call: Call, answer: Any) -> None:
             effect=form.effect.value,
             action=action.value if action is not None else "",
             resource=on.text if on is not None else "",
+            what=_what(form, operation, answer) if on is None or on == NODE else "",
         )
     )
+
+
+def _what(form: Form, operation: Operation[Any] | None, answer: Any) -> str:
+    """Return which person, token or policy was made, changed or removed."""
+    said = {name: getattr(operation, name, None) for name in (*form.in_path, *_SAID)}
+    said["token"] = getattr(getattr(answer, "token", None), "id", None)
+    texts = {
+        name: ",".join(value) if isinstance(value, tuple) else value
+        for name, value in said.items()
+        if isinstance(value, str) or (value and all(isinstance(each, str) for each in value))
+    }
+    return " ".join(f"{name}={value}" for name, value in texts.items())[:_MAX_WHAT]
 
 
 def resource_of(form: Form, request: Request) -> Resource:

@@ -58,6 +58,9 @@ class OperationPerformed(Fact, frozen=True, kw_only=True):
     """`change` or `destroy`."""
     action: str = ""
     resource: str = ""
+    what: str = ""
+    """Which person, token, policy or the like, and with which roles: where `resource` is the node,
+    or there is none."""
 
 
 class SignedIn(Fact, frozen=True, kw_only=True):

@@ -103,6 +103,35 @@ def test_what_it_was_done_to_is_named(performing, send, told) -> None:
     assert (told[0].function, told[0].action) == ("checkout", "function:remove")
 
 
+def test_which_person_token_or_policy_it_was_is_named(performing, send, told) -> None:
+    """Else nobody finds in the journal whom a thief has removed, or what he has made."""
+    named = 0
+    for form in CHANGING:
+        performing(lambda _call, form=form: samples.answer_of(form))
+        send(form)
+        operation = samples.request_of(form)
+        if told[0].resource not in ("", "node"):
+            assert told[0].what == ""
+            continue
+        for name in form.in_path:
+            assert f"{name}={getattr(operation, name)}" in told[0].what, form.id
+            named += 1
+        for secret in ("password", "code", "totp", "text", "id_token", "proof"):
+            value = getattr(operation, secret, None)
+            assert not value or str(value) not in told[0].what, form.id
+    assert named > 15
+
+
+def test_a_token_that_is_made_is_named_with_its_roles(performing, send, told) -> None:
+    (form,) = [form for form in CHANGING if form.id == "addToken"]
+    made = msgspec.convert(samples.answer_of(form), form.answer)
+    performing(lambda _call: made)
+    send(form)
+    wanted = samples.request_of(form)
+    assert f"name={wanted.name} roles={','.join(wanted.roles)}" in told[0].what
+    assert f"token={made.token.id}" in told[0].what and made.text not in told[0].what
+
+
 def test_reading_is_not_told(performing, send, told) -> None:
     for form in READING:
         performing(lambda _call, form=form: samples.answer_of(form))
