@@ -81,6 +81,7 @@ async def _silence(wanted: SilenceAlerts, call: Call) -> None:
         raise NotFoundError(
             f"There is no rule {wanted.rule}.", next_step="casemate findings ls shows the names"
         )
+    call.still()  # the monitor may be slow
     call.service.facts.happened(
         AlertsSilenced(
             at=time.time(),

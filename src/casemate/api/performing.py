@@ -26,6 +26,7 @@ from casemate.api.problems import RequestError
 from casemate.api.service import Service, json_response
 from casemate.model.facts import Actor, OperationPerformed
 from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
+from casemate.model.still import asked_again
 from casemate.operations.declaration import NDJSON, Effect, Operation
 from casemate.operations.form import Form, form_of
 from casemate.operations.reading import pairs_of, read, read_body, read_part, read_path, read_query
@@ -157,7 +158,8 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
         answer = await perform(operation, call)
     else:
         call.service.recorder.require()
-        answer = await perform(operation, call)
+        with asked_again(call.still):
+            answer = await perform(operation, call)
         try:
             tell(form, call, answer, operation)
             # What was done is on record before anybody is told that it was done.

@@ -34,6 +34,7 @@ from casemate.model.budget import (
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Actor, BudgetSet
 from casemate.model.principal import PrincipalKind
+from casemate.model.still import require_still
 from casemate.model.usage import DAY, HOUR, UsageBy, UsageSpan
 from casemate.operations.usage import ReadUsage
 from casemate.store.interface import Store
@@ -260,6 +261,7 @@ class Budgets:
                 next_step="set the budget of the whole project",
             )
         async with self._turn:
+            require_still()
             self._require_room(budget.project, budget.name, by)
             await self._tell(budget.project, budget.name, "set", _text(budget), by)
             ledger = Ledger(budget, self._clock())
@@ -276,6 +278,7 @@ class Budgets:
     async def set_quota(self, quota: Quota, by: Actor) -> QuotaState:
         """Have a quota from now on, in place of one of its name."""
         async with self._turn:
+            require_still()
             self._require_room(quota.project, quota.name, by)
             text = f"{quota.calls} calls in {quota.seconds} s for each {quota.each.value}"
             await self._tell(quota.project, quota.name, "set", text, by)
@@ -289,6 +292,7 @@ class Budgets:
     ) -> BudgetState:
         """Have a budget hold nobody back for a while; for 0 seconds: it does again."""
         async with self._turn:
+            require_still()
             ledger = self._allowance.ledgers.get(project, {}).get(name)
             if ledger is None:
                 raise _missing(project, name)
@@ -308,6 +312,7 @@ class Budgets:
     ) -> Unusual:
         """Have a function not slowed for a while, whatever it costs; for 0 seconds: it is again."""
         async with self._turn:
+            require_still()
             anomalies, key = self._allowance.anomalies, (project, function)
             others = [each for each in anomalies.lifted() if (each.project, each.function) != key]
             if seconds:
@@ -333,6 +338,7 @@ class Budgets:
     async def remove(self, project: str, name: str, by: Actor) -> None:
         """Have a budget or quota no more. Raises NotFoundError."""
         async with self._turn:
+            require_still()
             budgets = [each for each in self._kept() if _id(each.budget) != (project, name)]
             quotas = [each for each in self._quotas() if _id(each) != (project, name)]
             if len(budgets) + len(quotas) == len(self._kept()) + len(self._quotas()):
@@ -386,6 +392,7 @@ class Budgets:
         found = read_prices(text.encode(), "the price list")
         found.on(day_of(self._clock()))  # there is one for today, or nothing would be bounded
         async with self._turn:
+            require_still()
             await self._tell("", "prices", "set", f"{found.name} {found.version}", by)
             await self._keep(self._kept(), prices=text)
             self._use_prices(text)

@@ -15,6 +15,7 @@ from casemate.model.decoy import DecoyKind, DecoySetting, DecoyState
 from casemate.model.denial import Denial
 from casemate.model.errors import NotFoundError
 from casemate.model.facts import Actor, GrantsApproved, GrantUsed, HostAsked, RiskAccepted
+from casemate.model.still import require_still
 from casemate.operations.items import GetItem, QueryItems
 from casemate.store.interface import Store
 from casemate.vault.interface import Purpose, Vault
@@ -121,6 +122,7 @@ class Decoys:
         """Replace the decoys of a project; the old ones are watched for as well."""
         self.states(project)
         async with self._changing:
+            require_still()
             newest = await self._vault.data_key(project, Purpose.DECOYS)
             await self._settings.keep(project, self._settings.of(project).rotated(newest.version))
             await self._make(project)
@@ -130,6 +132,7 @@ class Decoys:
         """Turn a decoy off for a reason, on without one."""
         self._state(project, kind)
         async with self._changing:
+            require_still()
             now = time.time()
             setting = (
                 None

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.recording import RecordingSummary
+from casemate.model.still import require_still
 from casemate.operations.evidence import HoldView
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
@@ -111,6 +112,7 @@ class Holds:
         What is under it stays what it was when it is renewed. Raises ConflictError, CasemateError.
         """
         async with self._turn:
+            require_still()
             return await self._hold(
                 incident, functions, opened_at, days, reason=reason, by=by, recordings=recordings
             )
@@ -185,6 +187,7 @@ class Holds:
     async def release(self, incident: str) -> None:
         """End one: what is under it is deleted by age and number again. Raises NotFoundError."""
         async with self._turn:
+            require_still()
             self.one(incident)
             await self._records.release(incident)
             # Last: what is cut short is known still, and can be asked again.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 Still = Callable[[], None]
 """Raises an error unless who asks may do even now what it was let do as it asked."""
@@ -10,3 +12,25 @@ Still = Callable[[], None]
 
 def whatever_changes() -> None:
     """Hold to what was decided before: for what the node itself does."""
+
+
+_asked = ContextVar[Still]("asked", default=whatever_changes)
+
+
+@contextmanager
+def asked_again(still: Still) -> Iterator[None]:
+    """Have `require_still` ask this, within the block and what is called there."""
+    token = _asked.set(still)
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
+def require_still() -> None:
+    """Decide once more, if this is done for a request; to be called once a change has its turn.
+
+    Changes that wait for each other are decided as they come and made much later: hundreds are in
+    line when a token is revoked. Raises what who asks is refused by.
+    """
+    _asked.get()()

@@ -10,6 +10,7 @@ from casemate.facts import FactStream
 from casemate.model.errors import NotFoundError
 from casemate.model.facts import Actor, PeoplePaged
 from casemate.model.restriction import EVERYTHING
+from casemate.model.still import require_still
 from casemate.monitor.interface import Monitor
 
 MAX_MESSAGE = 256
@@ -42,6 +43,7 @@ class Paging:
     ) -> None:
         """Have people told; the same once, by what it is known as. Raises as `require` does."""
         await self.require(to)
+        require_still()
         self._facts.happened(
             PeoplePaged(
                 at=time.time(),

@@ -10,6 +10,7 @@ from casemate.facts import FactStream
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import Actor, RestrictionChanged
 from casemate.model.restriction import EVERYTHING, Restriction, RestrictionKind
+from casemate.model.still import require_still
 from casemate.restrictions.meaning import Network, address_of, id_of, network_of, require
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
@@ -148,6 +149,7 @@ class Restrictions:
         what = require(kind, project, function, what)
         id = id_of(kind, project, function, what)
         async with self._turn:
+            require_still()
             if (before := self._parts.held.get(id)) is not None:
                 return before
             self._require_room(project)
@@ -170,6 +172,7 @@ class Restrictions:
     async def lift(self, id: str, reason: str, by: Actor) -> Restriction:
         """Have it not held back any more. Raises NotFoundError, StoreError."""
         async with self._turn:
+            require_still()
             found = self.one(id)
             await self._tell(found, "lift", reason, by)
             await self._parts.drop((id,))

@@ -16,6 +16,7 @@ from casemate.facts import FactStream
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Actor, SecretRotated
 from casemate.model.rotation import Rotation, SecretRotation
+from casemate.model.still import require_still
 from casemate.model.vault import (
     LEAST_LENGTH,
     MAX_OVERLAP_SECONDS,
@@ -223,6 +224,7 @@ class Rotations:
         by: Actor,
     ) -> SecretRotation:
         project, name = how.project, how.name
+        require_still()
         await self._tell(project, name, change, "begins", by, reason, former)
         try:
             prepared = await self._vault.prepare_secret(project, name, made, former, by.principal)

@@ -16,6 +16,7 @@ import msgspec
 from casemate.model.errors import ConflictError, NotFoundError, QuotaError
 from casemate.model.facts import Actor, BuilderKeyAdded, BuilderKeyRevoked, Fact
 from casemate.model.signing import NODE_KEY, BuilderKey
+from casemate.model.still import require_still
 from casemate.operations.attestations import KeepBuilderKey, ReadBuilderKeys
 from casemate.signing import SigningKey, key_id, require_proof, require_public
 from casemate.store.interface import Store
@@ -109,6 +110,7 @@ class BuilderKeys:
         require_proof(raw, token, proof)
         identity = key_id(raw)
         async with self._changing:
+            require_still()
             known = self._keys.get(identity, {})
             if any(key.revoked_at is not None for key in known.values()):
                 raise ConflictError(
@@ -156,6 +158,7 @@ class BuilderKeys:
         Revoked again, `since` can only go back. NotFoundError if there is none.
         """
         async with self._changing:
+            require_still()
             owners = self.of_id(identity)
             if not owners or any(key.principal == NODE_KEY for key in owners):
                 raise NotFoundError(

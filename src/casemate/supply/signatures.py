@@ -15,6 +15,7 @@ from casemate.model.deployment import Version
 from casemate.model.errors import InvalidInputError, NotFoundError, QuotaError
 from casemate.model.facts import Actor, BundleTampered, Fact, SigningRuleChanged
 from casemate.model.signing import NODE_KEY, Attestation, Envelope, SigningRule, Voucher
+from casemate.model.still import require_still
 from casemate.operations.attestations import (
     CountWaitingAttestations,
     KeepAttestations,
@@ -288,6 +289,7 @@ class Signatures:
                 )
         kept = rule if rule.keys else msgspec.structs.replace(rule, threshold=0)
         async with self._ruling:
+            require_still()
             await self._store.change(KeepSigningRule(rule=kept))
             if kept.asks:
                 self._rules[rule.project] = kept

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from casemate.advisories import Ecosystem, normalised
 from casemate.model.errors import InvalidInputError, NotFoundError, QuotaError
 from casemate.model.facts import Actor, AdvisoryExcepted, Fact
+from casemate.model.still import require_still
 from casemate.model.vulnerability import AdvisoryException
 from casemate.operations.advisories import ExceptAdvisory
 from casemate.store.interface import Store
@@ -97,6 +98,7 @@ class Exceptions:
             expires_at=now + wanted.seconds,
         )
         async with self._changing:
+            require_still()
             await self._forget_old(now)
             if len(self._parts.held) >= MAX_EXCEPTIONS:
                 raise QuotaError(
@@ -124,6 +126,7 @@ class Exceptions:
     async def end(self, project: str, function: str, id: str) -> None:
         """Withdraw an exception. Raises NotFoundError."""
         async with self._changing:
+            require_still()
             found = self._parts.held.get(id)
             if found is None or (found.project, found.function) != (project, function):
                 raise NotFoundError(

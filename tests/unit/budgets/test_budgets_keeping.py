@@ -20,6 +20,7 @@ from casemate.model.facts import Actor, BudgetReached, BudgetSet
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Finished
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.model.still import asked_again
 from casemate.model.usage import DAY, HOUR, Usage, UsageBy
 from casemate.operations.usage import ReadUsage
 from casemate.sandbox.meter import Metered
@@ -497,3 +498,31 @@ def test_calls_of_others_do_not_count_late() -> None:
         assert node.budgets.states("t")[0].used == 1.0
 
     play(scene)
+
+
+def test_changes_in_line_are_decided_again_once_it_is_their_turn() -> None:
+    """A token has hundreds asked for at once, and is revoked."""
+
+    async def play() -> None:
+        node = Node()
+        await node.budgets.set(budget(name="kept"), ADA)
+        node.told.clear()
+        quota = Quota(project="t", name="q", calls=1, seconds=60, each=QuotaEach.CALLER)
+
+        def gone() -> None:
+            raise ConflictError("The token was revoked.")
+
+        changes: tuple[Callable[[], Awaitable[object]], ...] = (
+            lambda: node.budgets.set(budget(), ADA),
+            lambda: node.budgets.set_quota(quota, ADA),
+            lambda: node.budgets.lift("t", "kept", 60, "r", ADA),
+            lambda: node.budgets.let_run("t", "f", 60, "r", ADA),
+            lambda: node.budgets.remove("t", "kept", ADA),
+            lambda: node.budgets.set_prices(PRICES + 'gb_second = "1"\n', ADA),
+        )
+        for change in changes:
+            with asked_again(gone), pytest.raises(ConflictError, match="revoked"):
+                await change()
+        assert node.told == []
+
+    asyncio.run(play())

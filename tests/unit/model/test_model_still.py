@@ -1,0 +1,64 @@
+"""A change that waited for others is decided once more, for the request that it is done for."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from casemate.model.errors import ConflictError
+from casemate.model.still import asked_again, require_still
+
+
+class GoneError(ConflictError):
+    """The token was revoked."""
+
+
+def gone() -> None:
+    raise GoneError("The token was revoked.")
+
+
+def test_what_the_node_does_itself_is_not_asked_for() -> None:
+    require_still()
+
+
+def test_within_a_request_its_rights_are_asked_for_and_no_others() -> None:
+    with asked_again(gone):
+        with pytest.raises(GoneError):
+            require_still()
+        with asked_again(lambda: None):
+            require_still()
+        with pytest.raises(GoneError):
+            require_still()
+    require_still()
+
+
+def test_each_of_several_requests_has_its_own() -> None:
+    async def play() -> None:
+        turn, done = asyncio.Lock(), list[str]()
+        revoked = False
+
+        def still() -> None:
+            if revoked:
+                gone()
+
+        async def change(name: str, *, asked: bool) -> None:
+            async with turn:
+                require_still()
+                await asyncio.sleep(0)
+                done.append(f"{name} {asked}")
+
+        async def request(name: str) -> None:
+            with asked_again(still):
+                await change(name, asked=True)
+
+        async with turn:
+            queued = [asyncio.ensure_future(request(str(n))) for n in range(3)]
+            own = asyncio.ensure_future(change("own", asked=False))
+            await asyncio.sleep(0.01)
+            revoked = True
+        found = await asyncio.gather(*queued, own, return_exceptions=True)
+        assert [type(each) for each in found] == [GoneError] * 3 + [type(None)]
+        assert done == ["own False"]
+
+    asyncio.run(play())
