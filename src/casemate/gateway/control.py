@@ -151,9 +151,8 @@ class NodeControl:
             loading=self._loading,
         )
         self._require_movable = require_movable
-        self._turns, self._changing = _Locks(), asyncio.Lock()
-        self._starts, self._starting = _Locks(), asyncio.Semaphore(MAX_STARTS)
-        self._starters = _Turns()
+        self._turns, self._starts, self._starters = _Locks(), _Locks(), _Turns()
+        self._changing, self._starting = asyncio.Lock(), asyncio.Semaphore(MAX_STARTS)
         self._stopping_first: Counter[tuple[str, str]] = Counter()
         """Functions whose quarantine waits for another change, by how many times."""
         self._uploads = Uploads()

@@ -231,6 +231,7 @@ def test_the_model_imports_nothing_of_ours_and_does_no_io(module: Path) -> None:
                 "__future__",
                 "ipaddress",  # reads texts, opens nothing
                 "collections",
+                "contextlib",
                 "contextvars",
                 "enum",
                 "functools",
