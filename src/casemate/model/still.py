@@ -14,17 +14,29 @@ def whatever_changes() -> None:
     """Hold to what was decided before: for what the node itself does."""
 
 
-_asked = ContextVar[Still]("asked", default=whatever_changes)
+class _Request:
+    """What is asked while a request is served."""
+
+    def __init__(self, still: Still) -> None:
+        self.still = still
+
+
+_served = ContextVar("_served", default=_Request(whatever_changes))
 
 
 @contextmanager
 def asked_again(still: Still) -> Iterator[None]:
-    """Have `require_still` ask this, within the block and what is called there."""
-    token = _asked.set(still)
+    """Have `require_still` ask this, within the block and what is called there.
+
+    A task that was begun there and goes on afterwards is the node's own.
+    """
+    request = _Request(still)
+    token = _served.set(request)
     try:
         yield
     finally:
-        _asked.reset(token)
+        _served.reset(token)
+        request.still = whatever_changes
 
 
 def require_still() -> None:
@@ -33,4 +45,4 @@ def require_still() -> None:
     Changes that wait for each other are decided as they come and made much later: hundreds are in
     line when a token is revoked. Raises what who asks is refused by.
     """
-    _asked.get()()
+    _served.get().still()

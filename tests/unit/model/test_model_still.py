@@ -62,3 +62,22 @@ def test_each_of_several_requests_has_its_own() -> None:
         assert done == ["own False"]
 
     asyncio.run(play())
+
+
+def test_what_goes_on_after_a_request_is_the_nodes_own() -> None:
+    async def play() -> None:
+        answered = asyncio.Event()
+
+        async def goes_on() -> None:
+            with pytest.raises(GoneError):
+                require_still()
+            await answered.wait()
+            require_still()
+
+        with asked_again(gone):
+            task = asyncio.ensure_future(goes_on())
+            await asyncio.sleep(0)
+        answered.set()
+        await task
+
+    asyncio.run(play())
