@@ -245,8 +245,7 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, flags)
     except FileNotFoundError as error:
-        raise DatabaseMissingError(
-            f"No advisories were imported yet: there is no {path}.", next_step=IMPORT
-        ) from error
+        # Where they would be is not told: a node has them elsewhere than who asks it can look.
+        raise DatabaseMissingError("No advisories were imported yet.", next_step=IMPORT) from error
     except OSError as error:
         raise unreadable(path) from error

@@ -60,6 +60,7 @@ __all__ = [
 
 UPLOAD_SECONDS = 900.0
 _PIECE = 256 * 1024
+NO_HOLES = "There are no known holes."
 
 
 def send(place: Place, *, fewer: bool) -> AdvisoriesStatus:
@@ -278,15 +279,21 @@ def withdraw(_answer: None, call: Call) -> None:
 )
 def live(found: LiveHoles) -> None:
     """List known holes, and licences that may not be, in the packages of what callers reach."""
-    print_holes([(f"{one.project}/{one.function}", one.hole) for one in found.holes])
+    known = "No hole is known in what could be judged." if found.problems else NO_HOLES
+    print_holes([(f"{one.project}/{one.function}", one.hole) for one in found.holes], empty=known)
     print_licences([(f"{one.project}/{one.function}", one.licence) for one in found.licences])
     for problem in found.problems:
-        note(f"not judged: {problem.project}/{problem.function}: {problem.problem}", RED)
+        by = f" It lives by exception {problem.exception}." if problem.exception else ""
+        note(f"Not judged: {problem.project}/{problem.function}: {problem.problem}{by}", RED)
+    if found.problems:
+        note("Next: `casemate advisories status --node` says what is missing.")
     if found.judged_at is not None:
         note(f"As of {moment(found.judged_at)}.")
 
 
-def print_holes(holes: Sequence[tuple[str, Hole]], reached: Sequence[str] = ()) -> None:
+def print_holes(
+    holes: Sequence[tuple[str, Hole]], reached: Sequence[str] = (), *, empty: str = NO_HOLES
+) -> None:
     """Print holes of functions; `reached` says of each how the function comes to the package."""
     print_table(
         ("function", "package", "severity", "verdict", "fixed in", "advisory", "why"),
@@ -302,7 +309,7 @@ def print_holes(holes: Sequence[tuple[str, Hole]], reached: Sequence[str] = ()) 
             )
             for number, (name, hole) in enumerate(holes)
         ],
-        empty="There are no known holes.",
+        empty=empty,
         below=("advisory", "why"),
     )
 

@@ -135,11 +135,9 @@ def _licences(state: NodeState) -> Iterator[Seen]:
 def _advisories(state: NodeState) -> Iterator[Seen]:
     for problem in state.advisory_problems or ():
         kind, _, text = problem.partition(": ")
-        # Where they are in the gateway's view of the file system helps nobody.
-        said = text.partition(": there is no /")[0].rstrip(".")
         yield Seen(
             subject=f"advisories:{kind}",
-            seen=f"Advisories cannot be relied upon: {said}.",
+            seen=f"Advisories cannot be relied upon: {text.rstrip('.')}.",
             command="casemate advisories import SOURCE --node",
         )
 

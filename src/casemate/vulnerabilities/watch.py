@@ -245,15 +245,19 @@ class Watch:
                 LiveHole(project=project, function=function, since=since.get(key, now), hole=hole)
                 for key, (_, hole) in holes.items()
             ]
-            text = next((p for _, each in judged if not each.exception for p in each.problems), "")
-            if text:
-                problems.append(LiveProblem(project=project, function=function, problem=text))
+            unjudged = _unjudged(judged)
+            if unjudged is not None:
+                text, exception = unjudged
+                problem = LiveProblem(
+                    project=project, function=function, problem=text, exception=exception
+                )
+                problems.append(problem)
                 since = {**known, **since}  # what could not be looked up is not gone
             if since != known:
                 told.append(_Told(project=project, function=function, holes=since))
         self._found, self._problems = tuple(found), tuple(problems)
         self._uncontained = uncontained
-        self._tell(news, problems)
+        self._tell(news, [each for each in problems if not each.exception])
         await self._told.put(*told)
         await self._licences.note({name: _licences(each) for name, each in functions.items()}, now)
 
@@ -299,6 +303,15 @@ class Watch:
         if text and text != self._unreliable:
             self._happened(AdvisoriesUnreliable(at=now, reason=text))
         self._unreliable = text
+
+
+def _unjudged(judged: Sequence[tuple[Live, JudgedFunction]]) -> tuple[str, str] | None:
+    """Return why bundles of a function cannot be judged, and the exception that lets them live.
+
+    One that no exception lets live goes before the others.
+    """
+    found = [(problem, each.exception) for _, each in judged for problem in each.problems]
+    return min(found, key=lambda one: bool(one[1]), default=None)
 
 
 def _licences(

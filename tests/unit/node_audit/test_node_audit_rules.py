@@ -586,13 +586,6 @@ def test_one_weakness_more_never_makes_the_score_better() -> None:
             before = now
 
 
-def test_advisories_are_named_without_where_the_gateway_has_them() -> None:
-    missing = "missing: No advisories were imported yet: there is no /run/casemate/0/advisories/d."
-    [found] = judge(changed(SOUND, advisory_problems=(missing,)))
-    assert found.seen == ("Advisories cannot be relied upon: No advisories were imported yet.")
-    assert found.subject == "advisories:missing"
-
-
 def test_the_formula_is_the_one_that_is_written_down() -> None:
     def weak(level: Level, count: int = 1, rule: str = "NODE-001") -> Weakness:
         return Weakness(

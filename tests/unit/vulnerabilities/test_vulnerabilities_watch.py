@@ -206,6 +206,18 @@ def test_an_import_on_the_host_is_noticed(on: Play, monkeypatch: pytest.MonkeyPa
     on(scene)
 
 
+def test_what_lives_unjudged_by_an_exception_is_named_and_no_news(on: Play) -> None:
+    async def scene(world: World) -> None:
+        world.deploy("left==1.0")
+        kept = await world.gate.exceptions.add(excepted("", ""), ADA)
+        await world.watch.look()
+        (problem,) = world.watch.found(None)[1]
+        assert (problem.function, problem.exception) == ("f", kept.id)
+        assert not world.of(AdvisoriesUnreliable)
+
+    on(scene)
+
+
 def test_a_bundle_that_cannot_be_read_is_not_one_without_packages(on: Play) -> None:
     async def scene(world: World) -> None:
         world.deploy("left==1.0")
