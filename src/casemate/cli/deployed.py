@@ -8,7 +8,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from casemate.cli.client import NodeClient
-from casemate.cli.errors import CommandError
+from casemate.cli.errors import MissingError
 from casemate.cli.names import FunctionName
 from casemate.model.deployment import LIVE, DeployedFunction, Version
 from casemate.operations.functions import ListFunctions, ShowFunction
@@ -21,10 +21,10 @@ def deployed_functions(client: NodeClient) -> dict[FunctionName, DeployedFunctio
 
 
 def require_function(client: NodeClient, project: str, function: str) -> None:
-    """Raise CommandError if there is no such function: a wrong name has no records either."""
+    """Raise MissingError if there is no such function: a wrong name has no records either."""
     answer = client.request(ShowFunction(project=project, function=function))
     if answer.status_code == HTTPStatus.NOT_FOUND:
-        raise CommandError(
+        raise MissingError(
             f"There is no function {project}/{function}.",
             next_step="`casemate ls` lists those there are.",
         )

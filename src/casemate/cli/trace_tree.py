@@ -8,7 +8,7 @@ from casemate.cli.text import one_line
 from casemate.operations.traces import Trace, TraceSpan
 
 LEAST_WIDTH = 60
-_BAR = 24
+_BAR, _LEAST_BAR = 24, 12
 _TIME = 11
 _MOST_DEEP = 12
 """Levels that are indented; what is deeper stands below each other."""
@@ -22,13 +22,15 @@ def rows(trace: Trace, width: int) -> Iterator[tuple[str, bool]]:
     begin = min(span.started_at for span in trace.spans)
     end = max(span.started_at + span.ms / 1000 for span in trace.spans)
     scale = max(end - begin, 1e-6)
-    label = max(width, LEAST_WIDTH) - _BAR - _TIME - 4
-    for span, branch in _in_order(trace.spans):
-        text = one_line(f"{branch}{_named(span)}")
-        if len(text) > label:
-            text = text[: label - 1] + "…"
-        bar = _bar((span.started_at - begin) / scale, span.ms / 1000 / scale)
-        yield f"{text.ljust(label)}  {_duration(span.ms).rjust(_TIME - 2)}  {bar}".rstrip(), span.ok
+    shown = [(span, one_line(f"{branch}{_named(span)}")) for span, branch in _in_order(trace.spans)]
+    room = max(width, LEAST_WIDTH) - _TIME - 4
+    # How it ended says more than the last signs of a bar.
+    columns = min(_BAR, max(_LEAST_BAR, room - max(len(text) for _, text in shown)))
+    label = room - columns
+    for span, text in shown:
+        cut = text if len(text) <= label else text[: label - 1] + "…"
+        bar = _bar((span.started_at - begin) / scale, span.ms / 1000 / scale, columns)
+        yield f"{cut.ljust(label)}  {_duration(span.ms).rjust(_TIME - 2)}  {bar}".rstrip(), span.ok
 
 
 def _in_order(spans: tuple[TraceSpan, ...]) -> Iterator[tuple[TraceSpan, str]]:
@@ -71,12 +73,12 @@ def _named(span: TraceSpan) -> str:
     return text + (f" (+{span.more} uses)" if span.more else "")
 
 
-def _bar(start: float, part: float) -> str:
-    """Return a bar from `start`, `part` of the whole long; what is short is a point."""
+def _bar(start: float, part: float, columns: int) -> str:
+    """Return a bar from `start`, `part` of `columns` long; what is short is a point."""
     # A node may tell any times, of which differences and parts can be no numbers.
     start, part = (min(1.0, max(0.0, each)) for each in (start, part))
-    first = min(int(start * _BAR), _BAR - 1)
-    length = min(round(part * _BAR), _BAR - first)
+    first = min(int(start * columns), columns - 1)
+    length = min(round(part * columns), columns - first)
     return " " * first + (_FULL * length or _POINT)
 
 

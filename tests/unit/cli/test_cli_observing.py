@@ -229,6 +229,13 @@ def test_a_tree_has_its_branches_and_times() -> None:
     assert bars == sorted(bars) and len(set(bars)) == 4
 
 
+def test_how_a_span_ended_takes_room_from_the_bars() -> None:
+    ended = {"outcome": "handler-error", "ok": False, "attempt": 2}
+    [line] = drawn(span(1, None, name="bucket", project="pictures", function="shrink", **ended))
+    assert "pictures/shrink@1 attempt 2 handler-error  " in line and len(line) <= 80
+    assert "█" * 12 in line
+
+
 def test_spans_whose_parents_are_not_shown_stand_at_the_top() -> None:
     assert [line[0] for line in drawn(span(1, 99), span(2, 98))] == ["q", "q"]
 

@@ -386,7 +386,8 @@ def test_errors_ls_groups(cli, node) -> None:
         )
     result = cli("errors", "ls", "shop/cart")
     assert result.out.count("KeyError at app.py in handler") == 1 and "err_3" in result.out
-    assert "1 2 3" in result.out and "3 errors" in result.err
+    assert "1 2 3" in result.out and "Of all errors that fit: 3." in result.err
+    assert "Of the newest 2 errors, since 1970" in cli("errors", "ls", "--limit", "2").err
     [group] = json.loads(cli("errors", "ls", "--json").out)["groups"]
     assert (group["count"], group["versions"], group["latest"]) == (3, [1, 2, 3], "err_3")
     assert cli("errors", "groups").code == 2
@@ -418,7 +419,8 @@ def test_logs(cli, node) -> None:
     assert cli("logs", "--project", "other").out == ""
     assert cli("logs", "shop/cart", "--project", "shop").code == 2
     missing = cli("logs", "shop/other")
-    assert (missing.out, missing.code) == ("", 1)
+    assert (missing.out, missing.code) == ("", 3)
+    assert "`casemate trace inv_3`" in cli("logs", "-i", "inv_3").err
     assert "no function shop/other" in missing.err
     assert "casemate ls" in missing.err
 
@@ -426,7 +428,7 @@ def test_logs(cli, node) -> None:
 @pytest.mark.parametrize("command", ["invocations", "denials", "usage"])
 def test_a_wrong_name_is_not_taken_for_a_function_without_records(cli, shop, command) -> None:
     wrong = cli(command, "shop/other")
-    assert wrong.code == 1
+    assert wrong.code == 3
     assert "no function shop/other" in wrong.err
 
     assert cli(command, "shop/cart").code == 0

@@ -38,7 +38,7 @@ $ casemate errors ls --each --limit 20 --outcome timeout --json
 """,
     instead=Instead(ListErrors, "each", "List single errors, the newest first."),
 )
-def ls(found: ErrorGroups | Errors) -> None:
+def ls(found: ErrorGroups | Errors, call: Call) -> None:
     """List errors by what is the same of them: type, and frames of the function's own code.
 
     Neither messages nor line numbers count, so that values and versions make no new ones. Refused
@@ -48,6 +48,7 @@ def ls(found: ErrorGroups | Errors) -> None:
         _each(found)
     else:
         _groups(found)
+        _note_reach(found, call.operation)
 
 
 def _each(found: Errors) -> None:
@@ -90,8 +91,19 @@ def _groups(found: ErrorGroups) -> None:
         below=("what", "first", "latest"),
         empty="There are no errors that fit.",
     )
-    if found.looked_at:
-        note(f"Of the newest {found.looked_at} errors, since {moment(found.since)}.")
+
+
+def _note_reach(found: ErrorGroups, wanted: ListErrorGroups) -> None:
+    """Tell how far back was looked; without a bound and with room left, that is as far as it goes.
+
+    The time that a trend is of may begin before the first error.
+    """
+    if not found.looked_at:
+        return
+    if wanted.since is None and found.looked_at < wanted.limit:
+        note(f"Of all errors that fit: {found.looked_at}.")
+        return
+    note(f"Of the newest {found.looked_at} errors, since {moment(found.since)}.")
 
 
 @answered(app, ShowError, examples="$ casemate errors show err_1f2e3d")

@@ -81,6 +81,12 @@ def logs(
 
 
 def _empty(wanted: ReadLogs) -> str:
+    if wanted.invocation is not None:
+        # It may have been refused before any code ran, which no line tells.
+        return (
+            f"There are no lines of {wanted.invocation}.\n"
+            f"Next: `casemate trace {wanted.invocation}` shows what became of it."
+        )
     parts = (wanted.since, wanted.level, wanted.search, wanted.field, wanted.version or None)
     if any(part is not None for part in parts):
         return "There are no such lines among those that are kept."

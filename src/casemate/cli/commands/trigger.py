@@ -63,5 +63,6 @@ def fire(fired: Fired, call: Call) -> None:
     `trigger:fire` may do this.
     """
     print_line(fired.id)
-    shown = f"`casemate logs -i {fired.id}` shows its lines."
-    note(f"{fired.event.type} is kept for {call.name}: {shown}")
+    note(f"{fired.event.type} is kept for {call.name}.")
+    note(f"Next: `casemate invocations {call.name} --status {fired.id}` tells how it ended.")
+    note(f"`casemate logs -i {fired.id}` shows its lines.")
