@@ -140,6 +140,7 @@ def told(found: object, output: Path | None) -> None:
                     for v in found.evidence
                 ],
                 empty="Nothing is under hold.",
+                below=("by", "sha256"),
             )
         case {"id": id}:
             print_line(f"The hold of {id} is ended; it is deleted.", GREEN)

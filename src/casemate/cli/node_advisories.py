@@ -257,7 +257,7 @@ def exceptions(found: AdvisoryExceptions) -> None:
             for one in found.exceptions
         ],
         empty="There are no exceptions.",
-        below=("why",),
+        below=("package", "by", "why"),
     )
 
 

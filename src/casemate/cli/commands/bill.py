@@ -244,6 +244,7 @@ def _table(found: list[Bill], first: date, now: float) -> None:
             for name, costs in sums
         ],
         empty="Nothing was used in that month.",
+        below=tuple(resources),
     )
     following = month_of(first)[1]
     last = following - timedelta(days=1)

@@ -72,6 +72,7 @@ def objects(page: ObjectPage, call: Call) -> None:
         ("key", "size", "revision", "type", "changed"),
         sorted(rows),
         empty=f"The bucket {call.name} has no such objects.",
+        below=("type",),
     )
     if page.after is not None:
         note(f"There are more: --after {page.after!r}")

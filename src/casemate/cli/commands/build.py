@@ -73,4 +73,5 @@ def build(
             for bundle in bundles
         ],
         empty="There is nothing to build.",
+        below=("digest", "packages"),
     )

@@ -93,7 +93,7 @@ def _show(report: CheckReport, shown: Progress) -> None:
 def _print(report: CheckReport) -> None:
     rows = [(finding.place, finding.problem) for finding in report.findings]
     if rows:
-        print_table(("place", "problem"), rows, empty="")
+        print_table(("place", "problem"), rows, empty="", below=("problem",))
         note(
             "Stop the node, keep the folder for examination, restore from a backup: "
             "docs/howto/check-a-node.md says what each finding means."

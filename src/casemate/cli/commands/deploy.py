@@ -241,7 +241,7 @@ def _check_grants(
     refused = bool(widening) and not approve
     told = [row for row in rows if not (refused and row[1] in _WIDENING)]
     if told and table:
-        print_table(("function", "is", "grant"), told, empty="")
+        print_table(("function", "is", "grant"), told, empty="", below=("grant",))
     if refused:
         raise ApprovalNeededError(widening)
 

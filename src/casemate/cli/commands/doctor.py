@@ -75,7 +75,7 @@ def doctor(function_ids: FunctionIdsOption = None, json: JsonOption = False) -> 
     else:
         states = {True: "MISSING", False: "not here"}
         rows = [(f.name, "holds" if f.holds else states[f.required], f.detail) for f in findings]
-        print_table(("protection", "state", "detail"), rows, empty="")
+        print_table(("protection", "state", "detail"), rows, empty="", below=("detail",))
         for finding in missing:
             print_line()
             print_prose(f"{finding.name}: {finding.detail}", RED if finding.required else YELLOW)
@@ -83,7 +83,7 @@ def doctor(function_ids: FunctionIdsOption = None, json: JsonOption = False) -> 
                 print_prose(f"Next: {finding.next_step}")
         print_line()
         support_rows = [(one.name, str(one.state), one.detail) for one in standings]
-        print_table(("support of", "state", "detail"), support_rows, empty="")
+        print_table(("support of", "state", "detail"), support_rows, empty="", below=("detail",))
         for one in standings:
             if one.next_step:
                 print_prose(f"Next, for {one.name}: {one.next_step}", YELLOW)
@@ -92,6 +92,7 @@ def doctor(function_ids: FunctionIdsOption = None, json: JsonOption = False) -> 
             ("library", "version", "brought by", "used for"),
             [(one.name, one.version or "does not say", one.bundled_in, one.use) for one in found],
             empty="",
+            below=("used for",),
         )
         print_line()
         print_prose(_OF_A_NODE)

@@ -45,6 +45,7 @@ def show(found: FunctionGrants, call: Call) -> None:
         ("grant", "action", "below", "used", "last"),
         _use_rows(found),
         empty="It is granted nothing.",
+        below=("last",),
     )
     for grant in found.events:
         print_line(f"by events  {describe(grant)}")
@@ -71,6 +72,7 @@ def show(found: FunctionGrants, call: Call) -> None:
             for d in found.denials
         ],
         empty="Nothing was denied to it lately.",
+        below=("resource", "why"),
     )
 
 
@@ -186,4 +188,5 @@ def approvals(found: FunctionGrants, call: Call, *, json: JsonOption = False) ->
             for grant in approval.added
         ],
         empty="Nothing was approved: no version was granted more than the one before.",
+        below=("grant",),
     )

@@ -63,6 +63,7 @@ def ls(
         [(h.name, h.provider, h.url, h.secret, ", ".join(h.events) or "all") for h in found],
         empty=f"{call.name} has no web hooks; [[function.{function.name}.repository]] declares "
         "one.",
+        below=("url", "secret", "events"),
     )
 
 

@@ -21,6 +21,7 @@ def ls(found: Functions) -> None:
         [(f"{f.project}/{f.name}", *_columns(f)) for f in found.functions],
         empty="There are no functions that you may see. Next: `casemate deploy` in a project's "
         "folder.",
+        below=("routes",),
     )
 
 

@@ -56,7 +56,7 @@ def print_runs(found: PlaybookRuns) -> None:
             for act in run.acts
         ],
         empty="There is no run that fits.",
-        below=("why",),
+        below=("does", "to", "for", "why"),
     )
 
 
@@ -131,6 +131,7 @@ def history(found: PlaybookHistory) -> None:
             for each in found.versions
         ],
         empty="No version is kept.",
+        below=("by", "digest"),
     )
 
 
@@ -217,7 +218,10 @@ def runs(found: PlaybookRuns) -> None:
     """List what playbooks have done, and what waits for a person, the newest first."""
     print_runs(found)
     if any(each.state is Step.WAITS for each in found.runs):
-        note("casemate playbook approve RUN, or dismiss RUN --reason TEXT")
+        note(
+            "Next: `casemate playbook approve RUN` has it done, "
+            "`casemate playbook dismiss RUN --reason TEXT` lets it be."
+        )
 
 
 @answered(app, ApprovePlaybookRun, examples="$ casemate playbook approve run_51aa03b1e7d49f2c")

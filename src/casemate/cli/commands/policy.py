@@ -169,6 +169,7 @@ def ls(found: Policies) -> None:
             for p in f.policies
         ],
         empty="There are no custom policies.",
+        below=("by",),
     )
     note(f"Roles: {', '.join(found.roles)}.")
 

@@ -27,6 +27,7 @@ def ls(found: Claims, *, json: JsonOption = False) -> None:
         [(c.project, " ".join(c.prefixes), " ".join(c.hosts)) for c in found.claims],
         empty="Nothing was given to a project: a first segment is of the project that has a route "
         "there first. `casemate routes claim` gives paths and host names.",
+        below=("prefixes", "hosts"),
     )
 
 

@@ -194,6 +194,7 @@ def ls(
             if (used := info.in_use) is not None
         ],
         empty="There are no secrets that you may see.",
+        below=("by",),
     )
 
 
@@ -263,6 +264,7 @@ def rotations(found: RotationsFound) -> None:
             for one in found.rotations
         ],
         empty="No secret of the project is rotated.",
+        below=("set by", "said by"),
     )
 
 

@@ -30,6 +30,7 @@ def ls(found: Tables, call: Call) -> None:
             for table in found.tables
         ],
         empty=f"The project {project} has no tables that you may query.",
+        below=("indexes",),
     )
 
 

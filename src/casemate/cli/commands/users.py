@@ -54,6 +54,7 @@ def ls(found: Users) -> None:
             for user in found.users
         ],
         empty="There are no people yet: `casemate users add NAME --role ROLE`.",
+        below=("added",),
     )
 
 

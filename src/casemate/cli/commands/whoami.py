@@ -33,4 +33,5 @@ def whoami(me: WhoAmI, call: Call, *, json: JsonOption = False) -> None:
             )
         ],
         empty="",
+        below=("expires",),
     )
