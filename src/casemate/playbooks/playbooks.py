@@ -239,7 +239,7 @@ class Playbooks:
             raise away
 
     async def _begin(self, run: PlaybookRun, playbook: Playbook) -> None:
-        why = "its file has a person asked"
+        why = "its file says that a person is asked first"
         if playbook.approval is Approval.NONE:
             why = why_not_alone(run, playbook.bounds, self.runs, self._ages)
         if why:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from casemate.cli.commands import incident
+from casemate.cli.commands.findings import about
 from casemate.cli.main import run as run_command
 from casemate.operations.incidents import Incident, ShowIncident
 
@@ -22,6 +23,7 @@ FOUND: Incident = ShowIncident.declared.answer
     [
         (("function:shop/report", "shop"), "casemate incident contain", "about no function"),
         (("shop", "calls"), "casemate restrict", "casemate incident contain"),
+        (("function:shop/report", "run:run_1"), "casemate playbook runs --state waits", "restrict"),
     ],
 )
 def test_only_what_is_about_functions_is_offered_to_be_contained(
@@ -41,6 +43,12 @@ def test_only_what_is_about_functions_is_offered_to_be_contained(
     assert run_command(["incident", "show", found.id]) == 0
     shown = capsys.readouterr().err
     assert said in shown and unsaid not in shown
+
+
+def test_a_finding_names_who_and_what_it_is_of_without_fields() -> None:
+    assert about("resources.0.name=shop/pay actor.user.name=user:ada") == "shop/pay user:ada"
+    assert about("unmapped.run=run_1 cloud.project_uid=shop") == "run:run_1 project:shop"
+    assert about("src_endpoint.ip=192.0.2.7 odd") == "192.0.2.7 odd" and not about("")
 
 
 def test_a_line_of_the_list_says_in_short_what_one_is_about() -> None:

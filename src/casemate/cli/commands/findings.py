@@ -10,6 +10,23 @@ from casemate.cli.text import moment
 from casemate.operations.findings import FindingPage, ListFindings, ShowFinding
 
 app = new_app("See what the rules of detection have found.")
+_NAMES = frozenset({"name", "ip", "uid"})
+"""Last parts of fields that say no more than their value: `resources.0.name=shop/pay`."""
+
+
+def about(entity: str) -> str:
+    """Return who and what a finding is of without the fields of events that said so.
+
+    `actor.user.name=user:ada unmapped.run=run_1` is `user:ada run:run_1`. With --json it is as the
+    rule has it.
+    """
+    shown = []
+    for word in entity.split():
+        path, equals, value = word.partition("=")
+        field = path.rpartition(".")[2].removesuffix("_uid")
+        plain = field in _NAMES or ":" in value
+        shown.append((value if plain else f"{field}:{value}") if equals else word)
+    return " ".join(shown)
 
 
 @answered(
@@ -35,7 +52,7 @@ def ls(found: FindingPage) -> None:
                 str(each.count),
                 each.id,
                 *([each.node] * several),
-                each.entity,
+                about(each.entity),
                 each.title,
             )
             for each in found.findings
@@ -62,7 +79,7 @@ def show(wanted: ShowFinding, *, json: JsonOption = False) -> None:
         return
     print_line(f"{found.level}: {found.title}", BOLD)
     print_text(f"rule: {found.rule}; technique: {', '.join(found.techniques) or '-'}")
-    print_text(f"of: {found.entity or '-'}; project: {found.project or '-'}")
+    print_text(f"of: {about(found.entity) or '-'}; project: {found.project or '-'}")
     print_text(f"at: {moment(found.at)}; events: {found.count}")
     if found.node:
         print_text(f"found by the node {found.node}, in whose journal these are:")

@@ -135,6 +135,8 @@ def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
     )
     if found.more:
         note(f"{found.more} lines were left out for want of room.")
+    if any(thing.startswith("run:") for thing in found.things):
+        note("`casemate playbook runs --state waits` lists what waits for a person.")
     if not found.state.closed:
         if found.functions:
             note(f"`casemate incident contain {found.id} --reason TEXT` stops its functions.")
