@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from casemate.cli.commands import dev
+from casemate.cli.errors import CommandError
 
 _READY = 'print(\'{"url": "http://127.0.0.1:1", "key": "k"}\', flush=True)'
 _PROGRAM = f"import time; {_READY}; time.sleep(60)"
@@ -38,3 +41,30 @@ def test_a_terminal_that_closes_leaves_no_node(
     assert ended.value.code == 128 + number
     assert started[0].returncode == -signal.SIGTERM
     assert [signal.getsignal(each) for each in (signal.SIGHUP, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_what_a_start_tells_is_shown_where_it_fails(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    serves: bool,
+) -> None:
+    real = subprocess.Popen
+    start = "import sys, time; print('the master key was made', file=sys.stderr, flush=True)"
+    more = "while 1: time.sleep(0.1); print('a late line', file=sys.stderr, flush=True)"
+    program = f"{start}; {_READY}\n{more}" if serves else start
+
+    def popen(_: list[str], **options: Any) -> subprocess.Popen[str]:
+        return real([sys.executable, "-I", "-c", program], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    shown = ""
+    with suppress(CommandError), dev._node(tmp_path / "d", "127.0.0.1", 0, [], learn=False):
+        ends = time.monotonic() + 5
+        while "late" not in shown and time.monotonic() < ends:
+            shown += capsys.readouterr().err
+            time.sleep(0.01)
+    shown += capsys.readouterr().err
+    assert ("the master key was made" in shown) is not serves
+    assert ("a late line" in shown) is serves

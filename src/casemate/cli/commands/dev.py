@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import FrameType
@@ -37,7 +38,7 @@ from casemate.cli.learning import (
 from casemate.cli.names import require_manifest
 from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.own_folder import own_folder
-from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, print_text
+from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, print_text, progress
 from casemate.model.errors import CasemateError
 from casemate.operations.records import ListInvocations, ReadLogs, ShowError
 
@@ -54,6 +55,8 @@ _SETTLE_SECONDS = 3 * _POLL_SECONDS
 """Time in which the last lines and errors of a run are written and shown."""
 _START_SECONDS = 30.0
 _STOP_SECONDS = 40.0
+_MOST_LINES = 1000
+"""Of what a node says before it serves: the newest."""
 
 
 @contextmanager
@@ -73,17 +76,22 @@ def _node(
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "casemate.cli.main", *arguments],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         # Ctrl-C reaches this command alone, which then ends the node.
         start_new_session=True,
     )
+    said = _NodeLog(process.stderr or ())
     before = _end_by_exception()
     try:
-        line = process.stdout.readline() if process.stdout else ""
+        with progress("Starting a node"):
+            line = process.stdout.readline() if process.stdout else ""
         if not line:
+            said.show_start()
             raise CommandError(
                 "The node did not start; its message is above.", next_step="run casemate doctor"
             )
+        said.show_rest()
         ready = json.loads(line)
         yield Credentials(url=ready["url"], key=ready["key"])
     finally:
@@ -96,6 +104,36 @@ def _node(
             process.kill()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _NodeLog:
+    """What the node says on standard error: from its start on, or of its start if that fails.
+
+    A start tells of what is to be kept: the master key, the first token. Nothing of this node is.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._start: deque[str] = deque(maxlen=_MOST_LINES)
+        self._started = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=(lines,), daemon=True)
+        self._reader.start()
+
+    def _read(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            if self._started.is_set():
+                note(line.removesuffix("\n"))
+            else:
+                self._start.append(line.removesuffix("\n"))
+
+    def show_rest(self) -> None:
+        """Show what it says from now on."""
+        self._started.set()
+
+    def show_start(self) -> None:
+        """Show what it has said; it ends."""
+        self._reader.join(_SETTLE_SECONDS)
+        for line in list(self._start):
+            note(line)
 
 
 def _end_by_exception() -> dict[signal.Signals, _Handler]:
@@ -154,7 +192,10 @@ def _deploy_all(manifest: Path, client: NodeClient, *, learn: bool) -> bool:
                 print_line(
                     f"{done.function}  version {done.version} is live after {took:.0f} ms", GREEN
                 )
-                print_line(f"  POST {done.address}", DIM)
+                how = (
+                    "internal: `casemate trigger fire`" if done.internal else f"POST {done.address}"
+                )
+                print_line(f"  {how}", DIM)
                 for route in done.routes:
                     print_line(f"  {route}", DIM)
     except CasemateError as error:
