@@ -49,6 +49,10 @@ class TestProject:
             buckets=self.buckets, tables=self.tables, queues=self.queues, topics=self.topics
         )
 
+    def environment(self, function: str) -> dict[str, str]:
+        """Return the variables that the manifest declares for a function, for `os.environ`."""
+        return dict(self._spec(function).environment)
+
     def set_secret(self, name: str, value: str | bytes) -> None:
         """Set a secret's value."""
         self._fakes.secrets[name] = value.encode() if isinstance(value, str) else value

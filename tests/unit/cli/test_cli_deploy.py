@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cli_node import Answer
 
 import casemate.build
 from casemate.api import StartFailedError
@@ -135,7 +136,7 @@ def test_deploy_says_what_it_did_and_what_changed(cli, project, built, node) -> 
     assert "changed  memory 256 MB → 512 MB" in result.out
 
 
-def test_an_internal_function_has_no_address(cli, project, built) -> None:
+def test_an_internal_function_has_no_address(cli, project, built, node) -> None:
     manifest = (project / "casemate.toml").read_text()
     (project / "casemate.toml").write_text(f"{manifest}internal = true\n")
     shown = cli("deploy").out
@@ -143,6 +144,10 @@ def test_an_internal_function_has_no_address(cli, project, built) -> None:
     assert "internal" in cli("show", "mail").out and "address" not in cli("show", "mail").out
     listed = cli("ls").out
     assert "its project" in listed and "everyone" in listed
+    node.answer = Answer(403, {"content-type": "application/problem+json"}, b"{}")
+    refused = cli("invoke", "mail", "{}")
+    assert refused.code == 4 and "casemate trigger fire shop/mail" in refused.err
+    assert "trigger fire" not in cli("invoke", "cart", "{}").err
 
 
 def test_a_bundle_the_node_has_is_not_sent_again(cli, project, built, node) -> None:

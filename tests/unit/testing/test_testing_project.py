@@ -20,6 +20,9 @@ name = "shop"
 [function.f]
 handler = "app:handler"
 
+[function.f.environment]
+API_URL = "https://api.example.org/"
+
 [function.f.grants]
 buckets = [{ name = "in", actions = ["read"], prefixes = ["a/"] }]
 queues = ["jobs"]
@@ -85,6 +88,11 @@ def test_what_is_granted_works_and_nothing_else_does(project: TestProject) -> No
         with pytest.raises(DeniedError):
             attempt()
     assert set(project.buckets["in"].objects) == {"a/x", "b/x"}
+
+
+def test_variables_of_the_manifest_are_there_for_tests(project: TestProject) -> None:
+    assert project.environment("f") == {"API_URL": "https://api.example.org/"}
+    assert project.environment("other") == {}
 
 
 def test_secrets_invocations_messages_and_lines(project: TestProject) -> None:

@@ -15,11 +15,14 @@ import httpx2
 import typer
 
 from casemate.cli.client import CONNECT_SECONDS, NodeClient, connect
+from casemate.cli.deployed import live_version
 from casemate.cli.errors import CommandError, ExitCode, UsageError
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import command, new_app
 from casemate.cli.terminal import RED, note, print_json
 from casemate.cli.text import many_lines, size
+from casemate.model.errors import CasemateError
+from casemate.operations.functions import ShowFunction
 
 app = new_app()
 
@@ -147,7 +150,7 @@ def invoke(
             timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS),
         )
         duration = (time.perf_counter() - started) * 1000
-        _show(client, response, duration, output, json=json)
+        _show(client, name, response, duration, output, json=json)
     if response.status_code >= HTTPStatus.BAD_REQUEST:
         raise typer.Exit(_EXIT_CODES.get(response.status_code, ExitCode.FAILURE))
 
@@ -208,6 +211,7 @@ def _check_json(event: bytes) -> None:
 
 def _show(
     client: NodeClient,
+    name: FunctionName,
     response: httpx2.Response,
     duration: float,
     output: Path | None,
@@ -222,7 +226,7 @@ def _show(
     elif not json and not problem:
         _print_body(response)
     if response.status_code >= HTTPStatus.BAD_REQUEST:
-        _tell_failure(client, response)
+        _tell_failure(client, name, response)
 
 
 def _is_problem(response: httpx2.Response) -> bool:
@@ -242,7 +246,7 @@ def _error_id(response: httpx2.Response) -> str | None:
     return error_id if isinstance(error_id, str) else None
 
 
-def _tell_failure(client: NodeClient, response: httpx2.Response) -> None:
+def _tell_failure(client: NodeClient, name: FunctionName, response: httpx2.Response) -> None:
     if not _is_problem(response):
         note(f"The function itself answered with status {response.status_code}.", RED)
         note("Next: its body, above, and `casemate logs` tell what the handler meant by it.")
@@ -252,8 +256,22 @@ def _tell_failure(client: NodeClient, response: httpx2.Response) -> None:
     error_id = _error_id(response)
     if error_id is not None and response.status_code not in (401, 403, 404):
         note(f"Next: `casemate errors show {error_id}` tells the owner what happened.")
+    elif response.status_code == HTTPStatus.FORBIDDEN and _is_internal(client, name):
+        of = f"{name.project}/{name.function}"
+        note(f"{of} is internal: its triggers and functions of its project alone call it.")
+        note(f"Next: `casemate trigger fire {of} TRIGGER` sends it an event.")
     else:
         note(f"Next: {error.next_step}")
+
+
+def _is_internal(client: NodeClient, name: FunctionName) -> bool:
+    """Tell whether nobody may call what is live, whoever it is; False for who may not see that."""
+    try:
+        found = client.call(ShowFunction(project=name.project, function=name.function))
+    except CasemateError:
+        return False
+    live = live_version(found)
+    return live is not None and live.spec.internal
 
 
 def _document(response: httpx2.Response, duration: float) -> dict[str, Any]:
