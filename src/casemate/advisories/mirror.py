@@ -141,8 +141,8 @@ def _get(
         except httpx2.HTTPError as error:
             raise SourceError(
                 f"{address} cannot be reached: {type(error).__name__}.",
-                next_step="Try again later, or name an archive of theirs that was fetched elsewhere. "
-                "What was imported before stays in force.",
+                next_step="Try again later, or name an archive of theirs that you fetched "
+                "elsewhere. What was imported before stays in force.",
             ) from error
     raise SourceError(f"{address} leads from one address to the next without end.")
 

@@ -50,10 +50,10 @@ from casemate.cli.terminal import (
     print_table,
 )
 from casemate.cli.unset_secrets import unset_secrets
-from casemate.contracts import tighter, uncovered
+from casemate.contracts import DIRECT, tighter, uncovered
 from casemate.model.deployment import DeployedFunction, TrialTerms
 from casemate.model.errors import CasemateError
-from casemate.model.function import named_resources
+from casemate.model.function import FunctionSpec, named_resources
 
 if TYPE_CHECKING:
     from casemate.build.bundle import BuiltBundle
@@ -272,10 +272,17 @@ def _contracts(
                 ContractNotice(function=str(name), trigger=what, kind="tighter", detail=line)
             )
         found += [
-            ContractNotice(function=str(name), trigger=what, kind="none")
+            ContractNotice(function=str(name), trigger=what, kind="none", detail=_past(spec, what))
             for what in uncovered(spec)
         ]
     return found
+
+
+def _past(spec: FunctionSpec, what: str) -> str:
+    """Return what more there is to say of something without a contract; mostly nothing."""
+    if what == DIRECT and spec.public and any(route.contract for route in spec.http):
+        return "everybody can call it directly, past the contracts of its routes"
+    return ""
 
 
 def _print_contracts(contracts: Sequence[ContractNotice]) -> None:
@@ -283,6 +290,8 @@ def _print_contracts(contracts: Sequence[ContractNotice]) -> None:
     for notice in contracts:
         if notice.kind == "none":
             without.setdefault(notice.function, []).append(notice.trigger)
+            if notice.detail:
+                note(f"{notice.function}  {notice.detail}", YELLOW)
         else:
             note(f"{notice.function}  tighter  {notice.trigger}: {notice.detail}", YELLOW)
     for function, triggers in without.items():
