@@ -289,9 +289,10 @@ def _print_contracts(contracts: Sequence[ContractNotice]) -> None:
     without: dict[str, list[str]] = {}
     for notice in contracts:
         if notice.kind == "none":
-            without.setdefault(notice.function, []).append(notice.trigger)
             if notice.detail:
                 note(f"{notice.function}  {notice.detail}", YELLOW)
+            else:
+                without.setdefault(notice.function, []).append(notice.trigger)
         else:
             note(f"{notice.function}  tighter  {notice.trigger}: {notice.detail}", YELLOW)
     for function, triggers in without.items():

@@ -58,7 +58,7 @@ def ls(found: FindingPage) -> None:
             for each in found.findings
         ],
         empty="Nothing that fits was found.",
-        below=(*(("node",) if several else ()), "of", "title"),
+        below=("times", *(("node",) if several else ()), "of", "title"),
     )
     if found.more:
         note(f"There are more: --before {found.findings[-1].id}")
