@@ -116,6 +116,8 @@ def _trend(counts: list[int], age: float) -> Trend:
         return Trend.NEW
     if not quarter and age >= STILL_SECONDS:
         return Trend.GONE
+    if before + after == 1:
+        return Trend.STEADY  # one says of no more than itself
     if after > 2 * before:
         return Trend.RISING
     return Trend.FALLING if before > 2 * after else Trend.STEADY

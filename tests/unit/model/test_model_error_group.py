@@ -92,6 +92,7 @@ def test_a_group_tells_when_how_often_and_in_which_versions() -> None:
         ([90.0, 95.0], Trend.NEW),
         ([5.0, 60.0, 80.0, 90.0, 95.0], Trend.RISING),
         ([10.0, 40.0, 60.0, 95.0], Trend.STEADY),
+        ([60.0], Trend.STEADY),
         ([5.0, 10.0, 20.0, 30.0, 95.0], Trend.FALLING),
         ([5.0, 10.0], Trend.GONE),
     ],

@@ -42,7 +42,9 @@ def ls(found: ErrorGroups | Errors, call: Call) -> None:
     """List errors by what is the same of them: type, and frames of the function's own code.
 
     Neither messages nor line numbers count, so that values and versions make no new ones. Refused
-    calls are among them: they have an id, too. With --json: `groups`, or `errors` with --each.
+    calls are among them (`Refused`): they have an id, too. `trend` compares the newer half of the
+    time with the older: `new` came in its newest quarter alone, `gone` not in that and not in the
+    last ten minutes. With --json: `groups`, or `errors` with --each.
     """
     if isinstance(found, Errors):
         _each(found)
