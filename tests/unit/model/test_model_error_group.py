@@ -92,7 +92,6 @@ def test_a_group_tells_when_how_often_and_in_which_versions() -> None:
         ([90.0, 95.0], Trend.NEW),
         ([5.0, 60.0, 80.0, 90.0, 95.0], Trend.RISING),
         ([10.0, 40.0, 60.0, 95.0], Trend.STEADY),
-        ([60.0], Trend.STEADY),
         ([5.0, 10.0, 20.0, 30.0, 95.0], Trend.FALLING),
         ([5.0, 10.0], Trend.GONE),
     ],
@@ -100,6 +99,11 @@ def test_a_group_tells_when_how_often_and_in_which_versions() -> None:
 def test_the_trend(times: list[float], trend: Trend) -> None:
     [group] = grouped([error(at * 60) for at in times], 0.0, 6000.0)
     assert group.trend is trend
+
+
+def test_a_single_error_has_no_trend() -> None:
+    [group] = grouped([error(60.0)], 0.0, 100.0)
+    assert group.trend is Trend.STEADY
 
 
 def test_what_came_a_moment_ago_is_not_gone() -> None:

@@ -26,8 +26,8 @@ def metrics(found: Metrics) -> None:
     Calls, errors, durations, and what they measure themselves. `casemate top` shows what happens at
     the moment, and Prometheus reads the same numbers at `/metrics`.
 
-    `cold` are calls that had a process started for their function, `waits` calls and events that wait,
-    `memory` is what the function holds while nobody calls it, `dead` are its dead letters.
+    `cold` are calls that had a process started for their function, `waits` calls and events that
+    wait, `memory` is what the function holds while nobody calls it, `dead` are its dead letters.
     `(other)` stands for calls of what is no function, and for functions beyond the first 500.
     """
     shown = (*found.functions, *(() if found.others is None else (found.others,)))
