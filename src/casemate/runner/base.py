@@ -168,7 +168,7 @@ def main(control_descriptor: int) -> None:
     with instance.rehearsing_calls() as once:
         unsettled.put_side_by_side(once, lambda: instance.rehearse(abi))
     gc.collect()
-    sharing.make_immortal(everything=True)
+    sharing.make_all_immortal()
     gc.freeze()
     fill_holes()
     base.run()

@@ -25,8 +25,8 @@ from ..guard.sample import SAMPLE
 from ..guard.sinks.file import check_written
 from ..guard.sinks.response import check_answer
 from ..kernel import flagging, landlock, linux
+from . import allocating, restorable, snapshot, wire
 from . import event as events
-from . import restorable, snapshot, wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
@@ -47,16 +47,23 @@ _MAX_MESSAGE = 8 * 1024
 _MAX_READ_AGAIN = 64 * 1024
 """Bytes of an event that is read once more if a sink asks about it; a larger one is looked at
 before its handler runs."""
+_FIRST_READ = 4000
+"""Bytes of a call that are read first where it is restored: room for more would be written on, and
+is more than most calls need."""
 REHEARSALS = 40
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-_TOUCH = wire.pack(
-    wire.INVOKE,
-    b'{"id":"","deadline":0.5,"http":false,"version":"","shape":"","at":0.5}',
-    b'{"a":["b",1]}',
+_TOUCHES = tuple(
+    wire.pack(
+        wire.INVOKE,
+        b'{"id":"","deadline":0.5,"http":%b,"version":"","shape":"","at":0.5}' % http,
+        b'{"a":["b",1]}',
+    )
+    for http in (b"false", b"true")
 )
+"""Made-up events: of a direct call, and as of a route."""
 
 
 def lock_down(
@@ -154,6 +161,11 @@ def _run_in_new_loop(coroutine: Any) -> Any:
         loop.close()
 
 
+def _echo(event: Any, _context: Context) -> Any:
+    """Handle a made-up event."""
+    return event
+
+
 class Instance:
     """Serves invocations one at a time."""
 
@@ -166,10 +178,12 @@ class Instance:
         late: LateImports,
         *,
         restored: bool = False,
+        allocators: Sequence[allocating.Choice] = (),
     ) -> None:
         """Prepare everything that can be prepared before an event is there.
 
-        One that is `restored` from outside after each call waits for the next one.
+        One that is `restored` from outside after each call waits for the next one. `allocators`
+        are those that are changed for it: whatever its handler does not make is to be together.
         """
         self._handler = handler
         self._guard = guard
@@ -184,6 +198,7 @@ class Instance:
         self._memory = assignment["memory"]
         self._max_response = assignment["response"]
         self._restored = restored
+        self._allocators = allocators
         self._reuse = restored or assignment["isolation"] == "instance"
         self._log = Log(self.emit)
         self._measures = Measures()
@@ -220,14 +235,16 @@ class Instance:
         self._channel.send(wire.pack(wire.PACKAGES, head))
 
     def touch(self) -> None:
-        """Go once along the path of an invocation, so that its memory is this process's own."""
-        for _kind, raw, body in self._reader.feed(_TOUCH):
-            head = _decode(raw.decode())
-            given, event, _ = self._read(head, body)
-            self._context(head, event)
-            reply, data = answer(given, http=False)
-            self._guard.end()
-            wire.pack(wire.ANSWER, _encode(reply).encode(), data)
+        """Go along the path of an invocation, so that its memory is this process's own.
+
+        All of it but the handler, which gets to see no made-up event.
+        """
+        handler, self._handler = self._handler, _echo
+        run, self._run_async = self._run_async, None
+        for made_up in _TOUCHES:
+            for _kind, raw, body in self._reader.feed(made_up):
+                self._frame(_decode(raw.decode()), body)
+        self._handler, self._run_async = handler, run
 
     def _read(self, head: dict[str, Any], body: bytes) -> tuple[Any, events.Event, str]:
         """Return what the handler gets, its event, and the shape it came in; tell the guard."""
@@ -316,9 +333,7 @@ class Instance:
         guard = self._guard
         try:
             given, seen, shape = self._read(head, event)
-            result = self._handler(given, self._context(head, seen))
-            if self._run_async is not None:
-                result = self._run_async(result)
+            result = self._handled(given, self._context(head, seen))
             check_written(guard, self._place)
             if head["http"]:
                 check_answer(guard, result, self._place)
@@ -333,6 +348,17 @@ class Instance:
             detail = {"type": "ResponseTooLarge", "message": size, "trace": ""}
             return self._failed("response-too-large", detail)
         return self._outward(answer_head, body, head.get("open", ()))
+
+    def _handled(self, given: Any, context: Context) -> Any:
+        """Return what the handler returns, which has pools for what it makes, as usual."""
+        if self._allocators:
+            allocating.use_pools(self._allocators)
+        try:
+            result = self._handler(given, context)
+            return result if self._run_async is None else self._run_async(result)
+        finally:
+            if self._allocators:
+                allocating.use_malloc(self._allocators)
 
     def _outward(self, head: bytes, body: bytes, open_kinds: Sequence[str]) -> bytes:
         """Return the frame of an answer, or of the error that is in its place."""
@@ -358,6 +384,9 @@ class Instance:
         while data := self._wait():
             if self._restored:
                 restorable.reseed()
+                if len(data) == _FIRST_READ:
+                    # Much is made of it, for which pools are the faster ones.
+                    allocating.use_pools(self._allocators)
             answered = False
             while not answered:
                 for _kind, raw, event in reader.feed(data):
@@ -378,7 +407,7 @@ class Instance:
             return self._sock.recv(self._reader.read_size)
         try:
             # Before this very call it is stopped, and set back.
-            return self._sock.recv(self._reader.read_size, flagging.WAITING)
+            return self._sock.recv(_FIRST_READ, flagging.WAITING)
         except OSError as error:
             if error.errno == errno.ENOSYS:
                 return b""  # nobody is there to restore it
@@ -395,8 +424,7 @@ def _rehearsed(sock: socket.socket, *, restored: bool) -> Instance:
         "response": 1024,
         "isolation": "request",
     }
-    handler: Handler = lambda event, _context: event  # noqa: E731 - one object, made each time
-    return Instance(handler, assignment, sock, Guard(), LateImports(), restored=restored)
+    return Instance(_echo, assignment, sock, Guard(), LateImports(), restored=restored)
 
 
 @contextlib.contextmanager
@@ -407,10 +435,11 @@ def rehearsing_calls() -> Iterator[Callable[[], None]]:
         rehearsed = _rehearsed(theirs, restored=False)
 
         def once() -> None:
-            ours.sendall(_TOUCH)
-            rehearsed.serve()
-            restorable.reseed()
-            ours.recv(wire.SHORT_READ)
+            for made_up in _TOUCHES:
+                ours.sendall(made_up)
+                rehearsed.serve()
+                restorable.reseed()
+                ours.recv(wire.SHORT_READ)
 
         yield once
 
@@ -422,7 +451,7 @@ def rehearse(landlock_abi: int) -> None:
     for number in range(2 * REHEARSALS):
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            ours.sendall(_TOUCH)
+            ours.sendall(_TOUCHES[number // 2 % 2])
             ours.shutdown(socket.SHUT_WR)
             # Where one waits must not change by what the interpreter makes of its code.
             rehearsed = _rehearsed(theirs, restored=number % 2 == 1)

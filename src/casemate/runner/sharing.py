@@ -11,8 +11,10 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from collections.abc import Iterable, Iterator
 from types import (
     BuiltinFunctionType,
+    CellType,
     CodeType,
     CoroutineType,
     FrameType,
@@ -38,6 +40,11 @@ _KINDS = (
     staticmethod,
     classmethod,
 )
+_NAMED = (ModuleType, type)
+"""Those of them that have a namespace of their own."""
+_PARTS = (*_KINDS, CodeType, CellType, tuple, frozenset, dict, str, bytes, int, float)
+"""What is made immortal of what they refer to. What is in a dict is a function's data, if it is no
+namespace."""
 _RUNNING = (FrameType, GeneratorType, CoroutineType)
 
 
@@ -62,31 +69,6 @@ def _code_parts(code: CodeType) -> list[object]:
     return [*parts, code.co_qualname, code.co_linetable, code.co_exceptiontable]
 
 
-def _of_code() -> list[object]:
-    """Return all functions, types and modules, their code, its constants and their namespaces."""
-    found: dict[int, object] = {}
-    todo: list[object] = [item for item in gc.get_objects() if isinstance(item, _KINDS)]
-    while todo:
-        item = todo.pop()
-        if id(item) in found:
-            continue
-        found[id(item)] = item
-        if isinstance(item, FunctionType):
-            todo += [item.__code__, item.__globals__, item.__name__, item.__qualname__]
-            todo += [item.__defaults__, item.__kwdefaults__]
-        elif isinstance(item, CodeType):
-            todo += _code_parts(item)
-        elif isinstance(item, tuple):
-            todo += [
-                part
-                for part in item
-                if isinstance(part, (str, bytes, int, float, tuple, CodeType, frozenset))
-            ]
-        elif isinstance(item, ModuleType):
-            todo.append(item.__dict__)
-    return list(found.values())
-
-
 def _everything() -> list[object]:
     """Return all objects that containers hold, and the containers, but for what is running."""
     todo: list[object] = gc.get_objects()
@@ -102,22 +84,61 @@ def _everything() -> list[object]:
     return list(found.values())
 
 
-def make_immortal(*, everything: bool = False) -> int:
-    """Make all functions, types, modules and their code immortal; return how many objects.
+def make_all_immortal() -> int:
+    """Make all objects that there are immortal, and return how many that were not.
 
-    `everything`: all other objects that there are as well, for a process that lets go of none. In
-    one that has a function's data that would take too long.
+    For a process that lets go of none. In one that has a function's data it would take too long.
     """
     count = _immortal_count()
-    if count is None:
-        return 0
-    made = 0
-    objects = _everything() if everything else _of_code()
-    for item in objects:
-        held = ctypes.c_uint32.from_address(id(item))
-        # What is immortal already is shared with the base zygote: even a write of what stands
-        # there would have its page copied.
-        if held.value != count:
-            held.value = count
+    return 0 if count is None else sum(_mark(item, count) for item in _everything())
+
+
+def make_immortal(roots: Iterable[object], part: int = 1_000) -> Iterator[int]:
+    """Make modules immortal, and what they are made of: functions, types, code, names, constants.
+
+    `roots` are modules, or single objects. What is immortal already is left as it is, with all that
+    it refers to: it is of the base zygote, or was met before. The collector does not help here: it
+    names no object that is frozen. Goes on from turn to turn, each of them for so many objects, as
+    some libraries have a hundred thousand; yields how many were made so. Nothing of a function's is
+    called.
+    """
+    count = _immortal_count()
+    todo = [] if count is None else list(roots)
+    made = turn = 0
+    while todo:
+        item = todo.pop()
+        if count is not None and _mark(item, count):
             made += 1
-    return made
+            todo += _parts(item)
+        turn += 1
+        if turn % part == 0:
+            yield made
+    yield made
+
+
+def _mark(item: object, count: int) -> bool:
+    """Make one object immortal; False if it is so already.
+
+    That is then shared with the base zygote: even a write of what stands there would have its page
+    copied.
+    """
+    held = ctypes.c_uint32.from_address(id(item))
+    if held.value == count:
+        return False
+    held.value = count
+    return True
+
+
+def _parts(item: object) -> list[object]:
+    kind = type(item)
+    if kind is CodeType:
+        return _code_parts(item)  # type: ignore[arg-type]
+    if not issubclass(kind, (*_KINDS, CellType, tuple)):
+        return []
+    found = [part for part in gc.get_referents(item) if issubclass(type(part), _PARTS)]
+    if issubclass(kind, _NAMED):
+        for namespace in [part for part in found if issubclass(type(part), dict)]:
+            found += dict.keys(namespace)
+            values = dict.values(namespace)
+            found += [value for value in values if issubclass(type(value), _KINDS)]
+    return found

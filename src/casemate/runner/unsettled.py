@@ -10,7 +10,6 @@ functions are is found out by having the path run.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import opcode
 import os
@@ -18,10 +17,9 @@ import sys
 from collections.abc import Callable, Sequence
 from types import CodeType, FunctionType
 
+from . import allocating
 from .filling import fill_chunks
 
-_RAW, _OBJECTS = 0, 2
-"""PYMEM_DOMAIN_RAW and PYMEM_DOMAIN_OBJ."""
 _PASSES = 4
 _MOST_BYTES = 8192
 """Of code: what is longer has pages of its own anyway."""
@@ -31,30 +29,21 @@ _BRANCHES = frozenset(
 """Each of them notes where it stands which ways it took last, whether that is news or not."""
 
 
-class _Allocator(ctypes.Structure):
-    """PyMemAllocatorEx. What its functions are is of no interest here."""
-
-    _fields_ = tuple(
-        (name, ctypes.c_void_p) for name in ["context", "malloc", "calloc", "realloc", "free"]
-    )
-
-
 def put_side_by_side(once: Callable[[], None], rehearse: Callable[[], None]) -> int:
     """Put code that is written to side by side; return of how many functions.
 
     `once` runs what every call runs, whose code comes first; `rehearse` runs that and what is run
     before, often enough for all that can be specialised to be so.
     """
-    if sys.implementation.name != "cpython" or sys.version_info < (3, 11):
+    kinds = allocating.choices()
+    if not kinds:
         return 0
-    if getattr(sys, "_is_gil_enabled", lambda: True)() is False:
-        return 0  # it has another allocator for objects, which has to have made them all
     ran = _run_by(rehearse)
     found = [each for each in ran if _branches(each.__code__)]
     new = found
     for _ in range(_PASSES):
         # Whoever calls a function with other code than it was made with counts from then on.
-        _in_a_row(new)
+        _in_a_row(new, kinds)
         rehearse()
         new = [each for each in _changed_by(rehearse, ran) if each not in found]
         if not new:
@@ -63,7 +52,7 @@ def put_side_by_side(once: Callable[[], None], rehearse: Callable[[], None]) -> 
     every = _run_by(once)
     each_time = [each for each in found if each in every]
     fill_chunks()
-    _in_a_row(each_time + [each for each in found if each not in each_time])
+    _in_a_row(each_time + [each for each in found if each not in each_time], kinds)
     rehearse()
     return len(found)
 
@@ -128,28 +117,20 @@ def _copied(code: CodeType) -> CodeType:
     return code.replace(co_consts=tuple(parts))
 
 
-def _in_a_row(functions: list[FunctionType]) -> None:
-    """Give functions copies of their code that were made one after the other.
+def _in_a_row(functions: list[FunctionType], kinds: Sequence[allocating.Choice]) -> None:
+    """Give functions copies of their code that were made one after the other, whatever their size.
 
-    Small objects have a pool for each size. So that all are in one place they are made as large
-    ones are, by malloc(3): whoever lets go of an object looks where it is.
+    So they are taken from malloc(3), as code of more than 512 bytes is.
     """
-    get, put = ctypes.pythonapi.PyMem_GetAllocator, ctypes.pythonapi.PyMem_SetAllocator
-    raw, usual = _Allocator(), _Allocator()
-    get(_RAW, ctypes.byref(raw))
-    get(_OBJECTS, ctypes.byref(usual))
-    if raw.context or usual.context:  # another allocator stands in between, for debugging
-        return
-    mixed = _Allocator(None, raw.malloc, raw.calloc, usual.realloc, usual.free)
     codes = [each.__code__ for each in functions]
     for code in codes:
         # Made when it is asked for, and kept: not in between the copies.
         _ = code.co_code, code.co_varnames, code.co_cellvars, code.co_freevars
     made: list[CodeType] = []
     try:
-        put(_OBJECTS, ctypes.byref(mixed))
+        allocating.use_malloc(kinds)
         made.extend(map(_copied, codes))
     finally:
-        put(_OBJECTS, ctypes.byref(usual))
+        allocating.use_pools(kinds)
     for function, code in zip(functions, made, strict=True):
         function.__code__ = code

@@ -13,7 +13,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -24,6 +24,7 @@ from ..guard.handed_over import OWN_LOG
 from ..guard.verdict import BlockedError
 from ..kernel import flagging, landlock, linux, seccomp
 from . import (
+    allocating,
     capabilities,
     control,
     instance,
@@ -37,6 +38,7 @@ from . import (
 from .ahead import CODE, DEPENDENCIES, Ahead
 from .context import Context
 from .event import Event
+from .filling import fill_chunks
 from .filters import ZygoteFilters
 
 _PENDING_SIGNALS = 128
@@ -227,6 +229,7 @@ class Prepared:
         setting_up.before_import(self.guard)
         self.zygote_filters = ZygoteFilters()
         self.flag_filter = linux.PreparedFilter(flagging.flag_program())
+        self.allocators = tuple(allocating.choices())
         self.instance_filter = linux.PreparedFilter(seccomp.instance_program())
 
 
@@ -246,6 +249,7 @@ class Zygote:
         self._instances: dict[int, int] = {}
         self._forks = 0
         self._settled = False
+        self._settling: Iterator[int] | None = None
         self._restorable = 0
         self._room: list[bytes] | None = None
         self._late = loaded.LateImports()
@@ -385,7 +389,9 @@ class Zygote:
         poll.register(self._wake_read, select.POLLIN)
         while True:
             ready = poll.poll(self._patience())
-            if not self._settled and (not ready or self._forks >= _SETTLE_FORKS):
+            if self._settling is not None:
+                self._go_on_settling()
+            elif not self._settled and (not ready or self._forks >= _SETTLE_FORKS):
                 self._settle()
             elif not ready and not self._instances:
                 self._room = None  # at rest it would be most of what is held
@@ -397,17 +403,31 @@ class Zygote:
                     return
 
     def _patience(self) -> int | None:
+        if self._settling is not None:
+            return 0
         if not self._settled:
             return _SETTLE_MS
         return _REST_MS if self._room is not None and not self._instances else None
 
     def _settle(self) -> None:
         """Make the memory of future instances stay shared; takes too long for a cold start."""
-        self._settled = True
         for _ in range(instance.REHEARSALS):
             instance.reseed()
         gc.collect()
-        sharing.make_immortal()
+        modules = [each for each in sys.modules.values() if issubclass(type(each), ModuleType)]
+        # What is asked for in each call beside them.
+        single = [self._handler, self._late, self._log_sink, *self._assignment.values()]
+        self._settling = sharing.make_immortal([*modules, *single])
+        self._go_on_settling()
+
+    def _go_on_settling(self) -> None:
+        """Make another part of it immortal: with a large library it takes a while in all."""
+        if self._settling is None or next(self._settling, None) is not None:
+            return
+        self._settling, self._settled = None, True
+        if self._assignment["restorable"]:
+            fill_chunks()  # what instances make is to lie together
+        gc.collect()
         gc.freeze()
 
     def _reap(self) -> None:
@@ -511,8 +531,17 @@ class Zygote:
         except BaseException as error:  # noqa: BLE001
             sock.sendall(instance.error_frame("init-error", instance.describe(error)))
             return
+        allocators = self._prepared.allocators if restored else ()
+        allocating.use_malloc(allocators)
+        kept = allocating.take_what_is_kept() if restored else []
         served = instance.Instance(
-            handler, assignment, sock, self._guard, self._late, restored=restored
+            handler,
+            assignment,
+            sock,
+            self._guard,
+            self._late,
+            restored=restored,
+            allocators=allocators,
         )
         if self._handler is None:
             self._log_sink = _route_logging()
@@ -522,6 +551,7 @@ class Zygote:
             restorable.with_room_for_frames(served.serve)
         else:
             served.serve()
+        del kept
 
     @staticmethod
     def _last_words(error: BaseException) -> None:

@@ -137,7 +137,7 @@ def test_texts_that_are_nothing_but_keys_are_immortal_too(
     code = inside + (
         "from casemate.runner import sharing; import sys\n"
         "names = {''.join(['ke', 'y ', 'alone']): 1}\n"
-        "sharing.make_immortal(everything=True)\n"
+        "sharing.make_all_immortal()\n"
         "[key] = names; counted = sys.getrefcount(key); used = [key] * 5\n"
         "assert (sys.getrefcount(key) == counted) == (sys.version_info >= (3, 12))\n"
         "print('ok')"
@@ -152,8 +152,10 @@ def test_immortal_objects_survive_use_and_the_interpreter_s_end(
 ) -> None:
     code = inside + (
         "from casemate.runner import sharing, instance, zygote; import gc, json, os, functools\n"
-        f"made = sharing.make_immortal(everything={everything}); gc.collect(); gc.freeze()\n"
-        "assert sharing.make_immortal() < made or not made\n"
+        "def modules(): *_, made = sharing.make_immortal(sys.modules.values()); return made\n"
+        f"made = sharing.make_all_immortal() if {everything} else modules()\n"
+        "gc.collect(); gc.freeze()\n"
+        "assert modules() < made or not made\n"
         "class A: pass\n"
         "for n in range(1000):\n"
         "    json.loads(json.dumps({'a': [n]})); A(); functools.partial(len, [])\n"
@@ -164,3 +166,75 @@ def test_immortal_objects_survive_use_and_the_interpreter_s_end(
         "print('ok')"
     )
     assert run(interpreter, code) == "ok"
+
+
+@each_interpreter
+def test_what_a_module_is_made_of_is_immortal_also_once_it_is_frozen(
+    interpreter: Interpreter, inside: str
+) -> None:
+    """The collector names no frozen object, and a zygote's are frozen before there is time."""
+    source = """
+class Of:
+    @property
+    def kind(self): return ["data"]
+    @staticmethod
+    def made(): return ("con", "stant")
+def outer(number=12345):
+    def inner(): return number
+    return inner
+inner = outer()
+data = {"many": [object()]}
+"""
+    code = inside + (
+        "from casemate.runner import sharing; import gc, types\n"
+        f"module = types.ModuleType('theirs'); exec({source!r}, vars(module))\n"
+        "gc.collect(); gc.freeze()\n"
+        "turns = list(sharing.make_immortal([module], part=5))\n"
+        "assert len(turns) > 3 or sys.version_info < (3, 12), turns\n"
+        "def rests(one):\n"
+        "    before = sys.getrefcount(one); more = [one] * 9\n"
+        "    return sys.getrefcount(one) == before\n"
+        "t = module\n"
+        "theirs = [t, vars(t), t.Of, t.outer, t.inner, t.inner.__code__, t.inner.__closure__[0],\n"
+        "          t.Of.kind.fget, t.Of.made, t.outer.__defaults__, t.Of.made.__code__.co_consts]\n"
+        "assert {rests(one) for one in theirs} == {sys.version_info >= (3, 12)}\n"
+        "assert not rests(t.data['many']) and not rests(t.data['many'][0])\n"
+        "print('ok')"
+    )
+    assert run(interpreter, code) == "ok"
+
+
+ALLOCATING = """
+from casemate.runner import allocating, filling
+import gc
+kinds = allocating.choices()
+assert len(kinds) == 2
+old = [bytes(60), [1], {"a": 1}, bytearray(20)]
+places = lambda made: {id(one) // 4096 for one in made}
+def make():
+    return [bytes(size) for size in range(21, 440, 20)] + [(None,) * size for size in range(1, 40)]
+gc.collect()
+filling.fill_chunks()
+held = allocating.take_what_is_kept()
+first = make(); pools = places(first)
+allocating.use_malloc(kinds)
+made = make()
+together = places(made)
+# What is of one is let go, and grows, while the other is in use.
+old[1] += range(100); old[2].update({n: n for n in range(100)}); old[3].extend(bytes(200))
+mixed = [[n] * 3 for n in range(500)]
+allocating.use_pools(kinds)
+[one.extend(range(20)) for one in mixed]; assert mixed[7][:4] == [7, 7, 7, 0]
+made += make(); assert len(places(made[-60:])) > 9
+del old, made, mixed; gc.collect()
+assert [str(n) for n in range(1000)][999] == "999"
+print(len(pools), len(together))
+"""
+
+
+@each_interpreter
+def test_what_is_made_lies_together_while_malloc_is_used(
+    interpreter: Interpreter, inside: str
+) -> None:
+    pools, together = map(int, run(interpreter, inside + ALLOCATING).split())
+    assert pools >= 16 and together <= 8, (pools, together)
