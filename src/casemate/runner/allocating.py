@@ -19,7 +19,7 @@ _RAW, _MEMORY, _OBJECTS = 0, 1, 2
 _TAKEN = 8
 _KEPT_TUPLES = 20
 """Items of the largest that is kept."""
-_set = ctypes.pythonapi.PyMem_SetAllocator
+_set = ctypes.PYFUNCTYPE(None)(("PyMem_SetAllocator", ctypes.pythonapi))
 
 
 class Allocator(ctypes.Structure):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
 
 from . import event as events
-
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+from .json_codec import encode
 
 
 class BadResultError(Exception):
@@ -18,7 +16,7 @@ class BadResultError(Exception):
 def json_bytes(value: object) -> bytes:
     """Return the JSON of a handler's result. Raises BadResultError."""
     try:
-        return _encode(value).encode()
+        return encode(value).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise BadResultError(f"the handler's result is not JSON: {error}") from error
 

@@ -34,10 +34,13 @@ class Event(dict[str, Any]):
         self,
         keys: dict[str, Any],
         facts: Callable[[], Facts],
-        data: Callable[[], Any],
+        data: Callable[[], Any] | tuple[Any],
         records: list[Event] | None = None,
     ) -> None:
-        """Have `keys` as a dict; the rest is asked for when it is needed, at most once."""
+        """Have `keys` as a dict; the rest is asked for when it is needed, at most once.
+
+        `data` that is there already is alone in a tuple.
+        """
         super().__init__(keys)
         self._facts: Callable[[], Facts] | Facts = facts
         self._data: Callable[[], Any] | tuple[Any] = data
@@ -125,9 +128,9 @@ class Origin:
 def plain(value: Any, origin: Origin) -> tuple[Any, Event]:
     """Return what a handler gets for a direct call, and its event: the same if it is an object."""
     if isinstance(value, dict):
-        event = Event(value, origin, lambda: value)
+        event = Event(value, origin, (value,))
         return event, event
-    return value, Event({}, origin, lambda: value)
+    return value, Event({}, origin, (value,))
 
 
 def read(shape: str, value: Any, origin: Origin) -> tuple[Any, Event]:
@@ -161,12 +164,12 @@ def _single(value: dict[str, Any], origin: Origin) -> tuple[Any, Event]:
     facts = _facts(value, kind)
     if kind != "invoke":
         del value["kind"]
-        event = Event(value, facts, lambda: data)
+        event = Event(value, facts, (data,))
         return event, event
     if isinstance(data, dict):
-        event = Event(data, facts, lambda: data)
+        event = Event(data, facts, (data,))
         return event, event
-    return data, Event({}, facts, lambda: data)
+    return data, Event({}, facts, (data,))
 
 
 def _facts(value: dict[str, Any], kind: str) -> Callable[[], Facts]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import inspect
-import json
 import os
 import resource
 import socket
@@ -30,6 +30,7 @@ from . import event as events
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
+from .json_codec import decode, encode
 from .loaded import LateImports
 from .measures import Measures
 from .trace import of as trace_of
@@ -50,9 +51,9 @@ before its handler runs."""
 _FIRST_READ = 4000
 """Bytes of a call that are read first where it is restored: room for more would be written on, and
 is more than most calls need."""
+_ASKED_OF_EVENTS = ("__getitem__", "__contains__", "get", "data")
+"""Types find these by a table, which is written on where they are not in it."""
 REHEARSALS = 40
-_decode = json.JSONDecoder().decode
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 _TOUCHES = tuple(
@@ -132,7 +133,7 @@ def error_frame(kind: str, detail: dict[str, str], held: bytes = b"") -> bytes:
 
     `held` is what the function's frames held then, as `snapshot` describes it.
     """
-    return wire.pack(wire.ERROR, _encode(detail | {"kind": kind}).encode(errors="replace"), held)
+    return wire.pack(wire.ERROR, encode(detail | {"kind": kind}).encode(errors="replace"), held)
 
 
 def held_at(error: BaseException) -> bytes:
@@ -146,8 +147,10 @@ def held_at(error: BaseException) -> bytes:
 def flush_output() -> None:
     """Write out what was printed. A handler may have closed or replaced the streams."""
     for name in ("stdout", "stderr"):
-        with contextlib.suppress(Exception):
+        try:  # noqa: SIM105 - a third of the time of `suppress`
             getattr(sys, name).flush()
+        except Exception:  # noqa: BLE001, S110
+            pass
 
 
 def _run_in_new_loop(coroutine: Any) -> Any:
@@ -217,12 +220,12 @@ class Instance:
 
     def emit(self, level: str, text: str) -> None:
         """Send a log line."""
-        head = _encode({"level": level, "at": time.time()}).encode()
+        head = encode({"level": level, "at": time.time()}).encode()
         self._channel.send(wire.pack(wire.LOG, head, text[:_MAX_MESSAGE].encode(errors="replace")))
 
     def _report(self, record: dict[str, Any]) -> None:
         """Tell the host of a call that the sink guard stopped, before anybody can catch that."""
-        head = _encode(record).encode(errors="replace")
+        head = encode(record).encode(errors="replace")
         self._channel.send(wire.pack(wire.GUARD, head))
 
     def _tell_denied(self, package: str, kind: str, what: str) -> None:
@@ -231,7 +234,7 @@ class Instance:
             return  # what is told between invocations is of none
         place = self._guard.place()
         where = place.text if place is not None else ""
-        head = _encode({"denied": [[package, kind, what, where]]}).encode(errors="replace")
+        head = encode({"denied": [[package, kind, what, where]]}).encode(errors="replace")
         self._channel.send(wire.pack(wire.PACKAGES, head))
 
     def touch(self) -> None:
@@ -243,14 +246,17 @@ class Instance:
         run, self._run_async = self._run_async, None
         for made_up in _TOUCHES:
             for _kind, raw, body in self._reader.feed(made_up):
-                self._frame(_decode(raw.decode()), body)
+                self._frame(decode(raw.decode()), body)
         self._handler, self._run_async = handler, run
+        flush_output()
+        for name in _ASKED_OF_EVENTS:
+            getattr(events.Event, name)
 
     def _read(self, head: dict[str, Any], body: bytes) -> tuple[Any, events.Event, str]:
         """Return what the handler gets, its event, and the shape it came in; tell the guard."""
         shape: str = head.get("shape", events.PLAIN)
         origin = events.Origin(head, self._project, self._function, self._note)
-        decoded = _decode(body.decode())
+        decoded = decode(body.decode())
         given, event = events.read(shape, decoded, origin)
         self._begin(given, shape, body, head)
         if shape == events.AWS:
@@ -265,11 +271,13 @@ class Instance:
             self._guard.remember()
             return
 
-        def again() -> Any:
-            origin = events.Origin(head, self._project, self._function)
-            return events.read(shape, _decode(body.decode()), origin)[0]
+        # No function of its own: CPython notes of each that is made, and ends, which it was.
+        self._guard.begin(given, again=functools.partial(self._read_again, shape, body, head))
 
-        self._guard.begin(given, again=again)
+    def _read_again(self, shape: str, body: bytes, head: dict[str, Any]) -> Any:
+        """Return what the handler got, made anew."""
+        origin = events.Origin(head, self._project, self._function)
+        return events.read(shape, decode(body.decode()), origin)[0]
 
     def _note(self, data: Any) -> Any:
         """Tell the guard of data that is taken from the event only now."""
@@ -321,13 +329,13 @@ class Instance:
         """Return the frame of what reached sinks in shapes that the host does not know."""
         shapes = self._guard.shapes
         told = {"met": list(shapes.met), "refused": list(shapes.refused)}
-        return wire.pack(wire.GUARD, b"{}", _encode(told).encode(errors="replace"))
+        return wire.pack(wire.GUARD, b"{}", encode(told).encode(errors="replace"))
 
     def _acts(self) -> bytes:
         """Return the frame of what packages did."""
         met = self._guard.acts.met.items()
         used = [[package, kind, count] for (package, kind), count in met]
-        return wire.pack(wire.PACKAGES, _encode({"used": used}).encode(errors="replace"))
+        return wire.pack(wire.PACKAGES, encode({"used": used}).encode(errors="replace"))
 
     def _answered(self, head: dict[str, Any], event: bytes) -> bytes:
         guard = self._guard
@@ -338,7 +346,7 @@ class Instance:
             if head["http"]:
                 check_answer(guard, result, self._place)
             reply, body = answer(result, http=head["http"], shape=shape)
-            answer_head = json_bytes(reply)
+            answer_head = json_bytes(reply) if reply else b"{}"
         except BadResultError as error:
             return self._failed("bad-result", describe(error))
         except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
@@ -391,7 +399,7 @@ class Instance:
             while not answered:
                 for _kind, raw, event in reader.feed(data):
                     self._channel.open = True
-                    head = _decode(raw.decode())
+                    head = decode(raw.decode())
                     frame = self._late.before(self._frame(head, event), head["id"])
                     flush_output()
                     self._channel.finish(self._measures.before(frame))

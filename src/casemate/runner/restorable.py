@@ -36,7 +36,7 @@ _STACK_BYTES = 1 << 20
 _SEED_BYTES = 32
 _generator: Any = random._inst
 """Whose methods the functions of `random` are, whoever has imported them under which name."""
-_seed = _random.Random.seed
+_seed, _from_bytes = _random.Random.seed, int.from_bytes
 _FRAME_WORDS = (1 << 16) + 1024
 """Python doubles a chunk of frames until one fits: of 1 MB this leaves half to those above."""
 
@@ -117,12 +117,12 @@ def forget_seeds() -> None:
 def reseed() -> None:
     """Give generators of random numbers new seeds: restored, they would repeat what they gave."""
     # What `random.seed` does for a number, which costs half of what none does.
-    _seed(_generator, int.from_bytes(os.urandom(_SEED_BYTES), "little"))
+    _seed(_generator, _from_bytes(os.urandom(_SEED_BYTES), "little"))
     if _generator.gauss_next is not None:
         _generator.gauss_next = None
     imported: Any = sys.modules.get("random")
     if imported is not None and (imported is not random or imported._inst is not _generator):
-        imported.seed(int.from_bytes(os.urandom(_SEED_BYTES), "little"))  # another one of it
+        imported.seed(_from_bytes(os.urandom(_SEED_BYTES), "little"))  # another one of it
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         words = numpy_random.bit_generator.randbits(128)

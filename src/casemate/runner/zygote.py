@@ -38,7 +38,7 @@ from . import (
 from .ahead import CODE, DEPENDENCIES, Ahead
 from .context import Context
 from .event import Event
-from .filling import fill_chunks
+from .filling import fill_chunks, fill_pools
 from .filters import ZygoteFilters
 
 _PENDING_SIGNALS = 128
@@ -225,12 +225,21 @@ class Prepared:
     def __init__(self) -> None:
         """Put the guard in place, but for the rules of a function; lay out the filters."""
         offer_names()
-        self.guard = Guard()
+        self.allocators = tuple(allocating.choices())
+        self.guard = self._in_one_place(Guard)
         setting_up.before_import(self.guard)
         self.zygote_filters = ZygoteFilters()
         self.flag_filter = linux.PreparedFilter(flagging.flag_program())
-        self.allocators = tuple(allocating.choices())
         self.instance_filter = linux.PreparedFilter(seccomp.instance_program())
+
+    def _in_one_place(self, make: Callable[[], Guard]) -> Guard:
+        """Make a guard whose parts lie together, as each call writes on most of them."""
+        fill_chunks()
+        allocating.use_malloc(self.allocators)
+        try:
+            return make()
+        finally:
+            allocating.use_pools(self.allocators)
 
 
 class Zygote:
@@ -426,7 +435,9 @@ class Zygote:
             return
         self._settling, self._settled = None, True
         if self._assignment["restorable"]:
-            fill_chunks()  # what instances make is to lie together
+            # What instances make is to lie together, and near what tells where it lies.
+            fill_pools()
+            fill_chunks()
         gc.collect()
         gc.freeze()
 
