@@ -15,7 +15,7 @@ import socket
 import sys
 
 from ..kernel import linux
-from . import control, instance, sharing, unsettled, zygote
+from . import control, instance, seeding, sharing, unsettled, zygote
 from .filling import fill_holes
 from .root import Root
 
@@ -165,6 +165,7 @@ def main(control_descriptor: int) -> None:
     base = Base(socket.socket(fileno=control_descriptor), zygote.Prepared())
     abi = linux.landlock_abi()
     instance.rehearse(abi)
+    seeding.set_aside()
     with instance.rehearsing_calls() as once:
         unsettled.put_side_by_side(once, lambda: instance.rehearse(abi))
     gc.collect()

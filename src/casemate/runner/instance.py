@@ -25,7 +25,7 @@ from ..guard.sample import SAMPLE
 from ..guard.sinks.file import check_written
 from ..guard.sinks.response import check_answer
 from ..kernel import flagging, landlock, linux
-from . import allocating, restorable, snapshot, wire
+from . import allocating, seeding, snapshot, wire
 from . import event as events
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
@@ -391,7 +391,7 @@ class Instance:
         self._sock.sendall(wire.pack(wire.READY))
         while data := self._wait():
             if self._restored:
-                restorable.reseed()
+                seeding.reseed()
                 if len(data) == _FIRST_READ:
                     # Much is made of it, for which pools are the faster ones.
                     allocating.use_pools(self._allocators)
@@ -446,7 +446,7 @@ def rehearsing_calls() -> Iterator[Callable[[], None]]:
             for made_up in _TOUCHES:
                 ours.sendall(made_up)
                 rehearsed.serve()
-                restorable.reseed()
+                seeding.reseed()
                 ours.recv(wire.SHORT_READ)
 
         yield once

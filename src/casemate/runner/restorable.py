@@ -8,16 +8,11 @@ is less than what is written back at most, so that what is larger is mapped, and
 
 from __future__ import annotations
 
-import _random
-import contextlib
 import ctypes
 import os
-import random
 import socket
-import sys
 from collections.abc import Callable
 from types import CodeType
-from typing import Any
 
 from ..kernel import userfault
 
@@ -33,10 +28,6 @@ _ARENA_BYTES = 1 << 20
 _ARENAS = 3
 _OBJECT_BYTES = 400
 _STACK_BYTES = 1 << 20
-_SEED_BYTES = 32
-_generator: Any = random._inst
-"""Whose methods the functions of `random` are, whoever has imported them under which name."""
-_seed, _from_bytes = _random.Random.seed, int.from_bytes
 _FRAME_WORDS = (1 << 16) + 1024
 """Python doubles a chunk of frames until one fits: of 1 MB this leaves half to those above."""
 
@@ -96,37 +87,3 @@ def with_room_for_frames(run: Callable[[], None]) -> None:
     code: CodeType = roomy.__code__.replace(co_stacksize=_FRAME_WORDS)
     roomy.__code__ = code
     roomy()
-
-
-def forget_seeds() -> None:
-    """Have generators that go on alike in every copy of this process seed themselves when used.
-
-    SQLite's belongs to the library, not to a connection: `random()` of what the import has opened
-    would give each call the same numbers.
-    """
-    tempfile = sys.modules.get("tempfile")
-    if tempfile is not None:
-        vars(tempfile)["_name_sequence"] = None
-    sqlite = sys.modules.get("_sqlite3")
-    if sqlite is not None:
-        # Python has no way to it. One that is linked otherwise does not show it.
-        with contextlib.suppress(AttributeError, OSError):
-            ctypes.CDLL(getattr(sqlite, "__file__", None)).sqlite3_randomness(0, None)
-
-
-def reseed() -> None:
-    """Give generators of random numbers new seeds: restored, they would repeat what they gave."""
-    # What `random.seed` does for a number, which costs half of what none does.
-    _seed(_generator, _from_bytes(os.urandom(_SEED_BYTES), "little"))
-    if _generator.gauss_next is not None:
-        _generator.gauss_next = None
-    imported: Any = sys.modules.get("random")
-    if imported is not None and (imported is not random or imported._inst is not _generator):
-        imported.seed(_from_bytes(os.urandom(_SEED_BYTES), "little"))  # another one of it
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        words = numpy_random.bit_generator.randbits(128)
-        numpy_random.seed([words >> shift & 0xFFFFFFFF for shift in range(0, 128, 32)])
-    ssl = sys.modules.get("_ssl")
-    if ssl is not None:
-        ssl.RAND_add(os.urandom(32), 32.0)

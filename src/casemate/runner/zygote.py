@@ -31,6 +31,7 @@ from . import (
     loaded,
     network,
     restorable,
+    seeding,
     shared_at_import,
     sharing,
     wire,
@@ -375,7 +376,7 @@ class Zygote:
             self._fail(report, error)
             return False
         instance.flush_output()
-        restorable.forget_seeds()
+        seeding.forget_seeds()
         self._log_sink = _route_logging()
         # A collection in a fork would write to every object's header, and so copy every page. One
         # of all that a large import has made takes 45 ms, which a call waits for, and finds nothing
@@ -538,7 +539,7 @@ class Zygote:
             handler = self._handler or load_handler(assignment["handler"])
             if self._handler is None:
                 setting_up.after_import(self._guard)
-                restorable.forget_seeds()
+                seeding.forget_seeds()
         except BaseException as error:  # noqa: BLE001
             sock.sendall(instance.error_frame("init-error", instance.describe(error)))
             return
