@@ -53,18 +53,18 @@ _FIRST_READ = 4000
 is more than most calls need."""
 _ASKED_OF_EVENTS = ("__getitem__", "__contains__", "get", "data")
 """Types find these by a table, which is written on where they are not in it."""
-REHEARSALS = 40
+REHEARSALS = 60
 
 
 _TOUCHES = tuple(
     wire.pack(
         wire.INVOKE,
-        b'{"id":"","deadline":0.5,"http":%b,"version":"","shape":"","at":0.5}' % http,
+        b'{"id":"","deadline":0.5,"http":%b,"version":"","shape":"","at":0.5}' % more,
         b'{"a":["b",1]}',
     )
-    for http in (b"false", b"true")
+    for more in (b"false", b"true", b'false,"guard_sampled":true')
 )
-"""Made-up events: of a direct call, and as of a route."""
+"""Made-up events: of a direct call, as of a route, and of one whose guard is measured."""
 
 
 def lock_down(
@@ -246,7 +246,7 @@ class Instance:
         run, self._run_async = self._run_async, None
         for made_up in _TOUCHES:
             for _kind, raw, body in self._reader.feed(made_up):
-                self._frame(decode(raw.decode()), body)
+                self._measures.before(self._frame(decode(raw.decode()), body))
         self._handler, self._run_async = handler, run
         flush_output()
         for name in _ASKED_OF_EVENTS:
@@ -459,7 +459,7 @@ def rehearse(landlock_abi: int) -> None:
     for number in range(2 * REHEARSALS):
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            ours.sendall(_TOUCHES[number // 2 % 2])
+            ours.sendall(_TOUCHES[number // 2 % len(_TOUCHES)])
             ours.shutdown(socket.SHUT_WR)
             # Where one waits must not change by what the interpreter makes of its code.
             rehearsed = _rehearsed(theirs, restored=number % 2 == 1)
