@@ -240,11 +240,12 @@ class Instance:
     def touch(self) -> None:
         """Go along the path of an invocation, so that its memory is this process's own.
 
-        All of it but the handler, which gets to see no made-up event.
+        All of it but the handler, which gets to see no made-up event. Where it begins again here
+        for each call, also of calls of other kinds.
         """
         handler, self._handler = self._handler, _echo
         run, self._run_async = self._run_async, None
-        for made_up in _TOUCHES:
+        for made_up in _TOUCHES if self._restored else _TOUCHES[:1]:
             for _kind, raw, body in self._reader.feed(made_up):
                 self._measures.before(self._frame(decode(raw.decode()), body))
         self._handler, self._run_async = handler, run

@@ -560,6 +560,8 @@ class Zygote:
         self._log_sink.emit = served.emit
         served.touch()
         if restored:
+            # Its collector begins each call anew, with what it has counted until now.
+            gc.freeze()
             restorable.with_room_for_frames(served.serve)
         else:
             served.serve()
