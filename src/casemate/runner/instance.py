@@ -51,6 +51,7 @@ before its handler runs."""
 _FIRST_READ = 4000
 """Bytes of a call that are read first where it is restored: room for more would be written on, and
 is more than most calls need."""
+_whatever_it_is = contextlib.suppress(Exception)
 _ASKED_OF_EVENTS = ("__getitem__", "__contains__", "get", "data")
 """Types find these by a table, which is written on where they are not in it."""
 REHEARSALS = 60
@@ -147,10 +148,8 @@ def held_at(error: BaseException) -> bytes:
 def flush_output() -> None:
     """Write out what was printed. A handler may have closed or replaced the streams."""
     for name in ("stdout", "stderr"):
-        try:  # noqa: SIM105 - a third of the time of `suppress`
+        with _whatever_it_is:
             getattr(sys, name).flush()
-        except Exception:  # noqa: BLE001, S110
-            pass
 
 
 def _run_in_new_loop(coroutine: Any) -> Any:
