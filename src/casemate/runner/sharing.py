@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -42,9 +42,11 @@ _KINDS = (
 )
 _NAMED = (ModuleType, type)
 """Those of them that have a namespace of their own."""
-_PARTS = (*_KINDS, CodeType, CellType, tuple, frozenset, dict, str, bytes, int, float)
-"""What is made immortal of what they refer to. What is in a dict is a function's data, if it is no
-namespace."""
+_SINGLE = frozenset((dict, str, bytes, int, float, frozenset))
+"""Of what they refer to, what is made immortal without a look at what it holds: what is in a dict
+is a function's data, if it is no namespace."""
+_EXACT = frozenset((*_KINDS, *_SINGLE, CodeType, CellType, tuple))
+_AT = ctypes.c_uint32.from_address
 _RUNNING = (FrameType, GeneratorType, CoroutineType)
 
 
@@ -93,7 +95,7 @@ def make_all_immortal() -> int:
     return 0 if count is None else sum(_mark(item, count) for item in _everything())
 
 
-def make_immortal(roots: Iterable[object], part: int = 1_000) -> Iterator[int]:
+def make_immortal(roots: Iterable[object], part_size: int = 500) -> Iterator[int]:
     """Make modules immortal, and what they are made of: functions, types, code, names, constants.
 
     `roots` are modules, or single objects. What is immortal already is left as it is, with all that
@@ -105,24 +107,28 @@ def make_immortal(roots: Iterable[object], part: int = 1_000) -> Iterator[int]:
     count = _immortal_count()
     todo = [] if count is None else list(roots)
     made = turn = 0
-    while todo:
+    while todo and count is not None:
         item = todo.pop()
-        if count is not None and _mark(item, count):
+        if _mark(item, count):
             made += 1
-            todo += _parts(item)
+            for part in _parts(item):
+                if type(part) in _SINGLE:
+                    made += _mark(part, count)
+                else:
+                    todo.append(part)
         turn += 1
-        if turn % part == 0:
+        if turn % part_size == 0:
             yield made
     yield made
 
 
-def _mark(item: object, count: int) -> bool:
+def _mark(item: object, count: int, at: Callable[[int], ctypes.c_uint32] = _AT) -> bool:
     """Make one object immortal; False if it is so already.
 
     That is then shared with the base zygote: even a write of what stands there would have its page
     copied.
     """
-    held = ctypes.c_uint32.from_address(id(item))
+    held = at(id(item))
     if held.value == count:
         return False
     held.value = count
@@ -135,10 +141,10 @@ def _parts(item: object) -> list[object]:
         return _code_parts(item)  # type: ignore[arg-type]
     if not issubclass(kind, (*_KINDS, CellType, tuple)):
         return []
-    found = [part for part in gc.get_referents(item) if issubclass(type(part), _PARTS)]
+    referents = gc.get_referents(item)
+    found = [each for each in referents if type(each) in _EXACT or issubclass(type(each), _KINDS)]
     if issubclass(kind, _NAMED):
-        for namespace in [part for part in found if issubclass(type(part), dict)]:
-            found += dict.keys(namespace)
-            values = dict.values(namespace)
-            found += [value for value in values if issubclass(type(value), _KINDS)]
+        for namespace in [each for each in referents if type(each) is dict]:
+            found += namespace
+            found += [each for each in namespace.values() if issubclass(type(each), _KINDS)]
     return found

@@ -189,7 +189,7 @@ data = {"many": [object()]}
         "from casemate.runner import sharing; import gc, types\n"
         f"module = types.ModuleType('theirs'); exec({source!r}, vars(module))\n"
         "gc.collect(); gc.freeze()\n"
-        "turns = list(sharing.make_immortal([module], part=5))\n"
+        "turns = list(sharing.make_immortal([module], part_size=5))\n"
         "assert len(turns) > 3 or sys.version_info < (3, 12), turns\n"
         "def rests(one):\n"
         "    before = sys.getrefcount(one); more = [one] * 9\n"
