@@ -216,7 +216,7 @@ class _Run:
             body = option.items[0] if isinstance(option, Tup) and option.items else option
             thing = state.things.get(body.number) if isinstance(body, Ref) else None
             if pending.entry.shape in ("route", "view", "cloud-http") and thing is None:
-                if pending.html and pending.shown:
+                if pending.html and pending.shown and not _says_no_page(option, state):
                     self._markup(body, state, node)
             elif isinstance(thing, Dictionary) and pending.entry.event == "http":
                 self._proxied(thing, state, node)
@@ -245,6 +245,18 @@ class _Run:
         taints = contexts.harmful("markup", value, state, self._reader.kinds)
         if taints:
             self._reader.report("markup", "the answer", taints, node)
+
+
+def _says_no_page(answer: Value, state: State) -> bool:
+    """Return whether the headers beside a body, `(body, status, headers)`, say it is no page."""
+    for part in answer.items[1:] if isinstance(answer, Tup) else ():
+        thing = state.things.get(part.number) if isinstance(part, Ref) else None
+        for key, value in thing.known.items() if isinstance(thing, Dictionary) else ():
+            label = key[1] if isinstance(key, tuple) and len(key) == 2 else ""
+            kind = known_text(value)
+            if str(label).lower() == "content-type" and kind is not None:
+                return "html" not in kind and "svg" not in kind
+    return False
 
 
 def _is_object(value: Value) -> bool:

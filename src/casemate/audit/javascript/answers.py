@@ -7,6 +7,7 @@ from dataclasses import replace
 from casemate.audit.flow.library import contexts
 from casemate.audit.flow.state import Instance, Mapping, State
 from casemate.audit.flow.values import Const, Ref, Text, Unknown, Value, known_text, options
+from casemate.audit.javascript.known import made_shorter
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import UNDEFINED, thing_of
@@ -33,7 +34,7 @@ def sent(
     elif method in ("sendFile", "download", "sendfile"):
         options_ = thing_of(given[1], state) if len(given) > 1 else None
         if not (isinstance(options_, Mapping) and "root" in options_.known):
-            _told(reader, "path", first, f"res.{method}", state, node)
+            _told(reader, "path", made_shorter(first, state), f"res.{method}", state, node)
     elif isinstance(thing, Instance):
         named = (known_text(first) or "").lower()
         if method == "headers":

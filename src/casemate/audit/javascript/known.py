@@ -134,10 +134,14 @@ def call(
     first = given[0] if given else UNDEFINED
     without = _WITHOUT.get(name) or _WITHOUT.get(name.replace("()", ""))
     if without is not None:
-        taints = texts.derived(few(state.deep(first)), state, name, part=True)
-        kept = frozenset(
-            replace(t, without=t.without | without, seen=(*t.seen, name)[-6:]) for t in taints
-        )
+        if name == "encodeURI" and isinstance(first, Text) and len(first.parts) > 1:
+            return Text(
+                tuple(  # what an address is written with, its host first, stays as it is
+                    part if isinstance(part, str) else _cleaned(part, state, name, without)
+                    for part in first.parts
+                )
+            )
+        kept = _cleaned(few(state.deep(first)), state, name, without)
         return Text((kept,)) if kept else ANY_TEXT
     if name in _SAME_TEXT or name.rpartition(".")[2].startswith("captureAWS"):
         return first
@@ -151,6 +155,13 @@ def call(
     if name.startswith("Buffer.from()") or name.startswith("Buffer.alloc"):
         return first if name == "Buffer.from" else ANYTHING
     return None
+
+
+def _cleaned(taints: Taints, state: State, name: str, without: frozenset[str]) -> Taints:
+    made = texts.derived(taints, state, name, part=True)
+    return frozenset(
+        replace(t, without=t.without | without, seen=(*t.seen, name)[-6:]) for t in made
+    )
 
 
 def made(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> Value | None:
@@ -246,6 +257,11 @@ def _path_join(reader: Reader, given: list[Value], state: State, node: Node) -> 
         parts += ["/"] if number else []
         parts += [_normal(p, state) for p in texts.parts_of(each, state)]
     return text_of(parts)
+
+
+def made_shorter(path: Value, state: State) -> Value:
+    """Return a path as `path.normalize` and Express make it, before anything is opened."""
+    return text_of([_normal(part, state) for part in texts.parts_of(path, state)])
 
 
 def _normal(part: str | Taints, state: State) -> str | Taints:

@@ -340,6 +340,45 @@ def _written(node: Node) -> list[tuple[str, str]]:
     return found if plain else []
 
 
+_SIGNS = frozenset(" -_,;:@#%&=~!/")
+"""What stands for itself in a regular expression, escaped or not."""
+_ESCAPED = _SIGNS | frozenset("+.*?|$")
+_GROUPS = ("$&", "$`", "$'", "$<", *(f"${n}" for n in range(10)))
+"""What stands for a part of the text in what replaces it."""
+
+
+def _sign_of(pattern: str | None) -> str | None:
+    """Return the one sign that a regular expression finds, if it is one."""
+    if pattern is None:
+        return None
+    if len(pattern) == 2 and pattern[0] == "\\" and pattern[1] in _ESCAPED:
+        return pattern[1]
+    return pattern if len(pattern) == 1 and pattern in _SIGNS else None
+
+
+def _replaced_once(value: Text, old: str, new: str, state: State) -> Value | None:
+    """Return `text.replace('a', 'b')` where its written parts tell what becomes of them.
+
+    None if a written part behind data has `old` in it, or a part of it: whether that is the first
+    one is known to the caller alone.
+    """
+    if len(value.parts) < 2 or any(group in new for group in _GROUPS):
+        return None
+    head = value.parts[0]
+    if isinstance(head, str) and old in head:
+        return text_of([head.replace(old, new, 1), *value.parts[1:]])
+    for part in value.parts:
+        if isinstance(part, str) and (old in part or _overlaps(part, old)):
+            return None
+    return texts.replaced(value, old, new, state)
+
+
+def _overlaps(part: str, old: str) -> bool:
+    """Tell whether a part begins with the end of a text, or ends with its beginning."""
+    sizes = range(1, min(len(part), len(old)) + 1)
+    return any(part.endswith(old[:n]) or part.startswith(old[-n:]) for n in sizes)
+
+
 def replaced(
     reader: Reader, value: Value, old: Value, new: Value, name: str, state: State, node: Node
 ) -> Value:
@@ -358,7 +397,22 @@ def replaced(
         if pattern is not None and by is not None and every:
             whole = value if isinstance(value, Text) else Text((taints,))
             return texts.replaced(whole, pattern, by, state)
+        if pattern and by is not None and isinstance(value, Text):
+            written = _replaced_once(value, pattern, by, state)
+            if written is not None:
+                return written
         pattern = None
+    sign = _sign_of(pattern) if isinstance(thing, Instance) and every else None
+    apart = isinstance(value, Text) and len(value.parts) > 1
+    if sign and by is not None and "$" not in by and apart and isinstance(value, Text):
+        told: list[str | Taints] = []
+        for part in value.parts:
+            if isinstance(part, str):
+                told.append(part.replace(sign, by))
+            else:
+                one = replaced(reader, Text((part,)), old, new, name, state, node)
+                told.append(shallow(one))
+        return text_of(told)
     how = ("replace", node.line, node.column)
     made = texts.derived(taints, state, how, part=False)
     kept = {t.forms[0]: state.known_of(t) for t in made}

@@ -100,9 +100,14 @@ def _known_of(
     if not isinstance(fields, Mapping) or not isinstance(thing, Mapping):
         return
     for name, value in list(thing.known.items())[:_MAX_FIELDS]:
-        inner = thing_of(fields.known.get(name, ANYTHING), state)
-        if isinstance(value, Unknown) and isinstance(inner, Instance) and inner.type == _SCHEMA:
+        field = fields.known.get(name, ANYTHING)
+        inner = thing_of(field, state)
+        if not isinstance(value, Unknown):
+            continue
+        if isinstance(inner, Instance) and inner.type == _SCHEMA:
             yield from _known(inner, value, "", state, reader)
+        elif value.path:
+            yield from _held(field, value, value.path, state, reader)
 
 
 def _known(
@@ -112,17 +117,23 @@ def _known(
     fields = thing_of(schema.attributes["=fields"], state)
     if not isinstance(fields, Mapping) or not data.path:
         return
-    kinds = {reader.kinds[taint.source] for taint in data.taints}
     for name, value in list(fields.known.items())[:_MAX_FIELDS]:
         inner = thing_of(value, state)
         at = f"{path}.{name}"
         if isinstance(inner, Instance) and inner.type == _SCHEMA and depth < _DEEPEST:
             yield from _known(inner, data, at, state, reader, depth + 1)
-        held = [_held_to(name_of(option, state)) for option in options(value)]
-        if None in held or not held:
-            continue
-        for kind in sorted(kinds):
-            yield texts.form_of(kind, f"{data.path}{at}"), all(each == "plain" for each in held)
+        yield from _held(value, data, f"{data.path}{at}", state, reader)
+
+
+def _held(
+    field: Value, data: Unknown, path: str, state: State, reader: Reader
+) -> Iterator[tuple[int, bool]]:
+    """Yield the forms of what is at a path, if its field of a schema holds it to a text."""
+    held = [_held_to(name_of(option, state)) for option in options(field)]
+    if None in held or not held:
+        return
+    for kind in sorted({reader.kinds[taint.source] for taint in data.taints}):
+        yield texts.form_of(kind, path), all(each == "plain" for each in held)
 
 
 def _held_to(name: str) -> str | None:

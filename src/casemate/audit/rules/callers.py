@@ -10,10 +10,12 @@ from casemate.audit.model import Function
 from casemate.audit.rule import Subject
 
 _CHECKING = re.compile(
-    r"\b(?:require|ensure|assert|check|verify|validate|is|must|authenticate|authorize)_?"
+    r"(?<![A-Za-z0-9])(?:require|ensure|assert|check|verify|validate|is|must|authenticate|authorize)_?"
     r"(?:\w{0,20}_)?(?i:admin|auth|role|permission|access|claims|session|jwt|token|api_?key)\w{0,30}\("
     r"|\bwith_?(?:\w{0,20}_)?(?i:admin|auth|role|permission|jwt)\w{0,30}\("
     r"|\b(?:authenticate|authorize|authorise)\w{0,30}\(|\bjwt\.(?:verify|decode)\("
+    r"|\bauth\w{0,10}\.(?:roles?|require|check|verify|protect|guard|admin|only|is|has)[A-Z_]?\w{0,30}\("
+    r"|\.use\(\s{0,8}(?:new\s{1,3})?\w{0,40}(?i:role|user_?type|admin|auth|permission|jwt)\w{0,40}\("
     r"|(?:\.|\[['\"]|get\(['\"])(?i:is_?admin)\b"
     r"|[!=]==?\s{0,3}(?:\w{1,40}\.){0,4}(?i:password|secret|api_?key|admin_?key)\b"
     r"|\b(?i:password|secret|api_?key|admin_?key)\s{0,3}[!=]==?"
@@ -76,7 +78,41 @@ def _body(text: str, name: str) -> str | None:
         return None
     body = text[made.end() : made.end() + _LONGEST_HANDLER]
     end = _ENDS.search(body)
-    return body[: end.start()] if end is not None else body
+    if end is None:
+        return body
+    wrapped = body.startswith("})", end.start() + 1)  # `}).use(...)`: of this function still
+    line = body.find("\n", end.start() + 1) if wrapped else end.start()
+    return body[:line] if line >= 0 else body
+
+
+_NAME = re.compile(r"\b[A-Za-z_]\w{0,80}\b")
+_MOST_FUNCTIONS = 400
+
+
+def functions_of(text: str) -> dict[str, str]:
+    """Return the functions that begin a line of a file, by name, as far as their ends are seen."""
+    found = {}
+    for made in _DEFINED.finditer(text):
+        if len(found) == _MOST_FUNCTIONS:
+            break
+        start = text.rfind("\n", 0, made.start()) + 1
+        if made[1] not in found and text[start : start + 1].strip():
+            found[made[1]] = _body(text[made.start() : made.end() + _LONGEST_HANDLER], made[1]) or ""
+    return found
+
+
+def reached_from(there: dict[str, str], names: list[str]) -> list[str]:
+    """Return some of the functions of a file, those that they name, and so on."""
+    todo, seen = [name for name in names if name in there], set(names)
+    found = []
+    while todo:
+        body = there[todo.pop()]
+        found.append(body)
+        for name in _NAME.findall(body):
+            if name in there and name not in seen:
+                seen.add(name)
+                todo.append(name)
+    return found
 
 
 def _passed_on(body: str, path: str) -> Iterator[str]:

@@ -61,7 +61,8 @@ def _told(file: ScriptFile, wanted: str, what: str) -> Found:
                 if told and left is not None and left.kind == "identifier":
                     names[left.text] = told
         for node, answer in _answers(file, handler):
-            if _tells(file, answer, names) == wanted and not by_stage(file, answer):
+            told = (_tells(file, part, names) for part in _shown(answer))
+            if wanted in told and not by_stage(file, answer):
                 yield node, what
 
 
@@ -119,6 +120,21 @@ def _answers(file: ScriptFile, handler: Node) -> Iterator[tuple[Node, Node]]:
 
 def _is_answer(node: Node) -> bool:
     return node.kind == "object" and property_of(node, "body", "statusCode") is not None
+
+
+_SHOWN = frozenset(("body", "headers", "multiValueHeaders", "cookies", "statusCode"))
+
+
+def _shown(answer: Node) -> list[Node]:
+    """Return what of an answer reaches who asked: beside a status, API Gateway passes on no more."""
+    if answer.kind != "object" or property_of(answer, "statusCode") is None:
+        return [answer]
+    pairs = ((kid, kid.get("key") or kid) for kid in answer.kids)
+    return [kid for kid, key in pairs if key.kind == "spread_element" or _name(key) in _SHOWN]
+
+
+def _name(key: Node) -> str | None:
+    return key.text if key.text else text_of(key)
 
 
 def _tells(file: ScriptFile, value: Node, names: dict[str, str]) -> str:

@@ -158,7 +158,7 @@ def _environment(subject: Subject) -> Iterator[Hit]:
         for v in f.environment:
             value = literal(v.value)
             name = _snake(v.name)
-            if value is None or _NOT_SECRET.search(name):
+            if value is None or _NOT_SECRET.search(name) or _REFERENCE.match(value):
                 continue
             if (_PASSWORD.search(name) and len(value) >= 4 and _literal_password(value)) or (
                 _SECRETIVE.search(name) and len(value) >= 8 and random(value, least=2.8)
@@ -251,8 +251,17 @@ def _shown(f: Function, value: str) -> bool:
     return value.startswith("AIza") and any(beside)
 
 
+_REFERENCE = re.compile(
+    r"(?:sm|ssm|aws-?s?sm|secretsmanager|awssecrets?(?:manager)?|bref-\w{2,20}|vault|op|berglas|kms"
+    r"|gcp-?sm|keyvault|akv|doppler|infisical)(?:://?|:/)[\w$]"
+    r"|projects/[^/\s]{1,60}/secrets/|secretref:",
+    re.I,
+)
+"""Where a secret is kept, for what starts the function and asks for it: `sm:/shop/password`."""
+
+
 def _literal_password(value: str) -> bool:
-    return not re.search(r"\$[{(]|\{\{|^arn:|^/|^ssm:|^<|^\*+$", value)
+    return _REFERENCE.match(value) is None and not re.search(r"\$[{(]|\{\{|^arn:|^/|^ssm:|^<|^\*+$", value)
 
 
 def _known_in_environment(subject: Subject) -> Iterator[Hit]:

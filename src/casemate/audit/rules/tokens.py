@@ -13,6 +13,7 @@ from casemate.audit.code.reading import owned_files
 from casemate.audit.finding import Severity
 from casemate.audit.model import Function, Place, Reach
 from casemate.audit.rule import Hit, Risk, Rule, Subject
+from casemate.audit.rules.callers import functions_of, reached_from
 from casemate.audit.rules.common import hit
 from casemate.audit.rules.examples import javascript
 from casemate.audit.rules.javascript_code import lines_of
@@ -45,11 +46,19 @@ def _unchecked(subject: Subject) -> Iterator[Hit]:
             continue
         parses = _PARSES.search(code) is not None
         lines = lines_of(subject, file, code)
+        made: dict[str, str] | None = None
+        reached: list[str] = []
         for at, (number, line) in enumerate(lines):
             # In Python `jwt.decode` looks at the signature.
             found = (_BY_HAND.search(line) if parses else None) or (
                 None if file.endswith(".py") else _DECODES.search(line)
             )
+            if found is not None and made is None:
+                made = functions_of(code)
+                reached = _reached(subject, file, made)
+            if found is not None and made and not any(line in body for body in reached):
+                if any(line in body for body in made.values()):
+                    continue
             below = lines[at : at + _LINES_OF_BASIC]
             answered = _ANSWERED in code and _OF_ANSWER.search(line) is not None
             if (
@@ -60,6 +69,18 @@ def _unchecked(subject: Subject) -> Iterator[Hit]:
                 what = "the claims of a token are believed, and nothing looks at its signature"
                 place = Place(file, number, found.start() + 1)
                 yield hit(function, what, place, f"{file} {line.strip()[:120]}")
+
+
+def _reached(subject: Subject, file: str, made: dict[str, str]) -> list[str]:
+    """Return the functions of a file that a handler without an authorizer before it comes to.
+
+    Where none of them is a handler, that is not known: it may be all of them.
+    """
+    there = [f for f in subject.application.functions if f.entry == file]
+    if not there:
+        return list(made.values())
+    opened = [f.handler.rpartition(".")[2] for f in there if f.reach is not Reach.AUTHENTICATED]
+    return reached_from(made, opened)
 
 
 def _verifies(subject: Subject, function: Function) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from casemate.audit.flow.characters import PLAIN
+from casemate.audit.flow.library.safe import NORMAL
 from casemate.audit.flow.state import Instance, State
 from casemate.audit.flow.texts import parts_of
 from casemate.audit.flow.values import (
@@ -165,11 +166,23 @@ def _ends_as_data(after: str) -> bool:
 _SHORTEST_WORD = 3
 
 
+def _continues_a_name(before: str, after: str) -> bool:
+    """Tell whether data is in the middle or at the end of a file's own name: `/tmp/qr_{data}.png`.
+
+    A name with `..` behind leads elsewhere only where the path is made shorter before it is opened.
+    """
+    folder, slash, name = before.rpartition("/")
+    written = bool(name.strip(".")) and DATA not in name
+    return bool(slash) and written and "/" not in after and "\\" not in before
+
+
 def _path(before: str, after: str, without: Known, safe: Known) -> bool:
     if "/" in without:
         return False
     if before.startswith(_OWN_FOLDER) and DATA not in after and _ends_as_data(after):
         return False  # whatever is before, it is one of the function's own files of that name
+    if _continues_a_name(before, after) and NORMAL not in safe:
+        return False  # `/tmp/qr_x/../../a`: the kernel finds no folder `qr_x` to go up from
     anchored = before.endswith(("/", "-", "_", ".")) or (before and before[-1] not in DATA)
     return not (anchored and ("../" in without or ".." in without))
 
