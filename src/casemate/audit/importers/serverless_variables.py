@@ -39,6 +39,8 @@ class Variables:
         self._file = file
         self._workspace = workspace
         self._files: dict[str, Any] = {}
+        self._known: dict[str, str | int] = {}
+        """What variables mean that are a text or a number: most stand in many places."""
         self._left = MAX_EXPANSION
         self.notes = Notes(MAX_NOTES)
 
@@ -100,6 +102,8 @@ class Variables:
 
     def _variable(self, text: str, depth: int, place: Place) -> Any:
         """Return what a variable means: the first of its alternatives that is there."""
+        if text in self._known:
+            return self._known[text]
         if depth > MAX_VARIABLE_DEPTH:
             self.note(place, f"the variable {text[:80]} leads to itself, or too far")
             return MISSING
@@ -109,7 +113,10 @@ class Variables:
         for each in alternatives:
             found = self._one(each, depth, place)
             if found is not MISSING and found is not None:
-                return self.resolve(found, depth + 1, place)
+                found = self.resolve(found, depth + 1, place)
+                if isinstance(found, (str, int)) and "${" not in str(found):
+                    self._known[text] = found
+                return found
         if not _CLOUD.fullmatch(text) and not text.startswith(("aws:", "AWS", "sls:instanceId")):
             self.note(place, f"${{{text[:120]}}} is known when it is deployed")
         return MISSING

@@ -162,6 +162,7 @@ def enter(
         return Unknown(few(t for each in given for t in state.deep(each)))
     if reader.stack.count(made.node) >= MAX_RECURSION:
         return Unknown(few(t for each in given for t in state.deep(each)))
+    state.things.settle()
     scope = reader.new(Scope({}, made.scope), state).number
     frame = Frame(
         made.file,
