@@ -10,6 +10,7 @@ import msgspec
 
 from casemate.audit.code.reading import Code, PythonFile
 from casemate.audit.importers.code_files import CodeFiles
+from casemate.audit.importers.google_commands import Deployed, deployed
 from casemate.audit.model import Application, Function, Place, Platform, Reach, Trigger
 from casemate.audit.workspace import Workspace
 
@@ -38,16 +39,14 @@ def read_code(workspace: Workspace, *, alone: bool) -> Iterator[Application]:
     files = CodeFiles(workspace)
     code = Code(workspace)
     folders: dict[str, list[Function]] = {}
+    commands = tuple(deployed(workspace))
     for name in files.files("."):
         if name.endswith(_SCRIPTS):
             for function in _script_functions(name, code, files):
-                folders.setdefault(function.code or ".", []).append(function)
+                said = _as_deployed(function, commands)
+                folders.setdefault(function.code or ".", []).append(said)
             continue
-        text = workspace.text(name) if name.endswith(".py") else None
-        if text is None or not any(sign in text for sign in _SIGNS):
-            continue
-        found = code.python(name)
-        for function in _functions(found, files) if found is not None else ():
+        for function in _of_python(name, workspace, code, files, commands):
             folders.setdefault(function.code or ".", []).append(function)
     for folder, functions in sorted(folders.items()):
         yield Application(
@@ -77,6 +76,96 @@ def read_code(workspace: Workspace, *, alone: bool) -> Iterator[Application]:
                 ),
             ),
         )
+
+
+_FOLDERS = re.compile(r"(?:gcf|gcp|cloud|google)[-_]?(?:cloud[-_]?)?functions?|gcf", re.I)
+"""Folders that are named after what they are deployed as."""
+_CALLED = (["request"], ["req"], ["event", "context"], ["data", "context"], ["cloud_event"])
+"""What Google Cloud gives to functions that no decorator marks."""
+_HTTP_NAMES = ("request", "req")
+
+
+def _of_python(
+    name: str, workspace: Workspace, code: Code, files: CodeFiles, commands: tuple[Deployed, ...]
+) -> Iterator[Function]:
+    """Yield the functions of a file: those with a decorator, else what a command deploys."""
+    text = workspace.text(name) if name.endswith(".py") else None
+    if text is None:
+        return
+    marked = any(sign in text for sign in _SIGNS)
+    folder, _, last = name.rpartition("/")
+    named = _FOLDERS.fullmatch(folder.rpartition("/")[2]) is not None
+    entries = {each.entry for each in commands if _may_be_of(each, folder)}
+    if not marked and (last != "main.py" or not (named or entries)):
+        return
+    found = code.python(name)
+    if found is None:
+        return
+    made = list(_functions(found, files))
+    if not made and last == "main.py":
+        plain = list(_plain_functions(found, files))
+        made = plain if named or any(each.name in entries for each in plain) else []
+    for function in made:
+        yield _as_deployed(function, commands)
+
+
+def _plain_functions(found: PythonFile, files: CodeFiles) -> Iterator[Function]:
+    """Yield what Google Cloud can call of a `main.py` without decorators, and nothing else does."""
+    tree = found.tree
+    called = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    folder = found.file.rpartition("/")[0] or "."
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        given = [each.arg.lstrip("_") for each in node.args.args]
+        if node.name in called or given not in _CALLED:
+            continue
+        http = given[0] in _HTTP_NAMES
+        place = found.place(node)
+        reach = Reach.UNKNOWN if http else Reach.INTERNAL
+        yield Function(
+            name=node.name,
+            platform=Platform.GOOGLE,
+            runtime="python3",
+            handler=node.name,
+            code=folder,
+            files=files.files(folder),
+            entry=found.file,
+            triggers=(
+                Trigger(kind="http" if http else "event", reach=reach, path="/", place=place),
+            ),
+            place=place,
+        )
+
+
+def _may_be_of(command: Deployed, folder: str) -> bool:
+    """Tell whether a command may deploy what is in a folder: one that names no other."""
+    source = command.source.strip("./")
+    if not source or "$" in source:
+        return True
+    return f"/{folder}/".endswith(f"/{source}/")
+
+
+def _as_deployed(function: Function, commands: tuple[Deployed, ...]) -> Function:
+    """Return a function as the commands deploy it: who may call it, and what starts it."""
+    folder = (function.code or ".").removeprefix(".")
+    said = [c for c in commands if c.entry == function.name and _may_be_of(c, folder)]
+    said = [c for c in said if (c.trigger.kind == "http") == _is_http(function)]
+    if not said:
+        return function
+    widest = max(said, key=lambda each: _WIDTHS.index(each.trigger.reach))
+    return msgspec.structs.replace(function, triggers=(widest.trigger,))
+
+
+_WIDTHS = (Reach.INTERNAL, Reach.AUTHENTICATED, Reach.UNKNOWN, Reach.PUBLIC)
+
+
+def _is_http(function: Function) -> bool:
+    return any(each.kind == "http" for each in function.triggers)
 
 
 def _without_others(functions: list[Function], folders: Set[str]) -> Iterator[Function]:

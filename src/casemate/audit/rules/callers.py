@@ -91,13 +91,15 @@ _MOST_FUNCTIONS = 400
 
 def functions_of(text: str) -> dict[str, str]:
     """Return the functions that begin a line of a file, by name, as far as their ends are seen."""
-    found = {}
+    found: dict[str, str] = {}
     for made in _DEFINED.finditer(text):
         if len(found) == _MOST_FUNCTIONS:
             break
         start = text.rfind("\n", 0, made.start()) + 1
         if made[1] not in found and text[start : start + 1].strip():
-            found[made[1]] = _body(text[made.start() : made.end() + _LONGEST_HANDLER], made[1]) or ""
+            found[made[1]] = (
+                _body(text[made.start() : made.end() + _LONGEST_HANDLER], made[1]) or ""
+            )
     return found
 
 

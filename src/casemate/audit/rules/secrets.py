@@ -261,7 +261,9 @@ _REFERENCE = re.compile(
 
 
 def _literal_password(value: str) -> bool:
-    return _REFERENCE.match(value) is None and not re.search(r"\$[{(]|\{\{|^arn:|^/|^ssm:|^<|^\*+$", value)
+    return _REFERENCE.match(value) is None and not re.search(
+        r"\$[{(]|\{\{|^arn:|^/|^ssm:|^<|^\*+$", value
+    )
 
 
 def _known_in_environment(subject: Subject) -> Iterator[Hit]:

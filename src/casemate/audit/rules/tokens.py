@@ -56,9 +56,9 @@ def _unchecked(subject: Subject) -> Iterator[Hit]:
             if found is not None and made is None:
                 made = functions_of(code)
                 reached = _reached(subject, file, made)
-            if found is not None and made and not any(line in body for body in reached):
-                if any(line in body for body in made.values()):
-                    continue
+            inside = made is not None and any(line in body for body in made.values())
+            if found is not None and inside and not any(line in body for body in reached):
+                continue
             below = lines[at : at + _LINES_OF_BASIC]
             answered = _ANSWERED in code and _OF_ANSWER.search(line) is not None
             if (

@@ -171,7 +171,7 @@ def _continues_a_name(before: str, after: str) -> bool:
 
     A name with `..` behind leads elsewhere only where the path is made shorter before it is opened.
     """
-    folder, slash, name = before.rpartition("/")
+    _, slash, name = before.rpartition("/")
     written = bool(name.strip(".")) and DATA not in name
     return bool(slash) and written and "/" not in after and "\\" not in before
 
