@@ -300,7 +300,7 @@ def test_a_value_that_is_compared_brings_no_operator(filter: str, found: int) ->
 def test_bytes_that_are_written_out_leave_no_folder(written: str, found: int) -> None:
     code = (
         "const fs = require('fs');\nexports.handler = async (event) => {\n"
-        f"  fs.writeFileSync('/tmp/a_' + {written} + '.js', 'x');\n}};\n"
+        f"  fs.writeFileSync('/tmp/' + {written} + '.js', 'x');\n}};\n"
     )
     text = python("")["template.yaml"].replace("python3.13", "nodejs22.x")
     assert told({"template.yaml": text, "src/app.js": code}, "DF-009") == found

@@ -217,3 +217,42 @@ def verify(request):
 def test_headers_beside_a_body_say_what_it_is(kind: str, told: bool) -> None:
     files = {"main.py": _GOOGLE % kind, "requirements.txt": "functions-framework==3.8.1\n"}
     assert bool(severities(files, "DF-013")) is told
+
+
+_STACK = """\
+service: shop
+provider:
+  name: aws
+  runtime: nodejs22.x
+  iamRoleStatements:
+    - {Effect: Allow, Action: ['dynamodb:UpdateItem', 'dynamodb:Scan'], Resource: '*'}
+functions:
+  change: {handler: app.handler, events: [{http: {path: a, method: get}}]}
+"""
+_CLASS = """\
+import * as AWS from 'aws-sdk'
+class Orders {
+  constructor(
+    %s docClient = new AWS.DynamoDB.DocumentClient(),
+    private readonly table = 'orders') {%s}
+  async change(id) { await this.docClient.update({ TableName: this.table, Key: { id } }).promise() }
+}
+const orders = new Orders()
+export const handler = async (event) => { await orders.change(event.id); return 1 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("kept", "body"),
+    [("private readonly", ""), ("public", ""), ("", " this.docClient = docClient ")],
+)
+def test_a_property_of_a_constructor_has_its_default(kept: str, body: str) -> None:
+    files = {"serverless.yml": _STACK, "app.ts": _CLASS % (kept, body)}
+    assert not findings(files, "PRIV-003")
+    [needless] = findings(files, "PRIV-002")
+    assert "dynamodb:Scan" in needless.text
+
+
+def test_a_property_that_nothing_uses_needs_nothing() -> None:
+    code = (_CLASS % ("private", "")).replace("this.docClient.update", "this.other.update")
+    assert findings({"serverless.yml": _STACK, "app.ts": code}, "PRIV-003")

@@ -245,7 +245,9 @@ def _parameters(
         value = given[number] if number < len(given) else UNDEFINED
         patterns.bind(reader, each, value, state, scope)
         if "accessibility_modifier" in each.marks and inner is not None and inner.text:
-            members.put(reader, reader.frame.this, Const(inner.text), value, state, each)
+            bound = scopes.find(inner.text, scope, state)  # its default, where nothing is given
+            held = bound[1] if bound is not None else value
+            members.put(reader, reader.frame.this, Const(inner.text), held, state, each)
 
 
 # -- objects of classes ----------------------------------------------------------------------------
