@@ -44,7 +44,9 @@ _SCAN = _table("query()", query="Scan")
 _PARAMETER = Call("secret", {"read": "ssm:GetParameter"}, "context.secret({})")
 
 _ROWS: dict[tuple[str, str], Call] = {
-    ("dynamodb", "get_item"): _table("get(key)", get="GetItem"),
+    ("dynamodb", "get_item"): _table(
+        "get(key), which raises NotFoundError where get_item gives no Item", get="GetItem"
+    ),
     ("dynamodb", "put_item"): _table("put(item)", put="PutItem"),
     ("dynamodb", "delete_item"): _table("delete(key)", delete="DeleteItem"),
     ("dynamodb", "update_item"): _table(

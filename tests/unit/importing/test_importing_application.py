@@ -247,7 +247,10 @@ def read(event, context):
     assert not (tmp_path / "project/functions/app/package.json").exists()
     assert [(c.place.line, c.instead) for c in found.changes] == [
         (4, 'context.table("orders").put(item)'),
-        (6, 'context.table("orders").get(key)'),
+        (
+            6,
+            'context.table("orders").get(key), which raises NotFoundError where get_item gives no Item',
+        ),
         (6, 'context.secret("db-password")'),
     ]
 
