@@ -256,3 +256,40 @@ def test_a_property_of_a_constructor_has_its_default(kept: str, body: str) -> No
 def test_a_property_that_nothing_uses_needs_nothing() -> None:
     code = (_CLASS % ("private", "")).replace("this.docClient.update", "this.other.update")
     assert findings({"serverless.yml": _STACK, "app.ts": code}, "PRIV-003")
+
+
+_READS = """\
+const { where } = require(%s)
+const mysql = require('mysql2/promise')
+const db = mysql.createConnection({ host: 'db' })
+exports.handler = async (event) => {
+  return await db.query(`SELECT * FROM orders WHERE ${where(event.queryStringParameters)}`)
+}
+"""
+_SHARED = "exports.where = (fields) => %s\n"
+_SERVICE_OF_USERS = """\
+service: users
+provider:
+  name: aws
+  runtime: nodejs22.x
+  environment: {ROOT: '${file(envs.json):root}'}
+functions:
+  read: {handler: app.handler, events: [{http: {path: users, method: get}}]}
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["`${process.env.ROOT}/shared`", "process.env.AWS ? '/opt/shared' : '../../shared'"]
+)
+@pytest.mark.parametrize(
+    ("made", "told"), [("`id = '${fields.id}'`", True), ("`id = ${Number(fields.id)}`", False)]
+)
+def test_a_module_is_found_by_a_name_that_is_known_in_part(
+    name: str, made: str, told: bool
+) -> None:
+    files = {
+        "services/users/serverless.yml": _SERVICE_OF_USERS,
+        "services/users/app.js": _READS % name,
+        "shared/index.js": _SHARED % made,
+    }
+    assert bool(severities(files, "DF-001")) is told

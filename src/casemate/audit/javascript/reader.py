@@ -25,8 +25,11 @@ from casemate.audit.flow.values import (
     Ref,
     Taint,
     Taints,
+    Text,
     Value,
     join,
+    options,
+    shallow,
 )
 from casemate.audit.javascript.files import Files, is_own
 from casemate.audit.javascript.syntax import Node
@@ -226,8 +229,17 @@ class Reader:
 
     def require(self, value: Value, state: State, node: Node) -> Value:
         """Return what `require(value)` and `import(value)` give."""
+        return join(*(self._required_by(each, state, node) for each in options(value)))
+
+    def _required_by(self, value: Value, state: State, node: Node) -> Value:
         if isinstance(value, Const) and isinstance(value.value, str):
             return self.required(value.value, state, node)
+        if isinstance(value, Text) and isinstance(value.parts[-1], str) and not shallow(value):
+            # `${process.env.ROOT}/shared`: where a layer lies there, and beside it here.
+            _, slash, rest = value.parts[-1].partition("/")
+            found = self.files.find(f"/opt/{rest}", self.frame.file) if slash and rest else None
+            if found is not None:
+                return self.module(found, state)
         self.watcher.opened(self, node, "a module is imported by a name that is not known")
         return join(ANYTHING, self.of_library(External("require"), [value], state, node))
 
