@@ -293,3 +293,24 @@ def test_a_module_is_found_by_a_name_that_is_known_in_part(
         "shared/index.js": _SHARED % made,
     }
     assert bool(severities(files, "DF-001")) is told
+
+
+@pytest.mark.parametrize(
+    ("folder", "source", "handler"),
+    [
+        ("dist/handlers/read/", "src/handlers/read/index.ts", "index.handler"),
+        ("./build", "core/read.ts", "core/read.handler"),
+        ("dist", "src/app.ts", "src/app.handler"),
+        ("./dist-lambda", "src/app.ts", "app.handler"),
+    ],
+)
+def test_what_is_compiled_later_is_read_where_it_is_written(
+    folder: str, source: str, handler: str
+) -> None:
+    files = dict(function("Runtime: nodejs22.x", event=_GET))
+    del files["src/app.py"]
+    template = files["template.yaml"].replace("CodeUri: src", f"CodeUri: {folder}")
+    files["template.yaml"] = template.replace("app.handler", handler)
+    code = "exports.handler = async (event) => { %s }\n"
+    assert severities({**files, source: code % "eval(event.body)"}, "DF-004")
+    assert not severities({**files, source: code % "return 1"}, "DF-004")

@@ -12,7 +12,7 @@ _ENTRY = {
     "node": (*(f".{each}" for each in _SCRIPTS), "/index.js", "/index.ts"),
     "ruby": (".rb",),
 }
-_MADE = frozenset(("dist", "build", "out", "lib", ".build", ".esbuild", ".webpack"))
+_MADE = frozenset(("dist", "dst", "build", "built", "out", "lib", ".build", ".esbuild", ".webpack"))
 """Folders of what is compiled; what it is made of is beside them, or in `src`."""
 _MAX_FILES = 5_000
 _AROUND = " \t\r-,\"'"
@@ -45,7 +45,21 @@ class CodeFiles:
             return None
         if self._workspace.has(found):  # a file: what is beside it
             return found.rpartition("/")[0] or "."
-        return found if found == "." or self.files(found) else None
+        return found if found == "." or self.files(found) else self._before_compiled(found)
+
+    def _before_compiled(self, folder: str) -> str | None:
+        """Return the folder of what a compiler makes another of, `dist/orders` of `src/orders`.
+
+        Nobody keeps what is compiled beside its source: a template names what is there later.
+        """
+        parts = folder.split("/")
+        for at, part in enumerate(parts):
+            if part in _MADE or part.startswith(("dist-", "build-")) or part.endswith("-build"):
+                for other in (["src"], []):
+                    ways = "/".join([*parts[:at], *other, *parts[at + 1 :]]) or "."
+                    if ways != folder and self.files(ways):
+                        return ways
+        return None
 
     def files(self, folder: str) -> tuple[str, ...]:
         """Return the files of code in a folder and below."""
@@ -129,6 +143,8 @@ class CodeFiles:
         ways = [module, module.replace(".", "/")]
         if language == "node":
             first, _, rest = module.partition("/")
+            if first == "src" and folder.rpartition("/")[2] == "src":
+                ways += [rest]
             ways += [f"src/{module}", *((rest, f"src/{rest}") if first in _MADE and rest else ())]
         return next(
             (n for way in ways for end in ends if self._workspace.has(n := start + way + end)), ""
