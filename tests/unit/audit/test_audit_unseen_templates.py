@@ -314,3 +314,36 @@ def test_what_is_compiled_later_is_read_where_it_is_written(
     code = "exports.handler = async (event) => { %s }\n"
     assert severities({**files, source: code % "eval(event.body)"}, "DF-004")
     assert not severities({**files, source: code % "return 1"}, "DF-004")
+
+
+_GRAPH = """\
+const { GraphQLSchema, GraphQLObjectType, GraphQLString } = require('graphql')
+%sconst mongoose = require('mongoose')
+const Order = mongoose.model('Order', new mongoose.Schema({ name: String }))
+const fields = {
+  order: { type: GraphQLString, args: { name: { type: %s } }, resolve: async (root, args) => %s }
+}
+const schema = new GraphQLSchema({ query: new GraphQLObjectType({ name: 'Q', fields }) })
+exports.handler = require('apollo-server-lambda').graphqlLambda({ schema })
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "kind", "found", "told"),
+    [
+        ("", "GraphQLString", "Order.findOne({ name: args.name })", False),
+        (
+            "const { GraphQLJSON } = require('graphql-type-json')\n",
+            "GraphQLJSON",
+            "Order.findOne({ name: args.name })",
+            True,
+        ),
+        ("", "GraphQLString", "Order.find({ $where: `this.name == '${args.name}'` })", True),
+    ],
+)
+def test_arguments_of_graphql_are_of_their_types(
+    imports: str, kind: str, found: str, told: bool
+) -> None:
+    files = dict(function("Runtime: nodejs22.x", event=_GET))
+    files["src/app.js"] = _GRAPH % (imports, kind, found)
+    assert any(severities(files, rule) for rule in ("DF-019", "DF-004")) is told

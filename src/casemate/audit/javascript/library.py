@@ -35,6 +35,7 @@ from casemate.audit.javascript import (
     schemas,
     signed,
     sinks,
+    sources,
     validators,
 )
 from casemate.audit.javascript.reader import Reader
@@ -373,6 +374,8 @@ def _called_back(reader: Reader, name: str, given: list[Value], state: State, no
     arguments: list[Value] = [ANYTHING, ANYTHING, ANYTHING]
     if package in _GRAPHS:  # of a query its sender chooses the arguments
         taint = reader.source("http", "args", node, "args")
+        if not _LOOSE & reader.imported_packages:  # their types let texts and numbers in alone
+            taint = replace(taint, safe=taint.safe | sources.NO_OBJECT)
         arguments[1] = Unknown(frozenset((taint,)), "", "args")
     for each in _functions_in(reader, given, state):
         calls.given_back(reader, each, arguments, state, node)
@@ -384,6 +387,8 @@ _GRAPHS = frozenset(
         *("@graphql-tools/schema", "graphql-tools", "mercurius"),
     )
 )
+_LOOSE = frozenset(("graphql-type-json", "graphql-scalars", "graphql-upload", "graphql-type-any"))
+"""Packages of types that let any object in."""
 _MAX_SEARCHED = 300
 _MAX_CALLED = 60
 

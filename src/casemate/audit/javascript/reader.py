@@ -130,6 +130,8 @@ class Reader:
         """Whether uploads are taken apart by what leaves the last part of their names alone."""
         self.bodies: set[str] = set()
         """What takes bodies of requests apart: `json`, `other`."""
+        self.imported_packages = set[str]()
+        """Names of packages that the code imports."""
         self.schemas = 0
         """Calls of schemas whose fields are known that were read."""
         self.frame = Frame("", 0)
@@ -251,6 +253,7 @@ class Reader:
         if name.endswith(_TEXTS):
             return ANYTHING
         self.watcher.needs_module(self, name, node)
+        self.imported_packages.add(name)
         if is_own(name):
             return ANYTHING
         return External(name.removeprefix("node:"))
