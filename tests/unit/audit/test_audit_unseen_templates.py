@@ -347,3 +347,14 @@ def test_arguments_of_graphql_are_of_their_types(
     files = dict(function("Runtime: nodejs22.x", event=_GET))
     files["src/app.js"] = _GRAPH % (imports, kind, found)
     assert any(severities(files, rule) for rule in ("DF-019", "DF-004")) is told
+
+
+@pytest.mark.parametrize(
+    ("host", "severity"),
+    [("127.0.0.1:5434", "medium"), ("localhost", "medium"), ("localhost.shop.example", "high")],
+)
+def test_a_password_of_this_machine_is_less_grave(host: str, severity: str) -> None:
+    files = dict(function("Runtime: nodejs22.x", event=_GET))
+    address = f"postgresql://shop:k9Tq2wLm8z@{host}/orders"
+    files["src/app.js"] = f"const url = '{address}'\nexports.handler = async (event) => 1\n"
+    assert severities(files, "SEC-003") == [severity]

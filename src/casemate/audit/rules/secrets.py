@@ -113,13 +113,19 @@ def _severity(found: Secret, name: str, text: str) -> Severity | None:
         return Severity.LOW
     if found.kind == "google-key" and _FIREBASE in text:
         return Severity.MEDIUM
-    if found.kind != "aws-key":
+    if found.kind not in ("aws-key", "url-password"):
         return None
     line = text.split("\n", found.line)[found.line - 1]
+    if found.kind == "url-password":
+        return Severity.MEDIUM if _OF_MACHINE.search(line, found.column - 1) else None
     alone = _KEY_ID.match(line, found.column - 1) and not _has_secret_key(text)
     return Severity.MEDIUM if alone else None
 
 
+_OF_MACHINE = re.compile(
+    r"@(?:localhost|127\.0\.0\.1|\[::1\]|host\.docker\.internal)(?=[:/?\"'\s]|$)"
+)
+"""Behind a password: it opens what listens on whatever machine the code runs on."""
 _FIREBASE = ".firebaseapp.com"
 """What stands beside a key that Google has every page of a project show: rules guard the data."""
 
