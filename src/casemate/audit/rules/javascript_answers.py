@@ -61,8 +61,8 @@ def _told(file: ScriptFile, wanted: str, what: str) -> Found:
                 if told and left is not None and left.kind == "identifier":
                     names[left.text] = told
         for node, answer in _answers(file, handler):
-            told = (_tells(file, part, names) for part in _shown(answer))
-            if wanted in told and not by_stage(file, answer):
+            shown = [_tells(file, part, names) for part in _shown(answer)]
+            if wanted in shown and not by_stage(file, answer):
                 yield node, what
 
 
