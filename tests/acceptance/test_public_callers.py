@@ -44,6 +44,32 @@ def stranger() -> Iterator[httpx2.Client]:
         yield client
 
 
+def test_nobody_without_a_token_comes_past_the_contract_of_a_route(
+    node: TestNode, stranger: httpx2.Client
+) -> None:
+    manifest = """
+[project]
+name = "t"
+[function.held]
+handler = "app:handler"
+public = true
+""" + route("held", "POST", "/pay/held")
+    contract = '{"type": "object", "required": ["amount"]}'
+    files = {"c.json": contract}
+    node.deploy_project(manifest + 'contract = "c.json"\n', ECHO, files=files)
+    url, path = f"{node.url}/invoke/t/held", f"{node.url}/pay/held"
+    assert stranger.post(path, json={"amount": 1}).status_code == 200
+    assert stranger.post(path, json={"other": 1}).status_code == 400
+    for spelled in (url, f"{url}@1", f"{url}@live"):
+        for wish in ({}, {"prefer": "respond-async"}):
+            assert stranger.post(spelled, json={"other": 1}, headers=wish).status_code == 401
+    assert node.client.post(url, json={"other": 1}).status_code == 200
+    own = manifest.replace("public = true", 'public = true\ncontract = "c.json"')
+    node.deploy_project(own + 'contract = "c.json"\n', ECHO, files=files)
+    assert stranger.post(url, json={"amount": 1}).status_code == 200
+    assert stranger.post(url, json={"other": 1}).status_code == 400
+
+
 @pytest.mark.parametrize("pump", ["${", "{%", "<%", "__proto__", '"', "[[", "\\ud83d\\ude00"])
 def test_no_event_of_a_stranger_holds_the_node(
     node: TestNode, stranger: httpx2.Client, pump: str

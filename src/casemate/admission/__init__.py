@@ -5,7 +5,7 @@ May import `contracts`, `policy`, `model` and the decoders of `guard` only.
 """
 
 from casemate.admission.admit import Admission, Authenticator
-from casemate.admission.catalogue import Catalogue, Closure
+from casemate.admission.catalogue import DIRECT, Catalogue, Closure
 from casemate.admission.routes import Route
 
-__all__ = ["Admission", "Authenticator", "Catalogue", "Closure", "Route"]
+__all__ = ["DIRECT", "Admission", "Authenticator", "Catalogue", "Closure", "Route"]

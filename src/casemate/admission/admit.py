@@ -180,7 +180,7 @@ class Admission:
             project=raw.project,
             name=raw.function,
             internal=closure.internal,
-            public=closure.public,
+            public=closure.is_open(raw.trigger),
         )
         granted = raw.caller is not None and _is_granted(raw, version)
         self._require(Action.FUNCTION_INVOKE, raw, invocation, principal, resource, granted)

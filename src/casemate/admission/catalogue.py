@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from casemate.admission.contract import Contracts
-from casemate.admission.in_force import is_internal, is_public, narrowed
+from casemate.admission.in_force import is_direct, is_internal, is_public, narrowed
 from casemate.admission.routes import Match
 from casemate.admission.spaces import Declaring, Spaces
 from casemate.contracts import Violation
@@ -18,6 +18,9 @@ from casemate.model.path import Request
 from casemate.model.route import RouteClaim, first_segment
 from casemate.model.trigger import QueueTrigger
 
+DIRECT = "invoke"
+"""What brings a call by `/invoke/PROJECT/FUNCTION`, as `RawInvocation.trigger` has it."""
+
 
 class Closure(NamedTuple):
     """Who may call a version of a function, decided by what is live now."""
@@ -25,6 +28,12 @@ class Closure(NamedTuple):
     is_live: bool
     public: bool
     internal: bool
+    direct: bool = True
+    """Whether all callers of one that is public may call it past its routes, too."""
+
+    def is_open(self, trigger: str) -> bool:
+        """Tell whether callers without a token may call it, as what brings the call is named."""
+        return self.public and (self.direct or trigger != DIRECT)
 
 
 class _Entry:
@@ -61,6 +70,7 @@ class _Entry:
             is_live=is_live,
             public=is_live and is_public(self.current),
             internal=is_internal(self.current) or version.spec.internal,
+            direct=is_direct(self.current),
         )
         self.closures[version.number] = version, found
         return found

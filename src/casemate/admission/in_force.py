@@ -29,6 +29,11 @@ def is_public(live: Iterable[Version]) -> bool:
     return bool(versions) and all(version.spec.public for version in versions)
 
 
+def is_direct(live: Iterable[Version]) -> bool:
+    """Tell whether what is live, if it is public, is so past its routes: all versions must be."""
+    return all(version.spec.direct for version in live)
+
+
 def is_internal(live: Iterable[Version]) -> bool:
     """Tell whether only functions and triggers may call what is live: one version is enough."""
     return any(version.spec.internal for version in live)

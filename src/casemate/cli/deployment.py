@@ -54,6 +54,8 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: bool
     """True if that very bundle was live, so that nothing was done."""
     public: bool
+    direct: bool
+    """Whether that holds of direct calls as well, and not of its routes alone."""
     internal: bool
     routes: tuple[str, ...]
     changes: tuple[Change, ...]
@@ -175,6 +177,7 @@ def _outcome(
         uploaded=uploaded,
         unchanged=unchanged,
         public=version.spec.public,
+        direct=version.spec.direct,
         internal=version.spec.internal,
         routes=tuple(routes_of(version.spec)),
         changes=tuple(changes(previous.spec, version.spec)) if previous is not None else (),

@@ -52,10 +52,10 @@ class Calls:
         """True if heads have to be looked at for whether there is room; see `full`."""
         return self._dispatcher.crowded
 
-    def limit(self, version: Version, asking: Asking) -> int:
+    def limit(self, version: Version, asking: Asking, trigger: str) -> int:
         """Return the bytes a body may have. Callers without a key are given little to send."""
         closure = self._catalogue.closure(version.project, version.function, version)
-        if not closure.public and asking.principal() is None:
+        if not closure.is_open(trigger) and asking.principal() is None:
             return UNKNOWN_LIMIT
         return version.spec.limits.request
 
@@ -97,10 +97,9 @@ class Calls:
     def _may_know(self, raw: RawInvocation, asking: Asking) -> bool:
         """Tell whether a caller showed a valid token, or needs none: only then is it advised."""
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
-        public = (
-            version is not None
-            and self._catalogue.closure(raw.project, raw.function, version).public
-        )
+        public = version is not None and self._catalogue.closure(
+            raw.project, raw.function, version
+        ).is_open(raw.trigger)
         return public or asking.principal() is not None
 
 

@@ -20,6 +20,7 @@ from casemate.model.path import RawInvocation
 from casemate.model.route import host_of
 from casemate.triggers.http_event import MAX_QUERY_FIELDS, http_event
 
+_TRIGGER = "http"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -59,7 +60,7 @@ class DeclaredRoutes:
                 full = self._calls.full(version, said, asking, "http")
             if full is not None:
                 return full
-            limit = self._calls.limit(version, asking)
+            limit = self._calls.limit(version, asking, _TRIGGER)
         answer = partial(self._call, match, asking, said)
         return Destination(limit, answer, plain=said.is_plain)
 
@@ -73,7 +74,7 @@ class DeclaredRoutes:
             detail = f"The query has more than {MAX_QUERY_FIELDS} fields."
             return self._nowhere.refuse(head, asking, Outcome.INVALID, 400, detail)
         raw = RawInvocation(
-            trigger="http",
+            trigger=_TRIGGER,
             project=match.route.project,
             function=match.route.function,
             qualifier=None,

@@ -6,7 +6,7 @@ import re
 import time
 from functools import partial
 
-from casemate.admission import Catalogue
+from casemate.admission import DIRECT, Catalogue
 from casemate.front.asking import Asking
 from casemate.front.calls import Calls
 from casemate.front.nowhere import UNKNOWN_LIMIT, Nowhere
@@ -56,7 +56,7 @@ class NamedCalls:
             return self._nowhere.find(head, asking)
         if head.method != "POST":
             version = self._catalogue.find(*names)
-            limit = UNKNOWN_LIMIT if version is None else self._calls.limit(version, asking)
+            limit = UNKNOWN_LIMIT if version is None else self._calls.limit(version, asking, DIRECT)
             return Destination(limit, partial(self._only_post, asking))
         return _NamedCall(self._catalogue, self._calls, names, head, asking).find()
 
@@ -112,8 +112,8 @@ class _NamedCall:
             full = self._calls.full(version, self._said, self._asking, "invoke")
             if full is not None:
                 return full
-            limit = self._calls.limit(version, self._asking)
-            self._public = catalogue.closure(*self._names[:2], version).public
+            limit = self._calls.limit(version, self._asking, DIRECT)
+            self._public = catalogue.closure(*self._names[:2], version).is_open(DIRECT)
             self._known = self._public or self._asking.principal() is not None
             if catalogue.is_one(*self._names):
                 self._revision = catalogue.revision

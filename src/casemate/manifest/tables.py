@@ -261,7 +261,13 @@ _FUNCTION_FIELDS = (
         'set back to what it was and compared with that. "process": each call has a fork of its '
         "own, there too.",
     ),
-    model_field(FunctionSpec, "public", Flag(), "True lets callers without a token invoke it."),
+    model_field(
+        FunctionSpec,
+        "public",
+        Flag(),
+        "True lets callers without a token invoke it; where one of its routes has a contract and "
+        "it has none, by its routes alone.",
+    ),
     model_field(
         FunctionSpec,
         "internal",

@@ -308,6 +308,15 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
         place = event.get("route") if event is not None else "invoke"
         return tuple(entry.what for entry in self.errors if entry.place in ("*", place))
 
+    @property
+    def direct(self) -> bool:
+        """Whether callers without a token may call it past its routes as well, if it is public.
+
+        What the contract of a route refuses would come to the handler that way, unless there is one
+        for direct calls, too.
+        """
+        return bool(self.contract) or not any(route.contract for route in self.http)
+
     def route(self, event: dict[str, object]) -> HttpTrigger | None:
         """Return the route that a request's event came by, or None.
 

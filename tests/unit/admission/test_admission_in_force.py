@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.admission import Catalogue
-from casemate.admission.in_force import intersection
+from casemate.admission import DIRECT, Catalogue, Closure
+from casemate.admission.in_force import intersection, is_direct
+from casemate.model.deployment import Version
+from casemate.model.function import HttpTrigger
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.granted import CompiledGrants
 from support.core import deployed, version
+
+
+def public(number: int, *, contract: str = "", of_route: str = "{}") -> Version:
+    spec = version(number).spec
+    routes = (HttpTrigger(method="POST", path="/n", contract=of_route),)
+    return msgspec.structs.replace(
+        version(number),
+        spec=msgspec.structs.replace(spec, public=True, http=routes, contract=contract),
+    )
+
+
+def test_a_contract_of_a_route_is_not_passed_by_direct_calls_of_everybody() -> None:
+    for live, direct in (
+        ([public(1)], False),
+        ([public(1, contract="{}")], True),
+        ([public(1, of_route="")], True),
+        # While two share the calls the one that closes it counts.
+        ([public(1, contract="{}"), public(2)], False),
+    ):
+        assert is_direct(live) is direct
+        closure = Closure(is_live=True, public=True, internal=False, direct=direct)
+        assert closure.is_open(DIRECT) is direct
+        assert closure.is_open("http")
 
 
 def bucket(*prefixes: str, actions: tuple[str, ...] = ("read", "write")) -> Grant:

@@ -18,7 +18,6 @@ from casemate.audit.rules.examples import (
     Files,
     function,
     javascript,
-    project,
     python,
     resource,
     statement,
@@ -553,11 +552,3 @@ def test_a_search_that_asks_for_a_password_is_not_open(more: str, severity: str)
 def test_metrics_of_something_are_not_those_of_the_inside(path: str, found: int) -> None:
     files = function(event=f"Type: Api\nProperties: {{Path: '{path}', Method: get}}")
     assert told(files, "API-003") == found
-
-
-@pytest.mark.parametrize(("route", "found"), [('contract = "c.json"\n', 1), ("", 0)])
-def test_routes_with_contracts_leave_direct_calls_of_everybody(route: str, found: int) -> None:
-    http = f'[[function.thing.http]]\nmethod = "POST"\npath = "/things"\n{route}'
-    assert told(project("public = true", http), "CM-018") == found
-    assert not told(project('public = true\ncontract = "c.json"', http), "CM-018")
-    assert not told(project("", http), "CM-018")

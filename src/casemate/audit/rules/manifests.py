@@ -68,15 +68,12 @@ def _public_writes(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
 
 
 def _public_direct(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
-    if f.reach is not Reach.PUBLIC or at(m, "contract"):
-        return
-    routes = [t for t in f.triggers if t.kind == "http"]
-    if not routes:
+    if (
+        f.reach is Reach.PUBLIC
+        and not any(t.kind == "http" for t in f.triggers)
+        and not at(m, "contract")
+    ):
         yield "everybody can call it with any payload", place_of(m, "public", f.place)
-    elif any(t.settings.get("contract") for t in routes):
-        # Of a route without one CM-001 tells.
-        told = "everybody can call it directly, past the contracts of its routes"
-        yield told, place_of(m, "public", f.place)
 
 
 def _whole_bucket(f: Function, m: Any) -> Iterator[tuple[str, Place]]:

@@ -50,10 +50,10 @@ from casemate.cli.terminal import (
     print_table,
 )
 from casemate.cli.unset_secrets import unset_secrets
-from casemate.contracts import DIRECT, tighter, uncovered
+from casemate.contracts import tighter, uncovered
 from casemate.model.deployment import DeployedFunction, TrialTerms
 from casemate.model.errors import CasemateError
-from casemate.model.function import FunctionSpec, named_resources
+from casemate.model.function import named_resources
 
 if TYPE_CHECKING:
     from casemate.build.bundle import BuiltBundle
@@ -272,27 +272,17 @@ def _contracts(
                 ContractNotice(function=str(name), trigger=what, kind="tighter", detail=line)
             )
         found += [
-            ContractNotice(function=str(name), trigger=what, kind="none", detail=_past(spec, what))
+            ContractNotice(function=str(name), trigger=what, kind="none")
             for what in uncovered(spec)
         ]
     return found
-
-
-def _past(spec: FunctionSpec, what: str) -> str:
-    """Return what more there is to say of something without a contract; mostly nothing."""
-    if what == DIRECT and spec.public and any(route.contract for route in spec.http):
-        return "everybody can call it directly, past the contracts of its routes"
-    return ""
 
 
 def _print_contracts(contracts: Sequence[ContractNotice]) -> None:
     without: dict[str, list[str]] = {}
     for notice in contracts:
         if notice.kind == "none":
-            if notice.detail:
-                note(f"{notice.function}  {notice.detail}", YELLOW)
-            else:
-                without.setdefault(notice.function, []).append(notice.trigger)
+            without.setdefault(notice.function, []).append(notice.trigger)
         else:
             note(f"{notice.function}  tighter  {notice.trigger}: {notice.detail}", YELLOW)
     for function, triggers in without.items():
@@ -343,4 +333,5 @@ def _print(deployed: Deployed, canary: Canary | None) -> None:
     for change in deployed.changes:
         print_line(f"  changed  {change}")
     if deployed.public:
-        print_line("  PUBLIC   everyone can call it without a token", YELLOW)
+        what = "it" if deployed.direct else "its routes"
+        print_line(f"  PUBLIC   everyone can call {what} without a token", YELLOW)

@@ -125,7 +125,8 @@ def _print_spec(version: Version) -> None:
     print_line(f"  handler    {spec.handler} on Python {spec.python or '?'}")
     print_line(f"  isolation  {spec.isolation.value}, trust {spec.trust.value}")
     if spec.public:
-        print_line("  PUBLIC     everyone can call it without a token", YELLOW)
+        what = "it" if spec.direct else "its routes"
+        print_line(f"  PUBLIC     everyone can call {what} without a token", YELLOW)
     if spec.internal:
         _labelled("internal", "called by its triggers, and by functions of its project alone")
     for route in routes_of(spec):
