@@ -270,6 +270,25 @@ class Guard:
         tracer = self._traced()
         return tracer.whole(value) if tracer is not None else None
 
+    def check_of(self, text: str) -> str:
+        """Return how the function's code checked a text, as in `Span.checked`."""
+        tracer = self._traced()
+        return tracer.check_of(text) if tracer is not None else ""
+
+    def found_number(self, number: int) -> bool:
+        """Tell whether the code found a number in a collection that the event did not bring."""
+        tracer, known = self._traced(), self.provenance.numbers
+        return (
+            tracer is not None
+            and number in known
+            and tracer.membership.numbers_vouch(known[number])
+        )
+
+    def is_made_of_event(self, value: object) -> bool:
+        """Tell whether a text is the event's very object, or was seen being made of one."""
+        tracer = self._traced()
+        return tracer is not None and tracer.membership.is_made_of_event(value)
+
     def key(self, name: str) -> Origin | None:
         """Return where the key of an object is from, if an event's object has it."""
         return self.taint.key(name) if self.taint is not None else None

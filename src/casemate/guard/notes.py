@@ -39,6 +39,19 @@ class Made(NamedTuple):
     parts went in, as into a method of a text."""
 
 
+class Several(tuple[Any, ...]):
+    """Collections in each of which the code found one text."""
+
+    __slots__ = ()
+
+
+class Paired(NamedTuple):
+    """A pair of which a text is a part, and what the code found it in."""
+
+    pair: tuple[Any, ...]
+    among: Any
+
+
 class Question(NamedTuple):
     """What the code asked of a text, to which the answer was yes."""
 

@@ -7,14 +7,17 @@ identity, with what it was made of. Nothing is searched or compared until a sink
 
 from __future__ import annotations
 
+import itertools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import is_
+from types import GeneratorType
 from typing import Any
 
 from .calls import MAX_ITEMS, Calls
 from .generations import MAX_TEXT
 from .leaks.raised import Raised
-from .notes import JOINED, PERCENT, TEXTS, Question, scalars
+from .notes import JOINED, PERCENT, TEXTS, Paired, Question, Several, scalars
 from .quick import (
     adder,
     again_cutter,
@@ -32,10 +35,19 @@ from .quick import (
 MAX_GROWN = 4096
 """Characters up to which a text that is added to is noted."""
 _FROM_CODE = (tuple, set, frozenset, range)
+"""Collections of numbers that no event brings."""
 _OF_PAIRS = (*_FROM_CODE, list, dict)
 """Collections in which a pair that is found says something: the pairs of `items()` are the event's
 where the dictionary is."""
-"""Collections of numbers that no event brings."""
+_ONCE = frozenset(
+    [
+        *(GeneratorType, map, filter, zip, enumerate, reversed, itertools.chain, itertools.islice),
+        *map(type, (iter(()), iter([]), iter({}), iter({}.values()), iter(set()))),
+    ]
+)
+"""What gives its members once: afterwards nobody could tell which was found."""
+_MAX_COLLECTIONS = 4
+"""In which one text was found."""
 
 Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
 """Takes the arguments of a call before it is made; raises to stop it."""
@@ -74,8 +86,8 @@ class Provenance(Calls):
     def __init__(self) -> None:
         """Make what loops call, and begin inactive."""
         super().__init__()
-        self.numbers: set[int] = set()
-        """Numbers that the code found in a collection that no JSON has."""
+        self.numbers: dict[int, object] = {}
+        """Numbers that the code found in a collection that no JSON has, and that."""
         self.watchers: dict[str, Watcher] = {}
         """By name of a call that rewritten code announces: set once, by the sinks."""
         self.raised = Raised()
@@ -180,15 +192,39 @@ class Provenance(Calls):
 
     def member(self, value: Any, collection: Any) -> bool:
         """Do `value in collection`."""
+        if type(collection) in _ONCE and self.active:
+            return self._among(value, collection)
         found = value in collection
-        # A part of a text is no member. What else was asked of the text says less than this.
+        # A part of a text is no member.
         if found and self.active and type(value) is str and not isinstance(collection, TEXTS):
-            self._checked[value] = ("member", collection)
+            self._found_in(value, collection)
         elif found and self.active and type(value) is int and type(collection) in _FROM_CODE:
-            self.numbers.add(value)
+            self.numbers.setdefault(value, collection)
         elif found and self.active:
             self._looked_up(value, collection)
         return found
+
+    def _among(self, value: Any, members: Iterable[Any]) -> bool:
+        """Do the same where members are given once, as the interpreter does."""
+        for member in members:
+            if member is value or member == value:
+                if type(value) is str:
+                    self._found_in(value, (member,))
+                else:
+                    self._looked_up(value, (member,))
+                return True
+        return False
+
+    def _found_in(self, text: str, collection: Any) -> None:
+        """Note a collection that has a text. What else was asked of the text says less."""
+        how, before = self._checked.get(text, ("", None))
+        if how != "member":
+            self._checked[text] = ("member", collection)
+        elif before is not collection:
+            known = before if type(before) is Several else (before,)
+            # Found in the event's as well, it is found in the code's all the same.
+            if len(known) < _MAX_COLLECTIONS and all(one is not collection for one in known):
+                self._checked[text] = ("member", Several((*known, collection)))
 
     def _looked_up(self, value: Any, collection: Any) -> None:
         """Note a pair that was found in a collection, or a text in another."""
@@ -196,28 +232,28 @@ class Provenance(Calls):
             self._ask(collection, Question(operator.contains, (collection, value), 0))
         elif type(value) is tuple and len(value) <= _MAX_PAIR and type(collection) in _OF_PAIRS:
             for one in value:
-                if type(one) is str:
-                    self._checked.setdefault(one, ("member", collection))
+                if type(one) is str and self._checked.get(one, ("",))[0] != "member":
+                    self._checked[one] = ("member", Paired(value, collection))
 
-    def same(self, left: Any, right: Any) -> Any:
-        """Do `left == right`, one of which the code has written."""
+    def same(self, left: Any, right: Any, written: int = 2) -> Any:
+        """Do `left == right`, one of which the code has written: which one, if it is a name."""
         # Compared as the code did: an object may answer with one that is neither True nor False.
         result = left == right
         if result is True and self.active and type(left) is str and type(right) is str:
-            self._compared(left, right)
+            self._compared(left, right, written)
         return result
 
-    def differs(self, left: Any, right: Any) -> Any:
-        """Do `left != right`, one of which the code has written."""
+    def differs(self, left: Any, right: Any, written: int = 2) -> Any:
+        """Do `left != right`, one of which the code has written: which one, if it is a name."""
         result = left != right
         if result is False and self.active and type(left) is str and type(right) is str:
-            self._compared(left, right)
+            self._compared(left, right, written)
         return result
 
     def matched(self, subject: Any, texts: tuple[Any, ...]) -> Any:
         """Do `match subject`, some of whose cases are texts."""
         if self.active and type(subject) is str and subject in texts:
-            self._checked[subject] = ("member", texts)
+            self._found_in(subject, texts)
         return subject
 
     def seen(self, name: str, value: Any, *given: str) -> Any:
@@ -243,9 +279,15 @@ class Provenance(Calls):
             self.watchers["write"]((function, *arguments), named)
         return function(*arguments, **named)
 
-    def _compared(self, left: str, right: str) -> None:
-        # Which of both the code has written is found out when a sink asks.
-        self._checked[left] = ("member", (left, right))
+    def _compared(self, left: str, right: str, written: int) -> None:
+        # Which of both the code has written is found out when a sink asks, if nothing says so: a
+        # literal. What a name stands for may be the event's.
+        given = (left, right) if written > 1 else ((left, right)[written],)
+        before = self._checked.get(left, ("", None))[1]
+        for known in before if type(before) is Several else (before,):
+            if type(known) is tuple and len(known) == len(given) and all(map(is_, known, given)):
+                return  # compared in a loop
+        self._found_in(left, given)
 
     # -- notes ---------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@
     x in allowed          __casemate_member__(x, allowed)
     x in ("a", "b")       x in ("a", "b") and __casemate_found__(x, ("a", "b"))
     x == "name"           __casemate_same__(x, "name")
+    x == NAME             __casemate_same__(x, NAME, 1)
     match x: case "name"  match __casemate_matched__(x, ("name",)): case "name"
     tree.xpath(x)         __casemate_watched__("xpath", tree.xpath, x)
     file.write(x)         __casemate_wrote__(file.write, x)
@@ -320,7 +321,9 @@ class Rewriter(Scopes, ast.NodeTransformer):
             if is_written(left) == is_written(right):
                 return node
             name = "same" if isinstance(op, ast.Eq) else "differs"
-            return self._call(node, name, left, right)
+            named = [n for n, side in enumerate((left, right)) if is_written(side)]
+            which = [] if is_literal((left, right)[named[0]]) else [ast.Constant(named[0])]
+            return self._call(node, name, left, right, *(ast.copy_location(w, node) for w in which))
         if not isinstance(op, (ast.In, ast.NotIn)) or isinstance(left, ast.Constant):
             return node
         again = loaded(left) if isinstance(left, (ast.Name, ast.Subscript)) else None

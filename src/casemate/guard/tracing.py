@@ -13,6 +13,7 @@ from .batches import lowered
 from .characters import Step, Turns
 from .generations import MAX_NOTED
 from .known import MIN_SEARCHED
+from .membership import Membership
 from .noted_texts import NotedTexts
 from .notes import (
     DERIVED,
@@ -43,7 +44,6 @@ _MAX_PLACES = 8
 """At which a text that was cut out of another may have stood there."""
 _MAX_DOTS = 3
 """Dots in a name: of a catalogue, a schema, a table and a column."""
-_MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
 _MAX_OWN_DEPTH = 8
 _TAGS = re.compile(r"(?:\s{0,8}</?[a-z][a-z0-9]{0,15} {0,2}/?>\s{0,8}){1,8}", re.IGNORECASE)
@@ -101,6 +101,7 @@ class Tracer:
         self._searching = False
         self._looks_at_signs = False
         self._turns = Turns(provenance, is_constant)
+        self.membership = Membership(taint, provenance, is_constant)
 
     def spans(self, value: str | bytes) -> list[Span]:
         """Return the parts of `as_text(value)` that came from outside, in order."""
@@ -173,9 +174,7 @@ class Tracer:
         foresees a name, for those who look at names alone, and what may be here by chance: then the
         text of the code is as likely to be the one that was found.
         """
-        how, collection = self._provenance.check_of(text)
-        if how == "member" and self._from_outside(collection, text):
-            how = ""
+        how = self.check_of(text)
         if not how and self._is_constant(text):
             if len(text) == 1 or not exact:
                 return "constant"
@@ -189,19 +188,11 @@ class Tracer:
             return False
         return all(part.isidentifier() and self._is_constant(part) for part in parts)
 
-    def _from_outside(self, collection: Any, text: str) -> bool:
-        """Tell whether a collection is the event's, or holds a value because the event has it."""
-        if self.whole(collection) is not None:
-            return True
-        if not isinstance(collection, (set, frozenset, list, tuple, dict)):
-            return False
-        equal = [
-            m for m in itertools.islice(collection, _MAX_MEMBERS) if type(m) is str and m == text
-        ]
-        # Of a comparison's two sides one is always the event's.
-        return bool(equal) and all(
-            self._taint.is_of(member) or self._provenance.of(member) for member in equal
-        )
+    def check_of(self, text: str) -> str:
+        """Return how the code checked a text; nothing if it found it in what the event brought."""
+        how, collection = self._provenance.check_of(text)
+        own = how != "member" or self.membership.vouches(collection, text)
+        return how if own else ""
 
     def _leaf(self, text: str) -> list[Span]:
         """A text of which nothing is known."""
@@ -472,7 +463,7 @@ class Tracer:
                 if parts:
                     spans += [first._replace(start=a, end=b, exact=True) for a, b in parts]
                     continue
-                how = first.checked or self._provenance.check_of(text)[0]
+                how = first.checked or self.check_of(text)
                 origin = first.origin.decoded("what the code made of it")
                 return [Span(0, len(text), origin, exact=True, checked=how)]
         if not spans and made.constant and self._is_own(made, 0):

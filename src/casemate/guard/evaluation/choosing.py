@@ -77,7 +77,7 @@ def judge_imported(guard: Guard, name: str) -> Verdict | None:
 
 
 def _whole(guard: Guard, text: str, origin: Any) -> Span:
-    how, _ = guard.provenance.check_of(text)
+    how = guard.check_of(text)
     if not how and guard.constants.holds(text):
         how = "constant"
     return Span(0, len(text), origin, exact=True, checked=how)

@@ -108,7 +108,7 @@ class Walk:
         taint = self._guard.taint
         own = taint.is_of(key) if taint is not None else None
         if own is not None:
-            return own if self._guard.provenance.check_of(key)[0] != "member" else None
+            return own if self._guard.check_of(key) != "member" else None
         spans = self._guard.spans(key)
         chosen = next((s for s in spans if not s.vouched), None)
         return chosen.origin if chosen is not None else None

@@ -227,7 +227,7 @@ def _note_dropped(guard: Guard, folder: str, text: str, result: str) -> None:
     origin = guard.taint.is_of(text) if guard.taint is not None else None
     if spans and spans[0].start == 0 and spans[0].checked != "member":
         origin = spans[0].origin
-    elif spans or guard.provenance.check_of(text)[0] == "member":
+    elif spans or guard.check_of(text) == "member":
         return
     if origin is None:
         return

@@ -89,7 +89,7 @@ class Judge:
         origin = self.guard.taint.is_of(url) if self.guard.taint is not None else None
         if origin is None or is_meant_for_all(host_of(as_text(url))):
             return []
-        how = self.guard.provenance.check_of(as_text(url))[0]
+        how = self.guard.check_of(as_text(url))
         return [Span(0, len(as_text(url)), origin, exact=True, checked=how)]
 
     def _pass(self, text: str, spans: Sequence[Span]) -> None:

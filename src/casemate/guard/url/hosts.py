@@ -154,13 +154,12 @@ class Vouching:
         forms = {authority, f"{scheme}://{authority}", text, f"{scheme}://{authority}/"}
         forms.add(authority.lower())
         port = place_of(text, parts).port
-        if port in (None, _PORTS.get(scheme.lower())) or port in provenance.numbers:
+        if port in (None, _PORTS.get(scheme.lower())) or self._guard.found_number(port):
             forms |= {host, host.strip("[]"), host.lower()}
         elif host == authority:
             forms.discard(host)
         for form in forms:
-            how, collection = provenance.check_of(form)
-            if how == "member" and self._guard.whole(collection) is None:
+            if self._guard.check_of(form) == "member":
                 return True
             changed = _others(form, host) if host in form else []
             for question in provenance.asked_of(form):
@@ -180,7 +179,13 @@ class Vouching:
         given += [getattr(one, "pattern", None) for one in given]
         texts = [one for one in (*given, pattern) if isinstance(one, (str, bytes))]
         # An empty one says nothing, and is of nobody.
-        return any(not text or self._guard.whole(text) is not None for text in texts)
+        return any(not text or self._is_brought(text) for text in texts)
+
+    def _is_brought(self, text: str | bytes) -> bool:
+        """Tell whether a text is the event's, and no setting that says the same as it."""
+        if self._guard.is_made_of_event(text):
+            return True
+        return self._guard.whole(text) is not None and text not in os.environ.values()
 
     def keeps_steps(self, text: str) -> bool:
         """Tell whether the code's checks of a URL or its path say the same without steps in it.

@@ -93,7 +93,7 @@ def _note(guard: Guard, base: str, path: str, result: str) -> Verdict | None:
     # That the code asks for such a path elsewhere does not say that events may.
     origins = [s.origin for s in guard.spans(path) if s.checked != "member"]
     same = guard.taint.is_of(path) if guard.taint is not None and not origins else None
-    if same is not None and guard.provenance.check_of(path)[0] != "member":
+    if same is not None and guard.check_of(path) != "member":
         origins.append(same)
     if not origins or guard.spans(base):
         return None  # whoever chooses the page chooses where its links lead
