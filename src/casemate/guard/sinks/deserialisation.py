@@ -19,7 +19,7 @@ from .. import fetched
 from ..core import Guard
 from ..evaluation import choosing
 from ..hooks import argument, wrap
-from ..objects import decrypting, judgement
+from ..objects import decrypting, judgement, read_again
 from ..objects.plain import is_plain_array, is_plain_pickle
 from ..objects.signatures import patch_hmac
 from ..origin import PIECE, Span
@@ -365,6 +365,7 @@ SINK = Sink(
     audit={"marshal.loads": _marshal},
     patches={
         **decrypting.patches(),
+        **read_again.patches(NAME),
         "botocore.client": fetched.patch,
         "pickle": patch_pickle,
         "_pickle": patch_pickle,

@@ -1,0 +1,159 @@
+"""Texts that the code put together and reads again: forms, tables and literals of Python.
+
+What they are read by makes plain values alone. What data can do is to be more of them than it was
+meant to be: another parameter, another column or row, the next item.
+"""
+
+from __future__ import annotations
+
+import _csv
+import ast
+import contextlib
+import functools
+import io
+import re
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..evaluation.judgement import judge as judge_code
+from ..hooks import wrap
+from ..origin import PIECE, Span
+from ..sink import Patch
+from ..standing import is_direct, is_put_together
+from ..verdict import Judge, Verdict
+from ..written.lines import doubtful
+
+MAX_TABLE = 64 * 1024
+"""Characters of a table that is judged."""
+MAX_LINES = 1000
+"""Of a list that are judged."""
+_MAX_LITERAL = 4096
+_LETTER = "q"
+_BEFORE = re.compile(r"(?:\A|[(\[{,:=])\s{0,64}\Z")
+_AFTER = re.compile(r"\s{0,64}(?:\Z|[)\]},:])")
+_FIX_FORM = "put it together by urllib.parse.urlencode, or take the values as they are"
+_FIX_TABLE = "write it by csv.writer, or take the values as they are"
+_FIX_LITERAL = "put values in by repr(), or take them as they are"
+
+
+def judge_form(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data in a value of a form that the code put together ends this."""
+    if not all(span.exact for span in spans):
+        return None
+    for span in doubtful(spans):
+        begin = text.rfind("&", 0, span.start) + 1
+        if "=" in text[begin : span.start] and "&" in text[span.start : span.end]:
+            return Verdict(span.origin, "begins another parameter", _FIX_FORM)
+    return None
+
+
+def judge_literal(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is more than the inside of texts, and whole values."""
+    if not all(span.exact for span in spans):
+        return None
+    others = [span for span in doubtful(spans) if not _is_value(text, span)]
+    verdict = judge_code(text, others) if others else None
+    return verdict._replace(fix=_FIX_LITERAL) if verdict is not None else None
+
+
+def _is_value(text: str, span: Span) -> bool:
+    """Tell whether data is a literal, or some with commas, that stands where one may."""
+    if not (_BEFORE.search(text[: span.start]) and _AFTER.match(text, span.end)):
+        return False
+    if span.end - span.start > _MAX_LITERAL:
+        return False
+    with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        ast.literal_eval(text[span.start : span.end].strip())
+        return True
+    return False
+
+
+def judge_table(text: str, spans: Sequence[Span], *how: Any, **named: Any) -> Verdict | None:
+    """Return a verdict if data changes how many rows a table has, or how many columns these.
+
+    Lines that are the event's as a whole are: the code puts a head before them, say.
+    """
+    inside = [s for s in doubtful(spans) if not _is_piece(s) and _is_in_line(text, s, spans)]
+    if not inside or len(text) > MAX_TABLE:
+        return None
+    neutral = text
+    for span in inside:
+        letters = _LETTER * (span.end - span.start)
+        neutral = neutral[: span.start] + letters + neutral[span.end :]
+    with contextlib.suppress(_csv.Error, TypeError, ValueError):
+        if _shape(text, *how, **named) != _shape(neutral, *how, **named):
+            words = "adds to the columns or rows of a table that the code reads again"
+            return Verdict(inside[0].origin, words, _FIX_TABLE)
+    return None
+
+
+def _is_piece(span: Span) -> bool:
+    return span.origin.decoding[-1:] == PIECE
+
+
+def _is_in_line(text: str, span: Span, spans: Sequence[Span]) -> bool:
+    """Tell whether there is something of the code's in the lines that data stands in."""
+    begin = text.rfind("\n", 0, span.start) + 1
+    end = text.find("\n", span.end)
+    place, own = begin, ""
+    for other in spans:
+        if other.end > begin and (end < 0 or other.start < end):
+            own += text[place : max(other.start, place)]
+            place = other.end
+    return (own + text[place : end if end >= 0 else None]).strip() != ""
+
+
+def _shape(text: str, *how: Any, **named: Any) -> list[int]:
+    return [len(row) for row in _csv.reader(text.splitlines(keepends=True), *how, **named)]
+
+
+def patches(sink: str) -> dict[str, Patch]:
+    """Return what watches the readers of Python, for the sink that judges what they read."""
+    return {
+        "ast": _watching(sink, judge_literal, "literal_eval"),
+        "csv": functools.partial(_patch_tables, sink),
+        "urllib.parse": _watching(sink, judge_form, "parse_qs", "parse_qsl"),
+    }
+
+
+def _watching(sink: str, judge: Judge, *names: str) -> Patch:
+    def patch(guard: Guard, module: ModuleType) -> None:
+        package = module.__name__.partition(".")[0]
+
+        def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            text = arguments[0] if arguments else None
+            if not isinstance(text, str) or not guard.active or not is_direct(guard, package):
+                return
+            if is_put_together(guard, text):
+                guard.check(sink, text, judge)
+
+        for name in names:
+            wrap(module, name, before)
+
+    return patch
+
+
+def _patch_tables(sink: str, guard: Guard, module: ModuleType) -> None:
+    """Watch what reads tables: of a text in memory, or of lines."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        source = arguments[0] if arguments else None
+        if not isinstance(source, (io.StringIO, list, tuple)) or not guard.active:
+            return
+        if not is_direct(guard, "csv"):
+            return
+
+        def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
+            return judge_table(text, spans, *arguments[1:], **named)
+
+        # Of a text in memory there is no note: what is in it is searched for.
+        is_file = isinstance(source, io.StringIO)
+        texts = [source.getvalue()] if isinstance(source, io.StringIO) else source[:MAX_LINES]
+        for text in texts:
+            fits = isinstance(text, str) and len(text) <= MAX_TABLE
+            if fits and (is_file or is_put_together(guard, text)):
+                guard.check(sink, text, judge)
+
+    wrap(module, "reader", before)

@@ -1,0 +1,159 @@
+"""What vouches for a text, texts that are read again, and what a thirteenth and fourteenth set showed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.guard_cases import Cases, assert_blocked, assert_passes
+
+PRELOAD = ("sqlite3", "collections", "types", "re")
+SINKS = {"response", "sql", "deserialisation", "path", "code"}
+SITE, OWN = "https://evil.example/x", "https://shop.example/a"
+HEAD = (
+    "import collections\nimport json\nimport os\nimport re\nimport types\n"
+    "from urllib.parse import urlsplit\n"
+    f"KNOWN = ({OWN!r}, 'https://other.example/b')\n"
+    "os.environ['KNOWN_SITE'] = 'https://shop.example/a'\n"
+    "os.environ['KNOWN_HOST'] = 'shop.example'\n"
+)
+DATABASE = (
+    "DB = __import__('sqlite3').connect(':memory:')\nDB.execute('CREATE TABLE t (id, name)')\n"
+)
+
+
+def site(condition: str, *before: str) -> str:
+    """Return a handler that sends on to an address, if a condition holds for it."""
+    lines = ("u = event['u']", "h = urlsplit(u).hostname", *before)
+    return (
+        HEAD
+        + "def handler(event, context):\n"
+        + "".join(f"    {line}\n" for line in lines)
+        + f"    if not ({condition}):\n        raise LookupError(u)\n"
+        + "    return {'status': 302, 'headers': {'location': u}}\n"
+    )
+
+
+def rows(condition: str, *before: str) -> str:
+    """Return a handler that has a part of a statement, if a condition holds for it."""
+    return (
+        DATABASE
+        + "def handler(event, context):\n    u = event['u']\n"
+        + "".join(f"    {line}\n" for line in before)
+        + f"    if not ({condition}):\n        raise LookupError(u)\n"
+        + "    return DB.execute(f'SELECT id FROM t WHERE id = 7 OR {u}').fetchall()\n"
+    )
+
+
+GIVEN = {
+    **{"u": SITE, "host": "evil.example", "d": {"a": SITE}, "k": {SITE: 1}, "l": [SITE]},
+    **{"upper": [SITE.upper()], "rows": [{"id": SITE}], "s": f"{SITE},x", "j": f'{{"a":"{SITE}"}}'},
+}
+PART = {"u": "1=1", "d": {"a": "1=1"}, "k": {"1=1": 1}, "l": ["1=1"], "pairs": [["1=1", "x"]]}
+OF_THE_EVENT: Cases = {
+    "its dictionary's values": (site("u in event['d'].values()"), GIVEN),
+    "values of a copy": (site("u in dict(event['d']).values()"), GIVEN),
+    "values of JSON in it": (site("u in json.loads(event['j']).values()"), GIVEN),
+    "its keys": (site("u in event['k'].keys()"), GIVEN),
+    "a set of its list": (site("u in set(event['l'])"), GIVEN),
+    "a tuple of its list": (site("u in tuple(event['l'])"), GIVEN),
+    "a set of what was cut from it": (site("u in set(event['s'].split(','))"), GIVEN),
+    "a list of its rows": (site("u in [row['id'] for row in event['rows']]"), GIVEN),
+    "one by one": (site("u in (row['id'] for row in event['rows'])"), GIVEN),
+    "a queue of its list": (site("u in collections.deque(event['l'])"), GIVEN),
+    "a view": (site("u in types.MappingProxyType(event['k'])"), GIVEN),
+    "in lower case": (site("u in {one.lower() for one in event['upper']}"), GIVEN),
+    "what was seen before": (site("u in seen", "seen = set()", "seen.add(u)"), GIVEN),
+    "by setdefault": (site("u in seen", "seen = {}", "seen.setdefault(u, 1)"), GIVEN),
+    "a name for a part of it": (site("u == OTHER", "OTHER = event['d']['a']"), GIVEN),
+    "a name for its host": (site("h == OTHER", "OTHER = event['host']"), GIVEN),
+    "a pair": (site("(u, 1) in {(row['id'], 1) for row in event['rows']}"), GIVEN),
+    "a host in a set": (site("h in {event['host']}"), GIVEN),
+    "a pattern with it": (site("re.fullmatch(f\"({event['host']})\", h)"), GIVEN),
+    "an end with it": (site("f'.{h}'.endswith('.' + event['host'])"), GIVEN),
+    "a statement by values": (rows("u in event['d'].values()"), PART),
+    "a statement by keys": (rows("u in event['k'].keys()"), PART),
+    "a statement by one by one": (rows("u in (one for one in event['l'])"), PART),
+    "a statement by a pair": (rows("(u, 'x') in [tuple(p) for p in event['pairs']]"), PART),
+    "a port in a set": (
+        site("h in HOSTS and urlsplit(u).port in set(event['ports'])", "HOSTS = ('shop.example',)"),
+        {"u": "https://shop.example:22/", "ports": [22, 23]},
+    ),
+}
+HERE = {"u": OWN, "other": "x", "rows": [OWN]}
+OF_THE_CODE: Cases = {
+    "values": (site("u in {'a': KNOWN[0]}.values()"), HERE),
+    "one by one": (site("u in (one for one in KNOWN)"), HERE),
+    "in lower case": (site("u in {one.lower() for one in KNOWN}"), HERE),
+    "put together": (site("u in [f'https://{n}.example/a' for n in ('shop', 'x')]"), HERE),
+    "a setting": (site("u in os.environ['KNOWN_SITE'].split(',')"), HERE),
+    "a setting's host": (site("h in {p.strip() for p in os.environ['KNOWN_HOST'].split(',')}"), HERE),
+    "a setting by name": (site("h == HOST", "HOST = os.environ['KNOWN_HOST']"), HERE),
+    "an end of a setting": (site("h.endswith(os.environ['KNOWN_HOST'])"), HERE | {"h": "shop.example"}),
+    "with one of the event's": (site("u in known", "known = {event['other'], *KNOWN}"), HERE),
+    "and in the event as well": (site("u in KNOWN and u in event['rows']"), HERE),
+    "a pair": (site("(h, 1) in {(urlsplit(one).hostname, 1) for one in KNOWN}"), HERE),
+    "a column in lower case": (
+        DATABASE + "def handler(event, context):\n"
+        "    if event['u'] in {name.lower() for name in ('ID', 'NAME')}:\n"
+        "        DB.execute(f\"UPDATE t SET {event['u']} = 1\")\n",
+        {"u": "name"},
+    ),
+    "a column that is sent twice": (
+        DATABASE + "def handler(event, context):\n    seen = set()\n    for name in event['u']:\n"
+        "        if name not in ['id', 'name', 'city'][:2] or name in seen:\n            continue\n"
+        "        seen.add(name)\n        DB.execute(f'UPDATE t SET {name} = 1')\n",
+        {"u": ["name", "name"]},
+    ),
+}  # fmt: skip
+
+FORM = "from urllib.parse import parse_qs, quote\nreturn parse_qs({})"
+TABLE = "import csv\nimport io\nreturn list(csv.reader({}))"
+LITERAL = "import ast\nreturn ast.literal_eval({})"
+USER = "f\"name={event['n']}&role=user\""
+LINE = "io.StringIO(f\"id,name,role\\n{event['i']},{event['n']},user\\n\")"
+FIELDS = "f\"{{'name': '{event['n']}', 'role': 'user'}}\""
+UPLOAD = 'id,name\n1,"Ann, B"\n2,Bob'
+READ_AGAIN: Cases = {
+    "another parameter": (FORM.format(USER), {"n": "x&role=admin"}),
+    "another column": (TABLE.format(LINE), {"i": "7", "n": "x,admin"}),
+    "another row": (TABLE.format(LINE), {"i": "7", "n": "x,user\n8,y"}),
+    "another column in a list": (TABLE.format("[f\"{event['n']},user\"]"), {"n": "x,admin"}),
+    "another key": (LITERAL.format(FIELDS), {"n": "x', 'role': 'admin', 'z': '"}),
+    "another key after a number": (
+        LITERAL.format('\'{"id": %s, "role": "user"}\' % event[\'n\']'),
+        {"n": "1, 'role': 'admin'"},
+    ),
+}
+READ_AS_MEANT: Cases = {
+    "a value of a form": (FORM.format(USER), {"n": "O'Brien; a=b + c"}),
+    "a quoted value": (FORM.format("f\"name={quote(event['n'])}\""), {"n": "a&b=c"}),
+    "the event's form": (FORM.format("event['n']"), {"n": "a=1&b=2"}),
+    "the event's form with more": (FORM.format("'a=1&' + event['n']"), {"n": "b=1&c=2"}),
+    "a column": (TABLE.format(LINE), {"i": "7", "n": "O'Brien; x | y"}),
+    "the event's table": (TABLE.format("io.StringIO(event['b'])"), {"b": UPLOAD}),
+    "with a head": (
+        TABLE.format("io.StringIO('id,name\\n' + event['b'])"),
+        {"b": UPLOAD, "q": "Ann, B"},
+    ),
+    "lines": (TABLE.format("['id,name', *event['b'].splitlines()]"), {"b": UPLOAD}),
+    "a text of a literal": (LITERAL.format(FIELDS), {"n": "Ann; a < b"}),
+    "a quoted text": (LITERAL.format("f\"[{event['n']!r}]\""), {"n": "O'Brien"}),
+    "numbers": (LITERAL.format("f\"[{event['n']}]\""), {"n": "1, -2, 3.5"}),
+    "the event's literal": (LITERAL.format("event['n']"), {"n": "{'a': 1}"}),
+}
+
+
+def test_what_the_event_brings_vouches_for_nothing(tmp_path: Path) -> None:
+    assert_blocked(tmp_path, OF_THE_EVENT, SINKS, PRELOAD)
+
+
+def test_what_the_code_has_vouches_in_whatever_collection(tmp_path: Path) -> None:
+    assert_passes(tmp_path, OF_THE_CODE, PRELOAD)
+
+
+def test_more_than_values_in_what_is_read_again(tmp_path: Path) -> None:
+    assert_blocked(tmp_path, READ_AGAIN, {"deserialisation"}, PRELOAD)
+
+
+def test_values_in_what_is_read_again(tmp_path: Path) -> None:
+    assert_passes(tmp_path, READ_AS_MEANT, PRELOAD)
