@@ -20,7 +20,9 @@ MAX_FORMULA = 1000
 _MAX_NODES = 300
 _MAX_FRAME = 2000
 """Characters of a function that the code has put around one."""
-_MAX_POWERS, _MAX_POWER = 2, 9
+_MAX_POWERS, _MAX_POWER = 8, 100
+"""Powers of a formula, and what all whole ones together are to multiply to at most: a number of as
+many digits as are read (4,300) becomes one of a hundred times as many, which takes some 40 ms."""
 _FUNCTIONS = frozenset(
     [
         *("abs", "max", "min", "round", "sqrt", "ceil", "floor", "log", "log10", "log2", "exp"),
@@ -110,12 +112,24 @@ def _is_bounded(nodes: Sequence[ast.AST]) -> bool:
     powers = [node.right for node in sums if isinstance(node.op, ast.Pow)]
     times = [node for node in sums if isinstance(node.op, ast.Mult)]
     lists = any(isinstance(t.left, _DISPLAYS) or isinstance(t.right, _DISPLAYS) for t in times)
-    return not lists and len(powers) <= _MAX_POWERS and all(map(_is_small, powers))
+    return not lists and len(powers) <= _MAX_POWERS and _are_small(powers)
 
 
-def _is_small(power: ast.expr) -> bool:
-    value = power.value if isinstance(power, ast.Constant) else None
-    return type(value) is int and 0 <= value <= _MAX_POWER
+def _are_small(powers: Sequence[ast.expr]) -> bool:
+    """Tell of powers, which may be taken of one another, whether they are numbers and few.
+
+    What is negative or a fraction makes fractions, of which all have the same size.
+    """
+    whole = 1
+    for power in powers:
+        is_negative = isinstance(power, ast.UnaryOp) and isinstance(power.op, ast.USub)
+        number = power.operand if isinstance(power, ast.UnaryOp) and is_negative else power
+        value = number.value if isinstance(number, ast.Constant) else None
+        if type(value) is int and not is_negative:
+            whole *= max(value, 1)
+        elif type(value) not in (int, float):
+            return False
+    return whole <= _MAX_POWER
 
 
 def _of_columns(nodes: Sequence[ast.AST]) -> set[int]:
