@@ -75,11 +75,14 @@ class Forms:
         self._left = BUDGET
         self._slow = SLOW_BUDGET
         self._last: set[str] = set()
-        """What was turned or read as a label: of these no more is made, it would be by chance."""
+        """What was turned or read as a label. Little more is made of it: it would be by chance."""
 
     def of(self, text: str) -> Iterator[tuple[str, object]]:
         """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
-        yield from decoded(text)
+        turned = text in self._last
+        # Of any text with a `=` comes a form: turned round again, its parts are those of the text
+        # itself, cut where no program cuts it.
+        yield from (made for made in decoded(text) if not (turned and made[0] == "a form"))
         yield from self.seldom(text)
 
     @property

@@ -78,10 +78,23 @@ def is_of_caller(guard: Guard, text: str) -> bool:
         if not file.startswith(_OWN) and (
             text in frame.f_code.co_consts
             or any(type(held) in (list, tuple) and text in held for held in _globals(frame))
+            or _is_of_package(frame, text)
         ):
             return True
         frame = frame.f_back
     return False
+
+
+def _is_of_package(frame: FrameType, text: str) -> bool:
+    """Tell whether a path is within the package of a library, and begins at the very file there.
+
+    `os.path.join(os.path.dirname(__file__), "..", "data.json")` has a text that an event can have.
+    """
+    if not text.startswith(os.path.dirname(frame.f_code.co_filename) + "/"):
+        return False
+    package = sys.modules.get(str(frame.f_globals.get("__name__", "")).partition(".")[0])
+    folders = list(getattr(package, "__path__", ()))
+    return any(os.path.normpath(text).startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
 def _globals(frame: FrameType) -> list[Any]:

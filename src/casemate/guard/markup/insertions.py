@@ -78,9 +78,16 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
                 return Verdict(span.origin, f"ends its place by `{region.ending}`", _FIX)
             if program and region.ending in "\"'" and _is_expression(text, span, region):
                 return Verdict(span.origin, "is more than a name in a path of a stylesheet", _FIX)
-        elif _NO_NAME.search(value):
+        elif _NO_NAME.search(value) and not _is_quoted(text, span):
             return Verdict(span.origin, "adds to a tag of the document", _FIX)
     return None
+
+
+def _is_quoted(text: str, span: Span) -> bool:
+    """Tell whether data is the whole value of an attribute in quotes, as `quoteattr` makes it."""
+    value = _QUOTED.fullmatch(text, span.start, span.end)
+    whole = value is not None and span.end - span.start > 1 and text[span.end - 1] == value[0][0]
+    return whole and "<" not in text[span.start : span.end] and text[span.start - 1] == "="
 
 
 def _is_expression(text: str, span: Span, region: _Region) -> bool:
