@@ -125,6 +125,8 @@ def _destination(  # noqa: PLR0911 - one return for each rule
         return Verdict(span.origin, "puts credentials into the URL, before its host", FIX_HOST)
     if _decides_scheme(text, span, parts):
         return Verdict(span.origin, "decides the URL's scheme", FIX_HOST)
+    if not span.exact and span.end <= parts.scheme[1]:
+        return None  # a library's own `http`, which every request of API Gateway has as a key
     if vouches(text, parts, span):
         return None
     what = "port" if span.start >= parts.host[1] else "host"
