@@ -29,6 +29,9 @@ _OVERHEAD = 64
 _PUNYCODE_COSTS = 8
 """It takes quadratic time."""
 _MAX_REVERSED = 1024
+_BY_CHANCE = frozenset(("a form", "HTML entities", "URL encoding"))
+"""Forms that nearly any text has. Of one that was turned round, and then again, these give parts of
+the text as it was, cut where no program cuts it."""
 _MAX_LABEL = 256
 _MAX_MEMORY = 32 << 20
 """Bytes that a decompressor may take for its window."""
@@ -80,9 +83,7 @@ class Forms:
     def of(self, text: str) -> Iterator[tuple[str, object]]:
         """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
         turned = text in self._last
-        # Of any text with a `=` comes a form: turned round again, its parts are those of the text
-        # itself, cut where no program cuts it.
-        yield from (made for made in decoded(text) if not (turned and made[0] == "a form"))
+        yield from (made for made in decoded(text) if not (turned and made[0] in _BY_CHANCE))
         yield from self.seldom(text)
 
     @property

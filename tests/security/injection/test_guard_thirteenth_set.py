@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import types
 from pathlib import Path
+from xml.sax.saxutils import quoteattr
 
+import pytest
+
+from casemate.guard.evaluation.formulas import is_of_values
+from casemate.guard.forms import Forms
+from casemate.guard.markup.insertions import judge as judge_xml
+from casemate.guard.origin import Origin, Span
+from casemate.guard.standing import _is_of_package
+from casemate.guard.url.structure import judge as judge_url
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 PRELOAD = ("sqlite3", "collections", "types", "re")
@@ -157,3 +169,62 @@ def test_more_than_values_in_what_is_read_again(tmp_path: Path) -> None:
 
 def test_values_in_what_is_read_again(tmp_path: Path) -> None:
     assert_passes(tmp_path, READ_AS_MEANT, PRELOAD)
+
+
+def found(text: str, part: str, *, exact: bool = True) -> list[Span]:
+    """Return where data is in a text."""
+    start = text.index(part)
+    return [Span(start, start + len(part), Origin("event", ("q",)), exact)]
+
+
+@pytest.mark.parametrize("value", ["Ann", "O'Brien", 'a "b"', "x > y"])
+def test_an_attribute_that_quoteattr_wrote_is_one(value: str) -> None:
+    quoted = quoteattr(value)
+    text = f"<note by={quoted} kind='x'/>"
+    assert judge_xml(text, found(text, quoted)) is None
+
+
+@pytest.mark.parametrize("value", ['"a" admin="1"', "'a' b='c'", '"a', "a b", '"a"b'])
+def test_more_than_one_attribute_is_not(value: str) -> None:
+    text = f"<note by={value} kind='x'/>"
+    assert judge_xml(text, found(text, value)) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("-(2 ** 10)", True),
+        ("1000 * (1 + 0.05) ** 12", True),
+        ("(3 ** 2 + 4 ** 2 + 5 ** 2) ** 0.5", True),
+        ("10 ** -3", True),
+        ("(9 ** 10) ** 11", False),
+        ("9 ** 9 ** 9", False),
+        ("2 ** 1000", False),
+    ],
+)
+def test_powers_stay_small_together(text: str, *, passes: bool) -> None:
+    assert is_of_values(text) is passes
+
+
+@pytest.mark.parametrize("text", ["50% off!", "https://a.example/?b=c#d", "a &amp; b -- c"])
+def test_what_was_turned_round_is_no_form(text: str) -> None:
+    forms = Forms()
+    turned = next(form for how, form in forms.of(text + '"') if how == "the reverse")
+    assert isinstance(turned, str)
+    assert {how for how, _ in forms.of(turned)}.isdisjoint(("a form", "URL encoding"))
+
+
+def test_a_scheme_that_a_library_has_is_no_choice_of_a_host() -> None:
+    text = "http://testserver/notes?q=a"
+    assert judge_url(text, found(text, "http", exact=False), lambda *_: False) is None
+    assert judge_url(text, found(text, "http"), lambda *_: False) is not None
+    assert judge_url(text, found(text, "http://t", exact=False), lambda *_: False) is not None
+
+
+def test_a_file_beside_a_library_s_own_is_its_own() -> None:
+    folder = os.path.dirname(json.__file__)
+    code = types.SimpleNamespace(co_filename=f"{folder}/tool.py")
+    frame = types.SimpleNamespace(f_code=code, f_globals={"__name__": "json.tool"})
+    assert _is_of_package(frame, f"{folder}/data/../names.json")  # type: ignore[arg-type]
+    assert not _is_of_package(frame, f"{folder}/../names.json")  # type: ignore[arg-type]
+    assert not _is_of_package(frame, "/etc/names.json")  # type: ignore[arg-type]
