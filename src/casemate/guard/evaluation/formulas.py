@@ -20,9 +20,9 @@ MAX_FORMULA = 1000
 _MAX_NODES = 300
 _MAX_FRAME = 2000
 """Characters of a function that the code has put around one."""
-_MAX_POWERS, _MAX_POWER = 8, 100
+_MAX_POWERS, _MAX_POWER = 8, 81
 """Powers of a formula, and what all whole ones together are to multiply to at most: a number of as
-many digits as are read (4,300) becomes one of a hundred times as many, which takes some 40 ms."""
+many digits as are read (4,300) becomes one of 81 times as many, which takes some 30 ms."""
 _FUNCTIONS = frozenset(
     [
         *("abs", "max", "min", "round", "sqrt", "ceil", "floor", "log", "log10", "log2", "exp"),
