@@ -134,6 +134,7 @@ WATCHED = frozenset(
         "match",
         "methodcaller",
         "prepare",
+        "print",
         "reduce",
         "search",
         "send_prepare",

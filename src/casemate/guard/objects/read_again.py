@@ -6,7 +6,6 @@ meant to be: another parameter, another column or row, the next item.
 
 from __future__ import annotations
 
-import _csv
 import ast
 import contextlib
 import functools
@@ -19,22 +18,19 @@ from typing import Any
 from ..core import Guard
 from ..evaluation.judgement import judge as judge_code
 from ..hooks import wrap
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..sink import Patch
 from ..standing import is_direct, is_put_together
 from ..verdict import Judge, Verdict
 from ..written.lines import doubtful
+from ..written.tables import MAX_TABLE, judge_table
 
-MAX_TABLE = 64 * 1024
-"""Characters of a table that is judged."""
 MAX_LINES = 1000
 """Of a list that are judged."""
 _MAX_LITERAL = 4096
-_LETTER = "q"
 _BEFORE = re.compile(r"(?:\A|[(\[{,:=])\s{0,64}\Z")
 _AFTER = re.compile(r"\s{0,64}(?:\Z|[)\]},:])")
 _FIX_FORM = "put it together by urllib.parse.urlencode, or take the values as they are"
-_FIX_TABLE = "write it by csv.writer, or take the values as they are"
 _FIX_LITERAL = "put values in by repr(), or take them as they are"
 
 
@@ -68,45 +64,6 @@ def _is_value(text: str, span: Span) -> bool:
         ast.literal_eval(text[span.start : span.end].strip())
         return True
     return False
-
-
-def judge_table(text: str, spans: Sequence[Span], *how: Any, **named: Any) -> Verdict | None:
-    """Return a verdict if data changes how many rows a table has, or how many columns these.
-
-    Lines that are the event's as a whole are: the code puts a head before them, say.
-    """
-    inside = [s for s in doubtful(spans) if not _is_piece(s) and _is_in_line(text, s, spans)]
-    if not inside or len(text) > MAX_TABLE:
-        return None
-    neutral = text
-    for span in inside:
-        letters = _LETTER * (span.end - span.start)
-        neutral = neutral[: span.start] + letters + neutral[span.end :]
-    with contextlib.suppress(_csv.Error, TypeError, ValueError):
-        if _shape(text, *how, **named) != _shape(neutral, *how, **named):
-            words = "adds to the columns or rows of a table that the code reads again"
-            return Verdict(inside[0].origin, words, _FIX_TABLE)
-    return None
-
-
-def _is_piece(span: Span) -> bool:
-    return span.origin.decoding[-1:] == PIECE
-
-
-def _is_in_line(text: str, span: Span, spans: Sequence[Span]) -> bool:
-    """Tell whether there is something of the code's in the lines that data stands in."""
-    begin = text.rfind("\n", 0, span.start) + 1
-    end = text.find("\n", span.end)
-    place, own = begin, ""
-    for other in spans:
-        if other.end > begin and (end < 0 or other.start < end):
-            own += text[place : max(other.start, place)]
-            place = other.end
-    return (own + text[place : end if end >= 0 else None]).strip() != ""
-
-
-def _shape(text: str, *how: Any, **named: Any) -> list[int]:
-    return [len(row) for row in _csv.reader(text.splitlines(keepends=True), *how, **named)]
 
 
 def patches(sink: str) -> dict[str, Patch]:

@@ -88,6 +88,10 @@ def judge_pattern(pattern: str, spans: Sequence[Span]) -> Verdict | None:
 
     A pattern that has no sign of the code's is the event's to write.
     """
+    # The code's own `*` is the same object: which of two is the event's, nobody can tell.
+    stars = [s for s in spans if s.exact and pattern[s.start : s.end] == "*"]
+    if len(stars) > 1:
+        return Verdict(stars[0].origin, "stands for any name in the pattern", _FIX_PATTERN)
     place, own = 0, ""
     for span in spans:
         own += pattern[place : span.start]

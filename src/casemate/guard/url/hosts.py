@@ -118,7 +118,10 @@ class Vouching:
         host = normal(text[slice(*parts.host)])
         if not host or span.start >= parts.host[1]:
             return False
-        return self.is_foreseen(text, parts) or self._checked(text, parts) or self._told_apart(host)
+        if self.is_foreseen(text, parts) or self._told_apart(host):
+            return True
+        whole = span.start == 0 and span.end >= parts.authority[1] > parts.authority[0]
+        return self._checked(text, parts, text[: span.end] if whole else text)
 
     def is_foreseen(self, text: str, parts: Parts | None = None) -> bool:
         """Tell whether code or settings hold the URL's very scheme, host and port.
@@ -142,16 +145,17 @@ class Vouching:
         values = [v for n, v in os.environ.items() if n.lower() not in _PROXIES]
         return _places_in([part for v in values for part in _SEPARATORS.split(v)])
 
-    def _checked(self, text: str, parts: Parts) -> bool:
+    def _checked(self, text: str, parts: Parts, given: str) -> bool:
         """Tell whether the code found the host, or what holds it, in a collection or pattern.
 
+        `given` is what the event has of the URL, if it has its host: the code may have added more.
         Where it looked at the host alone, the port has to be the scheme's own, or a number that it
         found in a collection as well.
         """
         host, authority = text[slice(*parts.host)], text[slice(*parts.authority)]
         scheme = text[slice(*parts.scheme)]
         provenance = self._guard.provenance
-        forms = {authority, f"{scheme}://{authority}", text, f"{scheme}://{authority}/"}
+        forms = {authority, f"{scheme}://{authority}", text, given, f"{scheme}://{authority}/"}
         forms.add(authority.lower())
         port = place_of(text, parts).port
         if port in (None, _PORTS.get(scheme.lower())) or self._guard.found_number(port):

@@ -27,6 +27,8 @@ MAX_READ = 1024 * 1024
 """Bytes of them all that are looked at at once."""
 _WRITES = os.O_WRONLY | os.O_RDWR
 _LOOKED_AT = 1024
+_OF_ROWS = frozenset((Kind.CELLS, Kind.TABBED, Kind.RECORDS, Kind.TRAIL))
+"""Kinds of which a line can be judged without those before it."""
 _SYSTEM = ("/dev/", "/proc/", "/sys/")
 
 
@@ -141,8 +143,10 @@ class Written:
             kind = known_as or (Kind.TRAIL if added and data else None)
             if kind is not None:
                 text = as_text(data)
-                pieces = pieces_of(guard, where, text) or [data]
-                check(guard, kind, text, pieces, self._shell(guard))
+                pieces = pieces_of(guard, where, text)
+                if not pieces and added and kind in _OF_ROWS:  # others wrote what is before it
+                    text, pieces = _end_of(guard, where, text)
+                check(guard, kind, text, pieces or [data], self._shell(guard))
         return sum(len(data) for _, data in found)
 
 
@@ -152,6 +156,16 @@ def pieces_of(guard: Guard, where: str, text: str) -> Sequence[str | bytes]:
     if kept is None or "".join(map(as_text, kept.held)) != text:
         return ()
     return kept.held
+
+
+def _end_of(guard: Guard, where: str, text: str) -> tuple[str, Sequence[str | bytes]]:
+    """Return what the code has added to a file, and what it put this together of.
+
+    All of the file, and nothing, if it does not end so.
+    """
+    kept: _Pieces | None = guard.provenance.kept.get(_PIECES, {}).get(where)
+    end = "".join(map(as_text, kept.held)) if kept is not None else ""
+    return (end, kept.held) if kept is not None and end and text.endswith(end) else (text, ())
 
 
 def _content(where: str, name: str, room: int) -> tuple[Kind | None, bytes]:

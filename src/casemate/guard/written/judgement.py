@@ -17,7 +17,7 @@ from ..pieces import as_text
 from ..sql import structure
 from ..sql.tokens import Dialect
 from ..verdict import Verdict
-from . import cells, lines
+from . import cells, lines, tables
 from .kinds import Kind
 from .languages import LANGUAGES, judge_code
 
@@ -66,8 +66,9 @@ def verdict_on(
 ) -> Verdict | None:
     """Return a verdict on a text. `pieces`: what it was put together of; `shell` judges scripts."""
     if kind in _SEPARATORS:
-        if next(cells.formulas(text, _SEPARATORS[kind]), None) is None:
-            return None
+        verdict = _rows(guard, kind, text, pieces)
+        if verdict is not None or next(cells.formulas(text, _SEPARATORS[kind]), None) is None:
+            return verdict
         spans = spans_of(guard, pieces)
         if lines.is_whole(text, spans) and len({s.origin for s in spans}) == 1:
             return None  # it is passed on
@@ -80,6 +81,19 @@ def verdict_on(
         # Addresses by what a library made of them as well, such as one of Markdown.
         verdict = judge_addresses(text, guard.spans)
     return verdict
+
+
+def _rows(guard: Guard, kind: Kind, text: str, pieces: Sequence[str | bytes]) -> Verdict | None:
+    """Judge the rows that the code was seen putting together: most come from a library."""
+    if len(text) > tables.MAX_TABLE or not any(guard.provenance.of(piece) for piece in pieces):
+        return None
+    spans: list[Span] = []
+    place = 0
+    for piece in pieces:
+        if guard.provenance.of(piece) is not None:
+            spans += [s.moved(place) for s in guard.spans(piece) if s.exact]
+        place += len(as_text(piece))
+    return tables.judge_rows(text, spans, _SEPARATORS[kind]) if spans else None
 
 
 def spans_of(guard: Guard, pieces: Sequence[str | bytes]) -> list[Span]:

@@ -27,6 +27,13 @@ _TOKEN = re.compile(r"[^\s|:,=]+|\S")
 _FIELD = re.compile(r"[|;\t]\s?[A-Za-z_]\w{0,63}=")
 _NAMED = re.compile(r"(?<![\w|;])[A-Za-z_]\w{0,63}=")
 _KEY = re.compile(r"[A-Za-z_]\w{0,63}[=:]")
+_LEVEL = re.compile(
+    r"[\[(<]?(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|AUDIT)\b[\])>:|]?"
+    r"|[\[(<](?:debug|info|notice|warn|warning|error|critical|fatal|audit)[\])>]"
+)
+_TIME = re.compile(r"[\[(]?\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_MIN_WORDS = 2
+"""Of the code's before data, after which a line with the same words is a record like it."""
 _MAX_LINE = 512
 """Characters of a line that are looked at, before and after where data begins one."""
 FIX_LOG = (
@@ -90,6 +97,23 @@ def judge_record(text: str, spans: Sequence[Span]) -> Verdict | None:
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
         if (words := _copied(text, span)) is not None:
             return Verdict(span.origin, words, FIX_LOG)
+    return None
+
+
+def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data in what is printed begins another record of the code's.
+
+    Much is printed that has texts of more than one line. What begins like a record here has its
+    level, its time, or the very words of the code's own.
+    """
+    for span in doubtful(spans):
+        own = before_in_line(text, span)
+        begins = _LEVEL if _LEVEL.match(own) else _TIME if _TIME.match(own) else None
+        words = own if len(own.split()) >= _MIN_WORDS else None
+        for place in begun(text, span):
+            line = text[place : place + _MAX_LINE]
+            if (begins and begins.match(line)) or (words and line.startswith(words)):
+                return Verdict(span.origin, "begins a record of the log", FIX_LOG)
     return None
 
 

@@ -1,12 +1,15 @@
-"""Records of logs that a function writes to files and streams of its own.
+"""Records of logs that a function writes to files and streams of its own, or prints.
 
-What goes to standard output and error is kept by the platform, which marks where each line is from.
+What goes to standard output and error is kept by the platform line by line: of a line that data
+begins nobody can tell that it is none of the code's. Since much is printed that has more than one
+line, these are told by what they begin with (`lines.judge_printed`).
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,23 +19,58 @@ from ..hooks import argument, wrap
 from ..pieces import as_text
 from ..sink import Patch
 from ..standing import wrap_after
-from .lines import judge_record
+from ..verdict import Verdict
+from .lines import judge_printed, judge_record
 
 NAME = "log"
 MAX_RECORD = 64 * 1024
 """Characters of a record that is judged."""
+_BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\x9b\u2028\u2029]")
 
 
 def check_record(guard: Guard, record: object, stream: object = None) -> None:
     """Block a record (BlockedError) in which the event begins another."""
-    if not guard.active or not isinstance(record, (str, bytes)) or _is_standard(stream):
+    if not guard.active or not isinstance(record, (str, bytes)):
         return
     text = as_text(record)
     body = text.rstrip("\r\n")
     # Most records are one line: those cost one look.
     if _CONTROL.search(body) is not None and len(body) <= MAX_RECORD:
-        guard.check(NAME, body, judge_record)
+        guard.check(NAME, body, judge_printed if _is_standard(stream) else judge_record)
+
+
+def check_printed(guard: Guard, texts: Sequence[object], separator: object = None) -> None:
+    """Block what is printed (BlockedError) if the event begins a record of the code's in it."""
+    given = [str(text) for text in texts if type(text) in _PLAIN]
+    if not any(_BREAK.search(text.rstrip("\r\n")) for text in given):
+        return
+    if len(given) == len(texts) == 1:
+        check_record(guard, texts[0], sys.stdout)
+        return
+    between = separator if isinstance(separator, str) else " "
+    body = between.join(given).rstrip("\r\n")
+    if len(body) > MAX_RECORD or len(given) < len(texts):
+        return
+
+    def question() -> Verdict | None:
+        spans, place = [], 0
+        for text, plain in zip(texts, given, strict=True):
+            found = guard.spans(text) if isinstance(text, str) else []
+            spans += [span.moved(place) for span in found]
+            place += len(plain) + len(between)
+        return judge_printed(body, spans) if spans else None
+
+    guard.decide(NAME, question)
+
+
+def watch_print(
+    guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Judge a call of `print`, unless the code has another function of this name."""
+    if function is print and arguments and _is_standard(named.get("file") or sys.stdout):
+        check_printed(guard, arguments, named.get("sep"))
 
 
 def _is_standard(stream: object) -> bool:
