@@ -23,7 +23,7 @@ from ..guard.labels import Labels
 from ..guard.leaks.judgement import Judge, described
 from ..guard.sample import SAMPLE
 from ..guard.sinks.file import check_written
-from ..guard.sinks.response import check_answer
+from ..guard.sinks.response import check_answer, check_result
 from ..kernel import flagging, landlock, linux
 from . import allocating, seeding, snapshot, wire
 from . import event as events
@@ -345,6 +345,8 @@ class Instance:
             check_written(guard, self._place)
             if head["http"]:
                 check_answer(guard, result, self._place)
+            else:
+                check_result(guard, result, self._place)
             reply, body = answer(result, http=head["http"], shape=shape)
             answer_head = json_bytes(reply) if reply else b"{}"
         except BadResultError as error:

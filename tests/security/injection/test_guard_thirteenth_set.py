@@ -10,10 +10,11 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 
+from casemate.guard.evaluation.engines import _is_name_by_chance
 from casemate.guard.evaluation.formulas import is_of_values
 from casemate.guard.forms import Forms
 from casemate.guard.markup.insertions import judge as judge_xml
-from casemate.guard.origin import Origin, Span
+from casemate.guard.origin import PIECE, Origin, Span
 from casemate.guard.standing import _is_of_package
 from casemate.guard.url.structure import judge as judge_url
 from support.guard_cases import Cases, assert_blocked, assert_passes
@@ -169,6 +170,105 @@ def test_more_than_values_in_what_is_read_again(tmp_path: Path) -> None:
 
 def test_values_in_what_is_read_again(tmp_path: Path) -> None:
     assert_passes(tmp_path, READ_AS_MEANT, PRELOAD)
+
+
+PRINTED = "def handler(event, context):\n    print('INFO new object ' + event['k'])\n"
+LOGGED = (
+    "import logging\nimport sys\n"
+    "logging.basicConfig(stream=sys.stdout, level=20, format='%(levelname)s %(name)s %(message)s')\n"
+    "def handler(event, context):\n    logging.info('login of ' + event['k'] + ' failed')\n"
+)
+SAID = "def handler(event, context):\n    print('note by', event['k'])\n"
+AT = "def handler(event, context):\n    print(f\"2026-01-05T10:00:00Z {event['k']}\")\n"
+ROWS = (
+    "def handler(event, context):\n    with open('/tmp/report.csv', 'w') as file:\n"
+    "        file.write('day;who;sum\\n' + ';'.join(['1', event['k'], '5']) + '\\n')\n"
+)
+ADDED = (
+    "import os\ndef handler(event, context):\n    where = f'/tmp/trail-{os.getpid()}.tsv'\n"
+    "    os.system(f'echo before > {where}')\n    with open(where, 'a') as file:\n"
+    "        file.write(f\"2026-01-05\\t{event['k']}\\tread\\n\")\n"
+)
+LEAVE = (
+    "def handler(event, context):\n    lines = ['who,from,why']\n"
+    "    why = event['k'].replace('\"', '\"\"')\n"
+    '    lines.append(f\'{event.get("n", "Ann")},2026-01-05,"{why}"\')\n'
+    "    return {'filename': 'leave.csv', 'content': '\\n'.join(lines)}\n"
+)
+SIGN = (
+    "from string import Template\nSIGN = Template('<article><h1>Door</h1><p>$text</p></article>')\n"
+    "def handler(event, context):\n    return {'html': SIGN.substitute(text=event['k'])}\n"
+)
+ALBUM = (
+    "from html import escape\ndef handler(event, context):\n"
+    "    text = event['k']\n"
+    "    return {'pages': [f'<h2>{escape(text)}</h2><img src=\"/1\" alt=\"{text}\">']}\n"
+)
+CALENDAR = (
+    "def handler(event, context):\n"
+    "    return {'ics': f\"BEGIN:VEVENT\\r\\nSUMMARY:{event['k']}\\r\\nEND:VEVENT\\r\\n\"}\n"
+)
+BEFORE = (
+    HEAD + "ORIGINS = ('https://client.example.com', 'https://admin.example.com')\n"
+    "def handler(event, context):\n    u = str(event['k'])\n    if not u.startswith(ORIGINS):\n"
+    "        raise LookupError(u)\n"
+    "    return {'status': 302, 'headers': {'location': f'{u}?code=7'}}\n"
+)
+HOMES = (
+    "import glob\nimport os\ndef handler(event, context):\n"
+    "    return glob.glob(os.path.join('/var/tmp', event['k'], '*'))\n"
+)
+MORE = "Ann\nand one more line\n- a list\nINFORMATION: none"
+STOPPED: Cases = {
+    "a printed record": (PRINTED, {"k": "x\nINFO new object y"}),
+    "a printed record of another level": (PRINTED, {"k": "x\nERROR disk full"}),
+    "a printed record of words alone": (SAID, {"k": "x\nnote by admin"}),
+    "a printed record with a time": (AT, {"k": "x\n2026-01-05T10:00:01Z y"}),
+    "a record on standard output": (LOGGED, {"k": "x\r\nWARNING auth login of admin"}),
+    "a row of a table": (ROWS, {"k": "a;9\n2;b"}),
+    "a cell of a table": (ROWS, {"k": "a;9"}),
+    "a cell of a table that is added to": (ADDED, {"k": "a\tapproved"}),
+    "a row of a table that is returned": (LEAVE, {"k": "x", "n": 'Ann,1,"y"\nBob'}),
+    "a formula of a table that is returned": (LEAVE, {"k": '=HYPERLINK("http://e.example","x")'}),
+    "a script of a page that is returned": (SIGN, {"k": "<script>alert(1)</script>"}),
+    "an attribute of a page that is returned": (ALBUM, {"k": 'x" onerror="alert(1)'}),
+    "a line of a calendar that is returned": (CALENDAR, {"k": "x\r\nATTENDEE:mailto:a@b.example"}),
+    "another host than was asked for": (BEFORE, {"k": "https://admin.example.com.evil.example/"}),
+    "everybody's folder": (HOMES, {"k": "*"}),
+    "an option of git": (
+        "import subprocess\nreturn subprocess.run(['git', 'grep', event['k']])",
+        {"k": "--open-files-in-pager=id"},
+    ),
+}
+AS_MEANT: Cases = {
+    **{f"{n} {m}": (code, {"k": text}) for n, code in enumerate((PRINTED, LOGGED, SAID, SIGN, ALBUM))
+       for m, text in enumerate((MORE, "O'Brien & a < b", "see ERROR 5", "x" * 3000))},
+    "a cell": (ROWS, {"k": "O'Brien, \"Ann\" | x"}),
+    "a cell that is added": (ADDED, {"k": "a; b, c"}),
+    "a quoted cell": (LEAVE, {"k": 'one, "two"\nthree'}),
+    "lines of a calendar": (CALENDAR, {"k": "Lunch; 5, maybe"}),
+    "a page of the event's own": ("return {'html': event['k']}", {"k": "<p>mine</p>"}),
+    "a beginning that was asked for": (BEFORE, {"k": "https://admin.example.com/oauth"}),
+    "a folder": (HOMES, {"k": "ann"}),
+    "what git grep is to find": ("import subprocess\nreturn subprocess.run(['git', 'grep', '-F', '-e', event['k']]).returncode", {"k": "-e."}),
+}  # fmt: skip
+
+
+def test_what_two_sets_showed_is_stopped(tmp_path: Path) -> None:
+    sinks = SINKS | {"log", "cell", "header", "command"}
+    assert_blocked(tmp_path, STOPPED, sinks, PRELOAD)
+
+
+def test_what_is_as_meant_passes(tmp_path: Path) -> None:
+    assert_passes(tmp_path, AS_MEANT, PRELOAD)
+
+
+def test_a_name_of_lua_is_a_library_s_with_blanks_too() -> None:
+    text = "return redis.call('GET')"
+    (span,) = found(text, " redis.call", exact=False)
+    piece = span._replace(origin=span.origin.decoded(*PIECE))
+    assert _is_name_by_chance(text, piece)
+    assert not _is_name_by_chance(text, span)
 
 
 def found(text: str, part: str, *, exact: bool = True) -> list[Span]:

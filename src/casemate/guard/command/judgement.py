@@ -385,12 +385,13 @@ class Judgement:
     def _options(self, name: str, rest: Sequence[Argument]) -> Verdict | None:
         ended = False
         before = previous = ""
+        part = f"git {rest[0].value}" if name == "git" and rest else name
         special = programs.SPECIAL_VALUES.get(name)
         for argument in rest:
             value = argument.value
             for span in argument.doubtful:
                 begins = span.start == 0 and value.startswith("-")
-                taken = ended or _takes(name, previous, before)
+                taken = ended or _takes(name, previous, before) or _takes(part, previous, before)
                 if begins and not taken and _is_option(name, value):
                     words = f"begins with a dash: becomes an option of {_shown(name)}"
                     return Verdict(span.origin, words, _FIX_OPTION)

@@ -126,6 +126,7 @@ TAKES_VALUE: Mapping[str, tuple[str, ...]] = {
     "fgrep": ("-e",),
     "rg": ("-e", "--regexp"),
     "git": ("-m", "--message", "-C", "--author", "--grep", "-S", "-G", "--branch"),
+    "git grep": ("-e",),
     "curl": ("-d", "--data", "--data-raw", "--data-urlencode", "--data-binary", "-H", "--header",
              "-A", "--user-agent", "-u", "--user", "-F", "--form", "-X", "--request", "-e", "-b"),
     "wget": ("--header", "-U", "--post-data"),

@@ -60,7 +60,7 @@ def check(guard: Guard, sink: str, script: object, kind: Kind, *, whole: bool) -
 
 def _is_name_by_chance(text: str, span: Span) -> bool:
     """Tell of a piece whether it is a name, which scripts of libraries have as well."""
-    name = _DOTTED.fullmatch(text, span.start, span.end) is not None
+    name = _DOTTED.fullmatch(_part(text, span)) is not None
     return name and span.origin.decoding[-1:] == PIECE
 
 

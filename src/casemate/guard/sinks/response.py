@@ -19,7 +19,7 @@ from ..sink import Sink
 from ..url.hosts import Vouching
 from ..url.structure import Parts, is_below, split
 from ..verdict import Verdict
-from ..written import files, kinds
+from ..written import files, kinds, returned
 from .command import judgement_of
 
 NAME = "response"
@@ -66,6 +66,18 @@ def check_answer(guard: Guard, result: object, place: Place | None = None) -> No
         try:
             guard.decide(NAME, lambda: _verdict(guard, result) or _page(guard, result))
             _body(guard, result)
+        finally:
+            guard.answering = None
+    else:
+        check_result(guard, result, place)
+
+
+def check_result(guard: Guard, result: object, place: Place | None = None) -> None:
+    """Judge pages and tables in what a handler returned to another than a browser: BlockedError."""
+    if guard.active:
+        guard.answering = place
+        try:
+            returned.check_returned(guard, result, NAME, judgement_of(guard).line)
         finally:
             guard.answering = None
 
