@@ -17,7 +17,7 @@ from casemate.guard.markup.insertions import judge as judge_xml
 from casemate.guard.origin import PIECE, Origin, Span
 from casemate.guard.standing import _is_of_package
 from casemate.guard.url.structure import judge as judge_url
-from support.guard_cases import Cases, assert_blocked, assert_passes
+from support.guard_cases import Cases, assert_blocked, assert_passes, placed
 
 PRELOAD = ("sqlite3", "collections", "types", "re")
 SINKS = {"response", "sql", "deserialisation", "path", "code"}
@@ -256,11 +256,11 @@ AS_MEANT: Cases = {
 
 def test_what_two_sets_showed_is_stopped(tmp_path: Path) -> None:
     sinks = SINKS | {"log", "cell", "header", "command"}
-    assert_blocked(tmp_path, STOPPED, sinks, PRELOAD)
+    assert_blocked(tmp_path, placed(STOPPED, tmp_path), sinks, PRELOAD)
 
 
 def test_what_is_as_meant_passes(tmp_path: Path) -> None:
-    assert_passes(tmp_path, AS_MEANT, PRELOAD)
+    assert_passes(tmp_path, placed(AS_MEANT, tmp_path), PRELOAD)
 
 
 def test_a_name_of_lua_is_a_library_s_with_blanks_too() -> None:
