@@ -71,7 +71,11 @@ def test_what_began_a_moment_ago_is_new_and_not_rarer_than_before(
     control: FakeControl, ask: Client
 ) -> None:
     now = time.time()
-    errors = [error(1, at=now - 100), error(2, at=now - 5, type="ValueError")]
+    errors = [
+        error(1, at=now - 100),
+        error(3, at=now - 99),
+        error(2, at=now - 5, type="ValueError"),
+    ]
     control.error_records = {each.id: each for each in errors}
     groups = ask("GET", "/error-groups", params={"project": "shop"}).json()["groups"]
     assert {group["type"]: group["trend"] for group in groups} == {
