@@ -35,7 +35,7 @@ _ACTIVE = re.compile(
 )
 _PLAIN = re.compile(r"[\w ,.:@%+-]*")
 _BREAKS_BARE = re.compile(r"[\s>\"'=<`]")
-_BEGUN = re.compile(r"=[\"'](?=.)")
+_BEGUN = re.compile(r"[A-Za-z-]{0,40}=[\"'](?=.)")
 _HANDLER = re.compile(r"on[a-z]")
 _ADDRESSES = frozenset(
     ("href", "src", "action", "formaction", "data", "xlink:href", "poster", "background", "to")
@@ -94,13 +94,14 @@ def judge(page: str, spans: Sequence[Span], cleaned: Collection[str]) -> Verdict
 def _within_quotes(page: str, span: Span) -> Span:
     """Leave out of a piece that a library made of data how the page's own attribute begins.
 
-    The `=` of a form (`site=https://...`) is found again in `href="https://...`.
+    The `=` of a form (`site=https://...`) is found again in `href="https://...`, and so is the end of
+    a name (`name=Ann` in `value="Ann`): the code has begun that name.
     """
     if span.exact or span.origin.decoding[-1:] != PIECE:
         return span
     begun = _BEGUN.match(page, span.start, span.end)
     own = begun is not None and page[span.start - 1 : span.start].isalpha()
-    return span._replace(start=span.start + 2) if own else span
+    return span._replace(start=begun.end()) if begun is not None and own else span
 
 
 def _is_own(page: str, text: str, cleaned: Collection[str], *, exact: bool) -> bool:
