@@ -92,9 +92,13 @@ def is_literal(node: ast.expr) -> bool:
 
 
 def is_written(node: ast.expr) -> bool:
-    """Tell whether an expression is a text of the code by its look: a literal, or `NAME`."""
+    """Tell whether an expression is the code's by its look: a literal, a tuple of some, `NAME`."""
     if isinstance(node, ast.Attribute):
         return node.attr.isupper()
+    if isinstance(node, ast.Tuple):
+        return any(map(is_literal, node.elts)) and all(
+            isinstance(each, ast.Constant) for each in node.elts
+        )
     return is_literal(node) or (isinstance(node, ast.Name) and node.id.isupper())
 
 

@@ -239,15 +239,15 @@ class Provenance(Calls):
         """Do `left == right`, one of which the code has written: which one, if it is a name."""
         # Compared as the code did: an object may answer with one that is neither True nor False.
         result = left == right
-        if result is True and self.active and type(left) is str and type(right) is str:
-            self._compared(left, right, written)
+        if result is True and self.active:
+            self._found_equal(left, right, written)
         return result
 
     def differs(self, left: Any, right: Any, written: int = 2) -> Any:
         """Do `left != right`, one of which the code has written: which one, if it is a name."""
         result = left != right
-        if result is False and self.active and type(left) is str and type(right) is str:
-            self._compared(left, right, written)
+        if result is False and self.active:
+            self._found_equal(left, right, written)
         return result
 
     def matched(self, subject: Any, texts: tuple[Any, ...]) -> Any:
@@ -278,6 +278,17 @@ class Provenance(Calls):
         if self.kept and self.active and "write" in self.watchers:
             self.watchers["write"]((function, *arguments), named)
         return function(*arguments, **named)
+
+    def _found_equal(self, left: Any, right: Any, written: int) -> None:
+        if type(left) is str and type(right) is str:
+            self._compared(left, right, written)
+        elif type(left) is tuple and type(right) is tuple and written < 2:
+            # `(url.hostname, url.port) == ("files.example", 443)`: as one that is looked up.
+            own = (left, right)[written]
+            self._looked_up(left, (own,))
+            for number in left:
+                if type(number) is int:
+                    self.numbers.setdefault(number, own)
 
     def _compared(self, left: str, right: str, written: int) -> None:
         # Which of both the code has written is found out when a sink asks, if nothing says so: a

@@ -94,8 +94,8 @@ def judge(page: str, spans: Sequence[Span], cleaned: Collection[str]) -> Verdict
 def _within_quotes(page: str, span: Span) -> Span:
     """Leave out of a piece that a library made of data how the page's own attribute begins.
 
-    The `=` of a form (`site=https://...`) is found again in `href="https://...`, and so is the end of
-    a name (`name=Ann` in `value="Ann`): the code has begun that name.
+    The `=` of a form (`site=https://...`) is found again in `href="https://...`, and so is the end
+    of a name (`name=Ann` in `value="Ann`): the code has begun that name.
     """
     if span.exact or span.origin.decoding[-1:] != PIECE:
         return span
