@@ -25,7 +25,7 @@ RUNNING_ONLY = {
         "ast cedarpy celery dukpy hydra kombu logging lupa py_mini_racer pydoc simpleeval stevedore sympy zope"
     ),
     "deserialisation": (
-        "botocore configparser cryptography gnupg hmac jose joserfc json jwcrypto multiprocessing nacl "
+        "ast botocore configparser cryptography csv gnupg hmac jose joserfc json jwcrypto multiprocessing nacl "
         "orjson rapidjson rsa rtoml ruamel simplejson toml tomli tomlkit tomllib ujson "
     ),
     "nosql": (
