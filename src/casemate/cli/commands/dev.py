@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import FrameType
@@ -55,6 +56,7 @@ _SETTLE_SECONDS = 3 * _POLL_SECONDS
 """Time in which the last lines and errors of a run are written and shown."""
 _START_SECONDS = 30.0
 _STOP_SECONDS = 40.0
+_READ_BYTES = 64 * 1024
 _MOST_LINES = 1000
 """Of what a node says before it serves: the newest."""
 
@@ -73,15 +75,16 @@ def _node(
         arguments += ["--accept-risk", risk]
     if learn:
         arguments.append("--learn")
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "casemate.cli.main", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Ctrl-C reaches this command alone, which then ends the node.
-        start_new_session=True,
-    )
-    said = _NodeLog(process.stderr or ())
+    said = _NodeLog()
+    with said.opened() as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "casemate.cli.main", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            # Ctrl-C reaches this command alone, which then ends the node.
+            start_new_session=True,
+        )
     before = _end_by_exception()
     try:
         with progress("Starting a node"):
@@ -112,22 +115,54 @@ class _NodeLog:
     A start tells of what is to be kept: the master key, the first token. Nothing of this node is.
     """
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self) -> None:
+        """Have a pipe to read from."""
+        self._pipe, self._other_end = os.pipe()
+        os.set_blocking(self._pipe, False)
         self._start: deque[str] = deque(maxlen=_MOST_LINES)
-        self._started = threading.Event()
-        self._reader = threading.Thread(target=self._read, args=(lines,), daemon=True)
-        self._reader.start()
+        self._rest = b""
+        self._started = self._ended = False
+        self._turn = threading.Lock()
+        self._reader = threading.Thread(target=self._read, daemon=True)
 
-    def _read(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            if self._started.is_set():
-                note(line.removesuffix("\n"))
-            else:
-                self._start.append(line.removesuffix("\n"))
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """Read what is written to a descriptor, which is for a process to be started with."""
+        self._reader.start()
+        try:
+            yield self._other_end
+        finally:
+            os.close(self._other_end)
+
+    def _read(self) -> None:
+        while not self._ended:
+            select.select([self._pipe], [], [])
+            self._take()
+        os.close(self._pipe)
+
+    def _take(self) -> None:
+        """Take all that is there."""
+        with self._turn:
+            try:
+                while not self._ended:
+                    data = os.read(self._pipe, _READ_BYTES)
+                    *lines, self._rest = (self._rest + data).split(b"\n")
+                    for line in lines:
+                        self._tell(line.decode(errors="replace"))
+                    self._ended = not data
+            except BlockingIOError:
+                pass
+
+    def _tell(self, line: str) -> None:
+        if self._started:
+            note(line)
+        else:
+            self._start.append(line)
 
     def show_rest(self) -> None:
-        """Show what it says from now on."""
-        self._started.set()
+        """Show what it says from now on. What it has said before it was ready is of its start."""
+        self._take()
+        self._started = True
 
     def show_start(self) -> None:
         """Show what it has said; it ends."""
