@@ -19,7 +19,6 @@ FETCH = (
     "        return 'away'\n"
 )
 BOTH = "(parts.hostname, parts.port)"
-ECHO = "import subprocess\nreturn subprocess.getoutput({})"
 AT = "https://files.example:8443/a"
 AS_MEANT: Cases = {
     "a host and port that were compared": (
@@ -31,10 +30,6 @@ AS_MEANT: Cases = {
         {"u": AT},
     ),
     "a host and port by a name": (FETCH.format("", f"{BOTH} != PARTNER"), {"u": AT}),
-    "words that are shown": (
-        ECHO.format("'echo Title: ' + event['k'] + '; echo done'"),
-        {"k": "totals of Q1 -5"},
-    ),
 }
 STOPPED: Cases = {
     "a host and port of the event's": (
@@ -49,18 +44,6 @@ STOPPED: Cases = {
         FETCH.format("", "(parts.hostname, 1) != ('files.example', 1)"),
         {"u": "https://files.example:22/"},
     ),
-    **{
-        f"words that are shown {what}": (ECHO.format(command), {"k": given})
-        for what, command, given in (
-            ("to another program", "'echo Title: ' + event['k'] + ' | xargs ls'", "a -la /etc"),
-            ("in a file", "'echo Title: ' + event['k'] + ' > /tmp/list'", "a b"),
-            ("to a command", "'ls $(echo Title: ' + event['k'] + ')'", "a -la /etc"),
-            ("in a group", "'(echo Title: ' + event['k'] + ') | xargs ls'", "a -la /etc"),
-            ("as options", "'echo ' + event['k']", "-e a"),
-            ("beside a command", "'echo Title: ' + event['k']", "a; id"),
-            ("and a program's", "'echo ' + event['k'] + '; ls ' + event['k']", "a -la"),
-        )
-    },
 }
 
 
@@ -69,7 +52,7 @@ def test_what_is_as_meant_passes(tmp_path: Path) -> None:
 
 
 def test_its_hostile_twins_are_stopped(tmp_path: Path) -> None:
-    assert_blocked(tmp_path, STOPPED, {"url", "command"}, PRELOAD)
+    assert_blocked(tmp_path, STOPPED, {"url"}, PRELOAD)
 
 
 @pytest.mark.parametrize(
