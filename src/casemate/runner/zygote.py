@@ -558,7 +558,9 @@ class Zygote:
         if self._handler is None:
             self._log_sink = _route_logging()
         self._log_sink.emit = served.emit
-        served.touch()
+        # Alone, and not to be restored as others are, it is what a first call waits for.
+        if restored or self._instances or not assignment["restorable"]:
+            served.touch()
         if restored:
             # Its collector begins each call anew, with what it has counted until now.
             gc.freeze()
