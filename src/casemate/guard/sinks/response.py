@@ -74,10 +74,11 @@ def check_answer(guard: Guard, result: object, place: Place | None = None) -> No
 
 def check_result(guard: Guard, result: object, place: Place | None = None) -> None:
     """Judge pages and tables in what a handler returned to another than a browser: BlockedError."""
-    if guard.active:
+    found = returned.texts_of(result) if guard.active else None
+    if found:
         guard.answering = place
         try:
-            returned.check_returned(guard, result, NAME, judgement_of(guard).line)
+            returned.check(guard, found, NAME, judgement_of(guard).line)
         finally:
             guard.answering = None
 

@@ -7,8 +7,9 @@ putting together: what has its own tags of HTML, or what it calls a table or a c
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..core import Guard
@@ -34,14 +35,14 @@ _TOLD = {
     **{"csv": Kind.CELLS, "tsv": Kind.TABBED, "ics": Kind.FIELDS, "ical": Kind.FIELDS},
     **{"vcf": Kind.FIELDS, "vcard": Kind.FIELDS},
 }
+_TOLD_BY = tuple(_TOLD)
+_HOLDS = (dict, list, tuple)
 _KINDS = frozenset((Kind.CELLS, Kind.TABBED, Kind.FIELDS))
 
 
-def check_returned(guard: Guard, result: object, sink: str, shell: Judge) -> None:
+def check(guard: Guard, found: Sequence[tuple[Kind, str]], sink: str, shell: Judge) -> None:
     """Block a result (BlockedError) with a page or a table that the event has changed."""
-    if not guard.active or not isinstance(result, (dict, list, tuple)):
-        return
-    for kind, text in _texts(result):
+    for kind, text in found:
         # Asked last: to know how a text was made has all notes of the call sorted in.
         if kind is Kind.PAGE:
             guard.decide(sink, functools.partial(_page, guard, text))
@@ -64,39 +65,52 @@ def _page(guard: Guard, text: str) -> Verdict | None:
     return judge_page(text, spans, cleaning.cleaned_of(guard))
 
 
-def _texts(result: object) -> Iterator[tuple[Kind, str]]:
-    """Yield what may be a page or a table, by its look, its field or the name beside it."""
+def texts_of(result: object) -> list[tuple[Kind, str]]:
+    """Return what of a result may be a page or a table: by its look, its field, a name beside it.
+
+    Every call pays for this: no more is done than to go through the values, unless there is a text
+    of more than letters and digits.
+    """
+    found: list[tuple[Kind, str]] = []
+    if not isinstance(result, _HOLDS):
+        return found
     todo: list[tuple[Any, Kind | None]] = [(result, None)]
-    for _ in range(MAX_LOOKED_AT):
-        if not todo:
-            return
+    left = MAX_LOOKED_AT
+    while todo:
         item, kind = todo.pop()
-        if isinstance(item, Mapping):
-            beside = _named(item)
-            todo += [(value, _of_field(name) or beside) for name, value in _some(item.items())]
-        elif isinstance(item, (list, tuple)):
-            todo += [(value, kind) for value in item[:MAX_LOOKED_AT]]
-        elif isinstance(item, str) and len(item) <= MAX_TEXT:
-            if kind is not None:
-                yield kind, item
-            elif "<" in item and _TAG.search(item) is not None:
-                yield Kind.PAGE, item
+        values: Iterable[Any] = dict.items(item) if isinstance(item, dict) else item
+        for value in values:
+            left -= 1
+            if left < 0:
+                return found
+            of = kind
+            if isinstance(item, dict):
+                name, value = value  # noqa: PLW2901 - a field and what it holds
+                if isinstance(value, _HOLDS) or (isinstance(value, str) and not value.isalnum()):
+                    of = _of_field(name) or _named(item)
+            if isinstance(value, _HOLDS):
+                todo.append((value, of))
+            elif isinstance(value, str) and not value.isalnum() and len(value) <= MAX_TEXT:
+                if of is not None:
+                    found.append((of, value))
+                elif "<" in value and _TAG.search(value) is not None:
+                    found.append((Kind.PAGE, value))
+    return found
 
 
-def _some(items: Any) -> Iterator[Any]:
-    return (pair for _, pair in zip(range(MAX_LOOKED_AT), items, strict=False))
-
-
-def _named(item: Mapping[Any, Any]) -> Kind | None:
+def _named(item: dict[Any, Any]) -> Kind | None:
     """Return the kind of file that a field beside others names."""
-    for name, value in _some(item.items()):
-        if isinstance(name, str) and name.lower() in _NAMES and isinstance(value, str):
-            kind = kinds.of_name(value)
+    for name in itertools.islice(item, MAX_LOOKED_AT):
+        if isinstance(name, str) and name.lower() in _NAMES:
+            value = dict.get(item, name)
+            kind = kinds.of_name(value) if isinstance(value, str) else None
             if kind in _KINDS:
                 return kind
     return None
 
 
 def _of_field(name: object) -> Kind | None:
-    last = _LAST_WORD.search(name) if isinstance(name, str) else None
+    if not isinstance(name, str) or not name.lower().endswith(_TOLD_BY):
+        return None
+    last = _LAST_WORD.search(name)
     return _TOLD.get(last[0].lower()) if last is not None else None
