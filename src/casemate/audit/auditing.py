@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,8 @@ _FAULTS = (
 
 _BY_PAST = frozenset(r.id for r in (*granted.RULES, *history.RULES, *policies.RULES))
 """Rules that look at what has changed by themselves."""
+_CALLED = ("serverless", "template", "stack")
+"""What the manifests of the Serverless Framework, SAM and OpenFaaS are mostly called."""
 _ALLOCATIONS = 50_000
 """Between two looks for garbage; Python's own 700 take an eighth of an audit's time."""
 
@@ -102,7 +105,8 @@ def _audited(path: Path, options: Options | None) -> Report:
     workspace = Workspace(path)
     applications = list(applications_of(workspace))
     if not applications:
-        reasons = "; ".join(f"{each.place}: {each.what}" for each in workspace.notes[:3])
+        noted = [f"{each.place}: {each.what}" for each in workspace.notes[:3]]
+        reasons = "; ".join(noted or itertools.islice(_unreadable(workspace), 3))
         raise NothingToAuditError(
             f"Nothing in {path} could be audited{': ' + reasons if reasons else '.'}",
             next_step="Name the folder of an application, or its template.",
@@ -236,6 +240,20 @@ def _sources(workspace: Workspace) -> Iterator[Source]:
         for line, column, what in notes:
             workspace.note(name, what, line, column)
         yield Source(name, tuple(documents))
+
+
+def _unreadable(workspace: Workspace) -> Iterator[str]:
+    """Yield why files cannot be read that are called as manifests are, and look like none."""
+    for name in workspace.files:
+        last = name.rpartition("/")[2]
+        if last.rpartition(".")[2] not in _TEMPLATES:
+            continue
+        text = workspace.template(name) if last.startswith(_CALLED) or workspace.single else None
+        try:
+            if text is not None:
+                read_documents(text, name)
+        except DocumentError as error:
+            yield f"{Place(name, error.line or 1)}: {error.message}"
 
 
 def _may_be_manifest(text: str) -> bool:

@@ -442,3 +442,20 @@ def test_a_comment_away_from_its_finding_is_noted(tmp_path: Path) -> None:
     code.write_text(code.read_text().replace("    print", f"    {allow}    print"))
     again = audit(tmp_path, Options(only=("PY-003",), today="2026-11-27"))
     assert (again.findings, [e for e in again.unresolved if "accepts" in e.what]) == ((), [])
+
+
+@pytest.mark.parametrize("name", ["serverless.yml", "template.json", "stack.yaml"])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a:\n  b: [unclosed", "no YAML"),
+        ("[" * 20_000, "too deep"),
+        ("a: " + "[" * 200, "100 deep"),
+    ],
+)
+def test_why_a_manifest_cannot_be_read_is_said(
+    tmp_path: Path, name: str, text: str, why: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(NothingToAuditError, match=f"{name}:[0-9]+:1: .*{why}"):
+        audit(tmp_path)
