@@ -203,37 +203,32 @@ class Run:
             node.close()
 
     def _enqueue(self) -> None:
-        if not self._wanted("casemate-enqueue"):
-            return
-        if self._remaining() <= 0:
-            self._note("casemate, how events are kept: the time for the run was over")
-            return
-        self._say("casemate: how events are kept")
-        try:
+        def measure() -> None:
             self.results.figures.enqueue = enqueue.run(self._settings.enqueue_time)
-        except (*FAILURES, CasemateError) as error:
-            self._note(f"casemate, how events are kept: {error}")
+
+        self._by_itself("casemate-enqueue", "how events are kept", measure)
 
     def _discards(self) -> None:
-        if not self._wanted("casemate-discards"):
-            return
-        if self._remaining() <= 0:
-            self._note("casemate, what is not restored: the time for the run was over")
-            return
-        self._say("casemate: what is not restored")
-        try:
+        def measure() -> None:
             self.results.figures.discards = discards.run(self._settings.discard_calls)
-        except FAILURES as error:
-            self._note(f"casemate, what is not restored: {error}")
+
+        self._by_itself("casemate-discards", "what is not restored", measure)
 
     def _jitter(self) -> None:
-        if not self._wanted("casemate-jitter"):
+        def measure() -> None:
+            self.results.figures.jitter = jitter.run(self._settings.jitter_time)
+
+        self._by_itself("casemate-jitter", "how late schedules are", measure)
+
+    def _by_itself(self, name: str, what: str, measure: Callable[[], None]) -> None:
+        """Measure what has a node of its own, or none, if it is wanted and there is time."""
+        if not self._wanted(name):
             return
         if self._remaining() <= 0:
-            self._note("casemate, how late schedules are: the time for the run was over")
+            self._note(f"casemate, {what}: the time for the run was over")
             return
-        self._say("casemate: how late schedules are")
+        self._say(f"casemate: {what}")
         try:
-            self.results.figures.jitter = jitter.run(self._settings.jitter_time)
+            measure()
         except (*FAILURES, CasemateError) as error:
-            self._note(f"casemate, how late schedules are: {error}")
+            self._note(f"casemate, {what}: {error}")

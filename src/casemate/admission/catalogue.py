@@ -16,9 +16,9 @@ from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
 from casemate.model.errors import ConflictError
 from casemate.model.path import Request
 from casemate.model.route import RouteClaim, first_segment
-from casemate.model.trigger import QueueTrigger
+from casemate.model.trigger import QueueTrigger, TriggerKind
 
-DIRECT = "invoke"
+DIRECT = TriggerKind.INVOKE.value
 """What brings a call by `/invoke/PROJECT/FUNCTION`, as `RawInvocation.trigger` has it."""
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from casemate.admission import Catalogue
+from casemate.admission import DIRECT, Catalogue
 from casemate.delivery.wish import Wish
 from casemate.dispatch import Dispatcher
 from casemate.front.asking import Asking
@@ -91,7 +91,7 @@ class Calls:
         if self._catalogue.owns_origin(raw.project, said.host):
             return response
         segments = said.head.path.split("/", 3)
-        depth = 3 if raw.trigger == "invoke" else 2
+        depth = 3 if raw.trigger == DIRECT else 2
         return confined(response, "/".join(segments[:depth]).encode("latin-1"))
 
     def _may_know(self, raw: RawInvocation, asking: Asking) -> bool:

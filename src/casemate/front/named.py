@@ -109,7 +109,7 @@ class _NamedCall:
         version = catalogue.find(*self._names)
         limit = UNKNOWN_LIMIT
         if version is not None:
-            full = self._calls.full(version, self._said, self._asking, "invoke")
+            full = self._calls.full(version, self._said, self._asking, DIRECT)
             if full is not None:
                 return full
             limit = self._calls.limit(version, self._asking, DIRECT)
@@ -126,7 +126,7 @@ class _NamedCall:
         said, asking = self._said, self._asking
         project, function, qualifier = self._names
         raw = RawInvocation(
-            trigger="invoke",
+            trigger=DIRECT,
             project=project,
             function=function,
             qualifier=qualifier,

@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 
 from casemate.model.level import Level
-from casemate.monitor.shares import Share, first_of_fullest, share_of_finding
+from casemate.monitor.shares import Share, first_of_fullest, share_of_finding, take_from
 from casemate.operations.findings import Finding
 
 MAX_FINDINGS = 4096
@@ -97,9 +97,7 @@ class Findings:
             del self._newest[key]
         share = share_of_finding(dropped)
         for counts in (self._shares, self._shares_of_rule[rule]):
-            counts[share] -= 1
-            if not counts[share]:
-                del counts[share]
+            take_from(counts, share)
         del self._of_rule[rule][id]
         if not self._of_rule[rule]:
             del self._of_rule[rule], self._shares_of_rule[rule]

@@ -13,7 +13,7 @@ from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import Findings
 from casemate.monitor.incidents import Incidents
-from casemate.monitor.shares import Share, first_of_fullest, share_of_finding
+from casemate.monitor.shares import Share, first_of_fullest, share_of_finding, take_from
 from casemate.operations.incidents import Noticed
 
 MAX_KEPT = 512
@@ -92,10 +92,7 @@ class NoticedLately:
 
     def _drop(self, noticed: Noticed) -> None:
         del self._kept[noticed.index]
-        share = _share(noticed)
-        self._shares[share] -= 1
-        if not self._shares[share]:
-            del self._shares[share]
+        take_from(self._shares, _share(noticed))
 
     def after(self, index: int) -> tuple[Noticed, ...]:
         """Return those whose entries come later, oldest first; all if the journal is another."""

@@ -26,6 +26,13 @@ def share_of_finding(found: Finding) -> Share:
     return share_of(found.project, found.rule)
 
 
+def take_from(counts: Counter[Share], share: Share) -> None:
+    """Count one of a share less; of whom there are none nothing is kept."""
+    counts[share] -= 1
+    if not counts[share]:
+        del counts[share]
+
+
 def first_of_fullest(
     kept: Iterable[OneT], counts: Counter[Share], of: Callable[[OneT], Share]
 ) -> OneT:

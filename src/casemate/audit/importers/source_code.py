@@ -117,29 +117,38 @@ def _plain_functions(found: PythonFile, files: CodeFiles) -> Iterator[Function]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
-    folder = found.file.rpartition("/")[0] or "."
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
             continue
         given = [each.arg.lstrip("_") for each in node.args.args]
         if node.name in called or given not in _CALLED:
             continue
-        http = given[0] in _HTTP_NAMES
-        place = found.place(node)
-        reach = Reach.UNKNOWN if http else Reach.INTERNAL
-        yield Function(
-            name=node.name,
-            platform=Platform.GOOGLE,
-            runtime="python3",
-            handler=node.name,
-            code=folder,
-            files=files.files(folder),
-            entry=found.file,
-            triggers=(
-                Trigger(kind="http" if http else "event", reach=reach, path="/", place=place),
-            ),
-            place=place,
-        )
+        kind = "http" if given[0] in _HTTP_NAMES else "event"
+        yield _of_python_node(node, kind, found, files)
+
+
+def _of_python_node(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, kind: str, found: PythonFile, files: CodeFiles
+) -> Function:
+    """Return what Google Cloud calls in Python, by a request or by an event."""
+    folder, place = found.file.rpartition("/")[0] or ".", found.place(node)
+    return Function(
+        name=node.name,
+        platform=Platform.GOOGLE,
+        runtime="python3",
+        handler=node.name,
+        code=folder,
+        files=files.files(folder),
+        entry=found.file,
+        triggers=(_trigger(kind, place),),
+        place=place,
+    )
+
+
+def _trigger(kind: str, place: Place) -> Trigger:
+    # Whether callers have to show who they are is said at deploy, not here.
+    reach = Reach.UNKNOWN if kind == "http" else Reach.INTERNAL
+    return Trigger(kind=kind, reach=reach, path="/", place=place)
 
 
 def _may_be_of(command: Deployed, folder: str) -> bool:
@@ -194,7 +203,6 @@ def _is_below(name: str, folder: str, folders: Set[str]) -> bool:
 
 
 def _functions(found: PythonFile, files: CodeFiles) -> Iterator[Function]:
-    folder = found.file.rpartition("/")[0] or "."
     for node in found.tree.body:
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
@@ -205,20 +213,7 @@ def _functions(found: PythonFile, files: CodeFiles) -> Iterator[Function]:
             if not kind and name.startswith(_FIREBASE):
                 kind = "http" if ".https_fn." in name else "event"
             if kind:
-                place = found.place(node)
-                # Whether callers have to show who they are is said at deploy, not here.
-                reach = Reach.UNKNOWN if kind == "http" else Reach.INTERNAL
-                yield Function(
-                    name=node.name,
-                    platform=Platform.GOOGLE,
-                    runtime="python3",
-                    handler=node.name,
-                    code=folder,
-                    files=files.files(folder),
-                    entry=found.file,
-                    triggers=(Trigger(kind=kind, reach=reach, path="/", place=place),),
-                    place=place,
-                )
+                yield _of_python_node(node, kind, found, files)
 
 
 def _script_functions(name: str, code: Code, files: CodeFiles) -> Iterator[Function]:
@@ -251,13 +246,6 @@ def _script_functions(name: str, code: Code, files: CodeFiles) -> Iterator[Funct
             code=folder,
             files=files.files(folder),
             entry=name,
-            triggers=(
-                Trigger(
-                    kind="http" if http else "event",
-                    reach=Reach.UNKNOWN if http else Reach.INTERNAL,
-                    path="/",
-                    place=place,
-                ),
-            ),
+            triggers=(_trigger("http" if http else "event", place),),
             place=place,
         )
