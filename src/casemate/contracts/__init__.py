@@ -8,7 +8,7 @@ follows a reference out of a schema. May import `model` and nothing else of ours
 from casemate.contracts.difference import tightened
 from casemate.contracts.inference import infer
 from casemate.contracts.limits import exceeded
-from casemate.contracts.report import contracts_of, tighter, uncovered
+from casemate.contracts.report import DIRECT, contracts_of, tighter, uncovered
 from casemate.contracts.schema import (
     DIALECT,
     MAX_BYTES,
@@ -20,6 +20,7 @@ from casemate.contracts.schema import (
 
 __all__ = [
     "DIALECT",
+    "DIRECT",
     "MAX_BYTES",
     "Contract",
     "ContractError",

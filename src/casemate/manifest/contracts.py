@@ -19,11 +19,16 @@ MAX_TOGETHER = 1024 * 1024
 
 
 def read_contracts(
-    folder: ProjectFolder, function: Values, path: KeyPath, problems: ProblemCollector
+    folder: ProjectFolder,
+    function: Values,
+    path: KeyPath,
+    problems: ProblemCollector,
+    *,
+    unwritten: bool = False,
 ) -> None:
     """Put the texts of a function's contracts in the places of their files' names.
 
-    What cannot be used is noted, and None in its place.
+    What cannot be used is noted, and None in its place; with `unwritten` there is none then.
     """
     total = 0
     for table, place in _tables(function, path):
@@ -33,11 +38,11 @@ def read_contracts(
         table["contract"] = None
         try:
             text = canonical(_read(folder, file))
-        except RejectedValueError as error:
-            problems.add(place, error.found, error.expected)
-        except ContractError as error:
-            found = f"{quoted(file)}: {printable(error.message)}"
-            problems.add(place, found, f"a contract that holds: {error.next_step or 'correct it'}")
+        except (RejectedValueError, ContractError) as error:
+            if unwritten:
+                del table["contract"]
+            else:
+                problems.add(place, *_unusable(file, error))
         else:
             table["contract"] = text
             total += len(text.encode())
@@ -46,6 +51,14 @@ def read_contracts(
                     place, f"{total} bytes of contracts", f"at most {MAX_TOGETHER} of a function"
                 )
                 return
+
+
+def _unusable(file: str, error: RejectedValueError | ContractError) -> tuple[str, str]:
+    """Return what was found of a file and what is expected."""
+    if isinstance(error, RejectedValueError):
+        return error.found, error.expected
+    found = f"{quoted(file)}: {printable(error.message)}"
+    return found, f"a contract that holds: {error.next_step or 'correct it'}"
 
 
 def _tables(function: Values, path: KeyPath) -> Iterator[tuple[Values, KeyPath]]:

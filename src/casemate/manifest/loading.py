@@ -32,11 +32,12 @@ from casemate.model.grant import Grant, GrantKind
 MANIFEST_NAME = "casemate.toml"
 
 
-def load(path: Path) -> Project:
+def load(path: Path, *, unwritten_contracts: bool = False) -> Project:
     """Return the project that the manifest at `path` declares.
 
     The manifest's folder is the project's folder: source, requirements and contracts must be
-    inside it.
+    inside it. With `unwritten_contracts` a contract whose file is not there or cannot be used is
+    none, for who is about to write it.
     Raises ManifestError, and nothing else, with every problem found.
     """
     document = read_document(path)
@@ -58,7 +59,9 @@ def load(path: Path) -> Project:
         ) from error
     for name, function in functions.items():
         _check_files(folder, name, function, problems)
-        read_contracts(folder, function, ("function", name), problems)
+        read_contracts(
+            folder, function, ("function", name), problems, unwritten=unwritten_contracts
+        )
     triggers = {
         name: _triggers(name, function, declared, problems) for name, function in functions.items()
     }

@@ -57,6 +57,36 @@ def test_what_the_proposal_would_tighten_is_told(cli, folder: Path) -> None:
     assert "tighter  /: required" in cli("contract", "infer", "f", "events.jsonl").err
 
 
+def test_a_contract_that_the_manifest_names_already_is_yet_to_be_written(cli, folder: Path) -> None:
+    manifest(folder)
+    (folder / "wide.json").write_text("")  # what a shell makes of `> wide.json`
+    (folder / "tight.json").unlink()
+    proposed = cli("contract", "infer", "f", "events.jsonl", "--out", "tight.json")
+    assert (proposed.code, proposed.out) == (0, "")
+    assert "It is in tight.json." in proposed.err
+    assert cli("contract", "check", "tight.json", "events.jsonl").code == 0
+    assert cli("contract", "infer", "f", "--trigger", "queue-1", "events.jsonl").code == 0
+
+
+def test_a_contract_that_is_replaced_is_compared_first(cli, folder: Path) -> None:
+    manifest(folder)
+    told = cli("contract", "infer", "f", "events.jsonl", "--out", "tight.json")
+    assert "tighter  /: required id, kind, note" in told.err
+    assert "required" in (folder / "tight.json").read_text()
+
+
+def test_a_route_is_named_as_it_is_everywhere(cli, folder: Path) -> None:
+    manifest(folder)
+    route = '[[function.f.http]]\nmethod = "POST"\npath = "/jobs"\ncontract = "wide.json"\n'
+    with (folder / "casemate.toml").open("a") as file:
+        file.write(route)
+    told = cli("contract", "infer", "f", "--trigger", "POST /jobs", "events.jsonl")
+    assert "tighter  /: required id, kind, note" in told.err
+    assert "[[function.f.http]] of POST /jobs" in told.err
+    missing = cli("contract", "infer", "f", "--trigger", "http-1", "events.jsonl")
+    assert "It has: POST /jobs, queue-1." in missing.err
+
+
 def test_names_that_are_not_there(cli, folder: Path) -> None:
     manifest(folder)
     assert "no function g" in cli("contract", "infer", "p/g", "events.jsonl").err

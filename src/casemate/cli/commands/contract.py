@@ -40,8 +40,9 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 @command(
     app,
-    examples="$ casemate contract infer receive events.jsonl >contracts/receive.json\n"
-    "$ casemate contract infer receive --trigger queue-1 one.json two.json",
+    examples="$ casemate contract infer receive events.jsonl --out contracts/receive.json\n"
+    "$ casemate contract infer receive --trigger queue-1 one.json two.json\n"
+    "$ casemate contract infer receive --trigger 'POST /orders' bodies.jsonl",
 )
 def infer(
     function: FunctionArgument,
@@ -49,7 +50,17 @@ def infer(
     trigger: Annotated[
         str | None,
         typer.Option(
-            "--trigger", help="Name of the trigger that it is for; without it, direct calls."
+            "--trigger",
+            help="What it is for: the name of a trigger, or a route such as `POST /orders`; "
+            "without it, direct calls.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Write it to this file, in place of what is there, and print nothing.",
         ),
     ] = None,
     manifest: ManifestOption = None,
@@ -58,7 +69,8 @@ def infer(
 
     It is a proposal: what was not seen is not accepted. Read it, widen what may come, and name its
     file in casemate.toml. If the manifest has a contract there already, what the proposal would
-    refuse and that one does not is told as well.
+    refuse and that one does not is told as well; with --out also where that is the same file, which
+    a shell has emptied before.
     """
     from casemate.contracts import infer as inferred
 
@@ -71,10 +83,17 @@ def infer(
             next_step="Record some: one JSON value on each line.",
         )
     text = msgspec.json.format(msgspec.json.encode(inferred(events)), indent=2).decode()
-    print_text(text)
-    where = f"[[function.{name.function}.KIND]] of {trigger}" if trigger else ""
-    place = where or f"[function.{name.function}]"
-    note(f'From {len(events)} events. Save it and name it under {place}: contract = "FILE.json".')
+    place = f"[function.{name.function}]"
+    if trigger:
+        kind = "http" if " " in trigger else "KIND"
+        place = f"[[function.{name.function}.{kind}]] of {trigger}"
+    if out is None:
+        print_text(text)
+        done, file = "Save it and name it", "FILE.json"
+    else:
+        _write(out, text)
+        done, file = f"It is in {out}. Name it", str(out)
+    note(f'From {len(events)} events. {done} under {place}: contract = "{file}".')
     for line in _tightened(before, text):
         note(f"tighter  {line}")
 
@@ -128,10 +147,11 @@ def _tightened(before: str, after: str) -> list[str]:
 
 def _present(manifest: Path | None, function: str, trigger: str | None) -> str:
     """Return the contract that the manifest has for this; empty without a manifest or contract."""
+    from casemate.contracts import DIRECT, contracts_of
     from casemate.manifest import ManifestError, find, load
 
     try:
-        project = load(manifest or find(Path()))
+        project = load(manifest or find(Path()), unwritten_contracts=True)
     except ManifestError:
         if manifest is not None or trigger is not None:
             raise
@@ -144,11 +164,23 @@ def _present(manifest: Path | None, function: str, trigger: str | None) -> str:
         )
     if trigger is None:
         return spec.contract
-    found = spec.trigger(trigger)
-    if found is None:
-        names = ", ".join(one.name for one in spec.triggers) or "none"
-        raise CommandError(f"{function} has no trigger {trigger}.", next_step=f"It has: {names}.")
-    return found.contract
+    known = {what: text for what, text in contracts_of(spec).items() if what != DIRECT}
+    if trigger not in known:
+        names = ", ".join(known)
+        raise CommandError(
+            f"{function} has no trigger or route {trigger}.",
+            next_step=f"It has: {names}." if names else "It has none: leave out --trigger.",
+        )
+    return known[trigger]
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text if text.endswith("\n") else f"{text}\n")
+    except OSError as error:
+        raise CommandError(
+            f"{file} cannot be written: {error.strerror}.", next_step="Give another --out."
+        ) from error
 
 
 def _events(file: Path) -> list[Any]:
