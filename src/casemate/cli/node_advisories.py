@@ -11,7 +11,7 @@ import typer
 
 from casemate.cli import vex_commands  # its commands come before these
 from casemate.cli.advisories_app import app
-from casemate.cli.client import connect
+from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.names import resolve
 from casemate.cli.node_licences import print_licences, print_rule
@@ -53,6 +53,7 @@ __all__ = [
     "print_holes",
     "print_status",
     "send",
+    "send_to",
     "severity_of",
     "status_of_node",
     "vex_commands",
@@ -66,14 +67,19 @@ NO_HOLES = "There are no known holes."
 def send(place: Place, *, fewer: bool) -> AdvisoriesStatus:
     """Send the advisories in a place to the node; return how those of the node stand then."""
     with connect() as client:
-        total = place.database.stat().st_size
-        with progress(f"Sending {size(total)} to {client.url}"):
-            return client.call(
-                PutAdvisories(fewer=fewer),
-                content=_pieces(place.database),
-                headers={"content-type": BINARY, "content-length": str(total)},
-                seconds=UPLOAD_SECONDS,
-            )
+        return send_to(client, place, fewer=fewer)
+
+
+def send_to(client: NodeClient, place: Place, *, fewer: bool) -> AdvisoriesStatus:
+    """Send the advisories in a place to this node; return how those of the node stand then."""
+    total = place.database.stat().st_size
+    with progress(f"Sending {size(total)} to {client.url}"):
+        return client.call(
+            PutAdvisories(fewer=fewer),
+            content=_pieces(place.database),
+            headers={"content-type": BINARY, "content-length": str(total)},
+            seconds=UPLOAD_SECONDS,
+        )
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

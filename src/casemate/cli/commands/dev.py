@@ -29,6 +29,7 @@ from casemate.cli.debugging import debug as debug_error
 from casemate.cli.debugging import require_debuggable
 from casemate.cli.deployed import deployed_functions
 from casemate.cli.deployment import Wanted, deploy
+from casemate.cli.dev_packages import DevPackages
 from casemate.cli.errors import CommandError
 from casemate.cli.learning import (
     propose,
@@ -204,7 +205,7 @@ def _remove(data: Path, key: Path) -> None:
         ) from error
 
 
-def _deploy_all(manifest: Path, client: NodeClient, *, learn: bool) -> bool:
+def _deploy_all(manifest: Path, client: NodeClient, packages: DevPackages, *, learn: bool) -> bool:
     """Build and deploy what changed; an error is shown, and what was live stays live.
 
     Widened grants are approved: the node is the author's own, and its data is gone afterwards.
@@ -221,6 +222,7 @@ def _deploy_all(manifest: Path, client: NodeClient, *, learn: bool) -> bool:
         for built in workspace.build(None, relock=False):
             name = workspace.name_of(built.manifest.function)
             wanted.append(Wanted(name, built, before.get(name)))
+        packages.prepare(wanted)
         for done in deploy(client, wanted, force=False, approve=True):
             if not done.unchanged:
                 took = (time.monotonic() - started) * 1000
@@ -264,16 +266,18 @@ def _show_error(client: NodeClient, error_id: str) -> None:
         print_text(error.trace.rstrip() + "\n")
 
 
-def _watch(manifest: Path, client: NodeClient, *, learn: bool) -> None:
+def _watch(manifest: Path, client: NodeClient, packages: DevPackages, *, learn: bool) -> None:
     from watchfiles import watch
 
     for changes in watch(manifest.parent, debounce=_DEBOUNCE_MS, step=20, raise_interrupt=True):
         paths = [Path(path).relative_to(manifest.parent) for _, path in changes]
         if any(not _IGNORED.intersection(path.parts) for path in paths):
-            _deploy_all(manifest, client, learn=learn)
+            _deploy_all(manifest, client, packages, learn=learn)
 
 
-def _learn(manifest: Path, client: NodeClient, words: list[str], *, write: bool) -> None:
+def _learn(
+    manifest: Path, client: NodeClient, packages: DevPackages, words: list[str], *, write: bool
+) -> None:
     """Let the functions be used, by a command or until Ctrl-C, then propose their grants."""
     if words:
         code = run_command(words, client.credentials)
@@ -287,7 +291,7 @@ def _learn(manifest: Path, client: NodeClient, words: list[str], *, write: bool)
         return
     print_line("Learning; use the functions. Ctrl-C ends and proposes their grants.", DIM)
     try:
-        _watch(manifest, client, learn=True)
+        _watch(manifest, client, packages, learn=True)
     except KeyboardInterrupt:
         propose(client, manifest, write=write)
 
@@ -347,6 +351,8 @@ def dev(
 
     A node of its own, with its data below .casemate of the project: the same sandbox, limits and
     errors as in production. What the functions write, and their errors in full, appear here.
+    Packages are judged by the advisories of this machine; without any that can be relied upon they
+    are let through for the run, which is told.
 
     With --learn it runs COMMAND, such as the project's tests, with CASEMATE_URL and CASEMATE_KEY
     set, and prints for each function the grants that cover what it used. Without COMMAND it does
@@ -366,17 +372,18 @@ def dev(
         print_line(f"The node is at {credentials.url}; its key, for this run:")
         print_line(f"  export CASEMATE_URL={credentials.url} CASEMATE_KEY={credentials.key}")
         with NodeClient(credentials) as client, _told(credentials):
-            sound = _deploy_all(path, client, learn=learn)
+            packages = DevPackages(client)
+            sound = _deploy_all(path, client, packages, learn=learn)
             if learn and words and not sound:
                 raise CommandError(
                     "The functions could not be deployed, so there is nothing to learn from.",
                     next_step="Mend what is shown above.",
                 )
             if learn:
-                _learn(path, client, words or [], write=write)
+                _learn(path, client, packages, words or [], write=write)
                 return
             print_line("Watching for changes; Ctrl-C ends.", DIM)
-            _watch(path, client, learn=False)
+            _watch(path, client, packages, learn=False)
 
 
 @contextmanager
