@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from casemate.decoding import decodable
+from casemate.egress.addresses import AddressKind, classify
 from casemate.egress.target import Target, TargetError, parse_authority
 from casemate.model.level import Level
 from casemate.monitor.errors import SettingsError
@@ -22,6 +23,7 @@ from casemate.monitor.on_call import MAX_ROTATIONS, Person, Rotation, rules_of_z
 from casemate.monitor.places.settings import FilePlace, Place, S3Place, WebhookPlace
 from casemate.monitor.reached import (
     PLAINTEXT,
+    PRIVATE,
     RISKS,
     AtUrl,
     ChannelName,
@@ -301,10 +303,14 @@ def _require_reached(place: str, reached: Reached) -> None:
     except TargetError as error:
         raise SettingsError(f"{place}: {error.message}", next_step=error.next_step) from error
     if not secure and not reached.plaintext:
+        address = reached.target.address
+        inside = address is not None and classify(address) is not AddressKind.GLOBAL
+        needed = (PLAINTEXT, PRIVATE) if inside else (PLAINTEXT, *reached.accept)
+        accept = ", ".join(f'"{one}"' for one in needed)
         raise SettingsError(
             f"{place}: what is sent there goes without TLS: whoever is between reads and changes "
             "it.",
-            next_step=f'use TLS, or accept it: accept = ["{PLAINTEXT}"]',
+            next_step=f"use TLS, or accept it: accept = [{accept}]",
         )
     if secure and reached.plaintext:
         # Somebody who has accepted it believes that it goes without.

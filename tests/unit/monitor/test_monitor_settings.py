@@ -125,6 +125,13 @@ def test_what_is_open_is_accepted_by_name(tmp_path: Path) -> None:
     assert pager.private and pager.plaintext
 
 
+def test_all_that_is_to_be_accepted_of_an_address_is_told_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("https://alerts.example.org:8443", "http://127.0.0.1:8898")
+    with pytest.raises(SettingsError) as refused:
+        written(tmp_path, text)
+    assert 'accept = ["plaintext", "private"]' in str(refused.value.next_step)
+
+
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read"):
         read_settings(tmp_path / "none.toml")

@@ -77,7 +77,9 @@ $ casemate alert page 'It answers again'
 )
 def page(found: None, call: Call) -> None:
     """Have people told at once, whatever the hour: all whose turn it is, or who is named."""
-    print_line(f"{call.operation.to}: told as soon as the monitor has read it.")
+    to = call.operation.to
+    who = "who is on call, and channels of no rotation" if to == "*" else to
+    print_line(f"{who}: told as soon as the monitor has read it.")
     note("Whether it arrives: casemate alert ls")
 
 
@@ -91,9 +93,12 @@ def test(wanted: TestAlertChannel, *, json: JsonOption = False) -> None:
     elif not done.problem:
         print_line(f"{done.channel} took it.", GREEN)
     if done.problem:
+        problem, _, step = done.problem.partition(" Next: ")
         raise CommandError(
-            f"{done.channel} did not take it: {done.problem}",
-            next_step="mend the node's settings file, or the server",
+            f"{done.channel} did not take it: {problem}",
+            next_step=f"{step}; the settings are read when the node starts"
+            if step
+            else "mend the node's settings file, or the server",
         )
 
 
