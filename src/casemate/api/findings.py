@@ -79,7 +79,7 @@ async def _silence(wanted: SilenceAlerts, call: Call) -> None:
         known = True  # it is read from the journal once there is a monitor again
     if not known:
         raise NotFoundError(
-            f"There is no rule {wanted.rule}.", next_step="casemate findings ls shows the names"
+            f"There is no rule {wanted.rule}.", next_step="casemate detect ls shows the names"
         )
     call.still()  # the monitor may be slow
     call.service.facts.happened(

@@ -29,7 +29,7 @@ from casemate.cli.terminal import (
 from casemate.drills.catalogue import chosen
 from casemate.drills.drill import Outcome, Run
 from casemate.drills.kept import KeptRuns
-from casemate.drills.report import HEADS, chart, markdown, moment, summary
+from casemate.drills.report import HEADS, RISKS, chart, markdown, moment, summary
 from casemate.drills.running import run as play
 
 app = new_app("Play attacks on the node, and see what becomes of them.")
@@ -85,7 +85,8 @@ def ls(
         empty="There is none.",
         below=("what it is",),
     )
-    note(f"{len(drills)} attacks. Play them: casemate drill run")
+    risks = ", ".join(f"{number} {name}" for number, name in RISKS.items())
+    note(f"{len(drills)} attacks. Risks: {risks}. Play them: casemate drill run")
 
 
 @command(
