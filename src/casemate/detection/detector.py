@@ -12,7 +12,7 @@ import msgspec
 
 from casemate.detection.fields import Event, Get, text_of
 from casemate.detection.overflow import Overflow
-from casemate.detection.rule import Correlation, CorrelationType, Rule
+from casemate.detection.rule import Correlation, Rule
 from casemate.detection.rules import Rules
 from casemate.detection.windows import Remembered, Window
 from casemate.model.level import Level
@@ -65,7 +65,10 @@ class Detector:
         self._rules = rules
         self._quiet = quiet
         self._overflow = Overflow()
-        self._windows = [Window(each, self._overflow) for each in rules.correlations]
+        self._windows = [
+            Window(each, self._overflow, used[0])
+            for each, used in zip(rules.correlations, rules.used, strict=True)
+        ]
         self._told: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
         self._forgotten = 0
 
@@ -135,7 +138,7 @@ class Detector:
             place = heappop(waiting)
             correlation = rules.correlations[place]
             by = [name for name in rules.used[place] if name in matched]
-            if correlation.type is not CorrelationType.TEMPORAL:
+            if not correlation.type.of_rules:
                 del by[1:]
             reached = None
             for name in by:

@@ -24,6 +24,8 @@ MAX_SELECTIONS = 32
 MAX_NAMED = 64
 """Rules that one correlation or filter names, fields of a group, tags."""
 MAX_SECONDS = 7 * 86_400
+ORDERED = 2
+"""Rules of a `temporal_ordered`: of which one comes before the other."""
 MAX_LEAST = 1_000_000
 """Events that a correlation counts up to."""
 MAX_DIFFERENT = 256
@@ -252,9 +254,13 @@ def _seconds(found: Map) -> float:
 
 def _least(found: Map, kind: CorrelationType, rules: int) -> tuple[int, Get | None]:
     """Return how many are a match, and the field whose values are counted."""
-    if kind is CorrelationType.TEMPORAL:
+    if kind.of_rules:
         if "condition" in found:
-            raise refused(found.place_of("condition"), "`temporal` has no condition: all rules")
+            raise refused(found.place_of("condition"), f"`{kind}` has no condition: all rules")
+        if kind is CorrelationType.TEMPORAL_ORDERED and rules != ORDERED:
+            raise refused(
+                found.place_of("rules"), f"`{kind}` has {ORDERED} rules, one before the other"
+            )
         return rules, None
     condition = _map(found, "condition")
     place = found.place_of("condition")

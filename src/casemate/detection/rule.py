@@ -44,7 +44,14 @@ class CorrelationType(StrEnum):
     VALUE_COUNT = "value_count"
     """So many different values of a field."""
     TEMPORAL = "temporal"
-    """Each of the rules at least once."""
+    """Each of the rules at least once, in any order."""
+    TEMPORAL_ORDERED = "temporal_ordered"
+    """One rule, and then another, by the times of their events."""
+
+    @property
+    def of_rules(self) -> bool:
+        """Tell whether rules count, and not their events."""
+        return self in (CorrelationType.TEMPORAL, CorrelationType.TEMPORAL_ORDERED)
 
 
 class Anchor(msgspec.Struct, frozen=True):
@@ -77,7 +84,7 @@ class Correlation:
     """`group-by`: events that are alike in these fields belong together."""
     seconds: float
     least: int
-    """As many are a match; of `temporal` all rules."""
+    """As many are a match; of `temporal` and `temporal_ordered` all rules."""
     field: Get | None = None
     """Whose different values are counted."""
     generate: bool = False

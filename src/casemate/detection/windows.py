@@ -113,12 +113,18 @@ def entity_of(paths: tuple[tuple[str, Get], ...], event: Event) -> tuple[str, ..
 class Window:
     """What one correlation remembers."""
 
-    def __init__(self, correlation: Correlation, overflow: Overflow | None = None) -> None:
-        """Begin with nothing. What there is no room for is put into `overflow`."""
+    def __init__(
+        self, correlation: Correlation, overflow: Overflow | None = None, first: str = ""
+    ) -> None:
+        """Begin with nothing. What there is no room for is put into `overflow`.
+
+        `first` is the name of the rule that has to come first, where the order counts.
+        """
         self._overflow = overflow or Overflow()
         self._form = self._form_of(correlation)
         self._correlation = correlation
         self._counts = correlation.type is CorrelationType.EVENT_COUNT
+        self._first = first if correlation.type is CorrelationType.TEMPORAL_ORDERED else ""
         self._sliced = self._counts and correlation.least > SLICES
         self._most = SLICES + 1 if self._sliced else correlation.least
         self._once: _Entities = OrderedDict()
@@ -179,6 +185,8 @@ class Window:
         # More than are needed tell nothing: the newest are enough.
         while len(known.entries) > self._most:
             known.drop_oldest()
+        if self._first:
+            self._keep_in_order(known)
         reached = known.total if self._counts else len(known.entries)
         if reached < correlation.least:
             self._put(entity, known)
@@ -189,7 +197,7 @@ class Window:
 
     def _key(self, rule: str, event: Event, at: float) -> str | None:
         correlation = self._correlation
-        if correlation.type is CorrelationType.TEMPORAL:
+        if correlation.type.of_rules:
             return rule
         if self._sliced:
             return self._slice(at)
@@ -199,6 +207,14 @@ class Window:
         value = correlation.field(event)
         text = text_of(value[0] if isinstance(value, list) and value else value)
         return None if text is None else text[:_MAX_TEXT].lower()
+
+    def _keep_in_order(self, known: _Entity) -> None:
+        """Forget what was before what has to come first, in whatever order they are told."""
+        entries = known.entries
+        first = entries.get(self._first) or entries.get(self._left(self._first))
+        for key, kept in list(entries.items()) if first is not None else ():
+            if first is not None and kept.at < first.at:
+                known.drop(key)
 
     def _slice(self, at: float) -> str:
         return str(at * SLICES // self._correlation.seconds)

@@ -100,6 +100,23 @@ def test_all_rules_are_needed_together() -> None:
     assert times(together, (0, event("a", "x")), (1, event("b", "y"))) == []
 
 
+def test_one_rule_is_needed_before_the_other() -> None:
+    ordered = rules("temporal_ordered", ("a", "b"))
+    assert times(ordered, (0, event("a")), (59, event("b"))) == [59]
+    assert times(ordered, (0, event("b")), (59, event("a"))) == []
+    assert times(ordered, (0, event("b")), (9, event("a")), (10, event("b"))) == [10]
+    assert times(ordered, (0, event("a")), (61, event("b"))) == []
+    assert times(ordered, (0, event("a", "x")), (1, event("b", "y"))) == []
+    assert times(ordered, (0, event("a")), (1, event("b")), (2, event("b"))) == [1]
+
+
+def test_an_order_goes_by_when_it_was_and_not_by_when_it_was_told() -> None:
+    """Another node's events can be told late."""
+    ordered = rules("temporal_ordered", ("a", "b"))
+    assert times(ordered, (9, event("b")), (8, event("a"))) == [8]
+    assert times(ordered, (9, event("a")), (8, event("b")), (10, event("b"))) == [10]
+
+
 def test_an_event_that_several_rules_match_is_one_event() -> None:
     text = BASE.format(name="a") + "---" + BASE.format(name="b").replace("kind: b", "kind: a")
     text += "---" + TOGETHER.format(
@@ -278,6 +295,7 @@ FLOODED = {
     "event_count of folded": (("a",), "{gte: 200}", [event(count=120), event(count=90)]),
     "value_count": (("a",), "{gte: 2, field: of}", [event(of="1"), event(of="2")]),
     "temporal": (("a", "b"), "", [event("a"), event("b")]),
+    "temporal_ordered": (("a", "b"), "", [event("a"), event("b")]),
 }
 
 
@@ -304,7 +322,10 @@ def test_a_flood_between_two_steps_counts_nothing_twice() -> None:
     assert detector.see(event(of="3"), 43.0)
 
 
-@pytest.mark.parametrize(("type", "named"), [("event_count", ("a",)), ("temporal", ("a", "b"))])
+@pytest.mark.parametrize(
+    ("type", "named"),
+    [("event_count", ("a",)), ("temporal", ("a", "b")), ("temporal_ordered", ("a", "b"))],
+)
 def test_where_windows_have_no_room_the_same_is_found(
     type: str, named: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
