@@ -140,7 +140,7 @@ def _get(
             raise SourceError(f"{address[:200]!a} is no address.") from error
         except httpx2.HTTPError as error:
             raise SourceError(
-                f"{address} cannot be reached: {type(error).__name__}.",
+                f"{address} cannot be reached: {str(error)[:200] or type(error).__name__}.",
                 next_step="Try again later, or name an archive of theirs that you fetched "
                 "elsewhere. What was imported before stays in force.",
             ) from error

@@ -116,7 +116,7 @@ def print_status(found: AdvisoriesStatus) -> None:
 def print_contents(found: Header | AdvisoriesStatus, *more: str) -> None:
     """Print what was imported, when and from where; `more` lines say more of it."""
     for name, count in found.records.items():
-        print_line(f"{name}: {count} advisories")
+        print_line(f"{name}: {count} {'advisory' if count == 1 else 'advisories'}")
     print_line(f"imported: {moment(found.imported or 0.0)} from {found.source}")
     print_line(f"newest record: {moment(found.newest or 0.0)}")
     for line in more:

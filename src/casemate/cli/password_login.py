@@ -13,11 +13,13 @@ from casemate.cli.qr_code import show_qr_code
 from casemate.cli.terminal import note, print_line
 from casemate.operations.login import BeginEnrolment, ConfirmEnrolment, Login, OpenedSession
 
+_DIGITS = 6
+
 
 def login(client: NodeClient, name: str) -> OpenedSession:
     """Ask for password and code, and return the session that the node opens."""
     password = _line(read_secret(f"Password of {name}: "))
-    code = require_answer(read_secret("Code of the authenticator: "), "code")
+    code = _code(read_secret("Code of the authenticator: "))
     return post(client, Login(name=name, password=password, code=code))
 
 
@@ -37,8 +39,19 @@ def enrol(client: NodeClient, name: str) -> None:
     print_line(factor.otpauth_uri)
     secret = parse_qs(urlsplit(factor.otpauth_uri).query).get("secret", [""])[0]
     note(f"Secret to type: {' '.join(secret[i : i + 4] for i in range(0, len(secret), 4))}")
-    totp = require_answer(read_secret("Code that it shows now: "), "code")
+    totp = _code(read_secret("Code that it shows now: "))
     post(client, ConfirmEnrolment(name=name, code=code, totp=totp))
+
+
+def _code(text: str) -> str:
+    """Return the code of an authenticator; some show it in two groups."""
+    code = "".join(require_answer(text, "code").split())
+    if len(code) != _DIGITS or not (code.isascii() and code.isdecimal()):
+        raise UsageError(
+            f"That is no code of an authenticator, which has {_DIGITS} digits.",
+            next_step="Run it again, and type the one that is shown then.",
+        )
+    return code
 
 
 def _line(text: str) -> str:

@@ -6,7 +6,16 @@ import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from casemate.cli.terminal import DIM, GREEN, RED, YELLOW, note, print_line, print_table
+from casemate.cli.terminal import (
+    DIM,
+    GREEN,
+    RED,
+    YELLOW,
+    note,
+    print_line,
+    print_prose,
+    print_table,
+)
 from casemate.cli.text import size
 
 if TYPE_CHECKING:
@@ -32,7 +41,7 @@ def print_update(update: LockUpdate) -> None:
         if not name.endswith(".lock"):
             _print_difference(name, update.before[name] or "", update.after[name])
     for each in plan.uncleared:
-        print_line(f"{each.id} in {each.package} {each.version} stays: {each.reason}", RED)
+        print_prose(f"{each.id} in {each.package} {each.version} stays: {each.reason}", RED)
     if not plan.smallest:
         note("The search took too long: a smaller change may exist.", YELLOW)
     if update.command:

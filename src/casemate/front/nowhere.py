@@ -132,7 +132,7 @@ class Nowhere:
             body=b"",
             received_at=time.time(),
         )
-        failure = Failure(type="Refused", message=f"{detail} {head.method}")
+        failure = Failure(type="Refused", message=f"{head.method}: {detail}")
         answer = self._seal.close(
             Finished(outcome=outcome, raw=raw, status=status, detail=detail, failure=failure)
         )

@@ -54,6 +54,11 @@ class Make(Protocol):
         ...
 
 
+_NO_MODULE = (
+    "Name the package that has it in the function's requirements "
+    '(`requirements = "requirements.txt"` in casemate.toml), or put its file into `source`; then '
+    "deploy again."
+)
 MAX_START_SECONDS = 1800.0
 """For all functions of one deploy, one after the other: so long it keeps others' from starting."""
 Turn = Callable[[], AbstractAsyncContextManager[None]]
@@ -379,6 +384,7 @@ class Deploying:
                 type=error.error.type,
                 message=error.error.message,
                 trace=error.error.trace + error.output,
+                next_step=_NO_MODULE if error.error.type == "ModuleNotFoundError" else None,
             ) from error
 
 

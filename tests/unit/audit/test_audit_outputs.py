@@ -308,6 +308,12 @@ def test_lines_tell_place_text_and_change() -> None:
     assert "2 accepted by a comment or the baseline." in lines[-1]
 
 
+def test_who_has_accepted_nothing_is_told_how() -> None:
+    told = [line.text for line in outputs.lines_of(report(finding("CM-002")))]
+    assert "casemate: allow RULE until=" in told[-1]
+    assert "allow RULE" not in [line.text for line in outputs.lines_of(report())][-1]
+
+
 @pytest.mark.parametrize("rule", RULES[::20], ids=lambda rule: rule.id)
 def test_every_rule_can_be_told_in_every_form(rule: object) -> None:
     made = report(finding(rule.id))  # type: ignore[attr-defined]

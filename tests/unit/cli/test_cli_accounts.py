@@ -141,6 +141,16 @@ def test_a_wrong_login_stores_nothing_and_says_one_thing(run, tmp_path) -> None:
     assert not (tmp_path / "casemate").exists()
 
 
+def test_a_code_is_digits_in_groups_or_not_and_nothing_else_is_sent(run) -> None:
+    grouped = run("login", URL, "--user", "nobody", lines=(PASSWORD, "123 456"))
+    assert isinstance(grouped.error, DeniedError)
+    wide = "\uff11\uff12\uff13\uff14\uff15\uff16"
+    for typed in ("otpauth://totp/Casemate:ada?secret=X", "12345", wide):
+        refused = run("login", URL, "--user", "nobody", lines=(PASSWORD, typed))
+        assert isinstance(refused.error, UsageError), typed
+        assert "has 6 digits" in str(refused.error) and typed not in str(refused.error)
+
+
 def test_waiting_is_told(run) -> None:
     for _ in range(5):
         run("login", URL, "--user", "nobody", lines=(PASSWORD, "123456"))

@@ -459,6 +459,17 @@ def test_what_does_not_start_is_not_deployed(on_node: OnNode) -> None:
     on_node(scene)
 
 
+def test_a_module_that_is_not_there_is_one_to_require(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        head = ErrorHead("init-error", "ModuleNotFoundError", "No module named 'requests'", "")
+        node.client.fault = ImportFailedError(head, "")
+        with pytest.raises(StartFailedError) as failed:
+            await node.deploy()
+        assert "requirements" in str(failed.value.next_step)
+
+    on_node(scene)
+
+
 def test_a_node_that_cannot_start_anything_says_so(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         node.client.fault = UnavailableError("no room")

@@ -68,8 +68,18 @@ def lines_of(
         f"{len(report.findings)} finding(s): {told}{more}. {report.functions} function(s) in "
         f"{applications} application(s), {report.rules} rules, {report.seconds:.1f} s."
     )
+    yield from _acceptance(report, told=bool(shown))
+
+
+def _acceptance(report: Report, *, told: bool) -> Iterator[Line]:
+    """Yield how many were accepted, or how one is: who has accepted one knows."""
     if report.accepted:
         yield Line(f"{len(report.accepted)} accepted by a comment or the baseline.")
+    elif told:
+        yield Line(
+            "What is meant is accepted at its line, by a comment: casemate: allow RULE "
+            "until=YYYY-MM-DD reason=WHY"
+        )
 
 
 def _privileges(report: Report) -> Iterator[Line]:

@@ -21,7 +21,8 @@ def _print(found: Baseline) -> None:
     print_line(f"{found.project}/{found.function}: {state}", BOLD)
     print_line(f"  since     {moment(found.since)}")
     print_line(f"  calls     {found.calls}")
-    print_line(f"  withheld  {found.withheld} times, since something was denied or found")
+    times = "once" if found.withheld == 1 else f"{found.withheld} times"
+    print_line(f"  withheld  {times}, since something was denied or found")
     print_line(f"  version   {found.version}")
     for difference in found.differences:
         print_line(f"    {difference}")
