@@ -25,6 +25,8 @@ MENDED_SECONDS: Final = 30
 """When to come again after a failure that passes, and after one that somebody has to mend."""
 _UNAVAILABLE: Final = "UnavailableError"
 """What the runner raises in a function then, in `runner.channel`."""
+_NO_NAMES: Final = "Temporary failure in name resolution"
+"""What the C library says where there is no network: without a grant, or past the proxy."""
 
 
 def failure_of(reply: Reply, limits: Limits, timeout: float) -> Failure | None:
@@ -44,6 +46,8 @@ def failure_of(reply: Reply, limits: Limits, timeout: float) -> Failure | None:
         message = f"{message} (limits.response in casemate.toml)"
     elif reply.type.endswith("PermissionError") and "subprocess.py" in reply.trace:
         message = f"{message} (a function starts no programs: use a Python package for it)"
+    elif _NO_NAMES in message:
+        message = f"{message} (no host is reached that `egress` in casemate.toml does not grant)"
     return Failure(type=reply.type, message=message, trace=reply.trace)
 
 

@@ -866,6 +866,15 @@ def test_a_failure_names_the_limit_and_the_remedy(
     assert (failure.type, failure.trace) == (kind, trace)
 
 
+def test_who_finds_no_host_is_told_of_grants() -> None:
+    message = "<urlopen error [Errno -3] Temporary failure in name resolution>"
+    reply = Reply(Outcome.HANDLER_ERROR, type="urllib.error.URLError", message=message)
+    failure = failure_of(reply, Limits(), 1.0)
+    assert failure is not None
+    remedy = "(no host is reached that `egress` in casemate.toml does not grant)"
+    assert failure.message == f"{message} {remedy}"
+
+
 def test_an_answer_is_no_failure_and_other_errors_are_told_as_they_are() -> None:
     assert failure_of(Reply(Outcome.OK), Limits(), 1.0) is None
     reply = Reply(Outcome.HANDLER_ERROR, type="builtins.PermissionError", message="no", trace="")
