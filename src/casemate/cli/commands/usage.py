@@ -12,6 +12,8 @@ from casemate.model.estimate import Estimate
 from casemate.model.usage import Usage
 from casemate.operations.usage import ShowUsage, UsageFound
 
+_MANY = 1000.0
+_LITTLE = 1e-6
 app = new_app()
 
 
@@ -66,6 +68,16 @@ def name_of(row: Usage, *, of_when: bool = True) -> str:
     return " ".join(part for part in parts if part) or "(not known)"
 
 
+def _gigabyte_hours(byte_hours: float) -> str:
+    """Return them as a plain number, whose unit is that of the column; nothing for none."""
+    if not byte_hours:
+        return ""
+    found = byte_hours / 1e9
+    if found >= _MANY:
+        return f"{found:.0f}"
+    return f"{found:.6f}".rstrip("0").rstrip(".") if found >= _LITTLE else f"<{_LITTLE:.6f}"
+
+
 def _columns(row: Usage) -> tuple[str, ...]:
     return (
         name_of(row),
@@ -80,7 +92,7 @@ def _columns(row: Usage) -> tuple[str, ...]:
         size(row.peak) if row.peak else "",
         size(row.egress_in) if row.egress_in else "",
         size(row.egress_out) if row.egress_out else "",
-        f"{row.byte_hours / 1e9:.6g}" if row.byte_hours else "",
+        _gigabyte_hours(row.byte_hours),
         _estimated(row.guard),
         _estimated(row.journal),
     )
