@@ -33,6 +33,7 @@ Reader = Callable[[Any], Any]
 """Returns the value of a field from what was given. Raises UsageError."""
 Fields = dict[str, Any]
 
+_ID_HELP = "Its id, as lists and messages show it."
 _PROJECT_HELP = "The project; without it the one of the folder you are in."
 
 
@@ -194,6 +195,8 @@ def _of_field(name: str, field: FieldInfo, read: Reader | None) -> Iterator[Para
                 within = partial(_give_within, name, found.kind, parameter.give)
                 yield Parameter(parameter.taken, within)
         return
+    if name == "id" and not found.help:
+        found = found._replace(help=_ID_HELP)
     given = found.given
     flags = given.flags.split() or [f"--{name.replace('_', '-')}"]
     read = read or _reader(name, found, flags[0])

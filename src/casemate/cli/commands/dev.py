@@ -296,6 +296,15 @@ def _learn(
         propose(client, manifest, write=write)
 
 
+_Risks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-risk",
+        metavar="PROTECTION",
+        help="Go on although this protection, as `casemate doctor` names it, does not hold on "
+        "this host. Can be given several times.",
+    ),
+]
 _Debug = Annotated[
     bool,
     typer.Option(
@@ -325,15 +334,7 @@ def dev(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = 8788,
-    accept_risk: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--accept-risk",
-            metavar="PROTECTION",
-            help="Go on although this protection, as `casemate doctor` names it, does not hold on "
-            "this host. Can be given several times.",
-        ),
-    ] = None,
+    accept_risk: _Risks = None,
     learn: Annotated[
         bool,
         typer.Option(
