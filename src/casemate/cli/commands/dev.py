@@ -370,7 +370,7 @@ def dev(
     path = require_manifest(manifest).absolute()
     data = own_folder(path.parent, _DATA)
     with _node(data, host, port, accept_risk or [], learn=learn) as credentials:
-        print_line(f"The node is at {credentials.url}; its key, for this run:")
+        print_line(f"The node is at {credentials.url}; in another terminal commands reach it by:")
         print_line(f"  export CASEMATE_URL={credentials.url} CASEMATE_KEY={credentials.key}")
         with NodeClient(credentials) as client, _told(credentials):
             packages = DevPackages(client)
