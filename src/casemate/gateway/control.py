@@ -29,6 +29,7 @@ from casemate.gateway.quarantines import QUARANTINES, Quarantines
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.gateway.stable import require_stable_before
+from casemate.gateway.start_places import StartPlace, StartPlaces
 from casemate.gateway.trials import Trials, require_way_back
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
 from casemate.gateway.vouched import Vouching
@@ -152,7 +153,7 @@ class NodeControl:
         )
         self._require_movable = require_movable
         self._turns, self._starts, self._starters = _Locks(), _Locks(), _Turns()
-        self._changing, self._starting = asyncio.Lock(), asyncio.Semaphore(MAX_STARTS)
+        self._changing, self._places = asyncio.Lock(), StartPlaces(MAX_STARTS)
         self._stopping_first: Counter[tuple[str, str]] = Counter()
         """Functions whose quarantine waits for another change, by how many times."""
         self._uploads = Uploads()
@@ -219,14 +220,15 @@ class NodeControl:
             yield
 
     @asynccontextmanager
-    async def _start(self, projects: Iterable[str], by: Actor) -> AsyncIterator[None]:
+    async def _start(self, projects: Iterable[str], by: Actor) -> AsyncIterator[StartPlace]:
         """Start functions beside those of other projects, and of other people and tokens.
 
         Whoever asks for many waits for his own before he stands in anybody's way.
         """
+        projects = frozenset(projects)
         starter = self._starters.setdefault(by.principal, asyncio.Semaphore(MAX_STARTS_OF_CALLER))
-        async with starter, _held(self._starts, projects), self._starting:
-            yield
+        async with starter, _held(self._starts, projects), self._places.hold(projects) as place:
+            yield place
 
     # -- whose routes are whose --
 
@@ -433,8 +435,8 @@ class NodeControl:
 
     async def start_once(self, project: str, function: str, digest: str, *, by: Actor) -> None:
         """See Control."""
-        async with self._start((project,), by):
-            await self._deploying.start_once(Deployment(project, function, digest), by)
+        async with self._start((project,), by) as place:
+            await self._deploying.start_once(Deployment(project, function, digest), by, place)
 
     async def deploy(
         self,
@@ -463,10 +465,10 @@ class NodeControl:
         projects = tuple(one.project for one in wanted)
         turn = partial(self._turn, *projects)
         # A function says itself how long it takes to start: meanwhile nobody else waits.
-        async with self._start(projects, by):
+        async with self._start(projects, by) as place:
             still()
             versions = await self._deploying.deploy(
-                wanted, approve=approve, trial=trial, by=by, still=still, turn=turn
+                wanted, approve=approve, trial=trial, by=by, still=still, turn=turn, place=place
             )
             for version in versions:
                 self._uploads.forget(version.digest)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -17,6 +17,7 @@ from casemate.dispatch import Dispatcher
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.ready_instances import ReadyInstances
+from casemate.gateway.start_places import StartPlace
 from casemate.gateway.trials import require_way_back
 from casemate.gateway.vouched import Vouching, VouchingStamp
 from casemate.manifest import check_received, require_packages
@@ -121,11 +122,12 @@ class Deploying:
         self._make = make
         self._loading = loading
 
-    async def start_once(self, wanted: Deployment, by: Actor) -> None:
+    async def start_once(self, wanted: Deployment, by: Actor, place: StartPlace) -> None:
         """Start a bundle's function and end it again."""
         tentative = await self._tentative(wanted, by)
         await self._gate.require(wanted.project, wanted.function, tentative.packages, by)
-        zygote = await self._start(tentative.version)
+        async with _in_time(place, 1):
+            zygote = await self._start(tentative.version)
         zygote.close()
 
     async def deploy(
@@ -137,13 +139,14 @@ class Deploying:
         by: Actor,
         still: Still,
         turn: Turn,
+        place: StartPlace,
     ) -> tuple[Version, ...]:
         """Add a version for each and point `live` at it: all in one transaction, or none.
 
         With `trial` each has a share of the calls for a time, beside the version that is live.
         Raises what the first that cannot be deployed is refused for; `about` names it. What was
         decided before the functions were started, which can take minutes, is decided once more,
-        within `turn`: nothing else changes meanwhile.
+        within `turn`: nothing else changes meanwhile. While they start, `place` may be ended.
         """
         self._require_all_movable(wanted)
         found = await self._all_tentative(wanted, by)
@@ -153,7 +156,8 @@ class Deploying:
         before: list[Version | None] = []
         judged_by = await self._judge(checked, by)
         with ExitStack() as undo:
-            zygotes = await self._prepare_all(checked, undo, still)
+            async with _in_time(place, len(checked)):
+                zygotes = [await self._prepare(*one, undo, still) for one in checked]
             async with turn():
                 found = await self._looked_at_again(checked, found, judged_by, by)
 
@@ -280,19 +284,6 @@ class Deploying:
                 shares = [100] * number + [0] * (len(together) - number)
                 self._ready.require_room(list(zip(together, shares, strict=True)))
 
-    async def _prepare_all(
-        self, checked: Sequence[tuple[NewVersion, _Tentative]], undo: ExitStack, still: Still
-    ) -> list[Zygote]:
-        """Start each function once. Raises InvalidInputError where that takes too long in all."""
-        try:
-            async with asyncio.timeout(MAX_START_SECONDS):
-                return [await self._prepare(*one, undo, still) for one in checked]
-        except TimeoutError:
-            raise InvalidInputError(
-                f"{len(checked)} functions did not start within {MAX_START_SECONDS:.0f} s.",
-                next_step="deploy fewer at a time: casemate deploy FUNCTION",
-            ) from None
-
     async def _prepare(
         self, new: NewVersion, tentative: _Tentative, undo: ExitStack, still: Still
     ) -> Zygote:
@@ -405,6 +396,19 @@ def _no_bundle(wanted: Deployment | NewVersion) -> NotFoundError:
         f"This node has no bundle {wanted.digest} of {wanted.project}/{wanted.function}.",
         next_step="deploy it under the project and name that it was built for",
     )
+
+
+@asynccontextmanager
+async def _in_time(place: StartPlace, functions: int) -> AsyncIterator[None]:
+    """Start functions within. Raises InvalidInputError where that takes too long in all."""
+    try:
+        async with place.bounded(MAX_START_SECONDS):
+            yield
+    except TimeoutError:
+        raise InvalidInputError(
+            f"{functions} functions did not start within {MAX_START_SECONDS:.0f} s.",
+            next_step="deploy fewer at a time: casemate deploy FUNCTION",
+        ) from None
 
 
 @contextmanager

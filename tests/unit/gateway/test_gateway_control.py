@@ -19,7 +19,7 @@ from casemate.api.control import Deployment, StartFailedError
 from casemate.capabilities import UseCounter, use_of
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
-from casemate.gateway import control, ways_back
+from casemate.gateway import control, start_places, ways_back
 from casemate.gateway import deploying as gateway_deploying
 from casemate.gateway.control import MAX_STARTS, MAX_STARTS_OF_CALLER, NodeControl
 from casemate.model.bundle import BundleManifest, LockedPackage
@@ -683,6 +683,36 @@ def test_who_starts_in_many_projects_leaves_room_for_others(on_node: OnNode) -> 
         node.client.gate.set()
         await asyncio.gather(*ada)
         assert all(task.done() for task in (*eve, *ada))
+
+    on_node(scene)
+
+
+def test_sixteen_projects_keep_no_other_from_starting(
+    on_node: OnNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of somebody else, with a function that imports for ever: one is ended for who waits."""
+
+    async def scene(node: Node) -> None:
+        monkeypatch.setattr(start_places, "PROMISED_SECONDS", 0.2)
+        node.client.gate = asyncio.Event()
+        many = [
+            asyncio.ensure_future(
+                node.deploy(project=f"p{number}", by=Actor(f"token:{number}", ""))
+            )
+            for number in range(MAX_STARTS)
+        ]
+        async with asyncio.timeout(20):
+            while node.client.opening < MAX_STARTS:
+                await asyncio.sleep(0.01)
+            honest = asyncio.ensure_future(node.deploy(project="honest"))
+            while node.client.opening <= MAX_STARTS:
+                await asyncio.sleep(0.01)
+        ended = [task for task in many if task.done()]
+        assert len(ended) == 1
+        with pytest.raises(UnavailableError, match=r"projects wait to be started"):
+            await ended[0]
+        node.client.gate.set()
+        await asyncio.gather(honest, *(task for task in many if task not in ended))
 
     on_node(scene)
 
