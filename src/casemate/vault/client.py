@@ -101,6 +101,10 @@ class VaultClient(Asking):
         _require_at_most("value", value, MAX_VALUE_BYTES)
         return await self._ask(bool, protocol.VerifyEqual, project, secret, value)
 
+    async def resists_guessing(self, project: str, secret: str) -> bool:
+        """See `Vault.resists_guessing`."""
+        return await self._ask(bool, protocol.ResistsGuessing, project, secret)
+
     async def lend_secret(self, project: str, name: str, public_key: bytes) -> bytes:
         """See `Vault.lend_secret`."""
         _require_at_most("public key", public_key, protocol.MAX_PUBLIC_KEY_BYTES)

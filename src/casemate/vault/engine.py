@@ -47,7 +47,7 @@ from casemate.vault.sealed import lent_info, seal
 from casemate.vault.secret_values import SecretValues
 from casemate.vault.signing import SigningKeys
 from casemate.vault.state import STATE_FILE, Header, State, decode_state, wrapping_key
-from casemate.vault.verifying import is_equal, is_signed, signature_of
+from casemate.vault.verifying import is_equal, is_hard_to_guess, is_signed, signature_of
 
 _PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 _SECRET = re.compile(RESOURCE_PATTERN.removesuffix("$") + r"\Z")
@@ -171,6 +171,10 @@ class VaultEngine:
     def verify_equal(self, project: str, secret: str, value: bytes) -> bool:
         """See `Vault.verify_equal`."""
         return any(is_equal(kept, value) for kept in self.secret_values.accepted(project, secret))
+
+    def resists_guessing(self, project: str, secret: str) -> bool:
+        """See `Vault.resists_guessing`."""
+        return all(map(is_hard_to_guess, self.secret_values.accepted(project, secret)))
 
     def prepare_secret(
         self, project: str, name: str, made: NewValue | int, expected: int, by: str

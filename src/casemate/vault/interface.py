@@ -124,6 +124,14 @@ class Vault(Protocol):
         """
         ...
 
+    async def resists_guessing(self, project: str, secret: str) -> bool:
+        """Tell whether what `verify_hmac` takes is too long for strangers to come upon by guesses.
+
+        So how often they guess needs no bound but that of its cost. NotFoundError if there is no
+        such secret.
+        """
+        ...
+
     async def prepare_secret(
         self, project: str, name: str, made: NewValue | int, expected: int, by: str
     ) -> SecretVersion:

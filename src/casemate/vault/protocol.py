@@ -192,6 +192,13 @@ class VerifyEqual(Message, frozen=True, tag=21):
     value: Annotated[bytes, msgspec.Meta(max_length=MAX_VALUE_BYTES)]
 
 
+class ResistsGuessing(Message, frozen=True, tag=37):
+    """`Vault.resists_guessing`."""
+
+    project: Name
+    secret: Name
+
+
 class LendSecret(Message, frozen=True, tag=28):
     """`Vault.lend_secret`."""
 
@@ -306,6 +313,7 @@ Request = (
     | ExportFile
     | VerifyHmac
     | VerifyEqual
+    | ResistsGuessing
     | LendSecret
     | PrepareSecret
     | FinishSecret

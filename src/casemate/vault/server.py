@@ -83,6 +83,7 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.SignPlaybook: lambda v, r: v.sign_playbook(r.statement),
     protocol.VerifyPlaybook: lambda v, r: v.verify_playbook(r.statement, r.signature),
     protocol.VerifyEqual: lambda v, r: v.verify_equal(r.project, r.secret, r.value),
+    protocol.ResistsGuessing: lambda v, r: v.resists_guessing(r.project, r.secret),
 }
 
 

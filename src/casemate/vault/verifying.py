@@ -15,6 +15,8 @@ from casemate.vault.interface import Mac
 MAX_SIGNED_BYTES = 8 * 1024 * 1024
 MAX_SIGNATURE_BYTES = 64
 _PREFIX = b"whsec_"
+HARD_TO_GUESS_BYTES = 20
+"""Of a secret, and half as many different ones: what is made at random has more in common use."""
 
 
 def is_signed(key: bytes, algorithm: Mac, message: bytes, signature: bytes) -> bool:
@@ -38,3 +40,9 @@ def signature_of(key: bytes, algorithm: Mac, message: bytes) -> bytes | None:
 def is_equal(value: bytes, shown: bytes) -> bool:
     """Tell whether two values are equal, without telling how long the first one is."""
     return hmac.compare_digest(hashlib.sha256(value).digest(), hashlib.sha256(shown).digest())
+
+
+def is_hard_to_guess(value: bytes) -> bool:
+    """Tell whether a value is too long for whoever can try only so many in a second."""
+    text = value.removeprefix(_PREFIX)
+    return len(text) >= HARD_TO_GUESS_BYTES and len(set(text)) >= HARD_TO_GUESS_BYTES // 2

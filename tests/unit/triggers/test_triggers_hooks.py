@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -481,21 +482,77 @@ def test_an_internal_function_has_hooks() -> None:
 def test_who_fails_too_often_waits_whether_there_is_a_hook_or_not() -> None:
     async def body() -> None:
         node = of_one(repository("github"))
-        wrong = github(PUSH, key=b"wrong")
+        node.vault.secrets = {("shop", "hook-key"): b"word of a book"}
+        wrong, right = github(PUSH, key=b"wrong"), github(PUSH, key=b"word of a book")
         for path in ("/hooks/shop/tell/code", "/hooks/shop/tell/none"):
             statuses = [(await node.send(*wrong, path=path)).status for _ in range(25)]
             assert statuses == [401] * 20 + [429] * 5
-        asked = len(node.vault.asked)
-        assert asked == 20
-        response = await node.send(*github(PUSH))
+        assert len(node.vault.asked) == 20 + 5, "five times only how long the secret is"
+        response = await node.send(*right)
         assert response.status == 429
         assert int(dict(response.headers)[b"retry-after"]) >= 1
-        assert (await node.send(*github(PUSH), peer="198.51.100.9")).status == 202
+        assert (await node.send(*right, peer="198.51.100.9")).status == 202
         node.passed += 2.1
         assert (await node.send(*wrong)).status == 401
         assert (await node.send(*wrong)).status == 429
         node.passed += 1000
         assert [(await node.send(*wrong)).status for _ in range(21)] == [401] * 20 + [429]
+
+    run(body)
+
+
+@pytest.mark.parametrize("provider", ["github", "gitea", "gitlab", "git", "s3"])
+def test_who_has_a_forge_send_what_is_wrong_keeps_out_nothing_right(provider: str) -> None:
+    """Forges send for all their users from the same addresses; so does an unknown proxy."""
+    make: Any = {
+        "github": lambda key, n: github({**PUSH, "n": n}, key=key),
+        "gitea": lambda key, n: gitea({**PUSH, "n": n}, key=key),
+        "gitlab": lambda key, n: gitlab({**GITLAB_PUSH, "n": n}, key=key),
+        "git": lambda key, n: standard(GIT_PUSH, delivery=f"msg_{n}", at=time.time(), key=key),
+        "s3": lambda key, n: s3(record(key=f"k{n}"), key=key),
+    }[provider]
+
+    async def body() -> None:
+        hook = storage() if provider == "s3" else repository(provider)
+        node = of_one(hook)
+        path = f"/hooks/shop/tell/{hook.name}"
+        statuses = [(await node.send(*make(b"wrong", n), path=path)).status for n in range(40)]
+        assert statuses == [401] * 20 + [429] * 20
+        for number in range(100, 130):
+            assert (await node.send(*make(SECRET, number), path=path)).status in (200, 202)
+        # What is wrong looks after it as a path does that there is not.
+        there = await node.send(*make(b"wrong", 50), path=path)
+        nowhere = await node.send(*make(b"wrong", 50), path="/hooks/shop/tell/none")
+        assert (there.status, nowhere.status) == (429, 401)  # paths are counted each by itself
+
+    run(body)
+
+
+def test_those_who_failed_take_no_turn_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        node = of_one(repository("github"))
+        for _ in range(20):
+            await node.send(*github(PUSH, key=b"wrong"))
+        proves, busy = node.vault.verify_hmac, asyncio.Event()
+
+        async def slow(*asked: Any) -> bool:
+            await busy.wait()
+            return await proves(*asked)
+
+        monkeypatch.setattr(node.vault, "verify_hmac", slow)
+        flood = [
+            asyncio.ensure_future(node.send(*github({**PUSH, "n": n}, key=b"wrong")))
+            for n in range(2 * endpoint.MAX_DOUBTED)
+        ]
+        await asyncio.sleep(0.01)
+        answered = [one.result().status for one in flood if one.done()]
+        assert answered == [429] * (len(flood) - endpoint.MAX_DOUBTED_OF_SENDER)
+        assert node.hooks._waiting == 1, "one after the other"
+        monkeypatch.setattr(node.vault, "verify_hmac", proves)
+        assert (await node.send(*github(PUSH), peer="198.51.100.9")).status == 202
+        busy.set()
+        assert {(await one).status for one in flood} == {429}
+        assert not node.hooks._doubted
 
     run(body)
 

@@ -24,7 +24,7 @@ from casemate.operations.leases import KeepMessages
 from casemate.policy import CedarPolicy
 from casemate.triggers.hooks import Hooks
 from casemate.vault.interface import Mac
-from casemate.vault.verifying import is_equal, is_signed
+from casemate.vault.verifying import is_equal, is_hard_to_guess, is_signed
 
 SECRET = b"a secret that the sender has, too"
 Headers = dict[str, str]
@@ -53,6 +53,9 @@ class HookVault:
 
     async def verify_equal(self, project: str, secret: str, value: bytes) -> bool:
         return is_equal(self._value(project, secret), value)
+
+    async def resists_guessing(self, project: str, secret: str) -> bool:
+        return is_hard_to_guess(self._value(project, secret))
 
 
 class HookData:

@@ -287,3 +287,12 @@ def test_a_password_is_as_hard_to_guess_as_a_key() -> None:
     assert marks ** LEAST_LENGTH[ValueForm.PASSWORD] > 2**128
     assert 64 ** LEAST_LENGTH[ValueForm.URL_SAFE] >= 2**128
     assert base64.urlsafe_b64encode(b"x" * 22)[:22]
+
+
+def test_all_that_a_rotation_accepts_has_to_resist_guessing(engine, clock) -> None:
+    put(engine, value=b"short one")
+    assert not engine.resists_guessing("shop", "api-key")
+    rotate(engine)
+    assert not engine.resists_guessing("shop", "api-key"), "the short one is accepted yet"
+    clock.now += 61
+    assert engine.resists_guessing("shop", "api-key")

@@ -24,7 +24,7 @@ from casemate.vault import errors, protocol
 from casemate.vault.client import VaultClient
 from casemate.vault.interface import Mac
 from casemate.vault.server import Server
-from casemate.vault.verifying import MAX_SIGNED_BYTES, is_equal, is_signed
+from casemate.vault.verifying import MAX_SIGNED_BYTES, is_equal, is_hard_to_guess, is_signed
 
 
 def sign(key: bytes, message: bytes) -> bytes:
@@ -88,6 +88,21 @@ def test_the_newest_version_alone_counts(engine) -> None:
     assert engine.verify_equal("shop", "api-key", b"second value")
 
 
+@pytest.mark.parametrize(
+    ("value", "hard"),
+    [
+        (b"word of a book", False),
+        (b"abcabcabcabcabcabcabcabc", False),
+        (b"whsec_" + b"MfKQ9r8GKYqrTwjU", False),
+        (b"whsec_" + b"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", True),
+        (b"3d2f1c0b9a8877665544", True),
+    ],
+)
+def test_what_is_long_and_varied_resists_guessing(engine, value: bytes, hard: bool) -> None:
+    put(engine, value=value)
+    assert engine.resists_guessing("shop", "api-key") is hard
+
+
 def test_a_secret_that_is_not_there_verifies_nothing(engine) -> None:
     put(engine)
     for project, name in (("shop", "other"), ("mail", "api-key"), ("", "api-key")):
@@ -95,6 +110,8 @@ def test_a_secret_that_is_not_there_verifies_nothing(engine) -> None:
             engine.verify_hmac(project, name, Mac.SHA256, b"", sign(b"", b""))
         with pytest.raises(NotFoundError):
             engine.verify_equal(project, name, VALUE)
+        with pytest.raises(NotFoundError):
+            engine.resists_guessing(project, name)
 
 
 class Wire:
@@ -135,6 +152,7 @@ def test_a_gateway_can_verify(wire) -> None:
             assert not await client.verify_hmac("shop", "api-key", Mac.SHA256, b"", right)
             assert await client.verify_equal("shop", "api-key", VALUE)
             assert not await client.verify_equal("shop", "api-key", VALUE[:-1])
+            assert await client.resists_guessing("shop", "api-key") == is_hard_to_guess(VALUE)
             with pytest.raises(NotFoundError):
                 await client.verify_equal("shop", "none", VALUE)
         finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -42,6 +43,9 @@ MAX_HOOK_BODY = 4 * 1024 * 1024
 MAX_PROVING = 4
 MAX_WAITING = 64
 """Requests that are proven at once, and that wait for it: the vault has others to serve."""
+MAX_DOUBTED = 32
+MAX_DOUBTED_OF_SENDER = 8
+"""Requests whose sender has failed too often, looked at all the same one after the other."""
 
 _JSON = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 _logger = logging.getLogger(__name__)
@@ -87,6 +91,8 @@ class Hooks:
         self._failures = Failures(monotonic)
         self._proving = asyncio.Semaphore(MAX_PROVING)
         self._waiting = 0
+        self._doubting = asyncio.Semaphore(1)
+        self._doubted: Counter[str] = Counter()
 
     def replace(self, live: Iterable[Version]) -> None:
         """Take over the hooks of what is live: of each function the version that declares."""
@@ -102,16 +108,17 @@ class Hooks:
         """Answer a request below HOOKS_PREFIX."""
         head = request.head
         sender = f"{address_group(head.peer)} {head.path[:256]}"
-        wait = self._failures.wait(sender)
-        if wait > 0:
-            return _problem(429, "Too many requests failed.", retry_after=wait)
         key = split_hook_path(head.path) if head.method == "POST" else None
         hook = self._hooks.get(key) if key is not None else None
+        wait = self._failures.wait(sender)
+        if wait > 0 and (hook is None or not await self._proves(hook, request, sender)):
+            return _problem(429, "Too many requests failed.", retry_after=wait)
         if hook is None:
             self._failures.count(sender)
             return self._nowhere(request, recorded=False)
         try:
-            await self._prove(hook, request)
+            if wait <= 0:
+                await self._prove(hook, request)
             return await self._accept(hook, request)
         except UnprovenError as error:
             self._failures.count(sender)
@@ -126,6 +133,28 @@ class Hooks:
             return _problem(503, "This cannot be taken at the moment.", retry_after=5.0)
 
     # -- proof ---------------------------------------------------------------------------------
+
+    async def _proves(self, hook: Hook, request: HttpRequest, sender: str) -> bool:
+        """Tell whether a request proves its sender where too many have failed to.
+
+        A forge sends for everybody from the same addresses, and so does a proxy that is not known
+        as one: a stranger who has it send what is wrong must not keep out what is right. Only where
+        nobody comes upon the secret by guesses; those are bounded by how long each takes.
+        """
+        if self._doubted[sender] >= MAX_DOUBTED_OF_SENDER or self._doubted.total() >= MAX_DOUBTED:
+            return False
+        self._doubted[sender] += 1
+        try:
+            async with self._doubting:
+                if not await self._vault.resists_guessing(hook.key[0], hook.trigger.secret):
+                    return False
+                await self._prove(hook, request)
+        except CasemateError:
+            return False
+        finally:
+            self._doubted[sender] -= 1
+            self._doubted += Counter()  # leaves out who has none
+        return True
 
     async def _prove(self, hook: Hook, request: HttpRequest) -> None:
         """Return if the sender knows the secret. Raises UnprovenError."""
