@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from casemate.accounts import totp
 from casemate.accounts.errors import LoginRefusedError, TooManyAttemptsError
@@ -54,25 +54,36 @@ def signed_in(name: str, remote: str, method: str, at: float) -> SignedIn:
 class Attempt:
     """One attempt, counted as failed until it says otherwise."""
 
-    def __init__(self, attempts: Throttle, counted: Counted) -> None:
-        """Hold what `Throttle.begin` counted."""
+    def __init__(self, attempts: Throttle, counted: Counted | None) -> None:
+        """Hold what `Throttle.begin` counted; None where it was not."""
         self._attempts = attempts
         self._counted = counted
 
     async def succeed(self) -> None:
         """Forget the failures of the account."""
-        await self._attempts.settle(self._counted, succeeded=True)
+        if self._counted is not None:
+            await self._attempts.settle(self._counted, succeeded=True)
 
     async def cancel(self) -> None:
         """Count this attempt neither as a failure nor as a success."""
-        await self._attempts.settle(self._counted, succeeded=False)
+        if self._counted is not None:
+            await self._attempts.settle(self._counted, succeeded=False)
 
 
 @asynccontextmanager
 async def guarded(
-    attempts: Throttle, refusals: Refusals, action: str, name: str | None, remote: str
+    attempts: Throttle,
+    refusals: Refusals,
+    action: str,
+    name: str | None,
+    remote: str,
+    *,
+    proves: Callable[[], Awaitable[object]] | None = None,
 ) -> AsyncIterator[Attempt]:
     """Count an attempt and record its failure.
+
+    `proves` raises a CasemateError unless the caller shows what nobody comes upon by guesses: such
+    an attempt waits for nobody else's failures at its address.
 
     Raises TooManyAttemptsError before anything is looked at. An attempt that failed for another
     reason than what the caller gave (busy, a store or vault that fails) does not count; one that
@@ -81,14 +92,28 @@ async def guarded(
     # A name that nobody can have is not recorded: it may be a password typed into the wrong place.
     account = name if name is not None and is_account_name(name) else None
     principal = f"user:{account}" if account is not None else None
+    async with AsyncExitStack() as doubted:
+        try:
+            counted = await attempts.begin(account, remote)
+        except TooManyAttemptsError:
+            reason = "too many attempts"
+            if proves is None or not await doubted.enter_async_context(
+                attempts.proven(proves, remote)
+            ):
+                refusals.note(action=action, reason=reason, remote=remote, principal=principal)
+                raise
+            counted = None
+        attempt = Attempt(attempts, counted)
+        async with _recorded(refusals, action, remote, principal, attempt):
+            yield attempt
+
+
+@asynccontextmanager
+async def _recorded(
+    refusals: Refusals, action: str, remote: str, principal: str | None, attempt: Attempt
+) -> AsyncIterator[None]:
     try:
-        counted = await attempts.begin(account, remote)
-    except TooManyAttemptsError:
-        refusals.note(action=action, reason="too many attempts", remote=remote, principal=principal)
-        raise
-    attempt = Attempt(attempts, counted)
-    try:
-        yield attempt
+        yield
     except LoginRefusedError:
         refusals.note(action=action, reason="refused", remote=remote, principal=principal)
         raise

@@ -136,8 +136,12 @@ class ProviderLogin:
     async def login(self, id_token: str, remote: str) -> Issued:
         """Open a session. Raises LoginRefusedError, TooManyAttemptsError, OidcProviderError."""
         provider = self._required()
+
+        async def proves() -> User:
+            return self._user(await self._identity(provider, id_token))
+
         async with guarded(
-            self._attempts, self._refusals, "login by OIDC", None, remote
+            self._attempts, self._refusals, "login by OIDC", None, remote, proves=proves
         ) as attempt:
             identity = await self._identity(provider, id_token)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 from casemate.accounts.attempts import Attempts, address_group, too_many
@@ -26,6 +28,9 @@ HELD_HERE = 2.0
 """Seconds for which this node holds somebody up by itself, where there are others."""
 MAX_ASKING = 8
 """Attempts that wait for it at once: a flood of them keeps no other change waiting for long."""
+MAX_DOUBTED = 16
+MAX_DOUBTED_OF_ADDRESS = 4
+"""Attempts from addresses that have to wait, looked at all the same at once."""
 AnswerT = TypeVar("AnswerT")
 _log = logging.getLogger("casemate.accounts")
 
@@ -47,6 +52,7 @@ class Throttle:
         self._store = store if isinstance(store, SharedStore) else None
         self._attempts = Attempts(clock, LONGEST_WAIT if self._store is None else HELD_HERE)
         self._asking = 0
+        self._doubted: Counter[str] = Counter()
 
     async def begin(self, account: str | None, remote: str) -> Counted:
         """Count an attempt as failed; return what `settle` needs.
@@ -66,6 +72,32 @@ class Throttle:
             # It stays counted here, so that the next ones are not all asked about.
             raise too_many(wait)
         return Counted(account, remote, here)
+
+    @asynccontextmanager
+    async def proven(
+        self, proves: Callable[[], Awaitable[object]], remote: str
+    ) -> AsyncIterator[bool]:
+        """Tell, for one that has to wait, whether it shows what nobody comes upon by guesses.
+
+        Many people may be behind one address: who fails there again and again must not keep the
+        others out. How many are looked at is bounded until they end.
+        """
+        group = address_group(remote)
+        if self._doubted[group] >= MAX_DOUBTED_OF_ADDRESS or self._doubted.total() >= MAX_DOUBTED:
+            yield False
+            return
+        self._doubted[group] += 1
+        try:
+            try:
+                await proves()
+            except CasemateError:
+                shown = False
+            else:
+                shown = True
+            yield shown
+        finally:
+            self._doubted[group] -= 1
+            self._doubted += Counter()  # leaves out who has none
 
     async def settle(self, counted: Counted, *, succeeded: bool) -> None:
         """Take an attempt back; one that succeeded forgets the failures of its account."""

@@ -201,17 +201,16 @@ class Workloads:
         """Open a session. Raises LoginRefusedError, TooManyAttemptsError, OidcProviderError,
         ConflictError.
         """
+
+        async def proves() -> None:
+            await self._verified(name, id_token)
+            if _digest_of(id_token) in self._used:
+                raise _used_before()
+
         async with guarded(
-            self._attempts, self._refusals, "login of a workload", None, remote
+            self._attempts, self._refusals, "login of a workload", None, remote, proves=proves
         ) as tried:
-            trusted = self._trusted.get(name)
-            if trusted is None:
-                raise LoginRefusedError(
-                    "No workload of that name is trusted here.",
-                    next_step="Have an owner run `casemate workloads add NAME`.",
-                )
-            claims = await self._claims(trusted, id_token)
-            _require_claims(trusted, claims)
+            trusted, claims = await self._verified(name, id_token)
             issued = await self._open(trusted, id_token)
             await tried.succeed()
         subject = str(claims.get("sub"))[:255]
@@ -220,6 +219,18 @@ class Workloads:
         by = f"{PrincipalKind.TOKEN.value}:{issued.token.id}"
         self._happened(SignedIn(at=now, by=by, remote_address=remote, method=maker(name)))
         return issued
+
+    async def _verified(self, name: str, id_token: str) -> tuple[Workload, dict[str, Any]]:
+        """Return whom an ID token is about, and its claims. Raises LoginRefusedError."""
+        trusted = self._trusted.get(name)
+        if trusted is None:
+            raise LoginRefusedError(
+                "No workload of that name is trusted here.",
+                next_step="Have an owner run `casemate workloads add NAME`.",
+            )
+        claims = await self._claims(trusted, id_token)
+        _require_claims(trusted, claims)
+        return trusted, claims
 
     async def _claims(self, trusted: Workload, id_token: str) -> dict[str, Any]:
         header = read_header(id_token)
@@ -234,9 +245,7 @@ class Workloads:
         return verified_claims(id_token, keys, trusted.issuer, now=clock(), max_age=MAX_AGE)
 
     async def _open(self, trusted: Workload, id_token: str) -> Issued:
-        # The signature is left out: the same token has more than one that is valid.
-        signed = id_token.rpartition(".")[0].encode()
-        digest = hashlib.sha256(signed).hexdigest()[:16]
+        digest = _digest_of(id_token)
         used = UseOnce(kind="workload", name=digest, seconds=_USABLE + 2 * MAX_CLOCK_OFF)
 
         def decision() -> tuple[Changes, Issued]:
@@ -281,6 +290,11 @@ def _used_before() -> LoginRefusedError:
 
 def _keeping(trusted: dict[str, Workload]) -> KeepNodeValue:
     return KeepNodeValue(name=SETTINGS, value=msgspec.json.encode(list(trusted.values())))
+
+
+def _digest_of(id_token: str) -> str:
+    # The signature is left out: the same token has more than one that is valid.
+    return hashlib.sha256(id_token.rpartition(".")[0].encode()).hexdigest()[:16]
 
 
 def _digest_in(name: str) -> str:

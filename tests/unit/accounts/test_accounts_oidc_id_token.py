@@ -111,6 +111,8 @@ def test_accepted_claims(change) -> None:
         {"sub": None},
         {"sub": 248289761001},
         {"sub": "x" * 256},
+        {"sub": "\ud800"},
+        {"sub": "24400320\udfff"},
     ],
 )
 def test_refused_claims(change) -> None:

@@ -20,6 +20,7 @@ from casemate.accounts import (
 from casemate.accounts import workloads as module
 from casemate.accounts.errors import TooManyAttemptsError
 from casemate.accounts.oidc.id_token import SKEW
+from casemate.accounts.throttle import MAX_DOUBTED_OF_ADDRESS
 from casemate.accounts.workloads import MAX_AGE
 from casemate.model.back_off import FREE_PER_ADDRESS
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
@@ -328,6 +329,28 @@ def test_guesses_are_slowed(pipelines: Pipelines) -> None:
     with pytest.raises(TooManyAttemptsError):
         pipelines.login(pipelines.token(ref="x"))
     assert pipelines.login(remote="10.0.0.10")
+
+
+def test_who_fails_at_an_address_keeps_no_pipeline_of_it_out(pipelines: Pipelines) -> None:
+    """Jobs of many projects come from one address: a runner's, a proxy's that is not known."""
+    pipelines.add()
+    for number in range(FREE_PER_ADDRESS + 5):
+        with pytest.raises((IdTokenError, TooManyAttemptsError)):
+            pipelines.login(pipelines.token(ref="x", jti=str(number)))
+    used = pipelines.token()
+    assert pipelines.login(used)
+    for token in (used, pipelines.token(ref="x"), "x.y.z"):
+        with pytest.raises(TooManyAttemptsError):
+            pipelines.login(token)
+    with pytest.raises(TooManyAttemptsError):
+        pipelines.login(name="none")
+    throttle = pipelines.workloads._attempts
+    assert not throttle._doubted
+    throttle._doubted["10.0.0.9"] = MAX_DOUBTED_OF_ADDRESS
+    with pytest.raises(TooManyAttemptsError):
+        pipelines.login(pipelines.token(jti="a"))
+    throttle._doubted.clear()
+    assert pipelines.login(pipelines.token(jti="a"))
 
 
 def test_a_store_that_fails_trusts_nobody(pipelines: Pipelines) -> None:

@@ -170,9 +170,14 @@ def verify_id_token(
         )
     # (6) about somebody
     subject = claims.get("sub")
-    if not isinstance(subject, str) or not 1 <= len(subject) <= 255:
+    if not isinstance(subject, str) or not 1 <= len(subject) <= 255 or not _is_text(subject):
         raise IdTokenError("The ID token does not say whom it is about.")
     return Identity(issuer=settings.issuer, subject=subject, nonce=nonce)
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether it can be written in UTF-8: JSON can hold half of a character (`\\ud800`)."""
+    return not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def verified_claims(
