@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from casemate.api.authorization import function_of
+from casemate.api.held_response import HeldResponse
 from casemate.api.performing import Call, Performers, encode_lines, resource_of
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
+from casemate.api.service import Turn
 from casemate.facts import Feed
 from casemate.model.errors import UnavailableError
 from casemate.model.facts import LogsWritten
@@ -154,10 +157,14 @@ async def _logs(wanted: ReadLogs, call: Call) -> tuple[LogLine, ...] | Response:
     _require_whole(wanted)
     if not wanted.follow:
         return await call.service.control.recorded(wanted)
-    call.service.followers.require(call.principal)
     call.service.facts.require_room()
-    lines, after = await _begin(wanted, call)
-    return StreamingResponse(_follow(wanted, call, lines, after), media_type=NDJSON)
+    async with contextlib.AsyncExitStack() as stack:
+        # Held from now on, not from when it is sent: many at once would all find it free.
+        who = call.service.accounts.answerable(call.principal.text)
+        turn = stack.enter_context(call.service.followers.hold(who))
+        lines, after = await _begin(wanted, call)
+        pieces = _follow(wanted, call, lines, after, turn)
+        return HeldResponse(pieces, stack.pop_all(), media_type=NDJSON, headers={})
 
 
 def _still_may(call: Call, resource: Resource) -> bool:
@@ -181,12 +188,14 @@ def _feed(wanted: ReadLogs, call: Call) -> Feed:
 
 
 async def _follow(
-    wanted: ReadLogs, call: Call, lines: tuple[LogLine, ...], after: int
+    wanted: ReadLogs, call: Call, lines: tuple[LogLine, ...], after: int, turn: Turn
 ) -> AsyncIterator[bytes]:
-    """Yield `lines`, then what is written later, until the client is gone or may no more."""
+    """Yield `lines`, then what is written later, until the client is gone, may no more, or its
+    turn is over.
+    """
     resource, only = resource_of(form_of(ReadLogs), call.request), wanted.only
     loop = asyncio.get_running_loop()
-    with call.service.followers.counted(call.principal), _feed(wanted, call) as feed:
+    with _feed(wanted, call) as feed:
         yield encode_lines(lines) or b"\n"
         sent = loop.time()
         told = True  # nobody told of what was written before there was a feed
@@ -194,7 +203,7 @@ async def _follow(
             # What they say is in the store: one look there brings what all of them tell of.
             if not told:
                 told = any(await feed.take(CHECK_SECONDS))
-            if feed.ended or not _still_may(call, resource):
+            if turn.ended or feed.ended or not _still_may(call, resource):
                 return
             try:
                 read = await _read(wanted, call, after, MAX_LINES) if told else ()

@@ -127,6 +127,57 @@ class Slots:
             )
 
 
+@dataclass(eq=False)
+class Turn:
+    """What holds one of `YieldingSlots`."""
+
+    ended: bool = False
+    """True once it has to end: somebody who holds fewer has its slot."""
+
+
+@dataclass(eq=False)
+class YieldingSlots:
+    """A bound on what goes on for as long as those want who asked for it.
+
+    Where none is free, the oldest of whoever holds most ends for somebody who would still hold
+    fewer. They are counted by who answers for a token: whoever makes tokens gets no more by it.
+    """
+
+    what: str
+    most: int
+    of_one: int
+    held: dict[str, list[Turn]] = field(default_factory=dict)
+    """By who answers for them, the oldest first."""
+
+    @contextmanager
+    def hold(self, who: str) -> Iterator[Turn]:
+        """Hold one for `who`, a `Principal.text`. RequestError (429) if there is none."""
+        mine = len(self.held.get(who, ()))
+        full = sum(map(len, self.held.values())) >= self.most
+        fullest = max(self.held, key=lambda each: len(self.held[each]), default=who)
+        if mine >= self.of_one or (full and len(self.held[fullest]) <= mine + 1):
+            raise RequestError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"Too many {self.what} at the same time.",
+                next_step="Try again when one of them has ended.",
+            )
+        if full:
+            self._leave(fullest, self.held[fullest][0])
+        turn = Turn()
+        self.held.setdefault(who, []).append(turn)
+        try:
+            yield turn
+        finally:
+            if not turn.ended:
+                self._leave(who, turn)
+
+    def _leave(self, who: str, turn: Turn) -> None:
+        turn.ended = True
+        self.held[who].remove(turn)
+        if not self.held[who]:
+            del self.held[who]
+
+
 def nothing_known() -> NodeHealth:
     """Return the health of a node of which no part is looked at."""
     return NodeHealth(ok=True, ready=True, checked_at=time.time(), parts=())
@@ -194,7 +245,7 @@ class Service:
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 6, 4))
     imports: Slots = field(default_factory=lambda: Slots("imports of advisories", 1, 1))
     sboms: Slots = field(default_factory=lambda: Slots("SBOMs", 2, 1))
-    followers: Slots = field(default_factory=lambda: Slots("followed logs", 64, 16))
+    followers: YieldingSlots = field(default_factory=lambda: YieldingSlots("followed logs", 64, 16))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1, 1))
     fetches: Slots = field(default_factory=lambda: Slots("fetches of evidence", 4, 2))
 

@@ -100,6 +100,8 @@ class FakeAccounts:
         self.fault: Exception | None = None
         self.tokens = NoTokens()
         self.known: dict[str, Principal] = {}
+        self.makers: dict[str, str] = {}
+        """Of tokens, as `Principal.text`."""
         self.add(OWNER_TEXT, "owner")
         self.add(INVOKER_TEXT, "invoker")
         self.add(GUEST_TEXT)
@@ -112,6 +114,9 @@ class FakeAccounts:
             bindings=tuple(map(parse_binding, roles)),
         )
         return text
+
+    def answerable(self, caller: str) -> str:
+        return self.makers.get(caller, caller)
 
     def principal_of(self, text: str) -> Principal | None:
         return next((known for known in self.known.values() if known.text == text), None)

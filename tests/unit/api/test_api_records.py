@@ -315,13 +315,55 @@ def test_one_of_many_followers_leaves_room_for_others(ask, parts, control, fast)
     assert asyncio.run(run()) == [429, 200]
 
 
-def test_followers_are_bounded_and_give_their_slot_back(ask, parts, control, fast) -> None:
-    async def run() -> list[int]:
+def test_whoever_follows_most_gives_way(ask, parts, control, fast) -> None:
+    """Four that follow sixteen logs each kept an owner from following any."""
+
+    async def run() -> tuple[int, int, int]:
         keys = [parts.accounts.add(f"cm_{n}", "auditor") for n in range(4)]
         clients = [Following(ask.app, key=keys[n % 4]) for n in range(64)]
         for client in clients:
             await client.until(b"\n")
-        refused = Following(ask.app)
+        owner = Following(ask.app)
+        await owner.until(b"\n")
+        async with asyncio.timeout(5):
+            await clients[0].task
+        done = sum(client.task.done() for client in clients)
+        slots = parts.service.followers.held
+        held = sum(map(len, slots.values()))
+        for client in (*clients[1:], owner):
+            await client.leave()
+        assert not slots
+        return owner.status, done, held
+
+    assert asyncio.run(run()) == (200, 1, 64)
+
+
+def test_tokens_of_one_person_follow_no_more_than_the_person(ask, parts, control, fast) -> None:
+    async def run() -> list[int]:
+        clients = []
+        for number in range(20):
+            key = parts.accounts.add(f"cm_{number}", "auditor")
+            parts.accounts.makers[f"token:{number}"] = "user:eve"
+            clients.append(Following(ask.app, key=key))
+        await asyncio.sleep(0.2)  # all at once: what each asks for is counted when it asks
+        statuses = [client.status for client in clients]
+        for client in clients:
+            await client.leave()
+        return statuses
+
+    assert sorted(asyncio.run(run())) == [200] * 16 + [429] * 4
+
+
+def test_followers_are_bounded_and_give_their_slot_back(
+    ask, parts, control, fast, monkeypatch
+) -> None:
+    async def run() -> list[int]:
+        monkeypatch.setattr(parts.service.followers, "most", 8)
+        keys = [parts.accounts.add(f"cm_{n}", "auditor") for n in range(9)]
+        clients = [Following(ask.app, key=keys[n]) for n in range(8)]
+        for client in clients:
+            await client.until(b"\n")
+        refused = Following(ask.app, key=keys[8])
         await refused.task
         for client in clients:
             await client.leave()
