@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from casemate.model.recording import RecordingSummary
@@ -66,9 +67,7 @@ class Index:
         gone = [each.id for each in of_function[MAX_OF_FUNCTION:]]
         gone += _over(of_function[:MAX_OF_FUNCTION], most_bytes)
         gone += _over(self._left(self._free(new.project, None), gone), MAX_OF_PROJECT_BYTES)
-        every = list(self._left(self._free(None, None), gone))
-        if len(every) > MAX_OF_NODE or sum(each.size for each in every) > MAX_OF_NODE_BYTES:
-            gone.append(self._of_the_largest(every))
+        gone += _beyond_node(self._left(self._free(None, None), gone))
         return list(dict.fromkeys(gone))
 
     def _free(self, project: str | None, function: str | None) -> Iterator[RecordingSummary]:
@@ -79,14 +78,30 @@ class Index:
         away = set(gone)
         return (each for each in summaries if each.id not in away)
 
-    @staticmethod
-    def _of_the_largest(every: list[RecordingSummary]) -> str:
-        """Return the oldest of the project that has the most bytes."""
-        totals: dict[str, int] = {}
-        for each in every:
-            totals[each.project] = totals.get(each.project, 0) + each.size
-        largest = max(totals, key=totals.__getitem__)
-        return next(each.id for each in reversed(every) if each.project == largest)
+
+def _beyond_node(newest: Iterable[RecordingSummary]) -> Iterator[str]:
+    """Give what has to go for a node's bounds: the oldest of whoever has most of what is too much.
+
+    A project with many small ones does not push out few large ones of another, nor the reverse.
+    """
+    of: dict[str, list[RecordingSummary]] = {}
+    number, size = Counter[str](), Counter[str]()
+    for each in newest:
+        of.setdefault(each.project, []).append(each)
+        number[each.project] += 1
+        size[each.project] += each.size
+    while True:
+        if number.total() > MAX_OF_NODE:
+            most = number
+        elif size.total() > MAX_OF_NODE_BYTES:
+            most = size
+        else:
+            return
+        project = max(most, key=most.__getitem__)
+        oldest = of[project].pop()
+        number[project] -= 1
+        size[project] -= oldest.size
+        yield oldest.id
 
 
 def _over(newest: Iterable[RecordingSummary], most: int) -> list[str]:

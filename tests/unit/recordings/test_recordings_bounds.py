@@ -78,6 +78,32 @@ def test_a_node_has_so_many_and_the_largest_project_pays(monkeypatch: pytest.Mon
     assert all(list(index.newest(f"p{number}", None)) for number in range(9, 14))
 
 
+def test_many_small_ones_push_out_no_large_ones_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What attackers want gone is what a victim's calls were: they let their own fail instead."""
+    monkeypatch.setattr(bounds, "MAX_OF_NODE", 100)
+    index = Index()
+    for number in range(10):
+        assert added(index, summary(number, project="victim", size=MIB)) == []
+    for number in range(10, 300):
+        gone = added(index, summary(number, project="eve", function=f"f{number % 60}", size=10))
+        assert not {summary(old).id for old in range(10)}.intersection(gone)
+    assert len(index) == 100
+
+
+def test_few_large_ones_push_out_no_small_ones_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_OF_NODE_BYTES", 8 * MIB)
+    index = Index()
+    for number in range(200):
+        assert added(index, summary(number, project="victim", function=f"f{number % 9}")) == []
+    for number in range(200, 240):
+        added(index, summary(number, project=f"eve{number % 5}", size=MIB))
+        kept = list(index.newest(None, None))
+        assert sum(each.size for each in kept) <= 8 * MIB, "not one for each, but until it fits"
+        assert sum(each.project == "victim" for each in kept) == 200
+
+
 def test_what_is_over_is_told() -> None:
     index = Index()
     index.add(summary(1, expires_at=50.0))
