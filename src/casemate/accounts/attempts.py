@@ -5,10 +5,11 @@ unseen. An attempt counts as failed when it begins, so that many at once get no 
 after the other.
 
 Failures are counted for each account and for each address. The address only slows a search of many
-accounts down, and never for long: many people may be behind one, and a proxy that is not known as
-such makes it everybody's. An address from which somebody logged in before has a count of its own
-for that account, and no other holds it up: neither whoever hammers the account from elsewhere nor
-who fails with other accounts from there can keep its owner out.
+accounts down, and each time not for long: many people may be behind one, and a proxy that is not
+known as such makes it everybody's. While somebody goes on failing there, who has never logged in
+from there may find the next attempt taken each time. An address from which somebody logged in
+before has a count of its own for that account, and no other holds it up: neither whoever hammers
+the account from elsewhere nor who fails with other accounts from there can keep its owner out.
 """
 
 from __future__ import annotations
