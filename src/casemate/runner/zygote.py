@@ -50,7 +50,7 @@ _SETTLE_FORKS = 64
 _REST_MS = 1000
 """After so long without an instance and a request, memory kept for instances is given back."""
 _FEW = 2
-"""Spares of a function that was called once."""
+"""Spares of a function that was called once: from the third instance on all have one room."""
 _FORKED, _RESTORABLE = 3, 4
 """Descriptors that come with a request for an instance of either kind."""
 BLANK_NAMESPACES = (
@@ -262,6 +262,8 @@ class Zygote:
         self._settling: Iterator[int] | None = None
         self._restorable = 0
         self._room: list[bytes] | None = None
+        self._is_filled = False
+        """Whether what instances make lies together, and near what tells where it lies."""
         self._late = loaded.LateImports()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         control.send_event(sock, control.HELLO)
@@ -435,12 +437,21 @@ class Zygote:
         if self._settling is None or next(self._settling, None) is not None:
             return
         self._settling, self._settled = None, True
-        if self._assignment["restorable"]:
-            # What instances make is to lie together, and near what tells where it lies.
-            fill_pools()
-            fill_chunks()
         gc.collect()
         gc.freeze()
+
+    def _make_room(self) -> list[bytes]:
+        """Have room for what calls take, and what they make lie together in it.
+
+        Not at rest: it is a sixth of what a zygote holds, and a function that is called once in a
+        while needs none that lasts. Nor before it has settled, while calls may wait for the first.
+        """
+        if self._settled and not self._is_filled:
+            self._is_filled = True
+            fill_pools()
+            fill_chunks()
+            gc.freeze()
+        return restorable.make_room()
 
     def _reap(self) -> None:
         # With an instance there is a child, so that waitpid does not fail.
@@ -470,10 +481,11 @@ class Zygote:
         return True
 
     def _fork(self, number: int, descriptors: list[int]) -> None:
-        if len(descriptors) == _RESTORABLE and self._settled:
-            # The first ones have their own: what is called once in a while has no others.
-            if self._restorable >= _FEW and self._room is None:
-                self._room = restorable.make_room()
+        if len(descriptors) == _RESTORABLE:
+            # The first ones have their own: what is called once in a while has no others. They
+            # count also where they came too soon: each that follows would hold one more for good.
+            if self._settled and self._restorable >= _FEW and self._room is None:
+                self._room = self._make_room()
             self._restorable += 1
         try:
             pid = self._cloner.clone(linux.INSTANCE_NAMESPACES)
@@ -512,7 +524,7 @@ class Zygote:
             assignment = self._assignment
             held = hold is not None and restorable.offer(hold)
             # Shared by all, once the zygote had the time.
-            room = restorable.make_room() if held and self._room is None else None
+            room = self._make_room() if held and self._room is None else None
             instance.lock_down(
                 tmpfs=tmpfs,
                 restriction=self._restriction,
