@@ -15,11 +15,12 @@ import socket
 import sys
 
 from ..kernel import linux
-from . import control, instance, seeding, sharing, unsettled, zygote
+from . import control, first_process, instance, seeding, sharing, unsettled, zygote
 from .filling import fill_holes
 from .root import Root
 
 _MAX_DESCRIPTOR = 1 << 16
+_FIRST_PROCESS = "/tmp/first-process"  # noqa: S108 - in the base zygote's own tmpfs
 _NAME = re.compile(r"z[0-9]{1,12}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -50,18 +51,16 @@ def _warm() -> None:
     del math, random, string, typing, urllib, uuid
 
 
-def keep_only(descriptor: int) -> None:
-    """Move a descriptor to SOCKET_FD and close every other but the three standard ones."""
+def keep_only(descriptor: int, program: int | None = None) -> int | None:
+    """Move a descriptor to SOCKET_FD and close every other but the three standard ones.
+
+    `program` is kept behind it; returns where.
+    """
     os.dup2(descriptor, instance.SOCKET_FD)
-    os.closerange(instance.SOCKET_FD + 1, _MAX_DESCRIPTOR)
-
-
-def _init(child: int) -> None:
-    """Be the first process of a function's pid namespace: reap, and end with the zygote."""
-    while True:
-        pid, _status = os.waitpid(-1, 0)
-        if pid == child:
-            os._exit(0)
+    first = instance.SOCKET_FD + 1
+    kept = None if program is None else os.dup2(program, first, inheritable=False)
+    os.closerange(first + (kept is not None), _MAX_DESCRIPTOR)
+    return kept
 
 
 class Base:
@@ -81,6 +80,7 @@ class Base:
         # bubblewrap's mount namespace may belong to a user namespace above this process's.
         linux.unshare(linux.CLONE_NEWNS)
         self._root = Root([(str(path), bool(filtered)) for path, filtered in libraries], links)
+        self._first_process = first_process.write_program(_FIRST_PROCESS)
         ready = {"ev": "ready", "landlock_abi": linux.landlock_abi()}
         control.send(sock, ready | {"private_files": self._root.private_files})
 
@@ -133,7 +133,7 @@ class Base:
             return pid
         try:
             self._sock.detach()
-            keep_only(descriptor)
+            program = keep_only(descriptor, self._first_process)
             # Signals and priorities reach a process group: each sandbox has one of its own.
             os.setsid()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -143,7 +143,9 @@ class Base:
             child = os.fork()
             if child:
                 os.close(instance.SOCKET_FD)
-                _init(child)
+                first_process.wait(child, program)
+            if program is not None:
+                os.close(program)
             linux.die_with_parent()
             linux.sethostname("function")
             self._root.enter(devices)
