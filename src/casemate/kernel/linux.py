@@ -35,6 +35,7 @@ _PR_GET_TID_ADDRESS, _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 40, 38, 24
 _PR_SET_DUMPABLE, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 4, 47, 4
 _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_SET_TIMERSLACK = 1, 8, 29
 
+_MSG_PEEK = 2
 _SECCOMP_SET_MODE_FILTER = 1
 _FILTER_TSYNC, _FILTER_NEW_LISTENER, _FILTER_TSYNC_ESRCH = 1, 8, 16
 FILTER_FOR_EVERY_THREAD = (_SECCOMP_SET_MODE_FILTER, _FILTER_TSYNC)
@@ -136,8 +137,12 @@ class Cloner:
             call.restype = None
             call.argtypes = ()
 
-    def clone(self, flags: int) -> int:
-        """Fork with `flags`; return 0 in the child and the child's pid in the parent."""
+    def clone(self, flags: int, first: Callable[[], object] | None = None) -> int:
+        """Fork with `flags`; return 0 in the child and the child's pid in the parent.
+
+        `first` is called in the child before all else, even before Python knows of the fork: it
+        is to be a call to the kernel and nothing else (`waiting_for`).
+        """
         flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD
         self._before()
         pid: int = _libc.syscall(
@@ -145,12 +150,26 @@ class Cloner:
         )
         number = ctypes.get_errno() if pid < 0 else 0
         if pid == 0:
+            if first is not None:
+                first()
             self._child()
             return 0
         self._parent()
         if pid < 0:
             raise OSError(number, f"clone(flags={flags:#x}): {os.strerror(number)}")
         return pid
+
+
+def waiting_for(descriptor: int) -> Callable[[], object]:
+    """Return what waits until a socket has something to read, or its other end is closed.
+
+    Nothing of this process is written meanwhile, and next to nothing before.
+    """
+    # The lock of the interpreter is kept: whoever waits is alone.
+    receive = ctypes.PyDLL(None).recv
+    receive.restype = ctypes.c_ssize_t
+    receive.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return functools.partial(receive, descriptor, ctypes.create_string_buffer(1), 1, _MSG_PEEK)
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:

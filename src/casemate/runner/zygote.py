@@ -27,6 +27,7 @@ from . import (
     allocating,
     capabilities,
     control,
+    forked_ahead,
     instance,
     loaded,
     network,
@@ -48,7 +49,8 @@ above them."""
 _SETTLE_MS = 100
 _SETTLE_FORKS = 64
 _REST_MS = 1000
-"""After so long without an instance and a request, memory kept for instances is given back."""
+"""After so long without an instance and a request, memory kept for instances is given back, and
+what the next one becomes is forked ahead."""
 _FEW = 2
 """Spares of a function that was called once: from the third instance on all have one room."""
 _FORKED, _RESTORABLE = 3, 4
@@ -264,6 +266,9 @@ class Zygote:
         self._room: list[bytes] | None = None
         self._is_filled = False
         """Whether what instances make lies together, and near what tells where it lies."""
+        self._ahead: forked_ahead.ForkedAhead | None = None
+        self._is_ahead_due = True
+        """Whether one is to be forked at rest: once after each time that one was asked for."""
         self._late = loaded.LateImports()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         control.send_event(sock, control.HELLO)
@@ -407,6 +412,7 @@ class Zygote:
                 self._settle()
             elif not ready and not self._instances:
                 self._room = None  # at rest it would be most of what is held
+                self._fork_ahead()
             for descriptor, _events in ready:
                 if descriptor == self._wake_read:
                     os.read(self._wake_read, 4096)
@@ -419,7 +425,8 @@ class Zygote:
             return 0
         if not self._settled:
             return _SETTLE_MS
-        return _REST_MS if self._room is not None and not self._instances else None
+        at_rest = self._room is None and not self._is_ahead_due
+        return None if at_rest or self._instances else _REST_MS
 
     def _settle(self) -> None:
         """Make the memory of future instances stay shared; takes too long for a cold start."""
@@ -455,10 +462,13 @@ class Zygote:
 
     def _reap(self) -> None:
         # With an instance there is a child, so that waitpid does not fail.
-        while self._instances:
+        while self._instances or self._ahead is not None:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            if self._ahead is not None and pid == self._ahead.pid:
+                self._ahead.close()
+                self._ahead = None
             number = self._instances.pop(pid, None)
             if number is not None:
                 control.send_event(self._sock, control.EXITED, number, status)
@@ -487,13 +497,15 @@ class Zygote:
             if self._settled and self._restorable >= _FEW and self._room is None:
                 self._room = self._make_room()
             self._restorable += 1
-        try:
-            pid = self._cloner.clone(linux.INSTANCE_NAMESPACES)
-        except OSError as error:
-            control.send_event(self._sock, control.FORK_FAILED, number, error.errno or 0)
-            pid = -1
-        if pid == 0:
-            self._become_instance(*descriptors)
+        pid = self._pid_of_ahead(descriptors)
+        if not pid:
+            try:
+                pid = self._cloner.clone(linux.INSTANCE_NAMESPACES)
+            except OSError as error:
+                control.send_event(self._sock, control.FORK_FAILED, number, error.errno or 0)
+                pid = -1
+            if pid == 0:
+                self._become_instance(lambda: descriptors)
         if pid > 0:
             self._forks += 1
             self._instances[pid] = number
@@ -501,49 +513,90 @@ class Zygote:
         for descriptor in descriptors:
             os.close(descriptor)
 
-    def _become_instance(
-        self, channel: int, output: int, tmpfs: int, hold: int | None = None
-    ) -> None:
+    def _fork_ahead(self) -> None:
+        """Fork what the next instance becomes, once for each time that one was asked for."""
+        if self._ahead is not None or not self._is_ahead_due:
+            return
+        self._is_ahead_due = False
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            wait = linux.waiting_for(theirs.fileno())
+            try:
+                pid = self._cloner.clone(linux.INSTANCE_NAMESPACES, wait)
+            except OSError:
+                ours.close()  # the next one is forked when it is asked for
+                return
+            if pid == 0:
+                self._become_instance(lambda: self._told(ours, theirs))
+        self._ahead = forked_ahead.ForkedAhead(pid, ours)
+
+    def _pid_of_ahead(self, descriptors: list[int]) -> int:
+        """Have what was forked ahead become an instance; return its process id, 0 for none.
+
+        It has no room of those that are restored, which share one.
+        """
+        self._is_ahead_due = True
+        if self._ahead is None or len(descriptors) != _FORKED:
+            return 0
+        ahead, self._ahead = self._ahead, None
+        return ahead.pid if ahead.become(descriptors) else 0
+
+    @staticmethod
+    def _told(ours: socket.socket, theirs: socket.socket) -> list[int]:
+        """Return the descriptors of the instance that what was forked ahead becomes."""
+        ours.close()
+        with theirs:
+            descriptors = forked_ahead.told(theirs)
+        if descriptors is None:
+            os._exit(0)
+        return descriptors
+
+    def _become_instance(self, descriptors: Callable[[], list[int]]) -> None:
         """Never returns. In an instance nothing of the zygote's loop may go on."""
         try:
             # The pipe is the zygote's as well: a signal here would wake it.
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            os.close(output)
-            # In the place of the zygote's control socket, which is closed by this.
-            os.dup2(channel, instance.SOCKET_FD)
-            os.close(channel)
             os.setsid()
             os.close(self._wake_read)
             os.close(self._wake_write)
-            # While what the import put into /tmp can still be seen.
-            for renew in self._renewals:
-                renew()
-            assignment = self._assignment
-            held = hold is not None and restorable.offer(hold)
-            # Shared by all, once the zygote had the time.
-            room = self._make_room() if held and self._room is None else None
-            instance.lock_down(
-                tmpfs=tmpfs,
-                restriction=self._restriction,
-                # The untouched copy of one that is restored is a process as well.
-                processes=assignment["processes"] + held,
-                program=self._prepared.instance_filter,
-                flag=self._prepared.flag_filter if held else None,
-            )
-            # Its number is that of the channel now, which it would close with itself.
-            self._sock.detach()
-            sock = socket.socket(fileno=instance.SOCKET_FD)
-            instance.reseed()
-            self._run_instance(sock, restored=held)
-            del room
+            self._lock_down_and_serve(*descriptors())
             # Nothing that the import left for the end (atexit, threading) is an instance's to do.
             os._exit(0)
         except BaseException as error:  # noqa: BLE001
             self._last_words(error)
         os._exit(70)
+
+    def _lock_down_and_serve(
+        self, channel: int, output: int, tmpfs: int, hold: int | None = None
+    ) -> None:
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+        # In the place of the zygote's control socket, which is closed by this.
+        os.dup2(channel, instance.SOCKET_FD)
+        os.close(channel)
+        # While what the import put into /tmp can still be seen.
+        for renew in self._renewals:
+            renew()
+        assignment = self._assignment
+        held = hold is not None and restorable.offer(hold)
+        # Shared by all, once the zygote had the time.
+        room = self._make_room() if held and self._room is None else None
+        instance.lock_down(
+            tmpfs=tmpfs,
+            restriction=self._restriction,
+            # The untouched copy of one that is restored is a process as well.
+            processes=assignment["processes"] + held,
+            program=self._prepared.instance_filter,
+            flag=self._prepared.flag_filter if held else None,
+        )
+        # Its number is that of the channel now, which it would close with itself.
+        self._sock.detach()
+        sock = socket.socket(fileno=instance.SOCKET_FD)
+        instance.reseed()
+        self._run_instance(sock, restored=held)
+        del room
 
     def _run_instance(self, sock: socket.socket, *, restored: bool) -> None:
         assignment = self._assignment

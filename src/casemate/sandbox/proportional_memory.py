@@ -18,9 +18,25 @@ def proportional_memory(pid: int) -> int:
 
 
 def zygote_memory(pid: int) -> int:
-    """Return the bytes that a zygote holds, with its init, which ends with it. Raises OSError."""
+    """Return the bytes that a zygote holds, with its init, which ends with it. Raises OSError.
+
+    With its only child, if it has one: at rest that is what it has forked ahead.
+    """
     init = _figure(f"/proc/{pid}/status", b"PPid")
-    return proportional_memory(pid) + proportional_memory(init)
+    return proportional_memory(pid) + proportional_memory(init) + _memory_of_child(pid)
+
+
+def _memory_of_child(pid: int) -> int:
+    """Return what the only child of a process holds; 0 if it has none, several, or one that ends.
+
+    Also where the kernel does not list them.
+    """
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:  # noqa: PTH123 - no object
+            children = file.read(_MOST_BYTES).split()
+        return proportional_memory(int(children[0])) if len(children) == 1 else 0
+    except OSError:
+        return 0
 
 
 def _figure(path: str, wanted: bytes) -> int:

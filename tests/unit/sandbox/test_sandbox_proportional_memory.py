@@ -5,6 +5,8 @@ from __future__ import annotations
 import mmap
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -59,6 +61,37 @@ def test_a_zygote_counts_with_its_init() -> None:
     with forked() as pid:
         apart = proportional_memory(pid) + proportional_memory(os.getpid())
         assert zygote_memory(pid) == pytest.approx(apart, rel=0.05)
+
+
+IN_CHILD = """
+import os, sys, time
+from casemate.kernel import linux
+linux.die_with_parent()
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        linux.die_with_parent()
+        held = bytearray(b"x") * (30 << 20)
+        os.write(1, b"1")
+        time.sleep(60)
+        os._exit(0)
+os.write(1, b"0")
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("children", "counted"), [(0, 0), (1, 30), (2, 0)])
+def test_what_a_zygote_at_rest_has_forked_ahead_counts(children: int, counted: int) -> None:
+    """It has one such process; more are instances, which are metered by themselves."""
+    command = [sys.executable, "-c", IN_CHILD, str(children)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.read(1 + children)
+            own = proportional_memory(process.pid) + proportional_memory(os.getpid())
+            more = zygote_memory(process.pid) - own
+            assert counted * MIB <= more < (counted + 15) * MIB
+        finally:
+            process.kill()
 
 
 def test_a_process_that_has_ended_holds_nothing_that_could_be_told() -> None:
