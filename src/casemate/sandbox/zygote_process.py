@@ -16,6 +16,7 @@ from pathlib import Path
 
 from casemate.kernel.cgroups import Driver, SlotLimits, cpu_microseconds
 from casemate.model.errors import CasemateError
+from casemate.model.function import Limits
 from casemate.runner import control
 from casemate.sandbox.protocol import Open, PrepareDependencies
 from casemate.sandbox.shared_memory import shared_mappings
@@ -23,6 +24,9 @@ from casemate.sandbox.shared_memory import shared_mappings
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4)
 _EVENT_BYTES = control.EVENT.size
+_USUAL = SlotLimits(Limits().memory, Limits().cpu, Limits().processes + 1)
+"""Of a slot of a function that says nothing of its limits. A blank zygote has them, so that none
+are written while a call waits."""
 _CPU_BYTES = 4096
 _CPUCLOCK_SCHED = 2
 
@@ -99,7 +103,7 @@ class ZygoteProcess:
         """What the slot, and the zygote itself, had used when the fork under way was asked for."""
         self._imported_bytes = 0
         """What the import took, which is charged to the first slot."""
-        self._limits: SlotLimits | None = None
+        self._limits = _USUAL
         self._is_filtered = False
         self.tmpfs_device = 0
         """Of the /tmp that it imports with."""
@@ -129,8 +133,7 @@ class ZygoteProcess:
         slot = self._made
         if self.cgroups is not None:
             self.cgroups.create(f"{self.name}/s{slot}")
-            if self._limits is not None:
-                self.cgroups.limit(f"{self.name}/s{slot}", self._limits)
+            self.cgroups.limit(f"{self.name}/s{slot}", self._limits)
         self._made += 1
         self._free.append(slot)
 
@@ -287,9 +290,11 @@ class ZygoteProcess:
 
     def _limit(self, request: Open | PrepareDependencies) -> None:
         # The zygote may sit in the slot while it forks: one process more than the instance's own.
-        self._limits = SlotLimits(request.memory, request.cpu, request.processes + 1)
-        if self.cgroups is not None:
-            self.cgroups.limit(self.slot_name(0), self._limits)
+        limits = SlotLimits(request.memory, request.cpu, request.processes + 1)
+        if limits != self._limits:  # most have the usual ones, which a blank one has
+            self._limits = limits
+            if self.cgroups is not None:
+                self.cgroups.limit(self.slot_name(0), limits)
 
     def _message(self, request: Open, landlock_abi: int) -> dict[str, object]:
         """Return what a zygote is told of the function that it is."""
@@ -343,7 +348,7 @@ class ZygoteProcess:
         by all instances; the limit is for what an instance takes beyond it.
         """
         self.ready = True
-        if self.cgroups is not None and self._limits is not None:
+        if self.cgroups is not None:
             used = self._imported_bytes = self.cgroups.memory_used(self.slot_name(0))
             limits = SlotLimits(
                 self._limits.memory + used, self._limits.cpu, self._limits.processes

@@ -326,11 +326,12 @@ class Zygotes:
         if shared := zygote.shared_at_import():
             self._import_failed(zygote, _SHARED.format(shared))
             return
+        # First: what the gateway asks for then comes in a later turn, after its slot has room.
+        self._outbox.tell(protocol.Opened(self._numbers[zygote]))
         if zygote.assigned is None:
             zygote.waits = True
         else:
             zygote.imported()
-        self._outbox.tell(protocol.Opened(self._numbers[zygote]))
         self.measuring.begin(zygote, self._numbers[zygote], time.monotonic())
 
     def _import_failed(self, zygote: ZygoteProcess, reason: str) -> None:

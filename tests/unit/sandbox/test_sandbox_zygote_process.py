@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casemate.kernel.cgroups import SlotLimits
-from casemate.model.function import GuardMode, Isolation, Trust
+from casemate.model.function import GuardMode, Isolation, Limits, Trust
 from casemate.runner import control
 from casemate.sandbox import zygote_process as module
 from casemate.sandbox.protocol import GuardRule, Open
@@ -347,6 +347,18 @@ def test_a_fork_that_cannot_be_asked_for_can_still_be_closed(pair: Pair) -> None
     fork.close()
     assert descriptors_held() == before
     assert zygote.slots == {} and zygote.home == 0
+
+
+def test_a_blank_one_has_the_usual_limits_and_nothing_is_written_for_them(pair: Pair) -> None:
+    usual = Limits()
+    slot = SlotLimits(usual.memory, usual.cpu, usual.processes + 1)
+    assert pair.groups.limits == {"z1/s0": slot}
+    pair.groups.limits.clear()
+    more = {"memory": usual.memory, "cpu": usual.cpu, "processes": usual.processes}
+    pair.zygote.assign(msgspec.structs.replace(OPEN, **more), 5, pipe())
+    assert not pair.groups.limits
+    pair.zygote.imported()
+    assert pair.groups.limits == {"z1/s0": slot._replace(memory=slot.memory + 77)}
 
 
 def test_assigning_sends_all_and_limits_the_slots(pair: Pair) -> None:
