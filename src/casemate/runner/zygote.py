@@ -267,8 +267,8 @@ class Zygote:
         self._is_filled = False
         """Whether what instances make lies together, and near what tells where it lies."""
         self._ahead: forked_ahead.ForkedAhead | None = None
-        self._is_ahead_due = True
-        """Whether one is to be forked at rest: once after each time that one was asked for."""
+        self._is_ahead_due = False
+        """Whether one is to be forked at rest: only when that was asked for."""
         self._late = loaded.LateImports()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         control.send_event(sock, control.HELLO)
@@ -484,6 +484,9 @@ class Zygote:
                 if running == message["kill"]:
                     os.kill(pid, signal.SIGKILL)
             return True
+        if "ahead" in message:
+            self._is_ahead_due = True
+            return True
         number = message["i"]
         if not isinstance(number, int) or len(descriptors) not in (_FORKED, _RESTORABLE):
             raise TypeError("a fork request is a number and three or four descriptors")
@@ -514,7 +517,7 @@ class Zygote:
             os.close(descriptor)
 
     def _fork_ahead(self) -> None:
-        """Fork what the next instance becomes, once for each time that one was asked for."""
+        """Fork what the next instance becomes, if that was asked for."""
         if self._ahead is not None or not self._is_ahead_due:
             return
         self._is_ahead_due = False
@@ -533,10 +536,11 @@ class Zygote:
     def _pid_of_ahead(self, descriptors: list[int]) -> int:
         """Have what was forked ahead become an instance; return its process id, 0 for none.
 
-        It has no room of those that are restored, which share one.
+        The next one, of whichever kind: it sits in the slot that the supervisor takes for that.
+        From here on it takes another, so nothing is forked ahead until that is asked for.
         """
-        self._is_ahead_due = True
-        if self._ahead is None or len(descriptors) != _FORKED:
+        self._is_ahead_due = False
+        if self._ahead is None:
             return 0
         ahead, self._ahead = self._ahead, None
         return ahead.pid if ahead.become(descriptors) else 0

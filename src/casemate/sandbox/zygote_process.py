@@ -103,6 +103,8 @@ class ZygoteProcess:
         """What the slot, and the zygote itself, had used when the fork under way was asked for."""
         self._imported_bytes = 0
         """What the import took, which is charged to the first slot."""
+        self._is_ahead = False
+        """Whether it was asked to fork its next instance's process since it forked one last."""
         self._limits = _USUAL
         self._is_filtered = False
         self.tmpfs_device = 0
@@ -365,6 +367,7 @@ class ZygoteProcess:
         if hold is not None:
             fork.descriptors.append(hold)
         control.send(self.sock, {"i": fork.number}, fork.descriptors)
+        self._is_ahead = False
         if self.home is None:
             raise OSError("the zygote sits in no free slot")
         self.slots[self.home] = fork.number
@@ -372,6 +375,17 @@ class ZygoteProcess:
         self.home = None
         self.forking, self.forking_since = fork, now
         fork.close()
+
+    def ask_ahead(self) -> None:
+        """Have one at rest fork its next instance's process, in the slot where that is to be.
+
+        Once for each instance. It sits there until the next one is forked, and that takes it: so
+        nothing of one instance is ever in another's slot. Raises OSError.
+        """
+        busy = self.instances or self.waiting or self.forking is not None
+        if self.ready and not busy and self.home is not None and not self._is_ahead:
+            self._is_ahead = True
+            control.send(self.sock, {"ahead": True})
 
     def read_event(self) -> tuple[bytes, int, int] | None:
         """Return the next record, None at the end. Raises ZygoteViolationError, BlockingIOError."""

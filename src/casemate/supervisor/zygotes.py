@@ -396,10 +396,13 @@ class Zygotes:
         self._draining = left
 
     def tick(self, now: float) -> None:
-        """End zygotes that do not do what they were asked to."""
+        """End zygotes that do not do what they were asked to; have others fork ahead at rest."""
         for zygote in list(self._open.values()):
             if zygote.forking is not None and now - zygote.forking_since > _FORK_SECONDS:
                 self.end(zygote, "the zygote does not fork")
+                continue
+            with contextlib.suppress(OSError):  # its end is about to be read
+                zygote.ask_ahead()
         for (z, _), asked in list(self._asked.items()):
             if now - asked > _KILL_SECONDS and z in self._open:
                 self.end(self._open[z], "an instance would not end")

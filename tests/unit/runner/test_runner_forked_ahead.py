@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from casemate.kernel import linux
-from casemate.runner import forked_ahead, zygote
+from casemate.runner import control, forked_ahead, zygote
 
 FORKED, RESTORED = 3, 4
 
@@ -51,6 +51,7 @@ def at_rest(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[zygote.Zygote, _C
         cloner = _Cloner()
         made._cloner = cast("Any", cloner)
         made._settled = True
+        made._is_ahead_due = True
         yield made, cloner
         if made._ahead is not None:
             made._ahead.close()
@@ -94,25 +95,40 @@ def test_the_next_instance_is_what_was_forked_ahead(
     assert len(cloner.made) == 2
 
 
-def test_one_is_forked_for_each_time_that_one_was_asked_for(
+def test_one_is_forked_only_when_that_is_asked_for(
     at_rest: tuple[zygote.Zygote, _Cloner],
 ) -> None:
+    """Between a fork and the next request the zygote may be in the slot of what it forked last."""
     of, cloner = at_rest
+    assert of._patience() == zygote._REST_MS
     of._fork_ahead()
     of._fork_ahead()
     (ahead,) = cloner.made
+    assert of._patience() is None
     os.kill(ahead, signal.SIGKILL)
     assert _ended(ahead)
     of._reap()
     assert of._ahead is None
     of._fork_ahead()  # or one that is killed at once, for want of memory, is made without end
-    assert cloner.made == [ahead]
-    assert of._patience() is None
-    assert _ask(of) != ahead
+    of._is_ahead_due = True
+    assert _ask(of) == cloner.made[1]
     of._instances.clear()
+    of._fork_ahead()
+    assert len(cloner.made) == 2 and of._patience() is None
+
+
+def test_the_supervisor_asks_by_a_message(at_rest: tuple[zygote.Zygote, _Cloner]) -> None:
+    of, cloner = at_rest
+    of._is_ahead_due = False
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        before, of._sock = of._sock, theirs
+        control.send(ours, {"ahead": True})
+        assert of._obey()
+        of._sock = before
     assert of._patience() == zygote._REST_MS
     of._fork_ahead()
-    assert len(cloner.made) == 3
+    assert len(cloner.made) == 1
 
 
 def test_one_that_was_killed_a_moment_ago_costs_no_call(
@@ -127,11 +143,14 @@ def test_one_that_was_killed_a_moment_ago_costs_no_call(
     assert cloner.made[0] not in of._instances
 
 
-def test_one_that_is_to_be_restored_is_forked(at_rest: tuple[zygote.Zygote, _Cloner]) -> None:
+def test_one_that_is_to_be_restored_takes_it_as_well(
+    at_rest: tuple[zygote.Zygote, _Cloner],
+) -> None:
+    """Else what was forked ahead would be in its slot, and later be another's from there."""
     of, cloner = at_rest
     of._fork_ahead()
-    assert _ask(of, RESTORED) == cloner.made[1]
-    assert of._ahead is not None and of._ahead.pid == cloner.made[0]
+    assert [_ask(of, RESTORED)] == cloner.made
+    assert of._ahead is None
 
 
 def test_nothing_is_wrong_where_none_can_be_forked(

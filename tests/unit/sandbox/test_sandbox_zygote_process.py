@@ -361,6 +361,35 @@ def test_a_blank_one_has_the_usual_limits_and_nothing_is_written_for_them(pair: 
     assert pair.groups.limits == {"z1/s0": slot._replace(memory=slot.memory + 77)}
 
 
+def test_one_at_rest_is_asked_once_to_fork_ahead(pair: Pair) -> None:
+    """In the slot where it sits until the next fork, which takes what it has forked."""
+    zygote = pair.zygote
+    zygote.ask_ahead()  # it has not imported
+    zygote.ready = True
+    zygote.ask_ahead()  # it sits in no slot
+    zygote.take_home()
+    pair.peer.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        pair.received()
+    zygote.ask_ahead()
+    zygote.ask_ahead()
+    assert pair.received() == ({"ahead": True}, [])
+    zygote.fork(Fork(1, pipe()), os.open("/dev/null", os.O_RDONLY), 0.0)
+    message, descriptors = pair.received()
+    assert message == {"i": 1}
+    for descriptor in descriptors:
+        os.close(descriptor)
+    zygote.ask_ahead()  # it forks
+    zygote.forking = None
+    zygote.take_home()
+    zygote.ask_ahead()  # an instance lives
+    with pytest.raises(BlockingIOError):
+        pair.received()
+    zygote.instances.clear()
+    zygote.ask_ahead()
+    assert pair.received() == ({"ahead": True}, [])
+
+
 def test_assigning_sends_all_and_limits_the_slots(pair: Pair) -> None:
     zygote = settled(pair)
     given = [os.dup(0) for _ in range(4)]
