@@ -67,7 +67,7 @@ def write_program(path: str) -> int | None:
         writing = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700)
         try:
             os.write(writing, code)
-            os.fchmod(writing, 0o111)
+            os.fchmod(writing, 0o111)  # nosec B103 - it is run by others, and read by nobody
         finally:
             os.close(writing)
         opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
