@@ -21,7 +21,8 @@ import uvloop
 
 from casemate.certificates import issuing as certificates
 from casemate.certificates.given import GivenFiles
-from casemate.certificates.issuing import KeyPair, Names
+from casemate.certificates.issuing import Names
+from casemate.certificates.key_pair import KeyPair
 from casemate.certificates.server_context import server_context
 from casemate.certificates.tls import NodeTls
 from casemate.cli.authority import client_context, fetch_ca

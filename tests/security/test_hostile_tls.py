@@ -26,7 +26,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from casemate.certificates import issuing
 from casemate.certificates.given import GivenFiles
-from casemate.certificates.issuing import CertificateError, KeyPair, Names
+from casemate.certificates.issuing import Names
+from casemate.certificates.key_pair import CertificateError, KeyPair
 from casemate.certificates.server_context import server_context
 from casemate.cli.authority import client_context
 from casemate.model.errors import CasemateError

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from casemate.certificates.issuing import CertificateError, KeyPair
+from casemate.certificates.key_pair import CertificateError, KeyPair
 
 _MOST_BYTES = 256 * 1024
 _State = tuple[tuple[int, int, int, int], ...]

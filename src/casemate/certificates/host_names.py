@@ -8,7 +8,8 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from casemate.certificates.issuing import CertificateError, Names
+from casemate.certificates.issuing import Names
+from casemate.certificates.key_pair import CertificateError
 
 _LOCAL_IPV4 = re.compile(r"\|-- ([0-9.]+)\n\s+/32 host LOCAL")
 """How /proc/net/fib_trie shows an address of an interface."""

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from casemate.model.errors import CasemateError
+from casemate.certificates.key_pair import CertificateError, KeyPair
 
 AUTHORITY_LIFE = timedelta(days=3650)
 SERVER_LIFE = timedelta(days=90)
@@ -38,24 +38,6 @@ PRIVATE_NETWORKS = tuple(
 )
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-class CertificateError(CasemateError):
-    """A certificate or its key cannot be used."""
-
-
-class KeyPair(msgspec.Struct, frozen=True, kw_only=True):
-    """A certificate, or a chain with the server's own first, and its key; both PEM.
-
-    The representation does not show the key.
-    """
-
-    certificate: bytes
-    key: bytes
-
-    def __repr__(self) -> str:
-        """Leave out the key."""
-        return f"KeyPair(certificate={self.certificate!r})"
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,6 @@ from datetime import datetime
 import msgspec
 
 from casemate.certificates.issuing import (
-    CertificateError,
-    KeyPair,
     Names,
     begins_at,
     covered,
@@ -23,6 +21,7 @@ from casemate.certificates.issuing import (
     now_utc,
     renew_at,
 )
+from casemate.certificates.key_pair import CertificateError, KeyPair
 from casemate.decoding import decodable
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store

@@ -1,49 +1,17 @@
-"""The settings of TLS, and how a key gets into them without a file on the disk."""
+"""Contexts for servers of certificates that are looked at first."""
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 
-from casemate.certificates.issuing import (
-    CertificateError,
-    KeyPair,
-    ends_at,
-    is_for_servers,
-    load_certificate,
-    now_utc,
-)
-
-_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has nothing else."""
-
-
-def _no_passphrase() -> str:
-    raise CertificateError(
-        "The key of the certificate is protected by a passphrase, which nobody is there to type.",
-        next_step="give the key without one, in a file that only the node can read",
-    )
-
-
-def _load(context: ssl.SSLContext, pair: KeyPair) -> None:
-    """Load a pair by a file in memory (memfd_create(2)), which has no name and ends here.
-
-    OpenSSL, as Python offers it, takes certificates from files only.
-    """
-    content = pair.certificate.rstrip() + b"\n" + pair.key
-    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
-    try:
-        os.fchmod(descriptor, 0o600)
-        os.write(descriptor, content)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=_no_passphrase)
-    finally:
-        os.pwrite(descriptor, bytes(len(content)), 0)
-        os.close(descriptor)
+from casemate.certificates.issuing import ends_at, is_for_servers, load_certificate, now_utc
+from casemate.certificates.key_pair import CertificateError, KeyPair
+from casemate.certificates.tls_settings import tls_context
 
 
 def server_context(pair: KeyPair) -> ssl.SSLContext:
-    """Return a context for servers: TLS 1.2 and 1.3, HTTP/1.1, no renegotiation or compression.
+    """Return a context for servers; see `tls_context`.
 
     Raises CertificateError if the pair is not one, not valid now, or for another purpose.
     """
@@ -59,19 +27,4 @@ def server_context(pair: KeyPair) -> ssl.SSLContext:
             "The certificate is for another purpose than a server's, so no client would take it.",
             next_step="have one issued whose extended key usage is serverAuth",
         )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.set_ciphers(_CIPHERS)
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        _load(context, pair)
-    except (ssl.SSLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or type(error).__name__
-        raise CertificateError(
-            f"The certificate and key cannot be used together: {reason}.",
-            next_step="give the key that the certificate was made with, both in PEM, the "
-            "server's certificate first",
-        ) from error
-    return context
+    return tls_context(pair)

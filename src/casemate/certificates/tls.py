@@ -7,7 +7,8 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
-from casemate.certificates.issuing import KeyPair, ends_at, fingerprint
+from casemate.certificates.issuing import ends_at, fingerprint
+from casemate.certificates.key_pair import KeyPair
 from casemate.certificates.server_context import server_context
 from casemate.model.errors import CasemateError
 
@@ -47,6 +48,10 @@ class NodeTls:
         self._source = source
         self._report = report
         self._context: ssl.SSLContext | None = None
+        self.pair: KeyPair | None = None
+        """The present certificate with its key; None before `start`."""
+        self.changed: Callable[[KeyPair], None] | None = None
+        """Told of each one that takes its place."""
         self._task: asyncio.Task[None] | None = None
         self._now = asyncio.Event()
         self._reported = ""
@@ -56,9 +61,13 @@ class NodeTls:
     async def start(self) -> None:
         """Load the first certificate and begin to look for others. Raises CasemateError."""
         pair = await self._source.first()
-        self._context = server_context(pair)
-        self.ends_at = ends_at(pair.certificate).timestamp()
+        self._take(pair)
         self._task = asyncio.create_task(self._follow())
+
+    def _take(self, pair: KeyPair) -> None:
+        self._context = server_context(pair)
+        self.pair = pair
+        self.ends_at = ends_at(pair.certificate).timestamp()
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a new connection, as `HttpServer.start` asks for it."""
@@ -105,8 +114,9 @@ class NodeTls:
             pair = await self._source.changed()
             if pair is None:
                 return
-            self._context = server_context(pair)
-            self.ends_at = ends_at(pair.certificate).timestamp()
+            self._take(pair)
+            if self.changed is not None:
+                self.changed(pair)
         except CasemateError as error:
             self._tell(f"the certificate stays as it is: {error}")
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end the renewals

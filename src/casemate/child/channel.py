@@ -81,6 +81,7 @@ class FrameSocket:
         self._space = socket.CMSG_SPACE(bounds.descriptors * array.array("i").itemsize)
         self._unsent: deque[tuple[memoryview, tuple[int, ...]]] = deque()
         self.unsent_bytes = 0
+        self._settling: list[tuple[int, asyncio.Future[None]]] = []
         self._reading = self._writing = self._feeding = False
         self._retry: asyncio.TimerHandle | None = None
         self.closed = False
@@ -124,6 +125,22 @@ class FrameSocket:
         elif not (self._feeding or self._writing or self._retry):
             self._flush()
 
+    async def settled(self, most: int) -> None:
+        """Wait until no more than `most` bytes wait to be sent, or the connection is closed."""
+        if self.unsent_bytes > most and not self.closed:
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._settling.append((most, waiter))
+            await waiter
+
+    def _wake_settled(self) -> None:
+        left = []
+        for most, waiter in self._settling:
+            if self.unsent_bytes > most and not self.closed:
+                left.append((most, waiter))
+            elif not waiter.done():
+                waiter.set_result(None)
+        self._settling = left
+
     def _send_now(self, data: bytes) -> int:
         """Send what fits, as nearly everything does; return how many bytes the kernel took."""
         try:
@@ -145,6 +162,8 @@ class FrameSocket:
                 self._end(_takes_nothing(error))
                 return
             self._retry = self._loop.call_later(_RETRY_SECONDS, self._flush)
+        if self._settling:
+            self._wake_settled()
         full = bool(self._unsent)
         self._watch(
             reading=not (full and self._bounds.pauses), writing=full and self._retry is None
@@ -260,6 +279,7 @@ class FrameSocket:
         for _, descriptors in self._unsent:
             _close_all(descriptors)
         self._unsent.clear()
+        self._wake_settled()
         _close_all(self._descriptors)
         self._descriptors.clear()
 

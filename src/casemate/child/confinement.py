@@ -32,12 +32,15 @@ class SystemCalls(StrEnum):
 
     OFFLINE = "offline"
     """It has the sockets it was given, and makes none."""
+    ACCEPTING = "accepting"
+    """It also accepts connections from listeners it was given."""
     INTERNET = "internet"
     """It also connects, and accepts from listeners it was given, by the internet's protocols."""
 
 
 _PROGRAMS: Mapping[SystemCalls, Callable[[], bytes]] = {
     SystemCalls.OFFLINE: seccomp.offline_program,
+    SystemCalls.ACCEPTING: seccomp.accepting_program,
     SystemCalls.INTERNET: seccomp.egress_program,
 }
 

@@ -86,6 +86,7 @@ from casemate.gateway.shared_numbers import SharedNumbers
 from casemate.gateway.state import State
 from casemate.gateway.use_told import UseTold
 from casemate.gateway.vouched import Vouching
+from casemate.http_workers.workers import HttpWorkers
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
 from casemate.model.deployment import Version
@@ -544,12 +545,15 @@ class Gateway:
 
     def _starts(self) -> dict[str, int]:
         """Return how often each process beside this one was started."""
-        return {
+        starts = {
             "recorder": self.recorder.starts,
             "monitor": self.monitor.starts,
             "egress": self.egress.starts,
             "sources": self.outside.starts,
         }
+        if isinstance(self.server, HttpWorkers):
+            starts["http-worker"] = self.server.starts
+        return starts
 
     def _service(self) -> Service:
         """Return what the control API works with."""
@@ -644,12 +648,41 @@ class Gateway:
             others=self._resting(DeclaredRoutes(self.catalogue, calls, nowhere)),
             on_credential=self.decoys.watch.on_credential,
         )
-        self.server = HttpServer(
-            table.find,
-            on_error=report_fault,
-            problem=nowhere.malformed,
-            proxies=TrustedProxies(config.trusted_proxies),
-        )
+        self.server: HttpServer | HttpWorkers
+        if config.workers:
+            self.server = HttpWorkers(
+                table.find,
+                [socket.socket(fileno=each) for each in config.workers],
+                on_error=report_fault,
+                problem=nowhere.malformed,
+                proxies=config.trusted_proxies,
+            )
+        else:
+            self.server = HttpServer(
+                table.find,
+                on_error=report_fault,
+                problem=nowhere.malformed,
+                proxies=TrustedProxies(config.trusted_proxies),
+            )
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Answer on the node's socket from now on. Raises ListenError."""
+        tls = self.tls
+        if isinstance(self.server, HttpServer):
+            await self.server.start(sock=listener, tls=tls.context if tls is not None else None)
+            return
+        # While it is open here, clients are let in that nobody answers once the workers end.
+        listener.close()
+        await self.server.start(tls.pair if tls is not None else None)
+        if tls is not None:
+            tls.changed = self.server.renew
+
+    def children(self) -> dict[str, asyncio.Future[None]]:
+        """Return the processes without which it does not go on, each done when it cannot be had."""
+        children = {"egress proxy": self.egress.lost, "recorder": self.recorder.gone}
+        if isinstance(self.server, HttpWorkers):
+            children["HTTP worker"] = self.server.gone
+        return children
 
     def _resting(self, place: Place) -> Resting:
         return Resting(place, self.nodes.standing.calls_refusal)

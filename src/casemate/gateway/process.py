@@ -123,15 +123,12 @@ async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event
         token = await gateway.load(recover_owner=config.recover_owner)
         spare_collections()
         loop.add_signal_handler(signal.SIGHUP, tls.reload if tls is not None else lambda: None)
-        await gateway.server.start(sock=listener, tls=tls.context if tls is not None else None)
+        await gateway.serve(listener)
         _announce(config, url, token, tls)
         serving.set()
         Heart(config.heart).beat_in(loop)
         waiting = asyncio.ensure_future(stopping.wait())
-        children: dict[str, asyncio.Future[None]] = {
-            "egress proxy": gateway.egress.lost,
-            "recorder": gateway.recorder.gone,
-        }
+        children = gateway.children()
         ends: tuple[asyncio.Future[Any], ...] = (waiting, gateway.client.lost, vault.lost)
         await asyncio.wait(
             (*ends, *children.values()),

@@ -413,6 +413,16 @@ def offline_program(machine: Machine | None = None) -> bytes:
     )
 
 
+def accepting_program(machine: Machine | None = None) -> bytes:
+    """Return the filter of a process that answers on a listener it was given, and nothing else.
+
+    It accepts connections, and makes no socket but connected pairs, connects none and binds none.
+    """
+    return _confined_program(
+        machine or current(), domains=(), without=("connect",), also=("listen",), datagrams=False
+    )
+
+
 def egress_program(machine: Machine | None = None) -> bytes:
     """Return the filter of the egress proxy: it connects and accepts over the internet's protocols.
 

@@ -78,5 +78,13 @@ class Destination(NamedTuple):
     with a time-out, and not for what cancels."""
 
 
+class Undecided(NamedTuple):
+    """A head of which another process decides; nothing of its body is read before it has."""
+
+    found: Awaitable[Destination | HttpResponse]
+
+
 Route = Callable[[HttpHead], Destination | HttpResponse]
 """Finds out where a request leads, or answers it before its body is read."""
+AskedRoute = Callable[[HttpHead], Destination | HttpResponse | Undecided]
+"""The same where another process may have to be asked."""

@@ -15,9 +15,13 @@ SOURCES_UID = 64_804
 RESTORER_UID = 64_805
 RECORDER_UID = 64_806
 MONITOR_UID = 64_807
-"""Host uids of the gateway, base zygotes, vault, egress proxy, sources process, restorer, recorder
-and monitor, when the supervisor is root. Of no account, so that they own nothing but what a node
-gives them."""
+HTTP_WORKER_UID = 64_808
+"""Host uids of the gateway, base zygotes, vault, egress proxy, sources process, restorer, recorder,
+monitor and HTTP workers, when the supervisor is root. Of no account, so that they own nothing but
+what a node gives them."""
+
+MOST_GATEWAYS = 16
+"""Processes of a node's gateway: one that decides, and those that take connections for it."""
 
 RESTORES = True
 """Whether a node restores instances after a call where the host can, if nobody says otherwise."""
@@ -56,6 +60,9 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of the socket by which a monitor is asked for."""
     memory: int
     """Descriptor of what outlives it: see `casemate.recorder.memories`."""
+    workers: tuple[int, ...] = ()
+    """Descriptors of the sockets by which HTTP workers are asked for; none: it takes connections
+    itself."""
     unpacked: str
     """Folder in memory for the files of bundles in use."""
     uid: int | None

@@ -90,6 +90,9 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     shared: SharedOptions = SharedOptions()
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of reverse proxies, which say for whom they ask."""
+    gateways: int | None = None
+    """Processes of the gateway: one that decides, and beside it those that take connections; None:
+    as many as the host has cores for."""
 
     def __post_init__(self) -> None:
         """Refuse risks that nobody can accept, and what is no address of a proxy."""

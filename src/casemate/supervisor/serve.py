@@ -9,16 +9,21 @@ import os
 import signal
 import socket
 import time
+from functools import partial
 
+from casemate.child.heartbeat import Pulse
 from casemate.child.memory import protect
+from casemate.child.starter import ChildStarter
 from casemate.egress.start import EgressStarter
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import require_own
 from casemate.folder.presence import JOURNAL, RECORDS, require_losses
+from casemate.http_workers.start import HttpWorkerStarter, gateways_for
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.processes import (
     EGRESS_UID,
     GATEWAY_UID,
+    HTTP_WORKER_UID,
     MONITOR_UID,
     RECORDER_UID,
     SANDBOX_UID,
@@ -89,6 +94,10 @@ class Node:
         self._interpreters = offered_interpreters(options.pythons)
         self._listener = handover.listener() or listen(options.host, options.port)
         self._tls = require_tls(self._listener, options)
+        self._gateways = options.gateways or gateways_for(len(os.sched_getaffinity(0)))
+        if self._gateways > 1:
+            workers = self._gateways - 1
+            report(f"{workers} processes take connections for the gateway, which decides of them")
         sandbox_uid = SANDBOX_UID if self._root else None
         name = hashlib.sha256(str(self._folders.data).encode()).hexdigest()[:16]
         self._staging = Staging(sandbox_uid, GATEWAY_UID if self._root else None, name)
@@ -240,6 +249,7 @@ class Node:
         self._watchdog.watch("the recorder", lambda: recorder.pulse, recorder.kill)
         self._watchdog.watch("the monitor", lambda: monitor.pulse, monitor.kill)
         self._watchdog.watch("the sources process", lambda: sources.pulse, sources.kill)
+        workers = self._http_workers()
         pulse = self._gateway.next_pulse()
         memory = self._memories.new()
         config = self._gateway_config(
@@ -252,14 +262,15 @@ class Node:
             monitor=monitor.gateway_end.fileno(),
             memory=memory.fileno(),
             heart=pulse.theirs,
+            workers=tuple(each.gateway_end.fileno() for each in workers),
         )
         inherited = (config.listener, config.supervisor, config.vault, config.egress)
-        children = (egress, sources, recorder, monitor)
+        children: tuple[ChildStarter, ...] = (egress, sources, recorder, monitor, *workers)
         with contextlib.ExitStack() as closed, ours, theirs, vault, memory:
             for each in children:
                 closed.enter_context(contextlib.closing(each))
             others = (config.sources, config.recorder, config.monitor, config.memory, pulse.theirs)
-            passed: tuple[int, ...] = (*inherited, *others)
+            passed: tuple[int, ...] = (*inherited, *others, *config.workers)
             if keeper is not None:
                 passed = (*passed, closed.enter_context(keeper).fileno())
             self._gateway.start(config, passed, self._shared.environment if self._shared else {})
@@ -297,6 +308,14 @@ class Node:
             self._gateway.end()
             raise
 
+    def _http_workers(self) -> list[HttpWorkerStarter]:
+        """Return what starts those that take connections for the gateway, if others do."""
+        uid = HTTP_WORKER_UID if self._root else None
+        workers = [HttpWorkerStarter(uid, self._listener) for _ in range(self._gateways - 1)]
+        for number, each in enumerate(workers, 1):
+            self._watchdog.watch(f"HTTP worker {number}", partial(_pulse_of, each), each.kill)
+        return workers
+
     def _recording(self) -> Recording:
         """Return what starts recorders and monitors for the gateway that is about to be started."""
         host, port = self._listener.getsockname()[:2]
@@ -328,6 +347,7 @@ class Node:
         monitor: int,
         memory: int,
         heart: int,
+        workers: tuple[int, ...],
     ) -> GatewayConfig:
         options = self._options
         return GatewayConfig(
@@ -342,6 +362,7 @@ class Node:
             monitor=monitor,
             memory=memory,
             heart=heart,
+            workers=workers,
             caps=options.caps(self._memory),
             resting_memory=self._resting_memory,
             new_master_key=self._vault.new_master_key if not self._served else None,
@@ -395,6 +416,10 @@ class Node:
             # While a copy of it is open clients are let in that nobody would answer any more.
             self._listener.close()
             self._gateway.send(signal.SIGTERM)
+
+
+def _pulse_of(starter: ChildStarter) -> Pulse | None:
+    return starter.pulse
 
 
 def serve(options: ServeOptions) -> None:

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from casemate.certificates import issuing as certificates
 from casemate.certificates.given import GivenFiles
 from casemate.certificates.host_names import host_names, parse_addresses
-from casemate.certificates.issuing import CertificateError, KeyPair, Names
+from casemate.certificates.issuing import Names
+from casemate.certificates.key_pair import CertificateError, KeyPair
 from casemate.certificates.own import OwnCertificate
 from casemate.certificates.server_context import server_context
 from casemate.certificates.tls import NodeTls

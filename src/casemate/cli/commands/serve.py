@@ -11,7 +11,7 @@ import typer
 from casemate.cli.credentials import parse_url
 from casemate.cli.errors import UsageError
 from casemate.cli.options import JsonOption, command, new_app
-from casemate.model.processes import RESTORES
+from casemate.model.processes import MOST_GATEWAYS, RESTORES
 
 if TYPE_CHECKING:
     from casemate.monitor.settings import MonitorSettings
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 app = new_app()
 
 DEFAULT_PORT = 8787
+AUTO = "auto"
 
 DataOption = Annotated[
     str | None,
@@ -216,6 +217,16 @@ ProxyOption = Annotated[
         "X-Forwarded-For says who asks. Nobody else's is read. Can be given several times.",
     ),
 ]
+GatewaysOption = Annotated[
+    str,
+    typer.Option(
+        "--gateways",
+        metavar="N|auto",
+        help="Processes of the gateway: one that decides of everything, and beside it those that "
+        "take connections, speak TLS and HTTP. auto: one below four cores; else that one and "
+        "another for each four cores, four at most.",
+    ),
+]
 LearnOption = Annotated[
     bool,
     typer.Option(
@@ -337,6 +348,19 @@ def _require_sound(data: str | None, cert: Path | None, key: Path | None, *, own
         )
 
 
+def _gateways(text: str) -> int | None:
+    """Return how many processes are wanted, None for as many as the host has cores for."""
+    if text == AUTO:
+        return None
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else 0
+    if not 1 <= number <= MOST_GATEWAYS:
+        raise UsageError(
+            f"--gateways is {text[:40]!r}, expected {AUTO} or a number from 1 to {MOST_GATEWAYS}.",
+            next_step="Leave it out: the node then takes as many as the host has cores for.",
+        )
+    return number
+
+
 def default_data_folder() -> Path:
     """Return where a node keeps its data: /var/lib/casemate as root, else in the home folder."""
     if os.geteuid() == 0:
@@ -371,6 +395,7 @@ def serve(
     public_url: PublicUrlOption = None,
     function_ids: FunctionIdsOption = None,
     trusted_proxy: ProxyOption = None,
+    gateways: GatewaysOption = AUTO,
     store: StoreOption = None,
     objects: ObjectsOption = None,
     databases: DatabasesOption = None,
@@ -424,6 +449,7 @@ def serve(
             restore=restore,
             playbooks=playbooks,
             trusted_proxies=tuple(trusted_proxy or ()),
+            gateways=_gateways(gateways),
             monitor=_monitor(config, rules),
         )
     )

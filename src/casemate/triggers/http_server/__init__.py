@@ -7,6 +7,7 @@ It is not: a router, HTTP/2, WebSocket, a maker of certificates, or a judge of w
 It may import: `casemate.model`.
 """
 
+from casemate.triggers.http_server.accepting import Tls
 from casemate.triggers.http_server.asgi import AsgiHandler, AsgiProtocolError, asgi_handler
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.listen import ListenError
@@ -14,7 +15,6 @@ from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.request_head import RequestRefusedError
 from casemate.triggers.http_server.response_head import InvalidResponseError
 from casemate.triggers.http_server.server import HttpServer
-from casemate.triggers.http_server.tls_listener import Tls
 
 __all__ = [
     "AsgiHandler",

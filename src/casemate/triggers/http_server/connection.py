@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, cast
 
-from casemate.model.http import Destination, Handler, HttpRequest, HttpResponse
+from casemate.model.http import Destination, Handler, HttpRequest, HttpResponse, Undecided
 from casemate.triggers.http_server.answering import (
     BODY,
     CLOSED,
@@ -24,10 +25,16 @@ from casemate.triggers.http_server.answering import (
     Answering,
 )
 from casemate.triggers.http_server.buffers import HeldBody
-from casemate.triggers.http_server.context import ServerContext
+from casemate.triggers.http_server.context import Found, ServerContext
 from casemate.triggers.http_server.kernel_queue import bytes_received
 from casemate.triggers.http_server.large_bodies import LARGE_BYTES
-from casemate.triggers.http_server.peers import REFUSED_CONNECTIONS, REFUSED_TEXTS, peer_address
+from casemate.triggers.http_server.peers import (
+    REFUSED_CONNECTIONS,
+    REFUSED_TEXTS,
+    Admitted,
+    Counted,
+    peer_address,
+)
 from casemate.triggers.http_server.refusal_pace import READ_PAST_BYTES
 from casemate.triggers.http_server.request_head import METHODS, RequestHead, RequestRefusedError
 from casemate.triggers.http_server.response_head import CONTINUE
@@ -57,14 +64,16 @@ class Connection(Answering):
         "_peer",
         "_plain",
         "_repeatable",
+        "_route",
         "_started",
         "made",
     )
 
-    def __init__(self, context: ServerContext, *, admitted: bool = False) -> None:
-        """Wait for `connection_made`. `admitted`: it was counted when it was accepted."""
+    def __init__(self, context: ServerContext, *, admitted: Admitted | None = None) -> None:
+        """Wait for `connection_made`. `admitted`: what was decided when it was accepted."""
         super().__init__(context)
         self._admitted = admitted
+        self._route = (admitted and admitted.route) or context.route
         self.made = False
         """True once the connection is there, which then ends with `connection_lost`."""
         self._handler: Handler | None = None
@@ -89,11 +98,10 @@ class Connection(Answering):
         self.writer.begin()
         self.made = True
         context.connections.add(self)
-        status = 0 if self._admitted else context.counter.admit(self._peer)
-        self._admitted = status == 0
-        if self._admitted and context.closed:
+        status = self._admit()
+        if status == 0 and context.closed:
             self.abort()
-        elif self._admitted:
+        elif status == 0:
             limits = context.limits
             patience = limits.drain_idle_seconds if context.draining else limits.header_seconds
             self.deadline = context.loop.time() + patience
@@ -103,6 +111,18 @@ class Connection(Answering):
                 self.abort()
             else:
                 self._refuse(status, REFUSED_TEXTS[status])
+
+    def _admit(self) -> int:
+        """Count it, unless that was done; return 0, or the status to refuse it with."""
+        if self._admitted is None:
+            status = self._context.counter.admit(self._peer)
+            if status == 0:
+                self._admitted = Counted(self._context.counter, self._peer)
+            return status
+        status = self._admitted.status
+        if status:
+            self._admitted = None
+        return status
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in."""
@@ -131,8 +151,8 @@ class Connection(Answering):
         self.deadline = NEVER
         self._reader.clear()
         context.connections.discard(self)
-        if self._admitted:
-            context.counter.release(self._peer)
+        if self._admitted is not None:
+            self._admitted.release()
         else:
             context.counter.refused -= 1
         self.writer.connection_lost()
@@ -221,10 +241,16 @@ class Connection(Answering):
             return False
         return self._begin(*self._find(request))
 
-    def _begin(self, found: Destination | HttpResponse, request: RequestHead) -> bool:
+    def _begin(self, found: Found, request: RequestHead) -> bool:
         """Go on with a request that leads there, or is answered so; False as above."""
         context = self._context
         self._request = request
+        if isinstance(found, Undecided):
+            self._state = HANDLING
+            self.deadline = NEVER
+            self._task = context.loop.create_task(self._decide(found, request))
+            context.tasks.add(self._task)
+            return True
         if isinstance(found, HttpResponse):
             small = 0 < request.length <= READ_PAST_BYTES and not request.expects_continue
             if not (small and found.paced):
@@ -245,6 +271,30 @@ class Connection(Answering):
         if request.expects_continue and not self._reader.received and not self._reader.waiting:
             self._transport.write(CONTINUE)
         return False
+
+    async def _decide(self, undecided: Undecided, request: RequestHead) -> None:
+        """Wait for what another process says of a head; nothing is read meanwhile."""
+        task = cast("asyncio.Task[None]", self._task)
+        try:
+            found = await undecided.found
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it raises, nothing is allowed
+            found = self._context.failure(error)
+        finally:
+            self._task = None
+            self._context.tasks.discard(task)
+        if self._state != HANDLING:  # its client is gone
+            return
+        try:
+            self._begin(found, request)
+        except RequestRefusedError as refusal:
+            self._refuse(refusal.status, refusal.message)
+        except Exception as error:  # noqa: BLE001 - a fault of ours
+            self._give_up(error)
+        else:
+            self._continue()
 
     def _repeat(self, known: _Repeatable, data: bytes, body: bytes) -> None:
         """Take a whole request at once whose head is the one before, such as clients send."""
@@ -270,7 +320,7 @@ class Connection(Answering):
         else:
             self._continue()
 
-    def _find(self, read: RequestHead) -> tuple[Destination | HttpResponse, RequestHead]:
+    def _find(self, read: RequestHead) -> tuple[Found, RequestHead]:
         """Return where a request leads, or its answer, and its head with who asks.
 
         The reader returns the same object for the same bytes.
@@ -282,7 +332,7 @@ class Connection(Answering):
         request = context.resolve(read)
         if request.asterisk:
             return _SERVER_OPTIONS, request
-        found = context.find(request.head)
+        found = context.asked(partial(self._route, request.head))
         self._repeatable = None
         if isinstance(found, Destination) and found.again is not None:
             self._repeatable = _Repeatable(read, request, found.again)

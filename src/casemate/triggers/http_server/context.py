@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 
 from casemate.model.errors import CasemateError
-from casemate.model.http import Destination, Handler, HttpHead, HttpRequest, HttpResponse, Route
+from casemate.model.http import (
+    AskedRoute,
+    Destination,
+    Handler,
+    HttpHead,
+    HttpRequest,
+    HttpResponse,
+    Undecided,
+)
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.triggers.http_server.buffers import Buffers
 from casemate.triggers.http_server.driven import Driven
@@ -25,6 +32,7 @@ from casemate.triggers.http_server.response_head import date_line
 
 OnError = Callable[[BaseException], str]
 Problem = Callable[[int, str, str | None], HttpResponse]
+Found = Destination | HttpResponse | Undecided
 
 _logger = logging.getLogger(__name__)
 
@@ -85,7 +93,7 @@ class ServerContext:
 
     def __init__(
         self,
-        route: Route,
+        route: AskedRoute,
         limits: HttpLimits,
         on_error: OnError,
         problem: Problem,
@@ -165,17 +173,13 @@ class ServerContext:
         """Report an error and return the 500 that carries its id and nothing else of it."""
         return self.problem(500, "The request could not be answered.", self.report(error))
 
-    def find(self, head: HttpHead) -> Destination | HttpResponse:
-        """Return where a request leads, or its answer if its body is not wanted."""
-        return self.asked(partial(self.route, head))
-
-    def asked(self, route: Callable[[], Destination | HttpResponse]) -> Destination | HttpResponse:
+    def asked(self, route: Callable[[], Found]) -> Found:
         """Return what `route` says, or a failure if that is nothing to go by."""
         try:
             found = route()
         except Exception as error:  # noqa: BLE001 - whatever it raises, nothing is allowed
             return self.failure(error)
-        if isinstance(found, HttpResponse):
+        if isinstance(found, (HttpResponse, Undecided)):
             return found
         if isinstance(found, Destination) and type(found.limit) is int and found.limit >= 0:
             return found

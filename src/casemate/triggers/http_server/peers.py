@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
+from casemate.model.http import AskedRoute
 from casemate.model.loopback import is_loopback
 from casemate.triggers.http_server.limits import HttpLimits
 
@@ -41,6 +43,46 @@ def peer_group(address: str) -> str:
 def is_local(address: str) -> bool:
     """Tell whether the peer is on this host (Unix sockets included)."""
     return not address or is_loopback(address)
+
+
+class Admitted(Protocol):
+    """What was decided of one connection. It counts until it is released."""
+
+    status: int
+    """0, or what to refuse it with: 503 or 429. One that is refused is not released."""
+    pause: float
+    """Seconds that its TLS handshake has to wait for its turn."""
+
+    @property
+    def route(self) -> AskedRoute | None:
+        """Who finds out where its requests lead; None: as for all connections."""
+        ...
+
+    def release(self) -> None:
+        """Count it no more."""
+        ...
+
+
+Admit = Callable[[str], Awaitable[Admitted]]
+"""Asks whether a connection from an address may be, where others count as well."""
+
+
+class Counted:
+    """A connection that this server's own counter has admitted."""
+
+    __slots__ = ("_counter", "_peer")
+    status = 0
+    pause = 0.0
+    route: AskedRoute | None = None
+
+    def __init__(self, counter: ConnectionCounter, peer: str) -> None:
+        """Count for `peer` until it is released."""
+        self._counter = counter
+        self._peer = peer
+
+    def release(self) -> None:
+        """Count it no more."""
+        self._counter.release(self._peer)
 
 
 class ConnectionCounter:

@@ -7,8 +7,9 @@ import contextlib
 import math
 import socket
 
-from casemate.model.http import Route
+from casemate.model.http import AskedRoute
 from casemate.model.trusted_proxies import TrustedProxies
+from casemate.triggers.http_server.accepting import Accepting, Tls
 from casemate.triggers.http_server.connection import Connection
 from casemate.triggers.http_server.context import (
     OnError,
@@ -22,8 +23,8 @@ from casemate.triggers.http_server.listen import (
     accept_waiting,
     open_listeners,
 )
+from casemate.triggers.http_server.peers import Admit
 from casemate.triggers.http_server.problem import server_problem
-from casemate.triggers.http_server.tls_listener import Tls, TlsListener
 
 _POLL_SECONDS = 0.01
 _HSTS = b"strict-transport-security: max-age=2592000\r\n"
@@ -41,17 +42,20 @@ class HttpServer:
 
     def __init__(
         self,
-        route: Route,
+        route: AskedRoute,
         limits: HttpLimits | None = None,
         *,
         on_error: OnError,
         problem: Problem = server_problem,
         proxies: TrustedProxies | None = None,
+        admit: Admit | None = None,
     ) -> None:
         """Keep the callbacks; nothing is opened before `start`.
 
-        `proxies` may say for whom they ask; nobody else may.
+        `proxies` may say for whom they ask; nobody else may. `admit` is asked for each connection
+        where those of other servers count as well; None: they count here alone.
         """
+        self._admit = admit
         self._proxies = proxies or TrustedProxies()
         self._route = route
         self._limits = limits or HttpLimits()
@@ -60,7 +64,7 @@ class HttpServer:
         self._context: ServerContext | None = None
         self._listeners: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
-        self._tls: TlsListener | None = None
+        self._accepting: Accepting | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._address: tuple[str, int] = ("", 0)
 
@@ -77,13 +81,13 @@ class HttpServer:
     @property
     def open_connections(self) -> int:
         """Connections open now, refused ones and those in their handshake included."""
-        pending = self._tls.pending if self._tls else 0
+        pending = self._accepting.pending if self._accepting else 0
         return pending + (len(self._context.connections) if self._context else 0)
 
     @property
     def failed_handshakes(self) -> int:
         """TLS handshakes that failed or took too long since the start."""
-        return self._tls.failed_handshakes if self._tls else 0
+        return self._accepting.failed_handshakes if self._accepting else 0
 
     async def start(
         self,
@@ -118,10 +122,10 @@ class HttpServer:
             self._proxies,
         )
         try:
-            if tls is None:
+            if tls is None and self._admit is None:
                 await self._listen_plain(context)
             else:
-                self._listen_tls(context, tls)
+                self._accept(context, tls)
         except (OSError, ValueError) as error:
             await self.close()
             raise ListenError(f"Cannot listen on the socket: {error}.") from error
@@ -137,12 +141,13 @@ class HttpServer:
                 await create(lambda: Connection(context), sock=listener, backlog=BACKLOG)
             )
 
-    def _listen_tls(self, context: ServerContext, tls: Tls) -> None:
-        context.always = _HSTS
-        context.refresh()
-        self._tls = TlsListener(context, tls)
+    def _accept(self, context: ServerContext, tls: Tls | None) -> None:
+        if tls is not None:
+            context.always = _HSTS
+            context.refresh()
+        self._accepting = Accepting(context, tls, self._admit)
         for listener in self._listeners:
-            self._tls.listen(listener, BACKLOG)
+            self._accepting.listen(listener, BACKLOG)
 
     async def drain(self, timeout: float | None = None) -> int:  # noqa: ASYNC109
         """Stop accepting, answer every request that has begun, then close.
@@ -162,8 +167,8 @@ class HttpServer:
         waiting = [c for listener in self._listeners for c in accept_waiting(listener)]
         self._stop_listening()
         for connection in waiting:
-            if self._tls is not None:
-                self._tls.take(connection)
+            if self._accepting is not None:
+                self._accepting.take(connection)
                 continue
             with contextlib.suppress(OSError):  # reset by its client in the meantime
                 await context.loop.connect_accepted_socket(lambda: Connection(context), connection)
@@ -187,8 +192,8 @@ class HttpServer:
         if context is None:
             return
         context.draining = context.closed = True
-        if self._tls is not None:
-            self._tls.abort()
+        if self._accepting is not None:
+            self._accepting.abort()
         for connection in tuple(context.connections):
             connection.abort()
         tasks = tuple(context.tasks)
@@ -211,8 +216,8 @@ class HttpServer:
             await asyncio.sleep(_POLL_SECONDS)
 
     def _stop_listening(self) -> None:
-        if self._tls is not None:
-            self._tls.stop()
+        if self._accepting is not None:
+            self._accepting.stop()
         for server in self._servers:
             server.close()
         self._servers = []

@@ -1,4 +1,4 @@
-"""Takes connections that speak TLS: counts them, tells plain HTTP apart, bounds the handshake.
+"""Takes connections that speak TLS, or that others decide of: counts them, bounds the handshake.
 
 Connections are counted before the handshake, which costs the server more than the client. The
 first byte is looked at, not taken, so that a client that speaks plain HTTP gets an answer.
@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import socket
 import ssl
 from collections.abc import Callable
 from typing import cast
 
+from casemate.model.errors import CasemateError
 from casemate.triggers.http_server.connection import Connection
 from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.handshake_rate import HandshakeRate
 from casemate.triggers.http_server.listen import accept_one
-from casemate.triggers.http_server.peers import peer_address
+from casemate.triggers.http_server.peers import Admit, Admitted, Counted, peer_address
 from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.response_head import encode_head
 
@@ -28,6 +30,8 @@ Tls = Callable[[], ssl.SSLContext]
 _TLS_HANDSHAKE = 0x16
 """Content type of a record with a ClientHello, the first byte of any TLS (RFC 8446, 5.1)."""
 _ACCEPTED_PER_TURN = 64
+_MOST_UNDECIDED = 256
+"""Accepted connections that nobody has decided of yet; others wait in the kernel."""
 _PAUSE_SECONDS = 0.5
 """Pause before accepting again when there are no descriptors or no memory."""
 _SHORT_OF = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -43,21 +47,32 @@ def _not_tls() -> bytes:
     )
 
 
-class TlsListener:
-    """Accepts on listening sockets and hands connections on once their handshake is done."""
+def _same(connection: Connection) -> Connection:
+    return connection
 
-    def __init__(self, context: ServerContext, tls: Tls) -> None:
-        """Serve connections of `context` with the contexts that `tls` returns."""
+
+class Accepting:
+    """Accepts on listening sockets and hands connections on once they may speak."""
+
+    def __init__(self, context: ServerContext, tls: Tls | None, admit: Admit | None) -> None:
+        """Serve connections of `context`, with the TLS contexts that `tls` returns.
+
+        `tls` None: they speak plain HTTP. `admit` None: they count here alone.
+        """
         self._context = context
         self._tls = tls
+        self._admit = admit
         self._rate = HandshakeRate()
         self._listening: set[socket.socket] = set()
+        self._paused: set[socket.socket] = set()
+        """Those that wait until fewer connections are undecided."""
+        self._undecided = 0
         self._greeting: set[asyncio.Task[None]] = set()
         self.failed_handshakes = 0
 
     @property
     def pending(self) -> int:
-        """Connections whose handshake is not done."""
+        """Connections that may not speak yet, or whose handshake is not done."""
         return len(self._greeting)
 
     def listen(self, listener: socket.socket, backlog: int) -> None:
@@ -71,6 +86,7 @@ class TlsListener:
         for listener in self._listening:
             self._context.loop.remove_reader(listener)
         self._listening.clear()
+        self._paused.clear()
 
     def abort(self) -> None:
         """Cut every connection whose handshake is not done."""
@@ -83,6 +99,10 @@ class TlsListener:
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTED_PER_TURN):
+            if self._undecided >= _MOST_UNDECIDED:
+                self._context.loop.remove_reader(listener)
+                self._paused.add(listener)
+                return
             try:
                 accepted = accept_one(listener)
             except OSError as error:
@@ -100,39 +120,69 @@ class TlsListener:
         except OSError:
             sock.close()
             return
-        if context.closed or context.counter.admit(peer):
+        admitted: Admitted | None = None
+        if self._admit is None and not context.closed and not context.counter.admit(peer):
+            admitted = Counted(context.counter, peer)
+        if context.closed or (admitted is None and self._admit is None):
             sock.close()
             return
-        task = context.loop.create_task(self._greet(sock, peer))
+        task = context.loop.create_task(self._greet(sock, peer, admitted))
         self._greeting.add(task)
         task.add_done_callback(self._greeting.discard)
 
-    async def _greet(self, sock: socket.socket, peer: str) -> None:
-        """Do the handshake within the time for a request's head."""
+    async def _greet(self, sock: socket.socket, peer: str, admitted: Admitted | None) -> None:
+        """Have a connection speak once it is decided of, and greeted, in the time for a head."""
         context = self._context
-        connection = Connection(context, admitted=True)
+        connection: Connection | None = None
         try:
             async with asyncio.timeout(context.limits.header_seconds):
-                first = await self._first_byte(sock)
-                if first == _TLS_HANDSHAKE:
-                    if not context.proxies.trusts(peer):
-                        await self._rate.turn(peer)
-                    await self._shake_hands(sock, connection)
-                elif first is not None and chr(first).isalpha():
-                    await self._answer_plain(sock)
-        except (OSError, ssl.SSLError, TimeoutError):
-            self.failed_handshakes += 1
+                if admitted is None:
+                    admitted = await self._decided(peer)
+                if self._tls is None:
+                    connection = Connection(context, admitted=admitted)
+                    await context.loop.connect_accepted_socket(
+                        functools.partial(_same, connection), sock
+                    )
+                elif admitted.status == 0:
+                    connection = Connection(context, admitted=admitted)
+                    await self._greet_by_tls(sock, peer, connection, self._tls, admitted.pause)
+        except (OSError, ssl.SSLError, TimeoutError, CasemateError):
+            self.failed_handshakes += self._tls is not None
         finally:
-            if not connection.made:
+            if connection is None or not connection.made:
                 sock.close()
-                context.counter.release(peer)
+                if admitted is not None and admitted.status == 0:
+                    admitted.release()
 
-    async def _shake_hands(self, sock: socket.socket, connection: Connection) -> None:
+    async def _decided(self, peer: str) -> Admitted:
+        self._undecided += 1
+        try:
+            return await cast(Admit, self._admit)(peer)
+        finally:
+            self._undecided -= 1
+            while self._paused:
+                self._resume(self._paused.pop())
+
+    async def _greet_by_tls(
+        self, sock: socket.socket, peer: str, connection: Connection, tls: Tls, pause: float
+    ) -> None:
+        """Do the handshake, or tell a client that speaks plain HTTP what to do."""
+        first = await self._first_byte(sock)
+        if first == _TLS_HANDSHAKE:
+            if self._admit is not None:
+                await asyncio.sleep(pause)
+            elif not self._context.proxies.trusts(peer):
+                await self._rate.turn(peer)
+            await self._shake_hands(sock, connection, tls)
+        elif first is not None and chr(first).isalpha():
+            await self._answer_plain(sock)
+
+    async def _shake_hands(self, sock: socket.socket, connection: Connection, tls: Tls) -> None:
         limits = self._context.limits
         await self._context.loop.connect_accepted_socket(
             lambda: connection,
             sock,
-            ssl=self._tls(),
+            ssl=tls(),
             ssl_handshake_timeout=limits.header_seconds,
             ssl_shutdown_timeout=max(limits.linger_seconds, 0.1),
         )

@@ -1,0 +1,12 @@
+"""What a worker is started with; the rest the gateway tells it."""
+
+from __future__ import annotations
+
+from casemate.child.protocol import ChildConfig, Descriptor
+
+
+class HttpWorkerConfig(ChildConfig, frozen=True, kw_only=True):
+    """What the supervisor tells a worker."""
+
+    listener: Descriptor
+    """The node's bound socket."""

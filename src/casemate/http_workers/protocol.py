@@ -1,0 +1,270 @@
+"""What the gateway and a worker say to each other: frames on one stream socket.
+
+A frame is a kind, the number of the connection it is about, and what its kind says. A worker
+numbers its connections, each number once; of each connection one request is under way at a time.
+The gateway takes nothing of a worker for granted: what is not due ends the worker.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+
+import msgspec
+
+from casemate.certificates.key_pair import KeyPair
+from casemate.child.channel import Bounds
+from casemate.child.frames import FrameError
+from casemate.model.http import HttpHead, HttpResponse
+from casemate.triggers.http_server import HttpLimits
+
+SMALL_BYTES = 64 * 1024
+"""A body up to this goes with its head: who has no key may send as much anywhere. Of what is longer
+the gateway is asked before any of it is read."""
+PIECE_BYTES = 1 << 20
+"""Of a longer body, or a longer answer, in one frame."""
+SETTLED_BYTES = 16 << 20
+"""What is large waits for as long as more than this waits for the other end."""
+MAX_DETAIL = 200
+_MAX_HEAD = 256 * 1024
+"""Encoded: a head of HTTP, with an address, is some 32 KiB."""
+_MAX_UNSENT = 512 << 20
+GATEWAY_BOUNDS = Bounds(
+    frame=_MAX_HEAD + PIECE_BYTES + SMALL_BYTES, unsent=_MAX_UNSENT, buffer=4 << 20
+)
+"""What the gateway takes of a worker, and a worker of it."""
+
+
+class Kind(IntEnum):
+    """What a frame says. Those of a worker first."""
+
+    ADMIT = 1
+    """A connection was accepted from an address: may it be?"""
+    RELEASE = 2
+    """It is gone."""
+    ASK = 3
+    """A head: what of its body may be read?"""
+    CALL = 4
+    """A head with its whole body."""
+    AGAIN = 5
+    """The last head again, with another body."""
+    BODY = 6
+    """A piece of the body that was allowed; the last one says so."""
+    PULL = 7
+    """The next part of a streamed answer is wanted."""
+    STOP = 8
+    """No further part of it is."""
+    REFUSED = 9
+    """What is no request was refused, of no connection."""
+    COUNTED = 10
+    """Handshakes that failed so far, of no connection."""
+    LISTENING = 11
+    DRAINED = 12
+
+    LISTEN = 65
+    """The settings of a new worker, which then listens."""
+    CERTIFICATE = 66
+    """For new connections from now on."""
+    DRAIN = 67
+    """Accept no more, end what is under way within so many seconds, and say DRAINED."""
+    ADMITTED = 68
+    """A status to refuse a connection with, or 0, and the seconds that its handshake waits."""
+    ALLOWED = 69
+    """Bytes that the body of a head may have."""
+    PART = 70
+    """A part of an answer that ends with ANSWER."""
+    ANSWER = 71
+    """Status, fields and the body, or what is left of it."""
+    BEGIN = 72
+    """Status and fields of an answer whose parts are pulled."""
+    CHUNK = 73
+    END = 74
+    BROKEN = 75
+    """It ends before it is whole."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker listens with."""
+
+    limits: HttpLimits
+    proxies: tuple[str, ...]
+    pair: KeyPair | None
+    """None: it speaks plain HTTP."""
+
+
+_FRAME = struct.Struct("<BQ")
+_LENGTH = struct.Struct("<I")
+_ADMITTED = struct.Struct("<Hd")
+_LIMIT = struct.Struct("<Q")
+_ANSWER = struct.Struct("<HBI")
+_SECONDS = struct.Struct("<d")
+_CLOSES, _LAST = 1, 1
+_head_decoder = msgspec.msgpack.Decoder(HttpHead)
+_fields_decoder = msgspec.msgpack.Decoder(tuple[tuple[bytes, bytes], ...])
+_encode = msgspec.msgpack.encode
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_MAX_ADDRESS = 64
+
+Frame = tuple[Kind, int, bytes]
+
+
+def frame(kind: Kind, number: int = 0, content: bytes = b"") -> bytes:
+    """Return a frame."""
+    return _FRAME.pack(kind, number) + content
+
+
+def read(body: bytes) -> Frame:
+    """Return kind, number and content. Raises FrameError."""
+    try:
+        kind, number = _FRAME.unpack_from(body)
+        return Kind(kind), number, body[_FRAME.size :]
+    except (struct.error, ValueError) as error:
+        raise FrameError("no kind of message") from error
+
+
+# -- a worker's ------------------------------------------------------------------------------------
+
+
+def encode_head(head: HttpHead) -> bytes:
+    """Return a head, with its length before it."""
+    encoded = _encode(head)
+    return _LENGTH.pack(len(encoded)) + encoded
+
+
+def read_head(content: bytes) -> tuple[HttpHead, bytes]:
+    """Return a head and what follows. Raises FrameError."""
+    try:
+        (length,) = _LENGTH.unpack_from(content)
+        end = _LENGTH.size + length
+        if length > _MAX_HEAD or end > len(content):
+            raise FrameError("a head is cut off")
+        head = _head_decoder.decode(content[_LENGTH.size : end])
+    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise FrameError("no head of a request") from error
+    if (
+        head.method not in _METHODS
+        or not head.path.startswith("/")
+        or len(head.peer) > _MAX_ADDRESS
+        or not (head.path.isascii() and head.query.isascii() and head.peer.isascii())
+    ):
+        raise FrameError("no head of a request")
+    return head, content[end:]
+
+
+def read_address(content: bytes) -> str:
+    """Return where a connection comes from. Raises FrameError."""
+    if len(content) > _MAX_ADDRESS or not content.isascii():
+        raise FrameError("no address")
+    return content.decode("ascii")
+
+
+def piece(number: int, data: bytes, *, last: bool) -> bytes:
+    """Return a piece of a body."""
+    return frame(Kind.BODY, number, bytes((last,)) + data)
+
+
+def read_piece(content: bytes) -> tuple[bytes, bool]:
+    """Return a piece and whether it is the last. Raises FrameError."""
+    if not content or content[0] > _LAST or len(content) > PIECE_BYTES + 1:
+        raise FrameError("no piece of a body")
+    return content[1:], content[0] == _LAST
+
+
+def refused(status: int, detail: str) -> bytes:
+    """Return what is said of a request that was refused."""
+    text = detail.encode("ascii", "replace")[:MAX_DETAIL]
+    return frame(Kind.REFUSED, 0, _LENGTH.pack(status) + text)
+
+
+def read_refused(content: bytes) -> tuple[int, str]:
+    """Return status and detail. Raises FrameError."""
+    if not _LENGTH.size <= len(content) <= _LENGTH.size + MAX_DETAIL or not content.isascii():
+        raise FrameError("no refusal")
+    (status,) = _LENGTH.unpack_from(content)
+    if not 400 <= status <= 599:
+        raise FrameError("no refusal")
+    return status, content[_LENGTH.size :].decode("ascii")
+
+
+def count(kind: Kind, value: int) -> bytes:
+    """Return a frame of no connection that holds one number."""
+    return frame(kind, 0, _LIMIT.pack(value))
+
+
+def read_count(content: bytes) -> int:
+    """Return it. Raises FrameError."""
+    try:
+        return int(_LIMIT.unpack(content)[0])
+    except struct.error as error:
+        raise FrameError("no number") from error
+
+
+# -- the gateway's ---------------------------------------------------------------------------------
+
+
+def admitted(number: int, status: int, pause: float) -> bytes:
+    """Return what was decided of a connection."""
+    return frame(Kind.ADMITTED, number, _ADMITTED.pack(status, pause))
+
+
+def read_admitted(content: bytes) -> tuple[int, float]:
+    """Return status and seconds."""
+    status, pause = _ADMITTED.unpack(content)
+    return status, pause
+
+
+def allowed(number: int, limit: int) -> bytes:
+    """Return how long a body may be."""
+    return frame(Kind.ALLOWED, number, _LIMIT.pack(limit))
+
+
+def drain(seconds: float) -> bytes:
+    """Return the order to drain."""
+    return frame(Kind.DRAIN, 0, _SECONDS.pack(seconds))
+
+
+def read_seconds(content: bytes) -> float:
+    """Return the seconds of it."""
+    return float(_SECONDS.unpack(content)[0])
+
+
+def answer(number: int, response: HttpResponse, body: bytes, kind: Kind = Kind.ANSWER) -> bytes:
+    """Return an answer's status and fields with its body, or what is left of that."""
+    fields = _encode(response.headers)
+    flags = _CLOSES if response.close else 0
+    return b"".join(
+        (
+            _FRAME.pack(kind, number),
+            _ANSWER.pack(response.status, flags, len(fields)),
+            fields,
+            body,
+        )
+    )
+
+
+def read_answer(content: bytes) -> HttpResponse:
+    """Return an answer."""
+    status, flags, length = _ANSWER.unpack_from(content)
+    end = _ANSWER.size + length
+    fields = _fields_decoder.decode(content[_ANSWER.size : end])
+    return HttpResponse(status, fields, content[end:], close=bool(flags & _CLOSES))
+
+
+def settings(of: Settings) -> bytes:
+    """Return a new worker's settings."""
+    return frame(Kind.LISTEN, 0, _encode(of))
+
+
+def read_settings(content: bytes) -> Settings:
+    """Return them."""
+    return msgspec.msgpack.decode(content, type=Settings)
+
+
+def certificate(pair: KeyPair) -> bytes:
+    """Return a certificate with its key."""
+    return frame(Kind.CERTIFICATE, 0, _encode(pair))
+
+
+def read_certificate(content: bytes) -> KeyPair:
+    """Return it."""
+    return msgspec.msgpack.decode(content, type=KeyPair)

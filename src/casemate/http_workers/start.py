@@ -1,0 +1,36 @@
+"""Starting workers, for the supervisor."""
+
+from __future__ import annotations
+
+import socket
+
+from casemate.child.start import ChildProgram
+from casemate.child.starter import ChildStarter
+from casemate.http_workers.config import HttpWorkerConfig
+
+PROGRAM = ChildProgram(module="casemate.http_workers.process")
+_CORES_EACH = 4
+_MOST_BY_ITSELF = 4
+
+
+class HttpWorkerStarter(ChildStarter):
+    """Starts one worker for a gateway, and another when that ends."""
+
+    def __init__(self, uid: int | None, listener: socket.socket) -> None:
+        """Make the socket pair. `uid` is what to become if this is root, else None."""
+        super().__init__(
+            PROGRAM,
+            lambda control, heart, given: HttpWorkerConfig(
+                control=control, heart=heart, uid=uid, listener=given[0]
+            ),
+            gives=lambda: (listener.dup(),),
+        )
+
+
+def gateways_for(cores: int) -> int:
+    """Return how many gateway processes a host gets by itself: one below four cores.
+
+    With more there is one that decides and, for each four cores, one that takes connections: it has
+    about as much to do for a call as the other.
+    """
+    return min(_MOST_BY_ITSELF, 1 + cores // _CORES_EACH)
