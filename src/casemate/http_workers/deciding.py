@@ -22,6 +22,7 @@ from casemate.triggers.http_server.driven import Driven
 from casemate.triggers.http_server.handshake_rate import HandshakeRate
 from casemate.triggers.http_server.large_bodies import LARGE_BYTES
 from casemate.triggers.http_server.request_head import RequestRefusedError
+from casemate.triggers.http_server.response_head import InvalidResponseError
 from casemate.triggers.http_server.response_writer import close_iterator
 
 _MOST_LEFT = 1024
@@ -302,20 +303,25 @@ class FarConnection:
     def _answer(self, response: HttpResponse) -> None:
         """Send an answer: at once, if nothing has to be waited for."""
         self._held.release()
-        body = response.body
-        if (
-            isinstance(body, bytes)
-            and not response.paced
-            and (len(body) <= protocol.PIECE_BYTES or self.gone)
-        ):
-            self._send(response, body)
-        else:
-            self._start(self._send_later(response))
+        try:
+            body = response.body
+            if isinstance(body, bytes) and not response.paced and len(body) <= protocol.PIECE_BYTES:
+                self._send(response, body)
+            else:
+                self._start(self._send_later(response))
+        except Exception as error:  # noqa: BLE001 - a response that cannot be sent
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Answer 500 for what cannot be sent."""
+        response = self._connections.context.failure(error)
+        self._send(response, cast(bytes, response.body))
 
     def _send(self, response: HttpResponse, body: bytes) -> None:
+        said = protocol.answer(self.number, response, body)
         self._busy = False
         if not self.gone:
-            self._connections.link.send(protocol.answer(self.number, response, body))
+            self._connections.link.send(said)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         context = self._connections.context
@@ -336,7 +342,10 @@ class FarConnection:
         except Exception as error:  # noqa: BLE001 - the caller gets an id, the owner the error
             response = self._connections.context.failure(error)
         self._held.release()
-        await self._send_later(response)
+        try:
+            await self._send_later(response)
+        except Exception as error:  # noqa: BLE001 - a response that cannot be sent
+            self._fail(error)
 
     async def _send_later(self, response: HttpResponse) -> None:
         """Send an answer in its turn, in pieces, or as it comes."""
@@ -364,29 +373,37 @@ class FarConnection:
         try:
             if self.gone:
                 return
+            parts = _iterator(response)
             link.send(protocol.answer(self.number, response, b"", Kind.BEGIN))
             try:
-                async for chunk in cast("AsyncIterator[bytes]", response.body):
-                    await self._send_chunk(chunk, pulled)
+                await self._send_parts(parts, pulled)
                 ended = Kind.END
             except Exception as error:  # noqa: BLE001 - the client sees that it is not whole
                 self._connections.context.report(error)
-            await pulled.wait()
-            if self._pulled is pulled:
-                link.send(protocol.frame(ended, self.number))
+                await pulled.wait()
+            link.send(protocol.frame(ended, self.number))
         finally:
             if self._pulled is pulled:
                 self._pulled = None
                 self._busy = False
             await close_iterator(response.body)
 
-    async def _send_chunk(self, chunk: bytes, pulled: asyncio.Event) -> None:
-        """Send a part, in pieces. Nothing of one that is no bytes, or empty."""
-        for at in range(0, len(chunk), protocol.PIECE_BYTES):
+    async def _send_parts(self, parts: AsyncIterator[bytes], pulled: asyncio.Event) -> None:
+        """Send each part, in pieces, when it is wanted; return when more is than there is."""
+        while True:
             await pulled.wait()
-            pulled.clear()
-            part = chunk[at : at + protocol.PIECE_BYTES]
-            self._connections.link.send(protocol.frame(Kind.CHUNK, self.number, part))
+            chunk = await anext(parts, None)
+            if chunk is None:
+                return
+            if not isinstance(chunk, bytes):
+                raise InvalidResponseError(
+                    f"The response body yielded {type(chunk).__name__}, expected bytes."
+                )
+            for at in range(0, len(chunk), protocol.PIECE_BYTES):
+                await pulled.wait()
+                pulled.clear()
+                part = chunk[at : at + protocol.PIECE_BYTES]
+                self._connections.link.send(protocol.frame(Kind.CHUNK, self.number, part))
 
     def pull(self) -> None:
         """Send a part of the answer, or its end."""
@@ -413,3 +430,12 @@ class FarConnection:
             self._found = None
             self._pieces.clear()
             self._held.release()
+
+
+def _iterator(response: HttpResponse) -> AsyncIterator[bytes]:
+    body = response.body
+    if isinstance(body, bytes) or not hasattr(body, "__aiter__"):
+        raise InvalidResponseError(
+            f"The response body is {type(body).__name__}, expected bytes or an async iterator."
+        )
+    return body.__aiter__()

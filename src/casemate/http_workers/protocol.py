@@ -16,7 +16,7 @@ from casemate.certificates.key_pair import KeyPair
 from casemate.child.channel import Bounds
 from casemate.child.frames import FrameError
 from casemate.model.http import HttpHead, HttpResponse
-from casemate.triggers.http_server import HttpLimits
+from casemate.triggers.http_server import HttpLimits, InvalidResponseError
 
 SMALL_BYTES = 64 * 1024
 """A body up to this goes with its head: who has no key may send as much anywhere. Of what is longer
@@ -178,12 +178,13 @@ def refused(status: int, detail: str) -> bytes:
 
 def read_refused(content: bytes) -> tuple[int, str]:
     """Return status and detail. Raises FrameError."""
-    if not _LENGTH.size <= len(content) <= _LENGTH.size + MAX_DETAIL or not content.isascii():
+    if not _LENGTH.size <= len(content) <= _LENGTH.size + MAX_DETAIL:
         raise FrameError("no refusal")
     (status,) = _LENGTH.unpack_from(content)
-    if not 400 <= status <= 599:
+    detail = content[_LENGTH.size :]
+    if not 400 <= status <= 599 or not detail.isascii():
         raise FrameError("no refusal")
-    return status, content[_LENGTH.size :].decode("ascii")
+    return status, detail.decode("ascii")
 
 
 def count(kind: Kind, value: int) -> bytes:
@@ -229,7 +230,13 @@ def read_seconds(content: bytes) -> float:
 
 
 def answer(number: int, response: HttpResponse, body: bytes, kind: Kind = Kind.ANSWER) -> bytes:
-    """Return an answer's status and fields with its body, or what is left of that."""
+    """Return an answer's status and fields with its body, or what is left of that.
+
+    Raises what ends in a 500 for fields that are no pairs of bytes, and for no status.
+    """
+    for name, value in response.headers:
+        if type(name) is not bytes or type(value) is not bytes:
+            raise InvalidResponseError("The response's headers are not pairs of bytes.")
     fields = _encode(response.headers)
     flags = _CLOSES if response.close else 0
     return b"".join(

@@ -16,6 +16,8 @@ from casemate.model.http import HttpHead, HttpRequest, HttpResponse, Route
 from casemate.triggers.http_server import HttpLimits, HttpServer
 from support.destinations import leading_to
 
+kind: type[Any] = HttpServer
+"""What is served by: this, or a `FarServer`."""
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 GET_CLOSE = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
@@ -64,6 +66,11 @@ class Served:
         context = self.server._context
         return len(context.tasks) + len(context.driven) if context else 0
 
+    @property
+    def writing(self) -> Any:
+        """The context of whoever writes answers to clients."""
+        return getattr(self.server, "worker", self.server)._context
+
     async def settled(self) -> None:
         """Wait until no connection and no handler is left."""
         async with asyncio.timeout(10):
@@ -92,7 +99,7 @@ async def serving(
         return f"e{len(served.errors)}"
 
     served = Served(
-        HttpServer(route or leading_to(recorded, body_limit), limits, on_error=on_error, **options)
+        kind(route or leading_to(recorded, body_limit), limits, on_error=on_error, **options)
     )
     await served.server.start()
     try:
