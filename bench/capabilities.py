@@ -14,11 +14,13 @@ import argparse
 import json
 import os
 import shutil
+import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,8 +141,12 @@ class CheckoutNode:
             command += ["--master-key", f"file:{self.folder / 'master.key'}"]
         log = self.folder / "serve.log"
         self._server = Server(command, env=self._env, folder=self.folder, log=log)
-        self._key = self._first_key()
-        self._env["CASEMATE_URL"] = f"http://127.0.0.1:{self.port}"
+        first = self._first_line()
+        self._key = str(first["key"])
+        self._scheme = "https" if first.get("ca_fingerprint") else "http"
+        if self._scheme == "https":
+            self._env["CASEMATE_CA"] = self._authority()
+        self._env["CASEMATE_URL"] = f"{self._scheme}://127.0.0.1:{self.port}"
         self._env["CASEMATE_KEY"] = self._key
 
     @property
@@ -148,12 +154,20 @@ class CheckoutNode:
         """The id of its first process."""
         return self._server.process
 
-    def _first_key(self) -> str:
+    def _authority(self) -> str:
+        """Return the file of the node's own authority, which only this machine has seen."""
+        context = ssl._create_unverified_context()
+        url = f"https://127.0.0.1:{self.port}/.well-known/casemate-ca.pem"
+        with urllib.request.urlopen(url, context=context, timeout=10) as answer:
+            (self.folder / "ca.pem").write_bytes(answer.read())
+        return str(self.folder / "ca.pem")
+
+    def _first_line(self) -> Figures:
         end = time.monotonic() + 120
         while time.monotonic() < end and not self._server.ended():
             for line in self._server.log.read_text("utf-8", "replace").splitlines():
                 if line.startswith("{") and line.endswith("}"):
-                    return str(json.loads(line)["key"])
+                    return dict(json.loads(line))
             time.sleep(0.02)
         tail = self._server.tail()
         self.close()
@@ -190,7 +204,8 @@ class CheckoutNode:
     def endpoint(self, function: str, project: str = "bench") -> Endpoint:
         """Return where a function is invoked."""
         headers = (("Authorization", f"Bearer {self._key}"),)
-        return Endpoint(port=self.port, path=f"/invoke/{project}/{function}", headers=headers)
+        path = f"/invoke/{project}/{function}"
+        return Endpoint(port=self.port, path=path, headers=headers, scheme=self._scheme)
 
     def ask(self, function: str, event: Figures) -> Any:
         """Invoke a function once. Raises WrongAnswerError."""

@@ -23,11 +23,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     path: str = "/"
     headers: tuple[tuple[str, str], ...] = ()
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """Return the address as a URL."""
-        return f"http://{self.host}:{self.port}{self.path}"
+        return f"{self.scheme}://{self.host}:{self.port}{self.path}"
 
 
 class Reply(msgspec.Struct, frozen=True):
