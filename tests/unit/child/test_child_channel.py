@@ -286,3 +286,29 @@ def test_an_end_that_left_something_unread_is_noticed(run, size: int) -> None:  
         assert got == [b"x" * size] and end.closed
 
     run(main())
+
+
+def test_a_sender_can_wait_until_less_waits_to_be_sent() -> None:
+    """Nobody is forgotten whose other end reads later, or never and is gone."""
+
+    async def main() -> None:
+        for reads in (True, False):
+            one, other = socket.socketpair()
+            sender = End(one)
+            await sender.socket.settled(0)
+            sender.socket.send(b"x" * (8 << 20))
+            waiting = [asyncio.ensure_future(sender.socket.settled(n)) for n in (0, 1 << 20)]
+            await asyncio.sleep(0.01)
+            assert not any(each.done() for each in waiting)
+            if reads:
+                receiver = End(other)
+                await asyncio.wait_for(asyncio.gather(*waiting), 10)
+                assert sender.socket.unsent_bytes == 0
+                receiver.socket.close()
+            else:
+                sender.socket.close()
+                await asyncio.wait_for(asyncio.gather(*waiting), 10)
+                other.close()
+            sender.socket.close()
+
+    uvloop.run(main())

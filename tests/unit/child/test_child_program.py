@@ -21,6 +21,10 @@ PROCESSES = {
         25,
     ),
     "casemate.egress.process": (SHARED | {"cryptography", "zoneinfo", "email", "sqlcipher3"}, 17),
+    "casemate.http_workers.process": (
+        SHARED | {"cryptography", "zoneinfo", "email.message", "sqlcipher3", "casemate.store"},
+        15,
+    ),
     "casemate.sources.process": (SHARED | {"zoneinfo", "sqlcipher3", "starlette"}, 25),
     "casemate.gateway.process": (
         {"pydantic", "typer", "rich", "psycopg", "casemate.data.postgresql"}

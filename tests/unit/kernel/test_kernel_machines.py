@@ -31,6 +31,7 @@ PROGRAMS: dict[str, Callable[[Machine], bytes]] = {
     "instance": seccomp.instance_program,
     "gateway": seccomp.gateway_program,
     "offline": seccomp.offline_program,
+    "accepting": seccomp.accepting_program,
     "egress": seccomp.egress_program,
 }
 DECODED = {
@@ -221,6 +222,7 @@ def test_nothing_is_called_on_a_machine_that_is_not_known(monkeypatch: pytest.Mo
         seccomp.instance_program,
         seccomp.gateway_program,
         seccomp.offline_program,
+        seccomp.accepting_program,
         seccomp.egress_program,
         linux.Cloner,
         lambda: linux.clone_tree("/"),

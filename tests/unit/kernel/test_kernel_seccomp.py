@@ -40,9 +40,10 @@ PROGRAMS = {
     "instance": seccomp.instance_program(MACHINE),
     "gateway": seccomp.gateway_program(MACHINE),
     "offline": seccomp.offline_program(MACHINE),
+    "accepting": seccomp.accepting_program(MACHINE),
     "egress": seccomp.egress_program(MACHINE),
 }
-CONFINED = ["gateway", "offline", "egress"]
+CONFINED = ["gateway", "offline", "accepting", "egress"]
 TELLING = ("zygote", "zygote that watches", "zygote that asks")
 SILENT = [name for name in PROGRAMS if name not in TELLING]
 
