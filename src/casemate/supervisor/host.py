@@ -66,6 +66,12 @@ _MEMORY_FILES = (
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 """Where a container's own limit is seen from inside; the last group may be the host's, without."""
+_CPU_FILES = (
+    Path("/sys/fs/cgroup/cpu.max"),
+    Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+    Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
+"""The same for processors, of either version."""
 
 
 def host_memory() -> int:
@@ -75,6 +81,21 @@ def host_memory() -> int:
         with contextlib.suppress(OSError, ValueError):
             most = min(most, int(file.read_text()))
     return most
+
+
+def host_cores() -> int:
+    """Return how many cores there are for a node and its functions, as a container's limit says.
+
+    Source: Linux, admin-guide/cgroup-v2 (cpu.max) and scheduler/sched-bwc (cpu.cfs_quota_us).
+    """
+    most = len(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+        quota, period = map(int, _CPU_FILES[0].read_text().split())
+        most = min(most, quota // period)
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+        quota, period = (int(file.read_text()) for file in _CPU_FILES[1:])
+        most = min(most, quota // period) if quota > 0 else most
+    return max(1, most)
 
 
 def kept_memory(memory: int) -> int:

@@ -40,6 +40,7 @@ from casemate.sources.start import SourcesStarter
 from casemate.supervisor.gateway import GatewayProcess
 from casemate.supervisor.handover import Handover
 from casemate.supervisor.host import (
+    host_cores,
     host_memory,
     listen,
     offered_interpreters,
@@ -94,7 +95,7 @@ class Node:
         self._interpreters = offered_interpreters(options.pythons)
         self._listener = handover.listener() or listen(options.host, options.port)
         self._tls = require_tls(self._listener, options)
-        self._gateways = options.gateways or gateways_for(len(os.sched_getaffinity(0)))
+        self._gateways = options.gateways or gateways_for(host_cores())
         if self._gateways > 1:
             workers = self._gateways - 1
             report(f"{workers} processes take connections for the gateway, which decides of them")

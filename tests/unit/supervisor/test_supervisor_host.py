@@ -1,0 +1,36 @@
+"""What there is of a host, as a container's limits say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from casemate.supervisor import host
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, 8),
+        ({"cpu.max": "max 100000"}, 8),
+        ({"cpu.max": "250000 100000"}, 2),
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu.max": "1600000 100000"}, 8),
+        ({"cpu.max": "nonsense"}, 8),
+        ({"cpu.max": "100000 0"}, 8),
+        ({"quota": "-1", "period": "100000"}, 8),
+        ({"quota": "400000", "period": "100000"}, 4),
+        ({"quota": "400000"}, 8),
+    ],
+)
+def test_a_containers_limit_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(f"{text}\n")
+    names = ("cpu.max", "quota", "period")
+    monkeypatch.setattr(host, "_CPU_FILES", tuple(tmp_path / name for name in names))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert host.host_cores() == cores
