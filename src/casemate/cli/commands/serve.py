@@ -417,39 +417,37 @@ def serve(
     """Run a node.
 
     Functions are called, and the node is controlled, on one port. The first start makes an owner's
-    token and shows it once. The node refuses to start without the protections it requires. SIGTERM
+    token and shows it once. Without the protections that it requires a node does not start. SIGTERM
     and Ctrl-C end it without dropping a running call. On an address that others can reach
-    everything is TLS; the start shows the fingerprint by which clients know the node.
-    `--accept-risk plaintext` leaves that to a proxy in front.
+    everything is TLS, whose fingerprint the start shows, or left to a proxy by `--accept-risk`.
     """
     _require_sound(data, tls_cert, tls_key, owned=bool(tls_name or tls_new_authority))
     from casemate.cli.serving import become_supervisor
     from casemate.supervisor.options import ServeOptions, SharedOptions
 
-    become_supervisor(
-        ServeOptions(
-            data=Path(data) if data else default_data_folder(),
-            host=host,
-            port=port,
-            accepted_risks=tuple(accept_risk or ()),
-            function_ids=function_ids,
-            pythons=tuple(python or ()),
-            json=json,
-            tls_certificate=tls_cert.absolute() if tls_cert else None,
-            tls_key=tls_key.absolute() if tls_key else None,
-            tls_names=tuple(tls_name or ()),
-            tls_new_authority=tls_new_authority,
-            master_key=master_key,
-            public_url=parse_url(public_url) if public_url else None,
-            shared=SharedOptions(store, objects, encrypted_disks, databases),
-            recover_owner=recover_owner,
-            accepted_losses=tuple(accept_loss or ()),
-            bounds=_bounds(max_memory, max_tmp, max_instances, max_warm, resting_memory),
-            learn=learn,
-            restore=restore,
-            playbooks=playbooks,
-            trusted_proxies=tuple(trusted_proxy or ()),
-            gateways=_gateways(gateways),
-            monitor=_monitor(config, rules),
-        )
+    options = ServeOptions(
+        data=Path(data) if data else default_data_folder(),
+        host=host,
+        port=port,
+        accepted_risks=tuple(accept_risk or ()),
+        function_ids=function_ids,
+        pythons=tuple(python or ()),
+        json=json,
+        tls_certificate=tls_cert.absolute() if tls_cert else None,
+        tls_key=tls_key.absolute() if tls_key else None,
+        tls_names=tuple(tls_name or ()),
+        tls_new_authority=tls_new_authority,
+        master_key=master_key,
+        public_url=parse_url(public_url) if public_url else None,
+        shared=SharedOptions(store, objects, encrypted_disks, databases),
+        recover_owner=recover_owner,
+        accepted_losses=tuple(accept_loss or ()),
+        bounds=_bounds(max_memory, max_tmp, max_instances, max_warm, resting_memory),
+        learn=learn,
+        restore=restore,
+        playbooks=playbooks,
+        trusted_proxies=tuple(trusted_proxy or ()),
+        gateways=_gateways(gateways),
+        monitor=_monitor(config, rules),
     )
+    become_supervisor(options)
