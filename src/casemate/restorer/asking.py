@@ -7,12 +7,15 @@ is does not depend on what is said here.
 from __future__ import annotations
 
 import socket
+import time
 
 from casemate.restorer.protocol import ASKED, TOLD, UNKNOWN_CPU
 
 Name = tuple[int, int]
 """The gateway's numbers of a zygote and of an instance."""
 _READ_BYTES = 8192
+_TOGETHER_SECONDS = 0.0005
+"""How long the first waits for others that are told with it, beside what is under way."""
 
 
 class Gateway:
@@ -22,6 +25,8 @@ class Gateway:
         """Take over a stream socket."""
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=descriptor)
         self._rest = b""
+        self._untold = bytearray()
+        self._since = 0.0
         self.descriptor = descriptor
         self.gone = False
 
@@ -42,13 +47,24 @@ class Gateway:
         return list(ASKED.iter_unpack(data[:whole]))
 
     def tell(self, name: Name, *, ready: bool, pages: int = 0, cpu_us: int = UNKNOWN_CPU) -> None:
-        """Say that an instance is ready, or that nobody knows of it."""
-        if self.gone:
+        """Say that an instance is ready, or that nobody knows of it: with the next `send`."""
+        if not self._untold:
+            self._since = time.monotonic()
+        self._untold += TOLD.pack(*name, ready, pages, cpu_us)
+
+    def send_overdue(self) -> None:
+        """Send what is to be told if the first of it has waited for long enough."""
+        if self._untold and time.monotonic() - self._since > _TOGETHER_SECONDS:
+            self.send()
+
+    def send(self) -> None:
+        """Send what is to be told, all at once: it wakes the gateway once."""
+        told, self._untold = self._untold, bytearray()
+        if self.gone or not told:
             return
-        record = TOLD.pack(*name, ready, pages, cpu_us)
         try:
-            if self._sock.send(record, socket.MSG_DONTWAIT) != len(record):
-                self.gone = True  # half of it: nothing more can be said
+            if self._sock.send(told, socket.MSG_DONTWAIT) != len(told):
+                self.gone = True  # a part of it: nothing more can be said
         except OSError:
             self.gone = True
 

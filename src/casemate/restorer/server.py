@@ -152,12 +152,11 @@ class Server:
                 elif self._gateway is not None:
                     self._hear(self._gateway)
             self._sweep()
+            self._tell()
             if self._freed and not self._held:
                 self._freed = False
                 gc.collect()
                 give_back()
-            if self._gateway is not None and self._gateway.gone:
-                self._leave(self._gateway)
             if self._wanted:
                 self._refuse_who_does_not_come()
             if self._late and (now := time.monotonic()) >= late_at:
@@ -180,6 +179,8 @@ class Server:
         """Let those go on with whom something has happened, in the order in which it did."""
         self._more = False
         for _ in range(_EVENTS_PER_TURN):
+            if self._gateway is not None:
+                self._gateway.send_overdue()
             found = _next_event()
             if found is None:
                 return
@@ -349,6 +350,14 @@ class Server:
         self._urged.clear()
         self._gateway = Gateway(descriptor)
         self._poll.register(descriptor, select.POLLIN)
+
+    def _tell(self) -> None:
+        """Send what the gateway is to be told; leave one that is gone."""
+        gateway = self._gateway
+        if gateway is not None:
+            gateway.send()
+            if gateway.gone:
+                self._leave(gateway)
 
     def _leave(self, gateway: Gateway) -> None:
         self._poll.unregister(gateway.descriptor)

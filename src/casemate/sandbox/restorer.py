@@ -27,6 +27,7 @@ class RestorerLink:
         self._loop = loop
         self._on_told = on_told
         self._rest = b""
+        self._unasked = bytearray()
         loop.add_reader(descriptor, self._readable)
 
     @property
@@ -38,14 +39,22 @@ class RestorerLink:
         """Ask for an instance to be made ready; False if nobody can be asked."""
         if self._sock is None:
             return False
-        record = ASKED.pack(zygote, instance)
+        if not self._unasked:
+            self._loop.call_soon(self._send)
+        self._unasked += ASKED.pack(zygote, instance)
+        return True
+
+    def _send(self) -> None:
+        """Ask for all at once that have ended their calls in this turn of the loop."""
+        asked, self._unasked = self._unasked, bytearray()
+        if self._sock is None:
+            return
         try:
-            if self._sock.send(record) == len(record):
-                return True
+            if self._sock.send(asked) == len(asked):
+                return
         except OSError:
             pass
-        self.close()  # half of it, or nothing is read there
-        return False
+        self.close()  # a part of it, or nothing is read there
 
     def _readable(self) -> None:
         if self._sock is None:

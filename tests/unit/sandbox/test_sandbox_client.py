@@ -244,6 +244,7 @@ def test_an_instance_is_made_ready_by_the_restorer_itself() -> None:
             instance, sock, _ = await supervisor.spawned(zygote)
             told: list[tuple[Instance, str]] = []
             assert zygote.make_ready(instance, lambda *one: told.append(one))
+            await supervisor.settle()
             assert ASKED.unpack(theirs.recv(99)) == (zygote.number, instance.number)
             records = [
                 (99, 0, 1, 0, 5),
