@@ -81,6 +81,8 @@ class Pool:
         self._waiting = CallQueue()
         self._deadlines = Deadlines()
         self._supply_soon = False
+        self._enough_until = 0.0
+        """Until when those there are take all calls sooner than with one more beside them."""
         self._patience: asyncio.TimerHandle | None = None
         self._early: Instance | None = None
         """The first call's, asked for while the files of its zygote are looked at."""
@@ -171,7 +173,7 @@ class Pool:
         self._share.end(instance)
         self.restored.tally.forks += not (self.reuse or instance.restorable)
         if not instance.alive or self.retired or self._is_replaced(instance):
-            instance.close()
+            self._end(instance)
             self._match()
         elif self.reuse:
             self._offer(instance)
@@ -193,7 +195,12 @@ class Pool:
         """Have an instance restored if it is one that can be; end it else."""
         zygote = self._zygotes.of(instance)
         if zygote is None or not self.restored.begin(zygote, instance):
-            instance.close()
+            self._end(instance)
+
+    def _end(self, instance: Instance) -> None:
+        """End an instance: whether the others are enough is to be seen."""
+        self._enough_until = 0.0
+        instance.close()
 
     def _on_made_ready(self, instance: Instance, ready: bool) -> None:
         wanted = not self.retired or bool(self._waiting)
@@ -202,7 +209,7 @@ class Pool:
             if not self._waiting:
                 return  # as many as when its call ended, which has looked at what is needed
         else:
-            instance.close()
+            self._end(instance)
         self._supply_later()
 
     def _give_up(self, waiter: Waiter) -> None:
@@ -240,6 +247,10 @@ class Pool:
         if self.retired and not self._waiting:
             return
         now = self._loop.time()
+        if now < self._enough_until:
+            if self._waiting:
+                self._be_patient(SOON_SECONDS)
+            return
         wanted = self._wanted(now)
         if wanted <= 0:
             return
@@ -305,6 +316,8 @@ class Pool:
             lasting = 0 if crowded else self.restored.lasting(self.arrivals.rate(now))
             warm = self.warm.count - starting - spares if ahead else 0
             need = max(lasting - total, warm)
+            if crowded and need <= 0:
+                self._enough_until = now + SOON_SECONDS
             if waiting:
                 self._be_patient(SOON_SECONDS)
         return min(need, room, _MAX_STARTING - len(self._starting))
@@ -417,6 +430,7 @@ class Pool:
     def _on_end(self, instance: Instance) -> None:
         """An instance ended that served nobody: before it was ready, or as a spare."""
         now = self._loop.time()
+        self._enough_until = 0.0
         since = self._spares.forget(instance)
         self.restored.forget(instance)
         if instance is self._early:
@@ -530,6 +544,7 @@ class Pool:
         """Have so many instances wait for calls, whatever the rate."""
         self.warm.count = count
         if count:
+            self._enough_until = 0.0
             self.warm.worked()
             self._supply()
 

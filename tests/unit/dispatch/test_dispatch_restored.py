@@ -338,6 +338,46 @@ def test_quick_calls_that_others_keep_from_the_cores_do_not_get_ever_more_instan
     run(scenario)
 
 
+def test_whether_there_are_enough_is_found_out_once_for_many_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop, short=True, concurrency=64)
+        await most_instances(calls, 16, 0.001)
+        wanted, looked = calls.pool._wanted, 0
+
+        def counted(now: float) -> int:
+            nonlocal looked
+            looked += 1
+            return wanted(now)
+
+        monkeypatch.setattr(calls.pool, "_wanted", counted)
+        began, before = loop.time(), calls.pool.restored.tally.told().restored
+        await most_instances(calls, 16, 0.001)
+        served = calls.pool.restored.tally.told().restored - before
+        assert looked < served / 4
+        assert looked > (loop.time() - began) / (4 * restored.SOON_SECONDS)
+
+    run(scenario)
+
+
+def test_one_of_enough_that_ends_is_missed_at_once() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop, short=True, concurrency=64)
+        await most_instances(calls, 16, 0.001)
+        waiting = [loop.create_task(calls.call(0.05)) for _ in range(8)]
+        await asyncio.sleep(0.002)
+        assert calls.pool.waiting
+        calls.sandbox.problem = "it left something"
+        forks = len(calls.sandbox.spawned)
+        await asyncio.sleep(0.1)
+        assert len(calls.sandbox.spawned) > forks
+        calls.sandbox.problem = ""
+        await asyncio.gather(*waiting)
+
+    run(scenario)
+
+
 def test_a_first_call_has_no_spare_started_beside_what_it_waits_for() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         calls = calls_of(loop)
