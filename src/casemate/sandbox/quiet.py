@@ -6,29 +6,28 @@ What it has not read would be taken for its next call, what it has written for i
 from __future__ import annotations
 
 import fcntl
-import struct
 import termios
 
 _UNREAD, _UNTAKEN = termios.FIONREAD, termios.TIOCOUTQ
-_NUMBER = struct.Struct("i")
-
-
-def _asked(descriptor: int, request: int) -> int:
-    [number] = _NUMBER.unpack(fcntl.ioctl(descriptor, request, _NUMBER.pack(0)))
-    return int(number)
+_NONE = bytes(4)
 
 
 def has_read_all(sock: int) -> bool:
     """Tell whether the other end of a connected pair of sockets, ours given, has read all."""
     try:
-        return not _asked(sock, _UNTAKEN)
+        return fcntl.ioctl(sock, _UNTAKEN, _NONE) == _NONE
     except (OSError, ValueError):  # the latter for what is closed
         return False
 
 
 def is_quiet(sock: int, pipe: int) -> bool:
     """Tell whether a connected pair of sockets and a pipe, by our ends, hold nothing."""
+    asked = fcntl.ioctl
     try:
-        return not (_asked(sock, _UNREAD) or _asked(sock, _UNTAKEN) or _asked(pipe, _UNREAD))
+        return (
+            asked(sock, _UNREAD, _NONE) == _NONE
+            and asked(sock, _UNTAKEN, _NONE) == _NONE
+            and asked(pipe, _UNREAD, _NONE) == _NONE
+        )
     except (OSError, ValueError):
         return False
