@@ -23,6 +23,7 @@ _NAMES = (
     "children",
     "limits",
     "smaps",
+    "stat",
     "fd",
     *(f"fdinfo/{number}" for number in KEPT),
 )
@@ -93,7 +94,8 @@ class ProcessFiles:
             raise ValueError("the files of a process are of a fixed number")
         self._all = tuple(descriptors)
         self._folder, self._maps, self.pagemap, self._status = self._all[:4]
-        self._children, self._limits, self._smaps, self._opened, *self._kept = self._all[4:]
+        self._children, self._limits, self._smaps, self._stat = self._all[4:8]
+        self._opened, *self._kept = self._all[8:]
         self._status_told: tuple[bytes, bytes] | None = None
         self._status_was: tuple[bytes, ...] = ()
         self._status_lines = 0
@@ -160,6 +162,18 @@ class ProcessFiles:
         if not _CHILDREN.fullmatch(text):
             raise OSError(errno.EIO, "the children of the process cannot be read")
         return tuple(int(one) for one in text.split())
+
+    def faults(self) -> tuple[bytes, ...]:
+        """Return how many of its accesses to memory the kernel had to see to, in decimal.
+
+        Its own and those of children that it has waited for, with and without a disk.
+        """
+        # Its name comes before, in parentheses, and may have any in it.
+        fields = os.pread(self._stat, _MOST_SMALL, 0).rpartition(b") ")[2].split(b" ", 11)
+        counts = tuple(fields[7:11])
+        if len(fields) != 12 or not all(map(bytes.isdigit, counts)):
+            raise OSError(errno.EIO, "the faults of the process cannot be read")
+        return counts
 
     def flags_of(self, start: int) -> tuple[bytes, ...]:
         """Return the flags of the mapping that starts there (VmFlags of smaps)."""

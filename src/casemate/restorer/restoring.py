@@ -12,7 +12,7 @@ import os
 import time
 
 from casemate.kernel import remote_memory, tracing
-from casemate.kernel.pagemap import Scanner, TooManyPagesError, UnwatchedError
+from casemate.kernel.pagemap import TooManyPagesError, UnwatchedError
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer.kept_pages import KeptPages
 from casemate.restorer.reasons import DiscardError, Reason
@@ -53,7 +53,7 @@ class Held:
         self._tmp = tmp
         self._filters = filters
         self._shared = shared = KeptPages() if shared is None else shared
-        self._written = Written(pid, uffd, Scanner(files.pagemap), shared)
+        self._written = Written(pid, uffd, files, shared)
         self.snapshot: Snapshot | None = None
         self._tmp_was: Tmp | None = None
         """What its /tmp was when it was last made ready."""

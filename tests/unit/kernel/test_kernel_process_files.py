@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -67,6 +68,40 @@ def test_what_status_says_is_told_again_until_it_says_something_else(
     assert comes_to(b"T") != was
     os.kill(process.pid, signal.SIGCONT)
     assert comes_to(b"S") == was
+
+
+def test_accesses_to_new_memory_are_counted_whatever_a_process_calls_itself() -> None:
+    code = """if True:
+        import ctypes, mmap, os, sys
+        os.dup2(0, 3)
+        memory = mmap.mmap(-1, 1 << 20)
+        ctypes.CDLL(None).prctl(15, b") R 1 2 (", 0, 0, 0)
+        print(flush=True)
+        for page in range(256):
+            os.read(0, 1)
+            memory[page << 12] = 1
+            os.write(1, b"x")
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    ) as process:
+        assert process.stdin and process.stdout
+        process.stdout.read(1)
+        files = ProcessFiles(open_process(process.pid))
+        counts = [files.faults()]
+        for _ in range(20):
+            process.stdin.write(b"x")
+            process.stdout.read(1)
+            counts.append(files.faults())
+        assert all(len(one) == 4 for one in counts)
+        assert all(int(a[0]) < int(b[0]) for a, b in itertools.pairwise(counts))
+        time.sleep(0.01)
+        assert files.faults() == counts[-1]
+        process.kill()
+        process.wait(20)
+        with pytest.raises(OSError):
+            files.faults()
+        files.close()
 
 
 @pytest.mark.parametrize(
