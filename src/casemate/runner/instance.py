@@ -11,6 +11,7 @@ import functools
 import inspect
 import os
 import resource
+import select
 import socket
 import sys
 import time
@@ -216,6 +217,10 @@ class Instance:
             once = _run_in_new_loop if restored else None
             self._run_async = once or asyncio.new_event_loop().run_until_complete
         self._reader = wire.FrameReader(frozenset((wire.INVOKE,)), 1 << 31)
+        self._next: select.poll | None = None
+        if self._reuse and not restored:
+            self._next = select.poll()
+            self._next.register(sock, select.POLLIN)
 
     def emit(self, level: str, text: str) -> None:
         """Send a log line."""
@@ -414,6 +419,9 @@ class Instance:
     def _wait(self) -> bytes:
         """Return the first of what comes next; empty if nothing will."""
         if not self._restored:
+            if self._next is not None:
+                # In recv(2) it would be woken whenever its own answer is read, to wait on.
+                self._next.poll()
             return self._sock.recv(self._reader.read_size)
         try:
             # Before this very call it is stopped, and set back.

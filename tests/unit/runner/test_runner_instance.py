@@ -7,7 +7,9 @@ import json
 import math
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -374,6 +376,39 @@ def test_a_reused_instance_serves_until_the_socket_closes(serving: Callable[...,
     for number in range(3):
         served.send(b"%d" % number)
         assert served.next() == (wire.ANSWER, b"{}", b"%d" % number)
+
+
+def test_one_that_waits_is_not_woken_by_its_answer_being_read(
+    serving: Callable[..., Served],
+) -> None:
+    threads: list[int] = []
+
+    def handler(event: Any, context: Any) -> Any:
+        threads.append(threading.get_native_id())
+        return event
+
+    served = serving(handler, isolation="instance")
+    served.send(b"1")
+    assert served.next() == (wire.ANSWER, b"{}", b"1")
+
+    def waited() -> int:
+        """Return how often it has waited, once it does."""
+        while True:
+            status = Path(f"/proc/self/task/{threads[0]}/status").read_text()
+            fields = dict(line.split(":", 1) for line in status.splitlines())
+            if fields["State"].strip().startswith("S"):
+                return int(fields["voluntary_ctxt_switches"])
+            time.sleep(0.001)
+
+    time.sleep(0.05)
+    before = waited()
+    for _ in range(5):
+        served.send(b"2")
+        time.sleep(0.05)  # it has answered, and waits
+        assert served.next() == (wire.ANSWER, b"{}", b"2")
+        time.sleep(0.02)
+    # Once each. Else it is twice; the rest is for the interpreter's lock, which is shared here.
+    assert waited() - before <= 8
 
 
 def test_a_large_event_arrives_whole(serving: Callable[..., Served]) -> None:
