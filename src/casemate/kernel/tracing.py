@@ -35,6 +35,8 @@ _GENERAL = struct.Struct("=27Q")
 """struct user_regs_struct of x86-64."""
 _CALL = struct.Struct("=56xQ48xQQ")
 """Of those: r10, rdi and orig_rax."""
+_PLACE = struct.Struct("=80xQ24xQQQQ8xQQ")
+"""Of those: rax, rdi, orig_rax, rip, cs, rsp and ss."""
 NO_CALL = (1 << 64) - 1
 SYSCALL_INSTRUCTION = b"\x0f\x05"
 
@@ -180,6 +182,14 @@ def call_of(state: bytes) -> tuple[int, int, int]:
     """Return the number, the first and the fourth argument of the call that registers are of."""
     fourth, first, number = _CALL.unpack_from(state)
     return number, first, fourth
+
+
+def place_of(state: bytes) -> tuple[int, ...]:
+    """Return the registers that tell where one stands that is about to make a call, and with what.
+
+    That is rax, rdi, orig_rax, rip, cs, rsp and ss.
+    """
+    return _PLACE.unpack_from(state)
 
 
 def general(pid: int) -> General:

@@ -9,18 +9,15 @@ from casemate.kernel import machines, tracing
 from casemate.kernel.flagging import WAITING
 from casemate.kernel.process_files import KEPT
 
-_PLACE = ("rip", "rsp", "orig_rax", "rax", "rdi", "cs", "ss")
-"""Registers that tell where it stands; all others are set back."""
 
-
-def is_home(state: bytes, home: tracing.General | None) -> bool:
+def is_home(state: bytes, home: bytes | None) -> bool:
     """Tell whether registers are those of one at home: anywhere, as long as `home` is not known."""
     if tracing.call_of(state) != (machines.X86_64.calls["recvfrom"], KEPT[-1], WAITING):
         return False
     if home is None:
         return True
-    here = tracing.General.of(state)
-    return all(getattr(here, name) == getattr(home, name) for name in _PLACE)
+    # All others are set back.
+    return tracing.place_of(state) == tracing.place_of(home)
 
 
 def skipping(state: bytes) -> tracing.General:

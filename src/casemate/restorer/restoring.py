@@ -111,7 +111,7 @@ class Held:
                 self._shared.dropped,
             )
             tracee.flagged = None
-            tracee.judge, tracee.home_is = self.snapshot.judge, self.snapshot.general
+            tracee.judge, tracee.home_is = self.snapshot.judge, self.snapshot.home
             tracee.noting = True
             self._tmp_was = self.snapshot.state.tmp
         else:

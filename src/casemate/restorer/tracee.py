@@ -99,7 +99,7 @@ class Tracee:
         self.alive = True
         self.home: bytes | None = None
         """Its registers, while it stands before the call that waits for its next one."""
-        self.home_is: tracing.General | None = None
+        self.home_is: bytes | None = None
         """Where it has to stand, once there is a snapshot."""
         self.stopped = False
         self._asked = False

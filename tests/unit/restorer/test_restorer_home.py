@@ -15,9 +15,9 @@ HOME = tracing.General(*([7] * 27))._replace(
 
 
 def test_the_call_that_waits_is_home() -> None:
-    assert is_home(HOME.packed(), None) and is_home(HOME.packed(), HOME)
+    assert is_home(HOME.packed(), None) and is_home(HOME.packed(), HOME.packed())
     # What is set back may be another.
-    assert is_home(HOME._replace(rbx=1, rsi=2, eflags=3, fs_base=4).packed(), HOME)
+    assert is_home(HOME._replace(rbx=1, rsi=2, eflags=3, fs_base=4).packed(), HOME.packed())
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_the_call_that_waits_is_home() -> None:
 )
 def test_another_call_is_not(name: str, value: int) -> None:
     elsewhere = HOME._replace(**{name: value}).packed()
-    assert not is_home(elsewhere, None) and not is_home(elsewhere, HOME)
+    assert not is_home(elsewhere, None) and not is_home(elsewhere, HOME.packed())
 
 
 @pytest.mark.parametrize("name", ["rip", "rsp", "cs", "ss", "rax"])
 def test_the_same_call_from_another_place_is_not(name: str) -> None:
     elsewhere = HOME._replace(**{name: 0x2002}).packed()
-    assert is_home(elsewhere, None) and not is_home(elsewhere, HOME)
+    assert is_home(elsewhere, None) and not is_home(elsewhere, HOME.packed())
 
 
 def test_it_is_left_and_come_back_to() -> None:
