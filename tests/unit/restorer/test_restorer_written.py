@@ -88,6 +88,7 @@ def test_where_nothing_new_was_written_nothing_is_looked_for(
             ends[1].recv_into(memoryview(ROOM)[{n} << 12 : ({n} + 1) << 12])
             for end in ends: end.close()
         """,
+        "raw('getrandom', PLACE + ({n} << 12), 4096, 0)",
         # First read, which has it be there.
         "result = ROOM[{n} << 12]; ROOM[{n} << 12] = 66",
     ],
