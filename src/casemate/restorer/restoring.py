@@ -215,6 +215,7 @@ class Held:
             raise DiscardError(Reason.TMP)
         before = time.time_ns() - _CLOCK_NS
         renew_times(self.tracee, snapshot)
+        self._written.expect_more()
         self._tmp_was = self._tmp_now()
         if (
             self._tmp_was is None

@@ -76,6 +76,10 @@ class Written:
         clean = self._clean or self._keep(snapshot, self._kept)
         clean.write(self._pid)
 
+    def expect_more(self) -> None:
+        """Take it that something was written from outside, which is no fault of the process."""
+        self._faults = None
+
     def _keep(self, snapshot: Snapshot, runs: list[Range]) -> remote_memory.Copy:
         """Have these be written back each time, and what the kernel may drop be zeroed."""
         new = without(runs, self._kept)

@@ -29,7 +29,7 @@ WARM = 30
 def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[Restored]:
     # By chance: none, but for the first ones.
     monkeypatch.setattr(restoring, "_CLOSELY_ONE_IN", 1 << 30)
-    child = Restored(prepare=ROOM)
+    child = Restored(prepare=ROOM, tmp=True)
     try:
         child.ready()
         for _ in range(WARM):
@@ -102,6 +102,20 @@ def test_a_page_that_no_call_wrote_before_is_set_back(
     child.ready()
     assert looks
     assert page(child, number) == was
+    assert child.differences() == []
+
+
+def test_what_is_written_to_set_times_back_is_looked_for(
+    child: Restored, looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written from outside: a fault of who writes, and not of the process."""
+    counts = child.held._files.faults()
+    child.held._written._faults = counts
+    monkeypatch.setattr(ProcessFiles, "faults", lambda _: counts)
+    child.call("os.close(os.open('/tmp/x', os.O_CREAT)); os.unlink('/tmp/x')")
+    looks.clear()
+    child.ready()
+    assert looks
     assert child.differences() == []
 
 
