@@ -81,7 +81,8 @@ class FrameSocket:
         self._space = socket.CMSG_SPACE(bounds.descriptors * array.array("i").itemsize)
         self._unsent: deque[tuple[memoryview, tuple[int, ...]]] = deque()
         self.unsent_bytes = 0
-        self._settling: list[tuple[int, asyncio.Future[None]]] = []
+        self._settling: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waking = False
         self._reading = self._writing = self._feeding = False
         self._retry: asyncio.TimerHandle | None = None
         self.closed = False
@@ -133,13 +134,20 @@ class FrameSocket:
             await waiter
 
     def _wake_settled(self) -> None:
-        left = []
-        for most, waiter in self._settling:
+        """Wake who waits, one at a time: the next one only where what that sent left room."""
+        self._waking = False
+        while self._settling:
+            most, waiter = self._settling[0]
             if self.unsent_bytes > most and not self.closed:
-                left.append((most, waiter))
-            elif not waiter.done():
-                waiter.set_result(None)
-        self._settling = left
+                return
+            self._settling.popleft()
+            if waiter.done():
+                continue
+            waiter.set_result(None)
+            if not self.closed:
+                self._waking = True
+                self._loop.call_soon(self._wake_settled)
+                return
 
     def _send_now(self, data: bytes) -> int:
         """Send what fits, as nearly everything does; return how many bytes the kernel took."""
@@ -162,7 +170,7 @@ class FrameSocket:
                 self._end(_takes_nothing(error))
                 return
             self._retry = self._loop.call_later(_RETRY_SECONDS, self._flush)
-        if self._settling:
+        if self._settling and not self._waking:
             self._wake_settled()
         full = bool(self._unsent)
         self._watch(

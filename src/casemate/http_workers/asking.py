@@ -82,11 +82,11 @@ class Gateway:
             del self._connections[connection.number]
         return connection
 
-    def forget(self, number: int) -> None:
-        """Tell that a connection is gone."""
+    def forget(self, number: int, *, follows: bool) -> None:
+        """Tell that a connection is gone, and whether the body of its request still follows."""
         connection = self._connections.pop(number, None)
         if connection is not None:
-            self.send(protocol.frame(Kind.RELEASE, number))
+            self.send(protocol.released(number, follows=follows))
             connection.lose()
 
     def problem(self, status: int, detail: str, error_id: str | None) -> HttpResponse:
@@ -112,7 +112,17 @@ class Gateway:
 class Asked:
     """One connection that the gateway decides of."""
 
-    __slots__ = ("_future", "_gateway", "_lost", "_parts", "_repeated", "number", "pause", "status")
+    __slots__ = (
+        "_allowed",
+        "_future",
+        "_gateway",
+        "_lost",
+        "_parts",
+        "_repeated",
+        "number",
+        "pause",
+        "status",
+    )
 
     def __init__(self, gateway: Gateway, number: int) -> None:
         """Nothing is decided yet."""
@@ -124,6 +134,8 @@ class Asked:
         """Of an answer, before its last one."""
         self._future: asyncio.Future[object] | None = None
         """What the gateway is to say next."""
+        self._allowed = False
+        """Whether the gateway waits for a body, or for the rest of it."""
         self._lost = False
         """Whether it says nothing of this connection any more."""
         self._repeated = Destination(protocol.SMALL_BYTES, self._call_again, plain=True)
@@ -132,9 +144,9 @@ class Asked:
         """Wait until it is known whether it may be."""
         await self._asked(protocol.frame(Kind.ADMIT, self.number, peer.encode("ascii")))
 
-    def release(self) -> None:
+    def release(self, *, handled: bool = False) -> None:
         """Count it no more."""
-        self._gateway.forget(self.number)
+        self._gateway.forget(self.number, follows=handled and self._allowed)
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -166,6 +178,7 @@ class Asked:
             return told
         if not isinstance(told, int):
             raise FrameError("no answer to a head")
+        self._allowed = True
         return Destination(told, self._send_body)
 
     async def _send_body(self, request: HttpRequest) -> HttpResponse:
@@ -178,6 +191,7 @@ class Asked:
             self._gateway.send(protocol.piece(self.number, body[at:end], last=False))
             at = end
         await self._gateway.settled()
+        self._allowed = False
         return await self._answered(protocol.piece(self.number, body[at:], last=True))
 
     async def _answered(self, said: bytes) -> HttpResponse:

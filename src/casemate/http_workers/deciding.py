@@ -25,8 +25,6 @@ from casemate.triggers.http_server.request_head import RequestRefusedError
 from casemate.triggers.http_server.response_head import InvalidResponseError
 from casemate.triggers.http_server.response_writer import close_iterator
 
-_MOST_LEFT = 1024
-"""Requests whose connections went before their bodies were whole."""
 _Route = Callable[[], Destination | HttpResponse]
 
 
@@ -91,7 +89,7 @@ class Connections:
             case Kind.STOP:
                 connection.stop()
             case Kind.RELEASE:
-                self._release(connection)
+                self._release(connection, protocol.read_released(content))
             case _:
                 raise FrameError("no message of a worker")
 
@@ -107,13 +105,17 @@ class Connections:
                 pause = self._handshakes.delay(peer, context.loop.time())
         self.link.send(protocol.admitted(number, status, pause))
 
-    def _release(self, connection: FarConnection) -> None:
+    def _release(self, connection: FarConnection, follows: bool) -> None:
         if connection.gone:
             raise FrameError("a connection that is gone")
+        if follows and not connection.receives:
+            raise FrameError("a body that was not asked for")
         self.context.counter.release(connection.peer)
         connection.leave()
+        if not follows:
+            connection.drop_body()
         self._left += 1
-        if self._left > _MOST_LEFT:
+        if self._left > self.context.limits.connections:
             raise FrameError("too many requests without their bodies")
         self._drop(connection)
 

@@ -41,7 +41,7 @@ class Kind(IntEnum):
     ADMIT = 1
     """A connection was accepted from an address: may it be?"""
     RELEASE = 2
-    """It is gone."""
+    """It is gone. Of the body that was allowed the rest follows, if it says so; else none does."""
     ASK = 3
     """A head: what of its body may be read?"""
     CALL = 4
@@ -156,6 +156,18 @@ def read_address(content: bytes) -> str:
     if len(content) > _MAX_ADDRESS or not content.isascii():
         raise FrameError("no address")
     return content.decode("ascii")
+
+
+def released(number: int, *, follows: bool) -> bytes:
+    """Return that a connection is gone, and whether the body of its request is still to come."""
+    return frame(Kind.RELEASE, number, bytes((follows,)))
+
+
+def read_released(content: bytes) -> bool:
+    """Return whether a body follows. Raises FrameError."""
+    if content not in (b"\0", b"\1"):
+        raise FrameError("no end of a connection")
+    return content == b"\1"
 
 
 def piece(number: int, data: bytes, *, last: bool) -> bytes:

@@ -152,7 +152,7 @@ class Connection(Answering):
         self._reader.clear()
         context.connections.discard(self)
         if self._admitted is not None:
-            self._admitted.release()
+            self._admitted.release(handled=self._task is not None or self._driven is not None)
         else:
             context.counter.refused -= 1
         self.writer.connection_lost()
@@ -329,11 +329,11 @@ class Connection(Answering):
         known = self._repeatable
         if known is not None and known.read is read:
             return context.asked(known.again), known.request
+        self._repeatable = None  # or what comes like this one again would be taken for that
         request = context.resolve(read)
         if request.asterisk:
             return _SERVER_OPTIONS, request
         found = context.asked(partial(self._route, request.head))
-        self._repeatable = None
         if isinstance(found, Destination) and found.again is not None:
             self._repeatable = _Repeatable(read, request, found.again)
         return found, request

@@ -58,8 +58,8 @@ class Admitted(Protocol):
         """Who finds out where its requests lead; None: as for all connections."""
         ...
 
-    def release(self) -> None:
-        """Count it no more."""
+    def release(self, *, handled: bool = False) -> None:
+        """Count it no more. `handled`: its request was whole, and goes on to who answers it."""
         ...
 
 
@@ -80,7 +80,7 @@ class Counted:
         self._counter = counter
         self._peer = peer
 
-    def release(self) -> None:
+    def release(self, *, handled: bool = False) -> None:
         """Count it no more."""
         self._counter.release(self._peer)
 
