@@ -61,7 +61,10 @@ class Connections:
             # Its own answer has left; this one is made for what is recorded with it.
             self.context.problem(*protocol.read_refused(content))
         elif kind is Kind.COUNTED:
-            self.failed_handshakes = protocol.read_count(content)
+            failed = protocol.read_count(content)
+            if failed < self.failed_handshakes:
+                raise FrameError("fewer handshakes than there were")
+            self.failed_handshakes = failed
         else:
             connection = self._open.get(number)
             if connection is not None:
@@ -72,12 +75,12 @@ class Connections:
     def _serve(self, connection: FarConnection, kind: Kind, content: bytes) -> None:
         match kind:
             case Kind.CALL:
-                head, body = protocol.read_head(content)
+                head, body = protocol.read_head(content, self.context.limits)
                 connection.call(head, body)
             case Kind.AGAIN:
                 connection.call_again(content)
             case Kind.ASK:
-                head, rest = protocol.read_head(content)
+                head, rest = protocol.read_head(content, self.context.limits)
                 if rest:
                     raise FrameError("a head with something after it")
                 connection.ask(head)
@@ -257,6 +260,10 @@ class FarConnection:
 
     def _find(self, head: HttpHead) -> Destination | HttpResponse:
         context = self._connections.context
+        if head.peer != self.peer and not (
+            context.proxies.trusts(self.peer) and protocol.is_address(head.peer)
+        ):
+            raise FrameError("a request of somebody else")
         self._head = head
         found = cast("Destination | HttpResponse", context.asked(partial(context.route, head)))
         self._again = found.again if isinstance(found, Destination) else None

@@ -7,6 +7,7 @@ The gateway takes nothing of a worker for granted: what is not due ends the work
 
 from __future__ import annotations
 
+import ipaddress
 import struct
 from enum import IntEnum
 
@@ -17,6 +18,7 @@ from casemate.child.channel import Bounds
 from casemate.child.frames import FrameError
 from casemate.model.http import HttpHead, HttpResponse
 from casemate.triggers.http_server import HttpLimits, InvalidResponseError
+from casemate.triggers.http_server.request_head import is_parsed
 
 SMALL_BYTES = 64 * 1024
 """A body up to this goes with its head: who has no key may send as much anywhere. Of what is longer
@@ -102,7 +104,6 @@ _CLOSES, _LAST = 1, 1
 _head_decoder = msgspec.msgpack.Decoder(HttpHead)
 _fields_decoder = msgspec.msgpack.Decoder(tuple[tuple[bytes, bytes], ...])
 _encode = msgspec.msgpack.encode
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _MAX_ADDRESS = 64
 
 Frame = tuple[Kind, int, bytes]
@@ -131,8 +132,11 @@ def encode_head(head: HttpHead) -> bytes:
     return _LENGTH.pack(len(encoded)) + encoded
 
 
-def read_head(content: bytes) -> tuple[HttpHead, bytes]:
-    """Return a head and what follows. Raises FrameError."""
+def read_head(content: bytes, limits: HttpLimits) -> tuple[HttpHead, bytes]:
+    """Return a head, as a server with these limits reads one, and what follows. Raises FrameError.
+
+    Who has sent it is looked at where it is known from where the connection comes.
+    """
     try:
         (length,) = _LENGTH.unpack_from(content)
         end = _LENGTH.size + length
@@ -141,21 +145,29 @@ def read_head(content: bytes) -> tuple[HttpHead, bytes]:
         head = _head_decoder.decode(content[_LENGTH.size : end])
     except (struct.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FrameError("no head of a request") from error
-    if (
-        head.method not in _METHODS
-        or not head.path.startswith("/")
-        or len(head.peer) > _MAX_ADDRESS
-        or not (head.path.isascii() and head.query.isascii() and head.peer.isascii())
-    ):
+    if not is_parsed(head, limits):
         raise FrameError("no head of a request")
     return head, content[end:]
 
 
 def read_address(content: bytes) -> str:
     """Return where a connection comes from. Raises FrameError."""
-    if len(content) > _MAX_ADDRESS or not content.isascii():
+    text = content[: _MAX_ADDRESS + 1].decode("latin-1")
+    if not is_address(text):
         raise FrameError("no address")
-    return content.decode("ascii")
+    return text
+
+
+def is_address(text: str) -> bool:
+    """Tell whether this may be the peer of a connection: an address, or none (a Unix socket)."""
+    if not text:
+        return True
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    # As `peer_address` returns it.
+    return "%" not in text and getattr(address, "ipv4_mapped", None) is None
 
 
 def released(number: int, *, follows: bool) -> bytes:
@@ -177,9 +189,13 @@ def piece(number: int, data: bytes, *, last: bool) -> bytes:
 
 def read_piece(content: bytes) -> tuple[bytes, bool]:
     """Return a piece and whether it is the last. Raises FrameError."""
-    if not content or content[0] > _LAST or len(content) > PIECE_BYTES + 1:
+    last = content[:1] == b"\1"
+    # None is small but the last: of each some bytes are held beside what is counted.
+    if content[:1] not in (b"\0", b"\1") or not (last or len(content) > PIECE_BYTES):
         raise FrameError("no piece of a body")
-    return content[1:], content[0] == _LAST
+    if len(content) > PIECE_BYTES + 1:
+        raise FrameError("a piece that is too large")
+    return content[1:], last
 
 
 def refused(status: int, detail: str) -> bytes:
@@ -194,9 +210,10 @@ def read_refused(content: bytes) -> tuple[int, str]:
         raise FrameError("no refusal")
     (status,) = _LENGTH.unpack_from(content)
     detail = content[_LENGTH.size :]
-    if not 400 <= status <= 599 or not detail.isascii():
+    text = detail.decode("latin-1")
+    if not 400 <= status <= 599 or not text.isascii() or not text.isprintable():
         raise FrameError("no refusal")
-    return status, detail.decode("ascii")
+    return status, text
 
 
 def count(kind: Kind, value: int) -> bytes:

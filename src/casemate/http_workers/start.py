@@ -7,6 +7,7 @@ import socket
 from casemate.child.start import ChildProgram
 from casemate.child.starter import ChildStarter
 from casemate.http_workers.config import HttpWorkerConfig
+from casemate.model.errors import UnavailableError
 
 PROGRAM = ChildProgram(module="casemate.http_workers.process")
 _CORES_EACH = 4
@@ -23,8 +24,16 @@ class HttpWorkerStarter(ChildStarter):
             lambda control, heart, given: HttpWorkerConfig(
                 control=control, heart=heart, uid=uid, listener=given[0]
             ),
-            gives=lambda: (listener.dup(),),
+            gives=lambda: (_copy_of(listener),),
         )
+
+
+def _copy_of(listener: socket.socket) -> socket.socket:
+    """Return a copy. Raises UnavailableError: a node that ends has closed its listener."""
+    try:
+        return listener.dup()
+    except OSError as error:
+        raise UnavailableError(f"There is no listener: {error.strerror}.") from error
 
 
 def gateways_for(cores: int) -> int:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from casemate.certificates.key_pair import KeyPair
 from casemate.child.channel import FrameSocket
+from casemate.child.frames import FrameError
 from casemate.child.restart import Backoff, KeptProcess
 from casemate.http_workers import protocol
 from casemate.http_workers.deciding import Connections
@@ -60,6 +61,8 @@ class _Worker:
         if kind is Kind.LISTENING:
             self.listening = True
         elif kind is Kind.DRAINED:
+            if not self._of.context.draining:
+                raise FrameError("the end of a drain that was not asked for")
             self._lost()
             self.process.close()
         elif self._connections is not None:
@@ -173,6 +176,8 @@ class HttpWorkers:
         deadline = loop.time() + timeout
         self.context.draining = True
         for each in self._workers:
+            if each.process.connection is None:
+                each.process.close()  # it has just ended, and no other comes
             each.process.send(protocol.drain(timeout))
         while any(each.process.connection is not None for each in self._workers):
             if loop.time() >= deadline:

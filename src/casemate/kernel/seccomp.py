@@ -22,7 +22,7 @@ _EPERM, _EACCES, _EINVAL, _ENOSYS, _EAFNOSUPPORT = 1, 13, 22, 38, 97
 
 _LD, _JEQ, _JGE, _JGT, _JSET, _RET, _JA = 0x20, 0x15, 0x35, 0x25, 0x45, 0x06, 0x05
 _AND = 0x54
-_NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
+_NR, _ARCH, _ARG0, _ARG1, _ARG2, _ARG3 = 0, 4, 16, 24, 32, 40
 _ALLOW, _ERRNO, _NOTIFY, _KILL = 0x7FFF0000, 0x00050000, 0x7FC00000, 0x80000000
 _X32_BIT = 0x40000000
 """In the number of a call of x32, which has the architecture of x86_64. No other call has one so
@@ -69,6 +69,12 @@ _FLOW_LABELS = (32,)
 """IPV6_FLOWLABEL_MGR: a label outlives its socket by up to 150 s, in the network namespace that all
 calls of a function have, and so few of them are there for the whole machine that any function can
 take all."""
+_FAST_OPEN = 0x20000000
+"""MSG_FASTOPEN: a socket that has no connection gets one as it sends."""
+_SHUT_WRITING = 1
+"""SHUT_WR, of which a listener takes no notice. With the others it ends, for all who hold it."""
+_TCP, _NO_DELAY = 6, 1
+"""IPPROTO_TCP and TCP_NODELAY."""
 
 Instruction = tuple[int, int, int, int]
 
@@ -200,6 +206,28 @@ def _function_socket_rule(refused: Instruction) -> list[Instruction]:
 def _pair_rule() -> list[Instruction]:
     """Refuse datagrams: one of a pair sends to any address, and the kernel can give it one."""
     return [(_LD, 0, 0, _ARG1), (_JSET, 0, 1, _DATAGRAM), _refuse(_EPERM), _allow()]
+
+
+def _fast_open_rule(flags: int) -> list[Instruction]:
+    """Refuse to connect by sending: neither connect(2) nor Landlock is asked about that."""
+    return [(_LD, 0, 0, flags), (_JSET, 0, 1, _FAST_OPEN), _refuse(_EPERM), _allow()]
+
+
+def _shutdown_rule() -> list[Instruction]:
+    """Allow to end what is sent; a listener stays what it is for all who hold it."""
+    return [(_LD, 0, 0, _ARG1), (_JEQ, 0, 1, _SHUT_WRITING), _allow(), _refuse(_EPERM)]
+
+
+def _no_delay_rule() -> list[Instruction]:
+    """Allow TCP_NODELAY alone: others, such as a device, a listener would have for all."""
+    return [
+        (_LD, 0, 0, _ARG1),
+        (_JEQ, 0, 3, _TCP),
+        (_LD, 0, 0, _ARG2),
+        (_JEQ, 0, 1, _NO_DELAY),
+        _allow(),
+        _refuse(_EPERM),
+    ]
 
 
 def _bind_rule(refused: Instruction) -> list[Instruction]:
@@ -375,18 +403,25 @@ def _confined_program(
     without: tuple[str, ...] = (),
     also: tuple[str, ...] = (),
     datagrams: bool,
+    shares_listener: bool = False,
 ) -> bytes:
     """Return an allow-list for a process of the node that starts no program and no sandbox.
 
-    `domains` are those that socket(2) may be asked for.
+    `domains` are those that socket(2) may be asked for. With `shares_listener` it does nothing to
+    a listener of others but to accept from it.
     """
     calls = machine.calls
     program = _prologue(machine)
     program += _when(calls["clone"], _plain_fork_rule())
     program += _when(calls["socket"], _socket_rule(domains, _refuse(_EAFNOSUPPORT)))
     program += _when(calls["ioctl"], _ioctl_rule(_TERMINAL_INJECTION, _refuse(_EPERM)))
-    program += _when(calls["setsockopt"], _socket_option_rule(_refuse(_EPERM)))
+    options = _no_delay_rule() if shares_listener else _socket_option_rule(_refuse(_EPERM))
+    program += _when(calls["setsockopt"], options)
+    if shares_listener:
+        program += _when(calls["shutdown"], _shutdown_rule())
     program += _when(calls["prctl"], _prctl_rule(_refuse(_EPERM)))
+    for name, flags in (("sendto", _ARG3), ("sendmsg", _ARG2), ("sendmmsg", _ARG3)):
+        program += _when(calls[name], _fast_open_rule(flags))
     if not datagrams:
         program += _when(calls["socketpair"], _pair_rule())
     refused = (*FORBIDDEN, "unshare", "move_mount", "execve", "execveat", "bind", "seccomp")
@@ -417,9 +452,15 @@ def accepting_program(machine: Machine | None = None) -> bytes:
     """Return the filter of a process that answers on a listener it was given, and nothing else.
 
     It accepts connections, and makes no socket but connected pairs, connects none and binds none.
+    The listener, which others hold as well, it can neither end nor set otherwise.
     """
     return _confined_program(
-        machine or current(), domains=(), without=("connect",), also=("listen",), datagrams=False
+        machine or current(),
+        domains=(),
+        without=("connect",),
+        also=("listen",),
+        datagrams=False,
+        shares_listener=True,
     )
 
 

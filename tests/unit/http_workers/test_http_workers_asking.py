@@ -151,7 +151,7 @@ def test_a_head_is_sent_once_and_its_body_each_time() -> None:
     def echoing(peer: Peer, kind: Kind, number: int, content: bytes) -> None:
         admitting(peer, kind, number, content)
         if kind in (Kind.CALL, Kind.AGAIN):
-            body = protocol.read_head(content)[1] if kind is Kind.CALL else content
+            body = protocol.read_head(content, HttpLimits())[1] if kind is Kind.CALL else content
             peer.socket.send(protocol.answer(number, HttpResponse(200), body))
 
     async def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,11 +22,13 @@ from casemate.model.trusted_proxies import TrustedProxies
 from casemate.triggers.http_server import HttpLimits, server_problem
 from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.handshake_rate import BURST, HandshakeRate
+from casemate.triggers.http_server.request_head import RequestRefusedError, parse_head
 from support.far_server import Link
 
 HEAD = HttpHead("POST", "/x", "", ((b"host", b"a"),), "192.0.2.1")
 HEAD_BYTES = protocol.encode_head(HEAD)
 ADDRESS = b"192.0.2.1"
+LIMITS = HttpLimits()
 
 
 class Gateway:
@@ -55,6 +58,8 @@ class Gateway:
         return server_problem(status, detail, error_id)
 
     def say(self, kind: Kind, number: int = 1, content: bytes = b"") -> None:
+        if kind is Kind.RELEASE and not content:
+            content = b"\0"
         self.connections.take(*protocol.read(protocol.frame(kind, number, content)))
 
     def told(self) -> list[tuple[Kind, int, bytes]]:
@@ -121,7 +126,21 @@ def test_a_request_is_answered_and_may_come_again() -> None:
         ([(Kind.ADMIT, ADDRESS), (Kind.ASK, HEAD_BYTES)], (Kind.BODY, b"")),
         ([(Kind.ADMIT, ADDRESS), (Kind.ASK, HEAD_BYTES)], (Kind.BODY, b"\x02x")),
         ([(Kind.ADMIT, ADDRESS), (Kind.ASK, HEAD_BYTES)], (Kind.BODY, b"\x00" + bytes(100_001))),
-        ([(Kind.ADMIT, ADDRESS), (Kind.ASK, HEAD_BYTES), (Kind.RELEASE, b"")], (Kind.RELEASE, b"")),
+        ([(Kind.ADMIT, ADDRESS), (Kind.ASK, HEAD_BYTES)], (Kind.BODY, b"\x00x")),
+        ([(Kind.ADMIT, ADDRESS), (Kind.ASK, HEAD_BYTES)], (Kind.BODY, b"\x00")),
+        (
+            [(Kind.ADMIT, ADDRESS), (Kind.ASK, HEAD_BYTES), (Kind.RELEASE, b"\1")],
+            (Kind.RELEASE, b"\1"),
+        ),
+        (
+            [(Kind.ADMIT, ADDRESS), (Kind.ASK, HEAD_BYTES), (Kind.RELEASE, b"\0")],
+            (Kind.BODY, b"\1x"),
+        ),
+        ([(Kind.ADMIT, ADDRESS)], (Kind.RELEASE, b"\1")),
+        ([(Kind.ADMIT, ADDRESS), (Kind.CALL, HEAD_BYTES)], (Kind.RELEASE, b"\1")),
+        ([(Kind.ADMIT, ADDRESS)], (Kind.RELEASE, b"\2")),
+        ([(Kind.ADMIT, b"192.0.2.2")], (Kind.CALL, HEAD_BYTES)),
+        ([(Kind.COUNTED, bytes((2, *bytes(7))))], (Kind.COUNTED, bytes((1, *bytes(7))))),
     ],
 )
 def test_what_is_not_due_ends_the_worker(
@@ -150,14 +169,139 @@ def test_what_is_not_due_ends_the_worker(
         HttpHead("GET", "", "", (), "192.0.2.1"),
         HttpHead("GET", "/\u00e9", "", (), "192.0.2.1"),
         HttpHead("GET", "/x", "\u00e9", (), "192.0.2.1"),
-        HttpHead("GET", "/x", "", (), "1" * 65),
+        HttpHead("GET", "/x\0", "", (), "192.0.2.1"),
+        HttpHead("GET", "/x\r\ny", "", (), "192.0.2.1"),
+        HttpHead("GET", "/x y", "", (), "192.0.2.1"),
+        HttpHead("GET", "/x?y", "", (), "192.0.2.1"),
+        HttpHead("GET", "/x", "y\n", (), "192.0.2.1"),
+        HttpHead("GET", "/x", "y#", (), "192.0.2.1"),
+        HttpHead("GET", "/a/../b", "", (), "192.0.2.1"),
+        HttpHead("GET", "/a/%2e%2E/b", "", (), "192.0.2.1"),
+        HttpHead("GET", "/%00", "", (), "192.0.2.1"),
+        HttpHead("GET", "/%ff", "", (), "192.0.2.1"),
+        HttpHead("GET", "/" + "x" * 8192, "", (), "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"X", b"y"),), "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"x:", b"y"),), "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"", b"y"),), "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"x\n", b"y"),), "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"x", b"y\rz"),), "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"x", b"y\0"),), "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"host", b"a"), (b"host", b"b")), "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"host", b"a/b"),), "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"authorization", b"a"),) * 2, "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"content-length", b"-1"),), "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"x", b"y"),) * 102, "192.0.2.1"),
+        HttpHead("GET", "/x", "", ((b"x", b"y" * 40_000),), "192.0.2.1"),
         HttpHead("GET", "/x", "", ((b"a",),), "192.0.2.1"),  # type: ignore[arg-type]
         HttpHead("GET", "/x", "", (("a", 5),), "192.0.2.1"),  # type: ignore[arg-type]
     ],
 )
 def test_a_head_that_no_server_would_have_read_is_none(head: HttpHead) -> None:
     with pytest.raises(FrameError):
-        protocol.read_head(protocol.encode_head(head))
+        protocol.read_head(protocol.encode_head(head), LIMITS)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *(
+                    b"GET ",
+                    b"POST ",
+                    b"OPTIONS ",
+                    b"*",
+                    b"/a",
+                    b"/%41",
+                    b"/..",
+                    b"?",
+                    b"b=1",
+                    b"%0a",
+                ),
+                *(
+                    b"http://h:1/x",
+                    b" HTTP/1.1\r\n",
+                    b" HTTP/1.0\r\n",
+                    b"Host: a\r\n",
+                    b"X-Y: ",
+                    b"\r\n",
+                ),
+                *(
+                    b"Content-Length: 5\r\n",
+                    b"Transfer-Encoding: chunked\r\n",
+                    b"Expect: 100-continue\r\n",
+                ),
+                *(
+                    b"\x7f",
+                    b"\x80",
+                    b"\t",
+                    b":",
+                    b"Connection: close\r\n",
+                    b"Host: b:1\r\n",
+                    b"_|~^`'",
+                ),
+            ]
+        ),
+        min_size=3,
+        max_size=9,
+    ),
+    st.sampled_from([b"GET /", b"POST http://a:1/b", b"OPTIONS *", b""]),
+    st.sampled_from([b" HTTP/1.1\r\nHost: a\r\n", b" HTTP/1.0\r\n"]),
+)
+def test_what_a_server_has_read_is_a_head(parts: list[bytes], begin: bytes, line: bytes) -> None:
+    raw = begin + parts[0] + line + b"".join(parts[1:]) + b"\r\n"
+    try:
+        head = parse_head(raw, "192.0.2.1", LIMITS).head
+    except RequestRefusedError:
+        return
+    assert protocol.read_head(protocol.encode_head(head), LIMITS) == (head, b"")
+
+
+def test_every_byte_that_a_server_takes_in_a_head_is_taken_of_a_worker() -> None:
+    taken = 0
+    for byte in range(256):
+        for before, after in (
+            (b"GET /a", b" HTTP/1.1\r\nHost: a\r\n\r\n"),
+            (b"GET /?a", b" HTTP/1.1\r\nHost: a\r\n\r\n"),
+            (b"GET http://a", b"/ HTTP/1.0\r\n\r\n"),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nx", b"y: z\r\n\r\n"),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nx: y", b"z\r\n\r\n"),
+            (b"GET / HTTP/1.1\r\nHost: a", b"\r\n\r\n"),
+        ):
+            with contextlib.suppress(RequestRefusedError):
+                head = parse_head(before + bytes((byte,)) + after, "192.0.2.1", LIMITS).head
+                protocol.read_head(protocol.encode_head(head), LIMITS)
+                taken += 1
+    assert taken > 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a:b", "1.2.3.4:80", "[::1]", "localhost", "::1%lo", "::ffff:1.2.3.4", "1.2.3.4\n", "1" * 65],
+)
+def test_where_a_connection_comes_from_is_an_address(text: str) -> None:
+    """What is none was counted, where a proxy was trusted, and not counted off."""
+
+    async def main(gateway: Gateway) -> None:
+        with pytest.raises(FrameError):
+            gateway.say(Kind.ADMIT, 1, text.encode())
+        gateway.connections.lose()
+        assert gateway.context.counter.open == 0
+
+    run(main)
+
+
+def test_a_proxy_names_addresses_and_nobody_else_does() -> None:
+    async def main(gateway: Gateway) -> None:
+        gateway.context.proxies = TrustedProxies(["192.0.2.9"])
+        gateway.say(Kind.ADMIT, 1, b"192.0.2.9")
+        gateway.say(Kind.CALL, 1, HEAD_BYTES)
+        await asyncio.sleep(0.01)
+        assert gateway.requests[-1].head.peer == "192.0.2.1"
+        with pytest.raises(FrameError):
+            head = HttpHead("GET", "/", "", (), "x\n")
+            gateway.say(Kind.CALL, 1, protocol.encode_head(head))
+
+    run(main)
 
 
 def test_both_ends_may_end_something_at_once() -> None:
@@ -227,14 +371,14 @@ def test_a_long_body_comes_in_pieces_and_is_counted() -> None:
 
 def test_a_body_for_which_there_is_no_room_is_refused_at_its_end() -> None:
     async def main(gateway: Gateway) -> None:
-        gateway.limit = 10_000
+        gateway.limit = 10 << 20
         gateway.say(Kind.ADMIT, 1, ADDRESS)
         for _ in range(2):
             gateway.say(Kind.ASK, 1, HEAD_BYTES)
             gateway.told()
             for last in (False, False, True):
                 assert gateway.told() == []
-                gateway.say(Kind.BODY, 1, bytes((last,)) + b"x" * 900)
+                gateway.say(Kind.BODY, 1, bytes((last,)) + b"x" * protocol.PIECE_BYTES)
             assert (await gateway.answered()).status == 503
             assert gateway.context.buffered == 0
         assert gateway.requests == []
@@ -250,7 +394,7 @@ def test_what_began_goes_on_when_its_client_or_the_worker_is_gone(asks: bool) ->
             gateway.say(Kind.ADMIT, number, ADDRESS)
             if asks:
                 gateway.say(Kind.ASK, number, HEAD_BYTES)
-                gateway.say(Kind.RELEASE, number)
+                gateway.say(Kind.RELEASE, number, b"\1")
                 # The client has sent all of it; its worker still passes it on.
                 gateway.say(Kind.BODY, number, b"\x01all")
             else:
@@ -277,14 +421,27 @@ def test_what_began_goes_on_when_its_client_or_the_worker_is_gone(asks: bool) ->
 def test_bodies_that_never_come_are_bounded() -> None:
     async def main(gateway: Gateway) -> None:
         with pytest.raises(FrameError):
-            for number in range(1, 3000):
+            for number in range(1, 300):
                 gateway.say(Kind.ADMIT, number, ADDRESS)
                 gateway.say(Kind.ASK, number, HEAD_BYTES)
-                gateway.say(Kind.RELEASE, number)
+                gateway.say(Kind.RELEASE, number, b"\1")
+        assert number == 101
         gateway.connections.lose()
         assert gateway.context.counter.open == 0
 
-    run(main)
+    run(main, connections=100)
+
+
+def test_a_client_that_is_gone_in_the_middle_of_a_body_leaves_nothing() -> None:
+    async def main(gateway: Gateway) -> None:
+        for number in range(1, 300):
+            gateway.say(Kind.ADMIT, number, ADDRESS)
+            gateway.say(Kind.ASK, number, HEAD_BYTES)
+            gateway.say(Kind.RELEASE, number, b"\0")
+        assert gateway.connections._open == {}
+        assert gateway.context.counter.open == 0
+
+    run(main, connections=100)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +477,14 @@ def test_a_refused_request_is_told_of_as_by_a_server_of_its_own() -> None:
         gateway.connections.take(*protocol.read(protocol.refused(400, "The request is bad.")))
         gateway.connections.take(*protocol.read(protocol.refused(431, "x" * 1000)))
         assert gateway.problems == [(400, "The request is bad."), (431, "x" * 200)]
-        for content in (b"", b"\x90\x01\0", b"\x90\x01\0\0\xff", b"\xff\xff\0\0x", bytes(400)):
+        for content in (
+            b"",
+            b"\x90\x01\0",
+            b"\x90\x01\0\0\xff",
+            b"\x90\x01\0\0a\nb",
+            b"\xff\xff\0\0x",
+            bytes(400),
+        ):
             with pytest.raises(FrameError):
                 gateway.say(Kind.REFUSED, 0, content)
 
@@ -445,7 +609,8 @@ def test_whatever_a_worker_says_counts_are_right_once_it_is_gone(
 def test_no_content_is_read_as_something_else(content: bytes) -> None:
     for read in (
         protocol.read,
-        protocol.read_head,
+        partial(protocol.read_head, limits=LIMITS),
+        protocol.read_released,
         protocol.read_address,
         protocol.read_piece,
         protocol.read_refused,

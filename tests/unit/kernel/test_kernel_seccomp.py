@@ -481,6 +481,27 @@ def test_an_offline_process_reaches_nobody_it_has_no_socket_of() -> None:
         assert run("offline", SOCKETPAIR, 1, kind) == expected
 
 
+@pytest.mark.parametrize("name", ["offline", "accepting", "egress"])
+def test_sending_connects_nothing(name: str) -> None:
+    """With MSG_FASTOPEN it does, of which neither connect(2) nor Landlock is asked."""
+    fast = 0x20000000
+    for call, before in (("sendto", (0, 0, 0)), ("sendmsg", (0, 0)), ("sendmmsg", (0, 0, 0))):
+        number = MACHINE.calls[call]
+        for flags in (0, 0x4000, 0x40, 0xFFFFFFFF & ~fast):
+            assert run(name, number, *before, flags) == ALLOW
+        for flags in (fast, fast | 0x4000, 0xFFFFFFFF, 2**64 - 1):
+            assert run(name, number, *before, flags) == EPERM
+
+
+def test_who_shares_a_listener_can_neither_end_nor_change_it() -> None:
+    shutdown = MACHINE.calls["shutdown"]
+    assert [run("accepting", shutdown, 3, how) for how in (0, 1, 2)] == [EPERM, ALLOW, EPERM]
+    assert run("accepting", SETSOCKOPT, 3, 6, 1) == ALLOW
+    # SO_BINDTODEVICE, TCP_DEFER_ACCEPT, SO_SNDBUF, SO_REUSEPORT, IPV6_V6ONLY.
+    for level, option in ((1, 25), (6, 9), (1, 7), (1, 15), (41, 26), (1, 1)):
+        assert run("accepting", SETSOCKOPT, 3, level, option) == EPERM
+
+
 def test_the_egress_proxy_connects_and_accepts() -> None:
     for call in ("connect", "accept4", "sendto", "socketpair"):
         assert run("egress", {**ALLOWED, **CONDITIONAL}[call]) == ALLOW

@@ -11,6 +11,7 @@ unfinished head only with what `parse_head` would say of any continuation.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import httptools
 import msgspec
@@ -25,6 +26,7 @@ CHUNKED = -1
 METHODS = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 }
+_NAMES_OF_METHODS = frozenset(METHODS.values())
 _REFUSED_METHODS = frozenset((b"TRACE", b"CONNECT"))
 """Known, and allowed for nothing: they show a request's fields to scripts, or make a tunnel."""
 _LINE_OVERHEAD = 48
@@ -146,6 +148,49 @@ def parse_head(raw: bytes, peer: str, limits: HttpLimits) -> RequestHead:
     return RequestHead(head, *framing, asterisk=asterisk)
 
 
+_NOT_IN_NAMES = bytes(
+    sorted({*range(256)} - {*b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"})
+)
+_NOT_IN_VALUES = bytes((*range(9), *range(10, 32), 127))
+
+
+def is_parsed(head: HttpHead, limits: HttpLimits) -> bool:
+    """Tell whether a head that was parsed elsewhere is one that `parse_head` may have returned.
+
+    Of its peer nothing is said.
+    """
+    target = f"{head.path}?{head.query}" if head.query else head.path
+    names = [name for name, _ in head.headers]
+    values = b"".join([value for _, value in head.headers])
+    together = b"".join(names)
+    if (
+        head.method not in _NAMES_OF_METHODS
+        or not target.isascii()
+        or len(target) > limits.target_bytes
+        # One more than a client sends: the authority of a target.
+        or len(names) > limits.header_count + 1
+        or len(target) + len(together) + len(values) > limits.header_bytes
+        or not all(names)
+        or len(together.translate(None, _NOT_IN_NAMES)) != len(together)
+        or len(values.translate(None, _NOT_IN_VALUES)) != len(values)
+    ):
+        return False
+    try:
+        path, query, authority = split_target(target.encode("ascii"))
+    except InvalidTargetError:
+        return False
+    same = (path.decode(), query.decode(), authority) == (head.path, head.query, None)
+    return same and (_is_framed(head, http10=False) or _is_framed(head, http10=True))
+
+
+def _is_framed(head: HttpHead, *, http10: bool) -> bool:
+    try:
+        _read_framing(head.headers, http10)
+    except RequestRefusedError:
+        return False
+    return True
+
+
 def _parse_fields(raw: bytes, limits: HttpLimits) -> list[tuple[bytes, bytes]]:
     fields = _Fields()
     try:
@@ -166,7 +211,9 @@ _SINGLE = frozenset((b"host", b"content-length", b"content-type", b"authorizatio
 _READ = _SINGLE | {b"transfer-encoding", b"connection", b"expect"}
 
 
-def _read_framing(headers: list[tuple[bytes, bytes]], http10: bool) -> tuple[int, bool, bool, bool]:
+def _read_framing(
+    headers: Iterable[tuple[bytes, bytes]], http10: bool
+) -> tuple[int, bool, bool, bool]:
     """Return length, keep_alive, http10 and expects_continue."""
     seen: dict[bytes, bytes] = {}
     for name, value in headers:
