@@ -312,3 +312,32 @@ def test_a_sender_can_wait_until_less_waits_to_be_sent() -> None:
             sender.socket.close()
 
     uvloop.run(main())
+
+
+def test_who_waits_for_little_to_wait_sends_one_after_the_other() -> None:
+    """All at once they would have sent as many pieces as there were of them."""
+    most, size, count = 2 << 20, 1 << 20, 60
+
+    async def main() -> None:
+        one, other = socket.socketpair()
+        sender, highest, done = End(one), 0, 0
+
+        async def send() -> None:
+            nonlocal highest, done
+            for _ in range(2):
+                await sender.socket.settled(most)
+                sender.socket.send(b"x" * size)
+                highest = max(highest, sender.socket.unsent_bytes)
+            done += 1
+
+        sending = [asyncio.ensure_future(send()) for _ in range(count)]
+        await asyncio.sleep(0.01)
+        sending[30].cancel()
+        receiver = End(other)
+        await asyncio.wait_for(asyncio.gather(*sending, return_exceptions=True), 10)
+        assert done == count - 1
+        assert highest <= most + 2 * (size + 8)
+        receiver.socket.close()
+        sender.socket.close()
+
+    uvloop.run(main())

@@ -15,7 +15,7 @@ from casemate.child.channel import FrameSocket
 from casemate.http_workers import protocol
 from casemate.http_workers.asking import Gateway
 from casemate.http_workers.protocol import Kind
-from casemate.model.http import HttpResponse
+from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse, Undecided
 from casemate.triggers.http_server import HttpLimits, HttpServer
 from casemate.triggers.http_server.accepting import _MOST_UNDECIDED
 from support.far_server import undecided
@@ -200,5 +200,55 @@ def test_what_is_no_request_is_told_of_without_what_it_was() -> None:
             assert len(told) == 1
             assert protocol.read_refused(told[0])[0] == 400
             assert b"secret" not in told[0]
+
+    run(main)
+
+
+def test_of_a_client_that_is_gone_it_says_that_no_body_follows() -> None:
+    """Else the gateway would wait for it: a worker was ended for 1,025 of them."""
+
+    def allowing(peer: Peer, kind: Kind, number: int, content: bytes) -> None:
+        admitting(peer, kind, number, content)
+        if kind is Kind.ASK:
+            peer.socket.send(protocol.allowed(number, 1 << 20))
+
+    async def main() -> None:
+        async with serving(allowing) as (peer, server):
+            for sent in (b"", bytes(99_999)):
+                _reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(GET[:-2] + b"Content-Length: 100000\r\n\r\n" + sent)
+                await asyncio.sleep(0.1)
+                writer.close()
+            async with asyncio.timeout(5):
+                while peer.count(Kind.RELEASE) < 2:
+                    await asyncio.sleep(0.01)
+            assert peer.count(Kind.ASK) == 2
+            assert {content for kind, _, content in peer.said if kind is Kind.RELEASE} == {b"\0"}
+            assert peer.count(Kind.BODY) == 0
+
+    run(main)
+
+
+def test_a_body_that_was_whole_follows_its_client() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = protocol.GATEWAY_BOUNDS.pair()
+        peer = Peer(ours, admitting)
+        gateway = Gateway(theirs, loop, told=lambda *_: None, ended=lambda _: None)
+        asked = await gateway.admit("192.0.2.1")
+        route = asked.route(HttpHead("POST", "/x", "", ((b"transfer-encoding", b"chunked"),), ""))
+        assert isinstance(route, Undecided)
+        found = asyncio.ensure_future(route.found)
+        await asyncio.sleep(0.05)
+        peer.socket.send(protocol.allowed(asked.number, 100))
+        destination = await found
+        assert isinstance(destination, Destination)
+        asked.release(handled=True)
+        answer = await destination.answer(HttpRequest(HttpHead("POST", "/x", "", (), ""), b"all"))
+        assert answer.status == 503  # nobody is there to be told
+        await asyncio.sleep(0.05)
+        kinds = [(kind, content) for kind, _, content in peer.said]
+        assert kinds[-2:] == [(Kind.RELEASE, b"\1"), (Kind.BODY, b"\1all")]
+        peer.socket.close()
 
     run(main)

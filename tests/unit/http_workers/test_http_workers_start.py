@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import contextlib
+import socket
 
+import pytest
+import uvloop
+
+from casemate.child.frames import FrameError
+from casemate.child.starter import START
 from casemate.cli.commands.serve import _gateways
 from casemate.cli.errors import UsageError
-from casemate.http_workers.start import gateways_for
+from casemate.http_workers import protocol
+from casemate.http_workers.protocol import Kind
+from casemate.http_workers.start import HttpWorkerStarter, gateways_for
+from casemate.http_workers.workers import HttpWorkers
+from casemate.model.http import HttpResponse
 from casemate.model.processes import MOST_GATEWAYS
 
 
@@ -28,3 +39,34 @@ def test_a_number_may_be_named() -> None:
 def test_what_is_no_number_of_processes_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected auto or a number from 1 to 16"):
         _gateways(text)
+
+
+def test_a_node_that_has_closed_its_listener_starts_none(caplog: pytest.LogCaptureFixture) -> None:
+    """As when a worker ends while the node is told to stop: the supervisor goes on."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    starter = HttpWorkerStarter(None, listener)
+    with contextlib.closing(starter):
+        listener.close()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            socket.send_fds(starter.gateway_end, [START], [theirs.fileno()])
+            theirs.close()
+            assert starter.serve()
+            assert ours.recv(1) == b""
+    assert "There is no listener" in caplog.text
+
+
+def test_a_drain_ends_where_no_worker_is_there_and_nobody_drains_unasked() -> None:
+    async def main() -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        workers = HttpWorkers(lambda _head: HttpResponse(404), [ours], on_error=lambda _: "e1")
+        (worker,) = workers._workers
+        worker.process.start()
+        with pytest.raises(FrameError):
+            worker._received(protocol.frame(Kind.DRAINED))
+        worker.process._ended("a test")  # and another one is started soon
+        async with asyncio.timeout(2):
+            assert await workers.drain(30.0) == 0
+        theirs.close()
+
+    uvloop.run(main())

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from triggers_server import GET, GET_CLOSE, Client, Served, run, serving
 
-from casemate.model.http import HttpHead, HttpRequest, HttpResponse
+from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits, HttpServer, ListenError
 from support.destinations import leading_to
 
@@ -293,6 +293,34 @@ def test_options_asterisk_is_answered_by_the_server() -> None:
             assert (await client.get(b"OPTIONS /x HTTP/1.1\r\nHost: a\r\n\r\n")).status == 200
             client.close()
             assert len(served.requests) == 1
+
+    run(main())
+
+
+def test_what_concerns_the_server_is_not_the_request_before_it_once_more() -> None:
+    """Behind a proxy that shares connections, that one was another client's."""
+    handled = 0
+
+    async def main() -> None:
+        async def answer(_request: HttpRequest) -> HttpResponse:
+            nonlocal handled
+            handled += 1
+            return HttpResponse(200, (), b"secret")
+
+        def route(_head: HttpHead) -> Destination:
+            return Destination(100, answer, lambda: Destination(100, answer, plain=True), True)
+
+        async with serving(route=route) as served:
+            client = await served.connect()
+            await client.send(GET)
+            assert (await client.response()).body == b"secret"
+            for _ in range(3):
+                await client.send(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert (await client.response(bodiless=True)).status == 204
+            assert handled == 1
+            await client.send(GET)
+            assert (await client.response()).body == b"secret"
+            client.close()
 
     run(main())
 
