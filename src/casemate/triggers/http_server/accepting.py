@@ -126,6 +126,7 @@ class Accepting:
         if context.closed or (admitted is None and self._admit is None):
             sock.close()
             return
+        self._undecided += admitted is None
         task = context.loop.create_task(self._greet(sock, peer, admitted))
         self._greeting.add(task)
         task.add_done_callback(self._greeting.discard)
@@ -155,7 +156,6 @@ class Accepting:
                     admitted.release()
 
     async def _decided(self, peer: str) -> Admitted:
-        self._undecided += 1
         try:
             return await cast(Admit, self._admit)(peer)
         finally:
