@@ -192,20 +192,26 @@ class Asked:
             at = end
         await self._gateway.settled()
         self._allowed = False
-        return await self._answered(protocol.piece(self.number, body[at:], last=True))
+        last = protocol.piece(self.number, body[at:], last=True)
+        return await self._answered(last, promised=True)
 
-    async def _answered(self, said: bytes) -> HttpResponse:
+    async def _answered(self, said: bytes, *, promised: bool = False) -> HttpResponse:
         try:
-            told = await self._asked(said)
+            told = await self._asked(said, promised=promised)
         except UnavailableError:
             return _unavailable()
         if not isinstance(told, HttpResponse):
             raise FrameError("no answer to a request")
         return told
 
-    def _asked(self, said: bytes) -> Awaitable[object]:
+    def _asked(self, said: bytes, *, promised: bool = False) -> Awaitable[object]:
+        """Say something, and return what is answered, later; UnavailableError where nothing is.
+
+        Once the connection is gone only what was `promised` is said, the rest of a body.
+        """
+        if promised or not self._lost:
+            self._gateway.send(said)
         self._future = future = self._gateway.loop.create_future()
-        self._gateway.send(said)
         if self._lost or self._gateway.closed:
             self.lose()
         return future

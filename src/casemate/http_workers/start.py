@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 
 from casemate.child.start import ChildProgram
 from casemate.child.starter import ChildStarter
@@ -11,6 +12,8 @@ from casemate.model.errors import UnavailableError
 
 PROGRAM = ChildProgram(module="casemate.http_workers.process")
 _CORES_EACH = 4
+_NEVER_LONGER = struct.pack("@ll", 0, 20_000)
+"""A struct timeval: how long accept(2) waits on a listener that was set to block."""
 _MOST_BY_ITSELF = 4
 
 
@@ -19,6 +22,10 @@ class HttpWorkerStarter(ChildStarter):
 
     def __init__(self, uid: int | None, listener: socket.socket) -> None:
         """Make the socket pair. `uid` is what to become if this is root, else None."""
+        # Copies are one listener, and a copy of a blocking one makes it so for all who hold it:
+        # they would hang where another one was faster. And a worker can do that on purpose.
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _NEVER_LONGER)
         super().__init__(
             PROGRAM,
             lambda control, heart, given: HttpWorkerConfig(

@@ -252,3 +252,26 @@ def test_a_body_that_was_whole_follows_its_client() -> None:
         peer.socket.close()
 
     run(main)
+
+
+def test_of_a_connection_that_is_gone_nothing_is_asked() -> None:
+    """A request may be on its way to the gateway, in a task, as its client goes."""
+
+    async def main() -> None:
+        ours, theirs = protocol.GATEWAY_BOUNDS.pair()
+        peer = Peer(ours, admitting)
+        gateway = Gateway(
+            theirs, asyncio.get_running_loop(), told=lambda *_: None, ended=lambda _: None
+        )
+        asked = await gateway.admit("192.0.2.1")
+        route = asked.route(HttpHead("POST", "/x", "", ((b"transfer-encoding", b"chunked"),), ""))
+        assert isinstance(route, Undecided)
+        asked.release(handled=True)
+        found = await route.found
+        assert isinstance(found, HttpResponse)
+        assert found.status == 503
+        await asyncio.sleep(0.05)
+        assert [kind for kind, _, _ in peer.said] == [Kind.ADMIT, Kind.RELEASE]
+        peer.socket.close()
+
+    run(main)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+import time
 
 import pytest
 import uvloop
@@ -15,7 +17,7 @@ from casemate.cli.commands.serve import _gateways
 from casemate.cli.errors import UsageError
 from casemate.http_workers import protocol
 from casemate.http_workers.protocol import Kind
-from casemate.http_workers.start import HttpWorkerStarter, gateways_for
+from casemate.http_workers.start import HttpWorkerStarter, _copy_of, gateways_for
 from casemate.http_workers.workers import HttpWorkers
 from casemate.model.http import HttpResponse
 from casemate.model.processes import MOST_GATEWAYS
@@ -70,3 +72,19 @@ def test_a_drain_ends_where_no_worker_is_there_and_nobody_drains_unasked() -> No
         theirs.close()
 
     uvloop.run(main())
+
+
+def test_no_worker_hangs_in_a_listener_that_another_one_was_given() -> None:
+    """A copy of a blocking one made it so for all, whenever a worker was started."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    held = socket.socket(fileno=os.dup(listener.fileno()))
+    with listener, held, contextlib.closing(HttpWorkerStarter(None, listener)):
+        held.setblocking(False)
+        with _copy_of(listener):
+            assert not os.get_blocking(held.fileno())
+        # One that was taken over sets it so: the others wait for a moment, not for good.
+        os.set_blocking(held.fileno(), True)
+        began = time.monotonic()
+        with pytest.raises(BlockingIOError):
+            held.accept()
+        assert time.monotonic() - began < 5
