@@ -113,6 +113,7 @@ class Worker:
     async def close(self) -> None:
         """Let what was answered leave, and cut the rest."""
         if self._server is not None:
+            self._server.stop_accepting()  # the next worker takes those, which has a gateway
             await self._server.drain(_LAST_SECONDS)
 
 

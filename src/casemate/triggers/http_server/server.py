@@ -165,7 +165,7 @@ class HttpServer:
         )
         context.draining = True
         waiting = [c for listener in self._listeners for c in accept_waiting(listener)]
-        self._stop_listening()
+        self.stop_accepting()
         for connection in waiting:
             if self._accepting is not None:
                 self._accepting.take(connection)
@@ -184,7 +184,7 @@ class HttpServer:
 
     async def close(self) -> None:
         """Cut all connections, cancel running handlers, wait for both. Closing twice is fine."""
-        self._stop_listening()
+        self.stop_accepting()
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
             self._sweep_timer = None
@@ -215,7 +215,8 @@ class HttpServer:
             # Polled, so that the hot path has nothing to signal.
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _stop_listening(self) -> None:
+    def stop_accepting(self) -> None:
+        """Leave to whoever has a copy of the socket what waits in it from now on."""
         if self._accepting is not None:
             self._accepting.stop()
         for server in self._servers:
