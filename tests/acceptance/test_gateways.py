@@ -7,7 +7,9 @@ import http.client
 import json
 import os
 import signal
+import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -175,8 +177,6 @@ def test_what_was_revoked_or_closed_is_so_for_all_at_once(
 
 
 def test_what_is_no_request_is_on_record(node: TestNode, both: list[Through]) -> None:
-    import socket
-
     def denials() -> int:
         found = node.get("/denials", limit=200)["denials"]
         return sum("header field that must be single" in one["reason"] for one in found)
@@ -218,9 +218,40 @@ def test_one_that_is_killed_takes_its_own_connections_alone(
 
 
 def open_connections(node: TestNode) -> float:
+    return metric(node, "casemate_open_connections")
+
+
+def metric(node: TestNode, name: str) -> float:
     page = node.client.get(f"{node.url}/metrics").text
-    line = next(one for one in page.splitlines() if one.startswith("casemate_open_connections "))
+    line = next(one for one in page.splitlines() if one.startswith(f"{name} "))
     return float(line.split()[1])
+
+
+def test_clients_that_go_at_any_moment_end_no_worker(node: TestNode, both: list[Through]) -> None:
+    node.deploy(BACK, project="gone", settings='isolation = "instance"')
+    starts = 'casemate_process_starts_total{process="http-worker"}'
+    before, workers = metric(node, starts), workers_of(node)
+    head = f"POST /invoke/gone/f HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {node.key}\r\n"
+    long = f"{head}Content-Length: 300000\r\n\r\n".encode()
+    chunked = f"{head}Transfer-Encoding: chunked\r\n\r\n".encode()
+    whole = f"{head}Content-Length: 2\r\n\r\n{{}}".encode()
+    for number in range(200):
+        for sent in (
+            b"",
+            head.encode(),
+            long,
+            long + bytes(1000),
+            chunked,
+            chunked + b"1\r\nx",
+            whole,
+        ):
+            with socket.create_connection(("127.0.0.1", node.port), 10) as sock:
+                sock.sendall(sent)
+                if number % 2:  # reset, not closed
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert [each.call("PUT", "/nowhere", {})[0] for each in both] == [404, 404]
+    node.wait_until(lambda: open_connections(node) < 20)
+    assert (metric(node, starts), workers_of(node)) == (before, workers)
 
 
 @pytest.mark.storm
@@ -298,5 +329,13 @@ def test_a_certificate_that_is_renewed_is_so_for_new_connections(tmp_path: Path)
         assert node.process is not None
         node.process.send_signal(signal.SIGHUP)
         node.wait_until(lambda: [shown() for _ in range(6)] == [second] * 6)
+        # One that cannot be used changes nothing, and ends no worker.
+        before = workers_of(node)
+        certificate.write_bytes(b"none")
+        for _ in range(2):
+            node.process.send_signal(signal.SIGHUP)
+        node.wait_until(lambda: "the certificate stays as it is" in node.errors.read_text())
+        assert [shown() for _ in range(6)] == [second] * 6
+        assert workers_of(node) == before
     finally:
         node.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from typing import Any
 
 import msgspec
@@ -605,6 +606,22 @@ def test_it_listens_on_a_given_socket_and_on_a_unix_socket(tmp_path: Any) -> Non
         unix.bind(path)
         unix.listen()
         await ask(unix, lambda: asyncio.open_unix_connection(path))
+
+    run(main())
+
+
+def test_a_request_of_a_client_that_has_reset_is_not_one_of_nobody() -> None:
+    """It was counted, limited and recorded as one of a Unix socket, which has no address."""
+
+    async def main() -> None:
+        async with serving() as served:
+            for _ in range(20):  # all of it before the server has seen the connection
+                with socket.create_connection(("127.0.0.1", served.port)) as sock:
+                    sock.sendall(GET)
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            assert (await served.talk(GET_CLOSE)).startswith(b"HTTP/1.1 200 ")
+            await served.settled()
+            assert {request.head.peer for request in served.requests} == {"127.0.0.1"}
 
     run(main())
 

@@ -140,12 +140,12 @@ class Accepting:
                 if admitted is None:
                     admitted = await self._decided(peer)
                 if self._tls is None:
-                    connection = Connection(context, admitted=admitted)
+                    connection = Connection(context, admitted=admitted, peer=peer)
                     await context.loop.connect_accepted_socket(
                         functools.partial(_same, connection), sock
                     )
                 elif admitted.status == 0:
-                    connection = Connection(context, admitted=admitted)
+                    connection = Connection(context, admitted=admitted, peer=peer)
                     await self._greet_by_tls(sock, peer, connection, self._tls, admitted.pause)
         except (OSError, ssl.SSLError, TimeoutError, CasemateError):
             self.failed_handshakes += self._tls is not None

@@ -8,6 +8,7 @@ bounded by one read. There are no timers here: the server's sweep looks at `dead
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, cast
@@ -69,9 +70,15 @@ class Connection(Answering):
         "made",
     )
 
-    def __init__(self, context: ServerContext, *, admitted: Admitted | None = None) -> None:
-        """Wait for `connection_made`. `admitted`: what was decided when it was accepted."""
+    def __init__(
+        self, context: ServerContext, *, admitted: Admitted | None = None, peer: str = ""
+    ) -> None:
+        """Wait for `connection_made`.
+
+        `admitted`: what was decided when it was accepted, and `peer` where it came from.
+        """
         super().__init__(context)
+        self._peer = peer
         self._admitted = admitted
         self._route = (admitted and admitted.route) or context.route
         self.made = False
@@ -92,13 +99,18 @@ class Connection(Answering):
         """Count the connection and refuse it if there are too many."""
         context = self._context
         self._transport = cast(asyncio.Transport, transport)
-        self._peer = peer_address(transport.get_extra_info("peername"))
+        nobody = False
+        if not self._peer:
+            name = transport.get_extra_info("peername")
+            # The kernel does not say it of one that was reset, though its request can be read.
+            nobody = not name and transport.get_extra_info("socket").family != socket.AF_UNIX
+            self._peer = peer_address(name)
         self._held = HeldBody(context.buffers, self._peer)
         self.writer = ResponseWriter(context, self._transport, self._peer)
         self.writer.begin()
         self.made = True
         context.connections.add(self)
-        status = self._admit()
+        status = 503 if nobody else self._admit()
         if status == 0 and context.closed:
             self.abort()
         elif status == 0:
@@ -107,7 +119,7 @@ class Connection(Answering):
             self.deadline = context.loop.time() + patience
         else:
             context.counter.refused += 1
-            if context.counter.refused > REFUSED_CONNECTIONS:
+            if nobody or context.counter.refused > REFUSED_CONNECTIONS:
                 self.abort()
             else:
                 self._refuse(status, REFUSED_TEXTS[status])
