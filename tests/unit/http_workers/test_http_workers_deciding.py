@@ -578,7 +578,9 @@ messages = st.tuples(
     st.integers(0, 4),
     st.one_of(
         st.binary(max_size=20),
-        st.sampled_from([ADDRESS, HEAD_BYTES, HEAD_BYTES + b"body", b"\x00ab", b"\x01ab", b""]),
+        st.sampled_from(
+            [ADDRESS, HEAD_BYTES, HEAD_BYTES + b"body", b"\x00ab", b"\x01ab", b"\0", b"\1", b""]
+        ),
     ),
 )
 
