@@ -164,6 +164,10 @@ class Accounts:
             return Principal(kind=PrincipalKind.FUNCTION, id=name)
         return None
 
+    def is_bound(self, project: str) -> bool:
+        """Tell whether some user has a role in a project by its name."""
+        return self._directory.is_bound(project)
+
     def answerable(self, caller: str) -> str:
         """Return who answers for a caller, given as `Principal.text`.
 

@@ -79,6 +79,7 @@ class Directory:
         self.users: dict[str, User] = {}
         self.roles: dict[str, tuple[RoleBinding, ...]] = {}
         self.tokens: dict[str, Token] = {}
+        self._bound: frozenset[str] | None = None
         self.index = TokenIndex(clock, session_idle)
         self.seen = PeopleSeen(store)
         self.sessions_ended: dict[str, float] = {}
@@ -103,6 +104,7 @@ class Directory:
         )
         self.users = {user.name: user for user in users}
         self.roles = {each.user: each.bindings for each in roles}
+        self._bound = None
         self.index.remove(self.tokens.keys() - {token.id for token in tokens})
         self.tokens = {token.id: token for token in tokens}
         self.sessions_ended = {}
@@ -144,6 +146,13 @@ class Directory:
     def roles_of(self, user: str) -> tuple[RoleBinding, ...]:
         """Return a user's present roles."""
         return self.roles.get(user, ())
+
+    def is_bound(self, project: str) -> bool:
+        """Tell whether some user has a role in a project, or in a function of it, by name."""
+        if self._bound is None:  # asked often where somebody makes names up, changed seldom
+            bindings = (each for of_one in self.roles.values() for each in of_one)
+            self._bound = frozenset(one.project for one in bindings if one.project is not None)
+        return project in self._bound
 
     def tokens_made_by(self, user: str) -> tuple[Token, ...]:
         """Return the service tokens in force that a user has made."""
@@ -283,8 +292,10 @@ class Directory:
                 case ForgetUser():
                     self.users.pop(change.user, None)
                     self.roles.pop(change.user, None)
+                    self._bound = None
                 case KeepUserRoles():
                     self.roles[change.roles.user] = change.roles.bindings
+                    self._bound = None
                     for token in self.index.of_user(change.roles.user):
                         self._let_in(token)
                 case KeepToken():

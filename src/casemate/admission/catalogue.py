@@ -119,6 +119,8 @@ class Catalogue:
         self._contracts = Contracts()
         self.revision = 0
         """Counts up with every change of what is deployed."""
+        self._projects: frozenset[str] = frozenset()
+        """Those that have functions, or routes that were given to them."""
         self._only: str | None = None
         """The one project that has functions; None if there are several, or none."""
 
@@ -139,6 +141,7 @@ class Catalogue:
         self._functions = entries
         self.revision += 1
         projects = {project for project, _ in entries}
+        self._projects = frozenset(projects).union(claim.project for claim in claims)
         self._only = projects.pop() if len(projects) == 1 else None
 
     @property
@@ -315,6 +318,10 @@ class Catalogue:
             for entry in self._functions.values()
             if entry.live is not None and entry.live[0]
         ]
+
+    def has_project(self, project: str) -> bool:
+        """Tell whether a project has functions, or routes that were given to it."""
+        return project in self._projects
 
     def projects(self) -> list[str]:
         """Return the projects that have functions, by name."""

@@ -67,6 +67,10 @@ class KnownProjects:
                 await self._write(part, wanted)
         return frozenset(missing)
 
+    def has(self, project: str) -> bool:
+        """Tell whether a project has data, as far as this node has heard of it."""
+        return project in self._known[_part(project)]
+
     async def add(self, project: str) -> None:
         """Remember a database that has been made, before anything in it is acknowledged."""
         async with self._changing:

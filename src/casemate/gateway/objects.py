@@ -68,6 +68,7 @@ from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.control import NodeControl
 from casemate.gateway.depths import Depths
+from casemate.gateway.existing_projects import ExistingProjects
 from casemate.gateway.followed import Followed
 from casemate.gateway.followed import parts_of as followed_parts
 from casemate.gateway.happenings import Happenings, PackageActs
@@ -200,6 +201,10 @@ class Gateway:
         self.seal = Seal(self.redactor, self.registry)
         self.uses.listen(self.facts)
         self._build_sandboxes(state)
+        self.projects = ExistingProjects(
+            self.catalogue, self.known, self.accounts, self.allowance, vault
+        )
+        self.projects.listen(self.facts)
         self._build_path(url)
         self._build_triggers()
         self._build_operations(state)
@@ -723,6 +728,7 @@ class Gateway:
         await self.decoys.ensure_all(self.catalogue.projects())
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
         await self.budgets.load()
+        await self.projects.load()
         self.used.start()
         await self.advisories.clean()
         await self.watch.start()
