@@ -14,17 +14,11 @@ from casemate.budgets import Allowance
 from casemate.facts import FactStream
 from casemate.gateway.known_projects import KnownProjects
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.facts import InvocationEnded, OperationPerformed
-from casemate.model.principal import ResourceKind
 from casemate.vault.interface import Vault
 
-MAX_WITH_SECRETS = 65_536
-"""Projects with secrets that are known by them. Of those beyond that have nothing else, what is
-denied is counted as of none."""
 _NAMED_BY_CALLERS = frozenset((DenialKind.AUTHENTICATION, DenialKind.AUTHORIZATION))
 """What is told of whatever project a caller names. All else is of one that runs something, or into
 which somebody deploys who may."""
-_SECRET = f"{ResourceKind.SECRET.value}:"
 
 
 class ExistingProjects:
@@ -42,24 +36,22 @@ class ExistingProjects:
         allowance: Allowance,
         vault: Vault,
     ) -> None:
-        """Look these up, all of which are in memory but secrets; see `load`."""
+        """Look these up, in what is in memory; secrets that there were at the start by `load`."""
         self._catalogue = catalogue
         self._data = data
         self._accounts = accounts
         self._allowance = allowance
         self._vault = vault
-        self._with_secrets: set[str] = set()
+        self._with_secrets: frozenset[str] = frozenset()
 
     def listen(self, facts: FactStream) -> None:
-        """Have denials, and calls that reached no version, told by what there is."""
+        """Have denials told by what there is."""
         facts.restate(Denial, self.denial)
-        facts.restate(InvocationEnded, self.ended)
-        facts.listen(OperationPerformed, self._performed)
 
     async def load(self) -> None:
         """Learn which projects have secrets. Raises VaultError."""
-        for secret in await self._vault.secrets(None):
-            self._add(secret.project)
+        found = await self._vault.secrets(None)
+        self._with_secrets = frozenset(secret.project for secret in found)
 
     def has(self, project: str) -> bool:
         """Tell whether there is a project."""
@@ -67,6 +59,7 @@ class ExistingProjects:
             self._catalogue.has_project(project)
             or self._data.has(project)
             or project in self._with_secrets
+            or self._vault.known_secrets(project) is True
             or project in self._allowance.ledgers
             or project in self._allowance.rates
             or self._accounts.is_bound(project)
@@ -74,20 +67,8 @@ class ExistingProjects:
 
     def denial(self, denial: Denial) -> Denial:
         """Return a denial as it is counted; its resource goes on naming the project."""
-        if denial.version or denial.kind not in _NAMED_BY_CALLERS or self.has(denial.project):
+        if denial.version or denial.kind not in _NAMED_BY_CALLERS or not denial.project:
+            return denial
+        if self.has(denial.project):
             return denial
         return msgspec.structs.replace(denial, project="", function="")
-
-    def ended(self, ended: InvocationEnded) -> InvocationEnded:
-        """Return likewise how a call ended; the record of it names the project."""
-        if ended.version or self.has(ended.project):
-            return ended
-        return msgspec.structs.replace(ended, project="", function="")
-
-    def _performed(self, performed: OperationPerformed) -> None:
-        if performed.resource.startswith(_SECRET):
-            self._add(performed.project)
-
-    def _add(self, project: str) -> None:
-        if len(self._with_secrets) < MAX_WITH_SECRETS:
-            self._with_secrets.add(project)

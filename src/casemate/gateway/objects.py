@@ -198,7 +198,7 @@ class Gateway:
         self.catalogue, self.uses = Catalogue(), UseCounter(store)
         self.redactor = Redactor(self.records, vault, self.facts)
         self.registry = counting(self.facts, self.catalogue)
-        self.seal = Seal(self.redactor, self.registry)
+        self.seal = Seal(self.redactor, self.registry, self._is_project)
         self.uses.listen(self.facts)
         self._build_sandboxes(state)
         self.projects = ExistingProjects(
@@ -341,6 +341,9 @@ class Gateway:
         keeping.hand_to(self.delivery)
         self.nodes.standing.on_rest = self.delivery.rest
         self.nodes.standing.on_return = self.delivery.resume
+
+    def _is_project(self, name: str) -> bool:
+        return self.projects.has(name)
 
     def _trouble(self) -> str:
         """Return why nothing can run; empty: it can."""

@@ -14,12 +14,14 @@ import msgspec
 from casemate import __version__
 from casemate.model import facts
 from casemate.model.denial import Denial, DenialKind
+from casemate.model.principal import ResourceKind
 from casemate.recorder.errors import RecorderInputError
 
 VERSION = "1.3.0"
 MAX_TEXT = 4096
 """Characters of one text of a fact that are kept; longer ones end with a mark."""
 _CUT = "... (cut)"
+_FUNCTION = f"{ResourceKind.FUNCTION.value}:"
 _LATEST = 1e11
 """No time of a fact is that late, in Unix time."""
 _MOST_ALIKE = 1 << 53
@@ -294,6 +296,13 @@ def _cut(value: Any) -> Any:
     return value
 
 
+def _named(fact: facts.Fact) -> str:
+    """Return the function that a denial names though it is of none; rules count these names."""
+    if not isinstance(fact, Denial) or fact.project or not fact.resource.startswith(_FUNCTION):
+        return ""
+    return _cut(fact.resource.removeprefix(_FUNCTION))
+
+
 def event(fact: facts.Fact, count: int, uid: str, logged: float | None = None) -> bytes:
     """Return a fact as an event of OCSF, in JSON. `count` facts alike are one event.
 
@@ -308,7 +317,7 @@ def event(fact: facts.Fact, count: int, uid: str, logged: float | None = None) -
     if isinstance(fact, facts.NodeTold):
         own["event"] = msgspec.Raw(fact.event)  # as it stands in the other journal
     alike = min(getattr(fact, "count", 1) * count, _MOST_ALIKE)
-    function = f"{fact.project}/{fact.function}" if fact.function else ""
+    function = f"{fact.project}/{fact.function}" if fact.function else _named(fact)
     found: dict[str, Any] = {
         "class_uid": int(what.event),
         "category_uid": what.event // 1000,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -77,9 +77,20 @@ class Written(Protocol):
 class Seal:
     """Stage 5."""
 
-    def __init__(self, redactor: Redactor, figures: Registry | None = None) -> None:
-        """Record through `redactor`, and count in `figures`."""
+    def __init__(
+        self,
+        redactor: Redactor,
+        figures: Registry | None = None,
+        exists: Callable[[str], bool] | None = None,
+    ) -> None:
+        """Record through `redactor`, and count in `figures`.
+
+        `exists` tells whether there is a project: what led nowhere in one that is made up is
+        recorded as the node's. Each name would have a share of the room for records else, for
+        which those who have more give way.
+        """
         self._redactor = redactor
+        self._exists = exists
         self._figures = Registry() if figures is None else figures
 
     async def redact(self, finished: Finished) -> Finished:
@@ -133,20 +144,31 @@ class Seal:
         """Count an invocation that was refused like the one before it, and is not recorded."""
         self._figures.of(version.project, version.function).outcomes[outcome] += 1
 
-    @staticmethod
-    def _error(error_id: str, finished: Finished) -> ErrorRecord:
+    def _recorded_of(self, finished: Finished, raw: RawInvocation | None) -> tuple[str, str]:
+        """Return of which project and function an invocation is recorded; empty: the node's."""
+        if raw is None:
+            return "", ""
+        if finished.version is None and self._exists is not None and not self._exists(raw.project):
+            return "", ""
+        return raw.project, raw.function
+
+    def _error(self, error_id: str, finished: Finished) -> ErrorRecord:
         raw = finished.raw or (finished.request.raw if finished.request else None)
         failure = finished.failure or Failure(type=finished.outcome.value, message="")
+        project, function = self._recorded_of(finished, raw)
+        message = failure.message
+        if raw is not None and raw.project and not project:
+            message = f"{raw.project}/{raw.function}: {message or 'there is no such project'}"
         return ErrorRecord(
             id=error_id,
             invocation=finished.request.id if finished.request else "",
-            project=raw.project if raw else "",
-            function=raw.function if raw else "",
+            project=project,
+            function=function,
             version=finished.version.number if finished.version else 0,
             outcome=finished.outcome,
             at=time.time(),
             type=failure.type,
-            message=failure.message,
+            message=message,
             trace=failure.trace,
         )
 
@@ -162,10 +184,11 @@ class Seal:
         if raw is None:
             return None
         body, used = answer.body, finished.used
+        project, function = self._recorded_of(finished, raw)
         record = InvocationRecord(
             id=request_id,
-            project=raw.project,
-            function=raw.function,
+            project=project,
+            function=function,
             version=finished.version.number if finished.version else 0,
             trigger=raw.trigger,
             outcome=finished.outcome,

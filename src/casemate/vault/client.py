@@ -60,20 +60,24 @@ class VaultClient(Asking):
     async def put_secret(self, project: str, name: str, sealed: bytes, by: str) -> SecretVersion:
         """See `Vault.put_secret`."""
         try:
-            return await self._ask(SecretVersion, protocol.PutSecret, project, name, sealed, by)
+            kept = await self._ask(SecretVersion, protocol.PutSecret, project, name, sealed, by)
         finally:
             self._changed(project)
+        self._known[project] = True
+        return kept
 
     async def put_secrets(
         self, project: str, sealed: Sequence[tuple[str, bytes]], by: str
     ) -> tuple[SecretVersion, ...]:
         """See `Vault.put_secrets`."""
         try:
-            return await self._ask(
+            kept = await self._ask(
                 tuple[SecretVersion, ...], protocol.PutSecrets, project, tuple(sealed), by
             )
         finally:
             self._changed(project)
+        self._known[project] = True
+        return kept
 
     async def deliver_secret(
         self, project: str, name: str, version: int | None, descriptor: int

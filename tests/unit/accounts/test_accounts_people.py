@@ -37,6 +37,25 @@ def test_roles_change_open_sessions_at_once(world: World) -> None:
     assert world.who(session).bindings == NODE_OWNER
 
 
+def test_a_project_is_one_that_people_have_roles_in_and_not_tokens(world: World) -> None:
+    def bound() -> list[str]:
+        return [name for name in ("shop", "till", "made-up") if world.accounts.is_bound(name)]
+
+    assert bound() == []
+    world.person("ada", *DEVELOPER)
+    assert bound() == ["shop"]
+    made_up = (parse_binding("developer@made-up"),)
+    world.run(world.accounts.tokens.add("ci", made_up, None, by=world.owner))
+    assert bound() == ["shop"]
+    till = (parse_binding("owner@till/f"),)
+    world.run(world.accounts.people.set_roles("ada", till, by=world.owner))
+    assert bound() == ["till"]
+    world.start()
+    assert bound() == ["till"]
+    world.run(world.accounts.people.remove("ada", by=world.owner))
+    assert bound() == []
+
+
 def test_disabling_ends_sessions_for_good(world: World) -> None:
     world.person("ada", *DEVELOPER)
     session = world.login("ada").text

@@ -174,3 +174,21 @@ def test_what_is_alike_is_counted_by_its_one_listener_and_made_for_others() -> N
         assert not stream.counted(SignedIn, "a"), "somebody reads them one by one"
     assert stream.counted(SignedIn, "a")
     assert asked == [(SignedIn, "a")] * 2
+
+
+def test_facts_of_a_type_are_heard_as_they_are_restated(caplog: pytest.LogCaptureFixture) -> None:
+    stream, heard = FactStream(), list[Fact]()
+    stream.listen(SignedIn, heard.append)
+    stream.listen(LogsWritten, heard.append)
+    stream.restate(SignedIn, lambda fact: signed_in(f"{fact.by}-too"))
+    stream.happened(signed_in())
+    stream.happened(LogsWritten(at=2.0))
+    assert heard == [signed_in("user:ada-too"), LogsWritten(at=2.0)]
+
+    def fail(_: SignedIn) -> SignedIn:
+        raise RuntimeError("broken")
+
+    stream.restate(SignedIn, fail)
+    stream.happened(signed_in())
+    assert heard[2:] == [signed_in()]
+    assert "SignedIn is told as it is" in caplog.text
