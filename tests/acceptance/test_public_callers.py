@@ -128,6 +128,10 @@ def test_random_names_leave_what_is_on_record(node: TestNode, stranger: httpx2.C
     after = node.get("/denials", limit=1000)["denials"]
     assert len(after) - len(before) <= 25
     assert sum(one["count"] for one in after) - sum(one["count"] for one in before) == 200
+    # Each is told by its name, and none is a project that could take room from those there are.
+    assert "function:none-0/f" in {one["resource"] for one in after}
+    assert {one["project"] for one in after if "none-" in one["resource"]} <= {"", "t"}
+    assert node.get("/invocations", project="none-0")["invocations"] == []
 
 
 def test_another_project_cannot_cover_a_route(node: TestNode) -> None:

@@ -727,11 +727,11 @@ class Gateway:
         await self.rotations.load()
         # Before anything is recorded, which deletes what is old.
         await self.holds.load()
+        await self.projects.load()
         await self.control.load()
         await self.decoys.ensure_all(self.catalogue.projects())
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
         await self.budgets.load()
-        await self.projects.load()
         self.used.start()
         await self.advisories.clean()
         await self.watch.start()

@@ -45,6 +45,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         watch=SimpleNamespace(start=_nothing),
         evidences=SimpleNamespace(load=_nothing),
         holds=SimpleNamespace(load=_nothing),
+        projects=SimpleNamespace(load=_nothing),
         restrictions=SimpleNamespace(load=_nothing),
         rotations=SimpleNamespace(load=_nothing),
         used=SimpleNamespace(start=lambda: None),
