@@ -201,10 +201,6 @@ class Gateway:
         self.seal = Seal(self.redactor, self.registry, self._is_project)
         self.uses.listen(self.facts)
         self._build_sandboxes(state)
-        self.projects = ExistingProjects(
-            self.catalogue, self.known, self.accounts, self.allowance, vault
-        )
-        self.projects.listen(self.facts)
         self._build_path(url)
         self._build_triggers()
         self._build_operations(state)
@@ -220,6 +216,10 @@ class Gateway:
         zygotes = Zygotes(loop)
         happenings = Happenings(zygotes, self.facts)
         self.allowance = Allowance(self.facts.happened, self.accounts.answerable)
+        self.projects = ExistingProjects(
+            self.catalogue, self.known, self.accounts, self.allowance, self.vault
+        )
+        self.projects.listen(self.facts)
         self.nodes.membership.on_nodes = self.allowance.divide
         self.allowance.divide(self.nodes.membership.nodes)
         self.used = UseTold(

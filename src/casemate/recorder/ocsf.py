@@ -300,7 +300,7 @@ def _named(fact: facts.Fact) -> str:
     """Return the function that a denial names though it is of none; rules count these names."""
     if not isinstance(fact, Denial) or fact.project or not fact.resource.startswith(_FUNCTION):
         return ""
-    return _cut(fact.resource.removeprefix(_FUNCTION))
+    return str(_cut(fact.resource.removeprefix(_FUNCTION)))
 
 
 def event(fact: facts.Fact, count: int, uid: str, logged: float | None = None) -> bytes:
