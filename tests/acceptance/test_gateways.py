@@ -9,8 +9,8 @@ import os
 import signal
 import socket
 import ssl
-import tempfile
 import struct
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
