@@ -107,13 +107,14 @@ def all_lowered(texts: Sequence[str]) -> list[str]:
 def requoted(texts: Sequence[str]) -> Iterator[list[str]]:
     """Yield what quoting makes of texts with quotes and without null characters or backslashes.
 
-    What SQL doubles, what a backslash escapes, and JSON; Python writes one of these.
+    What SQL and CSV double, what a backslash escapes, and JSON; Python writes one of these.
     """
     joined = "\0".join(texts)
     escaped = joined.replace("'", "\\'")
     made = [joined.replace("'", "''"), escaped]
     if '"' in joined:
         made += [joined.replace('"', '\\"'), escaped.replace('"', '\\"')]
+        made.append(joined.replace('"', '""'))
     for form in made:
         yield form.split("\0")
 

@@ -212,6 +212,7 @@ class DecodedTexts(Known):
             self._texts.setdefault(forms[-1], self._texts[text])
             forms.append(text.replace("'", "''"))
             forms.append(text.replace("'", "\\'"))
+            forms.append(text.replace('"', '""'))
             forms.append(text.replace("'", "\\'").replace('"', '\\"'))
         if not text.isprintable() or '"' in text or "\\" in text:
             forms += (json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])

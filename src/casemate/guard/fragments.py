@@ -35,6 +35,7 @@ _MAX_PLACES = 4
 _SIGNS = (*"'\"`;|&$<>(){}\\#*!\r\n[]", "--", "..", "//")
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 _DOT = re.compile(r"(?<=\w)\.(?=\w)")
+_BRACKETED = re.compile(r"[(\[]?(\w+)[)\]]?")
 _IN_NAME = re.compile(r"[\w.-]")
 _MAX_HOST = 300
 _ESCAPES = "\\'\""
@@ -80,6 +81,8 @@ class Fragments:
                 left, right, same = _aligned(inside, start, text, place, budget)
                 window = text[place : place + _WINDOW]
                 if "." in window and ".." not in window and not _is_name(inside, left, right):
+                    continue
+                if same < MIN_SAME and _is_in_brackets(text, inside[left:right]):
                     continue
                 if left < right and (same >= MIN_SAME or 2 * same >= len(text)):
                     done[identity(text)] = right
@@ -165,6 +168,15 @@ def _is_name(inside: str, start: int, end: int) -> bool:
     return not (_IN_NAME.match(before) or _IN_NAME.match(inside, end))
 
 
+def _is_in_brackets(text: str, part: str) -> bool:
+    """Tell whether a piece is a word beside a bracket, and in its own text has both around it.
+
+    Every statement has such words, and what is in brackets of its own closes none of the code's.
+    """
+    word = _BRACKETED.fullmatch(part)
+    return word is not None and (f"({word[1]})" in text or f"[{word[1]}]" in text)
+
+
 def _aligned(
     inside: str, start: int, text: str, place: int, budget: Budget
 ) -> tuple[int, int, int]:
@@ -177,9 +189,18 @@ def _aligned(
     # A quote that was escaped has its like before it: the pair is one sign, and not the code's.
     if left and (inside[left - 1] == "\\" or inside[left - 1 : left + 1] in _PAIRS):
         left -= 1
+    if last and text[after - last - 1] != "\\" and inside[left:right].endswith("\\"):
+        right -= 1  # it escapes the quote that is left out
+    right = end_of_escape(inside, left, right)
     same = more_left + more_right + _WINDOW
     budget.spend(same + _MAX_ESCAPES)
     return left, right, same
+
+
+def end_of_escape(inside: str, start: int, end: int) -> int:
+    """Return where a text ends that was found in another: a backslash at its end may be escaped."""
+    signs = end - start - len(inside[start:end].rstrip("\\"))
+    return end + 1 if signs % 2 and inside.startswith("\\", end) else end
 
 
 def _by_chance(text: str, before: int, after: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from .batches import lowered
 from .decoded_texts import LARGE, DecodedTexts
+from .fragments import end_of_escape
 from .identity import identity
 from .known import MIN_SEARCHED, uncollected
 from .origin import KEY, PIECE, Origin, Span
@@ -121,9 +122,12 @@ class Taint(DecodedTexts):
         for needle in self._needles.find(inside):
             origin = self._origin_of(str(self._needles.about(needle)))
             start = inside.find(needle)
+            escapes = needle[-1:] == "\\"
             while start >= 0:
-                found.append(Span(start, start + len(needle), origin, exact=False))
-                start = inside.find(needle, start + len(needle))
+                end = start + len(needle)
+                end = end_of_escape(inside, start, end) if escapes else end
+                found.append(Span(start, end, origin, exact=False))
+                start = inside.find(needle, end)
         return merged(found)
 
     def fragments(self, text: str) -> list[Span]:

@@ -6,10 +6,16 @@ import re
 from collections.abc import Sequence
 
 from ..origin import Origin, Span
-from .shell import Kind, Line, Mark
+from .shell import Kind, Line, Mark, Word
 
 _LETTER = "q"
 _ADDRESS = re.compile(r"\[[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}\](?![\w*?\[/])")
+_NOWHERE, _ANYWHERE = re.compile(r"(?!)"), re.compile("")
+_LEADS_ON = {
+    **{Kind.REDIRECTION: _ANYWHERE, Kind.SUBSTITUTION: _ANYWHERE, Kind.KEYWORD: _ANYWHERE},
+    Kind.OPERATOR: re.compile(r"(?<!\|)\|(?!\|)|[()]"),
+}
+"""By which something else reads what a command shows."""
 _REOPENS, _CLOSES = "'\"'\"", "\"'\"'"
 """Before and after the quotes that `shlex.quote` puts in place of one of the value."""
 
@@ -66,8 +72,32 @@ def difference(text: str, found: Line, expected: Line) -> tuple[int, str] | None
     lost = next((m for m in expected.marks if m not in set(marks)), None)
     if lost is not None and lost.kind in (Kind.SINGLE, Kind.DOUBLE):
         return lost.start, f"ends the {lost.kind.value} that it stands in"
+    if _are_echoed(text, found, new) and (lost is None or lost.kind is Kind.WORD):
+        return None
     place = new[0].start if new else (lost.start if lost is not None else 0)
     return place, "is more than one word of the command line"
+
+
+def _are_echoed(text: str, found: Line, marks: Sequence[Mark]) -> bool:
+    """Tell whether marks are words that `echo` shows after a first one, and nobody reads.
+
+    The first word is none of the marks: before it data could be an option of `echo`.
+    """
+    if any(_LEADS_ON.get(m.kind, _NOWHERE).search(text[m.start : m.end]) for m in found.marks):
+        return False
+    begun = {m.start for m in marks}
+    places = {
+        word.start
+        for command in found.commands
+        if [w.value for w in command[:1] if w.plain] == ["echo"] and _is_first(command[1:2], begun)
+        for word in command[2:]
+    }
+    return bool(marks) and all(m.kind is Kind.WORD and m.start in places for m in marks)
+
+
+def _is_first(words: Sequence[Word], begun: set[int]) -> bool:
+    """Tell whether a word is there that is neither one of those begun nor an option."""
+    return bool(words) and words[0].start not in begun and not words[0].value.startswith("-")
 
 
 def _is_address(text: str, mark: Mark) -> bool:

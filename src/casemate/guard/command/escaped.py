@@ -13,6 +13,7 @@ _EVAL = re.compile(r"(?:^|[;&|({\s])eval\s")
 _PARAMETER = re.compile(r'"?\$(?:\{([0-9@*])\}|([0-9@*]))"?')
 _BEFORE = frozenset(("exec", "command", "builtin"))
 """What in a script may stand before a command, and changes nothing of it."""
+_PLAIN = re.compile(r"[\w./:@+-]")
 _LITERAL = frozenset((Kind.SINGLE, Kind.DOUBLE, Kind.ESCAPE, Kind.WORD))
 
 
@@ -38,7 +39,8 @@ def literal(text: str, span: Span, found: Line, texts: Callable[[str], Sequence[
         start = word.value.find(part)
         return start >= 0 and inside <= set(range(start, start + len(part)))
     read = {n for s in texts(word.value) for n in range(s.start, s.end)}
-    return bool(inside) and inside <= read
+    # What the code put before it stands there as it is, if the whole was made in many steps.
+    return bool(inside & read) and all(_PLAIN.match(word.value, n) for n in inside - read)
 
 
 def _word_around(span: Span, found: Line) -> Word | None:

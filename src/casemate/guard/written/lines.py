@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from ..origin import Span
+from ..origin import PIECE, Span
 from ..quoted import judge as judge_quoted
 from ..verdict import Verdict
 from .languages import JSON
@@ -19,6 +19,7 @@ _PART = re.compile(r"^--[^\s-]\S{0,80}\r?\n(?=[A-Za-z][\w-]{0,40}:)", re.MULTILI
 _MAX_MIME_PARTS = 50
 _MAX_PART_HEAD = 8192
 """Characters of a part of a message in which its head is looked for."""
+_NAME_ALONE = re.compile(r"[\r\n]{0,2}[A-Za-z][\w-]{0,40}:[ \t]{0,8}")
 _BLANK_LINE = re.compile(r"\r?\n\r?\n|\r\r")
 _SHAPES = ((re.compile(r"\d+"), "0"), (re.compile(r"[A-Z]+(?![a-z])"), "A"))
 _WORDS = re.compile(r"[A-Za-z]*[a-z][A-Za-z]*")
@@ -180,10 +181,16 @@ def _resembles(own: str, line: str) -> bool:
 def judge_head(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data in the head of a message ends its header field."""
     verdict = judge_fields(text, spans, end=_end_of_head(text)) or _judge_parts(text, spans)
-    if verdict is None and (inside := _INSIDE.search(text)) is not None:
-        moved = [s.moved(-inside.start()) for s in spans if s.start > inside.start()]
-        return judge_fields(text[inside.start() :], moved) if moved else None
-    return verdict
+    return verdict or judge_inside(text, spans)
+
+
+def judge_inside(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data in a calendar or a card within a message begins another field."""
+    inside = _INSIDE.search(text)
+    if inside is None:
+        return None
+    moved = [s.moved(-inside.start()) for s in spans if s.start > inside.start()]
+    return judge_fields(text[inside.start() :], moved) if moved else None
 
 
 def _judge_parts(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -214,13 +221,20 @@ def judge_fields(text: str, spans: Sequence[Span], *, end: int | None = None) ->
     first = len(text) - len(text.lstrip())
     for span in doubtful(spans):
         # What begins with the data is a message of the event's own, which the code adds to.
-        if span.start <= first or span.start >= end:
+        if span.start <= first or span.start >= end or _is_name_alone(text, span):
             continue
         if next(begun(text, span), None) is not None or _BLANK_LINE.search(
             text, span.start, span.end
         ):
             return Verdict(span.origin, "ends its header field and begins another", FIX_HEAD)
     return None
+
+
+def _is_name_alone(text: str, span: Span) -> bool:
+    """Tell of a piece whether it is the name of a field, which a message has as well, and no value."""
+    if span.origin.decoding[-1:] != PIECE:
+        return False
+    return _NAME_ALONE.fullmatch(text, span.start, span.end) is not None
 
 
 def judge_events(text: str, spans: Sequence[Span]) -> Verdict | None:

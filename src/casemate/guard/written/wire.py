@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import re
 import sys
 from collections.abc import Sequence
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from ..core import Guard
@@ -17,7 +18,7 @@ from ..quoted import language
 from ..standing import is_direct, wrap_after
 from ..url import structure
 from ..verdict import Verdict
-from .lines import FIX_HEAD, begun, doubtful, judge_head
+from .lines import FIX_HEAD, begun, doubtful, judge_head, judge_inside
 
 NAME = "header"
 MAX_HEAD = 64 * 1024
@@ -40,6 +41,10 @@ _CRITERIA = language(
     names=False,
 )
 _HOST = "http://host"
+_CLIENTS = frozenset(("smtplib", "aiosmtplib.smtp"))
+_MAX_FRAMES = 6
+_WRITTEN: collections.deque[str | bytes] = collections.deque(maxlen=8)
+"""Mails that messages have written last."""
 _FIX_LINE = (
     "take line ends out of what goes into a line of a protocol, or refuse values that have one"
 )
@@ -177,9 +182,33 @@ def patch_mail(guard: Guard, module: ModuleType) -> None:
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         message = argument(arguments, named, 3, "msg", "message")
         if guard.active and isinstance(message, (str, bytes)):
-            guard.check(NAME, message, judge_head)
+            guard.check(NAME, message, judge_inside if _is_of_message(message) else judge_head)
 
     wrap(module.SMTP, "sendmail", before)
+
+
+def _is_of_message(text: str | bytes) -> bool:
+    """Tell whether a mail was written by a message, whose headers were judged as they were set.
+
+    Then a line of the event that is in the head as well is one of its body: a mail that is quoted.
+    """
+    if text in _WRITTEN:
+        return True
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_MAX_FRAMES):
+        if frame is None:
+            break
+        if frame.f_code.co_name == "send_message":
+            return frame.f_code.co_filename == _file_of(frame)
+        frame = frame.f_back
+    return False
+
+
+def _file_of(frame: FrameType) -> str:
+    """Return the file of the client of SMTP that a frame is said to be of."""
+    name = str(frame.f_globals.get("__name__", ""))
+    known = sys.modules.get(name) if name in _CLIENTS else None
+    return str(getattr(known, "__file__", ""))
 
 
 def patch_parser(guard: Guard, module: ModuleType) -> None:
@@ -228,8 +257,14 @@ def patch_message(guard: Guard, module: ModuleType) -> None:
             if isinstance(value, str) and _LINE.search(value) is not None:
                 guard.check(NAME, value, _is_value)
 
+    def written(arguments: tuple[Any, ...], named: dict[str, Any], text: Any) -> None:
+        if guard.active:
+            _WRITTEN.append(text)
+
     for name in ("__setitem__", "add_header", "replace_header"):
         wrap(module.Message, name, before)
+    for name in ("as_string", "as_bytes"):
+        wrap_after(module.Message, name, written)
 
 
 def _refuses_breaks(message: Any) -> bool:
