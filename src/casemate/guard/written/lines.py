@@ -231,7 +231,7 @@ def judge_fields(text: str, spans: Sequence[Span], *, end: int | None = None) ->
 
 
 def _is_name_alone(text: str, span: Span) -> bool:
-    """Tell of a piece whether it is the name of a field, which a message has as well, and no value."""
+    """Tell of a piece whether it is the name of a field, which the head has as well."""
     if span.origin.decoding[-1:] != PIECE:
         return False
     return _NAME_ALONE.fullmatch(text, span.start, span.end) is not None
