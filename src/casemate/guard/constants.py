@@ -115,7 +115,16 @@ class Constants:
                 members = vars(item).get("_value2member_map_")
                 todo.append((members, depth + 1))
             else:
-                self.take(item)
+                self._take_made(item)
+
+    def _take_made(self, item: Any) -> None:
+        """Take a module's value, but no single sign: the code writes those that it uses.
+
+        `from ldap3 import ALL_ATTRIBUTES` does not foresee that an event has `*` in a filter.
+        """
+        sign = issubclass(type(item), (bytes, str)) and len(item) == 1 and not item.isalnum()
+        if not sign:
+            self.take(item)
 
     def take(self, item: Any) -> None:
         """Take one value, if it is a text."""

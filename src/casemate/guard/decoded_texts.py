@@ -46,6 +46,8 @@ class DecodedTexts(Known):
         self._joined: str | None = None
         self._sizes: list[int] | None = None
         self._forms = Forms()
+        self._documents: set[str] = set()
+        """What was made of JSON as a whole."""
 
     def _decode(self) -> None:
         """Know their forms as well, and what to search for. Costs far more: only when needed."""
@@ -114,18 +116,36 @@ class DecodedTexts(Known):
             forms = list(self._forms.of(text)) if depth < MAX_DEPTH else []
             if len(text) < LARGE:
                 self._search_for(text)
-                # JSON's own quotes and brackets are signs of no value: each of these is a text.
-                if not any(how in _JSON and type(form) in _CONTAINERS for how, form in forms):
+                if not self._is_document(text, forms):
                     self._fragments.add(lowered(text), text)
             else:
                 self._large.append(text)
             self._take_forms(text, forms, depth)
 
+    def _is_document(self, text: str, forms: Iterable[tuple[str, object]]) -> bool:
+        """Tell whether a text is JSON, or was made of some by undoing all of its escapes, say.
+
+        The quotes and brackets of JSON are signs of no value: each of these is a text of its own.
+        """
+        is_json = any(how in _JSON and type(form) in _CONTAINERS for how, form in forms)
+        if not is_json and text not in self._documents:
+            return False
+        self._documents.update(form for _, form in forms if type(form) is str)
+        return True
+
     def _quoted(self, texts: list[str]) -> None:
         """Have texts with quotes found as they are, with these escaped or doubled, or without."""
         self._budget.spend(sum(map(len, texts)) + QUOTED_COST * len(texts))
         lower = all_lowered(texts)
-        self._fragments.add_all(lower, texts)
+        if self._documents:
+            both = [
+                (low, text)
+                for low, text in zip(lower, texts, strict=True)
+                if text not in self._documents
+            ]
+            self._fragments.add_all([low for low, _ in both], [text for _, text in both])
+        else:
+            self._fragments.add_all(lower, texts)
         short = any(len(text) < MIN_SEARCHED for text in texts)
         # None is a word of the code: that has no quotes.
         for forms in (lower, *requoted(lower)):

@@ -42,6 +42,8 @@ _ESCAPES = "\\'\""
 _QUOTES = "\"'"
 _BREAKS = "\r\n"
 _PAIRS = ("''", '""')
+_MIN_BEYOND = 2
+"""Characters beyond an escape that are the same by chance, if the text goes on otherwise."""
 _MAX_ESCAPES = 4
 """Characters by which escaping can put a sign's neighbours apart, as `shlex.quote` does."""
 
@@ -227,21 +229,26 @@ def _run(inside: str, at: int, text: str, place: int, step: int) -> tuple[int, i
     """Return where two texts stop to be the same, but for escapes, and how much is the same."""
     same = skipped = 0
     end, left = at, place
-    crossed = False
+    beyond = 0
     while 0 <= at < len(inside) and 0 <= place < len(text):
         if inside[at] == text[place]:
             same += 1
             skipped = 0
-            # A blank beyond a quote is there by chance: the value was trimmed, and the quote is
-            # the code's.
-            crossed = crossed and text[place].isspace()
             place += step
             at += step
-            if not crossed:
-                end, left = at, place
+            if beyond:
+                # Beyond a quote few signs are the same by chance, and a blank is if the value was
+                # trimmed: then the quote is the code's.
+                beyond += not text[place - step].isspace()
+                if beyond <= _MIN_BEYOND and (0 <= place < len(text)):
+                    continue
+                if beyond == 1:
+                    continue
+                beyond = 0
+            end, left = at, place
         elif inside[at] in _ESCAPES and skipped < _MAX_ESCAPES:
             skipped += 1
-            crossed = True
+            beyond = 1
             at += step
         else:
             break

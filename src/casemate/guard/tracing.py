@@ -12,6 +12,7 @@ from . import characters
 from .batches import lowered
 from .characters import Step, Turns
 from .generations import MAX_NOTED
+from .identity import identity
 from .known import MIN_SEARCHED
 from .membership import Membership
 from .noted_texts import NotedTexts
@@ -50,6 +51,8 @@ _TAGS = re.compile(r"(?:\s{0,8}</?[a-z][a-z0-9]{0,15} {0,2}/?>\s{0,8}){1,8}", re
 """Tags of a page without attributes."""
 _NUMBERS = frozenset((int, float, bool, type(None)))
 _MAX_FILTERED = 4096
+_MAX_MARKED = 64 * 1024
+"""Characters of a text in which the code has marked some by `re.sub`."""
 _MAX_WRITTEN = 32
 _MAX_LEAVES = 256
 _NOTED_DEPTH = 40
@@ -100,6 +103,8 @@ class Tracer:
         self._scanned = 0
         self._searching = False
         self._looks_at_signs = False
+        self._traced: dict[tuple[int, bool, bool], tuple[int, list[Span]]] = {}
+        """Of one question, what was found in noted texts, each with the depth at which."""
         self._turns = Turns(provenance, is_constant)
         self.membership = Membership(taint, provenance, is_constant)
 
@@ -107,12 +112,14 @@ class Tracer:
         """Return the parts of `as_text(value)` that came from outside, in order."""
         if self._provenance.of(value) is None and self._is_constant(as_text(value)):
             return []
+        self._traced.clear()
         return self._spans(value, 0)
 
     def whole(self, value: object) -> Origin | None:
         """Return where a value is from if all of it is from outside: a text, a list or a dict."""
         if isinstance(value, (str, bytes)):
             text = as_text(value)
+            self._traced.clear()
             spans = self._spans(value, 0)
             covered = sum(s.end - s.start for s in spans)
             return spans[0].origin if spans and covered == len(text) else None
@@ -135,7 +142,14 @@ class Tracer:
         own = len(text) == 1 and self._is_constant(text)
         if made is None or own or depth > _MAX_DEPTH:
             return self._leaf(text)
-        return self._noted(text, made, depth)
+        # What is cut in a loop is made of all that was cut before: each is traced once.
+        key = (identity(value), self._searching, self._looks_at_signs)
+        known = self._traced.get(key)
+        if known is not None and known[0] <= depth:
+            return list(known[1])
+        found = self._noted(text, made, depth)
+        self._traced[key] = (depth, list(found))
+        return found
 
     def _noted(self, text: str, made: Made, depth: int) -> list[Span]:
         """A text of which it is known how it was made."""
@@ -524,7 +538,7 @@ class Tracer:
         """
         written = made.parts[-1] if type(made.parts[-1]) is tuple else ()
         own = sorted({w for w in written if w not in source}, key=len, reverse=True)[:_MAX_WRITTEN]
-        if not own or len(text) > _MAX_FILTERED:
+        if not own or len(text) > _MAX_MARKED:
             return []
         found: list[tuple[int, int]] = []
         place = 0

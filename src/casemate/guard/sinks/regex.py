@@ -26,6 +26,8 @@ NAME = "regex"
 MIN_SUBJECT = 64
 """Characters of a text of the event from which on it is kept from an exponential pattern."""
 _MAX_PATTERN = 4096
+_REPEATS_NOTHING = re.compile(r"(?:[^*+{\\]|\\.)*+", re.DOTALL)
+"""A pattern whose signs of repetition are escaped, all of them: a long search word, say."""
 _MANY = 16
 _WITH_REPLACEMENT = frozenset(("sub", "subn"))
 _FIX_PATTERN = "escape what comes from outside: re.escape(value), or limit what may be repeated"
@@ -39,7 +41,7 @@ def is_exponential(pattern: str, *, outside: bool = False) -> bool:
     One from outside is looked at more closely: nobody has tried it.
     """
     if len(pattern) > _MAX_PATTERN:
-        return True
+        return _REPEATS_NOTHING.fullmatch(pattern) is None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..origin import PIECE, Span
 from ..quoted import judge as judge_quoted
+from ..quoted import neutral
 from ..verdict import Verdict
 from .languages import JSON
 
@@ -187,7 +188,8 @@ def judge_head(text: str, spans: Sequence[Span]) -> Verdict | None:
 def judge_inside(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data in a calendar or a card within a message begins another field."""
     inside = _INSIDE.search(text)
-    if inside is None:
+    # One that the event brings whole within a text of several lines is passed on.
+    if inside is None or any(s.start < inside.end() and inside.start() < s.end for s in spans):
         return None
     moved = [s.moved(-inside.start()) for s in spans if s.start > inside.start()]
     return judge_fields(text[inside.start() :], moved) if moved else None
@@ -254,12 +256,15 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data begins a line in a file of settings, and is not quoted there."""
     if is_whole(text, spans):
         return None
+    own = neutral(text, spans)
     for span in doubtful(spans):
         part = text[span.start : span.end]
         if _SIGNS.search(part) is None:
             continue
         before = before_in_line(text, span)
-        quote = "" if _COMMENT.match(before) else _quote(before)
+        # Quotes are the code's own if no data before has brought them.
+        written = before_in_line(own, span)
+        quote = "" if _COMMENT.match(before) else _quote(written)
         if quote and (quote not in part or _stays_quoted(before, part, quote)):
             if quote == '"' and _SUBSTITUTES.search(part):
                 return Verdict(span.origin, "is a command within a setting", FIX_LINE)

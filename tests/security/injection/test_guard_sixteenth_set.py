@@ -1,0 +1,148 @@
+"""What a sixteenth and a seventeenth set of programs by others showed, and small ones of our own.
+
+Each has its hostile twins.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from casemate.guard.fragments import Fragments
+from support.guard_cases import Cases, assert_blocked, assert_passes
+
+PRELOAD = ("email.message", "smtplib", "csv", "ldap3", "sqlite3", "jinja2")
+SEND = """
+import smtplib
+from email.message import EmailMessage
+from email.mime.text import MIMEText
+class Client(smtplib.SMTP):
+    def __init__(self):
+        self.sent = []
+        super().__init__(local_hostname='x')
+    def ehlo_or_helo_if_needed(self): pass
+    def mail(self, *a): return 250, b''
+    def rcpt(self, *a): return 250, b''
+    def data(self, msg): return 250, b''
+def handler(event, context):
+"""
+SHELL = "import subprocess\nreturn subprocess.getoutput({})"
+ESCAPE = (
+    "import subprocess\ndef handler(event, context):\n    path = '/tmp/' + event['k'].replace('/', '_')\n"
+    "    for sign in \" ;|&()'\":\n        path = path.replace(sign, '\\\\' + sign)\n"
+    "    return subprocess.getoutput('ls ' + path)\n"
+)
+QUOTING = "Bcc: is a word\nSubject: order 7"
+BODY = {"subject": "order 7", "text": QUOTING}
+LDAP = (
+    "import ldap3\nSTAR = bytes([42]).decode()\ndef handler(event, context):\n"
+    "    c = ldap3.Connection(ldap3.Server('ldap://127.0.0.1'))\n"
+    "    c.search('dc=x', f\"(&(uid=ana)(pin={event['k']}))\", attributes=['cn'])\n"
+)
+AS_MEANT: Cases = {
+    "a mail that quotes a line of its own head": (
+        SEND
+        + "    m = EmailMessage()\n    m['Subject'] = event['subject']\n    m['To'] = 'a@x.example'\n"
+        "    m['From'] = 'b@x.example'\n    m.set_content(event['text'])\n    Client().send_message(m)\n",
+        BODY,
+    ),
+    "the same as a text": (
+        SEND + "    m = MIMEText(event['text'])\n    m['Subject'] = event['subject']\n"
+        "    Client().sendmail('b@x.example', ['a@x.example'], m.as_string())\n",
+        BODY,
+    ),
+    "words that echo shows after the code's": (
+        SHELL.format("'echo Title: ' + event['k'] + '; echo done'"),
+        {"k": "totals of Q1 -5"},
+    ),
+    "a path that is escaped by hand": (ESCAPE, {"k": "2026/invoice 12 (final) & co's.pdf"}),
+    "a quote at the end of a cell": (
+        "import csv, io\ndef handler(event, context):\n    out = io.StringIO()\n"
+        "    csv.writer(out).writerow([event['k'], 'x'])\n"
+        "    return list(csv.reader(io.StringIO(out.getvalue())))\n",
+        {"k": "5' 10\""},
+    ),
+    "a name and an address in a script": (
+        "import jinja2\ndef handler(event, context):\n"
+        "    t = jinja2.Environment(autoescape=True).from_string('<p>x</p><script>var o = {{ o | tojson }};</script>')\n"
+        "    return {'status': 200, 'headers': {'content-type': 'text/html'}, 'body': t.render(o={'n': event['k']})}\n",
+        {"k": '"Ana Lima" <ana@example.com>'},
+    ),
+}
+STOPPED: Cases = {
+    "a header by a mail that is put together by hand": (
+        SEND
+        + "    Client().sendmail('b@x.example', ['a@x.example'], 'Subject: ' + event['k'] + '\\n\\nhi')\n",
+        {"k": "hi\nBcc: evil@x.example"},
+    ),
+    "a header of a message": (
+        SEND
+        + "    m = MIMEText('hi')\n    m['Subject'] = event['k']\n    Client().send_message(m)\n",
+        {"k": "hi\nBcc: evil@x.example"},
+    ),
+    "a name alone by hand": (
+        SEND + "    text = f\"Subject: {event['k']}{event['l']}\\n\\nhi\"\n"
+        "    Client().sendmail('b@x.example', ['a@x.example'], text)\n",
+        {"k": "hi\nBcc: ", "l": "evil@x.example"},
+    ),
+    **{
+        f"words that echo shows {what}": (SHELL.format(command), {"k": given})
+        for what, command, given in (
+            ("to another program", "'echo Title: ' + event['k'] + ' | xargs ls'", "a -la /etc"),
+            ("in a file", "'echo Title: ' + event['k'] + ' > /tmp/list'", "a b"),
+            ("to a command", "'ls $(echo Title: ' + event['k'] + ')'", "a -la /etc"),
+            ("in a group", "'(echo Title: ' + event['k'] + ') | xargs ls'", "a -la /etc"),
+            ("as options", "'echo ' + event['k']", "-e a"),
+            ("first", "'echo ' + event['k']", "a b"),
+            ("beside a command", "'echo Title: ' + event['k']", "a; id"),
+            ("by a pattern", "'echo Title: ' + event['k']", "a *"),
+            ("and a program's", "'echo Title: ' + event['k'] + '; ls ' + event['k']", "a -la"),
+        )
+    },
+    "a path that is escaped in part": (ESCAPE, {"k": "a b`id`"}),
+    "a line after what is escaped": (ESCAPE, {"k": "a b\nid"}),
+    "the only sign of the event": (LDAP, {"k": "*"}),
+    "a cell beside a quote": (
+        "import csv, io\ndef handler(event, context):\n"
+        "    return list(csv.reader(io.StringIO('\"' + event['k'] + '\",x\\n')))\n",
+        {"k": '5","6'},
+    ),
+    "a backslash before the code's quote": (
+        "import sqlite3\ndef handler(event, context):\n"
+        "    s = \"SELECT '\" + event['k'].replace(\"'\", \"\\\\'\") + \"'\"\n    sqlite3.connect(':memory:').execute(s)\n",
+        {"k": "x\\' OR 1=1 --"},
+    ),
+}
+
+
+def test_what_is_as_meant_passes(tmp_path: Path) -> None:
+    assert_passes(tmp_path, AS_MEANT, PRELOAD)
+
+
+def test_its_hostile_twins_are_stopped(tmp_path: Path) -> None:
+    sinks = {"header", "command", "ldap", "deserialisation", "sql"}
+    assert_blocked(tmp_path, STOPPED, sinks, PRELOAD)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "found"),
+    [
+        ("%(name)s", "insert into item (name, price)", []),
+        ("%(name)s", "where lower(item.name) = ?", []),
+        ("name) or (1", "where lower(item.name) or (1)", ["name) or (1"]),
+        (
+            "ends with backslash\\",
+            re.escape("ends with backslash\\"),
+            ["ends\\ with\\ backslash\\\\"],
+        ),
+        ("ends with backslash\\", "'ends with backslash\\'", ["ends with backslash\\"]),
+        ('"ana lima" <a@x>', '{"n": "\\"ana lima\\" \\u003ca@x"}', ["ana lima"]),
+        ('"ana lima\\" <a@x>', '"ana lima\\" + x', ["ana lima\\"]),
+    ],
+)
+def test_pieces_end_where_an_escape_does(text: str, inside: str, found: list[str]) -> None:
+    pieces = Fragments()
+    pieces.add(text, text)
+    assert sorted({inside[start:end] for start, end, _ in pieces.find(inside)}) == found
