@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import sys
 from collections.abc import Callable, Iterable
 from operator import is_
 from types import GeneratorType
@@ -274,8 +275,9 @@ class Provenance(Calls):
         return self.call(function, *arguments, **named)
 
     def wrote(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        """Announce what a file is given, once one is watched, then do the call."""
-        if self.kept and self.active and "write" in self.watchers:
+        """Announce what standard output is given, or a file once one is watched; do the call."""
+        told = self.active and (self.kept or _is_standard(function))
+        if told and "write" in self.watchers:
             self.watchers["write"]((function, *arguments), named)
         return function(*arguments, **named)
 
@@ -308,3 +310,9 @@ class Provenance(Calls):
         # Parsers return texts of their own types, such as lxml's.
         if type(left) is type(right) or (isinstance(left, str) and isinstance(right, str)):
             self._note(result, JOINED, (left, right), constant)
+
+
+def _is_standard(function: Callable[..., Any]) -> bool:
+    """Tell whether a function is a method of standard output or error."""
+    owner = getattr(function, "__self__", None)
+    return owner is not None and (owner is sys.stdout or owner is sys.stderr)

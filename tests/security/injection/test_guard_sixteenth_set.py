@@ -41,7 +41,32 @@ LDAP = (
     "    c = ldap3.Connection(ldap3.Server('ldap://127.0.0.1'))\n"
     "    c.search('dc=x', f\"(&(uid=ana)(pin={event['k']}))\", attributes=['cn'])\n"
 )
+WRITE = "import sys\ndef handler(event, context):\n    {}\n"
+FOLD = (
+    "import json\ndef handler(event, context):\n    line, out = event['k'].replace(';', ','), []\n"
+    "    while len(line) > 70:\n        out.append(line[:70])\n        line = ' ' + line[70:]\n"
+    "    with open('/tmp/a.ics', 'w') as file:\n        file.write('\\r\\n'.join([*out, line]))\n"
+)
 AS_MEANT: Cases = {
+    "a text that is folded": (FOLD, {"k": "ab " * 2000}),
+    "lines that are written to standard output": (
+        WRITE.format("sys.stdout.write('INFO user ' + event['k'] + '\\n')"),
+        {"k": "Ana\nLima"},
+    ),
+    "records without line ends": (
+        WRITE.format("sys.stdout.write('INFO user ' + event['k'].replace('\\n', ' ') + '\\n')"),
+        {"k": "Ana\nINFO root"},
+    ),
+    "a setting with quotes of the event's": (
+        "def handler(event, context):\n    with open('/tmp/a.properties', 'w') as file:\n"
+        "        file.write(f\"name={' '.join(event['k'].split())}\\nversion=1\\n\")\n",
+        {"k": '" title="'},
+    ),
+    "a long word that is searched": (
+        "import re\ndef handler(event, context):\n"
+        "    return len(re.findall('(' + re.escape(event['k']) + ')', event['k']))\n",
+        {"k": "a b*" * 1200},
+    ),
     "a mail that quotes a line of its own head": (
         SEND
         + "    m = EmailMessage()\n    m['Subject'] = event['subject']\n    m['To'] = 'a@x.example'\n"
@@ -72,6 +97,29 @@ AS_MEANT: Cases = {
     ),
 }
 STOPPED: Cases = {
+    "a text that is folded and ends its quotes": (
+        FOLD.replace("a.ics", "a.sh").replace(
+            "'\\r\\n'.join([*out, line])", "'echo \"' + ''.join([*out, line]) + '\"\\n'"
+        ),
+        {"k": "x" * 4000 + '" && rm -rf a && echo "' + "y" * 2000},
+    ),
+    "a record that is written to standard output": (
+        WRITE.format("sys.stdout.write('INFO user ' + event['k'] + '\\n')"),
+        {"k": "Ana\nINFO login of root"},
+    ),
+    "a record on standard error": (
+        WRITE.format("print('x'); sys.stderr.write(f\"ERROR {event['k']}\\n\")"),
+        {"k": "Ana\rERROR disk full"},
+    ),
+    "a setting that ends the code's quotes": (
+        "def handler(event, context):\n    with open('/tmp/a.conf', 'w') as file:\n"
+        '        file.write(f\'name="{event["j"]}{event["k"]}"\\nversion=1\\n\')\n',
+        {"j": "x", "k": '"\nrun="id'},
+    ),
+    "a long pattern": (
+        "import re\ndef handler(event, context):\n    return len(re.findall(event['k'], 'x' * 9))\n",
+        {"k": "a" * 5000 + "(x+)+y"},
+    ),
     "a header by a mail that is put together by hand": (
         SEND
         + "    Client().sendmail('b@x.example', ['a@x.example'], 'Subject: ' + event['k'] + '\\n\\nhi')\n",
@@ -122,7 +170,7 @@ def test_what_is_as_meant_passes(tmp_path: Path) -> None:
 
 
 def test_its_hostile_twins_are_stopped(tmp_path: Path) -> None:
-    sinks = {"header", "command", "ldap", "deserialisation", "sql"}
+    sinks = {"header", "command", "ldap", "deserialisation", "sql", "log", "file", "regex"}
     assert_blocked(tmp_path, STOPPED, sinks, PRELOAD)
 
 

@@ -8,7 +8,7 @@ from ..written import loggers
 SINK = Sink(
     name=loggers.NAME,
     summary="Records of logs in files and streams of the function's own: data begins none.",
-    calls={"print": loggers.watch_print},
+    calls={"print": loggers.watch_print, "write": loggers.watch_write},
     patches={
         "logging": loggers.patch_logging,
         "loguru._logger": loggers.patch_loguru,

@@ -73,6 +73,14 @@ def watch_print(
         check_printed(guard, arguments, named.get("sep"))
 
 
+def watch_write(
+    guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Judge what the code writes to standard output and error itself, as what is printed."""
+    if arguments and _is_standard(getattr(function, "__self__", None)):
+        check_printed(guard, arguments[:1])
+
+
 def _is_standard(stream: object) -> bool:
     if stream is None:
         return False
