@@ -26,6 +26,12 @@ _MIN_STANDING = 4
 _LOADERS = frozenset(("__builtins__", "__cached__", "__doc__", "__file__"))
 """Values of a module that its code has not chosen: where it lies is no folder that it names."""
 _MAX_ITEMS = 5000
+_MAX_CHOICES = 200
+_FORBIDS = re.compile(
+    r"block|den[iy]|forbid|bann?|black|bad|danger|reject|refus|exclu|unsafe|suspicious|disallow"
+    r"|malicious|hostile|attack|payload|intern|private|secret|admin|hidden|protect|restrict|no_|not_",
+    re.IGNORECASE,
+)
 _MAX_DEPTH = 4
 _MAX_TEXT = 64 * 1024
 """Characters; what is longer is data, not a text that foresees a value."""
@@ -41,6 +47,8 @@ class Constants:
         self._documentation: set[str] = set()
         self.numbers: set[str] = set()
         """Whole numbers that the code has written, as texts."""
+        self.choices: set[str] = set()
+        """Texts that stand beside others of their kind in a list, and are no plain words."""
         self._parts: list[str] | None = None
         self._options: set[str] | None = None
         self.literals: dict[str, str] = {}
@@ -93,6 +101,26 @@ class Constants:
         for name, value in list(vars(module).items()):
             if name not in _LOADERS:
                 self._walk(value, module.__name__)
+                self._take_list(name, value)
+                if type(value) is type and value.__module__ == module.__name__:
+                    for field, held in list(vars(value).items()):
+                        self._take_list(field, held)
+
+    def _take_list(self, name: str, value: object) -> None:
+        """Take the texts of a list of choices: more than one, none of which is a plain word.
+
+        Of a list whose name says that it forbids or hides what is in it they are none.
+        """
+        kind = type(value)
+        if kind is dict:
+            value = list(value.values())  # type: ignore[attr-defined]
+        elif kind not in (list, tuple, set, frozenset):
+            return
+        texts: list[Any] = list(value)[: _MAX_CHOICES + 1]  # type: ignore[call-overload]
+        if not 1 < len(texts) <= _MAX_CHOICES or _FORBIDS.search(name) is not None:
+            return
+        if all(type(text) is str for text in texts):
+            self.choices.update(text for text in texts if not _WORD.fullmatch(text))
 
     def _walk(self, value: object, module: str) -> None:
         todo: list[tuple[Any, int]] = [(value, 0)]

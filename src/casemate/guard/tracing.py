@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-from . import characters
+from . import characters, own_files
 from .batches import lowered
 from .characters import Step, Turns
 from .generations import MAX_NOTED
@@ -225,6 +225,8 @@ class Tracer:
             return [self._all_of(text, part_of, exact=False)]
         found = self._searched(text)
         found = found or self._lone(text)
+        if found and own_files.holds(self._provenance.kept, text):
+            return []
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", "", TOO_MUCH), exact=False)]
         standing = self._standing_in(text) if found else []

@@ -5,6 +5,7 @@ Each has its hostile twins.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from casemate.guard.fragments import Fragments
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
-PRELOAD = ("email.message", "smtplib", "csv", "ldap3", "sqlite3", "jinja2")
+PRELOAD = ("email.message", "smtplib", "csv", "ldap3", "sqlite3", "jinja2", "urllib.request")
 SEND = """
 import smtplib
 from email.message import EmailMessage
@@ -47,7 +48,36 @@ FOLD = (
     "    while len(line) > 70:\n        out.append(line[:70])\n        line = ' ' + line[70:]\n"
     "    with open('/tmp/a.ics', 'w') as file:\n        file.write('\\r\\n'.join([*out, line]))\n"
 )
+GET = (
+    "import urllib.request\n{}\ndef handler(event, context):\n"
+    "    try:\n        urllib.request.urlopen(event['u'], timeout=0.01)\n    except OSError:\n"
+    "        return 'away'\n"
+)
+FEEDS = "FEEDS = ['http://127.0.0.1:8081/news', 'http://127.0.0.1:8081/blog?lang=en']"
+BUILD = (
+    "import importlib\n{}\nclass Mail:\n    pass\ndef handler(event, context):\n"
+    "    module, _, name = event['k'].rpartition('.')\n"
+    "    getattr(importlib.import_module(module), name)()\n"
+)
+KINDS = "KINDS = ('app.Mail', 'app.Bill')"
+SUM = (
+    "import json, math\n{}\ndef handler(event, context):\n"
+    "    return eval(json.loads(event['k'])['e'], {{'__builtins__': __builtins__, 'math': math}})\n"
+)
+SUMS = "class Examples:\n    SUMS = ['1 + 1', 'math.sqrt(16)']"
+TEMPLATE = (
+    "import os, jinja2\n# Dear {{ name }},\ndef handler(event, context):\n"
+    "    folder = FOLDER\n    loader = jinja2.FileSystemLoader(folder)\n"
+    "    return jinja2.Environment(loader=loader).get_template('app.py').render(name=event['k'])\n"
+)
 AS_MEANT: Cases = {
+    "a URL that is one of a list": (GET.format(FEEDS), {"u": "http://127.0.0.1:8081/news"}),
+    "a class of the code's that is one of a list": (BUILD.format(KINDS), {"k": "app.Mail"}),
+    "an expression that is one of a list": (SUM.format(SUMS), {"k": '{"e": "math.sqrt(16)"}'}),
+    "a template of the code's with a name as the event has it": (
+        TEMPLATE.replace("FOLDER", "os.path.dirname(__file__)"),
+        {"k": "{{ name }}"},
+    ),
     "a text that is folded": (FOLD, {"k": "ab " * 2000}),
     "lines that are written to standard output": (
         WRITE.format("sys.stdout.write('INFO user ' + event['k'] + '\\n')"),
@@ -97,6 +127,44 @@ AS_MEANT: Cases = {
     ),
 }
 STOPPED: Cases = {
+    **{
+        f"a URL {what}": (GET.format(held), {"u": url})
+        for what, held, url in (
+            ("at another port", FEEDS, "http://127.0.0.1:8082/news"),
+            ("below one of a list", FEEDS, "http://127.0.0.1:8081/news/../admin"),
+            ("by another scheme", FEEDS, "https://127.0.0.1:8081/news"),
+            ("in a docstring", f'"""{FEEDS}"""', "http://127.0.0.1:8081/news"),
+            ("that is alone", FEEDS.partition(",")[0] + "]", "http://127.0.0.1:8081/news"),
+            ("that is forbidden", "BLOCKED_" + FEEDS, "http://127.0.0.1:8081/news"),
+            ("of a setting", "HOOK = 'http://10.0.0.1/x'", "http://10.0.0.1/x"),
+        )
+    },
+    "a URL that the event has put into a list": (
+        GET.format(FEEDS).replace("    try", "    FEEDS.append(event['u'])\n    try", 1),
+        {"u": "http://127.0.0.1:8082/"},
+    ),
+    **{
+        f"a class {what}": (BUILD.format(held), {"k": name})
+        for what, held, name in (
+            ("of Python's that is one of a list", "KINDS = ('os.system', 'app.Bill')", "os.system"),
+            ("that is not", KINDS, "app.importlib"),
+            ("of Python's", KINDS, "subprocess.Popen"),
+        )
+    },
+    **{
+        f"an expression {what}": (SUM.format(held), {"k": json.dumps({"e": text})})
+        for what, held, text in (
+            ("with one of a list in it", SUMS, "math.sqrt(16) if exit() else 1"),
+            ("that is forbidden", SUMS.replace("SUMS", "BAD_SUMS"), "math.sqrt(16)"),
+            ("that reaches for more", SUMS.replace("1 + 1", "open(0)"), "open(0)"),
+        )
+    },
+    "a template of the event's": (
+        TEMPLATE.replace("FOLDER", "'/tmp'").replace(
+            "    loader", "    open('/tmp/app.py', 'w').write('Dear ' + event['k'])\n    loader", 1
+        ),
+        {"k": "{{ name.__class__ }}"},
+    ),
     "a text that is folded and ends its quotes": (
         FOLD.replace("a.ics", "a.sh").replace(
             "'\\r\\n'.join([*out, line])", "'echo \"' + ''.join([*out, line]) + '\"\\n'"
@@ -171,6 +239,7 @@ def test_what_is_as_meant_passes(tmp_path: Path) -> None:
 
 def test_its_hostile_twins_are_stopped(tmp_path: Path) -> None:
     sinks = {"header", "command", "ldap", "deserialisation", "sql", "log", "file", "regex"}
+    sinks |= {"url", "code", "template"}
     assert_blocked(tmp_path, STOPPED, sinks, PRELOAD)
 
 

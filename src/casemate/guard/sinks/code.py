@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import operator
 import os
+import re
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -57,6 +58,7 @@ _OF_NAMES = frozenset(
     [("collections", "namedtuple"), ("dataclasses", "_create_fn"), ("gettext", "c2py")]
 )
 """Functions that make code of names or numbers alone, each of which they check to be one."""
+_REACHES = re.compile(r"__|import|open|exec|eval|compile|system|popen|subprocess", re.IGNORECASE)
 _OF_NUMBERS = ("numexpr.necompiler", "stringToExpression")
 """The function that makes code of an expression over numbers and arrays of them."""
 _OF_TEMPLATES = frozenset((("jinja2.environment", "_compile"),))
@@ -65,11 +67,18 @@ _OF_TEMPLATES = frozenset((("jinja2.environment", "_compile"),))
 
 def _judging(guard: Guard, *, columns: bool = False) -> Judge:
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-        if formulas.is_whole(text, spans) and formulas.is_of_values(text):
+        if formulas.is_whole(text, spans) and (
+            formulas.is_of_values(text) or _is_choice(guard, text)
+        ):
             return None
         return judge(text, spans, guard.texts, columns=columns)
 
     return judged
+
+
+def _is_choice(guard: Guard, text: str) -> bool:
+    """Tell whether an expression stands beside others in a list of the code's."""
+    return text in guard.constants.choices and _REACHES.search(text) is None
 
 
 def check_source(guard: Guard, source: object) -> None:
@@ -121,7 +130,9 @@ def check_formula(guard: Guard, source: object) -> None:
         return
 
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-        if formulas.is_whole(text, spans) and formulas.is_formula(text, spans):
+        if formulas.is_whole(text, spans) and (
+            formulas.is_formula(text, spans) or _is_choice(guard, text)
+        ):
             return None
         return judge(text, spans, guard.texts)
 
@@ -165,7 +176,7 @@ def check_module(guard: Guard, name: object) -> None:
     if not guard.active or not isinstance(name, str):
         return
     if is_known(guard, name) or is_direct(guard, "importlib", "runpy"):
-        if not _is_asked_for(guard, name):
+        if not _is_asked_for(guard, name) and not _is_of_choice(guard, name):
             guard.check(NAME, name, judge_module)
     else:
         guard.decide(NAME, lambda: choosing.judge_imported(guard, name))
@@ -181,6 +192,19 @@ def _is_asked_for(guard: Guard, name: str) -> bool:
         and guard.constants.holds(against)
         and os.path.isdir(guard.root + package)
     )
+
+
+def _is_of_choice(guard: Guard, name: str) -> bool:
+    """Tell whether a module of the code's own is in a dotted name that is a choice of its list.
+
+    And the event has chosen this name: `tasks.Mail` of `TASKS = ["tasks.Mail", "tasks.Bill"]`.
+    """
+    taint = guard.taint
+    path = guard.root + name.replace(".", "/")
+    if taint is None or not (os.path.isfile(path + ".py") or os.path.isdir(path)):
+        return False
+    dotted = [text for text in guard.constants.choices if text.rpartition(".")[0] == name]
+    return any(taint.exact(text) is not None for text in dotted)
 
 
 # -- announced by rewritten code -------------------------------------------------------------------

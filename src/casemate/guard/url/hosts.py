@@ -120,8 +120,14 @@ class Vouching:
             return False
         if self.is_foreseen(text, parts) or self._told_apart(host):
             return True
+        if self._is_choice(text, span):
+            return True
         whole = span.start == 0 and span.end >= parts.authority[1] > parts.authority[0]
         return self._checked(text, parts, text[: span.end] if whole else text)
+
+    def _is_choice(self, text: str, span: Span) -> bool:
+        """Tell whether the whole URL stands, as it is, beside others in a list of the code's."""
+        return (span.start, span.end) == (0, len(text)) and text in self._guard.constants.choices
 
     def is_foreseen(self, text: str, parts: Parts | None = None) -> bool:
         """Tell whether code or settings hold the URL's very scheme, host and port.

@@ -12,6 +12,7 @@ from posixpath import join, normpath  # as they are before the guard follows wha
 from types import ModuleType
 from typing import Any
 
+from .. import own_files
 from ..core import Guard, Place
 from ..hooks import argument
 from ..pieces import as_text
@@ -61,6 +62,7 @@ class Written:
             return
         noted: dict[str, bool] | None = guard.provenance.kept.get(_NOTED)
         if not flags & _WRITES:
+            own_files.opened(guard.provenance.kept, guard.root, path)
             if noted and (read := _absolute(path)) in noted:
                 self._look(guard, read, read, MAX_READ)
             return
