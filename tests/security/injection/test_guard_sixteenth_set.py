@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from casemate.guard.fragments import Fragments
-from support.guard_cases import Cases, assert_blocked, assert_passes
+from support.guard_cases import Cases, assert_blocked, assert_passes, placed
 
 PRELOAD = ("email.message", "smtplib", "csv", "ldap3", "sqlite3", "jinja2", "urllib.request")
 SEND = """
@@ -70,7 +70,22 @@ TEMPLATE = (
     "    folder = FOLDER\n    loader = jinja2.FileSystemLoader(folder)\n"
     "    return jinja2.Environment(loader=loader).get_template('app.py').render(name=event['k'])\n"
 )
+UNPACK = (
+    "import io, os, tarfile, tempfile\ndef handler(event, context):\n    out = io.BytesIO()\n"
+    "    with tarfile.open(fileobj=out, mode='w') as tar:\n"
+    "        for name in event['k'], '.x/' + event['k']:\n            tar.addfile(tarfile.TarInfo(name))\n"
+    "    os.chdir(os.path.dirname(__file__))\n    out.seek(0)\n"
+    "    with tempfile.TemporaryDirectory(dir='/tmp/') as folder:\n"
+    "        with tarfile.open(fileobj=out) as tar:\n            tar.extractall(folder, filter='data')\n"
+)
+REMOVE = (
+    "import os\ndef handler(event, context):\n    folder = os.open('/tmp/', os.O_RDONLY)\n"
+    "    os.unlink(event['k'], dir_fd=folder)\n"
+)
+USER = GET.replace("event['u']", "f\"http://{{event['u']}}@127.0.0.1:9/hooks\"", 1)
 AS_MEANT: Cases = {
+    "what is unpacked and removed again": (UNPACK, {"k": "app.ini"}),
+    "a name before a host": (USER.format(""), {"u": "acme-2.eu"}),
     "a URL that is one of a list": (GET.format(FEEDS), {"u": "http://127.0.0.1:8081/news"}),
     "a class of the code's that is one of a list": (BUILD.format(KINDS), {"k": "app.Mail"}),
     "an expression that is one of a list": (SUM.format(SUMS), {"k": '{"e": "math.sqrt(16)"}'}),
@@ -127,6 +142,17 @@ AS_MEANT: Cases = {
     ),
 }
 STOPPED: Cases = {
+    "a file removed in another folder": (REMOVE, {"k": "../../evil.ini"}),
+    "a file removed by its whole path": (REMOVE, {"k": "/etc/evil.ini"}),
+    **{
+        f"a host {what}": (USER.format(""), {"u": given})
+        for what, given in (
+            ("before the code's", "evil.example/"),
+            ("by another sign", "x@evil.example#"),
+            ("by a backslash", "evil.example\\"),
+            ("by a query", "evil.example?"),
+        )
+    },
     **{
         f"a URL {what}": (GET.format(held), {"u": url})
         for what, held, url in (
@@ -160,7 +186,7 @@ STOPPED: Cases = {
         )
     },
     "a template of the event's": (
-        TEMPLATE.replace("FOLDER", "'/tmp'").replace(
+        TEMPLATE.replace("FOLDER", "'/tmp/'").replace(
             "    loader", "    open('/tmp/app.py', 'w').write('Dear ' + event['k'])\n    loader", 1
         ),
         {"k": "{{ name.__class__ }}"},
@@ -234,13 +260,13 @@ STOPPED: Cases = {
 
 
 def test_what_is_as_meant_passes(tmp_path: Path) -> None:
-    assert_passes(tmp_path, AS_MEANT, PRELOAD)
+    assert_passes(tmp_path, placed(AS_MEANT, tmp_path), PRELOAD)
 
 
 def test_its_hostile_twins_are_stopped(tmp_path: Path) -> None:
     sinks = {"header", "command", "ldap", "deserialisation", "sql", "log", "file", "regex"}
-    sinks |= {"url", "code", "template"}
-    assert_blocked(tmp_path, STOPPED, sinks, PRELOAD)
+    sinks |= {"url", "code", "template", "path"}
+    assert_blocked(tmp_path, placed(STOPPED, tmp_path), sinks, PRELOAD)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ wrapped to follow how paths are put together.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,11 @@ _FIX_OWN = "choose files of the bundle from a collection in the code, or keep th
 
 _ON_LINKS = frozenset(("os.remove", "os.rmdir", "os.rename", "shutil.move", "shutil.rmtree"))
 """Events of calls that work on a link itself."""
+_FOLDERS = {
+    **{"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2},
+    **{"os.chmod": 2, "os.chown": 3, "os.utime": 3},
+}
+"""Where an event has the open folder that its path is in, -1 for none."""
 
 
 def check(guard: Guard, path: object, *, last: bool = True) -> None:
@@ -78,11 +84,30 @@ def lexical(guard: Guard) -> Callable[[str, Any], Verdict | None]:
 
 
 def _first(event: str) -> AuditHook:
+    folder = _FOLDERS.get(event, 0)
+
     def hook(guard: Guard, arguments: tuple[Any, ...]) -> None:
-        if not is_import():
+        within = folder and _is_name_in(arguments[0], *arguments[folder : folder + 1])
+        if not within and not is_import():
             check(guard, arguments[0], last=event not in _ON_LINKS)
 
     return hook
+
+
+def _is_name_in(path: object, folder: object = -1) -> bool:
+    """Tell whether a path is a single name in an open folder: it leads nowhere else."""
+    if not isinstance(folder, int) or folder < 0:
+        return False
+    text = following.text_of(path)
+    return text is not None and "/" not in text and text not in (".", "..")
+
+
+def _is_taken_down(path: object) -> bool:
+    """Tell whether `shutil` opens a folder in another to remove what is in it, by its name."""
+    frame = sys._getframe(2).f_back
+    if frame is None or not frame.f_code.co_name.startswith("_rmtree_safe_fd"):
+        return False
+    return frame.f_globals.get("__name__") == "shutil" and _is_name_in(path, 0)
 
 
 def _two(event: str) -> AuditHook:
@@ -96,7 +121,9 @@ def _two(event: str) -> AuditHook:
 def _opened(guard: Guard, arguments: tuple[Any, ...]) -> None:
     path = arguments[0]
     # Loaders open modules late, but also what the code hands to them.
-    if not isinstance(path, int) and (not is_import() or guard.provenance.of(path) is not None):
+    if isinstance(path, int) or _is_taken_down(path):
+        return
+    if not is_import() or guard.provenance.of(path) is not None:
         check(guard, path)
 
 

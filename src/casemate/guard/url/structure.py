@@ -20,6 +20,7 @@ _END_OF_AUTHORITY = re.compile(r"[/\\?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = re.compile(r"(?:^|[/\\])(?:\.|%2e){2}(?=$|[/\\?#])", re.IGNORECASE)
 _LABELS = re.compile(r"[\w-]+(?:\.[\w-]+){0,3}")
+_USER = re.compile(r"[\w.~+-]{1,256}", re.ASCII)
 _DOMAIN = re.compile(r"(?:\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+|(?i:\.localhost))\.?")
 """One of more than one label; or that of the machine itself, whatever is before (RFC 6761, 6.3)."""
 _WEB = frozenset(("http", "https", "ws", "wss"))
@@ -116,7 +117,7 @@ def _destination(  # noqa: PLR0911 - one return for each rule
         return Verdict(span.origin, "decides the URL's scheme: that of files", _FIX_FILE)
     if span.vouched:
         return None
-    if parts.has_authority() and is_below(text, span, parts):
+    if parts.has_authority() and (is_below(text, span, parts) or _is_user(text, span, parts)):
         return None
     part = text[max(span.start, parts.authority[0]) : min(span.end, parts.authority[1])]
     if "\\" in text[span.start : min(span.end, until + 1)] or _CONTROL.search(part):
@@ -131,6 +132,13 @@ def _destination(  # noqa: PLR0911 - one return for each rule
         return None
     what = "port" if span.start >= parts.host[1] else "host"
     return Verdict(span.origin, f"decides the URL's {what}", FIX_HOST)
+
+
+def _is_user(text: str, span: Span, parts: Parts) -> bool:
+    """Tell whether a part is a plain name before the `@` and the host that the code has written."""
+    if span.start < parts.authority[0] or span.end >= parts.host[0]:
+        return False
+    return _USER.fullmatch(text, span.start, span.end) is not None
 
 
 def is_below(text: str, span: Span, parts: Parts) -> bool:
