@@ -484,6 +484,9 @@ class Tracer:
                 return [Span(0, len(text), origin, exact=True, checked=how)]
         if not spans and made.constant and self._is_own(made, 0):
             return []
+        spans = merged(spans)
+        if len(spans) == 1 and (spans[0].start, spans[0].end) == (0, len(text)):
+            return spans  # a search can find no more of it
         return merged(spans + self._leaf(text))
 
     def _with_tags(self, text: str, made: Made, depth: int) -> list[Span] | None:
