@@ -36,6 +36,8 @@ _SIGNS = (*"'\"`;|&$<>(){}\\#*!\r\n[]", "--", "..", "//")
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 _DOT = re.compile(r"(?<=\w)\.(?=\w)")
 _BRACKETED = re.compile(r"[(\[]?(\w+)[)\]]?")
+_TAG_END = re.compile(r"[\"']?>")
+_TAG_BEGUN = re.compile(r"</?(?:[a-z][a-z0-9]{0,9})?\Z")
 _IN_NAME = re.compile(r"[\w.-]")
 _MAX_HOST = 300
 _ESCAPES = "\\'\""
@@ -212,6 +214,9 @@ def _by_chance(text: str, before: int, after: int) -> tuple[int, int]:
     """
     whole = text[before + 1 : after]
     value = whole.strip()
+    ended = _TAG_END.match(whole) if before >= 0 else None
+    if ended is not None:
+        return ended.end(), _of_tag(whole) if after < len(text) else 0
     if value[:1] in _QUOTES and value[:1] == value[-1:] and whole.count(value[:1]) == 2:
         return whole.index(value[:1]) + 1, len(whole) - whole.rindex(value[:1])
     first, last = whole[0], whole[-1]
@@ -221,8 +226,13 @@ def _by_chance(text: str, before: int, after: int) -> tuple[int, int]:
         return int(text[after : after + 1] == first), 0
     if last in _BREAKS and after < len(text):  # it was cut where a line of the code ends
         return 0, len(whole) - len(whole.rstrip(_BREAKS))
-    begun = next((tag for tag in ("</", "<") if whole.endswith(tag)), "")
-    return int(first == ">" and before >= 0), len(begun) if after < len(text) else 0
+    return 0, _of_tag(whole) if after < len(text) else 0
+
+
+def _of_tag(whole: str) -> int:
+    """Return how many characters at the end of a piece begin a tag."""
+    begun = _TAG_BEGUN.search(whole)
+    return len(begun[0]) if begun is not None else 0
 
 
 def _run(inside: str, at: int, text: str, place: int, step: int) -> tuple[int, int, int]:

@@ -281,6 +281,12 @@ def test_its_hostile_twins_are_stopped(tmp_path: Path) -> None:
             ["ends\\ with\\ backslash\\\\"],
         ),
         ("ends with backslash\\", "'ends with backslash\\'", ["ends with backslash\\"]),
+        ("<p class='x'>\"quoted\"</p>", '<h2 title=\'"quoted"\'>"quoted"</h2>', ['"quoted"', "quoted"]),
+        (
+            "pre'><img src=x onerror=alert(1)>",
+            "<h2 title='x'><img src=x onerror=alert(1)></h2>",
+            ["<img src=x onerror=alert(1)>"],
+        ),
         ('"ana lima" <a@x>', '{"n": "\\"ana lima\\" \\u003ca@x"}', ["ana lima"]),
         ('"ana lima\\" <a@x>', '"ana lima\\" + x', ["ana lima\\"]),
     ],
