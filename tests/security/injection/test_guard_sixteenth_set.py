@@ -281,7 +281,11 @@ def test_its_hostile_twins_are_stopped(tmp_path: Path) -> None:
             ["ends\\ with\\ backslash\\\\"],
         ),
         ("ends with backslash\\", "'ends with backslash\\'", ["ends with backslash\\"]),
-        ("<p class='x'>\"quoted\"</p>", '<h2 title=\'"quoted"\'>"quoted"</h2>', ['"quoted"', "quoted"]),
+        (
+            "<p class='x'>\"quoted\"</p>",
+            '<h2 title=\'"quoted"\'>"quoted"</h2>',
+            ['"quoted"', "quoted"],
+        ),
         (
             "pre'><img src=x onerror=alert(1)>",
             "<h2 title='x'><img src=x onerror=alert(1)></h2>",
