@@ -25,7 +25,8 @@ _DOCUMENTS = "usr/share/doc"
 ACCOUNTS = (
     *(("root", 0), ("casemate", 64_800), ("casemate-sandbox", 64_801), ("casemate-vault", 64_802)),
     *(("casemate-egress", 64_803), ("casemate-sources", 64_804), ("casemate-restorer", 64_805)),
-    *(("casemate-recorder", 64_806), ("casemate-monitor", 64_807), ("nobody", 65_534)),
+    *(("casemate-recorder", 64_806), ("casemate-monitor", 64_807)),
+    *(("casemate-http-worker", 64_808), ("nobody", 65_534)),
 )
 """Those of `casemate.model.processes`, so that lists of processes have names."""
 

@@ -92,7 +92,7 @@ def test_from_a_refused_deploy_to_a_function_that_is_stopped(
 
     hole = record("GHSA-1", name="left", severity=HIGH, aliases=["CVE-2026-1"])
     ran(node, "import", records(tmp_path / "one", hole), "--ecosystem", "PyPI", "--node")
-    assert ran(node, "status", "--node").startswith("PyPI: 1 advisories")
+    assert ran(node, "status", "--node").startswith("PyPI: 1 advisory\n")
     refused = deploy(node, held)
     assert refused.status_code == 409 and "GHSA-1 in left 1.0" in refused.json()["detail"]
     wanted = ("--advisory", "CVE-2026-1", "--package", "left", "--for", "1h", "--reason", "known")

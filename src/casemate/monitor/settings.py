@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import msgspec
 
 from casemate.decoding import decodable
-from casemate.egress.addresses import AddressKind, classify
 from casemate.egress.target import Target, TargetError, parse_authority
 from casemate.model.level import Level
 from casemate.monitor.errors import SettingsError
@@ -303,6 +302,9 @@ def _require_reached(place: str, reached: Reached) -> None:
     except TargetError as error:
         raise SettingsError(f"{place}: {error.message}", next_step=error.next_step) from error
     if not secure and not reached.plaintext:
+        # What it brings the supervisor, which reads settings as well, would hold for good.
+        from casemate.egress.addresses import AddressKind, classify
+
         address = reached.target.address
         inside = address is not None and classify(address) is not AddressKind.GLOBAL
         needed = (PLAINTEXT, PRIVATE) if inside else (PLAINTEXT, *reached.accept)

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from casemate.model.errors import ProtectionMissingError
-from casemate.model.processes import GATEWAY_UID, MONITOR_UID
+from casemate.model.processes import GATEWAY_UID, HTTP_WORKER_UID
 from casemate.sandbox.identities import BLOCKS, IdRange
 
 DEFAULT_START, DEFAULT_COUNT = 2_100_000_000, 65_536
@@ -20,7 +20,7 @@ LARGEST_ID = (1 << 31) - 1
 LEAST, NESTED_LEAST = 65_536, 1000
 """The lowest id of a range: where people's ids end, and, in a user namespace of the node's own such
 as a container's, in which there are often no more than 65,536, where those of its system end."""
-_OWN = range(GATEWAY_UID, MONITOR_UID + 1)
+_OWN = range(GATEWAY_UID, HTTP_WORKER_UID + 1)
 _WHOLE = 0xFFFF_FFFF
 """How many ids the first user namespace has."""
 _SUBORDINATE_LEAST = 4096

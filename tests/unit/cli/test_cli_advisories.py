@@ -59,7 +59,7 @@ def test_import_status_show_check(cli, kept, source, home: Path) -> None:
     assert (kept / "database").is_file()
     status = cli("advisories", "status")
     assert status.code == 0
-    assert "PyPI: 1 advisories" in status.out
+    assert "PyPI: 1 advisory\n" in status.out
     shown = cli("advisories", "show", "cve-2024-1")
     assert shown.code == 0
     assert "severity: critical 9.8" in shown.out

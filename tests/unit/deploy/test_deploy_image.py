@@ -80,7 +80,7 @@ def test_its_accounts_are_those_of_the_processes() -> None:
     named = {number: name for name, number in distribution.ACCOUNTS}
     assert set(numbers.values()) <= set(named)
     for name, number in numbers.items():
-        kind = name.removesuffix("_UID").lower()
+        kind = name.removesuffix("_UID").lower().replace("_", "-")
         expected = "casemate" if kind == "gateway" else f"casemate-{kind}"
         assert named[number] == expected
 
