@@ -16,6 +16,7 @@ import msgspec
 from casemate.certificates.key_pair import KeyPair
 from casemate.child.channel import Bounds
 from casemate.child.frames import FrameError
+from casemate.decoding import decodable
 from casemate.model.http import HttpHead, HttpResponse
 from casemate.triggers.http_server import HttpLimits, InvalidResponseError
 from casemate.triggers.http_server.request_head import is_parsed
@@ -293,7 +294,7 @@ def settings(of: Settings) -> bytes:
 
 def read_settings(content: bytes) -> Settings:
     """Return them."""
-    return msgspec.msgpack.decode(content, type=Settings)
+    return msgspec.msgpack.decode(content, type=decodable(Settings))
 
 
 def certificate(pair: KeyPair) -> bytes:
@@ -303,4 +304,4 @@ def certificate(pair: KeyPair) -> bytes:
 
 def read_certificate(content: bytes) -> KeyPair:
     """Return it."""
-    return msgspec.msgpack.decode(content, type=KeyPair)
+    return msgspec.msgpack.decode(content, type=decodable(KeyPair))
