@@ -43,10 +43,13 @@ def _copy_of(listener: socket.socket) -> socket.socket:
         raise UnavailableError(f"There is no listener: {error.strerror}.") from error
 
 
-def gateways_for(cores: int) -> int:
+def gateways_for(cores: int, *, tls: bool) -> int:
     """Return how many gateway processes a host gets by itself: one below four cores.
 
-    With more there is one that decides and, for each four cores, one that takes connections: it has
-    about as much to do for a call as the other.
+    With more there is one that decides and, for each four cores, one that takes connections. Only
+    where these speak TLS: of a plain call on a connection that is kept they spare the gateway next
+    to nothing (`bench.gateways`).
     """
+    if not tls:
+        return 1
     return min(_MOST_BY_ITSELF, 1 + cores // _CORES_EACH)

@@ -95,7 +95,7 @@ class Node:
         self._interpreters = offered_interpreters(options.pythons)
         self._listener = handover.listener() or listen(options.host, options.port)
         self._tls = require_tls(self._listener, options)
-        self._gateways = options.gateways or gateways_for(host_cores())
+        self._gateways = options.gateways or gateways_for(host_cores(), tls=self._tls)
         if self._gateways > 1:
             workers = self._gateways - 1
             report(f"{workers} processes take connections for the gateway, which decides of them")

@@ -11,8 +11,12 @@ from casemate.model.processes import MOST_GATEWAYS
 
 
 def test_from_four_cores_on_others_take_connections() -> None:
-    found = {cores: gateways_for(cores) for cores in (1, 2, 3, 4, 7, 8, 12, 16, 64)}
+    found = {cores: gateways_for(cores, tls=True) for cores in (1, 2, 3, 4, 7, 8, 12, 16, 64)}
     assert found == {1: 1, 2: 1, 3: 1, 4: 2, 7: 2, 8: 3, 12: 4, 16: 4, 64: 4}
+
+
+def test_without_tls_there_is_nothing_to_spare() -> None:
+    assert {gateways_for(cores, tls=False) for cores in (1, 4, 64)} == {1}
 
 
 def test_a_number_may_be_named() -> None:

@@ -223,8 +223,8 @@ GatewaysOption = Annotated[
         "--gateways",
         metavar="N|auto",
         help="Processes of the gateway: one that decides of everything, and beside it those that "
-        "take connections, speak TLS and HTTP. auto: one below four cores; else that one and "
-        "another for each four cores, four at most.",
+        "take connections, speak TLS and HTTP. auto: one below four cores or without TLS; else "
+        "that one and another for each four cores, four at most.",
     ),
 ]
 LearnOption = Annotated[
