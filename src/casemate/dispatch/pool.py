@@ -316,7 +316,7 @@ class Pool:
             lasting = 0 if crowded else self.restored.lasting(self.arrivals.rate(now))
             warm = self.warm.count - starting - spares if ahead else 0
             need = max(lasting - total, warm)
-            if crowded and need <= 0:
+            if need <= 0:
                 self._enough_until = now + SOON_SECONDS
             if waiting:
                 self._be_patient(SOON_SECONDS)

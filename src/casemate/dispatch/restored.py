@@ -34,12 +34,13 @@ _SLOW_SECONDS = 0.1
 """While one takes longer than this no others are asked for."""
 SOON_SECONDS = 0.005
 """How long a call waits for one that is at work before another is forked, which takes as long."""
-_MOST_SET_BACK = 3
+_MOST_SET_BACK = 6
 """One process sets all back, one after the other: where so many wait for it, others would too."""
 _CORES = len(os.sched_getaffinity(0))
-_MOST_AT_WORK = _CORES + 1
+_MOST_AT_WORK = _CORES + 4
 """While the cores are the bottleneck: another one would wait for them too, and its copies of pages
-push those of the others out of the caches. One more than can run, for the one that is set back."""
+push those of the others out of the caches. Some more than can run, as each is half of its time on
+its way between gateway and restorer: with three fewer, a quarter of two cores had nothing to do."""
 _BUSY_RATE = 150 * _CORES
 """Calls a second from which on it is the function itself that keeps the cores busy: each costs the
 node half a millisecond beside the function's own work."""
