@@ -23,7 +23,7 @@ PROCESSES = {
     "casemate.egress.process": (SHARED | {"cryptography", "zoneinfo", "email", "sqlcipher3"}, 17),
     "casemate.http_workers.process": (
         SHARED | {"cryptography", "zoneinfo", "email.message", "sqlcipher3", "casemate.store"},
-        15,
+        16,
     ),
     "casemate.sources.process": (SHARED | {"zoneinfo", "sqlcipher3", "starlette"}, 25),
     "casemate.gateway.process": (
