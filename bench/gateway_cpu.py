@@ -70,9 +70,12 @@ def processor_seconds(pid: int) -> dict[bool, float]:
     return spent
 
 
-def deployed(checkout: Path, manifest: str) -> CheckoutNode:
-    """Return a node of a checkout on which the plain handler serves a manifest's functions."""
-    node = CheckoutNode(checkout)
+def deployed(checkout: Path, manifest: str, *options: str) -> CheckoutNode:
+    """Return a node of a checkout on which the plain handler serves a manifest's functions.
+
+    It is served with `options`.
+    """
+    node = CheckoutNode(checkout, *options)
     try:
         source = node.folder / "handlers"
         source.mkdir()

@@ -12,7 +12,6 @@ Exit codes: 0 measured, 1 not.
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import sys
 from itertools import product
@@ -21,16 +20,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from bench import load
-from bench.capabilities import CheckoutNode
-from bench.environment import HANDLERS, SOURCES
-from bench.errors import WrongAnswerError
 from bench.figures import rotated
-from bench.gateway_cpu import MANIFEST, ROOT
+from bench.gateway_cpu import MANIFEST, ROOT, deployed
 from bench.measured import grammar, report
-from bench.processes import tree
-from bench.roles import microseconds, processor_seconds
+from bench.restoring import CONNECTIONS, by_role
 
-CONNECTIONS = 16
 WAYS: dict[str, tuple[str, bool, tuple[tuple[str, str], ...]]] = {
     "reused": ("reused", False, ()),
     "restored": ("isolated", False, ()),
@@ -53,27 +47,14 @@ class Measured:
         """Start and deploy."""
         # A trusted one, as a proxy is, does not wait for its turn to greet.
         more = ("--tls-name", "localhost", "--trusted-proxy", "127.0.0.1") if tls else ()
-        self.node = CheckoutNode(ROOT, "--gateways", str(gateways), *more)
-        try:
-            source = self.node.folder / "handlers"
-            source.mkdir()
-            shutil.copy(SOURCES / HANDLERS / "plain.py", source / "handler.py")
-            self.node.deploy(MANIFEST, source)
-        except BaseException:
-            self.node.close()
-            raise
+        self.node = deployed(ROOT, MANIFEST, "--gateways", str(gateways), *more)
 
     def round(self, function: str, headers: Headers, seconds: int) -> Figures:
         """Return microseconds by call of the gateway, the workers and all."""
         endpoint = self.node.endpoint(function)
         endpoint = replace(endpoint, headers=(*endpoint.headers, *headers))
         load.run(endpoint, CONNECTIONS, 1)
-        before = processor_seconds(tree(self.node.process))
-        found = load.run(endpoint, CONNECTIONS, seconds)
-        after = processor_seconds(tree(self.node.process))
-        if found.wrong or found.lost or not found.right:
-            raise WrongAnswerError(f"{found.wrong + found.lost} wrong answers of {found.right}.")
-        us = microseconds(before, after, found.right)
+        us, found = by_role(self.node, endpoint, seconds)
         return {
             "gateway_us": us.get(_GATEWAY, 0.0),
             "workers_us": us.get(_WORKERS, 0.0),

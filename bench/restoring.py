@@ -18,12 +18,13 @@ from typing import Any
 
 from bench import load
 from bench.capabilities import CheckoutNode
+from bench.client import Endpoint
 from bench.errors import WrongAnswerError
 from bench.figures import rotated
 from bench.measured import grammar, report
 from bench.processes import tree
 from bench.results import TABLES
-from bench.roles import microseconds, processor_seconds
+from bench.roles import ByRole, microseconds, processor_seconds
 from bench.targets.casemate import Plan, write_project
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +38,19 @@ PLANS = tuple(
 _WARM_SECONDS = 2
 
 Figures = dict[str, Any]
+
+
+def by_role(node: CheckoutNode, endpoint: Endpoint, seconds: int) -> tuple[ByRole, load.Load]:
+    """Load an endpoint; return the microseconds of each role by call, and what the load has seen.
+
+    Raises WrongAnswerError.
+    """
+    before = processor_seconds(tree(node.process))
+    found = load.run(endpoint, CONNECTIONS, seconds)
+    after = processor_seconds(tree(node.process))
+    if found.wrong or found.lost or not found.right:
+        raise WrongAnswerError(f"{found.wrong + found.lost} wrong answers of {found.right}.")
+    return microseconds(before, after, found.right), found
 
 
 class Measured:
@@ -62,12 +76,7 @@ class Measured:
         """Return microseconds by call of each role and of all, and what the load has seen."""
         endpoint = self.node.endpoint(function)
         load.run(endpoint, CONNECTIONS, _WARM_SECONDS)
-        before = processor_seconds(tree(self.node.process))
-        found = load.run(endpoint, CONNECTIONS, seconds)
-        after = processor_seconds(tree(self.node.process))
-        if found.wrong or found.lost or not found.right:
-            raise WrongAnswerError(f"{found.wrong + found.lost} wrong answers of {found.right}.")
-        us = microseconds(before, after, found.right)
+        us, found = by_role(self.node, endpoint, seconds)
         return {
             "us": sum(us.values()),
             **{f"{role}_us": one for role, one in us.items()},

@@ -23,7 +23,7 @@ from casemate.triggers.http_server.handshake_rate import HandshakeRate
 from casemate.triggers.http_server.large_bodies import LARGE_BYTES
 from casemate.triggers.http_server.request_head import RequestRefusedError
 from casemate.triggers.http_server.response_head import InvalidResponseError
-from casemate.triggers.http_server.response_writer import close_iterator
+from casemate.triggers.http_server.response_writer import close_iterator, iterator_of
 
 _Route = Callable[[], Destination | HttpResponse]
 
@@ -382,7 +382,7 @@ class FarConnection:
         try:
             if self.gone:
                 return
-            parts = _iterator(response)
+            parts = iterator_of(response).__aiter__()
             link.send(protocol.answer(self.number, response, b"", Kind.BEGIN))
             try:
                 await self._send_parts(parts, pulled)
@@ -439,12 +439,3 @@ class FarConnection:
             self._found = None
             self._pieces.clear()
             self._held.release()
-
-
-def _iterator(response: HttpResponse) -> AsyncIterator[bytes]:
-    body = response.body
-    if isinstance(body, bytes) or not hasattr(body, "__aiter__"):
-        raise InvalidResponseError(
-            f"The response body is {type(body).__name__}, expected bytes or an async iterator."
-        )
-    return body.__aiter__()

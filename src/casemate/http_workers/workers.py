@@ -198,13 +198,7 @@ class HttpWorkers:
         for each in self._workers:
             each.process.close()
         self.gone.cancel()
-        tasks = tuple(context.tasks)
-        for task in tasks:
-            task.cancel()
-        for driven in tuple(context.driven):
-            driven.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        context.tasks.difference_update(tasks)
+        await context.cancel_all()
         await self._wait(math.inf)
 
     async def _wait(self, deadline: float) -> None:

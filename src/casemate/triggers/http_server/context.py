@@ -138,6 +138,17 @@ class ServerContext:
         """Bytes of request bodies and answers in memory."""
         return self.buffers.used
 
+    async def cancel_all(self) -> None:
+        """Cancel all answers that are being made, and wait until their tasks have ended."""
+        tasks = tuple(self.tasks)
+        for task in tasks:
+            task.cancel()
+        for driven in tuple(self.driven):
+            driven.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # One that was cancelled before it began had no chance to take itself out.
+        self.tasks.difference_update(tasks)
+
     async def handle_large(self, large: tuple[Handler, HttpHead, list[bytes]]) -> HttpResponse:
         """Handle a request with a large body, given in pieces, once it is its turn."""
         handler, head, pieces = large

@@ -97,7 +97,7 @@ class ResponseWriter:
         """
         started = False
         try:
-            body = _iterator(response)
+            body = iterator_of(response)
             bodiless = not has_body(response.status) or request.head.method == "HEAD"
             framing = _connection_line(request, close)
             if not bodiless and not request.http10:
@@ -191,7 +191,8 @@ class ResponseWriter:
             waiter.set_result(None)
 
 
-def _iterator(response: HttpResponse) -> AsyncIterator[bytes]:
+def iterator_of(response: HttpResponse) -> AsyncIterator[bytes]:
+    """Return the body of a response that is streamed. Raises InvalidResponseError for another."""
     body = response.body
     if isinstance(body, bytes) or not hasattr(body, "__aiter__"):
         raise InvalidResponseError(

@@ -196,14 +196,7 @@ class HttpServer:
             self._accepting.abort()
         for connection in tuple(context.connections):
             connection.abort()
-        tasks = tuple(context.tasks)
-        for task in tasks:
-            task.cancel()
-        for driven in tuple(context.driven):
-            driven.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        # One that was cancelled before it began had no chance to take itself out.
-        context.tasks.difference_update(tasks)
+        await context.cancel_all()
         await self._wait(math.inf)
 
     async def _wait(self, deadline: float) -> None:
