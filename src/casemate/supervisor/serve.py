@@ -97,8 +97,9 @@ class Node:
         self._tls = require_tls(self._listener, options)
         self._gateways = options.gateways or gateways_for(host_cores(), tls=self._tls)
         if self._gateways > 1:
-            workers = self._gateways - 1
-            report(f"{workers} processes take connections for the gateway, which decides of them")
+            number = self._gateways - 1
+            workers = "one process takes" if number == 1 else f"{number} processes take"
+            report(f"{workers} connections for the gateway, which decides of them")
         sandbox_uid = SANDBOX_UID if self._root else None
         name = hashlib.sha256(str(self._folders.data).encode()).hexdigest()[:16]
         self._staging = Staging(sandbox_uid, GATEWAY_UID if self._root else None, name)
