@@ -247,6 +247,17 @@ def test_a_client_that_ignores_the_proxy_reaches_nothing(
             assert tried["errno"] in NO_NETWORK
 
 
+def test_nothing_is_connected_by_sending(
+    node: TestNode, caller: str, origin: HttpOrigin
+) -> None:
+    """MSG_FASTOPEN connects without connect(2), of which alone Landlock is asked."""
+    for port in (3128, origin.port, node.port):
+        tried = attempt(node, caller, {"do": "fast_open", "port": port})
+        assert tried.answer == {"sent": ["EPERM"] * 2, "early": ["EPERM"] * 2}
+        actions = {each["action"] for each in tried.denied()}
+        assert actions >= {"sendto(MSG_FASTOPEN)", "sendmsg(MSG_FASTOPEN)"}
+
+
 def test_functions_do_not_share_listeners(node: TestNode, origin: HttpOrigin) -> None:
     one = deploy(node, "one", grant(origin.port, forward=16001))
     two = deploy(node, "two", grant(origin.port, host="127.0.0.1"))

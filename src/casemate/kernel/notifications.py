@@ -76,7 +76,8 @@ def passing_of(notification: Notification, machine: Machine | None = None) -> by
     """Return the answer that a call is made. ValueError but for those that need no permission.
 
     Those are allowed whatever their arguments, so what these point to does not matter, and the
-    number is in a register of the thread that waits, which nobody else can change.
+    number is in a register of the thread that waits, which nobody else can change. The one form of
+    sendmmsg(2) that is not is refused without waiting.
     """
     if name_of(notification.number, machine) not in _NOTABLE:
         raise ValueError(f"system call {notification.number} is not to be let through")
@@ -114,6 +115,8 @@ def describe(number: int, arguments: tuple[int, ...], machine: Machine | None = 
         if arguments[0] & 0xFFFFFFFF in (2, 10):
             return "socket(another protocol)"
         return f"socket({_DOMAINS.get(arguments[0] & 0xFFFFFFFF, 'another domain')})"
+    if name in ("sendto", "sendmsg"):
+        return f"{name}(MSG_FASTOPEN)"  # the only form that is refused
     if name == "prctl":
         return "prctl(PR_SET_SECCOMP)"  # the only form that is refused
     if name == "ioctl":

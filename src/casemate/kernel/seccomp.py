@@ -71,6 +71,8 @@ calls of a function have, and so few of them are there for the whole machine tha
 take all."""
 _FAST_OPEN = 0x20000000
 """MSG_FASTOPEN: a socket that has no connection gets one as it sends."""
+_SENDING = (("sendto", _ARG3), ("sendmsg", _ARG2), ("sendmmsg", _ARG3))
+"""Calls that take it, and where their flags are."""
 _SHUT_WRITING = 1
 """SHUT_WR, of which a listener takes no notice. With the others it ends, for all who hold it."""
 _TCP, _NO_DELAY = 6, 1
@@ -208,9 +210,11 @@ def _pair_rule() -> list[Instruction]:
     return [(_LD, 0, 0, _ARG1), (_JSET, 0, 1, _DATAGRAM), _refuse(_EPERM), _allow()]
 
 
-def _fast_open_rule(flags: int) -> list[Instruction]:
+def _fast_open_rule(
+    flags: int, refused: Instruction, otherwise: Instruction = (_RET, 0, 0, _ALLOW)
+) -> list[Instruction]:
     """Refuse to connect by sending: neither connect(2) nor Landlock is asked about that."""
-    return [(_LD, 0, 0, flags), (_JSET, 0, 1, _FAST_OPEN), _refuse(_EPERM), _allow()]
+    return [(_LD, 0, 0, flags), (_JSET, 0, 1, _FAST_OPEN), refused, otherwise]
 
 
 def _shutdown_rule() -> list[Instruction]:
@@ -340,6 +344,11 @@ def zygote_program(
     program += _when(calls["ioctl"], _function_ioctl_rule(refused("ioctl")))
     program += _when(calls["setsockopt"], _socket_option_rule(refused("setsockopt")))
     program += _when(calls["bind"], _bind_rule(refused("bind")))
+    for name, flags in _SENDING:
+        # A notable call that waits for an answer may be let through, so none of these does.
+        told = _refuse(_EPERM) if name in NOTABLE else refused(name)
+        otherwise = refused(name) if name in asked else _allow()
+        program += _when(calls[name], _fast_open_rule(flags, told, otherwise))
     program += _when(calls["unshare"], _unshare_rule(refused("unshare")))
     if watch:
         rule = [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, WATCH_FLAGS), _allow(), refused("userfaultfd")]
@@ -420,8 +429,8 @@ def _confined_program(
     if shares_listener:
         program += _when(calls["shutdown"], _shutdown_rule())
     program += _when(calls["prctl"], _prctl_rule(_refuse(_EPERM)))
-    for name, flags in (("sendto", _ARG3), ("sendmsg", _ARG2), ("sendmmsg", _ARG3)):
-        program += _when(calls[name], _fast_open_rule(flags))
+    for name, flags in _SENDING:
+        program += _when(calls[name], _fast_open_rule(flags, _refuse(_EPERM)))
     if not datagrams:
         program += _when(calls["socketpair"], _pair_rule())
     refused = (*FORBIDDEN, "unshare", "move_mount", "execve", "execveat", "bind", "seccomp")

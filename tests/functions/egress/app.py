@@ -29,6 +29,22 @@ for _port in (3128, 16001):
         _sock.close()
 
 
+def connect_by_sending(port, call):
+    """Connect without connect(2), and say how it fails."""
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        try:
+            if call == "sendto":
+                sock.sendto(b"x", socket.MSG_FASTOPEN, ("127.0.0.1", port))
+            else:
+                sock.sendmsg([b"x"], [], socket.MSG_FASTOPEN, ("127.0.0.1", port))
+        except OSError as error:
+            return errno.errorcode[error.errno]
+        return "sent"
+
+
+EARLY_SENT = [connect_by_sending(3128, call) for call in ("sendto", "sendmsg")]
+
 def get(context, url, body=None):
     try:
         data = None if body is None else body.encode()
@@ -69,6 +85,14 @@ def early(context):
     return {"early": EARLY}
 
 
+def fast_open(context, port):
+    """Connect past Landlock, in the call and at import."""
+    return {
+        "sent": [connect_by_sending(port, call) for call in ("sendto", "sendmsg")],
+        "early": EARLY_SENT,
+    }
+
+
 def hold(context, port, seconds):
     """Keep a connection open by a forward, and wait."""
     sock = socket.create_connection(("127.0.0.1", port), 3)
@@ -91,7 +115,10 @@ def variables(context):
     return {name: value for name, value in os.environ.items() if "proxy" in name.lower()}
 
 
-DO = {f.__name__: f for f in (get, secure, connect, early, hold, leave_open, variables)}
+DO = {
+    f.__name__: f
+    for f in (get, secure, connect, early, fast_open, hold, leave_open, variables)
+}
 
 
 def handler(event, context):
