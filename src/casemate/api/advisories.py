@@ -46,9 +46,9 @@ async def _put(operation: PutAdvisories, call: Call) -> Response:
     request, service = call.request, call.service
     require_media_type(request, BINARY)
     declared_length(request, MAX_ADVISORIES_BYTES)
-    service.imports.require(call.principal)
+    service.imports.require(call.answerable)
     with (
-        service.imports.counted(call.principal),
+        service.imports.counted(call.answerable),
         tempfile.NamedTemporaryFile(
             dir=service.advisories.folder(), prefix=UPLOAD_PREFIX, delete=False
         ) as file,

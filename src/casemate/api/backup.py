@@ -64,9 +64,9 @@ async def _send(_operation: backup.Backup, call: Call) -> Response:
     if call.request.method == "HEAD":  # the length is known only once the backup is made
         return Response(media_type=TAR)
     service = call.service
-    service.backups.require(call.principal)
+    service.backups.require(call.answerable)
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(service.backups.counted(call.principal))
+        stack.enter_context(service.backups.counted(call.answerable))
         service.recorder.require()
         made = await service.make_backup()
         stack.push_async_callback(made.close)

@@ -105,8 +105,8 @@ async def _pieces(
 async def _put(operation: PutObject, call: Call) -> Response:
     content_type = _content_type(call.request)
     declared_length(call.request, MAX_OBJECT_BODY)
-    call.service.uploads.require(call.principal)
-    with call.service.uploads.counted(call.principal), _limits_as_problems():
+    call.service.uploads.require(call.answerable)
+    with call.service.uploads.counted(call.answerable), _limits_as_problems():
         info = await _receive(operation, call, content_type)
     status = HTTPStatus.CREATED if info.revision == 1 else HTTPStatus.OK
     return json_response(info, status)

@@ -45,9 +45,9 @@ async def _put(operation: PutBundle, call: Call) -> Response:
     request, service = call.request, call.service
     require_media_type(request, GZIP)
     declared_length(request, MAX_BUNDLE_BYTES)
-    service.uploads.require(call.principal)
+    service.uploads.require(call.answerable)
     with (
-        service.uploads.counted(call.principal),
+        service.uploads.counted(call.answerable),
         tempfile.NamedTemporaryFile(dir=service.spool, prefix="upload-", suffix=".tar.gz") as file,
     ):
         size = await receive(request, file, MAX_BUNDLE_BYTES)

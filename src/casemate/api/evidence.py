@@ -68,9 +68,9 @@ async def _fetch(wanted: FetchEvidence, call: Call) -> Response:
     size = service.evidences.one(wanted.id).size
     if call.request.method == "HEAD":
         return Response(media_type=TAR, headers={"content-length": str(size)})
-    service.fetches.require(call.principal)
+    service.fetches.require(call.answerable)
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(service.fetches.counted(call.principal))
+        stack.enter_context(service.fetches.counted(call.answerable))
         pieces = await stack.enter_async_context(service.evidences.opened(wanted.id))
         headers = {"content-length": str(size), "cache-control": "no-store"}
         return HeldResponse(pieces, stack.pop_all(), media_type=TAR, headers=headers)

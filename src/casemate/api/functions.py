@@ -162,8 +162,8 @@ async def _restoring(operation: ShowRestoring, call: Call) -> Restoring:
 @performs(ShowSbom)
 async def _sbom(operation: ShowSbom, call: Call) -> Response:
     slots = call.service.sboms
-    slots.require(call.principal)
-    with slots.counted(call.principal):
+    slots.require(call.answerable)
+    with slots.counted(call.answerable):
         made = await call.service.control.sbom(
             operation.project, operation.function, operation.version
         )

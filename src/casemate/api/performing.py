@@ -85,6 +85,11 @@ class Call:
         """Id of the token or session that the request came with; None for any other credential."""
         return token_id_of(self.request.headers.get("authorization"))
 
+    @property
+    def answerable(self) -> str:
+        """Who answers for who asks, as `Principal.text`: of a token its maker."""
+        return self.service.accounts.answerable(self.principal.text)
+
     def may_approve(self, project: str, function: str) -> bool:
         """Tell whether who asks may have a function be granted more; nothing is recorded."""
         wanted = (Action.GRANT_APPROVE, function_of(project, function))

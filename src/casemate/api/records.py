@@ -160,8 +160,7 @@ async def _logs(wanted: ReadLogs, call: Call) -> tuple[LogLine, ...] | Response:
     call.service.facts.require_room()
     async with contextlib.AsyncExitStack() as stack:
         # Held from now on, not from when it is sent: many at once would all find it free.
-        who = call.service.accounts.answerable(call.principal.text)
-        turn = stack.enter_context(call.service.followers.hold(who))
+        turn = stack.enter_context(call.service.followers.hold(call.answerable))
         lines, after = await _begin(wanted, call)
         pieces = _follow(wanted, call, lines, after, turn)
         return HeldResponse(pieces, stack.pop_all(), media_type=NDJSON, headers={})

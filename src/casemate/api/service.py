@@ -95,7 +95,8 @@ class Rotators(Protocol):
 class Slots:
     """A bound on how many requests do the same costly thing at once.
 
-    One person or token has `of_one` of them at most: who opens as many as he can leaves some.
+    Each has `of_one` of them at most: who opens as many as he can leaves some. They are counted by
+    who answers for a token (`Call.answerable`): whoever makes tokens gets no more by it.
     """
 
     what: str
@@ -105,21 +106,21 @@ class Slots:
     """How many each has, as `Principal.text`."""
 
     @contextmanager
-    def counted(self, who: Principal) -> Iterator[None]:
-        """Hold one slot. Whether there is one was asked before (`require`)."""
+    def counted(self, who: str) -> Iterator[None]:
+        """Hold one slot for `who`. Whether there is one was asked before (`require`)."""
         self.free -= 1
-        self.held[who.text] += 1
+        self.held[who] += 1
         try:
             yield
         finally:
             self.free += 1
-            self.held[who.text] -= 1
-            if not self.held[who.text]:
-                del self.held[who.text]
+            self.held[who] -= 1
+            if not self.held[who]:
+                del self.held[who]
 
-    def require(self, who: Principal) -> None:
-        """Refuse the request (429) if no slot is free, or none for who asks."""
-        if self.free <= 0 or self.held[who.text] >= self.of_one:
+    def require(self, who: str) -> None:
+        """Refuse the request (429) if no slot is free, or none for `who`."""
+        if self.free <= 0 or self.held[who] >= self.of_one:
             raise RequestError(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"Too many {self.what} at the same time.",

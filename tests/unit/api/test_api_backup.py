@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ class Backup:
 class Service:
     def __init__(self, *backups: Backup | Exception) -> None:
         self.backups = Slots("backups", 1, 1)
+        self.accounts = SimpleNamespace(answerable=lambda caller: caller)
         self.recorder = FakeRecorder()
         self.facts = FactStream()
         self.store = KeptValues()

@@ -121,3 +121,35 @@ def test_uploads_at_the_same_time_are_bounded(ask) -> None:
     first, *rest = asyncio.run(run())
     assert first == 429
     assert all(status in (200, 201) for status in rest)
+
+
+def test_tokens_of_one_person_upload_no_more_than_the_person(ask, parts) -> None:
+    """Six tokens of one held all places of a node, for as long as they went on sending."""
+
+    async def run() -> list[int]:
+        import httpx2
+
+        gate = asyncio.Event()
+
+        async def slow():
+            yield b"x"
+            await gate.wait()
+
+        keys = [parts.accounts.add(f"cm_{number}", "developer@shop") for number in range(8)]
+        parts.accounts.makers |= {f"token:{number}": "user:eve" for number in range(8)}
+        transport = httpx2.ASGITransport(ask.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
+
+            def put(key: str, content):
+                headers = {**GZIP, "authorization": f"Bearer {key}"}
+                return client.put("/api/v1" + PATH, content=content, headers=headers)
+
+            waiting = [asyncio.create_task(put(key, slow())) for key in keys]
+            await asyncio.sleep(0.1)
+            other = await put(OWNER_TEXT, b"x")
+            gate.set()
+            return [other.status_code, *(r.status_code for r in await asyncio.gather(*waiting))]
+
+    other, *theirs = asyncio.run(run())
+    assert other in (200, 201)
+    assert theirs.count(429) == 4

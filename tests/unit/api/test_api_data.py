@@ -50,6 +50,7 @@ def service(data, hidden):
         recorder=FakeRecorder(),
         data=data.port,
         uploads=Slots("uploads", 1, 1),
+        accounts=SimpleNamespace(answerable=lambda caller: caller),
         may=lambda request, action, resource: (action, resource.name) not in hidden,
     )
 
@@ -154,7 +155,7 @@ def test_conditions_and_limits(ask) -> None:
 
 
 def test_uploads_at_once_are_bounded(ask, service) -> None:
-    with service.uploads.counted(ANONYMOUS):
+    with service.uploads.counted(ANONYMOUS.text):
         assert ask("PUT", OBJECT, params={"key": "k"}, content=b"x").status_code == 429
     assert ask("PUT", OBJECT, params={"key": "k"}, content=b"x").status_code == 201
 

@@ -42,6 +42,7 @@ class FakeNode(NodeClient):
             recorder=FakeRecorder(),
             data=data.port,
             uploads=Slots("uploads", 6, 4),
+            accounts=SimpleNamespace(answerable=lambda caller: caller),
             may=lambda *_: True,
         )
 
