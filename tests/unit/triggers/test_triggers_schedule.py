@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from casemate.model.event import Event
 from casemate.model.trigger import Missed, ScheduleTrigger, TriggerKind
 from casemate.triggers import schedule as module
 from casemate.triggers.schedule import Schedules
+from casemate.triggers.schedule_times import CronTimes
 
 MINUTELY = ScheduleTrigger(name="tick", every=60.0, missed=Missed.ALL, data='{"report": 7}')
 
@@ -185,6 +187,52 @@ def test_at_most_a_thousand_of_the_missed() -> None:
         assert node.offsets[-1] == 60 * 5001
 
     run(body)
+
+
+@pytest.mark.parametrize("many", [1, 12])
+@pytest.mark.parametrize("missed", [Missed.ONCE, Missed.ALL])
+def test_others_have_their_turns_while_missed_times_are_looked_for(
+    many: int, missed: Missed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one, hundreds of schedules held the node's event loop for 50 ms each."""
+    looked, most = 0, 0
+    after, made = CronTimes.after, Schedules._message
+
+    def counted(times: CronTimes, moment: float) -> float | None:
+        nonlocal looked
+        looked += 4
+        return after(times, moment)
+
+    def counted_event(schedules: Schedules, *rest: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        return made(schedules, *rest)
+
+    async def others() -> None:
+        nonlocal looked, most
+        while True:
+            most, looked = max(most, looked), 0
+            await asyncio.sleep(0)
+
+    async def body(node: Node) -> None:
+        node.live = [
+            version(ScheduleTrigger(name="tick", cron="* * * * *", missed=missed), function=f"f{n}")
+            for n in range(many)
+        ]
+        await node.start()
+        node.kill()
+        node.clock.now = START + 17 * 3600
+        monkeypatch.setattr(CronTimes, "after", counted)
+        monkeypatch.setattr(Schedules, "_message", counted_event)
+        turns = asyncio.create_task(others())
+        await asyncio.sleep(0)
+        await node.start()
+        turns.cancel()
+        assert len(node.data.sent) == many * (1000 if missed is Missed.ALL else 2)
+
+    run(body)
+    # Of both there is at most one piece in a turn, beside the next time of those that are done.
+    assert most <= 4 * 16 + 64 + 4 * 8
 
 
 def test_a_deploy_that_was_killed_before_its_position_was_kept() -> None:
