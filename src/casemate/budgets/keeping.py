@@ -15,6 +15,7 @@ from casemate.budgets.anomaly import LOOK_SECONDS, Key
 from casemate.budgets.learning import Read, days_run
 from casemate.budgets.ledger import SHARE_SECONDS, Ledger, window
 from casemate.budgets.sharing import Shares
+from casemate.budgets.told import Told
 from casemate.decoding import decodable
 from casemate.facts import FactStream
 from casemate.metering import PriceList, PriceListError, read_prices, shipped
@@ -90,6 +91,7 @@ class Budgets:
         has run since the start of the node.
         """
         self._value = KeptValue(store, NAME)
+        self._told = Told(store, clock)
         self._facts = facts
         self._allowance = allowance
         self._read = read
@@ -105,6 +107,7 @@ class Budgets:
     async def load(self) -> None:
         """Read what is kept, and count again what is used."""
         await self.reload()
+        await self._told.load(_sorted(self._allowance.ledgers))
         self._allowance.tell_all()
         self._tasks = [asyncio.create_task(self._look())]
         if self._shares is not None:
@@ -164,6 +167,14 @@ class Budgets:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._keep_told()
+
+    async def _keep_told(self) -> None:
+        """Keep of what was told. If that fails, a start tells it once more."""
+        try:
+            await self._told.keep(_sorted(self._allowance.ledgers))
+        except CasemateError as error:
+            _log.warning("of which budgets was told cannot be kept: %s", error)
 
     # -- what is used ----------------------------------------------------------------------------
 
@@ -231,6 +242,7 @@ class Budgets:
                 self._allowance.cutting.look()
             except CasemateError as error:
                 _log.error("what is usual of functions cannot be read: %s", error)
+            await self._keep_told()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _share(self, shares: Shares) -> None:

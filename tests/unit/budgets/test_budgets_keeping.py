@@ -214,6 +214,105 @@ def test_other_prices_count_no_more_than_what_is_of_the_present(per: BudgetPer) 
     play(scene)
 
 
+@pytest.mark.parametrize("per", BudgetPer)
+def test_a_start_tells_nothing_that_was_told(per: BudgetPer) -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(caller="c", requests=6),)
+        await node.budgets.load()
+        await node.budgets.set(budget(per=per), ADA)
+        node.allowance.see(node.allowance.ledgers["t"].values())
+        assert [each.percent for each in node.told if isinstance(each, BudgetReached)] == [50]
+        await node.budgets.close()
+
+        again = Node(node.store)
+        again.now, again.rows = NOW + 60, (Usage(caller="c", requests=7),)
+        await again.budgets.load()
+        assert again.told == []
+        ledger = again.allowance.ledgers["t"]["b"]
+        ledger.count(1.0)
+        again.allowance.see([ledger])
+        assert [each.percent for each in again.told] == [80]
+        await asyncio.sleep(0)
+        await again.budgets.close()
+
+        later = Node(node.store)  # of another day, month or hour
+        later.now, later.rows = NOW + 40 * DAY, node.rows
+        await later.budgets.load()
+        assert [each.percent for each in later.told] == [50]
+        await later.budgets.close()
+
+    play(scene)
+
+
+def test_another_budget_of_a_name_is_told_of() -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(caller="c", requests=9),)
+        await node.budgets.set(budget(), ADA)
+        node.allowance.see(node.allowance.ledgers["t"].values())
+        await node.budgets.close()
+        await node.budgets.set(budget(amount=18.0), ADA)
+        again = Node(node.store)
+        again.rows = node.rows
+        await again.budgets.load()
+        assert [each.percent for each in again.told] == [50]
+        await again.budgets.close()
+
+    play(scene)
+
+
+def test_an_hour_that_stays_used_is_not_told_anew_after_hours() -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(caller="c", requests=9),)
+        await node.budgets.set(budget(per=BudgetPer.HOUR), ADA)
+        node.allowance.see(node.allowance.ledgers["t"].values())
+        for _ in range(9):
+            await node.budgets.close()
+            node.now += HOUR / 3
+        again = Node(node.store)
+        again.now, again.rows = node.now, node.rows
+        await again.budgets.load()
+        assert again.told == []
+        await again.budgets.close()
+
+    play(scene)
+
+
+def test_what_was_told_by_another_node_or_cannot_be_kept() -> None:
+    async def scene() -> None:
+        store = KeptValues()
+        nodes = [Node(store), Node(store)]
+        for node, name in zip(nodes, "bc", strict=True):
+            node.rows = (Usage(caller="c", requests=9),)
+            await node.budgets.set(budget(name=name), ADA)
+        for node in nodes:
+            node.allowance.see(node.allowance.ledgers["t"].values())
+            await node.budgets.close()
+        for node in nodes:
+            again = Node(store)
+            again.rows = node.rows
+            await again.budgets.set(budget(), ADA)
+            await again.budgets.set(budget(name="c"), ADA)
+            again.told.clear()
+            await again.budgets.load()
+            assert again.told == []
+            await again.budgets.close()
+
+        async def broken(_: object) -> None:
+            raise ConflictError("Another node has changed it.")
+
+        node = Node(store)
+        node.rows = (Usage(caller="c", requests=9),)
+        await node.budgets.set(budget(name="d"), ADA)
+        node.store.change = broken  # type: ignore[method-assign]
+        node.allowance.see(node.allowance.ledgers["t"].values())
+        await node.budgets.close()
+
+    play(scene)
+
+
 def test_callers_are_told_apart_only_where_it_is_about_them() -> None:
     async def scene() -> None:
         node = Node()
