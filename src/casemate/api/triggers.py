@@ -47,7 +47,7 @@ async def _fire(operation: FireTrigger, call: Call) -> Fired:
     message = NewMessage(
         body=msgspec.json.encode(event),
         invocation=identity,
-        caller=asking,
+        caller=call.answerable,
         expires_at=now + version.spec.delivery.max_age,
     )
     await service.ensure_inbox(project)

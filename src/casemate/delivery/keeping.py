@@ -60,14 +60,19 @@ class Keeping:
         data: ProjectData,
         ensure_inbox: Callable[[str], Awaitable[None]],
         marks: AdmissionMarks,
+        answerable: Callable[[str], str],
     ) -> None:
-        """Keep in `data`, with `marks`; `ensure_inbox` makes the inboxes of a project."""
+        """Keep in `data`, with `marks`; `ensure_inbox` makes the inboxes of a project.
+
+        `answerable` says who answers for a token: what waits for each of them is bounded.
+        """
         self._admission = admission
         self._seal = seal
         self._data = data
         self._ensure_inbox = ensure_inbox
         self._incoming = Incoming(data, ensure_inbox)
         self._marks = marks
+        self._answerable = answerable
 
     def hand_to(self, taker: Taker) -> None:
         """Have events that can run at once handed to `taker` as they are kept."""
@@ -142,6 +147,7 @@ class Keeping:
         kept = "" if trace is None else trace.kept
         principal = admitted.principal
         keeper = principal.text if principal.kind in _SENT_AWAY else ""
+        caller = self._answerable(keeper) if keeper else principal.text
         events = [_as_kept(event, kept, keeper) for event in events_of(admitted.request)]
         messages = tuple(
             NewMessage(
@@ -152,7 +158,7 @@ class Keeping:
                 expires_at=None if wish.max_age is None else now + wish.max_age,
                 invocation=identity,
                 qualifier=admitted.request.raw.qualifier or "",
-                caller=principal.text,
+                caller=caller,
                 anonymous=principal is ANONYMOUS,
                 admitted=self._marks.make(version.project, version.function, version.digest, body),
             )

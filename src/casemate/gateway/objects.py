@@ -300,7 +300,8 @@ class Gateway:
             self.catalogue, self.accounts, self.policy, happened, self.restrictions.blocks
         )
         marks = AdmissionMarks()
-        keeping = Keeping(admission, self.seal, self.data, self.subscriptions.ensure, marks)
+        ensure, answerable = self.subscriptions.ensure, self.accounts.answerable
+        keeping = Keeping(admission, self.seal, self.data, ensure, marks, answerable)
         broker = Broker(
             policy=self.policy,
             operations=Operations(self.data, self.vault, url),

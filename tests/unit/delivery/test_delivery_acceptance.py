@@ -28,7 +28,7 @@ from casemate.operations.invocations import BeginInvocation
 from casemate.operations.leases import KeepMessages
 from casemate.policy import CedarPolicy
 from casemate.seal import Redactor, Seal
-from support.core import INVOKER_TOKEN, MemoryStore, TwoTokens, raw
+from support.core import INVOKER_TOKEN, OWNER_TOKEN, MemoryStore, TwoTokens, raw
 
 KEYED = Wish(idempotency="k")
 KEYED_LATER = Wish(later=True, idempotency="k")
@@ -63,7 +63,11 @@ class Door:
         self.world, self.store = world, MemoryStore()
         seal = Seal(Redactor(self.store, Vault(), FactStream()))  # type: ignore[arg-type]
         admission = Admission(world.catalogue, TwoTokens(), CedarPolicy(), self.store.deny)
-        self.keeping = Keeping(admission, seal, world.data, world.subscriptions.ensure, world.marks)
+        self.makers: dict[str, str] = {}
+        self.keeping = Keeping(
+            *(admission, seal, world.data, world.subscriptions.ensure, world.marks),
+            lambda caller: self.makers.get(caller, caller),
+        )
         self.acceptance = Acceptance(self.keeping, world.data, self._run)
         self.ran: list[RawInvocation] = []
         self.answer = ended(Outcome.OK, status=200, body=b'{"ran":1}')
@@ -118,6 +122,22 @@ def test_what_is_accepted_is_kept_as_it_came(at: Callable[[Scene], None]) -> Non
         assert (message.priority, message.key, message.qualifier) == (3, "k", "1")
         assert message.expires_at is not None
         assert door.ran == []
+
+    at(scene)
+
+
+def test_tokens_of_one_have_together_what_may_wait_for_one(
+    at: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "MAX_CALLER_EVENTS", 3)
+
+    async def scene(world: World, door: Door) -> None:
+        door.makers = {"token:owner": "user:eve", "token:invoker": "user:eve"}
+        tokens = [f"Bearer {OWNER_TOKEN}", f"Bearer {INVOKER_TOKEN}"]
+        found = [(await door.take(LATER, credential=tokens[n % 2])).status for n in range(5)]
+        assert found == [202, 202, 202, 429, 429]
+        door.makers = {"token:owner": "user:ada"}
+        assert (await door.take(LATER, credential=tokens[0])).status == 202
 
     at(scene)
 
