@@ -20,6 +20,7 @@ from casemate.operations.playbooks import DismissPlaybookRun, ListPlaybookRuns
 
 LATE_SECONDS = 3.0
 """How long a finding may take, and what playbooks make of it."""
+_PAUSES = (0.0, LATE_SECONDS, LATE_SECONDS, LATE_SECONDS, LATE_SECONDS)
 _OPEN = (IncidentState.OPEN, IncidentState.CONTAINED)
 
 
@@ -31,12 +32,16 @@ def clean(node: Node, project: str, since: float, rules: frozenset[str], keep: s
     """
     left = take_away(node, project, keep)
     done: set[str] = set()
-    for pause in (0.0, LATE_SECONDS):
-        # What is found of the last attacks, and of the removals, comes a moment later.
+    still: dict[str, str] = {}
+    for number, pause in enumerate(_PAUSES):
+        # What is found of the last attacks, and of the removals, comes a moment later. An incident
+        # that gets another finding while it is closed stays open, and is closed once more.
         time.sleep(pause)
         left += _waiting(node, project, since, rules, done)
-        left += _incidents(node, project, since, rules, done)
-    return ", ".join(left)
+        still = _incidents(node, project, since, rules)
+        if number and not still:
+            break
+    return ", ".join((*left, *still.values()))
 
 
 def _waiting(
@@ -56,26 +61,26 @@ def _waiting(
     return [problem for problem in left if problem]
 
 
-def _incidents(
-    node: Node, project: str, since: float, rules: frozenset[str], done: set[str]
-) -> Iterable[str]:
-    left: list[str] = []
+def _incidents(node: Node, project: str, since: float, rules: frozenset[str]) -> dict[str, str]:
+    """Close those that are open; return of each what to say should it not be closed by that."""
+    found: dict[str, str] = {}
     try:
         for each in node.call(ListIncidents(limit=200)).incidents:
-            if each.opened_at < since or each.state not in _OPEN or each.id in done:
+            if each.opened_at < since or each.state not in _OPEN:
                 continue
             if not set(each.projects) <= projects_of(project):
                 continue
             known = node.call(ShowIncident(id=each.id))
             if not each.projects and not {one.rule for one in known.rules} <= rules:
                 continue
-            done.add(each.id)
-            left += _evidence(node, each.id, since)
+            problems = list(_evidence(node, each.id, since))
             wanted = ResolveIncident(id=each.id, state=IncidentState.FALSE_ALARM, reason=REASON)
-            left.append(remove(node, f"the incident {each.id}", wanted))
+            problems.append(remove(node, f"the incident {each.id}", wanted))
+            what = ", ".join(filter(None, problems))
+            found[each.id] = what or f"the incident {each.id} (more was found of it all the time)"
     except CasemateError as error:
-        left.append(f"incidents ({error.message})")
-    return [problem for problem in left if problem]
+        found[""] = f"incidents ({error.message})"
+    return found
 
 
 def _evidence(node: Node, incident: str, since: float) -> Iterable[str]:
