@@ -247,9 +247,7 @@ def test_a_client_that_ignores_the_proxy_reaches_nothing(
             assert tried["errno"] in NO_NETWORK
 
 
-def test_nothing_is_connected_by_sending(
-    node: TestNode, caller: str, origin: HttpOrigin
-) -> None:
+def test_nothing_is_connected_by_sending(node: TestNode, caller: str, origin: HttpOrigin) -> None:
     """MSG_FASTOPEN connects without connect(2), of which alone Landlock is asked."""
     for port in (3128, origin.port, node.port):
         tried = attempt(node, caller, {"do": "fast_open", "port": port})

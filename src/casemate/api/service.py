@@ -34,7 +34,7 @@ from casemate.model.integrity import CheckReport
 from casemate.model.metrics import Metrics
 from casemate.model.node import NodeHealth
 from casemate.model.nodes import OtherJournal, ProjectDatabase, ProjectPlace, RecordsBehind
-from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
+from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
 from casemate.monitor.interface import Monitor

@@ -23,6 +23,10 @@ class LimitError(CasemateError):
     """A limit of size or number is reached."""
 
 
+class ForgottenError(LimitError):
+    """Whether this was kept before is not remembered any more."""
+
+
 class DataError(DatabaseError):
     """The medium of a project's data failed."""
 

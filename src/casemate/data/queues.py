@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from casemate.data import invocations, kept, messages
-from casemate.data.errors import LimitError
+from casemate.data.errors import ForgottenError, LimitError
 from casemate.data.limits import (
     DEDUPLICATION_SECONDS,
     INBOX_DEDUPLICATION_SECONDS,
@@ -99,6 +100,10 @@ def require_new(new: NewMessage) -> NewMessage:
     return new
 
 
+FORGOTTEN: Final = ""
+"""Stands, among deduplication tokens, for those that are forgotten: no message has such a one."""
+
+
 def require_ids(ids: Sequence[str]) -> None:
     """Refuse what cannot be ids of messages or dead letters."""
     if isinstance(ids, str) or not all(isinstance(i, str) and _ID.match(i) for i in ids):
@@ -148,6 +153,7 @@ def keep_each(
         now = now_of(work.connection)
     spec = spec_of(queue)
     refused = {n: why for n, new in enumerate(sends) if (why := _too_large(queue, spec, new))}
+    refused |= _forgotten(work.connection, queue, sends, now)
     fit = [new for n, new in enumerate(sends) if n not in refused]
     try:
         with savepoint(work.connection):
@@ -190,6 +196,55 @@ def _without_room(
 
 def _tokens(sends: Sequence[Sequence[NewMessage]]) -> set[str]:
     return {one.deduplication for new in sends for one in new if one.deduplication is not None}
+
+
+def _forgotten(
+    connection: Connection, queue: Resource, sends: Sequence[Sequence[NewMessage]], now: float
+) -> dict[int, LimitError]:
+    """Return which may repeat what was kept, and is forgotten: the clock may have been set since.
+
+    Set forward it has tokens forgotten that are needed once it is set back.
+    """
+    after = {
+        n: min(signed)
+        for n, new in enumerate(sends)
+        if (signed := [one.made_after for one in new if one.made_after is not None])
+    }
+    if not after:
+        return {}
+    seconds = INBOX_DEDUPLICATION_SECONDS if queue.kind == INBOX else DEDUPLICATION_SECONDS
+    row = connection.execute(
+        "SELECT at FROM deduplication WHERE queue = ? AND token = ?", (queue.id, FORGOTTEN)
+    ).fetchone()
+    until = max(now - seconds, float("-inf") if row is None else float(row[0]))
+    return {n: ForgottenError() for n, least in after.items() if least <= until}
+
+
+def forget(connection: Connection, until: float, most: int) -> int:
+    """Forget a batch of the tokens that were kept until then; return how many there were.
+
+    Of each queue is kept when the newest of them was: see `_forgotten`.
+    """
+    rows = connection.execute(
+        "SELECT queue, max(at) FROM (SELECT queue, at FROM deduplication "
+        "WHERE at <= ? AND token <> ? ORDER BY at LIMIT ?) AS old GROUP BY queue",
+        (until, FORGOTTEN, most),
+    ).fetchall()
+    if not rows:
+        return 0
+    connection.executemany(
+        "INSERT INTO deduplication (queue, token, message, at) VALUES (?, ?, 0, ?) "
+        "ON CONFLICT (queue, token) DO UPDATE SET at = excluded.at "
+        "WHERE deduplication.at < excluded.at",
+        [(queue, FORGOTTEN, at) for queue, at in rows],
+    )
+    deleted: int = connection.execute(
+        "DELETE FROM deduplication WHERE (queue, token) IN "
+        "(SELECT queue, token FROM deduplication "
+        "WHERE at <= ? AND token <> ? ORDER BY at LIMIT ?)",
+        (max(at for _, at in rows), FORGOTTEN, most),
+    ).rowcount
+    return deleted
 
 
 def _too_large(queue: Resource, spec: QueueSpec, new: Sequence[NewMessage]) -> LimitError | None:

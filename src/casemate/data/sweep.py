@@ -38,12 +38,7 @@ def sweep(
             more |= letters.delete_old(connection, resource, since, BATCH) == BATCH
     more |= invocations.delete_old(connection, now, BATCH) == BATCH
     more |= drain(work, fanout)
-    deleted = connection.execute(
-        "DELETE FROM deduplication WHERE (queue, token) IN "
-        "(SELECT queue, token FROM deduplication WHERE at <= ? LIMIT ?)",
-        (now - INBOX_DEDUPLICATION_SECONDS, BATCH),
-    ).rowcount
-    more |= deleted == BATCH
+    more |= queues.forget(connection, now - INBOX_DEDUPLICATION_SECONDS, BATCH) == BATCH
     files: list[str] = []
     more |= _dropped(connection, files)
     if files:

@@ -357,7 +357,11 @@ class Gateway:
         happened = self.facts.happened
         self.nowhere = Nowhere(self.accounts, self.seal, happened)
         self.schedules = Schedules(self.data, coordination=self.data.coordination)
-        self.hooks = Hooks(self.vault, self.data, self.policy, happened, self.nowhere.no_hook)
+        self.hooks = Hooks(
+            *(self.vault, self.data, self.policy, happened, self.nowhere.no_hook),
+            # That of what remembers deliveries, whichever node they come to.
+            clock=self.data.coordination.clock,
+        )
         self.outside = OutsideTriggers(
             self.data,
             self.vault,

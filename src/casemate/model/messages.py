@@ -81,6 +81,9 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     delay: float = 0.0
     deduplication: str | None = None
+    made_after: float | None = None
+    """Its sender has signed that it was made after this time: it is refused where what was kept
+    since then may be forgotten, for it may be among that."""
     key: str = ""
     priority: int = 0
     expires_at: float | None = None

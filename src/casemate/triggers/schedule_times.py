@@ -178,9 +178,7 @@ def times_between(times: Times, after: float, until: float, most: int) -> list[f
     return next(found for found in looked_for(times, after, until, most) if found is not None)
 
 
-def looked_for(
-    times: Times, after: float, until: float, most: int
-) -> Iterator[list[float] | None]:
+def looked_for(times: Times, after: float, until: float, most: int) -> Iterator[list[float] | None]:
     """Give what `times_between` returns, at the end; before it None after each few times."""
     span, looked = _FIRST_SPAN, 0
     while True:

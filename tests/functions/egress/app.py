@@ -45,6 +45,7 @@ def connect_by_sending(port, call):
 
 EARLY_SENT = [connect_by_sending(3128, call) for call in ("sendto", "sendmsg")]
 
+
 def get(context, url, body=None):
     try:
         data = None if body is None else body.encode()
@@ -115,10 +116,7 @@ def variables(context):
     return {name: value for name, value in os.environ.items() if "proxy" in name.lower()}
 
 
-DO = {
-    f.__name__: f
-    for f in (get, secure, connect, early, fast_open, hold, leave_open, variables)
-}
+DO = {f.__name__: f for f in (get, secure, connect, early, fast_open, hold, leave_open, variables)}
 
 
 def handler(event, context):

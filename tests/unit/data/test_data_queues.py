@@ -8,6 +8,7 @@ import pytest
 from data_support import Clock, Data, end_of
 
 from casemate.data import LimitError, leasing, messages
+from casemate.data.errors import ForgottenError
 from casemate.data.interface import Fate, Lease, NewMessage, Subscription
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.function import Delivery
@@ -144,6 +145,59 @@ def test_what_an_inbox_was_sent_is_remembered_for_a_day_and_longer(
     assert data.queue_info("p", "inbox", "f").waiting == 1
     clock.pass_(3601)
     assert data.send_many("p", "inbox", "f", [again]) != (first,)
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_what_is_forgotten_cannot_come_again_once_the_clock_is_set_back(
+    data: Data, clock: Clock, swept: bool
+) -> None:
+    """Set forward by more than a day it had tokens forgotten that were needed a moment later."""
+    data.subscribe("p", [Subscription(function="f", trigger=None, delivery=Delivery())])
+
+    def send(token: str, made_after: float | None) -> str:
+        new = NewMessage(body=b"1", deduplication=token, made_after=made_after)
+        (number,) = data.send_many("p", "inbox", "f", [new])
+        return number
+
+    first = send("one", clock.now - 300)
+    plain = send("unsigned", None)
+    clock.pass_(26 * 3600)
+    if swept:
+        data.sweep()
+    with pytest.raises(ForgottenError):
+        send("one", clock.now - 26 * 3600 - 300)
+    assert send("later", clock.now - 300)
+    clock.pass_(-26 * 3600)
+    data.sweep()
+    if swept:
+        with pytest.raises(ForgottenError):
+            send("one", clock.now - 300)
+        assert send("unsigned", None) != plain  # of these nothing tells when they were made
+    else:
+        assert send("one", clock.now - 300) == first
+    clock.pass_(301)
+    assert send("new", clock.now - 300)
+    for _ in range(3):  # what is kept of it does not grow
+        clock.pass_(26 * 3600)
+        data.sweep()
+        assert send("new", clock.now - 300)
+    assert data.queue_info("p", "inbox", "f").waiting >= 4
+
+
+def test_what_may_come_again_is_refused_alone(data: Data, clock: Clock) -> None:
+    data.subscribe("p", [Subscription(function="f", trigger=None, delivery=Delivery())])
+    old = NewMessage(body=b"1", deduplication="a", made_after=clock.now - 26 * 3600)
+    new = NewMessage(body=b"2", deduplication="b", made_after=clock.now - 300)
+
+    async def both() -> list[object]:
+        sends = (data.port.send_many("p", "inbox", "f", [each]) for each in (old, new))
+        return list(await asyncio.gather(*sends, return_exceptions=True))
+
+    refused, kept = data.run(both())
+    assert isinstance(refused, ForgottenError) and isinstance(kept, tuple)
+    with pytest.raises(ForgottenError):
+        data.send_many("p", "inbox", "f", [new, old])
+    assert data.queue_info("p", "inbox", "f").waiting == 1
 
 
 def test_retention(data: Data, clock: Clock) -> None:

@@ -32,7 +32,7 @@ from triggers_hooks import (
     storage,
 )
 
-from casemate.data.errors import LimitError
+from casemate.data.errors import ForgottenError, LimitError
 from casemate.model.account import PolicyFile
 from casemate.model.denial import DenialKind
 from casemate.model.errors import UnavailableError
@@ -188,6 +188,35 @@ def test_what_was_signed_long_ago_or_will_be_is_refused_unseen(off) -> None:
         assert (await node.send(headers, content)).status == 401
         assert node.vault.asked == []
         assert "signed too long ago" in node.denied[0].reason
+
+    run(body)
+
+
+@pytest.mark.parametrize(("provider", "payload"), [("git", GIT_PUSH), ("gitlab", GITLAB_PUSH)])
+def test_what_may_have_come_before_is_refused_and_its_sender_told(provider, payload) -> None:
+    async def body() -> None:
+        node = of_one(repository(provider))
+        headers, content = standard(payload, at=node.now)
+        assert (await node.send(headers, content)).status == 202
+        (kept,) = node.data.kept
+        assert kept[3].made_after == int(node.now) - CLOCK_TOLERANCE
+        node.data.kept.clear()
+        node.data.fault = ForgottenError()
+        answered = await node.send(headers, content)
+        assert answered.status == 409 and b"delivered anew" in answered.body
+        assert "not remembered" in node.denied[0].reason
+        assert node.hooks._failures._left == {}, "its sender has proven itself"
+
+    run(body)
+
+
+def test_without_a_signed_time_nothing_tells_when_it_was_made() -> None:
+    async def body() -> None:
+        for provider, made in (("github", github), ("gitea", gitea), ("gitlab", gitlab)):
+            node = of_one(repository(provider))
+            payload = GITLAB_PUSH if provider == "gitlab" else PUSH
+            assert (await node.send(*made(payload))).status == 202
+            assert node.data.kept[0][3].made_after is None
 
     run(body)
 

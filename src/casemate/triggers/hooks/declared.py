@@ -103,6 +103,7 @@ class Hook(msgspec.Struct, frozen=True):
         return NewMessage(
             body=msgspec.json.encode(event),
             deduplication=token,
+            made_after=notice.made_after,
             expires_at=now + self.version.spec.delivery.max_age,
             invocation=identity,
         )

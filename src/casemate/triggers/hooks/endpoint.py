@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from casemate.accounts.attempts import address_group
+from casemate.data.errors import ForgottenError
 from casemate.data.interface import NewMessage, ProjectData
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
@@ -128,6 +129,10 @@ class Hooks:
         except MalformedError as error:
             self._record(hook, request, hook.principal, DenialKind.REQUEST, error.message)
             return _problem(400, str(error))
+        except ForgottenError:
+            detail = "What was delivered at the time of its signature is not remembered any more."
+            self._record(hook, request, hook.principal, DenialKind.REQUEST, detail)
+            return _problem(409, f"{detail} Have it delivered anew, which signs it anew.")
         except CasemateError as error:
             _logger.warning("a hook of %s/%s is not served: %s", *hook.key[:2], error.message)
             return _problem(503, "This cannot be taken at the moment.", retry_after=5.0)

@@ -19,6 +19,7 @@ from casemate.triggers.hooks.interface import (
     digest,
     header,
     json_object,
+    made_after,
     standard_webhook,
     text,
 )
@@ -52,6 +53,7 @@ class Git:
             Notice(
                 event=event,
                 deduplication=deduplication,
+                made_after=made_after(head),
                 data=msgspec.Raw(body),
                 source=text(payload, "repository"),
                 subject=ref,

@@ -21,12 +21,14 @@ from casemate.triggers.hooks.interface import (
     digest,
     header,
     json_object,
+    made_after,
     standard_webhook,
     text,
     within,
 )
 
 _EVENT = re.compile(r"[a-z][a-z_]{0,63}")
+_SIGNATURE = b"webhook-signature"
 
 
 class GitLab:
@@ -34,7 +36,7 @@ class GitLab:
 
     def proof(self, head: HttpHead, body: bytes, now: float) -> Proof:
         """See Provider."""
-        if head.header(b"webhook-signature") is not None:
+        if head.header(_SIGNATURE) is not None:
             return standard_webhook(head, body, now)
         token = head.header(b"x-gitlab-token")
         if not token:
@@ -52,6 +54,7 @@ class GitLab:
             Notice(
                 event=event,
                 deduplication=_deduplication(head, body),
+                made_after=None if head.header(_SIGNATURE) is None else made_after(head),
                 data=msgspec.Raw(body),
                 source=text(payload, "project", "web_url"),
                 subject=ref,
@@ -76,7 +79,7 @@ def _delivery(head: HttpHead) -> str:
 
 def _deduplication(head: HttpHead, body: bytes) -> str:
     """Return the signed id; without a signature what the sender calls it, and the body."""
-    if head.header(b"webhook-signature") is not None:
+    if head.header(_SIGNATURE) is not None:
         return digest(b"id", header(head, b"webhook-id").encode())
     return digest(b"token", _delivery(head).encode(), body)
 

@@ -68,6 +68,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """True only asks whether somebody is there."""
     time: float | None = None
     """When it happened, Unix time in seconds, if told."""
+    made_after: float | None = None
+    """The earliest time at which it can have been taken before, as its signature tells."""
     detail: dict[str, object] = {}
 
 
@@ -122,6 +124,11 @@ def standard_webhook(head: HttpHead, body: bytes, now: float) -> Signed:
         signatures=found,
         algorithm=Mac.STANDARD,
     )
+
+
+def made_after(head: HttpHead) -> float:
+    """Return the earliest time at which a request that `standard_webhook` proves was taken."""
+    return int(header(head, b"webhook-timestamp")) - CLOCK_TOLERANCE
 
 
 def json_object(body: bytes) -> dict[str, object]:
