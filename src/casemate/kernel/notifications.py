@@ -36,6 +36,12 @@ _NAMESPACES = {
     linux.CLONE_NEWPID: "CLONE_NEWPID",
     linux.CLONE_NEWNET: "CLONE_NEWNET",
 }
+_REFUSED_FORMS = {
+    "prctl": "PR_SET_SECCOMP",
+    "sendto": "MSG_FASTOPEN",
+    "sendmsg": "MSG_FASTOPEN",
+}
+"""Of calls that have but one form that is refused and told."""
 _IOCTLS = {0x5412: "TIOCSTI", 0x541C: "TIOCLINUX"}
 
 
@@ -115,10 +121,8 @@ def describe(number: int, arguments: tuple[int, ...], machine: Machine | None = 
         if arguments[0] & 0xFFFFFFFF in (2, 10):
             return "socket(another protocol)"
         return f"socket({_DOMAINS.get(arguments[0] & 0xFFFFFFFF, 'another domain')})"
-    if name in ("sendto", "sendmsg"):
-        return f"{name}(MSG_FASTOPEN)"  # the only form that is refused
-    if name == "prctl":
-        return "prctl(PR_SET_SECCOMP)"  # the only form that is refused
+    if name in _REFUSED_FORMS:
+        return f"{name}({_REFUSED_FORMS[name]})"
     if name == "ioctl":
         asks = "of a process descriptor" if arguments[1] & 0xFF00 == 0xFF00 else "another request"
         return f"ioctl({_IOCTLS.get(arguments[1] & 0xFFFFFFFF, asks)})"

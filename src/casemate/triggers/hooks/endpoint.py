@@ -129,10 +129,6 @@ class Hooks:
         except MalformedError as error:
             self._record(hook, request, hook.principal, DenialKind.REQUEST, error.message)
             return _problem(400, str(error))
-        except ForgottenError:
-            detail = "What was delivered at the time of its signature is not remembered any more."
-            self._record(hook, request, hook.principal, DenialKind.REQUEST, detail)
-            return _problem(409, f"{detail} Have it delivered anew, which signs it anew.")
         except CasemateError as error:
             _logger.warning("a hook of %s/%s is not served: %s", *hook.key[:2], error.message)
             return _problem(503, "This cannot be taken at the moment.", retry_after=5.0)
@@ -206,7 +202,12 @@ class Hooks:
         wanted = [notice for notice in notices if hook.wants(notice)]
         if not wanted:
             return _answer(200, {"ignored": "not among the events that the trigger wants"})
-        return await self._keep(hook, request, wanted)
+        try:
+            return await self._keep(hook, request, wanted)
+        except ForgottenError:
+            detail = "What was delivered at the time of its signature is not remembered any more."
+            self._record(hook, request, hook.principal, DenialKind.REQUEST, detail)
+            return _problem(409, f"{detail} Have it delivered anew, which signs it anew.")
 
     async def _keep(
         self, hook: Hook, request: HttpRequest, wanted: Sequence[Notice]
