@@ -73,6 +73,16 @@ _FAST_OPEN = 0x20000000
 """MSG_FASTOPEN: a socket that has no connection gets one as it sends."""
 _SENDING = (("sendto", _ARG3), ("sendmsg", _ARG2), ("sendmmsg", _ARG3))
 """Calls that take it, and where their flags are."""
+_OF_PROCESSES = (
+    *("prlimit64", "sched_setaffinity", "sched_setscheduler"),
+    *("sched_setparam", "sched_setattr"),
+)
+"""Calls that change a process, or a thread, named by their first argument: 0 is the caller."""
+_SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
+_OWNERS = (8, 10, 15)
+"""F_SETOWN, F_SETSIG and F_SETOWN_EX: who gets which signal of a file that others hold as well."""
+LISTENER_BACKLOG = 4096
+"""With how many waiting connections a shared listener listens, and no other number."""
 _SHUT_WRITING = 1
 """SHUT_WR, of which a listener takes no notice. With the others it ends, for all who hold it."""
 _TCP, _NO_DELAY = 6, 1
@@ -159,6 +169,46 @@ def _instance_clone_rule(refused: Instruction) -> list[Instruction]:
 def _plain_fork_rule() -> list[Instruction]:
     """Allow threads and forks, no new namespace."""
     return [(_LD, 0, 0, _ARG0), (_JSET, 0, 1, NAMESPACE_FLAGS), _refuse(_EPERM), _allow()]
+
+
+def _threads_rule() -> list[Instruction]:
+    """Allow threads: a process of the node forks nothing, and forks have no bound of their own."""
+    return [
+        (_LD, 0, 0, _ARG0),
+        (_JSET, 2, 0, NAMESPACE_FLAGS),
+        (_JSET, 0, 1, CLONE_THREAD),
+        _allow(),
+        _refuse(_EPERM),
+    ]
+
+
+def _own_rule() -> list[Instruction]:
+    """Allow what a process does to itself: others of its user are another worker's, or node's."""
+    return [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, 0), _allow(), _refuse(_EPERM)]
+
+
+def _priority_rule() -> list[Instruction]:
+    """The same for setpriority(2), whose first argument is PRIO_PROCESS (0)."""
+    return [
+        (_LD, 0, 0, _ARG0),
+        (_JEQ, 0, 3, 0),
+        (_LD, 0, 0, _ARG1),
+        (_JEQ, 0, 1, 0),
+        _allow(),
+        _refuse(_EPERM),
+    ]
+
+
+def _listen_rule() -> list[Instruction]:
+    """Refuse to have fewer connections wait in a listener that others accept from as well."""
+    return [(_LD, 0, 0, _ARG1), (_JEQ, 0, 1, LISTENER_BACKLOG), _allow(), _refuse(_EPERM)]
+
+
+def _owners_rule() -> list[Instruction]:
+    rule: list[Instruction] = [(_LD, 0, 0, _ARG1)]
+    for command in _OWNERS:
+        rule += [(_JEQ, 0, 1, command), _refuse(_EPERM)]
+    return [*rule, _allow()]
 
 
 def _unshare_rule(refused: Instruction) -> list[Instruction]:
@@ -416,19 +466,25 @@ def _confined_program(
 ) -> bytes:
     """Return an allow-list for a process of the node that starts no program and no sandbox.
 
-    `domains` are those that socket(2) may be asked for. With `shares_listener` it does nothing to
-    a listener of others but to accept from it.
+    It forks nothing, and does nothing to other processes of its user. `domains` are those that
+    socket(2) may be asked for. With `shares_listener` it does nothing to a listener of others but
+    to accept from it.
     """
     calls = machine.calls
     program = _prologue(machine)
-    program += _when(calls["clone"], _plain_fork_rule())
+    program += _when(calls["clone"], _threads_rule())
     program += _when(calls["socket"], _socket_rule(domains, _refuse(_EAFNOSUPPORT)))
     program += _when(calls["ioctl"], _ioctl_rule(_TERMINAL_INJECTION, _refuse(_EPERM)))
     options = _no_delay_rule() if shares_listener else _socket_option_rule(_refuse(_EPERM))
     program += _when(calls["setsockopt"], options)
     if shares_listener:
         program += _when(calls["shutdown"], _shutdown_rule())
+        program += _when(calls["listen"], _listen_rule())
+        program += _when(calls["fcntl"], _owners_rule())
     program += _when(calls["prctl"], _prctl_rule(_refuse(_EPERM)))
+    program += _when(calls["setpriority"], _priority_rule())
+    for name in _OF_PROCESSES:
+        program += _when(calls[name], _own_rule())
     for name, flags in _SENDING:
         program += _when(calls[name], _fast_open_rule(flags, _refuse(_EPERM)))
     if not datagrams:
@@ -461,13 +517,13 @@ def accepting_program(machine: Machine | None = None) -> bytes:
     """Return the filter of a process that answers on a listener it was given, and nothing else.
 
     It accepts connections, and makes no socket but connected pairs, connects none and binds none.
-    The listener, which others hold as well, it can neither end nor set otherwise.
+    The listener, which others hold as well, it can neither end nor set otherwise. Others of its
+    user are workers as it is one: it sends none a signal.
     """
     return _confined_program(
         machine or current(),
         domains=(),
-        without=("connect",),
-        also=("listen",),
+        without=("connect", *_SIGNALS),
         datagrams=False,
         shares_listener=True,
     )

@@ -13,9 +13,10 @@ import pytest
 from casemate.model.processes import HTTP_WORKER_UID
 
 PROGRAM = """
-import ctypes, os, socket, sys
+import ctypes, fcntl, os, resource, socket, sys, threading
 from casemate.child.confinement import confine
 from casemate.http_workers.confinement import HTTP_WORKER
+from casemate.triggers.http_server.listen import BACKLOG
 listener, other, secret = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
 confine(HTTP_WORKER, uid=int(sys.argv[4]) or None)
 libc = ctypes.CDLL(None, use_errno=True)
@@ -29,6 +30,11 @@ def may(do):
     except OSError:
         return False
     return True
+def too_much():
+    try:
+        bytearray(HTTP_WORKER.memory)
+    except MemoryError:
+        raise OSError from None
 def read(path):
     with open(path, "rb") as file:
         file.read(1)
@@ -40,6 +46,13 @@ tries = {
     "another's descriptor": lambda: call("syscall", 438, os.pidfd_open(os.getppid()), 0, 0),
     "another's memory": lambda: read(f"/proc/{os.getppid()}/mem"),
     "signal": lambda: os.kill(os.getppid(), 0),
+    "signal its own kind": lambda: os.kill(-1, 0),
+    "limits of another": lambda: resource.prlimit(os.getppid(), resource.RLIMIT_CPU),
+    "priority of its user": lambda: os.setpriority(os.PRIO_USER, os.getuid(), 5),
+    "processors of another": lambda: os.sched_setaffinity(os.getppid(), [0]),
+    "fork": lambda: os.fork() or os._exit(0),
+    "let few wait": lambda: listener.listen(0),
+    "have others signalled": lambda: fcntl.fcntl(listener, fcntl.F_SETOWN, os.getppid()),
     "tcp": lambda: socket.socket().close(),
     "unix": lambda: socket.socket(socket.AF_UNIX).close(),
     "netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close(),
@@ -54,8 +67,11 @@ tries = {
     "later": lambda: listener.setsockopt(tcp[1], DEFER, 60),
     "read": lambda: read(secret),
     "list": lambda: os.listdir("/"),
+    "memory without end": too_much,
     "write": lambda: open("/tmp/casemate-worker-test", "w").close(),
 }
+listener.listen(BACKLOG)
+threading.Thread(target=resource.getrlimit, args=(resource.RLIMIT_NOFILE,)).start()
 print([name for name, do in tries.items() if may(do)], flush=True)
 connection, _ = listener.accept()
 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -17,6 +17,7 @@ from casemate.kernel.machines import X86_64 as MACHINE
 from casemate.kernel.machines import current
 from casemate.kernel.seccomp import NAMESPACE_FLAGS
 from casemate.kernel.system_calls import PROBED, name_of
+from casemate.triggers.http_server.listen import BACKLOG
 from support.bpf import ALLOW, KILL, NOTIFY, decoded, evaluate
 
 on_the_machine = pytest.mark.skipif(current() is not MACHINE, reason="the kernel is another's")
@@ -44,7 +45,8 @@ PROGRAMS = {
     "accepting": seccomp.accepting_program(MACHINE),
     "egress": seccomp.egress_program(MACHINE),
 }
-CONFINED = ["gateway", "offline", "accepting", "egress"]
+ONLY_THREADS = ["offline", "accepting", "egress"]
+CONFINED = ["gateway", *ONLY_THREADS]
 TELLING = ("zygote", "zygote that watches", "zygote that asks")
 SILENT = [name for name in PROGRAMS if name not in TELLING]
 
@@ -253,9 +255,10 @@ def may_clone(name: str, flags: int) -> bool:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_threads_and_plain_forks_are_allowed(name: str) -> None:
-    for flags in (17, 0x1200011, THREAD, 0):
-        assert may_clone(name, flags)
+def test_threads_are_allowed_and_forks_but_of_the_node_s_processes(name: str) -> None:
+    assert may_clone(name, THREAD)
+    for flags in (17, 0x1200011, 0):
+        assert may_clone(name, flags) is (name not in ONLY_THREADS)
 
 
 def test_the_zygote_makes_instances_and_no_other_namespace() -> None:
@@ -268,8 +271,9 @@ def test_the_zygote_makes_instances_and_no_other_namespace() -> None:
             assert may_clone("zygote", whole) is expected, hex(whole)
             assert may_clone("zygote without a listener", whole) is expected
             assert (in_instance(CLONE, whole) == ALLOW) is (not flags)
-            for name in CONFINED:
-                assert may_clone(name, whole) is (not flags)
+            assert may_clone("gateway", whole) is (not flags)
+            for name in ONLY_THREADS:
+                assert may_clone(name, whole) is (not flags and way == THREAD)
 
 
 def test_an_instance_that_makes_an_instance_is_killed() -> None:
@@ -285,8 +289,9 @@ def test_the_rule_over_all_flags(flags: int) -> None:
     plain = low & NAMESPACE_FLAGS == 0
     assert may_clone("zygote", flags) is (plain or low == linux.INSTANCE_CLONE_FLAGS)
     assert (in_instance(CLONE, flags) == ALLOW) is plain
-    for name in CONFINED:
-        assert may_clone(name, flags) is plain
+    assert may_clone("gateway", flags) is plain
+    for name in ONLY_THREADS:
+        assert may_clone(name, flags) is (plain and bool(low & linux.CLONE_THREAD))
 
 
 @given(st.sets(st.integers(0, 31), min_size=1, max_size=3))
@@ -521,6 +526,37 @@ def test_who_shares_a_listener_can_neither_end_nor_change_it() -> None:
     # SO_BINDTODEVICE, TCP_DEFER_ACCEPT, SO_SNDBUF, SO_REUSEPORT, IPV6_V6ONLY.
     for level, option in ((1, 25), (6, 9), (1, 7), (1, 15), (41, 26), (1, 1)):
         assert run("accepting", SETSOCKOPT, 3, level, option) == EPERM
+    listen, fcntl = FORBIDDEN["listen"], MACHINE.calls["fcntl"]
+    assert run("accepting", listen, 3, BACKLOG) == ALLOW
+    for backlog in (0, 1, BACKLOG - 1, BACKLOG + 1, 2**32 - 1):
+        assert run("accepting", listen, 3, backlog) == EPERM
+    # F_SETOWN, F_SETSIG, F_SETOWN_EX; F_GETFL, F_SETFL, F_DUPFD_CLOEXEC.
+    assert {run("accepting", fcntl, 3, command) for command in (8, 10, 15)} == {EPERM}
+    assert {run("accepting", fcntl, 3, command) for command in (3, 4, 1030)} == {ALLOW}
+
+
+@pytest.mark.parametrize("name", ONLY_THREADS)
+def test_a_process_of_the_node_does_nothing_to_others_of_its_user(name: str) -> None:
+    """Workers have one user, as have the processes of one kind of two nodes on one machine."""
+    for call in (
+        *("prlimit64", "sched_setaffinity", "sched_setscheduler"),
+        *("sched_setparam", "sched_setattr"),
+    ):
+        number = MACHINE.calls[call]
+        assert run(name, number, 0, 7) == ALLOW
+        for pid in (1, 4711, 2**31, 2**32 - 1):
+            assert run(name, number, pid, 7) == EPERM
+    priority = MACHINE.calls["setpriority"]
+    assert run(name, priority, 0, 0, 5) == ALLOW
+    # PRIO_PROCESS of another, PRIO_PGRP, PRIO_USER.
+    for which, who in ((0, 4711), (1, 0), (2, 0), (2, 64808)):
+        assert run(name, priority, which, who, 5) == EPERM
+
+
+def test_a_worker_signals_nobody() -> None:
+    for call in ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"):
+        assert run("accepting", MACHINE.calls[call], 4711, 4711, 9) == EPERM
+    assert run("accepting", MACHINE.calls["pidfd_send_signal"], 3, 9) == EPERM
 
 
 def test_the_egress_proxy_connects_and_accepts() -> None:
