@@ -14,6 +14,7 @@ from casemate.api.performing import Call, Performers, tell
 from casemate.api.served import all_served
 from casemate.api.service import PreparedBackup
 from casemate.model.errors import CasemateError
+from casemate.model.still import require_still
 from casemate.operations import backup
 from casemate.operations.declaration import TAR
 from casemate.operations.form import form_of
@@ -70,7 +71,7 @@ async def _send(_operation: backup.Backup, call: Call) -> Response:
         service.recorder.require()
         made = await service.make_backup()
         stack.push_async_callback(made.close)
-        call.still()  # it takes as long as the node is large
+        require_still()  # it takes as long as the node is large
         # Here, not as of other operations: what is held is released where it cannot be recorded.
         tell(form_of(backup.Backup), call, None)
         await service.recorder.durable()

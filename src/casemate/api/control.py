@@ -13,7 +13,6 @@ from casemate.model.invocation import RunningInvocation
 from casemate.model.node import NodeStatus
 from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
-from casemate.model.still import Still, whatever_changes
 from casemate.operations.declaration import Operation
 from casemate.operations.functions import SetAlias
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
@@ -61,8 +60,8 @@ class Control(Protocol):
     `casemate.model.errors`); the API turns each into its status. `by` is who asks, for
     facts that tell of a change with the address. A change that has returned is durable.
 
-    One change waits for the one before it, and a deploy for the function to start: `still` is asked
-    just before a change is made, so that nobody whose rights were taken meanwhile makes it.
+    One change waits for the one before it, and a deploy for the function to start: it is decided
+    once more just before it is made, so that nobody whose rights were taken meanwhile makes it.
     """
 
     async def functions(self) -> tuple[DeployedFunction, ...]:
@@ -73,21 +72,15 @@ class Control(Protocol):
         """Return one deployed function (NotFoundError if there is none)."""
         ...
 
-    async def remove(
-        self, project: str, function: str, *, by: Actor, still: Still = whatever_changes
-    ) -> None:
+    async def remove(self, project: str, function: str, *, by: Actor) -> None:
         """Remove a function with its versions and aliases (NotFoundError if there is none)."""
         ...
 
-    async def quarantine(
-        self, operation: QuarantineFunction, *, by: Actor, still: Still = whatever_changes
-    ) -> Quarantine:
+    async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Quarantine:
         """Have a function take no calls; return what holds, which may have held before."""
         ...
 
-    async def release(
-        self, operation: ReleaseFunction, *, by: Actor, still: Still = whatever_changes
-    ) -> Quarantine:
+    async def release(self, operation: ReleaseFunction, *, by: Actor) -> Quarantine:
         """Let a function take calls again; return what held, ConflictError if nothing did."""
         ...
 
@@ -95,9 +88,7 @@ class Control(Protocol):
         """Return which paths and hosts were given to which projects, sorted by project."""
         ...
 
-    async def claim_routes(
-        self, claim: RouteClaim, *, by: Actor, still: Still = whatever_changes
-    ) -> None:
+    async def claim_routes(self, claim: RouteClaim, *, by: Actor) -> None:
         """Give a project these, in place of what it had; ConflictError if another has or uses them.
 
         An empty claim takes back what the project had.
@@ -111,7 +102,6 @@ class Control(Protocol):
         number: int,
         *,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> None:
         """Remove a version that no alias leads to (NotFoundError, ConflictError)."""
         ...
@@ -155,7 +145,6 @@ class Control(Protocol):
         *,
         approve: bool,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> Version:
         """Start the bundle once (see `start_once`), add a version, point `live` at it.
 
@@ -170,7 +159,6 @@ class Control(Protocol):
         approve: bool,
         trial: TrialTerms | None = None,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> tuple[Version, ...]:
         """Do the same with several, of which all are live afterwards or none.
 
@@ -185,7 +173,6 @@ class Control(Protocol):
         *,
         approve: bool = False,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> Alias:
         """Point an alias at versions; their weights add up to 100 (checked by the API).
 
@@ -199,7 +186,6 @@ class Control(Protocol):
         *,
         approve: bool = False,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> Alias:
         """Give a version a share of the calls for a time (ConflictError: nothing to go back to).
 
@@ -207,9 +193,7 @@ class Control(Protocol):
         """
         ...
 
-    async def end_trial(
-        self, operation: EndTrial, *, by: Actor, still: Still = whatever_changes
-    ) -> Alias:
+    async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
         """Send all calls to the version of a trial, or back (ConflictError if it is over)."""
         ...
 
@@ -221,7 +205,6 @@ class Control(Protocol):
         *,
         approve: bool = False,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> Alias:
         """Point `live` at version `to`, or at the one that all callers were sent to before.
 

@@ -53,7 +53,7 @@ def _require(call: Call) -> None:
 @performs(GatherEvidence)
 async def _gather(wanted: GatherEvidence, call: Call) -> EvidenceView:
     _require(call)
-    return await seal(call.service, wanted.id, call.actor, call.still)
+    return await seal(call.service, wanted.id, call.actor)
 
 
 @performs(ListEvidence)

@@ -13,7 +13,7 @@ from casemate.api.service import Service
 from casemate.evidence import Manifest, build
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed
-from casemate.model.still import Still, whatever_changes
+from casemate.model.still import require_still
 from casemate.operations.evidence import EvidenceView
 
 MAX_BY_PLAYBOOKS = 16
@@ -21,13 +21,8 @@ MAX_BY_PLAYBOOKS = 16
 _PLAYBOOK = "playbook:"
 
 
-async def seal(
-    service: Service, id: str, by: Actor, still: Still = whatever_changes
-) -> EvidenceView:
-    """Keep an archive of an incident, once its hash is on record. Raises CasemateError.
-
-    `still` raises if who asks may not any more: it takes as long as there is much of it.
-    """
+async def seal(service: Service, id: str, by: Actor) -> EvidenceView:
+    """Keep an archive of an incident, once its hash is on record. Raises CasemateError."""
     incident = await service.monitor.incident(id)
     # One at a time: each may be as large as evidence may be.
     async with service.evidences.turn:
@@ -35,7 +30,7 @@ async def seal(
         manifest, files = await gathered(service, incident, by.principal)
         # Tens of megabytes: not on the event loop.
         data, digest = await asyncio.to_thread(_sealed, manifest, files)
-        still()
+        require_still()  # it takes as long as there is much of it
         view = EvidenceView(
             id=f"evi_{os.urandom(8).hex()}",
             incident=incident.id,

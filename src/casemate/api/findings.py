@@ -10,6 +10,7 @@ from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import AlertsSilenced
+from casemate.model.still import require_still
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.operations import findings
 from casemate.operations.findings import (
@@ -81,7 +82,7 @@ async def _silence(wanted: SilenceAlerts, call: Call) -> None:
         raise NotFoundError(
             f"There is no rule {wanted.rule}.", next_step="casemate detect ls shows the names"
         )
-    call.still()  # the monitor may be slow
+    require_still()  # the monitor may be slow
     call.service.facts.happened(
         AlertsSilenced(
             at=time.time(),

@@ -59,9 +59,7 @@ async def _show(operation: ShowFunction, call: Call) -> DeployedFunction:
 
 @performs(RemoveFunction)
 async def _remove(operation: RemoveFunction, call: Call) -> None:
-    await call.service.control.remove(
-        operation.project, operation.function, by=call.actor, still=call.still
-    )
+    await call.service.control.remove(operation.project, operation.function, by=call.actor)
 
 
 @performs(RemoveVersion)
@@ -71,7 +69,6 @@ async def _remove_version(operation: RemoveVersion, call: Call) -> None:
         operation.function,
         operation.number,
         by=call.actor,
-        still=call.still,
     )
 
 
@@ -84,9 +81,7 @@ async def _deploy(operation: DeployVersion, call: Call) -> Version | Response:
         return json_response(Started(digest=digest))
     if operation.approve:
         call.require(Action.GRANT_APPROVE, function_of(project, name))
-    return await control.deploy(
-        project, name, digest, approve=operation.approve, by=call.actor, still=call.still
-    )
+    return await control.deploy(project, name, digest, approve=operation.approve, by=call.actor)
 
 
 @performs(DeployFunctions)
@@ -105,7 +100,6 @@ async def _deploy_all(operation: DeployFunctions, call: Call) -> Deployed:
         approve=operation.approve,
         trial=operation.trial,
         by=call.actor,
-        still=call.still,
     )
     return Deployed(versions=versions)
 
@@ -123,9 +117,7 @@ async def _set_alias(operation: SetAlias, call: Call) -> Alias:
             HTTPStatus.BAD_REQUEST, "A version is named more than once, expected each one once."
         )
     approve = call.may_approve(operation.project, operation.function)
-    return await call.service.control.set_alias(
-        operation, approve=approve, by=call.actor, still=call.still
-    )
+    return await call.service.control.set_alias(operation, approve=approve, by=call.actor)
 
 
 @performs(Rollback)
@@ -133,7 +125,7 @@ async def _rollback(operation: Rollback, call: Call) -> Alias:
     project, function = operation.project, operation.function
     approve = call.may_approve(project, function)
     return await call.service.control.rollback(
-        project, function, operation.to, approve=approve, by=call.actor, still=call.still
+        project, function, operation.to, approve=approve, by=call.actor
     )
 
 

@@ -167,7 +167,7 @@ async def _quarantine(
         operation = QuarantineFunction(
             project=project, function=function, reason=reason, kill=wanted.kill
         )
-        held = await call.service.control.quarantine(operation, by=call.actor, still=call.still)
+        held = await call.service.control.quarantine(operation, by=call.actor)
         if (held.by, held.reason) != (call.actor.principal, reason):
             before = f"by {held.by}: {held.reason}"
     except (CasemateError, RequestError) as error:

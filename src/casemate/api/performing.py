@@ -159,12 +159,12 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     values |= read_query(form, _query(form, request))
     values |= await _body(form, request)
     operation = form.make(values)
-    if form.effect is Effect.READ and not form.declared.recorded:
-        answer = await perform(operation, call)
-    else:
+    recorded = form.effect is not Effect.READ or form.declared.recorded
+    if recorded:
         call.service.recorder.require()
-        with asked_again(call.still):
-            answer = await perform(operation, call)
+    with asked_again(call.still):
+        answer = await perform(operation, call)
+    if recorded:
         try:
             tell(form, call, answer, operation)
             # What was done is on record before anybody is told that it was done.

@@ -8,6 +8,7 @@ from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.playbook import Approval, PlaybookRun
+from casemate.model.still import require_still
 from casemate.operations import playbooks
 from casemate.operations.playbooks import (
     ApprovePlaybookRun,
@@ -124,18 +125,18 @@ async def _versions(wanted: ListPlaybookVersions, call: Call) -> PlaybookHistory
 @performs(RevertPlaybook)
 async def _revert(wanted: RevertPlaybook, call: Call) -> PlaybookFile:
     known = call.service.playbooks
-    return _file(await known.revert(wanted.name, wanted.version, call.actor, call.still))
+    return _file(await known.revert(wanted.name, wanted.version, call.actor))
 
 
 @performs(PutPlaybook)
 async def _put(wanted: PutPlaybook, call: Call) -> PlaybookFile:
     known = call.service.playbooks
-    return _file(await known.put(wanted.name, wanted.text, call.actor, still=call.still))
+    return _file(await known.put(wanted.name, wanted.text, call.actor))
 
 
 @performs(RemovePlaybook)
 async def _remove(wanted: RemovePlaybook, call: Call) -> None:
-    await call.service.playbooks.remove(wanted.name, call.actor, call.still)
+    await call.service.playbooks.remove(wanted.name, call.actor)
 
 
 @performs(PausePlaybooks)
@@ -158,7 +159,7 @@ async def _runs(wanted: ListPlaybookRuns, call: Call) -> PlaybookRuns:
 async def _approve(wanted: ApprovePlaybookRun, call: Call) -> PlaybookRun:
     known = call.service.playbooks
     _require([known.found(wanted.id)], call)
-    return await known.approve(wanted.id, call.actor, call.still)
+    return await known.approve(wanted.id, call.actor)
 
 
 @performs(DismissPlaybookRun)
@@ -170,7 +171,7 @@ async def _dismiss(wanted: DismissPlaybookRun, call: Call) -> PlaybookRun:
 async def _undo(wanted: UndoPlaybookRun, call: Call) -> PlaybookRun:
     known = call.service.playbooks
     _require([known.found(wanted.id)], call, undo=True, only=wanted.action)
-    return await known.undo(wanted.id, wanted.action, wanted.reason, call.actor, call.still)
+    return await known.undo(wanted.id, wanted.action, wanted.reason, call.actor)
 
 
 @performs(UndoIncident)
@@ -199,8 +200,8 @@ async def _undo_incident(wanted: UndoIncident, call: Call) -> PlaybookRuns:
     for run in runs:
         # Once more: while the one before was undone, this one may have gone on.
         _require([known.found(run.id)], call, undo=True, only=wanted.action)
-        call.still()
-        done.append(await known.undo(run.id, wanted.action, wanted.reason, call.actor, call.still))
+        require_still()
+        done.append(await known.undo(run.id, wanted.action, wanted.reason, call.actor))
     return PlaybookRuns(runs=tuple(done))
 
 
@@ -225,7 +226,7 @@ async def _run(wanted: RunPlaybook, call: Call) -> PlaybookRuns:
     _require(planned.values(), call)
     if wanted.dry_run:
         return PlaybookRuns(runs=tuple(planned.values()), dry=True)
-    done = [await known.run_by_hand(run, call.actor, call.still) for run in planned.values()]
+    done = [await known.run_by_hand(run, call.actor) for run in planned.values()]
     return PlaybookRuns(runs=tuple(done))
 
 

@@ -26,6 +26,7 @@ from casemate.model.principal import (
     Resource,
     ResourceKind,
 )
+from casemate.model.still import require_still
 from casemate.nodes.policies import TOPICS, renew
 from casemate.operations import policies
 from casemate.operations.declaration import Operation
@@ -92,7 +93,7 @@ async def _put(operation: PutPolicy, call: Call) -> PolicyFileView:
         prepared = await asyncio.to_thread(
             service.policy.prepare, [*files, file], maker=maker, no_wider=no_wider
         )
-        call.still()
+        require_still()
         return prepared, KeepPolicy(file=file)
 
     await _change(service, decide)
@@ -125,7 +126,7 @@ async def _remove(operation: RemovePolicy, call: Call) -> None:
         _find(service, name)
         files = [f for f in service.policy.files if f.name != name]
         prepared = await asyncio.to_thread(service.policy.prepare, files, maker=call.principal)
-        call.still()
+        require_still()
         return prepared, operation
 
     await _change(service, decide)

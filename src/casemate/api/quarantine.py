@@ -13,12 +13,12 @@ performs = Performers()
 
 @performs(QuarantineFunction)
 async def _quarantine(operation: QuarantineFunction, call: Call) -> Quarantine:
-    return await call.service.control.quarantine(operation, by=call.actor, still=call.still)
+    return await call.service.control.quarantine(operation, by=call.actor)
 
 
 @performs(ReleaseFunction)
 async def _release(operation: ReleaseFunction, call: Call) -> Quarantine:
-    return await call.service.control.release(operation, by=call.actor, still=call.still)
+    return await call.service.control.release(operation, by=call.actor)
 
 
 OPERATIONS = all_served(quarantine, performs)

@@ -27,7 +27,7 @@ async def _claim(operation: ClaimRoutes, call: Call) -> RouteClaim:
                 HTTPStatus.BAD_REQUEST, f"{prefix} is the node's own and cannot be given away."
             )
     claim = RouteClaim(project=operation.name, prefixes=operation.prefixes, hosts=operation.hosts)
-    await call.service.control.claim_routes(claim, by=call.actor, still=call.still)
+    await call.service.control.claim_routes(claim, by=call.actor)
     return claim
 
 

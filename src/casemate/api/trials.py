@@ -14,14 +14,12 @@ performs = Performers()
 @performs(StartTrial)
 async def _start(operation: StartTrial, call: Call) -> Alias:
     approve = call.may_approve(operation.project, operation.function)
-    return await call.service.control.start_trial(
-        operation, approve=approve, by=call.actor, still=call.still
-    )
+    return await call.service.control.start_trial(operation, approve=approve, by=call.actor)
 
 
 @performs(EndTrial)
 async def _end(operation: EndTrial, call: Call) -> Alias:
-    return await call.service.control.end_trial(operation, by=call.actor, still=call.still)
+    return await call.service.control.end_trial(operation, by=call.actor)
 
 
 OPERATIONS = all_served(trials, performs)

@@ -50,7 +50,7 @@ from casemate.model.principal import Action
 from casemate.model.processes import GatewayConfig
 from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
-from casemate.model.still import Still, whatever_changes
+from casemate.model.still import require_still
 from casemate.nodes import AloneDecisions, Decisions
 from casemate.operations.declaration import Operation
 from casemate.operations.deployments import ForgetFunction, ForgetVersion, ShowAliasHistory
@@ -236,9 +236,7 @@ class NodeControl:
         """See Control."""
         return self._catalogue.claims
 
-    async def claim_routes(
-        self, claim: RouteClaim, *, by: Actor, still: Still = whatever_changes
-    ) -> None:
+    async def claim_routes(self, claim: RouteClaim, *, by: Actor) -> None:
         """See Control."""
         claims: tuple[RouteClaim, ...] = ()
 
@@ -251,7 +249,7 @@ class NodeControl:
             return KeepNodeValue(name=CLAIMS_VALUE, value=write_claims(claims))
 
         async with self._turn(claim.project), self._loading:
-            still()
+            require_still()
             await self._make(decide)
             self._catalogue.replace(await self.functions(), claims)
 
@@ -269,9 +267,7 @@ class NodeControl:
                 return function
         raise NotFoundError(f"There is no function {project}/{name}.", next_step="run casemate ls")
 
-    async def quarantine(
-        self, operation: QuarantineFunction, *, by: Actor, still: Still = whatever_changes
-    ) -> Quarantine:
+    async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Quarantine:
         """See Control."""
         name = (operation.project, operation.function)
         # At once: a deploy that is under way may take as long as some function takes to start.
@@ -279,7 +275,7 @@ class NodeControl:
         self._dispatcher.contain(self._contained)
         try:
             async with self._changing:
-                still()
+                require_still()
                 await self.function(*name)
                 found = await self._quarantines.begin(operation, by)
                 self._facts.happened(changes.quarantined(operation, by))
@@ -296,12 +292,10 @@ class NodeControl:
         """Functions that take no calls: in quarantine, or about to be."""
         return self._quarantines.names | frozenset(self._stopping_first)
 
-    async def release(
-        self, operation: ReleaseFunction, *, by: Actor, still: Still = whatever_changes
-    ) -> Quarantine:
+    async def release(self, operation: ReleaseFunction, *, by: Actor) -> Quarantine:
         """See Control."""
         async with self._turn(operation.project):
-            still()
+            require_still()
             found = await self._quarantines.end(operation.project, operation.function)
             self._facts.happened(changes.released(operation, by))
             await self._reload()
@@ -315,13 +309,11 @@ class NodeControl:
                 for version in self._catalogue.reached()
             )
 
-    async def remove(
-        self, project: str, function: str, *, by: Actor, still: Still = whatever_changes
-    ) -> None:
+    async def remove(self, project: str, function: str, *, by: Actor) -> None:
         """See Control."""
         forget = ForgetFunction(project=project, function=function)
         async with self._turn(project):
-            still()
+            require_still()
             unused = await self._forgotten(forget)
             await self._removed(project, function, 0, unused, by)
 
@@ -341,12 +333,11 @@ class NodeControl:
         number: int,
         *,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> None:
         """See Control."""
         forget = ForgetVersion(project=project, function=function, number=number)
         async with self._turn(project):
-            still()
+            require_still()
             unused = await self._forgotten(forget)
             await self._removed(project, function, number, unused, by)
 
@@ -446,11 +437,10 @@ class NodeControl:
         *,
         approve: bool,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> Version:
         """See Control."""
         wanted = (Deployment(project, function, digest),)
-        return (await self.deploy_all(wanted, approve=approve, by=by, still=still))[0]
+        return (await self.deploy_all(wanted, approve=approve, by=by))[0]
 
     async def deploy_all(
         self,
@@ -459,16 +449,15 @@ class NodeControl:
         approve: bool,
         trial: TrialTerms | None = None,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> tuple[Version, ...]:
         """See Control."""
         projects = tuple(one.project for one in wanted)
         turn = partial(self._turn, *projects)
         # A function says itself how long it takes to start: meanwhile nobody else waits.
         async with self._start(projects, by) as place:
-            still()
+            require_still()
             versions = await self._deploying.deploy(
-                wanted, approve=approve, trial=trial, by=by, still=still, turn=turn, place=place
+                wanted, approve=approve, trial=trial, by=by, turn=turn, place=place
             )
             for version in versions:
                 self._uploads.forget(version.digest)
@@ -481,11 +470,10 @@ class NodeControl:
         *,
         approve: bool = False,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> Alias:
         """See Control."""
         async with self._turn(operation.project):
-            still()
+            require_still()
             return await self._point(operation, by, approve=approve)
 
     async def _point(self, operation: SetAlias, by: Actor, *, approve: bool) -> Alias:
@@ -540,7 +528,6 @@ class NodeControl:
         *,
         approve: bool = False,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> Alias:
         """See Control."""
         project, function = operation.project, operation.function
@@ -560,12 +547,10 @@ class NodeControl:
             return operation
 
         async with self._turn(project):
-            still()
+            require_still()
             return await self._moved(decide, by, changes.BEGUN)
 
-    async def end_trial(
-        self, operation: EndTrial, *, by: Actor, still: Still = whatever_changes
-    ) -> Alias:
+    async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
         """See Control."""
 
         async def decide() -> Operation[Alias]:
@@ -578,7 +563,7 @@ class NodeControl:
             return operation
 
         async with self._turn(operation.project):
-            still()
+            require_still()
             why = changes.PROMOTED if operation.promote else changes.GONE_BACK
             return await self._moved(decide, by, why)
 
@@ -626,11 +611,10 @@ class NodeControl:
         *,
         approve: bool = False,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> Alias:
         """See Control."""
         async with self._turn(project):
-            still()
+            require_still()
             if to is None:
                 to = await self._stable_before(project, function)
             targets = (Target(version=to, weight=100),)

@@ -33,7 +33,7 @@ from casemate.model.facts import (
 )
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
-from casemate.model.still import Still
+from casemate.model.still import require_still
 from casemate.operations.declaration import Operation
 from casemate.operations.deployments import KeepVersions, ShowAliasHistory
 from casemate.operations.resources import EnsureResources
@@ -137,7 +137,6 @@ class Deploying:
         approve: bool,
         trial: TrialTerms | None = None,
         by: Actor,
-        still: Still,
         turn: Turn,
         place: StartPlace,
     ) -> tuple[Version, ...]:
@@ -157,14 +156,14 @@ class Deploying:
         judged_by = await self._judge(checked, by)
         with ExitStack() as undo:
             async with _in_time(place, len(checked)):
-                zygotes = [await self._prepare(*one, undo, still) for one in checked]
+                zygotes = [await self._prepare(*one, undo) for one in checked]
             async with turn():
                 found = await self._looked_at_again(checked, found, judged_by, by)
 
                 async def decide() -> KeepVersions:
                     nonlocal news, before
                     # It may have been said, or become another's, while they were started.
-                    still()
+                    require_still()
                     self._require_all_movable(wanted)
                     news = tuple(new for new, _ in admit(found))
                     before = [self._catalogue.most_live(new.project, new.function) for new in news]
@@ -284,14 +283,12 @@ class Deploying:
                 shares = [100] * number + [0] * (len(together) - number)
                 self._ready.require_room(list(zip(together, shares, strict=True)))
 
-    async def _prepare(
-        self, new: NewVersion, tentative: _Tentative, undo: ExitStack, still: Still
-    ) -> Zygote:
+    async def _prepare(self, new: NewVersion, tentative: _Tentative, undo: ExitStack) -> Zygote:
         """Start a function once, and have what it declares; `undo` ends it again."""
         with _about(new):
             zygote = await self._start(tentative.version)
             undo.callback(zygote.close)
-            still()  # it took as long as the function says
+            require_still()  # it took as long as the function says
             await self._data.change(
                 EnsureResources(project=new.project, resources=tentative.resources)
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 Still = Callable[[], None]
@@ -14,29 +14,44 @@ def whatever_changes() -> None:
     """Hold to what was decided before: for what the node itself does."""
 
 
-class _Request:
-    """What is asked while a request is served."""
+class _Asked:
+    """What is asked while a request is served, or a part of what is done for it."""
 
-    def __init__(self, still: Still) -> None:
+    def __init__(self, still: Still, outer: _Asked | None) -> None:
         self.still = still
+        self._outer = outer
+
+    def ask(self) -> None:
+        """Raise what is refused by, of the whole request first."""
+        if self._outer is not None:
+            self._outer.ask()
+        self.still()
 
 
-_served = ContextVar[_Request | None]("_served", default=None)
+_asked = ContextVar[_Asked | None]("_asked", default=None)
 
 
-@contextmanager
-def asked_again(still: Still) -> Iterator[None]:
+def asked_again(still: Still) -> AbstractContextManager[None]:
     """Have `require_still` ask this, within the block and what is called there.
 
     A task that was begun there and goes on afterwards is the node's own.
     """
-    request = _Request(still)
-    token = _served.set(request)
+    return _asking(_Asked(still, None))
+
+
+def asked_besides(still: Still) -> AbstractContextManager[None]:
+    """Have `require_still` ask this within the block, after what it asks outside of it."""
+    return _asking(_Asked(still, _asked.get()))
+
+
+@contextmanager
+def _asking(asked: _Asked) -> Iterator[None]:
+    token = _asked.set(asked)
     try:
         yield
     finally:
-        _served.reset(token)
-        request.still = whatever_changes
+        _asked.reset(token)
+        asked.still = whatever_changes
 
 
 def require_still() -> None:
@@ -45,6 +60,6 @@ def require_still() -> None:
     Changes that wait for each other are decided as they come and made much later: hundreds are in
     line when a token is revoked. Raises what who asks is refused by.
     """
-    request = _served.get()
-    if request is not None:
-        request.still()
+    asked = _asked.get()
+    if asked is not None:
+        asked.ask()

@@ -30,7 +30,6 @@ from casemate.model.playbook import (
     SealEvidence,
 )
 from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
-from casemate.model.still import Still
 from casemate.operations.functions import SetAlias, Target
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 from casemate.playbooks.holding_back import HoldingBack
@@ -50,15 +49,13 @@ class Control(Protocol):
 
     async def function(self, project: str, name: str) -> DeployedFunction: ...
 
-    async def quarantine(
-        self, operation: QuarantineFunction, *, by: Actor, still: Still
-    ) -> Held: ...
+    async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Held: ...
 
-    async def release(self, operation: ReleaseFunction, *, by: Actor, still: Still) -> object: ...
+    async def release(self, operation: ReleaseFunction, *, by: Actor) -> object: ...
 
     async def stable_before(self, project: str, function: str) -> int: ...
 
-    async def set_alias(self, operation: SetAlias, *, by: Actor, still: Still) -> Alias: ...
+    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias: ...
 
 
 class Evidence(Protocol):
@@ -153,12 +150,10 @@ class Acting:
         before: str,
         reason: str,
         by: Principal,
-        still: Still,
     ) -> str:
         """Do it; return what was there before. Done once more it comes to the same. CasemateError.
 
-        `before` is what `prepare` has found; `still` raises if it may not be done any more, and is
-        asked where a change had to wait for others, and before each of several.
+        `before` is what `prepare` has found.
         """
         project, name = place_of(target)
         actor = Actor(by.text, "")
@@ -167,11 +162,11 @@ class Acting:
                 wanted = QuarantineFunction(
                     project=project, function=name, reason=reason, kill=action.kill
                 )
-                held = await self._control.quarantine(wanted, by=actor, still=still)
+                held = await self._control.quarantine(wanted, by=actor)
                 if held.by != by.text:
                     return _json(held.by)
             case RollBack():
-                await self._point(project, name, [(_decode(before)["to"], 100)], actor, still)
+                await self._point(project, name, [(_decode(before)["to"], 100)], actor)
             case RevokeToken():
                 await self._accounts.tokens.revoke(named(target), by=by)
             case EndSessions():
@@ -204,24 +199,21 @@ class Acting:
                 said = " ".join(each for each in (action.message, f"({reason})") if each)
                 await self._page(target, said, run, actor)
             case RotateSecret():
-                return await self._rotating.do(action, project, before, reason, actor, still)
+                return await self._rotating.do(action, project, before, reason, actor)
             case _:
                 return await self._held_back.do(action, target, before, reason, actor)
         return before
 
     async def undo(
-        self, do: str, target: str, run: str, before: str, reason: str, by: Actor, still: Still
+        self, do: str, target: str, run: str, before: str, reason: str, by: Actor
     ) -> None:
-        """Take back what was done. Raises ConflictError where that cannot be.
-
-        `still` as in `do`.
-        """
+        """Take back what was done. Raises ConflictError where that cannot be."""
         project, name = place_of(target)
         match do:
             case "quarantine":
-                await self._release(project, name, before, reason, by, still)
+                await self._release(project, name, before, reason, by)
             case "roll-back":
-                await self._point_back(project, name, _decode(before), by, still)
+                await self._point_back(project, name, _decode(before), by)
             case "limit-calls" | "block-caller":
                 of = project or target.partition("@")[2]
                 try:
@@ -233,7 +225,7 @@ class Acting:
             case "page":
                 await self._page(target, f"It is over: {reason}", f"{run}-over", by)
             case "rotate-secret":
-                await self._rotating.undo(project, before, reason, by, still)
+                await self._rotating.undo(project, before, reason, by)
             case "seal-evidence":
                 await self._unseal(target, before, reason, by)
             case "revoke-token":
@@ -246,9 +238,7 @@ class Acting:
                     "Sessions that have ended stay so.", next_step="log in again: casemate login"
                 )
 
-    async def _release(
-        self, project: str, name: str, before: str, reason: str, by: Actor, still: Still
-    ) -> None:
+    async def _release(self, project: str, name: str, before: str, reason: str, by: Actor) -> None:
         """Have a function take calls again, unless somebody else has said so before or since."""
         if _decode(before) is not None:
             raise ConflictError(
@@ -264,7 +254,7 @@ class Acting:
                 next_step=f"casemate release {project}/{name} --reason TEXT",
             )
         wanted = ReleaseFunction(project=project, function=name, reason=reason)
-        await self._control.release(wanted, by=by, still=still)
+        await self._control.release(wanted, by=by)
 
     async def _unseal(self, target: str, before: str, reason: str, by: Actor) -> None:
         if not before:
@@ -278,9 +268,7 @@ class Acting:
         to, _, project = named(target).rpartition("@")
         await self._paging.page(to, message, by, project=project, known_as=known_as)
 
-    async def _point_back(
-        self, project: str, name: str, before: dict[str, Any], by: Actor, still: Still
-    ) -> None:
+    async def _point_back(self, project: str, name: str, before: dict[str, Any], by: Actor) -> None:
         """Point the alias where it was, unless somebody has pointed it elsewhere since."""
         found = await self._control.function(project, name)
         now = [
@@ -296,16 +284,13 @@ class Acting:
                 f"{LIVE} of {project}/{name} was pointed elsewhere since.",
                 next_step=f"casemate promote {project}/{name} VERSION, if it shall be another one",
             )
-        await self._point(project, name, before["targets"], by, still)
+        await self._point(project, name, before["targets"], by)
 
-    async def _point(
-        self, project: str, name: str, targets: list[Any], by: Actor, still: Still
-    ) -> None:
+    async def _point(self, project: str, name: str, targets: list[Any], by: Actor) -> None:
         wanted = tuple(Target(version=version, weight=weight) for version, weight in targets)
         await self._control.set_alias(
             SetAlias(project=project, function=name, name=LIVE, targets=wanted),
             by=by,
-            still=still,
         )
 
 

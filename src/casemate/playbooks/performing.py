@@ -17,7 +17,7 @@ from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.facts import Actor, PlaybookStep
 from casemate.model.playbook import Playbook, PlaybookAct, PlaybookAction, PlaybookRun, Step
 from casemate.model.principal import Principal, PrincipalKind
-from casemate.model.still import Still, whatever_changes
+from casemate.model.still import asked_besides, require_still
 from casemate.operations.incidents import Noticed
 from casemate.playbooks.acting import Acting, need_of
 from casemate.playbooks.kept import Runs
@@ -49,11 +49,11 @@ class Performing:
         self._facts = facts
         self._durable = durable
 
-    async def perform(self, run: PlaybookRun, playbook: Playbook, still: Still) -> PlaybookRun:
+    async def perform(self, run: PlaybookRun, playbook: Playbook) -> PlaybookRun:
         """Do what is left of a run; an action that fails keeps no other from being done.
 
-        What cannot be done at the moment is tried again after all others. `still` raises, before
-        each, if whoever has it done may not any more. Raises StoreError where it cannot be kept
+        What cannot be done at the moment is tried again after all others. Before each it is
+        decided whether whoever has it done still may. Raises StoreError where it cannot be kept
         how far it is: nothing is done then.
         """
         actions = {kind_of(action): action for action in playbook.actions}
@@ -64,7 +64,7 @@ class Performing:
             await asyncio.sleep(pause)
             last = pause == AGAIN_SECONDS[-1]
             for number in left:
-                run = await self._one(run, number, run.acts[number], actions, still, last=last)
+                run = await self._one(run, number, run.acts[number], actions, last=last)
         failed = any(act.state is Step.FAILED for act in run.acts)
         run = replace(run, state=Step.FAILED if failed else Step.DONE)
         await self._runs.put(run)
@@ -76,36 +76,35 @@ class Performing:
         number: int,
         act: PlaybookAct,
         actions: dict[str, PlaybookAction],
-        still: Still,
         *,
         last: bool,
     ) -> PlaybookRun:
         by = Principal(kind=PrincipalKind.PLAYBOOK, id=run.playbook)
 
-        def decide() -> None:
+        def allowed() -> None:
             """Asked whenever something was waited for: policy may forbid what the file says."""
-            still()
             need = need_of(act.do, act.target)
             if not self._policy.allows(by, need.action, need.resource, granted=True):
                 raise ConflictError(f"{by.text} may not {need.action.value} {need.resource.text}.")
 
         try:
-            decide()
-            action = actions.get(act.do)
-            if action is None:
-                raise ConflictError(f"{by.text} has no action {act.do}.")
-            if act.state is Step.PLANNED:
-                prepared = await self._acting.prepare(action, act.target, run.id)
-                act = replace(
-                    act, state=Step.BEGINS, before=prepared.before, undo=prepared.undo, at=_now()
+            with asked_besides(allowed):
+                require_still()
+                action = actions.get(act.do)
+                if action is None:
+                    raise ConflictError(f"{by.text} has no action {act.do}.")
+                if act.state is Step.PLANNED:
+                    found = await self._acting.prepare(action, act.target, run.id)
+                    act = replace(
+                        act, state=Step.BEGINS, before=found.before, undo=found.undo, at=_now()
+                    )
+                    run = await self._note(run, number, act, Step.BEGINS)
+                    await self._durable()
+                require_still()
+                reason = f"playbook {run.playbook}, finding {run.finding} ({run.rule})"
+                before = await self._acting.do(
+                    action, act.target, run.id, act.before, reason[:MAX_REASON], by
                 )
-                run = await self._note(run, number, act, Step.BEGINS)
-                await self._durable()
-            decide()
-            reason = f"playbook {run.playbook}, finding {run.finding} ({run.rule})"[:MAX_REASON]
-            before = await self._acting.do(
-                action, act.target, run.id, act.before, reason, by, decide
-            )
             act = replace(act, state=Step.DONE, before=before, problem="")
         except CasemateError as error:
             if error.retryable and not last:
@@ -123,12 +122,11 @@ class Performing:
         only: str | None,
         reason: str,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> PlaybookRun:
         """Take back what was done, the last first, or what of it is called `only`.
 
-        Also what failed after it was begun: something of it may be in force. `still` as in
-        `perform`.
+        Also what failed after it was begun: something of it may be in force. Each is
+        decided as in `perform`.
         """
         undone = False
         for number in reversed(range(len(run.acts))):
@@ -136,8 +134,8 @@ class Performing:
             if not act.may_hold or only not in (None, act.do):
                 continue
             try:
-                still()
-                await self._acting.undo(act.do, act.target, run.id, act.before, reason, by, still)
+                require_still()
+                await self._acting.undo(act.do, act.target, run.id, act.before, reason, by)
                 act = replace(act, state=Step.UNDONE, problem="", at=_now())
                 undone = True
             except CasemateError as error:

@@ -19,7 +19,7 @@ from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.facts import NOT_BY_NETWORK, Actor, PlaybookChanged, PlaybookRefused
 from casemate.model.playbook import Approval, Playbook, PlaybookRun, Step
 from casemate.model.principal import Principal
-from casemate.model.still import Still, whatever_changes
+from casemate.model.still import Still, asked_again, asked_besides, require_still, whatever_changes
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.interface import Monitor
 from casemate.operations.findings import Finding
@@ -166,8 +166,7 @@ class Playbooks:
                     await self._end(run, "the playbook was changed while the node was down")
                 else:
                     await self.books.require(book)
-                    still = whatever_changes if run.alone else self._by_name(run)
-                    await self._perform(run, book.playbook, still)
+                    await self._perform(run, book.playbook)
             except UnverifiedError as error:
                 await self._end(run, error.message)
             except CasemateError as error:
@@ -253,13 +252,13 @@ class Playbooks:
         run = replace(run, state=Step.BEGINS, alone=True)
         self._ages.note(run.id)
         run = await self.runs.take(run, self.turns.node)
-        await self._perform(run, playbook, whatever_changes)
+        await self._perform(run, playbook)
 
-    async def _perform(self, run: PlaybookRun, playbook: Playbook, still: Still) -> None:
+    async def _perform(self, run: PlaybookRun, playbook: Playbook) -> None:
         """Do a run; one that takes long goes on while others are looked at."""
         while len(self._late) >= MAX_LATE:
             await asyncio.wait(self._late, return_when=asyncio.FIRST_COMPLETED)
-        task = asyncio.get_running_loop().create_task(self._alone(run, playbook, still))
+        task = asyncio.get_running_loop().create_task(self._alone(run, playbook))
         self._late.add(task)
         task.add_done_callback(self._ended)
         await asyncio.wait((task,), timeout=LATE_SECONDS)
@@ -269,18 +268,19 @@ class Playbooks:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a playbook was not finished: %s", error)
 
-    async def _alone(self, run: PlaybookRun, playbook: Playbook, still: Still) -> PlaybookRun:
-        with self._claimed(run.id):
+    async def _alone(self, run: PlaybookRun, playbook: Playbook) -> PlaybookRun:
+        """Do a run that is of no request."""
+        still = whatever_changes if run.alone else self._by_name(run)
+        with self._claimed(run.id), asked_again(still), asked_besides(self._in_force(run)):
             try:
-                return await self._performing.perform(run, playbook, self._in_force(run, still))
+                return await self._performing.perform(run, playbook)
             finally:
                 self._ages.note(run.id)  # the last of it was now
 
-    def _in_force(self, run: PlaybookRun, still: Still) -> Still:
+    def _in_force(self, run: PlaybookRun) -> Still:
         """Return what is asked before each action of a run."""
 
         def decide() -> None:
-            still()
             book = self.books.get(run.playbook)
             if book is None or book.playbook is None or book.digest != run.digest:
                 raise ConflictError(f"The playbook {run.playbook} was changed since it was begun.")
@@ -346,11 +346,11 @@ class Playbooks:
             raise PlaybookError(f"The playbook {name} is broken: {book.problem}")
         return book, book.playbook
 
-    async def approve(self, id: str, by: Actor, still: Still = whatever_changes) -> PlaybookRun:
+    async def approve(self, id: str, by: Actor) -> PlaybookRun:
         """Do what waits, by a person's word. Raises NotFoundError, ConflictError.
 
-        `still` raises if who asks may not any more. It is asked before each action: the vault, a
-        deploy or a function that sets a secret may be waited for.
+        It is decided again before each action: the vault, a deploy or a function that sets a
+        secret may be waited for.
         """
         run = self._waiting(id)
         book, playbook = self.usable(run.playbook)
@@ -362,8 +362,8 @@ class Playbooks:
                 else f"casemate playbook dismiss {id} --reason TEXT",
             )
         await self.books.require(book)
-        still()
-        return await self._by_hand(replace(run, version=book.version), playbook, by, still)
+        require_still()
+        return await self._by_hand(replace(run, version=book.version), playbook, by)
 
     async def dismiss(self, id: str, reason: str, by: Actor) -> PlaybookRun:
         """Have what waits not done. Raises NotFoundError, ConflictError."""
@@ -385,13 +385,8 @@ class Playbooks:
         book, playbook = self.usable(name)
         return plan(book, playbook, found, incident)
 
-    async def run_by_hand(
-        self, run: PlaybookRun, by: Actor, still: Still = whatever_changes
-    ) -> PlaybookRun:
-        """Do what was planned. Raises ConflictError for what was done, or would do nothing.
-
-        `still`: as in `approve`.
-        """
+    async def run_by_hand(self, run: PlaybookRun, by: Actor) -> PlaybookRun:
+        """Do what was planned. Raises ConflictError for what was done, or would do nothing."""
         before = self.runs.get(run.id)
         if before is not None:
             if not before.may_be_done:
@@ -404,17 +399,15 @@ class Playbooks:
             )
         book, playbook = self.usable(run.playbook)
         await self.books.require(book)
-        still()
-        return await self._by_hand(run, playbook, by, still)
+        require_still()
+        return await self._by_hand(run, playbook, by)
 
-    async def _by_hand(
-        self, run: PlaybookRun, playbook: Playbook, by: Actor, still: Still
-    ) -> PlaybookRun:
-        with self._claimed(run.id):
+    async def _by_hand(self, run: PlaybookRun, playbook: Playbook, by: Actor) -> PlaybookRun:
+        with self._claimed(run.id), asked_besides(self._in_force(run)):
             run = replace(run, state=Step.BEGINS, by=by.principal, reason="")
             run = await self.runs.take(run, self.turns.node)
             self._performing.tell(run, Step.BEGINS, by=by, reason="by hand")
-            return await self._performing.perform(run, playbook, self._in_force(run, still))
+            return await self._performing.perform(run, playbook)
 
     async def undo(
         self,
@@ -422,12 +415,8 @@ class Playbooks:
         only: str | None,
         reason: str,
         by: Actor,
-        still: Still = whatever_changes,
     ) -> PlaybookRun:
-        """Take back what a run has done. Raises NotFoundError, ConflictError.
-
-        `still`: as in `approve`.
-        """
+        """Take back what a run has done. Raises NotFoundError, ConflictError."""
         run = self.found(id)
         if id in self._running or run.state is Step.BEGINS:
             raise ConflictError(f"{id} is being done or undone.", next_step="try again soon")
@@ -435,7 +424,7 @@ class Playbooks:
             raise ConflictError(f"{id} has done nothing that is to be taken back.")
         with self._claimed(id):
             run = await self.runs.take(run, self.turns.node)
-            return await self._performing.undo(run, only, reason, by, still)
+            return await self._performing.undo(run, only, reason, by)
 
     # -- files -------------------------------------------------------------------------------------
 
@@ -446,13 +435,8 @@ class Playbooks:
         by: Actor,
         *,
         reason: str = "",
-        still: Still = whatever_changes,
     ) -> Book:
-        """Have a file in force, as a new version. Raises PlaybookError, MonitorUnavailableError.
-
-        `still` raises if who asks may not any more: the monitor, and the vault that signs the
-        change before this one, may be waited for.
-        """
+        """Have a file in force, as a new version. Raises PlaybookError, MonitorUnavailableError."""
         playbook = read_playbook(text.encode(), f"{name}.toml")
         for rule in playbook.when.rules:
             if not await self._monitor.has_rule(rule):
@@ -461,17 +445,16 @@ class Playbooks:
                     next_step="casemate detect ls shows what there is",
                 )
         async with self._changing:
-            still()
+            # The monitor, and the vault that signs the change before this one, were waited for.
+            require_still()
             self.books.require_room(name)
             number = self.books.next_version(name)
             self._changed(name, "put", digest_of(text), by, version=number, reason=reason)
             await self.books.put(name, text, time.time(), by.principal)
         return self.book(name)
 
-    async def revert(
-        self, name: str, number: int, by: Actor, still: Still = whatever_changes
-    ) -> Book:
-        """Have the text of a former version in force again, as a new one; `still` as in `put`.
+    async def revert(self, name: str, number: int, by: Actor) -> Book:
+        """Have the text of a former version in force again, as a new one.
 
         Raises NotFoundError, UnverifiedError, PlaybookError, MonitorUnavailableError.
         """
@@ -483,17 +466,15 @@ class Playbooks:
                 f"Version {number} of {name} is that by which it was removed.",
                 next_step=f"casemate playbook history {name} shows the others",
             )
-        return await self.put(
-            name, version.text, by, reason=f"as version {number} was", still=still
-        )
+        return await self.put(name, version.text, by, reason=f"as version {number} was")
 
-    async def remove(self, name: str, by: Actor, still: Still = whatever_changes) -> None:
-        """Have a file of one's own in force no more; `still` as in `put`.
+    async def remove(self, name: str, by: Actor) -> None:
+        """Have a file of one's own in force no more.
 
         Raises NotFoundError, ConflictError.
         """
         async with self._changing:
-            still()
+            require_still()
             book = self.book(name)
             if not self.books.is_own(name):
                 raise ConflictError(

@@ -13,7 +13,7 @@ from casemate.model.facts import Actor
 from casemate.model.grant import GrantKind
 from casemate.model.playbook import RotateSecret
 from casemate.model.restriction import EVERYTHING
-from casemate.model.still import Still
+from casemate.model.still import require_still
 from casemate.playbooks.prepared import Prepared
 from casemate.rotations import Rotations
 
@@ -66,13 +66,11 @@ class Rotating:
         before: str,
         reason: str,
         by: Actor,
-        still: Still,
     ) -> str:
         """Rotate what was not rotated yet: done once more it comes to the same.
 
-        `still` is asked before each: the one before may have waited for a function. One that fails
-        keeps no other from being rotated. Raises ConflictError with all that failed,
-        UnavailableError if it may be tried again.
+        One that fails keeps no other from being rotated. Raises ConflictError with all that
+        failed, UnavailableError if it may be tried again.
         """
         done: dict[str, int] = _read(before)
         failed: list[str] = []
@@ -82,7 +80,7 @@ class Rotating:
             if used != version:
                 continue  # by this run before it was cut short, or by a person
             try:
-                still()
+                require_still()  # the one before may have waited for a function
                 await self._rotations.rotate(
                     project, name, reason=reason, by=by, overlap=action.overlap, expected=version
                 )
@@ -95,7 +93,7 @@ class Rotating:
             raise ConflictError(" ".join(failed), next_step="set them by hand")
         return before
 
-    async def undo(self, project: str, before: str, reason: str, by: Actor, still: Still) -> None:
+    async def undo(self, project: str, before: str, reason: str, by: Actor) -> None:
         """Go back where a playbook has rotated. Raises ConflictError with all that could not."""
         failed = []
         for name, version in _read(before).items():
@@ -107,7 +105,7 @@ class Rotating:
                 failed.append(f"{name} has a value of {author} since, or its overlap is over.")
                 continue
             try:
-                still()
+                require_still()
                 await self._rotations.back(project, name, reason=reason, by=by, expected=used)
             except CasemateError as error:
                 failed.append(f"{name}: {error.message}")

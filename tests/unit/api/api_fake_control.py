@@ -45,6 +45,7 @@ from casemate.model.protection import ProtectionStatus
 from casemate.model.restoring import Discarded, Restoring
 from casemate.model.route import RouteClaim
 from casemate.model.source import SourceStatus
+from casemate.model.still import require_still
 from casemate.model.trigger import ScheduleStatus
 from casemate.model.usage import Usage
 from casemate.operations.declaration import Operation
@@ -175,11 +176,10 @@ class FakeControl:
             )
         )
 
-    def _waited(self, still: Callable[[], None] | None) -> None:
+    def _waited(self) -> None:
         """Stand for a change that waits for another one."""
         self.meanwhile()
-        if still is not None:
-            still()
+        require_still()
 
     def _check(self) -> None:
         if self.fault is not None:
@@ -196,8 +196,8 @@ class FakeControl:
         except KeyError:
             raise NotFoundError(f"There is no function {project}/{name}.") from None
 
-    async def remove(self, project: str, function: str, *, by: Actor, still: Any = None) -> None:
-        self._waited(still)
+    async def remove(self, project: str, function: str, *, by: Actor) -> None:
+        self._waited()
         await self.function(project, function)
         self.asked_by.append(by.principal)
         del self.deployed[project, function]
@@ -205,15 +205,13 @@ class FakeControl:
     async def route_claims(self) -> tuple[RouteClaim, ...]:
         return self.claims
 
-    async def claim_routes(self, claim: RouteClaim, *, by: Actor, still: Any = None) -> None:
-        self._waited(still)
+    async def claim_routes(self, claim: RouteClaim, *, by: Actor) -> None:
+        self._waited()
         self.asked_by.append(by.principal)
         self.claims = (claim,)
 
-    async def remove_version(
-        self, project: str, function: str, number: int, *, by: Actor, still: Any = None
-    ) -> None:
-        self._waited(still)
+    async def remove_version(self, project: str, function: str, number: int, *, by: Actor) -> None:
+        self._waited()
         await self.function(project, function)
         self.asked_by.append(by.principal)
 
@@ -247,9 +245,8 @@ class FakeControl:
         *,
         approve: bool,
         by: Actor,
-        still: Any = None,
     ) -> Version:
-        self._waited(still)
+        self._waited()
         self._check()
         if digest == WIDE_DIGEST and not approve:
             raise WideningError(function, GrantDifference(added=(WIDE,), widening=(WIDE,)))
@@ -273,9 +270,9 @@ class FakeControl:
         return version
 
     async def deploy_all(
-        self, wanted, *, approve: bool, trial=None, by: Actor, still: Any = None
+        self, wanted, *, approve: bool, trial=None, by: Actor
     ) -> tuple[Version, ...]:
-        self._waited(still)
+        self._waited()
         before = dict(self.deployed)
         versions = []
         for one in wanted:
@@ -307,9 +304,9 @@ class FakeControl:
         return self._point(project, function, LIVE, targets, trial)
 
     async def start_trial(
-        self, operation: StartTrial, *, approve: bool = False, by: Actor, still: Any = None
+        self, operation: StartTrial, *, approve: bool = False, by: Actor
     ) -> Alias:
-        self._waited(still)
+        self._waited()
         self.approvals.append(approve)
         project, name = operation.project, operation.function
         found = await self.function(project, name)
@@ -319,8 +316,8 @@ class FakeControl:
         back = live.targets[0].version
         return self._share(project, name, back, operation.version, operation.terms)
 
-    async def end_trial(self, operation: EndTrial, *, by: Actor, still: Any = None) -> Alias:
-        self._waited(still)
+    async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
+        self._waited()
         project, name = operation.project, operation.function
         (live,) = (
             alias for alias in (await self.function(project, name)).aliases if alias.name == LIVE
@@ -354,10 +351,8 @@ class FakeControl:
             self.history.setdefault((project, function), []).append(targets)
         return alias
 
-    async def set_alias(
-        self, operation: SetAlias, *, approve: bool = False, by: Actor, still: Any = None
-    ) -> Alias:
-        self._waited(still)
+    async def set_alias(self, operation: SetAlias, *, approve: bool = False, by: Actor) -> Alias:
+        self._waited()
         self.approvals.append(approve)
         project, function = operation.project, operation.function
         known = {v.number for v in (await self.function(project, function)).versions}
@@ -367,10 +362,8 @@ class FakeControl:
         targets = tuple(AliasTarget(version=t.version, weight=t.weight) for t in operation.targets)
         return self._point(project, function, operation.name, targets)
 
-    async def quarantine(
-        self, operation: QuarantineFunction, *, by: Actor, still: Any = None
-    ) -> Quarantine:
-        self._waited(still)
+    async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Quarantine:
+        self._waited()
         name = operation.project, operation.function
         found = Quarantine(
             project=operation.project,
@@ -383,10 +376,8 @@ class FakeControl:
         self.deployed[name] = msgspec.structs.replace(self.deployed[name], quarantine=held)
         return held
 
-    async def release(
-        self, operation: ReleaseFunction, *, by: Actor, still: Any = None
-    ) -> Quarantine:
-        self._waited(still)
+    async def release(self, operation: ReleaseFunction, *, by: Actor) -> Quarantine:
+        self._waited()
         name = operation.project, operation.function
         held = (await self.function(*name)).quarantine
         if held is None:
@@ -406,9 +397,8 @@ class FakeControl:
         *,
         approve: bool = False,
         by: Actor,
-        still: Any = None,
     ) -> Alias:
-        self._waited(still)
+        self._waited()
         self.approvals.append(approve)
         await self.function(project, function)
         if to is not None:

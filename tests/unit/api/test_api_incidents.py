@@ -187,7 +187,7 @@ def test_what_was_closed_though_more_was_found_since_is_open(
 def test_what_was_in_quarantine_already_says_by_whom(
     ask: Client, parts: Parts, told: list[Fact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def held(operation: QuarantineFunction, *, by: Actor, still: Any) -> Quarantine:
+    async def held(operation: QuarantineFunction, *, by: Actor) -> Quarantine:
         of = {"project": operation.project, "function": operation.function, "since": 1.0}
         if operation.reason.endswith("mine"):
             return Quarantine(reason=operation.reason, by=by.principal, **of)  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ from casemate.model.facts import (
 )
 from casemate.model.level import Level
 from casemate.model.playbook import PlaybookAct, PlaybookRun, Step
-from casemate.model.still import Still, whatever_changes
+from casemate.model.still import require_still
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
 from casemate.playbooks import Acting
@@ -67,10 +67,8 @@ class Functions:
         quarantine = SimpleNamespace(by=f"{PRINCIPAL}leaked-secret") if held else None
         return SimpleNamespace(quarantine=quarantine, aliases=())
 
-    async def quarantine(
-        self, operation: Any, *, by: Actor, still: Still = whatever_changes
-    ) -> Quarantine:
-        still()
+    async def quarantine(self, operation: Any, *, by: Actor) -> Quarantine:
+        require_still()
         self.held.add(f"{operation.project}/{operation.function}")
         return Quarantine(
             project=operation.project,
@@ -80,8 +78,8 @@ class Functions:
             since=1.0,
         )
 
-    async def release(self, operation: Any, *, by: Actor, still: Still = whatever_changes) -> None:
-        still()
+    async def release(self, operation: Any, *, by: Actor) -> None:
+        require_still()
         self.held.discard(f"{operation.project}/{operation.function}")
 
 
@@ -287,7 +285,7 @@ def test_what_is_done_while_an_incident_is_undone_needs_its_right_too(
     asyncio.run(runs.put(second))
     release = functions.release
 
-    async def meanwhile(operation: Any, *, by: Actor, still: Still = whatever_changes) -> None:
+    async def meanwhile(operation: Any, *, by: Actor) -> None:
         await release(operation, by=by)
         await runs.put(replace(second, acts=(held, back)))
 

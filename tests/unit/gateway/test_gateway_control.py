@@ -41,6 +41,7 @@ from casemate.model.processes import GatewayConfig
 from casemate.model.restriction import RestrictionKind
 from casemate.model.route import RouteClaim
 from casemate.model.signing import SigningRule
+from casemate.model.still import asked_again
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.nodes import Decisions
 from casemate.operations.deployments import KeepVersions
@@ -1210,34 +1211,31 @@ def gone() -> None:
 
 WAITING: dict[str, Callable[[Node], Awaitable[Any]]] = {
     "deploy": lambda node: node.control.deploy(
-        "t", "f", node.bundle(handler="app:other"), approve=True, by=ADA, still=gone
+        "t", "f", node.bundle(handler="app:other"), approve=True, by=ADA
     ),
     "deploy all": lambda node: node.control.deploy_all(
-        [Deployment("t", "f", node.bundle(handler="app:other"))], approve=True, by=ADA, still=gone
+        [Deployment("t", "f", node.bundle(handler="app:other"))], approve=True, by=ADA
     ),
     "point": lambda node: node.control.set_alias(
         SetAlias(project="t", function="f", name="old", targets=(Target(version=1, weight=100),)),
         approve=True,
         by=ADA,
-        still=gone,
     ),
-    "roll back": lambda node: node.control.rollback("t", "f", 1, by=ADA, still=gone),
+    "roll back": lambda node: node.control.rollback("t", "f", 1, by=ADA),
     "try": lambda node: node.control.start_trial(
         StartTrial(project="t", function="f", version=1, terms=TrialTerms(weight=5, seconds=60.0)),
         by=ADA,
-        still=gone,
     ),
     "end a trial": lambda node: node.control.end_trial(
         EndTrial(project="t", function="f", version=1, since=1.0, promote=True),
         by=ADA,
-        still=gone,
     ),
-    "remove": lambda node: node.control.remove("t", "f", by=ADA, still=gone),
-    "remove a version": lambda node: node.control.remove_version("t", "f", 1, by=ADA, still=gone),
-    "release": lambda node: node.control.release(RELEASE, by=ADA, still=gone),
-    "quarantine": lambda node: node.control.quarantine(held(reason="other"), by=ADA, still=gone),
+    "remove": lambda node: node.control.remove("t", "f", by=ADA),
+    "remove a version": lambda node: node.control.remove_version("t", "f", 1, by=ADA),
+    "release": lambda node: node.control.release(RELEASE, by=ADA),
+    "quarantine": lambda node: node.control.quarantine(held(reason="other"), by=ADA),
     "claim routes": lambda node: node.control.claim_routes(
-        RouteClaim(project="t", prefixes=("/mine",), hosts=()), by=ADA, still=gone
+        RouteClaim(project="t", prefixes=("/mine",), hosts=()), by=ADA
     ),
 }
 
@@ -1250,11 +1248,12 @@ def test_what_had_to_wait_is_not_done_for_who_may_not_any_more(on_node: OnNode, 
         await node.control.quarantine(held(), by=ADA)
         before = await node.control.functions()
         opened = node.client.opening
-        async with node.control._changing:  # as a deploy has it whose function is slow to start
-            waiting = asyncio.ensure_future(WAITING[what](node))
-            await asyncio.sleep(0)
-        with pytest.raises(GoneError):
-            await waiting
+        with asked_again(gone):
+            async with node.control._changing:  # as a deploy has it whose function starts slowly
+                waiting = asyncio.ensure_future(WAITING[what](node))
+                await asyncio.sleep(0)
+            with pytest.raises(GoneError):
+                await waiting
         assert await node.control.functions() == before
         assert await node.control.route_claims() == ()
         assert node.client.opening == opened
@@ -1266,17 +1265,15 @@ def test_rights_that_are_taken_while_a_function_starts_end_its_deploy(on_node: O
     async def scene(node: Node) -> None:
         node.client.gate = asyncio.Event()
         asked = iter((False, True))
-        deploying = asyncio.ensure_future(
-            node.control.deploy(
-                "t", "f", node.bundle(), approve=True, by=ADA,
-                still=lambda: gone() if next(asked) else None,
+        with asked_again(lambda: gone() if next(asked) else None):
+            deploying = asyncio.ensure_future(
+                node.control.deploy("t", "f", node.bundle(), approve=True, by=ADA)
             )
-        )  # fmt: skip
-        while not node.client.opening:
-            await asyncio.sleep(0.01)
-        node.client.gate.set()
-        with pytest.raises(GoneError):
-            await deploying
+            while not node.client.opening:
+                await asyncio.sleep(0.01)
+            node.client.gate.set()
+            with pytest.raises(GoneError):
+                await deploying
         assert node.nothing_changed()
         assert [zygote.closed for zygote in node.client.opened] == [True]
         assert not node.data.ensured  # nor does its project have what it declares

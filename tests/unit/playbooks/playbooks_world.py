@@ -11,7 +11,7 @@ from casemate.model.deployment import Alias, AliasTarget, Quarantine, Trial
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import Actor, PlaybookChanged, PlaybookRefused, PlaybookStep
 from casemate.model.level import Level
-from casemate.model.still import Still, whatever_changes
+from casemate.model.still import require_still
 from casemate.operations.findings import Finding
 from casemate.operations.functions import SetAlias
 from casemate.operations.incidents import Noticed
@@ -55,10 +55,8 @@ class Control:
         )
         return SimpleNamespace(aliases=(alias,), quarantine=self.held.get(f"{project}/{name}"))
 
-    async def quarantine(
-        self, operation: Any, *, by: Actor, still: Still = whatever_changes
-    ) -> Quarantine:
-        still()
+    async def quarantine(self, operation: Any, *, by: Actor) -> Quarantine:
+        require_still()
         if self.fails is not None:
             raise self.fails
         name = f"{operation.project}/{operation.function}"
@@ -72,10 +70,8 @@ class Control:
         )
         return self.held.setdefault(name, held)
 
-    async def release(
-        self, operation: Any, *, by: Actor, still: Still = whatever_changes
-    ) -> Quarantine:
-        still()
+    async def release(self, operation: Any, *, by: Actor) -> Quarantine:
+        require_still()
         name = f"{operation.project}/{operation.function}"
         if name not in self.held:
             raise ConflictError(f"{name} is not in quarantine.")
@@ -85,10 +81,8 @@ class Control:
     async def stable_before(self, _project: str, _function: str) -> int:
         return 1
 
-    async def set_alias(
-        self, operation: SetAlias, *, by: Actor, still: Still = whatever_changes
-    ) -> Any:
-        still()
+    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Any:
+        require_still()
         name = f"{operation.project}/{operation.function}"
         self.live[name] = tuple((one.version, one.weight) for one in operation.targets)
         self.done.append(f"point {name} {self.live[name]}")

@@ -17,7 +17,6 @@ from casemate.model.deployment import Trial
 from casemate.model.errors import ConflictError
 from casemate.model.playbook import PlaybookRun, Step
 from casemate.model.principal import Action, Principal, PrincipalKind, RoleBinding
-from casemate.model.still import whatever_changes
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.operations.quarantine import QuarantineFunction
 from casemate.playbooks import needs
@@ -117,7 +116,7 @@ async def test_a_rollback_that_was_cut_short_goes_back_no_further() -> None:
     # Again, as if the end had not been kept: its aim was found out before it was begun.
     book = world.playbooks.usable("back")[1]
     cut = replace(run, acts=(replace(run.acts[0], state=Step.BEGINS),))
-    await world.playbooks._performing.perform(cut, book, whatever_changes)
+    await world.playbooks._performing.perform(cut, book)
     assert world.control.live["shop/pay"] == ((1, 100),)
     await world.playbooks.undo(run.id, None, "r", ADA)
     assert world.control.live["shop/pay"] == ((2, 90), (1, 10))
@@ -458,7 +457,7 @@ async def test_an_action_that_is_not_in_the_file_is_not_done() -> None:
     forged = replace(
         run, id="run_2", acts=(replace(run.acts[0], do="roll-back", state=Step.PLANNED),)
     )
-    done = await world.playbooks._performing.perform(forged, playbook, whatever_changes)
+    done = await world.playbooks._performing.perform(forged, playbook)
     assert done.state is Step.FAILED and world.control.done == ["quarantine shop/pay"]
 
 

@@ -15,6 +15,7 @@ from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.playbook import PlaybookRun, Step
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.model.rotation import Rotation
+from casemate.model.still import asked_again
 from casemate.model.vault import NewValue, ValueForm
 
 WHEN = 'title = "t"\n[when]\nrules = ["mount-tried"]\n'
@@ -60,7 +61,8 @@ def test_rights_that_are_taken_between_two_actions_count() -> None:
             return found
 
         world.control.quarantine = withdrawn  # type: ignore[method-assign]
-        done = await world.playbooks.approve(run.id, ADA, rights.still)
+        with asked_again(rights.still):
+            done = await world.playbooks.approve(run.id, ADA)
         assert _states(done) == [Step.DONE, Step.FAILED, Step.FAILED]
         assert "revoked" in done.acts[1].problem
         assert done.state is Step.FAILED
@@ -78,7 +80,8 @@ def test_rights_that_are_taken_while_one_action_waits_count() -> None:
             rights.left = 0  # while the journal is waited for
 
         world.playbooks._performing._durable = recorded
-        done = await world.playbooks.approve(run.id, ADA, rights.still)
+        with asked_again(rights.still):
+            done = await world.playbooks.approve(run.id, ADA)
         assert _states(done) == [Step.FAILED] * 3
         assert not world.control.done
         assert not world.restrictions.all(None)
@@ -96,7 +99,8 @@ def test_rights_that_are_taken_while_another_change_is_waited_for_count() -> Non
             return await set_alias(operation, **named)
 
         world.control.set_alias = waits  # type: ignore[method-assign]
-        done = await world.playbooks.approve(run.id, ADA, rights.still)
+        with asked_again(rights.still):
+            done = await world.playbooks.approve(run.id, ADA)
         assert _states(done) == [Step.FAILED]
         assert not world.control.done
 
@@ -121,7 +125,8 @@ def test_each_secret_of_a_rotation_is_decided_by_itself() -> None:
             return found
 
         world.rotations.rotate = withdrawn  # type: ignore[method-assign]
-        done = await world.playbooks.approve(run.id, ADA, rights.still)
+        with asked_again(rights.still):
+            done = await world.playbooks.approve(run.id, ADA)
         assert _states(done) == [Step.FAILED]
         assert [world.secrets.in_use("shop", name) for name in ("db", "key")] == [2, 1]
         assert "key" in done.acts[0].problem
@@ -133,7 +138,9 @@ def test_each_action_is_taken_back_by_a_right_of_its_own() -> None:
     async def play() -> None:
         world, run = await _waiting()
         await world.playbooks.approve(run.id, ADA)
-        done = await world.playbooks.undo(run.id, None, "r", ADA, Rights(left=1).still)
+        # Once before it is taken back, and once in the turn of the restriction that is lifted.
+        with asked_again(Rights(left=2).still):
+            done = await world.playbooks.undo(run.id, None, "r", ADA)
         assert _states(done) == [Step.DONE, Step.DONE, Step.UNDONE]
         assert "revoked" in done.acts[0].problem
         assert world.control.held
@@ -163,6 +170,26 @@ def test_what_is_changed_in_the_middle_goes_no_further(change: str) -> None:
         [run] = world.playbooks.runs
         assert _states(run) == [Step.DONE, Step.FAILED, Step.FAILED]
         assert "was changed" in run.acts[1].problem
+        assert not world.restrictions.all(None)
+
+    asyncio.run(play())
+
+
+def test_what_is_changed_while_a_restriction_waits_for_its_turn_is_not_set() -> None:
+    async def play() -> None:
+        actions = '[[actions]]\ndo = "freeze-alias"\n'
+        text = WHEN.replace("[when]", 'approval = "none"\n[when]') + actions
+        world = await World().loaded()
+        await world.playbooks.put("escape-tried", text, ADA)
+        async with world.restrictions._turn:
+            finding_it = asyncio.ensure_future(world.find(finding(at=2e9)))
+            while not (runs := list(world.playbooks.runs)) or runs[0].acts[0].state != Step.BEGINS:
+                await asyncio.sleep(0)
+            await world.playbooks.remove("escape-tried", ADA)
+        await finding_it
+        [run] = world.playbooks.runs
+        assert _states(run) == [Step.FAILED]
+        assert "was changed" in run.acts[0].problem
         assert not world.restrictions.all(None)
 
     asyncio.run(play())
