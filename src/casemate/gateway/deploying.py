@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 from casemate.admission import Catalogue
 from casemate.admission.grants import GrantDifference, WideningError, require_approval
@@ -16,13 +15,13 @@ from casemate.data.interface import ProjectData
 from casemate.dispatch import Dispatcher
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
+from casemate.gateway.deployed_state import DeployedState
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.start_places import StartPlace
 from casemate.gateway.trials import require_way_back
 from casemate.gateway.vouched import Vouching, VouchingStamp
 from casemate.manifest import check_received, require_packages
 from casemate.model.bundle import BundleManifest
-from casemate.model.caps import Caps
 from casemate.model.denial import Denial, DenialKind, denied_at
 from casemate.model.deployment import LIVE, Alias, NewVersion, TrialTerms, Version
 from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
@@ -33,8 +32,8 @@ from casemate.model.facts import (
 )
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
+from casemate.model.processes import GatewayConfig
 from casemate.model.still import require_still
-from casemate.operations.declaration import Operation
 from casemate.operations.deployments import KeepVersions, ShowAliasHistory
 from casemate.operations.resources import EnsureResources
 from casemate.sandbox.client import SandboxClient
@@ -43,17 +42,6 @@ from casemate.sandbox.zygote import Zygote
 from casemate.store.interface import Store
 from casemate.supply import Admitted
 from casemate.vulnerabilities import Gate, Packages, Stamp, read_packages
-
-AnswerT = TypeVar("AnswerT")
-
-
-class Make(Protocol):
-    """Makes the change that a function decides on; see `casemate.nodes.Decisions`."""
-
-    async def __call__(self, decide: Callable[[], Awaitable[Operation[AnswerT]]]) -> AnswerT:
-        """Make it."""
-        ...
-
 
 _NO_MODULE = (
     "Name the package that has it in the function's requirements "
@@ -82,10 +70,7 @@ class Deploying:
 
     def __init__(
         self,
-        *,
-        ready: ReadyInstances,
-        pythons: Collection[str],
-        caps: Caps | None,
+        config: GatewayConfig,
         store: Store,
         catalogue: Catalogue,
         dispatcher: Dispatcher,
@@ -94,21 +79,18 @@ class Deploying:
         vouching: Vouching,
         data: ProjectData,
         gate: Gate,
+        ready: ReadyInstances,
+        state: DeployedState,
+        *,
         happened: Callable[[Fact], None],
         require_movable: Callable[[str, str], None],
-        make: Make,
-        loading: asyncio.Lock,
     ) -> None:
-        """Act on these; `pythons` are the minor versions that the node offers.
+        """Act on these.
 
         `require_movable` raises ConflictError for a function whose aliases are not to be moved.
-
-        `caps` are what no function may exceed. `make` makes the change that is decided on what is
-        in memory, which `loading` keeps as it is meanwhile.
         """
         self._ready = ready
-        self._pythons = pythons
-        self._caps = caps
+        self._pythons, self._caps = config.pythons, config.caps
         self._store = store
         self._catalogue = catalogue
         self._dispatcher = dispatcher
@@ -119,8 +101,7 @@ class Deploying:
         self._gate = gate
         self._happened = happened
         self._require_movable = require_movable
-        self._make = make
-        self._loading = loading
+        self._state = state
 
     async def start_once(self, wanted: Deployment, by: Actor, place: StartPlace) -> None:
         """Start a bundle's function and end it again."""
@@ -169,8 +150,8 @@ class Deploying:
                     before = [self._catalogue.most_live(new.project, new.function) for new in news]
                     return KeepVersions(versions=news, by=by.principal)
 
-                async with self._loading:
-                    versions = await self._make(decide)
+                async with self._state.loading:
+                    versions = await self._state.make(decide)
                     undo.pop_all()
                     self._adopt(versions, zygotes)
         for version, new, was in zip(versions, news, before, strict=True):

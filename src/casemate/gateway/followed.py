@@ -11,7 +11,8 @@ from casemate.accounts import Accounts
 from casemate.budgets import Budgets
 from casemate.decoys import Decoys
 from casemate.evidence import Evidences, Holds
-from casemate.gateway.control import TOPICS, NodeControl
+from casemate.gateway.control import NodeControl
+from casemate.gateway.deployed_state import TOPICS
 from casemate.nodes import Part
 from casemate.nodes.policies import TOPICS as POLICIES
 from casemate.nodes.policies import reload

@@ -19,9 +19,10 @@ from casemate.api.control import Deployment, StartFailedError
 from casemate.capabilities import UseCounter, use_of
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
-from casemate.gateway import control, start_places, ways_back
+from casemate.gateway import aliases, start_places, ways_back
 from casemate.gateway import deploying as gateway_deploying
-from casemate.gateway.control import MAX_STARTS, MAX_STARTS_OF_CALLER, NodeControl
+from casemate.gateway.control import NodeControl
+from casemate.gateway.turns import MAX_STARTS, MAX_STARTS_OF_CALLER
 from casemate.model.bundle import BundleManifest, LockedPackage
 from casemate.model.caps import Caps
 from casemate.model.denial import Denial, DenialKind
@@ -382,7 +383,7 @@ def test_the_next_deploy_retires_the_one_before(on_node: OnNode) -> None:
 
 def test_a_function_has_so_many_aliases(on_node: OnNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is in the memory of all nodes, and a developer may make them."""
-    monkeypatch.setattr(control, "MAX_ALIASES", 3)
+    monkeypatch.setattr(aliases, "MAX_ALIASES", 3)
 
     async def scene(node: Node) -> None:
         await node.deploy()
@@ -630,7 +631,8 @@ def test_who_has_much_to_be_changed_waits_for_its_own(on_node: OnNode) -> None:
         assert not any(task.done() for task in many) and node.client.opening == opened + 1
         node.client.gate.set()
         await asyncio.gather(*many)
-        assert not node.control._turns and not node.control._starts
+        turns = node.control._turns
+        assert not turns._projects and not turns._starts
 
     on_node(scene)
 
@@ -726,7 +728,7 @@ def test_a_deploy_that_starts_for_ever_ends(
         node.client.gate = asyncio.Event()
         with pytest.raises(InvalidInputError, match="did not start within"):
             await node.deploy()
-        assert node.nothing_changed() and not node.control._starts
+        assert node.nothing_changed() and not node.control._turns._starts
 
     on_node(scene)
 
@@ -1029,14 +1031,16 @@ def test_quarantine_and_release(on_node: OnNode) -> None:
 def test_a_deploy_under_way_holds_no_quarantine_up(on_node: OnNode) -> None:
     async def look(node: Node) -> None:
         await node.deploy()
-        async with node.control._changing:  # as a deploy has it whose function is slow to start
+        async with (
+            node.control._turns.changing
+        ):  # as a deploy has it whose function is slow to start
             waiting = asyncio.ensure_future(node.control.quarantine(held(), by=ADA))
             await asyncio.sleep(0)
             assert node.dispatcher.contained == {("t", "f")}
         await waiting
         assert node.dispatcher.contained == {("t", "f")}
         # One that there is not leaves nothing behind.
-        async with node.control._changing:
+        async with node.control._turns.changing:
             ghost = msgspec.structs.replace(held(), function="ghost")
             waiting = asyncio.ensure_future(node.control.quarantine(ghost, by=ADA))
             await asyncio.sleep(0)
@@ -1249,7 +1253,9 @@ def test_what_had_to_wait_is_not_done_for_who_may_not_any_more(on_node: OnNode, 
         before = await node.control.functions()
         opened = node.client.opening
         with asked_again(gone):
-            async with node.control._changing:  # as a deploy has it whose function starts slowly
+            async with (
+                node.control._turns.changing
+            ):  # as a deploy has it whose function starts slowly
                 waiting = asyncio.ensure_future(WAITING[what](node))
                 await asyncio.sleep(0)
             with pytest.raises(GoneError):

@@ -121,7 +121,7 @@ def test_one_that_ended_while_the_node_was_away_ends_when_it_is_back(tmp_path: P
         node.control.stop()
         await asyncio.sleep(1.1)
         assert served(node) == {1, 2}
-        again = Trials(node.control._lapse)
+        again = Trials(node.control._aliases._lapse)
         again.follow(await node.control.functions())
         await until(lambda: served(node) == {1})
         assert begun.trial is not None and begun.trial.until < time.time()

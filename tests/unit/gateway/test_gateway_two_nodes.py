@@ -15,7 +15,7 @@ from casemate.accounts import Accounts
 from casemate.accounts.passwords import PasswordHashing
 from casemate.data import DataGoneError
 from casemate.facts import FactStream
-from casemate.gateway.control import TOPICS
+from casemate.gateway.deployed_state import TOPICS
 from casemate.gateway.known_projects import KnownProjects
 from casemate.model.account import PolicyFile
 from casemate.model.errors import CasemateError, ConflictError
