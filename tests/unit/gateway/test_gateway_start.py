@@ -20,43 +20,47 @@ async def _nothing(*_: object, **__: object) -> tuple[()]:
 def test_each_risk_that_the_operator_accepted_is_told() -> None:
     facts, told = FactStream(), list[RiskAccepted]()
     facts.listen(RiskAccepted, told.append)
-    gateway: Any = SimpleNamespace(
-        _config=SimpleNamespace(accepted_risks=("landlock", "shared-uid"), accepted_losses=()),
-        _own=None,
-        sweeps=None,
+    base = SimpleNamespace(
+        config=SimpleNamespace(accepted_risks=("landlock", "shared-uid"), accepted_losses=()),
+        state=SimpleNamespace(own=None),
         shipping=None,
         facts=facts,
         data=SimpleNamespace(projects=tuple),
         known=SimpleNamespace(require=_nothing),
         store=SimpleNamespace(read=_nothing, change=_nothing),
         nodes=SimpleNamespace(follow=_nothing, start=lambda: None),
-        _followed=lambda: None,
         policy=SimpleNamespace(prepare=lambda stored: stored, activate=lambda prepared: None),
         recorder=SimpleNamespace(ready=_nothing),
         older_records=SimpleNamespace(begin=_nothing),
         accounts=SimpleNamespace(load=_nothing),
-        control=SimpleNamespace(load=_nothing),
         catalogue=SimpleNamespace(projects=tuple, live_versions=tuple),
         signatures=SimpleNamespace(load=_nothing),
         decoys=SimpleNamespace(load=_nothing, ensure_all=_nothing),
         baselines=SimpleNamespace(load=_nothing),
-        budgets=SimpleNamespace(load=_nothing),
-        advisories=SimpleNamespace(gate=SimpleNamespace(load=_nothing), clean=_nothing),
-        watch=SimpleNamespace(start=_nothing),
-        evidences=SimpleNamespace(load=_nothing),
-        holds=SimpleNamespace(load=_nothing),
         projects=SimpleNamespace(load=_nothing),
         restrictions=SimpleNamespace(load=_nothing),
-        rotations=SimpleNamespace(load=_nothing),
-        used=SimpleNamespace(start=lambda: None),
-        playbooks=SimpleNamespace(load=_nothing, start=lambda: None),
+    )
+    gateway: Any = SimpleNamespace(
+        base=base,
+        sweeps=None,
+        _followed=lambda: None,
+        control=SimpleNamespace(load=_nothing),
+        observing=SimpleNamespace(budgets=SimpleNamespace(load=_nothing), start=lambda: None),
+        advisories=SimpleNamespace(gate=SimpleNamespace(load=_nothing), clean=_nothing),
+        watch=SimpleNamespace(start=_nothing),
+        response=SimpleNamespace(
+            evidences=SimpleNamespace(load=_nothing),
+            holds=SimpleNamespace(load=_nothing),
+            playbooks=SimpleNamespace(load=_nothing, start=lambda: None),
+            others=None,
+        ),
+        path=SimpleNamespace(
+            rotations=SimpleNamespace(load=_nothing),
+            running_logs=SimpleNamespace(start=lambda: None),
+        ),
+        sandboxes=SimpleNamespace(used=SimpleNamespace(start=lambda: None)),
         health=SimpleNamespace(start=lambda: None),
         audit=SimpleNamespace(start=lambda: None),
-        others=None,
-        running_logs=SimpleNamespace(start=lambda: None),
-        lag=SimpleNamespace(start=lambda: None),
-        numbers_told=SimpleNamespace(start=lambda: None),
-        shared_numbers=SimpleNamespace(start=lambda: None),
     )
     asyncio.run(Gateway.load(gateway))
     assert [fact.risk for fact in told] == ["landlock", "shared-uid"]
