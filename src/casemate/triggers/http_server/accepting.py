@@ -20,7 +20,7 @@ from casemate.triggers.http_server.connection import Connection
 from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.handshake_rate import HandshakeRate
 from casemate.triggers.http_server.listen import accept_one
-from casemate.triggers.http_server.peers import Admit, Admitted, Counted, peer_address
+from casemate.triggers.http_server.peers import Admit, Admitted, peer_address
 from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.response_head import encode_head
 
@@ -121,9 +121,9 @@ class Accepting:
             sock.close()
             return
         admitted: Admitted | None = None
-        if self._admit is None and not context.closed and not context.counter.admit(peer):
-            admitted = Counted(context.counter, peer)
-        if context.closed or (admitted is None and self._admit is None):
+        if self._admit is None and not context.closed:
+            admitted = context.counter.counted(peer)
+        if context.closed or (admitted is not None and admitted.status):
             sock.close()
             return
         self._undecided += admitted is None

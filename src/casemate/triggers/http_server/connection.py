@@ -33,7 +33,6 @@ from casemate.triggers.http_server.peers import (
     REFUSED_CONNECTIONS,
     REFUSED_TEXTS,
     Admitted,
-    Counted,
     peer_address,
 )
 from casemate.triggers.http_server.refusal_pace import READ_PAST_BYTES
@@ -126,15 +125,9 @@ class Connection(Answering):
 
     def _admit(self) -> int:
         """Count it, unless that was done; return 0, or the status to refuse it with."""
-        if self._admitted is None:
-            status = self._context.counter.admit(self._peer)
-            if status == 0:
-                self._admitted = Counted(self._context.counter, self._peer)
-            return status
-        status = self._admitted.status
-        if status:
-            self._admitted = None
-        return status
+        admitted = self._admitted or self._context.counter.counted(self._peer)
+        self._admitted = None if admitted.status else admitted
+        return admitted.status
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in."""
@@ -222,9 +215,14 @@ class Connection(Answering):
         """Go on; whatever goes wrong ends this connection, never the server."""
         try:
             self._advance()
-        except RequestRefusedError as refusal:
-            self._refuse(refusal.status, refusal.message)
-        except Exception as error:  # noqa: BLE001 - a fault of ours
+        except Exception as error:  # noqa: BLE001 - it ends this connection alone
+            self._end_by(error)
+
+    def _end_by(self, error: Exception) -> None:
+        """End the connection: with an answer where its request is refused, by a fault without."""
+        if isinstance(error, RequestRefusedError):
+            self._refuse(error.status, error.message)
+        else:
             self._give_up(error)
 
     def _advance(self) -> None:
@@ -301,10 +299,8 @@ class Connection(Answering):
             return
         try:
             self._begin(found, request)
-        except RequestRefusedError as refusal:
-            self._refuse(refusal.status, refusal.message)
-        except Exception as error:  # noqa: BLE001 - a fault of ours
-            self._give_up(error)
+        except Exception as error:  # noqa: BLE001 - it ends this connection alone
+            self._end_by(error)
         else:
             self._continue()
 
@@ -325,10 +321,8 @@ class Connection(Answering):
             self._reader.feed(data)
             self._reader.read_head(self._peer)
             self._begin(found, request)
-        except RequestRefusedError as refusal:
-            self._refuse(refusal.status, refusal.message)
-        except Exception as error:  # noqa: BLE001 - a fault of ours
-            self._give_up(error)
+        except Exception as error:  # noqa: BLE001 - it ends this connection alone
+            self._end_by(error)
         else:
             self._continue()
 

@@ -68,17 +68,17 @@ Admit = Callable[[str], Awaitable[Admitted]]
 
 
 class Counted:
-    """A connection that this server's own counter has admitted."""
+    """What this server's own counter has decided of a connection."""
 
-    __slots__ = ("_counter", "_peer")
-    status = 0
+    __slots__ = ("_counter", "_peer", "status")
     pause = 0.0
     route: AskedRoute | None = None
 
-    def __init__(self, counter: ConnectionCounter, peer: str) -> None:
-        """Count for `peer` until it is released."""
+    def __init__(self, counter: ConnectionCounter, peer: str, status: int) -> None:
+        """Count for `peer` until it is released, unless it was refused."""
         self._counter = counter
         self._peer = peer
+        self.status = status
 
     def release(self, *, handled: bool = False) -> None:
         """Count it no more."""
@@ -112,6 +112,10 @@ class ConnectionCounter:
             self._groups[group] = held + 1
         self.open += 1
         return 0
+
+    def counted(self, address: str) -> Counted:
+        """Count a connection, and return what was decided of it."""
+        return Counted(self, address, self.admit(address))
 
     def release(self, address: str) -> None:
         """Forget a connection that was admitted."""
