@@ -48,7 +48,8 @@ def too_large(maximum: int) -> RequestError:
     )
 
 
-async def _read(request: Request, maximum: int) -> bytes:
+async def read_body(request: Request, maximum: int) -> bytes:
+    """Return the body. Raises RequestError if it is longer, or ends before it is complete."""
     declared_length(request, maximum)
     body = bytearray()
     try:
@@ -66,12 +67,12 @@ async def _read(request: Request, maximum: int) -> bytes:
 async def required_body(request: Request, maximum: int) -> bytes:
     """Return a JSON body, which must be there, of at most `maximum` bytes."""
     require_media_type(request, "application/json")
-    return await _read(request, maximum)
+    return await read_body(request, maximum)
 
 
 async def optional_body(request: Request, maximum: int) -> bytes | None:
     """Return a JSON body of at most `maximum` bytes; None for an empty one without a type."""
-    if "content-type" not in request.headers and await _read(request, maximum) == b"":
+    if "content-type" not in request.headers and await read_body(request, maximum) == b"":
         return None
     return await required_body(request, maximum)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 from http import HTTPStatus
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from casemate.api.inputs import declared_length, require_media_type, too_large
+from casemate.api.inputs import read_body, require_media_type
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
@@ -114,18 +114,7 @@ async def _require_no_others(service: Service) -> None:
 
 async def _sealed_body(request: Request) -> bytes:
     require_media_type(request, BINARY)
-    declared_length(request, MAX_SEALED_BYTES)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_SEALED_BYTES:
-                raise too_large(MAX_SEALED_BYTES)
-    except ClientDisconnect as error:
-        raise RequestError(
-            HTTPStatus.BAD_REQUEST, "The body ended before it was complete."
-        ) from error
-    return bytes(body)
+    return await read_body(request, MAX_SEALED_BYTES)
 
 
 @performs(ListSecrets)

@@ -6,7 +6,8 @@ import os
 import selectors
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from casemate.model.errors import CasemateError, ProtectionMissingError
 from casemate.model.runtime import Runtime
@@ -131,7 +132,14 @@ class Bases:
         False if its base zygote turns out to have ended: nothing is told or closed then.
         """
         try:
-            self._assign(layout, request, descriptors)
+            with self._mounted(layout, request, layout.base.bundle) as (zygote, mounts):
+                self._zygotes.assign(
+                    zygote,
+                    request,
+                    mounts,
+                    landlock_abi=self._landlock_abi(layout),
+                    descriptors=descriptors,
+                )
         except (OSError, CasemateError, ZygoteViolationError) as error:
             if layout.base.lost(_END_SECONDS):
                 self.drop(layout, "its base zygote ended")
@@ -141,28 +149,34 @@ class Bases:
             os.close(descriptor)
         return True
 
-    def _assign(self, layout: Layout, request: protocol.Open, descriptors: list[int]) -> None:
-        """Give a request's bundle to a blank zygote. Raises OSError and CasemateError."""
+    @contextmanager
+    def _mounted(
+        self,
+        layout: Layout,
+        request: protocol.Open | protocol.PrepareDependencies,
+        mount: Callable[[str], int],
+    ) -> Iterator[tuple[ZygoteProcess, tuple[int, int]]]:
+        """Give a blank zygote, and what is mounted in it: what `mount` has, and its `/tmp`.
+
+        Raises OSError and CasemateError; it is ended then.
+        """
         layout.used = True
         zygote = self._take_blank(layout)
         mounts: list[int] = []
         try:
             try:
-                mounts.append(layout.base.bundle(request.digest))
+                mounts.append(mount(request.digest))
                 mounts.append(layout.take_tmpfs(request.tmp, TMPFS_BATCH))
             except BaseException:
                 self._zygotes.forget(zygote)
                 raise
-            self._zygotes.assign(
-                zygote,
-                request,
-                (mounts[0], mounts[1]),
-                landlock_abi=layout.base.landlock_abi if self._landlock else 0,
-                descriptors=descriptors,
-            )
+            yield zygote, (mounts[0], mounts[1])
         finally:
             for descriptor in mounts:
                 os.close(descriptor)
+
+    def _landlock_abi(self, layout: Layout) -> int:
+        return layout.base.landlock_abi if self._landlock else 0
 
     def prepare_dependencies(
         self, request: protocol.PrepareDependencies, descriptors: list[int]
@@ -178,7 +192,14 @@ class Bases:
         try:
             layout = self._layouts.get(self._layouts.home_of(request.python, request.project))
             if layout.base.ready and not layout.outdated:
-                self._prepare(layout, request, descriptors)
+                with self._mounted(layout, request, layout.base.dependencies) as (zygote, mounts):
+                    self._zygotes.prepare(
+                        zygote,
+                        request,
+                        mounts,
+                        landlock_abi=self._landlock_abi(layout),
+                        descriptors=descriptors,
+                    )
                 reason = ""
         except (OSError, CasemateError, ZygoteViolationError) as error:
             reason = f"cannot be started: {error}"
@@ -186,30 +207,6 @@ class Bases:
             os.close(descriptor)
         if reason:
             self._outbox.tell(protocol.ZygoteEnded(request.z, reason))
-
-    def _prepare(
-        self, layout: Layout, request: protocol.PrepareDependencies, descriptors: list[int]
-    ) -> None:
-        layout.used = True
-        zygote = self._take_blank(layout)
-        mounts: list[int] = []
-        try:
-            try:
-                mounts.append(layout.base.dependencies(request.digest))
-                mounts.append(layout.take_tmpfs(request.tmp, TMPFS_BATCH))
-            except BaseException:
-                self._zygotes.forget(zygote)
-                raise
-            self._zygotes.prepare(
-                zygote,
-                request,
-                (mounts[0], mounts[1]),
-                landlock_abi=layout.base.landlock_abi if self._landlock else 0,
-                descriptors=descriptors,
-            )
-        finally:
-            for descriptor in mounts:
-                os.close(descriptor)
 
     def become(self, request: protocol.Become) -> None:
         """Make a dependency zygote a function's own, or end it and tell why.

@@ -11,7 +11,8 @@ import msgspec
 from casemate.audit.code.reading import owned_files
 from casemate.audit.finding import Severity
 from casemate.audit.model import Place
-from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
+from casemate.audit.rule import Check, Hit, Risk, Subject
+from casemate.audit.rules.code_entries import CodeEntries
 from casemate.audit.rules.common import hit
 from casemate.audit.rules.examples import javascript
 from casemate.audit.rules.scripts import scripts_of
@@ -158,36 +159,7 @@ def _unchecked(subject: Subject) -> Iterator[Hit]:
         )
 
 
-def _rule(
-    id: str,
-    title: str,
-    risk: Risk,
-    owasp: str,
-    cwe: int,
-    severity: Severity,
-    why: str,
-    fix: str,
-    check: Check,
-    bad: str,
-    good: str,
-    attack: str = "",
-    by_reach: bool = False,
-) -> Rule:
-    return Rule(
-        id=id,
-        title=title,
-        risk=risk,
-        owasp=owasp,
-        cwe=cwe,
-        attack=attack,
-        severity=severity,
-        by_reach=by_reach,
-        why=why,
-        fix=fix,
-        check=check,
-        vulnerable=javascript(bad),
-        fixed=javascript(good),
-    )
+_rule = CodeEntries[Check](lambda check: check, javascript)
 
 
 def _handler(body: str) -> str:

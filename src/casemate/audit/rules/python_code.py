@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
 from casemate.audit.finding import Severity
 from casemate.audit.model import Reach
-from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
+from casemate.audit.rule import Check, Hit, Risk, Subject
+from casemate.audit.rules.code_entries import CodeEntries
 from casemate.audit.rules.examples import python
 from casemate.audit.rules.python_looks import (
-    Look,
     asserted,
     debug,
     entities,
@@ -54,37 +54,7 @@ def _milder(check: Check) -> Check:
     return found
 
 
-def _rule(
-    id: str,
-    title: str,
-    risk: Risk,
-    owasp: str,
-    cwe: int,
-    severity: Severity,
-    why: str,
-    fix: str,
-    look: Look,
-    bad: str,
-    good: str,
-    attack: str = "",
-    by_reach: bool = False,
-    behind_authorizer: Callable[[Check], Check] = lambda check: check,
-) -> Rule:
-    return Rule(
-        id=id,
-        title=title,
-        risk=risk,
-        owasp=owasp,
-        cwe=cwe,
-        attack=attack,
-        severity=severity,
-        by_reach=by_reach,
-        why=why,
-        fix=fix,
-        check=behind_authorizer(look_at(look)),
-        vulnerable=python(bad),
-        fixed=python(good),
-    )
+_rule = CodeEntries(look_at, python)
 
 
 def _handler(body: str, head: str = "") -> str:
@@ -309,7 +279,7 @@ RULES = (
         ),
         _handler("return jwt.decode(event['token'], KEY, algorithms=['RS256'])", "import jwt"),
         "T1550.001",
-        behind_authorizer=_milder,
+        over=_milder,
     ),
     _rule(
         "PY-015",
