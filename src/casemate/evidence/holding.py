@@ -113,59 +113,46 @@ class Holds:
         """
         async with self._turn:
             require_still()
-            return await self._hold(
-                incident, functions, opened_at, days, reason=reason, by=by, recordings=recordings
+            now = self._clock()
+            before = self._parts.held.get(incident)
+            if before is not None and before.expires_at <= now:
+                before = None
+            if before is None and len(self.all()) >= MAX_HOLDS:
+                raise ConflictError(
+                    f"{MAX_HOLDS} incidents are under hold already, which is the most.",
+                    next_step="End one: casemate incident holds, casemate incident release-hold",
+                )
+            if before is None and not functions:
+                raise ConflictError(
+                    f"{incident} is about no function, so nothing is on record to be kept.",
+                    next_step=f"casemate incident evidence {incident} keeps what there is of it",
+                )
+            made = before or HoldView(
+                incident=incident,
+                functions=tuple(functions)[:MAX_FUNCTIONS],
+                since=opened_at - BEFORE_SECONDS,
+                until=now,
+                expires_at=now,
+                reason=reason,
+                by=by,
+                records=0,
+                bytes=0,
+                recordings=0,
             )
-
-    async def _hold(
-        self,
-        incident: str,
-        functions: Sequence[str],
-        opened_at: float,
-        days: int,
-        *,
-        reason: str,
-        by: str,
-        recordings: HeldRecordings,
-    ) -> HoldView:
-        now = self._clock()
-        before = self._parts.held.get(incident)
-        if before is not None and before.expires_at <= now:
-            before = None
-        if before is None and len(self.all()) >= MAX_HOLDS:
-            raise ConflictError(
-                f"{MAX_HOLDS} incidents are under hold already, which is the most.",
-                next_step="End one: casemate incident holds, casemate incident release-hold",
+            made = replace(made, expires_at=now + days * DAY_SECONDS, reason=reason, by=by)
+            if before is None:
+                made = replace(made, recordings=await self._counted(made, recordings))
+            pairs = [
+                (project, name) for project, _, name in (f.partition("/") for f in made.functions)
+            ]
+            number, size = await self._records.hold(
+                incident, pairs, since=made.since, until=made.until, expires_at=made.expires_at
             )
-        if before is None and not functions:
-            raise ConflictError(
-                f"{incident} is about no function, so nothing is on record to be kept.",
-                next_step=f"casemate incident evidence {incident} keeps what there is of it",
-            )
-        made = before or HoldView(
-            incident=incident,
-            functions=tuple(functions)[:MAX_FUNCTIONS],
-            since=opened_at - BEFORE_SECONDS,
-            until=now,
-            expires_at=now,
-            reason=reason,
-            by=by,
-            records=0,
-            bytes=0,
-            recordings=0,
-        )
-        made = replace(made, expires_at=now + days * DAY_SECONDS, reason=reason, by=by)
-        if before is None:
-            made = replace(made, recordings=await self._counted(made, recordings))
-        pairs = [(project, name) for project, _, name in (f.partition("/") for f in made.functions)]
-        number, size = await self._records.hold(
-            incident, pairs, since=made.since, until=made.until, expires_at=made.expires_at
-        )
-        made = replace(made, records=number, bytes=size)
-        over = [one for one in self._parts.held if self._parts.held[one].expires_at <= now]
-        await self._parts.drop(over)
-        await self._parts.put(made)
-        return made
+            made = replace(made, records=number, bytes=size)
+            over = [one for one in self._parts.held if self._parts.held[one].expires_at <= now]
+            await self._parts.drop(over)
+            await self._parts.put(made)
+            return made
 
     async def _counted(self, made: HoldView, recordings: HeldRecordings) -> int:
         """Return how many recordings come under a hold. Raises ConflictError for too many."""
