@@ -115,6 +115,9 @@ def _unauthenticated(detail: str) -> Response:
     )
 
 
+_SAFE = {b"cache-control": b"no-store", b"x-content-type-options": b"nosniff"}
+
+
 def _safe(send: Send, *, without_body: bool) -> Send:
     """Return `send` that forbids caches to keep a response and browsers to guess its type.
 
@@ -123,11 +126,8 @@ def _safe(send: Send, *, without_body: bool) -> Send:
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [
-                *message.get("headers", ()),
-                (b"cache-control", b"no-store"),
-                (b"x-content-type-options", b"nosniff"),
-            ]
+            others = [one for one in message.get("headers", ()) if one[0] not in _SAFE]
+            message["headers"] = [*others, *_SAFE.items()]
         elif without_body and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await send(message)

@@ -72,7 +72,7 @@ async def _fetch(wanted: FetchEvidence, call: Call) -> Response:
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(service.fetches.counted(call.answerable))
         pieces = await stack.enter_async_context(service.evidences.opened(wanted.id))
-        headers = {"content-length": str(size), "cache-control": "no-store"}
+        headers = {"content-length": str(size)}
         return HeldResponse(pieces, stack.pop_all(), media_type=TAR, headers=headers)
 
 

@@ -8,8 +8,11 @@ import re
 import httpx2
 import pytest
 from api_fake_control import GUEST_TEXT, INVOKER_TEXT, OWNER_TEXT
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from casemate.api.app import OPERATIONS
+from casemate.api.authentication import RequireCredential
 from casemate.model.denial import DenialKind
 from casemate.model.errors import UnavailableError
 from casemate.model.principal import Action
@@ -62,6 +65,27 @@ def test_health_needs_no_token(ask) -> None:
     response = ask("GET", "/health", key=None)
     assert response.json() == {"status": "ok", "version": "0.1.0"}
     assert response.headers["cache-control"] == "no-store"
+
+
+def test_an_answer_that_says_itself_that_no_cache_keeps_it_says_so_once() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        own = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+        await Response(b"", headers=own)(scope, receive, send)
+
+    async def play() -> None:
+        guarded = RequireCredential(
+            app,
+            lambda *_: None,  # type: ignore[arg-type]
+            lambda _: None,
+            frozenset({("GET", "/")}),
+        )
+        transport = httpx2.ASGITransport(guarded)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://n") as client:
+            headers = (await client.get("/")).headers
+        assert headers.get_list("cache-control") == ["no-store"]
+        assert headers.get_list("x-content-type-options") == ["nosniff"]
+
+    asyncio.run(play())
 
 
 def test_head_needs_no_token_where_get_needs_none(ask) -> None:
