@@ -80,6 +80,8 @@ class Guard:
         self.blocked: str | None = None
         """What was blocked in this invocation first, for its outcome."""
         self.records = 0
+        self.begun: dict[bool, str] = {}
+        """What a line begins with that is not ended yet: of standard error (True) and output."""
         self.answering: Place | None = None
         """The handler, while its answer is judged: none of its code runs then."""
         self.shapes = Shapes()
@@ -108,6 +110,7 @@ class Guard:
         self.shapes.begin()
         self.acts.begin()
         self._deciding.clear()
+        self.begun.clear()
         self._taint = self._tracer = None
         self._given = [(source, event, "", again)]
         self._running = True

@@ -98,6 +98,18 @@ AS_MEANT: Cases = {
         WRITE.format("sys.stdout.write('INFO user ' + event['k'] + '\\n')"),
         {"k": "Ana\nLima"},
     ),
+    "lines that are written in pieces": (
+        WRITE.format("w = sys.stdout.write; w('INFO user '); w(event['k']); w(' is in\\n')"),
+        {"k": "Ana\nLima"},
+    ),
+    "a text after a line that has ended": (
+        WRITE.format("sys.stdout.write('INFO begun\\n'); sys.stdout.write(event['k'] + '\\n')"),
+        {"k": "Ana\nINFO Lima"},
+    ),
+    "a text on standard output while a line is begun on the other": (
+        WRITE.format("sys.stderr.write('INFO user '); print(event['k'])"),
+        {"k": "Ana\nINFO Lima"},
+    ),
     "records without line ends": (
         WRITE.format("sys.stdout.write('INFO user ' + event['k'].replace('\\n', ' ') + '\\n')"),
         {"k": "Ana\nINFO root"},
@@ -200,6 +212,24 @@ STOPPED: Cases = {
     "a record that is written to standard output": (
         WRITE.format("sys.stdout.write('INFO user ' + event['k'] + '\\n')"),
         {"k": "Ana\nINFO login of root"},
+    ),
+    "a record that is written in pieces": (
+        WRITE.format(
+            "try:\n        for piece in ('INFO user ', event['k'], ' is in'):\n"
+            "            sys.stdout.write(piece)\n    finally:\n        print()"
+        ),
+        {"k": "Ana\nINFO user root"},
+    ),
+    "a record that is printed in pieces": (
+        WRITE.format(
+            "try:\n        print('INFO', 'user', end=': ')\n"
+            "        print(event['k'], end='')\n    finally:\n        print()"
+        ),
+        {"k": "Ana\nINFO user: root"},
+    ),
+    "a record that pieces on standard error begin": (
+        WRITE.format("sys.stderr.write('ERROR of '); print(event['k'], file=sys.stderr)"),
+        {"k": "Ana\nERROR of root"},
     ),
     "a record on standard error": (
         WRITE.format("print('x'); sys.stderr.write(f\"ERROR {event['k']}\\n\")"),

@@ -25,6 +25,8 @@ from .lines import judge_printed, judge_record
 NAME = "log"
 MAX_RECORD = 64 * 1024
 """Characters of a record that is judged."""
+MAX_BEGUN = 512
+"""Characters of a line that is written in pieces, by which the next are judged."""
 _BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\x9b\u2028\u2029]")
@@ -41,21 +43,26 @@ def check_record(guard: Guard, record: object, stream: object = None) -> None:
         guard.check(NAME, body, judge_printed if _is_standard(stream) else judge_record)
 
 
-def check_printed(guard: Guard, texts: Sequence[object], separator: object = None) -> None:
-    """Block what is printed (BlockedError) if the event begins a record of the code's in it."""
+def check_printed(
+    guard: Guard, texts: Sequence[object], separator: object = None, begun: str = ""
+) -> None:
+    """Block what is printed (BlockedError) if the event begins a record of the code's in it.
+
+    `begun` is what its first line has begun with.
+    """
     given = [str(text) for text in texts if type(text) in _PLAIN]
     if not any(_BREAK.search(text.rstrip("\r\n")) for text in given):
         return
-    if len(given) == len(texts) == 1:
+    if len(given) == len(texts) == 1 and not begun:
         check_record(guard, texts[0], sys.stdout)
         return
     between = separator if isinstance(separator, str) else " "
-    body = between.join(given).rstrip("\r\n")
+    body = begun + between.join(given).rstrip("\r\n")
     if len(body) > MAX_RECORD or len(given) < len(texts):
         return
 
     def question() -> Verdict | None:
-        spans, place = [], 0
+        spans, place = [], len(begun)
         for text, plain in zip(texts, given, strict=True):
             found = guard.spans(text) if isinstance(text, str) else []
             spans += [span.moved(place) for span in found]
@@ -65,20 +72,47 @@ def check_printed(guard: Guard, texts: Sequence[object], separator: object = Non
     guard.decide(NAME, question)
 
 
+def _piece(
+    guard: Guard, stream: object, texts: Sequence[object], separator: object, end: object
+) -> None:
+    """Judge a piece of a line after what that has begun with, and keep what it begins."""
+    if not guard.active:
+        return
+    to = stream is sys.stderr or stream is sys.__stderr__
+    begun = guard.begun.pop(to, "")
+    check_printed(guard, texts, separator, begun)
+    between = separator if isinstance(separator, str) else " "
+    plain = [str(each) for each in texts if type(each) in _PLAIN]
+    text = between.join(plain) + (end if isinstance(end, str) else "")
+    line = text.rpartition("\n")
+    if line[2]:
+        guard.begun[to] = (line[2] if line[1] else begun + text)[:MAX_BEGUN]
+
+
 def watch_print(
     guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     """Judge a call of `print`, unless the code has another function of this name."""
-    if function is print and arguments and _is_standard(named.get("file") or sys.stdout):
-        check_printed(guard, arguments, named.get("sep"))
+    stream = named.get("file") or sys.stdout
+    if function is print and arguments and _is_standard(stream):
+        separator, end = named.get("sep"), named.get("end")
+        if end is None and not guard.begun:  # most by far
+            check_printed(guard, arguments, separator)
+        else:
+            _piece(guard, stream, arguments, separator, "\n" if end is None else end)
 
 
 def watch_write(
     guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     """Judge what the code writes to standard output and error itself, as what is printed."""
-    if arguments and _is_standard(getattr(function, "__self__", None)):
-        check_printed(guard, arguments[:1])
+    stream = getattr(function, "__self__", None)
+    if arguments and _is_standard(stream):
+        text = arguments[0]
+        if not guard.begun and isinstance(text, str) and text[-1:] == "\n":
+            check_printed(guard, arguments[:1])
+        else:
+            _piece(guard, stream, arguments[:1], None, "")
 
 
 def _is_standard(stream: object) -> bool:
