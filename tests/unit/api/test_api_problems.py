@@ -76,5 +76,5 @@ def _kinds() -> Iterator[type[CasemateError]]:
     while waiting:
         for kind in waiting.pop().__subclasses__():
             waiting.append(kind)
-            if kind.__module__.split(".")[1] in KEEPERS:
+            if kind.__module__.split(".")[1:2] in ([keeper] for keeper in KEEPERS):
                 yield kind
