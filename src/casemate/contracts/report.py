@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from casemate.contracts.difference import tightened
 from casemate.model.function import FunctionSpec
-from casemate.model.trigger import ScheduleTrigger
+from casemate.model.trigger import BucketTrigger, ScheduleTrigger
 
 DIRECT = "direct calls"
 _READING = frozenset(("GET", "HEAD"))
+_FILLED_HERE = (BucketTrigger, ScheduleTrigger)
 
 
 def contracts_of(spec: FunctionSpec) -> dict[str, str]:
@@ -38,10 +39,11 @@ def tighter(live: FunctionSpec | None, new: FunctionSpec) -> list[tuple[str, str
 def uncovered(spec: FunctionSpec) -> Iterator[str]:
     """Yield what has no contract, so that only the default limits hold.
 
-    Not told of is what nobody outside fills: the data of a schedule stands in the manifest, and a
-    request to read (GET, HEAD) has no body, which is all that a contract of a route is about.
+    Not told of is what has no shape but the node's own: the data of a schedule stands in the
+    manifest, an event of a bucket has the fields that the node fills, and a request to read (GET,
+    HEAD) has no body, which is all that a contract of a route is about.
     """
-    filled = {trigger.name for trigger in spec.triggers if isinstance(trigger, ScheduleTrigger)}
+    filled = {trigger.name for trigger in spec.triggers if isinstance(trigger, _FILLED_HERE)}
     filled |= {f"{route.method} {route.path}" for route in spec.http if route.method in _READING}
     for what, text in contracts_of(spec).items():
         if not text and what not in filled:

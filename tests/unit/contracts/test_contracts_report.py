@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from casemate.contracts import tighter, uncovered
 from casemate.model.function import FunctionSpec, HttpTrigger
-from casemate.model.trigger import QueueTrigger, ScheduleTrigger
+from casemate.model.trigger import BucketTrigger, QueueTrigger, ScheduleTrigger, TableTrigger
 
 TIGHT, WIDE = '{"maximum":1}', '{"maximum":2}'
 
@@ -53,6 +53,10 @@ def test_what_nobody_outside_fills_needs_none() -> None:
         name="f",
         handler="a:b",
         http=tuple(HttpTrigger(method=m, path="/x") for m in ("GET", "HEAD", "PUT", "*")),
-        triggers=(ScheduleTrigger(name="nightly", cron="15 2 * * *"),),
+        triggers=(
+            ScheduleTrigger(name="nightly", cron="15 2 * * *"),
+            BucketTrigger(name="bucket-1", bucket="uploads"),
+            TableTrigger(name="table-1", table="orders"),
+        ),
     )
-    assert list(uncovered(reading)) == ["direct calls", "PUT /x", "* /x"]
+    assert list(uncovered(reading)) == ["direct calls", "PUT /x", "* /x", "table-1"]
