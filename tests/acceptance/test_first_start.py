@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +32,60 @@ def test_a_first_start_tells_the_place_of_the_master_key_and_to_copy_it(tmp_path
     node.start()
     node.close()
     assert node.errors.read_text().count("the master key was made") == 1
+
+
+_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ [a-z-]+: \S.*")
+"""A line of the log, whichever process has written it."""
+
+
+def started_for_people(data: Path, key: Path) -> tuple[str, str]:
+    """Return what a start says to people until it serves, and what its log has to its end."""
+    command = ["serve", "--port", "0", "--data", str(data), "--master-key", f"file:{key}"]
+    with (data.parent / "errors").open("w+") as errors:
+        node = subprocess.Popen(
+            [sys.executable, "-m", "casemate.cli.main", *command],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        node_says = node.stdout
+        assert node_says is not None
+        with node_says:
+            for line in node_says:
+                if "Casemate serves on" in line:
+                    break
+            os.set_blocking(node_says.fileno(), True)
+            node.send_signal(signal.SIGTERM)
+            said = node_says.read()
+        assert node.wait(60) == 0
+        errors.seek(0)
+        return said, errors.read()
+
+
+def test_a_first_start_tells_people_the_key_once_and_logs_in_one_form(tmp_path: Path) -> None:
+    key = tmp_path / "own.key"
+    said, logged = started_for_people(tmp_path / "data", key)
+    assert "An owner's token, shown this once:" in said
+    assert f"The master key of all that the node keeps:\n\n    {key}\n" in said
+    assert (said + logged).count(str(key)) == 1
+    assert [line for line in logged.splitlines() if not _LINE.fullmatch(line)] == []
+    assert " gateway: warning: owner token " in logged
+    assert str(key) not in "".join(started_for_people(tmp_path / "data", key))
+
+
+def test_a_start_after_one_that_was_ended_early_still_tells_the_place_of_the_key(
+    tmp_path: Path,
+) -> None:
+    data, key = tmp_path / "data", tmp_path / "own.key"
+    # One whose gateway cannot serve: no certificate can be made for such a name.
+    refused = serve(
+        *("--data", str(data), "--master-key", f"file:{key}"),
+        *("--host", "0.0.0.0", "--tls-name", "a" * 70 + ".example.org"),  # noqa: S104
+    )
+    assert refused.returncode != 0
+    assert key.exists(), refused.stderr
+    said, _ = started_for_people(data, key)
+    assert f"The master key of all that the node keeps:\n\n    {key}\n" in said
 
 
 def test_moved_data_says_where_the_key_is_that_fits(tmp_path: Path) -> None:

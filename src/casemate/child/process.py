@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import logging
 import os
 import resource
 import socket
@@ -17,6 +16,7 @@ import msgspec
 from casemate.child.confinement import Confinement, confine
 from casemate.child.failure import Failure
 from casemate.child.heartbeat import Heart
+from casemate.child.log import log_as, report
 from casemate.child.proof import Held
 from casemate.child.protocol import ChildConfig, NotReady, Ready, take_connection
 from casemate.decoding import decodable
@@ -66,9 +66,9 @@ def main(name: str, kind: type[C], run: Callable[[C], int]) -> NoReturn:
     try:
         config = msgspec.json.decode(sys.argv[1], type=decodable(kind))
     except (IndexError, msgspec.MsgspecError):
-        print(f"casemate {name}: expected a configuration as JSON", file=sys.stderr, flush=True)
+        report(name, "expected a configuration as JSON")
         sys.exit(2)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_as(name)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for codec in _CODECS:
@@ -78,7 +78,7 @@ def main(name: str, kind: type[C], run: Callable[[C], int]) -> NoReturn:
     except EOFError:
         code = 0  # nobody wants it any more
     except (OSError, ValueError) as error:
-        print(f"casemate {name}: {error}", file=sys.stderr, flush=True)
+        report(name, str(error))
         code = 1
     with contextlib.suppress(OSError):
         sys.stderr.flush()

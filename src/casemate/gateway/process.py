@@ -27,6 +27,7 @@ from casemate.certificates.tls import NodeTls
 from casemate.child.collecting import spare_collections
 from casemate.child.gateway_confinement import confine
 from casemate.child.heartbeat import Heart
+from casemate.child.log import log_as, report
 from casemate.decoding import decodable
 from casemate.folder.folders import Folders
 from casemate.folder.presence import end_first_start
@@ -62,10 +63,11 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
             f"Keep it, then: casemate login {url}{trust}\n",
             flush=True,
         )
-    if config.new_master_key is not None:
+    # Beside the first token, whichever start came to show it: one before may have been ended.
+    if token is not None and not config.recover_owner and config.master_key_file is not None:
         print(
             "The master key of all that the node keeps:\n\n"
-            f"    {config.new_master_key}\n\n"
+            f"    {config.master_key_file}\n\n"
             "Copy it to a safe place, apart from the data and its backups: without it nothing\n"
             "can be read any more, and no backup be restored.\n",
             flush=True,
@@ -160,7 +162,7 @@ async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event
 def main() -> int:
     """Run the gateway; return its exit code."""
     config = msgspec.json.decode(sys.argv[1], type=decodable(GatewayConfig))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_as("gateway")
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -170,7 +172,7 @@ def main() -> int:
         confine(config.uid)
         uvloop.run(_serve(config, opening, serving))
     except (OSError, CasemateError) as error:
-        print(f"casemate: {error}", file=sys.stderr, flush=True)
+        report("gateway", str(error))
         return 1 if serving.is_set() else START_FAILED
     return 0
 

@@ -91,8 +91,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What no function may exceed; None: no caps."""
     resting_memory: int | None = None
     """Bytes that what is at rest may hold; None: no bound."""
-    new_master_key: str | None = None
-    """File of the master key, if this start made it."""
+    master_key_file: str | None = None
+    """File of the master key, told with the first token; None: it is kept in another way."""
     trusted_proxies: tuple[str, ...] = ()
     vault_keeper: int | None = None
     """Descriptor of the socket by which a vault that nodes share asks; None: they share none."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 from pathlib import Path
 
 import msgspec
 import uvloop
 
+from casemate.child.log import report
 from casemate.child.process import Supervised, main
 from casemate.child.protocol import admit
 from casemate.decoding import decodable
@@ -115,7 +115,7 @@ async def _serve(
         )
         await noticing.begin()
     except CasemateError as error:
-        print(f"casemate monitor: {error}", file=sys.stderr, flush=True)
+        report("monitor", str(error))
         return 1
     noticing.deadman = channels.deadman(noticing.well)
     ended = asyncio.Event()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import uvloop
 from casemate.child.calls import refusal
 from casemate.child.channel import FrameSocket
 from casemate.child.collecting import spare_collections
+from casemate.child.log import report
 from casemate.child.process import Supervised, main
 from casemate.child.protocol import admit
 from casemate.journal.copying import KEYS
@@ -134,7 +134,7 @@ async def _serve(config: RecorderConfig, supervised: Supervised, sock: socket.so
     try:
         recorder = await _opened(config, vault)
     except CasemateError as error:
-        print(f"casemate recorder: {error}", file=sys.stderr, flush=True)
+        report("recorder", str(error))
         await _refuse(sock, error)
         return 1
     admit(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from datetime import UTC, datetime
+from casemate.child import log
 
 
 def report(message: str) -> None:
     """Write a line of the supervisor's own log."""
-    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    print(f"{stamp} supervisor: {message}", file=sys.stderr, flush=True)
+    log.report("supervisor", message)

@@ -112,6 +112,7 @@ class Node:
             root=self._root,
             places=self._shared,
             monitors=options.monitor.secrets,
+            tells_key=options.json,
         )
         self._sandboxes = self._make_sandboxes()
         # After the vault, which only one node has open.
@@ -367,7 +368,7 @@ class Node:
             workers=workers,
             caps=options.caps(self._memory),
             resting_memory=self._resting_memory,
-            new_master_key=self._vault.new_master_key if not self._served else None,
+            master_key_file=self._vault.key_file,
             unpacked=self._staging.bundles,
             uid=GATEWAY_UID if self._root else None,
             pythons={i.minor: i.version for i in self._interpreters},

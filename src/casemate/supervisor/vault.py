@@ -33,22 +33,23 @@ class NodeVault:
         root: bool,
         places: SharedPlaces | None = None,
         monitors: tuple[str, ...] = (),
+        tells_key: bool = False,
     ) -> None:
         """Start the vault, which makes the master key on the very first start.
 
         `places` are where the node's state is that it shares with others: the vault as well.
 
         `master_key` is where that is, None where the node keeps one itself; `monitors` are the
-        secrets that the monitor may use.
+        secrets that the monitor may use. With `tells_key` the log says where a new master key is,
+        for a node whose gateway does not tell people beside the first token.
         """
+        self._tells_key = tells_key
         self._monitors = monitors
         self._folders = folders
         self._master_key = master_key
         self._accepted_losses = accepted_losses
         self._root = root
         self._places = places
-        self.new_master_key: str | None = None
-        """File of the master key, if this start made it."""
         self._process = self._open()
 
     @property
@@ -102,6 +103,16 @@ class NodeVault:
             unproved=self._places.unproved,
         )
 
+    @property
+    def key_file(self) -> str | None:
+        """File of the master key, None where it is kept in another way."""
+        kind, _, path = self._key_source.partition(":")
+        return path if kind == "file" else None
+
+    @property
+    def _key_source(self) -> str:
+        return self._master_key or default_master_key(self._folders.data)
+
     def restart(self) -> None:
         """Start a vault that has ended again, from a master key that can be read once more."""
         report("the vault has ended; it is started again")
@@ -123,7 +134,7 @@ class NodeVault:
         return f"a master key from {source.partition(':')[0]} can be read only once"
 
     def _open(self, *, restart: bool = False) -> VaultProcess:
-        source = self._master_key or default_master_key(self._folders.data)
+        source = self._key_source
         kind, _, path = source.partition(":")
         if self._master_key is None and kind == "file":
             Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -154,8 +165,7 @@ class NodeVault:
                 os.close(brought)
         # Once there is a store, what can be read only by a newer release has refused by itself.
         mark(self._folders.data)
-        if makes_key:
-            self.new_master_key = path
+        if makes_key and self._tells_key:
             report(
                 f"the master key was made in {path}. Copy it to a safe place: without it nothing "
                 f"in {self._folders.data} can be read, and no backup be restored"
