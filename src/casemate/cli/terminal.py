@@ -197,11 +197,24 @@ def wrapped(text: str, indent: int) -> Sequence[str]:
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
+def print_labelled(label: str, text: str, indent: int, style: Style | None = None) -> None:
+    """Print a text behind its label, which takes `indent` characters.
+
+    On a terminal that is too narrow it goes on below itself.
+    """
+    for number, line in enumerate(wrapped(text, indent)):
+        print_line(f"{'' if number else label:{indent}}{line}", style)
+
+
 class Progress:
     """One step that takes a while. `update` changes its text."""
 
     def update(self, text: str) -> None:
         """Say how far it is; shown only on a terminal."""
+
+
+_FRAME = 2
+"""Characters before a moving text: what moves, and a space."""
 
 
 class _Spinner(Progress):
@@ -219,10 +232,16 @@ _SHOWN: ContextVar[_Spinner | None] = ContextVar("spinner", default=None)
 
 
 def _moving(text: str) -> Any:
-    """Return a text that ends where the terminal's line does: it is drawn anew again and again."""
+    """Return a text that ends where the terminal's line does: it is drawn anew again and again.
+
+    It is cut here: what rich puts together of it and what moves forgets that it is not to wrap.
+    """
     from rich.text import Text
 
-    return Text(one_line(text), no_wrap=True, overflow="ellipsis")
+    cut = Text(one_line(text))
+    room = shutil.get_terminal_size().columns - _FRAME
+    cut.truncate(max(room, 1), overflow="ellipsis")
+    return cut
 
 
 @contextmanager

@@ -157,6 +157,24 @@ def test_show_tells_of_schedules(cli, node) -> None:
     assert "every 5m, not due; its event cannot be kept" in cli("show", "shop/cart").out
 
 
+def test_show_fits_the_terminal(terminal, node) -> None:
+    import asyncio
+
+    nightly = ScheduleTrigger(name="nightly", cron="30 2 * * MON-FRI", timezone="America/St_Johns")
+    node.control.bundles["d" * 64] = b""
+    node.control.specs["d" * 64] = msgspec.structs.replace(
+        SPEC, triggers=(nightly,), description="Adds up what was ordered. " * 5
+    )
+    asyncio.run(node.control.deploy("shop", "cart", "d" * 64, approve=True, by=ADA))
+    status = {"name": "nightly", "cron": nightly.cron, "every": 0.0, "timezone": nightly.timezone}
+    node.parts.schedules = (ScheduleStatus(**status, next_at=1.8e9, failing=False),)
+    shown = terminal("show", "shop/cart", environ={"COLUMNS": "80", "NO_COLOR": "1"}).out
+    lines = shown.replace("\r", "").split("\n")
+    assert "'30 2 * * MON-FRI' America/St_Johns, next 2027-01-" in shown
+    # A digest is there to be copied, and stays whole.
+    assert [line for line in lines if len(line) > 80 and "digest" not in line] == []
+
+
 def test_names_inside_a_project(cli, shop, home) -> None:
     (home / "casemate.toml").write_text('[project]\nname = "shop"\n[function.broken')
     assert cli("show", "cart").code == 2

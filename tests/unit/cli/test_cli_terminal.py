@@ -11,7 +11,7 @@ import time
 import pytest
 
 from casemate.cli.main import run as run_command
-from casemate.cli.terminal import Style, between_words, print_prose, progress
+from casemate.cli.terminal import Style, between_words, print_labelled, print_prose, progress
 
 _SGR = re.compile(r"\x1b\[([^m]*)m")
 
@@ -102,7 +102,8 @@ def test_steps_share_one_moving_line_that_fits(monkeypatch: pytest.MonkeyPatch) 
         if part.strip()
     ]
     assert max(map(len, frames)) <= 40
-    assert not [one for one in frames if len(re.findall("[\u2800-\u28ff]", one)) > 1]
+    # Each line has what moves, and one of it: none is the rest of another.
+    assert {len(re.findall("[\u2800-\u28ff]", one)) for one in frames} == {1}
     for text in ("Starting shop/function-0", "Uploading", "46 of 46"):
         assert any(text in one for one in frames), text
 
@@ -130,4 +131,15 @@ def test_prose_ends_between_words_with_its_indent(monkeypatch: pytest.MonkeyPatc
         "      https://osv.example.com --node`",
         "  and again",
         "short",
+    ]
+
+
+def test_what_stands_behind_a_label_goes_on_below_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = _narrow(monkeypatch)
+    print_labelled("master key", "file:/etc/casemate/key (id 71fb1a72)", 12)
+    print_labelled("secrets", "2", 12)
+    assert narrow.getvalue().split("\n")[:-1] == [
+        "master key  file:/etc/casemate/key (id",
+        "            71fb1a72)",
+        "secrets     2",
     ]

@@ -7,7 +7,16 @@ from casemate.cli.commands.ls import shares
 from casemate.cli.deployed import live_version
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
-from casemate.cli.terminal import BOLD, DIM, YELLOW, Style, print_line, print_table, wrapped
+from casemate.cli.terminal import (
+    BOLD,
+    DIM,
+    YELLOW,
+    Style,
+    print_labelled,
+    print_line,
+    print_table,
+    wrapped,
+)
 from casemate.cli.text import moment, moment_with_zone, seconds
 from casemate.contracts import uncovered
 from casemate.model.deployment import DeployedFunction, Version
@@ -46,18 +55,18 @@ def show(found: DeployedFunction, call: Call) -> None:
     restoring = call.client.call(asked)
     print_line(call.name, BOLD)
     if live is None or not live.spec.internal:
-        print_line(f"  address    {call.url}/invoke/{call.name}")
+        _labelled("address", f"{call.url}/invoke/{call.name}")
     if found.quarantine is not None:
         held = found.quarantine
         print_line(f"  QUARANTINE since {moment(held.since)}, by {held.by}", YELLOW)
-        print_line(f"  reason     {held.reason}")
+        _labelled("reason", held.reason)
     for trial in (alias.trial for alias in found.aliases if alias.trial is not None):
         print_line(f"  TRIAL of version {trial.version} until {moment(trial.until)}", YELLOW)
-        print_line(f"  then       version {trial.back} gets all calls, unless it is promoted")
+        _labelled("then", f"version {trial.back} gets all calls, unless it is promoted")
     if live is not None:
         _print_spec(live)
         if live.spec.limits.warm or found.ready:
-            print_line(f"  ready      {found.ready} instances, kept are {live.spec.limits.warm}")
+            _labelled("ready", f"{found.ready} instances, kept are {live.spec.limits.warm}")
     _print_restoring(restoring)
     _print_schedules(schedules)
     print_line()
@@ -92,11 +101,11 @@ def _print_schedules(found: Schedules) -> None:
         due = (
             "not due" if schedule.next_at is None else f"next {moment_with_zone(schedule.next_at)}"
         )
-        line = f"  schedule   {schedule.name}: {when}{zone}, {due}"
+        told = f"{schedule.name}: {when}{zone}, {due}"
         if schedule.failing:
-            print_line(f"{line}; its event cannot be kept at present", YELLOW)
+            _labelled("schedule", f"{told}; its event cannot be kept at present", YELLOW)
         else:
-            print_line(line)
+            _labelled("schedule", told)
     if found.last is not None:
         last = found.last
         told = f"; casemate errors show {last.error_id}" if last.error_id else ""
@@ -121,22 +130,22 @@ def _print_restoring(found: Restoring) -> None:
 def _print_spec(version: Version) -> None:
     spec = version.spec
     if spec.description:
-        print_line(f"  about      {spec.description}")
-    print_line(f"  handler    {spec.handler} on Python {spec.python or '?'}")
-    print_line(f"  isolation  {spec.isolation.value}, trust {spec.trust.value}")
+        _labelled("about", spec.description)
+    _labelled("handler", f"{spec.handler} on Python {spec.python or '?'}")
+    _labelled("isolation", f"{spec.isolation.value}, trust {spec.trust.value}")
     if spec.public:
         what = "it" if spec.direct else "its routes"
-        print_line(f"  PUBLIC     everyone can call {what} without a token", YELLOW)
+        _labelled("PUBLIC", f"everyone can call {what} without a token", YELLOW)
     if spec.internal:
         _labelled("internal", "called by its triggers, and by functions of its project alone")
     for route in routes_of(spec):
-        print_line(f"  route      {route}")
+        _labelled("route", route)
     for trigger in spec.triggers:
-        print_line(f"  trigger    {trigger.name}: {listens_to(trigger)}")
+        _labelled("trigger", f"{trigger.name}: {listens_to(trigger)}")
     for denied in denied_of(spec):
-        print_line(f"  denied     {denied}")
+        _labelled("denied", denied)
     for one in spec.logs.unmasked:
-        print_line(f"  IN CLEAR   {one.kind} in its logs: {one.reason}", YELLOW)
+        _labelled("IN CLEAR", f"{one.kind} in its logs: {one.reason}", YELLOW)
     without = ", ".join(uncovered(spec))
     if without:
         _labelled("contract", f"none for {without}: default limits hold", DIM)
@@ -145,9 +154,8 @@ def _print_spec(version: Version) -> None:
 
 
 def _labelled(label: str, text: str, style: Style | None = None) -> None:
-    """Print a text under its label, over several lines on a terminal that is too narrow."""
-    for number, line in enumerate(wrapped(text, _LABEL)):
-        print_line(f"{'' if number else f'  {label}':{_LABEL}}{line}", style)
+    """Print a text behind its label."""
+    print_labelled(f"  {label}", text, _LABEL, style)
 
 
 def listens_to(trigger: AnyTrigger) -> str:

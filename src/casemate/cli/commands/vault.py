@@ -15,7 +15,7 @@ from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.operation_command import Call, answered, asked
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
-from casemate.cli.terminal import YELLOW, note, print_json, print_line, wrapped
+from casemate.cli.terminal import YELLOW, note, print_json, print_labelled, print_line, wrapped
 from casemate.cli.text import moment
 from casemate.model.vault import VaultStatus as Status
 from casemate.operations.declaration import BINARY
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from casemate.vault.state import Header
 
 app = new_app("Look at the vault and rotate its keys.")
+_LABEL = 17
+"""Characters before what a line of the status tells."""
 
 
 @answered(app, VaultStatus, examples="$ casemate vault status")
@@ -37,22 +39,26 @@ def status(found: Status, call: Call, *, json: JsonOption = False) -> None:
         print_json({**to_builtins(found), "public_key_sha256": fingerprint})
         return
     oldest = found.oldest_data_key_at
-    print_line(f"master key       {found.master_key} (id {found.master_key_id})")
-    print_line(f"in use since     {moment(found.master_rotated_at)}")
-    print_line(f"oldest data key  {moment(oldest) if oldest is not None else 'none yet'}")
-    print_line(f"projects         {found.projects}")
-    print_line(f"secrets          {found.secrets}")
-    told, *below = wrapped(f"SHA-256 {fingerprint}", 17)
-    print_line(f"public key       {told}")
+    _labelled("master key", f"{found.master_key} (id {found.master_key_id})")
+    _labelled("in use since", moment(found.master_rotated_at))
+    _labelled("oldest data key", moment(oldest) if oldest is not None else "none yet")
+    _labelled("projects", str(found.projects))
+    _labelled("secrets", str(found.secrets))
+    told, *below = wrapped(f"SHA-256 {fingerprint}", _LABEL)
+    _labelled("public key", told)
     for line in below:  # whole, to be copied
         print_line(f"    {line}")
-    print_line(f"memory           {'locked' if found.memory_locked else 'not locked'}")
+    _labelled("memory", "locked" if found.memory_locked else "not locked")
     if not found.memory_locked:
         note("Keys may reach swap: the host does not let the vault lock its memory.", YELLOW)
         note(
             "Next: start the node after `ulimit -l unlimited` (of systemd: "
             "LimitMEMLOCK=infinity), or encrypt the swap."
         )
+
+
+def _labelled(label: str, text: str) -> None:
+    print_labelled(label, text, _LABEL)
 
 
 @asked(
