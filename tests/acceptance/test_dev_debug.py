@@ -93,6 +93,41 @@ def test_it_stops_where_it_raised_with_what_was_recorded(
     assert "TypeError" in run(node, folder, typed="c\nq\n"), "the newest one without an id"
 
 
+def test_an_event_of_a_bucket_is_handed_over_as_the_node_did(tmp_path: Path) -> None:
+    manifest = """\
+[project]
+name = "shop"
+[bucket.pictures]
+[function.f]
+handler = "app:handler"
+[function.f.delivery]
+attempts = 1
+[[function.f.bucket]]
+bucket = "pictures"
+"""
+    source = """\
+def handler(event, context):
+    key = event.detail["key"]
+    raise ValueError(f"{event.type} of {key}, {event.subject}, {event['bucket']['size']} bytes")
+"""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "casemate.toml").write_text(manifest)
+    (folder / "app.py").write_text(source)
+    node = TestNode(tmp_path / "data").start()
+    try:
+        node.deploy_project(manifest, source)
+        address = f"{node.url}/api/v1/buckets/shop/pictures/object"
+        put = node.client.put(address, params={"key": "in/a.png"}, content=b"12345")
+        assert put.status_code < 300, put.text
+        assert until(lambda: node.get("/recordings", project="shop")["recordings"])
+        told = run(node, folder, typed="p event.data['key']\nc\nq\n")
+    finally:
+        node.close()
+    assert "ValueError: casemate.bucket.created of in/a.png, in/a.png, 5 bytes" in told, told
+    assert "'in/a.png'" in told and "exit 0" in told
+
+
 def test_it_reaches_neither_files_nor_the_network_nor_its_node(
     failed: tuple[TestNode, Path, str],
 ) -> None:

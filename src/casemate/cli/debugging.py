@@ -25,6 +25,7 @@ from casemate.cli.terminal import DIM, note, print_line
 from casemate.cli.text import many_lines
 from casemate.model.invocation import ErrorRecord, Outcome
 from casemate.model.loopback import is_loopback
+from casemate.model.recording import Came
 from casemate.operations.recordings import ShowRecording
 from casemate.operations.records import ListErrors, ShowError
 
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 SECONDS = 3600.0
 """Processor time that a session may use."""
 _SHAPES = {"invoke": "", "function": "", "http": "http"}
-"""How the recorded event of a trigger is handed over; others are put together by the node."""
+"""How what is recorded of somebody who waits is handed over, by its trigger."""
+_KEPT = {Came.KEPT: "event", Came.BATCH: "batch"}
+"""How what came by an inbox is."""
 _PIECE = 64 * 1024
 
 
@@ -100,18 +103,27 @@ def _error(client: NodeClient, project: str, error_id: str | None) -> ErrorRecor
 def job_of(spec: FunctionSpec, recording: Recording) -> dict[str, Any]:
     """Return what the debugger is told. Raises CommandError for what cannot be done again."""
     summary, content = recording.summary, recording.content
-    shape = _SHAPES.get(summary.trigger)
-    if shape is None or (shape and spec.event_format.value != "casemate"):
-        raise CommandError(
-            f"The event of a trigger of kind {summary.trigger} cannot be handed over here yet.",
-            next_step="casemate recordings show has it; invoke the function with it.",
-        )
+    shape = _KEPT.get(content.came) or _SHAPES.get(summary.trigger)
     if not content.event:
         raise CommandError(
-            "The event was too large to be recorded.", next_step="Use a smaller one."
+            f"The event of {summary.id} was too large to be recorded, or came by an inbox when "
+            "those were not recorded yet, so that it cannot be handed over.",
+            next_step="Have it fail again, by a smaller event if it was too large.",
+        )
+    if shape is None:
+        raise CommandError(
+            f"An event of the kind {summary.trigger!r} cannot be handed over: it is none that this "
+            "release knows.",
+            next_step="Use the release that the node has.",
+        )
+    if shape and spec.event_format.value != "casemate":
+        raise CommandError(
+            f"{spec.name} reads its events in the shape of {spec.event_format.value}, in which "
+            "they cannot be handed over here yet; expected event_format = \"casemate\".",
+            next_step=f"`casemate recordings show {summary.project} {summary.id}` has the event.",
         )
     event = msgspec.json.decode(content.event)
-    if shape and isinstance(event, dict):
+    if shape == "http" and isinstance(event, dict):
         source = f"/projects/{summary.project}/functions/{summary.function}"
         event |= {"id": summary.id, "source": source, "type": "casemate.http.request"}
         event["time"] = summary.at
@@ -125,6 +137,8 @@ def job_of(spec: FunctionSpec, recording: Recording) -> dict[str, Any]:
         "environment": dict(spec.environment),
         "at": summary.at,
         "shape": shape,
+        # Whether it came by a route, and may be answered with a status.
+        "http": shape == "http" or (shape == "event" and event["kind"] == "http"),
         "event": event,
         "frames": [[frame.asked, frame.head, frame.content] for frame in content.frames],
     }

@@ -111,7 +111,7 @@ class _Not:
 def guarded_job(spec: FunctionSpec, digest: str, recording: Recording) -> dict[str, Any]:
     """Return what the runner is told, for an instance with the guard. Raises CommandError."""
     job = job_of(spec, recording)
-    shown = ("*",) if job["shape"] else ("*", "invoke")
+    shown = ("*",) if job["http"] else ("*", "invoke")
     return job | {
         "digest": digest,
         "response": spec.limits.response,

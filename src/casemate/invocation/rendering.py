@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from casemate.invocation.aws import aws_event
-from casemate.model.event import Event
+from casemate.model.event import Event, as_handed_over
 from casemate.model.function import EventFormat
 from casemate.model.path import Admitted, Request
 from casemate.model.trigger import TriggerKind
@@ -91,11 +91,11 @@ def rendered(
     """Return events in the shape that a handler of this format reads, and which it is."""
     if event_format is not EventFormat.CASEMATE:
         shown = aws_event(events, request_id, batch=batch, event_format=event_format)
-        told = {"aws": shown, "events": [_event(event) for event in events]}
+        told = {"aws": shown, "events": [as_handed_over(event) for event in events]}
         return Shape.AWS, _encode(told)
     if batch:
-        return Shape.BATCH, _encode([_event(event) for event in events])
-    return Shape.EVENT, _encode(_event(events[0]))
+        return Shape.BATCH, _encode([as_handed_over(event) for event in events])
+    return Shape.EVENT, _encode(as_handed_over(events[0]))
 
 
 def events_of(request: Request) -> tuple[Event, ...]:
@@ -132,17 +132,3 @@ def _is_aws(admitted: Admitted) -> bool:
     if admitted.version.spec.event_format is EventFormat.CASEMATE:
         return False
     return raw.events[0].kind is not TriggerKind.INVOKE if raw.events else raw.event is not None
-
-
-def _event(event: Event) -> dict[str, object]:
-    kind = event.kind.value
-    return {
-        "id": event.id,
-        "source": event.source,
-        "type": event.type,
-        "time": event.time,
-        "kind": kind,
-        "subject": event.subject,
-        "data": event.data,
-        kind: event.detail,
-    }

@@ -36,5 +36,20 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     it is not handled any more. Empty: of nobody who could be sent away."""
 
 
+def as_handed_over(event: Event) -> dict[str, object]:
+    """Return an event as an instance is handed it: its detail under the name of its kind."""
+    kind = event.kind.value
+    return {
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "time": event.time,
+        "kind": kind,
+        "subject": event.subject,
+        "data": event.data,
+        kind: event.detail,
+    }
+
+
 MAX_CLOCK_AHEAD = 300.0
 """Seconds by which an event may come from the future before its time is set to when it came."""

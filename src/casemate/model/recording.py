@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from casemate.model.invocation import Outcome
@@ -37,10 +39,23 @@ class RecordingSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Whether something was left out, since it was too much."""
 
 
+class Came(StrEnum):
+    """How an event came to an invocation, and so what is kept of it."""
+
+    NOW = "now"
+    """Its caller waits: the payload of a call, or a request to a route."""
+    KEPT = "kept"
+    """By an inbox, which has one event with its attributes."""
+    BATCH = "batch"
+    """By an inbox, which has an array of such events."""
+
+
 class Content(msgspec.Struct, frozen=True, kw_only=True):
     """What went into an invocation and came out of it, without values of secrets."""
 
     event: bytes
+    """A payload or a request; what came by an inbox as an instance is handed it (`came`)."""
+    came: Came = Came.NOW
     frames: tuple[Frame, ...] = ()
     reply: bytes = b""
     held: bytes = b""

@@ -17,10 +17,12 @@ from casemate.decoding import decodable
 from casemate.kernel.volume import beside_reserve
 from casemate.masking import Masker
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
+from casemate.model.event import as_handed_over
 from casemate.model.function import Logs, RecordingSettings
 from casemate.model.invocation import Outcome
-from casemate.model.path import Finished, Sealed
+from casemate.model.path import Finished, Request, Sealed
 from casemate.model.recording import (
+    Came,
     Content,
     ErrorSnapshot,
     Frame,
@@ -106,7 +108,9 @@ class Recordings:
         if not self._pace.allows(version.project, version.function):
             self.dropped += 1
             return
-        content, cut = _bounded(request.event, finished.frames, finished.body)
+        event, came = _event_of(request)
+        content, cut = _bounded(event, finished.frames, finished.body)
+        content = msgspec.structs.replace(content, came=came)
         content = msgspec.structs.replace(content, held=finished.held, values=finished.values)
         size = _size(content)
         if self._waiting_bytes + size > MAX_WAITING_BYTES:
@@ -175,7 +179,9 @@ class Recordings:
             Frame(frame.asked, rest[2 * place], rest[2 * place + 1])
             for place, frame in enumerate(content.frames)
         )
-        return _Kept(event=event, frames=frames, reply=reply, held=held, values=values)
+        return msgspec.structs.replace(
+            content, event=event, frames=frames, reply=reply, held=held, values=values
+        )
 
     async def _remove(self, index: Index, gone: list[str]) -> None:
         for identity in gone:
@@ -284,10 +290,22 @@ def _size(content: _Kept) -> int:
     return len(content.event) + len(content.reply) + own + frames
 
 
+def _event_of(request: Request) -> tuple[bytes, Came]:
+    """Return an event as it is kept. One that is too large for that is not encoded first."""
+    raw = request.raw
+    if not raw.events:
+        return request.event, Came.NOW
+    came = Came.BATCH if raw.batch else Came.KEPT
+    if sum(len(bytes(event.data)) for event in raw.events) > MAX_ONE:
+        return b"", came
+    told = [as_handed_over(event) for event in raw.events]
+    return msgspec.json.encode(told if raw.batch else told[0]), came
+
+
 def _bounded(event: bytes, frames: tuple[Frame, ...], reply: bytes) -> tuple[_Kept, bool]:
     """Return what fits: the event comes first, then the answers, then the reply."""
     left = MAX_ONE
-    if len(event) > left:
+    if not 0 < len(event) <= left:
         return _Kept(event=b""), True
     left -= len(event)
     asked = sum(len(frame.head) + len(frame.content) for frame in frames)

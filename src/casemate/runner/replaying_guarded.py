@@ -129,7 +129,7 @@ class Again(Instance):
             "id": job["id"],
             "at": job["at"],
             "deadline": time.time() + _SECONDS,
-            "http": bool(job["shape"]),
+            "http": job["http"],
             "version": str(job["version"]),
             "shape": job["shape"],
             "open": job["open"],

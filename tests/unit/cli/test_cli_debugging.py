@@ -13,10 +13,12 @@ from casemate.cli import debugging
 from casemate.cli.errors import CommandError
 from casemate.model.function import EventFormat, FunctionSpec
 from casemate.model.invocation import Outcome
-from casemate.model.recording import Content, Frame, Recording, RecordingSummary
+from casemate.model.recording import Came, Content, Frame, Recording, RecordingSummary
 
 
-def recording(trigger: str = "invoke", event: bytes = b'{"a": 1}') -> Recording:
+def recording(
+    trigger: str = "invoke", event: bytes = b'{"a": 1}', came: Came = Came.NOW
+) -> Recording:
     summary = RecordingSummary(
         id="inv_1",
         project="shop",
@@ -29,7 +31,7 @@ def recording(trigger: str = "invoke", event: bytes = b'{"a": 1}') -> Recording:
         size=1,
     )
     frames = (Frame(True, b'{"n":1,"op":"x"}'), Frame(False, b'{"n":1,"ok":{}}', b"\xff"))
-    return Recording(summary=summary, content=Content(event=event, frames=frames))
+    return Recording(summary=summary, content=Content(event=event, came=came, frames=frames))
 
 
 def spec(**changes: Any) -> FunctionSpec:
@@ -46,6 +48,24 @@ def test_a_request_has_what_the_node_adds() -> None:
     job = debugging.job_of(spec(), recording("http", b'{"method": "GET"}'))
     assert job["shape"] == "http" and job["event"]["method"] == "GET"
     assert (job["event"]["id"], job["event"]["time"]) == ("inv_1", 5.0)
+
+
+KEPT = {
+    "id": "e1", "source": "/projects/shop/buckets/in", "type": "casemate.bucket.created",
+    "time": 4.0, "kind": "bucket", "subject": "a.png", "data": {"key": "a.png"},
+    "bucket": {"key": "a.png"},
+}  # fmt: skip
+
+
+def test_what_came_by_an_inbox_is_handed_over_with_its_attributes() -> None:
+    one = debugging.job_of(spec(), recording("bucket", msgspec.json.encode(KEPT), Came.KEPT))
+    assert (one["shape"], one["http"], one["event"]) == ("event", False, KEPT)
+    several = msgspec.json.encode([KEPT, KEPT])
+    batch = debugging.job_of(spec(), recording("queue", several, Came.BATCH))
+    assert (batch["shape"], batch["http"], batch["event"]) == ("batch", False, [KEPT, KEPT])
+    later = msgspec.json.encode({**KEPT, "kind": "http", "http": {}})
+    kept = debugging.job_of(spec(), recording("http", later, Came.KEPT))
+    assert (kept["shape"], kept["http"]) == ("event", True), "a route that answers 202"
 
 
 @pytest.mark.parametrize("trigger", ["schedule", "queue", "topic", "bucket", "table", "nats", ""])

@@ -7,15 +7,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.event import Event
 from casemate.model.function import FunctionSpec, Logs, RecordingSettings, Unmasked
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Finished, RawInvocation, Request, Sealed
-from casemate.model.recording import Frame
+from casemate.model.recording import Came, Frame
+from casemate.model.trigger import TriggerKind
 from casemate.recordings import Recordings
 from casemate.recordings import recordings as keeping
 from casemate.recordings.files import DamagedRecordingError
@@ -106,6 +109,8 @@ def ended(
     settings: RecordingSettings = RecordingSettings(),  # noqa: B008
     logs: Logs = Logs(),  # noqa: B008
     values: bytes = b"",
+    events: tuple[Event, ...] = (),
+    batch: bool = False,
 ) -> tuple[Finished, Sealed]:
     raw = RawInvocation(
         trigger="invoke",
@@ -116,6 +121,8 @@ def ended(
         content_type="application/json",
         body=event,
         received_at=float(number),
+        events=events,
+        batch=batch,
     )
     spec = FunctionSpec(name=function, handler="app:handler", recordings=settings, logs=logs)
     version = Version(
@@ -127,7 +134,7 @@ def ended(
         created_at=0.0,
         created_by="user:ada",
     )
-    request = Request(id=f"inv_{number:024x}", raw=raw, event=event)
+    request = Request(id=f"inv_{number:024x}", raw=raw, event=b"" if events else event)
     finished = Finished(
         outcome=outcome, request=request, version=version, body=reply, frames=frames, values=values
     )
@@ -428,3 +435,43 @@ def test_hostile_values_are_masked_in_time(node: Node, values: bytes) -> None:
     node.offer(values=values)
     assert time.process_time() - started < 1.0
     assert len(node.ids()) == 1
+
+
+def kept_event(data: bytes = b'{"key": "in/a.png", "by": "hunter2hunter2"}') -> Event:
+    return Event(
+        id="e1",
+        source="/projects/shop/buckets/in",
+        type="casemate.bucket.created",
+        time=4.0,
+        kind=TriggerKind.BUCKET,
+        subject="in/a.png",
+        data=msgspec.Raw(data),
+        detail={"key": "in/a.png", "by": SECRET.decode()},
+    )
+
+
+def test_what_came_by_an_inbox_is_kept_with_its_attributes_and_without_secrets(
+    node: Node,
+) -> None:
+    alone = node.show(node.offer(1, events=(kept_event(),))).content
+    data = {"key": "in/a.png", "by": "[redacted:key]"}
+    event = {
+        "id": "e1",
+        "source": "/projects/shop/buckets/in",
+        "type": "casemate.bucket.created",
+        "time": 4.0,
+        "kind": "bucket",
+        "subject": "in/a.png",
+        "data": data,
+        "bucket": data,
+    }
+    assert (alone.came, msgspec.json.decode(alone.event)) == (Came.KEPT, event)
+    batch = node.show(node.offer(2, events=(kept_event(), kept_event()), batch=True)).content
+    assert (batch.came, msgspec.json.decode(batch.event)) == (Came.BATCH, [event, event])
+    assert node.show(node.offer(3)).content.came is Came.NOW
+
+
+def test_of_a_kept_event_that_is_too_large_is_told_that_it_was_left_out(node: Node) -> None:
+    large = kept_event(b'"' + b"a" * keeping.MAX_ONE + b'"')
+    shown = node.show(node.offer(1, events=(large,)))
+    assert (shown.content.event, shown.summary.cut) == (b"", True)
