@@ -21,10 +21,11 @@ from casemate.cli.options import FUNCTION_HELP
 from casemate.cli.resources import project_or_here, resolve_resource
 from casemate.cli.times import moment_of, span_of
 from casemate.cli.values import require_text, value_of
+from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import ResourceKind
 from casemate.operations.declaration import On, on_chosen
 from casemate.operations.errors import DeclarationError
-from casemate.operations.fields import HIGHEST
+from casemate.operations.fields import HIGHEST, whole
 from casemate.operations.form import Form
 from casemate.operations.given import DURATION, Given
 from casemate.operations.samples import NAMED
@@ -32,6 +33,7 @@ from casemate.operations.samples import NAMED
 Reader = Callable[[Any], Any]
 """Returns the value of a field from what was given. Raises UsageError."""
 Fields = dict[str, Any]
+_NO_SEGMENT = ("", ".", "..")
 
 _ID_HELP = "Its id, as lists and messages show it."
 _PROJECT_HELP = "The project; without it the one of the folder you are in."
@@ -63,6 +65,8 @@ def parameters_of(
     elsewhere = {*fixed, form.declared.content, *form.declared.inside}
     found = []
     if (place := _place(form)) is not None:
+        if (own := read.get(place.taken.name)) is not None:
+            place = place._replace(give=partial(_give_read, place.taken.name, own))
         found.append(place)
         elsewhere |= {"project", place.taken.name}
     if form.declared.on is on_chosen and "project" not in fixed:
@@ -114,6 +118,10 @@ def _give_function(_form: Form, text: str | None, fields: Fields) -> None:
 
 def _give_project(_form: Form, text: str | None, fields: Fields) -> None:
     fields["project"] = project_or_here(text)
+
+
+def _give_read(name: str, read: Reader, _form: Form, value: Any, fields: Fields) -> None:
+    fields[name] = read(value)
 
 
 def _give_all_of_project(_form: Form, text: str | None, fields: Fields) -> None:
@@ -202,12 +210,14 @@ def _of_field(name: str, field: FieldInfo, read: Reader | None) -> Iterator[Para
     read = read or _reader(name, found, flags[0])
     argument = given.argument or (field.required and not given.flags)
 
-    def give(_form: Form, value: Any, fields: Fields) -> None:
+    def give(form: Form, value: Any, fields: Fields) -> None:
         absent = value is None or value is False or (found.many and not value)
         if field.required or not absent:
             fields[name] = read(value)
             if not argument:  # what an argument names, the node knows or does not
                 _require_matching(found, flags[0], fields[name])
+            elif found.pattern == whole(NAME_PATTERN) and name in form.in_path:
+                _require_one_segment(form, name, fields[name])
 
     if found.kind is bool or given.means is not None:
         yield Parameter(taken(name, bool, typer.Option(False, *flags, help=found.help)), give)
@@ -236,6 +246,25 @@ def _require_matching(found: _Type, where: str, value: Any) -> None:
                 f"{text[:80]!r} is not what {where} takes: {found.help or found.pattern}",
                 next_step="Mend it; nothing was changed.",
             )
+
+
+def _require_one_segment(form: Form, name: str, value: Any) -> None:
+    """Raise UsageError for what no path has in one place: the node would know of no such path."""
+    if not isinstance(value, str) or (value not in _NO_SEGMENT and "/" not in value):
+        return
+    if name != "project":
+        raise UsageError(
+            f"{value!r} is no {name.replace('_', ' ')}: expected a text without `/`.",
+            next_step="Mend it; nothing was changed.",
+        )
+    project, _, function = value.partition("/")
+    if project and function and "function" in form.fields:
+        raise UsageError(
+            f"{value!r} is a function, expected a project.",
+            next_step=f"Name the project, and the function by its option: {project} ... "
+            f"--function {function}",
+        )
+    project_or_here(value)
 
 
 def _option(flags: list[str], default: Any, **how: Any) -> Any:

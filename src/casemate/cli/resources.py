@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from casemate.cli.errors import UsageError
@@ -39,6 +40,24 @@ def project_or_here(project: str | None) -> str:
         project = _project_here()
     _check("project", project)
     return project
+
+
+def project_alone(further: str) -> Callable[[str | None], str]:
+    """Return what reads a project as `project_or_here` does, for a command that lists in it.
+
+    Who names something in it is told of the command that takes that: `further`.
+    """
+
+    def read(text: str | None) -> str:
+        project, slash, name = (text or "").partition("/")
+        if slash and _NAME.match(project) is not None and _NAME.match(name) is not None:
+            raise UsageError(
+                f"{text!r} is something in a project, expected the project.",
+                next_step=f"`{further} {text}`, or name the project alone: {project}",
+            )
+        return project_or_here(text)
+
+    return read
 
 
 def _project_here() -> str:

@@ -58,3 +58,20 @@ def test_what_bounds_nothing_is_told(
 )
 def test_amounts_are_in_plain_digits(value: float, shown: str) -> None:
     assert _number(value) == shown
+
+
+def test_a_function_where_a_project_is_meant_is_told_before_anything_is_sent(cli) -> None:
+    for words in (
+        ("quota", "links/go", "visitors", "5"),
+        ("set", "links/go", "month", "5"),
+        ("rm", "links/go", "month", "--yes"),
+    ):
+        refused = cli("budget", *words)
+        assert refused.code == 2 and "'links/go'" in refused.err
+        assert "links ... --function go" in refused.err or "project alone: links" in refused.err
+
+
+@pytest.mark.parametrize("name", ["a/b", "", ".", ".."])
+def test_what_is_no_name_of_a_quota_is_told_before_anything_is_sent(cli, name: str) -> None:
+    refused = cli("budget", "quota", "links", name, "5")
+    assert refused.code == 2 and "is no name" in refused.err

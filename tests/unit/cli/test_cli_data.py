@@ -208,6 +208,13 @@ def test_names_that_are_none(cli, data, name: str) -> None:
         assert cli(*command, name).code == 2
 
 
+def test_what_is_in_a_project_leads_to_the_command_that_takes_it(cli, data) -> None:
+    for group, further in (("buckets", "objects"), ("tables", "query"), ("queues", "show")):
+        refused = cli(group, "ls", "p/files")
+        assert refused.code == 2
+        assert f"Next: `casemate {group} {further} p/files`" in refused.err
+
+
 def test_the_project_of_this_folder(cli, data, home) -> None:
     outside = cli("buckets", "ls")
     assert outside.code == 2

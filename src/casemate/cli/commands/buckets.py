@@ -14,7 +14,7 @@ from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.operation_command import Call, answered, asked, name_of
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
-from casemate.cli.resources import resolve_resource
+from casemate.cli.resources import project_alone, resolve_resource
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment, size
 from casemate.cli.values import require_text
@@ -39,7 +39,12 @@ BucketArgument = Annotated[
 ]
 
 
-@answered(app, ListBuckets, examples="$ casemate buckets ls\n$ casemate buckets ls shop")
+@answered(
+    app,
+    ListBuckets,
+    examples="$ casemate buckets ls\n$ casemate buckets ls shop",
+    read={"project": project_alone("casemate buckets objects")},
+)
 def ls(found: Buckets, call: Call) -> None:
     """List the buckets of a project."""
     project = call.operation.project

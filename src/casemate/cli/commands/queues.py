@@ -6,6 +6,7 @@ from casemate.cli.client import connect
 from casemate.cli.operation_command import Call, Instead, answered, asked, name_of
 from casemate.cli.options import JsonOption, YesOption, new_app
 from casemate.cli.prompts import confirm
+from casemate.cli.resources import project_alone
 from casemate.cli.terminal import YELLOW, print_json, print_line, print_table
 from casemate.cli.text import moment, seconds, size
 from casemate.model.messages import QueueInfo
@@ -25,7 +26,12 @@ app = new_app("List queues and topics, see how much waits, purge them.")
 _TOPIC = ("topic", "It is a topic, not a queue.")
 
 
-@answered(app, ListQueues, examples="$ casemate queues ls\n$ casemate queues ls shop")
+@answered(
+    app,
+    ListQueues,
+    examples="$ casemate queues ls\n$ casemate queues ls shop",
+    read={"project": project_alone("casemate queues show")},
+)
 def ls(found: Queues, call: Call) -> None:
     """List the queues and topics of a project."""
     project = call.operation.project

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import JsonOption, new_app
+from casemate.cli.resources import project_alone
 from casemate.cli.terminal import note, print_json, print_json_line, print_line, print_table
 from casemate.cli.text import size
 from casemate.model.data import Item, ItemPage
@@ -12,7 +13,12 @@ from casemate.operations.items import DropTable, GetItem, ListTables, QueryItems
 app = new_app("List tables, get and query items.")
 
 
-@answered(app, ListTables, examples="$ casemate tables ls\n$ casemate tables ls shop")
+@answered(
+    app,
+    ListTables,
+    examples="$ casemate tables ls\n$ casemate tables ls shop",
+    read={"project": project_alone("casemate tables query")},
+)
 def ls(found: Tables, call: Call) -> None:
     """List the tables of a project."""
     project = call.operation.project
