@@ -119,7 +119,7 @@ def job_of(spec: FunctionSpec, recording: Recording) -> dict[str, Any]:
     if shape and spec.event_format.value != "casemate":
         raise CommandError(
             f"{spec.name} reads its events in the shape of {spec.event_format.value}, in which "
-            "they cannot be handed over here yet; expected event_format = \"casemate\".",
+            'they cannot be handed over here yet; expected event_format = "casemate".',
             next_step=f"`casemate recordings show {summary.project} {summary.id}` has the event.",
         )
     event = msgspec.json.decode(content.event)

@@ -77,8 +77,8 @@ def judged_bundles(client: NodeClient, wanted: Sequence[Wanted]) -> list[JudgedB
     return found
 
 
-def print_judged(found: Sequence[JudgedBundle]) -> None:
-    """Print the holes, and why packages could not be looked up."""
+def print_judged(found: Sequence[JudgedBundle], *, untold: str = "") -> None:
+    """Print the holes, and why packages could not be looked up, but for what is `untold`."""
     holes = [(one, hole) for one in found for hole in one.judged.holes]
     if holes:
         print_holes(
@@ -88,19 +88,22 @@ def print_judged(found: Sequence[JudgedBundle]) -> None:
     print_licences([(one.function, each) for one in found for each in one.judged.licences])
     for one in found:
         for problem in one.judged.problems:
+            if problem == untold and one.judged.refused:
+                continue  # the refusal says so, and of which functions
             note(f"{one.function}: {problem}", RED)
 
 
 def require_none(found: Sequence[JudgedBundle], *, table: bool) -> None:
     """Raise KnownHolesError if some bundle would not be deployed. `table` prints what is known."""
-    if table:
-        print_judged(found)
     refused = [one for one in found if one.judged.refused]
+    holes = [hole for one in refused for hole in one.judged.refusing]
+    lacking = next((o for o in refused if o.judged.problems and not o.judged.exception), None)
+    if table:
+        by_refusal = lacking.judged.problems[0] if lacking is not None and not holes else ""
+        print_judged(found, untold=by_refusal)
     if not refused:
         return
     first = refused[0]
-    holes = [hole for one in refused for hole in one.judged.refusing]
-    lacking = next((o for o in refused if o.judged.problems and not o.judged.exception), None)
     if not holes and lacking is None:
         raise _refused_licences(refused)
     if not holes and lacking is not None:

@@ -68,6 +68,17 @@ def test_a_deploy_is_refused_before_anything_is_sent(capsys) -> None:
     assert "GPL-3.0-only AND MIT" in capsys.readouterr().out
 
 
+def test_the_lack_of_advisories_is_told_once(capsys) -> None:
+    lacking = JudgedBundle(function="t/f", judged=JudgedFunction(problems=("missing", "old")))
+    with pytest.raises(CommandError, match=r"packages of t/f cannot be looked up\. missing"):
+        require_none([lacking], table=True)
+    told = capsys.readouterr()
+    assert told.err.splitlines() == ["t/f: old"], "the refusal says the other"
+    excepted = JudgedFunction(problems=("missing",), exception="exc_1")
+    require_none([JudgedBundle(function="t/f", judged=excepted)], table=True)
+    assert capsys.readouterr().err.splitlines() == ["t/f: missing"]
+
+
 def test_the_lack_of_advisories_is_told_first_and_an_exception_of_it_leaves_licences() -> None:
     one = JudgedFunction(licences=(finding(),), problems=("missing",))
     with pytest.raises(CommandError, match=r"cannot be looked up\. missing"):

@@ -23,13 +23,13 @@ import typer
 
 from casemate.cli.building import Workspace
 from casemate.cli.client import NodeClient
-from casemate.cli.commands.logs import follow_lines
 from casemate.cli.credentials import Credentials
 from casemate.cli.debugging import debug as debug_error
 from casemate.cli.debugging import require_debuggable
 from casemate.cli.deployed import deployed_functions
 from casemate.cli.deployment import Wanted, deploy
 from casemate.cli.dev_packages import DevPackages
+from casemate.cli.dev_shown import SETTLE_SECONDS, shown
 from casemate.cli.errors import CommandError
 from casemate.cli.learning import (
     propose,
@@ -40,9 +40,8 @@ from casemate.cli.learning import (
 from casemate.cli.names import require_manifest
 from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.own_folder import own_folder
-from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, print_text, progress
+from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, progress
 from casemate.model.errors import CasemateError
-from casemate.operations.records import ListInvocations, ReadLogs, ShowError
 
 app = new_app()
 
@@ -52,9 +51,6 @@ _IGNORED = frozenset(
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 _DATA = PurePosixPath(".casemate/dev")
 _DEBOUNCE_MS = 60
-_POLL_SECONDS = 0.3
-_SETTLE_SECONDS = 3 * _POLL_SECONDS
-"""Time in which the last lines and errors of a run are written and shown."""
 _START_SECONDS = 30.0
 _STOP_SECONDS = 40.0
 _READ_BYTES = 64 * 1024
@@ -167,7 +163,7 @@ class _NodeLog:
 
     def show_start(self) -> None:
         """Show what it has said; it ends."""
-        self._reader.join(_SETTLE_SECONDS)
+        self._reader.join(SETTLE_SECONDS)
         for line in list(self._start):
             note(line)
 
@@ -243,29 +239,6 @@ def _deploy_all(manifest: Path, client: NodeClient, packages: DevPackages, *, le
     return True
 
 
-def _show_errors(client: NodeClient, stop: threading.Event) -> None:
-    """Print every error of an invocation in full, as it happens."""
-    seen: set[str] = set()
-    while not stop.wait(_POLL_SECONDS):
-        try:
-            listed = client.call(ListInvocations(limit=50))
-            for record in reversed(listed.invocations):
-                if record.error_id and record.error_id not in seen:
-                    seen.add(record.error_id)
-                    _show_error(client, record.error_id)
-        except CasemateError:
-            continue  # the node is busy or ending; the next turn tells
-
-
-def _show_error(client: NodeClient, error_id: str) -> None:
-    error = client.call(ShowError(id=error_id))
-    function = f"{error.project}/{error.function}" if error.function else "request"
-    print_line(f"{function}  {error.outcome}  {error_id}", RED)
-    print_line(f"{error.type}: {error.message}", RED)
-    if error.trace:
-        print_text(error.trace.rstrip() + "\n")
-
-
 def _watch(manifest: Path, client: NodeClient, packages: DevPackages, *, learn: bool) -> None:
     from watchfiles import watch
 
@@ -281,7 +254,7 @@ def _learn(
     """Let the functions be used, by a command or until Ctrl-C, then propose their grants."""
     if words:
         code = run_command(words, client.credentials)
-        time.sleep(_SETTLE_SECONDS)
+        time.sleep(SETTLE_SECONDS)
         propose(client, manifest, write=write and code == 0)
         if code != 0:
             raise CommandError(
@@ -372,7 +345,7 @@ def dev(
     with _node(data, host, port, accept_risk or [], learn=learn) as credentials:
         print_line(f"The node is at {credentials.url}; in another terminal commands reach it by:")
         print_line(f"  export CASEMATE_URL={credentials.url} CASEMATE_KEY={credentials.key}")
-        with NodeClient(credentials) as client, _told(credentials):
+        with NodeClient(credentials) as client, shown(credentials):
             packages = DevPackages(client)
             sound = _deploy_all(path, client, packages, learn=learn)
             if learn and words and not sound:
@@ -385,31 +358,3 @@ def dev(
                 return
             print_line("Watching for changes; Ctrl-C ends.", DIM)
             _watch(path, client, packages, learn=False)
-
-
-@contextmanager
-def _told(credentials: Credentials) -> Iterator[None]:
-    """Show what functions write, and their errors, for as long as the block lasts."""
-    stop = threading.Event()
-    with NodeClient(credentials) as reader:
-        watchers = (
-            threading.Thread(
-                target=_follow_quietly, args=(NodeClient(credentials), stop), daemon=True
-            ),
-            threading.Thread(target=_show_errors, args=(reader, stop), daemon=True),
-        )
-        for thread in watchers:
-            thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            watchers[1].join(2 * _POLL_SECONDS)
-
-
-def _follow_quietly(client: NodeClient, stop: threading.Event) -> None:
-    """Print new log lines until the node ends."""
-    try:
-        follow_lines(client, ReadLogs(limit=1), json=False, ended=stop.is_set)
-    except CasemateError:
-        return

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from casemate.cli.behind import note_behind
 from casemate.cli.client import NodeClient
+from casemate.cli.error_shown import print_error
 from casemate.cli.errors import MissingError
 from casemate.cli.operation_command import Call, Instead, answered
 from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import (
     BOLD,
-    RED,
     note,
     print_json,
     print_line,
@@ -128,14 +128,7 @@ def show(found: ErrorRecord, call: Call, *, json: JsonOption = False) -> None:
     if found.invocation:
         print_line(f"  invocation  {found.invocation}")
     print_line()
-    told = f"{found.type}: {found.message}".rstrip()
-    trace = found.trace.rstrip()
-    # A trace of Python ends with this very line.
-    if trace.endswith(told):
-        trace = trace.removesuffix(told).rstrip()
-    if trace:
-        print_text(trace)
-    print_line(told, RED)
+    print_error(found)
     if snapshot is not None:
         print_line()
         print_line("held by the function's frames, the innermost first", BOLD)

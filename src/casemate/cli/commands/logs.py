@@ -99,6 +99,7 @@ def follow_lines(
     *,
     json: bool,
     ended: Callable[[], bool] = lambda: False,
+    leave_out: Callable[[LogLine], bool] = lambda _: False,
 ) -> None:
     """Print lines until interrupted; connect again if the node went away after the first time.
 
@@ -115,6 +116,8 @@ def follow_lines(
                     if line is None:
                         continue
                     after = max(after, line.sequence)
+                    if leave_out(line):
+                        continue
                     if json:
                         print_json_line(line)
                     else:

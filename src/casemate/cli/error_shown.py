@@ -1,0 +1,26 @@
+"""An error's trace and what it says, on a terminal: the message once."""
+
+from __future__ import annotations
+
+from casemate.cli.terminal import RED, print_line, print_text
+from casemate.model.invocation import ErrorRecord
+
+
+def print_error(error: ErrorRecord) -> None:
+    """Print the trace of an error, then its type and message with what is added to that."""
+    told = f"{error.type}: {error.message}".rstrip()
+    trace = error.trace.rstrip()
+    if trace := _without_end(trace, told, error.type).rstrip():
+        print_text(trace)
+    print_line(told, RED)
+
+
+def _without_end(trace: str, told: str, kind: str) -> str:
+    """Return a trace without its end where that is what is told, or what it begins with.
+
+    A trace of Python ends with type and message; the node adds what the message means here.
+    """
+    if trace.endswith(told):
+        return trace.removesuffix(told)
+    before, _, last = trace.rpartition("\n")
+    return before if last.startswith(kind) and told.startswith(last) else trace

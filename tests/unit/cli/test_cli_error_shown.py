@@ -1,0 +1,80 @@
+"""An error is told once: by a trace's end, by what the node adds, and in `casemate dev`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from casemate.cli import dev_shown
+from casemate.cli.credentials import Credentials
+from casemate.cli.error_shown import print_error
+from casemate.cli.errors import MissingError
+from casemate.model.invocation import ErrorRecord, LogLine, Outcome
+
+ID = "err_" + "1" * 24
+TRACE = 'Traceback\n  File "/function/code/app.py", line 3, in handler\n'
+
+
+def error(message: str = "'price'", trace: str = f"{TRACE}KeyError: 'price'\n") -> ErrorRecord:
+    return ErrorRecord(
+        id=ID, invocation="inv_1", project="shop", function="cart", version=1,
+        outcome=Outcome.HANDLER_ERROR, at=1.0, type="KeyError", message=message, trace=trace,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shown", "last"),
+    [
+        (error(), "KeyError: 'price'"),
+        (error("'price' (sold out)"), "KeyError: 'price' (sold out)"),
+    ],
+)
+def test_what_a_trace_ends_with_is_told_once(
+    shown: ErrorRecord, last: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_error(shown)
+    assert capsys.readouterr().out == f"{TRACE}{last}\n"
+
+
+def test_another_end_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(error(trace=f"{TRACE}OSError: gone\n"))
+    assert capsys.readouterr().out == f"{TRACE}OSError: gone\nKeyError: 'price'\n"
+
+
+class Node:
+    """Answers with one error."""
+
+    def __init__(self, _: Credentials) -> None:
+        pass
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def call(self, asked: Any) -> ErrorRecord:
+        if asked.id != ID:
+            raise MissingError("There is none.", next_step="none")
+        return error()
+
+
+def line(text: str, level: str = "error") -> LogLine:
+    return LogLine(
+        invocation="inv_1", project="shop", function="cart", version=1, at=1.0, level=level,
+        text=text,
+    )  # fmt: skip
+
+
+def test_dev_shows_an_error_in_the_place_of_its_line_and_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev_shown, "NodeClient", Node)
+    errors = dev_shown._Errors(Credentials(url="http://127.0.0.1:1", key="k"))
+    told = f"handler-error: KeyError at app.py:3 in handler; see `casemate errors show {ID}`"
+    assert errors.of_line(line(told)) and errors.of_line(line(told))
+    assert capsys.readouterr().out.count("KeyError") == 1
+    for other in (line("sold out"), line(told, "info"), line(told.replace(ID, "err_2"))):
+        assert not errors.of_line(other), "it is shown as any line"
+    assert capsys.readouterr().out == ""
