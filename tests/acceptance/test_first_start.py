@@ -80,7 +80,7 @@ def test_a_start_after_one_that_was_ended_early_still_tells_the_place_of_the_key
     # One whose gateway cannot serve: no certificate can be made for such a name.
     refused = serve(
         *("--data", str(data), "--master-key", f"file:{key}"),
-        *("--host", "0.0.0.0", "--tls-name", "a" * 70 + ".example.org"),  # noqa: S104
+        *("--host", "0.0.0.0", "--tls-name", "a" * 70 + ".example.org"),
     )
     assert refused.returncode != 0
     assert key.exists(), refused.stderr

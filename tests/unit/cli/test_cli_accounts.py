@@ -14,6 +14,7 @@ import pytest
 
 from casemate.cli import password_login
 from casemate.cli.commands import login, logout, oidc, tokens, users, whoami
+from casemate.cli.credentials import Credentials, store
 from casemate.cli.errors import DeniedError, UsageError, exit_code_of
 from casemate.model.errors import CasemateError
 from support.accounts import PASSWORD, World, secret_of
@@ -186,8 +187,17 @@ def test_nothing_is_sent_in_the_clear_to_another_machine(run, options) -> None:
     assert "not encrypted" in str(result.error)
 
 
+def test_a_login_to_another_node_says_whose_credentials_give_way(run, node, tmp_path) -> None:
+    before = Credentials("https://other.example.org", node.world.owner_text)
+    store(before, {"XDG_CONFIG_HOME": str(tmp_path)})
+    told = " ".join(run("login", URL, lines=(node.world.owner_text,)).err.split())
+    assert "What was stored for https://other.example.org is not kept here any more" in told
+    again = run("login", URL, lines=(node.world.owner_text,))
+    assert "not kept here" not in again.err
+
+
 def test_logout_with_a_service_token_leaves_it_valid(owner, node) -> None:
-    assert "forgotten" in owner("logout").out
+    assert owner("logout").out == f"The credentials of {URL} are forgotten here.\n"
     assert node.world.owner
 
 

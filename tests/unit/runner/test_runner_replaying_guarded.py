@@ -34,7 +34,8 @@ DENIED = ('{"n":1,"op":"table.get"}', '{"n":1,"error":"denied","message":"no"}')
 def job(**changes: Any) -> dict[str, Any]:
     told = {
         "id": "inv_1", "project": "p", "function": "f", "version": 3, "handler": "app:handler",
-        "memory": 1 << 28, "environment": {}, "at": 1.0, "shape": "", "http": False, "event": {"a": "secret-7"},
+        "memory": 1 << 28, "environment": {}, "at": 1.0, "shape": "", "http": False,
+        "event": {"a": "secret-7"},
         "frames": [], "digest": "d" * 64, "response": 1000, "guard": [], "open": [],
     }  # fmt: skip
     return {**told, **changes}

@@ -22,10 +22,10 @@ from casemate.cli.credentials import (
     require_safe_address,
     store,
 )
-from casemate.cli.errors import DeniedError, UsageError
+from casemate.cli.errors import CredentialsError, DeniedError, UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.prompts import read_secret
-from casemate.cli.terminal import note, print_json, print_prose
+from casemate.cli.terminal import YELLOW, note, print_json, print_prose
 from casemate.cli.text import moment
 from casemate.operations.login import Whoami
 
@@ -163,6 +163,7 @@ def _keep(credentials: Credentials, *, json: bool) -> None:
                 next_step="Ask an owner for another: `casemate tokens add NAME --role ROLE`.",
             )
         me = client.answer(asked, answer)
+    replaced = _replaced(credentials)
     path = store(credentials)
     if json:
         print_json(
@@ -176,5 +177,16 @@ def _keep(credentials: Credentials, *, json: bool) -> None:
         )
         return
     print_prose(f"{credentials.url} is the node from now on; stored in {path}.")
+    if replaced is not None:
+        note(f"What was stored for {replaced} is not kept here any more: one node is.", YELLOW)
     until = f", until {moment(me.expires_at)}" if me.expires_at is not None else ""
     note(f"You are {me.principal} with {', '.join(me.roles) or 'no role'}{until}.")
+
+
+def _replaced(credentials: Credentials) -> str | None:
+    """Return the other node that was logged in to, whose credentials give way; None for none."""
+    try:
+        before = load()
+    except CredentialsError:
+        return None  # they are of no use
+    return before.url if before is not None and before.url != credentials.url else None

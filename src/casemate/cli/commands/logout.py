@@ -34,5 +34,7 @@ def logout(json: JsonOption = False) -> None:
         print_json({"ended": ended, "forgotten": forgotten})
     elif not forgotten:
         print_line("You were not logged in.")
-    else:
-        print_line("You are logged out." if ended else "The credentials are forgotten here.")
+    elif stored is not None:
+        of = f"of {stored.url}"
+        told = f"You are logged out {of}." if ended else f"The credentials {of} are forgotten here."
+        print_line(told)

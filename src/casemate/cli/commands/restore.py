@@ -11,6 +11,7 @@ from casemate.cli.errors import UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, progress
 from casemate.cli.text import moment
+from casemate.model.errors import CasemateError
 
 app = new_app()
 
@@ -53,8 +54,8 @@ def restore(
         print_line(f"{data}  {len(manifest.files)} files of {moment(manifest.created_at)}")
         print_line(f"sha256  {digest}")
     note(
-        "The master key is not in a backup. The node needs the one it had when the backup was "
-        f"made, at {master_key} unless `casemate serve` is told another place.",
+        f"The master key is not in a backup. The node needs {_key_of(data)}; it looks at "
+        f"{master_key} unless `casemate serve` is told another place with --master-key.",
         YELLOW,
     )
     note(
@@ -63,3 +64,15 @@ def restore(
         "casemate users ls.",
         YELLOW,
     )
+
+
+def _key_of(data: Path) -> str:
+    """Return which master key opens the vault of a data folder, and where that was."""
+    from casemate.folder.folders import Folders
+    from casemate.vault.state import STATE_FILE, read_header
+
+    try:
+        header = read_header((Folders(data).vault / STATE_FILE).read_bytes())
+    except (OSError, CasemateError):
+        return "the one it had when the backup was made"
+    return f"the one of id {header.key_id[:16]}, which was in {header.source}"

@@ -64,5 +64,7 @@ def fire(fired: Fired, call: Call) -> None:
     """
     print_line(fired.id)
     note(f"{fired.event.type} is kept for {call.name}.")
-    note(f"Next: `casemate invocations {call.name} --status {fired.id}` tells how it ended.")
-    note(f"`casemate logs -i {fired.id}` shows its lines.")
+    note(
+        f"Next: `casemate invocations {call.name} --status {fired.id}` tells how it ended, "
+        f"`casemate logs -i {fired.id}` shows its lines."
+    )
