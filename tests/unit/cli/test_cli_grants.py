@@ -501,7 +501,7 @@ def development(learned_run, monkeypatch) -> list[dict[str, object]]:
         yield learned_run.connect().credentials
 
     monkeypatch.setattr(dev_command, "_node", node)
-    monkeypatch.setattr(dev_command, "_told", lambda _: nullcontext())
+    monkeypatch.setattr(dev_command, "shown", lambda _: nullcontext())
     monkeypatch.setattr(dev_command, "_deploy_all", lambda *_, **__: True)
     return started
 

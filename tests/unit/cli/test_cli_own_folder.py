@@ -10,7 +10,7 @@ import pytest
 from casemate.cli.building import Workspace
 from casemate.cli.commands import dev
 from casemate.cli.errors import CommandError
-from casemate.cli.own_folder import own_folder
+from casemate.cli.own_folder import held, own_folder
 
 MANIFEST = '[project]\nname = "p"\n[function.f]\nhandler = "app:handler"\nsource = "src"\n'
 
@@ -91,3 +91,29 @@ def test_dev_starts_over_nothing_that_it_cannot_remove(tmp_path: Path, monkeypat
     monkeypatch.setattr(dev.shutil, "rmtree", lambda *_, **__: None)
     with pytest.raises(CommandError, match="cannot be removed"):
         dev._remove(data, tmp_path / "dev.key")
+
+
+def test_a_second_dev_is_refused_and_leaves_the_data_of_the_first(cli, home: Path) -> None:
+    (home / "src").mkdir()
+    (home / "src/app.py").write_text("def handler(event, context):\n    return 1\n")
+    (home / "casemate.toml").write_text(MANIFEST)
+    precious = home / ".casemate/dev/precious"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("kept")
+    # A process that was killed holds nothing.
+    with held(home / ".casemate/dev.lock", CommandError("held")):
+        pass
+    with held(home / ".casemate/dev.lock", CommandError("held")):
+        refused = cli("dev", "--port", "0")
+    assert refused.code == 1 and "Another casemate dev runs" in refused.err
+    assert precious.read_text() == "kept"
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "dev.lock").symlink_to(tmp_path / "elsewhere")
+    with (
+        pytest.raises(CommandError, match="cannot be written"),
+        held(tmp_path / "dev.lock", CommandError("held")),
+    ):
+        pass
+    assert not (tmp_path / "elsewhere").exists()

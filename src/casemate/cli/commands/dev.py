@@ -39,7 +39,7 @@ from casemate.cli.learning import (
 )
 from casemate.cli.names import require_manifest
 from casemate.cli.options import ManifestOption, command, new_app
-from casemate.cli.own_folder import own_folder
+from casemate.cli.own_folder import held, own_folder
 from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, progress
 from casemate.model.errors import CasemateError
 
@@ -342,7 +342,14 @@ def dev(
     require_learnable(host, words, learn=learn, write=write)
     path = require_manifest(manifest).absolute()
     data = own_folder(path.parent, _DATA)
-    with _node(data, host, port, accept_risk or [], learn=learn) as credentials:
+    running = CommandError(
+        f"Another casemate dev runs {path.parent}: a second one would delete its data.",
+        next_step="Use the node that it told of, or end it by Ctrl-C in its terminal.",
+    )
+    with (
+        held(data.parent / "dev.lock", running),
+        _node(data, host, port, accept_risk or [], learn=learn) as credentials,
+    ):
         print_line(f"The node is at {credentials.url}; in another terminal commands reach it by:")
         print_line(f"  export CASEMATE_URL={credentials.url} CASEMATE_KEY={credentials.key}")
         with NodeClient(credentials) as client, shown(credentials):
