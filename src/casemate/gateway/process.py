@@ -41,6 +41,7 @@ from casemate.vault import VaultClient
 
 _log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 30.0
+_EVERY_ADDRESS = ("0.0.0.0", "[::]")  # noqa: S104  # nosec B104 - no address is opened by it
 _END_SECONDS = 10.0
 """How long closing may take once requests have been answered or cut off."""
 Opening = Callable[[GatewayConfig, Folders, VaultClient, Self], Awaitable[State]]
@@ -60,7 +61,7 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
     if token is not None:
         print(
             f"\nAn owner's token, shown this once:\n\n    {token}\n\n"
-            f"Keep it, then: casemate login {url}{trust}\n",
+            f"Keep it, then: casemate login {_reachable(config, url)}{trust}\n",
             flush=True,
         )
     # Beside the first token, whichever start came to show it: one before may have been ended.
@@ -72,6 +73,21 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
             "can be read any more, and no backup be restored.\n",
             flush=True,
         )
+
+
+def _reachable(config: GatewayConfig, url: str) -> str:
+    """Return an address that a login can be given: one on which a node listens for all is none.
+
+    No certificate is for it. The node's own is for `localhost` and each `--tls-name`.
+    """
+    if config.public_url is not None:
+        return config.public_url
+    scheme, _, rest = url.partition("://")
+    host, _, port = rest.rpartition(":")
+    if host not in _EVERY_ADDRESS:
+        return url
+    name = "NAME_OF_THE_CERTIFICATE" if config.tls_certificate is not None else "localhost"
+    return f"{scheme}://{next(iter(config.tls_names), name)}:{port}"
 
 
 def _address(listener: socket.socket, *, tls: bool) -> str:
