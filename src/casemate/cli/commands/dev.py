@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from types import FrameType
 from typing import Annotated, Any
@@ -269,6 +269,15 @@ def _learn(
         propose(client, manifest, write=write)
 
 
+def _alone(data: Path) -> AbstractContextManager[None]:
+    """Return what holds the project for one run, whose node begins with empty data."""
+    refusal = CommandError(
+        f"Another casemate dev runs {data.parent.parent}: a second one would delete its data.",
+        next_step="Use the node that it told of, or end it by Ctrl-C in its terminal.",
+    )
+    return held(data.parent / "dev.lock", refusal)
+
+
 _Risks = Annotated[
     list[str] | None,
     typer.Option(
@@ -342,14 +351,7 @@ def dev(
     require_learnable(host, words, learn=learn, write=write)
     path = require_manifest(manifest).absolute()
     data = own_folder(path.parent, _DATA)
-    running = CommandError(
-        f"Another casemate dev runs {path.parent}: a second one would delete its data.",
-        next_step="Use the node that it told of, or end it by Ctrl-C in its terminal.",
-    )
-    with (
-        held(data.parent / "dev.lock", running),
-        _node(data, host, port, accept_risk or [], learn=learn) as credentials,
-    ):
+    with _alone(data), _node(data, host, port, accept_risk or [], learn=learn) as credentials:
         print_line(f"The node is at {credentials.url}; in another terminal commands reach it by:")
         print_line(f"  export CASEMATE_URL={credentials.url} CASEMATE_KEY={credentials.key}")
         with NodeClient(credentials) as client, shown(credentials):
