@@ -34,7 +34,8 @@ def _job(event: object) -> Job:
     now = time.time()
     head = {"project": "trial", "function": "trial", "version": "1", "digest": "0" * 64}
     bounds = {"memory": 512 << 20, "response": _SPARE, "open": [], "frames": []}
-    return {**head, **bounds, "id": "blind", "at": now, "shape": shape, "event": event}
+    told = {"shape": shape, "http": bool(shape), "event": event}
+    return {**head, **bounds, **told, "id": "blind", "at": now}
 
 
 def _kept(handler: Any, met: dict[str, str]) -> Any:
