@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from .identity import identity
-from .notes import DERIVED, JOINED, NUMBERED, REPLACED, SPREAD, Made
+from .notes import DERIVED, FORMAT, JOINED, NUMBERED, PERCENT, REPLACED, SPREAD, Made
 from .quick import MAX_SHORT, MAX_WAITING, written_out
 
+_PUT_TOGETHER = frozenset((JOINED, PERCENT, FORMAT))
 MAX_TEXT = 32 * 1024
 """Characters of a text whose making is noted; longer ones are searched at the sink instead."""
 MAX_NOTED = 8192
@@ -161,7 +162,7 @@ class Generations:
         if note[1] is SPREAD:
             sources = note[2]
             for text in value:
-                if all(text is not source for source in sources):
+                if all(text is not source for source in sources) and not self._was_there(text):
                     self._keep((text, DERIVED, sources, 0))
             return
         length = len(value)
@@ -178,6 +179,15 @@ class Generations:
             self._renew()
             made = self._made
         made[value if single else identity(value)] = note
+
+    def _was_there(self, text: Any) -> bool:
+        """Tell whether a text in what a call returned was put together before: not by the call.
+
+        A function of the code's own may be called as one that takes texts apart is.
+        """
+        key = identity(text)
+        made = self._made.get(key) or self._made_before.get(key)
+        return made is not None and made[0] is text and made[1] in _PUT_TOGETHER
 
     def _hold(self, sources: Iterable[object]) -> None:
         """Count the long texts that a note keeps: what was cut from them can be much shorter."""
