@@ -12,6 +12,7 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..sink import Patch
+from . import bound
 from .statements import check_statement
 from .tokens import Dialect
 
@@ -128,6 +129,7 @@ def watch(
     """Watch one function or method; types in C that allow no change are left alone."""
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        bound.note(guard, argument(arguments, named, place + 1, "params", "parameters"))
         check_statement(guard, argument(arguments, named, place, name, "query", "sql"), dialects)
 
     wrap(owner, method, before)

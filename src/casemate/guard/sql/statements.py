@@ -8,9 +8,11 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..origin import Span
 from ..pieces import as_text
 from ..sample import SAMPLE
 from ..verdict import Verdict
+from . import bound
 from .files import check_sqlite_files, names_files
 from .shape import shape
 from .structure import judge
@@ -42,7 +44,7 @@ def check_statement(
     try:
         if isinstance(query, (str, bytes)):
             if not guard.is_own(query):
-                guard.check(NAME, query, lambda text, spans: judge(text, spans, dialects))
+                guard.check(NAME, query, lambda t, spans: _judged(guard, query, t, spans, dialects))
                 _meet(guard, query, dialects)
         elif guard.active:
             guard.decide(NAME, lambda: _verdict(guard, query, dialects, cursor))
@@ -50,6 +52,17 @@ def check_statement(
     finally:
         if timed:
             SAMPLE.leave()
+
+
+def _judged(
+    guard: Guard, query: str | bytes, text: str, spans: Sequence[Span], dialects: Sequence[Dialect]
+) -> Verdict | None:
+    """Judge a statement; what is in it by chance is left out only of one that does not pass."""
+    verdict = judge(text, spans, dialects)
+    if verdict is None:
+        return None
+    left = bound.without_chance(guard, query, text, spans)
+    return judge(text, left, dialects) if len(left) < len(spans) else verdict
 
 
 def _meet(guard: Guard, statement: str | bytes | None, dialects: Sequence[Dialect]) -> None:
@@ -71,6 +84,7 @@ def watch_methods(
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         query = argument(arguments, named, 1, "query", "sql", "statement", "operation", "command")
+        bound.note(guard, argument(arguments, named, 2, "params", "vars", "args", "parameters"))
         check_statement(guard, query, dialects, arguments[0] if arguments else None)
 
     for name in names:
@@ -112,6 +126,7 @@ def watched_method(
             return original(self, query, values)
         arguments = (*(a for a in (query, values) if a is not _NOTHING), *rest)
         statement = argument(arguments, named, 0, "query", "sql", "statement", "operation")
+        bound.note(guard, values)
         check_statement(guard, statement, dialects, self)
         if sqlite:
             check_sqlite_files(guard, statement, values)
