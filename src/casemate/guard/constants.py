@@ -12,6 +12,7 @@ from typing import Any
 from .identity import identity
 
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
+_OBJECT = re.compile(r"(?:[^\W\d]\w{0,63}[.:]){1,8}[^\W\d]\w{0,63}")
 _OPTIMIZED = 1
 """`CO_OPTIMIZED`: the code of a function, not of a module or class."""
 _HAS_DOCSTRING = 0x4000000
@@ -49,6 +50,8 @@ class Constants:
         """Whole numbers that the code has written, as texts."""
         self.choices: set[str] = set()
         """Texts that stand beside others of their kind in a list, and are no plain words."""
+        self.objects: set[str] = set()
+        """Dotted names, as `tasks.mail:send`, that stand beside others in lists, or as keys."""
         self._parts: list[str] | None = None
         self._options: set[str] | None = None
         self.literals: dict[str, str] = {}
@@ -112,15 +115,30 @@ class Constants:
         Of a list whose name says that it forbids or hides what is in it they are none.
         """
         kind = type(value)
+        if _FORBIDS.search(name) is not None:
+            return
         if kind is dict:
+            self._take_objects([*value])  # type: ignore[misc]
             value = list(value.values())  # type: ignore[attr-defined]
         elif kind not in (list, tuple, set, frozenset):
             return
         texts: list[Any] = list(value)[: _MAX_CHOICES + 1]  # type: ignore[call-overload]
-        if not 1 < len(texts) <= _MAX_CHOICES or _FORBIDS.search(name) is not None:
+        if not 1 < len(texts) <= _MAX_CHOICES:
             return
+        self._take_objects(texts)
         if all(type(text) is str for text in texts):
             self.choices.update(text for text in texts if not _WORD.fullmatch(text))
+
+    def _take_objects(self, listed: list[Any]) -> None:
+        """Take dotted names out of a list of nothing else, or of rows that have each one."""
+        rows = [list(one.values()) if type(one) is dict else one for one in listed]
+        if all(type(one) in (list, tuple) for one in rows):
+            found = [t for row in rows for t in row if type(t) is str and _OBJECT.fullmatch(t)]
+            named = found if len(found) == len(rows) else []
+        else:
+            named = listed if all(type(t) is str and _OBJECT.fullmatch(t) for t in listed) else []
+        if 1 < len(named) <= _MAX_CHOICES:
+            self.objects.update(named)
 
     def _walk(self, value: object, module: str) -> None:
         todo: list[tuple[Any, int]] = [(value, 0)]

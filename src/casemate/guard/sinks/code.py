@@ -17,7 +17,15 @@ from types import ModuleType
 from typing import Any
 
 from ..core import Guard
-from ..evaluation import choosing, engines, expressions, formats, formulas, symbolic
+from ..evaluation import (
+    choosing,
+    engines,
+    expressions,
+    formats,
+    formulas,
+    plain_types,
+    symbolic,
+)
 from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
 from ..names import EVAL_ALONE, EVAL_OF_NAMES
@@ -176,7 +184,8 @@ def check_module(guard: Guard, name: object) -> None:
     if not guard.active or not isinstance(name, str):
         return
     if is_known(guard, name) or is_direct(guard, "importlib", "runpy"):
-        if not _is_asked_for(guard, name) and not _is_of_choice(guard, name):
+        foreseen = _is_asked_for(guard, name) or _is_of_choice(guard, name)
+        if not foreseen and not plain_types.holds(guard, name):
             guard.check(NAME, name, judge_module)
     else:
         guard.decide(NAME, lambda: choosing.judge_imported(guard, name))
@@ -200,11 +209,21 @@ def _is_of_choice(guard: Guard, name: str) -> bool:
     And the event has chosen this name: `tasks.Mail` of `TASKS = ["tasks.Mail", "tasks.Bill"]`.
     """
     taint = guard.taint
-    path = guard.root + name.replace(".", "/")
-    if taint is None or not (os.path.isfile(path + ".py") or os.path.isdir(path)):
+    if taint is None or not _is_file_of_code(guard, name):
         return False
-    dotted = [text for text in guard.constants.choices if text.rpartition(".")[0] == name]
-    return any(taint.exact(text) is not None for text in dotted)
+    known = (*guard.constants.choices, *guard.constants.objects)
+    return any(_module_in(text) == name and taint.exact(text) is not None for text in known)
+
+
+def _is_file_of_code(guard: Guard, name: str) -> bool:
+    path = guard.root + name.replace(".", "/")
+    return os.path.isfile(path + ".py") or os.path.isdir(path)
+
+
+def _module_in(text: str) -> str:
+    """Return the module of an object's name: `tasks.mail:send`, `tasks.mail.send`."""
+    module, colon, _ = text.partition(":")
+    return module if colon else text.rpartition(".")[0]
 
 
 # -- announced by rewritten code -------------------------------------------------------------------
