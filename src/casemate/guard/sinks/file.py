@@ -92,7 +92,7 @@ SINK = Sink(
         "email.message": _patch_mail,
         "email.mime.text": _patch_mail,
     },
-    calls={"write": _WRITTEN.wrote},
+    calls={"write": _WRITTEN.wrote, "print": _WRITTEN.printed},
     audit={
         "open": _WRITTEN.opened,
         "os.rename": _WRITTEN.moved,

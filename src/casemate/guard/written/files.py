@@ -31,6 +31,7 @@ _LOOKED_AT = 1024
 _OF_ROWS = frozenset((Kind.CELLS, Kind.TABBED, Kind.RECORDS, Kind.TRAIL))
 """Kinds of which a line can be judged without those before it."""
 _SYSTEM = ("/dev/", "/proc/", "/sys/")
+_PRINTED = frozenset((str, int, float, bool, type(None)))
 
 
 class _Pieces:
@@ -97,6 +98,22 @@ class Written:
                 return  # it gives its lines once
             for text in arguments[0] if several else arguments[:1]:
                 self.add(guard, where, text)
+
+    def printed(
+        self, guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> None:
+        """Take in what the code prints into a file."""
+        noted: dict[str, bool] = guard.provenance.kept.get(_NOTED) or {}
+        name = getattr(named.get("file"), "name", None) if noted and function is print else None
+        if isinstance(name, (str, bytes)) and (where := _absolute(name)) in noted:
+            if not all(type(text) in _PRINTED for text in arguments):
+                return  # only the file knows what it was printed as
+            between, end = (named.get(n) for n in ("sep", "end"))
+            for number, text in enumerate(arguments):
+                if number:
+                    self.add(guard, where, " " if between is None else between)
+                self.add(guard, where, text if isinstance(text, str) else str(text))
+            self.add(guard, where, "\n" if end is None else end)
 
     def add(self, guard: Guard, where: str, text: object) -> None:
         """Take in what is written into a file."""
