@@ -36,13 +36,29 @@ _WORD_CHECKS = frozenset(
 )
 _FINDERS = frozenset(("findall", "groups"))
 _SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
+_CUTTERS = _SPLITTERS | {"partition", "rpartition"}
+_ANSWER = "HTTP/1."
+"""How an answer begins that is written as it is sent."""
 _FILTERS = frozenset(("sub",))
 _WRITERS = frozenset(("to_bytes", "tobytes"))
 _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
 _PURE_MODULES = frozenset(("textwrap",))
 """Modules of Python's whose functions make texts of their arguments alone."""
 _MAX_QUESTIONS = 16
+_LINKS = ("url", "found")
+_IN_LINK = "://"
+_MAX_LINKS = 200
 _PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
+
+
+def _looks_for_links(question: Question) -> bool:
+    """Tell whether a pattern that was found somewhere in a text is one of links."""
+    if question.function.__name__ != "search":
+        return False
+    pattern = getattr(question.function, "__self__", None)
+    if pattern is None:
+        pattern = question.arguments[0]
+    return _IN_LINK in str(getattr(pattern, "pattern", pattern))
 
 
 class Calls(Generations):
@@ -79,6 +95,22 @@ class Calls(Generations):
         """Return what patterns, beginnings and ends the code found in a text."""
         return self._asked.get(text, ())
 
+    def _read_answer(self, text: str) -> None:
+        """Take in that the code reads the head of an answer, which it may have written."""
+
+    def has_found(self, link: str) -> bool:
+        """Tell whether a pattern has found a link in a text, or what the link is the beginning of.
+
+        `search` and `match` are known by the text: what was found may not be seen being taken out.
+        """
+        if any(found.startswith(link) for found in self.kept.get(_LINKS, ())):
+            return True
+        return any(
+            link in text and len(link) < len(text) and _looks_for_links(question)
+            for text, asked in self._asked.items()
+            for question in asked
+        )
+
     def checked_by(self, text: str, how: str, collection: object = None) -> None:
         """Note that the code checked a text."""
         self._checked.setdefault(text, (how, collection))
@@ -100,7 +132,10 @@ class Calls(Generations):
                 self._checked_by(function, arguments)
         elif kind in (list, tuple, dict):
             name = getattr(function, "__name__", "")
-            split = name in _SPLITTERS and type(getattr(function, "__self__", None)) in TEXTS
+            owner = getattr(function, "__self__", None)
+            split = name in _SPLITTERS and type(owner) in TEXTS
+            if type(owner) is str and owner.startswith(_ANSWER) and name in _CUTTERS:
+                self._read_answer(owner)
             self._spread(result, sources_of(function, arguments, named), split=split)
             if name in _FINDERS:
                 self._spelled(function, arguments, result)
@@ -193,6 +228,10 @@ class Calls(Generations):
             for text in item if type(item) is tuple else (item,):
                 if words and type(text) is str and text.lower() in words:
                     self._checked.setdefault(text, ("pattern", None))
+                elif type(text) is str and _IN_LINK in text:
+                    links = self.kept.setdefault(_LINKS, [])
+                    if len(links) < _MAX_LINKS:
+                        links.append(text)
 
     def _ask(self, text: str, question: Question) -> None:
         asked = self._asked.setdefault(text, [])

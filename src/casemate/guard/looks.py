@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import collections
+import re
 
 from .names import METHODS, NAMESPACES, OWN_KINDS
+
+_HOST = re.compile(r"[A-Za-z0-9-]\.[A-Za-z0-9-]")
 
 
 def is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
@@ -108,6 +111,11 @@ def form_of(node: ast.Call, name: str) -> str:
     if name in OWN_KINDS or node.keywords or starred or len(node.args) > 1:
         return "call"
     return "given" if node.args else "called"
+
+
+def is_name_of_host(node: ast.Constant) -> bool:
+    """Tell whether a literal has a name as hosts have: `"example.com" in url` asks for one."""
+    return isinstance(node.value, str) and _HOST.search(node.value) is not None
 
 
 def is_namespace(node: ast.expr) -> bool:

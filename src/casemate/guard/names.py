@@ -8,6 +8,8 @@ EVAL_ALONE = "eval() without built-in functions"
 """How `eval` is announced whose text is given none."""
 EVAL_OF_NAMES = "eval() of the names that the code gives"
 """How `eval` is announced whose text is given names of the code's in the place of all others."""
+READS_ANSWER = "split() of an answer"
+"""How it is announced that the code takes an answer apart which begins as HTTP has it."""
 OF_NUMBERS = frozenset(("bytes", "chr"))
 """Built-in functions that make texts of numbers."""
 NAMESPACES = frozenset(("globals", "locals", "vars"))

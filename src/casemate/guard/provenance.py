@@ -10,14 +10,15 @@ from __future__ import annotations
 import itertools
 import operator
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from operator import is_
 from types import GeneratorType
 from typing import Any
 
 from .calls import MAX_ITEMS, Calls
-from .generations import MAX_TEXT
+from .generations import MAX_PENDING, MAX_TEXT
 from .leaks.raised import Raised
+from .names import READS_ANSWER
 from .notes import JOINED, PERCENT, TEXTS, Paired, Question, Several, scalars
 from .quick import (
     adder,
@@ -277,9 +278,35 @@ class Provenance(Calls):
     def wrote(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Announce what standard output is given, or a file once one is watched; do the call."""
         told = self.active and (self.kept or _is_standard(function))
-        if told and "write" in self.watchers:
-            self.watchers["write"]((function, *arguments), named)
+        if not told or "write" not in self.watchers:
+            return function(*arguments, **named)
+        if len(arguments) == 1 and type(arguments[0]) in _ONCE and not named:
+            return self._wrote_each(function, arguments[0])
+        self.watchers["write"]((function, *arguments), named)
         return function(*arguments, **named)
+
+    def _wrote_each(self, function: Callable[..., Any], lines: Iterable[Any]) -> Any:
+        """Announce lines that are given once when they are written, if they are not too many."""
+        held: list[Any] = []
+        room = MAX_PENDING
+
+        def each() -> Iterator[Any]:
+            nonlocal room
+            for line in lines:
+                room -= len(line) + 1 if type(line) in TEXTS else MAX_PENDING
+                if room > 0:
+                    held.append(line)
+                yield line
+
+        result = function(each())
+        if room > 0:
+            self.watchers["write"]((function, held), {})
+        return result
+
+    def _read_answer(self, text: str) -> None:
+        """Announce that the code reads the head of an answer, which it may have written."""
+        if READS_ANSWER in self.watchers:
+            self.watchers[READS_ANSWER]((text,), {})
 
     def _found_equal(self, left: Any, right: Any, written: int) -> None:
         if type(left) is str and type(right) is str:

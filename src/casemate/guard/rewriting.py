@@ -46,6 +46,7 @@ from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, turned
 from .looks import (
     form_of,
     is_literal,
+    is_name_of_host,
     is_namespace,
     is_number,
     is_pattern,
@@ -324,7 +325,8 @@ class Rewriter(Scopes, ast.NodeTransformer):
             named = [n for n, side in enumerate((left, right)) if is_written(side)]
             which = [] if is_literal((left, right)[named[0]]) else [ast.Constant(named[0])]
             return self._call(node, name, left, right, *(ast.copy_location(w, node) for w in which))
-        if not isinstance(op, (ast.In, ast.NotIn)) or isinstance(left, ast.Constant):
+        plain = isinstance(left, ast.Constant) and not is_name_of_host(left)
+        if plain or not isinstance(op, (ast.In, ast.NotIn)):
             return node
         again = loaded(left) if isinstance(left, (ast.Name, ast.Subscript)) else None
         noted: ast.expr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..names import READS_ANSWER
 from ..sink import Sink
 from ..written import wire
 
@@ -22,4 +23,5 @@ SINK = Sink(
         "imaplib": wire.patch_imap,
         "poplib": wire.patch_pop,
     },
+    calls={READS_ANSWER: wire.read_answer},
 )

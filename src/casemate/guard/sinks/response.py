@@ -66,6 +66,7 @@ def check_answer(guard: Guard, result: object, place: Place | None = None) -> No
         try:
             guard.decide(NAME, lambda: _verdict(guard, result) or _page(guard, result))
             _body(guard, result)
+            _redirects(guard, result)
         finally:
             guard.answering = None
     else:
@@ -75,10 +76,11 @@ def check_answer(guard: Guard, result: object, place: Place | None = None) -> No
 def check_result(guard: Guard, result: object, place: Place | None = None) -> None:
     """Judge pages and tables in what a handler returned to another than a browser: BlockedError."""
     found = returned.texts_of(result) if guard.active else None
-    if found:
+    if found is not None:
         guard.answering = place
         try:
             returned.check(guard, found, NAME, judgement_of(guard).line)
+            _redirects(guard, result)
         finally:
             guard.answering = None
 
@@ -99,6 +101,22 @@ def _verdict(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
                 verdict = _parameter(text, spans, _PARAMETERS[lower])
         else:
             verdict = _split(text, spans)
+        if verdict is not None:
+            return verdict
+    return None
+
+
+def _redirects(guard: Guard, result: object) -> None:
+    """Judge the redirects among answers that a result has in it, such as those of a test client."""
+    found = returned.redirects_of(result)
+    if found:
+        guard.decide(NAME, lambda: _misled(guard, found))
+
+
+def _misled(guard: Guard, found: Sequence[str]) -> Verdict | None:
+    for text in found:
+        spans = guard.spans(text)
+        verdict = _target(guard, "location", text, spans) if spans else None
         if verdict is not None:
             return verdict
     return None

@@ -7,7 +7,9 @@ their entry. Below it, where redirects and libraries nobody named arrive, hosts 
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
+import weakref
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -30,6 +32,12 @@ _FIX_REDIRECT = (
 )
 
 
+_SHOWN = frozenset(
+    ("accept", "accept-encoding", "accept-language", "cache-control", "connection", "user-agent")
+)
+"""Headers that hold nothing for one host alone, in lower case."""
+
+
 class Judge:
     """The judgements of one process. Hosts that were judged once are not judged again below."""
 
@@ -37,6 +45,7 @@ class Judge:
         """Begin with nothing."""
         self.guard = guard
         self._vouching = Vouching(guard)
+        self._reading = functools.partial(self._vouching, links=True)
         self._taint: object = None
         self._passed: set[str] = set()
         self._resolved: set[str] = set()
@@ -49,11 +58,14 @@ class Judge:
             self._resolved = set()
             self._carrying = None
 
-    def url(self, url: Any) -> None:
-        """Judge a URL, or path and query alone, as the code hands it to a client."""
+    def url(self, url: Any, *, reads: bool = False) -> None:
+        """Judge a URL, or path and query alone, as the code hands it to a client.
+
+        `reads`: the request has nothing in it of what the function knows.
+        """
         text = _text_of(url)
         if text is not None and self.guard.active:
-            self.guard.decide(NAME, lambda: self._url(text))
+            self.guard.decide(NAME, lambda: self._url(text, reads=reads))
             if not self.guard.is_own(text):
                 self._meet(text)
 
@@ -62,14 +74,15 @@ class Judge:
         if split(text).has_authority():
             self.guard.meets(NAME, shape(text, self.guard.spans(url)))
 
-    def _url(self, url: str | bytes) -> Verdict | None:
+    def _url(self, url: str | bytes, *, reads: bool = False) -> Verdict | None:
         self._begin()
         text, spans = as_text(url), self.guard.spans(url) or self._chosen(url)
         if text in self._resolved:
             return None  # it was judged with its steps
         asked = without_query(self.guard, text)
         inside = [s._replace(end=min(s.end, len(asked))) for s in spans if s.start < len(asked)]
-        verdict = judge(asked, inside, self._vouching) if inside else None
+        vouching = self._reading if reads else self._vouching
+        verdict = judge(asked, inside, vouching) if inside else None
         verdict = verdict or left_of(self.guard, text) or self._climbing(text, inside)
         if verdict is None:
             self._pass(text, spans)
@@ -184,18 +197,34 @@ def patch_urllib(guard: Guard, module: ModuleType) -> None:
     """Watch urllib.request: what is opened becomes a Request, whose URL is judged."""
     judged, library = judge_of(guard), vars(module)
 
-    wrap(library["Request"], "__init__", lambda a, n: judged.url(argument(a, n, 1, "url")))
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        method = argument(arguments, named, 6, "method") or "GET"
+        data, headers = (argument(arguments, named, p, n) for p, n in ((2, "data"), (3, "headers")))
+        reads = data is None and _only_reads(method, headers)
+        judged.url(argument(arguments, named, 1, "url"), reads=reads)
+
+    wrap(library["Request"], "__init__", before)
     wrap(
         library["HTTPRedirectHandler"],
         "redirect_request",
         lambda a, n: judged.hop(argument(a, n, 6, "newurl")),
     )
-    wrap(library["OpenerDirector"], "open", lambda a, n: _opened(judged, argument(a, n, 1)))
+    wrap(library["OpenerDirector"], "open", lambda a, n: _opened(judged, a, n))
 
 
-def _opened(judged: Judge, url: Any) -> None:
+def _opened(judged: Judge, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    url = argument(arguments, named, 1, "fullurl")
     if isinstance(url, str):
-        judged.url(url)
+        secrets = any(name.lower() not in _SHOWN for name, _ in arguments[0].addheaders)
+        reads = argument(arguments, named, 2, "data") is None and not secrets
+        judged.url(url, reads=reads)
+
+
+def _only_reads(method: object, headers: Any) -> bool:
+    """Tell whether a request asks for what is there, and tells nothing of who asks."""
+    if not isinstance(method, str) or method.upper() not in ("GET", "HEAD"):
+        return False
+    return all(str(name).lower() in _SHOWN for name in headers or ())
 
 
 def patch_http_client(guard: Guard, module: ModuleType) -> None:
@@ -265,7 +294,20 @@ def patch_requests_models(guard: Guard, module: ModuleType) -> None:
     """Watch the URLs that requests prepares."""
     judged = judge_of(guard)
     prepared = vars(module)["PreparedRequest"]
-    wrap(prepared, "prepare_url", lambda a, n: judged.url(argument(a, n, 1, "url")))
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        told = ((4, "files"), (5, "data"), (7, "auth"), (8, "cookies"), (10, "json"))
+        empty = not any(argument(arguments, named, place, name) for place, name in told)
+        method = argument(arguments, named, 1, "method")
+        reads = empty and _only_reads(method, argument(arguments, named, 3, "headers"))
+        reading[arguments[0]] = reads
+
+    def before_url(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        judged.url(argument(arguments, named, 1, "url"), reads=reading.pop(arguments[0], False))
+
+    reading: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+    wrap(prepared, "prepare", before)
+    wrap(prepared, "prepare_url", before_url)
 
 
 def patch_requests_adapters(guard: Guard, module: ModuleType) -> None:

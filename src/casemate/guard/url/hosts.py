@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import socket
+import unicodedata
 from typing import Any, NamedTuple
 
 from ..core import Guard
@@ -30,6 +31,13 @@ _FOR_FEW = frozenset(
     ]
 )
 _EMBEDDED = re.compile(r"(?:^|[.-])(\d{1,3}(?:[.-]\d{1,3}){3})(?=[.-])")
+_LINKED = re.compile(r"(?:[\w-]{1,63}\.){1,10}(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{1,59})")
+_INWARD = re.compile(
+    r"(?:[\w-]{1,63}\.){0,10}(?:test|invalid|onion|localtest\.me|lvh\.me|vcap\.me|lacolhost\.com"
+    r"|nip\.io|sslip\.io|xip\.io|rbndr\.us|1u\.ms)"
+)
+"""Names that are nobody's (RFC 6761), and domains of which names lead wherever these say."""
+_LINK_PORTS = frozenset((80, 443, 8080, 8443))
 _ADDRESS_CHECKS = ("is_private", "is_global")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _ELSEWHERE = "casemate-guard.invalid"
@@ -87,6 +95,14 @@ def is_meant_for_all(host: str) -> bool:
     return is_public(host) and _FOR_FEW.isdisjoint(_WORDS.split(normal(host)))
 
 
+def is_linked(host: str) -> bool:
+    """Tell whether a host is a name that links may have, in whatever letters: a public one."""
+    name = unicodedata.normalize("NFKC", normal(host))
+    if _LINKED.fullmatch(name) is None or _INWARD.fullmatch(name) is not None:
+        return False
+    return address_of(name) is None and is_meant_for_all(name) and resolves_public(name)
+
+
 def resolves_public(host: str) -> bool:
     """Tell whether all addresses of a host are public; in the sandbox the proxy sees to that."""
     if not is_public(host):
@@ -113,14 +129,17 @@ class Vouching:
         self._known: frozenset[Place] = frozenset()
         self._counted = -1
 
-    def __call__(self, text: str, parts: Parts, span: Span) -> bool:
-        """Do so for the host of a URL. A port by itself is never vouched for by its host."""
+    def __call__(self, text: str, parts: Parts, span: Span, *, links: bool = False) -> bool:
+        """Do so for the host of a URL. A port by itself is never vouched for by its host.
+
+        `links`: nothing but what is there is read, so that a link may be to any public host.
+        """
         host = normal(text[slice(*parts.host)])
         if not host or span.start >= parts.host[1]:
             return False
         if self.is_foreseen(text, parts) or self._told_apart(host):
             return True
-        if self._is_choice(text, span):
+        if self._is_choice(text, span) or (links and self._is_link(text, parts, span)):
             return True
         whole = span.start == 0 and span.end >= parts.authority[1] > parts.authority[0]
         return self._checked(text, parts, text[: span.end] if whole else text)
@@ -128,6 +147,28 @@ class Vouching:
     def _is_choice(self, text: str, span: Span) -> bool:
         """Tell whether the whole URL stands, as it is, beside others in a list of the code's."""
         return (span.start, span.end) == (0, len(text)) and text in self._guard.constants.choices
+
+    def _is_link(self, text: str, parts: Parts, span: Span) -> bool:
+        """Tell whether a URL is a link to a public host that a pattern has found in a text.
+
+        Not if the code has asked for its host: what passed by a fault was not meant (ADR 0176).
+        """
+        place = place_of(text, parts)
+        if span.start > 0 or span.end < parts.authority[1] or place.port not in _LINK_PORTS:
+            return False
+        if place.scheme not in ("http", "https") or not is_linked(place.host):
+            return False
+        provenance = self._guard.provenance
+        if not provenance.has_found(text[: span.end]):
+            return False
+        host, authority = text[slice(*parts.host)], text[slice(*parts.authority)]
+        forms = {text, text.lower(), host, host.lower(), authority, authority.lower()}
+        return not any(
+            _is_of_hosts(question) or not all(question.ask(one) for one in _others(form, host))
+            for form in forms
+            if host in form
+            for question in provenance.asked_of(form)
+        )
 
     def is_foreseen(self, text: str, parts: Parts | None = None) -> bool:
         """Tell whether code or settings hold the URL's very scheme, host and port.
@@ -175,7 +216,7 @@ class Vouching:
             for question in provenance.asked_of(form):
                 if self._is_asked_by_event(question):
                     continue
-                if _names(question, authority):
+                if _names(question, authority) or _is_below(question, host):
                     return True
                 if changed and not any(question.ask(other) for other in changed):
                     return True
@@ -227,6 +268,33 @@ def _names(question: Question, authority: str) -> bool:
     given += [part for one in given if isinstance(one, tuple) for part in one]
     found = [_AUTHORITY.match(text.lower()) for text in given if isinstance(text, str)]
     return any(one is not None and one[1] == authority.lower() != "" for one in found)
+
+
+def _is_of_hosts(question: Question) -> bool:
+    """Tell whether what the code asked for has a name in it that a host may have."""
+    pattern = getattr(getattr(question.function, "__self__", None), "pattern", None)
+    given = [a for n, a in enumerate(question.arguments) if n != question.place]
+    given += [part for one in given if isinstance(one, tuple) for part in one]
+    given = [getattr(one, "pattern", one) for one in (*given, pattern)]
+    return any(
+        isinstance(text, str) and _NAME.search(text.replace("\\", "")) is not None for text in given
+    )
+
+
+def _is_below(question: Question, host: str) -> bool:
+    """Tell whether the code asked for an end of which a host is the domain, or one below it.
+
+    `host.endswith("example.com")` says less than it was meant to, and `www.example.com` was meant.
+    """
+    if question.place >= 0 or question.function.__name__ != "endswith":
+        return False
+    given = question.arguments[0]
+    ends = given if isinstance(given, tuple) else (given,)
+    domains = [end.lstrip(".").lower() for end in ends if isinstance(end, str)]
+    name = normal(host)
+    return is_meant_for_all(name) and any(
+        is_public(domain) and (name == domain or name.endswith("." + domain)) for domain in domains
+    )
 
 
 def _others(form: str, host: str) -> list[str]:

@@ -36,7 +36,11 @@ _TOLD = {
     **{"vcf": Kind.FIELDS, "vcard": Kind.FIELDS},
 }
 _TOLD_BY = tuple(_TOLD)
+_ANSWER = "HTTP/1."
+"""How an answer begins that is written as it is sent."""
 _HOLDS = (dict, list, tuple)
+_STATUS = ("status", "status_code", "statusCode", "code")
+_FIRST_REDIRECT, _FIRST_ERROR = 300, 400
 _KINDS = frozenset((Kind.CELLS, Kind.TABBED, Kind.FIELDS))
 
 
@@ -93,8 +97,49 @@ def texts_of(result: object) -> list[tuple[Kind, str]]:
             elif isinstance(value, str) and not value.isalnum() and len(value) <= MAX_TEXT:
                 if of is not None:
                     found.append((of, value))
+                elif value.startswith(_ANSWER):
+                    found.append((Kind.HEADED, value))
                 elif "<" in value and _TAG.search(value) is not None:
                     found.append((Kind.PAGE, value))
+    return found
+
+
+def redirects_of(result: object) -> list[str]:
+    """Return where the redirects lead that a result has in it: by their status and `location`."""
+    found: list[str] = []
+    todo: list[Any] = [result]
+    left = MAX_LOOKED_AT
+    while todo and left > 0:
+        item = todo.pop()
+        if isinstance(item, dict):
+            if any(_is_redirect(dict.get(item, name)) for name in _STATUS):
+                found += _locations(item)
+            values: Iterable[Any] = dict.values(item)
+        else:
+            values = item
+        for value in values:
+            left -= 1
+            if left < 0:
+                break
+            if isinstance(value, _HOLDS):
+                todo.append(value)
+    return found
+
+
+def _is_redirect(status: object) -> bool:
+    return isinstance(status, int) and _FIRST_REDIRECT <= status < _FIRST_ERROR
+
+
+def _locations(answer: dict[Any, Any]) -> list[str]:
+    """Return the `location` of an answer, beside its status or among its headers."""
+    found: list[str] = []
+    for item in (answer, dict.get(answer, "headers")):
+        if isinstance(item, dict):
+            found += [
+                value
+                for name, value in itertools.islice(dict.items(item), MAX_LOOKED_AT)
+                if isinstance(name, str) and isinstance(value, str) and name.lower() == "location"
+            ]
     return found
 
 

@@ -70,6 +70,12 @@ def check_line(guard: Guard, text: str) -> None:
         guard.check(NAME, text, judge_sent)
 
 
+def read_answer(guard: Guard, text: Any, *_: Any) -> None:
+    """Block an answer (BlockedError) that the code has written and takes apart itself."""
+    if guard.active and isinstance(text, str) and len(text) <= MAX_HEAD:
+        guard.check(NAME, text, judge_sent)
+
+
 def judge_sent(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict on what goes to a socket: a request, an answer or lines of a protocol."""
     if all(s.start == 0 for s in spans):
