@@ -6,6 +6,7 @@ a module that the code which looks it up has imported by itself.
 
 from __future__ import annotations
 
+import opcode
 import sys
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -28,6 +29,7 @@ _REACHING = frozenset(
     ]
 )
 """Names by which code reaches more than its arguments."""
+_IMPORT = opcode.opmap["IMPORT_NAME"]
 _NUMBERS = frozenset((int, float, bool, type(None)))
 _MAX_PARTS = 2000
 
@@ -73,7 +75,7 @@ def _is_plain_type(kind: type) -> bool:
             return True
         part = todo.pop()
         if isinstance(part, CodeType):
-            if not _REACHING.isdisjoint((*part.co_names, *part.co_freevars)):
+            if not _REACHING.isdisjoint(part.co_names) or _IMPORT in part.co_code[::2]:
                 return False
             todo += part.co_consts
         elif isinstance(part, FunctionType):
