@@ -39,7 +39,9 @@ _TOLD_BY = tuple(_TOLD)
 _ANSWER = "HTTP/1."
 """How an answer begins that is written as it is sent."""
 _HOLDS = (dict, list, tuple)
-_STATUS = ("status", "status_code", "statusCode", "code")
+_STATUS = ("status", "status_code", "statusCode")
+_OF_RULES = frozenset(("from", "source", "match", "pattern"))
+"""Fields beside a status and a location that make these a rule which is told of, no answer."""
 _FIRST_REDIRECT, _FIRST_ERROR = 300, 400
 _KINDS = frozenset((Kind.CELLS, Kind.TABBED, Kind.FIELDS))
 
@@ -112,7 +114,8 @@ def redirects_of(result: object) -> list[str]:
     while todo and left > 0:
         item = todo.pop()
         if isinstance(item, dict):
-            if any(_is_redirect(dict.get(item, name)) for name in _STATUS):
+            is_rule = not _OF_RULES.isdisjoint(dict.keys(item))
+            if not is_rule and any(_is_redirect(dict.get(item, name)) for name in _STATUS):
                 found += _locations(item)
             values: Iterable[Any] = dict.values(item)
         else:
