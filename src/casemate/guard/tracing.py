@@ -311,17 +311,21 @@ class Tracer:
         found: list[Span] = []
         lower = lowered(text)
         reach = self._reach() if len(values) > MANY else None
+        # Few stand in a short text, which takes less to see than what each of them came of.
+        early = reach if len(text) > _MAX_SORTED else None
         self._searching = True
         try:
             for value in values:
                 if type(value) is not str or len(value) < MIN_SEARCHED or value is text:
                     continue
-                if reach is not None and not reach.may_hold(value):
+                if early is not None and not early.may_hold(value):
                     continue  # what the event has of it is found by searching for the event
                 part = value if value in text else value.strip()
                 if len(part) < MIN_SEARCHED or (low := lowered(part)) not in lower:
                     continue
                 if value.isalnum() or self._is_constant(value):
+                    continue
+                if reach is not None and not reach.may_hold(value):
                     continue
                 inside = self._spans(value, _NOTED_DEPTH)
                 if part is not value:  # trimmed since, by what takes no notes

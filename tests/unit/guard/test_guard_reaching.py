@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from casemate.guard.core import Guard
+from casemate.guard.reaching import Reach
 from casemate.guard.taint import Taint
 
 STEPS = 5
@@ -66,3 +67,23 @@ def test_a_text_of_the_event_that_came_another_way_is_found() -> None:
     guard = begun(event)
     page = page_of(guard, 100, "".join(list(event["name"])))
     assert [page[s.start : s.end] for s in guard.spans(page)] == [event["name"]]
+
+
+def test_in_a_short_text_few_are_asked_what_they_came_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = begun({"names": [f"Ada {n} of; London" for n in range(600)]})
+    joined = guard.provenance.join
+    made = [joined(0b01, f"label {n}; ", "x") for n in range(600)]
+    asked = 0
+    may_hold = Reach.may_hold
+
+    def counted(reach: Reach, value: object, depth: int = 0) -> bool:
+        nonlocal asked
+        asked += 1
+        return may_hold(reach, value, depth)
+
+    monkeypatch.setattr(Reach, "may_hold", counted)
+    assert guard.spans("".join(["/tmp/", "export-1.xlsx"])) == []
+    assert asked < 10
+    outside = joined(0b01, "for ", guard.provenance.called("  Ada 7 of; London ".strip))
+    assert len(guard.spans("".join(["/tmp/", *outside]))) >= 1
+    assert made
