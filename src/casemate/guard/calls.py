@@ -6,6 +6,7 @@ import string
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from .frequent import MAX_ITEMS
 from .generations import MAX_HELD, MAX_OBJECTS, Generations
 from .identity import identity
 from .names import OWN_KINDS
@@ -27,8 +28,6 @@ from .notes import (
 from .quick import MAX_WAITING
 from .substituting import held
 
-MAX_ITEMS = 1000
-"""Texts of one list that are noted."""
 _ONLY_TEXTS = frozenset(TEXTS)
 _PLAIN = frozenset((*TEXTS, int, float, bool, type(None)))
 _WORD_CHECKS = frozenset(
@@ -48,6 +47,7 @@ _MAX_QUESTIONS = 16
 _LINKS = ("url", "found")
 _IN_LINK = "://"
 _MAX_LINKS = 200
+_BY_PATTERN = ("pattern", None)
 _PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
 
 
@@ -133,10 +133,13 @@ class Calls(Generations):
         elif kind in (list, tuple, dict):
             name = getattr(function, "__name__", "")
             owner = getattr(function, "__self__", None)
-            split = name in _SPLITTERS and type(owner) in TEXTS
             if type(owner) is str and owner.startswith(_ANSWER) and name in _CUTTERS:
                 self._read_answer(owner)
-            self._spread(result, sources_of(function, arguments, named), split=split)
+            sources = sources_of(function, arguments, named)
+            if name in _SPLITTERS and type(owner) in TEXTS:
+                self._parted(result, sources)
+            else:
+                self._spread(result, sources)
             if name in _FINDERS:
                 self._spelled(function, arguments, result)
         elif kind.__name__ == "Match":
@@ -162,15 +165,14 @@ class Calls(Generations):
                 # What else a method of a text is given are texts and numbers.
                 self._note(result, DERIVED, (owner, *arguments, *named.values()), 1)
             return
+        if name in _FILTERS:
+            self._filtered(function, arguments, named, result)
+            return
         if name in _WRITERS:
             self._note(result, NUMBERED, ())
             return
         if name in ESCAPERS:
             self._checked.setdefault(result, (name, None))
-        written: tuple[Any, ...] = ()
-        if name in _FILTERS:
-            self._checked.setdefault(result, ("pattern", None))
-            written = (written_by(function, arguments),)
         if isinstance(owner, string.Template):
             values = held(arguments, named)
             self._note(result, SUBSTITUTED, (owner.template, owner.pattern, values))
@@ -180,7 +182,24 @@ class Calls(Generations):
         sources = sources_of(function, arguments, named)
         if all(result is not source for source in sources):
             wholly = getattr(function, "__module__", None) in _PURE_MODULES
-            self._note(result, DERIVED, (*sources, *written), int(wholly))
+            self._note(result, DERIVED, sources, int(wholly))
+
+    def _filtered(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        result: Any,
+    ) -> None:
+        """Note what something named `sub` made: by a pattern, from what it was given."""
+        if result not in self._checked:
+            self._checked[result] = _BY_PATTERN
+        sources = sources_of(function, arguments, named)
+        for source in sources:
+            if result is source:
+                return
+        wholly = getattr(function, "__module__", None) in _PURE_MODULES
+        self._note(result, DERIVED, (*sources, written_by(function, arguments)), int(wholly))
 
     def _called_method(
         self, owner: str, name: str, arguments: tuple[Any, ...], named: dict[str, Any], result: str
@@ -234,12 +253,34 @@ class Calls(Generations):
                         links.append(text)
 
     def _ask(self, text: str, question: Question) -> None:
-        asked = self._asked.setdefault(text, [])
-        if len(asked) < _MAX_QUESTIONS:
+        asked = self._asked.get(text)
+        if asked is None:
+            self._asked[text] = [question]
+        elif len(asked) < _MAX_QUESTIONS:
             asked.append(question)
 
-    def _spread(self, result: Any, sources: tuple[Any, ...], *, split: bool = False) -> None:
-        """Note every text in what a call returned. What split a text returned nothing but texts."""
+    def _parted(self, parts: list[Any], sources: tuple[Any, ...]) -> None:
+        """Note the parts of a text that was split: nothing but texts."""
+        if not self.active:
+            return
+        self._hold(sources)
+        if len(self.objects) >= MAX_OBJECTS or self._held > MAX_HELD:
+            self._settle()
+            self._renew()
+        self.objects[identity(parts)] = (parts, sources)
+        # Of those that are looked at the list itself is one.
+        self._list(parts[: MAX_ITEMS - 1], sources)
+
+    def _list(self, texts: list[Any], sources: tuple[Any, ...]) -> None:
+        if texts:
+            self._listed += len(texts)
+            if self._listed > MAX_WAITING:
+                self._settle()
+                self._listed = len(texts)
+            self._waiting.append((texts, SPREAD, sources, 0))
+
+    def _spread(self, result: Any, sources: tuple[Any, ...]) -> None:
+        """Note every text in what a call returned."""
         if not sources:
             return
         self._hold(sources)
@@ -271,15 +312,10 @@ class Calls(Generations):
             # Bounded by what it holds, not by depth: a parser's answer can refer to itself.
             elif kind in (list, tuple):
                 self.objects[identity(item)] = (item, sources)
-                if split or set(map(type, item[:room])) <= _ONLY_TEXTS:
+                if _ONLY_TEXTS.issuperset(map(type, item[:room])):
                     # Most calls return a list of texts.
                     texts += item[:room]
                     room -= len(item)
                 else:
                     todo += item[:MAX_ITEMS]
-        if texts:
-            self._listed += len(texts)
-            if self._listed > MAX_WAITING:
-                self._settle()
-                self._listed = len(texts)
-            self._waiting.append((texts, SPREAD, sources, 0))
+        self._list(texts, sources)

@@ -13,7 +13,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from .identity import identity
-from .notes import DERIVED, FORMAT, JOINED, NUMBERED, PERCENT, REPLACED, SPREAD, Made
+from .notes import (
+    DERIVED,
+    FORMAT,
+    JOINED,
+    NUMBERED,
+    PERCENT,
+    REPLACED,
+    SPREAD,
+    TOGETHER,
+    Made,
+    in_turns,
+)
 from .quick import MAX_SHORT, MAX_WAITING, written_out
 
 _PUT_TOGETHER = frozenset((JOINED, PERCENT, FORMAT))
@@ -143,7 +154,9 @@ class Generations:
         if not 1 <= length <= MAX_TEXT:
             return
         if kind is not JOINED:
-            length += sum(len(p) for p in parts if type(p) is str or type(p) is bytes)
+            for part in parts:
+                if type(part) is str or type(part) is bytes:
+                    length += len(part)
         self._pending += length
         if self._pending > MAX_PENDING:
             self._settle()
@@ -159,6 +172,8 @@ class Generations:
 
     def _keep_whole(self, note: tuple[Any, ...]) -> None:
         value = note[0]
+        if note[1] is TOGETHER:
+            note = in_turns(note)
         if note[1] is SPREAD:
             sources = note[2]
             for text in value:

@@ -108,6 +108,8 @@ def is_written(node: ast.expr) -> bool:
 def form_of(node: ast.Call, name: str) -> str:
     """Return how a call is done: the most frequent are done in the fewest steps."""
     starred = any(isinstance(argument, ast.Starred) for argument in node.args)
+    if name == "replace" and len(node.args) == 2 and not node.keywords and not starred:
+        return "replaced"
     if name in OWN_KINDS or node.keywords or starred or len(node.args) > 1:
         return "call"
     return "given" if node.args else "called"

@@ -13,6 +13,8 @@ NUMBERED = "numbered"
 """Made of numbers, as `chr` and `bytes` do: whose text these were, nobody can tell."""
 SPREAD = "spread"
 """DERIVED of each text in a list; only until a sink asks."""
+TOGETHER = "together"
+"""JOINED of a separator and texts, which are between each other; only until a sink asks."""
 TEXTS = (str, bytes)
 ESCAPERS = frozenset(("escape_dn_chars", "escape_filter_chars", "escape_rdn"))
 """Functions whose results are checked for the language that they escape for, by their names."""
@@ -21,7 +23,7 @@ _PATTERN_PART = re.compile(
 )
 """Escapes, sets of characters and names of groups are no words."""
 _GROUP = re.compile(r"\\(?:\d{1,2}|g<\w+>)")
-_SCALARS = frozenset((str, int, float, bool, type(None)))
+SCALARS = frozenset((str, int, float, bool, type(None)))
 
 
 class Made(NamedTuple):
@@ -37,6 +39,15 @@ class Made(NamedTuple):
     constant: int = 0
     """JOINED: bit n is set if part n is a literal of the code. DERIVED: whether nothing but the
     parts went in, as into a method of a text."""
+
+
+def in_turns(note: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the note of texts that were joined as one that has the separator between them."""
+    value, _, (separator, parts), _ = note
+    pieces = [parts[0]]
+    for part in parts[1:]:
+        pieces += (separator, part)
+    return (value, JOINED, tuple(pieces), 0)
 
 
 class Several(tuple[Any, ...]):
@@ -71,12 +82,12 @@ class Question(NamedTuple):
 def scalars(arguments: Any) -> Any:
     """Return arguments of a template if they may be held: a held file would not be closed."""
     kind = type(arguments)
-    if kind in _SCALARS:
+    if kind in SCALARS:
         return arguments
     if isinstance(arguments, tuple):  # also a named one
-        return arguments if all(type(a) in _SCALARS for a in arguments) else None
+        return arguments if SCALARS.issuperset(map(type, arguments)) else None
     if isinstance(arguments, dict):
-        return {name: value for name, value in dict.items(arguments) if type(value) in _SCALARS}
+        return {name: value for name, value in dict.items(arguments) if type(value) in SCALARS}
     return None
 
 
@@ -87,8 +98,8 @@ def sources_of(
     owner: Any = getattr(function, "__self__", None)
     # What a match has is of the text that was matched.
     owner = owner.string if type(owner) is re.Match else owner
-    given = (owner, *arguments, *named.values())
-    return tuple(value for value in given if type(value) in TEXTS)
+    given = (owner, *arguments, *named.values()) if named else (owner, *arguments)
+    return tuple([value for value in given if type(value) is str or type(value) is bytes])
 
 
 def written_by(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, ...]:
@@ -98,9 +109,14 @@ def written_by(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tupl
         return ()
     by = arguments[0 if method else 1] if len(arguments) > (0 if method else 1) else None
     if type(by) is str:
-        return tuple(filter(None, _GROUP.split(by)))
+        return _around_groups(by)
     constants = getattr(getattr(by, "__code__", None), "co_consts", ())
     return tuple(text for text in constants if type(text) is str and text)
+
+
+@functools.lru_cache(maxsize=256)
+def _around_groups(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, _GROUP.split(text)))
 
 
 def words_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> frozenset[str]:

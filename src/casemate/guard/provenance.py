@@ -15,7 +15,8 @@ from operator import is_
 from types import GeneratorType
 from typing import Any
 
-from .calls import MAX_ITEMS, Calls
+from .calls import Calls
+from .frequent import MAX_ITEMS, filler, replacer, together
 from .generations import MAX_PENDING, MAX_TEXT
 from .leaks.raised import Raised
 from .names import READS_ANSWER
@@ -33,6 +34,7 @@ from .quick import (
     numbering,
     turner,
 )
+from .searching import Harmless, searcher
 
 MAX_GROWN = 4096
 """Characters up to which a text that is added to is noted."""
@@ -72,16 +74,21 @@ class Provenance(Calls):
         "found",
         "given",
         "join",
+        "joined",
         "known",
         "len",
         "long",
         "note",
         "numbered",
         "numbers",
+        "patterns",
+        "percent",
         "raised",
+        "replaced",
         "str",
         "turned",
         "type",
+        "watched",
         "watchers",
     )
 
@@ -98,7 +105,7 @@ class Provenance(Calls):
         self.join = joiner(append, self._note_made)
         self.add = adder(append, self._add_made)
         self.called = caller(append, self._noted)
-        self.given = giver(append, self._noted)
+        self.given = giver(append, self._noted, self._parted)
         self.note = append
         self.long = longer(self._note_made)
         self.numbered = numbering(append, self._note_made)
@@ -108,6 +115,13 @@ class Provenance(Calls):
         """The first few texts that were found in a collection of literals: most are found again."""
         self.found = finder(self._members, self.known)
         self.all_found = all_finder(self._members, self.found)
+        self.joined = together(append, self._note_made, self._joined)
+        self.percent = filler(append, self._filled)
+        self.replaced = replacer(append, self._noted)
+        self.patterns = Harmless()
+        """Of the function's code, which the sink need not look at again."""
+        searching = (self._checked, self._ask, self._noted, self._watched)
+        self.watched = searcher(self.patterns, *searching)
         self.cut = cutter(append, self._note_made)
         self.cut_again = again_cutter(append, self._note_made)
 
@@ -158,17 +172,14 @@ class Provenance(Calls):
             self._added(left, before, right, constant)
         return left
 
-    def percent(self, template: Any, arguments: Any) -> Any:
-        """Do `template % arguments`."""
-        result = template % arguments
-        if self.active and type(template) is str and result is not template:
-            values = scalars(arguments)
-            if values is not None:
-                self._note(result, PERCENT, (template, values))
-        return result
+    def _filled(self, result: Any, template: str, arguments: Any) -> None:
+        """Note what `template % arguments` made."""
+        values = scalars(arguments) if self.active else None
+        if values is not None:
+            self._note(result, PERCENT, (template, values))
 
-    def joined(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        """Do a call of something named `join`."""
+    def _joined(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """Do a call of something named `join`, whatever it is."""
         separator = getattr(function, "__self__", None)
         if not self.active or type(separator) not in TEXTS or named or len(arguments) != 1:
             return function(*arguments, **named)
@@ -189,7 +200,9 @@ class Provenance(Calls):
     def call(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Do a call of something that makes texts of texts, or checks one."""
         result = function(*arguments, **named)
-        self._noted(function, arguments, named, result)
+        # What a check denied says nothing of the text.
+        if result is not None and result is not False:
+            self._noted(function, arguments, named, result)
         return result
 
     def member(self, value: Any, collection: Any) -> bool:
@@ -264,16 +277,17 @@ class Provenance(Calls):
             self.watchers[name]((value, given), {})
         return value
 
-    def watched(
+    def _watched(
         self, name: str, function: Callable[..., Any], /, *arguments: Any, **named: Any
     ) -> Any:
-        """Announce a call, then do it."""
+        """Announce a call, then do it, whatever it is."""
         if self.active and name in self.watchers:
             self.watchers[name]((function, *arguments), named)
+        result = function(*arguments, **named)
         # What an attribute holds was not made from its name.
-        if function is getattr:
-            return function(*arguments, **named)
-        return self.call(function, *arguments, **named)
+        if function is not getattr and result is not None and result is not False:
+            self._noted(function, arguments, named, result)
+        return result
 
     def wrote(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Announce what standard output is given, or a file once one is watched; do the call."""

@@ -109,7 +109,9 @@ def caller(append: Append, noted: Noted) -> Callable[[Callable[[], Any]], Any]:
     return called
 
 
-def giver(append: Append, noted: Noted) -> Callable[[Callable[[Any], Any], Any], Any]:
+def giver(
+    append: Append, noted: Noted, parted: Callable[[list[Any], tuple[Any, ...]], None]
+) -> Callable[[Callable[[Any], Any], Any], Any]:
     """Return what does a call with one argument, such as `text.strip("/")`."""
 
     def given(function: Callable[[Any], Any], argument: Any) -> Any:
@@ -120,6 +122,11 @@ def giver(append: Append, noted: Noted) -> Callable[[Callable[[Any], Any], Any],
             if type(owner) is str and len(result) <= MAX_SHORT and len(owner) <= MAX_CUT_FROM:
                 if result is not owner:
                     append((result, DERIVED, (owner, argument), type(argument) is str))
+                return result
+        elif kind is list and type(function) is BuiltinMethodType:
+            owner = function.__self__
+            if type(owner) is str:  # all of its methods that give a list split it
+                parted(result, (owner, argument) if type(argument) is str else (owner,))
                 return result
         if result is not False and result is not None:
             noted(function, (argument,), {}, result)

@@ -77,6 +77,7 @@ NAMES = (
     "percent",
     "numbered",
     "joined",
+    "replaced",
     "call",
     "called",
     "caught",

@@ -18,13 +18,12 @@ from typing import Any
 from .. import hooks
 from ..core import Guard
 from ..origin import Span
+from ..searching import ANY_LENGTH, MIN_SUBJECT
 from ..sink import CallHook, Sink
 from ..verdict import Verdict
 from . import overlapping
 
 NAME = "regex"
-MIN_SUBJECT = 64
-"""Characters of a text of the event from which on it is kept from an exponential pattern."""
 _MAX_PATTERN = 4096
 _REPEATS_NOTHING = re.compile(r"(?:[^*+{\\]|\\.)*+", re.DOTALL)
 """A pattern whose signs of repetition are escaped, all of them: a long search word, say."""
@@ -158,8 +157,15 @@ def _on_call(
         return
     if name == "compile" or not isinstance(pattern, str) or not isinstance(subject, str):
         return
-    if len(subject) >= MIN_SUBJECT and is_exponential(pattern):
+    exponential = len(subject) >= MIN_SUBJECT and is_exponential(pattern)
+    if exponential:
         guard.check(NAME, subject, _judge_subject)
+    known = compiled if isinstance(compiled, re.Pattern) else arguments[0] if arguments else None
+    own = type(known) is str and known is pattern and guard.constants.is_literal(known)
+    if own or type(known) is re.Pattern:
+        # Whether it takes exponential time is found out where a text is long enough to matter.
+        seen = len(subject) >= MIN_SUBJECT and not exponential
+        guard.provenance.patterns.add(known, ANY_LENGTH if seen else MIN_SUBJECT)
 
 
 _PANDAS = {

@@ -1,0 +1,94 @@
+"""A pattern of the code's is judged once; what is searched with it is noted each time."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from casemate.guard.identity import identity
+from casemate.guard.provenance import Provenance
+from casemate.guard.searching import ANY_LENGTH, MAX_KNOWN, MIN_SUBJECT, Harmless
+
+_WORD = re.compile(r"[a-z]+")
+_SPELLED = r"[0-9]+"
+
+
+@pytest.fixture
+def told() -> list[Any]:
+    return []
+
+
+@pytest.fixture
+def provenance(told: list[Any]) -> Provenance:
+    made = Provenance()
+    for name in ("match", "search", "sub", "find"):
+        made.watchers[name] = lambda arguments, named: told.append(arguments)
+    made.begin()
+    return made
+
+
+def test_a_pattern_that_nobody_has_judged_is_told(provenance: Provenance, told: list[Any]) -> None:
+    provenance.watched("match", _WORD.match, "abc")
+    provenance.watched("match", re.match, _SPELLED, "123")
+    provenance.watched("match", re.match, r"[0-9]" + "+", "123")
+    assert len(told) == 3
+
+
+def test_what_is_known_to_be_harmless_is_not_told_again(
+    provenance: Provenance, told: list[Any]
+) -> None:
+    provenance.patterns.add(_WORD, ANY_LENGTH)
+    provenance.patterns.add(_SPELLED, MIN_SUBJECT)
+    long = "a" * MIN_SUBJECT
+    assert provenance.watched("match", _WORD.match, long)
+    assert provenance.watched("search", re.search, _SPELLED, "a1")
+    assert provenance.watched("sub", re.sub, _SPELLED, "#", "a1") == "a#"
+    assert told == []
+    assert provenance.watched("search", re.search, _SPELLED, long + "1")
+    assert len(told) == 1, "a longer one is looked at"
+    equal = "".join(list(_SPELLED))
+    assert provenance.watched("search", re.search, equal, "a1")
+    assert len(told) == 2, "an equal pattern may be the event's"
+    assert provenance.watched("match", _WORD.match, string="a")
+    assert provenance.watched("sub", _WORD.sub, lambda found: "x", "a") == "x"
+    assert len(told) == 4
+
+
+def test_what_was_found_is_noted(provenance: Provenance) -> None:
+    provenance.patterns.add(_WORD, ANY_LENGTH)
+    provenance.patterns.add(_SPELLED, ANY_LENGTH)
+    for function, given in ((_WORD.fullmatch, ("abc",)), (re.match, (_SPELLED, "123"))):
+        assert provenance.watched("match", function, *given)
+        text = given[-1]
+        assert provenance.check_of(text) == ("pattern", None)
+        (asked,) = provenance.asked_of(text)
+        assert asked.ask(text) and not asked.ask("?")
+    assert provenance.watched("match", _WORD.match, "?!") is None
+    assert provenance.check_of("?!") == ("", None)
+    whole = "ab-cd"
+    made = provenance.watched("sub", _WORD.sub, "#", whole)
+    known = provenance.of(made)
+    assert known is not None and whole in known.parts
+    assert provenance.check_of(made) == ("pattern", None)
+
+
+def test_a_place_in_a_text_is_told_to_nobody(provenance: Provenance, told: list[Any]) -> None:
+    class Own:
+        def find(self, text: str) -> str:
+            return text
+
+    assert provenance.watched("find", "abc".find, "c") == 2
+    assert told == []
+    assert provenance.watched("find", Own().find, "c") == "c"
+    assert len(told) == 1
+
+
+def test_the_patterns_that_are_held_are_bounded() -> None:
+    harmless = Harmless()
+    patterns = [f"a{n}" for n in range(MAX_KNOWN + 9)]
+    for pattern in patterns:
+        harmless.add(pattern, 1)
+    assert len(harmless.known) <= MAX_KNOWN
+    assert harmless.known[identity(patterns[-1])] == (patterns[-1], 1)
