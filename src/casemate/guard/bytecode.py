@@ -14,7 +14,10 @@ from importlib.machinery import SourcelessFileLoader
 from pathlib import Path
 from types import CodeType
 
-DEPENDS_ON = ("bytecode.py", "inlining.py", "looks.py", "names.py", "rewriting.py", "scopes.py")
+DEPENDS_ON = (
+    *("bytecode.py", "in_loops.py", "inlining.py", "looks.py", "names.py", "rewriting.py"),
+    "scopes.py",
+)
 """Files beside this one on which the rewritten form depends."""
 _UNCHECKED_HASH = (1).to_bytes(4, "little")
 """The flags of PEP 552: named by a hash of the source, and never compared with it."""

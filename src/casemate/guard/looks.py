@@ -6,7 +6,7 @@ import ast
 import collections
 import re
 
-from .names import METHODS, NAMESPACES, OWN_KINDS
+from .names import MEASURING, METHODS, NAMESPACES, OWN_KINDS
 
 _HOST = re.compile(r"[A-Za-z0-9-]\.[A-Za-z0-9-]")
 
@@ -198,6 +198,26 @@ def formatted_names(body: list[ast.stmt]) -> frozenset[str]:
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             others.add(node.target.id)
     return frozenset(name for name, left in loads.items() if not left) - others
+
+
+def bound_names(module: ast.Module) -> frozenset[str]:
+    """Return the names that a module gives a meaning; what it takes whole from another has all."""
+    found: set[str] = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            found.add(node.id)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = {(each.asname or each.name).partition(".")[0] for each in node.names}
+            found |= MEASURING if "*" in names else names
+        elif isinstance(node, (ast.MatchAs, ast.MatchStar, ast.ExceptHandler)) and node.name:
+            found.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            found.add(node.rest)
+    return frozenset(found)
 
 
 def _given(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:

@@ -52,6 +52,10 @@ METHODS = frozenset(
         "zfill",
     ]
 )
+MEASURING = frozenset(("bool", "float", "int", "len"))
+"""Built-in functions whose result tells of a text, but is none and has no part of it."""
+UNSEEN = METHODS - {"format", "format_map", "group", "groupdict", "groups"}
+"""Those of which nothing is noted but the result: what a pattern found is checked by it as well."""
 CHECKS = frozenset(
     [
         "isalnum",

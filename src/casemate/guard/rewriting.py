@@ -9,7 +9,8 @@
     self.text += x        the same with __casemate_grows__, which is true of texts alone
     "a %s" % x            __casemate_percent__("a %s", x)
     ", ".join(xs)         __casemate_joined__(", ".join, xs)
-    x.replace("a", "b")   __casemate_call__(x.replace, "a", "b")
+    x.replace("a", "b")   __casemate_replaced__(x.replace, "a", "b")
+    x.center(9, "-")      __casemate_call__(x.center, 9, "-")
     x.strip()             __casemate_called__(x.strip)
     x.strip("/")          __casemate_given__(x.strip, "/")
     x[1:]                 __casemate_cut__(x, 1, None, None)
@@ -24,6 +25,7 @@
     eval(x)               eval(__casemate_seen__("eval()", x))
     globals()[x]          globals()[__casemate_seen__("globals", x)]
     getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
+    len(x.split())        the same: nobody sees what is made
     chr(x), map(chr, x)   __casemate_numbered__(chr)(x), map(__casemate_numbered__(chr), x)
     t.format(x)           __casemate_watched__("format", t.format, x)
     except E as e: ...    except E as e: __casemate_caught__(); ...
@@ -44,6 +46,7 @@ from types import CodeType
 
 from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, turned
 from .looks import (
+    bound_names,
     form_of,
     is_literal,
     is_name_of_host,
@@ -58,7 +61,18 @@ from .looks import (
     text_names,
     texts_of,
 )
-from .names import CALLED, EVAL_ALONE, EVAL_OF_NAMES, FUNCTIONS, OF_NUMBERS, SEEN, WATCHED, WRITES
+from .names import (
+    CALLED,
+    EVAL_ALONE,
+    EVAL_OF_NAMES,
+    FUNCTIONS,
+    MEASURING,
+    OF_NUMBERS,
+    SEEN,
+    UNSEEN,
+    WATCHED,
+    WRITES,
+)
 from .scopes import Scopes
 
 NAMES = (
@@ -110,6 +124,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         super().__init__(names=names)
         self._names = text_names(module.body)
         self._numbers = number_names(module.body)
+        self._bound = bound_names(module)
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
@@ -220,6 +235,12 @@ class Rewriter(Scopes, ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """Do calls by name of what makes texts of texts, or checks one."""
+        if not self._measures(node):
+            return self._visit_call(node)
+        node.args = [self._unseen(node.args[0])]
+        return node
+
+    def _visit_call(self, node: ast.Call) -> ast.expr:
         whole, methods = chain_of(node)
         with self._spare(2 if methods else 0) as names:
             if names:
@@ -253,6 +274,39 @@ class Rewriter(Scopes, ast.NodeTransformer):
         call = self._call(node, form, node.func, *node.args)
         call.keywords = node.keywords
         return call
+
+    def _measures(self, node: ast.Call) -> bool:
+        """Tell whether a call is one like `len(text.split())`: nobody else sees what is made."""
+        return (
+            isinstance(node.func, ast.Name)
+            and node.func.id in MEASURING - self._bound
+            and len(node.args) == 1
+            and not node.keywords
+        )
+
+    def _unseen(self, node: ast.expr) -> ast.expr:
+        """Do what only the expression around it sees: what methods make there needs no note."""
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            return self._visited(node)
+        owner, name = node.func.value, node.func.attr
+        if name not in UNSEEN or (name == "split" and is_pattern(owner)):
+            return self._visited(node)
+        node.func.value = self._unseen(owner)
+        node.args = [self._visited(argument) for argument in node.args]
+        node.keywords = [self.visit(keyword) for keyword in node.keywords]
+        return node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        """Do `not text.strip()`: whether a text is empty is all that is seen of it."""
+        if isinstance(node.op, ast.Not):
+            node.operand = self._unseen(node.operand)
+        else:
+            self.generic_visit(node)
+        return node
+
+    def _visited(self, node: ast.expr) -> ast.expr:
+        visited: ast.expr = self.visit(node)
+        return visited
 
     def _builtin(self, node: ast.Call, name: str) -> ast.Call:
         """Announce calls of what runs a text, or finds an attribute by it."""

@@ -9,6 +9,7 @@ import ast
 import contextlib
 from collections.abc import Iterator
 
+from .in_loops import with_local_names
 from .inlining import Room
 from .looks import formatted_names
 
@@ -45,7 +46,7 @@ class Scopes(ast.NodeTransformer):
             self.generic_visit(node)
         with self._with_room(room):
             node.body = [self.visit(statement) for statement in body]
-        node.body = node.body if room is None else room.begun(node.body)
+        node.body = node.body if room is None else with_local_names(room.begun(node.body))
         node.returns = returns
         return node
 

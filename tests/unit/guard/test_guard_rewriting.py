@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,3 +177,44 @@ def test_whatever_the_texts_are(parts: list[str], separator: str) -> None:
     noted = dict(names)
     exec(rewritten(source), noted)
     assert noted["r"] == plain["r"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("len(text.split())", "len(text.strip().split(','))", "int(text.strip('x ').zfill(3))"),
+        *("float(text.replace('x', '1'))", "bool(text.strip())", "not text.upper().split('X', 1)"),
+    ],
+)
+def test_what_is_only_measured_takes_no_note(expression: str, provenance: Provenance) -> None:
+    found: dict[str, object] = {"text": " x ".replace("x", "12")}
+    exec(rewritten(f"r = {expression}"), found)
+    assert found["r"] == eval(expression, {"text": " 12 "})
+    assert not provenance._waiting
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def len(parts): return parts\nr = len(text.split())",
+        "from os import *\nr = text.split()\nlen(text.split())",
+        "import codecs as int\nr = text.split()\nint.lookup_error",
+        "def f(len): return len(text.split())\nr = f(list)",
+        "r = len(PATTERN.split(text)) and text.split()",
+    ],
+)
+def test_what_a_function_of_the_codes_own_is_given_is_noted(
+    source: str, provenance: Provenance
+) -> None:
+    found: dict[str, object] = {"text": "a1 b2".upper(), "PATTERN": re.compile(" ")}
+    exec(rewritten(source), found)
+    assert isinstance(found["r"], list)
+    assert provenance.of(found["r"][0]) is not None
+
+
+def test_what_a_pattern_found_is_checked_by_it_though_it_is_only_measured(
+    provenance: Provenance,
+) -> None:
+    found: dict[str, object] = {"match": re.match("(?P<way>asc|desc)", "asc".upper().lower())}
+    exec(rewritten("r = len(match.group('way'))"), found)
+    assert provenance.check_of("asc") == ("pattern", None)
