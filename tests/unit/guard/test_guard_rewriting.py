@@ -183,7 +183,7 @@ def test_whatever_the_texts_are(parts: list[str], separator: str) -> None:
     "expression",
     [
         *("len(text.split())", "len(text.strip().split(','))", "int(text.strip('x ').zfill(3))"),
-        *("float(text.replace('x', '1'))", "bool(text.strip())", "not text.upper().split('X', 1)"),
+        *("float(text.replace('2', '1'))", "bool(text.strip())", "not text.upper().split('X', 1)"),
     ],
 )
 def test_what_is_only_measured_takes_no_note(expression: str, provenance: Provenance) -> None:
