@@ -35,7 +35,7 @@ _WORD_CHECKS = frozenset(
 )
 _FINDERS = frozenset(("findall", "groups"))
 _SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
-_CUTTERS = _SPLITTERS | {"partition", "rpartition"}
+_CUTTERS = frozenset(("partition", "rpartition"))
 _ANSWER = "HTTP/1."
 """How an answer begins that is written as it is sent."""
 _FILTERS = frozenset(("sub",))
@@ -95,6 +95,11 @@ class Calls(Generations):
         """Return what patterns, beginnings and ends the code found in a text."""
         return self._asked.get(text, ())
 
+    def _looked_at(self, text: Any) -> None:
+        """Judge an answer that the code may have written itself, and takes apart."""
+        if type(text) is str and text.startswith(_ANSWER):
+            self._read_answer(text)
+
     def _read_answer(self, text: str) -> None:
         """Take in that the code reads the head of an answer, which it may have written."""
 
@@ -133,8 +138,8 @@ class Calls(Generations):
         elif kind in (list, tuple, dict):
             name = getattr(function, "__name__", "")
             owner = getattr(function, "__self__", None)
-            if type(owner) is str and owner.startswith(_ANSWER) and name in _CUTTERS:
-                self._read_answer(owner)
+            if name in _CUTTERS and type(owner) is str:
+                self._looked_at(owner)
             sources = sources_of(function, arguments, named)
             if name in _SPLITTERS and type(owner) in TEXTS:
                 self._parted(result, sources)
@@ -263,6 +268,7 @@ class Calls(Generations):
         """Note the parts of a text that was split: nothing but texts."""
         if not self.active:
             return
+        self._looked_at(sources[0])
         self._hold(sources)
         if len(self.objects) >= MAX_OBJECTS or self._held > MAX_HELD:
             self._settle()

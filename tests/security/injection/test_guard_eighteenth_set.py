@@ -94,6 +94,9 @@ COOKIES = (
     "    raw = '\\r\\n'.join(lines) + '\\r\\n\\r\\nsaved'\n"
     "    head, _, body = raw.partition('\\r\\n\\r\\n')\n    return [head.split('\\r\\n'), body]\n"
 )
+SPLIT = COOKIES.replace(
+    "head, _, body = raw.partition('\\r\\n\\r\\n')", "head, body = raw.split('\\r\\n\\r\\n')"
+)
 SENT = "def handler(event, context):\n    return {'raw': f\"HTTP/1.1 200 OK\\r\\nX-Name: {event['c']}\\r\\n\\r\\nhi\"}\n"
 FORGED = {"hits": [{"p": '/x HTTP/1.1" 200 0 "-"\n1.2.3.4 - root [x] "GET /y'}]}
 AS_MEANT: Cases = {
@@ -111,6 +114,7 @@ AS_MEANT: Cases = {
     "lines that are printed": (PRINTED, {"hits": [{"p": "/a'b"}]}),
     "a host below a domain": (GO, {"to": "https://www.example.com/über"}),
     "a cookie that is read again": (COOKIES, {"c": " eur "}),
+    "a cookie that is split off": (SPLIT, {"c": " eur "}),
     "an answer as it is sent": (SENT, {"c": "Ana Lima"}),
 }
 STOPPED: Cases = {
@@ -165,6 +169,7 @@ STOPPED: Cases = {
     "another domain of the same end": (GO, {"to": "https://evil-example.com/"}),
     "a cookie that begins another": (COOKIES, {"c": "eur\r\nSet-Cookie: admin=1"}),
     "a cookie that begins a body": (COOKIES, {"c": "eur\r\n\r\n<h1>x"}),
+    "a cookie of an answer that is split": (SPLIT, {"c": "eur\r\nSet-Cookie: admin=1"}),
     "a header of an answer as it is sent": (SENT, {"c": "x\r\nSet-Cookie: a=1"}),
 }
 
