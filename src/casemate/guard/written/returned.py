@@ -109,7 +109,7 @@ def texts_of(result: object) -> list[tuple[Kind, str]]:
 def redirects_of(result: object) -> list[str]:
     """Return where the redirects lead that a result has in it: by their status and `location`."""
     found: list[str] = []
-    todo: list[Any] = [result]
+    todo: list[Any] = [result] if isinstance(result, _HOLDS) else []
     left = MAX_LOOKED_AT
     while todo and left > 0:
         item = todo.pop()
