@@ -246,6 +246,7 @@ def _hook(
         "x-gitea-delivery": identity,
         "x-gitlab-event-uuid": identity,
         "webhook-id": identity,
+        "webhook-timestamp": str(int(now)),
         "content-type": "application/json",
     }
     head = HttpHead(
