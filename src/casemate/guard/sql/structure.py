@@ -152,6 +152,7 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
     if tokens and tokens[-1].kind is Kind.BROKEN:
         origin = _nearest(spans, tokens[-1].start)
         return Verdict(origin, "stands in a statement with a literal that does not end", _FIX_VALUE)
+    spans = [_doubled(text, span, tokens) for span in spans]
     spans = [s for span in spans if (s := _trimmed(text, span, tokens)) is not None]
     doubtful = [s for s in spans if not _vouched(text, s) or _in_value_place(text, s, tokens)]
     # What has no sign of its own inside a literal cannot end it, whatever stands elsewhere.
@@ -199,6 +200,25 @@ def _is_plain_inside(text: str, span: Span, tokens: list[Token]) -> bool:
         and token.start < span.start
         and span.end < token.end
     )
+
+
+def _doubled(text: str, span: Span, tokens: list[Token]) -> Span:
+    """Return a part that was found by search with the quotes that the code has doubled around it.
+
+    `'tis` is found in `'%''tis%'` from the second quote on. Both are inside one literal.
+    """
+    part = text[span.start : span.end]
+    if span.exact or not part.startswith("'"):
+        return span
+    start = span.start - 1
+    end = start + len(part.replace("'", "''"))
+    at = _before(start, tokens)
+    token = tokens[at] if at >= 0 else None
+    if token is None or token.kind is not Kind.STRING:
+        return span
+    inside = token.start < start and end < token.end
+    is_doubled = inside and text[start:end] == part.replace("'", "''")
+    return span._replace(start=start, end=end) if is_doubled else span
 
 
 def _trimmed(text: str, span: Span, tokens: list[Token]) -> Span | None:
