@@ -12,6 +12,7 @@ from typing import Any
 from .identity import identity
 
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
+_WORDS = re.compile(r"\w+")
 _OBJECT = re.compile(r"(?:[^\W\d]\w{0,63}[.:]){1,8}[^\W\d]\w{0,63}")
 _OPTIMIZED = 1
 """`CO_OPTIMIZED`: the code of a function, not of a module or class."""
@@ -26,8 +27,20 @@ _OPTION = re.compile(r"(?<!\S)-{1,2}[A-Za-z][\w-]{0,40}(?!\S)")
 _MIN_STANDING = 4
 _LOADERS = frozenset(("__builtins__", "__cached__", "__doc__", "__file__"))
 """Values of a module that its code has not chosen: where it lies is no folder that it names."""
+PLAIN_TAGS = frozenset(
+    [
+        *("b", "i", "u", "s", "em", "strong", "code", "br", "small", "sub", "sup", "mark", "kbd"),
+        *("del", "ins", "q", "tt", "var", "samp", "cite", "wbr"),
+    ]
+)
+"""Elements within a line, which without attributes do nothing but look otherwise."""
+_OF_NAMES = ("\\w", "a-z", "A-Z", "[^>]", "[^<>]")
+"""What a pattern has that finds a name of any letters."""
+_MAX_PATTERN = 200
 _MAX_ITEMS = 5000
 _MAX_CHOICES = 200
+_MAX_COLUMNS = 20
+"""Of rows in which names of objects are looked for."""
 _FORBIDS = re.compile(
     r"block|den[iy]|forbid|bann?|black|bad|danger|reject|refus|exclu|unsafe|suspicious|disallow"
     r"|malicious|hostile|attack|payload|intern|private|secret|admin|hidden|protect|restrict|no_|not_",
@@ -52,6 +65,10 @@ class Constants:
         """Texts that stand beside others of their kind in a list, and are no plain words."""
         self.objects: set[str] = set()
         """Dotted names, as `tasks.mail:send`, that stand beside others in lists, or as keys."""
+        self._attributes: set[object] = set()
+        """Names of what the methods of classes set."""
+        self.tags: set[str] = set()
+        """Names of plain tags of HTML in lists of the code's."""
         self._parts: list[str] | None = None
         self._options: set[str] | None = None
         self.literals: dict[str, str] = {}
@@ -69,6 +86,7 @@ class Constants:
                 todo += item.co_consts
                 self._words.update(name.lower() for name in item.co_names)
                 self._add_documentation(item)
+                self._add_attributes(item)
             elif isinstance(item, (tuple, frozenset)):
                 todo += item
             else:
@@ -99,6 +117,12 @@ class Constants:
             own = [text for text in texts if text not in (code.co_qualname, code.co_name)]
             self._documentation.update(own[:1])
 
+    def _add_attributes(self, code: CodeType) -> None:
+        """Python 3.13 and later keep in a class what its methods set: none of it is offered."""
+        if "__static_attributes__" in code.co_names:
+            held = [one for one in code.co_consts if isinstance(one, tuple)]
+            self._attributes.update(*held[-1:])
+
     def add_module(self, module: ModuleType) -> None:
         """Take the texts among a module's values, which were made before there was an event."""
         for name, value in list(vars(module).items()):
@@ -119,6 +143,7 @@ class Constants:
             return
         if kind is dict:
             self._take_objects([*value])  # type: ignore[misc]
+            self._take_tags([*value])  # type: ignore[misc]
             value = list(value.values())  # type: ignore[attr-defined]
         elif kind not in (list, tuple, set, frozenset):
             return
@@ -126,11 +151,13 @@ class Constants:
         if not 1 < len(texts) <= _MAX_CHOICES:
             return
         self._take_objects(texts)
+        self._take_tags(texts)
         if all(type(text) is str for text in texts):
             self.choices.update(text for text in texts if not _WORD.fullmatch(text))
 
     def _take_objects(self, listed: list[Any]) -> None:
         """Take dotted names out of a list of nothing else, or of rows that have each one."""
+        self._take_columns([one for one in listed if type(one) is dict], len(listed))
         rows = [list(one.values()) if type(one) is dict else one for one in listed]
         if all(type(one) in (list, tuple) for one in rows):
             found = [t for row in rows for t in row if type(t) is str and _OBJECT.fullmatch(t)]
@@ -139,6 +166,27 @@ class Constants:
             named = listed if all(type(t) is str and _OBJECT.fullmatch(t) for t in listed) else []
         if 1 < len(named) <= _MAX_CHOICES:
             self.objects.update(named)
+
+    def _take_tags(self, listed: list[Any]) -> None:
+        """Take the names of plain tags out of a list that has more than one."""
+        found = {one for one in listed if type(one) is str and one in PLAIN_TAGS}
+        if len(found) > 1 and len(listed) <= _MAX_CHOICES:
+            self.tags |= found
+
+    def _take_columns(self, rows: list[dict[Any, Any]], expected: int) -> None:
+        """Take a column of rows in which all are names of objects, some of a module alone.
+
+        `{"run": "text_case:upper"}` beside `{"run": "text_count"}`: the code has a name for what
+        is called there.
+        """
+        if not 1 < len(rows) == expected <= _MAX_CHOICES:
+            return
+        for key in list(rows[0])[:_MAX_COLUMNS]:
+            named: list[Any] = [row.get(key) for row in rows]
+            texts = all(type(text) is str for text in named)
+            offered = texts and any(":" in t for t in named) and not _FORBIDS.search(str(key))
+            if offered and all(_OBJECT.fullmatch(t) or _WORD.fullmatch(t) for t in named):
+                self.objects.update(named)
 
     def _walk(self, value: object, module: str) -> None:
         todo: list[tuple[Any, int]] = [(value, 0)]
@@ -211,12 +259,30 @@ class Constants:
                 start = text.find(part, start + len(part))
         return found
 
+    def plain_tags(self) -> frozenset[str]:
+        """Return the tags that the code lets pass on a page: a pattern of its looks for any tag."""
+        if not self.tags or not any(map(_looks_for_tags, self.texts)):
+            return frozenset()
+        return frozenset(self.tags)
+
     def has_option(self, word: str) -> bool:
         """Tell whether an option of a program, as `-type`, stands in a text of the code."""
         if self._options is None:
             self._options = {found for text in self.texts for found in _OPTION.findall(text)}
         return word in self._options
 
+    def tells_of(self, name: str) -> bool:
+        """Tell whether a name is a word of any text in the code, of what it says to people, too."""
+        own = {name} if name in self._attributes else set[str]()
+        return any(name in t and name in _WORDS.findall(t) for t in self._texts - own)
+
     def holds_word(self, text: str) -> bool:
         """Tell whether a text is a single word that the code holds, in whatever case."""
         return text.lower() in self._words
+
+
+def _looks_for_tags(text: str) -> bool:
+    """Tell whether a text is a pattern that finds tags of any name: `</?([a-z]+)[^>]*>`."""
+    if len(text) > _MAX_PATTERN or not text.lstrip("(").startswith("<") or ">" not in text:
+        return False
+    return ("+" in text or "*" in text) and any(mark in text for mark in _OF_NAMES)

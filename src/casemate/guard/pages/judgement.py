@@ -33,6 +33,8 @@ _ACTIVE = re.compile(
     r"[\s\"'/<]on[a-z]{3,30}\s{0,5}=|(?:java|vb)script\s{0,5}:|srcdoc\s{0,5}=|<!",
     re.IGNORECASE,
 )
+_TAG_ALONE = re.compile(r"</?([A-Za-z]{1,10}) ?/?>")
+"""A tag without attributes."""
 _PLAIN = re.compile(r"[\w ,.:@%+-]*")
 _BREAKS_BARE = re.compile(r"[\s>\"'=<`]")
 _BEGUN = re.compile(r"[A-Za-z-]{0,40}=[\"'](?=.)")
@@ -68,8 +70,16 @@ _LONGEST_END = 10
 _start = operator.attrgetter("start")
 
 
-def judge(page: str, spans: Sequence[Span], cleaned: Collection[str]) -> Verdict | None:
-    """Return a verdict if `spans` are markup. `cleaned`: what a sanitizer has let through."""
+def judge(
+    page: str,
+    spans: Sequence[Span],
+    cleaned: Collection[str],
+    tags: frozenset[str] = frozenset(),
+) -> Verdict | None:
+    """Return a verdict if `spans` are markup. `cleaned`: what a sanitizer has let through.
+
+    `tags`: elements that the code lets pass where they have no attributes.
+    """
     spans = [_within_quotes(page, s) for s in spans]
     texts = {(page[s.start : s.end], s.exact) for s in spans[:_MAX_SPANS]}
     own = {t for t, exact in texts if _is_own(page, t, cleaned, exact=exact)}
@@ -84,7 +94,7 @@ def judge(page: str, spans: Sequence[Span], cleaned: Collection[str]) -> Verdict
     for span in doubtful:
         at = bisect.bisect_right(meant, span.start, key=_start) - 1
         place = meant[at] if at >= 0 else Part(Place.TEXT, 0, 0)
-        words = _harm(page, span, place)
+        words = _harm(page, span, place, tags)
         if words is not None:
             fix = _FIX_URL if "address" in words else FIX
             return Verdict(span.origin, words, fix)
@@ -121,9 +131,13 @@ def _is_plain(text: str) -> bool:
     return _PLAIN.fullmatch(text) is not None and ":" not in text
 
 
-def _harm(page: str, span: Span, part: Part) -> str | None:  # noqa: PLR0911 - one place each
+def _harm(  # noqa: PLR0911 - one place each
+    page: str, span: Span, part: Part, tags: frozenset[str]
+) -> str | None:
     text = page[span.start : span.end]
     if part.place is Place.TEXT:
+        if tags:
+            text = _TAG_ALONE.sub(lambda m: " " if m[1].lower() in tags else m[0], text)
         harmful = _OPENS.search(text) and (span.exact or _ACTIVE.search(text))
         return "is markup on the page" if harmful else None
     if part.place is Place.RAW:

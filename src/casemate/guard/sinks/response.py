@@ -132,7 +132,10 @@ def _page(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
         return None
     spans = guard.spans(body)
     text = as_text(body)
-    verdict = judgement.judge(text, spans, cleaning.cleaned_of(guard)) if spans else None
+    verdict = None
+    if spans:
+        tags = guard.constants.plain_tags()
+        verdict = judgement.judge(text, spans, cleaning.cleaned_of(guard), tags)
     return verdict or judgement.judge_addresses(text, guard.spans)
 
 

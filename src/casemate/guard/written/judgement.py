@@ -125,7 +125,7 @@ def _judged(  # noqa: PLR0911 - one language after the other
     if kind is Kind.SQL:
         return structure.judge(text, spans, _DIALECTS)
     if kind is Kind.PAGE:
-        return judge_page(text, spans, cleaning.cleaned_of(guard))
+        return judge_page(text, spans, cleaning.cleaned_of(guard), guard.constants.plain_tags())
     if kind is Kind.SCHEDULE:
         return lines.judge_settings(text, spans) or _commands(text, spans, shell, _scheduled)
     if kind is Kind.RECIPES:

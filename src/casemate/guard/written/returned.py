@@ -68,7 +68,7 @@ def _page(guard: Guard, text: str) -> Verdict | None:
         place = max(span.end, place)
     if _TAG.search(own + text[place:]) is None:
         return None
-    return judge_page(text, spans, cleaning.cleaned_of(guard))
+    return judge_page(text, spans, cleaning.cleaned_of(guard), guard.constants.plain_tags())
 
 
 def texts_of(result: object) -> list[tuple[Kind, str]]:
