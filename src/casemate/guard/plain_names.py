@@ -83,6 +83,11 @@ def is_hidden(name: str) -> bool:
     return any(part.lower() in _HIDDEN_PARTS for part in _PARTS.findall(name))
 
 
+def is_secret(name: str) -> bool:
+    """Tell whether a name speaks of what lets somebody in: passwords, tokens, where data is."""
+    return _HIDDEN.search(name.lower().replace("_", "")) is not None
+
+
 def is_shown(name: str) -> bool:
     """Tell whether a plain name may be chosen to be answered, not just compared with."""
     return is_plain(name) and not any(p.lower() in _PERSONAL for p in _PARTS.findall(name))

@@ -271,7 +271,7 @@ class Provenance(Calls):
             self._found_in(subject, texts)
         return subject
 
-    def seen(self, name: str, value: Any, *given: str) -> Any:
+    def seen(self, name: str, value: Any, *given: Any) -> Any:
         """Announce what a call of `name` is given, where the call has to stay where it is."""
         if self.active and name in self.watchers:
             self.watchers[name]((value, given), {})

@@ -314,7 +314,9 @@ class Rewriter(Scopes, ast.NodeTransformer):
         if name in SEEN and plain and not isinstance(node.args[0], ast.Constant):
             names = names_given(node) if name == "eval" else ()
             if name == "eval" and leaves_nothing(node):
-                node.args[0] = self._seen(node.args[0], EVAL_ALONE)
+                # Read before it would be: a name alone has no effect.
+                held = [copy.copy(one) for one in node.args[2:] if isinstance(one, ast.Name)]
+                node.args[0] = self._seen(node.args[0], EVAL_ALONE, *held)
             elif names:
                 given: list[ast.expr] = [
                     ast.copy_location(ast.Constant(name), node) for name in names

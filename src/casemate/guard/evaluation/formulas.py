@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from ..origin import Span
@@ -84,10 +84,13 @@ def is_of_values(text: str) -> bool:
     return isinstance(tree, ast.Expression) and _is_of(tree.body, frozenset(), frozenset())
 
 
-def is_formula(text: str, spans: Sequence[Span], *, columns: bool = False) -> bool:
+def is_formula(
+    text: str, spans: Sequence[Span], *, columns: bool = False, sent: Collection[str] = ()
+) -> bool:
     """Tell whether a text that holds data, or is data, is a formula and nothing more.
 
     `columns`: of a table's columns, as pandas' `query` and `eval` and numexpr compute them.
+    `sent`: names of numbers that are the event's, whatever these names speak of.
     """
     if len(text) > MAX_FORMULA or not spans:
         return False
@@ -99,6 +102,8 @@ def is_formula(text: str, spans: Sequence[Span], *, columns: bool = False) -> bo
         return False
     called = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
     held = _texts_held(tree) | (_of_columns(nodes) if columns else set())
+    own = [n for n in nodes if isinstance(n, ast.Name) and n.id in sent and n.id[:1] != "_"]
+    held |= {id(n) for n in own if id(n) not in called}
     return all(
         id(node) in held
         or _is_harmless(node, called=id(node) in called, kinds=_OF_COLUMNS if columns else _NODES)

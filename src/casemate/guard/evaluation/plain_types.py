@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core import Guard
 
-_HARMLESS = frozenset(
+HARMLESS = frozenset(
     [
         *("__future__", "abc", "collections", "dataclasses", "datetime", "decimal", "enum"),
         *("fractions", "functools", "html", "itertools", "json", "math", "re", "statistics"),
@@ -21,7 +21,7 @@ _HARMLESS = frozenset(
     ]
 )
 """Modules that reach nothing but what they are given."""
-_REACHING = frozenset(
+REACHING = frozenset(
     [
         *("open", "eval", "exec", "compile", "__import__", "import_module", "getattr", "setattr"),
         *("delattr", "globals", "locals", "input", "breakpoint", "__builtins__", "__globals__"),
@@ -62,7 +62,7 @@ def _is_plain(module: ModuleType) -> bool:
         home = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
         if isinstance(value, type) and home == module.__name__:
             types.append(value)
-        elif type(value) not in _NUMBERS and str(home).partition(".")[0] not in _HARMLESS:
+        elif type(value) not in _NUMBERS and str(home).partition(".")[0] not in HARMLESS:
             return False
     return bool(types) and all(map(_is_plain_type, types))
 
@@ -75,13 +75,13 @@ def _is_plain_type(kind: type) -> bool:
             return True
         part = todo.pop()
         if isinstance(part, CodeType):
-            if not _REACHING.isdisjoint(part.co_names) or _IMPORT in part.co_code[::2]:
+            if not REACHING.isdisjoint(part.co_names) or _IMPORT in part.co_code[::2]:
                 return False
             todo += part.co_consts
         elif isinstance(part, FunctionType):
             if part.__module__ == kind.__module__:
                 todo.append(part.__code__)
-            elif str(part.__module__).partition(".")[0] not in _HARMLESS:
+            elif str(part.__module__).partition(".")[0] not in HARMLESS:
                 return False
         elif isinstance(part, (staticmethod, classmethod)):
             todo.append(part.__func__)

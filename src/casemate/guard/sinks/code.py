@@ -23,9 +23,12 @@ from ..evaluation import (
     expressions,
     formats,
     formulas,
+    hidden_names,
+    plain_modules,
     plain_types,
     symbolic,
 )
+from ..evaluation.hidden_names import FIX_ATTRIBUTE
 from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
 from ..names import EVAL_ALONE, EVAL_OF_NAMES
@@ -40,10 +43,6 @@ from ..written.judgement import spans_of
 NAME = "code"
 _SEEN = ("code", "judged")
 _PARSED = ("code", "parsed")
-_FIX_ATTRIBUTE = (
-    "choose functions from a dictionary in the code (`ACTIONS[name](...)`), or check the name "
-    "against a collection first"
-)
 _OPERATIONS = frozenset(
     [
         *("add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "pos", "abs", "and_", "or_"),
@@ -66,6 +65,8 @@ _OF_NAMES = frozenset(
     [("collections", "namedtuple"), ("dataclasses", "_create_fn"), ("gettext", "c2py")]
 )
 """Functions that make code of names or numbers alone, each of which they check to be one."""
+_MAX_FOLDERS = 50
+"""Folders of the path in which a module of the code is looked for."""
 _REACHES = re.compile(r"__|import|open|exec|eval|compile|system|popen|subprocess", re.IGNORECASE)
 _OF_NUMBERS = ("numexpr.necompiler", "stringToExpression")
 """The function that makes code of an expression over numbers and arrays of them."""
@@ -131,15 +132,19 @@ def _judging_source(guard: Guard) -> Judge:
     return judged
 
 
-def check_formula(guard: Guard, source: object) -> None:
-    """Block code (BlockedError) that the event has changed, where a formula of its may stand."""
+def check_formula(guard: Guard, source: object, variables: Sequence[object] = ()) -> None:
+    """Block code (BlockedError) that the event has changed, where a formula of its may stand.
+
+    `variables` is what it is evaluated with, if the code has it by a name.
+    """
     if not guard.active or not isinstance(source, str):
         check_source(guard, source)
         return
 
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
         if formulas.is_whole(text, spans) and (
-            formulas.is_formula(text, spans) or _is_choice(guard, text)
+            formulas.is_formula(text, spans, sent=hidden_names.sent(guard, variables))
+            or _is_choice(guard, text)
         ):
             return None
         return judge(text, spans, guard.texts)
@@ -186,9 +191,15 @@ def check_module(guard: Guard, name: object) -> None:
     if is_known(guard, name) or is_direct(guard, "importlib", "runpy"):
         foreseen = _is_asked_for(guard, name) or _is_of_choice(guard, name)
         if not foreseen and not plain_types.holds(guard, name):
-            guard.check(NAME, name, judge_module)
+            guard.check(NAME, name, lambda text, spans: _judge_module(guard, text, spans))
     else:
         guard.decide(NAME, lambda: choosing.judge_imported(guard, name))
+
+
+def _judge_module(guard: Guard, name: str, spans: Sequence[Span]) -> Verdict | None:
+    verdict = judge_module(name, spans)
+    free = verdict is not None and plain_modules.is_chosen_freely(guard, name)
+    return None if free else verdict
 
 
 def _is_asked_for(guard: Guard, name: str) -> bool:
@@ -216,14 +227,19 @@ def _is_of_choice(guard: Guard, name: str) -> bool:
 
 
 def _is_file_of_code(guard: Guard, name: str) -> bool:
-    path = guard.root + name.replace(".", "/")
-    return os.path.isfile(path + ".py") or os.path.isdir(path)
+    """Tell whether a module is the code's, in its root or a folder that it has put on the path."""
+    own = [one.rstrip("/") + "/" for one in sys.path[:_MAX_FOLDERS] if isinstance(one, str)]
+    for folder in (guard.root, *(one for one in own if one.startswith(guard.root))):
+        path = folder + name.replace(".", "/")
+        if os.path.isfile(path + ".py") or os.path.isdir(path):
+            return True
+    return False
 
 
 def _module_in(text: str) -> str:
-    """Return the module of an object's name: `tasks.mail:send`, `tasks.mail.send`."""
+    """Return the module of an object's name: `tasks.mail:send`, `tasks.mail.send`, `tasks`."""
     module, colon, _ = text.partition(":")
-    return module if colon else text.rpartition(".")[0]
+    return module if colon else (text.rpartition(".")[0] or text)
 
 
 # -- announced by rewritten code -------------------------------------------------------------------
@@ -233,7 +249,11 @@ def _attribute(guard: Guard, arguments: tuple[Any, ...]) -> None:
     _, owner, name = arguments[:3]
     if not isinstance(name, str):
         return
-    guard.check(NAME, name, lambda text, spans: _judge_attribute(owner, text, spans))
+
+    def judged(text: str, spans: Any) -> Verdict | None:
+        return _judge_attribute(owner, text, spans) or hidden_names.judge(guard, owner, text, spans)
+
+    guard.check(NAME, name, judged)
 
 
 def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
@@ -242,7 +262,7 @@ def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
         if span.vouched or not span.exact:
             continue
         if name.startswith("__") and span.start == 0:
-            return Verdict(span.origin, "chooses a special attribute", _FIX_ATTRIBUTE)
+            return Verdict(span.origin, "chooses a special attribute", FIX_ATTRIBUTE)
         if not isinstance(owner, ModuleType) or span.start > 0:
             continue
         if owner is operator and name in _OPERATIONS:
@@ -251,12 +271,12 @@ def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
         if isinstance(found, int):
             continue  # a constant, such as `socket.AF_INET`
         if name.startswith("_") or owner.__name__.partition(".")[0] in choosing.CLOSED:
-            return Verdict(span.origin, "chooses what a module gives", _FIX_ATTRIBUTE)
+            return Verdict(span.origin, "chooses what a module gives", FIX_ATTRIBUTE)
         home = getattr(found, "__module__", None)
         package = owner.__name__.partition(".")[0]
         foreign = isinstance(home, str) and home.partition(".")[0].lstrip("_") != package
         if isinstance(found, ModuleType) or (callable(found) and foreign):
-            return Verdict(span.origin, "chooses what a module has imported", _FIX_ATTRIBUTE)
+            return Verdict(span.origin, "chooses what a module has imported", FIX_ATTRIBUTE)
     return None
 
 
@@ -268,7 +288,7 @@ def _name(guard: Guard, arguments: tuple[Any, ...]) -> None:
     def judge_name(text: str, spans: Any) -> Verdict | None:
         for span in spans:
             if not span.vouched and span.exact and span.start == 0:
-                return Verdict(span.origin, "chooses a variable of the code", _FIX_ATTRIBUTE)
+                return Verdict(span.origin, "chooses a variable of the code", FIX_ATTRIBUTE)
         return None
 
     guard.check(NAME, name, judge_name)
@@ -292,7 +312,7 @@ def patch_builtins(guard: Guard, module: ModuleType) -> None:
     for name in ("eval()", "exec()"):
         watchers[name] = lambda arguments, named: check_source(guard, arguments[0])
     watchers["compile()"] = lambda arguments, named: _check_compiled(guard, arguments[0])
-    watchers[EVAL_ALONE] = lambda arguments, named: check_formula(guard, arguments[0])
+    watchers[EVAL_ALONE] = lambda arguments, named: check_formula(guard, *arguments[:2])
     watchers[EVAL_OF_NAMES] = lambda arguments, named: check_of_names(guard, *arguments[:2])
     watchers["__import__()"] = lambda arguments, named: check_module(guard, arguments[0])
     watchers["getattr"] = lambda arguments, named: _attribute(guard, arguments)
@@ -423,9 +443,11 @@ def _judge_getter(text: str, spans: Any) -> Verdict | None:
         if span.vouched or not span.exact:
             continue
         if "__" in text:
-            return Verdict(span.origin, "chooses a special attribute", _FIX_ATTRIBUTE)
+            return Verdict(span.origin, "chooses a special attribute", FIX_ATTRIBUTE)
+        if span.start == 0 and any(step[:1] == "_" and step != "_id" for step in text.split(".")):
+            return Verdict(span.origin, "chooses a private attribute", FIX_ATTRIBUTE)
         if "." in text and text.rpartition(".")[2] in _CHANGING:
-            return Verdict(span.origin, "chooses a method of an attribute", _FIX_ATTRIBUTE)
+            return Verdict(span.origin, "chooses a method of an attribute", FIX_ATTRIBUTE)
     return None
 
 

@@ -1,0 +1,71 @@
+"""Names by which code keeps things to itself: private ones, and those that speak of secrets."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from ..core import Guard
+from ..origin import Span
+from ..plain_names import is_hidden, is_secret
+from ..taint import Taint
+from ..verdict import Verdict
+
+FIX_ATTRIBUTE = (
+    "choose functions from a dictionary in the code (`ACTIONS[name](...)`), or check the name "
+    "against a collection first"
+)
+_MAX_VARIABLES = 200
+"""Variables of a formula that are looked at."""
+_MAX_TEXTS = 2000
+_MAX_OF_NAME = 20
+"""Values of one name in an event that are no guesses."""
+
+
+def judge(guard: Guard, owner: object, name: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge a name of what an object keeps to itself: by `_`, or a secret that no text tells of."""
+    span = next((s for s in spans if s.exact and s.start == 0), None)
+    if span is None or isinstance(owner, ModuleType) or span.checked == "member":
+        return None
+    private = name.startswith("_") and name != "_id"
+    secret = is_secret(name) and _is_of_code(guard, owner)
+    if not (private or secret) or ((secret or span.vouched) and guard.constants.tells_of(name)):
+        return None
+    if private:
+        return Verdict(span.origin, "chooses a private attribute", FIX_ATTRIBUTE)
+    if secret:
+        return Verdict(span.origin, "chooses an attribute that is a secret", FIX_ATTRIBUTE)
+    return None
+
+
+def _is_of_code(guard: Guard, owner: object) -> bool:
+    """Tell whether an object is of a class of the code's own."""
+    home = sys.modules.get(type(owner).__module__)
+    return str(getattr(home, "__file__", None)).startswith(guard.root)
+
+
+def sent(guard: Guard, variables: Sequence[object]) -> frozenset[str]:
+    """Return the names that speak of secrets, of numbers that the event has sent by these names.
+
+    It knows them then, unless it has sent many to find out which of them it is.
+    """
+    found: set[str] = set()
+    for held in variables:
+        if type(held) is not dict or guard.taint is None:
+            continue
+        for name, value in itertools.islice(held.items(), _MAX_VARIABLES):
+            if type(name) is str and type(value) in (int, float) and is_hidden(name):
+                forms = (str(value), str(value).removesuffix(".0"))
+                if not _of_event(guard.taint, name).isdisjoint(forms):
+                    found.add(name)
+    return frozenset(found)
+
+
+def _of_event(taint: Taint, name: str) -> frozenset[str]:
+    """Return the event's values of a name; none if there are many, or if all cannot be seen."""
+    texts = list(taint.texts(_MAX_TEXTS))
+    named = [t for t, o in texts if o.source == "event" and o.steps[-1:] == (name,)]
+    few = len(named) <= _MAX_OF_NAME and len(texts) < _MAX_TEXTS
+    return frozenset(named if few else ())

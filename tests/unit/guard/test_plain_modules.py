@@ -1,0 +1,93 @@
+"""Tests of what is read in the source of a module that an event chooses."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from casemate.guard.core import Guard
+from casemate.guard.evaluation import plain_modules
+
+PLAIN = {
+    "function": "def run(t):\n    return t.upper()\n",
+    "module": "import math\ndef run(t):\n    return math.sqrt(len(t))\n",
+    "pattern": "import re\nWORD = re.compile(r'\\w+')\ndef run(t):\n    return WORD.findall(t)\n",
+    "table": "def a(t):\n    return t\nTABLE = {'a': a}\nWIDTH = 3\n_UNIT = 'cm'\n",
+    "class": (
+        "class Side:\n    def __init__(self, n):\n        self.n = n\n"
+        "    def twice(self):\n        return self.n * 2\n"
+    ),
+    "enum": "from enum import Enum\nclass Kind(Enum):\n    A = 'a'\n",
+}
+REACHING = {
+    "import": "import os\n",
+    "import within": "def run(t):\n    import socket\n    return t\n",
+    "sibling": "from . import other\n",
+    "module of a module": "from json import codecs\n",
+    "all of a module": "from math import *\n",
+    "module of one by attribute": "import re\ndef run(t):\n    return re.enum\n",
+    "module as a value": "import json\ndef run(t):\n    return json\n",
+    "built-in": "def run(t):\n    return eval(t)\n",
+    "built-in by a name": "run = open\n",
+    "special attribute": "def run(t):\n    return t.__class__.__mro__\n",
+    "call of a parameter": "def run(t):\n    return t('x')\n",
+    "method that is no data's": "def run(t):\n    return t.execute('x')\n",
+    "method by a name": "def run(t):\n    f = t.execute\n    return f('x')\n",
+    "method of an own name": "class A:\n    def execute(self, t):\n        return t.execute('x')\n",
+    "change of a parameter": "def run(t):\n    t.clear()\n",
+    "item of a parameter": "def run(t):\n    t['a'] = 1\n",
+    "field of a parameter": "def run(t):\n    t.a = 1\n",
+    "deletion": "def run(t):\n    del t['a']\n",
+    "text": "PLACE = 'x'\n",
+    "text in a list": "PLACES = ['x']\n",
+    "call at the beginning": "def a():\n    return 'x'\nPLACE = a()\n",
+    "secret": "TOKEN = 3\n",
+    "secret of a class": "class A:\n    password = 'x'\n",
+    "no Python": "def run(:\n",
+    "long": "#" * 70_000,
+    "many parts": "A = 1\n" * 3000,
+}
+
+
+def _chosen(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> bool:
+    (folder / "plain_tool_module.py").write_text(source)
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    return plain_modules.is_chosen_freely(Guard(str(folder)), "plain_tool_module")
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_module_that_calculates(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _chosen(tmp_path, monkeypatch, PLAIN[name])
+
+
+@pytest.mark.parametrize("name", REACHING)
+def test_module_that_reaches_more(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not _chosen(tmp_path, monkeypatch, REACHING[name])
+
+
+@pytest.mark.parametrize("name", ["math", "json", "sys", "json.tool", "..x", "", "a.b.c.d.e"])
+def test_module_of_others(name: str, tmp_path: Path) -> None:
+    assert not plain_modules.is_chosen_freely(Guard(str(tmp_path)), name)
+
+
+def test_module_in_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "plain_package"
+    package.mkdir()
+    (package / "tool.py").write_text(PLAIN["function"])
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    guard = Guard(str(tmp_path))
+    assert plain_modules.is_chosen_freely(guard, "plain_package.tool")
+    (package / "__init__.py").write_text("import os\n")
+    assert not plain_modules.is_chosen_freely(guard, "plain_package.tool")
+
+
+def test_looking_into_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = Guard(str(tmp_path))
+    (tmp_path / "plain_tool_module.py").write_text(PLAIN["module"])
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    guard.constants.add_code(compile("from operator import attrgetter", "app", "exec"))
+    assert not plain_modules.is_chosen_freely(guard, "plain_tool_module")
