@@ -20,7 +20,7 @@ from casemate.operations.playbooks import DismissPlaybookRun, ListPlaybookRuns
 
 LATE_SECONDS = 3.0
 """How long a finding may take, and what playbooks make of it."""
-_PAUSES = (0.0, LATE_SECONDS, LATE_SECONDS, LATE_SECONDS, LATE_SECONDS)
+_MOST_LOOKS = 5
 _OPEN = (IncidentState.OPEN, IncidentState.CONTAINED)
 
 
@@ -33,10 +33,11 @@ def clean(node: Node, project: str, since: float, rules: frozenset[str], keep: s
     left = take_away(node, project, keep)
     done: set[str] = set()
     still: dict[str, str] = {}
-    for number, pause in enumerate(_PAUSES):
+    for number in range(_MOST_LOOKS):
         # What is found of the last attacks, and of the removals, comes a moment later. An incident
         # that gets another finding while it is closed stays open, and is closed once more.
-        time.sleep(pause)
+        if number:
+            time.sleep(LATE_SECONDS)
         left += _waiting(node, project, since, rules, done)
         still = _incidents(node, project, since, rules)
         if number and not still:

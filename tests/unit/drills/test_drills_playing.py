@@ -213,6 +213,7 @@ class FakeNode:
                 return None
             case DismissPlaybookRun() | ResolveIncident():
                 self.closed.append(operation.id)
+                self.incidents = tuple(i for i in self.incidents if i.id != operation.id)
                 return None
             case ListIncidents():
                 return IncidentPage(incidents=self.incidents, more=False)
