@@ -6,7 +6,6 @@ a module that the code which looks it up has imported by itself.
 
 from __future__ import annotations
 
-import opcode
 import sys
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -29,7 +28,6 @@ REACHING = frozenset(
     ]
 )
 """Names by which code reaches more than its arguments."""
-_IMPORT = opcode.opmap["IMPORT_NAME"]
 _NUMBERS = frozenset((int, float, bool, type(None)))
 _MAX_PARTS = 2000
 
@@ -69,13 +67,16 @@ def _is_plain(module: ModuleType) -> bool:
 
 def _is_plain_type(kind: type) -> bool:
     """Tell whether the methods of a type, by their code, reach nothing but their arguments."""
+    import opcode  # which hardly any function needs
+
+    imports = opcode.opmap["IMPORT_NAME"]
     todo: list[Any] = list(vars(kind).values())
     for _ in range(_MAX_PARTS):
         if not todo:
             return True
         part = todo.pop()
         if isinstance(part, CodeType):
-            if not REACHING.isdisjoint(part.co_names) or _IMPORT in part.co_code[::2]:
+            if not REACHING.isdisjoint(part.co_names) or imports in part.co_code[::2]:
                 return False
             todo += part.co_consts
         elif isinstance(part, FunctionType):

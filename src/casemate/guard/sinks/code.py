@@ -24,7 +24,6 @@ from ..evaluation import (
     formats,
     formulas,
     hidden_names,
-    plain_modules,
     plain_types,
     symbolic,
 )
@@ -198,8 +197,12 @@ def check_module(guard: Guard, name: object) -> None:
 
 def _judge_module(guard: Guard, name: str, spans: Sequence[Span]) -> Verdict | None:
     verdict = judge_module(name, spans)
-    free = verdict is not None and plain_modules.is_chosen_freely(guard, name)
-    return None if free else verdict
+    if verdict is None:
+        return None
+    # It takes a parser, which hardly any function needs.
+    from ..evaluation import plain_modules
+
+    return None if plain_modules.is_chosen_freely(guard, name) else verdict
 
 
 def _is_asked_for(guard: Guard, name: str) -> bool:

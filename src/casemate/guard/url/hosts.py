@@ -6,7 +6,6 @@ import ipaddress
 import os
 import re
 import socket
-import unicodedata
 from typing import Any, NamedTuple
 
 from ..core import Guard
@@ -97,6 +96,8 @@ def is_meant_for_all(host: str) -> bool:
 
 def is_linked(host: str) -> bool:
     """Tell whether a host is a name that links may have, in whatever letters: a public one."""
+    import unicodedata  # a library that hardly any function needs
+
     name = unicodedata.normalize("NFKC", normal(host))
     if _LINKED.fullmatch(name) is None or _INWARD.fullmatch(name) is not None:
         return False
