@@ -39,7 +39,7 @@ _TOLD_BY = tuple(_TOLD)
 _ANSWER = "HTTP/1."
 """How an answer begins that is written as it is sent."""
 _HOLDS = (dict, list, tuple)
-_STATUS = ("status", "status_code", "statusCode")
+_STATUS = frozenset(("status", "status_code", "statusCode"))
 _OF_RULES = frozenset(("from", "source", "match", "pattern"))
 """Fields beside a status and a location that make these a rule which is told of, no answer."""
 _FIRST_REDIRECT, _FIRST_ERROR = 300, 400
@@ -114,9 +114,11 @@ def redirects_of(result: object) -> list[str]:
     while todo and left > 0:
         item = todo.pop()
         if isinstance(item, dict):
-            is_rule = not _OF_RULES.isdisjoint(dict.keys(item))
-            if not is_rule and any(_is_redirect(dict.get(item, name)) for name in _STATUS):
-                found += _locations(item)
+            names = dict.keys(item)
+            # Most have none: every call pays for this.
+            if not _STATUS.isdisjoint(names) and _OF_RULES.isdisjoint(names):
+                if any(_is_redirect(dict.get(item, name)) for name in _STATUS):
+                    found += _locations(item)
             values: Iterable[Any] = dict.values(item)
         else:
             values = item
