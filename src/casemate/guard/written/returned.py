@@ -116,9 +116,9 @@ def redirects_of(result: object) -> list[str]:
         if isinstance(item, dict):
             names = dict.keys(item)
             # Most have none: every call pays for this.
-            if not _STATUS.isdisjoint(names) and _OF_RULES.isdisjoint(names):
-                if any(_is_redirect(dict.get(item, name)) for name in _STATUS):
-                    found += _locations(item)
+            is_answer = not _STATUS.isdisjoint(names) and _OF_RULES.isdisjoint(names)
+            if is_answer and any(_is_redirect(dict.get(item, name)) for name in _STATUS):
+                found += _locations(item)
             values: Iterable[Any] = dict.values(item)
         else:
             values = item
