@@ -106,8 +106,9 @@ class DeployedState:
             await self._take_over(self._catalogue.claims)
 
     async def make(self, decide: Callable[[], Awaitable[Operation[AnswerT]]]) -> AnswerT:
-        """Make the change that is decided on functions, claims and quarantines; `loading` is
-        held.
+        """Make the change that is decided on functions, claims and quarantines.
+
+        `loading` is held.
         """
         return await self._decisions.make(decide, self._renew, TOPICS)
 

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from casemate.audit.finding import Severity
-from casemate.audit.rule import Check, Risk, Rule
+from casemate.audit.rule import Check, Risk, Rule, entries
 
 LookT = TypeVar("LookT")
-
-
-def _as_found(check: Check) -> Check:
-    return check
 
 
 @dataclass(frozen=True)
@@ -40,21 +36,9 @@ class CodeEntries(Generic[LookT]):
         good: str,
         attack: str = "",
         by_reach: bool = False,
-        over: Callable[[Check], Check] = _as_found,
+        over: Callable[[Check], Check] | None = None,
     ) -> Rule:
         """Return a rule; `over` is put over its check."""
-        return Rule(
-            id=id,
-            title=title,
-            risk=risk,
-            owasp=owasp,
-            cwe=cwe,
-            attack=attack,
-            severity=severity,
-            by_reach=by_reach,
-            why=why,
-            fix=fix,
-            check=over(self.check(look)),
-            vulnerable=self.example(bad),
-            fixed=self.example(good),
-        )
+        entry = entries(risk, owasp, cwe, attack, over)
+        found, bad_code, good_code = self.check(look), self.example(bad), self.example(good)
+        return entry(id, title, severity, why, fix, found, bad_code, good_code, by_reach=by_reach)
