@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from casemate.guard.written.returned import redirects_of
+from casemate.guard.sinks import response
+from casemate.guard.written.kinds import Kind
+from casemate.guard.written.returned import MAX_LOOKED_AT, judged_in
 
 
 @pytest.mark.parametrize("result", [None, True, 7, 1.5, "text", b"bytes", object(), [], {}, [None]])
 def test_of_what_is_no_answer_there_are_none(result: object) -> None:
     """Before: a handler that returned nothing failed by it."""
-    assert redirects_of(result) == []
+    assert judged_in(result) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,25 @@ def test_of_what_is_no_answer_there_are_none(result: object) -> None:
     ],
 )
 def test_where_they_lead_is_found(answer: object) -> None:
-    assert redirects_of(answer) == ["/a"]
-    assert redirects_of({"status": 200, "location": "/a"}) == []
-    assert redirects_of({"status": 302, "location": "/a", "from": "/b"}) == []
+    assert judged_in(answer)[1] == ["/a"]
+    assert judged_in({"status": 200, "location": "/a"})[1] == []
+    assert judged_in({"status": 302, "location": "/a", "from": "/b"})[1] == []
+
+
+def test_texts_are_found_beside_them_in_one_go() -> None:
+    row = {"status": 302, "location": "/a", "report.csv": "a,b", "n": 1, "of": None}
+    assert judged_in([row, {"page": "<p>a</p>"}]) == (
+        [(Kind.PAGE, "<p>a</p>"), (Kind.CELLS, "a,b")],
+        ["/a"],
+    )
+    assert judged_in([*range(MAX_LOOKED_AT), "<p>a</p>"]) == ([], [])
+
+
+def test_nothing_is_made_for_a_result_that_has_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before: each call made a judgement of commands, a sixth of what a plain one costs."""
+
+    class Asked:
+        active = True
+
+    monkeypatch.setattr(response, "judgement_of", pytest.fail)
+    response.check_result(Asked(), {"name": "ADA", "values": [1, 2]})  # type: ignore[arg-type]

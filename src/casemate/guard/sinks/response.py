@@ -66,7 +66,7 @@ def check_answer(guard: Guard, result: object, place: Place | None = None) -> No
         try:
             guard.decide(NAME, lambda: _verdict(guard, result) or _page(guard, result))
             _body(guard, result)
-            _redirects(guard, result)
+            _redirects(guard, returned.judged_in(result)[1])
         finally:
             guard.answering = None
     else:
@@ -75,14 +75,19 @@ def check_answer(guard: Guard, result: object, place: Place | None = None) -> No
 
 def check_result(guard: Guard, result: object, place: Place | None = None) -> None:
     """Judge pages and tables in what a handler returned to another than a browser: BlockedError."""
-    found = returned.texts_of(result) if guard.active else None
-    if found is not None:
-        guard.answering = place
-        try:
-            returned.check(guard, found, NAME, judgement_of(guard).line)
-            _redirects(guard, result)
-        finally:
-            guard.answering = None
+    if not guard.active:
+        return
+    texts, redirects = returned.judged_in(result)
+    # Most results have neither, and a judgement of commands is dear to make.
+    if not texts and not redirects:
+        return
+    guard.answering = place
+    try:
+        if texts:
+            returned.check(guard, texts, NAME, judgement_of(guard).line)
+        _redirects(guard, redirects)
+    finally:
+        guard.answering = None
 
 
 def _verdict(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
@@ -106,9 +111,8 @@ def _verdict(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
     return None
 
 
-def _redirects(guard: Guard, result: object) -> None:
+def _redirects(guard: Guard, found: Sequence[str]) -> None:
     """Judge the redirects among answers that a result has in it, such as those of a test client."""
-    found = returned.redirects_of(result)
     if found:
         guard.decide(NAME, lambda: _misled(guard, found))
 

@@ -71,68 +71,56 @@ def _page(guard: Guard, text: str) -> Verdict | None:
     return judge_page(text, spans, cleaning.cleaned_of(guard), guard.constants.plain_tags())
 
 
-def texts_of(result: object) -> list[tuple[Kind, str]]:
-    """Return what of a result may be a page or a table: by its look, its field, a name beside it.
+def judged_in(result: object) -> tuple[list[tuple[Kind, str]], list[str]]:
+    """Return what of a result is to be judged: texts that may be pages or tables, and redirects.
 
-    Every call pays for this: no more is done than to go through the values, unless there is a text
-    of more than letters and digits.
+    Texts are known by their look, their field or a name beside them; redirects, of which these are
+    the targets, by a status and a `location`. Every call pays for this: no more is done than to go
+    through the values once, unless there is a text of more than letters and digits, or a status.
     """
-    found: list[tuple[Kind, str]] = []
-    if not isinstance(result, _HOLDS):
-        return found
-    todo: list[tuple[Any, Kind | None]] = [(result, None)]
+    texts: list[tuple[Kind, str]] = []
+    redirects: list[str] = []
+    todo: list[tuple[Any, Kind | None]] = [(result, None)] if isinstance(result, _HOLDS) else []
     left = MAX_LOOKED_AT
     while todo:
         item, kind = todo.pop()
-        values: Iterable[Any] = dict.items(item) if isinstance(item, dict) else item
+        of_fields = isinstance(item, dict)
+        if of_fields and not _STATUS.isdisjoint(dict.keys(item)) and _is_redirect(item):
+            redirects += _locations(item)
+        values: Iterable[Any] = dict.items(item) if of_fields else item
         for value in values:
             left -= 1
             if left < 0:
-                return found
-            of = kind
-            if isinstance(item, dict):
+                return texts, redirects
+            name = None
+            if of_fields:
                 name, value = value  # noqa: PLW2901 - a field and what it holds
-                if isinstance(value, _HOLDS) or (isinstance(value, str) and not value.isalnum()):
-                    of = _of_field(name) or _named(item)
-            if isinstance(value, _HOLDS):
-                todo.append((value, of))
-            elif isinstance(value, str) and not value.isalnum() and len(value) <= MAX_TEXT:
-                if of is not None:
-                    found.append((of, value))
-                elif value.startswith(_ANSWER):
-                    found.append((Kind.HEADED, value))
-                elif "<" in value and _TAG.search(value) is not None:
-                    found.append((Kind.PAGE, value))
-    return found
+            if value is None or type(value) is int:
+                continue
+            if isinstance(value, str):
+                if not value.isalnum() and len(value) <= MAX_TEXT:
+                    of = _kind_of(value, (_of_field(name) or _named(item)) if of_fields else kind)
+                    if of is not None:
+                        texts.append((of, value))
+            elif isinstance(value, _HOLDS):
+                todo.append((value, (_of_field(name) or _named(item)) if of_fields else kind))
+    return texts, redirects
 
 
-def redirects_of(result: object) -> list[str]:
-    """Return where the redirects lead that a result has in it: by their status and `location`."""
-    found: list[str] = []
-    todo: list[Any] = [result] if isinstance(result, _HOLDS) else []
-    left = MAX_LOOKED_AT
-    while todo and left > 0:
-        item = todo.pop()
-        if isinstance(item, dict):
-            names = dict.keys(item)
-            # Most have none: every call pays for this.
-            is_answer = not _STATUS.isdisjoint(names) and _OF_RULES.isdisjoint(names)
-            if is_answer and any(_is_redirect(dict.get(item, name)) for name in _STATUS):
-                found += _locations(item)
-            values: Iterable[Any] = dict.values(item)
-        else:
-            values = item
-        for value in values:
-            left -= 1
-            if left < 0:
-                break
-            if isinstance(value, _HOLDS):
-                todo.append(value)
-    return found
+def _kind_of(text: str, told: Kind | None) -> Kind | None:
+    """Return what a text may be: what it is called, or what it looks like."""
+    if told is not None:
+        return told
+    if text.startswith(_ANSWER):
+        return Kind.HEADED
+    return Kind.PAGE if "<" in text and _TAG.search(text) is not None else None
 
 
-def _is_redirect(status: object) -> bool:
-    return isinstance(status, int) and _FIRST_REDIRECT <= status < _FIRST_ERROR
+def _is_redirect(answer: dict[Any, Any]) -> bool:
+    """Tell whether what has a status is an answer that leads elsewhere, and no rule about one."""
+    given = (dict.get(answer, name) for name in _STATUS)
+    leads = any(isinstance(one, int) and _FIRST_REDIRECT <= one < _FIRST_ERROR for one in given)
+    return leads and _OF_RULES.isdisjoint(dict.keys(answer))
 
 
 def _locations(answer: dict[Any, Any]) -> list[str]:
