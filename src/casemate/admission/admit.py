@@ -28,6 +28,7 @@ from casemate.model.principal import (
     Resource,
     ResourceKind,
 )
+from casemate.model.refusals import CONTRACT_BROKEN, HOSTILE_EVENT, refusal_type
 from casemate.model.trigger import INBOX, TriggerKind, kind_of
 from casemate.policy.interface import Policy
 
@@ -152,7 +153,7 @@ class Admission:
                 f"The event has {size} bytes, expected at most {most}.",
                 status=413,
                 failure=Failure(
-                    type="Refused",
+                    type=refusal_type(Outcome.INVALID, 413),
                     message=f"The event has {size} bytes, expected at most {most}: "
                     "limits.request of the function in casemate.toml.",
                 ),
@@ -232,8 +233,12 @@ class Admission:
             if reason is not None:
                 kind, number = DenialKind.INJECTION, version.number
                 self._record(raw, request.id, principal, reason, kind, version=number)
+                message = f"The event is not let in: {reason}."
                 raise RefusedError(
-                    Outcome.INVALID, f"The event is not let in: {reason}.", principal=principal
+                    Outcome.INVALID,
+                    message,
+                    failure=Failure(type=HOSTILE_EVENT, message=message),
+                    principal=principal,
                 )
 
     def _refusal(
@@ -271,13 +276,13 @@ class Admission:
         reason = f"{trigger}: {broken}"
         kind, number = DenialKind.CONTRACT, version.number
         self._record(raw, invocation, principal, reason, kind, version=number)
-        return RefusedError(
-            Outcome.INVALID,
+        message = (
             f"{_NO_CONTRACT}: {broken}; a contract of the function may allow more."
             if broken.is_default
-            else f"{_BREACH}: {broken}.",
-            principal=principal,
+            else f"{_BREACH}: {broken}."
         )
+        failure = Failure(type=CONTRACT_BROKEN, message=message)
+        return RefusedError(Outcome.INVALID, message, failure=failure, principal=principal)
 
     def _record(
         self,

@@ -19,6 +19,7 @@ from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Failure, Finished, RawInvocation
 from casemate.model.principal import ANONYMOUS, NODE, Action, Principal
+from casemate.model.refusals import refusal_type
 from casemate.seal import Seal
 from casemate.triggers.http_server import server_problem
 
@@ -132,7 +133,8 @@ class Nowhere:
             body=b"",
             received_at=time.time(),
         )
-        failure = Failure(type="Refused", message=f"{head.method}: {detail}")
+        kind = refusal_type(outcome, status)
+        failure = Failure(type=kind, message=f"{head.method}: {detail}")
         answer = self._seal.close(
             Finished(outcome=outcome, raw=raw, status=status, detail=detail, failure=failure)
         )

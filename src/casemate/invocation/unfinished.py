@@ -18,6 +18,7 @@ from casemate.model.path import (
     Request,
     Used,
 )
+from casemate.model.refusals import refusal_type
 from casemate.sandbox.frames import Reply
 
 PASSED_SECONDS: Final = 5
@@ -76,7 +77,8 @@ def refused(
         request=request,
         version=admitted.version if admitted else None,
         raw=raw,
-        failure=refusal.failure or Failure(type="Refused", message=refusal.message),
+        failure=refusal.failure
+        or Failure(type=refusal_type(refusal.outcome, refusal.status), message=refusal.message),
         principal=refusal.principal or (admitted.principal if admitted else None),
         detail=refusal.message,
         status=refusal.status,

@@ -404,8 +404,11 @@ def test_errors_ls_groups(cli, node) -> None:
         )
     result = cli("errors", "ls", "shop/cart")
     assert result.out.count("KeyError at app.py in handler") == 1 and "err_3" in result.out
-    assert "1 2 3" in result.out and "Of all errors that fit: 3." in result.err
-    assert "Of the newest 2 errors, since 1970" in cli("errors", "ls", "--limit", "2").err
+    assert "1 2 3" in result.out and (
+        "Counted: all 3 errors that the node keeps of what was asked for." in result.err
+    )
+    assert "Counted: all 3 errors that the node keeps.\n" in cli("errors", "ls").err
+    assert "Counted: the newest 2 errors, since 1970" in cli("errors", "ls", "--limit", "2").err
     [group] = json.loads(cli("errors", "ls", "--json").out)["groups"]
     assert (group["count"], group["versions"], group["latest"]) == (3, [1, 2, 3], "err_3")
     assert cli("errors", "groups").code == 2

@@ -42,7 +42,9 @@ def ls(found: ErrorGroups | Errors, call: Call) -> None:
     """List errors by what is the same of them: type, and frames of the function's own code.
 
     Neither messages nor line numbers count, so that values and versions make no new ones. Refused
-    calls are among them (`Refused`): they have an id, too. `trend` compares the newer half of the
+    calls are among them by why they were: `NotAuthenticated`, `NotAllowed`, `NotFound`,
+    `MethodNotAllowed`, `InvalidRequest`, `ContractBroken`, `HostileEvent`, `TooLarge`, `NotJson`,
+    `Throttled`, `Unavailable`. They have an id, too. `trend` compares the newer half of the
     time with the older: `new` came in its newest quarter alone, `gone` not in that and not in the
     last ten minutes. With --json: `groups`, or `errors` with --each.
     """
@@ -102,10 +104,15 @@ def _note_reach(found: ErrorGroups, wanted: ListErrorGroups) -> None:
     """
     if not found.looked_at:
         return
-    if wanted.since is None and found.looked_at < wanted.limit:
-        note(f"Of all errors that fit: {found.looked_at}.")
+    if found.looked_at < wanted.limit:
+        count = "the one error" if found.looked_at == 1 else f"all {found.looked_at} errors"
+        whole = wanted == ListErrorGroups(limit=wanted.limit)
+        note(f"Counted: {count} that the node keeps{'' if whole else ' of what was asked for'}.")
         return
-    note(f"Of the newest {found.looked_at} errors, since {moment(found.since)}.")
+    note(
+        f"Counted: the newest {found.looked_at} errors, since {moment(found.since)}. "
+        "Older ones are not; --limit says how many are."
+    )
 
 
 @answered(app, ShowError, examples="$ casemate errors show err_1f2e3d")
