@@ -109,6 +109,7 @@ def difference_rows(
     """Return the rows of a deploy's table: function, what is the matter, the grant.
 
     `idle` is what the live version has not used; a row tells what of that is granted further.
+    What reaches more than one public host has a row of its own in any case: see `in_words_already`.
     """
     granted = tuple(after)
     still = {
@@ -123,9 +124,29 @@ def difference_rows(
         kept = [action for action in actions if action in still.get(grant.text, ())]
         if kept:
             rows.append(("unused", f"{grant.text}: {', '.join(kept)}"))
-    rows += [
-        ("wildcard" if "*" in grant.name else "private", describe(grant))
-        for grant in granted
-        if grant.kind is GrantKind.EGRESS and ("*" in grant.name or grant.private)
-    ]
+    rows += [(_wide(grant), describe(grant)) for grant in granted if _wide(grant)]
     return [(str(name), what, text) for what, text in rows]
+
+
+def in_words_already(
+    name: FunctionName, difference: GrantDifference, after: Iterable[Grant]
+) -> set[tuple[str, str, str]]:
+    """Return those rows of `difference_rows` that tell people again what an `added` one told.
+
+    A document has them all: who looks for what is wide looks for one word.
+    """
+    new = {grant.text for grant in difference.added}
+    # Of one that was as wide before, only what it allows beyond that is told.
+    new |= {w.after.text for w in difference.widened if _wide(w.after) != _wide(w.before)}
+    return {
+        (str(name), _wide(grant), describe(grant))
+        for grant in after
+        if _wide(grant) and grant.text in new
+    }
+
+
+def _wide(grant: Grant) -> str:
+    """Return what is unusual of an egress grant, an empty text if nothing is."""
+    if grant.kind is not GrantKind.EGRESS:
+        return ""
+    return "wildcard" if "*" in grant.name else "private" if grant.private else ""

@@ -14,6 +14,7 @@ from grants_node import GrantsNode
 from typer.testing import CliRunner
 
 import casemate.build
+from casemate.admission.grants import difference
 from casemate.build.bundle import BuiltBundle
 from casemate.cli import operation_command
 from casemate.cli.client import NodeClient
@@ -21,13 +22,14 @@ from casemate.cli.commands import deploy as deploy_command
 from casemate.cli.commands import dev as dev_command
 from casemate.cli.commands import grants as grants_command
 from casemate.cli.errors import CommandError, ExitCode, UsageError, exit_code_of
-from casemate.cli.grant_report import ApprovalNeededError, narrowed
+from casemate.cli.grant_report import ApprovalNeededError, in_words_already, narrowed
 from casemate.cli.learning import (
     propose,
     require_learnable,
     run_command,
     with_everything_declared,
 )
+from casemate.cli.names import FunctionName
 from casemate.cli.unset_secrets import wanted_secrets
 from casemate.manifest import load
 from casemate.model.bundle import BundleFile, BundleManifest
@@ -225,8 +227,56 @@ def test_the_table_shows_all_that_is_to_be_known(run, project, grants_node) -> N
         ["widened", "bucket uploads: also list"],
         ["removed", "queue jobs: send"],
         ["unused", "bucket uploads: write"],
-        ["wildcard", 'egress *.example.com:443: connect (exception: "all the shards")'],
     ]
+
+
+PRIVATE = '{ host = "10.0.0.9", port = 8443, private = true, exception = "our own sink" }'
+TOLD = 'egress 10.0.0.9:8443: connect, private addresses too (exception: "our own sink")'
+
+
+def test_what_reaches_private_addresses_is_told_once_while_it_is_new(run, project) -> None:
+    text = MANIFEST.replace('queues = ["jobs"]', f"egress = [{PRIVATE}]")
+    (project / "casemate.toml").write_text(text)
+    refused = CliRunner().invoke(deploy_command.app, [])
+    assert (refused.output + str(refused.exception)).count(TOLD) == 1
+    out = run(deploy_command.app, "--approve")
+    assert out.count(TOLD) == 1 and "added" in out
+    (project / "app.py").write_text("def handle(event, context):\n    return 2\n")
+    again = run(deploy_command.app, "--force")
+    [row] = [line for line in again.splitlines() if TOLD in line]
+    assert row.split()[1] == "private", "what is not new is still told of"
+
+
+def test_a_document_has_what_is_wide_under_one_word(run, project) -> None:
+    text = MANIFEST.replace('queues = ["jobs"]', f"egress = [{PRIVATE}]")
+    (project / "casemate.toml").write_text(text)
+    told = json.loads(run(deploy_command.app, "--approve", "--json"))["grants"]
+    assert [row["is"] for row in told if row["grant"] == TOLD] == ["added", "private"]
+
+
+def test_of_one_that_was_private_before_it_is_told_beside_what_is_new() -> None:
+    name = FunctionName("shop", "cart")
+    was = Grant(
+        kind=GrantKind.EGRESS,
+        name="10.0.0.9:8443",
+        actions=("connect",),
+        private=True,
+        exception="our own sink",
+    )
+    now = msgspec.structs.replace(was, forward=8443)
+    assert not in_words_already(name, difference([was], [now]), [now])
+    public = msgspec.structs.replace(was, private=False, exception="")
+    assert in_words_already(name, difference([public], [was]), [was]) == {
+        ("shop/cart", "private", TOLD)
+    }
+
+
+def test_a_missing_contract_is_told_of_what_is_deployed_alone(run, project) -> None:
+    refused = CliRunner().invoke(deploy_command.app, [])
+    assert isinstance(refused.exception, ApprovalNeededError)
+    assert "without a contract" not in refused.stderr
+    done = CliRunner().invoke(deploy_command.app, ["--approve"])
+    assert "without a contract, so default limits hold: direct calls" in done.stderr
 
 
 def test_secrets_that_are_wanted_and_not_set_are_told(run, project, grants_node) -> None:

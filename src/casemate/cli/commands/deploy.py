@@ -27,6 +27,7 @@ from casemate.cli.deployment import deploy as deploy_bundles
 from casemate.cli.grant_report import (
     ApprovalNeededError,
     difference_rows,
+    in_words_already,
     unused,
     uses_if_allowed,
 )
@@ -143,7 +144,7 @@ def deploy(
             client, workspace.project.name, [built.manifest.function for _, built in bundles]
         )
         if not json:
-            _print_contracts(contracts)
+            _print_tighter(contracts)
             _print_unset(workspace.project.name, unset)
         try:
             _check_grants(client, bundles, before, rows, approve=approve, table=not json)
@@ -163,6 +164,8 @@ def deploy(
             raise
         for deployed in () if json else done:
             _print(deployed, canary)
+        if not json:
+            _print_without(contracts)
         tried = _watched(client, canary, wanted, done)
         if json:
             document = _document(client.url, rows, done, None, [], contracts, unset, judged)
@@ -226,6 +229,7 @@ def _check_grants(
     spares half a deployment.
     """
     widening: list[tuple[FunctionName, GrantDifference]] = []
+    again: set[GrantRow] = set()
     for name, built in bundles:
         known = before.get(name)
         live = live_version(known) if known is not None else None
@@ -238,8 +242,9 @@ def _check_grants(
             seen = uses_if_allowed(client, name, live.number) if live and old else None
             idle = unused(seen.granted, seen.uses) if seen is not None and seen.uses else []
             rows += difference_rows(name, found, old, new, idle)
+            again |= in_words_already(name, found, new)
     refused = bool(widening) and not approve
-    told = [row for row in rows if not (refused and row[1] in _WIDENING)]
+    told = [row for row in rows if row not in again and not (refused and row[1] in _WIDENING)]
     if told and table:
         print_table(("function", "is", "grant"), told, empty="", below=("grant",))
     if refused:
@@ -278,13 +283,19 @@ def _contracts(
     return found
 
 
-def _print_contracts(contracts: Sequence[ContractNotice]) -> None:
+def _print_tighter(contracts: Sequence[ContractNotice]) -> None:
+    """Tell what would be refused from now on: whoever approves of a deploy has to know."""
+    for notice in contracts:
+        if notice.kind == "tighter":
+            note(f"{notice.function}  tighter  {notice.trigger}: {notice.detail}", YELLOW)
+
+
+def _print_without(contracts: Sequence[ContractNotice]) -> None:
+    """Tell what has no contract, of what is deployed: before that it is no help."""
     without: dict[str, list[str]] = {}
     for notice in contracts:
         if notice.kind == "none":
             without.setdefault(notice.function, []).append(notice.trigger)
-        else:
-            note(f"{notice.function}  tighter  {notice.trigger}: {notice.detail}", YELLOW)
     for function, triggers in without.items():
         note(f"{function}  without a contract, so default limits hold: {', '.join(triggers)}", DIM)
 
