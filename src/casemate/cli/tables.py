@@ -57,10 +57,13 @@ class Table:
                 yield line, False
 
     def _told(self, row: Sequence[str], columns: Sequence[int], width: int) -> Iterator[str]:
-        """Yield what stands below a row: names and values, as many on a line as fit."""
+        """Yield what stands below a row: names and values, as many on a line as fit.
+
+        A dash says that there is none, for which a column has to have something.
+        """
         line = ""
         for column in columns:
-            if not row[column]:
+            if row[column] in ("", "-"):
                 continue
             part = f"{self._columns[column]} {row[column]}"
             if line and len(line) + GAP + len(part) <= width:

@@ -15,7 +15,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any, TextIO
@@ -40,6 +40,11 @@ BOLD, DIM, RED, GREEN = Style.BOLD, Style.DIM, Style.RED, Style.GREEN
 YELLOW, CYAN, BOLD_CYAN = Style.YELLOW, Style.CYAN, Style.BOLD_CYAN
 _WORD = re.compile(r" *(?:`[^`]*`\S*|[^ ]+)")
 """A word with the spaces before it. A command in backquotes is one: it is there to be copied."""
+
+_PART = re.compile(r" *[^ ]+| +$")
+_BEFORE_COMMA = re.compile(r"[^,]*,|[^,]+$")
+_INDENT = 4
+"""Spaces before what goes on of a line of data."""
 
 
 def colourful(stream: TextIO) -> bool:
@@ -73,6 +78,36 @@ def print_prose(text: str, style: Style | None = None) -> None:
     print("\n".join(paint(line, style, sys.stdout) for line in lines), flush=True)
 
 
+def print_written(text: str, style: Style | None = None) -> None:
+    """Print a line that a function wrote; on a terminal no word of it is broken at the edge.
+
+    Elsewhere, where programs read it, it is one line as it was written.
+    """
+    safe = one_line(text)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else len(safe)
+    lines = folded(safe, width)
+    print("\n".join(paint(line, style, sys.stdout) for line in lines), flush=True)
+
+
+def print_document(text: str) -> None:
+    """Print a text that may be JSON; on a terminal that it is too wide for, JSON is indented.
+
+    What is wider then is a single value, which stays whole. Elsewhere it is as it was written.
+    """
+    if not sys.stdout.isatty():
+        print_text(text)
+        return
+    width = shutil.get_terminal_size().columns
+    if len(text) > width and text[:1] in ("{", "["):
+        import msgspec  # not above: help is shown without it
+
+        # It moves what is written and reads no values: of a name that is there twice both stay.
+        with suppress(msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
+            text = msgspec.json.format(text.encode(), indent=2).decode()
+    for line in many_lines(text).split("\n"):
+        print("\n".join(folded(line, width)), flush=True)
+
+
 def print_screen(lines: Sequence[tuple[str, Style | None]]) -> None:
     """Show lines in their styles in place of what the terminal shows, in one piece."""
     shown = "\n".join(paint(one_line(text), style, sys.stdout) for text, style in lines)
@@ -103,6 +138,24 @@ def note(text: str, style: Style | None = None) -> None:
         width = shutil.get_terminal_size().columns
         safe = "\n".join(part for line in safe.split("\n") for part in between_words(line, width))
     print(paint(safe, style, sys.stderr), file=sys.stderr, flush=True)
+
+
+def folded(line: str, width: int) -> Sequence[str]:
+    """Break a line of data that is wider than `width` at spaces, and at commas of long words.
+
+    What is longer than a line all the same, such as a token, stays whole.
+    """
+    if len(line) <= width:
+        return [line]
+    lines = [""]
+    for part in _PART.findall(line):
+        whole = len(part.lstrip(" ")) + _INDENT <= width
+        for piece in [part] if whole else _BEFORE_COMMA.findall(part):
+            if lines[-1].strip(" ") and len(lines[-1]) + len(piece) > width:
+                lines.append(" " * _INDENT + piece.lstrip(" "))
+            else:
+                lines[-1] += piece
+    return lines
 
 
 def between_words(line: str, width: int) -> Sequence[str]:
@@ -151,6 +204,11 @@ def print_json_text(text: str) -> None:
 def print_json_line(value: Any, *, compact: bool = False) -> None:
     """Print one JSON document on one line, without spaces if it is `compact`."""
     print(json_text(_encoded(value, indent=None, compact=compact)), flush=True)
+
+
+def json_line(value: Any) -> str:
+    """Return a value as JSON on one line."""
+    return _encoded(value, indent=None)
 
 
 def _encoded(value: Any, *, indent: int | None, compact: bool = False) -> str:

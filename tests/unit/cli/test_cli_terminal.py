@@ -8,10 +8,23 @@ import shlex
 import sys
 import time
 
+import msgspec
 import pytest
 
+from casemate.cli.commands.drill import _print as print_outcome
 from casemate.cli.main import run as run_command
-from casemate.cli.terminal import Style, between_words, print_labelled, print_prose, progress
+from casemate.cli.terminal import (
+    Style,
+    between_words,
+    folded,
+    print_document,
+    print_labelled,
+    print_prose,
+    print_written,
+    progress,
+)
+from casemate.drills.drill import Outcome as DrillOutcome
+from casemate.drills.drill import Run, Way
 
 _SGR = re.compile(r"\x1b\[([^m]*)m")
 
@@ -142,4 +155,76 @@ def test_what_stands_behind_a_label_goes_on_below_itself(monkeypatch: pytest.Mon
         "master key  file:/etc/casemate/key (id",
         "            71fb1a72)",
         "secrets     2",
+    ]
+
+
+ERROR = "err_ce4aa5fd7f743064303a755f"
+LINE = (
+    "2026-11-29 23:25:11  shop/cart@12  info     "
+    f'sold as {ERROR} {{"a":1,"of":"{ERROR}","z":[1,2]}}'
+)
+
+
+def test_a_line_of_a_log_is_folded_and_nothing_of_it_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = _narrow(monkeypatch)
+    print_written(LINE)
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines)) <= 40 and sum(ERROR in line for line in lines) == 2
+    assert "".join("".join(lines).split()) == "".join(LINE.split())
+
+
+def test_what_programs_read_of_a_log_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_written(LINE)
+    print_document('{"a":"' + "x" * 200 + '"}')
+    assert capsys.readouterr().out == f"{LINE}\n" + '{"a":"' + "x" * 200 + '"}\n'
+
+
+@pytest.mark.parametrize("text", ["", "x" * 99, " " * 99, "a" + " " * 99 + "b", "," * 99])
+def test_no_line_is_lost_however_it_is_made(text: str) -> None:
+    lines = folded(text, 40)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_json_that_is_too_wide_is_indented_as_it_was_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = _narrow(monkeypatch)
+    print_document('{"id":"err_ce4aa5fd7f74","n":1.10,"n":1e400}')
+    assert shown.getvalue().splitlines() == [
+        "{",
+        '  "id": "err_ce4aa5fd7f74",',
+        '  "n": 1.10,',
+        '  "n": 1e400',
+        "}",
+    ]
+
+
+def test_what_only_looks_like_json_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _narrow(monkeypatch)
+    text = "{'a': 'word word word word word word word word'}"
+    print_document(text)
+    assert max(map(len, shown.getvalue().splitlines())) <= 40
+    assert shown.getvalue().split() == text.split()
+
+
+def test_the_outcome_of_drills_is_a_table_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _narrow(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "80")
+    outcomes = [
+        DrillOutcome(id=way.value, title="x", way=way, risk=1, technique="T1", prevented=True,
+                     detected=True, detected_seconds=12.5)
+        for way in Way
+    ]  # fmt: skip
+    held = {"contained_seconds": 1.25, "restored_seconds": 2.5}
+    outcomes[-1] = msgspec.structs.replace(outcomes[-1], **held)
+    run = Run(id="r1", node="n", project="p", at=1.0, seconds=9.0, outcomes=tuple(outcomes),
+              calls=3, lost_calls=0)  # fmt: skip
+    print_outcome(run, [run])
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines[: 2 + len(outcomes)])) <= 80
+    assert lines[0].split()[:2] == ["ATTACKS", "BY"] and lines[0].endswith("SEEN IN")
+    assert [line for line in lines if line.startswith("    ")] == [
+        "    contained 1.250 s  restored 2.500 s"
     ]

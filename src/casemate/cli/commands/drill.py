@@ -197,7 +197,9 @@ def _document(run: Run) -> dict[str, object]:
 
 
 def _print(run: Run, before: list[Run]) -> None:
-    print_table(HEADS, summary(run), empty="No attack was played.")
+    # Two of the times are of containment alone.
+    below = ("contained", "restored")
+    print_table(HEADS, summary(run), empty="No attack was played.", below=below)
     for each in run.failed:
         print_line(f"{each.id}: {each.problem}", RED)
     rules = ", ".join(f"{rule} ({count})" for rule, count in sorted(run.findings.items()))

@@ -21,7 +21,7 @@ from casemate.cli.terminal import (
     note,
     print_json,
     print_json_line,
-    print_line,
+    print_written,
 )
 from casemate.cli.text import clock, moment
 from casemate.model.invocation import LogLine
@@ -59,7 +59,8 @@ def logs(
     """Print what functions wrote.
 
     The oldest line comes first. Control characters in it are shown as escapes such as `\\x1b`, so
-    that a function cannot steer your terminal. A lost connection is taken up again where it broke
+    that a function cannot steer your terminal; on one that is too narrow it goes on in further
+    lines, elsewhere it is one. A lost connection is taken up again where it broke
     off. Levels are `debug`, `info`, `warning`, `error` and `critical`; what is printed counts as
     `info`. Text is found in capital and small letters, among the newest 1,000,000
     lines. Fields are those of `context.log.info("sold", order=42)`, and those of printed JSON.
@@ -135,4 +136,4 @@ def follow_lines(
 
 def _print(line: LogLine, at: str) -> None:
     where = f"{line.project}/{line.function}@{line.version}"
-    print_line(f"{at}  {where}  {line.level:7}  {line.text}", _STYLES.get(line.level))
+    print_written(f"{at}  {where}  {line.level:7}  {line.text}", _STYLES.get(line.level))

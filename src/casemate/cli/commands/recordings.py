@@ -12,7 +12,7 @@ import typer
 from casemate.cli.errors import CommandError
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
-from casemate.cli.terminal import BOLD, print_line, print_table, print_text
+from casemate.cli.terminal import BOLD, print_document, print_line, print_table
 from casemate.cli.text import moment, size, version_name
 from casemate.model.recording import Recording, RecordingSummary
 from casemate.operations.recordings import (
@@ -60,17 +60,17 @@ def show(found: Recording) -> None:
     """
     _head(found.summary)
     print_line("event", BOLD)
-    print_text(_text(found.content.event))
+    print_document(_text(found.content.event))
     for frame in found.content.frames:
         print_line("asked for" if frame.asked else "answered", BOLD)
-        print_text(_text(frame.head))
+        print_document(_text(frame.head))
         if frame.content:
-            print_text(_text(frame.content))
+            print_document(_text(frame.content))
     if found.content.held:
         print_line("held by the function's frames when it raised", BOLD)
-        print_text(_text(found.content.held))
+        print_document(_text(found.content.held))
     print_line("reply", BOLD)
-    print_text(_text(found.content.reply))
+    print_document(_text(found.content.reply))
 
 
 def _head(summary: RecordingSummary) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import JsonOption, new_app
 from casemate.cli.resources import project_alone
-from casemate.cli.terminal import note, print_json, print_json_line, print_line, print_table
+from casemate.cli.terminal import (
+    json_line,
+    note,
+    print_document,
+    print_json,
+    print_line,
+    print_table,
+)
 from casemate.cli.text import size
 from casemate.model.data import Item, ItemPage
 from casemate.operations.items import DropTable, GetItem, ListTables, QueryItems, Tables
@@ -65,9 +72,12 @@ $ casemate tables query shop/orders --index by-state --key open
 """,
 )
 def query(page: ItemPage, call: Call) -> None:
-    """Print items in order, one JSON document a line. Without --key all of them."""
+    """Print items in order, one JSON document a line. Without --key all of them.
+
+    On a terminal that is too narrow for one, it takes several lines.
+    """
     for item in page.items:
-        print_json_line(item.value)
+        print_document(json_line(item.value))
     if not page.items:
         note(f"The table {call.name} has no such items.")
     if page.after is not None:
