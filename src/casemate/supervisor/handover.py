@@ -47,10 +47,16 @@ class Handover:
         self._next: Path | None = None
         self._take(left)
         self._requests: Requests | None = None
+        self._not_asked = ""
         try:
             self._requests = Requests(data)
         except OSError as error:
-            report(f"this node cannot be asked to hand over to another version: {error}")
+            self._not_asked = str(error)
+
+    def tell(self) -> None:
+        """Say that nobody can ask for a handover, if so: once it is known that the data is ours."""
+        if self._not_asked:
+            report(f"this node cannot be asked to hand over to another version: {self._not_asked}")
 
     def _take(self, left: str) -> None:
         pid, _, rest = left.partition(":")

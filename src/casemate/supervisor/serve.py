@@ -63,6 +63,7 @@ from casemate.supervisor.shared_places import shared_places
 from casemate.supervisor.systemd import Systemd
 from casemate.supervisor.vault import NodeVault
 from casemate.supervisor.watchdog import Watchdog
+from casemate.vault.folder import require_closed
 
 
 class Node:
@@ -72,6 +73,9 @@ class Node:
         """Check the host and make the supervisor. Raises ProtectionMissingError."""
         require_host()
         require_losses(options.accepted_losses)
+        self._folders = Folders(options.data.absolute())
+        require_closed(self._folders.vault)
+        handover.tell()
         raise_open_files()
         self._memory = host_memory()
         if not protect():
@@ -88,7 +92,6 @@ class Node:
         self._watchdog = Watchdog(report)
         self._restarts = Restarts()
         self._root = os.geteuid() == 0
-        self._folders = Folders(options.data.absolute())
         require_own(self._folders.data)
         uids = (GATEWAY_UID, VAULT_UID, RECORDER_UID, MONITOR_UID)
         self._folders.make(*(uids if self._root else (None, None, None, None)))

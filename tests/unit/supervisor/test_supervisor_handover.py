@@ -176,6 +176,10 @@ def test_one_that_cannot_be_started_leaves_the_own_one(
 def test_a_second_node_on_the_same_name_goes_without(tmp_path, versions, listener, capfd) -> None:
     first = make(tmp_path)
     second = make(tmp_path)
+    assert not capfd.readouterr().err, "whether the data is its own is not known yet"
+    first.tell()
+    assert not capfd.readouterr().err
+    second.tell()
     assert "cannot be asked to hand over" in capfd.readouterr().err
     second.look(listener, str, lambda: None, serving=True)
     second.close()

@@ -21,6 +21,7 @@ from casemate.model.errors import NotFoundError
 from casemate.vault import errors, protocol
 from casemate.vault.client import VaultClient
 from casemate.vault.envelope import new_key
+from casemate.vault.folder import VaultFolder, require_closed
 from casemate.vault.interface import Purpose
 from casemate.vault.sealed import seal_value
 from casemate.vault.start import VaultProcess, start_vault
@@ -397,3 +398,17 @@ def test_more_than_waits_to_be_redacted_is_refused_and_the_rest_answered(tmp_pat
     assert refused
     assert all("wait to be redacted" in str(r) for r in refused)
     assert len(results) - len(refused) >= 7
+
+
+def test_a_folder_is_looked_at_without_keeping_anybody_out(tmp_path: Path) -> None:
+    path = tmp_path / "vault"
+    require_closed(path)
+    assert not path.exists(), "what is missing stays so"
+    opened = VaultFolder.open(path, create=True, uid=None)
+    try:
+        with pytest.raises(errors.VaultError, match="open in another process"):
+            require_closed(path)
+    finally:
+        opened.close()
+    require_closed(path)
+    VaultFolder.open(path, create=False, uid=None).close()
