@@ -119,6 +119,23 @@ def test_each_of_them_answers_calls_large_and_small(node: TestNode, both: list[T
         assert each.call("POST", "/size", b"y")[2] == b"y"
 
 
+def test_what_is_streamed_by_one_says_how_long_it_is(node: TestNode, both: list[Through]) -> None:
+    for each in both:
+        answers: list[tuple[int, dict[str, str], bytes]] = []
+
+        def fetched(answers: list[Any] = answers, each: Through = each) -> bool:
+            answers.append(each.call("GET", "/api/v1/backup", b""))
+            return bool(answers[-1][0] == 200)
+
+        node.wait_until(fetched)  # the one before may not have been noted as made yet
+        status, headers, body = answers[-1]
+        assert status == 200 and len(body) > 10_000
+        fields = {name.lower(): value for name, value in headers.items()}
+        assert fields["content-length"] == str(len(body))
+        assert "transfer-encoding" not in fields
+        assert each.call("GET", "/api/v1/whoami", b"")[0] == 200, "the connection goes on"
+
+
 def test_they_hold_nothing_but_their_sockets(node: TestNode) -> None:
     for pid in workers_of(node):
         status = Path(f"/proc/{pid}/status").read_text()

@@ -47,7 +47,8 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 class HttpResponse(msgspec.Struct):
-    """A response. A body that is an iterator is sent chunked as it comes."""
+    """A response. A body that is an iterator is sent as it comes: with the `content-length` that
+    the headers declare, which it has to keep, and chunked where they declare none."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...] = ()

@@ -62,6 +62,80 @@ def test_a_stream_is_chunked_and_the_connection_goes_on() -> None:
     run(main())
 
 
+def declaring(source: Source, length: bytes) -> Callable[[HttpRequest], Any]:
+    async def handler(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, ((b"Content-Length", length),), source)
+
+    return handler
+
+
+def test_a_stream_whose_length_is_declared_has_that_length() -> None:
+    source = Source(b"ab", b"", b"c" * 100_000)
+
+    async def main() -> None:
+        async with serving(declaring(source, b"100002")) as served:
+            client = await served.connect()
+            await client.send(GET)
+            response = await client.response()
+            assert response.headers["content-length"] == "100002"
+            assert "transfer-encoding" not in response.headers
+            assert response.body == b"ab" + b"c" * 100_000
+            await client.send(b"HEAD" + GET[3:])
+            head = await client.response(bodiless=True)
+            assert head.headers["content-length"] == "100002", "the connection went on"
+            client.close()
+            data = await served.talk(b"GET / HTTP/1.0\r\n\r\n")
+            assert b"content-length: 100002\r\n" in data.lower()
+
+    run(main())
+
+
+@pytest.mark.parametrize(("length", "arrives"), [(b"3", b""), (b"7", b"abcdef")])
+def test_a_stream_of_another_length_than_was_declared_cuts_the_connection(
+    length: bytes, arrives: bytes
+) -> None:
+    source = Source(b"abcdef", b"")
+
+    async def main() -> None:
+        async with serving(declaring(source, length)) as served:
+            client = await served.connect()
+            await client.send(GET + GET)
+            head, _, body = (await client.rest()).partition(b"\r\n\r\n")
+            assert body == arrives and b"content-length: %b" % length in head.lower()
+            assert len(served.errors) == 1 and source.closed == 1
+            client.close()
+
+    run(main())
+
+
+def test_the_last_part_of_a_declared_length_waits_for_the_end_of_its_source() -> None:
+    source = Source(b"abc", b"def", ValueError("behind the last part"))
+
+    async def main() -> None:
+        async with serving(declaring(source, b"6")) as served:
+            client = await served.connect()
+            await client.send(GET)
+            assert (await client.rest()).endswith(b"\r\n\r\nabc")
+            assert len(served.errors) == 1
+            client.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("length", [b"", b"-1", b"3, 3", b"x", b"9" * 30])
+def test_a_length_that_is_none_is_not_taken(length: bytes) -> None:
+    async def main() -> None:
+        async with serving(declaring(Source(b"abc"), length)) as served:
+            client = await served.connect()
+            await client.send(GET)
+            response = await client.response()
+            assert response.body == b"abc"
+            assert response.headers["transfer-encoding"] == "chunked"
+            client.close()
+
+    run(main())
+
+
 def test_parts_are_sent_as_they_come() -> None:
     async def main() -> None:
         gate = asyncio.Event()

@@ -21,6 +21,7 @@ from casemate.triggers.http_server.response_head import (
 
 _COPY_BYTES = 64 * 1024
 """Bodies up to this are joined with their head, which is cheaper than a vectored write."""
+_LENGTH, _MOST_DIGITS = b"content-length", 18
 _CLOSE = b"connection: close\r\n"
 _KEEP_ALIVE = b"connection: keep-alive\r\n"
 
@@ -76,9 +77,12 @@ class ResponseWriter:
             )
         framing = _connection_line(request, close)
         if response.status not in BODILESS:
-            framing = b"content-length: %d\r\n%b" % (len(body), framing)
+            length = len(body)
             if request is not None and request.head.method == "HEAD":
+                # Of an answer that is streamed to GET there is nothing here but what is declared.
+                length = length or declared_length(response) or 0
                 body = b""
+            framing = b"content-length: %d\r\n%b" % (length, framing)
         else:
             body = b""
         head = encode_head(response, self._context.date, framing)
@@ -100,7 +104,11 @@ class ResponseWriter:
             body = iterator_of(response)
             bodiless = not has_body(response.status) or request.head.method == "HEAD"
             framing = _connection_line(request, close)
-            if not bodiless and not request.http10:
+            length = declared_length(response) if has_body(response.status) else None
+            chunked = length is None and not bodiless and not request.http10
+            if length is not None:
+                framing = b"content-length: %d\r\n%b" % (length, framing)
+            elif chunked:
                 framing = b"transfer-encoding: chunked\r\n" + framing
             head = encode_head(response, self._context.date, framing)
             if self.lost:
@@ -108,7 +116,7 @@ class ResponseWriter:
             started = True
             self._transport.write(head)
             if not bodiless:
-                await self._write_chunks(body, chunked=not request.http10)
+                await self._write_parts(body, length, chunked=chunked)
         except BaseException:
             if started:
                 self._transport.abort()
@@ -116,13 +124,27 @@ class ResponseWriter:
         finally:
             await close_iterator(response.body)
 
-    async def _write_chunks(self, body: AsyncIterator[bytes], *, chunked: bool) -> None:
+    async def _write_parts(
+        self, body: AsyncIterator[bytes], length: int | None, *, chunked: bool
+    ) -> None:
+        """Write what the iterator yields; of a `length` that was declared not one byte more.
+
+        The part that makes it whole waits until the iterator has ended: a client that has all goes
+        away, and what fails behind the last part would be told to nobody.
+        """
+        sent, last = 0, b""
         async for chunk in body:
             if not isinstance(chunk, bytes):
                 raise InvalidResponseError(
                     f"The response body yielded {type(chunk).__name__}, expected bytes."
                 )
             if not chunk:
+                continue
+            sent += len(chunk)
+            if length is not None and sent > length:
+                raise InvalidResponseError(f"The response body is longer than its {length} bytes.")
+            if sent == length:
+                last = chunk
                 continue
             self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
             if self.paused:
@@ -132,6 +154,10 @@ class ResponseWriter:
                 return
         if chunked:
             self._transport.write(LAST_CHUNK)
+        elif length is not None and sent < length:
+            raise InvalidResponseError(f"The response body ended at {sent} of {length} bytes.")
+        else:
+            self._transport.write(last)
 
     def pause(self) -> None:
         """Note that the client reads more slowly than we write."""
@@ -199,6 +225,14 @@ def iterator_of(response: HttpResponse) -> AsyncIterator[bytes]:
             f"The response body is {type(body).__name__}, expected bytes or an async iterator."
         )
     return body
+
+
+def declared_length(response: HttpResponse) -> int | None:
+    """Return how long a streamed body is by the response's own field; None if nobody knows."""
+    values = [value for name, value in response.headers if name.lower() == _LENGTH]
+    if len(values) != 1 or not values[0].isdigit() or len(values[0]) > _MOST_DIGITS:
+        return None
+    return int(values[0])
 
 
 def _connection_line(request: RequestHead | None, close: bool) -> bytes:
