@@ -21,6 +21,14 @@ class _Decision(NamedTuple):
     reason: str
 
 
+def is_read(incident: Incident, by: str, at: float) -> bool:
+    """Tell whether what somebody has decided of an incident stands in its timeline."""
+    return any(
+        line.kind == "state" and line.by == by and abs(line.at - at) <= _SLACK_SECONDS
+        for line in incident.timeline
+    )
+
+
 class Decisions:
     """What was decided on this node lately: the monitor reads it some milliseconds later."""
 
@@ -50,9 +58,7 @@ class Decisions:
         """Return what was decided last: as it was read, unless this node knows of a newer one."""
         here = self._known.get(incident.id)
         lines = [line for line in incident.timeline if line.kind == "state"]
-        if here is not None and not any(
-            line.by == here.by and abs(line.at - here.at) <= _SLACK_SECONDS for line in lines
-        ):
+        if here is not None and not is_read(incident, here.by, here.at):
             return here
         if not incident.state.closed or not lines:
             return None

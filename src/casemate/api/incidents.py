@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from casemate.api.closing import is_read
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
-from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
+from casemate.model.errors import (
+    CasemateError,
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
 from casemate.model.facts import IncidentActed, IncidentUpdated
 from casemate.model.principal import Action, Resource
 from casemate.operations import incidents
@@ -30,6 +39,9 @@ from casemate.operations.incidents import (
 from casemate.operations.quarantine import QuarantineFunction
 
 _ON_CALL_DAYS = 92
+READ_SECONDS = 5.0
+"""How long who closes an incident waits for the monitor to read of it: some milliseconds mostly."""
+_LOOK_SECONDS = 0.02
 
 performs = Performers()
 
@@ -118,6 +130,38 @@ async def _resolve(wanted: ResolveIncident, call: Call) -> None:
     by = call.actor.principal
     call.service.decisions.decide(found, wanted.state, by, wanted.reason, now)
     _update(call, found, "state", wanted.state.value, wanted.reason, at=now)
+    if wanted.state.closed:
+        await _require_closed(found, call, now)
+
+
+async def _require_closed(before: Incident, call: Call, at: float) -> None:
+    """Return once the monitor has read that an incident is closed.
+
+    Of what was found since nobody has said anything: that keeps it open. Raises ConflictError
+    then, UnavailableError if the monitor has not read it in time.
+    """
+    await call.service.recorder.durable()
+    by = call.actor.principal
+    deadline = time.monotonic() + READ_SECONDS
+    while True:
+        known = await _found(before.id, call)
+        if is_read(known, by, at):
+            break
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"It is on record that {before.id} is closed, but the monitor has not read it "
+                f"within {READ_SECONDS:g} s: what was found meanwhile may keep it open.",
+                next_step=f"casemate incident show {before.id} tells its state",
+            )
+        await asyncio.sleep(_LOOK_SECONDS)
+    if known.state.closed or known.last_at <= before.last_at:
+        return  # or somebody has opened it again since
+    raise ConflictError(
+        f"The incident {before.id} stays {known.state.value}: more was found of it after what "
+        f"it had when it was to be closed, the last at "
+        f"{datetime.fromtimestamp(known.last_at, UTC):%F %T}Z. The reason stands in its timeline.",
+        next_step=f"Look at what is new, `casemate incident show {before.id}`, then close it again.",
+    )
 
 
 @performs(ContainIncident)

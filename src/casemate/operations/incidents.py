@@ -273,14 +273,18 @@ class NoteIncident(Operation[None], frozen=True, kw_only=True):
 
 
 class ResolveIncident(Operation[None], frozen=True, kw_only=True):
-    """Close an incident, or open it again."""
+    """Close an incident, or open it again.
+
+    What was found after all that there was of it when it was closed keeps it open: 409, and its
+    timeline has the reason. With 503 it is on record, and not known yet whether that is so.
+    """
 
     declared = Declaration(
         http=f"POST {_PATH}/state",
         tag="incidents",
         action=Action.INCIDENTS_WRITE,
         status=HTTPStatus.NO_CONTENT,
-        problems=(404, 409, 413, 415),
+        problems=(404, 409, 413, 415, 503),
         example={"state": "resolved", "reason": "version 9 passes the name as a parameter"},
     )
     id: Id

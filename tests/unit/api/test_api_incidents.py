@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from api_fake_control import Client, Parts
+from msgspec.structs import replace
 
 from casemate.model.deployment import Quarantine
 from casemate.model.facts import Actor, Fact, IncidentActed, IncidentUpdated
 from casemate.operations.findings import OnCallShift
-from casemate.operations.incidents import IncidentEvent, IncidentState, ListIncidents
+from casemate.operations.incidents import Incident, IncidentEvent, IncidentState, ListIncidents
 from casemate.operations.quarantine import QuarantineFunction
 from support.monitor import incident
 
 ID = incident().id
 
 
+def read(parts: Parts, fact: Fact) -> None:
+    """Have the monitor read a fact as it does, unless more was found than who closed it saw."""
+    if not isinstance(fact, IncidentUpdated) or fact.change != "state":
+        return
+    line = IncidentEvent(
+        at=round(fact.at, 3), kind="state", by=fact.by, text=f"{fact.value}: {fact.text}"
+    )
+    [known] = parts.monitor.known
+    more: dict[str, Any] = {"timeline": (*known.timeline, line)}
+    if fact.seen_at >= known.last_at or fact.value == "open":
+        more["state"] = IncidentState(fact.value)
+    parts.monitor.known = [replace(known, **more)]
+
+
 @pytest.fixture
 def told(parts: Parts) -> list[Fact]:
     parts.monitor.known = [incident()]
     found: list[Fact] = []
+    parts.service.facts.listen(IncidentUpdated, partial(read, parts))
     for kind in (IncidentUpdated, IncidentActed):
         parts.service.facts.listen(kind, found.append)
     return found
@@ -175,13 +192,47 @@ def test_what_another_node_or_the_monitor_says_of_it_counts(
 
 
 def test_what_was_closed_though_more_was_found_since_is_open(
+    ask: Client, parts: Parts, told: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The monitor reads a finding after who closes it has looked, and before the closing."""
+    looked = parts.monitor.incident
+
+    async def behind(id: str) -> Incident:
+        seen = await looked(id)
+        monkeypatch.setattr(parts.monitor, "incident", looked)
+        parts.monitor.known = [replace(seen, last_at=seen.last_at + 60)]
+        return seen
+
+    monkeypatch.setattr(parts.monitor, "incident", behind)
+    refused = ask("POST", f"/incidents/{ID}/state", json={"reason": "x"})
+    assert refused.status_code == 409 and f"The incident {ID} stays open" in refused.text
+    assert "incident show" in refused.text and len(told) == 1
+    assert ask("POST", f"/incidents/{ID}/state", json={"reason": "y"}).status_code == 204
+    assert parts.monitor.known[0].state is IncidentState.RESOLVED
+
+
+def test_a_closing_that_is_opened_again_at_once_was_one(
     ask: Client, parts: Parts, told: list[Fact]
 ) -> None:
+    def reopened(_fact: Fact) -> None:
+        parts.monitor.known = [replace(parts.monitor.known[0], state=IncidentState.OPEN)]
+
+    parts.service.facts.listen(IncidentUpdated, reopened)
     assert ask("POST", f"/incidents/{ID}/state", json={"reason": "x"}).status_code == 204
-    [fact] = told
-    read = IncidentEvent(at=round(fact.at, 3), kind="state", by=fact.by, text="resolved: x")
-    parts.monitor.known = [incident(timeline=(read,))]  # it stands there, and changed nothing
-    assert ask("POST", f"/incidents/{ID}/state", json={"reason": "y"}).status_code == 204
+
+
+def test_what_the_monitor_has_not_read_is_not_said_to_be_closed(
+    ask: Client, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casemate.api.incidents.READ_SECONDS", 0.05)
+    parts.monitor.known = [incident()]
+    answer = ask("POST", f"/incidents/{ID}/state", json={"reason": "x"})
+    assert answer.status_code == 503 and "on record" in answer.text
+    assert "incident show" in answer.text
+    again = ask("POST", f"/incidents/{ID}/state", json={"reason": "y"})
+    assert again.status_code == 409 and "closed already" in again.text
+    opened = ask("POST", f"/incidents/{ID}/state", json={"state": "open", "reason": "y"})
+    assert opened.status_code == 204, "for which nothing is waited"
 
 
 def test_what_was_in_quarantine_already_says_by_whom(

@@ -177,7 +177,10 @@ def add_note(_done: None, call: Call) -> None:
     "$ casemate incident resolve inc_9f2c51aa03b1e7d4 --as open --reason 'it goes on'",
 )
 def resolve(_done: None, call: Call) -> None:
-    """Close an incident, as resolved or as a false alarm, or open it again."""
+    """Close an incident, as resolved or as a false alarm, or open it again.
+
+    Where more was found of it meanwhile it stays open: that is told, and the exit code is 1.
+    """
     print_line(f"{call.operation.id} is {call.operation.state}.", GREEN)
 
 
