@@ -128,6 +128,44 @@ def handler(event, context):
     assert "'in/a.png'" in told and "exit 0" in told
 
 
+def test_a_handler_of_aws_has_its_event_in_the_shape_of_aws(tmp_path: Path) -> None:
+    manifest = """\
+[project]
+name = "shop"
+[function.f]
+handler = "app:handler"
+event_format = "aws"
+public = true
+[[function.f.http]]
+method = "GET"
+path = "/orders/{id}"
+"""
+    source = """\
+def handler(event, context):
+    id = event["pathParameters"]["id"]
+    if id == "0":
+        raise ValueError(f"{event['version']} {event['rawPath']} {context.event['method']}")
+    return {"statusCode": 200, "body": id}
+"""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "casemate.toml").write_text(manifest)
+    (folder / "app.py").write_text(source)
+    node = TestNode(tmp_path / "data").start()
+    try:
+        node.deploy_project(manifest, source)
+        assert node.client.get(f"{node.url}/orders/0").status_code == 500
+        assert until(lambda: node.get("/recordings", project="shop")["recordings"])
+        told = run(node, folder, typed="c\nq\n")
+        (folder / "app.py").write_text(source.replace('"0"', '"1"'))
+        mended = run(node, folder, typed="c\n")
+    finally:
+        node.close()
+    assert "ValueError: 2.0 /orders/0 GET" in told and "exit 0" in told, told
+    assert '"statusCode"' in told and "event_format = 'aws'" in told
+    assert "It returned {'statusCode': 200, 'body': '0'}" in mended, mended
+
+
 def test_it_reaches_neither_files_nor_the_network_nor_its_node(
     failed: tuple[TestNode, Path, str],
 ) -> None:

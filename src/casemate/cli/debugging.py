@@ -21,11 +21,11 @@ from casemate.cli.building import Workspace
 from casemate.cli.bundle_sandbox import START, command_in_sandbox
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, MissingError, UsageError
+from casemate.cli.recorded_event import handed_over
 from casemate.cli.terminal import DIM, note, print_line
 from casemate.cli.text import many_lines
 from casemate.model.invocation import ErrorRecord, Outcome
 from casemate.model.loopback import is_loopback
-from casemate.model.recording import Came
 from casemate.operations.recordings import ShowRecording
 from casemate.operations.records import ListErrors, ShowError
 
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
 
 SECONDS = 3600.0
 """Processor time that a session may use."""
-_SHAPES = {"invoke": "", "function": "", "http": "http"}
-"""How what is recorded of somebody who waits is handed over, by its trigger."""
-_KEPT = {Came.KEPT: "event", Came.BATCH: "batch"}
-"""How what came by an inbox is."""
 _PIECE = 64 * 1024
 
 
@@ -76,10 +72,26 @@ def debug(manifest: Path, error_id: str | None) -> None:
         f"{error.id} was of version {error.version}; this is the code of {workspace.root}. "
         "What the platform answered then it answers again; nothing is done."
     )
+    if job["shape"] == "aws":
+        note(_aws_told(spec, http=job["http"]))
     print_line("`c` goes on to where it raises, `q` ends, `h` helps.", DIM)
     _session(
         command_in_sandbox(built, START.format(module="debugging"), seconds=SECONDS),
         msgspec.json.encode(job) + b"\n",
+    )
+
+
+def _aws_told(spec: FunctionSpec, *, http: bool) -> str:
+    """Say in which shape the handler has its event, and how what it returns is read."""
+    answer = (
+        'What it returns is read as an answer of AWS: "statusCode", "headers", "body"; without a '
+        '"statusCode" all of it is the body of a 200.'
+        if http
+        else 'Nobody gets what it returns; of a batch, "batchItemFailures" says what comes again.'
+    )
+    return (
+        f"`event` is what AWS Lambda hands over (event_format = {spec.event_format.value!r}), "
+        f"`context.event` what the node does. {answer} What it raises a caller never sees."
     )
 
 
@@ -103,30 +115,7 @@ def _error(client: NodeClient, project: str, error_id: str | None) -> ErrorRecor
 def job_of(spec: FunctionSpec, recording: Recording) -> dict[str, Any]:
     """Return what the debugger is told. Raises CommandError for what cannot be done again."""
     summary, content = recording.summary, recording.content
-    shape = _KEPT.get(content.came) or _SHAPES.get(summary.trigger)
-    if not content.event:
-        raise CommandError(
-            f"The event of {summary.id} was too large to be recorded, or came by an inbox when "
-            "those were not recorded yet, so that it cannot be handed over.",
-            next_step="Have it fail again, by a smaller event if it was too large.",
-        )
-    if shape is None:
-        raise CommandError(
-            f"An event of the kind {summary.trigger!r} cannot be handed over: it is none that this "
-            "release knows.",
-            next_step="Use the release that the node has.",
-        )
-    if shape and spec.event_format.value != "casemate":
-        raise CommandError(
-            f"{spec.name} reads its events in the shape of {spec.event_format.value}, in which "
-            'they cannot be handed over here yet; expected event_format = "casemate".',
-            next_step=f"`casemate recordings show {summary.project} {summary.id}` has the event.",
-        )
-    event = msgspec.json.decode(content.event)
-    if shape == "http" and isinstance(event, dict):
-        source = f"/projects/{summary.project}/functions/{summary.function}"
-        event |= {"id": summary.id, "source": source, "type": "casemate.http.request"}
-        event["time"] = summary.at
+    shape, event, http = handed_over(spec, recording)
     return {
         "id": summary.id,
         "project": summary.project,
@@ -137,8 +126,7 @@ def job_of(spec: FunctionSpec, recording: Recording) -> dict[str, Any]:
         "environment": dict(spec.environment),
         "at": summary.at,
         "shape": shape,
-        # Whether it came by a route, and may be answered with a status.
-        "http": shape == "http" or (shape == "event" and event["kind"] == "http"),
+        "http": http,
         "event": event,
         "frames": [[frame.asked, frame.head, frame.content] for frame in content.frames],
     }

@@ -14,6 +14,7 @@ from casemate.cli.errors import CommandError
 from casemate.model.function import EventFormat, FunctionSpec
 from casemate.model.invocation import Outcome
 from casemate.model.recording import Came, Content, Frame, Recording, RecordingSummary
+from casemate.runner import event as runner_event
 
 
 def recording(
@@ -74,10 +75,57 @@ def test_what_cannot_be_handed_over_is_refused_by_name(trigger: str) -> None:
         debugging.job_of(spec(), recording(trigger))
 
 
-def test_requests_in_the_shape_of_aws_are_refused() -> None:
-    aws = next(each for each in EventFormat if each is not EventFormat.CASEMATE)
+AWS = [each for each in EventFormat if each is not EventFormat.CASEMATE]
+REQUEST = {
+    "method": "GET", "path": "/a/b", "route": "/a/{x}", "path_parameters": {"x": "b"},
+    "query": "q=1", "query_parameters": {"q": "1"}, "headers": {"host": "h", "a": "b"},
+    "cookies": {}, "body": "", "is_base64": False, "remote_address": "192.0.2.1",
+}  # fmt: skip
+
+
+def given(job: dict[str, Any]) -> Any:
+    origin = runner_event.Origin({"id": job["id"], "at": job["at"]}, "shop", "f")
+    return runner_event.read(job["shape"], msgspec.json.decode(msgspec.json.encode(job["event"])),
+                             origin)[0]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", AWS)
+def test_requests_are_handed_over_in_the_shapes_of_aws(form: EventFormat) -> None:
+    job = debugging.job_of(spec(event_format=form), recording("http", msgspec.json.encode(REQUEST)))
+    assert job["shape"] == "aws" and job["http"]
+    event = given(job)
+    assert event.get("rawPath", event.get("path")) == "/a/b"
+    assert event["requestContext"].get("requestId", "inv_1") == "inv_1"
+
+
+def test_what_came_by_an_inbox_is_handed_over_in_the_shapes_of_aws() -> None:
+    aws = spec(event_format=EventFormat.AWS)
+    message = {
+        **KEPT, "kind": "queue", "data": {"order": 7}, "queue": {
+            "queue": "jobs", "attempt": 1, "attributes": {}, "sent_at": 4.0},
+    }  # fmt: skip
+    batch = debugging.job_of(
+        aws, recording("queue", msgspec.json.encode([message, message]), Came.BATCH)
+    )
+    assert not batch["http"]
+    assert [record["body"] for record in given(batch)["Records"]] == ['{"order":7}'] * 2
+    tick = {**KEPT, "kind": "schedule", "schedule": {}, "data": None}
+    one = debugging.job_of(aws, recording("schedule", msgspec.json.encode(tick), Came.KEPT))
+    assert given(one)["id"] == "e1" and "detail-type" in given(one)
+
+
+def test_a_direct_call_has_no_shape_of_aws() -> None:
+    aws = spec(event_format=EventFormat.AWS)
+    assert debugging.job_of(aws, recording())["shape"] == ""
+    kept = {**KEPT, "kind": "invoke", "invoke": {}, "data": {"a": 1}}
+    job = debugging.job_of(aws, recording("invoke", msgspec.json.encode(kept), Came.KEPT))
+    assert job["shape"] == "event" and given(job)["a"] == 1
+
+
+def test_what_no_shape_of_aws_can_be_made_of_is_refused() -> None:
+    pigeon = msgspec.json.encode({**KEPT, "kind": "pigeon", "pigeon": {}})
     with pytest.raises(CommandError, match="cannot be handed over"):
-        debugging.job_of(spec(event_format=aws), recording("http"))
+        debugging.job_of(spec(event_format=AWS[0]), recording("queue", pigeon, Came.KEPT))
 
 
 def test_an_event_that_was_too_large_is_refused() -> None:
