@@ -160,7 +160,7 @@ async def _require_closed(before: Incident, call: Call, at: float) -> None:
         f"The incident {before.id} stays {known.state.value}: more was found of it after what "
         f"it had when it was to be closed, the last at "
         f"{datetime.fromtimestamp(known.last_at, UTC):%F %T}Z. The reason stands in its timeline.",
-        next_step=f"Look at what is new, `casemate incident show {before.id}`, then close it again.",
+        next_step=f"Look at what is new: casemate incident show {before.id}. Then close it again.",
     )
 
 
