@@ -41,7 +41,7 @@ YELLOW, CYAN, BOLD_CYAN = Style.YELLOW, Style.CYAN, Style.BOLD_CYAN
 _WORD = re.compile(r" *(?:`[^`]*`\S*|[^ ]+)")
 """A word with the spaces before it. A command in backquotes is one: it is there to be copied."""
 
-_PART = re.compile(r" *[^ ]+| +$")
+_PART = re.compile(r" *[^ ]+")
 _BEFORE_COMMA = re.compile(r"[^,]*,|[^,]+$")
 _INDENT = 4
 """Spaces before what goes on of a line of data."""
@@ -143,19 +143,33 @@ def note(text: str, style: Style | None = None) -> None:
 def folded(line: str, width: int) -> Sequence[str]:
     """Break a line of data that is wider than `width` at spaces, and at commas of long words.
 
-    What is longer than a line all the same, such as a token, stays whole.
+    A command in backquotes stays whole where a line has room for it. What is longer than a line all
+    the same, such as a token, does so, too.
     """
     if len(line) <= width:
         return [line]
     lines = [""]
-    for part in _PART.findall(line):
-        whole = len(part.lstrip(" ")) + _INDENT <= width
-        for piece in [part] if whole else _BEFORE_COMMA.findall(part):
-            if lines[-1].strip(" ") and len(lines[-1]) + len(piece) > width:
-                lines.append(" " * _INDENT + piece.lstrip(" "))
-            else:
-                lines[-1] += piece
+    for part in _parts(line, width - _INDENT):
+        if lines[-1].strip(" ") and len(lines[-1]) + len(part) > width:
+            lines.append(" " * _INDENT + part.lstrip(" "))
+        else:
+            lines[-1] += part
     return lines
+
+
+def _parts(line: str, room: int) -> Iterator[str]:
+    """Yield what is not to be broken, each with the spaces before it; wider is single words."""
+    for word in _words(line):
+        for part in [word] if len(word.lstrip(" ")) <= room else _PART.findall(word):
+            yield from [part] if len(part.lstrip(" ")) <= room else _BEFORE_COMMA.findall(part)
+
+
+def _words(line: str) -> list[str]:
+    """Return its words, each with the spaces before it.
+
+    Spaces at the end lead to none: they would be looked through again from each of them.
+    """
+    return _WORD.findall(line.rstrip(" "))
 
 
 def between_words(line: str, width: int) -> Sequence[str]:
@@ -167,7 +181,7 @@ def between_words(line: str, width: int) -> Sequence[str]:
     if len(line) <= width or line.startswith(" "):
         return [line]
     lines: list[str] = []
-    for word in _WORD.findall(line):
+    for word in _words(line):
         if lines and len(lines[-1]) + len(word) <= width:
             lines[-1] += word
         else:

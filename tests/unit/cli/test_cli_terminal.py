@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
@@ -179,6 +180,27 @@ def test_what_programs_read_of_a_log_is_one_line(capsys: pytest.CaptureFixture[s
     print_written(LINE)
     print_document('{"a":"' + "x" * 200 + '"}')
     assert capsys.readouterr().out == f"{LINE}\n" + '{"a":"' + "x" * 200 + '"}\n'
+
+
+def test_a_command_within_a_line_of_a_log_stays_whole_where_there_is_room() -> None:
+    command = f"`casemate errors show {ERROR}`"
+    assert folded(f"12:00  shop/cart@1  error  ValueError at app.py; see {command}", 60) == [
+        "12:00  shop/cart@1  error  ValueError at app.py; see",
+        f"    {command}",
+    ]
+    assert folded(f"12:00  shop/cart@1  error  see {command}", 40) == [
+        "12:00  shop/cart@1  error  see `casemate",
+        "    errors show",
+        f"    {ERROR}`",
+    ]
+
+
+@pytest.mark.parametrize("sign", [" ", "`", "` ", ",", "a,", "` `", "\t"])
+@pytest.mark.parametrize("breaks", [folded, between_words])
+def test_a_line_takes_linear_time(sign: str, breaks: Callable[[str, int], Sequence[str]]) -> None:
+    started = time.process_time()
+    breaks("a" + sign * 100_000, 80)
+    assert time.process_time() - started < 5, "by the square it were a minute and a half"
 
 
 @pytest.mark.parametrize("text", ["", "x" * 99, " " * 99, "a" + " " * 99 + "b", "," * 99])
