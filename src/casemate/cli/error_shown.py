@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.cli.terminal import RED, print_line, print_text
+from casemate.cli.terminal import RED, print_text, print_written
 from casemate.model.invocation import ErrorRecord
 
 
@@ -11,8 +11,8 @@ def print_error(error: ErrorRecord) -> None:
     told = f"{error.type}: {error.message}".rstrip()
     trace = error.trace.rstrip()
     if trace := _without_end(trace, told, error.type).rstrip():
-        print_text(trace)
-    print_line(told, RED)
+        print_text(trace)  # whose marks stand under the line above
+    print_written(told, RED)
 
 
 def _without_end(trace: str, told: str, kind: str) -> str:

@@ -264,6 +264,10 @@ def _debugging() -> bool:
     return os.environ.get("CASEMATE_DEBUG") == "1"
 
 
+_LISTING = frozenset(("ls", "list", "show"))
+"""What somebody says to a command that needs no such word."""
+
+
 def _report_usage(error: TyperException) -> int:
     """Print what is wrong with the command line and how to learn what is right."""
     context = getattr(error, "ctx", None)
@@ -273,7 +277,11 @@ def _report_usage(error: TyperException) -> int:
         return ExitCode.USAGE
     path = context.command_path if context is not None else "casemate"
     note(f"Error: {error.format_message().replace('Value error, ', '')}", RED)
-    note(f"Next: `{path} --help` shows how to use it.")
+    given = context.params.values() if context is not None else ()
+    word = next((each for each in given if isinstance(each, str) and each in _LISTING), "")
+    # As of a command that has others below it.
+    hint = f"leave `{word}` out, `{path}` lists by itself; " if word else ""
+    note(f"Next: {hint}`{path} --help` shows how to use it.")
     return ExitCode.USAGE
 
 

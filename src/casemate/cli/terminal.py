@@ -132,11 +132,18 @@ def print_text(text: str) -> None:
 
 
 def note(text: str, style: Style | None = None) -> None:
-    """Tell something that is not data; on a terminal its lines end between words."""
+    """Tell something that is not data; on a terminal its lines end between words.
+
+    Those of a listing or a trace, which begin with a space, go on below themselves.
+    """
     safe = many_lines(text)
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
-        safe = "\n".join(part for line in safe.split("\n") for part in between_words(line, width))
+        parts = (
+            (folded if line.startswith(" ") else between_words)(line, width)
+            for line in safe.split("\n")
+        )
+        safe = "\n".join(line for lines in parts for line in lines)
     print(paint(safe, style, sys.stderr), file=sys.stderr, flush=True)
 
 
@@ -149,9 +156,11 @@ def folded(line: str, width: int) -> Sequence[str]:
     if len(line) <= width:
         return [line]
     lines = [""]
-    for part in _parts(line, width - _INDENT):
+    # Below what it goes on of; a line that begins far to the right is none of ours.
+    indent = min(len(line) - len(line.lstrip(" ")), width // 2) + _INDENT
+    for part in _parts(line, width - indent):
         if lines[-1].strip(" ") and len(lines[-1]) + len(part) > width:
-            lines.append(" " * _INDENT + part.lstrip(" "))
+            lines.append(" " * indent + part.lstrip(" "))
         else:
             lines[-1] += part
     return lines

@@ -132,6 +132,8 @@ def test_deploy_says_what_it_did_and_what_changed(cli, project, built, node) -> 
     (project / "casemate.toml").write_text(text)
     result = cli("deploy")
     assert "shop/cart  version 1 is live, unchanged\n" in result.out
+    assert "shop/mail  without a contract" in result.err
+    assert "shop/cart  without a contract" not in result.err, "it was told when that was deployed"
     assert "shop/mail  version 2 is live, before it 1\n" in result.out
     assert "changed  memory 256 MB → 512 MB" in result.out
 

@@ -18,6 +18,7 @@ from casemate.cli.terminal import (
     Style,
     between_words,
     folded,
+    note,
     print_document,
     print_labelled,
     print_prose,
@@ -82,6 +83,16 @@ def test_words_of_other_programs_lead_to_ours(capsys: pytest.CaptureFixture[str]
         assert f"Did you mean '{ours}'?" in capsys.readouterr().err
     assert run_command(["users", "create"]) == 2
     assert "Did you mean 'add'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["invocations", "denials", "logs"])
+def test_a_word_that_a_listing_does_not_take_is_named(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command([command, "ls", "shop/cart"]) == 2
+    assert f"leave `ls` out, `casemate {command}` lists by itself" in capsys.readouterr().err
+    assert run_command([command, "cart", "mail"]) == 2
+    assert "leave" not in capsys.readouterr().err
 
 
 class _Terminal(io.StringIO):
@@ -220,6 +231,30 @@ def test_json_that_is_too_wide_is_indented_as_it_was_written(
         '  "n": 1.10,',
         '  "n": 1e400',
         "}",
+    ]
+
+
+def test_a_value_that_has_no_room_beside_its_name_stands_below_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = _narrow(monkeypatch)
+    print_document('{"a":{"sha256":"81f9eaadfc9368a3e2d3d195cd2d1fdc"}}')
+    assert shown.getvalue().splitlines()[2:4] == [
+        '    "sha256":',
+        '        "81f9eaadfc9368a3e2d3d195cd2d1fdc"',
+    ]
+
+
+def test_a_listing_within_a_note_is_folded_below_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _narrow(monkeypatch)
+    note(
+        "It would grant more:\n  shop/cart\n    + egress 10.0.0.9:8443: connect, private addresses"
+    )
+    assert shown.getvalue().splitlines() == [
+        "It would grant more:",
+        "  shop/cart",
+        "    + egress 10.0.0.9:8443: connect,",
+        "        private addresses",
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,11 +118,11 @@ def deploy(
     All are built first, and all are live afterwards or none is. If one of them would be granted
     more than its live version is, the difference is shown and nothing is deployed without
     --approve; a first deploy with any grant counts too. A contract that would refuse what the
-    live one accepts is told, as is what has none. Packages with known holes, that the node's
-    advisories cannot tell of, or whose licences the node does not allow, stop it, unless an
-    exception is recorded. A bundle that the node holds is not sent again. The node starts each
-    function once before callers are sent to it; if that fails, its whole error is shown and what
-    was live stays live. `casemate rollback` takes a deployment back.
+    live one accepts is told, and of what was deployed what has none. Packages with known holes,
+    that the node's advisories cannot tell of, or whose licences the node does not allow, stop it,
+    unless an exception is recorded. A bundle that the node holds is not sent again. The node starts
+    each function once before callers are sent to it; if that fails, its whole error is shown and
+    what was live stays live. `casemate rollback` takes a deployment back.
 
     With --weight or --watch nobody but that share of the callers gets what is new: each function
     is promoted, or gone back from, as with casemate promote --watch. Unless all were promoted the
@@ -165,7 +165,7 @@ def deploy(
         for deployed in () if json else done:
             _print(deployed, canary)
         if not json:
-            _print_without(contracts)
+            _print_without(contracts, {one.function for one in done if not one.unchanged})
         tried = _watched(client, canary, wanted, done)
         if json:
             document = _document(client.url, rows, done, None, [], contracts, unset, judged)
@@ -290,11 +290,11 @@ def _print_tighter(contracts: Sequence[ContractNotice]) -> None:
             note(f"{notice.function}  tighter  {notice.trigger}: {notice.detail}", YELLOW)
 
 
-def _print_without(contracts: Sequence[ContractNotice]) -> None:
-    """Tell what has no contract, of what is deployed: before that it is no help."""
+def _print_without(contracts: Sequence[ContractNotice], deployed: Collection[str]) -> None:
+    """Tell what has no contract, of what was deployed: before that it is no help."""
     without: dict[str, list[str]] = {}
     for notice in contracts:
-        if notice.kind == "none":
+        if notice.kind == "none" and notice.function in deployed:
             without.setdefault(notice.function, []).append(notice.trigger)
     for function, triggers in without.items():
         note(f"{function}  without a contract, so default limits hold: {', '.join(triggers)}", DIM)

@@ -11,10 +11,10 @@ from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import (
     BOLD,
     note,
+    print_document,
     print_json,
     print_line,
     print_table,
-    print_text,
 )
 from casemate.cli.text import moment, version_name
 from casemate.model.invocation import ErrorRecord
@@ -139,7 +139,7 @@ def show(found: ErrorRecord, call: Call, *, json: JsonOption = False) -> None:
     if snapshot is not None:
         print_line()
         print_line("held by the function's frames, the innermost first", BOLD)
-        print_text(snapshot.values.rstrip())
+        print_document(snapshot.values.rstrip())
 
 
 def _snapshot(error: ErrorRecord, client: NodeClient) -> ErrorSnapshot | None:
