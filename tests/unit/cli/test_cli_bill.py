@@ -7,12 +7,23 @@ import io
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from casemate.cli.commands.bill import _inert, _month, _sums, _write, list_text, money, price_list
+from casemate.cli.client import NodeClient
+from casemate.cli.commands.bill import (
+    _inert,
+    _month,
+    _sums,
+    _write,
+    list_text,
+    money,
+    node_prices,
+    price_list,
+)
 from casemate.cli.commands.budget import _amount
-from casemate.cli.errors import UsageError
+from casemate.cli.errors import DeniedError, UsageError
 from casemate.metering import PriceListError, bill, shipped
 from casemate.metering.bill import moment_of
 from casemate.metering.prices import MAX_BYTES
@@ -41,6 +52,23 @@ def test_a_price_list_is_a_file_or_a_shipped_one(tmp_path: Path) -> None:
     own.write_bytes(b"#" * (MAX_BYTES + 9))
     with pytest.raises(PriceListError, match="at most"):
         price_list(str(own))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("user:ada may not node:read on node.", "--prices FILE, or a shipped one"),
+        ("http://n needs a token, and there is none for it.", "casemate login"),
+    ],
+)
+def test_who_may_not_see_the_nodes_prices_is_told_to_name_some(said: str, told: str) -> None:
+    class Node:
+        def call(self, _operation: object) -> None:
+            raise DeniedError(said, next_step="Run `casemate login`.")
+
+    with pytest.raises(DeniedError) as caught:
+        node_prices(cast(NodeClient, Node()))
+    assert told in str(caught.value) and caught.value.exit_code == 4
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx"])

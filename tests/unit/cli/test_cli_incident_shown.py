@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -10,10 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from casemate.cli import operation_command
 from casemate.cli.commands import incident
 from casemate.cli.commands.findings import about
 from casemate.cli.main import run as run_command
-from casemate.operations.incidents import Incident, ShowIncident
+from casemate.operations.incidents import Incident, IncidentPage, IncidentState, ShowIncident
 
 FOUND: Incident = ShowIncident.declared.answer
 
@@ -58,3 +61,30 @@ def test_a_line_of_the_list_says_in_short_what_one_is_about() -> None:
     assert incident.in_short(many) == (
         "function:shop/pay, 192.0.2.0, 192.0.2.1, 192.0.2.2, and 57 more"
     )
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_list_is_a_table_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = {"level": "critical", "state": IncidentState.FALSE_ALARM, "id": "inc_" + "0" * 16}
+    owned = msgspec.structs.replace(FOUND, **wide, owner="somebody-with-a-long-name@example.com")
+    page = IncidentPage(incidents=(owned, msgspec.structs.replace(owned, owner="")), more=False)
+
+    @contextmanager
+    def connect() -> Iterator[Any]:
+        yield SimpleNamespace(call=lambda _: page, url="http://node")
+
+    monkeypatch.setattr(operation_command, "connect", connect)
+    shown = _Terminal()
+    monkeypatch.setattr(sys, "stdout", shown)
+    for name, value in (("COLUMNS", "80"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    assert run_command(["incident", "ls"]) == 0
+    first, *rest = shown.getvalue().splitlines()
+    assert first.split() == ["LAST", "LEVEL", "STATE", "FINDINGS", "ID"]
+    assert max(map(len, rest)) <= 80
+    assert sum(line.startswith("    owner somebody") for line in rest) == 1
+    assert not any("owner -" in line for line in rest)

@@ -17,7 +17,7 @@ import typer
 from casemate.cli.behind import note_behind
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.commands.usage import name_of
-from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.errors import CommandError, DeniedError, UsageError
 from casemate.cli.options import command, new_app
 from casemate.cli.terminal import BOLD, note, print_json, print_line, print_table
 from casemate.cli.text import one_line
@@ -33,6 +33,7 @@ from casemate.metering import (
 )
 from casemate.metering.bill import day_of, moment_of, month_of
 from casemate.metering.prices import MAX_BYTES, shipped_text
+from casemate.model.principal import Action
 from casemate.model.usage import Usage, UsageBy, UsageSpan
 from casemate.operations.budgets import ShowPrices
 from casemate.operations.usage import ShowUsage
@@ -99,8 +100,7 @@ def print_bill(
     first, following = month_of(_month(month, now))
     with connect() as client:
         if prices is None:
-            text = client.call(ShowPrices()).text
-            lists.insert(0, read_prices(text.encode(), "the node's price list"))
+            lists.insert(0, node_prices(client))
         rows = _usage(client, project, by, first, following)
         node = client.url
     found = [bill(each, rows) for each in lists]
@@ -112,6 +112,24 @@ def print_bill(
         print_json(_json(found, first, now))
     else:
         _table(found, first, now)
+
+
+def node_prices(client: NodeClient) -> PriceList:
+    """Return the node's price list. Who may not see it, as with a role of one project, names one.
+
+    Raises DeniedError, PriceListError.
+    """
+    try:
+        text = client.call(ShowPrices()).text
+    except DeniedError as error:
+        if Action.NODE_READ.value not in error.message:  # such as without a token
+            raise
+        raise DeniedError(
+            f"{error.message.rstrip('.')}, which is needed to see its price list.",
+            next_step=f"Name a list: --prices FILE, or a shipped one, such as --prices "
+            f"{next(iter(shipped_names()))}; with a role of one project also --project PROJECT.",
+        ) from error
+    return read_prices(text.encode(), "the node's price list")
 
 
 def price_list(name: str) -> PriceList:

@@ -87,7 +87,7 @@ def ls(found: IncidentPage) -> None:
             for each in found.incidents
         ],
         empty="There is no incident that fits.",
-        below=("about", "title"),
+        below=("owner", "about", "title"),
     )
     if found.more:
         note("There are more: --limit N")
