@@ -1,7 +1,8 @@
 """Tables on a terminal: as wide as it is, and never with a word broken in two.
 
 Ids, digests and names are there to be copied. Where a table is too wide, what a command names goes
-below each row; where that is not enough, each row becomes a list. Only spaces end a line.
+below each row, and what stands at the right where that is not enough; where fewer than three columns
+would be left, each row becomes a list. Only spaces end a line.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Collection, Iterator, Sequence
 GAP = 2
 """Spaces between columns."""
 _INDENT = 4
+_LEAST = 3
+"""Columns that make a table of what was not meant to go below: of two a list is as good."""
 
 
 class Table:
@@ -29,7 +32,9 @@ class Table:
         """Yield each line, and whether it is a heading."""
         every = range(len(self._columns))
         kept = [i for i in every if self._columns[i] not in self._below]
-        for shown in (list(every), kept):
+        # Those at the right tell least of which row it is.
+        fewer = (kept[:number] for number in range(len(kept) - 1, _LEAST - 1, -1))
+        for shown in (list(every), kept, *fewer):
             if shown and self._total(shown) <= width:
                 yield from self._table(shown, [i for i in every if i not in shown], width)
                 return

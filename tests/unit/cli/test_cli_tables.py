@@ -43,6 +43,17 @@ def test_what_is_named_goes_below_where_it_does_not_fit() -> None:
     assert len(lines(columns, rows, ["id", "error"], width=200)) == 2
 
 
+def test_what_stands_at_the_right_goes_below_where_that_is_not_enough() -> None:
+    columns = ("id", "name", "last used", "due", "rights")
+    rows = [["token:9b93f3051c53dc6c", "clerk", "2026-11-30", "2027-02-28", "reads"]]
+    assert lines(columns, rows, ["rights"], width=44) == [
+        "id                      name   last used",
+        "token:9b93f3051c53dc6c  clerk  2026-11-30",
+        "    due 2027-02-28  rights reads",
+    ]
+    assert lines(columns, rows, ["rights"], width=40)[0] == "id         token:9b93f3051c53dc6c"
+
+
 def test_what_does_not_fit_at_all_becomes_a_list() -> None:
     shown = lines(("trigger", "error"), [["t" * 50, "it failed " * 12], ["u", ""]], width=60)
     assert shown[0] == "trigger  " + "t" * 50
