@@ -1,8 +1,8 @@
 """Tables on a terminal: as wide as it is, and never with a word broken in two.
 
 Ids, digests and names are there to be copied. Where a table is too wide, what a command names goes
-below each row, and what stands at the right where that is not enough; where fewer than three columns
-would be left, each row becomes a list. Only spaces end a line.
+below each row, and what stands at the right where that is not enough; where fewer than three
+columns would be left, each row becomes a list. Only spaces end a line.
 """
 
 from __future__ import annotations
