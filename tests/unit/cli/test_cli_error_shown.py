@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any
 
 import pytest
@@ -78,3 +80,23 @@ def test_dev_shows_an_error_in_the_place_of_its_line_and_once(
     for other in (line("sold out"), line(told, "info"), line(told.replace(ID, "err_2"))):
         assert not errors.of_line(other), "it is shown as any line"
     assert capsys.readouterr().out == ""
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_its_end_is_folded_and_the_marks_of_a_trace_stay_below_their_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = _Terminal()
+    monkeypatch.setattr(sys, "stdout", shown)
+    for name, value in (("COLUMNS", "40"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    trace = f"{TRACE}    total = item['a price that is long'] + 1\n            {'^' * 32}\n"
+    print_error(error("there is none. Next: set it: `casemate secrets set shop/key`", trace))
+    *lines, first, second = shown.getvalue().splitlines()
+    assert "\n".join(lines) + "\n" == trace
+    assert first == "KeyError: there is none. Next: set it:"
+    assert second == "    `casemate secrets set shop/key`"

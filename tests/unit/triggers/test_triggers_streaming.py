@@ -108,6 +108,24 @@ def test_a_stream_of_another_length_than_was_declared_cuts_the_connection(
     run(main())
 
 
+def test_an_answer_to_head_has_the_length_that_it_declares() -> None:
+    async def handler(request: HttpRequest) -> HttpResponse:
+        length = b"12" if request.head.method == "HEAD" else b"99"
+        return HttpResponse(200, ((b"content-length", length),), b"")
+
+    async def main() -> None:
+        async with serving(handler) as served:
+            client = await served.connect()
+            await client.send(b"HEAD" + GET[3:])
+            assert (await client.response(bodiless=True)).headers["content-length"] == "12"
+            await client.send(GET)
+            response = await client.response()
+            assert response.headers["content-length"] == "0", "the length of what there is"
+            client.close()
+
+    run(main())
+
+
 def test_the_last_part_of_a_declared_length_waits_for_the_end_of_its_source() -> None:
     source = Source(b"abc", b"def", ValueError("behind the last part"))
 
