@@ -41,7 +41,7 @@ YELLOW, CYAN, BOLD_CYAN = Style.YELLOW, Style.CYAN, Style.BOLD_CYAN
 _WORD = re.compile(r" *(?:`[^`]*`\S*|[^ ]+)")
 """A word with the spaces before it. A command in backquotes is one: it is there to be copied."""
 
-_PART = re.compile(r" *[^ ]+")
+_PART = re.compile(r" +[^ ]*|[^ ]+")
 _BEFORE_COMMA = re.compile(r"[^,]*,|[^,]+$")
 _INDENT = 4
 """Spaces before what goes on of a line of data."""
