@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import stat
+import time
 from pathlib import Path
 
 from casemate.vault.errors import VaultDamagedError, VaultError, VaultUnavailableError
@@ -17,25 +18,34 @@ from casemate.vault.errors import VaultDamagedError, VaultError, VaultUnavailabl
 MAX_FILE = 12 * 1024 * 1024
 STATE_FILE = "vault.sealed"
 _NEW = ".new"
+ENDING_SECONDS = 1.0
+_LOOK_SECONDS = 0.02
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def require_closed(path: Path) -> None:
     """Refuse a folder that a process has open, without opening it. One that is missing is closed.
 
-    Nobody is kept out by the look: it shares the lock with others that look, and gives it back.
-    Raises VaultError.
+    Nobody is kept out by the look: it shares the lock with others that look, and gives it back. A
+    node that was killed may take a moment to let go of it: that long is waited. Raises VaultError.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return  # who opens it says what is the matter
+    deadline = time.monotonic() + ENDING_SECONDS
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise _open_elsewhere(path) from error
-    except OSError:
-        return
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise _open_elsewhere(path) from error
+                time.sleep(_LOOK_SECONDS)
+            except OSError:
+                return
+            else:
+                return
     finally:
         os.close(descriptor)
 
