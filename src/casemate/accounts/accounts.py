@@ -21,6 +21,7 @@ from casemate.accounts.workloads import Workloads
 from casemate.model.errors import CasemateError
 from casemate.model.facts import Fact, SignedIn
 from casemate.model.function import NAME_PATTERN
+from casemate.model.nodes import MAX_CLOCK_OFF
 from casemate.model.principal import ANONYMOUS, Checked, Principal, PrincipalKind
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store import Decisions
@@ -60,6 +61,7 @@ class Accounts:
         session_idle: float | None = None,
         hashing: PasswordHashing | None = None,
         decisions: Decisions | None = None,
+        deleting: Callable[[], float] | None = None,
     ) -> None:
         """Work on the store. `roles` gives the roles that exist, `happened` is told who
         signed in and who was refused.
@@ -68,12 +70,14 @@ class Accounts:
 
         `decisions` make what was decided on what is in memory; a node alone needs none.
 
+        `deleting` is the time by which tokens that are over are forgotten, without it `clock`.
+
         A session ends after `session_seconds`, and after `session_idle` seconds without a request
         where that is given. Nobody is let in before `load`.
         """
         self._store = store
         self._happened = happened
-        self._directory = Directory(store, clock, session_idle, decisions)
+        self._directory = Directory(store, clock, session_idle, decisions, deleting)
         self._refusals = Refusals(happened, clock)
         self._hashing = hashing or PasswordHashing()
         attempts = Throttle(clock, store)
@@ -214,7 +218,10 @@ class Accounts:
         user = self._directory.users.get(name)
         if user is not None:
             # What somebody of that name had kept before is of one who was removed.
-            return user.created_at if user.disabled_at is None else user.disabled_at
+            if user.disabled_at is None:
+                return user.created_at
+            # It is a time of the node where that was done, what was kept one of the database's.
+            return user.disabled_at + (MAX_CLOCK_OFF if self._directory.shared else 0.0)
         # Removed: with all sessions, which are remembered for longer than an event waits.
         return self._directory.sessions_ended.get(name, float("inf"))
 

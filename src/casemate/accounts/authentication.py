@@ -154,9 +154,9 @@ class TokenIndex:
                 entry.written = entry.used_at
                 yield entry
 
-    def drop_expired(self) -> tuple[str, ...]:
-        """Forget tokens that have expired; return their ids."""
-        now = self._clock()
+    def drop_expired(self, now: float | None = None) -> tuple[str, ...]:
+        """Forget tokens that have expired, by the clock or by `now`; return their ids."""
+        now = self._clock() if now is None else now
         ended = tuple(i for i, e in self._entries.items() if now >= e.expires_at)
         self.remove(ended)
         return ended

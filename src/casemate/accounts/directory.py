@@ -67,14 +67,16 @@ class Directory:
         clock: Callable[[], float],
         session_idle: float | None,
         decisions: Decisions | None = None,
+        deleting: Callable[[], float] | None = None,
     ) -> None:
-        """Start empty; `load` reads the store. `decisions`: as in Accounts."""
+        """Start empty; `load` reads the store. `decisions`, `deleting`: as in Accounts."""
         self._store = store
         self._decisions = decisions or AloneDecisions(store)
-        self._shared = isinstance(store, SharedStore)
+        self.shared = isinstance(store, SharedStore)
         self.renew: Callable[[], Awaitable[None]] = self.load
         """Reads again all that is decided on here; `lock` is held."""
         self.clock = clock
+        self._deleting = deleting or clock
         self.lock = asyncio.Lock()
         self.users: dict[str, User] = {}
         self.roles: dict[str, tuple[RoleBinding, ...]] = {}
@@ -336,11 +338,11 @@ class Directory:
         if used:
             await self._store.change(KeepTokenUse(used=used))
             await self.seen.note(self._seen_in(used), self.users)
-        if self._shared:
+        if self.shared:
             # Used elsewhere, a session is not idle, and a token not forgotten.
             since = self.clock() - USE_TOLD_SECONDS
             self.index.note_used(await self._store.read(ReadTokenUse(since=since)))
-        for token_id in self.index.drop_expired():
+        for token_id in self.index.drop_expired(self._deleting()):
             token = self.tokens[token_id]
             if token.created_by.startswith(MADE_BY):
                 self.pipelines[token_id] = token.created_by
@@ -357,7 +359,7 @@ class Directory:
         Revoking is for a whole line or for none of it: with one in it that the store does not
         have any more, none would be revoked.
         """
-        now = self.clock()
+        now = self._deleting()
         if 0 <= now - self._forgot_at < FORGET_SECONDS:
             return
         self._forgot_at = now

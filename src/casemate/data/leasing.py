@@ -21,7 +21,7 @@ from casemate.data.limits import (
 )
 from casemate.data.messages import State
 from casemate.data.queues import next_due, require_ids, require_new, spec_of
-from casemate.data.registry import INBOX, QUEUE, Registry, Resource
+from casemate.data.registry import INBOX, QUEUE, TOPIC, Registry, Resource
 from casemate.data.terms import now as now_of
 from casemate.data.terms import terms_of
 from casemate.data.work import Work
@@ -47,6 +47,10 @@ _PROMOTE = (
     "UPDATE message SET state = 1 WHERE id IN (SELECT id FROM message INDEXED BY "
     "message_pending WHERE queue = ? AND state >= 2 AND visible_at <= ? "
     "ORDER BY visible_at LIMIT ?)"
+)
+_MOVE = (
+    "UPDATE message SET visible_at = visible_at + ? WHERE id IN (SELECT id FROM message "
+    "INDEXED BY message_pending WHERE queue = ? AND state >= 2)"
 )
 _OLD = (
     "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
@@ -130,6 +134,19 @@ def _hold(connection: Connection, numbers: Sequence[int], until: float) -> None:
         f"WHERE id IN ({_LISTED})",
         (until, *(holder or ()), _listed(numbers)),
     )
+
+
+def move(work: Work, registry: Registry, seconds: float) -> None:
+    """Have all that is leased, delayed or tried again be due so much later.
+
+    What waits for another one of its key is left as it is: nobody can tell it from the others
+    without reading all.
+    """
+    for resource in registry.values():
+        if resource.kind in (QUEUE, TOPIC, INBOX):
+            moved = work.connection.execute(_MOVE, (seconds, resource.id))
+            if moved.rowcount:
+                work.hint(resource.kind, resource.name)
 
 
 def resume(work: Work, registry: Registry) -> tuple[tuple[str, str, float], ...]:

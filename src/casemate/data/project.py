@@ -16,6 +16,7 @@ from casemate.data.limits import DataOptions
 from casemate.data.reading import ReadThreads
 from casemate.data.recent import RecentObjects
 from casemate.data.registry import Registry, Resource, find, load
+from casemate.data.terms import now as now_of
 from casemate.data.work import ProjectDuties, Work, in_trace
 from casemate.model.errors import CasemateError
 from casemate.sqlite.duties import WriterConnections
@@ -161,7 +162,12 @@ class OpenProject:
 
     def sweep(self, work: Work) -> bool:
         """Delete what has expired; return True if there is more."""
-        return sweep.sweep(work, self.registry, self.fanout, self.files.delete)
+        now = self.over_at(work.connection)
+        return sweep.sweep(work, self.registry, self.fanout, self.files.delete, now)
+
+    def over_at(self, connection: Connection) -> float:
+        """Return the time by which is deleted what is over."""
+        return now_of(connection)
 
     def __repr__(self) -> str:
         """Leave out the keys."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from casemate.data import leasing
 from casemate.data.errors import DataGoneError
 from casemate.data.faults import DATA, disk_error
 from casemate.data.files import ObjectFiles
@@ -15,12 +17,14 @@ from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
 from casemate.data.terms import TokenTerms
 from casemate.data.work import ProjectDuties, Work
+from casemate.set_clock import DeletingClock, SetClock
 from casemate.sqlite.commit_guard import CommitGuard
 from casemate.sqlite.connecting import Room, reserve
 from casemate.sqlite.connections import Connections
 from casemate.sqlite.engine import Connection
 from casemate.vault.interface import DataKey
 
+_LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 """How often reads look whether the file is at its place; commits always do."""
 _READER_CACHE_KIB = 4096
@@ -35,12 +39,37 @@ class SqliteDuties(ProjectDuties):
     ) -> None:
         """Serve a project; `announce` gets the hints of each transaction that has any."""
         super().__init__(project.recent, project.sweep, announce)
+        self._project = project
         self._terms = project.terms
+        self._clock = SetClock()
+        self._looked = False
 
     def begin(self, connection: Connection) -> Work:
         """A transaction begins now, by a connection that may be a new one."""
         connection.terms = self._terms
+        self._looked = False
         return super().begin(connection)
+
+    def mark(self, work: Work) -> int:
+        """Before its first change, see whether the clock was set."""
+        self._follow_clock(work)
+        return super().mark(work)
+
+    def upkeep(self, work: Work) -> bool:
+        """Delete what expired."""
+        self._follow_clock(work)
+        return super().upkeep(work)
+
+    def _follow_clock(self, work: Work) -> None:
+        """Have what is leased, delayed or tried again be due after as long as before."""
+        if self._looked:
+            return
+        self._looked = True
+        seconds, off = self._clock.step()
+        if seconds:
+            _LOG.warning("the clock was set by %+.0f s: what waits goes on to wait", seconds)
+            leasing.move(work, self._project.registry, seconds)
+            work.after_commit(lambda: self._clock.note(off))
 
 
 class SqliteProject(OpenProject):
@@ -67,6 +96,7 @@ class SqliteProject(OpenProject):
         `ready` gets the project's name and the hints of a transaction, on the writer's thread.
         """
         super().__init__(name, object_key, files=files, reads=reads, options=options)
+        self._deleting = DeletingClock()
         self.page_version = page_key.version
         """Version of the key that the database is encrypted with."""
         connections = Connections(
@@ -96,6 +126,10 @@ class SqliteProject(OpenProject):
         ).fetchone()[0]
         tokens = connection.execute("SELECT value FROM meta WHERE name = 'tokens'").fetchone()
         self.terms = None if tokens is None else TokenTerms(tokens[0])
+
+    def over_at(self, connection: Connection) -> float:
+        """Return the time of this machine, unless it was set forward of late."""
+        return self._deleting.now()
 
     @property
     def path(self) -> Path:

@@ -13,7 +13,6 @@ from casemate.data.errors import DataCorruptError, LimitError
 from casemate.data.fanout import Fanout
 from casemate.data.limits import INBOX_DEDUPLICATION_SECONDS
 from casemate.data.registry import INBOX, QUEUE, TABLE, TOPIC, Registry
-from casemate.data.terms import now as now_of
 from casemate.data.terms import terms_of
 from casemate.data.work import Work
 from casemate.sqlite.engine import Connection
@@ -27,9 +26,10 @@ def sweep(
     registry: Registry,
     fanout: Fanout,
     delete_files: Callable[[list[str]], None],
+    now: float,
 ) -> bool:
-    """Delete a batch of each kind; return True if there is more to do."""
-    connection, now = work.connection, now_of(work.connection)
+    """Delete a batch of each kind of what is over by `now`; return True if there is more to do."""
+    connection = work.connection
     more = _expired_items(work, registry, fanout, now)
     for resource in registry.values():
         if resource.kind in (QUEUE, TOPIC, INBOX):

@@ -57,7 +57,6 @@ def give_back(message: Message) -> Settlement:
         attempt=message.attempts,
         fate=Fate.RETRY,
         counted=False,
-        again_at=time.time(),
     )
 
 
@@ -71,16 +70,19 @@ class Attempts:
         draw: Callable[[], float],
         due: Callable[[Place, float], None],
         sent_away: Callable[[str], float | None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`draw` returns a number in [0, 1); `due` is told when an event is tried again.
 
-        `sent_away` returns since when a principal may do nothing any more, None if it may.
+        `sent_away` returns since when a principal may do nothing any more, None if it may. `clock`
+        is that of the data (`Coordination.clock`): by it messages were kept, and are due again.
         """
         self._run = run
         self._settler = settler
         self._draw = draw
         self._due = due
         self._sent_away = sent_away
+        self._clock = clock
 
     async def run(self, batch: Batch, version: Version, waiting: Sequence[Waiting]) -> float | None:
         """Run a batch and have its ends kept.
@@ -98,7 +100,7 @@ class Attempts:
         if sealed.outcome in NOTHING_RAN:
             batch.refusals += 1
             return refusal_pause(batch.refusals, sealed.retry_after)
-        now = time.time()
+        now = self._clock()
         for leased, verdict in self._verdicts(batch, sealed, version, now):
             self._end(leased, verdict, sealed, version, waiting, batch.is_list)
         return None
@@ -125,7 +127,7 @@ class Attempts:
 
     def _sort_out(self, batch: Batch, version: Version, waiting: Sequence[Waiting]) -> None:
         """Leave in a batch what is to be run now; all else is given up or given back."""
-        delivery, now = version.spec.delivery, time.time()
+        delivery, now = version.spec.delivery, self._clock()
         latest = asyncio.get_running_loop().time() + run_seconds(version.spec)
         kept = []
         for leased in batch.messages:
@@ -183,7 +185,7 @@ class Attempts:
         waiting: Sequence[Waiting],
         is_list: bool,
     ) -> None:
-        message, delivery, now = leased.message, version.spec.delivery, time.time()
+        message, delivery, now = leased.message, version.spec.delivery, self._clock()
         again_at = 0.0
         if verdict.fate is Fate.RETRY:
             again_at = now + retry_pause(delivery, message.attempts, self._draw())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from random import SystemRandom
@@ -63,11 +62,15 @@ class Delivery:
         """
         self._refusal = refusal
         self._coordination = coordination
+        self._clock = coordination.clock
+        """The time by which messages are kept and due, which is no node's own where many share."""
         self._data = data
         self._catalogue = catalogue
         self._marks = marks
         self._settler = Settler(data, self._lost)
-        self._attempts = Attempts(run, self._settler, SystemRandom().random, self.due, sent_away)
+        self._attempts = Attempts(
+            run, self._settler, SystemRandom().random, self.due, sent_away, self._clock
+        )
         self._fair = FairShare(max(1, cores) * _SLOTS_FOR_EACH_CORE)
         self._lanes: dict[Name, Lane] = {}
         self._functions: set[Name] = set()
@@ -145,10 +148,10 @@ class Delivery:
         self._dispatch()
 
     def due(self, place: Place, at: float) -> None:
-        """Look at a place at Unix time `at`, unless it is looked at before."""
+        """Look at a place at the data's time `at`, unless it is looked at before."""
         if self._rests(place[0]) or self._owner(place) is None:
             return
-        when = self._loop.time() + min(max(at - time.time(), 0.0), _LONGEST_TIMER)
+        when = self._loop.time() + min(max(at - self._clock(), 0.0), _LONGEST_TIMER)
         known = self._timers.get(place)
         if known is None or known[0] > when:
             self._set_timer(place, when, lambda: self.ready(*place))
@@ -248,7 +251,7 @@ class Delivery:
         try:
             return await self._data.read(FindNextDue(project=project, kind=kind, name=name))
         except CasemateError:
-            return time.time() + _FAILED_SECONDS
+            return self._clock() + _FAILED_SECONDS
 
     def _give_back(self, lane: Lane) -> None:
         for leased in lane.unfinished():
@@ -377,7 +380,7 @@ class Delivery:
         limit, seconds = lane.appetite(version), lease_seconds(version.spec)
         try:
             await self._resuming.resume(lane.project)
-            until, lease_ends = self._loop.time() + seconds, time.time() + seconds
+            until, lease_ends = self._loop.time() + seconds, self._clock() + seconds
             project, kind, name = place
             found = await self._data.change(
                 LeaseMessages(project=project, kind=kind, name=name, limit=limit, lease=seconds)
@@ -387,7 +390,7 @@ class Delivery:
             return  # nothing was ever sent there
         except CasemateError as error:
             _log.error("messages of %s wait: %s", "/".join(place), error)
-            self.due(place, time.time() + _FAILED_SECONDS)
+            self.due(place, self._clock() + _FAILED_SECONDS)
             return
         lane.places.add(place)
         self._add(lane, self._read(place, found, until), version)

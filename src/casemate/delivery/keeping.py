@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -142,7 +141,7 @@ class Keeping:
         self, admitted: Admitted, wish: Wish, identities: tuple[str, ...]
     ) -> tuple[tuple[NewMessage, ...], tuple[Known, ...]]:
         """Return what is to be kept, an event for each identity, and what is known of them."""
-        now, version = time.time(), admitted.version
+        now, version = self._data.coordination.clock(), admitted.version
         trace = admitted.request.raw.trace
         kept = "" if trace is None else trace.kept
         principal = admitted.principal

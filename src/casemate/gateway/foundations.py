@@ -38,6 +38,7 @@ from casemate.recorder.records.client import RecordsClient
 from casemate.recordings import Recordings
 from casemate.restrictions import Restrictions
 from casemate.seal import Redactor, Seal
+from casemate.set_clock import DeletingClock
 from casemate.store.interface import Store
 from casemate.supply import BuilderKeys, Signatures
 from casemate.vault import VaultClient
@@ -94,6 +95,7 @@ class Foundations:
             roles=self.policy.roles,
             happened=facts.happened,
             decisions=self.nodes.decisions,
+            deleting=DeletingClock().now,
         )
         keys = BuilderKeys(store, facts.happened, accounts.there_since)
         self.signatures = Signatures(store, keys, facts.happened)

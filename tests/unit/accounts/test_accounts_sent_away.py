@@ -9,6 +9,7 @@ import pytest
 
 from casemate.accounts import Accounts
 from casemate.model.account import ENDED_KEPT
+from casemate.model.nodes import MAX_CLOCK_OFF
 from support.accounts import World
 
 
@@ -30,6 +31,7 @@ KNOWN: Any = SimpleNamespace(
         },
         users={"ada": user(10.0), "bob": user(10.0, 30.0)},
         sessions_ended={"eve": 60.0, "ada": 70.0},
+        shared=False,
     )
 )
 
@@ -51,6 +53,14 @@ KNOWN: Any = SimpleNamespace(
 )
 def test_since_when(who: str, since: float | None) -> None:
     assert Accounts.sent_away(KNOWN, who) == since
+
+
+def test_what_was_kept_by_another_clock_than_that_of_who_disables_is_kept_before() -> None:
+    """A node's clock may be behind that of the database, by which its person had it kept."""
+    directory = SimpleNamespace(**{**vars(KNOWN._directory), "shared": True})
+    shared: Any = SimpleNamespace(_directory=directory)
+    assert Accounts.sent_away(shared, "user:bob") == 30.0 + MAX_CLOCK_OFF
+    assert Accounts.sent_away(shared, "token:gone") == 50.0  # which has a time of the database's
 
 
 def test_when_the_last_session_ended_is_known_of_who_is_removed_and_not_for_ever(

@@ -341,3 +341,21 @@ def test_no_line_is_so_long_that_nobody_answers_for_its_end(world: World) -> Non
             text, made_with, number = issued.text, issued.token.id, number + 1
     by = world.who(text)
     assert by is not None and world.accounts.answerable(by.text) == "user:dev"
+
+
+def test_one_is_known_still_once_a_clock_that_was_set_forward_is_right_again() -> None:
+    """It was forgotten by then, at the next look of some seconds."""
+    believed = [0.0]
+    world = World(deleting=lambda: believed[0])
+    believed[0] = world.clock()
+    issued = add(world, "invoker@shop", days=90)
+    world.clock.now += 200 * DAY
+    assert world.who(issued.text) is None
+    world.run(world.accounts._directory.flush_usage())
+    world.clock.now -= 200 * DAY
+    assert world.who(issued.text) is not None
+    world.clock.now += 200 * DAY
+    believed[0] = world.clock()
+    world.run(world.accounts._directory.flush_usage())
+    world.clock.now -= 200 * DAY
+    assert world.who(issued.text) is None

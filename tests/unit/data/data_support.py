@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from casemate import set_clock
 from casemate.blobs import Blobs
 from casemate.data import (
     DataOptions,
@@ -56,8 +57,8 @@ RESOURCES = Resources(
 
 
 CLUSTER = "the-cluster"
-TIMED = (terms,)
-"""The module that asks what time it is."""
+TIMED = (terms, set_clock)
+"""The modules that ask what time it is."""
 
 
 class FakeVault:
@@ -93,15 +94,25 @@ class FrozenClock:
 
 
 class Clock:
-    """Stands in for the module `time`: `time()` goes on by `pass_`."""
+    """Stands in for the module `time`: `time()` goes on by `pass_`, and is set by `step`."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
+        # As far apart as they are, so that nobody sets the clock by beginning.
+        self._steady = self.now - time.time() + time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def time(self) -> float:
         return self.now
 
+    def clock_gettime(self, _which: int) -> float:
+        return self._steady
+
     def pass_(self, seconds: float) -> None:
+        self.now += seconds
+        self._steady += seconds
+
+    def step(self, seconds: float) -> None:
+        """Have somebody set the clock, which takes no time."""
         self.now += seconds
 
     def __getattr__(self, name: str) -> Any:

@@ -7,14 +7,17 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
 import pytest
 from delivery_world import OK, World, ended, play, sizes
 
+from casemate.data.coordination import Alone
 from casemate.data.errors import DataError, DataFullError
 from casemate.data.interface import NewMessage
+from casemate.delivery import attempt
 from casemate.delivery.attempt import Attempts, give_back
 from casemate.delivery.leased import Batch, read_message
 from casemate.delivery.settling import Settler
@@ -87,6 +90,40 @@ def test_what_was_kept_before_the_clock_was_set_back_is_older_than_it_says(
     attempts = Attempts(nothing, nothing, nothing, nothing, {"token:gone": now - 30}.get)
     assert attempts._is_sent_away("token:gone", now + kept, now) is gone
     assert not attempts._is_sent_away("token:good", now + kept, now)
+
+
+class OtherClock(Alone):
+    """The data's clock, which is not that of this machine."""
+
+    def __init__(self) -> None:
+        self._now = time.time
+
+    def clock(self) -> float:
+        return self._now()
+
+
+@pytest.mark.parametrize("off", [86_400.0, -86_400.0])
+def test_a_node_whose_clock_is_wrong_gives_up_nothing_and_tries_again_in_time(
+    on: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch, off: float
+) -> None:
+    """Messages are kept by the clock of the data, and by that they are old, and due again."""
+
+    async def scene(world: World) -> None:
+        world.data.coordination = OtherClock()
+        world.delivery = world._delivery()
+        wrong = SimpleNamespace(time=lambda true=time.time: true() + off)
+        monkeypatch.setattr(attempt, "time", wrong)
+        monkeypatch.setattr("casemate.delivery.delivery.time", wrong, raising=False)
+        await world.deploy({**F, "delivery": msgspec.structs.replace(FAST, max_age=3600.0)})
+        answers = iter([ended(Outcome.HANDLER_ERROR), OK])
+        world.answer = lambda raw: next(answers)
+        world.delivery.start()
+        await world.send(1)
+        await world.until(lambda: len(world.ran) == 2, 5.0)
+        await world.empty()
+        assert await world.dead() == []
+
+    on(scene)
 
 
 def test_what_waits_from_before_a_start_runs(on: Callable[[Scene], None]) -> None:

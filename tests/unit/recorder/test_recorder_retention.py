@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from records_samples import KEY, Filled, database, denial, failure, invocation, 
 from records_samples import invocations as kept_invocations
 from records_samples import lines as kept_lines
 
+from casemate import set_clock
 from casemate.model.function import Logs
 from casemate.recorder.protocol import Take
 from casemate.recorder.records import database as module
@@ -126,6 +128,30 @@ def test_records_hurry_while_the_reserve_is_not_whole(
         records.close()
 
     asyncio.run(run())
+
+
+def test_nothing_goes_by_a_clock_that_is_set_right_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: set forward for a minute, it took all that was on record with it."""
+    off = [0.0]
+    wrong = SimpleNamespace(
+        time=lambda true=time.time: true() + off[0],
+        clock_gettime=time.clock_gettime,
+        monotonic=time.monotonic,
+        CLOCK_BOOTTIME=time.CLOCK_BOOTTIME,
+    )
+    monkeypatch.setattr(set_clock, "time", wrong)
+    monkeypatch.setattr(module, "time", wrong)
+
+    duties = module._Duties(RecordsOptions(), tmp_path)
+    connection = filled(3, stored_at=time.time())
+    off[0] = 400 * 86_400.0
+    duties.upkeep(connection)
+    assert counts(connection) == [3, 3, 3, 3]
+    off[0] = 0.0
+    duties.upkeep(connection)
+    assert counts(connection) == [3, 3, 3, 3]
 
 
 def test_lines_without_room_are_counted_and_all_else_is_kept() -> None:

@@ -44,6 +44,7 @@ from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.retention import free_bytes, prune
 from casemate.recorder.records.rows import Page
 from casemate.recorder.records.unshipped import Unshipped
+from casemate.set_clock import DeletingClock
 from casemate.sqlite import engine
 from casemate.sqlite.connections import Connections
 from casemate.sqlite.copying import copy_pages
@@ -83,6 +84,7 @@ class _Duties(Duties[engine.Connection]):
     def __init__(self, options: RecordsOptions, folder: Path) -> None:
         self._options = options
         self._folder = folder
+        self._clock = DeletingClock()
         self._look_due = 0.0
         self.unpruned = 0
         """Rows written since the last time that old ones were deleted."""
@@ -127,8 +129,8 @@ class _Duties(Duties[engine.Connection]):
         batch = min(max(_PRUNE_BATCH, 2 * self.unpruned), _PRUNE_BATCH_MOST)
         self.unpruned = 0
         usage.count(work)  # before their records may go
-        usage.prune(work, time.time())
-        now, beside = time.time(), self._beside()
+        now, beside = self._clock.now(), self._beside()
+        usage.prune(work, now)
         return prune(work, self._options, now=now, batch=batch, beside=beside)
 
     def upkeep_failed(self, error: CasemateError) -> None:

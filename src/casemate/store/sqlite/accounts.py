@@ -7,7 +7,6 @@ here, and the use of a code once only, hold against any number of requests at th
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 import msgspec
@@ -35,6 +34,7 @@ from casemate.operations.accounts import (
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
 from casemate.store.errors import StoreMovedError
+from casemate.store.sqlite.clock import now_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _USER_COLUMNS = ", ".join(User.__struct_fields__)
@@ -191,7 +191,7 @@ def tokens(connection: engine.Connection, _operation: ReadTokens) -> tuple[Token
 @performs(RevokeTokens)
 def revoke_tokens(connection: engine.Connection, operation: RevokeTokens) -> tuple[Token, ...]:
     """Mark tokens revoked now, unless they are; return them. NotFoundError if one is missing."""
-    now = time.time()
+    now = now_of(connection)
     connection.executemany(
         REVOKE_TOKEN,
         [(now, token_id) for token_id in operation.ids],
@@ -211,7 +211,7 @@ def _one(connection: engine.Connection, token_id: str) -> Token:
 @performs(RevokeSessions)
 def revoke_tokens_of(connection: engine.Connection, operation: RevokeSessions) -> int:
     """Mark every token of a user revoked; return how many were in force."""
-    values = {"user": operation.user, "now": time.time()}
+    values = {"user": operation.user, "now": now_of(connection)}
     (in_force,) = connection.execute(
         f"SELECT count(*) FROM token WHERE user = :user AND {_IN_FORCE}",  # noqa: S608
         values,
@@ -281,7 +281,7 @@ def _require_free_name(connection: engine.Connection, name: str) -> None:
     _require_text("token", name)
     taken = connection.execute(
         f"SELECT 1 FROM token WHERE name = :name AND user IS NULL AND {_IN_FORCE}",  # noqa: S608
-        {"name": name, "now": time.time()},
+        {"name": name, "now": now_of(connection)},
     ).fetchone()
     if taken:
         raise ConflictError(

@@ -7,7 +7,6 @@ transaction of the caller's.
 from __future__ import annotations
 
 import re
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -22,6 +21,7 @@ from casemate.operations.functions import SetAlias, Target
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
 from casemate.sqlite.questions import require_limit
+from casemate.store.sqlite.clock import now_of
 
 _NAME = re.compile(NAME_PATTERN)
 SELECT_ALIAS = """
@@ -87,7 +87,7 @@ def add_state(
     trial: Trial | None = None,
 ) -> Alias:
     """Add a state to an alias. Its versions are there, and its weights add up."""
-    changed_at = time.time()
+    changed_at = now_of(connection)
     (state,) = connection.execute(
         INSERT_STATE,
         (

@@ -7,7 +7,6 @@ transaction of the caller's.
 from __future__ import annotations
 
 import re
-import time
 from collections import defaultdict
 
 import msgspec
@@ -30,6 +29,7 @@ from casemate.operations.functions import Functions, ListFunctions
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
 from casemate.store.sqlite import aliases, attestations, grants, trials
+from casemate.store.sqlite.clock import now_of
 
 _DIGEST = re.compile(DIGEST_PATTERN)
 INSERT_VERSION = """
@@ -73,7 +73,7 @@ def add_version(connection: engine.Connection, new: NewVersion, by: str) -> Vers
         number=number,
         digest=digest,
         spec=new.spec,
-        created_at=time.time(),
+        created_at=now_of(connection),
         created_by=by,
     )
     connection.execute(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 from casemate.model.deployment import LIVE, Alias, AliasTarget, Trial, TrialTerms
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.operations.performing import DirectPerformers
 from casemate.operations.trials import EndTrial, StartTrial
 from casemate.sqlite import engine
 from casemate.store.sqlite import aliases
+from casemate.store.sqlite.clock import now_of
 
 performs = DirectPerformers()
 
@@ -40,7 +39,7 @@ def start(
         AliasTarget(version=back, weight=100 - terms.weight),
         AliasTarget(version=number, weight=terms.weight),
     )
-    trial = Trial(version=number, back=back, until=time.time() + terms.seconds)
+    trial = Trial(version=number, back=back, until=now_of(connection) + terms.seconds)
     return aliases.add_state(connection, project, function, LIVE, targets, trial)
 
 

@@ -1,0 +1,64 @@
+"""A clock that somebody sets while a process runs: by how much, and what may be deleted by it.
+
+Told from the time that passes by a clock that nobody sets and that goes on in a sleep. What was set
+before the process began is not known.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+LEAST_SECONDS: Final = 1.0
+"""What a clock that is kept right gains or loses at once. What it drifts by counts together."""
+BELIEVED_SECONDS: Final = 3600.0
+"""After so long a clock that was set forward is believed: what cannot be undone goes by it then."""
+
+
+class SetClock:
+    """Tells by how much the clock was set since that was taken note of. Of one thread."""
+
+    def __init__(self) -> None:
+        """Begin with the clock as it is."""
+        self._off = _off()
+
+    def step(self) -> tuple[float, float]:
+        """Return by how many seconds it was set, 0 for next to nothing, and what `note` takes."""
+        off = _off()
+        by = off - self._off
+        return (by if abs(by) >= LEAST_SECONDS else 0.0), off
+
+    def note(self, off: float) -> None:
+        """Tell of what was told no more."""
+        self._off = off
+
+
+class DeletingClock:
+    """The time by which is deleted for good what is over. Of one thread.
+
+    A clock that is set forward by mistake has all that is kept for a time be over; until it is set
+    right again, or has been so for an hour, the time goes on as if nobody had set it.
+    """
+
+    def __init__(self) -> None:
+        """Believe the clock as it is."""
+        self._off = self._seen = _off()
+        self._since = _steady()
+
+    def now(self) -> float:
+        """Return Unix time: at most what the clock says."""
+        off, steady = _off(), _steady()
+        if abs(off - self._seen) >= LEAST_SECONDS:
+            self._since = steady
+        self._seen = off
+        if off - self._off < LEAST_SECONDS or steady - self._since >= BELIEVED_SECONDS:
+            self._off = off
+        return steady + self._off
+
+
+def _steady() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _off() -> float:
+    return time.time() - _steady()
