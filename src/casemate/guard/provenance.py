@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import itertools
 import operator
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from io import BufferedWriter, FileIO
 from operator import is_
 from types import GeneratorType
 from typing import Any
@@ -50,6 +52,8 @@ _ONCE = frozenset(
     ]
 )
 """What gives its members once: afterwards nobody could tell which was found."""
+_OF_BYTES = frozenset((BufferedWriter, FileIO))
+"""What a standard stream writes its bytes to."""
 _MAX_COLLECTIONS = 4
 """In which one text was found."""
 
@@ -354,6 +358,13 @@ class Provenance(Calls):
 
 
 def _is_standard(function: Callable[..., Any]) -> bool:
-    """Tell whether a function is a method of standard output or error."""
+    """Tell whether a function writes to standard output or error, or may by a descriptor."""
     owner = getattr(function, "__self__", None)
-    return owner is not None and (owner is sys.stdout or owner is sys.stderr)
+    if owner is None:
+        return False
+    if owner is sys.stdout or owner is sys.stderr:
+        return True
+    if type(owner) in _OF_BYTES:
+        streams = (sys.stdout, sys.stderr)
+        return any(owner is getattr(stream, "buffer", None) for stream in streams)
+    return function is os.write

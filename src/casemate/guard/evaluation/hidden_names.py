@@ -27,10 +27,11 @@ _MAX_OF_NAME = 20
 def judge(guard: Guard, owner: object, name: str, spans: Sequence[Span]) -> Verdict | None:
     """Judge a name of what an object keeps to itself: by `_`, or a secret that no text tells of."""
     span = next((s for s in spans if s.exact and s.start == 0), None)
-    if span is None or isinstance(owner, ModuleType) or span.checked == "member":
+    if span is None or span.checked == "member":
         return None
-    private = name.startswith("_") and name != "_id"
-    secret = is_secret(name) and _is_of_code(guard, owner)
+    # What else a module keeps to itself is asked of all modules.
+    private = name.startswith("_") and name != "_id" and not isinstance(owner, ModuleType)
+    secret = is_secret(name) and _is_of_code(guard, owner) and _may_be_secret(owner, name)
     if not (private or secret) or ((secret or span.vouched) and guard.constants.tells_of(name)):
         return None
     if private:
@@ -40,9 +41,15 @@ def judge(guard: Guard, owner: object, name: str, spans: Sequence[Span]) -> Verd
     return None
 
 
+def _may_be_secret(owner: object, name: str) -> bool:
+    """Tell whether an attribute may be one: of a module's, a text, and no function such as
+    `check_password`."""
+    return not isinstance(owner, ModuleType) or isinstance(vars(owner).get(name), (str, bytes))
+
+
 def _is_of_code(guard: Guard, owner: object) -> bool:
-    """Tell whether an object is of a class of the code's own."""
-    home = sys.modules.get(type(owner).__module__)
+    """Tell whether an object is a module of the code's own, or of a class of it."""
+    home = owner if isinstance(owner, ModuleType) else sys.modules.get(type(owner).__module__)
     return str(getattr(home, "__file__", None)).startswith(guard.root)
 
 

@@ -7,6 +7,7 @@ line, these are told by what they begin with (`lines.judge_printed`).
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -106,13 +107,32 @@ def watch_write(
     guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     """Judge what the code writes to standard output and error itself, as what is printed."""
-    stream = getattr(function, "__self__", None)
-    if arguments and _is_standard(stream):
-        text = arguments[0]
-        if not guard.begun and isinstance(text, str) and text[-1:] == "\n":
-            check_printed(guard, arguments[:1])
-        else:
-            _piece(guard, stream, arguments[:1], None, "")
+    stream = _written_to(function, arguments)
+    if stream is None:
+        return
+    texts: Sequence[object] = arguments[-1:]
+    if getattr(function, "__name__", "") == "writelines":
+        texts = texts[0] if isinstance(texts[0], (list, tuple)) else ()
+    texts = [as_text(text) if isinstance(text, bytes) else text for text in texts]
+    whole = len(texts) == 1 and isinstance(texts[0], str) and texts[0][-1:] == "\n"
+    if whole and not guard.begun:
+        check_printed(guard, texts)
+    else:
+        _piece(guard, stream, texts, "", "")
+
+
+def _written_to(function: Any, arguments: Sequence[object]) -> object:
+    """Return the standard stream that a call writes text or bytes to, None for anything else."""
+    if function is os.write:
+        to = arguments[0] if len(arguments) > 1 else None
+        return sys.stdout if to == 1 else sys.stderr if to == 2 else None
+    owner = getattr(function, "__self__", None)
+    if owner is None or not arguments:
+        return None
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if owner is stream or owner is getattr(stream, "buffer", None):
+            return stream
+    return None
 
 
 def _is_standard(stream: object) -> bool:
