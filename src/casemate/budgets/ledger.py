@@ -209,7 +209,10 @@ class Ledger:
         """Count for the day or month that it is now."""
         # What runs was let begin then, and is settled now: should the clock come back, it counts in
         # both, or what was in flight could be spent again each time.
-        before, self._known[self._since] = self._since, (self.used + self.reserved, self.told)
+        before = self._since
+        if not self.is_recount_due:  # else nobody knows yet what was used then
+            self._known[before] = self.used + self.reserved, self.told
+        self.is_recount_due = False
         self._since, self.resets_at = window(self.budget.per, now)
         self._due = inf if self.resets_at is None else self.resets_at
         known = self._known.pop(self._since, None)

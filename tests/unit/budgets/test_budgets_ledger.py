@@ -360,3 +360,20 @@ def test_one_that_has_no_room_is_told_once_in_a_rolling_hour() -> None:
         assert not room(book, 1.0, clocks.now) and book.told == 100
     clocks.passed = 3600.0
     assert room(book, 1.0, clocks.now) and book.told == 0
+
+
+def test_what_was_to_be_counted_again_is_not_once_the_clock_is_right() -> None:
+    """It was, beside what was known, and the budget was shut for the rest of the month."""
+    clocks = Clocks()
+    book = clocks.ledger(BudgetPer.MONTH)
+    for _ in range(4):
+        used(book, 1.0, clocks.now)
+    clocks.off = -40 * DAY
+    used(book, 1.0, clocks.now)
+    assert book.is_recount_due
+    clocks.off = 0.0
+    book.tick(clocks.now)
+    assert book.used == 4.0 and not book.is_recount_due
+    clocks.off = -40 * DAY
+    book.tick(clocks.now)
+    assert book.is_recount_due, "nobody has counted that month yet"
