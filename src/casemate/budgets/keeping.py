@@ -215,6 +215,9 @@ class Budgets:
 
     async def _count_before(self, ledger: Ledger) -> None:
         """Count for a day to which the clock was set back, beside what was used since."""
+        ledger.tick(self._clock())
+        if not ledger.is_recount_due:  # it is right again, and what was used is known
+            return
         used = ledger.used
         await self._count(ledger)
         ledger.count(used)

@@ -516,6 +516,26 @@ def test_a_clock_set_back_to_a_day_that_was_not_counted_has_it_counted() -> None
     play(scene)
 
 
+def test_one_that_is_right_again_before_that_is_not_counted_twice() -> None:
+    """What is known of the present day, and its records, were both counted."""
+
+    async def scene() -> None:
+        node = Node()
+        await node.budgets.set(budget(), ADA)
+        ledger = node.allowance.ledgers["t"]["b"]
+        for at in (NOW, NOW, NOW - 40 * DAY):
+            reserved = ledger.reserve(1.0, Expected(0.0), at)
+            assert reserved is not None
+            ledger.settle(reserved, 1.0, Expected(0.0), at)
+        assert ledger.is_recount_due
+        node.rows = (Usage(caller="c", requests=2),)
+        await node.budgets._count_before(ledger)
+        assert ledger.used == 2.0 and not ledger.is_recount_due
+        await node.budgets.close()
+
+    play(scene)
+
+
 def test_other_prices_count_money_anew() -> None:
     async def scene() -> None:
         node = Node()
