@@ -67,7 +67,8 @@ class SqliteDuties(ProjectDuties):
         self._looked = True
         seconds, off = self._clock.step()
         if seconds:
-            _LOG.warning("the clock was set by %+.0f s: what waits goes on to wait", seconds)
+            # Each project does; that it was set is told by the recorder.
+            _LOG.info("the clock was set by %+.0f s: what waits goes on to wait", seconds)
             leasing.move(work, self._project.registry, seconds)
             work.after_commit(lambda: self._clock.note(off))
 
