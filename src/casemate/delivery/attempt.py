@@ -71,11 +71,13 @@ class Attempts:
         due: Callable[[Place, float], None],
         sent_away: Callable[[str], float | None],
         clock: Callable[[], float] = time.time,
+        ages: Callable[[], float] | None = None,
     ) -> None:
         """`draw` returns a number in [0, 1); `due` is told when an event is tried again.
 
         `sent_away` returns since when a principal may do nothing any more, None if it may. `clock`
         is that of the data (`Coordination.clock`): by it messages were kept, and are due again.
+        `ages` is the time by which they are too old, without it that.
         """
         self._run = run
         self._settler = settler
@@ -83,6 +85,7 @@ class Attempts:
         self._due = due
         self._sent_away = sent_away
         self._clock = clock
+        self._ages = ages or clock
 
     async def run(self, batch: Batch, version: Version, waiting: Sequence[Waiting]) -> float | None:
         """Run a batch and have its ends kept.
@@ -100,8 +103,7 @@ class Attempts:
         if sealed.outcome in NOTHING_RAN:
             batch.refusals += 1
             return refusal_pause(batch.refusals, sealed.retry_after)
-        now = self._clock()
-        for leased, verdict in self._verdicts(batch, sealed, version, now):
+        for leased, verdict in self._verdicts(batch, sealed, version, self._ages()):
             self._end(leased, verdict, sealed, version, waiting, batch.is_list)
         return None
 
@@ -131,7 +133,7 @@ class Attempts:
         latest = asyncio.get_running_loop().time() + run_seconds(version.spec)
         kept = []
         for leased in batch.messages:
-            reason = worn_out(leased.message, delivery, now)
+            reason = worn_out(leased.message, delivery, self._ages())
             if leased.event is None:
                 reason = "not an event"
             elif self._is_sent_away(leased.event.kept_by, leased.message.sent_at, now):

@@ -24,6 +24,7 @@ from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.path import RawInvocation, Sealed
 from casemate.model.trigger import INBOX, QueueTrigger
 from casemate.operations.leases import FindNextDue, LeaseMessages
+from casemate.set_clock import DeletingClock
 
 _log = logging.getLogger(__name__)
 _SLOTS_FOR_EACH_CORE = 32
@@ -68,8 +69,10 @@ class Delivery:
         self._catalogue = catalogue
         self._marks = marks
         self._settler = Settler(data, self._lost)
+        # By a clock that was set forward by mistake all that waits would be given up.
+        ages = DeletingClock().now if coordination is ALONE else self._clock
         self._attempts = Attempts(
-            run, self._settler, SystemRandom().random, self.due, sent_away, self._clock
+            run, self._settler, SystemRandom().random, self.due, sent_away, self._clock, ages
         )
         self._fair = FairShare(max(1, cores) * _SLOTS_FOR_EACH_CORE)
         self._lanes: dict[Name, Lane] = {}

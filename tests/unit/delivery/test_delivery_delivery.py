@@ -126,6 +126,30 @@ def test_a_node_whose_clock_is_wrong_gives_up_nothing_and_tries_again_in_time(
     on(scene)
 
 
+def test_nothing_is_too_old_by_a_clock_that_was_set_forward_of_late(
+    on: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day ahead for two seconds, a node gave up all that was to be tried again meanwhile."""
+    true, off = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: true() + off[0])
+
+    async def scene(world: World) -> None:
+        await world.deploy({**F, "delivery": msgspec.structs.replace(FAST, max_age=3600.0)})
+
+        def answer(_raw: RawInvocation) -> Sealed:
+            off[0] = 86_400.0
+            return OK if len(world.ran) > 1 else ended(Outcome.HANDLER_ERROR)
+
+        world.answer = answer
+        world.delivery.start()
+        await world.send(1)
+        await world.until(lambda: len(world.ran) == 2, 5.0)
+        await world.empty()
+        assert await world.dead() == []
+
+    on(scene)
+
+
 def test_what_waits_from_before_a_start_runs(on: Callable[[Scene], None]) -> None:
     async def scene(world: World) -> None:
         await world.deploy(CONSUMER)
