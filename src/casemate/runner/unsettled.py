@@ -86,11 +86,8 @@ def _run_by(run: Callable[[], None]) -> list[FunctionType]:
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        ran: set[int] = set()
         try:
-            sys.setprofile(lambda frame, event, _: ran.add(id(frame.f_code)))
-            run()
-            sys.setprofile(None)
+            ran = _codes_run_by(run)
             with open(write, "wb") as file:
                 file.write(bytes(id(each.__code__) in ran for each in functions))
         finally:
@@ -103,6 +100,32 @@ def _run_by(run: Callable[[], None]) -> list[FunctionType]:
     if len(told) != len(functions):
         return []
     return [function for function, runs in zip(functions, told, strict=True) if runs]
+
+
+def _codes_run_by(run: Callable[[], None]) -> set[int]:
+    """Return the ids of the code that `run` runs."""
+    ran: set[int] = set()
+    if sys.version_info < (3, 12):
+        sys.setprofile(lambda frame, event, _: ran.add(id(frame.f_code)))
+        run()
+        sys.setprofile(None)
+        return ran
+    # Told of each code once (PEP 669), this takes a fifth of what it takes to be told of each call.
+    watching = sys.monitoring
+    events = watching.events.PY_START | watching.events.PY_RESUME
+
+    def started(code: CodeType, _: int) -> object:
+        ran.add(id(code))
+        return watching.DISABLE
+
+    watching.use_tool_id(watching.PROFILER_ID, __name__)
+    for event in (watching.events.PY_START, watching.events.PY_RESUME):
+        watching.register_callback(watching.PROFILER_ID, event, started)
+    watching.set_events(watching.PROFILER_ID, events)
+    run()
+    watching.set_events(watching.PROFILER_ID, 0)
+    watching.free_tool_id(watching.PROFILER_ID)
+    return ran
 
 
 def _adaptive(code: CodeType) -> bytes:
