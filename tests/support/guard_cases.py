@@ -46,15 +46,18 @@ def run(
     folder: Path, cases: Cases, preload: Sequence[str] = (), *, guard: str = "on"
 ) -> dict[str, Guarded]:
     """Return what became of each case."""
-    events: dict[str, object] = {}
-    for number, (code, event) in enumerate(cases.values()):
+    by_code: dict[str, list[tuple[str, object]]] = {}
+    for name, (code, event) in cases.items():
+        by_code.setdefault(code, []).append((name, event))
+    asked: list[tuple[str, list[object]]] = []
+    for number, (code, named) in enumerate(by_code.items()):
         case = folder / f"case{number}"
         case.mkdir()
         (case / "app.py").write_text(module(code))
-        events[case.name] = event
+        asked.append((case.name, [event for _, event in named]))
     done = subprocess.run(
         [sys.executable, str(_CHILD), str(folder), *preload],
-        input=json.dumps(events),
+        input=json.dumps(asked),
         capture_output=True,
         text=True,
         timeout=_SECONDS,
@@ -64,10 +67,12 @@ def run(
     if done.returncode != 0:
         raise AssertionError(f"the guarded processes failed:\n{done.stderr}")
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"outc')]
-    return {
+    names = [name for named in by_code.values() for name, _ in named]
+    answered = {
         name: Guarded(a["outcome"], a["result"], tuple(a["records"]), a.get("trace", ""))
-        for name, a in zip(cases, answers, strict=True)
+        for name, a in zip(names, answers, strict=True)
     }
+    return {name: answered[name] for name in cases}
 
 
 def assert_blocked(folder: Path, cases: Cases, sinks: set[str], preload: Sequence[str]) -> None:

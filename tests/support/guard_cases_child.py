@@ -1,11 +1,14 @@
-"""Runs handlers under the sink guard, each in a fork. See `guard_cases.py`.
+"""Runs handlers under the sink guard, each event in a fork. See `guard_cases.py`.
 
-Arguments: folder with one folder for each handler, modules to import before. Standard input: events
-by folder, as JSON. Standard output: for each one JSON line. Names are not resolved: no network.
+Arguments: folder with one folder for each handler, modules to import before. Standard input: pairs
+of such a folder and its events, as JSON. Standard output: for each event, in this order, one JSON
+line. Each handler is imported in a fork, from which that of each of its events is forked, as in a
+sandbox. Names are not resolved: no network.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import ipaddress
 import json
@@ -14,6 +17,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
@@ -25,6 +29,7 @@ from casemate.guard.sinks import file, response
 from casemate.guard.verdict import BlockedError
 
 _SECONDS = 20
+_CRASHED: dict[str, object] = {"outcome": "crashed", "result": "", "records": []}
 _lookup = socket.getaddrinfo
 
 
@@ -40,40 +45,84 @@ def _getaddrinfo(host, *arguments, **named):  # type: ignore[no-untyped-def]
     return _lookup(host, *arguments, **named)
 
 
-def _answer(root: str, event: object) -> dict[str, object]:
-    signal.alarm(_SECONDS)
-    records: list[dict[str, object]] = []
-    guard = Guard(root)
-    guard.report = records.append
-    sys.path.insert(0, root)
-    answer: dict[str, object]
-    if os.environ.get("SINK_GUARD") == "off":
+class _Handler:
+    """A handler that is imported under the guard, or what became of its import."""
+
+    def __init__(self, root: str) -> None:
+        signal.alarm(_SECONDS)
+        self.records: list[dict[str, object]] = []
+        self.failed: dict[str, object] = {}
+        self.guard: Guard | None = None
+        sys.path.insert(0, root)
         try:
-            answer = {
-                "outcome": "ok",
-                "result": repr(importlib.import_module("app").handler(event, None)),
-            }
+            if os.environ.get("SINK_GUARD") != "off":
+                self.guard = Guard(root)
+                self.guard.report = self.records.append
+                setting_up.before_import(self.guard)
+            self.handle = importlib.import_module("app").handler
+            if self.guard is not None:
+                setting_up.after_import(self.guard)
         except BaseException as error:
-            answer = {"outcome": "error", "result": f"{type(error).__name__}: {error}"}
-        return answer | {"records": records}
-    try:
-        setting_up.before_import(guard)
-        app = importlib.import_module("app")
-        setting_up.after_import(guard)
-        guard.begin(event)
-        result = app.handler(event, None)
-        file.check_written(guard, place_of(app.handler))
-        response.check_answer(guard, result, place_of(app.handler))
-        answer = {"outcome": "ok", "result": repr(result)}
-    except BlockedError as error:
-        answer = {"outcome": "blocked", "result": str(error)}
-    except BaseException as error:
-        trace = traceback.format_exc()
-        answer = {"outcome": "error", "result": f"{type(error).__name__}: {error}", "trace": trace}
-    if guard.blocked is not None:
-        answer["outcome"] = "blocked"
-    guard.end()
-    return answer | {"records": records}
+            self.failed = _failed(error)
+        signal.alarm(0)
+
+    def answer(self, event: object) -> dict[str, object]:
+        """Handle one event, in a process that handles no other."""
+        signal.alarm(_SECONDS)
+        answer = self.failed or self._handled(event)
+        if self.guard is not None:
+            if self.guard.blocked is not None:
+                answer["outcome"] = "blocked"
+            self.guard.end()
+        return answer | {"records": self.records}
+
+    def _handled(self, event: object) -> dict[str, object]:
+        try:
+            if self.guard is None:
+                return {"outcome": "ok", "result": repr(self.handle(event, None))}
+            self.guard.begin(event)
+            result = self.handle(event, None)
+            file.check_written(self.guard, place_of(self.handle))
+            response.check_answer(self.guard, result, place_of(self.handle))
+            return {"outcome": "ok", "result": repr(result)}
+        except BaseException as error:
+            return _failed(error)
+
+
+def _failed(error: BaseException) -> dict[str, object]:
+    if isinstance(error, BlockedError):
+        return {"outcome": "blocked", "result": str(error)}
+    trace = "".join(traceback.format_exception(error))
+    return {"outcome": "error", "result": f"{type(error).__name__}: {error}", "trace": trace}
+
+
+def _told_by_fork(work: Callable[[], Iterable[dict[str, object]]]) -> str:
+    """Return what a forked process tells: a line for each answer, as far as it comes."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        with open(write, "w") as output:
+            for answer in work():
+                output.write(f"{json.dumps(answer)}\n")
+                output.flush()
+        os._exit(0)
+    os.close(write)
+    with open(read) as told:
+        lines = told.read()
+    os.waitpid(child, 0)
+    return lines
+
+
+def _answers(root: str, events: Sequence[object]) -> Iterator[dict[str, object]]:
+    """Import a handler and have it answer each event, in a fork of this process each, as a node.
+
+    What ends the process of an event says nothing: it crashed.
+    """
+    handler = _Handler(root)
+    for event in events:
+        line = _told_by_fork(lambda event=event: [handler.answer(event)])  # type: ignore[misc]
+        yield json.loads(line) if line.endswith("\n") else _CRASHED
 
 
 def main() -> None:
@@ -84,19 +133,15 @@ def main() -> None:
         importlib.import_module(name)
     if "pymongo" in sys.modules:  # it looks for its server at least so often before it gives up
         sys.modules["pymongo.common"].MIN_HEARTBEAT_INTERVAL = 0.005  # type: ignore[attr-defined]
-    for case, event in json.load(sys.stdin).items():
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(read)
-            with open(write, "w") as output:
-                json.dump(_answer(os.path.join(folder, case), event), output)
-            os._exit(0)
-        os.close(write)
-        with open(read) as answer:
-            line = answer.read()
-        os.waitpid(child, 0)
-        print(line or json.dumps({"outcome": "crashed", "result": "", "records": []}), flush=True)
+    # What is collected in a fork would be copied first.
+    gc.collect()
+    gc.freeze()
+    for case, events in json.load(sys.stdin):
+        root = os.path.join(folder, case)
+        lines = _told_by_fork(lambda: _answers(root, events)).splitlines()  # noqa: B023 - at once
+        # An import that ended its process leaves its events without an answer.
+        lines += [json.dumps(_CRASHED)] * (len(events) - len(lines))
+        print(*lines, sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -129,14 +129,14 @@ def _write(folder: Path, code: str) -> None:
 
 def run(folder: Path, programs: Mapping[str, Program], preload: Sequence[str]) -> Score:
     """Run every event of every program under the guard, each in a process of its own."""
-    events: dict[str, object] = {}
+    events: list[tuple[str, list[object]]] = []
     asked: list[tuple[str, str]] = []
     for number, (name, program) in enumerate(programs.items()):
+        case = folder / str(number)
+        _write(case, program.code)
+        events.append((case.name, [*program.attacks, *program.benign]))
         for kind in ("attacks", "benign"):
-            for index, event in enumerate(getattr(program, kind)):
-                case = folder / f"{number}{kind[0]}{index}"
-                _write(case, program.code)
-                events[case.name] = event
+            for index in range(len(getattr(program, kind))):
                 role = kind if program.attacks or kind == "attacks" else "safe"
                 asked.append((f"{name} [{kind} {index}]", role))
     done = subprocess.run(
