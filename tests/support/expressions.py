@@ -18,6 +18,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 _CALLS = frozenset(
     ("compile", "match", "search", "fullmatch", "sub", "subn", "findall", "finditer", "split")
 )
+_USE = re.compile(rf"\.\s*(?:{'|'.join(_CALLS)})\b")
 _ANCHORED = frozenset(("fullmatch", "match"))
 _KNOWN_METHODS = {
     "casemate.contracts.inference": {"fullmatch"},
@@ -83,12 +84,18 @@ class _Calls(ast.NodeVisitor):
 
 
 def _modules() -> Iterator[tuple[str, ast.Module, bool]]:
-    """Yield each module with its name, and whether it can call `re` at all."""
+    """Yield each module with its name, and whether it can call `re` at all.
+
+    Left out is what neither names `re` nor has anything that is called like one of its functions
+    after a dot: there is no expression in it, and no use of one.
+    """
     for path in sorted((SOURCE / "casemate").rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         text = path.read_text()
-        yield name, ast.parse(text), re.search(r"\bre\b", text) is not None
+        calls_re = re.search(r"\bre\b", text) is not None
+        if calls_re or _USE.search(text) is not None:
+            yield name, ast.parse(text), calls_re
 
 
 def _uses(tree: ast.Module) -> dict[str, set[str]]:
@@ -263,8 +270,10 @@ def hostile(pattern: re.Pattern[Any]) -> Iterator[tuple[str, str, str]]:
     # Two of these in turn begin a part again and again that none of them ends: `\\"` in a string.
     pairs = ["".join(pair) for pair in itertools.permutations(excluded[:_MAX_EXCLUDED], 2)]
     prefixes = dict.fromkeys(("", *(before for before, _ in _parts(parsed, ""))))
+    # What a part is a sample of may be one of the others, and is repeated once.
+    repeated = dict.fromkeys((*list(pumps)[:_MAX_PUMPS], *pairs, " ", "a", "\\", '"'))
     for prefix in list(prefixes)[:_MAX_PREFIXES]:
-        for pump in (*list(pumps)[:_MAX_PUMPS], *pairs, " ", "a", "\\", '"'):
+        for pump in repeated:
             for end in list(ends)[:_MAX_ENDS]:
                 yield prefix, pump, end
 
