@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx2
 
@@ -21,6 +21,7 @@ from casemate.model.errors import ProtectionMissingError
 from casemate.model.function import FunctionSpec, Project
 from casemate.restorer.probe import restoring_problem
 from casemate.supervisor.function_ids import function_ids
+from support import read_cli
 from support.advisories import import_small
 from support.built_bundles import packed
 from support.signing import attest
@@ -100,16 +101,14 @@ class TestNode:
             arguments = ("--no-playbooks", *arguments)
         if "--master-key" not in arguments:
             arguments = ("--master-key", f"file:{self.master_key}", *arguments)
-        self.process = subprocess.Popen(
+        self.process = self._started(
             [
-                *(*self.launcher, "serve", "--json"),
+                *("serve", "--json"),
                 *("--data", str(self.data), "--port", str(self.port), *default_risks()),
                 *(way for way in self.ways if way not in arguments),
                 *arguments,
             ],
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
+            stderr,
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -122,6 +121,26 @@ class TestNode:
         self.key = ready["key"] or self.key
         self.client.headers["authorization"] = f"Bearer {self.key}"
         return self
+
+    def _started(self, arguments: list[str], stderr: TextIO) -> subprocess.Popen[str]:
+        """Start `casemate serve`. Its usual launcher may have read the command line already."""
+        usual = self.launcher is TestNode.launcher
+        supervisor = read_cli.read(arguments) if usual else None
+        if supervisor is None:
+            return subprocess.Popen(
+                [*self.launcher, *arguments], stdout=subprocess.PIPE, stderr=stderr, text=True
+            )
+        try:
+            return subprocess.Popen(
+                supervisor.command,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env=supervisor.environment,
+                pass_fds=(supervisor.options,),
+            )
+        finally:
+            os.close(supervisor.options)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         if self.process is None:
