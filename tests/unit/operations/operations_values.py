@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -37,9 +38,7 @@ def _of(kind: types.Type) -> st.SearchStrategy[Any]:
         case types.UnionType(types=several):
             return st.one_of(map(_of, several))
         case types.StrType(pattern=str(pattern)):
-            return st.from_regex(pattern, fullmatch=True).filter(
-                lambda text: len(text) <= (kind.max_length or len(text))
-            )
+            return _texts_like(pattern, kind.max_length)
         case types.StrType():
             most = min(kind.max_length or LONGEST, LONGEST)
             return st.text(TEXT, min_size=kind.min_length or 0, max_size=most)
@@ -70,6 +69,13 @@ def _of(kind: types.Type) -> st.SearchStrategy[Any]:
     raise TypeError(f"No values are made for {kind}.")
 
 
+@cache
+def _texts_like(pattern: str, most: int | None) -> st.SearchStrategy[str]:
+    """Return texts of an expression: most fields of operations share a few of them."""
+    made = st.from_regex(pattern, fullmatch=True)
+    return made.filter(lambda text: len(text) <= (most or len(text)))
+
+
 def _struct(kind: type[Any], fields: dict[str, types.Type]) -> st.SearchStrategy[Any]:
     required = {f.name for f in msgspec.structs.fields(kind) if f.required}
     return st.fixed_dictionaries(
@@ -78,8 +84,12 @@ def _struct(kind: type[Any], fields: dict[str, types.Type]) -> st.SearchStrategy
     ).map(lambda values: kind(**values))
 
 
+@cache
 def operations_of_form(form: Form) -> st.SearchStrategy[Operation[Any]]:
-    """Return operations of one type; what only the node fills is left as it is."""
+    """Return operations of one type; what only the node fills is left as it is.
+
+    Made once: to make it takes longer than to draw of it, and each example of a test asks.
+    """
     found = {n: types.type_info(f.type) for n, f in form.fields.items()}
     filled = {n: kind for n, kind in found.items() if n not in form.declared.inside}
     return _struct(form.kind, filled)
