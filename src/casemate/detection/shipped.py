@@ -7,9 +7,10 @@ alternative of a rule has an attack and a twin of its own there: in full under `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from casemate.detection.documents import Map, read_documents
@@ -33,16 +34,18 @@ def shipped_texts() -> list[tuple[bytes, str]]:
     return _texts("rules")
 
 
-def examples() -> dict[str, Map]:
+@cache
+def examples() -> Mapping[str, Map]:
     """Return by a rule's name its `attack` and its `twin`: facts that fire it, and that do not.
 
-    Some have more of them, see `attacks_of` and `twins_of`.
+    Some have more of them, see `attacks_of` and `twins_of`. Read once: a drill asks for one after
+    the other. Nobody changes what is in it.
     """
     found: dict[str, Map] = {}
     for data, name in _texts("examples"):
         for document in read_documents(data, name):
             found.update(document)
-    return found
+    return MappingProxyType(found)
 
 
 def attacks_of(example: Map) -> Iterator[list[Any]]:

@@ -32,8 +32,7 @@ def event_of(kind: str, fields: Mapping[str, Any], at: float, uid: str = "1-1") 
         ("principal" if kind == "Denial" and key == "by" else key): value
         for key, value in fields.items()
     }
-    names = {each.encode_name for each in msgspec.structs.fields(_KINDS[kind])}
-    if unknown := renamed.keys() - names:
+    if unknown := renamed.keys() - set(_KINDS[kind].__struct_encode_fields__):
         raise ValueError(f"{kind} has no field {sorted(unknown)}.")
     fact = msgspec.convert({"at": at, **renamed}, decodable(_KINDS[kind]))
     found: dict[str, Any] = msgspec.json.decode(ocsf.event(fact, 1, uid))

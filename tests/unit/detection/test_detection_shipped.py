@@ -20,6 +20,12 @@ def test_there_are_at_least_a_hundred_and_each_has_an_example() -> None:
     assert REPORTING.keys() == EXAMPLES.keys()
 
 
+def test_examples_are_read_once_and_are_nobodys_to_change() -> None:
+    assert examples() is EXAMPLES
+    with pytest.raises(TypeError):
+        EXAMPLES["another"] = Map("here")  # type: ignore[index]
+
+
 @pytest.mark.parametrize("name", sorted(REPORTING))
 def test_it_finds_the_attack_and_not_the_twin(name: str) -> None:
     example: Map = EXAMPLES[name]
