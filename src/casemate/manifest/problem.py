@@ -79,7 +79,7 @@ class ProblemCollector:
 
     def add(self, path: KeyPath, found: str, expected: str) -> None:
         """Note a problem of the key at `path`, or of the table it is missing from."""
-        if len(self._problems) >= MAX_PROBLEMS:
+        if self.full:
             self._left_out += 1
             return
         place = self._locator.locate(path)
@@ -97,6 +97,11 @@ class ProblemCollector:
     def __len__(self) -> int:
         """Return how many were noted."""
         return len(self._problems) + self._left_out
+
+    @property
+    def full(self) -> bool:
+        """Whether those that come now are counted, and nothing else of them is kept."""
+        return len(self._problems) >= MAX_PROBLEMS
 
     @property
     def noted(self) -> tuple[Problem, ...]:

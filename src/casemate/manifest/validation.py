@@ -33,7 +33,9 @@ def _table(table: Table, raw: object, path: KeyPath, problems: ProblemCollector)
     for name, value in raw.items():
         field = table.field(name)
         if field is None:
-            problems.add((*path, name), "an unknown key", expected_instead(name, table, path))
+            # A suggestion takes long, and of hundreds of thousands of keys most are only counted.
+            expected = "" if problems.full else expected_instead(name, table, path)
+            problems.add((*path, name), "an unknown key", expected)
         else:
             _field(field, value, (*path, name), values, problems)
     for field in table.fields:
