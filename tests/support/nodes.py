@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 from casemate.operations.declaration import Operation
 from casemate.store.sqlite import budgets, nodes, schema
+from support.memory_database import in_memory
 
 _PERFORMED = {**nodes.performs.by_type, **budgets.performs.by_type}
 
@@ -15,9 +15,7 @@ class NodeStore:
     """The part of a store that keeps nodes, and what is counted over all of them."""
 
     def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        for statement in (*schema._NODES, *schema._COUNTS):
-            self.connection.execute(statement)
+        self.connection = in_memory((*schema._NODES, *schema._COUNTS))
 
     async def read(self, operation: Operation[Any]) -> Any:
         return _PERFORMED[type(operation)](self.connection, operation)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import sqlite3
 import tempfile
 import time
 import uuid
@@ -25,6 +24,7 @@ from casemate.sbom import sbom as sbom_of
 from casemate.signing import SigningKey, proof_of, provenance_of, sbom_statement, sealed
 from casemate.store.sqlite import attestations, deployments, schema
 from casemate.supply import Admitted, BuilderKeys, Signatures
+from support.memory_database import in_memory
 
 KEY = SigningKey.made()
 
@@ -96,12 +96,12 @@ class SqlAttestations:
     """The part of a store that keeps keys and attestations: its SQL, in memory."""
 
     def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        for statement in (
-            *(*schema._DEPLOYMENTS, *schema._ATTESTATIONS),
-            *(*schema._TRIALS, *schema._SIGNERS),
-        ):
-            self.connection.execute(statement)
+        self.connection = in_memory(
+            (
+                *(*schema._DEPLOYMENTS, *schema._ATTESTATIONS),
+                *(*schema._TRIALS, *schema._SIGNERS),
+            )
+        )
         self.values: dict[str, bytes] = {}
 
     async def read(self, operation: Operation[Any]) -> Any:
