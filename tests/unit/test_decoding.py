@@ -107,7 +107,10 @@ def test_within_functions_every_type_is_made_ready() -> None:
     """Nobody can tell of a function that only one thread will ever run it."""
     wrong: list[str] = []
     for path in sorted(Path(casemate.__file__).parent.rglob("*.py")):
-        for function in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        if "msgspec" not in text:
+            continue
+        for function in ast.walk(ast.parse(text)):
             if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
                 continue
             for call in ast.walk(function):
