@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -47,6 +47,25 @@ def outcomes(folder: Path, packages: Path, code: str, values: tuple[str, ...]) -
     answers = guarded(folder, code, events, packages=packages)
     assert not [a.result for a in answers if a.outcome == "error"]
     return [answer.outcome for answer in answers]
+
+
+def outcomes_of(
+    folder: Path, packages: Path, head: str, ways: Sequence[tuple[str, tuple[str, ...]]]
+) -> list[list[str]]:
+    """Return what becomes of values by each way to use them: an expression in which one is `v`.
+
+    All are of one program, which imports the driver once: that takes longer than all they do.
+    """
+    code = head + "WAYS = []\n"
+    for expression, _ in ways:
+        code += f"\ndef way(v):\n    return {expression}\nWAYS.append(way)\n"
+    code += '\ndef handler(event, context):\n    return WAYS[event["n"]](event["v"])\n'
+    events = [{"n": n, "v": value} for n, (_, values) in enumerate(ways) for value in values]
+    answers = guarded(folder, code, events, packages=packages)
+    assert not [a.result for a in answers if a.outcome == "error"]
+    assert len(answers) == len(events)
+    found = iter(answer.outcome for answer in answers)
+    return [[next(found) for _ in values] for _, values in ways]
 
 
 POSTGRES_DRIVERS = {
@@ -125,13 +144,10 @@ SAFE = (
 @pytest.mark.parametrize("run", [pytest.param("run", marks=pytest.mark.storm), "run_dicts"])
 def test_postgresql(tmp_path: Path, packages: Path, port: int, driver: str, run: str) -> None:
     head = POSTGRES_DRIVERS[driver].replace("{port}", str(port))
-    for statement in UNSAFE:
-        code = head + SQL_HANDLER.replace("{run}", run).replace("{statement}", statement)
-        expected = ["ok", "ok", "blocked", "blocked"]
-        assert outcomes(tmp_path, packages, code, VALUES) == expected, statement
-    for statement in SAFE:
-        code = head + SQL_HANDLER.replace("{run}", run).replace("{statement}", statement)
-        assert outcomes(tmp_path, packages, code, VALUES) == ["ok"] * 4, statement
+    ways = [(f"{run}({statement})", VALUES) for statement in (*UNSAFE, *SAFE)]
+    found = outcomes_of(tmp_path, packages, head, ways)
+    assert found[: len(UNSAFE)] == [["ok", "ok", "blocked", "blocked"]] * len(UNSAFE)
+    assert found[len(UNSAFE) :] == [["ok"] * 4] * len(SAFE)
 
 
 def test_postgresql_dollar_quotes_are_left_by_their_own_tag_only(
@@ -199,19 +215,13 @@ async def run(statement, *parameters, how):
     finally:
         await connection.close()
 """.replace("{port}", str(port))
-    for how in ("fetch", "fetchrow", "fetchval", "execute", "prepare"):
-        handler = """
-def handler(event, context):
-    v = event["v"]
-    asyncio.run(run(f"SELECT * FROM people WHERE name = '{v}'", how="HOW"))
-""".replace("HOW", how)
-        expected = ["ok", "ok", "blocked", "blocked"]
-        assert outcomes(tmp_path, packages, head + handler, VALUES) == expected
-    handler = """
-def handler(event, context):
-    asyncio.run(run("SELECT * FROM people WHERE name = $1", event["v"], how="fetch"))
-"""
-    assert outcomes(tmp_path, packages, head + handler, VALUES) == ["ok"] * 4
+    unsafe = "asyncio.run(run(f\"SELECT * FROM people WHERE name = '{v}'\", how='HOW')) and None"
+    hows = ("fetch", "fetchrow", "fetchval", "execute", "prepare")
+    ways = [(unsafe.replace("HOW", how), VALUES) for how in hows]
+    safe = "asyncio.run(run('SELECT * FROM people WHERE name = $1', v, how='fetch')) and None"
+    *found, passed = outcomes_of(tmp_path, packages, head, [*ways, (safe, VALUES)])
+    assert found == [["ok", "ok", "blocked", "blocked"]] * len(hows)
+    assert passed == ["ok"] * 4
 
 
 PYMYSQL = """
@@ -232,20 +242,18 @@ def run(statement, parameters=None):
 
 def test_pymysql(tmp_path: Path, packages: Path) -> None:
     """Up to where it would send: there is no MySQL to test with, and none is needed before."""
-    unsafe = PYMYSQL + SQL_HANDLER.replace("{run}", "run")
     values = ("Ada", "O''Reilly", PAYLOAD, SECOND, "\\", "\\' OR 1=1 -- ")
     # The last one escapes the quote that it was to end the literal with.
     expected = ["ok", "ok", *["blocked"] * 3, "ok"]
-    for statement in UNSAFE[:2]:
-        code = unsafe.replace("{statement}", statement)
-        assert outcomes(tmp_path, packages, code, values) == expected
+    ways = [(f"run({statement})", values) for statement in UNSAFE[:2]]
     # Quotes doubled, but in MySQL a backslash escapes as well.
-    weak = unsafe.replace("{statement}", SAFE[2])
-    hostile = ("\\' OR 1=1 -- ", "Ada", "it's")
-    assert outcomes(tmp_path, packages, weak, hostile) == ["blocked", "ok", "ok"]
-    for statement in (SAFE[0], '"SELECT " + pymysql.converters.escape_string(v).join("\'\'")'):
-        code = unsafe.replace("{statement}", statement)
-        assert outcomes(tmp_path, packages, code, values) == ["ok"] * 6
+    ways += [(f"run({SAFE[2]})", ("\\' OR 1=1 -- ", "Ada", "it's"))]
+    escaped = '"SELECT " + pymysql.converters.escape_string(v).join("\'\'")'
+    ways += [(f"run({statement})", values) for statement in (SAFE[0], escaped)]
+    first, second, weak, *safe = outcomes_of(tmp_path, packages, PYMYSQL, ways)
+    assert first == second == expected
+    assert weak == ["blocked", "ok", "ok"]
+    assert safe == [["ok"] * 6] * 2
 
 
 SQLALCHEMY = """
