@@ -187,7 +187,7 @@ def test_a_failed_renewal_refuses_nobody() -> None:
 
         node = node_of(loop, restores=True)
         load = Load(node, version_of())
-        load.start(4, pause=0.05)
+        load.start(4, pause=0.25)
         await asyncio.sleep(10.0)
         node.sandbox.open_fault = ImportFailedError(ErrorHead("init-error", "E", "m", ""), "")
         await asyncio.sleep(CALLED_SECONDS + 100)
