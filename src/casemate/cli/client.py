@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,20 @@ class _Problem(msgspec.Struct):
     failure: _Failure | None = None
 
 
+def _believed(credentials: Credentials) -> ssl.SSLContext | bool:
+    """Return whose certificates are believed; True stands for those that the host believes.
+
+    A node on this machine may speak plain HTTP, without a proxy and without redirects: nothing is
+    TLS then, and to read the host's certificates would take most of what a client takes. Nobody is
+    believed, should there be TLS all the same.
+    """
+    if credentials.ca:
+        return client_context(credentials.ca)
+    if credentials.url.startswith("http://") and is_loopback_url(credentials.url):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return True
+
+
 class NodeClient:
     """A connection to one node. Redirects are not followed: the key goes nowhere else."""
 
@@ -70,7 +85,7 @@ class NodeClient:
         self._http = httpx2.Client(
             base_url=credentials.url,
             follow_redirects=False,
-            verify=client_context(credentials.ca) if credentials.ca else True,
+            verify=_believed(credentials),
             # A proxy from the environment has no business with this machine's own addresses.
             trust_env=not is_loopback_url(credentials.url),
             timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),

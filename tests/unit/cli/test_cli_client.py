@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import traceback
 
+import httpx2
 import pytest
 from api_fake_control import INVOKER_TEXT, OWNER_TEXT, log_line
 
@@ -176,6 +178,38 @@ def test_a_password_that_is_not_text_is_not_shown() -> None:
     shown = "".join(traceback.format_exception(caught.value))
     assert "horse" not in shown
     assert "UnicodeEncodeError" not in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "reads"),
+    [
+        ("http://127.0.0.1:8787", 0),
+        ("http://localhost:8787", 0),
+        ("https://127.0.0.1:8787", 1),
+        ("http://node.example", 1),
+        ("https://node.example", 1),
+    ],
+)
+def test_certificates_of_the_host_are_read_where_there_may_be_tls(
+    monkeypatch: pytest.MonkeyPatch, url: str, reads: int
+) -> None:
+    """To a node on this machine there is none; if there were, nobody would be believed."""
+    given: list[object] = []
+    made = httpx2.Client
+
+    def client(**settings: object) -> httpx2.Client:
+        given.append(settings["verify"])
+        return made(**settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(httpx2, "Client", client)
+    NodeClient(Credentials(url=url, key=None)).__exit__(None, None, None)
+    [verify] = given
+    if reads:
+        assert verify is True
+        return
+    assert isinstance(verify, ssl.SSLContext)
+    assert (verify.verify_mode, verify.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert verify.get_ca_certs() == []
 
 
 # -- answers that come line by line --------------------------------------------------------------
