@@ -45,6 +45,8 @@ ALTERNATIVES = Path("/etc/alternatives")
 ATTACK, HARMLESS = "attack", "harmless"
 TARGET_STOPPED, TARGET_REFUSED = 0.97, 0.005
 _SECONDS = 600.0
+_AGAIN = 6
+"""Runs without the guard that show whether a program answers otherwise by itself."""
 _BOOT = (
     "import sys; sys.path.insert(0, '/casemate'); "
     "from guard_blind_child import main; main({mode!r})"
@@ -96,7 +98,7 @@ class Result:
     place: str = ""
     changed: str = ""
     differs: bool = False
-    """Whether it was let through and answered otherwise than without the guard."""
+    """Whether it was let through and answered otherwise than without the guard, each time."""
 
     @property
     def ran(self) -> bool:
@@ -203,14 +205,23 @@ def answers(program: Program, packages: Path, mode: str) -> list[dict[str, str]]
 def run(program: Program, packages: Path) -> list[Result]:
     """Return what came of each case of a program, in their order."""
     on, off = (answers(program, packages, mode) for mode in ("on", "off"))
+    differing = [
+        number
+        for number, (guarded, plain) in enumerate(zip(on, off, strict=True))
+        if guarded["outcome"] == plain["outcome"] == "ok"
+        and guarded.get("answer") != plain.get("answer")
+    ]
+    # A clock and the order of a set answer otherwise by themselves, so it is asked again.
+    for _ in range(_AGAIN if differing else 0):
+        again = answers(program, packages, "off")
+        differing = [n for n in differing if again[n].get("answer") == off[n].get("answer")]
     return [
         Result(
             case=case,
             outcome=guarded["outcome"],
             plain=plain["outcome"],
             told=guarded["told"] or plain["told"],
-            differs=guarded["outcome"] == plain["outcome"] == "ok"
-            and guarded.get("answer") != plain.get("answer"),
+            differs=case.number - 1 in differing,
             **{name: guarded.get(name, "") for name in ("sink", "place", "changed")},
         )
         for case, guarded, plain in zip(program.cases, on, off, strict=True)

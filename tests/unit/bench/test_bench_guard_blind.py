@@ -70,6 +70,25 @@ def test_programs_are_run_and_counted(
     assert "answers otherwise" not in out
 
 
+def test_what_answers_otherwise_by_itself_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(guard_blind, "PEERS", tmp_path / "peers")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    told = {"sink": "sql", "requires": [], "cases": [_case("harmless", v="1")]}
+    by_itself = "import os\ndef handler(event, context):\n    return os.urandom(8).hex()\n"
+    by_guard = (
+        "import csv\ndef handler(event, context):\n    return type(csv.writer).__name__\n"
+    )
+    _program(programs, "alone", by_itself, told)
+    _program(programs, "guarded", by_guard, told)
+    assert guard_blind.main([str(programs)]) == 0
+    out = capsys.readouterr().out
+    assert "answers otherwise than without the guard: guarded 1" in out
+    assert "guard: alone" not in out
+
+
 @pytest.mark.parametrize(
     ("told", "message"),
     [
