@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Sequence
+from types import FunctionType, MethodType
 from typing import Any
 
 from .frequent import MAX_ITEMS
@@ -39,6 +40,7 @@ _CUTTERS = frozenset(("partition", "rpartition"))
 _ANSWER = "HTTP/1."
 """How an answer begins that is written as it is sent."""
 _FILTERS = frozenset(("sub",))
+_PYTHON = frozenset((FunctionType, MethodType))
 _WRITERS = frozenset(("to_bytes", "tobytes"))
 _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
 _PURE_MODULES = frozenset(("textwrap",))
@@ -46,25 +48,34 @@ _PURE_MODULES = frozenset(("textwrap",))
 _MAX_QUESTIONS = 16
 _LINKS = ("url", "found")
 _IN_LINK = "://"
+_ENDS_OF_LINKS = ("[^\\s", "\\S")
+"""What a pattern has of links in texts: these go up to a blank."""
+_ANCHORS = ("^", "\\A")
 _MAX_LINKS = 200
 _BY_PATTERN = ("pattern", None)
 _PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
+_NAME_CHECKS = frozenset(("fnmatch", "fnmatchcase"))
 
 
-def _looks_for_links(question: Question) -> bool:
-    """Tell whether a pattern that was found somewhere in a text is one of links."""
+def _looks_for_links(question: Question, *, whole: bool) -> bool:
+    """Tell whether a pattern that was found somewhere in a text is one of links.
+
+    `whole`: the text is the link, so that the pattern has to say where one ends in a text.
+    """
     if question.function.__name__ != "search":
         return False
     pattern = getattr(question.function, "__self__", None)
     if pattern is None:
         pattern = question.arguments[0]
-    return _IN_LINK in str(getattr(pattern, "pattern", pattern))
+    text = str(getattr(pattern, "pattern", pattern))
+    ends = any(mark in text for mark in _ENDS_OF_LINKS) and not text.startswith(_ANCHORS)
+    return _IN_LINK in text and (ends or not whole)
 
 
 class Calls(Generations):
     """Notes of calls by name, and of what the code asked of a text."""
 
-    __slots__ = ("_asked", "_checked", "_members", "kept")
+    __slots__ = ("_asked", "_checked", "_members", "kept", "root")
 
     def __init__(self) -> None:
         """Begin with nothing noted."""
@@ -73,6 +84,8 @@ class Calls(Generations):
         self._asked: dict[str, list[Question]] = {}
         self._members: dict[str, tuple[str, ...]] = {}
         """Texts that were found in a collection of literals, and these."""
+        self.root = "/function/code/"
+        """The folder of the function's own code."""
         self.kept: dict[Any, Any] = {}
         """What sinks note for themselves while an invocation runs; a key begins with its sink."""
 
@@ -111,7 +124,7 @@ class Calls(Generations):
         if any(found.startswith(link) for found in self.kept.get(_LINKS, ())):
             return True
         return any(
-            link in text and len(link) < len(text) and _looks_for_links(question)
+            link in text and _looks_for_links(question, whole=link == text)
             for text, asked in self._asked.items()
             for question in asked
         )
@@ -140,6 +153,8 @@ class Calls(Generations):
             owner = getattr(function, "__self__", None)
             if name in _CUTTERS and type(owner) is str:
                 self._looked_at(owner)
+            if type(function) in _PYTHON and self._is_own(function):
+                return  # what it made was seen being made: `unpack` is of the code as well
             sources = sources_of(function, arguments, named)
             if name in _SPLITTERS and type(owner) in TEXTS:
                 self._parted(result, sources)
@@ -149,6 +164,11 @@ class Calls(Generations):
                 self._spelled(function, arguments, result)
         elif kind.__name__ == "Match":
             self._checked_by(function, arguments)
+
+    def _is_own(self, function: Callable[..., Any]) -> bool:
+        """Tell whether a function or a method is the code's own, by the file that it is in."""
+        code = getattr(getattr(function, "__func__", function), "__code__", None)
+        return code is not None and str(code.co_filename).startswith(self.root)
 
     def _called(
         self,
@@ -242,6 +262,8 @@ class Calls(Generations):
             if len(arguments) > place and type(arguments[place]) is str:
                 self._checked.setdefault(arguments[place], ("pattern", None))
                 self._ask(arguments[place], Question(function, arguments, place))
+        elif name in _NAME_CHECKS and len(arguments) > 1 and type(arguments[0]) is str:
+            self._ask(arguments[0], Question(function, arguments, 0))
 
     def _spelled(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], found: Iterable[Any]

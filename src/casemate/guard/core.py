@@ -73,6 +73,7 @@ class Guard:
         self.rules = tuple(rules)
         self.constants = Constants()
         self.provenance = Provenance()
+        self.provenance.root = self.root
         self.raised = self.provenance.raised
         """The exceptions that the function's code meets."""
         self.report: Callable[[dict[str, Any]], None] | None = None

@@ -10,6 +10,13 @@ EVAL_OF_NAMES = "eval() of the names that the code gives"
 """How `eval` is announced whose text is given names of the code's in the place of all others."""
 READS_ANSWER = "split() of an answer"
 """How it is announced that the code takes an answer apart which begins as HTTP has it."""
+READS_HEAD = "split() at an empty line"
+"""How it is announced that the code takes a text apart where the head of a message ends."""
+READS_LINES = "lines of what was written"
+"""How it is announced that the code takes a text apart that was written into memory."""
+PARTS = frozenset(("partition", "rpartition", "rsplit", "split"))
+ENDS_OF_HEADS = frozenset(("\n\n", "\r\n\r\n", "\r\n", b"\n\n", b"\r\n\r\n", b"\r\n"))
+"""Where such a head is taken apart; at the ends of its lines as well."""
 OF_NUMBERS = frozenset(("bytes", "chr"))
 """Built-in functions that make texts of numbers."""
 NAMESPACES = frozenset(("globals", "locals", "vars"))
@@ -66,6 +73,8 @@ CHECKS = frozenset(
         "isnumeric",
         "endswith",
         "startswith",
+        "fnmatch",
+        "fnmatchcase",
         "fullmatch",
         "match",
         "search",
@@ -94,6 +103,8 @@ FUNCTIONS = frozenset(
         "escape_filter_chars",
         "escape_rdn",
         "fill",
+        "fnmatch",
+        "fnmatchcase",
         "literal_eval",
         "loads",
         "normalize",

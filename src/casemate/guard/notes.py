@@ -79,6 +79,16 @@ class Question(NamedTuple):
         return bool(self.function(*before, text, *after))
 
 
+def in_network(text: str, network: str) -> bool:
+    """Tell whether a text is an address in a network, which the code asked of an address."""
+    import ipaddress  # the code has it
+
+    try:
+        return ipaddress.ip_address(text) in ipaddress.ip_network(network)
+    except ValueError:
+        return False
+
+
 def scalars(arguments: Any) -> Any:
     """Return arguments of a template if they may be held: a held file would not be closed."""
     kind = type(arguments)

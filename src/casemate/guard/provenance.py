@@ -22,7 +22,7 @@ from .frequent import MAX_ITEMS, filler, replacer, together
 from .generations import MAX_PENDING, MAX_TEXT
 from .leaks.raised import Raised
 from .names import READS_ANSWER
-from .notes import JOINED, PERCENT, TEXTS, Paired, Question, Several, scalars
+from .notes import JOINED, PERCENT, TEXTS, Paired, Question, Several, in_network, scalars
 from .quick import (
     adder,
     again_cutter,
@@ -61,6 +61,7 @@ Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
 """Takes the arguments of a call before it is made; raises to stop it."""
 
 
+_ADDRESSES = ("IPv4Address", "IPv6Address")
 _MAX_PAIR = 4
 """Parts of a pair that is looked up: `(scheme, host) in ALLOWED`."""
 
@@ -253,6 +254,11 @@ class Provenance(Calls):
             for one in value:
                 if type(one) is str and self._checked.get(one, ("",))[0] != "member":
                     self._checked[one] = ("member", Paired(value, collection))
+                elif type(one) is int:
+                    self.numbers.setdefault(one, next((m for m in collection if m == value), ()))
+        elif type(value).__name__ in _ADDRESSES and hasattr(collection, "prefixlen"):
+            text = str(value)
+            self._ask(text, Question(in_network, (text, str(collection)), 0))
 
     def same(self, left: Any, right: Any, written: int = 2) -> Any:
         """Do `left == right`, one of which the code has written: which one, if it is a name."""

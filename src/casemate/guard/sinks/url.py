@@ -8,6 +8,10 @@ from ..url import clients, connections
 SINK = Sink(
     name=clients.NAME,
     summary="Addresses: data must not decide scheme, host, port, credentials, nor leave its part.",
-    audit={"socket.connect": clients.on_connect, "socket.sendto": clients.on_connect},
+    audit={
+        "socket.bind": clients.on_bind,
+        "socket.connect": clients.on_connect,
+        "socket.sendto": clients.on_connect,
+    },
     patches={**connections.patches(), **clients.PATCHES},
 )

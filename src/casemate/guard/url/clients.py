@@ -19,6 +19,7 @@ from ..hooks import argument, wrap
 from ..origin import Origin, Span
 from ..pieces import as_text
 from ..sink import Patch
+from ..standing import is_direct
 from ..verdict import Verdict
 from .hosts import Vouching, host_of, is_meant_for_all, is_public, normal, proxies
 from .joining import MAX_JOINED, cut_from, left_of, patch_urljoin, patch_yarl, without_query
@@ -32,6 +33,8 @@ _FIX_REDIRECT = (
 )
 
 
+_SERVERS = ("asyncio", "http", "socket", "socketserver", "wsgiref")
+_MAX_SERVED = 8
 _SHOWN = frozenset(
     ("accept", "accept-encoding", "accept-language", "cache-control", "connection", "user-agent")
 )
@@ -113,6 +116,12 @@ class Judge:
                 self._passed.add(host.encode("idna").decode())
         if spans and self._carrying is None:
             self._carrying = spans[0].origin
+
+    def serves(self, host: str, port: int) -> None:
+        """Take where a server of the code's listens: a port by chance is none that events name."""
+        served = self._vouching.served
+        if port and len(served) < _MAX_SERVED:
+            served.add((host, port))
 
     def hop(self, url: Any) -> None:
         """Judge a URL that a client goes to: one it was given, or one it was redirected to."""
@@ -268,6 +277,15 @@ def on_connect(guard: Guard, arguments: tuple[Any, ...]) -> None:
     address = arguments[1]
     if isinstance(address, tuple) and address:
         judge_of(guard).host(address[0])
+
+
+def on_bind(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    """Note where a server of the function's own code listens."""
+    address = arguments[1]
+    if isinstance(address, tuple) and len(address) > 1 and is_direct(guard, *_SERVERS):
+        host, port = address[:2]
+        if isinstance(host, str) and isinstance(port, int):
+            judge_of(guard).serves(normal(host), port)
 
 
 def patch_asyncio_streams(guard: Guard, module: ModuleType) -> None:

@@ -9,7 +9,8 @@ import socket
 from typing import Any, NamedTuple
 
 from ..core import Guard
-from ..notes import Question
+from ..decoding import unquoted
+from ..notes import Question, in_network
 from ..origin import Span
 from .structure import Parts, resolved, split
 
@@ -19,10 +20,16 @@ _SEPARATORS = re.compile(r"[\s,;]+")
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 _MAX_DIGITS = 5
 _MAX_URL = 4096
+_MIN_PREFIX = 8
+_NUMBERS = re.compile(r"(?:\d{1,3}\.){2,3}", re.ASCII)
+"""How an address begins of which two or three numbers are the code's."""
+_MAX_LABELS = 8
+"""Of a host whose domains are looked at."""
 _LOCAL_NAMES = re.compile(
     r"(?:.*\.)?(?:localhost|localdomain|local|internal|intranet|lan|corp|home|private|arpa)\.?"
 )
 _WORDS = re.compile(r"[._-]|(?<=[a-z])(?=\d)")
+_PATH_WORDS = re.compile(r"[^a-z0-9]+")
 _FOR_FEW = frozenset(
     [
         *("internal", "intern", "intranet", "admin", "private", "corp", "local", "localhost"),
@@ -32,10 +39,11 @@ _FOR_FEW = frozenset(
 _EMBEDDED = re.compile(r"(?:^|[.-])(\d{1,3}(?:[.-]\d{1,3}){3})(?=[.-])")
 _LINKED = re.compile(r"(?:[\w-]{1,63}\.){1,10}(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{1,59})")
 _INWARD = re.compile(
-    r"(?:[\w-]{1,63}\.){0,10}(?:test|invalid|onion|localtest\.me|lvh\.me|vcap\.me|lacolhost\.com"
+    r"(?:[\w-]{1,63}\.){0,10}(?:test|onion|localtest\.me|lvh\.me|vcap\.me|lacolhost\.com"
     r"|nip\.io|sslip\.io|xip\.io|rbndr\.us|1u\.ms)"
 )
-"""Names that are nobody's (RFC 6761), and domains of which names lead wherever these say."""
+"""Names that are used within networks, and domains of which names lead wherever these say. Those
+that end in `invalid` are never there (RFC 6761, 6.4)."""
 _LINK_PORTS = frozenset((80, 443, 8080, 8443))
 _ADDRESS_CHECKS = ("is_private", "is_global")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
@@ -129,25 +137,45 @@ class Vouching:
         self._guard = guard
         self._known: frozenset[Place] = frozenset()
         self._counted = -1
+        self.served: set[tuple[str, int]] = set()
+        """Where servers of the function's own code listen in this process."""
 
     def __call__(self, text: str, parts: Parts, span: Span, *, links: bool = False) -> bool:
-        """Do so for the host of a URL. A port by itself is never vouched for by its host.
+        """Do so for the host of a URL. A port by itself is not vouched for by its host.
 
         `links`: nothing but what is there is read, so that a link may be to any public host.
         """
         host = normal(text[slice(*parts.host)])
-        if not host or span.start >= parts.host[1]:
+        if not host:
             return False
+        if span.start >= parts.host[1]:
+            return self._guard.found_number(place_of(text, parts).port or -1)
         if self.is_foreseen(text, parts) or self._told_apart(host):
             return True
-        if self._is_choice(text, span) or (links and self._is_link(text, parts, span)):
+        if self._is_choice(text, span):
+            return True
+        if links and (self._is_link(text, parts, span) or self._is_served(text, parts, span)):
             return True
         whole = span.start == 0 and span.end >= parts.authority[1] > parts.authority[0]
-        return self._checked(text, parts, text[: span.end] if whole else text)
+        given = text[: span.end] if whole else text
+        return self._checked(text, parts, given, own_port=span.end <= parts.host[1])
 
     def _is_choice(self, text: str, span: Span) -> bool:
         """Tell whether the whole URL stands, as it is, beside others in a list of the code's."""
         return (span.start, span.end) == (0, len(text)) and text in self._guard.constants.choices
+
+    def _is_served(self, text: str, parts: Parts, span: Span) -> bool:
+        """Tell whether a URL is of the one server that the code has begun here, as it has begun it.
+
+        Who calls the function reaches by it nothing but code of the function's. Of several servers
+        one may be for itself, as may be a path that says so.
+        """
+        place = place_of(text, parts)
+        whole = span.start <= parts.authority[0] and span.end >= parts.authority[1]
+        if not whole or place.scheme != "http":
+            return False
+        words = _PATH_WORDS.split(unquoted(text[parts.path :]).lower())
+        return self.served == {(place.host, place.port)} and _FOR_FEW.isdisjoint(words)
 
     def _is_link(self, text: str, parts: Parts, span: Span) -> bool:
         """Tell whether a URL is a link to a public host that a pattern has found in a text.
@@ -193,12 +221,12 @@ class Vouching:
         values = [v for n, v in os.environ.items() if n.lower() not in _PROXIES]
         return _places_in([part for v in values for part in _SEPARATORS.split(v)])
 
-    def _checked(self, text: str, parts: Parts, given: str) -> bool:
+    def _checked(self, text: str, parts: Parts, given: str, *, own_port: bool) -> bool:
         """Tell whether the code found the host, or what holds it, in a collection or pattern.
 
         `given` is what the event has of the URL, if it has its host: the code may have added more.
-        Where it looked at the host alone, the port has to be the scheme's own, or a number that it
-        found in a collection as well.
+        Where it looked at the host alone, the port has to be the scheme's own, one that the code
+        has written (`own_port`), or a number that it found in a collection as well.
         """
         host, authority = text[slice(*parts.host)], text[slice(*parts.authority)]
         scheme = text[slice(*parts.scheme)]
@@ -206,8 +234,9 @@ class Vouching:
         forms = {authority, f"{scheme}://{authority}", text, given, f"{scheme}://{authority}/"}
         forms.add(authority.lower())
         port = place_of(text, parts).port
-        if port in (None, _PORTS.get(scheme.lower())) or self._guard.found_number(port):
-            forms |= {host, host.strip("[]"), host.lower()}
+        usual = own_port or port in (None, _PORTS.get(scheme.lower()))
+        if usual or (port is not None and self._guard.found_number(port)):
+            forms |= {host, host.strip("[]"), host.lower(), normal(host), _ascii(host)}
         elif host == authority:
             forms.discard(host)
         for form in forms:
@@ -217,11 +246,22 @@ class Vouching:
             for question in provenance.asked_of(form):
                 if self._is_asked_by_event(question):
                     continue
-                if _names(question, authority) or _is_below(question, host):
+                if _names(question, authority) or _is_below(host, port, _domains(question)):
+                    return True
+                if _is_within(question, host):
                     return True
                 if changed and not any(question.ask(other) for other in changed):
                     return True
-        return False
+        return _is_below(host, port, self._found_above(host))
+
+    def _found_above(self, host: str) -> list[str]:
+        """Return the domains above a host that the code found in a collection, or compared.
+
+        `".".join(host.split(".")[-2:]) in ALLOWED`: any host below them was meant.
+        """
+        labels = normal(host).split(".")[-_MAX_LABELS:]
+        above = (".".join(labels[n:]) for n in range(1, len(labels) - 1))
+        return [domain for domain in above if self._guard.check_of(domain) == "member"]
 
     def _is_asked_by_event(self, question: Question) -> bool:
         """Tell whether the event has brought what the host was compared with."""
@@ -273,29 +313,66 @@ def _names(question: Question, authority: str) -> bool:
 
 def _is_of_hosts(question: Question) -> bool:
     """Tell whether what the code asked for has a name in it that a host may have."""
+    return any(_NAME.search(text) is not None for text in _asked_for(question))
+
+
+def _is_within(question: Question, host: str) -> bool:
+    """Tell whether an address is in a network that the code asked for, or begins as it asked.
+
+    Of a network whose addresses are those of this machine or of its hosts' keys none is meant.
+    """
+    address = address_of(normal(host))
+    if address is None or str(address) != normal(host):
+        return False
+    if question.function is in_network:
+        network = ipaddress.ip_network(question.arguments[1])
+        return network.prefixlen >= _MIN_PREFIX and in_network(str(address), str(network))
+    if question.place >= 0 or question.function.__name__ != "startswith":
+        return False
+    return any(
+        _NUMBERS.fullmatch(one) is not None and normal(host).startswith(one)
+        for one in (text.rpartition("/")[2] for text in _asked_for(question))
+    )
+
+
+def _ascii(host: str) -> str:
+    """Return a host as it is sent: names in other scripts have another form there."""
+    try:
+        return host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return host
+
+
+def _domains(question: Question) -> list[str]:
+    """Return the names of hosts that the code asked for somewhere in a text, or at its end."""
+    name = question.function.__name__
+    if question.place < 0 and name != "endswith":
+        return []
+    texts = [text.lower() for text in _asked_for(question)]
+    whole = [text.lstrip(".") for text in texts] if name == "endswith" else []
+    return [*whole, *(one.partition(":")[0] for text in texts for one in _NAME.findall(text))]
+
+
+def _asked_for(question: Question) -> list[str]:
+    """Return the texts that the code asked for, those of patterns without their escapes."""
     pattern = getattr(getattr(question.function, "__self__", None), "pattern", None)
     given = [a for n, a in enumerate(question.arguments) if n != question.place]
     given += [part for one in given if isinstance(one, tuple) for part in one]
     given = [getattr(one, "pattern", one) for one in (*given, pattern)]
-    return any(
-        isinstance(text, str) and _NAME.search(text.replace("\\", "")) is not None for text in given
-    )
+    texts = [one for one in given if isinstance(one, str) and len(one) <= _MAX_URL]
+    return [one.replace("[.]", ".").replace("\\", "") for one in texts]
 
 
-def _is_below(question: Question, host: str) -> bool:
-    """Tell whether the code asked for an end of which a host is the domain, or one below it.
+def _is_below(host: str, port: int | None, domains: list[str]) -> bool:
+    """Tell whether a public host is one of these domains or below one, at a port of the web's.
 
-    `host.endswith("example.com")` says less than it was meant to, and `www.example.com` was meant.
+    `host.endswith("example.com")` and `"example.com" in url` say less than they were meant to, and
+    `www.example.com` was meant.
     """
-    if question.place >= 0 or question.function.__name__ != "endswith":
-        return False
-    given = question.arguments[0]
-    ends = given if isinstance(given, tuple) else (given,)
-    domains = [end.lstrip(".").lower() for end in ends if isinstance(end, str)]
     name = normal(host)
-    return is_meant_for_all(name) and any(
-        is_public(domain) and (name == domain or name.endswith("." + domain)) for domain in domains
-    )
+    if not domains or not is_meant_for_all(name) or port not in _LINK_PORTS:
+        return False
+    return any(is_public(one) and (name == one or name.endswith("." + one)) for one in domains)
 
 
 def _others(form: str, host: str) -> list[str]:

@@ -23,6 +23,8 @@ _LABELS = re.compile(r"[\w-]+(?:\.[\w-]+){0,3}")
 _USER = re.compile(r"[\w.~+-]{1,256}", re.ASCII)
 _DOMAIN = re.compile(r"(?:\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+|(?i:\.localhost))\.?")
 """One of more than one label; or that of the machine itself, whatever is before (RFC 6761, 6.3)."""
+_NETWORK = re.compile(r"(?:\d{1,3}\.){3}", re.ASCII)
+_BYTE = re.compile(r"25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d", re.ASCII)
 _WEB = frozenset(("http", "https", "ws", "wss"))
 
 _OF_FILES = frozenset(("file", "local_file"))
@@ -99,11 +101,27 @@ function's code has checked or foreseen the host."""
 def judge(text: str, spans: Sequence[Span], vouches: Vouches) -> Verdict | None:
     """Return a verdict if data decides the destination, or leaves its part of the URL."""
     parts = split(text)
+    whole = {s.origin.pointer for s in spans if _is_beginning(s, parts)}
     for span in spans:
+        if span.start >= parts.path and span.origin.pointer in whole and _is_rest(text, span):
+            continue
         verdict = _destination(text, span, parts, vouches) or _structure(text, span, parts)
         if verdict is not None:
             return verdict
     return None
+
+
+def _is_beginning(span: Span, parts: Parts) -> bool:
+    """Tell whether data is a URL from its scheme to the end of its host, or more of it."""
+    return parts.has_authority() and span.start == 0 and span.end >= parts.authority[1]
+
+
+def _is_rest(text: str, span: Span) -> bool:
+    """Tell of what is after a host of the same text whether a library has quoted it piece by piece.
+
+    Then it goes on as the event has it, and there is nothing of the code's that it could end.
+    """
+    return not span.exact and _CONTROL.search(text, span.start, span.end) is None
 
 
 def _destination(  # noqa: PLR0911 - one return for each rule
@@ -142,9 +160,14 @@ def _is_user(text: str, span: Span, parts: Parts) -> bool:
 
 
 def is_below(text: str, span: Span, parts: Parts) -> bool:
-    """Tell whether a part is labels of a host below a domain that the code has written."""
+    """Tell whether a part is labels of a host below a domain that the code has written.
+
+    Or the last number of an address in a network of the code's: `f"10.1.2.{rack}"`.
+    """
     if span.start < parts.host[0] or span.end > parts.host[1]:
         return False
+    if span.end == parts.host[1] and _NETWORK.fullmatch(text, parts.host[0], span.start):
+        return _BYTE.fullmatch(text, span.start, span.end) is not None
     # Letters of other scripts as clients read them (IDNA): some of these stand for signs.
     labels = _LABELS.fullmatch(unicodedata.normalize("NFKC", text[span.start : span.end]))
     return bool(labels and _DOMAIN.fullmatch(text, span.end, parts.host[1]))
