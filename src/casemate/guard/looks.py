@@ -6,7 +6,16 @@ import ast
 import collections
 import re
 
-from .names import MEASURING, METHODS, NAMESPACES, OWN_KINDS
+from .names import (
+    ENDS_OF_HEADS,
+    MEASURING,
+    METHODS,
+    NAMESPACES,
+    OWN_KINDS,
+    PARTS,
+    READS_HEAD,
+    READS_LINES,
+)
 
 _HOST = re.compile(r"[A-Za-z0-9-]\.[A-Za-z0-9-]")
 
@@ -118,6 +127,24 @@ def form_of(node: ast.Call, name: str) -> str:
 def is_name_of_host(node: ast.Constant) -> bool:
     """Tell whether a literal has a name as hosts have: `"example.com" in url` asks for one."""
     return isinstance(node.value, str) and _HOST.search(node.value) is not None
+
+
+def reads_again(node: ast.Call) -> str:
+    """Return how a call is announced that takes apart what the code may have written, by its look.
+
+    Empty for all others: most texts are taken apart elsewhere than where a head of a message ends.
+    """
+    if not isinstance(node.func, ast.Attribute):
+        return ""
+    name, owner = node.func.attr, node.func.value
+    if name in PARTS and node.args and isinstance(node.args[0], ast.Constant):
+        mark = node.args[0].value
+        if isinstance(mark, (str, bytes)) and mark in ENDS_OF_HEADS:
+            return READS_HEAD
+    if name not in ("split", "splitlines") or not isinstance(owner, ast.Call):
+        return ""
+    held = isinstance(owner.func, ast.Attribute) and owner.func.attr == "getvalue"
+    return READS_LINES if held else ""
 
 
 def is_namespace(node: ast.expr) -> bool:

@@ -21,6 +21,7 @@
     x == NAME             __casemate_same__(x, NAME, 1)
     match x: case "name"  match __casemate_matched__(x, ("name",)): case "name"
     tree.xpath(x)         __casemate_watched__("xpath", tree.xpath, x)
+    x.split("\\n\\n")       __casemate_watched__("split() at an empty line", x.split, "\\n\\n")
     file.write(x)         __casemate_wrote__(file.write, x)
     eval(x)               eval(__casemate_seen__("eval()", x))
     globals()[x]          globals()[__casemate_seen__("globals", x)]
@@ -58,6 +59,7 @@ from .looks import (
     loaded,
     may_tell,
     number_names,
+    reads_again,
     text_names,
     texts_of,
 )
@@ -265,8 +267,10 @@ class Rewriter(Scopes, ast.NodeTransformer):
             return self._watched(node, "format")
         if name == "get" and owner is not None and node.args and is_namespace(owner):
             node.args[0] = self._seen(node.args[0], "globals")
-        if name in WATCHED or (name == "split" and is_pattern(owner)):
-            return self._watched(node, name)
+        watched = name in WATCHED or (name == "split" and is_pattern(owner))
+        announced = name if watched else reads_again(node)
+        if announced:
+            return self._watched(node, announced)
         writes = name in WRITES and owner is not None
         if name != "join" and name not in CALLED and not writes:
             return node

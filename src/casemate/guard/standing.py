@@ -14,6 +14,8 @@ from .core import Guard
 from .notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED
 
 _MAX_FRAMES = 200
+_MAX_CHANGES = 4
+"""Of a text after it was put together: `text.strip().encode()` are two."""
 _PUT_TOGETHER = frozenset((FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED))
 _OWN = os.path.dirname(__file__) + "/"
 
@@ -112,9 +114,11 @@ def is_known(guard: Guard, value: object) -> bool:
 
 
 def is_put_together(guard: Guard, value: str | bytes) -> bool:
-    """Tell whether the code was seen putting a text together, or the text that was encoded."""
+    """Tell whether the code was seen putting a text together, or what was trimmed or encoded."""
     made = guard.provenance.of(value)
-    if made is not None and made.kind == DERIVED and made.parts:
+    for _ in range(_MAX_CHANGES):
+        if made is None or made.kind != DERIVED or not made.parts:
+            break
         made = guard.provenance.of(made.parts[0])
     return made is not None and made.kind in _PUT_TOGETHER
 

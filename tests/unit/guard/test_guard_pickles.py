@@ -1,11 +1,15 @@
 """Pickles that make plain values alone, and those that look as if they did."""
 
+import codecs
 import datetime
+import decimal
 import pickle
-from collections import OrderedDict
+import uuid
+from collections import Counter, OrderedDict, defaultdict, deque
 
 import pytest
 
+from casemate.guard.objects.pickles import is_of_values
 from casemate.guard.objects.plain import is_plain_pickle
 
 _PLAIN = [
@@ -74,3 +78,81 @@ def test_one_list_in_many_places_is_not() -> None:
     cycle.append(cycle)
     assert not is_plain_pickle(pickle.dumps(cycle))
     assert not is_plain_pickle(b"\x80\x04]" + b"2\x86" * 40 + b".")
+
+
+_VALUES = [
+    {"at": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), "for": datetime.timedelta(1)},
+    [datetime.date(2026, 1, 1)] * 2,
+    [decimal.Decimal("1.50"), decimal.Decimal("-1E+3")],
+    OrderedDict(a=[1]),
+    defaultdict(list, a=[1]),
+    Counter("abca"),
+    deque([1], 3),
+    {1, 2},
+    (1j, frozenset({b"x"})),
+]
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("value", [*_VALUES, uuid.UUID(int=5), _PLAIN[0]])
+def test_dates_numbers_and_collections_are_values(value: object, protocol: int) -> None:
+    assert is_of_values(pickle.dumps(value, protocol))
+
+
+class _Called:
+    """Has a pickle do what it was given."""
+
+    def __init__(self, *reduced: object) -> None:
+        self.reduced = reduced
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return self.reduced
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(_Evil(), [datetime.date(2026, 1, 1), _Evil()], len, range(9), slice(1)),
+        *(decimal.Decimal("1E+99999"), _Called(bytearray, (10**10,)), _Called(list, ((1,),))),
+        _Called(deque, (range(10**9),)),
+        _Called(datetime.datetime, (_Evil(),)),
+        _Called(defaultdict, (_Evil(),)),
+        _Called(OrderedDict, (), {"a": 1}),
+        _Called(codecs.encode, ("x", "zlib")),
+        _Called(set, ([_Evil()],)),
+    ],
+)
+def test_what_does_more_is_not(value: object, protocol: int) -> None:
+    assert not is_of_values(pickle.dumps(value, protocol))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"cos\nsystem\n(S'id'\ntR.",
+        b"\x80\x04\x8c\x08datetime\x8c\x04date\x93(R.",
+        b"\x80\x04\x8c\x08datetime\x8c\x04date\x93)R0.x",
+        b"\x80\x04)\x93.",
+        b"\x80\x04K\x01\x8c\x04date\x93.",
+        b"\x80\x04]N\x85R.",
+        b"\x80\x04\x8c\x08datetime\x8c\x04date\x93)R}b.",
+        b"\x80\x04]N}b.",
+        pickle.dumps(datetime.date(2026, 1, 1)) + b"\n",
+        pickle.dumps(datetime.date(2026, 1, 1))[:-1],
+        pickle.dumps([datetime.date(2026, 1, 1), "x" * (1 << 20)]),
+    ],
+)
+def test_what_is_torn_mixed_or_long_is_not(data: bytes) -> None:
+    assert not is_of_values(data)
+
+
+def test_one_collection_in_many_places_is_no_value() -> None:
+    bomb: list[object] = [OrderedDict(a=1)]
+    for _ in range(30):
+        bomb = [bomb] * 10
+    assert not is_of_values(pickle.dumps(bomb))
+    tuples: tuple[object, ...] = (datetime.date(2026, 1, 1),)
+    for _ in range(30):
+        tuples = (tuples,) * 10
+    assert not is_of_values(pickle.dumps(tuples))

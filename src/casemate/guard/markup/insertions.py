@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..core import Guard
-from ..origin import Span
+from ..origin import PIECE, Span
+from ..standing import is_put_together
 from ..verdict import Verdict
 
 NAME = "xml"
@@ -22,6 +23,7 @@ _ENDS = {"<!--": "-->", "<![CDATA[": "]]>", "<?": "?>", "<!": ">"}
 _OPENS = re.compile(r"<!--|<!\[CDATA\[|<\?|<!|<")
 _TAG = re.compile(r"<(?P<close>/?)[^\s<>/\"'=]*+(?:[^\"'<>]++|\"[^\"]*+\"|'[^']*+')*+>")
 _QUOTED = re.compile(r"\"[^\"]*+\"?|'[^']*+'?")
+_CLOSING = re.compile(r"\s{0,9}+</[^\s<>/\"'=]++\s{0,9}+>\s{0,9}+")
 _NO_NAME = re.compile(r"[\s<>/\"'=]")
 _STYLESHEET = "http://www.w3.org/1999/XSL/Transform"
 _ATTRIBUTE = re.compile(r"(?<![A-Za-z_-])([A-Za-z_-]++)\s{0,9}+=\s{0,9}+\Z")
@@ -49,17 +51,22 @@ class _Region(NamedTuple):
 def check_insertions(guard: Guard, source: Any) -> None:
     """Block a document (BlockedError) of the code in which data is more than it was meant to be.
 
-    Only what the code was seen making is looked at.
+    Only what the code was seen putting together is looked at.
     """
     if not guard.active or not isinstance(source, (str, bytes)) or len(source) > MAX_DOCUMENT:
         return
-    if guard.provenance.of(source) is not None:
+    if is_put_together(guard, source):
         guard.check(NAME, source, judge)
 
 
 def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
-    """Return a verdict if data ends an element, attribute, comment or section of the code."""
-    given = [s for s in _together(spans) if not s.vouched]
+    """Return a verdict if data ends an element, attribute, comment or section of the code.
+
+    Pieces count as put there by a library that escapes: where such a part ends is not known well
+    enough. So does a lone end of an element that was only found, as each element has one.
+    """
+    seen = [s for s in spans if s.exact or not _is_by_chance(text, s)]
+    given = [s for s in _together(seen) if not s.vouched]
     if not given or (len(given) == 1 and given[0].start <= 0 and given[0].end >= len(text)):
         return None
     regions = _regions(_harmless(text, given))
@@ -81,6 +88,12 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
         elif _NO_NAME.search(value) and not _is_quoted(text, span):
             return Verdict(span.origin, "adds to a tag of the document", _FIX)
     return None
+
+
+def _is_by_chance(text: str, span: Span) -> bool:
+    """Tell of what was found by search whether the document of a library would have it as well."""
+    piece = span.origin.decoding[-1:] == PIECE
+    return piece or _CLOSING.fullmatch(text, span.start, span.end) is not None
 
 
 def _is_quoted(text: str, span: Span) -> bool:

@@ -49,6 +49,8 @@ FIX_FRAME = "use a format without code: pandas.read_parquet, read_csv or read_js
 _NUMBERS = re.compile(r"\s*+-?\d++(?:\.\d++)?(?:\s*+,\s*+-?\d++(?:\.\d++)?)*+\s*+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+")
 _MIN_DATA = 8
+_MIN_PART = 24
+"""Characters of a part of the event's text that is no part of it by chance."""
 _MAX_TEXTS = 2000
 _MAX_SCANNED = 256 * 1024
 """Characters of YAML whose tags are looked for with care; a longer one has one if it looks so."""
@@ -120,6 +122,8 @@ def outside(guard: Guard, data: bytes | str) -> Origin | None:
         return made
     for how, text in _forms(data):
         origin = guard.taint.exact(text)
+        if origin is None and len(text) >= _MIN_PART:
+            origin = guard.taint.holding(text)  # a line of a dump has a name before it, say
         if origin is not None:
             return origin.decoded(how) if how else origin
     return _decoded_from(guard.taint, data)

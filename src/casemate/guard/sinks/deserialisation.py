@@ -20,7 +20,7 @@ from ..core import Guard
 from ..evaluation import choosing
 from ..hooks import argument, wrap
 from ..objects import decrypting, judgement, read_again
-from ..objects.plain import is_plain_array, is_plain_pickle
+from ..objects.plain import is_plain_array
 from ..objects.signatures import patch_hmac
 from ..origin import PIECE, Span
 from ..sink import Patch, Sink
@@ -82,6 +82,13 @@ def check_file(
         check_data(guard, file, fix, is_plain)
 
 
+def _is_of_values(data: bytes) -> bool:
+    """Tell whether a pickle makes values alone."""
+    from ..objects import pickles  # which few functions need
+
+    return pickles.is_of_values(data)
+
+
 # -- pickle ----------------------------------------------------------------------------------------
 
 
@@ -95,7 +102,7 @@ def patch_pickle(guard: Guard, module: ModuleType) -> None:
     pickle: Any = module
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        check_data(guard, argument(arguments, named, 0, "file", "data"), is_plain=is_plain_pickle)
+        check_data(guard, argument(arguments, named, 0, "file", "data"), is_plain=_is_of_values)
 
     for name in ("load", "loads", "_load", "_loads"):
         if callable(getattr(pickle, name, None)):
@@ -111,7 +118,7 @@ def _unpickler(guard: Guard, plain: Any) -> Any:
 
     def initialise(self: Any, file: Any, *arguments: Any, **named: Any) -> None:
         if type(self).find_class is watched.find_class:
-            check_data(guard, file, is_plain=is_plain_pickle)
+            check_data(guard, file, is_plain=_is_of_values)
         else:
             self.find_class = _finding(guard, self, file)
         plain.__init__(self, file, *arguments, **named)
@@ -377,14 +384,14 @@ SINK = Sink(
         "ruamel.yaml.main": patch_ruamel,
         "jsonpickle.unpickler": patch_jsonpickle,
         "jsonpickle": patch_jsonpickle_package,
-        "dill._dill": _files(judgement.FIX_PICKLE, "load", "loads", is_plain=is_plain_pickle),
+        "dill._dill": _files(judgement.FIX_PICKLE, "load", "loads", is_plain=_is_of_values),
         "multiprocessing.reduction": patch_reduction,
         "cloudpickle.cloudpickle": _files(
-            judgement.FIX_PICKLE, "load", "loads", is_plain=is_plain_pickle
+            judgement.FIX_PICKLE, "load", "loads", is_plain=_is_of_values
         ),
-        "joblib.numpy_pickle": _files(judgement.FIX_PICKLE, "load", is_plain=is_plain_pickle),
+        "joblib.numpy_pickle": _files(judgement.FIX_PICKLE, "load", is_plain=_is_of_values),
         "numpy": _files(judgement.FIX_ARRAY, "load", only=_allows_pickle, is_plain=is_plain_array),
-        "pandas.io.pickle": _files(judgement.FIX_FRAME, "read_pickle", is_plain=is_plain_pickle),
+        "pandas.io.pickle": _files(judgement.FIX_FRAME, "read_pickle", is_plain=_is_of_values),
         "torch.serialization": _files(judgement.FIX_PICKLE, "load", only=_makes_any),
     },
 )

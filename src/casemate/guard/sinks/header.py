@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..names import READS_ANSWER
+from ..names import READS_ANSWER, READS_HEAD
 from ..sink import Sink
 from ..written import wire
 
@@ -17,11 +17,12 @@ SINK = Sink(
         "aiosmtplib.smtp": wire.patch_mail,
         "email.parser": wire.patch_parser,
         "email.message": wire.patch_message,
+        "http.client": wire.patch_http_client,
         "http.server": wire.patch_server,
         "dns.zone": wire.patch_zone,
         "icalendar": wire.patch_icalendar,
         "imaplib": wire.patch_imap,
         "poplib": wire.patch_pop,
     },
-    calls={READS_ANSWER: wire.read_answer},
+    calls={READS_ANSWER: wire.read_answer, READS_HEAD: wire.read_head},
 )

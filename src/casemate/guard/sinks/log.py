@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from ..names import READS_LINES
 from ..sink import Sink
 from ..written import loggers
 
 SINK = Sink(
     name=loggers.NAME,
     summary="Records of logs in files and streams of the function's own: data begins none.",
-    calls={"print": loggers.watch_print, "write": loggers.watch_write},
+    calls={
+        "print": loggers.watch_print,
+        "write": loggers.watch_write,
+        READS_LINES: loggers.read_lines,
+    },
     patches={
         "logging": loggers.patch_logging,
         "loguru._logger": loggers.patch_loguru,

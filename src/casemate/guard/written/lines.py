@@ -36,6 +36,7 @@ _LEVEL = re.compile(
 _TIME = re.compile(r"[\[(]?\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _MIN_WORDS = 2
 """Of the code's before data, after which a line with the same words is a record like it."""
+_MIN_NUMBERS = 2
 _MAX_LINE = 512
 """Characters of a line that are looked at, before and after where data begins one."""
 FIX_LOG = (
@@ -95,7 +96,8 @@ def judge_record(text: str, spans: Sequence[Span]) -> Verdict | None:
             return Verdict(span.origin, "puts control characters into a log", FIX_LOG)
         own = before_in_line(text, span)
         for place in begun(text, span):
-            if _resembles(own, text[place : place + _MAX_LINE]):
+            line = text[place : place + _MAX_LINE]
+            if _resembles(own, line) or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
         if (words := _copied(text, span)) is not None:
             return Verdict(span.origin, words, FIX_LOG)
@@ -114,7 +116,28 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
         words = own if len(own.split()) >= _MIN_WORDS else None
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
-            if (begins and begins.match(line)) or (words and line.startswith(words)):
+            alike = (begins and begins.match(line)) or (words and line.startswith(words))
+            if alike or _has_fields(own, line):
+                return Verdict(span.origin, "begins a record of the log", FIX_LOG)
+    return None
+
+
+def judge_kept(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data begins a record among those that the code keeps in memory.
+
+    Their line has a level, or begins with numbers, as addresses and times do: more than one, since
+    lists have one. Other texts of several lines are no records.
+    """
+    if is_whole(text, spans):
+        return None
+    for span in doubtful(spans):
+        own = before_in_line(text, span)
+        level, shape = _LEVEL.match(own) is not None, _shape(own)
+        numbers = shape.count("0") >= _MIN_NUMBERS
+        for place in begun(text, span):
+            line = text[place : place + _MAX_LINE]
+            alike = _LEVEL.match(line) if level else numbers and _shape(line) == shape
+            if alike or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
     return None
 
@@ -172,6 +195,12 @@ def _shape(text: str) -> str:
     for pattern, sign in _SHAPES:
         shape = pattern.sub(sign, shape)
     return _WORDS.sub("a", shape)
+
+
+def _has_fields(own: str, line: str) -> bool:
+    """Tell whether a line has fields that the code's own has: `badge=` and `door=`."""
+    first = BREAKS.split(line, maxsplit=1)[0]
+    return len(set(_NAMED.findall(own)).intersection(_NAMED.findall(first))) >= _MIN_WORDS
 
 
 def _resembles(own: str, line: str) -> bool:

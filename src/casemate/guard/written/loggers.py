@@ -21,7 +21,7 @@ from ..pieces import as_text
 from ..sink import Patch
 from ..standing import wrap_after
 from ..verdict import Verdict
-from .lines import judge_printed, judge_record
+from .lines import judge_kept, judge_printed, judge_record
 
 NAME = "log"
 MAX_RECORD = 64 * 1024
@@ -133,6 +133,13 @@ def _written_to(function: Any, arguments: Sequence[object]) -> object:
         if owner is stream or owner is getattr(stream, "buffer", None):
             return stream
     return None
+
+
+def read_lines(guard: Guard, function: Any, *_: Any) -> None:
+    """Judge records that the code has written into memory, and reads again line by line."""
+    text = getattr(function, "__self__", None)
+    if isinstance(text, str) and len(text) <= MAX_RECORD and _BREAK.search(text) is not None:
+        guard.check(NAME, text, judge_kept)
 
 
 def _is_standard(stream: object) -> bool:

@@ -15,11 +15,13 @@ from typing import Any
 from ..core import Guard
 from ..pages import cleaning
 from ..pages.judgement import judge as judge_page
+from ..pieces import as_text, texts_in
 from ..verdict import Verdict
 from . import files, kinds, lines
 from .judgement import MAX_TEXT, Judge
 from .kinds import Kind
 
+_MAX_PIECES = 1000
 MAX_LOOKED_AT = 200
 """Values of a result that are looked at."""
 _TAG = re.compile(
@@ -56,6 +58,24 @@ def check(guard: Guard, found: Sequence[tuple[Kind, str]], sink: str, shell: Jud
             files.check(guard, kind, text, [text], shell)
 
 
+def _has_tag_of_code(guard: Guard, text: str) -> bool:
+    """Tell whether a text was put together of one that has a tag in it as a whole.
+
+    What a parser gives piece by piece, and the code joins, was read and not written.
+    """
+    todo: list[Any] = [text]
+    for _ in range(_MAX_PIECES):
+        if not todo:
+            return False
+        item = todo.pop()
+        made = guard.provenance.of(item) if isinstance(item, (str, bytes)) else None
+        if made is not None:
+            todo += texts_in(made)
+        elif isinstance(item, (str, bytes)) and _TAG.search(as_text(item)) is not None:
+            return True
+    return True
+
+
 def _page(guard: Guard, text: str) -> Verdict | None:
     if guard.provenance.of(text) is None:
         return None
@@ -66,7 +86,7 @@ def _page(guard: Guard, text: str) -> Verdict | None:
     for span in spans:
         own += text[place : span.start]
         place = max(span.end, place)
-    if _TAG.search(own + text[place:]) is None:
+    if _TAG.search(own + text[place:]) is None or not _has_tag_of_code(guard, text):
         return None
     return judge_page(text, spans, cleaning.cleaned_of(guard), guard.constants.plain_tags())
 

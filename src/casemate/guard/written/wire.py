@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import io
 import re
 import sys
 from collections.abc import Sequence
@@ -11,11 +12,11 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..origin import Span
+from ..origin import PIECE, Span
 from ..pieces import as_text
 from ..quoted import judge as judge_quoted
 from ..quoted import language
-from ..standing import is_direct, wrap_after
+from ..standing import is_direct, is_put_together, wrap_after
 from ..url import structure
 from ..verdict import Verdict
 from .lines import FIX_HEAD, begun, doubtful, judge_head, judge_inside
@@ -40,6 +41,10 @@ _CRITERIA = language(
     opened='"',
     names=False,
 )
+_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}:[ \t][^\r\n]{0,900}\r?\n")
+"""How a head begins that the code puts together, as for a CGI gateway: with a field."""
+MAX_FIRST_LINE = 1024
+_MIN_FIELDS = 2
 _HOST = "http://host"
 _CLIENTS = frozenset(("smtplib", "aiosmtplib.smtp"))
 _MAX_FRAMES = 6
@@ -74,6 +79,40 @@ def read_answer(guard: Guard, text: Any, *_: Any) -> None:
     """Block an answer (BlockedError) that the code has written and takes apart itself."""
     if guard.active and isinstance(text, str) and len(text) <= MAX_HEAD:
         guard.check(NAME, text, judge_sent)
+
+
+def read_head(guard: Guard, function: Any, *_: Any) -> None:
+    """Block the head of a message (BlockedError) that the code has written and takes apart."""
+    text = getattr(function, "__self__", None)
+    if isinstance(text, (str, bytes)) and len(text) <= MAX_HEAD and guard.active:
+        _check_head(guard, text)
+
+
+def _check_head(guard: Guard, text: str | bytes) -> None:
+    begins = as_text(text[:MAX_FIRST_LINE])
+    answer = _ANSWER.match(begins) is not None
+    if (answer or _FIELD.match(begins) is not None) and is_put_together(guard, text):
+        guard.check(NAME, text, judge_head if answer else _judge_fields)
+
+
+def _judge_fields(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge a head that the code has put together of fields, as for a CGI gateway."""
+    # One line with a name and a colon may begin any text; those of messages end otherwise.
+    ends = "\r\n" in text or _begun_by_code(text, spans) >= _MIN_FIELDS
+    # What begins a line is a head of the event's own, which the code adds fields to.
+    inside = [s for s in spans if text[max(s.start - 1, 0) : s.start] != "\n"]
+    return judge_head(text, inside) if ends and inside else None
+
+
+def _begun_by_code(text: str, spans: Sequence[Span]) -> int:
+    """Return how many fields at the beginning of a text the code has begun."""
+    place = number = 0
+    while (field := _FIELD.match(text, place)) is not None and number < _MIN_FIELDS:
+        if any(span.start <= place < span.end for span in spans):
+            break
+        place = field.end()
+        number += 1
+    return number
 
 
 def judge_sent(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -225,8 +264,39 @@ def patch_parser(guard: Guard, module: ModuleType) -> None:
         if guard.active and isinstance(text, (str, bytes)) and is_direct(guard, "email"):
             guard.check(NAME, text, judge_head)
 
+    def before_file(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        _check_file(guard, argument(arguments, named, 1, "fp"))
+
     wrap(module.Parser, "parsestr", before)
     wrap(module.BytesParser, "parsebytes", before)
+    wrap(module.Parser, "parse", before_file)
+    wrap(module.BytesParser, "parse", before_file)
+
+
+def patch_http_client(guard: Guard, module: ModuleType) -> None:
+    """Watch heads that the code puts together and has read as those of answers."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        _check_file(guard, argument(arguments, named, 0, "fp"))
+
+    wrap(module, "parse_headers", before)
+
+
+def _check_file(guard: Guard, file: Any) -> None:
+    """Block a head (BlockedError) that the code has put into a file in memory to be read."""
+    if guard.active and isinstance(file, (io.StringIO, io.BytesIO)):
+        text = file.getvalue()
+        if len(text) > MAX_HEAD or not is_direct(guard, "email", "http"):
+            return
+        if isinstance(text, bytes):
+            _check_head(guard, text)
+        elif _FIELD.match(text) is not None:  # of which nobody saw how it came there
+            guard.check(NAME, text, _judge_found)
+
+
+def _judge_found(text: str, spans: Sequence[Span]) -> Verdict | None:
+    whole = [s for s in spans if s.origin.decoding[-1:] != PIECE]
+    return _judge_fields(text, whole) if whole else None
 
 
 def patch_icalendar(guard: Guard, module: ModuleType) -> None:
