@@ -39,6 +39,7 @@ _OF_NAMES = ("\\w", "a-z", "A-Z", "[^>]", "[^<>]")
 _MAX_PATTERN = 200
 _MAX_ITEMS = 5000
 _MAX_CHOICES = 200
+_MAX_LISTS = 200
 _MAX_COLUMNS = 20
 """Of rows in which names of objects are looked for."""
 _FORBIDS = re.compile(
@@ -63,6 +64,8 @@ class Constants:
         """Whole numbers that the code has written, as texts."""
         self.choices: set[str] = set()
         """Texts that stand beside others of their kind in a list, and are no plain words."""
+        self.lists: list[frozenset[str]] = []
+        """Lists of plain words alone."""
         self.objects: set[str] = set()
         """Dotted names, as `tasks.mail:send`, that stand beside others in lists, or as keys."""
         self._attributes: set[object] = set()
@@ -144,6 +147,7 @@ class Constants:
         if kind is dict:
             self._take_objects([*value])  # type: ignore[misc]
             self._take_tags([*value])  # type: ignore[misc]
+            self._take_words([*value])  # type: ignore[misc]
             value = list(value.values())  # type: ignore[attr-defined]
         elif kind not in (list, tuple, set, frozenset):
             return
@@ -154,6 +158,7 @@ class Constants:
         self._take_tags(texts)
         if all(type(text) is str for text in texts):
             self.choices.update(text for text in texts if not _WORD.fullmatch(text))
+        self._take_words(texts)
 
     def _take_objects(self, listed: list[Any]) -> None:
         """Take dotted names out of a list of nothing else, or of rows that have each one."""
@@ -172,6 +177,13 @@ class Constants:
         found = {one for one in listed if type(one) is str and one in PLAIN_TAGS}
         if len(found) > 1 and len(listed) <= _MAX_CHOICES:
             self.tags |= found
+
+    def _take_words(self, listed: list[Any]) -> None:
+        """Take a list that has plain words alone, more than one."""
+        if not 1 < len(listed) <= _MAX_CHOICES or len(self.lists) >= _MAX_LISTS:
+            return
+        if all(type(one) is str and _WORD.fullmatch(one) for one in listed):
+            self.lists.append(frozenset(listed))
 
     def _take_columns(self, rows: list[dict[Any, Any]], expected: int) -> None:
         """Take a column of rows in which all are names of objects, some of a module alone.

@@ -78,9 +78,7 @@ def test_what_answers_otherwise_by_itself_is_not_told(
     programs.mkdir()
     told = {"sink": "sql", "requires": [], "cases": [_case("harmless", v="1")]}
     by_itself = "import os\ndef handler(event, context):\n    return os.urandom(8).hex()\n"
-    by_guard = (
-        "import csv\ndef handler(event, context):\n    return type(csv.writer).__name__\n"
-    )
+    by_guard = "import csv\ndef handler(event, context):\n    return type(csv.writer).__name__\n"
     _program(programs, "alone", by_itself, told)
     _program(programs, "guarded", by_guard, told)
     assert guard_blind.main([str(programs)]) == 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..origin import Span
+from ..origin import Origin, Span
 from ..sink import Patch
 from ..verdict import Verdict
 from .judgement import FIX, judge_module
@@ -68,12 +68,17 @@ def judge_imported(guard: Guard, name: str) -> Verdict | None:
     if guard.taint is None or guard.constants.holds(name):
         return None
     if "." in name and (origin := guard.taint.exact(name)) is not None:
-        return judge_module(name, [_whole(guard, name, origin)])
+        return _judge_named(guard, name, origin)
     for text, origin in guard.taint.texts(_MAX_TEXTS):
         named = text.startswith(name) and text[len(name) : len(name) + 1] in (".", ":")
         if named and len(text) <= 200 and _DOTTED.fullmatch(text):
-            return judge_module(text, [_whole(guard, text, origin)])
+            return _judge_named(guard, text, origin)
     return None
+
+
+def _judge_named(guard: Guard, text: str, origin: Origin) -> Verdict | None:
+    verdict = judge_module(text, [_whole(guard, text, origin)])
+    return None if verdict is not None and _is_of_plain_module(guard, text) else verdict
 
 
 def _whole(guard: Guard, text: str, origin: Any) -> Span:
@@ -86,7 +91,21 @@ def _whole(guard: Guard, text: str, origin: Any) -> Span:
 def check_named(guard: Guard, sink: str, name: object) -> None:
     """Block a dotted name (BlockedError) that the event has chosen, of a function made for them."""
     if guard.active and isinstance(name, str):
-        guard.check(sink, name, judge_object)
+
+        def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+            verdict = judge_object(text, spans)
+            return None if verdict is not None and _is_of_plain_module(guard, text) else verdict
+
+        guard.check(sink, name, judged)
+
+
+def _is_of_plain_module(guard: Guard, text: str) -> bool:
+    """Tell whether a name is of what a module of the code's defines that only calculates."""
+    module, _, name = text.replace(":", ".").rpartition(".")
+    # It takes a parser, which hardly any function needs.
+    from . import plain_modules
+
+    return plain_modules.is_chosen_freely(guard, module) and plain_modules.defines(module, name)
 
 
 def judge_object(text: str, spans: Sequence[Span]) -> Verdict | None:

@@ -6,7 +6,7 @@ import datetime
 import decimal
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +22,7 @@ _SCALARS = (str, bytes, int, float, bool, type(None))
 _PLAIN = (*_SCALARS, *_DATES)
 _WIDE = re.compile(r"\d{5,}")
 _LOOKS_IN = re.compile(r"[.\[]")
+Offers = Callable[[Any, str], bool]
 _FIX = (
     "keep the template in the code and give the data as arguments: TEMPLATE.format(name=value); "
     "for templates of users, string.Template has no attributes"
@@ -29,9 +30,16 @@ _FIX = (
 
 
 def judge(
-    template: str, spans: Sequence[Span], arguments: Sequence[Any], named: Mapping[str, Any]
+    template: str,
+    spans: Sequence[Span],
+    arguments: Sequence[Any],
+    named: Mapping[str, Any],
+    offers: Offers = lambda owner, name: False,
 ) -> Verdict | None:
-    """Return a verdict if `spans` hold fields that reach more than the plain values given."""
+    """Return a verdict if `spans` hold fields that reach more than the plain values given.
+
+    `offers` tells whether the code has an object for itself, and a name of it as a text.
+    """
     for span in spans:
         if span.vouched:
             continue
@@ -42,7 +50,8 @@ def judge(
                 return Verdict(span.origin, "is part of a field of the template", _FIX)
             continue
         for field, specification in _fields(template):
-            if _LOOKS_IN.search(field) and not _is_plain_part(field, arguments, named):
+            looks = _LOOKS_IN.search(field) and not _is_offered(field, arguments, named, offers)
+            if looks and not _is_plain_part(field, arguments, named):
                 return Verdict(span.origin, "adds a field that looks into a value", _FIX)
             if _WIDE.search(specification):
                 return Verdict(span.origin, "adds a field of great width", _FIX)
@@ -91,6 +100,28 @@ def _is_plain_part(field: str, arguments: Sequence[Any], named: Mapping[str, Any
     except (LookupError, TypeError, ValueError, AttributeError):
         return False
     return type(value) in _PLAIN
+
+
+def _is_offered(
+    field: str, arguments: Sequence[Any], named: Mapping[str, Any], offers: Offers
+) -> bool:
+    """Tell whether a field is one that an object of the code's shows, and that the code names."""
+    first = _FIRST.match(field)
+    step = _STEP.fullmatch(field, first.end()) if first is not None else None
+    if first is None or step is None or not step[1] or is_hidden(step[1]) or not is_field(step[1]):
+        return False
+    try:
+        owner = arguments[int(first[0])] if first[0].isdigit() else named[first[0]]
+    except (LookupError, TypeError, ValueError):
+        return False
+    getter: Any = type(owner).__getattribute__
+    if getter is not object.__getattribute__ or not offers(owner, step[1]):
+        return False
+    if isinstance(vars(type(owner)).get(step[1]), property):
+        return True
+    value = vars(owner).get(step[1]) if hasattr(owner, "__dict__") else None
+    # What the code has not said how to show may show all that it holds.
+    return type(value) in _PLAIN or "__str__" in vars(type(value))
 
 
 def _attribute(value: Any, name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Sequence
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from ..core import Guard
 from ..origin import Span
@@ -29,9 +29,14 @@ def judge(guard: Guard, owner: object, name: str, spans: Sequence[Span]) -> Verd
     span = next((s for s in spans if s.exact and s.start == 0), None)
     if span is None or span.checked == "member":
         return None
+    is_module = isinstance(owner, ModuleType)
+    if not (is_module or span.vouched) and _is_left_out(guard, owner, name):
+        return Verdict(
+            span.origin, "chooses a method that the code's list leaves out", FIX_ATTRIBUTE
+        )
     # What else a module keeps to itself is asked of all modules.
-    private = name.startswith("_") and name != "_id" and not isinstance(owner, ModuleType)
-    secret = is_secret(name) and _is_of_code(guard, owner) and _may_be_secret(owner, name)
+    private = name.startswith("_") and name != "_id" and not is_module
+    secret = is_secret(name) and is_of_code(guard, owner) and _may_be_secret(owner, name)
     if not (private or secret) or ((secret or span.vouched) and guard.constants.tells_of(name)):
         return None
     if private:
@@ -47,7 +52,24 @@ def _may_be_secret(owner: object, name: str) -> bool:
     return not isinstance(owner, ModuleType) or isinstance(vars(owner).get(name), (str, bytes))
 
 
-def _is_of_code(guard: Guard, owner: object) -> bool:
+def _is_left_out(guard: Guard, owner: object, name: str) -> bool:
+    """Tell whether a method is none of those that a list of the code's has of the same object.
+
+    `DASHBOARD = ["count", "mean"]` says what may be asked for, though nothing looks it up there.
+    """
+    kind = type(owner)
+    if not guard.constants.lists or not is_of_code(guard, owner):
+        return False
+    methods = {n for base in kind.__mro__[:-1] for n, v in vars(base).items() if _is_method(v)}
+    of_owner = [listed for listed in guard.constants.lists if listed <= methods]
+    return name in methods and bool(of_owner) and not any(name in listed for listed in of_owner)
+
+
+def _is_method(value: object) -> bool:
+    return isinstance(value, (FunctionType, staticmethod, classmethod))
+
+
+def is_of_code(guard: Guard, owner: object) -> bool:
     """Tell whether an object is a module of the code's own, or of a class of it."""
     home = owner if isinstance(owner, ModuleType) else sys.modules.get(type(owner).__module__)
     return str(getattr(home, "__file__", None)).startswith(guard.root)

@@ -26,6 +26,7 @@ _COMPARED = re.compile(
 _COLUMN = re.compile(r"(?:\A|[(&|\s])`?(?P<name>[^\W\d]\w{0,63})`?\s*\Z")
 _GIVEN_VALUE = re.compile(r"[ \t]{0,9}(?::[ \t]{0,9}\w{1,64}[ \t]{0,9})?=(?!=)")
 _VALUE = re.compile(r"\s*(?:['\"\d@]|-\d)")
+_LITERAL = re.compile(r"'[^'\\\n]*+'|\"[^\"\\\n]*+\"")
 _FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
 _NAMED = ("word", "pattern", "member")
 _SKIPPED = frozenset((tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER))
@@ -73,7 +74,7 @@ def judge(
     `columns`: the event may choose which column is compared with a literal, and how.
     """
     doubtful = [s for span in spans if not _vouched(text, s := _trimmed(text, span))]
-    doubtful = [s for s in doubtful if not _is_target(text, s)]
+    doubtful = [s for s in doubtful if not _is_target(text, s) and not _is_literal(text, s)]
     if columns:
         doubtful = [s for s in doubtful if not _is_column(text, s) and not _is_sign(text, s)]
     if not doubtful:
@@ -132,6 +133,14 @@ def _is_target(text: str, span: Span) -> bool:
         return False
     begins = not text[: span.start].rpartition("\n")[2].strip()
     return begins and _GIVEN_VALUE.match(text, span.end) is not None
+
+
+def _is_literal(text: str, span: Span) -> bool:
+    """Tell of what was only found whether it is a whole literal, as `repr` has written one.
+
+    The event may have the same letters with quotes around elsewhere.
+    """
+    return not span.exact and _LITERAL.fullmatch(text, span.start, span.end) is not None
 
 
 def _is_column(text: str, span: Span) -> bool:

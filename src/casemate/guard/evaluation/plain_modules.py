@@ -87,6 +87,17 @@ def is_chosen_freely(guard: Guard, name: str) -> bool:
     return True
 
 
+def defines(module: str, name: str) -> bool:
+    """Tell whether a module that is chosen freely defines a function or a class of this name."""
+    package = sys.modules.get(module.rpartition(".")[0])
+    spec = _found(module, getattr(package, "__path__", None))
+    if name.startswith("_") or spec is None or not isinstance(spec.loader, SourceFileLoader):
+        return False
+    tree = ast.parse(spec.loader.get_data(str(spec.origin)))
+    own = (one for one in tree.body if isinstance(one, (ast.FunctionDef, ast.ClassDef)))
+    return any(one.name == name for one in own)
+
+
 def _found(name: str, folders: Iterable[str] | None) -> ModuleSpec | None:
     """Return what would be imported, without importing anything."""
     module = sys.modules.get(name)

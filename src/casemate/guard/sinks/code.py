@@ -66,6 +66,7 @@ _OF_NAMES = frozenset(
 """Functions that make code of names or numbers alone, each of which they check to be one."""
 _MAX_FOLDERS = 50
 """Folders of the path in which a module of the code is looked for."""
+_TWO_WORDS = re.compile(r" ?(not|is) (in|not) ?")
 _REACHES = re.compile(r"__|import|open|exec|eval|compile|system|popen|subprocess", re.IGNORECASE)
 _OF_NUMBERS = ("numexpr.necompiler", "stringToExpression")
 """The function that makes code of an expression over numbers and arrays of them."""
@@ -79,9 +80,20 @@ def _judging(guard: Guard, *, columns: bool = False) -> Judge:
             formulas.is_of_values(text) or _is_choice(guard, text)
         ):
             return None
-        return judge(text, spans, guard.texts, columns=columns)
+        return judge(text, _without_operators(guard, text, spans), guard.texts, columns=columns)
 
     return judged
+
+
+def _without_operators(guard: Guard, text: str, spans: Sequence[Span]) -> list[Span]:
+    """Leave out operators of two words, of which the code holds each as it holds the others."""
+    holds = guard.constants.holds
+    return [
+        span
+        for span in spans
+        if (words := _TWO_WORDS.fullmatch(text, span.start, span.end)) is None
+        or not (holds(words[1]) and holds(words[2]))
+    ]
 
 
 def _is_choice(guard: Guard, text: str) -> bool:
@@ -306,7 +318,14 @@ def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
         return
     if getattr(function, "__name__", "") == "format_map" and given:
         named, given = given[0], []
-    guard.check(NAME, template, lambda text, spans: formats.judge(text, spans, given, named))
+
+    def offers(owner: object, name: str) -> bool:
+        return guard.constants.holds(name) and hidden_names.is_of_code(guard, owner)
+
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        return formats.judge(text, spans, given, named, offers)
+
+    guard.check(NAME, template, judged)
 
 
 def patch_builtins(guard: Guard, module: ModuleType) -> None:
