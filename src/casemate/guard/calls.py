@@ -37,8 +37,8 @@ _WORD_CHECKS = frozenset(
 _FINDERS = frozenset(("findall", "groups"))
 _SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
 _CUTTERS = frozenset(("partition", "rpartition"))
-_ANSWER = "HTTP/1."
-"""How an answer begins that is written as it is sent."""
+_ANSWER = ("HTTP/1.", "Status: ", "Content-")
+"""How an answer begins that is written as it is sent, or handed to a gateway."""
 _FILTERS = frozenset(("sub",))
 _PYTHON = frozenset((FunctionType, MethodType))
 _WRITERS = frozenset(("to_bytes", "tobytes"))
@@ -167,8 +167,8 @@ class Calls(Generations):
 
     def _is_own(self, function: Callable[..., Any]) -> bool:
         """Tell whether a function or a method is the code's own, by the file that it is in."""
-        code = getattr(getattr(function, "__func__", function), "__code__", None)
-        return code is not None and str(code.co_filename).startswith(self.root)
+        code = getattr(function, "__code__", None)  # a method has that of its function
+        return code is not None and bool(code.co_filename.startswith(self.root))
 
     def _called(
         self,

@@ -13,10 +13,12 @@ from .names import (
     NAMESPACES,
     OWN_KINDS,
     PARTS,
+    PLACES,
     READS_HEAD,
     READS_LINES,
 )
 
+_LINE_ENDS = re.compile(r"\\n|\n|\\s")
 _HOST = re.compile(r"[A-Za-z0-9-]\.[A-Za-z0-9-]")
 
 
@@ -137,14 +139,24 @@ def reads_again(node: ast.Call) -> str:
     if not isinstance(node.func, ast.Attribute):
         return ""
     name, owner = node.func.attr, node.func.value
-    if name in PARTS and node.args and isinstance(node.args[0], ast.Constant):
+    if name in PARTS | PLACES and node.args and isinstance(node.args[0], ast.Constant):
         mark = node.args[0].value
-        if isinstance(mark, (str, bytes)) and mark in ENDS_OF_HEADS:
+        known = isinstance(mark, (str, bytes)) and mark in ENDS_OF_HEADS
+        if known and (name in PARTS or mark not in ("\r\n", b"\r\n")):
             return READS_HEAD
     if name not in ("split", "splitlines") or not isinstance(owner, ast.Call):
         return ""
     held = isinstance(owner.func, ast.Attribute) and owner.func.attr == "getvalue"
     return READS_LINES if held else ""
+
+
+def splits_head(node: ast.Call) -> bool:
+    """Tell whether a call is `re.split` at an empty line, by its pattern."""
+    if len(node.args) < 2 or not isinstance(node.func, ast.Attribute) or node.func.attr != "split":
+        return False
+    pattern = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+    of_module = isinstance(node.func.value, ast.Name) and node.func.value.id == "re"
+    return of_module and isinstance(pattern, str) and len(_LINE_ENDS.findall(pattern)) > 1
 
 
 def is_namespace(node: ast.expr) -> bool:

@@ -15,6 +15,7 @@ READS_HEAD = "split() at an empty line"
 READS_LINES = "lines of what was written"
 """How it is announced that the code takes a text apart that was written into memory."""
 PARTS = frozenset(("partition", "rpartition", "rsplit", "split"))
+PLACES = frozenset(("find", "index", "rfind", "rindex"))
 ENDS_OF_HEADS = frozenset(("\n\n", "\r\n\r\n", "\r\n", b"\n\n", b"\r\n\r\n", b"\r\n"))
 """Where such a head is taken apart; at the ends of its lines as well."""
 OF_NUMBERS = frozenset(("bytes", "chr"))

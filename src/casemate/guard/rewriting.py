@@ -60,6 +60,7 @@ from .looks import (
     may_tell,
     number_names,
     reads_again,
+    splits_head,
     text_names,
     texts_of,
 )
@@ -70,6 +71,7 @@ from .names import (
     FUNCTIONS,
     MEASURING,
     OF_NUMBERS,
+    READS_HEAD,
     SEEN,
     UNSEEN,
     WATCHED,
@@ -267,8 +269,10 @@ class Rewriter(Scopes, ast.NodeTransformer):
             return self._watched(node, "format")
         if name == "get" and owner is not None and node.args and is_namespace(owner):
             node.args[0] = self._seen(node.args[0], "globals")
+        if splits_head(node):
+            node.args[1] = self._seen(node.args[1], READS_HEAD)
         watched = name in WATCHED or (name == "split" and is_pattern(owner))
-        announced = name if watched else reads_again(node)
+        announced = reads_again(node) or (name if watched else "")
         if announced:
             return self._watched(node, announced)
         writes = name in WRITES and owner is not None

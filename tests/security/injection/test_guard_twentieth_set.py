@@ -427,6 +427,18 @@ HEADS = {
         "answer = Answer()\nanswer.fields['X-Name'] = n\n"
         "return (answer.dump() + 'body').partition('\\r\\n\\r\\n')[0]"
     ),
+    "re.split": ("import re\n" + FIELDS + "return re.split(r'\\r?\\n\\r?\\n', raw, maxsplit=1)[0]"),
+    "names of line ends": FIELDS + "end = '\\r\\n' * 2\nreturn raw.partition(end)[0]",
+    "a place": FIELDS + "place = raw.index('\\r\\n\\r\\n')\nreturn raw[:place]",
+    "a place that is found": FIELDS + "return raw[:raw.find('\\r\\n\\r\\n')]",
+    "lines of a loop": FIELDS
+    + "found = []\nfor line in raw.splitlines():\n    if not line:\n        break\n"
+    "    found.append(line)\nreturn found",
+    "BytesFeedParser": (
+        "from email.feedparser import BytesFeedParser\n"
+        + FIELDS
+        + "reader = BytesFeedParser()\nreader.feed(raw.encode())\nreturn reader.close().items()"
+    ),
     "a generator": (
         "def lines():\n    yield 'Status: 200 OK'\n    yield 'X-Export: ' + n\n    yield ''\n"
         "    yield 'body'\nreturn '\\r\\n'.join(lines()).split('\\r\\n\\r\\n')[0]"
@@ -446,6 +458,9 @@ NO_HEADS = {
         "raw = f'Subject: {n}\\r\\nFrom: a@b.example\\r\\n\\r\\n{event[\"b\"]}'\n"
         "return raw.partition('\\r\\n\\r\\n')[2]"
     ),
+    "a status": "t = f'Status: {n}\\nand so on'\nreturn t.partition(': ')[2]",
+    "a status of lines": "t = 'Status: ' + event['b']\nreturn t.splitlines()",
+    "blank lines": "import re\nreturn re.split(r'\\n{2,}', event['b']), event['b'].index('\\n\\n')",
     "a mail that is passed on": "return event['m'].strip().split('\\r\\n\\r\\n')[0]",
     "a mail that is read": (
         "import io, http.client\nfile = io.BytesIO(event['m'].encode())\n"

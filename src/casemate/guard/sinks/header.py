@@ -16,6 +16,7 @@ SINK = Sink(
         "smtplib": wire.patch_mail,
         "aiosmtplib.smtp": wire.patch_mail,
         "email.parser": wire.patch_parser,
+        "email.feedparser": wire.patch_feeds,
         "email.message": wire.patch_message,
         "http.client": wire.patch_http_client,
         "http.server": wire.patch_server,

@@ -77,13 +77,20 @@ def check_line(guard: Guard, text: str) -> None:
 
 def read_answer(guard: Guard, text: Any, *_: Any) -> None:
     """Block an answer (BlockedError) that the code has written and takes apart itself."""
-    if guard.active and isinstance(text, str) and len(text) <= MAX_HEAD:
+    if not guard.active or not isinstance(text, str) or len(text) > MAX_HEAD:
+        return
+    if _ANSWER.match(text) is not None:
         guard.check(NAME, text, judge_sent)
+    else:
+        _check_head(guard, text)
 
 
 def read_head(guard: Guard, function: Any, *_: Any) -> None:
-    """Block the head of a message (BlockedError) that the code has written and takes apart."""
-    text = getattr(function, "__self__", None)
+    """Block the head of a message (BlockedError) that the code has written and takes apart.
+
+    By a method of its text, or by a function that is given the text.
+    """
+    text = function if isinstance(function, (str, bytes)) else getattr(function, "__self__", None)
     if isinstance(text, (str, bytes)) and len(text) <= MAX_HEAD and guard.active:
         _check_head(guard, text)
 
@@ -271,6 +278,19 @@ def patch_parser(guard: Guard, module: ModuleType) -> None:
     wrap(module.BytesParser, "parsebytes", before)
     wrap(module.Parser, "parse", before_file)
     wrap(module.BytesParser, "parse", before_file)
+
+
+def patch_feeds(guard: Guard, module: ModuleType) -> None:
+    """Watch the same where the code hands it to a parser by itself."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        text = argument(arguments, named, 1, "data")
+        fits = isinstance(text, (str, bytes)) and len(text) <= MAX_HEAD
+        if fits and guard.active and is_direct(guard):
+            _check_head(guard, text)
+
+    wrap(module.FeedParser, "feed", before)
+    wrap(module.BytesFeedParser, "feed", before)
 
 
 def patch_http_client(guard: Guard, module: ModuleType) -> None:
