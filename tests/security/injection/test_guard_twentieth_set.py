@@ -458,6 +458,10 @@ NO_HEADS = {
         "raw = f'Subject: {n}\\r\\nFrom: a@b.example\\r\\n\\r\\n{event[\"b\"]}'\n"
         "return raw.partition('\\r\\n\\r\\n')[2]"
     ),
+    "a question with CR LF": (
+        "b = event['b'].replace('\\n', '\\r\\n')\n"
+        "return f'Question: {b}\\n\\nAnswer:'.split('\\n\\n')"
+    ),
     "a status": "t = f'Status: {n}\\nand so on'\nreturn t.partition(': ')[2]",
     "a status of lines": "t = 'Status: ' + event['b']\nreturn t.splitlines()",
     "blank lines": "import re\nreturn re.split(r'\\n{2,}', event['b']), event['b'].index('\\n\\n')",

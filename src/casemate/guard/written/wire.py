@@ -15,7 +15,7 @@ from ..hooks import argument, wrap
 from ..origin import PIECE, Span
 from ..pieces import as_text
 from ..quoted import judge as judge_quoted
-from ..quoted import language
+from ..quoted import language, neutral
 from ..standing import is_direct, is_put_together, wrap_after
 from ..url import structure
 from ..verdict import Verdict
@@ -105,7 +105,7 @@ def _check_head(guard: Guard, text: str | bytes) -> None:
 def _judge_fields(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Judge a head that the code has put together of fields, as for a CGI gateway."""
     # One line with a name and a colon may begin any text; those of messages end otherwise.
-    ends = "\r\n" in text or _begun_by_code(text, spans) >= _MIN_FIELDS
+    ends = "\r\n" in neutral(text, spans) or _begun_by_code(text, spans) >= _MIN_FIELDS
     # What begins a line is a head of the event's own, which the code adds fields to.
     inside = [s for s in spans if text[max(s.start - 1, 0) : s.start] != "\n"]
     return judge_head(text, inside) if ends and inside else None
