@@ -26,7 +26,6 @@ _COMPARED = re.compile(
 _COLUMN = re.compile(r"(?:\A|[(&|\s])`?(?P<name>[^\W\d]\w{0,63})`?\s*\Z")
 _GIVEN_VALUE = re.compile(r"[ \t]{0,9}(?::[ \t]{0,9}\w{1,64}[ \t]{0,9})?=(?!=)")
 _VALUE = re.compile(r"\s*(?:['\"\d@]|-\d)")
-_LITERAL = re.compile(r"'[^'\\\n]*+'|\"[^\"\\\n]*+\"")
 _FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
 _NAMED = ("word", "pattern", "member")
 _SKIPPED = frozenset((tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER))
@@ -74,7 +73,7 @@ def judge(
     `columns`: the event may choose which column is compared with a literal, and how.
     """
     doubtful = [s for span in spans if not _vouched(text, s := _trimmed(text, span))]
-    doubtful = [s for s in doubtful if not _is_target(text, s) and not _is_literal(text, s)]
+    doubtful = [s for s in doubtful if not _is_target(text, s)]
     if columns:
         doubtful = [s for s in doubtful if not _is_column(text, s) and not _is_sign(text, s)]
     if not doubtful:
@@ -82,6 +81,7 @@ def judge(
     try:
         found = tokens(text)
         neutral = text
+        doubtful = [s for s in doubtful if not _is_literal(text, s, found)]
         for span in doubtful:
             if _in_format(text, span, found):
                 return Verdict(span.origin, "is a field of a formatted literal", FIX)
@@ -135,12 +135,14 @@ def _is_target(text: str, span: Span) -> bool:
     return begins and _GIVEN_VALUE.match(text, span.end) is not None
 
 
-def _is_literal(text: str, span: Span) -> bool:
+def _is_literal(text: str, span: Span, found: Sequence[Token]) -> bool:
     """Tell of what was only found whether it is a whole literal, as `repr` has written one.
 
     The event may have the same letters with quotes around elsewhere.
     """
-    return not span.exact and _LITERAL.fullmatch(text, span.start, span.end) is not None
+    if span.exact or _FORMATTED.match(text, span.start) is not None:
+        return False
+    return (tokenize.STRING, span.start, span.end) in found
 
 
 def _is_column(text: str, span: Span) -> bool:
