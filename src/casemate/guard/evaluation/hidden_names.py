@@ -29,13 +29,8 @@ def judge(guard: Guard, owner: object, name: str, spans: Sequence[Span]) -> Verd
     span = next((s for s in spans if s.exact and s.start == 0), None)
     if span is None or span.checked == "member":
         return None
-    is_module = isinstance(owner, ModuleType)
-    if not (is_module or span.vouched) and _is_left_out(guard, owner, name):
-        return Verdict(
-            span.origin, "chooses a method that the code's list leaves out", FIX_ATTRIBUTE
-        )
     # What else a module keeps to itself is asked of all modules.
-    private = name.startswith("_") and name != "_id" and not is_module
+    private = name.startswith("_") and name != "_id" and not isinstance(owner, ModuleType)
     secret = is_secret(name) and is_of_code(guard, owner) and _may_be_secret(owner, name)
     if not (private or secret) or ((secret or span.vouched) and guard.constants.tells_of(name)):
         return None
@@ -50,23 +45,6 @@ def _may_be_secret(owner: object, name: str) -> bool:
     """Tell whether an attribute may be one: of a module's, a text, and no function such as
     `check_password`."""
     return not isinstance(owner, ModuleType) or isinstance(vars(owner).get(name), (str, bytes))
-
-
-def _is_left_out(guard: Guard, owner: object, name: str) -> bool:
-    """Tell whether a method is none of those that a list of the code's has of the same object.
-
-    `DASHBOARD = ["count", "mean"]` says what may be asked for, though nothing looks it up there.
-    """
-    kind = type(owner)
-    if not guard.constants.lists or not is_of_code(guard, owner):
-        return False
-    methods = {n for base in kind.__mro__[:-1] for n, v in vars(base).items() if _is_method(v)}
-    of_owner = [listed for listed in guard.constants.lists if listed <= methods]
-    return name in methods and bool(of_owner) and not any(name in listed for listed in of_owner)
-
-
-def _is_method(value: object) -> bool:
-    return isinstance(value, (FunctionType, staticmethod, classmethod))
 
 
 def is_of_code(guard: Guard, owner: object) -> bool:
@@ -98,3 +76,23 @@ def _of_event(taint: Taint, name: str) -> frozenset[str]:
     named = [t for t, o in texts if o.source == "event" and o.steps[-1:] == (name,)]
     few = len(named) <= _MAX_OF_NAME and len(texts) < _MAX_TEXTS
     return frozenset(named if few else ())
+
+
+def judge_listed(guard: Guard, owner: object, name: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge a method that is none of those which a list of the code's has of the same object.
+
+    `DASHBOARD = ["count", "mean"]` says what may be asked for, though nothing looks it up there.
+    """
+    span = next((s for s in spans if s.exact and s.start == 0), None)
+    if span is None or span.vouched or not guard.constants.lists or not is_of_code(guard, owner):
+        return None
+    kinds = type(owner).__mro__[:-1]
+    methods = {n for kind in kinds for n, value in vars(kind).items() if _is_method(value)}
+    of_owner = [listed for listed in guard.constants.lists if listed <= methods]
+    if name not in methods or not of_owner or any(name in listed for listed in of_owner):
+        return None
+    return Verdict(span.origin, "chooses what a list of the code's leaves out", FIX_ATTRIBUTE)
+
+
+def _is_method(value: object) -> bool:
+    return isinstance(value, (FunctionType, staticmethod, classmethod))

@@ -266,7 +266,9 @@ def _attribute(guard: Guard, arguments: tuple[Any, ...]) -> None:
         return
 
     def judged(text: str, spans: Any) -> Verdict | None:
-        return _judge_attribute(owner, text, spans) or hidden_names.judge(guard, owner, text, spans)
+        verdict = _judge_attribute(owner, text, spans)
+        verdict = verdict or hidden_names.judge(guard, owner, text, spans)
+        return verdict or hidden_names.judge_listed(guard, owner, text, spans)
 
     guard.check(NAME, name, judged)
 
