@@ -272,8 +272,8 @@ class Incidents:
             title=title,
             level=level,
             findings=1 if before is None else before.findings + 1,
-            first_at=at if before is None else before.first_at,
-            last_at=at,
+            first_at=at if before is None else min(at, before.first_at),
+            last_at=at if before is None else max(at, before.last_at),
         )
 
     def _of(self, things: Sequence[str], project: str, at: float, *, grave: bool) -> _Known | None:
@@ -491,6 +491,7 @@ def _join(known: list[str], more: Sequence[str], most: int) -> None:
 
 
 def _shown(known: _Known) -> Incident:
+    """Return an incident in an order that does not tell in which one this node heard of it."""
     return Incident(
         id=known.id,
         title=known.title,
@@ -501,9 +502,9 @@ def _shown(known: _Known) -> Incident:
         last_at=known.last_at,
         findings=known.findings,
         things=tuple(known.things),
-        projects=tuple(known.projects),
-        techniques=tuple(known.techniques),
-        rules=tuple(known.rules.values()),
+        projects=tuple(sorted(known.projects)),
+        techniques=tuple(sorted(known.techniques)),
+        rules=tuple(sorted(known.rules.values(), key=lambda each: (each.first_at, each.rule))),
         finding_ids=tuple(known.ids),
         timeline=tuple(known.timeline),
         contained_at=known.contained_at,

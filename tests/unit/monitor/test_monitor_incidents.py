@@ -392,6 +392,21 @@ def test_in_whatever_order_findings_are_heard_of_they_are_one_incident() -> None
     assert len(seen) == 1
 
 
+def test_what_is_shown_of_one_tells_no_order_in_which_a_node_heard_of_it() -> None:
+    """Two nodes showed techniques and rules of one incident each in an order of its own."""
+    heard = (
+        finding(1, at=AT),
+        finding(2, at=AT + 2, rule="code-injection", techniques=["T1648", "T1059"]),
+        finding(3, at=AT + 1, rule="code-injection", techniques=["T1489"]),
+    )
+    shown = set()
+    for order in itertools.permutations(heard):
+        one = folded(*order).get(ONE)
+        assert one is not None
+        shown.add((one.techniques, one.projects, one.rules))
+    assert len(shown) == 1
+
+
 def test_what_a_release_before_remembered_is_known() -> None:
     incidents = folded(finding(1))
     before = Incidents()
