@@ -53,6 +53,16 @@ def require_losses(names: tuple[str, ...]) -> None:
             )
 
 
+def require_alone(folders: Folders) -> None:
+    """Refuse the folder of a node that shares its state, by its mark. Raises StoreGoneError."""
+    if os.path.lexists(folders.data / SHARED):
+        raise StoreGoneError(
+            "This data folder is that of a node which shares its state with others; alone it "
+            "would begin with nothing. Nothing was changed.",
+            next_step="Start it with --store and --objects as before, or give another folder.",
+        )
+
+
 def lost_projects(names: tuple[str, ...]) -> frozenset[str]:
     """Return the projects whose data is accepted as lost."""
     return frozenset(n.removeprefix(_PROJECT) for n in names if n.startswith(_PROJECT))
@@ -63,6 +73,7 @@ class Presence:
 
     def __init__(self, folders: Folders) -> None:
         """Look. Raises OSError, StoreError."""
+        self._folders = folders
         self._mark = folders.data / FIRST_START
         self.first = os.path.lexists(self._mark)
         """A first start was interrupted before there was a store."""
@@ -93,12 +104,8 @@ class Presence:
 
         `shares` tells whether the node is to share its state with others.
         """
-        if self.shared and not shares:
-            raise StoreGoneError(
-                "This data folder is that of a node which shares its state with others; alone it "
-                "would begin with nothing. Nothing was changed.",
-                next_step="Start it with --store and --objects as before, or give another folder.",
-            )
+        if not shares:
+            require_alone(self._folders)
         if shares and (self.store or self.data) and not self.moved_away:
             raise StoreGoneError(
                 "This data folder has a store or data of its own, which would be left behind. "

@@ -17,7 +17,7 @@ from casemate.child.starter import ChildStarter
 from casemate.egress.start import EgressStarter
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import require_own
-from casemate.folder.presence import JOURNAL, RECORDS, require_losses
+from casemate.folder.presence import JOURNAL, RECORDS, require_alone, require_losses
 from casemate.http_workers.start import HttpWorkerStarter, gateways_for
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.processes import (
@@ -74,6 +74,9 @@ class Node:
         require_host()
         require_losses(options.accepted_losses)
         self._folders = Folders(options.data.absolute())
+        self._shared = shared_places(options)
+        if self._shared is None:
+            require_alone(self._folders)
         require_closed(self._folders.vault)
         handover.tell()
         raise_open_files()
@@ -84,7 +87,6 @@ class Node:
                 "before it all the same"
             )
         self._options = options
-        self._shared = shared_places(options)
         self._handover = handover
         self._resting_memory = options.bounds.resting or resting_memory(self._memory)
         report(f"functions at rest may hold {self._resting_memory >> 20} MB of memory together")
