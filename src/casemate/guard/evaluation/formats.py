@@ -22,6 +22,7 @@ _SCALARS = (str, bytes, int, float, bool, type(None))
 _PLAIN = (*_SCALARS, *_DATES)
 _WIDE = re.compile(r"\d{5,}")
 _LOOKS_IN = re.compile(r"[.\[]")
+_OTHER_TEXT = re.compile(r"![ra]")
 Offers = Callable[[Any, str], bool]
 _FIX = (
     "keep the template in the code and give the data as arguments: TEMPLATE.format(name=value); "
@@ -38,7 +39,8 @@ def judge(
 ) -> Verdict | None:
     """Return a verdict if `spans` hold fields that reach more than the plain values given.
 
-    `offers` tells whether the code has an object for itself, and a name of it as a text.
+    `offers` tells whether the code has an object for itself, and a name of it, if not empty, as a
+    text.
     """
     for span in spans:
         if span.vouched:
@@ -57,7 +59,9 @@ def judge(
                 return Verdict(span.origin, "adds a field of great width", _FIX)
             if is_hidden(field):
                 return Verdict(span.origin, "adds a field of what is hidden", _FIX)
-            if not _LOOKS_IN.search(field) and not _is_plain(field, arguments, named):
+            plain = _LOOKS_IN.search(field) or _is_plain(field, arguments, named)
+            shown = _OTHER_TEXT.search(template) is None
+            if not plain and not (shown and _is_shown(field, arguments, named, offers)):
                 return Verdict(span.origin, "adds a field of a whole object", _FIX)
     return None
 
@@ -122,6 +126,20 @@ def _is_offered(
     value = vars(owner).get(step[1]) if hasattr(owner, "__dict__") else None
     # What the code has not said how to show may show all that it holds.
     return type(value) in _PLAIN or "__str__" in vars(type(value))
+
+
+def _is_shown(
+    field: str, arguments: Sequence[Any], named: Mapping[str, Any], offers: Offers
+) -> bool:
+    """Tell whether a field is an object of the code's whose class says what text stands for it.
+
+    By `!r` or `!a` another text would, which may have all that it holds.
+    """
+    try:
+        owner = arguments[int(field)] if field[:1].isdigit() else named[field]
+    except (LookupError, TypeError, ValueError):
+        return False
+    return "__str__" in vars(type(owner)) and offers(owner, "")
 
 
 def _attribute(value: Any, name: str) -> Any:

@@ -8,6 +8,7 @@ compile is seen by the audit event `compile`; modules that hide `eval` are wrapp
 from __future__ import annotations
 
 import ast
+import builtins
 import operator
 import os
 import re
@@ -49,6 +50,13 @@ _OPERATIONS = frozenset(
     ]
 )
 """Functions of `operator` that reach nothing but their arguments."""
+_VALUES = frozenset(
+    [
+        *("bool", "bytes", "complex", "float", "int", "str"),
+        *("dict", "frozenset", "list", "set", "tuple"),
+    ]
+)
+"""Built-in types that make a value of what they are given, as the code reads columns by them."""
 _CHANGING = frozenset(
     name
     for kind in (dict, list, set, bytearray)
@@ -282,7 +290,7 @@ def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
             return Verdict(span.origin, "chooses a special attribute", FIX_ATTRIBUTE)
         if not isinstance(owner, ModuleType) or span.start > 0:
             continue
-        if owner is operator and name in _OPERATIONS:
+        if (owner is operator and name in _OPERATIONS) or (owner is builtins and name in _VALUES):
             continue
         found = vars(owner).get(name)
         if isinstance(found, int):
@@ -322,7 +330,8 @@ def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
         named, given = given[0], []
 
     def offers(owner: object, name: str) -> bool:
-        return guard.constants.holds(name) and hidden_names.is_of_code(guard, owner)
+        known = not name or guard.constants.holds(name)
+        return known and hidden_names.is_of_code(guard, owner)
 
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
         return formats.judge(text, spans, given, named, offers)
