@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 
 
 def descriptors_held() -> int:
@@ -14,3 +15,14 @@ def descriptors_held() -> int:
     """
     gc.collect()
     return len(os.listdir("/proc/self/fd"))
+
+
+def require_none_left(before: int, seconds: float = 1.0) -> None:
+    """Fail if there are more than `before` for so long: another thread may have one for a moment.
+
+    Fewer are none of the test's: of an earlier one something ended meanwhile.
+    """
+    until = time.monotonic() + seconds
+    while (held := descriptors_held()) > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert held <= before

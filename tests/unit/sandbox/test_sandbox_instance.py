@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import time
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
@@ -23,7 +22,7 @@ from casemate.sandbox import instance as instance_module
 from casemate.sandbox.frames import MAX_LINES, Output, Reply, describe_status
 from casemate.sandbox.instance import MAX_REQUEST_BYTES
 from support.core import InstancePeer
-from support.descriptors import descriptors_held
+from support.descriptors import descriptors_held, require_none_left
 
 READY = wire.pack(wire.READY)
 ANSWER = wire.pack(wire.ANSWER, b"{}", b'"done"')
@@ -81,10 +80,7 @@ def play(scene: Callable[..., Awaitable[None]], **options: Any) -> None:
 
     before = descriptors_held()
     asyncio.run(run())
-    until = time.monotonic() + 1
-    while descriptors_held() > before and time.monotonic() < until:
-        time.sleep(0.01)  # another thread of this process may have one for a moment
-    assert descriptors_held() == before
+    require_none_left(before)
     assert not faults, faults
 
 
