@@ -319,7 +319,7 @@ def _is_of_hosts(question: Question) -> bool:
 def _is_within(question: Question, host: str) -> bool:
     """Tell whether an address is in a network that the code asked for, or begins as it asked.
 
-    Of a network whose addresses are those of this machine or of its hosts' keys none is meant.
+    Of all networks (less than eight bits) none is meant. Who asks for this machine's means it.
     """
     address = address_of(normal(host))
     if address is None or str(address) != normal(host):
