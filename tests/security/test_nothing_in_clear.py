@@ -158,7 +158,11 @@ def test_the_data_folder_holds_nothing_in_clear(planted: Planted) -> None:
     assert len(files) >= 4
     for path in files:
         assert planted.found_in(path.name.encode()) == set(), path
-        for layer in _layers(path.read_bytes()):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:  # a part of the journal's tree that is a whole one by now
+            continue
+        for layer in _layers(content):
             assert planted.found_in(layer) == set(), path
 
 
