@@ -88,6 +88,11 @@ def _all_plain(template: str, arguments: Sequence[Any], named: Mapping[str, Any]
     return bool(fields) and all(_is_plain_part(field, arguments, named) for field in looking)
 
 
+def _argument(name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """Return what a field begins with, by its number or its name. Raises LookupError and others."""
+    return arguments[int(name)] if name[:1].isdigit() else named[name]
+
+
 def _is_plain_part(field: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bool:
     """Tell whether a field leads to a plain value, by keys and by fields of plain data alone."""
     first = _FIRST.match(field)
@@ -95,7 +100,7 @@ def _is_plain_part(field: str, arguments: Sequence[Any], named: Mapping[str, Any
     if first is None or not _STEPS.fullmatch(steps):
         return False
     try:
-        value: Any = arguments[int(first[0])] if first[0].isdigit() else named[first[0]]
+        value = _argument(first[0], arguments, named)
         for step in _STEP.finditer(steps):
             name = step[1] or step[2]
             if is_hidden(name):
@@ -115,7 +120,7 @@ def _is_offered(
     if first is None or step is None or not step[1] or is_hidden(step[1]) or not is_field(step[1]):
         return False
     try:
-        owner = arguments[int(first[0])] if first[0].isdigit() else named[first[0]]
+        owner = _argument(first[0], arguments, named)
     except (LookupError, TypeError, ValueError):
         return False
     getter: Any = type(owner).__getattribute__
@@ -136,7 +141,7 @@ def _is_shown(
     By `!r` or `!a` another text would, which may have all that it holds.
     """
     try:
-        owner = arguments[int(field)] if field[:1].isdigit() else named[field]
+        owner = _argument(field, arguments, named)
     except (LookupError, TypeError, ValueError):
         return False
     return "__str__" in vars(type(owner)) and offers(owner, "")

@@ -129,7 +129,7 @@ def _written_to(function: Any, arguments: Sequence[object]) -> object:
     owner = getattr(function, "__self__", None)
     if owner is None or not arguments:
         return None
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+    for stream in _standard():
         if owner is stream or owner is getattr(stream, "buffer", None):
             return stream
     return None
@@ -145,8 +145,12 @@ def read_lines(guard: Guard, function: Any, *_: Any) -> None:
 def _is_standard(stream: object) -> bool:
     if stream is None:
         return False
-    standard = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-    return any(stream is one for one in standard)
+    return any(stream is one for one in _standard())
+
+
+def _standard() -> tuple[object, ...]:
+    """Return the standard streams; code may have put others in their place."""
+    return sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
 
 
 def patch_logging(guard: Guard, module: ModuleType) -> None:
