@@ -89,13 +89,15 @@ def print_written(text: str, style: Style | None = None) -> None:
     print("\n".join(paint(line, style, sys.stdout) for line in lines), flush=True)
 
 
-def print_document(text: str) -> None:
+def print_document(text: str, *, is_json: bool = False) -> None:
     """Print a text that may be JSON; on a terminal that it is too wide for, JSON is indented.
 
     What is wider then is a single value, which stays whole. Elsewhere it is as it was written.
+    `is_json` where it is for sure, so that it is JSON also once it does nothing to a terminal.
     """
+    safe = json_text if is_json else many_lines
     if not sys.stdout.isatty():
-        print_text(text)
+        print(safe(text), flush=True)
         return
     width = shutil.get_terminal_size().columns
     if len(text) > width and text[:1] in ("{", "["):
@@ -104,7 +106,7 @@ def print_document(text: str) -> None:
         # It moves what is written and reads no values: of a name that is there twice both stay.
         with suppress(msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
             text = msgspec.json.format(text.encode(), indent=2).decode()
-    for line in many_lines(text).split("\n"):
+    for line in safe(text).split("\n"):
         print("\n".join(folded(line, width)), flush=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shlex
 import sys
@@ -191,6 +192,16 @@ def test_what_programs_read_of_a_log_is_one_line(capsys: pytest.CaptureFixture[s
     print_written(LINE)
     print_document('{"a":"' + "x" * 200 + '"}')
     assert capsys.readouterr().out == f"{LINE}\n" + '{"a":"' + "x" * 200 + '"}\n'
+
+
+def test_what_is_json_is_read_as_it_also_where_a_terminal_would_obey_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It had `\\x7f` within, which is no JSON."""
+    print_document('{"a": "x\x7fy\u202ez"}', is_json=True)
+    shown = capsys.readouterr().out
+    assert "\x7f" not in shown and "\u202e" not in shown
+    assert json.loads(shown) == {"a": "x\x7fy\u202ez"}
 
 
 def test_a_command_within_a_line_of_a_log_stays_whole_where_there_is_room() -> None:

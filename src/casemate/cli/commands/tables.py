@@ -77,7 +77,7 @@ def query(page: ItemPage, call: Call) -> None:
     On a terminal that is too narrow for one, it takes several lines.
     """
     for item in page.items:
-        print_document(json_line(item.value))
+        print_document(json_line(item.value), is_json=True)
     if not page.items:
         note(f"The table {call.name} has no such items.")
     if page.after is not None:
