@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from casemate.cli.commands import errors
+from casemate.model import refusals
 from casemate.model.invocation import Outcome
 from casemate.model.refusals import refusal_type
 
@@ -28,3 +30,9 @@ from casemate.model.refusals import refusal_type
 )
 def test_a_refusal_is_named_by_its_remedy(outcome: Outcome, status: int | None, name: str) -> None:
     assert refusal_type(outcome, status) == name
+
+
+def test_each_name_stands_in_the_help_of_the_command_that_lists_them() -> None:
+    names = {refusals.CONTRACT_BROKEN, refusals.HOSTILE_EVENT}
+    names |= {*refusals._BY_STATUS.values(), *refusals._BY_OUTCOME.values()}
+    assert {name for name in names if f"`{name}`" not in str(errors.ls.__doc__)} == set()

@@ -44,9 +44,9 @@ def ls(found: ErrorGroups | Errors, call: Call) -> None:
     Neither messages nor line numbers count, so that values and versions make no new ones. Refused
     calls are among them by why they were: `NotAuthenticated`, `NotAllowed`, `NotFound`,
     `MethodNotAllowed`, `InvalidRequest`, `ContractBroken`, `HostileEvent`, `TooLarge`, `NotJson`,
-    `Throttled`, `Unavailable`. They have an id, too. `trend` compares the newer half of the
-    time with the older: `new` came in its newest quarter alone, `gone` not in that and not in the
-    last ten minutes. With --json: `groups`, or `errors` with --each.
+    `Throttled`, `Unavailable`, `Conflict`, `NoRoomToKeep`. They have an id, too. `trend` compares
+    the newer half of the time with the older: `new` came in its newest quarter alone, `gone` not in
+    that and not in the last ten minutes. With --json: `groups`, or `errors` with --each.
     """
     if isinstance(found, Errors):
         _each(found)
