@@ -6,8 +6,8 @@ from casemate.audit.finding import Severity
 from casemate.audit.rule import Risk, entries
 from casemate.audit.rules.examples import javascript, python
 from casemate.audit.rules.javascript_code import seen_at
+from casemate.audit.rules.looks import look_at
 from casemate.audit.rules.python_between import passed_on, undecided
-from casemate.audit.rules.python_looks import look_at
 
 _race = entries(Risk.INPUT, "SAS-05", 367, "")
 _errors = entries(Risk.ERRORS, "SAS-06", 209, "T1592.002")

@@ -14,7 +14,7 @@ from casemate.audit.javascript.script_file import (
 )
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.rules import plain_passwords
-from casemate.audit.rules.python_looks import EVENTS, SECRETIVE
+from casemate.audit.rules.looks import EVENTS, SECRETIVE
 
 Found = Iterator[tuple[Node, str]]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from casemate.audit.code.reading import PythonFile
-from casemate.audit.rules.python_looks import EVENTS
+from casemate.audit.rules.looks import EVENTS
 from casemate.audit.syntax import walk
 
 _READS = frozenset(("get_item",))

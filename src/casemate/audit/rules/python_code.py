@@ -11,7 +11,8 @@ from casemate.audit.model import Reach
 from casemate.audit.rule import Check, Hit, Risk, Subject
 from casemate.audit.rules.code_entries import CodeEntries
 from casemate.audit.rules.examples import python
-from casemate.audit.rules.python_looks import (
+from casemate.audit.rules.looks import look_at
+from casemate.audit.rules.python_dangers import (
     asserted,
     debug,
     entities,
@@ -20,15 +21,8 @@ from casemate.audit.rules.python_looks import (
     guessable,
     host_keys,
     kept,
-    logged_environment,
-    logged_events,
-    logged_secrets,
-    look_at,
     open_answers,
     permissions,
-    returned_environment,
-    returned_errors,
-    returned_traces,
     secret_key,
     shell,
     swallowed,
@@ -40,6 +34,14 @@ from casemate.audit.rules.python_looks import (
     unverified,
     weak_hash,
     yaml,
+)
+from casemate.audit.rules.python_disclosures import (
+    logged_environment,
+    logged_events,
+    logged_secrets,
+    returned_environment,
+    returned_errors,
+    returned_traces,
 )
 
 

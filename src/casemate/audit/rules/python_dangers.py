@@ -1,270 +1,34 @@
-"""What rules about Python look for in a tree: each yields nodes and what is wrong with them."""
+"""Looks for what Python does unsafely: checks that are off, texts that are run, weak secrets."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Iterator
 
-from casemate.audit.code.reading import PythonFile, python_files
-from casemate.audit.rule import Check, Hit, Subject
+from casemate.audit.code.reading import PythonFile
 from casemate.audit.rules import plain_passwords
-from casemate.audit.rules.common import hit
+from casemate.audit.rules.looks import EVENTS, argument, is_value
 from casemate.audit.syntax import walk
 
-Look = Callable[[PythonFile], Iterator[tuple[ast.AST, str]]]
-_LOGGERS = re.compile(
-    r"^(?:print|logging\.\w+|(?:\w*log(?:ger)?|LOG(?:GER)?)\.(?:debug|info|warning|warn|error|exception|critical|log|msg))$|^(?:self|app|current_app)\.logg?er\.\w+$"
-)
-EVENTS = frozenset(("event", "evt", "lambda_event"))
-SECRETIVE = re.compile(
-    r"^(?:passw(?:or)?d|passwd|secret|api_?key|access_?token|auth_?token|private_?key|client_secret|credentials?|authorization)$",
-    re.I,
-)
 _HTTP_CALLS = re.compile(
     r"^(?:requests|httpx)\.(?:get|post|put|patch|delete|head|options|request)$"
 )
 
 
-def look_at(look: Look) -> Check:
-    """Return a check of every file of Python; one finding for each line."""
-
-    def check(subject: Subject) -> Iterator[Hit]:
-        for file, function in python_files(subject.code, subject.application):
-            seen = set[int]()
-            try:
-                for node, text in look(file):
-                    line = getattr(node, "lineno", 0)
-                    if line not in seen:
-                        seen.add(line)
-                        yield hit(function, text, file.place(node), _subject(file, node))
-            except RecursionError:  # of this file: the others are looked at
-                what = "an expression is nested too deeply: not looked at for every rule"
-                subject.workspace.note(file.file, what)
-
-    return check
-
-
-def _subject(file: PythonFile, node: ast.AST) -> str:
-    at = getattr(node, "lineno", 1) - 1
-    return f"{file.file} {file.lines[at].strip()[:120] if at < len(file.lines) else ''}"
-
-
-def _argument(call: ast.Call, name: str) -> ast.expr | None:
-    return next((k.value for k in call.keywords if k.arg == name), None)
-
-
-def _is(node: ast.AST | None, value: object) -> bool:
-    return isinstance(node, ast.Constant) and node.value is value
-
-
-def _caught(file: PythonFile) -> Iterator[tuple[ast.ExceptHandler, str]]:
-    for node in file.nodes:
-        if isinstance(node, ast.ExceptHandler) and node.name:
-            yield node, node.name
-
-
-def _tells(value: ast.AST, name: str, aliases: set[str]) -> bool:
-    """Tell whether an expression has the text of an exception in it, and not one of its fields."""
-    for each in walk(value):
-        if isinstance(each, ast.Call):
-            called = getattr(each.func, "id", getattr(each.func, "attr", ""))
-            if called in ("str", "repr", "format") and any(
-                isinstance(a, ast.Name) and a.id in aliases for a in each.args
-            ):
-                return True
-        if (
-            isinstance(each, ast.FormattedValue)
-            and isinstance(each.value, ast.Name)
-            and each.value.id in aliases
-        ):
-            return True
-        if (
-            isinstance(each, ast.Attribute)
-            and each.attr in ("args", "message")
-            and isinstance(each.value, ast.Name)
-            and each.value.id == name
-        ):
-            return True
-    return isinstance(value, ast.Name) and value.id != name and value.id in aliases
-
-
-def returned_errors(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: returned errors."""
-    for handler, name in _caught(file):
-        aliases = {name}
-        for node in walk(handler):
-            if isinstance(node, ast.Assign) and _tells(node.value, name, aliases):
-                aliases |= {t.id for t in node.targets if isinstance(t, ast.Name)}
-        for node in walk(handler):
-            if (
-                isinstance(node, ast.Return)
-                and node.value is not None
-                and _tells(node.value, name, aliases)
-            ):
-                yield node, "the text of an exception is in the answer"
-
-
-def returned_traces(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: returned traces."""
-    if "traceback" not in file.text and "exc_info" not in file.text:
-        return
-    for node in file.nodes:
-        if isinstance(node, ast.Return) and node.value is not None:
-            for each in walk(node.value):
-                if isinstance(each, ast.Call) and file.name(each.func) in (
-                    "traceback.format_exc",
-                    "traceback.format_exception",
-                    "sys.exc_info",
-                ):
-                    yield node, "the trace of an exception is in the answer"
-
-
-def _whole(node: ast.AST) -> bool:
-    """Tell whether an argument is a whole event, as it is or as JSON."""
-    if isinstance(node, ast.Name):
-        return node.id in EVENTS
-    if isinstance(node, ast.Call):
-        called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        return called in ("dumps", "str", "repr", "pformat", "format") and any(
-            map(_whole, node.args)
-        )
-    if isinstance(node, ast.JoinedStr):
-        return any(isinstance(v, ast.FormattedValue) and _whole(v.value) for v in node.values)
-    if isinstance(node, ast.BinOp):
-        return _whole(node.right) or _whole(node.left)
-    return isinstance(node, ast.Dict) and any(map(_whole, node.values))
-
-
-def _handlers(file: PythonFile) -> set[int]:
-    """Return the lines that are inside of functions that are given an event."""
-    lines = set[int]()
-    for node in file.nodes:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            names = [a.arg for a in node.args.args]
-            if names and names[0] in EVENTS:
-                lines |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    return lines
-
-
-def logged_events(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: logged events."""
-    inside = _handlers(file) if any(word in file.text for word in EVENTS) else set()
-    for call, name in file.calls() if inside else ():
-        if call.lineno in inside and _LOGGERS.match(name) and any(map(_whole, call.args)):
-            yield call, "the whole event is logged"
-
-
-_SHOWING = frozenset(
-    (
-        *("dict", "str", "repr", "dumps", "format", "pformat", "jsonify", "copy", "deepcopy"),
-        *("list", "tuple", "encode", "join", "items", "values", "escape"),
-    )
-)
-
-
-def _given_on(value: ast.AST) -> set[int]:
-    """Return what is given to functions that answer with something of their own."""
-    given = set[int]()
-    for call in walk(value):
-        if isinstance(call, ast.Call):
-            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-            if name not in _SHOWING and "response" not in name.lower():
-                arguments = (*call.args, *(each.value for each in call.keywords))
-                given |= {id(each) for argument in arguments for each in walk(argument)}
-    return given
-
-
-def _whole_environment(file: PythonFile, value: ast.AST, without: Set[int] = frozenset()) -> bool:
-    """Tell whether an expression has the whole environment in it, and not one variable of it."""
-    every = walk(value)
-    environ = [e for e in every if isinstance(e, ast.Attribute) and e.attr == "environ"]
-    if not environ:
-        return False
-    asked = {
-        id(e.value)
-        for e in every
-        if isinstance(e, ast.Subscript) or (isinstance(e, ast.Attribute) and e.attr == "get")
-    }
-    asked |= {
-        id(each)
-        for e in every
-        if isinstance(e, ast.Compare)
-        for each in e.comparators  # `"STAGE" in os.environ`
-    }
-    asked |= {id(each) for e in every for each in _named_only(e)} | without
-    return any(id(e) not in asked and file.name(e) == "os.environ" for e in environ)
-
-
-def _named_only(node: ast.AST) -> Iterator[ast.expr]:
-    """Yield what is asked for its names alone: `list(os.environ)`, `os.environ.keys()`."""
-    if not isinstance(node, ast.Call):
-        return
-    if isinstance(node.func, ast.Attribute) and node.func.attr == "keys":
-        yield node.func.value
-    elif isinstance(node.func, ast.Name) and node.func.id in ("list", "sorted", "len", "set"):
-        yield from node.args
-
-
-def logged_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: logged environment."""
-    for call, name in file.calls():
-        if _LOGGERS.match(name) and any(_whole_environment(file, a) for a in call.args):
-            yield call, "the whole environment is logged, with the function's credentials"
-
-
-def returned_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: returned environment."""
-    for node in file.nodes:
-        if (
-            isinstance(node, ast.Return)
-            and node.value is not None
-            and _whole_environment(file, node.value, _given_on(node.value))
-        ):
-            yield node, "the whole environment is in the answer, with the function's credentials"
-
-
-def logged_secrets(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: logged secrets."""
-    for call, name in file.calls():
-        if _LOGGERS.match(name):
-            for argument in (*call.args, *(k.value for k in call.keywords)):
-                measured = _measured(argument)
-                for each in walk(argument):
-                    found = (
-                        each.id
-                        if isinstance(each, ast.Name)
-                        else each.attr
-                        if isinstance(each, ast.Attribute)
-                        else ""
-                    )
-                    if found and SECRETIVE.match(found) and id(each) not in measured:
-                        yield call, f"{found[:40]} is logged"
-
-
-def _measured(argument: ast.AST) -> set[int]:
-    """Return what is only measured in an argument: its length, its type, whether it is there."""
-    return {
-        id(measured)
-        for e in walk(argument)
-        if isinstance(e, ast.Call) and getattr(e.func, "id", "") in ("len", "bool", "type")
-        for measured in e.args
-    }
-
-
 def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: debug."""
+    """Find frameworks whose debugging is on."""
     for call, name in file.calls():
-        if name.endswith(".run") and _is(_argument(call, "debug"), True):
+        if name.endswith(".run") and is_value(argument(call, "debug"), True):
             yield call, "the framework's debugger is on"
         elif name in (
             "fastapi.FastAPI",
             "starlette.applications.Starlette",
             "chalice.Chalice",
-        ) and _is(_argument(call, "debug"), True):
+        ) and is_value(argument(call, "debug"), True):
             yield call, "debugging is on: traces are in answers"
     for node in file.nodes:
-        if isinstance(node, ast.Assign) and _is(node.value, True):
+        if isinstance(node, ast.Assign) and is_value(node.value, True):
             for target in node.targets:
                 if (
                     isinstance(target, ast.Attribute)
@@ -275,18 +39,21 @@ def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def unverified(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: unverified."""
+    """Find connections whose certificates are not checked."""
     for call, name in file.calls():
-        if _is(_argument(call, "verify"), False) and re.match(
+        if is_value(argument(call, "verify"), False) and re.match(
             r"^(?:requests|httpx|boto3|aiohttp|botocore|elasticsearch|session|s|self)\b", name
         ):
             yield call, "the certificate is not checked"
         elif name in ("ssl._create_unverified_context",) or (
             name == "aiohttp.TCPConnector"
-            and (_is(_argument(call, "ssl"), False) or _is(_argument(call, "verify_ssl"), False))
+            and (
+                is_value(argument(call, "ssl"), False)
+                or is_value(argument(call, "verify_ssl"), False)
+            )
         ):
             yield call, "certificates are not checked"
-        elif name.startswith("boto3.") and _is(_argument(call, "use_ssl"), False):
+        elif name.startswith("boto3.") and is_value(argument(call, "use_ssl"), False):
             yield call, "AWS is asked without encryption"
     for node in file.nodes:
         if (
@@ -299,7 +66,7 @@ def unverified(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def swallowed(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: swallowed."""
+    """Find handlers of every error that do nothing."""
     for node in file.nodes:
         if (
             isinstance(node, ast.ExceptHandler)
@@ -312,7 +79,7 @@ def swallowed(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def evaluated(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: evaluated."""
+    """Find code that is made while it runs."""
     for call, name in file.calls():
         if (
             name in ("eval", "exec", "builtins.eval", "builtins.exec")
@@ -323,7 +90,7 @@ def evaluated(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def shell(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: shell."""
+    """Find command lines that are made while they run."""
     for call, name in file.calls():
         first = call.args[0] if call.args else None
         fixed = isinstance(first, ast.Constant) or first is None
@@ -332,12 +99,14 @@ def shell(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             and not fixed
         ):
             yield call, f"{name} runs a command line that is made while it runs"
-        elif name.startswith("subprocess.") and _is(_argument(call, "shell"), True) and not fixed:
+        elif (
+            name.startswith("subprocess.") and is_value(argument(call, "shell"), True) and not fixed
+        ):
             yield call, "a shell runs a command line that is made while it runs"
 
 
 def unpickled(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: unpickled."""
+    """Find formats whose data tells what to run."""
     for call, name in file.calls():
         if name in (
             "pickle.loads",
@@ -388,10 +157,10 @@ def _opens_own(file: PythonFile, opened: ast.expr) -> bool:
 
 
 def yaml(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: yaml."""
+    """Find YAML that makes objects of any class."""
     for call, name in file.calls():
         if name in ("yaml.load", "yaml.load_all"):
-            loader = _argument(call, "Loader") or (call.args[1] if len(call.args) > 1 else None)
+            loader = argument(call, "Loader") or (call.args[1] if len(call.args) > 1 else None)
             named = file.name(loader) if loader is not None else ""
             if _is_own_file(file, call):
                 continue
@@ -407,19 +176,19 @@ def _verifies(file: PythonFile) -> bool:
         (name.endswith(".verify") and len(call.args) > 1)
         or (
             name in ("jwt.decode", "jose.jwt.decode", "jose.jws.verify")
-            and (len(call.args) > 1 or _argument(call, "key") is not None)
-            and _argument(call, "options") is None
+            and (len(call.args) > 1 or argument(call, "key") is not None)
+            and argument(call, "options") is None
         )
         for call, name in file.calls()
     )
 
 
 def unsigned(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: unsigned."""
+    """Find tokens whose signature is not checked."""
     for call, name in file.calls():
         if name in ("jwt.decode", "jose.jwt.decode", "jose.jwt.get_unverified_claims"):
-            options = _argument(call, "options")
-            off = _is(_argument(call, "verify"), False) or (
+            options = argument(call, "options")
+            off = is_value(argument(call, "verify"), False) or (
                 name.endswith("get_unverified_claims") and not _verifies(file)
             )
             if isinstance(options, ast.Dict):
@@ -427,9 +196,9 @@ def unsigned(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                     off = off or (
                         isinstance(key, ast.Constant)
                         and key.value == "verify_signature"
-                        and _is(value, False)
+                        and is_value(value, False)
                     )
-            algorithms = _argument(call, "algorithms")
+            algorithms = argument(call, "algorithms")
             if algorithms is not None:
                 off = off or any(
                     isinstance(e, ast.Constant) and str(e.value).lower() == "none"
@@ -440,10 +209,10 @@ def unsigned(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def weak_hash(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: weak hash."""
+    """Find passwords that are hashed weakly, or compared as they are."""
     for call, name in file.calls():
-        if name in ("hashlib.md5", "hashlib.sha1") and not _is(
-            _argument(call, "usedforsecurity"), False
+        if name in ("hashlib.md5", "hashlib.sha1") and not is_value(
+            argument(call, "usedforsecurity"), False
         ):
             names = {n.id.lower() for a in call.args for n in walk(a) if isinstance(n, ast.Name)}
             if any("passw" in n or "secret" in n or "token" in n for n in names):
@@ -477,7 +246,7 @@ def _parts_of(node: ast.expr) -> list[str] | None:
 
 
 def guessable(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: guessable."""
+    """Find secrets made of numbers that can be guessed."""
     for node in file.nodes:
         if isinstance(node, ast.Assign):
             names = [t.id.lower() for t in node.targets if isinstance(t, ast.Name)]
@@ -494,14 +263,14 @@ def guessable(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def temporary(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: temporary."""
+    """Find temporary files whose names others may take first."""
     for call, name in file.calls():
         if name == "tempfile.mktemp":
             yield call, "mktemp names a file that others may make first"
 
 
 def permissions(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: permissions."""
+    """Find files that everybody may change."""
     for call, name in file.calls():
         if (
             name == "os.chmod"
@@ -513,31 +282,31 @@ def permissions(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def unpacked(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: unpacked."""
+    """Find archives that write wherever they say."""
     if "tarfile" in file.text:
         for call, name in file.calls():
             if (
                 name.endswith(".extractall")
-                and _argument(call, "filter") is None
+                and argument(call, "filter") is None
                 and "zip" not in name.lower()
             ):
                 yield call, "an archive writes wherever it says"
 
 
 def forever(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: forever."""
+    """Find requests without a time limit."""
     for call, name in file.calls():
         if (
             _HTTP_CALLS.match(name)
             and name.startswith("requests.")
-            and _argument(call, "timeout") is None
+            and argument(call, "timeout") is None
             and not any(k.arg is None for k in call.keywords)
         ):
             yield call, "a server that never answers holds the function until its end"
 
 
 def host_keys(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: host keys."""
+    """Find SSH clients that take every server for the right one."""
     for call, name in file.calls():
         if (
             name.endswith("set_missing_host_key_policy")
@@ -548,11 +317,14 @@ def host_keys(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def unescaped(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: unescaped."""
+    """Find templates that escape nothing."""
     for call, name in file.calls():
         if (
             name == "jinja2.Environment"
-            and (_argument(call, "autoescape") is None or _is(_argument(call, "autoescape"), False))
+            and (
+                argument(call, "autoescape") is None
+                or is_value(argument(call, "autoescape"), False)
+            )
             and not any(k.arg is None for k in call.keywords)
         ):
             yield call, "what is put into pages is not escaped"
@@ -576,7 +348,7 @@ def kept(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def secret_key(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: secret key."""
+    """Find keys of sessions that stand in the code."""
     for node in file.nodes:
         if (
             isinstance(node, ast.Assign)
@@ -593,7 +365,7 @@ def secret_key(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def open_answers(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: open answers."""
+    """Find answers that pages of every site may read with cookies."""
     for node in file.nodes:
         if isinstance(node, ast.Dict):
             found = {
@@ -618,17 +390,17 @@ def open_answers(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def entities(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: entities."""
+    """Find XML that brings in files and addresses."""
     for call, name in file.calls():
         if name == "lxml.etree.XMLParser" and (
-            _is(_argument(call, "resolve_entities"), True)
-            or _is(_argument(call, "no_network"), False)
+            is_value(argument(call, "resolve_entities"), True)
+            or is_value(argument(call, "no_network"), False)
         ):
             yield call, "XML brings in files and addresses"
 
 
 def asserted(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find: asserted."""
+    """Find rights that are asked for by `assert`."""
     for node in file.nodes:
         if isinstance(node, ast.Assert) and re.search(
             r"is_admin|authori[sz]ed|authenticated|permission|has_role|is_owner",

@@ -1,0 +1,209 @@
+"""Looks for what Python tells that it should not: in answers, and in logs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Set
+
+from casemate.audit.code.reading import PythonFile
+from casemate.audit.rules.looks import EVENTS, SECRETIVE
+from casemate.audit.syntax import walk
+
+_LOGGERS = re.compile(
+    r"^(?:print|logging\.\w+|(?:\w*log(?:ger)?|LOG(?:GER)?)\.(?:debug|info|warning|warn|error|exception|critical|log|msg))$|^(?:self|app|current_app)\.logg?er\.\w+$"
+)
+
+
+def _caught(file: PythonFile) -> Iterator[tuple[ast.ExceptHandler, str]]:
+    for node in file.nodes:
+        if isinstance(node, ast.ExceptHandler) and node.name:
+            yield node, node.name
+
+
+def _tells(value: ast.AST, name: str, aliases: set[str]) -> bool:
+    """Tell whether an expression has the text of an exception in it, and not one of its fields."""
+    for each in walk(value):
+        if isinstance(each, ast.Call):
+            called = getattr(each.func, "id", getattr(each.func, "attr", ""))
+            if called in ("str", "repr", "format") and any(
+                isinstance(a, ast.Name) and a.id in aliases for a in each.args
+            ):
+                return True
+        if (
+            isinstance(each, ast.FormattedValue)
+            and isinstance(each.value, ast.Name)
+            and each.value.id in aliases
+        ):
+            return True
+        if (
+            isinstance(each, ast.Attribute)
+            and each.attr in ("args", "message")
+            and isinstance(each.value, ast.Name)
+            and each.value.id == name
+        ):
+            return True
+    return isinstance(value, ast.Name) and value.id != name and value.id in aliases
+
+
+def returned_errors(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find answers that hold the text of an exception."""
+    for handler, name in _caught(file):
+        aliases = {name}
+        for node in walk(handler):
+            if isinstance(node, ast.Assign) and _tells(node.value, name, aliases):
+                aliases |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+        for node in walk(handler):
+            if (
+                isinstance(node, ast.Return)
+                and node.value is not None
+                and _tells(node.value, name, aliases)
+            ):
+                yield node, "the text of an exception is in the answer"
+
+
+def returned_traces(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find answers that hold a trace."""
+    if "traceback" not in file.text and "exc_info" not in file.text:
+        return
+    for node in file.nodes:
+        if isinstance(node, ast.Return) and node.value is not None:
+            for each in walk(node.value):
+                if isinstance(each, ast.Call) and file.name(each.func) in (
+                    "traceback.format_exc",
+                    "traceback.format_exception",
+                    "sys.exc_info",
+                ):
+                    yield node, "the trace of an exception is in the answer"
+
+
+def _whole(node: ast.AST) -> bool:
+    """Tell whether an argument is a whole event, as it is or as JSON."""
+    if isinstance(node, ast.Name):
+        return node.id in EVENTS
+    if isinstance(node, ast.Call):
+        called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        return called in ("dumps", "str", "repr", "pformat", "format") and any(
+            map(_whole, node.args)
+        )
+    if isinstance(node, ast.JoinedStr):
+        return any(isinstance(v, ast.FormattedValue) and _whole(v.value) for v in node.values)
+    if isinstance(node, ast.BinOp):
+        return _whole(node.right) or _whole(node.left)
+    return isinstance(node, ast.Dict) and any(map(_whole, node.values))
+
+
+def _handlers(file: PythonFile) -> set[int]:
+    """Return the lines that are inside of functions that are given an event."""
+    lines = set[int]()
+    for node in file.nodes:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            names = [a.arg for a in node.args.args]
+            if names and names[0] in EVENTS:
+                lines |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return lines
+
+
+def logged_events(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find whole events that are logged."""
+    inside = _handlers(file) if any(word in file.text for word in EVENTS) else set()
+    for call, name in file.calls() if inside else ():
+        if call.lineno in inside and _LOGGERS.match(name) and any(map(_whole, call.args)):
+            yield call, "the whole event is logged"
+
+
+_SHOWING = frozenset(
+    (
+        *("dict", "str", "repr", "dumps", "format", "pformat", "jsonify", "copy", "deepcopy"),
+        *("list", "tuple", "encode", "join", "items", "values", "escape"),
+    )
+)
+
+
+def _given_on(value: ast.AST) -> set[int]:
+    """Return what is given to functions that answer with something of their own."""
+    given = set[int]()
+    for call in walk(value):
+        if isinstance(call, ast.Call):
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            if name not in _SHOWING and "response" not in name.lower():
+                arguments = (*call.args, *(each.value for each in call.keywords))
+                given |= {id(each) for argument in arguments for each in walk(argument)}
+    return given
+
+
+def _whole_environment(file: PythonFile, value: ast.AST, without: Set[int] = frozenset()) -> bool:
+    """Tell whether an expression has the whole environment in it, and not one variable of it."""
+    every = walk(value)
+    environ = [e for e in every if isinstance(e, ast.Attribute) and e.attr == "environ"]
+    if not environ:
+        return False
+    asked = {
+        id(e.value)
+        for e in every
+        if isinstance(e, ast.Subscript) or (isinstance(e, ast.Attribute) and e.attr == "get")
+    }
+    asked |= {
+        id(each)
+        for e in every
+        if isinstance(e, ast.Compare)
+        for each in e.comparators  # `"STAGE" in os.environ`
+    }
+    asked |= {id(each) for e in every for each in _named_only(e)} | without
+    return any(id(e) not in asked and file.name(e) == "os.environ" for e in environ)
+
+
+def _named_only(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield what is asked for its names alone: `list(os.environ)`, `os.environ.keys()`."""
+    if not isinstance(node, ast.Call):
+        return
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "keys":
+        yield node.func.value
+    elif isinstance(node.func, ast.Name) and node.func.id in ("list", "sorted", "len", "set"):
+        yield from node.args
+
+
+def logged_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find where the whole environment is logged."""
+    for call, name in file.calls():
+        if _LOGGERS.match(name) and any(_whole_environment(file, a) for a in call.args):
+            yield call, "the whole environment is logged, with the function's credentials"
+
+
+def returned_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find answers that hold the whole environment."""
+    for node in file.nodes:
+        if (
+            isinstance(node, ast.Return)
+            and node.value is not None
+            and _whole_environment(file, node.value, _given_on(node.value))
+        ):
+            yield node, "the whole environment is in the answer, with the function's credentials"
+
+
+def logged_secrets(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find variables named like secrets that are logged."""
+    for call, name in file.calls():
+        if _LOGGERS.match(name):
+            for argument in (*call.args, *(k.value for k in call.keywords)):
+                measured = _measured(argument)
+                for each in walk(argument):
+                    found = (
+                        each.id
+                        if isinstance(each, ast.Name)
+                        else each.attr
+                        if isinstance(each, ast.Attribute)
+                        else ""
+                    )
+                    if found and SECRETIVE.match(found) and id(each) not in measured:
+                        yield call, f"{found[:40]} is logged"
+
+
+def _measured(argument: ast.AST) -> set[int]:
+    """Return what is only measured in an argument: its length, its type, whether it is there."""
+    return {
+        id(measured)
+        for e in walk(argument)
+        if isinstance(e, ast.Call) and getattr(e.func, "id", "") in ("len", "bool", "type")
+        for measured in e.args
+    }
