@@ -5,8 +5,9 @@ May import `sandbox`, `data`, `policy`, `vault`, `store`, `runner`, `facts` and
 `model`.
 """
 
-from casemate.capabilities.broker import Broker, Session
+from casemate.capabilities.broker import Broker
 from casemate.capabilities.operations import Operations
+from casemate.capabilities.session import Session
 from casemate.capabilities.uses import UseCounter, use_of
 
 __all__ = ["Broker", "Operations", "Session", "UseCounter", "use_of"]
