@@ -88,7 +88,7 @@ async def _list(_wanted: ListPlaybooks, call: Call) -> PlaybookList:
 async def _show(wanted: ShowPlaybook, call: Call) -> PlaybookFile:
     known = call.service.playbooks
     if wanted.version is None:
-        return _file(known.book(wanted.name))
+        return _file(known.files.book(wanted.name))
     found, signed = await known.books.version(wanted.name, wanted.version)
     return PlaybookFile(
         name=wanted.name,
@@ -125,23 +125,23 @@ async def _versions(wanted: ListPlaybookVersions, call: Call) -> PlaybookHistory
 @performs(RevertPlaybook)
 async def _revert(wanted: RevertPlaybook, call: Call) -> PlaybookFile:
     known = call.service.playbooks
-    return _file(await known.revert(wanted.name, wanted.version, call.actor))
+    return _file(await known.files.revert(wanted.name, wanted.version, call.actor))
 
 
 @performs(PutPlaybook)
 async def _put(wanted: PutPlaybook, call: Call) -> PlaybookFile:
     known = call.service.playbooks
-    return _file(await known.put(wanted.name, wanted.text, call.actor))
+    return _file(await known.files.put(wanted.name, wanted.text, call.actor))
 
 
 @performs(RemovePlaybook)
 async def _remove(wanted: RemovePlaybook, call: Call) -> None:
-    await call.service.playbooks.remove(wanted.name, call.actor)
+    await call.service.playbooks.files.remove(wanted.name, call.actor)
 
 
 @performs(PausePlaybooks)
 async def _pause(wanted: PausePlaybooks, call: Call) -> None:
-    call.service.playbooks.pause(wanted.project, wanted.seconds, wanted.reason, call.actor)
+    call.service.playbooks.files.pause(wanted.project, wanted.seconds, wanted.reason, call.actor)
 
 
 @performs(ListPlaybookRuns)
@@ -208,7 +208,7 @@ async def _undo_incident(wanted: UndoIncident, call: Call) -> PlaybookRuns:
 @performs(RunPlaybook)
 async def _run(wanted: RunPlaybook, call: Call) -> PlaybookRuns:
     known, monitor = call.service.playbooks, call.service.monitor
-    known.usable(wanted.name)
+    known.files.usable(wanted.name)
     incident = await monitor.incident(wanted.incident)
     planned: dict[tuple[str, ...], PlaybookRun] = {}
     for id in incident.finding_ids[::-1][:MAX_FINDINGS]:

@@ -8,7 +8,8 @@ from casemate.playbooks.acting import Acting, Need
 from casemate.playbooks.books import Book
 from casemate.playbooks.errors import PlaybookError
 from casemate.playbooks.paging import Paging
-from casemate.playbooks.playbooks import Playbooks, needs
+from casemate.playbooks.planning import needs
+from casemate.playbooks.playbooks import Playbooks
 from casemate.playbooks.reading import read_playbook
 
 __all__ = [

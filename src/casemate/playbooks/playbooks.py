@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from msgspec.structs import replace
 
 from casemate.facts import FactStream
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
-from casemate.model.facts import NOT_BY_NETWORK, Actor, PlaybookChanged, PlaybookRefused
+from casemate.model.facts import Actor
 from casemate.model.playbook import Approval, Playbook, PlaybookRun, Step
 from casemate.model.principal import Principal
 from casemate.model.still import Still, asked_again, asked_besides, require_still, whatever_changes
@@ -24,17 +24,16 @@ from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.interface import Monitor
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
-from casemate.playbooks.acting import Acting, Need, need_of
-from casemate.playbooks.books import Book, Books
+from casemate.playbooks.acting import Acting
 from casemate.playbooks.bounding import Ages, why_not_alone
-from casemate.playbooks.errors import PlaybookError, TakenError, UnverifiedError
+from casemate.playbooks.errors import TakenError, UnverifiedError
+from casemate.playbooks.files import Files
 from casemate.playbooks.kept import Runs
-from casemate.playbooks.matching import acts_on, is_for, run_id
-from casemate.playbooks.pausing import Pauses
+from casemate.playbooks.matching import is_for, run_id
 from casemate.playbooks.performing import Performing
-from casemate.playbooks.reading import digest_of, read_playbook
+from casemate.playbooks.planning import needs, plan
 from casemate.playbooks.turns import Alone, Peers, Turns
-from casemate.playbooks.versions import Change, Signer, Version
+from casemate.playbooks.versions import Signer
 from casemate.policy.interface import Policy
 from casemate.store.interface import Store
 from casemate.vault.errors import VaultError
@@ -89,22 +88,20 @@ class Playbooks:
         self._owner = owner
         self._person = person
         self._policy = policy
-        self.books = Books(store, signer, self._refused, self._taken_over)
+        self.files = Files(store, signer, monitor, facts)
+        self.books = self.files.books
         self.runs = Runs(store)
         self.turns = Turns(store, self.runs, peers or Alone())
         self._look_seconds = RESUME_SECONDS if peers is None else OTHERS_SECONDS
         self.acts = acts
         self._monitor = monitor
-        self._facts = facts
         self._ages = Ages()
         self._performing = Performing(self.runs, acting, policy, facts, durable)
         self._wake = asyncio.Event()
         self._after = -1
-        self._changing = asyncio.Lock()
         self._running: set[str] = set()
         """Runs that are being done or undone: each by one alone."""
         self._late: set[asyncio.Task[PlaybookRun]] = set()
-        self._pauses = Pauses()
         self._task: asyncio.Task[None] | None = None
 
     # -- from start to end -------------------------------------------------------------------------
@@ -203,7 +200,7 @@ class Playbooks:
         if not self.turns.is_mine(noticed):
             self.turns.defer(noticed)
             return
-        paused = self._pauses.why(found.project)
+        paused = self.files.pauses.why(found.project)
         away: VaultError | None = None
         for book in list(self.books):
             playbook = book.playbook
@@ -324,28 +321,6 @@ class Playbooks:
             )
         return run
 
-    def book(self, name: str) -> Book:
-        """Return a playbook. Raises NotFoundError."""
-        book = self.books.get(name)
-        if book is None:
-            raise NotFoundError(
-                f"There is no playbook {name[:64]}.",
-                next_step="casemate playbook ls shows what there is",
-            )
-        return book
-
-    def usable(self, name: str) -> tuple[Book, Playbook]:
-        """Return a playbook that can be run.
-
-        Raises NotFoundError, PlaybookError, UnverifiedError.
-        """
-        book = self.book(name)
-        if book.playbook is None and book.unverified:
-            raise UnverifiedError(name, book.unverified)
-        if book.playbook is None:
-            raise PlaybookError(f"The playbook {name} is broken: {book.problem}")
-        return book, book.playbook
-
     async def approve(self, id: str, by: Actor) -> PlaybookRun:
         """Do what waits, by a person's word. Raises NotFoundError, ConflictError.
 
@@ -353,7 +328,7 @@ class Playbooks:
         secret may be waited for.
         """
         run = self._waiting(id)
-        book, playbook = self.usable(run.playbook)
+        book, playbook = self.files.usable(run.playbook)
         if book.digest != run.digest:
             raise ConflictError(
                 f"{run.playbook} was changed since: {id} is not what it would do now.",
@@ -382,7 +357,7 @@ class Playbooks:
 
     def planned(self, name: str, found: Finding, incident: str) -> PlaybookRun:
         """Return what a playbook would do about a finding now, by hand."""
-        book, playbook = self.usable(name)
+        book, playbook = self.files.usable(name)
         return plan(book, playbook, found, incident)
 
     async def run_by_hand(self, run: PlaybookRun, by: Actor) -> PlaybookRun:
@@ -397,7 +372,7 @@ class Playbooks:
                 f"{run.playbook} would do nothing: finding {run.finding} is about none of what it "
                 "acts on."
             )
-        book, playbook = self.usable(run.playbook)
+        book, playbook = self.files.usable(run.playbook)
         await self.books.require(book)
         require_still()
         return await self._by_hand(run, playbook, by)
@@ -425,134 +400,3 @@ class Playbooks:
         with self._claimed(id):
             run = await self.runs.take(run, self.turns.node)
             return await self._performing.undo(run, only, reason, by)
-
-    # -- files -------------------------------------------------------------------------------------
-
-    async def put(
-        self,
-        name: str,
-        text: str,
-        by: Actor,
-        *,
-        reason: str = "",
-    ) -> Book:
-        """Have a file in force, as a new version. Raises PlaybookError, MonitorUnavailableError."""
-        playbook = read_playbook(text.encode(), f"{name}.toml")
-        for rule in playbook.when.rules:
-            if not await self._monitor.has_rule(rule):
-                raise PlaybookError(
-                    f"{name}.toml: there is no rule {rule}, so that nothing would ever be done.",
-                    next_step="casemate detect ls shows what there is",
-                )
-        async with self._changing:
-            # The monitor, and the vault that signs the change before this one, were waited for.
-            require_still()
-            self.books.require_room(name)
-            number = self.books.next_version(name)
-            self._changed(name, "put", digest_of(text), by, version=number, reason=reason)
-            await self.books.put(name, text, time.time(), by.principal)
-        return self.book(name)
-
-    async def revert(self, name: str, number: int, by: Actor) -> Book:
-        """Have the text of a former version in force again, as a new one.
-
-        Raises NotFoundError, UnverifiedError, PlaybookError, MonitorUnavailableError.
-        """
-        version, signed = await self.books.version(name, number)
-        if not signed:
-            raise UnverifiedError(name, f"version {number} is not what the vault has signed")
-        if version.change is Change.REMOVE:
-            raise ConflictError(
-                f"Version {number} of {name} is that by which it was removed.",
-                next_step=f"casemate playbook history {name} shows the others",
-            )
-        return await self.put(name, version.text, by, reason=f"as version {number} was")
-
-    async def remove(self, name: str, by: Actor) -> None:
-        """Have a file of one's own in force no more.
-
-        Raises NotFoundError, ConflictError.
-        """
-        async with self._changing:
-            require_still()
-            book = self.book(name)
-            if not self.books.is_own(name):
-                raise ConflictError(
-                    f"{name} comes with Casemate.",
-                    next_step="put one of its name with `enabled = false`",
-                )
-            number = self.books.next_version(name)
-            self._changed(name, "remove", book.digest, by, version=number)
-            await self.books.drop(name, time.time(), by.principal)
-
-    def pause(self, project: str, seconds: int, reason: str, by: Actor) -> None:
-        """Have nothing done about what is found of a project for a while; 0 ends it."""
-        self._changed("", "pause", "", by, project=project, reason=reason, seconds=seconds)
-        self._pauses.put(project, seconds, reason)
-
-    def _changed(
-        self,
-        name: str,
-        change: str,
-        digest: str,
-        by: Actor,
-        *,
-        project: str = "",
-        reason: str = "",
-        seconds: int = 0,
-        version: int = 0,
-    ) -> None:
-        self._facts.happened(
-            PlaybookChanged(
-                at=time.time(),
-                by=by.principal,
-                remote_address=by.remote_address,
-                project=project,
-                playbook=name,
-                change=change,
-                digest=digest,
-                reason=reason,
-                seconds=seconds,
-                playbook_version=version,
-            )
-        )
-
-    def _refused(self, name: str, version: int, problem: str) -> None:
-        _log.error("the playbook %s is not believed: %s", name, problem)
-        self._facts.happened(
-            PlaybookRefused(
-                at=time.time(), playbook=name, playbook_version=version, problem=problem
-            )
-        )
-
-    def _taken_over(self, name: str, version: Version) -> None:
-        by = Actor("", NOT_BY_NETWORK)
-        why = f"there before versions were signed, by {version.by}"
-        self._changed(name, "take-over", version.digest, by, version=1, reason=why)
-
-
-def plan(book: Book, playbook: Playbook, found: Finding, incident: str) -> PlaybookRun:
-    """Return what a playbook does about a finding."""
-    return PlaybookRun(
-        id=run_id(book.name, found.id),
-        playbook=book.name,
-        digest=book.digest,
-        version=book.version,
-        finding=found.id,
-        rule=found.rule,
-        incident=incident,
-        project=found.project,
-        found_at=found.at,
-        at=time.time(),
-        state=Step.PLANNED,
-        acts=acts_on(playbook, found, incident),
-    )
-
-
-def needs(run: PlaybookRun, *, undo: bool = False, only: str | None = None) -> Sequence[Need]:
-    """Return the rights that a person needs to have a run done, or taken back."""
-    return [
-        need_of(act.do, act.target, undo=undo)
-        for act in run.acts
-        if (not undo or act.may_hold) and only in (None, act.do)
-    ]

@@ -203,7 +203,7 @@ def test_rights_that_are_taken_while_a_change_of_playbooks_waits_count(
     assert ask("PUT", "/playbooks/mine", json={"text": TEXT}).status_code == 200
     before = ask("GET", "/playbooks/mine").json()
     parts.accounts.add("cm_olga", "owner")
-    lock = parts.service.playbooks._changing
+    lock = parts.service.playbooks.files._changing
     acquire = lock.acquire
 
     async def slow() -> bool:

@@ -108,13 +108,13 @@ async def test_what_was_begun_when_the_node_died_is_finished(died: str) -> None:
 @running
 async def test_a_rollback_that_was_cut_short_goes_back_no_further() -> None:
     world = await World().loaded()
-    await world.playbooks.put("back", put("mount-tried", "roll-back"), ADA)
-    await world.playbooks.put("escape-tried", put("ports-tried"), ADA)
+    await world.playbooks.files.put("back", put("mount-tried", "roll-back"), ADA)
+    await world.playbooks.files.put("escape-tried", put("ports-tried"), ADA)
     await world.find(finding(at=time.time() + 1))
     run = only(world)
     assert world.control.live["shop/pay"] == ((1, 100),)
     # Again, as if the end had not been kept: its aim was found out before it was begun.
-    book = world.playbooks.usable("back")[1]
+    book = world.playbooks.files.usable("back")[1]
     cut = replace(run, acts=(replace(run.acts[0], state=Step.BEGINS),))
     await world.playbooks._performing.perform(cut, book)
     assert world.control.live["shop/pay"] == ((1, 100),)
@@ -126,8 +126,8 @@ async def test_a_rollback_that_was_cut_short_goes_back_no_further() -> None:
 async def test_a_trial_that_was_rolled_back_does_not_come_back_as_a_share_that_stays() -> None:
     world = await World().loaded()
     world.control.trial = Trial(version=2, back=1, until=time.time() + 60)
-    await world.playbooks.put("escape-tried", put("ports-tried"), ADA)
-    await world.playbooks.put("back", put("mount-tried", "roll-back"), ADA)
+    await world.playbooks.files.put("escape-tried", put("ports-tried"), ADA)
+    await world.playbooks.files.put("back", put("mount-tried", "roll-back"), ADA)
     await world.find(finding(at=time.time() + 1))
     run = only(world)
     assert world.control.live["shop/pay"] == ((1, 100),)
@@ -306,7 +306,7 @@ async def test_what_there_was_no_room_for_is_done_by_hand() -> None:
 async def test_one_of_which_a_part_holds_is_not_done_again() -> None:
     world = await World().loaded()
     text = put("blocked-often", approval="person") + '[[actions]]\ndo = "roll-back"\n'
-    await world.playbooks.put("both", text, ADA)
+    await world.playbooks.files.put("both", text, ADA)
 
     async def none(_project: str, _function: str) -> int:
         raise ConflictError("There is no stable version before.")
@@ -325,7 +325,7 @@ async def test_one_of_which_a_part_holds_is_not_done_again() -> None:
 async def test_what_playbooks_do_starts_none() -> None:
     world = await World().loaded()
     for name, rule in (("a", "mount-tried"), ("b", "alias-moved-often")):
-        await world.playbooks.put(name, put(rule, approval="person"), ADA)
+        await world.playbooks.files.put(name, put(rule, approval="person"), ADA)
     later = time.time() + 1
     await world.find(finding("alias-moved-often", who="playbook:b", at=later))
     await world.find(finding("playbook-waits", at=later), finding("function-quarantined", at=later))
@@ -339,7 +339,7 @@ async def test_old_findings_and_those_before_a_playbook_was_put_are_not_acted_on
     assert only(world).state is Step.WAITS and world.control.done == []
     other = await World().loaded()
     found = finding("ports-tried")
-    await other.playbooks.put("escape-tried", put("ports-tried"), ADA)
+    await other.playbooks.files.put("escape-tried", put("ports-tried"), ADA)
     await other.find(found)
     assert other.control.done == []
 
@@ -351,7 +351,7 @@ async def test_a_clock_that_is_set_has_no_playbook_sleep(
 ) -> None:
     """One that was put just before acts on what is found just after."""
     world = await World().loaded()
-    await world.playbooks.put("escape-tried", put(), ADA)
+    await world.playbooks.files.put("escape-tried", put(), ADA)
     genuine = time.time
     monkeypatch.setattr(time, "time", lambda: genuine() + jump)
     await world.find(finding(at=time.time() + 0.001))
@@ -361,11 +361,11 @@ async def test_a_clock_that_is_set_has_no_playbook_sleep(
 @running
 async def test_a_paused_project_is_left_alone_and_no_other() -> None:
     world = await World().loaded()
-    world.playbooks.pause("shop", 60, "a drill", ADA)
+    world.playbooks.files.pause("shop", 60, "a drill", ADA)
     await world.find(finding(), finding(project="mine"))
     assert list(world.control.held) == ["mine/pay"]
     assert [(c.change, c.project, c.seconds) for c in world.changes] == [("pause", "shop", 60)]
-    world.playbooks.pause("shop", 0, "over", ADA)
+    world.playbooks.files.pause("shop", 0, "over", ADA)
     await world.find(finding("ports-tried"))
     assert "shop/pay" in world.control.held
     left = next(run for run in world.playbooks.runs if run.state is Step.DISMISSED)
@@ -375,7 +375,7 @@ async def test_a_paused_project_is_left_alone_and_no_other() -> None:
 @running
 async def test_what_was_found_in_a_pause_is_not_done_by_a_node_that_starts_anew() -> None:
     world = await World().loaded()
-    world.playbooks.pause("shop", 60, "a drill", ADA)
+    world.playbooks.files.pause("shop", 60, "a drill", ADA)
     found = finding()
     await world.find(found)
     again = await World(world.store).loaded()
@@ -397,7 +397,7 @@ async def test_nothing_is_done_where_the_node_was_told_so() -> None:
 async def test_what_was_begun_is_not_finished_where_the_node_is_told_to_do_nothing() -> None:
     """Whoever starts it so because a playbook does harm is not to wait for its end."""
     world = await World().loaded()
-    await world.playbooks.put("q", put("blocked-often", approval="person"), ADA)
+    await world.playbooks.files.put("q", put("blocked-often", approval="person"), ADA)
     world.control.fails = asyncio.CancelledError()
     await world.find(finding())
     await world.find(finding("blocked-often", "other", at=time.time() + 1))
@@ -451,7 +451,7 @@ def test_a_playbook_may_do_its_action_and_nothing_else(action: Action) -> None:
 @running
 async def test_an_action_that_is_not_in_the_file_is_not_done() -> None:
     world = await World().loaded()
-    playbook = world.playbooks.usable("escape-tried")[1]
+    playbook = world.playbooks.files.usable("escape-tried")[1]
     await world.find(finding())
     run = only(world)
     forged = replace(
@@ -466,7 +466,7 @@ async def test_what_a_playbook_would_have_done_before_it_was_changed_is_not_appr
     world = await World().loaded()
     await world.find(finding("leaked"), finding("blocked-often"))
     [run] = world.playbooks.runs
-    await world.playbooks.put(run.playbook, put("blocked-often", approval="person"), ADA)
+    await world.playbooks.files.put(run.playbook, put("blocked-often", approval="person"), ADA)
     with pytest.raises(ConflictError) as caught:
         await world.playbooks.approve(run.id, ADA)
     # Such an option there is: `run` is for an incident.
@@ -480,7 +480,7 @@ async def test_what_a_playbook_would_have_done_before_it_was_changed_is_not_appr
 @running
 async def test_an_action_that_fails_keeps_no_other_from_being_done() -> None:
     world = await World().loaded()
-    await world.playbooks.put(
+    await world.playbooks.files.put(
         "both",
         put("blocked-often", approval="person") + '[[actions]]\ndo = "limit-calls"\ncalls = 5\n',
         ADA,
@@ -519,7 +519,7 @@ async def test_one_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch)
 @running
 async def test_what_was_in_quarantine_before_is_not_released() -> None:
     world = await World().loaded()
-    await world.playbooks.put("q", put("blocked-often", approval="person"), ADA)
+    await world.playbooks.files.put("q", put("blocked-often", approval="person"), ADA)
     await world.find(finding())
     await world.find(finding("blocked-often", at=time.time() + 1))
     [second] = [run for run in world.playbooks.runs if run.playbook == "q"]
@@ -533,7 +533,7 @@ async def test_what_was_in_quarantine_before_is_not_released() -> None:
 async def test_what_people_did_since_is_not_taken_back() -> None:
     """Neither their quarantine nor the version that mends what it was rolled back for."""
     world = await World().loaded()
-    await world.playbooks.put("back", put("mount-tried", "roll-back"), ADA)
+    await world.playbooks.files.put("back", put("mount-tried", "roll-back"), ADA)
     await world.find(finding(at=time.time() + 1))
     held, back = sorted(world.playbooks.runs, key=lambda run: run.playbook != "escape-tried")
     await world.control.release(
@@ -652,9 +652,9 @@ async def test_a_store_that_fails_is_tried_again_and_then_told(
 async def test_a_file_for_a_rule_that_is_not_there_is_refused() -> None:
     world = await World().loaded()
     with pytest.raises(PlaybookError, match="there is no rule mount-tired") as refused:
-        await world.playbooks.put("own", put("mount-tired", approval="person"), ADA)
+        await world.playbooks.files.put("own", put("mount-tired", approval="person"), ADA)
     assert "detect ls" in str(refused.value.next_step)
     world.monitor.gone = True
     with pytest.raises(MonitorUnavailableError):
-        await world.playbooks.put("own", put("mount-tried"), ADA)
+        await world.playbooks.files.put("own", put("mount-tried"), ADA)
     assert world.playbooks.books.get("own") is None and world.changes == []

@@ -39,7 +39,7 @@ class Rights:
 
 async def _waiting(text: str = WHEN + THREE) -> tuple[World, PlaybookRun]:
     world = await World(control=Granted()).loaded()
-    await world.playbooks.put("escape-tried", text, ADA)
+    await world.playbooks.files.put("escape-tried", text, ADA)
     await world.find(finding(at=2e9))
     [run] = world.playbooks.runs
     assert run.state is Step.WAITS
@@ -153,16 +153,16 @@ def test_what_is_changed_in_the_middle_goes_no_further(change: str) -> None:
     async def play() -> None:
         text = WHEN.replace("[when]", 'approval = "none"\n[when]') + THREE
         world = await World().loaded()
-        await world.playbooks.put("escape-tried", text, ADA)
+        await world.playbooks.files.put("escape-tried", text, ADA)
         quarantine = world.control.quarantine
 
         async def changed(operation: Any, **named: Any) -> Any:
             found = await quarantine(operation, **named)
             if change == "put":
                 off = text.replace("[when]", "enabled = false\n[when]")
-                await world.playbooks.put("escape-tried", off, ADA)
+                await world.playbooks.files.put("escape-tried", off, ADA)
             else:
-                await world.playbooks.remove("escape-tried", ADA)
+                await world.playbooks.files.remove("escape-tried", ADA)
             return found
 
         world.control.quarantine = changed  # type: ignore[method-assign]
@@ -180,12 +180,12 @@ def test_what_is_changed_while_a_restriction_waits_for_its_turn_is_not_set() -> 
         actions = '[[actions]]\ndo = "freeze-alias"\n'
         text = WHEN.replace("[when]", 'approval = "none"\n[when]') + actions
         world = await World().loaded()
-        await world.playbooks.put("escape-tried", text, ADA)
+        await world.playbooks.files.put("escape-tried", text, ADA)
         async with world.restrictions._turn:
             finding_it = asyncio.ensure_future(world.find(finding(at=2e9)))
             while not (runs := list(world.playbooks.runs)) or runs[0].acts[0].state != Step.BEGINS:
                 await asyncio.sleep(0)
-            await world.playbooks.remove("escape-tried", ADA)
+            await world.playbooks.files.remove("escape-tried", ADA)
         await finding_it
         [run] = world.playbooks.runs
         assert _states(run) == [Step.FAILED]

@@ -52,7 +52,7 @@ class Scene:
             'title = "t"\napproval = "none"\n[when]\nrules = ["mount-tried"]\n'
             f'[[actions]]\ndo = "{self.do}"\n{MORE.get(self.do, "")}'
         )
-        await world.playbooks.put("escape-tried", text, ADA)
+        await world.playbooks.files.put("escape-tried", text, ADA)
 
     def state(self) -> dict[str, object]:
         """Return what is in force."""
@@ -152,7 +152,7 @@ def test_one_that_failed_is_done_by_hand_and_taken_back(do: str, step: str) -> N
         scene.fail(step, ConflictError("no"))
         run = await scene.find()
         playbooks = scene.world.playbooks
-        book, playbook = playbooks.usable("escape-tried")
+        book, playbook = playbooks.files.usable("escape-tried")
         again = playbooks.planned(
             "escape-tried",
             finding(id=run.finding, who=WHO.get(do, ""), entity="src_endpoint.ip=192.0.2.66"),
@@ -201,9 +201,9 @@ def test_what_is_tried_again_waits_for_all_others_and_not_for_ever(
     async def play() -> None:
         scene = Scene("rotate-secret")
         await scene.begin()
-        text = scene.world.playbooks.book("escape-tried").text
+        text = scene.world.playbooks.files.book("escape-tried").text
         more = '[[actions]]\ndo = "quarantine"\n'
-        await scene.world.playbooks.put("escape-tried", text + more, ADA)
+        await scene.world.playbooks.files.put("escape-tried", text + more, ADA)
         tried: list[bool] = []
 
         async def gone(*_: Any, **__: Any) -> Any:

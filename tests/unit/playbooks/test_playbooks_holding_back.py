@@ -29,7 +29,7 @@ def text(*does: str, approval: str = "none") -> str:
 
 async def playing(*does: str) -> World:
     world = await World().loaded()
-    await world.playbooks.put("escape-tried", text(*does), ADA)
+    await world.playbooks.files.put("escape-tried", text(*does), ADA)
     return world
 
 

@@ -38,7 +38,7 @@ async def playing(to: str = "*", *channels: AlertChannel) -> tuple[World, list[P
     paged: list[PeoplePaged] = []
     world.facts.listen(PeoplePaged, paged.append)
     world.monitor.state = AlertsState(channels=channels, silences=(), signs_of_life=0)
-    await world.playbooks.put("escape-tried", TEXT.format(to), ADA)
+    await world.playbooks.files.put("escape-tried", TEXT.format(to), ADA)
     return world, paged
 
 

@@ -52,7 +52,7 @@ async def playing(text: str = TEXT, *known: str) -> World:
             ADA,
         )
     world.secrets.put("shop", "manual")
-    await world.playbooks.put("escape-tried", text, ADA)
+    await world.playbooks.files.put("escape-tried", text, ADA)
     return world
 
 

@@ -198,7 +198,7 @@ async def test_of_two_people_who_decide_at_once_on_two_nodes_one_does() -> None:
 
 
 def turns_run(both: Two) -> Any:
-    book = both.one.playbooks.book("escape-tried")
+    book = both.one.playbooks.files.book("escape-tried")
     planned = both.one.playbooks.planned(book.name, A, "inc_1")
     return replace(planned, state=Step.WAITS)
 

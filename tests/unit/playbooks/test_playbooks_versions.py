@@ -42,7 +42,7 @@ def text(title: str = "t", rule: str = "mount-tried") -> str:
 
 async def put(world: World, *titles: str, name: str = "mine") -> None:
     for title in titles:
-        await world.playbooks.put(name, text(title), ADA)
+        await world.playbooks.files.put(name, text(title), ADA)
 
 
 async def again(world: World) -> World:
@@ -72,7 +72,7 @@ def acted(world: World) -> list[str]:
 async def test_each_change_is_a_version_that_is_kept_signed_and_told() -> None:
     world = await World().loaded()
     await put(world, "one", "two")
-    await world.playbooks.remove("mine", ADA)
+    await world.playbooks.files.remove("mine", ADA)
     await put(world, "three")
     found = await world.playbooks.books.versions("mine")
     assert [(one.version, one.change, one.by, signed) for one, signed in found] == [
@@ -87,27 +87,27 @@ async def test_each_change_is_a_version_that_is_kept_signed_and_told() -> None:
         ("remove", 3),
         ("put", 4),
     ]
-    assert world.playbooks.book("mine").version == 4
+    assert world.playbooks.files.book("mine").version == 4
     await world.find(finding())
     assert {run.playbook: run.version for run in world.playbooks.runs}["mine"] == 4
     started = await again(world)
-    assert started.playbooks.book("mine").version == 4 and not started.refused
+    assert started.playbooks.files.book("mine").version == 4 and not started.refused
 
 
 async def test_a_former_version_comes_back_as_a_new_one() -> None:
     world = await World().loaded()
     await put(world, "one", "two")
-    back = await world.playbooks.revert("mine", 1, ADA)
+    back = await world.playbooks.files.revert("mine", 1, ADA)
     assert (back.version, back.text) == (3, text("one"))
     assert world.changes[-1].change == "put" and world.changes[-1].reason == "as version 1 was"
-    await world.playbooks.remove("mine", ADA)
+    await world.playbooks.files.remove("mine", ADA)
     assert world.playbooks.books.get("mine") is None
     with pytest.raises(ConflictError, match="removed"):
-        await world.playbooks.revert("mine", 4, ADA)
-    assert (await world.playbooks.revert("mine", 2, ADA)).version == 5
+        await world.playbooks.files.revert("mine", 4, ADA)
+    assert (await world.playbooks.files.revert("mine", 2, ADA)).version == 5
     for name, number in (("mine", 9), ("none", 1)):
         with pytest.raises(NotFoundError):
-            await world.playbooks.revert(name, number, ADA)
+            await world.playbooks.files.revert(name, number, ADA)
     with pytest.raises(NotFoundError):
         await world.playbooks.books.versions("escape-tried")
 
@@ -119,7 +119,7 @@ async def test_a_former_version_that_was_changed_does_not_come_back() -> None:
     started = await again(world)
     assert not started.refused
     with pytest.raises(UnverifiedError, match="version 1"):
-        await started.playbooks.revert("mine", 1, ADA)
+        await started.playbooks.files.revert("mine", 1, ADA)
     signed = [signed for _, signed in await started.playbooks.books.versions("mine")]
     assert signed == [True, False]
 
@@ -145,7 +145,7 @@ async def test_what_was_changed_beside_the_node_does_not_act_and_is_told(what: s
     await put(world, "one", "two")
     change_history(world.store, _CHANGES[what])
     started = await again(world)
-    book = started.playbooks.book("mine")
+    book = started.playbooks.files.book("mine")
     assert book.playbook is None and book.problem == book.unverified != ""
     [told] = [one for one in started.refused if one.problem == book.problem]
     assert told.playbook == "mine"
@@ -153,13 +153,13 @@ async def test_what_was_changed_beside_the_node_does_not_act_and_is_told(what: s
     assert "mine" not in [run.playbook for run in started.playbooks.runs]
     assert "escape-tried" in [run.playbook for run in started.playbooks.runs]
     with pytest.raises(UnverifiedError):
-        started.playbooks.usable("mine")
+        started.playbooks.files.usable("mine")
     before = len(started.refused)
     await started.playbooks.load()
     assert len(started.refused) == before
     await put(started, "three")
-    assert started.playbooks.book("mine").playbook is not None
-    assert (await again(started)).playbooks.book("mine").text == text("three")
+    assert started.playbooks.files.book("mine").playbook is not None
+    assert (await again(started)).playbooks.files.book("mine").text == text("three")
 
 
 async def test_signatures_are_of_one_name_and_one_vault() -> None:
@@ -173,12 +173,12 @@ async def test_signatures_are_of_one_name_and_one_vault() -> None:
     change_history(world.store, swap)
     started = await again(world)
     assert {one.playbook for one in started.refused} == {"mine", "other"}
-    assert started.playbooks.book("mine").playbook is None
+    assert started.playbooks.files.book("mine").playbook is None
 
     world = await World().loaded()
     await put(world, "one")
     stranger = await World(world.store, signer=MemorySigner()).loaded()
-    assert stranger.playbooks.book("mine").playbook is None and stranger.refused
+    assert stranger.playbooks.files.book("mine").playbook is None and stranger.refused
 
 
 @pytest.mark.parametrize("what", ["gone", "damaged", "older", "emptied"])
@@ -201,10 +201,10 @@ async def test_a_list_of_newest_versions_that_is_not_believed_stops_all_of_ones_
         values["playbook ledger"] = json.dumps(ledger | {"newest": {}}).encode()
     node = world if what == "older" else await again(world)
     await node.playbooks.load()
-    assert node.playbooks.book("mine").playbook is None
+    assert node.playbooks.files.book("mine").playbook is None
     assert [one.playbook for one in node.refused] == ["mine"]
     await put(node, "three")
-    assert (await again(node)).playbooks.book("mine").text == text("three")
+    assert (await again(node)).playbooks.files.book("mine").text == text("three")
 
 
 async def test_a_version_is_put_back_with_its_list_while_the_node_runs() -> None:
@@ -215,7 +215,7 @@ async def test_a_version_is_put_back_with_its_list_while_the_node_runs() -> None
     world.store.values.clear()
     world.store.values.update(before)
     await world.playbooks.load()
-    assert world.playbooks.book("mine").playbook is None and world.refused
+    assert world.playbooks.files.book("mine").playbook is None and world.refused
 
 
 async def test_a_version_that_was_written_and_not_listed_yet_is_in_force() -> None:
@@ -225,7 +225,7 @@ async def test_a_version_that_was_written_and_not_listed_yet_is_in_force() -> No
     await put(world, "two")
     world.store.values["playbook ledger"] = listed
     started = await again(world)
-    assert started.playbooks.book("mine").text == text("two") and not started.refused
+    assert started.playbooks.files.book("mine").text == text("two") and not started.refused
 
 
 async def keep_unsigned(store: MemoryStore, name: str, content: str) -> None:
@@ -238,7 +238,7 @@ async def test_what_was_there_before_versions_is_taken_over_once_and_told() -> N
     store = MemoryStore()
     await keep_unsigned(store, "old", text("old"))
     world = await World(store).loaded()
-    book = world.playbooks.book("old")
+    book = world.playbooks.files.book("old")
     assert (book.version, book.changed_at, book.changed_by) == (1, 5.0, "user:bob")
     assert [(one.playbook, one.change) for one in world.changes] == [("old", "take-over")]
     await world.find(finding())
@@ -246,9 +246,9 @@ async def test_what_was_there_before_versions_is_taken_over_once_and_told() -> N
     await keep_unsigned(store, "late", text("evil"))
     started = await again(world)
     assert not started.changes
-    assert started.playbooks.book("late").playbook is None
+    assert started.playbooks.files.book("late").playbook is None
     assert [one.playbook for one in started.refused] == ["late"]
-    await started.playbooks.remove("late", ADA)
+    await started.playbooks.files.remove("late", ADA)
     assert (await again(started)).playbooks.books.get("late") is None
 
 
@@ -260,7 +260,7 @@ async def test_taking_over_that_was_cut_short_is_finished() -> None:
     await keep_unsigned(store, "b", text("b"))
     world = await World(store).loaded()
     assert not world.refused
-    assert [world.playbooks.book(name).version for name in "ab"] == [1, 1]
+    assert [world.playbooks.files.book(name).version for name in "ab"] == [1, 1]
 
 
 async def test_a_row_without_a_signature_says_nothing_beside_one_that_has_one() -> None:
@@ -270,12 +270,12 @@ async def test_a_row_without_a_signature_says_nothing_beside_one_that_has_one() 
     await keep_unsigned(world.store, "escape-tried", text("evil"))
     started = await again(world)
     for name in ("mine", "escape-tried"):
-        book = started.playbooks.book(name)
+        book = started.playbooks.files.book(name)
         assert book.playbook is not None and "evil" not in book.text and book.unverified
-    assert started.playbooks.book("escape-tried").shipped
+    assert started.playbooks.files.book("escape-tried").shipped
     assert {one.playbook for one in started.refused} == {"mine", "escape-tried"}
     await keep_unsigned(world.store, "mine", text("one"))  # as one that was cut short leaves it
-    assert not (await again(world)).playbooks.book("mine").unverified
+    assert not (await again(world)).playbooks.files.book("mine").unverified
 
 
 async def test_without_the_vault_none_of_ones_own_acts() -> None:
@@ -306,7 +306,7 @@ async def test_what_the_vault_verifies_no_more_does_not_act() -> None:
 async def test_one_that_is_changed_while_it_is_to_act_is_no_forgery() -> None:
     world = await World().loaded()
     await put(world, "one")
-    book = world.playbooks.book("mine")
+    book = world.playbooks.files.book("mine")
     await put(world, "two")
     with pytest.raises(TakenError):
         await world.playbooks.books.require(book)
@@ -320,7 +320,7 @@ async def test_a_list_that_went_while_the_node_runs_goes_on() -> None:
     del world.store.values["playbook ledger"]
     await put(world, "three")
     started = await again(world)
-    assert not started.refused and started.playbooks.book("other").text == text("two")
+    assert not started.refused and started.playbooks.files.book("other").text == text("two")
 
 
 async def test_versions_and_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +339,7 @@ async def test_versions_and_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("casemate.playbooks.books.MAX_NAMES", 2)
     for name in ("a", "b", "c"):
         await put(world, "t", name=name)
-        await world.playbooks.remove(name, ADA)
+        await world.playbooks.files.remove(name, ADA)
     started = await again(world)
     assert not started.refused
     with pytest.raises(NotFoundError):
@@ -347,13 +347,13 @@ async def test_versions_and_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -
     assert len(await started.playbooks.books.versions("c")) == 2
     # What was forgotten is not newer than what has its name later.
     await put(started, "t", name="a")
-    assert started.playbooks.book("a").version == 3
+    assert started.playbooks.files.book("a").version == 3
 
 
 async def test_a_broken_file_is_no_version() -> None:
     world = await World().loaded()
     with pytest.raises(PlaybookError):
-        await world.playbooks.put("mine", "title = 1", ADA)
+        await world.playbooks.files.put("mine", "title = 1", ADA)
     with pytest.raises(NotFoundError):
         await world.playbooks.books.versions("mine")
 
