@@ -14,6 +14,7 @@ from casemate.dispatch.resting import UNMEASURED, Resting
 from casemate.dispatch.restored import MOST_OF_USE, SOON_SECONDS, RestoredInstances
 from casemate.dispatch.shares import ProjectShare
 from casemate.dispatch.spares import Spares
+from casemate.dispatch.starting import Starting
 from casemate.dispatch.tallies import Tally
 from casemate.dispatch.warm import Warm
 from casemate.model.deployment import Version
@@ -59,7 +60,6 @@ class Pool:
         self.limits = version.spec.limits
         self.reuse = version.spec.isolation is Isolation.INSTANCE
         self._imports_late = version.spec.trust is Trust.LOW
-        self._start_seconds = max(self.limits.timeout, _START_SECONDS_LEAST)
         self.busy = 0
         self.retired = False
         self.contained = False
@@ -77,15 +77,13 @@ class Pool:
             done=self._opening_done,
         )
         self._spares = Spares()
-        self._starting: dict[Instance, float] = {}
+        self._starting = Starting(loop, max(self.limits.timeout, _START_SECONDS_LEAST))
         self._waiting = CallQueue()
         self._deadlines = Deadlines()
         self._supply_soon = False
         self._enough_until = 0.0
         """Until when those there are take all calls sooner than with one more beside them."""
         self._patience: asyncio.TimerHandle | None = None
-        self._early: Instance | None = None
-        """The first call's, asked for while the files of its zygote are looked at."""
         self._put_off = 0
         """Spares that are started once the first call has what it waits for."""
         self.restored = RestoredInstances(
@@ -133,7 +131,7 @@ class Pool:
         if patient:
             patience = max(patience, PATIENT_SECONDS)
         now = self._loop.time()
-        waiter = Waiter(future, now, now + patience + 2 * self._start_seconds)
+        waiter = Waiter(future, now, now + patience + 2 * self._starting.seconds)
         self._deadlines.put(waiter, now + patience, partial(self._give_up, waiter))
         self._waiting.add(waiter)
         self._match()
@@ -280,7 +278,7 @@ class Pool:
             self.warm.failed(self._loop.time())
             self._waiting.refuse_all(unavailable(error))
             return False
-        self._starting[instance] = self._loop.time()
+        self._starting.add(instance)
         return True
 
     def _target(self, now: float) -> int:
@@ -304,7 +302,7 @@ class Pool:
                 missing = max(missing, 1)
             return min(max(missing, 1 if waiting and not total else 0), _MAX_STARTING - starting)
         target = self._target(now) if ahead else self.arrivals.spares(now)
-        if waiting and total == (self._early in self._starting):
+        if waiting and total == (self._starting.early is not None):
             # They would take the cores from the one that the first call waits for.
             target, self._put_off = 0, target
         zygote = self._zygotes.current
@@ -338,8 +336,7 @@ class Pool:
         """
         if self.reuse or self._imports_late:
             return len(self._starting)
-        latest = self._loop.time() - _LONG_SECONDS
-        return sum(since > latest for since in self._starting.values())
+        return self._starting.since(self._loop.time() - _LONG_SECONDS)
 
     def _are_too_many(self) -> bool:
         """Tell whether one that is ready again had better end: the others take its calls sooner."""
@@ -375,16 +372,10 @@ class Pool:
 
     def _begun(self, zygote: Zygote) -> None:
         """Have the first call's instance made while the files of its zygote are looked at."""
-        self._drop_early()
+        self._starting.drop_early()
         others = self.busy or self._starting or self._spares or self.restored
         if self._waiting and not (self.retired or others) and self._spawn(zygote):
-            self._early = next(iter(self._starting))
-
-    def _drop_early(self) -> None:
-        """Let go of an instance whose zygote came to nothing."""
-        early, self._early = self._early, None
-        if early is not None and self._starting.pop(early, None) is not None:
-            early.close()
+            self._starting.early = next(iter(self._starting))
 
     def _opened(self, asked: Version, zygote: Zygote) -> None:
         # Instances of one that it takes the place of stay until there are others.
@@ -394,7 +385,7 @@ class Pool:
 
     def _opening_failed(self, refusal: RefusedError) -> None:
         self.warm.failed(self._loop.time())
-        self._drop_early()
+        self._starting.drop_early()
         if not self.has_zygote:
             self._waiting.refuse_all(refusal)
 
@@ -413,8 +404,7 @@ class Pool:
             self._supply_later()
 
     def _on_ready(self, instance: Instance) -> None:
-        self._starting.pop(instance, None)
-        self._early = None if instance is self._early else self._early
+        self._starting.take(instance)
         if self._zygotes.is_of_gone(instance):
             instance.close()
         elif instance.restorable:
@@ -433,16 +423,16 @@ class Pool:
         self._enough_until = 0.0
         since = self._spares.forget(instance)
         self.restored.forget(instance)
-        if instance is self._early:
-            self._early = None
-            if self._zygotes.opening:
-                # Whoever waits gets another one, or is told why, once the zygote is there or not.
-                self._starting.pop(instance, None)
-                return
-        if self._starting.pop(instance, None) is not None and not self.restored.blamed(instance):
+        early = instance is self._starting.early
+        started = self._starting.take(instance)
+        if early and self._zygotes.opening:
+            # Whoever waits gets another one, or is told why, once the zygote is there or not.
+            return
+        if started and not self.restored.blamed(instance):
             # It failed to start: whoever waits longest is told, so that this cannot go on.
+            seconds = self._starting.seconds
             self._waiting.refuse_next(
-                start_failed(instance.last, self._start_seconds, imports_late=self._imports_late)
+                start_failed(instance.last, seconds, imports_late=self._imports_late)
             )
         # Replacing what ends at once, with nobody waiting for it, would fork without end.
         if since is None or now - since < _SETTLED_SECONDS:
@@ -494,9 +484,7 @@ class Pool:
         if now - self._spares.oldest_since >= _SETTLED_SECONDS:
             self.warm.worked()
         self._trim_spares(now)
-        for instance, since in list(self._starting.items()):
-            if now - since > self._start_seconds:
-                instance.expire()
+        self._starting.tend(now)
         self.restored.tend(now)
         self._zygotes.tend(now)
         if self._unused and (self.retired or idle > self.limits.keep):

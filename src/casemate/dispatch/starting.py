@@ -1,0 +1,54 @@
+"""Instances of one version that were asked for and are not ready yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from casemate.sandbox.instance import Instance
+
+
+class Starting:
+    """Since when each of them is under way. On the event loop only."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        """Give each so many seconds."""
+        self.seconds = seconds
+        self.early: Instance | None = None
+        """The first call's, asked for while the files of its zygote are looked at."""
+        self._loop = loop
+        self._since: dict[Instance, float] = {}
+
+    def __len__(self) -> int:
+        """Return how many are under way."""
+        return len(self._since)
+
+    def __iter__(self) -> Iterator[Instance]:
+        """Go through them, the oldest first."""
+        return iter(self._since)
+
+    def add(self, instance: Instance) -> None:
+        """Begin with one."""
+        self._since[instance] = self._loop.time()
+
+    def take(self, instance: Instance) -> bool:
+        """Have one be under way no more, however it ended; False if it was not."""
+        if instance is self.early:
+            self.early = None
+        return self._since.pop(instance, None) is not None
+
+    def since(self, earliest: float) -> int:
+        """Return how many were asked for after that, by the loop's clock."""
+        return sum(since > earliest for since in self._since.values())
+
+    def drop_early(self) -> None:
+        """Let go of an instance whose zygote came to nothing."""
+        early = self.early
+        if early is not None and self.take(early):
+            early.close()
+
+    def tend(self, now: float) -> None:
+        """End those that take too long."""
+        for instance, since in list(self._since.items()):
+            if now - since > self.seconds:
+                instance.expire()
