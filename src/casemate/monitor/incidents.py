@@ -6,11 +6,8 @@ the node have said and done about incidents. Read again it comes to the same.
 
 from __future__ import annotations
 
-import bisect
-import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -19,7 +16,9 @@ from casemate.decoding import decodable
 from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import LEVELS, at_least
+from casemate.monitor.known_incident import Known
 from casemate.monitor.shares import Share, first_of_fullest, share_of
+from casemate.monitor.things import FUNCTIONS, is_address, things_of
 from casemate.operations.incidents import (
     PREFIX,
     Incident,
@@ -37,106 +36,29 @@ QUIET_SECONDS = 4 * 3600.0
 """After so long without a finding the next one opens another."""
 KEPT_SECONDS = 400 * 86_400.0
 MAX_KEPT = 1000
-MAX_LINES = 200
-"""Of a timeline: the first and the newest."""
 MAX_THINGS = 64
 MAX_RULES = 64
 MAX_IDS = 256
 MAX_NAMES = 16
 MAX_PROJECTS = 32
-MAX_HELD = 64
 MAX_TECHNIQUES = 32
 MAX_TEXT = 1000
 MAX_LOOSE = 64
-EVERYBODY = frozenset({"", "anonymous:public", "node", "unknown"})
-"""What stands for many, or for the node itself: findings that share no more than this have nothing
-in common."""
 RESPONSES = frozenset({"function-quarantined", "containment-undone"})
 """Rules that find what is done about an incident: whoever did it is not what that is about."""
-_PLAYBOOK = "playbook:"
 _QUARANTINE = "quarantine"
-SAYS_HOW = frozenset({"action", "change", "problem", "reason", "rule", "seconds", "what"})
-"""Last parts of fields that name nobody and nothing: many findings have the same there."""
-_KINDS = {"project_uid": "project"}
-_WANTED = "unmapped.resource"
-_FUNCTIONS = "function:"
-_FUNCTION = re.compile(r"[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}")
-"""As resources of OCSF name one; those of other kinds have it before the name."""
-
-
-class _Known(msgspec.Struct):
-    """An incident, while it changes."""
-
-    id: str
-    opened_at: float
-    last_at: float
-    title: str
-    level: Level
-    state: IncidentState = IncidentState.OPEN
-    owner: str = ""
-    findings: int = 0
-    things: list[str] = []
-    """Who and what it is about: by what is grave enough to open one."""
-    links: list[str] = []
-    """Addresses that its lesser findings name besides: others join by these, and it is about no
-    more. What else they name links nothing: whoever deploys all functions of all projects at night
-    would have whatever is found of any be one incident.
-    """
-    projects: list[str] = []
-    techniques: list[str] = []
-    rules: dict[str, IncidentRule] = {}
-    ids: list[str] = []
-    timeline: list[IncidentEvent] = []
-    more: int = 0
-    contained_at: float | None = None
-    held: dict[str, tuple[float, bool]] = {}
-    """What was done to contain it: when that was said last, and whether it is in force."""
-    closed_at: float | None = None
-    first: tuple[float, str] = (0.0, "")
-    """When the first of its findings was, and its id: by that it is named, on all nodes."""
-    names: list[str] = []
-    """Findings by which it was named before an earlier one came, of another node."""
-    owner_said: tuple[float, str] = (0.0, "")
-    """When, and on which node."""
-    state_said: tuple[float, str] = (0.0, "")
-
-    def say(self, line: IncidentEvent) -> None:
-        """Add a line to the timeline, at its time."""
-        bisect.insort(self.timeline, line, key=lambda each: each.at)
-        if len(self.timeline) > MAX_LINES:
-            del self.timeline[MAX_LINES // 2]
-            self.more += 1
-
-    def hold(self, what: str, at: float, *, in_force: bool) -> None:
-        """Have something be in force that contains it, or no more; while it is open the state says
-        which, so that nobody takes for contained what calls reach again.
-        """
-        before = self.held.get(what)
-        if before is not None and before[0] > at:
-            return
-        if before is not None or len(self.held) < MAX_HELD:
-            self.held[what] = at, in_force
-        if in_force and self.contained_at is None:
-            self.contained_at = at
-        if not self.state.closed:
-            self.state = self.state_while_open(in_force=in_force)
-
-    def state_while_open(self, *, in_force: bool = False) -> IncidentState:
-        """Return whether it is contained, by anything or by what is said now to be in force."""
-        contained = in_force or any(on for _, on in self.held.values())
-        return IncidentState.CONTAINED if contained else IncidentState.OPEN
 
 
 class _Memory(msgspec.Struct):
     """What is kept over a restart."""
 
-    known: list[_Known]
+    known: list[Known]
     loose: list[Happened]
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Memory).decode
-_decode_known = msgspec.msgpack.Decoder(list[_Known]).decode
+_decode_known = msgspec.msgpack.Decoder(list[Known]).decode
 """As releases before wrote it."""
 
 
@@ -147,7 +69,7 @@ class Incidents:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Known] = {}
         """The oldest first."""
         self.joined = ("", "")
         """The finding that was looked at last, and the incident that it is of, if any."""
@@ -193,7 +115,7 @@ class Incidents:
                     grown |= more
         self.joined = (str(id), known.id)
 
-    def _incident_of(self, each: Happened, own: dict[str, Any]) -> tuple[_Known | None, bool]:
+    def _incident_of(self, each: Happened, own: dict[str, Any]) -> tuple[Known | None, bool]:
         """Return which incident a finding is of now, and whether that is about more by it."""
         id, rule, level = own.get("finding"), own.get("rule"), own.get("level")
         if not isinstance(id, str) or not isinstance(rule, str) or level not in LEVELS:
@@ -204,7 +126,7 @@ class Incidents:
         title = str(own.get("title", ""))[:MAX_TEXT]
         grave = at_least(level, OPENS)
         if rule in RESPONSES:
-            functions = [thing for thing in things if thing.startswith(_FUNCTIONS)]
+            functions = [thing for thing in things if thing.startswith(FUNCTIONS)]
             if self._of(functions, project, each.at, grave=grave) is not None:
                 things = functions
         known = self._of(things, project, each.at, grave=grave)
@@ -212,7 +134,7 @@ class Incidents:
         if known is None:
             if not grave:
                 return None, False
-            known = _Known(PREFIX + id, each.at, each.at, title, level)
+            known = Known(PREFIX + id, each.at, each.at, title, level)
             self._known[known.id] = known
             self.joined = (id, known.id)
             self._forget(each.at)
@@ -228,7 +150,7 @@ class Incidents:
         if grave:
             _join(known.things, things, MAX_THINGS)
         else:
-            _join(known.links, [one for one in things if _is_address(one)], MAX_THINGS)
+            _join(known.links, [one for one in things if is_address(one)], MAX_THINGS)
         _join(known.projects, [project] if project else [], MAX_PROJECTS)
         techniques = own.get("techniques")
         if isinstance(techniques, list):
@@ -237,7 +159,7 @@ class Incidents:
         known.say(_line(each, "finding", f"{level.value}: {rule}: {title}", by=""))
         return known, len(known.things) + len(known.links) > links_before
 
-    def _name(self, known: _Known, finding: tuple[float, str]) -> None:
+    def _name(self, known: Known, finding: tuple[float, str]) -> None:
         """Name an incident by the first of its findings, in whatever order nodes hear of them."""
         if not known.first[1]:
             known.first = known.opened_at, known.id.removeprefix(PREFIX)
@@ -248,7 +170,7 @@ class Incidents:
         self._known = {each.id: each for each in self._known.values()}
         self.joined = (finding[1], known.id)
 
-    def _named(self, id: str) -> _Known | None:
+    def _named(self, id: str) -> Known | None:
         """Return an incident by its name, or by any of its findings: another node may know less."""
         known = self._known.get(id)
         finding = id.removeprefix(PREFIX)
@@ -263,7 +185,7 @@ class Incidents:
             None,
         )
 
-    def _count(self, known: _Known, rule: str, title: str, level: Level, at: float) -> None:
+    def _count(self, known: Known, rule: str, title: str, level: Level, at: float) -> None:
         before = known.rules.get(rule)
         if before is None and len(known.rules) >= MAX_RULES:
             return
@@ -276,7 +198,7 @@ class Incidents:
             last_at=at if before is None else max(at, before.last_at),
         )
 
-    def _of(self, things: Sequence[str], project: str, at: float, *, grave: bool) -> _Known | None:
+    def _of(self, things: Sequence[str], project: str, at: float, *, grave: bool) -> Known | None:
         """Return the newest that is open and shares something with a finding.
 
         Not one of another project: whoever may see one project sees incidents of no other, so by a
@@ -314,7 +236,7 @@ class Incidents:
             self._turn(known, IncidentState(value), each, own.get("seen_at"))
             known.say(_line(each, "state", f"{value}: {note}"))
 
-    def _turn(self, known: _Known, state: IncidentState, each: Happened, seen_at: object) -> None:
+    def _turn(self, known: Known, state: IncidentState, each: Happened, seen_at: object) -> None:
         """Have an incident in a state, unless somebody has said otherwise since.
 
         What was found after all that whoever closes it had seen is closed by nobody.
@@ -380,7 +302,7 @@ class Incidents:
     def get(self, id: str) -> Incident | None:
         """Return one by its id."""
         known = self._named(id)
-        return None if known is None else _shown(known)
+        return None if known is None else known.shown()
 
     def is_acknowledged(self, finding: str) -> bool:
         """Tell whether somebody works on the incident that a finding is of, or has closed it."""
@@ -396,11 +318,11 @@ class Incidents:
             if len(found) == wanted.limit:
                 return IncidentPage(incidents=tuple(found), more=True)
             found.append(
-                msgspec.convert(_shown(known), decodable(IncidentSummary), from_attributes=True)
+                msgspec.convert(known.shown(), decodable(IncidentSummary), from_attributes=True)
             )
         return IncidentPage(incidents=tuple(found), more=False)
 
-    def _fitting(self, wanted: ListIncidents) -> Iterator[_Known]:
+    def _fitting(self, wanted: ListIncidents) -> Iterator[Known]:
         least = Level(wanted.level or Level.INFORMATIONAL)
         for known in reversed(self._known.values()):
             # Who may see one project sees what is of no other.
@@ -425,38 +347,7 @@ class Incidents:
         self._loose = deque(found.loose, maxlen=MAX_LOOSE)
 
 
-def things_of(entity: str) -> list[str]:
-    """Return who and what a finding's entity names: `actor.user.name=user:ada` is `user:ada`, and
-    what says not itself what it is says it by its field: `unmapped.risk=landlock` `risk:landlock`.
-    """
-    found = []
-    for word in entity.split():
-        path, equals, value = word.partition("=")
-        field = path.rpartition(".")[2]
-        if not equals or value in EVERYBODY or field in SAYS_HOW:
-            continue
-        if value.startswith(_PLAYBOOK):
-            continue  # the node's own, which acts on what has nothing in common
-        if path == _WANTED and value.startswith(_FUNCTIONS):
-            continue  # what was denied to somebody has done nothing, and is not to be stopped
-        if _FUNCTION.fullmatch(value):
-            value = _FUNCTIONS + value  # as the principal that it is
-        elif ":" not in value and not _is_address(value):
-            value = f"{_KINDS.get(field, field)}:{value}"
-        if value[:256] not in found:
-            found.append(value[:256])
-    return found
-
-
-def _is_address(thing: str) -> bool:
-    try:
-        ip_address(thing)
-    except ValueError:
-        return False
-    return True
-
-
-def _share(known: _Known) -> Share:
+def _share(known: Known) -> Share:
     return share_of(next(iter(known.projects), ""), next(iter(known.rules), ""))
 
 
@@ -488,26 +379,3 @@ def _join(known: list[str], more: Sequence[str], most: int) -> None:
     for each in more:
         if each not in known and len(known) < most:
             known.append(each)
-
-
-def _shown(known: _Known) -> Incident:
-    """Return an incident in an order that does not tell in which one this node heard of it."""
-    return Incident(
-        id=known.id,
-        title=known.title,
-        level=known.level,
-        state=known.state,
-        owner=known.owner,
-        opened_at=known.opened_at,
-        last_at=known.last_at,
-        findings=known.findings,
-        things=tuple(known.things),
-        projects=tuple(sorted(known.projects)),
-        techniques=tuple(sorted(known.techniques)),
-        rules=tuple(sorted(known.rules.values(), key=lambda each: (each.first_at, each.rule))),
-        finding_ids=tuple(known.ids),
-        timeline=tuple(known.timeline),
-        contained_at=known.contained_at,
-        closed_at=known.closed_at,
-        more=known.more,
-    )

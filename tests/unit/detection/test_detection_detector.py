@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from casemate.detection import Detector, Rules, detector, over, overflow, rules_of, windows
 from casemate.detection.overflow import Overflow
 from casemate.detection.windows import Window
-from casemate.monitor.incidents import things_of
+from casemate.monitor.things import things_of
 
 BASE = """
 title: A part

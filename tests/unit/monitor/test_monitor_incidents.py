@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from casemate.model.level import Level
 from casemate.monitor import incidents as module
 from casemate.monitor.consumers import Happened
-from casemate.monitor.incidents import MAX_LINES, QUIET_SECONDS, Incidents, things_of
+from casemate.monitor.incidents import QUIET_SECONDS, Incidents
+from casemate.monitor.known_incident import MAX_LINES
+from casemate.monitor.things import things_of
 from casemate.operations.incidents import IncidentState, ListIncidents
 
 AT = 1_764_201_600.0
