@@ -10,12 +10,14 @@ import os
 import runpy
 import sys
 
+from casemate.child.collecting import collect_later
 from casemate.kernel.linux import die_with_parent
 
 
 def main() -> None:
     """Run the module that is named, as if it had been named to Python itself."""
     die_with_parent()
+    collect_later()
     if os.getppid() != int(sys.argv[1]):
         sys.exit(1)  # it was gone before the kernel was told
     del sys.argv[:2]

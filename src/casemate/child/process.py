@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
+from casemate.child.collecting import keep_loaded
 from casemate.child.confinement import Confinement, confine
 from casemate.child.failure import Failure
 from casemate.child.heartbeat import Heart
@@ -73,6 +74,7 @@ def main(name: str, kind: type[C], run: Callable[[C], int]) -> NoReturn:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for codec in _CODECS:
         codecs.lookup(codec)
+    keep_loaded()
     try:
         code = run(config)
     except EOFError:

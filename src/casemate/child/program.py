@@ -10,10 +10,12 @@ import runpy
 import sys
 
 import casemate.child.lean_msgspec  # noqa: F401 - before the module's own
+from casemate.child.collecting import collect_later
 
 
 def main() -> None:
     """Run the module that is named."""
+    collect_later()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

@@ -24,7 +24,7 @@ import uvloop
 
 from casemate import __version__
 from casemate.certificates.tls import NodeTls
-from casemate.child.collecting import spare_collections
+from casemate.child.collecting import keep_loaded, spare_collections
 from casemate.child.gateway_confinement import confine
 from casemate.child.heartbeat import Heart
 from casemate.child.log import log_as, report
@@ -184,6 +184,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     serving = asyncio.Event()
     opening = _opening(config)
+    keep_loaded()
     try:
         confine(config.uid)
         uvloop.run(_serve(config, opening, serving))

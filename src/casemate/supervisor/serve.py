@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import hashlib
 import os
 import signal
@@ -11,6 +10,7 @@ import socket
 import time
 from functools import partial
 
+from casemate.child.collecting import spare_collections
 from casemate.child.heartbeat import Pulse
 from casemate.child.memory import protect
 from casemate.child.starter import ChildStarter
@@ -178,8 +178,7 @@ class Node:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._reload)
         # Instances are born here: see the gateway, which does the same.
-        gc.collect()
-        gc.freeze()
+        spare_collections()
         try:
             while not self._stopping:
                 code = self._serve_once()

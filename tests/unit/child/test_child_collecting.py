@@ -26,6 +26,25 @@ def test_what_is_loaded_is_not_looked_through_and_garbage_goes_all_the_same() ->
     subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=50)
 
 
+LOADED = """
+import gc
+from casemate.child.collecting import YOUNG_OBJECTS, collect_later, keep_loaded
+collect_later()
+runs = []
+gc.callbacks.append(lambda phase, _: runs.append(phase))
+kept = [[n] for n in range(200_000)]
+assert not runs, runs
+keep_loaded()
+assert gc.get_freeze_count() > 200_000 and gc.get_threshold()[0] == YOUNG_OBJECTS
+more = [[n] for n in range(2 * YOUNG_OBJECTS)]
+assert runs
+"""
+
+
+def test_no_garbage_is_looked_for_until_all_is_loaded() -> None:
+    subprocess.run([sys.executable, "-c", LOADED], check=True, timeout=50)
+
+
 FREEING = """
 from casemate.child.collecting import give_back
 def held():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +29,7 @@ PROCESSES = {
     ),
     "casemate.sources.process": (SHARED | {"zoneinfo", "sqlcipher3", "starlette"}, 25),
     "casemate.gateway.process": (
-        {"pydantic", "typer", "rich", "psycopg", "casemate.data.postgresql"}
+        {"pydantic", "typer", "rich", "psycopg", "casemate.data.postgresql", "cedarpy.pst"}
         | {"_sysconfigdata__linux_x86_64-linux-gnu", "casemate.blobs.s3_client"},
         60,
     ),
@@ -69,3 +71,36 @@ def test_msgspec_does_the_same_without_typing_extensions() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[0] == "{'a': 1} False"
+
+
+def test_cedar_has_its_syntax_tree_for_whoever_names_it() -> None:
+    code = (
+        "import casemate.policy, cedarpy, sys\n"
+        "print('cedarpy.pst' in sys.modules, hasattr(cedarpy, 'pst'))\n"
+        "from cedarpy import pst\n"
+        "print(len(cedarpy.policies_to_pst('permit(principal, action, resource);')"
+        ".static_policies), pst.PolicySet.__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["False False", "1 PolicySet"]
+
+
+@pytest.mark.parametrize("starter", ["program", "bound"])
+def test_no_garbage_is_looked_for_while_modules_are_loaded(starter: str, tmp_path: Path) -> None:
+    """It takes a tenth of a start, and finds nothing."""
+    (tmp_path / "probed.py").write_text(
+        "import gc\n"
+        "runs = []\n"
+        "gc.callbacks.append(lambda phase, _: runs.append(phase))\n"
+        "made = [[n] for n in range(200_000)]\n"
+        "print(len(runs), gc.isenabled())\n"
+    )
+    parent = [str(os.getpid())] if starter == "bound" else []
+    done = subprocess.run(
+        [sys.executable, "-m", f"casemate.child.{starter}", *parent, "probed"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.stdout == "0 True\n"
