@@ -5,6 +5,7 @@ Not authentication (`accounts` says who asks), not the knowledge of what a funct
 `model` and Cedar (`cedarpy`), nothing else of ours.
 """
 
+import casemate.policy.lean_cedarpy  # noqa: F401 - before anything takes cedarpy
 from casemate.model.account import PolicySummary
 from casemate.policy.cedar_policy import CedarPolicy
 from casemate.policy.compiled import CompiledPolicies, compile_policies
