@@ -127,14 +127,14 @@ def _require_sound(form: Form) -> None:
         raise DeclarationError(f"{name} cannot be reached by anything.")
     named = {*form.in_path, declared.content, declared.key, *declared.inside, *declared.secret}
     named -= {""}
-    if missing := named - form.fields.keys():
+    if missing := named.difference(form.names):
         found = ", ".join(sorted(missing))
         raise DeclarationError(f"{name} names fields that it has not: {found}.")
     if shown := declared.secret & {*form.in_path, *form.in_query}:
         raise DeclarationError(f"{name} has a secret in its address: {', '.join(sorted(shown))}.")
-    if declared.http and form.in_path and not all(form.fields[f].required for f in form.in_path):
+    if declared.http and not form.required.issuperset(form.in_path):
         raise DeclarationError(f"{name} has a field in its path that need not be given.")
-    if declared.capability and "project" not in form.fields:
+    if declared.capability and "project" not in form.names:
         raise DeclarationError(f"{name} is for functions and has no project.")
     # Read now what is read later: a type or docstring that is missing ends the start of a node.
     form.summary, form.answer, form.line  # noqa: B018

@@ -97,8 +97,25 @@ class Form:
     # -- fields -----------------------------------------------------------------------------------
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of all fields."""
+        return self.kind.__struct_fields__
+
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """Names of the fields that have no default."""
+        defaults = self.kind.__struct_defaults__  # of the last ones
+        without = self.names[: len(self.names) - len(defaults)]
+        given = zip(self.names[len(without) :], defaults, strict=True)
+        return frozenset((*without, *(name for name, one in given if one is msgspec.NODEFAULT)))
+
+    @cached_property
     def fields(self) -> dict[str, msgspec.structs.FieldInfo]:
-        """Every field, by name."""
+        """Every field with its type, by name.
+
+        Types are texts until they are asked for. To read those of all operations takes a tenth of
+        the start of a gateway, and most are never asked for.
+        """
         return {f.name: f for f in msgspec.structs.fields(self.kind)}
 
     @cached_property
@@ -120,7 +137,7 @@ class Form:
     @cached_property
     def _free(self) -> tuple[str, ...]:
         elsewhere = {*self.in_path, self.declared.content, *self.declared.inside}
-        return tuple(name for name in self.fields if name not in elsewhere)
+        return tuple(name for name in self.names if name not in elsewhere)
 
     @cached_property
     def body(self) -> type[msgspec.Struct] | None:
@@ -131,7 +148,7 @@ class Form:
 
     def request(self) -> type[msgspec.Struct]:
         """Return the type of a function's request: all fields but the project, with a number."""
-        names = [n for n in self.fields if n not in ("project", self.declared.content)]
+        names = [n for n in self.names if n not in ("project", self.declared.content)]
         return self._part(
             self.kind.__name__ + "Request", names, number=True, tag=self.declared.capability
         )

@@ -64,7 +64,7 @@ def read_query(form: Form, values: dict[str, str]) -> dict[str, Any]:
     if unknown:
         raise MalformedError(f"The query has unknown parameters: {unknown}.", next_step=SEE)
     for name in form.in_query:
-        if name not in values and form.fields[name].required:
+        if name in form.required and name not in values:
             raise MalformedError(
                 f"The query has no `{name}`.", next_step=f"Add `?{name}=...`, percent-encoded."
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -115,6 +117,24 @@ def test_a_moment_has_no_exponent_and_no_more_digits_than_are_read(since: float)
     operation = Everything(name="n", id="i", digest="a" * 64, version=1, text="", since=since)
     read: Any = read_back(form, request_for(form, operation))
     assert abs(read.since - since) <= 1e-6
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.id)
+def test_fields_are_known_without_their_types_and_their_types_are_there(form) -> None:
+    assert form.names == tuple(form.fields)
+    assert form.required == {name for name, field in form.fields.items() if field.required}
+    assert form.body is None or set(form.body.__struct_fields__) == set(form.in_body)
+
+
+def test_types_are_read_of_operations_that_are_asked_for() -> None:
+    """Those of all take a tenth of the start of a gateway."""
+    code = (
+        "from casemate.operations.catalogue import FORMS\n"
+        "print(len(FORMS), sum('fields' in vars(form) for form in FORMS))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    count, read = map(int, done.stdout.split())
+    assert (count, read) == (len(FORMS), 0)
 
 
 def test_where_fields_travel() -> None:
