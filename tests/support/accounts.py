@@ -39,7 +39,7 @@ from casemate.operations.accounts import (
     UseOnce,
 )
 from casemate.operations.declaration import Operation
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.node import KeepNodeValue, ReadNodeValue, ReadNodeValues
 from casemate.operations.performing import Performed, Performers
 from casemate.store import StoreMovedError, UsedBeforeError
 from support.facts import stream
@@ -188,6 +188,10 @@ class MemoryStore:
     @performs(ReadNodeValue)
     async def _node_value(self, operation: ReadNodeValue) -> bytes | None:
         return self.values.get(operation.name)
+
+    @performs(ReadNodeValues)
+    async def _node_values(self, operation: ReadNodeValues) -> tuple[bytes | None, ...]:
+        return tuple(map(self.values.get, operation.names))
 
     @performs(KeepNodeValue)
     async def _set_node_value(self, operation: KeepNodeValue) -> None:

@@ -48,7 +48,7 @@ from casemate.operations.deployments import (
 )
 from casemate.operations.functions import Functions, ListFunctions, SetAlias
 from casemate.operations.grants import CountUses, ListApprovals, ListUses
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.node import KeepNodeValue, ReadNodeValue, ReadNodeValues
 from casemate.operations.performing import Performed, Performers
 from casemate.operations.records import (
     Denials,
@@ -416,6 +416,10 @@ class MemoryStore:
     @performs(ReadNodeValue)
     async def _node_value(self, operation: ReadNodeValue) -> bytes | None:
         return self.values.get(operation.name)
+
+    @performs(ReadNodeValues)
+    async def _node_values(self, operation: ReadNodeValues) -> tuple[bytes | None, ...]:
+        return tuple(map(self.values.get, operation.names))
 
     @performs(KeepNodeValue)
     async def _set_node_value(self, operation: KeepNodeValue) -> None:

@@ -18,7 +18,7 @@ from casemate.model.usage import Usage
 from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState, Settings
 from casemate.nodes import Among, IdentityFile, Self
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.node import KeepNodeValue, ReadNodeValue, ReadNodeValues
 from casemate.operations.usage import ReadUsage
 from casemate.playbooks import Acting, Paging, Playbooks
 from casemate.policy import CedarPolicy
@@ -41,7 +41,9 @@ class KeptValues:
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
 
-    async def read(self, operation: ReadNodeValue) -> bytes | None:
+    async def read(self, operation: ReadNodeValue | ReadNodeValues) -> Any:
+        if isinstance(operation, ReadNodeValues):
+            return tuple(map(self.values.get, operation.names))
         return self.values.get(operation.name)
 
     async def change(self, operation: KeepNodeValue) -> None:

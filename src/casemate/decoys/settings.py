@@ -13,7 +13,7 @@ import msgspec
 from casemate.decoding import decodable
 from casemate.model.decoy import DecoyKind, DecoySetting
 from casemate.store.interface import Store
-from casemate.store.value import KeptValue
+from casemate.store.value import KeptValues
 
 _PARTS = 16
 """A value of the store is bounded; the projects are spread over so many."""
@@ -51,21 +51,15 @@ class KeptSettings:
 
     def __init__(self, store: Store) -> None:
         """Read nothing yet."""
-        self._values = [KeptValue(store, _name(part)) for part in range(_PARTS)]
+        self._values = KeptValues(store, [_name(part) for part in range(_PARTS)])
         self._parts: list[dict[str, Settings]] = [{} for _ in range(_PARTS)]
         self._writing = asyncio.Lock()
 
     async def load(self) -> tuple[str, ...]:
         """Read them; return the projects of which anything is kept."""
         async with self._writing:
-            self._parts = [await self._read(part) for part in range(_PARTS)]
+            self._parts = [_settings(value) for value in await self._values.read()]
         return tuple(project for part in self._parts for project in part)
-
-    async def _read(self, part: int) -> dict[str, Settings]:
-        value = await self._values[part].read()
-        if value is None:
-            return {}
-        return msgspec.json.decode(value, type=decodable(dict[str, Settings]))
 
     def of(self, project: str) -> Settings:
         """Return those of a project."""
@@ -78,6 +72,12 @@ class KeptSettings:
             changed = {**self._parts[part], project: settings}
             await self._values[part].write(msgspec.json.encode(changed))
             self._parts[part] = changed
+
+
+def _settings(value: bytes | None) -> dict[str, Settings]:
+    if value is None:
+        return {}
+    return msgspec.json.decode(value, type=decodable(dict[str, Settings]))
 
 
 def _part(project: str) -> int:

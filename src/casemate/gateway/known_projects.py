@@ -16,7 +16,7 @@ import msgspec
 from casemate.data import DataGoneError
 from casemate.store.errors import StoreMovedError
 from casemate.store.interface import Store
-from casemate.store.value import KeptValue
+from casemate.store.value import KeptValues
 
 _TRIES = 8
 _PARTS = 16
@@ -28,7 +28,7 @@ class KnownProjects:
 
     def __init__(self, store: Store) -> None:
         """Keep them in `store`."""
-        self._values = [KeptValue(store, _name(part)) for part in range(_PARTS)]
+        self._values = KeptValues(store, [_name(part) for part in range(_PARTS)])
         self._known: list[set[str]] = [set() for _ in range(_PARTS)]
         self._changing = asyncio.Lock()
 
@@ -48,8 +48,7 @@ class KnownProjects:
     async def _require(
         self, present_now: Callable[[], Iterable[str]], accepted: frozenset[str]
     ) -> frozenset[str]:
-        for part in range(_PARTS):
-            self._known[part] = await self._read(part)
+        self._known = [_names(value) for value in await self._values.read()]
         # After what is known: another node may make one at this moment, its database first.
         present = set(await asyncio.to_thread(present_now))
         missing = set().union(*self._known) - present
@@ -88,12 +87,15 @@ class KnownProjects:
                 )
 
     async def _read(self, part: int) -> set[str]:
-        value = await self._values[part].read()
-        return set(msgspec.json.decode(value, type=list[str])) if value else set()
+        return _names(await self._values[part].read())
 
     async def _write(self, part: int, known: set[str]) -> None:
         await self._values[part].write(msgspec.json.encode(sorted(known)))
         self._known[part] = known
+
+
+def _names(value: bytes | None) -> set[str]:
+    return set(msgspec.json.decode(value, type=list[str])) if value else set()
 
 
 def _part(project: str) -> int:

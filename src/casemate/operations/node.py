@@ -62,6 +62,16 @@ class ReadNodeValue(Operation[bytes | None], frozen=True, kw_only=True):
     name: str
 
 
+class ReadNodeValues(Operation[tuple[bytes | None, ...]], frozen=True, kw_only=True):
+    """Return several such values, as they are at one moment; None for each that is not there.
+
+    To ask for one after the other takes a hundred times as long: each is a turn of a thread.
+    """
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+    names: tuple[str, ...]
+
+
 class KeepNodeValue(Operation[None], frozen=True, kw_only=True):
     """Keep a small value of the node itself."""
 

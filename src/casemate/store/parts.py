@@ -15,7 +15,7 @@ import msgspec
 from casemate.decoding import decodable
 from casemate.store.errors import StoreError, StoreMovedError
 from casemate.store.interface import Store
-from casemate.store.value import KeptValue
+from casemate.store.value import KeptValues
 
 T = TypeVar("T", bound=msgspec.Struct)
 PARTS = 64
@@ -37,7 +37,7 @@ class Parts(Generic[T]):
     ) -> None:
         """Keep them in `store` as `name`, in plural; nothing is known before `load`."""
         self._name = name
-        self._values = [KeptValue(store, f"{name} {part}") for part in range(parts)]
+        self._values = KeptValues(store, [f"{name} {part}" for part in range(parts)])
         self._key = key
         self._decode = msgspec.json.Decoder(decodable(tuple[kind, ...])).decode  # type: ignore[valid-type]
         self._in_part: list[dict[str, T]] = [{} for _ in range(parts)]
@@ -50,12 +50,14 @@ class Parts(Generic[T]):
         known is known still.
         """
         async with self._changing:
-            found = [await self._read(part) for part in range(len(self._values))]
+            found = [self._things(stored) for stored in await self._values.read()]
             self._in_part = found
             self.held = {key: each for part in found for key, each in part.items()}
 
     async def _read(self, part: int) -> dict[str, T]:
-        stored = await self._values[part].read()
+        return self._things(await self._values[part].read())
+
+    def _things(self, stored: bytes | None) -> dict[str, T]:
         found = () if stored is None else self._decoded(stored)
         return {self._key(each): each for each in found}
 

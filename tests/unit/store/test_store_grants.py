@@ -15,7 +15,7 @@ from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.grant import Grant, GrantKind
 from casemate.operations.deployments import ForgetFunction, KeepVersions
 from casemate.operations.grants import CountUses, ListApprovals, ListUses
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.node import KeepNodeValue, ReadNodeValue, ReadNodeValues
 from casemate.operations.policies import KeepPolicy, ReadPolicies, RemovePolicy
 from casemate.store import Store
 from casemate.store.sqlite.policies import MAX_POLICY, MAX_VALUE
@@ -147,6 +147,9 @@ def test_node_values_are_bytes_of_a_bounded_length(opening: Opening) -> None:
         await store.change(KeepNodeValue(name="certificate", value=b"\0\xff"))
         await store.change(KeepNodeValue(name="certificate", value=b""))
         assert await store.read(ReadNodeValue(name="certificate")) == b""
+        await store.change(KeepNodeValue(name="other", value=b"o"))
+        asked = ReadNodeValues(names=("other", "never there", "certificate"))
+        assert await store.read(asked) == (b"o", None, b"")
         for name, value in (("", b"x"), ("n" * 257, b"x"), ("n", b"x" * (MAX_VALUE + 1))):
             with pytest.raises(InvalidInputError):
                 await store.change(KeepNodeValue(name=name, value=value))

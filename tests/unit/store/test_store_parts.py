@@ -110,3 +110,22 @@ def test_what_cannot_be_read_is_told() -> None:
             await parts_of(store).load()
 
     asyncio.run(scene())
+
+
+class CountingStore(MemoryStore):
+    asked = 0
+
+    async def read(self, operation: Operation[T]) -> T:
+        self.asked += 1
+        return await super().read(operation)
+
+
+def test_a_start_asks_for_many_values_at_a_time() -> None:
+    async def scene() -> None:
+        store = CountingStore()
+        await parts_of(store, 256).load()
+        assert store.asked == 4
+        await parts_of(store, 1).load()
+        assert store.asked == 5
+
+    asyncio.run(scene())

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from casemate.model.account import PolicyFile
 from casemate.model.errors import InvalidInputError, NotFoundError
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.node import KeepNodeValue, ReadNodeValue, ReadNodeValues
 from casemate.operations.performing import DirectPerformers
 from casemate.operations.policies import KeepPolicy, ReadPolicies, RemovePolicy
 from casemate.sqlite import engine
@@ -90,3 +90,11 @@ def node_value(connection: engine.Connection, operation: ReadNodeValue) -> bytes
     """Return a value, None if there is none of that name."""
     row = connection.execute(SELECT_VALUE, (operation.name,)).fetchone()
     return None if row is None else bytes(row[0])
+
+
+@performs(ReadNodeValues)
+def node_values(
+    connection: engine.Connection, operation: ReadNodeValues
+) -> tuple[bytes | None, ...]:
+    """Return several values, None for each that there is none of."""
+    return tuple(node_value(connection, ReadNodeValue(name=name)) for name in operation.names)
