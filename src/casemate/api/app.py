@@ -57,6 +57,7 @@ from casemate.api import (
 )
 from casemate.api.authentication import RequireCredential
 from casemate.api.openapi import describe
+from casemate.api.path_route import PathRoute
 from casemate.api.performing import Call
 from casemate.api.problems import problem_response, response_to
 from casemate.api.served import Served, all_served
@@ -134,7 +135,7 @@ def create_app(service: Service) -> Starlette:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     app = Starlette(
         routes=[
-            Route(PREFIX + path, _dispatch(methods, service), methods=list(methods), name=path)
+            PathRoute(PREFIX + path, _dispatch(methods, service), methods)
             for path, methods in by_path.items()
         ],
         middleware=[
