@@ -155,13 +155,14 @@ def choose_interpreter(
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
     """Yield real paths of files that look like a supported CPython executable."""
-    for folder in _folders(environ):
+    for folder in dict.fromkeys(_folders(environ)):
         try:
-            names = sorted(path.name for path in folder.iterdir())
+            # Of thousands of names few are looked at: no object of a path is made of each.
+            names = sorted(filter(_NAME.match, os.listdir(folder)))  # noqa: PTH208
         except OSError:
             continue
         for name in names:
-            if _NAME.match(name) and _is_native(folder / name):
+            if _is_native(folder / name):
                 yield Path(os.path.realpath(folder / name))
 
 

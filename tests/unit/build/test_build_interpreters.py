@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from casemate.build import interpreters as interpreters_module
 from casemate.build.errors import UnsupportedRuntimeError
 from casemate.build.interpreters import (
     Interpreter,
@@ -135,6 +136,27 @@ def test_shims_broken_files_and_endless_ones_are_passed_over(tmp_path: Path) -> 
     found = find_interpreters(today=TODAY, environ=environ)
     assert all(not i.path.is_relative_to(tmp_path) for i in found)
     assert not (tmp_path / "ran").exists()
+
+
+def test_of_a_folder_of_programs_few_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node does so each time it starts, and `/usr/bin` has thousands of them."""
+    for number in range(2000):
+        (tmp_path / f"program-{number}").touch()
+    monkeypatch.setattr(interpreters_module, "_SYSTEM_FOLDERS", ())
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        find_interpreters(today=TODAY, environ={"PATH": f"{tmp_path}:{tmp_path}"})
+    finally:
+        sys.setprofile(None)
+    assert calls < 1000
 
 
 def test_pyenv_and_uv_folders_are_searched(tmp_path: Path, interpreter: Interpreter) -> None:
