@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 
@@ -112,8 +113,13 @@ class Field:
 
 def model_field(model: type[msgspec.Struct], name: str, kind: ValueKind, description: str) -> Field:
     """Return a key whose default, or that it has none, is as the model has it."""
-    field = next(f for f in msgspec.structs.fields(model) if f.name == name)
-    required = field.default is msgspec.NODEFAULT
-    unset = required or field.default is None
-    default = None if unset else kind.render(field.default)
+    found = defaults_of(model)[name]
+    required = found is msgspec.NODEFAULT
+    default = None if required or found is None else kind.render(found)
     return Field(name, kind, description, required, default)
+
+
+@cache
+def defaults_of(model: type[msgspec.Struct]) -> dict[str, object]:
+    """Return the default of each field. Once for all of a model: types are read with them."""
+    return {field.name: field.default for field in msgspec.structs.fields(model)}

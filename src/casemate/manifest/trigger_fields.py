@@ -7,7 +7,7 @@ import msgspec
 from casemate.manifest.grant_tables import RESOURCE_NAME
 from casemate.manifest.kinds import Pattern, RelativePath, Text, ValueKind
 from casemate.manifest.numeric_kinds import Duration, Whole
-from casemate.manifest.structure import Field, ValueArray, model_field
+from casemate.manifest.structure import Field, ValueArray, defaults_of, model_field
 from casemate.model.function import NAME_PATTERN
 
 MAX_TRIGGERS = 50
@@ -35,8 +35,10 @@ def array_field(
     model: type[msgspec.Struct], name: str, kind: ValueKind, most: int, what: str, description: str
 ) -> Field:
     """Return a key with an array of values, whose default is as the model has it."""
-    field = next(f for f in msgspec.structs.fields(model) if f.name == name)
-    default = [kind.render(value) for value in field.default] if field.default else None
+    found = defaults_of(model)[name]
+    default = (
+        [kind.render(value) for value in found] if isinstance(found, tuple) and found else None
+    )
     return Field(name, ValueArray(kind, 1, most, what), description, default=default)
 
 
