@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import IntEnum
+from functools import cache
 from typing import Any
 
 import msgspec
 
 from casemate import __version__
+from casemate.decoding import decodable
 from casemate.model import facts
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.principal import ResourceKind
@@ -257,9 +259,8 @@ MONITOR_KINDS: tuple[type[facts.Fact], ...] = tuple(_MONITORED)
 """Those that the monitor has recorded, and nobody else."""
 OWN_KINDS: tuple[type[facts.Fact], ...] = tuple(_OWN)
 """Those that the recorder itself tells, and nobody else."""
-_DECODERS: Mapping[str, Callable[[bytes], facts.Fact]] = {
-    kind.__name__: msgspec.msgpack.Decoder(kind).decode
-    for kind in (*KINDS, *MONITOR_KINDS, *OWN_KINDS)
+_NAMED: Mapping[str, type[facts.Fact]] = {
+    kind.__name__: kind for kind in (*KINDS, *MONITOR_KINDS, *OWN_KINDS)
 }
 _BASE = frozenset(facts.Fact.__struct_fields__)
 
@@ -276,10 +277,19 @@ def mapped(fact: facts.Fact) -> Mapped:
     return _MAPPED.get(type(fact)) or _MONITORED.get(type(fact)) or _OWN[type(fact)]
 
 
+@cache
+def _decoder(kind: str) -> Callable[[bytes], facts.Fact]:
+    """Return what reads facts of a kind. KeyError for one that is not recorded.
+
+    Made when the first comes: gateway and monitor need none, and a recorder few of them.
+    """
+    return msgspec.msgpack.Decoder(decodable(_NAMED[kind])).decode
+
+
 def decode(kind: str, data: bytes) -> facts.Fact:
     """Return a fact that has travelled. Raises RecorderInputError."""
     try:
-        fact = _DECODERS[kind](data)
+        fact = _decoder(kind)(data)
     except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecorderInputError(
             f"{kind[:64]!r} is no fact that is recorded, or not whole.",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -288,3 +290,10 @@ def test_a_finding_is_as_grave_as_its_rule(level: str, severity: int) -> None:
     assert event["severity_id"] == severity
     assert event["finding_info"] == {"uid": "9f2c51aa03b1e7d4", "title": "Tokens are tried"}
     assert event["count"] == 30
+
+
+def test_what_reads_a_kind_is_made_when_the_first_comes() -> None:
+    """Gateway and monitor load this module too, and read none."""
+    code = "from casemate.recorder import ocsf; print(ocsf._decoder.cache_info().currsize)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
