@@ -23,6 +23,7 @@ from casemate.cli.commands import dev as dev_command
 from casemate.cli.commands import grants as grants_command
 from casemate.cli.errors import CommandError, ExitCode, UsageError, exit_code_of
 from casemate.cli.grant_report import ApprovalNeededError, in_words_already, narrowed
+from casemate.cli.hole_check import JudgedBundle, KnownHolesError
 from casemate.cli.learning import (
     propose,
     require_learnable,
@@ -38,6 +39,7 @@ from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.trigger import RepositoryTrigger, ValkeyTrigger
+from casemate.model.vulnerability import JudgedFunction
 
 JOBS = Grant(kind=GrantKind.QUEUE, name="jobs", actions=("send",))
 KEY = Grant(kind=GrantKind.SECRET, name="key", actions=("read",))
@@ -228,6 +230,21 @@ def test_the_table_shows_all_that_is_to_be_known(run, project, grants_node) -> N
         ["removed", "queue jobs: send"],
         ["unused", "bucket uploads: write"],
     ]
+
+
+def test_what_refuses_a_deploy_is_shown_without_what_it_would_grant(
+    run, project, grants_node, monkeypatch
+) -> None:
+    lacking = JudgedFunction(problems=("There are no advisories.",))
+    held = [JudgedBundle(function="shop/cart", judged=lacking)]
+    monkeypatch.setattr(deploy_command, "judged_bundles", lambda *_: held)
+    refused = CliRunner().invoke(deploy_command.app, ["--approve"])
+    assert isinstance(refused.exception, KnownHolesError)
+    assert "bucket uploads" not in refused.output and not deployments(grants_node)
+    document = CliRunner().invoke(deploy_command.app, ["--approve", "--json"]).stdout
+    assert "added" in {row["is"] for row in json.loads(document)["grants"]}, "it is still data"
+    held.clear()
+    assert "bucket uploads" in run(deploy_command.app, "--approve")
 
 
 PRIVATE = '{ host = "10.0.0.9", port = 8443, private = true, exception = "our own sink" }'

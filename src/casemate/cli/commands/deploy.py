@@ -147,10 +147,11 @@ def deploy(
             _print_tighter(contracts)
             _print_unset(workspace.project.name, unset)
         try:
-            _check_grants(client, bundles, before, rows, approve=approve, table=not json)
+            told = _check_grants(client, bundles, before, rows, approve=approve, table=not json)
             wanted = [Wanted(name, built, before.get(name)) for name, built in bundles]
             judged += judged_bundles(client, [w for w in wanted if force or not w.is_live])
             require_none(judged, table=not json)
+            _print_grants(() if json else told)
             terms = _terms(client, canary, wanted)
             done = deploy_bundles(
                 client, wanted, force=force, approve=approve, trial=terms, sigstore=signed
@@ -222,8 +223,11 @@ def _check_grants(
     *,
     approve: bool,
     table: bool,
-) -> None:
+) -> list[GrantRow]:
     """Put what is to be known of the grants into `rows`; raise ApprovalNeededError if it widens.
+
+    Returns those of which people are told once nothing else refuses the deploy: a table of what
+    is granted says that it is. One for a refusal is printed here, above it.
 
     Nothing has been sent by then. The node decides the same again for each function: this only
     spares half a deployment.
@@ -245,10 +249,15 @@ def _check_grants(
             again |= in_words_already(name, found, new)
     refused = bool(widening) and not approve
     told = [row for row in rows if row not in again and not (refused and row[1] in _WIDENING)]
-    if told and table:
-        print_table(("function", "is", "grant"), told, empty="", below=("grant",))
     if refused:
+        _print_grants(told if table else ())
         raise ApprovalNeededError(widening)
+    return told
+
+
+def _print_grants(rows: Sequence[GrantRow]) -> None:
+    if rows:
+        print_table(("function", "is", "grant"), rows, empty="", below=("grant",))
 
 
 class ContractNotice(msgspec.Struct, frozen=True, kw_only=True):
