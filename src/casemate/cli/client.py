@@ -24,7 +24,8 @@ from casemate.cli.errors import (
 )
 from casemate.decoding import decodable
 from casemate.http_deadline import UNPACKED, ProgressDeadline, is_packed
-from casemate.operations.declaration import JSON, Operation, on_chosen
+from casemate.model.principal import NODE
+from casemate.operations.declaration import JSON, Operation
 from casemate.operations.form import form_of
 
 CONNECT_SECONDS = 5.0
@@ -281,12 +282,8 @@ class NodeClient:
                 "`casemate whoami` shows your roles; ask an owner for one that allows it. If they "
                 "do, `casemate denials` says what forbids it."
             )
-            on = None if operation is None else operation.declared.on
-            if on is on_chosen and getattr(operation, "project", None) is None:
-                next_step = (
-                    "Name a function, or --project PROJECT: a role of one project shows that one "
-                    f"alone. {next_step}"
-                )
+            if operation is not None and (narrower := _narrower(operation)):
+                next_step = f"{narrower}: a role of one project shows that one alone. {next_step}"
         return DeniedError(what, next_step=next_step)
 
     def _unreachable(self, error: Exception) -> UnreachableError:
@@ -362,6 +359,22 @@ def _read_problem(response: httpx2.Response) -> _Problem:
         return msgspec.json.decode(response.content[:MAX_PROBLEM_BYTES], type=decodable(_Problem))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _Problem()
+
+
+def _narrower(operation: Operation[Any]) -> str:
+    """Return how what was asked of the whole node is asked of a project; empty: it cannot be."""
+    from casemate.cli.operation_parameters import is_argument  # imports this package's face
+
+    fields = {field.name: field for field in msgspec.structs.fields(type(operation))}
+    if "project" not in fields or getattr(operation, "project", None) is not None:
+        return ""
+    if operation.declared.on({"project": "any"}.get) == NODE:
+        return ""
+    if "function" in fields:
+        return "Name a function, or --project PROJECT"
+    if is_argument(fields["project"]):
+        return "Name a project, as PROJECT behind the command"
+    return "Give --project PROJECT"
 
 
 def _next_step(status: int) -> str:

@@ -236,6 +236,11 @@ def _of_field(name: str, field: FieldInfo, read: Reader | None) -> Iterator[Para
     yield Parameter(taken(name, kind | None if default is None else kind, info), give)
 
 
+def is_argument(field: FieldInfo) -> bool:
+    """Tell whether a field that need not be given is an argument all the same."""
+    return _apart(field.type).given.argument
+
+
 def _require_matching(found: _Type, where: str, value: Any) -> None:
     """Raise UsageError in words of the command: the node would answer with an expression."""
     if found.pattern is None:

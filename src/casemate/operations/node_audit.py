@@ -9,7 +9,7 @@ import msgspec
 from casemate.model.level import Level
 from casemate.model.principal import Action
 from casemate.operations.declaration import Declaration, Operation, on_project_or_node
-from casemate.operations.fields import OnlyProject, number
+from casemate.operations.fields import Name, number
 from casemate.operations.given import Given
 
 MAX_WEAKNESSES = 1000
@@ -127,7 +127,9 @@ class AuditNode(Operation[NodeAuditReport], frozen=True, kw_only=True):
             rules=(_RULE,),
         ),
     )
-    project: OnlyProject | None = None
+    project: Annotated[Name, msgspec.Meta(description="Only what is of this project.")] | None = (
+        None
+    )
 
 
 class ListNodeScores(Operation[NodeAuditHistory], frozen=True, kw_only=True):

@@ -44,6 +44,21 @@ def test_denied(cli, node, monkeypatch) -> None:
     for command in ("logs", "invocations", "denials", "usage"):
         assert "Name a function, or --project PROJECT" in " ".join(cli(command).err.split())
         assert "--project PROJECT" not in cli(command, "--project", "shop").err
+    for command, told in (
+        ("findings ls", "as PROJECT behind the command"),
+        ("findings show 9f2c51aa03b1e7d4", "Give --project PROJECT"),
+        ("incident ls", "as PROJECT behind the command"),
+        ("incident show inc_9f2c51aa03b1e7d4", "Give --project PROJECT"),
+        ("advisories live", "as PROJECT behind the command"),
+        ("access review", "as PROJECT behind the command"),
+        ("decoys ls", "as PROJECT behind the command"),
+        ("budget ls", "as PROJECT behind the command"),
+        ("audit node", "Give --project PROJECT"),
+    ):
+        said = " ".join(cli(*command.split()).err.split())
+        assert f"{told}: a role of one project shows that one alone." in said, command
+    assert "role of one project" not in cli("findings", "ls", "shop").err
+    assert "role of one project" not in cli("users", "ls").err, "there is none of a project"
     # A list is of what may be read: here nothing.
     assert cli("ls").code == 0
     monkeypatch.delenv("CASEMATE_KEY")
