@@ -93,12 +93,23 @@ def test_days_of_one_thing_are_one_line() -> None:
 
 
 def test_money_for_people() -> None:
-    assert [money(Decimal(text)) for text in ("0", "0.0000016", "3.5", "12.345")] == [
-        "0.00",
+    assert [money([Decimal(text)]) for text in ("0", "0.0000016", "3.5", "12.345")] == [
+        ["0.00"],
+        ["0.000002"],
+        ["3.500000"],
+        ["12.34"],
+    ]
+
+
+def test_amounts_of_a_column_have_as_many_places() -> None:
+    assert money([Decimal(text) for text in ("0", "0.0000016", "3.5", "12.345")]) == [
+        "0.000000",
         "0.000002",
         "3.500000",
-        "12.34",
+        "12.345000",
     ]
+    assert money([Decimal("0"), Decimal("12.345")]) == ["0.00", "12.34"]
+    assert money([]) == []
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "-1", "nan", "inf", "1e300"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -40,6 +40,7 @@ from casemate.operations.usage import ShowUsage
 
 app = new_app()
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
+_EXACT_BELOW = 10
 _COLUMNS = ("day", "what", "resource", "quantity", "unit", "price", "cost", "currency")
 
 
@@ -220,10 +221,14 @@ def _sums(found: Bill) -> dict[str, dict[str, Decimal]]:
     return sums
 
 
-def money(amount: Decimal) -> str:
-    """Return an amount for people: cents, and what is less than ten of them more exactly."""
-    places = "0.01" if amount >= 10 or not amount else "0.000001"
-    return format(amount.quantize(Decimal(places)), "f")
+def money(amounts: Sequence[Decimal]) -> list[str]:
+    """Return the amounts of a column for people: cents, or more exactly where one is below ten.
+
+    All have as many places: of those that have not, the longer one looks like more.
+    """
+    small = any(0 < amount < _EXACT_BELOW for amount in amounts)
+    places = Decimal("0.000001" if small else "0.01")
+    return [format(amount.quantize(places), "f") for amount in amounts]
 
 
 def _json(found: list[Bill], first: date, now: float) -> dict[str, Any]:
@@ -251,16 +256,12 @@ def _table(found: list[Bill], first: date, now: float) -> None:
     main = found[0]
     resources = list(dict.fromkeys(line.resource.name for line in main.lines))
     sums = sorted(_sums(main).items(), key=lambda each: -sum(each[1].values()))
+    of_each = [[costs.get(name, Decimal()) for _, costs in sums] for name in resources]
+    totals = [sum(costs.values(), Decimal()) for _, costs in sums]
+    columns = [[name for name, _ in sums], *map(money, (*of_each, totals))]
     print_table(
         ("what", *resources, main.prices.currency),
-        [
-            (
-                name,
-                *(money(costs.get(each, Decimal())) for each in resources),
-                money(sum(costs.values(), Decimal())),
-            )
-            for name, costs in sums
-        ],
+        list(zip(*columns, strict=True)),
         empty="Nothing was used in that month.",
         below=tuple(resources),
     )
@@ -268,8 +269,9 @@ def _table(found: list[Bill], first: date, now: float) -> None:
     last = following - timedelta(days=1)
     for number, each in enumerate(found):
         guess = _guess(each, first, now)
-        more = "" if guess is None else f", until {last} about {money(Decimal(guess))}"
-        text = f"{each.prices.name} ({each.prices.version}): {money(each.total)} "
+        total, *about = money([each.total, *([] if guess is None else [Decimal(guess)])])
+        more = f", until {last} about {about[0]}" if about else ""
+        text = f"{each.prices.name} ({each.prices.version}): {total} "
         print_line(f"{text}{each.prices.currency}{more}", BOLD if not number else None)
     if main.prices.name == "example":
         note("These are the example's prices; --prices names a list of your own.")

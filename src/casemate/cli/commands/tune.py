@@ -82,8 +82,10 @@ def propose(wanted: ShowUsage, *, json: JsonOption = False) -> None:
     print_table(
         ("function", "setting", "now", "proposed", prices.currency, "why"),
         [
-            (name, each.setting, each.now, each.proposed, money(each.saves), each.why)
-            for name, each in proposals
+            (name, each.setting, each.now, each.proposed, saves, each.why)
+            for (name, each), saves in zip(
+                proposals, money([each.saves for _, each in proposals]), strict=True
+            )
         ],
         below=("why",),
         empty="There is nothing to propose: what there is fits, or was called fewer than "

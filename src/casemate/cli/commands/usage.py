@@ -35,21 +35,22 @@ def usage(found: UsageFound, call: Call) -> None:
     what was refused before a version was chosen, which is not in it. `casemate bill` says what it
     costs.
 
-    `guard` is what the sink guard's hooks took of a call inside the function's process, and
-    `journal` what keeping its record took the node: microseconds of processor time, estimated
-    from so many sampled calls; with a confidence of 95 % the true mean is within the error.
+    `guard us` is what the sink guard's hooks took of a call inside the function's process, and
+    `journal us` what keeping its record took the node: microseconds of processor time, such as
+    `41 ± 6 of 312`, estimated from 312 sampled calls; with a confidence of 95 % the true mean is
+    within the error. `run s` and `cpu s` are seconds.
     """
     if not found.rows and call.operation.function is not None:
         require_function(call.client, call.operation.project, call.operation.function)
     print_table(
         (
-            *("what", "requests", "run", "cpu", "gb-s", "in", "out", "errors", "refused", "peak"),
-            *("hosts in", "hosts out", "stored gb-h", "guard", "journal"),
+            *("what", "requests", "run s", "cpu s", "gb-s", "in", "out", "errors", "refused"),
+            *("peak", "hosts in", "hosts out", "stored gb-h", "guard us", "journal us"),
         ),
         [_columns(row) for row in found.rows],
         below=(
             *("in", "out", "errors", "refused", "peak", "hosts in", "hosts out", "stored gb-h"),
-            *("guard", "journal"),
+            *("guard us", "journal us"),
         ),
         empty="Nothing was used in that time.",
     )
@@ -82,8 +83,8 @@ def _columns(row: Usage) -> tuple[str, ...]:
     return (
         name_of(row),
         str(row.requests),
-        f"{row.run_us / 1e6:.3f} s",
-        f"{row.cpu_us / 1e6:.3f} s",
+        f"{row.run_us / 1e6:.3f}",
+        f"{row.cpu_us / 1e6:.3f}",
         f"{row.memory_mb_ms / 1024 / 1000:.3f}",
         size(row.request_bytes),
         size(row.response_bytes),
@@ -99,10 +100,11 @@ def _columns(row: Usage) -> tuple[str, ...]:
 
 
 def _estimated(found: Estimate | None) -> str:
+    """Return a mean, its error and of how many calls: the unit is that of the column."""
     if found is None:
         return ""
     error = "" if found.error_us is None else f" ± {_digits(found.error_us)}"
-    return f"{_digits(found.us_per_request)} µs a call{error} (of {found.sampled} sampled)"
+    return f"{_digits(found.us_per_request)}{error} of {found.sampled}"
 
 
 def _digits(us: float) -> str:
