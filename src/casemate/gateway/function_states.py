@@ -11,7 +11,7 @@ from casemate.admission import Catalogue
 from casemate.api.control import Control
 from casemate.model.denial import GrantUse
 from casemate.model.deployment import DeployedFunction, Version
-from casemate.model.function import FunctionSpec, Isolation
+from casemate.model.function import FunctionSpec, GuardMode, Isolation
 from casemate.model.grant import Grant
 from casemate.model.signing import NODE_KEY
 from casemate.node_audit.state import FunctionState, NodeState
@@ -99,16 +99,20 @@ def unused_grants(grants: Iterable[Grant], uses: Iterable[GrantUse]) -> Iterator
 
 
 def exceptions_of(spec: FunctionSpec) -> Iterator[str]:
-    """Yield what a manifest goes without, each with why."""
+    """Yield each protection that a manifest goes without, as a clause, and why in quotes."""
     for guard in spec.guard:
+        if guard.mode is GuardMode.BLOCK:
+            continue  # as everywhere
         where = f" at {guard.location}" if guard.location else ""
-        yield f"the guard of {guard.sink}{where} ({guard.mode.value}: {guard.reason})"
+        yield f'the guard only reports {guard.sink}{where} ("{guard.reason}")'
     for error in spec.errors:
-        yield f"the check of errors at {error.place} ({error.reason})"
+        where = "" if error.place == "*" else f" of {error.place}"
+        what = "what is sealed elsewhere" if error.what == "*" else error.what
+        yield f'answers{where} may show {what} ("{error.reason}")'
     for unmasked in spec.logs.unmasked:
-        yield f"masking of {unmasked.kind} in logs ({unmasked.reason})"
+        yield f'logs show {unmasked.kind} unmasked ("{unmasked.reason}")'
     for grant in spec.grants:
         if grant.exception:
-            yield f"a narrow grant of {grant.text} ({grant.exception})"
+            yield f'{grant.text} is granted widely ("{grant.exception}")'
     if spec.isolation is Isolation.INSTANCE:
-        yield "a fresh process for each call (isolation = instance)"
+        yield "one process serves many calls (isolation = instance)"

@@ -18,9 +18,9 @@ def day_of(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+def _listed(names: tuple[str, ...], between: str = ", ") -> str:
+    more = f"{between}and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return between.join(names[:_NAMED]) + more
 
 
 def _about(one: FunctionState, seen: str, command: str) -> Seen:
@@ -86,7 +86,7 @@ def _manifest_exceptions(state: NodeState) -> Iterator[Seen]:
         if one.exceptions:
             yield _about(
                 one,
-                f"goes by its manifest without: {_listed(one.exceptions)}.",
+                f"makes exceptions in its manifest: {_listed(one.exceptions, '; ')}.",
                 "casemate show",
             )
 
@@ -170,9 +170,9 @@ RULES = (
         why="Where it came from can be shown by nobody.",
     ),
     Rule(
-        id="NODE-045", title="A manifest goes without protections", risk=Risk.INPUT,
+        id="NODE-045", title="A manifest makes exceptions to protections", risk=Risk.INPUT,
         level=Level.LOW, owasp="SAS-06", cwe=1188, check=_manifest_exceptions,
-        why="Exceptions of a manifest have no end: they last until it is deployed without them.",
+        why="They have no end: they hold until the function is deployed without them.",
     ),
     Rule(
         id="NODE-046", title="An exception to the gate of packages holds", risk=_D, level=Level.LOW,

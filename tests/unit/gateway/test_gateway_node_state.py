@@ -23,6 +23,7 @@ from casemate.model.function import (
     ErrorException,
     FunctionSpec,
     GuardException,
+    GuardMode,
     Isolation,
     Logs,
     Unmasked,
@@ -71,15 +72,28 @@ def test_what_a_manifest_goes_without_is_told_with_why() -> None:
         name="f",
         handler="app:handler",
         isolation=Isolation.INSTANCE,
-        guard=(GuardException(sink="sql", location="app.py:3", reason="old"),),
-        errors=(ErrorException(place="app.py:1", what="x", reason="known"),),
+        guard=(
+            GuardException(sink="sql", location="app.py:2", mode=GuardMode.BLOCK, reason="kept"),
+            GuardException(sink="sql", location="app.py:3", reason="old"),
+        ),
+        errors=(
+            ErrorException(place="/price", what="traceback", reason="known"),
+            ErrorException(place="*", what="*", reason="all"),
+        ),
         logs=Logs(unmasked=(Unmasked(kind="email", reason="wanted"),)),
         grants=(
             Grant(kind=GrantKind.EGRESS, name="*.x:1", actions=("connect",), exception="many"),
         ),
     )
     found = list(exceptions_of(spec))
-    assert len(found) == 5 and "guard of sql at app.py:3 (report: old)" in found[0]
+    assert found == [
+        'the guard only reports sql at app.py:3 ("old")',
+        'answers of /price may show traceback ("known")',
+        'answers may show what is sealed elsewhere ("all")',
+        'logs show email unmasked ("wanted")',
+        'egress *.x:1 is granted widely ("many")',
+        "one process serves many calls (isolation = instance)",
+    ]
     assert list(exceptions_of(FunctionSpec(name="f", handler="app:handler"))) == []
 
 

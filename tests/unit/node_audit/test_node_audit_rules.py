@@ -348,7 +348,7 @@ CASES = [
     ),
     Case(
         "NODE-045",
-        {"functions": (function(exceptions=("the guard of sql (report: old)",)),)},
+        {"functions": (function(exceptions=('the guard only reports sql ("old")',)),)},
         Level.LOW,
         "function:shop/cart",
         "shop",
