@@ -291,8 +291,24 @@ def test_the_outcome_of_drills_is_a_table_of_80_columns(monkeypatch: pytest.Monk
               calls=3, lost_calls=0)  # fmt: skip
     print_outcome(run, [run])
     lines = shown.getvalue().splitlines()
+    assert "found by rules: nothing" in lines
     assert max(map(len, lines[: 2 + len(outcomes)])) <= 80
     assert lines[0].split()[:2] == ["ATTACKS", "BY"] and lines[0].endswith("SEEN IN")
     assert [line for line in lines if line.startswith("    ")] == [
         "    contained 1.250 s  restored 2.500 s"
     ]
+
+
+def test_of_many_rules_a_drill_names_those_that_found_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _narrow(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "80")
+    run = Run(id="r1", node="n", project="p", at=1.0, seconds=9.0, outcomes=(), calls=3,
+              lost_calls=0, findings={f"rule-{n:03}": n for n in range(1, 201)})  # fmt: skip
+    print_outcome(run, [run])
+    words = " ".join(shown.getvalue().split())
+    assert "found by 200 rules, 20100 times; most by rule-200 (200), rule-199 (199)," in words
+    assert "All: `casemate drill report r1 --format markdown`" in words
+    assert len(shown.getvalue().splitlines()) < 10
+    few = msgspec.structs.replace(run, findings={"b": 1, "a": 2})
+    print_outcome(few, [few])
+    assert "found by rules: a (2), b (1)" in shown.getvalue()

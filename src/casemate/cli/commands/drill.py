@@ -32,6 +32,9 @@ from casemate.drills.kept import KeptRuns
 from casemate.drills.report import HEADS, RISKS, chart, markdown, moment, summary
 from casemate.drills.running import run as play
 
+_RULES_SHOWN = 6
+"""Rules that one paragraph names: a run of all attacks is found by two hundred."""
+
 app = new_app("Play attacks on the node, and see what becomes of them.")
 
 
@@ -196,14 +199,25 @@ def _document(run: Run) -> dict[str, object]:
     }
 
 
+def _found(run: Run) -> str:
+    """Return in words which rules found something; of many those that found most."""
+    found = sorted(run.findings.items(), key=lambda each: (-each[1], each[0]))
+    shown = ", ".join(f"{rule} ({count})" for rule, count in found[:_RULES_SHOWN])
+    if len(found) <= _RULES_SHOWN:
+        return f"found by rules: {shown or 'nothing'}"
+    return (
+        f"found by {len(found)} rules, {sum(run.findings.values())} times; most by {shown}. "
+        f"All: `casemate drill report {run.id} --format markdown`"
+    )
+
+
 def _print(run: Run, before: list[Run]) -> None:
     # Two of the times are of containment alone.
     below = ("contained", "restored")
     print_table(HEADS, summary(run), empty="No attack was played.", below=below)
     for each in run.failed:
         print_line(f"{each.id}: {each.problem}", RED)
-    rules = ", ".join(f"{rule} ({count})" for rule, count in sorted(run.findings.items()))
-    print_prose(f"found by rules: {rules or 'nothing'}")
+    print_prose(_found(run))
     print_text(f"honest calls: {run.calls}, lost: {run.lost_calls}; {run.seconds:.0f} s in all")
     if len(before) > 1:
         print_text(f"runs so far: {chart(before)}  (the last {moment(before[-1].at)})")
