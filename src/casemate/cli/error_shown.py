@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from casemate.cli.terminal import RED, print_text, print_written
+from casemate.cli.trace_lines import shown_trace
 from casemate.model.invocation import ErrorRecord
 
 
@@ -11,7 +14,7 @@ def print_error(error: ErrorRecord) -> None:
     told = f"{error.type}: {error.message}".rstrip()
     trace = error.trace.rstrip()
     if trace := _without_end(trace, told, error.type).rstrip():
-        print_text(trace)  # whose marks stand under the line above
+        print_text(shown_trace(trace, sys.stdout))
     print_written(told, RED)
 
 

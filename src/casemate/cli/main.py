@@ -19,6 +19,7 @@ from casemate.cli.help import DocumentedGroup, Row, render
 from casemate.cli.options import HELP_NAMES
 from casemate.cli.stood_in import leave_out_relative
 from casemate.cli.terminal import BOLD, RED, note
+from casemate.cli.trace_lines import shown_trace
 from casemate.model.errors import CasemateError
 from casemate.upgrade.versions import hand_on
 
@@ -291,7 +292,7 @@ def _report(error: CasemateError) -> int:
         _print_trace(error)
     note(f"Error: {error.message}", RED)
     if isinstance(error, FunctionStartError):
-        note(error.trace.rstrip())
+        note(shown_trace(error.trace.rstrip(), sys.stderr))
         told = f"{error.type}: {error.failure}"
         if not error.trace.rstrip().endswith(told):  # as a trace of Python does
             note(told, BOLD)

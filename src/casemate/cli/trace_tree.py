@@ -12,25 +12,57 @@ _BAR, _LEAST_BAR = 24, 12
 _TIME = 11
 _MOST_DEEP = 12
 """Levels that are indented; what is deeper stands below each other."""
+_BELOW = {"├ ": "│ ", "└ ": "  "}
+"""What goes on below the end of a branch."""
 _FULL, _POINT = "█", "▏"
 
 
-def rows(trace: Trace, width: int) -> Iterator[tuple[str, bool]]:
-    """Yield a line for each span, and whether it went well."""
+def rows(trace: Trace, width: int | None) -> Iterator[tuple[str, bool]]:
+    """Yield the lines of each span, and whether it went well; without a width each is one line.
+
+    What a span is of may be longer than the room for it: it goes on below itself, and is not cut.
+    """
     if not trace.spans:
         return
     begin = min(span.started_at for span in trace.spans)
     end = max(span.started_at + span.ms / 1000 for span in trace.spans)
     scale = max(end - begin, 1e-6)
-    shown = [(span, one_line(f"{branch}{_named(span)}")) for span, branch in _in_order(trace.spans)]
-    room = max(width, LEAST_WIDTH) - _TIME - 4
+    shown = [(span, branch, one_line(_named(span))) for span, branch in _in_order(trace.spans)]
+    longest = max(len(branch) + len(text) for _, branch, text in shown)
+    width = longest + _TIME + 4 + _BAR if width is None else max(width, LEAST_WIDTH)
+    room = width - _TIME - 4
     # How it ended says more than the last signs of a bar.
-    columns = min(_BAR, max(_LEAST_BAR, room - max(len(text) for _, text in shown)))
+    columns = min(_BAR, max(_LEAST_BAR, room - longest))
     label = room - columns
-    for span, text in shown:
-        cut = text if len(text) <= label else text[: label - 1] + "…"
+    for span, branch, text in shown:
+        *above, last = _label(branch, text, label, width)
+        for line in above:
+            yield line, span.ok
         bar = _bar((span.started_at - begin) / scale, span.ms / 1000 / scale, columns)
-        yield f"{cut.ljust(label)}  {_duration(span.ms).rjust(_TIME - 2)}  {bar}".rstrip(), span.ok
+        line = f"{last.ljust(label)}  {_duration(span.ms).rjust(_TIME - 2)}  {bar}"
+        yield line.rstrip(), span.ok
+
+
+def _label(branch: str, text: str, label: int, width: int) -> list[str]:
+    """Return a text behind its branch in lines of `label`; only single words are up to `width`.
+
+    The last line has room for the time.
+    """
+    if len(branch) + len(text) <= label:
+        return [branch + text]
+    below = branch[:-2] + _BELOW.get(branch[-2:], "") + "  "
+    lines, room = [branch], width - len(below)
+    for word in text.split(" "):
+        # Only what is longer than a line of the terminal is broken, as the terminal would do it.
+        for at in range(0, max(len(word), 1), room):
+            part = word[at : at + room]
+            if lines[-1] in (branch, below):
+                lines[-1] += part
+            elif not at and len(lines[-1]) + 1 + len(part) <= label:
+                lines[-1] += f" {part}"
+            else:
+                lines.append(below + part)
+    return lines if len(lines[-1]) <= label else [*lines, below]
 
 
 def _in_order(spans: tuple[TraceSpan, ...]) -> Iterator[tuple[TraceSpan, str]]:

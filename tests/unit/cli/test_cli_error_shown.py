@@ -12,6 +12,7 @@ from casemate.cli import dev_shown
 from casemate.cli.credentials import Credentials
 from casemate.cli.error_shown import print_error
 from casemate.cli.errors import MissingError
+from casemate.cli.trace_lines import shown_trace
 from casemate.model.invocation import ErrorRecord, LogLine, Outcome
 
 ID = "err_" + "1" * 24
@@ -82,6 +83,25 @@ def test_dev_shows_an_error_in_the_place_of_its_line_and_once(
     assert capsys.readouterr().out == ""
 
 
+def test_marks_below_code_that_fits_or_has_no_place_to_break_stay_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    short = "    total = item + 1\n            ^^^^^^^^"
+    whole = f"    {'x' * 60}\n    {'^' * 60}"
+    for trace in (short, whole, "", "\n\n", "^" * 50, f"{'x ' * 30}\n\n"):
+        shown = shown_trace(trace, _Terminal())
+        assert shown.split() == trace.split()
+        if trace in (short, whole):
+            assert shown == trace
+    wide = "    a = " + " + ".join(f"price_{n}" for n in range(2000))
+    marks = " " * 8 + "^" * (len(wide) - 8)
+    lines = shown_trace(f"{wide}\n{marks}", _Terminal()).split("\n")
+    assert all(len(line) <= 40 for line in lines)
+    assert " ".join(lines[::2]).split() == wide.split()
+    assert all(set(marks) <= {" ", "^"} for marks in lines[1::2])
+
+
 class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -97,6 +117,14 @@ def test_on_a_terminal_its_end_is_folded_and_the_marks_of_a_trace_stay_below_the
     trace = f"{TRACE}    total = item['a price that is long'] + 1\n            {'^' * 32}\n"
     print_error(error("there is none. Next: set it: `casemate secrets set shop/key`", trace))
     *lines, first, second = shown.getvalue().splitlines()
-    assert "\n".join(lines) + "\n" == trace
+    assert lines == [
+        "Traceback",
+        '  File "/function/code/app.py", line 3,',
+        "      in handler",
+        "    total = item['a price that is long']",
+        "            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        "        + 1",
+        "        ^^^",
+    ]
     assert first == "KeyError: there is none. Next: set it:"
     assert second == "    `casemate secrets set shop/key`"

@@ -249,8 +249,39 @@ def test_circles_and_repeated_ids_are_drawn_once_each() -> None:
 
 def test_no_name_steers_the_terminal_or_breaks_the_width() -> None:
     lines = drawn(span(1, None, function=EVIL * 9), span(2, 1, outcome="", name=EVIL, on="\n"))
-    assert len(lines) == 2
+    assert len(lines) == 5
     assert all(line.isprintable() and len(line) <= 80 for line in lines)
+    assert len(drawn(span(1, None, function="x" * 100_000))) < 100_000 / 70
+
+
+def test_what_a_span_is_of_goes_on_below_it_and_is_not_cut() -> None:
+    key = "reports/2026-11/" + "n" * 44
+    use: dict[str, object] = {"outcome": "", "name": "bucket.put", "on": f"bucket pictures {key}"}
+    ended: dict[str, object] = {"outcome": "handler-error", "ok": False, "attempt": 2}
+    spans = (
+        span(1, None, project="p" * 30, function="f" * 30, **ended),
+        span(2, 1, **use),
+        span(3, 2, **use),
+        span(4, 1),
+    )
+    lines = drawn(*spans)
+    assert [line.split("  █")[0].rstrip() for line in lines] == [
+        "queue",
+        f"  {'p' * 30}/{'f' * 30}@1",
+        f"{'  attempt 2 handler-error':56}500.0 ms",
+        "├ bucket.put bucket pictures",
+        f"│   {key}",
+        f"{'│':56}500.0 ms",
+        "│ └ bucket.put bucket pictures",
+        f"│     {key}",
+        f"{'│':56}500.0 ms",
+        f"{'└ queue shop/f4@1':56}500.0 ms",
+    ]
+    assert all(len(line) <= 80 for line in lines)
+    # Where programs read it a span is one line.
+    [first, *_] = whole = [line for line, _ in rows(Trace(id="t", spans=spans), None)]
+    assert len(whole) == 4 and all("500.0 ms" in line for line in whole)
+    assert first.startswith(f"queue {'p' * 30}/{'f' * 30}@1 attempt 2 handler-error  ")
 
 
 def test_a_deep_trace_stays_within_its_width() -> None:

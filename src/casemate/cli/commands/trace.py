@@ -13,8 +13,6 @@ from casemate.cli.trace_tree import rows
 from casemate.operations.traces import ShowTrace, Trace
 
 app = new_app()
-_WIDTH = 100
-"""Where it is no terminal that is written to."""
 
 
 @answered(
@@ -34,6 +32,6 @@ def trace(found: Trace) -> None:
     """
     begun = f", {moment(found.spans[0].started_at)}" if found.spans else ": nothing of it is kept"
     print_line(f"Trace {found.id}{begun}")
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line, well in rows(found, width):
         print_line(line, None if well else RED)
