@@ -3,9 +3,11 @@
     /opt/casemate/casemate/                     what was installed first
     /opt/casemate/casemate.versions/1.4.0/      what upgrades have installed
     /opt/casemate/casemate.versions/current     a link to one of them
+    /opt/casemate/casemate.versions/first       a link to what was installed first
 
-Whoever starts the first one gets the current one. Only the owner of the installation and root may
-be able to write there: else the folder counts for nothing.
+Whoever starts the first one gets the current one; what else is installed beside it stays as it is.
+Only the owner of the installation and root may be able to write there: else the folder counts for
+nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from casemate.upgrade.errors import UpgradeError
 
 FOLDER = "casemate.versions"
 CURRENT = "current"
+FIRST = "first"
 STATE = "upgrade.json"
 COMPLETE = "release.json"
 """The signed statement, written last into an environment: without it that is not complete."""
@@ -50,7 +53,7 @@ class Versions:
         """Whether this environment was installed by an upgrade."""
 
     def current(self) -> Path | None:
-        """Return the environment that is current; None if nothing was ever upgraded.
+        """Return the environment that is current; None if nothing of this was ever upgraded.
 
         Raises UpgradeError where others could have chosen it.
         """
@@ -65,10 +68,23 @@ class Versions:
             target = self.folder / target
         for path in (self.folder, link, target, target / "bin"):
             _require_ours(path, self.own)
-        return target
+        return target if self._others() is None else None
+
+    def _others(self) -> Path | None:
+        """Return the environment beside this one whose versions these are; None: this one's.
+
+        One that is gone has left them, and folders of before this was noted are anybody's.
+        """
+        first = self.folder / FIRST
+        if self.inside or not first.is_symlink() or not first.exists():
+            return None
+        return None if first.samefile(self.own) else first.resolve()
 
     def make(self) -> None:
-        """Make the folder where it is missing. Raises OSError, UpgradeError."""
+        """Make the folder where it is missing, and note whose it is. Raises OSError, UpgradeError.
+
+        One that has the versions of another installation is refused.
+        """
         if sys.prefix == sys.base_prefix:
             raise UpgradeError(
                 "Casemate is not installed in an environment of its own.",
@@ -78,6 +94,17 @@ class Versions:
         with suppress(PermissionError):
             self.folder.chmod(0o755)
         _require_ours(self.folder, self.own)
+        if (other := self._others()) is not None:
+            raise UpgradeError(
+                f"{self.folder} has the versions of {other}, and this is {self.own}.",
+                next_step="upgrade by that one's own command, or install this one into another "
+                "folder, which has nothing else of Casemate in it",
+            )
+        first = self.folder / FIRST
+        if not self.inside and not first.exists():
+            first.unlink(missing_ok=True)
+            # Relative: both may be seen at another path.
+            first.symlink_to(Path("..", self.own.name))
 
     @contextmanager
     def changing(self) -> Iterator[None]:

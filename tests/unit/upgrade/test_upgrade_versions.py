@@ -82,6 +82,31 @@ def test_one_upgrade_at_a_time(first) -> None:
         pass
 
 
+def test_what_else_is_installed_beside_the_first_stays_as_it_is(first, monkeypatch) -> None:
+    """Environments that share a folder, as in ~/venvs, ran the version of one of them."""
+    other = first.parent / "other"
+    other.mkdir()
+    with Versions(first).changing():
+        Versions(first).switch(Versions(first).environment("2.0.0"))
+    assert Versions(first).current() is not None
+    assert Versions(other).current() is None
+    begun: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _, command: begun.append(command))
+    for prefix, handed_on in ((other, 0), (first, 1)):
+        monkeypatch.setattr("sys.prefix", str(prefix))
+        assert hand_on(["ls"]) == "" and len(begun) == handed_on
+    with (
+        pytest.raises(UpgradeError, match=f"has the versions of {first}"),
+        Versions(other).changing(),
+    ):
+        pass
+    with Versions(Versions(first).environment("2.0.0")).changing():
+        pass
+    first.rename(first.with_name("gone"))
+    with Versions(other).changing():
+        assert Versions(other).current() is not None, "who was first is gone"
+
+
 def test_without_an_environment_of_its_own_nothing_is_made(first, monkeypatch) -> None:
     monkeypatch.setattr("sys.prefix", module.sys.base_prefix)
     with pytest.raises(UpgradeError, match="environment of its own"):
