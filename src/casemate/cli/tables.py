@@ -90,9 +90,15 @@ class Table:
 
 
 def _wrapped(line: str, width: int, indent: int = 2 * _INDENT) -> Sequence[str]:
-    """Break a line at spaces; a word that is longer than the width stays whole."""
+    """Break a line at spaces; a word that is longer than the width stays whole.
+
+    One that is so only by the indent is indented less.
+    """
     if len(line) <= width:
         return [line] if line else []
+    longest = max(map(len, line.split()), default=0)
+    if longest <= width:
+        indent = min(indent, width - longest)
     return textwrap.wrap(
         line,
         width,

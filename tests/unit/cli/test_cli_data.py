@@ -82,6 +82,16 @@ def data(tmp_path, monkeypatch):
     opened.finish()
 
 
+def test_a_key_that_was_written_is_not_broken_by_the_terminal(cli, data, monkeypatch) -> None:
+    key = f"reports/2026-11-30/{'x' * 50}.csv"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    told = cli("buckets", "put", "p/files", key, "-", stdin=b"piped").out.splitlines()
+    assert f"{key}:" in told[1].split() and max(map(len, told)) <= 80
+    told = cli("buckets", "rm", "p/files", key, "--yes").out.splitlines()
+    assert told[0].startswith(key) and max(map(len, told)) <= 80
+
+
 def test_buckets(cli, data, home) -> None:
     listed = cli("buckets", "ls", "p")
     assert listed.code == 0

@@ -87,3 +87,12 @@ def test_every_word_stays_whole_and_lines_keep_to_the_width(
 @pytest.mark.parametrize("width", [1, 10, 39])
 def test_a_width_that_fits_nothing_ends_all_the_same(width: int) -> None:
     assert INVOCATION in "\n".join(lines(("id", "why"), [[INVOCATION, "no"]], ["why"], width))
+
+
+def test_a_word_that_only_the_indent_makes_too_wide_is_indented_less() -> None:
+    key = f"reports/2026-11-30/{'x' * 55}"
+    shown = lines(("key", "content type"), [(key, "text/csv")], ["content type"], width=76)
+    assert shown == [f"{'KEY':74}".rstrip().lower(), key, "    content type text/csv"]
+    shown = lines(("key", "a long name of a column"), [(key, key)], width=76)
+    assert all(len(line) <= 76 for line in shown)
+    assert [line.strip() for line in shown].count(key) == 2, "it is whole, and nothing beside it"

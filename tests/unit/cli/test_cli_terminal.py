@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
+from casemate.cli.commands.detect import explain
 from casemate.cli.commands.drill import _print as print_outcome
 from casemate.cli.main import run as run_command
 from casemate.cli.terminal import (
@@ -312,3 +313,11 @@ def test_of_many_rules_a_drill_names_those_that_found_most(monkeypatch: pytest.M
     few = msgspec.structs.replace(run, findings={"b": 1, "a": 2})
     print_outcome(few, [few])
     assert "found by rules: a (2), b (1)" in shown.getvalue()
+
+
+def test_what_explains_a_rule_keeps_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _narrow(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "80")
+    explain("tokens-tried")
+    assert "not found: 5 times" in shown.getvalue()
+    assert max(map(len, shown.getvalue().splitlines())) <= 80

@@ -15,7 +15,7 @@ from casemate.cli.operation_command import Call, answered, asked, name_of
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.resources import project_alone, resolve_resource
-from casemate.cli.terminal import note, print_json, print_line, print_table
+from casemate.cli.terminal import note, print_json, print_line, print_table, print_written
 from casemate.cli.text import moment, size
 from casemate.cli.values import require_text
 from casemate.model.data import ObjectPage
@@ -156,7 +156,8 @@ def put(
     if json:
         print_json(info)
     else:
-        print_line(f"{name_of(written)} {info.key}: revision {info.revision}, {size(info.size)}.")
+        told = f"{name_of(written)} {info.key}: revision {info.revision}, {size(info.size)}."
+        print_written(told)  # a key is long, and copied
 
 
 def _read(file: Path) -> bytes:
@@ -209,4 +210,4 @@ def rm(
         client.call(
             DeleteObject(project=name.project, bucket=name.name, key=require_text("The key", key))
         )
-    print_line(f"{key} is deleted from {name}.")
+    print_written(f"{key} is deleted from {name}.")

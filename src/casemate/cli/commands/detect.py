@@ -16,8 +16,10 @@ from casemate.cli.terminal import (
     note,
     print_json,
     print_line,
+    print_prose,
     print_table,
     print_text,
+    print_written,
     progress,
 )
 from casemate.cli.text import moment
@@ -104,22 +106,23 @@ def explain(
         return
     print_line(f"{about.name}: {about.title}", BOLD)
     if about.description:
-        print_text(about.description)
+        for line in about.description.rstrip().split("\n"):
+            print_prose(line)
     print_text(f"level: {about.level or '-'}; technique: {', '.join(about.techniques) or '-'}")
     print_text(f"id: {about.id}; {about.place}")
     if about.name not in known.told:
         print_text("It is a part of correlations, and not told of by itself.")
     for text in about.falsepositives:
-        print_text(f"not an attack: {text}")
+        print_prose(f"not an attack: {text}")
     for pair in (example, *example.get("others", [])):
         for kind, title in (("attack", "found"), ("twin", "not found")):
             for each in pair.get(kind, []):
-                print_text(f"{title}: {_fact(each)}")
+                print_written(f"{title}: {_fact(each)}")
     for text, others in example.get("instead", {}).items():
         print_text(f"as well, in place of {text!r}:")
         for other, near in others.items():
             twins = ", ".join(near if isinstance(near, list) else (near,))
-            print_text(f"found: {other}; not found: {twins}")
+            print_written(f"found: {other}; not found: {twins}")
 
 
 def _fact(example: dict[str, Any]) -> str:
