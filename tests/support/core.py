@@ -224,6 +224,7 @@ class MemoryStore:
         self.began = time.time()
         """When states of aliases begin, a second after each other."""
         self.written: list[tuple[LogLine, ...]] = []
+        self.begun: list[Any] = []
         self.expected: list[Any] = []
         self.samples: list[GuardSampled] = []
 
@@ -256,6 +257,9 @@ class MemoryStore:
         logs: Logs,
     ) -> None:
         self.expected.append((invocation, error, tuple(log)))
+
+    def begin(self, invocation: InvocationRecord, logs: Logs, seconds: float) -> None:
+        self.begun.append((invocation, seconds))
 
     def record_expected(self, invocation: InvocationRecord, cpu_us: int, peak: int) -> bool:
         return False

@@ -39,6 +39,11 @@ class Ticket:
         self._leave = leave
         self.fields = fields
 
+    @property
+    def counts(self) -> bool:
+        """Whether what it uses is bounded."""
+        return bool(self._ledgers)
+
     def drop(self) -> None:
         """Give back all: it never ran."""
         for (ledger, _, _), amount in zip(self._ledgers, self._amounts, strict=True):

@@ -173,6 +173,8 @@ class Pipeline:
         session = reply = None
         try:
             session = self._broker.serve(admitted, deadline, self.invoke)
+            if ticket is not None and ticket.counts:
+                self._seal.begin(placed, timeout)
             reply = await self._ask(instance, admitted, deadline, output, session)
         except BaseException:
             # Nobody waits for its answer any more: it must not meet the next caller.

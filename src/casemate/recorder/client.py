@@ -32,8 +32,8 @@ from casemate.recorder import protocol
 from casemate.recorder.errors import NotRecordedError
 from casemate.recorder.folding import WINDOW_SECONDS, Folding
 from casemate.recorder.ocsf import KINDS
-from casemate.recorder.outstanding import Outstanding
-from casemate.recorder.protocol import Found, Head, Proven, Query, Told
+from casemate.recorder.outstanding import NO_NUMBER, Outstanding
+from casemate.recorder.protocol import BEGUN, Found, Head, Proven, Query, Told
 
 COMPANY_SECONDS = 0.005
 """How long a fact waits for others before it is sent."""
@@ -107,7 +107,7 @@ class RecorderClient:
         """Told and not sent, each with its slot; after those under way."""
         self._outstanding = Outstanding(memory, self._session)
         self._held: dict[str, tuple[int, bytes]] = {}
-        """Slots of what will be told, and what is in them, by what it is of."""
+        """Slots of what will be told, and what is in them, by what it is of; nothing of what runs."""
         self._sent: deque[_Sent] = deque()
         """Under way, in order."""
         self._sent_bytes = 0
@@ -185,14 +185,24 @@ class RecorderClient:
     def expect(self, id: str, kind: str, body: bytes) -> bool:
         """Have a record kept that is told later under this id, in case that this process is killed.
 
-        What is told then stands in its place. False where there is no room for one so large.
+        What is told then stands in its place, and it in that of what was noted by `begin`. False
+        where there is no room for one so large.
         """
-        if id in self._held:
+        slot, before = self._held.get(id, _NOT_HELD)
+        if before:
             return True
-        if (slot := self._outstanding.put(Told(kind, body))) < 0:
+        if slot >= 0:
+            if not self._outstanding.number(slot, Told(kind, body), NO_NUMBER):
+                return False
+        elif (slot := self._outstanding.put(Told(kind, body))) < 0:
             return False
         self._held[id] = slot, body
         return True
+
+    def begin(self, id: str, body: bytes) -> None:
+        """Note that there will be a record under this id, in case that this process is killed."""
+        if id not in self._held and (slot := self._outstanding.put(Told(BEGUN, body))) >= 0:
+            self._held[id] = slot, b""
 
     def expected(self, id: str) -> bytes:
         """Return what is expected under an id, empty where nothing is."""

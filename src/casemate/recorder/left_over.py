@@ -8,7 +8,9 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 
-from casemate.recorder import outstanding
+import msgspec
+
+from casemate.recorder import begun, outstanding
 from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.protocol import SESSION_BYTES, Take
 
@@ -95,7 +97,16 @@ class LeftOver:
         session = outstanding.session_of(memory)
         if session is None:
             return []
-        found = [each for each in outstanding.read(memory) if each.told.kind not in self._not_told]
+        now = begun.now()
+        found = []
+        for each in outstanding.read(memory):
+            try:
+                told = begun.as_ended(each.told, now)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                _log.error("what a gateway has noted of a call cannot be read: %s", error)
+                continue
+            if told.kind not in self._not_told:
+                found.append(each._replace(told=told))
         found.sort(key=lambda each: each.number)
         # What has no number is known by its slot, should this have to be done again.
         others = hashlib.blake2b(session, digest_size=SESSION_BYTES).digest()

@@ -15,7 +15,15 @@ from casemate.model.deployment import LIVE, Version
 from casemate.model.function import Logs
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
-from casemate.model.path import Admitted, Failure, Finished, RawInvocation, Sealed, Used
+from casemate.model.path import (
+    Admitted,
+    Failure,
+    Finished,
+    Placed,
+    RawInvocation,
+    Sealed,
+    Used,
+)
 from casemate.model.problem import FUNCTION_FAILED, FUNCTION_TOO_SLOW, problem_response
 from casemate.model.tracing import Span, TraceContext, handed_on
 from casemate.model.usage import GuardSampled
@@ -140,6 +148,35 @@ class Seal:
             trace=trace,
         )
 
+    def begin(self, placed: Placed, seconds: float) -> None:
+        """Have an invocation on record, and what it used, although this process ends while it runs.
+
+        It may run for so many seconds. It has to be completed.
+        """
+        admitted = placed.admitted
+        raw, version = admitted.request.raw, admitted.version
+        record = InvocationRecord(
+            id=admitted.request.id,
+            project=version.project,
+            function=version.function,
+            version=version.number,
+            trigger=raw.trigger,
+            outcome=Outcome.CRASHED,
+            status=500,
+            started_at=raw.received_at,
+            queued_ms=placed.queued * 1000,
+            run_ms=0.0,
+            cold=placed.cold,
+            request_bytes=_size(raw),
+            response_bytes=0,
+            error_id=None,
+            attempt=raw.attempt,
+            caller=admitted.principal.text,
+            route="" if raw.event is None else _route(raw.event),
+            memory=version.spec.limits.memory,
+        )
+        self._redactor.begin(record, version.spec.logs, seconds)
+
     def count_alike(self, version: Version, outcome: Outcome) -> None:
         """Count an invocation that was refused like the one before it, and is not recorded."""
         self._figures.of(version.project, version.function).outcomes[outcome] += 1
@@ -197,7 +234,7 @@ class Seal:
             queued_ms=finished.queued * 1000,
             run_ms=finished.ran * 1000,
             cold=finished.cold,
-            request_bytes=len(raw.body) or sum(len(bytes(e.data)) for e in raw.events),
+            request_bytes=_size(raw),
             response_bytes=len(body) if isinstance(body, bytes) else 0,
             error_id=error.id if error else None,
             caller="" if finished.principal is None else finished.principal.text,
@@ -319,6 +356,10 @@ class Seal:
         if lines:
             self._figures.of(version.project, version.function).wrote(lines)
             self._redactor.write(lines, version.spec.logs)
+
+
+def _size(raw: RawInvocation) -> int:
+    return len(raw.body) or sum(len(bytes(each.data)) for each in raw.events)
 
 
 def _route(event: Mapping[str, object]) -> str:

@@ -77,6 +77,10 @@ class Redactor:
             error, log = _withhold(error, log)
         self._records.expect(invocation, error, log, logs)
 
+    def begin(self, invocation: InvocationRecord, logs: Logs, seconds: float) -> None:
+        """Have an invocation that begins on record although this process ends while it runs."""
+        self._records.begin(invocation, logs, seconds)
+
     def record_expected(self, invocation: InvocationRecord, cpu_us: int, peak: int) -> bool:
         """Record an invocation without texts that is expected, now that is known what it used.
 

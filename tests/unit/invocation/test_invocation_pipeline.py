@@ -16,12 +16,14 @@ import pytest
 from casemate.admission import Admission, Catalogue
 from casemate.baselines import Baselines
 from casemate.budgets import Allowance
+from casemate.budgets.ledger import Ledger
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.data.errors import DataCorruptError, DataKeyError, DataLockedError, DataMediumError
 from casemate.dispatch import Dispatcher
 from casemate.facts import FactStream
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.invocation.unfinished import failure_of
+from casemate.model.budget import Budget, BudgetPer, BudgetUnit
 from casemate.model.function import Limits
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.http import HttpResponse
@@ -246,6 +248,39 @@ def test_an_event_goes_in_and_the_answer_comes_out() -> None:
         assert (record.queued_ms, record.cold) == (125.0, True)
         assert [line.text for line in lines] == ["hello"]
         assert path.dispatcher.released == path.dispatcher.placed != []
+        path.peer.close()
+
+    on_loop(scenario)
+
+
+def test_a_call_that_counts_for_a_budget_is_noted_before_it_runs() -> None:
+    """Or nobody would know of it, were this process killed while it runs."""
+
+    async def scenario() -> None:
+        path = Path(limits=Limits(timeout=9.0, memory=1 << 20))
+        for counts in (False, True):
+            if counts:
+                budget = Budget(
+                    project="t",
+                    name="b",
+                    amount=5.0,
+                    unit=BudgetUnit.REQUESTS,
+                    per=BudgetPer.DAY,
+                    hard=True,
+                )
+                path.allowance.put(Ledger(budget, time.time()))
+            task = path.invoke(body=b"{}")
+            head, _ = await path.peer.event()
+            assert len(path.store.begun) == counts
+            await path.answer()
+            assert (await task).status == 200
+        [(record, seconds)] = path.store.begun
+        ended, _, _ = path.store.records[-1]
+        assert record.id == ended.id == json.loads(head)["id"]
+        assert (record.outcome, record.caller, record.memory) == (
+            Outcome.CRASHED, ended.caller, 1 << 20
+        )  # fmt: skip
+        assert seconds == 9.0 and record.request_bytes == 2 and record.started_at
         path.peer.close()
 
     on_loop(scenario)

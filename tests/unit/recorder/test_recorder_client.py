@@ -398,6 +398,30 @@ async def test_a_recorder_that_is_back_and_keeps_nothing_lets_nothing_begin(
 
 
 @on_trial
+async def test_what_is_told_of_a_call_stands_in_the_place_of_that_it_began(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    def kinds() -> list[str]:
+        return [each.told.kind for each in outstanding.read(client._outstanding._descriptor)]
+
+    await client.ready()
+    client.begin("i1", b"began")
+    client.begin("i1", b"and no second time")
+    assert kinds() == [protocol.BEGUN] and client.expected("i1") == b""
+    assert client.expect("i1", protocol.ENDED, b"ended") and client.expected("i1") == b"ended"
+    assert kinds() == [protocol.ENDED]
+    client.begin("i2", b"began")
+    too_large = bytes(outstanding.MAX_BODY * outstanding.MOST_SLOTS)
+    assert not client.expect("i2", protocol.ENDED, too_large)
+    assert sorted(kinds()) == [protocol.BEGUN, protocol.ENDED], "what was known counts on"
+    for id in ("i1", "i2"):
+        client.record(protocol.ENDED, b"ended", held=id)
+    assert kinds() == [protocol.ENDED] * 2
+    await client.durable()
+    assert kinds() == [] and not client._held
+
+
+@on_trial
 async def test_while_the_recorder_is_gone_and_no_copy_can_be_kept_nothing_begins(
     client: RecorderClient, facts: FactStream, recorder: Recorder
 ) -> None:

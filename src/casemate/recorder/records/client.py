@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.usage import Beside, GuardSampled, Passed, Stored
 from casemate.operations.declaration import Operation
 from casemate.recorder import protocol
+from casemate.recorder.begun import begun
 from casemate.recorder.client import RecorderClient
 from casemate.recorder.records.errors import RecordsError
 from casemate.recorder.records.questions import QUESTIONS
@@ -109,6 +111,12 @@ class RecordsClient:
                 self._recorder.expect(invocation.id, protocol.ENDED, body)
         except _UNTOLD:
             return  # `record` counts it
+
+    def begin(self, invocation: InvocationRecord, logs: Logs, seconds: float) -> None:
+        """Have an invocation on record if the gateway ends while it runs. Never raises."""
+        with suppress(*_UNTOLD):
+            ended = _encoded(_ended(invocation, None, (), logs))
+            self._recorder.begin(invocation.id, begun(ended, seconds))
 
     def record_expected(self, invocation: InvocationRecord, cpu_us: int, peak: int) -> bool:
         """Have an expected invocation recorded as it is but for what it used.

@@ -48,6 +48,14 @@ class Records(Protocol):
         """
         ...
 
+    def begin(self, invocation: InvocationRecord, logs: Logs, seconds: float) -> None:
+        """Have an invocation that begins on record although this process ends while it runs.
+
+        It is one that crashed then, and has run for `seconds` at the most. `record` or `expect`
+        puts what became of it in its place.
+        """
+        ...
+
     def record_expected(self, invocation: InvocationRecord, cpu_us: int, peak: int) -> bool:
         """Queue an expected invocation without spans, of which only is new what it used.
 
