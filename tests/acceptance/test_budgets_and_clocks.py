@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,17 +31,32 @@ JUMPS = (HOUR, 0.0, -HOUR, 0.0)
 PERS = ("hour", "day", "month")
 
 
-def to_midnight(off: float) -> float:
-    """Return how the clock is set so that half a minute is left of a month."""
-    now = datetime.now(UTC)
-    following = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
-    return following.timestamp() - time.time() + off
+NOON = 12 * HOUR
+
+
+class NoonNode(SetClockNode):
+    """It is noon of today when it is made: an hour more or less is the same day, whenever it is."""
+
+    def __init__(self, data: Path) -> None:
+        self._base = time.time() // DAY * DAY + NOON - time.time()
+        super().__init__(data)
+
+    def set_clock(self, off: float) -> None:
+        """Have the clock be so far from where it began."""
+        super().set_clock(self._base + off)
+
+    def to_midnight(self, off: float) -> float:
+        """Return how the clock is set so that it is so long after the end of the month."""
+        began = time.time() + self._base
+        now = datetime.fromtimestamp(began, UTC)
+        following = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
+        return following.timestamp() - began + off
 
 
 class Counted:
     """Calls that were answered, by the day that the node's clock showed."""
 
-    def __init__(self, node: SetClockNode) -> None:
+    def __init__(self, node: NoonNode) -> None:
         self.node = node
         self.served: Counter[tuple[str, str]] = Counter()
 
@@ -67,7 +83,7 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
-    node = SetClockNode(tmp_path_factory.mktemp("clock") / "data")
+    node = NoonNode(tmp_path_factory.mktemp("clock") / "data")
     try:
         node.start()
         for per in PERS:
@@ -97,7 +113,7 @@ def test_over_the_end_of_a_month_and_back(counted: Counted) -> None:
     """Of each day and month no more than its amount, however often the clock goes over the end."""
     for _ in range(3):
         for off in (-30.0, 30.0, -30.0, 2 * HOUR, -HOUR):
-            counted.node.set_clock(to_midnight(off))
+            counted.node.set_clock(counted.node.to_midnight(off))
             for per in PERS:
                 counted.spend(per)
                 counted.budget(per)
@@ -105,17 +121,27 @@ def test_over_the_end_of_a_month_and_back(counted: Counted) -> None:
     assert all(n == AMOUNT for (per, _), n in counted.served.items() if per != "hour")
     assert sum(n for (per, _), n in counted.served.items() if per == "hour") == AMOUNT
     # A day later it is free again.
-    counted.node.set_clock(to_midnight(DAY + 10.0))
+    counted.node.set_clock(counted.node.to_midnight(DAY + 10.0))
     assert counted.spend("day")[200] == AMOUNT
     counted.node.set_clock(0.0)
     time.sleep(6)
     assert counted.spend("day")[200] == 0
 
 
+def test_of_a_day_before_any_was_counted_no_more_than_of_one(counted: Counted) -> None:
+    """What was used since then counts there as well: rather too much than twice."""
+    for off in (-DAY, 0.0, -DAY, 0.0):
+        counted.node.set_clock(off)
+        time.sleep(6)
+        counted.spend("day")
+    assert all(n <= AMOUNT for (per, _), n in counted.served.items() if per == "day")
+    assert counted.spend("day")[200] == 0
+
+
 def test_while_calls_are_not_settled_yet(counted: Counted) -> None:
     """What is in flight when the clock is set counts in both days, and is spent in one."""
     before = Counter(counted.served)
-    following = to_midnight(40 * DAY)
+    following = counted.node.to_midnight(40 * DAY)
     for _ in range(5):
         for off in (0.0, DAY):
             counted.node.set_clock(following + off)
@@ -134,7 +160,7 @@ def test_years_ahead_for_a_moment(counted: Counted) -> None:
     for per in PERS:
         assert counted.spend(per)[200] == 0
         state = counted.budget(per)
-        assert per == "hour" or 0 < state["resets_at"] - time.time() < 32 * DAY, state
+        assert per == "hour" or 0 < state["resets_at"] - counted.node.now < 32 * DAY, state
 
 
 def test_lifted_for_no_longer(counted: Counted) -> None:
