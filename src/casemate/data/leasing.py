@@ -52,6 +52,10 @@ _MOVE = (
     "UPDATE message SET visible_at = visible_at + ? WHERE id IN (SELECT id FROM message "
     "INDEXED BY message_pending WHERE queue = ? AND state >= 2)"
 )
+_MOVE_HELD = (
+    "UPDATE message SET visible_at = visible_at + ? WHERE id IN (SELECT id FROM message "
+    "INDEXED BY message_held WHERE queue = ? AND state = 0 AND visible_at <> sent_at)"
+)
 _OLD = (
     "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
     "WHERE queue = ? AND sent_at <= ? AND (state <> 3 OR visible_at <= ?) "
@@ -139,11 +143,12 @@ def _hold(connection: Connection, numbers: Sequence[int], until: float) -> None:
 def move(work: Work, registry: Registry, seconds: float) -> None:
     """Have all that is leased, delayed or tried again be due so much later.
 
-    What waits for another one of its key is left as it is: nobody can tell it from the others
-    without reading all.
+    So with what has a delay and waits for another one of its key: when it comes forward it is due
+    then. Nothing is read of what is ready.
     """
     for resource in registry.values():
         if resource.kind in (QUEUE, TOPIC, INBOX):
+            work.connection.execute(_MOVE_HELD, (seconds, resource.id))
             moved = work.connection.execute(_MOVE, (seconds, resource.id))
             if moved.rowcount:
                 work.hint(resource.kind, resource.name)

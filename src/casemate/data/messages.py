@@ -50,8 +50,10 @@ _HEAD = (
 )
 """Of a key the message that may be handed out. Not a join: a key may have a million."""
 _TAKEN = f"SELECT value FROM json_each(?) AS listed WHERE ({_HEAD}) IS NOT NULL"  # noqa: S608
+# What has no delay is ready, also if the clock was set back to before it was sent.
 _PROMOTE = (
-    "UPDATE message SET state = CASE WHEN visible_at <= ? THEN 1 ELSE 2 END "  # noqa: S608
+    "UPDATE message SET state = "  # noqa: S608
+    "CASE WHEN visible_at <= ? OR visible_at = sent_at THEN 1 ELSE 2 END "
     f"WHERE state = 0 AND id IN (SELECT ({_HEAD}) FROM json_each(?) AS listed)"
 )
 

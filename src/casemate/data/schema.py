@@ -324,7 +324,16 @@ _SIXTH = (
     "ALTER TABLE message ADD COLUMN admitted BLOB NOT NULL DEFAULT x''",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
+_SEVENTH = (
+    # What waits for another one of its key and has a delay of its own: it is due at another time
+    # than it was sent, and is moved when the clock is set (`casemate.data.leasing.move`).
+    "CREATE INDEX message_held ON message (queue) WHERE state = 0 AND visible_at <> sent_at",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    *(_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH),
+    _SEVENTH,
+)
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
 

@@ -77,6 +77,28 @@ def test_so_is_the_pause_before_another_attempt(jobs: Data, clock: Clock, second
     assert bodies(leased(jobs)) == [b'"again"']
 
 
+@pytest.mark.parametrize("steps", [(3600.0,), (-3600.0,), (3600.0, -2 * DAY), (-5.0, 5.0)])
+def test_so_is_the_delay_of_what_waits_for_another_of_its_key(
+    jobs: Data, clock: Clock, steps: tuple[float, ...]
+) -> None:
+    send(jobs, b'"first"', key="k")
+    send(jobs, b'"later"', key="k", delay=7.0)
+    send(jobs, b'"last"', key="k")
+    [first] = leased(jobs)
+    for seconds in steps:
+        clock.step(seconds)
+        assert leased(jobs) == ()
+    assert jobs.settle("p", "queue", "rest", [end_of(first, Fate.DONE)]) == 1
+    assert leased(jobs) == ()
+    clock.pass_(6.5)
+    assert leased(jobs) == ()
+    clock.pass_(1.0)
+    [later] = leased(jobs)
+    assert later.body == b'"later"'
+    assert jobs.settle("p", "queue", "rest", [end_of(later, Fate.DONE)]) == 1
+    assert bodies(leased(jobs)) == [b'"last"']
+
+
 def test_a_clock_that_is_set_and_set_back_moves_nothing(jobs: Data, clock: Clock) -> None:
     send(jobs, b'"later"', delay=5.0)
     for seconds in (3600.0, -3600.0, -DAY, DAY, 0.5):
