@@ -95,13 +95,14 @@ class MemoryStore:
         return tuple(self.by_id.values())
 
     @performs(KeepUser)
-    async def _add_user(self, operation: KeepUser) -> None:
+    async def _add_user(self, operation: KeepUser) -> User:
         user = operation.user
         identities = {(u.oidc_issuer, u.oidc_subject) for u in self.by_name.values()}
         taken = user.oidc_subject and (user.oidc_issuer, user.oidc_subject) in identities
         if user.name in self.by_name or taken:
             raise ConflictError("taken")
         self.by_name[user.name] = user
+        return user
 
     @performs(ReplaceUser)
     async def _replace_user(self, operation: ReplaceUser) -> None:

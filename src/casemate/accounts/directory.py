@@ -286,7 +286,9 @@ class Directory:
     def _take_over(self, changes: Changes, answers: tuple[Any, ...]) -> None:
         for change, answer in zip(changes, answers, strict=True):
             match change:
-                case KeepUser() | ReplaceUser():
+                case KeepUser():
+                    self.users[answer.name] = answer
+                case ReplaceUser():
                     self.users[change.user.name] = change.user
                 case AcceptTotpStep():
                     user = self.users[change.user]

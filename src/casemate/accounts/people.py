@@ -91,14 +91,14 @@ class People:
             now = self._directory.clock()
             # Later than the end of who had the name before, though the clock was set back since:
             # what is older than an account is not its own.
-            since = max(now, self._directory.sessions_ended.get(name, 0.0))
-            user = User(name=name, created_at=since, made_with=made_with)
+            after = self._directory.sessions_ended.get(name, 0.0)
+            user = User(name=name, created_at=max(now, after), made_with=made_with)
             code = None
             if oidc_subject is None:
                 user, code = self._with_enrolment(user, now)
             else:
                 user = self._with_subject(user, oidc_subject)
-            return (KeepUser(user=user), self._roles_change(name, bindings)), code
+            return (KeepUser(user=user, after=after), self._roles_change(name, bindings)), code
 
         code = await self._directory.decide(decision)
         await self._attempts.forget_account(name)

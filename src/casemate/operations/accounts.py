@@ -14,11 +14,17 @@ class ReadUsers(Operation[tuple[User, ...]], frozen=True, kw_only=True):
     declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
 
 
-class KeepUser(Operation[None], frozen=True, kw_only=True):
-    """Keep a new user. ConflictError if the name, or its OIDC issuer and subject, is taken."""
+class KeepUser(Operation[User], frozen=True, kw_only=True):
+    """Keep a new user, and return it. ConflictError if the name or the OIDC identity is taken.
+
+    Where nodes share a store it is there since now by the clock of its server, as all of which
+    nodes say together when it was.
+    """
 
     declared = Declaration(decided=Decided.INSIDE, secret=frozenset({"user"}))
     user: User
+    after: float = 0.0
+    """It is there since then at the earliest: when who had the name before was gone."""
 
 
 class ReplaceUser(Operation[None], frozen=True, kw_only=True):

@@ -107,7 +107,7 @@ class RecorderClient:
         """Told and not sent, each with its slot; after those under way."""
         self._outstanding = Outstanding(memory, self._session)
         self._held: dict[str, tuple[int, bytes]] = {}
-        """Slots of what will be told, and what is in them, by what it is of; nothing of what runs."""
+        """Slots of what will be told, and what is in them (empty: that it runs), by whose it is."""
         self._sent: deque[_Sent] = deque()
         """Under way, in order."""
         self._sent_bytes = 0

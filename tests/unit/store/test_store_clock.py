@@ -16,6 +16,7 @@ from casemate.operations.accounts import (
     KeepToken,
     KeepUser,
     ReadTokens,
+    ReadUsers,
     RevokeSessions,
     RevokeTokens,
 )
@@ -52,7 +53,10 @@ def test_a_node_whose_clock_is_off_notes_the_servers_times(
                 StartTrial(project="demo", function="thumbs", version=number, terms=terms)
             )
             assert trial.trial is not None
-            await store.change(KeepUser(user=user()))
+            kept = await store.change(KeepUser(user=user(created_at=time.time())))
+            assert await store.read(ReadUsers()) == (kept,)
+            later = KeepUser(user=user("bob", created_at=1.0), after=true() + 3600.0)
+            assert (await store.change(later)).created_at == later.after
             for name in ("k1", "k2"):
                 await store.change(KeepToken(token=token(name, name, user="ada")))
             (revoked,) = await store.change(RevokeTokens(ids=("k1",)))
@@ -60,7 +64,7 @@ def test_a_node_whose_clock_is_off_notes_the_servers_times(
             (function,) = (await store.read(ListFunctions())).functions
             ended = [one.revoked_at for one in await store.read(ReadTokens())]
             return [
-                *(version.created_at, trial.changed_at, trial.trial.until - 600.0),
+                *(kept.created_at, version.created_at, trial.changed_at, trial.trial.until - 600.0),
                 *(one.created_at for one in function.versions),
                 *(at for at in (revoked.revoked_at, *ended) if at is not None),
             ]
@@ -68,7 +72,7 @@ def test_a_node_whose_clock_is_off_notes_the_servers_times(
             await store.close()
 
     found = asyncio.run(run())
-    assert len(found) == 8
+    assert len(found) == 9
     assert [at for at in found if abs(at - true()) > OFF / 2] == []
 
 

@@ -34,7 +34,7 @@ from casemate.operations.accounts import (
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
 from casemate.store.errors import StoreMovedError
-from casemate.store.sqlite.clock import now_of
+from casemate.store.sqlite.clock import now_of, server_now_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _USER_COLUMNS = ", ".join(User.__struct_fields__)
@@ -87,8 +87,8 @@ performs = DirectPerformers()
 
 
 @performs(KeepUser)
-def add_user(connection: engine.Connection, operation: KeepUser) -> None:
-    """Insert a user. Raises ConflictError if the name or the OIDC identity is taken."""
+def add_user(connection: engine.Connection, operation: KeepUser) -> User:
+    """Insert a user, and return it. ConflictError if the name or the OIDC identity is taken."""
     user = operation.user
     _require_text("user", user.name)
     if connection.execute("SELECT 1 FROM user WHERE name = ?", (user.name,)).fetchone():
@@ -96,7 +96,10 @@ def add_user(connection: engine.Connection, operation: KeepUser) -> None:
             f"There is a user {user.name!r} already.", next_step="Choose another name."
         )
     _require_free_identity(connection, user)
+    if (now := server_now_of(connection)) is not None:
+        user = msgspec.structs.replace(user, created_at=max(now, operation.after))
     connection.execute(INSERT_USER, msgspec.structs.astuple(user))
+    return user
 
 
 @performs(ReplaceUser)

@@ -9,7 +9,13 @@ from casemate.sqlite import engine
 
 def now_of(connection: engine.Connection) -> float:
     """Return Unix time by the store's clock."""
+    server = server_now_of(connection)
+    return time.time() if server is None else server  # SQLite would cut it to milliseconds
+
+
+def server_now_of(connection: engine.Connection) -> float | None:
+    """Return Unix time by the clock of the store's server; None where it has none."""
     if isinstance(connection, engine.Connection):
-        return time.time()  # which SQLite would cut to milliseconds
+        return None
     (now,) = connection.execute("SELECT unixepoch('subsec')").fetchone()
     return float(now)
