@@ -46,6 +46,8 @@ _OWN = tuple(f"{_OURS}/{name}/" for name in ("runner", "guard", "kernel"))
 """Code of ours that runs beside a function's: its frames say nothing to the function's owner."""
 _MAX_TRACE = 48 * 1024
 _MAX_MESSAGE = 8 * 1024
+_MAX_ESCAPED = 8 * 1024
+"""Characters of each text of an error that is too long only as JSON."""
 _MAX_READ_AGAIN = 64 * 1024
 """Bytes of an event that is read once more if a sink asks about it; a larger one is looked at
 before its handler runs."""
@@ -110,14 +112,18 @@ def describe(error: BaseException) -> dict[str, str]:
     except BaseException:  # noqa: BLE001 - a function's __str__ may do anything
         message = "(the exception's text could not be made)"
     try:
-        trace = _trace(error)
-        if len(trace) > _MAX_TRACE:
-            # A long message must not hide where it came from: keep both ends.
-            half = _MAX_TRACE // 2 - 64
-            trace = f"{trace[:half]}\n... ({len(trace) - 2 * half} characters) ...\n{trace[-half:]}"
+        # A long message must not hide where it came from: keep both ends.
+        trace = _ends(_trace(error), _MAX_TRACE)
     except BaseException:  # noqa: BLE001
         trace = "(the trace could not be made)"
     return {"type": name[:200], "message": message[:_MAX_MESSAGE], "trace": trace}
+
+
+def _ends(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    half = most // 2 - 64
+    return f"{text[:half]}\n... ({len(text) - 2 * half} characters) ...\n{text[-half:]}"
 
 
 def _trace(error: BaseException) -> str:
@@ -137,7 +143,12 @@ def error_frame(kind: str, detail: dict[str, str], held: bytes = b"") -> bytes:
 
     `held` is what the function's frames held then, as `snapshot` describes it.
     """
-    return wire.pack(wire.ERROR, encode(detail | {"kind": kind}).encode(errors="replace"), held)
+    head = encode(detail | {"kind": kind}).encode(errors="replace")
+    if len(head) > wire.MAX_HEAD_BYTES:
+        # Of control characters, of which each is six in JSON.
+        short = {name: _ends(text, _MAX_ESCAPED) for name, text in detail.items()}
+        head = encode(short | {"kind": kind}).encode(errors="replace")
+    return wire.pack(wire.ERROR, head, held)
 
 
 def held_at(error: BaseException) -> bytes:

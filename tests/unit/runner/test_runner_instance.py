@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from casemate.guard.core import Guard
 from casemate.guard.verdict import Verdict
 from casemate.runner import instance, wire
-from casemate.runner.instance import BadResultError, Instance, answer, describe
+from casemate.runner.instance import BadResultError, Instance, answer, describe, error_frame
 from casemate.runner.loaded import LateImports
 from casemate.seal.answer import AnswerError, response
 
@@ -274,6 +274,18 @@ def recursion() -> BaseException:
         down()
 
     return raised(down)
+
+
+def test_what_is_long_as_json_alone_is_cut_as_well() -> None:
+    """It came as a violation of the protocol, and all that the handler had said was gone."""
+    detail = describe(ValueError("\0" * 100_000))
+    for kind in ("handler-error", "init-error"):
+        frame = error_frame(kind, detail)
+        _, length, _ = wire.HEADER.unpack(frame[: wire.HEADER.size])
+        assert length <= wire.MAX_HEAD_BYTES
+        told = json.loads(frame[wire.HEADER.size : wire.HEADER.size + length])
+        assert (told["kind"], told["type"]) == (kind, "ValueError")
+        assert told["message"].startswith("\0" * 1000) and "characters" in told["trace"]
 
 
 def test_an_exception_that_cannot_be_shown_is_still_described() -> None:
