@@ -6,6 +6,7 @@ before the process began is not known.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Final
 
@@ -18,9 +19,9 @@ BELIEVED_SECONDS: Final = 3600.0
 class SetClock:
     """Tells by how much the clock was set since that was taken note of. Of one thread."""
 
-    def __init__(self) -> None:
-        """Begin with the clock as it is."""
-        self._off = _off()
+    def __init__(self, since: SetClock | None = None) -> None:
+        """Begin with the clock as it is, or with what `since` has taken note of last."""
+        self._off = _off() if since is None else since._off
 
     def step(self) -> tuple[float, float]:
         """Return by how many seconds it was set, 0 for next to nothing, and what `note` takes."""
@@ -34,7 +35,7 @@ class SetClock:
 
 
 class DeletingClock:
-    """The time by which is deleted for good what is over. Of one thread.
+    """The time by which is deleted for good what is over. Any thread.
 
     A clock that is set forward by mistake has all that is kept for a time be over; until it is set
     right again, or has been so for an hour, the time goes on as if nobody had set it.
@@ -44,16 +45,18 @@ class DeletingClock:
         """Believe the clock as it is."""
         self._off = self._seen = _off()
         self._since = _steady()
+        self._lock = threading.Lock()
 
     def now(self) -> float:
         """Return Unix time: at most what the clock says."""
-        off, steady = _off(), _steady()
-        if abs(off - self._seen) >= LEAST_SECONDS:
-            self._since = steady
-        self._seen = off
-        if off - self._off < LEAST_SECONDS or steady - self._since >= BELIEVED_SECONDS:
-            self._off = off
-        return steady + self._off
+        with self._lock:
+            off, steady = _off(), _steady()
+            if abs(off - self._seen) >= LEAST_SECONDS:
+                self._since = steady
+            self._seen = off
+            if off - self._off < LEAST_SECONDS or steady - self._since >= BELIEVED_SECONDS:
+                self._off = off
+            return steady + self._off
 
 
 def _steady() -> float:

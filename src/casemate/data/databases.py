@@ -17,6 +17,7 @@ from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
 from casemate.data.sqlite_project import SqliteProject, room
 from casemate.kernel.durability import sync_file
+from casemate.set_clock import DeletingClock, SetClock
 from casemate.sqlite import engine
 from casemate.sqlite.commit_count import forget, lost_commits
 from casemate.sqlite.connecting import open_writer
@@ -43,6 +44,11 @@ class SqliteDatabases:
         self._options = options
         self._accepted = set(accepted_losses)
         self._swept: set[str] = set()
+        self._deleting = DeletingClock()
+        self._begun = SetClock()
+        self._clocks: dict[str, SetClock] = {}
+        """Of projects that were opened. They are closed when nobody uses them: what was set
+        meanwhile, or before they were opened first, counts as well."""
 
     def files_of(self, name: str) -> ObjectFiles:
         """Return the files of a project's objects."""
@@ -84,6 +90,8 @@ class SqliteDatabases:
                     reads=reads,
                     options=self._options,
                     ready=ready,
+                    clock=self._clocks.setdefault(name, SetClock(self._begun)),
+                    deleting=self._deleting,
                 )
                 try:
                     if name not in self._swept:

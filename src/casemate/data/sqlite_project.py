@@ -35,13 +35,19 @@ class SqliteDuties(ProjectDuties):
     """What the writer does beside changes; they are made on the project's terms."""
 
     def __init__(
-        self, project: SqliteProject, announce: Callable[[set[tuple[str, str]]], None]
+        self,
+        project: SqliteProject,
+        announce: Callable[[set[tuple[str, str]]], None],
+        clock: SetClock,
     ) -> None:
-        """Serve a project; `announce` gets the hints of each transaction that has any."""
+        """Serve a project; `announce` gets the hints of each transaction that has any.
+
+        `clock` has taken note of what the project was told of.
+        """
         super().__init__(project.recent, project.sweep, announce)
         self._project = project
         self._terms = project.terms
-        self._clock = SetClock()
+        self._clock = clock
         self._looked = False
 
     def begin(self, connection: Connection) -> Work:
@@ -91,13 +97,16 @@ class SqliteProject(OpenProject):
         reads: ReadThreads,
         options: DataOptions,
         ready: Callable[[str, set[tuple[str, str]]], None],
+        clock: SetClock,
+        deleting: DeletingClock,
     ) -> None:
         """Open the database. Blocks. Raises DataError and its kinds.
 
         `ready` gets the project's name and the hints of a transaction, on the writer's thread.
+        `clock` is the project's also when it is opened again; by `deleting` what is over goes.
         """
         super().__init__(name, object_key, files=files, reads=reads, options=options)
-        self._deleting = DeletingClock()
+        self._deleting = deleting
         self.page_version = page_key.version
         """Version of the key that the database is encrypted with."""
         connections = Connections(
@@ -116,7 +125,7 @@ class SqliteProject(OpenProject):
             if told is error:
                 raise
             raise told from error
-        duties = SqliteDuties(self, lambda hints: ready(name, hints))
+        duties = SqliteDuties(self, lambda hints: ready(name, hints), clock)
         self.begin(connection, duties, connections)
 
     def _prepare(self, connection: Connection) -> None:

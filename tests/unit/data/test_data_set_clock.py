@@ -117,6 +117,55 @@ def test_a_change_that_fails_first_leaves_the_step_to_the_next(jobs: Data, clock
     assert bodies(leased(jobs)) == [b'"later"']
 
 
+def close(data: Data) -> None:
+    """Close the project, as is done with one that nobody uses for a while."""
+
+    async def let_go() -> None:
+        await data.port._projects.let_go("p")
+
+    data.run(let_go())
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0, -2 * DAY])
+def test_a_delay_is_as_long_while_the_project_is_closed(
+    jobs: Data, clock: Clock, seconds: float
+) -> None:
+    send(jobs, b'"later"', delay=5.0)
+    close(jobs)
+    clock.step(seconds)
+    assert leased(jobs) == ()
+    close(jobs)
+    clock.pass_(5.5)
+    assert bodies(leased(jobs)) == [b'"later"']
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+def test_so_it_is_in_one_that_was_not_opened_before(
+    jobs: Data, clock: Clock, seconds: float
+) -> None:
+    send(jobs, b'"later"', delay=5.0)
+    jobs.reopen()
+    clock.step(seconds)
+    assert leased(jobs) == ()
+    clock.pass_(5.5)
+    assert bodies(leased(jobs)) == [b'"later"']
+
+
+def test_what_is_opened_while_the_clock_is_wrong_deletes_nothing_for_good(
+    jobs: Data, clock: Clock
+) -> None:
+    jobs.subscribe("p", [Subscription(function="f", delivery=Delivery(keep_results=500.0))])
+    jobs.send_many("p", "inbox", "f", [NewMessage(body=b"{}", invocation="i1")])
+    [message] = jobs.lease("p", "inbox", "f", limit=1, lease=60.0)
+    jobs.settle("p", "inbox", "f", [end_of(message, Fate.DEAD, reason="r")])
+    close(jobs)
+    clock.step(200 * DAY)
+    assert leased(jobs) == ()  # which opens it
+    jobs.sweep()
+    clock.step(-200 * DAY)
+    assert len(jobs.dead_letters("p", "inbox", "f")) == 1
+
+
 def test_the_sweep_deletes_nothing_for_good_by_a_clock_that_is_set_right_again(
     jobs: Data, clock: Clock
 ) -> None:
