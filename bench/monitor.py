@@ -36,6 +36,7 @@ from casemate.monitor.settings import MonitorSettings
 from casemate.recorder import RecorderClient, outstanding
 from casemate.recorder.memories import Memories
 from casemate.sandbox.staging import Staging
+from casemate.set_clock import DeletingClock
 from casemate.supervisor.recording import Recording
 from casemate.supervisor.vault import NodeVault
 from casemate.vault import VaultClient, seal_value
@@ -207,6 +208,7 @@ async def measure(
         root=root,
         accept_loss=False,
         accept_records_loss=False,
+        clock=DeletingClock().believed,
     )
     stopping, facts = threading.Event(), FactStream()
     supervisor = threading.Thread(target=_supervise, args=(recording, stopping))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final
+from typing import ClassVar, Final
 
 LEAST_SECONDS: Final = 1.0
 """What a clock that is kept right gains or loses at once. What it drifts by counts together."""
@@ -21,7 +21,7 @@ class SetClock:
 
     def __init__(self, since: SetClock | None = None) -> None:
         """Begin with the clock as it is, or with what `since` has taken note of last."""
-        self._off = _off() if since is None else since._off
+        self._off: float = _off() if since is None else since._off
 
     def step(self) -> tuple[float, float]:
         """Return by how many seconds it was set, 0 for next to nothing, and what `note` takes."""
@@ -41,9 +41,13 @@ class DeletingClock:
     right again, or has been so for an hour, the time goes on as if nobody had set it.
     """
 
+    first: ClassVar[float | None] = None
+    """What those of this process believe that begin from now on; None: the clock as it is."""
+
     def __init__(self) -> None:
-        """Believe the clock as it is."""
-        self._off = self._seen = _off()
+        """Believe the clock as it is, or what was given to `believe`."""
+        self._seen = _off()
+        self._off = self._seen if self.first is None else self.first
         self._since = _steady()
         self._lock = threading.Lock()
 
@@ -57,6 +61,19 @@ class DeletingClock:
             if off - self._off < LEAST_SECONDS or steady - self._since >= BELIEVED_SECONDS:
                 self._off = off
             return steady + self._off
+
+    def believed(self) -> float:
+        """Return what is believed of the clock, for `believe` in a process that is started now."""
+        self.now()
+        return self._off
+
+
+def believe(off: float | None) -> None:
+    """Have those who delete in this process begin with what another one believes of the clock.
+
+    A process that is started again while the clock is wrong would believe it else.
+    """
+    DeletingClock.first = off
 
 
 def _steady() -> float:

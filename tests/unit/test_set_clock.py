@@ -101,3 +101,18 @@ def test_it_follows_what_a_clock_drifts_by(time: Time) -> None:
         time.wall += 0.5
         time.pass_(15)
         assert clock.now() == pytest.approx(time.wall)
+
+
+def test_a_process_that_is_started_while_the_clock_is_wrong_begins_with_what_was_believed(
+    time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DeletingClock, "first", None)
+    supervisor, began = DeletingClock(), time.wall
+    time.wall += 200 * DAY
+    time.pass_(60)
+    set_clock.believe(supervisor.believed())
+    started = DeletingClock()
+    assert started.now() == pytest.approx(began + 60)
+    time.pass_(BELIEVED_SECONDS)
+    assert started.now() == pytest.approx(time.wall), "in the end it is believed"
+    assert supervisor.believed() == pytest.approx(time.wall - time.steady)

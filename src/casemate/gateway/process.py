@@ -37,6 +37,7 @@ from casemate.gateway.state import State
 from casemate.model.errors import CasemateError
 from casemate.model.processes import START_FAILED, GatewayConfig
 from casemate.nodes import Self
+from casemate.set_clock import believe
 from casemate.vault import VaultClient
 
 _log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ def _end_at_once() -> None:
 
 async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event) -> None:
     """Serve until told to stop; `serving` is set once requests are answered."""
+    believe(config.clock)
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

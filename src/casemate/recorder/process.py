@@ -38,6 +38,7 @@ from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.sealing import EntryKey
 from casemate.recorder.server import Recorder
 from casemate.recorder.told_events import KINDS
+from casemate.set_clock import believe
 from casemate.sqlite import engine
 from casemate.vault.interface import JournalKey
 from casemate.vault.recorder_client import RecorderVault
@@ -150,6 +151,7 @@ async def _serve(config: RecorderConfig, supervised: Supervised, sock: socket.so
 
 def run(config: RecorderConfig) -> int:
     """Serve until the gateway is gone; return the exit code."""
+    believe(config.clock)
     supervised = Supervised(config)
     descriptor = os.open(config.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     # From here on the folder is the working directory: the recorder's user may not be able to

@@ -26,13 +26,14 @@ class RecorderStarter(ChildStarter):
         accept_records_loss: bool = False,
         lends_records: bool = False,
         ready: Callable[[], None] = lambda: None,
+        clock: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Make the socket pair.
 
         `uid` is what to become if this is root, else None; `vault` returns a new connection to the
         vault, for a recorder alone, and `memories` what gateways keep for it; `ready` is told of
         each recorder that can be spoken to. It `lends_records` to who reads along only where that
-        is so.
+        is so. `clock` tells what is believed of the clock, whenever one is started.
         """
 
         def config(control: int, heart: int, given: tuple[int, ...]) -> ChildConfig:
@@ -46,6 +47,7 @@ class RecorderStarter(ChildStarter):
                 accept_loss=accept_loss,
                 accept_records_loss=accept_records_loss,
                 lends_records=lends_records,
+                clock=clock(),
             )
 
         super().__init__(

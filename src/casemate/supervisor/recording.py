@@ -6,6 +6,8 @@ connection, over which the one is read along by the other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from casemate.folder.folders import Folders
 from casemate.model.processes import MONITOR_UID, RECORDER_UID
 from casemate.monitor.settings import MonitorSettings
@@ -31,11 +33,12 @@ class Recording:
         root: bool,
         accept_loss: bool,
         accept_records_loss: bool,
+        clock: Callable[[], float],
     ) -> None:
         """Make both starters.
 
         `journal` is a path of the journal's folder by which anybody can walk to it, `node` is what
-        alerts call the node.
+        alerts call the node, `clock` tells what is believed of the clock.
         """
         self.recorder = RecorderStarter(
             RECORDER_UID if root else None,
@@ -46,6 +49,7 @@ class Recording:
             accept_records_loss=accept_records_loss,
             lends_records=settings.exports_records,
             ready=self._introduce,
+            clock=clock,
         )
         self.monitor = MonitorStarter(
             MONITOR_UID if root else None,

@@ -36,6 +36,7 @@ from casemate.model.runtime import Runtime
 from casemate.recorder.memories import Memories
 from casemate.restorer.probe import restoring_problem
 from casemate.sandbox.staging import Staging
+from casemate.set_clock import DeletingClock
 from casemate.sources.start import SourcesStarter
 from casemate.supervisor.gateway import GatewayProcess
 from casemate.supervisor.handover import Handover
@@ -123,6 +124,7 @@ class Node:
         # After the vault, which only one node has open.
         self._memories = Memories(name, report)
         self._gateway = GatewayProcess()
+        self._deleting = DeletingClock()
         self._served = False
         """Whether a gateway has served in this run."""
         self._stopping = False
@@ -340,6 +342,7 @@ class Node:
             accept_records_loss=(
                 RECORDS in self._options.accepted_losses and not self._gateway.started
             ),
+            clock=self._deleting.believed,
         )
 
     def _gateway_config(
@@ -379,6 +382,7 @@ class Node:
             protections=statuses_of(options.accepted_risks),
             json=options.json,
             started_at=time.time(),
+            clock=self._deleting.believed(),
             host=options.host,
             tls=self._tls,
             tls_certificate=str(options.tls_certificate) if options.tls_certificate else None,
