@@ -509,6 +509,7 @@ def test_what_a_node_found_when_it_was_killed_another_acts_on(one: TestNode, two
         return [r for r in found if "function:t/wicked" in {a["target"] for a in r["acts"]}]
 
     soon(lambda: two.invoke(0, function="t/wicked").status_code == 200, 10.0)
+
     # Told, and not yet acted on to the end, or just so.
     def told() -> bool:
         """Not by any finding of it: at night the deploy is one as well, and `two` has told none."""

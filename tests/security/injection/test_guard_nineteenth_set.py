@@ -37,6 +37,10 @@ FILES = {
     "tt_settings.py": "DSN = 'postgresql://etl:geheim@db/x'\ndef run(t):\n    return DSN\n",
     "tt_texts.py": "PLACE = 'postgresql://etl:geheim@db/x'\ndef run(t):\n    return t\n",
     "tt_store.py": "def run(con):\n    return con.execute('DELETE FROM x')\n",
+    "tt_jobs.py": (
+        "class Job:\n    def __init__(self, sql):\n        self.sql = sql\n"
+        "    def run(self, con):\n        return con.execute(self.sql)\n"
+    ),
     "tt_wipe.py": "def run(held):\n    held.clear()\n    return 'gone'\n",
     "tt_late.py": "def run(t):\n    import subprocess\n    return subprocess.getoutput(t)\n",
     "tt_default.py": "def run(t, to=__import__):\n    return to(t)\n",
@@ -148,6 +152,10 @@ STOPPED: Cases = {
             *("os.path:exists", "deep.low:__globals__"),
         )
     },
+    "a type that executes, which the code has imported": (
+        _tools("import tt_jobs"),
+        {"k": "tt_jobs:Job", "t": "x"},
+    ),
     "a module within a tool's": (
         _tools("import operator", "operator.attrgetter(name)(importlib.import_module(module))"),
         {"k": "tt_json:json.codecs.builtins.open", "t": "x"},

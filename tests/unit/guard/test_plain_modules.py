@@ -10,7 +10,10 @@ import pytest
 from casemate.guard.core import Guard
 from casemate.guard.evaluation import plain_modules
 
+CIRCLE = "import math\nfrom dataclasses import dataclass\n@dataclass\nclass Circle:\n    r: float\n"
 PLAIN = {
+    "types": f"{CIRCLE}    def area(self):\n        return math.pi * self.r\n",
+    "type of a text": "class Tag:\n    def __init__(self, name):\n        self.name = name\n",
     "function": "def run(t):\n    return t.upper()\n",
     "module": "import math\ndef run(t):\n    return math.sqrt(len(t))\n",
     "pattern": "import re\nWORD = re.compile(r'\\w+')\ndef run(t):\n    return WORD.findall(t)\n",
@@ -22,6 +25,17 @@ PLAIN = {
     "enum": "from enum import Enum\nclass Kind(Enum):\n    A = 'a'\n",
 }
 REACHING = {
+    "import beside types": f"import os\n{CIRCLE}",
+    "text beside types": f"{CIRCLE}KEY = 'secret'\n",
+    "file of a type": f"{CIRCLE}    def read(self):\n        return open(self.r).read()\n",
+    "import of a type": f"{CIRCLE}    def a(self):\n        import os\n        return os.sep\n",
+    "code of a type": f"{CIRCLE}    def run(self):\n        return (lambda: eval(self.r))()\n",
+    "programs beside types": f"from subprocess import Popen\n{CIRCLE}",
+    "program of a type": "import math\nclass Run:\n    go = __import__('os').system\n",
+    "statement of a type": (
+        "class Job:\n    def __init__(self, sql):\n        self.sql = sql\n"
+        "    def run(self, connection):\n        return connection.execute(self.sql)\n"
+    ),
     "import": "import os\n",
     "import within": "def run(t):\n    import socket\n    return t\n",
     "sibling": "from . import other\n",

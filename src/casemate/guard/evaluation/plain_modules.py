@@ -18,14 +18,29 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 
 from ..core import Guard
 from ..plain_names import is_hidden
-from .plain_types import HARMLESS, REACHING
 
+_HARMLESS = frozenset(
+    [
+        *("__future__", "abc", "collections", "dataclasses", "datetime", "decimal", "enum"),
+        *("fractions", "functools", "html", "itertools", "json", "math", "re", "statistics"),
+        *("string", "textwrap", "typing", "typing_extensions", "unicodedata", "uuid"),
+    ]
+)
+"""Modules that reach nothing but what they are given."""
+_REACHING = frozenset(
+    [
+        *("open", "eval", "exec", "compile", "__import__", "import_module", "getattr", "setattr"),
+        *("delattr", "globals", "locals", "input", "breakpoint", "__builtins__", "__globals__"),
+        *("__subclasses__", "__mro__", "__bases__", "__base__", "__code__", "__loader__"),
+    ]
+)
+"""Names by which code reaches more than its arguments."""
 _MAX_SOURCE = 64 * 1024
 """Bytes of a module that is read."""
 _MAX_NODES = 5000
 _MAX_STEPS = 4
 """Names between the dots of a module's name."""
-_MORE_REACHING = REACHING | frozenset(
+_MORE_REACHING = _REACHING | frozenset(
     [
         *("vars", "dir", "help", "exit", "quit", "type", "object", "memoryview", "get_type_hints"),
         *("ForwardRef", "make_dataclass", "gi_frame", "cr_frame", "ag_frame", "f_back"),
@@ -281,7 +296,7 @@ def _fields(node: ast.ClassDef) -> list[str]:
 
 
 def _is_harmless(module: str) -> bool:
-    return module == "collections.abc" or module in HARMLESS
+    return module == "collections.abc" or module in _HARMLESS
 
 
 def _is_given(name: str) -> bool:

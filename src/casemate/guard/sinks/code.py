@@ -25,7 +25,6 @@ from ..evaluation import (
     formats,
     formulas,
     hidden_names,
-    plain_types,
     symbolic,
 )
 from ..evaluation.hidden_names import FIX_ATTRIBUTE
@@ -209,7 +208,7 @@ def check_module(guard: Guard, name: object) -> None:
         return
     if is_known(guard, name) or is_direct(guard, "importlib", "runpy"):
         foreseen = _is_asked_for(guard, name) or _is_of_choice(guard, name)
-        if not foreseen and not plain_types.holds(guard, name):
+        if not foreseen:
             guard.check(NAME, name, lambda text, spans: _judge_module(guard, text, spans))
     else:
         guard.decide(NAME, lambda: choosing.judge_imported(guard, name))
