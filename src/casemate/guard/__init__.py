@@ -14,6 +14,8 @@
     spans.py        places in a text: in order, cut, found again
     quick.py        the part of it that loops call, in as few steps as can be
     scopes.py       where rewritten code may set names
+    heads.py        what it announces as a head of a message
+    bound_methods.py  functions that write, kept under another name
     rewriting.py    the syntax tree of the function's own modules, made to tell provenance
     inlining.py     what of it is written into functions instead of called
     bytecode.py     the file in which the build keeps that rewritten form
@@ -22,6 +24,7 @@
     core.py         one guard for each process: begin, check, verdict, record
     sample.py       what the hooks cost a call, where that is sampled
     shapes.py       what is usual of texts that are put together for sinks
+    class_values.py  values of classes that are no fields of objects
     acts.py         what packages of others do, and what they are denied
     act_events.py   of that, what the interpreter's audit events tell
     package_files.py  whose a file is

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import CodeType
 
 DEPENDS_ON = (
-    *("bytecode.py", "in_loops.py", "inlining.py", "looks.py", "names.py", "rewriting.py"),
-    "scopes.py",
+    *("bound_methods.py", "bytecode.py", "heads.py", "in_loops.py", "inlining.py", "looks.py"),
+    *("names.py", "rewriting.py", "scopes.py"),
 )
 """Files beside this one on which the rewritten form depends."""
 _UNCHECKED_HASH = (1).to_bytes(4, "little")

@@ -37,8 +37,9 @@ _WORD_CHECKS = frozenset(
 _FINDERS = frozenset(("findall", "groups"))
 _SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
 _CUTTERS = frozenset(("partition", "rpartition"))
-_ANSWER = ("HTTP/1.", "Status: ", "Content-")
-"""How an answer begins that is written as it is sent, or handed to a gateway."""
+_BEGINS = ("HTTP", "Stat", "Cont", "From", "Subj", "To: ", "Date", "MIME", "Retu", "Rece", "Repl")
+_OF_HEADS = frozenset((*_BEGINS, *(begin.encode() for begin in _BEGINS)))
+"""Four signs that an answer begins with, or a mail, as it is sent or handed to a gateway."""
 _FILTERS = frozenset(("sub",))
 _PYTHON = frozenset((FunctionType, MethodType))
 _WRITERS = frozenset(("to_bytes", "tobytes"))
@@ -110,10 +111,10 @@ class Calls(Generations):
 
     def _looked_at(self, text: Any) -> None:
         """Judge an answer that the code may have written itself, and takes apart."""
-        if type(text) is str and text.startswith(_ANSWER):
+        if text[:4] in _OF_HEADS:
             self._read_answer(text)
 
-    def _read_answer(self, text: str) -> None:
+    def _read_answer(self, text: str | bytes) -> None:
         """Take in that the code reads the head of an answer, which it may have written."""
 
     def has_found(self, link: str) -> bool:
@@ -151,7 +152,7 @@ class Calls(Generations):
         elif kind in (list, tuple, dict):
             name = getattr(function, "__name__", "")
             owner = getattr(function, "__self__", None)
-            if name in _CUTTERS and type(owner) is str:
+            if name in _CUTTERS and type(owner) in TEXTS:
                 self._looked_at(owner)
             if type(function) in _PYTHON and self._is_own(function):
                 return  # what it made was seen being made: `unpack` is of the code as well

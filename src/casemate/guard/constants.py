@@ -9,9 +9,11 @@ from pathlib import PurePath
 from types import CodeType, ModuleType
 from typing import Any
 
+from . import class_values
 from .identity import identity
 
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
+_PATH = re.compile(r"[^\W\d]\w{0,63}(?:\.[^\W\d]\w{0,63}){0,7}")
 _WORDS = re.compile(r"\w+")
 _OBJECT = re.compile(r"(?:[^\W\d]\w{0,63}[.:]){1,8}[^\W\d]\w{0,63}")
 _OPTIMIZED = 1
@@ -27,6 +29,8 @@ _OPTION = re.compile(r"(?<!\S)-{1,2}[A-Za-z][\w-]{0,40}(?!\S)")
 _MIN_STANDING = 4
 _LOADERS = frozenset(("__builtins__", "__cached__", "__doc__", "__file__"))
 """Values of a module that its code has not chosen: where it lies is no folder that it names."""
+_OF_CLASS = frozenset(("__annotations__", "__dataclass_fields__", "__doc__"))
+"""What a class keeps that is no value of the code's: names of fields are taken by themselves."""
 PLAIN_TAGS = frozenset(
     [
         *("b", "i", "u", "s", "em", "strong", "code", "br", "small", "sub", "sup", "mark", "kbd"),
@@ -65,7 +69,7 @@ class Constants:
         self.choices: set[str] = set()
         """Texts that stand beside others of their kind in a list, and are no plain words."""
         self.lists: list[frozenset[str]] = []
-        """Lists of plain words alone."""
+        """Lists of plain words alone, or of words with dots between."""
         self.objects: set[str] = set()
         """Dotted names, as `tasks.mail:send`, that stand beside others in lists, or as keys."""
         self._attributes: set[object] = set()
@@ -86,7 +90,8 @@ class Constants:
         while todo:
             item = todo.pop()
             if isinstance(item, CodeType):
-                todo += item.co_consts
+                annotated = _annotated(item)
+                todo += (c for c in item.co_consts if type(c) is not str or c not in annotated)
                 self._words.update(name.lower() for name in item.co_names)
                 self._add_documentation(item)
                 self._add_attributes(item)
@@ -134,7 +139,8 @@ class Constants:
                 self._take_list(name, value)
                 if type(value) is type and value.__module__ == module.__name__:
                     for field, held in list(vars(value).items()):
-                        self._take_list(field, held)
+                        if not field.startswith("__"):  # what the interpreter keeps there
+                            self._take_list(field, held)
 
     def _take_list(self, name: str, value: object) -> None:
         """Take the texts of a list of choices: more than one, none of which is a plain word.
@@ -179,10 +185,10 @@ class Constants:
             self.tags |= found
 
     def _take_words(self, listed: list[Any]) -> None:
-        """Take a list that has plain words alone, more than one."""
+        """Take a list that has words alone, more than one, some with dots between."""
         if not 1 < len(listed) <= _MAX_CHOICES or len(self.lists) >= _MAX_LISTS:
             return
-        if all(type(one) is str and _WORD.fullmatch(one) for one in listed):
+        if all(type(one) is str and _PATH.fullmatch(one) for one in listed):
             self.lists.append(frozenset(listed))
 
     def _take_columns(self, rows: list[dict[Any, Any]], expected: int) -> None:
@@ -196,6 +202,7 @@ class Constants:
         for key in list(rows[0])[:_MAX_COLUMNS]:
             named: list[Any] = [row.get(key) for row in rows]
             texts = all(type(text) is str for text in named)
+            self._take_words(named if not _FORBIDS.search(str(key)) else [])
             offered = texts and any(":" in t for t in named) and not _FORBIDS.search(str(key))
             if offered and all(_OBJECT.fullmatch(t) or _WORD.fullmatch(t) for t in named):
                 self.objects.update(named)
@@ -217,7 +224,8 @@ class Constants:
                 todo += [(part, depth + 1) for part in item]
             elif issubclass(kind, type) and item.__module__ == module:
                 # The values of an enum are attributes of its members.
-                todo += [(v, depth + 1) for k, v in vars(item).items() if k != "__doc__"]
+                todo += [(v, depth + 1) for k, v in vars(item).items() if k not in _OF_CLASS]
+                todo.append((class_values.fields(item), depth + 1))
                 members = vars(item).get("_value2member_map_")
                 todo.append((members, depth + 1))
             else:
@@ -291,6 +299,17 @@ class Constants:
     def holds_word(self, text: str) -> bool:
         """Tell whether a text is a single word that the code holds, in whatever case."""
         return text.lower() in self._words
+
+
+def _annotated(code: CodeType) -> frozenset[str]:
+    """Return the names that the code of a class gives an annotation and a value.
+
+    They are no texts of the code's yet: which of them are fields is seen once there is the class.
+    """
+    is_class = not code.co_flags & _OPTIMIZED and "__qualname__" in code.co_names
+    if not is_class or "__annotations__" not in code.co_names:
+        return frozenset()
+    return frozenset(c for c in code.co_consts if type(c) is str and c in code.co_names)
 
 
 def _looks_for_tags(text: str) -> bool:

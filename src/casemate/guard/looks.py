@@ -150,6 +150,14 @@ def reads_again(node: ast.Call) -> str:
     return READS_LINES if held else ""
 
 
+def reads_in_memory(node: ast.Call) -> bool:
+    """Tell whether a call makes a file in memory of a text or bytes: to be read, by its look."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    name = node.func.id if isinstance(node.func, ast.Name) else name
+    given = len(node.args) == 1 and not isinstance(node.args[0], (ast.Constant, ast.Starred))
+    return given and name in ("BytesIO", "StringIO")
+
+
 def splits_head(node: ast.Call) -> bool:
     """Tell whether a call is `re.split` at an empty line, by its pattern."""
     if len(node.args) < 2 or not isinstance(node.func, ast.Attribute) or node.func.attr != "split":

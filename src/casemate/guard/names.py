@@ -12,6 +12,8 @@ READS_ANSWER = "split() of an answer"
 """How it is announced that the code takes an answer apart which begins as HTTP has it."""
 READS_HEAD = "split() at an empty line"
 """How it is announced that the code takes a text apart where the head of a message ends."""
+WRITES_HEAD = "head that is put together"
+"""How it is announced that the code has put the head of a message together."""
 READS_LINES = "lines of what was written"
 """How it is announced that the code takes a text apart that was written into memory."""
 PARTS = frozenset(("partition", "rpartition", "rsplit", "split"))
@@ -132,13 +134,14 @@ FUNCTIONS = frozenset(
         "urlsafe_b64decode",
     ]
 )
-WRITES = frozenset(("write", "writelines"))
+WRITES = frozenset(("write", "writelines", "writev"))
 """Methods of files: what they are given is announced, where a file is watched."""
 CALLED = METHODS | CHECKS | FUNCTIONS
 WATCHED = frozenset(
     [
         "Parse",
         "ParseFile",
+        "__getattribute__",
         "attrgetter",
         "compile",
         "exec_",
@@ -148,6 +151,7 @@ WATCHED = frozenset(
         "finditer",
         "findtext",
         "fullmatch",
+        "getattr_static",
         "iterfind",
         "match",
         "methodcaller",

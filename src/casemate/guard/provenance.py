@@ -12,11 +12,13 @@ import operator
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from io import BufferedWriter, FileIO
 from operator import is_
-from types import GeneratorType
+from types import BuiltinMethodType, GeneratorType
 from typing import Any
 
+from .bound_methods import binder
 from .calls import Calls
 from .frequent import MAX_ITEMS, filler, replacer, together
 from .generations import MAX_PENDING, MAX_TEXT
@@ -54,6 +56,8 @@ _ONCE = frozenset(
 """What gives its members once: afterwards nobody could tell which was found."""
 _OF_BYTES = frozenset((BufferedWriter, FileIO))
 """What a standard stream writes its bytes to."""
+_AT_HAND = frozenset((list, tuple, str, bytes))
+"""What gives the same lines each time."""
 _MAX_COLLECTIONS = 4
 """In which one text was found."""
 
@@ -72,10 +76,12 @@ class Provenance(Calls):
     __slots__ = (
         "add",
         "all_found",
+        "bound",
         "called",
         "caught",
         "cut",
         "cut_again",
+        "descriptors",
         "found",
         "given",
         "join",
@@ -127,6 +133,9 @@ class Provenance(Calls):
         """Of the function's code, which the sink need not look at again."""
         searching = (self._checked, self._ask, self._noted, self._watched)
         self.watched = searcher(self.patterns, *searching)
+        self.bound = binder(partial(self.watched, "print"), self.wrote)
+        self.descriptors = False
+        """Whether the code may write to a standard stream by another file over its descriptor."""
         self.cut = cutter(append, self._note_made)
         self.cut_again = again_cutter(append, self._note_made)
 
@@ -301,33 +310,42 @@ class Provenance(Calls):
 
     def wrote(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Announce what standard output is given, or a file once one is watched; do the call."""
-        told = self.active and (self.kept or _is_standard(function))
+        told = self.active and (self.kept or self.descriptors or _is_standard(function))
         if not told or "write" not in self.watchers:
             return function(*arguments, **named)
-        if len(arguments) == 1 and type(arguments[0]) in _ONCE and not named:
+        if len(arguments) == 1 and not named and _gives_lines(function, arguments[0]):
             return self._wrote_each(function, arguments[0])
         self.watchers["write"]((function, *arguments), named)
         return function(*arguments, **named)
 
     def _wrote_each(self, function: Callable[..., Any], lines: Iterable[Any]) -> Any:
-        """Announce lines that are given once when they are written, if they are not too many."""
+        """Announce lines that are given once when they are written, if they are not too many.
+
+        What a standard stream is given is announced line by line, before it is written.
+        """
         held: list[Any] = []
         room = MAX_PENDING
+        write = getattr(getattr(function, "__self__", None), "write", None)
+        at_once = write is not None and (self.descriptors or _is_standard(function))
 
         def each() -> Iterator[Any]:
             nonlocal room
             for line in lines:
+                if at_once:
+                    self.watchers["write"]((write, line), {})
+                    yield line
+                    continue
                 room -= len(line) + 1 if type(line) in TEXTS else MAX_PENDING
                 if room > 0:
                     held.append(line)
                 yield line
 
         result = function(each())
-        if room > 0:
+        if room > 0 and not at_once:
             self.watchers["write"]((function, held), {})
         return result
 
-    def _read_answer(self, text: str) -> None:
+    def _read_answer(self, text: str | bytes) -> None:
         """Announce that the code reads the head of an answer, which it may have written."""
         if READS_ANSWER in self.watchers:
             self.watchers[READS_ANSWER]((text,), {})
@@ -372,5 +390,16 @@ def _is_standard(function: Callable[..., Any]) -> bool:
         return True
     if type(owner) in _OF_BYTES:
         streams = (sys.stdout, sys.stderr)
-        return any(owner is getattr(stream, "buffer", None) for stream in streams)
-    return function is os.write
+        if any(owner is getattr(stream, "buffer", None) for stream in streams):
+            return True
+        return type(owner) is FileIO and not owner.closed and owner.fileno() in (1, 2)
+    return function is os.write or function is os.writev
+
+
+def _gives_lines(function: Callable[..., Any], lines: object) -> bool:
+    """Tell whether a file is given lines of which nobody could tell afterwards what they were."""
+    kind = type(lines)
+    if kind in _ONCE:
+        return True
+    written = type(function) is BuiltinMethodType and function.__name__ == "writelines"
+    return written and kind not in _AT_HAND

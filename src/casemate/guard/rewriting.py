@@ -22,7 +22,9 @@
     match x: case "name"  match __casemate_matched__(x, ("name",)): case "name"
     tree.xpath(x)         __casemate_watched__("xpath", tree.xpath, x)
     x.split("\\n\\n")       __casemate_watched__("split() at an empty line", x.split, "\\n\\n")
+    f"Host: {x}\\r\\n"       __casemate_seen__("head that is put together", f"Host: {x}\\r\\n")
     file.write(x)         __casemate_wrote__(file.write, x)
+    put = file.write      put = __casemate_bound__(file.write)
     eval(x)               eval(__casemate_seen__("eval()", x))
     globals()[x]          globals()[__casemate_seen__("globals", x)]
     getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
@@ -45,6 +47,8 @@ import copy
 import importlib.util
 from types import CodeType
 
+from .bound_methods import announced
+from .heads import names_of_heads
 from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, turned
 from .looks import (
     bound_names,
@@ -60,6 +64,7 @@ from .looks import (
     may_tell,
     number_names,
     reads_again,
+    reads_in_memory,
     splits_head,
     text_names,
     texts_of,
@@ -71,6 +76,7 @@ from .names import (
     FUNCTIONS,
     MEASURING,
     OF_NUMBERS,
+    READS_ANSWER,
     READS_HEAD,
     SEEN,
     UNSEEN,
@@ -111,6 +117,7 @@ NAMES = (
     "seen",
     "watched",
     "wrote",
+    "bound",
 )
 
 
@@ -129,6 +136,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         self._names = text_names(module.body)
         self._numbers = number_names(module.body)
         self._bound = bound_names(module)
+        self._heads = names_of_heads(module)
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
@@ -239,6 +247,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """Do calls by name of what makes texts of texts, or checks one."""
+        self._callees.add(id(node.func))
         if not self._measures(node):
             return self._visit_call(node)
         node.args = [self._unseen(node.args[0])]
@@ -261,7 +270,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
             name = node.func.attr
         elif isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS:
             name = node.func.id
-        elif isinstance(node.func, ast.Name):
+        elif isinstance(node.func, ast.Name) and not reads_in_memory(node):
             return self._builtin(node, node.func.id)
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
         # A template that is no literal may be the event's, which reads attributes by it.
@@ -271,6 +280,8 @@ class Rewriter(Scopes, ast.NodeTransformer):
             node.args[0] = self._seen(node.args[0], "globals")
         if splits_head(node):
             node.args[1] = self._seen(node.args[1], READS_HEAD)
+        if reads_in_memory(node):
+            node.args[0] = self._seen(node.args[0], READS_ANSWER)
         watched = name in WATCHED or (name == "split" and is_pattern(owner))
         announced = reads_again(node) or (name if watched else "")
         if announced:
@@ -335,6 +346,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         elif name == "getattr" and plain and len(node.args) > 1:
             if not isinstance(node.args[1], ast.Constant):
                 return self._watched(node, name)
+            return announced(node) if node.args[1].value in WRITES else node
         elif name in OF_NUMBERS and plain and not isinstance(node.args[0], ast.Constant):
             node.func = self._call(node.func, "numbered", node.func)
         elif name in WATCHED:

@@ -9,16 +9,18 @@ import ast
 import contextlib
 from collections.abc import Iterator
 
+from .bound_methods import Bindings
 from .in_loops import with_local_names
 from .inlining import Room
 from .looks import formatted_names
 
 
-class Scopes(ast.NodeTransformer):
+class Scopes(Bindings, ast.NodeTransformer):
     """Goes through one module, and keeps the names to spare of where it is."""
 
     def __init__(self, *, names: bool = True) -> None:
         """Begin outside functions; `names` says whether functions get further names."""
+        super().__init__()
         self._room: Room | None = None
         """The names to spare where the visited code stands; None outside functions."""
         self._sealed = not names

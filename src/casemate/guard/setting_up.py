@@ -15,6 +15,7 @@ from .sinks import SINKS
 from .sql import shape, tokens
 from .sql.drivers import watch_drivers
 from .threads import THREADS
+from .written import streams
 
 
 def warm() -> None:
@@ -49,6 +50,7 @@ def after_import(guard: Guard) -> None:
     """
     for name in own_modules(guard):
         guard.constants.add_module(sys.modules[name])
+    streams.look_for_descriptors(guard)
     watch_drivers(guard)
     watch_makers(guard.raised)
     guard.raised.settle()

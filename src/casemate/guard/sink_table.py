@@ -234,7 +234,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "regex": ("pandas",),
     "attributes": (),
     "cell": ("csv", "openpyxl", "xlsxwriter", "xlwt"),
-    "log": ("logging", "loguru", "structlog"),
+    "log": ("click", "logging", "loguru", "structlog", "traceback"),
     "header": (
         "aiosmtplib",
         "asyncio",

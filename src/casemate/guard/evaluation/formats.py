@@ -15,6 +15,7 @@ from ..plain_names import is_field, is_hidden
 from ..verdict import Verdict
 
 _DATES = (datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal)
+_OWNER = re.compile(r"\{(\d{1,4}|[A-Za-z]\w{0,63})\.$")
 _FIRST = re.compile(r"\d{1,4}|[A-Za-z]\w{0,63}")
 _STEP = re.compile(r"\.([A-Za-z]\w{0,63})|\[([A-Za-z0-9]\w{0,63})\]")
 _STEPS = re.compile(rf"(?:{_STEP.pattern.replace('(', '(?:')}){{1,8}}")
@@ -82,6 +83,37 @@ def _in_field(template: str, span: Span) -> bool:
     return before.rfind("{") > before.rfind("}")
 
 
+def judge_offered(
+    template: str,
+    spans: Sequence[Span],
+    arguments: Sequence[Any],
+    named: Mapping[str, Any],
+    left_out: Offers,
+) -> Verdict | None:
+    """Return a verdict if data is the name of an attribute in a field, `{shop.NAME}`.
+
+    And `left_out` tells that it is of a value of the object's class that the code does not offer.
+    """
+
+    def chosen(span: Span) -> bool:
+        name = template[span.start : span.end]
+        owner = _owner(template, span.start, arguments, named) if is_field(name) else None
+        return owner is not None and left_out(owner, name)
+
+    doubtful = (span for span in spans if span.exact and not span.checked)
+    found = next((span for span in doubtful if chosen(span)), None)
+    return Verdict(found.origin, "chooses a field that is not offered", _FIX) if found else None
+
+
+def _owner(template: str, end: int, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """Return the argument whose attribute is named from a place on, None if it is no such place."""
+    before = _OWNER.search(template, 0, end)
+    try:
+        return _argument(before[1], arguments, named) if before is not None else None
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
 def _all_plain(template: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bool:
     fields = [field for field, _ in _fields(template)]
     looking = [field for field in fields if _LOOKS_IN.search(field)]
@@ -128,7 +160,9 @@ def _is_offered(
         return False
     if isinstance(vars(type(owner)).get(step[1]), property):
         return True
-    value = vars(owner).get(step[1]) if hasattr(owner, "__dict__") else None
+    if step[1] not in getattr(owner, "__dict__", ()):
+        return False
+    value = vars(owner)[step[1]]
     # What the code has not said how to show may show all that it holds.
     return type(value) in _PLAIN or "__str__" in vars(type(value))
 

@@ -48,8 +48,9 @@ def _may_be_secret(owner: object, name: str) -> bool:
 
 
 def is_of_code(guard: Guard, owner: object) -> bool:
-    """Tell whether an object is a module of the code's own, or of a class of it."""
-    home = owner if isinstance(owner, ModuleType) else sys.modules.get(type(owner).__module__)
+    """Tell whether an object is a module of the code's own, a class of it, or of one."""
+    kind = owner if isinstance(owner, type) else type(owner)
+    home = owner if isinstance(owner, ModuleType) else sys.modules.get(kind.__module__)
     return str(getattr(home, "__file__", None)).startswith(guard.root)
 
 

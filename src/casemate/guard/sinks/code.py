@@ -25,6 +25,7 @@ from ..evaluation import (
     formats,
     formulas,
     hidden_names,
+    left_out,
     symbolic,
 )
 from ..evaluation.hidden_names import FIX_ATTRIBUTE
@@ -275,6 +276,7 @@ def _attribute(guard: Guard, arguments: tuple[Any, ...]) -> None:
     def judged(text: str, spans: Any) -> Verdict | None:
         verdict = _judge_attribute(owner, text, spans)
         verdict = verdict or hidden_names.judge(guard, owner, text, spans)
+        verdict = verdict or left_out.judge(guard, owner, text, spans)
         return verdict or hidden_names.judge_listed(guard, owner, text, spans)
 
     guard.check(NAME, name, judged)
@@ -332,8 +334,13 @@ def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
         known = not name or guard.constants.holds(name)
         return known and hidden_names.is_of_code(guard, owner)
 
+    def leaves_out(owner: object, name: str) -> bool:
+        known = hidden_names.is_of_code(guard, owner) and name not in getattr(owner, "__dict__", ())
+        return known and left_out.is_left_out(guard, type(owner), name)
+
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-        return formats.judge(text, spans, given, named, offers)
+        verdict = formats.judge(text, spans, given, named, offers)
+        return verdict or formats.judge_offered(text, spans, given, named, leaves_out)
 
     guard.check(NAME, template, judged)
 
@@ -455,19 +462,38 @@ def _getter(guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict
     """`attrgetter` and `methodcaller` are C types, which cannot be wrapped."""
     if function not in (operator.attrgetter, operator.methodcaller):
         return
-    for name in arguments[:1] if function is operator.methodcaller else arguments:
+    getter = function is operator.attrgetter
+
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        return _judge_getter(text, spans) or (
+            left_out.judge_path(guard, text, spans) if getter else None
+        )
+
+    for name in arguments if getter else arguments[:1]:
         if isinstance(name, str):
-            guard.check(NAME, name, _judge_getter)
+            guard.check(NAME, name, judged)
+
+
+def _static(guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """`inspect.getattr_static` and `__getattribute__` do what `getattr` does."""
+    owner = getattr(function, "__self__", None)
+    given = arguments[:2] if len(arguments) > 1 else (owner, *arguments)
+    if len(given) > 1:
+        _attribute(guard, (function, *given))
 
 
 def _reduced(
     guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     """`reduce(getattr, names, value)` calls `getattr` where no code of the function does."""
+
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        return _judge_getter(text, spans) or left_out.judge_path(guard, text, spans)
+
     if len(arguments) > 1 and arguments[0] is getattr and isinstance(arguments[1], (list, tuple)):
         for name in arguments[1]:
             if isinstance(name, str):
-                guard.check(NAME, name, _judge_getter)
+                guard.check(NAME, name, judged)
 
 
 def _judge_getter(text: str, spans: Any) -> Verdict | None:
@@ -571,7 +597,13 @@ SINK = Sink(
     name=NAME,
     summary="Python code, imports, attributes and formats: data must not name or become code.",
     audit={"compile": _compiled, "code.__new__": _code_made},
-    calls={"attrgetter": _getter, "methodcaller": _getter, "reduce": _reduced},
+    calls={
+        "__getattribute__": _static,
+        "getattr_static": _static,
+        "attrgetter": _getter,
+        "methodcaller": _getter,
+        "reduce": _reduced,
+    },
     patches={
         **choosing.patches(NAME),
         **symbolic.patches(NAME),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..names import READS_ANSWER, READS_HEAD
+from ..names import READS_ANSWER, READS_HEAD, WRITES_HEAD
 from ..sink import Sink
 from ..written import wire
 
@@ -25,5 +25,9 @@ SINK = Sink(
         "imaplib": wire.patch_imap,
         "poplib": wire.patch_pop,
     },
-    calls={READS_ANSWER: wire.read_answer, READS_HEAD: wire.read_head},
+    calls={
+        READS_ANSWER: wire.read_answer,
+        READS_HEAD: wire.read_head,
+        WRITES_HEAD: wire.wrote_head,
+    },
 )

@@ -15,7 +15,9 @@ SINK = Sink(
         READS_LINES: loggers.read_lines,
     },
     patches={
+        "click.utils": loggers.patch_click,
         "logging": loggers.patch_logging,
+        "traceback": loggers.patch_traceback,
         "loguru._logger": loggers.patch_loguru,
         "loguru._simple_sinks": loggers.patch_stream,
         "loguru._file_sink": loggers.patch_file,

@@ -17,7 +17,7 @@ from ..core import Guard, Place
 from ..hooks import argument
 from ..pieces import as_text
 from ..standing import is_import, wrap_after
-from . import kinds
+from . import kinds, streams
 from .judgement import FILE, MAX_TEXT, Judge, sink_of, verdict_on
 from .kinds import Kind
 
@@ -59,6 +59,8 @@ class Written:
     def opened(self, guard: Guard, arguments: tuple[Any, ...]) -> None:
         """Take in the audit event `open`."""
         path, _, flags = (*arguments, None, 0)[:3]
+        if isinstance(flags, int) and flags & _WRITES:
+            streams.opened(guard, path)
         if isinstance(path, int) or not isinstance(flags, int) or is_import():
             return
         noted: dict[str, bool] | None = guard.provenance.kept.get(_NOTED)

@@ -34,6 +34,9 @@ _LEVEL = re.compile(
     r"|[\[(<](?:debug|info|notice|warn|warning|error|critical|fatal|audit)[\])>]"
 )
 _TIME = re.compile(r"[\[(]?\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_RECORD = re.compile(f"{_LEVEL.pattern}|{_TIME.pattern}")
+_TRACE = "Traceback (most recent call last)"
+_RAISED = re.compile(r"[A-Za-z_][\w.]{0,200}: ")
 _MIN_WORDS = 2
 """Of the code's before data, after which a line with the same words is a record like it."""
 _MIN_NUMBERS = 2
@@ -108,11 +111,15 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data in what is printed begins another record of the code's.
 
     Much is printed that has texts of more than one line. What begins like a record here has its
-    level, its time, or the very words of the code's own.
+    level, its time, or the very words of the code's own. Where a trace says what was raised any
+    level and any time begin one.
     """
     for span in doubtful(spans):
         own = before_in_line(text, span)
         begins = _LEVEL if _LEVEL.match(own) else _TIME if _TIME.match(own) else None
+        raised = _RAISED.match(own) if _TRACE in text else None
+        if raised is not None:
+            own, begins = own[raised.end() :], _RECORD
         words = own if len(own.split()) >= _MIN_WORDS else None
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]

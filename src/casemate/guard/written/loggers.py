@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -21,14 +21,18 @@ from ..pieces import as_text
 from ..sink import Patch
 from ..standing import wrap_after
 from ..verdict import Verdict
+from . import streams
 from .lines import judge_kept, judge_printed, judge_record
 
 NAME = "log"
 MAX_RECORD = 64 * 1024
 """Characters of a record that is judged."""
+_MAX_CHAIN = 20
+"""Exceptions of a trace whose texts are looked at."""
 MAX_BEGUN = 512
 """Characters of a line that is written in pieces, by which the next are judged."""
 _BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
+_OF_SEVERAL = frozenset(("writelines", "writev"))
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\x9b\u2028\u2029]")
 
@@ -41,7 +45,8 @@ def check_record(guard: Guard, record: object, stream: object = None) -> None:
     body = text.rstrip("\r\n")
     # Most records are one line: those cost one look.
     if _CONTROL.search(body) is not None and len(body) <= MAX_RECORD:
-        guard.check(NAME, body, judge_printed if _is_standard(stream) else judge_record)
+        is_printed = streams.of_file(guard, stream) is not None
+        guard.check(NAME, body, judge_printed if is_printed else judge_record)
 
 
 def check_printed(
@@ -94,8 +99,10 @@ def watch_print(
     guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     """Judge a call of `print`, unless the code has another function of this name."""
-    stream = named.get("file") or sys.stdout
-    if function is print and arguments and _is_standard(stream):
+    if function is not print or not arguments:
+        return
+    stream = streams.of_file(guard, named.get("file") or sys.stdout)
+    if stream is not None:
         separator, end = named.get("sep"), named.get("end")
         if end is None and not guard.begun:  # most by far
             check_printed(guard, arguments, separator)
@@ -107,13 +114,13 @@ def watch_write(
     guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     """Judge what the code writes to standard output and error itself, as what is printed."""
-    stream = _written_to(function, arguments)
+    stream = _written_to(guard, function, arguments)
     if stream is None:
         return
     texts: Sequence[object] = arguments[-1:]
-    if getattr(function, "__name__", "") == "writelines":
+    if getattr(function, "__name__", "") in _OF_SEVERAL:
         texts = texts[0] if isinstance(texts[0], (list, tuple)) else ()
-    texts = [as_text(text) if isinstance(text, bytes) else text for text in texts]
+    texts = [_as_text(text) for text in texts]
     whole = len(texts) == 1 and isinstance(texts[0], str) and texts[0][-1:] == "\n"
     if whole and not guard.begun:
         check_printed(guard, texts)
@@ -121,18 +128,19 @@ def watch_write(
         _piece(guard, stream, texts, "", "")
 
 
-def _written_to(function: Any, arguments: Sequence[object]) -> object:
+def _written_to(guard: Guard, function: Any, arguments: Sequence[object]) -> object:
     """Return the standard stream that a call writes text or bytes to, None for anything else."""
-    if function is os.write:
+    if function is os.write or function is os.writev:
         to = arguments[0] if len(arguments) > 1 else None
-        return sys.stdout if to == 1 else sys.stderr if to == 2 else None
-    owner = getattr(function, "__self__", None)
-    if owner is None or not arguments:
-        return None
-    for stream in _standard():
-        if owner is stream or owner is getattr(stream, "buffer", None):
-            return stream
-    return None
+        return streams.of_descriptor(to, seldom=guard.provenance.descriptors)
+    return streams.of_file(guard, getattr(function, "__self__", None)) if arguments else None
+
+
+def _as_text(text: object) -> object:
+    """Return what is written as text, if it is bytes that are not too many."""
+    if isinstance(text, (bytearray, memoryview)) and len(text) <= MAX_RECORD:
+        text = bytes(text)
+    return as_text(text) if isinstance(text, bytes) else text
 
 
 def read_lines(guard: Guard, function: Any, *_: Any) -> None:
@@ -142,24 +150,56 @@ def read_lines(guard: Guard, function: Any, *_: Any) -> None:
         guard.check(NAME, text, judge_kept)
 
 
-def _is_standard(stream: object) -> bool:
-    if stream is None:
-        return False
-    return any(stream is one for one in _standard())
-
-
-def _standard() -> tuple[object, ...]:
-    """Return the standard streams; code may have put others in their place."""
-    return sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
-
-
 def patch_logging(guard: Guard, module: ModuleType) -> None:
     """Watch what handlers of `logging` are about to write."""
 
     def formatted(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
         check_record(guard, result, getattr(arguments[0], "stream", None))
 
+    def made(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        handler = arguments[0]
+        if type(handler).format is not module.Handler.format:  # one of the code's own
+            wrap_after(handler, "format", lambda given, named, text: _formatted(handler, text))
+
+    def _formatted(handler: Any, text: object) -> None:
+        check_record(guard, text, getattr(handler, "stream", None))
+
     wrap_after(module.Handler, "format", formatted)
+    wrap_after(module.Handler, "__init__", made)
+
+
+def patch_traceback(guard: Guard, module: ModuleType) -> None:
+    """Watch traces that the code has written to a standard stream."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        trace, file = arguments[0], named.get("file") or sys.stderr
+        if not guard.active or streams.of_file(guard, file) is None:
+            return
+        if any(map(_BREAK.search, _said(trace))):
+            check_record(guard, "".join(trace.format(chain=named.get("chain", True))), file)
+
+    wrap(module.TracebackException, "print", before)
+
+
+def _said(trace: Any) -> Iterator[str]:
+    """Yield what the exceptions of a trace say, the last ones that led to each other."""
+    for _ in range(_MAX_CHAIN):
+        if trace is None:
+            return
+        yield str(trace)
+        trace = trace.__cause__ or trace.__context__
+
+
+def patch_click(guard: Guard, module: ModuleType) -> None:
+    """Watch what click prints."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        message = argument(arguments, named, 0, "message")
+        file = argument(arguments, named, 1, "file") or sys.stdout
+        if isinstance(message, (str, bytes)) and streams.of_file(guard, file) is not None:
+            check_record(guard, message, file)
+
+    wrap(module, "echo", before)
 
 
 def patch_loguru(guard: Guard, module: ModuleType) -> None:

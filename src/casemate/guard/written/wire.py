@@ -19,7 +19,7 @@ from ..quoted import language, neutral
 from ..standing import is_direct, is_put_together, wrap_after
 from ..url import structure
 from ..verdict import Verdict
-from .lines import FIX_HEAD, begun, doubtful, judge_head, judge_inside
+from .lines import FIX_HEAD, before_in_line, begun, doubtful, judge_head, judge_inside
 
 NAME = "header"
 MAX_HEAD = 64 * 1024
@@ -41,6 +41,15 @@ _CRITERIA = language(
     opened='"',
     names=False,
 )
+_MAIL_FIELD = re.compile(r"(?:From|To|Cc|Bcc|Subject|Date|Reply-To|Return-Path|MIME-Version): ?")
+_FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}: ")
+_HTTP = re.compile(
+    r"HTTP/1\.|[A-Z]{3,12} \S[^\r\n]{0,900} HTTP/1\.[01]\r?\n|Status: \d|"
+    r"(?:Content-(?:Type|Length|Disposition|Encoding|Language)|Location|Set-Cookie|Cookie|Host"
+    r"|Authorization|Cache-Control|ETag|User-Agent|Accept|Referer|Server|Connection|Origin"
+    r"|Transfer-Encoding|Last-Modified|Expires|Vary|Link|X-[A-Z][A-Za-z0-9-]{0,60}): ",
+)
+"""How a head of HTTP begins."""
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}:[ \t][^\r\n]{0,900}\r?\n")
 """How a head begins that the code puts together, as for a CGI gateway: with a field."""
 MAX_FIRST_LINE = 1024
@@ -77,12 +86,38 @@ def check_line(guard: Guard, text: str) -> None:
 
 def read_answer(guard: Guard, text: Any, *_: Any) -> None:
     """Block an answer (BlockedError) that the code has written and takes apart itself."""
-    if not guard.active or not isinstance(text, str) or len(text) > MAX_HEAD:
+    if not guard.active or not isinstance(text, (str, bytes)) or len(text) > MAX_HEAD:
         return
-    if _ANSWER.match(text) is not None:
+    begins = as_text(text[:MAX_FIRST_LINE])
+    if _ANSWER.match(begins) is not None:
         guard.check(NAME, text, judge_sent)
-    else:
+    elif _HTTP.match(begins) is not None:
         _check_head(guard, text)
+    elif _MAIL_FIELD.match(begins) is not None and is_put_together(guard, text):
+        guard.check(NAME, text, _judge_mail)
+
+
+def _judge_mail(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge a text that begins as a mail does, and may be one that people are shown.
+
+    What begins a field there, or the body, does so within a field that all mails have.
+    """
+    end = _end_of_own(text, spans)
+    for span in doubtful(spans):
+        if span.start >= end or _MAIL_FIELD.match(before_in_line(text, span)) is None:
+            continue
+        for place in begun(text, span):
+            if _FIELD_NAME.match(text, place) is not None:
+                return Verdict(span.origin, "ends its header field and begins another", FIX_HEAD)
+    return None
+
+
+def _end_of_own(text: str, spans: Sequence[Span]) -> int:
+    """Return where the head of a text ends that the code has ended itself."""
+    for found in _END.finditer(text):
+        if not any(s.start < found.end() and found.start() < s.end for s in spans):
+            return found.start()
+    return len(text)
 
 
 def read_head(guard: Guard, function: Any, *_: Any) -> None:
@@ -100,6 +135,20 @@ def _check_head(guard: Guard, text: str | bytes) -> None:
     answer = _ANSWER.match(begins) is not None
     if (answer or _FIELD.match(begins) is not None) and is_put_together(guard, text):
         guard.check(NAME, text, judge_head if answer else _judge_fields)
+
+
+def wrote_head(guard: Guard, text: object, *_: Any) -> None:
+    """Block a head (BlockedError) of HTTP that the code has put together, whoever reads it."""
+    if not isinstance(text, (str, bytes)) or not guard.active or len(text) > MAX_HEAD:
+        return
+    if _HTTP.match(as_text(text[:MAX_FIRST_LINE])) is not None:
+        guard.check(NAME, text, _judge_written)
+
+
+def _judge_written(text: str, spans: Sequence[Span]) -> Verdict | None:
+    # What begins a line is a head of the event's own, which the code adds fields to.
+    inside = [s for s in spans if text[max(s.start - 1, 0) : s.start] != "\n"]
+    return judge_head(text, inside) if inside else None
 
 
 def _judge_fields(text: str, spans: Sequence[Span]) -> Verdict | None:
