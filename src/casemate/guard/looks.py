@@ -19,6 +19,7 @@ from .names import (
 )
 
 _LINE_ENDS = re.compile(r"\\n|\n|\\s")
+_OF_LINES = ("\n", "\r\n")
 _HOST = re.compile(r"[A-Za-z0-9-]\.[A-Za-z0-9-]")
 
 
@@ -105,6 +106,19 @@ def is_literal(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
 
 
+def begins_with_sign(node: ast.expr) -> bool:
+    """Tell whether an expression is a sum that begins with a literal of one sign: `"'" + value`.
+
+    If the rest is empty it is that very literal, which the event may have as well.
+    """
+    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)):
+        return False
+    left = node.left
+    if not isinstance(left, ast.Constant):
+        return begins_with_sign(left)
+    return isinstance(left.value, str) and len(left.value) == 1
+
+
 def is_written(node: ast.expr) -> bool:
     """Tell whether an expression is the code's by its look: a literal, a tuple of some, `NAME`."""
     if isinstance(node, ast.Attribute):
@@ -146,8 +160,10 @@ def reads_again(node: ast.Call) -> str:
             return READS_HEAD
     if name not in ("split", "splitlines") or not isinstance(owner, ast.Call):
         return ""
-    held = isinstance(owner.func, ast.Attribute) and owner.func.attr == "getvalue"
-    return READS_LINES if held else ""
+    held = owner.func if isinstance(owner.func, ast.Attribute) else None
+    if held is not None and held.attr == "join" and isinstance(held.value, ast.Constant):
+        return READS_LINES if held.value.value in _OF_LINES else ""
+    return READS_LINES if held is not None and held.attr == "getvalue" else ""
 
 
 def reads_in_memory(node: ast.Call) -> bool:

@@ -15,6 +15,8 @@ SPREAD = "spread"
 """DERIVED of each text in a list; only until a sink asks."""
 TOGETHER = "together"
 """JOINED of a separator and texts, which are between each other; only until a sink asks."""
+BEGINS_WITH_SIGN = 4
+"""Of a sum of two: the left one begins with one literal sign, and is it if the rest is empty."""
 TEXTS = (str, bytes)
 ESCAPERS = frozenset(("escape_dn_chars", "escape_filter_chars", "escape_rdn"))
 """Functions whose results are checked for the language that they escape for, by their names."""
@@ -63,6 +65,14 @@ class Paired(NamedTuple):
     among: Any
 
 
+def joined_of(made: Made) -> list[tuple[Any, bool]]:
+    """Return the parts of a text that was joined, each with whether it is a literal of the code."""
+    parts = [(part, bool(made.constant >> number & 1)) for number, part in enumerate(made.parts)]
+    if len(parts) == 2 and made.constant & BEGINS_WITH_SIGN and len(made.parts[0]) == 1:
+        parts[0] = (made.parts[0], True)
+    return parts
+
+
 class Question(NamedTuple):
     """What the code asked of a text, to which the answer was yes."""
 
@@ -70,6 +80,14 @@ class Question(NamedTuple):
     arguments: tuple[Any, ...]
     place: int
     """Which argument the text is; -1 if the function is its method."""
+
+    def find(self, text: str) -> re.Match[str] | None:
+        """Return what a pattern finds in a text; None if it was no pattern that was asked."""
+        if self.place < 0:
+            return None
+        before, after = self.arguments[: self.place], self.arguments[self.place + 1 :]
+        found = self.function(*before, text, *after)
+        return found if isinstance(found, re.Match) else None
 
     def ask(self, text: str) -> bool:
         """Tell what the answer is for another text."""

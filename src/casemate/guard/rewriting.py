@@ -51,6 +51,7 @@ from .bound_methods import announced
 from .heads import names_of_heads
 from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, turned
 from .looks import (
+    begins_with_sign,
     bound_names,
     form_of,
     is_literal,
@@ -173,11 +174,13 @@ class Rewriter(Scopes, ast.NodeTransformer):
         tuple_right = isinstance(node.right, (ast.Tuple, ast.Dict))
         constant_left = isinstance(node.left, ast.Name) and node.left.id.isupper()
         number = is_number(node.left, self._numbers) or is_number(node.right, self._numbers)
+        sign = begins_with_sign(node.left)
         self.generic_visit(node)
         text = text_left or text_right or not number
         # Two literals are one to the compiler, and have no value of an event.
         if isinstance(node.op, ast.Add) and text and not all(literals):
-            mask = ast.copy_location(ast.Constant(literals[0] | literals[1] << 1), node)
+            bits = literals[0] | literals[1] << 1 | sign << 2
+            mask = ast.copy_location(ast.Constant(bits), node)
             return self._call(node, "add", mask, node.left, node.right)
         if isinstance(node.op, ast.Mod) and (text_left or tuple_right or constant_left):
             return self._call(node, "percent", node.left, node.right)
@@ -258,6 +261,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         with self._spare(2 if methods else 0) as names:
             if names:
                 return turned(node, self.visit(whole), methods, names)
+        again = reads_again(node)  # by its look, which is another afterwards
         self.generic_visit(node)
         node.args = [
             self._call(argument, "numbered", argument)
@@ -283,7 +287,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         if reads_in_memory(node):
             node.args[0] = self._seen(node.args[0], READS_ANSWER)
         watched = name in WATCHED or (name == "split" and is_pattern(owner))
-        announced = reads_again(node) or (name if watched else "")
+        announced = again or (name if watched else "")
         if announced:
             return self._watched(node, announced)
         writes = name in WRITES and owner is not None

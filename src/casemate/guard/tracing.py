@@ -26,6 +26,7 @@ from .notes import (
     REPLACED,
     SUBSTITUTED,
     Made,
+    joined_of,
 )
 from .origin import PIECE, Origin, Span
 from .pieces import Piece, as_text, of_format, of_percent, replaced, same, texts_in
@@ -390,13 +391,13 @@ class Tracer:
             if made is None or made.kind != JOINED or characters.ends_in(made):
                 break
             ends.append(pieces[1:])
-            pieces = [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
+            pieces = joined_of(made)
         return list(itertools.chain(pieces, *reversed(ends)))
 
     def _pieces(self, made: Made) -> list[Piece] | None:
         """Return what a text was put together from; None if it was made in another way."""
         if made.kind == JOINED:
-            return [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
+            return joined_of(made)
         # A template from outside has no literals of the code: what it gives is derived from it.
         # Made of no text: `encode` of an object.
         template = made.parts[0] if made.parts else ""

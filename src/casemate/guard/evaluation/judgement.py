@@ -247,17 +247,21 @@ def _only_calculates(text: str) -> bool:
     """Tell whether a name is of Python's own that only makes values, or of their module."""
     module, _, name = text.replace(":", ".").partition(".")
     plain = not name or (name.isidentifier() and not name.startswith("_"))
+    if module in VALUE_TYPES:
+        return not name or name in VALUE_TYPES[module]
     return module in _CALCULATING and plain and name not in _WITHIN
 
 
 _CALCULATING = frozenset(
     [
         *("collections", "datetime", "decimal", "fractions", "math", "cmath", "statistics"),
-        *("json", "pprint", "html"),
+        *("ipaddress", "json", "pprint", "html"),
     ]
 )
 """Modules whose functions reach nothing but their arguments. What such a module has imported stays
 closed (`_judge_attribute`)."""
+VALUE_TYPES = {"uuid": frozenset(("UUID",))}
+"""Modules of Python's own of which an event may choose these types of values, and nothing else."""
 _WITHIN = frozenset(("tool", "scanner", "encoder", "decoder", "abc", "parser", "entities"))
 """Modules within these."""
 _FIX_MODULE = (

@@ -29,7 +29,7 @@ from ..evaluation import (
     symbolic,
 )
 from ..evaluation.hidden_names import FIX_ATTRIBUTE
-from ..evaluation.judgement import FIX, judge, judge_module
+from ..evaluation.judgement import FIX, VALUE_TYPES, judge, judge_module
 from ..hooks import argument, wrap
 from ..names import EVAL_ALONE, EVAL_OF_NAMES
 from ..origin import Origin, Span
@@ -216,13 +216,23 @@ def check_module(guard: Guard, name: object) -> None:
 
 
 def _judge_module(guard: Guard, name: str, spans: Sequence[Span]) -> Verdict | None:
-    verdict = judge_module(name, spans)
+    asked = [s._replace(checked="") if _is_more_than_found(guard, name, s) else s for s in spans]
+    verdict = judge_module(name, asked)
     if verdict is None:
         return None
     # It takes a parser, which hardly any function needs.
     from ..evaluation import plain_modules
 
     return None if plain_modules.is_chosen_freely(guard, name) else verdict
+
+
+def _is_more_than_found(guard: Guard, name: str, span: Span) -> bool:
+    """Tell whether a pattern found the beginning of a name alone: `re.match("[a-z]+", "a.b")`."""
+    part = name[span.start : span.end]
+    if span.checked != "pattern" or "." not in part:
+        return False
+    found = [question.find(part) for question in guard.provenance.asked_of(part)]
+    return bool(found) and all(one is not None and one.end() < len(part) for one in found)
 
 
 def _is_asked_for(guard: Guard, name: str) -> bool:
@@ -294,6 +304,8 @@ def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
         if (owner is operator and name in _OPERATIONS) or (owner is builtins and name in _VALUES):
             continue
         found = vars(owner).get(name)
+        if name not in VALUE_TYPES.get(owner.__name__, (name,)):
+            return Verdict(span.origin, "chooses what a module gives", FIX_ATTRIBUTE)
         if isinstance(found, int):
             continue  # a constant, such as `socket.AF_INET`
         if name.startswith("_") or owner.__name__.partition(".")[0] in choosing.CLOSED:

@@ -96,6 +96,8 @@ SINK = Sink(
     audit={
         "open": _WRITTEN.opened,
         "os.rename": _WRITTEN.moved,
+        "os.remove": _WRITTEN.removed,
+        "shutil.rmtree": _WRITTEN.removed_all,
         "subprocess.Popen": _WRITTEN.started,
         "os.system": _WRITTEN.started,
         "os.exec": _WRITTEN.started,

@@ -11,7 +11,7 @@ import functools
 import sys
 import weakref
 from collections.abc import Sequence
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from ..core import Guard
@@ -21,7 +21,15 @@ from ..pieces import as_text
 from ..sink import Patch
 from ..standing import is_direct
 from ..verdict import Verdict
-from .hosts import Vouching, host_of, is_meant_for_all, is_public, normal, proxies
+from .hosts import (
+    Vouching,
+    host_of,
+    is_meant_for_all,
+    is_public,
+    normal,
+    proxies,
+    speaks_of_few,
+)
 from .joining import MAX_JOINED, cut_from, left_of, patch_urljoin, patch_yarl, without_query
 from .shape import MAX_LOOKED, shape
 from .structure import FIX_CLIMB, FIX_HOST, climbs, judge, resolved, split
@@ -35,6 +43,7 @@ _FIX_REDIRECT = (
 
 _SERVERS = ("asyncio", "http", "socket", "socketserver", "wsgiref")
 _MAX_SERVED = 8
+_MAX_FRAMES = 50
 _SHOWN = frozenset(
     ("accept", "accept-encoding", "accept-language", "cache-control", "connection", "user-agent")
 )
@@ -52,6 +61,8 @@ class Judge:
         self._taint: object = None
         self._passed: set[str] = set()
         self._resolved: set[str] = set()
+        self._whole: set[str] = set()
+        """Hosts of which the event has URLs that were judged with their paths."""
         self._carrying: Origin | None = None
 
     def _begin(self) -> None:
@@ -59,6 +70,7 @@ class Judge:
             self._taint = self.guard.taint
             self._passed = proxies()
             self._resolved = set()
+            self._whole = set()
             self._carrying = None
 
     def url(self, url: Any, *, reads: bool = False) -> None:
@@ -89,6 +101,8 @@ class Judge:
         verdict = verdict or left_of(self.guard, text) or self._climbing(text, inside)
         if verdict is None:
             self._pass(text, spans)
+            if spans and split(text).has_authority():
+                self._whole.add(host_of(text))
             if spans and climbs(text) and len(self._resolved) < MAX_JOINED:
                 self._resolved.add(resolved(text))
         return verdict
@@ -117,11 +131,16 @@ class Judge:
         if spans and self._carrying is None:
             self._carrying = spans[0].origin
 
-    def serves(self, host: str, port: int) -> None:
-        """Take where a server of the code's listens: a port by chance is none that events name."""
+    def serves(self, host: str, port: int, *, for_few: bool = False) -> None:
+        """Take where a server of the code's listens: a port by chance is none that events name.
+
+        One that is for few alone is taken for a second one: no event may name it.
+        """
         served = self._vouching.served
         if port and len(served) < _MAX_SERVED:
             served.add((host, port))
+            if for_few:
+                served.add(("", port))
 
     def hop(self, url: Any) -> None:
         """Judge a URL that a client goes to: one it was given, or one it was redirected to."""
@@ -159,12 +178,14 @@ class Judge:
         verdict = judge(text, spans, self._vouching) if spans else None
         if verdict is None:
             self._pass(text, spans)
+            if spans:
+                self._whole.add(host_of(text))
         return verdict
 
     def path(self, host: Any, url: Any) -> None:
-        """Judge what is asked of a host, unless its URL was judged as a whole."""
+        """Judge what is asked of a host, unless URLs of it were judged as a whole."""
         self._begin()
-        if not (isinstance(host, str) and normal(host) in self._passed and self._carrying):
+        if not (isinstance(host, str) and normal(host) in self._whole):
             self.url(url)
 
     def header(self, value: Any) -> None:
@@ -285,7 +306,18 @@ def on_bind(guard: Guard, arguments: tuple[Any, ...]) -> None:
     if isinstance(address, tuple) and len(address) > 1 and is_direct(guard, *_SERVERS):
         host, port = address[:2]
         if isinstance(host, str) and isinstance(port, int):
-            judge_of(guard).serves(normal(host), port)
+            judge_of(guard).serves(normal(host), port, for_few=_is_for_few(guard))
+
+
+def _is_for_few(guard: Guard) -> bool:
+    """Tell whether the code that begins a server says that it is not for all: `_Admin`."""
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_MAX_FRAMES):
+        if frame is None or frame.f_code.co_filename.startswith(guard.root):
+            break
+        frame = frame.f_back
+    code = frame.f_code if frame is not None else None
+    return code is not None and any(map(speaks_of_few, (code.co_name, *code.co_names)))
 
 
 def patch_asyncio_streams(guard: Guard, module: ModuleType) -> None:

@@ -29,6 +29,7 @@ _LOCAL_NAMES = re.compile(
     r"(?:.*\.)?(?:localhost|localdomain|local|internal|intranet|lan|corp|home|private|arpa)\.?"
 )
 _WORDS = re.compile(r"[._-]|(?<=[a-z])(?=\d)")
+_NAME_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PATH_WORDS = re.compile(r"[^a-z0-9]+")
 _FOR_FEW = frozenset(
     [
@@ -100,6 +101,11 @@ def is_public(host: str) -> bool:
 def is_meant_for_all(host: str) -> bool:
     """Tell whether a host is public, and no word of its name says that it is for few."""
     return is_public(host) and _FOR_FEW.isdisjoint(_WORDS.split(normal(host)))
+
+
+def speaks_of_few(name: str) -> bool:
+    """Tell whether a name of the code's says that what it stands for is for few: `ADMIN_PORT`."""
+    return not _FOR_FEW.isdisjoint(word.lower() for word in _NAME_WORDS.findall(name))
 
 
 def is_linked(host: str) -> bool:

@@ -139,6 +139,21 @@ class Written:
         if source and target and not source.startswith((*_SYSTEM, guard.root)):
             self._look(guard, source, target, MAX_READ)
 
+    def removed(self, guard: Guard, arguments: tuple[Any, ...]) -> None:
+        """Take in that a file goes, which the code may have read by the file that wrote it."""
+        noted = guard.provenance.kept.get(_NOTED)
+        if noted and (where := _absolute(arguments[0])) in noted:
+            self._look(guard, where, where, MAX_READ)
+            noted.pop(where, None)
+
+    def removed_all(self, guard: Guard, arguments: tuple[Any, ...]) -> None:
+        """Take in that a folder goes, with the files that are below it."""
+        folder = _absolute(arguments[0]) + "/"
+        for where in [
+            one for one in guard.provenance.kept.get(_NOTED, ()) if one.startswith(folder)
+        ]:
+            self._look(guard, where, where, MAX_READ)
+
     def started(self, guard: Guard, arguments: tuple[Any, ...]) -> None:
         """Take in that a program starts, which may read any of the files."""
         self.all(guard)

@@ -34,6 +34,8 @@ _LEVEL = re.compile(
     r"|[\[(<](?:debug|info|notice|warn|warning|error|critical|fatal|audit)[\])>]"
 )
 _TIME = re.compile(r"[\[(]?\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_ACCESS = re.compile(r"\S{1,200} \S{1,200} (?:\S{1,200} )?(?:\[[^\]\n]{0,60}\] )?\"[A-Z]{3,10} ")
+"""How a line of an access log begins, in the forms that servers of HTTP write."""
 _RECORD = re.compile(f"{_LEVEL.pattern}|{_TIME.pattern}")
 _TRACE = "Traceback (most recent call last)"
 _RAISED = re.compile(r"[A-Za-z_][\w.]{0,200}: ")
@@ -117,6 +119,8 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in doubtful(spans):
         own = before_in_line(text, span)
         begins = _LEVEL if _LEVEL.match(own) else _TIME if _TIME.match(own) else None
+        if _ACCESS.match(own) and next(begun(text, span), None) is not None:
+            return Verdict(span.origin, "begins a record of the log", FIX_LOG)
         raised = _RAISED.match(own) if _TRACE in text else None
         if raised is not None:
             own, begins = own[raised.end() :], _RECORD
@@ -144,6 +148,7 @@ def judge_kept(text: str, spans: Sequence[Span]) -> Verdict | None:
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
             alike = _LEVEL.match(line) if level else numbers and _shape(line) == shape
+            alike = alike or _ACCESS.match(own)
             if alike or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
     return None
