@@ -261,3 +261,32 @@ def test_what_else_such_modules_have_is_stopped(tmp_path: Path) -> None:
     cases = _typed(dict.fromkeys(names, "id"))
     cases |= {"imported": (TYPED, {"type": "ipaddress.functools", "value": "id"})}
     assert_blocked(tmp_path, cases, {"code"}, ())
+
+
+# -- logs in which only some lines are JSON --------------------------------------------------------
+
+MIXED = (
+    "import json, os, tempfile\n\ndef handler(event, context):\n    name = event['name']\n"
+    "    path = os.path.join(tempfile.mkdtemp(), 'audit.log')\n"
+    "    with open(path, 'w') as log:\n        log.write({})\n        log.write({})\n"
+    "    with open(path) as log:\n        return log.read()\n"
+)
+OBJECT = "json.dumps({'who': name}) + '\\n'"
+BY_HAND = '\'{"who": "%s"}\\n\' % name'
+PLAIN = "'2026-11-30 INFO user ' + repr(name) + '\\n'"
+
+
+def test_lines_beside_objects_are_not_read_as_json(tmp_path: Path) -> None:
+    cases: Cases = {
+        name: (MIXED.format(OBJECT, PLAIN), {"name": name})
+        for name in ("Ann", "a b", "x=1; y", "50% {off}", '"', "#1")
+    }
+    assert_passes(tmp_path, cases, ())
+
+
+def test_objects_by_hand_are_read_as_json_beside_other_lines(tmp_path: Path) -> None:
+    cases: Cases = {
+        name: (MIXED.format(BY_HAND, PLAIN), {"name": name})
+        for name in ('x", "admin": "y', 'x"}\n{"who": "root')
+    }
+    assert_blocked(tmp_path, cases, {"log"}, ())

@@ -36,6 +36,8 @@ _LEVEL = re.compile(
 _TIME = re.compile(r"[\[(]?\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _ACCESS = re.compile(r"\S{1,200} \S{1,200} (?:\S{1,200} )?(?:\[[^\]\n]{0,60}\] )?\"[A-Z]{3,10} ")
 """How a line of an access log begins, in the forms that servers of HTTP write."""
+_WORDS_FIRST = re.compile(r"^(?:[A-Za-z<(]|\d{4}-)", re.MULTILINE)
+"""What begins a line that is no JSON, nor a part of it."""
 _RECORD = re.compile(f"{_LEVEL.pattern}|{_TIME.pattern}")
 _TRACE = "Traceback (most recent call last)"
 _RAISED = re.compile(r"[A-Za-z_][\w.]{0,200}: ")
@@ -194,9 +196,33 @@ def judge_records(text: str, spans: Sequence[Span]) -> Verdict | None:
     if is_whole(text, spans):
         return None
     verdict = judge_record(text, spans)
-    if verdict is None and text.lstrip()[:1] == "{":
-        return judge_quoted(text, list(doubtful(spans)), JSON)
-    return verdict
+    if verdict is not None or text.lstrip()[:1] != "{":
+        return verdict
+    own = list(doubtful(spans))
+    if _WORDS_FIRST.search(neutral(text, spans)) is None:
+        return judge_quoted(text, own, JSON)
+    return _judge_objects(text, own)
+
+
+def _judge_objects(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge the lines of a file that are objects of JSON, beside which others are none."""
+    done = -1
+    for span in spans:
+        start = text.rfind("\n", 0, span.start) + 1
+        if start == done:
+            continue
+        done, end = start, text.find("\n", span.start)
+        line = text[start : end if end >= 0 else len(text)]
+        if not line.lstrip().startswith("{"):
+            continue
+        within = [
+            one._replace(start=one.start - start, end=min(one.end - start, len(line)))
+            for one in spans
+            if start <= one.start < start + len(line)
+        ]
+        if within and (verdict := judge_quoted(line, within, JSON)) is not None:
+            return verdict
+    return None
 
 
 def _shape(text: str) -> str:
