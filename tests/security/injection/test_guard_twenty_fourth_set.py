@@ -121,6 +121,33 @@ def test_names_in_later_requests_pass(tmp_path: Path) -> None:
     assert_passes(tmp_path, _requests(["ann", "mei.lin@example.org", "a%20b", "jo_doe-99"]), ())
 
 
+PROXY = (
+    "import http.server, re, threading, urllib.error, urllib.request\n\n"
+    "class Proxy(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n"
+    "        self.send_response(200)\n        self.send_header('content-length', '2')\n"
+    "        self.end_headers()\n        self.wfile.write(b'ok')\n"
+    "    def log_message(self, *arguments):\n        pass\n\n"
+    "def handler(event, context):\n"
+    "    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Proxy)\n"
+    "    threading.Thread(target=server.serve_forever, daemon=True).start()\n"
+    "    way = {'http': f'http://127.0.0.1:{server.server_port}'}\n"
+    "    opener = urllib.request.build_opener(urllib.request.ProxyHandler(way))\n    read = []\n"
+    "    for link in re.findall(r'http://[^\\s<>]+', event['text']):\n"
+    "        with opener.open(link, timeout=5) as answer:\n            read.append(answer.read())\n"
+    "    server.shutdown(); server.server_close()\n    return len(read)\n"
+)
+
+
+def test_links_that_a_proxy_is_asked_for_pass(tmp_path: Path) -> None:
+    text = "see http://www.museum.example/a?day=mon&lang=de and http://example.org/x/y.html"
+    assert_passes(tmp_path, {"links": (PROXY, {"text": text})}, ())
+
+
+def test_links_to_the_inside_by_a_proxy_are_stopped(tmp_path: Path) -> None:
+    text = "see http://www.museum.example/a and http://169.254.169.254/latest/meta-data"
+    assert_blocked(tmp_path, {"links": (PROXY, {"text": text})}, {"url"}, ())
+
+
 # -- a server of the code's that is for few --------------------------------------------------------
 
 SERVER = (

@@ -183,9 +183,15 @@ class Judge:
         return verdict
 
     def path(self, host: Any, url: Any) -> None:
-        """Judge what is asked of a host, unless URLs of it were judged as a whole."""
+        """Judge what is asked of a host, unless URLs of it were judged as a whole.
+
+        A proxy is asked for a whole URL, whose host is the one that counts.
+        """
         self._begin()
-        if not (isinstance(host, str) and normal(host) in self._whole):
+        asked = host_of(as_text(url)) if isinstance(url, (str, bytes)) else ""
+        if not asked and isinstance(host, str):
+            asked = normal(host)
+        if asked not in self._whole:
             self.url(url)
 
     def header(self, value: Any) -> None:
