@@ -38,8 +38,9 @@ _FINDERS = frozenset(("findall", "groups"))
 _SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
 _CUTTERS = frozenset(("partition", "rpartition"))
 _BEGINS = ("HTTP", "Stat", "Cont", "From", "Subj", "To: ", "Date", "MIME", "Retu", "Rece", "Repl")
-_OF_HEADS = frozenset((*_BEGINS, *(begin.encode() for begin in _BEGINS)))
-"""Four signs that an answer begins with, or a mail, as it is sent or handed to a gateway."""
+_LEVELS = ("DEBU", "INFO", "WARN", "ERRO", "CRIT", "FATA", "NOTI", "AUDI")
+_OF_LINES = frozenset((*_BEGINS, *_LEVELS, *(begin.encode() for begin in _BEGINS)))
+"""Four signs that an answer begins with, or a mail, as it is sent or handed over, or a log."""
 _FILTERS = frozenset(("sub",))
 _PYTHON = frozenset((FunctionType, MethodType))
 _WRITERS = frozenset(("to_bytes", "tobytes"))
@@ -110,8 +111,8 @@ class Calls(Generations):
         return self._asked.get(text, ())
 
     def _looked_at(self, text: Any) -> None:
-        """Judge an answer that the code may have written itself, and takes apart."""
-        if text[:4] in _OF_HEADS:
+        """Judge an answer or a log that the code may have written itself, and takes apart."""
+        if text[:4] in _OF_LINES:
             self._read_answer(text)
 
     def _read_answer(self, text: str | bytes) -> None:

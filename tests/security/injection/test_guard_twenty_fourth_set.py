@@ -74,6 +74,38 @@ def test_records_of_one_line_pass(tmp_path: Path) -> None:
 
 
 JOINED = "def handler(event, context):\n    {}\n    return len(text.splitlines())\n"
+TEXTS = {
+    "a text": "text = ''\n    for name in event['names']:\n"
+    "        text += f'INFO user={name} role=guest\\n'\n",
+    "a list of records": "text = '\\n'.join([f'INFO user={n} role=guest' for n in event['names']])\n",
+    "one record": "text = 'WARNING user=' + event['names'][-1] + ' role=guest'\n",
+}
+TAKEN = {
+    "lines": "return [line for line in text.splitlines() if 'role=admin' in line]\n",
+    "split": "return [line for line in text.split('\\n') if 'role=admin' in line]\n",
+    "one by one": "line, _, rest = text.partition('\\n')\n    return rest\n",
+}
+
+
+def _texts(name: str) -> Cases:
+    return {
+        f"{how}, {taken}": (
+            f"def handler(event, context):\n    {code}    {end}",
+            {"names": ["Ann", name]},
+        )
+        for how, code in TEXTS.items()
+        for taken, end in TAKEN.items()
+    }
+
+
+def test_records_in_a_text_that_is_taken_apart_are_stopped(tmp_path: Path) -> None:
+    assert_blocked(tmp_path, _texts("x\nINFO user=y role=admin"), {"log"}, ())
+
+
+def test_lines_in_such_a_text_that_are_no_records_pass(tmp_path: Path) -> None:
+    assert_passes(tmp_path, _texts("Lima\nand others"), ())
+
+
 NO_RECORDS: Cases = {
     "a list": (
         "def handler(event, context):\n"

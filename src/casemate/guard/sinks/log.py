@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..names import READS_LINES
+from ..names import READS_ANSWER, READS_LINES
 from ..sink import Sink
 from ..written import loggers
 
@@ -12,6 +12,7 @@ SINK = Sink(
     calls={
         "print": loggers.watch_print,
         "write": loggers.watch_write,
+        READS_ANSWER: loggers.read_records,
         READS_LINES: loggers.read_lines,
     },
     patches={

@@ -135,6 +135,11 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
+def begins_with_level(text: str) -> bool:
+    """Tell whether a text begins as records do that say first how much they matter."""
+    return _LEVEL.match(text) is not None
+
+
 def judge_kept(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data begins a record among those that the code keeps in memory.
 

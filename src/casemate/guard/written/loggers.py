@@ -19,10 +19,10 @@ from ..evaluation import formats
 from ..hooks import argument, wrap
 from ..pieces import as_text
 from ..sink import Patch
-from ..standing import wrap_after
+from ..standing import is_put_together, wrap_after
 from ..verdict import Verdict
 from . import streams
-from .lines import judge_kept, judge_printed, judge_record
+from .lines import begins_with_level, judge_kept, judge_printed, judge_record
 
 NAME = "log"
 MAX_RECORD = 64 * 1024
@@ -147,6 +147,14 @@ def read_lines(guard: Guard, function: Any, *_: Any) -> None:
     """Judge records that the code has written into memory, and reads again line by line."""
     text = getattr(function, "__self__", None)
     if isinstance(text, str) and len(text) <= MAX_RECORD and _BREAK.search(text) is not None:
+        guard.check(NAME, text, judge_kept)
+
+
+def read_records(guard: Guard, text: Any, *_: Any) -> None:
+    """Judge records of a text that the code has put together, and takes apart."""
+    if not guard.active or type(text) is not str or len(text) > MAX_RECORD:
+        return
+    if begins_with_level(text) and _BREAK.search(text) is not None and is_put_together(guard, text):
         guard.check(NAME, text, judge_kept)
 
 
