@@ -1,6 +1,8 @@
 """Measure what the sink guard costs twelve handlers as they are written, and hostile events.
 
-    python -m bench.guard_handlers [--rounds N] [--python FILE] [--json FILE]
+    python -m bench.guard_handlers [--rounds N] [--only NAME]... [--python FILE] [--json FILE]
+
+Four programs that go through thousands of lines or rows are measured beside them.
 
 Each round starts a process for each side, in turns. A side's figure is the processor time of its
 fastest invocation in any round, for other load on the machine only ever adds to it. The handlers
@@ -17,6 +19,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,8 @@ from bench.environment import Environments
 from bench.errors import BenchError
 from bench.figures import rotated
 from bench.guard_handlers_code import HANDLERS, HEAD
+from bench.guard_loops_code import HEAD as LOOP_HEAD
+from bench.guard_loops_code import LOOPS
 
 _CHILD = Path(__file__).with_name("guard_handlers_child.py")
 _SECONDS = 300
@@ -39,14 +44,17 @@ def _run(python: str, *arguments: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def handlers(rounds: int, python: str) -> dict[str, list[tuple[float, float]]]:
+def handlers(
+    rounds: int, python: str, chosen: Sequence[str] = (*HANDLERS, *LOOPS)
+) -> dict[str, list[tuple[float, float]]]:
     """Return seconds of an invocation for each handler and round, without the guard and with it."""
     found: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        for name, code in HANDLERS.items():
-            (Path(temporary) / f"handler_{name}.py").write_text(HEAD + code)
+        for head, modules in ((HEAD, HANDLERS), (LOOP_HEAD, LOOPS)):
+            for name, code in modules.items():
+                (Path(temporary) / f"handler_{name}.py").write_text(head + code)
         for number in range(rounds):
-            for name in HANDLERS:
+            for name in chosen:
                 taken: dict[str, float] = {}
                 for mode in rotated(["off", "on"], number):
                     answer = _run(python, "handler", mode, name, temporary)
@@ -73,20 +81,29 @@ def fastest(rounds: list[tuple[float, float]]) -> tuple[float, float]:
     return min(off for off, _ in rounds), min(on for _, on in rounds)
 
 
-def report(measured: dict[str, list[tuple[float, float]]], worst: dict[str, float]) -> str:
-    """Return the figures as tables, with targets."""
-    lines = ["| handler | off, ms | on, ms | ratio |", "|---|---|---|---|"]
+def _table(what: str, measured: dict[str, list[tuple[float, float]]]) -> list[str]:
+    lines = [f"| {what} | off, ms | on, ms | ratio |", "|---|---|---|---|"]
     for name, ratio in ratios(measured).items():
         off, on = fastest(measured[name])
         lines.append(f"| {name} | {off * 1e3:.2f} | {on * 1e3:.2f} | {ratio:.2f} |")
+    return lines
+
+
+def report(measured: dict[str, list[tuple[float, float]]], worst: dict[str, float]) -> str:
+    """Return the figures as tables, with targets; the programs that go through lines have none."""
+    targeted = {name: rounds for name, rounds in measured.items() if name in HANDLERS}
+    loops = {name: rounds for name, rounds in measured.items() if name in LOOPS}
+    lines = _table("handler", targeted)
     left = sorted(HANDLERS.keys() - measured.keys())
     lines += [f"left out, not installed: {', '.join(left)}"] if left else []
+    lines += ["", *_table("program that goes through lines or rows", loops)]
     lines += ["", "| hostile event of 256 KiB | ms |", "|---|---|"]
     lines += [f"| {name} | {ms:.1f} |" for name, ms in worst.items()]
+    slowest = max(ratios(targeted).values(), default=0.0)
     lines += [
         "",
-        f"slowest handler: {max(ratios(measured).values()):.2f} x (target {TARGET_RATIO:.2f})",
-        f"worst event: {max(worst.values()):.0f} ms (target {TARGET_HOSTILE_MS:.0f})",
+        f"slowest handler: {slowest:.2f} x (target {TARGET_RATIO:.2f})",
+        f"worst event: {max(worst.values(), default=0.0):.0f} ms (target {TARGET_HOSTILE_MS:.0f})",
     ]
     return "\n".join(lines)
 
@@ -99,6 +116,12 @@ def main(arguments: list[str]) -> int:
     """Measure and print; return the exit code."""
     grammar = argparse.ArgumentParser(prog="python -m bench.guard_handlers", description=__doc__)
     grammar.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds (default 5)")
+    grammar.add_argument(
+        "--only",
+        action="append",
+        choices=[*HANDLERS, *LOOPS, "hostile"],
+        help="measure this alone (can be given several times)",
+    )
     grammar.add_argument("--python", metavar="FILE", help="interpreter (default: one is made)")
     grammar.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     chosen = grammar.parse_args(arguments)
@@ -106,7 +129,9 @@ def main(arguments: list[str]) -> int:
         grammar.error(f"--rounds got {chosen.rounds}; 1 to 50 is expected")
     try:
         python = chosen.python or str(Environments(_say).python("guard_handlers"))
-        measured, worst = handlers(chosen.rounds, python), hostile(python)
+        only = chosen.only or [*HANDLERS, *LOOPS, "hostile"]
+        measured = handlers(chosen.rounds, python, [name for name in only if name != "hostile"])
+        worst = hostile(python) if "hostile" in only else {}
     except (subprocess.SubprocessError, OSError, ValueError, BenchError) as error:
         sys.stderr.write(f"could not be measured: {error}\n")
         return 1
