@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from msgspec.structs import replace
 from store_samples import Opening, token, user
 
 from casemate.model import back_off
@@ -85,8 +86,7 @@ def test_what_works_once_is_remembered_for_its_time(play: Play, monkeypatch) -> 
 
 def test_changes_are_made_together_or_not_at_all(play: Play) -> None:
     async def scene(store: Store) -> None:
-        ada = user("ada")
-        await store.change(KeepUser(user=ada))
+        ada = await store.change(KeepUser(user=user("ada")))
         opening = KeepToken(token=token("s1", "session", user="ada"))
         step = AcceptTotpStep(user="ada", step=7)
         await store.change(ChangeAccounts(changes=(RequireUser(user=ada), step, opening)))
@@ -100,10 +100,11 @@ def test_changes_are_made_together_or_not_at_all(play: Play) -> None:
         assert [each.name for each in await store.read(ReadUsers())] == ["ada"]
         assert [each.revoked_at for each in await store.read(ReadTokens())] == [None]
         for changed in (
-            user("ada", password="other"),
-            user("ada", totp=b"other"),
-            user("ada", disabled_at=5.0),
-            user("eve"),
+            replace(ada, password="other"),
+            replace(ada, totp=b"other"),
+            replace(ada, created_at=ada.created_at - 1),
+            replace(ada, disabled_at=5.0),
+            replace(ada, name="eve"),
         ):
             with pytest.raises(StoreMovedError):
                 await store.change(ChangeAccounts(changes=(RequireUser(user=changed), opening)))
