@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType, MethodType
 from typing import Any
 
-from .frequent import MAX_ITEMS
+from .frequent import BEGINS_WITH, IN_LINK, MAX_ITEMS
 from .generations import MAX_HELD, MAX_OBJECTS, Generations
 from .identity import identity
 from .names import OWN_KINDS
@@ -20,13 +21,15 @@ from .notes import (
     SPREAD,
     SUBSTITUTED,
     TEXTS,
+    Asked,
     Question,
     scalars,
     sources_of,
+    spelled_by,
     words_of,
     written_by,
 )
-from .quick import MAX_WAITING
+from .quick import MAX_SHORT, MAX_WAITING
 from .substituting import held
 
 _ONLY_TEXTS = frozenset(TEXTS)
@@ -37,10 +40,6 @@ _WORD_CHECKS = frozenset(
 _FINDERS = frozenset(("findall", "groups"))
 _SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
 _CUTTERS = frozenset(("partition", "rpartition"))
-_BEGINS = ("HTTP", "Stat", "Cont", "From", "Subj", "To: ", "Date", "MIME", "Retu", "Rece", "Repl")
-_LEVELS = ("DEBU", "INFO", "WARN", "ERRO", "CRIT", "FATA", "NOTI", "AUDI")
-_OF_LINES = frozenset((*_BEGINS, *_LEVELS, *(begin.encode() for begin in _BEGINS)))
-"""Four signs that an answer begins with, or a mail, as it is sent or handed over, or a log."""
 _FILTERS = frozenset(("sub",))
 _PYTHON = frozenset((FunctionType, MethodType))
 _WRITERS = frozenset(("to_bytes", "tobytes"))
@@ -48,8 +47,9 @@ _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
 _PURE_MODULES = frozenset(("textwrap",))
 """Modules of Python's whose functions make texts of their arguments alone."""
 _MAX_QUESTIONS = 16
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+"""What is called, and the arguments."""
 _LINKS = ("url", "found")
-_IN_LINK = "://"
 _ENDS_OF_LINKS = ("[^\\s", "\\S")
 """What a pattern has of links in texts: these go up to a blank."""
 _ANCHORS = ("^", "\\A")
@@ -71,21 +71,26 @@ def _looks_for_links(question: Question, *, whole: bool) -> bool:
         pattern = question.arguments[0]
     text = str(getattr(pattern, "pattern", pattern))
     ends = any(mark in text for mark in _ENDS_OF_LINKS) and not text.startswith(_ANCHORS)
-    return _IN_LINK in text and (ends or not whole)
+    return IN_LINK in text and (ends or not whole)
 
 
 class Calls(Generations):
     """Notes of calls by name, and of what the code asked of a text."""
 
-    __slots__ = ("_asked", "_checked", "_members", "kept", "root")
+    __slots__ = ("_answers", "_asked", "_checked", "_members", "_wordless", "kept", "root")
 
     def __init__(self) -> None:
         """Begin with nothing noted."""
         super().__init__()
         self._checked: dict[str, tuple[str, object]] = {}
-        self._asked: dict[str, list[Question]] = {}
+        self._asked: dict[str, list[Asked]] = {}
+        self._answers: list[tuple[Any, Any, Any]] = []
+        """What was asked and answered by yes, and nobody wanted to know yet: a call of a pattern,
+        as in `Asked`; or a text, `startswith` or `endswith`, and with what."""
         self._members: dict[str, tuple[str, ...]] = {}
         """Texts that were found in a collection of literals, and these."""
+        self._wordless: object = None
+        """The last pattern that was found to spell out no word."""
         self.root = "/function/code/"
         """The folder of the function's own code."""
         self.kept: dict[Any, Any] = {}
@@ -94,13 +99,17 @@ class Calls(Generations):
     def end(self) -> None:
         """Forget everything, and take no notes."""
         super().end()
+        self._answers.clear()
         self._checked.clear()
         self._members.clear()
         self._asked.clear()
+        self._wordless = None
         self.kept.clear()
 
     def check_of(self, text: str) -> tuple[str, object]:
         """Return how the code checked a text, and the collection it was found in."""
+        if self._answers:
+            self._settle_answers()
         texts = self._members.get(text)
         if texts is not None:
             return "member", texts
@@ -108,11 +117,13 @@ class Calls(Generations):
 
     def asked_of(self, text: str) -> Sequence[Question]:
         """Return what patterns, beginnings and ends the code found in a text."""
-        return self._asked.get(text, ())
+        if self._answers:
+            self._settle_answers()
+        return [Question(*asked) for asked in self._asked.get(text, ())]
 
     def _looked_at(self, text: Any) -> None:
         """Judge an answer or a log that the code may have written itself, and takes apart."""
-        if text[:4] in _OF_LINES:
+        if text[:4] in BEGINS_WITH:
             self._read_answer(text)
 
     def _read_answer(self, text: str | bytes) -> None:
@@ -125,14 +136,18 @@ class Calls(Generations):
         """
         if any(found.startswith(link) for found in self.kept.get(_LINKS, ())):
             return True
+        if self._answers:
+            self._settle_answers()
         return any(
-            link in text and _looks_for_links(question, whole=link == text)
+            link in text and _looks_for_links(Question(*question), whole=link == text)
             for text, asked in self._asked.items()
             for question in asked
         )
 
     def checked_by(self, text: str, how: str, collection: object = None) -> None:
         """Note that the code checked a text."""
+        if self._answers:
+            self._settle_answers()
         self._checked.setdefault(text, (how, collection))
 
     def _noted(
@@ -199,7 +214,7 @@ class Calls(Generations):
             self._note(result, NUMBERED, ())
             return
         if name in ESCAPERS:
-            self._checked.setdefault(result, (name, None))
+            self.checked_by(result, name)
         if isinstance(owner, string.Template):
             values = held(arguments, named)
             self._note(result, SUBSTITUTED, (owner.template, owner.pattern, values))
@@ -251,21 +266,21 @@ class Calls(Generations):
         if name in _WORD_CHECKS:
             owner = getattr(function, "__self__", None)
             if type(owner) is str:
-                self._checked.setdefault(owner, ("word", None))
+                self.checked_by(owner, "word")
         elif name in _AFFIX_CHECKS and arguments:
             owner = getattr(function, "__self__", None)
             if type(owner) is str:
                 if name == "startswith":
                     self.kept[("prefix", owner)] = arguments[0]
-                self._ask(owner, Question(function, arguments, -1))
+                self._ask(owner, (function, arguments, -1))
         elif name in _PATTERN_CHECKS:
             # A pattern's method, or a function of `re`, which takes the pattern first.
             place = 1 if getattr(function, "__self__", None) is None else 0
             if len(arguments) > place and type(arguments[place]) is str:
-                self._checked.setdefault(arguments[place], ("pattern", None))
-                self._ask(arguments[place], Question(function, arguments, place))
+                self.checked_by(arguments[place], "pattern")
+                self._ask(arguments[place], (function, arguments, place))
         elif name in _NAME_CHECKS and len(arguments) > 1 and type(arguments[0]) is str:
-            self._ask(arguments[0], Question(function, arguments, 0))
+            self._ask(arguments[0], (function, arguments, 0))
 
     def _spelled(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], found: Iterable[Any]
@@ -276,12 +291,27 @@ class Calls(Generations):
             for text in item if type(item) is tuple else (item,):
                 if words and type(text) is str and text.lower() in words:
                     self._checked.setdefault(text, ("pattern", None))
-                elif type(text) is str and _IN_LINK in text:
+                elif type(text) is str and IN_LINK in text:
                     links = self.kept.setdefault(_LINKS, [])
                     if len(links) < _MAX_LINKS:
                         links.append(text)
 
-    def _ask(self, text: str, question: Question) -> None:
+    def _settle_answers(self) -> None:
+        """Know what was asked since somebody wanted to."""
+        with self._turn:
+            answers = self._answers[:]
+            del self._answers[: len(answers)]
+            for first, second, third in answers:
+                if type(first) is str:
+                    self._ask(first, (getattr(first, second), (third,), -1))
+                    continue
+                text = second[third]
+                self._checked.setdefault(text, _BY_PATTERN)
+                self._ask(text, (first, second, third))
+
+    def _ask(self, text: str, question: Asked) -> None:
+        if self._answers:
+            self._settle_answers()
         asked = self._asked.get(text)
         if asked is None:
             self._asked[text] = [question]
@@ -292,31 +322,57 @@ class Calls(Generations):
         """Note the parts of a text that was split: nothing but texts."""
         if not self.active:
             return
-        self._looked_at(sources[0])
+        owner = sources[0]
+        if owner[:4] in BEGINS_WITH:
+            self._read_answer(owner)
+        if len(owner) > MAX_SHORT or len(sources[-1]) > MAX_SHORT:
+            self._hold_more(sources)
+        # The code may change its list. Of those that are looked at the list itself is one.
+        self._list((parts, SPREAD, sources, parts[: MAX_ITEMS - 1]))
+
+    def _grouped(self, call: Call, match: re.Match[Any], found: Any) -> None:
+        """Note what `group` or `groups` of a match found: a text, or several and None."""
+        text, pattern = match.string, match.re.pattern
+        if not self.active:
+            return
+        if type(text) is not str or type(pattern) is not str:
+            self._noted(*call, {}, found)
+            return
+        several = type(found) is tuple
+        words = spelled_by(pattern)
+        if not words:
+            self._wordless = match.re
+        if words or IN_LINK in text:
+            self._spelled(*call, found if several else (found,))
+        if several:
+            if len(text) > MAX_SHORT:
+                self._hold_more((text,))
+            self._list((found, SPREAD, (text,), found[: MAX_ITEMS - 1]))
+        elif found is not text:
+            self._note(found, DERIVED, (text,))
+
+    def _hold_more(self, sources: tuple[Any, ...]) -> None:
+        """Count what a list is made of, and make room for it."""
         self._hold(sources)
-        if len(self.objects) >= MAX_OBJECTS or self._held > MAX_HELD:
+        if self._held > MAX_HELD:
             self._settle()
             self._renew()
-        self.objects[identity(parts)] = (parts, sources)
-        # Of those that are looked at the list itself is one.
-        self._list(parts[: MAX_ITEMS - 1], sources)
 
-    def _list(self, texts: list[Any], sources: tuple[Any, ...]) -> None:
-        if texts:
-            self._listed += len(texts)
-            if self._listed > MAX_WAITING:
-                self._settle()
-                self._listed = len(texts)
-            self._waiting.append((texts, SPREAD, sources, 0))
+    def _list(self, note: tuple[Any, ...]) -> None:
+        """Take the note of a list or a tuple, as it is told by `SPREAD`."""
+        self._lists.append(note)
+        self._waiting.append(note)
+        self._listed += len(note[3])
+        if self._listed > MAX_WAITING:
+            self._forget_lists()
 
     def _spread(self, result: Any, sources: tuple[Any, ...]) -> None:
         """Note every text in what a call returned."""
         if not sources:
             return
-        self._hold(sources)
-        if len(self.objects) >= MAX_OBJECTS or self._held > MAX_HELD:
-            self._settle()
-            self._renew()
+        self._hold_more(sources)
+        if len(self.objects) >= MAX_OBJECTS:
+            self._renew_objects()
         texts: list[Any] = []
         todo: list[Any] = [result]
         room = MAX_ITEMS
@@ -327,7 +383,7 @@ class Calls(Generations):
             if kind in TEXTS:
                 texts.append(item)
             elif kind is dict:
-                self.objects[identity(item)] = (item, sources)
+                self._objects[identity(item)] = (item, sources)
                 inside = [*item.keys(), *item.values()]
                 kinds = set(map(type, inside))
                 if len(inside) <= room and kinds <= _PLAIN:
@@ -341,11 +397,15 @@ class Calls(Generations):
                     todo += inside
             # Bounded by what it holds, not by depth: a parser's answer can refer to itself.
             elif kind in (list, tuple):
-                self.objects[identity(item)] = (item, sources)
+                self._objects[identity(item)] = (item, sources)
                 if _ONLY_TEXTS.issuperset(map(type, item[:room])):
                     # Most calls return a list of texts.
                     texts += item[:room]
                     room -= len(item)
                 else:
                     todo += item[:MAX_ITEMS]
-        self._list(texts, sources)
+        if texts:
+            self._waiting.append((texts, SPREAD, sources, texts))
+            self._listed += len(texts)
+            if self._listed > MAX_WAITING:
+                self._forget_lists()

@@ -1,4 +1,4 @@
-"""What loops call of texts besides `quick.py`, in few steps: joins, templates, `replace`, `split`.
+"""What loops call of texts besides `quick.py`, in few steps: joins, templates, `replace`.
 
 Each does what the code said, and appends one note to the ring. What is not a short text of texts
 goes the long way, which knows all that these know.
@@ -13,6 +13,11 @@ from typing import Any
 from .notes import PERCENT, REPLACED, SCALARS, TOGETHER
 from .quick import MAX_CUT_FROM, MAX_SHORT, Append, Note, Noted
 
+IN_LINK = "://"
+_OF_HEADS = ("HTTP", "Stat", "Cont", "From", "Subj", "To: ", "Date", "MIME", "Retu", "Rece", "Repl")
+_LEVELS = ("DEBU", "INFO", "WARN", "ERRO", "CRIT", "FATA", "NOTI", "AUDI")
+BEGINS_WITH = frozenset((*_OF_HEADS, *_LEVELS, *(begin.encode() for begin in _OF_HEADS)))
+"""Four signs that an answer begins with, or a mail, as it is sent or handed over, or a log."""
 MAX_ITEMS = 1000
 """Texts of one list that are noted."""
 
@@ -42,6 +47,23 @@ def together(append: Append, note: Note, slow: Callable[..., Any]) -> Callable[.
         return result
 
     return joined
+
+
+def together_by(append: Append, note: Note) -> Callable[[str, Any], str]:
+    """Return what does the same of a separator that is written there."""
+
+    def joined_by(separator: str, parts: Any) -> str:
+        if type(parts) not in _SEQUENCES:
+            parts = list(parts)
+        result = separator.join(parts)
+        if 1 < len(parts) <= MAX_ITEMS:
+            if len(result) <= MAX_SHORT:
+                append((result, TOGETHER, (separator, tuple(parts)), 0))
+            else:
+                note(result, TOGETHER, (separator, tuple(parts)), 0)
+        return result
+
+    return joined_by
 
 
 def filler(append: Append, filled: Callable[[Any, Any, Any], None]) -> Callable[[Any, Any], Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import _thread
 import collections
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .identity import identity
@@ -21,6 +21,7 @@ from .notes import (
     PERCENT,
     REPLACED,
     SPREAD,
+    TEXTS,
     TOGETHER,
     Made,
     in_turns,
@@ -38,6 +39,8 @@ MAX_HELD = 16 << 20
 """Characters that are kept from being freed, since texts were made of them."""
 MAX_OBJECTS = 8192
 """Bounds of one generation of notes; when it is full, the one before it is forgotten."""
+_LISTED_LEFT = MAX_WAITING - MAX_WAITING // 4
+"""Texts in lists that still wait once the oldest are forgotten: more than one generation has."""
 
 
 class Generations:
@@ -49,14 +52,15 @@ class Generations:
         "_held",
         "_held_last",
         "_listed",
+        "_lists",
         "_made",
         "_made_before",
+        "_objects",
         "_objects_before",
         "_pending",
         "_turn",
         "_waiting",
         "active",
-        "objects",
     )
 
     def __init__(self) -> None:
@@ -69,8 +73,10 @@ class Generations:
         self._held = 0
         self._held_last: object = None
         self._objects_before: dict[int, tuple[object, tuple[Any, ...]]] = {}
-        self.objects: dict[int, tuple[object, tuple[Any, ...]]] = {}
+        self._objects: dict[int, tuple[object, tuple[Any, ...]]] = {}
         """Lists and dicts that a call made from texts, and these texts."""
+        self._lists: collections.deque[tuple[Any, ...]] = collections.deque(maxlen=2 * MAX_OBJECTS)
+        """Notes as in `_waiting` of the last lists and tuples that are not among these yet."""
         self._waiting: collections.deque[tuple[Any, ...]] = collections.deque(maxlen=MAX_WAITING)
         """Notes as in `Made` that nobody has asked about."""
         self._listed = 0
@@ -88,7 +94,8 @@ class Generations:
         self._listed = self._pending = 0
         self._made = {}
         self._made_before = {}
-        self.objects = {}
+        self._lists.clear()
+        self._objects = {}
         self._objects_before = {}
         self._characters = self._held = 0
         self._held_last = None
@@ -129,6 +136,22 @@ class Generations:
         found = self.objects.get(identity(value)) or self._objects_before.get(identity(value))
         return found[1] if found is not None and found[0] is value else None
 
+    @property
+    def objects(self) -> dict[int, tuple[object, tuple[Any, ...]]]:
+        """The lists and dicts of this generation, by identity, with what they are made from."""
+        if self._lists:
+            with self._turn:
+                self._settle_lists()
+        return self._objects
+
+    def _settle_lists(self) -> None:
+        while self._lists:
+            note = self._lists[0]
+            if len(self._objects) >= MAX_OBJECTS:
+                self._renew_objects()
+            self._objects[identity(note[0])] = (note[0], note[2])
+            self._lists.popleft()
+
     def derived(self, value: object, sources: Iterable[object]) -> None:
         """Note that `value` was made from `sources`, in a way that only a sink can judge."""
         self._note(value, DERIVED, tuple(sources))
@@ -148,6 +171,22 @@ class Generations:
                 # Away only when it is known: without the turn, others look whether it is empty.
                 self._keep(waiting[0])
                 waiting.popleft()
+
+    def _forget_lists(self) -> None:
+        """Forget the oldest notes that nobody asked about, until their lists have fewer texts.
+
+        To know each of them would take most of the time that a loop over lines takes, for no more
+        than the last of them to be left.
+        """
+        waiting = self._waiting
+        with self._turn:
+            # What went by itself, since the ring was full, is still counted.
+            listed = sum([len(note[3]) for note in waiting.copy() if note[1] is SPREAD])
+            while listed > _LISTED_LEFT and waiting:
+                note = waiting.popleft()
+                if note[1] is SPREAD:
+                    listed -= len(note[3])
+            self._listed = listed
 
     def _note(self, value: Any, kind: str, parts: tuple[Any, ...], constant: int = 0) -> None:
         length = len(value)
@@ -175,10 +214,7 @@ class Generations:
         if note[1] is TOGETHER:
             note = in_turns(note)
         if note[1] is SPREAD:
-            sources = note[2]
-            for text in value:
-                if all(text is not source for source in sources) and not self._was_there(text):
-                    self._keep((text, DERIVED, sources, 0))
+            self._keep_parts(note[3], note[2])
             return
         length = len(value)
         # Texts of one character are shared by the whole interpreter: they have no identity, and
@@ -194,6 +230,13 @@ class Generations:
             self._renew()
             made = self._made
         made[value if single else identity(value)] = note
+
+    def _keep_parts(self, texts: Sequence[Any], sources: tuple[Any, ...]) -> None:
+        for text in texts:
+            if type(text) not in TEXTS or self._was_there(text):
+                continue
+            if all(text is not source for source in sources):
+                self._keep_whole((text, DERIVED, sources, 0))
 
     def _was_there(self, text: Any) -> bool:
         """Tell whether a text in what a call returned was put together before: not by the call.
@@ -213,10 +256,15 @@ class Generations:
                     self._held += len(source)
                 self._held_last = source
 
+    def _renew_objects(self) -> None:
+        """Begin a generation of lists and dicts alone."""
+        self._objects_before, self._objects = self._objects, {}
+
     def _renew(self) -> None:
         """Begin a generation, and forget the one before the one that ends."""
         # Two of them: what was made last is what a sink is asked about next.
         self._made_before, self._made = self._made, {}
-        self._objects_before, self.objects = self.objects, {}
+        self._settle_lists()
+        self._renew_objects()
         self._characters = self._held = 0
         self._generation += 1

@@ -117,15 +117,15 @@ def _constant(value: Any) -> ast.Constant:
     return ast.Constant(value)  # a tuple is one to the compiler, if not to its types
 
 
-def _noted(text: str, note: Sequence[ast.expr], *, needed: ast.expr | None = None) -> ast.expr:
+def noted(text: str, note: Sequence[ast.expr], *, needed: ast.expr | None = None) -> ast.expr:
     """Return what takes a note, if it is needed, and has the text itself for its value."""
     # `append` gives None each time: the compiler has one instruction for a jump by that, and the
     # text needs no place on the stack meanwhile, as it does after `or`.
     # What is never true comes first, so that the usual way has no jump at its end.
-    noted: ast.expr = ast.Compare(
+    taken: ast.expr = ast.Compare(
         _call("note", ast.Tuple(list(note), ast.Load())), [ast.IsNot()], [ast.Constant(None)]
     )
-    test = noted if needed is None else ast.BoolOp(ast.And(), [needed, noted])
+    test = taken if needed is None else ast.BoolOp(ast.And(), [needed, taken])
     return ast.IfExp(test, _read(text), _read(text))
 
 
@@ -171,7 +171,7 @@ def joined(node: ast.JoinedStr, values: Sequence[ast.expr], names: Sequence[str]
         ast.IfExp(
             ast.Compare(length, [ast.Gt()], [ast.Constant(MAX_INLINE)]),
             _call("long", _read(text), site, ast.Tuple(held, ast.Load()), *nothing),
-            _noted(text, [_read(text), site, *held]),
+            noted(text, [_read(text), site, *held]),
         ),
     )
 
@@ -239,7 +239,7 @@ def turned(
         ast.IfExp(
             ast.BoolOp(ast.And(), [is_text, is_short]),
             # Most are as they should be: a strip has nothing to strip, and returns its owner.
-            _noted(
+            noted(
                 text,
                 [_read(text), _read(owner), *between],
                 needed=ast.Compare(_set(text, result()), [ast.IsNot()], [_read(owner)]),
@@ -265,8 +265,8 @@ def found(
     ways: list[ast.expr] = [known, _call("found", again, texts)]
     if flag is not None:
         ways = [known, _set(flag, _call("all_found", again, texts)), ast.Constant(True)]
-    noted = ast.BoolOp(ast.And(), [kept, ast.BoolOp(ast.Or(), ways)])
+    either = ast.BoolOp(ast.And(), [kept, ast.BoolOp(ast.Or(), ways)])
     if flag is None:
-        return _at(node, noted)
+        return _at(node, either)
     # The flag first: from then on the value is not even put aside.
-    return _at(node, ast.IfExp(_read(flag), copy.deepcopy(plain), noted))
+    return _at(node, ast.IfExp(_read(flag), copy.deepcopy(plain), either))

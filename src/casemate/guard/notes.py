@@ -12,7 +12,8 @@ SUBSTITUTED = "substituted"
 NUMBERED = "numbered"
 """Made of numbers, as `chr` and `bytes` do: whose text these were, nobody can tell."""
 SPREAD = "spread"
-"""DERIVED of each text in a list; only until a sink asks."""
+"""What a call made, its sources, and those in it that are DERIVED of these; only until a sink asks.
+"""
 TOGETHER = "together"
 """JOINED of a separator and texts, which are between each other; only until a sink asks."""
 BEGINS_WITH_SIGN = 4
@@ -52,6 +53,10 @@ def in_turns(note: tuple[Any, ...]) -> tuple[Any, ...]:
     return (value, JOINED, tuple(pieces), 0)
 
 
+MAX_COLLECTIONS = 4
+"""In which one text was found."""
+
+
 class Several(tuple[Any, ...]):
     """Collections in each of which the code found one text."""
 
@@ -71,6 +76,10 @@ def joined_of(made: Made) -> list[tuple[Any, bool]]:
     if len(parts) == 2 and made.constant & BEGINS_WITH_SIGN and len(made.parts[0]) == 1:
         parts[0] = (made.parts[0], True)
     return parts
+
+
+Asked = tuple[Callable[..., Any], tuple[Any, ...], int]
+"""What a `Question` is made of once somebody wants to know: most are never asked again."""
 
 
 class Question(NamedTuple):
@@ -157,10 +166,11 @@ def words_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> frozen
     if pattern is None and arguments:
         pattern = arguments[0]
     text = pattern.pattern if type(pattern) is re.Pattern else pattern
-    return _spelled(text) if type(text) is str else frozenset()
+    return spelled_by(text) if type(text) is str else frozenset()
 
 
 @functools.lru_cache(maxsize=256)
-def _spelled(pattern: str) -> frozenset[str]:
+def spelled_by(pattern: str) -> frozenset[str]:
+    """Return the words, in lower case, that the text of a pattern spells out."""
     found = _PATTERN_PART.finditer(pattern)
     return frozenset(match["word"].lower() for match in found if match["word"])

@@ -20,11 +20,22 @@ from typing import Any
 
 from .bound_methods import binder
 from .calls import Calls
-from .frequent import MAX_ITEMS, filler, replacer, together
+from .frequent import MAX_ITEMS, filler, replacer, together, together_by
 from .generations import MAX_PENDING, MAX_TEXT
+from .in_lines import admitter, affirmer, all_grouper, equaller, grouper, splitter, worder
 from .leaks.raised import Raised
 from .names import READS_ANSWER
-from .notes import JOINED, PERCENT, TEXTS, Paired, Question, Several, in_network, scalars
+from .notes import (
+    JOINED,
+    MAX_COLLECTIONS,
+    PERCENT,
+    TEXTS,
+    Paired,
+    Question,
+    Several,
+    in_network,
+    scalars,
+)
 from .quick import (
     adder,
     again_cutter,
@@ -38,7 +49,7 @@ from .quick import (
     numbering,
     turner,
 )
-from .searching import Harmless, searcher
+from .searching import Harmless, matcher, pattern_matcher, searcher
 
 MAX_GROWN = 4096
 """Characters up to which a text that is added to is noted."""
@@ -58,8 +69,8 @@ _OF_BYTES = frozenset((BufferedWriter, FileIO))
 """What a standard stream writes its bytes to."""
 _AT_HAND = frozenset((list, tuple, str, bytes))
 """What gives the same lines each time."""
-_MAX_COLLECTIONS = 4
-"""In which one text was found."""
+PLAIN_COLLECTIONS = frozenset((dict, frozenset, list, set, str, tuple))
+"""In which rewritten code looks for itself: they say the same however often they are asked."""
 
 Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
 """Takes the arguments of a call before it is made; raises to stop it."""
@@ -75,6 +86,8 @@ class Provenance(Calls):
 
     __slots__ = (
         "add",
+        "admitted",
+        "affirmed",
         "all_found",
         "bound",
         "called",
@@ -82,25 +95,34 @@ class Provenance(Calls):
         "cut",
         "cut_again",
         "descriptors",
+        "equal",
         "found",
         "given",
+        "group",
+        "groups",
         "join",
         "joined",
+        "joined_by",
         "known",
         "len",
         "long",
+        "matched_by",
+        "matched_with",
         "note",
         "numbered",
         "numbers",
         "patterns",
         "percent",
+        "plain",
         "raised",
         "replaced",
+        "split",
         "str",
         "turned",
         "type",
         "watched",
         "watchers",
+        "words",
     )
 
     def __init__(self) -> None:
@@ -115,27 +137,37 @@ class Provenance(Calls):
         append = self._waiting.append
         self.join = joiner(append, self._note_made)
         self.add = adder(append, self._add_made)
-        self.called = caller(append, self._noted)
-        self.given = giver(append, self._noted, self._parted)
+        parts = (self._parted, self._grouped)
+        self.called = caller(append, self._noted, *parts)
+        self.given = giver(append, self._noted, *parts)
         self.note = append
         self.long = longer(self._note_made)
         self.numbered = numbering(append, self._note_made)
         self.turned = turner(append, self._note_made)
         self.len, self.type, self.str = len, type, str  # by names that no code uses for others
+        self.plain = PLAIN_COLLECTIONS
+        self.affirmed = affirmer(self)
+        self.admitted = admitter(self, self._admitted)
+        self.equal = equaller(self, self._same)
+        self.split, self.words = splitter(self, self.given), worder(self, self.called)
+        self.groups, self.group = all_grouper(self, self.called), grouper(self, self.given)
         self.known: list[str] = []
         """The first few texts that were found in a collection of literals: most are found again."""
         self.found = finder(self._members, self.known)
         self.all_found = all_finder(self._members, self.found)
         self.joined = together(append, self._note_made, self._joined)
+        self.joined_by = together_by(append, self._note_made)
         self.percent = filler(append, self._filled)
         self.replaced = replacer(append, self._noted)
         self.patterns = Harmless()
         """Of the function's code, which the sink need not look at again."""
-        searching = (self._checked, self._ask, self._noted, self._watched)
-        self.watched = searcher(self.patterns, *searching)
+        searching = (self.patterns, self._answers, self._settle_answers)
+        self.watched = searcher(*searching, self._noted, self._watched)
         self.bound = binder(partial(self.watched, "print"), self.wrote)
         self.descriptors = False
         """Whether the code may write to a standard stream by another file over its descriptor."""
+        self.matched_by = matcher(*searching, self.watched)
+        self.matched_with = pattern_matcher(*searching, self.watched)
         self.cut = cutter(append, self._note_made)
         self.cut_again = again_cutter(append, self._note_made)
 
@@ -143,10 +175,12 @@ class Provenance(Calls):
         """Forget everything, and take notes."""
         # Most calls begin after one that has ended: then there is only what is written whether or
         # not one runs, unless a thread of the call before was just sorting in its notes.
-        if self.active or self._made or self._made_before or self.objects or self._asked:
+        left = self._made or self._made_before or self._asked or self._objects or self._lists
+        if self.active or left:
             self.end()
         self._waiting.clear()
         self._members.clear()
+        self._answers.clear()
         self._checked.clear()
         self.known.clear()
         self.kept.clear()
@@ -224,14 +258,24 @@ class Provenance(Calls):
         if type(collection) in _ONCE and self.active:
             return self._among(value, collection)
         found = value in collection
-        # A part of a text is no member.
-        if found and self.active and type(value) is str and not isinstance(collection, TEXTS):
-            self._found_in(value, collection)
-        elif found and self.active and type(value) is int and type(collection) in _FROM_CODE:
-            self.numbers.setdefault(value, collection)
-        elif found and self.active:
-            self._looked_up(value, collection)
+        if found:
+            self._admitted(value, collection)
         return found
+
+    def _admitted(self, value: Any, collection: Any) -> None:
+        if not self.active:
+            return
+        # A part of a text is no member.
+        if type(value) is str and not isinstance(collection, TEXTS):
+            self._found_in(value, collection)
+        elif type(value) is int and type(collection) in _FROM_CODE:
+            self.numbers.setdefault(value, collection)
+        else:
+            self._looked_up(value, collection)
+
+    def _same(self, left: str, right: str) -> None:
+        if self.active:
+            self._compared(left, right, 2)
 
     def _among(self, value: Any, members: Iterable[Any]) -> bool:
         """Do the same where members are given once, as the interpreter does."""
@@ -252,7 +296,7 @@ class Provenance(Calls):
         elif before is not collection:
             known = before if type(before) is Several else (before,)
             # Found in the event's as well, it is found in the code's all the same.
-            if len(known) < _MAX_COLLECTIONS and all(one is not collection for one in known):
+            if len(known) < MAX_COLLECTIONS and all(one is not collection for one in known):
                 self._checked[text] = ("member", Several((*known, collection)))
 
     def _looked_up(self, value: Any, collection: Any) -> None:

@@ -8,6 +8,7 @@ short text made of texts goes the long way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from re import Match
 from types import BuiltinMethodType, FunctionType
 from typing import Any
 
@@ -31,6 +32,9 @@ _NO_NUMBERS = frozenset((bytes, bytearray, int, memoryview, str))
 Append = Callable[[tuple[Any, ...]], None]
 Note = Callable[[Any, str, tuple[Any, ...], int], None]
 Noted = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
+Parted = Callable[[list[Any], tuple[Any, ...]], None]
+Grouped = Callable[[tuple[Callable[..., Any], tuple[Any, ...]], "Match[Any]", Any], None]
+Call = Callable[[Callable[[], Any]], Any]
 
 
 def joiner(append: Append, note: Note) -> Callable[..., str]:
@@ -89,7 +93,7 @@ def numbering(append: Append, note: Note) -> Callable[[Any], Any]:
     return numbered
 
 
-def caller(append: Append, noted: Noted) -> Callable[[Callable[[], Any]], Any]:
+def caller(append: Append, noted: Noted, parted: Parted, grouped: Grouped) -> Call:
     """Return what does a call without arguments, such as `text.strip()`."""
 
     def called(function: Callable[[], Any]) -> Any:
@@ -101,6 +105,16 @@ def caller(append: Append, noted: Noted) -> Callable[[Callable[[], Any]], Any]:
                 if result is not owner:
                     append((result, owner))
                 return result
+        elif kind is list and type(function) is BuiltinMethodType:
+            owner = function.__self__
+            if type(owner) is str:  # all of its methods that give a list split it
+                parted(result, (owner,))
+                return result
+        elif kind is tuple and type(function) is BuiltinMethodType:
+            owner = function.__self__
+            if type(owner) is Match:
+                grouped((function, ()), owner, result)
+                return result
         # What a check denied says nothing of the text.
         if result is not False and result is not None:
             noted(function, (), {}, result)
@@ -110,7 +124,7 @@ def caller(append: Append, noted: Noted) -> Callable[[Callable[[], Any]], Any]:
 
 
 def giver(
-    append: Append, noted: Noted, parted: Callable[[list[Any], tuple[Any, ...]], None]
+    append: Append, noted: Noted, parted: Parted, grouped: Grouped
 ) -> Callable[[Callable[[Any], Any], Any], Any]:
     """Return what does a call with one argument, such as `text.strip("/")`."""
 
@@ -122,6 +136,9 @@ def giver(
             if type(owner) is str and len(result) <= MAX_SHORT and len(owner) <= MAX_CUT_FROM:
                 if result is not owner:
                     append((result, DERIVED, (owner, argument), type(argument) is str))
+                return result
+            if type(owner) is Match:
+                grouped((function, (argument,)), owner, result)
                 return result
         elif kind is list and type(function) is BuiltinMethodType:
             owner = function.__self__

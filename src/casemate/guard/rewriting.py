@@ -70,6 +70,22 @@ from .looks import (
     text_names,
     texts_of,
 )
+from .methods import (
+    ASKING,
+    TRIMMING,
+    are_texts,
+    asked_in_place,
+    by_itself,
+    compared_in_place,
+    cut_in_place,
+    is_pure,
+    match_form,
+    member_in_place,
+    names_for,
+    replaces_by_shorter,
+    sets_no_name,
+    trimmed_in_place,
+)
 from .names import (
     CALLED,
     EVAL_ALONE,
@@ -94,6 +110,17 @@ NAMES = (
     "len",
     "type",
     "str",
+    "plain",
+    "affirmed",
+    "admitted",
+    "equal",
+    "split",
+    "words",
+    "groups",
+    "group",
+    "matched_by",
+    "matched_with",
+    "joined_by",
     "join",
     "add",
     "augment",
@@ -138,6 +165,8 @@ class Rewriter(Scopes, ast.NodeTransformer):
         self._numbers = number_names(module.body)
         self._bound = bound_names(module)
         self._heads = names_of_heads(module)
+        self._cut_again: ast.Subscript | None = None
+        """A slice of which another is taken: both are done by one call."""
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
@@ -276,6 +305,10 @@ class Rewriter(Scopes, ast.NodeTransformer):
             name = node.func.id
         elif isinstance(node.func, ast.Name) and not reads_in_memory(node):
             return self._builtin(node, node.func.id)
+        return self._named_call(node, name, again)
+
+    def _named_call(self, node: ast.Call, name: str, again: str) -> ast.expr:
+        """Do a call by a name that is noted or announced, if it is one."""
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
         # A template that is no literal may be the event's, which reads attributes by it.
         if name in ("format", "format_map") and not isinstance(owner, (ast.Constant, type(None))):
@@ -289,14 +322,42 @@ class Rewriter(Scopes, ast.NodeTransformer):
         watched = name in WATCHED or (name == "split" and is_pattern(owner))
         announced = again or (name if watched else "")
         if announced:
+            form = match_form(node, announced)
+            if form:
+                return self._call(node, form, self._name(node, name), node.func, *node.args)
             return self._watched(node, announced)
         writes = name in WRITES and owner is not None
         if name != "join" and name not in CALLED and not writes:
             return node
+        return self._noted_call(node, name, writes=writes)
+
+    def _noted_call(self, node: ast.Call, name: str, *, writes: bool) -> ast.expr:
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
         form = "joined" if name == "join" else "wrote" if writes else form_of(node, name)
+        if owner is not None and form in ("called", "given", "joined", "replaced"):
+            in_place = self._in_place(node, owner, name)
+            if in_place is not None:
+                return in_place
         call = self._call(node, form, node.func, *node.args)
         call.keywords = node.keywords
         return call
+
+    def _in_place(self, node: ast.Call, owner: ast.expr, name: str) -> ast.expr | None:
+        """Do a method of a text where it stands; None if it is none of those that can be."""
+        alone = by_itself(node, owner, name)
+        if alone:
+            return self._call(node, alone, owner, *node.args)
+        asks = name in ASKING and all(map(is_pure, node.args))
+        trims = name in TRIMMING and are_texts(node.args)
+        trims = trims or replaces_by_shorter(node, name)
+        if not (asks or trims):
+            return None
+        count = names_for(owner) + trims
+        with self._spare(count) as names:
+            if names is None and count:
+                return None
+            do = trimmed_in_place if trims else asked_in_place
+            return do(node, owner, name, names or ())
 
     def _measures(self, node: ast.Call) -> bool:
         """Tell whether a call is one like `len(text.split())`: nobody else sees what is made."""
@@ -361,14 +422,20 @@ class Rewriter(Scopes, ast.NodeTransformer):
         named = ast.copy_location(ast.Constant(name), node)
         return self._call(node, "seen", named, node, *more)
 
+    def _name(self, node: ast.AST, name: str) -> ast.Constant:
+        return ast.copy_location(ast.Constant(name), node)
+
     def _watched(self, node: ast.Call, name: str) -> ast.Call:
-        named = ast.copy_location(ast.Constant(name), node)
-        call = self._call(node, "watched", named, node.func, *node.args)
+        call = self._call(node, "watched", self._name(node, name), node.func, *node.args)
         call.keywords = node.keywords
         return call
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """Do slices that are read."""
+        sliced = isinstance(node.slice, ast.Slice)
+        if sliced and isinstance(node.value, ast.Subscript):
+            self._cut_again = node.value
+        again = node is self._cut_again
         self.generic_visit(node)
         cut = node.slice
         if is_namespace(node.value) and not isinstance(cut, (ast.Slice, ast.Constant)):
@@ -389,6 +456,10 @@ class Rewriter(Scopes, ast.NodeTransformer):
             fixed = isinstance(first, ast.Constant) and isinstance(last, ast.Constant)
             if fixed and isinstance(step, ast.Constant) and step.value is None:
                 return self._call(node, "cut_again", *inner.args[:3], first, last)
+        if cut.step is None and not again and sets_no_name(cut.lower, cut.upper):
+            with self._spare(1 + names_for(node.value)) as names:
+                if names:
+                    return cut_in_place(node, cut.lower or none, cut.upper or none, names)
         return self._call(
             node, "cut", node.value, cut.lower or none, cut.upper or none, cut.step or none
         )
@@ -400,12 +471,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
             return node
         left, right, op = node.left, node.comparators[0], node.ops[0]
         if isinstance(op, (ast.Eq, ast.NotEq)):
-            if is_written(left) == is_written(right):
-                return node
-            name = "same" if isinstance(op, ast.Eq) else "differs"
-            named = [n for n, side in enumerate((left, right)) if is_written(side)]
-            which = [] if is_literal((left, right)[named[0]]) else [ast.Constant(named[0])]
-            return self._call(node, name, left, right, *(ast.copy_location(w, node) for w in which))
+            return self._compared_in_place(node) or self._compared(node)
         plain = isinstance(left, ast.Constant) and not is_name_of_host(left)
         if plain or not isinstance(op, (ast.In, ast.NotIn)):
             return node
@@ -419,11 +485,42 @@ class Rewriter(Scopes, ast.NodeTransformer):
             with self._spare(0 if isinstance(left, ast.Name) else 1) as names:
                 flag = self._room.flag() if self._room is not None else None
                 noted = found(node, among, again, names or (), flag)
+        elif again is not None and isinstance(right, ast.Name):
+            noted = self._member_in_place(node)
         else:
             noted = self._call(node, "member", left, right)
         if isinstance(op, ast.In):
             return noted
         return ast.copy_location(ast.UnaryOp(ast.Not(), noted), node)
+
+    def _compared(self, node: ast.Compare) -> ast.expr:
+        sides = (node.left, node.comparators[0])
+        if is_written(sides[0]) == is_written(sides[1]):
+            return node
+        name = "same" if isinstance(node.ops[0], ast.Eq) else "differs"
+        (named,) = [n for n, side in enumerate(sides) if is_written(side)]
+        which = [] if is_literal(sides[named]) else [ast.Constant(named)]
+        return self._call(node, name, *sides, *(ast.copy_location(w, node) for w in which))
+
+    def _compared_in_place(self, node: ast.Compare) -> ast.expr | None:
+        """Do a comparison with a text that is written on the right where it stands."""
+        right, count = node.comparators[0], names_for(node.left)
+        if not (isinstance(right, ast.Constant) and type(right.value) is str):
+            return None
+        if is_written(node.left):
+            return None
+        with self._spare(count) as names:
+            if names is None and count:
+                return None
+            return compared_in_place(node, names or (), equal=isinstance(node.ops[0], ast.Eq))
+
+    def _member_in_place(self, node: ast.Compare) -> ast.expr:
+        """Do `in` and `not in` of what a name stands for, as `in`."""
+        count = names_for(node.left)
+        with self._spare(count) as names:
+            if names is None and count:
+                return self._call(node, "member", node.left, node.comparators[0])
+            return member_in_place(node, names or ())
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
         """Note what is caught by a name that may make a text of it: no answer is to tell of it.

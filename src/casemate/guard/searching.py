@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from re import Match
 from types import BuiltinMethodType, FunctionType
 from typing import Any
 
 from .identity import identity
-from .notes import Question
 from .quick import Noted
 
 MAX_KNOWN = 512
@@ -22,12 +21,18 @@ MAX_KNOWN = 512
 MIN_SUBJECT = 64
 """Characters of a text of the event from which on it is kept from an exponential pattern."""
 ANY_LENGTH = sys.maxsize
-BY_PATTERN = ("pattern", None)
-"""How a text is checked that a pattern was found in."""
+MAX_ANSWERS = 8192
+"""Texts in which patterns were found that wait until somebody wants to know."""
 _PATTERN_METHOD = type(re.compile("").match)
 """Of methods that are given their class, as a pattern's are; those of a text are of another."""
 _UNKNOWN: tuple[object, int] = (None, 0)
+_MATCHING = frozenset((re.match, re.search, re.fullmatch))
 _FUNCTIONS = frozenset((re.match, re.search, re.fullmatch, re.sub, re.findall, re.split))
+
+
+Answers = list[tuple[Any, Any, Any]]
+"""As `Calls` keeps them: function, arguments, and which of these is the text."""
+Settle = Callable[[], None]
 
 
 class Harmless:
@@ -52,8 +57,8 @@ class Harmless:
 
 def searcher(
     harmless: Harmless,
-    checked: MutableMapping[str, tuple[str, object]],
-    asked: Callable[[str, Question], None],
+    answers: Answers,
+    settle: Settle,
     noted: Noted,
     slow: Callable[..., Any],
 ) -> Callable[..., Any]:
@@ -80,12 +85,63 @@ def searcher(
                 return slow(name, function, *arguments, **named)
         result = function(*arguments)
         if type(result) is Match:
-            text = arguments[place]
-            if text not in checked:
-                checked[text] = BY_PATTERN
-            asked(text, Question(function, arguments, place))
+            answers.append((function, arguments, place))
+            if len(answers) > MAX_ANSWERS:
+                settle()
         elif result is not None:
             noted(function, arguments, named, result)
         return result
 
     return watched
+
+
+def matcher(
+    harmless: Harmless,
+    answers: Answers,
+    settle: Settle,
+    slow: Callable[..., Any],
+) -> Callable[[str, Callable[[Any], Any], Any], Any]:
+    """Return what does the same of `PATTERN.match(text)` and its like; `slow` does all others."""
+    known = harmless.known
+
+    def matched_by(name: str, function: Callable[[Any], Any], text: Any) -> Any:
+        if type(function) is not _PATTERN_METHOD:
+            return slow(name, function, text)
+        pattern: Any = getattr(function, "__self__", None)
+        held, limit = known.get(identity(pattern), _UNKNOWN)
+        if held is not pattern or type(text) is not str or len(text) >= limit:
+            return slow(name, function, text)
+        result = function(text)
+        if result is not None:
+            answers.append((function, (text,), 0))
+            if len(answers) > MAX_ANSWERS:
+                settle()
+        return result
+
+    return matched_by
+
+
+def pattern_matcher(
+    harmless: Harmless,
+    answers: Answers,
+    settle: Settle,
+    slow: Callable[..., Any],
+) -> Callable[[str, Callable[..., Any], Any, Any], Any]:
+    """Return what does the same of `re.match(pattern, text)` and its like."""
+    known = harmless.known
+
+    def matched_with(name: str, function: Callable[..., Any], pattern: Any, text: Any) -> Any:
+        call = function
+        held, limit = known.get(identity(pattern), _UNKNOWN)
+        if held is not pattern or type(function) is not FunctionType or function not in _MATCHING:
+            return slow(name, function, pattern, text)
+        if type(text) is not str or len(text) >= limit:
+            return slow(name, function, pattern, text)
+        result = call(pattern, text)
+        if result is not None:
+            answers.append((function, (pattern, text), 1))
+            if len(answers) > MAX_ANSWERS:
+                settle()
+        return result
+
+    return matched_with
