@@ -57,16 +57,23 @@ def sort_out(texts: Sequence[str]) -> Sorted:
     """Sort texts that are not plain."""
     kinds: tuple[list[str], ...] = ([], [], [], [])
     hard, coded, easy, words = kinds
-    match = _KINDS.fullmatch
     # One expression that tells them all, for each call of one takes longer than what it does.
-    for text in texts:
-        found = match(text)
-        if found is None:
-            hard.append(text)
-        elif len(text) < _MAX_EASY:
-            kinds[found.lastindex or 0].append(text)
-        else:
-            (words if _WORD.fullmatch(text) else hard).append(text)
+    if max(map(len, texts), default=0) < _MAX_EASY:
+        numbers = [found.lastindex if found else 0 for found in map(_KINDS.fullmatch, texts)]
+        for number, kind in enumerate(kinds):
+            if numbers.count(number) == len(texts):  # most events have many of a kind
+                kind.extend(texts)
+            elif number in numbers:
+                kind.extend(t for t, one in zip(texts, numbers, strict=True) if one == number)
+    else:
+        for text in texts:
+            match = _KINDS.fullmatch(text)
+            if match is None:
+                hard.append(text)
+            elif len(text) < _MAX_EASY:
+                kinds[match.lastindex or 0].append(text)
+            else:
+                (words if _WORD.fullmatch(text) else hard).append(text)
     words += [text for text in coded if text[-1] != "="]
     quoted = [text for text in easy if "'" in text or '"' in text or "`" in text]
     if quoted:
@@ -121,7 +128,11 @@ def requoted(texts: Sequence[str]) -> Iterator[list[str]]:
 
 def base64_of(texts: Sequence[str]) -> dict[str, bytes]:
     """Return what texts of base64's digits hold, as `base64_bytes` does, decoded in one go."""
-    digits = [text.rstrip("=") for text in texts]
+    ended = "\0".join([*texts, ""])
+    # What has more than two at its end is no base64: it is not decoded.
+    digits = ended.replace("=\0", "\0").replace("=\0", "\0").split("\0")[:-1]
+    if len(digits) != len(texts):
+        return {}
     # Without their ends, to which the padding belongs, all are one.
     joined = "".join([bare + _PADDING[len(bare) & 3] for bare in digits])
     try:
@@ -141,8 +152,11 @@ def plain_of(texts: Sequence[str], data: Mapping[str, bytes]) -> tuple[dict[str,
     """Return what data is as text if it is nothing else by its look, and whose may be more."""
     plain: dict[str, str] = {}
     others: list[str] = []
-    for text in texts:
-        held = data.get(text)
+    found = list(map(data.get, texts))
+    together = _decoded_together([held for held in found if held])
+    if together is not None and all(found):
+        return dict(zip(texts, together, strict=True)), others
+    for text, held in zip(texts, found, strict=True):
         if held and held[0] not in _CONTAINERS:
             try:
                 plain[text] = held.decode()
@@ -153,3 +167,17 @@ def plain_of(texts: Sequence[str], data: Mapping[str, bytes]) -> tuple[dict[str,
     if CONTROL.search("".join(plain.values())):
         plain = {text: form for text, form in plain.items() if not CONTROL.search(form)}
     return plain, others
+
+
+def _decoded_together(held: Sequence[bytes]) -> list[str] | None:
+    """Return what all data is as text; None if some of it is none, or may be more."""
+    if not {one[0] for one in held}.isdisjoint(_CONTAINERS):
+        return None
+    try:
+        plain = b"\0".join(held).decode()
+    except UnicodeDecodeError:
+        return None
+    found = plain.split("\0")
+    if len(found) != len(held) or CONTROL.search("".join(found)):
+        return None
+    return found

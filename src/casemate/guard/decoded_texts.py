@@ -63,7 +63,7 @@ class DecodedTexts(Known):
                         self._read(*self._unread.pop(0))
                     # Forms of these texts are one deeper, so this list does not grow meanwhile.
                     self._characters += sum(map(len, texts))
-                    other = [text for text in texts if not _PLAIN.fullmatch(text)]
+                    other = list(itertools.filterfalse(_PLAIN.fullmatch, texts))
                     if len(other) < len(texts):
                         done = set(other)
                         self._plain([t for t in texts if t not in done] if done else texts)
@@ -146,7 +146,7 @@ class DecodedTexts(Known):
             self._fragments.add_all([low for low, _ in both], [text for _, text in both])
         else:
             self._fragments.add_all(lower, texts)
-        short = any(len(text) < MIN_SEARCHED for text in texts)
+        short = min(map(len, texts)) < MIN_SEARCHED
         # None is a word of the code: that has no quotes.
         for forms in (lower, *requoted(lower)):
             pairs = zip(forms, texts, strict=True)
@@ -155,8 +155,7 @@ class DecodedTexts(Known):
                 if short
                 else dict(pairs)
             )
-        for text in texts:
-            bare = text.strip(_QUOTES)
+        for text, bare in zip(texts, map(str.strip, texts, itertools.repeat(_QUOTES)), strict=True):
             if bare is not text:
                 self._texts.setdefault(bare, self._texts[text])
                 if self._is_searched(bare):

@@ -112,7 +112,7 @@ class Forms:
             or text.count("A") * 5 >= len(text)
             or text.isupper()
             or text.islower()
-            or text.strip("=").isdigit()
+            or (text[0] <= "9" and text.strip("=").isdigit())
         ]
 
     def seldom(self, text: str) -> Iterator[tuple[str, object]]:

@@ -26,6 +26,9 @@ MIN_SEARCHED = 3
 """Characters of a text that is searched for in others; shorter ones are found by chance."""
 MAX_DATA = 200
 """Values without text that are compared with others as they are."""
+_MANY = 64
+"""Texts of a list from which on it is taken at once."""
+_ONLY_TEXTS = frozenset((str,))
 _SHOWN = frozenset((str, int, float))
 _WITHOUT = frozenset((int, float, bool, type(None)))
 """Kinds of which objects are shared all over the interpreter."""
@@ -118,6 +121,8 @@ class Known:
             if level > MAX_NESTING or len(texts) >= MAX_TEXTS:
                 self.overflown = True
                 return
+            if self._take_list_of_texts(item, at, depth):
+                continue
             for step, child in children:
                 kind = type(child)
                 if kind is str:
@@ -137,6 +142,20 @@ class Known:
                 if len(texts) >= MAX_TEXTS or len(numbers) >= MAX_TEXTS:
                     self.overflown = True
                     return
+
+    def _take_list_of_texts(self, items: Any, at: Node, depth: int) -> bool:
+        """Take a list of nothing but texts at once; False if it is another, or too long for it."""
+        texts = self._texts
+        if isinstance(items, dict) or len(items) < _MANY or type(items[0]) is not str:
+            return False
+        if len(texts) + len(items) >= MAX_TEXTS or set(map(type, items)) != _ONLY_TEXTS:
+            return False
+        fresh = dict.fromkeys(items, at)
+        for known in texts.keys() & fresh.keys():
+            del fresh[known]
+        texts.update(fresh)
+        self._undecoded[depth] += fresh
+        return True
 
     def _identify(self) -> None:
         """Know the sources' very objects: only asked for when a text is equal to one of theirs."""

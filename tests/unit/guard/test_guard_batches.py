@@ -35,6 +35,46 @@ def test_every_text_is_of_one_kind(texts: list[str]) -> None:
     assert not set(hard) & {*words, *coded}
 
 
+@given(st.lists(st.one_of(SIGNS, SIGNS.map(lambda text: text * 900)).filter(bool), max_size=9))
+def test_texts_are_sorted_out_together_as_one_by_one(texts: list[str]) -> None:
+    one_by_one = [sort_out([text]) for text in texts]
+    for number, kind in enumerate(sort_out(texts)):
+        of_each = [text for one in one_by_one for text in one[number]]
+        assert sorted(kind) == sorted(of_each)
+
+
+@given(st.lists(st.one_of(st.binary(min_size=1, max_size=9), SIGNS.map(str.encode)), max_size=9))
+def test_data_is_read_together_as_one_by_one(values: list[bytes]) -> None:
+    data = {f"t{number}": value for number, value in enumerate(values)}
+    plain, others = plain_of([*data, "none"], data)
+    for text in data:
+        one, more = plain_of([text], data)
+        assert one.get(text) == plain.get(text)
+        assert more == [other for other in others if other == text]
+    assert plain_of(list(data), data) == (plain, others)
+
+
+@given(
+    st.lists(st.one_of(SIGNS, st.sampled_from(["a;b", "x' OR 1", "name"])), max_size=9),
+    st.integers(0, 3),
+)
+def test_a_list_of_texts_is_known_as_one_with_others_among_them(
+    texts: list[str], place: int
+) -> None:
+    """The one is taken at once, the other text by text."""
+    many = [*texts, *[f"n{n};" for n in range(80)]]
+    nested = [many, {"k": many[::2], "a;b": "x"}]
+    one, other = (Taint(lambda text: text == "name") for _ in range(2))
+    one.add("event", nested)
+    mixed = [*many, None]
+    other.add("event", [mixed, {"k": [*many[::2], None], "a;b": "x"}])
+    for text in {*many, "k", "a;b"} - {""}:
+        assert one.exact(text) == other.exact(text)
+    asked = f"SELECT '{many[place]}' n5; -- "
+    assert one.search(asked) == other.search(asked)
+    assert one.fragments(asked) == other.fragments(asked)
+
+
 @example("1 ")
 @example("it's ")
 @given(SIGNS.filter(bool))
