@@ -8,11 +8,17 @@
                               text += "b"    # grows in place: a copy each time would not scale
     self.text += x        the same with __casemate_grows__, which is true of texts alone
     "a %s" % x            __casemate_percent__("a %s", x)
-    ", ".join(xs)         __casemate_joined__(", ".join, xs)
-    x.replace("a", "b")   __casemate_replaced__(x.replace, "a", "b")
+    ", ".join(xs)         __casemate_joined_by__(", ", xs)
+    comma.join(xs)        __casemate_joined__(comma.join, xs)
+    x.replace(a, b)       __casemate_replaced__(x.replace, a, b)
     x.center(9, "-")      __casemate_call__(x.center, 9, "-")
-    x.strip()             __casemate_called__(x.strip)
-    x.strip("/")          __casemate_given__(x.strip, "/")
+    x.encode()            __casemate_called__(x.encode)
+    x.strip(a)            __casemate_given__(x.strip, a)
+    x.split(), m.groups() __casemate_words__(x), __casemate_groups__(m)
+    x.split(",")          __casemate_split__(x, ",")
+    m.group(1)            __casemate_group__(m, 1)
+    LINE.match(x)         __casemate_matched_by__("match", LINE.match, x)
+    re.match("a", x)      __casemate_matched_with__("match", re.match, "a", x)
     x[1:]                 __casemate_cut__(x, 1, None, None)
     x[a:][:9]             __casemate_cut_again__(x, a, None, None, 9)
     x in allowed          __casemate_member__(x, allowed)
@@ -33,6 +39,9 @@
     t.format(x)           __casemate_watched__("format", t.format, x)
     except E as e: ...    except E as e: __casemate_caught__(); ...
     finally: return x     finally: __casemate_caught__(); return x
+
+In a function, what is done most stands there instead: `inlining.py` has the making of texts,
+`methods.py` questions to a text, trims, slices and comparisons.
 
 The names are built-in while a function runs. Order and number of evaluations stay as they are,
 and so do lines. `a + b` of two unknowns is followed as well, for a helper's `left + value + right`

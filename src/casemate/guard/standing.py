@@ -33,8 +33,11 @@ def is_direct(guard: Guard, *through: str) -> bool:
         file = frame.f_code.co_filename
         if file.startswith(guard.root):
             return True
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if (package not in through and not file.startswith(_OWN)) or frame.f_back is None:
+        if not file.startswith(_OWN):
+            package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+            if package not in through:
+                return False
+        if frame.f_back is None:
             return False
         frame = frame.f_back
     return False
