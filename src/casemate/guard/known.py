@@ -144,18 +144,20 @@ class Known:
                     return
 
     def _take_list_of_texts(self, items: Any, at: Node, depth: int) -> bool:
-        """Take a list of nothing but texts at once; False if it is another, or too long for it."""
+        """Take a list of nothing but texts at once; False if it is another, or some are left."""
         texts = self._texts
         if isinstance(items, dict) or len(items) < _MANY or type(items[0]) is not str:
             return False
-        if len(texts) + len(items) >= MAX_TEXTS or set(map(type, items)) != _ONLY_TEXTS:
+        room = MAX_TEXTS - len(texts) - 1
+        some = items if len(items) <= room else items[:room]
+        if set(map(type, some)) != _ONLY_TEXTS:
             return False
-        fresh = dict.fromkeys(items, at)
+        fresh = dict.fromkeys(some, at)
         for known in texts.keys() & fresh.keys():
             del fresh[known]
         texts.update(fresh)
         self._undecoded[depth] += fresh
-        return True
+        return some is items
 
     def _identify(self) -> None:
         """Know the sources' very objects: only asked for when a text is equal to one of theirs."""

@@ -21,6 +21,7 @@ from casemate.guard.batches import (
 )
 from casemate.guard.decoding import base64_bytes, bytes_forms, decoded
 from casemate.guard.fragments import Fragments
+from casemate.guard.known import MAX_TEXTS
 from casemate.guard.needles import Needles
 from casemate.guard.taint import Taint
 
@@ -73,6 +74,16 @@ def test_a_list_of_texts_is_known_as_one_with_others_among_them(
     asked = f"SELECT '{many[place]}' n5; -- "
     assert one.search(asked) == other.search(asked)
     assert one.fragments(asked) == other.fragments(asked)
+
+
+def test_of_too_long_a_list_the_first_texts_are_known() -> None:
+    taint = Taint(lambda text: False)
+    texts = [f"n{n};" for n in range(MAX_TEXTS + 9)]
+    taint.add("event", ["x;y", texts])
+    assert taint.exact("n7;") is not None
+    assert taint.exact(texts[MAX_TEXTS - 2]) is not None
+    assert taint.exact(texts[MAX_TEXTS]) is None
+    assert taint.overflown
 
 
 @example("1 ")
