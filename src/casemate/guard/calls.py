@@ -11,6 +11,7 @@ from typing import Any
 from .frequent import BEGINS_WITH, IN_LINK, MAX_ITEMS
 from .generations import MAX_HELD, MAX_OBJECTS, Generations
 from .identity import identity
+from .matched import substitution
 from .names import OWN_KINDS
 from .notes import (
     DERIVED,
@@ -221,6 +222,8 @@ class Calls(Generations):
             return
         if name == "group":
             self._spelled(function, arguments, (result,))
+        if name == "reduce" and self.has(result):
+            return  # the function that it called has made it
         sources = sources_of(function, arguments, named)
         if all(result is not source for source in sources):
             wholly = getattr(function, "__module__", None) in _PURE_MODULES
@@ -241,7 +244,10 @@ class Calls(Generations):
             if result is source:
                 return
         wholly = getattr(function, "__module__", None) in _PURE_MODULES
-        self._note(result, DERIVED, (*sources, written_by(function, arguments)), int(wholly))
+        written = written_by(function, arguments)
+        again = substitution(function, arguments, named)
+        parts = (*sources, written) if again is None else (*sources, again, written)
+        self._note(result, DERIVED, parts, int(wholly))
 
     def _called_method(
         self, owner: str, name: str, arguments: tuple[Any, ...], named: dict[str, Any], result: str

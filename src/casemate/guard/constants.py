@@ -25,6 +25,8 @@ _FIELD = re.compile(
     r"|%(?:\(\w+\))?[a-z]|\{\w*\}|\$\{?\w+\}?|:\w+|\?"
 )
 """Where templates have their values, as they are usually written."""
+_STEP = re.compile(r"\{\w{0,64}\.(\w{1,64})[:!}]")
+"""Fields of `str.format` that look into a value by one name."""
 _OPTION = re.compile(r"(?<!\S)-{1,2}[A-Za-z][\w-]{0,40}(?!\S)")
 _MIN_STANDING = 4
 _LOADERS = frozenset(("__builtins__", "__cached__", "__doc__", "__file__"))
@@ -295,6 +297,13 @@ class Constants:
         """Tell whether a name is a word of any text in the code, of what it says to people, too."""
         own = {name} if name in self._attributes else set[str]()
         return any(name in t and name in _WORDS.findall(t) for t in self._texts - own)
+
+    def shows(self, name: str) -> bool:
+        """Tell whether a text of the code, also of what it says to people, has a field `{x.name}`.
+
+        So it offers the field to those who write such texts.
+        """
+        return any(name in text and name in _STEP.findall(text) for text in self._texts)
 
     def holds_word(self, text: str) -> bool:
         """Tell whether a text is a single word that the code holds, in whatever case."""

@@ -32,6 +32,7 @@
     file.write(x)         __casemate_wrote__(file.write, x)
     put = file.write      put = __casemate_bound__(file.write)
     eval(x)               eval(__casemate_seen__("eval()", x))
+    eval(x, names)        eval(*__casemate_seen__("eval() with what ...", (x, names)))
     globals()[x]          globals()[__casemate_seen__("globals", x)]
     getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
     len(x.split())        the same: nobody sees what is made
@@ -98,9 +99,11 @@ from .methods import (
 from .names import (
     CALLED,
     EVAL_ALONE,
+    EVAL_IN,
     EVAL_OF_NAMES,
     FUNCTIONS,
     MEASURING,
+    NAMESPACES,
     OF_NUMBERS,
     READS_ANSWER,
     READS_HEAD,
@@ -405,16 +408,11 @@ class Rewriter(Scopes, ast.NodeTransformer):
         """Announce calls of what runs a text, or finds an attribute by it."""
         plain = bool(node.args) and not any(isinstance(a, ast.Starred) for a in node.args)
         if name in SEEN and plain and not isinstance(node.args[0], ast.Constant):
-            names = names_given(node) if name == "eval" else ()
-            if name == "eval" and leaves_nothing(node):
-                # Read before it would be: a name alone has no effect.
-                held = [copy.copy(one) for one in node.args[2:] if isinstance(one, ast.Name)]
-                node.args[0] = self._seen(node.args[0], EVAL_ALONE, *held)
-            elif names:
-                given: list[ast.expr] = [
-                    ast.copy_location(ast.Constant(name), node) for name in names
-                ]
-                node.args[0] = self._seen(node.args[0], EVAL_OF_NAMES, *given)
+            announced = form_of_eval(node) if name == "eval" else ""
+            if announced:
+                whole = ast.copy_location(ast.Tuple(node.args, ast.Load()), node)
+                told = self._seen(whole, announced)
+                node.args = [ast.copy_location(ast.Starred(told, ast.Load()), node)]
             else:
                 node.args[0] = self._seen(node.args[0], f"{name}()")
         elif name == "getattr" and plain and len(node.args) > 1:
@@ -603,10 +601,30 @@ def compile_rewritten(source: bytes, path: str) -> CodeType | None:
     return None
 
 
-def leaves_nothing(node: ast.Call) -> bool:
-    """Tell whether a call of `eval` gives its text no built-in functions, by its look."""
-    given = node.args[1] if len(node.args) > 1 else None
-    if not isinstance(given, ast.Dict) or len(node.args) > 3 or node.keywords:
+def form_of_eval(node: ast.Call) -> str:
+    """Return how a call of `eval` is announced with its variables, by its look; empty without."""
+    given = node.args[1:]
+    if not 1 <= len(given) <= 2 or node.keywords:
+        return ""
+    if _leaves_nothing(given[0]):
+        return EVAL_ALONE
+    if len(given) == 1 and _has_names(given[0]):
+        return EVAL_OF_NAMES
+    # `locals()` and the like are what the code has for itself.
+    own = any(
+        isinstance(part, ast.Call)
+        and isinstance(part.func, ast.Name)
+        and part.func.id in NAMESPACES
+        and not part.args
+        for one in given
+        for part in ast.walk(one)
+    )
+    return "" if own else EVAL_IN
+
+
+def _leaves_nothing(given: ast.expr) -> bool:
+    """Tell whether variables leave a text no built-in functions, by their look."""
+    if not isinstance(given, ast.Dict):
         return False
     for key, value in zip(given.keys, given.values, strict=True):
         if not isinstance(key, ast.Constant):
@@ -617,14 +635,8 @@ def leaves_nothing(node: ast.Call) -> bool:
     return False
 
 
-def names_given(node: ast.Call) -> tuple[str, ...]:
-    """Return the names that a call of `eval` gives its text in the place of all variables."""
-    given = node.args[1] if len(node.args) == 2 and not node.keywords else None
-    if not isinstance(given, ast.Dict) or len(given.keys) > _MAX_GIVEN:
-        return ()
-    names = [key.value if isinstance(key, ast.Constant) else None for key in given.keys]
-    return (
-        tuple(n for n in names if isinstance(n, str))
-        if all(isinstance(n, str) for n in names)
-        else ()
-    )
+def _has_names(given: ast.expr) -> bool:
+    """Tell whether variables are names of the code's in the place of all others."""
+    if not isinstance(given, ast.Dict) or not 0 < len(given.keys) <= _MAX_GIVEN:
+        return False
+    return all(isinstance(k, ast.Constant) and isinstance(k.value, str) for k in given.keys)

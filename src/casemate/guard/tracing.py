@@ -14,6 +14,7 @@ from .characters import Step, Turns
 from .generations import MAX_NOTED
 from .identity import identity
 from .known import MIN_SEARCHED
+from .matched import Substitution, parts_of
 from .membership import Membership
 from .noted_texts import NotedTexts
 from .notes import (
@@ -459,6 +460,9 @@ class Tracer:
     # -- made from, in another way -------------------------------------------------------------
 
     def _derived(self, text: str, made: Made, depth: int) -> list[Span]:
+        substituted = self._substituted(text, made, depth) if "<" in text else None
+        if substituted is not None:
+            return substituted
         sources = [s for s in made.parts if isinstance(s, (str, bytes)) and s]
         spans: list[Span] = []
         for source in sources if made.kind != DERIVED else sources[:8]:
@@ -517,6 +521,33 @@ class Tracer:
             place += len(piece if is_rest else made.parts[1])
             offset += len(piece)
         return found
+
+    def _substituted(self, text: str, made: Made, depth: int) -> list[Span] | None:
+        """Find the parts of a text in which `re.sub` has put markup of the code's around some.
+
+        None if it put in something else: what it took away or changed is checked by the pattern.
+        """
+        again = made.parts[-2] if len(made.parts) > 1 else None
+        if type(again) is not Substitution or self._searching:
+            return None
+        of_template = isinstance(again.by, str)
+        if of_template and ("<" not in again.by or self._spans(again.by, depth + 1)):
+            return None
+        noted = () if of_template else self._provenance.since(_NONE)[0]
+        parts = parts_of(again, text, (note[0] for note in noted))
+        put_in = [part.made for part in parts or () if part.made is not None]
+        if parts is None or not any("<" in one for one in put_in):
+            return None
+        inside = self._spans(again.text, depth + 1)
+        found: list[Span] = []
+        offset = 0
+        for start, end, one in parts:
+            if one is None:
+                found += [s.moved(offset) for s in within(inside, start, end - start)]
+            elif not of_template:
+                found += [s.moved(offset) for s in self._spans(one, depth + 1)]
+            offset += end - start if one is None else len(one)
+        return merged(found)
 
     def _is_own(self, made: Made, depth: int) -> bool:
         """Tell whether a text was made of nothing but the code's own: `"Contact".lower()`.

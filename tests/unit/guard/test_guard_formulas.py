@@ -7,8 +7,9 @@ import ast
 import pytest
 
 from casemate.guard.evaluation.formulas import is_formula
+from casemate.guard.names import EVAL_ALONE
 from casemate.guard.origin import Origin, Span
-from casemate.guard.rewriting import leaves_nothing
+from casemate.guard.rewriting import form_of_eval
 
 
 def _is(text: str) -> bool:
@@ -60,4 +61,4 @@ def test_what_is_more_does_not(text: str) -> None:
 def test_calls_that_give_no_built_in_functions(code: str, *, alone: bool) -> None:
     call = ast.parse(code, mode="eval").body
     assert isinstance(call, ast.Call)
-    assert leaves_nothing(call) is alone
+    assert (form_of_eval(call) == EVAL_ALONE) is alone

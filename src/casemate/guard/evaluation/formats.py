@@ -7,7 +7,8 @@ import decimal
 import re
 import string
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
+from enum import Enum
+from types import MemberDescriptorType, ModuleType
 from typing import Any
 
 from ..origin import Span
@@ -20,7 +21,7 @@ _FIRST = re.compile(r"\d{1,4}|[A-Za-z]\w{0,63}")
 _STEP = re.compile(r"\.([A-Za-z]\w{0,63})|\[([A-Za-z0-9]\w{0,63})\]")
 _STEPS = re.compile(rf"(?:{_STEP.pattern.replace('(', '(?:')}){{1,8}}")
 _SCALARS = (str, bytes, int, float, bool, type(None))
-_PLAIN = (*_SCALARS, *_DATES)
+PLAIN = (*_SCALARS, *_DATES)
 _WIDE = re.compile(r"\d{5,}")
 _LOOKS_IN = re.compile(r"[.\[]")
 _OTHER_TEXT = re.compile(r"![ra]")
@@ -140,7 +141,7 @@ def _is_plain_part(field: str, arguments: Sequence[Any], named: Mapping[str, Any
             value = _attribute(value, name) if step[1] else _item(value, name)
     except (LookupError, TypeError, ValueError, AttributeError):
         return False
-    return type(value) in _PLAIN
+    return type(value) in PLAIN
 
 
 def _is_offered(
@@ -164,7 +165,7 @@ def _is_offered(
         return False
     value = vars(owner)[step[1]]
     # What the code has not said how to show may show all that it holds.
-    return type(value) in _PLAIN or "__str__" in vars(type(value))
+    return type(value) in PLAIN or "__str__" in vars(type(value))
 
 
 def _is_shown(
@@ -191,6 +192,11 @@ def _attribute(value: Any, name: str) -> Any:
     own = getter is object.__getattribute__ and kind is not ModuleType
     if not own or not is_field(name):
         raise AttributeError(name)
+    if isinstance(value, Enum) and name in ("name", "value"):
+        return getattr(value, name)
+    slot = next((vars(one)[name] for one in kind.__mro__ if name in vars(one)), None)
+    if type(slot) is MemberDescriptorType:
+        return getattr(value, name)
     return vars(value)[name]
 
 
@@ -204,11 +210,11 @@ def _item(value: Any, key: str) -> Any:
 
 def _is_plain(field: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bool:
     if field == "":
-        return all(isinstance(value, _PLAIN) for value in arguments)
+        return all(isinstance(value, PLAIN) for value in arguments)
     if field.isdigit():
         number = int(field)
-        return number >= len(arguments) or isinstance(arguments[number], _PLAIN)
+        return number >= len(arguments) or isinstance(arguments[number], PLAIN)
     try:
-        return field not in named or isinstance(named[field], _PLAIN)
+        return field not in named or isinstance(named[field], PLAIN)
     except TypeError:
         return False

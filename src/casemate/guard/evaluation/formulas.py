@@ -51,6 +51,7 @@ _REFERENCE = re.compile(r"(?<!\w)[A-Za-z_]\w{0,63}\((['\"])\x01\1\)")
 
 _OF_VALUES = (*_NODES, ast.Dict, ast.Subscript)
 """What an expression over values that the code names for it has besides."""
+_MAKING_LONG = frozenset(("sorted", "str"))
 _DISPLAYS = (ast.List, ast.Tuple, ast.Dict)
 _OF_NUMBERS = frozenset(
     [
@@ -80,8 +81,8 @@ def is_of_values(text: str) -> bool:
 
     Arithmetic, comparisons and functions of mathematics, without a name of the code's.
     """
-    tree = _parsed(text.strip(), "eval") if len(text) <= MAX_FORMULA else None
-    return isinstance(tree, ast.Expression) and _is_of(tree.body, frozenset(), frozenset())
+    formula = formula_of(text)
+    return formula is not None and is_of(formula, frozenset(), frozenset())
 
 
 def is_formula(
@@ -116,11 +117,24 @@ def _is_bounded(nodes: Sequence[ast.AST]) -> bool:
     sums = [node for node in nodes if isinstance(node, ast.BinOp)]
     powers = [node.right for node in sums if isinstance(node.op, ast.Pow)]
     times = [node for node in sums if isinstance(node.op, ast.Mult)]
-    lists = any(isinstance(t.left, _DISPLAYS) or isinstance(t.right, _DISPLAYS) for t in times)
-    return not lists and len(powers) <= _MAX_POWERS and _are_small(powers)
+    lists = any(_is_long(t.left) or _is_long(t.right) for t in times)
+    return not lists and len(powers) <= _MAX_POWERS and are_small(powers)
 
 
-def _are_small(powers: Sequence[ast.expr]) -> bool:
+def _is_long(value: ast.expr) -> bool:
+    """Tell whether a value is a list or a text by its look, which grows when it is multiplied."""
+    if isinstance(value, ast.Call):
+        return isinstance(value.func, ast.Name) and value.func.id in _MAKING_LONG
+    if isinstance(value, ast.BinOp):
+        return _is_long(value.left) or _is_long(value.right)
+    if isinstance(value, ast.BoolOp):
+        return any(map(_is_long, value.values))
+    if isinstance(value, ast.IfExp):
+        return _is_long(value.body) or _is_long(value.orelse)
+    return isinstance(value, _DISPLAYS)
+
+
+def are_small(powers: Sequence[ast.expr]) -> bool:
     """Tell of powers, which may be taken of one another, whether they are numbers and few.
 
     What is negative or a fraction makes fractions, of which all have the same size.
@@ -172,7 +186,7 @@ def is_body(text: str, spans: Sequence[Span]) -> bool:
     if found is None:
         return False
     names = {node.arg for node in ast.walk(found[0]) if isinstance(node, ast.arg)}
-    return _is_of(found[1], frozenset(names), frozenset())
+    return is_of(found[1], frozenset(names), frozenset())
 
 
 def _function(made: ast.stmt) -> tuple[ast.arguments, ast.expr] | None:
@@ -192,14 +206,20 @@ def is_of_names(text: str, spans: Sequence[Span], names: Sequence[str]) -> bool:
     `eval(text, {"price": price, "round": round})`: a function in there is given to be called, with
     numbers and words. `cell('A1')` in the place of `A1` is the code's, and no more than it was.
     """
-    tree = _parsed(text.strip(), "eval") if len(text) <= MAX_FORMULA else None
-    if not isinstance(tree, ast.Expression) or not _is_data(text, spans):
+    formula = formula_of(text)
+    if formula is None or not is_data(text, spans):
         return False
     given = frozenset(name for name in names if not is_hidden(name))
-    return _is_of(tree.body, given, given)
+    return is_of(formula, given, given)
 
 
-def _is_of(value: ast.expr, names: frozenset[str], functions: frozenset[str]) -> bool:
+def formula_of(text: str) -> ast.expr | None:
+    """Return the tree of a formula; None if a text is none, or too long."""
+    tree = _parsed(text.strip(), "eval") if len(text) <= MAX_FORMULA else None
+    return tree.body if isinstance(tree, ast.Expression) else None
+
+
+def is_of(value: ast.expr, names: frozenset[str], functions: frozenset[str]) -> bool:
     """Tell whether an expression calculates with these names, and calls no other functions."""
     nodes = list(ast.walk(value))
     if len(nodes) > _MAX_NODES or not _is_bounded(nodes):
@@ -242,7 +262,7 @@ def _is_key(node: ast.expr) -> bool:
     return type(value) is int or (isinstance(value, str) and not is_hidden(value))
 
 
-def _is_data(text: str, spans: Sequence[Span]) -> bool:
+def is_data(text: str, spans: Sequence[Span]) -> bool:
     """Tell whether all of a text is data, but for names that the code has put calls around."""
     place, left = 0, ""
     for span in spans:

@@ -31,9 +31,10 @@ from ..evaluation import (
 from ..evaluation.hidden_names import FIX_ATTRIBUTE
 from ..evaluation.judgement import FIX, VALUE_TYPES, judge, judge_module
 from ..hooks import argument, wrap
-from ..names import EVAL_ALONE, EVAL_OF_NAMES
+from ..names import EVAL_ALONE, EVAL_IN, EVAL_OF_NAMES
 from ..origin import Origin, Span
 from ..pieces import as_text
+from ..provenance import Watcher
 from ..sink import Patch, Sink
 from ..standing import is_direct, is_import, is_importing, is_known
 from ..verdict import Judge, Verdict
@@ -151,47 +152,75 @@ def _judging_source(guard: Guard) -> Judge:
     return judged
 
 
-def check_formula(guard: Guard, source: object, variables: Sequence[object] = ()) -> None:
+def check_given(
+    guard: Guard,
+    source: object,
+    given: Sequence[object],
+    *,
+    alone: bool = False,
+    named: bool = False,
+) -> None:
     """Block code (BlockedError) that the event has changed, where a formula of its may stand.
 
-    `variables` is what it is evaluated with, if the code has it by a name.
+    `given` are the variables that it is evaluated with. `alone`: without built-in functions.
+    `named`: the code has written their names in the place of all others.
     """
-    if not guard.active or not isinstance(source, str):
-        check_source(guard, source)
-        return
-
-    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-        if formulas.is_whole(text, spans) and (
-            formulas.is_formula(text, spans, sent=hidden_names.sent(guard, variables))
-            or _is_choice(guard, text)
-        ):
-            return None
-        return judge(text, spans, guard.texts)
-
-    guard.check(NAME, source, judged)
-    guard.provenance.kept[_SEEN] = source
-
-
-def _check_compiled(guard: Guard, source: object) -> None:
-    """Block code (BlockedError) that is compiled to be evaluated later, as `check_formula` does.
-
-    That is without built-in functions, if the code says so anywhere.
-    """
-    if guard.constants.holds(_WITHOUT_BUILTINS):
-        check_formula(guard, source)
-    else:
-        check_source(guard, source)
-
-
-def check_of_names(guard: Guard, source: object, names: Sequence[str]) -> None:
-    """Block code (BlockedError) that the event has changed, unless it needs these names alone."""
     if not guard.active or not isinstance(source, str):
         check_source(guard, source)
         return
     usual = _judging_source(guard)
 
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-        return None if formulas.is_of_names(text, spans, names) else usual(text, spans)
+        if alone and formulas.is_whole(text, spans):
+            sent = hidden_names.sent(guard, given[1:])
+            if formulas.is_formula(text, spans, sent=sent) or _is_choice(guard, text):
+                return None
+        verdict = judge(text, spans, guard.texts) if alone else usual(text, spans)
+        if verdict is None:
+            return None
+        own = (
+            [name for name in given[0] if isinstance(name, str)]
+            if isinstance(given[0], dict)
+            else []
+        )
+        if named and formulas.is_of_names(text, spans, own):
+            return None
+        # It takes a parser, which hardly any function needs.
+        from ..evaluation import namespaces
+
+        passes = namespaces.is_offered(text, spans, given) or namespaces.is_broken(
+            text, spans, "eval"
+        )
+        return None if passes else verdict
+
+    guard.check(NAME, source, judged)
+    guard.provenance.kept[_SEEN] = source
+
+
+def _check_compiled(guard: Guard, source: object) -> None:
+    """Block code (BlockedError) that is compiled to be evaluated later, as `check_given` does.
+
+    That is without built-in functions, if the code says so anywhere.
+    """
+    if not guard.active or not isinstance(source, str):
+        check_source(guard, source)
+        return
+    alone = guard.constants.holds(_WITHOUT_BUILTINS)
+    usual = _judging_source(guard)
+
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        whole = alone and formulas.is_whole(text, spans)
+        if whole and (formulas.is_formula(text, spans) or _is_choice(guard, text)):
+            return None
+        verdict = judge(text, spans, guard.texts) if alone else usual(text, spans)
+        if verdict is None:
+            return None
+        from ..evaluation import namespaces
+
+        passes = namespaces.is_known(guard, text, spans) or namespaces.is_broken(
+            text, spans, "exec"
+        )
+        return None if passes else verdict
 
     guard.check(NAME, source, judged)
     guard.provenance.kept[_SEEN] = source
@@ -343,7 +372,7 @@ def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
         named, given = given[0], []
 
     def offers(owner: object, name: str) -> bool:
-        known = not name or guard.constants.holds(name)
+        known = not name or guard.constants.holds(name) or guard.constants.shows(name)
         return known and hidden_names.is_of_code(guard, owner)
 
     def leaves_out(owner: object, name: str) -> bool:
@@ -357,14 +386,25 @@ def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
     guard.check(NAME, template, judged)
 
 
+def _evaluating(guard: Guard, form: str) -> Watcher:
+    """Return what takes the text of a call of `eval`, and the variables that it is given."""
+    alone, named = form == EVAL_ALONE, form == EVAL_OF_NAMES
+
+    def watch(arguments: tuple[Any, ...], _: dict[str, Any]) -> None:
+        source, *given = arguments[0]
+        check_given(guard, source, given, alone=alone, named=named)
+
+    return watch
+
+
 def patch_builtins(guard: Guard, module: ModuleType) -> None:
     """Take what rewritten code announces."""
     watchers = guard.provenance.watchers
     for name in ("eval()", "exec()"):
         watchers[name] = lambda arguments, named: check_source(guard, arguments[0])
     watchers["compile()"] = lambda arguments, named: _check_compiled(guard, arguments[0])
-    watchers[EVAL_ALONE] = lambda arguments, named: check_formula(guard, *arguments[:2])
-    watchers[EVAL_OF_NAMES] = lambda arguments, named: check_of_names(guard, *arguments[:2])
+    for form in (EVAL_ALONE, EVAL_OF_NAMES, EVAL_IN):
+        watchers[form] = _evaluating(guard, form)
     watchers["__import__()"] = lambda arguments, named: check_module(guard, arguments[0])
     watchers["getattr"] = lambda arguments, named: _attribute(guard, arguments)
     watchers["globals"] = lambda arguments, named: _name(guard, arguments)

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections import ChainMap
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 from ..core import Guard
+from ..evaluation.formats import PLAIN
 from ..hooks import argument, wrap
+from ..origin import Span
 from ..plain_names import is_hidden
 from ..sink import Patch, Sink
 from ..templates.judgement import (
@@ -26,12 +30,13 @@ from ..templates.judgement import (
     JINJA,
     MAKO,
     MUSTACHE,
+    NEEDED,
     TORNADO,
     Syntax,
     delimited,
     judge,
 )
-from ..verdict import Verdict
+from ..verdict import Judge, Verdict
 
 NAME = "template"
 _ESCAPING = re.compile(
@@ -57,7 +62,20 @@ _FIX_FIELD = "give the values that a template may show by name: Template(t).subs
 def check(guard: Guard, source: object, how: Syntax) -> None:
     """Block a template (BlockedError) that the event has added code to."""
     if guard.active and isinstance(source, (str, bytes)):
-        guard.check(NAME, source, lambda text, spans: judge(text, spans, how))
+        guard.check(NAME, source, _judging(guard, how))
+
+
+def _judging(guard: Guard, how: Syntax, environment: Any = None) -> Judge:
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        verdict = judge(text, spans, how)
+        if verdict is None:
+            return None
+        # Hardly any template has tags of the event.
+        from ..templates.showing import judge_shown
+
+        return judge_shown(guard, text, spans, how, environment)
+
+    return judged
 
 
 def _syntax_of(environment: Any) -> Syntax:
@@ -73,7 +91,7 @@ def _syntax_of(environment: Any) -> Syntax:
     ]
     if pairs == [("{%", "%}"), ("{{", "}}"), ("{#", "#}")] and not lines:
         return JINJA
-    return delimited(pairs, lines)
+    return delimited(pairs, lines, shown=pairs[1])
 
 
 def patch_jinja2(guard: Guard, module: ModuleType) -> None:
@@ -93,13 +111,30 @@ def patch_jinja2(guard: Guard, module: ModuleType) -> None:
                 guard.check(NAME, source, _judge_sandboxed)
         elif guard.active:
             source = argument(arguments, named, 1, "source")
-            check(guard, source, _syntax_of(environment))
+            if isinstance(source, (str, bytes)):
+                guard.check(NAME, source, _judging(guard, _syntax_of(environment), environment))
             _take(guard, source, taken)
 
     environment: Any = module.Environment
     for name in ("compile", "parse"):
         wrap(environment, name, before)
     wrap(environment, "compile_expression", _expression(guard))
+    wrap(module.Template, "new_context", _filled(guard))
+
+
+def _filled(guard: Guard) -> Any:
+    """Return what judges the values of templates, if any of the event shows some."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not guard.active or NEEDED not in guard.provenance.kept:
+            return
+        from ..templates.showing import judge_given
+
+        template, *given = arguments
+        scopes = (*given, *named.values(), getattr(template, "globals", None))
+        guard.decide(NAME, lambda: judge_given(guard, scopes))
+
+    return before
 
 
 def _take(guard: Guard, source: object, taken: set[str]) -> None:
@@ -131,24 +166,33 @@ def _expression(guard: Guard) -> Any:
 
 def patch_string(guard: Guard, module: ModuleType) -> None:
     """Watch `string.Template` of the event, filled from more than values that the code names."""
-    field = re.compile(r"\$\{?[A-Za-z_]")
-
-    def judge_fields(text: str, spans: Any) -> Verdict | None:
-        for span in spans:
-            part = text[span.start : span.end]
-            if not span.vouched and field.search(part):
-                return Verdict(span.origin, "adds a field that looks into what is kept", _FIX_FIELD)
-        return None
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        mapping = arguments[1] if len(arguments) > 1 else None
-        if guard.active:
-            wide = _is_wide(mapping) or _is_wide(named)
-            judge = judge_fields if wide else _judge_hidden
-            guard.check(NAME, str(arguments[0].template), judge)
+        if not guard.active:
+            return
+        given = (arguments[1] if len(arguments) > 1 else None, named)
+        wide = any(map(_is_wide, given))
+
+        def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+            for span in spans:
+                for field in _NAMED_FIELD.finditer(text, span.start, span.end):
+                    if not span.vouched and is_hidden(field[1]):
+                        return Verdict(span.origin, "adds a field of what is hidden", _FIX_FIELD)
+                    unknown = not field[1].isdigit() and not _shows(guard, field[1])
+                    if wide and unknown and not span.vouched:
+                        words = "adds a field that looks into what is kept"
+                        return Verdict(span.origin, words, _FIX_FIELD)
+            return None
+
+        guard.check(NAME, str(arguments[0].template), judged)
 
     for name in ("substitute", "safe_substitute"):
         wrap(module.Template, name, before)
+
+
+def _shows(guard: Guard, name: str) -> bool:
+    """Tell whether a template of the code's own has a field, as it is then one of any other."""
+    return any(name in _NAMED_FIELD.findall(text) for text in guard.constants.texts if "$" in text)
 
 
 def patch_chevron(guard: Guard, module: ModuleType) -> None:
@@ -205,26 +249,17 @@ def _is_plain(value: Any) -> bool:
     return False
 
 
-def _judge_hidden(text: str, spans: Any) -> Verdict | None:
-    for span in spans:
-        fields = _NAMED_FIELD.finditer(text, span.start, span.end)
-        if not span.vouched and any(is_hidden(f[1]) for f in fields):
-            return Verdict(span.origin, "adds a field of what is hidden", _FIX_FIELD)
-    return None
-
-
 def _is_wide(mapping: Any) -> bool:
     """Tell whether a mapping has more than plain values: the environment, variables, objects."""
     if mapping is None:
         return False
-    if not isinstance(mapping, dict):
-        return True
-    if len(mapping) > _MAX_VALUES:
+    if type(mapping) is ChainMap:
+        return any(map(_is_wide, mapping.maps))
+    if not isinstance(mapping, dict) or len(mapping) > _MAX_VALUES:
         return True
     if len(mapping) >= _MIN_SETTINGS and mapping.items() <= os.environ.items():
         return True
-    plain = (str, int, float, bool, type(None))
-    return any(not isinstance(value, plain) for value in mapping.values())
+    return any(not isinstance(value, PLAIN) for value in mapping.values())
 
 
 def _watch(how: Syntax, *places: tuple[str, int, str]) -> Patch:

@@ -10,12 +10,19 @@ from ..origin import Span
 from ..verdict import Verdict
 
 _LETTER = "q"
+NEEDED = ("template", "needed")
+"""Under which is kept what templates of the event show, and where it is from."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 FIX = (
     'keep the template in the code and give the data as context: Template("Hello {{ name }}")'
     ".render(name=name); templates that users write belong into "
     "jinja2.sandbox.ImmutableSandboxedEnvironment"
 )
+
+
+_BODY = r"[^{}<>%#\[\]$\n]{1,200}?"
+"""What is in a tag that shows a value."""
+_BRACES = ("{{", "}}")
 
 
 class Syntax(NamedTuple):
@@ -25,40 +32,55 @@ class Syntax(NamedTuple):
     """Whole tags, with the code in them."""
     marks: re.Pattern[str]
     """What begins a tag, closed or not."""
+    shows: re.Pattern[str] | None = None
+    """Whole tags that show a value, and what is in them (`body`)."""
 
 
-def syntax(tags: Sequence[str], marks: Sequence[str]) -> Syntax:
+def syntax(tags: Sequence[str], marks: Sequence[str], shows: str = "") -> Syntax:
     """Return a syntax from patterns."""
     return Syntax(
         re.compile("|".join(tags), re.DOTALL | re.MULTILINE),
         re.compile("|".join(marks), re.DOTALL | re.MULTILINE),
+        re.compile(shows) if shows else None,
     )
 
 
-def delimited(pairs: Sequence[tuple[str, str]], lines: Sequence[str] = ()) -> Syntax:
-    """Return the syntax of an engine whose tags have delimiters; `lines` begin lines of code."""
+def delimited(
+    pairs: Sequence[tuple[str, str]],
+    lines: Sequence[str] = (),
+    shown: tuple[str, str] | None = None,
+) -> Syntax:
+    """Return the syntax of an engine whose tags have delimiters; `lines` begin lines of code.
+
+    `shown` are those of tags that show a value.
+    """
     tags = [f"{re.escape(a)}.*?{re.escape(b)}" for a, b in pairs]
     # What ends a tag ends nothing outside of one, such as in `{"a": {"b": 1}}`.
     marks = [re.escape(begin) for begin, _ in pairs]
     begun = [rf"^[ \t]*{re.escape(line)}[^\n]*" for line in lines]
-    return syntax([*tags, *begun], [*marks, *(rf"^[ \t]*{re.escape(line)}" for line in lines)])
+    begin, end = map(re.escape, shown or ("", ""))
+    shows = f"{begin}(?P<body>{_BODY}){end}" if shown else ""
+    begins = [*marks, *(rf"^[ \t]*{re.escape(line)}" for line in lines)]
+    return syntax([*tags, *begun], begins, shows)
 
 
-JINJA = delimited((("{{", "}}"), ("{%", "%}"), ("{#", "#}")))
+JINJA = delimited((("{{", "}}"), ("{%", "%}"), ("{#", "#}")), shown=_BRACES)
 MAKO = syntax(
     [r"\$\{.*?\}", r"<%.*?%?>", r"</%.*?>", r"^[ \t]*%(?!%)[^\n]*", r"^[ \t]*##[^\n]*"],
     [r"\$\{", r"<%", r"</%", r"^[ \t]*%(?!%)", r"^[ \t]*##"],
+    rf"\$\{{(?P<body>{_BODY})\}}",
 )
 TORNADO = JINJA
 DJANGO = JINJA
-BOTTLE = delimited((("{{", "}}"), ("<%", "%>")), ("%",))
+BOTTLE = delimited((("{{", "}}"), ("<%", "%>")), ("%",), shown=_BRACES)
 CHAMELEON = syntax(
     [r"\$\{.*?\}", r"<\?python.*?\?>", r"(?:tal|metal|i18n):[\w-]+\s*=\s*(?:\"[^\"]*\"|'[^']*')"],
     [r"\$\{", r"<\?python", r"(?:tal|metal|i18n):", r"<"],
+    rf"\$\{{(?P<body>{_BODY})\}}",
 )
 CHEETAH = syntax([r"\$\S+", r"#\w+[^\n]*", r"<%.*?%>"], [r"\$", r"#", r"<%"])
 VELOCITY = CHEETAH
-MUSTACHE = delimited((("{{", "}}"),))
+MUSTACHE = delimited((("{{", "}}"),), shown=_BRACES)
 
 
 def judge(text: str, spans: Sequence[Span], how: Syntax) -> Verdict | None:
