@@ -29,6 +29,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.guard.binary": "runs of two literal units, of bounded length",
     "casemate.guard.decoding": "sets of single characters, as the tables of Unicode have them",
     "casemate.guard.fragments": "literal signs beside sets of single characters, no repetition",
+    "casemate.guard.matched": "the code's own pattern, on the text on which the code has run it",
     "casemate.guard.pages.places": "the end of an element, a literal tag without repetition",
     "casemate.guard.quoted": "the guard's languages, tried by the guard's own tests",
     "casemate.guard.spans": "escaped forms of one text, literal, without repetition",

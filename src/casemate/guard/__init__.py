@@ -10,6 +10,7 @@
     calls.py        what is noted of a call's result
     provenance.py   how the function's own code put its texts together
     pieces.py       what templates made, taken apart
+    matched.py      what `re.sub` made, taken apart
     tracing.py      both together: where in a sink's text outside data is
     spans.py        places in a text: in order, cut, found again
     quick.py        the part of it that loops call, in as few steps as can be

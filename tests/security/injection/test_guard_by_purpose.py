@@ -127,6 +127,10 @@ NAMED: Cases = {
         "import math\n" + HANDLED + "return eval(event['f'], dict(math=math), {})",
         {"f": "math.__loader__"},
     ),
+    "parameters of the event's": (
+        HANDLED + "return eval('lambda ' + event['f'], dict(a=1), {})(2)",
+        {"f": "x: x.real"},
+    ),
     "ends the code's comparison": (
         HANDLED + "f = f\"owner == '{event['f']}'\"\n    return eval(f, {}, {'owner': 'ada'})",
         {"f": "x' or owner != 'x"},
@@ -144,6 +148,12 @@ EVALUATED: Cases = {
     "row": (
         HANDLED + "return eval(event['f'], {'__builtins__': {}}, {'row': event['row']})",
         {"f": "row['gross'] * row['par'] > 3", "row": _NUMBERS},
+    ),
+    "a function of the code's": (
+        "import math\nF = {'__builtins__': {}, 'sqrt': math.sqrt}\n"
+        + HANDLED
+        + "return eval('lambda x, y: ' + event['f'], {**F})(4, 2)",
+        {"f": "sqrt(x) + 2 * y"},
     ),
     "texts compared": (
         HANDLED + "return [r for r in event['rows'] if eval(event['f'], {}, r)]",
@@ -272,7 +282,8 @@ SHOWING = [
     for text in (
         *("Tonight: {{ play }} on {{ day }}", "{{ play|upper }}!", "{{play}}{{ nothing }}"),
         *("{{ tags|join(', ') }}", "{{ play|truncate(9)|e }}", "{{- play -}}", "100 % {x} #1"),
-        "{{ play | default('-') }}",
+        *("{{ play | default('-') }}", "{% if play %}{{ play }}{% else %}none{% endif %}"),
+        "{% if play == 'Faust' %}{{ tags|first }}{% elif not day %}-{% endif %}",
     )
 ]
 OWN_FILTER: Cases = {
@@ -322,6 +333,11 @@ ADDING = [
             "{{ dict() }}",
         ),
         *("{{ tags|join('-')|join('-') }}", "{# x #}{{ 1 }}", "{{ 'x'|list }}"),
+        *(
+            "{% if play.x %}{% endif %}",
+            "{% if self %}{% endif %}",
+            "{% if 1 in tags %}{% endif %}",
+        ),
     )
 ]
 HOSTILE: Cases = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import builtins
 import collections
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
@@ -30,6 +31,7 @@ _GROWING = frozenset(("pow", "factorial", "comb", "perm", "range", "repeat", "ld
 _OF_MODULES = ("__name__", "__spec__", "__loader__")
 """What the variables of a module have, and those of no formula."""
 _COLLECTIONS = (list, tuple, set, frozenset)
+_LAMBDA = re.compile(r"\s{0,9}lambda\s{1,9}([A-Za-z]\w{0,40}(?:,\s{0,9}[A-Za-z]\w{0,40}){0,9}):")
 _MAX_LOOKED_AT = 2000
 _MAKING_TEXTS = frozenset(("str", "sorted"))
 
@@ -62,6 +64,11 @@ def is_known(guard: Guard, text: str, spans: Sequence[Span]) -> bool:
 
 
 def _calculates(text: str, spans: Sequence[Span], names: _Names) -> bool:
+    begun = _LAMBDA.match(text)
+    if begun is not None and all(span.start >= begun.end() for span in spans):
+        # A function of the code's whose result is the formula: its parameters are names as well.
+        names.values |= {name.strip() for name in begun[1].split(",")}
+        text, spans = text[begun.end() :], [span.moved(-begun.end()) for span in spans]
     formula = formula_of(text)
     if formula is None or not _is_all_data(text, spans):
         return False
@@ -143,6 +150,8 @@ class _Names(ast.NodeTransformer):
         return self._named(node, name, found)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id in self.values:
+            return node  # a parameter
         value = self._value(node.id)
         if self._known is not None and not self._known(node.id):
             return node

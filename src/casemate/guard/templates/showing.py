@@ -19,7 +19,7 @@ from ..evaluation.hidden_names import is_of_code
 from ..origin import Origin, Span
 from ..plain_names import is_field
 from ..verdict import Verdict
-from .judgement import FIX, NEEDED, Syntax, judge
+from .judgement import FIX, JINJA, NEEDED, Syntax, judge
 
 _MAX_FILTERS = 4
 _MAX_FRAMES = 500
@@ -46,6 +46,13 @@ _OF_TEMPLATES = frozenset(("environment", "debug_info"))
 """Variables of a template's code."""
 
 
+_ASKED = re.compile(
+    r"\{%[-+]?\s{0,9}(?:else|endif|(?:el)?if\s{1,9}(?:not\s{1,9})?(?P<name>[A-Za-z]\w{0,63})"
+    rf"(?:\s{{0,9}}(?:[=!<>]=|[<>])\s{{0,9}}{_LITERAL})?)\s{{0,9}}[-+]?%\}}"
+)
+"""What asks for a value of jinja2: `{% if late %}`, `{% elif sold > 3 %}`, `{% else %}`."""
+
+
 class _Tag(NamedTuple):
     start: int
     end: int
@@ -65,32 +72,41 @@ def judge_shown(
     whole = _is_whole(text, spans)
     if whole and environment is not None and _is_broken(environment, text):
         return None
-    neutral = text
-    for span in spans:
-        neutral = neutral[: span.start] + "q" * (span.end - span.start) + neutral[span.end :]
+    neutral = _covered(text, ((span.start, span.end) for span in spans))
     own = {_plain(tag) for one in (*guard.constants.texts, neutral) for tag in _tags(one, how)}
     code = [match.span() for match in how.tags.finditer(neutral)]
     needed: dict[str, Origin] = {}
-    covered = text
+    places: list[tuple[int, int]] = []
     for span in spans:
+        # Within a tag of the code's it is no tag of its own.
         if any(start < span.end and span.start < end for start, end in code):
             continue
         for tag in _tags(text[span.start : span.end], how):
             name = _name(guard, tag.body, environment) if whole and environment else ""
-            if _plain(tag) not in own and not name:
-                continue
-            if _plain(tag) not in own:
-                needed[name] = span.origin
-            start, end = span.start + tag.start, span.start + tag.end
-            covered = covered[:start] + "q" * (end - start) + covered[end:]
-    if covered == text:
+            known = _plain(tag) in own
+            if known or name:
+                places.append((span.start + tag.start, span.start + tag.end))
+                needed.update({} if known else {name: span.origin})
+    if whole and how is JINJA:
+        for asked in filter(_asks_plainly, _ASKED.finditer(text)):
+            places.append(asked.span())
+            needed.update({asked["name"]: spans[0].origin} if asked["name"] else {})
+    if not places or (needed and _is_rendering()):
         return verdict
-    if needed and _is_rendering():
-        return verdict
-    verdict = judge(covered, spans, how)
+    verdict = judge(_covered(text, places), spans, how)
     if verdict is None and needed:
         guard.provenance.kept.setdefault(NEEDED, {}).update(needed)
     return verdict
+
+
+def _covered(text: str, places: Iterable[tuple[int, int]]) -> str:
+    for start, end in places:
+        text = text[:start] + "q" * (end - start) + text[end:]
+    return text
+
+
+def _asks_plainly(asked: re.Match[str]) -> bool:
+    return asked["name"] is None or (is_field(asked["name"]) and asked["name"] not in _OF_JINJA)
 
 
 def judge_given(guard: Guard, scopes: Iterable[Any]) -> Verdict | None:
