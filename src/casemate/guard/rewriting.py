@@ -332,12 +332,12 @@ class Rewriter(Scopes, ast.NodeTransformer):
         if reads_in_memory(node):
             node.args[0] = self._seen(node.args[0], READS_ANSWER)
         watched = name in WATCHED or (name == "split" and is_pattern(owner))
-        announced = again or (name if watched else "")
-        if announced:
-            form = match_form(node, announced)
+        told = again or (name if watched else "")
+        if told:
+            form = match_form(node, told)
             if form:
                 return self._call(node, form, self._name(node, name), node.func, *node.args)
-            return self._watched(node, announced)
+            return self._watched(node, told)
         writes = name in WRITES and owner is not None
         if name != "join" and name not in CALLED and not writes:
             return node
@@ -408,10 +408,10 @@ class Rewriter(Scopes, ast.NodeTransformer):
         """Announce calls of what runs a text, or finds an attribute by it."""
         plain = bool(node.args) and not any(isinstance(a, ast.Starred) for a in node.args)
         if name in SEEN and plain and not isinstance(node.args[0], ast.Constant):
-            announced = form_of_eval(node) if name == "eval" else ""
-            if announced:
+            form = form_of_eval(node) if name == "eval" else ""
+            if form:
                 whole = ast.copy_location(ast.Tuple(node.args, ast.Load()), node)
-                told = self._seen(whole, announced)
+                told = self._seen(whole, form)
                 node.args = [ast.copy_location(ast.Starred(told, ast.Load()), node)]
             else:
                 node.args[0] = self._seen(node.args[0], f"{name}()")
