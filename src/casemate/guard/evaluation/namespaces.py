@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from ..core import Guard
 from ..origin import Span
-from ..plain_names import is_hidden, is_secret
+from ..plain_names import is_hidden
 from .choosing import runs_code
 from .formats import PLAIN
 from .formulas import are_small, formula_of, is_data, is_of
@@ -171,9 +171,9 @@ class _Names(ast.NodeTransformer):
         """Put a name in the place of another which says nothing of what is behind it."""
         new = f"v{len(self.values) + len(self.functions)}"
         if _is_plain(value):
-            # A number called `tax` is what a formula is for; no number is a password.
-            number = type(value) in (int, float, bool)
-            self.refused |= is_secret(name) if number else is_hidden(name)
+            # A rate called `tax` is what a formula is for; a number called `salary` may be hidden.
+            number = type(value) in (int, float)
+            self.refused |= is_hidden(name.replace("tax", "")) if number else is_hidden(name)
             self.values.add(new)
             if isinstance(value, (str, bytes, *_COLLECTIONS)):
                 self.texts.add(new)
