@@ -401,6 +401,7 @@ class Judgement:
                 if span.start > 0 and (verdict := self._path(value, argument.spans)):
                     return verdict
             ended = ended or (value == "--" and not argument.spans)
+            ended = ended or previous in programs.LAST_OPTIONS.get(name, ())
             before, previous = previous, value
         return None
 

@@ -36,6 +36,8 @@ WRAPPERS: Mapping[str, tuple[int, frozenset[str]]] = {
 }
 """Programs that run the program that their arguments name."""
 
+LAST_OPTIONS: Mapping[str, tuple[str, ...]] = {"python": ("-c",), "pypy": ("-c",)}
+"""Options after whose value, which is code, all else is only handed to that."""
 CODE_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "python": ("-c",),
     "pypy": ("-c",),

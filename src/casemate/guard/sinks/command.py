@@ -138,8 +138,14 @@ def _verdict(
 
 
 def _variables(guard: Guard, environment: Mapping[Any, Any]) -> Iterator[tuple[Argument, Argument]]:
-    """Yield the variables whose name or value the event may have."""
+    """Yield the variables whose name or value the event may have.
+
+    What the process has itself was judged when it was set, or was there before: that an event says
+    `1`, too, tells nothing of it.
+    """
     for name, value in environment.items():
+        if isinstance(name, str) and os.environ.get(name) == value:
+            continue
         named, held = _argument(guard, name), _argument(guard, value)
         if named is not None and held is not None and (named.known or held.known):
             yield (

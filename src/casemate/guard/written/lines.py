@@ -39,6 +39,8 @@ _ACCESS = re.compile(r"\S{1,200} \S{1,200} (?:\S{1,200} )?(?:\[[^\]\n]{0,60}\] )
 _WORDS_FIRST = re.compile(r"^(?:[A-Za-z<(]|\d{4}-)", re.MULTILINE)
 """What begins a line that is no JSON, nor a part of it."""
 _RECORD = re.compile(f"{_LEVEL.pattern}|{_TIME.pattern}")
+_TAG = re.compile(r"[A-Z][A-Z0-9_-]{2,30}(?=[ :|=])")
+"""How a record begins that says in capitals what it is of."""
 _TRACE = "Traceback (most recent call last)"
 _RAISED = re.compile(r"[A-Za-z_][\w.]{0,200}: ")
 _MIN_WORDS = 2
@@ -115,8 +117,8 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data in what is printed begins another record of the code's.
 
     Much is printed that has texts of more than one line. What begins like a record here has its
-    level, its time, or the very words of the code's own. Where a trace says what was raised any
-    level and any time begin one.
+    level, its time, its first word in capitals, or the very words of the code's own. Where a trace
+    says what was raised any level and any time begin one.
     """
     for span in doubtful(spans):
         own = before_in_line(text, span)
@@ -127,9 +129,12 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
         if raised is not None:
             own, begins = own[raised.end() :], _RECORD
         words = own if len(own.split()) >= _MIN_WORDS else None
+        tag = _TAG.match(own)
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
             alike = (begins and begins.match(line)) or (words and line.startswith(words))
+            other = _TAG.match(line)
+            alike = alike or (tag is not None and other is not None and other[0] == tag[0])
             if alike or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
     return None
