@@ -65,6 +65,7 @@ SUM = (
     "    return eval(json.loads(event['k'])['e'], {{'__builtins__': __builtins__, 'math': math}})\n"
 )
 SUMS = "class Examples:\n    SUMS = ['1 + 1', 'math.sqrt(16)']"
+BAD_SUMS = SUMS.replace("SUMS", "BAD_SUMS").replace("math.sqrt(16)", "print(math.sqrt(16))")
 TEMPLATE = (
     "import os, jinja2\n# Dear {{ name }},\ndef handler(event, context):\n"
     "    folder = FOLDER\n    loader = jinja2.FileSystemLoader(folder)\n"
@@ -193,7 +194,8 @@ STOPPED: Cases = {
         f"an expression {what}": (SUM.format(held), {"k": json.dumps({"e": text})})
         for what, held, text in (
             ("with one of a list in it", SUMS, "math.sqrt(16) if exit() else 1"),
-            ("that is forbidden", SUMS.replace("SUMS", "BAD_SUMS"), "math.sqrt(16)"),
+            # What only calculates passes by itself: this reaches for more.
+            ("that is forbidden", BAD_SUMS, "print(math.sqrt(16))"),
             ("that reaches for more", SUMS.replace("1 + 1", "open(0)"), "open(0)"),
         )
     },
