@@ -15,6 +15,7 @@
     spans.py        places in a text: in order, cut, found again
     quick.py        the part of it that loops call, in as few steps as can be
     scopes.py       where rewritten code may set names
+    evaluated.py    what a text is given that is evaluated
     heads.py        what it announces as a head of a message
     bound_methods.py  functions that write, kept under another name
     rewriting.py    the syntax tree of the function's own modules, made to tell provenance

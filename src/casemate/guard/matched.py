@@ -6,8 +6,13 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from .notes import Made
+
 MAX_MATCHES = 2000
 MAX_CANDIDATES = 5000
+_MAX_MARKED = 64 * 1024
+"""Characters of a text in which the code has marked some by `re.sub`."""
+_MAX_WRITTEN = 32
 _GROUP = re.compile(r"\\(?:(?P<number>\d{1,2})|g<(?P<name>\w+)>)")
 
 
@@ -135,3 +140,20 @@ def _of_function(
         parts.append(Part(match.start(), match.end()) if is_text else Part(0, 0, part))
         at += len(part)
     return [*parts, Part(place, len(made.text))]
+
+
+def unwritten(text: str, source: str, made: Made) -> list[tuple[int, int]]:
+    """Return what is between the texts that the code wrote by `re.sub`, where all else is not.
+
+    A text of the code that the source has as well could be either's.
+    """
+    written = made.parts[-1] if type(made.parts[-1]) is tuple else ()
+    own = sorted({w for w in written if w not in source}, key=len, reverse=True)[:_MAX_WRITTEN]
+    if not own or len(text) > _MAX_MARKED:
+        return []
+    found: list[tuple[int, int]] = []
+    place = 0
+    for match in re.finditer("|".join(map(re.escape, own)), text):
+        found.append((place, match.start()))
+        place = match.end()
+    return [(a, b) for a, b in (*found, (place, len(text))) if a < b]

@@ -14,7 +14,7 @@ from .characters import Step, Turns
 from .generations import MAX_NOTED
 from .identity import identity
 from .known import MIN_SEARCHED
-from .matched import Substitution, parts_of
+from .matched import Substitution, parts_of, unwritten
 from .membership import Membership
 from .noted_texts import NotedTexts
 from .notes import (
@@ -53,9 +53,6 @@ _TAGS = re.compile(r"(?:\s{0,8}</?[a-z][a-z0-9]{0,15} {0,2}/?>\s{0,8}){1,8}", re
 """Tags of a page without attributes."""
 _NUMBERS = frozenset((int, float, bool, type(None)))
 _MAX_FILTERED = 4096
-_MAX_MARKED = 64 * 1024
-"""Characters of a text in which the code has marked some by `re.sub`."""
-_MAX_WRITTEN = 32
 _MAX_LEAVES = 256
 _NOTED_DEPTH = 40
 """At which a noted text is begun that was found in another: the rest of the depth is enough."""
@@ -484,7 +481,7 @@ class Tracer:
             # source is from outside, so is the result.
             if not again and not short and 2 * covered > len(whole):
                 first = inside[0]
-                parts = escaped_again(text, whole, inside) or self._between(text, whole, made)
+                parts = escaped_again(text, whole, inside) or unwritten(text, whole, made)
                 if parts:
                     spans += [first._replace(start=a, end=b, exact=True) for a, b in parts]
                     continue
@@ -571,22 +568,6 @@ class Tracer:
             return False
         made = self._provenance.of(part)
         return self._is_constant(as_text(part)) if made is None else self._is_own(made, depth)
-
-    def _between(self, text: str, source: str, made: Made) -> list[tuple[int, int]]:
-        """Return what is between the texts that the code wrote by `re.sub`, where all else is not.
-
-        A text of the code that the source has as well could be either's.
-        """
-        written = made.parts[-1] if type(made.parts[-1]) is tuple else ()
-        own = sorted({w for w in written if w not in source}, key=len, reverse=True)[:_MAX_WRITTEN]
-        if not own or len(text) > _MAX_MARKED:
-            return []
-        found: list[tuple[int, int]] = []
-        place = 0
-        for match in re.finditer("|".join(map(re.escape, own)), text):
-            found.append((place, match.start()))
-            place = match.end()
-        return [(a, b) for a, b in (*found, (place, len(text))) if a < b]
 
     def _cut(self, text: str, source: str, inside: list[Span]) -> list[Span]:
         """Find what of a source's parts is in a text that was cut out of it, wherever it was."""

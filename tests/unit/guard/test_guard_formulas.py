@@ -6,10 +6,10 @@ import ast
 
 import pytest
 
+from casemate.guard.evaluated import form_of_eval
 from casemate.guard.evaluation.formulas import is_formula
 from casemate.guard.names import EVAL_ALONE
 from casemate.guard.origin import Origin, Span
-from casemate.guard.rewriting import form_of_eval
 
 
 def _is(text: str) -> bool:
