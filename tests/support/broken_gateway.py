@@ -17,7 +17,8 @@ import msgspec
 
 from casemate.child.frames import frame
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.facts import Finding, JournalRestored, OperationPerformed, SignedIn
+from casemate.model.facts import JournalRestored, OperationPerformed, SignedIn
+from casemate.model.response_facts import Finding
 from casemate.recorder.protocol import (
     DENIED,
     LEFT,

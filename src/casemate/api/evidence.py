@@ -11,8 +11,8 @@ from casemate.api.evidence_sealing import release, seal
 from casemate.api.held_response import HeldResponse
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
-from casemate.model.facts import IncidentUpdated
 from casemate.model.principal import NODE, Action
+from casemate.model.response_facts import IncidentUpdated
 from casemate.operations import evidence
 from casemate.operations.declaration import TAR
 from casemate.operations.evidence import (

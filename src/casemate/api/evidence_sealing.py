@@ -12,7 +12,8 @@ from casemate.api.evidence_gathering import gathered
 from casemate.api.service import Service
 from casemate.evidence import Manifest, build
 from casemate.model.errors import ConflictError, NotFoundError
-from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed
+from casemate.model.facts import Actor
+from casemate.model.response_facts import EvidenceReleased, EvidenceSealed
 from casemate.model.still import require_still
 from casemate.operations.evidence import EvidenceView
 

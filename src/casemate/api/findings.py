@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.model.errors import ConflictError, NotFoundError
-from casemate.model.facts import AlertsSilenced
+from casemate.model.response_facts import AlertsSilenced
 from casemate.model.still import require_still
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.operations import findings

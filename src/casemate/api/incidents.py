@@ -19,8 +19,8 @@ from casemate.model.errors import (
     NotFoundError,
     UnavailableError,
 )
-from casemate.model.facts import IncidentActed, IncidentUpdated
 from casemate.model.principal import Action, Resource
+from casemate.model.response_facts import IncidentActed, IncidentUpdated
 from casemate.operations import incidents
 from casemate.operations.incidents import (
     MAX_CONTAINED,

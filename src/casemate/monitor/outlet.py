@@ -19,7 +19,8 @@ import msgspec
 from casemate.child.restart import pause_after
 from casemate.metrics.figures import Timed
 from casemate.model.errors import CasemateError
-from casemate.model.facts import AlertFailed, AlertSent, Fact
+from casemate.model.facts import Fact
+from casemate.model.response_facts import AlertFailed, AlertSent
 from casemate.monitor.escalating import (
     DAY,
     seconds_alone,

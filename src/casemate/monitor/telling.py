@@ -11,7 +11,8 @@ from itertools import chain, islice, zip_longest
 
 import msgspec
 
-from casemate.model.facts import AlertFailed, AlertSent, Fact, Finding
+from casemate.model.facts import Fact
+from casemate.model.response_facts import AlertFailed, AlertSent, Finding
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import Found
 from casemate.monitor.shares import Share, share_of

@@ -8,8 +8,9 @@ import time
 
 from casemate.facts import FactStream
 from casemate.model.errors import ConflictError, NotFoundError
-from casemate.model.facts import NOT_BY_NETWORK, Actor, PlaybookChanged, PlaybookRefused
+from casemate.model.facts import NOT_BY_NETWORK, Actor
 from casemate.model.playbook import Playbook
+from casemate.model.response_facts import PlaybookChanged, PlaybookRefused
 from casemate.model.still import require_still
 from casemate.monitor.interface import Monitor
 from casemate.playbooks.books import Book, Books

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from casemate.facts import FactStream
 from casemate.model.errors import CasemateError, ConflictError
-from casemate.model.facts import Actor, PlaybookStep
+from casemate.model.facts import Actor
 from casemate.model.playbook import Playbook, PlaybookAct, PlaybookAction, PlaybookRun, Step
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.model.response_facts import PlaybookStep
 from casemate.model.still import asked_besides, require_still
 from casemate.operations.incidents import Noticed
 from casemate.playbooks.acting import Acting, need_of

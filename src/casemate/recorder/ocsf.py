@@ -15,6 +15,7 @@ import msgspec
 from casemate import __version__
 from casemate.decoding import decodable
 from casemate.model import facts
+from casemate.model import response_facts as response
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.principal import ResourceKind
 from casemate.recorder.errors import RecorderInputError
@@ -188,8 +189,8 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.InvocationEnded: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"
     ),
-    facts.AlertsSilenced: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Alerts silenced"),
-    facts.IncidentUpdated: Mapped(
+    response.AlertsSilenced: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Alerts silenced"),
+    response.IncidentUpdated: Mapped(
         OcsfClass.API_ACTIVITY, 3, Severity.INFORMATIONAL, "Incident updated"
     ),
     facts.NodeAudited: Mapped(
@@ -201,13 +202,17 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.AccessReviewed: Mapped(
         OcsfClass.USER_ACCESS_MANAGEMENT, OTHER, Severity.LOW, "Access reviewed"
     ),
-    facts.IncidentActed: Mapped(
+    response.IncidentActed: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Incident acted on"
     ),
-    facts.EvidenceSealed: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.LOW, "Evidence sealed"),
-    facts.EvidenceReleased: Mapped(OcsfClass.API_ACTIVITY, 4, Severity.MEDIUM, "Evidence released"),
-    facts.PlaybookChanged: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Playbook changed"),
-    facts.PlaybookRefused: Mapped(
+    response.EvidenceSealed: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.LOW, "Evidence sealed"),
+    response.EvidenceReleased: Mapped(
+        OcsfClass.API_ACTIVITY, 4, Severity.MEDIUM, "Evidence released"
+    ),
+    response.PlaybookChanged: Mapped(
+        OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Playbook changed"
+    ),
+    response.PlaybookRefused: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.CRITICAL, "Playbook not believed", failed=True
     ),
     facts.RuntimeReplaced: Mapped(
@@ -216,12 +221,12 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.ReleaseChanged: Mapped(
         OcsfClass.APPLICATION_LIFECYCLE, 8, Severity.MEDIUM, "Release changed"
     ),
-    facts.PlaybookStep: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Playbook"),
+    response.PlaybookStep: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Playbook"),
 }
 _MONITORED: Mapping[type[facts.Fact], Mapped] = {
-    facts.Finding: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.INFORMATIONAL, "Finding"),
-    facts.AlertSent: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Alert sent"),
-    facts.AlertFailed: Mapped(
+    response.Finding: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.INFORMATIONAL, "Finding"),
+    response.AlertSent: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Alert sent"),
+    response.AlertFailed: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.HIGH, "Alert given up", failed=True
     ),
 }
@@ -271,9 +276,9 @@ def mapped(fact: facts.Fact) -> Mapped:
         return _DENIALS[fact.kind]
     if isinstance(fact, facts.OperationPerformed):
         return _EFFECTS.get(fact.effect, _MAPPED[type(fact)])
-    if isinstance(fact, facts.Finding):
+    if isinstance(fact, response.Finding):
         severity = _LEVELS.get(fact.level, Severity.INFORMATIONAL)
-        return msgspec.structs.replace(_MONITORED[facts.Finding], severity=severity)
+        return msgspec.structs.replace(_MONITORED[response.Finding], severity=severity)
     return _MAPPED.get(type(fact)) or _MONITORED.get(type(fact)) or _OWN[type(fact)]
 
 
@@ -362,6 +367,6 @@ def event(fact: facts.Fact, count: int, uid: str, logged: float | None = None) -
         found["api"] = {"operation": own["action"]}
     if "reason" in own:
         found["message"] = own["reason"]
-    if isinstance(fact, facts.Finding):
+    if isinstance(fact, response.Finding):
         found["finding_info"] = {"uid": fact.finding, "title": own["title"]}
     return msgspec.json.encode(found)

@@ -15,18 +15,15 @@ import msgspec
 
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.tiles import WIDTH
-from casemate.model.facts import (
+from casemate.model.facts import BudgetSet, FunctionReleased, NodeTold, RestrictionChanged
+from casemate.model.response_facts import (
     AlertFailed,
     AlertSent,
     AlertsSilenced,
-    BudgetSet,
     Finding,
-    FunctionReleased,
     IncidentActed,
     IncidentUpdated,
-    NodeTold,
     PlaybookStep,
-    RestrictionChanged,
 )
 from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.noted import Noted

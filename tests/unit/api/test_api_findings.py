@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from api_fake_control import Client, Parts
 
-from casemate.model.facts import AlertsSilenced, PeoplePaged
+from casemate.model.facts import PeoplePaged
+from casemate.model.response_facts import AlertsSilenced
 from casemate.monitor.protocol import AlertsState
 from casemate.operations.findings import AlertChannel, AlertSilence, ListFindings, OnCallShift
 from support.monitor import found

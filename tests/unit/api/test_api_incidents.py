@@ -11,7 +11,8 @@ from api_fake_control import Client, Parts
 from msgspec.structs import replace
 
 from casemate.model.deployment import Quarantine
-from casemate.model.facts import Actor, Fact, IncidentActed, IncidentUpdated
+from casemate.model.facts import Actor, Fact
+from casemate.model.response_facts import IncidentActed, IncidentUpdated
 from casemate.operations.findings import OnCallShift
 from casemate.operations.incidents import Incident, IncidentEvent, IncidentState, ListIncidents
 from casemate.operations.quarantine import QuarantineFunction

@@ -18,16 +18,15 @@ from casemate.evidence import Evidences, Holds, keeping, opened
 from casemate.model.account import PolicyFile
 from casemate.model.deployment import Quarantine
 from casemate.model.errors import ConflictError, UnavailableError
-from casemate.model.facts import (
-    Actor,
+from casemate.model.facts import Actor, Fact
+from casemate.model.level import Level
+from casemate.model.playbook import PlaybookAct, PlaybookRun, Step
+from casemate.model.response_facts import (
     EvidenceReleased,
     EvidenceSealed,
-    Fact,
     IncidentUpdated,
     PlaybookChanged,
 )
-from casemate.model.level import Level
-from casemate.model.playbook import PlaybookAct, PlaybookRun, Step
 from casemate.model.still import require_still
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed

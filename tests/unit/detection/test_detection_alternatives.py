@@ -15,7 +15,8 @@ from casemate.detection.documents import Map, read_documents
 from casemate.detection.rules import Rules
 from casemate.drills.recorded import events_of
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.facts import IncidentActed, PeoplePaged
+from casemate.model.facts import PeoplePaged
+from casemate.model.response_facts import IncidentActed
 from casemate.operations.catalogue import FORMS
 from casemate.recorder import ocsf
 

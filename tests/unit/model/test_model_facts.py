@@ -7,10 +7,15 @@ import gc
 import msgspec
 import pytest
 
-from casemate.model import denial, facts
+from casemate.model import denial, facts, response_facts
 from casemate.model.facts import Fact, SignedIn
 
-KINDS = [*(k for k in vars(facts).values() if isinstance(k, type) and issubclass(k, Fact))]
+KINDS = [
+    k
+    for module in (facts, response_facts)
+    for k in vars(module).values()
+    if isinstance(k, type) and issubclass(k, Fact) and k.__module__ == module.__name__
+]
 KINDS.append(denial.Denial)
 
 

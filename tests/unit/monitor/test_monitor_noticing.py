@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.model.facts import AlertSent, AlertsSilenced, Finding, InvocationEnded, SignedIn
+from casemate.model.facts import InvocationEnded, SignedIn
+from casemate.model.response_facts import AlertSent, AlertsSilenced, Finding
 from casemate.monitor import following as following_module
 from casemate.monitor.detecting import DAMAGED, FORGOTTEN, ROLLED_BACK
 from casemate.monitor.errors import UndeliveredError

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from casemate.model.facts import AlertFailed, AlertSent, Fact
+from casemate.model.facts import Fact
 from casemate.model.level import Level
+from casemate.model.response_facts import AlertFailed, AlertSent
 from casemate.monitor import outlet as outlet_module
 from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.escalating import seconds_alone, seconds_of_night, waits_for_morning

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from casemate.model.facts import AlertFailed, Fact
+from casemate.model.facts import Fact
 from casemate.model.level import Level
+from casemate.model.response_facts import AlertFailed
 from casemate.monitor import incidents as incidents_module
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import MAX_FINDINGS, MAX_OF_RULE, Findings, Found

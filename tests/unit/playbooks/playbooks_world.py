@@ -9,8 +9,9 @@ from typing import Any
 from casemate.facts import FactStream
 from casemate.model.deployment import Alias, AliasTarget, Quarantine, Trial
 from casemate.model.errors import ConflictError, NotFoundError
-from casemate.model.facts import Actor, PlaybookChanged, PlaybookRefused, PlaybookStep
+from casemate.model.facts import Actor
 from casemate.model.level import Level
+from casemate.model.response_facts import PlaybookChanged, PlaybookRefused, PlaybookStep
 from casemate.model.still import require_still
 from casemate.operations.findings import Finding
 from casemate.operations.functions import SetAlias

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from casemate.model import facts
+from casemate.model import response_facts as response
 from casemate.model.denial import Denial, DenialKind
 from casemate.recorder import ocsf
 from casemate.recorder.errors import RecorderInputError
@@ -110,7 +111,7 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.BuilderKeyAdded: {"key": "ab", "first": True},
     facts.BuilderKeyRevoked: {"key": "ab", "since": 1.0, "reason": "the laptop is gone"},
     facts.SigningRuleChanged: {"keys": ("ab",), "threshold": 1},
-    facts.IncidentUpdated: {
+    response.IncidentUpdated: {
         "incident": "inc_1",
         "change": "state",
         "value": "resolved",
@@ -138,26 +139,26 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "own": False,
         "done": "",
     },
-    facts.IncidentActed: {
+    response.IncidentActed: {
         "incident": "inc_1",
         "action": "quarantine",
         "target": "function:shop/pay",
         "undo": "casemate release shop/pay",
         "problem": "",
     },
-    facts.EvidenceSealed: {
+    response.EvidenceSealed: {
         "evidence": "evi_1",
         "incident": "inc_1",
         "sha256": "ab",
         "size": 9,
     },
-    facts.EvidenceReleased: {
+    response.EvidenceReleased: {
         "evidence": "evi_1",
         "incident": "inc_1",
         "sha256": "ab",
         "reason": "the case is closed",
     },
-    facts.PlaybookChanged: {
+    response.PlaybookChanged: {
         "playbook": "escape-tried",
         "change": "put",
         "digest": "ab",
@@ -165,12 +166,12 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "seconds": 0,
         "playbook_version": 2,
     },
-    facts.PlaybookRefused: {
+    response.PlaybookRefused: {
         "playbook": "escape-tried",
         "playbook_version": 2,
         "problem": "it is not what the vault has signed",
     },
-    facts.PlaybookStep: {
+    response.PlaybookStep: {
         "playbook": "escape-tried",
         "run": "run_1",
         "incident": "inc_1",
@@ -181,8 +182,8 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "undo": "casemate release shop/pay",
         "reason": "",
     },
-    facts.AlertsSilenced: {"rule": "tokens-tried", "seconds": 60, "reason": "a test"},
-    facts.Finding: {
+    response.AlertsSilenced: {"rule": "tokens-tried", "seconds": 60, "reason": "a test"},
+    response.Finding: {
         "finding": "9f2c51aa03b1e7d4",
         "rule": "tokens-tried",
         "level": "high",
@@ -193,8 +194,12 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "techniques": ("T1110",),
         "count": 30,
     },
-    facts.AlertSent: {"channel": "pager", "findings": ("9f2c51aa03b1e7d4",)},
-    facts.AlertFailed: {"channel": "pager", "findings": ("a",), "reason": "It answers 500."},
+    response.AlertSent: {"channel": "pager", "findings": ("9f2c51aa03b1e7d4",)},
+    response.AlertFailed: {
+        "channel": "pager",
+        "findings": ("a",),
+        "reason": "It answers 500.",
+    },
     Denial: {
         "kind": DenialKind.INJECTION,
         "action": "sql",
@@ -226,7 +231,8 @@ def read(fact: facts.Fact, count: int = 1) -> dict[str, Any]:
 def test_every_kind_of_fact_is_recorded_or_a_hint() -> None:
     kinds = {
         each
-        for _, each in inspect.getmembers(facts, inspect.isclass)
+        for module in (facts, response)
+        for _, each in inspect.getmembers(module, inspect.isclass)
         if issubclass(each, facts.Fact)
     }
     assert {*kinds, Denial} - HINTS == set(ALL)
@@ -286,7 +292,7 @@ def test_what_was_not_sent_by_a_gateway_is_refused() -> None:
 
 @pytest.mark.parametrize(("level", "severity"), [("critical", 5), ("low", 2), ("none such", 1)])
 def test_a_finding_is_as_grave_as_its_rule(level: str, severity: int) -> None:
-    event = read(sample(facts.Finding, level=level))
+    event = read(sample(response.Finding, level=level))
     assert event["severity_id"] == severity
     assert event["finding_info"] == {"uid": "9f2c51aa03b1e7d4", "title": "Tokens are tried"}
     assert event["count"] == 30

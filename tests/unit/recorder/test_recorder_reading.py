@@ -12,7 +12,8 @@ import pytest
 
 from casemate.child.calls import Reply, decode_reply, encode, framed
 from casemate.child.frames import FrameBuffer
-from casemate.model.facts import Finding, SignedIn
+from casemate.model.facts import SignedIn
+from casemate.model.response_facts import Finding
 from casemate.recorder import reading_protocol as protocol
 from casemate.recorder.protocol import Told
 from casemate.recorder.reading import MAX_READERS

@@ -15,15 +15,8 @@ import pytest
 from casemate.child.calls import framed
 from casemate.journal.errors import JournalWriteError
 from casemate.journal.writer import Writer
-from casemate.model.facts import (
-    AlertFailed,
-    AlertSent,
-    Fact,
-    Finding,
-    JournalRestored,
-    RecordsForgotten,
-    SignedIn,
-)
+from casemate.model.facts import Fact, JournalRestored, RecordsForgotten, SignedIn
+from casemate.model.response_facts import AlertFailed, AlertSent, Finding
 from casemate.recorder import outstanding
 from casemate.recorder.protocol import Take
 from casemate.recorder.reading_protocol import Batch, Follow

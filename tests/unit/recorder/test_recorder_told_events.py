@@ -12,7 +12,8 @@ import pytest
 from records_samples import invocation
 from test_recorder_shipping import Node, invocations, two
 
-from casemate.model.facts import Fact, Finding, IncidentUpdated, NodeTold, SignedIn
+from casemate.model.facts import Fact, NodeTold, SignedIn
+from casemate.model.response_facts import Finding, IncidentUpdated
 from casemate.recorder import ocsf, told_events
 from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.protocol import Take
