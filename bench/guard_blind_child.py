@@ -153,7 +153,7 @@ def main(mode: str) -> None:
     from casemate.guard import setting_up
     from casemate.guard.core import Guard
     from casemate.runner.base import _warm
-    from casemate.runner.zygote import load_handler, offer_names
+    from casemate.runner.handlers import load_handler, offer_names
 
     _warm()
     import casemate.runner.replaying

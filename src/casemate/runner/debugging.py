@@ -156,7 +156,7 @@ def _printed(level: str, text: str) -> None:
 
 def read_job() -> dict[str, Any]:
     """Read the job from the standard input, and make this process ready for it."""
-    from .zygote import offer_names
+    from .handlers import offer_names
 
     sys.path[:] = [*_PATH, *(part for part in sys.path if part != _OURS)]
     offer_names()
@@ -169,7 +169,7 @@ def read_job() -> dict[str, Any]:
 
 def main() -> None:
     """Read the job and begin."""
-    from .zygote import load_handler
+    from .handlers import load_handler
 
     debug(read_job(), load_handler)
     sys.stdout.flush()

@@ -65,8 +65,8 @@ def _unheard(level: str, text: str) -> None:
 
 def main() -> None:
     """Read the job, call the handler, and say what came of it."""
+    from .handlers import load_handler
     from .replaying_guarded import under_guard
-    from .zygote import load_handler
 
     # What the handler prints is not taken for what came of it.
     told = os.dup(1)

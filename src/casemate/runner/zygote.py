@@ -18,14 +18,10 @@ from types import ModuleType
 from typing import Any
 
 from ..guard import setting_up
-from ..guard.acts import PackageDeniedError
 from ..guard.core import Guard, Rule
-from ..guard.handed_over import OWN_LOG
-from ..guard.verdict import BlockedError
 from ..kernel import flagging, landlock, linux, seccomp
 from . import (
     allocating,
-    capabilities,
     control,
     forked_ahead,
     instance,
@@ -38,10 +34,9 @@ from . import (
     wire,
 )
 from .ahead import CODE, DEPENDENCIES, Ahead
-from .context import Context
-from .event import Event
 from .filling import fill_chunks, fill_pools
 from .filters import ZygoteFilters
+from .handlers import load_handler, offer_names, route_logging
 
 _PENDING_SIGNALS = 128
 """Of one instance. The kernel also counts those of all instances together, in the user namespace
@@ -163,63 +158,12 @@ def hand_over(
         os.close(descriptor)
 
 
-def offer_names() -> None:
-    """Let handlers import what capabilities raise: `from casemate import NotFoundError`."""
-    module = ModuleType("casemate")
-    for public in capabilities.PUBLIC:
-        public.__module__ = "casemate"
-        setattr(module, public.__name__, public)
-    module.Context = Context  # type: ignore[attr-defined]
-    module.Event = Event  # type: ignore[attr-defined]
-    BlockedError.__module__ = PackageDeniedError.__module__ = "casemate"
-    sys.modules["casemate"] = module
-
-
-def load_handler(name: str) -> instance.Handler:
-    """Import `module:function` and return the function."""
-    module_name, _, function_name = name.partition(":")
-    __import__(module_name)
-    handler = getattr(sys.modules[module_name], function_name, None)
-    if not callable(handler):
-        raise ImportError(f"module {module_name!r} has no function {function_name!r}")  # noqa: TRY004
-    return handler  # type: ignore[no-any-return]
-
-
 def _forbid_threads() -> None:
     try:
         # Fails with EINVAL in a process with threads, changes nothing in one without.
         linux.unshare(linux.CLONE_THREAD)
     except OSError as error:
         raise ThreadAtImportError((ThreadAtImportError.__doc__ or "").strip()) from error
-
-
-class LogSink:
-    """Where what a handler logs with `logging` goes: nowhere in a zygote, out in an instance."""
-
-    __slots__ = ("emit",)
-
-    def __init__(self) -> None:
-        """Start without a way out."""
-        self.emit: Callable[[str, str], None] | None = None
-
-
-def _route_logging() -> LogSink:
-    """Send what is logged with `logging`, if the handler uses it, to the sink returned."""
-    sink = LogSink()
-    logging = sys.modules.get("logging")
-    if logging is None or logging.root.handlers:
-        return sink
-
-    class _Handler(logging.Handler):  # type: ignore[name-defined,misc]
-        def emit(self, record: Any) -> None:
-            if sink.emit is not None:
-                sink.emit(record.levelname.lower(), self.format(record))
-
-    setattr(_Handler, OWN_LOG, True)
-    logging.root.addHandler(_Handler())
-    if logging.root.level == logging.WARNING:
-        logging.root.setLevel(logging.INFO)
-    return sink
 
 
 class Prepared:
@@ -384,7 +328,7 @@ class Zygote:
             return False
         instance.flush_output()
         seeding.forget_seeds()
-        self._log_sink = _route_logging()
+        self._log_sink = route_logging()
         # A collection in a fork would write to every object's header, and so copy every page. One
         # of all that a large import has made takes 45 ms, which a call waits for, and finds nothing
         # that those during the import have not: the youngest are enough.
@@ -625,7 +569,7 @@ class Zygote:
             allocators=allocators,
         )
         if self._handler is None:
-            self._log_sink = _route_logging()
+            self._log_sink = route_logging()
         self._log_sink.emit = served.emit
         # Alone, and not to be restored as others are, it is what a first call waits for.
         if restored or self._instances or not assignment["restorable"]:

@@ -20,7 +20,7 @@ from casemate.testing.memory import SentMessage, StoredItem, StoredObject
 from casemate.testing.project import TestProject
 
 for _public in (*capabilities.PUBLIC, Context, Event):
-    # As `casemate.runner.zygote` does in the sandbox, where this package is not.
+    # As `casemate.runner.handlers` does in the sandbox, where this package is not.
     setattr(casemate, _public.__name__, _public)
 
 __all__ = ["SentMessage", "StoredItem", "StoredObject", "TestProject"]

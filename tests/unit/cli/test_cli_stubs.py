@@ -14,7 +14,7 @@ import typer
 from casemate.cli.commands import stubs
 from casemate.cli.errors import CommandError
 from casemate.cli.stubs import STUB_PATH, stub_text, write_stub, writing
-from casemate.runner import capabilities, channel, objects, zygote
+from casemate.runner import capabilities, channel, handlers, objects
 from casemate.runner import context as runner_context
 from casemate.runner import event as runner_event
 from casemate.runner import trace as runner_trace
@@ -93,7 +93,7 @@ def test_what_cannot_be_imported_is_marked(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "casemate", sys.modules["casemate"])
     for public in capabilities.PUBLIC:
         monkeypatch.setattr(public, "__module__", public.__module__)
-    zygote.offer_names()
+    handlers.offer_names()
     offered = {name for name in vars(sys.modules["casemate"]) if not name.startswith("_")}
     assert offered == OFFERED
 
