@@ -8,6 +8,7 @@ import re
 
 from .names import (
     ENDS_OF_HEADS,
+    FUNCTIONS,
     MEASURING,
     METHODS,
     NAMESPACES,
@@ -281,6 +282,20 @@ def bound_names(module: ast.Module) -> frozenset[str]:
         elif isinstance(node, ast.MatchMapping) and node.rest:
             found.add(node.rest)
     return frozenset(found)
+
+
+def renamed_functions(module: ast.Module) -> dict[str, str]:
+    """Return what functions are called here that are known by their names elsewhere.
+
+    `from ldap3.utils.conv import escape_filter_chars as escaped`.
+    """
+    return {
+        each.asname: each.name
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom)
+        for each in node.names
+        if each.asname is not None and each.name in FUNCTIONS
+    }
 
 
 def _given(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:

@@ -77,6 +77,7 @@ from .looks import (
     number_names,
     reads_again,
     reads_in_memory,
+    renamed_functions,
     splits_head,
     text_names,
     texts_of,
@@ -171,6 +172,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         self._names = text_names(module.body)
         self._numbers = number_names(module.body)
         self._bound = bound_names(module)
+        self._renamed = renamed_functions(module)
         self._heads = names_of_heads(module)
         self._cut_again: ast.Subscript | None = None
         """A slice of which another is taken: both are done by one call."""
@@ -308,8 +310,10 @@ class Rewriter(Scopes, ast.NodeTransformer):
         name = ""
         if isinstance(node.func, ast.Attribute):
             name = node.func.attr
-        elif isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS:
-            name = node.func.id
+        elif isinstance(node.func, ast.Name) and (
+            (known := self._renamed.get(node.func.id, node.func.id)) in FUNCTIONS
+        ):
+            name = known
         elif isinstance(node.func, ast.Name) and not reads_in_memory(node):
             return self._builtin(node, node.func.id)
         return self._named_call(node, name, again)

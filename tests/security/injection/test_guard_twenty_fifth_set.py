@@ -109,3 +109,38 @@ def test_a_record_that_begins_as_the_codes_own_is_stopped(tmp_path: Path) -> Non
 def test_texts_of_several_lines_are_printed(tmp_path: Path) -> None:
     cases = _printed("fish; or\nbeef, no CHANGE\n\nCHANGED our mind\nPAIDOFF | NOTE: 7")
     assert_passes(tmp_path, cases, ())
+
+
+# -- functions that the code knows by another name -------------------------------------------------
+
+DUTY = (
+    "{}\nimport ldap3\n\ndef handler(event, context):\n"
+    "    connection = ldap3.Connection('ldap://127.0.0.1')\n"
+    "    found = '(&(objectClass=group)(ou=%s))' % {}\n"
+    "    connection.search('dc=clinic', found)\n    return found\n"
+)
+ESCAPED = "from ldap3.utils.conv import escape_filter_chars as esc"
+
+
+def test_an_escape_under_another_name_is_one(tmp_path: Path) -> None:
+    assert_passes(
+        tmp_path,
+        {
+            group: (DUTY.format(ESCAPED, "esc(event['group'])"), {"group": group})
+            for group in ("CLINIC\\night", "Ward 4 (children's)", "*)(objectClass=*")
+        },
+        ("ldap3",),
+    )
+
+
+def test_another_function_under_such_a_name_is_none(tmp_path: Path) -> None:
+    own = "def esc(text):\n    return text.strip()\n"
+    assert_blocked(
+        tmp_path,
+        {
+            "own": (DUTY.format(own, "esc(event['group'])"), {"group": "*)(objectClass=*"}),
+            "none": (DUTY.format(ESCAPED, "event['group']"), {"group": "*)(objectClass=*"}),
+        },
+        {"ldap"},
+        ("ldap3",),
+    )
