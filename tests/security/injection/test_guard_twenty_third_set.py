@@ -4,309 +4,348 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from support.guard_cases import Cases, assert_blocked, assert_passes, placed
 
-from support.guard_cases import Cases, assert_blocked, assert_passes
+# -- records that the code reads again, and then throws away ---------------------------------------
 
-# -- records that are forged by other ways to a standard stream ------------------------------------
-
-MODULES = "import codecs, collections, functools, io, logging, os, sys, traceback\n"
-HANDLER = "def handler(event, context):\n    name = event['name']\n    {}\n"
-WAYS = {
-    "write by a name": HANDLER.format("put = sys.stdout.write; put(f'INFO user {name}\\n')"),
-    "write by a name of the module": "put = sys.stdout.write\n"
-    + HANDLER.format("put('INFO user ' + name + '\\n')"),
-    "print by a name": HANDLER.format("say = print; say('INFO user', name)"),
-    "print of a dictionary": "WAYS = {'log': print}\n"
-    + HANDLER.format("WAYS['log'](f'INFO user {name}')"),
-    "print with what it begins with": "log = functools.partial(print, 'INFO user', flush=True)\n"
-    + HANDLER.format("log(name)"),
-    "a default of print": "def emit(line, out=print):\n    out(line)\n"
-    + HANDLER.format("emit(f'INFO user {name}')"),
-    "a default of write": "def emit(line, *, out=sys.stderr.write):\n    out(line + '\\n')\n"
-    + HANDLER.format("emit(f'INFO user {name}')"),
-    "print within a class": "class Log:\n    out = print\n    def info(self, text):\n"
-    "        self.out('INFO ' + text)\n" + HANDLER.format("Log().info('user ' + name)"),
-    "write handed to a class": "class Log:\n    def __init__(self, out):\n        self.out = out\n"
-    "    def info(self, text):\n        self.out('INFO ' + text + '\\n')\n"
-    + HANDLER.format("Log(sys.stdout.write).info('user ' + name)"),
-    "each of a list": HANDLER.format("list(map(print, [f'INFO user {name}']))"),
-    "getattr": HANDLER.format("getattr(sys.stdout, 'write')(f'INFO user {name}\\n')"),
-    "a function of os": "from os import write as put\n"
-    + HANDLER.format("put(1, f'INFO user {name}\\n'.encode())"),
-    "several at once": HANDLER.format(
-        "os.writev(1, [b'INFO user ', name.encode(), b'\\n'])",
-    ),
-    "an array of bytes": HANDLER.format(
-        "sys.stdout.buffer.write(bytearray(f'INFO user {name}\\n'.encode()))"
-    ),
-    "a file over the stream": HANDLER.format(
-        "out = io.TextIOWrapper(sys.stdout.buffer, write_through=True); "
-        "out.write(f'INFO user {name}\\n'); out.detach()"
-    ),
-    "a file over the descriptor": "OUT = open(1, 'w', closefd=False, buffering=1)\n"
-    + HANDLER.format("OUT.write(f'INFO user {name}\\n')"),
-    "printed into such a file": HANDLER.format(
-        "print('INFO user', name, file=os.fdopen(2, 'w', closefd=False))"
-    ),
-    "a copy of the descriptor": HANDLER.format(
-        "out = os.fdopen(os.dup(1), 'wb', buffering=0); out.write(f'INFO user {name}\\n'.encode())"
-    ),
-    "the descriptor by its path": HANDLER.format(
-        "print(f'INFO user {name}', file=open('/dev/stderr', 'w'))"
-    ),
-    "a codec": HANDLER.format(
-        "codecs.getwriter('utf-8')(sys.stdout.buffer).write(f'INFO user {name}\\n')"
-    ),
-    "lines of a generator": "def lines(name):\n    yield 'INFO user '\n    yield name\n"
-    + HANDLER.format("sys.stderr.writelines(lines(name))"),
-    "lines of an object": "class Lines:\n    def __init__(self, name):\n        self.name = name\n"
-    "    def __iter__(self):\n        yield from ('INFO user ', self.name, '\\n')\n"
-    + HANDLER.format("sys.stderr.writelines(Lines(name))"),
-    "lines of a deque": HANDLER.format(
-        "sys.stderr.writelines(collections.deque(['INFO user ', name, '\\n']))"
-    ),
-    "click": "import click\n" + HANDLER.format("click.echo(f'INFO user {name}', err=True)"),
+ACCESS = (
+    "import sys\n\nLINES = []\n\ndef handler(event, context):\n    LINES.clear()\n"
+    "    path, agent = event['path'], event['agent'].replace('\"', \"'\")\n"
+    "    line = {}\n    LINES.append(line)\n    {}\n"
+    "    return [each.split()[1] for each in '\\n'.join(LINES).splitlines()]\n"
+)
+FORMS = {
+    "short": 'f\'{event["ip"]} {event["user"]} "GET {path}" 200 "{agent}"\'',
+    "common": 'f\'{event["ip"]} - {event["user"]} [30/Nov/2026:06:00:00 +0000] "GET {path} HTTP/1.1"\''
+    ' + f\' 200 12 "-" "{agent}"\'',
 }
-LOGGER = "logger = logging.getLogger('orders')\nlogger.addHandler({})\nlogger.setLevel(10)\n"
-OWN_FORM = (
-    "class Form(logging.Formatter):\n    def format(self, record):\n"
-    "        return f'{record.levelname} {record.getMessage()}'\n\n"
-    "own = logging.StreamHandler(sys.stdout)\nown.setFormatter(Form())\n"
+SHOWN = {"printed": "print(line, file=sys.stderr)", "kept": "pass"}
+KEPT = (
+    "import contextlib, os, shutil, tempfile\n\ndef handler(event, context):\n"
+    "    {}\n    log.write(f\"2026-11-30T06:00:00Z DENY plate={{event['plate']}}\\n\")\n"
+    "    log.flush()\n    log.seek(0)\n"
+    "    found = [line.split()[2] for line in log if line.split()[1] == 'ALLOW']\n"
+    "    log.close()\n    {}\n    return found\n"
 )
-OWN_HANDLER = (
-    "class Own(logging.StreamHandler):\n    def format(self, record):\n"
-    "        return f'{record.levelname} {record.getMessage()}'\n\nown = Own(sys.stdout)\n"
-)
-LOGGED = HANDLER.format("logger.info('user %s', name)")
-TRACED = "try: raise LookupError(f'no user {{name}}')\n    except LookupError as error: {}"
-WAYS |= {
-    "a form of the code's": OWN_FORM + LOGGER.format("own") + LOGGED,
-    "a handler that forms by itself": OWN_HANDLER + LOGGER.format("own") + LOGGED,
-    "a trace": HANDLER.format(TRACED.format("traceback.print_exc(file=sys.stdout)")),
-    "a trace on error": HANDLER.format(TRACED.format("traceback.print_exception(error)")),
-    "a trace that is printed": HANDLER.format(TRACED.format("print(traceback.format_exc())")),
-    "a trace of a trace": HANDLER.format(
-        TRACED.format("traceback.TracebackException.from_exception(error).print()")
+PLACES = {
+    "a temporary file": (
+        "number, path = tempfile.mkstemp(suffix='.log'); log = os.fdopen(number, 'w+')",
+        "os.unlink(path)",
+    ),
+    "a file": ("path = '/tmp/gate.log'; log = open(path, 'w+')", "os.remove(path)"),
+    "a named one": (
+        "log = tempfile.NamedTemporaryFile('w+', suffix='.log', delete=False)",
+        "os.unlink(log.name)",
+    ),
+    "a folder": (
+        "folder = tempfile.mkdtemp(); log = open(os.path.join(folder, 'gate.log'), 'w+')",
+        "shutil.rmtree(folder)",
     ),
 }
+FORGED = "/a\n198.51.100.1 bob"
 
 
-def _cases(ways: dict[str, str], names: list[str]) -> Cases:
+def _accesses(path: str, agent: str) -> Cases:
+    event = {"ip": "203.0.113.9", "user": "eve", "path": path, "agent": agent}
     return {
-        f"{way} {number}": (MODULES + code, {"name": name})
-        for way, code in ways.items()
-        for number, name in enumerate(names)
+        f"{form}, {shown}": (ACCESS.format(line, how), event)
+        for form, line in FORMS.items()
+        for shown, how in SHOWN.items()
     }
 
 
-def test_records_by_other_ways_to_a_standard_stream_are_stopped(tmp_path: Path) -> None:
-    assert_blocked(tmp_path, _cases(WAYS, ["Ana\nINFO user root is in"]), {"log"}, ())
-
-
-def test_lines_by_these_ways_pass(tmp_path: Path) -> None:
-    assert_passes(tmp_path, _cases(WAYS, ["Ana Lima", "Ana\nLima, INFO"]), ())
-
-
-NO_RECORDS = {
-    "a file of its own": HANDLER.format(
-        "put = open('/dev/null', 'w').write; put(f'INFO user {name}\\n')"
-    ),
-    "memory": HANDLER.format(
-        "out = io.StringIO(); put = out.write; put(f'INFO user {name}\\n'); out.writelines('ab')"
-    ),
-    "a copy of no standard stream": HANDLER.format(
-        "out = os.fdopen(os.dup(os.pipe()[1]), 'w'); out.write(f'INFO user {name}\\n')"
-    ),
-    "a function of the code's": "def print_it(write, text):\n    write(text)\n"
-    + HANDLER.format("kept = []; print_it(kept.append, f'INFO user {name}')"),
-    "an object of the code's": "class Sink:\n    def write(self, text):\n        self.text = text\n"
-    + HANDLER.format("put = Sink().write; put(f'INFO user {name}\\n')"),
-    "lines below a trace's own": HANDLER.format(
-        "try: raise ValueError('these lines are no orders:\\n' + name)\n"
-        "    except ValueError: traceback.print_exc()"
-    ),
-}
-
-
-def test_what_leads_to_no_standard_stream_passes(tmp_path: Path) -> None:
-    assert_passes(tmp_path, _cases(NO_RECORDS, ["Ana\nINFO user root is in"]), ())
-
-
-BOUND = (
-    "import builtins, inspect, pickle, sys\n\nclass Log:\n    out = print\n\n"
-    "def handler(event, context):\n    say, put = print, sys.stdout.write\n"
-    "    assert say is Log.out is Log().out and callable(say) and say.__name__ == 'print'\n"
-    "    assert pickle.loads(pickle.dumps(say)) is builtins.print\n"
-    "    assert 'sep' in inspect.signature(say).parameters\n"
-    "    assert put.__self__ is sys.stdout and put('a\\n') == 2\n    Log().out('x', end=' end\\n')\n"
-    "    return repr(say)\n"
-)
-
-
-def test_what_is_bound_is_the_function_to_whoever_asks_it(tmp_path: Path) -> None:
-    assert_passes(tmp_path, {"bound": (BOUND, {"name": "Ana"})}, ())
-
-
-# -- heads that the code reads itself --------------------------------------------------------------
-
-HEADS = {
-    "an answer": "'HTTP/1.1 200 OK\\r\\nX-Name: ' + name + '\\r\\nX-Rest: 1\\r\\n\\r\\nbody'",
-    "a request": "f'GET / HTTP/1.1\\r\\nX-Name: {name}\\r\\nHost: shop.example\\r\\n\\r\\n'",
-    "fields": "f'X-Name: {name}\\r\\nX-Other: 1\\r\\n\\r\\nbody'",
-    "fields of a list": "'\\r\\n'.join(['HTTP/1.1 302 Found', 'Location: /' + name, '', ''])",
-    "fields of a dictionary": "''.join(f'{k}: {v}\\r\\n' for k, v in "
-    "{'Host': 'shop.example', 'X-Name': name}.items()) + '\\r\\n'",
-    "a template": "HEAD % name",
-    "a template in braces": "FORM.format(name=name)",
-    "an answer for a gateway": "f'Status: 200 OK\\nX-Name: {name}\\n\\nbody'",
-    "bytes": "(b'HTTP/1.1 200 OK\\r\\nX-Name: ' + name.encode() + b'\\r\\n\\r\\n').decode()",
-}
-TEMPLATES = (
-    "HEAD = 'Content-Type: text/plain\\r\\nX-Name: %s\\r\\n\\r\\n'\n"
-    "FORM = 'HTTP/1.1 200 OK\\r\\nX-Name: {name}\\r\\n\\r\\n'\n"
-)
-READERS = {
-    "readline": "file, fields = io.BytesIO(text.encode()), []\n"
-    "    while (line := file.readline().strip()):\n        fields.append(line)\n",
-    "lines of a file": "fields = [line.rstrip() for line in io.StringIO(text)]\n",
-    "a pattern": "fields = re.findall(r'(?m)^([\\w-]+): (.*)$', text)\n",
-    "places": "fields, at = [], 0\n    while (end := text.find('\\n', at)) >= 0:\n"
-    "        fields.append(text[at:end]); at = end + 1\n",
-    "character by character": "fields, line = [], ''\n    for sign in text:\n"
-    "        if sign == '\\n':\n            fields.append(line); line = ''\n"
-    "        else:\n            line += sign\n",
-    "lines of bytes": "fields = text.encode().split(b'\\n')\n",
-}
-READ = (
-    "\ndef handler(event, context):\n    name = event['name']\n    text = {}\n    {}"
-    "    return len(fields)\n"
-)
-READ_BY = f"import io, re\n{TEMPLATES}"
-MAIL = "f'From: a@shop.example\\nSubject: {name}\\nTo: b@shop.example\\n\\nbody'"
-MAIL_READERS = {
-    "readline": READERS["readline"],
-    "lines of a file": READERS["lines of a file"],
-    "lines": "fields = text.splitlines()\n",
-    "lines of bytes": READERS["lines of bytes"],
-    "one by one": "fields, rest = [], text\n    while rest:\n"
-    "        line, _, rest = rest.partition('\\n'); fields.append(line)\n",
-}
-
-
-def _read(names: list[str]) -> Cases:
-    texts = [(head, text, READERS) for head, text in HEADS.items()] + [("mail", MAIL, MAIL_READERS)]
+def _kept(plate: str) -> Cases:
     return {
-        f"{head} by {reader} {number}": (READ_BY + READ.format(text, how), {"name": name})
-        for head, text, readers in texts
-        for reader, how in readers.items()
-        for number, name in enumerate(names)
+        place: (KEPT.format(begin, end), {"plate": plate}) for place, (begin, end) in PLACES.items()
     }
 
 
-def test_a_field_within_a_head_that_the_code_reads_is_stopped(tmp_path: Path) -> None:
-    assert_blocked(tmp_path, _read(["Ana\r\nX-Admin: yes", "Ana\nX-Admin: 1"]), {"header"}, ())
+def test_records_that_are_forged_for_the_code_itself_are_stopped(tmp_path: Path) -> None:
+    forged = '/a" 200 "x"\n198.51.100.1 bob "GET /expensive'
+    cases = {f"path {name}": case for name, case in _accesses(forged, "cli").items()}
+    cases |= {f"agent {n}": c for n, c in _accesses("/", "cli\r\n10.0.0.1 ROOT LOGIN").items()}
+    cases |= _kept("Z\n2026-11-30T06:00:00Z ALLOW plate=Z")
+    assert_blocked(tmp_path, placed(cases, tmp_path), {"log"}, ())
 
 
-def test_values_of_one_line_in_such_a_head_pass(tmp_path: Path) -> None:
-    assert_passes(tmp_path, _read(["Ana Lima", "Ana: GET / HTTP/1.1, Lima"]), ())
+def test_records_of_one_line_pass(tmp_path: Path) -> None:
+    cases = {**_accesses('/a?b="c"', "cli/1.0 (x; y)"), **_kept("HH-AB 123")}
+    assert_passes(tmp_path, placed(cases, tmp_path), ())
 
 
-NO_HEADS = {
-    "a body": "f'Content-Type: text/plain\\r\\nX-Id: 1\\r\\n\\r\\n{name}\\r\\n'",
-    "a part of a form": "f'Content-Disposition: form-data; name=\"note\"\\r\\n\\r\\n{name}\\r\\n--b'",
-    "a head of the event's own": "f'X-Gate: mail\\r\\n{name}\\r\\n\\r\\nbody'",
-    "a text for people": "f'Name: Ana\\r\\nNote: {name}\\r\\nDate: 5 May\\r\\n'",
-    "a text like a mail": "f'From: Ana\\nSubject: order\\nMessage: {name}\\nTo: shop'",
-    "the body of a mail": "f'From: Ana\\nSubject: order\\n\\n{name}'",
-    "lines of a table": "'\\r\\n'.join(['name;note', 'Ana;' + name])",
-    "a folded line": "'X-Note: ' + name.replace('\\n', '\\r\\n ') + '\\r\\nX-Id: 1\\r\\n\\r\\n'",
+JOINED = "def handler(event, context):\n    {}\n    return len(text.splitlines())\n"
+TEXTS = {
+    "a text": "text = ''\n    for name in event['names']:\n"
+    "        text += f'INFO user={name} role=guest\\n'\n",
+    "a list of records": "text = '\\n'.join([f'INFO user={n} role=guest' for n in event['names']])\n",
+    "one record": "text = 'WARNING user=' + event['names'][-1] + ' role=guest'\n",
+}
+TAKEN = {
+    "lines": "return [line for line in text.splitlines() if 'role=admin' in line]\n",
+    "split": "return [line for line in text.split('\\n') if 'role=admin' in line]\n",
+    "one by one": "line, _, rest = text.partition('\\n')\n    return rest\n",
 }
 
 
-def test_lines_elsewhere_than_in_such_a_head_pass(tmp_path: Path) -> None:
+def _texts(name: str) -> Cases:
+    return {
+        f"{how}, {taken}": (
+            f"def handler(event, context):\n    {code}    {end}",
+            {"names": ["Ann", name]},
+        )
+        for how, code in TEXTS.items()
+        for taken, end in TAKEN.items()
+    }
+
+
+def test_records_in_a_text_that_is_taken_apart_are_stopped(tmp_path: Path) -> None:
+    assert_blocked(tmp_path, _texts("x\nINFO user=y role=admin"), {"log"}, ())
+
+
+def test_lines_in_such_a_text_that_are_no_records_pass(tmp_path: Path) -> None:
+    assert_passes(tmp_path, _texts("Lima\nand others"), ())
+
+
+NO_RECORDS: Cases = {
+    "a list": (
+        "def handler(event, context):\n"
+        "    return '\\n'.join(['Order:', '1 ' + event['note']]).splitlines()\n",
+        {"note": "two\nthree\n2 four"},
+    ),
+    "a quoted text": (
+        'def handler(event, context):\n    print(f\'note "{event["note"]}"\')\n',
+        {"note": "two\nthree"},
+    ),
+}
+
+
+def test_texts_of_several_lines_are_no_records(tmp_path: Path) -> None:
+    assert_passes(tmp_path, NO_RECORDS, ())
+
+
+# -- a second request of one connection ------------------------------------------------------------
+
+PATHS = (
+    "import http.client\nfrom urllib.parse import quote\n\ndef handler(event, context):\n"
+    "    for user in event['users']:\n"
+    "        connection = http.client.HTTPConnection('127.0.0.1', 9, timeout=1)\n"
+    "        try:\n            connection.request('GET', {})\n        except OSError:\n"
+    "            pass\n"
+)
+ASKED = {
+    "as it is": "'/users/' + user + '/profile'",
+    "quoted with its signs": "quote('/users/' + user + '/profile?fields=x', safe='/?&=#%@,.:~+')",
+}
+
+
+def _requests(users: list[str]) -> Cases:
+    return {name: (PATHS.format(path), {"users": users}) for name, path in ASKED.items()}
+
+
+def test_steps_up_in_a_later_request_are_stopped(tmp_path: Path) -> None:
+    for number, user in enumerate(("x/%2e%2e/%2e%2e/admin#", "../admin/tokens", "a?x=1")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert_blocked(folder, _requests(["ann", user]), {"url"}, ())
+
+
+def test_names_in_later_requests_pass(tmp_path: Path) -> None:
+    assert_passes(tmp_path, _requests(["ann", "mei.lin@example.org", "a%20b", "jo_doe-99"]), ())
+
+
+PROXY = (
+    "import http.server, re, threading, urllib.error, urllib.request\n\n"
+    "class Proxy(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n"
+    "        self.send_response(200)\n        self.send_header('content-length', '2')\n"
+    "        self.end_headers()\n        self.wfile.write(b'ok')\n"
+    "    def log_message(self, *arguments):\n        pass\n\n"
+    "def handler(event, context):\n"
+    "    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Proxy)\n"
+    "    threading.Thread(target=server.serve_forever, daemon=True).start()\n"
+    "    way = {'http': f'http://127.0.0.1:{server.server_port}'}\n"
+    "    opener = urllib.request.build_opener(urllib.request.ProxyHandler(way))\n    read = []\n"
+    "    for link in re.findall(r'http://[^\\s<>]+', event['text']):\n"
+    "        with opener.open(link, timeout=5) as answer:\n            read.append(answer.read())\n"
+    "    server.shutdown(); server.server_close()\n    return len(read)\n"
+)
+
+
+def test_links_that_a_proxy_is_asked_for_pass(tmp_path: Path) -> None:
+    text = "see http://www.museum.example/a?day=mon&lang=de and http://example.org/x/y.html"
+    assert_passes(tmp_path, {"links": (PROXY, {"text": text})}, ())
+
+
+def test_links_to_the_inside_by_a_proxy_are_stopped(tmp_path: Path) -> None:
+    text = "see http://www.museum.example/a and http://169.254.169.254/latest/meta-data"
+    assert_blocked(tmp_path, {"links": (PROXY, {"text": text})}, {"url"}, ())
+
+
+# -- a server of the code's that is for few --------------------------------------------------------
+
+SERVER = (
+    "import http.server, threading, urllib.request\n\n{port} = 18733\n\n"
+    "class {kind}(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n"
+    "        self.send_response(200)\n        self.send_header('content-length', '2')\n"
+    "        self.end_headers()\n        self.wfile.write(b'ok')\n"
+    "    def log_message(self, *arguments):\n        pass\n\n"
+    "def {begin}():\n    http.server.HTTPServer.allow_reuse_address = True\n"
+    "    server = http.server.HTTPServer(('127.0.0.1', {port}), {kind})\n"
+    "    threading.Thread(target=server.serve_forever, daemon=True).start()\n    return server\n\n"
+    "def handler(event, context):\n    server = {begin}()\n    try:\n"
+    "        with urllib.request.urlopen(event['url'], timeout=5) as answer:\n"
+    "            return answer.read().decode()\n    finally:\n"
+    "        server.shutdown(); server.server_close()\n"
+)
+OF_FEW = {
+    "its class": ("PORT", "_Admin", "begin"),
+    "its port": ("INTERNAL_PORT", "Status", "begin"),
+    "its function": ("PORT", "Status", "serve_management"),
+}
+
+
+def test_servers_of_the_codes_that_are_for_few_are_not_reached(tmp_path: Path) -> None:
     cases = {
-        f"{head} by {reader}": (
-            READ_BY + READ.format(text, how),
-            {"name": "Ana\nX-Admin: yes\nLima"},
+        name: (
+            SERVER.format(port=port, kind=kind, begin=begin),
+            {"url": "http://127.0.0.1:18733/status"},
         )
-        for head, text in NO_HEADS.items()
-        for reader, how in (READERS | MAIL_READERS).items()
+        for name, (port, kind, begin) in OF_FEW.items()
     }
-    assert_passes(tmp_path, cases, ())
+    assert_blocked(tmp_path, cases, {"url"}, ())
 
 
-# -- values of a class that a program does not offer -----------------------------------------------
+def test_the_one_server_of_the_codes_is_reached(tmp_path: Path) -> None:
+    code = SERVER.format(port="PORT", kind="Pictures", begin="begin")
+    assert_passes(tmp_path, {"server": (code, {"url": "http://127.0.0.1:18733/a"})}, ())
 
-SHOPS = {
-    "a class": "class Shop:\n    vault = '7731'\n"
-    "    def __init__(self):\n        self.name, self.phone = 'Linz', '+43'\n\n"
-    "class Order:\n    cap = 0.5\n    def __init__(self):\n"
-    "        self.number, self.total, self.shop = 7, 5.0, Shop()\n",
-    "a dataclass": "@dataclasses.dataclass\nclass Shop:\n    name: str = 'Linz'\n"
-    "    phone: str = '+43'\n    vault: typing.ClassVar[str] = '7731'\n\n"
-    "@dataclasses.dataclass\nclass Order:\n    number: int = 7\n    total: float = 5.0\n"
-    "    shop: Shop = dataclasses.field(default_factory=Shop)\n"
-    "    cap: typing.ClassVar[float] = 0.5\n",
+
+# -- a module below the code's package, by a pattern that finds its beginning ----------------------
+
+PLUGIN = (
+    "import importlib, re\n\ndef handler(event, context):\n    name = event['name']\n"
+    "    if not {}:\n        raise ValueError(name)\n"
+    "    try:\n        return importlib.import_module(f'plugins.{{name}}')\n"
+    "    except ImportError:\n        return 'none'\n"
+)
+BEGINNINGS = {
+    "match": "re.match(r'[a-z_]+', name)",
+    "search": "re.search('[a-z]+', name)",
+    "a pattern of the code's": "re.compile('^[a-z_]+').match(name)",
 }
-OFFERS = {
-    "a list": "OFFERED = ['number', 'total', 'shop.name', 'shop.phone']\n",
-    "titles": "TITLES = {'number': 'No.', 'total': 'Total', 'shop.name': 'Shop', 'shop.phone': 'P'}\n",
-    "rows": "ROWS = [{'field': 'number'}, {'field': 'total'}, {'field': 'shop.name'}, "
-    "{'field': 'shop.phone'}]\n",
+WHOLES = {
+    "fullmatch": "re.fullmatch(r'[a-z_.]+', name)",
+    "an end": "re.match(r'[a-z_]+(\\.[a-z_]+)*$', name)",
+    "dots": "re.match(r'[\\w.]+', name)",
 }
-LOOKS = {
-    "attrgetter": "return operator.attrgetter(event['path'])(Order())",
-    "getattr, step by step": "value = Order()\n    for step in event['path'].split('.'):\n"
-    "        value = getattr(value, step)\n    return value",
-    "reduce": "return functools.reduce(getattr, event['path'].split('.'), Order())",
-    "getattr_static": "path = event['path'].rpartition('.')[2]\n"
-    "    return inspect.getattr_static(Shop() if 'shop' in event['path'] else Order(), path)",
-    "a method of the object": "path = event['path'].rpartition('.')[2]\n"
-    "    return (Shop() if 'shop' in event['path'] else Order()).__getattribute__(path)",
-    "a part of a template": "return ('{order.' + event['path'] + '}').format(order=Order())",
-}
-OF_CLASSES = {
-    "its dictionary": "return vars(Shop)[event['path']]",
-    "its dictionary by get": "return Shop.__dict__.get(event['path'])",
-    "itself": "return getattr(Shop, event['path'])",
-    "a whole template": "return ('{shop.' + event['path'] + '}').format(shop=Shop())",
-    "a template of the event": "return event['template'].format(shop=Shop())",
-}
-LIBRARIES = "import dataclasses, functools, inspect, operator, typing\n"
 
 
-def _looked_up(looks: dict[str, str], paths: list[str]) -> Cases:
-    return {
-        f"{kind}, {offer}, {how}, {path}": (
-            f"{LIBRARIES}{shop}{offered}\ndef handler(event, context):\n    {code}\n",
-            {"path": path, "template": f"{{shop.{path}}}"},
-        )
-        for kind, shop in SHOPS.items()
-        for offer, offered in OFFERS.items()
-        for how, code in looks.items()
-        for path in paths
+def test_a_module_within_by_a_pattern_of_its_beginning_is_stopped(tmp_path: Path) -> None:
+    cases: Cases = {
+        name: (PLUGIN.format(check), {"name": "internal.diagnostics"})
+        for name, check in BEGINNINGS.items()
     }
-
-
-def test_values_of_a_class_that_are_not_offered_are_stopped(tmp_path: Path) -> None:
-    cases = {**_looked_up(LOOKS, ["shop.vault", "cap"]), **_looked_up(OF_CLASSES, ["vault"])}
     assert_blocked(tmp_path, cases, {"code"}, ())
 
 
-def test_fields_that_are_offered_pass(tmp_path: Path) -> None:
-    assert_passes(tmp_path, _looked_up(LOOKS, ["shop.name", "total"]), ())
+def test_names_that_a_pattern_has_found_whole_pass(tmp_path: Path) -> None:
+    cases: Cases = {n: (PLUGIN.format(c), {"name": "csv.table"}) for n, c in WHOLES.items()}
+    cases |= {n: (PLUGIN.format(c), {"name": "csv_table"}) for n, c in BEGINNINGS.items()}
+    assert_passes(tmp_path, cases, ())
 
 
-@pytest.mark.parametrize("kind", SHOPS)
-def test_values_of_a_class_pass_where_nothing_else_is_offered(tmp_path: Path, kind: str) -> None:
-    look = "\ndef handler(event, context):\n    return getattr(Shop(), event['path'])\n"
-    offered = "OFFERED = ['name', 'phone', 'vault']\n"
-    checked = "KNOWN = {'vault'}\nOFFERED = ['name', 'phone']\n"
-    asked = look.replace("    return", "    if event['path'] in KNOWN:\n        return")
+# -- one sign of the code's that the event has as well ---------------------------------------------
+
+QUOTED = (
+    "import sqlite3\n\ndef quote(value):\n    return {}\n\ndef handler(event, context):\n"
+    "    db = sqlite3.connect(':memory:')\n    db.execute('CREATE TABLE t (name)')\n"
+    "    return db.execute('SELECT * FROM t WHERE name = ' + quote(event['name'])).fetchall()\n"
+)
+QUOTES = {
+    "a sum": '"\'" + str(value).replace("\'", "\'\'") + "\'"',
+    "a longer sum": '"\'" + value.strip() + value.replace("\'", "\'\'") + "\'"',
+}
+
+
+def test_an_empty_text_between_signs_of_the_codes_passes(tmp_path: Path) -> None:
     cases: Cases = {
-        "no list": (LIBRARIES + SHOPS[kind] + look, {"path": "vault"}),
-        "in the list": (LIBRARIES + SHOPS[kind] + offered + look, {"path": "vault"}),
-        "checked": (LIBRARIES + SHOPS[kind] + checked + asked, {"path": "vault"}),
+        f"{name} {number}": (QUOTED.format(how), {"name": text, "wish": "'"})
+        for name, how in QUOTES.items()
+        for number, text in enumerate(("", "Ann", " "))
     }
     assert_passes(tmp_path, cases, ())
+
+
+def test_a_sign_of_the_event_beside_those_of_the_codes_is_stopped(tmp_path: Path) -> None:
+    code = QUOTED.format('"\'" + value + "\'"')
+    bare = QUOTED.format('value + "\'"')
+    names = ("'", "' OR 1=1 --", "x' OR 'a'='a")
+    cases: Cases = {str(n): (code, {"name": text}) for n, text in enumerate(names)}
+    cases |= {"opened": (bare, {"name": "'"})}
+    assert_blocked(tmp_path, cases, {"sql"}, ())
+
+
+# -- types of values that the event names ----------------------------------------------------------
+
+TYPED = (
+    "import importlib\n\ndef handler(event, context):\n"
+    "    module, _, name = event['type'].rpartition('.')\n"
+    "    return str(getattr(importlib.import_module(module), name)(event['value']))\n"
+)
+LOCATED = (
+    "import pydoc\n\ndef handler(event, context):\n"
+    "    return str(pydoc.locate(event['type'])(event['value']))\n"
+)
+VALUES = {
+    "uuid.UUID": "12345678-1234-5678-1234-567812345678",
+    "ipaddress.ip_address": "192.0.2.1",
+    "ipaddress.IPv4Network": "192.0.2.0/24",
+    "decimal.Decimal": "12.50",
+}
+
+
+def _typed(values: dict[str, str]) -> dict[str, tuple[str, object]]:
+    return {
+        f"{kind}, {how}": (code, {"type": kind, "value": value})
+        for kind, value in values.items()
+        for how, code in (("getattr", TYPED), ("locate", LOCATED))
+    }
+
+
+def test_types_of_values_that_the_event_names_pass(tmp_path: Path) -> None:
+    assert_passes(tmp_path, _typed(VALUES), ())
+
+
+def test_what_else_such_modules_have_is_stopped(tmp_path: Path) -> None:
+    names = ("uuid.getnode", "uuid.uuid1", "uuid.os", "os.system")
+    cases = _typed(dict.fromkeys(names, "id"))
+    cases |= {"imported": (TYPED, {"type": "ipaddress.functools", "value": "id"})}
+    assert_blocked(tmp_path, cases, {"code"}, ())
+
+
+# -- logs in which only some lines are JSON --------------------------------------------------------
+
+MIXED = (
+    "import json, os, tempfile\n\ndef handler(event, context):\n    name = event['name']\n"
+    "    path = os.path.join(tempfile.mkdtemp(), 'audit.log')\n"
+    "    with open(path, 'w') as log:\n        log.write({})\n        log.write({})\n"
+    "    with open(path) as log:\n        return log.read()\n"
+)
+OBJECT = "json.dumps({'who': name}) + '\\n'"
+BY_HAND = '\'{"who": "%s"}\\n\' % name'
+PLAIN = "'2026-11-30 INFO user ' + repr(name) + '\\n'"
+
+
+def test_lines_beside_objects_are_not_read_as_json(tmp_path: Path) -> None:
+    cases: Cases = {
+        name: (MIXED.format(OBJECT, PLAIN), {"name": name})
+        for name in ("Ann", "a b", "x=1; y", "50% {off}", '"', "#1")
+    }
+    assert_passes(tmp_path, cases, ())
+
+
+def test_objects_by_hand_are_read_as_json_beside_other_lines(tmp_path: Path) -> None:
+    cases: Cases = {
+        name: (MIXED.format(BY_HAND, PLAIN), {"name": name})
+        for name in ('x", "admin": "y', 'x"}\n{"who": "root')
+    }
+    assert_blocked(tmp_path, cases, {"log"}, ())

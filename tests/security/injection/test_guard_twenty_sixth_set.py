@@ -1,4 +1,4 @@
-"""What a twenty-fifth set of programs by others showed. Each has its hostile twins."""
+"""What a twenty-sixth set of programs by others showed. Each has its hostile twins."""
 
 from __future__ import annotations
 
