@@ -34,7 +34,7 @@ RUNNING_ONLY = {
     ),
     "xml": "xmltodict",
     "cell": "csv openpyxl xlsxwriter xlwt",
-    "log": "logging loguru structlog",
+    "log": "click logging loguru structlog traceback",
     "header": "aiosmtplib dns email icalendar imaplib poplib ssl",
     "file": "botocore email pathlib",
 }
