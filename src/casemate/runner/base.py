@@ -169,9 +169,7 @@ def main(control_descriptor: int) -> None:
     instance.rehearse(abi)
     seeding.set_aside()
     with instance.rehearsing_calls() as once:
-        unsettled.put_side_by_side(
-            once, lambda: instance.rehearse(abi), lambda: instance.rehearse(abi, instance.BRIEF)
-        )
+        unsettled.put_side_by_side(once, lambda: instance.rehearse(abi))
     gc.collect()
     sharing.make_all_immortal()
     gc.freeze()

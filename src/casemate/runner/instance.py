@@ -69,8 +69,6 @@ _TOUCHES = tuple(
     for more in (b"false", b"true", b'false,"guard_sampled":true')
 )
 """Made-up events: of a direct call, as of a route, and of one whose guard is measured."""
-BRIEF = 3 * len(_TOUCHES)
-"""Rehearsals with each of them, to see what they write on."""
 
 
 def lock_down(
@@ -475,14 +473,11 @@ def rehearsing_calls() -> Iterator[Callable[[], None]]:
         yield once
 
 
-def rehearse(landlock_abi: int, times: int = REHEARSALS) -> None:
-    """Run the path of an invocation often enough for the interpreter to specialise its code.
-
-    So many times as an instance that is restored, and as many as one that is not.
-    """
+def rehearse(landlock_abi: int) -> None:
+    """Run the path of an invocation often enough for the interpreter to specialise its code."""
     restriction = landlock.Restriction(landlock_abi) if landlock_abi else None
     anywhere = os.open("/", os.O_PATH | os.O_CLOEXEC)
-    for number in range(2 * times):
+    for number in range(2 * REHEARSALS):
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.sendall(_TOUCHES[number // 2 % len(_TOUCHES)])

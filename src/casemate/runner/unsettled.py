@@ -29,25 +29,23 @@ _BRANCHES = frozenset(
 """Each of them notes where it stands which ways it took last, whether that is news or not."""
 
 
-def put_side_by_side(
-    once: Callable[[], None], rehearse: Callable[[], None], briefly: Callable[[], None]
-) -> int:
+def put_side_by_side(once: Callable[[], None], rehearse: Callable[[], None]) -> int:
     """Put code that is written to side by side; return of how many functions.
 
-    `once` runs what every call runs, whose code comes first; `briefly` runs that and what is run
-    before, each way; `rehearse` does so often enough for all that can be specialised to be so.
+    `once` runs what every call runs, whose code comes first; `rehearse` runs that and what is run
+    before, often enough for all that can be specialised to be so.
     """
     kinds = allocating.choices()
     if not kinds:
         return 0
-    ran = _run_by(briefly)
+    ran = _run_by(rehearse)
     found = [each for each in ran if _branches(each.__code__)]
     new = found
     for _ in range(_PASSES):
         # Whoever calls a function with other code than it was made with counts from then on.
         _in_a_row(new, kinds)
         rehearse()
-        new = [each for each in _changed_by(briefly, ran) if each not in found]
+        new = [each for each in _changed_by(rehearse, ran) if each not in found]
         if not new:
             break
         found += new

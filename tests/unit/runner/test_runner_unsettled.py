@@ -53,7 +53,7 @@ def pages():
 rehearse()
 before, code, settled_code = pages(), made[3].__code__, settled.__code__
 assert set(_changed_by(once, made)) == set(made), "it is to count"
-count = put_side_by_side(once, rehearse, once)
+count = put_side_by_side(once, rehearse)
 assert made[3].__code__ == code and made[3].__code__ is not code
 assert settled.__code__ is settled_code, "what counts nothing stays where it is"
 assert [function(kinds[1]) for function in made] == [(2, number) for number in range(20)]
@@ -109,7 +109,7 @@ rehearse()
 before, straight_code, never_code = pages(), straight.__code__, never.__code__
 assert not _changed_by(once, made), "the same ways were taken, and are noted again"
 assert {*made, straight} <= set(_run_by(once)) and never not in _run_by(once)
-count = put_side_by_side(once, rehearse, once)
+count = put_side_by_side(once, rehearse)
 assert straight.__code__ is straight_code and never.__code__ is never_code
 assert [function(1) for function in made] == list(range(20))
 print(count, before, pages())
@@ -135,6 +135,6 @@ def test_nothing_is_moved_in_other_interpreters(monkeypatch: pytest.MonkeyPatch)
 
     with monkeypatch.context() as patched:
         patched.setattr(sys, "implementation", Other)
-        assert put_side_by_side(run, run, run) == 0
+        assert put_side_by_side(run, run) == 0
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
-    assert put_side_by_side(run, run, run) == 0
+    assert put_side_by_side(run, run) == 0
