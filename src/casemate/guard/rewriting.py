@@ -438,10 +438,10 @@ class Rewriter(Scopes, ast.NodeTransformer):
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """Do slices that are read."""
-        sliced = isinstance(node.slice, ast.Slice)
-        if sliced and isinstance(node.value, ast.Subscript):
-            self._cut_again = node.value
         again = node is self._cut_again
+        value, parts = node.value, (node.slice, getattr(node.value, "slice", None))
+        if isinstance(value, ast.Subscript) and all(isinstance(one, ast.Slice) for one in parts):
+            self._cut_again = value
         self.generic_visit(node)
         cut = node.slice
         if is_namespace(node.value) and not isinstance(cut, (ast.Slice, ast.Constant)):

@@ -148,6 +148,7 @@ def test_a_value_found_among_the_codes_own_texts_is_vouched_for(provenance: Prov
         ("f() in ('a',)", "__casemate_member__(f(), ('a',))"),
         ("x in ('a', y)", "__casemate_member__(x, ('a', y))"),
         ("x[a:][:9]", "__casemate_cut_again__(x, a, None, None, 9)"),
+        ("x['body'][a:][:9]", "__casemate_cut_again__(x['body'], a, None, None, 9)"),
         ("x[::2][:9]", "__casemate_cut__(__casemate_cut__(x, None, None, 2), None, 9, None)"),
         ("x[1:][: f()]", "__casemate_cut__(__casemate_cut__(x, 1, None, None), None, f(), None)"),
         ("x.strip()", "__casemate_called__(x.strip)"),
@@ -158,6 +159,11 @@ def test_a_value_found_among_the_codes_own_texts_is_vouched_for(provenance: Prov
 )
 def test_the_most_frequent_are_written_in_the_fewest_steps(source: str, rewritten: str) -> None:
     assert ast.unparse(rewrite(ast.parse(source))) == rewritten
+
+
+def test_a_slice_of_a_slice_of_an_item_is_one_cut_in_functions_too() -> None:
+    made = ast.unparse(rewrite(ast.parse("def f(x, a):\n    return x['body'][a:][:9]")))
+    assert "__casemate_cut_again__(x['body'], a, None, None, 9)" in made
 
 
 def test_a_number_that_grows_is_left_alone() -> None:
