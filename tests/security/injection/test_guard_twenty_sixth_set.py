@@ -32,12 +32,14 @@ def test_what_the_environment_has_itself_is_no_events(tmp_path: Path) -> None:
 def test_what_an_event_puts_there_is_stopped_as_before(tmp_path: Path) -> None:
     own = "os.environ['LD_PRELOAD'] = event['limit']"
     given = ", 'LD_PRELOAD': event['limit']"
+    another = "os.environ = {**os.environ, 'LD_PRELOAD': event['limit']}"
     assert_blocked(
         tmp_path,
         {
             "given": (ENVIRONMENT.format("pass", given), {"limit": "/tmp/x.so"}),
             "set and given": (ENVIRONMENT.format(own, given), {"limit": "/tmp/x.so"}),
             "set": (ENVIRONMENT.format(own, ""), {"limit": "/tmp/x.so"}),
+            "another mapping": (ENVIRONMENT.format(another, ""), {"limit": "/tmp/x.so"}),
         },
         {"command"},
         (),

@@ -46,6 +46,7 @@ _READERS = frozenset(
 _QUOTES = re.compile(r"[\"'\\]")
 _MAX_SCRIPT = 256 * 1024
 _MAX_NAMED = 4096
+_PROCESS = type(os.environ)
 _FIX_SPLIT = (
     "make the list of arguments yourself, one for each value, instead of cutting a command line "
     "that holds them"
@@ -143,8 +144,10 @@ def _variables(guard: Guard, environment: Mapping[Any, Any]) -> Iterator[tuple[A
     What the process has itself was judged when it was set, or was there before: that an event says
     `1`, too, tells nothing of it.
     """
+    # Only in its own kind of mapping does setting one call `os.putenv`, where that is judged.
+    own: Mapping[str, str] = os.environ if type(os.environ) is _PROCESS else {}
     for name, value in environment.items():
-        if isinstance(name, str) and os.environ.get(name) == value:
+        if isinstance(name, str) and own.get(name) == value:
             continue
         named, held = _argument(guard, name), _argument(guard, value)
         if named is not None and held is not None and (named.known or held.known):
