@@ -38,6 +38,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.guard.sinks.overlapping": "classes of one character, each on one character",
     "casemate.guard.tracing": "texts of the code, each escaped, without repetition",
     "casemate.guard.templates.judgement": "tags, tried by the guard's own tests",
+    "casemate.guard.templates.tags": "beginnings of tags, tried by the guard's own tests",
 }
 """Modules whose expressions exist only while code runs, and why that is bounded."""
 

@@ -35,7 +35,9 @@ from ..templates.judgement import (
     Syntax,
     delimited,
     judge,
+    syntax,
 )
+from ..templates.tags import Kind
 from ..verdict import Judge, Verdict
 
 NAME = "template"
@@ -155,7 +157,7 @@ def _judge_sandboxed(text: str, spans: Any) -> Verdict | None:
 
 
 def _expression(guard: Guard) -> Any:
-    whole = Syntax(re.compile(r".+", re.DOTALL), re.compile(r"[^\w ]"))
+    whole = syntax([Kind(r".+")], [r"[^\w ]"])
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not getattr(arguments[0], "sandboxed", False):

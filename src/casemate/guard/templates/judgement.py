@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..origin import Span
+from ..quoted import neutral
 from ..verdict import Verdict
+from .tags import Kind, Tags
 
-_LETTER = "q"
 NEEDED = ("template", "needed")
 """Under which is kept what templates of the event show, and where it is from."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -28,7 +29,7 @@ _BRACES = ("{{", "}}")
 class Syntax(NamedTuple):
     """How an engine tells code from text."""
 
-    tags: re.Pattern[str]
+    tags: Tags
     """Whole tags, with the code in them."""
     marks: re.Pattern[str]
     """What begins a tag, closed or not."""
@@ -36,10 +37,10 @@ class Syntax(NamedTuple):
     """Whole tags that show a value, and what is in them (`body`)."""
 
 
-def syntax(tags: Sequence[str], marks: Sequence[str], shows: str = "") -> Syntax:
+def syntax(tags: Sequence[Kind], marks: Sequence[str], shows: str = "") -> Syntax:
     """Return a syntax from patterns."""
     return Syntax(
-        re.compile("|".join(tags), re.DOTALL | re.MULTILINE),
+        Tags(tags),
         re.compile("|".join(marks), re.DOTALL | re.MULTILINE),
         re.compile(shows) if shows else None,
     )
@@ -54,10 +55,10 @@ def delimited(
 
     `shown` are those of tags that show a value.
     """
-    tags = [f"{re.escape(a)}.*?{re.escape(b)}" for a, b in pairs]
+    tags = [Kind(re.escape(begin), end) for begin, end in pairs]
     # What ends a tag ends nothing outside of one, such as in `{"a": {"b": 1}}`.
     marks = [re.escape(begin) for begin, _ in pairs]
-    begun = [rf"^[ \t]*{re.escape(line)}[^\n]*" for line in lines]
+    begun = [Kind(rf"^[ \t]*{re.escape(line)}[^\n]*") for line in lines]
     begin, end = map(re.escape, shown or ("", ""))
     shows = f"{begin}(?P<body>{_BODY}){end}" if shown else ""
     begins = [*marks, *(rf"^[ \t]*{re.escape(line)}" for line in lines)]
@@ -66,7 +67,10 @@ def delimited(
 
 JINJA = delimited((("{{", "}}"), ("{%", "%}"), ("{#", "#}")), shown=_BRACES)
 MAKO = syntax(
-    [r"\$\{.*?\}", r"<%.*?%?>", r"</%.*?>", r"^[ \t]*%(?!%)[^\n]*", r"^[ \t]*##[^\n]*"],
+    [
+        *(Kind(r"\$\{", "}"), Kind("<%", ">"), Kind("</%", ">")),
+        *(Kind(r"^[ \t]*%(?!%)[^\n]*"), Kind(r"^[ \t]*##[^\n]*")),
+    ],
     [r"\$\{", r"<%", r"</%", r"^[ \t]*%(?!%)", r"^[ \t]*##"],
     rf"\$\{{(?P<body>{_BODY})\}}",
 )
@@ -74,11 +78,14 @@ TORNADO = JINJA
 DJANGO = JINJA
 BOTTLE = delimited((("{{", "}}"), ("<%", "%>")), ("%",), shown=_BRACES)
 CHAMELEON = syntax(
-    [r"\$\{.*?\}", r"<\?python.*?\?>", r"(?:tal|metal|i18n):[\w-]+\s*=\s*(?:\"[^\"]*\"|'[^']*')"],
+    [
+        *(Kind(r"\$\{", "}"), Kind(r"<\?python", "?>")),
+        Kind(r"(?:tal|metal|i18n):[\w-]+\s*=\s*(?:\"[^\"]*\"|'[^']*')"),
+    ],
     [r"\$\{", r"<\?python", r"(?:tal|metal|i18n):", r"<"],
     rf"\$\{{(?P<body>{_BODY})\}}",
 )
-CHEETAH = syntax([r"\$\S+", r"#\w+[^\n]*", r"<%.*?%>"], [r"\$", r"#", r"<%"])
+CHEETAH = syntax([Kind(r"\$\S+"), Kind(r"#\w+[^\n]*"), Kind("<%", "%>")], [r"\$", r"#", r"<%"])
 VELOCITY = CHEETAH
 MUSTACHE = delimited((("{{", "}}"),), shown=_BRACES)
 
@@ -88,22 +95,25 @@ def judge(text: str, spans: Sequence[Span], how: Syntax) -> Verdict | None:
     doubtful = [s for s in spans if not s.vouched and not _NUMBER.fullmatch(text, s.start, s.end)]
     if not doubtful:
         return None
-    neutral = text
-    for span in doubtful:
-        letters = _LETTER * (span.end - span.start)
-        neutral = neutral[: span.start] + letters + neutral[span.end :]
-    for pattern in (how.tags, how.marks):
-        found = [m.span() for m in pattern.finditer(text)]
-        expected = [m.span() for m in pattern.finditer(neutral)]
+    code_alone = neutral(text, doubtful)
+    tags = how.tags.find(text)
+    for found, expected in (
+        (tags, how.tags.find(code_alone)),
+        (_places(how.marks, text), _places(how.marks, code_alone)),
+    ):
         if found != expected:
             new = next((f for f in found if f not in expected), (doubtful[-1].start, 0))
             origin = next((s for s in doubtful if s.end > new[0]), doubtful[-1]).origin
             return Verdict(origin, "adds code to the template", FIX)
-    for match in how.tags.finditer(text):
+    for start, end in tags:
         for span in doubtful:
-            if span.start < match.end() and span.end > match.start() and not _is_data(text, span):
+            if span.start < end and span.end > start and not _is_data(text, span):
                 return Verdict(span.origin, "stands in the template's code", FIX)
     return None
+
+
+def _places(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in pattern.finditer(text)]
 
 
 def _is_data(text: str, span: Span) -> bool:

@@ -8,6 +8,7 @@ Whether it is plain is found out when the template is rendered.
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,12 +19,16 @@ from ..evaluation.formats import PLAIN
 from ..evaluation.hidden_names import is_of_code
 from ..origin import Origin, Span
 from ..plain_names import is_field
+from ..quoted import neutral
 from ..verdict import Verdict
+from ..written.lines import is_whole
 from .judgement import FIX, JINJA, NEEDED, Syntax, judge
 
 _MAX_FILTERS = 4
 _MAX_FRAMES = 500
 _MAX_ITEMS = 1000
+_MAX_TAGS = 500
+"""Tags of one text that may only show what is offered: a further one is code of the event's."""
 _LITERAL = r"(?:\d{1,4}|'[^'\\{}%\n]{0,60}'|\"[^\"\\{}%\n]{0,60}\"|true|false)"
 _GIVEN = rf"\(\s{{0,9}}(?:{_LITERAL}(?:,\s{{0,9}}{_LITERAL}){{0,3}})?\)"
 _FILTER = rf"\s{{0,9}}\|\s{{0,9}}\w{{1,40}}(?:{_GIVEN})?"
@@ -69,12 +74,12 @@ def judge_shown(
     verdict = judge(text, spans, how)
     if verdict is None or how.shows is None:
         return verdict
-    whole = _is_whole(text, spans)
+    whole = is_whole(text, spans)
     if whole and environment is not None and _is_broken(environment, text):
         return None
-    neutral = _covered(text, ((span.start, span.end) for span in spans))
-    own = {_plain(tag) for one in (*guard.constants.texts, neutral) for tag in _tags(one, how)}
-    code = [match.span() for match in how.tags.finditer(neutral)]
+    code_alone = neutral(text, spans)
+    own = {_plain(tag) for one in (*guard.constants.texts, code_alone) for tag in _tags(one, how)}
+    code = how.tags.find(code_alone)
     needed: dict[str, Origin] = {}
     places: list[tuple[int, int]] = []
     for span in spans:
@@ -88,21 +93,16 @@ def judge_shown(
                 places.append((span.start + tag.start, span.start + tag.end))
                 needed.update({} if known else {name: span.origin})
     if whole and how is JINJA:
-        for asked in filter(_asks_plainly, _ASKED.finditer(text)):
+        for asked in filter(_asks_plainly, itertools.islice(_ASKED.finditer(text), _MAX_TAGS)):
             places.append(asked.span())
             needed.update({asked["name"]: spans[0].origin} if asked["name"] else {})
     if not places or (needed and _is_rendering()):
         return verdict
-    verdict = judge(_covered(text, places), spans, how)
+    covered = [spans[0]._replace(start=start, end=end) for start, end in sorted(places)]
+    verdict = judge(neutral(text, covered), spans, how)
     if verdict is None and needed:
         guard.provenance.kept.setdefault(NEEDED, {}).update(needed)
     return verdict
-
-
-def _covered(text: str, places: Iterable[tuple[int, int]]) -> str:
-    for start, end in places:
-        text = text[:start] + "q" * (end - start) + text[end:]
-    return text
 
 
 def _asks_plainly(asked: re.Match[str]) -> bool:
@@ -124,20 +124,12 @@ def judge_given(guard: Guard, scopes: Iterable[Any]) -> Verdict | None:
 def _tags(text: str, how: Syntax) -> list[_Tag]:
     if how.shows is None:
         return []
-    return [_Tag(m.start(), m.end(), m["body"]) for m in how.shows.finditer(text)]
+    found = itertools.islice(how.shows.finditer(text), _MAX_TAGS)
+    return [_Tag(m.start(), m.end(), m["body"]) for m in found]
 
 
 def _plain(tag: _Tag) -> str:
     return "".join(tag.body.split())
-
-
-def _is_whole(text: str, spans: Sequence[Span]) -> bool:
-    """Tell whether all of a template is of the event, but for blanks."""
-    place, left = 0, ""
-    for span in spans:
-        left += text[place : span.start]
-        place = max(span.end, place)
-    return not (left + text[place:]).strip()
 
 
 def _is_broken(environment: Any, text: str) -> bool:
