@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from .notes import Made
 
-MAX_MATCHES = 2000
-MAX_CANDIDATES = 5000
+MAX_MATCHES = 500
+MAX_CANDIDATES = 2000
+"""With both as many as may be, telling them apart takes some 20 ms."""
 _MAX_MARKED = 64 * 1024
 """Characters of a text in which the code has marked some by `re.sub`."""
 _MAX_WRITTEN = 32
