@@ -11,7 +11,7 @@ from casemate.dispatch.failed_starts import start_failed, unavailable
 from casemate.dispatch.pool_zygotes import PoolZygotes
 from casemate.dispatch.queued import QUEUE_FULL, CallQueue, Waiter, throttled
 from casemate.dispatch.resting import UNMEASURED, Resting
-from casemate.dispatch.restored import MOST_OF_USE, SOON_SECONDS, RestoredInstances
+from casemate.dispatch.restored import SOON_SECONDS, RestoredInstances
 from casemate.dispatch.shares import ProjectShare
 from casemate.dispatch.spares import Spares
 from casemate.dispatch.starting import Starting
@@ -342,7 +342,7 @@ class Pool:
         """Tell whether one that is ready again had better end: the others take its calls sooner."""
         zygote = self._zygotes.current
         total = self.busy + len(self._spares) + len(self.restored)
-        if zygote is None or total < MOST_OF_USE + self.warm.count:
+        if zygote is None or total < self.restored.most_of_use + self.warm.count:
             return False
         rate = self.arrivals.rate(self._loop.time())
         return self.restored.keep_cores_busy(zygote, rate, self._share.cores_are_short)

@@ -263,13 +263,13 @@ class SandboxClient:
             else:
                 self._restorer = RestorerLink(descriptor, self.loop, self._on_told)
 
-    def _on_told(self, z: int, i: int, ready: bool, cpu_us: int | None) -> None:
+    def _on_told(self, z: int, i: int, ready: bool, pages: int, cpu_us: int | None) -> None:
         """Take what the restorer says of an instance."""
         zygote = self._zygotes.get(z)
         if zygote is not None:
             if ready:
                 zygote.measured(i, cpu_us)
-            zygote.made_ready(i, "" if ready else "it is not held by a restorer")
+            zygote.made_ready(i, "" if ready else "it is not held by a restorer", pages)
 
     def _supervisor_lost(self) -> None:
         self.loop.remove_reader(self._sock.fileno())

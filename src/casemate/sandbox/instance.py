@@ -86,6 +86,7 @@ class Instance:
         "meter",
         "number",
         "on_loaded",
+        "pages",
         "restorable",
         "sampled",
         "served",
@@ -137,6 +138,8 @@ class Instance:
         self.restorable = restorable
         """True for one that is made ready again by a restorer, and used no more without it."""
         self.born = self.begun = loop.time()
+        self.pages = 0
+        """How many were written back when it was made ready last."""
         self._ready = False
         self._held = held
         self._ended = False

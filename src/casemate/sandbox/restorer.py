@@ -12,9 +12,9 @@ from collections.abc import Callable
 from casemate.restorer.protocol import ASKED, TOLD, UNKNOWN_CPU
 
 _READ_BYTES = TOLD.size * 256
-OnTold = Callable[[int, int, bool, int | None], None]
-"""Takes the numbers of a zygote and of an instance, whether it is ready, and the microseconds of
-the CPU that it has used since it was forked, where that is known."""
+OnTold = Callable[[int, int, bool, int, int | None], None]
+"""Takes the numbers of a zygote and of an instance, whether it is ready, how many pages were written
+back, and the microseconds of the CPU that it has used since it was forked, where that is known."""
 
 
 class RestorerLink:
@@ -72,8 +72,9 @@ class RestorerLink:
             data = self._rest + data
         whole = len(data) - len(data) % TOLD.size
         self._rest = data[whole:]
-        for zygote, instance, ready, _pages, cpu in TOLD.iter_unpack(data[:whole]):
-            self._on_told(zygote, instance, ready == 1, None if cpu == UNKNOWN_CPU else cpu)
+        for zygote, instance, ready, pages, cpu in TOLD.iter_unpack(data[:whole]):
+            used = None if cpu == UNKNOWN_CPU else cpu
+            self._on_told(zygote, instance, ready == 1, pages, used)
 
     def close(self) -> None:
         """Ask nothing more. Closing twice is fine."""

@@ -184,14 +184,18 @@ class Zygote:
         self._readying[instance.number] = done
         return True
 
-    def made_ready(self, number: int, problem: str) -> None:
-        """Take it that an instance was made ready, or what keeps it from that."""
+    def made_ready(self, number: int, problem: str, pages: int = 0) -> None:
+        """Take it that an instance was made ready, or what keeps it from that.
+
+        `pages` of it were written back.
+        """
         instance = self.instances.get(number)
         done = self._readying.get(number)
         if instance is not None and done is not None:
             if self.watch is not None:
                 # Its next call is of another invocation, by the same process.
                 self.watch.separate()
+            instance.pages = pages
             done(instance, problem)
 
     def measured(self, number: int, cpu_us: int | None) -> None:

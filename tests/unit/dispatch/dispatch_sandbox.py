@@ -66,6 +66,7 @@ class FakeInstance(Instance):
         self.restorable = restorable
         self.born = self.begun = zygote.loop.time()
         self.served = 0
+        self.pages = zygote.sandbox.pages
         self.is_quiet = True
         self.zygote = zygote
         self.number = number
@@ -223,6 +224,8 @@ class FakeSandbox:
         self.restorer_answers: bool | None = True
         """False: it says nothing. None: nobody can be asked."""
         self.problem = ""
+        self.pages = 50
+        """How many pages each restore writes back."""
         self.made_ready: list[Instance] = []
         self.set_back_seconds = 0.0
         """What one costs the only process that sets them back; 0: it has never more than one."""

@@ -58,7 +58,7 @@ def test_several_are_told_of_in_one_message() -> None:
         assert told == []
         other.send(message[10:])
         await asyncio.sleep(0.01)
-        assert told == [(1, 2, True, 77), (1, 3, False, None)]
+        assert told == [(1, 2, True, 9, 77), (1, 3, False, 0, None)]
 
     scenario(run)
 
