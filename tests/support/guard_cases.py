@@ -5,17 +5,13 @@ The libraries that they use are imported once, before the guard; the handlers af
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from support import guard_server
 from support.guard import Guarded
 
-_CHILD = Path(__file__).with_name("guard_cases_child.py")
 _SECONDS = 150
 
 Cases = Mapping[str, tuple[str, object]]
@@ -55,18 +51,7 @@ def run(
         case.mkdir()
         (case / "app.py").write_text(module(code))
         asked.append((case.name, [event for _, event in named]))
-    done = subprocess.run(
-        [sys.executable, str(_CHILD), str(folder), *preload],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-        env=os.environ | {"SINK_GUARD": guard},
-    )
-    if done.returncode != 0:
-        raise AssertionError(f"the guarded processes failed:\n{done.stderr}")
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"outc')]
+    answers = guard_server.answers(folder, asked, preload, guard=guard, seconds=_SECONDS)
     names = [name for named in by_code.values() for name, _ in named]
     answered = {
         name: Guarded(a["outcome"], a["result"], tuple(a["records"]), a.get("trace", ""))

@@ -1,8 +1,9 @@
-"""Runs handlers under the sink guard, each event in a fork. See `guard_cases.py`.
+"""Runs handlers under the sink guard, each event in a fork. See `guard_server.py`.
 
-Arguments: folder with one folder for each handler, modules to import before. Standard input: pairs
-of such a folder and its events, as JSON. Standard output: for each event, in this order, one JSON
-line. Each handler is imported in a fork, from which that of each of its events is forked, as in a
+Arguments: a descriptor for answers, modules to import before. Standard input: requests, as lines of
+JSON; each has a folder with one folder for each handler, and pairs of such a folder and its events.
+Answers: for each event, in this order, one JSON line, and an empty line after those of a request.
+Each handler is imported in a fork, from which that of each of its events is forked, as in a
 sandbox. Names are not resolved: no network.
 """
 
@@ -126,8 +127,16 @@ def _answers(root: str, events: Sequence[object]) -> Iterator[dict[str, object]]
 
 
 def main() -> None:
-    """Answer each event."""
-    folder, *preload = sys.argv[1:]
+    """Answer each event of each request."""
+    descriptor, *preload = sys.argv[1:]
+    requests = os.fdopen(os.dup(sys.stdin.fileno()))
+    answers = os.fdopen(int(descriptor), "w")
+    for inherited in (requests, answers):
+        os.set_inheritable(inherited.fileno(), False)
+    # A handler that reads has nothing to read.
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, sys.stdin.fileno())
+    os.close(nothing)
     socket.getaddrinfo = _getaddrinfo
     for name in preload:
         importlib.import_module(name)
@@ -136,12 +145,25 @@ def main() -> None:
     # What is collected in a fork would be copied first.
     gc.collect()
     gc.freeze()
-    for case, events in json.load(sys.stdin):
-        root = os.path.join(folder, case)
-        lines = _told_by_fork(lambda: _answers(root, events)).splitlines()  # noqa: B023 - at once
-        # An import that ended its process leaves its events without an answer.
-        lines += [json.dumps(_CRASHED)] * (len(events) - len(lines))
-        print(*lines, sep="\n", flush=True)
+    while request := requests.readline():
+        told = json.loads(request)
+        os.environ["SINK_GUARD"] = told["guard"]
+        os.chdir(told["folder"])
+        for case, events in told["asked"]:
+            root = os.path.join(told["folder"], case)
+
+            def work(
+                root: str = root, events: list[object] = events
+            ) -> Iterator[dict[str, object]]:
+                os.close(requests.fileno())
+                os.close(answers.fileno())
+                return _answers(root, events)
+
+            lines = _told_by_fork(work).splitlines()
+            # An import that ended its process leaves its events without an answer.
+            lines += [json.dumps(_CRASHED)] * (len(events) - len(lines))
+            print(*lines, sep="\n", file=answers)
+        print(file=answers, flush=True)
 
 
 if __name__ == "__main__":

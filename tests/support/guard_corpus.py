@@ -9,18 +9,16 @@ import base64
 import io
 import json
 import runpy
-import subprocess
-import sys
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support import guard_server
 from support.guard import Guarded
 from support.guard_cases import module
 
-_CHILD = Path(__file__).with_name("guard_cases_child.py")
 _SECONDS = 300
 _MARK = "#### "
 _OWN_CHECKS = "FileNotFoundError"
@@ -139,18 +137,7 @@ def run(folder: Path, programs: Mapping[str, Program], preload: Sequence[str]) -
             for index in range(len(getattr(program, kind))):
                 role = kind if program.attacks or kind == "attacks" else "safe"
                 asked.append((f"{name} [{kind} {index}]", role))
-    done = subprocess.run(
-        [sys.executable, str(_CHILD), str(folder), *preload],
-        input=json.dumps(events),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-        cwd=folder,
-    )
-    if done.returncode != 0:
-        raise AssertionError(f"the guarded processes failed:\n{done.stderr}")
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"outc')]
+    lines = guard_server.answers(folder, events, preload, seconds=_SECONDS)
     score = Score()
     for (name, role), a in zip(asked, lines, strict=True):
         _count(score, name, role, Guarded(a["outcome"], a["result"], tuple(a["records"])))
