@@ -481,8 +481,16 @@ def test_the_last_owners_token_cannot_be_revoked(node: TestNode) -> None:
 # -- bundles -----------------------------------------------------------------------------------
 
 
-def broken_archives(echo: Bundle) -> dict[str, bytes]:
-    sound = echo.archive()
+@pytest.fixture(scope="module")
+def other() -> Bundle:
+    """A bundle that the node has never got whole."""
+    return make_bundle(ECHO.replace("event}", "event, 1: 2}"), name="other")
+
+
+@pytest.fixture(scope="module")
+def broken_archives(other: Bundle) -> dict[str, bytes]:
+    """All of them at once: to compress the bomb takes a second."""
+    sound = other.archive()
     plain = gzip.decompress(sound)
     middle = len(plain) // 2
     return {
@@ -510,9 +518,10 @@ def broken_archives(echo: Bundle) -> dict[str, bytes]:
      "cut at the end", "followed by more", "twice", "one bit changed", "not compressed",
      "a bomb"],
 )  # fmt: skip
-def test_what_is_not_a_bundle_is_refused(node: TestNode, name: str) -> None:
-    other = make_bundle(ECHO.replace("event}", "event, 1: 2}"), name="other")
-    answer = upload(node, other.digest, broken_archives(other)[name])
+def test_what_is_not_a_bundle_is_refused(
+    node: TestNode, other: Bundle, broken_archives: dict[str, bytes], name: str
+) -> None:
+    answer = upload(node, other.digest, broken_archives[name])
     assert answer.status_code == 422, answer.text
     assert answer.json()["detail"]
     held = node.client.head(f"{node.url}/api/v1/bundles/{other.digest}")
