@@ -12,6 +12,7 @@ from casemate.triggers.http_server.limits import MIB, buffer_budget
 from support.node import TestNode
 from support.raw_http import connect, exchange, read_answer, request
 
+SHARES_NODE = True
 SIZE = 30 * MIB
 SOURCE = "def handler(event, context):\n    return 'x' * (30 * 1024 * 1024)\n"
 SMALL = "def handler(event, context):\n    return 1\n"

@@ -20,6 +20,7 @@ from support.attacks import attempt, denials, until
 from support.cli import casemate
 from support.node import TestNode
 
+SHARES_NODE = True
 SOURCE = Path(__file__).parent.parent / "functions" / "capabilities" / "app.py"
 RESOURCES = """
 [bucket.files]

@@ -80,6 +80,9 @@ class Terminal:
         return result.err
 
 
+SHARES_NODE = True
+
+
 @pytest.fixture(scope="module")
 def terminal(node: TestNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     """A user who is logged in and has deployed a project of one function, twice."""
@@ -201,6 +204,8 @@ def test_a_call_that_fails_is_followed_to_its_cause(terminal: Terminal) -> None:
 
 
 def test_logs_and_invocations(terminal: Terminal) -> None:
+    for _ in range(2):
+        terminal.ok("invoke", "hello", '"before"')
     called = terminal.ok("invoke", "hello", '"mark-of-this-call"', "--json").json
     lines = terminal.ok("logs", "-i", called["invocation_id"], "--json").json["lines"]
     assert [(line["level"], line["text"]) for line in lines] == [

@@ -6,7 +6,6 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from support import forked_cli
 from support.node import TestNode
 
+SHARES_NODE = True
 PREFER = {"prefer": "respond-async"}
 MANIFEST = """
 [project]
@@ -120,13 +120,9 @@ def slow(event, context):
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    running = TestNode(tmp_path_factory.mktemp("node") / "data").start()
-    try:
-        running.deploy_project(MANIFEST, SOURCE)
-        yield running
-    finally:
-        running.close()
+def node(node: TestNode) -> TestNode:
+    node.deploy_project(MANIFEST, SOURCE)
+    return node
 
 
 def seen(node: TestNode, prefix: str) -> list[dict[str, Any]]:

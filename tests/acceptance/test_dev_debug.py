@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,10 @@ from support.attacks import until
 from support.node import TestNode
 from support.processes import process
 
+SHARES_NODE = True
 MANIFEST = """\
 [project]
-name = "shop"
+name = "looked"
 [table.orders]
 key = "id"
 [function.f]
@@ -57,19 +57,17 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def failed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestNode, Path, str]]:
+def failed(node: TestNode, tmp_path_factory: pytest.TempPathFactory) -> tuple[TestNode, Path, str]:
     """A node with a handler that raised, its project's folder, and the id of the error."""
     folder = tmp_path_factory.mktemp("debug") / "shop"
     folder.mkdir()
     (folder / "casemate.toml").write_text(MANIFEST)
     (folder / "app.py").write_text(SOURCE)
-    node = TestNode(folder.parent / "data").start()
     node.deploy_project(MANIFEST, SOURCE)
-    answer = node.invoke({"order": "o-17"}, function="shop/f")
+    answer = node.invoke({"order": "o-17"}, function="looked/f")
     identity = answer.headers["x-request-id"]
-    assert until(lambda: identity in str(node.get("/recordings", project="shop")["recordings"]))
-    yield node, folder, answer.json()["error_id"]
-    node.close()
+    assert until(lambda: identity in str(node.get("/recordings", project="looked")["recordings"]))
+    return node, folder, answer.json()["error_id"]
 
 
 def run(node: TestNode, folder: Path, *words: str, typed: str, key: str = "") -> str:
@@ -93,10 +91,12 @@ def test_it_stops_where_it_raised_with_what_was_recorded(
     assert "TypeError" in run(node, folder, typed="c\nq\n"), "the newest one without an id"
 
 
-def test_an_event_of_a_bucket_is_handed_over_as_the_node_did(tmp_path: Path) -> None:
+def test_an_event_of_a_bucket_is_handed_over_as_the_node_did(
+    node: TestNode, tmp_path: Path
+) -> None:
     manifest = """\
 [project]
-name = "shop"
+name = "pictured"
 [bucket.pictures]
 [function.f]
 handler = "app:handler"
@@ -114,24 +114,20 @@ def handler(event, context):
     folder.mkdir()
     (folder / "casemate.toml").write_text(manifest)
     (folder / "app.py").write_text(source)
-    node = TestNode(tmp_path / "data").start()
-    try:
-        node.deploy_project(manifest, source)
-        address = f"{node.url}/api/v1/buckets/shop/pictures/object"
-        put = node.client.put(address, params={"key": "in/a.png"}, content=b"12345")
-        assert put.status_code < 300, put.text
-        assert until(lambda: node.get("/recordings", project="shop")["recordings"])
-        told = run(node, folder, typed="p event.data['key']\nc\nq\n")
-    finally:
-        node.close()
+    node.deploy_project(manifest, source)
+    address = f"{node.url}/api/v1/buckets/pictured/pictures/object"
+    put = node.client.put(address, params={"key": "in/a.png"}, content=b"12345")
+    assert put.status_code < 300, put.text
+    assert until(lambda: node.get("/recordings", project="pictured")["recordings"])
+    told = run(node, folder, typed="p event.data['key']\nc\nq\n")
     assert "ValueError: casemate.bucket.created of in/a.png, in/a.png, 5 bytes" in told, told
     assert "'in/a.png'" in told and "exit 0" in told
 
 
-def test_a_handler_of_aws_has_its_event_in_the_shape_of_aws(tmp_path: Path) -> None:
+def test_a_handler_of_aws_has_its_event_in_the_shape_of_aws(node: TestNode, tmp_path: Path) -> None:
     manifest = """\
 [project]
-name = "shop"
+name = "shaped"
 [function.f]
 handler = "app:handler"
 event_format = "aws"
@@ -151,16 +147,12 @@ def handler(event, context):
     folder.mkdir()
     (folder / "casemate.toml").write_text(manifest)
     (folder / "app.py").write_text(source)
-    node = TestNode(tmp_path / "data").start()
-    try:
-        node.deploy_project(manifest, source)
-        assert node.client.get(f"{node.url}/orders/0").status_code == 500
-        assert until(lambda: node.get("/recordings", project="shop")["recordings"])
-        told = run(node, folder, typed="c\nq\n")
-        (folder / "app.py").write_text(source.replace('"0"', '"1"'))
-        mended = run(node, folder, typed="c\n")
-    finally:
-        node.close()
+    node.deploy_project(manifest, source)
+    assert node.client.get(f"{node.url}/orders/0").status_code == 500
+    assert until(lambda: node.get("/recordings", project="shaped")["recordings"])
+    told = run(node, folder, typed="c\nq\n")
+    (folder / "app.py").write_text(source.replace('"0"', '"1"'))
+    mended = run(node, folder, typed="c\n")
     assert "ValueError: 2.0 /orders/0 GET" in told and "exit 0" in told, told
     assert '"statusCode"' in told and "event_format = 'aws'" in told
     assert "It returned {'statusCode': 200, 'body': '0'}" in mended, mended
@@ -243,6 +235,6 @@ def test_who_may_not_see_recordings_debugs_nothing(failed: tuple[TestNode, Path,
     assert "o-17" not in told and "exit 4" in told
     other = folder.parent / "other"
     shutil.copytree(folder, other)
-    (other / "casemate.toml").write_text(MANIFEST.replace('"shop"', '"mail"'))
+    (other / "casemate.toml").write_text(MANIFEST.replace('"looked"', '"mail"'))
     assert "none of the project mail" in run(node, other, error, typed="q\n")
     assert "no error" in run(node, folder, "err_000000000000000000000000", typed="q\n")

@@ -13,6 +13,8 @@ import pytest
 
 from support.node import TestNode
 
+SHARES_NODE = True
+PROJECT = "sealed"
 SECRET = "tr0ub4dor-and-3"
 FAILS = f"""
 import os
@@ -157,17 +159,22 @@ MEMBERS = {"type", "title", "status", "error_id"}
 @pytest.fixture(scope="module", autouse=True)
 def deployed(node: TestNode) -> Iterator[None]:
     route = '[[function.fails.http]]\nmethod = "*"\npath = "/fails"\n'
-    node.deploy(FAILS, name="fails", limits=LIMITS, routes=route)
+    node.deploy(FAILS, project=PROJECT, name="fails", limits=LIMITS, routes=route)
     reused = '[[function.reused.http]]\nmethod = "*"\npath = "/reused"\n'
     node.deploy(
-        FAILS, name="reused", settings='isolation = "instance"', limits=LIMITS, routes=reused
+        FAILS,
+        project=PROJECT,
+        name="reused",
+        settings='isolation = "instance"',
+        limits=LIMITS,
+        routes=reused,
     )
     yield
 
 
 def fail(node: TestNode, trigger: str, how: str, function: str = "fails") -> httpx2.Response:
     if trigger == "invoke":
-        return node.invoke({"how": how}, function=f"t/{function}")
+        return node.invoke({"how": how}, function=f"{PROJECT}/{function}")
     return node.client.get(f"{node.url}/{function}", params={"how": how})
 
 
@@ -192,7 +199,7 @@ def owners_view(node: TestNode, answer: httpx2.Response, name: str) -> dict[str,
     error = node.error(answer)
     assert error["id"] == answer.json()["error_id"]
     assert error["invocation"] == answer.headers["x-request-id"]
-    assert (error["project"], error["function"], error["version"]) == ("t", name, 1)
+    assert (error["project"], error["function"], error["version"]) == (PROJECT, name, 1)
     record = node.get(f"/invocations/{error['invocation']}")
     assert record["error_id"] == error["id"]
     assert record["outcome"] == error["outcome"]
@@ -248,6 +255,7 @@ def test_an_import_that_fails_in_the_instance_is_sealed(node: TestNode, trigger:
     name = f"broken-{trigger}"
     node.deploy(
         source,
+        project=PROJECT,
         name=name,
         settings='trust = "low"',
         routes=f'[[function.{name}.http]]\nmethod = "GET"\npath = "/{name}"\n',
@@ -264,7 +272,7 @@ def test_an_import_that_fails_in_the_instance_is_sealed(node: TestNode, trigger:
 
 def test_the_owner_learns_which_version_cannot_be_imported(node: TestNode) -> None:
     source = "def handler(e, c): ...\nraise RuntimeError('at import')\n"
-    node.deploy(source, name="versioned", settings='trust = "low"')
+    node.deploy(source, project=PROJECT, name="versioned", settings='trust = "low"')
     assert node.error(fail(node, "invoke", "x", "versioned"))["version"] == 1
 
 
@@ -275,11 +283,13 @@ def test_a_long_message_does_not_hide_where_it_was_raised(node: TestNode) -> Non
 
 
 def test_a_full_queue_is_sealed(node: TestNode) -> None:
-    node.deploy(FAILS, name="narrow", limits='concurrency = 1\nqueue = 1\ntimeout = "1s"')
+    node.deploy(
+        FAILS, project=PROJECT, name="narrow", limits='concurrency = 1\nqueue = 1\ntimeout = "1s"'
+    )
     answers: list[httpx2.Response] = []
 
     def call() -> None:
-        answers.append(node.invoke({"how": "timeout"}, function="t/narrow"))
+        answers.append(node.invoke({"how": "timeout"}, function=f"{PROJECT}/narrow"))
 
     threads = [threading.Thread(target=call) for _ in range(5)]
     for thread in threads:
@@ -327,14 +337,14 @@ def test_a_refused_deploy_tells_the_owner_all(node: TestNode) -> None:
         f"def handler(e, c):\n    raise RuntimeError('at import {SECRET}')\n"
         "print('first')\nhandler(1, 2)\n"
     )
-    document = node.deploy(source, name="refused", expect=422)
+    document = node.deploy(source, project=PROJECT, name="refused", expect=422)
     assert document["failure"]["type"] == "RuntimeError"
     assert SECRET in document["failure"]["message"]
     assert 'File "/function/code/app.py", line 2, in handler' in document["failure"]["trace"]
-    assert node.invoke({}, function="t/refused").status_code == 404
+    assert node.invoke({}, function=f"{PROJECT}/refused").status_code == 404
 
 
 def test_a_refused_deploy_shows_what_the_import_printed(node: TestNode) -> None:
     source = "def handler(e, c): ...\nprint('as far as here')\nhandler()\n"
-    document = node.deploy(source, name="refused", expect=422)
+    document = node.deploy(source, project=PROJECT, name="refused", expect=422)
     assert "as far as here" in document["failure"]["trace"]

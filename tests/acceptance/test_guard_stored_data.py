@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from support.node import TestNode
 
 pytestmark = pytest.mark.sandbox
 
+SHARES_NODE = True
 HOSTILE = "nobody' OR 'a'='a"
 SHOP = """
 import sqlite3
@@ -61,22 +60,17 @@ queues = ["jobs"]
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    node = TestNode(tmp_path_factory.mktemp("second") / "data")
-    try:
-        node.start()
-        for name in ("writer", "reader"):
-            node.deploy(SHOP, name=name, grants=GRANTS, resources=RESOURCES, approve=True)
-        saved = node.invoke({"do": "save", "name": HOSTILE}, function="t/writer")
-        assert saved.json() == "saved", saved.text
-        for key, content in (("outside", HOSTILE), ("outside-plain", "ada")):
-            answer = node.client.put(
-                f"{node.url}/api/v1/buckets/t/files/object", params={"key": key}, content=content
-            )
-            answer.raise_for_status()
-        yield node
-    finally:
-        node.close()
+def node(node: TestNode) -> TestNode:
+    for name in ("writer", "reader"):
+        node.deploy(SHOP, name=name, grants=GRANTS, resources=RESOURCES, approve=True)
+    saved = node.invoke({"do": "save", "name": HOSTILE}, function="t/writer")
+    assert saved.json() == "saved", saved.text
+    for key, content in (("outside", HOSTILE), ("outside-plain", "ada")):
+        answer = node.client.put(
+            f"{node.url}/api/v1/buckets/t/files/object", params={"key": key}, content=content
+        )
+        answer.raise_for_status()
+    return node
 
 
 @pytest.mark.parametrize(

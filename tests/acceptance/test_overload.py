@@ -9,6 +9,7 @@ import pytest
 from support.flood import Flood
 from support.node import TestNode
 
+SHARES_NODE = True
 SOURCE = "def handler(event, context):\n    return {'n': event['n']}\n"
 LIMITS = "concurrency = 4\nqueue = 8"
 FEW, MANY = 10, 100

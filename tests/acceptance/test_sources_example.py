@@ -14,11 +14,11 @@ from support.cli import casemate
 from support.node import TestNode
 from support.outside_servers import POSTGRES, Postgres, running
 
+SHARES_NODE = True
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "shipping"
 
 
-def test_a_paid_order_becomes_a_shipment(fresh_node: TestNode, tmp_path: Path) -> None:
-    node = fresh_node
+def test_a_paid_order_becomes_a_shipment(node: TestNode, tmp_path: Path) -> None:
     project = shutil.copytree(EXAMPLE, tmp_path / "shipping")
     with running(Postgres, tmp_path) as server:
         address = ["-h", "127.0.0.1", "-p", str(server.port), "-U", "test"]

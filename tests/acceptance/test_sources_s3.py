@@ -12,6 +12,8 @@ from support.cli import casemate
 from support.node import TestNode
 from support.s3 import S3Server
 
+SHARES_NODE = True
+PROJECT = "uploads"
 SOURCE = """
 def handler(event, context):
     found = context.event
@@ -28,23 +30,23 @@ TOKEN = "what-the-server-shows"
 
 
 def seen(node: TestNode) -> list[dict[str, Any]]:
-    done = casemate(node, "tables", "query", "t/seen", "--json")
+    done = casemate(node, "tables", "query", f"{PROJECT}/seen", "--json")
     assert done.returncode == 0, done.stderr
     return [item["value"] for item in json.loads(done.stdout)["items"]]
 
 
 def denials(node: TestNode) -> list[dict[str, Any]]:
-    done = casemate(node, "denials", "t/f", "--json")
+    done = casemate(node, "denials", f"{PROJECT}/f", "--json")
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)["denials"]
     return found
 
 
-def test_notifications_of_an_s3_server(fresh_node: TestNode, tmp_path: Path) -> None:
-    node = fresh_node
-    assert casemate(node, "secrets", "set", "t/s3-token", stdin=TOKEN).returncode == 0
+def test_notifications_of_an_s3_server(node: TestNode, tmp_path: Path) -> None:
+    assert casemate(node, "secrets", "set", f"{PROJECT}/s3-token", stdin=TOKEN).returncode == 0
     node.deploy(
         SOURCE,
+        project=PROJECT,
         routes='[[function.f.s3]]\nname = "uploads"\nsecret = "s3-token"\nprefix = "in/"',
         grants='tables = [{ name = "seen", actions = ["put"] }]',
         resources='[table.seen]\nkey = "id"',
@@ -52,7 +54,7 @@ def test_notifications_of_an_s3_server(fresh_node: TestNode, tmp_path: Path) -> 
     )
     server = S3Server(tmp_path)
     try:
-        server.notify(f"{node.url}/hooks/t/f/uploads", TOKEN)
+        server.notify(f"{node.url}/hooks/{PROJECT}/f/uploads", TOKEN)
         with httpx2.Client(trust_env=False) as client:
             for name, content in (
                 ("in/grün + 1.txt", b"hello"),
@@ -73,7 +75,7 @@ def test_notifications_of_an_s3_server(fresh_node: TestNode, tmp_path: Path) -> 
         assert all(s["type"] == "casemate.s3.message" for s in seen(node))
 
         # With another token nothing comes, and that is recorded.
-        server.notify(f"{node.url}/hooks/t/f/uploads", "a-token-of-another")
+        server.notify(f"{node.url}/hooks/{PROJECT}/f/uploads", "a-token-of-another")
         httpx2.put(f"{server.url}/in/forged", content=b"x", trust_env=False)
         node.wait_until(lambda: denials(node), 20)
         assert TOKEN not in json.dumps(denials(node))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from support.node import TestNode
 
 pytestmark = pytest.mark.sandbox
+SHARES_NODE = True
 MANIFEST = """
 [project]
 name = "shop"
@@ -73,11 +73,9 @@ FUNCTIONS = {"first", "last", "later", "of-queue", "of-topic", "of-bucket", "of-
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    node = TestNode(tmp_path_factory.mktemp("node") / "data").start()
+def node(node: TestNode) -> TestNode:
     node.deploy_project(MANIFEST, APP)
-    yield node
-    node.close()
+    return node
 
 
 def whole(node: TestNode, wanted: str, functions: set[str]) -> dict[str, Any]:

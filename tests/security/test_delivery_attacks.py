@@ -22,6 +22,7 @@ from support.cli import casemate
 from support.core import MemoryStore, TwoTokens, deployed, version
 from support.node import TestNode
 
+SHARES_NODE = True
 PREFER = {"prefer": "respond-async"}
 MANIFEST = """
 [project]
@@ -52,16 +53,12 @@ SECRET = "planted-secret-value-7261"
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    running = TestNode(tmp_path_factory.mktemp("node") / "data").start()
-    try:
-        for project in ("own", "other"):
-            running.deploy_project(MANIFEST.format(project=project), SOURCE)
-        done = casemate(running, "secrets", "set", "own/key", stdin=SECRET)
-        assert done.returncode == 0, done.stderr
-        yield running
-    finally:
-        running.close()
+def node(node: TestNode) -> TestNode:
+    for project in ("own", "other"):
+        node.deploy_project(MANIFEST.format(project=project), SOURCE)
+    done = casemate(node, "secrets", "set", "own/key", stdin=SECRET)
+    assert done.returncode == 0, done.stderr
+    return node
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import pytest
 from support.node import TestNode
 from support.raw_http import Answer, connect, read_answer, request
 
+SHARES_NODE = True
 REUSED = 'isolation = "instance"'
 _numbers = itertools.count()
 BOUND = f"""

@@ -18,6 +18,7 @@ from support.attacks import AUTHENTICATION, AUTHORIZATION, REQUEST, denials, unt
 from support.node import TestNode
 from support.raw_http import Answer, exchange, request
 
+SHARES_NODE = True
 OPEN = "def handler(event, context):\n    return 'open'\n"
 CLOSED = "def handler(event, context):\n    return 'closed'\n"
 

@@ -22,6 +22,7 @@ from support.cli import casemate
 from support.lingering import lingering
 from support.node import TestNode
 
+SHARES_NODE = True
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "capabilities.py"
 GRANTS = 'secrets = ["api-key"]'
 VALUE = "kp7!" + secrets.token_hex(20)

@@ -21,6 +21,7 @@ from support.attacks import attempt
 from support.lingering import lingering
 from support.node import TestNode, default_risks
 
+SHARES_NODE = True
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "shared.py"
 LIMITS = 'timeout = "20s"\nprocesses = 16\nopen_files = 1024\nmemory = "128MB"'
 PROJECTS = [f"p{number}" for number in range(LAYOUTS)]

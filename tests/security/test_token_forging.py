@@ -22,6 +22,7 @@ from joserfc.jwk import KeySet
 from casemate.accounts.credential import checksum, new_text
 from support.attacks import AUTHENTICATION, REQUEST, attempt, denials
 from support.node import TestNode
+from support.shared_node import SharedNode
 
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "capabilities.py"
 
@@ -166,16 +167,14 @@ def test_a_token_that_revokes_itself_is_over(target: TestNode) -> None:
     _is_refused(target, headers=headers)
 
 
-def test_a_token_of_another_node_is_refused(
-    target: TestNode, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    other = TestNode(tmp_path_factory.mktemp("other") / "data").start()
+def test_a_token_of_another_node_is_refused(target: TestNode, shared_node: SharedNode) -> None:
+    other = shared_node.lend()
     try:
         other.deploy("def handler(event, context):\n    return 1\n", name="f")
         _is_refused(target, headers={"authorization": f"Bearer {other.key}"})
         _is_refused(other, headers={"authorization": f"Bearer {target.key}"})
     finally:
-        other.close()
+        shared_node.take_back()
 
 
 # -- tokens of functions (JWT) -----------------------------------------------------------------

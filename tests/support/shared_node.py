@@ -17,9 +17,9 @@ from support.processes import Process, children, command, process
 class SharedNode:
     """Lends a node to one module after another, and takes another where a module broke it.
 
-    A module gets it without functions. What was recorded of earlier modules is there, and so are
-    their resources: a module that declares some gives them to a project that no other has.
-    Versions of a name go on: a module that says which one it expects has names that no other has.
+    A module gets it without functions, secrets, data of projects and tokens. What was recorded of
+    earlier modules is there. Versions of a name go on: a module that says which one it expects has
+    names that no other has.
     """
 
     def __init__(self, started: Callable[[], TestNode]) -> None:
@@ -28,7 +28,7 @@ class SharedNode:
         self._own: dict[str, Process] = {}
 
     def lend(self) -> TestNode:
-        """Return a node that runs and has no functions."""
+        """Return a node that runs, without what earlier modules deployed and kept."""
         if self._node is not None and self.broken():
             self.close()
         if self._node is None:
@@ -46,13 +46,11 @@ class SharedNode:
         return f"ended of the node that modules share: {', '.join(ended)}" if ended else ""
 
     def take_back(self) -> None:
-        """Remove all functions. A node that cannot do that, or is broken, is not lent again."""
+        """Empty it. A node that does not let itself be emptied, or is broken, is not lent again."""
         node = self._node
         assert node is not None
         try:
-            for one in node.get("/functions")["functions"]:
-                path = f"{node.url}/api/v1/functions/{one['project']}/{one['name']}"
-                node.client.delete(path).raise_for_status()
+            empty(node)
             # One that was killed a moment ago is seen to be dead by now.
             if broken := self.broken():
                 raise RuntimeError(broken)
@@ -64,6 +62,22 @@ class SharedNode:
         node, self._node, self._own = self._node, None, {}
         if node is not None:
             node.close()
+
+
+def empty(node: TestNode) -> None:
+    """Remove all functions and secrets, the data of projects that have some, and others' tokens."""
+    functions, secrets = node.get("/functions")["functions"], node.get("/secrets")["secrets"]
+    paths = [f"/functions/{one['project']}/{one['name']}" for one in functions]
+    paths += [f"/secrets/{one['project']}/{one['name']}" for one in secrets]
+    for project in sorted({one["project"] for one in (*functions, *secrets)}):
+        for where in ("buckets", "tables", "queues"):
+            for kind, found in node.get(f"/{where}/{project}").items():
+                paths += [f"/{kind}/{project}/{one['name']}" for one in found]
+    own = node.key.split("_")[1]
+    tokens = [one for one in node.get("/tokens")["tokens"] if one.get("revoked_at") is None]
+    paths += [f"/tokens/{one['id']}" for one in tokens if one["id"] != own]
+    for path in paths:
+        node.client.delete(f"{node.url}/api/v1{path}").raise_for_status()
 
 
 def _services(node: TestNode) -> dict[str, Process]:

@@ -24,11 +24,22 @@ time.sleep(60)
 
 
 class Pretended(TestNode):
-    """Two processes such as a node's, and functions that are only counted."""
+    """Two processes such as a node's, and what is deployed and kept, which is only counted."""
 
     def __init__(self, data: Path) -> None:
         super().__init__(data)
-        self.functions = [{"project": "t", "name": "f"}, {"project": "u", "name": "g"}]
+        self.told: dict[str, dict[str, object]] = {
+            "/functions": {
+                "functions": [{"project": "t", "name": "f"}, {"project": "u", "name": "g"}]
+            },
+            "/secrets": {"secrets": [{"project": "v", "name": "s"}]},
+            "/buckets/t": {"buckets": [{"name": "b"}]},
+            "/queues/t": {"queues": [{"name": "q"}], "topics": [{"name": "t"}]},
+            "/tables/v": {"tables": [{"name": "i"}]},
+            "/tokens": {
+                "tokens": [{"id": "own"}, {"id": "other"}, {"id": "gone", "revoked_at": 1.0}]
+            },
+        }
         self.removed: list[str] = []
         self.refuses = False
 
@@ -38,13 +49,13 @@ class Pretended(TestNode):
         )
         assert self.process.stdout is not None
         self.process.stdout.readline()
-        self.url, self.key = "http://node", "key"
+        self.url, self.key = "http://node", "cm_own_key"
         return self
 
     def get(self, path: str, **query: object) -> dict[str, object]:
-        assert (path, query) == ("/functions", {})
+        assert query == {}
         self.client = httpx2.Client(transport=httpx2.MockTransport(self._answer))
-        return {"functions": self.functions}
+        return self.told.get(path, {})
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         assert request.method == "DELETE"
@@ -85,15 +96,19 @@ def ended(node: TestNode, number: int) -> None:
         node.wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z")
 
 
-def test_one_is_lent_again_without_functions_and_without_the_marks_of_a_test(
+def test_one_is_lent_again_empty_and_without_the_marks_of_a_test(
     shared: SharedNode, started: list[Pretended]
 ) -> None:
     node = shared.lend()
     node.client.headers["authorization"] = "of a test"
     shared.take_back()
-    assert started[0].removed == ["/api/v1/functions/t/f", "/api/v1/functions/u/g"]
+    assert started[0].removed == [
+        *("/api/v1/functions/t/f", "/api/v1/functions/u/g", "/api/v1/secrets/v/s"),
+        *("/api/v1/buckets/t/b", "/api/v1/queues/t/q", "/api/v1/topics/t/t"),
+        *("/api/v1/tables/v/i", "/api/v1/tokens/other"),
+    ]
     assert shared.lend() is node
-    assert node.client.headers["authorization"] == "Bearer key"
+    assert node.client.headers["authorization"] == "Bearer cm_own_key"
     assert (len(started), shared.broken()) == (1, "")
 
 
@@ -119,7 +134,7 @@ def test_one_that_the_last_test_of_a_module_broke_is_told(
     assert len(started) == 2
 
 
-def test_one_that_keeps_its_functions_is_told_and_replaced(
+def test_one_that_is_not_emptied_is_told_and_replaced(
     shared: SharedNode, started: list[Pretended]
 ) -> None:
     shared.lend()
