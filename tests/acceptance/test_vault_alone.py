@@ -78,17 +78,57 @@ def fill(node: TestNode) -> TestNode:
     return node
 
 
-@pytest.fixture
-def filled(fresh_node: TestNode) -> TestNode:
-    return fill(fresh_node)
-
-
 @pytest.fixture(scope="module")
-def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    """One that each test stops, and starts again with everything as it was."""
-    node = TestNode(tmp_path_factory.mktemp("restarted") / "data").start()
-    yield fill(node)
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
+    """One that is there for all tests, and has to be as it was after whichever of them ran."""
+    node = fill(TestNode(tmp_path_factory.mktemp("lasting") / "data").start())
+    yield node
+    running(node)
+    assert node.invoke({}).json() == 28
+    assert node.stop() == 0
     node.close()
+
+
+def running(node: TestNode) -> TestNode:
+    """Start it where a test has stopped it, and have it answer."""
+    if node.process is None:
+        node.start()
+    node.wait_until(lambda: answers(node), 15)
+    return node
+
+
+@pytest.fixture
+def filled(lasting: TestNode) -> TestNode:
+    """A node whose vault may be killed."""
+    return running(lasting)
+
+
+@pytest.fixture
+def stopped(lasting: TestNode) -> TestNode:
+    """Its folder and key are as the test found them when it ends."""
+    assert lasting.stop() == 0
+    return lasting
+
+
+def answers(node: TestNode) -> bool:
+    try:
+        return node.invoke({}).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+def test_a_vault_that_hangs_answers_no_secret(filled: TestNode) -> None:
+    """Neither the value nor a made-up one: the call ends by its own deadline or with an error."""
+    node = filled
+    node.deploy(READER, name="hurried", limits='timeout = "2s"', grants=SECRET_GRANT, approve=True)
+    vault = vault_of(node)
+    os.kill(vault, signal.SIGSTOP)
+    try:
+        answer = node.invoke({}, function="t/hurried")
+        assert answer.status_code >= 500
+    finally:
+        os.kill(vault, signal.SIGCONT)
+    node.wait_until(lambda: answers(node), 40)
 
 
 def test_a_killed_vault_is_started_again_and_calls_fail_closed_meanwhile(filled: TestNode) -> None:
@@ -112,27 +152,6 @@ def test_a_killed_vault_is_started_again_and_calls_fail_closed_meanwhile(filled:
     assert node.invoke({}).json() == 28
     assert "correct horse" not in node.errors.read_text()
     assert node.stop() == 0
-
-
-def answers(node: TestNode) -> bool:
-    try:
-        return node.invoke({}).status_code == 200
-    except httpx2.HTTPError:
-        return False
-
-
-def test_a_vault_that_hangs_answers_no_secret(filled: TestNode) -> None:
-    """Neither the value nor a made-up one: the call ends by its own deadline or with an error."""
-    node = filled
-    node.deploy(READER, name="hurried", limits='timeout = "2s"', grants=SECRET_GRANT, approve=True)
-    vault = vault_of(node)
-    os.kill(vault, signal.SIGSTOP)
-    try:
-        answer = node.invoke({}, function="t/hurried")
-        assert answer.status_code >= 500
-    finally:
-        os.kill(vault, signal.SIGCONT)
-    node.wait_until(lambda: answers(node), 40)
 
 
 @pytest.mark.storm
@@ -160,9 +179,8 @@ def test_a_vault_that_loses_its_key_file_keeps_the_node_down_until_it_is_back(
         *(pytest.param(how, marks=pytest.mark.storm) for how in ("cut", "empty", "link")),
     ],
 )
-def test_a_wrong_master_key_is_refused_and_changes_nothing(restarted: TestNode, how: str) -> None:
-    node = restarted
-    node.stop()
+def test_a_wrong_master_key_is_refused_and_changes_nothing(stopped: TestNode, how: str) -> None:
+    node = stopped
     before = snapshot(node.data)
     key = node.master_key.read_bytes()
     other = node.master_key.with_name(f"{how.replace(' ', '-')}.key")
@@ -182,8 +200,6 @@ def test_a_wrong_master_key_is_refused_and_changes_nothing(restarted: TestNode, 
     assert key.decode().strip() not in said
     assert snapshot(node.data) == before
     assert how != "missing" or not other.exists(), "no new key is made for what is there"
-    node.start()
-    assert node.invoke({}).json() == 28
 
 
 @pytest.mark.parametrize(
@@ -195,10 +211,9 @@ def test_a_wrong_master_key_is_refused_and_changes_nothing(restarted: TestNode, 
     ],
 )
 def test_a_lost_vault_is_refused_and_nothing_is_made_anew(
-    restarted: TestNode, tmp_path: Path, lost: str
+    stopped: TestNode, tmp_path: Path, lost: str
 ) -> None:
-    node = restarted
-    node.stop()
+    node = stopped
     vault = node.data / "vault"
     kept = tmp_path / "kept"
     shutil.copytree(vault, kept)
@@ -220,8 +235,6 @@ def test_a_lost_vault_is_refused_and_nothing_is_made_anew(
     vault.mkdir(exist_ok=True)
     for file in kept.iterdir():
         (vault / file.name).write_bytes(file.read_bytes())
-    node.start()
-    assert node.invoke({}).json() == 28
 
 
 @pytest.mark.storm
