@@ -26,6 +26,7 @@ from support.node import UNGUARDED, TestNode
 from support.processes import zygotes_of
 from support.servers import postgresql, valkey
 
+SHARES_NODE = True
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 SOURCE = (FUNCTIONS / "egress" / "app.py").read_text()
 LOCAL = 'private = true, exception = "a server of the test"'
@@ -330,55 +331,59 @@ def test_a_connection_ends_with_its_instance(node: TestNode) -> None:
         assert seen.ended.wait(5)
 
 
-def test_a_connection_ends_with_its_zygote(fresh_node: TestNode) -> None:
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
+    """A node whose processes may be killed: each is replaced."""
+    running = TestNode(tmp_path_factory.mktemp("own") / "data").start()
+    yield running
+    running.close()
+
+
+def test_a_connection_ends_with_its_zygote(own: TestNode) -> None:
     seen = Seen()
     with Origin(seen) as held, ThreadPoolExecutor(1) as pool:
-        function = deploy(
-            fresh_node, "holding", grant(held.port, forward=16001), limits='timeout = "60s"'
-        )
+        function = deploy(own, "holding", grant(held.port, forward=16001), limits='timeout = "60s"')
         holding = pool.submit(
-            fresh_node.invoke, {"do": "hold", "port": 16001, "seconds": 40}, function=function
+            own.invoke, {"do": "hold", "port": 16001, "seconds": 40}, function=function
         )
         assert seen.opened.wait(10)
         assert not seen.ended.is_set()
-        assert fresh_node.process is not None
-        for pid in zygotes_of(fresh_node.process.pid):
+        assert own.process is not None
+        for pid in zygotes_of(own.process.pid):
             os.kill(pid, signal.SIGKILL)
         assert seen.ended.wait(5)
         assert holding.result(20).status_code >= 500
     # The next call brings a new one, with its way out.
     with Origin(echo) as again:
-        function = deploy(fresh_node, "holding", grant(again.port, forward=16001))
-        assert do(fresh_node, function, "connect", port=16001)["connected"]
+        function = deploy(own, "holding", grant(again.port, forward=16001))
+        assert do(own, function, "connect", port=16001)["connected"]
 
 
-def test_a_proxy_that_ends_is_replaced(fresh_node: TestNode) -> None:
+def test_a_proxy_that_ends_is_replaced(own: TestNode) -> None:
     """Nothing falls back to anything meanwhile: connections end, and calls wait or fail."""
     seen = Seen()
     with Origin(seen) as held, HttpOrigin() as origin, ThreadPoolExecutor(1) as pool:
         url = f"http://localhost:{origin.port}/"
-        function = deploy(fresh_node, "caller", grant(origin.port), grant(held.port, forward=16001))
-        assert do(fresh_node, function, "get", url=url)["status"] == 200
-        pool.submit(
-            fresh_node.invoke, {"do": "hold", "port": 16001, "seconds": 8}, function=function
-        )
+        function = deploy(own, "called", grant(origin.port), grant(held.port, forward=16001))
+        assert do(own, function, "get", url=url)["status"] == 200
+        pool.submit(own.invoke, {"do": "hold", "port": 16001, "seconds": 8}, function=function)
         assert seen.opened.wait(10)
-        first = egress_pid(fresh_node)
+        first = egress_pid(own)
         assert first is not None
         os.kill(first, signal.SIGKILL)
         assert seen.ended.wait(5)
 
         def works_again() -> bool:
-            answer = fresh_node.invoke({"do": "get", "url": url}, function=function)
+            answer = own.invoke({"do": "get", "url": url}, function=function)
             if answer.status_code != 200:
                 return False
             # What a function saw in between is an error of its connection.
             return bool(answer.json().get("status") == 200)
 
         assert until(works_again, 20)
-        assert egress_pid(fresh_node) not in {first, None}
-        assert fresh_node.get("/node")["version"]
-        assert "the egress proxy has ended" in fresh_node.errors.read_text()
+        assert egress_pid(own) not in {first, None}
+        assert own.get("/node")["version"]
+        assert "the egress proxy has ended" in own.errors.read_text()
 
 
 def test_no_process_is_started_before_somebody_may_use_it(fresh_node: TestNode) -> None:

@@ -14,6 +14,7 @@ from support import forked_cli
 from support.load import Load
 from support.node import TestNode
 
+SHARES_NODE = True
 KEEPER = """
 def handler(event, context):
     files = context.bucket("files")
@@ -116,13 +117,13 @@ def test_a_kill_within_a_rotation_loses_nothing(keeper: TestNode) -> None:
     assert node.invoke({}).json() == EXPECTED
 
 
-def test_a_project_that_is_not_there_is_not_found(fresh_node: TestNode) -> None:
+def test_a_project_that_is_not_there_is_not_found(node: TestNode) -> None:
     body = {"key": "data", "project": "nothing"}
-    before = status(fresh_node)
-    answer = fresh_node.client.post(f"{fresh_node.url}/api/v1/vault/rotate", json=body)
+    before = status(node)
+    answer = node.client.post(f"{node.url}/api/v1/vault/rotate", json=body)
     assert answer.status_code == 404
     assert "nothing" in answer.json()["detail"]
-    assert status(fresh_node) == before, "no key was made"
+    assert status(node) == before, "no key was made"
 
 
 def _rotate_until_killed(node: TestNode) -> None:

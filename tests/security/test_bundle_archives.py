@@ -173,9 +173,8 @@ def test_a_digest_of_another_bundle_is_no_name_for_it(node: TestNode, bundle: Bu
     _is_refused(node, two.digest, one.archive())
 
 
-def test_what_is_changed_on_disk_does_not_run(fresh_node: TestNode, bundle: Bundle) -> None:
+def test_what_is_changed_on_disk_does_not_run(node: TestNode, bundle: Bundle) -> None:
     """A stored bundle is sealed: a byte changed, or another bundle in its place, is refused."""
-    node = fresh_node
     one, two = bundle.declared(description="disk-1"), bundle.declared(description="disk-2")
     for each in (one, two):
         assert upload(node, each.digest, each.archive()).status_code == 201
