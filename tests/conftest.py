@@ -53,9 +53,10 @@ def node(
     """A running node that the tests of one module share; one of its own unless SHARES_NODE.
 
     A module with SHARES_NODE only deploys functions and calls them. It changes no accounts, kills
-    nothing, counts nothing of the whole node, and takes back what it changes of settings. Functions,
-    secrets, data of projects and tokens are removed before the next module gets the node; records
-    stay, so that a module which looks at those of a function has a project that no other has.
+    nothing, counts nothing of the whole node, and takes back what it changes of settings.
+    Functions, secrets, data of projects and tokens are removed before the next module gets the
+    node; records stay, so that a module which looks at those of a function has a project that no
+    other has.
     """
     if getattr(request.module, "SHARES_NODE", False):
         shared: SharedNode = request.getfixturevalue("shared_node")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 
@@ -16,6 +16,8 @@ from support.bundles import Bundle, deploy, make_bundle, publish, upload
 from support.node import TestNode
 
 pytestmark = pytest.mark.sandbox
+SHARES_NODE = True
+PROJECT = "packed"
 
 APP = """
 import client
@@ -59,7 +61,7 @@ DENIED = '[function.f.packages."*"]\ndeny = ["secret"]\n[function.f.packages.wir
 
 
 def bundle(denied: str = "") -> Bundle:
-    made = make_bundle(APP, routes=denied)
+    made = make_bundle(APP, project=PROJECT, routes=denied)
     files = {f"deps/{path}": data for path, data in FILES.items()}
     for name, path in (("client", "client/__init__.py"), ("wire", "wire.py")):
         info = f"deps/{name}-1.0.dist-info"
@@ -76,18 +78,19 @@ def bundle(denied: str = "") -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    node = TestNode(tmp_path_factory.mktemp("packages") / "data")
-    try:
-        node.start()
-        import_small(place_of_node(node.data))
-        yield node
-    finally:
-        node.close()
+def node(node: TestNode) -> TestNode:
+    place = place_of_node(node.data)
+    if not place.database.exists():
+        import_small(place)
+    return node
+
+
+def call(node: TestNode, do: str) -> httpx2.Response:
+    return node.invoke({"do": do}, function=f"{PROJECT}/f")
 
 
 def shown(node: TestNode) -> dict[tuple[str, str], int]:
-    found: Any = node.get("/functions/t/f/grants")
+    found: Any = node.get(f"/functions/{PROJECT}/f/grants")
     return {(use["package"], use["act"]): use["count"] for use in found["packages"]}
 
 
@@ -95,25 +98,25 @@ def test_what_packages_do_is_shown_and_what_they_are_denied_is_on_record(node: T
     publish(node, bundle())
     for do, times in (("own", 1), ("write", 3)):
         for _ in range(times):
-            assert node.invoke({"do": do}).status_code == 200
-    assert node.invoke({"do": "secret"}).status_code == 500, "it is not granted"
+            assert call(node, do).status_code == 200
+    assert call(node, "secret").status_code == 500, "it is not granted"
     assert shown(node) == {("client", "file"): 3, ("wire", "file"): 3, ("client", "secret"): 1}
 
     publish(node, bundle(DENIED.format('deny = ["file"]')))
-    assert node.invoke({"do": "own"}).json() == "done"
-    answer = node.invoke({"do": "write"})
+    assert call(node, "own").json() == "done"
+    answer = call(node, "write")
     assert answer.json().startswith("casemate.PackageDeniedError[Errno 13] the package wire")
     [denial] = node.get("/denials", invocation=answer.headers["x-request-id"])["denials"]
     assert (denial["kind"], denial["action"]) == ("package", "package:file")
-    assert (denial["resource"], denial["principal"]) == ("package:wire", "function:t/f")
+    assert (denial["resource"], denial["principal"]) == ("package:wire", f"function:{PROJECT}/f")
     assert denial["reason"] == (
         "[function.f.packages.wire] of the manifest denies file: open, from app.py:15"
     )
-    failed = node.invoke({"do": "secret"})
+    failed = call(node, "secret")
     assert node.error(failed)["type"] == "casemate.PackageDeniedError"
     assert node.outcome(failed) == "handler-error"
     assert shown(node) == {}
-    denied = node.get("/functions/t/f/grants")["denials"]
+    denied = node.get(f"/functions/{PROJECT}/f/grants")["denials"]
     assert {"package:file", "package:secret"} <= {each["action"] for each in denied}
 
 
