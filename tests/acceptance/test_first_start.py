@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.node import TestNode
 
 
@@ -23,15 +25,31 @@ def serve(*arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[s
     )
 
 
-def test_a_first_start_tells_the_place_of_the_master_key_and_to_copy_it(tmp_path: Path) -> None:
-    node = TestNode(tmp_path / "data").start()
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> TestNode:
+    """A node that was started once and has ended. Tests use copies of it."""
+    node = TestNode(tmp_path_factory.mktemp("begun") / "data").start()
     node.stop()
-    key = tmp_path / "data.key"
-    said = node.errors.read_text()
-    assert f"the master key was made in {key}. Copy it to a safe place" in said
-    node.start()
-    node.close()
-    assert node.errors.read_text().count("the master key was made") == 1
+    return node
+
+
+@pytest.fixture
+def ended(begun: TestNode, tmp_path: Path) -> TestNode:
+    """A copy, with owners: a node of root gives its files to other users."""
+    for path in (begun.data, begun.master_key):
+        subprocess.run(["cp", "-a", path, tmp_path / path.name], check=True)
+    return TestNode(tmp_path / begun.data.name)
+
+
+def test_a_first_start_tells_the_place_of_the_master_key_and_to_copy_it(
+    begun: TestNode, ended: TestNode
+) -> None:
+    said = begun.errors.read_text()
+    assert f"the master key was made in {begun.master_key}. Copy it to a safe place" in said
+    assert said.count("the master key was made") == 1
+    ended.start()
+    ended.close()
+    assert "the master key was made" not in ended.errors.read_text()
 
 
 _LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ [a-z-]+: \S.*")
@@ -88,17 +106,15 @@ def test_a_start_after_one_that_was_ended_early_still_tells_the_place_of_the_key
     assert f"The master key of all that the node keeps:\n\n    {key}\n" in said
 
 
-def test_moved_data_says_where_the_key_is_that_fits(tmp_path: Path) -> None:
-    node = TestNode(tmp_path / "data").start()
-    node.close()
-    (tmp_path / "data").rename(tmp_path / "moved")
+def test_moved_data_says_where_the_key_is_that_fits(begun: TestNode, tmp_path: Path) -> None:
+    subprocess.run(["cp", "-a", begun.data, tmp_path / "moved"], check=True)
     refused = serve("--data", str(tmp_path / "moved"))
     assert refused.returncode != 0
     said = " ".join(refused.stderr.split())
     assert "and without it the vault stays closed" in said
-    assert f"which was in 'file:{tmp_path / 'data.key'}'" in said
-    assert f"start with --master-key file:{tmp_path / 'data.key'}" in said
-    moved = TestNode(tmp_path / "moved", "--master-key", f"file:{tmp_path / 'data.key'}").start()
+    assert f"which was in 'file:{begun.master_key}'" in said
+    assert f"start with --master-key file:{begun.master_key}" in said
+    moved = TestNode(tmp_path / "moved", "--master-key", f"file:{begun.master_key}").start()
     moved.close()
 
 
@@ -122,10 +138,8 @@ def test_a_folder_of_others_is_not_taken_over(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "www") == []
 
 
-def test_data_of_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
-    node = TestNode(tmp_path / "data").start()
-    node.close()
-    (tmp_path / "data" / "casemate.json").write_text('{"format": 2, "version": "99.0"}')
-    refused = serve("--data", str(tmp_path / "data"), "--master-key", f"file:{tmp_path}/data.key")
+def test_data_of_a_newer_version_is_refused_by_name(ended: TestNode) -> None:
+    (ended.data / "casemate.json").write_text('{"format": 2, "version": "99.0"}')
+    refused = serve("--data", str(ended.data), "--master-key", f"file:{ended.master_key}")
     assert refused.returncode != 0
     assert "made by a newer version: Casemate 99.0" in " ".join(refused.stderr.split())
