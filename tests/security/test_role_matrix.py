@@ -242,14 +242,22 @@ def test_a_role_may_what_it_may_and_not_more(
     assert until(lambda: recorded() == refused), f"refused {refused}, on record {recorded()}"
 
 
+@pytest.fixture(scope="module")
+def nobody() -> Iterator[httpx2.Client]:
+    """A client without a token; to make one reads all certificates of the host."""
+    with httpx2.Client() as client:
+        yield client
+
+
 @pytest.mark.parametrize(
     "operation", [pytest.param(o, id=o.id) for o in OPERATIONS if o.id not in OPEN]
 )
-def test_without_a_token_nothing_is_allowed(callers: Callers, operation: Served) -> None:
+def test_without_a_token_nothing_is_allowed(
+    callers: Callers, nobody: httpx2.Client, operation: Served
+) -> None:
     for where in _places(operation):
         since = time.time()
-        with httpx2.Client() as client:
-            answer = _ask(callers, operation, client, where)
+        answer = _ask(callers, operation, nobody, where)
         assert answer.status_code == 401
         (denial, *_) = denials(callers.node, kind=AUTHENTICATION, since=since)
         assert denial["principal"] == "anonymous:public"
