@@ -11,6 +11,7 @@ import pytest
 from support.bundles import make_bundle, publish
 from support.node import TestNode
 from support.processes import children, gateway_of, memory, zygotes_of
+from support.shared_node import empty
 
 ECHO = """
 def handler(event, context):
@@ -41,10 +42,18 @@ def status(node: TestNode) -> dict[str, int]:
     return found
 
 
+@pytest.fixture
+def idle(node: TestNode) -> TestNode:
+    """The module's node, with nothing of other tests on it."""
+    empty(node)
+    node.wait_until(lambda: (status(node)["functions"], status(node)["zygotes"]) == (0, 0), 15)
+    return node
+
+
 def test_a_hundred_functions_cost_one_function_nothing(
-    fresh_node: TestNode, tmp_path: Path, record_property
+    idle: TestNode, tmp_path: Path, record_property
 ) -> None:
-    node = fresh_node
+    node = idle
     alone = TestNode(tmp_path / "alone").start()
     try:
         _compare(node, alone, record_property)
@@ -109,8 +118,8 @@ def test_a_restart_with_many_functions_is_quick(fresh_node: TestNode) -> None:
     assert status(node)["zygotes"] == 1
 
 
-def test_a_function_goes_to_nothing_after_its_time_and_comes_back(fresh_node: TestNode) -> None:
-    node = fresh_node
+def test_a_function_goes_to_nothing_after_its_time_and_comes_back(idle: TestNode) -> None:
+    node = idle
     supervisor = node.process.pid if node.process else 0
     node.deploy(ECHO, name="brief", limits='keep = "1s"')
     first = node.invoke({}, function="t/brief")
@@ -127,8 +136,8 @@ def test_a_function_goes_to_nothing_after_its_time_and_comes_back(fresh_node: Te
     assert node.get(f"/invocations/{warm.headers['x-request-id']}")["cold"] is False
 
 
-def test_a_call_keeps_it_in_memory(fresh_node: TestNode) -> None:
-    node = fresh_node
+def test_a_call_keeps_it_in_memory(idle: TestNode) -> None:
+    node = idle
     node.deploy(ECHO, name="kept", limits='keep = "2s"')
     end = time.monotonic() + 4
     while time.monotonic() < end:
@@ -138,8 +147,8 @@ def test_a_call_keeps_it_in_memory(fresh_node: TestNode) -> None:
     assert node.get(f"/invocations/{answer.headers['x-request-id']}")["cold"] is False
 
 
-def test_spares_follow_the_calls_and_go_with_them(fresh_node: TestNode) -> None:
-    node = fresh_node
+def test_spares_follow_the_calls_and_go_with_them(idle: TestNode) -> None:
+    node = idle
     node.deploy(ECHO, name="busy")
     for number in range(60):
         assert node.invoke(number, function="t/busy").json() == number
