@@ -13,7 +13,8 @@ import pytest
 
 from support.bundles import make_bundle, publish
 from support.load import Call, Load
-from support.node import TestNode
+from support.node import TestNode, cgroups_of
+from support.processes import process
 
 CODE = """
 CODE = {code}
@@ -100,30 +101,35 @@ def test_no_call_fails_and_each_answer_is_of_a_live_version(node: TestNode, isol
     assert {call.body["version"] for call in load.calls} == {1, 2, 3}
 
 
-@pytest.mark.parametrize("isolation", ISOLATIONS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_answers_every_request_that_was_sent(
-    tmp_path: Path, isolation: str, number: signal.Signals
-) -> None:
+def test_a_stop_answers_every_request_that_was_sent(tmp_path: Path, number: signal.Signals) -> None:
     node = TestNode(tmp_path / "data").start()
     with ExitStack() as stack:
         stack.callback(node.close)
-        node.deploy(SLOW, settings=f'isolation = "{isolation}"')
-        load = stack.enter_context(
-            Load(node.port, "/invoke/t/f", node.key, clients=8, until_refused=True)
-        )
-        load.more(60)
+        for isolation in ISOLATIONS:
+            node.deploy(SLOW, name=isolation, settings=f'isolation = "{isolation}"')
+        loads = [
+            stack.enter_context(
+                Load(node.port, f"/invoke/t/{isolation}", node.key, clients=8, until_refused=True)
+            )
+            for isolation in ISOLATIONS
+        ]
+        for load in loads:
+            load.more(60)
         before = time.monotonic()
         code = node.stop(number)
         took = time.monotonic() - before
-        load.join()
+        for load in loads:
+            load.join()
+            assert load.failed == []
+            assert load.refused == 8
         assert code == 0, node.errors.read_text()
-        assert load.failed == []
-        assert load.refused == 8
         assert took < 8, f"draining calls of 50 ms took {took:.1f} s"
 
 
-def test_calls_that_wait_in_the_queue_are_answered_before_the_end(tmp_path: Path) -> None:
+def test_calls_that_wait_in_the_queue_are_answered_before_the_end_of_every_process(
+    tmp_path: Path,
+) -> None:
     """One instance at a time, so that most of the calls are still queued when the node is told."""
     node = TestNode(tmp_path / "data").start()
     with ExitStack() as stack:
@@ -133,23 +139,12 @@ def test_calls_that_wait_in_the_queue_are_answered_before_the_end(tmp_path: Path
             Load(node.port, "/invoke/t/f", node.key, clients=10, until_refused=True)
         )
         load.more(5)
+        pid = node.process.pid if node.process else 0
+        alive = [process(p) for p in node.processes()]
+        assert len(alive) > 4
+        assert cgroups_of(pid)
         assert node.stop() == 0
         load.join()
         assert load.failed == []
-
-
-def test_a_stop_ends_every_process_and_group(tmp_path: Path) -> None:
-    from support.node import cgroups_of
-    from support.processes import process
-
-    node = TestNode(tmp_path / "data").start()
-    node.deploy(SLOW)
-    assert node.invoke({"n": 1}).status_code == 200
-    pid = node.process.pid if node.process else 0
-    alive = [process(p) for p in node.processes()]
-    assert len(alive) > 4
-    assert cgroups_of(pid)
-    assert node.stop() == 0
-    node.wait_until(lambda: not any(p.lives for p in alive))
-    assert cgroups_of(pid) == []
-    node.client.close()
+        node.wait_until(lambda: not any(p.lives for p in alive))
+        assert cgroups_of(pid) == []
