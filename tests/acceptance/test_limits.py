@@ -14,6 +14,7 @@ import pytest
 from casemate.model.function import Limits
 from support.node import TestNode, cgroups_of
 from support.processes import zygotes_of
+from support.shared_node import empty
 
 MIB = 1 << 20
 PROBE = """
@@ -479,25 +480,34 @@ def _folders(pid: int) -> set[str]:
     return {child.name for root in cgroups_of(pid) for child in root.iterdir() if child.is_dir()}
 
 
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
+    """A node on which there is nothing but what a test of the time kept deploys."""
+    running = TestNode(tmp_path_factory.mktemp("idle") / "data").start()
+    yield running
+    running.close()
+
+
 @pytest.mark.parametrize("isolation", ["request", "instance"])
-def test_keep(fresh_node: TestNode, isolation: str) -> None:
-    assert fresh_node.process is not None
-    pid = fresh_node.process.pid
+def test_keep(idle: TestNode, isolation: str) -> None:
+    assert idle.process is not None
+    pid = idle.process.pid
+    empty(idle)
     supervisor_files = _counter(Path(f"/proc/{pid}/fd"))
-    fresh_node.wait_until(lambda: len(zygotes_of(pid)) == 1)  # a blank one
-    fresh_node.deploy(SPAN, settings=f'isolation = "{isolation}"', limits='keep = "1s"')
-    fresh_node.wait_until(lambda: len(zygotes_of(pid)) == 2)
-    assert fresh_node.invoke({"seconds": 0}).status_code == 200
+    idle.wait_until(lambda: len(zygotes_of(pid)) == 1)  # a blank one
+    idle.deploy(SPAN, settings=f'isolation = "{isolation}"', limits='keep = "1s"')
+    idle.wait_until(lambda: len(zygotes_of(pid)) == 2)
+    assert idle.invoke({"seconds": 0}).status_code == 200
     files = supervisor_files()
-    fresh_node.wait_until(lambda: len(zygotes_of(pid)) == 1)
-    fresh_node.wait_until(lambda: len(_folders(pid)) == 1)
-    fresh_node.wait_until(lambda: supervisor_files() < files)
-    status = fresh_node.get("/node")
+    idle.wait_until(lambda: len(zygotes_of(pid)) == 1)
+    idle.wait_until(lambda: len(_folders(pid)) == 1)
+    idle.wait_until(lambda: supervisor_files() < files)
+    status = idle.get("/node")
     assert (status["zygotes"], status["instances"], status["spares"]) == (0, 0, 0)
     # It comes back with the next call.
-    again = fresh_node.invoke({"seconds": 0})
+    again = idle.invoke({"seconds": 0})
     assert again.status_code == 200
-    assert fresh_node.get(f"/invocations/{again.headers['x-request-id']}")["cold"]
+    assert idle.get(f"/invocations/{again.headers['x-request-id']}")["cold"]
 
 
 def _counter(folder: Path) -> Callable[[], int]:
