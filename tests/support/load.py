@@ -1,4 +1,4 @@
-"""Clients that call a node without a pause, and remember how every single call went."""
+"""Clients that call a node all the time, and remember how every single call went."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ class Load:
     ) -> None:
         self.calls: list[Call] = []
         self.refused = 0
+        self.pause = 0.0
+        """Seconds that each client waits after a call."""
         self._port = port
         self._raw = request(target, b'{"n":1}', key=key)
         self._until_refused = until_refused
@@ -98,6 +100,8 @@ class Load:
             if not self._call(sock):
                 sock.close()
                 sock = None
+            if self.pause:
+                self._stop.wait(self.pause)
         if sock is not None:
             sock.close()
 
