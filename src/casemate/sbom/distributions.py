@@ -26,6 +26,12 @@ _MAX_NEEDS = 2_000
 _MAX_NEED_CHARS = 4_096
 _MAX_EXTRAS = 50
 """Extras of one package that others ask for."""
+MAX_STATED_BYTES = 32 * 1024 * 1024
+"""Size of all METADATA and RECORD of a bundle. A package has some 20 KB of it."""
+MAX_NEEDS_CHARS = 4 * 1024 * 1024
+"""What all packages of a bundle say that they need: a millisecond is taken for each KiB of it."""
+MAX_JUDGED_CHARS = 16 * 1024 * 1024
+"""Conditions of needs, each as often as it is held against an extra."""
 _METADATA = re.compile(r"deps/([^/]+\.dist-info)/METADATA")
 
 
@@ -51,9 +57,11 @@ def distributions(bundle: Path, manifest: BundleManifest) -> tuple[list[Distribu
 
     Raises SbomError.
     """
-    found, owned = [], set()
+    found, owned, said = [], set(), 0
     for metadata, rows in _installed(bundle, manifest):
         owned |= {file.path for file in rows}
+        said += sum(len(str(text)) for text in metadata.get_all("Requires-Dist") or ())
+        _require_most("say that they need", said, MAX_NEEDS_CHARS)
         found.append(_distribution(metadata, rows))
     named = {(each.name, each.version) for each in manifest.packages}
     if {(each.package.name, each.package.version) for each in found} != named:
@@ -86,10 +94,24 @@ def _installed(
 ) -> Iterator[tuple[Message, list[BundleFile]]]:
     """Give of each package what it says of itself, and its files."""
     files = {file.path: file for file in manifest.files}
+    stated = 0
     for path in sorted(files):
         match = _METADATA.fullmatch(path)
         if match is not None:
-            yield headers(bundle, files[path]), _recorded(bundle, files, match.group(1))
+            record = files.get(f"deps/{match.group(1)}/RECORD")
+            stated += files[path].size + (0 if record is None else record.size)
+            _require_most("say of themselves", stated, MAX_STATED_BYTES)
+            yield headers(bundle, files[path]), _recorded(bundle, files, record)
+
+
+def _require_most(what: str, size: int, most: int) -> None:
+    """Raise SbomError for more than is read: the node reads it, and others wait for that."""
+    if size > most:
+        raise SbomError(
+            f"What the packages of the bundle {what} is {size} characters or more, and at most "
+            f"{most} are read.",
+            next_step="Use fewer dependencies; METADATA and RECORD below deps/ say all that.",
+        )
 
 
 def _name_of(metadata: Message) -> tuple[str | None, str]:
@@ -102,14 +124,24 @@ def needed(found: Sequence[Distribution], environment: Mapping[str, str]) -> dic
     """Return what each package needs of the others, by name, where this interpreter runs it.
 
     Extras that a package asks for count; those that the function itself asked for are not known.
+    Raises SbomError.
     """
     by_name = {each.package.name: each for each in found}
     extras: dict[str, set[str]] = {name: {""} for name in by_name}
     edges: dict[str, set[str]] = {name: set() for name in by_name}
     waiting = [(name, "") for name in by_name]
+    stated = {
+        name: [(need, str(need.marker or "")) for need in each.needs]
+        for name, each in by_name.items()
+    }
+    judged = 0
     while waiting:
         name, extra = waiting.pop()
-        for need in by_name[name].needs:
+        for need, marker in stated[name]:
+            if extra and "extra" not in marker:
+                continue  # it was held against none, and is the same with any
+            judged += len(marker)
+            _require_most("need under conditions", judged, MAX_JUDGED_CHARS)
             other = normalised(Ecosystem.PYPI, need.name)
             if other not in by_name or not _applies(need, environment, extra):
                 continue
@@ -158,15 +190,16 @@ def _needs(metadata: Message) -> tuple[Requirement, ...]:
     return tuple(needs)
 
 
-def _recorded(bundle: Path, files: Mapping[str, BundleFile], folder: str) -> list[BundleFile]:
+def _recorded(
+    bundle: Path, files: Mapping[str, BundleFile], record: BundleFile | None
+) -> list[BundleFile]:
     """Return the files that a RECORD names (PEP 376), without itself and what was compiled here."""
-    record = files.get(f"deps/{folder}/RECORD")
     if record is None:
         return []
     try:
         rows = [row[0] for row in csv.reader(io.StringIO(_text(bundle, record), newline="")) if row]
     except csv.Error as error:
-        raise SbomError(f"{folder} has an unreadable RECORD.") from error
+        raise SbomError(f"{record.path} is unreadable.") from error
     paths = {f"deps/{row}" for row in rows} - {record.path}
     return [files[path] for path in sorted(paths & files.keys())]
 

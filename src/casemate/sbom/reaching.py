@@ -19,6 +19,8 @@ from casemate.sbom.imports import is_import, literal_name, parsed
 
 MAX_SECONDS = 10.0
 """Of reading source; what was not read by then is said."""
+MAX_PARTS = 32
+"""Of the name of a module: no path of a bundle has more."""
 NOT_FOUND = "no import of it was found, which proves nothing"
 _TOO_LONG = "its imports were not all read in time"
 
@@ -70,7 +72,8 @@ class Reached:
 
 def located(module: str, files: Collection[str]) -> Iterator[str]:
     """Give the files that an import of a module runs: those of its parents as well."""
-    parts = module.split(".")
+    # No file is deeper, whatever a text says that is imported.
+    parts = module.split(".", MAX_PARTS)[:MAX_PARTS]
     for root in ("code", "deps"):
         for count in range(1, len(parts) + 1):
             stem = "/".join((root, *parts[:count]))

@@ -91,7 +91,11 @@ class Symbols:
             if tree is None:
                 self._unread = self._unread or path
                 continue
-            source = self._sources[path] = read(path, tree, self._standard)
+            try:
+                source = self._sources[path] = read(path, tree, self._standard)
+            except RecursionError:  # one statement in another, some hundred times
+                self._unread = self._unread or path
+                continue
             texts = {text for unit in source.units for text in unit.texts}
             if path.endswith("/__init__.py"):
                 # Whether somebody imports all of it is not asked.
@@ -118,9 +122,11 @@ class Symbols:
         idle: dict[str, dict[str, list[Unit]]] = {}
         """Units that nothing has named yet, by name and file."""
         waiting: deque[Unit] = deque()
+        foreign = self._foreign()
+        """Their methods may be called by a base."""
         for path, source in self._sources.items():
             for unit in source.units:
-                if unit.always or path.startswith("code/") or self._is_called(unit):
+                if unit.always or path.startswith("code/") or unit.owner in foreign:
                     waiting.append(unit)
                 else:
                     idle.setdefault(unit.name, {}).setdefault(path, []).append(unit)
@@ -136,18 +142,23 @@ class Symbols:
                     waiting.extend(units)
         return True
 
-    def _is_called(self, unit: Unit) -> bool:
-        """Tell whether a method may be called by a base that is not of the bundle."""
-        return bool(unit.owner) and self._is_foreign(unit.owner, set())
-
-    def _is_foreign(self, name: str, seen: set[str]) -> bool:
-        if name in seen:
-            return False
-        seen.add(name)
-        found = [source.bases[name] for source in self._sources.values() if name in source.bases]
-        if not found:
-            return name != "object"
-        return any(self._is_foreign(base, seen) for bases in found for base in bases)
+    def _foreign(self) -> set[str]:
+        """Return the classes that have a base, near or far, which is not of the bundle."""
+        derived: dict[str, list[str]] = defaultdict(list)
+        known: set[str] = set()
+        for source in self._sources.values():
+            for name, bases in source.bases.items():
+                known.add(name)
+                for base in bases:
+                    derived[base].append(name)
+        waiting = [base for base in derived if base not in known and base != "object"]
+        found: set[str] = set()
+        while waiting:
+            for name in derived.get(waiting.pop(), ()):
+                if name not in found:
+                    found.add(name)
+                    waiting.append(name)
+        return found
 
     def _note_bare(self, unit: Unit) -> list[str]:
         """Keep what a unit names without a dot of its own module; return what is new."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from casemate.advisories.locks import read_packages
 from casemate.build import verify
-from casemate.sbom import SbomError, sbom
+from casemate.sbom import SbomError, distributions, sbom
 from casemate.sbom.licences import licences_of
 from support.installed import dist
 
@@ -208,3 +209,35 @@ def test_licences_by_expression_field_and_classifier(headers: str, expected: Any
         for each in found
     ]
     assert plain == expected
+
+
+LONG = " and ".join(['python_version > "3"'] * 150)
+
+
+def test_what_packages_need_costs_what_they_say_and_no_more(make_bundle) -> None:
+    """A condition that names no extra is held against none of those that are asked for."""
+    extras = ",".join(f"e{number}" for number in range(50))
+    evil = dist("evil", "1", f"Requires-Dist: evil[{extras}]; {LONG}\n" * 50)
+    began = time.process_time()
+    sbom(*make_bundle(evil))
+    assert time.process_time() - began < 1  # it was two, and grew with each extra
+
+
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [
+        ("MAX_NEEDS_CHARS", f"Requires-Dist: b; {LONG}\n" * 3),
+        ("MAX_JUDGED_CHARS", f'Requires-Dist: evil[a,b,c]; extra != "z" and {LONG}\n'),
+        ("MAX_STATED_BYTES", "x: y\n" * 2000),
+    ],
+)
+def test_packages_that_say_more_than_is_read_are_refused(
+    make_bundle, monkeypatch, bound: str, said: str
+) -> None:
+    bundle = make_bundle(dist("evil", "1", said))
+    monkeypatch.setattr(distributions, bound, 9000)
+    if bound == "MAX_JUDGED_CHARS":
+        sbom(*make_bundle(dist("evil", "1", said.replace("[a,b,c]", "[a]")), folder="one"))
+    with pytest.raises(SbomError, match="at most 9000") as refused:
+        sbom(*bundle)
+    assert refused.value.next_step

@@ -239,3 +239,36 @@ def test_only_holes_whose_advisories_name_something_are_looked_at(
     assert {id: each.reach for id, each in told.items()} == {"A": Reach.UNREACHED}
     monkeypatch.setattr(symbols, "Symbols", None)
     assert reach_of({"B": []}, *bundle) == {}
+
+
+CHAIN = "".join(f"class C{n + 1}(C{n}):\n    def hole(self): ...\n" for n in range(600))
+
+
+@pytest.mark.parametrize(
+    ("base", "reach"),
+    [
+        ("class C0(object): ...", Reach.UNREACHED),
+        ("from threading import Thread as C0", Reach.REACHED),
+    ],
+)
+def test_a_long_line_of_classes_is_followed_to_its_base(tmp_path, base, reach) -> None:
+    files = {"code/app.py": "import left\nleft.C600()\n", "deps/left.py": f"{base}\n{CHAIN}"}
+    found = Symbols(*written(tmp_path, files)).of(["left.C600.hole"])
+    assert found.reach is reach, found.why
+
+
+def test_many_bases_of_many_methods_take_no_time(tmp_path) -> None:
+    bases = ", ".join(f"B{n}" for n in range(1000))
+    text = "".join(f"class B{n}(object): ...\n" for n in range(1000)) + f"class A({bases}):\n"
+    text += "".join(f"    def m{n}(self): ...\n" for n in range(2000))
+    bundle = written(tmp_path, {"code/app.py": "import left\n", "deps/left.py": text})
+    began = time.process_time()
+    assert Symbols(*bundle).of(["left.A.m7"]).reach is Reach.UNREACHED
+    assert time.process_time() - began < 1
+
+
+def test_a_file_with_statements_too_deep_in_each_other_is_one_that_cannot_be_read(tmp_path) -> None:
+    text = "def hole(): ...\nif 0: ...\n" + "elif 0: ...\n" * 2000
+    bundle = written(tmp_path, {"code/app.py": "import left\n", "deps/left.py": text})
+    found = Symbols(*bundle).of(["left.hole"])
+    assert found.reach is Reach.UNKNOWN
