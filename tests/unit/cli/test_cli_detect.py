@@ -104,6 +104,14 @@ def test_a_bound_is_told_of(cli: Callable, node: Node) -> None:
     assert "newest 2 events" in result.err
 
 
+def test_a_node_that_tells_the_same_again_and_again_is_left(cli: Callable, node: Node) -> None:
+    remember(node, "passwords-sprayed")
+    node.parts.recorder.found = msgspec.structs.replace(node.parts.recorder.found, before=7)
+    result = cli("detect", "test")
+    assert result.code == 1
+    assert "the same part of its journal again and again" in result.err
+
+
 def test_what_was_erased_is_passed_over(cli: Callable, node: Node) -> None:
     node.parts.recorder.found = Found((Entry(index=0, id="boot-0", event=b"null"),), None)
     assert "found nothing" in cli("detect", "test").err

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 app = new_app("Find attacks in what happened, by rules.")
 
-_PAGE = 1000
+_TOLD = 1000
+"""After so many events it is said how many were read."""
 
 RulesOption = Annotated[
     list[Path] | None,
@@ -193,21 +194,22 @@ def _history(
     The node gives the newest first; they wait encoded, in a tenth of the memory.
     """
     from msgspec.json import decode, encode
-    from msgspec.structs import replace
 
+    from casemate.cli.journal_pages import pages
     from casemate.operations.journal import ListJournal
 
     kept: list[bytes] = []
-    wanted = ListJournal(project=project, since=since, limit=min(_PAGE, limit))
-    while True:
-        page = client.call(wanted)
-        kept += [encode(entry.event) for entry in page.entries if entry.event is not None]
-        if page.before is None or len(kept) >= limit:
+    more = False
+    for entry in pages(client, ListJournal(project=project, since=since), None):
+        if entry.event is None:
+            continue
+        if len(kept) == limit:
+            more = True
             break
-        tell(f"Reading the journal ... {len(kept)} events")
-        wanted = replace(wanted, before=page.before)
-    more = len(kept) > limit or page.before is not None
-    return map(decode, reversed(kept[:limit])), more
+        kept.append(encode(entry.event))
+        if len(kept) % _TOLD == 0:
+            tell(f"Reading the journal ... {len(kept)} events")
+    return map(decode, reversed(kept)), more
 
 
 def _print(found: list[Finding], *, json: bool) -> None:
