@@ -64,6 +64,12 @@ def restore(
         "casemate users ls.",
         YELLOW,
     )
+    note(
+        "What was held back since is not any more: quarantines, restrictions and exceptions are as "
+        "they were, and an invitation that was used since is open. Before callers reach it: "
+        "casemate quarantine, casemate restrict, casemate advisories exceptions.",
+        YELLOW,
+    )
 
 
 def _key_of(data: Path) -> str:
