@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from casemate import __version__
 from casemate.cli.builder_key import own_key
 from casemate.cli.client import NodeClient
+from casemate.cli.errors import CommandError
 from casemate.operations.signing import Attested, PutAttestation
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def attest(client: NodeClient, built: BuiltBundle, sigstore: str = "") -> Attest
 
     key = own_key()
     provenance, sbom = envelopes(built, key)
-    return client.call(
+    done = client.call(
         PutAttestation(
             digest=built.digest,
             provenance=provenance,
@@ -44,6 +45,15 @@ def attest(client: NodeClient, built: BuiltBundle, sigstore: str = "") -> Attest
         ),
         seconds=ATTEST_SECONDS,
     )
+    if done.digest != built.digest or key.id not in done.keys:
+        said = ", ".join(each[:12] for each in done.keys[:3]) or "nobody"
+        raise CommandError(
+            f"{client.url} was told that {key.id[:12]} has signed {built.digest}, and answers that "
+            f"{said} has signed {done.digest[:64]}.",
+            next_step="Compare `casemate --version` with the node's, "
+            f"{client.url}/api/v1/health, and check that it is a Casemate node.",
+        )
+    return done
 
 
 def envelopes(built: BuiltBundle, key: SigningKey) -> tuple[Envelope, Envelope]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from casemate.api import StartFailedError
 from casemate.build.bundle import BuiltBundle
 from casemate.cli import watching
 from casemate.cli.changes import changes
+from casemate.cli.client import NodeClient
 from casemate.cli.watching import Result, Tried
 from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
 from casemate.model.deployment import Alias
@@ -33,6 +35,7 @@ from casemate.model.function import (
 from casemate.model.grant import Resources
 from casemate.model.metrics import VersionMetrics
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
+from casemate.operations.signing import PutAttestation
 from support.advisories import import_small
 from support.package_index import fake_index
 
@@ -136,6 +139,27 @@ def test_deploy_says_what_it_did_and_what_changed(cli, project, built, node) -> 
     assert "shop/cart  without a contract" not in result.err, "it was told when that was deployed"
     assert "shop/mail  version 2 is live, before it 1\n" in result.out
     assert "changed  memory 256 MB → 512 MB" in result.out
+
+
+@pytest.mark.parametrize("change", [{"keys": ()}, {"keys": ("f" * 64,)}, {"digest": "e" * 64}])
+@pytest.mark.parametrize("command", ["sign", "deploy"])
+def test_a_node_that_says_that_somebody_else_has_signed_is_left(
+    cli, project, built, monkeypatch, change: dict[str, Any], command: str
+) -> None:
+    """Nothing is deployed on a word that this command did not give."""
+    call = NodeClient.call
+
+    def lying(self: NodeClient, operation: Any, **rest: Any) -> Any:
+        answer = call(self, operation, **rest)
+        if isinstance(operation, PutAttestation):
+            return msgspec.structs.replace(answer, **change)
+        return answer
+
+    monkeypatch.setattr(NodeClient, "call", lying)
+    result = cli(command)
+    assert result.code == 1
+    assert "check that it is a Casemate node" in result.err
+    assert "is live" not in result.out and "is signed" not in result.out
 
 
 def test_an_internal_function_has_no_address(cli, project, built, node) -> None:

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from casemate.certificates.issuing import Names, issue, new_authority
@@ -83,6 +84,26 @@ def test_values_of_a_script_are_quoted(cli, told) -> None:
         ["sh", "-c", f'{line}\nprintf %s "$repository"'], capture_output=True, text=True, check=True
     )
     assert done.stdout == evil
+
+
+def test_a_value_that_holds_the_mark_of_another_stays_whole(cli, node) -> None:
+    """A node may say of a trigger what no manifest may."""
+    trigger = RepositoryTrigger(name="@REPOSITORY@", provider="git", secret="hook-key")
+    node.control.bundles["a" * 64] = b""
+    node.control.specs["a" * 64] = msgspec.structs.replace(SPEC, triggers=(trigger,))
+    asyncio.run(node.control.deploy("shop", "tell", "a" * 64, approve=False, by=ADA))
+    evil = "x; touch /tmp/x"
+    script = cli("hooks", "git", "shop/tell", "--repository", evil).out
+    lines = "\n".join(
+        line for line in script.splitlines() if line.startswith(("url=", "repository="))
+    )
+    done = subprocess.run(
+        ["sh", "-c", f'{lines}\nprintf "%s %s" "$url" "$repository"'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{node.url}/hooks/shop/tell/@REPOSITORY@ {evil}"
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from importlib.resources import files
 from typing import Annotated
@@ -23,6 +24,7 @@ from casemate.operations.functions import ShowFunction
 app = new_app("See web hooks; print the hook of a git repository.")
 
 _SCRIPT = "post_receive.sh"
+_MARK = re.compile("@(?:URL|REPOSITORY|AUTHORITY)@")
 _PLAIN_GIT = "git"
 
 UrlOption = Annotated[
@@ -108,8 +110,8 @@ def git(
         "@REPOSITORY@": repository,
         "@AUTHORITY@": authority.strip(),
     }
-    for mark, value in values.items():
-        script = script.replace(mark, shlex.quote(value), 1)
+    # At once: a value may hold what stands for another, whose quotes would end its own.
+    script = _MARK.sub(lambda mark: shlex.quote(values[mark[0]]), script)
     print_text(script.rstrip())
 
 
