@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from casemate.model.errors import InvalidInputError, UnavailableError
 
+_TELL = (
+    "Tell whoever runs the index, or use another one; UV_DEFAULT_INDEX or casemate-packages.toml "
+    "names it."
+)
+
 
 class PackagePolicyError(InvalidInputError):
     """The file of rules about packages cannot be used."""
@@ -51,6 +56,10 @@ class PoisonedWheelError(PackageRefusedError):
 
 class IndexAnswerError(InvalidInputError):
     """An index answers what it may not."""
+
+    def __init__(self, message: str | None = None, *, next_step: str | None = None) -> None:
+        """See CasemateError; without a `next_step` of its own it says whose the fault is."""
+        super().__init__(message, next_step=next_step or _TELL)
 
 
 class IndexUnavailableError(UnavailableError):

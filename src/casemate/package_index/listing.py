@@ -32,6 +32,12 @@ ACCEPT = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LINK = re.compile(r"<a\s([^<>]{1,16384})>", re.IGNORECASE)
+_VERSION = re.compile(
+    rb"<meta\s{1,9}name=[\"']pypi:repository-version[\"']\s{1,9}content=[\"']([^\"'<>]{0,99})[\"']",
+    re.IGNORECASE,
+)
+_HEAD_BYTES = 64 * 1024
+"""Of a page, in which its version is looked for."""
 _ATTRIBUTE = re.compile(r"([A-Za-z][\w-]{0,63})(?:\s{0,9}=\s{0,9}(?:\"([^\"]*+)\"|'([^']*+)'))?")
 
 
@@ -61,9 +67,14 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     provenance: str | None = None
 
 
+class _Meta(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    api_version: str = "1.0"
+
+
 class _Project(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     files: list[_File]
+    meta: _Meta = _Meta()
 
 
 def parse_listing(data: bytes, kind: str, project: str, address: str) -> tuple[Release, ...]:
@@ -76,6 +87,8 @@ def parse_listing(data: bytes, kind: str, project: str, address: str) -> tuple[R
     if plain in (JSON, "application/json"):
         files = _of_json(data, project, address)
     elif plain in ("text/html", "application/vnd.pypi.simple.v1+html"):
+        if (version := _VERSION.search(data[:_HEAD_BYTES])) is not None:
+            _require_known(version[1].decode("utf-8", "replace"), address)
         files = list(islice(_of_html(data), limits.MAX_FILES + 1))
         if data.strip() and not files and b"<a" not in data.lower() and not _looks_empty(data):
             raise IndexAnswerError(
@@ -97,9 +110,18 @@ def _of_json(data: bytes, project: str, address: str) -> list[_File]:
         raise IndexAnswerError(
             f"{address} answers no valid list of files: {str(error)[:200]}."
         ) from error
+    _require_known(answer.meta.api_version, address)
     if canonicalize_name(answer.name) != project:
         raise IndexAnswerError(f"{address} answers with the project {answer.name[:80]!a}.")
     return answer.files
+
+
+def _require_known(version: str, address: str) -> None:
+    """Raise IndexAnswerError for a version whose fields may mean something else (PEP 629)."""
+    if version.partition(".")[0].strip() != "1":
+        raise IndexAnswerError(
+            f"{address} answers in version {version[:40]!a} of the API of indexes; 1 is understood."
+        )
 
 
 def _looks_empty(data: bytes) -> bool:

@@ -110,9 +110,30 @@ def test_an_answer_that_is_no_list_is_an_error(data: bytes, kind: str) -> None:
         parse_listing(data, kind, "six", AT)
 
 
+@pytest.mark.parametrize("version", ["2.0", "9", "", "0.9", "one", "\x1b[2J"])
+@pytest.mark.parametrize("kind", [JSON, "text/html"])
+def test_a_version_that_may_mean_something_else_is_refused(version: str, kind: str) -> None:
+    page = json.loads(listed(file())) | {"meta": {"api-version": version}}
+    data = json.dumps(page)
+    if kind != JSON:
+        data = f'<meta name="pypi:repository-version" content="{version}"><a href="six-1.0.zip">'
+    with pytest.raises(IndexAnswerError, match="1 is understood") as refused:
+        parse_listing(data.encode(), kind, "six", AT)
+    assert refused.value.next_step
+    assert "\x1b" not in refused.value.message
+
+
+@pytest.mark.parametrize("meta", [{"meta": {"api-version": "1.9"}}, {"meta": {}}, {}])
+def test_what_is_of_the_known_version_or_says_none_is_read(meta: dict[str, object]) -> None:
+    page = {"name": "six", "files": [file()]} | meta
+    assert len(parse_listing(json.dumps(page).encode(), JSON, "six", AT)) == 1
+
+
 @pytest.mark.parametrize(
     "page",
     [
+        b"<meta name='pypi:repository-version' content='" * 40_000,
+        b"<meta" + b" " * 500_000,
         b"<a " * 500_000,
         b"<a href=" * 300_000,
         b'<a x="' + b"y" * 2_000_000,
