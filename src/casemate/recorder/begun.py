@@ -47,8 +47,11 @@ def as_ended(told: Told, at: float) -> Told:
     """
     if told.kind != BEGUN:
         return told
-    found = msgspec.msgpack.decode(told.fact, type=decodable(Begun))
-    ended = msgspec.msgpack.decode(found.ended, type=decodable(Ended))
+    try:
+        found = msgspec.msgpack.decode(told.fact, type=decodable(Begun))
+        ended = msgspec.msgpack.decode(found.ended, type=decodable(Ended))
+    except RecursionError as error:
+        raise msgspec.DecodeError("What is noted of a call is nested too deep.") from error
     ran = max(_LEAST_SECONDS, min(at - found.since, found.seconds))
     invocation = msgspec.structs.replace(
         ended.invocation, run_ms=ran * 1000, cpu_us=int(ran * 1e6), used=None

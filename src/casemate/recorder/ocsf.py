@@ -295,7 +295,7 @@ def decode(kind: str, data: bytes) -> facts.Fact:
     """Return a fact that has travelled. Raises RecorderInputError."""
     try:
         fact = _decoder(kind)(data)
-    except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RecorderInputError(
             f"{kind[:64]!r} is no fact that is recorded, or not whole.",
             next_step="use the gateway of the node's own version",

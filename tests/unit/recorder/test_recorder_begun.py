@@ -81,6 +81,7 @@ def test_what_ended_stands_in_the_place_of_what_began(
     slot = gateway.put(Told(BEGUN, noted()))
     gateway.put(Told(BEGUN, noted()))
     gateway.put(Told(BEGUN, b"no such thing"))
+    gateway.put(Told(BEGUN, b"\x93\xcb" + bytes(8) + b"\xcb" + bytes(8) + b"\x91" * 10_000))
     assert gateway.number(slot, Told(ENDED, b"ended"), 0)
     mark(memory, LeftOver((), JOURNAL, keep)._journal.encode())
     gateway.close()

@@ -290,6 +290,13 @@ def test_what_was_not_sent_by_a_gateway_is_refused() -> None:
     assert MAX_FACT_BYTES < 65_536
 
 
+@pytest.mark.parametrize("kind", ["SignedIn", "OperationPerformed", "Denial"])
+def test_what_is_nested_deep_is_no_fact(kind: str) -> None:
+    """As much of it as may be told; a member that nobody knows is passed over level by level."""
+    with pytest.raises(RecorderInputError):
+        ocsf.decode(kind, b"\x81\xa1x" + b"\x91" * (MAX_FACT_BYTES - 3))
+
+
 @pytest.mark.parametrize(("level", "severity"), [("critical", 5), ("low", 2), ("none such", 1)])
 def test_a_finding_is_as_grave_as_its_rule(level: str, severity: int) -> None:
     event = read(sample(response.Finding, level=level))

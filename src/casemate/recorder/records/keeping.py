@@ -125,7 +125,7 @@ def _decoded(facts: Sequence[Told]) -> list[Record]:
         found = [
             decode(told.fact) for told in facts if (decode := _decoders.get(told.kind)) is not None
         ]
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RecorderInputError(f"This is no record: {error}.") from error
     for one in found:
         if isinstance(one, Left) and one.invocation is None and not one.log:
