@@ -144,7 +144,7 @@ def read_head(content: bytes, limits: HttpLimits) -> tuple[HttpHead, bytes]:
         if length > _MAX_HEAD or end > len(content):
             raise FrameError("a head is cut off")
         head = _head_decoder.decode(content[_LENGTH.size : end])
-    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError("no head of a request") from error
     if not is_parsed(head, limits):
         raise FrameError("no head of a request")

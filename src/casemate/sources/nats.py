@@ -195,7 +195,7 @@ class _JetStream:
             )
         try:
             return msgspec.json.decode(message.payload or b"", type=decodable(_Answer))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             raise SourceError("JetStream's answer is none.") from None
 
     @staticmethod

@@ -78,7 +78,7 @@ class NatsConnection:
         verb, rest = await self._line()
         try:
             info = msgspec.json.decode(rest, type=decodable(_Info)) if verb == b"INFO" else None
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             info = None
         if info is None:
             raise SourceProtocolError("The server does not greet as NATS does.")

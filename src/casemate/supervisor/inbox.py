@@ -54,7 +54,10 @@ class Inbox:
         try:
             if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
                 raise GatewayViolationError("a packet was cut")
-            request: protocol.Request = self._decoder.decode(data)
+            try:
+                request: protocol.Request = self._decoder.decode(data)
+            except RecursionError as error:  # what it does not know is passed over level by level
+                raise GatewayViolationError("a packet is nested too deep") from error
             if len(descriptors) != protocol.descriptors_of(request):
                 raise GatewayViolationError(f"wrong number of descriptors: {len(descriptors)}")
         except BaseException:

@@ -607,6 +607,12 @@ def test_whatever_a_worker_says_counts_are_right_once_it_is_gone(
     run(main)
 
 
+def test_a_head_that_is_nested_deep_is_none() -> None:
+    head = b"\x81\xa1x" + b"\x91" * 20_000
+    with pytest.raises(FrameError):
+        protocol.read_head(protocol._LENGTH.pack(len(head)) + head, LIMITS)
+
+
 @given(st.binary(max_size=200))
 def test_no_content_is_read_as_something_else(content: bytes) -> None:
     for read in (

@@ -84,6 +84,18 @@ def test_rubbish_is_refused(data: bytes) -> None:
         listen(data)
 
 
+@pytest.mark.parametrize("info", [b"{", b"[" * 30_000, b'{"x":' + b"[" * 30_000])
+def test_a_greeting_that_is_none_is_refused(info: bytes) -> None:
+    async def run() -> None:
+        reader = asyncio.StreamReader(limit=64 * 1024)
+        reader.feed_data(b"INFO " + info + b"\r\n")
+        connection = NatsConnection(reader, SimpleNamespace(), 100)  # type: ignore[arg-type]
+        with pytest.raises(SourceProtocolError, match="does not greet"):
+            await connection._greet(None, "localhost")
+
+    asyncio.run(run())
+
+
 def test_an_error_of_the_server_is_told() -> None:
     with pytest.raises(SourceError, match="Authorization Violation"):
         listen(b"-ERR 'Authorization Violation'\r\n")
