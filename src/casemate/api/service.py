@@ -274,8 +274,8 @@ class Service:
         raise RequestError(
             HTTPStatus.FORBIDDEN,
             f"{asking.text} may not {action.value} on {resource.text}.",
-            next_step="Ask an owner for a role that allows it; "
-            f"`casemate can {asking.text} {action.value} {resource.text} --why` tells which.",
+            next_step="Ask an owner for a role that allows it; `casemate whoami` shows yours. What "
+            f"decides: casemate can {asking.text} {action.value} {resource.text} --why",
         )
 
     def require_again(self, request: Request, allowed: Iterable[tuple[Action, Resource]]) -> None:

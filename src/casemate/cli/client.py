@@ -258,7 +258,7 @@ class NodeClient:
         )
         status = response.status_code
         if status in (401, 403):
-            return self._denied(status, what, operation)
+            return self._denied(status, what, problem.next_step, operation)
         if problem.failure is not None:
             return FunctionStartError(
                 what,
@@ -273,12 +273,15 @@ class NodeClient:
             what += f" (error id {problem.error_id})"
         return CommandError(what, next_step=problem.next_step or _next_step(status))
 
-    def _denied(self, status: int, what: str, operation: Operation[Any] | None) -> DeniedError:
+    def _denied(
+        self, status: int, what: str, said: str | None, operation: Operation[Any] | None
+    ) -> DeniedError:
+        """Return the error of a refusal; `said` is what the node says to do about it."""
         if self.credentials.key is None:
             what = f"{self.url} needs a token, and there is none for it."
         next_step = f"Run `casemate login {self.url}`, or set CASEMATE_KEY."
         if status == 403:
-            next_step = (
+            next_step = said or (
                 "`casemate whoami` shows your roles; ask an owner for one that allows it. If they "
                 "do, `casemate denials` says what forbids it."
             )

@@ -40,6 +40,9 @@ def test_denied(cli, node, monkeypatch) -> None:
     assert result.code == 4
     assert "function:read" in result.err and "token:invoker" in result.err
     assert "--project" not in result.err
+    # What the node says to do about it, and not what would hold for any refusal.
+    said = " ".join(result.err.split())
+    assert "decides: casemate can token:invoker function:read function:shop/cart --why" in said
     # Of all there is no right, of a project or a function there may be.
     for command in ("logs", "invocations", "denials", "usage"):
         assert "Name a function, or --project PROJECT" in " ".join(cli(command).err.split())
