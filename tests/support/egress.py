@@ -144,6 +144,7 @@ class RunningProxy:
         connector: Connector | None = None,
         is_own: Callable[[Any], bool] = lambda address: False,
         limits: EgressLimits | None = None,
+        function: str = "",
     ) -> None:
         self.events: list[EgressEvent] = []
         self.carried: dict[int, tuple[int, int]] = {}
@@ -162,7 +163,7 @@ class RunningProxy:
         self._listeners = [listener(self.address, port) for port in ports]
         descriptors = [os.dup(sock.fileno()) for sock in self._listeners]
         self.proxy = self.call(self._make)
-        self.call(lambda: self.proxy.open(1, ports, grants, descriptors))
+        self.call(lambda: self.proxy.open(1, ports, grants, descriptors, (), function))
         for sock in self._listeners:
             sock.close()
         self._running = asyncio.run_coroutine_threadsafe(self.proxy.run(), self._loop)

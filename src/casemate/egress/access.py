@@ -33,12 +33,13 @@ def manifest_line(target: Target) -> str:
     return f"egress = [{{ {line} }}]"
 
 
-def not_granted(target: Target) -> DeniedError:
-    """Return the denial of what no grant covers."""
+def not_granted(target: Target, function: str) -> DeniedError:
+    """Return the denial of what no grant of a function covers."""
     return DeniedError(
         "not granted",
         f"This function is not granted egress to {target.text}.",
-        next_step=f"under [function.NAME.grants] in casemate.toml add: {manifest_line(target)}",
+        next_step=f"Under [function.{function}.grants] in casemate.toml add: "
+        f"{manifest_line(target)}",
     )
 
 
@@ -48,10 +49,10 @@ def refused_address(target: Target, rule: Rule, kind: AddressKind, address: Addr
     return DeniedError(
         f"{kind} address {address}",
         f"{target.text} leads to an address that this grant does not cover.",
-        next_step="if the host is meant to be inside your own network, set `private = true` and "
+        next_step="If the host is meant to be inside your own network, set `private = true` and "
         "say why in `exception`"
         if private and not rule.private
-        else "grant a host whose addresses are all public",
+        else "Grant a host whose addresses are all public.",
     )
 
 
@@ -83,7 +84,7 @@ class Access:
         if rule is None and self._learn:
             return Rule(f"{GrantKind.EGRESS.value} {target.text}", target)
         if rule is None:
-            raise not_granted(target)
+            raise not_granted(target, rules.function or "NAME")
         return rule
 
     async def connect(self, zygote: int, rule: Rule, target: Target) -> socket.socket:
@@ -106,7 +107,7 @@ class Access:
                 raise DeniedError(
                     f"address {address} could not be judged",
                     f"{target.text} could not be checked.",
-                    next_step="ask the node's operator; its log says more",
+                    next_step="Ask the node's operator; its log says more.",
                 ) from error
             if kind is not None:
                 raise refused_address(target, rule, kind, address)

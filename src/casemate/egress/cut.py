@@ -43,5 +43,5 @@ class Cut:
             raise DeniedError(
                 "cut off",
                 f"Connections to {target.text} are cut off at present.",
-                next_step="ask who runs the node; casemate restrict ls says since when and why",
+                next_step="Ask who runs the node; casemate restrict ls says since when and why.",
             )

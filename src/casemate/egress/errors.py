@@ -24,7 +24,7 @@ class RequestRefusedError(CasemateError):
     def __init__(self, message: str, *, status: int = 400) -> None:
         """Say which rule it broke, without repeating what was sent."""
         super().__init__(
-            message, next_step="send a well-formed HTTP/1.1 proxy request (RFC 9112, section 3.2)"
+            message, next_step="Send a well-formed HTTP/1.1 proxy request (RFC 9112, section 3.2)."
         )
         self.status = status
 
@@ -36,7 +36,7 @@ class UpstreamError(CasemateError):
 
     def __init__(self, message: str, *, status: int) -> None:
         """Keep a message without addresses."""
-        super().__init__(message, next_step="try again; see whether the host is up")
+        super().__init__(message, next_step="Try again; see whether the host is up.")
         self.status = status
 
 

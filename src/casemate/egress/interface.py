@@ -45,8 +45,11 @@ class Egress(Protocol):
         """
         ...
 
-    def grant(self, zygote: int, grants: tuple[Grant, ...]) -> None:
-        """Let a zygote's instances reach what is granted, from now on; before that, nothing."""
+    def grant(self, zygote: int, grants: tuple[Grant, ...], function: str = "") -> None:
+        """Let a zygote's instances reach what is granted, from now on; before that, nothing.
+
+        `function` is what a refusal calls it whose grants these are.
+        """
         ...
 
     def cut(self, zygote: int, hosts: tuple[str, ...]) -> None:
@@ -68,7 +71,7 @@ class NoEgress:
     def open(self, zygote: int, listeners: dict[int, int], grants: tuple[Grant, ...]) -> None:
         """Serve nothing: what connects is never accepted."""
 
-    def grant(self, zygote: int, grants: tuple[Grant, ...]) -> None:
+    def grant(self, zygote: int, grants: tuple[Grant, ...], function: str = "") -> None:
         """Grant nothing."""
 
     def cut(self, zygote: int, hosts: tuple[str, ...]) -> None:

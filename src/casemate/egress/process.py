@@ -61,7 +61,9 @@ class Requests:
             case protocol.Open() as request:
                 descriptors = self._socket.take_descriptors(len(request.ports))
                 grants = [permit.grant() for permit in request.grants]
-                self.proxy.open(request.z, request.ports, grants, descriptors, request.cut)
+                self.proxy.open(
+                    request.z, request.ports, grants, descriptors, request.cut, request.function
+                )
             case protocol.CutOff() as request:
                 self.proxy.cut(request.z, request.hosts)
             case protocol.Close() as request:

@@ -58,6 +58,8 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     grants: Annotated[tuple[Permit, ...], msgspec.Meta(max_length=MAX_GRANTS)]
     cut: Hosts = ()
     """What nothing may go to all the same."""
+    function: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """Whose grants these are, for refusals to name."""
 
 
 class CutOff(msgspec.Struct, tag="cut", frozen=True, forbid_unknown_fields=True):

@@ -50,13 +50,14 @@ class EgressProxy:
         grants: Sequence[Grant],
         descriptors: Sequence[int],
         cut: Sequence[str] = (),
+        function: str = "",
     ) -> None:
         """Serve a zygote. What cannot be served is recorded, and the zygote reaches nothing.
 
-        The descriptors become the proxy's.
+        The descriptors become the proxy's. `function` is the name of the one that has the grants.
         """
         try:
-            self._open(zygote, ports, grants, descriptors, Cut(cut))
+            self._open(zygote, ports, lambda: Rules(grants, function), descriptors, Cut(cut))
         except ListenerError as error:
             self._reporter.report(event_now(zygote, "", 0, allowed=False, reason=error.message))
 
@@ -64,7 +65,7 @@ class EgressProxy:
         self,
         zygote: int,
         ports: Sequence[int],
-        grants: Sequence[Grant],
+        granted: Callable[[], Rules],
         descriptors: Sequence[int],
         cut: Cut,
     ) -> None:
@@ -74,7 +75,7 @@ class EgressProxy:
             raise ListenerError("The zygote is served already.")
         listeners = take_listeners(ports, descriptors)
         try:
-            rules = Rules(grants)
+            rules = granted()
             service = Service(
                 zygote,
                 listeners,

@@ -46,8 +46,12 @@ def parse_rule(grant: Grant) -> Rule:
 class Rules:
     """The egress grants of one function. What none of them names is denied."""
 
-    def __init__(self, grants: Iterable[Grant]) -> None:
-        """Raises ListenerError if one is not usable or two contradict each other."""
+    def __init__(self, grants: Iterable[Grant], function: str = "") -> None:
+        """Take the grants and, where it is known, the name of the function that has them.
+
+        Raises ListenerError if one is not usable or two contradict each other.
+        """
+        self.function = function
         self._exact: dict[tuple[str, int], Rule] = {}
         self._below: dict[tuple[str, int], Rule] = {}
         self.forwards: dict[int, Rule] = {}

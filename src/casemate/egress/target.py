@@ -54,7 +54,7 @@ def parse_host(text: str) -> tuple[str, Address | None]:
     if not _NAME.match(host) or len(host) > _MAX_NAME:
         raise TargetError(
             "The host is not a DNS name of letters, digits and hyphens.",
-            next_step="name the host as in DNS; write international names as punycode (xn--...)",
+            next_step="Name the host as in DNS; write international names as punycode (xn--...).",
         )
     if not _NUMBER.match(host.rpartition(".")[2]):
         return host, None
@@ -65,7 +65,7 @@ def parse_host(text: str) -> tuple[str, Address | None]:
     if address is None or str(address) != text:
         raise TargetError(
             "The host looks like an IPv4 address but is not in its usual form.",
-            next_step="write it as four decimal numbers without leading zeros",
+            next_step="Write it as four decimal numbers without leading zeros.",
         )
     return host, address
 
@@ -79,7 +79,7 @@ def _parse_ipv6(text: str) -> tuple[str, Address]:
     except ValueError:
         raise TargetError(
             "The host is not an IPv6 address in brackets, in hexadecimal groups and without zone.",
-            next_step="write it as [2001:db8::1]",
+            next_step="Write it as [2001:db8::1].",
         ) from None
     return address.compressed, address
 
@@ -90,14 +90,14 @@ def parse_authority(text: str, *, default_port: int | None = None) -> Target:
     if not colon or text.endswith("]"):
         host, port = text, ""
         if default_port is None:
-            raise TargetError("The destination has no port.", next_step="write host:port")
+            raise TargetError("The destination has no port.", next_step="Write host:port.")
         number = default_port
     elif _PORT.match(port) and int(port) <= 65535:
         number = int(port)
     else:
         raise TargetError(
             "The port is not a number from 1 to 65535 without leading zeros.",
-            next_step="write host:port",
+            next_step="Write host:port.",
         )
     name, address = parse_host(host)
     return Target(name, number, address)

@@ -40,7 +40,7 @@ async def _first_bytes(client: Channel, target: Target) -> bytes:
         if data and target.port in TLS_ONLY_PORTS:
             raise HelloError(
                 "On this port a tunnel carries TLS only.",
-                next_step="send plain HTTP to the proxy with the whole http:// URL",
+                next_step="Send plain HTTP to the proxy with the whole http:// URL.",
             )
         return data
     while not is_hello_for(target, data):

@@ -23,7 +23,7 @@ _ANSWER = refusal(
     DeniedError(
         REASON,
         "A function reaches the network only once its import is done.",
-        next_step="connect in the handler, or on first use, instead of at import",
+        next_step="Connect in the handler, or on first use, instead of at import.",
     )
 )
 _MAX_TURNED_AWAY = 64

@@ -302,7 +302,7 @@ class Deploying:
         require_packages(function, spec.packages, {each.name for each in found.packages})
         self._check_python(spec)
         if self._caps is not None:
-            self._caps.require(spec.limits)
+            self._caps.require(function, spec.limits)
         version = Version(
             project=project,
             function=function,
@@ -340,7 +340,7 @@ class Deploying:
             raise InvalidInputError(
                 f"The bundle was built for Python {spec.python}; this node offers "
                 f"{', '.join(offered) or 'none'}.",
-                next_step=f"set python in casemate.toml to one of {', '.join(offered)}",
+                next_step=f"Set python in casemate.toml to one of {', '.join(offered)}.",
             )
 
     async def _start(self, version: Version) -> Zygote:
@@ -372,7 +372,7 @@ def widening_denied(version: Version, error: WideningError, action: str, by: Act
 def _no_bundle(wanted: Deployment | NewVersion) -> NotFoundError:
     return NotFoundError(
         f"This node has no bundle {wanted.digest} of {wanted.project}/{wanted.function}.",
-        next_step="deploy it under the project and name that it was built for",
+        next_step="Deploy it under the project and name that it was built for.",
     )
 
 
@@ -385,7 +385,7 @@ async def _in_time(place: StartPlace, functions: int) -> AsyncIterator[None]:
     except TimeoutError:
         raise InvalidInputError(
             f"{functions} functions did not start within {MAX_START_SECONDS:.0f} s.",
-            next_step="deploy fewer at a time: casemate deploy FUNCTION",
+            next_step="Deploy fewer at a time: casemate deploy FUNCTION",
         ) from None
 
 

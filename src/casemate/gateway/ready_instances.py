@@ -38,7 +38,8 @@ class ReadyInstances:
             for version, weight in self._catalogue.live_shares()
             if (version.project, version.function) not in names
         )
-        self._caps.require_warm(sum(_of_share(*one) for one in coming), others)
+        asking = sorted({version.function for version, _ in coming if version.spec.limits.warm})
+        self._caps.require_warm(sum(_of_share(*one) for one in coming), others, asking)
 
     def follow(self) -> None:
         """Keep ready what is live now."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import Limits
 
 _MIB = 1024 * 1024
+_TABLES_SHOWN = 3
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +36,8 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
             warm=max(min(memory // (128 * _MIB), 1000), 1),
         )
 
-    def require(self, limits: Limits) -> None:
-        """Refuse limits above the caps, with both figures. Raises InvalidInputError."""
+    def require(self, function: str, limits: Limits) -> None:
+        """Refuse a function's limits above the caps, with figures. Raises InvalidInputError."""
         above = [
             f"{name} = {_shown(name, asked)} (this node gives at most {_shown(name, most)})"
             for name, asked, most in (
@@ -47,19 +50,25 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
         if above:
             raise InvalidInputError(
                 f"The function asks for {', '.join(above)}.",
-                next_step="ask for less in [function.NAME.limits], or have the operator start the "
-                "node with --max-memory, --max-tmp or --max-instances",
+                next_step=f"Ask for less in [function.{function}.limits], or have the operator "
+                "start the node with --max-memory, --max-tmp or --max-instances.",
             )
 
-    def require_warm(self, asked: int, others: int) -> None:
+    def require_warm(self, asked: int, others: int, functions: Sequence[str]) -> None:
         """Refuse what functions ask for beside what others have. Raises InvalidInputError."""
         if asked and asked + others > self.warm:
             raise InvalidInputError(
                 f"The function asks for warm = {asked}; this node keeps at most {self.warm} "
                 f"instances ready, of which others have {others}.",
-                next_step="ask for fewer in [function.NAME.limits], or have the operator start the "
-                "node with --max-warm",
+                next_step=f"Ask for fewer in {_tables(functions)}, or have the operator start the "
+                "node with --max-warm.",
             )
+
+
+def _tables(functions: Sequence[str]) -> str:
+    """Return where in the manifest limits of functions are, of a few of them."""
+    more = ", ..." if len(functions) > _TABLES_SHOWN else ""
+    return ", ".join(f"[function.{name}.limits]" for name in functions[:_TABLES_SHOWN]) + more
 
 
 def _shown(name: str, value: int) -> str:

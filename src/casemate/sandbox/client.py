@@ -184,7 +184,7 @@ class SandboxClient:
             grants = self._narrow(zygote.version, grants)
         # Before: nothing of it gets out until the proxy knows what it is cut off from.
         self._cut_off(zygote)
-        self._egress.grant(zygote.number, grants)
+        self._egress.grant(zygote.number, grants, zygote.version.function)
 
     def cut_off(self) -> None:
         """Have what is open cut off from the hosts that hold now."""

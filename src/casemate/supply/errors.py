@@ -31,5 +31,5 @@ def unsigned(
     return UnsignedError(
         f"The bundle of {name} is signed by {found} of the keys that {manifest.project} asks for; "
         f"expected {rule.threshold} of {len(rule.keys)}.{why}",
-        next_step="Have those who hold them sign it: `casemate sign FUNCTION`.",
+        next_step=f"Have those who hold them sign it: `casemate sign {name}`.",
     )

@@ -100,6 +100,17 @@ def test_nothing_is_handed_over_before_there_are_grants() -> None:
     run(test)
 
 
+def test_whose_grants_they_are_is_told_beside_them() -> None:
+    async def test(other: Other) -> None:
+        other.open()
+        other.client.grant(1, (GRANT,), "report")
+        [(request, _)] = other.received()
+        assert isinstance(request, protocol.Open) and request.function == "report"
+        other.client.close(1)
+
+    run(test)
+
+
 def test_a_zygote_without_listeners_needs_no_proxy() -> None:
     async def test(other: Other) -> None:
         other.client.grant(1, ())

@@ -28,6 +28,7 @@ from support.egress import (
 )
 
 GET = f"GET http://{HOST}/ HTTP/1.1\r\nHost: {HOST}\r\n".encode()
+ELSEWHERE = b"GET http://other.example.com/ HTTP/1.1\r\nHost: other.example.com\r\n\r\n"
 HANDLER = Callable[[socket.socket], None]
 
 
@@ -169,6 +170,14 @@ def test_an_answer_before_the_end_of_the_request() -> None:
             answer = running.exchange(request)
     assert answer.startswith(b"HTTP/1.1 413")
     assert answer.endswith(b"no")
+
+
+def test_a_refusal_names_the_table_of_the_function_that_asks() -> None:
+    for function, table in (("report", "[function.report.grants]"), ("", "[function.NAME.grants]")):
+        with RunningProxy(egress(f"{HOST}:80"), function=function) as running:
+            answer = running.exchange(ELSEWHERE).decode()
+        assert answer.startswith("HTTP/1.1 403 Forbidden: This function is not granted egress")
+        assert f"Next: Under {table} in casemate.toml add: egress = [" in answer
 
 
 def test_what_cannot_be_reached() -> None:

@@ -74,6 +74,7 @@ class Egress:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
+        self.named: list[str] = []
 
     def open(self, zygote: int, listeners: dict[int, int], grants: tuple[Grant, ...]) -> None:
         # The descriptors are ours for the call alone, and open.
@@ -84,8 +85,9 @@ class Egress:
     def cut(self, zygote: int, hosts: tuple[str, ...]) -> None:
         raise AssertionError("nothing is cut off")
 
-    def grant(self, zygote: int, grants: tuple[Grant, ...]) -> None:
+    def grant(self, zygote: int, grants: tuple[Grant, ...], function: str = "") -> None:
         self.asked.append(("grant", zygote, grants))
+        self.named.append(function)
 
     def close(self, zygote: int) -> None:
         self.asked.append(("close", zygote))
@@ -418,6 +420,7 @@ def test_what_is_not_usual_is_not_let_out() -> None:
         await supervisor.tell(protocol.Opened(1))
         await opening
         assert supervisor.egress.asked[1:] == [("grant", 1, (WEB,))]
+        assert supervisor.egress.named == [version().function], "refusals name it"
 
     play(scene, narrow=lambda _version, grants: tuple(g for g in grants if g == WEB))
 
