@@ -91,7 +91,7 @@ class Callee(msgspec.Struct, frozen=True, kw_only=True):
         """Return the error for a process that is gone."""
         return self.unavailable(
             f"The {self.name} is gone.",
-            next_step=f"start the node again; its log says why the {self.name} ended",
+            next_step=f"Start the node again; its log says why the {self.name} ended.",
         )
 
 
@@ -142,12 +142,12 @@ class Calls:
         ):
             raise self._callee.unavailable(
                 f"The {self._callee.name} has {len(self._pending)} requests to answer first.",
-                next_step="try again in a moment",
+                next_step="Try again in a moment.",
             )
         if len(data) > bounds.frame:
             raise self._callee.invalid(
                 f"The request has {len(data)} bytes, expected at most {bounds.frame}.",
-                next_step="ask for less at once",
+                next_step="Ask for less at once.",
             )
         future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
         self._pending[number] = _Pending(future, self._loop.time())

@@ -1,7 +1,8 @@
 """Telling a process that hangs from one that works: it writes a byte each second, or is killed.
 
 The byte is written by the loop that does the work, so a process that was stopped (SIGSTOP), one
-whose loop is stuck, and one that waits for ever for a lock are silent alike.
+whose loop is stuck, and one that waits for ever for a lock are silent alike. Its value is how much
+the process has to do, for those who wait for its end.
 """
 
 from __future__ import annotations
@@ -12,22 +13,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 10.0
 """Silence after which a process that worked counts as hung."""
 START_SECONDS = 600.0
 """The same before its first beat: a store of an older release may have to be converted first."""
-_BEAT = b"."
+MOST_TOLD = 255
+"""Of what a process has to do: as many or more, which one byte can say."""
 _READ_BYTES = 4096
 
 
 class Heart:
     """A process's own end."""
 
-    def __init__(self, descriptor: int | None) -> None:
-        """Beat on the writing end of a pipe; None for a process that nobody watches."""
+    def __init__(self, descriptor: int | None, busy: Callable[[], int] = int) -> None:
+        """Beat on the writing end of a pipe; None for a process that nobody watches.
+
+        `busy` says how much the process has to do at a moment.
+        """
         self._descriptor = descriptor
+        self._busy = busy
         if descriptor is not None:
             os.set_blocking(descriptor, False)
 
@@ -36,7 +43,7 @@ class Heart:
         if self._descriptor is not None:
             # Full: nobody reads for now. Broken: whoever watched is gone, and so are we soon.
             with contextlib.suppress(OSError):
-                os.write(self._descriptor, _BEAT)
+                os.write(self._descriptor, bytes((min(self._busy(), MOST_TOLD),)))
 
     def beat_in(self, loop: asyncio.AbstractEventLoop) -> None:
         """Beat now, and from now on each time that a loop comes round to it."""
@@ -57,6 +64,8 @@ class Pulse:
         self._given_up = False
         self.felt = False
         """Whether the process has beaten at all: it is there and works."""
+        self.busy = 0
+        """How much it had to do at its last beat, MOST_TOLD for that or more."""
 
     def started(self) -> None:
         """Keep only the reading end."""
@@ -71,8 +80,9 @@ class Pulse:
         if not self._open or self._given_up:
             return False
         with contextlib.suppress(BlockingIOError):
-            if os.read(self._reading, _READ_BYTES):
+            if beats := os.read(self._reading, _READ_BYTES):
                 self.felt = True
+                self.busy = beats[-1]
             self._silent = -elapsed  # it works, or its end is seen elsewhere
         self._silent += elapsed
         return self._silent > (SILENT_SECONDS if self.felt else START_SECONDS)

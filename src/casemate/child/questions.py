@@ -33,9 +33,9 @@ class Respondent(msgspec.Struct, frozen=True, kw_only=True):
     errors: Errors
     unavailable: type[CasemateError]
     """Raised for a process that is gone, has too much to do, or does not answer in time."""
-    if_gone: str = "try again in a moment"
+    if_gone: str = "Try again in a moment."
     """What to do then."""
-    if_late: str = "try again in a moment"
+    if_late: str = "Try again in a moment."
 
     def gone(self) -> CasemateError:
         """Return the error for a process that is not there, or is asked too much."""

@@ -146,7 +146,7 @@ async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event
         await gateway.serve(listener)
         _announce(config, url, token, tls)
         serving.set()
-        Heart(config.heart).beat_in(loop)
+        Heart(config.heart, lambda: gateway.path.dispatcher.busy).beat_in(loop)
         waiting = asyncio.ensure_future(stopping.wait())
         children = gateway.children()
         ends: tuple[asyncio.Future[Any], ...] = (waiting, gateway.client.lost, vault.lost)

@@ -41,6 +41,11 @@ class GatewayProcess:
         """Whether the last one has answered requests."""
         return self.pulse is not None and self.pulse.felt
 
+    @property
+    def calls(self) -> int:
+        """How many calls the last one had a moment ago, 255 for that or more."""
+        return 0 if self.pulse is None else self.pulse.busy
+
     def next_pulse(self) -> Pulse:
         """Return the pulse of the one that is about to be started."""
         if self.pulse is not None:

@@ -103,10 +103,12 @@ class Handover:
         drain: Callable[[], None],
         *,
         serving: bool,
+        calls: int = 0,
     ) -> None:
         """Answer who asks, if somebody does.
 
         `problem` says what else is in the way; `drain` is called when the node is to end for it.
+        `calls` run or wait to.
         """
         asked = None if self._requests is None else self._requests.next()
         if asked is None or self._requests is None:
@@ -125,6 +127,7 @@ class Handover:
             prefix=str(self._versions.own),
             serving=serving,
             handing_over=self.due,
+            calls=calls,
             problem=refused,
         )
         self._requests.answer(sender, state)

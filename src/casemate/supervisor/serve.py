@@ -192,7 +192,7 @@ class Node:
                 if not (served or self._served) and code in (START_FAILED, 1) and self._vault.alive:
                     raise UnavailableError(
                         "The gateway could not start; its message is above.",
-                        next_step="mend what it names, then start the node again",
+                        next_step="Mend what it names, then start the node again.",
                     )
                 pause = self._restarts.pause(served=served)
                 ended = "was not started" if code is None else f"ended with code {code}"
@@ -239,7 +239,11 @@ class Node:
         self._watchdog.look()
         self._systemd.works()
         self._handover.look(
-            self._listener, self._vault.key_problem, self._stop, serving=self._served
+            self._listener,
+            self._vault.key_problem,
+            self._stop,
+            serving=self._served,
+            calls=self._gateway.calls,
         )
         if not self._served and self._gateway.served:
             self._served = True
@@ -454,6 +458,6 @@ def _run(options: ServeOptions, handover: Handover) -> None:
         node = Node(options, handover)
     except OSError as error:
         raise CasemateError(
-            f"The node cannot be set up: {error}", next_step="run casemate doctor"
+            f"The node cannot be set up: {error}", next_step="Run casemate doctor."
         ) from error
     node.run()

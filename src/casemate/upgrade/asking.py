@@ -38,6 +38,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """Its environment."""
     serving: bool
     handing_over: bool = False
+    calls: int | None = None
+    """That run or wait to, as its gateway said last; None: it does not say."""
     problem: str = ""
     """Why it does not hand over."""
 

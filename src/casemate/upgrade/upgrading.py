@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from casemate import __version__
 from casemate.backup.restore import restore
+from casemate.child.heartbeat import MOST_TOLD
 from casemate.decoding import decodable
 from casemate.kernel import linux
 from casemate.kernel.durability import sync_folder
@@ -31,8 +32,12 @@ from casemate.upgrade.release import Release, parsed
 from casemate.upgrade.schemas import own_schemas
 from casemate.upgrade.versions import STATE, Versions
 
+CALLS_SECONDS = 30.0
+"""How long calls that run have to end."""
 SERVES_SECONDS = 300.0
 """How long it may take until the other version serves: 40 s for calls, the rest for its start."""
+_TELL_SECONDS = 5.0
+"""How often what is waited for is told."""
 _SILENT_SECONDS = 60.0
 """How long nobody may answer meanwhile."""
 _POLL_SECONDS = 0.2
@@ -69,16 +74,16 @@ def require_possible(release: Release, running: str, *, older: str | None) -> No
     """
     wanted, present = parsed(release.version), parsed(running)
     if wanted == present:
-        raise UpgradeError(f"The node runs {running} already.", next_step="nothing is to be done")
+        raise UpgradeError(f"The node runs {running} already.", next_step="Nothing is to be done.")
     if wanted < present and older != release.version:
         raise UpgradeError(
             f"The release is {release.version}, which is older than {running}, which runs.",
-            next_step=f"get a newer one, or name it: --older {release.version}",
+            next_step=f"Get a newer one, or name it: --older {release.version}",
         )
     if present < parsed(release.since):
         raise UpgradeError(
             f"{release.version} can be come to from {release.since} on, and {running} runs.",
-            next_step=f"upgrade to {release.since} first",
+            next_step=f"Upgrade to {release.since} first.",
         )
 
 
@@ -137,7 +142,7 @@ def running_on(data: Path) -> State:
     if state is None:
         raise UpgradeError(
             f"No node serves with the data in {data}, that could make a backup and hand over.",
-            next_step="start it, or name its folder: --data",
+            next_step="Start it, or name its folder: --data",
         )
     return state
 
@@ -151,15 +156,21 @@ def hand_over(data: Path, version: str, tell: Tell) -> None:
     if state is None or state.problem or not state.handing_over:
         raise UpgradeError(
             f"The node does not hand over: {state.problem if state else 'it does not answer'}.",
-            next_step="start it again, for example: systemctl restart casemate",
+            next_step="Start it again, for example: systemctl restart casemate",
         )
     former = state.version
-    tell(f"Running calls end, and {version} takes over; new connections wait")
-    deadline, heard = time.monotonic() + SERVES_SECONDS, time.monotonic()
-    while time.monotonic() < deadline:
+    tell(
+        f"Running calls end, within {CALLS_SECONDS:.0f} s, and {version} takes over; new "
+        "connections wait. Ctrl-C ends this command alone: the node goes on"
+    )
+    begun = heard = told = time.monotonic()
+    while time.monotonic() < begun + SERVES_SECONDS:
         time.sleep(_POLL_SECONDS)
         state = ask(data, seconds=1.0)
         now = time.monotonic()
+        if now - told >= _TELL_SECONDS:
+            told = now
+            tell(_waited_for(state, former, version, now - begun))
         if state is None:
             if now - heard > _SILENT_SECONDS:
                 break
@@ -170,12 +181,24 @@ def hand_over(data: Path, version: str, tell: Tell) -> None:
         if state.serving and not state.handing_over:
             raise UpgradeError(
                 f"{version} did not come to serve, and {former} goes on.",
-                next_step="read the node's log, which says why",
+                next_step="Read the node's log, which says why.",
             )
     raise UpgradeError(
         f"{version} does not serve.",
-        next_step="read the node's log, which says why; casemate upgrade --back",
+        next_step="Read the node's log, which says why; casemate upgrade --back",
     )
+
+
+def _waited_for(state: State | None, former: str, version: str, seconds: float) -> str:
+    """Return what a handover waits for after so many seconds."""
+    if state is None or state.version != former:
+        return f"Calls have ended; {version} starts"
+    left = CALLS_SECONDS - seconds
+    if not state.calls or left <= 0:
+        return f"{former} ends"
+    calls = "1 call runs" if state.calls == 1 else f"{state.calls} calls run"
+    more = " or more" if state.calls == MOST_TOLD else ""
+    return f"{calls}{more}; what has not ended in {left:.0f} s is cut off"
 
 
 def go_back(undo: Undo, versions: Versions, *, tell: Tell) -> Path | None:
@@ -223,7 +246,7 @@ def _serves(running: State) -> UpgradeError:
     return UpgradeError(
         f"{running.version} has brought the data forward, and is running: what came since the "
         "backup would be lost while it still comes.",
-        next_step="stop the node (systemctl stop casemate), then run this again",
+        next_step="Stop the node (systemctl stop casemate), then run this again.",
     )
 
 
@@ -259,7 +282,8 @@ def read_undo(versions: Versions) -> Undo:
             undo = msgspec.json.decode(file.read(_MAX_STATE), type=decodable(Undo))
     except FileNotFoundError:
         raise UpgradeError(
-            "There is no upgrade to go back from.", next_step="casemate restore, from a backup"
+            "There is no upgrade to go back from.",
+            next_step="Restore a backup: casemate restore FILE --data FOLDER",
         ) from None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UpgradeError(f"{versions.folder / STATE} cannot be read: {error}") from error

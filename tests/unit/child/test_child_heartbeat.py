@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from casemate.child.heartbeat import SILENT_SECONDS, START_SECONDS, Heart, Pulse
+from casemate.child.heartbeat import MOST_TOLD, SILENT_SECONDS, START_SECONDS, Heart, Pulse
 
 
 def test_one_that_beats_never_hangs() -> None:
@@ -17,6 +17,18 @@ def test_one_that_beats_never_hangs() -> None:
         assert not pulse.feel(SILENT_SECONDS)
     assert pulse.felt
     pulse.close()
+    pulse.close()
+
+
+def test_a_beat_says_how_much_there_is_to_do() -> None:
+    pulse = Pulse()
+    told = iter((0, 1, 2, MOST_TOLD, MOST_TOLD + 1, 1_000_000))
+    heart = Heart(pulse.theirs, lambda: next(told))
+    assert pulse.busy == 0
+    for expected in (0, 1, 2, MOST_TOLD, MOST_TOLD, MOST_TOLD):
+        heart.beat()
+        assert not pulse.feel(1.0)
+        assert pulse.felt and pulse.busy == expected
     pulse.close()
 
 

@@ -60,7 +60,9 @@ def asked(handover: Handover, data: Path, listener: socket.socket, request: byte
     thread = threading.Thread(target=lambda: answers.append(ask(data, request, seconds=3)))
     thread.start()
     while thread.is_alive():
-        handover.look(listener, lambda: problem, lambda: drained.append(True), serving=serving)
+        handover.look(
+            listener, lambda: problem, lambda: drained.append(True), serving=serving, calls=3
+        )
         thread.join(0.01)
     return answers[0], drained
 
@@ -70,6 +72,7 @@ def test_handed_over_with_the_socket_and_back(tmp_path, versions, listener, begu
     versions.switch(versions.folder / "2.0.0")
     state, drained = asked(handover, tmp_path / "data", listener)
     assert state.handing_over and drained == [True] and handover.due
+    assert state.calls == 3, "who waits for their end is told how many there are"
     listener.close()
     handover.go_on()
     [(command, environ)] = begun

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import msgspec
 import pytest
 
 from casemate import __version__
@@ -26,6 +27,19 @@ from support.versions import make_release
 WATCHED = (upgrading.__file__, versions.__file__)
 SERVES = State(version=__version__, prefix="/x", serving=True)
 BEFORE, AFTER = "from before", "brought forward"
+
+
+class Clock:
+    """Goes on by what is slept."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 class Installation:
@@ -202,6 +216,33 @@ def test_what_fails_before_the_switch_has_changed_nothing(make, monkeypatch, ste
     assert one.versions.current() is None
     with pytest.raises(UpgradeError, match="no upgrade to go back from"):
         read_undo(one.versions)
+
+
+def test_what_a_handover_waits_for_is_told_every_few_seconds(monkeypatch, tmp_path) -> None:
+    clock = Clock()
+    handing = msgspec.structs.replace(SERVES, handing_over=True, calls=2)
+    answers = [
+        *[handing] * 50,  # ten seconds
+        *[msgspec.structs.replace(handing, calls=1)] * 25,
+        *[msgspec.structs.replace(handing, calls=0)] * 25,
+        *[None] * 25,
+        State(version="9.0.0", prefix="/y", serving=False),
+        State(version="9.0.0", prefix="/y", serving=True),
+    ]
+    told: list[str] = []
+    monkeypatch.setattr(upgrading, "time", clock)
+    monkeypatch.setattr(upgrading, "ask", lambda *_, **__: answers.pop(0))
+    upgrading.hand_over(tmp_path, "9.0.0", told.append)
+    assert answers == []
+    first, *others = told
+    assert "within 30 s" in first and "Ctrl-C" in first
+    assert others == [
+        "2 calls run; what has not ended in 25 s is cut off",
+        "1 call runs; what has not ended in 20 s is cut off",
+        f"{__version__} ends",
+        "Calls have ended; 9.0.0 starts",
+        "Calls have ended; 9.0.0 starts",
+    ]
 
 
 def test_a_version_that_does_not_serve_is_not_what_starts(make, monkeypatch) -> None:
