@@ -11,6 +11,7 @@ from typing import IO
 from casemate.backup.archive import ArchiveReader, BackupError, Entry, Manifest
 from casemate.backup.journal import restore_journal
 from casemate.folder.folders import Folders
+from casemate.folder.ownership import DataFolderError, require_place
 from casemate.kernel.durability import sync_folder
 from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, VAULT_UID
 
@@ -48,6 +49,10 @@ def restore(archive: Path, data: Path) -> tuple[Manifest, str]:
 
 
 def _require_free(data: Path) -> None:
+    try:
+        require_place(data)
+    except DataFolderError as error:
+        raise BackupError(error.message, next_step=error.next_step) from error
     if data.is_symlink() or (data.exists() and not data.is_dir()):
         raise BackupError(
             f"{data} is no folder.", next_step="Give a folder that is missing or empty."

@@ -55,38 +55,44 @@ class Marker(msgspec.Struct, frozen=True):
     """Of the release that wrote it last."""
 
 
-def require_own(data: Path) -> None:
-    """Refuse a folder that is not a node's, and one of a newer release; change nothing.
-
-    A missing or empty one may be taken. Raises DataFolderError, OSError.
-    """
+def require_place(data: Path) -> None:
+    """Refuse a folder where no node's data can be, whatever it holds. Raises DataFolderError."""
     real = Path(os.path.realpath(data))
     outer = next((folder for folder in real.parents if _marker(folder) is not None), None)
     if outer is not None:
         raise DataFolderError(
             f"{data} is inside {outer}, the data folder of another node. Nothing was changed.",
-            next_step="give a folder outside of it",
+            next_step="Give a folder outside of it.",
         )
     if real in (*_SYSTEM, Path.home()):
         raise DataFolderError(
             f"{data} is a folder of the system or of a user, and a node closes its data folder to "
             "everybody else. Nothing was changed.",
-            next_step=f"give one of its own, for example --data {real / 'casemate'}",
+            next_step=f"Give one of its own, for example --data {real / 'casemate'}",
         )
+
+
+def require_own(data: Path) -> None:
+    """Refuse a folder that is not a node's, and one of a newer release; change nothing.
+
+    A missing or empty one may be taken. Raises DataFolderError, OSError.
+    """
+    require_place(data)
+    real = Path(os.path.realpath(data))
     try:
         found = {entry.name for entry in real.iterdir()} - _IGNORED
     except FileNotFoundError:
         return
     except NotADirectoryError as error:
         raise DataFolderError(
-            f"{data} is no folder.", next_step="give a folder that is missing, empty or a node's"
+            f"{data} is no folder.", next_step="Give a folder that is missing, empty or a node's."
         ) from error
     marker = _marker(real) if MARKER in found else None
     if marker is not None and marker.format > FORMAT:
         raise DataFolderError(
             f"The data in {data} was made by a newer version: Casemate {marker.version} (format "
             f"{marker.format}), and this is {__version__} (format {FORMAT}). Nothing was changed.",
-            next_step="start that version or a newer one, or restore a backup of this one",
+            next_step="Start that version or a newer one, or restore a backup of this one.",
         )
     others = sorted(found - _OURS)
     if not found or marker is not None or (not others and found & _TELLING):
@@ -95,7 +101,7 @@ def require_own(data: Path) -> None:
     raise DataFolderError(
         f"{data} holds what is no node's data ({shown}). A node closes its data folder to "
         "everybody else. Nothing was changed.",
-        next_step="give a folder that is missing or empty, or the data folder of a node",
+        next_step="Give a folder that is missing or empty, or the data folder of a node.",
     )
 
 

@@ -31,6 +31,7 @@ from casemate.backup.archive import (
 from casemate.backup.making import BackupMaker
 from casemate.backup.restore import restore
 from casemate.folder.folders import Folders
+from casemate.folder.ownership import MARKER, mark
 from casemate.journal import verify
 from casemate.journal.copying import JournalCopy
 from casemate.model.deployment import LIVE, NewVersion
@@ -248,6 +249,18 @@ def test_folders_in_use_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="cannot be restored"):
         restore(tmp_path / "missing.tar", tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_no_data_is_made_where_a_node_would_refuse_it(tmp_path: Path) -> None:
+    (tmp_path / "b.tar").write_bytes(archive())
+    (tmp_path / "node" / "blobs").mkdir(parents=True)
+    mark(tmp_path / "node")
+    for within in ("restored", "blobs/deeper/restored"):
+        with pytest.raises(BackupError, match=r"inside .*, the data folder of another node"):
+            restore(tmp_path / "b.tar", tmp_path / "node" / within)
+    assert sorted(path.name for path in (tmp_path / "node").rglob("*")) == ["blobs", MARKER]
+    with pytest.raises(BackupError, match="a folder of the system"):
+        restore(tmp_path / "b.tar", Path("/srv"))
 
 
 class Data:
