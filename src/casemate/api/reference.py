@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from casemate.api.app import document
+from casemate.operations.catalogue import FORMS, require_readable
 
 _METHODS = ("get", "head", "put", "post", "delete")
 _TAGS = {
@@ -137,4 +138,5 @@ def markdown() -> str:
 
 
 if __name__ == "__main__":
+    require_readable(FORMS)
     sys.stdout.write(markdown())

@@ -114,6 +114,15 @@ def checked(kinds: Iterable[type[Operation[Any]]]) -> tuple[Form, ...]:
     return forms
 
 
+def require_readable(forms: Iterable[Form]) -> None:
+    """Raise DeclarationError where the type of a field of operations cannot be read.
+
+    By what writes the reference, and so by `make lint`: for a start of a node it takes too long.
+    """
+    for form in forms:
+        form.fields, form.body  # noqa: B018
+
+
 def _require_sound(form: Form) -> None:
     declared, name = form.declared, form.kind.__name__
     if (declared.action is None) == (declared.decided is None):

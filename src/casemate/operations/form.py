@@ -114,9 +114,16 @@ class Form:
         """Every field with its type, by name.
 
         Types are texts until they are asked for. To read those of all operations takes a tenth of
-        the start of a gateway, and most are never asked for.
+        the start of a gateway, and most are never asked for. Raises DeclarationError where one of
+        them is no type.
         """
-        return {f.name: f for f in msgspec.structs.fields(self.kind)}
+        try:
+            return {f.name: f for f in msgspec.structs.fields(self.kind)}
+        except (NameError, AttributeError, SyntaxError, TypeError, ValueError) as error:
+            raise DeclarationError(
+                f"A type of {self.kind.__module__}.{self.kind.__name__} cannot be read: {error}. "
+                "What it names has to be imported there while the program runs, too."
+            ) from error
 
     @cached_property
     def in_path(self) -> tuple[str, ...]:

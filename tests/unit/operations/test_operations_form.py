@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from operations_values import operations_of_form, read_back, request_for
 
 from casemate.model.principal import Action
-from casemate.operations.catalogue import FORMS
+from casemate.operations.catalogue import FORMS, require_readable
 from casemate.operations.declaration import Decided, Declaration, Operation
-from casemate.operations.errors import MalformedError
+from casemate.operations.errors import DeclarationError, MalformedError
 from casemate.operations.fields import Digest, Id, Metadata, Moment, Name, VersionNumber, number
-from casemate.operations.form import form_of
+from casemate.operations.form import Form, form_of
 
 OVER_HTTP = [form for form in FORMS if form.declared.http]
 
@@ -124,6 +124,22 @@ def test_fields_are_known_without_their_types_and_their_types_are_there(form) ->
     assert form.names == tuple(form.fields)
     assert form.required == {name for name, field in form.fields.items() if field.required}
     assert form.body is None or set(form.body.__struct_fields__) == set(form.in_body)
+
+
+class Unread(Operation[None], frozen=True, kw_only=True):
+    """A type that only a checker of types knows."""
+
+    declared = Declaration(http="GET /unread/{name}", action=Action.TABLE_GET)
+    name: NowhereImported  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_a_type_that_cannot_be_read_is_told_with_its_operation() -> None:
+    form = Form(Unread)
+    assert form.names == ("name",)
+    for asked in (lambda: form.fields, lambda: require_readable([form_of(Sent), Form(Unread)])):
+        with pytest.raises(DeclarationError, match=r"test_operations_form\.Unread cannot.*Nowhere"):
+            asked()
+    require_readable(FORMS)
 
 
 def test_types_are_read_of_operations_that_are_asked_for() -> None:
