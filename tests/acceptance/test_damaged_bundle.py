@@ -42,7 +42,7 @@ def test_a_damaged_bundle_is_told_and_can_be_deployed_again(damaged_node, bundle
     error = node.error(answer)
     assert error["type"] == "BundleDamaged"
     assert f"The bundle {bundle.digest} on this node is damaged" in error["message"]
-    assert "deploy it again" in error["message"]
+    assert "Deploy it again" in error["message"]
     assert node.errors.read_text().count("on this node is damaged") >= 1
 
     def unwell() -> dict[str, str]:

@@ -113,7 +113,7 @@ def test_moved_data_says_where_the_key_is_that_fits(begun: TestNode, tmp_path: P
     said = " ".join(refused.stderr.split())
     assert "and without it the vault stays closed" in said
     assert f"which was in 'file:{begun.master_key}'" in said
-    assert f"start with --master-key file:{begun.master_key}" in said
+    assert f"Start with --master-key file:{begun.master_key}" in said
     moved = TestNode(tmp_path / "moved", "--master-key", f"file:{begun.master_key}").start()
     moved.close()
 

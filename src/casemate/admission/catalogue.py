@@ -200,8 +200,8 @@ class Catalogue:
                 if isinstance(trigger, QueueTrigger) and trigger.queue in wanted:
                     raise ConflictError(
                         f"The queue {trigger.queue} is consumed by {project}/{other.function}.",
-                        next_step="send to a topic, which each subscribed function gets, or "
-                        "remove the other trigger first",
+                        next_step="Send to a topic, which each subscribed function gets, or "
+                        "remove the other trigger first.",
                     )
 
     def find(self, project: str, function: str, qualifier: str | None = None) -> Version | None:

@@ -24,7 +24,7 @@ from casemate.model.route import (
 )
 
 _RELEASE = (
-    "see casemate routes ls; casemate routes release {} takes back what that project was given"
+    "See casemate routes ls; casemate routes release {} takes back what that project was given."
 )
 
 
@@ -99,7 +99,7 @@ class Spaces:
             if is_reserved(trigger.path):
                 raise ConflictError(
                     f"{told} is below what the node answers itself.",
-                    next_step="change the path in casemate.toml",
+                    next_step="Change the path in casemate.toml.",
                 )
             route = Route(trigger.method, trigger.path, project, function)
             own = self._own.get(project)
@@ -107,7 +107,7 @@ class Spaces:
                 if (taken.project, taken.function) != (project, function):
                     raise ConflictError(
                         f"{told} belongs to {taken.project}/{taken.function}.",
-                        next_step="change the path in casemate.toml, or remove the other function",
+                        next_step="Change the path in casemate.toml, or remove the other function.",
                     )
             if own is not None:
                 continue
@@ -115,7 +115,7 @@ class Spaces:
             if owner is not None:
                 raise ConflictError(
                     f"{told} overlaps with {self._named(owner, trigger.path)}.",
-                    next_step="choose another first segment, or have who runs the node give one: "
+                    next_step="Choose another first segment, or have who runs the node give one: "
                     f"casemate routes claim {project} --prefix /... or --host ...",
                 )
 
@@ -164,7 +164,7 @@ class Spaces:
                     raise ConflictError(
                         f"{prefix} cannot be given to {claim.project}: {route.method} "
                         f"{route.template} of {route.project}/{route.function} is below it.",
-                        next_step="remove that function's route, or give a host instead",
+                        next_step="Remove that function's route, or give a host instead.",
                     )
 
     def _require_return(self, claim: RouteClaim) -> None:
@@ -178,7 +178,7 @@ class Spaces:
                     f"{claim.project} cannot lose its hosts: {route.method} {route.template} of "
                     f"{route.project}/{route.function} overlaps with "
                     f"{self._named(owner, route.template)}.",
-                    next_step="remove one of the two routes first",
+                    next_step="Remove one of the two routes first.",
                 )
 
     def space(self, host: str) -> Routes:

@@ -55,7 +55,7 @@ async def _found(id: str, call: Call) -> Holder:
         if each.id == id:
             return each
     raise NotFoundError(
-        f"Nobody called {id} has any rights.", next_step="casemate access review lists who has"
+        f"Nobody called {id} has any rights.", next_step="`casemate access review` lists who has."
     )
 
 
@@ -139,7 +139,7 @@ async def _keep(wanted: KeepAccess, call: Call) -> AccessReview:
         if wanted.digest not in (None, holder.fingerprint):
             raise ConflictError(
                 f"The rights of {wanted.id} are not those that were looked at any more.",
-                next_step="casemate access review shows what they are now",
+                next_step="`casemate access review` shows what they are now.",
             )
         own = _is_own(holder, call.principal, call)
         made = await reviews.keep(holder, by=call.principal.text, reason=wanted.reason, own=own)

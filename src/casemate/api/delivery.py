@@ -59,7 +59,7 @@ async def _status(operation: ShowInvocationStatus, call: Call) -> Status:
     missing = NotFoundError(
         f"There is no asynchronous invocation {identity} of {project}/{name}, or what was known "
         "of it is not kept any more.",
-        next_step="its record, if there is one, is shown by casemate invocations --id",
+        next_step="Its record, if there is one, is shown by casemate invocations --id",
     )
     try:
         found = await call.service.data.read(FindInvocation(project=project, invocation=identity))
@@ -186,13 +186,16 @@ async def _require_there(service: Service, place: _Place) -> None:
     """Raise NotFoundError, unless it is a function to which nothing was ever sent."""
     project, kind, name = place
     if kind == QUEUE:
-        raise NotFoundError(f"There is no queue {project}/{name}.", next_step="casemate queues ls")
+        raise NotFoundError(
+            f"There is no queue {project}/{name}.",
+            next_step="`casemate queues ls` lists those that there are.",
+        )
     await service.control.function(project, name)
 
 
 def _missing(identity: str) -> NotFoundError:
     return NotFoundError(
-        f"There is no dead letter {identity} here.", next_step="casemate dlq ls lists them"
+        f"There is no dead letter {identity} here.", next_step="`casemate dlq ls` lists them."
     )
 
 

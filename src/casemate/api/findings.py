@@ -46,7 +46,7 @@ async def _show(wanted: ShowFinding, call: Call) -> Finding:
     if wanted.project is not None and found.project != wanted.project:
         raise NotFoundError(
             f"There is no finding {wanted.id} of {wanted.project}.",
-            next_step="casemate findings ls shows what there is",
+            next_step="`casemate findings ls` shows what there is.",
         )
     return _with_node(found, call)
 
@@ -72,7 +72,7 @@ async def _silence(wanted: SilenceAlerts, call: Call) -> None:
     if wanted.rule == NEVER_SILENT:
         raise ConflictError(
             f"{NEVER_SILENT} finds silences, and cannot be silenced itself.",
-            next_step="silence the rules whose findings are known, each by its name",
+            next_step="Silence the rules whose findings are known, each by its name.",
         )
     try:
         known = await call.service.monitor.has_rule(wanted.rule)
@@ -80,7 +80,7 @@ async def _silence(wanted: SilenceAlerts, call: Call) -> None:
         known = True  # it is read from the journal once there is a monitor again
     if not known:
         raise NotFoundError(
-            f"There is no rule {wanted.rule}.", next_step="casemate detect ls shows the names"
+            f"There is no rule {wanted.rule}.", next_step="`casemate detect ls` shows the names."
         )
     require_still()  # the monitor may be slow
     call.service.facts.happened(

@@ -56,7 +56,7 @@ def _version(deployed: DeployedFunction, number: int) -> Version:
         if live is None or not live.targets:
             raise NotFoundError(
                 f"No version of {deployed.project}/{deployed.name} is live.",
-                next_step="name a version: `?version=N`; `casemate show` lists them",
+                next_step="Name a version: `?version=N`; `casemate show` lists them.",
             )
         wanted = max(live.targets, key=lambda target: target.weight).version
     for version in deployed.versions:
@@ -64,7 +64,7 @@ def _version(deployed: DeployedFunction, number: int) -> Version:
             return version
     raise NotFoundError(
         f"There is no version {wanted} of {deployed.project}/{deployed.name}.",
-        next_step="`casemate show` lists the versions",
+        next_step="`casemate show` lists the versions.",
     )
 
 

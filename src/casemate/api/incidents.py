@@ -84,7 +84,7 @@ async def _show(wanted: ShowIncident, call: Call) -> Incident:
     if wanted.project is not None and found.projects != (wanted.project,):
         raise NotFoundError(
             f"There is no incident {wanted.id} of {wanted.project} alone.",
-            next_step="casemate incident ls shows what there is",
+            next_step="`casemate incident ls` shows what there is.",
         )
     node = call.service.nodes.name
     timeline = tuple(line if line.node else replace(line, node=node) for line in found.timeline)
@@ -109,7 +109,7 @@ async def _require_known(owner: str, call: Call) -> None:
     raise InvalidInputError(
         f"{owner!r} is nobody's account here, and not on call.",
         next_step="`casemate users ls` and `casemate alert on-call` show names; --outside "
-        "(`outside` over HTTP) is for somebody else's",
+        "(`outside` over HTTP) is for somebody else's.",
     )
 
 
@@ -124,7 +124,7 @@ async def _resolve(wanted: ResolveIncident, call: Call) -> None:
     if wanted.state is IncidentState.CONTAINED:
         raise ConflictError(
             "An incident is contained by what is done about it, not by saying so.",
-            next_step=f"casemate incident contain {found.id}",
+            next_step=f"Run: casemate incident contain {found.id}",
         )
     now = time.time()
     by = call.actor.principal
@@ -151,7 +151,7 @@ async def _require_closed(before: Incident, call: Call, at: float) -> None:
             raise UnavailableError(
                 f"It is on record that {before.id} is closed, but the monitor has not read it "
                 f"within {READ_SECONDS:g} s: what was found meanwhile may keep it open.",
-                next_step=f"casemate incident show {before.id} tells its state",
+                next_step=f"`casemate incident show {before.id}` tells its state.",
             )
         await asyncio.sleep(_LOOK_SECONDS)
     if known.state.closed or known.last_at <= before.last_at:
@@ -194,8 +194,8 @@ def _meant(wanted: ContainIncident, found: Incident) -> tuple[Resource, ...]:
     if others := [each for each in wanted.functions if each not in named]:
         raise ConflictError(
             f"The incident {found.id} is not about {', '.join(others)}.",
-            next_step="casemate quarantine FUNCTION --reason TEXT stops any function; it is about "
-            + (", ".join(named) or "none"),
+            next_step="`casemate quarantine FUNCTION --reason TEXT` stops any function; it is "
+            "about " + (", ".join(named) or "none") + ".",
         )
     return tuple(named[each] for each in dict.fromkeys(wanted.functions))
 

@@ -70,7 +70,7 @@ async def _place(operation: PlaceProject, call: Call) -> ProjectPlace:
     if place is None:
         raise ConflictError(
             "This node has the data of projects itself, and no databases of them.",
-            next_step="docs/howto/run-many-nodes.md says how nodes share some.",
+            next_step="See docs/howto/run-many-nodes.md, which says how nodes share some.",
         )
     return await place(operation.project, operation.database)
 

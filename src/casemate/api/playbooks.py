@@ -191,8 +191,8 @@ async def _undo_incident(wanted: UndoIncident, call: Call) -> PlaybookRuns:
     if not runs:
         raise ConflictError(
             f"No playbook has done anything about {wanted.id} that is to be taken back.",
-            next_step=f"casemate incident show {wanted.id} says what was done by people, and how "
-            "that is taken back",
+            next_step=f"`casemate incident show {wanted.id}` says what was done by people, and how "
+            "that is taken back.",
         )
     _require(runs, call, undo=True, only=wanted.action)
     runs.sort(key=lambda run: run.at, reverse=True)

@@ -63,7 +63,7 @@ async def _elsewhere(
     return NotFoundError(
         f"There is no recording of {wanted.id} here: the node {record.node} has served it, and "
         "recordings stay where they were made.",
-        next_step=f"ask that node, whose address casemate nodes ls shows: {ASK_ANOTHER}=ADDRESS "
+        next_step=f"Ask that node, whose address casemate nodes ls shows: {ASK_ANOTHER}=ADDRESS "
         f"casemate recordings show {wanted.project} {wanted.id}",
     )
 

@@ -143,7 +143,7 @@ async def _show(operation: GetSecret, call: Call) -> SecretInfo:
             return info
     raise NotFoundError(
         f"There is no secret {operation.project}/{operation.name}.",
-        next_step=f"set it: `casemate secrets set {operation.project}/{operation.name}`",
+        next_step=f"Set it: `casemate secrets set {operation.project}/{operation.name}`",
     )
 
 

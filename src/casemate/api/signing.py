@@ -89,7 +89,7 @@ async def _version(operation: ShowAttestations | ShowEvidence, call: Call) -> Ve
     if version is None:
         raise NotFoundError(
             f"There is no version {operation.number} of {operation.project}/{operation.function}.",
-            next_step="run casemate show to see the versions there are",
+            next_step="Run casemate show to see the versions there are.",
         )
     return version
 

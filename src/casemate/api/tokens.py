@@ -87,7 +87,7 @@ def _expires_at(operation: AddToken, asking: Principal) -> float | None:
     if sum(given) > 1:
         raise InvalidInputError(
             "More than one of days, minutes and no_expiry says when the token expires.",
-            next_step="give one of them, or none for 90 days",
+            next_step="Give one of them, or none for 90 days.",
         )
     if operation.no_expiry:
         return None

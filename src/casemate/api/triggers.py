@@ -37,7 +37,7 @@ async def _fire(operation: FireTrigger, call: Call) -> Fired:
         names = ", ".join(one.name for one in version.spec.triggers) or "none"
         raise NotFoundError(
             f"{project}/{name} has no trigger {wanted} in its live version.",
-            next_step=f"it has: {names}; a route is called by its address",
+            next_step=f"It has: {names}; a route is called by its address.",
         )
     now = time.time()
     resources = await service.data.read(ShowResources(project=project))
@@ -80,7 +80,7 @@ async def _live(service: Service, project: str, name: str) -> Version:
     versions = [version for version in found.versions if version.number in live]
     if not versions:
         raise NotFoundError(
-            f"{project}/{name} has no live version.", next_step="deploy it: casemate deploy"
+            f"{project}/{name} has no live version.", next_step="Deploy it: casemate deploy"
         )
     return max(versions, key=lambda version: version.number)
 

@@ -429,7 +429,7 @@ class Baselines:
         if found is None:
             raise NotFoundError(
                 f"Nothing is known yet of {project}/{function}.",
-                next_step="call it, or check the name",
+                next_step="Call it, or check the name.",
             )
         return found
 

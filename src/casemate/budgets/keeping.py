@@ -273,7 +273,7 @@ class Budgets:
         if budget.unit is BudgetUnit.BYTE_HOURS and budget.function is not None:
             raise InvalidInputError(
                 "What is kept is a project's, and of no function.",
-                next_step="set the budget of the whole project",
+                next_step="Set the budget of the whole project.",
             )
         async with self._turn:
             require_still()
@@ -516,5 +516,5 @@ def _text(budget: Budget) -> str:
 def _missing(project: str, name: str) -> NotFoundError:
     return NotFoundError(
         f"There is no budget or quota {name} of {project}.",
-        next_step="casemate budget ls lists them",
+        next_step="`casemate budget ls` lists them.",
     )

@@ -71,7 +71,7 @@ class GivenFiles:
         except OSError as error:
             raise CertificateError(
                 f"{path} cannot be read: {error.strerror}.",
-                next_step=f"make it readable for the node's gateway (uid {os.getuid()}), for "
+                next_step=f"Make it readable for the node's gateway (uid {os.getuid()}), for "
                 f"example: setfacl -m u:{os.getuid()}:r {path}",
             ) from error
         try:
@@ -79,12 +79,12 @@ class GivenFiles:
             if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
                 raise CertificateError(
                     f"{path} is not a file of at most {_MOST_BYTES} bytes.",
-                    next_step="name a file in PEM",
+                    next_step="Name a file in PEM.",
                 )
             if private and status.st_mode & 0o007:
                 raise CertificateError(
                     f"{path} holds a key, and everybody on this host can read or change it.",
-                    next_step=f"chmod o= {path}",
+                    next_step=f"Run: chmod o= {path}",
                 )
             return os.pread(descriptor, _MOST_BYTES, 0)
         finally:

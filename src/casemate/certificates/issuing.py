@@ -59,7 +59,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
                     raise CertificateError(
                         f"{text!r} is no name for a certificate; expected a host name in ASCII "
                         "or an IP address.",
-                        next_step="give the name as clients write it, such as "
+                        next_step="Give the name as clients write it, such as "
                         "--tls-name node.example.org",
                     ) from None
                 dns.add(name)
@@ -77,7 +77,7 @@ def load_certificate(pem: bytes) -> x509.Certificate:
     except ValueError as error:
         raise CertificateError(
             "That is not a certificate in PEM.",
-            next_step="give a file that begins with -----BEGIN CERTIFICATE-----",
+            next_step="Give a file that begins with -----BEGIN CERTIFICATE-----",
         ) from error
 
 
@@ -202,8 +202,8 @@ def issue(authority: KeyPair, names: Names, now: datetime) -> KeyPair:
     if now >= issuer.not_valid_after_utc:
         raise CertificateError(
             "The node's certificate authority has ended.",
-            next_step="make a new one with `casemate serve --tls-new-authority`; clients log in "
-            "again with its fingerprint",
+            next_step="Make a new one with `casemate serve --tls-new-authority`; clients log in "
+            "again with its fingerprint.",
         )
     # Before the authority is valid nothing of it is: the clock was set back since it was made.
     begins = max(now - _BACKDATED, issuer.not_valid_before_utc)

@@ -132,8 +132,8 @@ class OwnCertificate:
             raise CertificateError(
                 f"The node's certificate authority was not made for {', '.join(sorted(beyond))}, "
                 "and can vouch only for what it was made for.",
-                next_step="make a new one with `casemate serve --tls-new-authority`; clients log "
-                "in again with its fingerprint",
+                next_step="Make a new one with `casemate serve --tls-new-authority`; clients log "
+                "in again with its fingerprint.",
             )
         found = covered(authority.certificate, self._found)
         left_out = set(self._names(self._found)) - set(self._names(found))
@@ -182,7 +182,7 @@ class OwnCertificate:
         except (msgspec.MsgspecError, CertificateError) as error:
             raise CertificateError(
                 f"What the node keeps as {name} is damaged.",
-                next_step="restore a backup, or make a new authority with "
+                next_step="Restore a backup, or make a new authority with "
                 "`casemate serve --tls-new-authority`",
             ) from error
         key = await self._vault.unwrap(context, kept.wrapped_key)

@@ -20,11 +20,11 @@ def server_context(pair: KeyPair) -> ssl.SSLContext:
         raise CertificateError(
             f"The certificate is valid from {certificate.not_valid_before_utc} to "
             f"{certificate.not_valid_after_utc}, and it is {now}.",
-            next_step="renew it, and check the clock of this host",
+            next_step="Renew it, and check the clock of this host.",
         )
     if not is_for_servers(certificate):
         raise CertificateError(
             "The certificate is for another purpose than a server's, so no client would take it.",
-            next_step="have one issued whose extended key usage is serverAuth",
+            next_step="Have one issued whose extended key usage is serverAuth.",
         )
     return tls_context(pair)

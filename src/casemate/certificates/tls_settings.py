@@ -14,7 +14,7 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 def _no_passphrase() -> str:
     raise CertificateError(
         "The key of the certificate is protected by a passphrase, which nobody is there to type.",
-        next_step="give the key without one, in a file that only the node can read",
+        next_step="Give the key without one, in a file that only the node can read.",
     )
 
 
@@ -51,7 +51,7 @@ def tls_context(pair: KeyPair) -> ssl.SSLContext:
         reason = getattr(error, "reason", None) or type(error).__name__
         raise CertificateError(
             f"The certificate and key cannot be used together: {reason}.",
-            next_step="give the key that the certificate was made with, both in PEM, the "
-            "server's certificate first",
+            next_step="Give the key that the certificate was made with, both in PEM, the "
+            "server's certificate first.",
         ) from error
     return context

@@ -43,7 +43,7 @@ def require_debuggable(host: str, words: Sequence[str] | None, *, learn: bool, w
     if learn or write or len(words or ()) > 1:
         raise UsageError(
             "--debug takes the id of one error, and nothing of --learn.",
-            next_step="casemate dev --debug ERROR_ID",
+            next_step="Run: casemate dev --debug ERROR_ID",
         )
     if not is_loopback(host):
         raise UsageError(

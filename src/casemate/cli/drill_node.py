@@ -142,7 +142,7 @@ class DrillNode:
         except ValueError as error:
             raise CommandError(
                 f"The node tells no time that can be read: {told[:64]!r}.",
-                next_step="look whether something between here and the node changes its answers",
+                next_step="Look whether something between here and the node changes its answers.",
             ) from error
 
     def send_raw(self, data: bytes) -> None:

@@ -109,7 +109,7 @@ def verified(file: Path) -> Verified:
                 return Verified(sha256=digest, manifest=manifest, entry=entry.id)
     raise CommandError(
         f"The journal does not know {digest}: {file} is not what was sealed, or not here.",
-        next_step="casemate journal verify tells whether the journal is whole",
+        next_step="`casemate journal verify` tells whether the journal is whole.",
     )
 
 

@@ -33,7 +33,7 @@ def require_learnable(
     if not learn and (command or write):
         raise UsageError(
             "A command to run and --write are only for --learn.",
-            next_step="casemate dev --learn -- COMMAND",
+            next_step="Run: casemate dev --learn -- COMMAND",
         )
     if learn and not is_loopback(host):
         raise UsageError(

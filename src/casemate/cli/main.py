@@ -281,7 +281,7 @@ def _report_usage(error: TyperException) -> int:
     given = context.params.values() if context is not None else ()
     word = next((each for each in given if isinstance(each, str) and each in _LISTING), "")
     # As of a command that has others below it.
-    hint = f"leave `{word}` out, `{path}` lists by itself; " if word else ""
+    hint = f"Leave `{word}` out, `{path}` lists by itself; " if word else ""
     note(f"Next: {hint}`{path} --help` shows how to use it.")
     return ExitCode.USAGE
 
@@ -303,7 +303,7 @@ def _report(error: CasemateError) -> int:
 def _otherwise(error: CasemateError) -> str:
     if isinstance(error, UsageError):
         return "`--help` of the command shows how to use it."
-    return "run it again with CASEMATE_DEBUG=1 to see where it failed."
+    return "Run it again with CASEMATE_DEBUG=1 to see where it failed."
 
 
 _OF_NAMES = frozenset((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EDQUOT, errno.EROFS))
@@ -329,7 +329,7 @@ def _report_fault(error: Exception) -> int:
     if _debugging():
         _print_trace(error)
     note(f"Error: unexpected {type(error).__name__}: {error}", RED)
-    note("Next: run it again with CASEMATE_DEBUG=1 and report what it prints.")
+    note("Next: Run it again with CASEMATE_DEBUG=1 and report what it prints.")
     return ExitCode.FAILURE
 
 

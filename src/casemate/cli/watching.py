@@ -76,7 +76,7 @@ class _Watched:
         if alias.trial is None:
             raise CommandError(
                 f"{alias.project}/{alias.function} is not shared for a time.",
-                next_step="see where its calls go: casemate show",
+                next_step="See where its calls go: casemate show",
             )
         self._client = client
         self._alias = alias

@@ -116,18 +116,18 @@ def parse(text: str) -> Schema:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise ContractError(
             f"The contract is larger than {MAX_BYTES // 1024} KiB.",
-            next_step="leave out descriptions and examples, or contract less of the event",
+            next_step="Leave out descriptions and examples, or contract less of the event.",
         )
     try:
         schema = msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise ContractError(
-            f"The contract is not JSON: {error}.", next_step="correct the file"
+            f"The contract is not JSON: {error}.", next_step="Correct the file."
         ) from error
     if not isinstance(schema, (dict, bool)):
         raise ContractError(
             "The contract is not a JSON Schema: it is neither an object nor true or false.",
-            next_step='write a schema, such as {"type": "object"}',
+            next_step='Write a schema, such as {"type": "object"}',
         )
     if _deeper_than(schema, MAX_DEPTH):
         raise ContractError(f"The contract nests deeper than {MAX_DEPTH} levels.")
@@ -149,19 +149,19 @@ def _check_itself(schema: Schema) -> None:
         if not isinstance(dialect, str) or dialect.rstrip("#") != DIALECT:
             raise ContractError(
                 f"{_at(place)}$schema is another dialect than JSON Schema 2020-12.",
-                next_step=f'write "$schema": "{DIALECT}", or leave it out',
+                next_step=f'Write "$schema": "{DIALECT}", or leave it out.',
             )
         if "$id" in part and place:
             raise ContractError(
                 f"{_at(place)}$id makes a document of its own of a part.",
-                next_step="leave it out and refer to the part as #/$defs/...",
+                next_step="Leave it out and refer to the part as #/$defs/...",
             )
         for keyword in _REFERENCES:
             target = part.get(keyword)
             if isinstance(target, str) and not target.startswith("#"):
                 raise ContractError(
                     f"{_at(place)}{keyword} leads out of the contract; nothing is fetched.",
-                    next_step="copy what it refers to into $defs and refer to it as #/$defs/...",
+                    next_step="Copy what it refers to into $defs and refer to it as #/$defs/...",
                 )
 
 
@@ -174,7 +174,7 @@ def _check_cost(schema: Schema) -> None:
         raise ContractError(
             "Checking the contract could take too long: alternatives that refer to themselves "
             "multiply with each level of the event.",
-            next_step="write the levels out, or keep one alternative that refers to itself",
+            next_step="Write the levels out, or keep one alternative that refers to itself.",
         )
 
 
@@ -195,7 +195,7 @@ def _compiled(schema: Schema) -> jsonschema_rs.Draft202012Validator:
     except (ValueError, jsonschema_rs.ReferencingError, RecursionError) as error:
         raise ContractError(
             f"The contract is not a valid JSON Schema (2020-12): {_told(error)}.",
-            next_step="correct the schema; patterns are RE2's (no look-around, no back-reference)",
+            next_step="Correct the schema; patterns are RE2's (no look-around, no back-reference).",
         ) from error
 
 

@@ -103,7 +103,7 @@ class Decoys:
         if found is None:
             raise NotFoundError(
                 f"The project {project} has no decoys: it has no data and no function.",
-                next_step="deploy a function of it, or check the name",
+                next_step="Deploy a function of it, or check the name.",
             )
         settings = self._settings.of(project)
         off = next((each for each in settings.off if each.kind is kind), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from casemate.model.errors import InvalidInputError
 
-_NEXT = "mend the file: docs/reference/detection.md says what is read"
+_NEXT = "Mend the file: docs/reference/detection.md says what is read"
 
 
 class RuleError(InvalidInputError):

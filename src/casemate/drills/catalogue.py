@@ -31,7 +31,7 @@ def chosen(names: Sequence[str]) -> tuple[Drill, ...]:
         if not any(each.id.startswith(name) for each in every):
             raise NotFoundError(
                 f"There is no attack whose id begins with {name!r}.",
-                next_step="casemate drill ls shows what there is",
+                next_step="`casemate drill ls` shows what there is.",
             )
     if not names:
         return every

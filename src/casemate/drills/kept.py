@@ -59,5 +59,5 @@ class KeptRuns:
                 return run
         raise NotFoundError(
             "There is no run." if id is None else f"There is no run {id}.",
-            next_step="casemate drill run makes one",
+            next_step="`casemate drill run` makes one.",
         )

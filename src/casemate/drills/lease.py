@@ -73,7 +73,7 @@ class Lease:
                     raise ConflictError(
                         f"Another run has gone on since {_clock(each.created_at)} "
                         f"({each.name}, made by {each.created_by}).",
-                        next_step="wait for it to end; what was killed counts as ended "
+                        next_step="Wait for it to end; what was killed counts as ended "
                         f"{QUIET_SECONDS:.0f} s after its last use, or at once: casemate tokens "
                         f"revoke {each.id}",
                     )

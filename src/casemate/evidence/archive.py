@@ -104,7 +104,7 @@ def opened(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
     if build(manifest, found) != data:
         raise EvidenceError(
             "It is not as it was written.",
-            next_step="fetch it again: casemate incident evidence ID --output FILE",
+            next_step="Fetch it again: casemate incident evidence ID --output FILE",
         )
     return manifest, found
 

@@ -83,7 +83,7 @@ class Holds:
         if found is None:
             raise NotFoundError(
                 f"Nothing of {incident[:64]} is under hold.",
-                next_step="casemate incident holds shows what is",
+                next_step="`casemate incident holds` shows what is.",
             )
         return found
 
@@ -125,7 +125,7 @@ class Holds:
             if before is None and not functions:
                 raise ConflictError(
                     f"{incident} is about no function, so nothing is on record to be kept.",
-                    next_step=f"casemate incident evidence {incident} keeps what there is of it",
+                    next_step=f"`casemate incident evidence {incident}` keeps what there is of it.",
                 )
             made = before or HoldView(
                 incident=incident,

@@ -173,7 +173,8 @@ class Evidences:
         if view.node not in ("", self._node):
             raise ConflictError(
                 f"The evidence {id} is kept by the node {view.node}.",
-                next_step=f"ask that one: casemate nodes ls shows its address, for {ASK_ANOTHER}",
+                next_step="Ask that one; `casemate nodes ls` shows its address, for "
+                f"{ASK_ANOTHER}.",
             )
         return view
 

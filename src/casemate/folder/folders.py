@@ -74,7 +74,7 @@ def default_master_key(data: Path) -> str:
         raise ProtectionMissingError(
             f"The data folder {data} holds the place of the master key, {path.parent}: who gets "
             "hold of one gets both.",
-            next_step="give another --data, or --master-key outside of it",
+            next_step="Give another --data, or --master-key outside of it.",
         )
     return f"file:{path}"
 

@@ -47,7 +47,7 @@ def require_losses(names: tuple[str, ...]) -> None:
         if _LOSS.match(name) is None:
             raise InvalidInputError(
                 f"{name[:80]!r} is nothing whose loss can be accepted.",
-                next_step=f"name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, a project's data: "
+                next_step=f"Name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, a project's data: "
                 f"`{_PROJECT}PROJECT`, or what the error of a shared database names: "
                 f"`{_ENGINE}...`, `{LOSS}...`, `{_CONTROL}...`",
             )

@@ -80,7 +80,7 @@ class Aliases:
                 raise ConflictError(
                     f"{operation.project}/{operation.function} has {len(names) - 1} aliases, "
                     f"expected at most {MAX_ALIASES}.",
-                    next_step="point one that there is at these versions",
+                    next_step="Point one that there is at these versions.",
                 )
             if operation.name == LIVE:
                 numbers = {target.version for target in operation.targets if target.weight > 0}

@@ -35,7 +35,7 @@ from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import DataKey
 
 _MAX_DAMAGED = 1000
-_AGAIN = "deploy it again, or restore the folder data/bundles from a backup"
+_AGAIN = "Deploy it again, or restore the folder data/bundles from a backup."
 _log = logging.getLogger(__name__)
 _KEY_VERSION = struct.Struct("!I")
 T = TypeVar("T")
@@ -248,7 +248,7 @@ class BundleStore:
             self._on_tampered(digest, problem)
         message = f"The bundle {digest} in memory is not what was deployed: {problem}"
         _log.error("%s", message)
-        raise NotFoundError(message, next_step="look at who can write on the node, and restart it")
+        raise NotFoundError(message, next_step="Look at who can write on the node, and restart it.")
 
     async def owners(self, digest: str) -> Mapping[str, tuple[str, str]]:
         """Return name and version of the package of each file below `deps/`. CasemateError."""
@@ -324,7 +324,7 @@ class BundleStore:
             stream = await self._sealed.open(digest)
         except FileNotFoundError as error:
             raise NotFoundError(
-                f"This node has no bundle {digest}.", next_step="upload it, or run casemate deploy"
+                f"This node has no bundle {digest}.", next_step="Upload it, or run casemate deploy."
             ) from error
         with stream:
             version = stream.read(_KEY_VERSION.size)
@@ -361,12 +361,12 @@ class BundleStore:
             return 0
         except OSError as error:
             raise UnavailableError(
-                f"The bundle cannot be read: {error.strerror}.", next_step="check the disk"
+                f"The bundle cannot be read: {error.strerror}.", next_step="Check the disk."
             ) from error
         with stream:
             version = stream.read(_KEY_VERSION.size)
             if len(version) < _KEY_VERSION.size:
-                raise NotFoundError("The bundle is cut short.", next_step="deploy it again")
+                raise NotFoundError("The bundle is cut short.", next_step="Deploy it again.")
             key = await self._keys(_KEY_VERSION.unpack(version)[0])
             return await asyncio.to_thread(
                 decrypt_stream, key.key, _context(digest), stream, _Nowhere()

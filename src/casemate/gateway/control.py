@@ -273,7 +273,7 @@ class NodeControl:
         if digest is None:
             raise NotFoundError(
                 f"{project}/{function} has no version {wanted or 'that is live'}.",
-                next_step="run casemate show to see the versions there are",
+                next_step="Run casemate show to see the versions there are.",
             )
         return await self._bundles.read(digest, sbom)
 
@@ -289,7 +289,7 @@ class NodeControl:
     async def recorded(self, operation: Operation[AnswerT]) -> AnswerT:
         """See Control."""
         if self._stopping and isinstance(operation, ReadLogs):
-            raise UnavailableError("The node is stopping.", next_step="try again soon")
+            raise UnavailableError("The node is stopping.", next_step="Try again soon.")
         uses = isinstance(operation, ListUses)
         await (self._uses.flush() if uses else self._flush())
         return await (self._store.read(operation) if uses else self._records.read(operation))

@@ -77,7 +77,7 @@ class DeployedState:
         for function in await self.functions():
             if (function.project, function.name) == (project, name):
                 return function
-        raise NotFoundError(f"There is no function {project}/{name}.", next_step="run casemate ls")
+        raise NotFoundError(f"There is no function {project}/{name}.", next_step="Run casemate ls.")
 
     async def load(self) -> None:
         """Read what is stored; nothing runs by it before `start`."""

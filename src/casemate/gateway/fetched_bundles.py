@@ -228,7 +228,7 @@ def _told(digest: str) -> Iterator[None]:
     except OSError as error:
         raise UnavailableError(
             f"The bundle {digest} cannot be fetched or kept: {error.strerror}.",
-            next_step="make room on the node's disk",
+            next_step="Make room on the node's disk.",
         ) from error
     except BlobDamagedError as error:
         # No failure that passes: it is mended by being deployed again.

@@ -47,12 +47,12 @@ class Rotators:
         if version is None:
             raise NotFoundError(
                 f"There is no function {project}/{function} that is live.",
-                next_step="deploy the one that sets the secret outside",
+                next_step="Deploy the one that sets the secret outside.",
             )
         if not is_granted(version, secret):
             raise ConflictError(
                 f"{project}/{function} is not granted the secret {secret}, and cannot set it.",
-                next_step=f"grant it in casemate.toml below [function.{function}.grants]",
+                next_step=f"Grant it in casemate.toml below [function.{function}.grants].",
             )
 
     async def ask(self, project: str, function: str, asked: Asked) -> None:
@@ -101,5 +101,5 @@ def _says_set(body: bytes) -> bool:
 def _unset(project: str, function: str, why: str) -> ConflictError:
     return ConflictError(
         f"{project}/{function} has not set the new value: {why}. The one before stays in use.",
-        next_step="see its log, and rotate again: it is asked to set the same value",
+        next_step="See its log, and rotate again: it is asked to set the same value.",
     )

@@ -113,7 +113,7 @@ class SealedFolder:
             draft.unlink(missing_ok=True)
             raise UnavailableError(
                 f"The bundle cannot be kept: {error.strerror}.",
-                next_step="make room on the node's disk, then deploy again",
+                next_step="Make room on the node's disk, then deploy again.",
             ) from error
 
     def room(self) -> int:

@@ -253,5 +253,5 @@ def _chosen(found: Metrics, project: str | None, function: str | None) -> Metric
 def _not_there(node: str | None) -> NotFoundError:
     return NotFoundError(
         f"There is no node {(node or '')[:80]!r} that tells what it counts.",
-        next_step="casemate nodes ls lists them",
+        next_step="`casemate nodes ls` lists them.",
     )

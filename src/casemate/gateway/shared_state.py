@@ -208,7 +208,7 @@ def _open_fence(folders: Folders, accepted: Sequence[str], name: str = FENCE) ->
         raise UnavailableError(
             f"{path}, which says what the database has acknowledged, cannot be "
             f"used: {error.strerror or error}.",
-            next_step="see to the disk of the data folder, and whose the file is",
+            next_step="See to the disk of the data folder, and whose the file is.",
         ) from error
 
 
@@ -235,7 +235,7 @@ def _open_seen(folders: Folders, accepted: Sequence[str]) -> SeenFile:
         raise UnavailableError(
             f"{path}, which says what was seen of the control database, cannot be used: "
             f"{error.strerror or error}.",
-            next_step="see to the disk of the data folder, and whose the file is",
+            next_step="See to the disk of the data folder, and whose the file is.",
         ) from error
 
 
@@ -259,7 +259,7 @@ async def _share_vault(
     """Have the vault be the cluster's; return what ends that. Raises VaultError."""
     if config.vault_keeper is None:
         raise VaultUnavailableError(
-            "The gateway was given no way to answer the vault.", next_step="start the node anew"
+            "The gateway was given no way to answer the vault.", next_step="Start the node anew."
         )
     loop = asyncio.get_running_loop()
     keeper = VaultKeeper(

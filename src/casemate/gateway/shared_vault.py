@@ -84,7 +84,7 @@ class VaultKeeper:
                 kind = VaultUnsureError
             error = kind(
                 f"The cluster's database has not answered within {STORE_SECONDS:g} s.",
-                next_step="see that it runs, and try again",
+                next_step="See that it runs, and try again.",
             )
         except StoreCommitUnsureError as unsure:
             error = VaultUnsureError(unsure.message, next_step=unsure.next_step)
@@ -100,7 +100,7 @@ class VaultKeeper:
                 kind = VaultUnsureError
             error = kind(
                 "The gateway could not ask the cluster's database because of a fault of its own.",
-                next_step="report it",
+                next_step="Report it.",
             )
         else:
             self._socket.send(reply(question.n, found))

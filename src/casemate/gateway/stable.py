@@ -41,9 +41,9 @@ def require_stable_before(
     if stable is None:
         raise ConflictError(
             f"{function} has no earlier version that all callers were sent to.",
-            next_step=f"name one that `casemate show {function}` lists: "
+            next_step=f"Name one that `casemate show {function}` lists: "
             f"`casemate rollback {function} --to VERSION`"
             if len(existing) > 1
-            else "it has one version alone: deploy another one",
+            else "It has one version alone: deploy another one.",
         )
     return stable

@@ -55,8 +55,8 @@ class StartPlace:
                 raise UnavailableError(
                     f"The start was ended after more than {PROMISED_SECONDS:.0f} s: functions of "
                     "other projects wait to be started.",
-                    next_step="try again; if it stays so, deploy fewer functions at a time, or "
-                    "have them import in less time",
+                    next_step="Try again; if it stays so, deploy fewer functions at a time, or "
+                    "have them import in less time.",
                 ) from None
             raise
 

@@ -126,7 +126,7 @@ def require_way_back(now: Version, tried: FunctionSpec, number: int = 0) -> None
         raise ConflictError(
             f"The new version of {now.project}/{now.function} has no {min(lost)}, which version "
             f"{now.number} has: what is tried has to leave a way back.",
-            next_step="promote it without --watch, or keep that until it is live",
+            next_step="Promote it without --watch, or keep that until it is live.",
         )
 
 

@@ -79,7 +79,7 @@ def standing_of(name: str, component: str, text: str | None, today: date) -> Sta
         newest = max(tuple(map(int, kept.split("."))) for kept in told.kept)
         newer = numbers[: len(newest)] > newest
         what = "newer than what is known here" if newer else "of a branch that gets no fixes"
-        step = "update Casemate" if newer else "use a release of a branch that is kept"
+        step = "Update Casemate." if newer else "Use a release of a branch that is kept."
         state = State.UNKNOWN if newer else State.ENDED
         return Standing(name=name, state=state, detail=f"{version} is {what}", next_step=step)
     holes, closing = _open_holes(told, branch, numbers)
@@ -90,14 +90,14 @@ def standing_of(name: str, component: str, text: str | None, today: date) -> Sta
             name=name,
             state=State.ENDED,
             detail=f"{version} has {len(holes)} known hole(s) at least: {shown}{more}",
-            next_step=f"use {'.'.join(map(str, closing))} or newer",
+            next_step=f"Use {'.'.join(map(str, closing))} or newer.",
         )
     if today > told.checked + timedelta(days=OLD_DAYS):
         return Standing(
             name=name,
             state=State.UNKNOWN,
             detail=f"{version}: no hole is known by a list of {told.checked}, which is old",
-            next_step="update Casemate",
+            next_step="Update Casemate.",
         )
     detail = f"{version}: no hole is known by a list of {told.checked}"
     return Standing(name=name, state=State.GOOD, detail=detail)

@@ -109,7 +109,7 @@ def _until(name: str, what: str, ends: date, today: date, next_step: str) -> Sta
 def _pythons(today: date) -> Iterator[Standing]:
     for one in find_interpreters(today=today, environ=os.environ):
         name = f"python {one.minor}"
-        step = "move its functions to a newer version (`python` in casemate.toml)"
+        step = "Move its functions to a newer version (`python` in casemate.toml)."
         told = _until(name, one.version, one.end_of_life, today, step)
         if one.status is RuntimeStatus.ENDED:
             told = msgspec.structs.replace(told, detail=f"{told.detail}: it is not offered")
@@ -126,9 +126,9 @@ def _distribution(today: date, root: Path) -> Standing:
             name="distribution",
             state=State.UNKNOWN,
             detail=f"nothing here says until when {shown} gets security fixes",
-            next_step="look it up where the distribution says so",
+            next_step="Look it up where the distribution says so.",
         )
-    return _until("distribution", shown, ends, today, "upgrade the host to a newer release")
+    return _until("distribution", shown, ends, today, "Upgrade the host to a newer release.")
 
 
 def _os_release(root: Path) -> dict[str, str]:
@@ -164,7 +164,7 @@ def _from_distro_info(root: Path, kind: str, version: str) -> date | None:
 
 def _kernel(today: date, release: str, distribution: Standing) -> Standing:
     match = _RELEASE.fullmatch(release[:200])
-    step = "start a kernel that is kept (kernel.org lists them), or the distribution's"
+    step = "Start a kernel that is kept (kernel.org lists them), or the distribution's."
     if match is not None and _OF_DISTRIBUTION.search(match.group(2)):
         detail = f"{release} is the distribution's, which keeps it"
         return Standing(name="kernel", state=distribution.state, detail=detail)
@@ -207,10 +207,14 @@ def _updates(today: date, root: Path) -> Standing:
     if waiting:
         more = f" and {len(waiting) - 5} more" if len(waiting) > 5 else ""
         detail = f"{len(waiting)} wait: {', '.join(waiting[:5])}{more}"
-        return Standing(name=name, state=State.SOON, detail=detail, next_step="apt-get upgrade")
+        return Standing(
+            name=name, state=State.SOON, detail=detail, next_step="Run: apt-get upgrade"
+        )
     if today - fetched > timedelta(days=OLD_LISTS_DAYS):
         detail = f"none is known, by lists of {fetched}"
-        return Standing(name=name, state=State.UNKNOWN, detail=detail, next_step="apt-get update")
+        return Standing(
+            name=name, state=State.UNKNOWN, detail=detail, next_step="Run: apt-get update"
+        )
     return Standing(name=name, state=State.GOOD, detail=f"none waits, by lists of {fetched}")
 
 
@@ -219,7 +223,9 @@ def _restart(root: Path, release: str) -> Standing:
     if any((root / place).exists() for place in ("run/reboot-required", "var/run/reboot-required")):
         named = _text(root / "run/reboot-required.pkgs").split()[:5]
         detail = f"the host waits to be started again{': ' if named else ''}{', '.join(named)}"
-        return Standing(name=name, state=State.SOON, detail=detail, next_step="reboot")
+        return Standing(
+            name=name, state=State.SOON, detail=detail, next_step="Start the host again."
+        )
     modules = root / "lib/modules"
     try:
         kernels = sorted(path.name for path in modules.iterdir())[:100]
@@ -227,13 +233,15 @@ def _restart(root: Path, release: str) -> Standing:
         kernels = []
     if kernels and release not in kernels:
         detail = f"{release[:100]} runs, and is not installed any more ({kernels[-1][:100]} is)"
-        return Standing(name=name, state=State.SOON, detail=detail, next_step="reboot")
+        return Standing(
+            name=name, state=State.SOON, detail=detail, next_step="Start the host again."
+        )
     return Standing(name=name, state=State.GOOD, detail="nothing asks for one")
 
 
 def _old_files(today: date) -> Iterator[Standing]:
     """Say so where the dates that come with Casemate may have been overtaken."""
-    step = "update Casemate"
+    step = "Update Casemate."
     warning = old_file_warning(today)
     if warning is not None:
         yield Standing(name="dates", state=State.UNKNOWN, detail=warning, next_step=step)

@@ -160,7 +160,7 @@ class HttpWorkers:
                 await self.close()
                 raise ListenError(
                     "Processes that take connections do not start.",
-                    next_step="see what they have written above, or serve with --gateways 1",
+                    next_step="See what they have written above, or serve with --gateways 1.",
                 )
             await asyncio.sleep(_POLL_SECONDS)
 

@@ -39,12 +39,12 @@ def opened_checkpoint(note: str, key: NoteKey) -> Checkpoint:
     found = read_checkpoint(opened(note, key))
     if found is None:
         raise JournalInputError(
-            "The note is signed, and is no checkpoint.", next_step="give a journal's `checkpoint`"
+            "The note is signed, and is no checkpoint.", next_step="Give a journal's `checkpoint`"
         )
     if found.origin != key.name:
         raise JournalInputError(
             f"The checkpoint is of {found.origin!r}, expected {key.name!r}.",
-            next_step="give one of this journal",
+            next_step="Give one of this journal.",
         )
     return found
 

@@ -147,5 +147,5 @@ def _write(target: Path, data: bytes) -> None:
 
 def _refused(what: str) -> JournalInputError:
     return JournalInputError(
-        f"The copy of the journal is damaged or was changed: {what}.", next_step="use another one"
+        f"The copy of the journal is damaged or was changed: {what}.", next_step="Use another one."
     )

@@ -23,7 +23,7 @@ _DASH = "\u2014"
 SIGNED = f"{_DASH} ".encode()
 """Begins the last lines of a note."""
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
-_NEXT = "give it exactly as the journal wrote it"
+_NEXT = "Give it exactly as the journal wrote it."
 
 Sign = Callable[[bytes], bytes]
 """Returns the Ed25519 signature of a text."""
@@ -40,12 +40,12 @@ class NoteKey(msgspec.Struct, frozen=True):
         if not self.name or "+" in self.name or any(c.isspace() for c in self.name):
             raise JournalInputError(
                 f"The name of a note's key is {self.name!r}, expected one without blank and +.",
-                next_step="give a host name and a path",
+                next_step="Give a host name and a path.",
             )
         if len(self.public) != _KEY_BYTES:
             raise JournalInputError(
                 f"The public key has {len(self.public)} bytes, expected {_KEY_BYTES}.",
-                next_step="give an Ed25519 key",
+                next_step="Give an Ed25519 key.",
             )
 
     @property
@@ -75,7 +75,7 @@ def parse_key(text: str) -> NoteKey:
             return key
     raise JournalInputError(
         f"{text[:100]!r} is no key of an Ed25519 note, expected NAME+ID+KEY.",
-        next_step="give it as `casemate journal head` prints it",
+        next_step="Give it as `casemate journal head` prints it.",
     )
 
 
@@ -89,7 +89,7 @@ def signed_by(text: str, key: NoteKey, signature: bytes) -> str:
     if not text.endswith("\n") or _CONTROL.search(text):
         raise JournalInputError(
             "The text of a note ends without a newline or holds a control character.",
-            next_step="sign plain lines",
+            next_step="Sign plain lines.",
         )
     encoded = base64.b64encode(key.id + signature).decode()
     return f"{text}\n{_DASH} {key.name} {encoded}\n"

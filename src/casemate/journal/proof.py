@@ -57,7 +57,7 @@ def parse_proof(text: str) -> Proof:
     ):
         raise JournalInputError(
             f"This is no proof, expected one that begins with {_HEADER}.",
-            next_step="give the file that `casemate journal prove` wrote",
+            next_step="Give the file that `casemate journal prove` wrote.",
         )
     return Proof(int(number), tuple(hashes), checkpoint)
 

@@ -116,7 +116,7 @@ class Reader:
             if not 0 <= index < self.head.size:
                 raise JournalInputError(
                     f"There is no signed entry {index}, the journal has {self.head.size}.",
-                    next_step="wait for the next checkpoint, or look for the entry again",
+                    next_step="Wait for the next checkpoint, or look for the entry again.",
                 )
             try:
                 path_up = inclusion(self.subtree, index, self.head.size)

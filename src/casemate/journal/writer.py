@@ -191,7 +191,7 @@ class Writer:
             raise JournalInputError(
                 f"Got {len(entries)} entries, the longest of {max(map(len, entries))} bytes; "
                 f"expected at most {MAX_BATCH} of at most {MAX_ENTRY_BYTES}.",
-                next_step="give less at once",
+                next_step="Give less at once.",
             )
         if len(self._pending.entries) + len(entries) > MAX_WAITING:
             raise JournalWriteError(

@@ -33,6 +33,6 @@ def check_folder(
     if code or report is None:
         raise CasemateError(
             f"The check ended with code {code}; what it wrote is above.",
-            next_step="run it again with CASEMATE_DEBUG=1",
+            next_step="Run it again with CASEMATE_DEBUG=1.",
         )
     return report

@@ -18,7 +18,7 @@ from casemate.supervisor.shared_places import url_of, urls_of
 if TYPE_CHECKING:
     from casemate.postgresql.driver import Connection
 
-GUIDE: Final = "docs/howto/run-many-nodes.md says how"
+GUIDE: Final = "See docs/howto/run-many-nodes.md."
 _ASK: Final = b"""
     SELECT extract(epoch FROM clock_timestamp())::float8,
         current_setting('synchronous_standby_names')
@@ -115,7 +115,7 @@ def _other_database(name: str, url: str) -> list[Finding]:
             name=f"name of database {name}",
             holds=told is None or said == name,
             detail=f"it says that it is {said}",
-            next_step="" if told is None or said == name else "look at the URLs of --databases",
+            next_step="" if told is None or said == name else "Look at the URLs of --databases",
         ),
     ]
 
@@ -148,7 +148,7 @@ def _database(url: str, schema: str, which: str) -> tuple[list[Finding], Connect
             holds=bool(standbys),
             required=False,
             detail=standbys or "none: what is acknowledged is on one machine alone",
-            next_step="" if standbys else f"synchronous_standby_names is empty; {GUIDE}",
+            next_step="" if standbys else f"Set synchronous_standby_names. {GUIDE}",
         ),
         _clock((asked + answered) / 2 - now, which),
     ]
@@ -161,7 +161,7 @@ def _clock(off: float, which: str) -> Finding:
         holds=abs(off) <= MAX_CLOCK_OFF / 2,
         detail=f"{abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the database's",
         next_step="" if abs(off) <= MAX_CLOCK_OFF / 2
-        else f"set it by NTP: more than {MAX_CLOCK_OFF:.0f} s and the node takes no calls",
+        else f"Set it by NTP: more than {MAX_CLOCK_OFF:.0f} s and the node takes no calls.",
     )  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def _version(schema: _Schema | None) -> Finding:
             name="schema",
             holds=False,
             detail=f"holds the {schema.kind[:40]}; expected the {KIND}",
-            next_step="it was moved, or is being moved: docs/howto/move-to-postgresql.md",
+            next_step="It was moved, or is being moved: docs/howto/move-to-postgresql.md",
         )
     detail = f"version {schema.version}, of the cluster {schema.cluster[:64]}"
     if schema.version < known:
@@ -189,7 +189,7 @@ def _version(schema: _Schema | None) -> Finding:
         name="schema",
         holds=schema.least <= known,
         detail=detail if schema.version == known else f"{detail}; this Casemate knows {known}",
-        next_step="" if schema.least <= known else "start the newest Casemate that any node has",
+        next_step="" if schema.least <= known else "Start the newest Casemate that any node has.",
     )
 
 
@@ -203,7 +203,7 @@ def _nodes(others: list[_Other]) -> Finding:
         holds=not versions,
         required=False,
         detail=f"{names}; {gone} gone",
-        next_step=f"this is {__version__}: end the upgrade" if versions else "",
+        next_step=f"This is {__version__}: end the upgrade." if versions else "",
     )
 
 

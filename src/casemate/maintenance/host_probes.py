@@ -40,7 +40,7 @@ def _architecture() -> Finding:
         machine = machines.current()
     except machines.UnknownMachineError:
         known = " or ".join(machine.name for machine in machines.MACHINES)
-        next_step = f"the system-call filter is made for Linux on {known} only"
+        next_step = f"The system-call filter is made for Linux on {known} only."
         return Finding(name="platform", holds=False, detail=detail, next_step=next_step)
     if machine is not machines.X86_64:
         detail += ", where the filters were never run, only evaluated by tests"
@@ -63,7 +63,7 @@ def _bubblewrap() -> Finding:
             name="bubblewrap",
             holds=False,
             detail="bwrap is not installed",
-            next_step="apt-get install bubblewrap",
+            next_step="Run: apt-get install bubblewrap",
         )
     shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
     return Finding(name="bubblewrap", holds=True, detail=shown.stdout.strip())
@@ -87,9 +87,9 @@ def _user_namespaces() -> Finding:
         return missing("user namespaces", error)
     if tried.returncode == 0:
         return Finding(name="user namespaces", holds=True, detail="an ordinary user can make them")
-    next_step = "sysctl -w user.max_user_namespaces=65536 kernel.unprivileged_userns_clone=1"
+    next_step = "Run: sysctl -w user.max_user_namespaces=65536 kernel.unprivileged_userns_clone=1"
     if _APPARMOR.exists() and _APPARMOR.read_text().strip() == "1":
-        next_step = "allow it for bwrap by an AppArmor profile; see docs/howto/run-a-node.md"
+        next_step = "Allow it for bwrap by an AppArmor profile; see docs/howto/run-a-node.md"
     return Finding(
         name="user namespaces", holds=False, detail=tried.stderr.strip()[:200], next_step=next_step
     )
@@ -102,7 +102,7 @@ def _landlock() -> Finding:
         name="landlock",
         holds=abi > 0,
         detail=f"ABI {abi}: {', '.join(covers)}" if abi else "the kernel has none",
-        next_step="" if abi else "boot with lsm=landlock,... or serve with --accept-risk landlock",
+        next_step="" if abi else "Boot with lsm=landlock,... or serve with --accept-risk landlock.",
     )
 
 
@@ -135,7 +135,9 @@ def _open_files() -> Finding:
         name="open files",
         holds=enough,
         detail=f"{hard} for a process, needed are {NEEDED_FILES}",
-        next_step="" if enough else f"ulimit -n {NEEDED_FILES}, or LimitNOFILE= in its unit",
+        next_step=""
+        if enough
+        else f"Run `ulimit -n {NEEDED_FILES}`, or set LimitNOFILE= in its unit.",
     )
 
 
@@ -155,7 +157,7 @@ def _memory() -> Finding:
 def _restoring() -> Finding:
     problem = restoring_problem()
     detail = problem or "the process of a call is restored for the next one"
-    next_step = "none is needed: each call has a fork of its own" if problem else ""
+    next_step = "Nothing is needed: each call has a fork of its own" if problem else ""
     return Finding(
         name="restoring", holds=not problem, detail=detail, next_step=next_step, required=False
     )

@@ -56,7 +56,7 @@ def standings(
             if one.state is State.ENDED:
                 # What has the hole is no package of its own: another release of who brings it.
                 step = (
-                    f"take a newer {library.bundled_in.split()[0]} with {library.name} in it: "
+                    f"Take a newer {library.bundled_in.split()[0]} with {library.name} in it. "
                     f"{one.next_step}"
                 )
                 one = replace(one, next_step=step)

@@ -29,14 +29,14 @@ def own_standing(place: Place, *, now: float | None = None) -> Standing:
             name=name,
             state=State.ENDED,
             detail=f"{len(told.findings)} known hole(s): {shown}{more}",
-            next_step="update Casemate and what it needs",
+            next_step="Update Casemate and what it needs.",
         )
     if not packages:
         return Standing(
             name=name,
             state=State.UNKNOWN,
             detail="it is not known what it is made of",
-            next_step="install Casemate from its package",
+            next_step="Install Casemate from its package.",
         )
     if told.problems or told.not_judged:
         why = told.problems[0].text if told.problems else told.not_judged[0].reason

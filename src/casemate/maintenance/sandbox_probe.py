@@ -275,7 +275,7 @@ def _ahead(problem: str) -> Finding:
         detail=f"each function imports its dependencies by itself: {problem}"
         if problem
         else "dependencies are imported ahead of first calls",
-        next_step="use Linux 5.11 or newer" if problem else "",
+        next_step="Use Linux 5.11 or newer." if problem else "",
         required=False,
     )
 
@@ -290,6 +290,6 @@ def _records(hears: bool) -> Finding:
         else "system calls are refused, and nobody hears of it",
         next_step=""
         if hears
-        else "run the node outside of what has a listener on its system calls (a container's "
-        "supervisor, for example), on Linux 5.7 or later",
+        else "Run the node outside of what has a listener on its system calls (a container's "
+        "supervisor, for example), on Linux 5.7 or later.",
     )

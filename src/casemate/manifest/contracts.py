@@ -58,7 +58,8 @@ def _unusable(file: str, error: RejectedValueError | ContractError) -> tuple[str
     if isinstance(error, RejectedValueError):
         return error.found, error.expected
     found = f"{quoted(file)}: {printable(error.message)}"
-    return found, f"a contract that holds: {error.next_step or 'correct it'}"
+    step = (error.next_step or "Correct it.").removesuffix(".")
+    return found, f"a contract that holds: {step[:1].lower()}{step[1:]}"
 
 
 def _tables(function: Values, path: KeyPath) -> Iterator[tuple[Values, KeyPath]]:

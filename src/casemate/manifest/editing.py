@@ -39,7 +39,7 @@ class ManifestEditor:
             self._path = path.resolve(strict=True)
             self._data = self._read()
         except (OSError, RuntimeError) as error:
-            raise EditError(f"{path} cannot be read.", next_step="look at the file") from error
+            raise EditError(f"{path} cannot be read.", next_step="Look at the file.") from error
         self.project = load(self._path)
         """What the manifest says."""
 
@@ -64,13 +64,13 @@ class ManifestEditor:
             if self._read() != self._data:
                 raise ManifestChangedError(
                     f"{self._path} was changed meanwhile; nothing was written.",
-                    next_step="run the command again",
+                    next_step="Run the command again.",
                 )
             temporary.replace(self._path)
         except OSError as error:
             raise EditError(
                 f"{self._path} cannot be written: {error.strerror}.",
-                next_step="check its permissions and the free space",
+                next_step="Check its permissions and the free space.",
             ) from error
         finally:
             temporary.unlink(missing_ok=True)
@@ -87,7 +87,7 @@ class ManifestEditor:
             told = "; ".join(f"{p.key}: found {p.found}" for p in error.problems[:5])
             raise EditError(
                 f"The manifest would not be valid with these grants: {told}. Nothing was written.",
-                next_step="correct the manifest by hand",
+                next_step="Correct the manifest by hand.",
             ) from error
         for name, wanted in grants.items():
             found = project.function(name)
@@ -100,7 +100,7 @@ def with_grants(data: bytes, function: str, grants: tuple[Grant, ...]) -> bytes:
     refused = EditError(
         f"The grants of {function} are not written as tables under [function.{function}.grants], "
         "so they are not changed.",
-        next_step="put this in their place:\n" + grants_text(function, grants),
+        next_step="Put this in their place:\n" + grants_text(function, grants),
     )
     try:
         text = data.decode()

@@ -74,5 +74,5 @@ def require_packages(function: str, rules: Iterable[PackageRule], there: Collect
             raise InvalidInputError(
                 f"[function.{function}.packages.{rule.name}] is about a package that the function "
                 f"does not have{suggestion(rule.name, sorted(there))}.",
-                next_step="casemate deps ls lists its packages; remove the entry, or correct it",
+                next_step="`casemate deps ls` lists its packages; remove the entry, or correct it.",
             )

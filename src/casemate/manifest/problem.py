@@ -58,7 +58,7 @@ class ManifestError(InvalidInputError):
         super().__init__(
             "\n".join(lines),
             next_step=next_step
-            or "correct the lines above and run the command again; "
+            or "Correct the lines above and run the command again; "
             "docs/reference/manifest.md describes every key.",
         )
 

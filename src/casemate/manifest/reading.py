@@ -75,7 +75,7 @@ def missing(path: Path, found: str) -> ManifestError:
         path,
         found,
         "a manifest",
-        next_step="run `casemate init` to make a project, or go to the folder of one.",
+        next_step="Run `casemate init` to make a project, or go to the folder of one.",
     )
 
 

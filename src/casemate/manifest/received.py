@@ -84,7 +84,7 @@ def check_received(spec: FunctionSpec, resources: Resources = Resources()) -> No
     if problems:
         raise InvalidInputError(
             f"The bundle's function is not valid: {'; '.join(problems)}.",
-            next_step="build it with casemate build, which checks the manifest",
+            next_step="Build it with casemate build, which checks the manifest.",
         )
 
 

@@ -53,6 +53,6 @@ def migrate(
         raise CasemateError(
             f"The move ended with code {code}; what it wrote is above. No node starts where it "
             "went.",
-            next_step="run the same command again: it goes on with what there is",
+            next_step="Run the same command again: it goes on with what there is.",
         )
     return outcome

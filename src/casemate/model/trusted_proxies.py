@@ -30,13 +30,13 @@ class TrustedProxies:
         except ValueError as error:
             raise InvalidInputError(
                 f"A trusted proxy is no address or network: {error}.",
-                next_step="give an address such as 127.0.0.1 or a network such as 10.0.0.0/8",
+                next_step="Give an address such as 127.0.0.1 or a network such as 10.0.0.0/8.",
             ) from error
         if self._is_nearly_everybody():
             raise InvalidInputError(
                 "Every address, or half of all there are, is trusted as a proxy, so every caller "
                 "could say who it is.",
-                next_step="give the addresses of the proxies only",
+                next_step="Give the addresses of the proxies only.",
             )
 
     def _is_nearly_everybody(self) -> bool:

@@ -36,7 +36,7 @@ _RESPONDENT = Respondent(
     most_waiting=256,
     errors=protocol.ERRORS,
     unavailable=MonitorUnavailableError,
-    if_gone="try again in a moment; what happens is recorded all the same",
+    if_gone="Try again in a moment; what happens is recorded all the same.",
 )
 
 T = TypeVar("T")

@@ -126,7 +126,7 @@ def require_success(status: int) -> None:
     if 300 <= status < 400:
         raise UndeliveredError(
             f"It answers {status}: it redirects, which is not followed.",
-            next_step="name the address that takes it itself",
+            next_step="Name the address that takes it itself.",
         )
     if not 200 <= status < 300:
         raise UndeliveredError(f"It answers {status}.")

@@ -94,7 +94,7 @@ def rules_of_zone(name: str) -> bytes:
             continue
     raise SettingsError(
         f"{name[:98]!r} is no time zone that this host knows.",
-        next_step='name one such as "Europe/Berlin", or install the time zones (tzdata)',
+        next_step='Name one such as "Europe/Berlin", or install the time zones (tzdata).',
     )
 
 

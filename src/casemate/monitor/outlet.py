@@ -361,9 +361,9 @@ def said(error: Exception) -> str:
             return plain(str(error), _MAX_PROBLEM)
         case ssl.SSLCertVerificationError():
             why = f"Its certificate is not trusted: {error.verify_message}."
-            return plain(f"{why} Next: name who signs for it: ca = FILE", _MAX_PROBLEM)
+            return plain(f"{why} Next: Name who signs for it: ca = FILE", _MAX_PROBLEM)
         case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
-            next_step = "name a port that does, or for mail give starttls = true"
+            next_step = "Name a port that does, or for mail give starttls = true."
             return f"What answers there does not begin with TLS. Next: {next_step}"
         case OSError() | EOFError() | ValueError():
             return plain(f"{type(error).__name__}: {error}", _MAX_PROBLEM)

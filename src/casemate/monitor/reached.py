@@ -89,12 +89,12 @@ def parse_url(url: str) -> tuple[bool, Target, str]:
     secure = scheme == "https"
     if not found or (not secure and scheme != "http"):
         raise TargetError(
-            "The URL does not begin with https:// (or http://).", next_step="write it in full"
+            "The URL does not begin with https:// (or http://).", next_step="Write it in full."
         )
     authority, slash, path = rest.partition("/")
     if any(not "!" <= letter <= "~" for letter in path) or "?" in authority or "#" in url:
         raise TargetError(
-            "The URL has a character that has no place there.", next_step="percent-encode it"
+            "The URL has a character that has no place there.", next_step="Percent-encode it."
         )
     _, _, port = authority.rpartition("]")
     if ":" not in port:

@@ -127,7 +127,7 @@ class Server:
         if found is None:
             raise NotFoundError(
                 f"There is no finding {id[:64]}.",
-                next_step="casemate findings ls shows what there is",
+                next_step="`casemate findings ls` shows what there is.",
             )
         return found
 
@@ -136,7 +136,7 @@ class Server:
         if incident is None:
             raise NotFoundError(
                 f"There is no incident {id[:64]}.",
-                next_step="casemate incident ls shows what there is",
+                next_step="`casemate incident ls` shows what there is.",
             )
         return incident
 
@@ -145,7 +145,7 @@ class Server:
         if outlet is None:
             raise NotFoundError(
                 f"There is no channel {channel[:64]}.",
-                next_step="name one of the node's settings file; casemate alert ls",
+                next_step="Name one of the node's settings file; casemate alert ls.",
             )
         return await outlet.deliver(test_message(self._noticing.node))
 

@@ -199,7 +199,7 @@ def read_settings(file: Path) -> MonitorSettings:
             data = opened.read(MAX_SETTINGS_BYTES + 1)
     except OSError as error:
         raise SettingsError(
-            f"{file} cannot be read: {error.strerror}.", next_step="name a settings file"
+            f"{file} cannot be read: {error.strerror}.", next_step="Name a settings file."
         ) from error
     if len(data) > MAX_SETTINGS_BYTES:
         raise SettingsError(f"{file} has more than {MAX_SETTINGS_BYTES} bytes.")
@@ -227,7 +227,7 @@ def read_settings(file: Path) -> MonitorSettings:
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OSError) as error:
         raise SettingsError(
             f"{file} is not what a node's settings are: {error}",
-            next_step="see docs/howto/get-alerts.md",
+            next_step="See docs/howto/get-alerts.md",
         ) from error
     _require_everybody_told(file, found)
     for name, named_there in found.named:
@@ -235,7 +235,7 @@ def read_settings(file: Path) -> MonitorSettings:
     if len(msgspec.json.encode(found)) > MAX_UNDERSTOOD_BYTES:
         raise SettingsError(
             f"{file} has over {MAX_UNDERSTOOD_BYTES} bytes with the authorities that it names.",
-            next_step="name files with fewer authorities",
+            next_step="Name files with fewer authorities.",
         )
     return found
 
@@ -246,7 +246,7 @@ def _require_everybody_told(file: Path, found: MonitorSettings) -> None:
     for name, channel in found.alerts.items():
         if (channel.on_call is None) != (channel.person is None):
             raise SettingsError(
-                f"{file}: alerts.{name}: on_call and person go together.", next_step="give both"
+                f"{file}: alerts.{name}: on_call and person go together.", next_step="Give both."
             )
         if channel.on_call is not None and channel.person is not None:
             rotation = found.oncall.get(channel.on_call)
@@ -254,7 +254,7 @@ def _require_everybody_told(file: Path, found: MonitorSettings) -> None:
                 raise SettingsError(
                     f"{file}: alerts.{name}: {channel.person} is never on call of "
                     f"{channel.on_call}.",
-                    next_step=f"name them in people of [oncall.{channel.on_call}]",
+                    next_step=f"Name them in people of [oncall.{channel.on_call}].",
                 )
             told.add((channel.on_call, channel.person))
     for name, rotation in found.oncall.items():
@@ -262,7 +262,7 @@ def _require_everybody_told(file: Path, found: MonitorSettings) -> None:
             if (name, person) not in told:
                 raise SettingsError(
                     f"{file}: oncall.{name}: {person} is on call and told by no channel.",
-                    next_step=f'name one: on_call = "{name}", person = "{person}"',
+                    next_step=f'Name one: on_call = "{name}", person = "{person}"',
                 )
 
 
@@ -282,18 +282,18 @@ def _authorities(file: Path) -> str:
 def _require_sound(place: str, named: Channel | Deadman | Export | Place) -> None:
     """Refuse what is no address, and what is open without being accepted. Raises SettingsError."""
     if isinstance(named, Otlp) and (wrong := faults(named)):
-        raise SettingsError(f"{place}: {wrong}.", next_step="see docs/howto/export-what-happens.md")
+        raise SettingsError(f"{place}: {wrong}.", next_step="See docs/howto/export-what-happens.md")
     if not isinstance(named, FilePlace):
         _require_reached(place, named)
     if isinstance(named, Mail) and bool(named.user) != (named.password is not None):
-        raise SettingsError(f"{place}: user and password go together.", next_step="give both")
+        raise SettingsError(f"{place}: user and password go together.", next_step="Give both.")
 
 
 def _require_reached(place: str, reached: Reached) -> None:
     if unknown := set(reached.accept) - RISKS:
         raise SettingsError(
             f"{place}: there is nothing to accept called {min(unknown)[:40]!r}.",
-            next_step=f"accept only {', '.join(sorted(RISKS))}",
+            next_step=f"Accept only {', '.join(sorted(RISKS))}.",
         )
     try:
         secure = reached.secure
@@ -312,11 +312,11 @@ def _require_reached(place: str, reached: Reached) -> None:
         raise SettingsError(
             f"{place}: what is sent there goes without TLS: whoever is between reads and changes "
             "it.",
-            next_step=f"use TLS, or accept it: accept = [{accept}]",
+            next_step=f"Use TLS, or accept it: accept = [{accept}]",
         )
     if secure and reached.plaintext:
         # Somebody who has accepted it believes that it goes without.
         raise SettingsError(
             f"{place}: {PLAINTEXT!r} is accepted, and what is sent there goes by TLS.",
-            next_step=f"take {PLAINTEXT!r} out of accept; mail goes by TLS always",
+            next_step=f"Take {PLAINTEXT!r} out of accept; mail goes by TLS always.",
         )

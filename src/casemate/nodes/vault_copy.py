@@ -115,5 +115,5 @@ def _said(process: subprocess.Popen[bytes]) -> bytes:
 def _no_answer(why: str) -> UnavailableError:
     return UnavailableError(
         f"The process that fetches the cluster's vault has given none: {why}.",
-        next_step="see above what it wrote, and that the database answers",
+        next_step="See above what it wrote, and that the database answers.",
     )

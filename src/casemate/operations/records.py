@@ -202,7 +202,7 @@ class ShowInvocation(Operation[InvocationRecord], frozen=True, kw_only=True):
         """What is told where there is none, and to those who may not read it."""
         return NotFoundError(
             f"There is no invocation {self.id}; records are kept for a limited time.",
-            next_step="run casemate invocations to see those there are",
+            next_step="Run casemate invocations to see those there are.",
         )
 
 
@@ -239,7 +239,7 @@ class ShowError(Operation[ErrorRecord], frozen=True, kw_only=True):
         """What is told where there is none, and to those who may not read it."""
         return NotFoundError(
             f"There is no error {self.id}; records are kept for a limited time.",
-            next_step="run casemate invocations to see what failed lately",
+            next_step="Run casemate invocations to see what failed lately.",
         )
 
 

@@ -71,7 +71,7 @@ class ShowTrace(Operation[Trace], frozen=True, kw_only=True):
         """What is told where there is none, and to those who may not see any of it."""
         return NotFoundError(
             f"There is no trace {self.id}; records are kept for a limited time.",
-            next_step="run casemate invocations to see those there are",
+            next_step="Run casemate invocations to see those there are.",
         )
 
 

@@ -231,11 +231,11 @@ class Acting:
             case "revoke-token":
                 raise ConflictError(
                     f"{target} is revoked, which is for ever: a thief would have it again.",
-                    next_step="make another one: casemate tokens add",
+                    next_step="Make another one: casemate tokens add",
                 )
             case _:
                 raise ConflictError(
-                    "Sessions that have ended stay so.", next_step="log in again: casemate login"
+                    "Sessions that have ended stay so.", next_step="Log in again: casemate login"
                 )
 
     async def _release(self, project: str, name: str, before: str, reason: str, by: Actor) -> None:
@@ -243,7 +243,7 @@ class Acting:
         if _decode(before) is not None:
             raise ConflictError(
                 f"{project}/{name} was in quarantine before, by {_decode(before)}.",
-                next_step=f"casemate release {project}/{name} --reason TEXT",
+                next_step=f"Release it: casemate release {project}/{name} --reason TEXT",
             )
         held = (await self._control.function(project, name)).quarantine
         if held is None:
@@ -251,7 +251,7 @@ class Acting:
         if not held.by.startswith(PRINCIPAL):
             raise ConflictError(
                 f"{project}/{name} was put into quarantine by {held.by} since.",
-                next_step=f"casemate release {project}/{name} --reason TEXT",
+                next_step=f"Release it: casemate release {project}/{name} --reason TEXT",
             )
         wanted = ReleaseFunction(project=project, function=name, reason=reason)
         await self._control.release(wanted, by=by)
@@ -260,7 +260,7 @@ class Acting:
         if not before:
             raise ConflictError(
                 f"Sealing evidence of {named(target)} failed: none may be kept, or one.",
-                next_step=f"casemate incident evidence {named(target)} --ls",
+                next_step=f"Look at it: casemate incident evidence {named(target)} --ls",
             )
         await self._evidence.release(_decode(before), reason, by)
 
@@ -282,7 +282,7 @@ class Acting:
         if now != [(before["to"], 100)]:
             raise ConflictError(
                 f"{LIVE} of {project}/{name} was pointed elsewhere since.",
-                next_step=f"casemate promote {project}/{name} VERSION, if it shall be another one",
+                next_step=f"If it shall be another one: casemate promote {project}/{name} VERSION",
             )
         await self._point(project, name, before["targets"], by)
 

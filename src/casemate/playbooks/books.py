@@ -311,7 +311,7 @@ class Books:
         one = self._judged.get(book.name)
         version = None if one is None or one.problem else one.newest
         if version is not None and (version.version, version.text) != (book.version, book.text):
-            raise TakenError(f"{book.name} was changed a moment ago.", next_step="try again")
+            raise TakenError(f"{book.name} was changed a moment ago.", next_step="Try again.")
         if version is not None and await self._signer.verify_playbook(
             version.statement(book.name), version.signature
         ):
@@ -332,7 +332,7 @@ class Books:
         if history is None:
             raise NotFoundError(
                 f"There is no version of {name[:64]}: what comes with Casemate has none.",
-                next_step="casemate playbook ls shows what there is",
+                next_step="`casemate playbook ls` shows what there is.",
             )
         signer = self._signer
         return [
@@ -347,7 +347,7 @@ class Books:
         if found is None:
             raise NotFoundError(
                 f"There is no version {number} of {name[:64]}.",
-                next_step=f"casemate playbook history {name[:64]} shows what is kept",
+                next_step=f"`casemate playbook history {name[:64]}` shows what is kept.",
             )
         signed = await self._signer.verify_playbook(found.statement(name), found.signature)
         return found, signed
@@ -357,7 +357,7 @@ class Books:
         if name not in self._books and len(self._books) >= MAX_PLAYBOOKS:
             raise PlaybookError(
                 f"There are {MAX_PLAYBOOKS} playbooks already, which is the most.",
-                next_step="remove one: casemate playbook rm NAME",
+                next_step="Remove one: casemate playbook rm NAME",
             )
 
     # -- changing ----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from casemate.model.errors import ConflictError, InvalidInputError
 
-NEXT = "docs/reference/playbooks.md says what a playbook may do"
+NEXT = "See docs/reference/playbooks.md, which says what a playbook may do."
 
 
 class PlaybookError(InvalidInputError):
@@ -26,5 +26,5 @@ class UnverifiedError(ConflictError):
         """Say why."""
         super().__init__(
             f"The playbook {name} does not act: {problem}.",
-            next_step=f"see what is kept: casemate playbook history {name}; then put it again",
+            next_step=f"See what is kept: casemate playbook history {name}; then put it again.",
         )

@@ -40,7 +40,7 @@ class Files:
         if book is None:
             raise NotFoundError(
                 f"There is no playbook {name[:64]}.",
-                next_step="casemate playbook ls shows what there is",
+                next_step="`casemate playbook ls` shows what there is.",
             )
         return book
 
@@ -70,7 +70,7 @@ class Files:
             if not await self._monitor.has_rule(rule):
                 raise PlaybookError(
                     f"{name}.toml: there is no rule {rule}, so that nothing would ever be done.",
-                    next_step="casemate detect ls shows what there is",
+                    next_step="`casemate detect ls` shows what there is.",
                 )
         async with self._changing:
             # The monitor, and the vault that signs the change before this one, were waited for.
@@ -92,7 +92,7 @@ class Files:
         if version.change is Change.REMOVE:
             raise ConflictError(
                 f"Version {number} of {name} is that by which it was removed.",
-                next_step=f"casemate playbook history {name} shows the others",
+                next_step=f"`casemate playbook history {name}` shows the others.",
             )
         return await self.put(name, version.text, by, reason=f"as version {number} was")
 
@@ -107,7 +107,7 @@ class Files:
             if not self.books.is_own(name):
                 raise ConflictError(
                     f"{name} comes with Casemate.",
-                    next_step="put one of its name with `enabled = false`",
+                    next_step="Put one of its name with `enabled = false`",
                 )
             number = self.books.next_version(name)
             self._changed(name, "remove", book.digest, by, version=number)

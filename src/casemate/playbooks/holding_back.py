@@ -72,7 +72,7 @@ class HoldingBack:
     async def undo(self, before: str, reason: str, by: Actor) -> None:
         """Lift it, unless somebody else has said so before or since. Raises ConflictError."""
         known = msgspec.json.decode(before, type=decodable(_Before))
-        step = f"casemate restrict lift {known.id} --reason TEXT"
+        step = f"Run: casemate restrict lift {known.id} --reason TEXT"
         if known.by:
             raise ConflictError(f"{known.by} held it back before.", next_step=step)
         try:

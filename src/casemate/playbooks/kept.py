@@ -99,7 +99,7 @@ class Runs:
 
 def _taken(run: PlaybookRun) -> TakenError:
     return TakenError(
-        f"{run.id} is being done or undone by somebody else, or was.", next_step="try again soon"
+        f"{run.id} is being done or undone by somebody else, or was.", next_step="Try again soon."
     )
 
 

@@ -34,8 +34,8 @@ class Paging:
         if not channels or to not in (EVERYTHING, *named):
             raise NotFoundError(
                 f"There is no channel or rotation {to[:63]} by which people are told.",
-                next_step="name it in the file that casemate serve --config reads; "
-                "casemate alert ls",
+                next_step="Name it in the file that casemate serve --config reads; "
+                "casemate alert ls.",
             )
 
     async def page(

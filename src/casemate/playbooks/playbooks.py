@@ -302,7 +302,7 @@ class Playbooks:
     def _claimed(self, id: str) -> Iterator[None]:
         """Have a run for oneself within the block. Raises ConflictError."""
         if id in self._running:
-            raise ConflictError(f"{id} is being done or undone.", next_step="try again soon")
+            raise ConflictError(f"{id} is being done or undone.", next_step="Try again soon.")
         self._running.add(id)
         try:
             yield
@@ -317,7 +317,7 @@ class Playbooks:
         if run is None:
             raise NotFoundError(
                 f"There is no run {id[:64]}.",
-                next_step="casemate playbook runs shows what there is",
+                next_step="`casemate playbook runs` shows what there is.",
             )
         return run
 
@@ -332,9 +332,10 @@ class Playbooks:
         if book.digest != run.digest:
             raise ConflictError(
                 f"{run.playbook} was changed since: {id} is not what it would do now.",
-                next_step=f"casemate playbook run {run.playbook} --incident {run.incident}"
+                next_step=f"Run it anew: casemate playbook run {run.playbook} "
+                f"--incident {run.incident}"
                 if run.incident
-                else f"casemate playbook dismiss {id} --reason TEXT",
+                else f"Dismiss it: casemate playbook dismiss {id} --reason TEXT",
             )
         await self.books.require(book)
         require_still()
@@ -394,7 +395,7 @@ class Playbooks:
         """Take back what a run has done. Raises NotFoundError, ConflictError."""
         run = self.found(id)
         if id in self._running or run.state is Step.BEGINS:
-            raise ConflictError(f"{id} is being done or undone.", next_step="try again soon")
+            raise ConflictError(f"{id} is being done or undone.", next_step="Try again soon.")
         if not any(act.may_hold and only in (None, act.do) for act in run.acts):
             raise ConflictError(f"{id} has done nothing that is to be taken back.")
         with self._claimed(id):

@@ -32,7 +32,8 @@ def read_playbook(data: bytes, name: str) -> Playbook:
     # What is no TOML is a ValueError as well as a number of too many digits and bad data.
     except (ValueError, msgspec.ValidationError) as error:
         raise PlaybookError(
-            f"{name}: {error}.", next_step=f"docs/reference/{SCHEMA_NAME} says what may be there"
+            f"{name}: {error}.",
+            next_step=f"See docs/reference/{SCHEMA_NAME}, which says what may be there.",
         ) from error
     _require_sound(playbook, name)
     return playbook
@@ -56,7 +57,7 @@ def _require_sound(playbook: Playbook, name: str) -> None:
     if not rules and not playbook.when.techniques:
         raise PlaybookError(
             f"{name}: `when` names neither rules nor techniques, so it is for everything.",
-            next_step="name the rules that it is for; casemate findings ls shows what they find",
+            next_step="Name the rules that it is for; casemate findings ls shows what they find.",
         )
     if own := sorted(rules & OWN):
         raise PlaybookError(
@@ -67,13 +68,13 @@ def _require_sound(playbook: Playbook, name: str) -> None:
     if not rules:
         raise PlaybookError(
             f"{name}: a playbook that asks nobody has to name its rules.",
-            next_step='name them in `when.rules`, or write approval = "person"',
+            next_step='Name them in `when.rules`, or write approval = "person".',
         )
     if spoofed := sorted(rules - PROVEN):
         raise PlaybookError(
             f"{name}: what {spoofed[0]} finds can be caused by others than who it is about, "
             "who would have you stop somebody else.",
-            next_step='write approval = "person", or name only: ' + ", ".join(sorted(PROVEN)),
+            next_step='Write approval = "person", or name only: ' + ", ".join(sorted(PROVEN)),
         )
 
 

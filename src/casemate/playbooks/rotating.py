@@ -51,7 +51,7 @@ class Rotating:
             raise ConflictError(
                 f"Of {len(granted)} such secrets of {project}/{function} {len(known)} can be "
                 f"rotated by the node, expected 1 to {MAX_SECRETS}.",
-                next_step="set them by hand: casemate secrets set",
+                next_step="Set them by hand: casemate secrets set",
             )
         before = {name: (await self._rotations.versions(project, name))[0] for name in known}
         undo = "; ".join(
@@ -90,7 +90,7 @@ class Rotating:
         if failed and passes:
             raise UnavailableError(" ".join(failed))
         if failed:
-            raise ConflictError(" ".join(failed), next_step="set them by hand")
+            raise ConflictError(" ".join(failed), next_step="Set them by hand.")
         return before
 
     async def undo(self, project: str, before: str, reason: str, by: Actor) -> None:
@@ -110,7 +110,7 @@ class Rotating:
             except CasemateError as error:
                 failed.append(f"{name}: {error.message}")
         if failed:
-            raise ConflictError(" ".join(failed), next_step="casemate secrets ls")
+            raise ConflictError(" ".join(failed), next_step="Look at them: casemate secrets ls")
 
 
 def _read(before: str) -> dict[str, int]:

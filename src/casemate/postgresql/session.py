@@ -203,7 +203,7 @@ def _require_fit(host: Host, row: Sequence[object] | None) -> tuple[tuple[str, .
         raise UnfitServerError(
             f"The role's session_replication_role on {host} is {str(triggers)[:40]}: changes would "
             "not be told to other nodes.",
-            next_step="ALTER ROLE … RESET session_replication_role, also of this database alone",
+            next_step="Run: ALTER ROLE … RESET session_replication_role (of this database, too)",
         )
     settings = {"fsync": fsync, "full_page_writes": pages, "synchronous_commit": commits}
     doubts = tuple(

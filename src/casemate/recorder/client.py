@@ -61,7 +61,7 @@ _RESPONDENT = Respondent(
     most_waiting=256,
     errors=protocol.ERRORS,
     unavailable=NotRecordedError,
-    if_late="ask for less, or try again",
+    if_late="Ask for less, or try again.",
 )
 
 T = TypeVar("T")
@@ -349,7 +349,7 @@ class RecorderClient:
     def _not_recorded(why: str) -> NotRecordedError:
         return NotRecordedError(
             f"It was done, but could not be recorded: {why}",
-            next_step="look at what is there before doing it again",
+            next_step="Look at what is there before doing it again.",
         )
 
     def _is_back(self) -> None:
@@ -398,7 +398,7 @@ class RecorderClient:
         if trouble := self.trouble():
             raise NotRecordedError(
                 f"What happens cannot be recorded: {trouble}",
-                next_step="see the node's log; calls are served again once the journal is written",
+                next_step="See the node's log; calls are served again once the journal is written.",
             )
 
     async def durable(self) -> None:

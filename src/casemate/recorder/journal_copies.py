@@ -30,7 +30,7 @@ class JournalCopies:
             if not await self._part(folder / f"{protocol.COPY}.{number}", begin=number == 0):
                 return
         raise RecorderError(
-            f"The journal is larger than {MAX_PARTS} files of a backup.", next_step="ask for help"
+            f"The journal is larger than {MAX_PARTS} files of a backup.", next_step="Ask for help."
         )
 
     async def _part(self, target: Path, *, begin: bool) -> bool:

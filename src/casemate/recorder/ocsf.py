@@ -298,7 +298,7 @@ def decode(kind: str, data: bytes) -> facts.Fact:
     except (KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RecorderInputError(
             f"{kind[:64]!r} is no fact that is recorded, or not whole.",
-            next_step="use the gateway of the node's own version",
+            next_step="Use the gateway of the node's own version.",
         ) from error
     if not 0 <= fact.at < _LATEST:  # so is what is no number
         raise RecorderInputError(f"{kind[:64]!r} has a time that no clock says.")

@@ -50,7 +50,7 @@ class EntryKey:
         except (InvalidTag, ValueError) as error:
             raise RecorderError(
                 "An entry of the journal cannot be opened.",
-                next_step="run casemate journal verify",
+                next_step="Run casemate journal verify.",
             ) from error
 
 

@@ -357,7 +357,7 @@ class Recorder:
                     self._copy = JournalCopy(self._folder, self._key, self._writer)
             if self._copy is None:
                 raise RecorderInputError(
-                    "No copy of the journal was begun.", next_step="make the backup again"
+                    "No copy of the journal was begun.", next_step="Make the backup again."
                 )
             try:
                 more = await asyncio.to_thread(self._copy.write, descriptor, MAX_COPY_BYTES)
@@ -378,7 +378,7 @@ class Recorder:
         if not self._lends_records:
             raise RecorderInputError(
                 "The settings of the node have no records exported.",
-                next_step="name an export in them",
+                next_step="Name an export in them.",
             )
         return await self._records.lent(request)
 
@@ -392,7 +392,7 @@ class Recorder:
         if index >= self._writer.head.size:
             raise NotFoundError(
                 f"The journal has no signed entry {index}.",
-                next_step="wait a second for the next checkpoint, then try again",
+                next_step="Wait a second for the next checkpoint, then try again.",
             )
         proof = Reader(self._folder, self._key).proof(index)
         entry = self._search.entry(index)

@@ -79,7 +79,7 @@ def damaged(identity: str) -> DamagedRecordingError:
     """Return that a recording cannot be read."""
     return DamagedRecordingError(
         f"The recording of {identity} was changed or cut off.",
-        next_step="remove it: casemate recordings rm",
+        next_step="Remove it: casemate recordings rm",
     )
 
 

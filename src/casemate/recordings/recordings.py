@@ -240,7 +240,7 @@ class Recordings:
         raise NotFoundError(
             f"There is no snapshot of {error} in {project}: there is one of a handler that raised, "
             "for as long as its invocation is recorded.",
-            next_step="casemate recordings ls shows what is recorded",
+            next_step="`casemate recordings ls` shows what is recorded.",
         )
 
     async def _read(self, summary: RecordingSummary, kind: type[ContentT]) -> ContentT:
@@ -262,7 +262,7 @@ class Recordings:
         if self.is_held(await self._known(project, identity)):
             raise ConflictError(
                 f"{identity} is under a legal hold, so it is not deleted.",
-                next_step="casemate incident holds shows which",
+                next_step="`casemate incident holds` shows which.",
             )
         await self._remove(await self._loaded(), [identity])
 
@@ -274,7 +274,7 @@ class Recordings:
         if over or summary is None or summary.project != project:
             raise NotFoundError(
                 f"There is no recording of {identity} in {project}; they are kept for some time.",
-                next_step="casemate recordings ls shows those there are",
+                next_step="`casemate recordings ls` shows those there are.",
             )
         return summary
 

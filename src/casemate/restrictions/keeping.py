@@ -84,7 +84,8 @@ class Restrictions:
         found = self._parts.held.get(id)
         if found is None:
             raise NotFoundError(
-                f"There is no restriction {id[:64]}.", next_step="casemate restrict ls shows them"
+                f"There is no restriction {id[:64]}.",
+                next_step="`casemate restrict ls` shows them.",
             )
         return found
 
@@ -104,7 +105,7 @@ class Restrictions:
         if found is not None:
             raise ConflictError(
                 f"The aliases of {project}/{function} are frozen, by {found.by}: {found.reason}.",
-                next_step=f"casemate restrict lift {found.id} --reason TEXT",
+                next_step=f"Lift it first: casemate restrict lift {found.id} --reason TEXT",
             )
 
     def hosts(self, project: str, function: str) -> tuple[str, ...]:

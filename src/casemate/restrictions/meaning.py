@@ -34,7 +34,7 @@ def require(kind: RestrictionKind, project: str, function: str, what: str) -> st
             if not function or what:
                 raise InvalidInputError(
                     "Aliases are those of one function, all of them.",
-                    next_step="name the function, and nothing else",
+                    next_step="Name the function, and nothing else.",
                 )
             return ""
         case RestrictionKind.HOST:
@@ -60,7 +60,7 @@ def _host(what: str) -> str:
         host, address = parse_host(what.removeprefix(_WILDCARD))
     except TargetError as error:
         raise InvalidInputError(
-            f"{what[:64]!r} is no host.", next_step="name it as grants do, without a port, or `*`"
+            f"{what[:64]!r} is no host.", next_step="Name it as grants do, without a port, or `*`"
         ) from error
     if what.startswith(_WILDCARD):
         if address is not None:
@@ -76,7 +76,7 @@ def network_of(what: str) -> Network:
     except ValueError as error:
         raise InvalidInputError(
             f"{what[:64]!r} is no address.",
-            next_step="such as 192.0.2.7, 192.0.2.0/24, or 2001:db8::/64",
+            next_step="Such as 192.0.2.7, 192.0.2.0/24, or 2001:db8::/64.",
         ) from error
     if found.prefixlen < LEAST_BITS[found.version]:
         raise InvalidInputError(f"{found} are too many callers to be held back by one word.")

@@ -99,7 +99,7 @@ class Rotations:
         if found is None:
             raise NotFoundError(
                 f"Nobody has said how a new value of {project}/{name} is made.",
-                next_step=f"casemate secrets rotation {project}/{name}",
+                next_step=f"Look at it: casemate secrets rotation {project}/{name}",
             )
         return found
 
@@ -110,7 +110,7 @@ class Rotations:
             raise InvalidInputError(
                 f"A value of {wanted.value.length} in the form {wanted.value.form.value} could be "
                 "guessed.",
-                next_step=f"give a length of at least {least}",
+                next_step=f"Give a length of at least {least}.",
             )
         if not 0 <= wanted.overlap <= MAX_OVERLAP_SECONDS:
             raise InvalidInputError(f"An overlap is 0 to {MAX_OVERLAP_SECONDS} seconds.")
@@ -121,7 +121,7 @@ class Rotations:
             raise ConflictError(
                 f"{len(held)} secrets are rotated, {of_project} of them of {wanted.project}, which "
                 "is the most.",
-                next_step="take some back: casemate secrets no-rotation PROJECT/NAME",
+                next_step="Take some back: casemate secrets no-rotation PROJECT/NAME",
             )
         await self._tell(wanted.project, wanted.name, "declare", "begins", by)
         await self._parts.put(wanted)
@@ -181,7 +181,7 @@ class Rotations:
             if expected is not None and used != expected:
                 raise ConflictError(
                     f"{project}/{name} has version {used} since, expected {expected}.",
-                    next_step="look who has set it: casemate secrets ls",
+                    next_step="Look who has set it: casemate secrets ls",
                 )
             seconds = how.overlap if overlap is None else overlap
             return await self._change(how, how.value, used, seconds, "rotate", reason, by)
@@ -201,7 +201,7 @@ class Rotations:
                 raise ConflictError(
                     f"There is no value of {project}/{name} to go back to: the overlap is over, or "
                     "it was not rotated.",
-                    next_step=f"set one: casemate secrets set {project}/{name}",
+                    next_step=f"Set one: casemate secrets set {project}/{name}",
                 )
             how = self.find(project, name) or Rotation(
                 project=project,
@@ -258,7 +258,7 @@ class Rotations:
         if key in self._under_way or full:
             raise ConflictError(
                 f"{project}/{name} is being rotated, or too many others are.",
-                next_step="try again in a minute",
+                next_step="Try again in a minute.",
             )
         self._under_way.add(key)
         try:

@@ -52,7 +52,7 @@ def _command(runtime: Runtime, staging: Staging, descriptor: int) -> list[str]:
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
         raise ProtectionMissingError(
-            "bubblewrap (bwrap) is not installed.", next_step="apt-get install bubblewrap"
+            "bubblewrap (bwrap) is not installed.", next_step="Run: apt-get install bubblewrap"
         )
     _, links = visible_libraries(runtime)
     command = [bubblewrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
@@ -162,7 +162,7 @@ class BaseProcess:
         self.close()
         return ProtectionMissingError(
             f"The sandbox for Python {self.runtime.minor} does not start: {error}",
-            next_step="run `casemate doctor`, which tries every protection by itself",
+            next_step="Run `casemate doctor`, which tries every protection by itself.",
         )
 
     def finish(self) -> None:
@@ -206,7 +206,7 @@ class BaseProcess:
             return BaseZygoteLostError(f"the base zygote does not answer: {error}")
         return BaseZygoteLostError(
             f"the base zygote has not answered within {self.sock.gettimeout():g} s.",
-            next_step="look what else runs: on a machine, or in a control group, that has too "
+            next_step="Look what else runs: on a machine, or in a control group, that has too "
             "little processor time it takes longer. Then start again; CASEMATE_DEBUG=1 shows where "
             "it failed.",
         )
@@ -291,5 +291,5 @@ def _child_of(info: int) -> int:
     except (ValueError, KeyError, TypeError) as error:
         raise ProtectionMissingError(
             "bubblewrap could not make a user namespace.",
-            next_step="run `casemate doctor`, which tries every protection by itself",
+            next_step="Run `casemate doctor`, which tries every protection by itself.",
         ) from error

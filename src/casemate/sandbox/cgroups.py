@@ -18,7 +18,7 @@ def open_driver(name: str, parent: Path | None = None) -> cgroups.Driver:
     except cgroups.NoControlGroupError as error:
         raise ProtectionMissingError(
             str(error),
-            next_step="run as root, or as a user in a delegated group: "
+            next_step="Run as root, or as a user in a delegated group: "
             "systemd-run --user --scope -p Delegate=yes casemate serve. Where control groups are "
             "of version 1, only root has them. Or go without limits: --accept-risk cgroups",
         ) from error

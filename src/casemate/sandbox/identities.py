@@ -56,7 +56,7 @@ class Identities:
         if self._size < 1:
             raise ProtectionMissingError(
                 f"A range of {ids.count} user ids is too small, expected at least {BLOCKS}.",
-                next_step="use 65536, the default",
+                next_step="Use 65536, the default.",
             )
         block, self._claim = _claim_block(ids)
         start = block * self._size
@@ -74,7 +74,7 @@ class Identities:
                 return self._next
         raise IdsInUseError(
             f"All {self._size} user ids for functions are in use.",
-            next_step="give the node a larger range: casemate serve --function-ids",
+            next_step="Give the node a larger range: casemate serve --function-ids",
         )
 
     def release(self, identity: int) -> None:
@@ -100,7 +100,7 @@ class Identities:
             except OSError as error:
                 raise ProtectionMissingError(
                     f"The user ids {start} to {start + self._size - 1} cannot be mapped: {error}",
-                    next_step="run `casemate doctor`; see Run a node, Ids of functions",
+                    next_step="Run `casemate doctor`; see Run a node, Ids of functions.",
                 ) from error
 
     def close(self) -> None:
@@ -177,9 +177,9 @@ def _claim_block(ids: IdRange) -> tuple[int, int]:
     except OSError as error:
         raise ProtectionMissingError(
             f"The node cannot claim user ids for functions: {error}",
-            next_step="check that /dev/shm is a tmpfs that this user can write to",
+            next_step="Check that /dev/shm is a tmpfs that this user can write to.",
         ) from error
     raise ProtectionMissingError(
         f"{BLOCKS} nodes of this host share the ids from {ids.uid} on; there is none left.",
-        next_step="give this node a range of its own: casemate serve --function-ids",
+        next_step="Give this node a range of its own: casemate serve --function-ids",
     )

@@ -145,7 +145,7 @@ class Layouts:
             raise UnavailableError(
                 f"A node has {MAX_OWN} and a project {MAX_OWN_OF_PROJECT} functions with layout = "
                 '"own" running at a time; there is no room for one more.',
-                next_step='leave out layout = "own", or call it when others are at rest',
+                next_step='Leave out layout = "own", or call it when others are at rest.',
             )
 
     def renew(self, now: float) -> None:

@@ -56,7 +56,7 @@ class Staging:
         except OSError as error:
             raise ProtectionMissingError(
                 f"The supervisor cannot make a folder in memory: {error}",
-                next_step="check that /dev/shm is a tmpfs that this user can write to",
+                next_step="Check that /dev/shm is a tmpfs that this user can write to.",
             ) from error
 
     @staticmethod
@@ -137,7 +137,7 @@ class Staging:
         except OSError as error:
             raise ProtectionMissingError(
                 f"The supervisor cannot make a mount namespace: {error}",
-                next_step="run as root with CAP_SYS_ADMIN, or as an ordinary user",
+                next_step="Run as root with CAP_SYS_ADMIN, or as an ordinary user.",
             ) from error
 
     def visible(self, path: str) -> str:

@@ -54,7 +54,7 @@ def rules_of(trigger: OutsideTrigger) -> Rules:
             )
         )
     except ListenerError as error:
-        raise SourceError(error.message, next_step="mend the trigger's host and port") from error
+        raise SourceError(error.message, next_step="Mend the trigger's host and port.") from error
 
 
 @dataclass(frozen=True, slots=True)

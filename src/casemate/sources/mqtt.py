@@ -45,7 +45,7 @@ def _refusal(what: str, reason: int) -> SourceError:
     said = _REASONS.get(reason, "see MQTT 5.0, section 2.4")
     return SourceError(
         f"The broker {what}: reason 0x{reason:02x}, {said}.",
-        next_step="see the trigger's settings and the broker's log",
+        next_step="See the trigger's settings and the broker's log.",
     )
 
 
@@ -55,7 +55,7 @@ class MqttConnector:
     def __init__(self, trigger: OutsideTrigger) -> None:
         """Take a trigger with a topic filter. Raises SourceError."""
         if not isinstance(trigger, MqttTrigger) or not trigger.topic:
-            raise SourceError("The trigger names no topic.", next_step="set topic")
+            raise SourceError("The trigger names no topic.", next_step="Set topic.")
         self._trigger = trigger
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         """Of the last messages that were kept, what they were: their acknowledgement may not have

@@ -83,11 +83,11 @@ class NatsConnector:
     def __init__(self, trigger: OutsideTrigger) -> None:
         """Take a trigger with a subject. Raises SourceError."""
         if not isinstance(trigger, NatsTrigger) or not trigger.subject:
-            raise SourceError("The trigger names no subject.", next_step="set subject")
+            raise SourceError("The trigger names no subject.", next_step="Set subject.")
         words = (trigger.subject, trigger.stream, trigger.durable)
         if any(character.isspace() for word in words for character in word):
             raise SourceError(
-                "A name of the trigger holds white space.", next_step="take it out of subject"
+                "A name of the trigger holds white space.", next_step="Take it out of subject."
             )
         self._trigger = trigger
 
@@ -191,7 +191,7 @@ class _JetStream:
         if message.status == _NO_RESPONDERS:
             raise SourceError(
                 "The server has no JetStream, or none for this user.",
-                next_step="enable it, or leave out stream",
+                next_step="Enable it, or leave out stream.",
             )
         try:
             return msgspec.json.decode(message.payload or b"", type=decodable(_Answer))
@@ -202,7 +202,7 @@ class _JetStream:
     def _refused(error: _Error) -> SourceError:
         return SourceError(
             f"JetStream answers: {error.description[:200]} ({error.err_code}).",
-            next_step="see the trigger's subject, stream and durable, and the user's rights",
+            next_step="See the trigger's subject, stream and durable, and the user's rights.",
         )
 
     async def _require_consumer(self, stream: str) -> None:
@@ -229,7 +229,7 @@ class _JetStream:
             raise SourceError(
                 f"The consumer {self._durable} is not one to pull from with explicit "
                 "acknowledgement.",
-                next_step="name another durable, or delete it",
+                next_step="Name another durable, or delete it.",
             )
         self._session.waiting(answer.num_pending)
 
@@ -257,7 +257,7 @@ class _JetStream:
         if status not in _LONELY:
             raise SourceError(
                 f"JetStream ends the request with status {status}.",
-                next_step="see whether the stream and its consumer are still there",
+                next_step="See whether the stream and its consumer are still there.",
             )
 
     async def _keep(self, messages: list[NatsMessage]) -> int:

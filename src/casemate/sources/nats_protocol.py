@@ -86,11 +86,11 @@ class NatsConnection:
             if not (info.tls_required or info.tls_available):
                 raise SourceError(
                     "The server offers no TLS.",
-                    next_step="set up TLS there; tls = false only within a network of your own",
+                    next_step="Set up TLS there; tls = false only within a network of your own.",
                 )
             await self._writer.start_tls(tls, server_hostname=host)
         elif info.tls_required:
-            raise SourceError("The server requires TLS.", next_step="leave out tls = false")
+            raise SourceError("The server requires TLS.", next_step="Leave out tls = false.")
         self._headers = info.headers
 
     async def _log_in(self, user: str, password: str, *, tls: bool) -> None:
@@ -134,7 +134,7 @@ class NatsConnection:
         if verb == b"-ERR":
             # The server's own texts: "'Authorization Violation'".
             text = rest[:200].decode("ascii", "replace").strip("'")
-            raise SourceError(f"NATS answers: {text}.", next_step="see the server's log")
+            raise SourceError(f"NATS answers: {text}.", next_step="See the server's log.")
 
     # -- what is said --------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ class PostgresConnector:
         if not isinstance(trigger, PostgresTrigger) or not (trigger.outbox or trigger.channel):
             raise SourceError(
                 "The trigger names neither an outbox nor a channel.",
-                next_step="set outbox, channel, or both",
+                next_step="Set outbox, channel, or both.",
             )
         self._trigger = trigger
         self._passed_over: list[int] = []
@@ -57,7 +57,7 @@ class PostgresConnector:
             state, kind = error.sqlstate, type(error).__name__
             raise SourceError(
                 f"PostgreSQL answers with {kind} ({state}).",
-                next_step="see the server's log; the guide tells what rights the user needs",
+                next_step="See the server's log; the guide tells what rights the user needs.",
             ) from None
         except asyncpg.InterfaceError as error:
             raise SourceError(f"The connection broke ({type(error).__name__}).") from None
@@ -155,7 +155,7 @@ class PostgresConnector:
         if len(self._passed_over) >= _MAX_PASSED_OVER:
             raise SourceError(
                 f"{_MAX_PASSED_OVER} rows of the outbox are too large.",
-                next_step="delete them, or write smaller ones",
+                next_step="Delete them, or write smaller ones.",
             )
         self._passed_over.append(row)
         session.refused(f"a row has {size} bytes, expected {session.limits.message}; it stays")

@@ -84,8 +84,8 @@ class Framing:
             if not each.isdigit() or len(each) > _DIGITS or int(each) > MAX_ITERATIONS:
                 raise SourceProtocolError(
                     f"PostgreSQL wants the password hashed more than {MAX_ITERATIONS} times.",
-                    next_step="at the server, set scram_iterations lower for this user, and set "
-                    "its password once more",
+                    next_step="At the server, set scram_iterations lower for this user, and set "
+                    "its password once more.",
                 )
 
 

@@ -110,7 +110,7 @@ class Sources:
             if len(self._sources) >= MAX_SOURCES:
                 raise SourceError(
                     f"A node has {MAX_SOURCES} sources at most.",
-                    next_step="remove triggers of servers outside, or start another node",
+                    next_step="Remove triggers of servers outside, or start another node.",
                 )
             make = CONNECTORS[type(request.trigger)]
             source = Source(request, make, limits=self._limits, tls=self._tls, send=self._send)

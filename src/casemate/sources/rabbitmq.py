@@ -29,7 +29,7 @@ class RabbitmqConnector:
     def __init__(self, trigger: OutsideTrigger) -> None:
         """Take a trigger with a queue, which has to be there already."""
         if not isinstance(trigger, RabbitmqTrigger) or not trigger.queue:
-            raise SourceError("The trigger names no queue.", next_step="set queue")
+            raise SourceError("The trigger names no queue.", next_step="Set queue.")
         self._trigger = trigger
 
     async def run(self, session: Session) -> None:
@@ -43,7 +43,7 @@ class RabbitmqConnector:
                 text += f": {reason[:200]}"
             raise SourceError(
                 f"RabbitMQ ends the connection ({text}).",
-                next_step="see whether the queue is there and the user may read it",
+                next_step="See whether the queue is there and the user may read it.",
             ) from None
 
     async def _run(self, session: Session) -> None:

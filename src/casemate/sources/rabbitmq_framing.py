@@ -74,7 +74,7 @@ class Framing:
             if length > self._most:
                 raise SourceError(
                     f"A message of the queue has {length} bytes, expected {self._most} at most.",
-                    next_step="take it out of the queue by other means",
+                    next_step="Take it out of the queue by other means.",
                 )
         self._head.clear()
 

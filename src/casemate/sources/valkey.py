@@ -36,7 +36,7 @@ class ValkeyConnector:
         if not isinstance(trigger, ValkeyTrigger) or bool(trigger.stream) == bool(trigger.keys):
             raise SourceError(
                 "The trigger names both a stream and keys, or neither.",
-                next_step="set exactly one of stream and keys",
+                next_step="Set exactly one of stream and keys.",
             )
         self._trigger = trigger
         self._claimed_at = 0.0
@@ -217,7 +217,7 @@ class ValkeyConnector:
         if isinstance(value, bytes) and b"K" not in value:
             raise SourceError(
                 "The server does not tell changes of keys: notify-keyspace-events lacks K.",
-                next_step="set it on the server: CONFIG SET notify-keyspace-events KA",
+                next_step="Set it on the server: CONFIG SET notify-keyspace-events KA",
             )
 
 

@@ -327,7 +327,7 @@ class Bases:
             raise ProtectionMissingError(
                 "This host mounts no overlay for an ordinary user: functions would share the "
                 "inodes of libraries, and so locks on them.",
-                next_step="use Linux 5.11 or newer with overlayfs, or accept it: "
+                next_step="Use Linux 5.11 or newer with overlayfs, or accept it: "
                 "--accept-risk shared-files",
             )
         self._layouts.promote(layout)

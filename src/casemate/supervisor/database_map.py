@@ -69,7 +69,7 @@ def _parsed(path: Path) -> Mapping[str, object]:
     if mode & 0o077:
         raise InvalidInputError(
             f"{path} has URLs of databases, and others than its owner may read it.",
-            next_step=f"chmod 600 {path}",
+            next_step=f"Run: chmod 600 {path}",
         )
     if len(content) > MAX_FILE:
         raise _bad(path, f"it has more than {MAX_FILE} bytes")

@@ -46,7 +46,7 @@ def parse_range(text: str, least: int = LEAST) -> IdRange:
 
 def _refused(message: str) -> ProtectionMissingError:
     return ProtectionMissingError(
-        message, next_step=f"for example --function-ids {DEFAULT_START}:{DEFAULT_COUNT}"
+        message, next_step=f"For example --function-ids {DEFAULT_START}:{DEFAULT_COUNT}"
     )
 
 
@@ -102,12 +102,12 @@ def root_range(text: str | None) -> IdRange:
     if others := collisions(ids):
         raise ProtectionMissingError(
             f"The ids {ids.uid} to {last} for functions are not free: {', '.join(others[:3])}.",
-            next_step="give the node another range: casemate serve --function-ids START:COUNT",
+            next_step="Give the node another range: casemate serve --function-ids START:COUNT",
         )
     if not (_mapped("uid", ids.uid, ids.count) and _mapped("gid", ids.gid, ids.count)):
         raise ProtectionMissingError(
             f"This user namespace has no ids {ids.uid} to {last} for functions.",
-            next_step="give the node a range that it has and that nobody in it uses, such as "
+            next_step="Give the node a range that it has and that nobody in it uses, such as "
             f"--function-ids 4096:32768, {_ACCEPT}",
         )
     return ids
@@ -135,14 +135,14 @@ def subordinate_range(etc: Path = Path("/etc")) -> IdRange:
     if missing:
         raise ProtectionMissingError(
             f"{' and '.join(missing)} cannot be found: functions would share one user id.",
-            next_step=f"apt-get install uidmap, {_ACCEPT}",
+            next_step=f"Run `apt-get install uidmap`, {_ACCEPT}",
         )
     ranges = [_subordinate(etc / table, (name, str(uid))) for table in ("subuid", "subgid")]
     if ranges[0] is None or ranges[1] is None:
         raise ProtectionMissingError(
             f"The user {name} has no subordinate ids (/etc/subuid, /etc/subgid): functions would "
             "share one user id.",
-            next_step=f"as root: {_ADD}{name}; {_ACCEPT}",
+            next_step=f"As root: {_ADD}{name}; {_ACCEPT}.",
         )
     (uids, length), (gids, other) = ranges[0], ranges[1]
     return IdRange(uids, gids, min(length, other, DEFAULT_COUNT))
@@ -158,6 +158,6 @@ def function_ids(text: str | None) -> IdRange:
     if text is not None:
         raise ProtectionMissingError(
             "An ordinary user's functions get the subordinate ids of that user.",
-            next_step="leave out --function-ids",
+            next_step="Leave out --function-ids",
         )
     return subordinate_range()

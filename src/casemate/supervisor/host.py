@@ -31,12 +31,12 @@ def offered_interpreters(wanted: tuple[str, ...]) -> list[Interpreter]:
         if missing:
             raise ProtectionMissingError(
                 f"This host has no supported Python {', '.join(missing)}.",
-                next_step="install it, or leave out --python",
+                next_step="Install it, or leave out --python",
             )
     if not offered:
         raise ProtectionMissingError(
             "This host has no supported Python for functions (3.11 to 3.14).",
-            next_step="install one, for example: apt-get install python3",
+            next_step="Install one, for example: apt-get install python3",
         )
     return offered
 
@@ -53,7 +53,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise UnavailableError(
             f"Cannot listen on {host} port {port}: {error.strerror or error}.",
-            next_step="choose another --port, or end what listens there",
+            next_step="Choose another --port, or end what listens there.",
         ) from error
     return sock
 
@@ -121,6 +121,6 @@ def raise_open_files() -> None:
         raise ProtectionMissingError(
             f"A process may open {hard} files here (ulimit -Hn), and a node needs at least "
             f"{NEEDED_FILES}.",
-            next_step=f"raise the limit: ulimit -n {NEEDED_FILES}, or LimitNOFILE= in its unit",
+            next_step=f"Raise the limit: ulimit -n {NEEDED_FILES}, or LimitNOFILE= in its unit",
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -102,7 +102,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise ProtectionMissingError(
                 f"There is no acceptable risk called {', '.join(map(repr, unknown))}; "
                 f"expected one of: {', '.join(sorted(RISKS))}.",
-                next_step="run `casemate doctor` to see what this host lacks",
+                next_step="Run `casemate doctor` to see what this host lacks.",
             )
 
     def caps(self, memory: int) -> Caps:

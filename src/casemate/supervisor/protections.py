@@ -29,7 +29,9 @@ def require_host() -> None:
     try:
         machines.current()
     except machines.UnknownMachineError as error:
-        raise ProtectionMissingError(str(error), next_step="run the node on such a host") from error
+        raise ProtectionMissingError(
+            str(error), next_step="Run the node on such a host."
+        ) from error
 
 
 def require_tls(listener: socket.socket, options: ServeOptions) -> bool:
@@ -39,7 +41,7 @@ def require_tls(listener: socket.socket, options: ServeOptions) -> bool:
         raise ProtectionMissingError(
             f"A node that learns grants lets functions do what they like; {options.host} can "
             "be reached from other machines.",
-            next_step="leave out --host",
+            next_step="Leave out --host",
         )
     if is_loopback(address):
         return options.tls_certificate is not None or bool(options.tls_names)
@@ -70,7 +72,7 @@ def open_protections(options: ServeOptions, memory: int) -> tuple[Driver | None,
     if not landlock and "landlock" not in accepted:
         raise ProtectionMissingError(
             "This kernel has no Landlock, which confines an instance to its own files.",
-            next_step="boot with lsm=landlock,..., or accept it: --accept-risk landlock",
+            next_step="Boot with lsm=landlock,..., or accept it: --accept-risk landlock",
         )
     # Last: what is refused above must leave no control group behind.
     cgroups = None if "cgroups" in accepted else open_driver(f"casemate-{os.getpid()}")

@@ -164,7 +164,7 @@ def _first_line(path: Path) -> str:
     if mode & 0o077:
         raise InvalidInputError(
             f"{path} has the URL of the database, and others than its owner may read it.",
-            next_step=f"chmod 600 {path}",
+            next_step=f"Run: chmod 600 {path}",
         )
     if len(content) > _MAX_FILE:
         raise InvalidInputError(f"{path} has more than {_MAX_FILE} bytes, expected one URL.")

@@ -67,7 +67,7 @@ def stopped_node(
     if not folders.vault.is_dir():
         raise NotFoundError(
             f"{data} is no data folder of a node: it has no vault.",
-            next_step="name the folder that `casemate serve --data` was given",
+            next_step="Name the folder that `casemate serve --data` was given.",
         )
     root = os.geteuid() == 0
     vault = start_vault(

@@ -123,7 +123,7 @@ class NodeVault:
         """Raise UnavailableError if the master key cannot be read once more."""
         if problem := self.key_problem():
             raise UnavailableError(
-                f"The vault has ended, and {problem}.", next_step="start the node again"
+                f"The vault has ended, and {problem}.", next_step="Start the node again."
             )
 
     def key_problem(self) -> str:

@@ -57,7 +57,7 @@ MAX_HELD = 50_000
 """Bundles of which it is remembered that they are vouched for."""
 _BATCH = 500
 _BEGUN = "signing/begun"
-_STEP = "deploy with casemate deploy, which signs"
+_STEP = "Deploy with casemate deploy, which signs."
 _ADMITTED_SECONDS = 3600.0
 
 
@@ -328,7 +328,7 @@ class Signatures:
             self._tell(version, problem)
             raise NotVouchedError(
                 f"Nobody vouches for the bundle {digest} any more: {problem}",
-                next_step="look at casemate verify, then sign it anew: casemate deploy --force",
+                next_step="Look at casemate verify, then sign it anew: casemate deploy --force",
             )
         self._told.discard(digest)
         if len(self._held) >= MAX_HELD:

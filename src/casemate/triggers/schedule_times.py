@@ -82,7 +82,7 @@ class CronTimes:
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise InvalidInputError(
                 f"{timezone[:80]!r} is no time zone.",
-                next_step="give a name of the IANA data base such as Europe/Berlin",
+                next_step="Give a name of the IANA data base such as Europe/Berlin.",
             ) from error
         # Days, fields and ranges are left to the library; offsets from UTC are not, for it takes
         # every change for one of a whole hour. What it gets has no zone.
@@ -94,7 +94,7 @@ class CronTimes:
         except CronSimError as error:
             raise InvalidInputError(
                 f"{expression[:80]!r} is no cron expression: {error}.",
-                next_step="give minute, hour, day of month, month and day of week",
+                next_step="Give minute, hour, day of month, month and day of week.",
             ) from error
         self._fixed = not any(field.startswith("*") for field in expression.split()[:2])
 

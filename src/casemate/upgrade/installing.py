@@ -78,6 +78,6 @@ def _run(*command: str) -> str:
     if done.returncode:
         raise UpgradeError(
             f"The release cannot be installed: {(done.stderr or done.stdout).strip()[-_TOLD:]}",
-            next_step="get a release that has all wheels for this Python and this machine",
+            next_step="Get a release that has all wheels for this Python and this machine.",
         )
     return done.stdout

@@ -31,7 +31,7 @@ def scratch(data: Path) -> Iterator[Path]:
     except OSError as error:
         raise UpgradeError(
             f"No copy of the data can be made beside it, in {data.parent}: {error.strerror}.",
-            next_step="run this as the user that the node runs as, or as root",
+            next_step="Run this as the user that the node runs as, or as root.",
         ) from error
     try:
         yield folder
@@ -46,7 +46,7 @@ def require_host(environment: Path, present: Path) -> None:
         name, detail = sorted(new.items())[0]
         raise UpgradeError(
             f"On this host that version would not start: {name}: {detail}",
-            next_step=f"{environment / 'bin/casemate'} doctor",
+            next_step=f"See what it says: {environment / 'bin/casemate'} doctor",
         )
 
 
@@ -76,7 +76,7 @@ def rehearse(backup: Path, data: Path, environment: Path, master_key: str) -> No
     if findings:
         raise UpgradeError(
             f"On a copy of the data that version finds: {shown[:_TOLD]}",
-            next_step="casemate check, which says whether the node itself is damaged",
+            next_step="Run `casemate check`, which says whether the node itself is damaged.",
         )
 
 
@@ -94,5 +94,5 @@ def _json(environment: Path, arguments: list[str], seconds: float) -> Any:
         raise UpgradeError(
             f"`casemate {arguments[0]}` of that version ends with code {done.returncode}: "
             f"{done.stderr.strip()[-_TOLD:]}",
-            next_step="nothing was changed; get another release",
+            next_step="Nothing was changed; get another release.",
         ) from None

@@ -94,7 +94,7 @@ def require_pinned(wheel: Path, key: SigningKey) -> None:
         raise ReleaseError(
             f"{wheel.name} does not pin the key that signs it, so that whoever runs it would have "
             "to be told that key for the next release.",
-            next_step=f'write keys = ["{own}"] into src/casemate/upgrade/release_keys.toml, and '
+            next_step=f'Write keys = ["{own}"] into src/casemate/upgrade/release_keys.toml, and '
             "build the wheel again; or leave that to people: --unpinned",
         )
 
@@ -109,7 +109,7 @@ def read_release(source: Path, target: Path, keys: Iterable[str]) -> Release:
     if not public:
         raise ReleaseError(
             "This version pins no key that releases are signed with.",
-            next_step="name the one that you trust: --key BASE64",
+            next_step="Name the one that you trust: --key BASE64",
         )
     if source.suffix == ".whl":
         source = source.parent
@@ -136,7 +136,7 @@ def _public(text: str) -> bytes:
     except InvalidInputError as error:
         raise ReleaseError(
             f"{text[:80]!r} is no public key: {error.message}",
-            next_step="give the base64 of its 32 bytes, as whoever made the release published it",
+            next_step="Give the base64 of its 32 bytes, as whoever made the release published it.",
         ) from error
 
 
@@ -150,7 +150,7 @@ def _open(path: Path) -> io.BufferedReader:
 def _missing(name: str) -> ReleaseError:
     return ReleaseError(
         f"The release has no {name}.",
-        next_step="get all of the release: a folder, or the tar archive of it",
+        next_step="Get all of the release: a folder, or the tar archive of it.",
     )
 
 
@@ -173,12 +173,12 @@ def _verified(data: bytes, public: Mapping[str, bytes], folder: Path) -> Release
     except InvalidInputError as error:
         raise ReleaseError(
             f"The signature of the release: {error.message}",
-            next_step="get the release anew, and compare --key with what its makers published",
+            next_step="Get the release anew, and compare --key with what its makers published.",
         ) from error
     if missing := public.keys() - signed:
         raise ReleaseError(
             f"The release is not signed by the key {min(missing)[:12]}.",
-            next_step="get the release anew, or leave that key out",
+            next_step="Get the release anew, or leave that key out.",
         )
     # (2) the statement, in its one encoding
     try:
@@ -268,7 +268,7 @@ def _require_digest(path: Path, expected: str) -> None:
         raise ReleaseError(
             f"{path.name} is not the file that the release names: its SHA-256 is {found[:12]}..., "
             f"expected {expected[:12]}....",
-            next_step="get the release anew",
+            next_step="Get the release anew.",
         )
 
 
@@ -300,7 +300,7 @@ def _members(file: IO[bytes], source: Path) -> dict[str, tuple[int, int]]:
     except (HeaderError, CutError) as error:
         raise ReleaseError(
             f"{source} is no tar archive of a release: {error}.",
-            next_step="give the folder, or a tar archive that is not compressed",
+            next_step="Give the folder, or a tar archive that is not compressed.",
         ) from error
     raise _surplus("more files than a release has")
 
@@ -308,7 +308,7 @@ def _members(file: IO[bytes], source: Path) -> dict[str, tuple[int, int]]:
 def _surplus(name: str) -> ReleaseError:
     return ReleaseError(
         f"The archive has {name[:80]!r}; expected wheels and {COMPLETE} alone.",
-        next_step=f"tar cf release.tar -C FOLDER . (at most {MAX_FILES} wheels)",
+        next_step=f"Make one: tar cf release.tar -C FOLDER . (at most {MAX_FILES} wheels).",
     )
 
 

@@ -60,7 +60,7 @@ class Versions:
         link = self.folder / CURRENT
         try:
             if not stat.S_ISLNK(link.lstat().st_mode):
-                raise UpgradeError(f"{link} is no link.", next_step="remove it")
+                raise UpgradeError(f"{link} is no link.", next_step="Remove it.")
             target = Path(os.readlink(link))  # noqa: PTH115
         except OSError:
             return None
@@ -88,7 +88,7 @@ class Versions:
         if sys.prefix == sys.base_prefix:
             raise UpgradeError(
                 "Casemate is not installed in an environment of its own.",
-                next_step="install it by `uv tool install`, as docs/howto/install.md says",
+                next_step="Install it by `uv tool install`, as docs/howto/install.md says.",
             )
         self.folder.mkdir(mode=0o755, exist_ok=True)
         with suppress(PermissionError):
@@ -97,8 +97,8 @@ class Versions:
         if (other := self._others()) is not None:
             raise UpgradeError(
                 f"{self.folder} has the versions of {other}, and this is {self.own}.",
-                next_step="upgrade by that one's own command, or install this one into another "
-                "folder, which has nothing else of Casemate in it",
+                next_step="Upgrade by that one's own command, or install this one into another "
+                "folder, which has nothing else of Casemate in it.",
             )
         first = self.folder / FIRST
         if not self.inside and not first.exists():
@@ -117,7 +117,7 @@ class Versions:
             except BlockingIOError:
                 raise UpgradeError(
                     "Another upgrade of this installation is under way.",
-                    next_step="wait for its end",
+                    next_step="Wait for its end.",
                 ) from None
             yield
         finally:
@@ -167,14 +167,14 @@ def _require_ours(path: Path, own: Path) -> None:
     except OSError as error:
         raise UpgradeError(
             f"{path} is not there: {error.strerror}.",
-            next_step="install again what the link names, or remove the link",
+            next_step="Install again what the link names, or remove the link.",
         ) from error
     writable = found.st_mode & 0o022 and not stat.S_ISLNK(found.st_mode)
     if found.st_uid not in (0, owner) or writable:
         raise UpgradeError(
             f"{path} belongs to uid {found.st_uid} and has mode "
             f"{stat.S_IMODE(found.st_mode):04o}: who can change it would choose what runs here.",
-            next_step=f"give {path} to the owner of {own}, writable for nobody else",
+            next_step=f"Give {path} to the owner of {own}, writable for nobody else.",
         )
 
 

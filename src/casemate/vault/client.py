@@ -229,7 +229,7 @@ class VaultClient(Asking):
                 return files
         raise VaultUnavailableError(
             "Secrets were removed the whole time while they were being exported.",
-            next_step="try again in a moment",
+            next_step="Try again in a moment.",
         )
 
     async def status(self) -> VaultStatus:
@@ -242,7 +242,7 @@ def _require_at_most(what: str, value: bytes, most: int) -> None:
     if len(value) > most:
         raise VaultInputError(
             f"The {what} has {len(value)} bytes, expected at most {most}.",
-            next_step="take less of a request",
+            next_step="Take less of a request.",
         )
 
 

@@ -64,7 +64,7 @@ class DataKeys:
                 return self._unwrap_record(record)
         raise NotFoundError(
             f"There is no key {version} of project {project!r}.",
-            next_step="restore data and vault from the same backup",
+            next_step="Restore data and vault from the same backup.",
         )
 
     def _unwrap_record(self, record: DataKeyRecord) -> bytes:
@@ -74,7 +74,7 @@ class DataKeys:
             raise VaultDamagedError(
                 f"Key {record.version} of project {record.project!r} in {STATE_FILE} fails its "
                 "check.",
-                next_step="restore the folder data/vault from a backup",
+                next_step="Restore the folder data/vault from a backup.",
             ) from error
 
     def data_key(self, project: str, purpose: Purpose, version: int | None) -> DataKey:
@@ -93,7 +93,7 @@ class DataKeys:
                 raise VaultError(
                     f"The key of project {project!r} has {len(records)} versions, the most "
                     "that are kept.",
-                    next_step="rotate less often",
+                    next_step="Rotate less often.",
                 )
             version = records[-1].version + 1 if records else 1
             wrapped = self._opened.wrap_key(_LABEL, envelope.new_key(), project, version)
@@ -137,6 +137,6 @@ class DataKeys:
         except NotFoundError:
             raise DecryptionError(
                 "The wrapped value was changed, or wrapped by another vault.",
-                next_step="restore it, and the folder data/vault, from the same backup",
+                next_step="Restore it, and the folder data/vault, from the same backup.",
             ) from None
         return envelope.decrypt(key, wrapped[_WRAPPED_VERSION_BYTES:], info)

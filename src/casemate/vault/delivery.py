@@ -23,7 +23,7 @@ def check_pipe(descriptor: int) -> None:
     if not is_pipe or mode != os.O_WRONLY:
         raise VaultInputError(
             "A secret is delivered into the writing end of a pipe, and this descriptor is none.",
-            next_step="pass the second descriptor of os.pipe()",
+            next_step="Pass the second descriptor of os.pipe().",
         )
 
 
@@ -63,6 +63,6 @@ class Delivery:
 
     def _end(self, problem: str | None) -> bool:
         self.abandon()
-        step = "read the other end of the pipe while the secret is delivered"
+        step = "Read the other end of the pipe while the secret is delivered."
         self._answer(VaultError(problem, next_step=step) if problem else None)
         return True

@@ -60,7 +60,7 @@ def _check(what: str, pattern: re.Pattern[str], text: str) -> None:
     if pattern.match(text) is None:
         raise VaultInputError(
             f"{text[:80]!r} is no {what}.",
-            next_step="use lower-case letters, digits and `-`, at most 63, a letter first",
+            next_step="Use lower-case letters, digits and `-`, at most 63, a letter first.",
         )
 
 
@@ -68,7 +68,7 @@ def _require_by(by: str) -> None:
     if _BY.match(by) is None:
         raise VaultInputError(
             "Who sets the secret is not named by 1 to 200 printable characters.",
-            next_step="give the principal's text",
+            next_step="Give the principal's text.",
         )
 
 
@@ -136,7 +136,7 @@ class VaultEngine:
             raise VaultInputError(
                 f"{len(sealed)} values for {len(names)} names, expected one for each of 1 to "
                 f"{MAX_AT_ONCE}.",
-                next_step="send them in several parts",
+                next_step="Send them in several parts.",
             )
         _require_by(by)
         try:
@@ -164,7 +164,7 @@ class VaultEngine:
         if found is None:
             raise VaultInputError(
                 f"The secret {project}/{secret} is no key to sign with.",
-                next_step="set it to a random text, or to `whsec_` and 24 to 64 bytes in base64",
+                next_step="Set it to a random text, or to `whsec_` and 24 to 64 bytes in base64.",
             )
         return found
 
@@ -197,7 +197,7 @@ class VaultEngine:
         if not is_for_index(name):
             raise VaultInputError(
                 f"The secret {project}/{name} is lent to nobody: only functions get it.",
-                next_step=f"call the login of a package index {INDEX_PREFIX}NAME",
+                next_step=f"Call the login of a package index {INDEX_PREFIX}NAME.",
             )
         _version, kept = self.secret_values.reading(project, name, None)
         return seal(public_key, lent_info(project, name), kept())
@@ -242,7 +242,7 @@ class VaultEngine:
         if len(value) > MAX_WRAPPED_VALUE:
             raise VaultInputError(
                 f"The value has {len(value)} bytes, expected at most {MAX_WRAPPED_VALUE}.",
-                next_step="encrypt large content with a data key",
+                next_step="Encrypt large content with a data key.",
             )
         return self._keys.wrap(use, value)
 
@@ -303,7 +303,7 @@ class VaultEngine:
         if self._own is None:
             raise VaultInputError(
                 "The vault is this node's alone: there is nobody to attest anything to.",
-                next_step="start the node with the cluster's store",
+                next_step="Start the node with the cluster's store.",
             )
         return self._own
 
@@ -320,7 +320,7 @@ class VaultEngine:
             if project not in projects:
                 raise NotFoundError(
                     f"The project {project} has no data key: nothing of it is stored.",
-                    next_step="see the projects there are: casemate ls",
+                    next_step="See the projects there are: casemate ls",
                 )
             projects = (project,)
         self._keys.rotate(projects)
@@ -340,17 +340,17 @@ class VaultEngine:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise VaultInputError(
                 "The sealed master key does not hold what it must.",
-                next_step="use the command line of the node's own version",
+                next_step="Use the command line of the node's own version.",
             ) from error
         if not hmac.compare_digest(new.present, opened.master):
             raise VaultInputError(
                 "The present master key that came along is not this vault's.",
-                next_step="name its source with --from; `casemate vault status` shows it",
+                next_step="Name its source with --from; `casemate vault status` shows it.",
             )
         if len(new.key) != envelope.KEY_BYTES or hmac.compare_digest(new.key, opened.master):
             raise VaultInputError(
                 "The new master key is not 32 bytes, or the one that holds now.",
-                next_step="name another source with --to",
+                next_step="Name another source with --to",
             )
         header = replace(
             opened.header,
@@ -373,7 +373,7 @@ class VaultEngine:
         except DecryptionError as error:
             raise VaultDamagedError(
                 f"A key in {STATE_FILE} fails its check. Nothing was changed.",
-                next_step="restore the folder data/vault from a backup",
+                next_step="Restore the folder data/vault from a backup.",
             ) from error
         opened.commit(state, header=header, master=new.key)
         return self.status()
@@ -383,7 +383,7 @@ class VaultEngine:
         data = self._folder.read(STATE_FILE)
         if data is None:
             raise VaultDamagedError(
-                f"{STATE_FILE} is gone.", next_step="restore the folder data/vault from a backup"
+                f"{STATE_FILE} is gone.", next_step="Restore the folder data/vault from a backup."
             )
         # What is handed out, or read at the next start, is what this vault has written.
         decode_state(data, self._opened.master)

@@ -57,12 +57,12 @@ def decrypt(key: bytes, sealed: bytes, context: bytes) -> bytes:
     if len(sealed) < OVERHEAD:
         raise DecryptionError(
             f"The ciphertext has {len(sealed)} bytes, expected at least {OVERHEAD}.",
-            next_step="restore it from a backup",
+            next_step="Restore it from a backup.",
         )
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
     except InvalidTag:
         raise DecryptionError(
             "The ciphertext was changed, belongs elsewhere, or was made with another key.",
-            next_step="restore it from a backup",
+            next_step="Restore it from a backup.",
         ) from None

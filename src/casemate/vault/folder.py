@@ -53,7 +53,7 @@ def require_closed(path: Path) -> None:
 def _open_elsewhere(path: Path) -> VaultError:
     return VaultError(
         f"The vault {path} is open in another process.",
-        next_step="stop the node that uses this data folder",
+        next_step="Stop the node that uses this data folder.",
     )
 
 
@@ -78,7 +78,7 @@ class VaultFolder:
         except OSError as error:
             raise VaultError(
                 f"The vault's folder {path} cannot be opened: {error.strerror}.",
-                next_step="give a data folder that the node's user owns, not a link to one",
+                next_step="Give a data folder that the node's user owns, not a link to one.",
             ) from error
         try:
             _require_owner(path, descriptor, uid)
@@ -91,7 +91,7 @@ class VaultFolder:
             os.close(descriptor)
             raise VaultError(
                 f"The vault's folder {path} cannot be made private: {error.strerror}.",
-                next_step="have the node's user own it",
+                next_step="Have the node's user own it.",
             ) from error
         except BaseException:
             os.close(descriptor)
@@ -119,7 +119,7 @@ class VaultFolder:
             if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE:
                 raise VaultDamagedError(
                     f"{self.path / name} is no regular file of at most {MAX_FILE} bytes.",
-                    next_step="restore the folder data/vault from a backup",
+                    next_step="Restore the folder data/vault from a backup.",
                 )
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 return file.read(MAX_FILE + 1)
@@ -168,7 +168,7 @@ class VaultFolder:
     def _fault(self, name: str, what: str, error: OSError) -> VaultError:
         return VaultUnavailableError(
             f"The vault's file {self.path / name} cannot {what}: {error.strerror}.",
-            next_step="make room on that file system and check the rights of the folder's files",
+            next_step="Make room on that file system and check the rights of the folder's files.",
         )
 
 
@@ -183,5 +183,5 @@ def _require_owner(path: Path, descriptor: int, uid: int | None) -> None:
         return
     raise VaultError(
         f"The vault's folder {path} belongs to user {owner}, expected {wanted}.",
-        next_step=f"chown -R {wanted}:{wanted} {path}",
+        next_step=f"Run: chown -R {wanted}:{wanted} {path}",
     )

@@ -76,14 +76,14 @@ class JournalSigning:
         if lines[0] != self._name or not number.isascii() or not number.isdigit() or lines[3]:
             raise VaultInputError(
                 "The text is no head of this node's journal.",
-                next_step="ask the journal's own writer",
+                next_step="Ask the journal's own writer.",
             )
         size, root = int(number[:_MAX_DIGITS]), lines[2]
         before = self._signed
         if before is not None and (size < before[0] or (size == before[0] and root != before[1])):
             raise VaultInputError(
                 f"A head of {before[0]} entries was signed; one of {size} would go back behind it.",
-                next_step="see what is wrong with it: casemate journal verify",
+                next_step="See what is wrong with it: casemate journal verify",
             )
         signature = self._open().sign(head.encode())
         self._signed = size, root
@@ -99,7 +99,7 @@ class JournalSigning:
             except DecryptionError as error:
                 raise VaultDamagedError(
                     f"The journal's key in {STATE_FILE} fails its check.",
-                    next_step="restore the folder data/vault from a backup",
+                    next_step="Restore the folder data/vault from a backup.",
                 ) from error
             self._private = Ed25519PrivateKey.from_private_bytes(raw)
         return self._private

@@ -27,7 +27,7 @@ def first_line(data: bytes) -> str:
         return data.decode().split("\n", 1)[0].removesuffix("\r")
     except UnicodeDecodeError:
         raise MasterKeySourceError(
-            "The passphrase is not text in UTF-8.", next_step="write it as UTF-8"
+            "The passphrase is not text in UTF-8.", next_step="Write it as UTF-8."
         ) from None
 
 
@@ -43,12 +43,12 @@ def parse_key(text: bytes, where: str) -> bytes:
         raise MasterKeySourceError(
             f"{where} holds {len(stripped)} characters, expected {KEY_BYTES} bytes as base64 (44 "
             "characters) or hexadecimal (64).",
-            next_step="make one: head -c 32 /dev/urandom | base64",
+            next_step="Make one: head -c 32 /dev/urandom | base64",
         )
     if len(set(key)) < _MIN_DISTINCT_BYTES:
         raise MasterKeySourceError(
             f"The key in {where} is not random: few of its bytes differ.",
-            next_step="make one: head -c 32 /dev/urandom | base64",
+            next_step="Make one: head -c 32 /dev/urandom | base64",
         )
     return key
 
@@ -60,25 +60,25 @@ def read_private(path: Path, limit: int) -> bytes:
     except FileNotFoundError as error:
         raise MasterKeySourceError(
             f"There is no file {path}, and without it the vault stays closed.",
-            next_step="bring the file back from where you keep a copy of it",
+            next_step="Bring the file back from where you keep a copy of it.",
         ) from error
     except OSError as error:
         raise MasterKeySourceError(
             f"{path} cannot be read: {error.strerror}.",
-            next_step="give a regular file, not a link, that the node's user can read",
+            next_step="Give a regular file, not a link, that the node's user can read.",
         ) from error
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
             raise MasterKeySourceError(
                 f"{path} is no regular file of at most {limit} bytes.",
-                next_step="give the file that holds the key",
+                next_step="Give the file that holds the key.",
             )
         if found.st_mode & 0o077 or found.st_uid not in (0, os.geteuid()):
             raise MasterKeySourceError(
                 f"{path} has mode {stat.S_IMODE(found.st_mode):04o} and owner {found.st_uid}, "
                 "expected one that nobody else can read.",
-                next_step=f"chmod 600 {path}, and have root or the node's user own it",
+                next_step=f"Run `chmod 600 {path}`, and have root or the node's user own it.",
             )
         return os.read(descriptor, limit)
     finally:
@@ -95,12 +95,12 @@ def read_descriptor(descriptor: int, limit: int) -> bytes:
     except OSError as error:
         raise MasterKeySourceError(
             f"Descriptor {descriptor} cannot be read: {error.strerror}.",
-            next_step="open it for the node, as in `casemate serve ... 3< FILE`",
+            next_step="Open it for the node, as in `casemate serve ... 3< FILE`",
         ) from error
     if len(data) > limit:
         raise MasterKeySourceError(
             f"Descriptor {descriptor} holds more than {limit} bytes.",
-            next_step="give one that holds the passphrase only",
+            next_step="Give one that holds the passphrase only.",
         )
     return data
 
@@ -120,7 +120,7 @@ def create_key_file(path: Path) -> bytes:
     except OSError as error:
         raise MasterKeySourceError(
             f"The master key {path} cannot be made: {error.strerror}.",
-            next_step="make its folder, or give another file",
+            next_step="Make its folder, or give another file.",
         ) from error
     return key
 
@@ -140,7 +140,7 @@ def take_variable(name: str) -> bytes:
     if not address or name not in os.environ:
         raise MasterKeySourceError(
             f"There is no variable {name} in the environment.",
-            next_step=f"start the node with {name} set to the master key",
+            next_step=f"Start the node with {name} set to the master key.",
         )
     value = ctypes.string_at(address)
     ctypes.memset(address, 0, len(value))
@@ -154,7 +154,8 @@ def run_command(command: str, verb: str, data: bytes) -> bytes:
         arguments = shlex.split(command)
     except ValueError as error:
         raise MasterKeySourceError(
-            f"The command cannot be split into words: {error}.", next_step="quote it as for a shell"
+            f"The command cannot be split into words: {error}.",
+            next_step="Quote it as for a shell.",
         ) from error
     program = Path(arguments[0])
     _require_safe_program(program)
@@ -170,16 +171,16 @@ def run_command(command: str, verb: str, data: bytes) -> bytes:
     except subprocess.TimeoutExpired:
         raise MasterKeySourceError(
             f"{program} {verb} took longer than {COMMAND_SECONDS:g} s.",
-            next_step="see whether its key service answers",
+            next_step="See whether its key service answers.",
         ) from None
     except OSError as error:
         raise MasterKeySourceError(
-            f"{program} cannot be run: {error.strerror}.", next_step="check its path and rights"
+            f"{program} cannot be run: {error.strerror}.", next_step="Check its path and rights."
         ) from error
     if done.returncode != 0 or len(done.stdout) > MAX_WRAPPED:
         raise MasterKeySourceError(
             f"{program} {verb} ended with code {done.returncode} and {len(done.stdout)} bytes.",
-            next_step="its own message is above; run it by hand to see why",
+            next_step="Its own message is above; run it by hand to see why.",
         )
     return done.stdout
 
@@ -189,11 +190,11 @@ def _require_safe_program(program: Path) -> None:
         found = program.stat()
     except OSError as error:
         raise MasterKeySourceError(
-            f"{program} cannot be found: {error.strerror}.", next_step="check its path"
+            f"{program} cannot be found: {error.strerror}.", next_step="Check its path."
         ) from error
     if found.st_mode & 0o022 or found.st_uid not in (0, os.geteuid()):
         raise MasterKeySourceError(
             f"{program} can be changed by other users (mode {stat.S_IMODE(found.st_mode):04o}, "
             f"owner {found.st_uid}).",
-            next_step=f"chmod go-w {program}, and have root or the node's user own it",
+            next_step=f"Run `chmod go-w {program}`, and have root or the node's user own it.",
         )

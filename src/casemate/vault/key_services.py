@@ -125,7 +125,7 @@ def kms(path: str, verb: str, data: bytes) -> bytes:
     if answer.content.get("KeyId") != settings.key:
         raise MasterKeySourceError(
             f"The key service has used another key than {settings.key}.",
-            next_step=f"see what answers at {url}, and name the ARN of the key in {path}",
+            next_step=f"See what answers at {url}, and name the ARN of the key in {path}.",
         )
     field = answer.content.get("CiphertextBlob" if verb == "wrap" else "Plaintext")
     if not isinstance(field, str):
@@ -146,7 +146,7 @@ def _unframed(found: bytes, path: str) -> bytes:
     if not found.startswith(_FRAME):
         raise MasterKeySourceError(
             "The key service has unwrapped what is no master key of a vault.",
-            next_step=f"name in {path} the key that the vault was made with",
+            next_step=f"Name in {path} the key that the vault was made with.",
         )
     return found.removeprefix(_FRAME)
 
@@ -158,14 +158,14 @@ def _read(path: str, kind: type[Any]) -> Any:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
         # Not `from`: what stands in the file may be in the error.
         raise MasterKeySourceError(
-            f"{path} is no TOML.", next_step="see docs/howto/keep-secrets.md"
+            f"{path} is no TOML.", next_step="See docs/howto/keep-secrets.md"
         ) from None
     except msgspec.ValidationError as error:
         place = str(error).rpartition(" - at ")[2].strip("`$.")
         raise MasterKeySourceError(
             f"{path} does not say what it must about {place[:80]!r}; expected "
             f"{', '.join(kind.__struct_fields__)}.",
-            next_step="see docs/howto/keep-secrets.md",
+            next_step="See docs/howto/keep-secrets.md",
         ) from None
 
 
@@ -182,13 +182,13 @@ def _exchanged(url: str, target: str, headers: Mapping[str, str], body: bytes, c
     host = parts.hostname or ""
     if parts.scheme not in ("https", "http") or not host or parts.path.strip("/") or parts.query:
         raise MasterKeySourceError(
-            "The URL of the key service is not valid.", next_step="write it as https://HOST:PORT"
+            "The URL of the key service is not valid.", next_step="Write it as https://HOST:PORT."
         )
     tls = _tls(ca) if parts.scheme == "https" else None
     if tls is None and not is_loopback(host):
         raise MasterKeySourceError(
             f"The key service {host} would be spoken to without TLS.",
-            next_step="write its URL as https://",
+            next_step="Write its URL as https://.",
         )
     try:
         port = parts.port or (80 if tls is None else 443)
@@ -202,7 +202,7 @@ def _exchanged(url: str, target: str, headers: Mapping[str, str], body: bytes, c
         why = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or ""
         raise MasterKeySourceError(
             f"The key service {host} does not answer: {why or type(error).__name__}.",
-            next_step="see that it runs, is unsealed, and can be reached from this host",
+            next_step="See that it runs, is unsealed, and can be reached from this host.",
         ) from None
     if len(answer.body) > _MAX_ANSWER:
         raise _no_answer(url)
@@ -219,7 +219,7 @@ def _tls(ca: str) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise MasterKeySourceError(
             f"The authorities in {ca} cannot be read: {error.strerror or 'no certificate'}.",
-            next_step="name a file of certificates in PEM",
+            next_step="Name a file of certificates in PEM.",
         ) from None
 
 
@@ -231,7 +231,7 @@ def _text(data: bytes, path: str) -> str:
     if not data.startswith(b"vault:v") or not data.isascii():
         raise MasterKeySourceError(
             "The vault's master key was not wrapped by a transit engine.",
-            next_step=f"give the source that the vault was made with, not transit:{path}",
+            next_step=f"Give the source that the vault was made with, not transit:{path}.",
         )
     return data.decode()
 
@@ -254,13 +254,13 @@ def _refused(key: str, verb: str, status: int, why: str) -> MasterKeySourceError
     shown = "".join(c for c in why if c.isalnum() or c in " :")[:80]
     return MasterKeySourceError(
         f"The key service does not {verb} with the key {key}: {status} {shown or 'no reason'}.",
-        next_step="see whether the key is the one that the vault was made with, and whether what "
-        "this node shows may use it",
+        next_step="See whether the key is the one that the vault was made with, and whether what "
+        "this node shows may use it.",
     )
 
 
 def _no_answer(url: str) -> MasterKeySourceError:
     return MasterKeySourceError(
         f"What {_host_of(url)} answers is not what a key service answers.",
-        next_step="see what runs there",
+        next_step="See what runs there.",
     )

@@ -21,7 +21,7 @@ def make(wanted: NewValue) -> bytes:
     if not LEAST_LENGTH[form] <= length <= MAX_LENGTH:
         raise VaultInputError(
             f"A value of the form {form.value} with a length of {length} is not made.",
-            next_step=f"give a length of {LEAST_LENGTH[form]} to {MAX_LENGTH}",
+            next_step=f"Give a length of {LEAST_LENGTH[form]} to {MAX_LENGTH}.",
         )
     match form:
         case ValueForm.BYTES:

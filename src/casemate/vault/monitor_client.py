@@ -49,12 +49,12 @@ class MonitorVault(Asking):
         if len(value) > MAX_PASSWORD_BYTES:
             raise VaultError(
                 f"{secret} has more than {MAX_PASSWORD_BYTES} bytes.",
-                next_step="name the secret that holds a password",
+                next_step="Name the secret that holds a password.",
             )
         try:
             return value.decode()
         except UnicodeDecodeError:
             # Not `from`: the error holds the bytes.
             raise VaultError(
-                f"{secret} is not text in UTF-8.", next_step="set it to a password"
+                f"{secret} is not text in UTF-8.", next_step="Set it to a password."
             ) from None

@@ -37,7 +37,7 @@ def obtain_master(
     if not create:
         raise VaultMissingError(
             f"There is no {STATE_FILE} in {folder.path}, but the node has data that was encrypted.",
-            next_step="restore the folder data/vault from a backup",
+            next_step="Restore the folder data/vault from a backup.",
         )
     key, parameters = source.create()
     return MasterKey(source=source.source.text, key=key, parameters=parameters)
@@ -63,6 +63,6 @@ def _key_elsewhere(
     return MasterKeySourceError(
         f"{error.message} The vault in this data belongs to the master key "
         f"of id {header.key_id[:16]}, which was in {header.source!r}.",
-        next_step=f"start with --master-key {shlex.quote(header.source)}, or copy that key to "
-        "where it is expected",
+        next_step=f"Start with --master-key {shlex.quote(header.source)}, or copy that key to "
+        "where it is expected.",
     )

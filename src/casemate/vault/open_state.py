@@ -48,7 +48,7 @@ def stored_header(folder: VaultFolder) -> Header | None:
     if others:
         raise VaultDamagedError(
             f"{folder.path / STATE_FILE} is missing beside {len(others)} files of secrets.",
-            next_step="restore the folder data/vault from a backup",
+            next_step="Restore the folder data/vault from a backup.",
         )
     return None
 
@@ -92,7 +92,7 @@ class OpenState:
         data = folder.read(STATE_FILE)
         if data is None:
             raise VaultMissingError(
-                f"There is no vault in {folder.path}.", next_step="restore it from a backup"
+                f"There is no vault in {folder.path}.", next_step="Restore it from a backup."
             )
         opened = cls(folder, *decode_state(data, master), master)
         if len(opened.header.public_key) != PUBLIC_KEY_BYTES:
@@ -129,7 +129,7 @@ class OpenState:
         if len(data) > MAX_FILE:
             raise VaultError(
                 f"The vault would have {len(data)} bytes, and at most {MAX_FILE} are allowed.",
-                next_step="delete secrets that nobody uses: casemate secrets ls",
+                next_step="Delete secrets that nobody uses: casemate secrets ls",
             )
         try:
             self.folder.write(STATE_FILE, data)

@@ -63,7 +63,7 @@ class OwnRecord:
             raise VaultDamagedError(
                 f"{self._folder.path / OWN_FILE}, which has the key of this node's journal, fails "
                 "its check.",
-                next_step="bring this file back from a backup of this node",
+                next_step="Bring this file back from a backup of this node.",
             ) from error
 
     def _keep(self, own: _Own) -> None:
@@ -93,7 +93,7 @@ class OwnRecord:
         if not founder:
             raise VaultUnavailableError(
                 "The vault is not in the cluster's database yet.",
-                next_step="see that the database can be reached",
+                next_step="See that the database can be reached.",
             )
         return founder == self.id
 

@@ -82,8 +82,8 @@ class PatternSearch:
                     raise SearchTooLongError(
                         f"Secrets are looked for in {len(text)} bytes, and after "
                         f"{SEARCH_SECONDS:g} s not all of them are found.",
-                        next_step="answer and print less that holds secrets, or keep fewer secrets "
-                        "in the project",
+                        next_step="Answer and print less that holds secrets, or keep fewer secrets "
+                        "in the project.",
                     )
                 self._stretches(text, pattern, start, end, found)
         return found

@@ -59,7 +59,7 @@ def _brought(descriptor: int | None) -> bytes | None:
     if len(data) > MAX_FILE:
         raise VaultDamagedError(
             f"The vault in the cluster's database has more than {MAX_FILE} bytes.",
-            next_step="bring the database back from a backup",
+            next_step="Bring the database back from a backup.",
         )
     return data
 
@@ -112,7 +112,7 @@ def serve(config: VaultConfig) -> int:
         return 1
     except OSError as error:
         refusal = VaultError(
-            f"The vault cannot be confined: {error}.", next_step="run casemate doctor"
+            f"The vault cannot be confined: {error}.", next_step="Run casemate doctor."
         )
         supervised.refuse(protocol.ERRORS.failure(refusal))
         return 1

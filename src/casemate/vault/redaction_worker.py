@@ -70,7 +70,7 @@ class RedactionWorker:
             ):
                 raise VaultUnavailableError(
                     f"{mine} bytes of this project wait to be redacted already.",
-                    next_step="try again in a moment",
+                    next_step="Try again in a moment.",
                 )
             self._waiting.setdefault(project, deque()).append(work)
             self._bytes += work.size
@@ -113,7 +113,7 @@ def _redacted(work: _Work) -> tuple[bytes, ...] | CasemateError:
     if time.monotonic() - work.since > MAX_WAITING_SECONDS:
         return VaultUnavailableError(
             f"The texts waited for {MAX_WAITING_SECONDS:g} s to be redacted.",
-            next_step="try again in a moment",
+            next_step="Try again in a moment.",
         )
     try:
         return tuple(map(work.redactor.redact, work.texts))
@@ -123,5 +123,5 @@ def _redacted(work: _Work) -> tuple[bytes, ...] | CasemateError:
         _log.error("a fault of the vault in redaction: %s", type(error).__name__)
         return VaultError(
             f"The vault could not redact because of a fault of its own ({type(error).__name__}).",
-            next_step="report it; nothing is shown that was not redacted",
+            next_step="Report it; nothing is shown that was not redacted.",
         )

@@ -40,8 +40,8 @@ def check_value(value: bytes) -> None:
     if not MIN_VALUE_BYTES <= len(value) <= MAX_VALUE_BYTES:
         raise VaultInputError(
             f"The value has {len(value)} bytes, expected {MIN_VALUE_BYTES} to {MAX_VALUE_BYTES}.",
-            next_step="a shorter one could not be found in texts to redact it; "
-            "keep a longer one in a bucket",
+            next_step="A shorter one could not be found in texts to redact it; "
+            "keep a longer one in a bucket.",
         )
 
 
@@ -68,7 +68,7 @@ def refused() -> VaultInputError:
     """Return the one error for whatever does not open: it says nothing of why."""
     return VaultInputError(
         "The sealed value was not sealed to this vault for this use, or was changed on the way.",
-        next_step="seal it again, with the public key of GET /api/v1/vault/key",
+        next_step="Seal it again, with the public key of GET /api/v1/vault/key.",
     )
 
 
@@ -88,8 +88,8 @@ def seal(public_key: bytes, info: bytes, value: bytes) -> bytes:
         raise VaultInputError(
             f"The public key is not one ({len(public_key)} bytes), expected {PUBLIC_KEY_BYTES} "
             f"bytes of {ALGORITHM}.",
-            next_step="get it again: GET /api/v1/vault/key; one of 32 bytes is that of an older "
-            "node, which has to be updated",
+            next_step="Get it again: GET /api/v1/vault/key; one of 32 bytes is that of an older "
+            "node, which has to be updated.",
         ) from None
 
 

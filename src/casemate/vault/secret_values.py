@@ -104,7 +104,7 @@ class SecretValues:
                 raise VaultDamagedError(
                     f"{STATE_FILE} is older than the file {name} beside it: it was brought back "
                     "from an earlier time. Nothing was changed.",
-                    next_step="restore the whole folder data/vault from one backup",
+                    next_step="Restore the whole folder data/vault from one backup.",
                 )
             orphans.append(name)
         for name in orphans:
@@ -138,8 +138,8 @@ class SecretValues:
             state = "is missing" if data is None else "was changed or belongs elsewhere"
             raise VaultDamagedError(
                 f"The file {record.file} with {what} {state}.",
-                next_step="restore the folder data/vault from a backup, or remove the secret "
-                f"(casemate secrets rm {record.project}/{record.name}) and set it again",
+                next_step="Restore the folder data/vault from a backup, or remove the secret "
+                f"(casemate secrets rm {record.project}/{record.name}) and set it again.",
             ) from None
 
     def find(self, project: str, name: str, version: int | None) -> SecretRecord:
@@ -155,7 +155,7 @@ class SecretValues:
             return record
         what = f"secret {project}/{name}" + (f" with version {version}" if version else "")
         raise NotFoundError(
-            f"There is no {what}.", next_step=f"set it: `casemate secrets set {project}/{name}`"
+            f"There is no {what}.", next_step=f"Set it: `casemate secrets set {project}/{name}`"
         )
 
     def reading(
@@ -213,7 +213,7 @@ class SecretValues:
                 raise VaultConflictError(
                     f"This sealed value already is version {record.version} of "
                     f"{record.project}/{record.name}.",
-                    next_step="seal the value anew to make a version of it",
+                    next_step="Seal the value anew to make a version of it.",
                 )
         return None
 
@@ -227,7 +227,7 @@ class SecretValues:
             raise VaultConflictError(
                 f"{project}/{name} has another value since: version "
                 f"{0 if used is None else used.version}, expected {expected}.",
-                next_step="look who has set it: casemate secrets ls",
+                next_step="Look who has set it: casemate secrets ls",
             )
         how = f"version/{made}" if isinstance(made, int) else f"{made.form.value}/{made.length}"
         if before and before[-1].made == how:
@@ -251,7 +251,7 @@ class SecretValues:
         if not records or records[-1].version != version:
             raise VaultConflictError(
                 f"Version {version} of {project}/{name} is not the one that was prepared last.",
-                next_step="look who has set it since: casemate secrets ls",
+                next_step="Look who has set it since: casemate secrets ls",
             )
         now = time.time()
         changed: dict[str, SecretRecord] = {}
@@ -292,7 +292,7 @@ class SecretValues:
         if len(self._opened.state.secrets) + len(fresh) > MAX_RECORDS:
             raise VaultError(
                 f"The vault keeps {MAX_RECORDS} versions of secrets, the most it can.",
-                next_step="remove secrets that nobody uses: casemate secrets ls",
+                next_step="Remove secrets that nobody uses: casemate secrets ls",
             )
         written: list[str] = []
         try:

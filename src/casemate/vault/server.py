@@ -244,7 +244,7 @@ class Connection:
             _log.error("a fault of the vault in %s: %s", type(request).__name__, kind)
             error = VaultError(
                 f"The vault could not do this because of a fault of its own ({kind}).",
-                next_step="report it; nothing was changed",
+                next_step="Report it; nothing was changed.",
             )
         self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
 
@@ -252,7 +252,7 @@ class Connection:
         if self._server.shared is None:
             raise VaultConflictError(
                 "The vault is shared by the nodes of a cluster, and this node was started alone.",
-                next_step="start it with the cluster's store",
+                next_step="Start it with the cluster's store.",
             )
         return self._server.shared
 
@@ -284,7 +284,7 @@ class Connection:
             work.close()
             raise VaultUnavailableError(
                 f"{MAX_AWAITED} requests wait for the cluster's database.",
-                next_step="try again in a moment",
+                next_step="Try again in a moment.",
             )
         task = self._server.loop.create_task(work)
         self._server.changing.add(task)
@@ -349,7 +349,7 @@ class Connection:
         check_pipe(descriptor)
         if len(self._server.deliveries) >= MAX_DELIVERIES:
             raise VaultError(
-                "Too many secrets wait for their readers.", next_step="try again in a moment"
+                "Too many secrets wait for their readers.", next_step="Try again in a moment."
             )
         version, value = self._server.engine.secret_value(
             request.project, request.name, request.version

@@ -117,7 +117,7 @@ class SharedVault:
         if self._waiting >= MAX_WAITING:
             raise VaultUnavailableError(
                 f"{self._waiting} changes of the vault wait already.",
-                next_step="try again in a moment",
+                next_step="Try again in a moment.",
             )
         self._waiting += 1
         begun = False
@@ -129,12 +129,12 @@ class SharedVault:
             if not begun:
                 raise VaultUnavailableError(
                     f"Other changes of the vault took longer than {CHANGE_SECONDS:g} s.",
-                    next_step="see that the cluster's database answers",
+                    next_step="See that the cluster's database answers.",
                 ) from None
             raise VaultUnsureError(
                 f"The vault was not changed within {CHANGE_SECONDS:g} s; whether it still will be "
                 "is not known.",
-                next_step="see that the database answers, and look before it is tried again",
+                next_step="See that the database answers, and look before it is tried again.",
             ) from None
         finally:
             self._waiting -= 1
@@ -143,7 +143,7 @@ class SharedVault:
         if self._calls is None or self._calls.lost.done():
             raise VaultUnavailableError(
                 "The vault is shared by nodes, and has no way to their database now.",
-                next_step="try again in a moment",
+                next_step="Try again in a moment.",
             )
         answer = await self._calls.ask(lambda number: question(number, *fields))
         try:
@@ -152,7 +152,7 @@ class SharedVault:
             self._calls.close()
             raise VaultUnavailableError(
                 "The gateway has answered the vault what is no answer.",
-                next_step="see what is wrong with the node: casemate doctor",
+                next_step="See what is wrong with the node: casemate doctor",
             ) from error
 
     # -- changing ------------------------------------------------------------------------------
@@ -180,14 +180,14 @@ class SharedVault:
                 raise _unknown()
         raise VaultConflictError(
             f"Other nodes have changed the vault {ATTEMPTS} times while this change was made.",
-            next_step="try again in a moment",
+            next_step="Try again in a moment.",
         )
 
     def _require_founded(self) -> None:
         if not self._opened.state.founder:
             raise VaultUnavailableError(
                 "The vault is not in the cluster's database yet.",
-                next_step="see that the database can be reached",
+                next_step="See that the database can be reached.",
             )
 
     async def _propose(self, draft: Draft) -> bool | None:
@@ -217,7 +217,7 @@ class SharedVault:
         data = self._folder.read(STATE_FILE)
         if data is None:
             raise VaultDamagedError(
-                f"{STATE_FILE} is gone.", next_step="start the node again: it is fetched anew"
+                f"{STATE_FILE} is gone.", next_step="Start the node again: it is fetched anew."
             )
         return hashlib.sha256(data).digest()
 
@@ -263,7 +263,7 @@ class SharedVault:
                 "The cluster's database has no vault, and this node knows that it had one "
                 f"(generation {self._opened.header.generation}): the database was emptied, or is "
                 "another one. Nothing was changed.",
-                next_step="bring the database back from a backup, or name the right one",
+                next_step="Bring the database back from a backup, or name the right one.",
             )
         return found
 
@@ -279,7 +279,7 @@ class SharedVault:
         if not hmac.compare_digest(hashlib.sha256(found.content).digest(), found.digest):
             raise VaultDamagedError(
                 "The gateway gives another state of the vault than it says.",
-                next_step="see what is wrong with the node: casemate doctor",
+                next_step="See what is wrong with the node: casemate doctor",
             )
         require_successor(self._opened, header, state)
         coming = OpenState(self._folder, header, state, self._opened.master)
@@ -297,7 +297,7 @@ class SharedVault:
         except WrongMasterKeyError as error:
             raise WrongMasterKeyError(
                 "The master key was changed on another node. " + error.message,
-                next_step="start this node again with the new master key",
+                next_step="Start this node again with the new master key.",
             ) from error
 
     async def _fetch(self, state: OpenState) -> int:
@@ -312,7 +312,7 @@ class SharedVault:
                 raise VaultUnavailableError(
                     f"The gateway has given {len(contents)} files of secrets, expected "
                     f"{len(names)}.",
-                    next_step="see what is wrong with the node: casemate doctor",
+                    next_step="See what is wrong with the node: casemate doctor",
                 )
             given = {n: c for n, c in zip(names, contents, strict=True) if c is not None}
             folder = DraftFolder(self._folder, given)
@@ -356,7 +356,7 @@ class SharedVault:
         if data is None:
             raise VaultDamagedError(
                 f"The file {name} of a secret is missing.",
-                next_step="restore the folder data/vault from a backup",
+                next_step="Restore the folder data/vault from a backup.",
             )
         return data
 
@@ -364,5 +364,5 @@ class SharedVault:
 def _unknown() -> VaultUnsureError:
     return VaultUnsureError(
         "It is not known whether the vault was changed.",
-        next_step="look whether it was before it is changed again",
+        next_step="Look whether it was before it is changed again.",
     )

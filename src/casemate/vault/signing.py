@@ -47,7 +47,7 @@ def check_claims(data: bytes) -> dict[str, object]:
     They must say when they end, and that within a day of when they were made: after a rotation
     the old key is published for no longer.
     """
-    step = "give claims with numbers `iat` and `exp`, at most a day apart"
+    step = "Give claims with numbers `iat` and `exp`, at most a day apart."
     try:
         claims = msgspec.json.decode(data, type=dict[str, object])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -55,7 +55,7 @@ def check_claims(data: bytes) -> dict[str, object]:
     if len(data) > MAX_CLAIMS_BYTES:
         raise VaultInputError(
             f"The claims have {len(data)} bytes, expected at most {MAX_CLAIMS_BYTES}.",
-            next_step="put less into the token",
+            next_step="Put less into the token.",
         )
     life = math.inf
     issued, expires = claims.get("iat"), claims.get("exp")
@@ -101,7 +101,7 @@ class SigningKeys:
             except DecryptionError as error:
                 raise VaultDamagedError(
                     f"The signing key {record.kid} in {STATE_FILE} fails its check.",
-                    next_step="restore the folder data/vault from a backup",
+                    next_step="Restore the folder data/vault from a backup.",
                 ) from error
             self._current = record.kid, Ed25519PrivateKey.from_private_bytes(private)
         return self._current

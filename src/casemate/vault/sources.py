@@ -114,8 +114,8 @@ def parse_source(text: str) -> Source:
     if kind is None or not good[kind] or "\0" in text:
         raise MasterKeySourceError(
             f"{text[:80]!r} is no source of a master key.",
-            next_step="use file:/PATH, env:NAME, passphrase, passphrase-file:/PATH, fd:NUMBER, "
-            "transit:/PATH, kms:/PATH or command:/PROGRAM ARGUMENTS",
+            next_step="Use file:/PATH, env:NAME, passphrase, passphrase-file:/PATH, fd:NUMBER, "
+            "transit:/PATH, kms:/PATH or command:/PROGRAM ARGUMENTS.",
         )
     return Source(kind=kind, argument=argument)
 
@@ -154,12 +154,12 @@ class KeySource:
                 raise MasterKeySourceError(
                     f"{self._service} did not wrap the key: it gave "
                     f"{'the key itself' if wrapped else 'nothing'}.",
-                    next_step=f"mend {argument.split()[0]}",
+                    next_step=f"Mend {argument.split()[0]}.",
                 )
             if self._by_service("unwrap", wrapped) != key:
                 raise MasterKeySourceError(
                     f"{self._service} does not unwrap what it wrapped.",
-                    next_step=f"mend {argument.split()[0]}",
+                    next_step=f"Mend {argument.split()[0]}.",
                 )
             return key, KeyParameters(wrapped=wrapped)
         if kind in _PASSPHRASES:
@@ -186,7 +186,7 @@ class KeySource:
             if len(key) != KEY_BYTES:
                 raise MasterKeySourceError(
                     f"{self._service} returned {len(key)} bytes, expected {KEY_BYTES}.",
-                    next_step=f"mend {argument.split()[0]}, or give the vault's own source",
+                    next_step=f"Mend {argument.split()[0]}, or give the vault's own source.",
                 )
             return key
         if parameters.cost is None or not parameters.salt:
@@ -219,7 +219,7 @@ class KeySource:
             raise MasterKeySourceError(
                 f"The master key {path} is inside the data folder {self._forbidden}: who "
                 "copies the data would copy its key.",
-                next_step="keep it elsewhere, for example file:/etc/casemate/master.key",
+                next_step="Keep it elsewhere, for example file:/etc/casemate/master.key.",
             )
 
     def _from_passphrase(self, parameters: KeyParameters, *, twice: bool) -> bytes:
@@ -228,7 +228,7 @@ class KeySource:
         if len(text) < MIN_PASSPHRASE:
             raise MasterKeySourceError(
                 f"The passphrase has {len(text)} characters, expected at least {MIN_PASSPHRASE}.",
-                next_step="use several random words",
+                next_step="Use several random words.",
             )
         # Whoever only names a source does without it.
         from argon2.low_level import Type, hash_secret_raw
@@ -256,11 +256,11 @@ class KeySource:
         except (EOFError, OSError) as error:
             raise MasterKeySourceError(
                 "There is no terminal to ask for the passphrase on.",
-                next_step="use passphrase-file:/PATH or fd:NUMBER",
+                next_step="Use passphrase-file:/PATH or fd:NUMBER.",
             ) from error
         if text != again:
             raise MasterKeySourceError(
-                "The two passphrases are not the same.", next_step="type it again"
+                "The two passphrases are not the same.", next_step="Type it again."
             )
         return text
 
@@ -268,5 +268,5 @@ class KeySource:
 def _other_kind(source: Source, missing: str) -> MasterKeySourceError:
     return MasterKeySourceError(
         f"The vault was not made with a source like {source.text}: its file has no {missing}.",
-        next_step="give the source that the vault's error or `casemate vault status` names",
+        next_step="Give the source that the vault's error or `casemate vault status` names.",
     )

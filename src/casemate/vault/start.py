@@ -56,7 +56,7 @@ class VaultProcess:
             ours.close()
             raise VaultUnavailableError(
                 f"The vault takes no connection: {error.strerror}.",
-                next_step="start the node again; its log says why the vault ended",
+                next_step="Start the node again; its log says why the vault ended.",
             ) from error
         finally:
             theirs.close()
@@ -132,7 +132,7 @@ def _descriptors(
         except OSError as error:
             raise MasterKeySourceError(
                 f"There is no open descriptor {descriptor}.",
-                next_step="open it for the node, as in `casemate serve ... 3< FILE`",
+                next_step="Open it for the node, as in `casemate serve ... 3< FILE`",
             ) from error
         opened.callback(os.close, descriptor)
         return (descriptor,), None
@@ -155,16 +155,16 @@ def _wait(child: Child, seconds: float | None) -> Ready:
     except TimeoutError:
         raise VaultUnavailableError(
             f"The vault did not open within {seconds:g} s.",
-            next_step="see whether the source of its master key answers",
+            next_step="See whether the source of its master key answers.",
         ) from None
     except UnconfinedError as error:
         raise VaultError(
-            f"The vault cannot be confined: {error}.", next_step="run casemate doctor"
+            f"The vault cannot be confined: {error}.", next_step="Run casemate doctor."
         ) from error
     except (OSError, EOFError) as error:
         raise VaultError(
             "The vault ended while it was being opened; what it wrote is above.",
-            next_step="run casemate doctor, then start the node again",
+            next_step="Run casemate doctor, then start the node again.",
         ) from error
     child.control.settimeout(None)
     return ready

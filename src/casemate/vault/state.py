@@ -143,7 +143,7 @@ def encode_state(header: Header, state: State, master: bytes) -> bytes:
 def _damaged(what: str) -> VaultDamagedError:
     return VaultDamagedError(
         f"The vault's file {STATE_FILE} {what}.",
-        next_step="restore the folder data/vault from a backup",
+        next_step="Restore the folder data/vault from a backup.",
     )
 
 
@@ -182,7 +182,7 @@ def decode_state(data: bytes, master: bytes) -> tuple[Header, State]:
         raise WrongMasterKeyError(
             f"The master key is another one (id {found}); this vault needs that of "
             f"{header.source!r} (id {header.key_id[:16]!r}). Nothing was changed.",
-            next_step="start with --master-key naming the source of the vault's own key",
+            next_step="Start with --master-key naming the source of the vault's own key.",
         )
     try:
         body = envelope.decrypt(_body_key(header, master), data[start:], data[:start])

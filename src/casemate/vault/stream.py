@@ -62,7 +62,7 @@ def sealed_size(size: int) -> int:
 
 def _damaged(what: str) -> DecryptionError:
     return DecryptionError(
-        f"The encrypted file {what}.", next_step="restore the file from a backup"
+        f"The encrypted file {what}.", next_step="Restore the file from a backup."
     )
 
 
@@ -103,7 +103,7 @@ class _Cipher:
     def seal(self, chunk: bytes, number: int, *, last: bool) -> bytes:
         if number >= _MAX_CHUNKS:
             raise VaultInputError(
-                "The file is larger than 256 TiB.", next_step="split it into smaller files"
+                "The file is larger than 256 TiB.", next_step="Split it into smaller files."
             )
         return self._aead.encrypt(self._nonce(number, last=last), chunk, self._data)
 
@@ -183,7 +183,7 @@ def decrypt_range(
     if start < 0 or length < 0 or start + length > size:
         raise VaultInputError(
             f"The range is {length} bytes from {start}, but there are {size} bytes.",
-            next_step="ask for a range within the object",
+            next_step="Ask for a range within the object.",
         )
     if source.seek(0, os.SEEK_END) != sealed_size(size):
         raise _damaged("does not have the size it was written with")

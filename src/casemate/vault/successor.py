@@ -17,8 +17,8 @@ from casemate.vault.open_state import OpenState
 from casemate.vault.state import NEW, Header, State, decode_state, read_header
 
 _BACK = (
-    "bring the newest state of the database back; if that is lost, start the node again: its error "
-    "names what can be accepted"
+    "Bring the newest state of the database back; if that is lost, start the node again: its error "
+    "names what can be accepted."
 )
 
 
@@ -42,7 +42,7 @@ def acceptable(here: bytes, there: bytes, accepted: Collection[str]) -> Iterator
         if name not in accepted:
             raise VaultDamagedError(
                 error.message,
-                next_step="bring the newest state of the database back; to go on without the keys "
+                next_step="Bring the newest state of the database back; to go on without the keys "
                 "and secrets that only this node has seen, and with those that were revoked since: "
                 f"casemate serve --accept-loss {name}",
             ) from error
@@ -79,8 +79,8 @@ def require_same_vault(here: Header, there: Header) -> None:
         raise VaultDamagedError(
             f"The cluster's database has the vault {there.vault}, and this node's data folder has "
             f"the vault {here.vault}: they are of different clusters. Nothing was changed.",
-            next_step="name this cluster's database; to have this node join the other cluster, "
-            "start it with an empty data folder",
+            next_step="Name this cluster's database; to have this node join the other cluster, "
+            "start it with an empty data folder.",
         )
 
 

@@ -281,7 +281,7 @@ class FakeControl:
                     raise ConflictError(
                         f"{one.project}/{one.function} has no version that is live, so there is "
                         "nothing to go back to.",
-                        next_step="deploy it without a share first",
+                        next_step="Deploy it without a share first.",
                     )
                 versions.append(await self.deploy(*one, approve=approve, by=by))
             except CasemateError as error:

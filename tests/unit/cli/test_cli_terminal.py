@@ -92,7 +92,7 @@ def test_a_word_that_a_listing_does_not_take_is_named(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command([command, "ls", "shop/cart"]) == 2
-    assert f"leave `ls` out, `casemate {command}` lists by itself" in capsys.readouterr().err
+    assert f"Leave `ls` out, `casemate {command}` lists by itself" in capsys.readouterr().err
     assert run_command([command, "cart", "mail"]) == 2
     assert "leave" not in capsys.readouterr().err
 

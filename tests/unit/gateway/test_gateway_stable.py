@@ -70,4 +70,4 @@ def test_without_one_the_commands_to_go_elsewhere_are_told() -> None:
     assert "`casemate rollback shop/cart --to VERSION`" in refused.value.next_step
     with pytest.raises(ConflictError) as alone:
         require_stable_before("shop/cart", [state(1)], (1,))
-    assert alone.value.next_step == "it has one version alone: deploy another one"
+    assert alone.value.next_step == "It has one version alone: deploy another one."

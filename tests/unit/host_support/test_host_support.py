@@ -68,7 +68,7 @@ def test_a_distribution_ends(tmp_path: Path) -> None:
     assert told(tmp_path)["distribution"].state is State.GOOD
     assert told(tmp_path, end - timedelta(days=90))["distribution"].state is State.GOOD
     soon = told(tmp_path, end - timedelta(days=89))["distribution"]
-    assert (soon.state, soon.next_step) == (State.SOON, "upgrade the host to a newer release")
+    assert (soon.state, soon.next_step) == (State.SOON, "Upgrade the host to a newer release.")
     assert "for 89 more days" in soon.detail
     assert told(tmp_path, end)["distribution"].state is State.SOON
     assert told(tmp_path, end + timedelta(days=1))["distribution"].state is State.ENDED
@@ -158,7 +158,7 @@ def test_security_updates_that_wait_are_counted(tmp_path: Path) -> None:
     assert told(tmp_path)["security updates"].state is State.GOOD
     # Nothing waits by lists of long ago is no news.
     later = told(tmp_path, TODAY + timedelta(days=30))["security updates"]
-    assert (later.state, later.next_step) == (State.UNKNOWN, "apt-get update")
+    assert (later.state, later.next_step) == (State.UNKNOWN, "Run: apt-get update")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_old_dates_are_told(tmp_path: Path) -> None:
     assert told(tmp_path, late)["dates"].state is State.UNKNOWN
     assert old_file_warning(late - timedelta(days=1)) is None
     _, warning = choose_interpreter([python("3.14")], "3.14", today=late)
-    assert "update Casemate" in (warning or "")
+    assert "update Casemate." in (warning or "")
     assert choose_interpreter([python("3.14")], "3.14", today=TODAY)[1] is None
 
 

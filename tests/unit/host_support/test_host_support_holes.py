@@ -20,11 +20,11 @@ def told(component: str, version: str | None, today: date = TODAY):
 
 @pytest.mark.parametrize(("version", "state", "shown"), [
     ("OpenSSL 3.6.0 1 Oct 2025", State.ENDED, "CVE-2026-34180"),
-    ("3.6.2", State.ENDED, "use 3.6.3 or newer"),
+    ("3.6.2", State.ENDED, "Use 3.6.3 or newer."),
     ("3.6.3", State.GOOD, "no hole is known"),
     ("3.6.10", State.GOOD, "no hole is known"),
     ("OpenSSL 4.0.3 29 Sep 2026", State.GOOD, "4.0.3"),
-    ("4.0.0", State.ENDED, "use 4.0.1 or newer"),
+    ("4.0.0", State.ENDED, "Use 4.0.1 or newer."),
     ("3.0.21", State.GOOD, ""),
     ("3.0.20", State.ENDED, "3.0.21"),
     ("3.2.9", State.ENDED, "gets no fixes"),
@@ -69,7 +69,7 @@ def test_a_list_that_is_old_says_so() -> None:
     assert told("openssl", "3.6.3", checked + timedelta(days=OLD_DAYS)).state is State.GOOD
     later = told("openssl", "3.6.3", checked + timedelta(days=OLD_DAYS + 1))
     assert later.state is State.UNKNOWN and "is old" in later.detail
-    assert later.next_step == "update Casemate"
+    assert later.next_step == "Update Casemate."
     # A hole stays one.
     assert told("openssl", "3.6.0", checked + timedelta(days=9999)).state is State.ENDED
 

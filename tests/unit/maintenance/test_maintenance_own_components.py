@@ -46,7 +46,7 @@ def test_what_a_package_brings_is_judged_and_named() -> None:
     ]
     openssl, sqlite = standings(TODAY, [], found, [])
     assert openssl.name == "holes of OpenSSL in sqlcipher3" and openssl.state is State.ENDED
-    assert openssl.next_step.startswith("take a newer sqlcipher3 with OpenSSL in it: ")
+    assert openssl.next_step.startswith("Take a newer sqlcipher3 with OpenSSL in it. ")
     assert sqlite.state is State.UNKNOWN
 
 

@@ -24,7 +24,7 @@ def test_the_error_ends_in_a_next_step():
     problem = Problem(file="a.toml", line=3, column=2, key="x", found="1", expected="2")
     error = ManifestError((problem,))
     assert str(error).split("\n")[:2] == ["The manifest has 1 mistake:", f"  {problem}"]
-    assert str(error).split("\n")[2].startswith("Next: correct")
+    assert str(error).split("\n")[2].startswith("Next: Correct")
     assert str(ManifestError((), next_step="rest.")).endswith("\nNext: rest.")
 
 

@@ -470,7 +470,10 @@ async def test_what_a_playbook_would_have_done_before_it_was_changed_is_not_appr
     with pytest.raises(ConflictError) as caught:
         await world.playbooks.approve(run.id, ADA)
     # Such an option there is: `run` is for an incident.
-    assert caught.value.next_step == f"casemate playbook run {run.playbook} --incident inc_1"
+    assert (
+        caught.value.next_step
+        == f"Run it anew: casemate playbook run {run.playbook} --incident inc_1"
+    )
     assert world.control.done == []
 
 

@@ -96,9 +96,9 @@ def test(wanted: TestAlertChannel, *, json: JsonOption = False) -> None:
         problem, _, step = done.problem.partition(" Next: ")
         raise CommandError(
             f"{done.channel} did not take it: {problem}",
-            next_step=f"{step}; the settings are read when the node starts"
+            next_step=f"{step.removesuffix('.')}; the settings are read when the node starts."
             if step
-            else "mend the node's settings file, or the server",
+            else "Mend the node's settings file, or the server.",
         )
 
 

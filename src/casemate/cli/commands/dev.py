@@ -89,7 +89,7 @@ def _node(
         if not line:
             said.show_start()
             raise CommandError(
-                "The node did not start; its message is above.", next_step="run casemate doctor"
+                "The node did not start; its message is above.", next_step="Run casemate doctor."
             )
         said.show_rest()
         ready = json.loads(line)

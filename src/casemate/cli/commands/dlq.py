@@ -107,7 +107,8 @@ def ls(
     if name is None:
         if queue or after is not None:
             raise UsageError(
-                "It is not said whose dead letters.", next_step="casemate dlq ls PROJECT/NAME"
+                "It is not said whose dead letters.",
+                next_step="Name one: casemate dlq ls PROJECT/NAME",
             )
         _overview(json=json)
         return

@@ -102,7 +102,7 @@ def git(
         raise CommandError(
             f"{name_of(wanted)} has {what} triggers that fit; those with provider = "
             f'"{_PLAIN_GIT}": {names}.',
-            next_step="name one with --trigger, or declare it in casemate.toml and deploy",
+            next_step="Name one with --trigger, or declare it in casemate.toml and deploy.",
         )
     script = files("casemate.cli").joinpath(_SCRIPT).read_text(encoding="utf-8")
     values = {

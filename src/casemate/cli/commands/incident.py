@@ -263,7 +263,7 @@ def evidence(
     if sum(chosen) > 1 or (id is None) != (verify is not None):
         raise UsageError(
             "An incident is named, or a FILE to verify.",
-            next_step="casemate incident evidence --help",
+            next_step="See `casemate incident evidence --help`.",
         )
     if verify is not None:
         found: object = evidence_of.verified(verify)

@@ -145,7 +145,7 @@ def _shared(client: NodeClient, wanted: SetAlias, weight: int) -> SetAlias:
     if one == other:
         raise CommandError(
             f"All callers get version {one} already.",
-            next_step=f"see its versions: casemate show {wanted.project}/{wanted.function}",
+            next_step=f"See its versions: casemate show {wanted.project}/{wanted.function}",
         )
     targets = (Target(version=other, weight=100 - weight), Target(version=one, weight=weight))
     return msgspec.structs.replace(wanted, targets=targets)

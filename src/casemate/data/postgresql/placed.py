@@ -233,7 +233,7 @@ class PlacedProjectData:
         if name not in self._databases:
             raise NotFoundError(
                 f"There is no database {name[:80]!r} of projects.",
-                next_step="casemate nodes ls lists them; --databases names them to nodes.",
+                next_step="`casemate nodes ls` lists them; --databases names them to nodes.",
             )
         return self._databases[name].require()
 

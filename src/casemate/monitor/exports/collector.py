@@ -68,7 +68,7 @@ class Collector:
         if not value or not all(" " <= letter <= "~" for letter in value):
             raise UndeliveredError(
                 f"The secret of the header {name} is empty or no plain text.",
-                next_step="set the secret to what the header has to say",
+                next_step="Set the secret to what the header has to say.",
             )
         return value
 

@@ -79,5 +79,5 @@ class S3Objects:
         if answer.status not in _SUCCESS:
             raise UndeliveredError(
                 f"It answers {answer.status}.",
-                next_step="look at the bucket, the access key and the secret key",
+                next_step="Look at the bucket, the access key and the secret key.",
             )

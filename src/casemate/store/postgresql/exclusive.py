@@ -82,7 +82,7 @@ def _keep(connection: engine.Connection, project: str, function: str, claim: Cla
     if rival is not None and rival[0] != function:
         raise ConflictError(
             f"{told} of {project}/{function} belongs to {project}/{rival[0]}.",
-            next_step="change it in casemate.toml, or remove the other function",
+            next_step="Change it in casemate.toml, or remove the other function.",
         )
     connection.execute(
         "INSERT INTO exclusive (kind, project, name, method, function) VALUES (?, ?, ?, ?, ?) "

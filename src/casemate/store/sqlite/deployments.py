@@ -155,7 +155,7 @@ def remove_version(connection: engine.Connection, operation: ForgetVersion) -> t
     if row is None:
         raise NotFoundError(
             f"There is no version {number} of {project}/{function}.",
-            next_step="run casemate show to see the versions there are",
+            next_step="Run casemate show to see the versions there are.",
         )
     states = connection.execute(
         "SELECT DISTINCT id, name, id = (SELECT max(id) FROM alias_state AS other WHERE "
@@ -168,7 +168,7 @@ def remove_version(connection: engine.Connection, operation: ForgetVersion) -> t
     if present:
         raise ConflictError(
             f"The alias {present[0]} of {project}/{function} leads to version {number}.",
-            next_step="point it at another version first: casemate promote or rollback",
+            next_step="Point it at another version first: casemate promote or rollback",
         )
     connection.executemany(DELETE_STATE, [(s[0],) for s in states])
     connection.execute(DELETE_VERSION, key)

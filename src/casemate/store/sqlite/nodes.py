@@ -180,7 +180,7 @@ def _named(connection: engine.Connection, name: str) -> ClusterNode:
     found = _one(connection, name=name)
     if found is None:
         raise NotFoundError(
-            f"There is no node {name[:80]!r}.", next_step="casemate nodes ls lists them"
+            f"There is no node {name[:80]!r}.", next_step="`casemate nodes ls` lists them."
         )
     return found
 

@@ -24,7 +24,7 @@ def start_trial(connection: engine.Connection, operation: StartTrial) -> Alias:
     if known is None:
         raise NotFoundError(
             f"{project}/{function} has no version {number}.",
-            next_step="run casemate show to see the versions there are",
+            next_step="Run casemate show to see the versions there are.",
         )
     return start(connection, project, function, number, operation.terms)
 
@@ -48,7 +48,7 @@ def _gone_back_to(name: str, live: Alias | None, number: int) -> int:
     if live is None:
         raise ConflictError(
             f"{name} has no version that is live, so there is nothing to go back to.",
-            next_step="deploy it without a share first",
+            next_step="Deploy it without a share first.",
         )
     if live.trial is not None and live.trial.version == number:
         return live.trial.back
@@ -56,12 +56,12 @@ def _gone_back_to(name: str, live: Alias | None, number: int) -> int:
     if len(serving) > 1:
         raise ConflictError(
             f"{name} is shared between versions {', '.join(map(str, serving))} already.",
-            next_step=f"end that first: casemate promote {name} VERSION",
+            next_step=f"End that first: casemate promote {name} VERSION",
         )
     if serving == [number]:
         raise ConflictError(
             f"All calls of {name} go to version {number} already.",
-            next_step=f"try another one: casemate show {name} lists them",
+            next_step=f"Try another one; `casemate show {name}` lists them.",
         )
     return serving[0]
 
@@ -79,7 +79,7 @@ def end_trial(connection: engine.Connection, operation: EndTrial) -> Alias:
     ):
         raise ConflictError(
             f"The trial of version {operation.version} of {project}/{function} is over.",
-            next_step=f"see where its calls go: casemate show {project}/{function}",
+            next_step=f"See where its calls go: casemate show {project}/{function}",
         )
     number = trial.version if operation.promote else trial.back
     targets = (AliasTarget(version=number, weight=100),)

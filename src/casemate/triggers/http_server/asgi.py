@@ -122,7 +122,7 @@ class _Exchange:
         else:
             raise AsgiProtocolError(
                 f"The application sent {kind!r} where it is not allowed.",
-                next_step="send one http.response.start, then http.response.body messages",
+                next_step="Send one http.response.start, then http.response.body messages.",
             )
 
     async def _send_body(self, body: bytes, more: bool) -> None:

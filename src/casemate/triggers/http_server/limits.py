@@ -76,7 +76,7 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
             if not value >= 0 or (value == 0 and name not in may_be_zero):
                 raise InvalidInputError(
                     f"HTTP limit {name} is {value!r}, expected a positive number.",
-                    next_step=f"set {name} to a positive number or leave out the setting",
+                    next_step=f"Set {name} to a positive number or leave out the setting.",
                 )
 
     def connection_cap(self) -> int:

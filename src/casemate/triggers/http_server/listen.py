@@ -39,7 +39,7 @@ async def open_listeners(host: str, port: int) -> list[socket.socket]:
             listener.close()
         raise ListenError(
             f"Cannot listen on {host} port {port}: {error}.",
-            next_step="choose another address or port, or stop what is using it",
+            next_step="Choose another address or port, or stop what is using it.",
         ) from error
     return listeners
 

@@ -55,7 +55,7 @@ def _status_line(status: int) -> bytes:
     if type(status) is not int or not 200 <= status <= 599:
         raise InvalidResponseError(
             f"The response has status {status!r}, expected a number from 200 to 599.",
-            next_step="return a final status; 1xx responses are the server's own",
+            next_step="Return a final status; 1xx responses are the server's own.",
         )
     line = f"HTTP/1.1 {status} {reason_phrase(status)}\r\nx-content-type-options: nosniff\r\n"
     return _status_lines.setdefault(status, line.encode())
@@ -111,7 +111,7 @@ def encode_head(response: HttpResponse, date: bytes, framing: bytes) -> bytes:
     except (TypeError, ValueError) as error:
         raise InvalidResponseError(
             "The response's headers are not pairs of bytes.",
-            next_step="return a tuple of (name, value) pairs, both bytes",
+            next_step="Return a tuple of (name, value) pairs, both bytes.",
         ) from error
     if b"".join(values).translate(None, _IN_VALUES):
         raise InvalidResponseError("A response header value holds control characters.")

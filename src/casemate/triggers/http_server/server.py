@@ -105,7 +105,7 @@ class HttpServer:
         """
         if self._context is not None:
             raise ListenError(
-                "The server was started before.", next_step="make a new HttpServer for each start"
+                "The server was started before.", next_step="Make a new HttpServer for each start."
             )
         if sock is None:
             self._listeners = await open_listeners(host, port)
