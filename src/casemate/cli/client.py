@@ -42,6 +42,8 @@ MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """Of an answer that is held as a whole; a node's largest are functions' and lists'."""
 
 PREFIX = "/api/v1"
+NAMES = "Check what was named; `casemate ls` lists the functions that you may see."
+"""What to do about something that there is not, where the node does not say."""
 
 T = TypeVar("T")
 
@@ -268,7 +270,7 @@ class NodeClient:
                 next_step=problem.next_step,
             )
         if status == 404:
-            return MissingError(what, next_step=problem.next_step or "`casemate ls` lists them.")
+            return MissingError(what, next_step=problem.next_step or NAMES)
         if status >= 500 and problem.error_id:
             what += f" (error id {problem.error_id})"
         return CommandError(what, next_step=problem.next_step or _next_step(status))

@@ -139,7 +139,7 @@ def told(found: object, output: Path | None) -> None:
                     (moment(v.at), v.id, str(v.files), str(v.size), v.by, v.sha256)
                     for v in found.evidence
                 ],
-                empty="Nothing is under hold.",
+                empty="No archive is under hold.",
                 below=("by", "sha256"),
             )
         case {"id": id}:

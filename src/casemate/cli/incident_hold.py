@@ -50,7 +50,8 @@ def add_to(app: typer.Typer) -> None:
                 for one in found.holds
             ],
             below=("by", "why"),
-            empty="Nothing is under hold.",
+            empty="No records are under hold. Archives of an incident: `casemate incident evidence "
+            "ID --ls`.",
         )
 
     @answered(

@@ -214,8 +214,9 @@ def _of_field(name: str, field: FieldInfo, read: Reader | None) -> Iterator[Para
         absent = value is None or value is False or (found.many and not value)
         if field.required or not absent:
             fields[name] = read(value)
-            if not argument:  # what an argument names, the node knows or does not
-                _require_matching(found, flags[0], fields[name])
+            if not argument or name not in form.in_path:
+                # What a path names, the node knows or does not.
+                _require_matching(found, name.upper() if argument else flags[0], fields[name])
             elif found.pattern == whole(NAME_PATTERN) and name in form.in_path:
                 _require_one_segment(form, name, fields[name])
 

@@ -113,7 +113,8 @@ def find(connection: Connection, invocation: str, now: float) -> InvocationStatu
     )
     if status is None:
         raise NotFoundError(
-            "There is no such invocation, or what was known of it is not kept any more."
+            "There is no such invocation, or what was known of it is not kept any more.",
+            next_step="`casemate invocations` lists those that are on record.",
         )
     return status
 

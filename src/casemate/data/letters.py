@@ -117,7 +117,10 @@ def find(connection: Connection, letter: str) -> tuple[DeadLetter, bytes]:
         (int(letter, 16),),
     ).fetchone()
     if row is None:
-        raise NotFoundError("There is no such dead letter.")
+        raise NotFoundError(
+            "There is no such dead letter.",
+            next_step="`casemate dlq ls` lists those that there are.",
+        )
     *fields, queue, kind, name, labels, attributes, body = row
     terms, place = terms_of(connection), (queue, row[0])
     labels = terms.open(("letter labels", *place), labels)

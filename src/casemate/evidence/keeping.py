@@ -52,6 +52,13 @@ class DamagedEvidenceError(UnavailableError):
     """An archive is not as it was kept."""
 
 
+def _none(id: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no evidence {id[:64]}.",
+        next_step="See what there is of an incident: casemate incident evidence INCIDENT --ls",
+    )
+
+
 class Evidences:
     """One per gateway. Belongs to its event loop."""
 
@@ -104,7 +111,7 @@ class Evidences:
         """Return one. Raises NotFoundError."""
         found = self._known.held.get(id)
         if found is None:
-            raise NotFoundError(f"There is no evidence {id[:64]}.")
+            raise _none(id)
         return found
 
     def require_room(self) -> None:
@@ -180,7 +187,7 @@ class Evidences:
 
     def _path(self, id: str) -> Path:
         if _NAME.match(id) is None:
-            raise NotFoundError(f"There is no evidence {id[:64]}.")
+            raise _none(id)
         return self._folder / f"{id}.sealed"
 
 

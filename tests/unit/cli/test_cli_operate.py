@@ -16,7 +16,7 @@ from casemate.cli.commands import logs as logs_module
 from casemate.cli.commands.promote import parse_targets
 from casemate.cli.commands.show import listens_to
 from casemate.cli.errors import UsageError
-from casemate.model.function import FunctionSpec, HttpTrigger
+from casemate.model.function import Fresh, FunctionSpec, HttpTrigger, Layout, Trust
 from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome, RunningInvocation
 from casemate.model.recording import ErrorSnapshot
 from casemate.model.trigger import (
@@ -104,6 +104,16 @@ def test_show(cli, shop) -> None:
         assert text in result.out
     assert "\x1b" not in result.out
     assert len(json.loads(cli("show", "shop/cart", "--json").out)["versions"]) == 2
+
+
+def test_show_tells_of_processes_that_are_not_as_usual(cli, node) -> None:
+    spec = replace(SPEC, trust=Trust.LOW, fresh=Fresh.PROCESS, layout=Layout.OWN)
+    for digest, one in (("a" * 64, SPEC), ("b" * 63 + "c", spec)):
+        node.control.bundles[digest], node.control.specs[digest] = b"", one
+        asyncio.run(node.control.deploy("shop", "cart", digest, approve=False, by=ADA))
+        told = " ".join(cli("show", "shop/cart").out.split())
+        assert ("layout own, fresh process for each call" in told) == (one is spec)
+        assert f"isolation request, trust {one.trust.value}" in told
 
 
 def test_show_tells_how_many_are_ready(cli, shop) -> None:

@@ -200,6 +200,10 @@ def test_routes(cli, node) -> None:
     assert cli("routes", "claim", "shop").code == 2
     refused = cli("routes", "claim", "shop", "--prefix", "/x/y")
     assert refused.code == 2 and "'/x/y' is not what --prefix takes: One first" in refused.err
+    # What a body holds is said in words of the command as well, and not by an expression.
+    refused = cli("access", "keep", "nobody:x", "--reason", "y")
+    assert refused.code == 2 and "'nobody:x' is not what ID takes: The id, see" in refused.err
+    assert all(type(one).__name__ != "KeepAccess" for one in fake.asked)
     fake.answers["ClaimRoutes"] = RouteClaim(project="shop")
     assert "nothing of its own" in cli("routes", "release", "shop").out
     assert fake.asked[-2:] == [

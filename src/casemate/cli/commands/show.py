@@ -20,6 +20,7 @@ from casemate.cli.terminal import (
 from casemate.cli.text import moment, moment_with_zone, seconds
 from casemate.contracts import uncovered
 from casemate.model.deployment import DeployedFunction, Version
+from casemate.model.function import Fresh, Layout
 from casemate.model.invocation import Outcome
 from casemate.model.restoring import Restoring
 from casemate.model.trigger import (
@@ -132,7 +133,9 @@ def _print_spec(version: Version) -> None:
     if spec.description:
         _labelled("about", spec.description)
     _labelled("handler", f"{spec.handler} on Python {spec.python or '?'}")
-    _labelled("isolation", f"{spec.isolation.value}, trust {spec.trust.value}")
+    more = ", layout own" if spec.layout is Layout.OWN else ""
+    more += ", fresh process for each call" if spec.fresh is Fresh.PROCESS else ""
+    _labelled("isolation", f"{spec.isolation.value}, trust {spec.trust.value}{more}")
     if spec.public:
         what = "it" if spec.direct else "its routes"
         _labelled("PUBLIC", f"everyone can call {what} without a token", YELLOW)
