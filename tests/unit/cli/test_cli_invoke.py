@@ -99,6 +99,10 @@ def test_a_sealed_error_without_a_detail_tells_its_title(cli, node) -> None:
     node.answer = Answer(500, {"content-type": "application/problem+json"}, body)
     told = cli("invoke", "a/b", "{}").err
     assert "Error: 500: The function failed. (error id err_8)" in told
+    assert "Next: `casemate errors show err_8`" in told
+    node.answer = Answer(429, {"content-type": "application/problem+json"}, body)
+    full = cli("invoke", "a/b", "{}").err
+    assert "Next: Try again in a moment; `casemate errors show err_8`" in full
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, 4), (403, 4), (404, 3), (400, 1), (429, 1)])

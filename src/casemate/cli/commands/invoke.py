@@ -249,13 +249,15 @@ def _error_id(response: httpx2.Response) -> str | None:
 def _tell_failure(client: NodeClient, name: FunctionName, response: httpx2.Response) -> None:
     if not _is_problem(response):
         note(f"The function itself answered with status {response.status_code}.", RED)
-        note("Next: its body, above, and `casemate logs` tell what the handler meant by it.")
+        note("Next: Its body, above, and `casemate logs` tell what the handler meant by it.")
         return
     error = client.failure(response)
     note(f"Error: {response.status_code}: {error.message}", RED)
     error_id = _error_id(response)
     if error_id is not None and response.status_code not in (401, 403, 404):
-        note(f"Next: `casemate errors show {error_id}` tells the owner what happened.")
+        full = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        again = "Try again in a moment; " if full else ""
+        note(f"Next: {again}`casemate errors show {error_id}` tells the owner what happened.")
     elif response.status_code == HTTPStatus.FORBIDDEN and _is_internal(client, name):
         of = f"{name.project}/{name.function}"
         note(f"{of} is internal: its triggers and functions of its project alone call it.")
