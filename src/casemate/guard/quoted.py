@@ -25,6 +25,8 @@ Token = tuple[str, int, int]
 """Kind, and where it begins and ends."""
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _PHRASE = re.compile(r"[\w\s.,:@*/()\[\]|-]+")
+_SIGN = re.compile(r"[<>]=?|!?=")
+"""How the code compares, where it has the sign itself: `Op("<").value`."""
 _NAME = re.compile(r"[^\W\d][\w.:-]*")
 _LETTER = "q"
 
@@ -133,7 +135,7 @@ def vouched(text: str, span: Span) -> bool:
     if span.checked == "member":
         return True
     if span.checked == "constant":
-        return _PHRASE.fullmatch(text, span.start, span.end) is not None
+        return any(p.fullmatch(text, span.start, span.end) for p in (_PHRASE, _SIGN))
     if span.checked in ("named", "pattern", "word"):
         return _NAME.fullmatch(text, span.start, span.end) is not None
     return False

@@ -322,7 +322,7 @@ ADDING = [
     {"t": text}
     for text in (
         *("{{ 7*7 }}", "{{ play.__class__ }}", "{{ play|attr('upper') }}", "{{ day.year }}"),
-        *("{{ cycler.__init__.__globals__ }}", "{% for t in tags %}{{ t }}{% endfor %}"),
+        *("{{ cycler.__init__.__globals__ }}", "{% for t in tags|list|map('x') %}{% endfor %}"),
         *("{{ play.upper() }}", "{{ play['x'] }}", "{% set x = 1 %}", "{{ play|map('upper') }}"),
         *("{{ lipsum }}", "{{ range }}", "{{ password }}", "{% include 'x' %}", "{{ play ~ day }}"),
         *(

@@ -161,11 +161,19 @@ def _is_offered(
         return False
     if isinstance(vars(type(owner)).get(step[1]), property):
         return True
-    if step[1] not in getattr(owner, "__dict__", ()):
-        return False
-    value = vars(owner)[step[1]]
-    # What the code has not said how to show may show all that it holds.
-    return type(value) in PLAIN or "__str__" in vars(type(value))
+    return _keeps_shown(owner, step[1])
+
+
+def _keeps_shown(owner: Any, name: str) -> bool:
+    """Tell whether an object keeps a value that the code has said how to show, or its class does.
+
+    Any other may show all that it holds.
+    """
+    if name in getattr(owner, "__dict__", ()):
+        value = vars(owner)[name]
+        return type(value) in PLAIN or "__str__" in vars(type(value))
+    held = next((vars(each)[name] for each in type(owner).__mro__ if name in vars(each)), owner)
+    return type(held) in PLAIN
 
 
 def _is_shown(

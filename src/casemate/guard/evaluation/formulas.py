@@ -236,6 +236,8 @@ def is_of(value: ast.expr, names: frozenset[str], functions: frozenset[str]) -> 
             known.add(id(node.func))
         elif isinstance(node, ast.Subscript) and _is_key(node.slice):
             known.add(id(node.slice))
+        elif isinstance(node, ast.Subscript) and is_table(node.value):
+            known |= {id(key) for key in ast.iter_child_nodes(node.value)}
         elif isinstance(node, ast.Subscript):
             return False
     return all(
@@ -247,6 +249,15 @@ def is_of(value: ast.expr, names: frozenset[str], functions: frozenset[str]) -> 
             else _is_harmless(node, called=False, kinds=_OF_VALUES)
         )
         for node in nodes
+    )
+
+
+def is_table(node: ast.AST) -> bool:
+    """Tell whether a formula looks something up among numbers of its own: `{'high': 2}[season]`."""
+    return (
+        isinstance(node, ast.Dict)
+        and all(isinstance(key, ast.Constant) for key in node.keys)
+        and all(isinstance(v, ast.Constant) and type(v.value) in _NUMBERS for v in node.values)
     )
 
 
@@ -283,7 +294,10 @@ def _parsed(text: str, mode: Literal["eval", "exec"]) -> ast.AST | None:
 
 def _texts_held(tree: ast.AST) -> set[int]:
     """Return the texts that are only compared or chosen, wherever they are within."""
-    held: set[int] = set()
+    # Whatever is calculated with what a comparison says, its texts are not.
+    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    sides = [side for node in compared for side in (node.left, *node.comparators)]
+    held = {id(s) for s in sides if isinstance(s, ast.Constant) and isinstance(s.value, str)}
     todo = [tree]
     while todo:
         node = todo.pop()

@@ -22,7 +22,7 @@ from ..origin import Span
 from ..plain_names import is_hidden
 from .choosing import runs_code
 from .formats import PLAIN
-from .formulas import are_small, formula_of, is_data, is_of
+from .formulas import are_small, formula_of, is_data, is_of, is_table
 
 _MODULES = frozenset(("math", "cmath", "statistics"))
 """Modules that a formula may name functions of, if the code gives them to it."""
@@ -249,7 +249,7 @@ def _has_text(node: ast.AST, found: _Names) -> bool:
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Name) and node.func.id in _MAKING_TEXTS
     if isinstance(node, ast.Subscript):
-        return id(node) not in found.numbers
+        return id(node) not in found.numbers and not is_table(node.value)
     if isinstance(node, ast.Compare):
         return False
     return any(_has_text(child, found) for child in ast.iter_child_nodes(node))

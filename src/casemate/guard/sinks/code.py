@@ -230,7 +230,12 @@ def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
 
     def offers(owner: object, name: str) -> bool:
         known = not name or guard.constants.holds(name) or guard.constants.shows(name)
-        return known and hidden_names.is_of_code(guard, owner)
+        if known or not hidden_names.is_of_code(guard, owner):
+            return known and hidden_names.is_of_code(guard, owner)
+        # It takes a parser, which hardly any function needs.
+        from ..evaluation.calculating import calculates
+
+        return not leaves_out(owner, name) and calculates(guard, owner, name, called=False)
 
     def leaves_out(owner: object, name: str) -> bool:
         known = hidden_names.is_of_code(guard, owner) and name not in getattr(owner, "__dict__", ())

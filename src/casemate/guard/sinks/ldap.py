@@ -48,6 +48,56 @@ def _in_rdn_value(before: str) -> bool:
     return any(_LETTER.search(name[0]) for name in _BEFORE_EQUALS.finditer(part))
 
 
+_OPENS_FILTER = re.compile(r"\((?:([&|!])|([A-Za-z]\w{0,63})[<>~]?=([^()\x00]{0,500})\))")
+MAX_COMPARISONS = 64
+"""Of a filter that the event brings."""
+_MAX_DEPTH = 8
+
+
+def _ends_first(head: str) -> bool:
+    """Tell whether the filter that a text begins with ends within it."""
+    depth = 0
+    for bracket in _BRACKETS.finditer(head):
+        depth += 1 if bracket[0] == "(" else -1
+        if depth == 0:
+            return True
+    return False
+
+
+def _narrows(text: str, span: Span) -> bool:
+    """Tell whether data is whole comparisons beside one of the code's that holds anyway.
+
+    `(&(type=active){filter})`: what stands within `&` can only leave out entries that the code has
+    chosen. No attribute is one that is likely to be hidden, which could be guessed so.
+    """
+    head, tail = text[: span.start].rstrip(), text[span.end :].lstrip()
+    begun = head.startswith("(&(") and head.endswith(")") and not _ends_first(head)
+    if not begun or head.count("(") != head.count(")") + 1:
+        return False
+    if tail[:1] not in ("(", ")") or tail.count("(") != tail.count(")") - 1:
+        return False
+    return _are_comparisons(text[span.start : span.end].strip())
+
+
+def _are_comparisons(part: str) -> bool:
+    """Tell whether data is one comparison after the other, or such in brackets."""
+    depth = place = compared = 0
+    while place < len(part) and depth <= _MAX_DEPTH and compared <= MAX_COMPARISONS:
+        found = _OPENS_FILTER.match(part, place)
+        if found is None:
+            depth -= part[place] == ")"
+            if depth < 0 or not (part[place] == ")" or part[place].isspace()):
+                return False
+        elif found[1]:
+            depth += 1
+        elif is_plain(found[2]) and "\\" not in _ESCAPE.sub("", found[3]):
+            compared += 1
+        else:
+            return False
+        place = found.end() if found is not None else place + 1
+    return place == len(part) and depth == 0 and compared > 0
+
+
 def judge_filter(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data is more than the value of one comparison (RFC 4515)."""
     for span in spans:
@@ -57,10 +107,10 @@ def judge_filter(text: str, spans: Sequence[Span]) -> Verdict | None:
         if foreseen or span.checked in ("member", "escape_filter_chars"):
             continue
         mark = _FILTER_MARK.search(value)
-        if mark is not None:
+        if mark is not None and not _narrows(text, span):
             return Verdict(span.origin, f"{_words(mark[0])} of the filter", _FIX_FILTER)
         inside = _in_value(text[: span.start])
-        known = span.checked and _NAME.fullmatch(value)
+        known = mark is not None or (span.checked and _NAME.fullmatch(value))
         if not inside and span.exact and not known and not _is_attribute(text, span):
             return Verdict(span.origin, "is no value but a part of the filter", _FIX_FILTER)
     return None

@@ -18,6 +18,7 @@ from ..origin import Span
 from ..quoted import Language, judge, language
 from ..sink import CallHook, Sink
 from ..verdict import Verdict
+from ..written.lines import is_whole
 
 NAME = "xpath"
 _FIX = (
@@ -41,16 +42,40 @@ _LONE_NAME = re.compile(r"[^\W\d][\w.-]*")
 _PATHS = ("path", "match", "_path")
 
 
-def check_expression(guard: Guard, expression: Any) -> None:
-    """Block an expression (BlockedError) that data has changed."""
+def check_expression(guard: Guard, expression: Any, node: Any = None) -> None:
+    """Block an expression (BlockedError) that data has changed.
+
+    `node` is what it is evaluated for, if that is known.
+    """
+
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        verdict = _judge(text, spans)
+        if verdict is None:
+            return None
+        # Hardly any expression has a predicate of the event's.
+        from ..markup import predicates
+
+        left = predicates.without_predicates(text, spans, XPATH)
+        if len(left) < len(spans):
+            verdict = _judge(text, left) if left else None
+        if verdict is None or not (is_whole(text, spans) and _is_part(node)):
+            return verdict
+        return None if predicates.goes_down(text, XPATH) else verdict
+
     if isinstance(expression, (str, bytes)):
-        guard.check(NAME, expression, _judge)
+        guard.check(NAME, expression, judged)
 
 
 def _judge(text: str, spans: Sequence[Span]) -> Verdict | None:
     if _LONE_NAME.fullmatch(text):
         return None  # a child by its name, as the key of a dict
     return judge(text, spans, XPATH)
+
+
+def _is_part(node: Any) -> bool:
+    """Tell whether an element of lxml is one that the code has found in a document."""
+    parent = getattr(node, "getparent", None)
+    return parent is not None and is_of_tree(type(node)) and parent() is not None
 
 
 def _method(*names: str) -> CallHook:
@@ -62,7 +87,7 @@ def _method(*names: str) -> CallHook:
     ) -> None:
         owner = getattr(function, "__self__", None)
         if owner is not None and type(owner) is not str and is_of_tree(type(owner)):
-            check_expression(guard, argument(arguments, named, 0, *names))
+            check_expression(guard, argument(arguments, named, 0, *names), owner)
 
     return on_call
 

@@ -29,11 +29,11 @@ _BEFORE_COMPARED = frozenset(("WHERE", "AND", "OR", "NOT", "HAVING", "("))
 _CLAUSES = frozenset(
     ("SELECT", "FROM", "WHERE", "HAVING", "ON", "SET", "VALUES", "LIMIT", "BY", "JOIN", "WHEN")
 )
-_CONDITIONS = frozenset(("WHERE", "HAVING"))
-_WRITES = frozenset(
+CONDITIONS = frozenset(("WHERE", "HAVING"))
+WRITES = frozenset(
     ("INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "INTO", "CREATE", "ALTER", "DROP", "UPSERT")
 )
-_READS = frozenset(("SELECT", "WITH", "FROM"))
+READS = frozenset(("SELECT", "WITH", "FROM"))
 _ENDS_OF_TABLES = frozenset(("WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "WINDOW", "UNION"))
 _BEFORE_TABLES = frozenset(("FROM", "JOIN", ","))
 _VALUES = frozenset((Kind.PARAMETER, Kind.STRING, Kind.NUMBER))
@@ -41,9 +41,9 @@ _AGGREGATES = frozenset(("COUNT", "SUM", "AVG", "MIN", "MAX"))
 _UNITS = frozenset(
     ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "DOW", "DOY", "EPOCH")
 )
-_PLAIN_CALLS = frozenset(("LOWER", "UPPER", "TRIM", "ABS", "ROUND", "LENGTH", "DATE"))
+PLAIN_CALLS = frozenset(("LOWER", "UPPER", "TRIM", "ABS", "ROUND", "LENGTH", "DATE"))
 _QUALIFIED = re.compile(r"([A-Za-z_]\w{0,63})\.([A-Za-z_]\w{0,63})")
-_QUALIFYING = frozenset((Dialect.SQLITE, Dialect.MYSQL))
+QUALIFYING = frozenset((Dialect.SQLITE, Dialect.MYSQL))
 """Where `t.name` is a column; in PostgreSQL it may be a call with the whole row, such as
 `t.to_jsonb`."""
 _CANDIDATE = re.compile(
@@ -73,9 +73,9 @@ def without_free(
     if not candidates or not 1 < len(tokens) <= MAX_LOOKED or len(candidates) > MAX_CHOSEN:
         return list(spans)
     words = [text[t.start : t.end].upper() for t in tokens]
-    if words[0] not in _READS or not _WRITES.isdisjoint(words):
+    if words[0] not in READS or not WRITES.isdisjoint(words):
         return list(spans)
-    statement = _Statement(text, tokens, words, _tables(words), dialect)
+    statement = _Statement(text, tokens, words, tables_of(words), dialect)
     free = {s for s in candidates if _is_free(statement, s)}
     return [s for s in spans if s not in free]
 
@@ -123,7 +123,7 @@ def _is_free(whole: _Statement, span: Span) -> bool:
 def _is_of_table(whole: _Statement, at: int, found: re.Match[str]) -> bool:
     """Tell whether a column with its table is compared, or ordered by, where it is one."""
     table, name = found[1].upper(), found[2]
-    if whole.dialect not in _QUALIFYING or table not in whole.tables or not is_plain(name):
+    if whole.dialect not in QUALIFYING or table not in whole.tables or not is_plain(name):
         return False
     compared = _is_compared(whole, at, at + 2)
     return compared or _is_ordering(whole.words, at, at + 2)
@@ -152,8 +152,8 @@ def _is_word(whole: _Statement, at: int) -> bool:
     if not _is_name(whole, at):
         return False
     if words[at - 1] == "AS" and words[at + 1 : at + 2] in ([","], ["FROM"]):
-        return _clause(words, at) == "SELECT"  # what a column is called in the answer
-    first, last = _around(words, at, _PLAIN_CALLS)
+        return clause_of(words, at) == "SELECT"  # what a column is called in the answer
+    first, last = _around(words, at, PLAIN_CALLS)
     if _is_ordering(words, first, last) or _is_compared(whole, first, last):
         return True
     return _is_answered(whole, at)
@@ -162,14 +162,14 @@ def _is_word(whole: _Statement, at: int) -> bool:
 def _is_answered(whole: _Statement, at: int) -> bool:
     """Tell whether a column is answered, alone or summed up, of a statement with one table."""
     text, tokens, words, *_ = whole
-    first, last = _around(words, at, _PLAIN_CALLS | _AGGREGATES)
+    first, last = _around(words, at, PLAIN_CALLS | _AGGREGATES)
     if words[first - 1] not in _BEFORE_SHOWN or words[last + 1 : last + 2] == []:
         return False
     if words[last + 1] not in _AFTER_SHOWN or words.count("SELECT") != 1:
         return False
     if not is_shown(text[tokens[at].start : tokens[at].end]):
         return False
-    return _clause(words, first, lists=False) == "SELECT" and _has_one_table(words)
+    return clause_of(words, first, lists=False) == "SELECT" and _has_one_table(words)
 
 
 def _has_one_table(words: Sequence[str]) -> bool:
@@ -221,19 +221,19 @@ def _is_ordering(words: Sequence[str], at: int, last: int) -> bool:
     after = words[last + 1] if last + 1 < len(words) else ";"
     if after not in _AFTER_ORDERED and after not in _DIRECTIONS:
         return False
-    return words[at - 1] in ("BY", ",") and _clause(words, at, lists=True) == "BY"
+    return words[at - 1] in ("BY", ",") and clause_of(words, at, lists=True) == "BY"
 
 
 def _is_ordered(words: Sequence[str], at: int, tokens: Sequence[Token]) -> bool:
     """Tell whether what is before a direction is ordered by: a column, a call or a place."""
     ordered = tokens[at].kind in (Kind.WORD, Kind.NAME, Kind.NUMBER) or words[at] == ")"
-    return ordered and words[at] != "BY" and _clause(words, at + 1, lists=True) == "BY"
+    return ordered and words[at] != "BY" and clause_of(words, at + 1, lists=True) == "BY"
 
 
 def _is_compared(whole: _Statement, at: int, last: int) -> bool:
     """Tell whether a column is the left side of a comparison with a value."""
     words = whole.words
-    if words[at - 1] not in _BEFORE_COMPARED or _clause(words, at) not in _CONDITIONS:
+    if words[at - 1] not in _BEFORE_COMPARED or clause_of(words, at) not in CONDITIONS:
         return False
     following = last + 1
     if words[following : following + 1] == ["NOT"]:
@@ -261,7 +261,7 @@ def _is_sign(whole: _Statement, at: int, part: str) -> bool:
     return (
         not is_hidden(column)
         and words[at - 1] not in _BEFORE_COMPARED
-        and _clause(words, at) in _CONDITIONS
+        and clause_of(words, at) in CONDITIONS
         and _is_value(whole, at + 1)
     )
 
@@ -273,7 +273,7 @@ def _is_value(whole: _Statement, at: int) -> bool:
     return kinds[1:] == [Kind.NUMBER] if signed else bool(kinds) and kinds[0] in _VALUES
 
 
-def _clause(words: Sequence[str], at: int, *, lists: bool = False) -> str:
+def clause_of(words: Sequence[str], at: int, *, lists: bool = False) -> str:
     """Return which clause a word is in: the last one that begins before it, or around it.
 
     `lists`: BY of an order, a group or a partition alone, with whole brackets before the word.
@@ -294,7 +294,7 @@ def _clause(words: Sequence[str], at: int, *, lists: bool = False) -> str:
     return ""
 
 
-def _tables(words: Sequence[str]) -> set[str]:
+def tables_of(words: Sequence[str]) -> set[str]:
     """Return the words that name tables, or stand for one: each is a whole row by itself."""
     found: set[str] = set()
     inside = False

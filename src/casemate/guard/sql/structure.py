@@ -160,6 +160,20 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
     if doubtful and doubtful[0] is spans[0] and _is_usual_beginning(text, spans):
         del doubtful[0]
     doubtful = without_free(text, doubtful, tokens, dialect)
+    verdict = _changed(text, doubtful, tokens, dialect)
+    if verdict is None:
+        return None
+    # Hardly any statement has a condition of the event's.
+    from .conditions import without_conditions
+
+    left = without_conditions(text, doubtful, tokens, dialect, spans)
+    return _changed(text, left, tokens, dialect) if len(left) < len(doubtful) else verdict
+
+
+def _changed(
+    text: str, doubtful: Sequence[Span], tokens: list[Token], dialect: Dialect
+) -> Verdict | None:
+    """Return a verdict if parts of a statement are more than values and names."""
     neutral = _neutral(text, [s for s in doubtful if not _is_number(text, s)])
     if neutral != text:
         changed = _difference(tokens, tokenize(neutral, dialect))

@@ -92,6 +92,8 @@ def patterns_of(dialect: Dialect) -> list[tuple[Kind | None, str]]:
         opened.append(r"[nN]?[qQ]'")
     elif dialect is not Dialect.TSQL:
         opened.append("`")
+    if dialect in (Dialect.SQLITE, Dialect.TSQL):
+        opened.append(r"\[")
     return [
         (None, r"\s+"),
         (Kind.COMMENT, "|".join(comments)),

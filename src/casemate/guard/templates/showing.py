@@ -15,18 +15,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..core import Guard
-from ..evaluation.formats import PLAIN
-from ..evaluation.hidden_names import is_of_code
 from ..origin import Origin, Span
 from ..plain_names import is_field
 from ..quoted import neutral
 from ..verdict import Verdict
 from ..written.lines import is_whole
 from .judgement import FIX, JINJA, NEEDED, Syntax, judge
+from .reaching import Reach
+from .reading import Filters, Path, Reader
 
 _MAX_FILTERS = 4
 _MAX_FRAMES = 500
-_MAX_ITEMS = 1000
 _MAX_TAGS = 500
 """Tags of one text that may only show what is offered: a further one is code of the event's."""
 _LITERAL = r"(?:\d{1,4}|'[^'\\{}%\n]{0,60}'|\"[^\"\\{}%\n]{0,60}\"|true|false)"
@@ -46,16 +45,13 @@ _CHANGING = frozenset(
 """Filters of jinja2 that only change what they are given, and do not make it grow much."""
 _WIDENING = frozenset(("join", "center", "replace", "indent"))
 """Others that do: at most one of them in a tag."""
+_OF_LISTS = frozenset(
+    ("sort", "reverse", "unique", "sum", "max", "min", "list", "dictsort", "items", "tojson")
+)
+"""Filters that put in order or sum up."""
 _OF_JINJA = frozenset(("self", "super", "caller", "loop", "varargs", "kwargs"))
 _OF_TEMPLATES = frozenset(("environment", "debug_info"))
 """Variables of a template's code."""
-
-
-_ASKED = re.compile(
-    r"\{%[-+]?\s{0,9}(?:else|endif|(?:el)?if\s{1,9}(?:not\s{1,9})?(?P<name>[A-Za-z]\w{0,63})"
-    rf"(?:\s{{0,9}}(?:[=!<>]=|[<>])\s{{0,9}}{_LITERAL})?)\s{{0,9}}[-+]?%\}}"
-)
-"""What asks for a value of jinja2: `{% if late %}`, `{% elif sold > 3 %}`, `{% else %}`."""
 
 
 class _Tag(NamedTuple):
@@ -80,7 +76,7 @@ def judge_shown(
     code_alone = neutral(text, spans)
     own = {_plain(tag) for one in (*guard.constants.texts, code_alone) for tag in _tags(one, how)}
     code = how.tags.find(code_alone)
-    needed: dict[str, Origin] = {}
+    needed: dict[Path, Origin] = {}
     places: list[tuple[int, int]] = []
     for span in spans:
         # Within a tag of the code's it is no tag of its own.
@@ -91,11 +87,11 @@ def judge_shown(
             known = _plain(tag) in own
             if known or name:
                 places.append((span.start + tag.start, span.start + tag.end))
-                needed.update({} if known else {name: span.origin})
-    if whole and how is JINJA:
-        for asked in filter(_asks_plainly, itertools.islice(_ASKED.finditer(text), _MAX_TAGS)):
-            places.append(asked.span())
-            needed.update({asked["name"]: spans[0].origin} if asked["name"] else {})
+                needed.update({} if known else {(name,): span.origin})
+    if whole and how is JINJA and environment is not None:
+        read = _read(guard, text, how, environment)
+        places = list({*places, *read})
+        needed.update(dict.fromkeys((n for found in read.values() for n in found), spans[0].origin))
     if not places or (needed and _is_rendering()):
         return verdict
     covered = [spans[0]._replace(start=start, end=end) for start, end in sorted(places)]
@@ -105,18 +101,33 @@ def judge_shown(
     return verdict
 
 
-def _asks_plainly(asked: re.Match[str]) -> bool:
-    return asked["name"] is None or (is_field(asked["name"]) and asked["name"] not in _OF_JINJA)
+def _read(
+    guard: Guard, text: str, how: Syntax, environment: Any
+) -> dict[tuple[int, int], set[Path]]:
+    """Return the tags of a template of the event's that only show, repeat and ask, by places."""
+
+    def passes(name: str) -> bool:
+        known = name in _CHANGING or name in _WIDENING or name in _OF_LISTS
+        return known or _is_own(guard, name, environment)
+
+    reader = Reader(Filters(passes, _WIDENING))
+    found: dict[tuple[int, int], set[Path]] = {}
+    for start, end in itertools.islice(how.tags.find(text), _MAX_TAGS):
+        needed = reader.read(text[start:end])
+        if needed is not None:
+            found[start, end] = {path for path in needed if path}
+    return found
 
 
 def judge_given(guard: Guard, scopes: Iterable[Any]) -> Verdict | None:
     """Return a verdict if what templates of the event show is more than a plain value."""
-    needed: dict[str, Origin] = guard.provenance.kept.get(NEEDED, {})
+    needed: dict[Path, Origin] = guard.provenance.kept.get(NEEDED, {})
+    reach = Reach(guard)
     for scope in scopes:
         if not isinstance(scope, Mapping):
             continue
-        for name, origin in needed.items():
-            if name in scope and not _is_shown(guard, scope[name]):
+        for (name, *steps), origin in needed.items():
+            if name in scope and not reach.is_plain(scope[name], tuple(steps)):
                 return Verdict(origin, "shows more than a plain value of the code's", FIX)
     return None
 
@@ -164,14 +175,6 @@ def _is_own(guard: Guard, name: str, environment: Any) -> bool:
     code = getattr(function, "__code__", None)
     own = code is not None and str(code.co_filename).startswith(guard.root)
     return is_field(name) and (own or getattr(function, "__objclass__", None) is str)
-
-
-def _is_shown(guard: Guard, value: Any) -> bool:
-    if isinstance(value, str) or type(value) in PLAIN:
-        return True
-    if type(value) in (list, tuple, set, frozenset) and len(value) <= _MAX_ITEMS:
-        return all(type(one) in PLAIN for one in value)
-    return "__str__" in vars(type(value)) and is_of_code(guard, value)
 
 
 def _is_rendering() -> bool:
