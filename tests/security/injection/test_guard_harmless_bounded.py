@@ -193,7 +193,7 @@ def _xpath(where: tuple[str, ...], *places: str) -> Cases:
 def test_predicates_that_tell_nodes_apart_pass(tmp_path: Path) -> None:
     cases = _xpath((*PREDICATES, "price < 3 or @year"), "a predicate")
     cases |= _xpath(PREDICATES, "beside") | _xpath(PATHS, "below")
-    cases |= _xpath(("title =",), "a predicate")
+    cases |= _xpath(("title =", "last()", "last() - 1"), "a predicate")
     cases = {**cases, "a sign": (SIGNS, {"field": "price", "op": "<", "value": "9"})}
     assert_passes(tmp_path, cases, ("lxml.etree",))
 
@@ -295,6 +295,8 @@ SHOWING = (
     "{% if meter.mean() > 5 and total is defined %}high{% elif not unit %}x{% else %}low{% endif %}",
     "{% for row in meter.rows %}{% for key, value in row.items() %}{{ key }}={{ value }}{% endfor %}{% endfor %}",
     "{{ meter.rows[0].day }} {{ total * 2 + 1 }} {{ 'many' if total > 3 else 'few' }}{# end #}",
+    "{% for row in meter.rows if row.litres > 1 %}{{ '%.1f'|format(row.litres * total) }}{% endfor %}",
+    "{{ meter.rows|length }} {{ meter.rows[0]['day']|upper }} {{ '%d' % (total * 2) }}",
     "{{ missing|default('none') }} {% for n in range(3) %}{{ n }}{% endfor %}",
 )
 REACHING = (
@@ -321,6 +323,11 @@ REACHING = (
     "{{ meter.fixed }}",
     "{{ meter._own }}",
     "{{ unit.upper() }}",
+    "{{ meter.rows }}",
+    "{% for row in meter.rows if row.litres.real %}{{ row.day }}{% endfor %}",
+    "{{ '%s' % meter }}",
+    "{{ '%s'|format(meter.log) }}",
+    "{{ meter.log|length }}",
 )
 
 

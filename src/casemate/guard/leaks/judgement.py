@@ -237,6 +237,11 @@ def _beginning(texts: list[str]) -> str:
     return first[: next((at for at, (one, other) in pairs if one != other), len(first))]
 
 
+_SAYING_CLASSES = ("builtins", "decimal")
+"""Modules whose classes tell that a calculation failed and nothing of the inside. All that decimal
+says of a division by zero is `[<class 'decimal.DivisionByZero'>]`."""
+
+
 def _said(source: Source, text: Text) -> Iterator[tuple[str, str]]:
     lines = [line.strip()[:_MAX_NEEDLE] for line in text.message.splitlines()[:_MAX_LINES]]
     if source.database:
@@ -260,7 +265,7 @@ def _said(source: Source, text: Text) -> Iterator[tuple[str, str]]:
     if len(shown) >= _MIN_SHOWN and source.name in shown:
         yield EXCEPTION, shown
         yield EXCEPTION, f"{shown[:-1]},)"  # its name and its `args`
-    if source.module != "builtins":
+    if source.module not in _SAYING_CLASSES:
         yield EXCEPTION, f"<class '{source.module}.{source.name}'>"
 
 

@@ -10,13 +10,14 @@ from ..evaluation.formats import PLAIN
 from ..evaluation.hidden_names import is_of_code
 from ..evaluation.left_out import is_left_out
 from ..plain_names import is_hidden
-from .reading import EACH, NUMBER, Path
+from .reading import EACH, LIST, NUMBER, Path
 
 MAX_VALUES = 10_000
 """Values that the names of one template lead to, with all of its lists."""
 _MAX_ITEMS = 1000
 """Of one list that is shown as a whole."""
 _LISTS = (list, tuple, set, frozenset, str, dict, *map(type, ({}.items(), {}.keys(), {}.values())))
+_KINDS: dict[str | int, tuple[type, ...]] = {LIST: _LISTS, NUMBER: (int, float, bool)}
 _OF_DICT = ("items()", "keys()", "values()")
 
 
@@ -36,8 +37,8 @@ class Reach:
         if not path:
             return self._is_shown(value)
         step, *rest = path
-        if step == NUMBER:
-            return type(value) in (int, float, bool)
+        if step in _KINDS:
+            return type(value) in _KINDS[step]
         if step == EACH:
             return type(value) in _LISTS and all(self.is_plain(one, tuple(rest)) for one in value)
         if isinstance(step, int):
@@ -85,7 +86,9 @@ class Reach:
                 if not hasattr(kind, name):
                     return not hasattr(kind, "__getattr__")  # nobody has it: it shows nothing
         # What is calculated of plain data is plain data as well, or a list of it.
-        return all(step == EACH for step in rest) and calculates(guard, value, name, called=called)
+        return all(step in (EACH, LIST) for step in rest) and calculates(
+            guard, value, name, called=called
+        )
 
 
 def _is_open(value: dict[Any, Any]) -> bool:

@@ -14,8 +14,8 @@ from ..plain_names import is_field
 
 Path = tuple[str | int, ...]
 """A name that the template is given, and what is taken of it: names, with `()` if called, keys,
-`EACH` for each one of a list and `NUMBER` for what has to be a number."""
-EACH, NUMBER = "*", "#"
+`EACH` for each one of a list; at the end, `LIST` and `NUMBER` for what has to be one."""
+EACH, LIST, NUMBER = "*", "[]", "#"
 MAX_TAG = 300
 """Characters of a tag."""
 MAX_STEPS = 5
@@ -31,6 +31,8 @@ _TOKEN = re.compile(
 _FORM = re.compile(r"[^%]{0,30}%[-+ ]?\d{0,2}(?:\.\d)?[dfsgie](?:%%|[^%]){0,30}")
 """A text in whose place one value is shown, and not made long."""
 _ASKING = frozenset(("defined", "undefined", "none", "number", "string", "odd", "even", "sequence"))
+_COUNTING = frozenset(("length", "count"))
+"""Filters that show nothing of what they are given but how many it is."""
 _VALUES = frozenset(("true", "false", "none", "True", "False", "None"))
 _OF_LOOPS = frozenset(("index", "index0", "first", "last", "length", "revindex", "revindex0"))
 _OF_JINJA = frozenset(("self", "super", "caller", "loop", "varargs", "kwargs"))
@@ -164,10 +166,13 @@ class _Reading:
         first = self._next()[1]
         over = self._path()
         self._changed()
+        each: Path = (*over, *[EACH] * len(names)) if over else ()
+        if self._taken("if"):
+            self._loops = [*around, dict.fromkeys(names, each)]
+            self._either()
         if len(around) >= _MAX_LOOPS or (around and first not in outer):
             raise _RefusedError
-        each = (*over, *[EACH] * len(names)) if over else ()
-        self.needed.add(each)
+        self.needed.add((*over, LIST) if over else ())
         return dict.fromkeys(names, each)
 
     def choice(self) -> None:
@@ -233,7 +238,8 @@ class _Reading:
             self._at += 1
         else:
             read = self._path()
-            self.needed.add(read)
+            counted = self._next() == ("sign", "|") and self._next(1)[1] in _COUNTING
+            self.needed.add((*read, LIST) if counted and read else read)
         return None if self._changed() else read
 
     def _shown_in(self, form: str) -> None:
@@ -244,9 +250,11 @@ class _Reading:
         if _FORM.fullmatch(form) is None:
             raise _RefusedError
         self._at += 3 if called else 1
-        self.needed.add(self._path())
         if called:
+            self._sum()
             self._need(")")
+        else:
+            self._value()
 
     def _changed(self) -> bool:
         """Read filters; return whether there are any."""
