@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import bz2
+import decimal
 import gc
 import gzip
 import html
@@ -127,6 +128,17 @@ def test_a_driver_is_known_by_its_module_s_marks_or_by_name() -> None:
 def test_short_texts_are_nobody_s() -> None:
     found = [needle for source in noted(KeyError(1)).sources() for _, needle in needles(source)]
     assert "1" not in found and "KeyError(1)" in found
+
+
+def test_all_that_decimal_says_is_nobody_s_and_its_repr_is() -> None:
+    [source] = noted(decimal.DivisionByZero([decimal.DivisionByZero])).sources()
+    [text] = source.texts
+    found = [needle for _, needle in needles(source)]
+    assert text.message == "[<class 'decimal.DivisionByZero'>]"
+    assert not [needle for needle in found if needle in text.message]
+    assert text.shown in found and f"DivisionByZero: {text.message}" in found
+    other = noted(json.JSONDecodeError("odd", "x", 0)).sources()
+    assert "<class 'json.decoder.JSONDecodeError'>" in [n for s in other for _, n in needles(s)]
 
 
 @pytest.mark.parametrize(
