@@ -154,6 +154,8 @@ def reads_again(node: ast.Call) -> str:
     if not isinstance(node.func, ast.Attribute):
         return ""
     name, owner = node.func.attr, node.func.value
+    if _reads_what_was_written(node, name):
+        return READS_LINES
     if name in PARTS | PLACES and node.args and isinstance(node.args[0], ast.Constant):
         mark = node.args[0].value
         known = isinstance(mark, (str, bytes)) and mark in ENDS_OF_HEADS
@@ -164,7 +166,17 @@ def reads_again(node: ast.Call) -> str:
     held = owner.func if isinstance(owner.func, ast.Attribute) else None
     if held is not None and held.attr == "join" and isinstance(held.value, ast.Constant):
         return READS_LINES if held.value.value in _OF_LINES else ""
-    return READS_LINES if held is not None and held.attr == "getvalue" else ""
+    return ""
+
+
+def _reads_what_was_written(node: ast.Call, name: str) -> bool:
+    """Tell whether a call is `file.getvalue()` or `file.seek(0)`, as before reading it again."""
+    if node.keywords or name not in ("getvalue", "seek"):
+        return False
+    if name == "getvalue":
+        return not node.args
+    first = node.args[0] if len(node.args) == 1 else None
+    return isinstance(first, ast.Constant) and first.value == 0
 
 
 def reads_in_memory(node: ast.Call) -> bool:

@@ -12,13 +12,12 @@ import operator
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from io import BufferedWriter, FileIO
 from operator import is_
 from types import BuiltinMethodType, GeneratorType
 from typing import Any
 
-from .bound_methods import binder
+from .bound_methods import Binder
 from .calls import Calls
 from .frequent import MAX_ITEMS, filler, replacer, together, together_by
 from .generations import MAX_PENDING, MAX_TEXT
@@ -163,7 +162,7 @@ class Provenance(Calls):
         """Of the function's code, which the sink need not look at again."""
         searching = (self.patterns, self._answers, self._settle_answers)
         self.watched = searcher(*searching, self._noted, self._watched)
-        self.bound = binder(partial(self.watched, "print"), self.wrote)
+        self.bound = Binder(self.watched, self.wrote, self.seen)
         self.descriptors = False
         """Whether the code may write to a standard stream by another file over its descriptor."""
         self.matched_by = matcher(*searching, self.watched)

@@ -57,7 +57,7 @@ import copy
 import importlib.util
 from types import CodeType
 
-from .bound_methods import announced
+from .bound_methods import announced, is_late
 from .evaluated import form_of_eval
 from .heads import names_of_heads
 from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, turned
@@ -300,6 +300,8 @@ class Rewriter(Scopes, ast.NodeTransformer):
             if names:
                 return turned(node, self.visit(whole), methods, names)
         again = reads_again(node)  # by its look, which is another afterwards
+        late = is_late(node, node.func.attr if isinstance(node.func, ast.Attribute) else "")
+        late = late or is_late(node, node.func.id if isinstance(node.func, ast.Name) else "")
         self.generic_visit(node)
         node.args = [
             self._call(argument, "numbered", argument)
@@ -315,8 +317,10 @@ class Rewriter(Scopes, ast.NodeTransformer):
         ):
             name = known
         elif isinstance(node.func, ast.Name) and not reads_in_memory(node):
-            return self._builtin(node, node.func.id)
-        return self._named_call(node, name, again)
+            builtin = self._builtin(node, node.func.id)
+            return announced(builtin) if late else builtin
+        call = self._named_call(node, name, again)
+        return announced(call) if late else call
 
     def _named_call(self, node: ast.Call, name: str, again: str) -> ast.expr:
         """Do a call by a name that is noted or announced, if it is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -73,8 +74,9 @@ def is_of_caller(guard: Guard, text: str) -> bool:
     `mimetypes` opens `/etc/mime.types`, whatever an event says; so does whoever lists the working
     directory. What the function's own code passes on was seen being made.
     """
-    if text == os.getcwd():
-        return True
+    with contextlib.suppress(OSError):  # it was removed
+        if text == os.getcwd():
+            return True
     frame = sys._getframe(1)
     for _ in range(_MAX_FRAMES):
         file = frame.f_code.co_filename

@@ -61,9 +61,11 @@ class Judgement:
         script: ReadScript = _no_script,
         texts: FindTexts = _no_texts,
         direct: bool = True,
+        file: CodeJudge | None = None,
     ) -> None:
         """`direct`: the function's own code makes the call, not a dependency by itself.
 
+        `file` judges an operand that is the name of a file, and `path` what has one in it.
         `script` reads a file that is run, with what in it came from outside. `texts` finds the
         event's texts, whole, in another.
         """
@@ -71,6 +73,7 @@ class Judgement:
         self._read = script
         self._python = python
         self._path = path
+        self._file = path if file is None else file
         self._direct = direct
 
     # -- the shell -----------------------------------------------------------------------------
@@ -391,7 +394,8 @@ class Judgement:
             value = argument.value
             for span in argument.doubtful:
                 begins = span.start == 0 and value.startswith("-")
-                taken = ended or _takes(name, previous, before) or _takes(part, previous, before)
+                valued = _takes(name, previous, before) or _takes(part, previous, before)
+                taken = ended or valued
                 if begins and not taken and _is_option(name, value):
                     words = f"begins with a dash: becomes an option of {_shown(name)}"
                     return Verdict(span.origin, words, _FIX_OPTION)
@@ -399,6 +403,9 @@ class Judgement:
                     words = f"begins with what has {_shown(name)} do something else with it"
                     return Verdict(span.origin, words, _FIX_OPTION)
                 if span.start > 0 and (verdict := self._path(value, argument.spans)):
+                    return verdict
+                of_files = name in programs.OF_FILES and span.start == 0 and not begins
+                if of_files and not valued and (verdict := self._file(value, argument.spans)):
                     return verdict
             ended = ended or (value == "--" and not argument.spans)
             ended = ended or previous in programs.LAST_OPTIONS.get(name, ())

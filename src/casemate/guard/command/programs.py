@@ -182,6 +182,20 @@ DIVIDED_VALUES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
 MAKES = frozenset(("make", "gmake", "bmake", "remake"))
 """Take variables as arguments, which they expand and put into commands of a shell."""
 
+OF_FILES = frozenset(
+    [
+        *("7z", "7za", "ar", "b2sum", "base64", "bunzip2", "bzcat", "bzip2", "cat", "chgrp"),
+        *("chmod", "chown", "cksum", "cmp", "comm", "cp", "csplit", "diff", "dos2unix", "du"),
+        *("file", "fold", "gunzip", "gzip", "head", "hexdump", "install", "less", "ln", "ls"),
+        *("lz4", "md5sum", "mkdir", "more", "mv", "nl", "od", "paste", "rar", "readlink"),
+        *("realpath", "rev", "rm", "rmdir", "rsync", "sha1sum", "sha224sum", "sha256sum"),
+        *("sha384sum", "sha512sum", "shred", "shuf", "sort", "split", "stat", "strings", "sum"),
+        *("tac", "tail", "tar", "bsdtar", "tee", "touch", "truncate", "uniq", "unlink", "unrar"),
+        *("unxz", "unzip", "unzstd", "wc", "xxd", "xz", "xzcat", "zcat", "zip", "zstd"),
+    ]
+)
+"""Programs whose operands are names of files, and nothing else that has `..` as a part."""
+
 MAILERS = frozenset(("sendmail", "msmtp", "ssmtp", "exim", "exim4", "esmtp"))
 """They read a mail, with its head."""
 

@@ -108,7 +108,7 @@ def check_source(guard: Guard, source: Any, judge: Judge = INTERNAL) -> None:
 
 
 def _of_source(guard: Guard, source: Any, judge: Judge) -> Verdict | None:
-    content = source if isinstance(source, bytes) else _content(source)
+    content = source if isinstance(source, bytes) else content_of(source)
     if not content or not (_declares(content)):
         return None
     spans = guard.spans(content)
@@ -122,7 +122,7 @@ def _declares(content: str | bytes) -> bool:
     return "<!" in content
 
 
-def _content(source: Any) -> str | bytes | None:
+def content_of(source: Any) -> str | bytes | None:
     """Return what a file or path holds, and leave a file where it was."""
     if isinstance(source, (str, os.PathLike)) and not _is_markup(source):
         try:

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..core import Guard
+from ..in_memory import found, held_by, writes_in_memory
 from ..origin import PIECE, Span
-from ..standing import is_put_together
+from ..pieces import as_text
+from ..standing import is_direct, is_put_together
 from ..verdict import Verdict
+from .documents import content_of
 
 NAME = "xml"
 MAX_DOCUMENT = 256 * 1024
@@ -33,6 +36,8 @@ _LONGEST_PATH = 1024
 _PATHS = frozenset(("select", "match", "test", "use", "count", "from", "value", "group-by"))
 """Attributes of a stylesheet's elements that are XPath; others have it in braces."""
 _STEP = re.compile(r"\s*+@?+[^\W\d][\w.-]*+\s*+|\s*+[0-9]++(?:\.[0-9]++)?+\s*+")
+_READERS = ("defusedxml", "html", "lxml", "xml", "xmltodict")
+"""Packages through which the code hands a document to a parser."""
 _FIX = (
     "escape what goes into XML: xml.sax.saxutils.escape, quoteattr for attributes; or build the "
     "document as a tree: ElementTree.SubElement(parent, 'name').text = value"
@@ -51,12 +56,58 @@ class _Region(NamedTuple):
 def check_insertions(guard: Guard, source: Any) -> None:
     """Block a document (BlockedError) of the code in which data is more than it was meant to be.
 
-    Only what the code was seen putting together is looked at.
+    Only what the code was seen putting together is looked at, and what it may have in memory.
     """
     if not guard.active or not isinstance(source, (str, bytes)) or len(source) > MAX_DOCUMENT:
         return
     if is_put_together(guard, source):
         guard.check(NAME, source, judge)
+    elif writes_in_memory(guard) and is_direct(guard, *_READERS):
+        guard.check(NAME, source, found(guard, _judge_found))
+
+
+def check_file(guard: Guard, source: Any) -> None:
+    """As `check_insertions`, of a file: in memory, or one that can be read from its beginning."""
+    if not guard.active or isinstance(source, (str, bytes)) or not writes_in_memory(guard):
+        return
+    content = content_of(source)
+    if content and len(content) <= MAX_DOCUMENT and is_direct(guard, *_READERS):
+        guard.check(NAME, content, found(guard, _judge_found))
+
+
+def check_pieces(guard: Guard, pieces: Sequence[object]) -> None:
+    """As `check_insertions`, of a document in pieces."""
+    given = [piece for piece in pieces if isinstance(piece, (str, bytes))]
+    size = sum(map(len, given))
+    if not guard.active or not given or size > MAX_DOCUMENT or not is_direct(guard, *_READERS):
+        return
+
+    def question() -> Verdict | None:
+        spans: list[Span] = []
+        place = 0
+        for piece in given:
+            spans += [span.moved(place) for span in guard.spans(piece)]
+            place += len(as_text(piece))
+        if place == sum(span.end - span.start for span in spans):
+            return None  # it is passed on
+        return judge("".join(map(as_text, given)), spans) if spans else None
+
+    guard.decide(NAME, question)
+
+
+def on_reading(guard: Guard, function: Any, *_: Any) -> None:
+    """Judge a document that the code has written into memory, whatever it reads it by."""
+    held = held_by(getattr(function, "__self__", None))
+    if held is None or len(held) > MAX_DOCUMENT:
+        return
+    if as_text(held[:_LONGEST]).lstrip()[:1] == "<":
+        guard.check(NAME, held, found(guard, _judge_found))
+
+
+def _judge_found(text: str, spans: Sequence[Span]) -> Verdict | None:
+    # A lone end of an element is in every document that has the element.
+    given = [s for s in spans if _CLOSING.fullmatch(text, s.start, s.end) is None]
+    return judge(text, given) if given else None
 
 
 def judge(text: str, spans: Sequence[Span]) -> Verdict | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -21,7 +22,7 @@ from .documents import (
     judging,
 )
 from .entities import Reading
-from .insertions import check_insertions
+from .insertions import check_file, check_insertions, check_pieces
 from .trees import is_of_tree
 
 _EXTERNAL_BY_DEFAULT = 5
@@ -39,6 +40,7 @@ def patch_lxml(guard: Guard, module: ModuleType) -> None:
             setattr(self, READING, _reading(library, named))
 
         def feed(self: Any, data: Any) -> Any:
+            check_insertions(guard, data)
             if not is_safe(self):
                 check_piece(guard, self, data, _of_parser(library, self))
             return base.feed(self, data)
@@ -52,6 +54,7 @@ def patch_lxml(guard: Guard, module: ModuleType) -> None:
 
     def iterparse(source: Any, *arguments: Any, **named: Any) -> Any:
         if not named.get("html"):
+            check_file(guard, source)
             check_source(guard, source, judging(_reading(library, named)))
         return base(source, *arguments, **named)
 
@@ -84,22 +87,32 @@ def patch_functions(guard: Guard, library: Any) -> None:
 
     def before_source(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         parser = argument(arguments, named, 1, "parser") or usual()
-        if not is_safe(parser) and not _is_html(parser):
-            source = argument(arguments, named, 0, "source", "f")
+        if _is_html(parser):
+            return
+        source = argument(arguments, named, 0, "source", "f")
+        check_file(guard, source)
+        if not is_safe(parser):
             check_source(guard, source, judged(parser))
 
-    def before_list(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        parser = argument(arguments, named, 1, "parser") or usual()
-        for piece in argument(arguments, named, 0, "strings") or ():
-            if not is_safe(parser):
-                check_document(guard, piece, judged(parser, whole=False))
+    def listed(plain: Any) -> Any:
+        @functools.wraps(plain)
+        def fromstringlist(strings: Any, parser: Any = None) -> Any:
+            # What gives its pieces once would not be there any more for the parser.
+            pieces = strings if isinstance(strings, (list, tuple)) else list(strings)
+            check_pieces(guard, pieces)
+            of = parser or usual()
+            for piece in pieces if not is_safe(of) else ():
+                check_document(guard, piece, judged(of, whole=False))
+            return plain(pieces, parser)
+
+        return fromstringlist
 
     for name in ("fromstring", "XML", "XMLID", "XMLDTDID"):
         if name in vars(library):
             wrap(library, name, before_text)
     wrap(library, "parse", before_source)
     if "fromstringlist" in vars(library):
-        wrap(library, "fromstringlist", before_list)
+        library.fromstringlist = listed(library.fromstringlist)
 
 
 def _is_html(parser: Any) -> bool:

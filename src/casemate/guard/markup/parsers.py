@@ -19,7 +19,7 @@ from .documents import (
     judging,
 )
 from .entities import EXPANDING, Reading
-from .insertions import check_insertions
+from .insertions import check_file, check_insertions, check_pieces
 
 
 def patch_element_tree(guard: Guard, module: ModuleType) -> None:
@@ -31,15 +31,22 @@ def patch_element_tree(guard: Guard, module: ModuleType) -> None:
             check_document(guard, argument(arguments, named, 0, "text"))
 
     def before_list(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        pieces = argument(arguments, named, 0, "sequence")
+        # What gives its pieces once is left to the parser, which is given them by `feed`.
+        if not isinstance(pieces, (list, tuple)):
+            return
+        check_pieces(guard, pieces)
         if not is_safe(argument(arguments, named, 1, "parser")):
-            for piece in argument(arguments, named, 0, "sequence") or ():
+            for piece in pieces:
                 check_document(guard, piece, judging(EXPANDING, whole=False))
 
     def before_source(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_file(guard, argument(arguments, named, 0, "source"))
         if not is_safe(argument(arguments, named, 2, "parser")):
             check_source(guard, argument(arguments, named, 0, "source"))
 
     def before_parse(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_file(guard, argument(arguments, named, 0, "source"))
         if not is_safe(argument(arguments, named, 1, "parser")):
             check_source(guard, argument(arguments, named, 0, "source"))
 
@@ -62,6 +69,7 @@ def patch_element_tree(guard: Guard, module: ModuleType) -> None:
     pull: Any = library.XMLPullParser
 
     def before_feed(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_insertions(guard, argument(arguments, named, 1, "data"))
         if not is_safe(getattr(arguments[0], "_parser", None)):
             check_piece(guard, arguments[0], argument(arguments, named, 1, "data"), EXPANDING)
 
@@ -75,6 +83,7 @@ def _feeding(guard: Guard, base: Any) -> type:
     """Return a subclass of a parser of a C type whose `feed` is watched."""
 
     def feed(self: Any, data: Any) -> Any:
+        check_insertions(guard, data)
         check_piece(guard, self, data, EXPANDING)
         return base.feed(self, data)
 
@@ -92,7 +101,28 @@ def patch_dom(guard: Guard, module: ModuleType) -> None:
 
     if "parseString" in vars(library):
         wrap(library, "parseString", before_text)
-    wrap(library, "parse", lambda a, n: check_source(guard, argument(a, n, 0, "file")))
+
+    def before_file(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        file = argument(arguments, named, 0, "file")
+        check_file(guard, file)
+        check_source(guard, file)
+
+    wrap(library, "parse", before_file)
+
+
+def patch_texts(guard: Guard, module: ModuleType) -> None:
+    """Watch documents of the code where `xml.sax` and `pulldom` are given one as a text."""
+    wrap(module, "parseString", lambda a, n: check_insertions(guard, argument(a, n, 0, "string")))
+    wrap(
+        module,
+        "parse",
+        lambda a, n: check_file(guard, argument(a, n, 0, "source", "stream_or_string")),
+    )
+
+
+def patch_html(guard: Guard, module: ModuleType) -> None:
+    """Watch pages that the code puts together and reads again."""
+    wrap(module.HTMLParser, "feed", lambda a, n: check_insertions(guard, argument(a, n, 1, "data")))
 
 
 def patch_expat_reader(guard: Guard, module: ModuleType) -> None:
@@ -100,6 +130,7 @@ def patch_expat_reader(guard: Guard, module: ModuleType) -> None:
 
     def before_feed(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         reader = arguments[0]
+        check_insertions(guard, argument(arguments, named, 1, "data"))
         if not is_safe(reader):
             # It is asked for the type and for parameters as well as for other entities.
             external = bool(getattr(reader, "_external_ges", 0))
@@ -123,6 +154,7 @@ def on_expat(
             check_source(guard, arguments[0], judging(reading))
         else:
             final = bool(argument(arguments, named, 1, "isfinal"))
+            check_insertions(guard, arguments[0])
             check_document(guard, arguments[0], judging(reading, whole=final))
 
 

@@ -147,10 +147,18 @@ def inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + "/")
 
 
+def _working_folder() -> str:
+    """Return the working folder; where that was removed, no name in it leads to anything."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"
+
+
 def absolute(path: str) -> str:
     """Return where a path leads without regard to links."""
     if not path.startswith("/"):
-        path = f"{os.getcwd()}/{path}"
+        path = f"{_working_folder()}/{path}"
     steps: list[str] = []
     for step in path.split("/"):
         if step == "..":
@@ -163,7 +171,7 @@ def absolute(path: str) -> str:
 def resolved(path: str) -> str:
     """Return where a path leads; what is not there counts as it is written (realpath(3))."""
     if not path.startswith("/"):
-        path = f"{os.getcwd()}/{path}"
+        path = f"{_working_folder()}/{path}"
     todo = path.split("/")[::-1]
     done = ""
     links = 0

@@ -404,7 +404,8 @@ def _reduced(
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
         return _judge_getter(text, spans) or left_out.judge_path(guard, text, spans)
 
-    if len(arguments) > 1 and arguments[0] is getattr and isinstance(arguments[1], (list, tuple)):
+    called = getattr(arguments[0], "__wrapped__", arguments[0]) if arguments else None
+    if len(arguments) > 1 and called is getattr and isinstance(arguments[1], (list, tuple)):
         for name in arguments[1]:
             if isinstance(name, str):
                 guard.check(NAME, name, judged)

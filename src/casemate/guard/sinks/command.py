@@ -78,6 +78,7 @@ def judgement_of(guard: Guard, folder: object = None) -> Judgement:
         script=script,
         texts=lambda text: [*guard.readable(text), *guard.spans(text)],
         direct=is_direct(guard, *_THROUGH),
+        file=path.operand(guard),
     )
 
 

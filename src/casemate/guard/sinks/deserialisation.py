@@ -19,12 +19,13 @@ from .. import fetched
 from ..core import Guard
 from ..evaluation import choosing
 from ..hooks import argument, wrap
+from ..in_memory import check_own, found, held_by, writes_in_memory
 from ..objects import decrypting, judgement, read_again
 from ..objects.plain import is_plain_array
 from ..objects.signatures import patch_hmac
 from ..origin import PIECE, Span
 from ..sink import Patch, Sink
-from ..standing import is_direct, is_import, is_put_together
+from ..standing import is_direct, is_import
 from ..verdict import Judge, Verdict
 from ..written.lines import before_in_line, judge_settings, judge_yaml
 
@@ -187,8 +188,8 @@ def _put_together(judge: Judge, *names: str, place: int = 0) -> Patch:
             # To ask has notes sorted in, so it is asked of what the code reads by itself alone.
             if not isinstance(text, (str, bytes)) or not guard.active:
                 return
-            if is_direct(guard, package) and is_put_together(guard, text):
-                guard.check(NAME, text, judge)
+            if is_direct(guard, package):
+                check_own(guard, NAME, text, judge)
 
         for name in names:
             owner, _, last = name.rpartition(".")
@@ -250,8 +251,12 @@ def _check_composed(guard: Guard, arguments: tuple[Any, ...], named: dict[str, A
     """Block YAML of the code (BlockedError) in which data ends its quotes, or begins a line."""
     text = argument(arguments, named, 1, "stream")
     # What the code put together was seen being made: a file of settings is not searched.
-    if guard.active and isinstance(text, str) and guard.provenance.of(text) is not None:
+    if not guard.active:
+        return
+    if isinstance(text, str) and guard.provenance.of(text) is not None:
         guard.check(NAME, text, _judge_composed)
+    elif (held := text if isinstance(text, str) else held_by(text)) and writes_in_memory(guard):
+        guard.check(NAME, held, found(guard, judge_yaml))
 
 
 def _judge_composed(text: str, spans: Sequence[Span]) -> Verdict | None:

@@ -18,6 +18,7 @@ SINK = Sink(
     patches={
         "click.utils": loggers.patch_click,
         "logging": loggers.patch_logging,
+        "rich.console": loggers.patch_rich,
         "traceback": loggers.patch_traceback,
         "loguru._logger": loggers.patch_loguru,
         "loguru._simple_sinks": loggers.patch_stream,

@@ -16,7 +16,7 @@ from .. import aws_calls
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
-from ..paths import following, looking, readers, uris
+from ..paths import following, looking, members, readers, uris
 from ..paths.judgement import inside, judge, judge_pattern, resolved
 from ..sink import AuditHook, Sink
 from ..standing import is_import, is_known, is_of_caller
@@ -81,6 +81,17 @@ def lexical(guard: Guard) -> Callable[[str, Any], Verdict | None]:
         return judge(text, inside_names, allowed=lambda path: True)
 
     return judge_text
+
+
+def operand(guard: Guard) -> Callable[[str, Any], Verdict | None]:
+    """Return a judgement of names of files that the code hands to a program as they are."""
+
+    def judge_name(text: str, spans: Any) -> Verdict | None:
+        if ".." not in text and not text.startswith("/"):
+            return None
+        return judge(text, spans, allowed=following.Folders(guard).allow)
+
+    return judge_name
 
 
 def _first(event: str) -> AuditHook:
@@ -200,6 +211,16 @@ def _patch_importlib(guard: Guard, module: ModuleType) -> None:
     )
 
 
+def _patch_zipfile(guard: Guard, module: ModuleType) -> None:
+    following.patch_zipfile(guard, module)
+    members.patch_zipfile(guard, module)
+
+
+def _patch_tarfile(guard: Guard, module: ModuleType) -> None:
+    following.patch_tarfile(guard, module, NAME)
+    members.patch_tarfile(guard, module)
+
+
 _FIRST = (
     "os.chdir",
     "os.chflags",
@@ -255,7 +276,7 @@ SINK = Sink(
         "posixpath": following.patch_posixpath,
         "pathlib": following.patch_pathlib,
         "botocore.client": aws_calls.patch,
-        "zipfile": following.patch_zipfile,
-        "tarfile": lambda guard, module: following.patch_tarfile(guard, module, NAME),
+        "zipfile": _patch_zipfile,
+        "tarfile": _patch_tarfile,
     },
 )

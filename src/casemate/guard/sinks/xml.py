@@ -6,7 +6,8 @@ parser that would follow them. defusedxml, and lxml with `resolve_entities=False
 
 from __future__ import annotations
 
-from ..markup import documents, lxml, parsers
+from ..markup import documents, insertions, lxml, parsers
+from ..names import READS_LINES
 from ..sink import Sink
 
 SINK = Sink(
@@ -17,6 +18,9 @@ SINK = Sink(
         "xml.etree.ElementInclude": parsers.patch_include,
         "xml.dom.minidom": parsers.patch_dom,
         "xml.dom.expatbuilder": parsers.patch_dom,
+        "xml.sax": parsers.patch_texts,
+        "xml.dom.pulldom": parsers.patch_texts,
+        "html.parser": parsers.patch_html,
         "xml.sax.expatreader": parsers.patch_expat_reader,
         "xmlrpc.client": parsers.patch_xmlrpc,
         "xmltodict": parsers.patch_xmltodict,
@@ -27,5 +31,6 @@ SINK = Sink(
         "Parse": parsers.on_expat,
         "ParseFile": parsers.on_expat,
         "xinclude": lxml.on_include,
+        READS_LINES: insertions.on_reading,
     },
 )

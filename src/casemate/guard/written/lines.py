@@ -34,6 +34,19 @@ _LEVEL = re.compile(
     r"|[\[(<](?:debug|info|notice|warn|warning|error|critical|fatal|audit)[\])>]"
 )
 _TIME = re.compile(r"[\[(]?\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_STAMPS = (
+    re.compile(r"[\[(]?\d\d:\d\d:\d\d(?!\d)"),
+    re.compile(r"[\[(]?\d{9,13}(?:\.\d{1,9})?(?![\w.])"),
+    re.compile(r"<\d{1,3}>"),
+    re.compile(r"#\d{1,9}(?!\w)"),
+    re.compile(r"[\[(]?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE),
+    re.compile(r"[\[(]?(?:[A-Z][a-z]{2} [ \d]\d|\d\d/[A-Z][a-z]{2}/\d{4})[ :]\d\d:\d\d:\d\d"),
+)
+"""What else records begin with: a time, seconds, a priority, a number, a UUID, a date."""
+_LETTERS = re.compile(r"[^\W\d_]")
+_MIN_LETTERS = 3
+"""Of what the code has written before data, by which another line that begins so is a record."""
+_DIVIDING = ("|", "\t")
 _ACCESS = re.compile(r"\S{1,200} \S{1,200} (?:\S{1,200} )?(?:\[[^\]\n]{0,60}\] )?\"[A-Z]{3,10} ")
 """How a line of an access log begins, in the forms that servers of HTTP write."""
 _WORDS_FIRST = re.compile(r"^(?:[A-Za-z<(]|\d{4}-)", re.MULTILINE)
@@ -128,16 +141,38 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
         raised = _RAISED.match(own) if _TRACE in text else None
         if raised is not None:
             own, begins = own[raised.end() :], _RECORD
-        words = own if len(own.split()) >= _MIN_WORDS else None
         tag = _TAG.match(own)
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
-            alike = (begins and begins.match(line)) or (words and line.startswith(words))
             other = _TAG.match(line)
+            alike = (begins and begins.match(line)) or _is_copied(own, line)
             alike = alike or (tag is not None and other is not None and other[0] == tag[0])
             if alike or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
+        if _ends_as_own(text, span):
+            return Verdict(span.origin, "ends a record of the log", FIX_LOG)
     return None
+
+
+def _is_copied(own: str, line: str) -> bool:
+    """Tell whether a line begins with the words that the code has before data, or stamped as it."""
+    words = len(own.split()) >= _MIN_WORDS or len(_LETTERS.findall(own)) >= _MIN_LETTERS
+    if words and line.startswith(own):
+        return True
+    return any(stamp.match(own) and stamp.match(line) for stamp in _STAMPS)
+
+
+def _ends_as_own(text: str, span: Span) -> bool:
+    """Tell whether data has a line that ends as the code ends its own, or has as many columns."""
+    part = text[span.start : span.end]
+    ended = BREAKS.search(part)
+    if ended is None or ended.end() >= len(part):
+        return False
+    after = text[span.end : span.end + _MAX_LINE].partition("\n")[0]
+    words, line = after.strip(), part[: ended.start()]
+    if len(_LETTERS.findall(words)) >= _MIN_WORDS and line.rstrip().endswith(words):
+        return True
+    return any(sign in after and line.count(sign) >= after.count(sign) for sign in _DIVIDING)
 
 
 def begins_with_level(text: str) -> bool:
@@ -160,9 +195,11 @@ def judge_kept(text: str, spans: Sequence[Span]) -> Verdict | None:
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
             alike = _LEVEL.match(line) if level else numbers and _shape(line) == shape
-            alike = alike or _ACCESS.match(own)
+            alike = alike or _ACCESS.match(own) or _is_copied(own, line)
             if alike or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
+        if _ends_as_own(text, span):
+            return Verdict(span.origin, "ends a record of the log", FIX_LOG)
     return None
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from ..core import Guard
 from ..evaluation import formats
 from ..hooks import argument, wrap
+from ..in_memory import held_by
 from ..pieces import as_text
 from ..sink import Patch
 from ..standing import is_put_together, wrap_after
@@ -144,10 +145,13 @@ def _as_text(text: object) -> object:
 
 
 def read_lines(guard: Guard, function: Any, *_: Any) -> None:
-    """Judge records that the code has written into memory, and reads again line by line."""
-    text = getattr(function, "__self__", None)
-    if isinstance(text, str) and len(text) <= MAX_RECORD and _BREAK.search(text) is not None:
-        guard.check(NAME, text, judge_kept)
+    """Judge records that the code has written into memory, and reads again."""
+    given = getattr(function, "__self__", None)
+    text = given if isinstance(given, str) else held_by(given)
+    if isinstance(text, (str, bytes)) and len(text) <= MAX_RECORD:
+        text = as_text(text)
+        if _BREAK.search(text.rstrip("\r\n")) is not None:
+            guard.check(NAME, text, judge_kept)
 
 
 def read_records(guard: Guard, text: Any, *_: Any) -> None:
@@ -208,6 +212,19 @@ def patch_click(guard: Guard, module: ModuleType) -> None:
             check_record(guard, message, file)
 
     wrap(module, "echo", before)
+
+
+def patch_rich(guard: Guard, module: ModuleType) -> None:
+    """Watch what the consoles of rich print, as `print` of this library does as well."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        texts = arguments[1:]
+        broken = guard.active and any(isinstance(t, str) and _BREAK.search(t) for t in texts)
+        if broken and streams.of_file(guard, arguments[0].file) is not None:
+            check_printed(guard, texts, named.get("sep"))
+
+    for name in ("print", "log"):
+        wrap(module.Console, name, before)
 
 
 def patch_loguru(guard: Guard, module: ModuleType) -> None:

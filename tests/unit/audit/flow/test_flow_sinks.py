@@ -32,9 +32,9 @@ RUNNING_ONLY = {
         "botocore elasticsearch graphql jmespath jq jsonata jsonpath jsonpath_ng jsonpath_rw "
         "objectpath opensearchpy pyjq pyjsonq tinydb whoosh "
     ),
-    "xml": "xmltodict",
+    "xml": "html xmltodict",
     "cell": "csv openpyxl xlsxwriter xlwt",
-    "log": "click logging loguru structlog traceback",
+    "log": "click logging loguru rich structlog traceback",
     "header": "aiosmtplib dns email icalendar imaplib poplib ssl",
     "file": "botocore email pathlib",
 }

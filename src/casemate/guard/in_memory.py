@@ -1,0 +1,67 @@
+"""Texts that the function's code writes into a file in memory, or a temporary one, and reads again.
+
+What is written there piece by piece nobody saw being put together: where the event's texts are in
+it is found by search.
+"""
+
+from __future__ import annotations
+
+import bisect
+import io
+from collections.abc import Sequence
+
+from .core import Guard
+from .origin import PIECE, Span
+from .spans import merged
+from .standing import is_put_together
+from .verdict import Judge, Verdict
+
+FILES = frozenset((io.BytesIO, io.StringIO))
+"""Types of files in memory."""
+_WORDS = ("stringio", "bytesio", "temporaryfile", "spooledtemporaryfile")
+"""Words of code that writes into such a file."""
+
+
+def writes_in_memory(guard: Guard) -> bool:
+    """Tell whether the function's code has files in memory at all: most of it has none."""
+    return any(map(guard.constants.holds_word, _WORDS))
+
+
+def check_own(guard: Guard, sink: str, text: str | bytes, judge: Judge) -> None:
+    """Block a text (BlockedError) that the code has put together, or may have written in memory."""
+    if is_put_together(guard, text):
+        guard.check(sink, text, judge)
+    elif writes_in_memory(guard):
+        guard.check(sink, text, found(guard, judge))
+
+
+def held_by(file: object) -> str | bytes | None:
+    """Return what a file in memory holds; None for any other, and for one that is closed."""
+    if isinstance(file, (io.BytesIO, io.StringIO)) and type(file) in FILES and not file.closed:
+        return file.getvalue()
+    return None
+
+
+def found(guard: Guard, judge: Judge) -> Judge:
+    """Return a judgement of a text by what was found in it: whole texts of the event alone.
+
+    Pieces may be what a library has escaped. A text with nothing of the code's is passed on.
+    """
+
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        pieces = [s for s in spans if s.origin.decoding[-1:] == PIECE]
+        whole = [s for s in spans if s.origin.decoding[-1:] != PIECE]
+        # What stands beside a text may go on as the event does: one that is there is no piece.
+        ends = [piece.end for piece in pieces]
+        for span in guard.texts(text) if pieces else ():
+            at = bisect.bisect_right(ends, span.start)
+            if at < len(pieces) and pieces[at].start < span.end:
+                whole.append(span)
+        whole = [s._replace(exact=True) for s in merged(whole)]
+        place, around = 0, ""
+        for span in whole:
+            around += text[place : span.start]
+            place = span.end
+        return judge(text, whole) if whole and (around + text[place:]).strip() else None
+
+    return judged
