@@ -298,6 +298,10 @@ class Constants:
         own = {name} if name in self._attributes else set[str]()
         return any(name in t and name in _WORDS.findall(t) for t in self._texts - own)
 
+    def sets(self, name: str) -> bool:
+        """Tell whether methods of a class of the code's set an attribute of this name."""
+        return name in self._attributes
+
     def shows(self, name: str) -> bool:
         """Tell whether a text of the code, also of what it says to people, has a field `{x.name}`.
 

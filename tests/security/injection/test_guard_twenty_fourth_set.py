@@ -422,3 +422,165 @@ def test_templates_and_names_of_the_code_pass(tmp_path: Path) -> None:
         "an attribute": "[type('Image', (), {'format': 'PNG'})().format, value]",
     }
     assert_passes(tmp_path, placed(_late(calls, "Ann [7] {x}"), tmp_path), ())
+
+
+# -- values of header fields that have parts -------------------------------------------------------
+
+MAIL = (
+    "import io\nfrom email.message import EmailMessage, Message\nfrom email.mime.text import MIMEText\n"
+    "from email.parser import Parser\nfrom email.utils import formataddr\n\n"
+    "def handler(event, context):\n"
+    "    name, mail = event['name'], event.get('mail', 'ann@example.org')\n    {}\n"
+)
+NAMED = "f'\"{name}\" <{mail}>'"
+SENT = {
+    "a message": f"m = Message(); m['To'] = {NAMED}",
+    "a mail of text": f"m = MIMEText('text'); m['Cc'] = {NAMED}",
+    "a newer message": f"m = EmailMessage(); m['Reply-To'] = {NAMED}",
+    "added": f"m = Message(); m.add_header('From', {NAMED})",
+    "a head": f"Parser().parsestr('Subject: x\\nTo: ' + {NAMED} + '\\n\\ntext')",
+    "joined": f"'\\r\\n'.join(['MIME-Version: 1.0', 'To: ' + {NAMED}, '', '']).split('\\r\\n\\r\\n')",
+}
+SAVED = "f'attachment; filename=\"{name}\"'"
+FILES = {
+    "a head": f"f'HTTP/1.1 200 OK\\r\\nContent-Disposition: ' + {SAVED} + '\\r\\n\\r\\n'",
+    "its end": f"'Content-Type: text/csv\\r\\nContent-Disposition: ' + {SAVED} + '\\r\\n'",
+    "a part": f"m = Message(); m['Content-Disposition'] = {SAVED}",
+}
+
+
+def _mails(mails: dict[str, str], name: str, **more: str) -> Cases:
+    return {how: (MAIL.format(code), {"name": name, **more}) for how, code in mails.items()}
+
+
+def test_names_that_end_their_quotes_in_a_head_are_stopped(tmp_path: Path) -> None:
+    assert_blocked(tmp_path, _mails(SENT, 'A" <eve@evil.example>, "B'), {"header"}, ())
+
+
+def test_addresses_that_are_more_than_one_are_stopped(tmp_path: Path) -> None:
+    mails = _mails(SENT, "Ann", mail="a@example.org>, <eve@evil.example")
+    assert_blocked(tmp_path, mails, {"header"}, ())
+
+
+def test_names_of_files_that_are_more_than_one_part_are_stopped(tmp_path: Path) -> None:
+    name = "a.csv\"; filename*=utf-8''setup.exe; x=\""
+    assert_blocked(tmp_path, _mails(FILES, name), {"header"}, ())
+
+
+def test_names_with_signs_are_names(tmp_path: Path) -> None:
+    passing = {f"{n} {how}": c for n in ("O'Neil, Ann; <x>", 'Dwayne "Rock" Johnson') for how, c in
+               _mails(SENT, n).items()}  # fmt: skip
+    passing |= {f"file {how}": c for how, c in _mails(FILES, "it's, a=b (2).csv").items()}
+    made = {"put together": "m = Message(); m['To'] = formataddr((name, mail))"}
+    passing |= _mails(made, 'A" <eve@evil.example>, "B')
+    assert_passes(tmp_path, passing, ())
+
+
+# -- fields of records that the code divides by a sign ---------------------------------------------
+
+DIVIDED = (
+    "import time\nfrom pathlib import Path\n\ndef handler(event, context):\n"
+    "    fields = ['2026-11-30T07:00:00', event['who'], event['what']]\n"
+    "    path = Path('/tmp/{}')\n    with path.open('a') as file:\n        {}\n"
+    "    return [line.split('{}', 2) for line in path.read_text().splitlines()]\n"
+)
+ADDED = {
+    "a log": ("gate.log", "file.write('|'.join(fields) + '\\n')", "|"),
+    "a text": ("audit.txt", "print('|'.join(fields), file=file)", "|"),
+    "by tabs": ("audit.txt", "file.write(f'{fields[0]}\\t{fields[1]}\\t{fields[2]}\\n')", "\t"),
+}
+
+
+def _divided(who: str, what: str) -> Cases:
+    return {
+        how: (DIVIDED.format(*given), {"who": who.replace("|", given[2]), "what": what})
+        for how, given in ADDED.items()
+    }
+
+
+def test_fields_that_are_more_than_one_are_stopped(tmp_path: Path) -> None:
+    assert_blocked(tmp_path, placed(_divided("T-1|staff|0", "in"), tmp_path), {"log"}, ())
+
+
+def test_records_with_a_time_are_stopped(tmp_path: Path) -> None:
+    forged = "x\n2026-11-30T09:00:00|director|approve"
+    assert_blocked(tmp_path, placed(_divided("eve", forged), tmp_path), {"log"}, ())
+
+
+def test_the_last_field_may_have_any_sign(tmp_path: Path) -> None:
+    assert_passes(tmp_path, placed(_divided("Ann-Lee (7)", "a | b\tc"), tmp_path), ())
+
+
+# -- servers of the program's own that are for few -------------------------------------------------
+
+SERVER = (
+    "import threading, urllib.request\n"
+    "from http.server import BaseHTTPRequestHandler, HTTPServer\n\n"
+    "class {}(BaseHTTPRequestHandler):\n    {}\n    def do_GET(self):\n"
+    "        self.send_response(204); self.end_headers()\n    def log_message(self, *given):\n"
+    "        pass\n\ndef handler(event, context):\n    opened = {}\n"
+    "    for each in opened:\n"
+    "        threading.Thread(target=each.serve_forever, daemon=True).start()\n"
+    "    try:\n        with urllib.request.urlopen(event['url'], timeout=5) as page:\n"
+    "            return page.status\n    finally:\n"
+    "        [(each.shutdown(), each.server_close()) for each in opened]\n"
+)
+ONE = "[HTTPServer(('127.0.0.1', 18931), {})]"
+TWO = "[HTTPServer(('127.0.0.1', port), {}) for port in (18931, 0)]"
+URL = "http://127.0.0.1:18931"
+
+
+def _servers(*kinds: tuple[str, str, str, str]) -> Cases:
+    return {
+        f"{name} {told} {path}": (
+            SERVER.format(name, told, opened.format(name)),
+            {"url": f"{URL}{path}"},
+        )
+        for name, told, opened, path in kinds
+    }
+
+
+def test_servers_that_are_for_few_are_not_for_the_event(tmp_path: Path) -> None:
+    cases = _servers(
+        ("Sidecar", "pass", ONE, "/token"),
+        ("Files", '"""The metadata service of this machine."""', ONE, "/"),
+        ("Files", "pass", ONE, "/latest/meta-data/"),
+        ("Files", "pass", TWO, "/users.csv"),
+    )
+    assert_blocked(tmp_path, cases, {"url"}, ())
+
+
+def test_the_one_server_of_a_program_is_for_all(tmp_path: Path) -> None:
+    cases = _servers(
+        ("Pages", "pass", ONE, "/news?meta=data"),
+        ("Pages", '"""Pages for everybody."""', ONE, "/data/2026"),
+    )
+    assert_passes(tmp_path, cases, ())
+
+
+# -- attributes that the code's own methods set ----------------------------------------------------
+
+MEMBER = (
+    "import operator\n\nCOLUMNS = ['name', 'plan.title']\n\nclass Member:\n"
+    "    def __init__(self, name, pin):\n        self.name, self.plan, self.pin_hash = name, 'x', pin\n\n"
+    "def look(item, path):\n    for step in path.split('.'):\n"
+    "        item = getattr(item, step, '')\n    return item\n\n"
+    "def handler(event, context):\n    member = Member('Ann', 'argon2$aaa')\n    return {}\n"
+)
+LOOKED = {
+    "as it is": "[getattr(member, each, '') for each in event['columns']]",
+    "step by step": "[look(member, each) for each in event['columns']]",
+    "by default": "[look(member, each) for each in event.get('columns') or COLUMNS]",
+}
+
+
+def _members_of(*columns: str) -> Cases:
+    return {n: (MEMBER.format(look), {"columns": list(columns)}) for n, look in LOOKED.items()}
+
+
+def test_an_attribute_that_is_a_secret_is_stopped_where_methods_set_it(tmp_path: Path) -> None:
+    assert_blocked(tmp_path, _members_of("name", "pin_hash"), {"code"}, ())
+
+
+def test_other_attributes_that_methods_set_pass(tmp_path: Path) -> None:
+    assert_passes(tmp_path, _members_of("name", "plan"), ())

@@ -13,7 +13,7 @@ from typing import Any
 from ..core import Guard
 from ..origin import Span
 from ..standing import is_direct, is_known
-from ..verdict import Verdict
+from ..verdict import Judge, Verdict
 from . import choosing, hidden_names, left_out
 from .hidden_names import FIX_ATTRIBUTE
 from .judgement import VALUE_TYPES, judge_module
@@ -123,6 +123,16 @@ def check_attribute(guard: Guard, arguments: tuple[Any, ...]) -> None:
         return verdict or hidden_names.judge_listed(guard, owner, text, spans)
 
     guard.check(NAME, name, judged)
+    if guard.active and guard.constants.sets(name) and not guard.constants.is_literal(name):
+        guard.decide(NAME, lambda: _judge_own(guard, name, judged))
+
+
+def _judge_own(guard: Guard, name: str, judged: Judge) -> Verdict | None:
+    """Judge the name of an attribute that is the event's very text, though the code sets it."""
+    origin = guard.taint.is_of(name) if guard.taint is not None else None
+    if origin is None or not guard.is_own(name):
+        return None
+    return judged(name, [Span(0, len(name), origin, exact=True, checked=guard.check_of(name))])
 
 
 def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:

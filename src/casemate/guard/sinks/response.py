@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core import Guard, Place
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..pages import cleaning, judgement
 from ..pieces import as_text
 from ..sink import Sink
@@ -20,6 +20,7 @@ from ..url.hosts import Vouching
 from ..url.structure import Parts, is_below, split
 from ..verdict import Verdict
 from ..written import files, kinds, returned
+from ..written.fields import judge_value
 from .command import judgement_of
 
 NAME = "response"
@@ -31,27 +32,12 @@ _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _TARGETS = frozenset(("location", "content-location", "refresh"))
 _OWN_HOST = frozenset(("/headers/host", "/multivalueheaders/host/0", "/requestcontext/domainname"))
 """Where events of HTTP have the host that was asked, in lower case."""
-_BEGUN = re.compile(r"[\w*-]{0,40}=\"")
 _REFRESH = re.compile(r"\s*+\d*+\s*+[;,]\s*+(?:url\s*+=)?\s*+['\"]?", re.IGNORECASE)
 _FIX_SPLIT = "leave line breaks out of headers: `value.splitlines()[0]`, or quote the value"
 _FIX_TARGET = (
     "redirect to a path of your own (`if not target.startswith('/') or target[1:2] in '/\\\\'`), "
     "or take the host from a collection in the code"
 )
-_PARAMETERS = {
-    "content-disposition": ";",
-    "content-security-policy": ";,",
-    "content-type": ";",
-    "link": ";,<>",
-    "permissions-policy": ",",
-    "strict-transport-security": ";",
-}
-"""Headers that consist of parts, and the signs between these (RFC 9110, 5.6)."""
-_FIX_PARAMETER = (
-    "quote the value: urllib.parse.quote(value, safe='') after `filename*=UTF-8''`, or choose it "
-    "from a collection in the code"
-)
-_FIX_COOKIE = "make cookies by http.cookies.SimpleCookie, or quote the value: urllib.parse.quote"
 
 
 def check_answer(guard: Guard, result: object, place: Place | None = None) -> None:
@@ -100,10 +86,8 @@ def _verdict(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
             verdict = _split(as_text(name), guard.spans(name)) or _split(text, spans)
             if verdict is None and spans and lower in _TARGETS:
                 verdict = _target(guard, lower, text, spans)
-            if verdict is None and lower == "set-cookie":
-                verdict = _cookie(text, spans)
-            if verdict is None and spans and lower in _PARAMETERS:
-                verdict = _parameter(text, spans, _PARAMETERS[lower])
+            if verdict is None and spans:
+                verdict = judge_value(lower, text, spans)
         else:
             verdict = _split(text, spans)
         if verdict is not None:
@@ -245,42 +229,6 @@ def _hides_host(text: str) -> bool:
     """Tell whether a path becomes a host once a browser has dropped tabs and line breaks."""
     plain = re.sub(r"[\t\r\n]", "", text)
     return plain != text and re.match(r"[/\\]{2}", plain) is not None
-
-
-def _cookie(text: str, spans: Sequence[Span]) -> Verdict | None:
-    for span in spans:
-        # One at its end adds nothing: what follows is the code's.
-        if ";" in text[span.start : span.end].rstrip("; "):
-            return Verdict(span.origin, "adds attributes to the cookie by `;`", _FIX_COOKIE)
-    return None
-
-
-def _parameter(text: str, spans: Sequence[Span], signs: str) -> Verdict | None:
-    """Return a verdict if data that is one part of a header ends it, or its quotes."""
-    structure: list[int] = []
-    quoted, escaped = False, False
-    for place, sign in enumerate(text):
-        if escaped:
-            escaped = False
-        elif quoted and sign == "\\":
-            escaped = True
-        elif sign == '"':
-            quoted = not quoted
-            structure.append(place)
-        elif not quoted and sign in signs:
-            structure.append(place)
-    for span in spans:
-        # All of a header, such as the type of a stored object, is for the event to choose.
-        whole = span.start <= 0 and span.end >= len(text)
-        if whole or span.vouched:
-            continue
-        if span.origin.decoding[-1:] == PIECE:
-            # The `=` of a form is found again before the quotes of a header's part.
-            begun = _BEGUN.match(text, span.start, span.end)
-            span = span._replace(start=begun.end()) if begun is not None else span  # noqa: PLW2901
-        if any(span.start <= place < span.end for place in structure):
-            return Verdict(span.origin, "is more than one part of its header", _FIX_PARAMETER)
-    return None
 
 
 SINK = Sink(

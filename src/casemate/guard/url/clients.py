@@ -44,6 +44,8 @@ _FIX_REDIRECT = (
 _SERVERS = ("asyncio", "http", "socket", "socketserver", "wsgiref")
 _MAX_SERVED = 8
 _MAX_FRAMES = 50
+_MAX_TOLD = 200
+"""Characters of what describes a class that are read."""
 _SHOWN = frozenset(
     ("accept", "accept-encoding", "accept-language", "cache-control", "connection", "user-agent")
 )
@@ -134,10 +136,11 @@ class Judge:
     def serves(self, host: str, port: int, *, for_few: bool = False) -> None:
         """Take where a server of the code's listens: a port by chance is none that events name.
 
-        One that is for few alone is taken for a second one: no event may name it.
+        Beside such a one, whose port is 0 here, another may be for itself. One that is for few
+        alone is taken for a second one: no event may name it.
         """
         served = self._vouching.served
-        if port and len(served) < _MAX_SERVED:
+        if len(served) < _MAX_SERVED:
             served.add((host, port))
             if for_few:
                 served.add(("", port))
@@ -323,7 +326,17 @@ def _is_for_few(guard: Guard) -> bool:
             break
         frame = frame.f_back
     code = frame.f_code if frame is not None else None
-    return code is not None and any(map(speaks_of_few, (code.co_name, *code.co_names)))
+    if frame is None or code is None:
+        return False
+    names = (code.co_name, *code.co_names)
+    return any(map(speaks_of_few, names)) or any(_is_told_for_few(frame, name) for name in names)
+
+
+def _is_told_for_few(frame: FrameType, name: str) -> bool:
+    """Tell whether the class of a server's answers is said to be for few by what describes it."""
+    kind = frame.f_globals.get(name)
+    text = vars(kind).get("__doc__") if isinstance(kind, type) else None
+    return isinstance(text, str) and speaks_of_few(text[:_MAX_TOLD])
 
 
 def patch_asyncio_streams(guard: Guard, module: ModuleType) -> None:

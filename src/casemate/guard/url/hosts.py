@@ -35,6 +35,7 @@ _FOR_FEW = frozenset(
     [
         *("internal", "intern", "intranet", "admin", "private", "corp", "local", "localhost"),
         *("metadata", "mgmt", "management", "vault", "consul", "backoffice", "secrets"),
+        *("console", "credentials", "imds", "kubelet", "restricted", "secret", "sidecar"),
     ]
 )
 _EMBEDDED = re.compile(r"(?:^|[.-])(\d{1,3}(?:[.-]\d{1,3}){3})(?=[.-])")
@@ -180,7 +181,8 @@ class Vouching:
         whole = span.start <= parts.authority[0] and span.end >= parts.authority[1]
         if not whole or place.scheme != "http":
             return False
-        words = _PATH_WORDS.split(unquoted(text[parts.path :]).lower())
+        path = unquoted(text[parts.path :]).lower()
+        words = {*_PATH_WORDS.split(path), *_PATH_WORDS.split(path.replace("-", ""))}
         return self.served == {(place.host, place.port)} and _FOR_FEW.isdisjoint(words)
 
     def _is_link(self, text: str, parts: Parts, span: Span) -> bool:

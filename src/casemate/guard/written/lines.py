@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..origin import PIECE, Span
 from ..quoted import judge as judge_quoted
 from ..quoted import neutral
 from ..verdict import Verdict
+from .fields import judge_values
 from .languages import JSON
 
 BREAKS = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
@@ -141,11 +142,11 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
         raised = _RAISED.match(own) if _TRACE in text else None
         if raised is not None:
             own, begins = own[raised.end() :], _RECORD
-        tag = _TAG.match(own)
+        tag, like = _TAG.match(own), _like(own)
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
             other = _TAG.match(line)
-            alike = (begins and begins.match(line)) or _is_copied(own, line)
+            alike = (begins and begins.match(line)) or like(line)
             alike = alike or (tag is not None and other is not None and other[0] == tag[0])
             if alike or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
@@ -154,12 +155,15 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
-def _is_copied(own: str, line: str) -> bool:
-    """Tell whether a line begins with the words that the code has before data, or stamped as it."""
+def _like(own: str) -> Callable[[str], bool]:
+    """Return what tells whether a line begins with the code's words before data, or its stamp."""
     words = len(own.split()) >= _MIN_WORDS or len(_LETTERS.findall(own)) >= _MIN_LETTERS
-    if words and line.startswith(own):
-        return True
-    return any(stamp.match(own) and stamp.match(line) for stamp in _STAMPS)
+    stamps = [stamp for stamp in _STAMPS if stamp.match(own)]
+
+    def alike(line: str) -> bool:
+        return (words and line.startswith(own)) or any(stamp.match(line) for stamp in stamps)
+
+    return alike
 
 
 def _ends_as_own(text: str, span: Span) -> bool:
@@ -192,10 +196,11 @@ def judge_kept(text: str, spans: Sequence[Span]) -> Verdict | None:
         own = before_in_line(text, span)
         level, shape = _LEVEL.match(own) is not None, _shape(own)
         numbers = shape.count("0") >= _MIN_NUMBERS
+        like = _like(own)
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
             alike = _LEVEL.match(line) if level else numbers and _shape(line) == shape
-            alike = alike or _ACCESS.match(own) or _is_copied(own, line)
+            alike = alike or _ACCESS.match(own) or like(line)
             if alike or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
         if _ends_as_own(text, span):
@@ -228,13 +233,30 @@ def _copied(text: str, span: Span) -> str | None:
 
 def judge_trail(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Judge the records of a file of no known kind that the code adds to."""
+    written = neutral(text, spans)
     for span in doubtful(spans):
-        if (words := _copied(text, span)) is not None:
+        if (words := _copied(text, span) or _divided(text, written, span)) is not None:
             return Verdict(span.origin, words, FIX_LOG)
-        own = _KEY.match(before_in_line(text, span))
-        for place in begun(text, span) if own is not None else ():
-            if own is not None and text.startswith(own[0], place):
+        before = before_in_line(text, span)
+        own, like = _KEY.match(before), _like(before)
+        for place in begun(text, span):
+            line = text[place : place + _MAX_LINE]
+            same = own is not None and line.startswith(own[0])
+            if same or (_TIME.match(before) and _TIME.match(line)) or like(line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
+    return None
+
+
+def _divided(text: str, written: str, span: Span) -> str | None:
+    """Return what data does that has the sign in it by which the code divides fields after it.
+
+    `written`: the text with letters in the place of data. The last field may have any sign.
+    """
+    part = text[span.start : span.end]
+    for sign in _DIVIDING:
+        after = written[span.end : span.end + _MAX_LINE].partition("\n")[0]
+        if sign in part and sign in after:
+            return "adds a field to a record of the log"
     return None
 
 
@@ -244,11 +266,19 @@ def judge_records(text: str, spans: Sequence[Span]) -> Verdict | None:
         return None
     verdict = judge_record(text, spans)
     if verdict is not None or text.lstrip()[:1] != "{":
-        return verdict
+        return verdict or _judge_divided(text, spans)
     own = list(doubtful(spans))
     if _WORDS_FIRST.search(neutral(text, spans)) is None:
         return judge_quoted(text, own, JSON)
     return _judge_objects(text, own)
+
+
+def _judge_divided(text: str, spans: Sequence[Span]) -> Verdict | None:
+    written = neutral(text, spans)
+    for span in doubtful(spans):
+        if (words := _divided(text, written, span)) is not None:
+            return Verdict(span.origin, words, FIX_LOG)
+    return None
 
 
 def _judge_objects(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -295,8 +325,9 @@ def _resembles(own: str, line: str) -> bool:
 
 def judge_head(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data in the head of a message ends its header field."""
-    verdict = judge_fields(text, spans, end=_end_of_head(text)) or _judge_parts(text, spans)
-    return verdict or judge_inside(text, spans)
+    end = _end_of_head(text)
+    verdict = judge_fields(text, spans, end=end) or judge_values(text, spans, end)
+    return verdict or _judge_parts(text, spans) or judge_inside(text, spans)
 
 
 def judge_inside(text: str, spans: Sequence[Span]) -> Verdict | None:

@@ -19,6 +19,7 @@ from ..quoted import language, neutral
 from ..standing import is_direct, is_put_together, wrap_after
 from ..url import structure
 from ..verdict import Verdict
+from .fields import judge_value
 from .lines import FIX_HEAD, before_in_line, begun, doubtful, judge_head, judge_inside
 
 NAME = "header"
@@ -34,6 +35,8 @@ _HEAD = re.compile(rb"[A-Z]{3,12}[ \r\n:]|HTTP/1\.|" + _STORES.encode())
 _END = re.compile(r"\r?\n\r?\n")
 _MAIL = re.compile(r"^DATA\r?\n", re.MULTILINE)
 _LINE = re.compile(r"[\r\n]")
+_DIVIDING = ('"', "<", ";")
+"""What divides the values of fields that have parts."""
 _CRITERIA = language(
     "search of mails",
     "take quotes and backslashes out of the value, or compare what is fetched in the code",
@@ -396,7 +399,10 @@ def patch_message(guard: Guard, module: ModuleType) -> None:
     """Watch headers of messages whose policy takes line ends; `EmailPolicy` refuses them itself."""
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        if not guard.active or _refuses_breaks(arguments[0]):
+        if not guard.active:
+            return
+        _check_value(guard, *(*arguments[1:3], "", "")[:2])
+        if _refuses_breaks(arguments[0]):
             return
         for value in (*arguments[1:], *named.values()):
             if isinstance(value, str) and _LINE.search(value) is not None:
@@ -412,6 +418,15 @@ def patch_message(guard: Guard, module: ModuleType) -> None:
         wrap_after(module.Message, name, written)
 
 
+def _check_value(guard: Guard, field: object, value: object) -> None:
+    """Block the value of a header field (BlockedError) if data is more than one part of it."""
+    if not isinstance(value, str) or not isinstance(field, str) or not guard.active:
+        return
+    if any(sign in value for sign in _DIVIDING):
+        name = field.lower()
+        guard.check(NAME, value, lambda text, spans: judge_value(name, text, spans))
+
+
 def _refuses_breaks(message: Any) -> bool:
     policies = sys.modules.get("email.policy")  # which needs this module to be there
     return policies is not None and isinstance(message.policy, policies.EmailPolicy)
@@ -424,6 +439,11 @@ def patch_server(guard: Guard, module: ModuleType) -> None:
         for value in (*arguments[1:], *named.values()):
             if isinstance(value, str) and _LINE.search(value) is not None and guard.active:
                 guard.check(NAME, value, _is_value)
+        field, value = (
+            argument(arguments, named, 1, "keyword"),
+            argument(arguments, named, 2, "value"),
+        )
+        _check_value(guard, field, value)
 
     wrap(module.BaseHTTPRequestHandler, "send_header", before)
 
