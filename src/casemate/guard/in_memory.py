@@ -58,10 +58,16 @@ def found(guard: Guard, judge: Judge) -> Judge:
             if at < len(pieces) and pieces[at].start < span.end:
                 whole.append(span)
         whole = [s._replace(exact=True) for s in merged(whole)]
-        place, around = 0, ""
-        for span in whole:
-            around += text[place : span.start]
-            place = span.end
-        return judge(text, whole) if whole and (around + text[place:]).strip() else None
+        return judge(text, whole) if whole and _has_own(text, whole) else None
 
     return judged
+
+
+def _has_own(text: str, spans: Sequence[Span]) -> bool:
+    """Tell whether a text has more than blanks beside these."""
+    place = 0
+    for span in spans:
+        if text[place : span.start].strip():
+            return True
+        place = span.end
+    return text[place:].strip() != ""

@@ -229,7 +229,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "valkey",
         "whoosh",
     ),
-    "xml": ("html", "lxml", "xml", "xmlrpc", "xmltodict"),
+    "xml": ("html", "lxml", "plistlib", "xml", "xmlrpc", "xmltodict"),
     "xpath": ("elementpath", "lxml", "parsel", "xml"),
     "regex": ("pandas",),
     "attributes": (),

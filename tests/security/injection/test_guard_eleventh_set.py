@@ -10,7 +10,7 @@ from casemate.guard.evaluation.formulas import is_formula, is_of_values
 from casemate.guard.objects.plain import is_plain_array
 from casemate.guard.origin import PIECE, Origin, Span
 from casemate.guard.paths.judgement import judge_pattern
-from casemate.guard.sinks.response import _cookie, _parameter
+from casemate.guard.written.fields import judge_cookie, judge_parameter
 from casemate.guard.written.lines import judge_expansions
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
@@ -277,8 +277,8 @@ def test_patterns_of_files(pattern: str, part: str, *, passes: bool) -> None:
 
 
 def test_the_end_of_a_cookie_s_value_adds_nothing() -> None:
-    assert _cookie("lang=de; Path=/", [span("lang=de; Path=/", "lang=de; ")]) is None
-    assert _cookie("a=b; Domain=x; c", [span("a=b; Domain=x; c", "b; Domain=x")]) is not None
+    assert judge_cookie("lang=de; Path=/", [span("lang=de; Path=/", "lang=de; ")]) is None
+    assert judge_cookie("a=b; Domain=x; c", [span("a=b; Domain=x; c", "b; Domain=x")]) is not None
 
 
 def test_an_array_of_bytes_is_plain() -> None:
@@ -305,5 +305,5 @@ def test_the_signs_of_a_form_are_no_quotes_of_a_header() -> None:
     text = 'attachment; filename="export.csv"'
     piece = span(text, 'filename="export.csv')
     piece = piece._replace(origin=DATA.decoded(*PIECE), exact=False)
-    assert _parameter(text, [piece], ";") is None
-    assert _parameter(text, [span(text, '; filename="')], ";") is not None
+    assert judge_parameter(text, [piece], ";") is None
+    assert judge_parameter(text, [span(text, '; filename="')], ";") is not None

@@ -106,6 +106,38 @@ def test_names_and_marked_up_texts_in_such_documents_pass(tmp_path: Path) -> Non
     assert_passes(tmp_path, _documents("Ann &amp; co", 'Bob "x" = y', "<b>fine</b>"), PARSERS)
 
 
+TOLD_AS = {
+    "a call": (
+        "import xmlrpc.client",
+        "xmlrpc.client.loads(f'<methodCall><methodName>m</methodName><params><param><value>"
+        "<string>{name}</string></value></param></params></methodCall>')",
+        "x</string></value></param><param><value><string>admin",
+    ),
+    "properties": (
+        "import plistlib",
+        "plistlib.loads(f'<plist><dict><key>name</key><string>{name}</string></dict></plist>'"
+        ".encode(), fmt=plistlib.FMT_XML)",
+        "x</string><key>admin</key><string>1",
+    ),
+}
+
+
+def _told_as(name: str = "") -> Cases:
+    code = "{}\n\ndef handler(event, context):\n    name = event['name']\n    return str({})\n"
+    return {
+        how: (code.format(imports, read), {"name": name or forged})
+        for how, (imports, read, forged) in TOLD_AS.items()
+    }
+
+
+def test_values_in_calls_and_properties_are_stopped(tmp_path: Path) -> None:
+    assert_blocked(tmp_path, _told_as(), {"xml"}, ())
+
+
+def test_plain_values_in_calls_and_properties_pass(tmp_path: Path) -> None:
+    assert_passes(tmp_path, _told_as("Ann &amp; co 'x'"), ())
+
+
 PASSED_ON = (
     "import io\nimport xml.etree.ElementTree as ET\n\ndef handler(event, context):\n"
     "    out = io.StringIO()\n    {}\n    return [e.tag for e in ET.fromstring(out.getvalue())]\n"

@@ -174,7 +174,13 @@ def patch_xmltodict(guard: Guard, module: ModuleType) -> None:
 def patch_xmlrpc(guard: Guard, module: ModuleType) -> None:
     """Watch what xmlrpc parses."""
     parser = vars(module)["ExpatParser"]
+    wrap(module, "loads", lambda a, n: check_insertions(guard, argument(a, n, 0, "data")))
     wrap(parser, "feed", lambda a, n: check_document(guard, argument(a, n, 1, "data")))
+
+
+def patch_plistlib(guard: Guard, module: ModuleType) -> None:
+    """Watch lists of properties that the code puts together and reads again."""
+    wrap(module, "loads", lambda a, n: check_insertions(guard, argument(a, n, 0, "data")))
 
 
 def patch_include(guard: Guard, module: ModuleType) -> None:

@@ -23,6 +23,7 @@ SINK = Sink(
         "html.parser": parsers.patch_html,
         "xml.sax.expatreader": parsers.patch_expat_reader,
         "xmlrpc.client": parsers.patch_xmlrpc,
+        "plistlib": parsers.patch_plistlib,
         "xmltodict": parsers.patch_xmltodict,
         "lxml.etree": lxml.patch_lxml,
         "lxml.objectify": lxml.patch_functions,

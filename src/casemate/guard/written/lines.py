@@ -134,12 +134,13 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
     level, its time, its first word in capitals, or the very words of the code's own. Where a trace
     says what was raised any level and any time begin one.
     """
+    traced = _TRACE in text
     for span in doubtful(spans):
         own = before_in_line(text, span)
         begins = _LEVEL if _LEVEL.match(own) else _TIME if _TIME.match(own) else None
         if _ACCESS.match(own) and next(begun(text, span), None) is not None:
             return Verdict(span.origin, "begins a record of the log", FIX_LOG)
-        raised = _RAISED.match(own) if _TRACE in text else None
+        raised = _RAISED.match(own) if traced else None
         if raised is not None:
             own, begins = own[raised.end() :], _RECORD
         tag, like = _TAG.match(own), _like(own)

@@ -32,7 +32,7 @@ RUNNING_ONLY = {
         "botocore elasticsearch graphql jmespath jq jsonata jsonpath jsonpath_ng jsonpath_rw "
         "objectpath opensearchpy pyjq pyjsonq tinydb whoosh "
     ),
-    "xml": "html xmltodict",
+    "xml": "html plistlib xmltodict",
     "cell": "csv openpyxl xlsxwriter xlwt",
     "log": "click logging loguru rich structlog traceback",
     "header": "aiosmtplib dns email icalendar imaplib poplib ssl",
