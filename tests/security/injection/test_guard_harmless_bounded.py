@@ -250,6 +250,11 @@ import functools, jinja2, os
 
 class Meter:
     unit = "m3"
+    vault = "7731"
+
+    @property
+    def told(self):
+        return self.vault + self.name
 
     def __init__(self, name, values):
         self.name, self.values, self.log, self.pin_code = name, values, os, "1234"
@@ -328,6 +333,13 @@ REACHING = (
     "{{ '%s' % meter }}",
     "{{ '%s'|format(meter.log) }}",
     "{{ meter.log|length }}",
+    "{{ meter.vault }}",
+    "{{ meter.told }}",
+    "{% for k, v in settings|dictsort %}{{ v }}{% endfor %}",
+    "{% for k, v in settings|items %}{{ v }}{% endfor %}",
+    "{% for c in settings|string %}{{ c }}{% endfor %}",
+    "{% for c in settings|tojson %}{{ c }}{% endfor %}",
+    "{% for c in meter|e %}{{ c }}{% endfor %}",
 )
 
 

@@ -83,6 +83,17 @@ def field(owner: object, name: str) -> Any:
     return held
 
 
+def is_told(guard: Guard, owner: object, name: str) -> bool:
+    """Tell whether a field is the object's own, or one of its class that the code tells of.
+
+    What a class keeps for all may be a secret (`vault = "7731"`); a number is a rate.
+    """
+    held = [vars(each)[name] for each in type(owner).__mro__ if name in vars(each)]
+    if name in getattr(owner, "__dict__", ()) or not held or not isinstance(held[0], (str, bytes)):
+        return True
+    return guard.constants.holds(name) or guard.constants.shows(name)
+
+
 def is_plain(value: Any) -> bool:
     """Tell whether a value is plain data, or a collection of it."""
     todo = [value]
@@ -184,6 +195,6 @@ def _is_field(guard: Guard, owner: object, node: ast.AST, body: _Body, depth: in
     if called:
         return calculates(guard, owner, name, called=True, depth=depth + 1)
     try:
-        return is_plain(field(owner, name))
+        return is_plain(field(owner, name)) and is_told(guard, owner, name)
     except LookupError:
         return calculates(guard, owner, name, called=False, depth=depth + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import Guard
-from ..evaluation.calculating import calculates, field
+from ..evaluation.calculating import calculates, field, is_told
 from ..evaluation.formats import PLAIN
 from ..evaluation.hidden_names import is_of_code
 from ..evaluation.left_out import is_left_out
@@ -81,7 +81,7 @@ class Reach:
             return False
         if not called:
             try:
-                return self.is_plain(field(value, name), rest)
+                return is_told(guard, value, name) and self.is_plain(field(value, name), rest)
             except LookupError:
                 if not hasattr(kind, name):
                     return not hasattr(kind, "__getattr__")  # nobody has it: it shows nothing

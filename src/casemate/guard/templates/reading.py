@@ -33,6 +33,8 @@ _FORM = re.compile(r"[^%]{0,30}%[-+ ]?\d{0,2}(?:\.\d)?[dfsgie](?:%%|[^%]){0,30}"
 _ASKING = frozenset(("defined", "undefined", "none", "number", "string", "odd", "even", "sequence"))
 _COUNTING = frozenset(("length", "count"))
 """Filters that show nothing of what they are given but how many it is."""
+_KEEPING = frozenset(("sort", "reverse", "unique", "list"))
+"""Filters after which a list has the same members."""
 _VALUES = frozenset(("true", "false", "none", "True", "False", "None"))
 _OF_LOOPS = frozenset(("index", "index0", "first", "last", "length", "revindex", "revindex0"))
 _OF_JINJA = frozenset(("self", "super", "caller", "loop", "varargs", "kwargs"))
@@ -165,7 +167,12 @@ class _Reading:
         outer = {name for scope in around for name in scope}
         first = self._next()[1]
         over = self._path()
+        begun = self._at
         self._changed()
+        if over and not _KEEPING.issuperset(
+            w for k, w in self._tokens[begun : self._at] if w != "|"
+        ):
+            self.needed.add(over)  # what is gone through is another thing
         each: Path = (*over, *[EACH] * len(names)) if over else ()
         if self._taken("if"):
             self._loops = [*around, dict.fromkeys(names, each)]

@@ -45,9 +45,7 @@ _CHANGING = frozenset(
 """Filters of jinja2 that only change what they are given, and do not make it grow much."""
 _WIDENING = frozenset(("join", "center", "replace", "indent"))
 """Others that do: at most one of them in a tag."""
-_OF_LISTS = frozenset(
-    ("sort", "reverse", "unique", "sum", "max", "min", "list", "dictsort", "items", "tojson")
-)
+_OF_LISTS = frozenset(("sort", "reverse", "unique", "sum", "max", "min", "list", "tojson"))
 """Filters that put in order or sum up."""
 _OF_JINJA = frozenset(("self", "super", "caller", "loop", "varargs", "kwargs"))
 _OF_TEMPLATES = frozenset(("environment", "debug_info"))
