@@ -1,4 +1,4 @@
-"""Processes that run handlers under the sink guard, kept for the next test: `guard_cases_child.py`.
+"""Processes that run handlers under the guard, kept for the next test: `guard_cases_child.py`.
 
 An interpreter that has imported the guard and what a test's handlers use takes longer to start
 than most tests. Nothing of one test is found by the next: each handler is imported in a fork.
