@@ -54,10 +54,17 @@ def judge_values(text: str, spans: Sequence[Span], end: int) -> Verdict | None:
         ]
         if field is not None and inside and spans[first].start >= place:
             value = text[place:until].rstrip("\r")
-            verdict = judge_value(field[1].lower(), value, inside)
+            name = field[1].lower()
+            # Of a head only quotes that are ended count: what is in none may be any text.
+            given = inside if name in ADDRESSES else [s for s in inside if '"' in _part(value, s)]
+            verdict = judge_value(name, value, given) if given else None
             if verdict is not None:
                 return verdict
     return None
+
+
+def _part(text: str, span: Span) -> str:
+    return text[span.start : span.end]
 
 
 def judge_value(name: str, value: str, spans: Sequence[Span]) -> Verdict | None:
