@@ -13,8 +13,8 @@ from casemate.restorer.protocol import ASKED, TOLD, UNKNOWN_CPU
 
 _READ_BYTES = TOLD.size * 256
 OnTold = Callable[[int, int, bool, int, int | None], None]
-"""Takes the numbers of a zygote and of an instance, whether it is ready, how many pages were written
-back, and the microseconds of the CPU that it has used since it was forked, where that is known."""
+"""Takes the numbers of a zygote and of an instance, whether it is ready, how many pages were
+written back, and the microseconds of the CPU that it has used since it was forked, where known."""
 
 
 class RestorerLink:
