@@ -48,7 +48,7 @@ def run(
     asked: list[tuple[str, list[object]]] = []
     for number, (code, named) in enumerate(by_code.items()):
         case = folder / f"case{number}"
-        case.mkdir()
+        case.mkdir(exist_ok=True)  # a test may have put files there
         (case / "app.py").write_text(module(code))
         asked.append((case.name, [event for _, event in named]))
     answers = guard_server.answers(folder, asked, preload, guard=guard, seconds=_SECONDS)

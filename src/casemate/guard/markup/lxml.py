@@ -22,6 +22,7 @@ from .documents import (
     judging,
 )
 from .entities import Reading
+from .including import stays_below
 from .insertions import check_file, check_insertions, check_pieces
 from .trees import is_of_tree
 
@@ -148,5 +149,5 @@ def on_include(
 ) -> None:
     """Judge `xinclude` of a tree, where the function's own code calls it."""
     owner = getattr(function, "__self__", None)
-    if owner is not None and is_of_tree(type(owner)):
+    if owner is not None and is_of_tree(type(owner)) and not stays_below(guard, owner):
         check_content(guard, INCLUDE, "includes other files by XInclude")

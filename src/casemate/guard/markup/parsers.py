@@ -19,6 +19,7 @@ from .documents import (
     judging,
 )
 from .entities import EXPANDING, Reading
+from .including import has_includes
 from .insertions import check_file, check_insertions, check_pieces
 
 
@@ -186,4 +187,9 @@ def patch_plistlib(guard: Guard, module: ModuleType) -> None:
 def patch_include(guard: Guard, module: ModuleType) -> None:
     """Watch the includes of ElementTree."""
     words = "includes other files by XInclude"
-    wrap(module, "include", lambda a, n: check_content(guard, INCLUDE, words))
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if has_includes(argument(arguments, named, 0, "elem")):
+            check_content(guard, INCLUDE, words)
+
+    wrap(module, "include", before)

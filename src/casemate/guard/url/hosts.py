@@ -196,7 +196,7 @@ class Vouching:
         if place.scheme not in ("http", "https") or not is_linked(place.host):
             return False
         provenance = self._guard.provenance
-        if not provenance.has_found(text[: span.end]):
+        if not any(map(provenance.has_found, _of_both_schemes(text[: span.end]))):
             return False
         host, authority = text[slice(*parts.host)], text[slice(*parts.authority)]
         forms = {text, text.lower(), host, host.lower(), authority, authority.lower()}
@@ -392,6 +392,12 @@ def _others(form: str, host: str) -> list[str]:
         registered = f"evil{host}"
     others = (_ELSEWHERE, registered, f"{host}.{_ELSEWHERE}", f"{host}@{_ELSEWHERE}", "10.0.0.1")
     return [form.replace(host, other, 1) for other in others]
+
+
+def _of_both_schemes(url: str) -> tuple[str, str]:
+    """Return a URL of HTTP as it is and with the other scheme: the code may have replaced it."""
+    secure = url.startswith("https://")
+    return url, f"http://{url[8:]}" if secure else f"https://{url[7:]}"
 
 
 def place_of(text: str, parts: Parts) -> Place:
