@@ -22,7 +22,7 @@ from ..pieces import as_text
 from ..sink import Patch
 from ..standing import is_put_together, wrap_after
 from ..verdict import Verdict
-from . import streams
+from . import cef, streams
 from .lines import begins_with_level, judge_kept, judge_printed, judge_record
 
 NAME = "log"
@@ -45,6 +45,8 @@ def check_record(guard: Guard, record: object, stream: object = None) -> None:
     text = as_text(record)
     body = text.rstrip("\r\n")
     # Most records are one line: those cost one look.
+    if len(body) <= MAX_RECORD and cef.begins(body):
+        guard.check(NAME, body, cef.judge)
     if _CONTROL.search(body) is not None and len(body) <= MAX_RECORD:
         is_printed = streams.of_file(guard, stream) is not None
         guard.check(NAME, body, judge_printed if is_printed else judge_record)
