@@ -173,14 +173,19 @@ def announced(node: ast.expr) -> ast.Call:
     return ast.copy_location(ast.Call(function, [node], []), node)
 
 
-def is_late(node: ast.Call, name: str) -> bool:
-    """Tell whether a call makes one that is made later, and is known by what it is given alone."""
+def handed_over(node: ast.Call) -> Callable[[ast.expr], ast.expr]:
+    """Return what is done with a call: one that makes another, to be made later, is announced.
+
+    It is known by what it is given alone.
+    """
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
     if name not in LATE or not node.args:
-        return False
+        return lambda call: call
     first = node.args[0]
     if not isinstance(first, ast.Constant):
-        return True
-    return name == "methodcaller" and first.value in WRITES | FORMATS
+        return announced
+    writes = name == "methodcaller" and first.value in WRITES | FORMATS
+    return announced if writes else lambda call: call
 
 
 def _bound_again(node: ast.stmt, name: str) -> ast.stmt:

@@ -46,8 +46,7 @@ In a function, what is done most stands there instead: `inlining.py` has the mak
 
 The names are built-in while a function runs. Order and number of evaluations stay as they are,
 and so do lines. `a + b` of two unknowns is followed as well, for a helper's `left + value + right`
-is where statements are put together; what is a number by its look is left alone, for it would cost
-numeric code.
+is where statements are put together; what looks like a number is not, which would cost.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ import copy
 import importlib.util
 from types import CodeType
 
-from .bound_methods import announced, is_late
+from .bound_methods import announced, handed_over
 from .evaluated import form_of_eval
 from .heads import names_of_heads
 from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, turned
@@ -300,8 +299,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
             if names:
                 return turned(node, self.visit(whole), methods, names)
         again = reads_again(node)  # by its look, which is another afterwards
-        late = is_late(node, node.func.attr if isinstance(node.func, ast.Attribute) else "")
-        late = late or is_late(node, node.func.id if isinstance(node.func, ast.Name) else "")
+        done = handed_over(node)
         self.generic_visit(node)
         node.args = [
             self._call(argument, "numbered", argument)
@@ -317,10 +315,8 @@ class Rewriter(Scopes, ast.NodeTransformer):
         ):
             name = known
         elif isinstance(node.func, ast.Name) and not reads_in_memory(node):
-            builtin = self._builtin(node, node.func.id)
-            return announced(builtin) if late else builtin
-        call = self._named_call(node, name, again)
-        return announced(call) if late else call
+            return done(self._builtin(node, node.func.id))
+        return done(self._named_call(node, name, again))
 
     def _named_call(self, node: ast.Call, name: str, again: str) -> ast.expr:
         """Do a call by a name that is noted or announced, if it is one."""
