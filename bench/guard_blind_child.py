@@ -147,6 +147,14 @@ def _bind_again(event: str, arguments: tuple[Any, ...]) -> None:
             arguments[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
+class _NoneOfOurs:
+    """Finds no module of ours that is not loaded yet: an instance's root has no file of them."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.startswith("casemate."):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 def main(mode: str) -> None:
     """Import the handler, and answer each event."""
     sys.addaudithook(_bind_again)
@@ -167,6 +175,7 @@ def main(mode: str) -> None:
     if mode == "on":
         guard = Guard()
         setting_up.before_import(guard)
+    sys.meta_path.insert(0, _NoneOfOurs())
     sys.path[:] = ["/function/code", "/function/deps", *(p for p in sys.path if p != "/casemate")]
     failed = ""
     handler: Any = None

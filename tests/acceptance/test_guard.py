@@ -119,3 +119,35 @@ def test_an_exception_records_and_lets_through(node: TestNode) -> None:
 def test_the_next_invocation_begins_anew(node: TestNode) -> None:
     assert ask(node, "plain").status_code == 500
     assert ask(node, "plain", "ada").status_code == 200
+
+
+ON_DEMAND = """
+import sqlite3
+
+NAMES = {"price": 3, "round": round}
+
+def handler(event, context):
+    if "formula" in event:
+        return eval(event["formula"], dict(NAMES))
+    with sqlite3.connect(":memory:") as db:
+        db.execute("CREATE TABLE ports (name, kg)")
+        db.execute("INSERT INTO ports VALUES ('Cork', 120), ('Bray', 7)")
+        condition = event["condition"]
+        return db.execute(f"SELECT name FROM ports WHERE kg > 0 AND ({condition})").fetchall()
+"""
+
+
+def test_rules_that_few_functions_need_are_there_in_a_sandbox(node: TestNode) -> None:
+    """An instance has no file of ours: what sinks import where they need it was missing there."""
+    node.deploy(ON_DEMAND, name="ondemand")
+
+    def answer(**event: str) -> object:
+        response = node.invoke(event, function="t/ondemand")
+        return response.json() if response.status_code == 200 else node.outcome(response)
+
+    assert answer(formula="round(price / 7, 2)") == 0.43
+    assert answer(formula="__import__('os').getcwd()") == "blocked"
+    assert answer(condition="kg > 100 and name = 'Cork'") == [["Cork"]]
+    assert answer(condition="kg > 100 or 1 = 1") == "blocked"
+    reasons = [denial["reason"] for denial in node.get("/denials")["denials"]]
+    assert not [reason for reason in reasons if "could not be checked" in reason]

@@ -23,6 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 sys.path.insert(1, str(Path(__file__).with_name("guard_fakes")))
+sys.path.append(str(Path(__file__).parent))
+
+from own_modules import have_no_others
 
 from casemate.guard import setting_up
 from casemate.guard.core import Guard, place_of
@@ -142,6 +145,8 @@ def main() -> None:
         importlib.import_module(name)
     if "pymongo" in sys.modules:  # it looks for its server at least so often before it gives up
         sys.modules["pymongo.common"].MIN_HEARTBEAT_INTERVAL = 0.005  # type: ignore[attr-defined]
+    setting_up.warm()
+    have_no_others()
     # What is collected in a fork would be copied first.
     gc.collect()
     gc.freeze()

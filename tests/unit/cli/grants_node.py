@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Vers
 from casemate.model.function import FunctionSpec
 from casemate.model.invocation import InvocationRecord, Outcome
 from casemate.model.vault import SecretInfo
+from casemate.signing.keys import key_id
 
 _GRANTS = re.compile(r"/api/v1/functions/shop/([a-z]+)/grants")
 _VERSIONS = re.compile(r"/api/v1/functions/shop/([a-z]+)/versions")
@@ -94,7 +96,8 @@ class GrantsNode:
         """Stand in for `NodeClient.exchange`."""
         if path.endswith("/attestation"):
             digest = path.split("/")[-2]
-            return self._json({"digest": digest, "statement": digest, "keys": []})
+            signed = base64.b64decode(msgspec.json.decode(rest["content"])["public"])
+            return self._json({"digest": digest, "statement": digest, "keys": [key_id(signed)]})
         body = msgspec.json.decode(rest["content"]) if method == "POST" else None
         self.requests.append((method, path, body))
         if method == "HEAD":

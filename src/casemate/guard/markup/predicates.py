@@ -7,7 +7,6 @@ likely to be hidden, and it leaves what the code has put beside it as it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from ..origin import Span
@@ -31,8 +30,6 @@ _FUNCTIONS = frozenset(
 )
 """Which read nothing but their arguments."""
 _TESTS = frozenset(("text",))
-_LAST = re.compile(r"last\(\)(?:\s{0,9}-\s{0,9}\d{1,4})?")
-"""One node, counted from the end."""
 _AROUND = {"[": "]", "(": ")"}
 
 
@@ -80,8 +77,6 @@ def _is_predicate(text: str, span: Span, tokens: Sequence[Token]) -> bool:
     before, after = (text[t[1] : t[2]] for t in (tokens[first - 1], tokens[last]))
     if before == "(" and not _is_grouping(text, tokens, first - 1):
         return False
-    if (before, after) == ("[", "]") and _LAST.fullmatch(text, span.start, span.end):
-        return True
     return _leaves_beside(_Reading(text, tokens[first:last], told_apart=True), before, after)
 
 

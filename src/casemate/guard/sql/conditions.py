@@ -305,11 +305,11 @@ class _Reading:
         return read
 
     def _told_apart(self, left: _Part, *others: _Part) -> None:
-        """Refuse what says the same of each row: `1 = 1`, `id = id`."""
+        """Refuse what says the same of each row, `1 = 1`, and what tells columns of one another."""
         right = frozenset[str]().union(*(each.columns for each in others))
         if left.compared or any(each.compared for each in others):
             raise _RefusedError
-        if not (left.columns or right) or left.columns == right:
+        if bool(left.columns) == bool(right):
             raise _RefusedError
 
     def _sum(self) -> _Part:
