@@ -21,7 +21,7 @@ _MOST_PART = 0.2
 """Of the last calls that may leave something behind: a fork costs less than what comes of more."""
 _FORK_SECONDS = 30.0
 """How long each call has a fork of its own then, before it is tried again."""
-_MOST_CALLS = 1000
+_MOST_CALLS = 10_000
 _MOST_SECONDS = 60.0
 """After so many calls, or so long, an instance is replaced, which ends what is counted of its use.
 Layout and seeds are its zygote's (`renewal.py`)."""
