@@ -15,6 +15,7 @@ from .origin import PIECE, Span
 from .spans import merged
 from .standing import is_put_together
 from .verdict import Judge, Verdict
+from .written.lines import is_whole
 
 FILES = frozenset((io.BytesIO, io.StringIO))
 """Types of files in memory."""
@@ -58,16 +59,6 @@ def found(guard: Guard, judge: Judge) -> Judge:
             if at < len(pieces) and pieces[at].start < span.end:
                 whole.append(span)
         whole = [s._replace(exact=True) for s in merged(whole)]
-        return judge(text, whole) if whole and _has_own(text, whole) else None
+        return judge(text, whole) if whole and not is_whole(text, whole) else None
 
     return judged
-
-
-def _has_own(text: str, spans: Sequence[Span]) -> bool:
-    """Tell whether a text has more than blanks beside these."""
-    place = 0
-    for span in spans:
-        if text[place : span.start].strip():
-            return True
-        place = span.end
-    return text[place:].strip() != ""

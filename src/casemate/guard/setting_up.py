@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -18,19 +17,9 @@ from .sql.drivers import watch_drivers
 from .threads import THREADS
 from .written import streams
 
-_ASKED_FOR = (
-    *("evaluation.calculating", "evaluation.namespaces", "evaluation.plain_modules"),
-    *("markup.predicates", "objects.pickles", "sql.conditions"),
-    *("templates.reaching", "templates.reading", "templates.showing"),
-)
-"""Modules that sinks import where they need them. A sandbox has no files of ours: what is not there
-when a function's own code comes in cannot be imported any more, and each such call is blocked."""
-
 
 def warm() -> None:
     """Have what sinks need ready in the base zygote, shared by all that is forked from it."""
-    for name in _ASKED_FOR:
-        importlib.import_module(f".{name}", __package__)
     rehearsal.rehearse()
     tokens.warm()
     shape.warm()

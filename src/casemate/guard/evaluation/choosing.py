@@ -16,6 +16,7 @@ from ..hooks import argument, wrap
 from ..origin import Origin, Span
 from ..sink import Patch
 from ..verdict import Verdict
+from . import plain_modules
 from .judgement import FIX, judge_module
 
 CLOSED = frozenset(
@@ -102,9 +103,6 @@ def check_named(guard: Guard, sink: str, name: object) -> None:
 def _is_of_plain_module(guard: Guard, text: str) -> bool:
     """Tell whether a name is of what a module of the code's defines that only calculates."""
     module, _, name = text.replace(":", ".").rpartition(".")
-    # It takes a parser, which hardly any function needs.
-    from . import plain_modules
-
     return plain_modules.is_chosen_freely(guard, module) and plain_modules.defines(module, name)
 
 

@@ -14,7 +14,7 @@ from ..core import Guard
 from ..origin import Span
 from ..standing import is_direct, is_known
 from ..verdict import Judge, Verdict
-from . import choosing, hidden_names, left_out
+from . import choosing, hidden_names, left_out, plain_modules
 from .hidden_names import FIX_ATTRIBUTE
 from .judgement import VALUE_TYPES, judge_module
 
@@ -55,9 +55,6 @@ def _judge_module(guard: Guard, name: str, spans: Sequence[Span]) -> Verdict | N
     verdict = judge_module(name, asked)
     if verdict is None:
         return None
-    # It takes a parser, which hardly any function needs.
-    from . import plain_modules
-
     return None if plain_modules.is_chosen_freely(guard, name) else verdict
 
 

@@ -25,8 +25,10 @@ from ..evaluation import (
     hidden_names,
     left_out,
     looked_up,
+    namespaces,
     symbolic,
 )
+from ..evaluation.calculating import calculates
 from ..evaluation.hidden_names import FIX_ATTRIBUTE
 from ..evaluation.judgement import FIX, judge
 from ..hooks import argument, wrap
@@ -35,7 +37,7 @@ from ..origin import Origin, Span
 from ..pieces import as_text
 from ..provenance import Watcher
 from ..sink import Patch, Sink
-from ..standing import is_direct, is_import, is_importing
+from ..standing import is_direct, is_import, is_importing, wrap_after
 from ..verdict import Judge, Verdict
 from ..written.files import pieces_of
 from ..written.judgement import spans_of
@@ -168,9 +170,6 @@ def check_given(
         )
         if named and formulas.is_of_names(text, spans, own):
             return None
-        # It takes a parser, which hardly any function needs.
-        from ..evaluation import namespaces
-
         passes = namespaces.is_offered(text, spans, given) or namespaces.is_broken(
             text, spans, "eval"
         )
@@ -198,8 +197,6 @@ def _check_compiled(guard: Guard, source: object) -> None:
         verdict = judge(text, spans, guard.texts) if alone else usual(text, spans)
         if verdict is None:
             return None
-        from ..evaluation import namespaces
-
         passes = namespaces.is_known(guard, text, spans) or namespaces.is_broken(
             text, spans, "exec"
         )
@@ -229,12 +226,10 @@ def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
         named, given = given[0], []
 
     def offers(owner: object, name: str) -> bool:
-        known = not name or guard.constants.holds(name) or guard.constants.shows(name)
-        if known or not hidden_names.is_of_code(guard, owner):
-            return known and hidden_names.is_of_code(guard, owner)
-        # It takes a parser, which hardly any function needs.
-        from ..evaluation.calculating import calculates
-
+        if not hidden_names.is_of_code(guard, owner):
+            return False
+        if not name or guard.constants.holds(name) or guard.constants.shows(name):
+            return True
         return not leaves_out(owner, name) and calculates(guard, owner, name, called=False)
 
     def leaves_out(owner: object, name: str) -> bool:
@@ -322,7 +317,6 @@ def _code_made(guard: Guard, arguments: tuple[Any, ...]) -> None:
 
 def patch_ast(guard: Guard, module: ModuleType) -> None:
     """Note trees that are parsed from the event, until the code looks at their nodes."""
-    from ..standing import wrap_after
 
     def parsed(arguments: tuple[Any, ...], named: dict[str, Any], tree: Any) -> None:
         source = argument(arguments, named, 0, "source")

@@ -20,7 +20,7 @@ from ..core import Guard
 from ..evaluation import choosing
 from ..hooks import argument, wrap
 from ..in_memory import check_own, found, held_by, writes_in_memory
-from ..objects import decrypting, judgement, read_again
+from ..objects import decrypting, judgement, pickles, read_again
 from ..objects.plain import is_plain_array
 from ..objects.signatures import patch_hmac
 from ..origin import PIECE, Span
@@ -85,8 +85,6 @@ def check_file(
 
 def _is_of_values(data: bytes) -> bool:
     """Tell whether a pickle makes values alone."""
-    from ..objects import pickles  # which few functions need
-
     return pickles.is_of_values(data)
 
 

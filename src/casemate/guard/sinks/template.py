@@ -37,6 +37,7 @@ from ..templates.judgement import (
     judge,
     syntax,
 )
+from ..templates.showing import judge_given, judge_shown
 from ..templates.tags import Kind
 from ..verdict import Judge, Verdict
 
@@ -72,9 +73,6 @@ def _judging(guard: Guard, how: Syntax, environment: Any = None) -> Judge:
         verdict = judge(text, spans, how)
         if verdict is None:
             return None
-        # Hardly any template has tags of the event.
-        from ..templates.showing import judge_shown
-
         return judge_shown(guard, text, spans, how, environment)
 
     return judged
@@ -130,8 +128,6 @@ def _filled(guard: Guard) -> Any:
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not guard.active or NEEDED not in guard.provenance.kept:
             return
-        from ..templates.showing import judge_given
-
         template, *given = arguments
         scopes = (*given, *named.values(), getattr(template, "globals", None))
         guard.decide(NAME, lambda: judge_given(guard, scopes))

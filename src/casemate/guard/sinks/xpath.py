@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..markup import predicates
 from ..markup.trees import is_of_tree
 from ..origin import Span
 from ..quoted import Language, judge, language
@@ -52,9 +53,6 @@ def check_expression(guard: Guard, expression: Any, node: Any = None) -> None:
         verdict = _judge(text, spans)
         if verdict is None:
             return None
-        # Hardly any expression has a predicate of the event's.
-        from ..markup import predicates
-
         left = predicates.without_predicates(text, spans, XPATH)
         if len(left) < len(spans):
             verdict = _judge(text, left) if left else None

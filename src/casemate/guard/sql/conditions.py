@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import bisect
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..origin import Span
@@ -237,20 +237,17 @@ class _Reading:
             raise _RefusedError
 
     def _either(self) -> _Part:
-        read = self._all()
-        while self._taken("OR"):
-            self._joined("OR", read)
-            read = self._all()
-            self._joined("OR", read)
-            read = _Part(compared=True)
-        return read
+        return self._chain("OR", self._all)
 
     def _all(self) -> _Part:
-        read = self._denied()
-        while self._taken("AND"):
-            self._joined("AND", read)
-            read = self._denied()
-            self._joined("AND", read)
+        return self._chain("AND", self._denied)
+
+    def _chain(self, word: str, part: Callable[[], _Part]) -> _Part:
+        read = part()
+        while self._taken(word):
+            self._joined(word, read)
+            read = part()
+            self._joined(word, read)
             read = _Part(compared=True)
         return read
 

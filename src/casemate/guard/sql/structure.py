@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from ..origin import PIECE, Origin, Span
 from ..verdict import Verdict
 from .columns import without_free
+from .conditions import without_conditions
 from .tokens import Dialect, Kind, Token, tokenize
 
 _NUMBERS = re.compile(
@@ -163,9 +164,6 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
     verdict = _changed(text, doubtful, tokens, dialect)
     if verdict is None:
         return None
-    # Hardly any statement has a condition of the event's.
-    from .conditions import without_conditions
-
     left = without_conditions(text, doubtful, tokens, dialect, spans)
     return _changed(text, left, tokens, dialect) if len(left) < len(doubtful) else verdict
 

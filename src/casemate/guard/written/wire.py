@@ -401,7 +401,8 @@ def patch_message(guard: Guard, module: ModuleType) -> None:
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not guard.active:
             return
-        _check_value(guard, *(*arguments[1:3], "", "")[:2])
+        if len(arguments) > 2:
+            _check_value(guard, arguments[1], arguments[2])
         if _refuses_breaks(arguments[0]):
             return
         for value in (*arguments[1:], *named.values()):
