@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import pytest
+
+from casemate.guard.origin import Origin, Span
+from casemate.guard.written import cef
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 PRELOAD = ("logging", "logging.handlers", "socket")
@@ -63,3 +68,16 @@ def test_fields_and_attributes_are_not_added(tmp_path: Path) -> None:
 
 def test_values_pass(tmp_path: Path) -> None:
     assert_passes(tmp_path, PASSING, PRELOAD)
+
+
+@pytest.mark.parametrize("part", ["\\", "|", "\\|", " a=", "\t", "CEF:0|", " " * 50 + "x="])
+def test_a_record_takes_no_longer_than_it_is_long(part: str) -> None:
+    def seconds(size: int) -> float:
+        head = "CEF:0|Acme|Gate|1|x|door|3|msg="
+        text = head + (part * size)[:size]
+        spans = [Span(len(head), len(text), Origin("event", ("msg",)), exact=True)]
+        began = time.process_time()
+        cef.judge(text, spans)
+        return time.process_time() - began
+
+    assert seconds(200_000) < 1.0
