@@ -100,6 +100,14 @@ def lone(
     return [signs[text[n]][0].moved(n)._replace(exact=False) for n in left]
 
 
+def is_between(pieces: Sequence[Piece], number: int, is_constant: Callable[[str], bool]) -> bool:
+    """Tell whether a sign stands between longer texts, as the code's own does in a list."""
+    if not 0 < number < len(pieces) - 1 or len(pieces[number][0]) != 1:
+        return False
+    beside = (pieces[number - 1][0], pieces[number + 1][0])
+    return all(len(b) > 1 for b in beside) and is_constant(as_text(pieces[number][0]))
+
+
 def ends_in(made: Made) -> bool:
     """Tell whether a text was joined from another and single characters that are no literals."""
     return any(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 
 MAX_NAME = 64
 _NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}")
@@ -68,9 +69,19 @@ def is_plain(name: str) -> bool:
 def is_field(name: str) -> bool:
     """Tell whether a text names a field of Python's that code is not likely to hide.
 
-    What SQL keeps for itself (`first`, `level`, `order`) means nothing there.
+    What SQL keeps for itself (`first`, `level`, `order`) means nothing there, and letters of all
+    scripts are told apart, as Python does after NFKC (PEP 3131).
     """
+    if not name.isascii():
+        name = unicodedata.normalize("NFKC", name)
+        if len(name) > MAX_NAME or not name.isidentifier() or name[0] == "_":
+            return False
+        return not keyword.iskeyword(name) and not is_hidden(_without_accents(name))
     return _NAME.fullmatch(name) is not None and not keyword.iskeyword(name) and not is_hidden(name)
+
+
+def _without_accents(name: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
 
 
 def is_hidden(name: str) -> bool:

@@ -234,7 +234,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "regex": ("pandas",),
     "attributes": (),
     "cell": ("csv", "openpyxl", "xlsxwriter", "xlwt"),
-    "log": ("click", "logging", "loguru", "rich", "structlog", "traceback"),
+    "log": ("click", "logging", "loguru", "rich", "structlog", "traceback", "warnings"),
     "header": (
         "aiosmtplib",
         "asyncio",

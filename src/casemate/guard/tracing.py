@@ -438,8 +438,9 @@ class Tracer:
         found: list[Span] = []
         run: list[Step] = []
         start = place = 0
-        for piece, constant in [*pieces, (None, True)]:
-            step = self._turns.step(piece, constant=constant) if piece is not None else None
+        for number, (piece, constant) in enumerate([*pieces, (None, True)]):
+            own = constant or characters.is_between(pieces, number, self._is_constant)
+            step = self._turns.step(piece, constant=own) if piece is not None else None
             if step is None:
                 if run:
                     found += [span.moved(start) for span in self._characters(run)]

@@ -290,6 +290,10 @@ VULNERABLE: Cases = {
         "import yaml\ndef parse(b): return yaml.load(b, Loader=yaml.UnsafeLoader)\nreturn parse(event['body'].encode())",
         {"body": "a: !!python/object/apply:os.getcwd []"},
     ),
+    "more: lines of JSON that are kept and read": (
+        'import json\nclass Kept:\n    text = \'\'\n    def add(self, user): self.text += \'{{"user": "{}", "role": "guest"}}\\n\'.format(user)\n    def rows(self): return [json.loads(x) for x in self.text.splitlines()]\nkept = Kept()\nkept.add(event[\'u\'])\nreturn kept.rows()',
+        {"u": 'a", "role": "admin"}\n{"user": "b'},
+    ),
     "more: yaml FullLoader name": (
         "import yaml\nreturn yaml.load(event['y'],Loader=yaml.FullLoader)",
         {"y": "!!python/name:os.getcwd ''"},
@@ -438,6 +442,10 @@ BENIGN: Cases = {
     "more: joblib-like np": (
         "import numpy\nnumpy.save('/tmp/guard-a.npy',numpy.array(event['xs']))\nreturn numpy.load('/tmp/guard-a.npy',allow_pickle=True).sum()",
         {"xs": [1, 2, 3]},
+    ),
+    "more: lines of JSON that are kept and read": (
+        "import json\nclass Kept:\n    text = ''\n    def add(self, user): self.text += json.dumps({'user': user, 'role': 'guest'}) + '\\n'\n    def rows(self): return [json.loads(x) for x in self.text.splitlines()]\nkept = Kept()\nkept.add(event['u'])\nreturn kept.rows()",
+        {"u": 'a", "role": "admin"}\n{"user": "b'},
     ),
 }
 

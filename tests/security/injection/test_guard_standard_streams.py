@@ -39,6 +39,13 @@ def test_a_record_that_the_event_begins_is_stopped(tmp_path: Path, way: str) -> 
     assert [one.outcome for one in found] == ["blocked", "ok", "ok"], found
 
 
+def test_a_warning_that_begins_another_record_is_stopped(tmp_path: Path) -> None:
+    warned = "import warnings; warnings.warn('note: ' + name)"
+    texts = ("Ana\napp.py:9: UserWarning: fine", "Ana\nERROR gone", "low\nplease look", "a\nb: c")
+    found = guarded(tmp_path, HANDLER.format(warned), [{"k": text} for text in texts])
+    assert [one.outcome for one in found] == ["blocked", "blocked", "ok", "ok"], found
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -17,6 +17,18 @@ PLAIN = {
     "function": "def run(t):\n    return t.upper()\n",
     "module": "import math\ndef run(t):\n    return math.sqrt(len(t))\n",
     "pattern": "import re\nWORD = re.compile(r'\\w+')\ndef run(t):\n    return WORD.findall(t)\n",
+    "table of text": (
+        "import csv\nimport io\n\ndef run(rows):\n    out = io.StringIO()\n"
+        "    csv.writer(out, lineterminator='\\n').writerows(rows)\n    return out.getvalue()\n"
+    ),
+    "table of text by a name": (
+        "import csv\nfrom io import StringIO\n\ndef run(rows):\n    out = StringIO()\n"
+        "    table = csv.DictWriter(out, list(rows[0]))\n    table.writeheader()\n"
+        "    for row in rows:\n        table.writerow(row)\n    return out.getvalue()\n"
+    ),
+    "rows of a text": (
+        "import csv, io\n\ndef run(t):\n    return list(csv.reader(io.StringIO(t)))\n"
+    ),
     "table": "def a(t):\n    return t\nTABLE = {'a': a}\nWIDTH = 3\n_UNIT = 'cm'\n",
     "class": (
         "class Side:\n    def __init__(self, n):\n        self.n = n\n"
@@ -37,6 +49,21 @@ REACHING = {
         "    def run(self, connection):\n        return connection.execute(self.sql)\n"
     ),
     "import": "import os\n",
+    "opened by io": "import io\ndef run(t):\n    return io.open(t).read()\n",
+    "a file of io": "import io\ndef run(t):\n    return io.FileIO(t).read()\n",
+    "a file of io by a name": "from io import FileIO\ndef run(t):\n    return FileIO(t).read()\n",
+    "writing to a parameter": "def run(t):\n    t.write('x')\n",
+    "a table written to a parameter": (
+        "import csv\ndef run(t):\n    csv.writer(t).writerow(['x'])\n"
+    ),
+    "a file by two ways": (
+        "import io\ndef run(t):\n    out = io.StringIO()\n    out = t\n    out.write('x')\n"
+    ),
+    "a file that a loop takes": (
+        "import io\ndef run(t):\n    out = io.StringIO()\n    for out in t:\n"
+        "        out.write('x')\n"
+    ),
+    "a module of csv": "import csv\ndef run(t):\n    return csv.register_dialect\n",
     "import within": "def run(t):\n    import socket\n    return t\n",
     "sibling": "from . import other\n",
     "module of a module": "from json import codecs\n",

@@ -10,7 +10,7 @@ from ..sql import structure
 from ..sql.tokens import Dialect
 from ..verdict import Verdict
 from ..written.lines import FIX_MAKE, RECIPE
-from . import programs, reading, variables
+from . import awk, programs, reading, variables
 from .arguments import Argument, argument_of, judge_variable
 from .comparing import difference, nearest, neutral, unquoted
 from .escaped import called, evaluated, literal
@@ -316,11 +316,15 @@ class Judgement:
 
     # -- what programs do with arguments -------------------------------------------------------
 
-    def _code(  # noqa: PLR0911 - one kind of program after the other
+    def _code(  # noqa: PLR0911, PLR0912 - one kind of program after the other
         self, name: str, rest: Sequence[Argument], depth: int
     ) -> Verdict | None:
         if name in programs.REMOTE:
             return self._remote(name, rest, depth)
+        if name in awk.PROGRAMS:
+            verdict = awk.judge(rest, lambda text, spans: self.line(text, spans, depth + 1))
+            if verdict is not None:
+                return verdict
         if name in programs.COMMAND_OPTIONS and not programs.COMMAND_OPTIONS[name]:
             operands = [a for a in rest if not a.value.startswith("-") or a.doubtful]
             return self._joined(operands, depth)

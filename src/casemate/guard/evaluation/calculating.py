@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core import Guard
 from ..plain_names import is_hidden
-from .formats import PLAIN
+from .formats import DATES, PLAIN
 from .hidden_names import is_of_code
 
 _MAX_SOURCE = 64 * 1024
@@ -67,7 +67,12 @@ def calculates(guard: Guard, owner: object, name: str, *, called: bool, depth: i
     if not isinstance(function, FunctionType) or name in getattr(owner, "__dict__", ()):
         return False
     found = _source(guard, function)
-    return found is not None and _is_calculation(guard, owner, found, depth)
+    if found is None:
+        return False
+    known = {
+        n for n, held in function.__globals__.items() if isinstance(held, type) and held in DATES
+    }
+    return _is_calculation(guard, owner, found, known, depth)
 
 
 def field(owner: object, name: str) -> Any:
@@ -133,14 +138,16 @@ def _functions(path: str) -> tuple[ast.FunctionDef, ...]:
     return tuple(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
 
-def _is_calculation(guard: Guard, owner: object, made: ast.FunctionDef, depth: int) -> bool:
+def _is_calculation(
+    guard: Guard, owner: object, made: ast.FunctionDef, known: set[str], depth: int
+) -> bool:
     given = made.args
     more = (given.posonlyargs, given.vararg, given.kwarg, given.kwonlyargs)
     if len(given.args) != 1 or any(more):
         return False
     if any(getattr(one, "id", "") != "property" for one in made.decorator_list):
         return False
-    body = _Body(made.body, given.args[0].arg)
+    body = _Body(made.body, given.args[0].arg, known)
     fields = [node for node in body.nodes if body.is_field(node)]
     if not fields or len(body.nodes) > _MAX_NODES:
         return False
@@ -153,9 +160,10 @@ def _is_calculation(guard: Guard, owner: object, made: ast.FunctionDef, depth: i
 class _Body:
     """What a method does, by the nodes of its tree."""
 
-    def __init__(self, body: Sequence[ast.stmt], own: str) -> None:
-        """`own` is what the method calls its object."""
+    def __init__(self, body: Sequence[ast.stmt], own: str, known: set[str]) -> None:
+        """`own` is what the method calls its object, `known` are names of types of dates."""
         self._own = own
+        self._known = known
         self.nodes = [node for one in body for node in ast.walk(one)]
         names = [node for node in self.nodes if isinstance(node, ast.Name)]
         self._stored = {name.id for name in names if isinstance(name.ctx, ast.Store)}
@@ -173,7 +181,9 @@ class _Body:
             if node.id == self._own:
                 return id(node) in self._owners
             called = id(node) in self.called
-            return not called if node.id in self._stored else called and node.id in _CALLED
+            if node.id in self._stored:
+                return not called
+            return called and (node.id in _CALLED or node.id in self._known)
         if isinstance(node, (ast.Attribute, ast.Subscript)):
             plain = isinstance(node, ast.Subscript) or node.attr in _METHODS
             return plain and isinstance(node.ctx, ast.Load)

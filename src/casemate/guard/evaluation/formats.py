@@ -15,13 +15,13 @@ from ..origin import Span
 from ..plain_names import is_field, is_hidden
 from ..verdict import Verdict
 
-_DATES = (datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal)
+DATES = (datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal)
 _OWNER = re.compile(r"\{(\d{1,4}|[A-Za-z]\w{0,63})\.$")
 _FIRST = re.compile(r"\d{1,4}|[A-Za-z]\w{0,63}")
 _STEP = re.compile(r"\.([A-Za-z]\w{0,63})|\[([A-Za-z0-9]\w{0,63})\]")
 _STEPS = re.compile(rf"(?:{_STEP.pattern.replace('(', '(?:')}){{1,8}}")
 _SCALARS = (str, bytes, int, float, bool, type(None))
-PLAIN = (*_SCALARS, *_DATES)
+PLAIN = (*_SCALARS, *DATES)
 _WIDE = re.compile(r"\d{5,}")
 _LOOKS_IN = re.compile(r"[.\[]")
 _OTHER_TEXT = re.compile(r"![ra]")
@@ -194,7 +194,7 @@ def _attribute(value: Any, name: str) -> Any:
     """Return what an object keeps as data: none of its methods, and nothing of its class."""
     kind = type(value)
     named = isinstance(value, tuple) and name in getattr(kind, "_fields", ())
-    if is_field(name) and (kind in _DATES or named):
+    if is_field(name) and (kind in DATES or named):
         return getattr(value, name)
     getter: Any = kind.__getattribute__
     own = getter is object.__getattribute__ and kind is not ModuleType

@@ -8,6 +8,7 @@ same: numbers, names of what the code gives, arithmetic, comparisons, and functi
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Collection, Sequence
 from typing import Literal
@@ -42,6 +43,8 @@ _BUILDING = re.compile(r"\s*(?:dict|list|tuple|set|frozenset)\s*\(")
 _NUMBERS = (int, float, bool)
 _RETURNS = re.compile(r"(?:\A\s*lambda\b[^:\n]{0,200}:|\n[ \t]{1,16}return[ \t])[ \t]{0,9}\Z")
 _WORD = re.compile(r"\w{1,64}")
+_REWRITTEN = re.compile(r"\*\*|[.*/]|[=!]=|[<>]=?|&|\|")
+"""Signs that code puts in the place of what people write in formulas."""
 _DATA, _NAMED = "\x00", "\x01"
 """Stand for data, and for a name of the event in quotes of the code's: neither is in a formula."""
 _LONGEST_CALL = 70
@@ -333,8 +336,16 @@ def is_literal_call(text: str, spans: Sequence[Span]) -> bool:
 
 
 def is_whole(text: str, spans: Sequence[Span]) -> bool:
-    """Tell whether a text is one value of the event: the code has put nothing around it."""
-    return len(spans) == 1 and (spans[0].start, spans[0].end) == (0, len(text))
+    """Tell whether a text is one value of the event: the code has put nothing around it.
+
+    But for signs within it that the code writes otherwise: `^` as `**`, a decimal comma as a point.
+    """
+    if not spans or spans[0].start > 0 or spans[-1].end < len(text):
+        return False
+    if len({span.origin.pointer for span in spans}) > 1:
+        return False
+    places = itertools.pairwise(spans)
+    return all(_REWRITTEN.fullmatch(text, one.end, other.start) for one, other in places)
 
 
 def _is_harmless(node: ast.AST, *, called: bool, kinds: tuple[type[ast.AST], ...]) -> bool:

@@ -7,6 +7,7 @@ its source, and it is not imported for that: whatever of it is called cannot do 
 from __future__ import annotations
 
 import ast
+import collections
 import datetime
 import decimal
 import functools
@@ -22,11 +23,30 @@ from ..plain_names import is_hidden
 _HARMLESS = frozenset(
     [
         *("__future__", "abc", "collections", "dataclasses", "datetime", "decimal", "enum"),
-        *("fractions", "functools", "html", "itertools", "json", "math", "re", "statistics"),
-        *("string", "textwrap", "typing", "typing_extensions", "unicodedata", "uuid"),
+        *("csv", "fractions", "functools", "html", "io", "itertools", "json", "math", "re"),
+        *("statistics", "string", "textwrap", "typing", "typing_extensions", "unicodedata", "uuid"),
     ]
 )
-"""Modules that reach nothing but what they are given."""
+"""Modules that reach nothing but what they are given, but for names that `_NAMES` leaves out."""
+_NAMES = {
+    "csv": frozenset(
+        [
+            *("reader", "writer", "DictReader", "DictWriter", "Error", "Sniffer", "excel"),
+            *("QUOTE_ALL", "QUOTE_MINIMAL", "QUOTE_NONE", "QUOTE_NONNUMERIC", "QUOTE_NOTNULL"),
+        ]
+    ),
+    "io": frozenset(["BytesIO", "StringIO", "SEEK_END", "SEEK_SET"]),
+}
+"""Of modules that have others as well, names that reach nothing."""
+_MAKING_FILES = frozenset(("BytesIO", "StringIO"))
+_WRITING = frozenset(("writer", "DictWriter"))
+_OF_FILES = frozenset(
+    [
+        *("write", "writelines", "writerow", "writerows", "writeheader", "getvalue", "read"),
+        *("readline", "readlines", "seek", "fieldnames", "line_num"),
+    ]
+)
+"""Of files in memory, and of what csv writes into these."""
 _REACHING = frozenset(
     [
         *("open", "eval", "exec", "compile", "__import__", "import_module", "getattr", "setattr"),
@@ -169,7 +189,11 @@ class _Source:
         self.given: set[str] = set()
         """Names of parameters: what the code hands over."""
         self.within = {id(n.value) for n in self.nodes if isinstance(n, ast.Attribute)}
+        self.files: set[str] = set()
+        """Names of files in memory, and of what writes into these."""
         self.is_harmless = len(self.nodes) <= _MAX_NODES and all(map(self._takes, self.nodes))
+        if self.modules.keys() & _NAMES.keys() or self.called & (_MAKING_FILES | _WRITING):
+            self._take_files()
 
     def _takes(self, node: ast.AST) -> bool:
         """Take a node's names; false if it imports what is not harmless."""
@@ -180,7 +204,9 @@ class _Source:
         if isinstance(node, ast.ImportFrom):
             names = [alias.name for alias in node.names]
             self.called.update(alias.asname or alias.name for alias in node.names)
-            return not node.level and _is_harmless(node.module or "") and all(map(_is_given, names))
+            home = node.module or ""
+            usual = all(_is_of(home, name) for name in names)
+            return not node.level and _is_harmless(home) and usual
         if isinstance(node, ast.FunctionDef):
             self.called.add(node.name)
             return not is_hidden(node.name) or node.name.startswith("__")
@@ -194,6 +220,42 @@ class _Source:
         if isinstance(node, ast.arg) and node.arg not in _OWNER:
             self.given.add(node.arg)
         return not isinstance(node, _REFUSED)
+
+    def _take_files(self) -> None:
+        """Take the names that stand for files in memory and nothing else."""
+        stored = collections.Counter(
+            n.id for n in self.nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        )
+        for _ in range(2):  # what writes into a file comes after it
+            made = collections.Counter(
+                node.targets[0].id
+                for node in self.nodes
+                if isinstance(node, ast.Assign)
+                and isinstance(node.targets[0], ast.Name)
+                and len(node.targets) == 1
+                and self._is_file(node.value)
+            )
+            self.files = {name for name, count in made.items() if stored[name] == count}
+        self.files -= self.given
+
+    def _is_file(self, node: ast.expr) -> bool:
+        """Tell whether an expression is a file in memory, or writes into one."""
+        if isinstance(node, ast.Name):
+            return node.id in self.files
+        if not isinstance(node, ast.Call):
+            return False
+        name = self._called_of(node.func)
+        if name in _MAKING_FILES:
+            return True
+        return name in _WRITING and bool(node.args) and self._is_file(node.args[0])
+
+    def _called_of(self, function: ast.expr) -> str:
+        """Return which of the names of `csv` and `io` is called, if it is one."""
+        if isinstance(function, ast.Name):
+            return function.id if function.id in self.called else ""
+        if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+            return function.attr if self.modules.get(function.value.id) in _NAMES else ""
+        return ""
 
     def is_plain(self) -> bool:
         """Tell whether the module, its functions and its classes only calculate."""
@@ -212,7 +274,10 @@ class _Source:
             return self._is_plain_attribute(node)
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
             return not self._is_given(node.value)
-        return not isinstance(node, ast.Call) or self._is_plain_call(node.func)
+        if not isinstance(node, ast.Call):
+            return True
+        writes = self._called_of(node.func) in _WRITING
+        return self._is_plain_call(node.func) and (not writes or self._is_file(node))
 
     def _is_plain_call(self, function: ast.expr) -> bool:
         if isinstance(function, ast.Name):
@@ -233,7 +298,9 @@ class _Source:
         if name in _MORE_REACHING or not _is_usual(name):
             return False
         if home is not None:
-            return _is_given(name)
+            return _is_of(home, name)
+        if name in _OF_FILES and self._is_file(node.value):
+            return True
         if name in _CHANGING and self._is_given(node.value):
             return False
         return name in self.fields or name in _SPECIAL or name in _plain_methods()
@@ -297,6 +364,11 @@ def _fields(node: ast.ClassDef) -> list[str]:
 
 def _is_harmless(module: str) -> bool:
     return module == "collections.abc" or module in _HARMLESS
+
+
+def _is_of(module: str, name: str) -> bool:
+    """Tell whether a name of a harmless module reaches nothing."""
+    return _is_given(name) and (module not in _NAMES or name in _NAMES[module])
 
 
 def _is_given(name: str) -> bool:

@@ -261,7 +261,8 @@ def judge_json(text: str, spans: Sequence[Span]) -> Verdict | None:
     What was found by search may be a part of the event's own, as may be all that brackets of the
     code are put around.
     """
-    if not _are_seen(spans):
+    spans = _seen(spans)
+    if not spans:
         return None
     place, around = 0, ""
     for span in spans:
@@ -276,19 +277,20 @@ def judge_json(text: str, spans: Sequence[Span]) -> Verdict | None:
 
 def judge_toml(text: str, spans: Sequence[Span]) -> Verdict | None:
     """As `judge_json`, of TOML."""
-    if is_whole(text, spans) or not _are_seen(spans):
+    if is_whole(text, spans):
         return None
-    return judge_quoted(text, list(doubtful(spans)), TOML)
+    return judge_quoted(text, list(doubtful(_seen(spans))), TOML)
 
 
 def judge_ini(text: str, spans: Sequence[Span]) -> Verdict | None:
     """As `judge_json`, of the lines of a file of settings."""
-    return judge_settings(text, spans) if _are_seen(spans) else None
+    seen = _seen(spans)
+    return judge_settings(text, seen) if seen else None
 
 
-def _are_seen(spans: Sequence[Span]) -> bool:
-    """Tell whether all was seen being put there: what is found may be the event's own text."""
-    return all(s.exact for s in spans)
+def _seen(spans: Sequence[Span]) -> list[Span]:
+    """Return what was seen being put there: what is only found may be the event's own text."""
+    return [span for span in spans if span.exact]
 
 
 def names_of(classes: object) -> frozenset[str]:

@@ -17,9 +17,12 @@ from ..spans import escaped
 from ..verdict import Verdict
 from ..written.kinds import Kind
 from ..written.languages import judge_inserted
+from . import styles
 from .places import Part, Place, parts
 
 FindSpans = Callable[[str], Sequence[Span]]
+LeadsAway = Callable[[str, Span], bool]
+"""Takes what a page has browsers go to by themselves, as a header `Refresh` has it, and data."""
 FIX = (
     "escape what goes into a page: html.escape(value), or a template that does so by itself "
     "(jinja2.Environment(autoescape=True)); for scripts json.dumps(value).replace('<', '\\\\u003c')"
@@ -44,12 +47,6 @@ _ADDRESSES = frozenset(
 )
 _SCHEME = re.compile(r"(?:javascript|vbscript|data):", re.IGNORECASE)
 _UNSEEN = re.compile(r"[\x00-\x20]+")
-_IN_STYLE = re.compile(r"[<>{};\\\"'()@]")
-_STYLE_CALL = re.compile(
-    r"\b(?:rgba?|hsla?|hwb|lab|lch|oklab|oklch|calc|min|max|clamp|cubic-bezier)"
-    r"\([\w\s.,%/+*-]{0,80}\)"
-)
-"""Functions of a style sheet that make a colour or a length of numbers, and fetch nothing."""
 _MAY_RUN = re.compile(r"script\s{0,5}(?::|&colon;|&#)|data\s{0,5}(?::|&colon;|&#)", re.IGNORECASE)
 _DECIDES = "decides the scheme of an address on the page"
 _MAX_SPANS = 500
@@ -57,6 +54,10 @@ _MAX_SPANS = 500
 _MAX_ADDRESSES = 100
 _MAX_HANDLER = 1024
 """Characters of a script in an attribute in whose literals data may stand."""
+_MAX_STYLE = 4096
+_REFRESH = re.compile(r"\s{0,9}\d{1,9}\s{0,9}[;,]\s{0,9}url\s{0,9}=", re.IGNORECASE)
+"""How the text of an element begins that has browsers go elsewhere."""
+_IS_REFRESH = re.compile(r"\bhttp-equiv\s{0,9}=\s{0,9}[\"']?refresh\b", re.IGNORECASE)
 _MIN_SURE = 16
 """Characters of markup that is in a page and in the event by no chance."""
 _CLOSED = re.compile(r"(?: ?/?>[^<]*+)?+")
@@ -75,6 +76,7 @@ def judge(
     spans: Sequence[Span],
     cleaned: Collection[str],
     tags: frozenset[str] = frozenset(),
+    leads_away: LeadsAway | None = None,
 ) -> Verdict | None:
     """Return a verdict if `spans` are markup. `cleaned`: what a sanitizer has let through.
 
@@ -98,6 +100,8 @@ def judge(
         if words is not None:
             fix = _FIX_URL if "address" in words else FIX
             return Verdict(span.origin, words, fix)
+        if leads_away is not None and _is_sent_on(page, span, place, leads_away):
+            return Verdict(span.origin, "decides where the page sends its reader", _FIX_URL)
     return None
 
 
@@ -148,8 +152,7 @@ def _harm(  # noqa: PLR0911 - one place each
     if part.place is Place.SCRIPT:
         return _in_script(page, span, part)
     if part.place is Place.STYLE:
-        more = _IN_STYLE.search(_STYLE_CALL.sub("", text))
-        return "is more than a value of a style sheet" if more else None
+        return styles.in_sheet(text)
     if part.place is Place.QUOTED:
         if part.quote in text and not _runs_over(page, span, part):
             return "ends the attribute that it stands in"
@@ -177,6 +180,8 @@ def _in_value(page: str, span: Span, part: Part) -> str | None:
     begins = part.attribute in _ADDRESSES and not page[part.start : span.start].strip()
     if begins and _SCHEME.match(_UNSEEN.sub("", text)):
         return _DECIDES
+    if part.attribute == "style":
+        return _in_style(page, span, part)
     if part.attribute == "srcdoc" and _OPENS.search(text):
         return "is markup on a page within the page"
     if _HANDLER.match(part.attribute) and not _PLAIN.fullmatch(text):
@@ -184,18 +189,38 @@ def _in_value(page: str, span: Span, part: Part) -> str | None:
     return None
 
 
+def _divided(page: str, span: Span, part: Part) -> tuple[str, str, str]:
+    """Return what is before, in and after data in an attribute, as a browser reads it."""
+    start, end = max(part.start, span.start), min(span.end, part.end)
+    cut = ((part.start, start), (start, end), (end, part.end))
+    before, text, after = (html.unescape(page[a:b]) for a, b in cut)
+    return before, text, after
+
+
+def _in_style(page: str, span: Span, part: Part) -> str | None:
+    if part.end - part.start > _MAX_STYLE:
+        return None
+    return styles.in_attribute(*_divided(page, span, part))
+
+
+def _is_sent_on(page: str, span: Span, part: Part, leads_away: LeadsAway) -> bool:
+    """Tell whether data is of the address in `<meta http-equiv="refresh" content="0; url=...">`."""
+    if part.attribute != "content" or part.end - part.start > _MAX_HANDLER:
+        return False
+    begun = page.rfind("<", max(0, part.start - _MAX_HANDLER), part.start)
+    if _IS_REFRESH.search(page, max(0, begun), part.end + _MAX_HANDLER) is None:
+        return False
+    before, text, after = _divided(page, span, part)
+    whole = before + text + after
+    moved = span._replace(start=len(before), end=len(before) + len(text))
+    return _REFRESH.match(whole) is not None and leads_away(whole, moved)
+
+
 def _in_handler(page: str, span: Span, part: Part) -> str | None:
     """Judge data in the script of an attribute, which a browser reads after its entities."""
     if part.end - part.start > _MAX_HANDLER:
         return "is part of a script of the page"
-    before, text, after = (
-        html.unescape(page[a:b])
-        for a, b in (
-            (part.start, span.start),
-            (span.start, min(span.end, part.end)),
-            (min(span.end, part.end), part.end),
-        )
-    )
+    before, text, after = _divided(page, span, part)
     script = before + text + after
     # An entity that only both make together is none of the code's.
     if script == html.unescape(page[part.start : part.end]) and span.start >= part.start:

@@ -28,6 +28,8 @@ _SYSTEM = frozenset(
     ]
 )
 _MAX_CONSIDERED = 64
+_MAX_LEFT = 200
+"""Paths that left their folder, by the ends of URLs."""
 _FIX_LINK = "unpack by a filter that refuses such links: archive.extractall(path, filter='data')"
 
 
@@ -96,6 +98,23 @@ def left(guard: Guard, path: str) -> Verdict | None:
     return None
 
 
+def left_at_end(guard: Guard, path: str) -> Verdict | None:
+    """Return the verdict on a path that left its folder, and that another ends in."""
+    kept = guard.provenance.kept
+    ends = next((where for where in kept.get(LEFT, ()) if path.endswith(where)), None)
+    verdict = kept.get((LEFT, ends))
+    return verdict if isinstance(verdict, Verdict) else None
+
+
+def _keep(guard: Guard, where: str, verdict: Verdict) -> None:
+    """Keep the verdict on a path that left its folder, by where it led."""
+    kept = guard.provenance.kept
+    kept[(LEFT, where)] = verdict
+    places: list[str] = kept.setdefault(LEFT, [])
+    if len(where) > 1 and len(places) < _MAX_LEFT:
+        places.append(where)
+
+
 def is_checked(guard: Guard, path: str) -> bool:
     """Tell whether the code has found this very path to be in a folder: another may have left."""
     against = guard.provenance.kept.get((PREFIX, path))
@@ -147,9 +166,8 @@ def note_home(guard: Guard, text: str, result: str) -> None:
     spans = guard.spans(text)
     if spans and spans[0].start == 0:
         words = "is expanded to a home folder"
-        guard.provenance.kept[(LEFT, absolute(result))] = Verdict(
-            spans[0].origin, words, "do not expand ~ in what comes from outside"
-        )
+        fix = "do not expand ~ in what comes from outside"
+        _keep(guard, absolute(result), Verdict(spans[0].origin, words, fix))
 
 
 def note_resolved(guard: Guard, folders: Folders, path: object, result: str) -> None:
@@ -165,7 +183,7 @@ def note_resolved(guard: Guard, folders: Folders, path: object, result: str) -> 
     if spans:
         verdict = judge(text, spans, allowed=folders.allow, follow=True)
         if verdict is not None and spans[0].start > 0:
-            guard.provenance.kept[(LEFT, absolute(result))] = verdict
+            _keep(guard, absolute(result), verdict)
 
 
 def _note_join(guard: Guard, result: str, parts: tuple[Any, ...]) -> None:
@@ -233,7 +251,7 @@ def _note_dropped(guard: Guard, folder: str, text: str, result: str) -> None:
         return
     if not any(one.start == 0 and one.exact for one in guard.spans(folder)):
         words = "is an absolute path, in front of which a join drops the folder of the code"
-        guard.provenance.kept[(LEFT, absolute(result))] = Verdict(origin, words, FIX)
+        _keep(guard, absolute(result), Verdict(origin, words, FIX))
 
 
 def _is_of_event(guard: Guard, text: str) -> bool:
@@ -258,7 +276,7 @@ def _note_renamed(guard: Guard, path: str, result: str, added: object) -> None:
     """Note a path whose name was changed, by what is left of it and what was added."""
     verdict = left(guard, path)
     if verdict is not None and not is_checked(guard, path):
-        guard.provenance.kept[(LEFT, absolute(result))] = verdict
+        _keep(guard, absolute(result), verdict)
     if not isinstance(added, str) or not (is_known(guard, path) or is_known(guard, added)):
         return
     place = result.rfind(added) if added else -1

@@ -20,6 +20,7 @@ SINK = Sink(
         "logging": loggers.patch_logging,
         "rich.console": loggers.patch_rich,
         "traceback": loggers.patch_traceback,
+        "warnings": loggers.patch_warnings,
         "loguru._logger": loggers.patch_loguru,
         "loguru._simple_sinks": loggers.patch_stream,
         "loguru._file_sink": loggers.patch_file,

@@ -123,7 +123,13 @@ def _page(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
     verdict = None
     if spans:
         tags = guard.constants.plain_tags()
-        verdict = judgement.judge(text, spans, cleaning.cleaned_of(guard), tags)
+        verdict = judgement.judge(
+            text,
+            spans,
+            cleaning.cleaned_of(guard),
+            tags,
+            lambda target, span: _target(guard, "refresh", target, [span]) is not None,
+        )
     return verdict or judgement.judge_addresses(text, guard.spans)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..origin import Origin, Span
+from ..origin import PIECE, Origin, Span
 from ..pieces import as_text
 from ..sink import Patch
 from ..standing import is_direct
@@ -30,7 +30,15 @@ from .hosts import (
     proxies,
     speaks_of_few,
 )
-from .joining import MAX_JOINED, cut_from, left_of, patch_urljoin, patch_yarl, without_query
+from .joining import (
+    MAX_JOINED,
+    cut_from,
+    left_of,
+    patch_urljoin,
+    patch_yarl,
+    without_chance,
+    without_query,
+)
 from .shape import MAX_LOOKED, shape
 from .structure import FIX_CLIMB, FIX_HOST, climbs, judge, resolved, split
 
@@ -100,6 +108,9 @@ class Judge:
         inside = [s._replace(end=min(s.end, len(asked))) for s in spans if s.start < len(asked)]
         vouching = self._reading if reads else self._vouching
         verdict = judge(asked, inside, vouching) if inside else None
+        if verdict is not None and any(s.origin.decoding[-1:] == PIECE for s in inside):
+            inside = without_chance(self.guard, asked, inside)
+            verdict = judge(asked, inside, vouching) if inside else None
         verdict = verdict or left_of(self.guard, text) or self._climbing(text, inside)
         if verdict is None:
             self._pass(text, spans)

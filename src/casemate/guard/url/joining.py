@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from ..core import Guard
 from ..hooks import argument
-from ..origin import Origin
+from ..origin import PIECE, Origin, Span
+from ..paths import following
 from ..standing import wrap_after
 from ..verdict import Verdict
 from .hosts import host_of
 from .structure import FIX_PART, climbs, split
 
+_PARAMETER = re.compile(r"&(\w{1,64})=")
 _JOINED, _CUT = ("url", "joined"), ("url", "cut")
 MAX_JOINED = 200
+_MAX_COMPARED = 2000
+_MAX_QUOTED = 2000
+"""Characters of a text that is quoted to be compared."""
 _CONTINUES = ("", "?", "#", "&", "/")
 """How a URL goes on that is another with more at its end."""
 """URLs that are remembered in one invocation."""
@@ -113,7 +121,45 @@ def _left(origin: Origin) -> Verdict:
 
 
 def left_of(guard: Guard, url: str) -> Verdict | None:
-    """Return a verdict if a URL left the folder of the code when it was joined."""
+    """Return a verdict if a URL left the folder of the code when it was joined or resolved."""
+    return _joined_of(guard, url) or _resolved_of(guard, url)
+
+
+def _resolved_of(guard: Guard, url: str) -> Verdict | None:
+    """Return the verdict on a path that `normpath` has resolved before it was put into a URL."""
+    parts = split(url)
+    path = url[parts.path : parts.query]
+    left = following.left_at_end(guard, path) if len(path) > 1 else None
+    return _left(left.origin) if left is not None else None
+
+
+def without_chance(guard: Guard, url: str, spans: Sequence[Span]) -> list[Span]:
+    """Return the spans that are not there by chance, as pieces of what is quoted there are.
+
+    Asked once a URL is about to be stopped.
+    """
+    texts = guard.taint.texts(_MAX_COMPARED) if guard.taint is not None else ()
+    quoted = [t for t, _ in texts if t.isprintable() and len(t) <= _MAX_QUOTED and _is_in(url, t)]
+
+    def is_chance(span: Span) -> bool:
+        part = url[span.start : span.end]
+        if span.origin.decoding[-1:] != PIECE:
+            return False
+        # A parameter of the code's that follows: what the event has after it would be there, too.
+        named = _PARAMETER.fullmatch(part)
+        own = named is not None and guard.constants.holds(named[1])
+        return own or any(part in text for text in quoted)
+
+    return [span for span in spans if not is_chance(span)]
+
+
+def _is_in(url: str, text: str) -> bool:
+    """Tell whether a text with signs is in a URL, quoted as the standard library does it."""
+    forms = (quote(text, safe=""), quote_plus(text), quote(text))
+    return any(form != text and form in url for form in forms)
+
+
+def _joined_of(guard: Guard, url: str) -> Verdict | None:
     kept: dict[str, Origin | None] = guard.provenance.kept.get(_JOINED, {})
     for joined, origin in kept.items():
         more = url[len(joined) : len(joined) + 1]

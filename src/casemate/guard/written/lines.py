@@ -53,6 +53,8 @@ _ACCESS = re.compile(r"\S{1,200} \S{1,200} (?:\S{1,200} )?(?:\[[^\]\n]{0,60}\] )
 _WORDS_FIRST = re.compile(r"^(?:[A-Za-z<(]|\d{4}-)", re.MULTILINE)
 """What begins a line that is no JSON, nor a part of it."""
 _RECORD = re.compile(f"{_LEVEL.pattern}|{_TIME.pattern}")
+_WARNED = re.compile(r"\S{1,200}:\d{1,7}: ")
+"""How Python begins what it shows of a warning."""
 _TAG = re.compile(r"[A-Z][A-Z0-9_-]{2,30}(?=[ :|=])")
 """How a record begins that says in capitals what it is of."""
 _TRACE = "Traceback (most recent call last)"
@@ -153,6 +155,16 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
         if _ends_as_own(text, span):
             return Verdict(span.origin, "ends a record of the log", FIX_LOG)
+    return None
+
+
+def judge_warning(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data in a warning begins another, or a record of any log."""
+    for span in doubtful(spans):
+        for place in begun(text, span):
+            line = text[place : place + _MAX_LINE]
+            if _WARNED.match(line) or _RECORD.match(line):
+                return Verdict(span.origin, "begins a record of the log", FIX_LOG)
     return None
 
 

@@ -23,7 +23,7 @@ from ..sink import Patch
 from ..standing import is_put_together, wrap_after
 from ..verdict import Verdict
 from . import cef, streams
-from .lines import begins_with_level, judge_kept, judge_printed, judge_record
+from .lines import begins_with_level, judge_kept, judge_printed, judge_record, judge_warning
 
 NAME = "log"
 MAX_RECORD = 64 * 1024
@@ -209,6 +209,22 @@ def patch_traceback(guard: Guard, module: ModuleType) -> None:
             check_record(guard, "".join(trace.format(chain=named.get("chain", True))), file)
 
     wrap(module.TracebackException, "print", before)
+
+
+def patch_warnings(guard: Guard, module: ModuleType) -> None:
+    """Watch warnings of the code before they are shown on standard error.
+
+    `warn` itself cannot be wrapped: it tells by its caller's frame what it has shown before.
+    """
+    show = getattr(module, "_showwarnmsg", None)
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        text = str(getattr(arguments[0], "message", "")) if guard.active else ""
+        if len(text) <= MAX_RECORD and _BREAK.search(text.rstrip("\r\n")) is not None:
+            guard.check(NAME, text, judge_warning)
+
+    if callable(show):
+        wrap(module, "_showwarnmsg", before)
 
 
 def _said(trace: Any) -> Iterator[str]:

@@ -1,0 +1,58 @@
+"""Values that awk is given as variables, and hands to a shell or only shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.guard_cases import assert_blocked, assert_passes
+
+PRELOAD = ("subprocess",)
+_HANDLER = """
+import subprocess
+def handler(event, context):
+    command = ["awk", {option}, {program!r}]
+    done = subprocess.run(command, capture_output=True, text=True, input="a b\\nc d\\n")
+    return done.stdout
+"""
+
+
+def _handler(program: str, option: str = '"-v", "who=" + event["v"]') -> str:
+    return _HANDLER.format(program=program, option=option)
+
+
+ATTACKS = {
+    "system": ('BEGIN { system("echo " who) }', ("a; id", "$(id)", "`id`", "a | id")),
+    "in quotes": ('BEGIN { system("echo \'" who "\'") }', ("a'; id; '", "a\\047; id; \\047")),
+    "getline": ('BEGIN { ("host " who) | getline x; print x }', ("a; id",)),
+    "kept": ('BEGIN { c = "host " who; c | getline x; print x }', ("a; id",)),
+    "pipe": ('{ print $1 | "mail " who }', ("a; id",)),
+}
+HARMLESS = {
+    "shown": ("BEGIN { print who }", ("a; id", "$(id)", "x | y", "O'Hara")),
+    "compared": ('$1 == who || $2 == who { print $2 } END { print "done" }', ("a; id", "a|b")),
+    "in quotes": ('BEGIN { system("echo \'" who "\'") }', ("a b; c", "$(id)", "")),
+    "another command": ('BEGIN { system("date +%s"); print who }', ("a; id",)),
+    "piped into sort": ('{ print $1 who | "sort" }', ("a; id", "b")),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_variable_of_awk_that_a_shell_runs_is_stopped(name: str, tmp_path: Path) -> None:
+    program, values = ATTACKS[name]
+    cases = {value: (_handler(program), {"v": value}) for value in values}
+    assert_blocked(tmp_path, cases, {"command"}, PRELOAD)
+
+
+@pytest.mark.parametrize("option", ['"-vwho=" + event["v"]', '"--assign=who=" + event["v"]'])
+def test_it_is_stopped_in_one_argument_with_its_option(option: str, tmp_path: Path) -> None:
+    code = _handler('BEGIN { system("echo " who) }', option)
+    assert_blocked(tmp_path, {"attached": (code, {"v": "a; id"})}, {"command"}, PRELOAD)
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_variable_of_awk_that_stays_data_passes(name: str, tmp_path: Path) -> None:
+    program, values = HARMLESS[name]
+    cases = {value: (_handler(program), {"v": value}) for value in values}
+    assert_passes(tmp_path, cases, PRELOAD)
