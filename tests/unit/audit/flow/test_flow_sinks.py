@@ -34,7 +34,7 @@ RUNNING_ONLY = {
     ),
     "xml": "html plistlib xmltodict",
     "cell": "csv openpyxl xlsxwriter xlwt",
-    "log": "click logging loguru rich structlog traceback",
+    "log": "click logging loguru rich structlog traceback warnings",
     "header": "aiosmtplib dns email icalendar imaplib poplib ssl",
     "file": "botocore email pathlib",
 }
