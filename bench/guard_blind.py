@@ -1,6 +1,6 @@
 """Run programs whose author has not read the sink guard under it: `python -m bench.guard_blind`.
 
-    python -m bench.guard_blind FOLDER [--only NAME]... [--json]
+    python -m bench.guard_blind FOLDER [--only NAME]... [--json | --node]
 
 FOLDER has a folder for each program: `handler.py`, what it needs beside it, and `cases.json`:
 `{"sink": "sql", "requires": ["flask"], "cases": [{"event": {}, "kind": "attack", "why": ""}]}`,
@@ -15,6 +15,8 @@ instance. How is counted:
 - A program that cannot be imported without the guard counts for nothing, and is named. No case is
   left out because of what came of it.
 
+With `--node` the programs that need no packages are functions of a node, see `guard_blind_node`.
+
 Exit codes: 0 measured, whether or not targets are met; 1 something could not be measured; 2 wrong
 usage.
 """
@@ -24,17 +26,18 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from bench import guard_blind_node as of_node
 from bench.environment import INTERPRETER, PEERS, uv
+from bench.errors import BenchError
 from bench.figures import wilson
+from bench.guard_blind_programs import ATTACK, HARMLESS, Case, Program, ProgramError, read
 from casemate.build.bubblewrap import Mount, run_step
 from casemate.model.errors import CasemateError
 
@@ -42,7 +45,6 @@ BENCH = Path(__file__).resolve().parent
 OURS = BENCH.parent / "src" / "casemate"
 ALTERNATIVES = Path("/etc/alternatives")
 """Where Debian's programs such as `awk` lead; without it they are not there."""
-ATTACK, HARMLESS = "attack", "harmless"
 TARGET_STOPPED, TARGET_REFUSED = 0.97, 0.005
 _SECONDS = 600.0
 _AGAIN = 6
@@ -56,34 +58,6 @@ _ENVIRONMENT = {
     **{"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
     **{"CASEMATE_PROJECT": "trial", "CASEMATE_FUNCTION": "trial"},
 }
-_REQUIREMENT = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?([<>=!~]=?[\w.*,<>=!~]+)?"
-)
-
-
-class ProgramError(Exception):
-    """A program is not as it is expected to be."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """An event for a program."""
-
-    program: str
-    number: int
-    sink: str
-    kind: str
-    why: str
-    event: Any
-
-
-@dataclass(frozen=True, kw_only=True)
-class Program:
-    """A handler, and its cases."""
-
-    folder: Path
-    requires: tuple[str, ...]
-    cases: tuple[Case, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,39 +87,6 @@ class Result:
         return self.outcome != "ok" and (
             self.outcome in ("blocked", "exposed") or self.plain == "ok"
         )
-
-
-def read(folder: Path) -> Program:
-    """Read a program. Raises ProgramError."""
-    try:
-        told = json.loads((folder / "cases.json").read_bytes())
-        requires = tuple(told.get("requires", ()))
-        cases = tuple(
-            Case(
-                program=folder.name,
-                number=number,
-                sink=str(told["sink"]),
-                kind=case["kind"],
-                why=str(case.get("why", "")),
-                event=case["event"],
-            )
-            for number, case in enumerate(told["cases"], 1)
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ProgramError(f"{folder.name}: cases.json: {type(error).__name__}: {error}") from error
-    if not cases:
-        raise ProgramError(f"{folder.name}: it has no cases")
-    kinds = {case.kind for case in cases} - {ATTACK, HARMLESS}
-    if kinds:
-        raise ProgramError(
-            f"{folder.name}: the kind {kinds.pop()!r} is neither attack nor harmless"
-        )
-    odd = [one for one in requires if not isinstance(one, str) or not _REQUIREMENT.fullmatch(one)]
-    if odd:
-        raise ProgramError(f"{folder.name}: {odd[0]!r} is no name of a package")
-    if not (folder / "handler.py").is_file():
-        raise ProgramError(f"{folder.name}: there is no handler.py")
-    return Program(folder=folder, requires=requires, cases=cases)
 
 
 def installed(requires: Iterable[str]) -> tuple[Path, dict[str, str]]:
@@ -311,7 +252,9 @@ def main(arguments: list[str]) -> int:
     grammar.add_argument("folder", type=Path, help="folder with a folder for each program")
     grammar.add_argument("--only", action="append", metavar="NAME", help="this program alone")
     grammar.add_argument("--jobs", type=int, default=2, metavar="N", help="at once (default 2)")
-    grammar.add_argument("--json", action="store_true", help="print JSON")
+    shown = grammar.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="print JSON")
+    shown.add_argument("--node", action="store_true", help="as functions of a node, not by itself")
     chosen = grammar.parse_args(arguments)
     if not 1 <= chosen.jobs <= 64:
         grammar.error(f"--jobs got {chosen.jobs}; 1 to 64 is expected")
@@ -321,11 +264,15 @@ def main(arguments: list[str]) -> int:
         grammar.error(f"{chosen.folder} has no folder with a cases.json; see --help")
     try:
         programs = [read(folder) for folder in folders]
+        if chosen.node:
+            plain = [program for program in programs if not program.requires]
+            print(of_node.report(of_node.outcomes(plain), len(programs) - len(plain)))
+            return 0
         packages, failed = installed(one for program in programs for one in program.requires)
         for name, why in failed.items():
             sys.stderr.write(f"{name} could not be installed: {why}\n")
         results = measured(programs, packages, chosen.jobs)
-    except (ProgramError, CasemateError, OSError, subprocess.SubprocessError) as error:
+    except (ProgramError, BenchError, CasemateError, OSError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"could not be measured: {error}\n")
         return 1
     if chosen.json:

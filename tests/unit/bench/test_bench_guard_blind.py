@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from bench import guard_blind
+from bench import guard_blind, guard_blind_node
 from bench.figures import wilson
+from bench.guard_blind_programs import Case
 
 _PAGE = """
 def handler(event, context):
@@ -123,3 +124,24 @@ def test_interval_of_a_share() -> None:
     assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
     assert wilson(29, 29) == pytest.approx((0.8830, 1.0), abs=5e-5)
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_what_calls_of_a_node_came_to_is_told() -> None:
+    def case(kind: str, number: int) -> Case:
+        return Case(program="p", number=number, sink="sql", kind=kind, why="why", event={})
+
+    found = [
+        (case("attack", 1), "blocked", "changes a statement"),
+        (case("attack", 2), "ok", ""),
+        (case("harmless", 3), "ok", ""),
+        (case("harmless", 4), "blocked", "sql could not be checked"),
+        (case("harmless", 5), "handler-error", ""),
+    ]
+    told = guard_blind_node.report(found, 2)
+    assert "| attack | blocked | 1 |" in told
+    assert "2 programs need packages" in told
+    assert "- answered: p 2 (sql): why" in told
+    assert "- refused: p 4 (sql): sql could not be checked" in told
+    assert "- could not be checked: p 4" in told
+    assert "p 1" not in told
+    assert "p 5" not in told
