@@ -29,6 +29,11 @@ PLAIN = {
     "rows of a text": (
         "import csv, io\n\ndef run(t):\n    return list(csv.reader(io.StringIO(t)))\n"
     ),
+    "digest": (
+        "import base64, hashlib\n\ndef run(t):\n"
+        "    return base64.b64encode(hashlib.sha256(t.encode()).digest()).decode()\n"
+    ),
+    "quoted": "from urllib.parse import quote\ndef run(t):\n    return quote(t)\n",
     "table": "def a(t):\n    return t\nTABLE = {'a': a}\nWIDTH = 3\n_UNIT = 'cm'\n",
     "class": (
         "class Side:\n    def __init__(self, n):\n        self.n = n\n"
@@ -49,6 +54,8 @@ REACHING = {
         "    def run(self, connection):\n        return connection.execute(self.sql)\n"
     ),
     "import": "import os\n",
+    "a file of a digest": "import hashlib\ndef run(t):\n    return hashlib.io.open(t)\n",
+    "a URL that is opened": "from urllib.request import urlopen\ndef run(t):\n    return urlopen(t)\n",
     "opened by io": "import io\ndef run(t):\n    return io.open(t).read()\n",
     "a file of io": "import io\ndef run(t):\n    return io.FileIO(t).read()\n",
     "a file of io by a name": "from io import FileIO\ndef run(t):\n    return FileIO(t).read()\n",

@@ -22,9 +22,12 @@ from ..plain_names import is_hidden
 
 _HARMLESS = frozenset(
     [
-        *("__future__", "abc", "collections", "dataclasses", "datetime", "decimal", "enum"),
-        *("csv", "fractions", "functools", "html", "io", "itertools", "json", "math", "re"),
-        *("statistics", "string", "textwrap", "typing", "typing_extensions", "unicodedata", "uuid"),
+        *("__future__", "abc", "base64", "binascii", "bisect", "calendar", "cmath", "collections"),
+        *("colorsys", "csv", "dataclasses", "datetime", "decimal", "difflib", "enum"),
+        *("fractions", "functools", "hashlib", "heapq", "html", "io", "ipaddress", "itertools"),
+        *("json", "math", "numbers", "pprint", "random", "re", "statistics", "string", "struct"),
+        *("textwrap", "typing", "typing_extensions", "unicodedata", "urllib.parse", "uuid"),
+        *("zlib",),
     ]
 )
 """Modules that reach nothing but what they are given, but for names that `_NAMES` leaves out."""
@@ -36,6 +39,10 @@ _NAMES = {
         ]
     ),
     "io": frozenset(["BytesIO", "StringIO", "SEEK_END", "SEEK_SET"]),
+    "pprint": frozenset(["pformat", "saferepr"]),
+    "urllib.parse": frozenset(
+        ["parse_qs", "parse_qsl", "quote", "quote_plus", "unquote", "unquote_plus", "urlencode"]
+    ),
 }
 """Of modules that have others as well, names that reach nothing."""
 _MAKING_FILES = frozenset(("BytesIO", "StringIO"))
@@ -347,7 +354,8 @@ def _plain_methods() -> frozenset[str]:
         *(str, bytes, list, dict, set, frozenset, tuple, int, float, re.Pattern, re.Match),
         *(datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal),
     )
-    return frozenset(n for kind in kinds for n in dir(kind) if not n.startswith("_"))
+    own = frozenset(n for kind in kinds for n in dir(kind) if not n.startswith("_"))
+    return own | {"digest", "hexdigest"}
 
 
 def _fields(node: ast.ClassDef) -> list[str]:
