@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Collection
@@ -53,6 +54,7 @@ _FORBIDS = re.compile(
     r"|malicious|hostile|attack|payload|intern|private|secret|admin|hidden|protect|restrict|no_|not_",
     re.IGNORECASE,
 )
+_ENDS_STATEMENT = re.compile(r";|--|/\*|#")
 _MAX_DEPTH = 4
 _MAX_TEXT = 64 * 1024
 """Characters; what is longer is data, not a text that foresees a value."""
@@ -68,6 +70,9 @@ class Constants:
         self._documentation: set[str] = set()
         self.numbers: set[str] = set()
         """Whole numbers that the code has written, as texts."""
+        self.labelled: set[str] = set()
+        """What the keys of a dictionary say, if there is a text for each and none is a plain word:
+        `{"guest COLLATE NOCASE": "By guest"}` is what a page offers."""
         self.choices: set[str] = set()
         """Texts that stand beside others of their kind in a list, and are no plain words."""
         self.lists: list[frozenset[str]] = []
@@ -156,6 +161,7 @@ class Constants:
             self._take_objects([*value])  # type: ignore[misc]
             self._take_tags([*value])  # type: ignore[misc]
             self._take_words([*value])  # type: ignore[misc]
+            self._take_labelled(value)  # type: ignore[arg-type]
             value = list(value.values())  # type: ignore[attr-defined]
         elif kind not in (list, tuple, set, frozenset):
             return
@@ -167,6 +173,13 @@ class Constants:
         if all(type(text) is str for text in texts):
             self.choices.update(text for text in texts if not _WORD.fullmatch(text))
         self._take_words(texts)
+
+    def _take_labelled(self, given: dict[Any, Any]) -> None:
+        """Take the keys of a dictionary that is for people to choose from."""
+        pairs = list(itertools.islice(given.items(), _MAX_CHOICES + 1))
+        texts = all(type(key) is type(value) is str for key, value in pairs)
+        if texts and 1 < len(pairs) <= _MAX_CHOICES:
+            self.labelled.update(key for key, _ in pairs if not _ENDS_STATEMENT.search(key))
 
     def _take_objects(self, listed: list[Any]) -> None:
         """Take dotted names out of a list of nothing else, or of rows that have each one."""
@@ -308,6 +321,11 @@ class Constants:
         So it offers the field to those who write such texts.
         """
         return any(name in text and name in _STEP.findall(text) for text in self._texts)
+
+    def shows_field(self, field: str) -> bool:
+        """Tell whether a text of the code has this very field: `{staff.pay}`, `{staff.pay:.2f}`."""
+        begun = "{" + field
+        return any(begun + end in text for text in self._texts for end in "}:!")
 
     def holds_word(self, text: str) -> bool:
         """Tell whether a text is a single word that the code holds, in whatever case."""

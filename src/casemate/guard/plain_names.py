@@ -67,7 +67,12 @@ def is_plain(name: str) -> bool:
 
 
 def is_field(name: str) -> bool:
-    """Tell whether a text names a field of Python's that code is not likely to hide.
+    """Tell whether a text names a field of Python's that code is not likely to hide."""
+    return is_identifier(name) and not is_hidden(_without_accents(name))
+
+
+def is_identifier(name: str) -> bool:
+    """Tell whether a text names a field of Python's.
 
     What SQL keeps for itself (`first`, `level`, `order`) means nothing there, and letters of all
     scripts are told apart, as Python does after NFKC (PEP 3131).
@@ -76,11 +81,13 @@ def is_field(name: str) -> bool:
         name = unicodedata.normalize("NFKC", name)
         if len(name) > MAX_NAME or not name.isidentifier() or name[0] == "_":
             return False
-        return not keyword.iskeyword(name) and not is_hidden(_without_accents(name))
-    return _NAME.fullmatch(name) is not None and not keyword.iskeyword(name) and not is_hidden(name)
+        return not keyword.iskeyword(name)
+    return _NAME.fullmatch(name) is not None and not keyword.iskeyword(name)
 
 
 def _without_accents(name: str) -> str:
+    if name.isascii():
+        return name
     return "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
 
 

@@ -55,7 +55,7 @@ REACHING = {
     ),
     "import": "import os\n",
     "a file of a digest": "import hashlib\ndef run(t):\n    return hashlib.io.open(t)\n",
-    "a URL that is opened": "from urllib.request import urlopen\ndef run(t):\n    return urlopen(t)\n",
+    "a URL": "from urllib.request import urlopen\ndef run(t):\n    return urlopen(t)\n",
     "opened by io": "import io\ndef run(t):\n    return io.open(t).read()\n",
     "a file of io": "import io\ndef run(t):\n    return io.FileIO(t).read()\n",
     "a file of io by a name": "from io import FileIO\ndef run(t):\n    return FileIO(t).read()\n",

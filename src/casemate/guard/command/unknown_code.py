@@ -84,6 +84,9 @@ def _is_added(value: str, span: Span) -> bool:
 def _in_literal(value: str, span: Span) -> bool:
     """Tell whether data is inside a literal of awk that is only text, and stays there."""
     code = value[: span.start] + " " + value[span.end :]
+    if not {"/", "#"} & set(code):
+        # What is in texts of the program's own does nothing by itself.
+        code = _WHOLE_LITERAL.sub('""', _ESCAPED.sub("", code))
     prints = _PRINTS.search(code)
     if _ACTS.search(code) or (prints is not None and ">" in code[prints.start() :]):
         return False

@@ -12,7 +12,7 @@ from types import MemberDescriptorType, ModuleType
 from typing import Any
 
 from ..origin import Span
-from ..plain_names import is_field, is_hidden
+from ..plain_names import is_field, is_hidden, is_identifier, is_secret
 from ..verdict import Verdict
 
 DATES = (datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal)
@@ -38,11 +38,12 @@ def judge(
     arguments: Sequence[Any],
     named: Mapping[str, Any],
     offers: Offers = lambda owner, name: False,
+    shows: Callable[[str], bool] = lambda field: False,
 ) -> Verdict | None:
     """Return a verdict if `spans` hold fields that reach more than the plain values given.
 
     `offers` tells whether the code has an object for itself, and a name of it, if not empty, as a
-    text.
+    text. `shows` tells whether a text of the code has a very field.
     """
     for span in spans:
         if span.vouched:
@@ -55,11 +56,12 @@ def judge(
             continue
         for field, specification in _fields(template):
             looks = _LOOKS_IN.search(field) and not _is_offered(field, arguments, named, offers)
-            if looks and not _is_plain_part(field, arguments, named):
+            told = is_hidden(field) and not is_secret(field) and shows(field)
+            if looks and not _is_plain_part(field, arguments, named, hidden=told):
                 return Verdict(span.origin, "adds a field that looks into a value", _FIX)
             if _WIDE.search(specification):
                 return Verdict(span.origin, "adds a field of great width", _FIX)
-            if is_hidden(field):
+            if is_hidden(field) and not told:
                 return Verdict(span.origin, "adds a field of what is hidden", _FIX)
             plain = _LOOKS_IN.search(field) or _is_plain(field, arguments, named)
             shown = _OTHER_TEXT.search(template) is None
@@ -126,8 +128,13 @@ def _argument(name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> 
     return arguments[int(name)] if name[:1].isdigit() else named[name]
 
 
-def _is_plain_part(field: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bool:
-    """Tell whether a field leads to a plain value, by keys and by fields of plain data alone."""
+def _is_plain_part(
+    field: str, arguments: Sequence[Any], named: Mapping[str, Any], *, hidden: bool = False
+) -> bool:
+    """Tell whether a field leads to a plain value, by keys and by fields of plain data alone.
+
+    `hidden`: also by names that speak of rights or money.
+    """
     first = _FIRST.match(field)
     steps = field[first.end() :] if first is not None else field
     if first is None or not _STEPS.fullmatch(steps):
@@ -136,9 +143,9 @@ def _is_plain_part(field: str, arguments: Sequence[Any], named: Mapping[str, Any
         value = _argument(first[0], arguments, named)
         for step in _STEP.finditer(steps):
             name = step[1] or step[2]
-            if is_hidden(name):
+            if is_hidden(name) and not hidden:
                 return False
-            value = _attribute(value, name) if step[1] else _item(value, name)
+            value = _attribute(value, name, hidden=hidden) if step[1] else _item(value, name)
     except (LookupError, TypeError, ValueError, AttributeError):
         return False
     return type(value) in PLAIN
@@ -190,15 +197,16 @@ def _is_shown(
     return "__str__" in vars(type(owner)) and offers(owner, "")
 
 
-def _attribute(value: Any, name: str) -> Any:
+def _attribute(value: Any, name: str, *, hidden: bool = False) -> Any:
     """Return what an object keeps as data: none of its methods, and nothing of its class."""
     kind = type(value)
+    plain = is_identifier(name) if hidden else is_field(name)
     named = isinstance(value, tuple) and name in getattr(kind, "_fields", ())
-    if is_field(name) and (kind in DATES or named):
+    if plain and (kind in DATES or named):
         return getattr(value, name)
     getter: Any = kind.__getattribute__
     own = getter is object.__getattribute__ and kind is not ModuleType
-    if not own or not is_field(name):
+    if not own or not plain:
         raise AttributeError(name)
     if isinstance(value, Enum) and name in ("name", "value"):
         return getattr(value, name)

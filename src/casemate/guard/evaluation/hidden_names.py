@@ -82,12 +82,15 @@ def _of_event(taint: Taint, name: str) -> frozenset[str]:
 def judge_listed(guard: Guard, owner: object, name: str, spans: Sequence[Span]) -> Verdict | None:
     """Judge a method that is none of those which a list of the code's has of the same object.
 
+    Or of the same module, whose functions are called so.
+
     `DASHBOARD = ["count", "mean"]` says what may be asked for, though nothing looks it up there.
     """
     span = next((s for s in spans if s.exact and s.start == 0), None)
     if span is None or span.vouched or not guard.constants.lists or not is_of_code(guard, owner):
         return None
-    kinds = type(owner).__mro__[:-1]
+    # Functions of a module are listed in the same way: `REPORTS = {"sites": "List of sites"}`.
+    kinds = (owner,) if isinstance(owner, ModuleType) else type(owner).__mro__[:-1]
     methods = {n for kind in kinds for n, value in vars(kind).items() if _is_method(value)}
     of_owner = [listed for listed in guard.constants.lists if listed <= methods]
     if name not in methods or not of_owner or any(name in listed for listed in of_owner):

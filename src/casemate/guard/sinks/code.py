@@ -64,7 +64,12 @@ _TWO_WORDS = re.compile(r" ?(not|is) (in|not) ?")
 _REACHES = re.compile(r"__|import|open|exec|eval|compile|system|popen|subprocess", re.IGNORECASE)
 _OF_NUMBERS = ("numexpr.necompiler", "stringToExpression")
 """The function that makes code of an expression over numbers and arrays of them."""
-_OF_TEMPLATES = frozenset((("jinja2.environment", "_compile"),))
+_OF_TEMPLATES = frozenset(
+    [
+        ("jinja2.environment", "_compile"),
+        *(("mako.template", "_compile_text"), ("mako._ast_util", "parse")),
+    ]
+)
 """Functions that make code of templates, which are judged where they are taken."""
 
 
@@ -237,7 +242,7 @@ def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
         return known and left_out.is_left_out(guard, type(owner), name)
 
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-        verdict = formats.judge(text, spans, given, named, offers)
+        verdict = formats.judge(text, spans, given, named, offers, guard.constants.shows_field)
         return verdict or formats.judge_offered(text, spans, given, named, leaves_out)
 
     guard.check(NAME, template, judged)

@@ -62,6 +62,7 @@ def _judged(
     if verdict is None:
         return None
     left = bound.without_chance(guard, query, text, spans)
+    left = [s for s in left if not (s.exact and text[s.start : s.end] in guard.constants.labelled)]
     return judge(text, left, dialects) if len(left) < len(spans) else verdict
 
 

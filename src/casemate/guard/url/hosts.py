@@ -245,6 +245,7 @@ class Vouching:
         usual = own_port or port in (None, _PORTS.get(scheme.lower()))
         if usual or (port is not None and self._guard.found_number(port)):
             forms |= {host, host.strip("[]"), host.lower(), normal(host), _ascii(host)}
+            forms.add(_in_letters(host))
         elif host == authority:
             forms.discard(host)
         for form in forms:
@@ -341,6 +342,14 @@ def _is_within(question: Question, host: str) -> bool:
         _NUMBERS.fullmatch(one) is not None and normal(host).startswith(one)
         for one in (text.rpartition("/")[2] for text in _asked_for(question))
     )
+
+
+def _in_letters(host: str) -> str:
+    """Return a host in the letters that `xn--` stands for (RFC 5890), as code has looked at it."""
+    try:
+        return host.encode("ascii").decode("idna") if "xn--" in host.lower() else host
+    except UnicodeError:
+        return host
 
 
 def _ascii(host: str) -> str:
