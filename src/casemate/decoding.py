@@ -14,11 +14,15 @@ waits for its gateway. What is from outside is read by `toml_of`.
 from __future__ import annotations
 
 import threading
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
 T = TypeVar("T")
+
+DECODING_ERRORS: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""All that msgspec raises for data that is not what was expected. Members that it does not know it
+passes over level by level: for some thousand of them it raises RecursionError."""
 
 _collecting = threading.RLock()
 _ready: set[object] = set()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import msgspec
 
 from casemate.child import frames
 from casemate.child.channel import Bounds, FrameSocket
 from casemate.child.failure import Failure
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import CasemateError
 
 if TYPE_CHECKING:
     import asyncio
+
+T = TypeVar("T")
 
 Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 
@@ -28,6 +32,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
     result: msgspec.Raw
 
 
+_log = logging.getLogger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 _NONE = msgspec.Raw(_encoder.encode(None))
 encode = _encoder.encode
@@ -47,6 +52,19 @@ def reply(number: int, result: object) -> bytes:
 def refusal(number: int, failure: Failure) -> bytes:
     """Return the body of a reply that holds a failure."""
     return encode(Reply(number, failure, _NONE))
+
+
+def result_of(answer: bytes, kind: type[T], name: str, unavailable: type[CasemateError]) -> T:
+    """Return what the process `name` has answered with; raises `unavailable` if that is none."""
+    try:
+        return msgspec.msgpack.decode(answer, type=decodable(kind))
+    except DECODING_ERRORS as error:
+        # The text of an error may quote what came; only its type is told.
+        _log.error("the %s has answered with what is none: %s", name, type(error).__name__)
+        raise unavailable(
+            f"The {name} has answered with what is no answer.",
+            next_step="Start the node again; report it if that happens once more.",
+        ) from error
 
 
 class Errors:
@@ -155,6 +173,16 @@ class Calls:
             self._watch = self._loop.call_later(self._callee.seconds, self._check_answers)
         self._socket.send(data, descriptors)
         return await future
+
+    async def ask_for(
+        self,
+        kind: type[T],
+        make: Callable[[int], msgspec.Struct],
+        descriptors: Sequence[int] = (),
+    ) -> T:
+        """Likewise, and return its result as a `kind`."""
+        answer = await self.ask(make, descriptors)
+        return result_of(answer, kind, self._callee.name, self._callee.unavailable)
 
     def _received(self, body: bytes) -> None:
         answer = decode_reply(body)

@@ -13,9 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from casemate.child.calls import Errors, Reply, encode
+from casemate.child.calls import Errors, Reply, encode, result_of
 from casemate.child.restart import KeptProcess
-from casemate.decoding import decodable
 from casemate.model.errors import CasemateError
 
 T = TypeVar("T")
@@ -89,7 +88,7 @@ class Questions:
             ) from None
         finally:
             self._under_way -= 1
-        return msgspec.msgpack.decode(answer, type=decodable(kind))
+        return result_of(answer, kind, respondent.name, respondent.unavailable)
 
     async def _answer(
         self,

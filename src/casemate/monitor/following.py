@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -43,9 +44,7 @@ _RECORDER = Callee(
     unavailable=MonitorUnavailableError,
     invalid=MonitorUnavailableError,
 )
-_batch = msgspec.msgpack.Decoder(Batch).decode
-_lent = msgspec.msgpack.Decoder(Lent).decode
-_head = msgspec.msgpack.Decoder(Head).decode
+T = TypeVar("T")
 _log = logging.getLogger("casemate.monitor")
 
 
@@ -188,25 +187,25 @@ class Following:
         self.position = Position(max(0, batch.size - LOOKBACK))
 
     async def _ask(self, calls: Calls, after: int, *, wait: bool) -> Batch:
-        batch = _batch(await calls.ask(lambda n: Follow(n, after, wait)))
+        batch = await calls.ask_for(Batch, lambda n: Follow(n, after, wait))
         self.size = batch.size
         return batch
 
     async def lend(self, what: RecordKind, after: int | None) -> Lent:
         """Return records, as far as this node's settings have them exported. CasemateError."""
-        return _lent(await self._asked(lambda n: Lend(n, what, after)))
+        return await self._asked(Lent, lambda n: Lend(n, what, after))
 
     async def head(self) -> Head:
         """Return the newest signed head of the journal. Raises CasemateError."""
-        return _head(await self._asked(GetHead))
+        return await self._asked(Head, GetHead)
 
-    async def _asked(self, make: Callable[[int], msgspec.Struct]) -> msgspec.Raw:
+    async def _asked(self, kind: type[T], make: Callable[[int], msgspec.Struct]) -> T:
         # One after the other: the recorder takes few questions at a time.
         async with self._asking:
             calls = self._calls
             if calls is None:
                 raise MonitorUnavailableError("There is no recorder to ask yet.")
-            return await calls.ask(make)
+            return await calls.ask_for(kind, make)
 
     async def tell(self, facts: tuple[Told, ...]) -> bool:
         """Have facts kept; False where that is not known to have been done."""

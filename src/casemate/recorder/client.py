@@ -20,7 +20,8 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from casemate.child.calls import decode_reply, encode
+from casemate.child.calls import Number, decode_reply, encode
+from casemate.child.frames import FrameError
 from casemate.child.questions import Questions, Respondent
 from casemate.child.restart import Backoff, KeptProcess
 from casemate.facts import FactStream
@@ -81,6 +82,8 @@ class _Sent(NamedTuple):
     """By the loop's clock, when the first of it was told."""
 
 
+_decode_lost = msgspec.msgpack.Decoder(Number | None).decode
+"""Returns how many records of a message could not be kept; None: all were."""
 _NOT_HELD = (-1, b"")
 _log = logging.getLogger(__name__)
 _encoder = msgspec.msgpack.Encoder()
@@ -320,6 +323,8 @@ class RecorderClient:
             if not self._sent:  # else what waits tells, once it is kept
                 self._is_back()
             return
+        if answer.n != self._probe and all(each.n != answer.n for each in self._sent):
+            return  # to a question that nobody waits for any more
         if answer.failure is not None:
             # It ends now; what was not kept is sent to the next one.
             if self.problem != answer.failure.message:
@@ -327,16 +332,20 @@ class RecorderClient:
             self.problem = answer.failure.message
             self._fail_waiters()
             return
-        if self._sent and self._sent[0].n == answer.n:
-            done = self._sent.popleft()
-            self._sent_bytes -= done.size
-            self._bytes -= done.size
-            self.took.add(self._loop.time() - done.since)
-            self.lost += msgspec.msgpack.decode(answer.result, type=int | None) or 0
-            for slot in done.slots:
-                if slot >= 0:
-                    self._outstanding.free(slot)
-            self._acknowledge(done.first + len(done.told))
+        # Before anything is taken for kept: whatever raises here ends the connection, and all that
+        # was not acknowledged is sent again.
+        lost = _decode_lost(answer.result) or 0
+        if self._sent[0].n != answer.n:
+            raise FrameError("no answer to what was told first")
+        done = self._sent.popleft()
+        self._sent_bytes -= done.size
+        self._bytes -= done.size
+        self.took.add(self._loop.time() - done.since)
+        self.lost += lost
+        for slot in done.slots:
+            if slot >= 0:
+                self._outstanding.free(slot)
+        self._acknowledge(done.first + len(done.told))
 
     def _fail_waiters(self) -> None:
         """Tell who waits for something durable that it is not, and may not be for long."""

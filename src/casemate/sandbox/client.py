@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.egress.interface import Egress
 from casemate.model.deployment import Version
 from casemate.model.grant import Grant
@@ -226,7 +227,14 @@ class SandboxClient:
             if not data:
                 self._supervisor_lost()
                 return
-            event = _decode_event(data)
+            try:
+                event = _decode_event(data)
+            except DECODING_ERRORS as error:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                _log.error("the supervisor has sent what is no event: %s", type(error).__name__)
+                self._supervisor_lost()
+                return
             if isinstance(event, protocol.Restorer):
                 self._on_restorer(event, descriptors)
                 continue

@@ -6,10 +6,7 @@ import asyncio
 import socket
 from typing import Any, TypeVar
 
-import msgspec
-
 from casemate.child.calls import Callee, Calls
-from casemate.decoding import decodable
 from casemate.vault import protocol
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
 
@@ -47,5 +44,4 @@ class Asking:
     ) -> T:
         """Send a request and return its result as `kind`. Raises what the vault says."""
         descriptors = (descriptor,) if descriptor >= 0 else ()
-        result = await self._calls.ask(lambda number: message(number, *fields), descriptors)
-        return msgspec.msgpack.decode(result, type=decodable(kind))
+        return await self._calls.ask_for(kind, lambda number: message(number, *fields), descriptors)

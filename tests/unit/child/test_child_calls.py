@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
-from casemate.child.calls import Callee, Calls, Errors, decode_reply, refusal, reply
+from casemate.child.calls import Callee, Calls, Errors, Reply, decode_reply, refusal, reply
 from casemate.child.channel import Bounds
 from casemate.child.failure import Failure
 from casemate.child.frames import FrameBuffer, frame
@@ -165,3 +165,21 @@ def test_an_error_of_an_unknown_kind_is_still_one_of_ours() -> None:
         assert type(CALLEE.errors.error(Failure(kind, "m", None))) is RecorderError
     answer = decode_reply(refusal(5, CALLEE.errors.failure(NotFoundError("m"))))
     assert answer.failure == Failure("NotFoundError", "m", None)
+
+
+@pytest.mark.parametrize("answer", [b"\x01", b"\x93\x01\x02\x03", b"\x91" * 400 + b"\xc0"])
+def test_an_answer_that_is_none_is_told_as_if_nobody_was_there(
+    answer: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body(calls: Calls, peer: Peer) -> None:
+        asked = asyncio.ensure_future(calls.ask_for(Ask, lambda number: Ask(number, b"x")))
+        number = (await peer.request()).n
+        peer.sock.sendall(frame(msgspec.msgpack.encode(Reply(number, None, msgspec.Raw(answer)))))
+        with pytest.raises(UnavailableError, match="The recorder has answered with what is no"):
+            await asked
+        assert "the recorder has answered with what is none" in caplog.text
+        asked = asyncio.ensure_future(calls.ask_for(Ask, lambda number: Ask(number, b"x")))
+        peer.sock.sendall(frame(reply((await peer.request()).n, Ask(7, b"yes"))))
+        assert await asked == Ask(7, b"yes")
+
+    using(body)

@@ -153,3 +153,32 @@ async def test_an_answer_that_is_late_is_told_and_taken_by_nobody() -> None:
         await ask(questions, process, seconds=0.01)
     assert raised.value.next_step == "ask for less"
     assert not questions.answered(answer_to(process.sent[0].n, "late"))
+
+
+NO_ANSWERS = {
+    "another type": b"\x01",
+    "nothing": b"\xc0",
+    "a list": b"\x91\xa1a",
+    "nested deep": b"\x81\xa1x" + b"\x91" * 30_000 + b"\x00",
+    "not UTF-8": b"\xa1\xff",
+}
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_an_answer_that_is_none_is_told_as_if_nobody_was_there(
+    answer: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        questions, process = Questions(RESPONDENT, asyncio.get_running_loop()), Process()
+        one = ask(questions, process)
+        await asyncio.sleep(0)
+        assert questions.answered(Reply(process.sent[0].n, None, msgspec.Raw(answer)))
+        with pytest.raises(UnavailableError, match="The clerk has answered with what is no answer"):
+            await one
+        assert "the clerk has answered with what is none" in caplog.text
+        again = ask(questions, process)
+        await asyncio.sleep(0)
+        questions.answered(answer_to(process.sent[1].n, "A"))
+        assert await again == "A"
+
+    asyncio.run(scene())

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from casemate.child.calls import refusal, reply
+from casemate.child.calls import Reply, refusal, reply
 from casemate.child.channel import FrameSocket
 from casemate.child.failure import Failure
 from casemate.facts import FactStream
@@ -36,6 +36,8 @@ class Recorder:
         self.lost: int | None = None
         self.answers = True
         self.failure: Failure | None = None
+        self.instead: Callable[[int], bytes] | None = None
+        """Makes the answer to the next message, which is not kept."""
         self.connection: FrameSocket | None = None
 
     def _start(self) -> None:
@@ -57,6 +59,10 @@ class Recorder:
         if self.connection is None:
             return
         if not self.answers:
+            return
+        if self.instead is not None and isinstance(request, protocol.Take):
+            answer, self.instead = self.instead(request.n), None
+            self.connection.send(answer)
             return
         if isinstance(request, protocol.GetHead):
             self.connection.send(reply(request.n, protocol.Head("", "key", len(self.taken))))
@@ -432,3 +438,77 @@ async def test_while_the_recorder_is_gone_and_no_copy_can_be_kept_nothing_begins
     recorder.answers = False
     recorder.end()
     await until(lambda: "no memory left" in client.trouble())
+
+
+def raw(answer: bytes) -> Callable[[int], bytes]:
+    return lambda number: msgspec.msgpack.encode(Reply(number, None, msgspec.Raw(answer)))
+
+
+NO_ANSWERS: dict[str, Callable[[int], bytes]] = {
+    "a text": lambda n: reply(n, "none"),
+    "a count below zero": lambda n: reply(n, -5),
+    "a count without a bound": lambda n: reply(n, 1 << 62),
+    "a head": lambda n: reply(n, protocol.Head("", "key", 3)),
+    "nested deep": raw(b"\x91" * 30_000 + b"\xc0"),
+    "no message": lambda _: b"\xc1",
+    "no number": lambda _: msgspec.msgpack.encode(["1", None, None]),
+    "a number below zero": lambda _: msgspec.msgpack.encode([-1, None, None]),
+}
+
+
+@pytest.mark.parametrize("instead", NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_what_is_answered_with_nonsense_is_told_to_the_next_recorder(
+    instead: Callable[[int], bytes],
+) -> None:
+    """It had been taken for acknowledged in part: it was lost, and who waited for it waited on."""
+
+    @on_trial
+    async def scene(client: RecorderClient, facts: FactStream, recorder: Recorder) -> None:
+        await client.ready()
+        recorder.instead = instead
+        facts.happened(signed_in("user:ada"))
+        await asyncio.wait_for(client.durable(), 8)
+        assert recorder.names == ["user:ada"]
+        assert (recorder.starts, client.lost, client.waiting) == (2, 0, 0)
+
+    scene()
+
+
+@on_trial
+async def test_what_is_answered_out_of_turn_is_told_to_the_next_recorder(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    recorder.answers = False
+    facts.happened(signed_in("user:ada"))
+    client._flush()
+    facts.happened(signed_in("user:bob"))
+    client._flush()
+    first, second = client._sent
+    recorder.answers = True
+    assert recorder.connection is not None
+    recorder.connection.send(reply(second.n, None))
+    await asyncio.wait_for(client.durable(), 8)
+    assert recorder.names == ["user:ada", "user:bob"]
+    assert recorder.starts == 2 and first.n < second.n
+
+
+@on_trial
+async def test_a_refusal_that_comes_too_late_is_no_word_about_what_is_told(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    """A question that nobody waits for any more had failed a sign-in that waited to be durable."""
+    await client.ready()
+    recorder.answers = False
+    facts.happened(signed_in("user:ada"))
+    waiting = asyncio.ensure_future(client.durable())
+    await asyncio.sleep(0.05)
+    assert recorder.connection is not None
+    failure = protocol.ERRORS.failure(NotRecordedError("You asked for too much."))
+    recorder.connection.send(refusal(4_000_000_000, failure))
+    await asyncio.sleep(0.05)
+    assert not waiting.done() and not client.problem
+    recorder.answers = True
+    recorder.end()
+    await waiting
+    assert recorder.names == ["user:ada"]

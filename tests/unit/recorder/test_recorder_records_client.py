@@ -24,6 +24,7 @@ from casemate.operations.records import (
 )
 from casemate.recorder import client as telling
 from casemate.recorder import protocol
+from casemate.recorder.errors import NotRecordedError
 from casemate.recorder.protocol import Take, Told
 from casemate.recorder.records import client as module
 from casemate.recorder.records import questions, rows
@@ -254,3 +255,23 @@ def test_what_is_expected_is_told_with_what_it_used_without_being_encoded_again(
     assert (found.cpu_us, [span.name for span in found.spans]) == (9, ["delivery"])
     without = msgspec.msgpack.decode(recorder.bodies["i5"], type=rows.Ended)
     assert "delivery" not in str(without)
+
+
+@pytest.mark.parametrize(
+    ("rows", "at"),
+    [([], 5), ([1], None), ([["a"]], 5), ("none", None), (None, None), ([{"x": 1}], None)],
+)
+def test_pages_that_are_none_are_told(rows: object, at: int | None) -> None:
+    """With nothing, and a place to go on from, it had been asked for ever."""
+
+    class Nonsense:
+        async def ask(self, _kind: Any, _make: Any, **_rest: Any) -> protocol.PageOfRecords:
+            await asyncio.sleep(0)
+            return protocol.PageOfRecords(msgspec.Raw(msgspec.msgpack.encode(rows)), at)
+
+    async def run() -> None:
+        records = RecordsClient(Nonsense())  # type: ignore[arg-type]
+        with pytest.raises(NotRecordedError, match="The recorder has answered"):
+            await asyncio.wait_for(records.read(ListInvocations(project="shop")), 5)
+
+    asyncio.run(run())

@@ -1236,3 +1236,30 @@ def test_a_changed_file_ends_the_instances_that_were_made_meanwhile() -> None:
         sock.close()
 
     play(scene)
+
+
+NO_EVENTS = {
+    "no JSON": b"{",
+    "another type": b'{"type":"nothing"}',
+    "nested deep": b'{"x":' + b"[" * 5_000,
+    "not UTF-8": b'{"type":"\xff"}',
+    "a list": b"[]",
+}
+
+
+@pytest.mark.parametrize("data", NO_EVENTS.values(), ids=NO_EVENTS)
+def test_a_supervisor_that_sends_what_is_no_event_is_given_up(
+    data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What came with it had stayed open, and its zygotes were waited for."""
+
+    async def scene(supervisor: Supervisor) -> None:
+        zygote = await supervisor.opened()
+        theirs, way = socket.socketpair()
+        with theirs, way:
+            socket.send_fds(supervisor.sock, [data], [way.fileno()])
+        await asyncio.wait_for(supervisor.client.lost, 5)
+        assert not zygote.alive
+        assert "the supervisor has sent what is no event" in caplog.text
+
+    play(scene)

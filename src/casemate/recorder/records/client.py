@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.child.calls import result_of
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.denial import Denial
 from casemate.model.errors import ConflictError
 from casemate.model.function import Logs
@@ -21,6 +22,7 @@ from casemate.operations.declaration import Operation
 from casemate.recorder import protocol
 from casemate.recorder.begun import begun
 from casemate.recorder.client import RecorderClient
+from casemate.recorder.errors import NotRecordedError
 from casemate.recorder.records.errors import RecordsError
 from casemate.recorder.records.questions import QUESTIONS
 from casemate.recorder.records.rows import Left
@@ -58,7 +60,7 @@ _COUNTED = bytes((0x91, 0xDC, 0, _FIELDS + 1))
 _FEW_SPANS = 2
 """Spans of a call that are expected with it, such as that it waited as an event."""
 _encode = msgspec.msgpack.Encoder().encode
-_UNTOLD = (msgspec.MsgspecError, TypeError, ValueError, OverflowError)
+_UNTOLD = (*DECODING_ERRORS, TypeError, ValueError, OverflowError)
 """What comes of a record that is not what its type says."""
 
 
@@ -183,7 +185,14 @@ class RecordsClient:
         at: int | None = None
         while True:
             page = await self._page(wanted, at)
-            found += msgspec.msgpack.decode(page.rows, type=decodable(list[question.row]))  # type: ignore[name-defined]
+            kind: Any = list[question.row]  # type: ignore[name-defined]
+            rows: list[Any] = result_of(page.rows, kind, "recorder", NotRecordedError)
+            if page.at is not None and not rows:
+                raise NotRecordedError(
+                    "The recorder has answered with a page that has nothing, and says to go on.",
+                    next_step="Start the node again; report it if that happens once more.",
+                )
+            found += rows
             at = page.at
             if at is None or len(found) >= limit:
                 answer: T = question.answer(operation, found)
