@@ -9,12 +9,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 import casemate
-from casemate.decoding import MAX_EXTREMES, decodable, has_many_extremes, toml_of, without_texts
+from casemate.decoding import (
+    DECODING_ERRORS,
+    MAX_EXTREMES,
+    decodable,
+    has_many_extremes,
+    toml_of,
+    without_texts,
+)
 
 _TOGETHER = """
 import sys, threading, types
@@ -121,6 +129,97 @@ def test_within_functions_every_type_is_made_ready() -> None:
                 if names - _PLAIN and path.name != "decoding.py":
                     wrong.append(f"{path.name}:{given.lineno}: {ast.unparse(given)}")
     assert not wrong, f"put into decodable(): {wrong}"
+
+
+class _Named(msgspec.Struct):
+    name: str = ""
+
+
+@pytest.mark.parametrize(
+    ("decode", "data"),
+    [
+        (msgspec.json.decode, b'{"x":' + b"[" * 30_000),
+        (msgspec.json.decode, b"{"),
+        (msgspec.json.decode, b'{"name":1}'),
+        (msgspec.json.decode, b'{"name":"\xff"}'),
+        (msgspec.msgpack.decode, b"\x81\xa1x" + b"\x91" * 30_000),
+        (msgspec.msgpack.decode, b"\x81\xa4name\xa1\xff"),
+        (msgspec.msgpack.decode, b"\xc1"),
+    ],
+)
+def test_whatever_is_wrong_with_data_is_one_of_the_errors(decode: Any, data: bytes) -> None:
+    with pytest.raises(DECODING_ERRORS):
+        decode(data, type=_Named)
+
+
+def _own_lists(tree: ast.Module) -> list[ast.expr]:
+    """Return what else than DECODING_ERRORS names some of them: handlers, `suppress`, lists."""
+    found: list[ast.expr] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.ExceptHandler(type=ast.expr() as caught):
+                found.append(caught)
+            case ast.Call(func=ast.Name("suppress") | ast.Attribute(attr="suppress"), args=args):
+                found.extend(args)
+            case ast.Assign(value=ast.Tuple() as names) | ast.AnnAssign(value=ast.Tuple() as names):
+                found.append(names)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("try: ...\nexcept msgspec.MsgspecError: ...", True),
+        ("try: ...\nexcept (OSError, msgspec.DecodeError, RecursionError): ...", True),
+        ("with contextlib.suppress(msgspec.MsgspecError): ...", True),
+        ("_NONE = (OSError, msgspec.MsgspecError)", True),
+        ("try: msgspec.json.decode(x)\nexcept msgspec.ValidationError: ...", True),
+        ("try: msgspec.convert(x, y)\nexcept msgspec.ValidationError: ...", False),
+        ("try: ...\nexcept (OSError, *DECODING_ERRORS): ...", False),
+    ],
+)
+def test_own_lists_of_the_errors_are_found(text: str, wrong: bool) -> None:
+    assert bool(_with_own_lists(text)) is wrong
+
+
+def _with_own_lists(text: str) -> list[int]:
+    tree = ast.parse(text)
+    names = re.compile(r"\b(MsgspecError|DecodeError)\b")
+    found = [each.lineno for each in _own_lists(tree) if names.search(ast.unparse(each))]
+    for tried in ast.walk(tree):
+        if not isinstance(tried, ast.Try):
+            continue
+        if not re.search(r"decode\w*\((?!\))", "\n".join(map(ast.unparse, tried.body))):
+            continue
+        caught = [ast.unparse(each.type) for each in tried.handlers if each.type is not None]
+        if any("ValidationError" in each for each in caught) and not any(
+            "DECODING_ERRORS" in each for each in caught
+        ):
+            found.append(tried.lineno)
+    return found
+
+
+_PASSED_ON = {
+    ("session.py", "requests.decode(head)"): "what is no request ends the instance",
+    ("incidents.py", "_decode(data)"): "its caller takes what it remembered for damaged",
+}
+"""Where what raises something else is to reach the caller, which takes all of them."""
+
+
+def test_nobody_has_a_list_of_the_errors_of_decoding_of_their_own() -> None:
+    """RecursionError is no error of msgspec's: where it was forgotten it ended processes."""
+    wrong: list[str] = []
+    for path in sorted(Path(casemate.__file__).parent.rglob("*.py")):
+        text = path.read_text()
+        # The model imports nothing of ours, and decodes a number alone.
+        if "msgspec" not in text or path.name == "decoding.py" or path.parent.name == "model":
+            continue
+        lines = text.splitlines()
+        for line in _with_own_lists(text):
+            near = "\n".join(lines[line - 1 : line + 2])
+            if not any(path.name == name and code in near for name, code in _PASSED_ON):
+                wrong.append(f"{path.name}:{line}")
+    assert not wrong, f"catch DECODING_ERRORS: {wrong}"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container
 import msgspec
 
 from casemate.access_reviews.holders import Holder
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import QuotaError
 from casemate.operations.access import AccessReview
 from casemate.store.errors import StoreError
@@ -70,7 +70,7 @@ class Reviews:
             return
         try:
             self._settings = msgspec.json.decode(stored, type=decodable(_Settings))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except DECODING_ERRORS as error:
             raise StoreError(
                 "How often access is reviewed cannot be read.",
                 next_step="Start the Casemate that wrote it, or restore the store.",

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from casemate.contracts import Contract, ContractError, Violation, exceeded
-from casemate.decoding import MAX_EXTREMES, has_many_extremes
+from casemate.decoding import DECODING_ERRORS, MAX_EXTREMES, has_many_extremes
 from casemate.model.deployment import Version
 from casemate.model.event import Event
 from casemate.model.function import FunctionSpec
@@ -148,7 +148,7 @@ def _check(contract: Checked, data: bytes) -> Violation | None:
         return costly
     try:
         value = _decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except DECODING_ERRORS:
         return _NOT_JSON
     if contract.is_valid(value):
         return None

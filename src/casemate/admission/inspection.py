@@ -17,6 +17,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
+
 MAX_DEPTH = 4
 """JSON in the text of JSON, so many times one in the other."""
 MAX_VALUES = 500_000
@@ -68,7 +70,7 @@ def inspect(event: bytes, contract: bytes | None = None) -> str | None:
         return None
     try:
         value = _decode(event)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except DECODING_ERRORS:
         return ENCODING
     look = _Look(contract)
     look.walk(value)

@@ -24,7 +24,7 @@ from casemate.advisories import limits
 from casemate.advisories.entry import Block, Description
 from casemate.advisories.errors import DatabaseMissingError, DatabaseUnreadableError
 from casemate.advisories.packages import Ecosystem, normalised
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 
 MAGIC = b"casemate advisories 1 "
 HEADER_BYTES = 4096
@@ -123,7 +123,7 @@ class Database:
         for data in self._blocks(self._packages, key_of(ecosystem, name)):
             try:
                 block = msgspec.msgpack.decode(data, type=decodable(Block))
-            except (msgspec.MsgspecError, RecursionError) as error:
+            except DECODING_ERRORS as error:
                 raise self._damaged() from error
             if (block.ecosystem, block.name) == (ecosystem, name):
                 return block
@@ -139,7 +139,7 @@ class Database:
                 inflate = zlib.decompressobj()
                 plain = inflate.decompress(data, limits.MAX_RECORD_BYTES)
                 description = msgspec.msgpack.decode(plain, type=decodable(Description))
-            except (zlib.error, msgspec.MsgspecError, RecursionError) as error:
+            except (zlib.error, *DECODING_ERRORS) as error:
                 raise self._damaged() from error
             if id.upper() in (each.upper() for each in (description.id, *description.aliases)):
                 found.append(description)
@@ -166,7 +166,7 @@ class Database:
     def _check_block(self, key: bytes, data: bytes) -> None:
         try:
             block = msgspec.msgpack.decode(data, type=decodable(Block))
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except DECODING_ERRORS as error:
             raise self._damaged() from error
         name = normalised(block.ecosystem, block.name)
         if name != block.name or key_of(block.ecosystem, block.name) != key:
@@ -194,7 +194,7 @@ class Database:
             raise self._damaged()
         try:
             header = msgspec.json.decode(body, type=decodable(Header))
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except DECODING_ERRORS as error:
             raise self._damaged() from error
         if os.fstat(self._descriptor).st_size != header.size:
             raise self._damaged()

@@ -13,7 +13,7 @@ import msgspec
 from casemate.advisories.entry import Known
 from casemate.advisories.errors import SourceError
 from casemate.advisories.limits import MAX_ENRICHMENT_BYTES, MIB
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 
 
 class _Exploited(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ def read_exploited(path: Path) -> set[str]:
     """Return the CVEs of CISA's known exploited vulnerabilities (JSON). Raises SourceError."""
     try:
         found = msgspec.json.decode(_read(path), type=decodable(_Catalogue)).vulnerabilities
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise SourceError(
             f"{path} is no catalogue of exploited vulnerabilities: {error}."
         ) from error

@@ -18,7 +18,7 @@ from casemate.advisories import limits
 from casemate.advisories.errors import LockFileError
 from casemate.advisories.judging import NotJudged
 from casemate.advisories.packages import Ecosystem, Package, normalised, package_of_purl
-from casemate.decoding import decodable, line_of_long_key
+from casemate.decoding import DECODING_ERRORS, decodable, line_of_long_key
 
 _MAX_LINE = 4096
 _MAX_COMPONENT_DEPTH = 32
@@ -160,7 +160,7 @@ def _cyclonedx(path: Path, data: bytes) -> Iterator[Package | NotJudged]:
         bom = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=decodable(_Bom))
     except RecursionError as error:
         raise LockFileError(f"{path} is nested too deep.") from error
-    except msgspec.MsgspecError as error:
+    except DECODING_ERRORS as error:
         raise LockFileError(
             f"{path} is no CycloneDX in JSON: {str(error)[:200]}.",
             next_step="Give a requirements lock, uv.lock, pylock.toml or CycloneDX JSON.",

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.advisories.errors import AdvisoriesError, BusyError
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 
 _MAX_ATTEMPT_BYTES = 64 * 1024
 
@@ -112,7 +112,7 @@ class Place:
                 return msgspec.json.decode(file.read(_MAX_ATTEMPT_BYTES), type=decodable(Attempt))
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (OSError, *DECODING_ERRORS) as error:
             raise AdvisoriesError(
                 f"{self.attempt} cannot be read, so nobody knows how the last import ended.",
                 next_step="Import again: casemate advisories import SOURCE",

@@ -12,6 +12,7 @@ import msgspec
 
 from casemate.advisories import limits
 from casemate.advisories.errors import RecordError
+from casemate.decoding import DECODING_ERRORS
 
 
 class EventRecord(msgspec.Struct, frozen=True):
@@ -61,7 +62,7 @@ class AffectedRecord(msgspec.Struct, frozen=True):
         """
         try:
             specific = _SPECIFIC.decode(self.ecosystem_specific)
-        except (msgspec.MsgspecError, RecursionError):
+        except DECODING_ERRORS:
             return ()
         named = () if specific is None else specific.names()
         found = tuple(dict.fromkeys(name.replace("::", ".") for name in named))
@@ -134,7 +135,7 @@ class OsvRecord(msgspec.Struct, frozen=True):
         """Return the severity in the word of the database it is from, if it has one."""
         try:
             return _DATABASE.decode(self.database_specific).severity
-        except (msgspec.MsgspecError, RecursionError):
+        except DECODING_ERRORS:
             return None
 
 
@@ -158,7 +159,7 @@ def read_record(data: bytes, name: str) -> OsvRecord:
         record = _RECORD.decode(data)
     except RecursionError as error:
         raise RecordError(f"{name[:200]!a} is nested too deep.") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODING_ERRORS as error:
         what = "is HTML" if data.lstrip().startswith(_BRACKETS) else "is no OSV record"
         raise RecordError(f"{name[:200]!a} {what}: {str(error)[:200]}.") from error
     problem = next(_problems(record), None)

@@ -13,7 +13,7 @@ from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.api.service import Service
 from casemate.data.interface import InvocationStatus
-from casemate.decoding import has_many_extremes
+from casemate.decoding import DECODING_ERRORS, has_many_extremes
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.operations import delivery
@@ -76,7 +76,7 @@ def _shown(found: InvocationStatus) -> Status:
         try:
             if _is_json(found) and not has_many_extremes(found.result):
                 result = msgspec.json.decode(found.result)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except DECODING_ERRORS:
             result = None
         if result is None and found.result not in (b"", b"null"):
             encoded = base64.b64encode(found.result).decode()
@@ -158,7 +158,7 @@ def _content(body: bytes) -> Any:
         return body.decode(errors="replace")
     try:
         return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODING_ERRORS:
         return body.decode(errors="replace")
 
 

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import CasemateError
 
 FORMAT = 1
@@ -215,7 +215,7 @@ class ArchiveReader:
             raise damaged("there is something between its files")
         try:
             manifest = msgspec.json.decode(text, type=decodable(Manifest))
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except DECODING_ERRORS as error:
             raise damaged("its manifest cannot be read") from error
         require_valid(manifest)
         return manifest

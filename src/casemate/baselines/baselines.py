@@ -11,7 +11,7 @@ import msgspec
 
 from casemate.baselines import starting
 from casemate.baselines.learned import NEVER, Learned, Waiting, power
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.facts import FactStream
 from casemate.model.baseline import Aspect, Baseline, OnDeviation
 from casemate.model.denial import Denial, DenialKind
@@ -103,7 +103,7 @@ class Baselines:
         if value:
             try:
                 learned = msgspec.json.decode(value, type=decodable(Learned))
-            except msgspec.MsgspecError as error:
+            except DECODING_ERRORS as error:
                 # What is usual is not known: nothing is refused by it, and that is said.
                 _log.error("the baseline of %s/%s begins anew: %s", *key, error)
                 return

@@ -14,7 +14,7 @@ import msgspec
 
 from casemate.blobs.errors import BlobsForeignError
 from casemate.blobs.s3_client import S3Client
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 
 KEY = "casemate-cluster"
 _FORMAT = 1
@@ -80,7 +80,7 @@ def require_identity(client: S3Client, cluster: str, bucket: str | None) -> str:
         )
     try:
         found = msgspec.json.decode(data, type=decodable(Identity))
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise BlobsForeignError(
             f"{KEY} in the bucket {client.url} cannot be read.",
             next_step="Look what is at the endpoint, and who else writes to the bucket; bring the "

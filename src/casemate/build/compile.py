@@ -19,6 +19,7 @@ from casemate.build.errors import BuildError, CodeSyntaxError, SourceTreeError
 from casemate.build.interpreters import Interpreter
 from casemate.build.limits import COMPILE_TIMEOUT
 from casemate.build.tree import check_path, open_regular
+from casemate.decoding import DECODING_ERRORS
 from casemate.guard.bytecode import VERSION, kept_path
 from casemate.model.bundle import BundleFile
 
@@ -142,7 +143,7 @@ def _failures(output: str, sources: Sequence[str]) -> tuple[Failure, ...]:
             Failure(path=sources[number], line=line, message=_printable(message))
             for number, line, message in told
         )
-    except (msgspec.MsgspecError, IndexError, UnicodeError) as error:
+    except (IndexError, *DECODING_ERRORS) as error:
         raise BuildError(
             "The code could not be compiled: the compiler ended without a result.",
             next_step="Look for a file that is nested very deeply or very large.",

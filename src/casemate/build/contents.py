@@ -14,7 +14,7 @@ from casemate.build.limits import (
     MAX_MANIFEST_BYTES,
 )
 from casemate.build.tree import check_collisions, check_path
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.bundle import BUNDLE_FORMAT, DIGEST_PATTERN, BundleFile, BundleManifest
 from casemate.model.function import (
     HANDLER_PATTERN,
@@ -44,7 +44,7 @@ def decode_manifest(data: bytes, expected_digest: str) -> BundleManifest:
         raise ArchiveError(f"{MANIFEST_NAME} is larger than {MAX_MANIFEST_BYTES} bytes.")
     try:
         manifest = msgspec.json.decode(data, type=decodable(BundleManifest))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise ArchiveError(f"{MANIFEST_NAME} is not a bundle's manifest: {error}.") from error
     if manifest.canonical() != data:
         raise ArchiveError(f"{MANIFEST_NAME} is not in its canonical encoding.")

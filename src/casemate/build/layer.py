@@ -34,7 +34,7 @@ from casemate.build.tree import (
     walk_files,
 )
 from casemate.build.uv_process import UvSession
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.bundle import BundleFile, LockedPackage
 
 _FORMAT = 2
@@ -146,7 +146,7 @@ def _held(folder: Path) -> Layer | None:
         for file in layer.files:
             if (folder / "deps" / file.path).lstat().st_size != file.size:
                 return None
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *DECODING_ERRORS):
         return None
     return layer
 

@@ -23,6 +23,7 @@ from casemate.build.errors import BuildError, SourceOnlyError
 from casemate.build.interpreters import machine
 from casemate.build.limits import BUILD_TIMEOUT, INSTALL_TIMEOUT, MIB
 from casemate.build.tree import open_regular
+from casemate.decoding import DECODING_ERRORS
 from casemate.package_index import Release
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class SourceBuilds:
         )
         try:
             needs = msgspec.json.decode(finished.output, type=list[str])
-        except (msgspec.MsgspecError, UnicodeError) as error:
+        except DECODING_ERRORS as error:
             raise _failed(release, "it does not say what its build needs") from error
         if len(needs) > _MAX_REQUIREMENTS or not all(_REQUIREMENT.fullmatch(one) for one in needs):
             raise _failed(release, "its build needs what is no released package")

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from casemate.data.interface import Item, ItemPage, ObjectInfo
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.errors import InvalidInputError
 
 FROM_API = b'[["","api",""]]'
@@ -28,7 +29,7 @@ def kept(labels: str | None) -> bytes:
         if len(content) <= _MAX_BYTES:
             _check(content)
             return content
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise InvalidInputError(
             "The labels are malformed, expected a JSON list of [pointer, source, origin]."
         ) from error

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Union
 import msgspec
 
 from casemate.capabilities.labels import kept
-from casemate.decoding import MAX_EXTREMES, has_many_extremes
+from casemate.decoding import DECODING_ERRORS, MAX_EXTREMES, has_many_extremes
 from casemate.model.data import MAX_PART
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import GrantKind
@@ -73,7 +73,7 @@ def _json(content: bytes) -> dict[str, Any]:
         )
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise InvalidInputError("An item is a JSON object.") from error
 
 

@@ -22,7 +22,7 @@ from casemate.certificates.issuing import (
     renew_at,
 )
 from casemate.certificates.key_pair import CertificateError, KeyPair
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
@@ -179,7 +179,7 @@ class OwnCertificate:
         try:
             kept = msgspec.msgpack.decode(stored, type=decodable(_Kept))
             context = f"{name} {fingerprint(kept.certificate)}"
-        except (msgspec.MsgspecError, CertificateError) as error:
+        except (CertificateError, *DECODING_ERRORS) as error:
             raise CertificateError(
                 f"What the node keeps as {name} is damaged.",
                 next_step="Restore a backup, or make a new authority with "

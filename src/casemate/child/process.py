@@ -20,7 +20,7 @@ from casemate.child.heartbeat import Heart
 from casemate.child.log import log_as, report
 from casemate.child.proof import Held
 from casemate.child.protocol import ChildConfig, NotReady, Ready, take_connection
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 
 _CODECS = ("ascii", "latin-1", "idna", "utf-16-be")
 """Modules that the standard library loads on first use, when they may be out of reach."""
@@ -66,7 +66,7 @@ def main(name: str, kind: type[C], run: Callable[[C], int]) -> NoReturn:
     """Run a process of ours with the configuration in its argument, and end it."""
     try:
         config = msgspec.json.decode(sys.argv[1], type=decodable(kind))
-    except (IndexError, msgspec.MsgspecError):
+    except (IndexError, *DECODING_ERRORS):
         report(name, "expected a configuration as JSON")
         sys.exit(2)
     log_as(name)

@@ -20,7 +20,7 @@ from casemate.child.protocol import (
     Ready,
     pass_connection,
 )
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.kernel import linux
 
 PLAIN_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -110,7 +110,7 @@ class Child:
         data = self.control.recv(MAX_REPORT)
         try:
             report = msgspec.json.decode(data, type=decodable(Ready | NotReady))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except DECODING_ERRORS as error:
             raise EOFError from error
         if isinstance(report, NotReady):
             raise NotReadyError(report.failure)

@@ -22,7 +22,7 @@ from casemate.cli.errors import (
     UnreachableError,
     UsageError,
 )
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.http_deadline import UNPACKED, ProgressDeadline, is_packed
 from casemate.model.principal import NODE
 from casemate.operations.declaration import JSON, Operation
@@ -232,7 +232,7 @@ class NodeClient:
         """Return a response's JSON as `kind`."""
         try:
             return msgspec.json.decode(response.content, type=decodable(kind))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except DECODING_ERRORS as error:
             raise CommandError(
                 f"{self.url} answered what is not understood here: {error}",
                 next_step="Compare `casemate --version` with the node's, "
@@ -242,7 +242,7 @@ class NodeClient:
     def _decode_line(self, line: bytes, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(line, type=decodable(kind))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except DECODING_ERRORS as error:
             raise CommandError(
                 f"The node sent a line that is not understood here: {error}",
                 next_step="Compare `casemate --version` with the version of the node.",
@@ -362,7 +362,7 @@ def _read_problem(response: httpx2.Response) -> _Problem:
         return _Problem()
     try:
         return msgspec.json.decode(response.content[:MAX_PROBLEM_BYTES], type=decodable(_Problem))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODING_ERRORS:
         return _Problem()
 
 

@@ -20,7 +20,7 @@ from casemate.cli.grant_report import ApprovalNeededError
 from casemate.cli.names import FunctionName
 from casemate.cli.terminal import Progress, progress
 from casemate.cli.text import size
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.deployment import LIVE, DeployedFunction, TrialTerms, Version
 from casemate.operations.bundles import HasBundle, PutBundle
 from casemate.operations.declaration import GZIP
@@ -156,7 +156,7 @@ def _add_versions(
 def _refused(response: httpx2.Response) -> _Refused:
     try:
         return msgspec.json.decode(response.content, type=decodable(_Refused))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODING_ERRORS:
         return _Refused()
 
 

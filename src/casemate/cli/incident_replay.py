@@ -24,6 +24,7 @@ from casemate.cli.incident_verdict import (
     verdict_of,
 )
 from casemate.cli.replaying import MAX_REPLAYED, run_job
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.errors import CasemateError
 from casemate.runner.answer_hash import answer_hash
 
@@ -94,7 +95,7 @@ class Replayer:
     def _run(self, recording: Recording) -> Again | str | _Not:
         try:
             job = guarded_job(self._built.manifest.function, self._built.digest, recording)
-        except (CasemateError, msgspec.MsgspecError, ValueError) as error:
+        except (CasemateError, ValueError, *DECODING_ERRORS) as error:
             return _Not(getattr(error, "message", "it is not recorded as it is now"))
         data = msgspec.json.encode(job) + b"\n"
         seconds = min(max(SECONDS, self._built.manifest.function.limits.timeout), MOST_SECONDS)

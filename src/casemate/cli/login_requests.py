@@ -8,7 +8,7 @@ import msgspec
 
 from casemate.cli.client import NodeClient
 from casemate.cli.errors import CommandError, DeniedError
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.operations.declaration import Operation
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ def post(client: NodeClient, operation: Operation[T]) -> T:
         return client.answer(operation, response)
     try:
         problem = msgspec.json.decode(response.content[:65536], type=decodable(_Problem))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODING_ERRORS:
         problem = _Problem()
     error = DeniedError if response.status_code in (401, 403) else CommandError
     raise error(

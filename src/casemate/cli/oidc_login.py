@@ -18,19 +18,13 @@ from casemate.cli.errors import CommandError, DeniedError
 from casemate.cli.login_requests import post
 from casemate.cli.loopback_redirect import LoopbackRedirect
 from casemate.cli.terminal import note
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.oidc import ProviderLoginStart
 from casemate.operations.login import BeginOidcLogin, OidcLogin, OpenedSession
 
 PROVIDER_SECONDS = 15.0
 MAX_ANSWER_BYTES = 256 * 1024
-_NO_TOKEN = (
-    httpx2.HTTPError,
-    httpx2.InvalidURL,
-    msgspec.MsgspecError,
-    UnicodeDecodeError,
-    RecursionError,
-)
+_NO_TOKEN = (httpx2.HTTPError, httpx2.InvalidURL, *DECODING_ERRORS)
 
 
 class _Tokens(msgspec.Struct):

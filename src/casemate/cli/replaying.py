@@ -13,7 +13,7 @@ from casemate.cli.client import NodeClient, connect
 from casemate.cli.debugging import job_of
 from casemate.cli.errors import CommandError
 from casemate.cli.terminal import progress
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.operations.recordings import ListRecordings, ShowRecording
 
@@ -141,5 +141,5 @@ def run_job(
         return TIMEOUT
     try:
         return msgspec.json.decode(finished.output, type=decodable(kind))
-    except msgspec.MsgspecError:
+    except DECODING_ERRORS:
         return f"the end of the process ({finished.status})"

@@ -103,8 +103,10 @@ def print_document(text: str, *, is_json: bool = False) -> None:
     if len(text) > width and text[:1] in ("{", "["):
         import msgspec  # not above: help is shown without it
 
+        from casemate.decoding import DECODING_ERRORS
+
         # It moves what is written and reads no values: of a name that is there twice both stay.
-        with suppress(msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
+        with suppress(UnicodeEncodeError, *DECODING_ERRORS):
             text = msgspec.json.format(text.encode(), indent=2).decode()
     for line in safe(text).split("\n"):
         print("\n".join(folded(line, width)), flush=True)

@@ -14,7 +14,7 @@ from casemate.cli.client import NodeClient
 from casemate.cli.credentials import is_safe_url
 from casemate.cli.errors import CommandError, DeniedError, UsageError
 from casemate.cli.login_requests import post
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.operations.login import OpenedToken, WorkloadLogin
 
 TOKEN = "CASEMATE_ID_TOKEN"  # noqa: S105 - the name of a variable
@@ -24,13 +24,7 @@ GITHUB_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105 - the name of a va
 """Variables of a GitHub job with the permission `id-token: write`."""
 SECONDS = 15.0
 MAX_ANSWER_BYTES = 64 * 1024
-_NO_ANSWER = (
-    httpx2.HTTPError,
-    httpx2.InvalidURL,
-    msgspec.MsgspecError,
-    UnicodeError,
-    RecursionError,
-)
+_NO_ANSWER = (httpx2.HTTPError, httpx2.InvalidURL, *DECODING_ERRORS)
 
 
 class _Answer(msgspec.Struct):

@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from casemate.contracts.schema import Violation
+from casemate.decoding import DECODING_ERRORS
 
 MAX_SIZE = 1024 * 1024
 """Bytes of JSON."""
@@ -104,7 +105,7 @@ def _may_hold_large_number(data: bytes) -> bool:
 def _walked(data: bytes) -> Violation | None:
     try:
         value = _decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except DECODING_ERRORS:
         return _beyond("json")
     return _Walk().of(value, 1)
 

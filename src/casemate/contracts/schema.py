@@ -14,6 +14,7 @@ import msgspec
 from casemate.contracts.cost import MAX_COST, cost
 from casemate.contracts.walk import Place, names_of, subschemas
 from casemate.contracts.work import MAX_WORK, Work
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.errors import InvalidInputError
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -120,7 +121,7 @@ def parse(text: str) -> Schema:
         )
     try:
         schema = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise ContractError(
             f"The contract is not JSON: {error}.", next_step="Correct the file."
         ) from error

@@ -23,7 +23,7 @@ from casemate.data.routes import Route, Routes
 from casemate.data.terms import now as now_of
 from casemate.data.terms import terms_of
 from casemate.data.work import Work
-from casemate.decoding import has_many_extremes
+from casemate.decoding import DECODING_ERRORS, has_many_extremes
 from casemate.model.data import ObjectInfo
 from casemate.model.errors import CasemateError
 from casemate.model.event import Event
@@ -295,7 +295,7 @@ def _decoded(body: bytes) -> object:
         return _ABSENT
     try:
         return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except DECODING_ERRORS:
         # JSON all the same, such as 1e999: it has no attributes that a filter could ask for.
         return _ABSENT
 

@@ -14,7 +14,7 @@ from casemate.data.registry import INBOX, Resource
 from casemate.data.routes import Routes
 from casemate.data.terms import Terms, terms_of
 from casemate.data.work import Work
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import NotFoundError
 from casemate.model.messages import DeadLetter, NewMessage
 from casemate.sqlite.engine import Connection
@@ -92,7 +92,7 @@ def _head(queue: Resource, routes: Routes, body: bytes) -> _Head:
         return _Head(type=_QUEUE_MESSAGE, trigger=routes.consumer(queue))
     try:
         return msgspec.json.decode(body, type=decodable(_Head))
-    except msgspec.MsgspecError:
+    except DECODING_ERRORS:
         return _Head()
 
 

@@ -35,6 +35,7 @@ from casemate.data.routes import Routes
 from casemate.data.terms import now as now_of
 from casemate.data.terms import terms_of
 from casemate.data.work import Work
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import QueueSpec
 from casemate.model.messages import Depth, Message, NewMessage, QueueInfo
@@ -61,7 +62,7 @@ def require_body(body: object) -> bytes:
     try:
         body.decode()
         msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise InvalidInputError("The message is not JSON in UTF-8.") from error
     return body
 

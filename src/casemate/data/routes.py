@@ -10,7 +10,7 @@ import msgspec
 from casemate.data.errors import DataCorruptError
 from casemate.data.registry import INBOX, QUEUE, Registry, Resource
 from casemate.data.terms import terms_of
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.function import Delivery
 from casemate.model.messages import Subscription
 from casemate.model.trigger import BucketTrigger, QueueTrigger, TableTrigger, TopicTrigger
@@ -91,7 +91,7 @@ def load(connection: Connection, registry: Registry) -> Routes:
     try:
         kept = terms_of(connection).open(("meta", META), row[0])
         found = msgspec.json.decode(kept, type=decodable(tuple[Subscription, ...]))
-    except msgspec.MsgspecError as error:
+    except DECODING_ERRORS as error:
         raise DataCorruptError(
             "The subscriptions of a project cannot be read.",
             next_step="Start the Casemate that wrote them, or restore the data from a backup.",

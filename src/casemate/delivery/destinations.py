@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from casemate.data.interface import Fate, NewMessage
+from casemate.decoding import DECODING_ERRORS
 from casemate.delivery.leased import Leased
 from casemate.delivery.verdict import Verdict, body_of, content_type_of
 from casemate.invocation.cloudevents import structured
@@ -120,7 +121,7 @@ def _result(sealed: Sealed | None) -> bytes:
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
         body.decode()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODING_ERRORS:
         return b"null"
     return body
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from casemate.data.interface import Message
+from casemate.decoding import DECODING_ERRORS
 from casemate.delivery.admitted import AdmissionMarks
 from casemate.model.deployment import Version
 from casemate.model.event import Event
@@ -74,7 +75,7 @@ def read_message(
     if kind == INBOX:
         try:
             event = _decode(message.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except DECODING_ERRORS:
             return Leased(place, message, until, None)
         proven = marks.digest(project, name, message.admitted, message.body) if marks else ""
         return Leased(place, message, until, event, proven)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from casemate.data.interface import Fate, Message
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.function import Delivery
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
@@ -71,7 +72,7 @@ def refusal_reason(outcome: Outcome, response: HttpResponse) -> str:
     """Return what a refusal said. Its text is ours and tells nothing of the event's content."""
     try:
         detail = msgspec.json.decode(body_of(response)).get("detail", "")
-    except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError):
+    except (AttributeError, *DECODING_ERRORS):
         detail = ""
     reason = f"{outcome.value}: {detail}" if detail else outcome.value
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in reason[:_MAX_REASON])
@@ -94,7 +95,7 @@ def failed_items(response: HttpResponse, ids: set[str]) -> set[str] | None:
             found = {item["itemIdentifier"] for item in report.items}
         else:
             return set()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
+    except (KeyError, *DECODING_ERRORS):
         return None
     return found if len(found) <= _MAX_FAILED and found <= ids else None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.drills.drill import Run
 from casemate.model.errors import NotFoundError
 
@@ -48,7 +49,7 @@ class KeptRuns:
         """Return those that can be read, the oldest first."""
         found = []
         for path in self._paths()[-MAX_RUNS:]:
-            with contextlib.suppress(OSError, msgspec.MsgspecError), path.open("rb") as file:
+            with contextlib.suppress(OSError, *DECODING_ERRORS), path.open("rb") as file:
                 found.append(_decode(file.read(MAX_BYTES)))
         return found
 

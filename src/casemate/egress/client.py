@@ -7,10 +7,10 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 
-import msgspec
 from msgspec.structs import replace
 
 from casemate.child.restart import Backoff, KeptProcess
+from casemate.decoding import DECODING_ERRORS
 from casemate.egress import protocol, ungranted
 from casemate.egress.cut import EVERYTHING
 from casemate.egress.errors import ListenerError
@@ -27,7 +27,7 @@ def _encoded(make: Callable[[], protocol.Request]) -> bytes | None:
     try:
         payload = protocol.encode(make())
         protocol.decode_request(payload)
-    except (msgspec.MsgspecError, TypeError, OverflowError):
+    except (TypeError, OverflowError, *DECODING_ERRORS):
         return None
     return payload if len(payload) <= protocol.BOUNDS.frame else None
 

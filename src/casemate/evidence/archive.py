@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import InvalidInputError
 
 FORMAT = 1
@@ -94,7 +94,7 @@ def opened(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
     try:
         manifest = msgspec.json.decode(found.pop(MANIFEST, b""), type=decodable(Manifest))
         found.pop(MANIFEST_HASH, None)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise EvidenceError("It is no archive of evidence.") from error
     if manifest.format != FORMAT:
         raise EvidenceError(f"It has format {manifest.format}, expected {FORMAT}.")

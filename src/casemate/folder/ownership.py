@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from casemate import __version__
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.folder.presence import FENCE, FIRST_START, SHARED
 from casemate.model.errors import CasemateError
 
@@ -117,7 +117,7 @@ def _marker(data: Path) -> Marker | None:
             return None
         try:
             return msgspec.json.decode(file.read(_MAX_MARKER), type=decodable(Marker))
-        except (msgspec.MsgspecError, UnicodeError):
+        except DECODING_ERRORS:
             return None
 
 

@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from casemate.build import ArchiveError, pack, unpack
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.gateway.dependencies import fingerprint
 from casemate.gateway.intact import Sealed, Stamp, Unpacked
 from casemate.gateway.sealed_bundles import SealedBundles
@@ -166,7 +166,7 @@ class BundleStore:
         try:
             data = (self._unpacked / digest / "bundle.json").read_bytes()
             manifest = msgspec.json.decode(data, type=decodable(BundleManifest))
-        except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except (OSError, *DECODING_ERRORS) as error:
             raise damaged from error
         if manifest.digest() != digest:
             raise damaged

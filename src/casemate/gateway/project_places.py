@@ -17,7 +17,7 @@ import msgspec
 
 from casemate.data.postgresql.binding import MAIN, Binding
 from casemate.data.postgresql.placements import Placement
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import ConflictError
 from casemate.model.processes import MAX_DATABASES
 from casemate.nodes import Part
@@ -169,7 +169,7 @@ def _decoded(value: bytes | None, kind: Any) -> Any:
         return {}
     try:
         return msgspec.json.decode(value, type=decodable(kind))
-    except msgspec.MsgspecError as error:
+    except DECODING_ERRORS as error:
         raise StoreError(
             "The control store says where projects live in a form that is not known.",
             next_step="Start the newest Casemate that any node of the cluster has.",

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from casemate.admission import Catalogue
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.deployment import Version
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.grant import GrantKind
@@ -94,7 +94,7 @@ def is_granted(version: Version, secret: str) -> bool:
 def _says_set(body: bytes) -> bool:
     try:
         return msgspec.json.decode(body, type=decodable(_Answer)).set
-    except msgspec.MsgspecError:
+    except DECODING_ERRORS:
         return False
 
 

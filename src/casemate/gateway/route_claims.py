@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.route import RouteClaim
 from casemate.store.errors import StoreError
 
@@ -18,7 +18,7 @@ def read_claims(stored: bytes | None) -> tuple[RouteClaim, ...]:
         return ()
     try:
         return msgspec.json.decode(stored, type=decodable(tuple[RouteClaim, ...]))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODING_ERRORS as error:
         raise StoreError(
             "Which routes were given to which projects cannot be read.",
             next_step="Start the Casemate that wrote it, or restore the store from a backup.",

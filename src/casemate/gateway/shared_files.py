@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.bundle import BundleFile, BundleManifest
 
 _DEPENDENCIES = "deps/"
@@ -43,7 +43,7 @@ class SharedFiles:
         try:
             data = (self._unpacked / digest / "bundle.json").read_bytes()
             return msgspec.json.decode(data, type=decodable(BundleManifest))
-        except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
+        except (OSError, *DECODING_ERRORS):
             return None
 
     def link(self, digest: str) -> tuple[_Set, int] | None:

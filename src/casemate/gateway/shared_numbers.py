@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.background import Background
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.metrics.summing import summed
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.metrics import Metrics
@@ -174,7 +174,7 @@ class SharedNumbers:
                 key = await self._key(int.from_bytes(one.content[:_VERSION_BYTES], "big"))
                 # Some megabytes, which the loop does not wait for.
                 found = await asyncio.to_thread(_opened, key, one)
-            except (CasemateError, msgspec.MsgspecError, zlib.error, ValueError) as error:
+            except (CasemateError, zlib.error, ValueError, *DECODING_ERRORS) as error:
                 _log.warning("what the node %s counts cannot be read: %s", one.node, error)
                 continue
             if abs(time.time() - found.at) <= _OLDEST_SECONDS:

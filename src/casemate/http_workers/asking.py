@@ -9,10 +9,9 @@ import struct
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-import msgspec
-
 from casemate.child.channel import FrameSocket
 from casemate.child.frames import FrameError
+from casemate.decoding import DECODING_ERRORS
 from casemate.http_workers import protocol
 from casemate.http_workers.protocol import Kind
 from casemate.model.errors import CasemateError, UnavailableError
@@ -237,7 +236,7 @@ class Asked:
         """Take in what the gateway says of this connection. Raises what ends the worker."""
         try:
             self._told(kind, content)
-        except (struct.error, msgspec.MsgspecError) as error:
+        except (struct.error, *DECODING_ERRORS) as error:
             raise FrameError("no message of a gateway") from error
 
     def _told(self, kind: Kind, content: bytes) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from casemate.certificates.key_pair import KeyPair
 from casemate.child.channel import Bounds
 from casemate.child.frames import FrameError
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.http import HttpHead, HttpResponse
 from casemate.triggers.http_server import HttpLimits, InvalidResponseError
 from casemate.triggers.http_server.request_head import is_parsed
@@ -144,7 +144,7 @@ def read_head(content: bytes, limits: HttpLimits) -> tuple[HttpHead, bytes]:
         if length > _MAX_HEAD or end > len(content):
             raise FrameError("a head is cut off")
         head = _head_decoder.decode(content[_LENGTH.size : end])
-    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (struct.error, *DECODING_ERRORS) as error:
         raise FrameError("no head of a request") from error
     if not is_parsed(head, limits):
         raise FrameError("no head of a request")

@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import msgspec
 
-from casemate.decoding import NUMBER_SHAPES, has_many_extremes
+from casemate.decoding import DECODING_ERRORS, NUMBER_SHAPES, has_many_extremes
 from casemate.invocation.cloudevents import read_events
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, RefusedError, Request
@@ -64,7 +64,7 @@ def _depth_is_bounded(body: bytes) -> bool:
 
 
 def _check_json(body: bytes) -> None:
-    """Raise MsgspecError, UnicodeError or RecursionError unless it is JSON in UTF-8.
+    """Raise DECODING_ERRORS unless it is JSON in UTF-8.
 
     Makes no objects of it, which would take many times its size and time, unless a number in it
     may be out of range.
@@ -86,7 +86,7 @@ def _check_events(raw: RawInvocation) -> None:
         data = bytes(event.data)
         try:
             _check_json(data)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except DECODING_ERRORS as error:
             message = "The event's data is not valid JSON (RFC 8259) in UTF-8."
             raise RefusedError(Outcome.INVALID, message) from error
         if not _depth_is_bounded(data):
@@ -132,7 +132,7 @@ def parse(raw: RawInvocation, *, later: bool = False) -> Request:
         return Request(id=identity, raw=raw, event=b"null")
     try:
         _check_json(raw.body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         message = "The body is not valid JSON (RFC 8259) in UTF-8."
         raise RefusedError(Outcome.INVALID, message) from error
     if not _depth_is_bounded(raw.body):

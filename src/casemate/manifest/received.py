@@ -11,7 +11,7 @@ import re
 import msgspec
 
 from casemate.contracts import ContractError, canonical
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.manifest.baseline_tables import BASELINE
 from casemate.manifest.contracts import MAX_TOGETHER
 from casemate.manifest.destinations import check_delivery
@@ -210,7 +210,7 @@ def _trigger_problems(spec: FunctionSpec, resources: Resources) -> list[str]:
     try:
         written = {**triggers_tables(spec.triggers), "delivery": delivery_table(spec.delivery)}
         values = validate(_TRIGGERS, written, problems)
-    except (ArithmeticError, ValueError, RecursionError, msgspec.MsgspecError):
+    except (ArithmeticError, ValueError, *DECODING_ERRORS):
         return [*_told(problems), "triggers with values that are none"]
     placed = triggers_of(values, (), problems)
     declared = resources.names()

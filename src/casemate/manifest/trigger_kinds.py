@@ -11,6 +11,7 @@ from functools import cache
 import msgspec
 from cronsim import CronSim, CronSimError
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.manifest.kinds import JsonObject, Plain
 from casemate.manifest.problem import described, quoted, suggestion
 from casemate.manifest.rejection import RejectedValueError
@@ -102,7 +103,7 @@ class JsonValue:
         _require_json(value, self.expected)
         try:
             text = msgspec.json.encode(value).decode()
-        except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
+        except (ValueError, TypeError, *DECODING_ERRORS) as error:
             raise RejectedValueError(self.expected, described(value)) from error
         if len(text) > MAX_DATA:
             raise RejectedValueError(

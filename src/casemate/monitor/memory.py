@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import read_bounded, write_whole
 from casemate.monitor.errors import MonitorError
@@ -78,7 +79,7 @@ class Memory:
             number = int(version)
             key = self._key if self._key.version == number else await self._get_key(number)
             return _decode(envelope.decrypt(key.key, sealed, head))
-        except (ValueError, DecryptionError) as error:
+        except (ValueError, DecryptionError, *DECODING_ERRORS) as error:
             raise MemoryDamagedError("What the monitor remembered was changed or cut.") from error
 
     def put_aside(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.metrics.figures import Timed
 from casemate.model.level import Level
 from casemate.model.metrics import added
@@ -44,7 +45,6 @@ _SHARE = 20
 TELL_SECONDS = 0.2
 _log = logging.getLogger("casemate.monitor")
 _decode = msgspec.json.Decoder(dict).decode
-_DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Noticing:
@@ -110,7 +110,7 @@ class Noticing:
                         each.recall(data)
                 self._telling.recall(remembered.telling)
                 position = Position(remembered.position, remembered.last)
-        except (MemoryDamagedError, ValueError) as error:
+        except (MemoryDamagedError, ValueError, *DECODING_ERRORS) as error:
             self._begin_anew(error)
         self.following = Following(
             position,
@@ -350,7 +350,7 @@ def happened(seen: Seen) -> Happened | None:
         return None
     try:
         event = _decode(seen.event)
-    except _DECODE_ERRORS:
+    except DECODING_ERRORS:
         return None
     kind, own = _kind_of(event), event.get("unmapped")
     if kind != "NodeTold" or not isinstance(own, dict):

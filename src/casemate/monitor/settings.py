@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.egress.target import Target, TargetError, parse_authority
 from casemate.model.level import Level
 from casemate.monitor.errors import SettingsError
@@ -224,7 +224,7 @@ def read_settings(file: Path) -> MonitorSettings:
             oncall={name: with_rules(each) for name, each in found.oncall.items()},
             zone_rules=rules_of_zone(found.zone),
         )
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OSError) as error:
+    except (ValueError, OSError, *DECODING_ERRORS) as error:
         raise SettingsError(
             f"{file} is not what a node's settings are: {error}",
             next_step="See docs/howto/get-alerts.md",

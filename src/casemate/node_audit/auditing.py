@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from casemate.background import Background
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.facts import Fact, NodeAudited, WeaknessFound
 from casemate.model.level import Level
 from casemate.node_audit import judging
@@ -144,7 +144,7 @@ class NodeAudit:
                 self._kept = (
                     _Kept() if not stored else msgspec.json.decode(stored, type=decodable(_Kept))
                 )
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except DECODING_ERRORS:
                 _log.error("the scores of the node's audit cannot be read, and begin anew")
                 self._kept = _Kept()
         return self._kept

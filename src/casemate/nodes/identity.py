@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import CasemateError
 
 NAME = "node.json"
@@ -52,7 +52,7 @@ class IdentityFile:
             raise self._unusable(error.strerror or "it cannot be read") from error
         try:
             kept = msgspec.json.decode(content, type=decodable(_Kept))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except DECODING_ERRORS as error:
             raise self._unusable("it is damaged") from error
         if _ID.fullmatch(kept.id) is None or kept.incarnation < 0:
             raise self._unusable("it is damaged")

@@ -19,7 +19,7 @@ import msgspec
 
 from casemate.child.failure import Failure
 from casemate.child.start import PLAIN_ENVIRONMENT
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import UnavailableError
 from casemate.model.processes import STORE_VARIABLE
 
@@ -91,7 +91,7 @@ def _run(config: FetchConfig, url: str) -> Fetched:
             process.stdout.close()
     try:
         return msgspec.json.decode(said, type=decodable(Fetched))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODING_ERRORS as error:
         raise _no_answer(f"it ended with code {process.returncode}") from error
 
 

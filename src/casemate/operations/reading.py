@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import inspect as types
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import InvalidInputError
 from casemate.operations.errors import MalformedError
 from casemate.operations.expected import expected, in_words
@@ -148,7 +148,7 @@ def read_body(form: Form, body: bytes) -> dict[str, Any]:
         return {}
     try:
         decoded = msgspec.json.decode(body, type=decodable(form.body))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise MalformedError(
             f"The body is not what is expected: {in_words(str(error))}",
             next_step="See GET /api/v1/openapi.json for the fields of this body.",

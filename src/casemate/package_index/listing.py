@@ -23,7 +23,7 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.package_index import limits
 from casemate.package_index.errors import IndexAnswerError
 
@@ -106,7 +106,7 @@ def parse_listing(data: bytes, kind: str, project: str, address: str) -> tuple[R
 def _of_json(data: bytes, project: str, address: str) -> list[_File]:
     try:
         answer = msgspec.json.decode(data, type=decodable(_Project))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise IndexAnswerError(
             f"{address} answers no valid list of files: {str(error)[:200]}."
         ) from error

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from packaging.utils import canonicalize_name
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.vault import INDEX_PREFIX, is_for_index
 from casemate.package_index import limits
 from casemate.package_index.errors import PackagePolicyError
@@ -126,7 +126,7 @@ def read_policy(project_root: Path, *, today: date) -> Policy:
         return Policy()
     try:
         policy = msgspec.toml.decode(data, type=decodable(Policy))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (ValueError, *DECODING_ERRORS) as error:
         raise PackagePolicyError(
             f"{POLICY_FILE}: {str(error)[:300]}.",
             next_step="Correct it; see the build's reference.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.package_index.errors import IndexAnswerError, UnverifiedError
 from casemate.package_index.listing import told_by_name
 from casemate.sigstore import (
@@ -57,7 +57,7 @@ def publisher_of(data: bytes, filename: str, sha256: str, root: TrustedRoot) -> 
     """
     try:
         document = msgspec.json.decode(data, type=decodable(_Provenance))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise IndexAnswerError(
             f"The attestations of {filename} cannot be read: {str(error)[:200]}."
         ) from error

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import NotFoundError
 from casemate.model.playbook import Playbook
 from casemate.playbooks.errors import PlaybookError, TakenError, UnverifiedError
@@ -200,7 +200,7 @@ class Books:
         fault = "the list of newest versions is not what the vault has signed"
         try:
             ledger = _decode_ledger(stored)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except DECODING_ERRORS:
             return None, fault
         if not await self._signer.verify_playbook(ledger.statement(), ledger.signature):
             return None, fault

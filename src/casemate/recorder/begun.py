@@ -43,15 +43,12 @@ def begun(ended: bytes, seconds: float) -> bytes:
 def as_ended(told: Told, at: float) -> Told:
     """Return what is told of a call that ran until `at`, if `told` is that it has begun.
 
-    All else is returned as it is. Raises msgspec.MsgspecError, UnicodeDecodeError for what is none.
+    All else is returned as it is. Raises DECODING_ERRORS for what is none.
     """
     if told.kind != BEGUN:
         return told
-    try:
-        found = msgspec.msgpack.decode(told.fact, type=decodable(Begun))
-        ended = msgspec.msgpack.decode(found.ended, type=decodable(Ended))
-    except RecursionError as error:
-        raise msgspec.DecodeError("What is noted of a call is nested too deep.") from error
+    found = msgspec.msgpack.decode(told.fact, type=decodable(Begun))
+    ended = msgspec.msgpack.decode(found.ended, type=decodable(Ended))
     ran = max(_LEAST_SECONDS, min(at - found.since, found.seconds))
     invocation = msgspec.structs.replace(
         ended.invocation, run_ms=ran * 1000, cpu_us=int(ran * 1e6), used=None

@@ -8,8 +8,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 
-import msgspec
-
+from casemate.decoding import DECODING_ERRORS
 from casemate.recorder import begun, outstanding
 from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.protocol import SESSION_BYTES, Take
@@ -102,7 +101,7 @@ class LeftOver:
         for each in outstanding.read(memory):
             try:
                 told = begun.as_ended(each.told, now)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except DECODING_ERRORS as error:
                 _log.error("what a gateway has noted of a call cannot be read: %s", error)
                 continue
             if told.kind not in self._not_told:

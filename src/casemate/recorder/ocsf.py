@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from casemate import __version__
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model import facts
 from casemate.model import response_facts as response
 from casemate.model.denial import Denial, DenialKind
@@ -295,7 +295,7 @@ def decode(kind: str, data: bytes) -> facts.Fact:
     """Return a fact that has travelled. Raises RecorderInputError."""
     try:
         fact = _decoder(kind)(data)
-    except (KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (KeyError, *DECODING_ERRORS) as error:
         raise RecorderInputError(
             f"{kind[:64]!r} is no fact that is recorded, or not whole.",
             next_step="Use the gateway of the node's own version.",

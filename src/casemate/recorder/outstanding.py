@@ -22,7 +22,7 @@ from zlib import crc32
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.recorder.connections import SESSION_BYTES
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def read(descriptor: int) -> Iterator[Found]:
                 continue
             try:
                 yield Found(slot, number, decode(body))
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except DECODING_ERRORS:
                 continue
 
 

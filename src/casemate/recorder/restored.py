@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import read_bounded
 from casemate.journal.verifying import Finding, Verified
@@ -49,7 +49,7 @@ async def say(folder: Path, keeper: Keeper) -> None:
         return
     try:
         mark = msgspec.json.decode(data, type=decodable(Mark))
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except DECODING_ERRORS as error:
         raise JournalDamagedError(f"{RESTORED} is not what a restore leaves.") from error
     fact = JournalRestored(
         at=time.time(), made_at=mark.made_at, entries=mark.entries, archive=mark.archive

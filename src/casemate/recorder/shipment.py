@@ -85,7 +85,7 @@ def new_stream(now: float) -> bytes:
 
 
 def read_body(content: bytes) -> Body:
-    """Return what a batch is that was stored. Raises MsgspecError, UnicodeDecodeError."""
+    """Return what a batch is that was stored. Raises DECODING_ERRORS."""
     shipped = msgspec.msgpack.decode(content, type=decodable(Shipped))
     return msgspec.msgpack.decode(shipped.body, type=decodable(Body))
 

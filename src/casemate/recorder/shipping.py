@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from casemate.child.calls import decode_reply
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.journal.checkpoint import Checkpoint, opened_checkpoint, read_checkpoint
 from casemate.journal.errors import JournalDamagedError, JournalInputError
 from casemate.journal.merkle import proves_consistency
@@ -324,7 +324,7 @@ class Shipping:
         try:
             shipped = msgspec.msgpack.decode(found.content, type=decodable(Shipped))
             body = msgspec.msgpack.decode(shipped.body, type=decodable(Body))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except DECODING_ERRORS:
             return None
         if (body.node, body.stream, body.number) != (found.node, found.stream, found.number):
             return None
@@ -369,7 +369,7 @@ class Shipping:
                 room -= values
             except _ERASED:
                 continue
-            except (RecorderInputError, msgspec.MsgspecError, ValueError):
+            except (RecorderInputError, ValueError, *DECODING_ERRORS):
                 doubts = [f"batch {body.number} has records that cannot be opened"]
         return tables, doubts
 

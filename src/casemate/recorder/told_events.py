@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.tiles import WIDTH
 from casemate.model.facts import BudgetSet, FunctionReleased, NodeTold, RestrictionChanged
@@ -178,7 +179,7 @@ def _fact(node: str, id: str, text: bytes, now: float) -> Told:
         event = msgspec.json.decode(text)
         kind = event["metadata"]["event_code"]
         project = _project_of(event)
-    except (msgspec.MsgspecError, RecursionError, KeyError, TypeError) as error:
+    except (KeyError, TypeError, *DECODING_ERRORS) as error:
         raise RecorderInputError("An event of another node cannot be read.") from error
     if (
         not isinstance(kind, str)

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.kernel.volume import beside_reserve
 from casemate.masking import Masker
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
@@ -204,7 +204,7 @@ class Recordings:
                 parts = await asyncio.to_thread(files.read, self._folder, identity, MAX_FILE)
                 head = await self._vault.unwrap(files.use_of(identity), parts.head)
                 found.append(msgspec.json.decode(head, type=decodable(RecordingSummary)))
-            except (CasemateError, OSError, msgspec.MsgspecError) as error:
+            except (CasemateError, OSError, *DECODING_ERRORS) as error:
                 _log.error("the recording of %s cannot be read: %s", identity, error)
         index = Index(self.is_held)
         for summary in sorted(found, key=lambda each: each.at):
@@ -254,7 +254,7 @@ class Recordings:
             key = await self._vault.data_key(project, Purpose.RECORDINGS, version)
             body = files.unseal(key, project, identity, parts.body)
             return msgspec.msgpack.decode(body, type=decodable(kind))
-        except (OSError, DecryptionError, NotFoundError, msgspec.MsgspecError) as error:
+        except (OSError, DecryptionError, NotFoundError, *DECODING_ERRORS) as error:
             raise files.damaged(identity) from error
 
     async def remove(self, project: str, identity: str) -> None:

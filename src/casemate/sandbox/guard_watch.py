@@ -84,7 +84,7 @@ class GuardWatch:
         return self._on_guard is not None
 
     def take(self, head: bytes, body: bytes = b"") -> None:
-        """Take a guard frame. Raises FrameError and MsgspecError."""
+        """Take a guard frame. Raises FrameError and DECODING_ERRORS."""
         if self._on_guard is None:
             raise wire.FrameError("a record of the sink guard is not due")
         if body:
@@ -102,7 +102,7 @@ class GuardWatch:
             self._stopped(told)
 
     def take_frame(self, kind: bytes, head: bytes, body: bytes) -> None:
-        """Take a frame of one of GUARD_KINDS. Raises FrameError and MsgspecError."""
+        """Take a frame of one of GUARD_KINDS. Raises FrameError and DECODING_ERRORS."""
         if kind == wire.GUARD:
             self.take(head, body)
         else:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.invocation import Outcome
 from casemate.model.metrics import Told
 from casemate.runner import snapshot, wire
@@ -282,7 +283,7 @@ class Instance:
         try:
             for kind, head, body in self._reader.feed(data):
                 self._on_frame(kind, head, body)
-        except (wire.FrameError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except (wire.FrameError, *DECODING_ERRORS) as error:
             self._fail(Outcome.PROTOCOL_VIOLATION, "ProtocolViolation", str(error))
         except Exception:  # noqa: BLE001
             # A fault of ours must not leave an instance that nobody ends.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.runner import wire
 from casemate.sandbox.frames import ErrorHead, decode_loaded
@@ -125,7 +125,7 @@ class Report:
                 raise wire.FrameError("the first frame does not bring descriptors")
             told = msgspec.json.decode(head, type=decodable(_Descriptors))
             self._listeners, self._notifies = told.listeners, told.notifies
-        except (wire.FrameError, msgspec.MsgspecError, ValueError, IndexError, RecursionError):
+        except (wire.FrameError, ValueError, IndexError, *DECODING_ERRORS):
             self._drop()
             return
         try:
@@ -154,10 +154,10 @@ class Report:
 
     def _take(self, kind: bytes, head: bytes, _body: bytes) -> None:
         if kind == wire.LOADED and not self._loaded:
-            with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+            with contextlib.suppress(*DECODING_ERRORS):
                 self._loaded = decode_loaded(head).files
         if kind == wire.ERROR and self._error is None:
-            with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+            with contextlib.suppress(*DECODING_ERRORS):
                 self._error = _decode_error(head)
 
     def take_descriptors(self, listeners: int) -> tuple[list[int], int | None]:

@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.http import HttpResponse
 
 _JSON_HEADERS = ((b"content-type", b"application/json"),)
@@ -53,7 +54,7 @@ def response(head: bytes, body: bytes) -> HttpResponse:
         return HttpResponse(200, _JSON_HEADERS, body)
     try:
         answer = _decode(head)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise AnswerError(f"the answer's head is malformed: {error}") from error
     if not 200 <= answer.status <= 599:
         raise AnswerError(f"status {answer.status} is not from 200 to 599")

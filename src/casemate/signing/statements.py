@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.bundle import BundleManifest
 from casemate.signing.dsse import SignatureError
 
@@ -49,7 +49,7 @@ def decoded_statement(payload: bytes, predicate_type: str, digest: str) -> State
     try:
         statement = msgspec.json.decode(payload, type=decodable(Statement))
         canonical = encoded(statement) == payload
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise SignatureError(f"The payload is no in-toto statement: {str(error)[:200]}.") from error
     if not canonical:
         raise SignatureError("The statement is not in its canonical encoding.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.sigstore.errors import AttestationError
 
 IN_TOTO = "application/vnd.in-toto+json"
@@ -181,7 +181,7 @@ def read_bundle(data: bytes) -> Signed:
         raise AttestationError(f"The bundle is larger than {MAX_BUNDLE_BYTES} bytes.")
     try:
         told = msgspec.json.decode(data, type=decodable(_Bundle))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise AttestationError(f"It is no Sigstore bundle: {str(error)[:200]}.") from error
     if not told.media_type.startswith(_BUNDLE):
         raise AttestationError(f"It is a {told.media_type[:80]!r}, expected a Sigstore bundle.")

@@ -16,7 +16,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.signing import signing_payload
 from casemate.sigstore.bundle import Entry, Signed
 from casemate.sigstore.errors import AttestationError
@@ -118,7 +118,7 @@ def _logged(signed: Signed) -> _Logged:
     require_kind(entry)
     try:
         kind, version, logged = _READERS[entry.kind, entry.version](entry.body)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+    except (ValueError, *DECODING_ERRORS) as error:
         raise AttestationError("Its log entry is not one of a signed statement.") from error
     if (kind, version) != (entry.kind, entry.version):
         raise AttestationError(

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.sigstore.errors import TrustedRootError
 
 MAX_ROOT_BYTES = 1 << 20
@@ -143,7 +143,7 @@ def read_root(data: bytes, name: str) -> TrustedRoot:
             signature_logs=_logs(told.tlogs),
             certificate_logs=_logs(told.ctlogs),
         )
-    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, *DECODING_ERRORS) as error:
         raise TrustedRootError(
             f"{name} is no file of trusted keys: {str(error)[:200]}.",
             next_step="Get the trusted_root.json of the Sigstore instance that is meant.",

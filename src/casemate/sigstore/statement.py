@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.sigstore.errors import AttestationError
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -29,5 +29,5 @@ def read_statement(payload: bytes) -> Statement:
     """Return what a statement is about. Raises AttestationError."""
     try:
         return msgspec.json.decode(payload, type=decodable(Statement))
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+    except (ValueError, *DECODING_ERRORS) as error:
         raise AttestationError("It is no in-toto statement.") from error

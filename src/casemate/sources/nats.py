@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.trigger import NatsTrigger, OutsideTrigger
 from casemate.sources.batches import Gathering, together
 from casemate.sources.errors import SourceError
@@ -195,7 +195,7 @@ class _JetStream:
             )
         try:
             return msgspec.json.decode(message.payload or b"", type=decodable(_Answer))
-        except (msgspec.MsgspecError, RecursionError):
+        except DECODING_ERRORS:
             raise SourceError("JetStream's answer is none.") from None
 
     @staticmethod

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.sources.errors import SourceError, SourceProtocolError
 from casemate.sources.interface import Session
 
@@ -78,7 +78,7 @@ class NatsConnection:
         verb, rest = await self._line()
         try:
             info = msgspec.json.decode(rest, type=decodable(_Info)) if verb == b"INFO" else None
-        except (msgspec.MsgspecError, RecursionError):
+        except DECODING_ERRORS:
             info = None
         if info is None:
             raise SourceProtocolError("The server does not greet as NATS does.")

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.store.errors import StoreError, StoreMovedError
 from casemate.store.interface import Store
 from casemate.store.value import KeptValues
@@ -131,7 +131,7 @@ class Parts(Generic[T]):
     def _decoded(self, stored: bytes) -> tuple[T, ...]:
         try:
             return self._decode(stored)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except DECODING_ERRORS as error:
             raise StoreError(
                 f"The {self._name} that the node keeps cannot be read.",
                 next_step="Start the Casemate that wrote it, or restore the store from a backup.",

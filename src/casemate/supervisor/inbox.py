@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import CasemateError
 from casemate.runner import control
 from casemate.sandbox import protocol
@@ -45,7 +45,7 @@ class Inbox:
                 return False
             try:
                 self._serve(self._decode(data, descriptors, flags), descriptors)
-            except (GatewayViolationError, msgspec.MsgspecError) as error:
+            except (GatewayViolationError, *DECODING_ERRORS) as error:
                 self._report(f"the gateway broke the protocol: {error}")
                 return False
         return True
@@ -54,10 +54,7 @@ class Inbox:
         try:
             if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
                 raise GatewayViolationError("a packet was cut")
-            try:
-                request: protocol.Request = self._decoder.decode(data)
-            except RecursionError as error:  # what it does not know is passed over level by level
-                raise GatewayViolationError("a packet is nested too deep") from error
+            request: protocol.Request = self._decoder.decode(data)
             if len(descriptors) != protocol.descriptors_of(request):
                 raise GatewayViolationError(f"wrong number of descriptors: {len(descriptors)}")
         except BaseException:

@@ -20,7 +20,7 @@ import msgspec
 
 from casemate.data.coordination import ALONE, SOURCES, Coordination, Watcher
 from casemate.data.interface import NewMessage, ProjectData
-from casemate.decoding import has_many_extremes
+from casemate.decoding import DECODING_ERRORS, has_many_extremes
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
@@ -85,7 +85,7 @@ def data_of(body: bytes, content_type: str) -> bytes:
     if is_json(content_type) and not has_many_extremes(body):
         try:
             msgspec.json.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+        except (ValueError, *DECODING_ERRORS):
             pass
         else:
             return body

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from casemate.data.coordination import ALONE, SCHEDULES, Coordination, Watcher
 from casemate.data.interface import NewMessage, ProjectData
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.deployment import Version
 from casemate.model.errors import InvalidInputError
 from casemate.model.event import Event
@@ -438,5 +438,5 @@ def _decode(value: bytes | None) -> Position | None:
         return None
     try:
         return msgspec.json.decode(value, type=decodable(Position))
-    except msgspec.MsgspecError:
+    except DECODING_ERRORS:
         return None

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.upgrade.errors import UpgradeError
 
 STATE, HAND_OVER = b"state", b"hand over"
@@ -142,6 +142,6 @@ def ask(data: Path, request: bytes = STATE, *, seconds: float = _SECONDS) -> Sta
                 raise UpgradeError("What answers for the node is not of its user, nor of root.")
             try:
                 return msgspec.json.decode(received[0], type=decodable(State))
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except DECODING_ERRORS as error:
                 raise UpgradeError("The node answers in another form.") from error
     return None

@@ -21,7 +21,7 @@ import msgspec
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import InvalidInputError
 from casemate.model.signing import Envelope
 from casemate.signing import SigningKey, key_id, opened, require_public, sealed
@@ -87,7 +87,7 @@ def require_pinned(wheel: Path, key: SigningKey) -> None:
         with zipfile.ZipFile(wheel) as archive, archive.open(_PINNED_IN_WHEEL) as file:
             data = file.read(MAX_STATEMENT_BYTES)
         pinned = msgspec.toml.decode(data, type=decodable(_Pinned)).keys
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
+    except (KeyError, OSError, ValueError, zipfile.BadZipFile, *DECODING_ERRORS) as error:
         raise ReleaseError(f"{wheel.name} cannot be read: {str(error)[:200]}.") from error
     own = base64.b64encode(key.public).decode()
     if own not in pinned:
@@ -168,7 +168,7 @@ def _verified(data: bytes, public: Mapping[str, bytes], folder: Path) -> Release
     try:
         envelope = msgspec.json.decode(data, type=decodable(Envelope))
         payload, signed = opened(envelope, public)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise ReleaseError(f"{COMPLETE} is no signed statement: {str(error)[:200]}.") from error
     except InvalidInputError as error:
         raise ReleaseError(
@@ -185,7 +185,7 @@ def _verified(data: bytes, public: Mapping[str, bytes], folder: Path) -> Release
         statement = msgspec.json.decode(payload, type=decodable(Statement))
         said = msgspec.convert(statement.predicate, decodable(_Predicate))
         canonical = encoded(statement) == payload
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise ReleaseError(f"What was signed is no release: {str(error)[:200]}.") from error
     if not canonical or statement.kind != STATEMENT or statement.predicateType != PREDICATE:
         raise ReleaseError(

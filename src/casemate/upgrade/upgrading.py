@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from casemate import __version__
 from casemate.backup.restore import restore
 from casemate.child.heartbeat import MOST_TOLD
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.kernel import linux
 from casemate.kernel.durability import sync_folder
 from casemate.upgrade.asking import HAND_OVER, State, ask
@@ -285,7 +285,7 @@ def read_undo(versions: Versions) -> Undo:
             "There is no upgrade to go back from.",
             next_step="Restore a backup: casemate restore FILE --data FOLDER",
         ) from None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, *DECODING_ERRORS) as error:
         raise UpgradeError(f"{versions.folder / STATE} cannot be read: {error}") from error
     if versions.current() not in (Path(undo.to_environment), Path(undo.environment)):
         raise UpgradeError(f"{versions.folder / STATE} is about another version than the current.")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import RESOURCE_PATTERN
@@ -337,7 +337,7 @@ class VaultEngine:
         data = opened.unseal(master_info(opened.vault), sealed)
         try:
             new = msgspec.msgpack.decode(data, type=decodable(NewMaster))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except DECODING_ERRORS as error:
             raise VaultInputError(
                 "The sealed master key does not hold what it must.",
                 next_step="Use the command line of the node's own version.",

@@ -28,7 +28,7 @@ import msgspec
 from casemate.blobs.errors import BlobsUnreachableError
 from casemate.blobs.http_exchange import Connection
 from casemate.blobs.signature import signed_headers
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.loopback import is_loopback
 from casemate.vault.envelope import context
 from casemate.vault.errors import MasterKeySourceError
@@ -208,7 +208,7 @@ def _exchanged(url: str, target: str, headers: Mapping[str, str], body: bytes, c
         raise _no_answer(url)
     try:
         content = msgspec.json.decode(answer.body, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODING_ERRORS:
         content = {}
     return Answer(answer.status, content)
 

@@ -15,7 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.vault import envelope
 from casemate.vault.envelope import context
 from casemate.vault.errors import DecryptionError, VaultDamagedError, VaultUnavailableError
@@ -59,7 +59,7 @@ class OwnRecord:
                 raise DecryptionError
             body = envelope.decrypt(self._key, data[len(_MAGIC) :], self._info)
             return msgspec.msgpack.decode(body, type=decodable(_Own))
-        except (DecryptionError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (DecryptionError, *DECODING_ERRORS) as error:
             raise VaultDamagedError(
                 f"{self._folder.path / OWN_FILE}, which has the key of this node's journal, fails "
                 "its check.",

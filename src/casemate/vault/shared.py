@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from casemate.child.calls import Calls
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.vault import shared_protocol as asked
 from casemate.vault.draft import MAX_CHANGES, Draft, DraftFolder
 from casemate.vault.engine import VaultEngine
@@ -148,7 +148,7 @@ class SharedVault:
         answer = await self._calls.ask(lambda number: question(number, *fields))
         try:
             return msgspec.msgpack.decode(answer, type=decodable(kind))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except DECODING_ERRORS as error:
             self._calls.close()
             raise VaultUnavailableError(
                 "The gateway has answered the vault what is no answer.",

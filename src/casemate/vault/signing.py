@@ -14,6 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.vault.errors import DecryptionError, VaultDamagedError, VaultInputError
 from casemate.vault.open_state import OpenState
 from casemate.vault.protocol import MAX_CLAIMS_BYTES
@@ -50,7 +51,7 @@ def check_claims(data: bytes) -> dict[str, object]:
     step = "Give claims with numbers `iat` and `exp`, at most a day apart."
     try:
         claims = msgspec.json.decode(data, type=dict[str, object])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODING_ERRORS as error:
         raise VaultInputError("The claims are no JSON object.", next_step=step) from error
     if len(data) > MAX_CLAIMS_BYTES:
         raise VaultInputError(

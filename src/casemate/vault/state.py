@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.vault import envelope, folder
 from casemate.vault.envelope import KEY_BYTES
 from casemate.vault.errors import DecryptionError, VaultDamagedError, WrongMasterKeyError
@@ -165,7 +165,7 @@ def _split(data: bytes) -> tuple[Header, int]:
         raise _damaged("has a damaged head")
     try:
         return msgspec.json.decode(head, type=decodable(Header)), end + _HASH_BYTES
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODING_ERRORS as error:
         raise _damaged("has a head that does not say what it must") from error
 
 
@@ -189,5 +189,5 @@ def decode_state(data: bytes, master: bytes) -> tuple[Header, State]:
         return header, msgspec.msgpack.decode(body, type=decodable(State))
     except DecryptionError as error:
         raise _damaged("fails its check: it was changed or cut off") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODING_ERRORS as error:
         raise _damaged("holds what this Casemate does not understand") from error

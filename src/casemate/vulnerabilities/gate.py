@@ -13,7 +13,7 @@ import msgspec
 
 from casemate.advisories import Ecosystem, Judgement, Place, Problem, Standing, Trouble, judge, look
 from casemate.advisories.database import IMPORT_TO_NODE
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.errors import ConflictError
 from casemate.model.facts import Actor, Fact, FunctionPlace
@@ -93,7 +93,7 @@ class Gate:
         if stored is not None:
             try:
                 self._settings = msgspec.json.decode(stored, type=decodable(_Settings))
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except DECODING_ERRORS as error:
                 raise StoreError(
                     "What the node does about known holes cannot be read.",
                     next_step="Start the Casemate that wrote it, or restore the store.",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import InvalidInputError
 from casemate.model.licence import LicenceRules, PackageLicence, UnknownLicences
 from casemate.model.vulnerability import AdvisoryException, LicenceFinding, Verdict
@@ -39,7 +39,7 @@ class Licences:
             return
         try:
             self.rules = _spelt(msgspec.json.decode(stored, type=decodable(LicenceRules)))
-        except (msgspec.MsgspecError, UnicodeDecodeError, InvalidInputError) as error:
+        except (InvalidInputError, *DECODING_ERRORS) as error:
             raise StoreError(
                 "Which licences the node allows cannot be read.",
                 next_step="Start the Casemate that wrote it, or restore the store.",

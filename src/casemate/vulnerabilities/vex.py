@@ -15,7 +15,7 @@ import msgspec
 
 from casemate.advisories import Package
 from casemate.advisories.packages import Ecosystem, package_of_purl
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import InvalidInputError
 from casemate.model.vulnerability import AdvisoryException, LiveHole, Verdict
 
@@ -148,7 +148,7 @@ def read_vex(data: bytes) -> Read:
                 taken.add(each)
             if len(taken) + others > MAX_STATEMENTS:
                 raise VexError(f"The document has more than {MAX_STATEMENTS} statements.")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise VexError(
             f"The document is neither OpenVEX nor CycloneDX: {str(error)[:200]}.",
             next_step="Give one in JSON.",

@@ -12,6 +12,7 @@ from casemate.cli.errors import CommandError
 from casemate.cli.names import resolve
 from casemate.cli.options import FunctionArgument, JsonOption, ManifestOption, command, new_app
 from casemate.cli.terminal import GREEN, RED, note, print_json, print_line, print_text
+from casemate.decoding import DECODING_ERRORS
 
 app = new_app("Propose a contract from recorded events, and try one on events.")
 
@@ -187,7 +188,7 @@ def _events(file: Path) -> list[Any]:
     text = _text(file)
     try:
         value = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
+    except DECODING_ERRORS:
         return _lines(file, text)
     found = value if isinstance(value, list) else [value]
     _require_few(file, len(found))
@@ -203,7 +204,7 @@ def _lines(file: Path, text: str) -> list[Any]:
             continue
         try:
             found.append(msgspec.json.decode(line))
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except DECODING_ERRORS as error:
             raise CommandError(
                 f"{file}: line {number} is not JSON.",
                 next_step="Write one JSON value for the whole file, or one on each line.",

@@ -12,6 +12,7 @@ from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import note, print_line
+from casemate.decoding import DECODING_ERRORS
 from casemate.operations.triggers import Fired, FireTrigger
 
 app = new_app("Have a trigger of a function bring a sample event.")
@@ -38,7 +39,7 @@ def _read(text: str) -> Any:
         )
     try:
         return msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise UsageError(
             f"--data is no JSON: {error}", next_step="Quote it as one word."
         ) from error

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.function import NAME_PATTERN
 from casemate.postgresql.listening import MAX_TOLD
 
@@ -139,5 +140,5 @@ def heard(text: str) -> Sequence[Place] | None:
         return None
     try:
         return _decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except DECODING_ERRORS:
         return None

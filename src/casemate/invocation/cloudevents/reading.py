@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.invocation.cloudevents.attributes import Attributes, check, refusal
 from casemate.invocation.cloudevents.modes import Mode, media_type_of, mode_of
 from casemate.model.event import Event
@@ -56,7 +57,7 @@ def read_events(raw: RawInvocation, *, later: bool = False) -> tuple[Event, ...]
         if mode is Mode.STRUCTURED:
             return (_structured(_decode(raw.body), raw, ""),)
         many = _decode_batch(raw.body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         expected = "an array of objects" if mode is Mode.BATCH else "an object"
         raise refusal(f"the body is not JSON with {expected}") from error
     if not 1 <= len(many) <= MAX_BATCH:
@@ -103,7 +104,7 @@ def _structured(fields: Mapping[str, msgspec.Raw], raw: RawInvocation, where: st
     try:
         text = msgspec.json.decode(fields["data_base64"], type=str)
         base64.b64decode(text, validate=True)
-    except (ValueError, msgspec.MsgspecError, binascii.Error) as error:
+    except (ValueError, binascii.Error, *DECODING_ERRORS) as error:
         raise refusal(f"{where}data_base64 is not base64 (RFC 4648, section 4)") from error
     return _encoded(raw, found, text.encode())
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.invocation.cloudevents.attributes import SPEC_VERSION
 from casemate.invocation.cloudevents.modes import STRUCTURED, media_type_of
 from casemate.model.event import Event
@@ -91,6 +92,6 @@ def _data(body: bytes, content_type: str) -> dict[str, object]:
             return {"data": msgspec.Raw(body)}
         if media_type.startswith("text/"):
             return {"data": body.decode()}
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODING_ERRORS:
         pass  # what is not what its type says goes as the bytes it is
     return {"data_base64": base64.b64encode(body).decode()}

@@ -83,7 +83,7 @@ def encode(tables: Mapping[str, Sequence[Sequence[Value]]]) -> bytes:
 def decode(text: bytes, most: int = MAX_VALUES) -> tuple[dict[str, list[tuple[Value, ...]]], int]:
     """Return the rows of a section by table, and how many values they have, at most so many.
 
-    Raises MsgspecError, ValueError.
+    Raises DECODING_ERRORS, ValueError.
     """
     found = msgspec.msgpack.decode(text, type=decodable(Tables))
     values = sum(each.rows * len(each.columns) for each in found.columns.values())

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.denial import Denial
 from casemate.model.usage import Beside, GuardSampled, Passed, Stored
 from casemate.recorder.errors import RecorderInputError
@@ -125,7 +126,7 @@ def _decoded(facts: Sequence[Told]) -> list[Record]:
         found = [
             decode(told.fact) for told in facts if (decode := _decoders.get(told.kind)) is not None
         ]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         raise RecorderInputError(f"This is no record: {error}.") from error
     for one in found:
         if isinstance(one, Left) and one.invocation is None and not one.log:

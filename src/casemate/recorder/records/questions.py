@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.denial import Denial
 from casemate.model.invocation import ErrorRecord, ErrorSummary, InvocationRecord, LogLine
 from casemate.model.usage import Usage
@@ -109,7 +109,7 @@ def decode(name: str, body: bytes) -> Operation[Any]:
     """Return a question as it was asked. Raises RecorderInputError for what is none."""
     try:
         asked: Operation[Any] = msgspec.msgpack.decode(body, type=decodable(NAMED[name].kind))
-    except (KeyError, msgspec.MsgspecError) as error:
+    except (KeyError, *DECODING_ERRORS) as error:
         raise RecorderInputError(f"This is no question about records: {error}.") from error
     return asked
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.kernel.durability import sync_folder
 from casemate.store.errors import StoreError
 
@@ -41,7 +41,7 @@ def read_mark(folder: Path) -> Mark | None:
             return msgspec.json.decode(file.read(_MAX_BYTES), type=decodable(Mark))
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, *DECODING_ERRORS) as error:
         raise StoreError(
             f"{folder / NAME}, which says where this store was moved, cannot be read.",
             next_step="Look where the state of this node is before it is deleted.",

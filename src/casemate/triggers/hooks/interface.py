@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from casemate.decoding import has_many_extremes
+from casemate.decoding import DECODING_ERRORS, has_many_extremes
 from casemate.model.errors import CasemateError, InvalidInputError
 from casemate.model.http import HttpHead
 from casemate.vault import Mac
@@ -135,7 +135,7 @@ def json_object(body: bytes) -> dict[str, object]:
     """Return a body that is a JSON object. Raises MalformedError."""
     try:
         found = None if has_many_extremes(body) else msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except DECODING_ERRORS:
         found = None
     if not isinstance(found, dict):
         raise MalformedError("The body is not a JSON object in UTF-8.")

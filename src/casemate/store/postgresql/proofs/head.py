@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from casemate.decoding import decodable
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.sqlite import engine
 from casemate.store.postgresql.proofs.register import Change
 from casemate.store.postgresql.proofs.register import Key as ProofKey
@@ -90,7 +90,7 @@ def opened(kept: _Kept, key: ProofKey) -> Entry | None:
     try:
         content = envelope.decrypt(key.entries, kept.content, _context(kept.generation))
         before, code, changes = msgspec.msgpack.decode(content, type=decodable(_Content))
-    except (DecryptionError, msgspec.MsgspecError):
+    except (DecryptionError, *DECODING_ERRORS):
         return None
     return Entry(before, code, None if changes is None else [Change(*each) for each in changes])
 
