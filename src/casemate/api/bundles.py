@@ -44,8 +44,12 @@ async def _has(operation: HasBundle, call: Call) -> Response:
 async def _put(operation: PutBundle, call: Call) -> Response:
     request, service = call.request, call.service
     require_media_type(request, GZIP)
-    declared_length(request, MAX_BUNDLE_BYTES)
+    declared = declared_length(request, MAX_BUNDLE_BYTES)
     service.uploads.require(call.answerable)
+    # Before half a gigabyte is received for nothing.
+    await service.control.require_room(
+        operation.digest, declared, by=call.principal.text, deploys=_deploys(call)
+    )
     with (
         service.uploads.counted(call.answerable),
         tempfile.NamedTemporaryFile(dir=service.spool, prefix="upload-", suffix=".tar.gz") as file,

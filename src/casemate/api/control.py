@@ -113,6 +113,10 @@ class Control(Protocol):
         """
         ...
 
+    async def require_room(self, digest: str, size: int, *, by: str, deploys: Deploys) -> None:
+        """Raise QuotaError where `put_bundle` would, of an archive of `size` bytes."""
+        ...
+
     async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
         """Verify and keep a bundle; False if `has_bundle` tells so already: nothing is changed.
 

@@ -76,11 +76,11 @@ async def _remove_version(operation: RemoveVersion, call: Call) -> None:
 async def _deploy(operation: DeployVersion, call: Call) -> Version | Response:
     control = call.service.control
     project, name, digest = operation.project, operation.function, operation.digest
+    if operation.approve:
+        call.require(Action.GRANT_APPROVE, function_of(project, name))
     if operation.dry_run:
         await control.start_once(project, name, digest, by=call.actor)
         return json_response(Started(digest=digest))
-    if operation.approve:
-        call.require(Action.GRANT_APPROVE, function_of(project, name))
     return await control.deploy(project, name, digest, approve=operation.approve, by=call.actor)
 
 

@@ -34,11 +34,15 @@ def require_media_type(request: Request, expected: str) -> None:
         )
 
 
-def declared_length(request: Request, maximum: int) -> None:
-    """Refuse a body that says it is longer than `maximum` bytes before reading any of it."""
-    declared = request.headers.get("content-length")
-    if declared is not None and (_NUMBER.fullmatch(declared) is None or int(declared) > maximum):
+def declared_length(request: Request, maximum: int) -> int:
+    """Refuse a body that says it is longer than `maximum` bytes before reading any of it.
+
+    Returns what it says; 0 if it does not.
+    """
+    declared = request.headers.get("content-length", "0")
+    if _NUMBER.fullmatch(declared) is None or int(declared) > maximum:
         raise too_large(maximum)
+    return int(declared)
 
 
 def too_large(maximum: int) -> RequestError:

@@ -96,8 +96,9 @@ async def _version(operation: ShowAttestations | ShowEvidence, call: Call) -> Ve
 
 @performs(ShowEvidence)
 async def _evidence(operation: ShowEvidence, call: Call) -> Evidence:
+    version = await _version(operation, call)
     await call.service.evidence.settle()
-    return await call.service.evidence.of((await _version(operation, call)).digest)
+    return await call.service.evidence.of(version.digest)
 
 
 @performs(ShowAttestations)

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from casemate.admission import Catalogue
 from casemate.gateway import changes
+from casemate.gateway.deploy_decisions import widening_denied
 from casemate.gateway.deployed_state import DeployedState
-from casemate.gateway.deploying import widening_denied
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.stable import require_stable_before
 from casemate.gateway.trials import Trials, require_way_back

@@ -115,6 +115,7 @@ class NodeControl:
         self.stable_before = aliases.stable_before
         self._uploaded = uploaded = UploadedBundles(catalogue, bundles, turns)
         self.has_bundle, self.put_bundle = uploaded.has_bundle, uploaded.put_bundle
+        self.require_room = uploaded.require_room
         self.reseal_bundles = uploaded.reseal_bundles
         self._deploying = Deploying(
             config, store, catalogue, dispatcher, client, bundles, vouching, data, gate, ready,
@@ -253,6 +254,7 @@ class NodeControl:
         """See Control."""
         projects = tuple(one.project for one in wanted)
         turn = partial(self._turns.change, *projects)
+        await self._deploying.require_allowed(wanted, approve=approve, trial=trial, by=by)
         # A function says itself how long it takes to start: meanwhile nobody else waits.
         async with self._turns.start(projects, by) as place:
             require_still()

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import partial
 from typing import NamedTuple
 
 from casemate.admission import Catalogue
-from casemate.admission.grants import GrantDifference, WideningError, require_approval
 from casemate.api.control import Deployment, StartFailedError
 from casemate.data.interface import ProjectData
 from casemate.dispatch import Dispatcher
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
+from casemate.gateway.deploy_decisions import DeployDecisions, about
 from casemate.gateway.deployed_state import DeployedState
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.start_places import StartPlace
-from casemate.gateway.trials import require_way_back
 from casemate.gateway.vouched import Vouching, VouchingStamp
 from casemate.manifest import check_received, require_packages
 from casemate.model.bundle import BundleManifest
-from casemate.model.denial import Denial, DenialKind, denied_at
 from casemate.model.deployment import LIVE, Alias, NewVersion, TrialTerms, Version
-from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
+from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.facts import (
     Actor,
     Fact,
-    FunctionPlace,
 )
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
@@ -89,7 +86,7 @@ class Deploying:
 
         `require_movable` raises ConflictError for a function whose aliases are not to be moved.
         """
-        self._ready = ready
+        self._decisions = DeployDecisions(catalogue, ready, happened, require_movable)
         self._pythons, self._caps = config.pythons, config.caps
         self._store = store
         self._catalogue = catalogue
@@ -100,7 +97,6 @@ class Deploying:
         self._data = data
         self._gate = gate
         self._happened = happened
-        self._require_movable = require_movable
         self._state = state
 
     async def start_once(self, wanted: Deployment, by: Actor, place: StartPlace) -> None:
@@ -128,7 +124,6 @@ class Deploying:
         decided before the functions were started, which can take minutes, is decided once more,
         within `turn`: nothing else changes meanwhile. While they start, `place` may be ended.
         """
-        self._require_all_movable(wanted)
         found = await self._all_tentative(wanted, by)
         admit = partial(self._admit, wanted, approve=approve, trial=trial, by=by)
         checked = admit(found)
@@ -145,7 +140,6 @@ class Deploying:
                     nonlocal news, before
                     # It may have been said, or become another's, while they were started.
                     require_still()
-                    self._require_all_movable(wanted)
                     news = tuple(new for new, _ in admit(found))
                     before = [self._catalogue.most_live(new.project, new.function) for new in news]
                     return KeepVersions(versions=news, by=by.principal)
@@ -163,6 +157,57 @@ class Deploying:
             for changed in changes.triggers(was.spec if was is not None else None, version, by):
                 self._happened(changed)
         return versions
+
+    async def require_allowed(
+        self,
+        wanted: Sequence[Deployment],
+        *,
+        approve: bool,
+        trial: TrialTerms | None = None,
+        by: Actor,
+    ) -> None:
+        """Refuse what manifests and what is in memory tell already.
+
+        Before a place to start in is waited for, files are read, an SBOM is made: it costs little
+        to say no.
+        """
+        manifests = []
+        for one in wanted:
+            with about(one):
+                manifests.append(await self._manifest(one))
+        versions = [
+            _version(one, manifest) for one, manifest in zip(wanted, manifests, strict=True)
+        ]
+        self._decisions.decide(wanted, versions, approve=approve, trial=trial, by=by)
+
+    def _admit(
+        self,
+        wanted: Sequence[Deployment],
+        found: Sequence[_Tentative],
+        *,
+        approve: bool,
+        trial: TrialTerms | None,
+        by: Actor,
+    ) -> list[tuple[NewVersion, _Tentative]]:
+        """Decide on what is in memory, each as if the others were live already."""
+        together = [each.version for each in found]
+        differences = self._decisions.decide(wanted, together, approve=approve, trial=trial, by=by)
+        return [
+            (
+                NewVersion(
+                    project=one.project,
+                    function=one.function,
+                    digest=one.digest,
+                    spec=tentative.version.spec,
+                    approved=difference.widening,
+                    vouchers=tentative.admitted.vouchers,
+                    needed=tentative.admitted.needed,
+                    trial=trial,
+                ),
+                tentative,
+            )
+            for one, tentative, difference in zip(wanted, found, differences, strict=True)
+        ]
 
     async def _looked_at_again(
         self,
@@ -183,11 +228,6 @@ class Deploying:
             await self._gate.inventory.put(new.digest, tentative.packages)
         return anew
 
-    def _require_all_movable(self, wanted: Sequence[Deployment]) -> None:
-        for one in wanted:
-            with _about(one):
-                self._require_movable(one.project, one.function)
-
     async def _live(self, version: Version) -> Alias:
         """Return where `live` of a version's function leads to now."""
         project, function = version.project, version.function
@@ -198,14 +238,14 @@ class Deploying:
         """Refuse known holes and licences of packages; return what that was decided by."""
         stamp = self._gate.stamp()
         for new, tentative in checked:
-            with _about(new):
+            with about(new):
                 await self._gate.require(new.project, new.function, tentative.packages, by)
         return stamp
 
     async def _all_tentative(self, wanted: Sequence[Deployment], by: Actor) -> list[_Tentative]:
         found = []
         for one in wanted:
-            with _about(one):
+            with about(one):
                 found.append(await self._tentative(one, by))
         return found
 
@@ -217,56 +257,9 @@ class Deploying:
             zygote.let_out()
             self._dispatcher.adopt(version, zygote)
 
-    def _admit(
-        self,
-        wanted: Sequence[Deployment],
-        found: Sequence[_Tentative],
-        *,
-        approve: bool,
-        trial: TrialTerms | None,
-        by: Actor,
-    ) -> list[tuple[NewVersion, _Tentative]]:
-        """Decide on what is in memory, each as if the others were live already."""
-        together = [each.version for each in found]
-        self._require_ready_room(together)
-        checked = []
-        for one, tentative in zip(wanted, found, strict=True):
-            version, admitted = tentative.version, tentative.admitted
-            with _about(one):
-                if trial is not None:
-                    self._require_way_back(version)
-                self._catalogue.check_routes(one.project, one.function, version, together)
-                self._catalogue.check_consumers(one.project, one.function, version, together)
-                difference = self._require_approval(version, approve=approve, by=by)
-            new = NewVersion(
-                project=one.project,
-                function=one.function,
-                digest=one.digest,
-                spec=version.spec,
-                approved=difference.widening,
-                vouchers=admitted.vouchers,
-                needed=admitted.needed,
-                trial=trial,
-            )
-            checked.append((new, tentative))
-        return checked
-
-    def _require_way_back(self, version: Version) -> None:
-        live = self._catalogue.most_live(version.project, version.function)
-        if live is not None:  # without one the store refuses
-            require_way_back(live, version.spec)
-
-    def _require_ready_room(self, together: Sequence[Version]) -> None:
-        """Refuse the first that asks for more ready instances than the node has left."""
-        for number, tentative in enumerate(together, 1):
-            with _about(tentative):
-                # Those that come later ask for none yet, but what they replace gives its place.
-                shares = [100] * number + [0] * (len(together) - number)
-                self._ready.require_room(list(zip(together, shares, strict=True)))
-
     async def _prepare(self, new: NewVersion, tentative: _Tentative, undo: ExitStack) -> Zygote:
         """Start a function once, and have what it declares; `undo` ends it again."""
-        with _about(new):
+        with about(new):
             zygote = await self._start(tentative.version)
             undo.callback(zygote.close)
             require_still()  # it took as long as the function says
@@ -275,52 +268,38 @@ class Deploying:
             )
         return zygote
 
-    def _require_approval(self, tentative: Version, *, approve: bool, by: Actor) -> GrantDifference:
-        """Return what a deploy changes; WideningError, and a record, if it may not."""
-        live = self._catalogue.most_live(tentative.project, tentative.function)
-        try:
-            return require_approval(
-                live.spec if live is not None else None, tentative.spec, approve=approve
-            )
-        except WideningError as error:
-            self._happened(widening_denied(tentative, error, "function:deploy", by))
-            raise
-
     async def _tentative(self, wanted: Deployment, by: Actor) -> _Tentative:
         """Return the version that a deploy would make, checked against what the node can run.
 
         Somebody vouches for its bundle by whose word `by` may deploy it.
         """
-        project, function, digest = wanted
-        manifest = await self._bundles.manifest(digest)
+        manifest = await self._manifest(wanted)
+        stamp = self._vouching.stamp(wanted.project)
+        admitted = await self._vouching.require(manifest, by)
         spec = manifest.function
-        if (manifest.project, spec.name) != (project, function):
-            # Whose it is instead is not for who only knows its digest.
-            raise _no_bundle(wanted)
-        check_received(spec, manifest.resources)
-        found = await self._bundles.read(digest, read_packages)
-        require_packages(function, spec.packages, {each.name for each in found.packages})
-        self._check_python(spec)
-        if self._caps is not None:
-            self._caps.require(function, spec.limits)
-        version = Version(
-            project=project,
-            function=function,
-            number=0,
-            digest=digest,
-            spec=spec,
-            created_at=time.time(),
-            created_by="",
-        )
-        stamp = self._vouching.stamp(project)
+        found = await self._bundles.read(wanted.digest, read_packages)
+        require_packages(spec.name, spec.packages, {each.name for each in found.packages})
         return _Tentative(
-            version=version,
+            version=_version(wanted, manifest),
             resources=manifest.resources,
             packages=found,
-            admitted=await self._vouching.require(manifest, by),
+            admitted=admitted,
             manifest=manifest,
             vouched_by=stamp,
         )
+
+    async def _manifest(self, wanted: Deployment) -> BundleManifest:
+        """Return the manifest of a bundle that this node can run."""
+        manifest = await self._bundles.manifest(wanted.digest)
+        spec = manifest.function
+        if (manifest.project, spec.name) != (wanted.project, wanted.function):
+            # Whose it is instead is not for who only knows its digest.
+            raise _no_bundle(wanted)
+        check_received(spec, manifest.resources)
+        self._check_python(spec)
+        if self._caps is not None:
+            self._caps.require(wanted.function, spec.limits)
+        return manifest
 
     async def _vouched_anew(self, found: Sequence[_Tentative], by: Actor) -> list[_Tentative]:
         """Ask once more on whose word each is deployed, where keys or rules have changed since."""
@@ -328,7 +307,7 @@ class Deploying:
         for each in found:
             stamp = self._vouching.stamp(each.version.project)
             if stamp != each.vouched_by:
-                with _about(each.version):
+                with about(each.version):
                     admitted = await self._vouching.require(each.manifest, by)
                 each = each._replace(admitted=admitted, vouched_by=stamp)  # noqa: PLW2901
             anew.append(each)
@@ -357,15 +336,16 @@ class Deploying:
             ) from error
 
 
-def widening_denied(version: Version, error: WideningError, action: str, by: Actor) -> Denial:
-    """Return the record of that a version was not made live, as it is granted more."""
-    return denied_at(
-        FunctionPlace(version.project, version.function, version.number, invocation=""),
-        at=time.time(),
-        kind=DenialKind.GRANTS,
-        by=by,
-        action=action,
-        reason=error.message,
+def _version(wanted: Deployment, manifest: BundleManifest) -> Version:
+    """Return the version that a deploy would make."""
+    return Version(
+        project=wanted.project,
+        function=wanted.function,
+        number=0,
+        digest=wanted.digest,
+        spec=manifest.function,
+        created_at=time.time(),
+        created_by="",
     )
 
 
@@ -387,13 +367,3 @@ async def _in_time(place: StartPlace, functions: int) -> AsyncIterator[None]:
             f"{functions} functions did not start within {MAX_START_SECONDS:.0f} s.",
             next_step="Deploy fewer at a time: casemate deploy FUNCTION",
         ) from None
-
-
-@contextmanager
-def _about(wanted: Deployment | NewVersion | Version) -> Iterator[None]:
-    """Have errors name the function that they are about."""
-    try:
-        yield
-    except CasemateError as error:
-        error.about = f"{wanted.project}/{wanted.function}"
-        raise

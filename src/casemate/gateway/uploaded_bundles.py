@@ -42,6 +42,12 @@ class UploadedBundles:
         # What was lost or damaged on the disk is mended by being uploaded again.
         return await self._bundles.is_kept(digest)
 
+    async def require_room(self, digest: str, size: int, *, by: str, deploys: Deploys) -> None:
+        """See Control."""
+        await self._remove_expired()
+        if not await self.has_bundle(digest, by=by, deploys=deploys):
+            self._uploads.require_room(size, by)
+
     async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
         """See Control."""
         await self._remove_expired()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from casemate.model.bundle import BundleManifest
-from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.errors import ConflictError, NotFoundError, QuotaError
 from casemate.model.facts import Actor
 from casemate.model.signing import SigningRule
 
@@ -32,4 +32,13 @@ def unsigned(
         f"The bundle of {name} is signed by {found} of the keys that {manifest.project} asks for; "
         f"expected {rule.threshold} of {len(rule.keys)}.{why}",
         next_step=f"Have those who hold them sign it: `casemate sign {name}`.",
+    )
+
+
+def too_many(by: Actor, count: int, size: int, *, most: tuple[int, int]) -> QuotaError:
+    """Return what to say to who has brought as much as may wait, `most` of it and of its bytes."""
+    return QuotaError(
+        f"{by.principal} has brought {count} attestations of {size} bytes that nothing was "
+        f"deployed with, expected at most {most[0]}, and {most[1]} bytes.",
+        next_step="Deploy; what is not used is forgotten after a month.",
     )

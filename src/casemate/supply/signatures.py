@@ -12,7 +12,7 @@ import msgspec
 
 from casemate.model.bundle import BundleManifest
 from casemate.model.deployment import Version
-from casemate.model.errors import InvalidInputError, NotFoundError, QuotaError
+from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.facts import Actor, BundleTampered, Fact, SigningRuleChanged
 from casemate.model.signing import NODE_KEY, Attestation, Envelope, SigningRule, Voucher
 from casemate.model.still import require_still
@@ -34,7 +34,7 @@ from casemate.signing import (
     sealed,
 )
 from casemate.store.interface import Store
-from casemate.supply.errors import NotVouchedError, unsigned
+from casemate.supply.errors import NotVouchedError, too_many, unsigned
 from casemate.supply.keys import BuilderKeys
 from casemate.supply.signers import (
     DAY,
@@ -145,6 +145,7 @@ class Signatures:
 
         Raises SignatureError, ConflictError if it was brought before, QuotaError.
         """
+        await self._require_room(by)  # before it is read, which can take seconds
         said = await self._read(digest, provenance, sbom)
         self._require_fresh(said)
         signing = ""
@@ -153,14 +154,7 @@ class Signatures:
             found = await asyncio.to_thread(read_signing, digest, sigstore, root, self._clock())
             signing = found.signing
         async with self._bringing:
-            waiting, size = await self._store.read(CountWaitingAttestations(principal=by.principal))
-            if waiting >= MAX_WAITING or size >= MAX_WAITING_BYTES:
-                raise QuotaError(
-                    f"{by.principal} has brought {waiting} attestations of {size} bytes that "
-                    f"nothing was deployed with, expected at most {MAX_WAITING}, and "
-                    f"{MAX_WAITING_BYTES} bytes.",
-                    next_step="Deploy; what is not used is forgotten after a month.",
-                )
+            await self._require_room(by)
             now = self._clock()
             kept = Attestation(
                 digest=digest,
@@ -177,6 +171,11 @@ class Signatures:
                 KeepAttestations(attestations=(kept,), forget_before=now - KEPT_SECONDS)
             )
         return kept
+
+    async def _require_room(self, by: Actor) -> None:
+        waiting, size = await self._store.read(CountWaitingAttestations(principal=by.principal))
+        if waiting >= MAX_WAITING or size >= MAX_WAITING_BYTES:
+            raise too_many(by, waiting, size, most=(MAX_WAITING, MAX_WAITING_BYTES))
 
     async def _read(self, digest: str, provenance: Envelope, sbom: Envelope | None) -> Vouched:
         # An SBOM can have megabytes: not on the event loop.
@@ -213,11 +212,21 @@ class Signatures:
 
         digest, rule = manifest.digest(), self.rule(manifest.project)
         brought = await self._store.read(ReadAttestations(digest=digest))
-        used = used_signings(brought)
-        waiting = [one for one in brought if one.used_at is None and one.signing not in used]
+        used, needed = used_signings(brought), rule.threshold if rule.keys else 1
+        # Whose keys count is asked before what they have signed is read, and an SBOM made.
+        waiting = [
+            one
+            for one in brought
+            if one.used_at is None and one.signing not in used and self._usable(one, rule, by)
+        ]
+        usable = {key for one in waiting for key in self._usable(one, rule, by)}
+        if len(usable) < needed:
+            raise unsigned(manifest, rule, len(usable), by, "")
+        by_signer = None
+        if rule.signers:
+            by_signer = await asyncio.to_thread(signed_for, manifest, rule, brought, self._clock)
         vouchers: list[Voucher] = []
         counted: set[str] = set()
-        needed = rule.threshold if rule.keys else 1
         reason = ""
         for one in reversed(waiting):  # the newest first
             if len(counted) >= needed:
@@ -233,13 +242,16 @@ class Signatures:
                 vouchers.append(Voucher(statement=said.statement, keys=tuple(sorted(fresh))))
         if len(counted) < needed:
             raise unsigned(manifest, rule, len(counted), by, reason)
-        if rule.signers:
-            one = await asyncio.to_thread(signed_for, manifest, rule, brought, self._clock)
-            if one.statement not in {voucher.statement for voucher in vouchers}:
-                vouchers.append(Voucher(statement=one.statement, keys=()))
+        if by_signer and by_signer.statement not in {voucher.statement for voucher in vouchers}:
+            vouchers.append(Voucher(statement=by_signer.statement, keys=()))
         self._admitted[digest] = self._clock() + _ADMITTED_SECONDS
         self._forget_admitted()
         return Admitted(vouchers=tuple(vouchers), needed=needed)
+
+    def _usable(self, kept: Attestation, rule: SigningRule, by: Actor) -> set[str]:
+        """Return the keys that `by` can deploy with, of those that are said to have signed."""
+        named = {one.keyid for one in kept.provenance.signatures}
+        return {key for key in named if self._may(key, rule, by)}
 
     def _may(self, key: str, rule: SigningRule, by: Actor) -> bool:
         if not rule.keys:

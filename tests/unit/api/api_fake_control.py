@@ -27,7 +27,13 @@ from casemate.model.deployment import (
     TrialTerms,
     Version,
 )
-from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
+from casemate.model.errors import (
+    CasemateError,
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    QuotaError,
+)
 from casemate.model.facts import Actor, LogsWritten
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
@@ -142,6 +148,8 @@ class FakeControl:
 
     def __init__(self) -> None:
         self.bundles: dict[str, bytes] = {}
+        self.full = False
+        """Whether there is no room for further bundles."""
         self.meanwhile: Callable[[], None] = lambda: None
         """What happens while a change waits."""
         self.running_records: list[RunningInvocation] = []
@@ -217,6 +225,10 @@ class FakeControl:
 
     async def has_bundle(self, digest: str, *, by: str, deploys: Deploys) -> bool:
         return digest in self.bundles
+
+    async def require_room(self, digest: str, size: int, *, by: str, deploys: Deploys) -> None:
+        if self.full and digest not in self.bundles:
+            raise QuotaError(f"There is no room for {size} bytes.")
 
     async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
         content = archive.read_bytes()

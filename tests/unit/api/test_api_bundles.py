@@ -91,6 +91,24 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(ask, control) -> None
     assert list(ask.spool.iterdir()) == []
 
 
+def test_what_there_is_no_room_for_is_not_received(ask, control) -> None:
+    """Half a gigabyte was, for each that was refused."""
+    assert ask("PUT", PATH, content=b"first", headers=GZIP).status_code == 201
+    control.full = True
+    sent: list[bytes] = []
+
+    async def pieces():
+        for _ in range(40):
+            sent.append(b"x" * 65536)
+            yield sent[-1]
+
+    refused = ask("PUT", f"/bundles/{'e' * 64}", content=pieces(), headers=GZIP)
+    assert refused.status_code == 429
+    assert len(sent) <= 1 and list(ask.spool.iterdir()) == []
+    # What is there already needs none.
+    assert ask("PUT", PATH, content=b"again", headers=GZIP).status_code == 200
+
+
 def test_uploads_at_the_same_time_are_bounded(ask) -> None:
     async def run() -> list[int]:
         import httpx2

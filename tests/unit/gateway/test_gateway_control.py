@@ -1340,6 +1340,45 @@ def test_a_first_deploy_that_is_granted_anything_stops(on_node: OnNode) -> None:
     on_node(scene)
 
 
+@pytest.mark.parametrize(
+    ("changes", "error", "denials"),
+    [
+        ({"grants": (READ,)}, WideningError, 1),
+        ({"routes": ["GET /taken"]}, ConflictError, 0),
+        ({"python": "3.12"}, InvalidInputError, 0),
+        ({"limits": Limits(memory=2 << 30)}, InvalidInputError, 0),
+        ({"limits": Limits(warm=5)}, CasemateError, 0),
+    ],
+    ids=["grants", "routes", "python", "memory", "ready instances"],
+)
+def test_what_manifests_tell_is_refused_before_anything_is_read_made_or_waited_for(
+    on_node: OnNode, changes: dict[str, Any], error: type[Exception], denials: int
+) -> None:
+    """Packages were read and an SBOM was made for whoever may not approve of a deploy."""
+
+    async def scene(node: Node) -> None:
+        await node.deploy("g", routes=["GET /taken"])
+        node.client.gate = asyncio.Event()
+        starting = asyncio.ensure_future(node.deploy("slow"))
+        while not node.client.opening:
+            await asyncio.sleep(0)
+        costs: list[str] = []
+
+        async def read(digest: str, _reading: Any) -> Any:
+            costs.append(digest)
+            raise NotFoundError("It is not read.")
+
+        node.bundles.read = read  # type: ignore[method-assign]
+        with pytest.raises(error):
+            await asyncio.wait_for(node.deploy(**changes), 5)
+        assert costs == [] and node.client.opening == 1
+        assert len(node.store.denied) == denials
+        node.client.gate.set()
+        starting.cancel()
+
+    on_node(scene)
+
+
 def test_a_deploy_that_is_granted_nothing_needs_no_approval(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         await node.deploy()

@@ -312,6 +312,52 @@ def test_how_much_may_wait_is_bounded(on_node: OnNode, monkeypatch) -> None:
     on_node(scene)
 
 
+def test_what_there_is_no_room_for_is_not_read(on_node: OnNode, monkeypatch) -> None:
+    monkeypatch.setattr(signatures, "MAX_WAITING", 1)
+
+    async def scene(node: Node) -> None:
+        key = await node.enrol(ADA)
+        await node.bring(ADA, key)
+        read: list[str] = []
+        monkeypatch.setattr(signatures, "read_vouched", lambda digest, *_: read.append(digest))
+        with pytest.raises(QuotaError, match="has brought 1 attestations"):
+            await node.bring(ADA, key)
+        assert read == []
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize(
+    ("signs", "keys", "needed"),
+    [("bob", (), 0), ("bob", ("ada", "ci"), 1), ("ada", ("ada", "ci"), 2), ("", (), 0)],
+)
+def test_no_sbom_is_made_for_who_may_not_deploy_with_what_was_signed(
+    on_node: OnNode, signs: str, keys: tuple[str, ...], needed: int
+) -> None:
+    """To make one takes seconds for a large bundle, and was done before it was asked whose key."""
+
+    async def scene(node: Node) -> None:
+        whose = {"ada": ADA, "bob": BOB, "ci": CI}
+        enrolled = {name: await node.enrol(by) for name, by in whose.items()}
+        if keys:
+            named = tuple(enrolled[name].id for name in keys)
+            rule = SigningRule(project="t", keys=named, threshold=needed)
+            await node.signatures.set_rule(rule, by=ADA)
+        if signs:
+            await node.bring(whose[signs], enrolled[signs])
+        made: list[None] = []
+
+        async def document() -> dict[str, Any]:
+            made.append(None)
+            return msgspec.json.decode(SBOM)
+
+        with pytest.raises(UnsignedError):
+            await node.signatures.admit(manifest(), by=ADA, sbom=document)
+        assert made == []
+
+    on_node(scene)
+
+
 # -- rules ---------------------------------------------------------------------------------------
 
 
