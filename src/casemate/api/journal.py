@@ -54,6 +54,7 @@ async def _list(wanted: ListJournal, call: Call) -> JournalPage:
     found = await call.service.recorder.find(
         Query(
             before=wanted.before,
+            first=wanted.first,
             project=wanted.project,
             since=wanted.since,
             until=wanted.until,

@@ -121,6 +121,9 @@ class ListJournal(Operation[JournalPage], frozen=True, kw_only=True):
         Annotated[int, msgspec.Meta(ge=0, lt=10**15, description="Only entries before this one.")]
         | None
     ) = None
+    first: Annotated[
+        int, msgspec.Meta(ge=0, lt=10**15, description="None before this one is looked at.")
+    ] = 0
     since: (
         Annotated[Moment, msgspec.Meta(description="Only what happened at this time or later.")]
         | None

@@ -92,6 +92,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     before: Index | None = None
     """Only entries with a lower index."""
+    first: Index = 0
+    """None with a lower one is looked at."""
     project: Project | None = None
     """Only those of this project; `""`: of none."""
     since: float | None = None

@@ -59,16 +59,17 @@ class Search:
         texts = tuple(each.encode() for each in wanted.contains)
         found: list[Entry] = []
         looked = 0
-        while end > 0:
+        while end > wanted.first:
             index = (end - 1) // WIDTH
             entries = self.bundle(index)
-            for at in range(min(end - index * WIDTH, len(entries)) - 1, -1, -1):
+            least = max(wanted.first - index * WIDTH, 0)
+            for at in range(min(end - index * WIDTH, len(entries)) - 1, least - 1, -1):
                 end = index * WIDTH + at
                 if (entry := await self._matching(wanted, texts, end, entries[at])) is not None:
                     found.append(entry)
                 looked += 1
                 if len(found) == wanted.most or looked == MAX_LOOKED_AT:
-                    return Found(tuple(found), end or None)
+                    return Found(tuple(found), end if end > wanted.first else None)
             # Others have their turn: facts wait to be durable.
             await asyncio.sleep(0)
         return Found(tuple(found), None)

@@ -10,9 +10,11 @@ import msgspec
 import pytest
 from cli_node import Node
 
+from casemate.cli import journal_pages
+from casemate.cli.commands import journal
 from casemate.detection import examples, shipped_rules
 from casemate.drills.recorded import events_of
-from casemate.recorder.protocol import Entry, Found
+from casemate.recorder.protocol import Entry, Found, Head, Query
 
 OWN = """
 title: Somebody signed in
@@ -110,6 +112,65 @@ def test_a_node_that_tells_the_same_again_and_again_is_left(cli: Callable, node:
     result = cli("detect", "test")
     assert result.code == 1
     assert "the same part of its journal again and again" in result.err
+
+
+def test_there_is_a_bound_in_bytes_too(
+    cli: Callable, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a million entries of 64 KB each would have waited."""
+    remember(node, "passwords-sprayed")
+    sizes = [len(each.event) for each in node.parts.recorder.found.entries]
+    monkeypatch.setattr(journal_pages, "MAX_KEPT_BYTES", sum(sizes[:3]))
+    result = cli("detect", "test", "--json")
+    assert result.code == 0
+    assert "Only the newest 3 events were looked at, which are all that there is room" in result.err
+
+
+def test_more_entries_than_were_asked_for_are_refused(cli: Callable, node: Node) -> None:
+    remember(node, "passwords-sprayed")
+    assert len(node.parts.recorder.found.entries) > 2
+    result = cli("journal", "search", "--limit", "2")
+    assert result.code == 1 and "expected at most 2 at once" in result.err
+
+
+def test_what_is_shown_together_is_bounded_in_bytes(
+    cli: Callable, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(node, "passwords-sprayed")
+    monkeypatch.setattr(journal, "MAX_SHOWN_BYTES", 1000)
+    result = cli("journal", "search")
+    assert result.code == 1 and "expected at most 1000 at once" in result.err
+    assert "casemate journal export" in result.err
+
+
+def test_a_journal_is_followed_page_by_page(
+    cli: Callable, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three thousand entries that came at once waited in memory, and were looked for from the end.
+
+    Those before were looked at again each second, where a kind is seldom.
+    """
+    heads = [Head("", "key", 10), Head("", "key", 2510)]
+    asked: list[tuple[int, int | None, int]] = []
+    recorder = node.parts.recorder
+
+    async def head() -> Head:
+        return heads.pop(0)
+
+    async def find(query: Query) -> Found:
+        asked.append((query.first, query.before, query.most))
+        last = (query.before or 0) - 1
+        return Found((Entry(index=last, id=f"boot-{last}", event=b"null"),), None)
+
+    def stop(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    recorder.head, recorder.find = head, find  # type: ignore[method-assign]
+    monkeypatch.setattr(journal.time, "sleep", stop)
+    result = cli("journal", "follow", "--kind", "Denial", "--json")
+    assert asked == [(10, 1010, 1000), (1010, 2010, 1000), (2010, 2510, 500)]
+    shown = [json.loads(line)["id"] for line in result.out.splitlines()]
+    assert shown == ["boot-1009", "boot-2009", "boot-2509"]
 
 
 def test_what_was_erased_is_passed_over(cli: Callable, node: Node) -> None:

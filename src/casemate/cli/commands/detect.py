@@ -173,8 +173,9 @@ def test(
     from_ = moment_of(since, "--since")
     with connect() as client, progress("Reading the journal ...") as shown:
         history, more = _history(client, project, from_, limit, shown.update)
-    if more:
-        note(f"Only the newest {limit} events were looked at; --limit gives more.")
+    if more is not None:
+        what = "; --limit gives more" if more == limit else ", which are all that there is room for"
+        note(f"Only the newest {more} events were looked at{what}.")
     detector = Detector(known)
     found = detector.see_all(history)
     if detector.forgotten:
@@ -188,28 +189,30 @@ def _history(
     since: float | None,
     limit: int,
     tell: Callable[[str], None],
-) -> tuple[Iterator[dict[str, Any]], bool]:
-    """Return the events of the journal, oldest first, and whether there are more before them.
+) -> tuple[Iterator[dict[str, Any]], int | None]:
+    """Return the events of the journal, oldest first, and how many these are if there are more.
 
     The node gives the newest first; they wait encoded, in a tenth of the memory.
     """
     from msgspec.json import decode, encode
 
-    from casemate.cli.journal_pages import pages
+    from casemate.cli.journal_pages import MAX_KEPT_BYTES, pages
     from casemate.operations.journal import ListJournal
 
     kept: list[bytes] = []
-    more = False
+    size, more = 0, False
     for entry in pages(client, ListJournal(project=project, since=since), None):
         if entry.event is None:
             continue
-        if len(kept) == limit:
+        event = encode(entry.event)
+        size += len(event)
+        if len(kept) == limit or size > MAX_KEPT_BYTES:
             more = True
             break
-        kept.append(encode(entry.event))
+        kept.append(event)
         if len(kept) % _TOLD == 0:
             tell(f"Reading the journal ... {len(kept)} events")
-    return map(decode, reversed(kept)), more
+    return map(decode, reversed(kept)), len(kept) if more else None
 
 
 def _print(found: list[Finding], *, json: bool) -> None:

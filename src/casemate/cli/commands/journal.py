@@ -10,7 +10,7 @@ import typer
 
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, ExitCode, UsageError
-from casemate.cli.journal_pages import PAGE, pages
+from casemate.cli.journal_pages import MAX_SHOWN_BYTES, PAGE, following, pages
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import (
     BOLD,
@@ -129,7 +129,7 @@ def search(
         until=moment_of(until, "--until"),
     )
     with connect() as client, progress("Looking through the journal ..."):
-        found = list(pages(client, wanted, limit))
+        found = list(pages(client, wanted, limit, most_bytes=MAX_SHOWN_BYTES))
     if json:
         print_json({"entries": found})
         return
@@ -142,7 +142,8 @@ def _found(client: NodeClient, entry: str) -> JournalEntry:
         page = client.call(ListJournal(before=int(entry) + 1, limit=1))
         found = [each for each in page.entries if each.index == int(entry)]
     else:
-        holding = list(pages(client, ListJournal(search=entry), PAGE))
+        named = pages(client, ListJournal(search=entry), PAGE, most_bytes=MAX_SHOWN_BYTES)
+        holding = list(named)
         found = [each for each in holding if each.id == entry]
     if not found:
         raise CommandError(
@@ -387,13 +388,11 @@ def follow(
         seen = client.call(ShowJournalHead()).size
         while True:
             size = client.call(ShowJournalHead()).size
-            wanted = ListJournal(project=project, kind=kind, before=size)
             # Nothing is looked for where nothing came, nor behind what was looked at before.
-            found = list(pages(client, wanted, None, least=seen)) if size > seen else []
-            seen = size
-            for entry in reversed(found):
+            for entry in following(client, ListJournal(project=project, kind=kind), seen, size):
                 if json:
                     print_json_line(entry, compact=True)
                 else:
                     print_line("  ".join(each for each in _row(entry) if each))
+            seen = size
             time.sleep(_FOLLOW_SECONDS)
