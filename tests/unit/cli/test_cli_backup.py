@@ -134,6 +134,6 @@ def test_a_restore_says_that_what_was_revoked_since_is_back(cli: Any, tmp_path: 
     assert done.code == 0, done.err
     said = " ".join(done.err.split())
     assert "what was revoked, removed or changed since is back" in said
-    for held in ("quarantine", "restrict", "exception", "invitation"):
+    for held in ("quarantine", "restrict", "exception", "invitation", "events", "hook", "budget"):
         assert held in said, held
     assert "casemate tokens ls" in said

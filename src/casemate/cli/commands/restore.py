@@ -70,6 +70,12 @@ def restore(
         "casemate quarantine, casemate restrict, casemate advisories exceptions.",
         YELLOW,
     )
+    note(
+        "What was done since may be done again: events that waited then are handled once more, web "
+        "hooks, Idempotency-Keys and one-time codes of since are taken for new, and budgets do not "
+        "know what was used. Before callers reach it: casemate queues ls, casemate budget ls.",
+        YELLOW,
+    )
 
 
 def _key_of(data: Path) -> str:
