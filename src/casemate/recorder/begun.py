@@ -7,6 +7,7 @@ until it was found, or for as long as it may at the most, all the while on one c
 from __future__ import annotations
 
 import time
+from typing import Annotated
 
 import msgspec
 
@@ -16,6 +17,8 @@ from casemate.recorder.records.rows import Ended
 
 _LEAST_SECONDS = 0.001
 """What has run has run, and is counted."""
+_MOST_SECONDS = 7 * 86_400.0
+"""No call may run for longer: what says so is not noted by a gateway of ours."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -24,7 +27,7 @@ class Begun(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
     since: float
     """By the clock of `now`."""
-    seconds: float
+    seconds: Annotated[float, msgspec.Meta(ge=0.0, le=_MOST_SECONDS)]
     """For how long it may run."""
     ended: msgspec.Raw
     """What it leaves behind as `Ended`, but for how long it ran."""

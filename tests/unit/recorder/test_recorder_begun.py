@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import Iterator
 
@@ -91,6 +92,30 @@ def test_what_ended_stands_in_the_place_of_what_began(
     assert [told.kind for told in found] == [ENDED, ENDED]
     assert Told(ENDED, b"ended") in found, "what had ended is told as it is, and once"
     assert "cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("since", [0.0, -math.inf, math.inf, math.nan, -1e308])
+@pytest.mark.parametrize("seconds", [math.inf, -math.inf, math.nan, 1e308, 1e15, -5.0])
+def test_a_time_that_no_call_has_keeps_no_recorder_from_starting(
+    memory: int, since: float, seconds: float
+) -> None:
+    """What a gateway that was broken into has left is read again whenever one starts."""
+    kept: list[Take] = []
+
+    async def keep(takes: list[Take]) -> None:
+        kept.extend(takes)
+
+    good = msgspec.msgpack.decode(noted(), type=begun.Begun)
+    gateway = Outstanding(os.dup(memory), SESSION)
+    bad = begun.Begun(since, seconds, good.ended)
+    gateway.put(Told(BEGUN, msgspec.msgpack.encode(bad)))
+    gateway.put(Told(BEGUN, noted()))
+    gateway.put(Told(BEGUN, msgspec.msgpack.encode(begun.Begun(since, 5.0, good.ended))))
+    mark(memory, LeftOver((), JOURNAL, keep)._journal.encode())
+    gateway.close()
+    asyncio.run(LeftOver([os.dup(memory)], JOURNAL, keep).keep_last())
+    found = [told for take in kept for told in take.facts]
+    assert [told.kind for told in found] == [ENDED, ENDED]
 
 
 def test_no_gateway_tells_it() -> None:
