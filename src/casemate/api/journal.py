@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import Any
 
@@ -12,7 +11,6 @@ from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.decoding import decodable
-from casemate.model.function import NAME_PATTERN
 from casemate.operations import journal
 from casemate.operations.journal import (
     JournalEntry,
@@ -27,8 +25,6 @@ from casemate.operations.journal import (
 )
 from casemate.recorder.protocol import Query
 
-_NAME = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
-
 performs = Performers()
 
 
@@ -40,10 +36,9 @@ def _event(raw: bytes) -> dict[str, Any] | None:
 async def _list(wanted: ListJournal, call: Call) -> JournalPage:
     contains: list[str] = []
     if wanted.function is not None:
-        if wanted.project is None or _NAME.match(wanted.function) is None:
+        if wanted.project is None:
             raise RequestError(
-                HTTPStatus.BAD_REQUEST,
-                "The query has `function` but no `project`, or no name of one; expected both.",
+                HTTPStatus.BAD_REQUEST, "The query has `function` but no `project`; expected both."
             )
         contains.append(f'"name":"{wanted.project}/{wanted.function}"')
     if wanted.kind is not None:

@@ -9,7 +9,7 @@ import msgspec
 from casemate.model.nodes import OtherJournal
 from casemate.model.principal import Action
 from casemate.operations.declaration import Declaration, Effect, Operation, on_chosen
-from casemate.operations.fields import Moment, OnlyProject, number, text, whole
+from casemate.operations.fields import Moment, OnlyFunction, OnlyProject, number, text, whole
 
 MAX_ENTRIES = 1000
 
@@ -113,10 +113,7 @@ class ListJournal(Operation[JournalPage], frozen=True, kw_only=True):
         ),
     )
     project: OnlyProject | None = None
-    function: (
-        Annotated[str, msgspec.Meta(description="Only those of this function; needs `project`.")]
-        | None
-    ) = None
+    function: OnlyFunction | None = None
     before: (
         Annotated[int, msgspec.Meta(ge=0, lt=10**15, description="Only entries before this one.")]
         | None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from casemate.model.principal import Action
@@ -170,3 +172,38 @@ def test_fields_that_there_are_not(declared: dict[str, Any]) -> None:
 def test_a_secret_in_an_address(http: str) -> None:
     assert "secret" in refused(made(http=http, secret=frozenset({"name"})))
     assert checked([made(http="POST /things", secret=frozenset({"name"}))])
+
+
+def _texts(info: msgspec.inspect.Type) -> Iterator[msgspec.inspect.StrType]:
+    match info:
+        case msgspec.inspect.Metadata():
+            yield from _texts(info.type)
+        case msgspec.inspect.UnionType():
+            for each in info.types:
+                yield from _texts(each)
+        case msgspec.inspect.StrType():
+            yield info
+
+
+def test_what_an_operation_acts_on_has_the_form_of_a_name() -> None:
+    """What is no name was denied as if no policy allowed it: 403, where 400 says what to do."""
+    open_names: list[str] = []
+    for module in MODULES:
+        for kind in operations_of(module):
+            if kind.declared.action is None or not kind.declared.http:
+                continue
+            asked: set[str] = set()
+
+            def value(name: str, asked: set[str] = asked) -> str:
+                asked.add(name)
+                return "x"
+
+            kind.declared.on(value)
+            info = msgspec.inspect.type_info(kind)
+            assert isinstance(info, msgspec.inspect.StructType)
+            open_names += [
+                f"{kind.__name__}.{field.name}"
+                for field in info.fields
+                if field.encode_name in asked and any(t.pattern is None for t in _texts(field.type))
+            ]
+    assert not open_names
