@@ -106,7 +106,7 @@ def print_document(text: str, *, is_json: bool = False) -> None:
         from casemate.decoding import DECODING_ERRORS
 
         # It moves what is written and reads no values: of a name that is there twice both stay.
-        with suppress(UnicodeEncodeError, *DECODING_ERRORS):
+        with suppress(*DECODING_ERRORS):
             text = msgspec.json.format(text.encode(), indent=2).decode()
     for line in safe(text).split("\n"):
         print("\n".join(folded(line, width)), flush=True)
