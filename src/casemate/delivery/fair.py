@@ -77,23 +77,31 @@ class _Level:
         if not share.entry:
             self.queue(name)
 
-    def first(self, may: Callable[[_Share], bool]) -> str | None:
-        """Take the first of those that may out of the line."""
-        aside = []
+    def first(self, may: Callable[[_Share, int], bool], free: int) -> str | None:
+        """Take the first of those that may, with so many slots free, out of the line."""
+        heap, aside = self.heap, []
         found = None
-        while self.heap and found is None:
-            entry = heapq.heappop(self.heap)
+        while heap:
+            entry = heapq.heappop(heap)
             share = self.shares.get(entry[2])
             if share is None or share.entry != entry[1]:
                 continue
-            if may(share):
+            if may(share, free):
                 share.entry = 0
                 found = entry[2]
-            else:
-                aside.append(entry)
+                break
+            aside.append(entry)
         for entry in aside:
-            heapq.heappush(self.heap, entry)
+            heapq.heappush(heap, entry)
         return found
+
+    @property
+    def has_line(self) -> bool:
+        """True if any share stands in line."""
+        for share in self.shares.values():  # a generator would cost more than most lines are long
+            if share.entry:
+                return True
+        return False
 
     def charge(self, share: _Share) -> float:
         self.clock = max(self.clock, share.virtual)
@@ -103,7 +111,6 @@ class _Level:
 
     def settle(self, name: str, share: _Share, charged: float, seconds: float) -> None:
         share.running -= 1
-        seconds = max(seconds, _LEAST_COST)
         share.virtual = max(share.virtual + seconds - charged, 0.0)
         share.cost += (seconds - share.cost) * _WEIGHT_OF_NEWEST
         if share.entry:
@@ -130,7 +137,10 @@ class FairShare:
         inner = outer.functions.share(function)
         inner.limit = limit
         inner.wanting = True
-        if inner.running < limit:
+        self._line_up(project, outer, function, inner)
+
+    def _line_up(self, project: str, outer: _Share, function: str, inner: _Share) -> None:
+        if inner.running < inner.limit:
             outer.functions.wake(function, inner)
             self._projects.wake(project, outer)
 
@@ -146,15 +156,15 @@ class FairShare:
 
     def take(self) -> Slot | None:
         """Return a slot for the one whose turn it is, None if nobody may have one."""
-        if self._running >= self.capacity:
-            return None
         free = self.capacity - self._running
-        project = self._projects.first(lambda share: self._may(share, free))
+        if free <= 0:
+            return None
+        project = self._projects.first(_project_may, free)
         if project is None:
             return None
         outer = self._projects.shares[project]
-        function = outer.functions.first(lambda share: self._function_may(share, free))
-        if function is None:  # not to be: `_may` has seen one
+        function = outer.functions.first(_function_may, free)
+        if function is None:  # not to be: `_project_may` has seen one
             self._projects.queue(project)
             return None
         inner = outer.functions.shares[function]
@@ -164,32 +174,22 @@ class FairShare:
         self._running += 1
         if inner.wanting and inner.running < inner.limit:
             outer.functions.queue(function)
-        if any(share.entry for share in outer.functions.shares.values()):
+        if outer.functions.has_line:
             self._projects.queue(project)
         return Slot(project, function, charged)
 
     def give_back(self, slot: Slot, seconds: float) -> None:
         """Take back a slot that was held for so long."""
+        seconds = max(seconds, _LEAST_COST)
         self._running -= 1
         outer = self._projects.shares[slot.project]
         inner = outer.functions.shares[slot.function]
         outer.functions.settle(slot.function, inner, slot.charged, seconds)
         self._projects.settle(slot.project, outer, slot.charged, seconds)
         if inner.wanting:
-            self.want(slot.project, slot.function, inner.limit)
+            self._line_up(slot.project, outer, slot.function, inner)
         else:
             self._forget(slot.project, outer, slot.function, inner)
-
-    def _may(self, share: _Share, free: int) -> bool:
-        within = share.running < _PROJECT_SHARE * free
-        return within and any(
-            inner.entry and self._function_may(inner, free)
-            for inner in share.functions.shares.values()
-        )
-
-    @staticmethod
-    def _function_may(share: _Share, free: int) -> bool:
-        return share.wanting and share.running < min(share.limit, _FUNCTION_SHARE * free)
 
     def _forget(self, project: str, outer: _Share, function: str, inner: _Share) -> None:
         """Forget who is behind nobody: it would start at the same time again."""
@@ -197,3 +197,16 @@ class FairShare:
             del outer.functions.shares[function]
         if not outer.functions.shares and outer.virtual <= self._projects.clock:
             del self._projects.shares[project]
+
+
+def _function_may(share: _Share, free: int) -> bool:
+    return share.wanting and share.running < min(share.limit, _FUNCTION_SHARE * free)
+
+
+def _project_may(share: _Share, free: int) -> bool:
+    if share.running >= _PROJECT_SHARE * free:
+        return False
+    for inner in share.functions.shares.values():
+        if inner.entry and _function_may(inner, free):
+            return True
+    return False
