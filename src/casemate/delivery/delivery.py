@@ -388,7 +388,6 @@ class Delivery:
             found = await self._data.change(
                 LeaseMessages(project=project, kind=kind, name=name, limit=limit, lease=seconds)
             )
-            later = await self._next_due(place) if len(found) < limit else None
         except NotFoundError:
             return  # nothing was ever sent there
         except CasemateError as error:
@@ -402,7 +401,11 @@ class Delivery:
             return
         if len(found) == limit:
             lane.more[place] = None
-        elif later is not None and later < lease_ends:
+            return
+        self._want(lane)
+        self._dispatch()  # before it is asked: what is here does not wait for the answer
+        later = await self._next_due(place)
+        if later is not None and later < lease_ends:
             self.due(place, later)  # what is due afterwards is looked for by `_look_again`
 
     def _read(self, place: Place, found: Sequence[Message], until: float) -> Iterator[Leased]:
@@ -422,6 +425,13 @@ class Delivery:
             self._wake_at(lane, partial)
 
     # -- what is kept just now -----------------------------------------------------------------
+
+    def coming(self, project: str, function: str) -> None:
+        """Have the ends that wait in an inbox written along with what is about to be kept there.
+
+        Before it: the pages that they free take what is kept.
+        """
+        self._settler.along((project, INBOX, function))
 
     def room(self, project: str, function: str, count: int) -> float:
         """Return for how many seconds to lease so many events of an inbox; 0: they are to wait.

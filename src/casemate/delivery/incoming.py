@@ -30,6 +30,11 @@ _MOST_TAKEN_BYTES = 4 << 10
 class Taker(Protocol):
     """Who runs events, and may take some as they are kept: they need not be leased then."""
 
+    def coming(self, project: str, function: str) -> None:
+        """Be told that events are about to be kept in an inbox: what is written there at once is
+        in the same transaction, and before them."""
+        ...
+
     def room(self, project: str, function: str, count: int) -> float:
         """Return for how many seconds to lease so many events; 0: they are to wait.
 
@@ -52,6 +57,9 @@ class Taker(Protocol):
 
 class _Nobody:
     """Takes nothing."""
+
+    def coming(self, project: str, function: str) -> None:
+        """Do nothing."""
 
     def room(self, project: str, function: str, count: int) -> float:
         """Return that all are to wait."""
@@ -121,6 +129,7 @@ class Incoming:
         return kept
 
     def _begin(self, place: _Place) -> None:
+        self.taker.coming(place.project, place.function)
         for part in _parts(self._waiting.pop(place)):
             task = asyncio.get_running_loop().create_task(self._write(place, part))
             self._tasks.add(task)

@@ -76,9 +76,10 @@ class Lane:
     def has_room(self, version: Version, count: int) -> bool:
         """Tell whether so many that are kept only now may follow what is here.
 
-        They may not while others are to be leased, which came before.
+        They may not while others are to be leased, which came before. A lease that is on its way
+        is made before they are kept, and is here before them; what it leaves, they are kept behind.
         """
-        waits = self.more or self.filling or self.refused_until
+        waits = (self.more and not self.filling) or self.refused_until
         most = min(_MOST_KEPT_HERE, self._runs_soon(version))
         return not waits and len(self.ready) + count <= most
 

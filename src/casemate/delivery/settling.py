@@ -22,6 +22,8 @@ MOST_WAITING = 256
 _GATHER_SECONDS = 0.02
 """Pause after a transaction for more ends to come: a commit costs more than dozens of them. The
 first after a while does not wait."""
+_ALONG_SECONDS = 0.05
+"""The same while events are kept in the place: their transactions take the ends along."""
 _PAUSES = (0.1, 0.5, 2.0, 5.0)
 """Seconds between tries while the disk is full. A lease that ends meanwhile is a duplicate."""
 
@@ -37,6 +39,8 @@ class Settler:
         self._tasks: dict[Place, asyncio.Task[None]] = {}
         self._written: dict[Place, asyncio.Future[None]] = {}
         """Who waits for room is told by these."""
+        self._along: set[Place] = set()
+        """Places where something was kept since ends were written there."""
         self._gathering: dict[Place, asyncio.Future[None]] = {}
         self._soon: set[Place] = set()
         """Places where a message waits for what is to be written."""
@@ -53,6 +57,18 @@ class Settler:
         elif soon or len(waiting) > MOST_WAITING // 2:
             self._hurry(place)
 
+    def along(self, place: Place) -> None:
+        """Have ends that wait for company written with what is about to be kept in their place.
+
+        To be called just before: then both are one transaction.
+        """
+        if place not in self._tasks:
+            return
+        self._along.add(place)
+        gathering = self._gathering.get(place)
+        if gathering is not None and self._waiting.get(place):
+            _wake(gathering)
+
     def _hurry(self, place: Place) -> None:
         self._soon.add(place)
         gathering = self._gathering.get(place)
@@ -65,7 +81,9 @@ class Settler:
             return
         loop = asyncio.get_running_loop()
         gathering = self._gathering[place] = loop.create_future()
-        timer = loop.call_later(_GATHER_SECONDS, _wake, gathering)
+        seconds = _ALONG_SECONDS if place in self._along else _GATHER_SECONDS
+        self._along.discard(place)
+        timer = loop.call_later(seconds, _wake, gathering)
         try:
             await gathering
         finally:
@@ -122,6 +140,7 @@ class Settler:
         finally:
             del self._tasks[place]
             self._soon.discard(place)
+            self._along.discard(place)
             self._tell_written(place)
             if place in self._waiting and not self._stopping:
                 self.add(place, ())  # what came while those failed

@@ -97,6 +97,38 @@ def test_what_somebody_waits_for_does_not_wait(monkeypatch) -> None:
     asyncio.run(main())
 
 
+def test_ends_that_wait_go_along_with_what_is_kept(monkeypatch) -> None:
+    monkeypatch.setattr(settling, "_GATHER_SECONDS", 0.001)
+    monkeypatch.setattr(settling, "_ALONG_SECONDS", LONG)
+
+    async def main() -> None:
+        data = Data()
+        settler = Settler(data, lambda _place: None)  # type: ignore[arg-type]
+        settler.along(PLACE)
+        assert not settler._along, "nothing of a place where no end waits"
+        data.gate.clear()
+        settler.add(PLACE, (end(1),))
+        await turns()
+        settler.along(PLACE)
+        data.gate.set()
+        await turns()
+        assert data.written == [ids(1)]
+        settler.along(PLACE)
+        await turns()
+        settler.add(PLACE, (end(2),))
+        await asyncio.sleep(0.02)
+        assert data.written == [ids(1)], "while something is kept they wait for the next"
+        settler.along(PLACE)
+        await turns()
+        assert data.written == [ids(1), ids(2)]
+        settler.add(PLACE, (end(3),))
+        await settler.close()
+        assert data.written[2:] == [ids(3)]
+        assert not settler._along and not settler._gathering
+
+    asyncio.run(main())
+
+
 def test_nothing_is_kept_of_a_place_that_is_idle(monkeypatch) -> None:
     monkeypatch.setattr(settling, "_GATHER_SECONDS", 0.001)
 
@@ -109,6 +141,7 @@ def test_nothing_is_kept_of_a_place_that_is_idle(monkeypatch) -> None:
         await settler.idle(PLACE)
         held = (settler._waiting, settler._tasks, settler._written, settler._idlers)
         assert not any(held) and not settler._soon and not settler._gathering
+        assert not settler._along
 
     asyncio.run(main())
 

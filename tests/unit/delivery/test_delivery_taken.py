@@ -14,13 +14,15 @@ from delivery_world import OK, World, ended, play
 from casemate.data.errors import LimitError
 from casemate.data.interface import NewMessage
 from casemate.delivery import lane as lanes
+from casemate.delivery import settling
 from casemate.delivery.incoming import Incoming
 from casemate.model.errors import CasemateError
 from casemate.model.event import Event
 from casemate.model.function import Limits
 from casemate.model.invocation import Outcome
 from casemate.model.trigger import TriggerKind
-from casemate.operations.leases import FindNextDue, KeepLeased, KeepMessages
+from casemate.operations.leases import FindNextDue, KeepLeased, KeepMessages, LeaseMessages
+from casemate.sqlite.commit_guard import CommitGuard
 
 Scene = Callable[[World, Incoming], Awaitable[None]]
 
@@ -102,7 +104,89 @@ def test_what_has_waited_longer_runs_before(tmp_path: Path) -> None:
         await keeping
         await world.empty()
         assert world.values() == list(range(5))
-        assert kept.leased == 0
+        assert kept.leased == 1, "it came while the others were being leased"
+        assert all(raw.attempt == 1 for raw in world.ran)
+
+    play_taken(tmp_path, scene)
+
+
+@pytest.mark.parametrize("comes", ["before the lease", "after the lease"])
+def test_what_comes_during_a_lease_runs_behind_it(tmp_path: Path, comes: str) -> None:
+    """Else one lease that took long would have all that come be leased by one of their own."""
+
+    async def scene(world: World, incoming: Incoming, kept: Kept) -> None:
+        leasing, go_on = asyncio.Event(), asyncio.Event()
+        change = world.data.change
+
+        async def held(operation: Any) -> Any:
+            if not isinstance(operation, LeaseMessages):
+                return await change(operation)
+            if comes == "before the lease":
+                leasing.set()
+                await go_on.wait()
+                return await change(operation)
+            leased = await change(operation)
+            leasing.set()
+            await go_on.wait()
+            return leased
+
+        world.data.change = held  # type: ignore[method-assign]
+        world.seconds = 0.01
+        await world.send(*range(3))
+        await leasing.wait()
+        keeping = incoming.keep("t", "f", (message(3),))
+        if comes == "before the lease":
+            await keeping
+        go_on.set()
+        await keeping
+        await world.empty()
+        assert world.values() == list(range(4))
+        assert kept.leased == 1
+        await world.until(lambda: not world.delivery._lanes)
+        world.data.leases = 0
+        await incoming.keep("t", "f", (message(4),))
+        await world.empty()
+        assert kept.leased == 2 and not world.data.leases, "no more leases than that one"
+
+    play_taken(tmp_path, scene)
+
+
+def test_what_is_due_again_is_not_overtaken_for_ever(tmp_path: Path) -> None:
+    async def scene(world: World, incoming: Incoming, kept: Kept) -> None:
+        world.seconds = 0.002
+        await world.send("again", delay=0.05)
+        until = asyncio.get_running_loop().time() + 10
+        while "again" not in world.values():
+            assert asyncio.get_running_loop().time() < until, "others come for ever"
+            await incoming.keep("t", "f", tuple(message(n) for n in range(10)))
+        assert kept.leased
+
+    play_taken(tmp_path, scene)
+
+
+def test_ends_are_written_along_with_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "_GATHER_SECONDS", 30.0)
+    monkeypatch.setattr(settling, "_ALONG_SECONDS", 30.0)
+    commits: list[int] = []
+    committed = CommitGuard.committed
+
+    def counted(guard: CommitGuard) -> None:
+        commits.append(1)
+        committed(guard)
+
+    async def scene(world: World, incoming: Incoming, kept: Kept) -> None:
+        await incoming.keep("t", "f", (message(0),))
+        await world.empty()  # by a transaction of its own: the first does not wait
+        await incoming.keep("t", "f", (message(1),))
+        await world.until(lambda: len(world.ran) == 2)
+        monkeypatch.setattr(CommitGuard, "committed", counted)
+        await incoming.keep("t", "f", (message(2),))
+        await world.until(lambda: len(world.ran) == 3)
+        assert len(commits) == 1
+        info = await world.data.queue_info("t", "inbox", "f")
+        assert info.waiting == 1, "the end of the second is written"
 
     play_taken(tmp_path, scene)
 
