@@ -229,11 +229,12 @@ def require_settlement(settlement: Settlement) -> Settlement:
     require_seconds("again_at", settlement.again_at, MAX_TIME)
     for _, _, new in settlement.sends:
         require_new(new)
+    texts = settlement.reason, settlement.error_id, settlement.content_type
+    reason, error_id, content_type = clean = tuple(map(storable, texts))
+    if clean == texts:
+        return settlement
     return msgspec.structs.replace(
-        settlement,
-        reason=storable(settlement.reason),
-        error_id=storable(settlement.error_id),
-        content_type=storable(settlement.content_type),
+        settlement, reason=reason, error_id=error_id, content_type=content_type
     )
 
 

@@ -12,6 +12,7 @@ from casemate.delivery.destinations import Waiting, ends
 from casemate.delivery.leased import Batch, Leased, Place, invocation_of
 from casemate.delivery.settling import Settler
 from casemate.delivery.verdict import (
+    DONE,
     KEEPER_GONE,
     NOTHING_RAN,
     Verdict,
@@ -19,6 +20,7 @@ from casemate.delivery.verdict import (
     content_type_of,
     failed,
     failed_items,
+    is_done,
     judge,
     worn_out,
 )
@@ -103,6 +105,10 @@ class Attempts:
         if sealed.outcome in NOTHING_RAN:
             batch.refusals += 1
             return refusal_pause(batch.refusals, sealed.retry_after)
+        if not batch.is_list and is_done(sealed):
+            for leased in batch.messages:
+                self._end(leased, DONE, sealed, version, waiting, is_list=False)
+            return None
         for leased, verdict in self._verdicts(batch, sealed, version, self._ages()):
             self._end(leased, verdict, sealed, version, waiting, batch.is_list)
         return None
@@ -129,11 +135,11 @@ class Attempts:
 
     def _sort_out(self, batch: Batch, version: Version, waiting: Sequence[Waiting]) -> None:
         """Leave in a batch what is to be run now; all else is given up or given back."""
-        delivery, now = version.spec.delivery, self._clock()
+        delivery, now, ages = version.spec.delivery, self._clock(), self._ages()
         latest = asyncio.get_running_loop().time() + run_seconds(version.spec)
         kept = []
         for leased in batch.messages:
-            reason = worn_out(leased.message, delivery, self._ages())
+            reason = worn_out(leased.message, delivery, ages)
             if leased.event is None:
                 reason = "not an event"
             elif self._is_sent_away(leased.event.kept_by, leased.message.sent_at, now):
@@ -187,8 +193,8 @@ class Attempts:
         waiting: Sequence[Waiting],
         is_list: bool,
     ) -> None:
-        message, delivery, now = leased.message, version.spec.delivery, self._clock()
-        again_at = 0.0
+        message, delivery = leased.message, version.spec.delivery
+        again_at, now = 0.0, self._clock()
         if verdict.fate is Fate.RETRY:
             again_at = now + retry_pause(delivery, message.attempts, self._draw())
             self._due(leased.place, again_at)

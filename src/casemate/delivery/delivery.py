@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from random import SystemRandom
 
 from casemate.admission import Catalogue
@@ -33,6 +33,7 @@ _LONGEST_TIMER = 3600.0
 _FAILED_SECONDS = 2.0
 """Pause after a lease that failed, such as on a full disk."""
 QUEUE = "queue"
+_NOBODY: Mapping[str, tuple[Waiting, ...]] = {}
 
 Run = Callable[[RawInvocation], Awaitable[Sealed]]
 Name = tuple[str, str]
@@ -321,19 +322,35 @@ class Delivery:
             _log.exception("a delivery to %s/%s failed", lane.project, lane.function)
             if batch is not None:
                 lane.places.add(batch.place)
-        finally:
-            lane.running -= 1
-            self._fair.give_back(slot, self._loop.time() - began)
-            # Who wants more, and did before, stands in line again by giving back.
-            waits = self._catalogue.is_quarantined(lane.project, lane.function)
-            waits = waits or self._rests(lane.project)
-            if not lane.wants or lane.refused_until > began or lane.filling or waits:
-                self._want(lane)
-        following = self._next_slot(lane)
+        except BaseException:
+            self._give_slot_back(lane, slot, began)
+            raise
+        following = self._following(lane, slot, began)
         if not ran:
             # An event that is refused suspends nothing, and the next may be as hard to refuse.
             await asyncio.sleep(0)
         return following
+
+    def _following(self, lane: Lane, slot: Slot, began: float) -> Slot | None:
+        """Give a slot back; return the one for what a lane has ready, if it is its turn."""
+        if lane.ready and lane.refused_until <= began and not self._waits(lane):
+            following = self._fair.pass_on(slot, self._loop.time() - began)
+            if following is not None:
+                return following
+        self._give_slot_back(lane, slot, began)
+        return self._next_slot(lane)
+
+    def _give_slot_back(self, lane: Lane, slot: Slot, began: float) -> None:
+        lane.running -= 1
+        self._fair.give_back(slot, self._loop.time() - began)
+        # Who wants more, and did before, stands in line again by giving back.
+        if not lane.wants or lane.refused_until > began or lane.filling or self._waits(lane):
+            self._want(lane)
+
+    def _waits(self, lane: Lane) -> bool:
+        """Tell whether what a lane has is not to be run at present."""
+        quarantined = self._catalogue.is_quarantined(lane.project, lane.function)
+        return quarantined or self._rests(lane.project)
 
     async def _run(self, lane: Lane, batch: Batch) -> None:
         version = self._catalogue.find(lane.project, lane.function, batch.qualifier or None)
@@ -342,8 +359,9 @@ class Delivery:
             lane.places.add(batch.place)
             self._settler.add(batch.place, [give_back(m.message) for m in batch.messages])
             return
-        await self._settler.room(batch.place)
-        waiting = self._waiting.get(lane.project, {}).get(lane.function, ())
+        if not self._settler.has_room(batch.place):
+            await self._settler.room(batch.place)
+        waiting = self._waiting.get(lane.project, _NOBODY).get(lane.function, ())
         pause = await self._attempts.run(batch, settings, waiting)
         if pause is not None:
             lane.ready.appendleft(batch)

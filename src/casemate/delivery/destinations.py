@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -35,7 +35,7 @@ def ends(
     verdict: Verdict,
     sealed: Sealed | None,
     delivery: Delivery,
-    waiting: Iterable[Waiting],
+    waiting: Sequence[Waiting],
     now: float,
     trace: str = "",
 ) -> tuple[tuple[str, str, NewMessage], ...]:
@@ -48,7 +48,7 @@ def ends(
     succeeded = verdict.fate is Fate.DONE
     word = "success" if succeeded else "failure"
     destinations = delivery.on_success if succeeded else delivery.on_failure
-    told = [(name, trigger) for name, trigger in waiting if word in trigger.on]
+    told = [(name, trigger) for name, trigger in waiting if word in trigger.on] if waiting else []
     if not destinations and not told:
         return ()
     depth = _depth(leased.event) + 1

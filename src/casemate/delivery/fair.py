@@ -71,11 +71,15 @@ class _Level:
         heapq.heappush(self.heap, (share.virtual, share.entry, name))
 
     def wake(self, name: str, share: _Share) -> None:
-        """Have a share stand in line; who was away has no claim to what it did not use."""
-        if not share.running:
-            share.virtual = max(share.virtual, self.clock)
+        """Have a share stand in line."""
+        self.catch_up(share)
         if not share.entry:
             self.queue(name)
+
+    def catch_up(self, share: _Share) -> None:
+        """See that who was away has no claim to what it did not use."""
+        if not share.running:
+            share.virtual = max(share.virtual, self.clock)
 
     def first(self, may: Callable[[_Share, int], bool], free: int) -> str | None:
         """Take the first of those that may, with so many slots free, out of the line."""
@@ -98,7 +102,7 @@ class _Level:
     @property
     def has_line(self) -> bool:
         """True if any share stands in line."""
-        for share in self.shares.values():  # a generator would cost more than most lines are long
+        for share in self.shares.values():  # noqa: SIM110 - most are one, a generator costs more
             if share.entry:
                 return True
         return False
@@ -157,7 +161,7 @@ class FairShare:
     def take(self) -> Slot | None:
         """Return a slot for the one whose turn it is, None if nobody may have one."""
         free = self.capacity - self._running
-        if free <= 0:
+        if free <= 0 or not self._projects.heap:
             return None
         project = self._projects.first(_project_may, free)
         if project is None:
@@ -177,6 +181,31 @@ class FairShare:
         if outer.functions.has_line:
             self._projects.queue(project)
         return Slot(project, function, charged)
+
+    def pass_on(self, slot: Slot, seconds: float) -> Slot | None:
+        """Take back a slot that was held for so long, and give it to the same function again.
+
+        None, and nothing is done, where another one may be whose turn it is: it is to be given
+        back, and taken. With nobody in line it would come to the same, by more steps.
+        """
+        outer = self._projects.shares[slot.project]
+        inner = outer.functions.shares[slot.function]
+        if self._projects.heap or outer.functions.heap or not inner.wanting:
+            return None
+        free = self.capacity - self._running + 1
+        if inner.running > min(inner.limit, _FUNCTION_SHARE * free):
+            return None
+        if outer.running > _PROJECT_SHARE * free:
+            return None
+        seconds = max(seconds, _LEAST_COST)
+        outer.functions.settle(slot.function, inner, slot.charged, seconds)
+        self._projects.settle(slot.project, outer, slot.charged, seconds)
+        outer.functions.catch_up(inner)
+        self._projects.catch_up(outer)
+        charged = outer.functions.charge(inner)
+        outer.cost = inner.cost
+        self._projects.charge(outer)
+        return Slot(slot.project, slot.function, charged)
 
     def give_back(self, slot: Slot, seconds: float) -> None:
         """Take back a slot that was held for so long."""

@@ -169,7 +169,7 @@ class Incoming:
         that nobody has.
         """
         project, function = place.project, place.function
-        messages = tuple(message for one in arrived for message in one.messages)
+        messages = tuple([message for one in arrived for message in one.messages])
         small = all(one.is_plain and len(one.body) <= _MOST_TAKEN_BYTES for one in messages)
         seconds = self.taker.room(project, function, len(messages)) if small else 0.0
         if not seconds:

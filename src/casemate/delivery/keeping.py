@@ -141,29 +141,34 @@ class Keeping:
         self, admitted: Admitted, wish: Wish, identities: tuple[str, ...]
     ) -> tuple[tuple[NewMessage, ...], tuple[Known, ...]]:
         """Return what is to be kept, an event for each identity, and what is known of them."""
-        now, version = self._data.coordination.clock(), admitted.version
-        trace = admitted.request.raw.trace
-        kept = "" if trace is None else trace.kept
-        principal = admitted.principal
+        raw, version, principal = admitted.request.raw, admitted.version, admitted.principal
+        kept = "" if raw.trace is None else raw.trace.kept
         keeper = principal.text if principal.kind in _SENT_AWAY else ""
         caller = self._answerable(keeper) if keeper else principal.text
-        events = [_as_kept(event, kept, keeper) for event in events_of(admitted.request)]
+        expires_at = None
+        if wish.max_age is not None:
+            expires_at = self._data.coordination.clock() + wish.max_age
+        events = [_as_kept(event, kept, keeper) for event in events_of(admitted.request, keeper)]
         messages = tuple(
-            NewMessage(
-                body=(body := _encode(event)),
-                delay=wish.delay,
-                key=wish.key,
-                priority=wish.priority,
-                expires_at=None if wish.max_age is None else now + wish.max_age,
-                invocation=identity,
-                qualifier=admitted.request.raw.qualifier or "",
-                caller=caller,
-                anonymous=principal is ANONYMOUS,
-                admitted=self._marks.make(version.project, version.function, version.digest, body),
-            )
-            for event, identity in zip(events, identities, strict=True)
+            [
+                NewMessage(
+                    body=(body := _encode(event)),
+                    delay=wish.delay,
+                    key=wish.key,
+                    priority=wish.priority,
+                    expires_at=expires_at,
+                    invocation=identity,
+                    qualifier=raw.qualifier or "",
+                    caller=caller,
+                    anonymous=principal is ANONYMOUS,
+                    admitted=self._marks.make(
+                        version.project, version.function, version.digest, body
+                    ),
+                )
+                for event, identity in zip(events, identities, strict=True)
+            ]
         )
-        if admitted.request.raw.events or admitted.request.raw.event is not None:
+        if raw.events or raw.event is not None:
             return messages, ()  # what a source told in its own way is read as it is kept
         (event,), (message,) = events, messages
         return messages, (Known(message.body, event, version.digest if message.admitted else ""),)
@@ -281,6 +286,8 @@ def under_way() -> RefusedError:
 
 def _as_kept(event: Event, trace: str, keeper: str) -> Event:
     """Return an event as part of the trace that its request is part of, and with who keeps it."""
+    if event.kept_by == keeper and event.trace == (trace or event.trace):
+        return event
     return msgspec.structs.replace(event, trace=trace or event.trace, kept_by=keeper)
 
 

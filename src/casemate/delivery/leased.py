@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -19,6 +20,8 @@ from casemate.model.trigger import INBOX, AnyTrigger, TriggerKind
 Place = tuple[str, str, str]
 """Project, kind (`inbox` or `queue`) and name of what messages come from."""
 
+_PRINCIPALS = 1024
+"""Of triggers that brought something, as many as are remembered."""
 _decode = msgspec.json.Decoder(Event).decode
 
 
@@ -123,21 +126,12 @@ def batching(trigger: AnyTrigger | None) -> tuple[int, float]:
 def invocation_of(batch: Batch, version: Version, now: float) -> RawInvocation:
     """Return what goes along the path for a batch whose messages are all events."""
     project, first = batch.place[0], batch.messages[0]
-    events = tuple(
-        # Who had it kept is nothing that a function is told.
-        msgspec.structs.replace(leased.event, kept_by="") if leased.event.kept_by else leased.event
-        for leased in batch.messages
-        if leased.event is not None
-    )
+    events = tuple([_told(each.event) for each in batch.messages if each.event is not None])
     # One invocation is in one trace: a batch is in that of its first event.
     trace = kept_context(events[0].trace)
-    kind = events[0].kind
-    principal = Principal(
-        kind=PrincipalKind.TRIGGER,
-        id=f"{project}/{version.function}/{batch.trigger or INBOX}",
-    )
+    principal = _principal(project, version.function, batch.trigger or INBOX)
     return RawInvocation(
-        trigger=kind.value,
+        trigger=events[0].kind.value,
         project=project,
         function=version.function,
         qualifier=batch.qualifier or None,
@@ -155,7 +149,20 @@ def invocation_of(batch: Batch, version: Version, now: float) -> RawInvocation:
     )
 
 
+def _told(event: Event) -> Event:
+    """Return what a function is told of an event: not who had it kept."""
+    return msgspec.structs.replace(event, kept_by="") if event.kept_by else event
+
+
+@lru_cache(_PRINCIPALS)
+def _principal(project: str, function: str, trigger: str) -> Principal:
+    """Return whom a trigger calls as."""
+    return Principal(kind=PrincipalKind.TRIGGER, id=f"{project}/{function}/{trigger}")
+
+
 def _admitted_under(batch: Batch) -> str:
     """Return the bundle for which all events of a batch were looked at, empty without one."""
+    if len(batch.messages) == 1:
+        return batch.messages[0].admitted_under
     found = {leased.admitted_under for leased in batch.messages}
     return found.pop() if len(found) == 1 else ""

@@ -90,9 +90,14 @@ class Settler:
             timer.cancel()
             del self._gathering[place]
 
+    def has_room(self, place: Place) -> bool:
+        """Tell whether not too many ends of a place wait to be written."""
+        waiting = self._waiting.get(place)
+        return waiting is None or len(waiting) <= MOST_WAITING
+
     async def room(self, place: Place) -> None:
-        """Return once not too many ends of a place wait to be written."""
-        while len(self._waiting.get(place, ())) > MOST_WAITING and place in self._tasks:
+        """Return once there is room for ends of a place."""
+        while not self.has_room(place) and place in self._tasks:
             await self._next_write(place)
 
     async def _next_write(self, place: Place) -> None:

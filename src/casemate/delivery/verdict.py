@@ -36,6 +36,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+DONE = Verdict(fate=Fate.DONE)
 KEEPER_GONE = "who had it kept was revoked, disabled or removed since"
 
 
@@ -50,11 +51,16 @@ def worn_out(message: Message, delivery: Delivery, now: float) -> str:
     return "attempts used up" if message.attempts > delivery.attempts else ""
 
 
+def is_done(sealed: Sealed) -> bool:
+    """Tell whether a message whose invocation ended so needs no other attempt."""
+    return sealed.outcome is Outcome.OK and sealed.response.status < _SERVER_ERROR
+
+
 def judge(sealed: Sealed, message: Message, delivery: Delivery, now: float) -> Verdict:
     """Return what becomes of a message whose invocation ended so."""
     response, outcome = sealed.response, sealed.outcome
-    if outcome is Outcome.OK and response.status < _SERVER_ERROR:
-        return Verdict(fate=Fate.DONE)
+    if is_done(sealed):
+        return DONE
     reason = outcome.value if outcome is not Outcome.OK else f"status {response.status}"
     if outcome in HOPELESS:
         return Verdict(fate=Fate.DEAD, reason=refusal_reason(outcome, response))
@@ -107,6 +113,9 @@ def body_of(response: HttpResponse) -> bytes:
 
 def content_type_of(response: HttpResponse) -> str:
     """Return the media type of an answer, empty if it has none that is worth keeping."""
-    found = next((value for name, value in response.headers if name == b"content-type"), b"")
-    text = found.decode("latin-1")
-    return text if len(text) <= _MAX_CONTENT_TYPE and text.isascii() and text.isprintable() else ""
+    for name, value in response.headers:
+        if name == b"content-type":
+            text = value.decode("latin-1")
+            short = len(text) <= _MAX_CONTENT_TYPE
+            return text if short and text.isascii() and text.isprintable() else ""
+    return ""

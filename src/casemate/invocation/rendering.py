@@ -98,10 +98,11 @@ def rendered(
     return Shape.EVENT, _encode(as_handed_over(events[0]))
 
 
-def events_of(request: Request) -> tuple[Event, ...]:
+def events_of(request: Request, keeper: str = "") -> tuple[Event, ...]:
     """Return a direct call or a request to a route as the events that an inbox keeps: one each.
 
-    What came as CloudEvents keeps its attributes; only of these there can be several.
+    What came as CloudEvents keeps its attributes; only of these there can be several. `keeper` is
+    who has one kept that is made here.
     """
     raw = request.raw
     if raw.events:
@@ -117,6 +118,7 @@ def events_of(request: Request) -> tuple[Event, ...]:
         data=msgspec.Raw(b"null" if is_route else request.event),
         detail=raw.event or {},
         trace="" if raw.trace is None else raw.trace.kept,
+        kept_by=keeper,
     )
     return (event,)
 

@@ -177,3 +177,76 @@ def test_no_project_gets_less_than_two_fifths_of_its_even_share(
         projects[project] += seconds  # type: ignore[assignment]
     fair = sum(projects.values()) / len(projects)
     assert min(projects.values()) >= fair * 0.4 - 2 * max(costs.values())
+
+
+_NAMES = [("a", "f"), ("a", "g"), ("b", "f")]
+
+
+def _state(fair: FairShare) -> object:
+    """Return all that decides whose turn it is."""
+    projects = fair._projects
+    return fair.running, {
+        project: (
+            *(outer.virtual, outer.cost, outer.running, bool(outer.entry), projects.clock),
+            outer.functions.clock,
+            {
+                name: (s.virtual, s.cost, s.running, s.limit, s.wanting, bool(s.entry))
+                for name, s in outer.functions.shares.items()
+            },
+        )
+        for project, outer in projects.shares.items()
+    }
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("want"), st.sampled_from(_NAMES), st.integers(1, 6)),
+            st.tuples(st.just("rest"), st.sampled_from(_NAMES), st.just(0)),
+            st.tuples(st.just("take"), st.just(("", "")), st.just(0)),
+            st.tuples(st.just("end"), st.just(("", "")), st.integers(0, 1000)),
+        ),
+        max_size=60,
+    )
+)
+@settings(max_examples=300, deadline=None)
+@example([("want", ("a", "f"), 1), ("take", ("", ""), 0), ("end", ("", ""), 7)])
+def test_a_slot_that_is_passed_on_is_one_given_back_and_taken(
+    acts: list[tuple[str, tuple[str, str], int]],
+) -> None:
+    short, long = FairShare(6), FairShare(6)
+    held: list[tuple[Slot, Slot]] = []
+    for act, (project, function), number in acts:
+        if act == "want":
+            for fair in (short, long):
+                fair.want(project, function, number)
+        elif act == "rest":
+            for fair in (short, long):
+                fair.rest(project, function)
+        elif act == "take":
+            one, other = short.take(), long.take()
+            assert one == other
+            if one is not None and other is not None:
+                held.append((one, other))
+        elif held:
+            one, other = held.pop(number % len(held))
+            passed = short.pass_on(one, number / 100)
+            if passed is None:
+                short.give_back(one, number / 100)
+            long.give_back(other, number / 100)
+            if passed is not None:
+                taken = long.take()
+                assert taken == passed
+                held.append((passed, taken))
+        assert _state(short) == _state(long)
+
+
+def test_a_slot_is_not_passed_on_where_another_one_waits() -> None:
+    fair = FairShare(2)
+    fair.want("a", "f", 1)
+    first = fair.take()
+    assert first is not None
+    passed = fair.pass_on(first, 0.1)
+    assert passed is not None and fair.running == 1
+    fair.want("b", "f", 1)
+    assert fair.pass_on(passed, 0.1) is None
