@@ -107,10 +107,15 @@ FORGOTTEN: Final = ""
 
 def require_ids(ids: Sequence[str]) -> None:
     """Refuse what cannot be ids of messages or dead letters."""
-    if isinstance(ids, str) or not all(isinstance(i, str) and _ID.match(i) for i in ids):
-        raise InvalidInputError(
-            "An id is not one of a message.", next_step="Pass ids that `receive` returned."
-        )
+    if not isinstance(ids, str):
+        for one in ids:
+            if not isinstance(one, str) or _ID.match(one) is None:
+                break
+        else:
+            return
+    raise InvalidInputError(
+        "An id is not one of a message.", next_step="Pass ids that `receive` returned."
+    )
 
 
 def keep(work: Work, queue: Resource, new: Sequence[NewMessage]) -> tuple[str, ...]:
