@@ -23,6 +23,7 @@ from casemate.model.invocation import Outcome
 from casemate.model.trigger import TriggerKind
 from casemate.operations.leases import FindNextDue, KeepLeased, KeepMessages, LeaseMessages
 from casemate.sqlite.commit_guard import CommitGuard
+from support.core import version
 
 Scene = Callable[[World, Incoming], Awaitable[None]]
 
@@ -149,6 +150,19 @@ def test_what_comes_during_a_lease_runs_behind_it(tmp_path: Path, comes: str) ->
         assert kept.leased == 2 and not world.data.leases, "no more leases than that one"
 
     play_taken(tmp_path, scene)
+
+
+def test_there_is_room_behind_a_lease_and_none_before_one() -> None:
+    lane = lanes.Lane("t", "f")
+    lane.slots = 2
+    live = version(project="t", name="f")
+    assert lane.has_room(live, 1)
+    lane.more["t", "inbox", "f"] = None
+    assert not lane.has_room(live, 1), "what is due again would wait for as long as others come"
+    lane.filling = True
+    assert lane.has_room(live, 1)
+    lane.refused_until = 1.0
+    assert not lane.has_room(live, 1)
 
 
 def test_what_is_due_again_is_not_overtaken_for_ever(tmp_path: Path) -> None:
