@@ -22,7 +22,7 @@ MOST_WAITING = 256
 _GATHER_SECONDS = 0.02
 """Pause after a transaction for more ends to come: a commit costs more than dozens of them. The
 first after a while does not wait."""
-_ALONG_SECONDS = 0.05
+_ALONG_SECONDS = 0.1
 """The same while events are kept in the place: their transactions take the ends along."""
 _PAUSES = (0.1, 0.5, 2.0, 5.0)
 """Seconds between tries while the disk is full. A lease that ends meanwhile is a duplicate."""
@@ -77,12 +77,12 @@ class Settler:
 
     async def _gather(self, place: Place) -> None:
         """Wait for more ends of a place, unless somebody waits for those that there are."""
+        seconds = _ALONG_SECONDS if place in self._along else _GATHER_SECONDS
+        self._along.discard(place)
         if self._stopping or place in self._soon or place in self._idlers:
             return
         loop = asyncio.get_running_loop()
         gathering = self._gathering[place] = loop.create_future()
-        seconds = _ALONG_SECONDS if place in self._along else _GATHER_SECONDS
-        self._along.discard(place)
         timer = loop.call_later(seconds, _wake, gathering)
         try:
             await gathering
@@ -133,7 +133,8 @@ class Settler:
 
     async def _run(self, place: Place) -> None:
         try:
-            while waiting := self._waiting.pop(place, None):
+            # Of what was kept since the last write the ends are still to come.
+            while (waiting := self._waiting.pop(place, [])) or place in self._along:
                 self._soon.discard(place)
                 for start in range(0, len(waiting), MOST_AT_ONCE):
                     await self._write(place, waiting[start : start + MOST_AT_ONCE])

@@ -129,6 +129,33 @@ def test_ends_that_wait_go_along_with_what_is_kept(monkeypatch) -> None:
     asyncio.run(main())
 
 
+def test_the_first_end_of_what_was_kept_meanwhile_waits_for_company(monkeypatch) -> None:
+    """Else each group of events that is kept would have its first end written alone."""
+    monkeypatch.setattr(settling, "_GATHER_SECONDS", 0.02)
+    monkeypatch.setattr(settling, "_ALONG_SECONDS", 0.1)
+
+    async def main() -> None:
+        data = Data()
+        settler = Settler(data, lambda _place: None)  # type: ignore[arg-type]
+        settler.add(PLACE, (end(1),))
+        await turns()
+        settler.along(PLACE)
+        await asyncio.sleep(0.05)  # what is gathered for is over, and what was kept is not
+        for number in (2, 3):
+            settler.add(PLACE, (end(number),))
+            await turns()
+        assert data.written == [ids(1)]
+        settler.along(PLACE)
+        await turns()
+        assert data.written == [ids(1), ids(2, 3)]
+        settler.along(PLACE)
+        await asyncio.wait_for(settler.idle(PLACE), 5)
+        assert not settler._tasks and not settler._along
+        await settler.close()
+
+    asyncio.run(main())
+
+
 def test_nothing_is_kept_of_a_place_that_is_idle(monkeypatch) -> None:
     monkeypatch.setattr(settling, "_GATHER_SECONDS", 0.001)
 
