@@ -14,6 +14,7 @@ from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Projects
 from casemate.data.registry import BUCKET
 from casemate.data.sqlite_project import SqliteProject
+from casemate.model.integrity import DamagedObject
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.scrub import MOST_PROBLEMS, Pace, scrub
 
@@ -47,7 +48,7 @@ async def scrub_project(
     pace: Pace,
     fetch: Keys[P],
     stored: Callable[[P], Awaitable[list[str]]],
-) -> tuple[str, ...]:
+) -> tuple[str | DamagedObject, ...]:
     """Return what is wrong with a project's data, the first few of each kind. Raises DataError.
 
     `stored` tells what is wrong with what the engine keeps; the rest is looked at if nothing is.
@@ -56,9 +57,8 @@ async def scrub_project(
         found = await stored(opened)
         if found:
             return tuple(found)
-        found = await asyncio.to_thread(opened.connections.read, _wrong_counters)
-        found += await _wrong_objects(opened, pace, fetch)
-        return tuple(found)
+        counted = await asyncio.to_thread(opened.connections.read, _wrong_counters)
+        return (*counted, *await _wrong_objects(opened, pace, fetch))
 
 
 def _wrong_counters(connection: Connection) -> list[str]:
@@ -80,8 +80,8 @@ def _wrong_counters(connection: Connection) -> list[str]:
     return found
 
 
-async def _wrong_objects(opened: P, pace: Pace, fetch: Keys[P]) -> list[str]:
-    found: list[str] = []
+async def _wrong_objects(opened: P, pace: Pace, fetch: Keys[P]) -> list[DamagedObject]:
+    found: list[DamagedObject] = []
     after = 0
     while len(found) < MOST_PROBLEMS:
         rows = await asyncio.to_thread(opened.connections.read, partial(_objects, after))
@@ -95,7 +95,7 @@ async def _wrong_objects(opened: P, pace: Pace, fetch: Keys[P]) -> list[str]:
                 except MissingKeyError as error:
                     await fetch(opened, error.version)
             if problem:
-                found.append(problem)
+                found.append(_named(row, problem))
         after = rows[-1][0]
     return found
 
@@ -133,9 +133,9 @@ def _wrong_object(opened: OpenProject, row: Row, pace: Pace) -> str:
             )
             pace(_PIECE)
     except FileNotFoundError:
-        return "" if _is_gone(opened, identity) else _named(bucket, identity, "its file is gone")
+        return "" if _is_gone(opened, identity) else "its file is gone"
     except (DataCorruptError, DataError) as error:
-        return _named(bucket, identity, error.message)
+        return error.message
     return ""
 
 
@@ -146,6 +146,8 @@ def _is_gone(opened: OpenProject, identity: int) -> bool:
     return row is None
 
 
-def _named(bucket: str, identity: int, what: str) -> str:
-    # Keys are content: the number tells the operator which row, and nobody what it is called.
-    return f"object {identity} of bucket {bucket}: {what}"
+def _named(row: Row, what: str) -> DamagedObject:
+    # Keys are content, which logs must not have: the words name the row only.
+    identity, bucket, key = row[:3]
+    problem = f"object {identity} of bucket {bucket}: {what}"
+    return DamagedObject(bucket=bucket, key=key, problem=problem)

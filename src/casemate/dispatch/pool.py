@@ -213,17 +213,25 @@ class Pool:
     def _give_up(self, waiter: Waiter) -> None:
         if waiter.future.done():
             return
-        room = self.busy < self.limits.concurrency
-        importing = self._zygotes.opening or (self._imports_late and self._starting and room)
         now = self._loop.time()
-        if importing and now < waiter.latest:
-            # A slow import is not a full queue; it has a deadline of its own.
+        if now < waiter.latest and (self._zygotes.opening or self._has_own(waiter)):
+            # A slow import or fork is not a full queue; it has a deadline of its own.
             later = now + _IMPORT_POLL_SECONDS
             self._deadlines.put(waiter, later, partial(self._give_up, waiter))
             return
         self._waiting.remove(waiter)
         refusal = throttled("The function has no free instance.", len(self._waiting), self.busy)
         waiter.future.set_exception(refusal)
+
+    def _has_own(self, waiter: Waiter) -> bool:
+        """Tell whether a call waits for nothing but its own instance, which is being started."""
+        room = max(0, self.limits.concurrency - self.busy)
+        if self._imports_late and self._starting:
+            return room > 0
+        # What its import took is no part of the time in the queue.
+        coming = self._starting.since(self._loop.time() - self.limits.queue_time)
+        coming += self._being_made_ready()
+        return self._waiting.is_among(waiter, min(room, coming))
 
     def contain(self) -> None:
         """Serve no call any more: those that wait are refused, those that run may end."""

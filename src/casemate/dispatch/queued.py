@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import math
 from collections import deque
+from itertools import islice
 
 from casemate.model.invocation import Outcome
 from casemate.model.path import RefusedError
@@ -46,6 +47,10 @@ class CallQueue:
     def __contains__(self, waiter: Waiter) -> bool:
         """Tell whether a call waits."""
         return waiter in self._waiting
+
+    def is_among(self, waiter: Waiter, first: int) -> bool:
+        """Tell whether a call is one of the first so many."""
+        return any(each is waiter for each in islice(self._waiting, first))
 
     def add(self, waiter: Waiter) -> None:
         """Have one more call wait."""

@@ -16,6 +16,16 @@ class CheckState(StrEnum):
     DONE = "done"
 
 
+class DamagedObject(msgspec.Struct, frozen=True, kw_only=True):
+    """An object of a bucket whose content is not what was written."""
+
+    bucket: str
+    key: str
+    """Content: not for logs, nor for who may not list the bucket."""
+    problem: str
+    """Names the row and the bucket, not the key."""
+
+
 class CheckFinding(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is not as it was written, or is gone."""
 
@@ -23,6 +33,10 @@ class CheckFinding(msgspec.Struct, frozen=True, kw_only=True):
     """`store`, `data/PROJECT`, `bundles/DIGEST` or `vault`."""
     problem: str
     """In words for the operator; never content."""
+    bucket: str = ""
+    """Of a damaged object: its bucket."""
+    key: str = ""
+    """Of a damaged object: its key, for who may list the bucket."""
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):

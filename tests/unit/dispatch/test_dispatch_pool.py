@@ -247,6 +247,35 @@ def test_a_slow_import_is_waited_for() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("isolation", list(Isolation))
+@pytest.mark.parametrize("restores", [False, True])
+def test_who_waits_for_the_fork_after_a_slow_import_is_not_refused_before_it_is_there(
+    isolation: Isolation, restores: bool
+) -> None:
+    """On a node that has just started beside one that keeps many warm: cores are few, forks late."""
+
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = Calls(loop, queue_time=0.5, isolation=isolation)
+        calls.sandbox.restores = restores
+        calls.sandbox.set_back_seconds = 0.1
+        calls.sandbox.open_seconds, calls.sandbox.fork_seconds = 0.6, 0.4
+        assert await outcomes(calls.start(1)) == [None]
+        assert await outcomes(calls.start(3)) == [None] * 3
+
+    run(scenario)
+
+
+def test_who_has_no_instance_on_its_way_is_refused_though_others_have() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = Calls(loop, concurrency=2, queue_time=0.5)
+        calls.sandbox.open_seconds, calls.sandbox.fork_seconds = 0.6, 0.4
+        ended = await outcomes(calls.start(5, seconds=10.0))
+        assert ended == [None, None, *[Outcome.THROTTLED] * 3]
+        assert loop.time() < 1000.0 + 12.0
+
+    run(scenario)
+
+
 def test_a_slow_import_that_brings_no_instance_is_given_up() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         calls = Calls(loop, queue_time=0.5)
