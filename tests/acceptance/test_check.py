@@ -90,7 +90,10 @@ def test_a_node_that_runs_and_one_that_has_stopped(node: TestNode, tmp_path: Pat
     (finding,) = json.loads(done.stdout)["findings"]
     assert finding["place"] == "data/t"
     assert "of bucket files: Chunk 3 of an object's file is not authentic" in finding["problem"]
+    assert (finding["kind"], finding["name"], finding["key"]) == ("bucket", "files", "large")
     assert "the check of data/t has found" in node.errors.read_text()
+    assert "key large" not in node.errors.read_text()
+    assert "bucket:t/files, key large" in casemate(node, "check").stdout
     large.write_bytes(kept)
     assert casemate(node, "check").returncode == 0
 
@@ -112,6 +115,8 @@ def test_a_node_that_runs_and_one_that_has_stopped(node: TestNode, tmp_path: Pat
     text = "\n".join(f"{f['place']}: {f['problem']}" for f in report["findings"])
     assert set(found) == {"store", "data", "bundles", "vault"}, text
     assert "data/t: object " in text and "its file is gone" in text
+    assert "large" in [f["key"] for f in report["findings"]]
+    assert "needs it)" in text, "a damaged bundle is named with its version"
     assert "data/u: page " in text
     assert "it is gone; " in text
 

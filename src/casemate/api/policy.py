@@ -18,13 +18,16 @@ from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.granted import CompiledGrants
 from casemate.model.principal import (
+    BUILT_IN_ROLES,
     NODE,
+    OWNER,
     Action,
     Decision,
     Principal,
     PrincipalKind,
     Resource,
     ResourceKind,
+    RoleBinding,
 )
 from casemate.model.still import require_still
 from casemate.nodes.policies import TOPICS, renew
@@ -44,6 +47,8 @@ from casemate.operations.policies import (
 from casemate.policy import CompiledPolicies, parse_action, parse_principal, parse_resource
 
 performs = Performers()
+_MOST_ROLES = 256
+"""Roles of which is told whether they would allow something; each costs a decision."""
 
 
 def _view(file: PolicyFile, service: Service) -> PolicyFileView:
@@ -145,19 +150,49 @@ async def _decide(operation: Decide, call: Call) -> Answer:
             f"There is no principal {asked_for.text}.",
             next_step="`casemate users ls` and `casemate tokens ls` list them.",
         )
-    resource = await _with_settings(service, resource)
+    named, resource = resource, await _with_settings(service, resource)
     granted = await _granted(service, found, action, resource)
     decision = service.policy.decide(found, action, resource, granted=granted)
+    sees = _may_see(call, decision, resource)
     return Answer(
         principal=found.text,
         action=action.value,
         resource=resource.text,
         granted=granted,
         allowed=decision.allowed,
-        reasons=decision.reasons if _may_see(call, decision, resource) else (),
+        reasons=decision.reasons if sees else (),
         errors=decision.errors,
         revision=service.policy.revision,
+        roles=()
+        if decision.allowed or found.kind not in (PrincipalKind.USER, PrincipalKind.TOKEN)
+        else await _allowing(call, found, action, resource if sees else named),
     )
+
+
+async def _allowing(
+    call: Call, asked_for: Principal, action: Action, resource: Resource
+) -> tuple[str, ...]:
+    """Return the roles that would let somebody do this, of those that who asks may know of.
+
+    The one that may do everything comes last.
+    """
+    policy = call.service.policy
+    known = set(BUILT_IN_ROLES)
+    if call.may(Action.POLICY_READ, NODE):
+        known |= policy.roles()
+    project = resource.project or None
+
+    def allows(role: str) -> bool:
+        bindings = (*asked_for.bindings, RoleBinding(role=role, project=project))
+        with_role = msgspec.structs.replace(asked_for, bindings=bindings)
+        return policy.decide(with_role, action, resource).allowed
+
+    def found() -> tuple[str, ...]:
+        return tuple(filter(allows, sorted(known, key=lambda role: (role == OWNER, role))))
+
+    if len(known) > _MOST_ROLES:
+        known = set(BUILT_IN_ROLES)
+    return await asyncio.to_thread(found)
 
 
 def _may_see(call: Call, decision: Decision, resource: Resource) -> bool:

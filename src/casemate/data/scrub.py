@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Projects
 from casemate.data.registry import BUCKET
 from casemate.data.sqlite_project import SqliteProject
-from casemate.model.integrity import DamagedObject
+from casemate.model.integrity import Damaged
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.scrub import MOST_PROBLEMS, Pace, scrub
 
@@ -47,8 +47,8 @@ async def scrub_project(
     name: str,
     pace: Pace,
     fetch: Keys[P],
-    stored: Callable[[P], Awaitable[list[str]]],
-) -> tuple[str | DamagedObject, ...]:
+    stored: Callable[[P], Awaitable[Sequence[str | Damaged]]],
+) -> tuple[str | Damaged, ...]:
     """Return what is wrong with a project's data, the first few of each kind. Raises DataError.
 
     `stored` tells what is wrong with what the engine keeps; the rest is looked at if nothing is.
@@ -80,8 +80,8 @@ def _wrong_counters(connection: Connection) -> list[str]:
     return found
 
 
-async def _wrong_objects(opened: P, pace: Pace, fetch: Keys[P]) -> list[DamagedObject]:
-    found: list[DamagedObject] = []
+async def _wrong_objects(opened: P, pace: Pace, fetch: Keys[P]) -> list[Damaged]:
+    found: list[Damaged] = []
     after = 0
     while len(found) < MOST_PROBLEMS:
         rows = await asyncio.to_thread(opened.connections.read, partial(_objects, after))
@@ -146,8 +146,8 @@ def _is_gone(opened: OpenProject, identity: int) -> bool:
     return row is None
 
 
-def _named(row: Row, what: str) -> DamagedObject:
+def _named(row: Row, what: str) -> Damaged:
     # Keys are content, which logs must not have: the words name the row only.
     identity, bucket, key = row[:3]
     problem = f"object {identity} of bucket {bucket}: {what}"
-    return DamagedObject(bucket=bucket, key=key, problem=problem)
+    return Damaged(problem=problem, kind=BUCKET, name=bucket, key=key)

@@ -20,6 +20,7 @@ from casemate.data.rotation import rekey
 from casemate.data.scrub import damaged_file, scrub_project
 from casemate.data.snapshot import snapshot
 from casemate.data.sqlite_project import SqliteProject
+from casemate.model.integrity import Damaged
 from casemate.operations.declaration import Operation
 from casemate.vault.interface import Purpose
 
@@ -86,7 +87,7 @@ class SqliteProjectData(Ports):
         async with self._open.use(project) as opened:
             await rekey(opened, self._folder, self._keys, self._options)
 
-    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
+    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str | Damaged, ...]:
         """Read all of a project's data; return what is wrong with it. Raises DataError."""
         limits.require_project(project)
 

@@ -24,7 +24,6 @@ from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.path import RawInvocation, Sealed
 from casemate.model.trigger import INBOX, QueueTrigger
 from casemate.operations.leases import FindNextDue, LeaseMessages
-from casemate.set_clock import DeletingClock
 
 _log = logging.getLogger(__name__)
 _SLOTS_FOR_EACH_CORE = 32
@@ -54,13 +53,15 @@ class Delivery:
         cores: int = 1,
         refusal: Callable[[], str] = str,
         coordination: Coordination = ALONE,
+        deleting: Callable[[], float],
         sent_away: Callable[[str], float | None] = lambda _principal: None,
     ) -> None:
         """Take events from `data` along the path, which is `run`; `marks` are of who kept them.
 
         While `refusal` gives a reason nothing is leased; see `rest`. `coordination` is that of the
-        data, whose other nodes have their share. `sent_away` returns since when who had an event
-        kept may do nothing any more: it becomes a dead letter then.
+        data, whose other nodes have their share. By `deleting` events are too old on a node that is
+        alone. `sent_away` returns since when who had an event kept may do nothing any more: it
+        becomes a dead letter then.
         """
         self._refusal = refusal
         self._coordination = coordination
@@ -71,7 +72,7 @@ class Delivery:
         self._marks = marks
         self._settler = Settler(data, self._lost)
         # By a clock that was set forward by mistake all that waits would be given up.
-        ages = DeletingClock().now if coordination is ALONE else self._clock
+        ages = deleting if coordination is ALONE else self._clock
         self._attempts = Attempts(
             run, self._settler, SystemRandom().random, self.due, sent_away, self._clock, ages
         )

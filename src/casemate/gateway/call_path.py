@@ -70,6 +70,7 @@ class CallPath:
             cores=len(os.sched_getaffinity(0)),
             refusal=base.nodes.standing.refusal,
             coordination=base.data.coordination,
+            deleting=base.deleting.now,
             sent_away=base.accounts.sent_away,
         )
         keeping.hand_to(self.delivery)

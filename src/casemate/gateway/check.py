@@ -18,7 +18,7 @@ import msgspec
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.state import NodeData, OwnFiles, always
 from casemate.model.errors import CasemateError, ConflictError
-from casemate.model.integrity import CheckFinding, CheckReport, CheckState
+from casemate.model.integrity import CheckFinding, CheckReport, CheckState, Damaged
 from casemate.operations.functions import ListFunctions
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
@@ -30,6 +30,12 @@ FIRST_SECONDS = 600.0
 """After the start, when a node has other things to do."""
 _MOST_FINDINGS = 1000
 _LOG = logging.getLogger(__name__)
+
+
+def _finding(place: str, found: str | Damaged) -> CheckFinding:
+    if isinstance(found, str):
+        return CheckFinding(place=place, problem=found)
+    return CheckFinding(place=place, **msgspec.structs.asdict(found))
 
 
 class NodeCheck:
@@ -149,8 +155,9 @@ class NodeCheck:
         )
         self._last = self._report
 
-    async def _look(self, place: str, looking: Awaitable[Iterable[str]]) -> None:
+    async def _look(self, place: str, looking: Awaitable[Iterable[str | Damaged]]) -> None:
         self._report = msgspec.structs.replace(self._report, place=place)
+        problems: Iterable[str | Damaged]
         try:
             problems = await looking
         except CasemateError as error:
@@ -160,8 +167,8 @@ class NodeCheck:
             problems = (f"it cannot be checked: {type(error).__name__}",)
         self._find(place, problems)
 
-    def _find(self, place: str, problems: Iterable[str]) -> None:
-        found = [CheckFinding(place=place, problem=problem) for problem in problems]
+    def _find(self, place: str, problems: Iterable[str | Damaged]) -> None:
+        found = [_finding(place, problem) for problem in problems]
         for finding in found:
             _LOG.error("the check of %s has found: %s", finding.place, finding.problem)
         self._report = msgspec.structs.replace(
@@ -184,10 +191,15 @@ class NodeCheck:
         for digest in sorted(named.keys() - kept):
             self._find(f"bundles/{digest}", (f"it is gone; {named[digest]} needs it",))
         for digest in sorted(kept):
-            await self._look(f"bundles/{digest}", self._look_at_bundle(digest))
+            await self._look(f"bundles/{digest}", self._look_at_bundle(digest, named.get(digest)))
 
-    async def _look_at_bundle(self, digest: str) -> tuple[str, ...]:
-        await asyncio.to_thread(self._pace, await self._bundles.verify(digest))
+    async def _look_at_bundle(self, digest: str, version: str | None) -> tuple[str, ...]:
+        try:
+            read = await self._bundles.verify(digest)
+        except CasemateError as error:
+            of = f"{version} needs it" if version else "no version needs it"
+            return (f"{error.message} ({of})",)
+        await asyncio.to_thread(self._pace, read)
         return ()
 
     async def _look_at_vault(self, projects: list[str]) -> tuple[str, ...]:

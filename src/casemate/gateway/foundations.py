@@ -89,13 +89,14 @@ class Foundations:
         self.decoys = Decoys(store, vault, facts)
         self.baselines = Baselines(store, facts)
         self.recordings = Recordings(folders.recordings, vault)
+        self.deleting = DeletingClock()
         self.accounts = accounts = Accounts(
             store,
             vault,
             roles=self.policy.roles,
             happened=facts.happened,
             decisions=self.nodes.decisions,
-            deleting=DeletingClock().now,
+            deleting=self.deleting.now,
         )
         keys = BuilderKeys(store, facts.happened, accounts.there_since)
         self.signatures = Signatures(store, keys, facts.happened)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from casemate.data import ProjectData, SqliteProjectData
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedBundles
+from casemate.model.integrity import Damaged
 from casemate.model.nodes import ProjectDatabase
 from casemate.nodes import Among, Part
 from casemate.store.interface import Store
@@ -40,7 +41,7 @@ class NodeData(ProjectData, Protocol):
         """Return how many bytes each project keeps. Blocks. Raises OSError, CasemateError."""
         ...
 
-    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
+    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str | Damaged, ...]:
         """Read all of a project's data; return what is wrong with it. Raises DataError."""
         ...
 

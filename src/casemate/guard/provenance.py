@@ -353,23 +353,28 @@ class Provenance(Calls):
 
     def wrote(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Announce what standard output is given, or a file once one is watched; do the call."""
-        told = self.active and (self.kept or self.descriptors or _is_standard(function))
-        if not told or "write" not in self.watchers:
+        if not self.active or "write" not in self.watchers:
+            return function(*arguments, **named)
+        at_once = self.descriptors or _is_standard(function)
+        if not (at_once or self.kept):
             return function(*arguments, **named)
         if len(arguments) == 1 and not named and _gives_lines(function, arguments[0]):
-            return self._wrote_each(function, arguments[0])
+            return self._wrote_each(function, arguments[0], at_once=at_once)
         self.watchers["write"]((function, *arguments), named)
         return function(*arguments, **named)
 
-    def _wrote_each(self, function: Callable[..., Any], lines: Iterable[Any]) -> Any:
+    def _wrote_each(
+        self, function: Callable[..., Any], lines: Iterable[Any], *, at_once: bool
+    ) -> Any:
         """Announce lines that are given once when they are written, if they are not too many.
 
-        What a standard stream is given is announced line by line, before it is written.
+        What is told `at_once`, as of a standard stream, is announced line by line, before it is
+        written.
         """
         held: list[Any] = []
         room = MAX_PENDING
         write = getattr(getattr(function, "__self__", None), "write", None)
-        at_once = write is not None and (self.descriptors or _is_standard(function))
+        at_once = at_once and write is not None
 
         def each() -> Iterator[Any]:
             nonlocal room

@@ -49,10 +49,10 @@ class Contents:
         context = self._context(found)
         key = self._key(found["key_version"])
         file, size = found["file"], found["size"]
-        secret = key.open(found["sealed"], context, file=file is not None)
         hashed = sha256()
         total = 0
         try:
+            secret = key.open(found["sealed"], context, file=file is not None)
             for piece in self._read(file, secret, size):
                 hashed.update(piece)
                 total += len(piece)
@@ -60,6 +60,8 @@ class Contents:
                 yield piece
         except FileNotFoundError as error:
             raise self._damaged(found, "its file is gone") from error
+        except DataCorruptError as error:
+            raise self._damaged(found, error.message.rstrip(".")) from error
         if total != size or hashed.hexdigest() != found["sha256"]:
             raise self._damaged(found, "its content is not what was kept")
 
@@ -117,7 +119,7 @@ class Contents:
 
     def _damaged(self, found: dict[str, Any], what: str) -> DataCorruptError:
         return DataCorruptError(
-            f"The object {found['id']} of the bucket {self.buckets[found['bucket']]} of "
-            f"{self._project} is damaged: {what}.",
+            f"The object {found['key']!r} (number {found['id']}) of the bucket "
+            f"{self.buckets[found['bucket']]} of {self._project} is damaged: {what}.",
             next_step="Delete it on the node, or restore it from a backup, and move again.",
         )

@@ -16,14 +16,16 @@ class CheckState(StrEnum):
     DONE = "done"
 
 
-class DamagedObject(msgspec.Struct, frozen=True, kw_only=True):
-    """An object of a bucket whose content is not what was written."""
+class Damaged(msgspec.Struct, frozen=True, kw_only=True):
+    """An object or an item that is not as it was written."""
 
-    bucket: str
-    key: str
-    """Content: not for logs, nor for who may not list the bucket."""
     problem: str
-    """Names the row and the bucket, not the key."""
+    """In words for the operator; names the row and where it is, never content."""
+    kind: str
+    """`bucket` or `table`."""
+    name: str
+    key: str
+    """Content: not for logs, nor for who may not list what is in there."""
 
 
 class CheckFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,10 +35,11 @@ class CheckFinding(msgspec.Struct, frozen=True, kw_only=True):
     """`store`, `data/PROJECT`, `bundles/DIGEST` or `vault`."""
     problem: str
     """In words for the operator; never content."""
-    bucket: str = ""
-    """Of a damaged object: its bucket."""
+    kind: str = ""
+    """Of a damaged object or item: `bucket` or `table`, which one, and its key."""
+    name: str = ""
     key: str = ""
-    """Of a damaged object: its key, for who may list the bucket."""
+    """Only for who may list the objects of the bucket or query the table."""
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):

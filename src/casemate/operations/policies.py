@@ -48,6 +48,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of the policies that decided; none means that nothing allows it."""
     errors: tuple[str, ...]
     revision: int
+    roles: tuple[str, ...] = ()
+    """Of a user or token that may not: each role that would let them if it were bound where the
+    resource is. The built-in ones; custom ones as well for who has `policy:read`."""
 
 
 class ListPolicies(Operation[Policies], frozen=True, kw_only=True):

@@ -293,6 +293,44 @@ def test_a_decision_with_stored_roles(node: Node) -> None:
 
 
 @pytest.mark.parametrize(
+    ("action", "resource", "roles"),
+    [
+        ("function:deploy", "function:other/cart", ["deployer", "developer", "owner"]),
+        ("function:invoke", "function:shop/cart", ["developer", "invoker", "owner"]),
+        ("function:invoke", "function:shop/resize", []),  # internal: no role helps
+        ("policy:read", "node", ["auditor", "owner"]),
+        ("function:deploy", "function:shop/cart", []),  # allowed
+    ],
+)
+def test_who_may_not_is_told_which_roles_would_allow_it(
+    node: Node, action: str, resource: str, roles: list[str]
+) -> None:
+    put(node)
+    assert node.can("user:ada", action, resource).json()["roles"] == roles
+
+
+def test_roles_that_somebody_wrote_are_named_to_who_may_read_policies_only(node: Node) -> None:
+    put(node)
+    node.by = ADA
+    answer = node.can("user:ada", "function:deploy", "function:other/cart").json()
+    assert answer["roles"] == ["developer", "owner"]
+    # Nor does what would help tell of a function that one may not read, and how it is set.
+    there, not_there = (
+        node.can("user:ada", "function:invoke", f"function:shop/{name}").json()["roles"]
+        for name in ("resize", "nothing")
+    )
+    assert there == not_there == ["developer", "invoker", "owner"]
+
+
+def test_a_forbidding_policy_leaves_no_role_that_would_allow_it(node: Node) -> None:
+    frozen = '@id("frozen") forbid (principal, action in [ACTION], resource);'
+    action = 'Casemate::Action::"function:deploy"'
+    assert put(node, frozen.replace("ACTION", action), "frozen").status_code == 200
+    answer = node.can("user:ada", "function:deploy", "function:shop/cart").json()
+    assert (answer["reasons"], answer["roles"]) == (["frozen"], [])
+
+
+@pytest.mark.parametrize(
     ("action", "resource", "allowed"),
     [
         ("bucket:read", "bucket:shop/uploads", True),

@@ -221,6 +221,32 @@ def test_rm(client: FakeClient) -> None:
         ({}, 0, ["allow", "by deployer"]),
         ({"allowed": False, "reasons": []}, 1, ["deny", "no policy allows it"]),
         ({"allowed": False, "reasons": ["frozen"]}, 1, ["deny", "by frozen"]),
+        (
+            {"allowed": False, "reasons": [], "roles": ["deployer", "owner"]},
+            1,
+            [
+                "deny",
+                "no policy allows it",
+                "roles that would allow it: deployer@shop, owner@shop",
+                "to give one beside those that `casemate users roles ada` shows, name all",
+            ],
+        ),
+        (
+            {
+                "allowed": False,
+                "reasons": [],
+                "roles": ["auditor"],
+                "resource": "node",
+                "principal": "token:abc",
+            },
+            1,
+            [
+                "deny",
+                "no policy allows it",
+                "roles that would allow it: auditor",
+                "a token keeps its roles: make another, `casemate tokens add NAME --role ROLE`",
+            ],
+        ),
         ({"allowed": False, "errors": ["overflow"]}, 1, ["deny", "error: overflow"]),
         (
             {"allowed": False, "reasons": [], "principal": "function:shop/a"},

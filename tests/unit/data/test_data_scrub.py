@@ -8,6 +8,7 @@ import pytest
 from data_support import Data, end_of
 
 from casemate.data import Fate
+from casemate.model.integrity import Damaged
 
 
 @pytest.fixture
@@ -34,11 +35,16 @@ def kept(data: Data) -> Data:
     return data
 
 
-def scrubbed(data: Data) -> tuple[str, ...]:
+def found_in(data: Data) -> tuple[str | Damaged, ...]:
     read: list[int] = []
     found = data.run(data.port.scrub("p", read.append))
     assert sum(read) > 0
     return tuple(found)
+
+
+def scrubbed(data: Data) -> tuple[str, ...]:
+    """Return what logs may have."""
+    return tuple(one if isinstance(one, str) else one.problem for one in found_in(data))
 
 
 def altered(data: Data, statement: str) -> tuple[str, ...]:
@@ -93,6 +99,11 @@ def test_files_that_were_changed_cut_or_removed_are_found(kept: Data) -> None:
     for what in ("is not authentic", "bytes, expected", "its file is gone"):
         assert what in found
     assert "o0" not in found, "keys are content"
+    damaged = [one for one in found_in(kept) if isinstance(one, Damaged)]
+    assert len(damaged) >= 3
+    assert {(one.kind, one.name) for one in damaged} == {("bucket", "kept")}
+    assert {one.key for one in damaged} <= {"o0", "o2", "o3", "o4"}
+    assert len({one.key for one in damaged}) == len(damaged)
 
 
 def test_a_damaged_page_is_named(kept: Data) -> None:

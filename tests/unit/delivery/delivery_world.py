@@ -28,6 +28,7 @@ from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, Sealed
 from casemate.model.trigger import TriggerKind
 from casemate.operations.leases import LeaseMessages, SettleMessages
+from casemate.set_clock import DeletingClock
 from support.core import deployed, version
 from support.data_calls import CalledData
 
@@ -84,6 +85,7 @@ class World:
             cores=1,
             refusal=lambda: self.refusal,
             coordination=self.data.coordination,
+            deleting=DeletingClock().now,
             sent_away=self.sent_away.get,
         )
 

@@ -252,7 +252,7 @@ def test_a_slow_import_is_waited_for() -> None:
 def test_who_waits_for_the_fork_after_a_slow_import_is_not_refused_before_it_is_there(
     isolation: Isolation, restores: bool
 ) -> None:
-    """On a node that has just started beside one that keeps many warm: cores are few, forks late."""
+    """As on a node that has just started, beside one that keeps many warm: forks are late."""
 
     async def scenario(loop: VirtualLoop) -> None:
         calls = Calls(loop, queue_time=0.5, isolation=isolation)

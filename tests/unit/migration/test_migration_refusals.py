@@ -137,7 +137,7 @@ def test_a_damaged_object_is_named(folder: Folder, shared: Shared, harm: str) ->
         content = bytearray(name.read_bytes())
         content[70_000] ^= 1
         name.write_bytes(content)
-    with pytest.raises(DataCorruptError):
+    with pytest.raises(DataCorruptError, match=r"object '[^']+' \(number \d+\) of the bucket"):
         to_server(folder, shared)
     with pytest.raises(StoreError, match="not whole yet"):
         shared.store()

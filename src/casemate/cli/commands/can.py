@@ -45,6 +45,22 @@ def can(
         raise typer.Exit(ExitCode.FAILURE)
 
 
+def _roles(answer: Answer) -> list[str]:
+    """Say which roles would allow it, as they are given: where the resource is."""
+    _, _, place = answer.resource.partition(":")
+    project = place.partition("/")[0]
+    roles = [f"{role}@{project}" if project else role for role in answer.roles]
+    kind, _, name = answer.principal.partition(":")
+    lines = [f"roles that would allow it: {', '.join(roles)}"]
+    if kind == "user":
+        lines.append(f"to give one beside those that `casemate users roles {name}` shows, name all")
+    else:
+        lines.append(
+            "a token keeps its roles: make another, `casemate tokens add NAME --role ROLE`"
+        )
+    return lines
+
+
 def _why(answer: Answer) -> list[str]:
     """Return what decided, one reason a line."""
     lines = [f"error: {error}" for error in answer.errors]
@@ -52,6 +68,8 @@ def _why(answer: Answer) -> list[str]:
         lines += [f"by {reason}" for reason in answer.reasons]
     if not lines:
         lines.append("no policy allows it")
+    if answer.roles:
+        lines += _roles(answer)
     if answer.principal.startswith("function:") and not answer.granted:
         lines.append("its live version is not granted this")
     return lines

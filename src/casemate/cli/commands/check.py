@@ -14,7 +14,7 @@ from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import Progress, note, print_json, print_line, print_table, progress
 
 if TYPE_CHECKING:
-    from casemate.model.integrity import CheckReport
+    from casemate.model.integrity import CheckFinding, CheckReport
 
 app = new_app()
 
@@ -90,10 +90,22 @@ def _show(report: CheckReport, shown: Progress) -> None:
     shown.update(f"Checking {place}, {report.bytes_read // _MIB} MiB read ...")
 
 
+def _problem(finding: CheckFinding) -> str:
+    if not finding.key:
+        return finding.problem
+    project = finding.place.removeprefix("data/")
+    return f"{finding.problem} ({finding.kind}:{project}/{finding.name}, key {finding.key})"
+
+
 def _print(report: CheckReport) -> None:
-    rows = [(finding.place, finding.problem) for finding in report.findings]
+    rows = [(finding.place, _problem(finding)) for finding in report.findings]
     if rows:
         print_table(("place", "problem"), rows, empty="", below=("problem",))
+        if any(finding.kind and not finding.key for finding in report.findings):
+            note(
+                "Which object or item it is by its key is told to who may list the bucket "
+                "(bucket:list) or query the table (table:query)."
+            )
         note(
             "Stop the node, keep the folder for examination, restore from a backup: "
             "docs/howto/check-a-node.md says what each finding means."

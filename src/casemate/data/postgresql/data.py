@@ -18,6 +18,7 @@ from casemate.data.postgresql.sealing import MissingValueKeyError
 from casemate.data.projects import Created, Keys, Projects
 from casemate.data.scrub import scrub_project
 from casemate.model.errors import NotFoundError
+from casemate.model.integrity import Damaged
 from casemate.operations.declaration import Operation
 from casemate.vault.interface import Purpose
 
@@ -148,14 +149,14 @@ class PostgresqlProjectData(Ports):
         """Close a project that is open: it lives elsewhere."""
         await self._open.let_go(project)
 
-    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
+    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str | Damaged, ...]:
         """Read all of a project's data; return what is wrong with it. Raises DataError."""
         require_project(project)
 
         async def fetch(opened: PostgresqlProject, version: int) -> None:
             opened.add_key(await self._keys(project, Purpose.OBJECTS, version), newest=False)
 
-        async def stored(opened: PostgresqlProject) -> list[str]:
+        async def stored(opened: PostgresqlProject) -> list[str | Damaged]:
             async def fetch_value_key(version: int) -> None:
                 opened.shared.sealer.add(await self._keys(project, Purpose.DATA, version))
 

@@ -26,6 +26,7 @@ from casemate.data.postgresql.placements import Placement, Placements
 from casemate.data.projects import Created, Keys
 from casemate.model.data import ObjectInfo
 from casemate.model.errors import NotFoundError
+from casemate.model.integrity import Damaged
 from casemate.model.nodes import ProjectDatabase
 from casemate.operations.declaration import Effect, Operation
 from casemate.operations.form import form_of
@@ -296,7 +297,7 @@ class PlacedProjectData:
         """Read something of a project that is open. Raises what every reader would meet."""
         await self._opened(project, self._placements.known.get(project)).probe(project)
 
-    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
+    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str | Damaged, ...]:
         """Read all of a project's data; return what is wrong with it. Raises DataError."""
         opened = self._opened(project, self._placements.known.get(project))
         return await opened.scrub(project, pace)
