@@ -195,8 +195,9 @@ def _compiled(schema: Schema) -> jsonschema_rs.Draft202012Validator:
         )
     except (ValueError, jsonschema_rs.ReferencingError, RecursionError) as error:
         raise ContractError(
-            f"The contract is not a valid JSON Schema (2020-12): {_told(error)}.",
-            next_step="Correct the schema; patterns are RE2's (no look-around, no back-reference).",
+            f"The contract is not a valid JSON Schema (2020-12): {_told(error).removesuffix('.')}.",
+            next_step="Correct the schema; patterns are RE2's (no look-around, no back-reference) "
+            "and small: a length is bounded by maxLength, not by {1,1500}.",
         ) from error
 
 

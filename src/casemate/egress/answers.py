@@ -1,5 +1,6 @@
 """What the proxy itself answers. The reader is the function's author: most HTTP clients show them
-the status line of a refused CONNECT and nothing else, so the reason is in there as well.
+the status line of a refused CONNECT and nothing else, so the reason is in there as well. It also
+tells a 502 of the proxy from one of the host.
 """
 
 from __future__ import annotations
@@ -23,9 +24,7 @@ def refusal(error: DeniedError | RequestRefusedError | UpstreamError) -> bytes:
     """Return a whole response that closes the connection. Its text is ours, never what was sent."""
     status = 403 if isinstance(error, DeniedError) else error.status
     text = f"Casemate egress: {error.message}\nNext: {error.next_step}\n"
-    reason = _REASONS[status]
-    if isinstance(error, DeniedError):
-        reason = f"{reason}: {error.message} Next: {error.next_step}"
+    reason = f"{_REASONS[status]}: {error.message} Next: {error.next_step}"
     return (
         render(
             f"HTTP/1.1 {status} {reason}",

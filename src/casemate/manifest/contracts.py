@@ -57,7 +57,7 @@ def _unusable(file: str, error: RejectedValueError | ContractError) -> tuple[str
     """Return what was found of a file and what is expected."""
     if isinstance(error, RejectedValueError):
         return error.found, error.expected
-    found = f"{quoted(file)}: {printable(error.message)}"
+    found = f"{quoted(file)}: {printable(error.message).removesuffix('.')}"
     step = (error.next_step or "Correct it.").removesuffix(".")
     return found, f"a contract that holds: {step[:1].lower()}{step[1:]}"
 

@@ -158,6 +158,23 @@ def test_dead_letters_of_a_queue(cli, node) -> None:
     ]
 
 
+@pytest.mark.parametrize("command", [("redrive",), ("purge", "--yes")])
+def test_ids_of_which_there_is_no_dead_letter_are_told(cli, node, command) -> None:
+    verb, *options = command
+    node(
+        RedriveFunctionDeadLetters=Counted(letters=0), PurgeFunctionDeadLetters=Counted(letters=0)
+    )
+    done = cli("dlq", verb, "shop/ship", "0a", "0a", *options)
+    assert done.code == 3
+    assert "1 of the ids: there is no such dead letter of shop/ship" in done.err
+    assert "`casemate dlq ls shop/ship` lists them" in done.err
+    node(RedriveQueueDeadLetters=Counted(letters=1), PurgeQueueDeadLetters=Counted(letters=1))
+    done = cli("dlq", verb, "shop/jobs", "0a", "0b", "--queue", *options)
+    assert done.code == 0 and "`casemate dlq ls shop/jobs --queue` lists them" in done.err
+    done = cli("dlq", verb, "shop/jobs", "0a", "--queue", *options)
+    assert (done.code, done.err) == (0, "")
+
+
 def test_what_is_not_said_of_dead_letters_is_asked_for(cli, node) -> None:
     fake = node()
     for words in (

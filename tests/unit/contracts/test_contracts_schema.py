@@ -85,6 +85,7 @@ def test_what_is_no_schema_at_all(text: str, says: str) -> None:
         ({"pattern": "(a)\\1"}, "no look-around, no back-reference"),
         ({"pattern": "(?=a)"}, "no look-around"),
         ({"pattern": "(a{1000}){1000}"}, "/pattern"),
+        ({"pattern": "^[^\\s<>]{1,1500}$"}, "bounded by maxLength, not by {1,1500}"),
     ],
 )
 def test_mistakes_are_told_with_their_place(schema: object, says: str) -> None:

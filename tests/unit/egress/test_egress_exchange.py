@@ -152,6 +152,8 @@ def test_interim_answers_are_passed_on() -> None:
 def test_answers_that_are_not_http_become_502(said: bytes) -> None:
     answer, running = answer_of(said)
     assert b"HTTP/1.1 502 Bad Gateway" in answer
+    line = answer[answer.index(b"HTTP/1.1 502") :].partition(b"\r\n")[0]
+    assert line.endswith(b" Next: Try again; see whether the host is up.")
     assert running.denials == []
 
 

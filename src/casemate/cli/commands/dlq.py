@@ -23,6 +23,7 @@ from casemate.model.trigger import QueueTrigger
 from casemate.operations.declaration import Operation
 from casemate.operations.delivery import (
     MAX_IDS,
+    Counted,
     Letter,
     Letters,
     ListFunctionDeadLetters,
@@ -44,6 +45,15 @@ FUNCTION, QUEUE = "function", "queue"
 _QUEUE_HELP = "It is a queue, not a function."
 QueueOption = Annotated[bool, typer.Option("--queue", help=_QUEUE_HELP)]
 AllOption = Annotated[bool, typer.Option("--all", help="All that there are.")]
+
+
+_OF_QUEUES = (RedriveQueueDeadLetters, PurgeQueueDeadLetters)
+_Chosen = (
+    RedriveFunctionDeadLetters
+    | RedriveQueueDeadLetters
+    | PurgeFunctionDeadLetters
+    | PurgeQueueDeadLetters
+)
 
 
 class _Waiting(msgspec.Struct):
@@ -196,6 +206,7 @@ def redrive(
     else:
         told = "1 event is" if counted.letters == 1 else f"{counted.letters} events are"
         print_line(f"{name_of(wanted)}: {told} tried again.")
+    _require_found(wanted, counted)
 
 
 @asked(
@@ -222,6 +233,20 @@ def purge(
     else:
         letters = "dead letter is" if counted.letters == 1 else "dead letters are"
         print_line(f"{name_of(wanted)}: {counted.letters} {letters} deleted.")
+    _require_found(wanted, counted)
+
+
+def _require_found(wanted: _Chosen, counted: Counted) -> None:
+    """Say of how many ids there was no dead letter; MissingError if there was none at all."""
+    missing = len(set(wanted.ids or ())) - counted.letters
+    if missing <= 0:
+        return
+    queue = " --queue" if isinstance(wanted, _OF_QUEUES) else ""
+    what = f"{missing} of the ids: there is no such dead letter of {name_of(wanted)}, or no more."
+    where = f"`casemate dlq ls {name_of(wanted)}{queue}` lists them."
+    if not counted.letters:
+        raise MissingError(what, next_step=where)
+    note(f"{what} {where}")
 
 
 def _overview(*, json: bool) -> None:
