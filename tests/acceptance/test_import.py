@@ -80,7 +80,7 @@ OPENFAAS = """\
 provider: {name: openfaas, gateway: http://127.0.0.1:8080}
 functions:
   upper: {lang: python3, handler: ./upper, image: upper:1}
-  reply: {lang: python3-http, handler: ./reply, image: reply:1}
+  reply: {lang: python3-http, handler: ./reply, image: reply:1, environment: {write_debug: true}}
 """
 UPPER = """\
 from .words import changed

@@ -19,6 +19,7 @@ from casemate.cli.errors import UsageError
 from casemate.cli.names import bindings, resolve
 from casemate.cli.options import FUNCTION_HELP
 from casemate.cli.resources import project_or_here, resolve_resource
+from casemate.cli.text import seconds
 from casemate.cli.times import moment_of, span_of
 from casemate.cli.values import require_text, value_of
 from casemate.model.function import NAME_PATTERN
@@ -305,7 +306,7 @@ def _default(field: FieldInfo, found: _Type) -> Any:
     """Return the default that people see; None where that says only that nothing was given."""
     default = field.default if found.given.default is None else found.given.default
     if isinstance(default, int) and found.given.metavar == DURATION:
-        return f"{default}s"
+        return seconds(default)
     if isinstance(default, int):
         return default if default >= (found.least or 0) else None
     return default if isinstance(default, str) and default else None

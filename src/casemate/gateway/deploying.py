@@ -12,7 +12,7 @@ from casemate.admission import Catalogue
 from casemate.api.control import Deployment, StartFailedError
 from casemate.data.interface import ProjectData
 from casemate.dispatch import Dispatcher
-from casemate.gateway import changes
+from casemate.gateway import changes, start_advice
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.deploy_decisions import DeployDecisions, about
 from casemate.gateway.deployed_state import DeployedState
@@ -40,11 +40,6 @@ from casemate.store.interface import Store
 from casemate.supply import Admitted
 from casemate.vulnerabilities import Gate, Packages, Stamp, read_packages
 
-_NO_MODULE = (
-    "Name the package that has it in the function's requirements "
-    '(`requirements = "requirements.txt"` in casemate.toml), or put its file into `source`; then '
-    "deploy again."
-)
 MAX_START_SECONDS = 1800.0
 """For all functions of one deploy, one after the other: so long it keeps others' from starting."""
 Turn = Callable[[], AbstractAsyncContextManager[None]]
@@ -332,7 +327,7 @@ class Deploying:
                 type=error.error.type,
                 message=error.error.message,
                 trace=error.error.trace + error.output,
-                next_step=_NO_MODULE if error.error.type == "ModuleNotFoundError" else None,
+                next_step=start_advice.next_step(error.error.type, version.function),
             ) from error
 
 

@@ -6,14 +6,16 @@ from casemate.manifest.kinds import Pattern, Text
 from casemate.manifest.locator import KeyPath
 from casemate.manifest.problem import ProblemCollector
 from casemate.manifest.secret_like import looks_like_secret
+from casemate.model.function import MAX_VARIABLE_NAME, VARIABLE_PATTERN
 
 MAX_BYTES = 4096
 MAX_VARIABLES = 64
 
 NAMES = Pattern(
-    r"^[A-Za-z][A-Za-z0-9_]*$",
-    "a name of at most 128 letters, digits and underscores that starts with a letter",
-    128,
+    VARIABLE_PATTERN,
+    f"a name of at most {MAX_VARIABLE_NAME} letters, digits and underscores that starts with a "
+    "letter",
+    MAX_VARIABLE_NAME,
 )
 VALUE = Text(MAX_BYTES)
 

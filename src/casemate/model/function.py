@@ -20,6 +20,12 @@ NAME_PATTERN = r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 HANDLER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 """`module:function`, ASCII only."""
 
+VARIABLE_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*$"
+"""The name of a variable of the environment, ASCII only."""
+
+MAX_VARIABLE_NAME = 128
+"""Characters of it."""
+
 PACKAGE_PATTERN = r"^(?:\*|[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?)$"
 """The name of a package as indexes have it, or `*` for all that are not named."""
 

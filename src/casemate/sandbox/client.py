@@ -121,8 +121,9 @@ class SandboxClient:
         loop.add_reader(sock.fileno(), self._readable)
 
     def send(self, request: protocol.Request, descriptors: list[int] | tuple[int, ...]) -> None:
-        """Send a request. Raises SupervisorLostError."""
+        """Send a request. Raises SupervisorLostError, NotTakenError."""
         payload = msgspec.json.encode(request)
+        protocol.require_taken(request, payload)
         try:
             if descriptors:
                 socket.send_fds(self._sock, [payload], descriptors)

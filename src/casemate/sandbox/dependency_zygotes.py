@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
@@ -25,6 +26,7 @@ from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
 MAX_KNOWN = 4_096
 """Bundles of which it is known what they import, and versions that no such zygote fits."""
 _TRIES = 3
+_MODULE = re.compile(protocol.MODULE_PATTERN)
 """How often in a row a version may come to nothing by one for a reason that passes."""
 _UNMEASURED = 64 << 20
 """Bytes that one is taken to hold until that is known: as the large libraries do."""
@@ -68,7 +70,13 @@ def modules_of(files: Iterable[str]) -> frozenset[str]:
     for head, rests in inside.items():
         if head not in found:
             found |= {f"{head}.{name}" for name in modules_of(rests)}
-    return frozenset(name for name in found if all(map(str.isidentifier, name.split("."))))
+    return frozenset(filter(_is_asked_for, found))
+
+
+def _is_asked_for(module: str) -> bool:
+    """Tell whether a module has a name that a request may have; others are imported later."""
+    short = len(module) <= protocol.MAX_MODULE_NAME
+    return short and _MODULE.fullmatch(module) is not None
 
 
 class DependencyZygote:

@@ -13,11 +13,14 @@ import msgspec
 
 from casemate.guard.acts import KINDS
 from casemate.model.bundle import DIGEST_PATTERN
+from casemate.model.errors import InvalidInputError
 from casemate.model.function import (
     HANDLER_PATTERN,
     MAX_PACKAGES,
+    MAX_VARIABLE_NAME,
     NAME_PATTERN,
     PACKAGE_PATTERN,
+    VARIABLE_PATTERN,
     GuardMode,
     Isolation,
     Layout,
@@ -35,7 +38,9 @@ Name = Annotated[str, msgspec.Meta(pattern=_whole(NAME_PATTERN))]
 Minor = Annotated[str, msgspec.Meta(pattern=r"^3\.[0-9]{1,2}\Z")]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1 << 46)]
 Port = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
-Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,127}\Z")]
+Variable = Annotated[
+    str, msgspec.Meta(pattern=_whole(VARIABLE_PATTERN), max_length=MAX_VARIABLE_NAME)
+]
 MAX_VARIABLES = 64
 MAX_MEASURED = 256
 """Instances of one Measure."""
@@ -44,6 +49,7 @@ Value = Annotated[str, msgspec.Meta(max_length=4096)]
 
 MODULE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\Z"
 MAX_MODULES = 64
+MAX_MODULE_NAME = 256
 
 
 PackageAct = Annotated[str, msgspec.Meta(pattern=rf"^(?:{'|'.join(KINDS)})\Z")]
@@ -130,7 +136,9 @@ class PrepareDependencies(
     """Of a bundle that has them, of which nothing else is there."""
     project: Name
     modules: Annotated[
-        tuple[Annotated[str, msgspec.Meta(pattern=MODULE_PATTERN, max_length=256)], ...],
+        tuple[
+            Annotated[str, msgspec.Meta(pattern=MODULE_PATTERN, max_length=MAX_MODULE_NAME)], ...
+        ],
         msgspec.Meta(min_length=1, max_length=MAX_MODULES),
     ]
     memory: Positive
@@ -338,3 +346,30 @@ Event = (
     | RuntimeReplaced
 )
 MAX_PACKET = 32 * 1024
+_REQUESTS = msgspec.json.Decoder(Request)
+
+
+class NotTakenError(InvalidInputError):
+    """The supervisor takes no such request. What is in it came with a function."""
+
+
+def require_taken(request: Request, packet: bytes) -> None:
+    """Raise NotTakenError for a request of a function that the supervisor would not take.
+
+    It ends the gateway for one, and with it the calls of all other functions. What else is
+    requested has nothing in it that somebody chose.
+    """
+    if not isinstance(request, (Open, PrepareDependencies)):
+        return
+    of = f"{request.project}/{request.function}" if isinstance(request, Open) else request.project
+    problem = f"{len(packet)} bytes, at most {MAX_PACKET} fit" if len(packet) > MAX_PACKET else ""
+    try:
+        _REQUESTS.decode(packet)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        problem = str(error)
+    if problem:
+        raise NotTakenError(
+            f"The sandbox takes no {of} as it was declared: {problem}.",
+            next_step="Change that in casemate.toml and deploy it again. A manifest that passes "
+            "its check should be taken: please report it.",
+        )

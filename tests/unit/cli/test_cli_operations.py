@@ -158,12 +158,27 @@ def test_dead_letters_of_a_queue(cli, node) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("problem", "restarts"),
+    [
+        ("There is no secret ops/key. Next: Set it: `casemate secrets set ops/key`", False),
+        ("The host is loopback. Next: Add accept = ['private'] to the channel.", True),
+    ],
+)
+def test_a_channel_whose_secret_is_missing_needs_no_restart(
+    cli, node, problem: str, restarts: bool
+) -> None:
+    node(TestAlertChannel=ChannelTest(channel="pager", problem=problem))
+    told = cli("alert", "test", "pager")
+    assert told.code == 1
+    assert ("when the node starts" in told.err) is restarts
+    assert "casemate secrets set ops/key" in told.err or restarts
+
+
 @pytest.mark.parametrize("command", [("redrive",), ("purge", "--yes")])
 def test_ids_of_which_there_is_no_dead_letter_are_told(cli, node, command) -> None:
     verb, *options = command
-    node(
-        RedriveFunctionDeadLetters=Counted(letters=0), PurgeFunctionDeadLetters=Counted(letters=0)
-    )
+    node(RedriveFunctionDeadLetters=Counted(letters=0), PurgeFunctionDeadLetters=Counted(letters=0))
     done = cli("dlq", verb, "shop/ship", "0a", "0a", *options)
     assert done.code == 3
     assert "1 of the ids: there is no such dead letter of shop/ship" in done.err

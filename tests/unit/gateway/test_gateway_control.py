@@ -472,6 +472,21 @@ def test_a_module_that_is_not_there_is_one_to_require(on_node: OnNode) -> None:
     on_node(scene)
 
 
+def test_clients_of_boto3_that_are_made_at_import_are_told_where_their_region_goes(
+    on_node: OnNode,
+) -> None:
+    async def scene(node: Node) -> None:
+        name = "botocore.exceptions.NoRegionError"
+        head = ErrorHead("init-error", name, "You must specify a region.", "")
+        node.client.fault = ImportFailedError(head, "")
+        with pytest.raises(StartFailedError) as failed:
+            await node.deploy()
+        assert "AWS_DEFAULT_REGION" in str(failed.value.next_step)
+        assert "[function.f.environment]" in str(failed.value.next_step)
+
+    on_node(scene)
+
+
 def test_a_node_that_cannot_start_anything_says_so(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         node.client.fault = UnavailableError("no room")

@@ -224,6 +224,22 @@ def play(scene: Callable[[Supervisor], Awaitable[None]], **options: Any) -> None
     assert not faults, faults
 
 
+# -- what the supervisor would end the gateway for -------------------------------------------------
+
+
+def test_a_function_that_the_supervisor_would_not_take_is_refused_alone() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        wrong = version(handler="app:handler\n")
+        with pytest.raises(protocol.NotTakenError, match="handler"):
+            await supervisor.client.open(wrong)
+        request, _ = await supervisor.request()
+        assert isinstance(request, protocol.Close), "and nothing that ends the gateway"
+        assert supervisor.nothing_asked()
+        assert (await supervisor.opened()).alive
+
+    play(scene)
+
+
 # -- the restorer --------------------------------------------------------------------------------
 
 

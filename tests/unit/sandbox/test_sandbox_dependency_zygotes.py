@@ -31,6 +31,7 @@ def of(digest: str, name: str, **changes: Any) -> Version:
         (["pandas/__init__.py", "pandas/core/frame.py", "six.py"], {"pandas", "six"}),
         (["google/cloud/storage/__init__.py", "google/auth/__init__.py"],
          {"google.cloud.storage", "google.auth"}),
+        (["é.py", "ок/__init__.py", "a\u0661.py", f"{'n' * 250}/{'m' * 10}.py", "b.py"], {"b"}),
         (["_cffi.cpython-313-x86_64-linux-gnu.so", "a-b/x.py", "../up.py", ""], {"_cffi"}),
         ([], set()),
     ],

@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.manifest.environment import MAX_VARIABLES, NAMES, check_environment
+from casemate.manifest.locator import KeyLocator
+from casemate.manifest.problem import ProblemCollector
 from casemate.model.function import Isolation, Trust
 from casemate.sandbox import protocol
 
@@ -186,9 +189,18 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ),
     (
         "environment",
-        [{}, {"A": ""}, {"A_1": "x" * 4096}, {f"V{n}": "x" for n in range(64)}],
         [
-            {"a": "x"},
+            {},
+            {"A": ""},
+            {"write_debug": "x"},
+            {"a" * 128: "x"},
+            {"A_1": "x" * 4096},
+            {f"V{n}": "x" for n in range(64)},
+        ],
+        [
+            {"a\n": "x"},
+            {"\u0430": "x"},
+            {"a" * 129: "x"},
             {"1A": "x"},
             {"": "x"},
             {"_A": "x"},
@@ -407,3 +419,46 @@ def test_a_zygote_becomes_that_of_what_is_confined_alike_and_of_nothing_else() -
     ):
         other = decode(json.dumps({**ALIKE, **changed}))
         assert isinstance(other, protocol.Become) and not prepared.fits(other), changed
+
+
+# -- nothing is sent for which the gateway would be ended ------------------------------------------
+
+_NAMES = st.from_regex(NAMES.pattern, fullmatch=True).filter(lambda n: len(n) <= NAMES.max_length)
+
+
+@given(st.dictionaries(_NAMES, st.text('a\n\t"\\é😀', max_size=64), max_size=MAX_VARIABLES))
+def test_what_a_manifest_takes_as_environment_the_supervisor_takes(own: dict[str, str]) -> None:
+    problems = ProblemCollector("casemate.toml", KeyLocator(""))
+    check_environment(dict(own), ("environment",), problems)
+    if not len(problems):
+        decode(json.dumps(OPEN | {"environment": own}).encode())
+
+
+def opened(**changes: Any) -> protocol.Open:
+    request = decode(json.dumps(OPEN).encode())
+    return msgspec.structs.replace(request, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"environment": {"A-B": "x"}}, "environment"),
+        ({"handler": "a:b\n"}, "handler"),
+        ({"python": "2.7"}, "python"),
+        ({"ports": (80,)}, "ports"),
+        ({"environment": {f"V{n}": "x" * 2000 for n in range(40)}}, "at most 32768 fit"),
+    ],
+)
+def test_a_request_that_is_not_taken_is_refused_before_it_is_sent(
+    changes: dict[str, Any], says: str
+) -> None:
+    request = opened(**changes)
+    with pytest.raises(protocol.NotTakenError, match=says) as caught:
+        protocol.require_taken(request, msgspec.json.encode(request))
+    assert "shop/thumbs" in caught.value.message and caught.value.next_step
+
+
+def test_what_is_taken_passes() -> None:
+    for message in ALL.values():
+        request = decode(json.dumps(message).encode())
+        protocol.require_taken(request, msgspec.json.encode(request))
