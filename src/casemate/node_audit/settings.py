@@ -145,14 +145,18 @@ def _clock(state: NodeState) -> Iterator[Seen]:
         )
 
 
+_KEEPS = "casemate usage --since 1d"
+
+
 def _disk(state: NodeState) -> Iterator[Seen]:
     free = state.disk_free
     if free is None or (free >= LEAST_FREE and free * 100 >= state.disk_total * LEAST_SHARE):
         return
     yield Seen(
         subject="disk",
-        seen=f"{free >> 20} MiB of {state.disk_total >> 20} MiB of the data's disk are free.",
-        command="casemate rm FUNCTION@VERSION",
+        seen=f"{free >> 20} MiB of {state.disk_total >> 20} MiB of the data's disk are free. Which "
+        "projects keep the most is told as `stored gb-h`; objects, tables and old versions can go.",
+        command=_KEEPS,
         level=Level.CRITICAL if free < FULL else Level.MEDIUM,
     )
 
@@ -163,8 +167,8 @@ def _parts(state: NodeState) -> Iterator[Seen]:
         if not part.ok:
             yield Seen(
                 subject=f"part:{part.name}",
-                seen=f"{part.name} is not well: {part.detail}",
-                command="casemate check",
+                seen=f"{part.name} is not well: {part.detail.strip()}",
+                command=_KEEPS if part.name == "disk" else "casemate check",
                 level=Level.MEDIUM if young else None,
             )
 

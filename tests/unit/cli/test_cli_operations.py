@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from casemate.cli import operation_command
-from casemate.cli.commands import dlq, routes
+from casemate.cli.commands import alert, dlq, rm, routes
 from casemate.cli.errors import DeniedError, MissingError
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
@@ -30,6 +30,7 @@ from casemate.operations.delivery import (
     ShowFunctionDeadLetter,
     ShowQueueDeadLetter,
 )
+from casemate.operations.findings import AlertTest
 from casemate.operations.functions import Functions
 from casemate.operations.messages import Queues
 from casemate.operations.routes import ClaimRoutes, Claims
@@ -81,7 +82,7 @@ class FakeNode:
 def node(monkeypatch):
     def answering(**answers: Any) -> FakeNode:
         fake = FakeNode(answers)
-        for module in (dlq, routes, operation_command):
+        for module in (alert, dlq, rm, routes, operation_command):
             monkeypatch.setattr(module, "connect", lambda: fake)
         return fake
 
@@ -168,11 +169,27 @@ def test_dead_letters_of_a_queue(cli, node) -> None:
 def test_a_channel_whose_secret_is_missing_needs_no_restart(
     cli, node, problem: str, restarts: bool
 ) -> None:
-    node(TestAlertChannel=ChannelTest(channel="pager", problem=problem))
+    node(TestAlertChannel=AlertTest(channel="pager", problem=problem))
     told = cli("alert", "test", "pager")
     assert told.code == 1
     assert ("when the node starts" in told.err) is restarts
     assert "casemate secrets set ops/key" in told.err or restarts
+
+
+def test_what_a_removed_function_leaves_is_told(cli, node) -> None:
+    shown = DeployedFunction(project="shop", name="ship", versions=(), aliases=())
+    of = {"ShowFunction": shown, "RemoveFunction": None}
+    one = letter("0a", "inbox", "ship")
+    node(**of, ListFunctionDeadLetters=Letters(letters=(one,)))
+    told = cli("rm", "shop/ship", "--yes")
+    assert (told.code, told.out) == (0, "shop/ship is removed.\n")
+    assert "casemate dlq purge shop/ship --all" in told.err
+
+    node(**of, ListFunctionDeadLetters=Letters(letters=()))
+    assert cli("rm", "shop/ship", "--yes").err == ""
+    node(**of, ListFunctionDeadLetters=DeniedError("no"))
+    told = cli("rm", "shop/ship", "--yes")
+    assert (told.code, told.err) == (0, ""), "who may not see them is told nothing"
 
 
 @pytest.mark.parametrize("command", [("redrive",), ("purge", "--yes")])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from casemate.cli.client import connect
-from casemate.cli.errors import UsageError
+from casemate.cli.errors import DeniedError, MissingError, UsageError
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import FunctionArgument, JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
-from casemate.cli.terminal import print_json, print_line
+from casemate.cli.terminal import note, print_json, print_line
+from casemate.operations.delivery import ListFunctionDeadLetters
 from casemate.operations.functions import RemoveFunction, RemoveVersion, ShowFunction
 
 app = new_app()
@@ -36,6 +39,19 @@ def rm(function: FunctionArgument, yes: YesOption = False, json: JsonOption = Fa
         print_json({"removed": str(name), "versions": versions})
     else:
         print_line(f"{name} is removed.")
+        if _has_letters(name):
+            note(
+                f"Events of it that were given up are kept: `casemate dlq ls {name}` lists them, "
+                f"`casemate dlq purge {name} --all` deletes them."
+            )
+
+
+def _has_letters(name: FunctionName) -> bool:
+    """Tell whether dead letters are left, which nothing lists once the function is gone."""
+    left = ListFunctionDeadLetters(project=name.project, function=name.function, limit=1)
+    with suppress(DeniedError, MissingError), connect() as client:
+        return bool(client.call(left).letters)
+    return False
 
 
 def _remove_version(name: FunctionName, *, yes: bool, json: bool) -> None:
