@@ -85,6 +85,17 @@ def test_what_happens_is_recorded_without_being_asked_for(node: TestNode) -> Non
     assert denied[0]["event"]["src_endpoint"]["ip"] == "127.0.0.1"
 
 
+@pytest.mark.parametrize("sign", ["\x01", "\x7f", '"', "\\", "\n", "é", "😀"])
+def test_no_text_that_is_searched_for_ends_the_recorder(node: TestNode, sign: str) -> None:
+    """In JSON a control character is six: more of them than the recorder takes ended it."""
+    ended = node.errors.read_text().count("the recorder has ended")
+    asked = {"search": sign * 256}
+    answer = node.client.get(f"{node.url}/api/v1/journal", params=asked)
+    assert answer.status_code in (200, 400, 414), answer.text
+    assert node.get("/journal", search="VersionDeployed")["entries"]
+    assert node.errors.read_text().count("the recorder has ended") == ended
+
+
 def test_nothing_of_events_or_secrets_is_in_it(node: TestNode) -> None:
     node.invoke({"planted": "PLANTED-EVENT"})
     assert entries(node, search="PLANTED-EVENT") == []

@@ -52,6 +52,33 @@ def set_value(node: TestNode, value: str = VALUE, name: str = "t/api-key") -> No
     assert value.encode() not in done.stdout + done.stderr
 
 
+EXTREME = """
+NUMBERS = [0, -1, 2**31 - 1, 2**31, 2**32, 2**53, 2**63 - 1, 2**64, 10**30]
+
+
+def handler(event, context):
+    found = {}
+    for number in NUMBERS:
+        try:
+            found[str(number)] = len(context.secret("api-key", version=number))
+        except Exception as error:
+            found[str(number)] = type(error).__name__
+    return found
+"""
+
+
+def test_no_version_that_a_function_asks_for_ends_the_vault(node: TestNode) -> None:
+    """Nor the gateway, which cannot be without it: the number may be an event's."""
+    set_value(node)
+    node.deploy(EXTREME, name="extreme", grants='secrets = ["api-key"]', approve=True)
+    vault, processes = vault_of(node), set(node.processes())
+    found = node.invoke(None, function="t/extreme").json()
+    assert set(found.values()) == {"InvalidError", "NotFoundError"}, found
+    assert found[str(2**31 - 1)] == "NotFoundError"
+    assert vault_of(node) == vault and processes <= {*node.processes()}
+    assert "sent what is no message" not in node.errors.read_text()
+
+
 def test_set_list_and_remove(node: TestNode) -> None:
     set_value(node, name="t/listed")
     listed = json.loads(run(node, "secrets", "ls", "t", "--json").stdout)

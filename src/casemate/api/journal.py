@@ -23,7 +23,7 @@ from casemate.operations.journal import (
     ShowJournalHead,
     VerifyJournal,
 )
-from casemate.recorder.protocol import Query
+from casemate.recorder.protocol import MAX_TEXT, Query
 
 performs = Performers()
 
@@ -45,7 +45,14 @@ async def _list(wanted: ListJournal, call: Call) -> JournalPage:
         contains.append(f'"event_code":"{wanted.kind}"')
     if wanted.search is not None:
         # As it stands in JSON, without the quotes around it.
-        contains.append(msgspec.json.encode(wanted.search).decode()[1:-1])
+        written = msgspec.json.encode(wanted.search).decode()[1:-1]
+        if len(written) > MAX_TEXT:
+            raise RequestError(
+                HTTPStatus.BAD_REQUEST,
+                f"The text that is searched for has {len(written)} characters as entries write it, "
+                f"expected at most {MAX_TEXT}: signs that JSON escapes count for more than one.",
+            )
+        contains.append(written)
     found = await call.service.recorder.find(
         Query(
             before=wanted.before,

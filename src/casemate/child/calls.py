@@ -103,7 +103,10 @@ class Callee(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: type[CasemateError]
     """Raised for a process that is gone, or that has too much to do."""
     invalid: type[CasemateError]
-    """Raised for a request that is larger than a frame."""
+    """Raised for a request that is larger than a frame, or that it does not take."""
+    takes: Callable[[bytes], object] | None = None
+    """What it decodes requests by: for one that is none it ends the connection, which is
+    everybody's. None where nothing that is asked was chosen by somebody."""
 
     def lost(self) -> CasemateError:
         """Return the error for a process that is gone."""
@@ -111,6 +114,20 @@ class Callee(msgspec.Struct, frozen=True, kw_only=True):
             f"The {self.name} is gone.",
             next_step=f"Start the node again; its log says why the {self.name} ended.",
         )
+
+
+def require_taken(
+    takes: Callable[[bytes], object] | None, data: bytes, name: str, invalid: type[CasemateError]
+) -> None:
+    """Raise `invalid` for a request that a process would not take, before it is sent."""
+    if takes is None:
+        return
+    try:
+        takes(data)
+    except DECODING_ERRORS as error:
+        raise invalid(
+            f"The {name} takes no such request: {error}.", next_step="Ask for less at once."
+        ) from error
 
 
 class _Pending(NamedTuple):
@@ -167,6 +184,7 @@ class Calls:
                 f"The request has {len(data)} bytes, expected at most {bounds.frame}.",
                 next_step="Ask for less at once.",
             )
+        require_taken(self._callee.takes, data, self._callee.name, self._callee.invalid)
         future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
         self._pending[number] = _Pending(future, self._loop.time())
         if self._watch is None:

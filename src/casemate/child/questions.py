@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
-from casemate.child.calls import Errors, Reply, encode, result_of
+from casemate.child.calls import Errors, Reply, encode, require_taken, result_of
 from casemate.child.restart import KeptProcess
-from casemate.model.errors import CasemateError
+from casemate.model.errors import CasemateError, InvalidInputError
 
 T = TypeVar("T")
 
@@ -32,6 +32,8 @@ class Respondent(msgspec.Struct, frozen=True, kw_only=True):
     errors: Errors
     unavailable: type[CasemateError]
     """Raised for a process that is gone, has too much to do, or does not answer in time."""
+    takes: Callable[[bytes], object]
+    """What it decodes requests by: for one that is none it ends, for everybody."""
     if_gone: str = "Try again in a moment."
     """What to do then."""
     if_late: str = "Try again in a moment."
@@ -71,8 +73,8 @@ class Questions:
     ) -> T:
         """Send the request that `make` makes of a number; return its answer, which is a `kind`.
 
-        Copies of the descriptors go along. Raises what the process answers with, and
-        `Respondent.unavailable`.
+        Copies of the descriptors go along. Raises what the process answers with,
+        `Respondent.unavailable`, and InvalidInputError for what the process would not take.
         """
         respondent = self._respondent
         if self._under_way >= respondent.most_waiting:
@@ -99,9 +101,11 @@ class Questions:
         if process.connection is None:
             raise self._respondent.gone()
         number = self.number()
+        data = encode(make(number))
+        require_taken(self._respondent.takes, data, self._respondent.name, InvalidInputError)
         future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
         self._waiting[number] = future
-        process.send(encode(make(number)), descriptors)
+        process.send(data, descriptors)
         try:
             return await future
         finally:

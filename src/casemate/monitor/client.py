@@ -36,6 +36,7 @@ _RESPONDENT = Respondent(
     most_waiting=256,
     errors=protocol.ERRORS,
     unavailable=MonitorUnavailableError,
+    takes=protocol.decode_request,
     if_gone="Try again in a moment; what happens is recorded all the same.",
 )
 

@@ -15,7 +15,10 @@ from casemate.operations.declaration import (
     on,
     on_function,
 )
-from casemate.operations.fields import Name, Natural
+from casemate.operations.fields import Name
+
+HIGHEST_VERSION = (1 << 31) - 1
+"""Of a secret, as the vault counts them."""
 
 
 class SignedToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +39,7 @@ class ReadSecret(Operation[int], frozen=True, kw_only=True):
     )
     project: Name
     name: Name
-    version: Natural | None = None
+    version: Annotated[int, msgspec.Meta(ge=1, le=HIGHEST_VERSION)] | None = None
 
 
 class InvokeFunction(Operation[bytes], frozen=True, kw_only=True):

@@ -62,6 +62,7 @@ _RESPONDENT = Respondent(
     most_waiting=256,
     errors=protocol.ERRORS,
     unavailable=NotRecordedError,
+    takes=protocol.decode_request,
     if_late="Ask for less, or try again.",
 )
 

@@ -51,7 +51,9 @@ COPY = "copy"
 """How the files of a journal's copy are called, before their number."""
 
 Project = Annotated[str, msgspec.Meta(max_length=63)]
-Text = Annotated[str, msgspec.Meta(max_length=512)]
+MAX_TEXT = 512
+"""Characters of a text that is looked for in entries."""
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 Index = Annotated[int, msgspec.Meta(ge=0, lt=1 << 56)]
 SESSION_BYTES = connections.SESSION_BYTES
 Session = Annotated[bytes, msgspec.Meta(min_length=SESSION_BYTES, max_length=SESSION_BYTES)]

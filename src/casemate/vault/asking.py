@@ -30,6 +30,7 @@ class Asking:
             errors=protocol.ERRORS,
             unavailable=VaultUnavailableError,
             invalid=VaultInputError,
+            takes=protocol.decode_request,
         )
         self._calls = Calls(callee, sock, loop)
         self.lost = self._calls.lost

@@ -641,6 +641,18 @@ def test_a_label_that_is_none_or_too_long_is_refused(
     play(scene, grants=STORING)
 
 
+@pytest.mark.parametrize("version", [0, -1, 1 << 31, 1 << 53, 1.5, "1", True])
+def test_a_version_of_a_secret_that_the_vault_does_not_count_is_not_asked_of_it(
+    version: Any,
+) -> None:
+    async def scene(stage: Stage) -> None:
+        reply, _ = await stage.ask("secret.get", name="stripe", version=version)
+        assert reply["error"] == "invalid"
+        assert not stage.peer.instance.holds_secret
+
+    play(scene)
+
+
 @pytest.mark.parametrize("learn", [False, True])
 def test_a_secret_that_is_held_back_is_given_to_nobody(learn: bool) -> None:
     """Also where everything that is not granted is let through."""

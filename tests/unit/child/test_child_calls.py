@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import msgspec
 import pytest
@@ -27,7 +28,7 @@ class RecorderError(CasemateError):
 
 class Ask(msgspec.Struct, frozen=True, array_like=True):
     n: int
-    what: bytes
+    what: Annotated[bytes, msgspec.Meta(max_length=900)]
 
 
 CALLEE = Callee(
@@ -38,6 +39,7 @@ CALLEE = Callee(
     errors=Errors(RecorderError, NotFoundError),
     unavailable=UnavailableError,
     invalid=InvalidInputError,
+    takes=msgspec.msgpack.Decoder(Ask).decode,
 )
 
 
@@ -93,6 +95,18 @@ def test_each_answer_finds_its_call_and_each_error_its_kind() -> None:
         with pytest.raises(RecorderError, match="does not know"):
             await tasks[2]
         assert calls.pending == 0
+
+    using(body)
+
+
+def test_what_the_process_would_end_for_is_not_sent() -> None:
+    async def body(calls: Calls, peer: Peer) -> None:
+        with pytest.raises(InvalidInputError, match="The recorder takes no such request"):
+            await ask(calls, b"x" * 901)
+        assert calls.pending == 0 and not calls.lost.done()
+        task = ask(calls, b"x" * 900)
+        peer.sock.sendall(frame(reply((await peer.request()).n, None)))
+        await task
 
     using(body)
 

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
 
 from casemate.child.calls import Errors, Reply, decode_reply, refusal, reply
 from casemate.child.questions import Questions, Respondent
-from casemate.model.errors import NotFoundError, UnavailableError
+from casemate.model.errors import InvalidInputError, NotFoundError, UnavailableError
 
 ERRORS = Errors(UnavailableError, NotFoundError)
+MOST_CHARACTERS = 100
+
+
+class Question(msgspec.Struct, frozen=True, array_like=True):
+    n: int
+    text: Annotated[str, msgspec.Meta(max_length=MOST_CHARACTERS)] = ""
+
+
 RESPONDENT = Respondent(
     name="clerk",
     most=2,
     most_waiting=4,
     errors=ERRORS,
     unavailable=UnavailableError,
+    takes=msgspec.msgpack.Decoder(Question).decode,
     if_late="ask for less",
 )
 
@@ -32,11 +41,6 @@ def played(scene: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]
 
     play.__name__ = scene.__name__
     return play
-
-
-class Question(msgspec.Struct, frozen=True, array_like=True):
-    n: int
-    text: str = ""
 
 
 class Process:
@@ -74,6 +78,18 @@ async def test_each_gets_its_own_answer() -> None:
     assert questions.answered(answer_to(first, "A"))
     assert (await one, await two) == ("A", "B")
     assert not questions.answered(answer_to(first, "again"))
+
+
+@played
+async def test_what_the_process_would_end_for_is_not_sent() -> None:
+    questions, process = Questions(RESPONDENT, asyncio.get_running_loop()), Process()
+    with pytest.raises(InvalidInputError, match=r"The clerk takes no such request: .*length <= 100"):
+        await ask(questions, process, "x" * (MOST_CHARACTERS + 1))
+    assert process.sent == []
+    asked = ask(questions, process, "x" * MOST_CHARACTERS)
+    await asyncio.sleep(0)
+    assert questions.answered(answer_to(process.sent[0].n, "yes"))
+    assert await asked == "yes"
 
 
 @played
