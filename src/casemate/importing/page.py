@@ -19,7 +19,9 @@ def page_of(found: Imported) -> str:
 def _lines(found: Imported) -> Iterator[str]:
     yield f"# {found.project}: imported from {_text(found.template)}"
     yield ""
-    yield f"{len(found.functions)} functions of {_text(found.platform)}, {found.files} files."
+    functions = "1 function" if len(found.functions) == 1 else f"{len(found.functions)} functions"
+    files = "1 file" if found.files == 1 else f"{found.files} files"
+    yield f"{functions} of {_text(found.platform)}, {files}."
     yield "Places of code are those in the project, places of templates those in the application."
     yield from _section("Before the first deploy", _first(found), "Nothing.")
     yield from _section(

@@ -83,7 +83,9 @@ async def test_each_gets_its_own_answer() -> None:
 @played
 async def test_what_the_process_would_end_for_is_not_sent() -> None:
     questions, process = Questions(RESPONDENT, asyncio.get_running_loop()), Process()
-    with pytest.raises(InvalidInputError, match=r"The clerk takes no such request: .*length <= 100"):
+    with pytest.raises(
+        InvalidInputError, match=r"The clerk takes no such request: .*length <= 100"
+    ):
         await ask(questions, process, "x" * (MOST_CHARACTERS + 1))
     assert process.sent == []
     asked = ask(questions, process, "x" * MOST_CHARACTERS)

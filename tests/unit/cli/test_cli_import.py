@@ -42,6 +42,8 @@ def test_a_project_is_made_and_what_is_left_is_told(cli, app: Path, home: Path) 
     )
     assert "hunter2" not in result.out + result.err
     assert "Next: read new/IMPORT.md" in result.err
+    assert "shop: 1 function in new." in result.out
+    assert "\n1 function of sam, " in (home / "new/IMPORT.md").read_text()
     assert load(home / "new/casemate.toml").name == "shop"
 
 

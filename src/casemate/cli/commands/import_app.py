@@ -147,10 +147,8 @@ def _print(found: Imported) -> None:
         BOLD,
     )
     print_line()
-    print_line(
-        f"{found.project}: {len(found.functions)} functions in {found.folder}.",
-        GREEN,
-    )
+    functions = "1 function" if len(found.functions) == 1 else f"{len(found.functions)} functions"
+    print_line(f"{found.project}: {functions} in {found.folder}.", GREEN)
     note(
         f"Next: read {found.folder}/IMPORT.md, then: cd {shlex.quote(found.folder)} && "
         "casemate build"
