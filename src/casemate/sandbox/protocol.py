@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.decoding import DECODING_ERRORS
 from casemate.guard.acts import KINDS
 from casemate.model.bundle import DIGEST_PATTERN
 from casemate.model.errors import InvalidInputError
@@ -365,7 +366,7 @@ def require_taken(request: Request, packet: bytes) -> None:
     problem = f"{len(packet)} bytes, at most {MAX_PACKET} fit" if len(packet) > MAX_PACKET else ""
     try:
         _REQUESTS.decode(packet)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except DECODING_ERRORS as error:
         problem = str(error)
     if problem:
         raise NotTakenError(
