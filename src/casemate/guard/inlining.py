@@ -8,8 +8,8 @@ note is taken, by a method of the ring that is written in C:
     f"a {x:>6}"   the same with note((t, ("a ", (">6",)), x))
     x.strip()     (t if (t := o.strip()) is not o and note((t, o)) is not None else t)
                   if type(o := x) is str and short else turned(...)
-    x in ("a",)   x in ("a",) if all else
-                  x in ("a",) and (x in known or (all := all_found(x, ("a",))) or True)
+    x in ("a",)   x in ("a",) and (x in known or (all := all_found(x, ("a",))) or True)
+                  if all is None else x in ("a",)
 
 Names are used again by the next expression, and by none inside the same one. Nothing but a short
 text stays in them: what is long or of another type is taken out at once.
@@ -254,7 +254,7 @@ def found(
 ) -> ast.expr:
     """Return `x in ("a", "b")` that notes what was found, unless it is known already.
 
-    The flag is true once all of the texts are known: most such loops end there.
+    The flag is None until all of the texts are known: most such loops end there.
     """
     left = node.left
     plain = ast.Compare(left, [ast.In()], node.comparators)
@@ -268,5 +268,7 @@ def found(
     either = ast.BoolOp(ast.And(), [kept, ast.BoolOp(ast.Or(), ways)])
     if flag is None:
         return _at(node, either)
-    # The flag first: from then on the value is not even put aside.
-    return _at(node, ast.IfExp(_read(flag), copy.deepcopy(plain), either))
+    # The flag first: from then on the value is not even put aside. It is compared with None, which
+    # is one instruction with the jump, and what is usual comes last, with no jump over the rest.
+    unset = ast.Compare(_read(flag), [ast.Is()], [ast.Constant(None)])
+    return _at(node, ast.IfExp(unset, either, copy.deepcopy(plain)))

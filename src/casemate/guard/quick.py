@@ -206,12 +206,15 @@ def finder(
 
 def all_finder(
     members: dict[str, tuple[str, ...]], found: Callable[[Any, tuple[str, ...]], bool]
-) -> Callable[[Any, tuple[str, ...]], bool]:
-    """Return what does the same, and tells whether all of these texts were found by now."""
+) -> Callable[[Any, tuple[str, ...]], bool | None]:
+    """Return what does the same, and tells whether all of these texts were found by now.
 
-    def all_found(value: Any, texts: tuple[str, ...]) -> bool:
+    If not it gives None, as the flag is that keeps the answer.
+    """
+
+    def all_found(value: Any, texts: tuple[str, ...]) -> bool | None:
         found(value, texts)
-        return len(texts) <= MAX_ALL and all(text in members for text in texts)
+        return True if len(texts) <= MAX_ALL and all(text in members for text in texts) else None
 
     return all_found
 
