@@ -100,12 +100,10 @@ class Calls(Generations):
     def end(self) -> None:
         """Forget everything, and take no notes."""
         super().end()
-        self._answers.clear()
-        self._checked.clear()
-        self._members.clear()
-        self._asked.clear()
         self._wordless = None
-        self.kept.clear()
+        for held in (self._answers, self._checked, self._members, self._asked, self.kept):
+            if held:
+                held.clear()
 
     def check_of(self, text: str) -> tuple[str, object]:
         """Return how the code checked a text, and the collection it was found in."""

@@ -331,6 +331,10 @@ class Constants:
         """Tell whether a text is a single word that the code holds, in whatever case."""
         return text.lower() in self._words
 
+    def holds_any(self, words: frozenset[str]) -> bool:
+        """Tell the same of any of several words that are in lower case."""
+        return not words.isdisjoint(self._words)
+
 
 def _annotated(code: CodeType) -> frozenset[str]:
     """Return the names that the code of a class gives an annotation and a value.

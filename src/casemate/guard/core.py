@@ -110,8 +110,10 @@ class Guard:
         self.records = 0
         self.shapes.begin()
         self.acts.begin()
-        self._deciding.clear()
-        self.begun.clear()
+        if self._deciding:
+            self._deciding.clear()
+        if self.begun:
+            self.begun.clear()
         self._taint = self._tracer = None
         self._given = [(source, event, "", again)]
         self._running = True

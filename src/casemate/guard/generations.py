@@ -39,6 +39,8 @@ MAX_HELD = 16 << 20
 """Characters that are kept from being freed, since texts were made of them."""
 MAX_OBJECTS = 8192
 """Bounds of one generation of notes; when it is full, the one before it is forgotten."""
+_FEW = 64
+"""Notes that wait up to which they are looked through for a text before they are sorted in."""
 _LISTED_LEFT = MAX_WAITING - MAX_WAITING // 4
 """Texts in lists that still wait once the oldest are forgotten: more than one generation has."""
 
@@ -89,12 +91,15 @@ class Generations:
     def end(self) -> None:
         """Forget everything, and take no notes."""
         self.active = False
-        # The ring itself stays: rewritten code has its `append`.
-        self._waiting.clear()
+        # The ring itself stays: rewritten code has its `append`. Of what most calls leave empty
+        # only that is asked here and below, since this is done in each.
+        if self._waiting:
+            self._waiting.clear()
         self._listed = self._pending = 0
         self._made = {}
         self._made_before = {}
-        self._lists.clear()
+        if self._lists:
+            self._lists.clear()
         self._objects = {}
         self._objects_before = {}
         self._characters = self._held = 0
@@ -102,14 +107,26 @@ class Generations:
 
     def of(self, value: object) -> Made | None:
         """Return how a text was made, if it was seen."""
-        if self._waiting:
-            self._settle()
         single = (type(value) is str or type(value) is bytes) and len(value) == 1
+        if self._waiting and (single or self._may_wait(value)):
+            self._settle()
         key: Any = value if single else identity(value)
         made = self._made.get(key) or self._made_before.get(key)
         # A note holds its text, so an id is no other's. Of single characters only those of Latin-1
         # are one object each: an equal one of others may not be the one that was noted.
         return Made(*made) if made is not None and made[0] is value else None
+
+    def _may_wait(self, value: object) -> bool:
+        """Tell whether the notes that wait may have one of this very value.
+
+        What a framework made has none, and a few are looked through sooner than they are sorted in.
+        """
+        # A copy, for which no other thread can come between.
+        waiting = self._waiting.copy() if len(self._waiting) <= _FEW else ()
+        for note in waiting:
+            if note[0] is value or note[1] is SPREAD:
+                return True
+        return not waiting
 
     def has(self, value: str) -> bool:
         """Tell whether a text was noted, or is of one character, which has no identity."""

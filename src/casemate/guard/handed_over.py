@@ -9,6 +9,7 @@ What is logged is handed to handlers of logs, which may keep it for an answer.
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Mapping
 from types import ModuleType
@@ -20,6 +21,9 @@ from .sink import Sink
 
 OWN_LOG = "__casemate_log__"
 """What the platform's own handler of logs has."""
+_CLOSING = {"shutdown_asyncgens": "", "shutdown_default_executor": "_default_executor"}
+"""Coroutines of a loop's own, which `asyncio.run` ends with, and the attribute that has to be set
+for them to raise: what ends a generator is that of a task by itself."""
 
 
 def _tasks(guard: Guard, kind: Any) -> None:
@@ -27,6 +31,8 @@ def _tasks(guard: Guard, kind: Any) -> None:
     original = kind.create_task
     if getattr(original, "__casemate_watched__", False):
         return
+    unraising = {_code_of(kind, name): state for name, state in _CLOSING.items()}
+    unraising.pop(None, None)
 
     def ended(task: Any) -> None:
         # `exception()` would count as if the function had asked for it.
@@ -37,6 +43,11 @@ def _tasks(guard: Guard, kind: Any) -> None:
     @functools.wraps(original)
     def create_task(*arguments: Any, **named: Any) -> Any:
         task = original(*arguments, **named)
+        begun = arguments[1] if len(arguments) > 1 else named.get("coro")
+        state = unraising.get(getattr(begun, "cr_code", None))
+        # A callback of a task costs a turn of the loop: these are begun at the end of each.
+        if state is not None and not (state and getattr(arguments[0], state, True)):
+            return task
         if task.done():
             ended(task)
         else:
@@ -45,6 +56,10 @@ def _tasks(guard: Guard, kind: Any) -> None:
 
     create_task.__casemate_watched__ = True  # type: ignore[attr-defined]
     kind.create_task = create_task
+
+
+def _code_of(kind: Any, name: str) -> Any:
+    return getattr(getattr(kind, name, None), "__code__", None)
 
 
 def _loops(guard: Guard, module: ModuleType) -> None:
@@ -63,11 +78,30 @@ def _futures(guard: Guard, module: ModuleType) -> None:
 
 
 def _exit_stacks(guard: Guard, module: ModuleType) -> None:
-    def before(arguments: tuple[Any, ...], _named: dict[str, Any]) -> None:
-        _note(guard, arguments[2] if len(arguments) > 2 else None)
+    _leaving(guard, module.ExitStack, "__exit__")
+    _leaving(guard, module.AsyncExitStack, "__aexit__")
 
-    wrap(module.ExitStack, "__exit__", before)
-    wrap(module.AsyncExitStack, "__aexit__", before)
+
+def _leaving(guard: Guard, kind: Any, name: str) -> None:
+    """Note the exception that a kind of stack is left with.
+
+    Frameworks leave several in each call, hardly one with an exception: so this is the one step
+    more that it has to be, and adds no coroutine to that of an asynchronous stack.
+    """
+    original = getattr(kind, name)
+    if getattr(original, "__casemate_watched__", False):
+        return
+
+    @functools.wraps(original)
+    def left(stack: Any, /, *details: Any) -> Any:
+        if len(details) > 1 and details[1] is not None:
+            _note(guard, details[1])
+        return original(stack, *details)
+
+    if inspect.iscoroutinefunction(original) and hasattr(inspect, "markcoroutinefunction"):
+        inspect.markcoroutinefunction(left)
+    left.__casemate_watched__ = True  # type: ignore[attr-defined]
+    setattr(kind, name, left)
 
 
 def _threads(guard: Guard, module: Any) -> None:

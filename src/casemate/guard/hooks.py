@@ -18,6 +18,8 @@ from .sink import AuditHook, CallHook, Patch, Sink
 
 Before = Callable[[tuple[Any, ...], dict[str, Any]], None]
 """Takes the arguments of a call before it is made; raises to stop it."""
+Watch = Callable[[Callable[..., Any], Before], Callable[..., Any]]
+"""Makes what is called instead of a function."""
 
 
 class UnwatchableError(ImportError):
@@ -154,10 +156,11 @@ class PatchingFinder:
                 ) from error
 
 
-def wrap(owner: Any, name: str, before: Before) -> None:
+def wrap(owner: Any, name: str, before: Before, watch: Watch | None = None) -> None:
     """Have `before` called with the arguments of each call of `owner.name`, then the call made.
 
-    For a method they begin with `self`. Wrapping twice is the same as once.
+    For a method they begin with `self`. Wrapping twice is the same as once. `watch` makes what is
+    called instead, if not `watching`.
     """
     is_type = isinstance(owner, type)
     original = inspect.getattr_static(owner, name) if is_type else getattr(owner, name)
@@ -165,7 +168,7 @@ def wrap(owner: Any, name: str, before: Before) -> None:
     function = original.__func__ if static else original
     if getattr(function, "__casemate_watched__", False):
         return
-    watched = watching(function, before)
+    watched = (watch or watching)(function, before)
     setattr(owner, name, type(original)(watched) if static else watched)
 
 

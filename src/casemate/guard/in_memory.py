@@ -19,13 +19,13 @@ from .written.lines import is_whole
 
 FILES = frozenset((io.BytesIO, io.StringIO))
 """Types of files in memory."""
-_WORDS = ("stringio", "bytesio", "temporaryfile", "spooledtemporaryfile")
-"""Words of code that writes into such a file."""
+_WORDS = frozenset(("stringio", "bytesio", "temporaryfile", "spooledtemporaryfile"))
+"""Words, in lower case, of code that writes into such a file."""
 
 
 def writes_in_memory(guard: Guard) -> bool:
     """Tell whether the function's code has files in memory at all: most of it has none."""
-    return any(map(guard.constants.holds_word, _WORDS))
+    return guard.constants.holds_any(_WORDS)
 
 
 def check_own(guard: Guard, sink: str, text: str | bytes, judge: Judge) -> None:

@@ -137,7 +137,7 @@ class Provenance(Calls):
         self.join = joiner(append, self._note_made)
         self.add = adder(append, self._add_made)
         parts = (self._parted, self._grouped)
-        self.called = caller(append, self._noted, *parts)
+        self.called = caller(append, self._note_made, self._noted, *parts)
         self.given = giver(append, self._noted, *parts)
         self.note = append
         self.long = longer(self._note_made)
@@ -177,20 +177,21 @@ class Provenance(Calls):
         left = self._made or self._made_before or self._asked or self._objects or self._lists
         if self.active or left:
             self.end()
-        self._waiting.clear()
-        self._members.clear()
-        self._answers.clear()
-        self._checked.clear()
-        self.known.clear()
-        self.kept.clear()
+        # Rewritten code has some of these itself, and writes without asking.
+        waiting, members, answers = self._waiting, self._members, self._answers
+        for held in (waiting, members, answers, self._checked, self.known, self.kept):
+            if held:
+                held.clear()
         self._listed = self._pending = 0
         self.active = True
 
     def end(self) -> None:
         """Forget everything, and take no notes."""
         super().end()
-        self.known.clear()
-        self.numbers.clear()
+        if self.known:
+            self.known.clear()
+        if self.numbers:
+            self.numbers.clear()
 
     def _note_made(self, value: Any, kind: str, parts: tuple[Any, ...], constant: int) -> None:
         if self.active:

@@ -93,7 +93,7 @@ def numbering(append: Append, note: Note) -> Callable[[Any], Any]:
     return numbered
 
 
-def caller(append: Append, noted: Noted, parted: Parted, grouped: Grouped) -> Call:
+def caller(append: Append, made: Note, noted: Noted, parted: Parted, grouped: Grouped) -> Call:
     """Return what does a call without arguments, such as `text.strip()`."""
 
     def called(function: Callable[[], Any]) -> Any:
@@ -104,6 +104,9 @@ def caller(append: Append, noted: Noted, parted: Parted, grouped: Grouped) -> Ca
             if type(owner) is str and len(result) <= MAX_SHORT and len(owner) <= MAX_CUT_FROM:
                 if result is not owner:
                     append((result, owner))
+                return result
+            if kind is bytes and type(owner) is str:  # of a text only `encode` makes some
+                made(result, DERIVED, (owner,), 1)
                 return result
         elif kind is list and type(function) is BuiltinMethodType:
             owner = function.__self__

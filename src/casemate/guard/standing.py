@@ -8,11 +8,13 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 from .core import Guard
+from .hooks import Before, wrap
 from .notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED
+from .sample import SAMPLE
 
 _MAX_FRAMES = 200
 _MAX_CHANGES = 4
@@ -145,3 +147,55 @@ def wrap_after(owner: Any, name: str, after: After) -> None:
 
     followed.__casemate_followed__ = True  # type: ignore[attr-defined]
     setattr(owner, name, kind(followed) if kind is not None else followed)
+
+
+def wrap_after_own(guard: Guard, module: ModuleType, name: str, after: After) -> None:
+    """Do the same of a module's function for the calls that the function's own code makes itself.
+
+    Who asks is found out first, and in the fewest steps.
+    """
+    function = getattr(module, name)
+    if getattr(function, "__casemate_followed__", False):
+        return
+    frame_of = sys._getframe
+
+    @functools.wraps(function)
+    def followed(*arguments: Any, **named: Any) -> Any:
+        result = function(*arguments, **named)
+        if frame_of(1).f_code.co_filename.startswith(guard.root):
+            after(arguments, named, result)
+        return result
+
+    followed.__casemate_followed__ = True  # type: ignore[attr-defined]
+    setattr(module, name, followed)
+
+
+def wrap_direct(guard: Guard, owner: Any, name: str, before: Before, *through: str) -> None:
+    """Have `before` called as `hooks.wrap` does, where `is_direct` says yes through these packages.
+
+    Who calls is found out first, mostly by the nearest frame alone: frameworks call as well.
+    """
+    frame_of = sys._getframe
+
+    def watch(function: Callable[..., Any], before: Before) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def now(*arguments: Any, **named: Any) -> Any:
+            frame = frame_of(1)
+            file = frame.f_code.co_filename
+            if not file.startswith(guard.root):
+                package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+                near = package in through or file.startswith(_OWN)
+                if not (near and is_direct(guard, *through)):
+                    return function(*arguments, **named)
+            timed = SAMPLE.running and SAMPLE.enter()
+            try:
+                before(arguments, named)
+            finally:
+                if timed:
+                    SAMPLE.leave()
+            return function(*arguments, **named)
+
+        now.__casemate_watched__ = True  # type: ignore[attr-defined]
+        return now
+
+    wrap(owner, name, before, watch)

@@ -36,19 +36,34 @@ def watch_formatting(raised: Raised) -> None:
 
 def watch_asking(raised: Raised) -> None:
     """Note the exception that is being handled when code asks for it: `sys.exc_info()`."""
-    for name in ("exc_info", "exception"):
+    for name, asking in (("exc_info", _asked_all), ("exception", _asked)):
         original: Any = getattr(sys, name)
         if not getattr(original, "__casemate_noting__", False):
-            setattr(sys, name, _asked(original, raised))
+            asked = asking(original, raised)
+            asked.__casemate_noting__ = True
+            setattr(sys, name, asked)
 
 
+# One for each, and nothing done where there is none: whatever leaves an exit stack asks.
 def _asked(original: Any, raised: Raised) -> Any:
     @functools.wraps(original)
     def asked() -> Any:
-        raised.caught()
-        return original()
+        error = original()
+        if error is not None:
+            raised.note(error)
+        return error
 
-    asked.__casemate_noting__ = True  # type: ignore[attr-defined]
+    return asked
+
+
+def _asked_all(original: Any, raised: Raised) -> Any:
+    @functools.wraps(original)
+    def asked() -> Any:
+        found = original()
+        if found[1] is not None:
+            raised.note(found[1])
+        return found
+
     return asked
 
 

@@ -20,7 +20,7 @@ from ..evaluation.judgement import judge as judge_code
 from ..hooks import wrap
 from ..origin import Span
 from ..sink import Patch
-from ..standing import is_direct, is_put_together
+from ..standing import is_direct, is_put_together, wrap_direct
 from ..verdict import Judge, Verdict
 from ..written.lines import doubtful
 from ..written.tables import MAX_TABLE, judge_table
@@ -81,13 +81,11 @@ def _watching(sink: str, judge: Judge, *names: str) -> Patch:
 
         def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             text = arguments[0] if arguments else None
-            if not isinstance(text, str) or not guard.active or not is_direct(guard, package):
-                return
-            if is_put_together(guard, text):
+            if isinstance(text, str) and guard.active and is_put_together(guard, text):
                 guard.check(sink, text, judge)
 
         for name in names:
-            wrap(module, name, before)
+            wrap_direct(guard, module, name, before, package)
 
     return patch
 

@@ -25,7 +25,7 @@ from ..objects.plain import is_plain_array
 from ..objects.signatures import patch_hmac
 from ..origin import PIECE, Span
 from ..sink import Patch, Sink
-from ..standing import is_direct, is_import
+from ..standing import is_direct, is_import, wrap_direct
 from ..verdict import Judge, Verdict
 from ..written.lines import before_in_line, judge_settings, judge_yaml
 
@@ -184,14 +184,13 @@ def _put_together(judge: Judge, *names: str, place: int = 0) -> Patch:
             text = arguments[place] if len(arguments) > place else None
             # Most are the event's, or are read: neither was seen being made, nor is it searched.
             # To ask has notes sorted in, so it is asked of what the code reads by itself alone.
-            if not isinstance(text, (str, bytes)) or not guard.active:
-                return
-            if is_direct(guard, package):
+            if isinstance(text, (str, bytes)) and guard.active:
                 check_own(guard, NAME, text, judge)
 
         for name in names:
             owner, _, last = name.rpartition(".")
-            wrap(getattr(module, owner) if owner else module, last, before)
+            held_in = getattr(module, owner) if owner else module
+            wrap_direct(guard, held_in, last, before, package)
 
     return patch
 

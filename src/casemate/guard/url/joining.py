@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -13,7 +12,7 @@ from ..core import Guard
 from ..hooks import argument
 from ..origin import PIECE, Origin, Span
 from ..paths import following
-from ..standing import wrap_after
+from ..standing import wrap_after, wrap_after_own
 from ..verdict import Verdict
 from .hosts import host_of
 from .structure import FIX_PART, climbs, split
@@ -46,9 +45,6 @@ def patch_urlsplit(guard: Guard, module: ModuleType) -> None:
     """Note which URL the code has cut: its host alone does not tell where that is from."""
 
     def cut(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
-        # Frameworks cut dozens for each call: who asks is found out first, and in the fewest steps.
-        if not sys._getframe(2).f_code.co_filename.startswith(guard.root):
-            return
         url = argument(arguments, named, 0, "url")
         if not (isinstance(url, str) and guard.active):
             return
@@ -58,7 +54,8 @@ def patch_urlsplit(guard: Guard, module: ModuleType) -> None:
             kept[host] = url
 
     for name in ("urlsplit", "urlparse"):
-        wrap_after(module, name, cut)
+        # Frameworks cut dozens for each call.
+        wrap_after_own(guard, module, name, cut)
 
 
 def cut_from(guard: Guard, host: str) -> str | None:

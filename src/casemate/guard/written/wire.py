@@ -37,6 +37,8 @@ _MAIL = re.compile(r"^DATA\r?\n", re.MULTILINE)
 _LINE = re.compile(r"[\r\n]")
 _DIVIDING = ('"', "<", ";")
 """What divides the values of fields that have parts."""
+_TELLING = re.compile(r'[\r\n"<;]')
+"""These, and line ends."""
 _CRITERIA = language(
     "search of mails",
     "take quotes and backslashes out of the value, or compare what is fetched in the code",
@@ -399,7 +401,8 @@ def patch_message(guard: Guard, module: ModuleType) -> None:
     """Watch headers of messages whose policy takes line ends; `EmailPolicy` refuses them itself."""
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        if not guard.active:
+        # Frameworks set headers of their own in each call: most have no such sign.
+        if not any(map(_may_tell, (*arguments[1:], *named.values()))) or not guard.active:
             return
         if len(arguments) > 2:
             _check_value(guard, arguments[1], arguments[2])
@@ -417,6 +420,11 @@ def patch_message(guard: Guard, module: ModuleType) -> None:
         wrap(module.Message, name, before)
     for name in ("as_string", "as_bytes"):
         wrap_after(module.Message, name, written)
+
+
+def _may_tell(value: object) -> bool:
+    """Tell whether what a header is made of has a sign of those that are looked for."""
+    return isinstance(value, str) and _TELLING.search(value) is not None
 
 
 def _check_value(guard: Guard, field: object, value: object) -> None:
