@@ -66,6 +66,22 @@ def together_by(append: Append, note: Note) -> Callable[[str, Any], str]:
     return joined_by
 
 
+def batcher(
+    joined_by: Callable[[str, Any], str], take: Callable[[list[tuple[Any, ...]], int], None]
+) -> Callable[[str, list[str], list[tuple[Any, ...]]], str]:
+    """Return what does the same of a list that nobody else has, and takes the notes of its texts."""
+
+    def batched(separator: str, parts: list[str], notes: list[tuple[Any, ...]]) -> str:
+        result = joined_by(separator, parts)
+        if notes:
+            taken = notes[:]
+            notes.clear()
+            take(taken, len(result))
+        return result
+
+    return batched
+
+
 def filler(append: Append, filled: Callable[[Any, Any, Any], None]) -> Callable[[Any, Any], Any]:
     """Return what does `template % arguments`."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from .identity import identity
 from .notes import (
+    BATCH,
     DERIVED,
     FORMAT,
     JOINED,
@@ -29,6 +30,8 @@ from .notes import (
 from .quick import MAX_SHORT, MAX_WAITING, written_out
 
 _PUT_TOGETHER = frozenset((JOINED, PERCENT, FORMAT))
+MAX_BATCH = 1024
+"""Notes that wait as one."""
 MAX_TEXT = 32 * 1024
 """Characters of a text whose making is noted; longer ones are searched at the sink instead."""
 MAX_NOTED = 8192
@@ -42,7 +45,7 @@ MAX_OBJECTS = 8192
 _FEW = 64
 """Notes that wait up to which they are looked through for a text before they are sorted in."""
 _LISTED_LEFT = MAX_WAITING - MAX_WAITING // 4
-"""Texts in lists that still wait once the oldest are forgotten: more than one generation has."""
+"""Texts in lists and batches that still wait once the oldest are forgotten: more than one generation has."""
 
 
 class Generations:
@@ -124,7 +127,7 @@ class Generations:
         # A copy, for which no other thread can come between.
         waiting = self._waiting.copy() if len(self._waiting) <= _FEW else ()
         for note in waiting:
-            if note[0] is value or note[1] is SPREAD:
+            if note[0] is value or note[1] is SPREAD or note[1] is BATCH:
                 return True
         return not waiting
 
@@ -198,10 +201,11 @@ class Generations:
         waiting = self._waiting
         with self._turn:
             # What went by itself, since the ring was full, is still counted.
-            listed = sum([len(note[3]) for note in waiting.copy() if note[1] is SPREAD])
+            several = [n for n in waiting.copy() if n[1] is SPREAD or n[1] is BATCH]
+            listed = sum([len(note[3]) for note in several])
             while listed > _LISTED_LEFT and waiting:
                 note = waiting.popleft()
-                if note[1] is SPREAD:
+                if note[1] is SPREAD or note[1] is BATCH:
                     listed -= len(note[3])
             self._listed = listed
 
@@ -219,6 +223,21 @@ class Generations:
             self._pending = length
         self._waiting.append((value, kind, parts, constant))
 
+    def _take_batch(self, notes: list[tuple[Any, ...]], size: int) -> None:
+        """Take the notes of texts that are of so many characters together, as one or as a few."""
+        if not self.active:
+            return
+        if size > MAX_SHORT * len(notes):  # more than as many in the ring have
+            self._pending += size
+            if self._pending > MAX_PENDING:
+                self._settle()
+                self._pending = size
+        for first in range(0, len(notes), MAX_BATCH):
+            self._waiting.append(((), BATCH, (), notes[first : first + MAX_BATCH]))
+        self._listed += len(notes)
+        if self._listed > MAX_WAITING:
+            self._forget_lists()
+
     def _keep(self, note: tuple[Any, ...]) -> None:
         if type(note[1]) is not str or len(note) < 4:
             for each in written_out(note):
@@ -230,6 +249,10 @@ class Generations:
         value = note[0]
         if note[1] is TOGETHER:
             note = in_turns(note)
+        if note[1] is BATCH:
+            for each in note[3]:
+                self._keep(each)
+            return
         if note[1] is SPREAD:
             self._keep_parts(note[3], note[2])
             return

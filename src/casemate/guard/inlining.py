@@ -53,6 +53,8 @@ class Room:
         self._flags: list[str] | None = [] if has_body else None
         self.formatted: frozenset[str] = frozenset()
         """Names that are only ever formatted: what they are given needs no note."""
+        self.batches: dict[str, str] = {}
+        """Names of lists that the function shows nobody, and those of the lists of their notes."""
         self.comprehended = False
         """True inside a comprehension, whose names are shared with the function around it."""
 
@@ -134,8 +136,10 @@ def _at(node: ast.expr, made: ast.expr) -> ast.expr:
     return ast.fix_missing_locations(made)
 
 
-def joined(node: ast.JoinedStr, values: Sequence[ast.expr], names: Sequence[str]) -> ast.expr:
-    """Return an f-string whose parts are noted; one name for itself, and for each of these."""
+def made(
+    node: ast.JoinedStr, values: Sequence[ast.expr], names: Sequence[str]
+) -> tuple[ast.expr, list[ast.expr], list[str]]:
+    """Return an f-string that sets names for itself and its parts, its note, and these names."""
     text, *others = names
     unused = iter(others)
     set_names = {n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr)}
@@ -163,15 +167,22 @@ def joined(node: ast.JoinedStr, values: Sequence[ast.expr], names: Sequence[str]
             parts.append(value)
         else:
             parts.append(ast.FormattedValue(_set(name, ast.JoinedStr([value])), -1, None))
-    length = _call("len", _set(text, ast.JoinedStr(parts)))
     site = _constant(tuple(template))
+    whole = _at(node, _set(text, ast.JoinedStr(parts)))
+    return whole, [_read(text), site, *held], taken
+
+
+def joined(node: ast.JoinedStr, values: Sequence[ast.expr], names: Sequence[str]) -> ast.expr:
+    """Return an f-string whose parts are noted; one name for itself, and for each of these."""
+    whole, note, taken = made(node, values, names)
+    text, site, *held = note
     nothing = [_set(name, ast.Constant(None)) for name in taken]
     return _at(
         node,
         ast.IfExp(
-            ast.Compare(length, [ast.Gt()], [ast.Constant(MAX_INLINE)]),
-            _call("long", _read(text), site, ast.Tuple(held, ast.Load()), *nothing),
-            noted(text, [_read(text), site, *held]),
+            ast.Compare(_call("len", whole), [ast.Gt()], [ast.Constant(MAX_INLINE)]),
+            _call("long", text, site, ast.Tuple(held, ast.Load()), *nothing),
+            noted(taken[0], note),
         ),
     )
 

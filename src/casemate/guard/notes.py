@@ -16,6 +16,8 @@ SPREAD = "spread"
 """
 TOGETHER = "together"
 """JOINED of a separator and texts, which are between each other; only until a sink asks."""
+BATCH = "batch"
+"""Notes of a list's texts that were taken together; only until a sink asks."""
 BEGINS_WITH_SIGN = 4
 """Of a sum of two: the left one begins with one literal sign, and is it if the rest is empty."""
 TEXTS = (str, bytes)

@@ -19,7 +19,7 @@ from typing import Any
 
 from .bound_methods import Binder
 from .calls import Calls
-from .frequent import MAX_ITEMS, filler, replacer, together, together_by
+from .frequent import MAX_ITEMS, batcher, filler, replacer, together, together_by
 from .generations import MAX_PENDING, MAX_TEXT
 from .in_lines import admitter, affirmer, all_grouper, equaller, grouper, splitter, worder
 from .leaks.raised import Raised
@@ -88,6 +88,7 @@ class Provenance(Calls):
         "admitted",
         "affirmed",
         "all_found",
+        "batched",
         "bound",
         "called",
         "caught",
@@ -156,6 +157,7 @@ class Provenance(Calls):
         self.all_found = all_finder(self._members, self.found)
         self.joined = together(append, self._note_made, self._joined)
         self.joined_by = together_by(append, self._note_made)
+        self.batched = batcher(self.joined_by, self._take_batch)
         self.percent = filler(append, self._filled)
         self.replaced = replacer(append, self._noted)
         self.patterns = Harmless()

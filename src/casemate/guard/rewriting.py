@@ -42,7 +42,7 @@
     finally: return x     finally: __casemate_caught__(); return x
 
 In a function, what is done most stands there instead: `inlining.py` has the making of texts,
-`methods.py` questions to a text, trims, slices and comparisons.
+`methods.py` questions to a text, trims, slices and comparisons, `in_batches.py` lists of lines.
 
 The names are built-in while a function runs. Order and number of evaluations stay as they are,
 and so do lines. `a + b` of two unknowns is followed as well, for a helper's `left + value + right`
@@ -58,8 +58,9 @@ from types import CodeType
 
 from .bound_methods import announced, handed_over
 from .evaluated import form_of_eval
-from .heads import names_of_heads
-from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, turned
+from .heads import names_of_heads, puts_head
+from .in_batches import appended, appended_to, batched, joined_name, noting, with_notes
+from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, made, turned
 from .looks import (
     begins_with_sign,
     bound_names,
@@ -130,6 +131,7 @@ NAMES = (
     "matched_by",
     "matched_with",
     "joined_by",
+    "batched",
     "join",
     "add",
     "augment",
@@ -240,9 +242,28 @@ class Rewriter(Scopes, ast.NodeTransformer):
         noted = ast.copy_location(ast.Assign([target], value), node)
         return self._if_short(load, noted, node, "short" if text else "grows")
 
-    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt | list[ast.stmt]:
+        """Do `lines.append(f"...")` where only the function has `lines`."""
+        text = appended(node) if self._room and appended_to(node) in self._room.batches else None
+        if self._room is None or text is None or puts_head(text, self._heads):
+            self.generic_visit(node)
+            return node
+        made_of = sum(not isinstance(value, ast.Constant) for value in text.values)
+        with self._spare(1 + made_of) as names:
+            values = [self.visit(value) for value in text.values]
+            if names is None:
+                text.values = values
+                return node
+            whole, note, _ = made(text, values, names)
+            return noting(node, whole, note, self._room.batches[appended_to(node)])
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt | list[ast.stmt]:
         """Do `text = text + more` as `text += more`: the interpreter grows both in place."""
         target = node.targets[0]
+        notes = self._room.batches.get(getattr(target, "id", "")) if self._room else None
+        if notes is not None:
+            self.generic_visit(node)
+            return with_notes(node, notes)
         grown = node.value
         while isinstance(grown, ast.BinOp) and isinstance(grown.op, ast.Add):
             grown = grown.left
@@ -294,6 +315,9 @@ class Rewriter(Scopes, ast.NodeTransformer):
         return node
 
     def _visit_call(self, node: ast.Call) -> ast.expr:
+        notes = self._room.batches.get(joined_name(node)) if self._room else None
+        if notes is not None:
+            return batched(node, notes)
         whole, methods = chain_of(node)
         with self._spare(2 if methods else 0) as names:
             if names:

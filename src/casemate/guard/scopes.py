@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator
 
 from .bound_methods import Bindings
+from .in_batches import private_lists
 from .in_loops import with_local_names
 from .inlining import Room
 from .looks import formatted_names
@@ -38,22 +39,31 @@ class Scopes(Bindings, ast.NodeTransformer):
 
     def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         returns, node.returns = node.returns, None
+        batches = private_lists(node)
         body, node.body = node.body, []
         room = None if self._sealed else Room.of(ast.Module(body, []))
         if room is not None:
             room.formatted = formatted_names(body)
+            room.batches = batches
         # Decorators and defaults run where the function is defined, and may set no name there: in a
         # class it would be an attribute.
         with self._with_room(None):
             self.generic_visit(node)
         with self._with_room(room):
-            node.body = [self.visit(statement) for statement in body]
+            node.body = self._visit_body(body)
         node.body = node.body if room is None else with_local_names(room.begun(node.body))
         node.returns = returns
         return node
 
     visit_FunctionDef = _visit_function  # noqa: N815
     visit_AsyncFunctionDef = _visit_function  # noqa: N815
+
+    def _visit_body(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        done: list[ast.stmt] = []
+        for statement in body:
+            visited = self.visit(statement)
+            done += visited if isinstance(visited, list) else [visited]
+        return done
 
     @contextlib.contextmanager
     def _with_room(self, room: Room | None) -> Iterator[None]:
@@ -132,7 +142,7 @@ class Scopes(Bindings, ast.NodeTransformer):
         """Leave patterns: they are no expressions."""
         if node.guard is not None:
             node.guard = self.visit(node.guard)
-        node.body = [self.visit(statement) for statement in node.body]
+        node.body = self._visit_body(node.body)
         return node
 
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.FormattedValue:

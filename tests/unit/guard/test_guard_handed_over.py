@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import inspect
 import sys
 import threading
 from collections.abc import Iterator
@@ -103,3 +104,64 @@ def test_pools_threads_and_exit_stacks(guard: Guard, monkeypatch: pytest.MonkeyP
     asyncio.run(main())
     said = " ".join(noted(guard))
     assert all(word in said for word in ("'one'", "'two'", "'three'", "'four'"))
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_what_a_loop_ends_with_costs_it_no_turn(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch, pool: bool
+) -> None:
+    create: Any = asyncio.BaseEventLoop.create_task
+    called: dict[str, int] = {}
+
+    def create_task(loop: Any, coro: Any, **named: Any) -> Any:
+        task = create(loop, coro, **named)
+        called[coro.__name__] = len(task._callbacks or ())
+        return task
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_task", create_task)
+
+    async def main() -> None:
+        if pool:
+            await asyncio.to_thread(int)
+
+    asyncio.run(main())
+    # Threads that were begun have to be ended, which may raise.
+    assert called == {"main": 1, "shutdown_asyncgens": 0, "shutdown_default_executor": int(pool)}
+
+
+def test_what_ends_a_generator_is_noted_though_its_loop_ends_it(guard: Guard) -> None:
+    async def numbers() -> Any:
+        try:
+            yield 1
+        finally:
+            int("five")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda *_: None)
+        await anext(kept)
+
+    kept = numbers()
+    asyncio.run(main())
+    assert "'five'" in " ".join(noted(guard))
+
+
+def test_stacks_stay_what_they_are(guard: Guard) -> None:
+    leave = contextlib.AsyncExitStack.__aexit__
+    assert leave.__name__ == "__aexit__"
+    if sys.version_info >= (3, 12):
+        assert inspect.iscoroutinefunction(leave)
+
+    async def main() -> None:
+        error = KeyError("given by hand")
+        contextlib.ExitStack().__exit__(KeyError, error, None)
+        await contextlib.AsyncExitStack().__aexit__(None, None, None)
+        assert noted(guard) == ["KeyError('given by hand')"]
+        with pytest.raises(IndexError):
+            contextlib.ExitStack().__exit__()
+        stack = contextlib.AsyncExitStack()
+        stack.push_async_callback(failing)
+        with pytest.raises(KeyError):
+            await stack.aclose()
+
+    asyncio.run(main())

@@ -307,3 +307,9 @@ def test_a_name_that_is_only_formatted_costs_no_note() -> None:
     for use in ("n", "(n,)", "f'{n}!'", "f'{n!r:>5}' + n", "(lambda: n)()"):
         other = f"def f(v):\n    n = v.strip().title()\n    return f'{{n:>5}}', {use}"
         assert PREFIX + "note" in ast.unparse(rewrite(ast.parse(other)))
+
+
+def test_a_flag_is_asked_for_in_one_step() -> None:
+    source = "def f(r):\n    for x in r:\n        if x['k'] in ('a', 'b'): pass"
+    made = ast.unparse(rewrite(ast.parse(source)))
+    assert made.count("if __casemate_f0__ is None else x['k'] in ('a', 'b')") == 1

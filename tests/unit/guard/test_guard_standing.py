@@ -1,0 +1,96 @@
+"""Who calls is found out first, and hooks are asked for the same calls as if it were not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from casemate.guard.core import Guard
+from casemate.guard.hooks import wrap
+from casemate.guard.in_memory import writes_in_memory
+from casemate.guard.standing import _OWN, is_direct, wrap_after_own, wrap_direct
+
+ROOT = "/function/code"
+KINDS = {
+    "own": (f"{ROOT}/app.py", "app"),
+    "library": ("/function/deps/lib/__init__.py", "lib.inner"),
+    "codec": ("/usr/lib/codec/decoder.py", "codec.decoder"),
+    "guard": (f"{_OWN}quick.py", "casemate.guard.quick"),
+    "nameless": ("<string>", ""),
+}
+"""Files and names of modules, by who the code in them is of."""
+
+
+def caller(kind: str, called: Callable[[], Any]) -> Callable[[], Any]:
+    file, name = KINDS[kind]
+    namespace: dict[str, Any] = {"__name__": name, "called": called}
+    exec(compile("def call():\n    return called()", file, "exec"), namespace)
+    made: Callable[[], Any] = namespace["call"]
+    return made
+
+
+def module() -> Any:
+    made: Any = ModuleType("codec")
+    made.read = lambda text: f"read {text}"
+    return made
+
+
+def codec_read(codec: Any) -> Callable[[], Any]:
+    return partial(codec.read, "x")
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.sampled_from(sorted(KINDS)), max_size=6))
+def test_the_same_calls_are_looked_at(callers: list[str]) -> None:
+    guard = Guard(ROOT)
+    asked: dict[str, list[tuple[Any, ...]]] = {"all": [], "direct": []}
+    # As a hook of the guard's own, whose frames are not looked at.
+    namespace: dict[str, Any] = {"is_direct": is_direct, "guard": guard, "asked": asked["all"]}
+    source = "def before(a, n):\n    if is_direct(guard, 'codec'):\n        asked.append(a)"
+    exec(compile(source, f"{_OWN}hook.py", "exec"), namespace)
+    slow, quick = module(), module()
+    wrap(slow, "read", namespace["before"])
+    wrap_direct(guard, quick, "read", lambda a, _: asked["direct"].append(a), "codec")
+    for codec in (slow, quick):
+        call = codec_read(codec)
+        for kind in callers:
+            call = caller(kind, call)
+        assert call() == "read x"
+    assert asked["direct"] == asked["all"]
+
+
+def test_what_stops_a_call_stops_it_and_the_second_wrapper_is_none() -> None:
+    guard, codec = Guard(ROOT), module()
+
+    def stop(_a: tuple[Any, ...], _n: dict[str, Any]) -> None:
+        raise PermissionError
+
+    for _ in range(2):
+        wrap_direct(guard, codec, "read", stop)
+    assert codec.read("x") == "read x", "this file is not the function's own code"
+    assert codec.read.__name__ == "<lambda>"
+    with pytest.raises(PermissionError):
+        caller("own", codec_read(codec))()
+    assert caller("library", codec_read(codec))() == "read x"
+
+
+def test_what_a_framework_asks_for_is_not_told() -> None:
+    guard, codec, told = Guard(ROOT), module(), []
+    for _ in range(2):
+        wrap_after_own(guard, codec, "read", lambda *given: told.append(given))
+    for kind in KINDS:
+        assert caller(kind, codec_read(codec))() == "read x"
+    assert told == [(("x",), {}, "read x")]
+
+
+@pytest.mark.parametrize(("source", "known"), [("io.StringIO()", True), ("string.io()", False)])
+def test_whether_code_has_files_in_memory(source: str, known: bool) -> None:
+    guard = Guard(ROOT)
+    guard.constants.add_code(compile(source, "own.py", "exec"))
+    assert writes_in_memory(guard) is known
