@@ -16,7 +16,15 @@ from types import CodeType
 
 DEPENDS_ON = (
     *("bound_methods.py", "bytecode.py", "evaluated.py", "heads.py", "in_batches.py"),
-    *("in_loops.py", "inlining.py", "looks.py", "methods.py", "names.py", "notes.py", "rewriting.py"),
+    *(
+        "in_loops.py",
+        "inlining.py",
+        "looks.py",
+        "methods.py",
+        "names.py",
+        "notes.py",
+        "rewriting.py",
+    ),
     "scopes.py",
 )
 """Files beside this one on which the rewritten form depends."""

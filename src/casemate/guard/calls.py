@@ -101,9 +101,9 @@ class Calls(Generations):
         """Forget everything, and take no notes."""
         super().end()
         self._wordless = None
-        for held in (self._answers, self._checked, self._members, self._asked, self.kept):
-            if held:
-                held.clear()
+        for kept in (self._answers, self._checked, self._members, self._asked, self.kept):
+            if kept:
+                kept.clear()
 
     def check_of(self, text: str) -> tuple[str, object]:
         """Return how the code checked a text, and the collection it was found in."""

@@ -69,7 +69,7 @@ def together_by(append: Append, note: Note) -> Callable[[str, Any], str]:
 def batcher(
     joined_by: Callable[[str, Any], str], take: Callable[[list[tuple[Any, ...]], int], None]
 ) -> Callable[[str, list[str], list[tuple[Any, ...]]], str]:
-    """Return what does the same of a list that nobody else has, and takes the notes of its texts."""
+    """Return what does the same of a list that nobody else has, and notes its texts."""
 
     def batched(separator: str, parts: list[str], notes: list[tuple[Any, ...]]) -> str:
         result = joined_by(separator, parts)

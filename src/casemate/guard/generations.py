@@ -45,7 +45,8 @@ MAX_OBJECTS = 8192
 _FEW = 64
 """Notes that wait up to which they are looked through for a text before they are sorted in."""
 _LISTED_LEFT = MAX_WAITING - MAX_WAITING // 4
-"""Texts in lists and batches that still wait once the oldest are forgotten: more than one generation has."""
+"""Texts in lists and batches that still wait once the oldest are forgotten: more than one
+generation has."""
 
 
 class Generations:

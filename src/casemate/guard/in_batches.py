@@ -23,8 +23,8 @@ _APART = (
 )
 """What has names of its own."""
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
-_NAMING = (ast.Attribute, ast.keyword, ast.Constant)
-"""What has a name that is none of the function's."""
+_NAMING = (ast.Name, ast.Attribute, ast.keyword, ast.Constant)
+"""What is counted by itself, or has a name that is none of the function's."""
 
 
 def private_lists(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:
@@ -119,7 +119,7 @@ def _named_otherwise(function: ast.AST) -> set[str]:
     """Return all names that are given in other ways than by `ast.Name`: parameters, imports."""
     found: set[str] = set()
     for node in ast.walk(function):
-        if isinstance(node, ast.Name) or isinstance(node, _NAMING):
+        if isinstance(node, _NAMING):
             continue
         for _, value in ast.iter_fields(node):
             for each in value if isinstance(value, list) else (value,):

@@ -40,7 +40,7 @@ def provenance() -> Iterator[Provenance]:
         yield made
 
 
-class noting:  # noqa: N801 - as `contextlib` names them
+class noting:
     """A provenance that rewritten code finds."""
 
     def __enter__(self) -> Provenance:
