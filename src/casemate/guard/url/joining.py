@@ -20,12 +20,12 @@ from .structure import FIX_PART, climbs, split
 _PARAMETER = re.compile(r"&(\w{1,64})=")
 _JOINED, _CUT = ("url", "joined"), ("url", "cut")
 MAX_JOINED = 200
+"""URLs that are remembered in one invocation."""
 _MAX_COMPARED = 2000
 _MAX_QUOTED = 2000
 """Characters of a text that is quoted to be compared."""
 _CONTINUES = ("", "?", "#", "&", "/")
 """How a URL goes on that is another with more at its end."""
-"""URLs that are remembered in one invocation."""
 
 
 def patch_urljoin(guard: Guard, module: ModuleType) -> None:
