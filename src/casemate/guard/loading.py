@@ -21,6 +21,7 @@ from types import CodeType
 
 from .bytecode import read_kept
 from .core import Guard
+from .imported import since
 from .inlining import PREFIX, SUFFIX
 from .rewriting import NAMES, compile_rewritten
 
@@ -70,7 +71,7 @@ def load_rewritten(guard: Guard) -> None:
 def own_modules(guard: Guard) -> list[str]:
     """Return the names of the function's own modules that are imported."""
     found = []
-    for name, module in list(sys.modules.items()):
+    for name, module in since():
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and file.startswith(guard.root):
             found.append(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 
-from . import rehearsal
+from . import imported, rehearsal
 from .core import Guard
 from .handed_over import HANDED_OVER
 from .hooks import PatchingFinder, watch_audit, watch_calls
@@ -34,6 +34,12 @@ def before_import(guard: Guard) -> None:
     watch_asking(guard.raised)
 
 
+def before_functions(guard: Guard) -> None:
+    """Look through what the base zygote has imported, so that nobody does so again."""
+    _watch_imported(guard)
+    imported.begin()
+
+
 def before_handler(guard: Guard, denied: Mapping[str, Iterable[str]]) -> None:
     """Learn whose the files of packages are, and deny them what they are denied from now on."""
     guard.acts.learn()
@@ -51,7 +57,12 @@ def after_import(guard: Guard) -> None:
     for name in own_modules(guard):
         guard.constants.add_module(sys.modules[name])
     streams.look_for_descriptors(guard)
-    watch_drivers(guard)
-    watch_makers(guard.raised)
+    _watch_imported(guard)
     guard.raised.settle()
     watch_audit(guard, SINKS)
+
+
+def _watch_imported(guard: Guard) -> None:
+    """Watch what was imported and calls for it, by what it is."""
+    watch_drivers(guard)
+    watch_makers(guard.raised)

@@ -164,12 +164,14 @@ def main(control_descriptor: int) -> None:
     # Functions are others to what is made here: with the operator's they might see nothing of it.
     os.umask(0o022)
     _warm()
-    base = Base(socket.socket(fileno=control_descriptor), zygote.Prepared())
+    prepared = zygote.Prepared()
+    base = Base(socket.socket(fileno=control_descriptor), prepared)
     abi = linux.landlock_abi()
     instance.rehearse(abi)
     seeding.set_aside()
     with instance.rehearsing_calls() as once:
         unsettled.put_side_by_side(once, lambda: instance.rehearse(abi))
+    prepared.look_through_imported()
     gc.collect()
     sharing.make_all_immortal()
     gc.freeze()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
+from ..guard import imported
 from . import wire
 
 DEPENDENCIES = "/function/deps/"
@@ -25,7 +26,7 @@ def files(known: frozenset[str] = frozenset()) -> list[str]:
     """
     found: list[str] = []
     left = MAX_BYTES
-    for name, module in list(sys.modules.items()):
+    for name, module in imported.since():
         if type(name) is not str or name in known:
             continue
         path = _file_of(module)

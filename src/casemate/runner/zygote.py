@@ -179,6 +179,10 @@ class Prepared:
         self.flag_filter = linux.PreparedFilter(flagging.flag_program())
         self.instance_filter = linux.PreparedFilter(seccomp.instance_program())
 
+    def look_through_imported(self) -> None:
+        """Take what the base zygote has imported as known to the guard: last, before any fork."""
+        setting_up.before_functions(self.guard)
+
     def _in_one_place(self, make: Callable[[], Guard]) -> Guard:
         """Make a guard whose parts lie together, as each call writes on most of them."""
         fill_chunks()

@@ -13,6 +13,7 @@ import traceback
 from types import ModuleType
 from typing import Any
 
+from ..imported import since
 from .drivers import PACKAGES, has_marks
 from .raised import Raised
 
@@ -69,7 +70,7 @@ def _asked_all(original: Any, raised: Raised) -> Any:
 
 def watch_makers(raised: Raised) -> None:
     """Note the errors of the drivers that are imported by now, and what Django makes pages of."""
-    for name, module in list(sys.modules.items()):
+    for name, module in since():
         if isinstance(module, ModuleType) and _is_driver(name, module):
             for root in _ROOTS:
                 kind = vars(module).get(root)

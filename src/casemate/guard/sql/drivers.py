@@ -14,6 +14,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..imported import since
 from ..sink import CallHook, Patch
 from . import orm, services
 from .pep249 import EVERY, is_pep249, patch_duckdb, patch_pep249
@@ -281,6 +282,6 @@ for _module, _patch in orm.PATCHES.items():
 
 def watch_drivers(guard: Guard) -> None:
     """Watch the drivers among the modules imported so far that `PATCHES` does not name."""
-    for name, module in list(sys.modules.items()):
+    for name, module in since():
         if name not in PATCHES and isinstance(module, ModuleType) and is_pep249(module):
             patch_pep249(guard, module)
