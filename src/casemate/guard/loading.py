@@ -26,7 +26,7 @@ from .inlining import PREFIX, SUFFIX
 from .rewriting import NAMES, compile_rewritten
 
 
-class _Loader(SourceFileLoader):
+class Loader(SourceFileLoader):
     """Takes the rewritten code that the build kept, or compiles from source, rewritten."""
 
     guard: Guard
@@ -49,7 +49,7 @@ def load_rewritten(guard: Guard) -> None:
     provenance = guard.provenance
     for name in NAMES:
         setattr(builtins, f"{PREFIX}{name}{SUFFIX}", getattr(provenance, name))
-    loader = type("OwnCodeLoader", (_Loader,), {"guard": guard})
+    loader = type("OwnCodeLoader", (Loader,), {"guard": guard})
     finder = FileFinder.path_hook(
         (ExtensionFileLoader, EXTENSION_SUFFIXES),
         (loader, SOURCE_SUFFIXES),

@@ -15,7 +15,16 @@ import socket
 import sys
 
 from ..kernel import linux
-from . import control, first_process, instance, seeding, sharing, unsettled, zygote
+from . import (
+    control,
+    first_process,
+    instance,
+    seeding,
+    sharing,
+    unsettled,
+    zygote,
+    zygote_rehearsal,
+)
 from .filling import fill_holes
 from .root import Root
 
@@ -81,6 +90,7 @@ class Base:
         linux.unshare(linux.CLONE_NEWNS)
         self._root = Root([(str(path), bool(filtered)) for path, filtered in libraries], links)
         self._first_process = first_process.write_program(_FIRST_PROCESS)
+        self.rehearsal = zygote_rehearsal.Rehearsal(message)
         ready = {"ev": "ready", "landlock_abi": linux.landlock_abi()}
         control.send(sock, ready | {"private_files": self._root.private_files})
 
@@ -148,6 +158,7 @@ class Base:
                 os.close(program)
             linux.die_with_parent()
             linux.sethostname("function")
+            self.rehearsal.once()
             self._root.enter(devices)
             zygote.Zygote(socket.socket(fileno=instance.SOCKET_FD), self._prepared).run()
         except BaseException as error:  # noqa: BLE001 - a blank that fails must not run on as base

@@ -140,7 +140,7 @@ def test_the_loader_takes_it_without_parsing_and_knows_its_constants(
     source.write_text("def f(a):\n    return 'a known text' + a\n")
     keep(source)
     guard = Guard(str(tmp_path))
-    loader = type("OwnCodeLoader", (loading._Loader,), {"guard": guard})
+    loader = type("OwnCodeLoader", (loading.Loader,), {"guard": guard})
 
     def parse(*_: object) -> ast.AST:
         raise AssertionError("parsed")
