@@ -101,18 +101,11 @@ def _is_ahead(assignment: dict[str, Any]) -> bool:
     return "modules" in assignment
 
 
-def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None:
-    """Set the limits, drop every capability and load the filter. Mounts come before.
+def give_up_first() -> None:
+    """Give up what no zygote needs, whosever it becomes. A blank one does while nobody waits.
 
-    Returns the descriptor by which the filter tells of calls that it denies; None where the
-    kernel gives none (`ZygoteFilters.install`).
+    Emptying the bounding set needs CAP_SETPCAP, so it comes before the capabilities go.
     """
-    # The order matters. Emptying the bounding set needs CAP_SETPCAP and a change of id CAP_SETUID,
-    # so both come before the capabilities go. With a change of id the kernel sets anew whether a
-    # process is dumpable (commit_creds), so that comes after it. Without CAP_SYS_ADMIN a filter
-    # needs no_new_privs.
-    files = assignment["open_files"]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
     resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
@@ -121,6 +114,19 @@ def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None
     resource.setrlimit(resource.RLIMIT_SIGPENDING, (_PENDING_SIGNALS, _PENDING_SIGNALS))
     linux.set_no_new_privileges()
     linux.drop_bounding_capabilities()
+
+
+def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None:
+    """Drop every capability and load the filter. Mounts, and `give_up_first`, come before.
+
+    Returns the descriptor by which the filter tells of calls that it denies; None where the
+    kernel gives none (`ZygoteFilters.install`).
+    """
+    # The order matters. A change of id needs CAP_SETUID, so it comes before the capabilities go.
+    # With it the kernel sets anew whether a process is dumpable (commit_creds), so that comes after
+    # it. Without CAP_SYS_ADMIN a filter needs no_new_privs.
+    files = assignment["open_files"]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     if assignment["identity"]:
         linux.become(assignment["identity"])
     linux.drop_capabilities(bounding=False)
