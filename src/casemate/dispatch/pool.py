@@ -379,7 +379,7 @@ class Pool:
             self._spawn(zygote)
 
     def _begun(self, zygote: Zygote) -> None:
-        """Have the first call's instance made while the files of its zygote are looked at."""
+        """Have the first call's instance made as soon as its zygote has imported."""
         self._starting.drop_early()
         others = self.busy or self._starting or self._spares or self.restored
         if self._waiting and not (self.retired or others) and self._spawn(zygote):
@@ -388,6 +388,7 @@ class Pool:
     def _opened(self, asked: Version, zygote: Zygote) -> None:
         # Instances of one that it takes the place of stay until there are others.
         self._zygotes.adopt(zygote)
+        self._starting.renew_early()
         if self.contained or asked.spec.grants != self.version.spec.grants:
             self._retire_zygote()  # it may reach more than the version may by now
 

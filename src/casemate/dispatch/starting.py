@@ -15,7 +15,7 @@ class Starting:
         """Give each so many seconds."""
         self.seconds = seconds
         self.early: Instance | None = None
-        """The first call's, asked for while the files of its zygote are looked at."""
+        """The first call's, asked for together with its zygote."""
         self._loop = loop
         self._since: dict[Instance, float] = {}
 
@@ -40,6 +40,11 @@ class Starting:
     def since(self, earliest: float) -> int:
         """Return how many were asked for after that, by the loop's clock."""
         return sum(since > earliest for since in self._since.values())
+
+    def renew_early(self) -> None:
+        """Give the early one all of its time from now on: its zygote has imported only now."""
+        if self.early in self._since:
+            self._since[self.early] = self._loop.time()
 
     def drop_early(self) -> None:
         """Let go of an instance whose zygote came to nothing."""

@@ -157,9 +157,9 @@ class Opening:
         One that is not approved yet has no way to the network until `Zygote.let_out`: what its
         import left running, and what it answers, reach nothing that nobody has allowed.
 
-        `begun` is called with one that has imported while the files of its bundle are still looked
-        at: instances can be asked for meanwhile, which get no event before that has ended. If it
-        comes to nothing they are ended, and `begun` may be called with another one.
+        `begun` is called with one that was asked for: instances can be asked for meanwhile. They
+        are forked once it has imported, and get no event before the files of its bundle were looked
+        at. If it comes to nothing they are ended, and `begun` may be called with another one.
 
         Raises ImportFailedError with the function's own error, UnavailableError otherwise.
         """
@@ -217,11 +217,13 @@ class Opening:
                 self._zygotes.drop(number)
                 self._bundles.release(version.digest)
                 raise
+            self._begin(zygote, begun)
             ended = await self._opened(number, opened, version.spec.limits.timeout)
             if ended is not None:
                 raise self._failure(ended, report)
             report.require_descriptors()
-            await self._look_on(whole, zygote, begun)
+            await whole
+            zygote.found_whole()
             self._link.loaded(zygote, report.loaded(), late=False)
             self.ahead.saw(version, report.loaded())
             zygote.seconds = self._loop.time() - asked
@@ -245,17 +247,14 @@ class Opening:
         return whole
 
     @staticmethod
-    async def _look_on(
-        whole: asyncio.Future[None], zygote: Zygote, begun: Callable[[Zygote], None]
-    ) -> None:
-        """Wait until all files were looked at, and until then have instances made meanwhile.
+    def _begin(zygote: Zygote, begun: Callable[[Zygote], None]) -> None:
+        """Have instances asked for that are made as soon as the zygote has imported.
 
-        Not where the module is imported in the instance: then its code ran before that.
+        Not where the module is imported in the instance: its code would run before all files were
+        looked at.
         """
-        if not whole.done() and zygote.version.spec.trust is Trust.NORMAL:
+        if zygote.version.spec.trust is Trust.NORMAL:
             begun(zygote)
-        await whole
-        zygote.found_whole()
 
     async def _become(
         self,
@@ -286,12 +285,14 @@ class Opening:
             if prepared is None or not prepared.fits(request):
                 raise UnavailableError("A dependency zygote does not fit the function any more.")
             self._link.send(request, ())
+            self._begin(zygote, begun)
             ended = await self._opened(number, opened, version.spec.limits.timeout)
             if report is None:
                 raise UnavailableError("It has no report.")
             if ended is not None:
                 raise self._failure(ended, report)
-            await self._look_on(whole, zygote, begun)
+            await whole
+            zygote.found_whole()
             self._link.loaded(zygote, report.loaded(), late=False)
             # What it would take to make it again without the other.
             zygote.seconds = ahead.seconds + self._loop.time() - asked

@@ -204,12 +204,12 @@ class Zygotes:
     # -- asked to fork and to kill -------------------------------------------------------------
 
     def spawn(self, request: protocol.Spawn, descriptors: list[int]) -> None:
-        """Have a zygote fork an instance, which gets the descriptors."""
+        """Have a zygote fork an instance, which gets the descriptors, once it has imported."""
         zygote = self._open.get(request.z)
         fork = Fork(request.i, descriptors, restorable=request.restorable)
-        if zygote is None or not zygote.ready or request.i in zygote.instances:
+        if zygote is None or zygote.assigned is None or request.i in zygote.instances:
             fork.close()
-            self._outbox.tell(protocol.SpawnFailed(request.z, request.i, "no such zygote is ready"))
+            self._outbox.tell(protocol.SpawnFailed(request.z, request.i, "there is no such zygote"))
             return
         zygote.waiting.append(fork)
         self._fork_next(zygote)
@@ -218,6 +218,8 @@ class Zygotes:
         """Start the next waiting fork. One at a time: it must be born in the zygote's slot."""
         if zygote.forking is not None or not zygote.waiting or zygote.assigned is None:
             return
+        if not zygote.ready:
+            return  # what it is asked for before it has imported waits until then
         fork = zygote.waiting.popleft()
         try:
             zygote.take_home()
@@ -332,6 +334,9 @@ class Zygotes:
             zygote.waits = True
         else:
             zygote.imported()
+            self._fork_next(zygote)
+            if zygote not in self._numbers:
+                return
         self.measuring.begin(zygote, self._numbers[zygote], time.monotonic())
 
     def _import_failed(self, zygote: ZygoteProcess, reason: str) -> None:

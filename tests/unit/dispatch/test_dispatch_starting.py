@@ -46,6 +46,21 @@ def test_those_that_take_too_long_are_ended_and_no_others() -> None:
     assert len(starting) == 2  # their ends are told of, as every one is
 
 
+def test_the_first_calls_has_its_time_from_when_its_zygote_has_imported() -> None:
+    starting, clock, (first, second) = begun()
+    starting.early = first  # type: ignore[assignment]
+    starting.renew_early()
+    starting.tend(clock.now)
+    clock.now += 4.0
+    starting.tend(clock.now)
+    assert (first.ended, second.ended) == ("", "its time is up")
+    starting.early = None
+    starting.renew_early()
+    clock.now += 2.0
+    starting.tend(clock.now)
+    assert first.ended == "its time is up"
+
+
 def test_how_many_were_asked_for_lately() -> None:
     starting, _clock, _some = begun()
     assert [starting.since(earliest) for earliest in (9.0, 10.0, 12.9, 13.0)] == [2, 1, 1, 0]

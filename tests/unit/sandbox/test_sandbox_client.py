@@ -16,7 +16,7 @@ import pytest
 from casemate.egress.interface import PROXY_PORT
 from casemate.model.deployment import Version
 from casemate.model.errors import NotFoundError, UnavailableError
-from casemate.model.function import Limits
+from casemate.model.function import Limits, Trust
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import Outcome
 from casemate.restorer.protocol import ASKED, TOLD, UNKNOWN_CPU
@@ -1201,6 +1201,46 @@ async def opening(supervisor: Supervisor) -> tuple[asyncio.Task[Zygote], Zygote]
     [zygote] = begun
     assert not task.done()
     return task, zygote
+
+
+def test_instances_can_be_asked_for_as_soon_as_their_zygote_was() -> None:
+    """They are forked once it has imported, and nobody has to ask again then."""
+
+    async def scene(supervisor: Supervisor) -> None:
+        begun: list[Zygote] = []
+        opening = supervisor.client.open(version(), begun=begun.append)
+        task = supervisor.loop.create_task(opening)
+        request, (report, _) = await supervisor.request()
+        assert isinstance(request, protocol.Open)
+        [zygote] = begun
+        early, sock, _ = await supervisor.spawned(zygote)
+        sock.send(wire.pack(wire.READY))
+        await supervisor.settle()
+        assert supervisor.ready == [] and not task.done()
+        send_descriptors(report, len(request.ports))
+        await supervisor.tell(protocol.Opened(request.z))
+        assert await task is zygote
+        await supervisor.settle()
+        assert supervisor.ready == [early]
+        sock.close()
+
+    play(scene)
+
+
+def test_none_can_where_the_module_is_imported_in_them() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        begun: list[Zygote] = []
+        spec = msgspec.structs.replace(version().spec, trust=Trust.LOW)
+        low = msgspec.structs.replace(version(), spec=spec)
+        task = supervisor.loop.create_task(supervisor.client.open(low, begun=begun.append))
+        request, (report, _) = await supervisor.request()
+        assert isinstance(request, protocol.Open)
+        send_descriptors(report, len(request.ports))
+        await supervisor.tell(protocol.Opened(request.z))
+        await task
+        assert begun == []
+
+    play(scene)
 
 
 def test_an_instance_gets_no_event_before_all_files_were_looked_at() -> None:

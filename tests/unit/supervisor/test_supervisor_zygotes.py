@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import selectors
+from collections import deque
 from typing import Any, cast
 
 import pytest
 
 from casemate.sandbox import protocol
+from casemate.sandbox.zygote_process import Fork
 from casemate.supervisor.zygotes import Zygotes
 
 
@@ -20,12 +22,35 @@ class _Zygote:
         self.waits = False
         self.shared = ""
         self.owner = ""
+        self.ready = False
+        self.forking: object | None = None
+        self.waiting: deque[Any] = deque()
+        self.instances: dict[int, int] = {}
 
     def shared_at_import(self) -> str:
         return self.shared
 
     def imported(self) -> None:
+        self.ready = True
         self._order.append("limits")
+
+    def take_home(self) -> None:
+        self._order.append("home")
+
+    def fork(self, fork: Fork, _tmpfs: int, _now: float, _hold: int | None) -> None:
+        self.forking = fork
+        self._order.append(f"fork {fork.number}")
+
+
+class _Assigned:
+    """What a zygote was told that it is."""
+
+    tmp = 2000
+
+
+class _Layout:
+    def take_tmpfs(self, _size: int, _batch: int) -> int:
+        return 99
 
 
 class _Outbox:
@@ -61,6 +86,37 @@ def test_the_gateway_is_told_of_an_import_before_limits_are_written(
     zygotes.know(3, zygote)
     zygotes._imported(zygote)
     assert order == ["Opened", "limits"]
+
+
+def test_what_was_asked_for_before_the_import_is_forked_after_it_without_being_asked_again(
+    zygotes: Zygotes, order: list[str]
+) -> None:
+    """A first call would wait for the way to the gateway and back."""
+    zygote = cast("Any", _Zygote(order))
+    zygote.assigned = _Assigned()
+    zygotes.know(3, zygote)
+    zygotes._layout_of[zygote] = cast("Any", _Layout())
+    zygotes.spawn(protocol.Spawn(3, 7), [])
+    zygotes.spawn(protocol.Spawn(3, 8), [])
+    assert order == []
+    zygotes._imported(zygote)
+    assert order == ["Opened", "limits", "home", "fork 7"]
+    assert [fork.number for fork in zygote.waiting] == [8]
+
+
+def test_nothing_is_forked_from_what_is_no_function_s_or_left_what_calls_would_share(
+    zygotes: Zygotes, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zygote = cast("Any", _Zygote(order))
+    zygotes.know(3, zygote)
+    zygote.assigned = None
+    zygotes.spawn(protocol.Spawn(3, 7), [])
+    assert order == ["SpawnFailed"] and not zygote.waiting
+    monkeypatch.setattr(zygotes, "end", lambda *_, **__: None)
+    zygote.assigned, zygote.shared = _Assigned(), "a process that goes on"
+    zygotes.spawn(protocol.Spawn(3, 7), [])
+    zygotes._imported(zygote)
+    assert order == ["SpawnFailed"] and [fork.number for fork in zygote.waiting] == [7]
 
 
 def test_what_is_no_function_s_yet_only_waits(zygotes: Zygotes, order: list[str]) -> None:
