@@ -60,7 +60,11 @@ class Layout:
         """Zygotes of it of which the gateway was told that they are to be replaced."""
         self.again_at = 0.0
         """When to try again to replace it."""
+        self.on_short: Callable[[Layout], None] = lambda _: None
+        """Told that some of what was made ahead is nearly used up."""
         self._tmpfs: dict[int, list[int]] = {}
+        self._short: dict[int, int] = {}
+        """Sizes of which few are left, and how many there are to be."""
 
     @property
     def minor(self) -> str:
@@ -77,7 +81,18 @@ class Layout:
         pool = self._tmpfs.setdefault(size, [])
         if not pool:
             pool += self.base.tmpfs(size, batch)
-        return pool.pop()
+        taken = pool.pop()
+        if 2 * len(pool) <= batch and size not in self._short:
+            self._short[size] = batch
+            self.on_short(self)
+        return taken
+
+    def refill_tmpfs(self) -> None:
+        """Make what few are left of, while nobody waits for it. Raises OSError, CasemateError."""
+        while self._short:
+            size, batch = self._short.popitem()
+            pool = self._tmpfs.setdefault(size, [])
+            pool += self.base.tmpfs(size, batch - len(pool))
 
     def cancel(self, number: int) -> bool:
         """Let go of a zygote that waits, if it waits here."""

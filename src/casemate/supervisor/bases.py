@@ -55,12 +55,13 @@ class Bases:
         self._report = report
         self._layouts = Layouts(self._start_layout)
         self._short_of_blanks: deque[Layout] = deque()
+        self._short_of_tmpfs: deque[Layout] = deque()
         self._mapped = MappedFiles()
 
     @property
-    def short_of_blanks(self) -> bool:
-        """Whether a blank zygote is to be made when there is nothing else to do."""
-        return bool(self._short_of_blanks)
+    def is_short(self) -> bool:
+        """Whether a blank zygote or mounts are to be made when there is nothing else to do."""
+        return bool(self._short_of_blanks or self._short_of_tmpfs)
 
     def prepare(self, minor: str) -> None:
         """Start an interpreter's first base zygote and a blank one. Raises what is missing."""
@@ -317,6 +318,7 @@ class Bases:
         if runtime is None:
             raise CasemateError(f"this node has no Python {key[0]}")
         layout = Layout(key, BaseProcess(runtime, self._staging, self._identities))
+        layout.on_short = self._short_of_tmpfs.append
         self._selector.register(layout.base.sock, selectors.EVENT_READ, layout)
         return layout
 
@@ -367,8 +369,9 @@ class Bases:
             self._selector.unregister(layout.base.sock)
         self.refuse_waiting(layout, reason, tell=self._outbox.connected)
         self._forget_blanks(layout)
-        if layout in self._short_of_blanks:
-            self._short_of_blanks.remove(layout)
+        for short in (self._short_of_blanks, self._short_of_tmpfs):
+            while layout in short:
+                short.remove(layout)
         layout.close()
 
     def _forget_blanks(self, layout: Layout) -> None:
@@ -381,10 +384,14 @@ class Bases:
             layout.blanks.append(self._zygotes.make(layout))
 
     def refill_next(self) -> None:
-        """Make a blank zygote where one is missing; for when there is nothing else to do."""
-        layout = self._short_of_blanks.popleft()
+        """Make a blank zygote or mounts where some are missing; when nothing else is to be done."""
+        blank = bool(self._short_of_blanks)
+        layout = (self._short_of_blanks if blank else self._short_of_tmpfs).popleft()
         try:
-            self.refill(layout)
+            if blank:
+                self.refill(layout)
+            else:
+                layout.refill_tmpfs()
         except (OSError, CasemateError, ZygoteViolationError) as error:
             self._report(f"Python {layout.minor} cannot be prepared: {error}")
 

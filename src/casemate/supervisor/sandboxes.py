@@ -138,7 +138,7 @@ class Sandboxes:
 
     def _use_idle_turn(self) -> None:
         """Do what takes milliseconds, in a turn in which nobody wanted anything."""
-        if self._bases.short_of_blanks:
+        if self._bases.is_short:
             self._bases.refill_next()
         else:
             self._zygotes.measuring.measure_next(time.monotonic())
@@ -175,7 +175,7 @@ class Sandboxes:
     def _timeout(self, next_tick: float) -> float:
         if self._zygotes.draining or len(self._outbox):
             return _DRAIN_SECONDS
-        if self._bases.short_of_blanks:
+        if self._bases.is_short:
             return _IDLE_SECONDS
         return max(0.0, next_tick - time.monotonic())
 

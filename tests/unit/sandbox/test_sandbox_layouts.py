@@ -263,3 +263,42 @@ def test_one_that_is_outdated_is_replaced_at_once_and_tried_again_in_time(made: 
     assert len(made.started) == 2, "another try does not follow at once"
     made.layouts.renew(now + AGAIN_SECONDS)
     assert len(made.started) == 3
+
+
+class Mounts:
+    """A base zygote, as far as it makes mounts: numbers stand for their descriptors."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[int, int]] = []
+
+    def tmpfs(self, size: int, count: int) -> list[int]:
+        self.made.append((size, count))
+        return list(range(count))
+
+
+def test_mounts_are_made_again_before_the_last_is_taken() -> None:
+    """Whoever is first to find none would wait for all of them."""
+    base, short = Mounts(), []
+    layout = Layout(("3.13", FIRST), base)  # type: ignore[arg-type]
+    layout.on_short = short.append
+    taken = [layout.take_tmpfs(2000, 8) for _ in range(4)]
+    assert len(set(taken)) == 4 and base.made == [(2000, 8)]
+    assert short == [layout], "told once, and while there are some"
+    layout.refill_tmpfs()
+    assert base.made == [(2000, 8), (2000, 4)], "never more than a batch of one size"
+    layout.refill_tmpfs()
+    assert len(base.made) == 2
+    for _ in range(4):
+        layout.take_tmpfs(2000, 8)
+    assert short == [layout, layout] and len(base.made) == 2
+
+
+def test_mounts_of_each_size_are_made_again() -> None:
+    base, short = Mounts(), []
+    layout = Layout(("3.13", FIRST), base)  # type: ignore[arg-type]
+    layout.on_short = short.append
+    for size in (1000, 2000):
+        for _ in range(4):
+            layout.take_tmpfs(size, 8)
+    layout.refill_tmpfs()
+    assert sorted(base.made) == [(1000, 4), (1000, 8), (2000, 4), (2000, 8)]
