@@ -102,6 +102,28 @@ def test_what_was_changed_is_found(tmp_path: Path, change: str) -> None:
         assert checked.glance()
 
 
+def test_files_are_looked_at_from_their_folders(tmp_path: Path, monkeypatch) -> None:
+    """To each from the root takes a third longer, and a first call waits for thousands."""
+    folder = bundle(tmp_path)
+    checked = Unpacked(folder)
+    monkeypatch.setattr(os, "lstat", None)
+    before = set(os.listdir("/proc/self/fd"))
+    assert checked.look() == ""
+    assert set(os.listdir("/proc/self/fd")) == before
+    monkeypatch.undo()
+    (folder / "deps").rename(folder / "away")
+    assert checked.look()
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_folder_that_became_a_link_to_what_it_was_is_refused(tmp_path: Path) -> None:
+    folder = bundle(tmp_path)
+    checked = Unpacked(folder)
+    (folder / "deps/lib").rename(tmp_path / "lib")
+    (folder / "deps/lib").symlink_to(tmp_path / "lib")
+    assert checked.look()
+
+
 def test_what_was_only_touched_is_read_once_and_fine(tmp_path: Path, monkeypatch) -> None:
     folder = bundle(tmp_path)
     checked = Unpacked(folder)
