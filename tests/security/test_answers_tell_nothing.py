@@ -41,7 +41,8 @@ from casemate.delivery.verdict import body_of
 from casemate.guard.core import Guard
 from casemate.guard.handed_over import HANDED_OVER
 from casemate.guard.leaks.hooks import watch_asking, watch_formatting, watch_makers
-from casemate.guard.rewriting import NAMES, compile_rewritten
+from casemate.guard.names import NAMES
+from casemate.guard.rewriting import compile_rewritten
 from casemate.model.function import ErrorException
 from casemate.model.invocation import Outcome
 from casemate.model.path import Finished

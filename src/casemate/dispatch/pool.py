@@ -229,8 +229,8 @@ class Pool:
         if self._imports_late and self._starting:
             return room > 0
         # What its import took is no part of the time in the queue.
-        coming = self._starting.since(self._loop.time() - self.limits.queue_time)
-        coming += self._being_made_ready()
+        begun = self._starting.since(self._loop.time() - self.limits.queue_time)
+        coming = begun + self._being_made_ready()
         return self._waiting.is_among(waiter, min(room, coming))
 
     def contain(self) -> None:

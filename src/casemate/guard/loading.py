@@ -23,7 +23,8 @@ from .bytecode import read_kept
 from .core import Guard
 from .imported import since
 from .inlining import PREFIX, SUFFIX
-from .rewriting import NAMES, compile_rewritten
+from .names import NAMES
+from .rewriting import compile_rewritten
 
 
 class Loader(SourceFileLoader):

@@ -173,3 +173,13 @@ WATCHED = frozenset(
     ]
 )
 """Names of methods of C types that a sink watches, and of functions that it watches only here."""
+
+NAMES = (
+    *("note", "long", "turned", "known", "len", "type", "str", "plain", "affirmed"),
+    *("admitted", "equal", "split", "words", "groups", "group", "matched_by", "matched_with"),
+    *("joined_by", "batched", "join", "add", "augment", "short", "grows", "percent"),
+    *("numbered", "joined", "replaced", "call", "called", "caught", "given", "cut"),
+    *("cut_again", "member", "found", "all_found", "same", "differs", "matched", "seen"),
+    *("watched", "wrote", "bound"),
+)
+"""What rewritten code calls, by its built-in names without prefix and suffix."""

@@ -112,54 +112,6 @@ from .names import (
 )
 from .scopes import Scopes
 
-NAMES = (
-    "note",
-    "long",
-    "turned",
-    "known",
-    "len",
-    "type",
-    "str",
-    "plain",
-    "affirmed",
-    "admitted",
-    "equal",
-    "split",
-    "words",
-    "groups",
-    "group",
-    "matched_by",
-    "matched_with",
-    "joined_by",
-    "batched",
-    "join",
-    "add",
-    "augment",
-    "short",
-    "grows",
-    "percent",
-    "numbered",
-    "joined",
-    "replaced",
-    "call",
-    "called",
-    "caught",
-    "given",
-    "cut",
-    "cut_again",
-    "member",
-    "found",
-    "all_found",
-    "same",
-    "differs",
-    "matched",
-    "seen",
-    "watched",
-    "wrote",
-    "bound",
-)
-
-
 _ENDING = (ast.Return, ast.Break, ast.Continue)
 """In a `finally`, what ends the exception that is on its way."""
 

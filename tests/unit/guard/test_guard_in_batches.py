@@ -18,10 +18,11 @@ from casemate.guard import scopes
 from casemate.guard.generations import MAX_BATCH, MAX_NOTED, MAX_PENDING
 from casemate.guard.in_batches import private_lists
 from casemate.guard.inlining import PREFIX, SUFFIX
+from casemate.guard.names import NAMES
 from casemate.guard.notes import JOINED
 from casemate.guard.provenance import Provenance
 from casemate.guard.quick import MAX_SHORT
-from casemate.guard.rewriting import NAMES, rewrite
+from casemate.guard.rewriting import rewrite
 
 LINES = """
 def f(rows, sep="unused"):

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from casemate.guard.inlining import PREFIX, SUFFIX
+from casemate.guard.names import NAMES
 from casemate.guard.provenance import Provenance
-from casemate.guard.rewriting import NAMES, rewrite
+from casemate.guard.rewriting import rewrite
 
 _OWN = {f"{PREFIX}own_note{SUFFIX}", f"{PREFIX}own_len{SUFFIX}"}
 

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from casemate.guard.inlining import MAX_INLINE, MAX_TURNED, PREFIX, SUFFIX
+from casemate.guard.names import NAMES
 from casemate.guard.notes import DERIVED, JOINED
 from casemate.guard.provenance import Provenance
 from casemate.guard.quick import MAX_CUT_FROM, MAX_SHORT
-from casemate.guard.rewriting import NAMES, rewrite
+from casemate.guard.rewriting import rewrite
 from unit.guard.test_guard_rewriting import SNIPPETS
 
 

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from casemate.guard import rewriting
 from casemate.guard.core import Guard
 from casemate.guard.inlining import MAX_TURNED, PREFIX, SUFFIX
+from casemate.guard.names import NAMES
 from casemate.guard.notes import DERIVED, REPLACED, Several
-from casemate.guard.rewriting import NAMES, Rewriter, rewrite
+from casemate.guard.rewriting import Rewriter, rewrite
 from casemate.guard.searching import ANY_LENGTH
 
 PATTERN = re.compile(r"(?P<word>[a-z' ]+)(;)?(-)?(https?://\S+)?")

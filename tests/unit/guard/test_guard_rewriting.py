@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.guard.inlining import PREFIX, SUFFIX
+from casemate.guard.names import NAMES
 from casemate.guard.provenance import Provenance
-from casemate.guard.rewriting import NAMES, rewrite
+from casemate.guard.rewriting import rewrite
 
 
 @pytest.fixture(autouse=True)
