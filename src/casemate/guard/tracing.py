@@ -174,8 +174,10 @@ class Tracer:
             return characters.of_numbers(text, self._is_constant)
         # Of many single characters, some are texts of the event by chance.
         few = len(pieces) >= _MIN_PIECES and 2 * sum(s.end - s.start for s in found) < len(text)
-        joined = self._joined(pieces) if few else found
-        return joined or characters.searched(text, pieces, found, self._leaf)
+        joined = self._joined(pieces) if few else []
+        longer = [s for s in found if s.end - s.start > 1] if joined else []
+        seen = apart(longer, joined) if few else found
+        return seen or characters.searched(text, pieces, found, self._leaf)
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
         return Span(0, len(text), origin, exact, self._vouched(text, exact=exact))

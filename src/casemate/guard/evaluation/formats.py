@@ -56,7 +56,9 @@ def judge(
             continue
         for field, specification in _fields(template):
             looks = _LOOKS_IN.search(field) and not _is_offered(field, arguments, named, offers)
-            told = is_hidden(field) and not is_secret(field) and shows(field)
+            # What the argument is called says nothing of its fields: `{secret.owner}`.
+            steps = field.partition(".")[2] or field
+            told = is_hidden(field) and not is_secret(steps) and shows(field)
             if looks and not _is_plain_part(field, arguments, named, hidden=told):
                 return Verdict(span.origin, "adds a field that looks into a value", _FIX)
             if _WIDE.search(specification):

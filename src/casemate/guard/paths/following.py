@@ -47,14 +47,25 @@ class Folders:
         for (kind, *_), against in list(self._guard.provenance.kept.items()):
             if kind == PREFIX and any(inside(where, f) for f in self._folders(against)):
                 return True
-        if self._named is None:
-            self._named = frozenset(self._of_code())
-        folder = where
+        folder, named = where, self._named_by_code()
         while folder not in ("", "/"):
-            if folder in self._named:
+            if folder in named:
                 return True
             folder = folder.rpartition("/")[0]
         return False
+
+    def allow_above(self, path: str) -> bool:
+        """Tell the same of a path of which nobody knows that it is the event's, or one above.
+
+        `os.makedirs` makes the folders above one that the code names, one after the other.
+        """
+        above = resolved(path).rstrip("/") + "/"
+        return self.allow(path) or any(folder.startswith(above) for folder in self._named_by_code())
+
+    def _named_by_code(self) -> frozenset[str]:
+        if self._named is None:
+            self._named = frozenset(self._of_code())
+        return self._named
 
     def _folders(self, given: Any) -> list[str]:
         found = []
@@ -113,6 +124,18 @@ def _keep(guard: Guard, where: str, verdict: Verdict) -> None:
     places: list[str] = kept.setdefault(LEFT, [])
     if len(where) > 1 and len(places) < _MAX_LEFT:
         places.append(where)
+
+
+def passed_beside(guard: Guard, path: str) -> str:
+    """Return what to do about a path that begins like a folder, but is not in it; empty if it is.
+
+    `path.startswith("/srv/logs")` takes `/srv/logs-old/x` and `/srv/logs/../x` as well.
+    """
+    folder = text_of(guard.provenance.kept.get((PREFIX, path)))
+    if folder is None or not folder.startswith("/") or not path.startswith(folder):
+        return ""
+    is_in = inside(resolved(path), resolved(folder))
+    return "" if is_in or not os.path.isdir(folder) else FIX
 
 
 def is_checked(guard: Guard, path: str) -> bool:

@@ -55,7 +55,10 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     spans = guard.spans(path if isinstance(path, str) else text)
     if not spans:
         return None
-    allow = following.Folders(guard).allow
+    if sure and (passed := following.passed_beside(guard, text)):
+        return Verdict(spans[0].origin, "begins like the folder it was compared with", passed)
+    folders = following.Folders(guard)
+    allow = folders.allow if any(s.exact for s in spans) else folders.allow_above
     verdict = judge(text, spans, allowed=allow, follow=True, last=last, sure=sure)
     return verdict or _own(guard, text, spans[0])
 

@@ -17,6 +17,7 @@ from ..pages import cleaning, judgement
 from ..pieces import as_text
 from ..sink import Sink
 from ..url.hosts import Vouching
+from ..url.joining import without_chance
 from ..url.structure import Parts, is_below, split
 from ..verdict import Verdict
 from ..written import files, kinds, returned
@@ -86,8 +87,8 @@ def _verdict(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
             verdict = _split(as_text(name), guard.spans(name)) or _split(text, spans)
             if verdict is None and spans and lower in _TARGETS:
                 verdict = _target(guard, lower, text, spans)
-            if verdict is None and spans:
-                verdict = judge_value(lower, text, spans)
+            if verdict is None and spans and judge_value(lower, text, spans) is not None:
+                verdict = judge_value(lower, text, without_chance(guard, text, spans))
         else:
             verdict = _split(text, spans)
         if verdict is not None:

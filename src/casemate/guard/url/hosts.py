@@ -38,6 +38,10 @@ _FOR_FEW = frozenset(
         *("console", "credentials", "imds", "kubelet", "restricted", "secret", "sidecar"),
     ]
 )
+_SERVED_FOR_FEW = frozenset(
+    ("debug", "diagnostics", "loopback", "metrics", "operator", "operators", "ops", "pprof")
+)
+"""Words of what a server in the function is for, or of its paths, besides these."""
 _EMBEDDED = re.compile(r"(?:^|[.-])(\d{1,3}(?:[.-]\d{1,3}){3})(?=[.-])")
 _LINKED = re.compile(r"(?:[\w-]{1,63}\.){1,10}(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{1,59})")
 _INWARD = re.compile(
@@ -106,7 +110,8 @@ def is_meant_for_all(host: str) -> bool:
 
 def speaks_of_few(name: str) -> bool:
     """Tell whether a name of the code's says that what it stands for is for few: `ADMIN_PORT`."""
-    return not _FOR_FEW.isdisjoint(word.lower() for word in _NAME_WORDS.findall(name))
+    words = {word.lower() for word in _NAME_WORDS.findall(name)}
+    return not (_FOR_FEW | _SERVED_FOR_FEW).isdisjoint(words)
 
 
 def is_linked(host: str) -> bool:
@@ -183,7 +188,8 @@ class Vouching:
             return False
         path = unquoted(text[parts.path :]).lower()
         words = {*_PATH_WORDS.split(path), *_PATH_WORDS.split(path.replace("-", ""))}
-        return self.served == {(place.host, place.port)} and _FOR_FEW.isdisjoint(words)
+        few = _FOR_FEW | _SERVED_FOR_FEW
+        return self.served == {(place.host, place.port)} and few.isdisjoint(words)
 
     def _is_link(self, text: str, parts: Parts, span: Span) -> bool:
         """Tell whether a URL is a link to a public host that a pattern has found in a text.

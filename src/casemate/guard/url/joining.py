@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from ..batches import lowered
 from ..core import Guard
 from ..hooks import argument
 from ..origin import PIECE, Origin, Span
@@ -133,13 +134,14 @@ def _resolved_of(guard: Guard, url: str) -> Verdict | None:
 def without_chance(guard: Guard, url: str, spans: Sequence[Span]) -> list[Span]:
     """Return the spans that are not there by chance, as pieces of what is quoted there are.
 
-    Asked once a URL is about to be stopped.
+    Asked once a URL, or the value of a header, is about to be stopped.
     """
     texts = guard.taint.texts(_MAX_COMPARED) if guard.taint is not None else ()
-    quoted = [t for t, _ in texts if t.isprintable() and len(t) <= _MAX_QUOTED and _is_in(url, t)]
+    plain = [t for t, _ in texts if t.isprintable() and len(t) <= _MAX_QUOTED]
+    quoted = [lowered(t) for t in plain if _is_in(url, t)]
 
     def is_chance(span: Span) -> bool:
-        part = url[span.start : span.end]
+        part = lowered(url[span.start : span.end])
         if span.origin.decoding[-1:] != PIECE:
             return False
         # A parameter of the code's that follows: what the event has after it would be there, too.

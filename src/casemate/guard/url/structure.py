@@ -27,6 +27,7 @@ _NETWORK = re.compile(r"(?:\d{1,3}\.){3}", re.ASCII)
 _BYTE = re.compile(r"25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d", re.ASCII)
 _WEB = frozenset(("http", "https", "ws", "wss"))
 
+_DATA = "data"
 _OF_FILES = frozenset(("file", "local_file"))
 _FIX_FILE = "open files by their paths, below a folder of the code, and allow URLs of https alone"
 FIX_HOST = (
@@ -131,6 +132,8 @@ def _destination(  # noqa: PLR0911 - one return for each rule
     until = max(scheme_end, parts.authority[1])
     if span.start >= until or (not parts.has_authority() and span.start >= scheme_end > 0):
         return None
+    if text[slice(*parts.scheme)].lower() == _DATA and not parts.has_authority():
+        return None  # it is what it brings (RFC 2397): no client asks anybody for it
     if span.start < parts.scheme[1] and text[slice(*parts.scheme)].lower() in _OF_FILES:
         return Verdict(span.origin, "decides the URL's scheme: that of files", _FIX_FILE)
     if span.vouched:
