@@ -135,6 +135,12 @@ def test_a_parameter_that_is_quoted_passes_whatever_is_in_it(tmp_path: Path) -> 
     assert_passes(tmp_path, {"both": (code, {"skus": both})}, ("http.client",))
 
 
+def test_one_that_is_there_once_more_is_stopped(tmp_path: Path) -> None:
+    made = "urlencode(query) + '&raw=' + __import__('textwrap').dedent(sku)"
+    cases = {text: (QUOTED.replace("MADE", made), {"skus": [text]}) for text in ("A-1&admin=1#",)}
+    assert_blocked(tmp_path, cases, {"url"}, ("http.client", "textwrap"))
+
+
 def test_one_that_is_not_is_stopped(tmp_path: Path) -> None:
     code = QUOTED.replace("MADE", "'&'.join(f'{k}={v}' for k, v in query.items())")
     cases = {text: (code, {"skus": [text]}) for text in ("A-1&tenant=globex#", "a&tenant=")}

@@ -147,7 +147,8 @@ def without_chance(guard: Guard, url: str, spans: Sequence[Span]) -> list[Span]:
         # A parameter of the code's that follows: what the event has after it would be there, too.
         named = _PARAMETER.fullmatch(part)
         own = named is not None and guard.constants.holds(named[1])
-        return own or any(part in text for text in quoted)
+        # Of a text that is there once more, and not quoted, more than half would be found.
+        return own or any(part in text and 2 * len(part) < len(text) for text in quoted)
 
     return [span for span in spans if not is_chance(span)]
 
