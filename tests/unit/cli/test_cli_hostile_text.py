@@ -152,7 +152,8 @@ def test_the_journal_is_printed_harmlessly(cli, home, monkeypatch, text) -> None
     }
     entry = JournalEntry(index=1, id=text, event=event)
     monkeypatch.setattr(journal, "connect", lambda: contextlib.nullcontext(Client()))
-    monkeypatch.setattr(journal, "pages", lambda *_, **__: iter([entry]))
+    for reading in ("pages", "following"):
+        monkeypatch.setattr(journal, reading, lambda *_, **__: iter([entry]))
     monkeypatch.setattr(journal.time, "sleep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     for command, lines in (
         (("search",), 2),
