@@ -245,6 +245,11 @@ def emptied(server: Server) -> str:
     if name is None:
         name = _EMPTIED[server] = server.database()
     with server.connect(name) as connection:
+        # A node that "died" in the test before may be about to ask for what is dropped here.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
         schemas = connection.execute(
             "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(casemate|[pq]_|m[0-9]|away)'"
         ).fetchall()
