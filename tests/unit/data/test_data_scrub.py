@@ -103,7 +103,7 @@ def test_files_that_were_changed_cut_or_removed_are_found(kept: Data) -> None:
     assert len(damaged) >= 3
     assert {(one.kind, one.name) for one in damaged} == {("bucket", "kept")}
     assert {one.key for one in damaged} <= {"o0", "o2", "o3", "o4"}
-    assert len({one.key for one in damaged}) == len(damaged)
+    assert len({one.problem for one in damaged}) == len(damaged)
 
 
 def test_a_damaged_page_is_named(kept: Data) -> None:
