@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -511,4 +513,11 @@ def test_keep(idle: TestNode, isolation: str) -> None:
 
 
 def _counter(folder: Path) -> Callable[[], int]:
-    return lambda: len(list(folder.iterdir()))
+    """Return what counts the descriptors of a process, but for the mounts that it makes ahead."""
+
+    def opened() -> Iterator[str]:
+        for descriptor in folder.iterdir():
+            with suppress(FileNotFoundError):  # it was closed meanwhile
+                yield os.readlink(descriptor)
+
+    return lambda: sum(target != "/" for target in opened())
