@@ -16,16 +16,8 @@ from types import CodeType
 
 DEPENDS_ON = (
     *("bound_methods.py", "bytecode.py", "evaluated.py", "heads.py", "in_batches.py"),
-    *(
-        "in_loops.py",
-        "inlining.py",
-        "looks.py",
-        "methods.py",
-        "names.py",
-        "notes.py",
-        "rewriting.py",
-    ),
-    "scopes.py",
+    *("in_loops.py", "inlining.py", "looks.py", "methods.py", "names.py", "notes.py"),
+    *("rewriting.py", "scopes.py"),
 )
 """Files beside this one on which the rewritten form depends."""
 _UNCHECKED_HASH = (1).to_bytes(4, "little")

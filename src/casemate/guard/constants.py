@@ -179,7 +179,8 @@ class Constants:
         pairs = list(itertools.islice(given.items(), _MAX_CHOICES + 1))
         texts = all(type(key) is type(value) is str for key, value in pairs)
         if texts and 1 < len(pairs) <= _MAX_CHOICES:
-            self.labelled.update(key for key, _ in pairs if not _ENDS_STATEMENT.search(key))
+            keys = [key for key, _ in pairs if not _WORD.fullmatch(key)]
+            self.labelled.update(key for key in keys if not _ENDS_STATEMENT.search(key))
 
     def _take_objects(self, listed: list[Any]) -> None:
         """Take dotted names out of a list of nothing else, or of rows that have each one."""

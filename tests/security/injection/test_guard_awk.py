@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from casemate.guard.command import awk
+from casemate.guard.command.arguments import Argument
+from casemate.guard.origin import Origin, Span
 from support.guard_cases import assert_blocked, assert_passes
 
 PRELOAD = ("subprocess",)
@@ -27,6 +31,10 @@ ATTACKS = {
     "in quotes": ('BEGIN { system("echo \'" who "\'") }', ("a'; id; '", "a\\047; id; \\047")),
     "getline": ('BEGIN { ("host " who) | getline x; print x }', ("a; id",)),
     "kept": ('BEGIN { c = "host " who; c | getline x; print x }', ("a; id",)),
+    "kept by a name of another form": (
+        'BEGIN { c_ = "host " who; system(c_) }',
+        ("a; id",),
+    ),
     "pipe": ('{ print $1 | "mail " who }', ("a; id",)),
 }
 HARMLESS = {
@@ -56,3 +64,18 @@ def test_a_variable_of_awk_that_stays_data_passes(name: str, tmp_path: Path) -> 
     program, values = HARMLESS[name]
     cases = {value: (_handler(program), {"v": value}) for value in values}
     assert_passes(tmp_path, cases, PRELOAD)
+
+
+@pytest.mark.parametrize("part", ['"', "\\", '"\\', "a", "$", "| ", '"x" ', "(", "system("])
+def test_a_program_takes_no_longer_than_it_is_long(part: str) -> None:
+    text = (part * 100_000)[:100_000]
+    began = time.process_time()
+    awk._TOKEN.findall(text)
+    # A longer one than is read is refused, and what is read is of few commands.
+    given = Argument("who=a;b", [Span(4, 7, Origin("event", ("v",)), exact=True)])
+    for program in (text, text[: awk.MAX_PROGRAM]):
+        try:
+            awk.judge([Argument("-v"), given, Argument(program)], lambda line, spans: None)
+        except ValueError as error:
+            assert "more than" in str(error)
+    assert time.process_time() - began < 1.0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from casemate.guard.pages import styles
 from support.guard_cases import assert_blocked, assert_passes
 
 PRELOAD = ("html",)
@@ -32,12 +34,22 @@ ATTACKS = {
         "url(//e.example)",
         "red;background:url(https://e.example)",
         "\\75rl(x)",
+        "a" * 5000 + ";position:fixed",
     ),
     BETWEEN: ("red; position: fixed",),
-    WHOLE: ("background:url(https://e.example/x)", "background: u\\72l(x)"),
+    WHOLE: (
+        "background:url(https://e.example/x)",
+        "color: " + "a" * 5000 + "; background: url(https://e.example/x)",
+        "background: u\\72l(x)",
+    ),
     IMAGE: ("x'); position: fixed; a: url('",),
     BARE: ("x) fixed; position:fixed; y:url(z",),
-    REFRESH: ("https://e.example", "//e.example/x", "javascript:alert(1)"),
+    REFRESH: (
+        "https://e.example",
+        "https://e.example/" + "a" * 2000,
+        "//e.example/x",
+        "javascript:alert(1)",
+    ),
     HOST: (".e.example/", "@e.example/x"),
 }
 HARMLESS = {
@@ -62,3 +74,16 @@ def test_more_than_a_value_is_stopped(body: str, tmp_path: Path) -> None:
 def test_a_value_passes(body: str, tmp_path: Path) -> None:
     cases = {value: (_HANDLER.format(body=body), {"v": value}) for value in HARMLESS[body]}
     assert_passes(tmp_path, cases, PRELOAD)
+
+
+@pytest.mark.parametrize(
+    "part", ["'", '"', "\\", "'\\", '"\\', "\"'", "a", "url(", "rgb(", " ", ";"]
+)
+def test_a_style_takes_no_longer_than_it_is_long(part: str) -> None:
+    text = (part * 100_000)[:100_000]
+    began = time.process_time()
+    styles.in_attribute(text, "red", ";")
+    styles.in_attribute("color: ", text, "; width: 1px")
+    styles.in_attribute("", text, "")
+    styles.in_sheet(text)
+    assert time.process_time() - began < 1.0

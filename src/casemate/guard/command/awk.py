@@ -12,7 +12,6 @@ from ..origin import Span
 from ..verdict import Verdict
 from .arguments import Argument
 
-PROGRAMS = frozenset(("awk", "gawk", "mawk", "nawk"))
 MAX_PROGRAM = 16 * 1024
 """Characters of a program that is read."""
 _MAX_COMMANDS = 50
@@ -112,7 +111,7 @@ def _judged(
             spans += [span.moved(len(text)) for span in value.spans]
             text += value.value
             plain = plain and "\\" not in value.value  # awk reads escapes in it
-        elif sign[-1].isalnum():
+        elif sign[-1].isalnum() or sign[-1] == "_":
             text += "x"
             elsewhere = elsewhere or not (sign.startswith("$") or sign.isdigit())
         else:

@@ -321,7 +321,7 @@ class Judgement:
     ) -> Verdict | None:
         if name in programs.REMOTE:
             return self._remote(name, rest, depth)
-        if name in awk.PROGRAMS:
+        if name in programs.AWKS:
             verdict = awk.judge(rest, lambda text, spans: self.line(text, spans, depth + 1))
             if verdict is not None:
                 return verdict

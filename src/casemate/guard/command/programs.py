@@ -179,6 +179,8 @@ DIVIDED_VALUES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
 }  # fmt: skip
 """Options whose argument has parts, and what in data begins another one."""
 
+AWKS = frozenset(("awk", "gawk", "mawk", "nawk"))
+
 MAKES = frozenset(("make", "gmake", "bmake", "remake"))
 """Take variables as arguments, which they expand and put into commands of a shell."""
 

@@ -12,6 +12,7 @@ from ..verdict import Verdict
 from ..written.kinds import Kind, of_program
 from ..written.languages import LANGUAGES, judge_code
 from .arguments import Argument
+from .programs import AWKS
 from .reading import in_quotes
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -27,7 +28,6 @@ _JQ = frozenset(("jq", "yq"))
 _JQ_STEPS = re.compile(r"[A-Za-z_]\w{0,63}(?:\[\d{1,6}\]|\.[A-Za-z_]\w{0,63}){0,16}")
 """What may come after a dot of jq: keys and places, one after the other."""
 _KEY = re.compile(r"[A-Za-z_]\w{0,63}")
-_AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _ESCAPED = re.compile(r"\\.")
 _WHOLE_LITERAL = re.compile(r'"[^"\n]*+"')
 _INSIDE_LITERAL = re.compile(r'(?:[^"\\\n]|\\[^"\n])*+')
@@ -170,7 +170,7 @@ def plain(argument: Argument, name: str) -> Verdict | None:
             _is_substituted(argument.value, span) or _is_added(argument.value, span)
         ):
             continue
-        if name in _AWK and _in_literal(argument.value, span):
+        if name in AWKS and _in_literal(argument.value, span):
             continue
         if name in _JQ:
             if not _is_jq(argument.value, span):

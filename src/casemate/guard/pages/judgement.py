@@ -55,6 +55,7 @@ _MAX_ADDRESSES = 100
 _MAX_HANDLER = 1024
 """Characters of a script in an attribute in whose literals data may stand."""
 _MAX_STYLE = 4096
+"""Characters of a style that is looked at as a whole, and of an address to go on to."""
 _REFRESH = re.compile(r"\s{0,9}\d{1,9}\s{0,9}[;,]\s{0,9}url\s{0,9}=", re.IGNORECASE)
 """How the text of an element begins that has browsers go elsewhere."""
 _IS_REFRESH = re.compile(r"\bhttp-equiv\s{0,9}=\s{0,9}[\"']?refresh\b", re.IGNORECASE)
@@ -199,14 +200,15 @@ def _divided(page: str, span: Span, part: Part) -> tuple[str, str, str]:
 
 def _in_style(page: str, span: Span, part: Part) -> str | None:
     if part.end - part.start > _MAX_STYLE:
-        return None
+        return styles.in_sheet(html.unescape(page[span.start : span.end]))
     return styles.in_attribute(*_divided(page, span, part))
 
 
 def _is_sent_on(page: str, span: Span, part: Part, leads_away: LeadsAway) -> bool:
     """Tell whether data is of the address in `<meta http-equiv="refresh" content="0; url=...">`."""
-    if part.attribute != "content" or part.end - part.start > _MAX_HANDLER:
-        return False
+    if part.attribute != "content" or span.start - part.start > _MAX_HANDLER:
+        return False  # of what comes after so much nothing is a host
+    part = part._replace(end=min(part.end, part.start + _MAX_STYLE))
     begun = page.rfind("<", max(0, part.start - _MAX_HANDLER), part.start)
     if _IS_REFRESH.search(page, max(0, begun), part.end + _MAX_HANDLER) is None:
         return False

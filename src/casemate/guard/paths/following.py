@@ -126,16 +126,15 @@ def _keep(guard: Guard, where: str, verdict: Verdict) -> None:
         places.append(where)
 
 
-def passed_beside(guard: Guard, path: str) -> str:
-    """Return what to do about a path that begins like a folder, but is not in it; empty if it is.
+def is_beside(guard: Guard, path: str) -> bool:
+    """Tell whether a path begins like a folder that the code compared it with, but is not in it.
 
     `path.startswith("/srv/logs")` takes `/srv/logs-old/x` and `/srv/logs/../x` as well.
     """
     folder = text_of(guard.provenance.kept.get((PREFIX, path)))
     if folder is None or not folder.startswith("/") or not path.startswith(folder):
-        return ""
-    is_in = inside(resolved(path), resolved(folder))
-    return "" if is_in or not os.path.isdir(folder) else FIX
+        return False
+    return not inside(resolved(path), resolved(folder)) and os.path.isdir(folder)
 
 
 def is_checked(guard: Guard, path: str) -> bool:

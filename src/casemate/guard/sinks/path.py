@@ -17,7 +17,7 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
 from ..paths import following, looking, members, readers, uris
-from ..paths.judgement import inside, judge, judge_pattern, resolved
+from ..paths.judgement import FIX, inside, judge, judge_pattern, resolved
 from ..sink import AuditHook, Sink
 from ..standing import is_import, is_known, is_of_caller
 from ..verdict import Verdict
@@ -55,8 +55,8 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     spans = guard.spans(path if isinstance(path, str) else text)
     if not spans:
         return None
-    if sure and (passed := following.passed_beside(guard, text)):
-        return Verdict(spans[0].origin, "begins like the folder it was compared with", passed)
+    if sure and following.is_beside(guard, text):
+        return Verdict(spans[0].origin, "begins like the folder it was compared with", FIX)
     folders = following.Folders(guard)
     allow = folders.allow if any(s.exact for s in spans) else folders.allow_above
     verdict = judge(text, spans, allowed=allow, follow=True, last=last, sure=sure)

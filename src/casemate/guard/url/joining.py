@@ -23,8 +23,9 @@ _JOINED, _CUT = ("url", "joined"), ("url", "cut")
 MAX_JOINED = 200
 """URLs that are remembered in one invocation."""
 _MAX_COMPARED = 2000
-_MAX_QUOTED = 2000
-"""Characters of a text that is quoted to be compared."""
+_MAX_PIECES = 16
+_MAX_QUOTED = 16 * 1024
+"""Characters of texts that are quoted to be compared."""
 _CONTINUES = ("", "?", "#", "&", "/")
 """How a URL goes on that is another with more at its end."""
 
@@ -125,6 +126,8 @@ def left_of(guard: Guard, url: str) -> Verdict | None:
 
 def _resolved_of(guard: Guard, url: str) -> Verdict | None:
     """Return the verdict on a path that `normpath` has resolved before it was put into a URL."""
+    if not guard.provenance.kept.get(following.LEFT):
+        return None
     parts = split(url)
     path = url[parts.path : parts.query]
     left = following.left_at_end(guard, path) if len(path) > 1 else None
@@ -136,13 +139,12 @@ def without_chance(guard: Guard, url: str, spans: Sequence[Span]) -> list[Span]:
 
     Asked once a URL, or the value of a header, is about to be stopped.
     """
-    texts = guard.taint.texts(_MAX_COMPARED) if guard.taint is not None else ()
-    plain = [t for t, _ in texts if t.isprintable() and len(t) <= _MAX_QUOTED]
-    quoted = [lowered(t) for t in plain if _is_in(url, t)]
+    pieces = {s: lowered(url[s.start : s.end]) for s in spans if s.origin.decoding[-1:] == PIECE}
+    quoted = _quoted_in(guard, url, set(pieces.values()))
 
     def is_chance(span: Span) -> bool:
-        part = lowered(url[span.start : span.end])
-        if span.origin.decoding[-1:] != PIECE:
+        part = pieces.get(span)
+        if part is None:
             return False
         # A parameter of the code's that follows: what the event has after it would be there, too.
         named = _PARAMETER.fullmatch(part)
@@ -151,6 +153,21 @@ def without_chance(guard: Guard, url: str, spans: Sequence[Span]) -> list[Span]:
         return own or any(part in text and 2 * len(part) < len(text) for text in quoted)
 
     return [span for span in spans if not is_chance(span)]
+
+
+def _quoted_in(guard: Guard, url: str, pieces: set[str]) -> list[str]:
+    """Return the event's texts with one of the pieces that are in a URL, quoted: of so many."""
+    if guard.taint is None or len(pieces) > _MAX_PIECES:
+        return []
+    found: list[str] = []
+    left = _MAX_QUOTED
+    for text, _ in guard.taint.texts(_MAX_COMPARED):
+        low = lowered(text) if len(text) <= left else ""
+        if any(piece in low for piece in pieces) and text.isprintable():
+            left -= len(text)
+            if _is_in(url, text):
+                found.append(low)
+    return found
 
 
 def _is_in(url: str, text: str) -> bool:
