@@ -35,12 +35,16 @@ ATTACKS = {
         'BEGIN { c_ = "host " who; system(c_) }',
         ("a; id",),
     ),
+    "a quote in a pattern": ('$1 ~ /["\\/"]"/ { system("echo " who) }', ("a; id",)),
+    "a quote in a comment": ('# "\nBEGIN { system("echo " who) }', ("a; id",)),
+    "divided": ('BEGIN { y = x++ / 2; system("echo " who); z = (8) / y / 2 }', ("a; id",)),
     "pipe": ('{ print $1 | "mail " who }', ("a; id",)),
 }
 HARMLESS = {
     "shown": ("BEGIN { print who }", ("a; id", "$(id)", "x | y", "O'Hara")),
     "compared": ('$1 == who || $2 == who { print $2 } END { print "done" }', ("a; id", "a|b")),
     "in quotes": ('BEGIN { system("echo \'" who "\'") }', ("a b; c", "$(id)", "")),
+    "a pattern and a comment": ('/system(x)|"/ { print who } # "x" | who', ("a; id", "a|b")),
     "another command": ('BEGIN { system("date +%s"); print who }', ("a; id",)),
     "piped into sort": ('{ print $1 who | "sort" }', ("a; id", "b")),
 }
@@ -59,6 +63,13 @@ def test_it_is_stopped_in_one_argument_with_its_option(option: str, tmp_path: Pa
     assert_blocked(tmp_path, {"attached": (code, {"v": "a; id"})}, {"command"}, PRELOAD)
 
 
+@pytest.mark.parametrize("source", ['"--source="', '"-e"', '"-e", "BEGIN {{ x = 1 }}", "-e", '])
+def test_all_of_a_program_that_options_bring_is_read(source: str, tmp_path: Path) -> None:
+    code = _HANDLER.replace("{option}, ", '"-v", "who=" + event["v"], ' + source)
+    code = code.format(program='BEGIN { system("echo " who) }')
+    assert_blocked(tmp_path, {"sources": (code, {"v": "a; id"})}, {"command"}, PRELOAD)
+
+
 @pytest.mark.parametrize("name", HARMLESS)
 def test_a_variable_of_awk_that_stays_data_passes(name: str, tmp_path: Path) -> None:
     program, values = HARMLESS[name]
@@ -66,11 +77,14 @@ def test_a_variable_of_awk_that_stays_data_passes(name: str, tmp_path: Path) -> 
     assert_passes(tmp_path, cases, PRELOAD)
 
 
-@pytest.mark.parametrize("part", ['"', "\\", '"\\', "a", "$", "| ", '"x" ', "(", "system("])
+@pytest.mark.parametrize(
+    "part", ['"', "\\", '"\\', "a", "$", "| ", '"x" ', "(", "system(", "/", "/[", "#"]
+)
 def test_a_program_takes_no_longer_than_it_is_long(part: str) -> None:
     text = (part * 100_000)[:100_000]
     began = time.process_time()
     awk._TOKEN.findall(text)
+    awk._PATTERN.findall(text)
     # A longer one than is read is refused, and what is read is of few commands.
     given = Argument("who=a;b", [Span(4, 7, Origin("event", ("v",)), exact=True)])
     for program in (text, text[: awk.MAX_PROGRAM]):

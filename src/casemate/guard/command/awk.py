@@ -16,8 +16,11 @@ MAX_PROGRAM = 16 * 1024
 """Characters of a program that is read."""
 _MAX_COMMANDS = 50
 _WITH_VALUE = frozenset(("-v", "-F", "-f", "-e", "--assign", "--field-separator", "--source"))
+_SOURCE = ("--source=", "-e")
 _ASSIGNED = re.compile(r"(?:-v|--assign=)?([A-Za-z_]\w{0,63})=")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|\$?\w++|\|\||[^\w\s"]|\n', re.DOTALL)
+_TOKEN = re.compile(r'#[^\n]*+|"(?:[^"\\]|\\.)*+"?|\$?\w++|\|\||[^\w\s"]|\n', re.DOTALL)
+_PATTERN = re.compile(r"/(?:[^/\\\[\n]|\\.|\[\^?\]?[^\]\n]{0,256}+\])*+/")
+_BEFORE_PATTERN = frozenset(("print", "printf", "return", "in", "case", "else", "do"))
 _ENDS = frozenset((";", "{", "}", "\n"))
 _SHELL_SIGNS = re.compile(r"[^\w.,:@%+=/ -]")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -37,7 +40,7 @@ def judge(rest: Sequence[Argument], line: JudgeLine) -> Verdict | None:
     program = _program(rest) if given else ""
     if len(program) > MAX_PROGRAM:
         raise ValueError(f"a program of awk has more than {MAX_PROGRAM} characters")
-    for number, command in enumerate(_commands(_TOKEN.findall(program))):
+    for number, command in enumerate(_commands(_tokens(program))):
         if number >= _MAX_COMMANDS:
             raise ValueError(f"awk runs more than {_MAX_COMMANDS} commands")
         verdict = _judged(command, given, line)
@@ -60,14 +63,45 @@ def _assigned(rest: Sequence[Argument]) -> Iterator[tuple[str, Argument]]:
 
 
 def _program(rest: Sequence[Argument]) -> str:
-    previous = ""
+    """Return the program: all that options bring of it, else the first word that is none."""
+    previous, operand = "", None
+    sources = list[str]()
     for argument in rest:
+        value = argument.value
         if previous in ("-e", "--source"):
-            return argument.value
-        if not argument.value.startswith("-") and previous not in _WITH_VALUE:
-            return argument.value
-        previous = argument.value
-    return ""
+            sources.append(value)
+        elif value.startswith(_SOURCE) and value not in _WITH_VALUE:
+            sources.append(value.removeprefix("--source=" if value[1] == "-" else "-e"))
+        elif operand is None and not value.startswith("-") and previous not in _WITH_VALUE:
+            operand = value
+        previous = value
+    return "\n".join(sources) or operand or ""
+
+
+def _tokens(program: str) -> list[str]:
+    """Return a program's tokens, without its comments and patterns, whose signs are no code."""
+    tokens = list[str]()
+    at = 0
+    while at < len(program):
+        # A slash divides after what has a value, and begins a pattern elsewhere.
+        divides = _has_value(tokens)
+        found = _PATTERN.match(program, at) if program[at] == "/" and not divides else None
+        if found is not None:
+            tokens.append("/")
+        else:
+            found = _TOKEN.match(program, at)
+            if found is not None and not found[0].startswith("#"):
+                tokens.append(found[0])
+        at = found.end() if found is not None else at + 1
+    return tokens
+
+
+def _has_value(tokens: Sequence[str]) -> bool:
+    """Tell whether the last token ends what has a value, by which a slash divides."""
+    if not tokens or tokens[-1] in _BEFORE_PATTERN:
+        return False
+    last = tokens[-1][-1]
+    return last.isalnum() or last in '_)]"' or list(tokens[-2:]) in (["+", "+"], ["-", "-"])
 
 
 def _commands(tokens: Sequence[str]) -> Iterator[Sequence[str]]:
