@@ -68,6 +68,10 @@ RESTORED = {
         "result = len(repr(state))",
     ),
     "the state of random": ("random.seed(3)", "result = 0 if random.random() else 1"),
+    "a descriptor of the process": (  # as each event loop of asyncio makes on Python 3.14
+        "os.close(os.pidfd_open(os.getpid()))",
+        "f = os.pidfd_open(os.getpid()); os.close(f); result = f",
+    ),
     "a generator of the module": (
         "random.seed(3); state['r'] = random.random()",
         "result = len(state)",
@@ -203,7 +207,6 @@ FLAGGED = {
     "a device": "raw('mknod', ctypes.c_char_p(b'/proc/self/casemate-residue'), 0o10600, 0)",
     "an attribute of a file": "raw('setxattr', PAGE, PAGE, PAGE, 1, 0)",
     "a lock with priority": "raw('futex', LIMIT, 6, 0, 0, 0, 0)",
-    "a descriptor of a process": "os.close(os.pidfd_open(os.getpid()))",
     "a range of descriptors closed": "raw('close_range', 100, 200, 0)",
     "notifications for a folder": "raw('inotify_init1', 0)",
     "a key": "raw('add_key', PAGE, PAGE, PAGE, 1, -2)",
@@ -249,6 +252,7 @@ LEFT = {
     "an eventfd": ("state['f'] = raw('eventfd2', 0, 0)", Reason.DESCRIPTORS),
     "an epoll": ("import select; state['f'] = select.epoll()", Reason.DESCRIPTORS),
     "a timer": ("state['f'] = raw('timerfd_create', 1, 0)", Reason.DESCRIPTORS),
+    "a descriptor of the process": ("state['f'] = os.pidfd_open(os.getpid())", Reason.DESCRIPTORS),
     "a pair of sockets": ("state['f'] = socket.socketpair()", Reason.DESCRIPTORS),
     "a pipe": ("state['f'] = os.pipe()", Reason.DESCRIPTORS),
     "too many pages": ("ctypes.memset(LARGE, 1, 12 << 20)", Reason.TOO_MANY_PAGES),
