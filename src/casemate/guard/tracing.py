@@ -51,6 +51,8 @@ _MAX_GROWN_DEPTH = 4
 _MAX_OWN_DEPTH = 8
 _TAGS = re.compile(r"(?:\s{0,8}</?[a-z][a-z0-9]{0,15} {0,2}/?>\s{0,8}){1,8}", re.IGNORECASE)
 """Tags of a page without attributes."""
+_WORD = re.compile(r"[A-Za-z]{3}")
+_ESCAPED = re.compile(r"[\\&%]")
 _NUMBERS = frozenset((int, float, bool, type(None)))
 _MAX_FILTERED = 4096
 _MAX_LEAVES = 256
@@ -156,7 +158,7 @@ class Tracer:
             return self._leaf(text) or characters.of_numbers(text, self._is_constant)
         pieces = self._pieces(made)
         if pieces is None:
-            found = self._with_tags(text, made, depth)
+            found = self._put_in(text, made, depth)
             found = self._derived(text, made, depth) if found is None else found
             how = self._provenance.check_of(text)[0]
             if found and how in ESCAPERS:  # escaped as a whole, however much of it is the same
@@ -498,16 +500,20 @@ class Tracer:
             return spans  # a search can find no more of it
         return merged(spans + self._leaf(text))
 
-    def _with_tags(self, text: str, made: Made, depth: int) -> list[Span] | None:
-        """Find the parts of a text in which the code has put whole tags in the place of others.
+    def _put_in(self, text: str, made: Made, depth: int) -> list[Span] | None:
+        """Find the parts of a text in which the code has put words or tags in the place of others.
 
-        As `text.replace("\\n", "<br>")` does. None if it was made in another way: what else is put
-        in can be what the event has written in another form, such as a quote for `%27`.
+        As `text.replace("\\n", "<br>")` does, or `url.replace(PUBLIC, "http://mirror")`. None if it
+        was made in another way: what else is put in can be what the event has written in another
+        form, such as a quote for `%27`, or an escaped one.
         """
         if made.kind != REPLACED or type(made.parts[2]) is not str:
             return None
         template, _, new, *_ = made.parts
-        if type(template) is not str or not _TAGS.fullmatch(new) or self._spans(new, depth + 1):
+        words = _WORD.search(new) is not None and _ESCAPED.search(new) is None
+        if type(template) is not str or not (words or _TAGS.fullmatch(new)):
+            return None
+        if self._spans(new, depth + 1):
             return None
         pieces = replaced(*made.parts)
         if pieces is None or not same(text, pieces):

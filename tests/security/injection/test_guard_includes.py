@@ -28,6 +28,13 @@ BELOW = CODE.replace("BASE", "os.path.join(HERE, 'parts', 'card.xml')")
 BESIDE = CODE.replace("BASE", "os.path.join(HERE, 'card.xml')")
 NOWHERE = CODE.replace(", base_url=BASE", "")
 CHOSEN = CODE.replace("BASE", "os.path.join(HERE, event['folder'], 'card.xml')")
+OF_A_URL = CODE.replace("BASE", "f'file://{HERE}/parts/card.xml'")
+NAMED = (
+    BESIDE
+    + """
+PARTS = sorted(os.listdir(os.path.join(HERE, "parts")))
+"""
+)
 ELEMENT_TREE = """
 from xml.etree import ElementInclude, ElementTree
 def handler(event, context):
@@ -35,6 +42,13 @@ def handler(event, context):
     ElementInclude.include(root)
     return ElementTree.tostring(root).decode()
 """
+ELEMENTS_BESIDE = """
+import os
+HERE = os.path.dirname(os.path.abspath(__file__))
+PARTS = os.path.join(HERE, "parts")
+""" + ELEMENT_TREE.replace(
+    "(root)\n    return", "(root, base_url=os.path.join(HERE, 'c.xml'))\n    return"
+)
 
 
 def document(inner: str, more: str = "") -> str:
@@ -51,6 +65,15 @@ PASSING: Cases = {
     "nothing, without a folder": (NOWHERE, {"xml": document("plain")}),
     "a file of the folder": (BELOW, {"xml": document(include("licence.txt"))}),
     "one in a folder below": (BELOW, {"xml": document(include("de/contact.txt"))}),
+    "a folder by its URL": (OF_A_URL, {"xml": document(include("licence.txt"))}),
+    "a folder in the function's own that it names": (
+        NAMED,
+        {"xml": document(include("parts/de/contact.txt"))},
+    ),
+    "ElementTree, such a folder": (
+        ELEMENTS_BESIDE,
+        {"xml": document(include("parts/licence.txt"))},
+    ),
     "ElementTree, nothing": (ELEMENT_TREE, {"xml": document("plain")}),
 }
 BLOCKED: Cases = {
@@ -82,6 +105,16 @@ BLOCKED: Cases = {
                          "</xi:fallback></xi:include>")},
     ),
     "ElementTree": (ELEMENT_TREE, {"xml": document(include("/etc/passwd"))}),
+    "a folder that the code does not name": (
+        BESIDE,
+        {"xml": document(include("parts/licence.txt"))},
+    ),
+    "beside one that it names": (NAMED, {"xml": document(include("app.py"))}),
+    "up from one that it names": (NAMED, {"xml": document(include("parts/../app.py"))}),
+    "up from one by its URL": (OF_A_URL, {"xml": document(include("../app.py"))}),
+    "ElementTree, beside": (ELEMENTS_BESIDE, {"xml": document(include("app.py"))}),
+    "ElementTree, up": (ELEMENTS_BESIDE, {"xml": document(include("parts/../app.py"))}),
+    "ElementTree, absolute": (ELEMENTS_BESIDE, {"xml": document(include("/etc/passwd"))}),
 }  # fmt: skip
 
 

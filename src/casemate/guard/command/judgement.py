@@ -392,7 +392,7 @@ class Judgement:
     def _options(self, name: str, rest: Sequence[Argument]) -> Verdict | None:
         ended = False
         before = previous = ""
-        part = f"git {rest[0].value}" if name == "git" and rest else name
+        part = f"git {_subcommand(rest)}" if name == "git" else name
         special = programs.SPECIAL_VALUES.get(name)
         for argument in rest:
             value = argument.value
@@ -425,6 +425,16 @@ def _made(argument: Argument) -> Verdict | None:
             words = "is expanded by make, or ends a command of its recipes"
             return Verdict(span.origin, words, FIX_MAKE)
     return None
+
+
+def _subcommand(rest: Sequence[Argument]) -> str:
+    """Return what git is to do, after options of its own: `git -C folder -c name=value grep`."""
+    previous = ""
+    for argument in rest:
+        if previous not in programs.BEFORE_SUBCOMMAND and not argument.value.startswith("-"):
+            return argument.value
+        previous = argument.value
+    return ""
 
 
 def _is_option(name: str, value: str) -> bool:

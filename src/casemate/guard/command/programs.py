@@ -150,6 +150,9 @@ TAKES_VALUE: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Options whose argument may begin with a dash and is text all the same."""
 
+BEFORE_SUBCOMMAND = frozenset(("-C", "-c", "--git-dir", "--work-tree", "--namespace"))
+"""Options of git as a whole that take what comes after them."""
+
 TAKES_NAME_AND_VALUE: Mapping[str, tuple[str, ...]] = {
     "jq": ("--arg", "--argjson", "--slurpfile", "--rawfile"),
 }

@@ -66,8 +66,8 @@ def judge(
             if is_hidden(field) and not told:
                 return Verdict(span.origin, "adds a field of what is hidden", _FIX)
             plain = _LOOKS_IN.search(field) or _is_plain(field, arguments, named)
-            shown = _OTHER_TEXT.search(template) is None
-            if not plain and not (shown and _is_shown(field, arguments, named, offers)):
+            ways = _ways_shown(template)
+            if not plain and not _is_shown(field, arguments, named, offers, ways):
                 return Verdict(span.origin, "adds a field of a whole object", _FIX)
     return None
 
@@ -186,17 +186,28 @@ def _keeps_shown(owner: Any, name: str) -> bool:
 
 
 def _is_shown(
-    field: str, arguments: Sequence[Any], named: Mapping[str, Any], offers: Offers
+    field: str,
+    arguments: Sequence[Any],
+    named: Mapping[str, Any],
+    offers: Offers,
+    ways: frozenset[str],
 ) -> bool:
-    """Tell whether a field is an object of the code's whose class says what text stands for it.
-
-    By `!r` or `!a` another text would, which may have all that it holds.
-    """
+    """Tell whether a field is an object of the code's whose class says what text stands for it."""
     try:
         owner = _argument(field, arguments, named)
     except (LookupError, TypeError, ValueError):
         return False
-    return "__str__" in vars(type(owner)) and offers(owner, "")
+    return bool(ways & vars(type(owner)).keys()) and offers(owner, "")
+
+
+def _ways_shown(template: str) -> frozenset[str]:
+    """Return the methods of a class that say what a template shows of an object.
+
+    By `!r` and `!a` it is another text, which may have all that the object holds.
+    """
+    if _OTHER_TEXT.search(template) is not None:
+        return frozenset()
+    return frozenset(("__str__",) if "!s" in template else ("__str__", "__format__"))
 
 
 def _attribute(value: Any, name: str, *, hidden: bool = False) -> Any:

@@ -1,7 +1,8 @@
 """What a tree includes by XInclude (W3C, 2006): files by their names in its elements.
 
 A document of the event's may name those of the folder that the code has given it (`base_url`), if
-that is one below the function's own: what lies there was put there for it.
+that is one below the function's own, or those of a folder in it that the code names: what lies
+there was put there for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .documents import INCLUDE, MAX_READ
 MAX_INCLUDED = 1000
 """Elements that are looked at."""
 _TAG = f"{{{INCLUDE}}}include"
+_LOCAL = re.compile(r"file://(?=/)", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w][\w. /-]{0,500}")
 """A name of a file in a folder or below: no scheme, nothing encoded, no parts to ask for."""
 
@@ -35,27 +37,42 @@ def _chosen(guard: Guard, names: str) -> bool:
     return guard.taint is None or any(len(t) > 1 and t in names for t, _ in texts)
 
 
-def stays_below(guard: Guard, tree: Any) -> bool:
-    """Tell whether a tree of lxml includes nothing, or what is in the code's folder for it alone.
+def stays_below(guard: Guard, tree: Any, base: object) -> bool:
+    """Tell whether a tree includes nothing, or what is in a folder of the code's for it alone.
 
-    Without a folder of the document's own names are looked up in the working folder, where the
-    function's source is.
+    `base` is the URL or path of the document. Without a folder of its own names are looked up in
+    the working folder, where the function's source is.
     """
     if not has_includes(tree):
         return True
-    base = getattr(getattr(tree, "docinfo", None), "URL", None)
-    folder = os.path.dirname(base) if isinstance(base, str) else ""
-    root = guard.root.rstrip("/")
-    if folder == root or not inside(folder, root) or _chosen(guard, folder[len(root) :]):
-        return False
-    folder = resolved(folder)
-    if not inside(folder, resolved(root)):
+    folder, own = _folder_of(guard, base)
+    if not folder:
         return False
     for count, element in enumerate(tree.iter(_TAG)):
-        # `xml:base` leads elsewhere.
+        # `xml:base` leads elsewhere; ElementTree does not know it.
         name = element.get("href", "")
-        if count >= MAX_INCLUDED or element.base != base or _PLAIN.fullmatch(name) is None:
+        elsewhere = getattr(element, "base", base) != base
+        if count >= MAX_INCLUDED or elsewhere or _PLAIN.fullmatch(name) is None:
             return False
-        if ".." in name.split("/") or not inside(resolved(f"{folder}/{name}"), folder):
+        below = name.partition("/")[0] if own else ""
+        if own and (below == name or not guard.constants.holds(below)):
+            return False
+        within = resolved(f"{folder}/{below}")
+        if ".." in name.split("/") or not inside(resolved(f"{folder}/{name}"), within):
             return False
     return True
+
+
+def _folder_of(guard: Guard, base: object) -> tuple[str, bool]:
+    """Return the folder of a document, if the code chose it, and whether it is the function's own.
+
+    Nothing for one that is not in the function's own.
+    """
+    path = _LOCAL.sub("", base, count=1) if isinstance(base, str) and "%" not in base else ""
+    folder, root = os.path.dirname(path), guard.root.rstrip("/")
+    if folder == root:
+        return resolved(folder), True
+    if not inside(folder, root) or _chosen(guard, folder[len(root) :]):
+        return "", False
+    folder = resolved(folder)
+    return (folder if inside(folder, resolved(root)) else ""), False

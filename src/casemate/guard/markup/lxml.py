@@ -149,5 +149,7 @@ def on_include(
 ) -> None:
     """Judge `xinclude` of a tree, where the function's own code calls it."""
     owner = getattr(function, "__self__", None)
-    if owner is not None and is_of_tree(type(owner)) and not stays_below(guard, owner):
+    if owner is None or not is_of_tree(type(owner)):
+        return
+    if not stays_below(guard, owner, getattr(getattr(owner, "docinfo", None), "URL", None)):
         check_content(guard, INCLUDE, "includes other files by XInclude")

@@ -19,7 +19,7 @@ from .documents import (
     judging,
 )
 from .entities import EXPANDING, Reading
-from .including import has_includes
+from .including import stays_below
 from .insertions import check_file, check_insertions, check_pieces
 
 
@@ -189,7 +189,8 @@ def patch_include(guard: Guard, module: ModuleType) -> None:
     words = "includes other files by XInclude"
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        if has_includes(argument(arguments, named, 0, "elem")):
+        tree = argument(arguments, named, 0, "elem")
+        if not stays_below(guard, tree, argument(arguments, named, 2, "base_url")):
             check_content(guard, INCLUDE, words)
 
     wrap(module, "include", before)

@@ -247,11 +247,12 @@ class Vouching:
         provenance = self._guard.provenance
         forms = {authority, f"{scheme}://{authority}", text, given, f"{scheme}://{authority}/"}
         forms.add(authority.lower())
+        hosts = {host, host.strip("[]"), host.lower(), normal(host), _ascii(host)}
+        hosts.add(_in_letters(host))
         port = place_of(text, parts).port
         usual = own_port or port in (None, _PORTS.get(scheme.lower()))
         if usual or (port is not None and self._guard.found_number(port)):
-            forms |= {host, host.strip("[]"), host.lower(), normal(host), _ascii(host)}
-            forms.add(_in_letters(host))
+            forms |= hosts
         elif host == authority:
             forms.discard(host)
         for form in forms:
@@ -267,6 +268,10 @@ class Vouching:
                     return True
                 if changed and not any(question.ask(other) for other in changed):
                     return True
+        of_host = [one for form in hosts - forms for one in provenance.asked_of(form)]
+        own = [one for one in of_host if not self._is_asked_by_event(one)]
+        if any(_is_below(host, port, _domains(question)) for question in own):
+            return True  # at another port of the web's: no check of the host would have told it
         return _is_below(host, port, self._found_above(host))
 
     def _found_above(self, host: str) -> list[str]:
