@@ -60,8 +60,9 @@ getpriority sched_getaffinity sched_getparam sched_getscheduler sched_get_priori
 sched_get_priority_min sched_rr_get_interval sched_getattr getcpu getrlimit capget get_robust_list
 rt_sigpending mincore fsync fdatasync statfs fstatfs getxattr lgetxattr fgetxattr listxattr
 llistxattr flistxattr exit exit_group socket socketpair pipe pipe2 eventfd eventfd2 epoll_create
-epoll_create1 timerfd_create timerfd_gettime pidfd_open getsockname getpeername getsockopt memfd_create
-unlink mkdir rmdir rename link symlink chmod truncate utime utimes creat sendfile copy_file_range
+epoll_create1 timerfd_create timerfd_gettime pidfd_open getsockname getpeername getsockopt
+memfd_create unlink mkdir rmdir rename link symlink chmod truncate utime utimes creat sendfile
+copy_file_range
 """)
 """Calls that leave nothing behind, or only what is gone with its descriptor."""
 
