@@ -27,6 +27,18 @@ def is_value(kind: type, name: str) -> bool:
 
 def fields(kind: type) -> list[str]:
     """Return the names that a class has by an annotation, and that are no values of its own."""
+    return [name for name in annotated(kind) if not is_value(kind, name)]
+
+
+def annotated(kind: type) -> list[str]:
+    """Return the names that a class has an annotation for.
+
+    From Python 3.14 on the annotations are made when somebody asks (PEP 649), which may fail. Then
+    it is all names in what would make them: parts of a `Literal` may be among them.
+    """
     held = vars(kind)
     named = {**held.get("__annotations__", {}), **held.get("__dataclass_fields__", {})}
-    return [name for name in named if type(name) is str and not is_value(kind, name)]
+    make = getattr(held.get("__annotate_func__"), "__code__", None)
+    later = make.co_consts if make is not None else ()
+    found = dict.fromkeys((*named, *(c for c in later if type(c) is str and c.isidentifier())))
+    return [name for name in found if type(name) is str]

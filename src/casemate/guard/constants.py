@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import PurePath
 from types import CodeType, ModuleType
 from typing import Any
@@ -32,7 +32,9 @@ _OPTION = re.compile(r"(?<!\S)-{1,2}[A-Za-z][\w-]{0,40}(?!\S)")
 _MIN_STANDING = 4
 _LOADERS = frozenset(("__builtins__", "__cached__", "__doc__", "__file__"))
 """Values of a module that its code has not chosen: where it lies is no folder that it names."""
-_OF_CLASS = frozenset(("__annotations__", "__dataclass_fields__", "__doc__"))
+_OF_CLASS = frozenset(
+    ("__annotations__", "__annotations_cache__", "__dataclass_fields__", "__doc__")
+)
 """What a class keeps that is no value of the code's: names of fields are taken by themselves."""
 PLAIN_TAGS = frozenset(
     [
@@ -97,8 +99,7 @@ class Constants:
         while todo:
             item = todo.pop()
             if isinstance(item, CodeType):
-                annotated = _annotated(item)
-                todo += (c for c in item.co_consts if type(c) is not str or c not in annotated)
+                todo += _own_constants(item)
                 self._words.update(name.lower() for name in item.co_names)
                 self._add_documentation(item)
                 self._add_attributes(item)
@@ -337,15 +338,20 @@ class Constants:
         return not words.isdisjoint(self._words)
 
 
-def _annotated(code: CodeType) -> frozenset[str]:
-    """Return the names that the code of a class gives an annotation and a value.
+def _own_constants(code: CodeType) -> Iterator[object]:
+    """Yield the constants of code, but for the names that a class gives an annotation and a value.
 
     They are no texts of the code's yet: which of them are fields is seen once there is the class.
+    Python 3.14 has them in a function of their own, which makes the annotations (PEP 649).
     """
     is_class = not code.co_flags & _OPTIMIZED and "__qualname__" in code.co_names
-    if not is_class or "__annotations__" not in code.co_names:
-        return frozenset()
-    return frozenset(c for c in code.co_consts if type(c) is str and c in code.co_names)
+    with_values = frozenset(code.co_names) if is_class else frozenset[str]()
+    annotated = with_values if "__annotations__" in code.co_names else frozenset[str]()
+    for constant in code.co_consts:
+        if is_class and isinstance(constant, CodeType) and constant.co_name == "__annotate__":
+            yield from (c for c in constant.co_consts if type(c) is not str or c not in with_values)
+        elif type(constant) is not str or constant not in annotated:
+            yield constant
 
 
 def _looks_for_tags(text: str) -> bool:

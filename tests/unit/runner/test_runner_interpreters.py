@@ -204,6 +204,43 @@ data = {"many": [object()]}
     assert run(interpreter, code) == "ok"
 
 
+CLASSES = """
+from dataclasses import dataclass, field
+from typing import Literal
+class Plain:
+    town: str
+    shelf: int = 3
+    pin: str = "77"
+    way: Literal["upwards"] = "x"
+@dataclass
+class Lender:
+    city: str
+    code: str = field(default="0000", repr=False)
+def handler(event: "an event", context=None): pass
+"""
+
+
+@each_interpreter
+def test_the_guard_takes_the_same_texts_for_the_codes_everywhere(
+    interpreter: Interpreter, inside: str
+) -> None:
+    """Python 3.14 has annotations, and so names of fields, in functions of their own (PEP 649)."""
+    code = inside + (
+        f"source = {CLASSES!r}\n"
+        "from casemate.guard.constants import Constants\n"
+        "import sys, types\n"
+        "module = sys.modules['app'] = types.ModuleType('app')\n"
+        "code = compile(source, 'app.py', 'exec')\n"
+        "exec(code, vars(module))\n"
+        "held = Constants(); held.add_code(code)\n"
+        "names = ['town', 'shelf', 'pin', 'upwards', 'city', 'code']\n"
+        "print(*[n for n in names if n in held.literals], end='; ')\n"
+        "held.add_module(module)\n"
+        "print(*[n for n in names if held.tells_of(n)])"
+    )
+    assert run(interpreter, code) == "town upwards city; town upwards city code"
+
+
 ALLOCATING = """
 from casemate.runner import allocating, filling
 import gc

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from types import FunctionType
 
-from ..class_values import is_value
+from ..class_values import annotated, is_value
 from ..core import Guard
 from ..origin import Span
 from ..plain_names import is_hidden
@@ -95,8 +95,7 @@ def _fields(kind: type) -> frozenset[str]:
             found.add(name)
             if isinstance(value, FunctionType):
                 found.update(value.__code__.co_names)  # of what its methods set as well
-        found.update(vars(each).get("__annotations__", ()))
-        found.update(vars(each).get("__dataclass_fields__", ()))
+        found.update(annotated(each))
     return frozenset(found)
 
 
