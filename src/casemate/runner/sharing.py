@@ -46,24 +46,43 @@ _SINGLE = frozenset((dict, str, bytes, int, float, frozenset))
 """Of what they refer to, what is made immortal without a look at what it holds: what is in a dict
 is a function's data, if it is no namespace."""
 _EXACT = frozenset((*_KINDS, *_SINGLE, CodeType, CellType, tuple))
-_AT = ctypes.c_uint32.from_address
+_AT = ctypes.c_uint64.from_address
+_COUNT = 0xFFFF_FFFF
+"""The lower half of an object's first word, which is its count of references."""
+_FLAG = 1 << 48
+"""`_Py_IMMORTAL_FLAGS` in that word, from Python 3.14 on: what is on the interpreter's stack without
+it is given back to the count (`Py_DECREF_MORTAL`), however high that is."""
+_ABOVE_LEAST = 1 << 29
+"""From 3.14 on: so far above the least count that is left alone, for references from before."""
 _RUNNING = (FrameType, GeneratorType, CoroutineType)
 
 
-def _immortal_count() -> int | None:
-    """Return the reference count that marks an object immortal; None if it cannot be told."""
+def _immortal_word() -> tuple[int, int] | None:
+    """Return the first word that marks an object immortal, and from which count on one is.
+
+    None if it cannot be told.
+    """
     if sys.implementation.name != "cpython" or not (3, 12) <= sys.version_info[:2] <= (3, 14):
         return None
     if getattr(sys, "_is_gil_enabled", lambda: True)() is False:
         return None
-    marker = ctypes.c_uint32.from_address(id(None)).value
+    least = _AT(id(None)).value & _COUNT
+    word = least
+    if sys.version_info >= (3, 14):
+        if not _AT(id(None)).value & _FLAG:
+            return None
+        word = least + _ABOVE_LEAST | _FLAG
     probe = [object()]
-    ctypes.c_uint32.from_address(id(probe[0])).value = marker
+    held = _AT(id(probe[0]))
+    held.value = word
+    begun = held.value  # without references that were taken before
     uses = [probe[0], probe[0], probe[0]]
-    held = ctypes.c_uint32.from_address(id(probe[0])).value
+    for used in uses:
+        repr(used)
+    used = None
+    left = held.value
     del uses
-    left = ctypes.c_uint32.from_address(id(probe[0])).value
-    return marker if held == left == marker else None
+    return (word, least) if begun & _COUNT >= least and begun == left == held.value else None
 
 
 def _code_parts(code: CodeType) -> list[object]:
@@ -91,8 +110,8 @@ def make_all_immortal() -> int:
 
     For a process that lets go of none. In one that has a function's data it would take too long.
     """
-    count = _immortal_count()
-    return 0 if count is None else sum(_mark(item, count) for item in _everything())
+    immortal = _immortal_word()
+    return 0 if immortal is None else sum(_mark(item, *immortal) for item in _everything())
 
 
 def make_immortal(roots: Iterable[object], part_size: int = 500) -> Iterator[int]:
@@ -104,16 +123,16 @@ def make_immortal(roots: Iterable[object], part_size: int = 500) -> Iterator[int
     some libraries have a hundred thousand; yields how many were made so. Nothing of a function's is
     called.
     """
-    count = _immortal_count()
-    todo = [] if count is None else list(roots)
+    immortal = _immortal_word()
+    todo = [] if immortal is None else list(roots)
     made = turn = 0
-    while todo and count is not None:
+    while todo and immortal is not None:
         item = todo.pop()
-        if _mark(item, count):
+        if _mark(item, *immortal):
             made += 1
             for part in _parts(item):
                 if type(part) in _SINGLE:
-                    made += _mark(part, count)
+                    made += _mark(part, *immortal)
                 else:
                     todo.append(part)
         turn += 1
@@ -122,16 +141,16 @@ def make_immortal(roots: Iterable[object], part_size: int = 500) -> Iterator[int
     yield made
 
 
-def _mark(item: object, count: int, at: Callable[[int], ctypes.c_uint32] = _AT) -> bool:
+def _mark(item: object, word: int, least: int, at: Callable[[int], ctypes.c_uint64] = _AT) -> bool:
     """Make one object immortal; False if it is so already.
 
     That is then shared with the base zygote: even a write of what stands there would have its page
     copied.
     """
     held = at(id(item))
-    if held.value == count:
+    if held.value & _COUNT >= least:
         return False
-    held.value = count
+    held.value = held.value & ~_COUNT | word
     return True
 
 

@@ -34,6 +34,9 @@ PROCESSES = {
         60,
     ),
 }
+LOADED_BY_LOGGING = {"dataclasses", "inspect"} if sys.version_info >= (3, 14) else set[str]()
+"""By the interpreter's own `traceback`, which colours; it costs some 2 MB."""
+MORE = 2.5 if LOADED_BY_LOGGING else 0
 PROBE = """
 import importlib, os, sys
 os.environ["PYTHONTZPATH"] = "/usr/share/zoneinfo"
@@ -56,8 +59,8 @@ def test_a_process_loads_what_its_role_needs(module: str) -> None:
         check=True,
     )
     kilobytes, *loaded = done.stdout.split()
-    assert loaded == []
-    assert int(kilobytes) / 1024 <= most
+    assert set(loaded) <= LOADED_BY_LOGGING
+    assert int(kilobytes) / 1024 <= most + MORE
 
 
 def test_msgspec_does_the_same_without_typing_extensions() -> None:
