@@ -53,6 +53,8 @@ _TAGS = re.compile(r"(?:\s{0,8}</?[a-z][a-z0-9]{0,15} {0,2}/?>\s{0,8}){1,8}", re
 """Tags of a page without attributes."""
 _WORD = re.compile(r"[A-Za-z]{3}")
 _ESCAPED = re.compile(r"[\\&%]")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/{0,2}")
+"""Put in the place of another it leaves the URL what it was: the event's."""
 _NUMBERS = frozenset((int, float, bool, type(None)))
 _MAX_FILTERED = 4096
 _MAX_LEAVES = 256
@@ -511,6 +513,7 @@ class Tracer:
             return None
         template, _, new, *_ = made.parts
         words = _WORD.search(new) is not None and _ESCAPED.search(new) is None
+        words = words and _SCHEME.fullmatch(new) is None
         if type(template) is not str or not (words or _TAGS.fullmatch(new)):
             return None
         if self._spans(new, depth + 1):

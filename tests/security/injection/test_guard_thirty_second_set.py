@@ -61,6 +61,32 @@ def test_what_the_event_has_beside_it_is_not(tmp_path: Path) -> None:
     assert_blocked(tmp_path, cases, {"url", "code", "sql"}, ("sqlite3", "urllib.request"))
 
 
+PREVIEW = """
+import re, urllib.request
+from urllib.parse import urlsplit
+def handler(event, context):
+    found = re.search(r"https?://[^\\s<>]+", event["text"])
+    url = found.group(0).rstrip(".,")
+    if (urlsplit(url).hostname or "") in {"localhost", "127.0.0.1"}:
+        return None
+    proxy = urllib.request.ProxyHandler({"http": "http://127.0.0.1:9"})
+    try:
+        with urllib.request.build_opener(proxy).open(url.replace("https://", "http://", 1), timeout=1) as page:
+            return page.read(100).decode()
+    except OSError:
+        return url
+"""
+
+
+def test_a_link_whose_scheme_is_replaced_is_the_link(tmp_path: Path) -> None:
+    """ADR 0176: what the code finds in a text and reads may be any public page."""
+    texts = ("see https://www.example.com/a?b=c#d.", "http://example.org/")
+    assert_passes(tmp_path, {t: (PREVIEW, {"text": t}) for t in texts}, ("urllib.request",))
+    inside = ("see https://10.0.0.1/", "https://169.254.169.254/latest")
+    cases: Cases = {t: (PREVIEW, {"text": t}) for t in inside}
+    assert_blocked(tmp_path, cases, {"url"}, ("urllib.request",))
+
+
 def test_an_escape_is_no_word(tmp_path: Path) -> None:
     """Browsers read it in a script as the sign that it stands for."""
     page = """
