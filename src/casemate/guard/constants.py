@@ -6,6 +6,7 @@ import itertools
 import re
 import sys
 from collections.abc import Collection, Iterator
+from opcode import EXTENDED_ARG, opmap
 from pathlib import PurePath
 from types import CodeType, ModuleType
 from typing import Any
@@ -32,8 +33,12 @@ _OPTION = re.compile(r"(?<!\S)-{1,2}[A-Za-z][\w-]{0,40}(?!\S)")
 _MIN_STANDING = 4
 _LOADERS = frozenset(("__builtins__", "__cached__", "__doc__", "__file__"))
 """Values of a module that its code has not chosen: where it lies is no folder that it names."""
+_SET_BY_METHODS = "__static_attributes__"
 _OF_CLASS = frozenset(
-    ("__annotations__", "__annotations_cache__", "__dataclass_fields__", "__doc__")
+    [
+        *("__annotations__", "__annotations_cache__", "__dataclass_fields__", "__doc__"),
+        _SET_BY_METHODS,
+    ]
 )
 """What a class keeps that is no value of the code's: names of fields are taken by themselves."""
 PLAIN_TAGS = frozenset(
@@ -81,7 +86,6 @@ class Constants:
         """Lists of plain words alone, or of words with dots between."""
         self.objects: set[str] = set()
         """Dotted names, as `tasks.mail:send`, that stand beside others in lists, or as keys."""
-        self._attributes: set[object] = set()
         """Names of what the methods of classes set."""
         self.tags: set[str] = set()
         """Names of plain tags of HTML in lists of the code's."""
@@ -102,7 +106,6 @@ class Constants:
                 todo += _own_constants(item)
                 self._words.update(name.lower() for name in item.co_names)
                 self._add_documentation(item)
-                self._add_attributes(item)
             elif isinstance(item, (tuple, frozenset)):
                 todo += item
             else:
@@ -132,12 +135,6 @@ class Constants:
         elif "__doc__" in code.co_names:
             own = [text for text in texts if text not in (code.co_qualname, code.co_name)]
             self._documentation.update(own[:1])
-
-    def _add_attributes(self, code: CodeType) -> None:
-        """Python 3.13 and later keep in a class what its methods set: none of it is offered."""
-        if "__static_attributes__" in code.co_names:
-            held = [one for one in code.co_consts if isinstance(one, tuple)]
-            self._attributes.update(*held[-1:])
 
     def add_module(self, module: ModuleType) -> None:
         """Take the texts among a module's values, which were made before there was an event."""
@@ -310,12 +307,7 @@ class Constants:
 
     def tells_of(self, name: str) -> bool:
         """Tell whether a name is a word of any text in the code, of what it says to people, too."""
-        own = {name} if name in self._attributes else set[str]()
-        return any(name in t and name in _WORDS.findall(t) for t in self._texts - own)
-
-    def sets(self, name: str) -> bool:
-        """Tell whether methods of a class of the code's set an attribute of this name."""
-        return name in self._attributes
+        return any(name in t and name in _WORDS.findall(t) for t in self._texts)
 
     def shows(self, name: str) -> bool:
         """Tell whether a text of the code, also of what it says to people, has a field `{x.name}`.
@@ -345,13 +337,36 @@ def _own_constants(code: CodeType) -> Iterator[object]:
     Python 3.14 has them in a function of their own, which makes the annotations (PEP 649).
     """
     is_class = not code.co_flags & _OPTIMIZED and "__qualname__" in code.co_names
+    set_by_methods = _set_by_methods(code) if is_class else None
     with_values = frozenset(code.co_names) if is_class else frozenset[str]()
     annotated = with_values if "__annotations__" in code.co_names else frozenset[str]()
     for constant in code.co_consts:
         if is_class and isinstance(constant, CodeType) and constant.co_name == "__annotate__":
             yield from (c for c in constant.co_consts if type(c) is not str or c not in with_values)
-        elif type(constant) is not str or constant not in annotated:
+        elif constant is not set_by_methods and (
+            type(constant) is not str or constant not in annotated
+        ):
             yield constant
+
+
+def _set_by_methods(code: CodeType) -> object:
+    """Return the tuple in which a class keeps what its methods set; None without one.
+
+    Python 3.13 and later write it at the end of a class. None of it is offered.
+    """
+    if _SET_BY_METHODS not in code.co_names:
+        return None
+    place = code.co_names.index(_SET_BY_METHODS)
+    operations = code.co_code
+    loaded = higher = 0
+    for at in range(0, len(operations), 2):
+        operation, argument = operations[at], operations[at + 1] | higher
+        if operation == opmap["STORE_NAME"] and argument == place:
+            return code.co_consts[loaded]
+        if operation == opmap["LOAD_CONST"]:
+            loaded = argument
+        higher = argument << 8 if operation == EXTENDED_ARG else 0
+    return None
 
 
 def _looks_for_tags(text: str) -> bool:

@@ -50,8 +50,8 @@ _AT = ctypes.c_uint64.from_address
 _COUNT = 0xFFFF_FFFF
 """The lower half of an object's first word, which is its count of references."""
 _FLAG = 1 << 48
-"""`_Py_IMMORTAL_FLAGS` in that word, from Python 3.14 on: what is on the interpreter's stack without
-it is given back to the count (`Py_DECREF_MORTAL`), however high that is."""
+"""`_Py_IMMORTAL_FLAGS` in that word, from Python 3.14 on: what is on the interpreter's stack
+without it is given back to the count (`Py_DECREF_MORTAL`), however high that is."""
 _ABOVE_LEAST = 1 << 29
 """From 3.14 on: so far above the least count that is left alone, for references from before."""
 _RUNNING = (FrameType, GeneratorType, CoroutineType)

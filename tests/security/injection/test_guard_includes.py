@@ -50,6 +50,22 @@ PARTS = os.path.join(HERE, "parts")
     "(root)\n    return", "(root, base_url=os.path.join(HERE, 'c.xml'))\n    return"
 )
 
+OWN_LOADER = """
+import os
+from xml.etree import ElementInclude, ElementTree
+PARTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "parts")
+def loader(href, parse, encoding=None):
+    path = os.path.join(PARTS, href)
+    if parse == "xml":
+        return ElementTree.parse(path).getroot()
+    with open(path) as file:
+        return file.read()
+def handler(event, context):
+    root = ElementTree.fromstring(event["xml"])
+    ElementInclude.include(root, loader=loader)
+    return ElementTree.tostring(root).decode()
+"""
+
 
 def document(inner: str, more: str = "") -> str:
     return f'<r xmlns:xi="http://www.w3.org/2001/XInclude"{more}><a>{inner}</a></r>'
@@ -73,6 +89,10 @@ PASSING: Cases = {
     "ElementTree, such a folder": (
         ELEMENTS_BESIDE,
         {"xml": document(include("parts/licence.txt"))},
+    ),
+    "a function of the code's own opens it": (
+        OWN_LOADER,
+        {"xml": document(include("licence.txt"))},
     ),
     "ElementTree, nothing": (ELEMENT_TREE, {"xml": document("plain")}),
 }
@@ -112,6 +132,9 @@ BLOCKED: Cases = {
     "beside one that it names": (NAMED, {"xml": document(include("app.py"))}),
     "up from one that it names": (NAMED, {"xml": document(include("parts/../app.py"))}),
     "up from one by its URL": (OF_A_URL, {"xml": document(include("../app.py"))}),
+    "the code's own function, up": (OWN_LOADER, {"xml": document(include("../app.py"))}),
+    "the code's own function, XML": (OWN_LOADER, {"xml": document(include("../../x.xml", ""))}),
+    "the code's own function, absolute": (OWN_LOADER, {"xml": document(include("/etc/passwd"))}),
     "ElementTree, beside": (ELEMENTS_BESIDE, {"xml": document(include("app.py"))}),
     "ElementTree, up": (ELEMENTS_BESIDE, {"xml": document(include("parts/../app.py"))}),
     "ElementTree, absolute": (ELEMENTS_BESIDE, {"xml": document(include("/etc/passwd"))}),

@@ -216,6 +216,9 @@ class Plain:
 class Lender:
     city: str
     code: str = field(default="0000", repr=False)
+class Account:
+    def __init__(self, hidden): self.hidden = hidden
+    def label(self, prefix="#"): return prefix
 def handler(event: "an event", context=None): pass
 """
 
@@ -233,7 +236,7 @@ def test_the_guard_takes_the_same_texts_for_the_codes_everywhere(
         "code = compile(source, 'app.py', 'exec')\n"
         "exec(code, vars(module))\n"
         "held = Constants(); held.add_code(code)\n"
-        "names = ['town', 'shelf', 'pin', 'upwards', 'city', 'code']\n"
+        "names = ['town', 'shelf', 'pin', 'upwards', 'city', 'code', 'hidden']\n"
         "print(*[n for n in names if n in held.literals], end='; ')\n"
         "held.add_module(module)\n"
         "print(*[n for n in names if held.tells_of(n)])"

@@ -15,7 +15,9 @@ from ..plain_names import is_field, is_hidden
 from ..verdict import Verdict
 
 _LETTER = "q"
-_NUMBER = re.compile(r"\d[\d_]*(?:\.\d*)?(?:[eE][+-]?\d+)?")
+_NAMED_BEFORE = re.compile(r"[\w)\]}\"']\s{0,9}\Z")
+"""Of what a dot begins the name of an attribute, or goes on with a number."""
+_NUMBER = re.compile(r"(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _ARITHMETIC = re.compile(r"(?:[\d\s.+*/()%<>=,-]|!=)*")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _BEFORE_SIGN = re.compile(r"(?:^|[=<>(,\[{+\-*/%:|&^~\n]|\b(?:and|or|not|in|is|return|if|else))$")
@@ -176,7 +178,9 @@ def _harmless(text: str, span: Span) -> str:
     part = text[span.start : span.end]
     if part.isdigit():
         return part
-    if _NUMBER.fullmatch(part):
+    if _NUMBER.fullmatch(part) and not (
+        part[0] == "." and _NAMED_BEFORE.search(text[: span.start])
+    ):
         return "1" * len(part)
     if part[:1] in ("-", "+") and _NUMBER.fullmatch(part[1:]):
         # A sign is part of a number only where a value is due. `-1 ** 2` is `-(1 ** 2)`.

@@ -13,7 +13,7 @@ from typing import Any
 from ..core import Guard
 from ..origin import Span
 from ..standing import is_direct, is_known
-from ..verdict import Judge, Verdict
+from ..verdict import Verdict
 from . import choosing, hidden_names, left_out, plain_modules
 from .hidden_names import FIX_ATTRIBUTE
 from .judgement import VALUE_TYPES, judge_module
@@ -114,25 +114,15 @@ def check_attribute(guard: Guard, arguments: tuple[Any, ...]) -> None:
         return
 
     def judged(text: str, spans: Any) -> Verdict | None:
-        verdict = _judge_attribute(owner, text, spans)
+        verdict = _judge_attribute(guard, owner, text, spans)
         verdict = verdict or hidden_names.judge(guard, owner, text, spans)
         verdict = verdict or left_out.judge(guard, owner, text, spans)
         return verdict or hidden_names.judge_listed(guard, owner, text, spans)
 
     guard.check(NAME, name, judged)
-    if guard.active and guard.constants.sets(name) and not guard.constants.is_literal(name):
-        guard.decide(NAME, lambda: _judge_own(guard, name, judged))
 
 
-def _judge_own(guard: Guard, name: str, judged: Judge) -> Verdict | None:
-    """Judge the name of an attribute that is the event's very text, though the code sets it."""
-    origin = guard.taint.is_of(name) if guard.taint is not None else None
-    if origin is None or not guard.is_own(name):
-        return None
-    return judged(name, [Span(0, len(name), origin, exact=True, checked=guard.check_of(name))])
-
-
-def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
+def _judge_attribute(guard: Guard, owner: object, name: str, spans: Any) -> Verdict | None:
     span: Span
     for span in spans:
         if span.vouched or not span.exact:
@@ -148,6 +138,8 @@ def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
             return Verdict(span.origin, "chooses what a module gives", FIX_ATTRIBUTE)
         if isinstance(found, int):
             continue  # a constant, such as `socket.AF_INET`
+        if _is_part(guard, owner, found, name):
+            continue
         if name.startswith("_") or owner.__name__.partition(".")[0] in choosing.CLOSED:
             return Verdict(span.origin, "chooses what a module gives", FIX_ATTRIBUTE)
         home = getattr(found, "__module__", None)
@@ -156,6 +148,14 @@ def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
         if isinstance(found, ModuleType) or (callable(found) and foreign):
             return Verdict(span.origin, "chooses what a module has imported", FIX_ATTRIBUTE)
     return None
+
+
+def _is_part(guard: Guard, package: ModuleType, found: object, name: str) -> bool:
+    """Tell whether a name is that of a module in a package of the code's own: `tasks.mail`."""
+    if not isinstance(found, ModuleType) or name.startswith("_"):
+        return False
+    below = found.__name__ == f"{package.__name__}.{name}"
+    return below and str(getattr(found, "__file__", None)).startswith(guard.root)
 
 
 def check_variable(guard: Guard, arguments: tuple[Any, ...]) -> None:
