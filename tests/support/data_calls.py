@@ -86,6 +86,7 @@ NAMED: dict[str, Kind | dict[str, Kind]] = {
         "queue": delivery.PurgeQueueDeadLetters,
         "inbox": delivery.PurgeFunctionDeadLetters,
     },
+    "give_up": inboxes.GiveUpInbox,
     "subscribe": inboxes.Subscribe,
     "resume": inboxes.ResumeDelivery,
     "begin_invocation": invocations.BeginInvocation,

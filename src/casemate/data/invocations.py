@@ -87,6 +87,17 @@ def forget_end(connection: Connection, invocation: str) -> None:
         connection.execute("DELETE FROM status WHERE invocation = ?", (invocation,))
 
 
+def forget_function(connection: Connection, function: str, most: int) -> int:
+    """Forget up to `most` ends of a function's invocations, and as many claims; return how many."""
+    return sum(
+        connection.execute(statement, (function, most)).rowcount
+        for statement in (
+            "DELETE FROM status WHERE id IN (SELECT id FROM status WHERE function = ? LIMIT ?)",
+            "DELETE FROM claim WHERE id IN (SELECT id FROM claim WHERE function = ? LIMIT ?)",
+        )
+    )
+
+
 def purged(connection: Connection, queue: Resource, keep: float, now: float) -> None:
     """Keep of all messages of an inbox that they will not be handled any more."""
     connection.execute(

@@ -9,12 +9,13 @@ from casemate.data import attributes, limits, tables
 from casemate.data.port import Port
 from casemate.data.project import OpenProject
 from casemate.data.queries import Query
-from casemate.data.registry import TABLE
+from casemate.data.registry import TABLE, Resource
 from casemate.data.work import Work
 from casemate.model.data import Item, ItemPage
 from casemate.model.tracing import AMBIENT
 from casemate.operations.items import DeleteItem, GetItem, PutItem, QueryItems
 from casemate.operations.performing import Performers
+from casemate.sqlite.engine import Connection
 from casemate.sqlite.joint import Joint
 
 performs = Performers()
@@ -44,8 +45,11 @@ class ItemPort(Port):
     async def _get_item(self, operation: GetItem) -> Item:
         key, sort = operation.key, operation.sort
         async with self._projects.use(operation.project) as opened:
-            found = opened.resource(TABLE, operation.table)
-            return await opened.read(lambda connection: tables.get(connection, found, key, sort))
+            return await opened.read_of(
+                TABLE,
+                operation.table,
+                lambda connection, table: tables.get(connection, table, key, sort),
+            )
 
     @performs(DeleteItem)
     async def _delete_item(self, operation: DeleteItem) -> None:
@@ -60,17 +64,20 @@ class ItemPort(Port):
     async def _query_items(self, operation: QueryItems) -> ItemPage:
         limits.require_limit(operation.limit)
         async with self._projects.use(operation.project) as opened:
-            query = Query(
-                opened.resource(TABLE, operation.table),
-                key=operation.key,
-                index=operation.index,
-                sort=operation.sort,
-                after=operation.after,
-                limit=operation.limit,
-                descending=operation.descending,
-                secret=opened.marks_key,
-            )
-            return await opened.read(query.run)
+
+            def ask(connection: Connection, table: Resource) -> ItemPage:
+                return Query(
+                    table,
+                    key=operation.key,
+                    index=operation.index,
+                    sort=operation.sort,
+                    after=operation.after,
+                    limit=operation.limit,
+                    descending=operation.descending,
+                    secret=opened.marks_key,
+                ).run(connection)
+
+            return await opened.read_of(TABLE, operation.table, ask)
 
 
 def _joint(

@@ -5,6 +5,7 @@ An end is done, tried again, or given up; it and what is sent because of it are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -37,6 +38,8 @@ from casemate.model.messages import (
 from casemate.sqlite.engine import Connection, Cursor
 
 _PROMOTED_AT_ONCE = 10_000
+REMOVED = "removed"
+"""Why a letter died whose function was removed before it was handled."""
 _RETIRED_AT_ONCE = 500
 _MAX_FENCE = 2**62
 _READY = (
@@ -388,11 +391,29 @@ def retire(
     return len(rows)
 
 
+def give_up(work: Work, inbox: Resource, fanout: Fanout, now: float) -> int:
+    """Make a batch of what waits for a removed function dead letters; return how many.
+
+    What a call has in hand, too: who settles it then changes nothing.
+    """
+    asked = (inbox.id, math.inf, math.inf, _RETIRED_AT_ONCE)
+    rows = work.connection.execute(_OLD, asked).fetchall()
+    _retire(work, inbox, fanout, rows, now, REMOVED)
+    return len(rows)
+
+
 def _since(queue: Resource, now: float, batch: int) -> tuple[object, ...]:
     return queue.id, now - spec_of(queue).retention, now, batch
 
 
-def _retire(work: Work, queue: Resource, fanout: Fanout, rows: Sequence[Any], now: float) -> None:
+def _retire(
+    work: Work,
+    queue: Resource,
+    fanout: Fanout,
+    rows: Sequence[Any],
+    now: float,
+    reason: str = "retention",
+) -> None:
     fate = Fate.DEAD if fanout.routes.delivers(queue) else Fate.DONE
     for *row, attempts, fence in rows:
         settlement = Settlement(
@@ -400,6 +421,6 @@ def _retire(work: Work, queue: Resource, fanout: Fanout, rows: Sequence[Any], no
             fence=fence,
             attempt=attempts,
             fate=fate,
-            reason="retention",
+            reason=reason,
         )
         _end(work, queue, fanout, settlement, row, now)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from casemate.data import letters, limits, queues
+from casemate.data import invocations, leasing, letters, limits, queues
 from casemate.data.port import LEASED, Place, Port
 from casemate.data.project import OpenProject
 from casemate.data.registry import INBOX, QUEUE, Resource
 from casemate.data.terms import now
 from casemate.data.work import Work
+from casemate.model.errors import NotFoundError
 from casemate.model.messages import DeadLetter
 from casemate.operations.delivery import (
     Counted,
@@ -23,9 +24,12 @@ from casemate.operations.delivery import (
     RedriveFunctionDeadLetters,
     RedriveQueueDeadLetters,
 )
+from casemate.operations.inboxes import GiveUpInbox
 from casemate.operations.performing import Performers
 
 performs = Performers()
+_FORGOTTEN_AT_ONCE = 1000
+"""Ends and claims of a removed function, so that others can write between them."""
 
 
 class LetterPort(Port):
@@ -68,6 +72,19 @@ class LetterPort(Port):
     ) -> Counted:
         return await self._each_letter(_place(operation), operation.ids, redrive=False)
 
+    @performs(GiveUpInbox)
+    async def _give_up(self, operation: GiveUpInbox) -> int:
+        given_up = 0
+        try:
+            async with self._projects.use(operation.project) as opened:
+                while batch := await opened.change(partial(_given_up, opened, operation.function)):
+                    given_up += batch
+                while await opened.change(partial(_forgotten, opened, operation.function)):
+                    pass
+        except NotFoundError:
+            return 0  # the project keeps nothing
+        return given_up
+
     async def _each_letter(
         self, place: Place, ids: Sequence[str] | None, *, redrive: bool
     ) -> Counted:
@@ -102,6 +119,19 @@ class LetterPort(Port):
         queue: Resource,
     ) -> tuple[int, int | None]:
         return letters.handle(work, queue, numbers, at, last, now(work.connection), redrive=redrive)
+
+
+def _given_up(opened: OpenProject, function: str, work: Work) -> int:
+    inbox = opened.registry.get((INBOX, function))
+    if inbox is None:
+        return 0
+    with opened.emptying(work.connection):
+        return leasing.give_up(work, inbox, opened.fanout, now(work.connection))
+
+
+def _forgotten(opened: OpenProject, function: str, work: Work) -> int:
+    with opened.emptying(work.connection):
+        return invocations.forget_function(work.connection, function, _FORGOTTEN_AT_ONCE)
 
 
 _OfFunction = ListFunctionDeadLetters | RedriveFunctionDeadLetters | PurgeFunctionDeadLetters

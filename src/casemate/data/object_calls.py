@@ -15,10 +15,10 @@ from casemate.data.objects import NewObject
 from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Projects
 from casemate.data.recent import FoundObject
-from casemate.data.registry import BUCKET
+from casemate.data.registry import BUCKET, Resource
 from casemate.data.work import Work, in_trace
 from casemate.model.data import MAX_PART, ObjectInfo
-from casemate.model.errors import InvalidInputError
+from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.sqlite.answers import Answers, Waiter
 from casemate.sqlite.engine import Connection
 from casemate.vault.interface import Purpose
@@ -28,14 +28,24 @@ _READ_TRIES = 5
 
 
 def put_change(
-    opened: OpenProject, bucket: str, new: NewObject, if_revision: int | None
+    opened: OpenProject,
+    bucket: str,
+    new: NewObject,
+    if_revision: int | None,
+    bucket_id: int | None = None,
 ) -> Callable[[Work], ObjectInfo]:
-    """Return the change that makes `new` an object."""
+    """Return the change that makes `new` an object, of the bucket with that id if it is given."""
 
     def change(work: Work) -> ObjectInfo:
+        found = opened.resource(BUCKET, bucket)
+        if bucket_id not in (None, found.id):
+            raise NotFoundError(
+                f"The bucket {bucket} was dropped, and made anew, since the upload began.",
+                next_step="Begin the upload anew.",
+            )
         return objects.put(
             work,
-            opened.resource(BUCKET, bucket),
+            found,
             opened.fanout,
             new,
             opened.newest_key,
@@ -97,12 +107,18 @@ def finished(
 
 
 def commit(
-    opened: OpenProject, bucket: str, new: NewObject, if_revision: int | None, writer: FileWriter
+    opened: OpenProject,
+    bucket: str,
+    new: NewObject,
+    if_revision: int | None,
+    writer: FileWriter,
+    bucket_id: int,
 ) -> asyncio.Future[ObjectInfo]:
     """Queue the change that makes an upload an object; what was written goes if it is refused."""
     waiter = Waiter.of_running_loop()
     try:
-        opened.writer.enqueue(waiter, put_change(opened, bucket, new, if_revision), writer.discard)
+        change = put_change(opened, bucket, new, if_revision, bucket_id)
+        opened.writer.enqueue(waiter, change, writer.discard)
     except BaseException:
         writer.discard()
         raise
@@ -119,17 +135,18 @@ async def get(
     length: int | None,
 ) -> tuple[ObjectInfo, bytes]:
     """Return a piece of an object of at most MAX_PART bytes."""
-    found = opened.resource(BUCKET, bucket)
 
-    def ask(connection: Connection) -> tuple[FoundObject, bytes]:
+    def ask(connection: Connection, found: Resource) -> tuple[int, FoundObject, bytes]:
         row = objects.find(connection, found, key, revision)
-        return row, _unseal(opened, bucket, row)
+        return found.id, row, _unseal(opened, bucket, row)
 
     for _ in range(_READ_TRIES):
         before = opened.recent.before_read()
-        row, secret = await _with_keys(projects, opened, lambda: opened.read(ask))
+        identity, row, secret = await _with_keys(
+            projects, opened, lambda: opened.read_of(BUCKET, bucket, ask)
+        )
         if revision is None:
-            opened.recent.keep(before, found.id, row)
+            opened.recent.keep(before, identity, row)
         piece = _piece(row.info.size, offset, length)
         if row.file is None:
             return row.info, secret[offset : offset + piece]

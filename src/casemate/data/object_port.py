@@ -116,9 +116,10 @@ class ObjectPort(Port):
         limits.require_object_key(key)
         limits.require_revision(revision, least=1)
         async with self._projects.use(operation.project) as opened:
-            found = opened.resource(BUCKET, operation.bucket)
-            return await opened.read(
-                lambda connection: objects.head(connection, found, key, revision)
+            return await opened.read_of(
+                BUCKET,
+                operation.bucket,
+                lambda connection, bucket: objects.head(connection, bucket, key, revision),
             )
 
     @performs(ReadObject)
@@ -176,16 +177,17 @@ class ObjectPort(Port):
         if delimiter is not None:
             limits.require_text("delimiter", delimiter, least=1, most=MAX_KEY_BYTES)
         async with self._projects.use(operation.project) as opened:
-            found = opened.resource(BUCKET, operation.bucket)
-            return await opened.read(
-                lambda connection: objects.page(
+            return await opened.read_of(
+                BUCKET,
+                operation.bucket,
+                lambda connection, bucket: objects.page(
                     connection,
-                    found,
+                    bucket,
                     prefix=operation.prefix,
                     after=after,
                     limit=operation.limit,
                     delimiter=delimiter,
-                )
+                ),
             )
 
     @performs(ListRevisions)
@@ -193,9 +195,10 @@ class ObjectPort(Port):
         key = operation.key
         limits.require_object_key(key)
         async with self._projects.use(operation.project) as opened:
-            found = opened.resource(BUCKET, operation.bucket)
             return ObjectRevisions(
-                revisions=await opened.read(
-                    lambda connection: objects.revisions(connection, found, key)
+                revisions=await opened.read_of(
+                    BUCKET,
+                    operation.bucket,
+                    lambda connection, bucket: objects.revisions(connection, bucket, key),
                 )
             )

@@ -132,5 +132,4 @@ class Port:
     ) -> T:
         require_kind(place.kind, kinds)
         async with self._projects.use(place.project) as opened:
-            found = opened.resource(place.kind, place.name)
-            return await opened.read(lambda connection: question(connection, found))
+            return await opened.read_of(place.kind, place.name, question)

@@ -135,6 +135,17 @@ class OpenProject:
         """Ask a question on a thread of its own and return the future of the answer."""
         return self._reads.submit(lambda: self.connections.read(question))
 
+    def read_of(
+        self, kind: str, name: str, question: Callable[[Connection, Resource], T]
+    ) -> asyncio.Future[T]:
+        """Ask a question about a resource as `read` does. Raises NotFoundError."""
+        found = self.resource(kind, name)
+        return self.read(lambda connection: question(connection, found))
+
+    async def present(self) -> Registry:
+        """Return what the project has now."""
+        return self.registry
+
     def change(self, change: Callable[[Work], T]) -> asyncio.Future[T]:
         """Make a change; the future has its result once it is durable."""
         return self.writer.submit(in_trace(change))

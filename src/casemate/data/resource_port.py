@@ -46,7 +46,7 @@ class ResourcePort(Port):
         limits.require_project(project)
         try:
             async with self._projects.use(project) as opened:
-                return declared_in(opened.registry)
+                return declared_in(await opened.present())
         except NotFoundError:
             return Resources()
 

@@ -19,14 +19,14 @@ from casemate.data.object_calls import finished
 from casemate.data.objects import NewObject
 from casemate.data.project import OpenProject
 from casemate.data.projects import Projects
-from casemate.data.registry import BUCKET
+from casemate.data.registry import BUCKET, find
 from casemate.model.data import MAX_PART, ObjectInfo
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.grant import BucketSpec
 
 T = TypeVar("T")
 Commit = Callable[
-    [OpenProject, str, NewObject, int | None, FileWriter], "asyncio.Future[ObjectInfo]"
+    [OpenProject, str, NewObject, int | None, FileWriter, int], "asyncio.Future[ObjectInfo]"
 ]
 
 
@@ -41,10 +41,13 @@ class Upload:
         content_type: str,
         metadata: bytes,
         files: ObjectFiles,
+        *,
+        bucket_id: int,
     ) -> None:
-        """Begin at now."""
+        """Begin at now. `bucket_id` tells the bucket from one that is made anew under its name."""
         self.project = project
         self.bucket = bucket
+        self.bucket_id = bucket_id
         self.key = key
         self.content_type = content_type
         self.metadata = metadata
@@ -73,7 +76,7 @@ class Uploads:
         metadata: bytes,
     ) -> str:
         """Return the id of a new upload. LimitError if the project has too many unfinished."""
-        objects.spec_of(project.resource(BUCKET, bucket))
+        found = find(await project.present(), project.name, BUCKET, bucket)
         await self._forget_old()
         unfinished = sum(1 for upload in self._by_id.values() if upload.project == project.name)
         if unfinished >= MAX_UPLOADS:
@@ -83,7 +86,9 @@ class Uploads:
                 next_step="Commit or abort some of them.",
             )
         files = self._projects.databases.files_of(project.name)
-        upload = Upload(project.name, bucket, key, content_type, metadata, files)
+        upload = Upload(
+            project.name, bucket, key, content_type, metadata, files, bucket_id=found.id
+        )
         identity = secrets.token_hex(16)
         self._by_id[identity] = upload
         return identity
@@ -173,7 +178,7 @@ class Uploads:
         except BaseException:
             writer.discard()
             raise
-        return await commit(project, upload.bucket, new, if_revision, writer)
+        return await commit(project, upload.bucket, new, if_revision, writer, upload.bucket_id)
 
     async def abort(self, project: str, bucket: str, identity: str) -> None:
         """Forget an upload; one that is not there is fine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -32,7 +33,7 @@ from casemate.model.deployment import (
     TrialTerms,
     Version,
 )
-from casemate.model.errors import NotFoundError, UnavailableError
+from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
 from casemate.model.facts import Actor
 from casemate.model.invocation import RunningInvocation
 from casemate.model.node import NodeStatus
@@ -55,6 +56,7 @@ from casemate.store.interface import Store
 from casemate.vulnerabilities import Gate, Live
 
 AnswerT = TypeVar("AnswerT")
+_log = logging.getLogger(__name__)
 _Locks = WeakValueDictionary[str, asyncio.Lock]
 """By project: of its turn, and of its starts of functions that nobody calls yet."""
 
@@ -190,6 +192,11 @@ class NodeControl:
             require_still()
             unused = await self._forgotten(forget)
             await self._removed(project, function, 0, unused, by)
+            try:
+                await self._deploying.give_up(project, function)
+            except CasemateError as error:
+                # It is removed; whoever deploys one of that name next gives it up first.
+                _log.warning("what waits for %s/%s is kept yet: %s", project, function, error)
 
     async def _forgotten(self, operation: ForgetFunction | ForgetVersion) -> Iterable[str]:
         async def decide() -> Operation[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
@@ -32,6 +33,7 @@ from casemate.model.grant import Resources
 from casemate.model.processes import GatewayConfig
 from casemate.model.still import require_still
 from casemate.operations.deployments import KeepVersions, ShowAliasHistory
+from casemate.operations.inboxes import GiveUpInbox
 from casemate.operations.resources import EnsureResources
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.opening import ImportFailedError
@@ -40,6 +42,7 @@ from casemate.store.interface import Store
 from casemate.supply import Admitted
 from casemate.vulnerabilities import Gate, Packages, Stamp, read_packages
 
+_log = logging.getLogger(__name__)
 MAX_START_SECONDS = 1800.0
 """For all functions of one deploy, one after the other: so long it keeps others' from starting."""
 Turn = Callable[[], AbstractAsyncContextManager[None]]
@@ -137,6 +140,10 @@ class Deploying:
                     require_still()
                     news = tuple(new for new, _ in admit(found))
                     before = [self._catalogue.most_live(new.project, new.function) for new in news]
+                    for new, was in zip(news, before, strict=True):
+                        if was is None:
+                            # A node may have kept events before it knew that one was removed.
+                            await self.give_up(new.project, new.function)
                     return KeepVersions(versions=news, by=by.principal)
 
                 async with self._state.loading:
@@ -152,6 +159,15 @@ class Deploying:
             for changed in changes.triggers(was.spec if was is not None else None, version, by):
                 self._happened(changed)
         return versions
+
+    async def give_up(self, project: str, function: str) -> None:
+        """Give up what waits for a function that is removed, before another has its name."""
+        number = await self._data.change(GiveUpInbox(project=project, function=function))
+        if number:
+            _log.warning(
+                "%d events waited for %s/%s, which is removed: they are dead letters",
+                number, project, function,
+            )  # fmt: skip
 
     async def require_allowed(
         self,

@@ -60,3 +60,15 @@ class DropInbox(Operation[None], frozen=True, kw_only=True):
     declared = Declaration(effect=Effect.DESTROY, decided=Decided.INSIDE)
     project: Name
     function: Name
+
+
+class GiveUpInbox(Operation[int], frozen=True, kw_only=True):
+    """Give up what waits for a function that is removed; return how many events that were.
+
+    Each becomes a dead letter. How invocations of it ended, and its idempotency keys, are
+    forgotten: who has the name next is somebody else. Nothing of it is there: 0.
+    """
+
+    declared = Declaration(effect=Effect.DESTROY, decided=Decided.INSIDE)
+    project: Name
+    function: Name

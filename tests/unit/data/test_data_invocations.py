@@ -196,6 +196,34 @@ def test_an_idempotency_key_gives_the_first_invocation(inbox: Data, clock: Clock
     assert inbox.begin_invocation("p", "f", "key", "two", "i4") is None
 
 
+def test_what_a_removed_function_leaves_is_nobody_elses(inbox: Data, monkeypatch) -> None:
+    """Events become dead letters; ends and idempotency keys are not the next function's."""
+    monkeypatch.setattr("casemate.data.letter_port._FORGOTTEN_AT_ONCE", 1)
+    inbox.subscribe("p", [Subscription(function="f"), Subscription(function="g")])
+    assert inbox.begin_invocation("p", "f", "key", "one", "i1") is None
+    assert inbox.begin_invocation("p", "g", "key", "one", "of g") is None
+    for name in ("i1", "of g"):
+        inbox.finish_invocation("p", ended(name, status=200, result=b"1"))
+    for number in range(2, 6):
+        send(inbox, f"i{number}", key="k")
+    send(inbox, "i6", delay=100.0)
+    [running] = inbox.lease("p", "inbox", "f", limit=1, lease=60.0)
+    assert inbox.give_up("p", "f") == 5
+    letters = inbox.dead_letters("p", "inbox", "f")
+    assert {letter.reason for letter in letters} == {"removed"} and len(letters) == 5
+    assert inbox.queue_info("p", "inbox", "f").waiting == 0
+    assert inbox.lease("p", "inbox", "f", limit=9, lease=60.0) == ()
+    inbox.settle("p", "inbox", "f", [end_of(running, fate=Fate.RETRY)])
+    assert inbox.lease("p", "inbox", "f", limit=9, lease=60.0) == ()
+    for number in range(1, 7):
+        with pytest.raises(NotFoundError):
+            state(inbox, f"i{number}")
+    assert inbox.begin_invocation("p", "f", "key", "another", "i7") is None
+    assert inbox.begin_invocation("p", "g", "key", "one", "i8").id == "of g"
+    assert inbox.give_up("p", "f") == 0
+    assert inbox.give_up("p", "nothing") == inbox.give_up("nowhere", "f") == 0
+
+
 def test_an_abandoned_claim_is_free(inbox: Data) -> None:
     assert inbox.begin_invocation("p", "f", "key", "one", "i1") is None
     inbox.abandon_invocation("p", "i1")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from data_support import SharedData
+from data_support import RESOURCES, SharedData
 
 from casemate.blobs import S3Store
 from casemate.data.files import FileWriter, ObjectFiles
@@ -58,5 +58,56 @@ def test_two_nodes_with_one_bucket(
         one.get_object("p", "files", "k")
     store._deleting.submit(int).result(10)
     assert list(blobs["p"].listed()) == []
+    one.finish()
+    two.finish()
+
+
+def test_what_one_node_drops_and_makes_anew_is_so_on_the_other_at_once(
+    postgresql_server: Server, store: S3Store, tmp_path: Path
+) -> None:
+    url = postgresql_server.url(postgresql_server.database())
+    blobs = {"p": store.blobs("objects/p")}
+
+    def node(name: str, **more) -> SharedData:
+        return SharedData(
+            tmp_path / name, url=url, node=name, blobs=lambda project: blobs[project], **more
+        )
+
+    one = node("one")
+    two = node("two", resources=None, vault=one.vault)
+
+    def look() -> None:
+        """Each of what reads: nothing of it is a change, by which a node learns anyway."""
+        two.get_object("p", "files", "k")
+        two.head_object("p", "files", "k")
+        assert two.list_objects("p", "files").objects
+        assert two.object_revisions("p", "files", "k")
+        two.get_item("p", "plain", "k")
+        assert two.query_items("p", "plain").items
+        two.queue_info("p", "queue", "jobs")
+
+    one.put_object("p", "files", "k", b"old")
+    one.put_item("p", "plain", {"id": "k", "of": "old"})
+    look()
+    for kind, name in (("bucket", "files"), ("table", "plain"), ("queue", "jobs")):
+        one.drop("p", kind, name)
+    for name, arguments in (
+        ("get_object", ("files", "k")),
+        ("head_object", ("files", "k")),
+        ("list_objects", ("files",)),
+        ("object_revisions", ("files", "k")),
+        ("get_item", ("plain", "k")),
+        ("query_items", ("plain",)),
+        ("queue_info", ("queue", "jobs")),
+    ):
+        with pytest.raises(NotFoundError, match="has no"):
+            getattr(two, name)("p", *arguments)
+    assert "files" not in [one.name for one in two.resources("p").buckets]
+    one.ensure("p", RESOURCES)
+    one.put_object("p", "files", "k", b"new")
+    one.put_item("p", "plain", {"id": "k", "of": "new"})
+    look()
+    assert two.get_object("p", "files", "k")[1] == b"new"
+    assert two.get_item("p", "plain", "k").value["of"] == "new"
     one.finish()
     two.finish()

@@ -145,6 +145,17 @@ def test_an_upload_outlives_the_closing_of_an_idle_project(tmp_path) -> None:
     data.finish()
 
 
+def test_an_upload_does_not_go_into_a_bucket_that_was_made_anew(data: Data) -> None:
+    upload = begin(data)
+    data.add_part("p", "files", upload, b"of before")
+    data.drop("p", "bucket", "files")
+    data.ensure("p", RESOURCES)
+    with pytest.raises(NotFoundError, match="made anew"):
+        data.commit_object("p", "files", upload)
+    assert data.list_objects("p", "files").objects == ()
+    assert data.files() == []
+
+
 def test_closing_forgets_uploads(data: Data) -> None:
     upload = begin(data)
     data.add_part("p", "files", upload, b"y" * 100_000)

@@ -18,6 +18,7 @@ from casemate.advisories import Place
 from casemate.api.control import Deployment, StartFailedError
 from casemate.capabilities import UseCounter, use_of
 from casemate.delivery.subscriptions import Subscriptions
+from casemate.data.errors import DataFullError
 from casemate.dispatch.dispatcher import Name
 from casemate.gateway import aliases, start_places, ways_back
 from casemate.gateway import deploying as gateway_deploying
@@ -48,7 +49,7 @@ from casemate.nodes import Decisions
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.functions import SetAlias, Target
 from casemate.operations.grants import ListUses
-from casemate.operations.inboxes import Subscribe
+from casemate.operations.inboxes import GiveUpInbox, Subscribe
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 from casemate.operations.records import (
     ListDenials,
@@ -169,16 +170,23 @@ class Data:
         self.ensured: list[tuple[str, Resources]] = []
         self.subscribed: dict[str, list[tuple[str, str]]] = {}
         self.fault: Exception | None = None
+        self.given_up: list[str] = []
 
-    async def change(self, operation: EnsureResources | Subscribe) -> None:
+    async def change(self, operation: EnsureResources | Subscribe | GiveUpInbox) -> int | None:
+        if isinstance(operation, GiveUpInbox):
+            if self.fault is not None:
+                raise self.fault
+            self.given_up.append(operation.function)
+            return 0
         if isinstance(operation, Subscribe):
             self.subscribed[operation.project] = [
                 (s.function, s.trigger.name if s.trigger else "") for s in operation.subscriptions
             ]
-            return
+            return None
         if self.fault is not None:
             raise self.fault
         self.ensured.append((operation.project, operation.resources))
+        return None
 
 
 class Delivery:
@@ -869,6 +877,31 @@ def test_a_route_of_another_function_stops_a_deploy_before_it_starts(on_node: On
         assert len(node.client.opened) == opened
         assert list(node.store.versions) == [("t", "f")]
         assert node.route("/a/1") == "f"
+
+    on_node(scene)
+
+
+def test_who_takes_a_removed_functions_name_gets_nothing_that_waited_for_it(
+    on_node: OnNode,
+) -> None:
+    """At once, and by whoever deploys one of that name where the data was away."""
+
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy(description="b")
+        assert node.data.given_up == ["f"]  # once, before the first version was live
+        await node.control.remove("t", "f", by=Actor("k", ""))
+        assert node.data.given_up == ["f", "f"]
+        await node.deploy()
+        node.data.fault = DataFullError("no")
+        await node.control.remove("t", "f", by=Actor("k", ""))
+        assert node.live() is None
+        with pytest.raises(DataFullError):
+            await node.deploy()
+        assert node.live() is None
+        node.data.fault = None
+        await node.deploy()
+        assert node.data.given_up == ["f"] * 4 and node.live() is not None
 
     on_node(scene)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
+from casemate.data.errors import DataBusyError
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions
 from casemate.data.postgresql.connection import ProjectConnection
@@ -13,17 +16,24 @@ from casemate.data.postgresql.terms import PostgresqlTerms, Shared
 from casemate.data.project import OpenProject
 from casemate.data.reading import ReadThreads
 from casemate.data.recent import FoundObject, RecentObjects
+from casemate.data.registry import Registry, Resource
 from casemate.data.terms import terms_of
 from casemate.data.work import ProjectDuties, Work
+from casemate.model.errors import CasemateError
 from casemate.postgresql.connection import Connection as ServerConnection
 from casemate.postgresql.connections import Connections, Place
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.transaction import one_state, transaction
 from casemate.vault.interface import DataKey
 
+T = TypeVar("T")
+Later = Callable[[], Sequence[Any]]
 _SECRETS = ("marks", "tokens")
 """What a project makes up once: the keys of page marks, and of what is only compared."""
 _SECRET_BYTES = 32
+_REVISION = "SELECT number FROM revision"
+_TRIES = 10
+"""How often a question is asked anew because what the project has was changed meanwhile."""
 _BY_INDEXES = "".join(
     f"SET {way} = off; "
     for way in (
@@ -180,10 +190,49 @@ class PostgresqlProject(OpenProject):
             (terms_of(connection).now(), *self.shared.holder),
         )
 
+    def read_of(
+        self, kind: str, name: str, question: Callable[[Connection, Resource], T]
+    ) -> asyncio.Future[T]:
+        """Ask about a resource as it is now: another node may have dropped it, and made it anew.
+
+        What the project's revision is is asked along with the question.
+        """
+
+        def ask(connection: Connection) -> T:
+            for _ in range(_TRIES):
+                known = self.revision
+                along = terms_of(connection).later(connection, _REVISION, ())
+
+                def is_known(known: int = known, along: Later = along) -> bool:
+                    # What a question asks in a transaction of its own drops what was to go along.
+                    told = along() or connection.execute(_REVISION).fetchall()
+                    return bool(told[0][0] == known)
+
+                try:
+                    answer = question(connection, self.resource(kind, name))
+                except CasemateError:
+                    if is_known():
+                        raise
+                else:
+                    if is_known():
+                        return answer
+                self.learn(connection)
+            raise DataBusyError(
+                f"What the project {self.name} has is being changed again and again.",
+                next_step="Send the request again.",
+            )
+
+        return self.read(ask)
+
+    async def present(self) -> Registry:
+        """Learn what others have changed first."""
+        await self.read(self.learn)
+        return self.registry
+
     def learn(self, connection: Connection) -> bool:
         """Learn by a reader what others have changed; return whether it was anything."""
         with one_state(connection):
-            (revision,) = connection.execute("SELECT number FROM revision").fetchone()
+            (revision,) = connection.execute(_REVISION).fetchone()
             if revision == self.revision:
                 return False
             self.reload(connection)
