@@ -62,11 +62,17 @@ def _scope(binding: RoleBinding) -> Resource:
     return Resource(kind=ResourceKind.PROJECT, project=binding.project)
 
 
-def _is_own(token: Token, asking: Principal) -> bool:
-    """Tell whether a token is the caller itself, a session of it, or made by it."""
+def _is_own(token: Token, asking: Principal, service: Service) -> bool:
+    """Tell whether a token is the caller itself, a session of it, or made by it.
+
+    What somebody made who had the caller's name before is not the caller's.
+    """
     itself = asking.kind is PrincipalKind.TOKEN and token.id == asking.id
     session = asking.kind is PrincipalKind.USER and token.user == asking.id
-    return itself or session or token.created_by == asking.text
+    if itself or session or token.created_by != asking.text:
+        return itself or session
+    since = service.accounts.there_since(asking.text)
+    return since is not None and token.created_at >= since
 
 
 @performs(ListTokens)
@@ -77,7 +83,7 @@ async def _list(operation: ListTokens, call: Call) -> Tokens:
             _view(token, call.service)
             for token in call.service.accounts.tokens.all()
             if (operation.sessions or token.user is None)
-            and (every or _is_own(token, call.principal))
+            and (every or _is_own(token, call.principal, call.service))
         )
     )
 
@@ -121,7 +127,7 @@ async def _add(operation: AddToken, call: Call) -> CreatedToken:
 async def _revoke(operation: RevokeToken, call: Call) -> RevokedToken:
     service, asking = call.service, call.principal
     try:
-        own = _is_own(service.accounts.tokens.one(operation.id), asking)
+        own = _is_own(service.accounts.tokens.one(operation.id), asking, service)
     except NotFoundError:
         own = False  # who may not see every token does not learn which exist
     if not own:

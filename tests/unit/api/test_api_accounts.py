@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from casemate.model.principal import RoleBinding
 from support.accounts import PASSWORD, World, secret_of
 from support.accounts_node import OPERATIONS, Asking
 
@@ -176,6 +177,25 @@ def test_everybody_sees_and_revokes_its_own(ask: Asking) -> None:
     itself = ask("GET", "/whoami", token=dev).json()["principal"].partition(":")[2]
     assert ask("DELETE", f"/tokens/{itself}", token=dev).status_code == 200
     assert ask("GET", "/whoami", token=dev).status_code == 401
+
+
+def test_tokens_of_who_had_the_name_before_are_not_ones_own(ask: Asking) -> None:
+    world = ask.world
+
+    def person() -> str:
+        world.person("ada", RoleBinding(role="developer", project="shop"))
+        return world.login("ada").text
+
+    body = {"name": "ci", "roles": ["developer@shop"]}
+    former = ask("POST", "/tokens", token=person(), json=body).json()["token"]["id"]
+    ask("DELETE", "/users/ada")
+    world.clock.now += 1
+    later = person()
+    own = ask("POST", "/tokens", token=later, json={**body, "name": "own"}).json()["token"]["id"]
+    assert [t["id"] for t in ask("GET", "/tokens", token=later).json()["tokens"]] == [own]
+    assert ask("DELETE", f"/tokens/{former}", token=later).status_code == 403
+    assert ask("DELETE", f"/tokens/{own}", token=later).status_code == 200
+    assert ask("DELETE", f"/tokens/{former}").status_code == 200
 
 
 def test_the_last_owner_is_a_conflict(ask: Asking) -> None:

@@ -17,8 +17,8 @@ from casemate.admission.grants import WideningError
 from casemate.advisories import Place
 from casemate.api.control import Deployment, StartFailedError
 from casemate.capabilities import UseCounter, use_of
-from casemate.delivery.subscriptions import Subscriptions
 from casemate.data.errors import DataFullError
+from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
 from casemate.gateway import aliases, start_places, ways_back
 from casemate.gateway import deploying as gateway_deploying
