@@ -356,6 +356,40 @@ def test_the_client_trusts_the_pinned_authority_and_says_what_to_do_without(
     ):
         client.exchange("GET", "/")
     assert "--ca-fingerprint" in str(refused.value)
+    assert "SSL_CERT_FILE" in str(refused.value)
+
+
+def test_an_authority_of_ones_own_is_trusted_on_this_machine_as_elsewhere(
+    server: Server, tmp_path: Path, monkeypatch: Any
+) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(server.source.authority)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    with NodeClient(Credentials(server.url)) as client:
+        assert client.exchange("GET", "/").status_code == 200
+
+
+def test_what_is_wrong_with_a_certificate_decides_what_to_do(
+    server: Server, monkeypatch: Any
+) -> None:
+    ca = server.source.authority.decode()
+    replaced(server, certificates.issue(server.source.issuer, Names.of(["localhost"]), NOW))
+    with (
+        NodeClient(Credentials(server.url, ca=ca)) as client,
+        pytest.raises(UnreachableError, match="mismatch") as refused,
+    ):
+        client.exchange("GET", "/")
+    assert "--tls-name" in str(refused.value) and "--ca-fingerprint" not in str(refused.value)
+    expired = certificates.issue(server.source.issuer, NAMES, NOW - timedelta(days=100))
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda: (NOW - timedelta(days=50)).timestamp())
+        replaced(server, expired)
+    with (
+        NodeClient(Credentials(server.url, ca=ca)) as client,
+        pytest.raises(UnreachableError, match="expired") as refused,
+    ):
+        client.exchange("GET", "/")
+    assert "renew it" in str(refused.value) and "--ca-fingerprint" not in str(refused.value)
 
 
 # -- who speaks something else, or nothing -------------------------------------------------------

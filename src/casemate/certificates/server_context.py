@@ -20,7 +20,7 @@ def server_context(pair: KeyPair) -> ssl.SSLContext:
         raise CertificateError(
             f"The certificate is valid from {certificate.not_valid_before_utc} to "
             f"{certificate.not_valid_after_utc}, and it is {now}.",
-            next_step="Renew it, and check the clock of this host.",
+            next_step="Renew it (--tls-cert, --tls-key), and check the clock of this host.",
         )
     if not is_for_servers(certificate):
         raise CertificateError(

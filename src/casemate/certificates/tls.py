@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
 from typing import Protocol
 
-from casemate.certificates.issuing import ends_at, fingerprint
+from casemate.certificates.issuing import begins_at, ends_at, fingerprint, now_utc
 from casemate.certificates.key_pair import KeyPair
 from casemate.certificates.server_context import server_context
 from casemate.model.errors import CasemateError
+
+WARNED_OF_LIFE = 10
+"""It is warned when a tenth of a certificate's life is left."""
 
 
 class CertificateSource(Protocol):
@@ -43,7 +47,13 @@ class NodeTls:
     Connections that are open keep the certificate they began with.
     """
 
-    def __init__(self, source: CertificateSource, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        source: CertificateSource,
+        report: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Take certificates from `source`; `report` writes to the node's log."""
         self._source = source
         self._report = report
@@ -55,6 +65,11 @@ class NodeTls:
         self._task: asyncio.Task[None] | None = None
         self._now = asyncio.Event()
         self._reported = ""
+        self._failure = ""
+        """Why the newest certificate is not in use; empty if it is."""
+        self._clock = clock
+        self._warn_at: float | None = None
+        """When to warn that no other has come; None once that is done."""
         self.ends_at: float | None = None
         """When the present certificate ends (Unix time); None before `start`."""
 
@@ -68,6 +83,8 @@ class NodeTls:
         self._context = server_context(pair)
         self.pair = pair
         self.ends_at = ends_at(pair.certificate).timestamp()
+        life = self.ends_at - begins_at(pair.certificate).timestamp()
+        self._warn_at = self.ends_at - life / WARNED_OF_LIFE
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a new connection, as `HttpServer.start` asks for it."""
@@ -108,26 +125,63 @@ class NodeTls:
             self._now.clear()
             await self.look()
 
+    def problem(self) -> str:
+        """Return why clients refuse the node, or will; empty if nothing is wrong."""
+        if self.ends_at is not None and self._clock() >= self.ends_at:
+            return (
+                f"The certificate ended at {_moment(self.ends_at)}: clients refuse it. {self._next}"
+            )
+        return self._failure
+
+    @property
+    def _next(self) -> str:
+        if self._source.authority is not None:
+            return "Next: See in the node's log why it is not renewed; SIGHUP tries at once."
+        return (
+            "Next: Renew it; the files of --tls-cert and --tls-key are taken once they are whole."
+        )
+
     async def look(self) -> None:
         """Replace the context if there is another certificate; keep it if that cannot be used."""
         try:
             pair = await self._source.changed()
             if pair is None:
+                self._warn()
                 return
             self._take(pair)
             if self.changed is not None:
                 self.changed(pair)
         except CasemateError as error:
-            self._tell(f"the certificate stays as it is: {error}")
+            self._fail(f"the certificate stays as it is: {error}")
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end the renewals
-            self._tell(f"the certificate stays as it is: {type(error).__name__}")
+            self._fail(f"the certificate stays as it is: {type(error).__name__}")
         else:
-            self._reported = ""
+            self._reported = self._failure = ""
             until = ends_at(pair.certificate)
             self._report(f"new connections get a certificate that is valid until {until:%Y-%m-%d}")
+
+    def _warn(self) -> None:
+        """Report once that the certificate ends soon, and once more that it has ended."""
+        if self.ends_at is None or self._warn_at is None or self._clock() < self._warn_at:
+            return
+        ended = self._clock() >= self.ends_at
+        self._warn_at = None if ended else self.ends_at
+        word = "ended" if ended else "ends"
+        self._report(
+            f"warning: the certificate {word} at {_moment(self.ends_at)}, and no other has come. "
+            f"{self._next}"
+        )
+
+    def _fail(self, message: str) -> None:
+        self._failure = message
+        self._tell(message)
 
     def _tell(self, message: str) -> None:
         """Report what does not change only once."""
         if message != self._reported:
             self._reported = message
             self._report(message)
+
+
+def _moment(at: float) -> str:
+    return f"{now_utc(at):%Y-%m-%d %H:%M} UTC"

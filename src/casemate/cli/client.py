@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from collections.abc import Iterable, Iterator
@@ -64,6 +65,10 @@ class _Problem(msgspec.Struct):
     failure: _Failure | None = None
 
 
+_AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables that say whose certificates are believed in place of the host's."""
+
+
 def _believed(credentials: Credentials) -> ssl.SSLContext | bool:
     """Return whose certificates are believed; True stands for those that the host believes.
 
@@ -73,8 +78,13 @@ def _believed(credentials: Credentials) -> ssl.SSLContext | bool:
     """
     if credentials.ca:
         return client_context(credentials.ca)
-    if credentials.url.startswith("http://") and is_loopback_url(credentials.url):
+    if not is_loopback_url(credentials.url):
+        return True
+    if credentials.url.startswith("http://"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if any(os.environ.get(name) for name in _AUTHORITIES):
+        # The environment's proxies have no business with this machine's own addresses; these have.
+        return httpx2.create_ssl_context(trust_env=True)
     return True
 
 
@@ -298,14 +308,30 @@ class NodeClient:
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             return UnreachableError(
                 f"The certificate of {self.url} is not trusted: {reason}",
-                next_step=f"If it is the node's own, run `casemate login {self.url} "
-                "--ca-fingerprint SHA256` with the fingerprint that `casemate serve` shows.",
+                next_step=_trusted_by(self.url, reason),
             )
         return UnreachableError(
             f"{self.url} does not answer: {reason}.",
             next_step="Start a node with `casemate serve`, or name another one with "
             "`casemate login` or CASEMATE_URL.",
         )
+
+
+def _trusted_by(url: str, reason: str) -> str:
+    """Return what makes a certificate trusted that was refused for a reason of OpenSSL's."""
+    if "has expired" in reason or "not yet valid" in reason:
+        return "Tell who runs the node to renew it; see that the clock of this machine is right."
+    if "mismatch" in reason or "not valid for" in reason:
+        return (
+            "Use a name that the certificate is for. Whoever runs the node adds one with "
+            "`casemate serve --tls-name NAME`, or has it put into a certificate of their own."
+        )
+    return (
+        f"If it is the node's own, run `casemate login {url} --ca-fingerprint SHA256` with the "
+        "fingerprint that `casemate serve` shows. If an authority of yours has signed it, have "
+        "this machine trust that (update-ca-certificates), or name its certificate: "
+        "SSL_CERT_FILE=ca.pem"
+    )
 
 
 def read_whole(

@@ -160,6 +160,7 @@ class Gateway:
                 if base.shipping is None
                 else {"records of others": (told(base.shipping.problems), False)}
             )
+            | ({} if self.tls is None else {"certificate": (told(self.tls.problem), False)})
             | parts_of(
                 store=base.store,
                 vault=base.vault,

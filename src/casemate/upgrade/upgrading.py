@@ -22,6 +22,7 @@ from casemate import __version__
 from casemate.backup.restore import restore
 from casemate.child.heartbeat import MOST_TOLD
 from casemate.decoding import DECODING_ERRORS, decodable
+from casemate.folder.presence import SHARED
 from casemate.kernel import linux
 from casemate.kernel.durability import sync_folder
 from casemate.upgrade.asking import HAND_OVER, State, ask
@@ -64,6 +65,21 @@ class Undo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Tell = Callable[[str], None]
+
+
+def require_alone(data: Path) -> None:
+    """Raise UpgradeError for the folder of a node that shares its state with others.
+
+    Its way back would be a backup, which it has none of, and what calls it has others take.
+    """
+    if os.path.lexists(data / SHARED):
+        raise UpgradeError(
+            "This node shares its state with others: they are upgraded one after the other, and "
+            "not by this command. Nothing was changed.",
+            next_step="casemate nodes drain NAME, stop it, install the release as it was "
+            "installed first, start it, casemate nodes drain NAME --undo: see "
+            "docs/howto/run-many-nodes.md",
+        )
 
 
 def require_possible(release: Release, running: str, *, older: str | None) -> None:

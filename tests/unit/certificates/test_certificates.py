@@ -489,6 +489,59 @@ def test_a_half_written_pair_is_taken_once_it_is_whole(files: Files) -> None:
     asyncio.run(main())
 
 
+def test_the_end_of_a_certificate_is_told_before_and_after_and_is_no_good_health(
+    files: Files,
+) -> None:
+    files.write(files.issue())
+    reports: list[str] = []
+    moment = [time.time()]
+
+    async def main() -> None:
+        tls = NodeTls(
+            GivenFiles(files.certificate, files.key), reports.append, clock=lambda: moment[0]
+        )
+        await tls.start()
+        ends = tls.ends_at
+        assert ends is not None
+        for days, told, well in ((10, 0, True), (8, 1, True), (7, 1, True), (0, 2, False)):
+            moment[0] = ends - days * 86400
+            await tls.look()
+            await tls.look()
+            assert len(reports) == told, days
+            assert (tls.problem() == "") is well, days
+        assert "ends at" in reports[0] and "ended at" in reports[1]
+        assert "--tls-cert" in reports[0] and "clients refuse" in tls.problem()
+        moment[0] = time.time()
+        files.write(files.issue())
+        await tls.look()
+        await tls.look()
+        assert tls.problem() == ""
+        await tls.close()
+
+    asyncio.run(main())
+
+
+def test_a_renewed_pair_that_cannot_be_used_is_no_good_health(files: Files) -> None:
+    """A renewal whose files the gateway may not read is seen before the old one ends."""
+    files.write(files.issue())
+
+    async def main() -> None:
+        tls = NodeTls(GivenFiles(files.certificate, files.key), lambda _message: None)
+        await tls.start()
+        files.write(files.issue())
+        files.key.chmod(0o604)
+        for _ in range(3):
+            await tls.look()
+        assert "stays as it is" in tls.problem() and str(files.key) in tls.problem()
+        files.key.chmod(0o600)
+        tls.reload()
+        await tls.look()
+        assert tls.problem() == ""
+        await tls.close()
+
+    asyncio.run(main())
+
+
 def test_a_signal_reads_them_even_if_they_seem_the_same(files: Files) -> None:
     files.write(files.issue())
 

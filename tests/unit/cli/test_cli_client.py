@@ -212,6 +212,8 @@ def test_certificates_of_the_host_are_read_where_there_may_be_tls(
     monkeypatch: pytest.MonkeyPatch, url: str, reads: int
 ) -> None:
     """To a node on this machine there is none; if there were, nobody would be believed."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
     given: list[object] = []
     made = httpx2.Client
 

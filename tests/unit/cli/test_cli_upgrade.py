@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from casemate import __version__
+from casemate.folder.presence import SHARED
 from casemate.signing import SigningKey
 from casemate.upgrade import asking, upgrading, versions
 from casemate.upgrade.asking import State
@@ -81,6 +82,17 @@ def test_without_a_key_a_yes_or_a_node_nothing_is_done(cli, played) -> None:
     for wrong in ((), ("--back", played.release)):
         assert cli("upgrade", *wrong).code == 2
     assert played.done == []
+
+
+@pytest.mark.parametrize("more", [["--check"], ["--yes"]])
+def test_a_node_that_shares_its_state_is_upgraded_otherwise(cli, played, tmp_path, more) -> None:
+    """It is told before anything is installed, and not once the backup is refused."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / SHARED).touch()
+    arguments = [played.release, "--key", PUBLIC, "--data", str(tmp_path / "data"), *more]
+    result = cli("upgrade", *arguments)
+    assert result.code == 1 and not played.done
+    assert "shares its state" in result.err and "casemate nodes drain" in result.err
 
 
 def test_the_release_is_taken(cli, played, tmp_path) -> None:

@@ -88,13 +88,15 @@ def upgrade(
     are verified; it is installed beside the present version, without network; a backup is made;
     the new version tries all protections, brings a copy of the data forward and reads all of it.
     Then the node takes it up: calls that run are finished, connections that come meanwhile wait.
-    Until then nothing has changed.
+    Until then nothing has changed. Nodes that share their state are upgraded otherwise, one after
+    the other.
 
     `--back` goes back at once where both versions keep data alike. Where the new one has brought
     it forward, the backup is restored: for that the node is stopped first, and what came since
     then is kept aside.
     """
     from casemate.folder.folders import default_master_key
+    from casemate.upgrade.upgrading import require_alone
     from casemate.upgrade.versions import Versions
 
     folder = (data or default_data_folder()).absolute()
@@ -108,6 +110,7 @@ def upgrade(
         with versions.changing():
             _back(versions, yes=yes, json=json)
         return
+    require_alone(folder)
     with tempfile.TemporaryDirectory(prefix="casemate-release-") as temporary:
         found = _verified(release, Path(temporary), key)
         if only_check:
