@@ -9,7 +9,7 @@ import inspect
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from typer.core import TyperCommand, TyperGroup
@@ -167,12 +167,23 @@ def _panel(title: str, rows: Sequence[Row], width: int, stream: TextIO) -> str:
     return "\n".join(lines)
 
 
-def _examples(epilog: str, stream: TextIO) -> str:
-    """Return the examples: in an epilog, lines that start with `$` are commands."""
-    lines = [f" {paint('Examples', BOLD, stream)}"]
+def example_lines(epilog: str) -> Iterator[tuple[str, bool]]:
+    """Go through an epilog's lines, each with whether it is of a command.
+
+    Those that start with `$` are, and what a `\\` at the end of one goes on with.
+    """
+    goes_on = False
     for line in inspect.cleandoc(epilog).splitlines():
-        if line.startswith("$ "):
-            lines.append(f"   {paint(line[2:], CYAN, stream)}")
+        of_command = goes_on or line.startswith("$ ")
+        goes_on = of_command and line.endswith("\\")
+        yield line, of_command
+
+
+def _examples(epilog: str, stream: TextIO) -> str:
+    lines = [f" {paint('Examples', BOLD, stream)}"]
+    for line, of_command in example_lines(epilog):
+        if of_command:
+            lines.append(f"   {paint(line.removeprefix('$ '), CYAN, stream)}")
         else:
             lines.append(f"   {paint('# ' + line, DIM, stream)}" if line else "")
     return "\n".join(lines) + "\n"

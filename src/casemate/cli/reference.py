@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from casemate.cli.errors import EXIT_CODE_MEANINGS
-from casemate.cli.help import DocumentedGroup, parameters, summary, usage
+from casemate.cli.help import DocumentedGroup, example_lines, parameters, summary, usage
 from casemate.cli.main import ENTRIES, app
 
 _HEAD = """\
@@ -88,8 +88,8 @@ def _examples(epilog: str | None) -> list[str]:
     if not epilog:
         return []
     lines = [
-        line if line.startswith("$ ") or not line else f"# {line}"
-        for line in inspect.cleandoc(epilog).splitlines()
+        line if of_command or not line else f"# {line}"
+        for line, of_command in example_lines(epilog)
     ]
     return ["```console", *lines, "```", ""]
 

@@ -100,8 +100,13 @@ class OpenProject:
 
     def reload(self, connection: Connection) -> None:
         """Learn what the project has and who is subscribed to it, after that has changed."""
-        self.registry: Registry = load(connection)
-        self.fanout = Fanout(self.name, self.registry, routes.load(connection, self.registry))
+        self.registry: Registry
+        self.registry, self.fanout = self.read_present(connection)
+
+    def read_present(self, connection: Connection) -> tuple[Registry, Fanout]:
+        """Read what the project has, and who is subscribed to it."""
+        registry = load(connection)
+        return registry, Fanout(self.name, registry, routes.load(connection, registry))
 
     def renew(self, connection: Connection) -> None:
         """Learn what others have changed of it, where there are others. In a transaction."""

@@ -164,8 +164,7 @@ class NodeControl:
                 found = await self._state.quarantines.begin(operation, by)
                 self._facts.happened(changes.quarantined(operation, by))
                 await self._state.take_over()
-                if operation.kill:
-                    self._dispatcher.kill(*name)
+                self._state.kill()
                 return found
 
     async def release(self, operation: ReleaseFunction, *, by: Actor) -> Quarantine:

@@ -12,7 +12,7 @@ from casemate.admission import Catalogue
 from casemate.delivery import Delivery
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
-from casemate.gateway.quarantines import QUARANTINES, Quarantines
+from casemate.gateway.quarantines import KILLS, QUARANTINES, Quarantines
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.model.deployment import DeployedFunction
@@ -28,7 +28,7 @@ AnswerT = TypeVar("AnswerT")
 TOPICS = frozenset(
     {
         *("version", "alias_state", "alias_target"),
-        *(f"value {CLAIMS_VALUE}", f"value {QUARANTINES}"),
+        *(f"value {CLAIMS_VALUE}", f"value {QUARANTINES}", f"value {KILLS}"),
     }
 )
 """Of what is stored, what is held here in memory."""
@@ -83,6 +83,7 @@ class DeployedState:
         """Read what is stored; nothing runs by it before `start`."""
         claims = await self._read_claims()
         await self.quarantines.load()
+        self.quarantines.take_kills()  # of a life before this one
         await self._read(claims)
 
     async def start(self) -> None:
@@ -153,6 +154,12 @@ class DeployedState:
         claims = await self._read_claims()
         await self.quarantines.load()
         await self._take_over(claims)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the calls of functions that were put in quarantine so, by whichever node."""
+        for name in self.quarantines.take_kills():
+            self._dispatcher.kill(*name)
 
     async def _read(self, claims: tuple[RouteClaim, ...]) -> tuple[DeployedFunction, ...]:
         self._contain()

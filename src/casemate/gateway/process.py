@@ -77,18 +77,23 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
 
 
 def _reachable(config: GatewayConfig, url: str) -> str:
-    """Return an address that a login can be given: one on which a node listens for all is none.
+    """Return an address that a login can be given. No certificate is for one that stands for all.
 
-    No certificate is for it. The node's own is for `localhost` and each `--tls-name`.
+    The node's own certificate is for `localhost` and each `--tls-name`.
     """
+    given = config.tls_certificate is not None
+    return _named(config, url, "NAME_OF_THE_CERTIFICATE" if given else "localhost")
+
+
+def _named(config: GatewayConfig, url: str, otherwise: str) -> str:
+    """Return the node's address; where it listens on all, by a `--tls-name`, or `otherwise`."""
     if config.public_url is not None:
         return config.public_url
     scheme, _, rest = url.partition("://")
     host, _, port = rest.rpartition(":")
     if host not in _EVERY_ADDRESS:
         return url
-    name = "NAME_OF_THE_CERTIFICATE" if config.tls_certificate is not None else "localhost"
-    return f"{scheme}://{next(iter(config.tls_names), name)}:{port}"
+    return f"{scheme}://{next(iter(config.tls_names), otherwise)}:{port}"
 
 
 def _address(listener: socket.socket, *, tls: bool) -> str:
@@ -127,7 +132,8 @@ async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event
     vault = VaultClient(socket.socket(fileno=config.vault), loop)
     listener = socket.socket(fileno=config.listener)
     url = _address(listener, tls=config.tls)
-    own = Self(host=socket.gethostname(), address=config.public_url or url, version=__version__)
+    host = socket.gethostname()
+    own = Self(host=host, address=_named(config, url, host), version=__version__)
     state = await opening(config, folders, vault, own)
     end_first_start(folders)
     gateway = Gateway(

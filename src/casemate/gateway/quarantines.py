@@ -18,8 +18,22 @@ MAX_QUARANTINES = 20_000
 """Functions of a node that are in quarantine."""
 QUARANTINES = "quarantines"
 """What the store calls them."""
+KILLS = "kills"
+"""And which of them are to end the calls that run, on every node."""
 NODE = "node"
 """Who it is by where the node itself did it."""
+
+
+class _Kill(msgspec.Struct, frozen=True, kw_only=True):
+    """That the calls of a function are ended in the middle of what they do."""
+
+    project: str
+    function: str
+    at: float
+
+
+def _name(one: Quarantine | _Kill) -> str:
+    return f"{one.project}/{one.function}"
 
 
 class Quarantines:
@@ -27,13 +41,24 @@ class Quarantines:
 
     def __init__(self, store: Store) -> None:
         """Keep them in `store`; nothing is known before `load`."""
-        self._parts = Parts(
-            store, QUARANTINES, Quarantine, lambda one: f"{one.project}/{one.function}"
-        )
+        self._parts = Parts(store, QUARANTINES, Quarantine, _name)
+        self._kills = Parts(store, KILLS, _Kill, _name)
+        self._seen: dict[str, _Kill] = {}
 
     async def load(self) -> None:
         """Read them. Raises StoreError if that fails: functions would take calls then."""
+        # In this order: whose calls are to be ended takes no others by then.
+        await self._kills.load()
         await self._parts.load()
+
+    def take_kills(self) -> tuple[tuple[str, str], ...]:
+        """Return project and name of those whose calls are to be ended, each time once."""
+        seen, self._seen = self._seen, dict(self._kills.held)
+        return tuple(
+            (one.project, one.function)
+            for name, one in self._seen.items()
+            if one != seen.get(name) and name in self._parts.held
+        )
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:
@@ -55,6 +80,14 @@ class Quarantines:
 
         Raises ConflictError if there are too many.
         """
+        found = await self._begun(wanted, by)
+        if wanted.kill:
+            await self._kills.put(
+                _Kill(project=found.project, function=found.function, at=time.time())
+            )
+        return found
+
+    async def _begun(self, wanted: QuarantineFunction, by: Actor) -> Quarantine:
         held = self._parts.held
         if (before := held.get(f"{wanted.project}/{wanted.function}")) is not None:
             return before
@@ -80,6 +113,7 @@ class Quarantines:
         if before is None:
             raise ConflictError(f"{name} is not in quarantine.")
         await self._parts.drop((name,))
+        await self._kills.drop((name,))
         return before
 
     def require_none(self, project: str, function: str) -> None:

@@ -132,7 +132,8 @@ def _require_sound(places: SharedPlaces, environ: MutableMapping[str, str]) -> N
     except ImportError as error:
         raise ProtectionMissingError(
             f"This installation cannot speak to PostgreSQL: {error.name or error} is missing.",
-            next_step="Install it with its extra: casemate[cluster]",
+            next_step="Install it with its extra, as 'casemate-VERSION-py3-none-any.whl[cluster]': "
+            "docs/howto/install.md has the command.",
         ) from error
     Settings.of_url(places.store, weak_tls_accepted=places.unproved)
     for name, url in places.databases.items():

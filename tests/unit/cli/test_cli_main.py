@@ -52,6 +52,14 @@ def test_help_fits_its_width(cli, entry, monkeypatch) -> None:
     assert max(map(len, panels.splitlines())) <= 70
 
 
+def test_an_example_over_several_lines_is_one_command(cli) -> None:
+    shown = cli("workloads", "add", "--help").out.split(" Examples")[1]
+    assert "\n       --audience https://node.example.org" in shown
+    assert shown.count("# ") == 2  # what stands above each of both
+    assert "\n    --audience https://node.example.org" in markdown()
+    assert "#     --" not in markdown()
+
+
 @pytest.mark.parametrize("words", [["--help"], ["audit", "--help"]])
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     code = (

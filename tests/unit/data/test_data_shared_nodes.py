@@ -111,3 +111,31 @@ def test_what_one_node_drops_and_makes_anew_is_so_on_the_other_at_once(
     assert two.get_item("p", "plain", "k").value["of"] == "new"
     one.finish()
     two.finish()
+
+
+def test_the_slower_of_two_that_learn_does_not_bring_back_what_was(
+    postgresql_server: Server, store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgresql_server.url(postgresql_server.database())
+    blobs = {"p": store.blobs("objects/p")}
+    one = SharedData(tmp_path / "one", url=url, node="one", blobs=lambda project: blobs[project])
+    one.list_objects("p", "files")
+    project = one.opened()
+    read, reads = project.read_present, []
+
+    def slow(connection):
+        found = read(connection)
+        reads.append(found)
+        if len(reads) == 1:
+            # Another reader learns meanwhile what came after.
+            project.connections.read(lambda faster: project._take(faster, later, known))
+            project.registry = {}
+        return found
+
+    known = project.revision = project.revision - 1
+    later = known + 2
+    monkeypatch.setattr(project, "read_present", slow)
+    project.connections.read(project.learn)
+    assert len(reads) == 2
+    assert (project.revision, project.registry) == (later, {})
+    one.finish()

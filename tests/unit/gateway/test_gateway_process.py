@@ -48,3 +48,20 @@ def test_the_login_that_is_shown_leads_to_a_name_of_the_certificate(
     config = cast("Any", SimpleNamespace(**{**told, **known}))
     process._announce(config, url, "cm_token", None)
     assert f"casemate login {shown}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("url", "known", "shown"),
+    [
+        ("https://10.0.0.5:443", {}, "https://10.0.0.5:443"),
+        ("https://0.0.0.0:443", {}, "https://host-7:443"),
+        ("http://[::]:8787", {"tls_names": ("n.example.org",)}, "http://n.example.org:8787"),
+        ("https://0.0.0.0:443", {"public_url": "https://n.example.org"}, "https://n.example.org"),
+    ],
+)
+def test_other_nodes_are_told_an_address_that_can_be_asked(
+    url: str, known: dict[str, Any], shown: str
+) -> None:
+    told = {"public_url": None, "tls_names": (), "tls_certificate": None}
+    config = cast("Any", SimpleNamespace(**{**told, **known}))
+    assert process._named(config, url, "host-7") == shown

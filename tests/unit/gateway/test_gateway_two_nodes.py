@@ -172,6 +172,16 @@ def test_what_one_node_decides_holds_on_the_other_within_a_second(on_two: Play) 
             QuarantineFunction(project="t", function="f", reason="r"), by=ADA
         )
         await soon(lambda: other.node.dispatcher.contained == {("t", "f")}, SOON)
+        assert other.node.dispatcher.killed == []
+        for times in (1, 2):
+            # Also of one that is held already; each time once, and its calls everywhere.
+            await one.control.quarantine(
+                QuarantineFunction(project="t", function="f", reason="r", kill=True), by=ADA
+            )
+            for node in (one, other):
+                await soon(
+                    lambda node=node: node.node.dispatcher.killed == [("t", "f")] * times, SOON
+                )
 
         await one.accounts.tokens.revoke(issued.token.id, by=asking)
         await soon(lambda: other.accounts.authenticate(shown) is None, SOON)

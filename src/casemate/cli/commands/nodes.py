@@ -16,7 +16,9 @@ app = new_app("See, drain, remove nodes that share a control store; place projec
 def ls(found: Nodes) -> None:
     """List the nodes, and how each stands by what the store has heard of it.
 
-    Below them the databases in which projects live, as the node that is asked sees them.
+    SINCE is when it was started last, START how often it was. What the node that is asked has of
+    another one: records of its calls up to TOLD UNTIL, and heads of its journal up to so many
+    ENTRIES. Below them the databases in which projects live, as the node that is asked sees them.
     """
     versions = {one.version for one in found.nodes if one.state is not NodeState.GONE}
     print_table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -138,8 +139,9 @@ class PostgresqlProject(OpenProject):
             name, object_key, files=files, reads=reads, options=options, recent=NoRecentObjects()
         )
         self.shared = shared
-        self.revision = 0
+        self.revision = -1
         """Of what it has: the one that is known here."""
+        self._taking = threading.Lock()
         self._writer_terms: PostgresqlTerms | None = None
         connections = ProjectConnections(place, shared)
         connection = connections.open_writer()
@@ -170,9 +172,22 @@ class PostgresqlProject(OpenProject):
         """Learn in a transaction what time it is, and what others have changed."""
         self._writer_terms = _own(connection)
         revision = self._writer_terms.start()
-        if revision != self.revision:
-            self.reload(connection)
-            self.revision = revision
+        while (known := self.revision) != revision:
+            self._take(connection, revision, known)
+
+    def reload(self, connection: Connection) -> None:
+        """Learn what this node has changed, too, with its revision."""
+        self.learn(connection)
+
+    def _take(self, connection: Connection, revision: int, known: int) -> None:
+        """Hold what the project has by a revision in place of what is known, if it still is.
+
+        Readers learn at the same time, and the slower of two may have read what is older.
+        """
+        registry, fanout = self.read_present(connection)
+        with self._taking:
+            if self.revision == known:
+                self.registry, self.fanout, self.revision = registry, fanout, revision
 
     def forget(self) -> None:
         """A transaction is over."""
@@ -231,12 +246,12 @@ class PostgresqlProject(OpenProject):
 
     def learn(self, connection: Connection) -> bool:
         """Learn by a reader what others have changed; return whether it was anything."""
+        known = self.revision
         with one_state(connection):
             (revision,) = connection.execute(_REVISION).fetchone()
-            if revision == self.revision:
+            if revision == known:
                 return False
-            self.reload(connection)
-            self.revision = revision
+            self._take(connection, revision, known)
         return True
 
 
