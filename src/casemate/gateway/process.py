@@ -76,6 +76,12 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
         )
 
 
+def _own(config: GatewayConfig, url: str) -> Self:
+    """Return as what other nodes know this one."""
+    host = socket.gethostname()
+    return Self(host=host, address=_named(config, url, host), version=__version__)
+
+
 def _reachable(config: GatewayConfig, url: str) -> str:
     """Return an address that a login can be given. No certificate is for one that stands for all.
 
@@ -132,9 +138,7 @@ async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event
     vault = VaultClient(socket.socket(fileno=config.vault), loop)
     listener = socket.socket(fileno=config.listener)
     url = _address(listener, tls=config.tls)
-    host = socket.gethostname()
-    own = Self(host=host, address=_named(config, url, host), version=__version__)
-    state = await opening(config, folders, vault, own)
+    state = await opening(config, folders, vault, _own(config, url))
     end_first_start(folders)
     gateway = Gateway(
         config, folders, config.public_url or url, state=state, vault=vault, loop=loop

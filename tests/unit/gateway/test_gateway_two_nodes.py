@@ -179,9 +179,8 @@ def test_what_one_node_decides_holds_on_the_other_within_a_second(on_two: Play) 
                 QuarantineFunction(project="t", function="f", reason="r", kill=True), by=ADA
             )
             for node in (one, other):
-                await soon(
-                    lambda node=node: node.node.dispatcher.killed == [("t", "f")] * times, SOON
-                )
+                killed, wanted = node.node.dispatcher.killed, [("t", "f")] * times
+                await soon(lambda killed=killed, wanted=wanted: killed == wanted, SOON)
 
         await one.accounts.tokens.revoke(issued.token.id, by=asking)
         await soon(lambda: other.accounts.authenticate(shown) is None, SOON)
