@@ -71,8 +71,9 @@ class GivenFiles:
         except OSError as error:
             raise CertificateError(
                 f"{path} cannot be read: {error.strerror}.",
-                next_step=f"Make it readable for the node's gateway (uid {os.getuid()}), for "
-                f"example: setfacl -m u:{os.getuid()}:r {path}",
+                next_step=f"Make it readable for the node's gateway (uid {os.getuid()}), and have "
+                "whatever renews it do so again, for example: "
+                f"setfacl -m u:{os.getuid()}:r {path}",
             ) from error
         try:
             status = os.fstat(descriptor)

@@ -32,7 +32,8 @@ def obtain_master(
         try:
             key = source.read(parameters)
         except MasterKeySourceError as error:
-            raise _key_elsewhere(error, header, source) from error
+            found = _key_elsewhere(error, header, source, shared=brought is not None)
+            raise found from error
         return MasterKey(source=source.source.text, key=key, parameters=parameters)
     if not create:
         raise VaultMissingError(
@@ -55,9 +56,19 @@ def _header(folder: VaultFolder, brought: bytes | None, accepted: tuple[str, ...
 
 
 def _key_elsewhere(
-    error: MasterKeySourceError, header: Header, source: KeySource
+    error: MasterKeySourceError, header: Header, source: KeySource, *, shared: bool
 ) -> MasterKeySourceError:
-    """Return an error that says where the key that fits was: the data may have been moved."""
+    """Return an error that says where the key that fits was: the data may have been moved.
+
+    A vault that nodes share was made on another machine, whose files are not this one's.
+    """
+    if shared:
+        return MasterKeySourceError(
+            f"{error.message} The vault that the nodes share belongs to the master key of id "
+            f"{header.key_id[:16]}.",
+            next_step="Bring that key to this machine, to where it is expected, or name its place "
+            "with --master-key. `casemate vault status` on another node says where it has it.",
+        )
     if header.source == source.source.text:
         return error
     return MasterKeySourceError(

@@ -322,6 +322,19 @@ async def test_a_state_of_another_vault_is_refused_by_name(
 
 
 @of_two
+async def test_who_joins_without_the_master_key_is_told_to_bring_it(
+    one: Node, other: Node, rows: Rows
+) -> None:
+    """Not to name a file of the machine on which the vault was made: here is no such file."""
+    gone = one.path.parent / "gone.key"
+    source = KeySource(parse_source(f"file:{gone}"), forbidden=one.path, taken=None)
+    with pytest.raises(errors.MasterKeySourceError, match=f"There is no file {gone}") as told:
+        obtain_master(one.folder, source, create=False, brought=other.files()[STATE_FILE])
+    assert "that the nodes share" in told.value.message and "in this data" not in str(told.value)
+    assert "Bring that key to this machine" in str(told.value.next_step)
+
+
+@of_two
 async def test_swapped_changed_and_missing_files_are_refused(
     one: Node, other: Node, rows: Rows
 ) -> None:
