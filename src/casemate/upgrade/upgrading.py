@@ -76,9 +76,9 @@ def require_alone(data: Path) -> None:
         raise UpgradeError(
             "This node shares its state with others: they are upgraded one after the other, and "
             "not by this command. Nothing was changed.",
-            next_step="casemate nodes drain NAME, stop it, install the release as it was "
-            "installed first, start it, casemate nodes drain NAME --undo: see "
-            "docs/howto/run-many-nodes.md",
+            next_step="Drain it (casemate nodes drain NAME), stop it, install the release in the "
+            "place of this one, start it, and take it back in (casemate nodes drain NAME --undo), "
+            "as in docs/howto/run-many-nodes.md",
         )
 
 
