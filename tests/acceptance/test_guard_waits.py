@@ -24,6 +24,12 @@ def handler(event, context):
     with multiprocessing.get_context("fork").Pool(1) as pool:
         return pool.map(query, [event["name"]])
 """,
+    "default-pool": """
+import multiprocessing
+def handler(event, context):
+    with multiprocessing.Pool(1) as pool:
+        return pool.map(query, [event["name"]])
+""",
     "process-and-queue": """
 import multiprocessing
 def work(queue, text):

@@ -157,6 +157,15 @@ def _reached(guard: Guard, read: Any, found: Any) -> Verdict | None:
     return Verdict(origin, "gets at a function that runs code", judgement.FIX_FIND_CLASS)
 
 
+def patch_context(guard: Guard, module: ModuleType) -> None:
+    """Have processes forked, as up to Python 3.13: a child then has the guard as it stands here.
+
+    3.14 would start a server of its own by execve(2), which the sandbox of most functions refuses.
+    A method that the code sets itself stays.
+    """
+    module._default_context._default_context = module._concrete_contexts["fork"]
+
+
 def patch_reduction(guard: Guard, module: ModuleType) -> None:
     """Watch the `loads` that multiprocessing keeps: it is taken from the C module."""
     plain = module.ForkingPickler.loads
@@ -388,6 +397,7 @@ SINK = Sink(
         "jsonpickle": patch_jsonpickle_package,
         "dill._dill": _files(judgement.FIX_PICKLE, "load", "loads", is_plain=_is_of_values),
         "multiprocessing.reduction": patch_reduction,
+        "multiprocessing.context": patch_context,
         "cloudpickle.cloudpickle": _files(
             judgement.FIX_PICKLE, "load", "loads", is_plain=_is_of_values
         ),
