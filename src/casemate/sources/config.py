@@ -20,6 +20,8 @@ class SourceLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Size of one message; larger ones are refused as their server allows, and recorded."""
     batch_bytes: Annotated[int, msgspec.Meta(ge=1024, le=16 << 20)] = 2 << 20
     """Size of what is handed over at once, unless one message is larger."""
+    held_bytes: Annotated[int, msgspec.Meta(ge=1024, le=64 << 20)] = 8 << 20
+    """Size of what one reply may hold, and of what waits where the server keeps nothing."""
     first_pause: Seconds = 0.25
     """Before a lost connection is made again; doubles up to `longest_pause`, half of it drawn."""
     longest_pause: Seconds = 30.0

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
 MAX_BODY = 16 << 20
+_UNSENT = 4096
+
+
+def bound_unsent(writer: asyncio.StreamWriter) -> None:
+    """Have `drain` wait once more than a few answers wait to be sent.
+
+    Each further one costs asyncio a look at all of them.
+    """
+    writer.transport.set_write_buffer_limits(high=_UNSENT)
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

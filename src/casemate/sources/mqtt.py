@@ -10,18 +10,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 
 from casemate.model.trigger import MqttTrigger, OutsideTrigger
 from casemate.sources import mqtt_packets as packets
 from casemate.sources.batches import Gathering, together
 from casemate.sources.errors import SourceError, SourceProtocolError
 from casemate.sources.interface import Received, Session
+from casemate.sources.turns import Turns
 
 _KEEP_ALIVE_SECONDS = 30
 _SESSION_SECONDS = 7 * 86_400
 _SUBSCRIPTION = 1
 _FAILURE = 0x80
 _REMEMBERED = 1000
+_LOOK_SECONDS = 0.25
 _REASONS = {
     0x84: "it does not speak MQTT 5.0",
     0x85: "the client id is not valid",
@@ -66,17 +69,21 @@ class MqttConnector:
         trigger, limits = self._trigger, session.limits
         most = limits.message + packets.HEAD
         reader, writer = await session.connect(tls=trigger.tls)
-        link = _Link(reader, writer, most)
+        gathered: Gathering[packets.Publish] = Gathering(
+            # Room for every unacknowledged message and as many without acknowledgement.
+            2 * limits.unacknowledged,
+            limits.batch_bytes,
+        )
+        link = _Link(reader, writer, most, session.connected)
         try:
             async with asyncio.timeout(limits.connect_time):
                 await self._log_in(link, session, most)
-            session.connected()
-            gathered: Gathering[packets.Publish] = Gathering(
-                # Room for every unacknowledged message and as many without acknowledgement.
-                2 * limits.unacknowledged,
-                limits.batch_bytes,
+            # Those of a kept session come before the answer to SUBSCRIBE, and are kept meanwhile.
+            await together(
+                link.listen(gathered),
+                link.stay(limits.connect_time),
+                self._keep(link, gathered, session),
             )
-            await together(link.listen(gathered), link.stay(), self._keep(link, gathered, session))
         finally:
             writer.write(packets.GOODBYE)
             writer.close()
@@ -96,21 +103,15 @@ class MqttConnector:
                 maximum_packet=most,
             )
         )
-        fields = await link.expect(packets.CONNACK)
+        fields = await link.answer()
         present, reason = fields.number(1), fields.number(1)
         if reason >= _FAILURE:
             raise _refusal("refuses the connection", reason)
-        keep_alive = fields.properties().get(packets.SERVER_KEEP_ALIVE)
+        keep_alive = (fields.properties() or {}).get(packets.SERVER_KEEP_ALIVE)
         link.keep_alive = keep_alive if isinstance(keep_alive, int) else _KEEP_ALIVE_SECONDS
         if not present & 1:
             self._kept.clear()
         link.send(packets.subscribe(_SUBSCRIPTION, trigger.topic, trigger.qos))
-        fields = await link.expect(packets.SUBACK)
-        fields.number(2)
-        fields.properties()
-        reason = fields.number(1)
-        if reason >= _FAILURE:
-            raise _refusal("refuses the subscription", reason)
 
     async def _keep(
         self, link: _Link, gathered: Gathering[packets.Publish], session: Session
@@ -119,7 +120,11 @@ class MqttConnector:
             fresh = []
             messages = await gathered.batch()
             for message in messages:
-                if len(message.payload) > session.limits.message:
+                if message.has_too_many:
+                    session.refused(
+                        f"a message has more than {packets.MAX_PROPERTIES} bytes of properties"
+                    )
+                elif len(message.payload) > session.limits.message:
                     size = len(message.payload)
                     session.refused(
                         f"a message has {size} bytes, expected {session.limits.message}"
@@ -167,16 +172,21 @@ class _Link:
     """A connection to a broker."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        most: int,
+        subscribed: Callable[[], None],
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._most = most
-        self.early: list[packets.Publish] = []
-        """Messages that came before the answer to SUBSCRIBE, as those of a kept session do."""
+        self._subscribed = subscribed
+        self._is_subscribed = False
         self.keep_alive = 0
         self._heard_at = 0.0
         self._stalled = False
+        self._turns = Turns()
 
     def send(self, packet: bytes) -> None:
         self._writer.write(packet)
@@ -186,6 +196,7 @@ class _Link:
 
     async def _read(self) -> tuple[int, int, bytes]:
         while True:
+            await self._turns.give()
             kind, flags, body = await packets.read_packet(self._reader, self._most)
             self._heard_at = asyncio.get_running_loop().time()
             if kind == packets.DISCONNECT:
@@ -194,21 +205,16 @@ class _Link:
                 return kind, flags, body
             # What it releases was kept before its PUBREC was sent.
             self.send(packets.complete(body))
+            await self.drain()
 
-    async def expect(self, wanted: int) -> packets.Fields:
-        while True:
-            kind, flags, body = await self._read()
-            if kind == wanted:
-                return packets.Fields(body)
-            if kind != packets.PUBLISH or wanted == packets.CONNACK:
-                raise SourceProtocolError(f"The broker sent packet {kind}, expected {wanted}.")
-            self.early.append(packets.parse_publish(flags, body))
-            if len(self.early) > _REMEMBERED:
-                raise SourceProtocolError("The broker does not answer the subscription.")
+    async def answer(self) -> packets.Fields:
+        """Return what answers CONNECT: a broker sends nothing before it."""
+        kind, _, body = await self._read()
+        if kind != packets.CONNACK:
+            raise SourceProtocolError(f"The broker sent packet {kind}, expected {packets.CONNACK}.")
+        return packets.Fields(body)
 
     async def listen(self, gathered: Gathering[packets.Publish]) -> None:
-        for message in self.early:
-            await gathered.put(message, len(message.payload))
         while True:
             kind, flags, body = await self._read()
             if kind == packets.PUBLISH:
@@ -217,11 +223,31 @@ class _Link:
                 self._stalled = True
                 await gathered.put(message, len(message.payload))
                 self._stalled = False
+            elif kind == packets.SUBACK and not self._is_subscribed:
+                self._take_subscription(packets.Fields(body))
             elif kind != packets.PINGRESP:
                 raise SourceProtocolError(f"The broker sent packet {kind} without being asked.")
 
-    async def stay(self) -> None:
-        """Say that this client is there, and see that the broker is."""
+    def _take_subscription(self, fields: packets.Fields) -> None:
+        fields.number(2)
+        fields.properties()
+        reason = fields.number(1)
+        if reason >= _FAILURE:
+            raise _refusal("refuses the subscription", reason)
+        self._is_subscribed = True
+        self._subscribed()
+
+    async def stay(self, answer_time: float) -> None:
+        """See that the broker answers SUBSCRIBE; then that it is there, and say so of this client.
+
+        Time in which nothing is read for want of room does not count.
+        """
+        waited = 0.0
+        while not self._is_subscribed:
+            await asyncio.sleep(_LOOK_SECONDS)
+            waited += 0 if self._stalled else _LOOK_SECONDS
+            if waited > answer_time:
+                raise TimeoutError
         while True:
             if not self.keep_alive:
                 await asyncio.sleep(_KEEP_ALIVE_SECONDS)

@@ -25,6 +25,8 @@ PING = b"\xc0\x00"
 GOODBYE = b"\xe0\x00"
 HEAD = 1024
 """Bytes that a packet may have beside its payload."""
+MAX_PROPERTIES = 64 * 1024
+"""Bytes of a message's properties; those of one that has more are not read, nor is the message."""
 
 
 class Fields:
@@ -69,9 +71,15 @@ class Fields:
         """Return what is left."""
         return self.take(len(self._data) - self._at)
 
-    def properties(self) -> dict[int, int | str]:
-        """Return the properties that are numbers and texts; the others are read past."""
-        fields = Fields(self.take(self.varying()))
+    def properties(self) -> dict[int, int | str] | None:
+        """Return the properties that are numbers and texts; the others are read past.
+
+        None if they are larger than MAX_PROPERTIES.
+        """
+        taken = self.take(self.varying())
+        if len(taken) > MAX_PROPERTIES:
+            return None
+        fields = Fields(taken)
         found: dict[int, int | str] = {}
         while fields._at < len(fields._data):
             kind = fields.varying()
@@ -107,6 +115,8 @@ class Publish(msgspec.Struct, frozen=True, kw_only=True):
     packet: int
     """Packet id, 0 with QoS 0."""
     properties: dict[int, int | str]
+    has_too_many: bool = False
+    """Properties: none of them was read."""
 
 
 def _text(value: str) -> bytes:
@@ -181,13 +191,15 @@ def parse_publish(flags: int, body: bytes) -> Publish:
     packet = fields.number(2) if qos else 0
     if not topic or (qos and not packet):
         raise SourceProtocolError("A message came without a topic or a packet id.")
+    properties = fields.properties()
     return Publish(
         topic=topic,
         qos=qos,
         again=bool(flags & 8),
         retained=bool(flags & 1),
         packet=packet,
-        properties=fields.properties(),
+        properties=properties or {},
+        has_too_many=properties is None,
         payload=fields.rest(),
     )
 

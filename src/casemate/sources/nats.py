@@ -18,7 +18,7 @@ from casemate.model.trigger import NatsTrigger, OutsideTrigger
 from casemate.sources.batches import Gathering, together
 from casemate.sources.errors import SourceError
 from casemate.sources.interface import Received, Session
-from casemate.sources.nats_protocol import NatsConnection, NatsMessage, new_inbox
+from casemate.sources.nats_protocol import MAX_HEADERS, NatsConnection, NatsMessage, new_inbox
 
 _PULL_SECONDS = 5.0
 _GRACE_SECONDS = 2.0
@@ -109,7 +109,9 @@ class NatsConnector:
 
     async def _follow_subject(self, connection: NatsConnection, session: Session) -> None:
         limits = session.limits
-        gathered: Gathering[NatsMessage] = Gathering(limits.unacknowledged, limits.batch_bytes)
+        gathered: Gathering[NatsMessage] = Gathering(
+            limits.unacknowledged, limits.batch_bytes, limits.held_bytes
+        )
 
         async def take(message: NatsMessage) -> None:
             gathered.put_or_lose(message, message.size)
@@ -134,6 +136,11 @@ def event_of(
 ) -> Received | None:
     """Return a message as an event; None, and a record, if it is too large."""
     if message.payload is None:
+        if message.head > MAX_HEADERS:
+            session.refused(
+                f"a message has {message.head} bytes of headers, expected {MAX_HEADERS}"
+            )
+            return None
         session.refused(f"a message has {message.size} bytes, expected {session.limits.message}")
         return None
     detail: dict[str, Any] = {"subject": message.subject[:1024]}

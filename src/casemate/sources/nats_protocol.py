@@ -14,22 +14,25 @@ import msgspec
 
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.sources.errors import SourceError, SourceProtocolError
-from casemate.sources.interface import Session
+from casemate.sources.interface import Session, bound_unsent
+from casemate.sources.turns import Turns
 
 _MAX_LINE = 32 * 1024
-_MAX_HEADERS = 64 * 1024
+MAX_HEADERS = 64 * 1024
 _DISCARD = 64 * 1024
 _PING_SECONDS = 15.0
 _HEADER_VERSION = b"NATS/1.0"
 
 
 class NatsMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message. `payload` is None if it was too large, and was read past."""
+    """A message. `payload` is None if it, or its headers, were too large, and were read past."""
 
     subject: str
     reply: str
     payload: bytes | None
     size: int
+    head: int = 0
+    """Bytes of its headers."""
     status: int = 0
     """Of messages of the server itself, such as 404; else 0."""
     headers: dict[str, str] = {}
@@ -55,6 +58,7 @@ class NatsConnection:
         self._handlers: dict[str, Callable[[NatsMessage], Awaitable[None]]] = {}
         self._headers = False
         self._stalled = False
+        self._turns = Turns()
 
     @classmethod
     async def open(cls, session: Session, *, tls: bool, host: str, user: str) -> NatsConnection:
@@ -89,6 +93,7 @@ class NatsConnection:
                     next_step="Set up TLS there; tls = false only within a network of your own.",
                 )
             await self._writer.start_tls(tls, server_hostname=host)
+            bound_unsent(self._writer)
         elif info.tls_required:
             raise SourceError("The server requires TLS.", next_step="Leave out tls = false.")
         self._headers = info.headers
@@ -115,10 +120,16 @@ class NatsConnection:
                 return
             self._require_no_error(verb, rest)
             if verb == b"PING":
-                self._writer.write(b"PONG\r\n")
+                await self._pong()
+
+    async def _pong(self) -> None:
+        """Answer; a server that does not read its answers is not read from either."""
+        self._writer.write(b"PONG\r\n")
+        await self._writer.drain()
 
     async def _line(self) -> tuple[bytes, bytes]:
         """Return a line's verb and what follows it."""
+        await self._turns.give()
         try:
             line = await self._reader.readuntil(b"\r\n")
         except asyncio.LimitOverrunError as error:
@@ -164,7 +175,7 @@ class NatsConnection:
         while True:
             verb, rest = await self._line()
             if verb == b"PING":
-                self._writer.write(b"PONG\r\n")
+                await self._pong()
             elif verb in (b"MSG", b"HMSG"):
                 await self._message(rest.decode("utf-8", "replace").split(), verb == b"HMSG")
             elif verb not in (b"PONG", b"+OK", b"INFO"):
@@ -181,10 +192,18 @@ class NatsConnection:
         except ValueError:
             raise SourceProtocolError("A message's size is no number.") from None
         total, head = numbers[-1], numbers[0] if has_headers else 0
-        if not 0 <= head <= min(total, _MAX_HEADERS):
+        if not 0 <= head <= total:
             raise SourceProtocolError("A message's sizes contradict each other.")
-        headers, status = parse_headers(await self._reader.readexactly(head)) if head else ({}, 0)
-        payload = await self._payload(total - head)
+        headers: dict[str, str] = {}
+        status = 0
+        payload: bytes | None = None
+        if head > MAX_HEADERS:
+            # Whoever publishes chooses them: the message is given up, not the connection.
+            await self._past(total)
+        else:
+            if head:
+                headers, status = parse_headers(await self._reader.readexactly(head))
+            payload = await self._payload(total - head)
         handler = self._handlers.get(words[1])
         if handler is None:
             raise SourceProtocolError("A message came for a subscription that there is not.")
@@ -196,6 +215,7 @@ class NatsConnection:
                 reply=reply,
                 payload=payload,
                 size=total - head,
+                head=head,
                 status=status,
                 headers=headers,
             )
@@ -208,13 +228,16 @@ class NatsConnection:
             if not data.endswith(b"\r\n"):
                 raise SourceProtocolError("A message is longer than its size says.")
             return data[:-2]
+        await self._past(size)
+        return None
+
+    async def _past(self, size: int) -> None:
         left = size + 2
         while left:
             data = await self._reader.read(min(left, _DISCARD))
             if not data:
                 raise EOFError
             left -= len(data)
-        return None
 
     async def stay(self) -> None:
         """Say that this client is there, and see that the server is."""

@@ -189,7 +189,9 @@ class PostgresConnector:
 
     async def _follow_channel(self, connection: asyncpg.Connection, session: Session) -> None:
         limits = session.limits
-        gathered: Gathering[Received] = Gathering(limits.unacknowledged, limits.batch_bytes)
+        gathered: Gathering[Received] = Gathering(
+            limits.unacknowledged, limits.batch_bytes, limits.held_bytes
+        )
 
         def notified(_: object, process: int, channel: str, payload: object) -> None:
             event = self._notification(process, channel, str(payload))

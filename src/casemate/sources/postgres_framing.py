@@ -18,8 +18,18 @@ from casemate.sources.errors import SourceProtocolError
 
 _HEAD = 5
 _LENGTH_ITSELF = 4
+_HELD = 512
+"""Bytes that a message counts beside its own."""
 MOST = 16 << 20
 """Bytes of one message: more than a row of the largest message allowed."""
+MOST_ANSWER = 64 << 20
+"""Bytes of one answer, which asyncpg holds: more than a batch of the largest rows allowed."""
+_MOST_PARAMETERS = 1 << 20
+"""Bytes of parameters that a server may tell, each of which asyncpg keeps."""
+_MAX_DESCRIPTION = 32 * 1024
+"""Bytes of a message that describes columns: of each type that it does not know asyncpg asks."""
+_READY, _NOTIFICATION, _PARAMETER = b"ZAS"
+_DESCRIPTIONS = frozenset(b"Tt")
 MAX_ITERATIONS = 65_536
 """How often a server may have the password hashed, once a connection: 0.2 s of the process, which
 all sources share. PostgreSQL's own default is 4096."""
@@ -34,9 +44,11 @@ _HASH = (11).to_bytes(4, "big")
 class Framing:
     """Follows a stream of messages from head to head."""
 
-    def __init__(self, most: int = MOST) -> None:
-        """Allow messages of `most` bytes."""
+    def __init__(self, most: int = MOST, most_answer: int = MOST_ANSWER) -> None:
+        """Allow messages of `most` bytes, and answers of `most_answer`."""
         self._most = most
+        self._most_answer = most_answer
+        self._answer = self._parameters = 0
         self._head = b""
         self._left = 0
         self._proof: bytearray | None = None
@@ -62,11 +74,28 @@ class Framing:
                 if not self._head[0] or not _LENGTH_ITSELF <= length <= self._most:
                     raise SourceProtocolError("PostgreSQL sent what is no message.")
                 self._left = length - _LENGTH_ITSELF
+                self._count(self._head[0], length)
                 if self._head[0] == _PROOF:
                     if self._left > _MAX_PROOF:
                         raise SourceProtocolError("PostgreSQL asks for proof at great length.")
                     self._proof = bytearray()
                 self._head = b""
+
+    def _count(self, kind: int, length: int) -> None:
+        """Count what asyncpg holds until an answer ends, or for as long as the connection lasts."""
+        if kind == _READY:
+            self._answer = 0
+        elif kind != _NOTIFICATION:
+            self._answer += length + _HELD
+        if kind == _PARAMETER:
+            self._parameters += length + _HELD
+        if kind in _DESCRIPTIONS and length > _MAX_DESCRIPTION:
+            raise SourceProtocolError("PostgreSQL describes more columns than were asked for.")
+        if self._answer > self._most_answer or self._parameters > _MOST_PARAMETERS:
+            raise SourceProtocolError(
+                f"PostgreSQL answers with more than {self._most_answer} bytes, or tells more than "
+                f"{_MOST_PARAMETERS} of parameters."
+            )
 
     def _look_at_proof(self) -> None:
         """Refuse a whole message that would have the password hashed too often, or once more."""

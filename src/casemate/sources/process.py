@@ -20,7 +20,7 @@ from casemate.egress.config import EgressLimits
 from casemate.egress.connector import Connector
 from casemate.egress.resolver import Resolver
 from casemate.egress.routes import OwnAddresses
-from casemate.sources import postgres_framing, protocol
+from casemate.sources import postgres_framing, protocol, rabbitmq_decoding
 from casemate.sources.config import SourcesConfig
 from casemate.sources.confinement import SOURCES
 from casemate.sources.connections import RuledLoop
@@ -81,7 +81,7 @@ class Sources:
             self.ended.set_result(None)
 
     def _send(self, report: protocol.Report) -> None:
-        self._socket.send(protocol.encode(report))
+        self._socket.send(protocol.encode_report(report))
 
     def _received(self, body: bytes) -> None:
         request = protocol.decode_request(body)
@@ -178,6 +178,7 @@ def run(config: SourcesConfig) -> int:
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     postgres_framing.install()
+    rabbitmq_decoding.install()
     supervised = Supervised(config)
     # Before the filter, which lets no socket of this kind be made; as are the authorities
     # read, which the operator may keep where this process can read nothing afterwards.

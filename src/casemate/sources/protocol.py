@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 
 from casemate.child.channel import Bounds
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.trigger import (
     MqttTrigger,
     NatsTrigger,
@@ -19,6 +20,7 @@ from casemate.model.trigger import (
     RabbitmqTrigger,
     ValkeyTrigger,
 )
+from casemate.sources.errors import SourceProtocolError
 from casemate.sources.interface import Received
 
 MAX_BATCH = 1000
@@ -106,3 +108,19 @@ Report = Ask | Handed | State | Refused
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode
 decode_report = msgspec.msgpack.Decoder(Report).decode
+
+
+def encode_report(report: Report) -> bytes:
+    """Return a report as the gateway takes it. Raises SourceProtocolError.
+
+    The gateway ends the process, and with it every source, for one that it does not take; and what
+    is in it comes from a server.
+    """
+    try:
+        data = encode(report)
+        decode_report(data)
+    except (*DECODING_ERRORS, OverflowError, TypeError, ValueError):
+        raise SourceProtocolError(
+            "The server tells of its messages what no server of this kind does."
+        ) from None
+    return data

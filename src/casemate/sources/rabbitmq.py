@@ -7,6 +7,7 @@ dead-letter exchange if there is one.
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 from urllib.parse import quote
 
 import aiormq
@@ -17,10 +18,22 @@ from casemate.model.trigger import OutsideTrigger, RabbitmqTrigger
 from casemate.sources.batches import Gathering, together
 from casemate.sources.errors import SourceError
 from casemate.sources.interface import Received, Session
-from casemate.sources.rabbitmq_framing import FramedTransport
+from casemate.sources.rabbitmq_framing import FramedTransport, Hold
 
 _LAG_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 20
+
+
+class _Delivered(NamedTuple):
+    tag: int
+    size: int
+    event: Received | None
+    """None if it is too large."""
+
+    @property
+    def held(self) -> int:
+        """Bytes that are held of it."""
+        return 0 if self.event is None else self.size
 
 
 class RabbitmqConnector:
@@ -58,8 +71,9 @@ class RabbitmqConnector:
             query_string=f"heartbeat={_HEARTBEAT_SECONDS}&name=casemate-{session.identity}",
             encoded=True,
         )
+        hold = Hold(limits.unacknowledged, limits.held_bytes)
         connection = aiormq.Connection(
-            url, transport_factory=FramedTransport(session, tls=trigger.tls)
+            url, transport_factory=FramedTransport(session, hold, tls=trigger.tls)
         )
         try:
             async with asyncio.timeout(limits.connect_time):
@@ -68,19 +82,21 @@ class RabbitmqConnector:
                 # First, as it is the passive kind: it tells that there is such a queue.
                 declared = await channel.queue_declare(trigger.queue, passive=True)
                 await channel.basic_qos(prefetch_count=limits.unacknowledged)
-                gathered: Gathering[DeliveredMessage] = Gathering(
+                gathered: Gathering[_Delivered] = Gathering(
                     limits.unacknowledged, limits.batch_bytes
                 )
 
                 async def take(message: DeliveredMessage) -> None:
-                    await gathered.put(message, len(message.body))
+                    delivered = self._delivered(message, limits.message)
+                    hold.take(delivered.held)
+                    await gathered.put(delivered, delivered.held)
 
                 await channel.basic_consume(trigger.queue, take)
             session.connected()
             session.waiting(declared.message_count)
             await together(
-                self._keep(channel, gathered, session),
-                self._look(channel, session),
+                self._keep(channel, gathered, session, hold),
+                self._look(channel, session, hold),
                 _end_of(channel),
             )
         finally:
@@ -90,27 +106,29 @@ class RabbitmqConnector:
     async def _keep(
         self,
         channel: aiormq.abc.AbstractChannel,
-        gathered: Gathering[DeliveredMessage],
+        gathered: Gathering[_Delivered],
         session: Session,
+        hold: Hold,
     ) -> None:
         while True:
-            tags: list[int] = []
-            events: list[Received] = []
-            for message in await gathered.batch():
-                tag = message.delivery_tag or 0
-                if len(message.body) > session.limits.message:
-                    size = len(message.body)
+            batch = await gathered.batch()
+            for each in batch:
+                if each.event is None:
                     session.refused(
-                        f"a message has {size} bytes, expected {session.limits.message}"
+                        f"a message has {each.size} bytes, expected {session.limits.message}"
                     )
-                    await channel.basic_reject(tag, requeue=False)
-                    continue
-                tags.append(tag)
-                events.append(self._event(message))
-            if events:
+                    await channel.basic_reject(each.tag, requeue=False)
+            if events := [each.event for each in batch if each.event is not None]:
                 await session.keep(events)
-                for tag in tags:
-                    await channel.basic_ack(tag, wait=False)
+                for each in batch:
+                    if each.event is not None:
+                        await channel.basic_ack(each.tag, wait=False)
+            hold.release(len(batch), sum(each.held for each in batch))
+
+    def _delivered(self, message: DeliveredMessage, most: int) -> _Delivered:
+        """Return what is held of a message: of one that is too large, its size alone."""
+        size, tag = len(message.body), message.delivery_tag or 0
+        return _Delivered(tag, size, None if size > most else self._event(message))
 
     def _event(self, message: DeliveredMessage) -> Received:
         properties = message.header.properties
@@ -134,10 +152,14 @@ class RabbitmqConnector:
             },
         )
 
-    async def _look(self, channel: aiormq.abc.AbstractChannel, session: Session) -> None:
+    async def _look(
+        self, channel: aiormq.abc.AbstractChannel, session: Session, hold: Hold
+    ) -> None:
         """Tell how much waits; ends with the channel if the queue is deleted."""
         while True:
             await asyncio.sleep(_LAG_SECONDS)
+            if hold.is_full:  # nor would the answer be read
+                continue
             async with asyncio.timeout(session.limits.silence):
                 declared = await channel.queue_declare(self._trigger.queue, passive=True)
             session.waiting(declared.message_count)

@@ -14,7 +14,8 @@ from aiormq.connection import TransportFactory
 from yarl import URL
 
 from casemate.sources.errors import SourceError, SourceProtocolError
-from casemate.sources.interface import MAX_BODY, Session
+from casemate.sources.interface import MAX_BODY, Session, bound_unsent
+from casemate.sources.turns import Turns
 
 _HEAD = 7
 """Type, channel, and size."""
@@ -79,12 +80,60 @@ class Framing:
         self._head.clear()
 
 
-class _FramedReader(asyncio.StreamReader):
-    """Gives on what passes the check."""
+class Hold:
+    """What was delivered and is not done with yet. While it is much nothing more is read.
 
-    def __init__(self, **named: Any) -> None:
+    aiormq starts a task for whatever is delivered, also beyond what was asked for.
+    """
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        """Hold `most` messages of `most_bytes`."""
+        self._most, self._most_bytes = most, most_bytes
+        self._count = self._bytes = 0
+        self._free = asyncio.Event()
+        self._free.set()
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether nothing is read."""
+        return not self._free.is_set()
+
+    def take(self, size: int) -> None:
+        """Take a message."""
+        self._count += 1
+        self._bytes += size
+        self._look()
+
+    def release(self, count: int, size: int) -> None:
+        """Be done with messages."""
+        self._count -= count
+        self._bytes -= size
+        self._look()
+
+    def _look(self) -> None:
+        if self._count > self._most or self._bytes > self._most_bytes:
+            self._free.clear()
+        else:
+            self._free.set()
+
+    async def wait(self) -> None:
+        """Return once there is room for more."""
+        await self._free.wait()
+
+
+class _FramedReader(asyncio.StreamReader):
+    """Gives on what passes the check, while there is room for it."""
+
+    def __init__(self, hold: Hold, **named: Any) -> None:
         super().__init__(**named)
         self._framing = Framing()
+        self._hold = hold
+        self._turns = Turns()
+
+    async def readexactly(self, n: int) -> bytes:
+        await self._turns.give()
+        await self._hold.wait()
+        return await super().readexactly(n)
 
     def feed_data(self, data: Any) -> None:
         if self.exception() is not None:
@@ -100,16 +149,19 @@ class _FramedReader(asyncio.StreamReader):
 class FramedTransport(TransportFactory):
     """Connects for aiormq, with the check in between."""
 
-    def __init__(self, session: Session, *, tls: bool) -> None:
+    def __init__(self, session: Session, hold: Hold, *, tls: bool) -> None:
         """Verify the server by what `session` has, if TLS is spoken."""
+        self._hold = hold
         self._tls = session.tls if tls else None
 
     async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Return a connection. Raises OSError, SourceError."""
         loop = asyncio.get_running_loop()
-        reader = _FramedReader(limit=64 * 1024, loop=loop)
+        reader = _FramedReader(self._hold, limit=64 * 1024, loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         transport, _protocol = await loop.create_connection(
             lambda: protocol, str(url.host), int(url.port or 0), ssl=self._tls
         )
-        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        bound_unsent(writer)
+        return reader, writer

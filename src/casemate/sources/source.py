@@ -17,7 +17,7 @@ from casemate.sources import protocol
 from casemate.sources.config import SourceLimits
 from casemate.sources.connections import ConnectionDeniedError, connecting_for, rules_of
 from casemate.sources.errors import SourceError
-from casemate.sources.interface import Connector, MakeConnector, Received
+from casemate.sources.interface import Connector, MakeConnector, Received, bound_unsent
 
 _log = logging.getLogger(__name__)
 _draw = SystemRandom().random
@@ -154,19 +154,21 @@ class Source:
             waiting=self._state.waiting if waiting == -1 else waiting,
         )
         if state != self._state:
-            self._state = state
             self._send(state)
+            self._state = state
 
     # -- what connectors ask for ---------------------------------------------------------------
 
     async def connect(self, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """See `Session.connect`."""
-        return await asyncio.open_connection(
+        reader, writer = await asyncio.open_connection(
             self._trigger.host,
             self._trigger.port,
             limit=64 * 1024,
             ssl=self.tls if tls else None,
         )
+        bound_unsent(writer)
+        return reader, writer
 
     def connected(self) -> None:
         """See `Session.connected`."""

@@ -17,13 +17,15 @@ from casemate.model.trigger import OutsideTrigger, ValkeyTrigger
 from casemate.sources.batches import Gathering, together
 from casemate.sources.errors import SourceError, SourceProtocolError
 from casemate.sources.interface import Received, Session
-from casemate.sources.resp import CommandError, Oversized, RespConnection
+from casemate.sources.resp import CommandError, Oversized, RespConnection, size_of
 
 _BLOCK_MILLISECONDS = 2000
 _STALE_MILLISECONDS = 60_000
 _CLAIM_SECONDS = 30.0
 _LAG_SECONDS = 5.0
 _COUNT = 50
+_MAX_ID = 64
+"""Bytes of an entry's id, which goes back with each acknowledgement."""
 _PING_SECONDS = 10.0
 _KEYSPACE = "__keyspace@"
 
@@ -39,13 +41,15 @@ class ValkeyConnector:
                 next_step="Set exactly one of stream and keys.",
             )
         self._trigger = trigger
+        self._count = _COUNT
         self._claimed_at = 0.0
         self._looked_at = 0.0
 
     async def run(self, session: Session) -> None:
         """See `Connector.run`."""
         reader, writer = await session.connect(tls=self._trigger.tls)
-        connection = RespConnection(reader, writer, session.limits.message)
+        limits = session.limits
+        connection = RespConnection(reader, writer, limits.message, limits.held_bytes)
         try:
             await self._log_in(connection, session)
             if self._trigger.stream:
@@ -77,17 +81,28 @@ class ValkeyConnector:
             if error.code != "BUSYGROUP":
                 raise
         session.connected()
-        # First what this consumer was given before and did not acknowledge.
-        after = "0"
-        while after:
-            entries = await self._read(connection, session, after)
-            await self._keep(connection, session, entries)
-            after = entries[-1][0].decode() if entries else ""
+        await self._take_up(connection, session)
         self._claimed_at = self._looked_at = 0.0
         while True:
             await self._claim(connection, session)
             await self._look(connection, session)
-            await self._keep(connection, session, await self._read(connection, session, ">"))
+            await self._keep_all(connection, session, await self._read(connection, session, ">"))
+
+    async def _take_up(self, connection: RespConnection, session: Session) -> None:
+        """Bring what this consumer was given before and did not acknowledge."""
+        after = "0"
+        while after:
+            entries = await self._read(connection, session, after)
+            count = await self._keep(connection, session, entries)
+            # Those that are left had no room in the reply: they come again, fewer at once.
+            self._count = count if count < len(entries) else _COUNT
+            after = entries[count - 1][0].decode("ascii", "replace") if entries else ""
+
+    async def _keep_all(
+        self, connection: RespConnection, session: Session, entries: list[tuple[bytes, object]]
+    ) -> None:
+        if await self._keep(connection, session, entries) < len(entries):
+            await self._take_up(connection, session)
 
     async def _read(
         self, connection: RespConnection, session: Session, after: str
@@ -95,7 +110,7 @@ class ValkeyConnector:
         trigger, limits = self._trigger, session.limits
         reply = await connection.ask(
             *("XREADGROUP", "GROUP", trigger.group, session.identity),
-            *("COUNT", min(_COUNT, limits.unacknowledged), "BLOCK", _BLOCK_MILLISECONDS),
+            *("COUNT", min(self._count, limits.unacknowledged), "BLOCK", _BLOCK_MILLISECONDS),
             *("STREAMS", trigger.stream, after),
             seconds=limits.silence + _BLOCK_MILLISECONDS / 1000,
         )
@@ -120,16 +135,20 @@ class ValkeyConnector:
             )
             if not isinstance(reply, list) or len(reply) < 2 or not isinstance(reply[0], bytes):
                 raise SourceProtocolError("The reply to XAUTOCLAIM is not a cursor and entries.")
-            await self._keep(connection, session, _entries(reply[1]))
+            await self._keep_all(connection, session, _entries(reply[1]))
             after = reply[0].decode("ascii", "replace")
             if after == "0-0":
                 return
 
     async def _keep(
         self, connection: RespConnection, session: Session, entries: list[tuple[bytes, object]]
-    ) -> None:
-        """Hand entries over in batches, and acknowledge each batch once it is kept."""
+    ) -> int:
+        """Hand entries over in batches, and acknowledge each batch once it is kept.
+
+        Return how many entries, from the first, that was done with: one at least if there is any.
+        """
         limits = session.limits
+        entries = _with_fields(entries, limits.message)
         batch: list[Received] = []
         acknowledged: list[bytes] = []
         size = 0
@@ -151,19 +170,16 @@ class ValkeyConnector:
                     seconds=limits.silence,
                 )
                 batch, acknowledged, size = [], [], 0
+        return len(entries)
 
     def _event(self, session: Session, entry: bytes, fields: object) -> Received | None:
-        if not isinstance(fields, list) or len(fields) % 2:
-            raise SourceProtocolError("An entry's fields are not names with values.")
-        total = sum(
-            value.size if isinstance(value, Oversized) else len(value)
-            for value in fields
-            if isinstance(value, bytes | Oversized)
-        )
-        if total > session.limits.message or any(isinstance(v, Oversized) for v in fields):
+        total = size_of(fields)
+        if total > session.limits.message or not _is_whole(fields):
             # Acknowledged, or it would come again for ever; it stays in the stream.
             session.refused(f"an entry has {total} bytes, expected {session.limits.message}")
             return None
+        if not isinstance(fields, list) or len(fields) % 2:
+            raise SourceProtocolError("An entry's fields are not names with values.")
         name = entry.decode("ascii", "replace")
         return Received(
             body=_as_json(fields),
@@ -202,7 +218,9 @@ class ValkeyConnector:
         prefix = f"{_KEYSPACE}{trigger.database}__:"
         await connection.ask("PSUBSCRIBE", prefix + trigger.keys, seconds=limits.silence)
         session.connected()
-        gathered: Gathering[Received] = Gathering(limits.unacknowledged, limits.batch_bytes)
+        gathered: Gathering[Received] = Gathering(
+            limits.unacknowledged, limits.batch_bytes, limits.held_bytes
+        )
         await _hand_over(connection, session, gathered, prefix)
 
     async def _require_notifications(self, connection: RespConnection, session: Session) -> None:
@@ -259,8 +277,27 @@ def _entries(reply: object) -> list[tuple[bytes, object]]:
             continue
         if not isinstance(entry, list) or len(entry) != 2 or not isinstance(entry[0], bytes):
             raise SourceProtocolError("A stream's entry is not an id with fields.")
+        if len(entry[0]) > _MAX_ID:
+            raise SourceProtocolError(f"A stream's entry has an id of {len(entry[0])} bytes.")
         found.append((entry[0], entry[1]))
     return found
+
+
+def _is_whole(fields: object) -> bool:
+    """Tell whether nothing of an entry was read past."""
+    held = fields if isinstance(fields, list) else (fields,)
+    return not any(isinstance(each, Oversized) for each in held)
+
+
+def _with_fields(entries: list[tuple[bytes, object]], most: int) -> list[tuple[bytes, object]]:
+    """Return entries up to the first that is not too large, but had no room in the reply.
+
+    The first of all had all the room that there is.
+    """
+    for at, (_, fields) in enumerate(entries[1:], start=1):
+        if not _is_whole(fields) and size_of(fields) <= most:
+            return entries[:at]
+    return entries
 
 
 def _text(value: object) -> object:

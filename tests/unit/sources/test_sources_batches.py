@@ -24,6 +24,24 @@ def test_a_batch_is_what_is_there_up_to_a_size() -> None:
     asyncio.run(run())
 
 
+def test_what_is_held_is_bounded_in_bytes_and_comes_in_order() -> None:
+    async def run() -> None:
+        gathered: Gathering[int] = Gathering(1000, 100, 150)
+        waiting = [asyncio.ensure_future(gathered.put(number, 60)) for number in range(6)]
+        await asyncio.sleep(0.01)
+        assert [each.done() for each in waiting] == [True, True, False, False, False, False]
+        gathered.put_or_lose(99, 60)
+        assert gathered.take_lost() == 1
+        found: list[int] = []
+        while len(found) < 6:
+            found += await gathered.batch()
+        assert found == [0, 1, 2, 3, 4, 5]
+        await gathered.put(7, 10_000)  # alone it may be larger
+        assert await gathered.batch() == [7]
+
+    asyncio.run(run())
+
+
 def test_without_room_putting_waits_and_the_other_kind_counts() -> None:
     async def run() -> None:
         gathered: Gathering[int] = Gathering(2, 100)

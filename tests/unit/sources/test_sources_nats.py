@@ -25,7 +25,11 @@ def listen(data: bytes, most: int = 100) -> list[NatsMessage]:
         reader.feed_data(data)
         reader.feed_eof()
         written: list[bytes] = []
-        writer: Any = SimpleNamespace(write=written.append)
+
+        async def drain() -> None:
+            pass
+
+        writer: Any = SimpleNamespace(write=written.append, drain=drain)
         connection = NatsConnection(reader, writer, most)
         found: list[NatsMessage] = []
 

@@ -70,6 +70,30 @@ def test_a_server_does_not_have_all_sources_compute(asked: bytes, size: int) -> 
             framing.feed(asked[at : at + size])
 
 
+def _message(kind: bytes, size: int) -> bytes:
+    return kind + (size + 4).to_bytes(4, "big") + bytes(size)
+
+
+def test_an_answer_is_bounded_and_the_next_one_counts_anew() -> None:
+    framing = Framing(most_answer=10_000)
+    for _ in range(50):
+        for _ in range(5):
+            framing.feed(_message(b"D", 1000))
+        framing.feed(_message(b"A", 50_000))  # a notification is of no answer
+        framing.feed(_message(b"Z", 1))
+    with pytest.raises(SourceProtocolError, match="more than 10000 bytes"):
+        for _ in range(10):
+            framing.feed(_message(b"D", 1000))
+
+
+@pytest.mark.parametrize(("kind", "size", "times"), [(b"S", 1000, 1000), (b"T", 40_000, 1)])
+def test_what_lasts_as_long_as_a_connection_is_bounded(kind: bytes, size: int, times: int) -> None:
+    framing = Framing()
+    with pytest.raises(SourceProtocolError):
+        for _ in range(times):
+            framing.feed(_message(kind, size) + _message(b"Z", 1))
+
+
 @pytest.mark.parametrize(
     ("name", "sql"),
     [("outbox", '"outbox"'), ("app.outbox", '"app"."outbox"'), ('a"b', '"a""b"')],

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.sources.errors import SourceProtocolError
-from casemate.sources.resp import CommandError, Oversized, RespReader, command
+from casemate.sources.resp import CommandError, Oversized, RespReader, command, size_of
 
 MOST = 1000
 
 
-def read(data: bytes, *, most: int = MOST) -> object:
+def read(data: bytes, *, most: int = MOST, held: int = 100 * MOST) -> object:
     async def run() -> object:
         reader = asyncio.StreamReader(limit=64 * 1024)
         reader.feed_data(data)
         reader.feed_eof()
-        return await RespReader(reader, most).read()
+        return await RespReader(reader, most, held).read()
 
     return asyncio.run(run())
 
@@ -52,6 +52,27 @@ def test_a_large_value_is_read_past_and_what_follows_is_read() -> None:
     assert isinstance(found, list)
     assert isinstance(found[0], Oversized) and found[0].size == 1001
     assert found[1] == 5
+
+
+def test_a_reply_holds_so_much_and_tells_the_size_of_the_rest() -> None:
+    values = b"".join(b"$900\r\n" + b"x" * 900 + b"\r\n" for _ in range(10))
+    found = read(b"*10\r\n" + values, held=3000)
+    assert isinstance(found, list) and size_of(found) == 9000
+    assert [isinstance(each, Oversized) for each in found] == [False] * 3 + [True] * 7
+
+
+@pytest.mark.parametrize(("count", "held"), [(200_000, 1 << 30), (5000, 3000)])
+def test_an_array_of_too_many_parts_is_read_past(count: int, held: int) -> None:
+    many = b"*%d\r\n" % count + b"$1\r\na\r\n" * count
+    found = read(b"*3\r\n$1\r\nb\r\n" + many + b"$1\r\nc\r\n", held=held)
+    assert isinstance(found, list) and isinstance(found[1], Oversized)
+    assert (found[0], found[2]) == (b"b", b"c") and found[1].size >= count
+
+
+def test_small_arrays_do_not_hold_more_than_that() -> None:
+    inner = b"*60\r\n" + b":1\r\n" * 60
+    with pytest.raises(SourceProtocolError, match="too many parts"):
+        read(b"*60\r\n" + (b"*60\r\n" + inner * 60) * 60, held=3000)
 
 
 @pytest.mark.parametrize(
