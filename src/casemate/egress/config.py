@@ -36,6 +36,7 @@ class EgressLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     lookups: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
     """Name resolutions of one zygote at a time, of `lookups_total` for all."""
     lookups_total: Annotated[int, msgspec.Meta(ge=1, le=256)] = 32
+    """Of those that somebody waits for; there may be as many that nobody does any more."""
 
 
 class EgressConfig(ChildConfig, frozen=True, kw_only=True):

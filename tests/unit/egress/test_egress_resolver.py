@@ -104,6 +104,67 @@ def test_a_slow_server_of_names_holds_up_its_own_zygote_only() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(("zygotes", "each"), [(4, 2), (12, 1), (3, 20)])
+def test_slow_servers_of_names_of_many_zygotes_hold_up_no_other_for_long(
+    zygotes: int, each: int
+) -> None:
+    release, lock = threading.Event(), threading.Lock()
+    now = most = 0
+
+    def lookup(host: bytes, port: None, **_: Any) -> list[Any]:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        if host.startswith(b"slow"):
+            release.wait(20)
+        with lock:
+            now -= 1
+        return [(2, 1, 6, "", ("8.8.8.8", 0))]
+
+    names = resolver(lookup, resolve_time=0.2, lookups=2, lookups_total=8)
+
+    async def main() -> None:
+        for wave in range(3):
+            slow = [
+                names.resolve(zygote, f"slow{wave}-{n}.com")
+                for zygote in range(zygotes)
+                for n in range(each)
+            ]
+            results = await asyncio.gather(*slow, return_exceptions=True)
+            assert all(isinstance(error, UpstreamError) for error in results)
+            assert await names.resolve(1000 + wave, "fast.com") == (ONE,)
+        for zygote in range(zygotes):
+            names.forget(zygote)
+        assert most <= 2 * 8  # threads are counted also where their zygote is gone
+        release.set()
+        for zygote in range(zygotes):
+            assert await names.resolve(zygote, "fast.com") == (ONE,)
+
+    asyncio.run(main())
+
+
+def test_a_name_that_nobody_waits_for_any_more_is_not_asked_for() -> None:
+    release = threading.Event()
+    asked: list[bytes] = []
+
+    def lookup(host: bytes, port: None, **_: Any) -> list[Any]:
+        asked.append(host)
+        release.wait(20)
+        return [(2, 1, 6, "", ("8.8.8.8", 0))]
+
+    names = resolver(lookup, resolve_time=0.1, lookups=2, lookups_total=8)
+
+    async def main() -> None:
+        slow = [names.resolve(1, f"slow{n}.com") for n in range(50)]
+        await asyncio.gather(*slow, return_exceptions=True)
+        release.set()
+        assert await names.resolve(1, "a.com") == (ONE,)
+        assert len(asked) <= 4 and asked[-1] == b"a.com"
+
+    asyncio.run(main())
+
+
 def test_the_c_library_is_asked_for_ascii_only() -> None:
     asked = []
 
