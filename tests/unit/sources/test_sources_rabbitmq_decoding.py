@@ -41,7 +41,7 @@ def test_a_small_table_is_decoded_and_what_follows_is_left() -> None:
         long(b"\xff"),
         long(b"V" * (MAX_TABLE + 1)),
     ],
-    ids=str,
+    ids=["wide", "array", "deep", "less deep", "type", "time", "name", "cut", "large"],
 )
 def test_a_large_or_broken_one_is_passed_over_in_no_time(data: bytes) -> None:
     begun = time.process_time()
