@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from functools import cache
 from http import HTTPStatus
@@ -76,8 +77,16 @@ async def _openapi(_operation: Openapi, _call: Call) -> Response:
     return Response(await asyncio.to_thread(_encoded), media_type=JSON)
 
 
-@cache
+_encoding = threading.Lock()
+
+
 def _encoded() -> bytes:
+    with _encoding:  # many may ask before it is there, and it is made once
+        return _made()
+
+
+@cache
+def _made() -> bytes:
     return msgspec.json.encode(document())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import threading
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from casemate.operations.fields import Labels, Natural
 
 _PARAMETER = re.compile(r"{(\w+)}")
 _QUERY_METHODS = frozenset({"GET", "HEAD", "DELETE"})
+_defining = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,14 @@ class Form:
         """Type of the JSON body, which refuses what it does not know; None if there is none."""
         if not self.in_body:
             return None
-        return self._part(self.kind.__name__ + "Body", self.in_body)
+        with _defining:
+            # The API's document is made in threads while requests are read: whoever comes second
+            # takes what the first has made, as another type of the same fields is another type.
+            made = self.__dict__.get("body")
+            if made is None:
+                made = self._part(self.kind.__name__ + "Body", self.in_body)
+                self.__dict__["body"] = made
+        return typing.cast("type[msgspec.Struct]", made)
 
     def request(self) -> type[msgspec.Struct]:
         """Return the type of a function's request: all fields but the project, with a number."""

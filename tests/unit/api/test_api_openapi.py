@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,24 @@ def test_the_document_is_not_made_anew_for_each_who_asks(ask, monkeypatch) -> No
     ask("GET", "/openapi.json")
     monkeypatch.setattr(app, "describe", lambda *_: pytest.fail("it is made again"))
     assert ask("GET", "/openapi.json").status_code == 200
+
+
+def test_the_document_is_made_once_for_all_who_ask_at_once(monkeypatch) -> None:
+    made: list[int] = []
+
+    def slowly(*_: object) -> dict[str, object]:
+        made.append(1)
+        time.sleep(0.05)
+        return {}
+
+    monkeypatch.setattr(app, "describe", slowly)
+    app._made.cache_clear()
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            assert set(threads.map(lambda _: app._encoded(), range(8))) == {b"{}"}
+    finally:
+        app._made.cache_clear()
+    assert len(made) == 1
 
 
 def test_every_route_is_described_and_nothing_else(ask) -> None:

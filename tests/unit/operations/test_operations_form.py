@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -213,3 +215,18 @@ def test_answers_with_a_secret_do_not_show_it(form) -> None:
         values = dict.fromkeys(form.answer.__struct_fields__, "shown-once")
         other = {field: "x" for field in values if field != secrets[name]}
         assert "shown-once" not in repr(form.answer(**values | other))
+
+
+def test_threads_that_ask_at_once_get_one_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two, the document of the API would describe one and look for the other."""
+    form = Form(next(form.kind for form in OVER_HTTP if form.in_body))
+    part = Form._part
+
+    def slowly(self: Form, *arguments: Any, **named: Any) -> type[msgspec.Struct]:
+        time.sleep(0.05)
+        return part(self, *arguments, **named)
+
+    monkeypatch.setattr(Form, "_part", slowly)
+    with ThreadPoolExecutor(8) as threads:
+        found = set(threads.map(lambda _: form.body, range(8)))
+    assert len(found) == 1 and found == {form.body}
