@@ -30,7 +30,7 @@ from casemate.monitor.settings import Channel
 from casemate.monitor.webhook import WebhookChannel
 from casemate.package_index import limits as index_limits
 from casemate.package_index.upstream import Upstream
-from support.hostile_http import ANSWERS, HostileServer, answered, forever
+from support.hostile_http import ANSWERS, CHUNKED, HostileServer, answered, forever, once
 from support.monitor import found, not_own, signed
 
 SECONDS = 0.4
@@ -239,6 +239,19 @@ def test_a_packed_answer_does_not_keep_the_event_loop() -> None:
         asyncio.run(ask(server.url))
         assert b"accept-encoding: identity" in server.requests[0].lower()
     assert max(late, default=0) < 1
+
+
+def test_an_answer_in_pieces_of_a_byte_does_not_keep_the_event_loop() -> None:
+    """Half a megabyte of them took a second in which hardly anybody was served."""
+    issuer = "http://127.0.0.1/x"
+    whole = msgspec.json.encode({"issuer": issuer, "jwks_uri": f"{issuer}/keys"}).ljust(200_000)
+    pieces = b"".join(b"1\r\n%c\r\n" % byte for byte in whole) + b"0\r\n\r\n"
+    with (
+        HostileServer(once(CHUNKED, pieces)) as server,
+        pytest.raises(CasemateError, match="no usable answer") as refused,
+    ):
+        asyncio.run(KeySource(server.url, Issuer, time.time).discovery())
+    assert "too many pieces" in str(refused.value.__cause__)
 
 
 def test_a_token_endpoint_without_end_is_not_read_to_it() -> None:

@@ -25,6 +25,8 @@ from casemate.model.loopback import is_loopback
 from casemate.model.oidc import OidcSettings
 
 MAX_BYTES = 512 * 1024
+_MAX_PIECES = 4096
+"""Of one answer: each of those that have come is read before anything else gets its turn."""
 SECONDS = 5.0
 KEEP = 3600.0
 """Seconds for which what was fetched is used."""
@@ -164,8 +166,12 @@ async def _get(client: httpx2.AsyncClient, url: str, peers: Peers) -> Any:
         if is_packed(response.headers):
             raise httpx2.HTTPError("the answer is packed")
         body = bytearray()
+        pieces = 0
         async for chunk in response.aiter_raw():
             body += chunk
+            pieces += 1
+            if pieces > _MAX_PIECES:
+                raise httpx2.HTTPError("the answer comes in too many pieces")
             if len(body) > MAX_BYTES:
                 raise httpx2.HTTPError("the answer is too large")
     try:
