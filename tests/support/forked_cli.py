@@ -14,6 +14,7 @@ import io
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -150,6 +151,8 @@ def _serve(place: str) -> None:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         if sys.stdin in ready:
+            # Who is killed removes nothing.
+            shutil.rmtree(Path(place).parent, ignore_errors=True)
             return
         if listener not in ready:
             continue

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -55,3 +58,17 @@ def test_one_that_has_ended_is_started_anew() -> None:
     process.kill()
     process.wait()
     assert forked_cli.run(["--version"], env=NO_NODE).returncode == 0
+
+
+def test_nothing_is_left_of_who_is_killed(tmp_path: Path) -> None:
+    killed = (
+        "import os, signal; from support import forked_cli; forked_cli.run(['--version'])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", killed], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 10
+    while left := list(tmp_path.iterdir()):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
