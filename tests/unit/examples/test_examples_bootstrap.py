@@ -16,6 +16,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 ALWAYS_THERE = ("bash", "cat", "cut", "dirname", "env", "flock", "grep", "rm", "sha256sum", "uname")
 
+TEST_PROGRAMS = ("cc", "valkey-server", "rabbitmq-server", "mosquitto", "nats-server", "promtool")
+SERVERS = ("tests/support/oidc", "tests/support/s3")
+DATABASES = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+MOMENTS = " ".join(str(number) for number in range(100))
+
 
 class Host:
     """A small checkout and the programs that are there."""
@@ -199,6 +204,39 @@ def test_does_nothing_and_says_nothing_until_something_changes(host: Host) -> No
         file.write("# changed\n")
     assert host.run().returncode == 0
     assert host.syncs.read_text(encoding="utf-8").count("sync") == 2
+
+
+@pytest.fixture
+def tested(host: Host) -> Host:
+    """Return a host that has all but what npm installs, and a .venv to be made current."""
+    for name in (*TEST_PROGRAMS, "bwrap"):
+        host.program(name, "")
+    for name in SERVERS:
+        (host.checkout / name).mkdir(parents=True)
+        (host.checkout / name / "package-lock.json").write_text("{}", encoding="utf-8")
+    host.made_venv()
+    return host
+
+
+@pytest.mark.skipif(not DATABASES, reason="the distribution's PostgreSQL is not there")
+def test_npm_installs_while_uv_does(tested: Host) -> None:
+    wait = f"{sys.executable} -c 'import time; time.sleep(0.1)'"
+    installs = f'for n in {MOMENTS}; do [ ! -e "{tested.syncs}" ] || exit 0; {wait}; done; exit 1'
+    tested.program("npm", f'echo "$3" >>npm; {installs}')
+    done = tested.run("test")
+    assert done.returncode == 0, done.stderr
+    asked = (tested.checkout / "npm").read_text(encoding="utf-8").split()
+    assert sorted(asked) == sorted(SERVERS)
+
+
+@pytest.mark.skipif(not DATABASES, reason="the distribution's PostgreSQL is not there")
+@pytest.mark.parametrize("fails", SERVERS)
+def test_says_which_step_failed_where_npm_does(tested: Host, fails: str) -> None:
+    tested.program("npm", f'[ "$3" != {fails} ] || {{ echo "no registry" >&2; exit 1; }}')
+    done = tested.run("test")
+    assert done.returncode == 1
+    assert "no registry" in done.stderr
+    assert "npm could not install the servers" in done.stderr
 
 
 def test_starts_again_after_a_failure(host: Host) -> None:
