@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support import guard_server
+
 _CHILD = Path(__file__).with_name("guard_child.py")
 _SECONDS = 60
 
@@ -47,9 +49,16 @@ def guarded(
     """Write `code` as the module `app` into `folder`; return what becomes of each event.
 
     `code` is a whole module with `def handler(event, context)`; `packages` is a folder of installed
-    dependencies; with `denied`, it is that of the function's packages.
+    dependencies; with `denied`, it is that of the function's packages. What asks for nothing else
+    is run by a process that is kept for the next.
     """
     (folder / "app.py").write_text(textwrap.dedent(code))
+    if python == sys.executable and packages is None and not rules and handler == "app:handler":
+        kept = guard_server.answers(folder, [("", events)], (), seconds=_SECONDS)
+        return [
+            Guarded(a["outcome"], a["result"], tuple(a["records"]), a.get("trace", ""))
+            for a in kept
+        ]
     done = subprocess.run(
         [
             *(python, str(_CHILD), str(folder), handler, json.dumps([list(r) for r in rules])),

@@ -1,10 +1,12 @@
 """Runs handlers under the sink guard, each event in a fork. See `guard_server.py`.
 
-Arguments: a descriptor for answers, modules to import before. Standard input: requests, as lines of
-JSON; each has a folder with one folder for each handler, and pairs of such a folder and its events.
-Answers: for each event, in this order, one JSON line, and an empty line after those of a request.
-Each handler is imported in a fork, from which that of each of its events is forked, as in a
-sandbox. Names are not resolved: no network.
+Arguments: a descriptor for answers, `on` or `off` for the guard, modules to import before. Standard
+input: requests, as lines of JSON; each has a folder with one folder for each handler, and pairs of
+such a folder and its events. Answers: for each event, in this order, one JSON line, and an empty
+line after those of a request.
+The guard is in place before any handler, but for where its code is, as in the base zygote. Each
+handler is imported in a fork, from which that of each of its events is forked, as in a sandbox.
+Names are not resolved: no network.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ from own_modules import have_no_others
 
 from casemate.guard import setting_up
 from casemate.guard.core import Guard, place_of
+from casemate.guard.loading import load_rewritten
 from casemate.guard.sinks import file, response
 from casemate.guard.verdict import BlockedError
 
 _SECONDS = 20
+_NOWHERE = "/nonexistent"
 _CRASHED: dict[str, object] = {"outcome": "crashed", "result": "", "records": []}
 _lookup = socket.getaddrinfo
 
@@ -52,17 +56,16 @@ def _getaddrinfo(host, *arguments, **named):  # type: ignore[no-untyped-def]
 class _Handler:
     """A handler that is imported under the guard, or what became of its import."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, guard: Guard | None) -> None:
         signal.alarm(_SECONDS)
         self.records: list[dict[str, object]] = []
         self.failed: dict[str, object] = {}
-        self.guard: Guard | None = None
+        self.guard = guard
         sys.path.insert(0, root)
         try:
-            if os.environ.get("SINK_GUARD") != "off":
-                self.guard = Guard(root)
-                self.guard.report = self.records.append
-                setting_up.before_import(self.guard)
+            if guard is not None:
+                guard.report = self.records.append
+                _lay(guard, root)
             self.handle = importlib.import_module("app").handler
             if self.guard is not None:
                 setting_up.after_import(self.guard)
@@ -93,6 +96,20 @@ class _Handler:
             return _failed(error)
 
 
+def _prepared() -> Guard:
+    """Return a guard that is in place for handlers whose folders are yet to come."""
+    guard = Guard(_NOWHERE)
+    setting_up.before_import(guard)
+    setting_up.before_functions(guard)
+    return guard
+
+
+def _lay(guard: Guard, root: str) -> None:
+    """Have `root` be the folder of the function's own code."""
+    guard.root = guard.provenance.root = guard.acts.root = root.rstrip("/") + "/"
+    load_rewritten(guard)
+
+
 def _failed(error: BaseException) -> dict[str, object]:
     if isinstance(error, BlockedError):
         return {"outcome": "blocked", "result": str(error)}
@@ -118,12 +135,14 @@ def _told_by_fork(work: Callable[[], Iterable[dict[str, object]]]) -> str:
     return lines
 
 
-def _answers(root: str, events: Sequence[object]) -> Iterator[dict[str, object]]:
+def _answers(
+    root: str, events: Sequence[object], guard: Guard | None
+) -> Iterator[dict[str, object]]:
     """Import a handler and have it answer each event, in a fork of this process each, as a node.
 
     What ends the process of an event says nothing: it crashed.
     """
-    handler = _Handler(root)
+    handler = _Handler(root, guard)
     for event in events:
         line = _told_by_fork(lambda event=event: [handler.answer(event)])  # type: ignore[misc]
         yield json.loads(line) if line.endswith("\n") else _CRASHED
@@ -131,7 +150,7 @@ def _answers(root: str, events: Sequence[object]) -> Iterator[dict[str, object]]
 
 def main() -> None:
     """Answer each event of each request."""
-    descriptor, *preload = sys.argv[1:]
+    descriptor, guarding, *preload = sys.argv[1:]
     requests = os.fdopen(os.dup(sys.stdin.fileno()))
     answers = os.fdopen(int(descriptor), "w")
     for inherited in (requests, answers):
@@ -147,22 +166,22 @@ def main() -> None:
         sys.modules["pymongo.common"].MIN_HEARTBEAT_INTERVAL = 0.005  # type: ignore[attr-defined]
     setting_up.warm()
     have_no_others()
+    guard = None if guarding == "off" else _prepared()
     # What is collected in a fork would be copied first.
     gc.collect()
     gc.freeze()
     while request := requests.readline():
         told = json.loads(request)
-        os.environ["SINK_GUARD"] = told["guard"]
         os.chdir(told["folder"])
         for case, events in told["asked"]:
-            root = os.path.join(told["folder"], case)
+            root = str(Path(told["folder"], case))
 
             def work(
                 root: str = root, events: list[object] = events
             ) -> Iterator[dict[str, object]]:
                 os.close(requests.fileno())
                 os.close(answers.fileno())
-                return _answers(root, events)
+                return _answers(root, events, guard)
 
             lines = _told_by_fork(work).splitlines()
             # An import that ended its process leaves its events without an answer.

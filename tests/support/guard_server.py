@@ -28,18 +28,18 @@ _KEPT_OF_OUTPUT = 32
 
 Asked = Sequence[tuple[str, Sequence[object]]]
 """Folders of handlers, by their names below the folder of all, and their events."""
-_Key = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
+_Key = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]
 
 
 class _Server:
     """One such process."""
 
-    def __init__(self, preload: Sequence[str]) -> None:
+    def __init__(self, guard: str, preload: Sequence[str]) -> None:
         self._answers, theirs = os.pipe()
         output, printed = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, str(_CHILD), str(theirs), *preload],
+                [sys.executable, str(_CHILD), str(theirs), guard, *preload],
                 stdin=subprocess.PIPE,
                 stdout=printed,
                 stderr=printed,
@@ -110,9 +110,9 @@ def answers(
     environment that there is now.
     """
     environment = tuple(sorted((k, v) for k, v in os.environ.items() if k[:7] != "PYTEST_"))
-    key = tuple(preload), environment
-    server = _servers.pop(key, None) or _Server(preload)
-    request = {"folder": str(folder), "asked": asked, "guard": guard}
+    key = guard, tuple(preload), environment
+    server = _servers.pop(key, None) or _Server(guard, preload)
+    request = {"folder": str(folder), "asked": asked}
     try:
         found = server.ask(request, seconds)
     except BaseException:
