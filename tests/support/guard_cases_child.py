@@ -1,9 +1,9 @@
 """Runs handlers under the sink guard, each event in a fork. See `guard_server.py`.
 
 Arguments: a descriptor for answers, `on` or `off` for the guard, modules to import before. Standard
-input: requests, as lines of JSON; each has a folder with one folder for each handler, and pairs of
-such a folder and its events. Answers: for each event, in this order, one JSON line, and an empty
-line after those of a request.
+input: requests, as lines of JSON; each has a folder with one folder for each handler, pairs of such
+a folder and its events, and the folder of temporary files. Answers: for each event, in this order,
+one JSON line, and an empty line after those of a request.
 The guard is in place before any handler, but for where its code is, as in the base zygote. Each
 handler is imported in a fork, from which that of each of its events is forked, as in a sandbox.
 Names are not resolved: no network.
@@ -110,6 +110,15 @@ def _lay(guard: Guard, root: str) -> None:
     load_rewritten(guard)
 
 
+def _keep_temporary_files_in(folder: str | None) -> None:
+    """Have all that is forked from here take `folder` for temporary files, or the usual one."""
+    os.environ.pop("TMPDIR", None)
+    if folder is not None:
+        os.environ["TMPDIR"] = folder
+    if "tempfile" in sys.modules:  # else it is for handlers to import it, under the guard
+        sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]
+
+
 def _failed(error: BaseException) -> dict[str, object]:
     if isinstance(error, BlockedError):
         return {"outcome": "blocked", "result": str(error)}
@@ -173,6 +182,7 @@ def main() -> None:
     while request := requests.readline():
         told = json.loads(request)
         os.chdir(told["folder"])
+        _keep_temporary_files_in(told["temporary"])
         for case, events in told["asked"]:
             root = str(Path(told["folder"], case))
 

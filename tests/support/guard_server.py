@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 _CHILD = Path(__file__).with_name("guard_cases_child.py")
+_TEMPORARY = "TMPDIR"
 _MOST_KEPT = 3
 _READ_BYTES = 65_536
 _KEPT_OF_OUTPUT = 32
@@ -107,12 +108,16 @@ def answers(
     """Return the answer to each event of each handler, or raise AssertionError.
 
     Modules of `preload` are imported before the guard. Handlers run in `folder`, and in the
-    environment that there is now.
+    environment that there is now. The folder of temporary files, which tests often have one of
+    their own for, is told with the handlers; whatever else differs takes another process.
     """
-    environment = tuple(sorted((k, v) for k, v in os.environ.items() if k[:7] != "PYTEST_"))
+    environment = tuple(
+        sorted((k, v) for k, v in os.environ.items() if k[:7] != "PYTEST_" and k != _TEMPORARY)
+    )
     key = guard, tuple(preload), environment
     server = _servers.pop(key, None) or _Server(guard, preload)
-    request = {"folder": str(folder), "asked": asked}
+    temporary = os.environ.get(_TEMPORARY)
+    request = {"folder": str(folder), "asked": asked, "temporary": temporary}
     try:
         found = server.ask(request, seconds)
     except BaseException:
