@@ -8,7 +8,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from support.guard_cases import Cases, assert_blocked, assert_passes, placed
+
+pytestmark = pytest.mark.usefixtures("own_temporary_files")
 
 PRELOAD = ("requests", "urllib.request", "pydoc", "importlib", "xml.sax", "html.parser", "tempfile")
 

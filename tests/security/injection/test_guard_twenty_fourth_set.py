@@ -8,7 +8,11 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from support.guard_cases import Cases, assert_blocked, assert_passes, placed
+
+pytestmark = pytest.mark.usefixtures("own_temporary_files")
 
 # -- elements of a document that the code writes into memory and reads again -----------------------
 

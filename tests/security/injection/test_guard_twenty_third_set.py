@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from support.guard_cases import Cases, assert_blocked, assert_passes, placed
+
+pytestmark = pytest.mark.usefixtures("own_temporary_files")
 
 # -- records that the code reads again, and then throws away ---------------------------------------
 
