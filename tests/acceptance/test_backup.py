@@ -51,7 +51,7 @@ def test_backup_and_restore(node: TestNode, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["data"] == str(again)
     # Which key that is, for who has several: the data does not lie where it lay.
-    assert f"which was in file:{node.master_key};" in " ".join(done.stderr.split())
+    assert f"and was in 'file:{node.master_key}'." in " ".join(done.stderr.split())
     # The operator brings the master key, which no backup has.
     restored = TestNode(again, "--master-key", f"file:{node.master_key}")
     restored.key = node.key

@@ -112,8 +112,8 @@ def test_moved_data_says_where_the_key_is_that_fits(begun: TestNode, tmp_path: P
     assert refused.returncode != 0
     said = " ".join(refused.stderr.split())
     assert "and without it the vault stays closed" in said
-    assert f"which was in 'file:{begun.master_key}'" in said
-    assert f"Start with --master-key file:{begun.master_key}" in said
+    assert f"and was in 'file:{begun.master_key}'" in said
+    assert "Start with --master-key naming where you keep this vault's key" in said
     moved = TestNode(tmp_path / "moved", "--master-key", f"file:{begun.master_key}").start()
     moved.close()
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-
 from casemate.vault.errors import MasterKeySourceError, VaultMissingError
 from casemate.vault.folder import VaultFolder
 from casemate.vault.open_state import MasterKey, stored_header
 from casemate.vault.sources import KeySource
-from casemate.vault.state import STATE_FILE, Header, read_header
+from casemate.vault.state import STATE_FILE, Header, read_header, unproven
 from casemate.vault.successor import acceptable, is_untouched, read_given, require_not_older
 
 
@@ -58,22 +56,23 @@ def _header(folder: VaultFolder, brought: bytes | None, accepted: tuple[str, ...
 def _key_elsewhere(
     error: MasterKeySourceError, header: Header, source: KeySource, *, shared: bool
 ) -> MasterKeySourceError:
-    """Return an error that says where the key that fits was: the data may have been moved.
+    """Return an error that says which key fits: the data may have been moved.
 
-    A vault that nodes share was made on another machine, whose files are not this one's.
+    Whoever can write the file chooses what its head says, so it is quoted as what it is, and
+    never in a command: a source can be a program. A vault that nodes share was made on another
+    machine, whose files are not this one's.
     """
     if shared:
         return MasterKeySourceError(
-            f"{error.message} The vault that the nodes share belongs to the master key of id "
-            f"{header.key_id[:16]}.",
-            next_step="Bring that key to this machine, to where it is expected, or name its place "
-            "with --master-key. `casemate vault status` on another node says where it has it.",
+            f"{error.message} {unproven(header)}",
+            next_step="Bring the key of the vault that the nodes share to this machine, to where "
+            "it is expected, or name its place with --master-key. `casemate vault status` on "
+            "another node says where it has it.",
         )
     if header.source == source.source.text:
         return error
     return MasterKeySourceError(
-        f"{error.message} The vault in this data belongs to the master key "
-        f"of id {header.key_id[:16]}, which was in {header.source!r}.",
-        next_step=f"Start with --master-key {shlex.quote(header.source)}, or copy that key to "
-        "where it is expected.",
+        f"{error.message} The vault in this data belongs to another master key. {unproven(header)}",
+        next_step="Start with --master-key naming where you keep this vault's key, or copy that "
+        "key to where it is expected.",
     )

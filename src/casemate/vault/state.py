@@ -29,6 +29,9 @@ _VERSION = 1
 _START = len(_MAGIC) + 1 + 4
 _HASH_BYTES = 32
 _MAX_HEAD = 256 * 1024
+_SHOWN_ID = 16
+_SHOWN_SOURCE = 256
+"""Characters of an id and of a source that are shown."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -174,15 +177,23 @@ def read_header(data: bytes) -> Header:
     return _split(data)[0]
 
 
+def unproven(header: Header) -> str:
+    """Say what a head tells of the master key before that has proven it: text, not to be run."""
+    return (
+        f"The head of {STATE_FILE}, which nothing proves without that key, says that it has the id "
+        f"{header.key_id[:_SHOWN_ID]!r} and was in {header.source[:_SHOWN_SOURCE]!r}."
+    )
+
+
 def decode_state(data: bytes, master: bytes) -> tuple[Header, State]:
     """Return head and body. Raises WrongMasterKeyError, VaultDamagedError."""
     header, start = _split(data)
     found = envelope.key_id(master)
     if not hmac.compare_digest(found.encode(), header.key_id.encode()):
         raise WrongMasterKeyError(
-            f"The master key is another one (id {found}); this vault needs that of "
-            f"{header.source!r} (id {header.key_id[:16]!r}). Nothing was changed.",
-            next_step="Start with --master-key naming the source of the vault's own key.",
+            f"The master key is another one (id {found}) than that of this vault. "
+            f"{unproven(header)} Nothing was changed.",
+            next_step="Start with --master-key naming where you keep this vault's key.",
         )
     try:
         body = envelope.decrypt(_body_key(header, master), data[start:], data[:start])

@@ -249,8 +249,24 @@ def test_a_command_that_only_the_file_names_is_not_run(cli, fake, monkeypatch) -
     monkeypatch.setattr(vault_module, "_stored", lambda _folder: (b"", header))
     result = rotate(cli, fake, f"file:{fake.base}/new.key")
     assert result.code == 2
-    assert "--from" in result.err
+    assert "--from SOURCE" in result.err
+    assert "--from 'command:" not in result.err
     assert not (fake.base / "ran").exists()
+
+
+def test_a_place_that_only_the_file_names_gets_into_no_advice(cli, fake, monkeypatch) -> None:
+    planted = fake.base / "key; touch ran"
+    planted.write_text("x")
+    planted.chmod(0o644)
+    header = msgspec.structs.replace(fake.engine._opened.header, source=f"file:{planted}")
+    monkeypatch.setattr(vault_module, "_stored", lambda _folder: (b"", header))
+    result = rotate(cli, fake, f"file:{fake.base}/new.key")
+    assert result.code == 1
+    assert "nothing proves" in " ".join(result.err.split())
+    assert "--from SOURCE" in result.err
+    assert "chmod" not in result.err
+    named = rotate(cli, fake, f"file:{fake.base}/new.key", "--from", f"file:{planted}")
+    assert f"chmod 600 '{planted}'" in " ".join(named.err.split())
 
 
 ENV = b"API_KEY=correct-horse\nexport DB_PASSWORD='battery staple'\n"

@@ -54,8 +54,9 @@ def restore(
         print_line(f"{data}  {len(manifest.files)} files of {moment(manifest.created_at)}")
         print_line(f"sha256  {digest}")
     note(
-        f"The master key is not in a backup. The node needs {_key_of(data)}; it looks at "
-        f"{master_key} unless `casemate serve` is told another place with --master-key.",
+        f"The master key is not in a backup. The node needs the one it had when that was made; it "
+        f"looks at {master_key} unless `casemate serve` is told another place with --master-key."
+        f"{_key_of(data)}",
         YELLOW,
     )
     note(
@@ -79,12 +80,12 @@ def restore(
 
 
 def _key_of(data: Path) -> str:
-    """Return which master key opens the vault of a data folder, and where that was."""
+    """Return which master key is said to open the vault of a data folder, and where that was."""
     from casemate.folder.folders import Folders
-    from casemate.vault.state import STATE_FILE, read_header
+    from casemate.vault.state import STATE_FILE, read_header, unproven
 
     try:
         header = read_header((Folders(data).vault / STATE_FILE).read_bytes())
     except (OSError, CasemateError):
-        return "the one it had when the backup was made"
-    return f"the one of id {header.key_id[:16]}, which was in {header.source}"
+        return ""
+    return f" {unproven(header)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,6 +111,22 @@ def _stored(folder: Path) -> tuple[bytes, Header]:
     return data, read_header(data)
 
 
+def _read_present(source: KeySource, header: Header, *, named: bool) -> bytes:
+    """Return the present key; advice about a place that only the file has named is left out."""
+    from casemate.vault.errors import MasterKeySourceError
+    from casemate.vault.state import unproven
+
+    try:
+        return source.read(header.parameters)
+    except MasterKeySourceError as error:
+        if named:
+            raise
+        raise MasterKeySourceError(
+            f"The present master key is not where it was. {unproven(header)}",
+            next_step="Say where you keep it: --from SOURCE",
+        ) from error
+
+
 @command(
     app,
     name="rotate-master",
@@ -151,7 +168,7 @@ def rotate_master(
     """
     from casemate.vault.new_master import NewMaster, seal_master
     from casemate.vault.sources import KeySource, SourceKind, parse_source
-    from casemate.vault.state import decode_state
+    from casemate.vault.state import decode_state, unproven
 
     folder = data or default_data_folder()
     stored, header = _stored(folder)
@@ -163,10 +180,10 @@ def rotate_master(
     ):
         # The file is not verified yet: what it names must not be run.
         raise UsageError(
-            f"The present master key comes from {header.source!r}, which is not used unasked.",
-            next_step=f"Give it: --from '{old.text}'",
+            f"Where the present master key is must be said. {unproven(header)}",
+            next_step="Say where you keep it: --from SOURCE",
         )
-    key = KeySource(old).read(header.parameters)
+    key = _read_present(KeySource(old), header, named=present is not None)
     decode_state(stored, key)
     with connect() as client:
         confirm(f"Change the master key of {client.url} to {new.text}?", yes=yes)
@@ -178,5 +195,5 @@ def rotate_master(
         print_json(changed)
         return
     print_line(f"The master key is that of {changed.master_key} now (id {changed.master_key_id}).")
-    note(f"Start the node with --master-key '{changed.master_key}' from now on.", YELLOW)
+    note(f"Start the node with --master-key {shlex.quote(new.text)} from now on.", YELLOW)
     note("Keep the old key for as long as you keep backups from before.")
