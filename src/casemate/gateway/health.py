@@ -185,6 +185,7 @@ def parts_of(
         "interpreters": (look_at_interpreters, True),
         "disk": (look_at_disk, True),
         "journal": (told(recorder.problems), True),
+        "refused": (told(recorder.aside.problem), False),
         "monitor": (told(monitor.problems), False),
         "projects": (look_at_projects, False),
         "check": (look_at_faults, False),

@@ -201,6 +201,8 @@ class Observed:
              parts.records.lost_records),
             ("facts_total", "counter", "Facts that were told.", recorder.told),
             ("facts_lost_total", "counter", "Facts that had no room.", recorder.missed),
+            ("facts_aside", "gauge", "Facts and records that every recorder has refused.",
+             len(recorder.aside)),
             ("facts_waiting", "gauge", "Facts that are not durable yet.", recorder.waiting),
             ("recording_stopped", "gauge", "1 while nothing runs, as it could not be recorded.",
              int(bool(recorder.trouble()))),

@@ -16,7 +16,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -27,7 +27,7 @@ from casemate.child.restart import Backoff, KeptProcess
 from casemate.facts import FactStream
 from casemate.journal.verifying import Verified
 from casemate.metrics.figures import Timed
-from casemate.model.errors import CasemateError
+from casemate.model.errors import CasemateError, InvalidInputError
 from casemate.model.facts import Fact
 from casemate.recorder import protocol
 from casemate.recorder.errors import NotRecordedError
@@ -35,6 +35,7 @@ from casemate.recorder.folding import WINDOW_SECONDS, Folding
 from casemate.recorder.ocsf import KINDS
 from casemate.recorder.outstanding import NO_NUMBER, Outstanding
 from casemate.recorder.protocol import BEGUN, Found, Head, Proven, Query, Told
+from casemate.recorder.refused import Aside, Sent
 
 COMPANY_SECONDS = 0.005
 """How long a fact waits for others before it is sent."""
@@ -69,20 +70,6 @@ _RESPONDENT = Respondent(
 T = TypeVar("T")
 
 
-class _Sent(NamedTuple):
-    """A message that waits to be acknowledged."""
-
-    n: int
-    first: int
-    """Number of the first of what it holds."""
-    told: tuple[Told, ...]
-    slots: tuple[int, ...]
-    """Where copies of them are; -1: nowhere."""
-    size: int
-    since: float
-    """By the loop's clock, when the first of it was told."""
-
-
 _decode_lost = msgspec.msgpack.Decoder(Number | None).decode
 """Returns how many records of a message could not be kept; None: all were."""
 _NOT_HELD = (-1, b"")
@@ -112,8 +99,15 @@ class RecorderClient:
         self._outstanding = Outstanding(memory, self._session)
         self._held: dict[str, tuple[int, bytes]] = {}
         """Slots of what will be told, and what is in them (empty: that it runs), by whose it is."""
-        self._sent: deque[_Sent] = deque()
+        self._sent: deque[Sent] = deque()
         """Under way, in order."""
+        self._again: deque[Sent] = deque()
+        """To be sent one after the other, after those under way: a recorder has refused them."""
+        self._refused_by = 0
+        """Which recorder, of `starts`, has refused something last."""
+        self.aside = Aside(self._outstanding)
+        self._aside_after = -1
+        """How many were told up to the last that was put aside."""
         self._sent_bytes = 0
         self._bytes = 0
         """Of all that waits to be acknowledged."""
@@ -225,6 +219,8 @@ class RecorderClient:
 
     def _buffered(self, told: Told, company: float, slot: int = -1) -> bool:
         size = len(told.fact)
+        if size > protocol.MAX_RECORD_BYTES:
+            return False  # which no recorder takes
         if self.waiting >= MAX_BUFFERED or self._bytes + size > MAX_BUFFERED_BYTES:
             return False
         if not self._buffer:
@@ -278,13 +274,15 @@ class RecorderClient:
             self._flushing = None
         while (
             self._buffer
+            and not self._again
+            and not (self._sent and self._sent[0].refused)
             and len(self._sent) < MAX_UNDER_WAY
             and self._sent_bytes < MAX_UNDER_WAY_BYTES
             and self._process.connection
         ):
             batch, slots, size = self._next_batch()
             first, self._next = self._next, self._next + len(batch)
-            self._send(first, batch, slots, size, self._since)
+            self._send(Sent(0, first, batch, slots, size, self._since))
 
     def _next_batch(self) -> tuple[tuple[Told, ...], tuple[int, ...], int]:
         batch: list[tuple[Told, int]] = []
@@ -297,31 +295,41 @@ class RecorderClient:
             size += more
         return tuple([told for told, _ in batch]), tuple([slot for _, slot in batch]), size
 
-    def _send(
-        self, first: int, batch: tuple[Told, ...], slots: tuple[int, ...], size: int, since: float
-    ) -> None:
+    def _send(self, message: Sent) -> None:
         number = self._questions.number()
-        self._sent.append(_Sent(number, first, batch, slots, size, since))
-        self._sent_bytes += size
-        self._process.send(encode(protocol.Take(number, self._session, first, batch)))
+        self._sent.append(message._replace(n=number))
+        self._sent_bytes += message.size
+        self._process.send(
+            encode(protocol.Take(number, self._session, message.first, message.told))
+        )
 
     def _begin(self) -> None:
         """Tell a new recorder what the one before may not have kept."""
         # Its first answer tells that it is there, also where nothing happens.
         self._probe = self._questions.number()
         self._process.send(encode(protocol.GetHead(self._probe)))
-        sent, self._sent = self._sent, deque()
+        sent, self._sent = (*self._sent, *self._again), deque()
         self._sent_bytes = 0
+        self._again = deque()
         for each in sent:
-            self._send(each.first, each.told, each.slots, each.size, each.since)
+            if self._again or each.refused:
+                self._again.extend(each.parts())
+            else:
+                self._send(each)
+        self._send_again()
         self._flush()
+
+    def _send_again(self) -> None:
+        """Send the next of what a recorder has refused, alone: it is told what of it is wrong."""
+        if self._again and not self._sent:
+            self._send(self._again.popleft())
 
     def _received(self, body: bytes) -> None:
         answer = decode_reply(body)
         if self._questions.answered(answer):
             return
         if answer.n == self._probe and answer.failure is None:
-            if not self._sent:  # else what waits tells, once it is kept
+            if not self._sent and not self._again:  # else what waits tells, once it is kept
                 self._is_back()
             return
         if answer.n != self._probe and all(each.n != answer.n for each in self._sent):
@@ -332,6 +340,8 @@ class RecorderClient:
                 _log.error("facts are not recorded: %s", answer.failure.message)
             self.problem = answer.failure.message
             self._fail_waiters()
+            if isinstance(protocol.ERRORS.error(answer.failure), InvalidInputError):
+                self._refused()
             return
         # Before anything is taken for kept: whatever raises here ends the connection, and all that
         # was not acknowledged is sent again.
@@ -347,6 +357,20 @@ class RecorderClient:
             if slot >= 0:
                 self._outstanding.free(slot)
         self._acknowledge(done.first + len(done.told))
+        self._send_again()
+
+    def _refused(self) -> None:
+        """Note which messages this recorder has refused: it answers each of them so, and ends."""
+        if self._refused_by == self.starts:
+            return
+        self._refused_by = self.starts
+        self._sent = deque(each._replace(refused=each.refused + 1) for each in self._sent)
+        if len(self._sent) == 1 and self.aside.take(self._sent[0], self.problem):
+            done = self._sent.popleft()
+            self._sent_bytes -= done.size
+            self._bytes -= done.size
+            # Who waited for it was told that it is not durable; who will is told by this.
+            self._acknowledged = self._aside_after = done.first + 1
 
     def _fail_waiters(self) -> None:
         """Tell who waits for something durable that it is not, and may not be for long."""
@@ -414,7 +438,7 @@ class RecorderClient:
     async def durable(self) -> None:
         """Wait until all that was told is durable. Raises NotRecordedError."""
         until = self.told
-        if until == self._missed_after:
+        if until in (self._missed_after, self._aside_after):
             raise self._not_recorded(self.problem or "too much waits to be recorded.")
         if until <= self._acknowledged:
             return

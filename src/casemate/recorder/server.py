@@ -254,7 +254,11 @@ class Recorder:
     async def _keep_all(self, batches: list[protocol.Take]) -> int:
         """Have facts and records durable; return how many records cannot be. CasemateError."""
         costs, begun = self._stopwatch.taken(), self._stopwatch.begin(batches)
-        lost = await self._keep_with(batches, costs)
+        try:
+            lost = await self._keep_with(batches, costs)
+        except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
+            # Said of what came, so that who sent it finds what of it. Its text may quote that.
+            raise RecorderInputError(f"What came ends in a {type(error).__name__}.") from error
         if begun is not None:
             self._stopwatch.end(begun)
         return lost

@@ -75,8 +75,9 @@ class Played:
 
     def observed(self) -> Observed:
         recorder = SimpleNamespace(
-            told=10, missed=1, waiting=2, trouble=lambda: "full", head=self.head, took=Timed()
-        )
+            told=10, missed=1, waiting=2, trouble=lambda: "full", head=self.head, took=Timed(),
+            aside=(0, 0, 0),
+        )  # fmt: skip
         lag = LoopLag(asyncio.get_running_loop())
         lag.seen.add(0.002)
         health = NodeHealth(
@@ -137,6 +138,7 @@ def test_the_page_has_functions_parts_and_queues() -> None:
     assert found["casemate_journal_entries",] == 77
     assert found["casemate_process_starts_total", "egress"] == 0
     assert found["casemate_facts_lost_total",] == 1
+    assert found["casemate_facts_aside",] == 3
     assert found["casemate_records_lost_total",] == 6
     assert found["casemate_functions",] == 12
     assert found["casemate_loop_lag_seconds_count",] == 1
