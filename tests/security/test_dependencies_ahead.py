@@ -60,6 +60,15 @@ def node_ahead(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
     node.close()
 
 
+@pytest.fixture(autouse=True)
+def functions_removed(node_ahead: TestNode) -> Iterator[None]:
+    """Remove the functions of a test: a node looks after dependencies of few, one at a time."""
+    yield
+    for one in node_ahead.get("/functions")["functions"]:
+        path = f"/api/v1/functions/{one['project']}/{one['name']}"
+        assert node_ahead.client.delete(f"{node_ahead.url}{path}").is_success
+
+
 def deploy(
     node: TestNode, project: str, library: str = "", handler: str = HANDLER, settings: str = ""
 ) -> None:

@@ -153,7 +153,10 @@ class DependenciesAhead:
         self._unwanted = {n: at for n, at in self._unwanted.items() if n in there}
 
     def _due(self, wanted: list[Wanted], present: Iterable[Version], now: float) -> Wanted | None:
-        """Return what to make one for: of the projects that have fewest, where most would do."""
+        """Return what to make one for.
+
+        Of the projects that have fewest, what has come to nothing least often, where most would do.
+        """
         waiting = list(self._zygotes)
         of_project = Counter(one.kind.project for one in waiting)
         have = {one.kind for one in waiting}
@@ -176,8 +179,13 @@ class DependenciesAhead:
         several = [kind for kind in lacking if len(functions[kind]) > 1]
         if not several:
             return None
-        chosen = min(several, key=lambda kind: (of_project[kind.project], -len(lacking[kind])))
-        return _serving_most(lacking[chosen])
+
+        def turn(kind: Kind) -> tuple[int, float, int]:
+            # What came to nothing waits for what was not tried as often: there may be many of it.
+            _, pause = self._failed.get(kind, (0.0, 0.0))
+            return of_project[kind.project], pause, -len(lacking[kind])
+
+        return _serving_most(lacking[min(several, key=turn)])
 
     async def _work(self, due: Wanted | None, room: int) -> None:
         """Look whether somebody vouches for what there is, then make one. Never raises."""

@@ -147,6 +147,33 @@ def test_what_fails_is_tried_ever_more_rarely() -> None:
     play(scene)
 
 
+def test_what_fails_is_tried_after_what_was_never_tried() -> None:
+    """Eight functions that fail, deployed first, were tried some thirty times before another one."""
+    tried: list[str] = []
+
+    async def scene(s: Scene) -> None:
+        s.zygotes.fault = UnavailableError("it imports nothing")
+        for number in range(8):
+            for name in "ab":
+                s.ahead.left(_of(version_of(name=name), f"fails-{number}", "d"))
+        preparing = s.zygotes.prepare
+
+        async def prepare(wanted: Wanted, *, seconds: float) -> DependencyZygote:
+            tried.append(wanted.kind.project)
+            return await preparing(wanted, seconds=seconds)
+
+        s.zygotes.prepare = prepare  # type: ignore[method-assign]
+        await s.pass_seconds(40)
+        for name in "ab":
+            s.ahead.left(_of(version_of(name=name), "new", "d"))
+        await s.pass_seconds(200)
+
+    play(scene)
+    assert sorted(tried[:8]) == [f"fails-{number}" for number in range(8)]
+    assert "new" in tried[8:12]
+    assert max(tried.count(f"fails-{number}") for number in range(8)) <= 6
+
+
 def test_so_is_what_ends_while_it_waits() -> None:
     async def scene(s: Scene) -> None:
         s.left("a", "b")
