@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,16 +16,19 @@ from casemate.cli.attesting import attest
 from casemate.cli.changes import Change, changes, routes_of
 from casemate.cli.client import NodeClient
 from casemate.cli.deployed import live_version
-from casemate.cli.errors import CommandError
+from casemate.cli.errors import CommandError, DeniedError, MissingError
 from casemate.cli.grant_report import ApprovalNeededError
 from casemate.cli.names import FunctionName
 from casemate.cli.terminal import Progress, progress
 from casemate.cli.text import size
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.deployment import LIVE, DeployedFunction, TrialTerms, Version
+from casemate.model.principal import Action
 from casemate.operations.bundles import HasBundle, PutBundle
 from casemate.operations.declaration import GZIP
 from casemate.operations.functions import BundleOf, DeployFunctions
+from casemate.operations.login import Whoami
+from casemate.operations.policies import Decide
 
 if TYPE_CHECKING:
     from casemate.build.bundle import BuiltBundle
@@ -84,6 +88,26 @@ class Wanted(NamedTuple):
             alias.name == LIVE and len(alias.targets) == 1 for alias in before.aliases
         )
         return live is not None and alone and live.digest == self.built.digest
+
+
+def require_rights(client: NodeClient, names: Sequence[FunctionName], *, approve: bool) -> None:
+    """Raise DeniedError if the node would refuse to have these deployed by who asks.
+
+    To be asked before anything is built. It is decided by the policy that decides the deploy,
+    which is decided again then.
+    """
+    who = client.call(Whoami()).principal
+    actions = (Action.FUNCTION_DEPLOY, *((Action.GRANT_APPROVE,) if approve else ()))
+    for name in names:
+        for action in actions:
+            asked = Decide(principal=who, action=action.value, resource=f"function:{name}")
+            with suppress(MissingError):  # somebody whom no account stands for: the deploy decides
+                if not client.call(asked).allowed:
+                    raise DeniedError(
+                        f"{who} may not {action.value} on function:{name}. Nothing was built.",
+                        next_step=f"`casemate can {who} {action.value} function:{name} --why` says "
+                        "what decides that, and which role would allow it; ask an owner for it.",
+                    )
 
 
 def deploy(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from api_fake_control import INVOKER_TEXT
 from cli_node import Answer
 
 import casemate.build
@@ -35,6 +37,7 @@ from casemate.model.function import (
 from casemate.model.grant import Resources
 from casemate.model.metrics import VersionMetrics
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
+from casemate.operations.policies import Decide
 from casemate.operations.signing import PutAttestation
 from support.advisories import import_small
 from support.package_index import fake_index
@@ -176,13 +179,50 @@ def test_an_internal_function_has_no_address(cli, project, built, node) -> None:
     assert "trigger fire" not in cli("invoke", "cart", "{}").err
 
 
+@pytest.mark.parametrize("arguments", [(), ("--approve",), ("cart", "--weight", "10")])
+def test_who_may_not_deploy_is_told_before_anything_is_built(
+    cli, project, built, node, monkeypatch, arguments
+) -> None:
+    """All was resolved, downloaded and compiled first."""
+    began = []
+    monkeypatch.setattr("casemate.build.bundle.build", lambda *_, **__: began.append(1))
+    monkeypatch.setenv("CASEMATE_KEY", INVOKER_TEXT)
+    result = cli("deploy", *arguments)
+    said = " ".join(result.err.split())
+    assert result.code == 4, said
+    assert "may not function:deploy on function:shop/cart. Nothing was built." in said
+    assert not began
+    [advised] = re.findall(r"`casemate (can [^`]+)`", said)
+    shown = cli(*advised.split())
+    assert shown.code == 1 and shown.out.startswith("deny"), "as it is printed"
+
+
+def test_who_may_not_approve_is_told_before_anything_is_built(
+    cli, project, built, node, monkeypatch
+) -> None:
+    began = []
+    monkeypatch.setattr("casemate.build.bundle.build", lambda *_, **__: began.append(1))
+    calling = NodeClient.call
+
+    def call(self, operation, **rest):
+        answer = calling(self, operation, **rest)
+        if not isinstance(operation, Decide):
+            return answer
+        return msgspec.structs.replace(answer, allowed=operation.action != "grant:approve")
+
+    monkeypatch.setattr(NodeClient, "call", call)
+    result = cli("deploy", "--approve")
+    assert "may not grant:approve on function:shop/cart" in " ".join(result.err.split())
+    assert not began
+
+
 def test_a_bundle_the_node_has_is_not_sent_again(cli, project, built, node) -> None:
     cli("deploy", "cart")
     node.requests.clear()
     document = json.loads(cli("deploy", "cart", "--force", "--json").out)
     assert document["deployed"][0]["version"] == 2
     assert document["deployed"][0]["uploaded"] is False
-    assert [r[0] for r in node.requests] == ["GET", "POST", "HEAD", "PUT", "POST"]
+    assert [r[0] for r in node.requests] == ["GET", "POST", "GET", "POST", "HEAD", "PUT", "POST"]
 
 
 def test_the_archive_is_one_that_unpacks(cli, project, built, node, tmp_path) -> None:

@@ -24,6 +24,7 @@ from casemate.cli.client import NodeClient, connect
 from casemate.cli.deployed import deployed_functions, live_version
 from casemate.cli.deployment import Deployed, Wanted
 from casemate.cli.deployment import deploy as deploy_bundles
+from casemate.cli.deployment import require_rights
 from casemate.cli.grant_report import (
     ApprovalNeededError,
     difference_rows,
@@ -115,7 +116,7 @@ def deploy(
 ) -> None:
     """Build the functions and make them live on the node.
 
-    All are built first, and all are live afterwards or none is. If one of them would be granted
+    Whether you may is asked first. Then all are built, and all are live afterwards or none is. If one of them would be granted
     more than its live version is, the difference is shown and nothing is deployed without
     --approve; a first deploy with any grant counts too. A contract that would refuse what the
     live one accepts is told, and of what was deployed what has none. Packages with known holes,
@@ -133,7 +134,10 @@ def deploy(
     rows: list[GrantRow] = []
     judged: list[JudgedBundle] = []
     with connect() as client:
+        names = [workspace.name_of(spec) for spec in workspace.chosen]
+        require_rights(client, names, approve=approve)
         before = deployed_functions(client)
+        terms = _terms(client, canary, [name for name in names if name in before])
         bundles = [
             (workspace.name_of(built.manifest.function), built)
             for built in workspace.build(None, relock=relock)
@@ -152,7 +156,6 @@ def deploy(
             judged += judged_bundles(client, [w for w in wanted if force or not w.is_live])
             require_none(judged, table=not json)
             _print_grants(() if json else told)
-            terms = _terms(client, canary, wanted)
             done = deploy_bundles(
                 client, wanted, force=force, approve=approve, trial=terms, sigstore=signed
             )
@@ -184,12 +187,12 @@ def _end(tried: Sequence[watching.Tried], *, told: bool) -> None:
 
 
 def _terms(
-    client: NodeClient, canary: Canary | None, wanted: Sequence[Wanted]
+    client: NodeClient, canary: Canary | None, before: Sequence[FunctionName]
 ) -> TrialTerms | None:
     """Return how what is deployed is tried, if it is, and by somebody who may see the numbers."""
     if canary is None:
         return None
-    require_numbers(client, [one.name for one in wanted if one.before is not None])
+    require_numbers(client, before)
     return canary.terms
 
 
