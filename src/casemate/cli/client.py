@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import httpx2
 import msgspec
 
+from casemate import __version__
 from casemate.cli.authority import client_context
 from casemate.cli.credentials import Credentials, choose, is_loopback_url, require_safe_transport
 from casemate.cli.errors import (
@@ -43,6 +44,8 @@ MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """Of an answer that is held as a whole; a node's largest are functions' and lists'."""
 
 PREFIX = "/api/v1"
+UNKNOWN_PARAMETERS = "The query has unknown parameters: "
+"""How a node refuses what only later releases take."""
 NAMES = "Check what was named; `casemate ls` lists the functions that you may see."
 """What to do about something that there is not, where the node does not say."""
 
@@ -283,6 +286,14 @@ class NodeClient:
             return MissingError(what, next_step=problem.next_step or NAMES)
         if status >= 500 and problem.error_id:
             what += f" (error id {problem.error_id})"
+        if status == 400 and UNKNOWN_PARAMETERS in what:
+            # Of what `casemate` sends no node of its own release, or a later one, says so.
+            return CommandError(
+                what,
+                next_step=f"The node is of an earlier release than this casemate {__version__}; "
+                f"{self.url}/api/v1/health says of which. Upgrade the node, or use the casemate of "
+                "its release.",
+            )
         return CommandError(what, next_step=problem.next_step or _next_step(status))
 
     def _denied(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http import HTTPStatus
 
 from msgspec.structs import replace
 
-from casemate.cli.client import NodeClient
+from casemate.cli.client import UNKNOWN_PARAMETERS, NodeClient
 from casemate.cli.errors import CommandError
 from casemate.operations.journal import JournalEntry, ListJournal
 
 PAGE = 1000
+_FIRST_UNKNOWN = f"{UNKNOWN_PARAMETERS}first."
+"""In what a node of an earlier release says of a question with `first`."""
 MAX_KEPT_BYTES = 512 << 20
 """Of entries that wait, encoded, until all are there."""
 MAX_SHOWN_BYTES = 256 << 20
@@ -60,9 +63,36 @@ def pages(
 def following(
     client: NodeClient, wanted: ListJournal, first: int, end: int
 ) -> Iterator[JournalEntry]:
-    """Yield entries from one on and before another, oldest first; a page of them is kept."""
+    """Yield entries from one on and before another, oldest first; a page of them is kept.
+
+    A node of an earlier release does not know `first`: it is asked without, and what it tells of
+    before that is left out here. What is seldom takes it longer then.
+    """
     while first < end:
         until = min(first + PAGE, end)
         asked = replace(wanted, first=first, before=until, limit=until - first)
-        yield from reversed(client.call(asked).entries)
+        yield from reversed(_between(client, asked))
         first = until
+
+
+def _between(client: NodeClient, asked: ListJournal) -> list[JournalEntry]:
+    """Return entries between two places, newest first, in as many answers as the node gives."""
+    first, last, found = asked.first, asked.before or 0, list[JournalEntry]()
+    while True:
+        response = client.request(asked)
+        if asked.first and response.status_code == HTTPStatus.BAD_REQUEST:
+            if _FIRST_UNKNOWN not in response.text:
+                raise client.failure(response, asked)
+            asked = replace(asked, first=0)
+            continue
+        page = client.answer(asked, response)
+        found += [each for each in page.entries if first <= each.index < last]
+        if page.before is None or page.before <= first:
+            return found
+        if page.before >= last or len(found) > PAGE:
+            raise CommandError(
+                f"{client.url} tells the same part of its journal again and again.",
+                next_step="Check that it is a Casemate node.",
+            )
+        last = page.before
+        asked = replace(asked, before=last)

@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from cli_node import Node
 
+from casemate import __version__
+from casemate.api import performing
 from casemate.cli import journal_pages
 from casemate.cli.commands import journal
 from casemate.detection import examples, shipped_rules
 from casemate.drills.recorded import events_of
+from casemate.operations import reading
+from casemate.operations.errors import MalformedError
+from casemate.operations.form import Form, form_of
+from casemate.operations.journal import ListJournal
 from casemate.recorder.protocol import Entry, Found, Head, Query
 
 OWN = """
@@ -171,6 +178,56 @@ def test_a_journal_is_followed_page_by_page(
     assert asked == [(10, 1010, 1000), (1010, 2010, 1000), (2010, 2510, 500)]
     shown = [json.loads(line)["id"] for line in result.out.splitlines()]
     assert shown == ["boot-1009", "boot-2009", "boot-2509"]
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+def test_a_node_of_an_earlier_release_is_followed_by_what_it_takes(
+    cli: Callable, node: Node, monkeypatch: pytest.MonkeyPatch, bounded: bool
+) -> None:
+    """It refuses the question from where was looked at last, which ended the command."""
+    heads = [Head("", "key", 10), Head("", "key", 30)]
+    recorder = node.parts.recorder
+
+    async def head() -> Head:
+        return heads.pop(0)
+
+    async def find(query: Query) -> Found:
+        assert query.first == 0, "it knows none"
+        end = query.before or 0
+        # Its answer goes on before what is asked for, and may have less than all at once.
+        least = max(end - 8, 0) if bounded else 0
+        entries = [Entry(index=n, id=f"boot-{n}", event=b"null") for n in range(end - 1, least, -2)]
+        return Found(tuple(entries), least if bounded else None)
+
+    def stop(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    reading_query, listing = performing.read_query, form_of(ListJournal).id
+
+    def read_query(form: Form, values: dict[str, str]) -> dict[str, Any]:
+        if form.id == listing and "first" in values:
+            raise MalformedError("The query has unknown parameters: first.", next_step=reading.SEE)
+        return reading_query(form, values)
+
+    monkeypatch.setattr(performing, "read_query", read_query)
+    recorder.head, recorder.find = head, find  # type: ignore[method-assign]
+    monkeypatch.setattr(journal.time, "sleep", stop)
+    result = cli("journal", "follow", "--json")
+    shown = [json.loads(line)["index"] for line in result.out.splitlines()]
+    assert shown == sorted(shown) and set(shown) == {n for n in range(10, 30) if n % 2}, result.err
+
+
+def test_of_what_only_later_releases_take_is_said_that_the_node_is_of_an_earlier_one(
+    cli: Callable, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(form: Form, values: dict[str, str]) -> dict[str, Any]:
+        raise MalformedError("The query has unknown parameters: limit.", next_step=reading.SEE)
+
+    monkeypatch.setattr(performing, "read_query", refuse)
+    said = " ".join(cli("journal", "search").err.split())
+    assert f"The node is of an earlier release than this casemate {__version__}" in said
+    assert f"{node.url}/api/v1/health says of which. Upgrade the node" in said
+    assert "openapi.json" not in said
 
 
 def test_what_was_erased_is_passed_over(cli: Callable, node: Node) -> None:
