@@ -41,6 +41,16 @@ backoff = "100ms"
 on_success = ["queue:told"]
 on_failure = ["function:afterwards"]
 
+[function.leaving]
+handler = "app:note"
+grants = { tables = [{ name = "seen", actions = ["put"] }] }
+[function.leaving.delivery]
+attempts = 1
+
+[function.taking]
+handler = "app:taking"
+grants = { tables = [{ name = "seen", actions = ["put"] }] }
+
 [function.afterwards]
 handler = "app:afterwards"
 grants = { tables = [{ name = "seen", actions = ["put"] }] }
@@ -96,6 +106,9 @@ def note(event, context):
     if data.get("fail"):
         raise ValueError("planted-failure")
     return {"noted": name}
+
+def taking(event, context):
+    put(context, f"taken.{event.data['name']}.{time.time_ns()}")
 
 def afterwards(event, context):
     put(context, "after." + event["result"]["invocation"], type=event.type, data=event.data)
@@ -243,6 +256,43 @@ def test_dead_letters_are_shown_tried_again_and_deleted_by_command(node: TestNod
     node.wait_until(lambda: node.get("/functions/t/note/dead-letters")["letters"])
     assert cli(node, "dlq", "purge", "t/note", "--all", "--yes")["letters"] >= 1
     assert cli(node, "dlq", "ls", "t/note")["letters"] == []
+
+
+def test_letters_of_a_removed_function_are_listed_and_another_one_gets_them(node: TestNode) -> None:
+    """They were on the node for two weeks, and only who knew the name found them."""
+    for name in ("left-1", "left-2", "left-3"):
+        identity = later(node, {"name": name, "fail": True}, "t/leaving").json()["id"]
+        node.wait_until(
+            lambda identity=identity: status(node, identity, "leaving")["finished_at"] is not None
+        )
+    cli(node, "rm", "t/leaving", "--yes")
+    (left,) = [w for w in cli(node, "dlq", "ls")["waiting"] if w["name"] == "t/leaving"]
+    assert (left["removed"], left["letters"], left["kind"]) == (True, 3, "function")
+    ids = [one["id"] for one in cli(node, "dlq", "ls", "t/leaving")["letters"]]
+    path = f"{node.url}/api/v1/functions/t/leaving/dead-letters/redrive"
+
+    def redrive(key: str | None = None, **body: Any) -> httpx2.Response:
+        with httpx2.Client(headers={"authorization": f"Bearer {key or node.key}"}) as client:
+            return client.post(path, json=body)
+
+    nobody = redrive()
+    assert nobody.status_code == 404, "it would wait where nobody takes it"
+    assert "casemate dlq redrive t/leaving --all --to FUNCTION" in nobody.json()["next_step"]
+    assert redrive(to="nowhere").status_code == 404
+    operator = cli(node, "tokens", "add", "sender", "--role", "operator@t/leaving")["text"]
+    refused = redrive(operator, to="taking")
+    assert refused.status_code == 403 and "function:t/taking" in refused.json()["detail"]
+    stranger = cli(node, "tokens", "add", "stranger", "--role", "auditor@other")["text"]
+    shown = httpx2.get(
+        f"{node.url}/api/v1/dead-letters", headers={"authorization": f"Bearer {stranger}"}
+    )
+    assert shown.json() == {"places": [], "more": False}
+    assert redrive(to="taking", ids=[ids[0]]).json() == {"letters": 1}
+    node.wait_until(lambda: len(seen(node, "taken.left-1.")) == 1)
+    assert cli(node, "dlq", "redrive", "t/leaving", "--all", "--to", "taking") == {"letters": 2}
+    node.wait_until(lambda: len(seen(node, "taken.left-")) == 3)
+    assert not [w for w in cli(node, "dlq", "ls")["waiting"] if w["name"] == "t/leaving"]
+    assert [w for w in node.get("/dead-letters", project="t")["places"] if w["removed"]] == []
 
 
 def test_an_event_that_is_too_old_is_given_up_without_a_try(node: TestNode) -> None:

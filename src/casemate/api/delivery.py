@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import msgspec
 
+from casemate.api.authorization import function_of
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.api.service import Service
 from casemate.data.interface import InvocationStatus
 from casemate.decoding import DECODING_ERRORS, has_many_extremes
-from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
+from casemate.model.messages import LetterCount
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.operations import delivery
 from casemate.operations.delivery import (
     Counted,
     Letter,
     Letters,
+    LettersOf,
+    ListDeadLetterPlaces,
     ListFunctionDeadLetters,
     ListQueueDeadLetters,
+    Places,
     PurgeFunctionDeadLetters,
     PurgeQueueDeadLetters,
     ReadDeadLetter,
@@ -30,12 +36,15 @@ from casemate.operations.delivery import (
     RedriveQueueDeadLetters,
     ShowFunctionDeadLetter,
     ShowInvocationStatus,
+    ShowLetterCounts,
     ShowQueueDeadLetter,
     Status,
 )
 from casemate.operations.invocations import FindInvocation
 
 INBOX, QUEUE = "inbox", "queue"
+MAX_PLACES = 1000
+"""Functions and queues that are told together."""
 
 OfFunction = (
     ListFunctionDeadLetters
@@ -135,6 +144,48 @@ async def _list(operation: ListFunctionDeadLetters | ListQueueDeadLetters, call:
         raise _no_id(operation.after) from error
 
 
+@performs(ListDeadLetterPlaces)
+async def _places(operation: ListDeadLetterPlaces, call: Call) -> Places:
+    service = call.service
+    there = {(one.project, one.name) for one in await service.control.functions()}
+    projects = [operation.project] if operation.project else await service.projects_with_data()
+    found: list[LettersOf] = []
+    for project in filter(partial(_may_in, call), projects):
+        try:
+            counts = await service.data.read(ShowLetterCounts(project=project))
+        except CasemateError:
+            # It has none, or waits for its database, which the node's health tells.
+            continue
+        for each in counts:
+            place = _Place(project, each.kind, each.name)
+            if not call.may(Action.DEAD_LETTER_READ, place.resource):
+                continue
+            if len(found) >= MAX_PLACES:
+                return Places(places=tuple(found), more=True)
+            found.append(_letters_of(place, each, (project, each.name) in there))
+    return Places(places=tuple(found))
+
+
+def _may_in(call: Call, project: str) -> bool:
+    """Tell whether who asks may see anything of a project: else its database is not opened."""
+    whole = Resource(kind=ResourceKind.PROJECT, project=project)
+    return call.may(Action.DEAD_LETTER_READ, whole) or any(
+        each.project == project for each in call.principal.bindings
+    )
+
+
+def _letters_of(place: _Place, count: LetterCount, is_there: bool) -> LettersOf:
+    is_function = place.kind == INBOX
+    return LettersOf(
+        project=place.project,
+        name=place.name,
+        kind=ResourceKind.FUNCTION.value if is_function else ResourceKind.QUEUE.value,
+        letters=count.letters,
+        removed=is_function and not is_there,
+        oldest_at=count.oldest_at,
+    )
+
+
 @performs(ShowFunctionDeadLetter)
 @performs(ShowQueueDeadLetter)
 async def _show(operation: ShowFunctionDeadLetter | ShowQueueDeadLetter, call: Call) -> Letter:
@@ -173,6 +224,8 @@ async def _change(
     | PurgeQueueDeadLetters,
     call: Call,
 ) -> Counted:
+    if isinstance(operation, RedriveFunctionDeadLetters):
+        await _require_receiver(operation, call)
     try:
         return await call.service.data.change(operation)
     except NotFoundError:
@@ -180,6 +233,25 @@ async def _change(
         return Counted(letters=0)
     except InvalidInputError as error:
         raise _no_id(None) from error
+
+
+async def _require_receiver(operation: RedriveFunctionDeadLetters, call: Call) -> None:
+    """Raise where nobody would get what is sent again, or who asks may not have it sent there."""
+    project, name, to = operation.project, operation.function, operation.to
+    if to is not None and to != name:
+        for action in (Action.DEAD_LETTER_WRITE, Action.FUNCTION_INVOKE):
+            call.require(action, function_of(project, to))
+        await call.service.control.function(project, to)
+        await call.service.ensure_inbox(project)
+        return
+    try:
+        await call.service.control.function(project, name)
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"There is no function {project}/{name} any more that would get its events.",
+            next_step=f"Send them to another one: casemate dlq redrive {project}/{name} --all --to "
+            f"FUNCTION. Or delete them: casemate dlq purge {project}/{name} --all",
+        ) from error
 
 
 async def _require_there(service: Service, place: _Place) -> None:

@@ -184,6 +184,11 @@ def nothing_known() -> NodeHealth:
     return NodeHealth(ok=True, ready=True, checked_at=time.time(), parts=())
 
 
+async def nothing_kept() -> Sequence[str]:
+    """Return the projects with data of a node that has none."""
+    return ()
+
+
 async def nothing_counted(
     _project: str | None, _function: str | None, _node: str | None
 ) -> Metrics:
@@ -237,6 +242,8 @@ class Service:
     decisions: Decisions = field(default_factory=Decisions)
     behind: Callable[[], tuple[RecordsBehind, ...]] = tuple
     """Tells which other nodes' newest records are not here."""
+    projects_with_data: Callable[[], Awaitable[Sequence[str]]] = nothing_kept
+    """Tells which projects have data, also those of which no function is left."""
     databases: Callable[[], Sequence[ProjectDatabase]] = tuple
     """Tells where projects live, as this node sees it."""
     place_project: Callable[[str, str], Awaitable[ProjectPlace]] | None = None

@@ -14,6 +14,7 @@ from typer.models import ArgumentInfo
 
 from casemate.cli import prompts
 from casemate.cli.client import NodeClient, connect
+from casemate.cli.errors import UsageError
 from casemate.cli.operation_parameters import Reader, parameters_of, taken
 from casemate.cli.options import JsonOption, YesOption, command
 from casemate.cli.terminal import print_json
@@ -25,7 +26,10 @@ Kind = type[Operation[Any]]
 
 
 class Instead(NamedTuple):
-    """Another operation with the same fields but for what it is on, which a flag chooses."""
+    """Another operation with the same fields but for what it is on, which a flag chooses.
+
+    It may have no options of the first: these are refused with the flag.
+    """
 
     kind: Kind
     flag: str
@@ -152,6 +156,14 @@ class _Maker:
         form, fields = form_of(kind), dict(self._fixed)
         for name, parameter in self._parameters.items():
             parameter.give(form, given.pop(name), fields)
+        for name in fields.keys() - form.fields.keys():
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{flag} is given, which there is not with --{self._instead.flag}."
+                if self._instead is not None
+                else f"{flag} is given, which is not taken here.",
+                next_step=f"Leave out {flag}.",
+            )
         return form.make(fields)
 
     def add(

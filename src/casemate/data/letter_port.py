@@ -12,7 +12,7 @@ from casemate.data.registry import INBOX, QUEUE, Resource
 from casemate.data.terms import now
 from casemate.data.work import Work
 from casemate.model.errors import NotFoundError
-from casemate.model.messages import DeadLetter
+from casemate.model.messages import DeadLetter, LetterCount
 from casemate.operations.delivery import (
     Counted,
     Letters,
@@ -23,6 +23,7 @@ from casemate.operations.delivery import (
     ReadDeadLetter,
     RedriveFunctionDeadLetters,
     RedriveQueueDeadLetters,
+    ShowLetterCounts,
 )
 from casemate.operations.inboxes import GiveUpInbox
 from casemate.operations.performing import Performers
@@ -58,12 +59,21 @@ class LetterPort(Port):
         async with self._projects.use(operation.project) as opened:
             return await opened.read(lambda connection: letters.find(connection, letter))
 
+    @performs(ShowLetterCounts)
+    async def _show_counts(self, operation: ShowLetterCounts) -> tuple[LetterCount, ...]:
+        async with self._projects.use(operation.project) as opened:
+            return await opened.read(letters.counts)
+
     @performs(RedriveFunctionDeadLetters)
     @performs(RedriveQueueDeadLetters)
     async def _redrive(
         self, operation: RedriveFunctionDeadLetters | RedriveQueueDeadLetters
     ) -> Counted:
-        return await self._each_letter(_place(operation), operation.ids, redrive=True)
+        place = _place(operation)
+        to = operation.to if isinstance(operation, RedriveFunctionDeadLetters) else None
+        if to == place.name:
+            to = None
+        return await self._each_letter(place, operation.ids, redrive=True, to=to)
 
     @performs(PurgeFunctionDeadLetters)
     @performs(PurgeQueueDeadLetters)
@@ -86,7 +96,7 @@ class LetterPort(Port):
         return given_up
 
     async def _each_letter(
-        self, place: Place, ids: Sequence[str] | None, *, redrive: bool
+        self, place: Place, ids: Sequence[str] | None, *, redrive: bool, to: str | None = None
     ) -> Counted:
         """Handle letters in batches, so that others can write between them.
 
@@ -102,7 +112,7 @@ class LetterPort(Port):
             handled, at = await self._change_queue(
                 place,
                 LEASED,
-                partial(self._handle, numbers, at, last, redrive),
+                partial(self._handle, numbers, at, last, redrive, to),
                 emptying=True,
             )
             done += handled
@@ -114,11 +124,14 @@ class LetterPort(Port):
         at: int,
         last: int,
         redrive: bool,
+        to: str | None,
         work: Work,
-        _: OpenProject,
+        opened: OpenProject,
         queue: Resource,
     ) -> tuple[int, int | None]:
-        return letters.handle(work, queue, numbers, at, last, now(work.connection), redrive=redrive)
+        other = None if to is None else opened.resource(INBOX, to)
+        moment = now(work.connection)
+        return letters.handle(work, queue, numbers, at, last, moment, redrive=redrive, to=other)
 
 
 def _given_up(opened: OpenProject, function: str, work: Work) -> int:

@@ -16,7 +16,7 @@ from casemate.data.terms import Terms, terms_of
 from casemate.data.work import Work
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import NotFoundError
-from casemate.model.messages import DeadLetter, NewMessage
+from casemate.model.messages import DeadLetter, LetterCount, NewMessage
 from casemate.sqlite.engine import Connection
 
 _BATCH = 500
@@ -109,6 +109,23 @@ def page(
     return tuple(_letter(terms, row, queue.id, queue.kind, queue.name) for row in rows)
 
 
+MAX_COUNTS = 10_000
+"""Queues and inboxes of a project whose letters are counted together."""
+
+
+def counts(connection: Connection) -> tuple[LetterCount, ...]:
+    """Return how many letters each queue and inbox has, of those that have any."""
+    rows = connection.execute(
+        "SELECT kind, name, dead, (SELECT min(died_at) FROM letter WHERE queue = resource.id) "
+        "FROM resource WHERE dead > 0 ORDER BY kind, name LIMIT ?",
+        (MAX_COUNTS,),
+    )
+    return tuple(
+        LetterCount(kind=kind, name=name, letters=dead, oldest_at=oldest or 0.0)
+        for kind, name, dead, oldest in rows
+    )
+
+
 def find(connection: Connection, letter: str) -> tuple[DeadLetter, bytes]:
     """Return a letter with its body. Raises NotFoundError."""
     row = connection.execute(
@@ -167,8 +184,11 @@ def handle(
     now: float,
     *,
     redrive: bool,
+    to: Resource | None = None,
 ) -> tuple[int, int | None]:
     """Send again or delete a batch of letters, of `numbers` or of all up to number `most`.
+
+    They are sent `to` another inbox where one is given.
 
     `at` is where in `numbers` to begin. Returns how many it was and where the next batch begins,
     None at the end.
@@ -179,7 +199,7 @@ def handle(
     else:
         batch = numbers[at : at + _BATCH]
         more = at + _BATCH < len(numbers)
-    handled = _redrive(work, queue, batch, now) if redrive else _purge(work, queue, batch)
+    handled = _redrive(work, queue, batch, now, to) if redrive else _purge(work, queue, batch)
     return handled, at + _BATCH if more else None
 
 
@@ -193,8 +213,13 @@ def _up_to(connection: Connection, queue: Resource, most: int, limit: int) -> li
     return [row[0] for row in rows]
 
 
-def _redrive(work: Work, queue: Resource, numbers: Sequence[int], now: float) -> int:
-    """Send letters again, as new messages with as much time as they had; return how many."""
+def _redrive(
+    work: Work, queue: Resource, numbers: Sequence[int], now: float, to: Resource | None
+) -> int:
+    """Send letters again, as new messages with as much time as they had; return how many.
+
+    Of another inbox nobody waits for an end, and no version of it was asked for.
+    """
     connection, sent = work.connection, 0
     terms = terms_of(connection)
     for number in numbers:
@@ -216,17 +241,18 @@ def _redrive(work: Work, queue: Resource, numbers: Sequence[int], now: float) ->
             key=hidden or key,
             priority=priority,
             expires_at=None if lifetime is None else now + lifetime,
-            invocation=invocation,
-            qualifier=qualifier,
+            invocation=invocation if to is None else "",
+            qualifier=qualifier if to is None else "",
             labels=labels,
             attributes=attributes,
             trace=trace,
         )
-        messages.insert(work, queue, new, now)
-        invocations.forget_end(connection, invocation)
+        messages.insert(work, to or queue, new, now)
+        if to is None:
+            invocations.forget_end(connection, invocation)
         sent += 1
     _count_down(connection, queue, sent)
-    messages.count(work, queue, sent)
+    messages.count(work, to or queue, sent)
     return sent
 
 

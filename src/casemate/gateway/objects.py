@@ -250,6 +250,7 @@ class Gateway:
             paging=self.response.paging,
             restrictions=base.restrictions,
             nodes=base.nodes,
+            projects_with_data=partial(asyncio.to_thread, base.data.projects),
             databases=base.state.databases,
             place_project=None if base.state.moves is None else base.state.moves.place,
             rotations=self.path.rotations,

@@ -32,6 +32,17 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     """Dead letters."""
 
 
+class LetterCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many dead letters a queue or an inbox has."""
+
+    kind: str
+    """`queue` or `inbox`."""
+    name: str
+    letters: int
+    oldest_at: float
+    """When the first of them was given up."""
+
+
 class Lease(msgspec.Struct, frozen=True):
     """That somebody holds a message for a time. Whoever took it before has no say any more."""
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import msgspec
 
 from casemate.model.data import MAX_PAGE
-from casemate.model.messages import DeadLetter, InvocationState
+from casemate.model.messages import DeadLetter, InvocationState, LetterCount
 from casemate.model.principal import Action, ResourceKind
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation, on, on_function
-from casemate.operations.fields import Id, Name, number
+from casemate.operations.fields import Id, Name, OnlyProject, number
 from casemate.operations.given import Given
 
 MAX_IDS = 1000
@@ -72,6 +72,28 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
     letters: int
 
 
+class LettersOf(msgspec.Struct, frozen=True, kw_only=True):
+    """That events of a function, or of a queue, were given up and are kept."""
+
+    project: str
+    name: str
+    kind: str
+    """`function` or `queue`."""
+    letters: int
+    removed: bool = False
+    """Whether the function is not there any more; its events are."""
+    oldest_at: float
+    """When the one that was given up first was."""
+
+
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    """Functions and queues of which there are dead letters."""
+
+    places: tuple[LettersOf, ...]
+    more: bool = False
+    """Whether there are more than are told: ask for one project."""
+
+
 class ShowInvocationStatus(Operation[Status], frozen=True, kw_only=True):
     """Tell how an asynchronous invocation stands.
 
@@ -107,6 +129,36 @@ class ReadDeadLetter(Operation[tuple[DeadLetter, bytes]], frozen=True, kw_only=T
     declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
     project: Name
     id: Id
+
+
+class ListDeadLetterPlaces(Operation[Places], frozen=True, kw_only=True):
+    """List which functions and queues have dead letters, also functions that were removed.
+
+    Those on which you may `dead-letter:read`; 1000 at most.
+    """
+
+    declared = Declaration(
+        http="GET /dead-letters",
+        tag="delivery",
+        decided=Decided.FOR_EACH,
+        anywhere=Action.DEAD_LETTER_READ,
+        answer=Places(
+            places=(
+                LettersOf(
+                    project="shop", name="cart", kind="function", letters=3, removed=True,
+                    oldest_at=1764201600.0,
+                ),
+            )
+        ),
+    )  # fmt: skip
+    project: OnlyProject | None = None
+
+
+class ShowLetterCounts(Operation[tuple[LetterCount, ...]], frozen=True, kw_only=True):
+    """Tell how many dead letters each inbox and queue of a project has, where there are any."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+    project: Name
 
 
 # -- dead letters of functions --------------------------------------------------------------------
@@ -147,9 +199,11 @@ class ShowFunctionDeadLetter(Operation[Letter], frozen=True, kw_only=True):
 
 
 class RedriveFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):
-    """Have events of a function that were given up tried again.
+    """Have events of a function that were given up tried again, by it or by another one.
 
-    No attempts count as used. Without a body, or with `ids` null: all.
+    No attempts count as used. Without a body, or with `ids` null: all. `to` needs
+    `dead-letter:write` and `function:invoke` on that function; an event of a trigger is handled
+    there if it has one of that name.
     """
 
     declared = Declaration(
@@ -163,6 +217,14 @@ class RedriveFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):
     project: Name
     function: Name
     ids: _Ids | None = None
+    to: (
+        Annotated[
+            Name,
+            msgspec.Meta(description="Another function of the project, which gets them."),
+            Given(metavar="FUNCTION"),
+        ]
+        | None
+    ) = None
 
 
 class PurgeFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):

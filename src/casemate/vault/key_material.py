@@ -78,7 +78,8 @@ def read_private(path: Path, limit: int) -> bytes:
             raise MasterKeySourceError(
                 f"{path} has mode {stat.S_IMODE(found.st_mode):04o} and owner {found.st_uid}, "
                 "expected one that nobody else can read.",
-                next_step=f"Run `chmod 600 {shlex.quote(str(path))}`, and have root or the node's user own it.",
+                next_step=f"Run `chmod 600 {shlex.quote(str(path))}`, and have root or the node's "
+                "user own it.",
             )
         return os.read(descriptor, limit)
     finally:

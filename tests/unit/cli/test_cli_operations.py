@@ -21,8 +21,10 @@ from casemate.operations.delivery import (
     Counted,
     Letter,
     Letters,
+    LettersOf,
     ListFunctionDeadLetters,
     ListQueueDeadLetters,
+    Places,
     PurgeFunctionDeadLetters,
     PurgeQueueDeadLetters,
     RedriveFunctionDeadLetters,
@@ -226,6 +228,7 @@ def test_which_have_dead_letters_of_those_that_one_may_look_at(cli, node) -> Non
         for project in ("blog", "shop")
     )
     fake = node(
+        ListDeadLetterPlaces=MissingError("of an earlier release"),
         ListFunctions=Functions(functions=functions),
         ListQueues=Queues(queues=(QueueSpec(name="jobs"),)),
         ListFunctionDeadLetters=DeniedError("no"),
@@ -237,6 +240,29 @@ def test_which_have_dead_letters_of_those_that_one_may_look_at(cli, node) -> Non
         ("shop/jobs", "queue", True),
     ]
     assert fake.asked[-1] == ListQueueDeadLetters(project="shop", queue="jobs", limit=1000)
+
+
+def test_what_is_left_of_removed_functions_is_listed_and_told_what_can_be_done(cli, node) -> None:
+    """Nothing listed them but who knew their names."""
+    gone = LettersOf(
+        project="shop", name="ship", kind="function", letters=2, removed=True, oldest_at=1.0
+    )
+    jobs = LettersOf(project="shop", name="jobs", kind="queue", letters=1, oldest_at=2.0)
+    fake = node(
+        ListDeadLetterPlaces=Places(places=(gone, jobs), more=True),
+        RedriveFunctionDeadLetters=Counted(letters=2),
+    )
+    listed = cli("dlq", "ls")
+    assert "function, removed" in listed.out and "shop/jobs" in listed.out
+    assert "There are more" in listed.err
+    said = " ".join(listed.err.split())
+    assert "`casemate dlq redrive shop/ship --all --to FUNCTION`" in said
+    assert "`casemate dlq purge shop/ship --all`" in said
+    assert json.loads(cli("dlq", "ls", "--json").out)["waiting"][0]["removed"] is True
+    assert cli("dlq", "redrive", "shop/ship", "--all", "--to", "pack").code == 0
+    assert fake.asked[-1] == RedriveFunctionDeadLetters(project="shop", function="ship", to="pack")
+    refused = cli("dlq", "redrive", "shop/jobs", "--all", "--queue", "--to", "pack")
+    assert refused.code == 2 and "there is not with --queue" in " ".join(refused.err.split())
 
 
 def test_routes(cli, node) -> None:

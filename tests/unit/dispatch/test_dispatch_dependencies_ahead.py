@@ -148,7 +148,7 @@ def test_what_fails_is_tried_ever_more_rarely() -> None:
 
 
 def test_what_fails_is_tried_after_what_was_never_tried() -> None:
-    """Eight functions that fail, deployed first, were tried some thirty times before another one."""
+    """Eight that fail, deployed first, were tried some thirty times before another one."""
     tried: list[str] = []
 
     async def scene(s: Scene) -> None:

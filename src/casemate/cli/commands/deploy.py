@@ -22,9 +22,8 @@ from casemate.cli.canary import (
 )
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.deployed import deployed_functions, live_version
-from casemate.cli.deployment import Deployed, Wanted
+from casemate.cli.deployment import Deployed, Wanted, require_rights
 from casemate.cli.deployment import deploy as deploy_bundles
-from casemate.cli.deployment import require_rights
 from casemate.cli.grant_report import (
     ApprovalNeededError,
     difference_rows,
@@ -116,14 +115,14 @@ def deploy(
 ) -> None:
     """Build the functions and make them live on the node.
 
-    Whether you may is asked first. Then all are built, and all are live afterwards or none is. If one of them would be granted
-    more than its live version is, the difference is shown and nothing is deployed without
-    --approve; a first deploy with any grant counts too. A contract that would refuse what the
-    live one accepts is told, and of what was deployed what has none. Packages with known holes,
-    that the node's advisories cannot tell of, or whose licences the node does not allow, stop it,
-    unless an exception is recorded. A bundle that the node holds is not sent again. The node starts
-    each function once before callers are sent to it; if that fails, its whole error is shown and
-    what was live stays live. `casemate rollback` takes a deployment back.
+    Whether you may is asked first. Then all are built, and all are live afterwards or none is. If
+    one of them would be granted more than its live version is, the difference is shown and nothing
+    is deployed without --approve; a first deploy with any grant counts too. A contract that would
+    refuse what the live one accepts is told, and of what was deployed what has none. Packages with
+    known holes, that the node's advisories cannot tell of, or whose licences the node does not
+    allow, stop it, unless an exception is recorded. A bundle that the node holds is not sent
+    again. The node starts each function once before callers are sent to it; if that fails, its
+    whole error is shown and what was live stays live. `casemate rollback` takes a deployment back.
 
     With --weight or --watch nobody but that share of the callers gets what is new: each function
     is promoted, or gone back from, as with casemate promote --watch. Unless all were promoted the
@@ -138,10 +137,7 @@ def deploy(
         require_rights(client, names, approve=approve)
         before = deployed_functions(client)
         terms = _terms(client, canary, [name for name in names if name in before])
-        bundles = [
-            (workspace.name_of(built.manifest.function), built)
-            for built in workspace.build(None, relock=relock)
-        ]
+        bundles = _built(workspace, relock=relock)
         signed = about_bundles(sigstore or (), [built.digest for _, built in bundles])
         contracts = _contracts(bundles, before)
         unset = unset_secrets(
@@ -175,6 +171,14 @@ def deploy(
             document = _document(client.url, rows, done, None, [], contracts, unset, judged)
             print_json({**document, "tried": tried})
     _end(tried, told=not json)
+
+
+def _built(workspace: Workspace, *, relock: bool) -> list[tuple[FunctionName, BuiltBundle]]:
+    """Build what was asked for; return each with its name."""
+    return [
+        (workspace.name_of(built.manifest.function), built)
+        for built in workspace.build(None, relock=relock)
+    ]
 
 
 def _end(tried: Sequence[watching.Tried], *, told: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import typer
 
-from casemate.cli.client import connect
+from casemate.cli.client import NodeClient, connect
 from casemate.cli.deployed import deployed_functions, live_version
 from casemate.cli.errors import DeniedError, MissingError, UsageError
 from casemate.cli.names import resolve
@@ -26,6 +26,7 @@ from casemate.operations.delivery import (
     Counted,
     Letter,
     Letters,
+    ListDeadLetterPlaces,
     ListFunctionDeadLetters,
     ListQueueDeadLetters,
     PurgeFunctionDeadLetters,
@@ -64,6 +65,7 @@ class _Waiting(msgspec.Struct):
     letters: int
     more: bool
     oldest_at: float
+    removed: bool = False
 
 
 class _Place(NamedTuple):
@@ -189,6 +191,7 @@ def show(found: Letter, call: Call) -> None:
     examples="""\
 $ casemate dlq redrive shop/thumbnail --all
 $ casemate dlq redrive shop/thumbnail 000000000000002a 000000000000002b
+$ casemate dlq redrive shop/thumbnail --all --to resize
 """,
 )
 def redrive(
@@ -197,7 +200,10 @@ def redrive(
     every: AllOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Have dead letters tried again, as if they had just been sent."""
+    """Have dead letters tried again, as if they had just been sent.
+
+    With --to another function of the project gets them, also those of one that was removed.
+    """
     _require_chosen(wanted.ids, every)
     with connect() as client:
         counted = client.call(wanted)
@@ -251,32 +257,60 @@ def _require_found(wanted: _Chosen, counted: Counted) -> None:
 
 def _overview(*, json: bool) -> None:
     """Print which functions and queues have dead letters, of those that one may look at."""
-    found: list[_Waiting] = []
     with connect() as client:
-        functions = deployed_functions(client).values()
-        places = [_Place(FUNCTION, f.project, f.name) for f in functions]
-        for project in sorted({f.project for f in functions}):
-            with suppress(DeniedError, MissingError):
-                declared = client.call(ListQueues(project=project))
-                places += [_Place(QUEUE, project, q.name) for q in declared.queues]
-        for place in places:
-            with suppress(DeniedError, MissingError):
-                page = client.call(place.listed(MAX_IDS))
-                if page.letters:
-                    number, more = len(page.letters), page.after is not None
-                    oldest = page.letters[0].died_at
-                    found.append(_Waiting(str(place), place.kind, number, more, oldest))
+        try:
+            told = client.call(ListDeadLetterPlaces())
+            found = [
+                _Waiting(f"{one.project}/{one.name}", one.kind, one.letters, False, one.oldest_at,
+                         removed=one.removed)
+                for one in told.places
+            ]  # fmt: skip
+            more = told.more
+        except (DeniedError, MissingError):
+            # Of a node of an earlier release, or for who may look at single functions.
+            found, more = _of_those_that_are_there(client), False
     if json:
         print_json({"waiting": found})
         return
     print_table(
         ("name", "kind", "given up", "oldest"),
         [
-            (w.name, w.kind, f"{w.letters}{'+' if w.more else ''}", moment(w.oldest_at))
+            (
+                w.name,
+                f"{w.kind}, removed" if w.removed else w.kind,
+                f"{w.letters}{'+' if w.more else ''}",
+                moment(w.oldest_at),
+            )
             for w in found
         ],
         empty="No event was given up.",
     )
+    if more:
+        note("There are more functions and queues than are told.")
+    if (gone := next((w for w in found if w.removed), None)) is not None:
+        note(
+            f"What is removed has its events tried by another function: `casemate dlq redrive "
+            f"{gone.name} --all --to FUNCTION`, or deleted: `casemate dlq purge {gone.name} --all`"
+        )
+
+
+def _of_those_that_are_there(client: NodeClient) -> list[_Waiting]:
+    """Ask for the dead letters of each function and queue, one after the other."""
+    found: list[_Waiting] = []
+    functions = deployed_functions(client).values()
+    places = [_Place(FUNCTION, f.project, f.name) for f in functions]
+    for project in sorted({f.project for f in functions}):
+        with suppress(DeniedError, MissingError):
+            declared = client.call(ListQueues(project=project))
+            places += [_Place(QUEUE, project, q.name) for q in declared.queues]
+    for place in places:
+        with suppress(DeniedError, MissingError):
+            page = client.call(place.listed(MAX_IDS))
+            if page.letters:
+                number, more = len(page.letters), page.after is not None
+                oldest = page.letters[0].died_at
+                found.append(_Waiting(str(place), place.kind, number, more, oldest))
+    return found
 
 
 def _place(name: str, queue: bool) -> _Place:

@@ -47,7 +47,7 @@ def rm(function: FunctionArgument, yes: YesOption = False, json: JsonOption = Fa
 
 
 def _has_letters(name: FunctionName) -> bool:
-    """Tell whether dead letters are left, which nothing lists once the function is gone."""
+    """Tell whether dead letters are left, which nothing tries again once the function is gone."""
     left = ListFunctionDeadLetters(project=name.project, function=name.function, limit=1)
     with suppress(CommandError), connect() as client:  # it is removed, whatever this tells
         return bool(client.call(left).letters)

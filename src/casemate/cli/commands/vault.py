@@ -23,6 +23,7 @@ from casemate.operations.declaration import BINARY
 from casemate.operations.vault import RotatedKey, RotateKeys, RotateMasterKey, VaultStatus
 
 if TYPE_CHECKING:
+    from casemate.vault.sources import KeySource
     from casemate.vault.state import Header
 
 app = new_app("Look at the vault and rotate its keys.")
