@@ -7,14 +7,17 @@ Programs that need packages are left out: they would be locked and built, which 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,10 @@ from bench.guard_blind_programs import ATTACK, Case, Program
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "trial"
 UNCHECKED = "could not be checked"
+NO_RECORD = "no record"
+"""The outcome of a call that left none: it counts neither as stopped nor as answered."""
 _SECONDS = 60.0
+_LOOKS, _LOOK_SECONDS = 5, 0.5
 _MANIFEST = """
 [project]
 name = "{project}"
@@ -76,14 +82,31 @@ def _ended(node: CheckoutNode, name: str, event: Any) -> tuple[str, str]:
             answer.read()
             return "ok", ""
     except urllib.error.HTTPError as answer:
-        identity = answer.headers.get("x-request-id", "")
-        answer.read()
-    (kept,) = node.read("invocations", "--id", identity, "--json")["invocations"]
+        status, identity = answer.code, answer.headers.get("x-request-id", "")
+        answer.close()
+    except (OSError, HTTPException) as error:
+        return NO_RECORD, f"no answer: {type(error).__name__}"
+    if not identity:
+        return NO_RECORD, f"answered {status} without an id"
+    kept = _kept(node, identity)
+    if kept is None:
+        return NO_RECORD, f"answered {status} as {identity}"
     outcome = str(kept["outcome"])
     if outcome != "blocked":
         return outcome, ""
     denied = node.read("denials", "--invocation", identity, "--json")
     return outcome, "; ".join(str(one["reason"]) for one in denied["denials"])
+
+
+def _kept(node: CheckoutNode, identity: str) -> dict[str, Any] | None:
+    """Return the record of a call, None where it left none in a time."""
+    for _ in range(_LOOKS):
+        with contextlib.suppress(BenchError):  # so the command ends where there is none
+            found = node.read("invocations", "--id", identity, "--json")["invocations"]
+            if found:
+                return dict(found[0])
+        time.sleep(_LOOK_SECONDS)
+    return None
 
 
 def report(found: Sequence[tuple[Case, str, str]], left_out: int) -> str:
@@ -97,6 +120,8 @@ def report(found: Sequence[tuple[Case, str, str]], left_out: int) -> str:
             lines.append(f"- answered: {case.program} {case.number} ({case.sink}): {case.why}")
         elif case.kind != ATTACK and outcome in ("blocked", "exposed"):
             lines.append(f"- refused: {case.program} {case.number} ({case.sink}): {why[:300]}")
+        if outcome == NO_RECORD:
+            lines.append(f"- {NO_RECORD}: {case.program} {case.number} ({case.sink}): {why}")
         if UNCHECKED in why:
             lines.append(f"- {UNCHECKED}: {case.program} {case.number} ({case.sink}): {why[:300]}")
     return "\n".join(lines)

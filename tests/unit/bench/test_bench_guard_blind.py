@@ -1,10 +1,15 @@
 """Programs under the guard in a sandbox: what is counted, and how."""
 
+import io
 import json
+from email.message import Message
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.error import HTTPError
 
 import pytest
 from bench import guard_blind, guard_blind_node
+from bench.errors import BenchError
 from bench.figures import wilson
 from bench.guard_blind_programs import Case
 
@@ -145,3 +150,49 @@ def test_what_calls_of_a_node_came_to_is_told() -> None:
     assert "- could not be checked: p 4" in told
     assert "p 1" not in told
     assert "p 5" not in told
+
+
+def test_a_call_that_left_no_record_is_told_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The run ended by a trace, without what it had found until then."""
+
+    class Node:
+        def endpoint(self, name: str, project: str) -> object:
+            return SimpleNamespace(url="http://127.0.0.1:9/", headers={})
+
+        def read(self, *words: str) -> dict[str, list[dict[str, str]]]:
+            if "gone" in words:
+                raise BenchError("There is no invocation gone.")
+            return {"invocations": [] if "empty" in words else [{"outcome": "handler-error"}]}
+
+    def answered(identity: str, code: int = 500) -> None:
+        headers = Message()
+        if identity:
+            headers["x-request-id"] = identity
+
+        def urlopen(*_: object, **__: object) -> None:
+            if code == 0:
+                raise TimeoutError
+            raise HTTPError("http://127.0.0.1:9/", code, "", headers, io.BytesIO(b"{}"))
+
+        monkeypatch.setattr(guard_blind_node.urllib.request, "urlopen", urlopen)
+
+    monkeypatch.setattr(guard_blind_node, "_LOOK_SECONDS", 0.0)
+    said = []
+    for identity, code in (("gone", 500), ("empty", 429), ("", 502), ("", 0)):
+        answered(identity, code)
+        outcome, why = guard_blind_node._ended(Node(), "f1", {})  # type: ignore[arg-type]
+        assert outcome == guard_blind_node.NO_RECORD
+        said.append(why)
+    assert said == [
+        "answered 500 as gone",
+        "answered 429 as empty",
+        "answered 502 without an id",
+        "no answer: TimeoutError",
+    ]
+    answered("kept")
+    assert guard_blind_node._ended(Node(), "f1", {}) == ("handler-error", "")  # type: ignore[arg-type]
+    case = Case(program="p", number=3, kind="attack", sink="sql", why="it says so", event={})
+    told = guard_blind_node.report([(case, guard_blind_node.NO_RECORD, said[0])], 0)
+    assert "- no record: p 3 (sql): answered 500 as gone" in told
