@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 
 from casemate.dispatch.arrivals import ArrivalRate
+from casemate.dispatch.crowding import Crowding
 from casemate.dispatch.deadlines import Deadlines
 from casemate.dispatch.failed_starts import start_failed, unavailable
 from casemate.dispatch.pool_zygotes import PoolZygotes
@@ -93,6 +94,7 @@ class Pool:
             tally or Tally(),
             imports_late=self._imports_late,
         )
+        self._crowding = Crowding(loop, self._zygotes, self.restored, self.arrivals, share)
 
     def follow(self, version: Version) -> None:
         """Take over what the version is now: what it may reach can have become less."""
@@ -330,12 +332,8 @@ class Pool:
 
     def _is_crowded(self) -> bool:
         """Tell whether another one that is used again would only wait with those at work."""
-        zygote = self._zygotes.current
-        if zygote is None or not self.restored.wanted(zygote):
-            return False
-        rate = self.arrivals.rate(self._loop.time())
         busy = self.busy + self._start_in_time() + self._being_made_ready()
-        return self.restored.crowded(zygote, rate, self._share.cores_are_short, busy)
+        return self._crowding.of_another(busy)
 
     def _start_in_time(self) -> int:
         """Return how many start that may be ready soon.
@@ -347,13 +345,9 @@ class Pool:
         return self._starting.since(self._loop.time() - _LONG_SECONDS)
 
     def _are_too_many(self) -> bool:
-        """Tell whether one that is ready again had better end: the others take its calls sooner."""
-        zygote = self._zygotes.current
+        """Tell whether one that is ready again had better end."""
         total = self.busy + len(self._spares) + len(self.restored)
-        if zygote is None or total < self.restored.most_of_use + self.warm.count:
-            return False
-        rate = self.arrivals.rate(self._loop.time())
-        return self.restored.keep_cores_busy(zygote, rate, self._share.cores_are_short)
+        return self._crowding.of_all(total, self.warm.count)
 
     def _be_patient(self, seconds: float) -> None:
         if self._patience is None:

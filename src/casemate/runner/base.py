@@ -19,6 +19,7 @@ from . import (
     control,
     first_process,
     instance,
+    rights,
     seeding,
     sharing,
     unsettled,
@@ -160,7 +161,7 @@ class Base:
             linux.sethostname("function")
             self.rehearsal.once()
             self._root.enter(devices)
-            zygote.give_up_first()
+            rights.give_up_first()
             zygote.Zygote(socket.socket(fileno=instance.SOCKET_FD), self._prepared).run()
         except BaseException as error:  # noqa: BLE001 - a blank that fails must not run on as base
             os.write(2, f"zygote: {type(error).__name__}: {error}\n".encode(errors="replace"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 import select
 import signal
 import socket
@@ -28,6 +27,7 @@ from . import (
     loaded,
     network,
     restorable,
+    rights,
     seeding,
     shared_at_import,
     sharing,
@@ -38,9 +38,6 @@ from .filling import fill_chunks, fill_pools
 from .filters import ZygoteFilters
 from .handlers import load_handler, offer_names, route_logging
 
-_PENDING_SIGNALS = 128
-"""Of one instance. The kernel also counts those of all instances together, in the user namespace
-above them."""
 _SETTLE_MS = 100
 _SETTLE_FORKS = 64
 _REST_MS = 1000
@@ -99,69 +96,6 @@ def _own_environment(assignment: dict[str, Any]) -> dict[str, str]:
 def _is_ahead(assignment: dict[str, Any]) -> bool:
     """Tell whether dependencies are to be imported before it is known whose they become."""
     return "modules" in assignment
-
-
-def give_up_first() -> None:
-    """Give up what no zygote needs, whosever it becomes. A blank one does while nobody waits.
-
-    Emptying the bounding set needs CAP_SETPCAP, so it comes before the capabilities go.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
-    resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
-    resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, 8 << 20))
-    resource.setrlimit(resource.RLIMIT_SIGPENDING, (_PENDING_SIGNALS, _PENDING_SIGNALS))
-    linux.set_no_new_privileges()
-    linux.drop_bounding_capabilities()
-
-
-def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None:
-    """Drop every capability and load the filter. Mounts, and `give_up_first`, come before.
-
-    Returns the descriptor by which the filter tells of calls that it denies; None where the
-    kernel gives none (`ZygoteFilters.install`).
-    """
-    # The order matters. A change of id needs CAP_SETUID, so it comes before the capabilities go.
-    # With it the kernel sets anew whether a process is dumpable (commit_creds), so that comes after
-    # it. Without CAP_SYS_ADMIN a filter needs no_new_privs.
-    files = assignment["open_files"]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    if assignment["identity"]:
-        linux.become(assignment["identity"])
-    linux.drop_capabilities(bounding=False)
-    linux.set_not_dumpable()
-    calls = assignment["calls"]
-    notify = prepared.zygote_filters.install(
-        restorable=assignment["restorable"], asked=calls["asked"], refused=calls["refused"]
-    )
-    return None if notify < 0 else notify
-
-
-def hand_over(
-    control_socket: socket.socket,
-    report: socket.socket,
-    listeners: list[socket.socket],
-    notify: int | None,
-) -> None:
-    """Send the descriptors that lead out of the sandbox to the gateway, and keep none.
-
-    Comes before the handler's module: what is sent here was made by trusted code alone. The
-    supervisor gets the notifications' as well: as long as it is open anywhere, nobody else can
-    have one, and what the filter denies waits instead of being refused otherwise.
-    """
-    control.send_event(control_socket, control.FILTERED, descriptor=notify)
-    descriptors = [listener.detach() for listener in listeners]
-    descriptors += [notify] if notify is not None else []
-    told = b"true" if notify is not None else b"false"
-    head = b'{"listeners":%d,"notifies":%b}' % (len(listeners), told)
-    frame = wire.pack(wire.DESCRIPTORS, head)
-    if descriptors:
-        socket.send_fds(report, [frame], descriptors)
-    else:
-        report.sendall(frame)
-    for descriptor in descriptors:
-        os.close(descriptor)
 
 
 def _forbid_threads() -> None:
@@ -263,9 +197,9 @@ class Zygote:
         os.environ.update(_environment(assignment))
         # The filter forbids bind and listen.
         listeners = network.open_listeners(assignment["ports"])
-        notify = give_up_rights(assignment, self._prepared)
+        notify = rights.give_up_rights(assignment, self._prepared.zygote_filters)
         reporting = socket.socket(fileno=report)
-        hand_over(self._sock, reporting, listeners, notify)
+        rights.hand_over(self._sock, reporting, listeners, notify)
         # A rule of Landlock is for an inode: what it opens has to be mounted by now. What is
         # mounted later is below its root.
         abi: int = assignment["landlock_abi"]
