@@ -226,7 +226,7 @@ class Workloads:
         if trusted is None:
             raise LoginRefusedError(
                 "No workload of that name is trusted here.",
-                next_step="Have an owner run `casemate workloads add NAME`.",
+                next_step="Have an owner trust one: `casemate workloads add --help` says how.",
             )
         claims = await self._claims(trusted, id_token)
         _require_claims(trusted, claims)

@@ -6,6 +6,7 @@ Taking rights is done by the operations that take them anyway, by the rights of 
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ from casemate.api.performing import Call, Perform, Performers, tell
 from casemate.api.served import all_served
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import AccessReviewed
+from casemate.model.oidc import OidcSettings
 from casemate.model.principal import NODE, Principal
 from casemate.model.usage import DAY, UsageSpan
 from casemate.operations import access
@@ -171,11 +173,12 @@ async def _take(holder: Holder, wanted: RemoveAccess, call: Call) -> RemovedAcce
     if holder.kind is AccessKind.USER:
         return await _take_roles(holder, wanted.role, call)
     if holder.kind is AccessKind.PROVIDER:
+        trusted = call.service.accounts.provider.settings
         await _do(RemoveOidc(), oidc.performs, call)
         return RemovedAccess(
             id=holder.id,
             done="the provider is trusted no more",
-            undo=f"casemate oidc set {holder.name}",
+            undo="" if trusted is None else _set_again(trusted),
         )
     if holder.kind is AccessKind.WORKLOAD:
         name = holder.id.partition(":")[2]
@@ -188,6 +191,12 @@ async def _take(holder: Holder, wanted: RemoveAccess, call: Call) -> RemovedAcce
         next_step="Deploy the function without the grant or trigger, remove it with "
         f"`casemate rm {name}`, or stop it with `casemate quarantine {name} --reason TEXT`.",
     )
+
+
+def _set_again(settings: OidcSettings) -> str:
+    words = ["casemate", "oidc", "set", settings.issuer, "--client-id", settings.client_id]
+    words += [word for each in settings.audiences for word in ("--audience", each)]
+    return shlex.join(words)
 
 
 async def _take_roles(holder: Holder, role: str | None, call: Call) -> RemovedAccess:

@@ -98,7 +98,8 @@ class Sealing:
         if sum(view.by.startswith(_PLAYBOOK) for view in kept.all()) >= MAX_BY_PLAYBOOKS:
             raise ConflictError(
                 f"{MAX_BY_PLAYBOOKS} archives of evidence by playbooks are kept already.",
-                next_step="Export one, and end its hold: casemate incident evidence ID --release",
+                next_step="Export one, and end its hold: casemate incident evidence ID --release "
+                "REASON",
             )
         return (await seal(self._service(), incident, by)).id
 

@@ -124,7 +124,7 @@ async def _resolve(wanted: ResolveIncident, call: Call) -> None:
     if wanted.state is IncidentState.CONTAINED:
         raise ConflictError(
             "An incident is contained by what is done about it, not by saying so.",
-            next_step=f"Run: casemate incident contain {found.id}",
+            next_step=f"Run: casemate incident contain {found.id} --reason TEXT",
         )
     now = time.time()
     by = call.actor.principal
@@ -180,7 +180,7 @@ async def _contain(wanted: ContainIncident, call: Call) -> Containment:
             f"The incident {found.id} is about {len(functions)} functions, of which at most "
             f"{MAX_CONTAINED} are put into quarantine at once.",
             next_step=f"Name those that are meant: casemate incident contain {found.id} "
-            "--function FUNCTION --reason TEXT",
+            "--function PROJECT/FUNCTION --reason TEXT",
         )
     actions = [await _quarantine(each, found, wanted, call) for each in functions]
     return Containment(incident=found.id, actions=tuple(actions))

@@ -20,10 +20,18 @@ def deployed_functions(client: NodeClient) -> dict[FunctionName, DeployedFunctio
     return {FunctionName(f.project, f.name): f for f in listed}
 
 
-def require_function(client: NodeClient, project: str, function: str) -> None:
-    """Raise MissingError if there is no such function: a wrong name has no records either."""
+def require_function(client: NodeClient, project: str, function: str, *, line: str) -> None:
+    """Raise MissingError if there is no such function: a wrong name has no records either.
+
+    `line` is the command that takes a project as well, by --project.
+    """
     answer = client.request(ShowFunction(project=project, function=function))
     if answer.status_code == HTTPStatus.NOT_FOUND:
+        if any(name.project == function for name in deployed_functions(client)):
+            raise MissingError(
+                f"There is no function {project}/{function}; {function} is a project.",
+                next_step=f"Of the whole project: `casemate {line} --project {function}`.",
+            )
         raise MissingError(
             f"There is no function {project}/{function}.",
             next_step="`casemate ls` lists those there are.",

@@ -15,7 +15,7 @@ from typer.models import ArgumentInfo
 from casemate.cli import prompts
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import UsageError
-from casemate.cli.operation_parameters import Reader, parameters_of, taken
+from casemate.cli.operation_parameters import OtherPlaceError, Reader, parameters_of, taken
 from casemate.cli.options import JsonOption, YesOption, command
 from casemate.cli.terminal import print_json
 from casemate.operations.declaration import Operation
@@ -140,6 +140,7 @@ class _Maker:
     ) -> None:
         """`fixed` are fields that the command sets; `read` has readers of fields."""
         self._kind = kind
+        self._line = "casemate"
         self._instead = instead
         self._fixed = fixed or {}
         found = parameters_of(form_of(kind), fixed=self._fixed, read=read or {})
@@ -155,7 +156,10 @@ class _Maker:
             kind = self._instead.kind
         form, fields = form_of(kind), dict(self._fixed)
         for name, parameter in self._parameters.items():
-            parameter.give(form, given.pop(name), fields)
+            try:
+                parameter.give(form, given.pop(name), fields)
+            except OtherPlaceError as error:
+                raise error.of_command(self._line) from error
         for name in fields.keys() - form.fields.keys():
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(
@@ -178,6 +182,8 @@ class _Maker:
         json: bool = False,
     ) -> None:
         """Add a command that runs `run`, with the help and the own options of `function`."""
+        module, called = function.__module__.rpartition(".")[2], name or function.__name__
+        self._line = " ".join(("casemate", *dict.fromkeys((module, called))))
         own = inspect.signature(function, eval_str=True).parameters.values()
         found = [parameter for parameter in own if parameter.kind is parameter.KEYWORD_ONLY]
         if self._instead is not None:

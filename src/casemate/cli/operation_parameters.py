@@ -40,6 +40,24 @@ _ID_HELP = "Its id, as lists and messages show it."
 _PROJECT_HELP = "The project; without it the one of the folder you are in."
 
 
+class OtherPlaceError(UsageError):
+    """A project is named in the place of a function, or a function in that of a project."""
+
+    def __init__(self, message: str, function: str, project: str) -> None:
+        """Say how either is asked for; whoever knows the command's name puts it in front."""
+        super().__init__(message)
+        self._ways = (function, project)
+
+    def of_command(self, line: str) -> UsageError:
+        """Return the error of a command line that begins so."""
+        function, project = self._ways
+        return UsageError(
+            self.message,
+            next_step=f"Of a function: `{line} {function}`. Of a whole project: `{line} --project "
+            f"{project}`.",
+        )
+
+
 class Parameter(NamedTuple):
     """One parameter of a command, and what of an operation it gives."""
 
@@ -97,7 +115,7 @@ def _place(form: Form) -> Parameter | None:
     if on is on_chosen:
         help = _apart(form.fields["function"].type).help
         info = typer.Argument(None, metavar="FUNCTION", help=help)
-        return Parameter(taken("function", str | None, info), _give_function)
+        return Parameter(taken("function", str | None, info), _give_chosen)
     if form.in_path == ("project",):
         info = typer.Argument(None, metavar="PROJECT", help=_PROJECT_HELP)
         return Parameter(taken("project", str | None, info), _give_project)
@@ -117,6 +135,16 @@ def _give_function(_form: Form, text: str | None, fields: Fields) -> None:
         fields["project"], fields["function"], _ = resolve(text)
 
 
+def _give_chosen(form: Form, text: str | None, fields: Fields) -> None:
+    """Give a function; who names a project in its place is told how that is asked for."""
+    try:
+        _give_function(form, text, fields)
+    except UsageError as error:
+        if text is None or re.fullmatch(NAME_PATTERN, text) is None:
+            raise
+        raise OtherPlaceError(error.message, f"PROJECT/{text}", text) from error
+
+
 def _give_project(_form: Form, text: str | None, fields: Fields) -> None:
     fields["project"] = project_or_here(text)
 
@@ -133,6 +161,9 @@ def _give_all_of_project(_form: Form, text: str | None, fields: Fields) -> None:
             "Both a function and a project are given, expected one of them.",
             next_step="Leave out the project: the function is enough.",
         )
+    project, slash, name = text.partition("/")
+    if slash and all(re.fullmatch(NAME_PATTERN, each) for each in (project, name)):
+        raise OtherPlaceError(f"{text!r} is a function, expected a project.", text, project)
     fields["project"] = require_text("The project", text)
 
 

@@ -119,7 +119,8 @@ class Evidences:
         if len(self._known.held) >= MAX_KEPT:
             raise ConflictError(
                 f"{MAX_KEPT} archives of evidence are kept already, which is the most.",
-                next_step="Export one, and end its hold: casemate incident evidence ID --release",
+                next_step="Export one, and end its hold: casemate incident evidence ID --release "
+                "REASON",
             )
 
     async def keep(self, view: EvidenceView, data: bytes) -> None:

@@ -102,7 +102,7 @@ class RotateSecret(_Action, frozen=True, kw_only=True, tag="rotate-secret"):
 
 class SealEvidence(_Action, frozen=True, kw_only=True, tag="seal-evidence"):
     """Keep what is on record of the incident in an archive, whatever retention deletes. Taken back
-    by `casemate incident evidence ID --release`."""
+    by `casemate incident evidence ID --release REASON`."""
 
 
 class Page(_Action, frozen=True, kw_only=True, tag="page"):

@@ -119,7 +119,7 @@ class Acting:
 
     async def _prepare_other(self, action: PlaybookAction, target: str) -> Prepared:
         if isinstance(action, SealEvidence):
-            return Prepared("", f"casemate incident evidence {named(target)} --release")
+            return Prepared("", f"casemate incident evidence {named(target)} --release TEXT")
         if isinstance(action, Page):
             to, _, project = named(target).rpartition("@")
             await self._paging.require(to)

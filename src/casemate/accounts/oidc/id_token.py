@@ -226,7 +226,8 @@ def _check_audience(claims: dict[str, Any], settings: OidcSettings) -> None:
     if not set(named) <= {settings.client_id, *settings.audiences}:
         raise IdTokenError(
             "The ID token is also for an audience that is not among those allowed.",
-            next_step="An owner can allow it: `casemate oidc set ... --audience NAME`.",
+            next_step="An owner can allow it: `casemate oidc set ISSUER --client-id ID "
+            "--audience NAME`.",
         )
     party = claims.get("azp")
     if (party is not None or len(named) > 1) and party != settings.client_id:

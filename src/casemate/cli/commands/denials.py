@@ -26,7 +26,9 @@ def denials(found: Denials, call: Call) -> None:
     that would have granted more without an approval.
     """
     if not found.denials and call.operation.function is not None:
-        require_function(call.client, call.operation.project, call.operation.function)
+        require_function(
+            call.client, call.operation.project, call.operation.function, line="denials"
+        )
     several = any(denial.node for denial in found.denials)
     print_table(
         (

@@ -72,7 +72,7 @@ def invocations(
         else:
             found = client.call(wanted)
             if not (found.invocations or found.running) and wanted.function is not None:
-                require_function(client, wanted.project or "", wanted.function)
+                require_function(client, wanted.project or "", wanted.function, line="invocations")
     if json:
         print_json(found)
         return

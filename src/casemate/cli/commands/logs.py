@@ -71,7 +71,7 @@ def logs(
             return
         lines = client.call(wanted)
         if not lines and wanted.function is not None:
-            require_function(client, wanted.project or "", wanted.function)
+            require_function(client, wanted.project or "", wanted.function, line="logs")
     if json:
         print_json({"lines": lines})
         return

@@ -58,7 +58,7 @@ def propose(wanted: ShowUsage, *, json: JsonOption = False) -> None:
             )
         )
         if not found.rows and wanted.project is not None and wanted.function is not None:
-            require_function(client, wanted.project, wanted.function)
+            require_function(client, wanted.project, wanted.function, line="tune")
         prices = read_prices(client.call(ShowPrices()).text.encode(), "the node's price list")
         functions = client.call(ListFunctions()).functions
         hours: dict[tuple[str, str], list[Usage]] = {}

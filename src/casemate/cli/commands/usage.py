@@ -41,7 +41,7 @@ def usage(found: UsageFound, call: Call) -> None:
     within the error. `run s` and `cpu s` are seconds.
     """
     if not found.rows and call.operation.function is not None:
-        require_function(call.client, call.operation.project, call.operation.function)
+        require_function(call.client, call.operation.project, call.operation.function, line="usage")
     print_table(
         (
             *("what", "requests", "run s", "cpu s", "gb-s", "in", "out", "errors", "refused"),
