@@ -71,7 +71,28 @@ ERRORS: dict[str, type[CapabilityError]] = {
 }
 
 
-class Channel:
+class Labelled:
+    """What a way to the host does about the labels of values, if the sink guard gives any."""
+
+    __slots__ = ()
+    labels: Labels | None
+
+    def labels_of(self, value: object) -> str | None:
+        """Return the label of a value to be stored; None if there is nothing to tell."""
+        return None if self.labels is None else self.labels.of(value)
+
+    def storing(self, key: str, content: str | bytes, content_type: str) -> None:
+        """Have the sink guard judge an object before it is stored (BlockedError)."""
+        if self.labels is not None:
+            check_stored(self.labels.guard, key, content, content_type)
+
+    def came(self, source: str, value: object, labels: object) -> None:
+        """Take in the label of a value that was read from `source`."""
+        if self.labels is not None:
+            self.labels.came(source, value, labels)
+
+
+class Channel(Labelled):
     """Requests on the instance's socket, one at a time, from any of its threads."""
 
     __slots__ = (
@@ -113,20 +134,6 @@ class Channel:
             self._sender = pid
         with self.sending:
             self._sock.sendall(frame)
-
-    def labels_of(self, value: object) -> str | None:
-        """Return the label of a value to be stored; None if there is nothing to tell."""
-        return None if self.labels is None else self.labels.of(value)
-
-    def storing(self, key: str, content: str | bytes, content_type: str) -> None:
-        """Have the sink guard judge an object before it is stored (BlockedError)."""
-        if self.labels is not None:
-            check_stored(self.labels.guard, key, content, content_type)
-
-    def came(self, source: str, value: object, labels: object) -> None:
-        """Take in the label of a value that was read from `source`."""
-        if self.labels is not None:
-            self.labels.came(source, value, labels)
 
     def finish(self, frame: bytes) -> None:
         """Send the answer. A request under way in another thread gets its reply first."""

@@ -17,9 +17,9 @@ from typing import Any
 from ..guard import setting_up
 from ..guard.core import Guard, Rule
 from ..guard.labels import Labels
-from ..guard.sinks.file import check_stored
 from . import wire
 from .answer_hash import answer_hash
+from .channel import Labelled
 from .context import Context
 from .debugging import RecordedChannel, frames_of
 from .instance import Handler, Instance
@@ -42,7 +42,7 @@ _OUTSIDE: dict[str, Callable[[tuple[Any, ...]], str]] = {
 """What is not there when an event is done again, by the audit event that tells of its use."""
 
 
-class ToldChannel(RecordedChannel):
+class ToldChannel(Labelled, RecordedChannel):
     """Answers as it was answered, and tells what was not, and what was denied."""
 
     def __init__(self, frames: list[tuple[bool, dict[str, Any], bytes]], told: Told) -> None:
@@ -51,22 +51,8 @@ class ToldChannel(RecordedChannel):
             raise TypeError("the head of a frame is no object")
         super().__init__(frames)
         self.open = True
-        self.labels: Labels | None = None
+        self.labels = None
         self._told = told
-
-    def labels_of(self, value: object) -> str | None:
-        """Return the label of a value to be stored; None if there is nothing to tell."""
-        return None if self.labels is None else self.labels.of(value)
-
-    def storing(self, key: str, content: str | bytes, content_type: str) -> None:
-        """Have the sink guard judge an object before it is stored (BlockedError)."""
-        if self.labels is not None:
-            check_stored(self.labels.guard, key, content, content_type)
-
-    def came(self, source: str, value: object, labels: object) -> None:
-        """Take in the label of a value that was read from `source`."""
-        if self.labels is not None:
-            self.labels.came(source, value, labels)
 
     def send(self, frame: bytes) -> None:
         """Keep what the sink guard tells; a line of a log is not compared."""

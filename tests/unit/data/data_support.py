@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +29,7 @@ from casemate.postgresql.settings import Settings
 from casemate.vault.interface import DataKey, Purpose
 from support.data_calls import CalledData, CalledSharedData
 from support.database import Server
+from support.set_time import Clock
 
 RESOURCES = Resources(
     buckets=(
@@ -91,32 +91,6 @@ class FrozenClock:
     def stop(self) -> None:
         for patched in self._patches:
             patched.stop()
-
-
-class Clock:
-    """Stands in for the module `time`: `time()` goes on by `pass_`, and is set by `step`."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-        # As far apart as they are, so that nobody sets the clock by beginning.
-        self._steady = self.now - time.time() + time.clock_gettime(time.CLOCK_BOOTTIME)
-
-    def time(self) -> float:
-        return self.now
-
-    def clock_gettime(self, _which: int) -> float:
-        return self._steady
-
-    def pass_(self, seconds: float) -> None:
-        self.now += seconds
-        self._steady += seconds
-
-    def step(self, seconds: float) -> None:
-        """Have somebody set the clock, which takes no time."""
-        self.now += seconds
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
 
 
 def end_of(message: Message, fate: Fate, **fields: Any) -> Settlement:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -27,6 +26,7 @@ from casemate.recorder.records.retention import PRUNED_TABLES, prune, used_bytes
 from casemate.recorder.records.rows import Left, insert_records
 from casemate.recorder.records.shares import BYTES, TABLES, shares, surplus
 from casemate.sqlite import engine
+from support.set_time import Clock
 
 NOW = 1_000_000.0
 
@@ -134,22 +134,16 @@ def test_nothing_goes_by_a_clock_that_is_set_right_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before: set forward for a minute, it took all that was on record with it."""
-    off = [0.0]
-    wrong = SimpleNamespace(
-        time=lambda true=time.time: true() + off[0],
-        clock_gettime=time.clock_gettime,
-        monotonic=time.monotonic,
-        CLOCK_BOOTTIME=time.CLOCK_BOOTTIME,
-    )
-    monkeypatch.setattr(set_clock, "time", wrong)
-    monkeypatch.setattr(module, "time", wrong)
+    clock = Clock()
+    monkeypatch.setattr(set_clock, "time", clock)
+    monkeypatch.setattr(module, "time", clock)
 
     duties = module._Duties(RecordsOptions(), tmp_path)
-    connection = filled(3, stored_at=time.time())
-    off[0] = 400 * 86_400.0
+    connection = filled(3, stored_at=clock.now)
+    clock.step(400 * 86_400.0)
     duties.upkeep(connection)
     assert counts(connection) == [3, 3, 3, 3]
-    off[0] = 0.0
+    clock.step(-400 * 86_400.0)
     duties.upkeep(connection)
     assert counts(connection) == [3, 3, 3, 3]
 

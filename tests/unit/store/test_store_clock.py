@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from types import SimpleNamespace
 
 import pytest
 from store_samples import deploy, memory, new, token, user
@@ -30,6 +29,7 @@ from casemate.store.sqlite.accounts import add_token, tokens
 from casemate.store.sqlite.schema import migrate
 from casemate.store.sqlite.upkeep import StoreDuties
 from support.proved_store import proved
+from support.set_time import Clock
 
 CLUSTER = "tests"
 OFF = 45.0
@@ -80,21 +80,17 @@ def test_tokens_are_not_forgotten_by_a_clock_that_is_set_right_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Set forward for a minute, it took all tokens that had an end, of all nodes."""
-    wall, steady = [1_800_000_000.0], [500.0]
-    fake = SimpleNamespace(
-        time=lambda: wall[0], clock_gettime=lambda _: steady[0], CLOCK_BOOTTIME=7
-    )
-    monkeypatch.setattr(set_clock, "time", fake)
-    monkeypatch.setattr("casemate.store.sqlite.upkeep.now_of", lambda _: wall[0])
+    clock = Clock()
+    monkeypatch.setattr(set_clock, "time", clock)
+    monkeypatch.setattr("casemate.store.sqlite.upkeep.now_of", lambda _: clock.now)
     connection = memory()
     migrate(connection)
-    add_token(connection, KeepToken(token=token(expires_at=wall[0] + 3600.0)))
+    add_token(connection, KeepToken(token=token(expires_at=clock.now + 3600.0)))
     duties = StoreDuties()
-    wall[0] += 2 * ENDED_KEPT
+    clock.step(2 * ENDED_KEPT)
     duties.upkeep(connection)
     assert len(tokens(connection, ReadTokens())) == 1
-    steady[0] += BELIEVED_SECONDS
-    wall[0] += BELIEVED_SECONDS
+    clock.pass_(BELIEVED_SECONDS)
     duties.upkeep(connection)
     assert tokens(connection, ReadTokens()) == ()
     connection.close()

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core import Guard
 from ..plain_names import is_hidden
-from .formats import DATES, PLAIN
+from .formats import DATES, PLAIN, is_plain
 from .hidden_names import is_of_code
 
 _MAX_SOURCE = 64 * 1024
@@ -99,20 +99,11 @@ def is_told(guard: Guard, owner: object, name: str) -> bool:
     return guard.constants.holds(name) or guard.constants.shows(name)
 
 
-def is_plain(value: Any) -> bool:
-    """Tell whether a value is plain data, or a collection of it."""
-    todo = [value]
-    for _ in range(_MAX_LOOKED_AT):
-        if not todo:
-            return True
-        item = todo.pop()
-        if type(item) in (list, tuple, set, frozenset):
-            todo += item
-        elif isinstance(item, Mapping) and type(item).__module__ in ("builtins", "collections"):
-            todo += [*item.keys(), *item.values()]
-        elif type(item) not in PLAIN:
-            return False
-    return False
+def _held(value: Any) -> list[Any] | None:
+    """Return keys and values of a mapping of Python's own, None for anything else."""
+    if isinstance(value, Mapping) and type(value).__module__ in ("builtins", "collections"):
+        return [*value.keys(), *value.values()]
+    return None
 
 
 def _source(guard: Guard, function: FunctionType) -> ast.FunctionDef | None:
@@ -205,6 +196,6 @@ def _is_field(guard: Guard, owner: object, node: ast.AST, body: _Body, depth: in
     if called:
         return calculates(guard, owner, name, called=True, depth=depth + 1)
     try:
-        return is_plain(field(owner, name)) and is_told(guard, owner, name)
+        return is_plain(field(owner, name), parts=_held) and is_told(guard, owner, name)
     except LookupError:
         return calculates(guard, owner, name, called=False, depth=depth + 1)

@@ -6,7 +6,7 @@ import datetime
 import decimal
 import re
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from enum import Enum
 from types import MemberDescriptorType, ModuleType
 from typing import Any
@@ -22,6 +22,8 @@ _STEP = re.compile(r"\.([A-Za-z]\w{0,63})|\[([A-Za-z0-9]\w{0,63})\]")
 _STEPS = re.compile(rf"(?:{_STEP.pattern.replace('(', '(?:')}){{1,8}}")
 _SCALARS = (str, bytes, int, float, bool, type(None))
 PLAIN = (*_SCALARS, *DATES)
+COLLECTIONS = (list, tuple, set, frozenset)
+_MAX_LOOKED_AT = 2000
 _WIDE = re.compile(r"\d{5,}")
 _LOOKS_IN = re.compile(r"[.\[]")
 _OTHER_TEXT = re.compile(r"![ra]")
@@ -30,6 +32,35 @@ _FIX = (
     "keep the template in the code and give the data as arguments: TEMPLATE.format(name=value); "
     "for templates of users, string.Template has no attributes"
 )
+
+
+def is_plain(
+    value: Any,
+    kinds: Container[object] = PLAIN,
+    collections: Container[object] = COLLECTIONS,
+    parts: Callable[[Any], Iterable[Any] | None] | None = None,
+    most: int = _MAX_LOOKED_AT,
+) -> bool:
+    """Tell whether a value is plain data, or a collection of it; False for more than `most`.
+
+    `parts` gives what is to be plain of a mapping, None for what is none; without it these are the
+    values of a dictionary.
+    """
+    todo = [value]
+    for _ in range(most):
+        if not todo:
+            return True
+        item = todo.pop()
+        kind = type(item)
+        if kind in collections:
+            todo += item
+        elif parts is None and kind is dict:
+            todo += item.values()
+        elif parts is not None and (held := parts(item)) is not None:
+            todo += held
+        elif kind not in kinds:
+            return False
+    return False
 
 
 def judge(

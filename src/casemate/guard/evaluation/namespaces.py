@@ -21,7 +21,7 @@ from ..core import Guard
 from ..origin import Span
 from ..plain_names import is_hidden
 from .choosing import runs_code
-from .formats import PLAIN
+from .formats import COLLECTIONS, is_plain
 from .formulas import are_small, formula_of, is_data, is_of, is_table
 
 _MODULES = frozenset(("math", "cmath", "statistics"))
@@ -30,9 +30,7 @@ _GROWING = frozenset(("pow", "factorial", "comb", "perm", "range", "repeat", "ld
 """Functions that make much of a large number."""
 _OF_MODULES = ("__name__", "__spec__", "__loader__")
 """What the variables of a module have, and those of no formula."""
-_COLLECTIONS = (list, tuple, set, frozenset)
 _LAMBDA = re.compile(r"\s{0,9}lambda\s{1,9}([A-Za-z]\w{0,40}(?:,\s{0,9}[A-Za-z]\w{0,40}){0,9}):")
-_MAX_LOOKED_AT = 2000
 _MAKING_TEXTS = frozenset(("str", "sorted"))
 
 
@@ -170,12 +168,12 @@ class _Names(ast.NodeTransformer):
     def _named(self, node: ast.expr, name: str, value: Any) -> ast.AST:
         """Put a name in the place of another which says nothing of what is behind it."""
         new = f"v{len(self.values) + len(self.functions)}"
-        if _is_plain(value):
+        if is_plain(value):
             # A rate called `tax` is what a formula is for; a number called `salary` may be hidden.
             number = type(value) in (int, float)
             self.refused |= is_hidden(name.replace("tax", "")) if number else is_hidden(name)
             self.values.add(new)
-            if isinstance(value, (str, bytes, *_COLLECTIONS)):
+            if isinstance(value, (str, bytes, *COLLECTIONS)):
                 self.texts.add(new)
         elif callable(value) and not runs_code(value):
             self.functions.add(new)
@@ -214,21 +212,6 @@ _PLAIN_MAPPINGS = (dict, collections.OrderedDict, type(sys._getframe().f_locals)
 def _is_own(scope: Mapping[Any, Any]) -> bool:
     """Tell whether a mapping may make what it is asked for: nobody else asks it."""
     return type(scope) not in _PLAIN_MAPPINGS
-
-
-def _is_plain(value: Any) -> bool:
-    todo = [value]
-    for _ in range(_MAX_LOOKED_AT):
-        if not todo:
-            return True
-        item = todo.pop()
-        if type(item) in _COLLECTIONS:
-            todo += item
-        elif type(item) is dict:
-            todo += item.values()
-        elif type(item) not in PLAIN:
-            return False
-    return False
 
 
 def _grows(formula: ast.AST, found: _Names) -> bool:

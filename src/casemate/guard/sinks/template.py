@@ -16,8 +16,9 @@ from types import ModuleType
 from typing import Any
 
 from ..core import Guard
-from ..evaluation.formats import PLAIN
+from ..evaluation.formats import PLAIN, is_plain
 from ..hooks import argument, wrap
+from ..notes import SCALARS
 from ..origin import Span
 from ..plain_names import is_hidden
 from ..sink import Patch, Sink
@@ -203,7 +204,7 @@ def patch_chevron(guard: Guard, module: ModuleType) -> None:
         source = argument(arguments, named, 0, "template")
         values = argument(arguments, named, 1, "data")
         if guard.active and isinstance(source, str):
-            guard.provenance.kept[_SHOWN] = source if _is_plain(values) else None
+            guard.provenance.kept[_SHOWN] = source if _are_plain(values) else None
 
     def before_tokenize(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         source = argument(arguments, named, 0, "template")
@@ -231,20 +232,9 @@ def _covered(tag: re.Match[str]) -> str:
     return "q" * len(tag[0])
 
 
-def _is_plain(value: Any) -> bool:
+def _are_plain(values: Any) -> bool:
     """Tell whether values are texts, numbers, lists and dictionaries: nothing to look into."""
-    todo = [value]
-    for _ in range(_MAX_VALUES):
-        if not todo:
-            return True
-        item = todo.pop()
-        if type(item) is dict:
-            todo += item.values()
-        elif type(item) in (list, tuple):
-            todo += item
-        elif item is not None and type(item) not in (str, int, float, bool):
-            return False
-    return False
+    return is_plain(values, SCALARS, (list, tuple), most=_MAX_VALUES)
 
 
 def _is_wide(mapping: Any) -> bool:
