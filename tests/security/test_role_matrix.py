@@ -71,7 +71,7 @@ permit (
 OF_EVERYBODY = {
     "openapi", "listFunctions", "listSecrets", "listTokens", "whoami", "logout", "decide",
     "vaultKey", "health", "ready", "listBuckets", "listTables", "listQueues", "listSources",
-    "listBuilderKeys",
+    "listBuilderKeys", "listDeadLetterPlaces",
 }  # fmt: skip
 """Any valid token may ask; who may see less is shown less."""
 BY_THE_ENDPOINT = {

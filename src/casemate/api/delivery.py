@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -150,7 +151,7 @@ async def _places(operation: ListDeadLetterPlaces, call: Call) -> Places:
     there = {(one.project, one.name) for one in await service.control.functions()}
     projects = [operation.project] if operation.project else await service.projects_with_data()
     found: list[LettersOf] = []
-    for project in filter(partial(_may_in, call), projects):
+    for project in filter(partial(_may_in, call, there), projects):
         try:
             counts = await service.data.read(ShowLetterCounts(project=project))
         except CasemateError:
@@ -166,11 +167,17 @@ async def _places(operation: ListDeadLetterPlaces, call: Call) -> Places:
     return Places(places=tuple(found))
 
 
-def _may_in(call: Call, project: str) -> bool:
+def _may_in(call: Call, there: Collection[tuple[str, str]], project: str) -> bool:
     """Tell whether who asks may see anything of a project: else its database is not opened."""
     whole = Resource(kind=ResourceKind.PROJECT, project=project)
-    return call.may(Action.DEAD_LETTER_READ, whole) or any(
-        each.project == project for each in call.principal.bindings
+    return (
+        call.may(Action.DEAD_LETTER_READ, whole)
+        or any(each.project == project for each in call.principal.bindings)
+        or any(
+            call.may(Action.DEAD_LETTER_READ, function_of(*name))
+            for name in there
+            if name[0] == project
+        )
     )
 
 

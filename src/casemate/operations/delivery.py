@@ -141,7 +141,6 @@ class ListDeadLetterPlaces(Operation[Places], frozen=True, kw_only=True):
         http="GET /dead-letters",
         tag="delivery",
         decided=Decided.FOR_EACH,
-        anywhere=Action.DEAD_LETTER_READ,
         answer=Places(
             places=(
                 LettersOf(

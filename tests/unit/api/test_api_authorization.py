@@ -45,6 +45,7 @@ DECIDED_INSIDE = {
     "listBuckets": "each that is listed",
     "listTables": "each that is listed",
     "listQueues": "each that is listed",
+    "listDeadLetterPlaces": "each that is listed",
     "listSources": "the function of each that is listed",
     "listSecrets": "each project that is listed",
     "putSecrets": "each secret that is named",
