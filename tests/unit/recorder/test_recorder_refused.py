@@ -99,7 +99,7 @@ async def test_one_that_is_refused_holds_nothing_up(
     expected = [f"user:{n}" for n in range(700) if n != 300]
     with pytest.raises(NotRecordedError, match="it is bad"):
         await client.durable()
-    await until(lambda: len(recorder.taken) == 699)
+    await until(lambda: len(recorder.taken) == 699 and client.waiting == 0)
     assert recorder.names == expected, "in order, each once"
     assert recorder.starts == refused.MAX_REFUSALS + 1
     assert len(client.aside) == 1 and client.waiting == 0
