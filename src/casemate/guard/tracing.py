@@ -51,10 +51,11 @@ _MAX_GROWN_DEPTH = 4
 _MAX_OWN_DEPTH = 8
 _TAGS = re.compile(r"(?:\s{0,8}</?[a-z][a-z0-9]{0,15} {0,2}/?>\s{0,8}){1,8}", re.IGNORECASE)
 """Tags of a page without attributes."""
-_WORD = re.compile(r"[A-Za-z]{3}")
-_ESCAPED = re.compile(r"[\\&%]")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/{0,2}")
-"""Put in the place of another it leaves the URL what it was: the event's."""
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s\\/?#]{1,255}[^\s\\]{0,255}")
+"""A URL to its host at least: a scheme alone leaves another what it was."""
+_FIELD = re.compile(r"\$?\{{1,2}[^{}\\%&]{1,200}\}{1,2}")
+"""Where a template shows a value."""
+_PUT_IN = (_TAGS, _ADDRESS, _FIELD)
 _NUMBERS = frozenset((int, float, bool, type(None)))
 _MAX_FILTERED = 4096
 _MAX_LEAVES = 256
@@ -503,20 +504,19 @@ class Tracer:
         return merged(spans + self._leaf(text))
 
     def _put_in(self, text: str, made: Made, depth: int) -> list[Span] | None:
-        """Find the parts of a text in which the code has put words or tags in the place of others.
+        """Find the parts of a text in which the code has put something whole in place of others.
 
         As `text.replace("\\n", "<br>")` does, or `url.replace(PUBLIC, "http://mirror")`. None if it
         was made in another way: what else is put in can be what the event has written in another
-        form, such as a quote for `%27`, or an escaped one.
+        form, such as a quote for `%27`, or `and` for `&&`.
         """
         if made.kind != REPLACED or type(made.parts[2]) is not str:
             return None
         template, _, new, *_ = made.parts
-        words = _WORD.search(new) is not None and _ESCAPED.search(new) is None
-        words = words and _SCHEME.fullmatch(new) is None
-        if type(template) is not str or not (words or _TAGS.fullmatch(new)):
+        if type(template) is not str or not any(p.fullmatch(new) for p in _PUT_IN):
             return None
-        if self._spans(new, depth + 1):
+        # With steps up it is what clients make of the whole that counts, and the code may ask for.
+        if self._spans(new, depth + 1) or ("://" in new and ".." in text):
             return None
         pieces = replaced(*made.parts)
         if pieces is None or not same(text, pieces):

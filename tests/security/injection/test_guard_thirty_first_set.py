@@ -97,15 +97,14 @@ class Page(BaseHTTPRequestHandler):
 def handler(event, context):
     server = HTTPServer(("127.0.0.1", 0), Page)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{{server.server_port}}"
-    event = {{"url": event["url"].replace("HERE", url)}} if "url" in event else event
+    event = {{"url": event["url"].replace("PORT", str(server.server_port))}} if "url" in event else event
     return urllib.request.urlopen(event["url"], timeout=2).read().decode()
 """
 
 
 def test_one_that_says_it_is_for_operators_is_for_no_event(tmp_path: Path) -> None:
     told = METRICS.format(told="Status page for the operators, on loopback only.")
-    cases = {"told": (told, {"url": "HERE/status"})}
+    cases = {"told": (told, {"url": "http://127.0.0.1:PORT/status"})}
     assert_blocked(tmp_path, cases, {"url"}, ("http.server", "urllib.request"))
 
 

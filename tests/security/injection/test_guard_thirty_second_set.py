@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
-# -- words that the code puts in the place of the event's ------------------------------------------
+# -- addresses and fields that the code puts in the place of the event's ---------------------------
 
 MIRROR = """
 import urllib.request
@@ -27,6 +27,11 @@ def handler(event, context):
     text = event["text"].replace("[flat]", "{tenant.flat}").replace("[date]", "{day}")
     return text.format(tenant=Tenant("1. OG"), day="1 March")
 """
+RULE = """
+def handler(event, context):
+    rule = event["rule"].replace("&&", " and ").replace("||", " or ")
+    return bool(eval(rule, {"__builtins__": {}}, {"kg": 3, "zone": "oven"}))
+"""
 DECODED = """
 import sqlite3
 def handler(event, context):
@@ -37,11 +42,12 @@ def handler(event, context):
 """
 
 
-def test_a_word_of_the_codes_in_the_place_of_the_events_is_the_codes(tmp_path: Path) -> None:
+def test_what_the_code_puts_in_the_place_of_the_events_is_the_codes(tmp_path: Path) -> None:
     cases: Cases = {
         "an address": (MIRROR, {"url": "https://img.shop.example/logo/o%27hara.svg?size=2"}),
         "short forms": (SHORT_FORMS, {"text": "In [flat] on [date]: it's off"}),
         "a word": (DECODED.replace("OLD, NEW", "'[co]', 'Company'"), {"name": "Tea [co]"}),
+        "a word for a sign": (RULE, {"rule": "kg > 2 && zone == 'oven'"}),
     }
     assert_passes(tmp_path, cases, ("sqlite3", "urllib.request"))
 
@@ -87,7 +93,7 @@ def test_a_link_whose_scheme_is_replaced_is_the_link(tmp_path: Path) -> None:
     assert_blocked(tmp_path, cases, {"url"}, ("urllib.request",))
 
 
-def test_an_escape_is_no_word(tmp_path: Path) -> None:
+def test_an_escape_is_none_of_it(tmp_path: Path) -> None:
     """Browsers read it in a script as the sign that it stands for."""
     page = """
     name = event["name"].replace("'", "&apos;")

@@ -99,9 +99,20 @@ class GrantsNode:
             signed = base64.b64decode(msgspec.json.decode(rest["content"])["public"])
             return self._json({"digest": digest, "statement": digest, "keys": [key_id(signed)]})
         body = msgspec.json.decode(rest["content"]) if method == "POST" else None
+        if path == "/api/v1/policy/decide":
+            decided = {
+                "granted": False,
+                "allowed": True,
+                "reasons": (),
+                "errors": (),
+                "revision": 1,
+            }
+            return self._json({**body, **decided})
         self.requests.append((method, path, body))
         if method == "HEAD":
             return httpx2.Response(200)
+        if path == "/api/v1/whoami":
+            return self._json({"principal": "user:ada", "roles": ["owner"]})
         if path == "/api/v1/functions":
             return self._json({"functions": [self._deployed(name) for name in self.versions]})
         if path == "/api/v1/secrets/shop":

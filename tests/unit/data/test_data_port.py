@@ -38,6 +38,7 @@ OF_HTTP = {
     delivery.ShowInvocationStatus,
     delivery.ShowFunctionDeadLetter,
     delivery.ShowQueueDeadLetter,
+    delivery.ListDeadLetterPlaces,
 }
 """What the API makes of other operations, for its streams and for what it leaves out."""
 PERFORMED = {**ports.PERFORMED.reads, **ports.PERFORMED.changes}
