@@ -64,10 +64,9 @@ def _key_elsewhere(
     """
     if shared:
         return MasterKeySourceError(
-            f"{error.message} {unproven(header)}",
-            next_step="Bring the key of the vault that the nodes share to this machine, to where "
-            "it is expected, or name its place with --master-key. `casemate vault status` on "
-            "another node says where it has it.",
+            f"{error.message} The vault that the nodes share has one already. {unproven(header)}",
+            next_step="Bring that key to this machine, to where it is expected, or name its place "
+            "with --master-key. `casemate vault status` on another node says where it has it.",
         )
     if header.source == source.source.text:
         return error

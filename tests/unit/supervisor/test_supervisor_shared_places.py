@@ -156,4 +156,4 @@ def test_an_installation_without_the_extra_says_which(monkeypatch: pytest.Monkey
     monkeypatch.setattr(builtins, "__import__", without)
     error = refused({"CASEMATE_STORE": STORE, "CASEMATE_OBJECTS": OBJECTS})
     assert "psycopg" in error.message
-    assert "casemate[cluster]" in str(error.next_step)
+    assert "whl[cluster]" in str(error.next_step)
