@@ -62,7 +62,8 @@ class GivenFiles:
             except OSError:
                 states.append((0, 0, 0, 0))
             else:
-                states.append((found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size))
+                # Of the inode, which tells of new rights as well: what a failure says to change.
+                states.append((found.st_dev, found.st_ino, found.st_ctime_ns, found.st_size))
         return tuple(states)
 
     def _content(self, path: Path, *, private: bool) -> bytes:

@@ -513,8 +513,8 @@ def test_the_end_of_a_certificate_is_told_before_and_after_and_is_no_good_health
         assert "--tls-cert" in reports[0] and "clients refuse" in tls.problem()
         moment[0] = time.time()
         files.write(files.issue())
-        await tls.look()
-        await tls.look()
+        for _ in range(3):
+            await tls.look()
         assert tls.problem() == ""
         await tls.close()
 
@@ -534,8 +534,8 @@ def test_a_renewed_pair_that_cannot_be_used_is_no_good_health(files: Files) -> N
             await tls.look()
         assert "stays as it is" in tls.problem() and str(files.key) in tls.problem()
         files.key.chmod(0o600)
-        tls.reload()
-        await tls.look()
+        for _ in range(3):  # files are taken once they were the same twice
+            await tls.look()
         assert tls.problem() == ""
         await tls.close()
 
