@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -91,5 +92,21 @@ def test_a_program_takes_no_longer_than_it_is_long(part: str) -> None:
         try:
             awk.judge([Argument("-v"), given, Argument(program)], lambda line, spans: None)
         except ValueError as error:
-            assert "more than" in str(error)
+            assert "more than" in str(error) or "does not end" in str(error)
     assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize("part", ["/\\", "/a", "/[", "x/", "++/", "/a/", "print /a\n", "#/\n"])
+def test_patterns_are_looked_for_once(part: str) -> None:
+    text = (part * 100_000)[:100_000]
+    began = time.process_time()
+    # What begins a pattern that does not end is no program: else each slash looked for its end.
+    with suppress(ValueError):
+        awk._tokens(text)
+    assert time.process_time() - began < 1.0
+
+
+def test_a_pattern_that_does_not_end_is_refused() -> None:
+    for program in ('/\\" { system("echo " who) }', "/[ { system(who) }"):
+        with pytest.raises(ValueError, match="does not end"):
+            awk._tokens(program)

@@ -34,7 +34,7 @@ JudgeLine = Callable[[str, Sequence[Span]], "Verdict | None"]
 def judge(rest: Sequence[Argument], line: JudgeLine) -> Verdict | None:
     """Return a verdict if a value that awk is given changes a command that its program runs.
 
-    Raises ValueError if the program is too long to be read.
+    Raises ValueError if the program is too long to be read, or broken.
     """
     given = dict(_assigned(rest))
     program = _program(rest) if given else ""
@@ -79,14 +79,18 @@ def _program(rest: Sequence[Argument]) -> str:
 
 
 def _tokens(program: str) -> list[str]:
-    """Return a program's tokens, without its comments and patterns, whose signs are no code."""
+    """Return a program's tokens, without its comments and patterns, whose signs are no code.
+
+    Raises ValueError for a pattern that does not end: each slash after it would look for its end.
+    """
     tokens = list[str]()
     at = 0
     while at < len(program):
         # A slash divides after what has a value, and begins a pattern elsewhere.
-        divides = _has_value(tokens)
-        found = _PATTERN.match(program, at) if program[at] == "/" and not divides else None
-        if found is not None:
+        if program[at] == "/" and not _has_value(tokens):
+            found = _PATTERN.match(program, at)
+            if found is None:
+                raise ValueError("a pattern in a program of awk does not end")
             tokens.append("/")
         else:
             found = _TOKEN.match(program, at)
