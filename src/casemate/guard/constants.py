@@ -86,7 +86,6 @@ class Constants:
         """Lists of plain words alone, or of words with dots between."""
         self.objects: set[str] = set()
         """Dotted names, as `tasks.mail:send`, that stand beside others in lists, or as keys."""
-        """Names of what the methods of classes set."""
         self.tags: set[str] = set()
         """Names of plain tags of HTML in lists of the code's."""
         self._parts: list[str] | None = None

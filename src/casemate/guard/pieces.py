@@ -13,6 +13,13 @@ _PLACEHOLDER = re.compile(
     r"(?:\.(?P<precision>\*|\d++))?[hlL]?(?P<type>[diouxXeEfFgGcrsa%])"
 )
 _PLAIN_FIELD = re.compile(r"\w*")
+_TAGS = re.compile(r"(?:\s{0,8}</?[a-z][a-z0-9]{0,15} {0,2}/?>\s{0,8}){1,8}", re.IGNORECASE)
+"""Tags of a page without attributes."""
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s\\/?#]{1,255}[^\s\\]{0,255}")
+"""A URL to its host at least: a scheme alone leaves another what it was."""
+_FIELD = re.compile(r"\$?\{{1,2}[^{}\\%&]{1,200}\}{1,2}")
+"""Where a template shows a value."""
+_WHOLE = (_TAGS, _ADDRESS, _FIELD)
 
 Piece = tuple[Any, bool]
 """A piece of a text, and whether it is a literal of the code."""
@@ -55,6 +62,11 @@ def replaced(template: Any, old: Any, new: Any, *count: Any) -> list[Piece] | No
     for segment in segments[1:]:
         pieces += [(new, False), (segment, True)]
     return pieces
+
+
+def is_whole(new: str) -> bool:
+    """Tell whether what the code puts in a place is a whole: tags, a URL, a field."""
+    return any(pattern.fullmatch(new) for pattern in _WHOLE)
 
 
 def of_percent(template: str, arguments: Any) -> list[Piece] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import re
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
@@ -30,7 +29,7 @@ from .notes import (
     joined_of,
 )
 from .origin import PIECE, Origin, Span
-from .pieces import Piece, as_text, of_format, of_percent, replaced, same, texts_in
+from .pieces import Piece, as_text, is_whole, of_format, of_percent, replaced, same, texts_in
 from .provenance import Provenance
 from .reaching import MANY, Reach
 from .spans import MIN_AGAIN, apart, chance, escaped_again, found_again, merged, within
@@ -49,13 +48,6 @@ _MAX_DOTS = 3
 """Dots in a name: of a catalogue, a schema, a table and a column."""
 _MAX_GROWN_DEPTH = 4
 _MAX_OWN_DEPTH = 8
-_TAGS = re.compile(r"(?:\s{0,8}</?[a-z][a-z0-9]{0,15} {0,2}/?>\s{0,8}){1,8}", re.IGNORECASE)
-"""Tags of a page without attributes."""
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s\\/?#]{1,255}[^\s\\]{0,255}")
-"""A URL to its host at least: a scheme alone leaves another what it was."""
-_FIELD = re.compile(r"\$?\{{1,2}[^{}\\%&]{1,200}\}{1,2}")
-"""Where a template shows a value."""
-_PUT_IN = (_TAGS, _ADDRESS, _FIELD)
 _NUMBERS = frozenset((int, float, bool, type(None)))
 _MAX_FILTERED = 4096
 _MAX_LEAVES = 256
@@ -513,7 +505,7 @@ class Tracer:
         if made.kind != REPLACED or type(made.parts[2]) is not str:
             return None
         template, _, new, *_ = made.parts
-        if type(template) is not str or not any(p.fullmatch(new) for p in _PUT_IN):
+        if type(template) is not str or not is_whole(new):
             return None
         # With steps up it is what clients make of the whole that counts, and the code may ask for.
         if self._spans(new, depth + 1) or ("://" in new and ".." in text):

@@ -66,10 +66,10 @@ def _immortal_word() -> tuple[int, int] | None:
         return None
     if getattr(sys, "_is_gil_enabled", lambda: True)() is False:
         return None
-    least = _AT(id(None)).value & _COUNT
-    word = least
+    own = _AT(id(None)).value
+    word = least = own & _COUNT
     if sys.version_info >= (3, 14):
-        if not _AT(id(None)).value & _FLAG:
+        if not own & _FLAG:
             return None
         word = least + _ABOVE_LEAST | _FLAG
     probe = [object()]

@@ -35,13 +35,9 @@ def size_of(value: object) -> int:
     """Return the bytes of a reply, or of a part of it."""
     if isinstance(value, list):
         return sum(map(size_of, value))
-    return (
-        value.size
-        if isinstance(value, Oversized)
-        else len(value)
-        if isinstance(value, bytes)
-        else 0
-    )
+    if isinstance(value, Oversized):
+        return value.size
+    return len(value) if isinstance(value, bytes) else 0
 
 
 class CommandError(SourceError):

@@ -255,23 +255,21 @@ class Vouching:
             forms |= hosts
         elif host == authority:
             forms.discard(host)
-        for form in forms:
-            if self._guard.check_of(form) == "member":
+        for form in forms | hosts:
+            # A check of the host alone would have let any other port pass as well.
+            full = form in forms
+            if full and self._guard.check_of(form) == "member":
                 return True
-            changed = _others(form, host) if host in form else []
+            changed = _others(form, host) if full and host in form else []
             for question in provenance.asked_of(form):
                 if self._is_asked_by_event(question):
                     continue
-                if _names(question, authority) or _is_below(host, port, _domains(question)):
+                if _is_below(host, port, _domains(question)):
                     return True
-                if _is_within(question, host):
+                if full and (_names(question, authority) or _is_within(question, host)):
                     return True
                 if changed and not any(question.ask(other) for other in changed):
                     return True
-        of_host = [one for form in hosts - forms for one in provenance.asked_of(form)]
-        own = [one for one in of_host if not self._is_asked_by_event(one)]
-        if any(_is_below(host, port, _domains(question)) for question in own):
-            return True  # at another port of the web's: no check of the host would have told it
         return _is_below(host, port, self._found_above(host))
 
     def _found_above(self, host: str) -> list[str]:
