@@ -23,6 +23,8 @@ GROWTH_NOISE = 1.10
 """Overhead counts as grown if the p50 with the most functions is over 1.1 times that with one."""
 LEASE_NOISE = 1.25
 """Two measurements of the same with other load present differ by less than this."""
+LANE_US = 50
+"""Processor time of the gateway for a plain call of a reused instance, in microseconds."""
 DEPLOYED = 500
 MANY = 10_000
 FORK = "fork-per-request"
@@ -138,6 +140,7 @@ def _instance(results: Results) -> list[Verdict]:
     if share is not None:
         more = f"{later['sent_and_run']:,.0f}/s of {later['waited_for']:,.0f}/s"
     framework = results.ratio(instance, FUNCTIONS_FRAMEWORK, PLAIN, "per_second")
+    lane = reasons.gateway(results, instance, PLAIN)
     return [
         why(
             at_least(
@@ -155,6 +158,10 @@ def _instance(results: Results) -> list[Verdict]:
         why(
             at_least("instance isolation / its --asgi +uvloop, plain", asgi, 1.2, " x"),
             reasons.compared(results, instance, ASGI_UVLOOP, PLAIN),
+        ),
+        why(
+            at_most("instance isolation, plain, of the gateway", lane, LANE_US, " us"),
+            reasons.lane(results, instance, ASGI_UVLOOP, PLAIN),
         ),
         why(
             at_least("instance isolation, sent and run / waited for", share, 0.8, " x", more),

@@ -6,6 +6,7 @@ from bench.results import Results
 from bench.roles import told
 
 MB = 1_000_000
+_GATEWAY, _SERVER = "gateway", "server"
 _LOADED, _ALONE = "loaded_us", "alone_us"
 
 
@@ -32,6 +33,19 @@ def compared(results: Results, target: str, other: str, handler: str) -> str:
         return ""
     ours = told(own, "us of processor time by call")
     return f"{ours}, of {other} {told(others, 'us')}"
+
+
+def gateway(results: Results, target: str, handler: str) -> float | None:
+    """Return the gateway's processor time by call over many connections; None: not measured."""
+    return results.parts(target, handler, _LOADED).get(_GATEWAY)
+
+
+def lane(results: Results, target: str, other: str, handler: str) -> str:
+    """Say beside the gateway's processor time what a server takes that does nothing but answer."""
+    server = results.parts(other, handler, _LOADED).get(_SERVER)
+    if not server:
+        return ""
+    return f"{other}, which parses a request, calls the handler and answers, takes {server:,.0f} us"
 
 
 def first_call(results: Results, field: str) -> str:
