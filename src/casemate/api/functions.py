@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from starlette.responses import Response
@@ -12,6 +14,7 @@ from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.api.service import json_response
+from casemate.model.denial import DenialKind, denied_on
 from casemate.model.deployment import Alias, DeployedFunction, Version
 from casemate.model.invocation import InvocationRecord
 from casemate.model.principal import Action
@@ -20,12 +23,15 @@ from casemate.model.trigger import TriggerKind
 from casemate.operations import functions
 from casemate.operations.declaration import JSON
 from casemate.operations.functions import (
+    CheckDeploy,
     Deployed,
     DeployFunctions,
     DeployVersion,
     Functions,
     ListFunctions,
     ListSchedules,
+    NoteRefusedDeploy,
+    RefusedFor,
     RemoveFunction,
     RemoveVersion,
     Rollback,
@@ -39,6 +45,12 @@ from casemate.operations.functions import (
 from casemate.operations.records import ListInvocations
 
 performs = Performers()
+_REFUSED = {
+    RefusedFor.GRANTS: "the client sent nothing: it grants more than what is live, unapproved",
+    RefusedFor.ADVISORIES: "the client sent nothing: packages have known holes, or are unknown",
+    RefusedFor.LICENCE: "the client sent nothing: packages are under licences not allowed here",
+}
+"""What a record says of why; no text of the client's."""
 
 
 @performs(ListFunctions)
@@ -91,10 +103,7 @@ async def _deploy_all(operation: DeployFunctions, call: Call) -> Deployed:
         raise RequestError(
             HTTPStatus.BAD_REQUEST, "A function is named more than once, expected each one once."
         )
-    for name in names:
-        call.require(Action.FUNCTION_DEPLOY, function_of(*name))
-        if operation.approve:
-            call.require(Action.GRANT_APPROVE, function_of(*name))
+    _require_deploy(call, names, approve=operation.approve)
     versions = await call.service.control.deploy_all(
         [Deployment(one.project, one.function, one.digest) for one in operation.functions],
         approve=operation.approve,
@@ -102,6 +111,36 @@ async def _deploy_all(operation: DeployFunctions, call: Call) -> Deployed:
         by=call.actor,
     )
     return Deployed(versions=versions)
+
+
+def _require_deploy(call: Call, names: Iterable[tuple[str, str]], *, approve: bool) -> None:
+    for name in names:
+        call.require(Action.FUNCTION_DEPLOY, function_of(*name))
+        if approve:
+            call.require(Action.GRANT_APPROVE, function_of(*name))
+
+
+@performs(CheckDeploy)
+async def _check_deploy(operation: CheckDeploy, call: Call) -> None:
+    names = [(one.project, one.function) for one in operation.functions]
+    _require_deploy(call, names, approve=operation.approve)
+
+
+@performs(NoteRefusedDeploy)
+async def _note_refused(operation: NoteRefusedDeploy, call: Call) -> None:
+    names = dict.fromkeys((one.project, one.function) for one in operation.functions)
+    _require_deploy(call, names, approve=False)
+    for name in names:
+        call.service.facts.happened(
+            denied_on(
+                function_of(*name),
+                at=time.time(),
+                kind=DenialKind(operation.kind.value),
+                by=call.actor,
+                action=Action.FUNCTION_DEPLOY.value,
+                reason=_REFUSED[operation.kind],
+            )
+        )
 
 
 @performs(SetAlias)

@@ -282,7 +282,7 @@ class Service:
             HTTPStatus.FORBIDDEN,
             f"{asking.text} may not {action.value} on {resource.text}.",
             next_step="Ask an owner for a role that allows it; `casemate whoami` shows yours. What "
-            f"decides: casemate can {asking.text} {action.value} {resource.text} --why",
+            f"decides: `casemate can {asking.text} {action.value} {resource.text} --why`",
         )
 
     def require_again(self, request: Request, allowed: Iterable[tuple[Action, Resource]]) -> None:

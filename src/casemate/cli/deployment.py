@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,19 +15,21 @@ from casemate.cli.attesting import attest
 from casemate.cli.changes import Change, changes, routes_of
 from casemate.cli.client import NodeClient
 from casemate.cli.deployed import live_version
-from casemate.cli.errors import CommandError, DeniedError, MissingError
+from casemate.cli.errors import CommandError
 from casemate.cli.grant_report import ApprovalNeededError
 from casemate.cli.names import FunctionName
 from casemate.cli.terminal import Progress, progress
 from casemate.cli.text import size
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.deployment import LIVE, DeployedFunction, TrialTerms, Version
-from casemate.model.principal import Action
 from casemate.operations.bundles import HasBundle, PutBundle
 from casemate.operations.declaration import GZIP
-from casemate.operations.functions import BundleOf, DeployFunctions
-from casemate.operations.login import Whoami
-from casemate.operations.policies import Decide
+from casemate.operations.functions import (
+    BundleOf,
+    CheckDeploy,
+    DeployFunctions,
+    FunctionOf,
+)
 
 if TYPE_CHECKING:
     from casemate.build.bundle import BuiltBundle
@@ -37,6 +38,8 @@ START_SECONDS = 180.0
 """How long a node may take to start a function once and record it."""
 UPLOAD_SECONDS = 600.0
 _PIECE = 256 * 1024
+_NOT_TAKEN = (httpx2.codes.NOT_FOUND, httpx2.codes.METHOD_NOT_ALLOWED)
+"""What a node answers for an operation that only later releases have."""
 
 
 class _Refused(msgspec.Struct):
@@ -93,21 +96,20 @@ class Wanted(NamedTuple):
 def require_rights(client: NodeClient, names: Sequence[FunctionName], *, approve: bool) -> None:
     """Raise DeniedError if the node would refuse to have these deployed by who asks.
 
-    To be asked before anything is built. It is decided by the policy that decides the deploy,
-    which is decided again then.
+    To be asked before anything is built, once for all. The deploy is decided again, and alone by a
+    node of an earlier release, which cannot be asked.
     """
-    who = client.call(Whoami()).principal
-    actions = (Action.FUNCTION_DEPLOY, *((Action.GRANT_APPROVE,) if approve else ()))
-    for name in names:
-        for action in actions:
-            asked = Decide(principal=who, action=action.value, resource=f"function:{name}")
-            with suppress(MissingError):  # somebody whom no account stands for: the deploy decides
-                if not client.call(asked).allowed:
-                    raise DeniedError(
-                        f"{who} may not {action.value} on function:{name}. Nothing was built.",
-                        next_step=f"`casemate can {who} {action.value} function:{name} --why` says "
-                        "what decides that, and which role would allow it; ask an owner for it.",
-                    )
+    asked = CheckDeploy(functions=_functions(names), approve=approve)
+    response = client.request(asked)
+    if response.is_success or response.status_code in _NOT_TAKEN:
+        return
+    failure = client.failure(response)
+    failure.message += " Nothing was built."
+    raise failure
+
+
+def _functions(names: Sequence[FunctionName]) -> tuple[FunctionOf, ...]:
+    return tuple(FunctionOf(project=name.project, function=name.function) for name in names)
 
 
 def deploy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -19,7 +20,13 @@ from casemate.model.invocation import InvocationRecord
 from casemate.model.principal import Action
 from casemate.model.restoring import Restoring
 from casemate.model.trigger import ScheduleStatus
-from casemate.operations.declaration import Decided, Declaration, Operation, on_function
+from casemate.operations.declaration import (
+    Decided,
+    Declaration,
+    Effect,
+    Operation,
+    on_function,
+)
 from casemate.operations.fields import Digest, Name, VersionNumber, number
 from casemate.operations.given import Given
 
@@ -67,6 +74,27 @@ class BundleOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     project: Name
     function: Name
     digest: Digest
+
+
+class FunctionOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A function that is to be deployed."""
+
+    project: Name
+    function: Name
+
+
+class RefusedFor(StrEnum):
+    """What a client has refused a deploy for."""
+
+    GRANTS = "grants"
+    """It would have widened grants, and nobody has approved that."""
+    ADVISORIES = "advisories"
+    """Packages have known holes, or cannot be looked up."""
+    LICENCE = "licence"
+    """Packages are under licences that the node does not allow."""
+
+
+_Together = Annotated[tuple[FunctionOf, ...], msgspec.Meta(min_length=1, max_length=MAX_TOGETHER)]
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +150,43 @@ class DeployFunctions(Operation[Deployed], frozen=True, kw_only=True):
         ]
         | None
     ) = None
+
+
+class CheckDeploy(Operation[None], frozen=True, kw_only=True):
+    """Say whether who asks may deploy these; nothing is deployed.
+
+    To be asked before anything is built. It is decided, and recorded if it is denied, as by the
+    deploy, which decides again.
+    """
+
+    declared = Declaration(
+        http="POST /deployments/check",
+        tag="functions",
+        effect=Effect.READ,
+        decided=Decided.FOR_EACH,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(413, 415, 422),
+    )
+    functions: _Together
+    approve: _Approve = False
+
+
+class NoteRefusedDeploy(Operation[None], frozen=True, kw_only=True):
+    """Record that a client has refused to deploy these, by what the node has told it.
+
+    Needs `function:deploy` on each. A client that compares grants, or has packages judged, sends
+    nothing of what it refuses: without this the node's journal would not have the attempt.
+    """
+
+    declared = Declaration(
+        http="POST /deployments/refused",
+        tag="functions",
+        decided=Decided.FOR_EACH,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(413, 415, 422),
+    )
+    functions: _Together
+    kind: RefusedFor
 
 
 class ListFunctions(Operation[Functions], frozen=True, kw_only=True):

@@ -254,3 +254,54 @@ def test_who_has_it_still_is_not_held_up(deployed, control, parts) -> None:
     parts.accounts.add("cm_dee", "developer@shop")
     control.meanwhile = lambda: parts.accounts.add("cm_dee", "developer") and None
     assert deployed("PUT", CART + "/aliases/live", key="cm_dee", json=TARGETS).status_code == 200
+
+
+TWO = [{"project": "shop", "function": name} for name in ("cart", "mail")]
+
+
+@pytest.mark.parametrize(
+    ("roles", "approve", "status", "action"),
+    [
+        (("developer@shop",), False, 204, ""),
+        (("developer@shop",), True, 403, "grant:approve"),
+        (("developer@other",), False, 403, "function:deploy"),
+        (("owner",), True, 204, ""),
+    ],
+)
+def test_whether_a_deploy_is_allowed_is_decided_as_the_deploy_is(
+    ask, parts, control, roles, approve: bool, status: int, action: str
+) -> None:
+    """One request, however many functions; a denial is recorded as one of the deploy."""
+    key = parts.accounts.add("cm_dee", *roles)
+    asked = {"functions": TWO, "approve": approve}
+    assert ask("POST", "/deployments/check", key=key, json=asked).status_code == status
+    together = {
+        "functions": [{**one, "digest": DIGEST} for one in TWO],
+        "approve": approve,
+    }
+    deployed = ask("POST", "/deployments", key=key, json=together)
+    assert (deployed.status_code == 403) is (status == 403)
+    assert [(one.action, one.function) for one in parts.denied] == [(action, "cart")] * (
+        2 if action else 0
+    )
+    assert control.deployed == {}
+
+
+def test_what_a_client_refused_is_recorded_by_who_may_deploy_and_never_in_its_words(
+    ask, parts
+) -> None:
+    key = parts.accounts.add("cm_dee", "developer@shop")
+    told = {"functions": [*TWO, TWO[0]], "kind": "licence"}
+    assert ask("POST", "/deployments/refused", key=key, json=told).status_code == 204
+    assert [(one.by, one.kind.value, one.resource) for one in parts.denied] == [
+        ("token:dee", "licence", "function:shop/cart"),
+        ("token:dee", "licence", "function:shop/mail"),
+    ]
+    parts.denied.clear()
+    for wrong in ({"kind": "injection"}, {"reason": "x"}, {"functions": TWO * 51}):
+        answer = ask("POST", "/deployments/refused", key=key, json={**told, **wrong})
+        assert answer.status_code in (400, 422), wrong
+    assert parts.denied == []
+    other = parts.accounts.add("cm_eve", "developer@other")
+    assert ask("POST", "/deployments/refused", key=other, json=told).status_code == 403
+    assert [one.kind.value for one in parts.denied] == ["authorization"]

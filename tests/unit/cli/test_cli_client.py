@@ -42,7 +42,7 @@ def test_denied(cli, node, monkeypatch) -> None:
     assert "--project" not in result.err
     # What the node says to do about it, and not what would hold for any refusal.
     said = " ".join(result.err.split())
-    assert "decides: casemate can token:invoker function:read function:shop/cart --why" in said
+    assert "decides: `casemate can token:invoker function:read function:shop/cart --why`" in said
     # Of all there is no right, of a project or a function there may be.
     for command in ("logs", "invocations", "denials", "usage"):
         assert "Name a function, or --project PROJECT" in " ".join(cli(command).err.split())

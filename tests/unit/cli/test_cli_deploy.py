@@ -20,8 +20,11 @@ from casemate.build.bundle import BuiltBundle
 from casemate.cli import watching
 from casemate.cli.changes import changes
 from casemate.cli.client import NodeClient
+from casemate.cli.errors import UnreachableError
+from casemate.cli.hole_check import JudgedBundle
 from casemate.cli.watching import Result, Tried
 from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
+from casemate.model.denial import DenialKind
 from casemate.model.deployment import Alias
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import (
@@ -36,8 +39,10 @@ from casemate.model.function import (
 )
 from casemate.model.grant import Resources
 from casemate.model.metrics import VersionMetrics
+from casemate.model.principal import Action
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
-from casemate.operations.policies import Decide
+from casemate.model.vulnerability import JudgedFunction
+from casemate.operations.functions import CheckDeploy, NoteRefusedDeploy
 from casemate.operations.signing import PutAttestation
 from support.advisories import import_small
 from support.package_index import fake_index
@@ -202,18 +207,97 @@ def test_who_may_not_approve_is_told_before_anything_is_built(
 ) -> None:
     began = []
     monkeypatch.setattr("casemate.build.bundle.build", lambda *_, **__: began.append(1))
-    calling = NodeClient.call
+    policy = node.parts.service.policy
+    allows = policy.allows
 
-    def call(self, operation, **rest):
-        answer = calling(self, operation, **rest)
-        if not isinstance(operation, Decide):
-            return answer
-        return msgspec.structs.replace(answer, allowed=operation.action != "grant:approve")
+    def without(principal, action, resource, **rest):
+        return action is not Action.GRANT_APPROVE and allows(principal, action, resource, **rest)
 
-    monkeypatch.setattr(NodeClient, "call", call)
+    monkeypatch.setattr(policy, "allows", without)
     result = cli("deploy", "--approve")
     assert "may not grant:approve on function:shop/cart" in " ".join(result.err.split())
     assert not began
+
+
+@pytest.mark.parametrize("arguments", [(), ("--approve",)])
+def test_rights_are_asked_for_once_for_all_functions(cli, project, built, node, arguments) -> None:
+    """It was asked once or twice for each, one after the other."""
+    node.requests.clear()
+    assert cli("deploy", *arguments).code == 0
+    assert [path for _, path, *_ in node.requests].count("/api/v1/deployments/check") == 1
+    assert not [path for _, path, *_ in node.requests if "decide" in path or "whoami" in path]
+
+
+def test_a_node_of_an_earlier_release_decides_the_deploy_alone(
+    cli, project, built, node, monkeypatch
+) -> None:
+    asking = NodeClient.request
+
+    def earlier(self, operation, **rest):
+        if isinstance(operation, CheckDeploy):
+            return self.exchange("POST", "/api/v1/deployments/not-there", content=b"{}")
+        return asking(self, operation, **rest)
+
+    monkeypatch.setattr(NodeClient, "request", earlier)
+    assert cli("deploy").code == 0
+
+
+def test_who_may_not_deploy_is_on_record(cli, project, built, node, monkeypatch) -> None:
+    monkeypatch.setenv("CASEMATE_KEY", INVOKER_TEXT)
+    assert cli("deploy").code == 4
+    [denied] = node.parts.denied
+    assert (denied.by, denied.kind) == ("token:invoker", DenialKind.AUTHORIZATION)
+    assert (denied.action, denied.resource) == ("function:deploy", "function:shop/cart")
+
+
+GRANTED = """\
+[function.mail]
+grants = { buckets = [{ name = "in", actions = ["read"] }] }
+"""
+
+
+def test_a_deploy_that_is_refused_here_for_its_grants_is_on_record(
+    cli, project, built, node
+) -> None:
+    """Nothing of it reached the node, whose journal had no word of it."""
+    manifest = (project / "casemate.toml").read_text()
+    granted = "[bucket.in]\n" + manifest.replace("[function.mail]\n", GRANTED)
+    (project / "casemate.toml").write_text(granted)
+    result = cli("deploy")
+    assert result.code == 4 and "would grant more" in result.err
+    [denied] = node.parts.denied
+    assert (denied.kind, denied.resource) == (DenialKind.GRANTS, "function:shop/mail")
+    assert denied.by == "token:owner" and "sent nothing" in denied.reason
+
+
+def test_a_deploy_that_is_refused_here_for_its_packages_is_on_record(
+    cli, project, built, node, monkeypatch
+) -> None:
+    def judged(client, wanted):
+        refused = JudgedFunction(problems=("There are no advisories.",))
+        return [JudgedBundle(function="shop/cart", judged=refused)]
+
+    monkeypatch.setattr("casemate.cli.commands.deploy.judged_bundles", judged)
+    assert cli("deploy").code == 1
+    [denied] = node.parts.denied
+    assert (denied.kind, denied.resource) == (DenialKind.ADVISORIES, "function:shop/cart")
+
+
+def test_a_refusal_stands_though_it_cannot_be_recorded(
+    cli, project, built, node, monkeypatch
+) -> None:
+    def gone(self, operation, **rest):
+        if isinstance(operation, NoteRefusedDeploy):
+            raise UnreachableError("It is gone.", next_step="Start it.")
+        return asking(self, operation, **rest)
+
+    asking = NodeClient.request
+    monkeypatch.setattr(NodeClient, "request", gone)
+    manifest = (project / "casemate.toml").read_text()
+    granted = "[bucket.in]\n" + manifest.replace("[function.mail]\n", GRANTED)
+    (project / "casemate.toml").write_text(granted)
+    result = cli("deploy")
+    assert result.code == 4 and "would grant more" in result.err
 
 
 def test_a_bundle_the_node_has_is_not_sent_again(cli, project, built, node) -> None:
@@ -222,7 +306,7 @@ def test_a_bundle_the_node_has_is_not_sent_again(cli, project, built, node) -> N
     document = json.loads(cli("deploy", "cart", "--force", "--json").out)
     assert document["deployed"][0]["version"] == 2
     assert document["deployed"][0]["uploaded"] is False
-    assert [r[0] for r in node.requests] == ["GET", "POST", "GET", "POST", "HEAD", "PUT", "POST"]
+    assert [r[0] for r in node.requests] == ["POST", "GET", "POST", "HEAD", "PUT", "POST"]
 
 
 def test_the_archive_is_one_that_unpacks(cli, project, built, node, tmp_path) -> None:

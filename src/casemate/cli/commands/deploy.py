@@ -33,13 +33,12 @@ from casemate.cli.grant_report import (
 )
 from casemate.cli.hole_check import (
     JudgedBundle,
-    KnownHolesError,
-    LicencesRefusedError,
     judged_bundles,
     require_none,
 )
 from casemate.cli.names import FunctionName
 from casemate.cli.options import JsonOption, ManifestOption, command, new_app
+from casemate.cli.refused_deploy import REFUSALS, noted
 from casemate.cli.sigstore_check import about_bundles
 from casemate.cli.terminal import (
     DIM,
@@ -89,10 +88,9 @@ ApproveOption = Annotated[
     ),
 ]
 GrantRow = tuple[str, str, str]
+"""A line of the table of grants: function, what is the matter, the grant."""
 _WIDENING = frozenset({"added", "widened"})
 """Rows of what is granted anew: a refusal for that names each of them, once is enough."""
-_SAYS_THAT_NOTHING_IS_DEPLOYED = (ApprovalNeededError, KnownHolesError, LicencesRefusedError)
-"""A line of the table of grants: function, what is the matter, the grant."""
 
 
 @command(
@@ -147,10 +145,11 @@ def deploy(
             _print_tighter(contracts)
             _print_unset(workspace.project.name, unset)
         try:
-            told = _check_grants(client, bundles, before, rows, approve=approve, table=not json)
-            wanted = [Wanted(name, built, before.get(name)) for name, built in bundles]
-            judged += judged_bundles(client, [w for w in wanted if force or not w.is_live])
-            require_none(judged, table=not json)
+            with noted(client, judged):
+                told = _check_grants(client, bundles, before, rows, approve=approve, table=not json)
+                wanted = [Wanted(name, built, before.get(name)) for name, built in bundles]
+                judged += judged_bundles(client, [w for w in wanted if force or not w.is_live])
+                require_none(judged, table=not json)
             _print_grants(() if json else told)
             done = deploy_bundles(
                 client, wanted, force=force, approve=approve, trial=terms, sigstore=signed
@@ -159,7 +158,7 @@ def deploy(
             left = [str(name) for name, _ in bundles]
             if json:
                 print_json(_document(client.url, rows, [], error, left, contracts, unset, judged))
-            elif len(bundles) > 1 and not isinstance(error, _SAYS_THAT_NOTHING_IS_DEPLOYED):
+            elif len(bundles) > 1 and not isinstance(error, REFUSALS):
                 note(f"Nothing is deployed: {', '.join(left)} are as they were.", YELLOW)
             raise
         for deployed in () if json else done:
