@@ -18,6 +18,7 @@ from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claim
 from casemate.model.deployment import DeployedFunction
 from casemate.model.errors import NotFoundError
 from casemate.model.route import RouteClaim
+from casemate.model.still import require_still
 from casemate.nodes import Decisions
 from casemate.operations.declaration import Operation
 from casemate.operations.functions import ListFunctions
@@ -109,9 +110,15 @@ class DeployedState:
     async def make(self, decide: Callable[[], Awaitable[Operation[AnswerT]]]) -> AnswerT:
         """Make the change that is decided on functions, claims and quarantines.
 
-        `loading` is held.
+        Whether who asks may do it is decided once more, on what there is read for it. `loading` is
+        held.
         """
-        return await self._decisions.make(decide, self._renew, TOPICS)
+
+        async def still() -> Operation[AnswerT]:
+            require_still()
+            return await decide()
+
+        return await self._decisions.make(still, self._renew, TOPICS)
 
     async def claim(self, claim: RouteClaim) -> None:
         """Give a project routes, in place of what it had. Raises ConflictError."""

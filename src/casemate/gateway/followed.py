@@ -44,13 +44,22 @@ class Followed(NamedTuple):
     evidences: Evidences
 
 
+def rights_of(
+    store: Store, accounts: Accounts, policy: ManagedPolicy, restrictions: Restrictions
+) -> tuple[Part, ...]:
+    """Return what says who may do what, and what is held back."""
+    return (
+        _part("accounts", ("user", "user_roles", "token"), _ACCOUNTS, accounts.reload),
+        _part("policies", POLICIES, (), partial(reload, store, policy)),
+        _part("restrictions", (), ("restrictions",), restrictions.reload),
+    )
+
+
 def parts_of(of: Followed) -> tuple[Part, ...]:
     """Return all of it. What only shows something is read as well: it is what is decided on."""
     return (
-        _part("accounts", ("user", "user_roles", "token"), _ACCOUNTS, of.accounts.reload),
-        _part("policies", POLICIES, (), partial(reload, of.store, of.policy)),
+        *rights_of(of.store, of.accounts, of.policy, of.restrictions),
         _part("functions", TOPICS, (), of.control.reload),
-        _part("restrictions", (), ("restrictions",), of.restrictions.reload),
         _part("signing rules", ("builder_key", "signing_rule"), (), of.signatures.reload),
         _part("decoys", (), ("decoys",), of.decoys.reload),
         _part("budgets", (), ("budgets",), of.budgets.reload),

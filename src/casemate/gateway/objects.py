@@ -18,7 +18,7 @@ from casemate.gateway.blob_sweeps import BlobSweeps
 from casemate.gateway.call_path import CallPath
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.control import NodeControl
-from casemate.gateway.followed import Followed
+from casemate.gateway.followed import Followed, rights_of
 from casemate.gateway.followed import parts_of as followed_parts
 from casemate.gateway.foundations import Foundations
 from casemate.gateway.happenings import PackageActs
@@ -108,6 +108,7 @@ class Gateway:
         base = self.base
         place = place_of_node(base.folders.data)
         gate = Gate(place, base.store, base.facts.happened)
+        rights = rights_of(base.store, base.accounts, base.policy, base.restrictions)
         self.control = NodeControl(
             config=base.config,
             store=base.store,
@@ -127,7 +128,7 @@ class Gateway:
             gate=gate,
             require_movable=base.restrictions.require_movable,
             on_live=self._follow_live,
-            decisions=base.nodes.decisions,
+            decisions=base.nodes.decisions.besides(*rights),
         )
         self._build_advisories(gate)
         sweep = base.state.sweep_bundles

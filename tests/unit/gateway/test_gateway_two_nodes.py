@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from casemate.accounts.passwords import PasswordHashing
 from casemate.data import DataGoneError
 from casemate.facts import FactStream
 from casemate.gateway.deployed_state import TOPICS
+from casemate.gateway.followed import rights_of
 from casemate.gateway.known_projects import KnownProjects
 from casemate.model.account import PolicyFile
 from casemate.model.errors import CasemateError, ConflictError
@@ -23,6 +25,7 @@ from casemate.model.function import HttpTrigger
 from casemate.model.principal import NODE, Action
 from casemate.model.restriction import RestrictionKind
 from casemate.model.route import RouteClaim
+from casemate.model.still import asked_again
 from casemate.nodes import Following, Part, SharedDecisions, Standing
 from casemate.nodes.policies import TOPICS as POLICIES
 from casemate.nodes.policies import reload
@@ -31,6 +34,7 @@ from casemate.operations.policies import KeepPolicy
 from casemate.operations.quarantine import QuarantineFunction
 from casemate.policy import CedarPolicy
 from casemate.postgresql.settings import Settings
+from casemate.restrictions import Restrictions
 from casemate.store.postgresql.store import PostgresqlStore
 from support.accounts import FAST, MemoryVault
 from support.database import Server
@@ -52,8 +56,6 @@ class Among:
     def __init__(self, url: str, folder: Path, bundles: Bundles, vault: MemoryVault) -> None:
         self.store = store = PostgresqlStore.open(Settings.of_url(url), cluster="tests")
         self.decisions = SharedDecisions(store)
-        self.node = Node(folder, bundles, store, self.decisions)
-        self.control, self.restrictions = self.node.control, self.node.restrictions
         self.policy = CedarPolicy()
         self.accounts = Accounts(
             store,
@@ -62,6 +64,16 @@ class Among:
             happened=FactStream().happened,
             hashing=PasswordHashing(FAST),
         )
+        held: list[Restrictions] = []  # of the node, which is decided on them
+
+        async def again() -> None:
+            await held[0].reload()
+
+        later: Any = SimpleNamespace(reload=again)
+        rights = rights_of(store, self.accounts, self.policy, later)
+        self.node = Node(folder, bundles, store, self.decisions.besides(*rights))
+        self.control, self.restrictions = self.node.control, self.node.restrictions
+        held.append(self.restrictions)
         self.standing = Standing(10.0)
         self.following = Following(store, self._parts(), self.standing)
 
@@ -272,6 +284,68 @@ def test_an_alias_that_was_moved_meanwhile_is_decided_on_anew(on_two: Play) -> N
         # Not a look later: at once, on what this node has not met yet.
         error = await outcome(one.control.set_alias(back, by=ADA))
         assert isinstance(error, ConflictError) and "belongs to t/g" in error.message
+
+    on_two(scene)
+
+
+def test_what_one_node_holds_back_no_change_on_another_passes_by(on_two: Play) -> None:
+    """It passed until the other had looked: for half a second and more."""
+
+    async def scene(one: Among, other: Among) -> None:
+        await one.node.deploy("f")
+        await one.node.deploy("f", approve=True)
+        await other.following.look()
+        await other.following.settled()
+        back = SetAlias(
+            project="t", function="f", name="live", targets=(Target(version=1, weight=100),)
+        )
+        for _ in range(5):
+            frozen = await one.restrictions.restrict(
+                RestrictionKind.ALIAS, "t", "f", "", reason="r", by=ADA
+            )
+            for change in (
+                other.control.remove("t", "f", by=ADA),
+                other.control.set_alias(back, by=ADA),
+                other.control.rollback("t", "f", 1, by=ADA),
+                other.control.remove_version("t", "f", 1, by=ADA),
+            ):
+                error = await outcome(change)
+                assert isinstance(error, ConflictError) and "are frozen" in error.message
+            await one.restrictions.lift(frozen.id, "r", ADA)
+        assert await outcome(other.control.set_alias(back, by=ADA)) is None
+
+    on_two(scene)
+
+
+@pytest.mark.parametrize("taken", ["token", "policy"])
+def test_who_lost_a_right_on_one_node_changes_no_function_on_another(
+    on_two: Play, taken: str
+) -> None:
+    async def scene(one: Among, other: Among) -> None:
+        await one.node.deploy("f")
+        issued = await one.accounts.tokens.add_owner("second", seconds=3600)
+        shown = f"Bearer {issued.text}"
+        await other.following.look()
+        await other.following.settled()
+        asking = other.accounts.authenticate(shown)
+        assert asking is not None
+
+        def still() -> None:
+            """As the API decides once more."""
+            now = other.accounts.authenticate(shown)
+            if now is None or not other.policy.allows(now, Action.NODE_BACKUP, NODE):
+                raise ConflictError("not any more")
+
+        async def put() -> KeepPolicy:
+            return KeepPolicy(file=NOBODY)
+
+        if taken == "token":
+            await one.accounts.tokens.revoke(issued.token.id, by=asking)
+        else:
+            await one.decisions.make(put, lambda: reload(one.store, one.policy), POLICIES)
+        with asked_again(still):
+            error = await outcome(other.control.remove("t", "f", by=ADA))
+        assert isinstance(error, ConflictError) and error.message == "not any more"
 
     on_two(scene)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,12 +25,14 @@ class Store:
         self.value = 0
         self.rivals = rivals
 
+        self.changed = self.expected = TOPICS
+
     async def changes_since(self, revision: int) -> StoreChanges:
-        topics = TOPICS if self.revision > revision else frozenset()
+        topics = self.changed if self.revision > revision else frozenset()
         return StoreChanges(revision=self.revision, topics=topics)
 
     async def change_at(self, operation: Any, revision: int, topics: Any) -> None:
-        assert topics == TOPICS
+        assert topics == self.expected
         if self.rivals:
             self.rivals -= 1
             self.value += 1
@@ -101,3 +104,25 @@ def test_a_node_alone_reads_nothing_again() -> None:
     node = Node(store, AloneDecisions(store))  # type: ignore[arg-type]
     asyncio.run(node.count())
     assert (node.renewed, store.value) == (0, 1)
+
+
+def test_it_is_decided_on_what_stands_besides_as_well() -> None:
+    """Who may do it is read again before, where another node has changed that, and only then."""
+    store, read = Store(), []
+
+    async def reload() -> None:
+        read.append(store.revision)
+
+    rights = SimpleNamespace(topics=frozenset({"rights"}), reload=reload)
+    decisions = SharedDecisions(store).besides(rights)  # type: ignore[arg-type]
+    node = Node(store, decisions)
+    store.expected = TOPICS | {"rights"}
+    asyncio.run(node.count())
+    assert read == [1], "nothing was known to be in memory"
+    store.changed, store.revision = frozenset({"rights"}), store.revision + 1
+    asyncio.run(node.count())
+    assert (read, node.renewed) == ([1, 3], 1)
+    store.rivals = 1
+    asyncio.run(node.count())
+    assert read == [1, 3, 4, 5], "what is changed until it is made counts too"
+    assert isinstance(AloneDecisions(store).besides(rights), AloneDecisions)  # type: ignore[arg-type]
