@@ -203,6 +203,23 @@ class Accounts:
             return self._directory.users[name].created_at
         return self._directory.tokens[name].created_at if kind == PrincipalKind.TOKEN else None
 
+    def as_keeper(self, text: str) -> Principal | None:
+        """Return who had something kept to be done later, with the roles stored for it now.
+
+        Also of a token whose time is over: what it had begun in its time goes on. None of whom
+        nothing is known any more, and who never was a person or a token.
+        """
+        kind, _, name = text.partition(":")
+        if kind == PrincipalKind.TOKEN:
+            token = self._directory.tokens.get(name)
+            if token is None:
+                return None
+            return Principal(kind=PrincipalKind.TOKEN, id=name, bindings=token.bindings)
+        if kind != PrincipalKind.USER:
+            return None
+        bindings = self._directory.roles_of(name)
+        return Principal(kind=PrincipalKind.USER, id=name, bindings=bindings)
+
     def sent_away(self, text: str) -> float | None:
         """Return since when (Unix time) a person or token may do nothing any more, None if it may.
 

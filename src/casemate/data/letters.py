@@ -16,7 +16,7 @@ from casemate.data.terms import Terms, terms_of
 from casemate.data.work import Work
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import NotFoundError
-from casemate.model.messages import DeadLetter, LetterCount, NewMessage
+from casemate.model.messages import REDRIVEN, DeadLetter, LetterCount, NewMessage
 from casemate.sqlite.engine import Connection
 
 _BATCH = 500
@@ -236,6 +236,8 @@ def _redrive(
         kept = terms.open(("letter attributes", *place), kept)
         body = terms.open(("letter", *place, labels, kept), body)
         attributes, trace, hidden = messages.unpacked_with_key(kept)
+        if queue.kind == INBOX:
+            attributes[REDRIVEN] = "1"
         new = NewMessage(
             body=body,
             key=hidden or key,

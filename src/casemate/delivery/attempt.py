@@ -13,7 +13,6 @@ from casemate.delivery.leased import Batch, Leased, Place, invocation_of
 from casemate.delivery.settling import Settler
 from casemate.delivery.verdict import (
     DONE,
-    KEEPER_GONE,
     NOTHING_RAN,
     Verdict,
     body_of,
@@ -28,7 +27,6 @@ from casemate.dispatch.pool import PATIENT_SECONDS
 from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec
 from casemate.model.invocation import Outcome
-from casemate.model.nodes import MAX_CLOCK_OFF
 from casemate.model.path import RawInvocation, Sealed
 
 Run = Callable[[RawInvocation], Awaitable[Sealed]]
@@ -71,21 +69,21 @@ class Attempts:
         settler: Settler,
         draw: Callable[[], float],
         due: Callable[[Place, float], None],
-        sent_away: Callable[[str], float | None],
+        refused: Callable[[Leased, Version, str, float], str],
         clock: Callable[[], float] = time.time,
         ages: Callable[[], float] | None = None,
     ) -> None:
         """`draw` returns a number in [0, 1); `due` is told when an event is tried again.
 
-        `sent_away` returns since when a principal may do nothing any more, None if it may. `clock`
-        is that of the data (`Coordination.clock`): by it messages were kept, and are due again.
+        `refused` is `Keepers.refusal`. `clock` is that of the data (`Coordination.clock`): by it
+        messages were kept, and are due again.
         `ages` is the time by which they are too old, without it that.
         """
         self._run = run
         self._settler = settler
         self._draw = draw
         self._due = due
-        self._sent_away = sent_away
+        self._refused = refused
         self._clock = clock
         self._ages = ages or clock
 
@@ -142,8 +140,8 @@ class Attempts:
             reason = worn_out(leased.message, delivery, ages)
             if leased.event is None:
                 reason = "not an event"
-            elif self._is_sent_away(leased.event.kept_by, leased.message.sent_at, now):
-                reason = KEEPER_GONE
+            elif not reason:
+                reason = self._refused(leased, version, batch.qualifier, now)
             if reason:
                 verdict = Verdict(fate=Fate.DEAD, reason=reason)
                 self._end(leased, verdict, None, version, waiting, batch.is_list)
@@ -154,15 +152,6 @@ class Attempts:
             else:
                 kept.append(leased)
         batch.messages = kept
-
-    def _is_sent_away(self, keeper: str, kept_at: float, now: float) -> bool:
-        """Tell whether who had an event kept was sent away since.
-
-        What is sent again from the dead letters is later: whoever did that answers for it. What
-        is of a time to come is earlier: the clock was set back since.
-        """
-        since = self._sent_away(keeper) if keeper else None
-        return since is not None and (kept_at <= since or kept_at > now + MAX_CLOCK_OFF)
 
     @staticmethod
     def _verdicts(

@@ -54,14 +54,13 @@ class Delivery:
         refusal: Callable[[], str] = str,
         coordination: Coordination = ALONE,
         deleting: Callable[[], float],
-        sent_away: Callable[[str], float | None] = lambda _principal: None,
+        refused: Callable[[Leased, Version, str, float], str] = lambda *_: "",
     ) -> None:
         """Take events from `data` along the path, which is `run`; `marks` are of who kept them.
 
         While `refusal` gives a reason nothing is leased; see `rest`. `coordination` is that of the
         data, whose other nodes have their share. By `deleting` events are too old on a node that is
-        alone. `sent_away` returns since when who had an event kept may do nothing any more: it
-        becomes a dead letter then.
+        alone. `refused` is `Keepers.refusal`: what has one becomes a dead letter.
         """
         self._refusal = refusal
         self._coordination = coordination
@@ -74,7 +73,7 @@ class Delivery:
         # By a clock that was set forward by mistake all that waits would be given up.
         ages = deleting if coordination is ALONE else self._clock
         self._attempts = Attempts(
-            run, self._settler, SystemRandom().random, self.due, sent_away, self._clock, ages
+            run, self._settler, SystemRandom().random, self.due, refused, self._clock, ages
         )
         self._fair = FairShare(max(1, cores) * _SLOTS_FOR_EACH_CORE)
         self._lanes: dict[Name, Lane] = {}

@@ -38,6 +38,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 DONE = Verdict(fate=Fate.DONE)
 KEEPER_GONE = "who had it kept was revoked, disabled or removed since"
+KEEPER_DENIED = "who had it kept may not invoke the function any more"
 
 
 def worn_out(message: Message, delivery: Delivery, now: float) -> str:

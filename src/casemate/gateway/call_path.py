@@ -9,6 +9,7 @@ from casemate.capabilities import Broker, Operations
 from casemate.delivery import Delivery
 from casemate.delivery.acceptance import Acceptance
 from casemate.delivery.admitted import AdmissionMarks
+from casemate.delivery.keepers import Keepers
 from casemate.delivery.keeping import Keeping
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
@@ -71,7 +72,7 @@ class CallPath:
             refusal=base.nodes.standing.refusal,
             coordination=base.data.coordination,
             deleting=base.deleting.now,
-            sent_away=base.accounts.sent_away,
+            refused=Keepers(base.accounts, base.policy, base.catalogue, happened).refusal,
         )
         keeping.hand_to(self.delivery)
         base.nodes.standing.on_rest = self.delivery.rest

@@ -52,6 +52,10 @@ class Lease(msgspec.Struct, frozen=True):
     """Counts the leases of the message; 0: it was never leased. Only the newest has an effect."""
 
 
+REDRIVEN = "redriven"
+"""The attribute of a message in an inbox that was sent again from the dead letters."""
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message; `body` is JSON. In an inbox it is an encoded `casemate.model.event.Event`."""
 
@@ -74,7 +78,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     labels: bytes = b""
     """What of it came from which event, as the runner told it; opaque here."""
     attributes: dict[str, str] = {}
-    """Queues and topics: what its sender said beside the body. In an inbox the event has them."""
+    """Queues and topics: what its sender said beside the body. In an inbox the event has them, and
+    there is `REDRIVEN` alone."""
     trace: str = ""
     """Queues and topics: `TraceContext.kept` of who sent it. In an inbox the event has it."""
     admitted: bytes = b""

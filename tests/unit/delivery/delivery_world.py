@@ -19,6 +19,7 @@ from casemate.admission import Catalogue
 from casemate.data.interface import NewMessage
 from casemate.delivery import Delivery
 from casemate.delivery.admitted import AdmissionMarks
+from casemate.delivery.keepers import Keepers
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.model.deployment import Quarantine
 from casemate.model.event import Event
@@ -26,8 +27,10 @@ from casemate.model.grant import QueueSpec, Resources
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, Sealed
+from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.model.trigger import TriggerKind
 from casemate.operations.leases import LeaseMessages, SettleMessages
+from casemate.policy import CedarPolicy
 from casemate.set_clock import DeletingClock
 from support.core import deployed, version
 from support.data_calls import CalledData
@@ -60,6 +63,26 @@ class Counting(CalledData):
         return await super().change(operation)
 
 
+class KeepersKnown:
+    """What accounts know of who had events kept: each is an invoker until told otherwise."""
+
+    def __init__(self) -> None:
+        self.gone: dict[str, float] = {}
+        """Since when principals may do nothing any more."""
+        self.roles: dict[str, tuple[RoleBinding, ...] | None] = {}
+        """Of those who are no invokers; None for whom nothing is known of any more."""
+
+    def sent_away(self, text: str) -> float | None:
+        return self.gone.get(text)
+
+    def as_keeper(self, text: str) -> Principal | None:
+        bindings = self.roles.get(text, (RoleBinding(role="invoker"),))
+        kind, _, name = text.partition(":")
+        if bindings is None:
+            return None
+        return Principal(kind=PrincipalKind(kind), id=name, bindings=bindings)
+
+
 class World:
     """Deployed functions, their events, and what ran."""
 
@@ -72,8 +95,9 @@ class World:
         self.seconds = 0.0
         self.answer: Callable[[RawInvocation], Sealed] = lambda raw: OK
         self.marks = AdmissionMarks()
-        self.sent_away: dict[str, float] = {}
-        """Since when principals may do nothing any more."""
+        self.keepers = KeepersKnown()
+        self.policy = CedarPolicy()
+        self.denied: list[Any] = []
         self.refusal = ""
         self.delivery = self._delivery()
         self.subscriptions = Subscriptions(self.data, self.catalogue)
@@ -86,7 +110,7 @@ class World:
             refusal=lambda: self.refusal,
             coordination=self.data.coordination,
             deleting=DeletingClock().now,
-            sent_away=self.sent_away.get,
+            refused=Keepers(self.keepers, self.policy, self.catalogue, self.denied.append).refusal,
         )
 
     async def _run(self, raw: RawInvocation) -> Sealed:

@@ -12,13 +12,14 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from delivery_world import OK, World, ended, play, sizes
+from delivery_world import OK, KeepersKnown, World, ended, play, sizes
 
 from casemate.data.coordination import Alone
 from casemate.data.errors import DataError, DataFullError
 from casemate.data.interface import NewMessage
 from casemate.delivery import attempt
 from casemate.delivery.attempt import Attempts, give_back
+from casemate.delivery.keepers import Keepers
 from casemate.delivery.leased import Batch, read_message
 from casemate.delivery.settling import Settler
 from casemate.delivery.verdict import KEEPER_GONE
@@ -65,7 +66,7 @@ def test_what_somebody_had_kept_who_was_sent_away_since_becomes_a_dead_letter(
 ) -> None:
     async def scene(world: World) -> None:
         await world.deploy(F)
-        world.sent_away |= {"token:gone": time.time() + 60, "token:before": time.time() - 60}
+        world.keepers.gone |= {"token:gone": time.time() + 60, "token:before": time.time() - 60}
         for n, keeper in enumerate(("token:gone", "token:before", "user:ada", "")):
             await world.send(n, kept_by=keeper)
         world.delivery.start()
@@ -75,6 +76,9 @@ def test_what_somebody_had_kept_who_was_sent_away_since_becomes_a_dead_letter(
         # No function is told who had its event kept.
         assert {event.kept_by for raw in world.ran for event in raw.events} == {""}
         assert [reason for reason, _ in await world.dead()] == [KEEPER_GONE]
+        [denied] = world.denied
+        assert (denied.by, denied.action) == ("token:gone", "function:invoke")
+        assert KEEPER_GONE in denied.reason
 
     on(scene)
 
@@ -86,10 +90,11 @@ def test_what_was_kept_before_the_clock_was_set_back_is_older_than_it_says(
     kept: float, gone: bool
 ) -> None:
     now = 1_800_000_000.0
-    nothing = cast("Any", None)
-    attempts = Attempts(nothing, nothing, nothing, nothing, {"token:gone": now - 30}.get)
-    assert attempts._is_sent_away("token:gone", now + kept, now) is gone
-    assert not attempts._is_sent_away("token:good", now + kept, now)
+    nothing, known = cast("Any", None), KeepersKnown()
+    known.gone["token:gone"] = now - 30
+    keepers = Keepers(known, nothing, nothing, nothing)
+    assert keepers._is_sent_away("token:gone", now + kept, now) is gone
+    assert not keepers._is_sent_away("token:good", now + kept, now)
 
 
 class OtherClock(Alone):
@@ -327,7 +332,7 @@ def test_the_end_of_a_run_whose_lease_was_taken_again_changes_nothing(
             return OK
 
         settler = Settler(world.data, lambda _place: None)
-        attempts = Attempts(run, settler, lambda: 0.5, lambda place, at: None, lambda who: None)
+        attempts = Attempts(run, settler, lambda: 0.5, lambda place, at: None, lambda *_: "")
         until = asyncio.get_running_loop().time() + 3600
         batch = Batch(
             place=place,

@@ -1,0 +1,148 @@
+"""What was kept for somebody is handled by what that one may do when it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delivery_world import World, ended, play
+
+from casemate.delivery.verdict import KEEPER_DENIED
+from casemate.model.account import PolicyFile
+from casemate.model.denial import DenialKind
+from casemate.model.function import Delivery
+from casemate.model.invocation import Outcome
+from casemate.model.principal import RoleBinding
+
+F: dict[str, Any] = {"name": "f", "delivery": Delivery(attempts=3, backoff=0.02, backoff_most=0.1)}
+INVOKER = RoleBinding(role="invoker")
+Scene = Callable[[World], Awaitable[None]]
+
+
+@pytest.fixture
+def on(tmp_path: Path) -> Callable[[Scene], None]:
+    return lambda scene: play(tmp_path, scene)
+
+
+@pytest.mark.parametrize(
+    ("bindings", "handled"),
+    [
+        ((), False),
+        ((RoleBinding(role="auditor"),), False),
+        ((RoleBinding(role="invoker", project="other"),), False),
+        ((RoleBinding(role="invoker", project="t"),), True),
+        ((INVOKER,), True),
+        (None, True),  # a token of which nothing is known any more: its time was over long ago
+    ],
+)
+@pytest.mark.parametrize("keeper", ["user:ada", "token:ci"])
+def test_who_lost_the_right_to_invoke_has_nothing_handled_any_more(
+    on: Callable[[Scene], None], keeper: str, bindings: Any, handled: bool
+) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        world.keepers.roles[keeper] = bindings
+        await world.send("kept", kept_by=keeper, invocation="inv_1")
+        await world.send("of nobody")
+        world.delivery.start()
+        await world.empty()
+        assert sorted(world.values()) == (["kept"] if handled else []) + ["of nobody"]
+        assert await world.dead() == ([] if handled else [(KEEPER_DENIED, 1)])
+        told = [(one.by, one.kind, one.invocation, one.resource) for one in world.denied]
+        expected = (keeper, DenialKind.AUTHORIZATION, "inv_1", "function:t/f")
+        assert told == ([] if handled else [expected])
+
+    on(scene)
+
+
+@pytest.mark.parametrize(
+    ("spec", "qualifier", "handled"),
+    [
+        ({"public": True}, "", True),  # everybody may
+        ({"internal": True}, "", False),  # nobody from outside may any more
+        ({}, "7", False),  # that is not live: a right of its own, which an invoker has not
+    ],
+)
+def test_what_is_deployed_now_decides_too(
+    on: Callable[[Scene], None], spec: dict[str, Any], qualifier: str, handled: bool
+) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy({**F, **spec})
+        world.keepers.roles["user:eve"] = () if handled else (INVOKER,)
+        if qualifier:
+            live = world.catalogue.closure
+
+            def replaced(*asked: Any) -> Any:
+                return live(*asked)._replace(is_live=False)
+
+            world.catalogue.closure = replaced  # type: ignore[method-assign]
+        await world.send(1, kept_by="user:eve", qualifier=qualifier)
+        world.delivery.start()
+        await world.empty()
+        assert bool(world.ran) is handled
+        assert [reason for reason, _ in await world.dead()] == [KEEPER_DENIED] * (not handled)
+
+    on(scene)
+
+
+def test_a_policy_that_forbids_it_by_now_counts_and_each_attempt_is_asked_about(
+    on: Callable[[Scene], None],
+) -> None:
+    text = """
+@id("no-more")
+forbid (
+  principal == Casemate::Token::"ci",
+  action == Casemate::Action::"function:invoke",
+  resource
+);
+"""
+
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+
+        def failing(raw: Any) -> Any:
+            file = PolicyFile(name="no", text=text, changed_at=1.0, changed_by="user:olga")
+            world.policy.replace([file])
+            return ended(Outcome.HANDLER_ERROR)
+
+        world.answer = failing
+        await world.send(1, kept_by="token:ci")
+        world.delivery.start()
+        await world.empty()
+        assert len(world.ran) == 1, "the second attempt is not made"
+        assert [reason for reason, _ in await world.dead()] == [KEEPER_DENIED]
+
+    on(scene)
+
+
+def test_who_sends_a_dead_letter_again_has_it_handled(on: Callable[[Scene], None]) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        world.keepers.roles["user:ada"] = ()
+        await world.send(1, kept_by="user:ada")
+        world.delivery.start()
+        await world.empty()
+        assert await world.dead() == [(KEEPER_DENIED, 1)]
+        await world.data.redrive("t", "inbox", "f")
+        await world.until(lambda: bool(world.ran))
+        await world.empty()
+        assert await world.dead() == [] and world.values() == [1]
+
+    on(scene)
+
+
+def test_what_was_decided_is_not_decided_anew_for_each_event(on: Callable[[Scene], None]) -> None:
+    """A question that the cache of the policy does not answer takes hundreds of microseconds."""
+
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        before = dict(world.policy._active.cache)
+        await world.send(*range(200), kept_by="user:ada")
+        world.delivery.start()
+        await world.empty()
+        assert len(world.ran) == 200
+        assert len(world.policy._active.cache) - len(before) == 1
+
+    on(scene)
