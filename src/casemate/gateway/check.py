@@ -85,7 +85,9 @@ class NodeCheck:
         done = self._last.findings if self._last is not None else ()
         found = (*(f"{f.place}: {f.problem}" for f in done),)
         store = self._store.faults() if self._store is not None else ()
-        return (*(f"store: {what}" for what in store), *self._data.faults(), *found)
+        # A server that has store and data is told of once.
+        data = (what for what in self._data.faults() if what not in store)
+        return (*(f"store: {what}" for what in store), *data, *found)
 
     def start(self, *, background: bool = False) -> CheckReport:
         """Begin a check, unless one is under way, which then goes on at full speed."""

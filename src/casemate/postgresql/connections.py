@@ -75,6 +75,9 @@ class Connections:
     """What they are."""
     PLANNING: ClassVar[str] = ""
     """What each sets for the server's planner, in PostgreSQL's own words."""
+    TELLS_OF_SERVER: ClassVar[bool] = True
+    """Whether what is to be doubted of the server itself is told here, and not by another schema's
+    connections to it."""
 
     def __init__(self, place: Place, family: Family) -> None:
         """Nothing is connected yet. `family` says what errors are called."""
@@ -149,7 +152,7 @@ class Connections:
         """Return what is wrong, in words for the operator; nothing if all is well."""
         with self._lock:
             away = () if self._away is None else (self._away[1].message,)
-            doubts = self._doubts
+            doubts = self._doubts if self.TELLS_OF_SERVER else ()
         slow = self._commits.fault()
         return away + doubts + ((slow,) if slow else ()) + self._place.fence.faults()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from data_support import Clock, Data, FakeVault, SharedData, end_of, shared
+from data_support import RESOURCES, Clock, Data, FakeVault, SharedData, end_of, shared
 
 from casemate.data import (
     DataCorruptError,
@@ -424,3 +424,15 @@ def test_both_nodes_open_a_new_project_at_once(one: SharedData, two: SharedData)
     assert not failures
     one.send("fresh", "queue", "a", b"1")
     assert two.queue_info("fresh", "queue", "a").waiting == 1
+
+
+def test_what_is_doubted_of_a_server_is_told_once_and_not_for_each_of_its_projects(
+    one: SharedData,
+) -> None:
+    """The server of the tests forgets what it acknowledged; each open project said so as well."""
+    one.put_item("p", "plain", {"id": "1"})
+    one.ensure("q", RESOURCES)
+    one.put_item("q", "plain", {"id": "1"})
+    assert len(one.port._open.opened) == 2
+    told = " ".join(one.port.faults())
+    assert told.count("fsync is off on the database server") == 1, told

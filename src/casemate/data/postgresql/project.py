@@ -53,6 +53,8 @@ class ProjectConnections(Connections):
 
     kind = ProjectConnection
     PLANNING = _BY_INDEXES
+    TELLS_OF_SERVER = False
+    """The catalogue of the database does, once for all its projects."""
 
     def __init__(self, place: Place, shared: Shared) -> None:
         """Nothing is connected yet."""
