@@ -77,7 +77,7 @@ def test_data_keys_under_load(keeper: TestNode) -> None:
 
 def test_the_master_key_under_load(keeper: TestNode, tmp_path: Path) -> None:
     node = keeper
-    old = node.master_key
+    old = present = node.master_key
     with Load(node.port, "/invoke/t/f", node.key) as load:
         load.more(10)
         for number in (2, 3):
@@ -85,8 +85,9 @@ def test_the_master_key_under_load(keeper: TestNode, tmp_path: Path) -> None:
             run(
                 node,
                 *("vault", "rotate-master", "--data", str(node.data), "--to", f"file:{new}"),
-                "--yes",
+                *("--from", f"file:{present}", "--yes"),
             )
+            present = new
             load.more(10)
     assert load.failed == []
     assert all(call.body == EXPECTED for call in load.calls)

@@ -166,7 +166,8 @@ def test_master_key_rotation_while_the_node_runs(fresh_node: TestNode, tmp_path:
     new = tmp_path / "second.key"
     done = run(
         fresh_node,
-        *("vault", "rotate-master", "--data", str(fresh_node.data), "--to", f"file:{new}", "--yes"),
+        *("vault", "rotate-master", "--data", str(fresh_node.data), "--to", f"file:{new}"),
+        *("--from", f"file:{fresh_node.master_key}", "--yes"),
     )
     assert done.returncode == 0, done.stderr
     assert run(fresh_node, "vault", "rotate-keys").returncode == 0

@@ -199,6 +199,12 @@ def test_rotate_keys(cli, fake) -> None:
 
 
 def rotate(cli, fake, to: str, *more: str):
+    if "--from" not in more:
+        more = (*more, "--from", f"file:{fake.base}/master.key")
+    return rotate_unsaid(cli, fake, to, *more)
+
+
+def rotate_unsaid(cli, fake, to: str, *more: str):
     return cli("vault", "rotate-master", "--data", fake.data, "--to", to, "--yes", *more)
 
 
@@ -247,7 +253,7 @@ def test_a_command_that_only_the_file_names_is_not_run(cli, fake, monkeypatch) -
         fake.engine._opened.header, source=f"command:/bin/touch {fake.base}/ran"
     )
     monkeypatch.setattr(vault_module, "_stored", lambda _folder: (b"", header))
-    result = rotate(cli, fake, f"file:{fake.base}/new.key")
+    result = rotate_unsaid(cli, fake, f"file:{fake.base}/new.key")
     assert result.code == 2
     assert "--from SOURCE" in result.err
     assert "--from 'command:" not in result.err
@@ -260,13 +266,55 @@ def test_a_place_that_only_the_file_names_gets_into_no_advice(cli, fake, monkeyp
     planted.chmod(0o644)
     header = msgspec.structs.replace(fake.engine._opened.header, source=f"file:{planted}")
     monkeypatch.setattr(vault_module, "_stored", lambda _folder: (b"", header))
-    result = rotate(cli, fake, f"file:{fake.base}/new.key")
-    assert result.code == 1
+    result = rotate_unsaid(cli, fake, f"file:{fake.base}/new.key")
+    assert result.code == 2
     assert "nothing proves" in " ".join(result.err.split())
     assert "--from SOURCE" in result.err
     assert "chmod" not in result.err
     named = rotate(cli, fake, f"file:{fake.base}/new.key", "--from", f"file:{planted}")
     assert f"chmod 600 '{planted}'" in " ".join(named.err.split())
+
+
+@pytest.mark.parametrize("kind", ["file", "passphrase-file"])
+def test_a_file_that_only_the_vaults_head_names_is_not_opened(
+    cli, fake, monkeypatch, kind: str
+) -> None:
+    """Whoever can write that file had a file of theirs read, or a reader of a pipe wait."""
+    pipe = fake.base / "pipe"
+    os.mkfifo(pipe, 0o600)
+    listens = os.open(pipe, os.O_RDWR)
+    header = msgspec.structs.replace(fake.engine._opened.header, source=f"{kind}:{pipe}")
+    opened = []
+    monkeypatch.setattr(vault_module, "_stored", lambda _folder: (b"", header))
+    monkeypatch.setattr(
+        "casemate.vault.sources.KeySource.read",
+        lambda self, _: opened.append(self.source.text) or b"k" * 32,
+    )
+    monkeypatch.setattr(
+        "casemate.vault.state.decode_state",
+        lambda *_: (_ for _ in ()).throw(WrongMasterKeyError("another", next_step="none")),
+    )
+    result = rotate_unsaid(cli, fake, f"file:{fake.base}/new.key")
+    os.close(listens)
+    assert result.code == 2 and "--from SOURCE" in result.err
+    assert not any(str(pipe) in one for one in opened), opened
+
+
+def test_without_a_source_the_key_is_where_a_node_has_it_that_was_told_of_none(
+    cli, fake, monkeypatch
+) -> None:
+    monkeypatch.setattr(
+        "casemate.folder.folders.default_master_key", lambda _: f"file:{fake.base}/master.key"
+    )
+    result = rotate_unsaid(cli, fake, f"file:{fake.base}/second.key")
+    assert result.code == 0, result.err
+    monkeypatch.setattr(
+        "casemate.folder.folders.default_master_key", lambda _: f"file:{fake.base}/other.key"
+    )
+    create_key_file(fake.base / "other.key")
+    other = rotate_unsaid(cli, fake, f"file:{fake.base}/third.key")
+    assert other.code == 2 and "--from SOURCE" in other.err
+    assert not (fake.base / "third.key").exists()
 
 
 ENV = b"API_KEY=correct-horse\nexport DB_PASSWORD='battery staple'\n"

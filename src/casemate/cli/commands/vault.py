@@ -23,7 +23,6 @@ from casemate.operations.declaration import BINARY
 from casemate.operations.vault import RotatedKey, RotateKeys, RotateMasterKey, VaultStatus
 
 if TYPE_CHECKING:
-    from casemate.vault.sources import KeySource
     from casemate.vault.state import Header
 
 app = new_app("Look at the vault and rotate its keys.")
@@ -112,20 +111,32 @@ def _stored(folder: Path) -> tuple[bytes, Header]:
     return data, read_header(data)
 
 
-def _read_present(source: KeySource, header: Header, *, named: bool) -> bytes:
-    """Return the present key; advice about a place that only the file has named is left out."""
-    from casemate.vault.errors import MasterKeySourceError
-    from casemate.vault.state import unproven
+def _present(stored: bytes, header: Header, folder: Path, named: str | None) -> bytes:
+    """Return the present key, which opens the vault's file.
 
+    Nothing proves the head of that file before: what it names is neither run nor read. Without a
+    source it is read where a node has it that was told of none. That a passphrase is asked for
+    opens nothing.
+    """
+    from casemate.folder.folders import default_master_key
+    from casemate.vault.errors import MasterKeySourceError, WrongMasterKeyError
+    from casemate.vault.sources import KeySource, SourceKind, parse_source
+    from casemate.vault.state import decode_state, unproven
+
+    typed = SourceKind.PASSPHRASE.value
+    unsaid = typed if header.source == typed else default_master_key(folder.absolute())
     try:
-        return source.read(header.parameters)
-    except MasterKeySourceError as error:
+        key = KeySource(parse_source(named or unsaid)).read(header.parameters)
+        decode_state(stored, key)
+    except (MasterKeySourceError, WrongMasterKeyError) as error:
         if named:
             raise
-        raise MasterKeySourceError(
-            f"The present master key is not where it was. {unproven(header)}",
+        raise UsageError(
+            f"The present master key is not in {unsaid}, where it is unless a node is started with "
+            f"--master-key. {unproven(header)}",
             next_step="Say where you keep it: --from SOURCE",
         ) from error
+    return key
 
 
 @command(
@@ -151,8 +162,8 @@ def rotate_master(
         typer.Option(
             "--from",
             metavar="SOURCE",
-            help="Where the present key is; without it the file or passphrase that the vault "
-            "was last opened with.",
+            help="Where the present key is, as --master-key of `serve` says it; without it the "
+            "file where a node has it that was told of none, or the passphrase.",
         ),
     ] = None,
     data: Annotated[
@@ -168,24 +179,12 @@ def rotate_master(
     nothing but older backups.
     """
     from casemate.vault.new_master import NewMaster, seal_master
-    from casemate.vault.sources import KeySource, SourceKind, parse_source
-    from casemate.vault.state import decode_state, unproven
+    from casemate.vault.sources import KeySource, parse_source
 
     folder = data or default_data_folder()
     stored, header = _stored(folder)
-    old, new = parse_source(present or header.source), parse_source(to)
-    if present is None and old.kind not in (
-        SourceKind.FILE,
-        SourceKind.PASSPHRASE,
-        SourceKind.PASSPHRASE_FILE,
-    ):
-        # The file is not verified yet: what it names must not be run.
-        raise UsageError(
-            f"Where the present master key is must be said. {unproven(header)}",
-            next_step="Say where you keep it: --from SOURCE",
-        )
-    key = _read_present(KeySource(old), header, named=present is not None)
-    decode_state(stored, key)
+    new = parse_source(to)
+    key = _present(stored, header, folder, present)
     with connect() as client:
         confirm(f"Change the master key of {client.url} to {new.text}?", yes=yes)
         new_key, parameters = KeySource(new, forbidden=folder).create()
