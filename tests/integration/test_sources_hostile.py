@@ -237,6 +237,42 @@ def test_what_finds_no_room_is_not_held(kind: str) -> None:
     asyncio.run(beside(serve, *makers, full=True))
 
 
+REFUSED = {
+    "rows": (
+        hostile.postgresql(lambda: repeat(hostile.outbox_row(NUMBER, MIB))),
+        "answers with more than 67108864 bytes",
+    ),
+    "a long message": (
+        hostile.postgresql(lambda: [b"D" + struct.pack(">I", 1 << 30)]),
+        "a message of 1073741824 bytes, expected at most 16777216",
+    ),
+    "parameters": (hostile.postgresql(start=parameters), "of parameters in more than 1048576"),
+    "columns": (hostile.postgresql(columns=UNKNOWN), "expected at most 32768"),
+    "proof": (
+        hostile.postgresql(start=lambda: [hostile.message(b"R", bytes(3000))]),
+        "asks for proof in 3000 bytes, expected at most 2000",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_was_refused_of_a_server_is_told_and_the_limit(what: str) -> None:
+    """It was told as `ConnectionDoesNotExistError`."""
+    serve, said = REFUSED[what]
+
+    async def run() -> None:
+        evil = hostile.Broker(serve)
+        try:
+            async with sources({}, LIMITS) as harness:
+                harness.follow(postgresql(evil.port))
+                await harness.until(lambda: said in harness.status.error)
+                assert "DoesNotExist" not in harness.status.error
+        finally:
+            evil.close()
+
+    asyncio.run(run())
+
+
 def one_then_good(first: bytes, then: bytes) -> hostile.Flow:
     return lambda: [first, then]
 

@@ -15,8 +15,9 @@ import asyncpg  # type: ignore[import-untyped]
 
 from casemate.model.trigger import OutsideTrigger, PostgresTrigger
 from casemate.sources.batches import Gathering
-from casemate.sources.errors import SourceError
+from casemate.sources.errors import SourceError, SourceProtocolError
 from casemate.sources.interface import Received, Session
+from casemate.sources.postgres_framing import refusals
 
 _POLL_SECONDS = 1.0
 _POLL_WOKEN_SECONDS = 5.0
@@ -50,8 +51,21 @@ class PostgresConnector:
 
     async def run(self, session: Session) -> None:
         """See `Connector.run`."""
+        with refusals() as refused:
+            try:
+                await self._run_told(session)
+            except Exception:
+                # What asyncpg makes of a connection that was closed for it tells nothing.
+                if refused:
+                    message, next_step = refused[0]
+                    raise SourceProtocolError(message, next_step=next_step) from None
+                raise
+
+    async def _run_told(self, session: Session) -> None:
         try:
             await self._run(session)
+        except asyncpg.PostgresConnectionError as error:
+            raise SourceError(f"The connection broke ({type(error).__name__}).") from None
         except asyncpg.PostgresError as error:
             # Only what the server is known to say of itself: details can quote rows.
             state, kind = error.sqlstate, type(error).__name__

@@ -10,7 +10,10 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 import asyncpg.protocol  # type: ignore[import-untyped]
 
@@ -71,13 +74,21 @@ class Framing:
             at += wanted
             if len(self._head) == _HEAD:
                 length = int.from_bytes(self._head[1:], "big")
-                if not self._head[0] or not _LENGTH_ITSELF <= length <= self._most:
+                if not self._head[0] or length < _LENGTH_ITSELF:
                     raise SourceProtocolError("PostgreSQL sent what is no message.")
+                if length > self._most:
+                    raise SourceProtocolError(
+                        f"PostgreSQL sends a message of {length} bytes, expected at most "
+                        f"{self._most}."
+                    )
                 self._left = length - _LENGTH_ITSELF
                 self._count(self._head[0], length)
                 if self._head[0] == _PROOF:
                     if self._left > _MAX_PROOF:
-                        raise SourceProtocolError("PostgreSQL asks for proof at great length.")
+                        raise SourceProtocolError(
+                            f"PostgreSQL asks for proof in {self._left} bytes, expected at most "
+                            f"{_MAX_PROOF}."
+                        )
                     self._proof = bytearray()
                 self._head = b""
 
@@ -90,11 +101,18 @@ class Framing:
         if kind == _PARAMETER:
             self._parameters += length + _HELD
         if kind in _DESCRIPTIONS and length > _MAX_DESCRIPTION:
-            raise SourceProtocolError("PostgreSQL describes more columns than were asked for.")
-        if self._answer > self._most_answer or self._parameters > _MOST_PARAMETERS:
             raise SourceProtocolError(
-                f"PostgreSQL answers with more than {self._most_answer} bytes, or tells more than "
-                f"{_MOST_PARAMETERS} of parameters."
+                f"PostgreSQL describes columns in {length} bytes, which is more than were asked "
+                f"for: expected at most {_MAX_DESCRIPTION}."
+            )
+        if self._answer > self._most_answer:
+            raise SourceProtocolError(
+                f"PostgreSQL answers with more than {self._most_answer} bytes, which is more than "
+                "was asked for."
+            )
+        if self._parameters > _MOST_PARAMETERS:
+            raise SourceProtocolError(
+                f"PostgreSQL tells of parameters in more than {_MOST_PARAMETERS} bytes."
             )
 
     def _look_at_proof(self) -> None:
@@ -118,6 +136,31 @@ class Framing:
                 )
 
 
+class Refused(NamedTuple):
+    """What was refused of a server, in words."""
+
+    message: str
+    next_step: str | None
+
+
+_refused: ContextVar[list[Refused] | None] = ContextVar("_refused", default=None)
+"""Where connections that are made in a context put what was refused on them."""
+
+
+@contextmanager
+def refusals() -> Iterator[list[Refused]]:
+    """Give what is refused on connections made within the block.
+
+    asyncpg only notices that such a connection is gone, and says no more than that.
+    """
+    found: list[Refused] = []
+    token = _refused.set(found)
+    try:
+        yield found
+    finally:
+        _refused.reset(token)
+
+
 class FramedProtocol(asyncpg.protocol.Protocol):  # type: ignore[misc]
     """asyncpg's protocol behind the check."""
 
@@ -125,10 +168,17 @@ class FramedProtocol(asyncpg.protocol.Protocol):  # type: ignore[misc]
         """Take what asyncpg gives its protocol."""
         super().__init__(*arguments, **named)
         self._framing = Framing()
+        self._refused = _refused.get()
 
     def data_received(self, data: bytes) -> None:
         """Check and pass on. What is raised closes the connection."""
-        self._framing.feed(data)
+        try:
+            self._framing.feed(data)
+        except SourceProtocolError as error:
+            if self._refused is not None and not self._refused:
+                # Not the error: its trace holds the connection, and all that was answered.
+                self._refused.append(Refused(error.message, error.next_step))
+            raise
         super().data_received(data)
 
 
