@@ -5,6 +5,7 @@ Nothing is decrypted and nothing is changed: what is judged here is passed on by
 
 from __future__ import annotations
 
+from casemate.binary_reader import BinaryReader
 from casemate.egress.target import Target
 from casemate.model.errors import InvalidInputError
 
@@ -25,30 +26,11 @@ class HelloError(InvalidInputError):
     """The first bytes are no ClientHello for the host of the tunnel."""
 
 
-class _Reader:
-    """Takes a structure apart; every length is checked against what there is."""
+class _Hello(BinaryReader):
+    """Takes a ClientHello apart."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def take(self, size: int) -> bytes:
-        end = self._at + size
-        if end > len(self._data):
-            raise HelloError("The ClientHello is shorter than its own lengths say.")
-        taken = self._data[self._at : end]
-        self._at = end
-        return taken
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "big")
-
-    def vector(self, length_size: int) -> bytes:
-        return self.take(self.number(length_size))
-
-    @property
-    def left(self) -> int:
-        return len(self._data) - self._at
+    def too_short(self) -> HelloError:
+        return HelloError("The ClientHello is shorter than its own lengths say.")
 
 
 def _handshake(data: bytes) -> bytes | None:
@@ -73,8 +55,8 @@ def _handshake(data: bytes) -> bytes | None:
 
 
 def _server_name(extension: bytes) -> str:
-    names = _Reader(extension)
-    entries = _Reader(names.vector(2))
+    names = _Hello(extension)
+    entries = _Hello(names.vector(2))
     kind, name = entries.number(1), entries.vector(2)
     if names.left or entries.left or kind != _HOST_NAME or not name.isascii():
         raise HelloError("The server name extension does not hold exactly one host name.")
@@ -91,14 +73,14 @@ def server_name(data: bytes) -> tuple[bool, str | None]:
         if len(data) >= 2 * MAX_HELLO:
             raise HelloError("The ClientHello is too long.")
         return False, None
-    hello = _Reader(body)
+    hello = _Hello(body)
     hello.take(2 + 32)
     hello.vector(1)
     hello.vector(2)
     hello.vector(1)
     if not hello.left:
         return True, None
-    extensions = _Reader(hello.vector(2))
+    extensions = _Hello(hello.vector(2))
     if hello.left:
         raise HelloError("Something follows the extensions of the ClientHello.")
     name: str | None = None

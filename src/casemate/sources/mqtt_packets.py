@@ -10,6 +10,7 @@ import struct
 
 import msgspec
 
+from casemate.binary_reader import BinaryReader
 from casemate.sources.errors import SourceProtocolError
 
 CONNACK, PUBLISH, PUBREL, SUBACK, PINGRESP, DISCONNECT = 2, 3, 6, 9, 13, 14
@@ -29,26 +30,12 @@ MAX_PROPERTIES = 64 * 1024
 """Bytes of a message's properties; those of one that has more are not read, nor is the message."""
 
 
-class Fields:
-    """Takes a packet apart; every length is checked against what there is."""
+class Fields(BinaryReader):
+    """Takes a packet apart."""
 
-    def __init__(self, data: bytes) -> None:
-        """Read `data` from its start."""
-        self._data = data
-        self._at = 0
-
-    def take(self, size: int) -> bytes:
-        """Return the next `size` bytes. Raises SourceProtocolError."""
-        end = self._at + size
-        if end > len(self._data):
-            raise SourceProtocolError("A packet is shorter than its own lengths say.")
-        taken = self._data[self._at : end]
-        self._at = end
-        return taken
-
-    def number(self, size: int) -> int:
-        """Return a number of `size` bytes."""
-        return int.from_bytes(self.take(size), "big")
+    def too_short(self) -> SourceProtocolError:
+        """See BinaryReader."""
+        return SourceProtocolError("A packet is shorter than its own lengths say.")
 
     def varying(self) -> int:
         """Return a Variable Byte Integer."""
@@ -63,13 +50,9 @@ class Fields:
     def text(self) -> str:
         """Return a UTF-8 Encoded String."""
         try:
-            return self.take(self.number(2)).decode()
+            return self.vector(2).decode()
         except UnicodeDecodeError:
             raise SourceProtocolError("A packet's text is not UTF-8.") from None
-
-    def rest(self) -> bytes:
-        """Return what is left."""
-        return self.take(len(self._data) - self._at)
 
     def properties(self) -> dict[int, int | str] | None:
         """Return the properties that are numbers and texts; the others are read past.
@@ -81,7 +64,7 @@ class Fields:
             return None
         fields = Fields(taken)
         found: dict[int, int | str] = {}
-        while fields._at < len(fields._data):
+        while fields.left:
             kind = fields.varying()
             if kind in _BYTE:
                 found[kind] = fields.number(1)
@@ -94,10 +77,10 @@ class Fields:
             elif kind == _SUBSCRIPTION:
                 found[kind] = fields.varying()
             elif kind in _BINARY:
-                fields.take(fields.number(2))
+                fields.vector(2)
             elif kind == _PAIR:
-                fields.take(fields.number(2))
-                fields.take(fields.number(2))
+                fields.vector(2)
+                fields.vector(2)
             else:
                 raise SourceProtocolError("A packet has a property that MQTT 5.0 does not know.")
         return found
