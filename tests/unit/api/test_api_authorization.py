@@ -53,6 +53,8 @@ DECIDED_INSIDE = {
     "decide": "whether it is about the caller or about others",
     "addToken": "each role that is given",
     "deployFunctions": "each function that is named",
+    "checkDeploy": "each function that is named",
+    "noteRefusedDeploy": "each function that is named",
     "revokeToken": "the token's owner",
     "restrict": "the function, project or node that is named",
     "liftRestriction": "the function, project or node that it is of",

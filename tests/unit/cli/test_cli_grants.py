@@ -120,7 +120,11 @@ def run(grants_node: GrantsNode) -> Callable[..., str]:
 
 def deployments(node: GrantsNode) -> list[dict[str, object]]:
     """Return the bodies that deploys sent; what is not said is as it is by default."""
-    return [{"approve": False, **body} for method, _, body in node.requests if method == "POST"]
+    return [
+        {"approve": False, **body}
+        for method, path, body in node.requests
+        if (method, path) == ("POST", "/api/v1/deployments")
+    ]
 
 
 # -- deploy --------------------------------------------------------------------------------------
@@ -133,7 +137,8 @@ def test_a_deploy_that_widens_stops_before_anything_is_sent(run, project, grants
     assert "+ queue jobs: send" in str(caught.value)
     assert "--approve" in str(caught.value.next_step)
     assert exit_code_of(caught.value) is ExitCode.DENIED
-    assert {method for method, _, _ in grants_node.requests} == {"GET"}
+    told = [(method, path) for method, path, _ in grants_node.requests if method != "GET"]
+    assert told == [("POST", f"/api/v1/deployments/{each}") for each in ("check", "refused")]
 
 
 def test_approving_is_said_to_the_node(run, project, grants_node) -> None:
