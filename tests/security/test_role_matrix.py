@@ -84,6 +84,8 @@ BY_THE_ENDPOINT = {
     "addToken": "token:write",
     "putSecrets": "secret:write",
     "deployFunctions": "function:deploy",
+    "checkDeploy": "function:deploy",
+    "noteRefusedDeploy": "function:deploy",
     "revokeToken": "account:write",
     "restrict": "restriction:write",
     "liftRestriction": "restriction:write",
@@ -99,6 +101,8 @@ BY_WHAT_THEY_NAME = (
     "showTrace",
     "addToken",
     "deployFunctions",
+    "checkDeploy",
+    "noteRefusedDeploy",
     "restrict",
 )
 """The project is in the record, or in the body."""
@@ -191,6 +195,10 @@ def _ask(
         body = {"name": f"x{secrets.token_hex(8)}", "roles": [f"{role}@{where}"]}
     elif operation.id == "deployFunctions":
         body = {"functions": [{"project": where, "function": "ghost", "digest": "0" * 64}]}
+    elif operation.id in ("checkDeploy", "noteRefusedDeploy"):
+        body = {"functions": [{"project": where, "function": "ghost"}]}
+        if operation.id == "noteRefusedDeploy":
+            body["kind"] = "grants"
     elif operation.id == "revokeBuilderKey":
         body = {"reason": "there is no such key"}
     elif operation.id == "putSecrets":
