@@ -40,6 +40,7 @@ encode_lines = msgspec.json.Encoder().encode_lines
 OperationT = TypeVar("OperationT", bound=Operation[Any])
 _SAID = ("name", "user", "roles", "issuer", "digest")
 """Fields of operations on the node that say to whom or what they do something; none is secret."""
+_IDS = ("id", "number")
 _MAX_WHAT = 400
 AnswerT = TypeVar("AnswerT")
 
@@ -205,9 +206,18 @@ def tell(form: Form, call: Call, answer: Any, operation: Operation[Any] | None =
             effect=form.effect.value,
             action=action.value if action is not None else "",
             resource=on.text if on is not None else "",
-            what=_what(form, operation, answer) if on is None or on == NODE else "",
+            what=_what(form, operation, answer) if on is None or on == NODE else _id(operation),
         )
     )
+
+
+def _id(operation: Operation[Any] | None) -> str:
+    """Return which recording, error, exception or version of the resource it was, by its id.
+
+    The node has made it: nothing that a function or a caller keeps is told by it.
+    """
+    found = ((name, getattr(operation, name, None)) for name in _IDS)
+    return " ".join(f"{name}={value}" for name, value in found if value)[:_MAX_WHAT]
 
 
 def _what(form: Form, operation: Operation[Any] | None, answer: Any) -> str:

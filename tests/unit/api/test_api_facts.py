@@ -95,6 +95,15 @@ def test_reading_what_decoys_recordings_and_snapshots_hold_is_told() -> None:
     assert all(form.effect is Effect.READ for form in RECORDED)
 
 
+@pytest.mark.parametrize("form", RECORDED, ids=lambda form: form.id)
+def test_which_of_them_somebody_has_looked_at_is_named(performing, send, told, form) -> None:
+    """That a recording of the project was shown was on record, and not which one."""
+    performing(lambda _call: samples.answer_of(form))
+    send(form)
+    identity = getattr(samples.request_of(form), "id", "")
+    assert not identity or told[0].what == f"id={identity}"
+
+
 def test_what_it_was_done_to_is_named(performing, send, told) -> None:
     performing(lambda _call: None)
     (form,) = [form for form in CHANGING if form.id == "removeFunction"]
@@ -111,7 +120,9 @@ def test_which_person_token_or_policy_it_was_is_named(performing, send, told) ->
         send(form)
         operation = samples.request_of(form)
         if told[0].resource not in ("", "node"):
-            assert told[0].what == ""
+            ids = [name for name in ("id", "number") if name in form.in_path]
+            expected = " ".join(f"{name}={getattr(operation, name)}" for name in ids)
+            assert told[0].what == expected, form.id
             continue
         for name in form.in_path:
             assert f"{name}={getattr(operation, name)}" in told[0].what, form.id
