@@ -15,7 +15,7 @@ from casemate.dispatch.resting import UNMEASURED, Resting
 from casemate.dispatch.restored import SOON_SECONDS, RestoredInstances
 from casemate.dispatch.shares import ProjectShare
 from casemate.dispatch.spares import Spares
-from casemate.dispatch.starting import Starting
+from casemate.dispatch.starting import LONG_SECONDS, SECONDS_LEAST, Starting
 from casemate.dispatch.tallies import Tally
 from casemate.dispatch.warm import Warm
 from casemate.model.deployment import Version
@@ -30,12 +30,8 @@ _MAX_STARTING = 4
 """Forks under way at once: a zygote forks one after the other, and others want the cores too."""
 _PATIENCE_SECONDS = 0.003
 """How long a call waits for a busy, reusable instance before another one is started."""
-_LONG_SECONDS = 0.1
-"""Who has waited for so long gets another instance, however many are at work."""
 _REUSED_IDLE_SECONDS = 30.0
 _IMPORT_POLL_SECONDS = 0.25
-_START_SECONDS_LEAST = 10.0
-"""An instance has at least this long to get ready: with trust = "low" it imports the module."""
 _UNCALLED_SECONDS = 10.0
 """A zygote that nobody has called yet is at rest from the first, as if called so long ago."""
 PATIENT_SECONDS = 30.0
@@ -78,7 +74,8 @@ class Pool:
             done=self._opening_done,
         )
         self._spares = Spares()
-        self._starting = Starting(loop, max(self.limits.timeout, _START_SECONDS_LEAST))
+        slow = self.reuse or self._imports_late
+        self._starting = Starting(loop, max(self.limits.timeout, SECONDS_LEAST), slow=slow)
         self._waiting = CallQueue()
         self._deadlines = Deadlines()
         self._supply_soon = False
@@ -332,17 +329,8 @@ class Pool:
 
     def _is_crowded(self) -> bool:
         """Tell whether another one that is used again would only wait with those at work."""
-        busy = self.busy + self._start_in_time() + self._being_made_ready()
+        busy = self.busy + self._starting.in_time() + self._being_made_ready()
         return self._crowding.of_another(busy)
-
-    def _start_in_time(self) -> int:
-        """Return how many start that may be ready soon.
-
-        One that is to be restored hangs if who restores it has just ended.
-        """
-        if self.reuse or self._imports_late:
-            return len(self._starting)
-        return self._starting.since(self._loop.time() - _LONG_SECONDS)
 
     def _are_too_many(self) -> bool:
         """Tell whether one that is ready again had better end."""
@@ -360,8 +348,8 @@ class Pool:
         few = len(self._starting) < _MAX_STARTING
         wanted = self._waiting and not self._spares and few
         waited = self._loop.time() - self._waiting.longest_since
-        crowded = waited < _LONG_SECONDS and self._is_crowded()
-        if wanted and (waited < seconds or crowded or self._start_in_time()):
+        crowded = waited < LONG_SECONDS and self._is_crowded()
+        if wanted and (waited < seconds or crowded or self._starting.in_time()):
             self._be_patient(seconds)
             return
         if not wanted or self.busy >= self.limits.concurrency:

@@ -7,13 +7,21 @@ from collections.abc import Iterator
 
 from casemate.sandbox.instance import Instance
 
+LONG_SECONDS = 0.1
+"""Who has waited for so long gets another instance, however many are at work."""
+SECONDS_LEAST = 10.0
+"""An instance has at least this long to get ready: with trust = "low" it imports the module."""
+
 
 class Starting:
     """Since when each of them is under way. On the event loop only."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        """Give each so many seconds."""
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, *, slow: bool = False
+    ) -> None:
+        """Give each so many seconds. `slow`: any may take as long as that to be ready."""
         self.seconds = seconds
+        self._slow = slow
         self.early: Instance | None = None
         """The first call's, asked for together with its zygote."""
         self._loop = loop
@@ -40,6 +48,15 @@ class Starting:
     def since(self, earliest: float) -> int:
         """Return how many were asked for after that, by the loop's clock."""
         return sum(since > earliest for since in self._since.values())
+
+    def in_time(self) -> int:
+        """Return how many there are that may be ready soon.
+
+        One that is to be restored hangs if who restores it has just ended.
+        """
+        if self._slow:
+            return len(self._since)
+        return self.since(self._loop.time() - LONG_SECONDS)
 
     def renew_early(self) -> None:
         """Give the early one all of its time from now on: its zygote has imported only now."""

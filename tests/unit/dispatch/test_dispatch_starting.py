@@ -82,3 +82,16 @@ def test_the_first_calls_is_let_go_of_once_and_not_when_it_is_ready() -> None:
     assert starting.take(second) and starting.early is None  # type: ignore[arg-type]
     starting.drop_early()
     assert not second.ended
+
+
+def test_one_that_hangs_is_not_counted_on_but_where_each_takes_its_time() -> None:
+    starting, clock, (_first, second) = begun()
+    assert starting.in_time() == 0
+    starting.add(Asked())  # type: ignore[arg-type]
+    assert starting.in_time() == 1
+    clock.now += 0.11
+    assert starting.in_time() == 0
+    slow = Starting(clock, 5.0, slow=True)  # type: ignore[arg-type]
+    slow.add(second)  # type: ignore[arg-type]
+    clock.now += 4.0
+    assert slow.in_time() == 1
