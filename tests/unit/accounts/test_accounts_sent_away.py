@@ -10,6 +10,7 @@ import pytest
 from casemate.accounts import Accounts
 from casemate.model.account import ENDED_KEPT
 from casemate.model.nodes import MAX_CLOCK_OFF
+from casemate.model.principal import RoleBinding
 from support.accounts import World
 
 
@@ -91,3 +92,27 @@ def test_who_gets_the_name_of_another_has_it_later_though_the_clock_was_set_back
     world.person("ada")
     assert (world.accounts.there_since("user:ada") or 0.0) >= had
     assert (world.accounts.sent_away("user:ada") or 0.0) >= had
+
+
+def test_who_had_something_kept_has_the_roles_of_now_and_a_token_also_once_its_time_is_over(
+    world: World,
+) -> None:
+    world.person("ada", RoleBinding(role="invoker"))
+    keeper = world.accounts.as_keeper("user:ada")
+    assert keeper is not None and keeper.bindings == (RoleBinding(role="invoker"),)
+    world.run(world.accounts.people.set_roles("ada", (), by=world.owner))
+    without = world.accounts.as_keeper("user:ada")
+    assert without is not None and without.bindings == ()
+    issued = world.run(
+        world.accounts.tokens.add(
+            "ci", (RoleBinding(role="invoker"),), world.clock() + 60.0, by=world.owner
+        )
+    )
+    who = f"token:{issued.token.id}"
+    world.clock.now += 3600
+    assert world.accounts.principal_of(who) is None, "it lets nobody in"
+    over = world.accounts.as_keeper(who)
+    assert over is not None and (over.text, over.expires_at) == (who, None)
+    assert [binding.role for binding in over.bindings] == ["invoker"]
+    for nobody in ("token:forgotten", "function:t/f", "anonymous:public", ""):
+        assert world.accounts.as_keeper(nobody) is None
