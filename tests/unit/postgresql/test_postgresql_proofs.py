@@ -42,6 +42,7 @@ def proving(postgresql_server: Server, url: str) -> Iterator[tuple[Server, str]]
     (server.folder / "ca.pem").write_bytes(authority.certificate)
     (server.folder / "other.pem").write_bytes(new_authority(loopback, NOW).certificate)
     rules = server.data / "pg_hba.conf"
+    before = rules.read_text()
     rules.write_text(
         "hostssl all asked 127.0.0.1/32 scram-sha-256\n"
         "hostssl all clear 127.0.0.1/32 password\nlocal all all trust\n"
@@ -54,6 +55,10 @@ def proving(postgresql_server: Server, url: str) -> Iterator[tuple[Server, str]]
         connection.execute(f"GRANT USAGE ON SCHEMA {SCHEMA} TO asked, clear")  # type: ignore[arg-type]
     with server.altered(ssl="on", ssl_cert_file=str(certificate), ssl_key_file=str(key)):
         yield server, f"postgresql://asked:{PASSWORD}@127.0.0.1:{server.port}/{database}"
+    # Files that come after this one use the server as they find it.
+    rules.write_text(before)
+    with server.connect("postgres") as connection:
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def refused(url: str) -> str:
