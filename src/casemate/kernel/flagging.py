@@ -19,8 +19,7 @@ goes with the descriptor by which it was made.
 
 from __future__ import annotations
 
-from .machines import Machine, current
-from .seccomp import (
+from .filter_code import (
     _ARG0,
     _ARG1,
     _ARG2,
@@ -36,6 +35,7 @@ from .seccomp import (
     _prologue,
     _when,
 )
+from .machines import Machine, current
 from .system_calls import _names, numbered
 
 FIRST = 4

@@ -6,8 +6,7 @@ that it is passed, and of ptrace(2) it has the requests that `tracing.py` makes.
 
 from __future__ import annotations
 
-from .machines import Machine, current
-from .seccomp import (
+from .filter_code import (
     _ARG0,
     _ARG1,
     _ARG2,
@@ -25,6 +24,7 @@ from .seccomp import (
     _refuse,
     _when,
 )
+from .machines import Machine, current
 from .system_calls import _names, numbered
 
 PTRACE = (7, 8, 9, 17, 0x4200, 0x4201, 0x4204, 0x4205, 0x4206, 0x4207)

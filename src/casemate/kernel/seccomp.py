@@ -8,9 +8,45 @@ a call by another's numbers, 32-bit ones and those of x32 among them, kills the 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Collection
 
+from .argument_rules import (
+    TERMINAL_INJECTION,
+    advice_rule,
+    asked_option_rule,
+    file_control_rule,
+    flock_rule,
+    function_ioctl_rule,
+    function_option_rule,
+    function_prctl_rule,
+    ioctl_rule,
+    prctl_rule,
+    socket_option_rule,
+)
+from .filter_code import (
+    _ALLOW,
+    _ARG0,
+    _ARG1,
+    _ARG2,
+    _ARG3,
+    _EACCES,
+    _EAFNOSUPPORT,
+    _ENOSYS,
+    _EPERM,
+    _JEQ,
+    _JSET,
+    _KILL,
+    _LD,
+    _RET,
+    Instruction,
+    _allow,
+    _by_number,
+    _encode,
+    _notify,
+    _prologue,
+    _refuse,
+    _when,
+)
 from .linux import CLONE_THREAD, FILTER_FOR_EVERY_THREAD, INSTANCE_CLONE_FLAGS
 from .machines import Machine, current
 from .system_calls import ALLOWED, FORBIDDEN, NOTABLE, PROBED, SANDBOX_MAKING, numbered
@@ -18,20 +54,10 @@ from .userfault import FLAGS as WATCH_FLAGS
 
 NAMESPACE_FLAGS = 0x7E020080
 """Every CLONE_NEW* flag of clone(2): time, mount, cgroup, uts, ipc, user, pid, network."""
-_EPERM, _EACCES, _EINVAL, _ENOSYS, _EAFNOSUPPORT = 1, 13, 22, 38, 97
 
-_LD, _JEQ, _JGE, _JGT, _JSET, _RET, _JA = 0x20, 0x15, 0x35, 0x25, 0x45, 0x06, 0x05
-_AND = 0x54
-_NR, _ARCH, _ARG0, _ARG1, _ARG2, _ARG3 = 0, 4, 16, 24, 32, 40
-_ALLOW, _ERRNO, _NOTIFY, _KILL = 0x7FFF0000, 0x00050000, 0x7FC00000, 0x80000000
-_X32_BIT = 0x40000000
-"""In the number of a call of x32, which has the architecture of x86_64. No other call has one so
-large but -1, of a call that a debugger took away; so it is looked for on every machine."""
 _SOCKET_DOMAINS = (2, 10)
 """AF_INET and AF_INET6, in a network namespace that has nothing; pairs of AF_UNIX need no call
 of socket(2)."""
-_TERMINAL_INJECTION = (0x5412, 0x541C)
-"""TIOCSTI and TIOCLINUX."""
 _NOTIFY_ADD_DESCRIPTOR = 0x40182103
 """SECCOMP_IOCTL_NOTIF_ADDFD: puts a descriptor into a process that waits for an answer."""
 _UNIX = 1
@@ -45,30 +71,6 @@ _NOT_STREAM = 0xE
 _STREAM_PROTOCOLS = (0, 6)
 """The default and IPPROTO_TCP: Landlock's rule on ports is about these alone, not about MPTCP,
 SCTP or SMC."""
-_MERGEABLE = 12
-"""MADV_MERGEABLE: equal pages of all who ask for it become one, which can be timed."""
-_OTHERWISE_IN_FORKS = (10, 18)
-"""MADV_DONTFORK and MADV_WIPEONFORK: memory that a fork has not, or has as zeros. The copy that a
-restored process is set back to is a fork. Libraries do without: they ask whether it is refused."""
-
-_SET_SECCOMP = 22
-"""PR_SET_SECCOMP: the older way to load a filter."""
-_SET_MEMORY_MERGE = 67
-"""PR_SET_MEMORY_MERGE: MADV_MERGEABLE for all the memory of a process, and of those it forks."""
-_PIDFD_REQUESTS = 0xFF00
-"""The type of all requests to a pidfd: descriptors of namespaces, the id of a control group."""
-_SOL_SOCKET = 1
-_SOCKET_PROGRAMS = (26, 50, 51, 52)
-"""SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF and _REUSEPORT_EBPF: programs for the kernel."""
-_SOL_IP = 0
-_PORT_RANGE = (51,)
-"""IP_LOCAL_PORT_RANGE: by it a socket has a port of one's choice, as with bind(2). One that a call
-has used is not free for a minute, in the network namespace that all calls of a function have."""
-_SOL_IPV6 = 41
-_FLOW_LABELS = (32,)
-"""IPV6_FLOWLABEL_MGR: a label outlives its socket by up to 150 s, in the network namespace that all
-calls of a function have, and so few of them are there for the whole machine that any function can
-take all."""
 _FAST_OPEN = 0x20000000
 """MSG_FASTOPEN: a socket that has no connection gets one as it sends."""
 _SENDING = (("sendto", _ARG3), ("sendmsg", _ARG2), ("sendmmsg", _ARG3))
@@ -87,64 +89,6 @@ _SHUT_WRITING = 1
 """SHUT_WR, of which a listener takes no notice. With the others it ends, for all who hold it."""
 _TCP, _NO_DELAY = 6, 1
 """IPPROTO_TCP and TCP_NODELAY."""
-
-Instruction = tuple[int, int, int, int]
-
-
-def _encode(program: list[Instruction]) -> bytes:
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
-
-
-def _prologue(machine: Machine) -> list[Instruction]:
-    """Kill for a call by another machine's numbers: each number below means one call only here."""
-    return [
-        (_LD, 0, 0, _ARCH),
-        (_JEQ, 1, 0, machine.audit_architecture),
-        (_RET, 0, 0, _KILL),
-        (_LD, 0, 0, _NR),
-        (_JGE, 0, 1, _X32_BIT),
-        (_RET, 0, 0, _KILL),
-    ]
-
-
-def _when(number: int, then: list[Instruction]) -> list[Instruction]:
-    """Run `then`, which must return, if the call is `number`. Expects the number loaded."""
-    return [(_JEQ, 0, len(then), number), *then]
-
-
-def _search(actions: list[tuple[int, Instruction]]) -> list[Instruction]:
-    """Return a binary search over `actions`: each holds from its number up to the next one's."""
-    if len(actions) == 1:
-        return [actions[0][1]]
-    middle = len(actions) // 2
-    low, high = _search(actions[:middle]), _search(actions[middle:])
-    start = actions[middle][0]
-    # A comparison jumps at most 255 instructions, JA any number.
-    if len(high) <= 255:
-        return [(_JGE, 0, len(high), start), *high, *low]
-    return [(_JGE, 1, 0, start), (_JA, 0, 0, len(high)), *high, *low]
-
-
-def _by_number(default: Instruction, actions: dict[int, Instruction]) -> list[Instruction]:
-    """Return the program that answers each call number with its action, others with `default`."""
-    points: list[tuple[int, Instruction]] = []
-    for number in range(max(actions) + 2):
-        action = actions.get(number, default)
-        if not points or points[-1][1] != action:
-            points.append((number, action))
-    return _search(points)
-
-
-def _allow() -> Instruction:
-    return (_RET, 0, 0, _ALLOW)
-
-
-def _notify() -> Instruction:
-    return (_RET, 0, 0, _NOTIFY)
-
-
-def _refuse(errno: int) -> Instruction:
-    return (_RET, 0, 0, _ERRNO | errno)
 
 
 def refusal(number: int, machine: Machine | None = None) -> int:
@@ -294,42 +238,6 @@ def _bind_rule(refused: Instruction) -> list[Instruction]:
     ]
 
 
-def _ioctl_rule(requests: tuple[int, ...], refused: Instruction) -> list[Instruction]:
-    rule: list[Instruction] = [(_LD, 0, 0, _ARG1)]
-    for request in requests:
-        rule += [(_JEQ, 0, 1, request), refused]
-    return [*rule, _allow()]
-
-
-def _function_ioctl_rule(refused: Instruction) -> list[Instruction]:
-    """Refuse input to terminals, and all questions to a pidfd."""
-    questions = [(_LD, 0, 0, _ARG1), (_AND, 0, 0, 0xFF00), (_JEQ, 0, 1, _PIDFD_REQUESTS), refused]
-    return questions + _ioctl_rule(_TERMINAL_INJECTION, refused)
-
-
-def _socket_option_rule(refused: Instruction) -> list[Instruction]:
-    """Refuse programs for the kernel that a socket could be given, and what tells of gone ones."""
-    rule: list[Instruction] = []
-    for level, options in (
-        (_SOL_SOCKET, _SOCKET_PROGRAMS),
-        (_SOL_IP, _PORT_RANGE),
-        (_SOL_IPV6, _FLOW_LABELS),
-    ):
-        of_level: list[Instruction] = [(_LD, 0, 0, _ARG2)]
-        for option in options:
-            of_level += [(_JEQ, 0, 1, option), refused]
-        rule += [(_LD, 0, 0, _ARG1), (_JEQ, 0, len(of_level) + 1, level), *of_level, _allow()]
-    return [*rule, _allow()]
-
-
-def _advice_rule() -> list[Instruction]:
-    """Refuse, without a record, advice by which memory is merged, or is otherwise in forks."""
-    rule: list[Instruction] = [(_LD, 0, 0, _ARG2)]
-    for advice in (_MERGEABLE, *_OTHERWISE_IN_FORKS):
-        rule += [(_JEQ, 0, 1, advice), _refuse(_EINVAL)]
-    return [*rule, _allow()]
-
-
 def _seccomp_rule(then: Instruction, otherwise: Instruction) -> list[Instruction]:
     """Do `then` with the one form in which an instance's filter is loaded, else `otherwise`.
 
@@ -345,12 +253,6 @@ def _seccomp_rule(then: Instruction, otherwise: Instruction) -> list[Instruction
         then,
         otherwise,
     ]
-
-
-def _prctl_rule(refused: Instruction) -> list[Instruction]:
-    """Allow all but the older way to load a filter, and merging of equal pages."""
-    rule = [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, _SET_SECCOMP), refused]
-    return [*rule, (_JEQ, 0, 1, _SET_MEMORY_MERGE), _refuse(_EINVAL), _allow()]
 
 
 def zygote_program(
@@ -390,9 +292,13 @@ def zygote_program(
     program += _when(calls["clone"], _instance_clone_rule(refused("clone")))
     program += _when(calls["socket"], _function_socket_rule(refused("socket")))
     program += _when(calls["socketpair"], _pair_rule())
-    program += _when(calls["madvise"], _advice_rule())
-    program += _when(calls["ioctl"], _function_ioctl_rule(refused("ioctl")))
-    program += _when(calls["setsockopt"], _socket_option_rule(refused("setsockopt")))
+    program += _when(calls["madvise"], advice_rule())
+    program += _when(calls["ioctl"], function_ioctl_rule(refused("ioctl")))
+    program += _when(calls["setsockopt"], function_option_rule(refused("setsockopt")))
+    program += _when(calls["getsockopt"], asked_option_rule(refused("getsockopt")))
+    program += _when(calls["fcntl"], file_control_rule())
+    locking = refused("flock") if "flock" in asked else _allow()
+    program += _when(calls["flock"], flock_rule(locking))
     program += _when(calls["bind"], _bind_rule(refused("bind")))
     for name, flags in _SENDING:
         # A notable call that waits for an answer may be let through, so none of these does.
@@ -404,7 +310,7 @@ def zygote_program(
         rule = [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, WATCH_FLAGS), _allow(), refused("userfaultfd")]
         program += _when(calls["userfaultfd"], rule)
     program += _when(calls["seccomp"], _seccomp_rule(_allow(), refused("seccomp")))
-    program += _when(calls["prctl"], _prctl_rule(refused("prctl")))
+    program += _when(calls["prctl"], function_prctl_rule(refused("prctl")))
     actions = {
         number: _refuse(_EPERM) if name in PROBED else refused(name)
         for name, number in numbered(FORBIDDEN, machine).items()
@@ -446,10 +352,10 @@ def gateway_program(machine: Machine | None = None) -> bytes:
     program = _prologue(machine)
     program += _when(calls["clone3"], [_refuse(_ENOSYS)])
     program += _when(calls["clone"], _plain_fork_rule())
-    program += _when(calls["ioctl"], _ioctl_rule((_NOTIFY_ADD_DESCRIPTOR,), _refuse(_EPERM)))
+    program += _when(calls["ioctl"], ioctl_rule((_NOTIFY_ADD_DESCRIPTOR,), _refuse(_EPERM)))
     for name in ("unshare", "move_mount", "execve", "execveat", "seccomp"):
         program += _when(calls[name], [_refuse(_EPERM)])
-    program += _when(calls["prctl"], _prctl_rule(_refuse(_EPERM)))
+    program += _when(calls["prctl"], prctl_rule(_refuse(_EPERM)))
     making = numbered(SANDBOX_MAKING, machine).values()
     actions = dict.fromkeys(making, _refuse(_EPERM))
     return _encode(program + _by_number(_allow(), actions))
@@ -474,14 +380,14 @@ def _confined_program(
     program = _prologue(machine)
     program += _when(calls["clone"], _threads_rule())
     program += _when(calls["socket"], _socket_rule(domains, _refuse(_EAFNOSUPPORT)))
-    program += _when(calls["ioctl"], _ioctl_rule(_TERMINAL_INJECTION, _refuse(_EPERM)))
-    options = _no_delay_rule() if shares_listener else _socket_option_rule(_refuse(_EPERM))
+    program += _when(calls["ioctl"], ioctl_rule(TERMINAL_INJECTION, _refuse(_EPERM)))
+    options = _no_delay_rule() if shares_listener else socket_option_rule(_refuse(_EPERM))
     program += _when(calls["setsockopt"], options)
     if shares_listener:
         program += _when(calls["shutdown"], _shutdown_rule())
         program += _when(calls["listen"], _listen_rule())
         program += _when(calls["fcntl"], _owners_rule())
-    program += _when(calls["prctl"], _prctl_rule(_refuse(_EPERM)))
+    program += _when(calls["prctl"], prctl_rule(_refuse(_EPERM)))
     program += _when(calls["setpriority"], _priority_rule())
     for name in _OF_PROCESSES:
         program += _when(calls[name], _own_rule())

@@ -77,8 +77,8 @@ program that computes, reads files, sleeps or starts threads.
 """
 
 CONDITIONAL = _names("""
-ioctl madvise socket setsockopt bind socketpair sendto sendmsg sendmmsg clone execve prctl unshare
-seccomp execveat move_mount clone3
+ioctl madvise socket setsockopt getsockopt fcntl flock bind socketpair sendto sendmsg sendmmsg clone
+execve prctl unshare seccomp execveat move_mount clone3
 """)
 """Calls whose answer depends on their arguments or on the program."""
 

@@ -84,6 +84,62 @@ def look(kind):
     return {"result": found}
 
 
+def without_file():
+    """What has no file, but for all of the machine the same inode."""
+    made = {"eventfd": os.eventfd(0), "epoll": LIBC.epoll_create1(0)}
+    timer, signals = LIBC.timerfd_create(1, 0), LIBC.signalfd(-1, bytes(8), 0)
+    return made | {"timerfd": timer, "signalfd": signals}
+
+
+def hold_without_file(kind, seconds):
+    """Lock what has no file, for a while: whole, or 1,000 parts of it."""
+    for descriptor in without_file().values():
+        if kind == "shared":
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            continue
+        command = F_OFD_SETLK if kind == "ofd" else fcntl.F_SETLK
+        for start in range(0, 4000, 4):
+            fcntl.fcntl(descriptor, command, struct.pack("hhqqi4x", 0, 0, start, 1, 0))
+    time.sleep(seconds)
+    return {"result": "held"}
+
+
+def look_without_file(kind):
+    """Return where somebody else's lock is seen."""
+    if kind == "shared":
+        exclusive = fcntl.LOCK_EX | fcntl.LOCK_NB
+        return {
+            "result": [
+                name
+                for name, descriptor in without_file().items()
+                if "errno" in tried(fcntl.flock, descriptor, exclusive)
+                or tried(fcntl.flock, descriptor, fcntl.LOCK_UN)["result"] is not None
+            ]
+        }
+    return {"result": [name for name, d in without_file().items() if seen_with("ofd", d)]}
+
+
+def linger_on(descriptor):
+    """Have a socket keep waiting whoever closes it last, and return whether it would."""
+    with socket.socket(fileno=os.dup(descriptor)) if descriptor else socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+        return {"result": sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)[0]}
+
+
+def ask_other_end(option):
+    """Ask for a descriptor of the process at the other end of this one's socket (SO_PEERPIDFD)."""
+    with socket.socket(fileno=os.dup(3)) as sock:
+        return tried(lambda: sock.getsockopt(socket.SOL_SOCKET, option))
+
+
+def enlarge_output():
+    return tried(fcntl.fcntl, 1, 1031, 1 << 20) | {"size": fcntl.fcntl(1, 1032)}
+
+
+def set_process(option):
+    return called(LIBC.prctl(option, 1, 0, 0, 0))
+
+
 def watch(how):
     if how == "dnotify":
         signal.signal(signal.SIGIO, lambda *_: HEARD.append("heard"))
@@ -156,17 +212,28 @@ def pending(seconds):
 
 
 def pipes(seconds):
-    """Make pipes as large as the kernel lets them be, and return how many full ones there are."""
-    made = []
-    try:
-        while len(made) < 120:
-            reading, writing = os.pipe()
-            fcntl.fcntl(writing, 1031, 1 << 20)
-            made.append((reading, writing))
-    except OSError:
-        pass
+    """Make pipes until the kernel makes them small, and return how many full ones there are.
+
+    None can be made larger, and each process has so many descriptors, so there are several.
+    """
+    told, telling = os.pipe()
+    for _ in range(4):
+        if os.fork() == 0:
+            made = []
+            try:
+                while len(made) < 450:
+                    made.append(os.pipe())
+                    if fcntl.fcntl(made[-1][0], 1032) < 65536:
+                        break
+            finally:
+                os.write(telling, struct.pack("=i", len(made)))
+                time.sleep(seconds + 1.0)
+                os._exit(0)
+    full = sum(struct.unpack("=i", os.read(told, 4))[0] for _ in range(4))
+    _reading, writing = os.pipe()
+    small = fcntl.fcntl(writing, 1032)
     time.sleep(seconds)
-    return {"result": len(made)}
+    return {"result": full, "then": small}
 
 
 def pipe_size():

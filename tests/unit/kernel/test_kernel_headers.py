@@ -12,7 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from casemate.kernel import generate, landlock, linux, notifications, seccomp
+from casemate.kernel import (
+    argument_rules,
+    filter_code,
+    generate,
+    landlock,
+    linux,
+    notifications,
+    seccomp,
+)
 from casemate.kernel.machines import AARCH64, MACHINES, Machine
 
 HEADERS = Path("/usr/include")
@@ -110,15 +118,15 @@ CONSTANTS = {
     "PR_CAP_AMBIENT": linux._PR_CAP_AMBIENT,
     "PR_CAP_AMBIENT_CLEAR_ALL": linux._PR_CAP_AMBIENT_CLEAR_ALL,
     "PR_SET_PDEATHSIG": linux._PR_SET_PDEATHSIG,
-    "PR_SET_SECCOMP": seccomp._SET_SECCOMP,
+    "PR_SET_SECCOMP": argument_rules._SET_SECCOMP,
     "SECCOMP_SET_MODE_FILTER": linux._SECCOMP_SET_MODE_FILTER,
     "SECCOMP_FILTER_FLAG_TSYNC": linux._FILTER_TSYNC,
     "SECCOMP_FILTER_FLAG_NEW_LISTENER": linux._FILTER_NEW_LISTENER,
     "SECCOMP_FILTER_FLAG_TSYNC_ESRCH": linux._FILTER_TSYNC_ESRCH,
-    "SECCOMP_RET_ALLOW": seccomp._ALLOW,
-    "SECCOMP_RET_ERRNO": seccomp._ERRNO,
-    "SECCOMP_RET_USER_NOTIF": seccomp._NOTIFY,
-    "SECCOMP_RET_KILL_PROCESS": seccomp._KILL,
+    "SECCOMP_RET_ALLOW": filter_code._ALLOW,
+    "SECCOMP_RET_ERRNO": filter_code._ERRNO,
+    "SECCOMP_RET_USER_NOTIF": filter_code._NOTIFY,
+    "SECCOMP_RET_KILL_PROCESS": filter_code._KILL,
     "SECCOMP_IOCTL_NOTIF_ADDFD": seccomp._NOTIFY_ADD_DESCRIPTOR,
     "SECCOMP_IOCTL_NOTIF_RECV": notifications._RECV,
     "SECCOMP_IOCTL_NOTIF_SEND": notifications._SEND,
@@ -135,14 +143,24 @@ CONSTANTS = {
     "MOUNT_ATTR_NOSUID": linux._MOUNT_ATTR_NOSUID,
     "MOUNT_ATTR_NODEV": linux._MOUNT_ATTR_NODEV,
     "MOUNT_ATTR_NOEXEC": linux._MOUNT_ATTR_NOEXEC,
-    "TIOCSTI": seccomp._TERMINAL_INJECTION[0],
-    "TIOCLINUX": seccomp._TERMINAL_INJECTION[1],
-    "MADV_MERGEABLE": seccomp._MERGEABLE,
-    "EPERM": seccomp._EPERM,
-    "EACCES": seccomp._EACCES,
-    "EINVAL": seccomp._EINVAL,
-    "ENOSYS": seccomp._ENOSYS,
-    "EAFNOSUPPORT": seccomp._EAFNOSUPPORT,
+    "TIOCSTI": argument_rules.TERMINAL_INJECTION[0],
+    "TIOCLINUX": argument_rules.TERMINAL_INJECTION[1],
+    "F_SETLK": argument_rules._LOCKS[0],
+    "F_SETLKW": argument_rules._LOCKS[1],
+    "F_OFD_SETLK": argument_rules._LOCKS[2],
+    "F_OFD_SETLKW": argument_rules._LOCKS[3],
+    "F_SETPIPE_SZ": argument_rules._SET_PIPE_SIZE,
+    "LOCK_SH": argument_rules._LOCK_SHARED,
+    "LOCK_EX": argument_rules._LOCK_EXCLUSIVE,
+    "LOCK_UN": argument_rules._LOCK_NOT,
+    "LOCK_NB": argument_rules._LOCK_AT_ONCE,
+    "SO_LINGER": argument_rules._LINGER,
+    "MADV_MERGEABLE": argument_rules._MERGEABLE,
+    "EPERM": filter_code._EPERM,
+    "EACCES": filter_code._EACCES,
+    "EINVAL": filter_code._EINVAL,
+    "ENOSYS": filter_code._ENOSYS,
+    "EAFNOSUPPORT": filter_code._EAFNOSUPPORT,
     "LANDLOCK_ACCESS_FS_EXECUTE": landlock._EXECUTE,
     "LANDLOCK_ACCESS_FS_WRITE_FILE": landlock._WRITE_FILE,
     "LANDLOCK_ACCESS_FS_READ_FILE": landlock._READ_FILE,
@@ -163,16 +181,16 @@ SIZES = {
     "struct __user_cap_data_struct[2]": len(linux._NO_CAPABILITIES),
 }
 OFFSETS = {
-    ("struct seccomp_data", "nr"): seccomp._NR,
-    ("struct seccomp_data", "arch"): seccomp._ARCH,
-    ("struct seccomp_data", "args[0]"): seccomp._ARG0,
-    ("struct seccomp_data", "args[1]"): seccomp._ARG1,
-    ("struct seccomp_data", "args[2]"): seccomp._ARG2,
+    ("struct seccomp_data", "nr"): filter_code._NR,
+    ("struct seccomp_data", "arch"): filter_code._ARCH,
+    ("struct seccomp_data", "args[0]"): filter_code._ARG0,
+    ("struct seccomp_data", "args[1]"): filter_code._ARG1,
+    ("struct seccomp_data", "args[2]"): filter_code._ARG2,
     ("struct sock_fprog", "filter"): 8,
 }
 INCLUDED = ("linux/mount", "linux/sched", "linux/prctl", "linux/seccomp", "linux/landlock")
 INCLUDED += ("linux/fcntl", "linux/filter", "linux/capability", "linux/audit", "linux/errno")
-INCLUDED += ("asm/ioctls", "asm/ioctl", "asm/mman", "asm/signal")
+INCLUDED += ("asm/ioctls", "asm/socket", "asm/ioctl", "asm/mman", "asm/signal")
 
 
 @each_machine

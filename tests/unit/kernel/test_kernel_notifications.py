@@ -78,8 +78,9 @@ def test_only_notable_calls_can_be_let_through(machine: Machine) -> None:
             with pytest.raises(ValueError, match="not to be let through"):
                 notifications.passing_of(waiting, machine)
     assert passed == notable
-    # Of sendmmsg one form is refused, and that one never waits (`test_nor_does_it_in_a_function`).
-    conditional = [name for name in CONDITIONAL if name != "sendmmsg"]
+    # Forms of these are refused, or are nothing, and none of those ever waits
+    # (`test_nor_does_it_in_a_function`, `test_a_file_has_one_lock`).
+    conditional = [name for name in CONDITIONAL if name not in ("sendmmsg", "flock")]
     assert not notable & set(numbered((*FORBIDDEN, *conditional), machine).values())
 
 

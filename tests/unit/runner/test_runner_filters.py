@@ -13,13 +13,13 @@ from casemate.runner.filters import ZygoteFilters
 CHILD = """
 import ctypes, errno, os, sys
 sys.path.insert(0, "src")
-from casemate.kernel import linux, seccomp
+from casemate.kernel import filter_code, linux
 from casemate.runner.filters import ZygoteFilters
 filters = ZygoteFilters()
 linux.set_no_new_privileges()
 if sys.argv[1] == "taken":
     # As a container's runtime may have one.
-    allowing = seccomp._encode([seccomp._allow()])
+    allowing = filter_code._encode([filter_code._allow()])
     linux.PreparedFilter(allowing).install_with_listener()
 found = filters.install(restorable=False, asked=["rmdir"], refused=sys.argv[2] == "refused")
 libc = ctypes.CDLL(None, use_errno=True)
