@@ -104,6 +104,23 @@ def test_nobody_waits_to_close_a_socket(ask: Ask, descriptor: int) -> None:
     assert ask("p0/f", "linger_on", descriptor=descriptor) == {"result": 0}
 
 
+def takes_no_descriptors() -> bool:
+    """Tell whether a socket can be told to (SO_PASSRIGHTS, Linux 6.16)."""
+    one, other = socket.socketpair()
+    with one, other:
+        try:
+            one.setsockopt(socket.SOL_SOCKET, 83, 0)
+        except OSError:
+            return False
+    return True
+
+
+@pytest.mark.skipif(not takes_no_descriptors(), reason="sockets of this kernel take them")
+def test_the_gateway_is_sent_no_descriptor(ask: Ask) -> None:
+    """It would close it: an epoll at which 200,000 wait, or a file of all of one's memory."""
+    assert ask("p0/f", "give_descriptor") == {"errno": errno.EPERM}
+
+
 def test_the_process_at_the_other_end_is_not_to_be_had(several: TestNode) -> None:
     """It is the gateway, whose descriptor would be of one inode for all functions."""
     tried = attempt(several, "p0/f", {"attack": "ask_other_end", "option": 77})

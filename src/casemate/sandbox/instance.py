@@ -30,10 +30,13 @@ from casemate.sandbox.meter import Meter
 from casemate.sandbox.outgoing import DELIVERY_SECONDS, Outgoing
 from casemate.sandbox.output_pipe import FLOOD_BYTES, FLOOD_PAUSE_SECONDS, OutputPipe
 from casemate.sandbox.quiet import has_read_all, is_quiet
+from casemate.sandbox.waking import Waking
 
 _log = logging.getLogger(__name__)
 EXIT_SECONDS = 0.05
 _EXIT_NOTICE_SECONDS = 1.0
+_GONE_SECONDS = 1.0
+"""Within this an instance that is to be killed is gone."""
 _REST_BYTES = 16 << 20
 """What may still be in the socket of a process that has ended; no socket's buffer holds as much."""
 _FRAME_COST = 64
@@ -80,6 +83,7 @@ class Instance:
         "_reuse",
         "_sock",
         "_waiter",
+        "_waking",
         "begun",
         "born",
         "holds_secret",
@@ -126,7 +130,8 @@ class Instance:
         self.meter: Meter | None = None
         """What it uses of the CPU and of memory."""
         self._sock = sock
-        self._pipe = OutputPipe(output, loop)
+        self._waking = Waking(lambda: loop.call_soon(self._too_costly))
+        self._pipe = OutputPipe(output, loop, self._waking)
         self._max_response = max_response
         self._reader = wire.FrameReader(
             wire.KINDS_FROM_INSTANCE, max(max_response, MAX_REQUEST_BYTES)
@@ -146,7 +151,11 @@ class Instance:
         self._ended = False
         self._waiter: asyncio.Future[Reply] | None = None
         self._outgoing = Outgoing(
-            sock, loop, on_taken=self._reply_taken, on_stalled=self._reply_stalled
+            sock,
+            loop,
+            on_taken=self._reply_taken,
+            on_stalled=self._reply_stalled,
+            waking=self._waking,
         )
         self._on_capability: OnCapability | None = None
         self._guard = GuardWatch(loop, self._blocked)
@@ -216,8 +225,10 @@ class Instance:
         if descriptors:
             if self._outgoing:
                 return False
+            begun = self._waking.begin()
             try:
                 sent = socket.send_fds(self._sock, [start], list(descriptors))
+                self._waking.end(begun)
             except BlockingIOError:
                 return False
             except OSError:
@@ -243,6 +254,14 @@ class Instance:
             f"it did not read the reply to its request within {DELIVERY_SECONDS:g} s",
         )
 
+    def _too_costly(self) -> None:
+        self._fail(
+            Outcome.PROTOCOL_VIOLATION,
+            "TooManyWait",
+            "so much of it waits at its socket or output, by epoll, poll or forks, that waking it"
+            " takes the node too long; have each waited for once",
+        )
+
     @property
     def output(self) -> Output | None:
         """Where what it writes goes now."""
@@ -258,8 +277,10 @@ class Instance:
     # -- reading -------------------------------------------------------------------------------
 
     def _readable(self) -> None:
+        begun = self._waking.begin()
         try:
             data = self._sock.recv(self._reader.read_size)
+            self._waking.end(begun)
         except BlockingIOError:
             return
         except OSError:
@@ -480,7 +501,11 @@ class Instance:
         self._guard.close()
         self._outgoing.close()
         self._pipe.close()
-        self._sock.close()
+        if self._waking.is_excessive:
+            # To close it wakes all of them once more: only when they are gone.
+            self._loop.call_later(_GONE_SECONDS, self._sock.close)
+        else:
+            self._sock.close()
         if gently:
             self._loop.call_later(EXIT_SECONDS, self._kill, self.number)
         else:

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from casemate.sandbox.waking import Waking
+
 DELIVERY_SECONDS: Final = 10.0
 """Within this a reply is read to its end, or its reader is ended."""
 FUNCTION_BYTES: Final = 32 << 20
@@ -34,6 +36,7 @@ class Outgoing:
         "_sock",
         "_timer",
         "_waiting_for_end",
+        "_waking",
     )
 
     def __init__(
@@ -43,16 +46,18 @@ class Outgoing:
         *,
         on_taken: Callable[[], None],
         on_stalled: Callable[[], None],
+        waking: Waking,
     ) -> None:
         """Send over a non-blocking stream socket, which stays the caller's to close.
 
         `on_taken` is called for each reply once the socket has all of it, `on_stalled` once if
-        that takes longer than DELIVERY_SECONDS.
+        that takes longer than DELIVERY_SECONDS. What sending takes is counted in `waking`.
         """
         self._sock = sock
         self._loop = loop
         self._on_taken = on_taken
         self._on_stalled = on_stalled
+        self._waking = waking
         self._pieces: deque[memoryview | None] = deque()  # None: a reply ends here
         self._replies = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -82,12 +87,14 @@ class Outgoing:
 
     def _rest(self, parts: tuple[bytes | memoryview, ...]) -> tuple[bytes | memoryview, ...]:
         """Send a frame that nothing waits before, and return what the socket has not taken."""
+        begun = self._waking.begin()
         try:
             sent = self._sock.sendmsg(parts)
         except BlockingIOError:
             return parts
         except OSError:
             return ()  # its end is about to be read
+        self._waking.end(begun)
         if sent == sum(map(len, parts)):
             return ()
         rest = []
@@ -104,8 +111,10 @@ class Outgoing:
                 break
             if piece is not None:
                 batch.append(piece)
+        begun = self._waking.begin()
         try:
             sent = self._sock.sendmsg(batch) if batch else 0
+            self._waking.end(begun)
         except BlockingIOError:
             return
         except OSError:

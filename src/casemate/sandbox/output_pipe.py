@@ -9,6 +9,7 @@ import termios
 import time
 
 from casemate.sandbox.frames import Output
+from casemate.sandbox.waking import Waking
 
 _READ_BYTES = 65_536
 _NOTHING = bytes(4)
@@ -20,14 +21,15 @@ FLOOD_PAUSE_SECONDS = 0.01
 class OutputPipe:
     """The reading end of an instance's standard output and error."""
 
-    __slots__ = ("_descriptor", "_loop", "output")
+    __slots__ = ("_descriptor", "_loop", "_waking", "output")
 
-    def __init__(self, descriptor: int, loop: asyncio.AbstractEventLoop) -> None:
-        """Take over a non-blocking descriptor."""
+    def __init__(self, descriptor: int, loop: asyncio.AbstractEventLoop, waking: Waking) -> None:
+        """Take over a non-blocking descriptor. What reading takes is counted in `waking`."""
         self.output: Output | None = None
         """Who gets what is printed now."""
         self._descriptor = descriptor
         self._loop = loop
+        self._waking = waking
         loop.add_reader(descriptor, self.read)
 
     def read_rest(self) -> None:
@@ -41,8 +43,10 @@ class OutputPipe:
 
     def read(self) -> None:
         """Take what is there."""
+        begun = self._waking.begin()
         try:
             data = os.read(self._descriptor, _READ_BYTES)
+            self._waking.end(begun)
         except BlockingIOError:
             return
         except OSError:

@@ -19,6 +19,9 @@ from casemate.sandbox.instance import Instance
 from casemate.sandbox.meter import Meter, Meters
 from casemate.sandbox.system_calls import SystemCallWatch
 
+_PASS_RIGHTS = 83
+"""SO_PASSRIGHTS: whether a socket takes descriptors."""
+
 
 class SupervisorLostError(UnavailableError):
     """The supervisor is gone; nothing can run until the node is started again."""
@@ -141,6 +144,9 @@ class Zygote:
             reading, writing = os.pipe2(os.O_CLOEXEC)
             try:
                 ours.setblocking(False)
+                # What is sent it and not taken is closed by the gateway, however long that takes.
+                with contextlib.suppress(OSError):  # Linux 6.16 has it
+                    ours.setsockopt(socket.SOL_SOCKET, _PASS_RIGHTS, 0)
                 os.set_blocking(reading, False)
                 request = protocol.Spawn(self.number, number, restorable)
                 self._client.send(request, [theirs.fileno(), writing])

@@ -20,6 +20,7 @@ from casemate.model.function import Limits
 from casemate.runner import control
 from casemate.sandbox.protocol import Open, PrepareDependencies
 from casemate.sandbox.shared_memory import shared_mappings
+from casemate.sandbox.waking import Waking
 
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4)
@@ -76,6 +77,7 @@ class ZygoteProcess:
         """Control a blank zygote over `sock`."""
         self.name = name
         self.sock = sock
+        self._waking = Waking(lambda: None)
         self.cgroups = cgroups
         self.pid = 0
         self.assigned: Open | None = None
@@ -241,11 +243,17 @@ class ZygoteProcess:
 
     # -- life ----------------------------------------------------------------------------------
 
+    def _send(self, message: dict[str, object], descriptors: list[int] | None = None) -> None:
+        begun = self._waking.begin()
+        control.send(self.sock, message, descriptors)
+        # What is too much is found with its next record: a zygote answers what it is asked.
+        self._waking.end(begun)
+
     def assign(self, request: Open, landlock_abi: int, descriptors: list[int]) -> None:
         """Hand over bundle, /tmp, report socket and output, limits set before. Raises OSError."""
         self.assigned = request
         self._limit(request)
-        control.send(self.sock, self._message(request, landlock_abi), descriptors)
+        self._send(self._message(request, landlock_abi), descriptors)
 
     def prepare(
         self, request: PrepareDependencies, landlock_abi: int, descriptors: list[int]
@@ -266,7 +274,7 @@ class ZygoteProcess:
             "restorable": request.restorable,
             "calls": {"asked": [], "refused": True},
         }
-        control.send(self.sock, message, descriptors)
+        self._send(message, descriptors)
 
     def _is_connected(self) -> bool:
         poll = select.poll()
@@ -283,7 +291,7 @@ class ZygoteProcess:
         self._release_process()
         self.assigned = request
         self._limit(request)
-        control.send(self.sock, self._message(request, landlock_abi))
+        self._send(self._message(request, landlock_abi))
 
     def _release_process(self) -> None:
         if self._process >= 0:
@@ -366,7 +374,7 @@ class ZygoteProcess:
         fork.descriptors.append(tmpfs)
         if hold is not None:
             fork.descriptors.append(hold)
-        control.send(self.sock, {"i": fork.number}, fork.descriptors)
+        self._send({"i": fork.number}, fork.descriptors)
         self._is_ahead = False
         if self.home is None:
             raise OSError("the zygote sits in no free slot")
@@ -385,11 +393,13 @@ class ZygoteProcess:
         busy = self.instances or self.waiting or self.forking is not None
         if self.ready and not busy and self.home is not None and not self._is_ahead:
             self._is_ahead = True
-            control.send(self.sock, {"ahead": True})
+            self._send({"ahead": True})
 
     def read_event(self) -> tuple[bytes, int, int] | None:
         """Return the next record, None at the end. Raises ZygoteViolationError, BlockingIOError."""
+        begun = self._waking.begin()
         data, ancillary, flags, _ = self.sock.recvmsg(64, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+        self._waking.end(begun)
         received = array.array("i")
         pid = 0
         for level, type_, payload in ancillary:
@@ -400,6 +410,8 @@ class ZygoteProcess:
         try:
             if not data:
                 return None
+            if self._waking.is_excessive:
+                raise ZygoteViolationError("so much waits at its socket that waking it takes long")
             if len(data) != _EVENT_BYTES or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
                 raise ZygoteViolationError("a record of the wrong size, or with descriptors")
             kind, number, value = control.EVENT.unpack(data)
@@ -450,7 +462,7 @@ class ZygoteProcess:
 
     def ask_to_kill(self, number: int) -> None:
         """Without control groups: have the zygote kill its child. Raises OSError."""
-        control.send(self.sock, {"kill": number})
+        self._send({"kill": number})
 
     def end(self) -> None:
         """Kill the zygote, its namespace and all its instances. Never raises."""

@@ -11,6 +11,7 @@ import pytest
 
 from casemate.sandbox import outgoing
 from casemate.sandbox.outgoing import Outgoing, ReplyRoom
+from casemate.sandbox.waking import Waking
 
 
 class Line:
@@ -28,6 +29,7 @@ class Line:
             asyncio.get_running_loop(),
             on_taken=lambda: self.taken.append(time.monotonic()),
             on_stalled=self._stall,
+            waking=Waking(self._stall),
         )
 
     def _stall(self) -> None:

@@ -8,13 +8,14 @@ import time
 
 from casemate.sandbox.frames import Output
 from casemate.sandbox.output_pipe import OutputPipe
+from casemate.sandbox.waking import Waking
 
 
 def test_the_rest_is_taken_and_nothing_is_no_fault() -> None:
     async def scenario() -> None:
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
-        pipe = OutputPipe(reading, asyncio.get_running_loop())
+        pipe = OutputPipe(reading, asyncio.get_running_loop(), Waking(lambda: None))
         pipe.output = Output(1000)
         before = time.time()
         pipe.read_rest()
