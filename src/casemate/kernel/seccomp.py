@@ -8,7 +8,7 @@ a call by another's numbers, 32-bit ones and those of x32 among them, kills the 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 
 from .argument_rules import (
     TERMINAL_INJECTION,
@@ -255,6 +255,30 @@ def _seccomp_rule(then: Instruction, otherwise: Instruction) -> list[Instruction
     ]
 
 
+def _function_rules(
+    calls: Mapping[str, int], refused: Callable[[str], Instruction], asked: Collection[str]
+) -> list[Instruction]:
+    """Return the rules of calls that a function may make in some forms."""
+    program: list[Instruction] = []
+    program += _when(calls["clone"], _instance_clone_rule(refused("clone")))
+    program += _when(calls["socket"], _function_socket_rule(refused("socket")))
+    program += _when(calls["socketpair"], _pair_rule())
+    program += _when(calls["madvise"], advice_rule())
+    program += _when(calls["ioctl"], function_ioctl_rule(refused("ioctl")))
+    program += _when(calls["setsockopt"], function_option_rule(refused("setsockopt")))
+    program += _when(calls["getsockopt"], asked_option_rule(refused("getsockopt")))
+    program += _when(calls["fcntl"], file_control_rule())
+    locking = refused("flock") if "flock" in asked else _allow()
+    program += _when(calls["flock"], flock_rule(locking))
+    program += _when(calls["bind"], _bind_rule(refused("bind")))
+    for name, flags in _SENDING:
+        # A notable call that waits for an answer may be let through, so none of these does.
+        told = _refuse(_EPERM) if name in NOTABLE else refused(name)
+        otherwise = refused(name) if name in asked else _allow()
+        program += _when(calls[name], _fast_open_rule(flags, told, otherwise))
+    return program
+
+
 def zygote_program(
     *,
     notify: bool = True,
@@ -289,22 +313,7 @@ def zygote_program(
         return _notify() if notify else _refuse(refusal(calls[name], machine))
 
     program = _prologue(machine)
-    program += _when(calls["clone"], _instance_clone_rule(refused("clone")))
-    program += _when(calls["socket"], _function_socket_rule(refused("socket")))
-    program += _when(calls["socketpair"], _pair_rule())
-    program += _when(calls["madvise"], advice_rule())
-    program += _when(calls["ioctl"], function_ioctl_rule(refused("ioctl")))
-    program += _when(calls["setsockopt"], function_option_rule(refused("setsockopt")))
-    program += _when(calls["getsockopt"], asked_option_rule(refused("getsockopt")))
-    program += _when(calls["fcntl"], file_control_rule())
-    locking = refused("flock") if "flock" in asked else _allow()
-    program += _when(calls["flock"], flock_rule(locking))
-    program += _when(calls["bind"], _bind_rule(refused("bind")))
-    for name, flags in _SENDING:
-        # A notable call that waits for an answer may be let through, so none of these does.
-        told = _refuse(_EPERM) if name in NOTABLE else refused(name)
-        otherwise = refused(name) if name in asked else _allow()
-        program += _when(calls[name], _fast_open_rule(flags, told, otherwise))
+    program += _function_rules(calls, refused, asked)
     program += _when(calls["unshare"], _unshare_rule(refused("unshare")))
     if watch:
         rule = [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, WATCH_FLAGS), _allow(), refused("userfaultfd")]

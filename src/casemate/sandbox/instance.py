@@ -130,8 +130,8 @@ class Instance:
         self.meter: Meter | None = None
         """What it uses of the CPU and of memory."""
         self._sock = sock
-        self._waking = Waking(lambda: loop.call_soon(self._too_costly))
-        self._pipe = OutputPipe(output, loop, self._waking)
+        waking = self._waking = Waking(lambda: loop.call_soon(self._too_costly))
+        self._pipe = OutputPipe(output, loop, waking)
         self._max_response = max_response
         self._reader = wire.FrameReader(
             wire.KINDS_FROM_INSTANCE, max(max_response, MAX_REQUEST_BYTES)
@@ -151,11 +151,7 @@ class Instance:
         self._ended = False
         self._waiter: asyncio.Future[Reply] | None = None
         self._outgoing = Outgoing(
-            sock,
-            loop,
-            on_taken=self._reply_taken,
-            on_stalled=self._reply_stalled,
-            waking=self._waking,
+            sock, loop, waking, on_taken=self._reply_taken, on_stalled=self._reply_stalled
         )
         self._on_capability: OnCapability | None = None
         self._guard = GuardWatch(loop, self._blocked)

@@ -43,10 +43,10 @@ class Outgoing:
         self,
         sock: socket.socket,
         loop: asyncio.AbstractEventLoop,
+        waking: Waking,
         *,
         on_taken: Callable[[], None],
         on_stalled: Callable[[], None],
-        waking: Waking,
     ) -> None:
         """Send over a non-blocking stream socket, which stays the caller's to close.
 

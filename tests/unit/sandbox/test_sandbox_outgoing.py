@@ -27,9 +27,9 @@ class Line:
         self.outgoing = Outgoing(
             ours,
             asyncio.get_running_loop(),
+            Waking(self._stall),
             on_taken=lambda: self.taken.append(time.monotonic()),
             on_stalled=self._stall,
-            waking=Waking(self._stall),
         )
 
     def _stall(self) -> None:
