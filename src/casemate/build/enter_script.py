@@ -13,6 +13,8 @@ import sys
 
 REFUSED = 97
 """Exit status if rights could not be given up, or the command not be started without them."""
+_PROCESSES = 2048
+"""And threads, of all that a step starts: uv has some for each core."""
 _CAPABILITY_VERSION_3 = 0x20080522
 """Header of capset(2) for 64-bit capability sets."""
 
@@ -40,6 +42,7 @@ def main(arguments: list[str]) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (int(cpu), int(cpu)))
+        resource.setrlimit(resource.RLIMIT_NPROC, (_PROCESSES, _PROCESSES))
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(file_size), int(file_size)))
         os.umask(0o022)
         if user != "-":

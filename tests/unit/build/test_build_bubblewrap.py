@@ -160,6 +160,17 @@ def test_what_a_step_starts_dies_with_it(interpreter: Interpreter, tmp_path: Pat
     assert (tmp_path / "alive").read_text() == before
 
 
+def test_a_step_starts_so_many_processes(interpreter: Interpreter) -> None:
+    code = (
+        "import os, time\nbegun = 0\ntry:\n    while begun < 4000:\n"
+        "        if os.fork() == 0:\n            time.sleep(60)\n        begun += 1\n"
+        "except BlockingIOError:\n    print(begun)\n"
+    )
+    done = attempt(interpreter, code, timeout=60.0)
+    assert done.status == 0
+    assert 0 < int(done.output) <= enter_script._PROCESSES
+
+
 def test_output_is_bounded(interpreter: Interpreter) -> None:
     done = attempt(interpreter, "print('x' * 10_000_000)")
     assert len(done.output) == 4 * 1024 * 1024

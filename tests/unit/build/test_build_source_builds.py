@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +68,25 @@ def test_released_packages_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 def test_nothing_else_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need: str) -> None:
     with pytest.raises(SourceOnlyError, match="no released package"):
         needs(tmp_path, monkeypatch, "setuptools", need)
+
+
+def test_of_many_files_that_a_build_made_few_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or their names were all held and sorted: a build makes millions in its two minutes."""
+    output = tmp_path / "output"
+    output.mkdir()
+    for number in range(100):
+        (output / f"{number}-1.0-py3-none-any.whl").touch()
+    looked_at = []
+    scan = os.scandir
+
+    @contextlib.contextmanager
+    def counting(path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scan(path) as entries:
+            yield (looked_at.append(entry) or entry for entry in entries)
+
+    monkeypatch.setattr(os, "scandir", counting)
+    with pytest.raises(SourceOnlyError, match="its build made no wheel"):
+        SourceBuilds(SESSION, lambda: SESSION)._made(SOURCE, output, tmp_path)
+    assert len(looked_at) == 2
