@@ -13,8 +13,8 @@ import sys
 
 REFUSED = 97
 """Exit status if rights could not be given up, or the command not be started without them."""
-_PROCESSES = 2048
-"""And threads, of all that a step starts: uv has some for each core."""
+_PROCESSES = 4096
+"""And threads, of all steps that run as one user: uv has some for each core."""
 _CAPABILITY_VERSION_3 = 0x20080522
 """Header of capset(2) for 64-bit capability sets."""
 

@@ -162,7 +162,7 @@ def test_what_a_step_starts_dies_with_it(interpreter: Interpreter, tmp_path: Pat
 
 def test_a_step_starts_so_many_processes(interpreter: Interpreter) -> None:
     code = (
-        "import os, time\nbegun = 0\ntry:\n    while begun < 4000:\n"
+        "import os, time\nbegun = 0\ntry:\n    while begun < 6000:\n"
         "        if os.fork() == 0:\n            time.sleep(60)\n        begun += 1\n"
         "except BlockingIOError:\n    print(begun)\n"
     )
