@@ -23,7 +23,7 @@ from casemate.build.bubblewrap import Finished, Mount, hand_over, run_step
 from casemate.build.errors import BuildError, SourceOnlyError
 from casemate.build.interpreters import machine
 from casemate.build.limits import BUILD_TIMEOUT, INSTALL_TIMEOUT, MIB
-from casemate.build.tree import open_regular
+from casemate.build.tree import open_regular, remove_tree
 from casemate.decoding import DECODING_ERRORS
 from casemate.package_index import Release
 
@@ -76,7 +76,7 @@ class SourceBuilds:
             kept.mkdir(parents=True, exist_ok=True, mode=0o700)
             return Path(shutil.move(made, kept / made.name))
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            remove_tree(work)
 
     def _place(self, release: Release) -> Path:
         """Return where a wheel is kept: by source, interpreter and machine."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
+import itertools
 import os
 import shutil
 import stat
@@ -215,8 +217,43 @@ def fresh_folder(parent: Path, prefix: str) -> Path:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder, if it is there."""
+    """Remove a folder, if it is there, however deep it is and whatever rights its folders have.
+
+    Whoever filled it is gone. Each folder in it is moved up as it is met: Python 3.11 and 3.12
+    remove those in each other by recursion, which 1,000 of them, left by a build, ended.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    try:
+        # By its own name, so that `fresh_folder` finds what a process that died has left.
+        aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    moved = itertools.count()
+    left: list[Path] = []
+    with contextlib.suppress(OSError):
+        left.append(_set_aside(folder, aside / str(next(moved))))
+    while left:
+        current = left.pop()
+        with contextlib.suppress(OSError), os.scandir(current) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        left.append(_set_aside(Path(entry.path), aside / str(next(moved))))
+                    else:
+                        Path(entry.path).unlink()
+        with contextlib.suppress(OSError):
+            current.rmdir()
+    # What could not be moved: none of it is deep any more.
+    shutil.rmtree(aside, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _set_aside(folder: Path, place: Path) -> Path:
+    """Move a folder, which takes the right to write to it. Raises OSError."""
+    folder.chmod(0o700)
+    return folder.rename(place)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -16,6 +16,7 @@ from casemate.build.tree import (
     normalise_modes,
     open_regular,
     publish,
+    remove_tree,
     walk_files,
 )
 
@@ -137,3 +138,44 @@ def test_publishing_replaces_at_once(tmp_path: Path) -> None:
     publish(tmp_path / "new", tmp_path / "final", trash=tmp_path / "trash")
     assert (tmp_path / "final/name").read_text() == "new"
     assert (tmp_path / "trash/replaced/name").read_text() == "final"
+
+
+def _nested(folder: Path, depth: int) -> None:
+    """Make folders in each other, by descriptors: the path is longer than one may be."""
+    current = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("deeper", dir_fd=current)
+        inner = os.open("deeper", os.O_RDONLY, dir_fd=current)
+        os.close(current)
+        current = inner
+    os.close(current)
+
+
+def test_deep_folders_are_removed(tmp_path: Path) -> None:
+    """Python 3.11 and 3.12 do so by recursion, deeper than which these are."""
+    folder = tmp_path / "made"
+    folder.mkdir()
+    _nested(folder, 1500)
+    remove_tree(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_without_rights_are_removed_and_nothing_that_links_lead_to(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    (kept / "inner").mkdir(parents=True)
+    (kept / "file").touch()
+    folder = tmp_path / "made"
+    for number in range(3):
+        inner = folder / str(number) / "inner"
+        inner.mkdir(parents=True)
+        (inner / "file").touch()
+        (inner / "folder").symlink_to(kept)
+        (inner / "link").symlink_to(kept / "file")
+        inner.chmod(0)
+        inner.parent.chmod(0o100)
+    (tmp_path / "link").symlink_to(kept)
+    remove_tree(folder)
+    remove_tree(tmp_path / "link")
+    remove_tree(tmp_path / "none")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "link"]
+    assert sorted(path.name for path in kept.iterdir()) == ["file", "inner"]
