@@ -139,3 +139,28 @@ def test_nothing_of_another_project_is_got_or_done(both: Both, role: str) -> Non
             if answer.is_success:
                 assert SECRET not in answer.text and '"other"' not in answer.text, tried
     assert _state(node) == before
+
+
+@pytest.mark.parametrize("role", ["owner@own", "developer@own"])
+def test_the_digest_of_another_project_is_that_of_none(both: Both, role: str) -> None:
+    """The refusal told whether anybody had put that bundle: who runs which code."""
+    told = []
+    with httpx2.Client(headers={"authorization": f"Bearer {both.tokens[role]}"}) as client:
+        for digest in (both.ids["digest"], "0" * 64):
+            url = f"{both.node.url}/api/v1/functions/own/f/versions"
+            answer = client.post(url, json={"digest": digest})
+            body = {key: value for key, value in answer.json().items() if key != "error_id"}
+            told.append(
+                (answer.status_code, {**body, "detail": body["detail"].replace(digest, "")})
+            )
+    assert told[0] == told[1]
+    assert told[0][0] in (403, 404)
+
+
+def test_digests_that_nobody_put_are_not_kept_as_damaged(both: Both) -> None:
+    """A thousand of them were all that is kept: what was damaged then was told by no health."""
+    url = f"{both.node.url}/api/v1/functions/own/f/versions"
+    with httpx2.Client(headers={"authorization": f"Bearer {both.tokens['owner@own']}"}) as client:
+        for number in range(3):
+            assert client.post(url, json={"digest": f"{number:064x}"}).status_code == 404
+    assert f"{2:064x}" not in both.node.errors.read_text()

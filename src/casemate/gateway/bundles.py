@@ -95,6 +95,13 @@ class BundleStore:
             return False
         return await self._sealed.is_kept(digest)
 
+    async def is_known(self, digest: str) -> bool:
+        """Tell whether a bundle is there, or was and is damaged.
+
+        To be asked of a digest that somebody names: one that nobody put is not noted as damaged.
+        """
+        return digest in self.damaged or await self._sealed.is_kept(digest)
+
     async def missing(self, digests: set[str]) -> set[str]:
         """Return which of these are not there. Raises OSError, CasemateError."""
         return digests - await self._sealed.kept()

@@ -301,6 +301,8 @@ class Deploying:
 
     async def _manifest(self, wanted: Deployment) -> BundleManifest:
         """Return the manifest of a bundle that this node can run."""
+        if not await self._bundles.is_known(wanted.digest):
+            raise _no_bundle(wanted)
         manifest = await self._bundles.manifest(wanted.digest)
         spec = manifest.function
         if (manifest.project, spec.name) != (wanted.project, wanted.function):
@@ -363,7 +365,7 @@ def _version(wanted: Deployment, manifest: BundleManifest) -> Version:
 def _no_bundle(wanted: Deployment | NewVersion) -> NotFoundError:
     return NotFoundError(
         f"This node has no bundle {wanted.digest} of {wanted.project}/{wanted.function}.",
-        next_step="Deploy it under the project and name that it was built for.",
+        next_step="Upload it, and deploy it under the project and name that it was built for.",
     )
 
 

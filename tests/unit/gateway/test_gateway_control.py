@@ -147,6 +147,9 @@ class Bundles:
     async def is_kept(self, digest: str) -> bool:
         return digest in self.manifests or digest in self.puts
 
+    async def is_known(self, digest: str) -> bool:
+        return await self.is_kept(digest)
+
     async def remove(self, digest: str) -> None:
         self.manifests.pop(digest, None)
 
