@@ -98,8 +98,9 @@ def test_a_descriptor_cannot_be_handed_on(attacked: TestNode, attack: Attack, ta
     assert gateway is not None
     tried = attack("smuggle", target=target)
     if target == "gateway":
-        # A descriptor beside a log line: the line is taken, what came with it is closed.
-        assert tried.answer == {"result": "sent"}
+        # A descriptor beside a log line: the line is taken, what came with it is closed; from Linux
+        # 6.16 on it is refused.
+        assert tried.answer in ({"result": "sent"}, {"errno": 1})
     else:
         assert tried.errno in {1, 13, 111}
     assert tried.recorded()

@@ -396,7 +396,10 @@ def smuggle(target):
     if target == "gateway":
         head = b'{"level":"info","at":1.0}'
         line = struct.pack("!cII", b"L", len(head), 4) + head + b"gift"
-        socket.socket(fileno=os.dup(3)).sendmsg([line], rights)
+        try:
+            socket.socket(fileno=os.dup(3)).sendmsg([line], rights)
+        except OSError as error:
+            return {"errno": error.errno}
         return {"result": "sent"}
     try:
         one, _two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
