@@ -11,6 +11,8 @@ from .origin import PIECE, Origin, Span
 MAX_ESCAPED = 1000
 """Places at which one text may stand escaped; with more nothing is told of where it stands."""
 _IN_SCRIPT = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&"}
+_IN_SCRIPT_UPPER = {ord(sign): f"\\u{ord(sign):04X}" for sign in "<>&"}
+"""As Django writes them."""
 MIN_AGAIN = 2
 """Characters of a part that is looked for in what was made of its text."""
 
@@ -109,7 +111,12 @@ def escaped(part: str) -> tuple[str, ...]:
     """Return the forms in which a text with signs is mostly escaped for HTML and its scripts."""
     quoted = html.escape(part)
     as_numbers = quoted.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")  # markupsafe
-    in_script = (part.replace("<", "\\u003c"), part.translate(_IN_SCRIPT))
+    in_script = (
+        part.replace("<", "\\u003c"),
+        part.translate(_IN_SCRIPT),
+        part.translate(_IN_SCRIPT_UPPER),
+        part.replace("</", "<\\/"),
+    )
     forms = (quoted, as_numbers, html.escape(part, quote=False), *in_script)
     return tuple(f for f in forms if f != part)
 

@@ -234,6 +234,8 @@ def test_pieces_that_stand_beside_a_value_are_looked_at_alone() -> None:
 def test_a_page_with_a_text_as_script_escapes_it_has_its_own_end() -> None:
     assert "\\u003c/b\\u003e" in escaped("</b>")
     assert "\\u003c/b>" in escaped("</b>")
+    assert "\\u003C/b\\u003E" in escaped("</b>")  # as Django does
+    assert "<\\/b>" in escaped("</b>")
     page = "<script>s = '\\u003c/script\\u003ex'</script>"
     at = page.index("</script>")
     end = Span(at, len(page), DATA.decoded(*PIECE), exact=False)

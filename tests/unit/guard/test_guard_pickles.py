@@ -147,6 +147,30 @@ def test_what_is_torn_mixed_or_long_is_not(data: bytes) -> None:
     assert not is_of_values(data)
 
 
+@pytest.mark.parametrize(
+    "data", [b"\0\0\0", b"{}", b"\x80\x04]\x00.", b"\x80\x04\x8c\x01a\xffcos\nsystem\n(S'id'\ntR."]
+)
+def test_what_breaks_off_at_no_operation_makes_nothing_else(data: bytes) -> None:
+    assert is_of_values(data)
+    with pytest.raises(pickle.UnpicklingError):
+        pickle.loads(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"I0x1f\ncos\nsystem\n(S'id'\ntR.",  # which pickletools does not read
+        b"cos\nsystem\n(S'id'\ntR\x00.",
+        b"\x80\x04cos\nsystem\n\x00",
+        b"",
+        b"\x80\x04]",
+        b"\x80\x04K",
+    ],
+)
+def test_what_breaks_off_after_more_or_is_read_otherwise_is_not(data: bytes) -> None:
+    assert not is_of_values(data)
+
+
 def test_one_collection_in_many_places_is_no_value() -> None:
     bomb: list[object] = [OrderedDict(a=1)]
     for _ in range(30):

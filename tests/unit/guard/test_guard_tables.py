@@ -170,10 +170,12 @@ def test_what_was_cleaned_is_remembered_for_its_page_alone() -> None:
     guard = Guard()
     module = types.ModuleType("nh3")
     module.clean = lambda text: text  # type: ignore[attr-defined]
+    module.Cleaner = type("Cleaner", (), {"clean": lambda _, text: text})  # type: ignore[attr-defined]
     cleaning.patches()["nh3"](guard, module)
     guard.begin({"v": "<b>x</b>"})
     module.clean("<b>x</b>")
-    assert cleaning.cleaned_of(guard) == ("<b>x</b>",)
+    module.Cleaner().clean("<i>y</i>")
+    assert cleaning.cleaned_of(guard) == ("<b>x</b>", "<i>y</i>")
     guard.begin({"v": 1})
     assert cleaning.cleaned_of(guard) == ()
 

@@ -5,6 +5,7 @@ Each operation is followed on a stack of what it would make. None of it is made 
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -85,7 +86,8 @@ class _Other(Exception):  # noqa: N818 - no error: the pickle is of another kind
 def is_of_values(data: bytes) -> bool:
     """Tell whether a pickle makes nothing but texts, numbers, dates and collections of these.
 
-    What it names is called with what it holds, and can do no more than make such a value.
+    What it names is called with what it holds, and can do no more than make such a value. One that
+    breaks off after such operations at what is none makes less.
     """
     if is_plain_pickle(data):
         return True
@@ -93,14 +95,22 @@ def is_of_values(data: bytes) -> bool:
         return False
     import pickletools  # nosec B403 - it reads operations, and does none
 
-    machine, end = _Machine(), 0
+    machine, stream = _Machine(), io.BytesIO(data)
+    operations = pickletools.genops(stream)
+
+    def is_operation(place: int) -> bool:
+        return data[place : place + 1].decode("latin-1") in pickletools.code2op
+
     try:
-        for operation, argument, place in pickletools.genops(data):
+        # Whatever reads it ends at what is no operation, and has made no more than what is here.
+        while is_operation(stream.tell()):
+            operation, argument, place = next(operations)
             machine.take(operation.name, argument)
-            end = (place or 0) + 1
+            if operation.name == "STOP":
+                return (place or 0) + 1 == len(data)
     except Exception:  # noqa: BLE001 - whatever makes it unreadable, or is not followed
         return False
-    return end == len(data)
+    return stream.tell() < len(data)
 
 
 class _Machine:

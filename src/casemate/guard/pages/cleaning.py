@@ -16,7 +16,7 @@ MAX_CLEANED = 200
 _TABLE: dict[str, tuple[str, ...]] = {
     "bleach": ("clean", "linkify"),
     "bleach.sanitizer": ("Cleaner.clean",),
-    "nh3": ("clean", "clean_text"),
+    "nh3": ("clean", "clean_text", "escape", "Cleaner.clean"),
     "lxml_html_clean.clean": ("Cleaner.clean_html", "clean_html"),
     "lxml.html.clean": ("Cleaner.clean_html", "clean_html"),
     "html_sanitizer.sanitizer": ("Sanitizer.sanitize",),
