@@ -216,7 +216,9 @@ class Calls(Generations):
             self.checked_by(result, name)
         if isinstance(owner, string.Template):
             values = held(arguments, named)
-            self._note(result, SUBSTITUTED, (owner.template, owner.pattern, values))
+            # Of a template without a place it is the template, and of one with no more its value.
+            if all(result is not text for text in (owner.template, *values.values())):
+                self._note(result, SUBSTITUTED, (owner.template, owner.pattern, values))
             return
         if name == "group":
             self._spelled(function, arguments, (result,))
@@ -260,7 +262,10 @@ class Calls(Generations):
         keyed = scalars(arguments[0] if name == "format_map" and arguments else named)
         values = scalars(arguments if name == "format" else ())
         if values is None or keyed is None:
-            self._note(result, DERIVED, (owner, *(v for v in arguments if type(v) in TEXTS)))
+            # A date or a list beside them is not held: how it is shown is not known, only of what.
+            mapped = arguments[0] if name == "format_map" and arguments else named
+            given = (*arguments, *(mapped.values() if isinstance(mapped, dict) else ()))
+            self._note(result, DERIVED, (owner, *(v for v in given if type(v) in TEXTS)))
         elif all(result is not value for value in (*values, *keyed.values())):
             # `"{}".format(text)` is that text.
             self._note(result, FORMAT, (owner, values, keyed))

@@ -19,6 +19,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s\\/?#]{1,255}[^\s\\]{
 """A URL to its host at least: a scheme alone leaves another what it was."""
 _FIELD = re.compile(r"\$?\{{1,2}[^{}\\%&]{1,200}\}{1,2}")
 """Where a template shows a value."""
+_STEP_UP = re.compile(r"(?:[/\\]|%2f|%5c)(?:\.|%2e){2}(?![\w.-])", re.IGNORECASE)
 _WHOLE = (_TAGS, _ADDRESS, _FIELD)
 
 Piece = tuple[Any, bool]
@@ -62,6 +63,11 @@ def replaced(template: Any, old: Any, new: Any, *count: Any) -> list[Piece] | No
     for segment in segments[1:]:
         pieces += [(new, False), (segment, True)]
     return pieces
+
+
+def has_step_up(url: str) -> bool:
+    """Tell whether a URL has a step to the folder above: `/files/../x`, not `/report..v2.pdf`."""
+    return _STEP_UP.search(url) is not None
 
 
 def is_whole(new: str) -> bool:

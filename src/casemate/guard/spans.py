@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import html
 import shlex
 
@@ -92,6 +93,18 @@ def apart(found: list[Span], others: list[Span]) -> list[Span]:
     """Add spans that are in none of those found. A word found by chance hides no longer piece."""
     apart = [o for o in others if not any(s.start <= o.start and o.end <= s.end for s in found)]
     return merged(found + apart) if apart else found
+
+
+def without_pieces_of(known: list[Span], found: list[Span]) -> list[Span]:
+    """Leave out pieces that a search has found around a part of which more is known."""
+    ends = [span.end for span in known]
+    kept = []
+    for span in found:
+        at = bisect.bisect_right(ends, span.start)
+        around = at < len(known) and known[at].start < span.end
+        if not around or span.origin.decoding[-1:] != PIECE:
+            kept.append(span)
+    return kept
 
 
 def escaped_again(text: str, source: str, inside: list[Span]) -> list[tuple[int, int]]:

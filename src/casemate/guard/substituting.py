@@ -1,10 +1,15 @@
-"""Takes apart what `string.Template` made: which of it is the template's, which its values'."""
+"""Takes apart what `string.Template` and `replace` made: which of it is whose."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from .notes import REPLACED, Made
+from .origin import Span
+from .pieces import has_step_up, is_whole, replaced, same
+from .spans import within
 
 _SCALARS = (str, int, float, bool, type(None))
 
@@ -38,3 +43,32 @@ def pieces(
         else:
             found.append((match[0], True))
     return [*found, (template[place:], True)]
+
+
+def put_in(text: str, made: Made, spans_of: Callable[[str], list[Span]]) -> list[Span] | None:
+    """Find the parts of a text in which the code has put something whole in place of others.
+
+    As `text.replace("\\n", "<br>")` does, or `url.replace(PUBLIC, "http://mirror")`. None if it
+    was made in another way: what else is put in can be what the event has written in another
+    form, such as a quote for `%27`, or `and` for `&&`.
+    """
+    if made.kind != REPLACED or type(made.parts[2]) is not str:
+        return None
+    template, _, new, *_ = made.parts
+    if type(template) is not str or not is_whole(new):
+        return None
+    # With steps up it is what clients make of the whole that counts, and the code may ask for.
+    if spans_of(new) or ("://" in new and has_step_up(text)):
+        return None
+    pieces_of = replaced(*made.parts)
+    if pieces_of is None or not same(text, pieces_of):
+        return None
+    inside = spans_of(template)
+    found: list[Span] = []
+    place = offset = 0
+    for piece, is_rest in pieces_of:
+        if is_rest:
+            found += [s.moved(offset) for s in within(inside, place, len(piece))]
+        place += len(piece if is_rest else made.parts[1])
+        offset += len(piece)
+    return found

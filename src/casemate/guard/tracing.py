@@ -29,11 +29,21 @@ from .notes import (
     joined_of,
 )
 from .origin import PIECE, Origin, Span
-from .pieces import Piece, as_text, is_whole, of_format, of_percent, replaced, same, texts_in
+from .pieces import Piece, as_text, of_format, of_percent, replaced, same, texts_in
 from .provenance import Provenance
 from .reaching import MANY, Reach
-from .spans import MIN_AGAIN, apart, chance, escaped_again, found_again, merged, within
+from .spans import (
+    MIN_AGAIN,
+    apart,
+    chance,
+    escaped_again,
+    found_again,
+    merged,
+    within,
+    without_pieces_of,
+)
 from .substituting import pieces as substituted
+from .substituting import put_in
 from .taint import Taint
 
 _MAX_DEPTH = 60
@@ -153,8 +163,12 @@ class Tracer:
             return self._leaf(text) or characters.of_numbers(text, self._is_constant)
         pieces = self._pieces(made)
         if pieces is None:
-            found = self._put_in(text, made, depth)
-            found = self._derived(text, made, depth) if found is None else found
+            found = put_in(text, made, lambda part: self._spans(part, depth + 1))
+            if found is None:
+                # Of a template with what cannot be held, such as a date, it is known what went in.
+                mixed = made.kind in (FORMAT, PERCENT)
+                again = made._replace(parts=texts_in(made)) if mixed else made
+                found = self._derived(text, again, depth)
             how = self._provenance.check_of(text)[0]
             if found and how in ESCAPERS:  # escaped as a whole, however much of it is the same
                 return [Span(0, len(text), found[0].origin, exact=True, checked=how)]
@@ -493,35 +507,7 @@ class Tracer:
         spans = merged(spans)
         if len(spans) == 1 and (spans[0].start, spans[0].end) == (0, len(text)):
             return spans  # a search can find no more of it
-        return merged(spans + self._leaf(text))
-
-    def _put_in(self, text: str, made: Made, depth: int) -> list[Span] | None:
-        """Find the parts of a text in which the code has put something whole in place of others.
-
-        As `text.replace("\\n", "<br>")` does, or `url.replace(PUBLIC, "http://mirror")`. None if it
-        was made in another way: what else is put in can be what the event has written in another
-        form, such as a quote for `%27`, or `and` for `&&`.
-        """
-        if made.kind != REPLACED or type(made.parts[2]) is not str:
-            return None
-        template, _, new, *_ = made.parts
-        if type(template) is not str or not is_whole(new):
-            return None
-        # With steps up it is what clients make of the whole that counts, and the code may ask for.
-        if self._spans(new, depth + 1) or ("://" in new and ".." in text):
-            return None
-        pieces = replaced(*made.parts)
-        if pieces is None or not same(text, pieces):
-            return None
-        inside = self._spans(template, depth + 1)
-        found: list[Span] = []
-        place = offset = 0
-        for piece, is_rest in pieces:
-            if is_rest:
-                found += [s.moved(offset) for s in within(inside, place, len(piece))]
-            place += len(piece if is_rest else made.parts[1])
-            offset += len(piece)
-        return found
+        return merged(spans + without_pieces_of(spans, self._leaf(text)))
 
     def _substituted(self, text: str, made: Made, depth: int) -> list[Span] | None:
         """Find the parts of a text in which `re.sub` has put markup of the code's around some.
