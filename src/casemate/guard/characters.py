@@ -23,6 +23,7 @@ Step = Sequence[tuple[str, bool]]
 
 _WORD_OR_NUMBER = re.compile(r"-?\w++(?:(?:[.:-]|::)\w++)*+")
 """Names, numbers, dates, addresses."""
+_DIGITS = frozenset("0123456789")
 NUMBERS = ("numbers that the code made a text of",)
 _MIN_CHARACTERS = 3
 _MOST_LEFT = 1.25
@@ -125,8 +126,8 @@ def _candidates(
     for left, right in dict.fromkeys(((0, 0), (0, last), (first, 0), (first, last))):
         chosen = single[left : len(single) - right]
         wanted = lowered("".join(c for _, c in chosen))
-        # Such as the marks of `",".join("?" * number)`.
-        own = all(is_constant(character) for character in set(wanted))
+        # Such as the marks of `",".join("?" * number)`, and of a formula that is written anew.
+        own = all(c in _DIGITS or is_constant(c) for c in set(wanted))
         if len(wanted) >= _MIN_CHARACTERS and not wanted.isalnum() and not own:
             yield [place for place, _ in chosen], wanted
 

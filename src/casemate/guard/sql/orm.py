@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -33,16 +33,30 @@ _COMPARISONS = frozenset(
     ]
 )
 """Of Django; a pattern (`regex`) is more than a comparison."""
+_PATTERNS = frozenset(("regex", "iregex", "regexp"))
+_OF_PEEWEE = frozenset(
+    [
+        *("eq", "ne", "lt", "lte", "gt", "gte", "in", "is", "like", "ilike", "contains"),
+        *("startswith", "endswith", "between"),
+    ]
+)
 _MARK = "casemate_chosen"
 """On a query of Django's, which its copies keep: what the event has chosen in it."""
 
 
-def compares(keyword: object) -> bool:
-    """Tell whether a keyword compares one column of the model itself: `sold__gte`, `city`."""
+def compares(guard: Guard, keyword: object, comparisons: Collection[str] = _COMPARISONS) -> bool:
+    """Tell whether a keyword compares one column of the model itself: `sold__gte`, `city`.
+
+    By a pattern it does where the code names that comparison by itself.
+    """
     if not isinstance(keyword, str) or keyword.startswith("_"):
         return False
     column, _, comparison = keyword.partition("__")
-    return is_plain(column) and (comparison == "" or comparison in _COMPARISONS)
+    if not is_plain(column):
+        return False
+    if comparison in _PATTERNS:
+        return guard.constants.holds(comparison)
+    return comparison == "" or comparison in comparisons
 
 
 def check_lookups(guard: Guard, names: Iterable[object]) -> None:
@@ -101,7 +115,7 @@ def patch_django_query(guard: Guard, module: ModuleType) -> None:
         check_lookups(guard, lookups(arguments, named))
 
     def before_filter(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        check_lookups(guard, [n for n in lookups(arguments, named) if not compares(n)])
+        check_lookups(guard, [n for n in lookups(arguments, named) if not compares(guard, n)])
 
     def after_filter(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
         """Note what was chosen: rows may be read by it, not written."""
@@ -148,21 +162,22 @@ def patch_django_q(guard: Guard, module: ModuleType) -> None:
     """Watch `Q(**event)`, whose keywords are those of a filter, and options beside."""
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        check_lookups(guard, [name for name in named if not compares(name)])
+        check_lookups(guard, [name for name in named if not compares(guard, name)])
 
     wrap(vars(module)["Q"], "__init__", before)
 
 
-def _keywords(*paths: str, reads: bool = False) -> Patch:
+def _keywords(*paths: str, reads: Collection[str] | None = None) -> Patch:
     """Return a patch of methods that take columns by keyword.
 
-    `reads`: of statements that only read, where a column may be chosen that is compared.
+    `reads`: of statements that only read, where a column may be chosen that is compared, by these
+    comparisons beside equality.
     """
 
     def patch(guard: Guard, module: ModuleType) -> None:
         def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             check_lookups(
-                guard, [n for n in named if not (reads and "__" not in n and compares(n))]
+                guard, [n for n in named if reads is None or not compares(guard, n, reads)]
             )
 
         for path in paths:
@@ -177,10 +192,12 @@ def _keywords(*paths: str, reads: bool = False) -> Patch:
 PATCHES: dict[str, Patch] = {
     "django.db.models.query": patch_django_query,
     "django.db.models.query_utils": patch_django_q,
-    "sqlalchemy.sql.selectable": _keywords("Select.filter_by", reads=True),
+    "sqlalchemy.sql.selectable": _keywords("Select.filter_by", reads=()),
     "sqlalchemy.sql.dml": _keywords("DMLWhereBase.filter_by"),
     "sqlalchemy.orm.query": _keywords("Query.filter_by"),
     "tortoise.queryset": _keywords("QuerySet.filter", "QuerySet.exclude", "QuerySet.get"),
     "mongoengine.queryset.base": _keywords("BaseQuerySet.__call__", "BaseQuerySet.filter"),
-    "peewee": _keywords("Model.get_or_none", "ModelSelect.filter", "Model.filter"),
+    "peewee": _keywords(
+        "Model.get_or_none", "ModelSelect.filter", "Model.filter", reads=_OF_PEEWEE
+    ),
 }

@@ -87,6 +87,8 @@ _DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
 _LETTERS = re.compile(r"[A-Za-z][A-Za-z0-9 ]*")
 _KINDS = ((_DIGITS, "0"), (_DECIMAL, "0.0"), (_LETTERS, "a"))
 _MAX_FORMS = 256
+_MAX_QUOTES = 64
+"""Quotes in a row that are counted; of more than that all are taken for whole pairs."""
 _harmless: set[tuple[tuple[str, ...], Dialect]] = set()
 """Forms of statements whose values change nothing. Digits, decimals and letters never do where
 others of their kind did not: tokens tell none of these from each other."""
@@ -153,7 +155,7 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
     if tokens and tokens[-1].kind is Kind.BROKEN:
         origin = _nearest(spans, tokens[-1].start)
         return Verdict(origin, "stands in a statement with a literal that does not end", _FIX_VALUE)
-    spans = [_doubled(text, span, tokens) for span in spans]
+    spans = [_paired(text, _doubled(text, span, tokens), tokens) for span in spans]
     spans = [s for span in spans if (s := _trimmed(text, span, tokens)) is not None]
     doubtful = [s for s in spans if not _vouched(text, s) or _in_value_place(text, s, tokens)]
     # What has no sign of its own inside a literal cannot end it, whatever stands elsewhere.
@@ -231,6 +233,30 @@ def _doubled(text: str, span: Span, tokens: list[Token]) -> Span:
     inside = token.start < start and end < token.end
     is_doubled = inside and text[start:end] == part.replace("'", "''")
     return span._replace(start=start, end=end) if is_doubled else span
+
+
+def _paired(text: str, span: Span, tokens: list[Token]) -> Span:
+    """Return a part that was found by search with all of a doubled quote that it has the half of.
+
+    `say 'hi'` is found in `'say ''hi''!'` up to a first quote. Both are inside one literal or name.
+    """
+    at = _before(span.start, tokens) if not span.exact else -1
+    token = tokens[at] if at >= 0 else None
+    if token is None or token.kind not in (Kind.STRING, Kind.NAME):
+        return span
+    if not token.start < span.start < span.end < token.end - 1:
+        return span
+    quote = text[token.end - 1]
+    start, end = (place + _is_half(text, place, token, quote) for place in (span.start, span.end))
+    return span._replace(start=start - 2 * (start > span.start), end=end)
+
+
+def _is_half(text: str, place: int, token: Token, quote: str) -> bool:
+    """Tell whether a place within a literal is between the two quotes that stand for one."""
+    if text[place] != quote:
+        return False
+    before = text[max(token.start + 1, place - _MAX_QUOTES) : place]
+    return (len(before) - len(before.rstrip(quote))) % 2 == 1
 
 
 def _trimmed(text: str, span: Span, tokens: list[Token]) -> Span | None:
