@@ -236,10 +236,21 @@ class Judgement:
                     verdict = self.line(again.value, again.spans, depth + 1)
                 commands = (self.arguments(c, depth + 1) for c in called(script, given))
                 return verdict or next((found for found in commands if found is not None), None)
+            if re.fullmatch(r"-[a-zA-Z]*s", argument.value) and not chosen:
+                return self._given(name, rest[number + 1 :])
             if not argument.value.startswith(("-", "+")):
                 return self._script(rest[number:]) or self._written(argument.value, depth)
             if argument.doubtful:
                 return self._options(name, rest[number:])
+        return None
+
+    def _given(self, name: str, rest: Sequence[Argument]) -> Verdict | None:
+        """Judge what comes after `-s`: options, and then what a script that is read has as $1."""
+        for number, argument in enumerate(rest):
+            if argument.doubtful and argument.value.startswith(("-", "+")):
+                return self._options(name, rest[number:])
+            if argument.value == "--" or not argument.value.startswith(("-", "+")):
+                return None
         return None
 
     def _written(self, path: str, depth: int, name: str = "") -> Verdict | None:
@@ -364,10 +375,9 @@ class Judgement:
             return (
                 self._python(value, spans) if name in ("python", "pypy") else plain(argument, name)
             )
-        ends = programs.DIVIDED_VALUES.get(name, {}).get(previous)
-        for span in argument.doubtful if ends is not None else ():
-            if span.start > 0 and ends is not None and ends.search(value, span.start, span.end):
-                return Verdict(span.origin, f"begins another part of {previous}", _FIX_PART)
+        verdict = _divided(name, previous, argument)
+        if verdict is not None:
+            return verdict
         if previous in programs.MODULE_OPTIONS.get(name, ()) and argument.doubtful:
             origin = argument.doubtful[0].origin
             return Verdict(origin, f"chooses what {name} loads or runs", _FIX_PROGRAM)
@@ -415,6 +425,21 @@ class Judgement:
             ended = ended or previous in programs.LAST_OPTIONS.get(name, ())
             before, previous = previous, value
         return None
+
+
+def _divided(name: str, previous: str, argument: Argument) -> Verdict | None:
+    """Judge the argument of an option that has parts, or a part that can be a file's name."""
+    value = argument.value
+    ends = programs.DIVIDED_VALUES.get(name, {}).get(previous)
+    begun = programs.BEGUN_VALUES.get(name, {}).get(previous)
+    mark = begun.match(value) if begun is not None else None
+    for span in argument.doubtful:
+        if span.start > 0 and ends is not None and ends.search(value, span.start, span.end):
+            return Verdict(span.origin, f"begins another part of {previous}", _FIX_PART)
+        if mark is not None and span.start < mark.end() <= span.end:
+            words = f"begins with what has {_shown(name)} do something else with it"
+            return Verdict(span.origin, words, _FIX_OPTION)
+    return None
 
 
 def _made(argument: Argument) -> Verdict | None:

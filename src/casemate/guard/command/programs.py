@@ -172,7 +172,9 @@ SPECIAL_VALUES: Mapping[str, re.Pattern[str]] = {
 }
 """How a whole argument begins that makes a program do something else with it."""
 
+_FORM_PARTS = re.compile(r";\s*(?:type|filename|headers|encoder)=", re.IGNORECASE)
 DIVIDED_VALUES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
+    "curl": {"-F": _FORM_PARTS, "--form": _FORM_PARTS},
     "openssl": {"-subj": re.compile(r"[/+][\w.]+=")},
     "mount": {"-o": re.compile(r",")},
     "docker": {
@@ -181,6 +183,12 @@ DIVIDED_VALUES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
     "podman": {"-v": re.compile(r":"), "--volume": re.compile(r":")},
 }  # fmt: skip
 """Options whose argument has parts, and what in data begins another one."""
+
+_FORM = re.compile(r"[^=]*=[@<]")
+BEGUN_VALUES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
+    "curl": {"-F": _FORM, "--form": _FORM},
+}
+"""Options whose argument has a part that is read from a file if it begins so."""
 
 AWKS = frozenset(("awk", "gawk", "mawk", "nawk"))
 

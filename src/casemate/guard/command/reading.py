@@ -50,7 +50,8 @@ _MAX_LINE = 4096
 _READS = re.compile(r"\bread\b(?:[ \t]+-[A-Za-z]+)*+((?:[ \t]+[A-Za-z_]\w*)+)")
 _CONFIGURED = re.compile(r"(?:^| )(?:-[A-Za-z]{0,9}K ?|--config[ =])-(?: |$)")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+("?)', re.DOTALL)
-_ENDS_QUOTED = re.compile(r'["\r\n]|\\[rn]')
+_INSIDE_QUOTED = re.compile(r'(?:[^"\\\r\n]|\\[^rn\r\n])*+')
+"""What stays within double quotes, and is no line break once it is read."""
 _FIX_READ = (
     "hand the value over as an argument or a file that the code reads, not as part of the code"
 )
@@ -280,8 +281,12 @@ def judge_settings(
         return None
     for span in doubtful(spans):
         before = before_in_line(text, span, _MAX_LINE)
-        ends = _ENDS_QUOTED if in_quotes(before) else BREAKS
-        if ends.search(text, span.start, span.end):
+        if in_quotes(before):
+            escaped = (len(before) - len(before.rstrip("\\"))) % 2
+            ends = _INSIDE_QUOTED.fullmatch(text, span.start - escaped, span.end) is None
+        else:
+            ends = BREAKS.search(text, span.start, span.end) is not None
+        if ends:
             return Verdict(span.origin, "ends its value in a configuration of curl", _FIX_READ)
     return None
 
