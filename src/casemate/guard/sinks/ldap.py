@@ -10,6 +10,7 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Span
+from ..pieces import as_text
 from ..plain_names import is_plain
 from ..sink import Sink
 from ..verdict import Verdict
@@ -145,12 +146,31 @@ def judge_name(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
+def _is_below_asked(guard: Guard, name: str) -> bool:
+    """Tell whether the code has asked if a name ends in one of its own: what is below was meant."""
+    for question in (*guard.provenance.asked_of(name), *guard.provenance.asked_of(name.lower())):
+        if question.place >= 0 or question.function.__name__ != "endswith":
+            continue
+        given = question.arguments[0] if question.arguments else ""
+        ends = given if isinstance(given, tuple) else (given,)
+        for end in ends:
+            if not isinstance(end, str) or "=" not in end or guard.whole(end) is not None:
+                continue
+            before = name[: -len(end)]
+            begun = not before or before.endswith(",") or end.startswith(",")
+            if begun and name.lower().endswith(end.lower()):
+                return True
+    return False
+
+
 def _checking(
     guard: Guard, place: int, name: str, judge: Callable[[str, Sequence[Span]], Verdict | None]
 ) -> Callable[[tuple[Any, ...], dict[str, Any]], None]:
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         value = argument(arguments, named, place, name)
-        if isinstance(value, (str, bytes)):
+        if not isinstance(value, (str, bytes)) or not guard.active:
+            return
+        if judge is not judge_name or not _is_below_asked(guard, as_text(value)):
             guard.check(NAME, value, judge)
 
     return before

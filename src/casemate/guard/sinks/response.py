@@ -216,7 +216,9 @@ def _leads_away(  # noqa: PLR0911 - one return for each rule
         return True
     if span.end <= parts.scheme[1]:
         return False  # which of the two it is, as a proxy says in X-Forwarded-Proto
-    return not (vouching(text, parts, span) or _is_same_site(guard, text, span, parts))
+    return not (
+        vouching(text, parts, span, visited=True) or _is_same_site(guard, text, span, parts)
+    )
 
 
 def _is_same_site(guard: Guard, text: str, span: Span, parts: Parts) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..pieces import as_text
 from ..sink import Patch
 from .clients import judge_of
 
@@ -61,6 +62,7 @@ _TABLE: dict[str, tuple[Entry, ...]] = {
     "dns.resolver": (("resolve", HOST, -1, "nameserver"),),
 }
 
+_MAX_BEGUN = 40
 _OPTIONS = ("URL", "PROXY", "PRE_PROXY", "CONNECT_TO", "RESOLVE", "DOH_URL", "INTERFACE")
 
 
@@ -103,8 +105,8 @@ def _watch(guard: Guard, owner: Any, method: str, kind: str, place: int, name: s
 
 def _names_a_place(text: str | bytes) -> bool:
     """Tell whether a text is a URL, and no file or content, which some take as well."""
-    mark = b"://" if isinstance(text, bytes) else "://"
-    return mark in text[:40]  # type: ignore[operator]
+    begun = as_text(text[:_MAX_BEGUN]).lstrip()
+    return "://" in begun and not begun.startswith("<")
 
 
 def _patch_pycurl(guard: Guard, module: ModuleType) -> None:

@@ -15,6 +15,7 @@ from ..origin import Span
 from .structure import Parts, resolved, split
 
 _NAME = re.compile(r"(?<![a-z0-9_-])[a-z0-9_-]+(?:\.[a-z0-9_-]+)+(?::\d{1,5})?", re.IGNORECASE)
+_IN_LETTERS = re.compile(r"(?:[\w-]{1,63}\.){1,10}[\w-]{1,63}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>|]+", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s,;]+")
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
@@ -152,17 +153,27 @@ class Vouching:
         self.served: set[tuple[str, int]] = set()
         """Where servers of the function's own code listen in this process."""
 
-    def __call__(self, text: str, parts: Parts, span: Span, *, links: bool = False) -> bool:
+    def __call__(
+        self,
+        text: str,
+        parts: Parts,
+        span: Span,
+        *,
+        links: bool = False,
+        visited: bool = False,
+    ) -> bool:
         """Do so for the host of a URL. A port by itself is not vouched for by its host.
 
         `links`: nothing but what is there is read, so that a link may be to any public host.
+        `visited`: it is the caller who goes there, so that each port of the host may be.
         """
         host = normal(text[slice(*parts.host)])
         if not host:
             return False
         if span.start >= parts.host[1]:
             return self._guard.found_number(place_of(text, parts).port or -1)
-        if self.is_foreseen(text, parts) or self._told_apart(host):
+        foreseen = self.is_foreseen(text, parts) or (visited and self._is_host_of_code(host))
+        if foreseen or self._told_apart(host):
             return True
         if self._is_choice(text, span):
             return True
@@ -170,7 +181,8 @@ class Vouching:
             return True
         whole = span.start == 0 and span.end >= parts.authority[1] > parts.authority[0]
         given = text[: span.end] if whole else text
-        return self._checked(text, parts, given, own_port=span.end <= parts.host[1])
+        own_port = visited or span.end <= parts.host[1]
+        return self._checked(text, parts, given, own_port=own_port)
 
     def _is_choice(self, text: str, span: Span) -> bool:
         """Tell whether the whole URL stands, as it is, beside others in a list of the code's."""
@@ -224,6 +236,9 @@ class Vouching:
             return True
         return place in self._settings()
 
+    def _is_host_of_code(self, host: str) -> bool:
+        return is_meant_for_all(host) and any(place.host == host for place in self._from_code())
+
     def _from_code(self) -> frozenset[Place]:
         texts = self._guard.constants.texts
         if len(texts) != self._counted:
@@ -264,7 +279,8 @@ class Vouching:
             for question in provenance.asked_of(form):
                 if self._is_asked_by_event(question):
                     continue
-                if _is_below(host, port, _domains(question)):
+                domains = _domains(question)
+                if any(_is_below(one, port, domains) for one in (host, _in_letters(host))):
                     return True
                 if full and (_names(question, authority) or _is_within(question, host)):
                     return True
@@ -436,6 +452,8 @@ def _places_in(texts: Any) -> frozenset[Place]:
     for text in texts:
         if len(text) > _MAX_URL:
             continue
+        if not text.isascii() and _IN_LETTERS.fullmatch(text):
+            text = _ascii(text)  # noqa: PLW2901 - as it is in a URL that is sent
         if _NAME.fullmatch(text):
             host, _, port = text.lower().partition(":")
             for scheme, own in _PORTS.items():
