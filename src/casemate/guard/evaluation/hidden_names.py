@@ -24,9 +24,21 @@ _MAX_OF_NAME = 20
 """Values of one name in an event that are no guesses."""
 
 
+def is_chosen(guard: Guard, name: str, span: Span) -> bool:
+    """Tell whether a name that code looks up is the event's.
+
+    By where it is from; a private one also if the event has it, and no text of the code: a library
+    such as `csv` makes texts of its own of what it reads.
+    """
+    if span.exact:
+        return True
+    whole = span.start == 0 and span.end == len(name)
+    return whole and name.startswith("_") and not guard.constants.tells_of(name)
+
+
 def judge(guard: Guard, owner: object, name: str, spans: Sequence[Span]) -> Verdict | None:
     """Judge a name of what an object keeps to itself: by `_`, or a secret that no text tells of."""
-    span = next((s for s in spans if s.exact and s.start == 0), None)
+    span = next((s for s in spans if s.start == 0 and is_chosen(guard, name, s)), None)
     if span is None or span.checked == "member":
         return None
     # What else a module keeps to itself is asked of all modules.

@@ -125,7 +125,7 @@ def check_attribute(guard: Guard, arguments: tuple[Any, ...]) -> None:
 def _judge_attribute(guard: Guard, owner: object, name: str, spans: Any) -> Verdict | None:
     span: Span
     for span in spans:
-        if span.vouched or not span.exact:
+        if span.vouched or not hidden_names.is_chosen(guard, name, span):
             continue
         if name.startswith("__") and span.start == 0:
             return Verdict(span.origin, "chooses a special attribute", FIX_ATTRIBUTE)

@@ -21,7 +21,7 @@ _TYPE_BEGINS = "<!DOCTYPE"
 _BEFORE_TYPE = (("<!--", "-->"), ("<?", "?>"))
 INCLUDE = "http://www.w3.org/2001/XInclude"
 STYLESHEET = "http://www.w3.org/1999/XSL/Transform"
-_FIX_INCLUDE = "do not process includes or stylesheets of documents that come from outside"
+FIX_INCLUDE = "do not process includes or stylesheets of documents that come from outside"
 _SAFE_PARSERS = re.compile(r"defusedxml(?:\.|$)")
 READING = "__casemate_reading__"
 """Attribute of a parser: what it does with declarations, as its options say."""
@@ -169,5 +169,5 @@ def _holding(guard: Guard, mark: str, words: str) -> Verdict | None:
         return None
     for text, origin in guard.taint.texts(MAX_READ):
         if mark in text:
-            return Verdict(origin, words, _FIX_INCLUDE)
+            return Verdict(origin, words, FIX_INCLUDE)
     return None

@@ -11,7 +11,7 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..verdict import Judge
 from .documents import (
-    INCLUDE,
+    NAME,
     READING,
     STYLESHEET,
     check_content,
@@ -22,7 +22,7 @@ from .documents import (
     judging,
 )
 from .entities import Reading
-from .including import stays_below
+from .including import check_includes, reads_others
 from .insertions import check_file, check_insertions, check_pieces
 from .trees import is_of_tree
 
@@ -64,6 +64,8 @@ def patch_lxml(guard: Guard, module: ModuleType) -> None:
 
     def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807
         check_content(guard, STYLESHEET, "is a stylesheet, which is a program")
+        if guard.active:
+            guard.decide(NAME, lambda: reads_others(guard, argument(arguments, named, 0, "xslt")))
         stylesheet.__init__(self, *arguments, **named)
 
     members = {"__init__": __init__, "__module__": stylesheet.__module__}
@@ -151,5 +153,4 @@ def on_include(
     owner = getattr(function, "__self__", None)
     if owner is None or not is_of_tree(type(owner)):
         return
-    if not stays_below(guard, owner, getattr(getattr(owner, "docinfo", None), "URL", None)):
-        check_content(guard, INCLUDE, "includes other files by XInclude")
+    check_includes(guard, owner, getattr(getattr(owner, "docinfo", None), "URL", None))

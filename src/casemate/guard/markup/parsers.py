@@ -10,8 +10,6 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from .documents import (
     ANY,
-    INCLUDE,
-    check_content,
     check_document,
     check_piece,
     check_source,
@@ -19,7 +17,7 @@ from .documents import (
     judging,
 )
 from .entities import EXPANDING, Reading
-from .including import stays_below
+from .including import check_includes
 from .insertions import check_file, check_insertions, check_pieces
 
 
@@ -186,14 +184,12 @@ def patch_plistlib(guard: Guard, module: ModuleType) -> None:
 
 def patch_include(guard: Guard, module: ModuleType) -> None:
     """Watch the includes of ElementTree."""
-    words = "includes other files by XInclude"
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         tree = argument(arguments, named, 0, "elem")
         loader = argument(arguments, named, 1, "loader")
         if isinstance(loader, FunctionType) and loader.__code__.co_filename.startswith(guard.root):
             return  # which files the code's own function opens is judged where it does
-        if not stays_below(guard, tree, argument(arguments, named, 2, "base_url")):
-            check_content(guard, INCLUDE, words)
+        check_includes(guard, tree, argument(arguments, named, 2, "base_url"))
 
     wrap(module, "include", before)

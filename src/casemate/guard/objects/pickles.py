@@ -97,9 +97,10 @@ def is_of_values(data: bytes) -> bool:
 
     machine, stream = _Machine(), io.BytesIO(data)
     operations = pickletools.genops(stream)
+    codes = {operation.code for operation in pickletools.opcodes}
 
     def is_operation(place: int) -> bool:
-        return data[place : place + 1].decode("latin-1") in pickletools.code2op
+        return data[place : place + 1].decode("latin-1") in codes
 
     try:
         # Whatever reads it ends at what is no operation, and has made no more than what is here.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import re
 import weakref
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -32,6 +33,12 @@ from ..written.lines import before_in_line, judge_settings, judge_yaml
 NAME = "deserialisation"
 
 
+_SHOWN, _SHOWN_EXTENDED = re.compile(r"%\([^()]{1,200}\)s"), re.compile(r"\$\{[^{}]{1,200}\}")
+"""How a setting has another one in it, by which interpolation."""
+_FIX_SETTING = (
+    "keep what comes from outside in a parser without interpolation: "
+    "ConfigParser(interpolation=None), or double its signs: value.replace('%', '%%')"
+)
 IsPlain = Callable[[bytes], bool]
 """Tells of data that could make any object whether it makes none."""
 
@@ -214,6 +221,29 @@ def _patch_configparser(guard: Guard, module: ModuleType) -> None:
             guard.check(NAME, file.getvalue(), _judge_read)
 
     wrap(module.RawConfigParser, "read_file", before)
+    shown = {module.BasicInterpolation: _SHOWN, module.ExtendedInterpolation: _SHOWN_EXTENDED}
+
+    def before_set(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        value = argument(arguments, named, 3, "value")
+        how = shown.get(type(getattr(arguments[0], "_interpolation", None)))
+        if isinstance(value, str) and guard.active and how is not None:
+            guard.check(NAME, value, lambda text, spans: _judge_setting(guard, text, spans, how))
+
+    wrap(module.RawConfigParser, "set", before_set)
+
+
+def _judge_setting(
+    guard: Guard, text: str, spans: Sequence[Span], shown: re.Pattern[str]
+) -> Verdict | None:
+    """Judge a setting that shows others where it stands: `%(smtp_password)s`.
+
+    One that the code's own settings show so may be.
+    """
+    for span in spans:
+        found = shown.findall(text, span.start, span.end) if not span.vouched else ()
+        if not all(any(one in own for own in guard.constants.texts) for one in found):
+            return Verdict(span.origin, "shows another setting in its place", _FIX_SETTING)
+    return None
 
 
 def _judge_read(text: str, spans: Sequence[Span]) -> Verdict | None:
