@@ -250,3 +250,27 @@ def test_a_special_character_is_always_blocked(before: str, mark: str, after: st
 @given(st.text(alphabet="abz ÄÖ.-@", min_size=1, max_size=20))
 def test_plain_values_of_names_pass(value: str) -> None:
     assert judge_name(f"cn={value},dc=x", [_span(3, value)]) is None
+
+
+BELOW = (
+    "from urllib.parse import unquote\n"
+    f"ROOT = 'ou=people,{BASE}'\n{OPEN}"
+    "base = unquote(event['url'].partition('///')[2].partition('?')[0])\n"
+    "if event.get('asks', 1) and not base.lower().endswith(ROOT): return 'not ours'\n"
+    "c.search(base, '(objectClass=*)', attributes=['cn'])\nreturn c.entries"
+)
+
+
+def test_a_base_may_be_chosen_below_the_one_that_the_code_asks_for(tmp_path: Path) -> None:
+    below = f"ldap:///uid=bob,ou=people,{BASE}?mail?base"
+    cases: Cases = {
+        "below": (BELOW, {"url": below}),
+        "the same": (BELOW, {"url": f"ldap:///ou=people,{BASE}"}),
+        "elsewhere": (BELOW, {"url": "ldap:///ou=admins,dc=example,dc=com"}),
+    }
+    assert_passes(tmp_path, cases, PRELOAD)
+    hostile: Cases = {
+        "nobody asked": (BELOW, {"url": below, "asks": 0}),
+        "not below": (BELOW, {"url": f"ldap:///ou=x,cn=otherou=people,{BASE}"}),
+    }
+    assert_blocked(tmp_path, hostile, {"ldap"}, PRELOAD)

@@ -186,3 +186,33 @@ def test_a_dependencys_import_of_what_the_event_names_is_found() -> None:
     assert choosing.judge_imported(guard, "os.path") is not None
     assert choosing.judge_imported(guard, "plain") is None
     assert choosing.judge_imported(guard, "json") is None
+
+
+@pytest.mark.parametrize("keyword", ["title__contains", "year__gte", "title", "stars__in"])
+def test_a_column_that_peewee_compares_may_be_chosen(keyword: str) -> None:
+    guard = Guard()
+    made, calls = fake("peewee", "ModelSelect.filter")
+    orm.PATCHES["peewee"](guard, made)
+    guard.begin({"v": {keyword: "x", "password_hash": "x", "_meta": "x", "author__token": "x"}})
+    given = guard.taint._waiting[0][2]["v"]
+    query = made.ModelSelect().filter
+    query(**{name: value for name, value in given.items() if name == keyword})
+    assert len(calls) == 1
+    for name in set(given) - {keyword}:
+        with pytest.raises(BlockedError):
+            query(**{name: given[name]})
+
+
+def test_a_pattern_is_asked_for_where_the_code_names_it() -> None:
+    guard = Guard()
+    guard.begin({"v": 1})
+    assert not orm.compares(guard, "title__iregex")
+    guard.constants.add_code(compile("OFFERED = {'contains', 'iregex'}", "<code>", "exec"))
+    assert orm.compares(guard, "title__iregex")
+    assert not orm.compares(guard, "title__regex")
+    assert not orm.compares(guard, "author__token__iregex")
+
+
+def test_a_feed_that_is_given_as_text_is_no_address() -> None:
+    assert not connections._names_a_place(b" <feed xmlns='http://www.w3.org/2005/Atom'>")
+    assert connections._names_a_place("https://example.org/feed")
