@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from casemate.folder.ownership import MARKER
 from support.node import TestNode
 
 KEEPER = """
@@ -105,6 +106,15 @@ def test_what_is_gone_is_missed_and_nothing_is_made_in_its_place(
             path.unlink()
     assert message in refusal(whole)
     assert not (whole.data / "store" / "records.db").exists() or "store" not in what
+
+
+def test_a_node_whose_marker_is_gone_starts_with_all_it_has(whole: TestNode) -> None:
+    """Before: its own node.json made its folder that of somebody else, whatever was done."""
+    (whole.data / MARKER).unlink()
+    whole.start()
+    assert whole.invoke("first").json() == "first"
+    assert (whole.data / MARKER).exists()
+    whole.stop()
 
 
 @pytest.mark.storm

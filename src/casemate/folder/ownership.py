@@ -14,20 +14,24 @@ import msgspec
 
 from casemate import __version__
 from casemate.decoding import DECODING_ERRORS, decodable
-from casemate.folder.presence import FENCE, FIRST_START, SHARED
+from casemate.folder.presence import FENCE, FIRST_START, IDENTITY, PROOF, SHARED
 from casemate.model.errors import CasemateError
 
 FORMAT = 1
 """Of all that a node keeps. Raised by a change that the release before could not read."""
 MARKER = "casemate.json"
 _MAX_MARKER = 4096
+_DRAFT = f".{MARKER}.new"
 _OURS = frozenset(
     (
         *("store", "data", "bundles", "spool", "vault", "journal", "recordings", "advisories"),
         "monitor",
-        *(MARKER, FENCE, FIRST_START, SHARED),
+        *(MARKER, _DRAFT, FIRST_START, SHARED, PROOF, IDENTITY),
+        str(Path(IDENTITY).with_suffix(".new")),
     )
 )
+_FENCES = (FENCE, f"{FENCE}.before")
+"""Ends of names: each further database has one."""
 _TELLING = frozenset(("store", "vault", FIRST_START))
 """Of which a folder without the marker has at least one: of a release that made none, or of a first
 start that was not completed, for example because the master key could not be read."""
@@ -94,7 +98,7 @@ def require_own(data: Path) -> None:
             f"{marker.format}), and this is {__version__} (format {FORMAT}). Nothing was changed.",
             next_step="Start that version or a newer one, or restore a backup of this one.",
         )
-    others = sorted(found - _OURS)
+    others = sorted(name for name in found - _OURS if not name.endswith(_FENCES))
     if not found or marker is not None or (not others and found & _TELLING):
         return
     shown = ", ".join(map(repr, (others or sorted(found))[:_FOUND_SHOWN]))
@@ -126,7 +130,7 @@ def mark(data: Path) -> None:
     wanted = Marker(FORMAT, __version__)
     if _marker(data) == wanted:
         return
-    draft = data / f".{MARKER}.new"
+    draft = data / _DRAFT
     draft.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:

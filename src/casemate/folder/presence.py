@@ -37,6 +37,8 @@ FENCE = "engine.fence"
 """What a node remembers of the database that it shares with others."""
 PROOF = "control.proof"
 """What a node has seen of the proofs in that database."""
+IDENTITY = "node.json"
+"""Which node it is."""
 SHARED = "shared-state"
 """A file in the data folder of a node whose state is in a database and a bucket that it shares."""
 

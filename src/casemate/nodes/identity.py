@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from casemate.decoding import DECODING_ERRORS, decodable
+from casemate.folder.presence import IDENTITY
 from casemate.model.errors import CasemateError
 
-NAME = "node.json"
 _MAX_BYTES = 4096
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -34,7 +34,7 @@ class IdentityFile:
 
     def __init__(self, folder: Path) -> None:
         """Of this data folder; nothing is read yet."""
-        self._path = folder / NAME
+        self._path = folder / IDENTITY
 
     def read(self) -> tuple[str, int]:
         """Return the id and the last incarnation; a new id, and 0, before the first start.

@@ -10,7 +10,7 @@ import pytest
 from casemate.folder import ownership as data_folder
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import FORMAT, MARKER, DataFolderError, mark, require_own
-from casemate.folder.presence import FIRST_START
+from casemate.folder.presence import FENCE, FIRST_START, IDENTITY, PROOF, SHARED
 
 
 def state(folder: Path) -> list[tuple[str, int, int, int]]:
@@ -39,6 +39,25 @@ def test_a_first_start_that_failed_can_be_tried_again(tmp_path: Path, made: tupl
     for name in made:
         (tmp_path / name).mkdir()
     require_own(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(IDENTITY, PROOF, SHARED, FENCE, f"{FENCE}.before", f"other.{FENCE}"),
+        *("node.new", f".{MARKER}.new"),
+    ],
+)
+def test_a_folder_whose_marker_is_gone_is_known_by_what_else_a_node_keeps(
+    tmp_path: Path, name: str
+) -> None:
+    """A start that is killed while it writes the marker leaves the same."""
+    Folders(tmp_path).make(None, None, None)
+    (tmp_path / name).touch()
+    require_own(tmp_path)
+    (tmp_path / "something else").touch()
+    with pytest.raises(DataFolderError, match="no node's data \\('something else'\\)"):
+        require_own(tmp_path)
 
 
 def test_no_node_is_put_into_anothers_data(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.nodes.identity import NAME, IdentityError, IdentityFile
+from casemate.folder.presence import IDENTITY
+from casemate.nodes.identity import IdentityError, IdentityFile
 from casemate.nodes.membership import name_of
 
 
@@ -17,13 +18,13 @@ def test_an_id_is_made_once_and_kept_with_the_newest_incarnation(tmp_path: Path)
     assert IdentityFile(tmp_path).read() == (made, 0)
     IdentityFile(tmp_path).write(made, 7)
     assert IdentityFile(tmp_path).read() == (made, 7)
-    assert [each.name for each in tmp_path.iterdir()] == [NAME]
-    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == [IDENTITY]
+    assert stat.S_IMODE((tmp_path / IDENTITY).stat().st_mode) == 0o600
 
 
 def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path) -> None:
     made, _ = IdentityFile(tmp_path).read()
-    (tmp_path / NAME).with_suffix(".new").write_bytes(b"{")
+    (tmp_path / IDENTITY).with_suffix(".new").write_bytes(b"{")
     IdentityFile(tmp_path).write(made, 2)
     assert IdentityFile(tmp_path).read() == (made, 2)
 
@@ -40,7 +41,7 @@ def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_file_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / NAME).write_bytes(content)
+    (tmp_path / IDENTITY).write_bytes(content)
     with pytest.raises(IdentityError, match="damaged"):
         IdentityFile(tmp_path).read()
 
@@ -48,7 +49,7 @@ def test_a_damaged_file_is_refused_by_name(tmp_path: Path, content: bytes) -> No
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_bytes(b'{"id": "%s", "incarnation": 1}' % (b"a" * 32))
-    (tmp_path / NAME).symlink_to(other)
+    (tmp_path / IDENTITY).symlink_to(other)
     with pytest.raises(IdentityError):
         IdentityFile(tmp_path).read()
     IdentityFile(tmp_path).write("b" * 32, 3)
