@@ -107,16 +107,22 @@ def read_descriptor(descriptor: int, limit: int) -> bytes:
 
 
 def create_key_file(path: Path) -> bytes:
-    """Make a key in a new file of mode 0600, durably; return the key."""
+    """Make a key in a new file of mode 0600, durably and whole or not at all; return the key."""
     key = new_key()
+    draft = path.with_name(f".{path.name}.new")
     try:
+        draft.unlink(missing_ok=True)
         descriptor = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+            draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
         )
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(key) + b"\n")
-            file.flush()
-            os.fsync(descriptor)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(base64.b64encode(key) + b"\n")
+                file.flush()
+                os.fsync(descriptor)
+            os.link(draft, path)  # unlike a rename it never takes the place of another key
+        finally:
+            draft.unlink()
         sync_folder(path.parent)
     except OSError as error:
         raise MasterKeySourceError(

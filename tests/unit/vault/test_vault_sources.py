@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from casemate.vault import key_material, sources
 from casemate.vault.envelope import new_key
 from casemate.vault.errors import MasterKeySourceError
+from casemate.vault.key_material import create_key_file, parse_key
 from casemate.vault.sources import KeyParameters, KeySource, PassphraseCost, parse_source
 
 CHEAP = PassphraseCost(time=1, memory=19 * 1024, lanes=1)
@@ -64,6 +65,40 @@ def test_a_key_file_is_made_once_and_read_again(tmp_path) -> None:
     assert base64.b64decode(path.read_text()) == key
     assert source(f"file:{path}").read(parameters) == key
     assert source(f"file:{path}").create()[0] == key, "a file that is there is used"
+
+
+_ENDING = """
+import os, pathlib, sys
+from casemate.vault.errors import MasterKeySourceError
+from casemate.vault.key_material import create_key_file
+step, ends, path = sys.argv[1:]
+def fail(*_given):
+    if ends == "killed":
+        os._exit(9)
+    raise OSError(28, "No space left on device")
+setattr(os, step, fail)
+try:
+    create_key_file(pathlib.Path(path))
+except MasterKeySourceError:
+    sys.exit(8)
+"""
+
+
+@pytest.mark.parametrize("step", ["fsync", "link"])
+@pytest.mark.parametrize("ends", ["killed", "full"])
+def test_a_key_file_that_was_not_completed_is_made_anew(tmp_path, step, ends) -> None:
+    """Before: an empty file stayed, by which no start succeeded any more."""
+    path = tmp_path / "master.key"
+    done = subprocess.run([sys.executable, "-c", _ENDING, step, ends, str(path)], check=False)
+    assert done.returncode == (9 if ends == "killed" else 8)
+    assert not path.exists()
+    key = create_key_file(path)
+    assert parse_key(path.read_bytes(), "it") == key
+    assert [entry.name for entry in tmp_path.iterdir()] == ["master.key"]
+    assert path.stat().st_mode & 0o777 == 0o600 and path.stat().st_nlink == 1
+    with pytest.raises(MasterKeySourceError, match="File exists"):
+        create_key_file(path)
+    assert parse_key(path.read_bytes(), "it") == key
 
 
 def test_hexadecimal_is_read_too(tmp_path) -> None:
