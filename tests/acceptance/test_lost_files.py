@@ -108,6 +108,37 @@ def test_what_is_gone_is_missed_and_nothing_is_made_in_its_place(
     assert not (whole.data / "store" / "records.db").exists() or "store" not in what
 
 
+@pytest.mark.parametrize(
+    "what", ["store", "data/t", pytest.param("records", marks=pytest.mark.storm)]
+)
+def test_a_killed_nodes_database_that_is_gone_is_begun_anew_beside_its_log(
+    whole: TestNode, what: str
+) -> None:
+    """Before: refused for the log, or, for a project, damaged by it for good."""
+    node = whole
+    node.start()
+    assert node.invoke("first").json() == "first"
+    key = node.key
+    node.stop(signal.SIGKILL)
+    place = {"store": "store/records.db", "data/t": "data/t@1.db"}
+    database = node.data / place.get(what, "journal/records/records.db")
+    assert database.with_name(f"{database.name}-wal").stat().st_size
+    database.unlink()
+    assert f"--accept-loss {what}" in refusal(node)
+    node.arguments = ("--accept-loss", what)
+    node.start()
+    assert list(database.parent.glob(f"{database.name}-wal.lost-*")), "nothing is deleted"
+    # The first call of a function that is begun anew declares what it uses.
+    node.deploy(KEEPER, grants=GRANTS, resources=RESOURCES, approve=True)
+    assert node.invoke("first").json() == "first"
+    node.stop(signal.SIGKILL)
+    node.arguments = ()
+    node.start()
+    assert node.invoke(None).json() == "first"
+    node.stop()
+    node.key = key
+
+
 def test_a_node_whose_marker_is_gone_starts_with_all_it_has(whole: TestNode) -> None:
     """Before: its own node.json made its folder that of somebody else, whatever was done."""
     (whole.data / MARKER).unlink()

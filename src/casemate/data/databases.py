@@ -21,6 +21,7 @@ from casemate.set_clock import DeletingClock, SetClock
 from casemate.sqlite import engine
 from casemate.sqlite.commit_count import forget, lost_commits
 from casemate.sqlite.connecting import open_writer
+from casemate.sqlite.left_log import left_log
 from casemate.vault.interface import DataKey
 
 
@@ -77,6 +78,7 @@ class SqliteDatabases:
         try:
             if file is None:
                 _require_none(files, name)
+                _require_no_log(self.folder.file(name, page_key.version), name)
                 file = self._create(name, page_key)
             require_regular(file.path)
             self._require_whole_log(name, file.path)
@@ -125,7 +127,6 @@ class SqliteDatabases:
 
     def _create(self, name: str, key: DataKey) -> DatabaseFile:
         """Write an empty database beside its place and rename it there: none is ever half made."""
-        final = self.folder.file(name, key.version)
         try:
             draft = self.folder.draft(name)
             with DATA.translated():
@@ -136,11 +137,25 @@ class SqliteDatabases:
                 finally:
                     connection.close()
             sync_file(draft)
-            draft.rename(final)
-            self.folder.sync()
+            final = self.folder.place(draft, name, key.version)
         except OSError as error:
             raise disk_error(f"No database can be created in {self.folder.path}", error) from error
         return DatabaseFile(final, key.version)
+
+
+def _require_no_log(database: Path, project: str) -> None:
+    """Refuse to begin anew beside the log of a database that is gone: there were changes in it."""
+    try:
+        log = left_log(database)
+    except OSError as error:
+        raise disk_error(f"The log of {database.name} cannot be looked at", error) from error
+    if log is not None:
+        raise DataCorruptError(
+            f"{database.name} of the project {project} is missing but its log {log.name} is there, "
+            "with changes in it. Nothing was changed.",
+            next_step="Restore the data and the vault from a backup. To go on without: "
+            f"casemate serve --accept-loss data/{project}",
+        )
 
 
 def _require_none(files: ObjectFiles, project: str) -> None:
@@ -150,5 +165,6 @@ def _require_none(files: ObjectFiles, project: str) -> None:
         raise DataCorruptError(
             f"The project {project} has {number} files of objects but no database. Nothing was "
             "changed.",
-            next_step="Restore the data and the vault from a backup, or move the files away.",
+            next_step="Restore the data and the vault from a backup. To go on without: casemate "
+            f"serve --accept-loss data/{project}",
         )

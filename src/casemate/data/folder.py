@@ -22,13 +22,13 @@ from casemate.data.errors import (
     DataLockedError,
 )
 from casemate.data.limits import require_project
-from casemate.sqlite.commit_count import SUFFIX
+from casemate.sqlite.left_log import SIDES, accept_loss, delete_sides
 
 OBJECTS = "objects"
 _DATABASE = re.compile(
     r"(?P<project>[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)@(?P<version>[0-9]{1,9})\.db\Z"
 )
-_SIDE_FILES = ("", "-wal", "-shm", "-journal", SUFFIX)
+_SIDE = re.compile(_DATABASE.pattern.removesuffix(r"\Z") + f"(?:{'|'.join(SIDES)})\\Z")
 
 
 class DatabaseFile(NamedTuple):
@@ -138,17 +138,31 @@ class DataFolder:
         return found
 
     def set_aside(self, project: str) -> None:
-        """Give the folder of a project's objects another name. Raises DataError."""
+        """Give what is left of a project whose database is gone other names. Raises DataError."""
         require_project(project)
         aside = self.objects / f"{project}.lost-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
         try:
-            (self.objects / project).rename(aside)
-        except FileNotFoundError:
-            return
+            for match in filter(None, map(_SIDE.match, self._names())):
+                if match["project"] == project:
+                    accept_loss(self.file(project, int(match["version"])))
+            with suppress(FileNotFoundError):
+                (self.objects / project).rename(aside)
         except OSError as error:
             raise DataError(
-                f"The objects of {project} cannot be moved away: {error.strerror}."
+                f"What is left of {project} cannot be moved away: {error.strerror}."
             ) from error
+
+    def place(self, draft: Path, project: str, version: int) -> Path:
+        """Have a database that is whole get its name, durably; return that. Raises OSError.
+
+        What stands beside that name is of one that never counted: its log would be played into
+        this one.
+        """
+        final = self.file(project, version)
+        delete_sides(final)
+        draft.rename(final)
+        self.sync()
+        return final
 
     def drop_older(self, project: str, newest: int) -> None:
         """Delete what a rotation left, once the database that took its place has been opened."""
@@ -171,9 +185,8 @@ class DataFolder:
 
     def delete(self, database: Path) -> None:
         """Delete a database with its log. One that is not there is fine."""
-        for suffix in _SIDE_FILES:
-            with suppress(FileNotFoundError):
-                Path(f"{database}{suffix}").unlink()
+        database.unlink(missing_ok=True)
+        delete_sides(database)
 
 
 def require_regular(file: Path) -> None:

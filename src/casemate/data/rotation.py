@@ -62,14 +62,13 @@ def _exchange(
             f"The newest data key has version {key.version}, but {project.page_version} is in use.",
             next_step="Check that the vault is the one this data was written with.",
         )
-    old, final = project.path, folder.file(project.name, key.version)
+    old = project.path
     try:
         draft = folder.draft(project.name)
         with DATA.translated():
             _copy(connection, draft, project.page_key, key.key)
         sync_file(draft)
-        draft.rename(final)
-        folder.sync()
+        final = folder.place(draft, project.name, key.version)
         renewed = _open_renamed(project, folder, final, key, options)
     except OSError as error:
         raise disk_error("The database cannot be encrypted anew", error) from error

@@ -33,20 +33,27 @@ class KnownProjects:
         self._changing = asyncio.Lock()
 
     async def require(
-        self, present: Callable[[], Iterable[str]], accepted: frozenset[str] = frozenset()
+        self,
+        present: Callable[[], Iterable[str]],
+        accepted: frozenset[str] = frozenset(),
+        set_aside: Callable[[str], None] = lambda project: None,
     ) -> frozenset[str]:
         """Refuse to start without a database that was there; remember all that are there.
 
-        `present` returns the projects that have a database; it blocks. Returns those of `accepted`
-        that are gone. Raises DataGoneError.
+        `present` returns the projects that have a database; what is left of those of `accepted`
+        that have none is given to `set_aside`. Both block. Returns those of `accepted` that are
+        gone. Raises DataGoneError, DataError.
         """
         for _ in range(_TRIES - 1):
             with contextlib.suppress(StoreMovedError):  # another node has made one meanwhile
-                return await self._require(present, accepted)
-        return await self._require(present, accepted)
+                return await self._require(present, accepted, set_aside)
+        return await self._require(present, accepted, set_aside)
 
     async def _require(
-        self, present_now: Callable[[], Iterable[str]], accepted: frozenset[str]
+        self,
+        present_now: Callable[[], Iterable[str]],
+        accepted: frozenset[str],
+        set_aside: Callable[[str], None],
     ) -> frozenset[str]:
         self._known = [_names(value) for value in await self._values.read()]
         # After what is known: another node may make one at this moment, its database first.
@@ -60,6 +67,10 @@ class KnownProjects:
                 next_step="Restore the folder data from a backup, or mount its disk. To go on "
                 f"without what was lost: casemate serve --accept-loss data/{lost[0]}",
             )
+        # Before they are forgotten, and whether or not they are known: a start that is killed in
+        # between is made again with the same losses accepted.
+        for project in sorted(accepted - present):
+            await asyncio.to_thread(set_aside, project)
         for part in range(_PARTS):
             wanted = {name for name in present if _part(name) == part}
             if wanted != self._known[part]:

@@ -305,9 +305,11 @@ class Gateway:
         base = self.base
         await base.nodes.follow(self._followed())
         lost = lost_projects(base.config.accepted_losses)
-        for project in await base.known.require(base.data.projects, lost):
-            if base.state.own is not None:
-                base.state.own.data.set_aside(project)
+        if base.state.own is None:
+            await base.known.require(base.data.projects, lost)
+        else:
+            own = base.state.own.data
+            await base.known.require(base.data.projects, lost, own.set_aside)
         present = await asyncio.to_thread(base.data.projects)
         base.policy.activate(base.policy.prepare(await base.store.read(ReadPolicies())))
         # Nothing is answered before there is a journal to record it in.

@@ -263,8 +263,7 @@ class SqliteTarget(SqliteFolder):
             with DATA.translated():
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         sync_file(draft)
-        draft.rename(self._data.file(name, key.version))
-        self._data.sync()
+        self._data.place(draft, name, key.version)
 
     def keep_bundle(self, bundle: Bundle, pieces: Iterator[bytes]) -> None:
         """Keep one."""

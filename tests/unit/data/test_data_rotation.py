@@ -8,7 +8,7 @@ import hashlib
 import pytest
 from data_support import RESOURCES, Data
 
-from casemate.data import DataError, DataFullError
+from casemate.data import DataCorruptError, DataError, DataFullError
 from casemate.data import rotation as rotation_module
 from casemate.model.errors import CasemateError
 from casemate.sqlite import engine
@@ -240,3 +240,45 @@ def test_a_snapshot_into_something_else(data: Data, tmp_path) -> None:
     with pytest.raises(DataError):
         data.snapshot(tmp_path / "file")
     check(data)
+
+
+def test_a_new_database_is_not_given_the_log_of_one_that_never_counted(data: Data) -> None:
+    """A kill while a rotation is given up, or while a project is deleted, can leave a log alone.
+
+    Before: the engine played it into the database that got its name, which was damaged by it.
+    """
+    fill(data)
+    data.vault.newest = 2
+    data.rekey("p")
+    data.put_object("p", "files", "more", b"m" * 50_000)
+    left = {end: (data.folder / f"p@2.db{end}").read_bytes() for end in ("-wal", "-shm", "-count")}
+    assert left["-wal"]
+    for end, content in left.items():
+        (data.folder / f"p@3.db{end}").write_bytes(content)
+    data.vault.newest = 3
+    data.rekey("p")
+    check(data)
+    data.reopen()
+    check(data)
+    assert data.get_object("p", "files", "more")[1] == b"m" * 50_000
+
+
+def test_a_project_whose_database_is_gone_is_not_begun_beside_its_log(data: Data) -> None:
+    data.put_item("p", "plain", {"id": "k"})
+    log = (data.folder / "p@1.db-wal").read_bytes()
+    assert log
+    data.run(data.port.close())
+    (data.folder / "p@1.db").unlink()
+    (data.folder / "p@1.db-wal").write_bytes(log)
+    data.reopen()
+    with pytest.raises(DataCorruptError, match="its log") as caught:
+        data.ensure("p", RESOURCES)
+    assert "--accept-loss data/p" in str(caught.value)
+    # Before: the objects alone were moved away, and the new database was damaged by the log.
+    data.port.set_aside("p")
+    data.ensure("p", RESOURCES)
+    data.put_item("p", "plain", {"id": "new"})
+    data.reopen()
+    assert data.get_item("p", "plain", "new")
+    (aside,) = data.folder.glob("p@1.db-wal.lost-*")
+    assert aside.read_bytes() == log

@@ -255,8 +255,14 @@ def test_records_that_are_gone_are_missed_and_begun_anew_only_when_told_to(tmp_p
 def test_a_log_without_its_database_is_missed_although_none_was_expected(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / f"{DATABASE}-wal").write_bytes(b"changes")
-    with pytest.raises(RecordsMissingError):
+    with pytest.raises(RecordsMissingError) as caught:
         RecordsDatabase.open(tmp_path / "r", KEY)
+    assert "--accept-loss records" in str(caught.value)
+    # Before: what it says to do was refused as well.
+    RecordsDatabase.open(tmp_path / "r", KEY, expected=True, accept_loss=True).close()
+    (aside,) = (tmp_path / "r").glob(f"{DATABASE}-wal.lost-*")
+    assert aside.read_bytes() == b"changes"
+    RecordsDatabase.open(tmp_path / "r", KEY, expected=True).close()
 
 
 def test_another_key_is_refused_and_what_cannot_be_read_is_kept_aside(tmp_path: Path) -> None:

@@ -137,6 +137,15 @@ def test_a_log_without_its_database_is_not_replayed_into_a_new_one(closed: Path)
     (closed / "records.db").unlink()
     (closed / "records.db-wal").write_bytes(b"changes")
     assert "missing" in refusal(closed, StoreCorruptError)
+    # Before: what the refusal at the start says to do was refused by this one.
+    store = SqliteStore.open(closed, key=KEY, accept_loss=True)
+    assert asyncio.run(deploy(store)) == 1
+    asyncio.run(store.close())
+    (aside,) = closed.glob("records.db-wal.lost-*")
+    assert aside.read_bytes() == b"changes"
+    store = SqliteStore.open(closed, key=KEY)
+    assert asyncio.run(deploy(store)) == 2
+    asyncio.run(store.close())
 
 
 def test_an_interrupted_creation_is_begun_anew(tmp_path: Path) -> None:

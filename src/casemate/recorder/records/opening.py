@@ -16,8 +16,8 @@ from casemate.recorder.records.errors import (
 )
 from casemate.recorder.records.faults import GO_ON, RECORDS
 from casemate.recorder.records.schema import APPLICATION_ID, CHECKED_TABLES, migrate
-from casemate.sqlite import engine
-from casemate.sqlite.commit_count import forget, lost_commits
+from casemate.sqlite import engine, left_log
+from casemate.sqlite.commit_count import lost_commits
 from casemate.sqlite.commit_guard import CommitGuard
 from casemate.sqlite.connecting import Room
 from casemate.sqlite.connections import Connections
@@ -45,7 +45,7 @@ def connections(folder: Path, key: bytes, *, expected: bool, accept_loss: bool) 
         if accept_loss and database.exists() and not _is_readable(database, key):
             _set_aside(folder)
         if accept_loss:
-            forget(database)
+            left_log.accept_loss(database)
         if not database.exists():
             _require_none(folder, expected=expected and not accept_loss)
             _create(folder, key)
@@ -71,15 +71,13 @@ def _leftovers(folder: Path) -> Iterator[Path]:
 
 
 def _require_none(folder: Path, *, expected: bool) -> None:
-    log = folder / f"{DATABASE}-wal"
-    if expected or (log.exists() and log.stat().st_size):
+    if expected or left_log.left_log(folder / DATABASE) is not None:
         raise RecordsMissingError(
             "The node had records of invocations, and their file is gone: "
             f"journal/{FOLDER}/{DATABASE}.",
             next_step=GO_ON,
         )
-    for name in ("-wal", "-shm", "-count"):
-        (folder / f"{DATABASE}{name}").unlink(missing_ok=True)
+    left_log.delete_sides(folder / DATABASE)
 
 
 def _is_readable(database: Path, key: bytes) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from casemate.sqlite import engine
 from casemate.sqlite.connections import Connections
+from casemate.sqlite.left_log import left_log
 from casemate.store.errors import StoreCorruptError, StoreError, StoreForeignError
 from casemate.store.sqlite.faults import RESTORE, STORE
 from casemate.store.sqlite.files import StoreFolder, create_private
@@ -52,11 +53,11 @@ def open_writer(folder: StoreFolder, connections: Connections) -> engine.Connect
 
 def _create(folder: StoreFolder, key: bytes) -> None:
     """Write an empty store beside its place and rename it there: no half-made one is ever seen."""
-    log = folder.path / f"{folder.database.name}-wal"
-    if log.exists() and log.stat().st_size:
+    log = left_log(folder.database)
+    if log is not None:
         raise StoreCorruptError(
             f"{folder.database} is missing but its log {log.name} is there, with changes in it.",
-            next_step=RESTORE,
+            next_step=f"{RESTORE} To go on without: casemate serve --accept-loss store",
         )
     with folder.draft() as draft, STORE.translated():
         connection = engine.connect(draft, key)

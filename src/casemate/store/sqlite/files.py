@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from casemate.sqlite.left_log import delete_sides
 from casemate.store.errors import StoreError, StoreForeignError, StoreLockedError
 from casemate.store.sqlite.moved import require_unmoved
 
@@ -77,6 +78,7 @@ class StoreFolder:
                 raise
             finally:
                 os.close(descriptor)
+            delete_sides(self.database)  # of one that never counted, or whose loss is accepted
             draft.rename(self.database)
             os.fsync(self._descriptor)
         except OSError as error:

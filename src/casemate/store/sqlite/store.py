@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
 
 from casemate.operations.declaration import Operation
-from casemate.sqlite import engine
-from casemate.sqlite.commit_count import forget, lost_commits
+from casemate.sqlite import engine, left_log
+from casemate.sqlite.commit_count import lost_commits
 from casemate.sqlite.commit_guard import CommitGuard
 from casemate.sqlite.connecting import Room
 from casemate.sqlite.connections import Connections
@@ -91,7 +91,7 @@ class SqliteStore:
         folder = StoreFolder.acquire(path)
         try:
             if accept_loss:
-                forget(folder.database)
+                _accept_loss(folder.database)
             require_whole_log(folder.database)
             require_readable(folder, key)
             connections = _connections(folder, key)
@@ -206,6 +206,16 @@ class SqliteStore:
                 self._reads.shutdown(wait=True)
                 self._connections.close()
                 self._folder.release(clean=clean)
+
+
+def _accept_loss(database: Path) -> None:
+    try:
+        left_log.accept_loss(database)
+    except OSError as error:
+        raise StoreError(
+            f"What is left of {database} cannot be kept aside: {error.strerror}.",
+            next_step="Make room on that file system and check its rights.",
+        ) from error
 
 
 def require_whole_log(database: Path) -> None:
