@@ -59,7 +59,7 @@ def read_head(folder: Path, key: NoteKey) -> tuple[str, Checkpoint] | None:
     try:
         return note, opened_checkpoint(note, key)
     except JournalInputError as error:
-        raise JournalDamagedError(f"{CHECKPOINT} does not hold: {error}") from error
+        raise JournalDamagedError(f"{CHECKPOINT} does not hold: {error.message}") from error
 
 
 class Reader:

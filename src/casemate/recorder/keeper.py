@@ -50,11 +50,18 @@ class KeyRing:
         self._named: dict[bytes, tuple[str, int]] = {}
         self._node: EntryKey | None = None
 
-    async def load(self) -> None:
-        """Read which keys there were. Raises VaultError, JournalDamagedError."""
+    async def load(self, *, expected: bool = False) -> None:
+        """Read which keys there were; `expected`: there are entries, so there were some.
+
+        Raises VaultError, JournalDamagedError.
+        """
         self._node = self._added("", await self._get_key("", None))
         data = read_bounded(self._folder / KEYS, MAX_KEYS_BYTES)
         if data is None:
+            if expected:
+                raise JournalDamagedError(
+                    f"{KEYS} is missing, which says by which keys the entries are read."
+                )
             return
         version, _, sealed = data.partition(b"\n")
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import time
 from pathlib import Path
 
 import uvloop
@@ -20,24 +19,18 @@ from casemate.child.collecting import spare_collections
 from casemate.child.log import report
 from casemate.child.process import Supervised, main
 from casemate.child.protocol import admit
-from casemate.journal.copying import KEYS
-from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import PENDING
 from casemate.journal.note import NoteKey
-from casemate.journal.writer import Writer
 from casemate.model.errors import CasemateError
-from casemate.recorder import protocol, restored
+from casemate.recorder import protocol
 from casemate.recorder.config import NEW_JOURNAL, RecorderConfig
 from casemate.recorder.confinement import RECORDER
 from casemate.recorder.errors import JournalMissingError
-from casemate.recorder.keeper import Keeper, KeyRing
-from casemate.recorder.noted import Noted
+from casemate.recorder.opened_journal import opened_journal
 from casemate.recorder.reading_protocol import READER
-from casemate.recorder.records.opening import FOLDER
 from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.sealing import EntryKey
 from casemate.recorder.server import Recorder
-from casemate.recorder.told_events import KINDS
 from casemate.set_clock import believe
 from casemate.sqlite import engine
 from casemate.vault.interface import JournalKey
@@ -45,7 +38,6 @@ from casemate.vault.recorder_client import RecorderVault
 
 _HERE = Path()
 _LINGER_SECONDS = 0.2
-_ASIDE = "damaged-"
 
 
 def _warm_up() -> None:
@@ -68,32 +60,13 @@ def _require_journal(key: JournalKey, *, accept_loss: bool) -> None:
     )
 
 
-def _writer(key: NoteKey, *, accept_loss: bool) -> Writer:
-    """Go on with the journal; one whose damage is accepted is kept aside, and another begins."""
-    try:
-        return Writer(_HERE, key)
-    except JournalDamagedError:
-        if not accept_loss:
-            raise
-    aside = _HERE / f"{_ASIDE}{int(time.time())}"
-    aside.mkdir(mode=0o700)
-    for each in list(_HERE.iterdir()):
-        if each.name not in (KEYS, FOLDER) and not each.name.startswith(_ASIDE):
-            each.rename(aside / each.name)
-    return Writer(_HERE, key)
-
-
 async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
     key = await vault.journal_key()
     _require_journal(key, accept_loss=config.accept_loss)
     note_key = NoteKey(key.name, key.public)
-    keys = KeyRing(_HERE, vault.entry_key)
-    await keys.load()
-    writer = _writer(note_key, accept_loss=config.accept_loss)
-    keeper = Keeper(writer, keys, Noted(KINDS, writer.size))
-    keeper.remember(writer.newest())
-    (_HERE / NEW_JOURNAL).unlink(missing_ok=True)
-    await restored.say(_HERE, keeper)
+    writer, keys, keeper = await opened_journal(
+        _HERE, note_key, vault.entry_key, accept_loss=config.accept_loss
+    )
     records = await RecordsServer.open(_HERE, vault, accept_loss=config.accept_records_loss)
     recorder = Recorder(
         _HERE,
