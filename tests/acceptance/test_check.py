@@ -109,11 +109,13 @@ def test_a_node_that_runs_and_one_that_has_stopped(node: TestNode, tmp_path: Pat
     flip(sorted((damaged / "bundles").iterdir())[0])
     sorted((damaged / "bundles").iterdir())[1].unlink()
     flip(sorted((damaged / "vault").glob("*.secret"))[0])
+    (damaged / "node.json").write_bytes(b"")
     code, report = check_folder(node, damaged)
     assert code == 1
     found = {finding["place"].partition("/")[0]: "" for finding in report["findings"]}
     text = "\n".join(f"{f['place']}: {f['problem']}" for f in report["findings"])
-    assert set(found) == {"store", "data", "bundles", "vault"}, text
+    assert set(found) == {"node", "store", "data", "bundles", "vault"}, text
+    assert "node.json, which says which node this is" in text and "Delete it" in text
     assert "data/t: object " in text and "its file is gone" in text
     assert "large" in [f["key"] for f in report["findings"]]
     assert "needs it)" in text, "a damaged bundle is named with its version"

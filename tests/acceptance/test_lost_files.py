@@ -34,6 +34,8 @@ GONE = {
     "records": ("their file is gone: journal/records/records.db", ["journal/records"]),
     "the records' file": ("records/records.db", ["journal/records/records.db"]),
     "journal": ("its files are gone", ["journal"]),
+    "the journal's head": ("--accept-loss journal", ["journal/checkpoint"]),
+    "the journal's keys": ("keys is missing", ["journal/keys"]),
     "vault": ("There is no vault.sealed", ["vault"]),
     "vault and store": ("store/records.db is gone", ["vault", "store"]),
 }

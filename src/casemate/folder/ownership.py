@@ -116,9 +116,10 @@ def _marker(data: Path) -> Marker | None:
         descriptor = os.open(data / MARKER, flags)
     except OSError:
         return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         try:
             return msgspec.json.decode(file.read(_MAX_MARKER), type=decodable(Marker))
         except DECODING_ERRORS:
@@ -126,15 +127,22 @@ def _marker(data: Path) -> Marker | None:
 
 
 def mark(data: Path) -> None:
-    """Say that a folder is a node's, and what its format is. Raises OSError."""
+    """Say that a folder is a node's, and what its format is. Raises DataFolderError."""
     wanted = Marker(FORMAT, __version__)
     if _marker(data) == wanted:
         return
     draft = data / _DRAFT
-    draft.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(wanted) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(data / MARKER)
+    try:
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(wanted) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(data / MARKER)
+    except OSError as error:
+        raise DataFolderError(
+            f"{data / MARKER}, which says whose the folder is, cannot be written: "
+            f"{error.strerror}.",
+            next_step=f"Make room on its disk; if {MARKER} is a folder, move that away.",
+        ) from error

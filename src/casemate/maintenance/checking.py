@@ -27,6 +27,7 @@ from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.gateway.state import OwnFiles
 from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.integrity import CheckFinding, CheckReport, CheckState
+from casemate.nodes.identity import IdentityError, IdentityFile
 from casemate.store.errors import StoreError, StoreLockedError
 from casemate.store.sqlite.store import SqliteStore
 from casemate.vault import VaultClient
@@ -80,6 +81,10 @@ async def _check(config: CheckConfig) -> None:
     store, problem = await _store(folders, vault)
     data = SqliteProjectData(folders.projects, vault.data_key)
     before = [CheckFinding(place="store", problem=problem)] if problem else []
+    try:
+        IdentityFile(folders.data).kept()
+    except IdentityError as error:
+        before.append(CheckFinding(place="node", problem=f"{error.message} {error.next_step}"))
     try:
         if store is not None:
             try:

@@ -41,13 +41,20 @@ class IdentityFile:
 
         Raises IdentityError for a file that is damaged or cannot be read.
         """
+        kept = self.kept()
+        if kept is None:
+            self.write(made := secrets.token_hex(16), 0)
+            return made, 0
+        return kept
+
+    def kept(self) -> tuple[str, int] | None:
+        """Return what the file says, None where there is none. Raises IdentityError."""
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as file:
                 content = file.read(_MAX_BYTES)
         except FileNotFoundError:
-            self.write(made := secrets.token_hex(16), 0)
-            return made, 0
+            return None
         except OSError as error:
             raise self._unusable(error.strerror or "it cannot be read") from error
         try:

@@ -142,3 +142,11 @@ def test_a_marker_is_not_followed_or_waited_for(tmp_path: Path) -> None:
     (tmp_path / MARKER).unlink()
     mark(tmp_path)
     assert (tmp_path / MARKER).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_marker_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Before: `Is a directory: 4`, and to run the doctor, which finds nothing."""
+    (tmp_path / MARKER).mkdir()
+    with pytest.raises(DataFolderError, match=rf"{MARKER}.*cannot be written: Is a dir") as caught:
+        mark(tmp_path)
+    assert "move that away" in str(caught.value.next_step)

@@ -12,6 +12,13 @@ from casemate.nodes.identity import IdentityError, IdentityFile
 from casemate.nodes.membership import name_of
 
 
+def test_what_is_kept_is_read_without_making_one(tmp_path: Path) -> None:
+    assert IdentityFile(tmp_path).kept() is None
+    assert not list(tmp_path.iterdir())
+    made = IdentityFile(tmp_path).read()
+    assert IdentityFile(tmp_path).kept() == made
+
+
 def test_an_id_is_made_once_and_kept_with_the_newest_incarnation(tmp_path: Path) -> None:
     made, incarnation = IdentityFile(tmp_path).read()
     assert (len(made), incarnation) == (32, 0)
