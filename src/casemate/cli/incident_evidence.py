@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from casemate.cli.client import connect, read_whole
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.journal_pages import pages
+from casemate.cli.new_file import new_file
 from casemate.cli.terminal import GREEN, YELLOW, note, print_line, print_table
 from casemate.cli.text import moment
 from casemate.evidence.archive import MAX_BYTES, Verified, opened
@@ -62,19 +62,14 @@ def _made(file: Path | None) -> Iterator[BinaryIO | None]:
     if file is None:
         yield None
         return
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise CommandError(
-            f"{file} cannot be written: {error.strerror}.", next_step="Give another name."
-        ) from error
-    with os.fdopen(descriptor, "wb") as target:
+    with ExitStack() as made:
         try:
-            yield target
-        except BaseException:
-            with suppress(OSError):
-                file.unlink()
-            raise
+            target = made.enter_context(new_file(file))
+        except OSError as error:
+            raise CommandError(
+                f"{file} cannot be written: {error.strerror}.", next_step="Give another name."
+            ) from error
+        yield target
 
 
 def listed(id: str) -> EvidenceList:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,8 @@ from typing import Annotated
 import typer
 
 from casemate.cli.client import connect
-from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.errors import UsageError
+from casemate.cli.new_file import write_new
 from casemate.cli.operation_command import Call, answered, asked, name_of
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
@@ -110,19 +110,8 @@ def get(
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    _write_new(output, content)
+    write_new(output, content, "--output")
     note(f"{output}: {size(len(content))}")
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-            file.write(content)
-    except OSError as error:
-        raise CommandError(
-            f"{path} cannot be written: {error.strerror}.", next_step="Choose another --output."
-        ) from error
 
 
 @asked(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json as encoding
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from casemate.cli.errors import CommandError
+from casemate.cli.new_file import write_new
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import BOLD, print_document, print_line, print_table
@@ -101,14 +100,7 @@ def export(
     from msgspec import to_builtins
 
     text = encoding.dumps(to_builtins(found), indent=2) + "\n"
-    try:
-        descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-    except OSError as error:
-        raise CommandError(
-            f"{to} cannot be written: {error.strerror}.", next_step="Give another --to."
-        ) from error
+    write_new(to, text.encode("ascii"), "--to")
     print_line(f"Written to {to}.")
 
 
