@@ -141,6 +141,32 @@ def test_a_killed_nodes_database_that_is_gone_is_begun_anew_beside_its_log(
     node.key = key
 
 
+def test_an_older_store_in_the_place_of_the_newest_is_told(whole: TestNode, tmp_path: Path) -> None:
+    """Before: a token that had been revoked was valid again, and nobody was told."""
+    node = whole
+    _copy(node.data / "store", tmp_path / "older")
+    node.start()
+    owner = node.key
+    made = node.client.post(
+        f"{node.url}/api/v1/tokens", json={"name": "late", "roles": ["owner"]}
+    ).json()
+    node.stop()
+    shutil.rmtree(node.data / "store")
+    (tmp_path / "older").rename(node.data / "store")
+    assert "The store is an older copy" in refusal(node)
+    node.arguments = ("--accept-loss", "store")
+    node.start()
+    assert node.invoke("first").json() == "first"
+    node.client.headers["authorization"] = f"Bearer {made['text']}"
+    assert node.invoke("first").status_code == 401
+    node.stop()
+    node.arguments = ()
+    node.key = owner
+    node.start()
+    assert node.invoke("first").json() == "first", "it is accepted once"
+    node.stop()
+
+
 def test_a_node_whose_marker_is_gone_starts_with_all_it_has(whole: TestNode) -> None:
     """Before: its own node.json made its folder that of somebody else, whatever was done."""
     (whole.data / MARKER).unlink()

@@ -24,7 +24,7 @@ async def open_own(config: GatewayConfig, folders: Folders, vault: VaultClient, 
     store = await open_store(folders.store, vault, accept_loss=accept_loss)
     try:
         nodes = Among(store, IdentityFile(folders.data), own)
-        await nodes.begin()
+        await nodes.begin(accept_loss=accept_loss)
         known = KnownProjects(store)
         data = SqliteProjectData(
             folders.projects,

@@ -81,8 +81,8 @@ class Membership:
         """As people know the node."""
         return name_of(self._own.host, self._id)
 
-    async def begin(self) -> None:
-        """Be a node from now on, under a new incarnation.
+    async def begin(self, *, accept_loss: bool = False) -> None:
+        """Be a node from now on, under a new incarnation; `accept_loss`: also of an older store.
 
         Raises ConflictError if another is there with this folder's id or this name, IdentityError,
         StoreError.
@@ -98,6 +98,7 @@ class Membership:
                 had=had,
                 clock=time.time(),
                 alone=self._alone,
+                accept_loss=accept_loss,
             )
         )
         self._take(beat)

@@ -123,7 +123,7 @@ class BeginNode(Operation[Beat], frozen=True, kw_only=True):
     """Be a node from now on: the answer has the incarnation of this start.
 
     ConflictError if the id or the name is that of another node that is there, or the clock is far
-    off that of the store.
+    off that of the store; StoreGoneError if a newer store was in the place of one that is alone.
     """
 
     declared = Declaration(decided=Decided.INSIDE)
@@ -137,6 +137,8 @@ class BeginNode(Operation[Beat], frozen=True, kw_only=True):
     """Unix time by the node's clock."""
     alone: bool = False
     """No other node can have the store: its file is locked."""
+    accept_loss: bool = False
+    """Go on with a store that is older than the folder's last start."""
 
 
 class KeepNode(Operation[Beat], frozen=True, kw_only=True):

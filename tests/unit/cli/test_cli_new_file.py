@@ -46,9 +46,7 @@ def test_a_disk_that_is_full_leaves_no_half_of_a_file(
 
 
 @pytest.mark.parametrize("failure", [FULL, KeyboardInterrupt()])
-def test_what_fails_within_the_block_leaves_no_file(
-    tmp_path: Path, failure: BaseException
-) -> None:
+def test_what_fails_within_the_block_leaves_no_file(tmp_path: Path, failure: BaseException) -> None:
     with pytest.raises(type(failure)), new_file(tmp_path / "out") as target:
         target.write(b"half")
         raise failure

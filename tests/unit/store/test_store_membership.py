@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
-from store_samples import Opening
+from store_samples import KEY, Opening
 
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.nodes import Beat, ClusterNode, NodeState
@@ -20,7 +21,9 @@ from casemate.operations.nodes import (
     RemoveNode,
 )
 from casemate.store import Store
+from casemate.store.errors import StoreGoneError
 from casemate.store.sqlite import nodes as performing
+from casemate.store.sqlite.store import SqliteStore
 
 
 def begin(id: str = "a", name: str = "n1", had: int = 0, **changes: object) -> BeginNode:
@@ -56,6 +59,35 @@ def played(opening: Opening, scene: Callable[[Store], Awaitable[None]]) -> None:
 def gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the nodes not heard of any more."""
     monkeypatch.setattr(performing, "GONE_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("seen", [1, 4])
+def test_a_store_that_is_older_than_the_nodes_last_start_is_refused(
+    tmp_path: Path, seen: int
+) -> None:
+    """Before: what had been revoked since held again, and nothing told of it."""
+
+    async def scene(store: Store) -> None:
+        for _ in range(seen):
+            await store.change(begin(alone=True))
+        with pytest.raises(StoreGoneError, match=f"seen {seen} starts, and this node 5") as caught:
+            await store.change(begin(alone=True, had=5))
+        assert "--accept-loss store" in str(caught.value.next_step)
+        assert (await only(store)).incarnation == seen
+        accepted = await store.change(begin(alone=True, had=5, accept_loss=True))
+        assert accepted.incarnation == 6
+        assert (await store.change(begin(alone=True, had=6))).incarnation == 7
+        # A kill before the node notes its start leaves the store ahead of it.
+        assert (await store.change(begin(alone=True, had=3))).incarnation == 8
+
+    played(lambda: SqliteStore.open(tmp_path / "s", key=KEY), scene)
+
+
+def test_a_store_that_was_just_made_is_no_older_one(tmp_path: Path) -> None:
+    async def scene(store: Store) -> None:
+        assert (await store.change(begin(alone=True, had=5))).incarnation == 1
+
+    played(lambda: SqliteStore.open(tmp_path / "s", key=KEY), scene)
 
 
 def test_each_start_has_a_higher_incarnation_also_after_a_removal(opening: Opening) -> None:

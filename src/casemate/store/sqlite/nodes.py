@@ -15,6 +15,7 @@ from casemate.operations.nodes import (
 )
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
+from casemate.store.errors import StoreGoneError
 from casemate.store.sqlite.clock import now_of
 
 MAX_NODES = 1000
@@ -60,6 +61,7 @@ def remove(connection: engine.Connection, operation: RemoveNode) -> None:
 def begin(connection: engine.Connection, operation: BeginNode) -> Beat:
     """Take a node's place, unless another has it, with the next incarnation of all."""
     if operation.alone:
+        _require_newest(connection, operation)
         connection.execute("DELETE FROM node")
     _require_same_time(operation.clock, now_of(connection))
     mine = _one(connection, id=operation.id)
@@ -145,6 +147,25 @@ def _taking_calls(connection: engine.Connection, now: float, own: str) -> int:
         (own, now - GONE_SECONDS),
     ).fetchone()
     return int(others) + 1
+
+
+def _require_newest(connection: engine.Connection, operation: BeginNode) -> None:
+    """Refuse a store that has not seen the last start of this folder: an older one was put back.
+
+    One that was just made has seen none; that a store is gone is told elsewhere.
+    """
+    (newest,) = connection.execute("SELECT newest FROM node_incarnation").fetchone()
+    if not 0 < newest < operation.had:
+        return
+    if operation.accept_loss:
+        connection.execute("UPDATE node_incarnation SET newest = ?", (operation.had,))
+        return
+    raise StoreGoneError(
+        f"The store is an older copy: it has seen {newest} starts, and this node {operation.had}. "
+        "What was deployed, revoked or held back since is not in it. Nothing was changed.",
+        next_step="Put the newest store back, or restore a backup of the whole node. To go on with "
+        "what is left: casemate serve --accept-loss store",
+    )
 
 
 def _require_same_time(clock: float, now: float) -> None:
