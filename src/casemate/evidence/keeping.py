@@ -14,7 +14,7 @@ import itertools
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -162,6 +162,27 @@ class Evidences:
             if digest != view.sha256:
                 raise DamagedEvidenceError(f"The evidence {id} was changed.")
             yield _pieces(_content(file, key, about))
+
+    def checked(self, pace: Callable[[int], None]) -> Coroutine[None, None, tuple[str, ...]] | None:
+        """Read each archive that this node keeps, and say what is wrong; None: there are none.
+
+        `pace` is told how many bytes were read, on a thread. Raises ConflictError, VaultError.
+        """
+        return self._damaged(pace) if self._known.held else None
+
+    async def _damaged(self, pace: Callable[[int], None]) -> tuple[str, ...]:
+        found: list[str] = []
+        for view in [one for one in self.all() if one.node in ("", self._node)]:
+            try:
+                async with self.opened(view.id):
+                    pass
+            except NotFoundError:
+                continue  # its hold was ended meanwhile
+            except DamagedEvidenceError as error:
+                if view.id in self._known.held:
+                    found.append(f"{error.message} It is of {view.incident}.")
+            await asyncio.to_thread(pace, view.size)
+        return tuple(found)
 
     async def drop(self, id: str) -> None:
         """End the hold. Raises NotFoundError, ConflictError for one of another node,

@@ -1,8 +1,8 @@
 """Checking all that a node keeps: at its own pace in the background, or at once for an operator.
 
 What is read: each page of each database and its log's end (the recorder reads its own), counters,
-every object, every bundle and what the store says of it, and the vault's files. Reading is all that
-is done.
+every object, every bundle and what the store says of it, archives of evidence under hold, and the
+vault's files. Reading is all that is done.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from casemate.gateway.state import NodeData, OwnFiles, always
 from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.integrity import CheckFinding, CheckReport, CheckState, Damaged
 from casemate.operations.functions import ListFunctions
+from casemate.sqlite.scrub import Pace
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
@@ -51,6 +52,7 @@ class NodeCheck:
         own: OwnFiles | None = None,
         before: tuple[CheckFinding, ...] = (),
         check_records: Callable[[int], Awaitable[Iterable[str]]] | None = None,
+        check_evidence: Callable[[Pace], Awaitable[Iterable[str]] | None] = lambda pace: None,
         is_first: Callable[[], Awaitable[bool]] = always,
     ) -> None:
         """Check these; `before` is what is known already, such as why there is no store.
@@ -58,7 +60,8 @@ class NodeCheck:
         `own` is what has pages to read: an engine that others run looks after its own.
 
         In the background what all nodes share is read by the one that `is_first`.
-        `check_records` has the recorder read its database, so many bytes a second.
+        `check_records` has the recorder read its database, so many bytes a second;
+        `check_evidence` reads archives under hold, None where there are none.
         """
         self._store = store
         self._own = own
@@ -67,6 +70,7 @@ class NodeCheck:
         self._vault = vault
         self._before = before
         self._check_records = check_records
+        self._check_evidence = check_evidence
         self._is_first = is_first
         self._report = CheckReport()
         self._last: CheckReport | None = None
@@ -138,6 +142,8 @@ class NodeCheck:
             await self._look("store", self._own.store.scrub(self._pace))
         if self._check_records is not None:
             await self._look("records", self._check_records(self._rate))
+        if (archives := self._check_evidence(self._pace)) is not None:
+            await self._look("evidence", archives)
         try:
             projects = await asyncio.to_thread(self._data.projects)
             is_due = not self._rate or await self._is_first()

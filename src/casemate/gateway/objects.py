@@ -140,6 +140,8 @@ class Gateway:
             base.vault,
             own=base.state.own,
             check_records=base.records.check,
+            # Built later: it asks how the node is.
+            check_evidence=lambda pace: self.response.evidences.checked(pace),  # noqa: PLW0108
             is_first=base.nodes.is_first,
         )
 

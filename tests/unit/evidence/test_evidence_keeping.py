@@ -61,6 +61,35 @@ def kept(folder: Path, store: Any) -> Evidences:
     return found
 
 
+def test_a_check_reads_what_is_kept_and_names_what_is_damaged(tmp_path: Path) -> None:
+    """Before: that an archive under hold was lost was told to who asked for it, years later."""
+    store = MemoryStore()
+    one = kept(tmp_path, store)
+    assert one.checked(lambda read: None) is None
+    for number in (1, 2, 3):
+        asyncio.run(one.keep(view(number), DATA))
+    read_bytes: list[int] = []
+
+    def found() -> tuple[str, ...]:
+        looking = one.checked(read_bytes.append)
+        assert looking is not None
+        return asyncio.run(looking)
+
+    assert found() == ()
+    assert read_bytes == [len(DATA)] * 3
+    data = bytearray((tmp_path / f"{view(1).id}.sealed").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / f"{view(1).id}.sealed").write_bytes(data)
+    (tmp_path / f"{view(2).id}.sealed").unlink()
+    assert sorted(found()) == [
+        f"The evidence {view(number).id} is lost, or was changed. It is of inc_1."
+        for number in (1, 2)
+    ]
+    for number in (1, 2):
+        asyncio.run(one.drop(view(number).id))
+    assert found() == ()
+
+
 def test_it_is_kept_sealed_over_a_start_and_no_retention_takes_it(tmp_path: Path) -> None:
     store = MemoryStore()
     first = kept(tmp_path, store)
