@@ -391,9 +391,12 @@ class VaultEngine:
         return data, (*self.secret_values.files(), *own)
 
     def export_file(self, name: str) -> tuple[bytes, ...]:
-        """Return one of those files, encrypted as it is; nothing if it was removed meanwhile."""
-        is_named = name == OWN_FILE or name in self.secret_values.files()
-        data = self._folder.read(name) if is_named else None
+        """Return one of those files, encrypted as it is; nothing if it was removed meanwhile.
+
+        Raises VaultDamagedError for one that is named still, and gone.
+        """
+        own = name == OWN_FILE
+        data = self._folder.read(name) if own else self.secret_values.sealed(name)
         return () if data is None else (data,)
 
     def status(self) -> VaultStatus:

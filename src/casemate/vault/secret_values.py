@@ -55,6 +55,15 @@ def shown(record: SecretRecord) -> SecretVersion:
     )
 
 
+def _damaged(record: SecretRecord, state: str) -> VaultDamagedError:
+    what = f"version {record.version} of secret {record.project}/{record.name}"
+    return VaultDamagedError(
+        f"The file {record.file} with {what} {state}.",
+        next_step="Restore the folder data/vault from a backup, or remove the secret "
+        f"(casemate secrets rm {record.project}/{record.name}) and set it again.",
+    )
+
+
 def _in_use(records: Sequence[SecretRecord]) -> SecretRecord | None:
     """Return the newest of a secret that is not prepared only."""
     return next((each for each in reversed(records) if not each.made), None)
@@ -129,18 +138,24 @@ class SecretValues:
     def value(self, record: SecretRecord) -> bytes:
         """Return the value of one version. Raises VaultDamagedError."""
         data = self._opened.folder.read(record.file)
-        what = f"version {record.version} of secret {record.project}/{record.name}"
+        if data is None:
+            raise _damaged(record, "is missing")
         try:
-            if data is None or not data.startswith(_MAGIC):
+            if not data.startswith(_MAGIC):
                 raise DecryptionError
             return envelope.decrypt(self._key(record), data[len(_MAGIC) :], self._info(record))
         except DecryptionError:
-            state = "is missing" if data is None else "was changed or belongs elsewhere"
-            raise VaultDamagedError(
-                f"The file {record.file} with {what} {state}.",
-                next_step="Restore the folder data/vault from a backup, or remove the secret "
-                f"(casemate secrets rm {record.project}/{record.name}) and set it again.",
-            ) from None
+            raise _damaged(record, "was changed or belongs elsewhere") from None
+
+    def sealed(self, file: str) -> bytes | None:
+        """Return a file as it is, None if the state names none such. Raises VaultDamagedError."""
+        record = next((each for each in self._opened.state.secrets if each.file == file), None)
+        if record is None:
+            return None
+        data = self._opened.folder.read(file)
+        if data is None:
+            raise _damaged(record, "is missing")
+        return data
 
     def find(self, project: str, name: str, version: int | None) -> SecretRecord:
         """Return one version's record, by default the one in use. Raises NotFoundError.

@@ -558,6 +558,16 @@ def test_export_is_a_vault(engine, tmp_path, master) -> None:
     assert engine.export_file(STATE_FILE) == ()
 
 
+def test_an_export_names_a_file_that_is_gone(engine, tmp_path) -> None:
+    """Before: that secrets were being removed, and to try again: no backup was made any more."""
+    put(engine)
+    (file,) = (tmp_path / "vault").glob("*.secret")
+    file.unlink()
+    _, (name,) = engine.export_names()
+    with pytest.raises(errors.VaultDamagedError, match=rf"{name} with version 1 of .* is missing"):
+        engine.export_file(name)
+
+
 def test_status(engine) -> None:
     put(engine)
     engine.data_key("", Purpose.STORE, None)
