@@ -25,7 +25,7 @@ def offered_interpreters(wanted: tuple[str, ...]) -> list[Interpreter]:
     today = datetime.now(UTC).date()
     found = find_interpreters(today=today, environ=os.environ)
     offered = [i for i in found if i.status is not RuntimeStatus.ENDED]
-    if wanted:
+    if wanted and offered:
         offered = [i for i in offered if i.minor in wanted]
         missing = sorted(set(wanted) - {i.minor for i in offered})
         if missing:
@@ -33,6 +33,14 @@ def offered_interpreters(wanted: tuple[str, ...]) -> list[Interpreter]:
                 f"This host has no supported Python {', '.join(missing)}.",
                 next_step="Install it, or leave out --python",
             )
+    if not offered and found:
+        ended = ", ".join(f"{one.minor} on {one.end_of_life}" for one in found)
+        raise ProtectionMissingError(
+            f"Each Python of this host is past its end of life by the host's clock, which says "
+            f"{today}: {ended}.",
+            next_step="Set the clock if it is wrong; else install a newer Python, and upgrade "
+            "Casemate if it knows none.",
+        )
     if not offered:
         raise ProtectionMissingError(
             "This host has no supported Python for functions (3.11 to 3.14).",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from casemate.model.errors import ProtectionMissingError
 from casemate.supervisor import host
 
 
@@ -34,3 +36,23 @@ def test_a_containers_limit_counts(
     monkeypatch.setattr(host, "_CPU_FILES", tuple(tmp_path / name for name in names))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     assert host.host_cores() == cores
+
+
+@pytest.mark.parametrize("wanted", [(), ("3.13",)])
+def test_a_clock_by_which_no_python_is_supported_is_named(
+    monkeypatch: pytest.MonkeyPatch, wanted: tuple[str, ...]
+) -> None:
+    """Before: that there is none, and to install what is installed."""
+
+    class Clock:
+        """A clock that is decades ahead."""
+
+        @staticmethod
+        def now(_zone: object) -> datetime:
+            return datetime(2099, 1, 2, tzinfo=UTC)
+
+    assert host.offered_interpreters(())
+    monkeypatch.setattr(host, "datetime", Clock)
+    with pytest.raises(ProtectionMissingError, match=r"which says 2099-01-02: 3\.\d+ on") as caught:
+        host.offered_interpreters(wanted)
+    assert "Set the clock if it is wrong" in str(caught.value.next_step)
