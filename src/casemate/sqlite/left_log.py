@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -37,13 +38,31 @@ def accept_loss(database: Path) -> None:
     if database.exists():
         return
     ending = time.strftime("lost-%Y%m%dT%H%M%SZ", time.gmtime())
-    for end in SIDES:
-        side = database.with_name(f"{database.name}{end}")
-        with suppress(FileNotFoundError):
-            side.rename(side.with_name(f"{side.name}.{ending}"))
+    sides = _sides(database)
+    for side in sides:
+        side.rename(side.with_name(f"{side.name}.{ending}"))
+    if sides:
+        _sync(database.parent)
 
 
 def delete_sides(database: Path) -> None:
-    """Delete what stands beside a name before a new database gets it. Raises OSError."""
-    for end in SIDES:
-        database.with_name(f"{database.name}{end}").unlink(missing_ok=True)
+    """Delete what stands beside a name before a new database gets it, durably. Raises OSError."""
+    sides = _sides(database)
+    for side in sides:
+        side.unlink()
+    if sides:
+        _sync(database.parent)
+
+
+def _sides(database: Path) -> list[Path]:
+    found = [database.with_name(f"{database.name}{end}") for end in SIDES]
+    return [side for side in found if os.path.lexists(side)]
+
+
+def _sync(folder: Path) -> None:
+    """Have the names be gone on the disk before another database gets the one they belong to."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,24 @@ def test_what_is_accepted_as_lost_is_kept_aside_and_nothing_of_a_database_that_i
         f"a.db{end}": end for end in SIDES if end != "-count"
     }
     accept_loss(database)
+
+
+@pytest.mark.parametrize("clear", [accept_loss, delete_sides])
+def test_a_name_is_free_on_the_disk_before_another_database_gets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clear: Callable[[Path], None]
+) -> None:
+    """A power cut would else leave the new database beside the old log."""
+    synced: list[set[str]] = []
+
+    def fsync(_descriptor: int) -> None:
+        synced.append({file.name for file in tmp_path.iterdir()})
+
+    monkeypatch.setattr("casemate.sqlite.left_log.os.fsync", fsync)
+    clear(tmp_path / "a.db")
+    assert synced == [], "there is nothing"
+    (tmp_path / "a.db-wal").write_bytes(b"changes")
+    clear(tmp_path / "a.db")
+    assert len(synced) == 1 and "a.db-wal" not in synced[0]
 
 
 def test_what_stands_beside_a_name_is_deleted(tmp_path: Path) -> None:
