@@ -217,6 +217,11 @@ def test_the_commands_show_and_verify_it(node: TestNode, tmp_path: Path) -> None
     assert "as they were written" in cli("journal", "verify", "--checkpoint", str(kept))
     cli("journal", "prove", "0", "--out", str(tmp_path / "one"))
     assert (tmp_path / "one.tlog-proof").read_text().startswith("c2sp.org/tlog-proof@v1\nindex 0\n")
+    (tmp_path / "full.entry").symlink_to("/dev/full")
+    full = casemate(node, "journal", "prove", "0", "--out", str(tmp_path / "full"))
+    # Before: `None cannot be written`.
+    assert full.returncode == 1
+    assert "full.entry cannot be written: No space left" in " ".join(full.stderr.split())
     lines = cli("journal", "export", "--kind", "VersionDeployed").splitlines()
     assert all('"class_uid":6002' in line for line in lines)
     assert lines

@@ -196,14 +196,14 @@ def prove(
         proven = client.call(ProveJournalEntry(index=index))
         key = client.call(ShowJournalHead()).key
     files = [out.with_name(f"{out.name}.tlog-proof"), out.with_name(f"{out.name}.entry")]
-    try:
-        files[0].write_text(proven.proof, encoding="utf-8")
-        files[1].write_bytes(proven.entry)
-    except OSError as error:
-        raise CommandError(
-            f"{error.filename} cannot be written: {error.strerror}.",
-            next_step="Name another place with --out.",
-        ) from error
+    for file, content in zip(files, (proven.proof.encode(), proven.entry), strict=True):
+        try:
+            file.write_bytes(content)
+        except OSError as error:
+            raise CommandError(
+                f"{file} cannot be written: {error.strerror}.",
+                next_step="Make room, or name another place with --out; then run it again.",
+            ) from error
     if json:
         print_json({"index": index, "files": [str(each) for each in files], "key": key})
         return
