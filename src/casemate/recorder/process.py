@@ -19,7 +19,8 @@ from casemate.child.collecting import spare_collections
 from casemate.child.log import report
 from casemate.child.process import Supervised, main
 from casemate.child.protocol import admit
-from casemate.journal.files import PENDING
+from casemate.journal.errors import JournalWriteError
+from casemate.journal.files import CHECKPOINT, HISTORY, PENDING, write_whole
 from casemate.journal.note import NoteKey
 from casemate.model.errors import CasemateError
 from casemate.recorder import protocol
@@ -48,8 +49,28 @@ def _warm_up() -> None:
     protocol.ERRORS.failure(JournalMissingError())
 
 
-def _require_journal(key: JournalKey, *, accept_loss: bool) -> None:
-    """Raise JournalMissingError where there has to be a journal and is none."""
+def _begin_first() -> bool:
+    """Mark a folder in which there is nothing of a journal, before the vault makes a key for one.
+
+    A first start that is killed between that and the journal's first file finds the mark again.
+    Raises JournalWriteError.
+    """
+    if any((_HERE / name).exists() for name in (PENDING, CHECKPOINT, HISTORY, NEW_JOURNAL)):
+        return False
+    try:
+        write_whole(_HERE / NEW_JOURNAL, b"", durable=True)
+    except OSError as error:
+        raise JournalWriteError(f"No journal can be begun: {error.strerror}.") from error
+    return True
+
+
+def _require_journal(key: JournalKey, *, begun: bool, accept_loss: bool) -> None:
+    """Raise JournalMissingError where there has to be a journal and is none.
+
+    `begun`: this start has found nothing, and marked it; there was one if there is a key of it.
+    """
+    if begun and not key.made:
+        (_HERE / NEW_JOURNAL).unlink()
     expected = key.made or accept_loss or (_HERE / NEW_JOURNAL).exists()
     if expected or (_HERE / PENDING).exists():
         return
@@ -61,8 +82,9 @@ def _require_journal(key: JournalKey, *, accept_loss: bool) -> None:
 
 
 async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
+    begun = _begin_first()
     key = await vault.journal_key()
-    _require_journal(key, accept_loss=config.accept_loss)
+    _require_journal(key, begun=begun, accept_loss=config.accept_loss)
     note_key = NoteKey(key.name, key.public)
     writer, keys, keeper = await opened_journal(
         _HERE, note_key, vault.entry_key, accept_loss=config.accept_loss
