@@ -244,7 +244,7 @@ def test_descriptors_given_to_the_gateway_are_not_kept(granted: TestNode) -> Non
     for _ in range(3):
         tried = attempt(granted, "misuse/granted", {"attack": "give_descriptors", "count": 20})
         assert tried.recorded()
-        assert "n" in tried.answer["replies"][0]
+        assert tried.answer.get("refused") or "n" in tried.answer["replies"][0]
     held = [
         os.readlink(path) for path in Path(f"/proc/{gateway}/fd").iterdir() if path.is_symlink()
     ]

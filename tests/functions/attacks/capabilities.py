@@ -94,7 +94,10 @@ def give_descriptors(context, count):
     one = frame(b"C", {"n": 1, "op": "bucket.head", "bucket": "files", "key": "a/x"})
     with gateway() as sock:
         rights = array.array("i", files)
-        sock.sendmsg([one], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        try:
+            sock.sendmsg([one], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        except PermissionError:  # from Linux 6.16 on the gateway says that it takes none
+            return {"refused": True}
         return {"replies": receive(sock, 1)}
 
 

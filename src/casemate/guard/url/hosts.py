@@ -165,13 +165,14 @@ class Vouching:
         """Do so for the host of a URL. A port by itself is not vouched for by its host.
 
         `links`: nothing but what is there is read, so that a link may be to any public host.
-        `visited`: it is the caller who goes there, so that each port of the host may be.
+        `visited`: it is the caller who goes there, so that each port of the web's may be.
         """
         host = normal(text[slice(*parts.host)])
         if not host:
             return False
         if span.start >= parts.host[1]:
             return self._guard.found_number(place_of(text, parts).port or -1)
+        visited = visited and place_of(text, parts).port in _LINK_PORTS
         foreseen = self.is_foreseen(text, parts) or (visited and self._is_host_of_code(host))
         if foreseen or self._told_apart(host):
             return True
