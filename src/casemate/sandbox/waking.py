@@ -18,23 +18,26 @@ BURST_SECONDS: Final = 0.025
 """Beyond that, for all messages of one instance."""
 SHARE: Final = 0.005
 """Of the time that passes, by which that grows again."""
+MEASURED_SECONDS: Final = 10.0
+"""So long after a message that took long the next ones are measured, however short they are."""
 
 
 class Waking:
     """The time that the messages of one other end have taken. Of one thread only.
 
     One message that seems to take long has the next ones measured by the thread's own clock, which
-    costs more to read, until one does not: the first may have had to wait for a processor.
+    costs more to read: the first may have had to wait for a processor. For a while, and not until a
+    short one comes: whoever waits decides how long each takes, and could have them take turns.
     """
 
-    __slots__ = ("_is_measured", "_left", "_on_excess", "_since")
+    __slots__ = ("_is_measured", "_left", "_on_excess", "_seen", "_since")
 
     def __init__(self, on_excess: Callable[[], object]) -> None:
         """Call `on_excess` once, when it is more than may be."""
         self._on_excess: Callable[[], object] | None = on_excess
         self._is_measured = False
         self._left = BURST_SECONDS
-        self._since = time.monotonic()
+        self._since = self._seen = time.monotonic()
 
     @property
     def is_excessive(self) -> bool:
@@ -49,12 +52,14 @@ class Waking:
         """Count the time that has passed since."""
         if not self._is_measured:
             self._is_measured = time.perf_counter() - begun > USUAL_SECONDS
+            if self._is_measured:
+                self._seen = time.monotonic()
             return
-        took = time.thread_time() - begun
+        took, now = time.thread_time() - begun, time.monotonic()
         if took <= USUAL_SECONDS:
-            self._is_measured = False
+            self._is_measured = now - self._seen < MEASURED_SECONDS
             return
-        now = time.monotonic()
+        self._seen = now
         grown = min(BURST_SECONDS, self._left + (now - self._since) * SHARE)
         self._left, self._since = grown - (took - USUAL_SECONDS), now
         if self._left < 0 and self._on_excess is not None:

@@ -12,7 +12,13 @@ from contextlib import ExitStack
 import pytest
 
 from casemate.sandbox import waking
-from casemate.sandbox.waking import BURST_SECONDS, SHARE, USUAL_SECONDS, Waking
+from casemate.sandbox.waking import (
+    BURST_SECONDS,
+    MEASURED_SECONDS,
+    SHARE,
+    USUAL_SECONDS,
+    Waking,
+)
 
 WAITING, DUPLICATES = 300, 300
 
@@ -120,3 +126,37 @@ def test_one_that_seems_long_is_not_counted(clock: Clock) -> None:
     assert not counted.is_excessive
     clock.message(counted, took=10 * BURST_SECONDS)
     assert counted.is_excessive
+
+
+def test_messages_that_take_little_in_between_hide_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits has its output read between two messages that take long."""
+    now = [100.0]
+    for clock in ("monotonic", "perf_counter", "thread_time"):
+        monkeypatch.setattr(waking.time, clock, lambda: now[0])
+    told: list[str] = []
+    counted = Waking(lambda: told.append("too much"))
+
+    def message(seconds: float) -> None:
+        begun = counted.begin()
+        now[0] += seconds
+        counted.end(begun)
+
+    for _ in range(20):
+        message(4 * USUAL_SECONDS)
+        message(USUAL_SECONDS / 10)
+    assert told == ["too much"]
+
+
+def test_what_took_long_once_is_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    for clock in ("monotonic", "perf_counter", "thread_time"):
+        monkeypatch.setattr(waking.time, clock, lambda: now[0])
+    told: list[str] = []
+    counted = Waking(lambda: told.append("too much"))
+    for _ in range(200):
+        for took in (4 * USUAL_SECONDS, 0.0):
+            begun = counted.begin()
+            now[0] += took
+            counted.end(begun)
+            now[0] += MEASURED_SECONDS
+    assert told == []
