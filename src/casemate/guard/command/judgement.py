@@ -32,6 +32,7 @@ _FIX_OPTION = (
     'put "--" before the value (["ls", "--", name]), or refuse values that begin with a dash'
 )
 
+_FROM_INPUT = re.compile(r"-[a-zA-Z]*s")
 _VARIABLE = re.compile(r"[A-Za-z_][\w.-]{0,63}(?:::?|[?+!])?=")
 _FIX_PART = "refuse values with the signs that divide it, or check them by a pattern"
 
@@ -229,29 +230,46 @@ class Judgement:
             chosen = argument.doubtful and argument.known
             if re.fullmatch(r"-[a-zA-Z]*c", argument.value) and not chosen:
                 script, *given = rest[number + 1 :] or [Argument("")]
-                # What comes after the script are $0, $1 and so on: data, if they do not run.
                 verdict = self.line(script.value, script.spans, depth + 1)
-                again = evaluated(script, given)
-                if verdict is None and again is not None:
-                    verdict = self.line(again.value, again.spans, depth + 1)
-                commands = (self.arguments(c, depth + 1) for c in called(script, given))
-                return verdict or next((found for found in commands if found is not None), None)
-            if re.fullmatch(r"-[a-zA-Z]*s", argument.value) and not chosen:
-                return self._given(name, rest[number + 1 :])
+                return verdict or self._parameters(script, given, depth)
+            if _FROM_INPUT.fullmatch(argument.value) and not chosen:
+                return self._options_of_input(name, rest[number + 1 :])
             if not argument.value.startswith(("-", "+")):
                 return self._script(rest[number:]) or self._written(argument.value, depth)
             if argument.doubtful:
                 return self._options(name, rest[number:])
         return None
 
-    def _given(self, name: str, rest: Sequence[Argument]) -> Verdict | None:
-        """Judge what comes after `-s`: options, and then what a script that is read has as $1."""
+    def _parameters(
+        self, script: Argument, given: Sequence[Argument], depth: int
+    ) -> Verdict | None:
+        """Judge what a script has as $0, $1 and so on: data, if they do not run."""
+        again = evaluated(script, given)
+        verdict = self.line(again.value, again.spans, depth + 1) if again is not None else None
+        commands = (self.arguments(c, depth + 1) for c in called(script, given))
+        return verdict or next((found for found in commands if found is not None), None)
+
+    def _options_of_input(self, name: str, rest: Sequence[Argument]) -> Verdict | None:
+        """Judge options after `-s`; what comes after them is judged with the script."""
         for number, argument in enumerate(rest):
             if argument.doubtful and argument.value.startswith(("-", "+")):
                 return self._options(name, rest[number:])
             if argument.value == "--" or not argument.value.startswith(("-", "+")):
                 return None
         return None
+
+    def given_to_input(self, arguments: Sequence[Argument], script: str) -> Verdict | None:
+        """Judge what a shell gives to a script that it reads (`sh -s -- one two`) as $1, $2."""
+        if not arguments or programs.base_name(arguments[0].value) not in programs.SHELLS:
+            return None
+        at = next((n for n, a in enumerate(arguments) if _FROM_INPUT.fullmatch(a.value)), None)
+        if at is None:
+            return None
+        rest = list(arguments[at + 1 :])
+        while rest and rest[0].value.startswith(("-", "+")):
+            if rest.pop(0).value == "--":
+                break
+        return self._parameters(Argument(script), [arguments[0], *rest], 0)
 
     def _written(self, path: str, depth: int, name: str = "") -> Verdict | None:
         """Judge a script that was written before it is run, by the program `name` or by itself."""

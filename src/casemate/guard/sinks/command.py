@@ -329,6 +329,14 @@ def _check_read(guard: Guard, process: Any, text: object) -> None:
     words = _words(given)
     judgement = judgement_of(guard)
     guard.check(NAME, text, lambda t, spans: judgement.standard_input(words, t, spans))
+    if words and base_name(words[0].value) in SHELLS:
+        script = as_text(text)
+        guard.decide(
+            NAME,
+            lambda: judgement.given_to_input(
+                [Argument(w.value, guard.spans(w.value)) for w in words], script
+            ),
+        )
 
 
 def patch_remote(guard: Guard, module: ModuleType) -> None:
