@@ -154,6 +154,20 @@ def test_what_a_script_from_standard_input_is_given_is_data(tmp_path: Path) -> N
     assert_passes(tmp_path, cases, ())
 
 
+RUNS = """
+import subprocess
+def handler(event, context):
+    script = event["script"] and {1: 'eval "$1"', 2: '"$@"', 3: 'exec $1 $2'}[event["script"]]
+    return subprocess.run(["bash", "-s", "--", *event["given"]], input=script, capture_output=True, text=True).stdout
+"""
+
+
+def test_what_such_a_script_runs_of_it_is_no_data(tmp_path: Path) -> None:
+    events = ({"script": 1, "given": ["id; date"]}, {"script": 2, "given": ["id"]})
+    cases: Cases = {str(e): (RUNS, e) for e in (*events, {"script": 3, "given": ["id", "-u"]})}
+    assert_blocked(tmp_path, cases, {"command"}, ())
+
+
 def test_an_option_before_it_is_not(tmp_path: Path) -> None:
     cases: Cases = {"option": (STDIN, {"people": ["-c", "id"], "ended": 0})}
     assert_blocked(tmp_path, cases, {"command"}, ())
@@ -260,8 +274,13 @@ def handler(event, context):
 def test_an_include_by_the_codes_own_prefix_is_the_events(tmp_path: Path) -> None:
     harmless = ({"title": "<xi:include href='x'/> explained"}, {"title": "x", "body": "<b>y</b>"})
     assert_passes(tmp_path, {str(e): (PAGE, e) for e in harmless}, ("lxml.etree",))
-    included = '<xi:include href="file:///etc/passwd" parse="text"/>'
-    cases: Cases = {"body": (PAGE, {"title": "x", "body": included})}
+    written = (
+        '<xi:include href="file:///etc/passwd" parse="text"/>',
+        '<xi:include href="file:///etc/pass&#119;d" parse="text"/>',
+        '<xi:include href=""><xi:fallback/></xi:include>' * 1001
+        + '<xi:include href="file:///etc/passwd" parse="text"/>',
+    )
+    cases: Cases = {t[-99:]: (PAGE, {"title": "x", "body": t}) for t in written}
     assert_blocked(tmp_path, cases, {"xml"}, ("lxml.etree",))
 
 
@@ -279,7 +298,15 @@ def test_a_part_of_a_stylesheet_reads_no_other_document(tmp_path: Path) -> None:
     assert_passes(tmp_path, {"value": (SHEET, {"templates": shown})}, ("lxml.etree",))
     reads = "<xsl:template match='/'><xsl:value-of select=\"document('file:///etc/passwd')\"/></xsl:template>"
     includes = "<xsl:include href='file:///etc/x.xsl'/>"
-    cases: Cases = {t: (SHEET, {"templates": t}) for t in (reads, includes)}
+    written = (
+        reads,
+        includes,
+        reads.replace("document(", "document" + " " * 12 + "\n("),
+        reads.replace("document(", "&#100;ocument("),
+        "<xsl:template name='t'/>" * 1 + "<xsl:variable name='x'/>" * 1500 + reads,
+        "<exsl:document xmlns:exsl='http://exslt.org/common' href='/tmp/x'/>",
+    )
+    cases: Cases = {t[-120:]: (SHEET, {"templates": t}) for t in written}
     assert_blocked(tmp_path, cases, {"xml"}, ("lxml.etree",))
 
 

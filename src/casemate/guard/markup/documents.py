@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..core import Guard
@@ -21,7 +22,7 @@ _TYPE_BEGINS = "<!DOCTYPE"
 _BEFORE_TYPE = (("<!--", "-->"), ("<?", "?>"))
 INCLUDE = "http://www.w3.org/2001/XInclude"
 STYLESHEET = "http://www.w3.org/1999/XSL/Transform"
-FIX_INCLUDE = "do not process includes or stylesheets of documents that come from outside"
+_FIX_INCLUDE = "do not process includes or stylesheets of documents that come from outside"
 _SAFE_PARSERS = re.compile(r"defusedxml(?:\.|$)")
 READING = "__casemate_reading__"
 """Attribute of a parser: what it does with declarations, as its options say."""
@@ -161,13 +162,21 @@ def is_safe(parser: Any) -> bool:
 def check_content(guard: Guard, mark: str, words: str) -> None:
     """Block if any text of the event holds a mark: trees do not tell where they are from."""
     if guard.active:
-        guard.decide(NAME, lambda: _holding(guard, mark, words))
+        guard.decide(NAME, lambda: holding(guard, {mark}, words))
 
 
-def _holding(guard: Guard, mark: str, words: str) -> Verdict | None:
-    if guard.taint is None:
+def holding(guard: Guard, marks: Collection[str], words: str) -> Verdict | None:
+    """Return a verdict if any text of the event has one of these, however it is written in XML."""
+    if guard.taint is None or not marks:
         return None
+    plain = {_as_read(mark) for mark in marks}
     for text, origin in guard.taint.texts(MAX_READ):
-        if mark in text:
-            return Verdict(origin, words, FIX_INCLUDE)
+        read = _as_read(text)
+        if any(mark in read for mark in plain):
+            return Verdict(origin, words, _FIX_INCLUDE)
     return None
+
+
+def _as_read(text: str) -> str:
+    """Return a text as a parser takes it, without white space: `&#100;ocument(\n'x')`."""
+    return "".join(html.unescape(text).split())

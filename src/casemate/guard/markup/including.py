@@ -7,21 +7,24 @@ there was put there for it.
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..core import Guard
 from ..paths.judgement import inside, resolved
 from ..verdict import Verdict
-from .documents import FIX_INCLUDE, INCLUDE, MAX_READ, NAME, check_content
+from .documents import INCLUDE, MAX_READ, NAME, check_content, holding
 
 _WORDS = "includes other files by XInclude"
 MAX_INCLUDED = 1000
 """Elements that are looked at."""
 _TAG = f"{{{INCLUDE}}}include"
-_READS_DOCUMENT = re.compile(r"\bdocument\s{0,9}\(|\bunparsed-text\s{0,9}\(")
+_MAX_ELEMENTS = 100_000
+_READS_DOCUMENT = re.compile(r"\b(?:document|unparsed-text)\s*+\(")
+_OTHERS = ("}include", "}import", "}document")
+"""Elements of stylesheets that read another one, or write to a file (EXSLT)."""
 _LOCAL = re.compile(r"file://(?=/)", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w][\w. /-]{0,500}")
 """A name of a file in a folder or below: no scheme, nothing encoded, no parts to ask for."""
@@ -55,35 +58,28 @@ def _judge_names(guard: Guard, tree: Any) -> Verdict | None:
 
     Elements of the event need not say what they are: the code's document may have the prefix.
     """
-    taint = guard.taint
-    try:
-        found = itertools.islice(tree.iter(_TAG), MAX_INCLUDED + 1)
-        names = {str(element.get("href", "")) for element in found}
-    except (AttributeError, TypeError, ValueError):
-        return None
-    names = {name for name in names if name and not guard.constants.holds(name)}
-    for text, origin in taint.texts(MAX_READ) if taint is not None and names else ():
-        if any(name in text for name in names):
-            return Verdict(origin, _WORDS, FIX_INCLUDE)
-    return None
+    names = {str(element.get("href", "")) for element in _bounded(tree.iter(_TAG))}
+    return holding(guard, {n for n in names if n and not guard.constants.holds(n)}, _WORDS)
 
 
 def reads_others(guard: Guard, stylesheet: Any) -> Verdict | None:
-    """Return a verdict if a part of a stylesheet that reads other documents is the event's."""
-    taint = guard.taint
+    """Return a verdict if a part of a stylesheet that reads or writes others is the event's."""
     root = getattr(stylesheet, "getroot", lambda: stylesheet)()
     found: set[str] = set()
-    for count, element in enumerate(root.iter() if hasattr(root, "iter") else ()):
-        if count >= MAX_INCLUDED:
-            break
+    for element in _bounded(root.iter() if hasattr(root, "iter") else ()):
+        named = str(element.tag).endswith(_OTHERS)
         for name, value in element.items():
-            of_include = name == "href" and str(element.tag).endswith(("}include", "}import"))
-            if of_include or _READS_DOCUMENT.search(value) is not None:
+            if (named and name == "href") or _READS_DOCUMENT.search(value) is not None:
                 found.add(value)
-    for text, origin in taint.texts(MAX_READ) if taint is not None and found else ():
-        if any(value in text for value in found):
-            return Verdict(origin, "has a stylesheet read other documents", FIX_INCLUDE)
-    return None
+    return holding(guard, found, "has a stylesheet read or write other documents")
+
+
+def _bounded(elements: Iterable[Any]) -> Iterator[Any]:
+    """Go through elements. Raises ValueError beyond a bound: what comes after might be any."""
+    for count, element in enumerate(elements):
+        if count >= _MAX_ELEMENTS:
+            raise ValueError(f"a document with more than {_MAX_ELEMENTS} elements")
+        yield element
 
 
 def stays_below(guard: Guard, tree: Any, base: object) -> bool:
