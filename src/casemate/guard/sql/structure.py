@@ -155,7 +155,7 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
     if tokens and tokens[-1].kind is Kind.BROKEN:
         origin = _nearest(spans, tokens[-1].start)
         return Verdict(origin, "stands in a statement with a literal that does not end", _FIX_VALUE)
-    spans = [_paired(text, _doubled(text, span, tokens), tokens) for span in spans]
+    spans = [_paired(text, span, tokens) for span in spans]
     spans = [s for span in spans if (s := _trimmed(text, span, tokens)) is not None]
     doubtful = [s for s in spans if not _vouched(text, s) or _in_value_place(text, s, tokens)]
     # What has no sign of its own inside a literal cannot end it, whatever stands elsewhere.
@@ -216,43 +216,27 @@ def _is_plain_inside(text: str, span: Span, tokens: list[Token]) -> bool:
     )
 
 
-def _doubled(text: str, span: Span, tokens: list[Token]) -> Span:
-    """Return a part that was found by search with the quotes that the code has doubled around it.
-
-    `'tis` is found in `'%''tis%'` from the second quote on. Both are inside one literal.
-    """
-    part = text[span.start : span.end]
-    if span.exact or not part.startswith("'"):
-        return span
-    start = span.start - 1
-    end = start + len(part.replace("'", "''"))
-    at = _before(start, tokens)
-    token = tokens[at] if at >= 0 else None
-    if token is None or token.kind is not Kind.STRING:
-        return span
-    inside = token.start < start and end < token.end
-    is_doubled = inside and text[start:end] == part.replace("'", "''")
-    return span._replace(start=start, end=end) if is_doubled else span
-
-
 def _paired(text: str, span: Span, tokens: list[Token]) -> Span:
     """Return a part that was found by search with all of a doubled quote that it has the half of.
 
-    `say 'hi'` is found in `'say ''hi''!'` up to a first quote. Both are inside one literal or name.
+    `'tis` is found in `'%''tis%'` from the second quote on, `say 'hi'` in `'say ''hi''!'` up to a
+    first one. Both are inside one literal or name.
     """
     at = _before(span.start, tokens) if not span.exact else -1
     token = tokens[at] if at >= 0 else None
     if token is None or token.kind not in (Kind.STRING, Kind.NAME):
         return span
-    if not token.start < span.start < span.end < token.end - 1:
+    if not token.start < span.start < span.end < token.end:
         return span
-    quote = text[token.end - 1]
-    start, end = (place + _is_half(text, place, token, quote) for place in (span.start, span.end))
-    return span._replace(start=start - 2 * (start > span.start), end=end)
+    start = span.start - _is_half(text, span.start, token)
+    end = span.end + _is_half(text, span.end, token)
+    inside = token.start < start and end < token.end
+    return span._replace(start=start, end=end) if inside else span
 
 
-def _is_half(text: str, place: int, token: Token, quote: str) -> bool:
+def _is_half(text: str, place: int, token: Token) -> bool:
     """Tell whether a place within a literal is between the two quotes that stand for one."""
+    quote = text[token.end - 1]
     if text[place] != quote:
         return False
     before = text[max(token.start + 1, place - _MAX_QUOTES) : place]
