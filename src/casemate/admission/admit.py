@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from casemate.admission.brought import BroughtEvents
-from casemate.admission.catalogue import Catalogue, Closure
+from casemate.admission.catalogue import Catalogue, Closure, names_version
 from casemate.admission.contract import contract_text
 from casemate.admission.inspection import reason as reason_to_refuse
 from casemate.contracts import Violation
@@ -26,7 +26,6 @@ from casemate.model.principal import (
     Principal,
     PrincipalKind,
     Resource,
-    ResourceKind,
 )
 from casemate.model.refusals import CONTRACT_BROKEN, HOSTILE_EVENT, refusal_type
 from casemate.model.trigger import INBOX, TriggerKind, kind_of
@@ -71,16 +70,11 @@ def _size(raw: RawInvocation) -> int:
     return len(raw.body) + sum(len(bytes(event.data)) for event in raw.events)
 
 
-def _names_version(raw: RawInvocation) -> bool:
-    """Tell whether a call names a version by its number."""
-    return raw.qualifier is not None and raw.qualifier.isdigit()
-
-
 def _is_kept_for_version(raw: RawInvocation) -> bool:
     """Tell whether the host itself brings an event that was kept for one version."""
     caller = raw.caller
     is_trigger = caller is not None and caller.principal.kind is PrincipalKind.TRIGGER
-    return is_trigger and _names_version(raw)
+    return is_trigger and names_version(raw.qualifier)
 
 
 def _is_granted(raw: RawInvocation, version: Version | None) -> bool:
@@ -176,17 +170,10 @@ class Admission:
             if version is None
             else self._catalogue.closure(raw.project, raw.function, version)
         )
-        resource = Resource(
-            kind=ResourceKind.FUNCTION,
-            project=raw.project,
-            name=raw.function,
-            internal=closure.internal,
-            public=closure.is_open(raw.trigger),
-        )
+        resource = closure.resource(raw.project, raw.function, raw.trigger)
         granted = raw.caller is not None and _is_granted(raw, version)
         self._require(Action.FUNCTION_INVOKE, raw, invocation, principal, resource, granted)
-        if version is not None and not closure.is_live and _names_version(raw) and not granted:
-            # What is not live was replaced, perhaps for a reason: a right of its own.
+        if version is not None and closure.needs_own_right(raw.qualifier) and not granted:
             action = Action.FUNCTION_INVOKE_VERSION
             self._require(action, raw, invocation, principal, resource, granted=False)
 

@@ -15,11 +15,17 @@ from casemate.contracts import Violation
 from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
 from casemate.model.errors import ConflictError
 from casemate.model.path import Request
+from casemate.model.principal import Resource, ResourceKind
 from casemate.model.route import RouteClaim, first_segment
 from casemate.model.trigger import QueueTrigger, TriggerKind
 
 DIRECT = TriggerKind.INVOKE.value
 """What brings a call by `/invoke/PROJECT/FUNCTION`, as `RawInvocation.trigger` has it."""
+
+
+def names_version(qualifier: str | None) -> bool:
+    """Tell whether a call names a version by its number."""
+    return qualifier is not None and qualifier.isdigit()
 
 
 class Closure(NamedTuple):
@@ -34,6 +40,23 @@ class Closure(NamedTuple):
     def is_open(self, trigger: str) -> bool:
         """Tell whether callers without a token may call it, as what brings the call is named."""
         return self.public and (self.direct or trigger != DIRECT)
+
+    def resource(self, project: str, function: str, trigger: str) -> Resource:
+        """Return what whoever calls a function is asked about, by what brings the call."""
+        return Resource(
+            kind=ResourceKind.FUNCTION,
+            project=project,
+            name=function,
+            internal=self.internal,
+            public=self.is_open(trigger),
+        )
+
+    def needs_own_right(self, qualifier: str | None) -> bool:
+        """Tell whether a call needs `function:invoke-version`: it names what is not live.
+
+        That was replaced, perhaps for a reason.
+        """
+        return not self.is_live and names_version(qualifier)
 
 
 class _Entry:

@@ -21,7 +21,7 @@ from casemate.model.event import Event
 from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact, FunctionPlace
 from casemate.model.messages import REDRIVEN
 from casemate.model.nodes import MAX_CLOCK_OFF
-from casemate.model.principal import Action, Principal, Resource, ResourceKind
+from casemate.model.principal import Action, Principal
 from casemate.policy.interface import Policy
 
 
@@ -98,15 +98,9 @@ class Keepers:
         if principal is None:
             return True  # its time was over long ago: what it had begun goes on
         closure = self._catalogue.closure(version.project, version.function, version)
-        resource = Resource(
-            kind=ResourceKind.FUNCTION,
-            project=version.project,
-            name=version.function,
-            internal=closure.internal,
-            public=closure.is_open(event.kind.value),
-        )
+        resource = closure.resource(version.project, version.function, event.kind.value)
         if not self._policy.allows(principal, Action.FUNCTION_INVOKE, resource):
             return False
-        if closure.is_live or not qualifier.isdigit():
+        if not closure.needs_own_right(qualifier):
             return True
         return self._policy.allows(principal, Action.FUNCTION_INVOKE_VERSION, resource)
