@@ -217,18 +217,20 @@ def fresh_folder(parent: Path, prefix: str) -> Path:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder, if it is there, however deep it is and whatever rights its folders have.
+    """Remove a folder, if it is there, however deep it is and whatever rights its folders have."""
+    # Python 3.11 and 3.12 go into folders by recursion, which 1,000 in each other end.
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if folder.is_dir() and not folder.is_symlink():
+        _remove_by_moving(folder)
 
-    Whoever filled it is gone. Each folder in it is moved up as it is met: Python 3.11 and 3.12
-    remove those in each other by recursion, which 1,000 of them, left by a build, ended.
-    """
-    if folder.is_symlink() or not folder.is_dir():
-        return
+
+def _remove_by_moving(folder: Path) -> None:
+    """Remove a folder whose filler is gone: each one in it is moved up as it is met."""
     try:
         # By its own name, so that `fresh_folder` finds what a process that died has left.
         aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
         return
     moved = itertools.count()
     left: list[Path] = []
@@ -247,7 +249,6 @@ def remove_tree(folder: Path) -> None:
             current.rmdir()
     # What could not be moved: none of it is deep any more.
     shutil.rmtree(aside, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _set_aside(folder: Path, place: Path) -> Path:
