@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from casemate.guard.command import reading
+from casemate.guard.origin import Origin, Span
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 # -- texts that a template of the standard library leaves as they are ------------------------------
@@ -120,6 +123,16 @@ def test_a_value_for_curl_may_have_escaped_quotes(tmp_path: Path) -> None:
 def test_one_that_ends_its_value_may_not(tmp_path: Path, text: str) -> None:
     cases: Cases = {"bare": (CURL, {"ref": text, "escaped": 0})}
     assert_blocked(tmp_path, cases, {"command"}, ())
+
+
+@pytest.mark.parametrize("part", ['\\\\"', "\\", '"', '"\\', "\\a", "a"])
+def test_a_long_value_for_curl_is_read_in_linear_time(part: str) -> None:
+    value = (part * 100_000)[:100_000]
+    text = f'header = "{value}"\n'
+    span = Span(10, 10 + len(value), Origin("event", "/ref", ()), exact=True)
+    begun = time.process_time()
+    reading.judge_settings("curl", ["-K", "-"], text, [span])
+    assert time.process_time() - begun < 0.5
 
 
 FORM = """

@@ -264,7 +264,8 @@ class Vouching:
         forms = {authority, f"{scheme}://{authority}", text, given, f"{scheme}://{authority}/"}
         forms.add(authority.lower())
         hosts = {host, host.strip("[]"), host.lower(), normal(host), _ascii(host)}
-        hosts.add(_in_letters(host))
+        named = {host, _in_letters(host)}
+        hosts |= named
         port = place_of(text, parts).port
         usual = own_port or port in (None, _PORTS.get(scheme.lower()))
         if usual or (port is not None and self._guard.found_number(port)):
@@ -281,7 +282,7 @@ class Vouching:
                 if self._is_asked_by_event(question):
                     continue
                 domains = _domains(question)
-                if any(_is_below(one, port, domains) for one in (host, _in_letters(host))):
+                if any(_is_below(one, port, domains) for one in named):
                     return True
                 if full and (_names(question, authority) or _is_within(question, host)):
                     return True
