@@ -77,8 +77,7 @@ class SqliteDatabases:
         files = self.files_of(name)
         try:
             if file is None:
-                _require_none(files, name)
-                _require_no_log(self.folder.file(name, page_key.version), name)
+                _require_nothing_left(files, self.folder.file(name, page_key.version), name)
                 file = self._create(name, page_key)
             require_regular(file.path)
             self._require_whole_log(name, file.path)
@@ -143,28 +142,24 @@ class SqliteDatabases:
         return DatabaseFile(final, key.version)
 
 
-def _require_no_log(database: Path, project: str) -> None:
-    """Refuse to begin anew beside the log of a database that is gone: there were changes in it."""
+def _require_nothing_left(files: ObjectFiles, database: Path, project: str) -> None:
+    """Refuse to begin anew where objects or changes of a database that is gone are left."""
+    number = files.count()
     try:
         log = left_log(database)
     except OSError as error:
         raise disk_error(f"The log of {database.name} cannot be looked at", error) from error
-    if log is not None:
-        raise DataCorruptError(
-            f"{database.name} of the project {project} is missing but its log {log.name} is there, "
-            "with changes in it. Nothing was changed.",
-            next_step="Restore the data and the vault from a backup. To go on without: "
-            f"casemate serve --accept-loss data/{project}",
-        )
-
-
-def _require_none(files: ObjectFiles, project: str) -> None:
-    """Refuse to begin anew beside objects of a database that is gone: they would be orphans."""
-    number = files.count()
     if number:
-        raise DataCorruptError(
-            f"The project {project} has {number} files of objects but no database. Nothing was "
-            "changed.",
-            next_step="Restore the data and the vault from a backup. To go on without: casemate "
-            f"serve --accept-loss data/{project}",
+        found = f"The project {project} has {number} files of objects but no database."
+    elif log is not None:
+        found = (
+            f"{database.name} of the project {project} is missing but its log {log.name} is there, "
+            "with changes in it."
         )
+    else:
+        return
+    raise DataCorruptError(
+        f"{found} Nothing was changed.",
+        next_step="Restore the data and the vault from a backup. To go on without: casemate "
+        f"serve --accept-loss data/{project}",
+    )

@@ -26,13 +26,10 @@ from casemate.vulnerabilities import Gate
 
 
 class Followed(NamedTuple):
-    """Who holds it."""
+    """Who holds it, and `rights_of` it."""
 
-    store: Store
+    rights: tuple[Part, ...]
     control: NodeControl
-    policy: ManagedPolicy
-    accounts: Accounts
-    restrictions: Restrictions
     decoys: Decoys
     signatures: Signatures
     budgets: Budgets
@@ -58,7 +55,7 @@ def rights_of(
 def parts_of(of: Followed) -> tuple[Part, ...]:
     """Return all of it. What only shows something is read as well: it is what is decided on."""
     return (
-        *rights_of(of.store, of.accounts, of.policy, of.restrictions),
+        *of.rights,
         _part("functions", TOPICS, (), of.control.reload),
         _part("signing rules", ("builder_key", "signing_rule"), (), of.signatures.reload),
         _part("decoys", (), ("decoys",), of.decoys.reload),

@@ -108,7 +108,7 @@ class Gateway:
         base = self.base
         place = place_of_node(base.folders.data)
         gate = Gate(place, base.store, base.facts.happened)
-        rights = rights_of(base.store, base.accounts, base.policy, base.restrictions)
+        self._rights = rights_of(base.store, base.accounts, base.policy, base.restrictions)
         self.control = NodeControl(
             config=base.config,
             store=base.store,
@@ -128,7 +128,7 @@ class Gateway:
             gate=gate,
             require_movable=base.restrictions.require_movable,
             on_live=self._follow_live,
-            decisions=base.nodes.decisions.besides(*rights),
+            decisions=base.nodes.decisions.besides(*self._rights),
         )
         self._build_advisories(gate)
         sweep = base.state.sweep_bundles
@@ -296,9 +296,9 @@ class Gateway:
         base = self.base
         response = self.response
         holders = Followed(
-            base.store, self.control, base.policy, base.accounts, base.restrictions, base.decoys,
-            base.signatures, self.observing.budgets, response.playbooks, response.holds,
-            self.advisories.gate, self.reviews, self.path.rotations, response.evidences,
+            self._rights, self.control, base.decoys, base.signatures, self.observing.budgets,
+            response.playbooks, response.holds, self.advisories.gate, self.reviews,
+            self.path.rotations, response.evidences,
         )  # fmt: skip
         return (*followed_parts(holders), *base.state.parts, *self.observing.shared_numbers.parts())
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import casemate
-from casemate.gateway.followed import Followed, parts_of
+from casemate.gateway.followed import Followed, parts_of, rights_of
 from casemate.store.postgresql.schema import STEPPING
 
 NOT_FOLLOWED = {
@@ -29,7 +29,8 @@ PARTS = re.compile(r'\bParts\(\s*(?:\n\s*)?store, (?:"([a-z ]+)"|([A-Z]+))')
 
 def topics() -> set[str]:
     holder: Any = SimpleNamespace(reload=None, load=None)
-    found = parts_of(Followed(*[holder] * len(Followed._fields)))
+    rights = rights_of(holder, holder, holder, holder)
+    found = parts_of(Followed(rights, *[holder] * (len(Followed._fields) - 1)))
     assert len({part.name for part in found}) == len(found)
     return set().union(*(part.topics for part in found))
 
