@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from starlette.requests import Request
 
 from casemate.model.facts import NOT_BY_NETWORK, Actor
 from casemate.model.principal import NODE, Principal, Resource, ResourceKind
-
-ResourceOf = Callable[[Request], Resource]
 
 
 def principal(request: Request) -> Principal:

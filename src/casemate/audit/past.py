@@ -16,8 +16,6 @@ from casemate.audit.limits import MAX_CODE_BYTES, MIB
 from casemate.audit.repository import Answer, GitError, ask
 from casemate.audit.workspace import Workspace
 
-MAX_COMMITS = 1_000
-"""Searched unless another number is asked for."""
 MAX_HISTORY_BYTES = 64 * MIB
 """Of texts that are searched."""
 MAX_HISTORY_SECONDS = 10.0

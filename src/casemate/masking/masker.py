@@ -31,8 +31,6 @@ _SAME: dict[str, Callable[[str], str]] = {
 }
 """How values of a kind are written that mean the same."""
 
-Mask = Callable[[str], str]
-
 
 class Masker:
     """Masks texts; what it knows of values is a key that ends with it."""

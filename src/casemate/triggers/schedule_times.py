@@ -173,13 +173,8 @@ def definition_of(trigger: ScheduleTrigger) -> str:
     return f"every {trigger.every!r}"
 
 
-def times_between(times: Times, after: float, until: float, most: int) -> list[float]:
-    """Return the latest `most` times in (after, until], ascending, however many there are."""
-    return next(found for found in looked_for(times, after, until, most) if found is not None)
-
-
 def looked_for(times: Times, after: float, until: float, most: int) -> Iterator[list[float] | None]:
-    """Give what `times_between` returns, at the end; before it None after each few times."""
+    """Give the latest `most` times in (after, until], ascending; before it None after each few."""
     span, looked = _FIRST_SPAN, 0
     while True:
         start = max(after, until - span)

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from casemate.vault.sealed import MIN_VALUE_BYTES, seal_value
     from casemate.vault.start import VaultProcess, start_vault
     from casemate.vault.stream import (
-        decrypt_range,
         decrypt_stream,
         decrypted_chunks,
         encrypt_stream,
@@ -52,7 +51,6 @@ else:
             "start_vault",
         ),
         stream=(
-            "decrypt_range",
             "decrypt_stream",
             "decrypted_chunks",
             "encrypt_stream",
@@ -81,7 +79,6 @@ __all__ = [
     "VaultStatus",
     "VaultUnavailableError",
     "WrongMasterKeyError",
-    "decrypt_range",
     "decrypt_stream",
     "decrypted_chunks",
     "encrypt_stream",

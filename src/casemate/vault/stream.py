@@ -38,14 +38,6 @@ class Reader(Protocol):
         ...
 
 
-class SeekableReader(Reader, Protocol):
-    """What ranges are read from: a binary file on a disk."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to an offset; return it."""
-        ...
-
-
 class Writer(Protocol):
     """What is written to: a binary file, buffered or not."""
 
@@ -170,30 +162,3 @@ def decrypt_stream(key: bytes, context: bytes, reader: Reader, writer: Writer) -
         _write(writer, chunk)
         total += len(chunk)
     return total
-
-
-def decrypt_range(
-    key: bytes, context: bytes, source: SeekableReader, *, size: int, start: int, length: int
-) -> Iterator[bytes]:
-    """Give `length` bytes from `start` of a file whose content has `size` bytes.
-
-    `size` must come from a trusted record: a file of any other size is refused, so a range is as
-    sure as the whole. Raises DecryptionError, VaultInputError for a range outside of the file.
-    """
-    if start < 0 or length < 0 or start + length > size:
-        raise VaultInputError(
-            f"The range is {length} bytes from {start}, but there are {size} bytes.",
-            next_step="Ask for a range within the object.",
-        )
-    if source.seek(0, os.SEEK_END) != sealed_size(size):
-        raise _damaged("does not have the size it was written with")
-    source.seek(0)
-    cipher = _Cipher(key, _header(source), context)
-    last = max(0, -(-size // CHUNK_BYTES) - 1)
-    number, end = start // CHUNK_BYTES, start + length
-    source.seek(HEADER_BYTES + number * _SEALED_CHUNK)
-    while number * CHUNK_BYTES < end:
-        chunk = cipher.open(_read(source, _SEALED_CHUNK), number, last=number == last)
-        base = number * CHUNK_BYTES
-        yield chunk[max(0, start - base) : end - base]
-        number += 1

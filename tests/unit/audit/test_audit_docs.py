@@ -14,6 +14,7 @@ from casemate.audit.finding import Severity
 from casemate.audit.reference import rules_page
 from casemate.audit.rules.all import RULES
 from casemate.audit.rules.examples import function
+from casemate.cli.commands.audit import COMMITS
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/reference/audit.md").read_text()
@@ -39,7 +40,7 @@ def test_their_number_is_told_rightly() -> None:
         f"values that resolving a template makes | {limits.MAX_EXPANSION:,}",
         f"nested templates | {limits.MAX_NESTED_TEMPLATES}",
         f"findings | {limits.MAX_FINDINGS:,}",
-        f"commits that are searched | {past.MAX_COMMITS:,}",
+        f"commits that are searched | {COMMITS:,}",
         f"versions of files in them | {past.MAX_HISTORY_FILES:,}",
         f"texts of these | {past.MAX_HISTORY_BYTES // limits.MIB} MiB, "
         f"{past.MAX_HISTORY_SECONDS:g} s",

@@ -15,9 +15,10 @@ from casemate.triggers.schedule_times import (
     CronTimes,
     RateTimes,
     Tick,
+    Times,
     definition_of,
+    looked_for,
     ticks,
-    times_between,
     times_of,
 )
 
@@ -180,6 +181,10 @@ def test_a_rate_must_be_one() -> None:
     for every in (0.0, -1.0, float("nan")):
         with pytest.raises(InvalidInputError):
             RateTimes(every, 0.0)
+
+
+def times_between(times: Times, after: float, until: float, most: int) -> list[float]:
+    return next(found for found in looked_for(times, after, until, most) if found is not None)
 
 
 @given(

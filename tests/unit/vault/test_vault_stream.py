@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from casemate.vault import envelope, stream
-from casemate.vault.errors import DecryptionError, VaultInputError
+from casemate.vault.errors import DecryptionError
 
 KEY = envelope.new_key()
 SEALED_CHUNK = stream.CHUNK_BYTES + envelope.TAG_BYTES
@@ -122,35 +122,6 @@ def test_nothing_of_the_content_shows() -> None:
     assert sealed(b"same") != sealed(b"same")
 
 
-@given(st.integers(0, 140_000), st.integers(0, 140_000))
-@settings(max_examples=40)
-def test_ranges(start, end) -> None:
-    start, end = min(start, end), max(start, end)
-    chunks = stream.decrypt_range(
-        KEY, b"c", io.BytesIO(SAMPLE), size=140_000, start=start, length=end - start
-    )
-    assert b"".join(chunks) == sample(140_000)[start:end]
-
-
-@pytest.mark.parametrize(("start", "length"), [(-1, 5), (0, -1), (139_999, 2), (200_000, 0)])
-def test_ranges_outside(start, length) -> None:
-    with pytest.raises(VaultInputError):
-        list(
-            stream.decrypt_range(
-                KEY, b"c", io.BytesIO(SAMPLE), size=140_000, start=start, length=length
-            )
-        )
-
-
-def test_a_range_of_a_cut_or_longer_file_is_refused() -> None:
-    for data in (SAMPLE[:-1], SAMPLE + b"\0", SAMPLE[: stream.HEADER_BYTES + SEALED_CHUNK]):
-        with pytest.raises(DecryptionError):
-            list(
-                stream.decrypt_range(KEY, b"c", io.BytesIO(data), size=140_000, start=0, length=10)
-            )
-
-
-def test_a_size_of_whole_chunks_is_not_the_file_without_its_last_chunk() -> None:
-    cut = SAMPLE[: stream.HEADER_BYTES + 2 * SEALED_CHUNK]
+def test_whole_chunks_are_not_a_file_without_its_last_chunk() -> None:
     with pytest.raises(DecryptionError):
-        list(stream.decrypt_range(KEY, b"c", io.BytesIO(cut), size=131_072, start=65536, length=10))
+        opened(SAMPLE[: stream.HEADER_BYTES + 2 * SEALED_CHUNK])

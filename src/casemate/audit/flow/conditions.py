@@ -382,13 +382,3 @@ def _surely_text(value: Value) -> bool:
     if isinstance(value, Const):
         return isinstance(value.value, str)
     return isinstance(value, Text) and any(isinstance(part, str) for part in value.parts)
-
-
-def host_mark(taint: Taint) -> str:
-    """Return how it is noted on the host of an address which address it is the host of."""
-    return f"host of {taint.forms[0]}"
-
-
-def is_host(name: str) -> bool:
-    """Return whether an attribute of a parsed address tells where it goes."""
-    return name in _HOSTS

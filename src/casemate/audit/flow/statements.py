@@ -29,8 +29,6 @@ from casemate.audit.flow.values import (
 )
 from casemate.audit.syntax import walk
 
-_STEP_TEXT = 120
-
 
 def execute(reader: Reader, body: Sequence[ast.stmt], state: State) -> State | None:
     """Read statements one after the other; None if nothing comes after them."""

@@ -336,10 +336,6 @@ def _awaited(reader: Reader, node: Node, state: State) -> Value:
     return reader.evaluate(node.kids[0] if node.kids else None, state)
 
 
-def _const(value: object) -> Value:
-    return Const(value)
-
-
 def _yielded(reader: Reader, node: Node, state: State) -> Value:
     value = reader.evaluate(node.kids[0] if node.kids else None, state)
     if "*" in node.marks:

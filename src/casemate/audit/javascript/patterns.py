@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from casemate.audit.flow.limits import MAX_ITEMS
 from casemate.audit.flow.state import Mapping, Sequence, State, all_of
 from casemate.audit.flow.values import ANYTHING, Const, Unknown, Value, join, options, shallow
@@ -12,8 +10,6 @@ from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.texts_of import string_of
 from casemate.audit.javascript.values import CLASS, UNDEFINED, thing_of
-
-Bind = Callable[[str, Value], None]
 
 
 def bind(reader: Reader, target: Node, value: Value, state: State, scope: int | None) -> None:

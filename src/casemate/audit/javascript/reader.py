@@ -276,11 +276,6 @@ class Reader:
         """Return where something is."""
         return Place(self.frame.file, node.line, node.column)
 
-    def stepped(self, taints: Taints, node: Node, what: str) -> Taints:
-        """Return data one step further."""
-        step = Step(self.place(node), what)
-        return frozenset(taint.stepping(step) for taint in taints)
-
     def unresolved(self, node: Node, what: str) -> None:
         """Tell that something was not looked at."""
         self._report.unresolved(self.place(node), what)

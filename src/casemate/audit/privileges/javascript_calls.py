@@ -24,7 +24,6 @@ from casemate.audit.privileges.reader import Arguments as Given
 from casemate.audit.privileges.special import RESOURCES, Actions
 from casemate.audit.privileges.values import HOLE, Text
 
-_DOCUMENTS = ("@aws-sdk/lib-dynamodb", "DocumentClient")
 _MAX_NAMES = 24
 _MAX_LOST = 1_000
 

@@ -75,12 +75,6 @@ DOCUMENTS = {
     "executetransact": "ExecuteTransaction",
 }
 """Operations by what clients for documents call them."""
-UPLOADS = {
-    "upload": "UploadFile",
-    "createpresignedpost": "GeneratePresignedPost",
-    "getsignedurl": "",
-    "getsignedurlpromise": "",
-}
 NO_CALLS = frozenset(
     (
         *("send", "destroy", "promise", "config", "middlewareStack", "from", "createSet", "on"),

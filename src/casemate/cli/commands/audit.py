@@ -34,6 +34,8 @@ app = new_app()
 
 NODE = "node"
 """What is audited then is the running node; a folder of that name is `./node`."""
+COMMITS = 1_000
+"""That are searched for secrets unless another number is asked for."""
 
 
 class Format(StrEnum):
@@ -151,7 +153,7 @@ def audit(
     baseline: _Baseline = None,
     write_baseline: _WriteBaseline = None,
     since: _Since = None,
-    commits: _Commits = 1_000,
+    commits: _Commits = COMMITS,
     fix: _Fix = False,
     dry_run: _DryRun = False,
     duties: _Duties = False,

