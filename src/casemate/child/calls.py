@@ -189,7 +189,15 @@ class Calls:
         self._pending[number] = _Pending(future, self._loop.time())
         if self._watch is None:
             self._watch = self._loop.call_later(self._callee.seconds, self._check_answers)
-        self._socket.send(data, descriptors)
+        try:
+            self._socket.send(data, descriptors)
+        except OSError as error:
+            # Else it counts as one that is not answered, for which the connection is given up.
+            del self._pending[number]
+            raise self._callee.unavailable(
+                f"The {self._callee.name} cannot be passed a descriptor: {error.strerror}.",
+                next_step="Try again in a moment.",
+            ) from error
         return await future
 
     async def ask_for(

@@ -109,7 +109,10 @@ class FrameSocket:
         return len(self._unsent)
 
     def send(self, body: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Send a frame, now or later in order. Copies of the descriptors go with it."""
+        """Send a frame, now or later in order. Copies of the descriptors go with it.
+
+        Raises OSError where they cannot be copied; nothing of it is sent then.
+        """
         if self.closed:
             return
         data = frame(body)
@@ -119,7 +122,7 @@ class FrameSocket:
             return
         # The caller may close its own at any time. Copies go with the first byte, so that the
         # other end gets them in the order of their frames.
-        self._unsent.append((memoryview(data)[sent:], tuple(map(os.dup, descriptors))))
+        self._unsent.append((memoryview(data)[sent:], _copies(descriptors)))
         self.unsent_bytes += len(data) - sent
         if self.unsent_bytes > self._bounds.unsent:
             self._end("it does not read what it is sent")
@@ -294,6 +297,17 @@ class FrameSocket:
 
 def _takes_nothing(error: OSError) -> str:
     return f"it takes nothing: {error.strerror}"
+
+
+def _copies(descriptors: Sequence[int]) -> tuple[int, ...]:
+    """Return copies of all of them, or of none. Raises OSError."""
+    made: list[int] = []
+    try:
+        made.extend(map(os.dup, descriptors))
+    except OSError:
+        _close_all(made)
+        raise
+    return tuple(made)
 
 
 def _close_all(descriptors: Sequence[int]) -> None:

@@ -105,9 +105,11 @@ class Questions:
         require_taken(self._respondent.takes, data, self._respondent.name, InvalidInputError)
         future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
         self._waiting[number] = future
-        process.send(data, descriptors)
         try:
+            process.send(data, descriptors)
             return await future
+        except OSError as error:
+            raise self._respondent.gone() from error
         finally:
             self._waiting.pop(number, None)
 

@@ -122,10 +122,20 @@ class EgressClient:
         else:
             opened = replace(request, grants=protocol.permits(grants))
             self._open[zygote] = opened, descriptors
-            if self._process.connection is not None:
-                self._process.send(payload, descriptors)
-            else:
+            if self._process.connection is None:
                 self._process.start()
+            else:
+                self._hand_over(zygote)
+
+    def _hand_over(self, zygote: int) -> None:
+        """Have the process serve what is open. A zygote that it cannot be given reaches nothing."""
+        opened, descriptors = self._open[zygote]
+        try:
+            self._process.send(protocol.encode(opened), descriptors)
+        except OSError as error:
+            del self._open[zygote]
+            _close_all(descriptors)
+            self._refused(zygote, f"its listeners cannot be handed over: {error.strerror}")
 
     def cut(self, zygote: int, hosts: tuple[str, ...]) -> None:
         """See `Egress.cut`. Whoever would be cut off from too many hosts is from all."""
@@ -157,8 +167,9 @@ class EgressClient:
 
     def _say_all(self) -> None:
         """Have a new process serve what is open."""
-        for opened, listeners in list(self._open.values()):
-            self._process.send(protocol.encode(opened), listeners)
+        for zygote in list(self._open):
+            if zygote in self._open:
+                self._hand_over(zygote)
 
     def _received(self, body: bytes) -> None:
         told = protocol.decode_told(body)

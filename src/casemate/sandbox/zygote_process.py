@@ -370,10 +370,11 @@ class ZygoteProcess:
 
         `hold` is where one that is restored sends what its memory is watched by.
         """
-        self._note_before(self.home)
+        # First: whatever fails here, they are closed with it.
         fork.descriptors.append(tmpfs)
         if hold is not None:
             fork.descriptors.append(hold)
+        self._note_before(self.home)
         self._send({"i": fork.number}, fork.descriptors)
         self._is_ahead = False
         if self.home is None:

@@ -26,7 +26,10 @@ class Inbox:
     """Reads requests. What is none of the protocol's ends the gateway."""
 
     def __init__(self, serve: Serve, report: Callable[[str], None]) -> None:
-        """Give each request to `serve`, which takes its descriptors over."""
+        """Give each request to `serve`, which takes its descriptors over.
+
+        Unless it raises GatewayViolationError: then it has taken none.
+        """
         self._serve = serve
         self._report = report
         self._decoder = msgspec.json.Decoder(decodable(protocol.Request))
@@ -44,21 +47,18 @@ class Inbox:
             if not data:
                 return False
             try:
-                self._serve(self._decode(data, descriptors, flags), descriptors)
+                self._serve(self._decode(data, len(descriptors), flags), descriptors)
             except (GatewayViolationError, *DECODING_ERRORS) as error:
+                for descriptor in descriptors:
+                    os.close(descriptor)
                 self._report(f"the gateway broke the protocol: {error}")
                 return False
         return True
 
-    def _decode(self, data: bytes, descriptors: list[int], flags: int) -> protocol.Request:
-        try:
-            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-                raise GatewayViolationError("a packet was cut")
-            request: protocol.Request = self._decoder.decode(data)
-            if len(descriptors) != protocol.descriptors_of(request):
-                raise GatewayViolationError(f"wrong number of descriptors: {len(descriptors)}")
-        except BaseException:
-            for descriptor in descriptors:
-                os.close(descriptor)
-            raise
+    def _decode(self, data: bytes, descriptors: int, flags: int) -> protocol.Request:
+        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            raise GatewayViolationError("a packet was cut")
+        request: protocol.Request = self._decoder.decode(data)
+        if descriptors != protocol.descriptors_of(request):
+            raise GatewayViolationError(f"wrong number of descriptors: {descriptors}")
         return request

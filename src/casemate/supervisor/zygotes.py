@@ -224,7 +224,12 @@ class Zygotes:
         try:
             zygote.take_home()
             tmpfs = self._layout_of[zygote].take_tmpfs(zygote.assigned.tmp, TMPFS_BATCH)
-            zygote.fork(fork, tmpfs, time.monotonic(), self._hold(zygote, fork, tmpfs))
+            try:
+                hold = self._hold(zygote, fork, tmpfs)
+            except OSError:
+                os.close(tmpfs)
+                raise
+            zygote.fork(fork, tmpfs, time.monotonic(), hold)
         except (OSError, CasemateError) as error:
             fork.close()
             self.end(zygote, f"cannot fork: {error}")

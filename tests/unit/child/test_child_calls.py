@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -195,5 +197,25 @@ def test_an_answer_that_is_none_is_told_as_if_nobody_was_there(
         asked = asyncio.ensure_future(calls.ask_for(Ask, lambda number: Ask(number, b"x")))
         peer.sock.sendall(frame(reply((await peer.request()).n, Ask(7, b"yes"))))
         assert await asked == Ask(7, b"yes")
+
+    using(body)
+
+
+def test_a_call_whose_descriptor_cannot_be_passed_fails_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was waited for, and with it went the connection that all others use."""
+
+    async def body(calls: Calls, peer: Peer) -> None:
+        def dup(_descriptor: int) -> int:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        monkeypatch.setattr(os, "dup", dup)
+        with pytest.raises(UnavailableError, match="cannot be passed a descriptor: Too many open"):
+            await calls.ask(lambda number: Ask(number, b"x"), [0])
+        assert calls.pending == 0
+        monkeypatch.undo()
+        await asyncio.sleep(1.5 * CALLEE.seconds)
+        assert not calls.lost.done()
 
     using(body)

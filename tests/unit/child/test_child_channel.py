@@ -341,3 +341,35 @@ def test_who_waits_for_little_to_wait_sends_one_after_the_other() -> None:
         sender.socket.close()
 
     uvloop.run(main())
+
+
+def short_of_descriptors(monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    """Let so many more be copied, then none: as when a process has all that it may have."""
+    copy, copied = os.dup, iter(range(left))
+
+    def dup(descriptor: int) -> int:
+        if next(copied, None) is None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return copy(descriptor)
+
+    monkeypatch.setattr(os, "dup", dup)
+
+
+def test_descriptors_that_cannot_all_be_copied_are_not_sent_and_none_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> None:
+        one, other = await pair()
+        before = descriptors_held()
+        with monkeypatch.context() as patched:
+            short_of_descriptors(patched, 2)
+            with pytest.raises(OSError, match="Too many open files"):
+                one.socket.send(b"three", [0, 1, 2])
+        assert descriptors_held() == before
+        one.socket.send(b"next")
+        await until(lambda: other.bodies)
+        assert other.bodies == [b"next"] and not one.why
+        one.socket.close()
+        other.socket.close()
+
+    asyncio.run(run())

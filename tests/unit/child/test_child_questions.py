@@ -200,3 +200,16 @@ def test_an_answer_that_is_none_is_told_as_if_nobody_was_there(
         assert await again == "A"
 
     asyncio.run(scene())
+
+
+@played
+async def test_a_question_whose_descriptor_cannot_be_passed_is_not_waited_for() -> None:
+    questions, process = Questions(RESPONDENT, asyncio.get_running_loop()), Process()
+
+    def refuse(_body: bytes, _descriptors: tuple[int, ...] = ()) -> None:
+        raise OSError(24, "Too many open files")
+
+    process.send = refuse  # type: ignore[method-assign]
+    with pytest.raises(UnavailableError):
+        await ask(questions, process, descriptors=(7,))
+    assert not questions._waiting

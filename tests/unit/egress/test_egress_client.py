@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -339,3 +340,26 @@ def test_without_a_supervisor_there_is_no_other_process() -> None:
         assert not starter.client.connected
 
     asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_listeners_that_cannot_be_handed_over_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the gateway has all the descriptors that it may have: nothing is raised or left."""
+
+    async def test(other: Other) -> None:
+        other.open()
+
+        def dup(_descriptor: int) -> int:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "dup", dup)
+            other.client.grant(1, (GRANT,))
+        assert other.received() == []
+        [event] = other.events
+        assert not event.allowed and "Too many open files" in event.reason
+        other.open()
+        other.client.grant(1, (GRANT,))
+        assert len(other.received()) == 1
+        other.client.close(1)
+
+    run(test)

@@ -336,6 +336,22 @@ def test_a_fork_is_timed(pair: Pair) -> None:
         os.close(descriptor)
 
 
+def test_a_fork_of_which_nothing_can_be_noted_keeps_nothing_open(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_home: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    zygote = settled(pair)
+    monkeypatch.setattr(zygote, "_note_before", refuse)
+    before = descriptors_held()
+    fork = Fork(1, pipe())
+    with pytest.raises(OSError, match="Too many open files"):
+        zygote.fork(fork, os.dup(0), 1.0, os.dup(0))
+    fork.close()
+    assert descriptors_held() == before
+
+
 def test_a_fork_that_cannot_be_asked_for_can_still_be_closed(pair: Pair) -> None:
     zygote = settled(pair)
     pair.peer.close()
