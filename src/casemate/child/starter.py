@@ -97,12 +97,6 @@ class ChildStarter:
         self._connection = connection
         try:
             given = self._gives()
-        except CasemateError as error:
-            # What it needs is gone; the gateway asks again.
-            _log.error("%s cannot be started: %s", self._program.module, error)
-            self._settle()
-            return
-        try:
             with contextlib.ExitStack() as passed:
                 for each in given:
                     passed.enter_context(each)
@@ -112,6 +106,11 @@ class ChildStarter:
                     lambda control, heart: self._config(control, heart, numbers),
                     numbers,
                 )
+        except CasemateError as error:
+            # What it needs is gone; the gateway asks again.
+            _log.error("%s cannot be started: %s", self._program.module, error)
+            self._settle()
+            return
         except BaseException:
             self._settle()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections import deque
@@ -10,6 +11,10 @@ import msgspec
 
 from casemate.decoding import decodable
 from casemate.sandbox import protocol
+from casemate.supervisor.log import report
+
+MOST_WAITING = 1 << 17
+"""Events that a gateway may leave unread: many times what calls make while it counts as alive."""
 
 
 class Outbox:
@@ -51,9 +56,22 @@ class Outbox:
         ]
 
     def tell(self, event: protocol.Event, descriptor: int | None = None) -> None:
-        """Say something, now or with a later turn. Takes over a descriptor that goes with it."""
+        """Say something, now or with a later turn. Takes over a descriptor that goes with it.
+
+        A gateway that asks on and reads nothing is let go, with all that it has not read.
+        """
+        if len(self._waiting) >= MOST_WAITING:
+            self._let_go()
         self._waiting.append((msgspec.json.encode(event), descriptor))
         self.flush()
+
+    def _let_go(self) -> None:
+        if self._gateway is not None:
+            report(f"the gateway does not read {len(self._waiting)} events; it is let go")
+            # The loop reads the end of it then.
+            with contextlib.suppress(OSError):
+                self._gateway.shutdown(socket.SHUT_RDWR)
+        self._clear()
 
     def flush(self) -> None:
         """Send events until the gateway takes no more; what is left goes with a later turn."""

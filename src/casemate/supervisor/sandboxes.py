@@ -6,6 +6,7 @@ zygotes; it never parses the network, a bundle, an event, or anything a function
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import time
@@ -88,6 +89,8 @@ class Sandboxes:
             )
         self._zygotes.restoring = self._restoring
         self._ticked_at = time.monotonic()
+        self._later: dict[int, Callable[[], bool]] = {}
+        """Calls that failed, by their descriptors, until the next tick."""
 
     def run(
         self,
@@ -126,6 +129,7 @@ class Sandboxes:
                 if not ready:
                     self._use_idle_turn()
                 if time.monotonic() >= next_tick:
+                    self._call_again(calls)
                     self._tick()
                     each_tick()
                     next_tick = time.monotonic() + _TICK_SECONDS
@@ -133,6 +137,7 @@ class Sandboxes:
             self._selector.unregister(gateway)
             for descriptor in calls:
                 self._selector.unregister(descriptor)
+            self._later.clear()
             self._outbox.close()
             self._end_all("the gateway is gone")
 
@@ -170,7 +175,17 @@ class Sandboxes:
                 calls[descriptor] = call
                 self._selector.register(descriptor, selectors.EVENT_READ, call)
         except (OSError, CasemateError) as error:
+            # What the host had too little of may be there in a moment: who asks again is heard.
+            self._later[descriptor] = call
             self._report(f"a process could not be started: {error}")
+
+    def _call_again(self, calls: dict[int, Callable[[], bool]]) -> None:
+        """Listen again to what could not be done a moment ago."""
+        later, self._later = self._later, {}
+        for descriptor, call in later.items():
+            with contextlib.suppress(OSError, ValueError):  # it is closed
+                self._selector.register(descriptor, selectors.EVENT_READ, call)
+                calls[descriptor] = call
 
     def _timeout(self, next_tick: float) -> float:
         if self._zygotes.draining or len(self._outbox):

@@ -273,3 +273,18 @@ def test_one_that_holds_too_much_is_introduced_to_nobody(world: World) -> None:
         assert world.starter.serve()
         assert not world.starter.introduce(theirs, b"other")
         assert ready == []
+
+
+def test_what_a_program_is_given_is_missing_which_the_gateway_is_told(world: World) -> None:
+    def missing() -> Any:
+        raise OSError(24, "Too many open files")
+
+    world.starter._gives = missing
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            socket.send_fds(world.starter.gateway_end, [START], [theirs.fileno()])
+        with pytest.raises(OSError, match="Too many open files"):
+            world.starter.serve()
+        ours.setblocking(False)
+        assert ours.recv(10) == b"", "the gateway sees it, and asks for another one"

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from casemate.sandbox import protocol
+from casemate.supervisor import outbox as outbox_module
 from casemate.supervisor.outbox import Outbox
 from support.descriptors import descriptors_held
 
@@ -59,3 +60,24 @@ def test_what_cannot_be_said_keeps_nothing_open(
     else:
         outbox.close()
     assert len(outbox) == 0 and descriptors_held() == before
+
+
+def test_a_gateway_that_reads_nothing_is_let_go(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was broken into asks without an end, and what it is told fills no memory."""
+    monkeypatch.setattr(outbox_module, "MOST_WAITING", 50)
+    ours, theirs = ends
+    outbox = Outbox()
+    outbox.open(ours)
+    before = descriptors_held()
+    for number in range(5000):
+        outbox.tell(protocol.Opened(number))
+        if number % 100 == 0:
+            outbox.tell(protocol.Restorer(0, ""), opened())
+        assert len(outbox) <= 50
+    assert ours.recv(10) == b"", "the loop ends with it"
+    while data := theirs.recv(999):
+        assert data
+    outbox.close()
+    assert descriptors_held() <= before

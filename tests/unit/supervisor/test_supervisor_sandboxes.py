@@ -152,6 +152,24 @@ def test_a_call_that_fails_in_our_own_words_does_not_end_the_node(loop: Loop) ->
     assert len(loop.reports) == 1
 
 
+def test_a_call_that_fails_is_made_again_when_it_is_asked_for_again(loop: Loop) -> None:
+    """What a host is short of for a moment does not leave a node without a process for good."""
+    ready, calls = loop.signal(1), []
+
+    def start() -> bool:
+        calls.append("called")
+        os.eventfd_read(ready)
+        if len(calls) == 1:
+            later(lambda: os.eventfd_write(ready, 1))
+            raise OSError(11, "no process can be made")
+        return True
+
+    later(loop.leave, 0.8)
+    loop.run({ready: start})  # type: ignore[dict-item]
+    assert calls == ["called", "called"] and loop.registered() == set()
+    assert len(loop.reports) == 1
+
+
 @pytest.mark.parametrize(
     "packet", [b"{}", b"x", b'{"type":"open"}', b'{"type":"spawn","z":1,"i":1}', b"\xff"]
 )
