@@ -18,6 +18,7 @@ from casemate.supervisor.shared_places import SharedPlaces
 from casemate.vault.errors import VaultUnavailableError
 from casemate.vault.protocol import MONITOR, RECORDER
 from casemate.vault.shared_protocol import KEEPER
+from casemate.vault.sources import READ_ONCE
 from casemate.vault.start import VaultProcess, start_vault
 
 
@@ -128,10 +129,8 @@ class NodeVault:
 
     def key_problem(self) -> str:
         """Return why the master key cannot be read once more, an empty text if it can."""
-        source = self._master_key or "file:"
-        if source.startswith(("file:", "passphrase-file:", "command:")):
-            return ""
-        return f"a master key from {source.partition(':')[0]} can be read only once"
+        kind = self._key_source.partition(":")[0]
+        return f"a master key from {kind} can be read only once" if kind in READ_ONCE else ""
 
     def _open(self, *, restart: bool = False) -> VaultProcess:
         source = self._key_source

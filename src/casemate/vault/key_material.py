@@ -194,14 +194,27 @@ def run_command(command: str, verb: str, data: bytes) -> bytes:
 
 def _require_safe_program(program: Path) -> None:
     try:
-        found = program.stat()
-    except OSError as error:
+        resolved = program.resolve(strict=True)
+        # Whoever may write to a folder puts another program in the place of the one there.
+        for path in dict.fromkeys((resolved, *resolved.parents, *program.parents)):
+            _require_kept(path, path.stat())
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise MasterKeySourceError(
-            f"{program} cannot be found: {error.strerror}.", next_step="Check its path."
+            f"{program} cannot be found: {reason}.", next_step="Check its path."
         ) from error
-    if found.st_mode & 0o022 or found.st_uid not in (0, os.geteuid()):
+
+
+def _require_kept(path: Path, found: os.stat_result) -> None:
+    """Refuse a program, or a folder that leads to it, that others than root and this user change.
+
+    In a folder with the sticky bit everybody changes what is their own.
+    """
+    sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+    if (found.st_mode & 0o022 and not sticky) or found.st_uid not in (0, os.geteuid()):
         raise MasterKeySourceError(
-            f"{program} can be changed by other users (mode {stat.S_IMODE(found.st_mode):04o}, "
+            f"{path} can be changed by other users (mode {stat.S_IMODE(found.st_mode):04o}, "
             f"owner {found.st_uid}).",
-            next_step=f"Run `chmod go-w {program}`, and have root or the node's user own it.",
+            next_step=f"Run `chmod go-w {shlex.quote(str(path))}`, and have root or the node's "
+            "user own it.",
         )

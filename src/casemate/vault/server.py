@@ -277,7 +277,11 @@ class Connection:
             except Exception as error:  # noqa: BLE001 - as above
                 self._refuse(request, error)
 
-        self._start(answer())
+        try:
+            self._start(answer())
+        except VaultUnavailableError:
+            work.close()
+            raise
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         if len(self._server.changing) >= MAX_AWAITED:

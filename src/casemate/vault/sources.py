@@ -64,6 +64,8 @@ class SourceKind(StrEnum):
 _PASSPHRASES = (SourceKind.PASSPHRASE, SourceKind.PASSPHRASE_FILE, SourceKind.DESCRIPTOR)
 
 
+READ_ONCE = (SourceKind.ENVIRONMENT, SourceKind.PASSPHRASE, SourceKind.DESCRIPTOR)
+"""Those that are gone once they were read."""
 _SERVICES = (SourceKind.COMMAND, SourceKind.TRANSIT, SourceKind.KMS)
 """Those that wrap a key and have none."""
 

@@ -4,9 +4,11 @@ node made a moment ago is not missed."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import threading
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,7 +21,7 @@ from vault_samples import VALUE, open_engine, put
 from casemate.child.protocol import CONNECT, pass_connection
 from casemate.gateway.shared_vault import VaultKeeper, vault_part
 from casemate.model.errors import NotFoundError
-from casemate.vault import errors, protocol
+from casemate.vault import errors, protocol, server
 from casemate.vault.client import VaultClient
 from casemate.vault.interface import Purpose
 from casemate.vault.opening import open_vault
@@ -241,3 +243,20 @@ def test_a_node_that_is_started_alone_says_why_it_changes_nothing(tmp_path: Path
             engine.close()
 
     asyncio.run(scene())
+
+
+def test_a_change_that_there_is_no_room_for_is_refused_and_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_AWAITED", 0)
+
+    async def scene() -> None:
+        async with served(tmp_path) as (running, _other, _rows):
+            with pytest.raises(errors.VaultUnavailableError, match="0 requests wait"):
+                await running.put("api-key", VALUE)
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        asyncio.run(scene())
+        gc.collect()
+    assert [str(each.message) for each in warned if "never awaited" in str(each.message)] == []

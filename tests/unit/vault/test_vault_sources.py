@@ -268,6 +268,24 @@ def test_a_plug_in_that_others_can_change_is_not_run(tmp_path, mode) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o720, 0o702])
+def test_a_plug_in_in_a_folder_that_others_can_change_is_not_run(tmp_path, mode) -> None:
+    """They would put another one there, which is given the master key."""
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    path = plugin(folder, f"open({str(tmp_path / 'ran')!r}, 'w')")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    folder.chmod(mode)
+    for place in (path, link):
+        with pytest.raises(MasterKeySourceError, match="plugins can be changed by other users"):
+            source(f"command:{place}").create()
+    assert not (tmp_path / "ran").exists()
+    folder.chmod(mode | 0o1000)
+    with pytest.raises(MasterKeySourceError, match="did not wrap"):
+        source(f"command:{path}").create()
+
+
 def test_nothing_to_unwrap_or_no_salt_is_told(tmp_path) -> None:
     for text in (f"command:{plugin(tmp_path, XOR)} 7", "passphrase"):
         with pytest.raises(MasterKeySourceError, match="was not made with a source like"):
