@@ -112,9 +112,9 @@ class Service:
                 await forward(connection, client)
         except OSError:
             pass  # one of the two ends is gone, and so is the connection
-        except Exception:  # noqa: BLE001  an error is a denial
+        except Exception as error:  # noqa: BLE001  an error is a denial
             # Never the message: it could hold what the function sent.
-            _log.exception("a connection of zygote %d failed", self._zygote)
+            _log.error("a connection of zygote %d failed: %s", self._zygote, type(error).__name__)
             connection.denied(None, "internal error")
         finally:
             connection.close()

@@ -8,6 +8,7 @@ with the kernel's errno.
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import os
 import signal
@@ -52,6 +53,8 @@ _MOUNT_ATTR_NOATIME = 0x10
 _CAPABILITY_HEADER = struct.pack("=Ii", 0x20080522, 0)
 """Version 3 of the interface, this thread."""
 _NO_CAPABILITIES = bytes(24)
+_MOST_CAPABILITIES = 64
+"""Of that interface; kernels have some forty."""
 _SIGNAL_SET_BYTES = 128
 """Of a sigset_t, as the C libraries have it."""
 _LANDLOCK_RULE = struct.Struct("=Qi")
@@ -316,10 +319,16 @@ def die_with_parent() -> None:
 
 
 def drop_bounding_capabilities() -> None:
-    """Empty the bounding set: what is run from here on cannot gain a capability either."""
-    for capability in range(64):
+    """Empty the bounding set: what is run from here on cannot gain a capability either.
+
+    Raises OSError where this process may not (CAP_SETPCAP), or something outside refuses it.
+    """
+    for capability in range(_MOST_CAPABILITIES):
         if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
-            break
+            number = ctypes.get_errno()
+            if number == errno.EINVAL and capability:
+                return  # the kernel has no more of them
+            raise OSError(number, f"prctl(CAPBSET_DROP): {os.strerror(number)}")
 
 
 def become(identity: int) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, is_normalized_name
 
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.package_index import limits
@@ -244,9 +244,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _route(self, index: IndexServer, parts: list[str]) -> None:
         match parts:
-            case ["simple", name]:
-                self._list(index, str(canonicalize_name(name)))
-            case ["files", name, sha256, filename]:
+            case ["simple", name] if is_normalized_name(canonical := str(canonicalize_name(name))):
+                self._list(index, canonical)
+            case ["files", name, sha256, filename] if is_normalized_name(name):
                 self._file(index, name, sha256, filename)
             case ["address", number, *name] if (
                 len(name) <= 1 and number.isdecimal() and len(number) < 9

@@ -203,10 +203,16 @@ class SystemCallWatch:
         answer = notifications.refusal_of(waiting, refusal(waiting.number))
         try:
             self._note(waiting)
-        except Exception:  # noqa: BLE001 - a record that fails must not keep the caller waiting
-            self.unreported += 1
+        except Exception as error:  # noqa: BLE001 - its failure must not keep the caller waiting
+            self._unrecorded(1, error)
         notifications.send(self._descriptor, answer)
         return True
+
+    def _unrecorded(self, count: int, error: Exception) -> None:
+        """Count calls that could not be told of, and say so once."""
+        if not self.unreported:
+            _logger.error("a system call is not recorded: %s", type(error).__name__)
+        self.unreported += count
 
     def _let_through(self, waiting: Notification, name: str) -> None:
         """Have an allowed call be made, told of before."""
@@ -216,8 +222,8 @@ class SystemCallWatch:
             self._met[name] = now
             try:
                 self._on_met(name)
-            except Exception:  # noqa: BLE001 - a record that fails must not keep the caller waiting
-                self.unreported += 1
+            except Exception as error:  # noqa: BLE001 - as above
+                self._unrecorded(1, error)
         notifications.send(self._descriptor, answer)
         self._allowance += 1.0 - PASSED_COST
 
@@ -259,8 +265,8 @@ class SystemCallWatch:
                 continue
             try:
                 self._on_denied(call)
-            except Exception:  # noqa: BLE001
-                self.unreported += call.count
+            except Exception as error:  # noqa: BLE001 - as above
+                self._unrecorded(call.count, error)
 
     def _fail(self, reason: str) -> None:
         self.close()

@@ -115,6 +115,18 @@ def test_what_is_not_there(server: IndexServer, index: FakeIndex, path: str) -> 
     assert ask(server, f"http://index.invalid/{path}")[0] == 404
 
 
+@pytest.mark.parametrize("name", ["..%2f..%2fadmin", "%2e%2e", "Alpha", "a%3fb", "a%2fb"])
+def test_only_a_name_as_it_is_listed_is_asked_of_an_index(
+    server: IndexServer, index: FakeIndex, name: str
+) -> None:
+    """Else a way out of the folder of lists would be asked for, with the login of the index."""
+    place = f"http://index.invalid/files/{name}/{'0' * 64}/x-1.0-py3-none-any.whl"
+    assert ask(server, place)[0] == 404
+    if name != "Alpha":
+        assert ask(server, f"http://index.invalid/simple/{name}/")[0] == 404
+    assert index.asked == []
+
+
 def test_a_file_is_looked_into_before_it_is_given_away(
     index: FakeIndex, select: Select, upstream: Upstream, tmp_path: Path
 ) -> None:
