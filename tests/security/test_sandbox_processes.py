@@ -131,8 +131,8 @@ def test_an_instance_has_no_right_on_the_host(attacked: TestNode) -> None:
 
 def test_two_functions_share_no_namespace(attacked: TestNode) -> None:
     with (
-        lingering(attacked, "t/attack", "one", 0.5) as one,
-        lingering(attacked, "t/victim", "two", 0.5) as two,
+        lingering(attacked, "t/attack", "one", 5) as one,
+        lingering(attacked, "t/victim", "two", 2) as two,
     ):
         for name in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup"):
             links = {os.readlink(f"/proc/{pid}/ns/{name}") for pid in (one, two)}
