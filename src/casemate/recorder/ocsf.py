@@ -14,7 +14,7 @@ import msgspec
 
 from casemate import __version__
 from casemate.decoding import DECODING_ERRORS, decodable
-from casemate.model import facts
+from casemate.model import advisory_facts, facts
 from casemate.model import response_facts as response
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.principal import ResourceKind
@@ -153,22 +153,22 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.SecretRotated: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Secret rotated"),
     facts.PeoplePaged: Mapped(OcsfClass.API_ACTIVITY, 1, Severity.HIGH, "People paged"),
     facts.CostAnomaly: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Cost anomaly"),
-    facts.AdvisoriesImported: Mapped(
+    advisory_facts.AdvisoriesImported: Mapped(
         OcsfClass.API_ACTIVITY, 3, Severity.INFORMATIONAL, "Advisories imported"
     ),
-    facts.AdvisoryExcepted: Mapped(
+    advisory_facts.AdvisoryExcepted: Mapped(
         OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Known hole accepted"
     ),
-    facts.HoleFound: Mapped(
+    advisory_facts.HoleFound: Mapped(
         OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Known hole in a live function"
     ),
-    facts.LicencesFound: Mapped(
+    advisory_facts.LicencesFound: Mapped(
         OcsfClass.COMPLIANCE_FINDING,
         1,
         Severity.MEDIUM,
         "Licences not allowed and live",
     ),
-    facts.AdvisoriesUnreliable: Mapped(
+    advisory_facts.AdvisoriesUnreliable: Mapped(
         OcsfClass.COMPLIANCE_FINDING, 1, Severity.HIGH, "Advisories cannot be relied upon"
     ),
     facts.BundleTampered: Mapped(

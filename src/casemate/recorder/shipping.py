@@ -31,9 +31,10 @@ from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.noted import Noted
 from casemate.recorder.own_facts import OwnFacts
 from casemate.recorder.protocol import Take
-from casemate.recorder.records import columns, shipping
+from casemate.recorder.records import columns, received, shipping
 from casemate.recorder.records.database import RecordsDatabase
-from casemate.recorder.records.shipping import Draft, Other, Sealed, Waiting
+from casemate.recorder.records.received import Other
+from casemate.recorder.records.shipping import Draft, Sealed, Waiting
 from casemate.recorder.search import Search
 from casemate.recorder.shipment import (
     FIRST,
@@ -355,9 +356,9 @@ class Shipping:
             return []  # no longer stored: this node was away, or is new
         return [f"its batches {before.place + 1} to {body.number - 1} are missing"]
 
-    async def _opened(self, body: Body) -> tuple[list[shipping.Rows], list[str]]:
+    async def _opened(self, body: Body) -> tuple[list[received.Rows], list[str]]:
         """Return what can be read; of an erased project nothing can."""
-        tables: list[shipping.Rows] = []
+        tables: list[received.Rows] = []
         doubts: list[str] = []
         place = body.node, body.stream, body.number
         room = columns.MAX_VALUES
@@ -374,7 +375,7 @@ class Shipping:
         return tables, doubts
 
     async def _tell_events(
-        self, name: str, body: Body, tables: Sequence[shipping.Rows]
+        self, name: str, body: Body, tables: Sequence[received.Rows]
     ) -> list[str]:
         """Have this journal say what the other one does: before it is known to have been read."""
         try:

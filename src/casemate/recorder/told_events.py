@@ -30,7 +30,7 @@ from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.noted import Noted
 from casemate.recorder.protocol import SESSION_BYTES, Told
 from casemate.recorder.records.columns import Value
-from casemate.recorder.records.shipping import Rows
+from casemate.recorder.records.received import Rows
 from casemate.recorder.sealing import opening
 from casemate.recorder.search import Search
 

@@ -34,6 +34,7 @@ from . import (
     wire,
 )
 from .ahead import CODE, DEPENDENCIES, Ahead
+from .failures import describe, error_frame
 from .filling import fill_chunks, fill_pools
 from .filters import ZygoteFilters
 from .handlers import load_handler, offer_names, route_logging
@@ -244,7 +245,7 @@ class Zygote:
     def _fail(self, report: socket.socket, error: BaseException) -> None:
         """Tell why there will be no zygote."""
         instance.flush_output()
-        report.sendall(instance.error_frame("init-error", instance.describe(error)))
+        report.sendall(error_frame("init-error", describe(error)))
         control.send_event(self._sock, control.IMPORT_FAILED)
 
     def _import(self, report: socket.socket) -> bool:
@@ -498,7 +499,7 @@ class Zygote:
                 setting_up.after_import(self._guard)
                 seeding.forget_seeds()
         except BaseException as error:  # noqa: BLE001
-            sock.sendall(instance.error_frame("init-error", instance.describe(error)))
+            sock.sendall(error_frame("init-error", describe(error)))
             return
         allocators = self._prepared.allocators if restored else ()
         allocating.use_malloc(allocators)

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from casemate.advisories import Standing, receive
-from casemate.model.facts import Actor, AdvisoriesImported, Fact
+from casemate.model.advisory_facts import AdvisoriesImported
+from casemate.model.facts import Actor, Fact
 from casemate.model.licence import LicenceRules
 from casemate.model.vulnerability import AdvisoryRules
 from casemate.operations.advisories import AdvisoriesStatus, ListLiveHoles, LiveHoles

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 
 from casemate.advisories import Ecosystem, normalised
+from casemate.model.advisory_facts import AdvisoryExcepted
 from casemate.model.errors import InvalidInputError, NotFoundError, QuotaError
-from casemate.model.facts import Actor, AdvisoryExcepted, Fact
+from casemate.model.facts import Actor, Fact
 from casemate.model.still import require_still
 from casemate.model.vulnerability import AdvisoryException
 from casemate.operations.advisories import ExceptAdvisory

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from casemate.model.facts import Fact, LicencesFound
+from casemate.model.advisory_facts import LicencesFound
+from casemate.model.facts import Fact
 from casemate.model.vulnerability import LicenceFinding, LiveLicence, Verdict
 from casemate.store.interface import Store
 from casemate.store.parts import Parts

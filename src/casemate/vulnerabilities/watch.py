@@ -19,8 +19,9 @@ import msgspec
 
 from casemate.advisories import Judgement, NotJudged, Package, judge_all
 from casemate.background import Background
+from casemate.model.advisory_facts import AdvisoriesUnreliable, HoleFound
 from casemate.model.errors import CasemateError
-from casemate.model.facts import AdvisoriesUnreliable, Fact, HoleFound
+from casemate.model.facts import Fact
 from casemate.model.vulnerability import (
     Hole,
     JudgedFunction,

@@ -45,7 +45,7 @@ from casemate.model.tracing import text_of
 from casemate.operations.messages import SendMessage, Sent
 from casemate.runner import wire
 from casemate.runner.channel import UnavailableError
-from casemate.runner.instance import describe
+from casemate.runner.failures import describe
 from casemate.runner.trace import of as trace_of
 from casemate.sandbox.frames import Reply
 from casemate.seal import Redactor, Seal

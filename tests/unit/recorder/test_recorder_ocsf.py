@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from casemate.model import facts
+from casemate.model import advisory_facts, facts
 from casemate.model import response_facts as response
 from casemate.model.denial import Denial, DenialKind
 from casemate.recorder import ocsf
@@ -49,15 +49,15 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.AliasMoved: {"alias": "live", "targets": ((3, 1.0),)},
     facts.FunctionQuarantined: {"reason": "MAL-1", "killed": True},
     facts.FunctionReleased: {"reason": "mended"},
-    facts.AdvisoriesImported: {"source": "osv.zip", "imported": 7.0, "records": 3},
-    facts.AdvisoryExcepted: {
+    advisory_facts.AdvisoriesImported: {"source": "osv.zip", "imported": 7.0, "records": 3},
+    advisory_facts.AdvisoryExcepted: {
         "exception": "exc_1",
         "advisory": "GHSA-1",
         "package": "left",
         "reason": "not reached",
         "expires_at": 9.0,
     },
-    facts.HoleFound: {
+    advisory_facts.HoleFound: {
         "package": "left 1.0",
         "advisory": "GHSA-1",
         "severity": "high",
@@ -68,13 +68,13 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "reason": "it is high",
         "count": 2,
     },
-    facts.LicencesFound: {
+    advisory_facts.LicencesFound: {
         "found": ("left 1.0: licence:GPL-3.0-only",),
         "verdict": "refused",
         "reason": "GPL-3.0-only is not among those allowed: MIT",
         "count": 2,
     },
-    facts.AdvisoriesUnreliable: {"reason": "old"},
+    advisory_facts.AdvisoriesUnreliable: {"reason": "old"},
     facts.GrantsApproved: {"added": ("bucket:read photos",)},
     facts.GrantUsed: {"grant": "bucket:read photos", "action": "bucket:read", "count": 3},
     facts.RiskAccepted: {"risk": "landlock"},
@@ -231,7 +231,7 @@ def read(fact: facts.Fact, count: int = 1) -> dict[str, Any]:
 def test_every_kind_of_fact_is_recorded_or_a_hint() -> None:
     kinds = {
         each
-        for module in (facts, response)
+        for module in (facts, advisory_facts, response)
         for _, each in inspect.getmembers(module, inspect.isclass)
         if issubclass(each, facts.Fact)
     }

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from casemate.guard.core import Guard
 from casemate.guard.verdict import Verdict
 from casemate.runner import instance, wire
-from casemate.runner.instance import BadResultError, Instance, answer, describe, error_frame
+from casemate.runner.answers import BadResultError, answer
+from casemate.runner.failures import describe, error_frame
+from casemate.runner.instance import Instance
 from casemate.runner.loaded import LateImports
 from casemate.seal.answer import AnswerError, response
 

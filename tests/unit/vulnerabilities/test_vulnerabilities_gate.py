@@ -12,9 +12,9 @@ import pytest
 from vulnerabilities_world import ADA, DAY, World, excepted, manifest, play
 
 from casemate.advisories import Ecosystem
+from casemate.model.advisory_facts import AdvisoryExcepted
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.errors import InvalidInputError, NotFoundError, QuotaError
-from casemate.model.facts import AdvisoryExcepted
 from casemate.model.vulnerability import AdvisoryRules, Threshold, Verdict
 from casemate.store.errors import StoreError
 from casemate.vulnerabilities import VulnerableError, packages_of

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from vulnerabilities_world import ADA, World, excepted, manifest, play
 
+from casemate.model.advisory_facts import LicencesFound
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.errors import InvalidInputError
-from casemate.model.facts import LicencesFound
 from casemate.model.licence import LicenceRules, PackageLicence, UnknownLicences
 from casemate.model.vulnerability import Verdict
 from casemate.store.errors import StoreError

@@ -11,8 +11,8 @@ import pytest
 from vulnerabilities_world import ADA, World, excepted, play
 
 from casemate.advisories import Package, judge_all
+from casemate.model.advisory_facts import AdvisoriesUnreliable, HoleFound
 from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
-from casemate.model.facts import AdvisoriesUnreliable, HoleFound
 from casemate.model.vulnerability import AdvisoryRules, QuarantineWhen, Threshold
 from casemate.operations.quarantine import QuarantineFunction
 from casemate.vulnerabilities import Advisories, Packages

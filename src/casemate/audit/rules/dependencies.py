@@ -8,254 +8,11 @@ import re
 from collections.abc import Callable, Iterator
 
 from casemate.audit.finding import Severity
-from casemate.audit.model import Dependency, Place, Platform
+from casemate.audit.model import Dependency, Place
 from casemate.audit.rule import Check, Hit, Risk, Subject, entries
+from casemate.audit.rules.asked_packages import dependencies
 from casemate.audit.rules.examples import function, requirements
-
-_LINE = re.compile(
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,100})(?:\[[^\]\n]{0,200}\])?\s{0,4}(?P<wanted>[=<>!~][^;#\n]{0,200})?"
-)
-_PINNED = re.compile(r"===?\s{0,3}([^\s,*]{1,100})(?:\s.*)?")
-_LOCK = re.compile(r"\.cp3[0-9]{1,2}-[a-z0-9_]{1,20}\.lock")
-_MAX_FILES = 500
-_MAX_LINES = 5_000
-"""Of one file of requirements."""
-_TRAPS = {
-    "pypi": {
-        "python3-dateutil": "python-dateutil",
-        "jeilyfish": "jellyfish",
-        "colourama": "colorama",
-        "djanga": "django",
-        "djago": "django",
-        "urlib3": "urllib3",
-        "urllib": "urllib3",
-        "requets": "requests",
-        "requsts": "requests",
-        "request": "requests",
-        "reqeusts": "requests",
-        "python-sqlite": "sqlite3",
-        "beautifulsoup": "beautifulsoup4",
-        "bs4.": "beautifulsoup4",
-        "boto4": "boto3",
-        "botocor": "botocore",
-        "crypt": "cryptography",
-        "pycryptography": "cryptography",
-        "openvc": "opencv-python",
-        "smb": "pysmb",
-        "tensorfow": "tensorflow",
-        "numpi": "numpy",
-        "panda": "pandas",
-        "flask.": "flask",
-        "py-jwt": "pyjwt",
-        "jwt-python": "pyjwt",
-        "acqusition": "acquisition",
-        "setup-tools": "setuptools",
-        "pip3": "pip",
-        "telnet": "telnetlib3",
-        "diango": "django",
-        "libpeshnx": "",
-        "libari": "",
-    },
-    "npm": {
-        "crossenv": "cross-env",
-        "cross-env.js": "cross-env",
-        "d3.js": "d3",
-        "fabric-js": "fabric",
-        "ffmepg": "ffmpeg",
-        "gruntcli": "grunt-cli",
-        "http-proxy.js": "http-proxy",
-        "jquery.js": "jquery",
-        "mariadb.js": "mariadb",
-        "mongose": "mongoose",
-        "mssql.js": "mssql",
-        "mysqljs": "mysql",
-        "nodecaffe": "caffe",
-        "nodefabric": "fabric",
-        "nodeffmpeg": "ffmpeg",
-        "nodemailer-js": "nodemailer",
-        "nodemailer.js": "nodemailer",
-        "nodemssql": "mssql",
-        "node-opencv.js": "opencv",
-        "opencv.js": "opencv",
-        "openssl.js": "openssl",
-        "proxy.js": "proxy",
-        "shadowsock": "shadowsocks",
-        "smb.js": "smb",
-        "sqlite.js": "sqlite",
-        "sqliter": "sqlite",
-        "sqlserver": "mssql",
-        "tkinter.js": "",
-        "electorn": "electron",
-        "loadyaml": "js-yaml",
-        "flatmap-stream": "",
-        "eslint-scope.js": "eslint-scope",
-        "lodahs": "lodash",
-        "expresss": "express",
-        "axois": "axios",
-    },
-}
-"""Names that were used for malicious copies, and what was meant."""
-_LEFT = {
-    "pypi": {
-        "pycrypto": "cryptography or pycryptodome",
-        "python-jose": "joserfc or PyJWT",
-        "pyyaml-include": "",
-        "sklearn": "scikit-learn",
-        "nose": "pytest",
-        "m2crypto": "cryptography",
-        "simplejson-c": "",
-        "oauth2": "authlib",
-        "pysaml": "pysaml2",
-    },
-    "npm": {
-        "request": "undici or fetch",
-        "node-serialize": "JSON",
-        "node-uuid": "uuid",
-        "event-stream": "streams of Node.js",
-        "crypto-js": "crypto of Node.js",
-        "vm2": "isolated-vm",
-        "querystring": "URLSearchParams",
-        "jsonwebtoken-promisified": "jsonwebtoken",
-        "aws-sdk": "@aws-sdk/client-*",
-    },
-}
-"""Packages that nobody keeps any more, or that are dangerous by what they do."""
-
-
-def dependencies(subject: Subject) -> tuple[Dependency, ...]:
-    """Return what the application's files ask for: read once for all rules."""
-    folder = subject.application.place.file.rpartition("/")[0] or "."
-    return subject.code.once("dependencies", folder, lambda: tuple(_asked_for(subject, folder)))
-
-
-def _asked_for(subject: Subject, folder: str) -> Iterator[Dependency]:
-    count = 0
-    for name in subject.workspace.under(folder):
-        last = name.rpartition("/")[2]
-        if re.fullmatch(r"requirements[\w.-]{0,40}\.txt", last):
-            read = _requirements
-        elif last == "package.json":
-            read = _package
-        else:
-            continue
-        count += 1
-        if count > _MAX_FILES:
-            what = f"more than {_MAX_FILES} files of dependencies: the rest is not audited"
-            subject.workspace.note(folder, what)
-            return
-        yield from read(subject, name)
-
-
-def _requirements(subject: Subject, name: str) -> Iterator[Dependency]:
-    text = subject.workspace.text(name) or ""
-    if text.count("\n") > _MAX_LINES:
-        what = f"it has more than {_MAX_LINES} lines: the rest is not audited"
-        subject.workspace.note(name, what, _MAX_LINES)
-    development = bool(re.search(r"dev|test|lint", name.rpartition("/")[2]))
-    locked = _locked(subject, name)
-    for at, line in _joined(text):
-        bare = line.split(" #")[0].strip()
-        if not bare or bare.startswith("#"):
-            continue
-        place = Place(name, at)
-        if bare.startswith("-"):
-            yield Dependency(
-                ecosystem="option", name=bare.split("=")[0].split()[0], wanted=bare, place=place
-            )
-            continue
-        address = re.search(r"(?:^|@\s{0,3})((?:git\+|https?:|svn\+|file:)\S{1,500})", bare)
-        match = _LINE.match(bare)
-        if match is None:
-            continue
-        wanted = (match["wanted"] or "").strip()
-        pinned = _PINNED.fullmatch(wanted)
-        plain = re.sub(r"[-_.]+", "-", match["name"]).lower()
-        yield Dependency(
-            ecosystem="pypi",
-            name=plain if not bare.startswith(("git+", "http")) else bare[:100],
-            wanted=wanted,
-            version=pinned[1] if pinned else locked.get(plain, ""),
-            hashed="--hash" in bare or plain in locked,
-            origin=address[1] if address else "",
-            development=development,
-            place=place,
-        )
-
-
-def _locked(subject: Subject, name: str) -> dict[str, str]:
-    """Return the versions that a build's own locks beside a file of requirements have with hashes.
-
-    Of several, for Python versions, the first counts; what is not in all of them is not locked.
-    """
-    if subject.application.platform is not Platform.CASEMATE:
-        return {}
-    folder = name.rpartition("/")[0] or "."
-    locks = [
-        {
-            re.sub(r"[-_.]+", "-", match["name"]).lower(): pinned[1]
-            for _, line in _joined(subject.workspace.text(file) or "")
-            if "--hash=" in line
-            and (match := _LINE.match(line.partition(" ")[0]))
-            and (pinned := _PINNED.fullmatch(match["wanted"] or ""))
-        }
-        for file in subject.workspace.under(folder)
-        if file.startswith(f"{name}.cp") and _LOCK.fullmatch(file[len(name) :])
-    ]
-    return {n: v for n, v in locks[0].items() if all(n in lock for lock in locks)} if locks else {}
-
-
-def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Yield lines with those that go on in the next one joined, and where each begins."""
-    begun, parts = 1, list[str]()
-    for number, line in enumerate(text.split("\n")[:_MAX_LINES], 1):
-        if not parts:
-            begun = number
-        if line.endswith("\\"):
-            parts.append(line[:-1])
-            continue
-        yield begun, " ".join((*parts, line))
-        parts = []
-
-
-def _package(subject: Subject, name: str) -> Iterator[Dependency]:
-    text = subject.workspace.text(name) or ""
-    try:
-        found = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        subject.workspace.note(name, "it is no JSON")
-        return
-    folder = name.rpartition("/")[0]
-    lock = any(
-        subject.workspace.has(f"{folder}/{n}".lstrip("/"))
-        for n in ("package-lock.json", "yarn.lock", "pnpm-lock.yaml", "npm-shrinkwrap.json")
-    )
-    lines = _lines_of(text)
-    for key in ("dependencies", "optionalDependencies", "devDependencies"):
-        wanted = found.get(key) if isinstance(found, dict) else None
-        for package, version in wanted.items() if isinstance(wanted, dict) else ():
-            if isinstance(version, str):
-                remote = re.match(r"(?:git|https?|github:|[\w-]+/[\w-]+)", version)
-                yield Dependency(
-                    ecosystem="npm",
-                    name=package,
-                    wanted=version,
-                    version=version if re.fullmatch(r"\d[\w.+-]*", version) else "",
-                    hashed=lock,
-                    origin=version if remote else "",
-                    development=key == "devDependencies",
-                    place=Place(name, lines.get(package, 1)),
-                )
-
-
-def _lines_of(text: str) -> dict[str, int]:
-    """Return the line on which each text in quotation marks stands first."""
-    before, *quoted = text.split('"')
-    found: dict[str, int] = {}
-    line = 1 + before.count("\n")
-    for part in quoted[:-1]:
-        found.setdefault(part, line)
-        line += part.count("\n")
-    return found
+from casemate.audit.rules.misleading_packages import LEFT, TRAPS
 
 
 def _each(wrong: Callable[[Dependency], str | None]) -> Check:
@@ -316,7 +73,7 @@ def _unlocked(subject: Subject) -> Iterator[Hit]:
 
 
 def _trap(d: Dependency) -> str | None:
-    meant = _TRAPS.get(d.ecosystem, {}).get(d.name)
+    meant = TRAPS.get(d.ecosystem, {}).get(d.name)
     return (
         None
         if meant is None
@@ -325,7 +82,7 @@ def _trap(d: Dependency) -> str | None:
 
 
 def _left(d: Dependency) -> str | None:
-    instead = _LEFT.get(d.ecosystem, {}).get(d.name)
+    instead = LEFT.get(d.ecosystem, {}).get(d.name)
     return (
         None
         if instead is None or d.development

@@ -35,6 +35,11 @@ _TOLD = {
     "url-password": "an address with a password",
 }
 _SHAPES = tuple(shape for shape in SHAPES if shape.kind in _TOLD)
+KEY_ID = re.compile(r"(?:AKIA|ASIA)[A-Z2-7]{16}")
+"""Of AWS: it opens nothing without the secret key."""
+_SECRET_KEY = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+FIREBASE = ".firebaseapp.com"
+"""What stands beside a key that Google has every page of a project show: rules guard the data."""
 _PLACEHOLDER = re.compile(
     r"example|sample|dummy|fake|placeholder|change.?me|your[_-]|xxxx|0000|1234567|abcdef|test|todo"
     r"|\$\{|\{\{|<[^>\n]{1,60}>|%\(|%s|\.\.\.|\*\*\*|redacted|insert|replace|secret:|password|passw0rd|s3cr3t|insecure|foo|\bbar\b|localhost|a%20secret"
@@ -197,6 +202,11 @@ def random(value: str, least: float = _MIN_BITS) -> bool:
     counts = Counter(value).values()
     bits = -sum(n / len(value) * math.log2(n / len(value)) for n in counts)
     return bits >= least
+
+
+def has_secret_key(text: str) -> bool:
+    """Tell whether what an id of a key of AWS is nothing without is there."""
+    return any(random(each[0]) for each in _SECRET_KEY.finditer(text))
 
 
 def _mixed(value: str) -> bool:

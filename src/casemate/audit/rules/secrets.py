@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from casemate.audit.code.reading import PythonFile, python_files
 from casemate.audit.finding import Severity
 from casemate.audit.importers.code_files import SUFFIXES
-from casemate.audit.model import Function, Place
+from casemate.audit.model import Place
 from casemate.audit.rule import Check, Hit, Risk, Subject, entries
-from casemate.audit.rules.common import hit, literal
+from casemate.audit.rules import given_secrets
+from casemate.audit.rules.common import hit
 from casemate.audit.rules.examples import function, python, resource
-from casemate.audit.rules.secret_search import Secret, digest_of, random, secrets_in
+from casemate.audit.rules.secret_search import (
+    FIREBASE,
+    KEY_ID,
+    Secret,
+    has_secret_key,
+    secrets_in,
+)
 
 _MAX_FILES = 4_000
 _TEXTS = SUFFIXES | {
@@ -23,15 +30,6 @@ _TEXTS = SUFFIXES | {
 }
 _KEYS = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519")
 _NAMED = (".env", "Dockerfile", ".npmrc", ".pypirc", ".git-credentials", *_KEYS)
-_PASSWORD = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|PWD)(?:$|_)|(?:^|_)PASS$", re.I)
-_SECRETIVE = re.compile(
-    r"(?:^|_)(?:SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?|SIGNING_KEY)(?:$|_)",
-    re.I,
-)
-_NOT_SECRET = re.compile(
-    r"ARN|NAME|PATH|PARAM|_ID$|URL|URI|PREFIX|TABLE|BUCKET|FILE|REGION|TTL|EXPIR|LENGTH|HEADER|TYPE|VERSION|ALIAS|ENDPOINT|HOST|ITERATION|ROUND|POLICY|RESET|_MIN|_MAX|ENABLE|SALT|FIELD|LABEL|INDEX|ISSUER|AUDIENCE|ALGO",
-    re.I,
-)
 
 
 def may_hold(name: str) -> bool:
@@ -104,21 +102,17 @@ def _of_kind(accepts: Callable[[Secret, str], bool]) -> Check:
     return check
 
 
-_KEY_ID = re.compile(r"(?:AKIA|ASIA)[A-Z2-7]{16}")
-_SECRET_KEY = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
-
-
 def _severity(found: Secret, name: str, text: str) -> Severity | None:
     if is_test(name):
         return Severity.LOW
-    if found.kind == "google-key" and _FIREBASE in text:
+    if found.kind == "google-key" and FIREBASE in text:
         return Severity.MEDIUM
     if found.kind not in ("aws-key", "url-password"):
         return None
     line = text.split("\n", found.line)[found.line - 1]
     if found.kind == "url-password":
         return Severity.MEDIUM if _OF_MACHINE.search(line, found.column - 1) else None
-    alone = _KEY_ID.match(line, found.column - 1) and not _has_secret_key(text)
+    alone = KEY_ID.match(line, found.column - 1) and not has_secret_key(text)
     return Severity.MEDIUM if alone else None
 
 
@@ -126,19 +120,6 @@ _OF_MACHINE = re.compile(
     r"@(?:localhost|127\.0\.0\.1|\[::1\]|host\.docker\.internal)(?=[:/?\"'\s]|$)"
 )
 """Behind a password: it opens what listens on whatever machine the code runs on."""
-_FIREBASE = ".firebaseapp.com"
-"""What stands beside a key that Google has every page of a project show: rules guard the data."""
-
-
-def _has_secret_key(text: str) -> bool:
-    """Tell whether what an id of a key of AWS is nothing without is there as well."""
-    return any(random(each[0]) for each in _SECRET_KEY.finditer(text))
-
-
-def _id_alone(f: Function, value: str) -> bool:
-    """Tell whether a function is given the id of a key of AWS, and not the key."""
-    others = (literal(v.value) or "" for v in f.environment)
-    return bool(_KEY_ID.fullmatch(value)) and not any(map(_has_secret_key, others))
 
 
 def _certain(found: Secret, name: str) -> bool:
@@ -155,161 +136,6 @@ def _address(found: Secret, name: str) -> bool:
 
 def _looks(found: Secret, name: str) -> bool:
     return found.kind == "named"
-
-
-def _environment(subject: Subject) -> Iterator[Hit]:
-    parameters = subject.application.settings.get("parameters", ())
-    defaults = {literal(each.default) or "" for each in parameters}
-    for f in subject.application.functions:
-        for v in f.environment:
-            value = literal(v.value)
-            name = _snake(v.name)
-            if value is None or _NOT_SECRET.search(name) or _REFERENCE.match(value):
-                continue
-            if (_PASSWORD.search(name) and len(value) >= 4 and _literal_password(value)) or (
-                _SECRETIVE.search(name) and len(value) >= 8 and random(value, least=2.8)
-            ):
-                milder = (
-                    _to_fill(f, v.name, value, defaults) or _id_alone(f, value) or _shown(f, value)
-                )
-                milder = milder or (name.upper() in _OF_SESSIONS and _is_short_lived(f))
-                yield Hit(
-                    place=v.place,
-                    text=f"{f.name}: the value of {v.name[:64]} stands in the template",
-                    subject=f"{f.name} {v.name}",
-                    function=f,
-                    severity=Severity.MEDIUM if milder else None,
-                    cause=digest_of(value),
-                )
-
-
-_OF_SESSIONS = frozenset(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
-_SESSION = "ASIA"
-
-
-def _is_short_lived(f: Function) -> bool:
-    """Tell whether the keys of AWS that a function is given ended within days of being written.
-
-    Those of a session last 36 hours at most; whoever finds them later opens nothing.
-    """
-    return any(
-        _KEY_ID.fullmatch(v.value) and v.value.startswith(_SESSION) for v in f.environment
-    ) and not any(_KEY_ID.fullmatch(v.value) and v.value.startswith("AKIA") for v in f.environment)
-
-
-def _opens_nothing(f: Function, name: str, value: str) -> bool:
-    """Tell whether a key of AWS in the environment is an id alone, or of a session that is over."""
-    return _id_alone(f, value) or (name.upper() in _OF_SESSIONS and _is_short_lived(f))
-
-
-_MADE_UP = re.compile(r"(?:your|my|some|enter)[-_]|[^\n]{0,40}\blocalhost\b", re.I)
-
-
-def _to_fill(f: Function, name: str, value: str, defaults: Set[str]) -> bool:
-    """Tell whether a value is to be filled in: `REDIS_PASSWORD: PASSWORD`, beside `localhost`.
-
-    If it is not, it is a bad one.
-    """
-    others = (literal(v.value) or "" for v in f.environment)
-    words = len(_words(value))
-    written = value.isupper() or words > 1 or value in defaults
-    return (written and says_its_name(name, value)) or any(_MADE_UP.match(o) for o in others)
-
-
-_FILLING = frozenset(
-    (
-        *(
-            "a",
-            "an",
-            "the",
-            "my",
-            "your",
-            "our",
-            "some",
-            "change",
-            "replace",
-            "enter",
-            "put",
-            "set",
-        ),
-        *("me", "this", "it", "here", "with", "in", "example", "sample", "placeholder", "dummy"),
-        *("value", "default", "password", "passwd", "pass", "secret", "token", "key", "api", "db"),
-        *("database", "user", "name", "todo", "changeme", "app", "client", "test", "access"),
-    )
-)
-
-
-def says_its_name(name: str, value: str) -> bool:
-    """Tell whether a value is the words of a name, or those that ask for a value: `my-password`."""
-    known = {*_words(name), *_FILLING}
-    words = _words(value)
-    has_digit = any(sign.isdigit() for sign in value)
-    return bool(words) and not has_digit and all(word in known for word in words)
-
-
-def _words(text: str) -> list[str]:
-    return [each for each in re.split(r"[^a-z]", _snake(text).lower()) if each]
-
-
-def _shown(f: Function, value: str) -> bool:
-    """Tell whether a key is one of Google that the pages of a project show as well."""
-    beside = ((literal(v.value) or "").endswith(_FIREBASE) for v in f.environment)
-    return value.startswith("AIza") and any(beside)
-
-
-_REFERENCE = re.compile(
-    r"(?:sm|ssm|aws-?s?sm|secretsmanager|awssecrets?(?:manager)?|bref-\w{2,20}|vault|op|berglas|kms"
-    r"|gcp-?sm|keyvault|akv|doppler|infisical)(?:://?|:/)[\w$]"
-    r"|projects/[^/\s]{1,60}/secrets/|secretref:",
-    re.I,
-)
-"""Where a secret is kept, for what starts the function and asks for it: `sm:/shop/password`."""
-
-
-def _literal_password(value: str) -> bool:
-    return _REFERENCE.match(value) is None and not re.search(
-        r"\$[{(]|\{\{|^arn:|^/|^ssm:|^<|^\*+$", value
-    )
-
-
-def _known_in_environment(subject: Subject) -> Iterator[Hit]:
-    for f in subject.application.functions:
-        for v in f.environment:
-            for found in secrets_in(v.value, named=False) if literal(v.value) else ():
-                yield Hit(
-                    place=v.place,
-                    text=f"{f.name}: {found.what} is the value of {v.name[:64]}",
-                    subject=f"{f.name} {v.name}",
-                    function=f,
-                    severity=Severity.MEDIUM if _opens_nothing(f, v.name, v.value) else None,
-                    cause=found.digest,
-                )
-
-
-def _parameters(subject: Subject) -> Iterator[Hit]:
-    for p in subject.application.settings.get("parameters", ()):
-        value, name = literal(p.default) or "", _snake(p.name)
-        told = _PASSWORD.search(name) or _SECRETIVE.search(name)
-        meant = len(value) >= 4 and value.lower() not in _NO_VALUES and value[:1] != "/"
-        if told and meant and p.type == "String" and not _NOT_SECRET.search(name):
-            text = f"the parameter {p.name} has a default that everybody reads"
-            yield Hit(place=p.place, text=text, subject=p.name)
-
-
-_NO_VALUES = ("none", "null", "default", "false", "true")
-
-
-def _shown_parameters(subject: Subject) -> Iterator[Hit]:
-    for p in subject.application.settings.get("parameters", ()):
-        name = _snake(p.name)
-        told = _PASSWORD.search(name) or _SECRETIVE.search(name)
-        if told and not p.hidden and p.type == "String" and not _NOT_SECRET.search(name):
-            text = f"the parameter {p.name} is shown to whoever looks at the stack"
-            yield Hit(place=p.place, text=text, subject=p.name)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
 
 
 def _files_of_keys(subject: Subject) -> Iterator[Hit]:
@@ -464,7 +290,7 @@ RULES = (
         Severity.HIGH,
         "It is in the repository, and shown to everybody who may look at the function.",
         "Name a secret instead of its value: '{{resolve:secretsmanager:...}}', or read it at run time.",
-        _environment,
+        given_secrets.environment,
         function("Environment: {Variables: {DB_PASSWORD: k9Tq2wLm8z}}"),
         function("Environment: {Variables: {DB_PASSWORD_ARN: !Ref Secret}}"),
         526,
@@ -475,7 +301,7 @@ RULES = (
         Severity.HIGH,
         "It is in the repository, and shown to everybody who may look at the function.",
         _OUT,
-        _known_in_environment,
+        given_secrets.known_in_environment,
         function(f"Environment: {{Variables: {{SLACK: {_SLACK}}}}}"),
         function("Environment: {Variables: {SLACK: !Ref Secret}}"),
         526,
@@ -486,7 +312,7 @@ RULES = (
         Severity.MEDIUM,
         "Most deployments keep defaults; everybody who reads the repository has it.",
         "Leave the default out and set NoEcho: true; better, name a secret.",
-        _parameters,
+        given_secrets.parameters,
         {
             "template.yaml": "Parameters:\n  DbPassword: {Type: String, NoEcho: true, Default: k9Tq2wLm8z}\n"
             + resource("AWS::SNS::Topic")["template.yaml"]
@@ -502,7 +328,7 @@ RULES = (
         Severity.LOW,
         "Without NoEcho everybody reads it who may look at the stack.",
         "Set NoEcho: true.",
-        _shown_parameters,
+        given_secrets.shown_parameters,
         {
             "template.yaml": "Parameters:\n  DbPassword: {Type: String}\n"
             + resource("AWS::SNS::Topic")["template.yaml"]

@@ -12,7 +12,7 @@ from casemate.audit.model import Asset, Platform
 from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.common import Wrong, literal, of_assets
 from casemate.audit.rules.examples import resource
-from casemate.audit.rules.storage import attached, data_rule, is_off, is_set, policy_rule
+from casemate.audit.rules.resource_rules import attached, data_rule, is_off, is_set, policy_rule
 
 _SECRETIVE = re.compile(r"passw|secret|token|api[_-]?key|private[_-]?key|credential", re.I)
 

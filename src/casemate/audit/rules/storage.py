@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from casemate.audit.finding import Severity
 from casemate.audit.model import Asset
-from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
-from casemate.audit.rules.common import Wrong, everybody, literal, of_assets, on_aws
+from casemate.audit.rule import Hit, Risk, Rule, Subject
+from casemate.audit.rules.common import literal, on_aws
 from casemate.audit.rules.examples import resource
-
-_READS = re.compile(
-    r"^\w+:(?:(?:Get|List|Read|Receive|Select|Describe|Query|Scan|ESHttpGet|BatchGet)\w*\*?)$", re.I
+from casemate.audit.rules.resource_rules import (
+    attached,
+    data_rule,
+    is_off,
+    is_set,
+    policy_rule,
+    unless_open,
 )
-
-
-def _unless_open(asset: Asset) -> Severity | None:
-    """Return how grave it is that a bucket is made public, where that takes one more step.
-
-    Since April 2023 a new bucket refuses public ACLs and policies until its block is taken off.
-    """
-    if asset.kind == "search" and asset.settings.get("signed in"):
-        return Severity.MEDIUM  # it asks for a user and a password of its own
-    if asset.kind != "bucket":
-        return None
-    is_off = asset.settings.get("block_declared") and asset.settings.get("blocked") is not True
-    return None if is_off else Severity.MEDIUM
-
-
-def _public(kinds: tuple[str, ...], writes: bool) -> Check:
-    """Return a check of policies that let everybody read, or change, what they are about."""
-
-    def check(subject: Subject) -> Iterator[Hit]:
-        for asset in subject.application.of_kind(*kinds):
-            for statement in asset.policy:
-                changing = not all(map(_READS.match, statement.actions))
-                if everybody(statement) and changing is writes and statement.actions:
-                    yield Hit(
-                        place=statement.place,
-                        text=f"{asset.name}: everybody may {', '.join(statement.actions[:4])}",
-                        subject=asset.name,
-                        severity=_unless_open(asset) if writes else None,
-                    )
-
-    return check
 
 
 def _acl(a: Asset) -> str | None:
@@ -105,82 +78,6 @@ def _backup(a: Asset) -> str | None:
     return "no backup is kept" if days == 0 else None
 
 
-def is_set(name: str, bad: object, text: str) -> Wrong:
-    """Return a check of a setting that has a bad value."""
-    return lambda a: text if a.settings.get(name) == bad else None
-
-
-def is_off(name: str, text: str) -> Wrong:
-    """Return a check of a flag that is off, or not said; what is not known passes."""
-    return lambda a: text if a.settings.get(name) is False else None
-
-
-def data_rule(
-    id: str,
-    title: str,
-    why: str,
-    fix: str,
-    wrong: Wrong,
-    kind: str,
-    type: str,
-    bad: str,
-    good: str,
-    severity: Severity = Severity.LOW,
-    *,
-    owasp: str = "SAS-03",
-    cwe: int = 311,
-    attack: str = "",
-    risk: Risk = Risk.RESPONSIBILITY,
-    more: str = "",
-    more_fixed: str | None = None,
-    by: Callable[[Asset], Severity | None] | None = None,
-) -> Rule:
-    """Return a rule about a kind of resource."""
-    return Rule(
-        id=id,
-        title=title,
-        risk=risk,
-        owasp=owasp,
-        cwe=cwe,
-        attack=attack,
-        severity=severity,
-        why=why,
-        fix=fix,
-        check=of_assets(kind, wrong, by),
-        vulnerable=resource(type, bad, more),
-        fixed=resource(type, good, more if more_fixed is None else more_fixed),
-    )
-
-
-def policy_rule(
-    id: str,
-    title: str,
-    why: str,
-    fix: str,
-    kinds: tuple[str, ...],
-    writes: bool,
-    type: str,
-    policy: str,
-    good: str,
-    severity: Severity,
-) -> Rule:
-    """Return a rule about policies that let everybody in."""
-    return Rule(
-        id=id,
-        title=title,
-        risk=Risk.PERMISSIONS,
-        owasp="SAS-05",
-        cwe=732,
-        attack="T1530",
-        severity=severity,
-        why=why,
-        fix=fix,
-        check=on_aws(_public(kinds, writes)),
-        vulnerable=resource(type, "", policy),
-        fixed=resource(type, "", good),
-    )
-
-
 _BUCKET, _TABLE, _QUEUE, _TOPIC = (
     "AWS::S3::Bucket",
     "AWS::DynamoDB::Table",
@@ -190,15 +87,6 @@ _BUCKET, _TABLE, _QUEUE, _TOPIC = (
 _DB = "AWS::RDS::DBInstance"
 _ENGINE = "Engine: postgres\nStorageEncrypted: true\nBackupRetentionPeriod: 7\n"
 _CLOSED = "{BlockPublicAcls: true, BlockPublicPolicy: true, IgnorePublicAcls: true, RestrictPublicBuckets: true}"
-
-
-def attached(type: str, key: str, action: str, principal: str, condition: str = "") -> str:
-    """Return a policy as it is written."""
-    return (
-        f"Policy:\n  Type: {type}\n  Properties:\n    {key}\n    PolicyDocument:\n      Statement:\n"
-        f"        - Effect: Allow\n          Principal: {principal}\n          Action: '{action}'\n          Resource: '*'\n"
-        + (f"          Condition: {condition}\n" if condition else "")
-    )
 
 
 _OWN = "{AWS: !Ref Reader}"
@@ -222,7 +110,7 @@ RULES = (
         cwe=732,
         attack="T1530",
         risk=Risk.PERMISSIONS,
-        by=_unless_open,
+        by=unless_open,
     ),
     policy_rule(
         "DATA-002",

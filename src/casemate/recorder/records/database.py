@@ -33,6 +33,7 @@ from casemate.recorder.records import (
     lending,
     opening,
     questions,
+    received,
     shipping,
     taking_over,
     usage,
@@ -330,21 +331,21 @@ class RecordsDatabase:
 
         await self._writer.submit(change)
 
-    async def nodes(self) -> list[shipping.Other]:
+    async def nodes(self) -> list[received.Other]:
         """Return what is known of the nodes. Raises RecordsError."""
-        return await self._run(self._reads, self._connections.read, shipping.nodes)
+        return await self._run(self._reads, self._connections.read, received.nodes)
 
-    async def receive(self, node: shipping.Other, every: Sequence[shipping.Rows]) -> bool:
+    async def receive(self, node: received.Other, every: Sequence[received.Rows]) -> bool:
         """Keep what another node has told, with how far it was read.
 
         False if only that was kept: the rows are not as they should be. Raises RecordsError.
         """
 
         def change(connection: engine.Connection) -> bool:
-            number = shipping.keep_node(connection, node).number
+            number = received.keep_node(connection, node).number
             try:
                 with savepoint(connection):
-                    rows = shipping.insert(connection, number, every, time.time())
+                    rows = received.insert(connection, number, every, time.time())
             except UNSTORABLE:
                 return False
             self._duties.unpruned += rows

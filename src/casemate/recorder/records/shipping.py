@@ -1,9 +1,8 @@
-"""Records on their way to other nodes, and those of others: rows out, rows in.
+"""Records on their way to other nodes: rows out. What is of those goes in by `received`.
 
 What is next is read, sealed, and then claimed in one transaction: the places up to which all was
 told, and the batch itself, which stays until it is stored for the others. So a kill at any point
-neither loses nor repeats anything. What is of another node goes in with the place up to which its
-stream was read.
+neither loses nor repeats anything.
 """
 
 from __future__ import annotations
@@ -14,16 +13,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from casemate.decoding import decodable
-from casemate.model.function import Logs
-from casemate.model.usage import DAY, GREATEST, HOUR, SAMPLED, SUMMED
-from casemate.recorder.records import search, usage
+from casemate.model.usage import DAY, GREATEST, SAMPLED, SUMMED
+from casemate.recorder.records import usage
 from casemate.recorder.records.columns import Value
 from casemate.recorder.records.progress import place_of, remember
-from casemate.recorder.records.shares import ROW_BYTES, Added
+from casemate.recorder.records.shares import ROW_BYTES
 from casemate.recorder.records.unshipped import Found, Unshipped
 from casemate.recorder.shipment import FIRST, new_stream
 from casemate.sqlite import engine
-from casemate.sqlite.rows import insert_rows
 
 MAX_ROWS: Final = 4096
 """Rows of a table in one batch; fewer where a batch with so many is larger than one may be."""
@@ -53,10 +50,10 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         *("function", "version", "invocation", "remote_address", "count"),
     ),
 }
-_AMOUNTS: Final = (*(name for name in SUMMED if name not in SAMPLED), *GREATEST)
-_KEY: Final = ("span", "start", "project", "function", "trigger", "caller", "route")
-USAGE: Final = (*_KEY, *_AMOUNTS)
-SAMPLES: Final = (*_KEY, *SAMPLED)
+AMOUNTS: Final = (*(name for name in SUMMED if name not in SAMPLED), *GREATEST)
+KEY: Final = ("span", "start", "project", "function", "trigger", "caller", "route")
+USAGE: Final = (*KEY, *AMOUNTS)
+SAMPLES: Final = (*KEY, *SAMPLED)
 """Told apart from USAGE, whose columns nodes of earlier releases count."""
 _SUMS: Final = (*USAGE, *SAMPLED)
 _STORED: Final = "stored of "
@@ -68,9 +65,6 @@ _TEXTS: Final = {
     "log_line": "length(text) + 200",
     "denial": "length(resource) + length(reason) + 300",
 }
-
-Rows = Mapping[str, Sequence[Sequence[Value]]]
-"""By table."""
 
 
 class Draft(NamedTuple):
@@ -133,37 +127,11 @@ class _Claimed(msgspec.Struct, frozen=True, array_like=True):
     proof_of: int
 
 
-class Other(msgspec.Struct, frozen=True, array_like=True):
-    """A node, and up to where its stream was read."""
-
-    number: int
-    id: str
-    name: str
-    stream: bytes
-    place: int
-    chain: bytes
-    until: float
-    journal: str
-    head: str
-    problem: str
-    problem_at: float
-
-
-_NODE: Final = """
-    SELECT number, id, name, stream, place, chain, until, journal, head, problem, problem_at
-    FROM node
-"""
 _OWN: Final = """
     INSERT INTO node VALUES (0, ?, ?, x'', 0, x'', 0, '', '', '', 0)
     ON CONFLICT (number) DO UPDATE SET id = excluded.id, name = excluded.name
     WHERE id <> excluded.id OR name <> excluded.name
 """
-_NEW: Final = """
-    INSERT INTO node SELECT max(number) + 1, ?, '', x'', 0, x'', 0, '', '', '', 0 FROM node
-"""
-
-
-# -- what is of this node ------------------------------------------------------------------------
 
 
 def outgoing(
@@ -249,7 +217,7 @@ def _draft(
     node = parts.setdefault("", {})
     if sums := _unshipped_usage(connection, most):
         node["usage"] = [row[: len(USAGE)] for row in sums]
-        if samples := [(*row[: len(_KEY)], *row[len(USAGE) :]) for row in sums if row[len(USAGE)]]:
+        if samples := [(*row[: len(KEY)], *row[len(USAGE) :]) for row in sums if row[len(USAGE)]]:
             node["sampled"] = samples
     if not node and not own and not told and abs(now - made_at) < IDLE_SECONDS:
         return None
@@ -401,116 +369,3 @@ def begin_with(connection: engine.Connection, draft: Draft, sealed: Sealed) -> b
 def entries_told(connection: engine.Connection) -> int:
     """Return up to where the journal was told."""
     return place_of(connection, ENTRIES)
-
-
-# -- what is of others ---------------------------------------------------------------------------
-
-
-def nodes(connection: engine.Connection) -> list[Other]:
-    """Return all nodes, this one with number 0."""
-    return [Other(*row) for row in connection.execute(f"{_NODE} ORDER BY number").fetchall()]
-
-
-def node(connection: engine.Connection, id: str) -> Other | None:
-    """Return what is known of a node."""
-    row = connection.execute(f"{_NODE} WHERE id = ?", (id,)).fetchone()
-    return None if row is None else Other(*row)
-
-
-def keep_node(connection: engine.Connection, wanted: Other) -> Other:
-    """Have this known of a node, under the number that it has or gets. In a transaction."""
-    if node(connection, wanted.id) is None:
-        connection.execute(_NEW, (wanted.id,))
-    connection.execute(
-        "UPDATE node SET name = ?, stream = ?, place = ?, chain = ?, until = ?, journal = ?, "
-        "head = ?, problem = ?, problem_at = ? WHERE id = ?",
-        (
-            *(wanted.name, wanted.stream, wanted.place, wanted.chain, wanted.until),
-            *(wanted.journal, wanted.head, wanted.problem, wanted.problem_at, wanted.id),
-        ),
-    )
-    kept = node(connection, wanted.id)
-    if kept is None:
-        raise TypeError("a node that was inserted is not there")
-    return kept
-
-
-def insert(connection: engine.Connection, number: int, every: Sequence[Rows], now: float) -> int:
-    """Insert what another node has told; return how many rows. Raises engine.Error, ValueError."""
-    bounds = {
-        (str(project), str(function)): Logs(keep=float(age or 0), keep_bytes=int(most or 0))
-        for tables in every
-        for project, function, age, most in tables.get("bounds", ())
-    }
-    inserted = 0
-    added = Added()
-    for tables in every:
-        for table, names in NAMES.items():
-            rows = [(*row, number) for row in tables.get(table, ())]
-            if rows:
-                _insert(connection, table, names, rows)
-                inserted += len(rows)
-            if rows and table in ROW_BYTES:
-                project, function = names.index("project"), names.index("function")
-                for row in rows:
-                    owner = str(row[project]), str(row[function])
-                    size = sum(len(str(row[names.index(one)] or "")) for one in _LONG[table])
-                    added.note(*owner, table, size, bounds.get(owner, Logs()))
-        for sums in tables.get("usage", ()):
-            _raise_usage(connection, number, sums)
-        for samples in tables.get("sampled", ()):
-            _raise_samples(connection, number, samples)
-        for name, until in tables.get("stored", ()):
-            usage.counted_elsewhere(connection, str(name), int(until or 0), now)
-    added.write(connection, now)
-    return inserted
-
-
-_LONG: Final = {"invocation": ("trace",), "error": ("message", "trace"), "log_line": ("text",)}
-
-
-def _insert(
-    connection: engine.Connection, table: str, names: tuple[str, ...], rows: list[tuple[Value, ...]]
-) -> None:
-    if any(len(row) != len(names) + 1 for row in rows):
-        raise ValueError(f"a row of {table} has other columns")
-    into = f"INSERT INTO {table} ({', '.join(names)}, node)"
-    numbers = insert_rows(connection, into, rows)
-    if table == "log_line":
-        at, level, text = names.index("at"), names.index("level"), names.index("text")
-        search.index(
-            connection,
-            [
-                search.Written(sequence, float(row[at] or 0.0), str(row[level]), str(row[text]))
-                for sequence, row in zip(numbers, rows, strict=True)
-            ],
-        )
-
-
-_RAISE: Final = (
-    f"INSERT INTO others_usage (node, {', '.join(USAGE)}) "  # noqa: S608 - names of ours
-    f"VALUES ({', '.join('?' * (len(USAGE) + 1))}) ON CONFLICT DO UPDATE SET "
-    + ", ".join(f"{name} = max({name}, excluded.{name})" for name in _AMOUNTS)
-)
-
-
-def _raise_usage(connection: engine.Connection, number: int, row: Sequence[Value]) -> None:
-    """Take a node's sums, which only grow: told twice, or late, they are the same."""
-    if len(row) != len(USAGE) or row[0] not in (HOUR, DAY):
-        raise ValueError("a row of usage has other columns")
-    connection.execute(_RAISE, (number, *row))
-
-
-_RAISE_SAMPLES: Final = (
-    "UPDATE others_usage SET "  # noqa: S608 - names of ours
-    + ", ".join(f"{name} = max({name}, ?)" for name in SAMPLED)
-    + " WHERE "
-    + " AND ".join(f"{name} = ?" for name in ("node", *_KEY))
-)
-
-
-def _raise_samples(connection: engine.Connection, number: int, row: Sequence[Value]) -> None:
-    """Take a node's samples, beside its sums of the same batch, which make the row."""
-    if len(row) != len(SAMPLES):
-        raise ValueError("a row of samples has other columns")
-    connection.execute(_RAISE_SAMPLES, (*row[len(_KEY) :], number, *row[: len(_KEY)]))

@@ -1,4 +1,4 @@
-"""Buckets, tables, queues, APIs and the rest: their settings in the words of the model."""
+"""Buckets, tables, queues and what else an application has: in the words of the model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from casemate.audit.importers.aws.doors import DOORS, Settings
 from casemate.audit.importers.aws.networks import groups_inside
 from casemate.audit.importers.aws.permissions import statements_of
 from casemate.audit.importers.aws.resource import (
@@ -20,30 +21,18 @@ from casemate.audit.importers.aws.resource import (
 from casemate.audit.model import Asset, Statement
 from casemate.audit.notes import Notes
 
-Settings = dict[str, Any]
 _BLOCKS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+
+
+def _json(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return None
 
 
 def _all(values: list[bool | None]) -> bool | None:
     return False if False in values else None if None in values else True
-
-
-def cors_of(rules: Any) -> Settings:
-    """Return what CORS settings open, in any of their forms."""
-    origins: list[str] = []
-    credentials: bool | None = False
-    if isinstance(rules, str):
-        origins = [rules.strip("'\"")]
-    for each in [rules] if isinstance(rules, dict) else []:
-        for key in ("AllowOrigins", "AllowOrigin", "AllowedOrigins", "allowedOrigins"):
-            origins += [text(o).strip("'\"") for o in listed(each.get(key))]
-        credentials = truth(each.get("AllowCredentials"))
-    return {
-        "cors_any": "*" in origins,
-        "cors_credentials": credentials,
-        "cors": bool(rules),
-        "cors_origins": tuple(origins),
-    }
 
 
 def _bucket(each: Resource) -> Settings:
@@ -135,82 +124,6 @@ def _queue(each: Resource) -> Settings:
     }
 
 
-def _json(value: Any) -> Any:
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except (ValueError, RecursionError):
-        return None
-
-
-def _rest_stage(stage: Any) -> Settings:
-    methods = [each for each in listed(at(stage, "MethodSettings")) if isinstance(each, dict)]
-    return {
-        "logged": at(stage, "AccessLogSetting") is not None
-        or at(stage, "AccessLogSettings") is not None,
-        "tracing": truth(at(stage, "TracingEnabled")),
-        "throttled": any("ThrottlingRateLimit" in each for each in methods)
-        or at(stage, "DefaultRouteSettings", "ThrottlingRateLimit") is not None,
-        "data_trace": any(truth(each.get("DataTraceEnabled")) for each in methods)
-        or bool(truth(at(stage, "DefaultRouteSettings", "DataTraceEnabled"))),
-        "cache": truth(at(stage, "CacheClusterEnabled")),
-        "cache_encrypted": any(truth(each.get("CacheDataEncrypted")) for each in methods),
-        "execution_level": next(
-            (text(each["LoggingLevel"]) for each in methods if "LoggingLevel" in each), ""
-        ),
-    }
-
-
-def _sam_api(each: Resource) -> Settings:
-    cors = each.get("Cors") if each.get("Cors") is not None else each.get("CorsConfiguration")
-    auth = each.map("Auth")
-    return {
-        **_rest_stage(each.properties),
-        **cors_of({"AllowOrigin": "*"} if cors is True else cors),
-        "stage": True,
-        "usage_plan": bool(at(auth, "UsagePlan")),
-        "default_authorizer": text(auth.get("DefaultAuthorizer")),
-        "authorizer_to_options": truth(auth.get("AddDefaultAuthorizerToCorsPreflight"), True),
-        "domain_tls": each.text("Domain", "SecurityPolicy"),
-        "domain": each.get("Domain") is not None,
-        "execute_api_disabled": truth(each.get("DisableExecuteApiEndpoint")),
-        "fails_on_warnings": truth(each.get("FailOnWarnings")),
-        "authorizers": tuple(auth.get("Authorizers") or ())
-        if isinstance(auth.get("Authorizers"), dict)
-        else (),
-        "http": each.type.endswith("HttpApi"),
-    }
-
-
-def _http_api(each: Resource) -> Settings:
-    return {
-        **cors_of(each.get("CorsConfiguration")),
-        "http": True,
-        "stage": False,
-        "socket": each.text("ProtocolType") == "WEBSOCKET",
-    }
-
-
-def _rest_api(each: Resource) -> Settings:
-    return {"stage": False, "execute_api_disabled": truth(each.get("DisableExecuteApiEndpoint"))}
-
-
-def _stage(each: Resource) -> Settings:
-    return {
-        **_rest_stage(each.properties),
-        "stage": True,
-        "of": referred(each.get("RestApiId") or each.get("ApiId")),
-        "http": each.type.startswith("AWS::ApiGatewayV2"),
-    }
-
-
-def _authorizer(each: Resource) -> Settings:
-    return {
-        "ttl": number(each.get("AuthorizerResultTtlInSeconds")),
-        "identity": json.dumps(each.get("IdentitySource") or ""),
-        "kind": each.text("Type") or each.text("AuthorizerType"),
-    }
-
-
 def _database(each: Resource) -> Settings:
     return {
         "public": truth(each.get("PubliclyAccessible")),
@@ -226,58 +139,10 @@ def _database(each: Resource) -> Settings:
     }
 
 
-def _cdn(each: Resource) -> Settings:
-    config = each.map("DistributionConfig")
-    behaviours = [
-        b
-        for b in (config.get("DefaultCacheBehavior"), *listed(config.get("CacheBehaviors")))
-        if isinstance(b, dict)
-    ]
-    return {
-        "tls": text(at(config, "ViewerCertificate", "MinimumProtocolVersion")),
-        "own_certificate": at(config, "ViewerCertificate", "AcmCertificateArn") is not None,
-        "plain_http": any(text(b.get("ViewerProtocolPolicy")) == "allow-all" for b in behaviours),
-        "logged": at(config, "Logging") is not None,
-        "firewall": bool(config.get("WebACLId")),
-        "origin_plain": any(
-            text(at(o, "CustomOriginConfig", "OriginProtocolPolicy")) == "http-only"
-            for o in listed(config.get("Origins"))
-        ),
-    }
-
-
 def _key(each: Resource) -> Settings:
     return {
         "rotated": truth(each.get("EnableKeyRotation")),
         "symmetric": each.text("KeySpec") in ("", "SYMMETRIC_DEFAULT"),
-    }
-
-
-def _pool(each: Resource) -> Settings:
-    password = each.map("Policies", "PasswordPolicy")
-    return {
-        "second_factor": each.text("MfaConfiguration") or "OFF",
-        "length": number(password.get("MinimumLength")),
-        "self_signup": not truth(each.get("AdminCreateUserConfig", "AllowAdminCreateUserOnly")),
-        "advanced": each.text("UserPoolAddOns", "AdvancedSecurityMode"),
-        "protected": each.text("DeletionProtection") == "ACTIVE",
-    }
-
-
-def _pool_client(each: Resource) -> Settings:
-    return {
-        "flows": tuple(map(text, each.list("ExplicitAuthFlows"))),
-        "grants": tuple(map(text, each.list("AllowedOAuthFlows"))),
-        "tells_existence": each.text("PreventUserExistenceErrors") == "LEGACY",
-        "callbacks": tuple(map(text, each.list("CallbackURLs"))),
-        "revocable": truth(each.get("EnableTokenRevocation"), True),
-    }
-
-
-def _identity(each: Resource) -> Settings:
-    return {
-        "unauthenticated": truth(each.get("AllowUnauthenticatedIdentities")),
-        "classic": truth(each.get("AllowClassicFlow")),
     }
 
 
@@ -336,16 +201,6 @@ def _role(each: Resource) -> Settings:
     return {"boundary": each.get("PermissionsBoundary") is not None}
 
 
-def _permission(each: Resource) -> Settings:
-    return {
-        "principal": each.text("Principal"),
-        "narrowed": any(
-            each.get(key) is not None
-            for key in ("SourceArn", "SourceAccount", "PrincipalOrgID", "EventSourceToken")
-        ),
-    }
-
-
 def _topic(each: Resource) -> Settings:
     subscriptions = [*each.list("Subscription"), each.properties]
     return {
@@ -360,25 +215,6 @@ def _log_group(each: Resource) -> Settings:
         "days_said": each.get("RetentionInDays") is not None,
         "key": bool(each.get("KmsKeyId")),
         "group": each.text("LogGroupName"),
-    }
-
-
-def _graph(each: Resource) -> Settings:
-    return {
-        "kind": each.text("AuthenticationType"),
-        "logged": each.get("LogConfig") is not None,
-        "tracing": truth(each.get("XrayEnabled")),
-        "introspection": each.text("IntrospectionConfig") != "DISABLED",
-        "verbose": truth(each.get("LogConfig", "ExcludeVerboseContent"), False) is False
-        and each.get("LogConfig", "FieldLogLevel") == "ALL",
-    }
-
-
-def _balancer(each: Resource) -> Settings:
-    return {
-        "protocol": each.text("Protocol"),
-        "redirects": "redirect" in json.dumps(each.get("DefaultActions") or ""),
-        "policy": each.text("SslPolicy"),
     }
 
 
@@ -414,13 +250,6 @@ def _registry(each: Resource) -> Settings:
     }
 
 
-def _domain(each: Resource) -> Settings:
-    found = each.text("SecurityPolicy")
-    for inner in each.list("DomainNameConfigurations"):
-        found = found or text(at(inner, "SecurityPolicy"))
-    return {"tls": found}
-
-
 def _mapping(each: Resource) -> Settings:
     return {
         "source": each.text("EventSourceArn"),
@@ -435,6 +264,7 @@ def _file_system(each: Resource) -> Settings:
 
 
 KINDS: Mapping[str, tuple[str, Callable[[Resource], Settings]]] = {
+    **DOORS,
     "AWS::S3::Bucket": ("bucket", _bucket),
     "AWS::DynamoDB::Table": ("table", _table),
     "AWS::DynamoDB::GlobalTable": ("table", _table),
@@ -442,26 +272,11 @@ KINDS: Mapping[str, tuple[str, Callable[[Resource], Settings]]] = {
     "AWS::SQS::Queue": ("queue", _queue),
     "AWS::SNS::Topic": ("topic", _topic),
     "AWS::SNS::Subscription": ("subscription", _topic),
-    "AWS::Serverless::Api": ("api", _sam_api),
-    "AWS::Serverless::HttpApi": ("api", _sam_api),
-    "AWS::ApiGateway::RestApi": ("api", _rest_api),
-    "AWS::ApiGatewayV2::Api": ("api", _http_api),
-    "AWS::ApiGateway::Stage": ("stage", _stage),
-    "AWS::ApiGatewayV2::Stage": ("stage", _stage),
-    "AWS::ApiGateway::Deployment": ("deployment", lambda each: {}),
-    "AWS::ApiGateway::Authorizer": ("authorizer", _authorizer),
-    "AWS::ApiGatewayV2::Authorizer": ("authorizer", _authorizer),
-    "AWS::ApiGateway::DomainName": ("domain", _domain),
-    "AWS::ApiGatewayV2::DomainName": ("domain", _domain),
     "AWS::RDS::DBInstance": ("database", _database),
     "AWS::RDS::DBCluster": ("database", _database),
     "AWS::Redshift::Cluster": ("database", _database),
     "AWS::DocDB::DBCluster": ("database", _database),
-    "AWS::CloudFront::Distribution": ("cdn", _cdn),
     "AWS::KMS::Key": ("key", _key),
-    "AWS::Cognito::UserPool": ("user-pool", _pool),
-    "AWS::Cognito::UserPoolClient": ("pool-client", _pool_client),
-    "AWS::Cognito::IdentityPool": ("identity-pool", _identity),
     "AWS::StepFunctions::StateMachine": ("workflow", _workflow),
     "AWS::Serverless::StateMachine": ("workflow", _workflow),
     "AWS::Logs::LogGroup": ("log-group", _log_group),
@@ -475,8 +290,6 @@ KINDS: Mapping[str, tuple[str, Callable[[Resource], Settings]]] = {
     "AWS::CloudWatch::Alarm": ("alarm", _alarm),
     "AWS::CloudWatch::CompositeAlarm": ("alarm", _alarm),
     "AWS::IAM::Role": ("role", _role),
-    "AWS::AppSync::GraphQLApi": ("graph", _graph),
-    "AWS::ElasticLoadBalancingV2::Listener": ("listener", _balancer),
     "AWS::OpenSearchService::Domain": ("search", _search),
     "AWS::Elasticsearch::Domain": ("search", _search),
     "AWS::ElastiCache::ReplicationGroup": ("cache", _cache),
@@ -486,11 +299,6 @@ KINDS: Mapping[str, tuple[str, Callable[[Resource], Settings]]] = {
     "AWS::EFS::FileSystem": ("file-system", _file_system),
     "AWS::IAM::User": ("user", lambda each: {}),
     "AWS::IAM::AccessKey": ("access-key", lambda each: {}),
-    "AWS::Lambda::Permission": ("permission", _permission),
-    "AWS::WAFv2::WebACLAssociation": (
-        "firewall",
-        lambda each: {"of": json.dumps(each.get("ResourceArn") or "")},
-    ),
 }
 _NAMED = {
     "bucket": "BucketName",
