@@ -17,7 +17,7 @@ from casemate.audit.importers.aws import intrinsics, permissions, references, tr
 from casemate.audit.limits import MAX_LINE
 from casemate.audit.model import Place, Unresolved
 from casemate.audit.notes import Notes
-from casemate.audit.rules import data_flow, dependencies, examples, secret_search, secrets
+from casemate.audit.rules import asked_packages, data_flow, examples, secret_search, secrets
 from casemate.audit.rules.all import RULES
 from casemate.audit.workspace import Workspace
 
@@ -77,8 +77,8 @@ FILES = {
         (resources, "_MAX_VARIABLES", "more than 1 texts"),
         (code_files, "_MAX_FILES", "more than 1 files of code"),
         (secrets, "_MAX_FILES", "more than 1 files: secrets"),
-        (dependencies, "_MAX_FILES", "more than 1 files of dependencies"),
-        (dependencies, "_MAX_LINES", "it has more than 1 lines"),
+        (asked_packages, "_MAX_FILES", "more than 1 files of dependencies"),
+        (asked_packages, "_MAX_LINES", "it has more than 1 lines"),
     ],
 )
 def test_what_is_beyond_a_bound_is_told(
