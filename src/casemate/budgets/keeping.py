@@ -1,4 +1,4 @@
-"""Budgets, quotas and prices as they are kept, and counted again from records at a start."""
+"""Budgets, quotas and prices as they are kept, and what is set of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import msgspec
 
 from casemate.budgets.allowance import Allowance
 from casemate.budgets.anomaly import LOOK_SECONDS, Key
+from casemate.budgets.counting import Counting
 from casemate.budgets.learning import Read, days_run
-from casemate.budgets.ledger import SHARE_SECONDS, Ledger, window
+from casemate.budgets.ledger import SHARE_SECONDS, Ledger
 from casemate.budgets.sharing import Shares
 from casemate.budgets.told import Told
 from casemate.decoding import decodable
@@ -25,7 +26,6 @@ from casemate.model.budget import (
     MAX_BUDGETS,
     MAX_OF_PROJECT,
     Budget,
-    BudgetPer,
     BudgetState,
     BudgetUnit,
     Quota,
@@ -36,8 +36,6 @@ from casemate.model.errors import CasemateError, ConflictError, InvalidInputErro
 from casemate.model.facts import Actor, BudgetSet
 from casemate.model.principal import PrincipalKind
 from casemate.model.still import require_still
-from casemate.model.usage import DAY, HOUR, UsageBy, UsageSpan
-from casemate.operations.usage import ReadUsage
 from casemate.store.interface import Store
 from casemate.store.value import KeptValue
 
@@ -95,6 +93,7 @@ class Budgets:
         self._facts = facts
         self._allowance = allowance
         self._read = read
+        self._counting = Counting(read, allowance, clock)
         self._durable = durable
         self._ran = ran
         self._shares = shares
@@ -145,13 +144,13 @@ class Budgets:
             ledger.lift(kept.lifted_until, self._clock())
             ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
             if count and budget.unit is BudgetUnit.MONEY:
-                await self._count(ledger)
+                await self._counting.count(ledger)
             return
         ledger = Ledger(budget, self._clock())
         ledger.lift(kept.lifted_until, self._clock())
         ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
         with self._allowance.awaiting(ledger):
-            await self._count(ledger)
+            await self._counting.count(ledger)
             await self._take_first(ledger)
             self._allowance.put(ledger)
 
@@ -178,56 +177,6 @@ class Budgets:
 
     # -- what is used ----------------------------------------------------------------------------
 
-    async def _count(self, ledger: Ledger) -> None:
-        """Count anew what is used of a budget, as records tell it; if they cannot be read, not.
-
-        Of a rolling hour that is all of the hour before the present one as well, and what is used
-        meanwhile may be among the records already: rather too much.
-        """
-        now, budget = self._clock(), ledger.budget
-        ledger.tick(now)
-        before = ledger.used
-        since, _ = window(budget.per, now)
-        if budget.per is BudgetPer.HOUR:
-            since = since // HOUR * HOUR
-        rows = await self._read(
-            ReadUsage(
-                project=budget.project,
-                function=budget.function,
-                by=UsageBy.CALLER if budget.caller or budget.account else UsageBy.PROJECT,
-                each=None if budget.per is BudgetPer.MONTH else UsageSpan.HOUR,
-                since=max(0.0, since),
-                until=(now // DAY + 2) * DAY,
-                # Other nodes tell themselves what they have used.
-                here=True,
-            )
-        )
-        meanwhile = max(0.0, ledger.used - before)
-        ledger.forget()
-        ledger.count(meanwhile)
-        answerable = self._allowance.answerable
-        for row in rows:
-            if budget.caller not in (None, row.caller):
-                continue
-            if budget.account is not None and budget.account != answerable(row.caller):
-                continue
-            ledger.count(self._allowance.counted(budget, row, now))
-
-    async def _count_before(self, ledger: Ledger) -> None:
-        """Count for a day to which the clock was set back, beside what was used since."""
-        ledger.tick(self._clock())
-        if not ledger.is_recount_due:  # it is right again, and what was used is known
-            return
-        used = ledger.used
-        await self._count(ledger)
-        ledger.count(used)
-        ledger.is_recount_due = False
-        _log.warning(
-            "the clock was set back: the budget %s of %s is counted for the time it is now",
-            ledger.budget.name,
-            ledger.budget.project,
-        )
-
     async def _look(self) -> None:
         """See what is usual of functions, and what they cost now, for ever."""
         learned_at = float("-inf")
@@ -240,7 +189,7 @@ class Budgets:
                 self._allowance.anomalies.look(self._ran())
                 for ledger in _sorted(self._allowance.ledgers):
                     if ledger.is_recount_due:
-                        await self._count_before(ledger)
+                        await self._counting.count_before(ledger)
                 # A day may be over, or the time for which one was lifted.
                 self._allowance.cutting.look()
             except CasemateError as error:
@@ -283,7 +232,7 @@ class Budgets:
             # Before it takes the place of another: what is not counted would be free. Calls that
             # run all the while are of no ticket of its own, and count for it when they end.
             with self._allowance.awaiting(ledger):
-                await self._count(ledger)
+                await self._counting.count(ledger)
                 kept = [each for each in self._kept() if _id(each.budget) != _id(budget)]
                 await self._keep([*kept, Kept(budget)])
                 await self._take_first(ledger)
@@ -413,7 +362,7 @@ class Budgets:
             self._use_prices(text)
             for ledger in _sorted(self._allowance.ledgers):
                 if ledger.budget.unit is BudgetUnit.MONEY:
-                    await self._count(ledger)
+                    await self._counting.count(ledger)
         return found
 
     def _use_prices(self, text: str) -> None:

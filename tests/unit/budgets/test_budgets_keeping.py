@@ -147,7 +147,7 @@ def test_what_cannot_be_counted_takes_no_place() -> None:
         async def broken(_: ReadUsage) -> tuple[Usage, ...]:
             raise ConflictError("The records cannot be read.")
 
-        node.budgets._read = broken
+        node.budgets._counting._read = broken
         for name in ("b", "c"):
             with pytest.raises(ConflictError):
                 await node.budgets.set(budget(name=name, amount=100.0), ADA)
@@ -171,7 +171,7 @@ def test_the_one_before_holds_until_it_is_counted() -> None:
             rooms.append(node.allowance.ledgers["t"]["b"].reserve(1.0, Expected(0.0), NOW))
             return node.rows
 
-        node.budgets._read = reading
+        node.budgets._counting._read = reading
         await node.budgets.set(budget(amount=10.5), ADA)
         assert (
             rooms == [None]
@@ -191,7 +191,7 @@ def test_what_is_used_while_prices_change_is_counted_too() -> None:
             node.allowance.ledgers["t"]["b"].settle(0.0, 0.25, Expected(0.0), NOW)
             return node.rows
 
-        node.budgets._read = reading
+        node.budgets._counting._read = reading
         await node.budgets.set_prices(PRICES + 'gb_second = "0.5"\n', ADA)
         [state] = node.budgets.states(None)
         assert state.used == pytest.approx(5.25)
@@ -529,7 +529,7 @@ def test_one_that_is_right_again_before_that_is_not_counted_twice() -> None:
             ledger.settle(reserved, 1.0, Expected(0.0), at)
         assert ledger.is_recount_due
         node.rows = (Usage(caller="c", requests=2),)
-        await node.budgets._count_before(ledger)
+        await node.budgets._counting.count_before(ledger)
         assert ledger.used == 2.0 and not ledger.is_recount_due
         await node.budgets.close()
 
@@ -574,7 +574,7 @@ def test_calls_that_run_while_a_budget_is_set_anew_count_for_it() -> None:
         async def read(_operation: ReadUsage) -> tuple[Usage, ...]:
             return await reading
 
-        node.budgets._read = read
+        node.budgets._counting._read = read
         setting = asyncio.create_task(node.budgets.set(budget(amount=50.0), ADA))
         await asyncio.sleep(0)
         while not allowance._awaited:
