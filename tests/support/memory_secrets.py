@@ -19,22 +19,23 @@ class MemorySecrets:
     def put(self, project: str, name: str, by: str = "user:ada") -> SecretVersion:
         """Have a person set one."""
         versions = self._used(project, name)
-        version = SecretVersion(
-            project=project,
-            name=name,
-            version=self._next(project, name),
-            created_at=time.time(),
-            created_by=by,
-        )
+        version = self._made(project, name, by)
         self.held[project, name] = [*versions, version]
         return version
 
     def _used(self, project: str, name: str) -> list[SecretVersion]:
         return [one for one in self.held.get((project, name), []) if not one.pending]
 
-    def _next(self, project: str, name: str) -> int:
+    def _made(self, project: str, name: str, by: str, *, pending: bool = False) -> SecretVersion:
         versions = self.held.get((project, name), [])
-        return versions[-1].version + 1 if versions else 1
+        return SecretVersion(
+            project=project,
+            name=name,
+            version=versions[-1].version + 1 if versions else 1,
+            created_at=time.time(),
+            created_by=by,
+            pending=pending,
+        )
 
     def in_use(self, project: str, name: str) -> int:
         """Return which version is in use; 0: none."""
@@ -57,14 +58,7 @@ class MemorySecrets:
         last = self.held.get((project, name), [])[-1:]
         if last and last[0].pending:
             return last[0]
-        version = SecretVersion(
-            project=project,
-            name=name,
-            version=self._next(project, name),
-            created_at=time.time(),
-            created_by=by,
-            pending=True,
-        )
+        version = self._made(project, name, by, pending=True)
         self.held.setdefault((project, name), []).append(version)
         return version
 

@@ -40,6 +40,17 @@ def wait_for_port(port: int) -> None:
 
 
 @contextlib.contextmanager
+def _serving(server: subprocess.Popen[bytes], port: int) -> Iterator[None]:
+    """Wait until a server listens; end it afterwards."""
+    try:
+        wait_for_port(port)
+        yield
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@contextlib.contextmanager
 def postgresql() -> Iterator[int]:
     """Yield the port of a PostgreSQL whose superuser `test` needs no password."""
     if not POSTGRES.is_dir():
@@ -65,12 +76,8 @@ def postgresql() -> Iterator[int]:
             cwd=folder,
             **as_user,
         )
-        try:
-            wait_for_port(port)
+        with _serving(server, port):
             yield port
-        finally:
-            server.terminate()
-            server.wait(20)
     finally:
         shutil.rmtree(folder)
 
@@ -86,9 +93,5 @@ def valkey(folder: Path) -> Iterator[int]:
         [command, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
         stdout=subprocess.DEVNULL,
     )
-    try:
-        wait_for_port(port)
+    with _serving(server, port):
         yield port
-    finally:
-        server.terminate()
-        server.wait(20)
