@@ -171,7 +171,7 @@ def test_without_a_pid_namespace_it_sees_its_zygote(whole: TestNode, start: Star
 def _shared(node: TestNode) -> set[str]:
     """Return the namespaces that an instance of one function shares with one of another."""
     with (
-        lingering(node, "t/attack", "ns-one", 2.0) as one,
+        lingering(node, "t/attack", "ns-one", 6.0) as one,
         lingering(node, "t/victim", "ns-two", 2.0) as two,
     ):
         return {
