@@ -224,6 +224,8 @@ class Calls(Generations):
             self._spelled(function, arguments, (result,))
         if name == "reduce" and self.has(result):
             return  # the function that it called has made it
+        if type(function) in _PYTHON and self._is_own(function) and self._is_of_last(result):
+            return  # as above
         sources = sources_of(function, arguments, named)
         if all(result is not source for source in sources):
             wholly = getattr(function, "__module__", None) in _PURE_MODULES

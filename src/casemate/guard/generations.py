@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import collections
+import contextlib
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -44,6 +45,8 @@ MAX_OBJECTS = 8192
 """Bounds of one generation of notes; when it is full, the one before it is forgotten."""
 _FEW = 64
 """Notes that wait up to which they are looked through for a text before they are sorted in."""
+_LAST = 16
+"""Notes among which a function's result is looked for that the function itself has made."""
 _LISTED_LEFT = MAX_WAITING - MAX_WAITING // 4
 """Texts in lists and batches that still wait once the oldest are forgotten: more than one
 generation has."""
@@ -138,6 +141,16 @@ class Generations:
             self._settle()
         key = identity(value)
         return key in self._made or key in self._made_before or len(value) == 1
+
+    def _is_of_last(self, value: str) -> bool:
+        """Tell whether a text is one of the last that were noted, without an end to the wait."""
+        waiting = self._waiting
+        with contextlib.suppress(IndexError):  # there are fewer, or a thread has taken some
+            for place in range(-1, -_LAST - 1, -1):
+                if waiting[place][0] is value:
+                    return True
+        made = self._made.get(identity(value))
+        return made is not None and made[0] is value
 
     def since(self, mark: tuple[int, int]) -> tuple[list[tuple[Any, ...]], tuple[int, int]]:
         """Return the notes, as in `Made`, that were taken after a mark, and the mark of now.

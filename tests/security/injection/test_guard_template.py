@@ -94,6 +94,21 @@ VULNERABLE: Cases = {
         _J + "return Environment().compile_expression(event['e'])(x=1)",
         {"e": "x.__class__"},
     ),
+    "a literal of an expression, ended": (
+        _J
+        + "return Environment().compile_expression('5 if country == \"' + event['c'] + '\" else 0')(country='DE')",
+        {"c": 'x" or "x'},
+    ),
+    "a literal of an expression, its end escaped": (
+        _J
+        + "return Environment().compile_expression(f'x == \"{event[\"a\"]}\" or y == \"{event[\"b\"]}\"')(x=1, y=2)",
+        {"a": "\\", "b": " or 1 or "},
+    ),
+    "a literal of an expression, left open": (
+        _J
+        + "return str(Environment().compile_expression(\"'\" + event['a'] + \"' ~ \" + event['b'])(k=1))",
+        {"a": "'", "b": "k ~ ''"},
+    ),
     "split over fields": (
         _J + "return Template(event['a'] + event['b']).render()",
         {"a": "{", "b": "{7*7}}"},
@@ -245,6 +260,16 @@ BENIGN: Cases = {
         _J
         + "if event['f'] not in ('name', 'age'): raise ValueError\nreturn Template('{{ user.' + event['f'] + ' }}').render(user={'name': 1})",
         {"f": "name"},
+    ),
+    "literal of an expression": (
+        _J
+        + "return Environment().compile_expression('5 if country == \"' + event['c'] + '\" else 0')(country='DE')",
+        {"c": "Côte d'Ivoire (or {{ x }})"},
+    ),
+    "number and literal of an expression": (
+        _J
+        + "e = event\nreturn Environment().compile_expression(f\"total >= {e['m']} and g == '{e['g']}'\")(total=3, g='a')",
+        {"m": "2.50", "g": '5" pipe'},
     ),
     "macro": (
         _J

@@ -36,10 +36,9 @@ from ..templates.judgement import (
     Syntax,
     delimited,
     judge,
-    syntax,
+    judge_expression,
 )
 from ..templates.showing import judge_given, judge_shown
-from ..templates.tags import Kind
 from ..verdict import Judge, Verdict
 
 NAME = "template"
@@ -154,11 +153,10 @@ def _judge_sandboxed(text: str, spans: Any) -> Verdict | None:
 
 
 def _expression(guard: Guard) -> Any:
-    whole = syntax([Kind(r".+")], [r"[^\w ]"])
-
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        if not getattr(arguments[0], "sandboxed", False):
-            check(guard, argument(arguments, named, 1, "source"), whole)
+        source = argument(arguments, named, 1, "source")
+        if guard.active and not getattr(arguments[0], "sandboxed", False):
+            guard.check(NAME, str(source), judge_expression)
 
     return before
 

@@ -14,6 +14,11 @@ from .tags import Kind, Tags
 NEEDED = ("template", "needed")
 """Under which is kept what templates of the event show, and where it is from."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_LITERAL = re.compile(
+    "|".join(rf"{q}[^{q}\\]*(?:\\(?:.|\Z)[^{q}\\]*)*(?:{q}|\Z)" for q in "\"'"), re.DOTALL
+)
+"""A text in an expression; one that nothing ends goes on to the end, so that it is linear."""
+_PLAIN_WORDS = re.compile(r"[\w ]*")
 FIX = (
     'keep the template in the code and give the data as context: Template("Hello {{ name }}")'
     ".render(name=name); templates that users write belong into "
@@ -112,6 +117,22 @@ def judge(text: str, spans: Sequence[Span], how: Syntax) -> Verdict | None:
     return None
 
 
+def judge_expression(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is more in an expression than the inside of a literal."""
+    doubtful = [s for s in spans if not s.vouched and not _NUMBER.fullmatch(text, s.start, s.end)]
+    if not doubtful:
+        return None
+    literals = _places(_LITERAL, text)
+    if literals != _places(_LITERAL, neutral(text, doubtful)):
+        return Verdict(doubtful[0].origin, "adds code to the template", FIX)
+    for span in doubtful:
+        inside = any(start < span.start and span.end < end for start, end in literals)
+        words = not span.exact or span.checked in ("pattern", "word")
+        if not inside and not (words and _PLAIN_WORDS.fullmatch(text, span.start, span.end)):
+            return Verdict(span.origin, "stands in the template's code", FIX)
+    return None
+
+
 def _places(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
     return [match.span() for match in pattern.finditer(text)]
 
@@ -120,7 +141,7 @@ def _is_data(text: str, span: Span) -> bool:
     """Tell whether data in code is a word by chance, or the inside of a plain literal."""
     part = text[span.start : span.end]
     if not span.exact or span.checked in ("pattern", "word"):
-        return re.fullmatch(r"[\w ]*", part) is not None
+        return _PLAIN_WORDS.fullmatch(part) is not None
     before = text[max(0, text.rfind("{", 0, span.start)) : span.start]
     for quote in "\"'":
         if before.count(quote) % 2:
