@@ -129,10 +129,39 @@ def _judged(template: str, value: str) -> object:
         ("select a from t order by {}", "kg > 3 and id > 2"),
         ("select case when {} then 1 end from t", "kg > 3 and id > 2"),
         ("select a from t where a = '{}'", "x' or kg > 3 or a = 'y"),
+        ("select a from t where kg {}", "> 3 or id > 2"),
+        ("select a from t where kg {}", "> 3 and id > 2"),
+        ("select a from t where kg {} and hidden = 0", "> 3 or id > 2"),
+        ("select a from t where kg {}", "> 3 union select 1"),
+        ("select a from t where kg {}", "= kg"),
+        ("select a from t where kg {}", "> (select 1)"),
+        ("select a from t where password {}", "< 'm'"),
+        ("select a from t where 1 {}", "< 2"),
+        ("select a from t where kg between 1 and {}", "< 2"),
+        ("select a from t where kg + {}", "< 2"),
+        ("select {} from t", "< 2"),
+        ("select kg {} from t", "< 2"),
+        ("select a from t join u on t.kg {}", "< 2"),
+        ("delete from t where kg {}", "< 2"),
+        ("update t set a = 1 where kg {}", "< 2"),
     ],
 )
 def test_conditions_in_the_place_of_something_else_are_stopped(template: str, value: str) -> None:
     assert _judged(template, value) is not None
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("select a from t where kg {}", "< 1000"),
+        ("select a from t where name = 'x' and kg {} order by kg", ">=4.5"),
+        ("select a from t where (hidden = 0) and (kg {} or name = 'x')", "<> -3"),
+        ("select a from t where name {}", "= 'O''Hara'"),
+        ("select port, count(*) from t group by port having kg {}", "!= 0"),
+    ],
+)
+def test_a_comparison_of_a_column_of_the_code_passes(template: str, value: str) -> None:
+    assert _judged(template, value) is None
 
 
 # -- predicates and paths of XPath -----------------------------------------------------------------

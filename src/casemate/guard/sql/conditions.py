@@ -73,6 +73,8 @@ def without_conditions(
             if _is_condition(whole, first, last, outside):
                 done.update(range(first, last + 1))
                 break
+        if one[0] not in done and balanced and _is_comparison(whole, one, outside):
+            done.update(one)
     return [s for s, one in zip(spans, given, strict=True) if not one or not done.issuperset(one)]
 
 
@@ -151,8 +153,13 @@ def _widened(whole: _Whole, first: int, last: int, given: set[int]) -> tuple[int
     return begin, end
 
 
-def _is_condition(whole: _Whole, first: int, last: int, outside: set[int]) -> bool:
-    """Tell whether tokens are a condition in the place of one, and leave the code's as they are."""
+def _is_condition(
+    whole: _Whole, first: int, last: int, outside: set[int], *, single: bool = False
+) -> bool:
+    """Tell whether tokens are a condition in the place of one, and leave the code's as they are.
+
+    `single`: one without AND and OR.
+    """
     words = whole.words
     if first < 1 or not 0 <= last - first < MAX_CONDITION:
         return False
@@ -167,9 +174,21 @@ def _is_condition(whole: _Whole, first: int, last: int, outside: set[int]) -> bo
     weakest = reading.whole()
     if weakest is None:
         return False
+    if single:
+        return weakest == ""
     beside = {before, after}
     return (weakest == "OR" and beside.isdisjoint(_BESIDE_CHOICES)) or (
         weakest != "OR" and (before != "NOT" or weakest == "")
+    )
+
+
+def _is_comparison(whole: _Whole, one: range, outside: set[int]) -> bool:
+    """Tell whether a span is a sign and a value for a column that the code names: `euro < 1000`."""
+    first = one[0] - 1
+    if first < 1 or whole.words[one[0]] not in _COMPARING or first in outside:
+        return False
+    return whole.words[first] not in _BEFORE and _is_condition(
+        whole, first, one[-1], outside, single=True
     )
 
 
