@@ -422,11 +422,12 @@ class Judgement:
         before = previous = ""
         part = f"git {_subcommand(rest)}" if name == "git" else name
         special = programs.SPECIAL_VALUES.get(name)
+        files = name in programs.OF_FILES or name == "find"
         for argument in rest:
             value = argument.value
+            valued = _takes(name, previous, before) or _takes(part, previous, before)
             for span in argument.doubtful:
                 begins = span.start == 0 and value.startswith("-")
-                valued = _takes(name, previous, before) or _takes(part, previous, before)
                 taken = ended or valued
                 if begins and not taken and _is_option(name, value):
                     words = f"begins with a dash: becomes an option of {_shown(name)}"
@@ -436,9 +437,11 @@ class Judgement:
                     return Verdict(span.origin, words, _FIX_OPTION)
                 if span.start > 0 and (verdict := self._path(value, argument.spans)):
                     return verdict
-                of_files = name in programs.OF_FILES and span.start == 0 and not begins
+                of_files = files and span.start == 0 and not begins
                 if of_files and not valued and (verdict := self._file(value, argument.spans)):
                     return verdict
+            operand = not valued and (ended or not value.startswith("-"))
+            files = _of_files_next(name, value, operand=operand, so_far=files)
             ended = ended or (value == "--" and not argument.spans)
             ended = ended or previous in programs.LAST_OPTIONS.get(name, ())
             before, previous = previous, value
@@ -458,6 +461,15 @@ def _divided(name: str, previous: str, argument: Argument) -> Verdict | None:
             words = f"begins with what has {_shown(name)} do something else with it"
             return Verdict(span.origin, words, _FIX_OPTION)
     return None
+
+
+def _of_files_next(name: str, value: str, *, operand: bool, so_far: bool) -> bool:
+    """Tell whether the operand after this argument is the name of a file."""
+    if name == "find":  # folders come first, then what is looked for in them
+        return so_far and (operand or value in programs.BEFORE_FOLDERS)
+    first = programs.FILES_AFTER_FIRST.get(name)
+    given = first is not None and (operand or value.partition("=")[0] in first)
+    return so_far or given
 
 
 def _made(argument: Argument) -> Verdict | None:

@@ -122,11 +122,14 @@ PLAIN_OUTPUT = frozenset(("echo", "printf", "expr", "test", "[", "true", "false"
 PLAIN_LETTERS: Mapping[str, str] = {"wc": "clmwL", "uniq": "cdiuz", "sort": "bdfghinruV"}
 """Letters of options that choose no more than how a program's output looks."""
 
+_GREP = ("-e", "--regexp", "-m", "--max-count", "-A", "--after-context", "-B", "--before-context",
+         "-C", "--context")  # fmt: skip
 TAKES_VALUE: Mapping[str, tuple[str, ...]] = {
-    "grep": ("-e", "--regexp", "-m", "-A", "-B", "-C"),
-    "egrep": ("-e",),
-    "fgrep": ("-e",),
-    "rg": ("-e", "--regexp"),
+    "grep": _GREP,
+    "egrep": _GREP,
+    "fgrep": _GREP,
+    "zgrep": _GREP,
+    "rg": (*_GREP, "-g", "--glob", "-t", "--type", "-T", "-r", "--replace", "-M", "-j", "--sort"),
     "git": ("-m", "--message", "-C", "--author", "--grep", "-S", "-G", "--branch"),
     "git grep": ("-e",),
     "curl": ("-d", "--data", "--data-raw", "--data-urlencode", "--data-binary", "-H", "--header",
@@ -197,10 +200,12 @@ MAKES = frozenset(("make", "gmake", "bmake", "remake"))
 
 OF_FILES = frozenset(
     [
-        *("7z", "7za", "ar", "b2sum", "base64", "bunzip2", "bzcat", "bzip2", "cat", "chgrp"),
-        *("chmod", "chown", "cksum", "cmp", "comm", "cp", "csplit", "diff", "dos2unix", "du"),
-        *("file", "fold", "gunzip", "gzip", "head", "hexdump", "install", "less", "ln", "ls"),
-        *("lz4", "md5sum", "mkdir", "more", "mv", "nl", "od", "paste", "rar", "readlink"),
+        *("7z", "7za", "antiword", "ar", "b2sum", "base64", "bunzip2", "bzcat", "bzip2", "cat"),
+        *("catdoc", "chgrp", "chmod", "chown", "cksum", "cmp", "column", "comm", "cp", "csplit"),
+        *("cut", "diff", "dos2unix", "du", "exiftool", "expand", "file", "fmt", "fold", "gunzip", "gzip"),
+        *("head", "hexdump", "iconv", "install", "join", "less", "ln", "ls", "lz4", "md5sum"),
+        *("mkdir", "more", "mv", "nl", "od", "pandoc", "paste", "pdfinfo", "pdftotext", "pr"),
+        *("rar", "readlink", "unix2dos", "xmllint"),
         *("realpath", "rev", "rm", "rmdir", "rsync", "sha1sum", "sha224sum", "sha256sum"),
         *("sha384sum", "sha512sum", "shred", "shuf", "sort", "split", "stat", "strings", "sum"),
         *("tac", "tail", "tar", "bsdtar", "tee", "touch", "truncate", "uniq", "unlink", "unrar"),
@@ -208,6 +213,19 @@ OF_FILES = frozenset(
     ]
 )
 """Programs whose operands are names of files, and nothing else that has `..` as a part."""
+
+_EXPRESSIONS = frozenset(("-e", "--regexp", "-f", "--file"))
+_SCRIPTS = frozenset(("-e", "--expression", "-f", "--file", "--source"))
+FILES_AFTER_FIRST: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("grep", "egrep", "fgrep", "zgrep", "rg"), _EXPRESSIONS),
+    **dict.fromkeys(("sed", "awk", "gawk", "mawk", "nawk"), _SCRIPTS),
+    "jq": frozenset(("-f", "--from-file")),
+}
+"""Programs whose operands are names of files but the first, unless one of these options is given
+in its place."""
+
+BEFORE_FOLDERS = frozenset(("-H", "-L", "-P", "--"))
+"""Options of find that come before the folders that it goes through."""
 
 MAILERS = frozenset(("sendmail", "msmtp", "ssmtp", "exim", "exim4", "esmtp"))
 """They read a mail, with its head."""

@@ -1,0 +1,88 @@
+"""What a thirty-sixth set of programs by others showed. Each has its hostile twins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.guard_cases import Cases, assert_blocked, assert_passes
+
+# -- files among the operands of programs that search ----------------------------------------------
+
+COMMANDS = {
+    "grep": 'handled(["grep", "-m", "2", event["given"], "notes.txt"])',
+    "grep, an option's": 'handled(["grep", "--max-count", "2", "-e", event["given"], "notes.txt"])',
+    "rg": 'handled(["grep", "-C", "1", "-F", event["given"], "notes.txt"])',
+    "sed": 'handled(["sed", "-n", "1p", event["file"]])',
+    "find": 'handled(["find", event["file"], "-name", event["given"]])',
+    "jq": 'handled(["cut", "-d", event["given"][:1], "-f", "1", event["file"]])',
+}
+FILES = {
+    "grep": 'handled(["grep", "-e", "root", event["file"]])',
+    "grep, its pattern first": 'handled(["grep", "-m", "1", "root", event["file"]])',
+    "grep, a long option": 'handled(["grep", "--regexp=root", event["file"]])',
+    "grep, a file of patterns": 'handled(["grep", "-f", event["file"], "/etc/hostname"])',
+    "grep, split": 'handled(["grep", "-F", "-e", *shlex.split("root " + event["file"])])',
+    "sed": 'handled(["sed", "-n", "1p", event["file"]])',
+    "sed, an option": 'handled(["sed", "-n", "-e", "1p", event["file"]])',
+    "awk": 'handled(["awk", "{print $1}", event["file"]])',
+    "find": 'handled(["find", event["file"], "-name", "passwd"])',
+    "find, an option first": 'handled(["find", "-L", event["file"], "-maxdepth", "0"])',
+    "cut": 'handled(["cut", "-d:", "-f1", event["file"]])',
+}
+RUN = """
+import shlex, subprocess
+def handled(command):
+    return subprocess.run(command, capture_output=True, text=True, cwd="/tmp").stdout
+def handler(event, context):
+    return {}
+"""
+
+
+def test_patterns_are_no_files(tmp_path: Path) -> None:
+    texts = ("tea", "/api/v1", "../up", "and/or", "a b")
+    event = {"file": "notes.txt"}
+    cases: Cases = {
+        f"{name}: {text}": (RUN.replace("{}", code), event | {"given": text})
+        for name, code in COMMANDS.items()
+        for text in texts
+    }
+    assert_passes(tmp_path, cases, ())
+
+
+def test_files_of_programs_that_search_are_the_codes(tmp_path: Path) -> None:
+    cases: Cases = {
+        f"{name}: {file}": (RUN.replace("{}", code), {"file": file})
+        for name, code in FILES.items()
+        for file in ("/etc/passwd", "../etc/passwd")
+    }
+    assert_blocked(tmp_path, cases, {"command"}, ())
+
+
+# -- what a function of the code has made -----------------------------------------------------------
+
+PREPARE = """
+import re, sqlite3
+QUERY = "select a from t where (:n is null or a = :n) /*order:a, b*/"
+ORDER = re.compile(r"/\\*order:([\\w, ]+)\\*/")
+def prepare(text, sort):
+    def choose(found):
+        allowed = [name.strip() for name in found[1].split(",")]
+        column, _, way = sort.partition(" ")
+        if event_sorts(column, allowed):
+            return f"order by {column} {way}"
+        return f"order by {allowed[0]}"
+    return ORDER.sub(choose, text)
+def event_sorts(column, allowed):
+    return column.startswith("!") or column in allowed
+def handler(event, context):
+    db = sqlite3.connect(":memory:")
+    db.execute("create table t(a, b)")
+    return db.execute(prepare(QUERY, event["sort"]).replace("!", ""), {"n": None}).fetchall()
+"""
+
+
+def test_what_a_function_of_the_code_returns_is_as_it_was_made(tmp_path: Path) -> None:
+    cases: Cases = {s: (PREPARE, {"sort": s}) for s in ("a", "b desc", "price", "", "x; drop")}
+    assert_passes(tmp_path, cases, ())
+    sort = "!(select count(*) from sqlite_master) limit 1 --"
+    assert_blocked(tmp_path, {"more": (PREPARE, {"sort": sort})}, {"sql"}, ())
