@@ -86,3 +86,25 @@ def test_what_a_function_of_the_code_returns_is_as_it_was_made(tmp_path: Path) -
     assert_passes(tmp_path, cases, ())
     sort = "!(select count(*) from sqlite_master) limit 1 --"
     assert_blocked(tmp_path, {"more": (PREPARE, {"sort": sort})}, {"sql"}, ())
+
+
+# -- lines of a file that is read again -------------------------------------------------------------
+
+TRAIL = """
+import os, tempfile
+def handler(event, context):
+    path = os.path.join(tempfile.mkdtemp(), "gate.txt")
+    for state, driver in event["trucks"]:
+        with open(path, "a") as file:
+            print("2024-05-02T06:00:00+00:00", "OPEN" if state == "in" else "DENIED", driver, sep=" | ", file=file)
+    with open(path) as file:
+        return [line.split(" | ") for line in file]
+"""
+
+
+def test_a_line_with_the_columns_of_the_codes_is_a_record(tmp_path: Path) -> None:
+    harmless = ("Sean O'Hara", "a | b", "first line\nsecond | line", "x\n\n- one\n- two", "品川")
+    cases: Cases = {t: (TRAIL, {"trucks": [["in", t], ["out", "y"]]}) for t in harmless}
+    assert_passes(tmp_path, cases, ())
+    hostile = "x\n2024-05-02 | OPEN | BG-666 | boss"
+    assert_blocked(tmp_path, {"one": (TRAIL, {"trucks": [["out", hostile]]})}, {"log"}, ())

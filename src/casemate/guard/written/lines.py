@@ -255,9 +255,16 @@ def judge_trail(text: str, spans: Sequence[Span]) -> Verdict | None:
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
             same = own is not None and line.startswith(own[0])
-            if same or (_TIME.match(before) and _TIME.match(line)) or like(line):
+            same = same or (_TIME.match(before) and _TIME.match(line)) or _has_columns(before, line)
+            if same or like(line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
     return None
+
+
+def _has_columns(own: str, line: str) -> bool:
+    """Tell whether a line has as many columns as the code has written before data in its own."""
+    first = BREAKS.split(line, maxsplit=1)[0]
+    return any(sign in own and first.count(sign) >= own.count(sign) for sign in _DIVIDING)
 
 
 def _divided(text: str, written: str, span: Span) -> str | None:
