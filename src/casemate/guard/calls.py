@@ -222,14 +222,17 @@ class Calls(Generations):
             return
         if name == "group":
             self._spelled(function, arguments, (result,))
-        if name == "reduce" and self.has(result):
-            return  # the function that it called has made it
-        if type(function) in _PYTHON and self._is_own(function) and self._is_of_last(result):
-            return  # as above
         sources = sources_of(function, arguments, named)
-        if all(result is not source for source in sources):
-            wholly = getattr(function, "__module__", None) in _PURE_MODULES
-            self._note(result, DERIVED, sources, int(wholly))
+        if self._is_made(function, result) or any(result is source for source in sources):
+            return
+        wholly = getattr(function, "__module__", None) in _PURE_MODULES
+        self._note(result, DERIVED, sources, int(wholly))
+
+    def _is_made(self, function: Callable[..., Any], result: str) -> bool:
+        """Tell whether a text was seen being made within a function of the code's, or `reduce`."""
+        if type(function) in _PYTHON:
+            return self._is_own(function) and self._is_of_last(result)
+        return getattr(function, "__name__", "") == "reduce" and self.has(result)
 
     def _filtered(
         self,

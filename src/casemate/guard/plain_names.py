@@ -35,6 +35,23 @@ _PERSONAL = frozenset(
     ]
 )
 """What is not handed out because somebody asked for it by name, though it may be compared with."""
+_DECIDING = frozenset(
+    [
+        *("id", "ids", "uid", "gid", "uuid", "guid", "pk", "fk", "ref", "owner", "owners"),
+        *("user", "users", "username", "login", "account", "accounts", "tenant", "org", "author"),
+        *("organisation", "organization", "customer", "client", "member", "members", "creator"),
+        *("by", "created", "updated", "modified", "deleted", "role", "roles", "group", "groups"),
+        *("team", "scope", "scopes", "rank", "tier", "plan", "status", "state", "active"),
+        *("enabled", "disabled", "verified", "confirmed", "approved", "accepted", "valid"),
+        *("paid", "price", "prices", "amount", "total", "sum", "balance", "credit", "credits"),
+        *("points", "quota", "max", "min", "discount", "fee", "fees", "cost", "costs", "score"),
+        *("grade", "flag", "flags", "is", "has", "can", "may", "locked", "blocked", "banned"),
+        *("visible", "public", "published", "version", "revision", "staff", "moderator"),
+        *("trusted", "premium", "subscription", "expires", "expiry", "override", "allowed"),
+        *("denied", "license", "licence", "bonus", "reward", "refund", "refunded", "fine"),
+    ]
+)
+"""What says who, how much or whether: no column that an event has written by its name."""
 _CATALOGUES = ("pg_", "sqlite_", "mysql_", "information_schema", "performance_schema", "dba_")
 _RESERVED = frozenset(
     re.findall(
@@ -109,3 +126,8 @@ def is_secret(name: str) -> bool:
 def is_shown(name: str) -> bool:
     """Tell whether a plain name may be chosen to be answered, not just compared with."""
     return is_plain(name) and not any(p.lower() in _PERSONAL for p in _PARTS.findall(name))
+
+
+def is_entered(name: str) -> bool:
+    """Tell whether a plain name is of what people enter, and may be chosen to be written."""
+    return is_plain(name) and not any(p.lower() in _DECIDING for p in _PARTS.findall(name))

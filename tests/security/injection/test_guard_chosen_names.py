@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,14 @@ _PASS: dict[Judge, list[tuple[str, ...]]] = {
             "b",
             "a",
         ),
+        ("UPDATE t SET § = ? WHERE id = ?", "title"),
+        ("UPDATE t SET §=?, § = :due WHERE id = 4", "title", "due"),
+        ("UPDATE t SET a = lower(?, '1'), § = -1 RETURNING id", "note"),
+        ("UPDATE t SET § = § + 1 WHERE id = ?", "likes", "likes"),
+        ("INSERT INTO t (id, §, §) VALUES (?, ?, ?)", "title", "colour"),
+        ("INSERT OR IGNORE INTO main.t(§) VALUES (?) RETURNING id", "title"),
+        ("INSERT INTO t (§) VALUES (?) ON CONFLICT (id) DO UPDATE SET § = excluded.§", *["a"] * 3),
+        ("INSERT INTO t (§) VALUES (?) ON DUPLICATE KEY UPDATE § = VALUES(§)", *["a"] * 3),
         ("§", "price desc"),
         ("§", "city, price ASC"),
         ("§", "city"),
@@ -150,6 +159,23 @@ _NOT_ANSWERED_IN = (
     *("INSERT INTO v SELECT § FROM t", "DELETE FROM t WHERE a = 1 RETURNING §", "SELECT §"),
     *("SELECT § INTO v FROM t", "SELECT CASE WHEN a THEN § END FROM t"),
 )
+_NOT_WRITTEN = (
+    *("role", "is_admin", "owner_id", "userId", "password", "price", "status", "rowid", "größe"),
+    *("a, b", "a.b", "a = 1, b", "(a)", "a--"),
+)
+_NOT_WRITTEN_IN = (
+    *("UPDATE § SET a = 1", "UPDATE t SET a = §", "UPDATE t SET a = 1 WHERE § = 2"),
+    *("UPDATE t SET § = (SELECT 1)", "UPDATE t SET § = b", "UPDATE t SET § = b + 1"),
+    *("UPDATE t SET § = ?; UPDATE t SET b = 1", "UPDATE t SET §.b = 1", "UPDATE t SET a.§ = 1"),
+    *("INSERT INTO § (a) VALUES (1)", "INSERT INTO t (a) VALUES (§)", "INSERT INTO t (§) SELECT 1"),
+    *(
+        "INSERT INTO t (a) VALUES (1) RETURNING §",
+        "DELETE FROM t WHERE § = 1",
+        "ALTER TABLE t ADD §",
+    ),
+    *("CREATE TABLE t (§)", "MERGE INTO t USING u ON a = b WHEN MATCHED THEN UPDATE SET § = 1"),
+    *("INSERT INTO t (b) VALUES (1) ON CONFLICT (§) DO NOTHING", "UPDATE t SET § = evil(?)"),
+)
 _STOPPED: dict[Judge, list[tuple[str, ...]]] = {
     _sql: [
         ("SELECT id FROM t u ORDER BY u.§", "to_jsonb"),
@@ -178,7 +204,13 @@ _STOPPED: dict[Judge, list[tuple[str, ...]]] = {
         ("SELECT id FROM t ORDER BY §(a)", "sleep"),
         ("SELECT id FROM t WHERE § = §", "a", "a"),
         ("DELETE FROM t WHERE § = ?", "a"),
-        ("UPDATE t SET § = ?", "a"),
+        *(("UPDATE t SET § = ?", name) for name in _NOT_WRITTEN),
+        *((template, "a") for template in _NOT_WRITTEN_IN),
+        ("INSERT INTO t (§, b) VALUES (?, ?)", "a, c"),
+        ("INSERT INTO t (§, b) VALUES (?, ?)", "isAdmin"),
+        ("UPDATE t SET §", "a = 1"),
+        ("UPDATE t SET § = § + 1", "a", "b"),
+        ("UPDATE t SET § = § + 1", "balance", "balance"),
         ("SELECT * FROM t WHERE password § ?", "!="),
         ("SELECT * FROM t WHERE a = §", "a"),
         ("SELECT * FROM t WHERE a § b", "="),
@@ -278,6 +310,17 @@ def test_names_that_do_more_are_stopped(judge: Judge) -> None:
     for template, *given in _STOPPED[judge]:
         text, spans = _made(template, tuple(given))
         assert judge(text, spans) is not None, text
+
+
+@pytest.mark.parametrize(
+    "hostile", ["SET = , ", "a = 1, ", "SET a=1, ", "(", "KEY UPDATE ", "a = a + "]
+)
+def test_a_statement_that_writes_is_looked_at_in_a_bounded_time(hostile: str) -> None:
+    text = "UPDATE t SET a = 1, " + hostile * 900
+    span = Span(13, 14, Origin("event", ("v",)), exact=True)
+    begun = time.process_time()
+    structure.judge(text, [span], [Dialect.SQLITE])
+    assert time.process_time() - begun < 1
 
 
 def test_a_statement_with_many_names_is_looked_at_in_a_bounded_time() -> None:

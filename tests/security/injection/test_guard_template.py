@@ -101,7 +101,7 @@ VULNERABLE: Cases = {
     ),
     "a literal of an expression, its end escaped": (
         _J
-        + "return Environment().compile_expression(f'x == \"{event[\"a\"]}\" or y == \"{event[\"b\"]}\"')(x=1, y=2)",
+        + 'return Environment().compile_expression(f\'x == "{event["a"]}" or y == "{event["b"]}"\')(x=1, y=2)',
         {"a": "\\", "b": " or 1 or "},
     ),
     "a literal of an expression, left open": (

@@ -108,3 +108,74 @@ def test_a_line_with_the_columns_of_the_codes_is_a_record(tmp_path: Path) -> Non
     assert_passes(tmp_path, cases, ())
     hostile = "x\n2024-05-02 | OPEN | BG-666 | boss"
     assert_blocked(tmp_path, {"one": (TRAIL, {"trucks": [["out", hostile]]})}, {"log"}, ())
+
+
+JOURNAL = """
+import contextlib, io
+def handler(event, context):
+    kept = io.StringIO()
+    with contextlib.redirect_stdout(kept):
+        if event.get("columns"):
+            print("2024-03-01T12:00:00+00:00|" + event["meter"] + "|outage|" + event["remark"])
+        else:
+            print("Commit: " + event["remark"])
+            print("::set-output name=files::1")
+    return [line.split("|") for line in kept.getvalue().splitlines()]
+"""
+
+
+def test_records_in_memory_are_told_by_their_columns_and_orders(tmp_path: Path) -> None:
+    remarks = (
+        "O'Hara ruft an",
+        "Haus A | links",
+        "a\nb | c",
+        "what does ::set-env name=X::1 do?",
+        "x\n- y:: z",
+    )
+    assert_passes(
+        tmp_path,
+        {
+            f"{c}: {r}": (JOURNAL, {"meter": "1", "remark": r, "columns": c})
+            for r in remarks
+            for c in (0, 1)
+        },
+        (),
+    )
+    hostile = {
+        "ok\n2024-03-01|1EMH001|outage|5000.00|": 1,
+        "fix\n::set-env name=LD_PRELOAD::/tmp/evil.so": 0,
+        "x\n\n::error::y": 0,
+        "x\r\n##vso[task.setvariable variable=a]b": 0,
+    }
+    cases: Cases = {
+        r: (JOURNAL, {"meter": "1", "remark": r, "columns": c}) for r, c in hostile.items()
+    }
+    assert_blocked(tmp_path, cases, {"log"}, ())
+
+
+# -- a name out of the head of a part of a mail ----------------------------------------------------------
+
+ATTACHMENT = """
+import email.message, os, re
+ROOT = "/tmp/thirty_sixth"
+def handler(event, context):
+    message = email.message.Message()
+    message["content-disposition"] = event["disposition"]
+    name = re.sub(r"[\\x00-\\x1f]", "", (message.get_filename() or "x").split("\\\\")[-1])
+    folder = os.path.join(ROOT, "issues", "12")
+    return os.path.exists(os.path.join(folder, name))
+"""
+
+
+def test_an_absolute_path_out_of_a_head_drops_no_folder(tmp_path: Path) -> None:
+    names = (
+        'filename="a b.txt"',
+        "filename*=UTF-8''%C3%A4%20b.pdf",
+        'filename="tmp/thirty_sixth"',
+        "",
+    )
+    cases: Cases = {n: (ATTACHMENT, {"disposition": f"attachment; {n}"}) for n in names}
+    assert_passes(tmp_path, cases, ())
+    names = ('filename="/tmp/thirty_sixth/quota"', "filename*=UTF-8''%2Ftmp%2Fthirty_sixth%2Fquota")
+    cases = {n: (ATTACHMENT, {"disposition": f"attachment; {n}"}) for n in names}
+    assert_blocked(tmp_path, cases, {"path"}, ())

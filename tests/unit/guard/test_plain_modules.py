@@ -39,6 +39,9 @@ PLAIN = {
         "class Side:\n    def __init__(self, n):\n        self.n = n\n"
         "    def twice(self):\n        return self.n * 2\n"
     ),
+    "its own functions by their names": (
+        "STEPS = ['tasks:clean', 'tasks.clean', 'clean']\n\n\ndef clean(t):\n    return t\n"
+    ),
     "enum": "from enum import Enum\nclass Kind(Enum):\n    A = 'a'\n",
 }
 REACHING = {
@@ -90,6 +93,12 @@ REACHING = {
     "deletion": "def run(t):\n    del t['a']\n",
     "text": "PLACE = 'x'\n",
     "text in a list": "PLACES = ['x']\n",
+    "a text that ends with a function's name": (
+        "KEY = 's3cret pw:clean'\ndef clean(t):\n    return t\n"
+    ),
+    "a function of another module by its name": (
+        "STEPS = ['tasks:wipe']\ndef clean(t):\n    return t\n"
+    ),
     "call at the beginning": "def a():\n    return 'x'\nPLACE = a()\n",
     "secret": "TOKEN = 3\n",
     "secret of a class": "class A:\n    password = 'x'\n",

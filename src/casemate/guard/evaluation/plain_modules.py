@@ -65,6 +65,8 @@ _REACHING = frozenset(
 _MAX_SOURCE = 64 * 1024
 """Bytes of a module that is read."""
 _MAX_NODES = 5000
+_NAMED = re.compile(r"(?:[a-z_]\w{0,40}[.:]){0,4}\w{1,60}", re.ASCII)
+"""How a text names a function: `module:name`, `package.module.name`."""
 _MAX_STEPS = 4
 """Names between the dots of a module's name."""
 _MORE_REACHING = _REACHING | frozenset(
@@ -341,10 +343,18 @@ class _Source:
         keys = {id(k) for n in ast.walk(value) if isinstance(n, ast.Dict) for k in n.keys}
         return not any(
             isinstance(n, (ast.Call, ast.JoinedStr))
-            or (isinstance(n, ast.Constant) and isinstance(n.value, (str, bytes)))
+            or (isinstance(n, ast.Constant) and not self._tells_nothing(n.value))
             for n in ast.walk(value)
             if id(n) not in keys
         )
+
+    def _tells_nothing(self, value: object) -> bool:
+        """Tell whether a constant is no text, or names what the module has: `"tasks:clean"`."""
+        if not isinstance(value, (str, bytes)):
+            return True
+        name = value.replace(":", ".").rpartition(".")[2] if isinstance(value, str) else ""
+        own = (n.name for n in self.tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)))
+        return name in own and _NAMED.fullmatch(str(value)) is not None
 
 
 @functools.cache

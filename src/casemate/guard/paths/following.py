@@ -225,6 +225,8 @@ def _note_join(guard: Guard, result: str, parts: tuple[Any, ...]) -> None:
         pieces.append(text)
     # Libraries join thousands of their own paths, whose notes would displace those that count.
     if not any(_is_of_event(guard, piece) for piece in pieces):
+        if dropped:  # which hardly any library has happen to it: there is time for a search
+            _note_dropped(guard, dropped, pieces[0], result)
         return
     if all(result is not piece for piece in pieces):
         joined = pieces if "".join(pieces) == result else _without_dots(guard, pieces)

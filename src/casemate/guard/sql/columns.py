@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from ..origin import Span
 from ..plain_names import is_hidden, is_plain, is_shown
+from .assigned import BEGINS, without_assigned
 from .tokens import Dialect, Kind, Token
 
 _SIGNS = frozenset(("=", "==", "<>", "!=", "<", "<=", ">", ">="))
@@ -73,6 +74,8 @@ def without_free(
     if not candidates or not 1 < len(tokens) <= MAX_LOOKED or len(candidates) > MAX_CHOSEN:
         return list(spans)
     words = [text[t.start : t.end].upper() for t in tokens]
+    if words[0] in BEGINS:
+        return without_assigned(text, spans, tokens, words)
     if words[0] not in READS or not WRITES.isdisjoint(words):
         return list(spans)
     statement = _Statement(text, tokens, words, tables_of(words), dialect)

@@ -172,10 +172,8 @@ def _is_condition(
         return False
     reading = _Reading(whole, first, last + 1, outside)
     weakest = reading.whole()
-    if weakest is None:
+    if weakest is None or (single and weakest != ""):
         return False
-    if single:
-        return weakest == ""
     beside = {before, after}
     return (weakest == "OR" and beside.isdisjoint(_BESIDE_CHOICES)) or (
         weakest != "OR" and (before != "NOT" or weakest == "")

@@ -57,6 +57,8 @@ _WARNED = re.compile(r"\S{1,200}:\d{1,7}: ")
 """How Python begins what it shows of a warning."""
 _TAG = re.compile(r"[A-Z][A-Z0-9_-]{2,30}(?=[ :|=])")
 """How a record begins that says in capitals what it is of."""
+_RUNNER = re.compile(r"::[a-z][a-z-]{1,30}(?: [^:\n]{0,200})?::|##(?:vso|teamcity)\[")
+"""How what is printed gives orders to what runs a pipeline: GitHub Actions, Azure, TeamCity."""
 _TRACE = "Traceback (most recent call last)"
 _RAISED = re.compile(r"[A-Za-z_][\w.]{0,200}: ")
 _MIN_WORDS = 2
@@ -149,7 +151,7 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
             other = _TAG.match(line)
-            alike = (begins and begins.match(line)) or like(line)
+            alike = (begins and begins.match(line)) or like(line) or _RUNNER.match(line)
             alike = alike or (tag is not None and other is not None and other[0] == tag[0])
             if alike or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
@@ -213,7 +215,8 @@ def judge_kept(text: str, spans: Sequence[Span]) -> Verdict | None:
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
             alike = _LEVEL.match(line) if level else numbers and _shape(line) == shape
-            alike = alike or _ACCESS.match(own) or like(line)
+            alike = alike or _ACCESS.match(own) or like(line) or _has_columns(own, line)
+            alike = alike or _RUNNER.match(line)
             if alike or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
         if _ends_as_own(text, span):
