@@ -11,6 +11,8 @@ from .origin import Span
 from .pieces import has_step_up, is_whole, replaced, same
 from .spans import within
 
+_PLACES = ("?", "%s")
+"""What the code puts in the place of a value that it binds: `sql.replace(f"'{name}'", "?")`."""
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -55,7 +57,7 @@ def put_in(text: str, made: Made, spans_of: Callable[[str], list[Span]]) -> list
     if made.kind != REPLACED or type(made.parts[2]) is not str:
         return None
     template, _, new, *_ = made.parts
-    if type(template) is not str or not is_whole(new):
+    if type(template) is not str or not (is_whole(new) or new in _PLACES):
         return None
     # With steps up it is what clients make of the whole that counts, and the code may ask for.
     if spans_of(new) or ("://" in new and has_step_up(text)):
@@ -69,6 +71,8 @@ def put_in(text: str, made: Made, spans_of: Callable[[str], list[Span]]) -> list
     for piece, is_rest in pieces_of:
         if is_rest:
             found += [s.moved(offset) for s in within(inside, place, len(piece))]
+        elif new in _PLACES and not within(inside, place, len(made.parts[1])):
+            return None  # the event has said where a place for a value is
         place += len(piece if is_rest else made.parts[1])
         offset += len(piece)
     return found

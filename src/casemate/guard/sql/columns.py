@@ -26,11 +26,12 @@ _DIRECTIONS = frozenset(("ASC", "DESC", "NULLS", "FIRST", "LAST"))
 _AFTER_ORDERED = frozenset(
     (",", ")", ";", "LIMIT", "OFFSET", "FETCH", "COLLATE", "HAVING", "ORDER", "WINDOW", "FOR")
 )
-_BEFORE_COMPARED = frozenset(("WHERE", "AND", "OR", "NOT", "HAVING", "("))
+_BEFORE_COMPARED = frozenset(("WHERE", "AND", "OR", "NOT", "HAVING", "(", "WHEN"))
 _CLAUSES = frozenset(
     ("SELECT", "FROM", "WHERE", "HAVING", "ON", "SET", "VALUES", "LIMIT", "BY", "JOIN", "WHEN")
 )
 CONDITIONS = frozenset(("WHERE", "HAVING"))
+_COMPARING_IN = CONDITIONS | {"WHEN"}
 WRITES = frozenset(
     ("INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "INTO", "CREATE", "ALTER", "DROP", "UPSERT")
 )
@@ -55,6 +56,8 @@ _CANDIDATE = re.compile(
 _MORE_THAN_A_TABLE = frozenset(("JOIN", "UNION", "INTERSECT", "EXCEPT", "MINUS", "LATERAL"))
 _BEFORE_SHOWN = frozenset(("SELECT", "DISTINCT", ","))
 _AFTER_SHOWN = frozenset((",", "FROM", "AS"))
+_CALCULATING = frozenset(("+", "-", "*", "/"))
+"""Between what is summed up, such as `COUNT(a) - COUNT(DISTINCT a)`."""
 MAX_LOOKED = 4096
 """Tokens of a statement in which names may be chosen."""
 MAX_CHOSEN = 64
@@ -166,9 +169,10 @@ def _is_answered(whole: _Statement, at: int) -> bool:
     """Tell whether a column is answered, alone or summed up, of a statement with one table."""
     text, tokens, words, *_ = whole
     first, last = _around(words, at, PLAIN_CALLS | _AGGREGATES)
-    if words[first - 1] not in _BEFORE_SHOWN or words[last + 1 : last + 2] == []:
+    beside = _CALCULATING if words[first] in _AGGREGATES else frozenset[str]()
+    if words[first - 1] not in _BEFORE_SHOWN | beside or words[last + 1 : last + 2] == []:
         return False
-    if words[last + 1] not in _AFTER_SHOWN or words.count("SELECT") != 1:
+    if words[last + 1] not in _AFTER_SHOWN | beside or words.count("SELECT") != 1:
         return False
     if not is_shown(text[tokens[at].start : tokens[at].end]):
         return False
@@ -215,8 +219,9 @@ def _around(words: Sequence[str], at: int, calls: frozenset[str]) -> tuple[int, 
 
     None after a dot: PostgreSQL reads `u.to_jsonb` as a call with the whole row.
     """
-    inside = at > 1 and words[at - 1] == "(" and words[at + 1 : at + 2] == [")"]
-    return (at - 2, at + 1) if inside and words[at - 2] in calls else (at, at)
+    begin = at - 2 if words[at - 1] == "DISTINCT" else at - 1
+    inside = begin > 0 and words[begin] == "(" and words[at + 1 : at + 2] == [")"]
+    return (begin - 1, at + 1) if inside and words[begin - 1] in calls else (at, at)
 
 
 def _is_ordering(words: Sequence[str], at: int, last: int) -> bool:
@@ -236,7 +241,7 @@ def _is_ordered(words: Sequence[str], at: int, tokens: Sequence[Token]) -> bool:
 def _is_compared(whole: _Statement, at: int, last: int) -> bool:
     """Tell whether a column is the left side of a comparison with a value."""
     words = whole.words
-    if words[at - 1] not in _BEFORE_COMPARED or clause_of(words, at) not in CONDITIONS:
+    if words[at - 1] not in _BEFORE_COMPARED or clause_of(words, at) not in _COMPARING_IN:
         return False
     following = last + 1
     if words[following : following + 1] == ["NOT"]:

@@ -50,6 +50,8 @@ _FIX_REDIRECT = (
 
 
 _SERVERS = ("asyncio", "http", "socket", "socketserver", "wsgiref")
+_SENDING = ("content", "data", "files", "json", "cookies")
+"""What a request of httpx's sends beside its head."""
 _MAX_SERVED = 8
 _MAX_FRAMES = 50
 _MAX_TOLD = 200
@@ -415,13 +417,34 @@ def patch_urllib3(guard: Guard, module: ModuleType) -> None:
 def patch_httpx(guard: Guard, module: ModuleType) -> None:
     """Watch httpx, or httpx2 which took its names over: URLs and base URLs of clients."""
     judged, library = judge_of(guard), vars(module)
-    wrap(library["BaseClient"], "build_request", lambda a, n: judged.url(argument(a, n, 2, "url")))
+    unset = type(library["USE_CLIENT_DEFAULT"])
+    asking: weakref.WeakSet[Any] = weakref.WeakSet()
+    """Clients of which a request is being made, whose `auth` was seen."""
+    told: weakref.WeakSet[Any] = weakref.WeakSet()
+    """Those of which one has had some: asynchronous ones make several at the same time."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        auth = named.get("auth")
+        silent = auth is None or isinstance(auth, unset)
+        (asking if silent else told).add(arguments[0])
+
+    def before_built(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        client = arguments[0]
+        silent = client in asking and client not in told and client.auth is None
+        asking.discard(client)
+        silent = silent and not client.cookies and not any(map(named.get, _SENDING))
+        method = argument(arguments, named, 1, "method")
+        headers = (*client.headers, *(named.get("headers") or ()))
+        reads = silent and _only_reads(method, headers)
+        judged.url(argument(arguments, named, 2, "url"), reads=reads)
 
     def before_init(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         judged.url(named.get("base_url") or None)
 
+    wrap(library["BaseClient"], "build_request", before_built)
     for name in ("Client", "AsyncClient"):
         wrap(library[name], "__init__", before_init)
+        wrap(library[name], "request", before)
 
 
 def patch_httpx_transport(guard: Guard, module: ModuleType) -> None:

@@ -262,7 +262,7 @@ class Vouching:
         scheme = text[slice(*parts.scheme)]
         provenance = self._guard.provenance
         forms = {authority, f"{scheme}://{authority}", text, given, f"{scheme}://{authority}/"}
-        forms.add(authority.lower())
+        forms |= {authority.lower(), text[: parts.query]}
         hosts = {host, host.strip("[]"), host.lower(), normal(host), _ascii(host)}
         named = {host, _in_letters(host)}
         hosts |= named
