@@ -67,7 +67,7 @@ class Authenticator(Protocol):
 
 def _size(raw: RawInvocation) -> int:
     """Return the bytes that come in; what came over HTTP was cut before by its transport."""
-    return len(raw.body) + sum(len(bytes(event.data)) for event in raw.events)
+    return len(raw.body) + sum([len(bytes(event.data)) for event in raw.events])
 
 
 def _is_kept_for_version(raw: RawInvocation) -> bool:

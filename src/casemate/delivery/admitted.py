@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from functools import lru_cache
 from hashlib import blake2b
 
 _KEY_BYTES = 32
 _TAG_BYTES = 32
 _DIGEST_BYTES = 32
+_BUNDLES = 1024
+"""As many as are remembered."""
 MARK_BYTES = _DIGEST_BYTES + _TAG_BYTES
 
 
@@ -33,13 +36,8 @@ class AdmissionMarks:
 
         Nothing for a bundle without a proper digest: the event is looked at again.
         """
-        try:
-            named = bytes.fromhex(digest)
-        except ValueError:
-            return b""
-        if len(named) != _DIGEST_BYTES or named.hex() != digest:
-            return b""
-        return named + self._tag(project, function, named, body)
+        named = _named(digest)
+        return named + self._tag(project, function, named, body) if named else b""
 
     def digest(self, project: str, function: str, mark: bytes, body: bytes) -> str:
         """Return the bundle for which an event was admitted; empty unless the mark proves it."""
@@ -57,3 +55,13 @@ class AdmissionMarks:
         told.update(digest)
         told.update(body)
         return told.digest()
+
+
+@lru_cache(_BUNDLES)
+def _named(digest: str) -> bytes:
+    """Return the bytes of a bundle's digest, nothing for one that is no proper one."""
+    try:
+        named = bytes.fromhex(digest)
+    except ValueError:
+        return b""
+    return named if len(named) == _DIGEST_BYTES and named.hex() == digest else b""

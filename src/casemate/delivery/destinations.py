@@ -15,6 +15,7 @@ from casemate.invocation.rendering import function_source
 from casemate.model.event import Event
 from casemate.model.function import Delivery, DestinationKind
 from casemate.model.path import Sealed
+from casemate.model.tracing import handed_on
 from casemate.model.trigger import INBOX, ResultTrigger, TriggerKind
 
 MAX_CHAIN = 16
@@ -37,11 +38,11 @@ def ends(
     delivery: Delivery,
     waiting: Sequence[Waiting],
     now: float,
-    trace: str = "",
+    ran: Sealed | None = None,
 ) -> tuple[tuple[str, str, NewMessage], ...]:
     """Return the messages that are kept with the end of an event; none for one that goes on.
 
-    `trace` is that of the invocation, where there was one.
+    `ran` is the invocation, where there was one; `sealed` is what of it is told.
     """
     if verdict.fate is Fate.RETRY or leased.event is None:
         return ()
@@ -54,7 +55,8 @@ def ends(
     depth = _depth(leased.event) + 1
     if depth > MAX_CHAIN:
         return ()
-    event = _end(function, leased, verdict, sealed, depth, now, trace or leased.event.trace)
+    trace = _trace(ran) or leased.event.trace
+    event = _end(function, leased, verdict, sealed, depth, now, trace)
     sends: list[tuple[str, str, NewMessage]] = []
     for destination in destinations:
         if destination.kind is DestinationKind.FUNCTION:
@@ -71,6 +73,13 @@ def ends(
         named = msgspec.structs.replace(event, trigger=trigger.name)
         sends.append((INBOX, name, NewMessage(body=_encode(named))))
     return tuple(sends)
+
+
+def _trace(ran: Sealed | None) -> str:
+    """Return where what comes of an invocation stands in a trace, as it is kept."""
+    if ran is None or not ran.id:
+        return ""
+    return (ran.trace or handed_on(ran.id, None)).kept
 
 
 def _depth(event: Event) -> int:

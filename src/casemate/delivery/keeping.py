@@ -236,6 +236,8 @@ def _require_choice(admitted: Admitted, wish: Wish) -> None:
 
     An event that nobody vouches for would lie on the disk for weeks, or overtake all others.
     """
+    if admitted.principal is not ANONYMOUS:
+        return
     chosen = [
         name.decode()
         for name, given in (
@@ -245,7 +247,7 @@ def _require_choice(admitted: Admitted, wish: Wish) -> None:
         )
         if given
     ]
-    if not chosen or admitted.principal is not ANONYMOUS:
+    if not chosen:
         return
     event = admitted.request.raw.event
     trigger = admitted.version.spec.route(event) if event is not None else None

@@ -19,6 +19,7 @@ _SERVER_ERROR = 500
 _MAX_FAILED = 10_000
 _MAX_CONTENT_TYPE = 255
 _MAX_REASON = 200
+_JSON, _JSON_TEXT = b"application/json", "application/json"
 
 
 class _Reported(msgspec.Struct):
@@ -116,6 +117,8 @@ def content_type_of(response: HttpResponse) -> str:
     """Return the media type of an answer, empty if it has none that is worth keeping."""
     for name, value in response.headers:
         if name == b"content-type":
+            if value == _JSON:
+                return _JSON_TEXT  # as nearly all have it
             text = value.decode("latin-1")
             short = len(text) <= _MAX_CONTENT_TYPE
             return text if short and text.isascii() and text.isprintable() else ""

@@ -39,7 +39,7 @@ from casemate.model.path import (
     Request,
     Sealed,
 )
-from casemate.model.tracing import text_of
+from casemate.model.tracing import begins_trace, text_of
 from casemate.sandbox.frames import Output, Reply
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.meter import Metered
@@ -289,7 +289,7 @@ def _finished(
 def _trace(request: Request) -> tuple[str, ...]:
     """Return what its instance cannot know of the trace that an invocation is part of."""
     raw = request.raw
-    if raw.trace is None and raw.attempt == 1 and not raw.id:
+    if raw.trace is None and raw.attempt == 1 and (not raw.id or begins_trace(raw.id)):
         return ()
     state = "" if raw.trace is None else raw.trace.state
     return text_of(request.id, raw.trace, raw.attempt), state

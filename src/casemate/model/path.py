@@ -221,8 +221,10 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     error_id: str = ""
     retry_after: int | None = None
     """Seconds."""
+    id: str = ""
+    """That of the invocation; empty where there was none."""
     trace: TraceContext | None = None
-    """Where what comes of it stands in a trace; None where nothing can, or it never ran."""
+    """Where what comes of it stands in a trace; None where that follows from its id."""
 
 
 class RefusedError(CasemateError):

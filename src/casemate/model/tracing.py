@@ -139,11 +139,16 @@ def handed_on(invocation: str, context: TraceContext | None, attempt: int = 1) -
     return TraceContext(context.trace_id, span, context.flags, context.state)
 
 
+def begins_trace(invocation: str) -> bool:
+    """Tell whether the ids of the trace that begins with an invocation are digits of its own."""
+    digits = invocation[4:]
+    # Not an expression: each event comes by here.
+    ours = len(digits) == _DIGITS and not digits.strip(_HEXADECIMAL)
+    return ours and not digits.endswith(_NO_SPAN)
+
+
 def _digits(invocation: str) -> str:
     """Return 24 hexadecimal digits; ids that are not ours are made into such."""
-    digits = invocation[4:]
-    # Not an expression: each event comes by here more than once.
-    ours = len(digits) == _DIGITS and not digits.strip(_HEXADECIMAL)
-    if ours and not digits.endswith(_NO_SPAN):
-        return digits
+    if begins_trace(invocation):
+        return invocation[4:]
     return hashlib.sha256(invocation.encode(errors="backslashreplace")).hexdigest()[:_DIGITS]

@@ -145,6 +145,7 @@ class Seal:
             response=answer,
             error_id=record.id if record is not None else "",
             retry_after=finished.retry_after,
+            id=request_id,
             trace=trace,
         )
 
@@ -216,12 +217,16 @@ class Seal:
         error: ErrorRecord | None,
         request_id: str,
     ) -> TraceContext | None:
-        """Record and count it; return where what comes of it stands in a trace."""
+        """Record and count it; return where what comes of it stands in a trace, unless that is
+        where one stands that begins with it."""
         raw = finished.raw or (finished.request.raw if finished.request else None)
         if raw is None:
             return None
         body, used = answer.body, finished.used
         project, function = self._recorded_of(finished, raw)
+        # For all others it follows from the id; see `casemate.model.tracing`.
+        is_part = raw.trace is not None or raw.attempt > 1
+        trace = handed_on(request_id, raw.trace, raw.attempt) if is_part else None
         record = InvocationRecord(
             id=request_id,
             project=project,
@@ -237,6 +242,12 @@ class Seal:
             request_bytes=_size(raw),
             response_bytes=len(body) if isinstance(body, bytes) else 0,
             error_id=error.id if error else None,
+            attempt=raw.attempt,
+            trace_id="" if trace is None else trace.trace_id,
+            span_id="" if trace is None else trace.parent_id,
+            parent_id="" if raw.trace is None else raw.trace.parent_id,
+            spans=_spans(raw, finished),
+            more_spans=finished.more_spans,
             caller="" if finished.principal is None else finished.principal.text,
             route="" if raw.event is None else _route(raw.event),
             memory=finished.version.spec.limits.memory if finished.version else 0,
@@ -245,11 +256,6 @@ class Seal:
             cpu_us=0 if used is None else used.cpu_us if used.known else int(finished.ran * 1e6),
             peak=0 if used is None else used.memory,
         )
-        trace = None
-        if raw.trace is not None or raw.sent_at or finished.spans:
-            # For all others it follows from the id; see `casemate.model.tracing`.
-            trace = handed_on(request_id, raw.trace, raw.attempt)
-            record = _traced(record, trace, raw, finished)
         wrote = finished.output or finished.output_dropped or finished.output_lines > MAX_LINES
         silent = error is None and not wrote
         lines = () if silent else self._lines(finished, record, error)
@@ -359,7 +365,7 @@ class Seal:
 
 
 def _size(raw: RawInvocation) -> int:
-    return len(raw.body) or sum(len(bytes(each.data)) for each in raw.events)
+    return len(raw.body) or sum([len(bytes(each.data)) for each in raw.events])
 
 
 def _route(event: Mapping[str, object]) -> str:
@@ -368,23 +374,12 @@ def _route(event: Mapping[str, object]) -> str:
     return route if isinstance(route, str) else ""
 
 
-def _traced(
-    record: InvocationRecord, trace: TraceContext, raw: RawInvocation, finished: Finished
-) -> InvocationRecord:
-    """Return a record with where it stands in a trace, what it waited for and what it used."""
-    spans = tuple(finished.spans)
-    if raw.sent_at:
-        waited = max(0.0, raw.received_at - raw.sent_at) * 1000
-        spans = (Span(name="delivery", start_ms=-waited, ms=waited), *spans)
-    return msgspec.structs.replace(
-        record,
-        attempt=raw.attempt,
-        trace_id=trace.trace_id,
-        span_id=trace.parent_id,
-        parent_id="" if raw.trace is None else raw.trace.parent_id,
-        spans=spans,
-        more_spans=finished.more_spans,
-    )
+def _spans(raw: RawInvocation, finished: Finished) -> tuple[Span, ...]:
+    """Return what an invocation waited for before it came, and what it used."""
+    if not raw.sent_at:
+        return tuple(finished.spans)
+    waited = max(0.0, raw.received_at - raw.sent_at) * 1000
+    return (Span(name="delivery", start_ms=-waited, ms=waited), *finished.spans)
 
 
 def _id_of(finished: Finished) -> str:

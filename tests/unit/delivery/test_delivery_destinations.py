@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from casemate.data.interface import Fate, Message
 from casemate.delivery.destinations import ends
 from casemate.delivery.leased import Leased
-from casemate.delivery.verdict import Verdict
+from casemate.delivery.verdict import DONE, Verdict
 from casemate.model.event import Event
 from casemate.model.function import Delivery, Destination, DestinationKind
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Sealed
+from casemate.model.tracing import TraceContext, handed_on
 from casemate.model.trigger import TriggerKind
 
 PAGE = Path(__file__).parents[3] / "docs/howto/dead-letters.md"
@@ -49,6 +51,34 @@ def told(invocation: str) -> dict[str, object]:
     assert name == "failed"
     found: dict[str, object] = json.loads(sent.body)
     return found
+
+
+RAN = Sealed(
+    outcome=Outcome.OK,
+    response=HttpResponse(200, ((b"content-type", b"application/json"),), b"1"),
+    id="inv_01a21a5c499d6d1728d66ddc",
+)
+PART = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "1728d66ddc000000", state="a=1")
+
+
+@pytest.mark.parametrize(
+    ("ran", "expected"),
+    [
+        (None, "00-ab"),
+        (msgspec.structs.replace(RAN, id=""), "00-ab"),
+        (RAN, handed_on(RAN.id, None).text),
+        (msgspec.structs.replace(RAN, trace=PART), f"{PART.text} a=1"),
+    ],
+)
+def test_what_is_told_stands_in_the_trace_of_the_invocation_or_of_its_event(
+    ran: Sealed | None, expected: str
+) -> None:
+    event = Event(id="1", source="/s", type="t", time=1.0, kind=TriggerKind.INVOKE, trace="00-ab")
+    message = Message(id="0000000000000009", body=b"{}", attempts=1, sent_at=1.0)
+    on_success = (Destination(kind=DestinationKind.QUEUE, name="told"),)
+    leased = Leased(("shop", "inbox", "f"), message, 1.0, event)
+    ((_, _, sent),) = ends("f", leased, DONE, ran, Delivery(on_success=on_success), (), 2.0, ran)
+    assert sent.trace == expected
 
 
 @pytest.mark.parametrize("invocation", ["", "inv_1"])

@@ -222,6 +222,31 @@ def on_loop(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("identity", "attempt", "is_told"),
+    [
+        ("inv_01a21a5c499d6d1728d66ddc", 1, False),
+        ("inv_01a21a5c499d6d1728d66ddc", 2, True),
+        ("an-id-of-others", 1, True),
+    ],
+)
+def test_an_instance_is_told_of_a_trace_that_does_not_follow_from_the_id(
+    identity: str, attempt: int, is_told: bool
+) -> None:
+    async def scenario() -> None:
+        path = Path()
+        task = path.invoke(id=identity, attempt=attempt)
+        head, _ = await path.peer.event()
+        sent = json.loads(head)
+        assert ("trace" in sent) is is_told
+        assert trace_of(sent).traceparent == text_of(identity, None, attempt)
+        await path.answer()
+        assert (await task).status == 200
+        path.close()
+
+    on_loop(scenario)
+
+
 def test_an_event_goes_in_and_the_answer_comes_out() -> None:
     async def scenario() -> None:
         path = Path(limits=Limits(timeout=9.0))

@@ -14,6 +14,7 @@ from casemate.model.tracing import (
     MAX_STATE,
     TRACE_PREFIX,
     TraceContext,
+    begins_trace,
     handed_on,
     invocation_of,
     kept_context,
@@ -145,6 +146,22 @@ def test_whatever_the_id_is_what_is_handed_on_is_valid(identity: str, attempt: i
     again = handed_on(identity, None, attempt)
     assert again.trace_id == handed_on(identity, None).trace_id
     assert attempt == 1 or attempt % 65536 == 0 or again.parent_id != span_of(identity)
+
+
+@pytest.mark.parametrize(
+    ("identity", "begins"),
+    [
+        ("inv_01a21a5c499d6d1728d66ddc", True),
+        ("inv_01a21a5c499d6d1728d66dd", False),
+        ("inv_01A21A5C499D6D1728D66DDC", False),
+        ("inv_01a21a5c499d6d1728d66d c", False),
+        ("inv_01a21a5c" + "0" * 16, False),
+        ("", False),
+    ],
+)
+def test_which_ids_begin_a_trace_by_their_own_digits(identity: str, begins: bool) -> None:
+    assert begins_trace(identity) is begins
+    assert (trace_of(identity) == TRACE_PREFIX + identity[4:]) is begins
 
 
 def test_ids_of_nothing_but_zeros_are_none() -> None:

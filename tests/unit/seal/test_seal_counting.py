@@ -83,6 +83,8 @@ def test_a_delivery_is_among_what_it_waited_for() -> None:
     delivery, kept = record.spans
     assert (delivery.name, delivery.start_ms, delivery.ms) == ("delivery", -500.0, 500.0)
     assert (kept, record.more_spans) == (used, 2)
+    # Where it stands in a trace follows from its id, as for a call that is waited for.
+    assert (record.trace_id, record.span_id, record.attempt) == ("", "", 1)
     # A clock that went back makes no time below zero.
     _, store, _ = sealed(Finished(outcome=Outcome.DENIED, raw=raw(sent_at=9.0, received_at=5.0)))
     assert store.records[0][0].spans[0].ms == 0.0
