@@ -77,6 +77,8 @@ class Delivery:
         )
         self._fair = FairShare(max(1, cores) * _SLOTS_FOR_EACH_CORE)
         self._lanes: dict[Name, Lane] = {}
+        self._costs: dict[Name, float] = {}
+        """What events of functions took lately whose lane was closed: those that are live."""
         self._functions: set[Name] = set()
         """Those that are live."""
         self._consumers: dict[tuple[str, str], tuple[str, str]] = {}
@@ -126,6 +128,7 @@ class Delivery:
         queues = [place for place in consumers if place not in self._consumers]
         inboxes = functions - self._functions
         self._consumers, self._waiting, self._functions = consumers, waiting, functions
+        self._costs = {name: cost for name, cost in self._costs.items() if name in functions}
         self._coordination.follow(by_project)
         for project, queue in queues:
             self.ready(project, QUEUE, queue)
@@ -144,9 +147,7 @@ class Delivery:
         owner = self._owner(place)
         if owner is None or self._rests(project):
             return
-        lane = self._lanes.get(owner)
-        if lane is None:
-            lane = self._lanes[owner] = Lane(*owner)
+        lane = self._opened(owner)
         lane.more[place] = None
         self._want(lane)
         self._dispatch()
@@ -222,12 +223,28 @@ class Delivery:
         if until is not None:
             self._wake_at(lane, until)
 
+    def _opened(self, name: Name) -> Lane:
+        """Return the lane of a function, which is opened if there is none."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = self._lane(name)
+        return lane
+
+    def _lane(self, name: Name) -> Lane:
+        """Return a new lane that knows what the last one of its function has learnt."""
+        lane = Lane(*name)
+        lane.cost = self._costs.get(name, lane.cost)
+        return lane
+
     def _close_lane(self, lane: Lane) -> None:
         """Let go of a lane; what it has leased and not run goes back."""
         if lane.running or lane.filling:
             return
         self._give_back(lane)
-        if self._lanes.pop((lane.project, lane.function), None) is not None and lane.places:
+        name = (lane.project, lane.function)
+        if name in self._functions:
+            self._costs[name] = lane.cost
+        if self._lanes.pop(name, None) is not None and lane.places:
             self._spawn(self._look_again(tuple(lane.places)))
 
     def _lost(self, place: Place) -> None:
@@ -469,7 +486,7 @@ class Delivery:
             return 0.0  # which would end these leases as well
         lane = self._lanes.get(name)
         if lane is None:
-            lane = Lane(*name)
+            lane = self._lane(name)
             lane.slots = self._slots(version)
         if not lane.slots or not lane.has_room(version, self._coming[name] + count):
             return 0.0
@@ -495,9 +512,7 @@ class Delivery:
         if version is None or self._rests(project) or self._owner(place) is None:
             self._settler.add(place, [give_back(message) for message in leased])
             return
-        lane = self._lanes.get(name)
-        if lane is None:
-            lane = self._lanes[name] = Lane(*name)
+        lane = self._opened(name)
         self._add(lane, read_known(place, leased, known, until, self._marks), version)
         self._want(lane)
         self._dispatch()

@@ -152,6 +152,26 @@ def test_what_comes_during_a_lease_runs_behind_it(tmp_path: Path, comes: str) ->
     play_taken(tmp_path, scene)
 
 
+def test_how_long_events_take_is_known_after_a_pause(tmp_path: Path) -> None:
+    """Else the first that come then would be leased by themselves for want of room."""
+
+    async def scene(world: World, incoming: Incoming, kept: Kept) -> None:
+        for value in range(30):
+            await incoming.keep("t", "f", (message(value),))
+            await world.empty()
+            await world.until(lambda: not world.delivery._lanes)
+        await incoming.keep("t", "f", tuple(message(value) for value in range(30, 94)))
+        await world.empty()
+        assert world.values() == list(range(94))
+        assert (kept.leased, kept.waiting, world.data.leases) == (94, 0, 0)
+        assert list(world.delivery._costs) == [("t", "f")]
+        await world.deploy({"name": "g"})
+        world.delivery.update()
+        assert not world.delivery._costs, "nothing is known of what is not live any more"
+
+    play_taken(tmp_path, scene)
+
+
 def test_there_is_room_behind_a_lease_and_none_before_one() -> None:
     lane = lanes.Lane("t", "f")
     lane.slots = 2
