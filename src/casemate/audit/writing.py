@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 
+from casemate.kernel.placing import write_whole
 from casemate.model.errors import CasemateError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -38,7 +39,7 @@ def write_beside(root: Path, path: Path, text: str) -> None:
             return
     data = _encoded(text)
     try:
-        path.write_bytes(data)
+        write_whole(path, data)
     except OSError as error:
         raise _not_written(path, error) from error
 

@@ -34,6 +34,7 @@ from casemate.backup.archive import (
     require_valid,
 )
 from casemate.folder.folders import Folders
+from casemate.kernel.placing import link_or_copy
 from casemate.model.errors import UnavailableError
 from casemate.vault.interface import Vault
 
@@ -119,10 +120,10 @@ class BackupMaker:
         return await asyncio.to_thread(_describe, staging, self._version)
 
     def _link_bundles(self, target: Path) -> None:
-        """Link, not copy: a sealed file is replaced as a whole, never changed."""
+        """Link where the disk can: a sealed file is replaced as a whole, never changed."""
         for file in sorted(self._folders.bundles.glob(_SEALED)):
             try:
-                (target / file.name).hardlink_to(file)
+                link_or_copy(file, target / file.name)
             except (FileExistsError, FileNotFoundError):
                 continue  # linked before, or removed just now
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import IO
 
@@ -12,6 +11,7 @@ from casemate.backup.archive import ArchiveReader, BackupError, Entry, Manifest
 from casemate.backup.journal import restore_journal
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import DataFolderError, require_place
+from casemate.kernel.drafts import draft_folder
 from casemate.kernel.durability import sync_folder
 from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, VAULT_UID
 
@@ -25,21 +25,19 @@ def restore(archive: Path, data: Path) -> tuple[Manifest, str]:
 
     `data` must be missing or empty. Everything is written beside it, verified and synced first,
     and takes its place by one rename. As root, files get the owners that a node of root gives
-    them. Raises BackupError; then nothing is left behind.
+    them. Raises BackupError; then nothing is left behind. What a killed one left of the same folder
+    is removed by the next.
     """
     data = Path(os.path.abspath(data))  # noqa: PTH100 - `resolve` would follow a link
     _require_free(data)
     try:
         data.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=data.parent, prefix=f".{data.name}.restore-"))
-        try:
+        owners = (GATEWAY_UID,) if os.geteuid() == 0 else ()
+        with draft_folder(data.parent, f".{data.name}.restore-", owners=owners) as draft:
             found = _read(archive, draft)
             _sync_tree(draft)
             draft.rename(data)
             sync_folder(data.parent)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
     except OSError as error:
         raise BackupError(
             f"The backup cannot be restored to {data}: {error.strerror}.",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from casemate.cli.credentials import file_path
 from casemate.cli.errors import CredentialsError
 from casemate.cli.terminal import YELLOW, note
+from casemate.kernel.placing import take_name
 
 if TYPE_CHECKING:
     from casemate.signing import SigningKey
@@ -95,6 +96,6 @@ def _write(path: Path, key: SigningKey) -> None:
             file.write(f"{_HEAD}{key.to_bytes().hex()}\n")
             file.flush()
             os.fsync(descriptor)
-        os.link(temporary, path)
+        take_name(Path(temporary), path)
     finally:
-        Path(temporary).unlink()
+        Path(temporary).unlink(missing_ok=True)

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from casemate.cli.errors import CommandError
+from casemate.kernel.drafts import draft_file
+from casemate.kernel.durability import sync_folder
+from casemate.kernel.placing import take_name
+
+_NAME_LENGTH = 100
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Give a file that was not there, within the block; it is removed where that fails.
+    """Give a file beside `path`, where nothing is; it takes that name at the end of the block.
 
-    What was written is with the system once the block has ended. Raises OSError.
+    Where the block fails it is removed, and what a kill leaves of it is by the next command of the
+    same. What was written is on the disk once the block has ended. Raises OSError.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as target:
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    with draft_file(path.parent, f".{path.name[:_NAME_LENGTH]}.", ".part") as (draft, descriptor):
+        with os.fdopen(descriptor, "wb", closefd=False) as target:
             yield target
-    except BaseException:
-        with suppress(OSError):
-            path.unlink()
-        raise
+        os.fsync(descriptor)
+        take_name(draft, path)
+        sync_folder(path.parent)
 
 
 def write_new(path: Path, content: bytes, option: str) -> None:

@@ -16,6 +16,7 @@ from casemate.nodes.vault_copy import fetch_vault
 from casemate.supervisor.log import report
 from casemate.supervisor.shared_places import SharedPlaces
 from casemate.vault.errors import VaultUnavailableError
+from casemate.vault.key_material import has_key_file
 from casemate.vault.protocol import MONITOR, RECORDER
 from casemate.vault.shared_protocol import KEEPER
 from casemate.vault.sources import READ_ONCE
@@ -146,7 +147,7 @@ class NodeVault:
             found.begin()
         # Once it was open, this node has a copy, and asks for what is newer while it serves.
         brought = None if restart else self._fetched()
-        makes_key = kind == "file" and not os.path.lexists(path)
+        makes_key = kind == "file" and not has_key_file(Path(path))
         try:
             vault = start_vault(
                 self._folders.vault,

@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 from casemate.kernel.durability import sync_folder
+from casemate.kernel.placing import take_name
 from casemate.vault.errors import MasterKeySourceError
 from casemate.vault.random_key import KEY_BYTES, new_key
 
@@ -106,11 +107,29 @@ def read_descriptor(descriptor: int, limit: int) -> bytes:
     return data
 
 
+def has_key_file(path: Path) -> bool:
+    """Tell whether something is there, other than the empty name that a kill left beside its draft.
+
+    It is left where the file system has no better way to take a name (`take_name`).
+    """
+    if not os.path.lexists(path):
+        return False
+    found = path.lstat()
+    is_claim = stat.S_ISREG(found.st_mode) and not found.st_size
+    return not (is_claim and os.path.lexists(_draft_of(path)))
+
+
+def _draft_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
 def create_key_file(path: Path) -> bytes:
     """Make a key in a new file of mode 0600, durably and whole or not at all; return the key."""
     key = new_key()
-    draft = path.with_name(f".{path.name}.new")
+    draft = _draft_of(path)
     try:
+        if not has_key_file(path):
+            path.unlink(missing_ok=True)
         draft.unlink(missing_ok=True)
         descriptor = os.open(
             draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
@@ -120,9 +139,9 @@ def create_key_file(path: Path) -> bytes:
                 file.write(base64.b64encode(key) + b"\n")
                 file.flush()
                 os.fsync(descriptor)
-            os.link(draft, path)  # unlike a rename it never takes the place of another key
+            take_name(draft, path)  # unlike a rename it never takes the place of another key
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
         sync_folder(path.parent)
     except OSError as error:
         raise MasterKeySourceError(

@@ -33,6 +33,7 @@ from casemate.vault.key_material import (
     MAX_WRAPPED,
     create_key_file,
     first_line,
+    has_key_file,
     parse_key,
     read_descriptor,
     read_private,
@@ -167,7 +168,7 @@ class KeySource:
         if kind in _PASSPHRASES:
             parameters = KeyParameters(salt=os.urandom(_SALT_BYTES), cost=PassphraseCost())
             return self._from_passphrase(parameters, twice=True), parameters
-        if kind is SourceKind.FILE and not os.path.lexists(argument):
+        if kind is SourceKind.FILE and not has_key_file(Path(argument)):
             self._refuse_inside(argument)
             return create_key_file(Path(argument)), KeyParameters()
         return self.read(KeyParameters()), KeyParameters()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import io
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
@@ -90,6 +94,27 @@ def refused(tmp_path: Path, data: bytes, match: str = "") -> None:
         restored(tmp_path, data)
     assert caught.value.next_step
     assert [p.name for p in tmp_path.iterdir()] == ["b.tar"]
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from casemate.backup import restore as restoring
+restoring._sync_tree = lambda _draft: os.kill(os.getpid(), signal.SIGKILL)
+restoring.restore(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_what_a_killed_restore_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    """Before: a whole node stayed beside its place for each kill, and nobody was told of it."""
+    (tmp_path / "b.tar").write_bytes(archive())
+    for name in ("node", "other"):
+        command = [sys.executable, "-c", _KILLED, str(tmp_path / "b.tar"), str(tmp_path / name)]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (others,) = tmp_path.glob(".other.restore-*")
+    assert (others / "bundles").is_dir()
+    restored(tmp_path, archive())
+    assert {p.name for p in tmp_path.iterdir()} == {"b.tar", "node", others.name}
 
 
 @pytest.mark.parametrize("step", [1, 511, 512, 10**6])
@@ -352,6 +377,17 @@ def test_a_node_comes_back_from_its_backup(node: Any, tmp_path: Path) -> None:
         await store.close()
 
     asyncio.run(run())
+
+
+def test_a_backup_is_made_where_the_disk_has_no_links(
+    node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_given: object, **_named: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    again = restored(tmp_path, asyncio.run(whole(node)))
+    assert (again / "bundles" / ("a" * 64 + ".sealed")).read_bytes() == b"sealed"
 
 
 def test_a_failure_on_the_way_leaves_nothing_in_the_spool(node: Any) -> None:

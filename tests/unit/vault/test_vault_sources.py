@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from casemate.vault import key_material, sources
 from casemate.vault.envelope import new_key
 from casemate.vault.errors import MasterKeySourceError
-from casemate.vault.key_material import create_key_file, parse_key
+from casemate.vault.key_material import create_key_file, has_key_file, parse_key
 from casemate.vault.sources import KeyParameters, KeySource, PassphraseCost, parse_source
 
 CHEAP = PassphraseCost(time=1, memory=19 * 1024, lanes=1)
@@ -99,6 +99,46 @@ def test_a_key_file_that_was_not_completed_is_made_anew(tmp_path, step, ends) ->
     with pytest.raises(MasterKeySourceError, match="File exists"):
         create_key_file(path)
     assert parse_key(path.read_bytes(), "it") == key
+
+
+_CLAIMED = """
+import errno, os, pathlib, sys
+from casemate.kernel import placing
+from casemate.vault.key_material import create_key_file
+def refuse(*_given):
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+def none(*_given):
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+os.link, placing._rename_new = none, refuse
+if sys.argv[2] == "killed":
+    pathlib.Path.replace = lambda *_given: os._exit(9)
+create_key_file(pathlib.Path(sys.argv[1]))
+"""
+
+
+def test_a_key_file_is_made_where_the_disk_has_neither_links_nor_exclusive_renames(
+    tmp_path: Path,
+) -> None:
+    """Before: no node could be started with its key on such a disk."""
+    path = tmp_path / "master.key"
+    command = [sys.executable, "-c", _CLAIMED, str(path)]
+    assert subprocess.run([*command, "killed"], check=False).returncode == 9
+    assert path.read_bytes() == b"" and not has_key_file(path)
+    key, _ = source(f"file:{path}").create()
+    assert parse_key(path.read_bytes(), "it") == key and has_key_file(path)
+    path.unlink()
+    assert subprocess.run([*command, ""], check=False).returncode == 0
+    assert has_key_file(path)
+    assert source(f"file:{path}").create()[0] == parse_key(path.read_bytes(), "it")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["master.key"]
+
+
+def test_an_empty_file_without_a_draft_is_somebodys(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    path.touch(mode=0o600)
+    assert has_key_file(path)
+    with pytest.raises(MasterKeySourceError, match="holds 0 characters"):
+        source(f"file:{path}").create()
 
 
 def test_hexadecimal_is_read_too(tmp_path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -16,7 +14,9 @@ from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import Progress, note, print_json, print_line, progress
+from casemate.kernel.drafts import draft_file
 from casemate.kernel.durability import sync_folder
+from casemate.kernel.placing import take_name
 from casemate.operations import backup as operations
 
 app = new_app()
@@ -70,12 +70,10 @@ def receive(
     client: NodeClient, file: Path, shown: Progress, *, replace: bool
 ) -> tuple[Manifest, str, int]:
     """Write the node's backup to `file`; return its manifest, SHA-256 and size."""
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
-    draft = Path(name)
     reader = ArchiveReader()
     size = 0
-    try:
-        with os.fdopen(descriptor, "wb") as target:
+    with draft_file(file.parent, f".{file.name}.", ".part") as (draft, descriptor):
+        with os.fdopen(descriptor, "wb", closefd=False) as target:
             for piece in _pieces(client):
                 reader.feed(piece)
                 target.write(piece)
@@ -85,9 +83,6 @@ def receive(
             manifest, digest = reader.finish()
             _sync(target)
         _put_in_place(draft, file, replace=replace)
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
     return manifest, digest, size
 
 
@@ -101,7 +96,7 @@ def _put_in_place(draft: Path, file: Path, *, replace: bool) -> None:
         draft.replace(file)
     else:
         try:
-            file.hardlink_to(draft)  # unlike a rename it never replaces what came meanwhile
+            take_name(draft, file)  # unlike a rename it never replaces what came meanwhile
         except FileExistsError as error:
             raise UsageError(
                 f"{file} has come into being meanwhile.", next_step="Give another name."

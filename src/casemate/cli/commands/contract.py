@@ -13,6 +13,7 @@ from casemate.cli.names import resolve
 from casemate.cli.options import FunctionArgument, JsonOption, ManifestOption, command, new_app
 from casemate.cli.terminal import GREEN, RED, note, print_json, print_line, print_text
 from casemate.decoding import DECODING_ERRORS
+from casemate.kernel.placing import write_whole
 
 app = new_app("Propose a contract from recorded events, and try one on events.")
 
@@ -177,7 +178,7 @@ def _present(manifest: Path | None, function: str, trigger: str | None) -> str:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(text if text.endswith("\n") else f"{text}\n")
+        write_whole(file, (text if text.endswith("\n") else f"{text}\n").encode())
     except OSError as error:
         raise CommandError(
             f"{file} cannot be written: {error.strerror}.", next_step="Give another --out."

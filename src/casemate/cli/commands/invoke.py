@@ -21,6 +21,7 @@ from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import command, new_app
 from casemate.cli.terminal import RED, note, print_json
 from casemate.cli.text import many_lines, size
+from casemate.kernel.placing import write_whole
 from casemate.model.errors import CasemateError
 from casemate.operations.functions import ShowFunction
 
@@ -311,7 +312,7 @@ def _print_body(response: httpx2.Response) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        path.write_bytes(content)
+        write_whole(path, content)
     except OSError as error:
         raise CommandError(
             f"{path} cannot be written: {error.strerror}.", next_step="Choose another --output."

@@ -27,6 +27,7 @@ from casemate.cli.terminal import (
 from casemate.cli.text import moment
 from casemate.cli.times import moment_of
 from casemate.decoding import decodable
+from casemate.kernel.placing import write_whole
 from casemate.operations.journal import (
     JournalEntry,
     JournalVerdict,
@@ -198,7 +199,7 @@ def prove(
     files = [out.with_name(f"{out.name}.tlog-proof"), out.with_name(f"{out.name}.entry")]
     for file, content in zip(files, (proven.proof.encode(), proven.entry), strict=True):
         try:
-            file.write_bytes(content)
+            write_whole(file, content)
         except OSError as error:
             raise CommandError(
                 f"{file} cannot be written: {error.strerror}.",

@@ -15,6 +15,7 @@ from casemate.cli.evidence import evidence_of
 from casemate.cli.names import resolve
 from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.terminal import note, print_json_text
+from casemate.kernel.placing import write_whole
 from casemate.operations.functions import ShowSbom
 
 app = new_app()
@@ -151,7 +152,7 @@ def _of_bundle(path: Path) -> tuple[str, bytes]:
 def _write(path: Path, document: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(document)
+        write_whole(path, document)
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
     note(f"Wrote {path}")
