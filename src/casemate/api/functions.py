@@ -130,17 +130,17 @@ async def _check_deploy(operation: CheckDeploy, call: Call) -> None:
 async def _note_refused(operation: NoteRefusedDeploy, call: Call) -> None:
     names = dict.fromkeys((one.project, one.function) for one in operation.functions)
     _require_deploy(call, names, approve=False)
+    service = call.service
     for name in names:
-        call.service.facts.happened(
-            denied_on(
-                function_of(*name),
-                at=time.time(),
-                kind=DenialKind(operation.kind.value),
-                by=call.actor,
-                action=Action.FUNCTION_DEPLOY.value,
-                reason=_REFUSED[operation.kind],
-            )
+        denial = denied_on(
+            function_of(*name),
+            at=time.time(),
+            kind=DenialKind(operation.kind.value),
+            by=call.actor,
+            action=Action.FUNCTION_DEPLOY.value,
+            reason=_REFUSED[operation.kind],
         )
+        service.refused_deploys.note(denial, call.answerable, service.facts.happened)
 
 
 @performs(SetAlias)

@@ -22,6 +22,7 @@ from casemate.api.authorization import actor, function_of, principal
 from casemate.api.closing import Decisions
 from casemate.api.control import Control
 from casemate.api.problems import RequestError
+from casemate.api.refused_deploys import RefusedDeploys
 from casemate.baselines import Baselines
 from casemate.budgets import Budgets
 from casemate.data.interface import ProjectData
@@ -250,6 +251,7 @@ class Service:
     """Has a project live in a database; None where the node has the data itself."""
     journals: Callable[[], tuple[OtherJournal, ...]] = tuple
     """Tells how the journals of other nodes stand."""
+    refused_deploys: RefusedDeploys = field(default_factory=RefusedDeploys)
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 6, 4))
     imports: Slots = field(default_factory=lambda: Slots("imports of advisories", 1, 1))
     sboms: Slots = field(default_factory=lambda: Slots("SBOMs", 2, 1))

@@ -379,6 +379,7 @@ class Gateway:
         await self.check.close()
         self.path.refusals.flush()
         base.decoys.watch.flush()
+        self.service.refused_deploys.flush()
         base.denials.flush()
         await base.baselines.close()
         await base.recordings.close()

@@ -175,7 +175,8 @@ class NoteRefusedDeploy(Operation[None], frozen=True, kw_only=True):
     """Record that a client has refused to deploy these, by what the node has told it.
 
     Needs `function:deploy` on each. A client that compares grants, or has packages judged, sends
-    nothing of what it refuses: without this the node's journal would not have the attempt.
+    nothing of what it refuses: without this the node's journal would not have the attempt. Of many
+    within a minute the first are recorded one by one, and how many the others were.
     """
 
     declared = Declaration(
