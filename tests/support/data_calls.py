@@ -78,10 +78,7 @@ NAMED: dict[str, Kind | dict[str, Kind]] = {
         "inbox": delivery.ListFunctionDeadLetters,
     },
     "dead_letter": delivery.ReadDeadLetter,
-    "redrive": {
-        "queue": delivery.RedriveQueueDeadLetters,
-        "inbox": delivery.RedriveFunctionDeadLetters,
-    },
+    "redrive": inboxes.RedriveLetters,
     "purge_dead": {
         "queue": delivery.PurgeQueueDeadLetters,
         "inbox": delivery.PurgeFunctionDeadLetters,
@@ -99,9 +96,16 @@ NAMED: dict[str, Kind | dict[str, Kind]] = {
 """The operation of each name; by the kind of place, which is no field, where each has its own."""
 
 
+REDRIVER = "token:redriver"
+"""Who sends dead letters again where a test does not say."""
+
+
 def operation(name: str, *arguments: Any, **named: Any) -> Operation[Any]:
     """Return the operation of a name, from values in the order of its fields and by name."""
     kind = NAMED[name]
+    if name == "redrive":
+        arguments = arguments if arguments[3:] else (*arguments, None)
+        named.setdefault("by", REDRIVER)
     if isinstance(kind, dict):
         project, place, *rest = arguments
         kind, arguments = kind[place], (project, *rest)

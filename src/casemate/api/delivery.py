@@ -21,6 +21,7 @@ from casemate.model.errors import CasemateError, InvalidInputError, NotFoundErro
 from casemate.model.messages import LetterCount
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.operations import delivery
+from casemate.operations.declaration import Operation
 from casemate.operations.delivery import (
     Counted,
     Letter,
@@ -41,6 +42,7 @@ from casemate.operations.delivery import (
     ShowQueueDeadLetter,
     Status,
 )
+from casemate.operations.inboxes import RedriveLetters
 from casemate.operations.invocations import FindInvocation
 
 INBOX, QUEUE = "inbox", "queue"
@@ -233,13 +235,26 @@ async def _change(
 ) -> Counted:
     if isinstance(operation, RedriveFunctionDeadLetters):
         await _require_receiver(operation, call)
+    change: Operation[Counted] = operation
+    if isinstance(operation, RedriveFunctionDeadLetters | RedriveQueueDeadLetters):
+        change = _redrive(operation, call.principal.text)
     try:
-        return await call.service.data.change(operation)
+        return await call.service.data.change(change)
     except NotFoundError:
         await _require_there(call.service, _place(operation))
         return Counted(letters=0)
     except InvalidInputError as error:
         raise _no_id(None) from error
+
+
+def _redrive(
+    operation: RedriveFunctionDeadLetters | RedriveQueueDeadLetters, by: str
+) -> RedriveLetters:
+    place = _place(operation)
+    to = operation.to if isinstance(operation, RedriveFunctionDeadLetters) else None
+    return RedriveLetters(
+        project=place.project, kind=place.kind, name=place.name, ids=operation.ids, by=by, to=to
+    )
 
 
 async def _require_receiver(operation: RedriveFunctionDeadLetters, call: Call) -> None:

@@ -21,11 +21,9 @@ from casemate.operations.delivery import (
     PurgeFunctionDeadLetters,
     PurgeQueueDeadLetters,
     ReadDeadLetter,
-    RedriveFunctionDeadLetters,
-    RedriveQueueDeadLetters,
     ShowLetterCounts,
 )
-from casemate.operations.inboxes import GiveUpInbox
+from casemate.operations.inboxes import GiveUpInbox, RedriveLetters
 from casemate.operations.performing import Performers
 
 performs = Performers()
@@ -64,23 +62,17 @@ class LetterPort(Port):
         async with self._projects.use(operation.project) as opened:
             return await opened.read(letters.counts)
 
-    @performs(RedriveFunctionDeadLetters)
-    @performs(RedriveQueueDeadLetters)
-    async def _redrive(
-        self, operation: RedriveFunctionDeadLetters | RedriveQueueDeadLetters
-    ) -> Counted:
-        place = _place(operation)
-        to = operation.to if isinstance(operation, RedriveFunctionDeadLetters) else None
-        if to == place.name:
-            to = None
-        return await self._each_letter(place, operation.ids, redrive=True, to=to)
+    @performs(RedriveLetters)
+    async def _redrive(self, operation: RedriveLetters) -> Counted:
+        place = Place(operation.project, operation.kind, operation.name)
+        return await self._each_letter(place, operation.ids, operation)
 
     @performs(PurgeFunctionDeadLetters)
     @performs(PurgeQueueDeadLetters)
     async def _purge_letters(
         self, operation: PurgeFunctionDeadLetters | PurgeQueueDeadLetters
     ) -> Counted:
-        return await self._each_letter(_place(operation), operation.ids, redrive=False)
+        return await self._each_letter(_place(operation), operation.ids, None)
 
     @performs(GiveUpInbox)
     async def _give_up(self, operation: GiveUpInbox) -> int:
@@ -96,9 +88,9 @@ class LetterPort(Port):
         return given_up
 
     async def _each_letter(
-        self, place: Place, ids: Sequence[str] | None, *, redrive: bool, to: str | None = None
+        self, place: Place, ids: Sequence[str] | None, redrive: RedriveLetters | None
     ) -> Counted:
-        """Handle letters in batches, so that others can write between them.
+        """Send letters again, or delete them, in batches, so that others can write between them.
 
         All that are there now, if `ids` is None: what dies in the meantime is left.
         """
@@ -112,7 +104,7 @@ class LetterPort(Port):
             handled, at = await self._change_queue(
                 place,
                 LEASED,
-                partial(self._handle, numbers, at, last, redrive, to),
+                partial(self._handle, numbers, at, last, redrive),
                 emptying=True,
             )
             done += handled
@@ -123,15 +115,17 @@ class LetterPort(Port):
         numbers: Sequence[int] | None,
         at: int,
         last: int,
-        redrive: bool,
-        to: str | None,
+        redrive: RedriveLetters | None,
         work: Work,
         opened: OpenProject,
         queue: Resource,
     ) -> tuple[int, int | None]:
-        other = None if to is None else opened.resource(INBOX, to)
         moment = now(work.connection)
-        return letters.handle(work, queue, numbers, at, last, moment, redrive=redrive, to=other)
+        if redrive is None:
+            return letters.purge(work, queue, numbers, at, last)
+        named = None if redrive.to == redrive.name else redrive.to
+        to = None if named is None else opened.resource(INBOX, named)
+        return letters.redrive(work, queue, numbers, at, last, moment, by=redrive.by, to=to)
 
 
 def _given_up(opened: OpenProject, function: str, work: Work) -> int:
@@ -147,8 +141,8 @@ def _forgotten(opened: OpenProject, function: str, work: Work) -> int:
         return invocations.forget_function(work.connection, function, _FORGOTTEN_AT_ONCE)
 
 
-_OfFunction = ListFunctionDeadLetters | RedriveFunctionDeadLetters | PurgeFunctionDeadLetters
-_OfQueue = ListQueueDeadLetters | RedriveQueueDeadLetters | PurgeQueueDeadLetters
+_OfFunction = ListFunctionDeadLetters | PurgeFunctionDeadLetters
+_OfQueue = ListQueueDeadLetters | PurgeQueueDeadLetters
 
 
 def _place(operation: _OfFunction | _OfQueue) -> Place:

@@ -16,7 +16,7 @@ from casemate.data.terms import Terms, terms_of
 from casemate.data.work import Work
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import NotFoundError
-from casemate.model.messages import REDRIVEN, DeadLetter, LetterCount, NewMessage
+from casemate.model.messages import REDRIVEN, REDRIVEN_HERE, DeadLetter, LetterCount, NewMessage
 from casemate.sqlite.engine import Connection
 
 _BATCH = 500
@@ -175,7 +175,7 @@ def last(connection: Connection, queue: Resource) -> int:
     return int(number or 0)
 
 
-def handle(
+def redrive(
     work: Work,
     queue: Resource,
     numbers: Sequence[int] | None,
@@ -183,24 +183,36 @@ def handle(
     most: int,
     now: float,
     *,
-    redrive: bool,
-    to: Resource | None = None,
+    by: str,
+    to: Resource | None,
 ) -> tuple[int, int | None]:
-    """Send again or delete a batch of letters, of `numbers` or of all up to number `most`.
+    """Send a batch of letters again, of `numbers` or of all up to number `most`.
 
-    They are sent `to` another inbox where one is given.
-
-    `at` is where in `numbers` to begin. Returns how many it was and where the next batch begins,
-    None at the end.
+    `by` is who has that done; they are sent `to` another inbox where one is given. `at` is where in
+    `numbers` to begin. Returns how many it was and where the next batch begins, None at the end.
     """
+    batch, following = _batch(work.connection, queue, numbers, at, most)
+    return _redrive(work, queue, batch, now, by, to), following
+
+
+def purge(
+    work: Work, queue: Resource, numbers: Sequence[int] | None, at: int, most: int
+) -> tuple[int, int | None]:
+    """Delete a batch of letters; see `redrive`."""
+    batch, following = _batch(work.connection, queue, numbers, at, most)
+    return _purge(work, queue, batch), following
+
+
+def _batch(
+    connection: Connection, queue: Resource, numbers: Sequence[int] | None, at: int, most: int
+) -> tuple[Sequence[int], int | None]:
     if numbers is None:
-        batch: Sequence[int] = _up_to(work.connection, queue, most, _BATCH)
+        batch: Sequence[int] = _up_to(connection, queue, most, _BATCH)
         more = len(batch) == _BATCH
     else:
         batch = numbers[at : at + _BATCH]
         more = at + _BATCH < len(numbers)
-    handled = _redrive(work, queue, batch, now, to) if redrive else _purge(work, queue, batch)
-    return handled, at + _BATCH if more else None
+    return batch, at + _BATCH if more else None
 
 
 def _up_to(connection: Connection, queue: Resource, most: int, limit: int) -> list[int]:
@@ -214,7 +226,7 @@ def _up_to(connection: Connection, queue: Resource, most: int, limit: int) -> li
 
 
 def _redrive(
-    work: Work, queue: Resource, numbers: Sequence[int], now: float, to: Resource | None
+    work: Work, queue: Resource, numbers: Sequence[int], now: float, by: str, to: Resource | None
 ) -> int:
     """Send letters again, as new messages with as much time as they had; return how many.
 
@@ -237,7 +249,10 @@ def _redrive(
         body = terms.open(("letter", *place, labels, kept), body)
         attributes, trace, hidden = messages.unpacked_with_key(kept)
         if queue.kind == INBOX:
-            attributes[REDRIVEN] = "1"
+            attributes[REDRIVEN] = by
+            attributes.pop(REDRIVEN_HERE, None)
+            if to is not None:
+                attributes[REDRIVEN_HERE] = "1"
         new = NewMessage(
             body=body,
             key=hidden or key,

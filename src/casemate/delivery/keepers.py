@@ -3,7 +3,8 @@
 A call that is kept may run days after it was admitted. Whoever has been sent away since, or has
 lost the right to invoke the function, has nothing run any more: what counts is what is in force
 when it begins, as for a call that comes then. It is asked of people and of tokens, those of
-workloads included; a function and a trigger are asked about by their grants along the path.
+workloads included; a function and a trigger are asked about by their grants along the path. Who has
+sent an event again from the dead letters is asked about in the place of who had it kept first.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from typing import Protocol
 
 from casemate.admission import Catalogue
 from casemate.delivery.leased import Leased
-from casemate.delivery.verdict import KEEPER_DENIED, KEEPER_GONE
+from casemate.delivery.verdict import (
+    KEEPER_DENIED,
+    KEEPER_GONE,
+    REDRIVER_DENIED,
+    REDRIVER_GONE,
+)
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
-from casemate.model.event import Event
 from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact, FunctionPlace
-from casemate.model.messages import REDRIVEN
+from casemate.model.messages import REDRIVEN, REDRIVEN_HERE
 from casemate.model.nodes import MAX_CLOCK_OFF
-from casemate.model.principal import Action, Principal
+from casemate.model.principal import Action, Principal, Resource, ResourceKind
 from casemate.policy.interface import Policy
 
 
@@ -54,17 +59,28 @@ class Keepers:
         self._happened = happened
 
     def refusal(self, leased: Leased, version: Version, qualifier: str, now: float) -> str:
-        """Return why an event is not handled for who had it kept; empty if it is.
+        """Return why an event is not handled for who had it kept, or has sent it again; empty if
+        it is.
 
         `qualifier` is what was asked for, `version` what that leads to.
         """
-        event = leased.event
-        if event is None or not event.kept_by:
+        event, redriver = leased.event, leased.message.attributes.get(REDRIVEN, "")
+        if event is None or not (event.kept_by or redriver):
             return ""
-        if self._is_sent_away(event.kept_by, leased.message.sent_at, now):
+        kept_at = leased.message.sent_at
+        by, action = event.kept_by, Action.FUNCTION_INVOKE
+        if by and self._is_sent_away(by, kept_at, now):
             reason = KEEPER_GONE
-        elif REDRIVEN in leased.message.attributes or self._may(event, version, qualifier):
-            # Whoever sends a dead letter again has it handled, and was asked then.
+        elif redriver:
+            # Whoever sends a dead letter again has it handled, and answers for it from then on.
+            by, action = redriver, Action.DEAD_LETTER_WRITE
+            if self._is_sent_away(by, kept_at, now):
+                reason = REDRIVER_GONE
+            elif self._may_redrive(by, leased, version):
+                return ""
+            else:
+                reason = REDRIVER_DENIED
+        elif self._may(by, event.kind.value, version, qualifier):
             return ""
         else:
             reason = KEEPER_DENIED
@@ -76,8 +92,8 @@ class Keepers:
                 place,
                 at=time.time(),
                 kind=DenialKind.AUTHORIZATION,
-                by=Actor(event.kept_by, NOT_BY_NETWORK),
-                action=Action.FUNCTION_INVOKE.value,
+                by=Actor(by, NOT_BY_NETWORK),
+                action=action.value,
                 reason=f"an event that was kept is not handled: {reason}",
             )
         )
@@ -92,13 +108,28 @@ class Keepers:
         since = self._accounts.sent_away(keeper)
         return since is not None and (kept_at <= since or kept_at > now + MAX_CLOCK_OFF)
 
-    def _may(self, event: Event, version: Version, qualifier: str) -> bool:
-        """Tell whether a call of the keeper would be allowed now, as admission decides it."""
-        principal = self._accounts.as_keeper(event.kept_by)
+    def _may_redrive(self, by: str, leased: Leased, version: Version) -> bool:
+        """Tell whether who has sent an event again could do that now."""
+        principal = self._accounts.as_keeper(by)
+        if principal is None:
+            return True  # as of who had something kept, and where nobody is named
+        resource = Resource(
+            kind=ResourceKind.FUNCTION, project=version.project, name=version.function
+        )
+        if not self._policy.allows(principal, Action.DEAD_LETTER_WRITE, resource):
+            return False
+        event = leased.event
+        if event is None or REDRIVEN_HERE not in leased.message.attributes:
+            return True
+        return self._may(by, event.kind.value, version, "")
+
+    def _may(self, by: str, trigger: str, version: Version, qualifier: str) -> bool:
+        """Tell whether a call by somebody would be allowed now, as admission decides it."""
+        principal = self._accounts.as_keeper(by)
         if principal is None:
             return True  # its time was over long ago: what it had begun goes on
         closure = self._catalogue.closure(version.project, version.function, version)
-        resource = closure.resource(version.project, version.function, event.kind.value)
+        resource = closure.resource(version.project, version.function, trigger)
         if not self._policy.allows(principal, Action.FUNCTION_INVOKE, resource):
             return False
         if not closure.needs_own_right(qualifier):

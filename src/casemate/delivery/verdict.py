@@ -40,6 +40,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 DONE = Verdict(fate=Fate.DONE)
 KEEPER_GONE = "who had it kept was revoked, disabled or removed since"
 KEEPER_DENIED = "who had it kept may not invoke the function any more"
+REDRIVER_GONE = "who sent it again was revoked, disabled or removed since"
+REDRIVER_DENIED = "who sent it again may not do that any more"
 
 
 def worn_out(message: Message, delivery: Delivery, now: float) -> str:

@@ -53,7 +53,10 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 REDRIVEN = "redriven"
-"""The attribute of a message in an inbox that was sent again from the dead letters."""
+"""The attribute of a message in an inbox that was sent again from the dead letters: by whom, as
+`Principal.text`; `1` where an earlier release did not say."""
+REDRIVEN_HERE = "redriven-here"
+"""Beside it: from the dead letters of another function, which the right to invoke this one took."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +82,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """What of it came from which event, as the runner told it; opaque here."""
     attributes: dict[str, str] = {}
     """Queues and topics: what its sender said beside the body. In an inbox the event has them, and
-    there is `REDRIVEN` alone."""
+    there are `REDRIVEN` and what is beside that."""
     trace: str = ""
     """Queues and topics: `TraceContext.kept` of who sent it. In an inbox the event has it."""
     admitted: bytes = b""

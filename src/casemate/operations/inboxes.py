@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+
 from casemate.model.messages import Depth, QueueInfo, Subscription
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation
+from casemate.operations.delivery import Counted
 from casemate.operations.fields import Name
 from casemate.operations.messages import Purged
 
@@ -60,6 +65,22 @@ class DropInbox(Operation[None], frozen=True, kw_only=True):
     declared = Declaration(effect=Effect.DESTROY, decided=Decided.INSIDE)
     project: Name
     function: Name
+
+
+class RedriveLetters(Operation[Counted], frozen=True, kw_only=True):
+    """Have events of a queue or an inbox that were given up tried again, as `by` has asked for.
+
+    Those of an inbox say so: that one has them handled from then on, and answers for it.
+    """
+
+    declared = Declaration(decided=Decided.INSIDE)
+    project: Name
+    kind: Annotated[str, msgspec.Meta(description="`queue` or `inbox`.", examples=["queue"])]
+    name: Name
+    ids: tuple[str, ...] | None
+    by: Annotated[str, msgspec.Meta(min_length=1, description="As `Principal.text`.")]
+    to: Name | None = None
+    """Another function's inbox, which gets them."""
 
 
 class GiveUpInbox(Operation[int], frozen=True, kw_only=True):

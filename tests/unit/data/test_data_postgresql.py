@@ -32,6 +32,7 @@ from casemate.model.integrity import Damaged
 from casemate.model.messages import REDRIVEN
 from casemate.model.trigger import TopicTrigger
 from casemate.postgresql.settings import Settings
+from support.data_calls import REDRIVER
 from support.database import Server
 
 SECRET = "mauve-giraffe"
@@ -137,7 +138,7 @@ def test_what_is_kept_is_not_there_to_be_read(one: SharedData) -> None:
     assert one.redrive(*INBOX, None) == 1
     assert one.settle(*INBOX, [end_of(message, Fate.DONE)]) == 1
     (again,) = one.lease(*INBOX, limit=9, lease=60.0)
-    kept = {"a": SECRET, REDRIVEN: "1"}
+    kept = {"a": SECRET, REDRIVEN: REDRIVER}
     assert (again.body, again.key, again.attributes) == (RAW, SECRET, kept)
 
 

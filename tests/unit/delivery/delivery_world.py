@@ -33,7 +33,7 @@ from casemate.operations.leases import LeaseMessages, SettleMessages
 from casemate.policy import CedarPolicy
 from casemate.set_clock import DeletingClock
 from support.core import deployed, version
-from support.data_calls import CalledData
+from support.data_calls import REDRIVER, CalledData
 
 QUEUES = Resources(queues=tuple(QueueSpec(name=n) for n in ("jobs", "told", "other")))
 OK = Sealed(
@@ -69,7 +69,9 @@ class KeepersKnown:
     def __init__(self) -> None:
         self.gone: dict[str, float] = {}
         """Since when principals may do nothing any more."""
-        self.roles: dict[str, tuple[RoleBinding, ...] | None] = {}
+        self.roles: dict[str, tuple[RoleBinding, ...] | None] = {
+            REDRIVER: (RoleBinding(role="operator"),)
+        }
         """Of those who are no invokers; None for whom nothing is known of any more."""
 
     def sent_away(self, text: str) -> float | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery_world import World, ended, play
+from delivery_world import OK, World, ended, play
 
-from casemate.delivery.verdict import KEEPER_DENIED
+from casemate.delivery.verdict import KEEPER_DENIED, REDRIVER_DENIED, REDRIVER_GONE
 from casemate.model.account import PolicyFile
 from casemate.model.denial import DenialKind
 from casemate.model.function import Delivery
@@ -129,6 +129,119 @@ def test_who_sends_a_dead_letter_again_has_it_handled(on: Callable[[Scene], None
         await world.until(lambda: bool(world.ran))
         await world.empty()
         assert await world.dead() == [] and world.values() == [1]
+
+    on(scene)
+
+
+async def _given_up(world: World, **sent: Any) -> None:
+    """Have an event fail, and be a dead letter."""
+    world.answer = lambda raw: ended(Outcome.HANDLER_ERROR)
+    await world.send(1, **sent)
+    world.delivery.start()
+    await world.until(lambda: bool(world.ran))
+    await world.empty()
+    world.answer = lambda raw: OK
+    world.ran.clear()
+
+
+FAILING_AT_ONCE: dict[str, Any] = {"name": "f", "delivery": Delivery(attempts=1)}
+OPERATOR = RoleBinding(role="operator")
+
+
+@pytest.mark.parametrize("kept_by", ["user:ada", ""])  # a trigger has events kept for nobody
+@pytest.mark.parametrize(
+    ("bindings", "handled"),
+    [
+        ((), False),
+        ((INVOKER,), False),
+        ((RoleBinding(role="operator", project="other"),), False),
+        ((RoleBinding(role="operator", project="t"),), True),
+        (None, True),  # its time was over long ago
+    ],
+)
+def test_who_sent_a_dead_letter_again_is_asked_about_when_it_is_taken(
+    on: Callable[[Scene], None], kept_by: str, bindings: Any, handled: bool
+) -> None:
+    """Before: what somebody had sent again ran for up to two weeks after the right was taken."""
+
+    async def scene(world: World) -> None:
+        await world.deploy(FAILING_AT_ONCE)
+        await _given_up(world, kept_by=kept_by, invocation="inv_1")
+        world.refusal = "not now"  # what is sent again waits
+        await world.data.redrive("t", "inbox", "f", by="user:olga")
+        world.keepers.roles["user:olga"] = bindings
+        world.refusal = ""
+        world.delivery.resume()
+        await world.empty()
+        assert len(world.ran) == handled
+        assert await world.dead() == ([] if handled else [(REDRIVER_DENIED, 1)])
+        told = [(one.by, one.kind, one.action, one.invocation) for one in world.denied]
+        expected = ("user:olga", DenialKind.AUTHORIZATION, "dead-letter:write", "inv_1")
+        assert told == ([] if handled else [expected])
+
+    on(scene)
+
+
+def test_who_was_sent_away_since_has_nothing_sent_again_handled(
+    on: Callable[[Scene], None],
+) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(FAILING_AT_ONCE)
+        world.keepers.roles["token:ops"] = (OPERATOR,)
+        await _given_up(world)
+        world.keepers.gone["token:ops"] = float("inf")
+        await world.data.redrive("t", "inbox", "f", by="token:ops")
+        await world.until(lambda: bool(world.denied))
+        await world.empty()
+        assert not world.ran and await world.dead() == [(REDRIVER_GONE, 1)]
+        # Another one answers for it, and is asked about in the place of the first.
+        await world.data.redrive("t", "inbox", "f")
+        await world.until(lambda: bool(world.ran))
+        await world.empty()
+        assert await world.dead() == []
+
+    on(scene)
+
+
+@pytest.mark.parametrize("to", [None, "f", "g"])
+def test_who_sent_it_to_another_function_must_still_be_let_invoke_that(
+    on: Callable[[Scene], None], to: str | None
+) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(FAILING_AT_ONCE, {**FAILING_AT_ONCE, "name": "g"})
+        await _given_up(world, kept_by="user:ada")
+        # Whose dead letters it may handle, but which it may not invoke.
+        text = """
+@id("no-calls")
+forbid (
+  principal == Casemate::User::"olga",
+  action == Casemate::Action::"function:invoke",
+  resource
+);
+"""
+        world.policy.replace(
+            [PolicyFile(name="no", text=text, changed_at=1.0, changed_by="user:olga")]
+        )
+        world.keepers.roles["user:olga"] = (OPERATOR,)
+        await world.data.redrive("t", "inbox", "f", by="user:olga", to=to)
+        await world.until(lambda: bool(world.ran or world.denied))
+        assert [one.reason for one in world.denied] == (
+            [f"an event that was kept is not handled: {REDRIVER_DENIED}"] if to == "g" else []
+        )
+        assert bool(world.ran) is (to != "g")
+
+    on(scene)
+
+
+def test_what_an_earlier_release_has_sent_again_is_handled(on: Callable[[Scene], None]) -> None:
+    """It did not say who."""
+
+    async def scene(world: World) -> None:
+        await world.deploy(FAILING_AT_ONCE)
+        await _given_up(world, kept_by="user:ada")
+        world.keepers.roles |= {"user:ada": (), "1": None}
+        await world.data.redrive("t", "inbox", "f", by="1")
+        await world.until(lambda: bool(world.ran))
 
     on(scene)
 
