@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from casemate.folder.ownership import MARKER
+from support.cli import casemate
 from support.node import TestNode
 
 KEEPER = """
@@ -162,6 +164,66 @@ def test_an_older_store_in_the_place_of_the_newest_is_told(whole: TestNode, tmp_
     node.stop()
     node.arguments = ()
     node.key = owner
+    node.start()
+    assert node.invoke("first").json() == "first", "it is accepted once"
+    node.stop()
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_an_older_database_of_a_project_in_the_place_of_the_newest_is_told(
+    whole: TestNode, tmp_path: Path, end: signal.Signals
+) -> None:
+    """Before: what had been acknowledged since was not there, and nobody was told."""
+    node = whole
+    older = tmp_path / "older"
+    older.mkdir()
+    for file in (node.data / "data").glob("t@*"):
+        _copy(file, older / file.name)
+    node.start()
+    key = node.key
+    assert node.invoke("second").json() == "first"
+    time.sleep(2.0)  # what is remembered of the project is written a second later
+    node.stop(end)
+    for file in (node.data / "data").glob("t@*"):
+        file.unlink()
+    for file in older.iterdir():
+        _copy(file, node.data / "data" / file.name)
+    node.key = key
+    node.start()
+    refused = node.invoke(None)
+    assert refused.status_code >= 500
+    node.wait_until(lambda: "is an older copy" in str(node.get("/node/health")))
+    assert node.get("/node/health")["ok"] is False
+    node.stop()
+    node.arguments = ("--accept-loss", "data/t")
+    node.start()
+    assert node.invoke(None).json() == "first"
+    time.sleep(2.0)
+    node.stop()
+    node.arguments = ()
+    node.start()
+    assert node.invoke("third").json() == "first", "it is accepted once"
+    node.stop()
+
+
+def test_an_older_vault_in_the_place_of_the_newest_is_told(whole: TestNode, tmp_path: Path) -> None:
+    """Before: a secret that had been deleted, or replaced, was given to functions again."""
+    node = whole
+    _copy(node.data / "vault", tmp_path / "older")
+    node.start()
+    key = node.key
+    assert casemate(node, "secrets", "set", "t/late", stdin="a-value").returncode == 0
+    node.stop()
+    shutil.rmtree(node.data / "vault")
+    (tmp_path / "older").rename(node.data / "vault")
+    assert "The vault is an older copy" in refusal(node)
+    node.arguments = ("--accept-loss", "vault")
+    node.key = key
+    node.start()
+    assert node.invoke("first").json() == "first"
+    assert casemate(node, "secrets", "set", "t/late", stdin="a-value").returncode == 0
+    node.stop()
+    node.arguments = ()
     node.start()
     assert node.invoke("first").json() == "first", "it is accepted once"
     node.stop()

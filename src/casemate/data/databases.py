@@ -16,6 +16,7 @@ from casemate.data.orphans import named
 from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
 from casemate.data.sqlite_project import SqliteProject, room
+from casemate.data.starts import Starts, mark
 from casemate.kernel.durability import sync_file
 from casemate.set_clock import DeletingClock, SetClock
 from casemate.sqlite import engine
@@ -34,8 +35,10 @@ class SqliteDatabases:
         options: DataOptions,
         accepted_losses: frozenset[str],
         blobs: Callable[[str], Blobs] | None = None,
+        starts: Starts | None = None,
     ) -> None:
-        """Open nothing yet. Projects in `accepted_losses` are opened once without lost commits.
+        """Open nothing yet. Projects in `accepted_losses` are opened once without lost commits,
+        or as an older copy, which is told by `starts`.
 
         `blobs` opens the place of a project's large objects; none: a folder beside its database.
         """
@@ -44,6 +47,7 @@ class SqliteDatabases:
         self.folder = folder
         self._options = options
         self._accepted = set(accepted_losses)
+        self._starts = starts
         self._swept: set[str] = set()
         self._deleting = DeletingClock()
         self._begun = SetClock()
@@ -80,6 +84,7 @@ class SqliteDatabases:
                 _require_nothing_left(files, self.folder.file(name, page_key.version), name)
                 file = self._create(name, page_key)
             require_regular(file.path)
+            accepted = name in self._accepted
             self._require_whole_log(name, file.path)
             with DATA.translated():
                 project = SqliteProject(
@@ -93,6 +98,8 @@ class SqliteDatabases:
                     ready=ready,
                     clock=self._clocks.setdefault(name, SetClock(self._begun)),
                     deleting=self._deleting,
+                    starts=self._starts,
+                    may_be_older=accepted,
                 )
                 try:
                     if name not in self._swept:
@@ -133,6 +140,8 @@ class SqliteDatabases:
                 connection = open_writer(draft, key.key, DATA, room(self._options))
                 try:
                     migrate(connection)
+                    if self._starts is not None:  # one of this name may have been here before
+                        mark(connection, self._starts.current)
                 finally:
                     connection.close()
             sync_file(draft)

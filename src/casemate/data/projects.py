@@ -112,12 +112,15 @@ class Projects(Generic[P_co]):
         keys: Keys,
         options: DataOptions,
         on_created: Created | None = None,
+        on_opened: Callable[[Any], None] = lambda project: None,
     ) -> None:
         """Open nothing yet.
 
-        `on_created` is awaited when a project has got its database, before anything is kept in it.
+        `on_created` is awaited when a project has got its database, before anything is kept in it;
+        `on_opened` is told of each that is open.
         """
         self._on_created = on_created or _nothing
+        self._on_opened = on_opened
         self.opened: dict[str, P_co] = {}
         self.released = asyncio.Event()
         self.databases = databases
@@ -212,6 +215,7 @@ class Projects(Generic[P_co]):
             project.writer.start()
             project.used_at = time.monotonic()
             self.opened[name] = project
+            self._on_opened(project)
             if self._idle is None:
                 self._idle = asyncio.ensure_future(self._close_idle())
             if project.files.shared and self._sweeping is None:

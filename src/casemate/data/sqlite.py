@@ -20,6 +20,7 @@ from casemate.data.rotation import rekey
 from casemate.data.scrub import damaged_file, scrub_project
 from casemate.data.snapshot import snapshot
 from casemate.data.sqlite_project import SqliteProject
+from casemate.data.starts import Starts
 from casemate.model.integrity import Damaged
 from casemate.operations.declaration import Operation
 from casemate.vault.interface import Purpose
@@ -46,19 +47,22 @@ class SqliteProjectData(Ports):
         accepted_losses: frozenset[str] = frozenset(),
         on_created: Created | None = None,
         blobs: Callable[[str], Blobs] | None = None,
+        starts: Starts | None = None,
     ) -> None:
         """Lock `folder`, made where it is missing; `keys` is the vault's `data_key`.
 
         Projects in `accepted_losses` are opened once without the commits that their log has lost.
         `on_created` is awaited when a project has got its database, before anything is kept in it.
         `blobs` opens the place of a project's large objects; none: files below `folder`.
+        `starts` remembers in which start of the node each was opened; without, none is too old.
 
         Raises DataLockedError if another process has it, DataForeignError, DataError.
         """
         self._options = options or DataOptions()
         self._folder = DataFolder(folder)
-        databases = SqliteDatabases(self._folder, self._options, accepted_losses, blobs)
-        self._open = Projects(databases, keys, self._options, on_created)
+        databases = SqliteDatabases(self._folder, self._options, accepted_losses, blobs, starts)
+        self._starts = starts
+        self._open = Projects(databases, keys, self._options, on_created, self._opened)
         super().__init__(self._open, keys, DiskReserve(folder), claimant=secrets.token_hex(8))
 
     # Both return what awaits the answer: a coroutine of their own would be one more for each step.
@@ -70,6 +74,10 @@ class SqliteProjectData(Ports):
     def change(self, operation: Operation[AnswerT]) -> Coroutine[Any, Any, AnswerT]:
         """Do an operation, durably."""
         return PERFORMED.changing(operation)(self, operation)
+
+    def _opened(self, project: SqliteProject) -> None:
+        if self._starts is not None and project.is_marked:
+            self._starts.note(project.name)
 
     def projects(self) -> list[str]:
         """Return the projects that have a database. Blocks. Raises OSError."""

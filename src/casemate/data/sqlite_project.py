@@ -15,6 +15,7 @@ from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject
 from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
+from casemate.data.starts import Starts, mark, require_newest
 from casemate.data.terms import TokenTerms
 from casemate.data.work import ProjectDuties, Work
 from casemate.set_clock import DeletingClock, SetClock
@@ -99,14 +100,21 @@ class SqliteProject(OpenProject):
         ready: Callable[[str, set[tuple[str, str]]], None],
         clock: SetClock,
         deleting: DeletingClock,
+        starts: Starts | None = None,
+        may_be_older: bool = False,
     ) -> None:
         """Open the database. Blocks. Raises DataError and its kinds.
 
         `ready` gets the project's name and the hints of a transaction, on the writer's thread.
         `clock` is the project's also when it is opened again; by `deleting` what is over goes.
+        By `starts` an older copy is refused, unless it `may_be_older`.
         """
         super().__init__(name, object_key, files=files, reads=reads, options=options)
         self._deleting = deleting
+        self._starts = starts
+        self._may_be_older = may_be_older
+        self.is_marked = False
+        """The database has in which start of the node it is open."""
         self.page_version = page_key.version
         """Version of the key that the database is encrypted with."""
         connections = Connections(
@@ -130,6 +138,10 @@ class SqliteProject(OpenProject):
 
     def _prepare(self, connection: Connection) -> None:
         migrate(connection)
+        if self._starts is not None:
+            if not self._may_be_older:
+                require_newest(connection, self.name, self._starts.seen(self.name))
+            self.is_marked = mark(connection, self._starts.current)
         self.reload(connection)
         self.marks_key = connection.execute(
             "SELECT value FROM meta WHERE name = 'marks'"

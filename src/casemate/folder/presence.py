@@ -25,11 +25,13 @@ from casemate.vault.losses import LOSS
 STORE = "store"
 JOURNAL = "journal"
 RECORDS = "records"
+VAULT = "vault"
+"""An older copy of it, in the place of the one that the node had."""
 _PROJECT = "data/"
 _ENGINE = "engine/"
 _CONTROL = "control/"
 _LOSS = re.compile(
-    rf"(?:(?:{_ENGINE}|{_CONTROL})(?:[0-9a-f]{{16}}|damaged)|{LOSS}[0-9a-f]{{16}}|{STORE}|{JOURNAL}|{RECORDS}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
+    rf"(?:(?:{_ENGINE}|{_CONTROL})(?:[0-9a-f]{{16}}|damaged)|{LOSS}[0-9a-f]{{16}}|{STORE}|{JOURNAL}|{RECORDS}|{VAULT}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
 )
 FIRST_START = "first-start"
 """The mark, a file in the data folder."""
@@ -49,7 +51,7 @@ def require_losses(names: tuple[str, ...]) -> None:
         if _LOSS.match(name) is None:
             raise InvalidInputError(
                 f"{name[:80]!r} is nothing whose loss can be accepted.",
-                next_step=f"Name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, a project's data: "
+                next_step=f"Name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, `{VAULT}`, a project's data: "
                 f"`{_PROJECT}PROJECT`, or what the error of a shared database names: "
                 f"`{_ENGINE}...`, `{LOSS}...`, `{_CONTROL}...`",
             )

@@ -313,6 +313,8 @@ class Gateway:
             own = base.state.own.data
             await base.known.require(base.data.projects, lost, own.set_aside)
         present = await asyncio.to_thread(base.data.projects)
+        if base.state.own is not None and base.state.own.starts is not None:
+            base.state.own.starts.forget_others(present)
         base.policy.activate(base.policy.prepare(await base.store.read(ReadPolicies())))
         # Nothing is answered before there is a journal to record it in.
         await base.recorder.ready()
@@ -394,6 +396,8 @@ class Gateway:
         if base.state.moves is not None:
             await base.state.moves.close()
         await base.data.close()
+        if base.state.own is not None:
+            await base.state.own.remember()
         await base.recorder.close()
         base.monitor.close()
         if base.tls is not None:

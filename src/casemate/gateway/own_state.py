@@ -6,9 +6,10 @@ from pathlib import Path
 
 from casemate.data import SqliteProjectData
 from casemate.folder.folders import Folders
-from casemate.folder.presence import STORE, lost_projects
+from casemate.folder.presence import STORE, VAULT, lost_projects
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedFolder
+from casemate.gateway.seen_starts import ProjectStarts, SeenVault
 from casemate.gateway.state import OwnFiles, State
 from casemate.model.processes import GatewayConfig
 from casemate.nodes import Among, IdentityFile, Self
@@ -25,16 +26,22 @@ async def open_own(config: GatewayConfig, folders: Folders, vault: VaultClient, 
     try:
         nodes = Among(store, IdentityFile(folders.data), own)
         await nodes.begin(accept_loss=accept_loss)
+        seen = SeenVault(store, vault)
+        await seen.begin(accept_loss=VAULT in config.accepted_losses)
+        starts = ProjectStarts(store, nodes.membership.incarnation)
+        await starts.load()
         known = KnownProjects(store)
         data = SqliteProjectData(
             folders.projects,
             vault.data_key,
             accepted_losses=lost_projects(config.accepted_losses),
             on_created=known.add,
+            starts=starts,
         )
     except BaseException:
         await store.close()
         raise
+    seen.follow()
     sealed = SealedFolder(folders.bundles)
     return State(
         store=store,
@@ -43,7 +50,7 @@ async def open_own(config: GatewayConfig, folders: Folders, vault: VaultClient, 
         data=data,
         bundles=sealed,
         bundles_in_clear=sealed.in_clear(),
-        own=OwnFiles(store=store, data=data),
+        own=OwnFiles(store=store, data=data, starts=starts, seen_vault=seen),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from casemate.data import ProjectData, SqliteProjectData
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedBundles
+from casemate.gateway.seen_starts import ProjectStarts, SeenVault
 from casemate.model.integrity import Damaged
 from casemate.model.nodes import ProjectDatabase
 from casemate.nodes import Among, Part
@@ -57,6 +58,15 @@ class OwnFiles:
 
     store: SqliteStore
     data: SqliteProjectData
+    starts: ProjectStarts | None = None
+    """None where they are only read."""
+    seen_vault: SeenVault | None = None
+
+    async def remember(self) -> None:
+        """Write what tells an older copy of data and vault, once the data is closed."""
+        for each in (self.starts, self.seen_vault):
+            if each is not None:
+                await each.close()
 
 
 @dataclass(frozen=True, kw_only=True)
