@@ -166,8 +166,8 @@ LossOption = Annotated[
         "--accept-loss",
         metavar="NAME",
         help="Start although this is gone or has lost what was acknowledged: `store`, `journal`, "
-        "`records`, an older `vault`, the data of a project, `data/PROJECT`, or what an error of a shared database "
-        "names. What is lost stays lost. Can be given several times.",
+        "`records`, an older `vault`, the data of a project, `data/PROJECT`, or what an error of "
+        "a shared database names. What is lost stays lost. Can be given several times.",
     ),
 ]
 StoreOption = Annotated[
