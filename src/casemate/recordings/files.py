@@ -23,6 +23,7 @@ MAGIC = b"CSMREC1\n"
 _LENGTH = 4
 _MAX_HEAD = 64 * 1024
 _NAME = re.compile(r"inv_[0-9a-f]{24}\.sealed\Z")
+_UNFINISHED = re.compile(r"inv_[0-9a-f]{24}\.writing\Z")
 
 
 class DamagedRecordingError(UnavailableError):
@@ -40,6 +41,13 @@ def names(folder: Path) -> list[str]:
     """Return the ids of what is there. Raises OSError."""
     found = [path.name for path in folder.iterdir()]
     return [name.removesuffix(".sealed") for name in found if _NAME.match(name)]
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what a process that was killed was writing; before this one writes. Raises OSError."""
+    for path in folder.iterdir():
+        if _UNFINISHED.match(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write(folder: Path, identity: str, parts: Parts) -> None:

@@ -35,6 +35,11 @@ class Index:
         self._by_id.pop(summary.id, None)
         self._by_id[summary.id] = summary
 
+    def add_older(self, summaries: Iterable[RecordingSummary]) -> None:
+        """Have more, of which some may be older than others that are here."""
+        found = {each.id: each for each in summaries} | self._by_id
+        self._by_id = {each.id: each for each in sorted(found.values(), key=_when)}
+
     def drop(self, identity: str) -> None:
         """Forget one."""
         self._by_id.pop(identity, None)
@@ -77,6 +82,10 @@ class Index:
     def _left(summaries: Iterable[RecordingSummary], gone: list[str]) -> Iterator[RecordingSummary]:
         away = set(gone)
         return (each for each in summaries if each.id not in away)
+
+
+def _when(summary: RecordingSummary) -> float:
+    return summary.at
 
 
 def _beyond_node(newest: Iterable[RecordingSummary]) -> Iterator[str]:

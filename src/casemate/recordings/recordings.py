@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -40,6 +40,8 @@ MAX_ONE = 1024 * 1024
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 MAX_FILE = 2 * MAX_ONE
 MAX_LISTED = 1000
+_AGAIN_SECONDS = 60.0
+"""After which what could not be read is read again."""
 _FAILED = frozenset(
     {
         *(Outcome.HANDLER_ERROR, Outcome.BLOCKED, Outcome.BAD_RESULT, Outcome.EXPOSED),
@@ -84,6 +86,9 @@ class Recordings:
         self._pace = Pace(clock)
         self._masker = Masker()
         self._index: Index | None = None
+        self._unread: set[str] = set()
+        """Those that could not be read when that was tried last, and may be later."""
+        self._again_at = 0.0
         self.is_held: Callable[[RecordingSummary], bool] = held_by_nobody
         """Tells what is under a legal hold, and so is not deleted."""
         self._loading = asyncio.Lock()
@@ -194,22 +199,35 @@ class Recordings:
         """Return the index, read from the files when it is first needed."""
         async with self._loading:
             if self._index is None:
-                self._index = await self._read_all()
+                await asyncio.to_thread(files.remove_unfinished, self._folder)
+                index = Index(self.is_held)
+                await self._read_into(index, await asyncio.to_thread(files.names, self._folder))
+                self._index = index
+            elif self._unread and self._clock() >= self._again_at:
+                await self._read_into(self._index, sorted(self._unread))
             return self._index
 
-    async def _read_all(self) -> Index:
+    async def _read_into(self, index: Index, identities: Iterable[str]) -> None:
+        """Read what recordings are. Those that cannot be read now are read again later."""
         found: list[RecordingSummary] = []
-        for identity in await asyncio.to_thread(files.names, self._folder):
+        unread: set[str] = set()
+        for identity in identities:
             try:
                 parts = await asyncio.to_thread(files.read, self._folder, identity, MAX_FILE)
                 head = await self._vault.unwrap(files.use_of(identity), parts.head)
                 found.append(msgspec.json.decode(head, type=decodable(RecordingSummary)))
-            except (CasemateError, OSError, *DECODING_ERRORS) as error:
-                _log.error("the recording of %s cannot be read: %s", identity, error)
-        index = Index(self.is_held)
-        for summary in sorted(found, key=lambda each: each.at):
-            index.add(summary)
-        return index
+            except FileNotFoundError:
+                continue  # removed meanwhile
+            except (files.DamagedRecordingError, DecryptionError, *DECODING_ERRORS) as error:
+                # Not removed: whether it is under a legal hold stood in it.
+                path = self._folder / f"{identity}.sealed"
+                what = type(error).__name__
+                _log.error("%s is damaged (%s), and is none of the recordings", path, what)
+            except (CasemateError, OSError) as error:
+                unread.add(identity)
+                _log.error("the recording of %s cannot be read now: %s", identity, error)
+        index.add_older(found)
+        self._unread, self._again_at = unread, self._clock() + _AGAIN_SECONDS
 
     async def list(self, project: str | None, function: str | None) -> tuple[RecordingSummary, ...]:
         """Return which there are, the newest first."""

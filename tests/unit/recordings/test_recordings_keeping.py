@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from casemate.model.invocation import Outcome
 from casemate.model.path import Finished, RawInvocation, Request, Sealed
 from casemate.model.recording import Came, Frame
 from casemate.model.trigger import TriggerKind
-from casemate.recordings import Recordings
+from casemate.recordings import Recordings, files
 from casemate.recordings import recordings as keeping
 from casemate.recordings.files import DamagedRecordingError
 from casemate.vault.errors import DecryptionError
@@ -264,6 +265,42 @@ def test_a_changed_file_is_no_recording(node: Node, change: Any) -> None:
     finally:
         other = node.offer(2)
     assert other in node.ids(), "others are read all the same"
+
+
+def test_what_a_killed_process_was_writing_is_removed(node: Node) -> None:
+    """Before: it stayed for ever, and counted for no bound."""
+    identity = node.offer()
+    left = node.folder / f"inv_{7:024x}.writing"
+    other = node.folder / "notes.writing"
+    left.write_bytes(b"half")
+    other.write_bytes(b"somebody's")
+    node.start()
+    assert node.ids() == [identity]
+    assert not left.exists() and other.exists()
+
+
+def test_a_disk_that_fails_once_hides_no_recording(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before: it was none until the node was started again."""
+    one, other, newest = node.offer(1), node.offer(2), node.offer(3)
+    read = files.read
+
+    def failing(folder: Path, identity: str, most: int) -> files.Parts:
+        if identity == one:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(folder, identity, most)
+
+    node.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read", failing)
+        assert node.ids() == [newest, other]
+        assert "cannot be read now" in caplog.text
+        node.clock.now += 61.0
+        assert node.ids() == [newest, other]
+    assert node.ids() == [newest, other], "not with each question"
+    node.clock.now += 61.0
+    assert node.ids() == [newest, other, one], "in their order"
 
 
 def test_a_file_under_anothers_name_is_no_recording(node: Node) -> None:
