@@ -81,6 +81,11 @@ def test_several_go_to_a_folder(cli, project: Path) -> None:
         "hello.cdx.json",
         "other.cdx.json",
     ]
+    (project / "file").touch()
+    refused = cli("sbom", "--out", "file")
+    assert refused.code == 1
+    assert "file/hello.cdx.json cannot be written" in refused.err.replace("\n", " ")
+    assert "Give another folder with --out" in refused.err.replace("\n", " ")
 
 
 def test_wrong_usage(cli, project: Path) -> None:

@@ -154,5 +154,8 @@ def _write(path: Path, document: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, document)
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
+        raise CommandError(
+            f"{path} cannot be written: {error.strerror}.",
+            next_step="Give another folder with --out, or make room there.",
+        ) from error
     note(f"Wrote {path}")
