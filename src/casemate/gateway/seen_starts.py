@@ -26,7 +26,7 @@ _PARTS = 16
 """A value of the store is bounded; projects are spread over so many."""
 _PAUSE = 1.0
 """Seconds for which starts are collected, to be written together."""
-_VAULT_SECONDS = 60.0
+_VAULT_SECONDS = 5.0
 """How often the vault is asked for its generation."""
 
 
