@@ -26,8 +26,17 @@ def decoded(program: bytes) -> list[Instruction]:
 
 def evaluate(program: list[Instruction], number: int, args: tuple[int, ...], arch: int) -> int:
     """Return the action of a filter for one system call (linux/filter.h)."""
+    return _run(program, _words(number, args, arch))[0]
+
+
+def _words(number: int, args: tuple[int, ...], arch: int) -> tuple[int, ...]:
     signed = (number & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
-    words = _WORDS.unpack(_DATA.pack(signed, arch, 0, *[*args, 0, 0, 0, 0, 0, 0][:6]))
+    return _WORDS.unpack(_DATA.pack(signed, arch, 0, *[*args, 0, 0, 0, 0, 0, 0][:6]))
+
+
+def _run(program: list[Instruction], words: tuple[int, ...]) -> tuple[int, list[int]]:
+    """Return the action, and which words were looked at until it was known, in that order."""
+    looked_at: list[int] = []
     place = accumulator = 0
     for _ in range(_MOST_STEPS):
         code, if_true, if_false, k = program[place]
@@ -38,8 +47,9 @@ def evaluate(program: list[Instruction], number: int, args: tuple[int, ...], arc
             if k % 4:
                 raise ValueError(f"a load of {k}, which is no whole word")
             accumulator = words[k // 4]
+            looked_at.append(k // 4)
         elif code == RETURN:
-            return k
+            return k, looked_at
         elif code == JUMP:
             place += k
         elif code == AND:
@@ -53,6 +63,36 @@ def evaluate(program: list[Instruction], number: int, args: tuple[int, ...], arc
         else:
             raise ValueError(f"an instruction {code:#x}, which no filter here has")
     raise AssertionError("it does not end")
+
+
+class Decisions:
+    """The actions of one filter: calls that are alike in all that it looks at are evaluated once.
+
+    A filter has no state: what it looks at next, and what it decides, follows from the words that
+    it has looked at so far.
+    """
+
+    def __init__(self, program: list[Instruction]) -> None:
+        self._program = program
+        self._next: dict[tuple[int, ...], int] = {}
+        """By the words so far: which one it looks at then."""
+        self._action: dict[tuple[int, ...], int] = {}
+
+    def of(self, number: int, args: tuple[int, ...], arch: int) -> int:
+        """Return what `evaluate` does."""
+        words = _words(number, args, arch)
+        seen: tuple[int, ...] = ()
+        while (place := self._next.get(seen)) is not None:
+            seen = (*seen, words[place])
+        action = self._action.get(seen)
+        if action is None:
+            action, looked_at = _run(self._program, words)
+            seen = ()
+            for place in looked_at:
+                self._next[seen] = place
+                seen = (*seen, words[place])
+            self._action[seen] = action
+        return action
 
 
 def decide(program: list[Instruction], machine: Machine, name: str, *args: int) -> int:
