@@ -151,7 +151,8 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
             other = _TAG.match(line)
-            alike = (begins and begins.match(line)) or like(line) or _RUNNER.match(line)
+            alike = bool(begins and begins.match(line)) or like(line)
+            alike = alike or _RUNNER.match(line) is not None
             alike = alike or (tag is not None and other is not None and other[0] == tag[0])
             if alike or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
@@ -258,8 +259,8 @@ def judge_trail(text: str, spans: Sequence[Span]) -> Verdict | None:
         for place in begun(text, span):
             line = text[place : place + _MAX_LINE]
             same = own is not None and line.startswith(own[0])
-            same = same or (_TIME.match(before) and _TIME.match(line)) or _has_columns(before, line)
-            if same or like(line):
+            timed = _TIME.match(before) and _TIME.match(line)
+            if same or timed or like(line) or _has_columns(before, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
     return None
 
