@@ -53,6 +53,14 @@ class Header(NamedTuple):
     line: int
 
 
+class Repeated(NamedTuple):
+    """A key or table that is written out twice: its path, and the places of both."""
+
+    path: KeyPath
+    first: Position
+    second: Position
+
+
 class _Frame:
     """An array (`close` is `]`) or an inline table that is being read."""
 
@@ -73,6 +81,8 @@ class KeyLocator:
         self._text = text
         self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._offsets: dict[KeyPath, int] = {}
+        self._written: dict[KeyPath, int] = {}
+        self._repeated: tuple[KeyPath, int, int] | None = None
         self._table_counts: dict[KeyPath, int] = {}
         self._headers: list[tuple[KeyPath, int]] = []
         self._prefix: KeyPath = ()
@@ -84,6 +94,14 @@ class KeyLocator:
     def too_deep(self) -> Position | None:
         """Place of the first key or array that is nested deeper than MAX_DEPTH, or None."""
         return None if self._too_deep is None else self.position(self._too_deep)
+
+    @property
+    def repeated(self) -> Repeated | None:
+        """The first key or table that is written out twice, which no TOML may have, or None."""
+        if self._repeated is None:
+            return None
+        path, first, second = self._repeated
+        return Repeated(path, self.position(first), self.position(second))
 
     @property
     def headers(self) -> list[Header]:
@@ -128,6 +146,8 @@ class KeyLocator:
         if is_array:
             self._offsets.setdefault(path, offset)
             index = self._table_counts.get(path, 0)
+            if index == 0:
+                self._note_written(path, offset)
             self._table_counts[path] = index + 1
             path = (*path, index)
         if len(self._offsets) < MAX_KEYS:
@@ -235,8 +255,15 @@ class KeyLocator:
         return False
 
     def _record(self, path: KeyPath, offset: int) -> None:
-        if len(self._offsets) < MAX_KEYS:
-            self._offsets[path] = offset
+        if len(self._offsets) >= MAX_KEYS:
+            return
+        self._offsets[path] = offset
+        self._note_written(path, offset)
+
+    def _note_written(self, path: KeyPath, offset: int) -> None:
+        first = self._written.setdefault(path, offset)
+        if first != offset and self._repeated is None:
+            self._repeated = (path, first, offset)
 
     def _skip(self, pattern: re.Pattern[str]) -> None:
         match = pattern.match(self._text, self._pos)

@@ -10,13 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from casemate.manifest.locator import MAX_DEPTH, KeyLocator, Position
-from casemate.manifest.problem import ManifestError, file_problem, printable
+from casemate.manifest.problem import ManifestError, dotted, file_problem, printable
 
 MAX_BYTES = 1024 * 1024
 
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _TOML_PLACE = re.compile(r" \((?:at line (\d+), column (\d+)|at end of document)\)$")
 _MAX_MESSAGE = 200
+_REPEATED = ("Cannot overwrite a value", "Duplicate inline table key", "Cannot declare ")
+"""How what tomllib says of a key begins that is there already, without telling which, or where."""
+_EXPECTED = {
+    "Invalid value": "a value: text in quotes, a number, true, false, [ ... ] or { ... }",
+    "Expected '=' after a key": "key = value",
+}
+"""What stands in TOML where tomllib says something that begins so."""
 
 # tomllib promises TOMLDecodeError (a ValueError) alone, yet some releases leak others.
 _PARSER_ERRORS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
@@ -98,11 +105,10 @@ def _decode(path: Path, data: bytes) -> str:
 
 
 def _parse(path: Path, text: str, locator: KeyLocator) -> dict[str, object]:
-    expected = "TOML 1.0"
     try:
         return tomllib.loads(text)
     except RecursionError as error:
-        raise file_problem(path, "tables or arrays nested too deeply", expected) from error
+        raise file_problem(path, "tables or arrays nested too deeply", "TOML 1.0") from error
     except _PARSER_ERRORS as error:
         message = str(error)
         match = _TOML_PLACE.search(message)
@@ -112,8 +118,24 @@ def _parse(path: Path, text: str, locator: KeyLocator) -> dict[str, object]:
             place = (
                 Position(int(match[1]), int(match[2])) if match[1] else locator.position(len(text))
             )
-        shown = printable(message[:_MAX_MESSAGE])
-        raise file_problem(path, f"invalid TOML: {shown}", expected, place) from error
+        raise _unparsed(path, message, place, locator) from error
+
+
+def _unparsed(
+    path: Path, message: str, place: Position | None, locator: KeyLocator
+) -> ManifestError:
+    """Return the error of what tomllib does not take, in words for who writes a manifest."""
+    twice = locator.repeated
+    if twice is not None and message.startswith(_REPEATED):
+        return file_problem(
+            path,
+            f"{dotted(twice.path)} a second time; the first is on line {twice.first.line}",
+            "each key and each table once",
+            twice.second,
+        )
+    expected = (text for begin, text in _EXPECTED.items() if message.startswith(begin))
+    shown = printable(message[:_MAX_MESSAGE])
+    return file_problem(path, f"invalid TOML: {shown}", next(expected, "TOML 1.0"), place)
 
 
 def _place(data: bytes, offset: int) -> Position:

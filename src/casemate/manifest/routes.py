@@ -17,11 +17,15 @@ MAX_SEGMENTS = 32
 _LITERAL = r"[A-Za-z0-9._~!$&'()*+,;=:@-]+"
 """Characters of a path segment (RFC 3986, `pchar`) without percent-encoding."""
 
+_FOREIGN = r":[A-Za-z_][A-Za-z0-9_]*|\*{1,2}"
+"""Parameters as other routers write them: taken by the letter, they would fit no request that is meant."""
+
 _PARAMETER = r"\{[A-Za-z_][A-Za-z0-9_]*\}"
 _REST = r"\{[A-Za-z_][A-Za-z0-9_]*\.\.\.\}"
 
 TEMPLATE_PATTERN = (
     r"^/(?!(?:.*/)?\.\.?(?:/|$))"
+    rf"(?!(?:.*/)?(?:{_FOREIGN})(?:/|$))"
     rf"(?:(?:(?:{_LITERAL}|{_PARAMETER})/)*(?:{_LITERAL}|{_PARAMETER}|{_REST}))?$"
 )
 
@@ -87,6 +91,11 @@ def _segment_shape(template: str, segment: str, names: set[str], *, is_last: boo
         raise RejectedValueError('a path without "//" and "/" at its end', f"{found} with {where}")
     if segment in (".", ".."):
         raise RejectedValueError('a path without "." and ".." segments', found)
+    if re.fullmatch(_FOREIGN, segment):
+        raise RejectedValueError(
+            "a parameter as {name}, and all that is left as {rest...}",
+            f"{found} with the segment {quoted(segment)}",
+        )
     if re.fullmatch(_LITERAL, segment):
         return segment
     is_rest = re.fullmatch(_REST, segment) is not None

@@ -935,6 +935,56 @@ def test_who_finds_no_host_is_told_of_grants() -> None:
     assert failure.message == f"{message} {remedy}"
 
 
+@pytest.mark.parametrize(
+    ("kind", "message", "trace", "told"),
+    [
+        ("OSError", "[Errno 28] No space left on device", "", "/tmp holds 2 MB: limits.tmp in"),
+        ("OSError", "[Errno 24] Too many open files: 'a'", "", "a process has 20 open files: "),
+        ("RuntimeError", "can't start new thread", "", "has 5 processes and threads: limits."),
+        (
+            "BlockingIOError",
+            "[Errno 11] Resource temporarily unavailable",
+            "    pid = os.fork()\n",
+            "an instance has 5 processes and threads: limits.processes in casemate.toml",
+        ),
+        ("OSError", "[Errno 30] Read-only file system: 'a'", "", "only /tmp can be written: "),
+        ("ModuleNotFoundError", "No module named 'numpy'", "", "`requirements` of the function"),
+    ],
+)
+def test_an_error_of_python_names_the_limit_that_it_met(
+    kind: str, message: str, trace: str, told: str
+) -> None:
+    limits = Limits(tmp=2 << 20, open_files=20, processes=5)
+    reply = Reply(Outcome.HANDLER_ERROR, type=kind, message=message, trace=trace)
+    failure = failure_of(reply, limits, 1.0)
+    assert failure is not None
+    assert failure.message.startswith(f"{message} (")
+    assert told in failure.message
+
+
+def test_a_result_that_is_no_json_is_told_with_what_is() -> None:
+    message = "the handler's result is not JSON: Object of type date is not JSON serializable"
+    reply = Reply(Outcome.BAD_RESULT, type="BadResultError", message=message)
+    failure = failure_of(reply, Limits(), 1.0)
+    assert failure is not None
+    assert failure.message.startswith(f"{message} (return text, numbers")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("BlockingIOError", "[Errno 11] Resource temporarily unavailable"),
+        ("shop.OutOfStockError", "[Errno 28] of the shelf"),
+        ("ImportError", "No module named x"),
+    ],
+)
+def test_what_only_looks_like_a_limit_is_told_as_it_is(kind: str, message: str) -> None:
+    reply = Reply(Outcome.HANDLER_ERROR, type=kind, message=message, trace="sock.recv()")
+    failure = failure_of(reply, Limits(), 1.0)
+    assert failure is not None
+    assert failure.message == message
+
+
 def test_an_answer_is_no_failure_and_other_errors_are_told_as_they_are() -> None:
     assert failure_of(Reply(Outcome.OK), Limits(), 1.0) is None
     reply = Reply(Outcome.HANDLER_ERROR, type="builtins.PermissionError", message="no", trace="")

@@ -25,7 +25,23 @@ def problem_of(path):
         (b"# \xed\xa0\x80", (1, 3), "the byte 0xed, which is not UTF-8"),
         (b"\x7fELF\x01\x02\x03\x00", (1, 8), "binary data (a NUL byte)"),
         (b"a = 1\r\nb =\r\n", (2, 4), "invalid TOML: Invalid value"),
-        (b"a = 1\na = 2\n", (2, 6), "invalid TOML: Cannot overwrite a value"),
+        (b"a = 1\na = 2\n", (2, 1), "a a second time; the first is on line 1"),
+        (
+            b"[function.f]\n[bucket.b]\n[function.f]\n",
+            (3, 11),
+            "function.f a second time; the first is on line 1",
+        ),
+        (
+            b"limits = { cpu = 1, 'cpu' = 2 }",
+            (1, 21),
+            "limits.cpu a second time; the first is on line 1",
+        ),
+        (
+            b"[function.f]\nqueue = 1\n[[function.f.queue]]\n[function.f.queue]\n",
+            (3, 14),
+            "function.f.queue a second time; the first is on line 2",
+        ),
+        (b"[a.b]\n[a]\nb = 1\n", (3, 1), "a.b a second time; the first is on line 1"),
         (b"a = 1\n\nb = [1,\n2", (4, 2), "invalid TOML: Unclosed array"),
         (b"a = '\x1b'", (1, 6), "invalid TOML: Found invalid character '\\x1b'"),
         (b"\xe2\x80\xaea = 1", (1, 1), "invalid TOML: Invalid statement"),
@@ -36,6 +52,18 @@ def test_what_is_no_toml_is_told_with_its_place(project, data, place, found):
     problem = problem_of(project.write(data))
     assert (problem.line, problem.column) == place
     assert problem.found == found
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"name = shop", "text in quotes, a number, true, false"),
+        (b"handler: app", "key = value"),
+        (b"a = [1, 2", "TOML 1.0"),
+    ],
+)
+def test_what_belongs_there_is_told(project, data, expected):
+    assert expected in problem_of(project.write(data)).expected
 
 
 def test_numbers_beyond_all_bounds_are_no_crash(project):

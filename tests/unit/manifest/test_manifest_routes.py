@@ -27,6 +27,7 @@ from casemate.model.route import RESERVED_SEGMENTS
         ("/a/api", ("a", "api")),
         ("/apis", ("apis",)),
         ("/@me/a:b", ("@me", "a:b")),
+        ("/:7/a*/*b", (":7", "a*", "*b")),
     ],
 )
 def test_templates(template, shape):
@@ -55,6 +56,10 @@ def test_templates(template, shape):
         ("/a\x00", "ASCII"),
         ("/a\n", "ASCII"),
         ("/a{b}", "whole segment"),
+        ("/users/:id", "{name}"),
+        ("/:id/x", "{name}"),
+        ("/files/*", "{rest...}"),
+        ("/files/**", "{rest...}"),
         ("/{}", "whole segment"),
         ("/{1a}", "whole segment"),
         ("/{a-b}", "whole segment"),
