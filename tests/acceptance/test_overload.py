@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from casemate.triggers.http_server.refusal_pace import AT_ONCE, TURNS_PER_SECOND
 from support.flood import Flood
 from support.node import TestNode
 
@@ -53,6 +54,27 @@ def test_a_neighbour_keeps_its_share_beside_a_flood(functions: TestNode, kind: s
     # Of two projects each has a half; at least 0.8 of that in `python -m bench.overload`.
     assert rate >= 0.5 * (rate + other) / 2
     assert beside["p50"] <= 8 * alone["p50"]
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "status"),
+    [
+        ("/invoke/quiet/fresh", "", 401),
+        ("/invoke/quiet/nobodys", None, 404),
+        ("/nowhere", "", 401),
+        ("/api/v1/functions", "", 401),
+        ("/hooks/quiet/fresh/push", "", 401),
+    ],
+)
+def test_who_may_not_is_refused_at_the_nodes_pace(
+    functions: TestNode, path: str, key: str | None, status: int
+) -> None:
+    seconds = 1.5
+    flood = Flood(functions.port, path, functions.key if key is None else key, MANY, seconds)
+    others = flood.result()["others"]
+    assert set(others) <= {str(status), "429"}
+    # Each of them took the time of half a call: a neighbour had 2 answers a second beside them.
+    assert 0 < sum(others.values()) <= AT_ONCE + 1.2 * TURNS_PER_SECOND * (seconds + 0.5)
 
 
 def test_a_flood_is_recorded_as_few(functions: TestNode) -> None:

@@ -12,8 +12,8 @@ from casemate.model.denial import DenialKind, denied_on
 from casemate.model.facts import Actor, Fact
 from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.model.principal import ANONYMOUS, NODE, Action
+from casemate.model.problem import problem_response
 from casemate.policy.interface import Policy
-from casemate.triggers.http_server import server_problem
 
 METRICS_PATH = "/metrics"
 _READING = ("GET", "HEAD")
@@ -53,8 +53,8 @@ class MetricsPage:
             )
         )
         if who is None:
-            return server_problem(401, "This needs a valid token.")
-        return server_problem(403, "The token does not allow this.")
+            return problem_response(401, "This needs a valid token.")
+        return problem_response(403, "The token does not allow this.")
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         accept = request.head.header(b"accept") or b""

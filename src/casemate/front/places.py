@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from http import HTTPStatus
 
 from casemate.api import CHECKED
 from casemate.front.asking import Asking
@@ -18,6 +19,9 @@ _API_LIMITS = {
     "/api/v1/buckets/": 64 * 1024 * 1024,
 }
 """Bytes that a body may have where it may have more than others of the control API."""
+
+_TURNED_AWAY = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+"""Statuses of who gets nothing done; 404, 409 and the like are what others work with."""
 
 
 class ControlApi:
@@ -37,7 +41,9 @@ class ControlApi:
         return Destination(limit, partial(self._answer, asking))
 
     async def _answer(self, asking: Asking, request: HttpRequest) -> HttpResponse:
-        return await self._api(request, {CHECKED: asking.checked})
+        response = await self._api(request, {CHECKED: asking.checked})
+        response.paced = response.status in _TURNED_AWAY
+        return response
 
 
 class WebHooks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import Final
 
+from casemate.invocation.python_errors import meaning_of, mebibytes
 from casemate.model.errors import CasemateError, OutOfServiceError
 from casemate.model.function import Limits
 from casemate.model.invocation import Outcome
@@ -26,15 +27,6 @@ MENDED_SECONDS: Final = 30
 """When to come again after a failure that passes, and after one that somebody has to mend."""
 _UNAVAILABLE: Final = "UnavailableError"
 """What the runner raises in a function then, in `runner.channel`."""
-_NO_NAMES: Final = "Temporary failure in name resolution"
-"""What the C library says where there is no network: without a grant, or past the proxy."""
-_NO_SPACE: Final = "[Errno 28]"
-_TOO_MANY_FILES: Final = "[Errno 24]"
-_READ_ONLY: Final = "[Errno 30]"
-_NO_THREAD: Final = "can't start new thread"
-_NO_MODULE: Final = "No module named "
-_NO_JSON: Final = "is not JSON serializable"
-_MADE_JSON: Final = "return text, numbers, true, false, None, lists and dicts; str(value) makes a text"
 
 
 def failure_of(reply: Reply, limits: Limits, timeout: float) -> Failure | None:
@@ -48,42 +40,12 @@ def failure_of(reply: Reply, limits: Limits, timeout: float) -> Failure | None:
     if reply.outcome is Outcome.TIMEOUT:
         message = f"{message} of {timeout:g} s (limits.timeout in casemate.toml)"
     elif reply.outcome is Outcome.OUT_OF_MEMORY:
-        message = f"{message} of {_mebibytes(limits.memory)} (limits.memory in casemate.toml)"
+        message = f"{message} of {mebibytes(limits.memory)} (limits.memory in casemate.toml)"
     elif reply.outcome is Outcome.RESPONSE_TOO_LARGE:
         message = f"{message} (limits.response in casemate.toml)"
-    elif meaning := _meaning(reply, limits):
+    elif meaning := meaning_of(reply, limits):
         message = f"{message} ({meaning})"
     return Failure(type=reply.type, message=message, trace=reply.trace)
-
-
-def _meaning(reply: Reply, limits: Limits) -> str:
-    """Return what an error of Python means in a sandbox and what to do; empty for most.
-
-    Python tells these as on any other machine, where they have other causes.
-    """
-    kind, message = reply.type.rpartition(".")[2], reply.message
-    if reply.outcome is Outcome.BAD_RESULT:
-        return _MADE_JSON if message.endswith(_NO_JSON) else ""
-    if kind == "PermissionError" and "subprocess.py" in reply.trace:
-        return "a function starts no programs: use a Python package for it"
-    if _NO_NAMES in message:
-        return "no host is reached that `egress` in casemate.toml does not grant"
-    if kind == "OSError" and message.startswith(_NO_SPACE):
-        return f"/tmp holds {_mebibytes(limits.tmp)}: limits.tmp in casemate.toml"
-    if kind == "OSError" and message.startswith(_TOO_MANY_FILES):
-        return f"a process has {limits.open_files} open files: limits.open_files in casemate.toml"
-    if message == _NO_THREAD or (kind == "BlockingIOError" and "fork" in reply.trace):
-        limit = f"{limits.processes} processes and threads: limits.processes in casemate.toml"
-        return f"an instance has {limit}"
-    if kind == "OSError" and message.startswith(_READ_ONLY):
-        return "only /tmp can be written: what should stay goes into a bucket or a table"
-    if kind == "ModuleNotFoundError" and message.startswith(_NO_MODULE):
-        return "its package goes into `requirements` of the function, a file of yours into `source`"
-    return ""
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / (1 << 20):g} MB"
 
 
 def again_after(reply: Reply, told: tuple[str, CasemateError] | None) -> int | None:

@@ -18,7 +18,7 @@ _LITERAL = r"[A-Za-z0-9._~!$&'()*+,;=:@-]+"
 """Characters of a path segment (RFC 3986, `pchar`) without percent-encoding."""
 
 _FOREIGN = r":[A-Za-z_][A-Za-z0-9_]*|\*{1,2}"
-"""Parameters as other routers write them: taken by the letter, they would fit no request that is meant."""
+"""Parameters as other routers write them: by the letter they would fit no request that is meant."""
 
 _PARAMETER = r"\{[A-Za-z_][A-Za-z0-9_]*\}"
 _REST = r"\{[A-Za-z_][A-Za-z0-9_]*\.\.\.\}"

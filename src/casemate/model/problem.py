@@ -86,6 +86,8 @@ def problem_response(
 
     `detail` is a fixed text that never quotes the request or an exception; `error_id` lets the
     owner find what happened. `kind` says more than the status does. `retry_after` is in seconds.
+    What the request is refused for (4xx) leaves at the server's pace: who asks again at once, on
+    each of many connections, would take the time of those that are served.
     """
     kind = kind or kind_of(status)
     headers: tuple[tuple[bytes, bytes], ...] = _HEADERS
@@ -102,4 +104,5 @@ def problem_response(
         detail=detail,
         error_id=error_id,
     )
-    return HttpResponse(status, headers, msgspec.json.encode(problem))
+    refused = 400 <= status < 500
+    return HttpResponse(status, headers, msgspec.json.encode(problem), paced=refused)

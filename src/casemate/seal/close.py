@@ -135,7 +135,7 @@ class Seal:
             status = finished.status or _STATUS.get(finished.outcome, 500)
             error_id = "err_" + secrets.token_hex(12)
             answer = problem(status, error_id, finished.detail, finished.retry_after)
-            answer.paced = finished.retry_after is not None
+            answer.paced = answer.paced or finished.retry_after is not None
             record = self._error(error_id, finished)
         request_id = _id_of(finished)
         answer.headers = (*answer.headers, (b"x-request-id", request_id.encode()))

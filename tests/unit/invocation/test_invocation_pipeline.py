@@ -938,7 +938,7 @@ def test_who_finds_no_host_is_told_of_grants() -> None:
 @pytest.mark.parametrize(
     ("kind", "message", "trace", "told"),
     [
-        ("OSError", "[Errno 28] No space left on device", "", "/tmp holds 2 MB: limits.tmp in"),
+        ("OSError", "[Errno 28] No space left on device", "", "its /tmp holds 2 MB: limits.tmp in"),
         ("OSError", "[Errno 24] Too many open files: 'a'", "", "a process has 20 open files: "),
         ("RuntimeError", "can't start new thread", "", "has 5 processes and threads: limits."),
         (

@@ -51,3 +51,8 @@ def test_what_is_given_is_told() -> None:
         "error_id": "err_1",
     }
     assert {(b"retry-after", b"3"), (b"allow", b"GET, HEAD")} <= set(answer.headers)
+
+
+@pytest.mark.parametrize("status", [*KINDS, 451, 599])
+def test_what_a_request_is_refused_for_leaves_at_the_servers_pace(status: int) -> None:
+    assert problem_response(status).paced is (400 <= status < 500)

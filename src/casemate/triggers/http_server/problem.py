@@ -20,6 +20,11 @@ def reason_phrase(status: int) -> str:
 
 
 def server_problem(status: int, detail: str, error_id: str | None = None) -> HttpResponse:
-    """Return a problem; 429 and 503 carry `Retry-After`."""
+    """Return a problem; 429 and 503 carry `Retry-After`.
+
+    It leaves at once: what cannot be read as a request ends its connection, which is better free.
+    """
     retry_after = _RETRY_SECONDS if status in _RETRYABLE else None
-    return problem_response(status, detail, error_id=error_id, retry_after=retry_after)
+    response = problem_response(status, detail, error_id=error_id, retry_after=retry_after)
+    response.paced = False
+    return response
