@@ -26,12 +26,11 @@ _DIRECTIONS = frozenset(("ASC", "DESC", "NULLS", "FIRST", "LAST"))
 _AFTER_ORDERED = frozenset(
     (",", ")", ";", "LIMIT", "OFFSET", "FETCH", "COLLATE", "HAVING", "ORDER", "WINDOW", "FOR")
 )
-_BEFORE_COMPARED = frozenset(("WHERE", "AND", "OR", "NOT", "HAVING", "(", "WHEN"))
+_BEFORE_COMPARED = frozenset(("WHERE", "AND", "OR", "NOT", "HAVING", "("))
 _CLAUSES = frozenset(
     ("SELECT", "FROM", "WHERE", "HAVING", "ON", "SET", "VALUES", "LIMIT", "BY", "JOIN", "WHEN")
 )
 CONDITIONS = frozenset(("WHERE", "HAVING"))
-_COMPARING_IN = CONDITIONS | {"WHEN"}
 WRITES = frozenset(
     ("INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "INTO", "CREATE", "ALTER", "DROP", "UPSERT")
 )
@@ -241,7 +240,10 @@ def _is_ordered(words: Sequence[str], at: int, tokens: Sequence[Token]) -> bool:
 def _is_compared(whole: _Statement, at: int, last: int) -> bool:
     """Tell whether a column is the left side of a comparison with a value."""
     words = whole.words
-    if words[at - 1] not in _BEFORE_COMPARED or clause_of(words, at) not in _COMPARING_IN:
+    if words[at - 3 : at] == ["(", "CASE", "WHEN"]:
+        if words[at - 4] not in _AGGREGATES:  # `SUM(CASE WHEN a IS NULL THEN 1 ELSE 0 END)`
+            return False
+    elif words[at - 1] not in _BEFORE_COMPARED or clause_of(words, at) not in CONDITIONS:
         return False
     following = last + 1
     if words[following : following + 1] == ["NOT"]:
