@@ -39,6 +39,8 @@ OF_HTTP = {
     delivery.ShowFunctionDeadLetter,
     delivery.ShowQueueDeadLetter,
     delivery.ListDeadLetterPlaces,
+    delivery.RedriveFunctionDeadLetters,
+    delivery.RedriveQueueDeadLetters,
 }
 """What the API makes of other operations, for its streams and for what it leaves out."""
 PERFORMED = {**ports.PERFORMED.reads, **ports.PERFORMED.changes}
