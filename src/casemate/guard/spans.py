@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import bisect
 import html
+import itertools
 import shlex
+from collections.abc import Callable, Iterable
 
 from .batches import lowered
 from .origin import PIECE, Origin, Span
@@ -79,19 +81,53 @@ def within(spans: list[Span], start: int, size: int) -> list[Span]:
     return [span for span in moved if span.start < span.end]
 
 
-def chance(span: Span, standing: list[tuple[int, int]]) -> str:
+def cutting(spans: list[Span]) -> Callable[[int, int], list[Span]]:
+    """Return `within` of many parts of one text, in each of which only some of its spans are."""
+    spans = merged(list(spans))
+    starts, ends = [span.start for span in spans], [span.end for span in spans]
+
+    def cut(start: int, size: int) -> list[Span]:
+        first = bisect.bisect_right(ends, start)
+        return within(spans[first : bisect.bisect_left(starts, start + size)], start, size)
+
+    return cut
+
+
+class Cover:
+    """Places of a text that may hold others: asked of thousands, it goes through none of them."""
+
+    def __init__(self, places: Iterable[tuple[int, int]]) -> None:
+        """Take where each begins and ends, in any order."""
+        ordered = sorted(places)
+        self.starts = [start for start, _ in ordered]
+        self._reached = list(itertools.accumulate((end for _, end in ordered), max))
+        """How far those up to each one go."""
+
+    def holds(self, start: int, end: int) -> bool:
+        """Tell whether one of them holds a part."""
+        return self._reach(bisect.bisect_right(self.starts, start)) >= end
+
+    def holds_in_more(self, span: Span) -> bool:
+        """Tell whether one that is longer holds it."""
+        before = self._reach(bisect.bisect_left(self.starts, span.start))
+        return before >= span.end or (
+            self._reach(bisect.bisect_right(self.starts, span.start)) > span.end
+        )
+
+    def _reach(self, count: int) -> int:
+        return self._reached[count - 1] if count else -1
+
+
+def chance(span: Span, standing: Cover) -> str:
     """Vouch for what was found by search where a longer text of the code stands."""
     # The text of the code has to be longer: one of the same size is as likely the event's.
-    covered = any(
-        start <= span.start and span.end <= end and end - start > span.end - span.start
-        for start, end in standing
-    )
-    return "constant" if covered else ""
+    return "constant" if standing.holds_in_more(span) else ""
 
 
 def apart(found: list[Span], others: list[Span]) -> list[Span]:
     """Add spans that are in none of those found. A word found by chance hides no longer piece."""
-    apart = [o for o in others if not any(s.start <= o.start and o.end <= s.end for s in found)]
+    cover = Cover((span.start, span.end) for span in found)
+    apart = [other for other in others if not cover.holds(other.start, other.end)]
     return merged(found + apart) if apart else found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from .notes import REPLACED, Made
 from .origin import Span
 from .pieces import has_step_up, is_whole, replaced, same
-from .spans import within
+from .spans import cutting
 
 _PLACES = ("?", "%s")
 """What the code puts in the place of a value that it binds: `sql.replace(f"'{name}'", "?")`."""
@@ -65,13 +65,13 @@ def put_in(text: str, made: Made, spans_of: Callable[[str], list[Span]]) -> list
     pieces_of = replaced(*made.parts)
     if pieces_of is None or not same(text, pieces_of):
         return None
-    inside = spans_of(template)
+    cut = cutting(spans_of(template))
     found: list[Span] = []
     place = offset = 0
     for piece, is_rest in pieces_of:
         if is_rest:
-            found += [s.moved(offset) for s in within(inside, place, len(piece))]
-        elif new in _PLACES and not within(inside, place, len(made.parts[1])):
+            found += [s.moved(offset) for s in cut(place, len(piece))]
+        elif new in _PLACES and not cut(place, len(made.parts[1])):
             return None  # the event has said where a place for a value is
         place += len(piece if is_rest else made.parts[1])
         offset += len(piece)

@@ -34,8 +34,10 @@ from .provenance import Provenance
 from .reaching import MANY, Reach
 from .spans import (
     MIN_AGAIN,
+    Cover,
     apart,
     chance,
+    cutting,
     escaped_again,
     found_again,
     merged,
@@ -241,12 +243,12 @@ class Tracer:
             return []
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", "", TOO_MUCH), exact=False)]
-        standing = self._standing_in(text) if found else []
-        if standing:  # a piece of a text that stands there as the code wrote it is there by chance
+        standing = Cover(self._standing_in(text) if found else ())
+        if standing.starts:  # a piece of a text of the code's that stands there is one by chance
             found = [s for s in found if not self._is_chance(text, s, standing)]
         return self._checked(text, found, standing)
 
-    def _checked(self, text: str, found: list[Span], standing: list[tuple[int, int]]) -> list[Span]:
+    def _checked(self, text: str, found: list[Span], standing: Cover) -> list[Span]:
         """Say of what was found by search how the code vouches for it."""
         return [
             s._replace(
@@ -257,7 +259,7 @@ class Tracer:
             for s in found
         ]
 
-    def _is_chance(self, text: str, span: Span, standing: list[tuple[int, int]]) -> bool:
+    def _is_chance(self, text: str, span: Span, standing: Cover) -> bool:
         """Tell of a piece whether it stands in a text of the code's, but for blanks around it."""
         if span.origin.decoding[-1:] != PIECE:
             return False
@@ -383,7 +385,7 @@ class Tracer:
             at = bisect.bisect_right(begins, span.start) - 1
             if at >= 0 and span.end <= places[at][1]:
                 kept.append(span)
-        standing = self._standing_in(text) if kept else []
+        standing = Cover(self._standing_in(text) if kept else ())
         kept = [span for span in kept if not self._is_chance(text, span, standing)]
         return self._checked(text, kept, standing)
 
@@ -525,12 +527,12 @@ class Tracer:
         put_in = [part.made for part in parts or () if part.made is not None]
         if parts is None or not any("<" in one for one in put_in):
             return None
-        inside = self._spans(again.text, depth + 1)
+        cut = cutting(self._spans(again.text, depth + 1))
         found: list[Span] = []
         offset = 0
         for start, end, one in parts:
             if one is None:
-                found += [s.moved(offset) for s in within(inside, start, end - start)]
+                found += [s.moved(offset) for s in cut(start, end - start)]
             elif not of_template:
                 found += [s.moved(offset) for s in self._spans(one, depth + 1)]
             offset += end - start if one is None else len(one)

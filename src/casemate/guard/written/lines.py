@@ -209,6 +209,8 @@ def judge_kept(text: str, spans: Sequence[Span]) -> Verdict | None:
     if is_whole(text, spans):
         return None
     for span in doubtful(spans):
+        if BREAKS.search(text, span.start, span.end) is None:
+            continue  # most by far
         own = before_in_line(text, span)
         level, shape = _LEVEL.match(own) is not None, _shape(own)
         numbers = shape.count("0") >= _MIN_NUMBERS

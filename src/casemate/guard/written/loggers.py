@@ -35,6 +35,8 @@ MAX_BEGUN = 512
 _BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
 _BINARY = re.compile(rb"[\s\S]{0,15}?[\x00-\x08\x0e-\x1a\x1c-\x1f\xf8-\xff]")
 """How files begin that are no text."""
+_PASSED = ("log", "passed")
+"""Under which is kept what was read last, and holds no record of the event's."""
 _OF_SEVERAL = frozenset(("writelines", "writev"))
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\x9b\u2028\u2029]")
@@ -154,8 +156,10 @@ def read_lines(guard: Guard, function: Any, *_: Any) -> None:
     text = given if isinstance(given, str) else held_by(given)
     if isinstance(text, (str, bytes)) and len(text) <= MAX_RECORD and not _is_binary(text):
         text = as_text(text)
-        if _BREAK.search(text.rstrip("\r\n")) is not None:
+        kept = guard.provenance.kept
+        if kept.get(_PASSED) != text and _BREAK.search(text.rstrip("\r\n")) is not None:
             guard.check(NAME, text, judge_kept)
+            kept[_PASSED] = text  # what reads on asks again
 
 
 def _is_binary(held: str | bytes) -> bool:
