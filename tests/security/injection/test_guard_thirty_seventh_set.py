@@ -142,3 +142,40 @@ def test_columns_may_be_counted(tmp_path: Path) -> None:
     hostile += [("unique", "api_key"), ("empty", "total) = (select 1"), ("null", "1=1 or id")]
     cases = {f"{c} {n}": (QUALITY, {"check": c, "column": n}) for c, n in hostile}
     assert_blocked(tmp_path, cases, {"sql"}, ())
+
+
+# -- hosts of one word that the code takes out of a URL -----------------------------------------------
+
+REBUILT = """
+import os, urllib.request
+from urllib.parse import urlsplit
+OWN = "http://reports:9/daily"
+def handler(event, context):
+    os.environ["BACKEND"] = "Ledger"
+    if not event["url"].startswith("http://rates") and not event.get("any"):
+        return None
+    parts = urlsplit(event["url"])
+    host = event.get("own") or parts.hostname
+    if event.get("setting"):
+        host = os.environ["BACKEND"].lower()
+    try:
+        return urllib.request.urlopen(f"http://{host}:{parts.port}{parts.path}", timeout=1).read().decode()
+    except OSError:
+        return "off"
+"""
+
+
+def test_a_host_of_one_word_is_the_events_if_its_url_has_it(tmp_path: Path) -> None:
+    harmless = (
+        {"url": "see other"},
+        {"url": "http://reports:9/x", "any": 1},
+        {"url": "http://ledger:9/x", "setting": 1, "any": 1},
+    )
+    assert_passes(tmp_path, {str(e): (REBUILT, e) for e in harmless}, ())
+    hostile = (
+        {"url": "http://rates:1@metadata:9/x"},
+        {"url": "http://localhost:9/x", "any": 1},
+        {"url": "http://LocalHost:9/x", "any": 1},
+        {"url": "http://2130706433:9/x", "any": 1},
+    )
+    assert_blocked(tmp_path, {str(e): (REBUILT, e) for e in hostile}, {"url"}, ())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 import weakref
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from ..verdict import Verdict
 from .hosts import (
     Vouching,
     host_of,
+    hosts_in,
     is_meant_for_all,
     is_public,
     normal,
@@ -52,6 +54,8 @@ _FIX_REDIRECT = (
 _SERVERS = ("asyncio", "http", "socket", "socketserver", "wsgiref")
 _SENDING = ("content", "data", "files", "json", "cookies")
 """What a request of httpx's sends beside its head."""
+_MAX_TEXTS = 500
+"""Texts of an event in which URLs are looked for."""
 _MAX_SERVED = 8
 _MAX_FRAMES = 50
 _MAX_TOLD = 200
@@ -104,6 +108,7 @@ class Judge:
     def _url(self, url: str | bytes, *, reads: bool = False) -> Verdict | None:
         self._begin()
         text, spans = as_text(url), self.guard.spans(url) or self._chosen(url)
+        spans = [*spans, *self._of_host(text, spans)]
         if text in self._resolved:
             return None  # it was judged with its steps
         asked = without_query(self.guard, text)
@@ -136,6 +141,24 @@ class Judge:
             return []
         how = self.guard.check_of(as_text(url))
         return [Span(0, len(as_text(url)), origin, exact=True, checked=how)]
+
+    def _of_host(self, text: str, spans: Sequence[Span]) -> list[Span]:
+        """Return the span of a host of one word that a URL of the event's has, and no text of the
+        code's: `urlsplit(url).hostname` is no text that is looked for, if it is `localhost`.
+        """
+        parts, taint = split(text), self.guard.taint
+        start, end = parts.host
+        host = normal(text[start:end])
+        if taint is None or not host.isalnum() or any(s.start < end > start < s.end for s in spans):
+            return []
+        constants = self.guard.constants
+        own = any(f"//{host}" in one.lower() for one in constants.texts)
+        if own or constants.holds_word(host) or any(host in v.lower() for v in os.environ.values()):
+            return []
+        for given, origin in taint.texts(_MAX_TEXTS):
+            if "://" in given and host in hosts_in(given):
+                return [Span(start, end, origin, exact=True)]
+        return []
 
     def _pass(self, text: str, spans: Sequence[Span]) -> None:
         host = host_of(text)

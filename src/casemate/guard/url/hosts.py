@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import re
 import socket
@@ -21,6 +22,8 @@ _SEPARATORS = re.compile(r"[\s,;]+")
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 _MAX_DIGITS = 5
 _MAX_URL = 4096
+_MAX_TEXT, _MAX_URLS = 16_384, 50
+"""Characters of a text in which URLs are looked for, and how many of them."""
 _MIN_PREFIX = 8
 _NUMBERS = re.compile(r"(?:\d{1,3}\.){2,3}", re.ASCII)
 """How an address begins of which two or three numbers are the code's."""
@@ -70,6 +73,12 @@ class Place(NamedTuple):
 def host_of(url: str) -> str:
     """Return a URL's host in lower case, as the most generous client reads it."""
     return normal(url[slice(*split(url).host)])
+
+
+def hosts_in(text: str) -> set[str]:
+    """Return the hosts of the URLs in a text, of the first of these."""
+    found = itertools.islice(_URL.finditer(text[:_MAX_TEXT]), _MAX_URLS)
+    return {host_of(one[0]) for one in found}
 
 
 def normal(host: str) -> str:
