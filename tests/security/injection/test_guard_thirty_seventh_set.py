@@ -33,6 +33,11 @@ TELLING = {
     "a client's password": "with httpx.Client(auth=('me', 'pw')) as c: return c.get(urls[0]).text",
     "cookies": "with httpx.Client(cookies={'a': 'b'}) as c: return c.get(urls[0]).text",
     "a cookie": "return httpx.get(urls[0], cookies={'a': 'b'}).text",
+    "parameters": "return httpx.get(urls[0], params={'key': 'k'}).text",
+    "a client's parameters": "with httpx.Client(params={'key': 'k'}) as c: return c.get(urls[0]).text",
+    "a hook": "with httpx.Client(event_hooks={'request': [print]}) as c: return c.get(urls[0]).text",
+    "streamed": "with httpx.stream('GET', urls[0], auth=('me', 'pw')) as r: return r.read().decode()",
+    "parameters by requests": "import requests; return requests.get(urls[0], params={'key': 'k'}).text",
     "a body": "return httpx.post(urls[0], json={'a': 'b'}).text",
     "a method": "return httpx.delete(urls[0]).text",
     "built before": "with httpx.Client() as c: return c.send(c.build_request('GET', urls[0]), auth=('me', 'pw')).text",
@@ -53,7 +58,7 @@ def test_what_the_code_knows_is_sent_to_no_link(tmp_path: Path) -> None:
     cases: Cases = {n: (PREVIEW.replace("{}", c), {"text": TEXT}) for n, c in TELLING.items()}
     inward = ("http://127.1:9/x", "http://2130706433/", "http://vault.internal/", "http://[::1]/")
     cases |= {u: (PREVIEW.replace("{}", READING["client"]), {"text": u}) for u in inward}
-    assert_blocked(tmp_path, cases, {"url"}, ("httpx",))
+    assert_blocked(tmp_path, cases, {"url"}, ("httpx", "requests"))
 
 
 # -- an address without its query in a list of the code's ------------------------------------------------

@@ -52,8 +52,8 @@ _FIX_REDIRECT = (
 
 
 _SERVERS = ("asyncio", "http", "socket", "socketserver", "wsgiref")
-_SENDING = ("content", "data", "files", "json", "cookies")
-"""What a request of httpx's sends beside its head."""
+_SENDING = ("content", "data", "files", "json", "cookies", "params")
+"""What the code may have a request of httpx's send beside the URL and headers."""
 _MAX_TEXTS = 500
 """Texts of an event in which URLs are looked for."""
 _MAX_SERVED = 8
@@ -401,7 +401,7 @@ def patch_requests_models(guard: Guard, module: ModuleType) -> None:
     prepared = vars(module)["PreparedRequest"]
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        told = ((4, "files"), (5, "data"), (7, "auth"), (8, "cookies"), (10, "json"))
+        told = ((4, "files"), (5, "data"), (6, "params"), (7, "auth"), (8, "cookies"), (10, "json"))
         empty = not any(argument(arguments, named, place, name) for place, name in told)
         method = argument(arguments, named, 1, "method")
         reads = empty and _only_reads(method, argument(arguments, named, 3, "headers"))
@@ -455,7 +455,8 @@ def patch_httpx(guard: Guard, module: ModuleType) -> None:
         client = arguments[0]
         silent = client in asking and client not in told and client.auth is None
         asking.discard(client)
-        silent = silent and not client.cookies and not any(map(named.get, _SENDING))
+        silent = silent and not any((client.cookies, client.params, *client.event_hooks.values()))
+        silent = silent and not any(map(named.get, _SENDING))
         method = argument(arguments, named, 1, "method")
         headers = (*client.headers, *(named.get("headers") or ()))
         reads = silent and _only_reads(method, headers)
