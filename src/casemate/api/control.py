@@ -40,9 +40,9 @@ class StartFailedError(InvalidInputError):
         self, detail: str, *, type: str, message: str, trace: str, next_step: str | None = None
     ) -> None:
         """Keep the detail and the owner's view of what the function did when it was started."""
+        shown = "trace shows" if trace else "error says"
         super().__init__(
-            detail,
-            next_step=next_step or "Mend what the trace shows, then deploy again.",
+            detail, next_step=next_step or f"Mend what the {shown}, then deploy again."
         )
         self.type = type
         self.failure_message = message

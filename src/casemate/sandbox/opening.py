@@ -434,7 +434,10 @@ class Opening:
         try:
             return await asyncio.wait_for(opened, seconds)
         except TimeoutError:
-            reason = f"the import took longer than {seconds:g} s"
+            reason = (
+                f"the import took longer than {seconds:g} s, which is limits.timeout in "
+                f"casemate.toml, and {_IMPORT_SECONDS_LEAST:g} s at least"
+            )
             return protocol.ZygoteEnded(number, reason, protocol.Fault.FUNCTION)
 
     @staticmethod
