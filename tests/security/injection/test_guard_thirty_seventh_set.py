@@ -13,6 +13,14 @@ import asyncio, re, httpx
 async def several(urls):
     async with httpx.AsyncClient(timeout=1.0) as client:
         return await asyncio.gather(*(client.get(url) for url in urls), return_exceptions=True)
+async def beside(url):
+    async with httpx.AsyncClient(timeout=1.0) as client:
+        waiting = client.get(url)
+        try:
+            async with client.stream("GET", url, auth=("me", "pw")) as answer:
+                return answer.status_code
+        finally:
+            waiting.close()
 def handler(event, context):
     urls = [url.rstrip(".") for url in re.findall(r"https?://[^\\s<>]+", event["text"])]
     try:
@@ -38,6 +46,7 @@ TELLING = {
     "a hook": "with httpx.Client(event_hooks={'request': [print]}) as c: return c.get(urls[0]).text",
     "streamed": "with httpx.stream('GET', urls[0], auth=('me', 'pw')) as r: return r.read().decode()",
     "parameters by requests": "import requests; return requests.get(urls[0], params={'key': 'k'}).text",
+    "streamed beside another": "return asyncio.run(beside(urls[0]))",
     "a body": "return httpx.post(urls[0], json={'a': 'b'}).text",
     "a method": "return httpx.delete(urls[0]).text",
     "built before": "with httpx.Client() as c: return c.send(c.build_request('GET', urls[0]), auth=('me', 'pw')).text",
@@ -182,5 +191,7 @@ def test_a_host_of_one_word_is_the_events_if_its_url_has_it(tmp_path: Path) -> N
         {"url": "http://localhost:9/x", "any": 1},
         {"url": "http://LocalHost:9/x", "any": 1},
         {"url": "http://2130706433:9/x", "any": 1},
+        {"url": "http://report:9/x", "any": 1},
+        {"url": "http://local:9/x", "any": 1},
     )
     assert_blocked(tmp_path, {str(e): (REBUILT, e) for e in hostile}, {"url"}, ())

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..origin import Span
 from ..quoted import neutral
+from ..spans import Cover
 from ..verdict import Verdict
 from .tags import Kind, Tags
 
@@ -125,10 +126,12 @@ def judge_expression(text: str, spans: Sequence[Span]) -> Verdict | None:
     literals = _places(_LITERAL, text)
     if literals != _places(_LITERAL, neutral(text, doubtful)):
         return Verdict(doubtful[0].origin, "adds code to the template", FIX)
+    inside = Cover((start + 1, end - 1) for start, end in literals)
     for span in doubtful:
-        inside = any(start < span.start and span.end < end for start, end in literals)
         words = not span.exact or span.checked in ("pattern", "word")
-        if not inside and not (words and _PLAIN_WORDS.fullmatch(text, span.start, span.end)):
+        if not inside.holds(span.start, span.end) and not (
+            words and _PLAIN_WORDS.fullmatch(text, span.start, span.end)
+        ):
             return Verdict(span.origin, "stands in the template's code", FIX)
     return None
 

@@ -146,19 +146,25 @@ class Judge:
         """Return the span of a host of one word that a URL of the event's has, and no text of the
         code's: `urlsplit(url).hostname` is no text that is looked for, if it is `localhost`.
         """
-        parts, taint = split(text), self.guard.taint
-        start, end = parts.host
+        taint, (start, end) = self.guard.taint, split(text).host
         host = normal(text[start:end])
-        if taint is None or not host.isalnum() or any(s.start < end > start < s.end for s in spans):
+        if taint is None or not host.isalnum():
             return []
-        constants = self.guard.constants
-        own = any(f"//{host}" in one.lower() for one in constants.texts)
-        if own or constants.holds_word(host) or any(host in v.lower() for v in os.environ.values()):
+        if any(s.start < end and start < s.end for s in spans) or self._is_own_word(host):
             return []
         for given, origin in taint.texts(_MAX_TEXTS):
             if "://" in given and host in hosts_in(given):
                 return [Span(start, end, origin, exact=True)]
         return []
+
+    def _is_own_word(self, host: str) -> bool:
+        """Tell whether code or settings have a host of one word, by itself or in a URL."""
+        constants = self.guard.constants
+        texts = (*constants.texts, *os.environ.values())
+        return constants.holds_word(host) or any(
+            host == one.lower().partition(":")[0] or ("//" in one and host in hosts_in(one))
+            for one in texts
+        )
 
     def _pass(self, text: str, spans: Sequence[Span]) -> None:
         host = host_of(text)
@@ -446,10 +452,13 @@ def patch_httpx(guard: Guard, module: ModuleType) -> None:
     told: weakref.WeakSet[Any] = weakref.WeakSet()
     """Those of which one has had some: asynchronous ones make several at the same time."""
 
+    def before_sent(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not (named.get("auth") is None or isinstance(named["auth"], unset)):
+            told.add(arguments[0])
+
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        auth = named.get("auth")
-        silent = auth is None or isinstance(auth, unset)
-        (asking if silent else told).add(arguments[0])
+        asking.add(arguments[0])
+        before_sent(arguments, named)
 
     def before_built(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         client = arguments[0]
@@ -469,6 +478,8 @@ def patch_httpx(guard: Guard, module: ModuleType) -> None:
     for name in ("Client", "AsyncClient"):
         wrap(library[name], "__init__", before_init)
         wrap(library[name], "request", before)
+        for other in ("stream", "send"):
+            wrap(library[name], other, before_sent)
 
 
 def patch_httpx_transport(guard: Guard, module: ModuleType) -> None:
