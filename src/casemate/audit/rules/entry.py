@@ -13,6 +13,7 @@ from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.callers import looks_at_callers
 from casemate.audit.rules.common import Wrong, WrongTrigger, of_assets, of_triggers
 from casemate.audit.rules.examples import function, resource
+from casemate.audit.rules.resource_rules import data_rule
 
 _CHANGES = ("POST", "PUT", "PATCH", "DELETE", "ANY", "*")
 _SENSITIVE = re.compile(
@@ -191,20 +192,13 @@ def api_rule(
     cwe: int = 16,
     attack: str = "",
 ) -> Rule:
-    """Return a rule about one kind of resource."""
-    return Rule(
-        id=id,
-        title=title,
-        risk=risk,
+    """Return a rule about a way in, of which most are of an API."""
+    return data_rule(
+        *(id, title, why, fix, wrong, kind, type, bad, good, severity),
         owasp=owasp,
         cwe=cwe,
         attack=attack,
-        severity=severity,
-        why=why,
-        fix=fix,
-        check=of_assets(kind, wrong),
-        vulnerable=resource(type, bad),
-        fixed=resource(type, good),
+        risk=risk,
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from casemate.audit.finding import Severity
 from casemate.audit.model import Asset
 from casemate.audit.rule import Risk, Rule
-from casemate.audit.rules.common import Wrong, of_assets
-from casemate.audit.rules.examples import resource
+from casemate.audit.rules.common import Wrong
+from casemate.audit.rules.resource_rules import data_rule
 
 _POOL, _CLIENT = "AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient"
 _GUESTS = "AWS::Cognito::IdentityPool"
@@ -69,19 +69,12 @@ def _rule(
     cwe: int,
     attack: str = "",
 ) -> Rule:
-    return Rule(
-        id=id,
-        title=title,
-        risk=Risk.PERMISSIONS,
+    return data_rule(
+        *(id, title, why, fix, wrong, kind, type, bad, good, severity),
         owasp="SAS-02",
         cwe=cwe,
         attack=attack,
-        severity=severity,
-        why=why,
-        fix=fix,
-        check=of_assets(kind, wrong),
-        vulnerable=resource(type, bad),
-        fixed=resource(type, good),
+        risk=Risk.PERMISSIONS,
     )
 
 

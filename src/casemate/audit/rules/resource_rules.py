@@ -63,7 +63,7 @@ def data_rule(
     why: str,
     fix: str,
     wrong: Wrong,
-    kind: str,
+    kind: str | tuple[str, ...],
     type: str,
     bad: str,
     good: str,
