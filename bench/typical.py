@@ -93,6 +93,33 @@ async def one(n):
     await asyncio.sleep(0)
     return n
 """,
+    "a loop that nobody closes": """
+import asyncio
+async def answer():
+    await asyncio.sleep(0)
+    return 1
+def handler(event, context):
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    return asyncio.get_event_loop().run_until_complete(answer())
+""",
+    "a loop of the import": """
+import asyncio
+LOOP = asyncio.new_event_loop()
+async def answer():
+    await asyncio.sleep(0.001)
+    return 1
+def handler(event, context):
+    return LOOP.run_until_complete(answer())
+""",
+    "files that are left open": """
+import os, socket
+HERE = open(__file__)
+NOWHERE = open(os.devnull, "w")
+def handler(event, context):
+    left = os.pipe(), open(__file__), socket.socket(), socket.socketpair()
+    print("x", file=NOWHERE)
+    return len(HERE.read()) + len(left)
+""",
     "asyncio.run": """
 import asyncio
 async def main(n):

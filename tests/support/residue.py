@@ -171,6 +171,18 @@ UNSEEN_AGAIN = {
 }
 """What nothing shows when the call is over, and costs the process nothing."""
 
+CLOSED = {
+    "a descriptor left open": "os.pipe()",
+    "memory with a descriptor": "os.memfd_create('residue')",
+    "an epoll": "import select; globals()['residue'] = select.epoll()",
+    "an eventfd": "raw('eventfd2', 0, 0)",
+    "a timer with a descriptor": "raw('timerfd_create', 1, 0)",
+    "a socket": "globals()['residue'] = socket.socket()",
+    "a connected pair": "globals()['residue'] = socket.socketpair()",
+    "a file without a name": "os.open('/tmp', os.O_TMPFILE | os.O_RDWR)",
+}
+"""What is closed at the end of each call, and so gone: the process is used again."""
+
 GONE = {
     "memory mapped over": "raw('mmap', WHOLE, SIZE, 3, 0x32, -1, 0)",
     "memory made read-only, and back": (
@@ -201,13 +213,6 @@ GONE = {
     "an alarm": "signal.alarm(100)",
     "a timer of the process": "signal.setitimer(signal.ITIMER_VIRTUAL, 100)",
     "a thread": "threading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
-    "a descriptor left open": "os.pipe()",
-    "memory with a descriptor": "os.memfd_create('residue')",
-    "an epoll": "import select; globals()['residue'] = select.epoll()",
-    "an eventfd": "raw('eventfd2', 0, 0)",
-    "a timer with a descriptor": "raw('timerfd_create', 1, 0)",
-    "a socket": "globals()['residue'] = socket.socket()",
-    "a connected pair": "globals()['residue'] = socket.socketpair()",
     "standard input closed": "os.close(0)",
     "another file as standard input": "f = os.open(__file__, 0); os.dup2(f, 0); os.close(f)",
     "standard output elsewhere": "f = os.open('/dev/zero', 1); os.dup2(f, 1); os.close(f)",
@@ -229,7 +234,6 @@ GONE = {
     "a file in /tmp": "open('/tmp/residue', 'w').write('secret')",
     "an empty folder in /tmp": "os.mkdir('/tmp/residue')",
     "a link in /tmp": "os.symlink('secret', '/tmp/residue')",
-    "a file without a name": "os.open('/tmp', os.O_TMPFILE | os.O_RDWR)",
     "the folder": "os.chdir('/tmp')",
     "a limit": "resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))",
     "a soft limit": "resource.setrlimit(resource.RLIMIT_CPU, (1000, -1))",
@@ -559,12 +563,12 @@ PREPARED = {
         "    return _answered(self, head, event)\n"
         "I_INSTANCE.Instance._answered = _seen",
         "I_SEEN.append('secret')",
-        "len(I_SEEN)",
+        "'secret' in I_SEEN",
     ),
 }
 """What an import prepares that runs in the instance, what a call changes of it, what shows that."""
 
-AGAIN = PYTHON | C
+AGAIN = PYTHON | C | CLOSED
 COUNT = sum(
     len(rows)
     for rows in (

@@ -171,6 +171,8 @@ def flag_program(machine: Machine | None = None) -> bytes:
         "recvmsg": _above_or(_ARG2, (_CMSG_CLOEXEC,)),
         "fcntl": _commands(_ARG1, _GET_FLAGS, _ABOVE_FCNTL),
         "ioctl": _commands(_ARG1, (_ASK_TERMINAL,), _ABOVE_IOCTL),
+        # With flags it marks them, or takes the table of descriptors apart from others'.
+        "close_range": [(_LD, 0, 0, _ARG2), (_JEQ, 1, 0, 0), _trace(), *_above()],
         "futex": _one_of(_ARG1, futex, [_trace()]),
         "rt_sigaction": _null(_ARG1),
         "rt_sigprocmask": _null(_ARG1),

@@ -18,11 +18,13 @@ _REGION = struct.Struct("=3Q")
 _CHECK_WPASYNC = 1 << 1
 _IS_WATCHED, _IS_WRITTEN = 1 << 0, 1 << 1
 _MOST_REGIONS = 512
-_MOST_FOUND = 4096
-_END = struct.Struct("=Q")
-_WALKED = 32
-"""Where walk_end is: up to where the kernel has looked."""
-_FOUND = ctypes.create_string_buffer(_MOST_FOUND * _REGION.size)
+"""That are asked for at once. The kernel gathers as many, and where it is asked for more begins
+anew: of several such walks it says only up to where the last but one has come (do_pagemap_scan in
+fs/proc/task_mmu.c sets walk_end where a walk breaks off, and not where the next one is through)."""
+_PLACE = struct.Struct("=Q")
+_START, _WALKED = 16, 32
+"""Where start and walk_end are: from where the kernel is to look, and up to where it has."""
+_FOUND = ctypes.create_string_buffer(_MOST_REGIONS * _REGION.size)
 _FOUND_AT = ctypes.addressof(_FOUND)
 _FOUND_VIEW = memoryview(_FOUND).cast("B")
 """Of the scans of all processes: one thread makes them, and takes what was found at once."""
@@ -43,16 +45,16 @@ class SpanScan:
     It skips what is not watched, of which `Scanner` says so: it costs a third, and sees less.
     """
 
-    __slots__ = ("_argument", "_descriptor", "_end", "_last", "_most", "_runs")
+    __slots__ = ("_argument", "_descriptor", "_end", "_last", "_most", "_runs", "_start")
 
     def __init__(self, scanner: Scanner, ranges: Sequence[tuple[int, int]], most: int) -> None:
         """Ask by a scanner, for `most` pages of ranges, which are in order."""
         self._descriptor = scanner.descriptor
         self._most = most
-        self._end = ranges[-1][1]
+        self._start, self._end = ranges[0][0], ranges[-1][1]
         self._argument = bytearray(
             _ARGUMENT.pack(
-                *(_ARGUMENT.size, 0, ranges[0][0], self._end, 0, _FOUND_AT, _MOST_FOUND),
+                *(_ARGUMENT.size, 0, self._start, self._end, 0, _FOUND_AT, _MOST_REGIONS),
                 *(most + 1, 0, _IS_WATCHED | _IS_WRITTEN, 0, _IS_WRITTEN),
             )
         )
@@ -64,16 +66,29 @@ class SpanScan:
 
         Raises OSError, TooManyPagesError for more than `most`.
         """
-        count = fcntl.ioctl(self._descriptor, _SCAN, self._argument)
-        found = bytes(_FOUND_VIEW[: count * _REGION.size])
-        if _END.unpack_from(self._argument, _WALKED)[0] != self._end:
-            raise TooManyPagesError(errno.E2BIG, _TOO_MANY)
+        found, start = b"", self._start
+        while start < self._end:
+            if len(found) > self._most * _REGION.size:
+                raise TooManyPagesError(errno.E2BIG, _TOO_MANY)
+            part, start = self._found_from(start)
+            found = found + part if found else part
         if found != self._last:
             runs = [(first, last) for first, last, _ in _REGION.iter_unpack(found)]
             if sum(last - first for first, last in runs) > self._most * PAGE:
                 raise TooManyPagesError(errno.E2BIG, _TOO_MANY)
             self._last, self._runs = found, runs
         return self._runs
+
+    def _found_from(self, start: int) -> tuple[bytes, int]:
+        """Return regions from there on, and up to where the kernel has looked."""
+        _PLACE.pack_into(self._argument, _START, start)
+        count = fcntl.ioctl(self._descriptor, _SCAN, self._argument)
+        [walked] = _PLACE.unpack_from(self._argument, _WALKED)
+        if walked <= start:
+            raise UnwatchedError(errno.EIO, "the kernel did not say what it looked at")
+        if walked < self._end and count < _MOST_REGIONS:  # it met the most pages that it may tell
+            raise TooManyPagesError(errno.E2BIG, _TOO_MANY)
+        return bytes(_FOUND_VIEW[: count * _REGION.size]), walked
 
 
 class Scanner:
@@ -111,7 +126,7 @@ class Scanner:
                 most -= (last - first) // PAGE
             if most < 0:
                 raise TooManyPagesError(errno.E2BIG, _TOO_MANY)
-            [walked] = _END.unpack_from(argument, _WALKED)
+            [walked] = _PLACE.unpack_from(argument, _WALKED)
             if walked <= start:
                 raise UnwatchedError(errno.EIO, "the kernel did not say what it looked at")
             start = walked

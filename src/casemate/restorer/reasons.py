@@ -38,7 +38,7 @@ TEXTS = {
     Reason.UNWATCHED: "some of its memory cannot be watched",
     Reason.TOO_MANY_PAGES: "it wrote to more memory than is restored",
     Reason.STATUS: "what the kernel says of it has changed",
-    Reason.DESCRIPTORS: "it has left files open, or closed its own",
+    Reason.DESCRIPTORS: "it has files open that cannot be had anew for each call, or closed its own",
     Reason.FILES: "one of its own descriptors leads elsewhere or has other flags",
     Reason.PROCESSES: "it has left a process or a thread",
     Reason.TMP: "it has left something in /tmp",
@@ -57,7 +57,8 @@ _CHANGES = {
     Reason.SHARED_MEMORY: "map no shared memory at import",
     Reason.TOO_MANY_PAGES: "hold less in memory at a time, or hold it in arrays of a megabyte and "
     "more, which are taken away whole",
-    Reason.DESCRIPTORS: "close files and sockets before the handler returns: `with` does",
+    Reason.DESCRIPTORS: "open files in /tmp, and copies of the output, in the handler and not at "
+    "import; leave its own descriptors as they are",
     Reason.FILES: "leave standard input and output as they are",
     Reason.PROCESSES: "do without threads and processes, in the handler and at import",
     Reason.TMP: "remove what was written to /tmp, or do it in memory",

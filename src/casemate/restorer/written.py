@@ -23,7 +23,7 @@ from casemate.restorer.snapshot import Snapshot
 
 MOST_PAGES = 2000
 """That are written back for one call."""
-_MOST_KEPT = 768
+_MOST_KEPT = 1536
 _FIRST_RENEWAL, _MOST_RENEWAL = 4, 256
 """After so many calls all pages are protected again: soon at first, as first calls write more."""
 

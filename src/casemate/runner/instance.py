@@ -34,6 +34,7 @@ from .failures import MAX_MESSAGE, describe, error_frame, held_at
 from .json_codec import decode, encode
 from .loaded import LateImports
 from .measures import Measures
+from .shared_at_import import NEVER_CLOSED, ByCall
 from .trace import of as trace_of
 from .trace import tell
 
@@ -124,13 +125,14 @@ class Instance:
         guard: Guard,
         late: LateImports,
         *,
-        restored: bool = False,
+        restored: ByCall | None = None,
         allocators: Sequence[allocating.Choice] = (),
     ) -> None:
         """Prepare everything that can be prepared before an event is there.
 
-        One that is `restored` from outside after each call waits for the next one. `allocators`
-        are those that are changed for it: whatever its handler does not make is to be together.
+        One that is `restored` from outside after each call, with what it has open for one alone,
+        waits for the next. `allocators` are those that are changed for it: whatever its handler
+        does not make is to be together.
         """
         self._handler = handler
         self._guard = guard
@@ -146,7 +148,7 @@ class Instance:
         self._max_response = assignment["response"]
         self._restored = restored
         self._allocators = allocators
-        self._reuse = restored or assignment["isolation"] == "instance"
+        self._reuse = restored is not None or assignment["isolation"] == "instance"
         self._log = Log(self.emit)
         self._measures = Measures()
         self._late = late
@@ -158,11 +160,11 @@ class Instance:
             import asyncio
 
             # The descriptors of a loop would be among those that one that is restored keeps.
-            once = _run_in_new_loop if restored else None
+            once = None if restored is None else _run_in_new_loop
             self._run_async = once or asyncio.new_event_loop().run_until_complete
         self._reader = wire.FrameReader(frozenset((wire.INVOKE,)), 1 << 31)
         self._next: select.poll | None = None
-        if self._reuse and not restored:
+        if self._reuse and restored is None:
             self._next = select.poll()
             self._next.register(sock, select.POLLIN)
 
@@ -193,11 +195,14 @@ class Instance:
         """
         handler, self._handler = self._handler, _echo
         run, self._run_async = self._run_async, None
-        for made_up in _TOUCHES if self._restored else _TOUCHES[:1]:
+        for made_up in _TOUCHES if self._restored is not None else _TOUCHES[:1]:
             for _kind, raw, body in self._reader.feed(made_up):
                 self._measures.before(self._frame(decode(raw.decode()), body))
         self._handler, self._run_async = handler, run
         flush_output()
+        if self._restored is not None:
+            self._restored.open()
+            self._restored.close()
         for name in _ASKED_OF_EVENTS:
             getattr(events.Event, name)
 
@@ -341,11 +346,12 @@ class Instance:
         receive, reader = self._sock.recv, self._reader
         self._sock.sendall(wire.pack(wire.READY))
         while data := self._wait():
-            if self._restored:
+            if self._restored is not None:
                 seeding.reseed()
                 if len(data) == _FIRST_READ:
                     # Much is made of it, for which pools are the faster ones.
                     allocating.use_pools(self._allocators)
+                self._restored.open()
             answered = False
             while not answered:
                 for _kind, raw, event in reader.feed(data):
@@ -356,13 +362,15 @@ class Instance:
                     self._channel.finish(self._measures.before(frame))
                     if not self._reuse:
                         return
+                    if self._restored is not None:
+                        self._restored.close()
                     answered = True
                 if not answered and not (data := receive(reader.read_size)):
                     return
 
     def _wait(self) -> bytes:
         """Return the first of what comes next; empty if nothing will."""
-        if not self._restored:
+        if self._restored is None:
             if self._next is not None:
                 # In recv(2) it would be woken whenever its own answer is read, to wait on.
                 self._next.poll()
@@ -386,7 +394,8 @@ def _rehearsed(sock: socket.socket, *, restored: bool) -> Instance:
         "response": 1024,
         "isolation": "request",
     }
-    return Instance(_echo, assignment, sock, Guard(), LateImports(), restored=restored)
+    by_call = NEVER_CLOSED if restored else None
+    return Instance(_echo, assignment, sock, Guard(), LateImports(), restored=by_call)
 
 
 @contextlib.contextmanager

@@ -54,14 +54,13 @@ def make_room() -> list[bytes]:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_TRIM_THRESHOLD, 2 * _HEAP_BYTES)
-        libc.mallopt(_MMAP_THRESHOLD, _MOST_FROM_HEAP)
-        libc.mallopt(_TOP_PAD, _HEAP_BYTES)
-        # Taken from the kernel with the pad, and given back without being touched.
+        # Taken in one piece, however much there was, and given back without being touched.
+        libc.mallopt(_MMAP_THRESHOLD, 2 * _HEAP_BYTES)
         libc.malloc.restype = ctypes.c_void_p
         libc.free.argtypes = (ctypes.c_void_p,)
-        libc.malloc_usable_size.restype = ctypes.c_size_t
-        large = libc.malloc(ctypes.c_size_t(_MOST_FROM_HEAP // 2))
-        libc.free(large)
+        libc.free(libc.malloc(ctypes.c_size_t(_HEAP_BYTES)))
+        libc.mallopt(_MMAP_THRESHOLD, _MOST_FROM_HEAP)
+        libc.mallopt(_TOP_PAD, _HEAP_BYTES)
         _grow_stack(libc)
     small = [bytes(_OBJECT_BYTES) for _ in range(_ARENAS * _ARENA_BYTES // (_OBJECT_BYTES + 32))]
     # One in each arena keeps it; all others are free to be used again.

@@ -1,13 +1,16 @@
 """What a module opened while it was imported, which all instances forked from it would share.
 
 A fork copies memory but not what a descriptor leads to: an offset, a queue of bytes, a set of
-events. Whatever can be opened anew is, in each instance before its handler runs; anything else is
-an error of the import. Memory that is mapped to be shared is looked for from outside, since a
+events. Whatever can be opened anew is, in each instance before its handler runs, and in one that is
+restored before each of its calls (`ByCall`), as setting memory back does not set that back either.
+Anything else is an error of the import. Memory that is mapped to be shared is looked for from outside, since a
 process without /proc cannot see its own (`sandbox/shared_memory.py`).
 """
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import fcntl
 import gc
 import io
@@ -16,8 +19,10 @@ import select
 import socket
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Protocol
+
+from ..kernel import flagging, linux
 
 _O_PATH = 0o10000000
 _ROOTS = ("/function", "/tmp", "/usr", "/lib", "/lib64")  # noqa: S108
@@ -34,7 +39,31 @@ _MENDING = (
     'Open it in the handler, on first use, or set trust = "low" to import the module in every '
     "instance."
 )
-Renewal = Callable[[], None]
+_LAST = 0xFFFFFFFF
+"""The highest number of a descriptor that can be told, which none has."""
+_close_range = linux.prepared("close_range", ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)
+_DEVICES = {
+    os.makedev(1, 3): "/dev/null",
+    os.makedev(1, 5): "/dev/zero",
+    os.makedev(1, 8): "/dev/random",
+    os.makedev(1, 9): "/dev/urandom",
+}
+"""Those without a state that there are in a sandbox."""
+
+
+class Renewal(Protocol):
+    """Opens something anew in the place of what the import has left open."""
+
+    @property
+    def descriptors(self) -> Collection[int]:
+        """Return the numbers of what it opens."""
+
+    @property
+    def later(self) -> bool:
+        """Whether it can still be done when this process has been locked down."""
+
+    def __call__(self) -> None:
+        """Do it. Raises OSError, SharedAtImportError."""
 
 
 class SharedAtImportError(Exception):
@@ -105,6 +134,61 @@ def renewals(descriptors: Iterable[int]) -> list[Renewal]:
     return found
 
 
+class ByCall:
+    """What one that is restored has open during a call alone.
+
+    What its import has left open is opened anew, and at the end all is closed that it does not
+    keep, what its handler has left open as well, as it would be with the process: connections that
+    are kept alive, an event loop that nobody closes. What cannot be closed shows to who restores.
+    """
+
+    def __init__(self, renewals: Collection[Renewal] = (), *, first: int = flagging.FIRST) -> None:
+        """Take what opens each anew, all of which are open now, and the first that is closed."""
+        self._renewals = tuple(renewals)
+        self._first = first
+        self._places = {
+            descriptor: os.get_inheritable(descriptor)
+            for renewal in renewals
+            for descriptor in renewal.descriptors
+        }
+
+    def open(self) -> None:
+        """Open what was left open. Raises OSError, SharedAtImportError."""
+        if not self._renewals:
+            return
+        # Each number is taken before anything is opened, which would get that of another.
+        placeholder = os.eventfd(0)
+        for descriptor, inheritable in self._places.items():
+            if descriptor != placeholder:
+                os.dup2(placeholder, descriptor, inheritable)
+        if placeholder not in self._places:
+            os.close(placeholder)
+        for renew in self._renewals:
+            renew()
+
+    def close(self) -> None:
+        """Close all from the first on, by one call of the kernel."""
+        _close_range(self._first, _LAST, 0)
+
+
+NEVER_CLOSED = ByCall(first=_LAST)
+"""Of one in which something stays open that cannot be opened anew, for which it is not restored."""
+
+
+def by_call(opened: Iterable[int], renewals: Iterable[Renewal]) -> ByCall:
+    """Return what opens all of these anew for each call; NEVER_CLOSED if that cannot be.
+
+    To be asked of an instance that is locked down. `renewals` are what `renewals()` returned.
+    """
+    found = list(renewals)
+    left = set(opened).difference(*(one.descriptors for one in found))
+    try:
+        found += map(_DeviceRenewal, sorted(left))
+        return ByCall(found) if all(one.later for one in found) else NEVER_CLOSED
+    except OSError:
+        return NEVER_CLOSED
+
+
 def _take_place(descriptor: int, new: int) -> None:
     """Put `new` in the place of a descriptor, with its flag of closing on exec."""
     os.dup2(new, descriptor, inheritable=os.get_inheritable(descriptor))
@@ -115,7 +199,7 @@ class _FileRenewal:
     """A file or folder that is only read: opened anew, at the place where the import left off."""
 
     def __init__(self, descriptor: int, status: os.stat_result) -> None:
-        self._descriptor = descriptor
+        self.descriptors = (descriptor,)
         self._flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
         if self._flags & os.O_ACCMODE != os.O_RDONLY:
             raise _refusal(descriptor, "a file that can be written")
@@ -133,14 +217,47 @@ class _FileRenewal:
             raise SharedAtImportError(f"{self._path} is another file than the import has opened")
         if self._offset:
             os.lseek(new, self._offset, os.SEEK_SET)
-        _take_place(self._descriptor, new)
+        _take_place(*self.descriptors, new)
+
+    @property
+    def later(self) -> bool:
+        """Whether it is still there: what the import put into /tmp is not."""
+        try:
+            new = os.open(self._path, self._flags | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            status = os.fstat(new)
+        finally:
+            os.close(new)
+        return (status.st_dev, status.st_ino) == self._identity
+
+
+class _DeviceRenewal:
+    """A device without a state, by its name. Raises OSError for anything else."""
+
+    later = True
+
+    def __init__(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        name = _DEVICES.get(status.st_rdev) if stat.S_ISCHR(status.st_mode) else None
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        if name is None or flags & _O_PATH:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        self.descriptors = (descriptor,)
+        self._name, self._flags = name, flags
+
+    def __call__(self) -> None:
+        _take_place(*self.descriptors, os.open(self._name, self._flags | os.O_CLOEXEC))
 
 
 class _SocketRenewal:
     """A socket of the internet that leads nowhere yet: made anew, with the usual options."""
 
+    later = True
+
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptors = (descriptor,)
         with _borrowed(descriptor) as sock:
             if sock.family not in (socket.AF_INET, socket.AF_INET6):
                 raise _refusal(descriptor, "a pair of sockets")
@@ -166,21 +283,26 @@ class _SocketRenewal:
         for level, option, value in self._options:
             made.setsockopt(level, option, value)
         fcntl.fcntl(made.fileno(), fcntl.F_SETFL, self._flags)
-        _take_place(self._descriptor, made.detach())
+        _take_place(*self.descriptors, made.detach())
 
 
 class _OutputRenewal:
     """A copy of the output, as loggers make one: the instance's own output."""
 
+    later = False
+    """What one that is restored keeps cannot be had by another number."""
+
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptors = (descriptor,)
 
     def __call__(self) -> None:
-        _take_place(self._descriptor, os.dup(1))
+        _take_place(*self.descriptors, os.dup(1))
 
 
 class _LoopRenewal:
     """An event loop of asyncio: its epoll, and the pair of sockets that wakes it."""
+
+    later = True
 
     def __init__(self, loop: Any) -> None:
         self._selector = loop._selector

@@ -146,6 +146,8 @@ class Zygote:
         self._handler: instance.Handler | None = None
         self._has_learnt = False
         """Whether it knows whose the files of dependencies are."""
+        self._opened: set[int] = set()
+        """What the import has left open, and what opens it anew."""
         self._renewals: list[shared_at_import.Renewal] = []
         self._instances: dict[int, int] = {}
         self._forks = 0
@@ -266,8 +268,8 @@ class Zygote:
                 setting_up.after_import(self._guard)
             _forbid_threads()
             shared_at_import.require_no_child()
-            opened = shared_at_import.open_descriptors(most) - ours
-            self._renewals = shared_at_import.renewals(opened)
+            self._opened = shared_at_import.open_descriptors(most) - ours
+            self._renewals = shared_at_import.renewals(self._opened)
         except BaseException as error:  # noqa: BLE001 - SystemExit at import is a failure as well
             self._fail(report, error)
             return False
@@ -510,7 +512,7 @@ class Zygote:
             sock,
             self._guard,
             self._late,
-            restored=restored,
+            restored=self._by_call() if restored else None,
             allocators=allocators,
         )
         if self._handler is None:
@@ -526,6 +528,17 @@ class Zygote:
         else:
             served.serve()
         del kept
+
+    def _by_call(self) -> shared_at_import.ByCall:
+        """Return what one that is restored has open for each of its calls."""
+        if self._handler is None:  # it has imported the handler itself
+            opened = shared_at_import.open_descriptors(self._assignment["open_files"])
+            self._opened = opened.difference(range(flagging.FIRST))
+            try:
+                self._renewals = shared_at_import.renewals(self._opened)
+            except shared_at_import.SharedAtImportError:
+                return shared_at_import.NEVER_CLOSED
+        return shared_at_import.by_call(self._opened, self._renewals)
 
     @staticmethod
     def _last_words(error: BaseException) -> None:

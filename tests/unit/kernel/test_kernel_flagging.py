@@ -15,7 +15,7 @@ ANY = 2**64 - 1
 each_machine = pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
 CONDITIONAL = {
     *("open", "openat", "dup2", "dup3", "recvfrom", "sendto", "recvmsg", "fcntl", "ioctl"),
-    *("futex", "rt_sigaction", "rt_sigprocmask", "sigaltstack", "prlimit64"),
+    *("futex", "rt_sigaction", "rt_sigprocmask", "sigaltstack", "prlimit64", "close_range"),
 }
 
 
@@ -88,6 +88,15 @@ def test_no_kept_descriptor_is_duplicated_or_replaced(name: str) -> None:
     for kept in range(FIRST):
         assert action(name, kept, 9) == action(name, 9, kept) == TRACE
     assert action(name, 9, 10) == ALLOW
+
+
+def test_ranges_of_descriptors_are_closed_above_those_that_are_kept() -> None:
+    for kept in range(FIRST):
+        assert action("close_range", kept, 0xFFFFFFFF, 0) == TRACE
+        assert action("close_range", kept | 1 << 32, 0xFFFFFFFF, 0) == TRACE
+    assert action("close_range", FIRST, 0xFFFFFFFF, 0) == ALLOW
+    for flags in (2, 4, 6, 8):  # CLOSE_RANGE_UNSHARE, _CLOEXEC
+        assert action("close_range", FIRST, 0xFFFFFFFF, flags) == TRACE
 
 
 def test_files_are_opened_without_signals() -> None:

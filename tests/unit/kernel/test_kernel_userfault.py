@@ -137,6 +137,30 @@ def test_a_span_has_more_than_is_taken(watched: Watched, step: int) -> None:
             span.written()
 
 
+@pytest.mark.parametrize("runs", [511, 512, 513, 1024, 1500])
+def test_pages_in_more_pieces_than_the_kernel_tells_at_once(runs: int) -> None:
+    """Before: from 513 on it was taken for too many, whatever the bound."""
+    area = mmap.mmap(-1, (2 * runs + 2) * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    uffd = userfault.create()
+    pagemap = os.open("/proc/self/pagemap", os.O_RDONLY)
+    try:
+        userfault.watch(uffd, start, start + len(area))
+        userfault.protect(uffd, start, start + len(area))
+        span = SpanScan(Scanner(pagemap), [(start, start + len(area))], runs)
+        for page in range(runs):
+            area[2 * page * PAGE] = 1
+        expected = [(start + 2 * n * PAGE, start + (2 * n + 1) * PAGE) for n in range(runs)]
+        found = span.written()
+        assert found == expected and span.written() is found
+        area[-1] = 1
+        with pytest.raises(TooManyPagesError):
+            span.written()
+    finally:
+        os.close(pagemap)
+        os.close(uffd)
+
+
 def test_one_descriptor_alone_can_watch(watched: Watched) -> None:
     second = userfault.create()
     try:

@@ -31,11 +31,38 @@ print(before[1] - before[0])
 """
 
 
-def test_ordinary_work_maps_no_memory() -> None:
+HAD = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.free.argtypes = (ctypes.c_void_p,)
+pieces = [libc.malloc(ctypes.c_size_t(100_000)) for _ in range({0})]
+for piece in pieces:
+    libc.free(piece)
+"""
+"""Leaves the heap so much room beforehand, some of which is not where it ends."""
+TAKES = """
+before = size()
+pieces = [libc.malloc(ctypes.c_size_t(100_000)) for _ in range(25)]
+print(size() - before)
+"""
+
+
+def in_child(code: str) -> int:
     done = subprocess.run(
-        [sys.executable, "-c", IN_CHILD], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    assert int(done.stdout) == 0
+    return int(done.stdout.split()[-1])
+
+
+def test_ordinary_work_maps_no_memory() -> None:
+    assert in_child(IN_CHILD) == 0
+
+
+@pytest.mark.parametrize("had", range(0, 40, 3))
+def test_the_heap_has_its_room_whatever_it_had(had: int) -> None:
+    """Before: one that had a quarter of a megabyte left was taken to have all of it."""
+    assert in_child(HAD.format(had) + IN_CHILD + TAKES) == 0
 
 
 @pytest.mark.parametrize(("answer", "held"), [(b"y", True), (b"n", False), (b"", False)])

@@ -7,6 +7,8 @@ import fcntl
 import os
 import select
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -239,3 +241,71 @@ def test_children_that_live_are_found_and_dead_ones_reaped() -> None:
     with open(ours, "rb") as pipe:
         assert pipe.read() == b""
     os.waitpid(judge, 0)
+
+
+BY_CALL = """
+import asyncio, os, socket, sys, tempfile
+from casemate.runner import shared_at_import
+from casemate.runner.shared_at_import import NEVER_CLOSED, by_call, open_descriptors, renewals
+
+folder = sys.argv[1]
+shared_at_import._ROOTS = (folder,)
+first = max(open_descriptors(256)) + 1
+for _ in range(first - len(open_descriptors(first))):
+    os.open("/dev/null", 0)  # no hole below, in which what follows would be
+before = open_descriptors(256)
+assert before == set(range(first))
+loop = asyncio.new_event_loop()
+file = open(folder + "/file", "rb", buffering=0)
+file.read(4)
+free = socket.socket()
+free.settimeout(3)
+quiet = open("/dev/null", "w")
+os.set_inheritable(file.fileno(), True)
+opened = open_descriptors(256) - before
+found = renewals(opened)
+for one in found:
+    one()
+made = by_call(opened, found)
+made = shared_at_import.ByCall([*made._renewals], first=first)
+made.close()
+assert open_descriptors(256) == before
+for number in range(5):
+    made.open()
+    assert open_descriptors(256) == before | opened, (opened, open_descriptors(256) - before)
+    assert file.read() == b"456789" and os.get_inheritable(file.fileno())
+    assert not os.get_inheritable(free.fileno()) and free.fileno() in opened
+    assert loop.run_until_complete(asyncio.sleep(0.001, number)) == number
+    loop.call_soon_threadsafe(loop.stop)
+    loop.run_forever()
+    print("", file=quiet, flush=True)
+    left = open(folder + "/file"), os.pipe(), asyncio.new_event_loop()
+    made.close()
+    assert open_descriptors(256) == before
+pair = socket.socketpair()
+assert by_call({pair[0].fileno()}, []) is NEVER_CLOSED
+made = by_call((), ())
+assert made is not NEVER_CLOSED
+os.remove(folder + "/file")
+kept = os.open(folder, 0)
+[gone] = renewals([kept])
+gone._path = folder + "/elsewhere"
+assert by_call({kept}, [gone]) is NEVER_CLOSED
+NEVER_CLOSED.close()
+assert kept in open_descriptors(256)
+print("done")
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+def test_what_an_import_left_open_is_opened_anew_for_each_call(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"0123456789")
+    done = subprocess.run(
+        [sys.executable, "-c", BY_CALL, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.strip() == "done", done.stderr
