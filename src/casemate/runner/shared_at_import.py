@@ -3,8 +3,8 @@
 A fork copies memory but not what a descriptor leads to: an offset, a queue of bytes, a set of
 events. Whatever can be opened anew is, in each instance before its handler runs, and in one that is
 restored before each of its calls (`ByCall`), as setting memory back does not set that back either.
-Anything else is an error of the import. Memory that is mapped to be shared is looked for from outside, since a
-process without /proc cannot see its own (`sandbox/shared_memory.py`).
+Anything else is an error of the import. Memory that is mapped to be shared is looked for from
+outside, since a process without /proc cannot see its own (`sandbox/shared_memory.py`).
 """
 
 from __future__ import annotations
