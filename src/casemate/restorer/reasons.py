@@ -38,7 +38,7 @@ TEXTS = {
     Reason.UNWATCHED: "some of its memory cannot be watched",
     Reason.TOO_MANY_PAGES: "it wrote to more memory than is restored",
     Reason.STATUS: "what the kernel says of it has changed",
-    Reason.DESCRIPTORS: "it has files open that cannot be had anew for each call, or closed its own",
+    Reason.DESCRIPTORS: "it has files open that cannot be opened anew, or closed its own",
     Reason.FILES: "one of its own descriptors leads elsewhere or has other flags",
     Reason.PROCESSES: "it has left a process or a thread",
     Reason.TMP: "it has left something in /tmp",
