@@ -20,7 +20,7 @@ from support.restored import Restored
 OF_INSTANCES = ("a log line", "an answer that cannot be sent")
 """What the child here has not, that is no instance."""
 CALLS = [
-    *residue.AGAIN.values(),
+    *(residue.PYTHON | residue.C).values(),
     *(code for row, code in residue.UNSEEN_AGAIN.items() if row not in OF_INSTANCES),
 ]
 SHORT, LONG = 500, 100_000
