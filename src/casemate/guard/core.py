@@ -75,6 +75,7 @@ class Guard:
         self.provenance = Provenance()
         self.provenance.root = self.root
         self.raised = self.provenance.raised
+        self.raised.root, self.raised.is_of_event = self.root, self._is_of_event
         """The exceptions that the function's code meets."""
         self.report: Callable[[dict[str, Any]], None] | None = None
         """Takes each record to the host, at once."""
@@ -275,6 +276,15 @@ class Guard:
         """Return where a value is from if all of it is from outside: a text, a list or a dict."""
         tracer = self._traced()
         return tracer.whole(value) if tracer is not None else None
+
+    def _is_of_event(self, text: str) -> bool:
+        """Tell whether a text is the event's, be it one of the code's as well."""
+        if not self._running:
+            return False
+        found = self.texts(text)
+        return any(s.exact and s.end - s.start == len(text) for s in found) or (
+            self.whole(text) is not None
+        )
 
     def check_of(self, text: str) -> str:
         """Return how the function's code checked a text, as in `Span.checked`."""

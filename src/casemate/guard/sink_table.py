@@ -243,6 +243,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "http",
         "icalendar",
         "imaplib",
+        "mailbox",
         "poplib",
         "smtplib",
         "socket",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import bz2
+import datetime
 import decimal
 import gc
 import gzip
@@ -449,3 +450,77 @@ def test_the_name_of_code_without_a_file_makes_no_trace_one_s_own() -> None:
     assert ("<string>", 7) in [frame[:2] for each in notes.sources() for frame in each.frames]
     page = html.escape(TRACE_OF_OTHERS.format("<stdin>", 7), quote=False)
     assert Judge(notes).find(b"{}", f"<pre>{page}</pre>".encode()) is None
+
+
+# -- exceptions that say nothing but what the caller sent --------------------------------------------------
+
+
+def converted(how: str, value: str) -> BaseException:
+    try:
+        if how == "int":
+            int(value)
+        elif how == "float":
+            float(value)
+        elif how == "date":
+            datetime.date.fromisoformat(value)
+        else:
+            {}[value]
+    except (ValueError, KeyError) as error:
+        return error
+    raise AssertionError(value)
+
+
+def shows(error: BaseException, *, of_event: bool, root: str = "") -> bool:
+    notes = Raised()
+    notes.is_of_event = lambda text: of_event and bool(text)
+    notes.root = root
+    noted(error, notes)
+    judge = Judge(notes)
+    forms = (f"{type(error).__name__}: {error}", repr(error), f"[{type(error).__name__}] {error}")
+    found = {judge.find(b"{}", json.dumps({"error": form}).encode()) is None for form in forms}
+    assert len(found) == 1
+    return found.pop()
+
+
+@pytest.mark.parametrize("how", ["int", "float", "date", "key"])
+@pytest.mark.parametrize(
+    "value", ["three", "O'Brien", "say \"x\" 'y'", " padded", "\u00fc\n2", "a" * 90]
+)
+def test_what_the_caller_sent_may_be_shown(how: str, value: str) -> None:
+    assert shows(converted(how, value), of_event=True)
+    assert not shows(converted(how, value), of_event=False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("a", "b"),
+        KeyError(7, 8),
+        ValueError("could not convert string to float: 'x'.inside"),
+        ValueError("invalid literal for int() with base 10: ['x']"),
+        ValueError("invalid literal for int() with base 10: 'x'", "and more"),
+        ValueError("the password of the database is 'x'"),
+        type("Special", (ValueError,), {})("could not convert string to float: 'x'"),
+        AttributeError("'list' object has no attribute 'items'"),
+        FileNotFoundError(2, "No such file or directory", "x"),
+    ],
+    ids=repr,
+)
+def test_whatever_else_python_says_is_withheld(error: BaseException) -> None:
+    assert not shows(error, of_event=True)
+
+
+def test_a_class_of_the_code_s_own_may_be_shown_by_its_name() -> None:
+    class Refused(Exception):
+        pass
+
+    root = __file__.rpartition("/")[0] + "/"
+    assert shows(Refused("user information is not taken"), of_event=False, root=root)
+    assert not shows(Refused("user information is not taken"), of_event=False, root="/elsewhere/")
+    assert not shows(Refused("user information is not taken"), of_event=False)
+    cause = Refused("it failed: 'inside'")
+    cause.__cause__ = KeyError("inside")
+    notes = Raised()
+    notes.root = root
+    noted(cause, notes)
+    assert Judge(notes).find(b"{}", b'{"error": "KeyError: \'inside\'"}') is not None

@@ -15,7 +15,7 @@ from .arguments import Argument, argument_of, judge_variable
 from .comparing import difference, nearest, neutral, unquoted
 from .escaped import called, evaluated, literal
 from .shell import Word, is_assignment, parse
-from .unknown_code import NUMBER, plain
+from .unknown_code import NUMBER, in_file, plain
 
 _MAX_DEPTH = 8
 _SOURCING = frozenset((".", "source"))
@@ -152,7 +152,8 @@ class Judgement:
             return self._joined(rest, depth)
         if name in _SOURCING:
             return self._script(rest)
-        written = self._files(arguments, depth) if name in reading.INTERPRETERS else None
+        files = name in reading.INTERPRETERS or name in programs.CODE_FILES
+        written = self._files(arguments, depth) if files else None
         return written or self._code(name, rest, depth) or self._options(name, rest)
 
     def _files(self, arguments: Sequence[Argument], depth: int) -> Verdict | None:
@@ -160,6 +161,9 @@ class Judgement:
         name = programs.base_name(arguments[0].value)
         if name in _SOURCING:
             return self._written(arguments[1].value, depth, "sh") if len(arguments) > 1 else None
+        verdict = self._code_files(name, arguments[1:])
+        if verdict is not None:
+            return verdict
         options = [a.value for a in arguments[1:3]]
         if name in programs.SHELLS and len(options) > 1 and options[0] == "-c":
             return self.sourced(options[1], depth + 1)
@@ -167,6 +171,17 @@ class Judgement:
             return self._written(arguments[0].value, depth)
         script = next((a.value for a in arguments[1:] if not a.value.startswith("-")), "")
         return self._written(script, depth, name)
+
+    def _code_files(self, name: str, rest: Sequence[Argument]) -> Verdict | None:
+        """Judge files with code of sed, awk and jq."""
+        options = programs.CODE_FILES.get(name, ())
+        given = zip(rest, rest[1:], strict=False) if options else ()
+        for option, value in given:
+            read = self._read(value.value) if option.value in options else None
+            verdict = in_file(*read, name) if read is not None else None
+            if verdict is not None:
+                return verdict
+        return None
 
     def sourced(self, text: str, depth: int = 0) -> Verdict | None:
         """Judge scripts that were written before a line, which holds nothing itself, runs them."""

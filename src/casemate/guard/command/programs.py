@@ -94,6 +94,13 @@ SQL_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "sqlite3": ("-cmd",),
 }
 
+CODE_FILES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("sed", "awk", "gawk", "mawk", "nawk"), ("-f", "--file")),
+    "jq": ("-f", "--from-file"),
+    "yq": ("-f", "--from-file"),
+}
+"""Options whose value is the file of a program in the language of each."""
+
 CODE_OPERAND = frozenset(("awk", "gawk", "mawk", "nawk", "sed", "jq", "yq", "expr", "bc"))
 """Their first operand is a program, unless an option gave one."""
 

@@ -161,6 +161,22 @@ def _is_step(value: str, span: Span) -> bool:
     return after_dot and _JQ_STEPS.fullmatch(value, span.start, span.end) is not None
 
 
+def in_file(text: str, spans: Sequence[Span], name: str) -> Verdict | None:
+    """Judge code of a file: data is in one line of it, and begins none of sed's."""
+    for span in Argument(text, spans).doubtful:
+        begins = text.rfind("\n", 0, span.start) + 1
+        ends = text.find("\n", begins)
+        line = text[begins : ends if ends >= 0 else len(text)]
+        inside = span._replace(start=span.start - begins, end=span.end - begins)
+        leaves = span.end > begins + len(line)
+        if leaves or (name == "sed" and not line[: inside.start].strip()):
+            return Verdict(span.origin, "is part of a program's code", _FIX_CODE)
+        verdict = plain(Argument(line, [inside]), name)
+        if verdict is not None:
+            return verdict
+    return None
+
+
 def plain(argument: Argument, name: str) -> Verdict | None:
     """Judge code that is an argument: data may be words in it, and text in its literals."""
     if argument.doubtful and _stays_text(argument, name):

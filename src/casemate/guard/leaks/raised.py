@@ -6,8 +6,10 @@ Noted is their text, not the exceptions: these hold the frames they went through
 from __future__ import annotations
 
 import _thread
+import ast
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, TracebackType
 from typing import NamedTuple
 
@@ -41,6 +43,8 @@ class Text(NamedTuple):
     """Of a driver's error: the texts that it has by themselves, as its detail and statement."""
     notes: tuple[str, ...] = ()
     """What was added to it by `add_note`."""
+    callers: bool = False
+    """Whether it says nothing but what the event had, in Python's own words for it."""
 
 
 class Source(NamedTuple):
@@ -52,6 +56,8 @@ class Source(NamedTuple):
     database: bool
     frames: tuple[Frame, ...]
     texts: list[Text]
+    own: bool = False
+    """Whether its type is one of the function's code, and its message what that says."""
     alone: bool = False
     """Whether its message is for nobody outside, be it without the name of its type."""
 
@@ -62,6 +68,12 @@ class Source(NamedTuple):
         return "\n".join((*lines, f"{self.name}: {last}"))
 
 
+_CONVERSION = re.compile(
+    r"(?:could not convert string to float|invalid literal for int\(\) with base \d{1,2}|"
+    r"Invalid isoformat string): (['\"].*)",
+    re.DOTALL,
+)
+"""What int(), float() and fromisoformat() say of a text that they cannot read."""
 _handled = sys.exc_info
 """As it is before asking it is watched."""
 _Key = tuple[type, CodeType | None, int]
@@ -70,12 +82,16 @@ _Key = tuple[type, CodeType | None, int]
 class Raised:
     """Of one process: what its import caught, and what the invocation under way did."""
 
-    __slots__ = ("_noting", "_seen", "standing")
+    __slots__ = ("_noting", "_seen", "is_of_event", "root", "standing")
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self._seen: dict[_Key, Source] = {}
         self._noting: set[int] = set()
+        self.root = ""
+        """The folder of the function's own code."""
+        self.is_of_event: Callable[[str], bool] = _no
+        """Tells whether all of a text came from outside."""
         self.standing: tuple[Source, ...] = ()
         """What was caught while the function's module was imported."""
 
@@ -131,13 +147,40 @@ class Raised:
             frames = tuple(_frames(trace) if trace is not None else _stack())
             database = is_database(kind)
             alone = tells_alone(kind)
-            source = Source(kind.__module__, kind.__name__, database, frames, [], alone)
+            own = self._is_own(kind)
+            source = Source(kind.__module__, kind.__name__, database, frames, [], own, alone)
             self._seen[kind, code, line] = source
-        texts = source.texts
-        if len(texts) < MAX_TEXTS:
-            texts.append(_text(error, database=source.database))
+        text = _text(error, database=source.database)
+        value = _converted(error)
+        if value and self.is_of_event(value):
+            text = text._replace(callers=True)
+        if len(source.texts) < MAX_TEXTS:
+            source.texts.append(text)
         else:
-            texts[-1] = _text(error, database=source.database)
+            source.texts[-1] = text
+
+    def _is_own(self, kind: type) -> bool:
+        module = sys.modules.get(kind.__module__)
+        file = getattr(module, "__file__", None)
+        return bool(self.root) and isinstance(file, str) and file.startswith(self.root)
+
+
+def _no(_text: str) -> bool:
+    return False
+
+
+def _converted(error: BaseException) -> str:
+    """Return the text that Python could not convert, or found no key for; else an empty one."""
+    if type(error) is KeyError and len(error.args) == 1 and type(error.args[0]) is str:
+        return error.args[0]
+    if type(error) is not ValueError or len(error.args) != 1 or type(error.args[0]) is not str:
+        return ""
+    found = _CONVERSION.fullmatch(error.args[0][:MAX_TEXT])
+    try:
+        value = ast.literal_eval(found[1]) if found is not None else ""
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return ""
+    return value if type(value) is str else ""
 
 
 def _is_group(error: BaseException) -> bool:

@@ -23,6 +23,7 @@ SINK = Sink(
         "dns.zone": wire.patch_zone,
         "icalendar": wire.patch_icalendar,
         "imaplib": wire.patch_imap,
+        "mailbox": wire.patch_mailbox,
         "poplib": wire.patch_pop,
     },
     calls={

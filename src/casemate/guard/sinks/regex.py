@@ -1,4 +1,6 @@
-"""Regular expressions that take exponential time. Watched where the function's own code calls them.
+"""Regular expressions that take exponential time, or that data widens (`widening.py`).
+
+Watched where the function's own code calls them.
 
 `re`'s functions are used by every library: wrappers would cost all of them, and no event's pattern
 is any library's, but of pandas, whose methods of texts take patterns. Patterns are looked at, not
@@ -22,6 +24,7 @@ from ..searching import ANY_LENGTH, MIN_SUBJECT
 from ..sink import CallHook, Sink
 from ..verdict import Verdict
 from . import overlapping
+from .widening import widening
 
 NAME = "regex"
 _MAX_PATTERN = 4096
@@ -30,6 +33,7 @@ _REPEATS_NOTHING = re.compile(r"(?:[^*+{\\]|\\.)*+", re.DOTALL)
 _MANY = 16
 _WITH_REPLACEMENT = frozenset(("sub", "subn"))
 _FIX_PATTERN = "escape what comes from outside: re.escape(value), or limit what may be repeated"
+_FIX_WIDE = "escape what comes from outside: re.escape(value)"
 _FIX_SUBJECT = "rewrite the pattern without a repetition inside a repetition, or limit the length"
 
 
@@ -123,9 +127,14 @@ def _bodies(name: str, argument: Any) -> Sequence[Any]:
 
 def _judge_pattern(text: str, spans: Sequence[Span]) -> Verdict | None:
     own = next((s for s in spans if not s.vouched), None)
-    if own is None or not is_exponential(text, outside=True):
+    if own is None:
         return None
-    return Verdict(own.origin, "is a pattern that takes exponential time", _FIX_PATTERN)
+    if is_exponential(text, outside=True):
+        return Verdict(own.origin, "is a pattern that takes exponential time", _FIX_PATTERN)
+    wide = widening(text, spans)
+    if wide is None:
+        return None
+    return Verdict(wide.origin, "widens what a pattern of the code's matches", _FIX_WIDE)
 
 
 def _judge_subject(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -206,7 +215,8 @@ _CALLS: dict[str, CallHook] = dict.fromkeys(
 
 SINK = Sink(
     name=NAME,
-    summary="Regular expressions: none of exponential time from outside, or for long data.",
+    summary="Regular expressions: none of exponential time from outside, or for long data; data "
+    "in a pattern of the code's stands for itself.",
     patches={"pandas.core.strings.accessor": _patch_pandas},
     calls=_CALLS,
 )

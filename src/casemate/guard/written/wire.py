@@ -293,6 +293,19 @@ def patch_mail(guard: Guard, module: ModuleType) -> None:
     wrap(module.SMTP, "sendmail", before)
 
 
+def patch_mailbox(guard: Guard, module: ModuleType) -> None:
+    """Watch mails that are texts as they are put into a mailbox, for another to send or to read."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        message = argument(arguments, named, 1, "message")
+        if guard.active and isinstance(message, (str, bytes)):
+            guard.check(NAME, message, judge_inside if _is_of_message(message) else judge_head)
+        elif guard.active and isinstance(message, (io.StringIO, io.BytesIO)):
+            guard.check(NAME, message.getvalue(), judge_head)
+
+    wrap(module.Mailbox, "_dump_message", before)
+
+
 def _is_of_message(text: str | bytes) -> bool:
     """Tell whether a mail was written by a message, whose headers were judged as they were set.
 

@@ -1,0 +1,125 @@
+"""Data that has a pattern of the code's match what it would not: `.*` or `x|y` in `^{name}-[0-9]+$`.
+
+A pattern that is the event's but for anchors and flags is one that callers are to write, as is what
+they name so. In a pattern that has characters of the code's own, data is to be characters as well.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
+
+from ..origin import PIECE, Span
+
+_MAX_PATTERN, _MAX_PART = 4096, 1024
+_STAND_IN = "\ue000"
+"""A character in the place of data: of private use."""
+_SIGNS = re.compile(r"[|*+({\[\\]")
+"""Without one of these nothing is matched but the very text, or one as long."""
+_NAMED = re.compile(r"(?i)(?:^|[^a-z])(?:re|rx|regexp?|patterns?|expr(?:ession)?|mask|glob)s?$")
+"""Keys of what is to be a pattern."""
+_REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
+_OF_MANY = ("ANY", "IN", "NOT_LITERAL", "CATEGORY")
+_LOOKS = ("ASSERT", "ASSERT_NOT")
+
+
+def widening(text: str, spans: Sequence[Span]) -> Span | None:
+    """Return the part of a pattern that is from outside and matches more than its own text."""
+    if len(text) > _MAX_PATTERN:
+        return None
+    for span in spans:
+        part = text[span.start : span.end]
+        if span.vouched or span.origin.decoding[-1:] == PIECE or _SIGNS.search(part) is None:
+            continue
+        if _NAMED.search(span.origin.pointer) is None and matches_many(part, text):
+            rest = "".join(_rest(text, spans))
+            return span if _has_characters(rest) else None
+    return None
+
+
+def _rest(text: str, spans: Sequence[Span]) -> Iterator[str]:
+    place = 0
+    for span in sorted(spans, key=lambda one: one.start):
+        yield text[place : span.start]
+        yield _STAND_IN
+        place = max(place, span.end)
+    yield text[place:]
+
+
+@lru_cache(maxsize=256)
+def matches_many(part: str, whole: str) -> bool:
+    """Tell whether a part of a pattern that can be read matches other texts than itself alone."""
+    if len(part) > _MAX_PART or _parsed(whole) is None:
+        return False
+    parsed = _parsed(part)
+    if parsed is None:  # it ends a group of the code's, or begins one that the code ends
+        return "|" in part or "*" in part
+    return _is_wide(parsed)
+
+
+def _parsed(pattern: str) -> Any | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _parser.parse(pattern)
+    except (re.error, OverflowError, RecursionError, ValueError):
+        return None
+
+
+def _is_wide(items: Any) -> bool:
+    for operation, argument in items:
+        name = str(operation)
+        if name in _LOOKS or name == "BRANCH":
+            return True
+        if name in _REPEATS:
+            _low, high, body = argument
+            if high is _parser.MAXREPEAT and (_has(body, _OF_MANY) or _is_wide(body)):
+                return True
+        elif name == "SUBPATTERN" and _is_wide(argument[3]):
+            return True
+        elif name == "ATOMIC_GROUP" and _is_wide(argument):
+            return True
+    return False
+
+
+def _has(items: Any, names: Sequence[str]) -> bool:
+    """Tell whether one of these operations is in it, at whatever depth."""
+    for operation, argument in items:
+        name = str(operation)
+        if name in names:
+            return True
+        if name == "SUBPATTERN" and _has(argument[3], names):
+            return True
+        if name in _REPEATS and _has(argument[2], names):
+            return True
+        if name == "BRANCH" and any(_has(branch, names) for branch in argument[1]):
+            return True
+    return False
+
+
+def _has_characters(rest: str) -> bool:
+    """Tell whether what is the code's own of a pattern has characters to match."""
+    parsed = _parsed(rest)
+    if parsed is None:
+        return any(map(str.isalnum, re.sub(r"\\.", "", rest)))
+    return _is_of_characters(parsed)
+
+
+def _is_of_characters(items: Any) -> bool:
+    for operation, argument in items:
+        name = str(operation)
+        if name == "LITERAL" and chr(argument) != _STAND_IN:
+            return True
+        if name == "SUBPATTERN" and _is_of_characters(argument[3]):
+            return True
+        if name in _REPEATS and _is_of_characters(argument[2]):
+            return True
+        if name == "BRANCH" and any(map(_is_of_characters, argument[1])):
+            return True
+        if name in _LOOKS and _is_of_characters(argument[1]):
+            return True
+    return False
