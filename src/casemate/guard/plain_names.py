@@ -13,6 +13,12 @@ import unicodedata
 MAX_NAME = 64
 _NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}")
 """No other letters: some databases compare names without regard to accents."""
+_WHOSE = frozenset(
+    [
+        *("owner", "owners", "user", "users", "username", "login", "uid", "account", "accounts"),
+        *("tenant", "org", "organisation", "organization", "author", "customer", "member"),
+    ]
+)
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _HIDDEN = re.compile(
     r"passw|passphrase|passcode|pwd|secret|token|hash|salt|credential|apikey|accesskey|privatekey"
@@ -121,6 +127,11 @@ def is_hidden(name: str) -> bool:
 def is_secret(name: str) -> bool:
     """Tell whether a name speaks of what lets somebody in: passwords, tokens, where data is."""
     return _HIDDEN.search(name.lower().replace("_", "")) is not None
+
+
+def is_whose(name: str) -> bool:
+    """Tell whether a name is of whom something belongs to: all others' is one comparison away."""
+    return any(part.lower() in _WHOSE for part in _PARTS.findall(name))
 
 
 def is_shown(name: str) -> bool:

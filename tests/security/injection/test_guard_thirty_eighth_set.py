@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ WAYS = {
     "f-string": "return [n for n in NAMES if re.search(rf'^(?P<who>{owner})/(?P<year>\\d+)', n)]",
     "compiled": "m = re.compile('^%s/.*txt$' % owner); return [n for n in NAMES if m.match(n)]",
     "format": "return re.findall('({})/'.format(owner), ' '.join(NAMES))",
+    "to a blank": "return [n for n in NAMES if re.match('^' + owner + r'(\\s|$)', n)]",
     "list": "return re.split(''.join(['<', owner, '>']), 'a<ann>b')",
     "replaced": "return [re.sub(owner + '/', '', n) for n in NAMES]",
 }
@@ -61,6 +63,7 @@ OF_CALLERS = {
     "anchored": "return [n for n in NAMES if re.match(f'^{owner}$', n)]",
     "with flags": "return [n for n in NAMES if re.match('(?i)(' + owner + ')', n)]",
     "by a wildcard": "return [n for n in NAMES if re.match('ann/' + re.escape(owner).replace(r'\\*', '.*'), n)]",
+    "between blanks": "return [n for n in NAMES if re.match(r'\\s*' + owner + r'\\s*$', n)]",
     "words": "return re.findall('|'.join(map(re.escape, owner.split('|'))), ' '.join(NAMES))",
 }
 
@@ -135,6 +138,14 @@ SED = SCRIPTED.replace("PROGRAM", "'/usr/bin/sed'").replace(
     "'\\n'.join('s/@%s@/%s/' % (k, event.get(k, '').replace('/', '\\\\/').replace('&', '\\\\&'))"
     " for k in ('NAME', 'REMARK')) + '\\n'",
 )
+LINE = """
+import subprocess, tempfile
+def handler(event, context):
+    values = {"NAME": event.get("NAME", ""), "REMARK": event.get("REMARK", "").replace("\\n", " ")}
+    script = "; ".join(f"s/@{key}@/{value}/" for key, value in values.items())
+    done = subprocess.run(["/usr/bin/sed", "-e", script], input=b"@NAME@ @REMARK@", capture_output=True)
+    return done.returncode
+"""
 AWK = SCRIPTED.replace("PROGRAM", "'/usr/bin/awk'").replace(
     "SCRIPT", "'NR == 1 { print \"' + event['NAME'] + '\" }\\n'"
 )
@@ -156,8 +167,95 @@ def test_data_ends_no_line_of_a_script_that_sed_reads(tmp_path: Path) -> None:
     assert_passes(tmp_path, {str(e): (SED, e) for e in harmless}, ())
 
 
+def test_data_is_text_in_each_of_several_commands_of_sed(tmp_path: Path) -> None:
+    hostile = (
+        *("x/; 1e id #", "x/;1e head /etc/passwd #", "x/; 2d; #", "x/;s/a/b", "x/e;s/a/b", "x\\"),
+        *("x/w /tmp/made", "x\n1e id"),
+    )
+    cases = {s: (LINE, {"NAME": s, "REMARK": "r"}) for s in hostile}
+    assert_blocked(tmp_path, cases, {"command"}, ())
+    harmless = (
+        {"NAME": "Ann", "REMARK": "Happy birthday!"},
+        {"NAME": "Mr O'Brien", "REMARK": "It's 100% yours; enjoy"},
+        {"NAME": "$(id) `id`", "REMARK": "{}[]!?"},
+        {"NAME": "e w r d p are commands"},
+    )
+    assert_passes(tmp_path, {str(e): (LINE, e) for e in harmless}, ())
+
+
 def test_data_ends_no_text_of_a_script_that_awk_reads(tmp_path: Path) -> None:
     hostile = ('x"; system("id"); print "', 'x" } BEGIN { system("id") } { print "')
     assert_blocked(tmp_path, {s: (AWK, {"NAME": s}) for s in hostile}, {"command"}, ())
     harmless = ("Anna Keller", "O'Brien; $1", "Rest & Relax 50%", "system(1)")
     assert_passes(tmp_path, {s: (AWK, {"NAME": s}) for s in harmless}, ())
+
+
+# -- folders that the event's text has as well, owners in queries, what is no pickle ---------------------------
+
+MEDIA = """
+import os
+from pathlib import Path
+MEDIA = Path("/tmp/shown/media")
+def handler(event, context):
+    MEDIA.mkdir(parents=True, exist_ok=True)
+    (MEDIA / "a.txt").write_text("x")
+    # As a router of a framework's does it, of which nothing is seen.
+    name = (globals()["_route"] if "_route" in globals() else event["path"].partition)("/media/")[2]
+    file = MEDIA / name
+    return file.read_text() if file.is_file() else "none"
+"""
+
+
+def test_a_folder_of_the_code_is_none_of_the_event(tmp_path: Path) -> None:
+    cases = {p: (MEDIA, {"path": p}) for p in ("/media/../b.txt", "/media/a/../../b.txt")}
+    assert_blocked(tmp_path, cases, {"path"}, ())
+    assert_passes(tmp_path, {p: (MEDIA, {"path": p}) for p in ("/media/a.txt", "/media/b.txt")}, ())
+
+
+OWNERS = """
+import pymongo
+from urllib.parse import parse_qsl
+STORE = pymongo.MongoClient("127.0.0.1", 1, connect=False, serverSelectionTimeoutMS=1).shop.assets
+def handler(event, context):
+    asked = {}
+    for key, value in parse_qsl(event["query"]):
+        name, _, operator = key.rstrip("]").partition("[")
+        asked[name] = {operator: value} if operator else value
+    try:
+        return len(list(STORE.find(asked)))
+    except pymongo.errors.ServerSelectionTimeoutError:
+        return "no server"
+"""
+
+
+def test_whose_a_document_is_is_not_compared_otherwise(tmp_path: Path) -> None:
+    hostile = ("owner[$ne]=x", "user[$gt]=", "tenant_id[$lt]=z", "createdByUser[$ne]=x")
+    cases = {q: (OWNERS, {"query": q}) for q in hostile}
+    assert_blocked(tmp_path, cases, {"nosql"}, ("pymongo",))
+    harmless = ("owner=x", "price[$lt]=5", "kind[$ne]=x", "owner[$eq]=ann", "year[$gte]=2020")
+    cases = {q: (OWNERS, {"query": q}) for q in harmless}
+    assert_passes(tmp_path, cases, ("pymongo",))
+
+
+PICKLED = """
+import base64, pickle
+def handler(event, context):
+    try:
+        return pickle.loads(base64.b64decode(event["cart"]))
+    except Exception as error:
+        return "none"
+"""
+
+
+def test_what_is_no_pickle_is_the_code_s_to_refuse(tmp_path: Path) -> None:
+    made = (b"abc", b"\x80\x04a.", b"b.", b"R.", b"s", b"\x85.")
+    cases: Cases = {str(p): (PICKLED, {"cart": base64.b64encode(p).decode()}) for p in made}
+    assert_passes(tmp_path, cases, ())
+    made = (
+        b"cos\nsystem\n(S'id'\ntR.",
+        b"ab(cos\nsystem\n",
+        b"(abcos\nsystem\n)R.",
+        b"Ncos\nsystem\n)R.",
+    )
+    cases = {str(p): (PICKLED, {"cart": base64.b64encode(p).decode()}) for p in made[:1] + made[2:]}
+    assert_blocked(tmp_path, cases, {"deserialisation"}, ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..origin import Span
 from ..quoted import OPERATOR, STRING, WORD, Token, neutral, tokenize
@@ -22,6 +22,8 @@ _SUBSTITUTION = re.compile(
     r"(?P<new>(?:(?!(?P=sign))[^\\\n]|\\[^\w\n])*+)(?P=sign)[gpiI0-9]*+"
 )
 """One command of sed that puts one text in the place of another, by its usual signs."""
+_BETWEEN_COMMANDS = re.compile(r"[ \t]*+(?:[;\n][;\s]*+|$)")
+_MAX_COMMANDS = 256
 _ADDED = re.compile(r"(?:[\d$]{1,10}(?:,[\d$]{1,10})?|/[\w .:-]{1,80}/)?[ \t]{0,8}[aic][ \t]{0,80}")
 """How a line of sed begins that adds the rest of it, or the next line, to what is read."""
 _JQ = frozenset(("jq", "yq"))
@@ -55,8 +57,12 @@ _FIX_CODE = (
 
 
 def _is_substituted(value: str, span: Span) -> bool:
-    """Tell whether data is inside the pattern or the replacement of sed's `s`, and stays there."""
-    one = _SUBSTITUTION.fullmatch(value)
+    """Tell whether data is inside the pattern or the replacement of sed's `s`, and stays there.
+
+    All commands are such ones, one after the other: then each begins where the code has it begin.
+    """
+    commands = list(_substitutions(value))
+    one = next((m for m in commands if m.start() <= span.start < m.end()), None)
     if one is None or span.start < one.start("old") or span.end > one.end("new"):
         return False
     ends = span.start <= one.end("old") < span.end
@@ -65,6 +71,20 @@ def _is_substituted(value: str, span: Span) -> bool:
         before = value[one.start("new") : span.start]
         part = _ESCAPED_SIGN.sub("", part if _ESCAPED_SIGN.sub("", before)[-1:] != "\\" else "\\")
     return not ends and not {one["sign"], "\\", "\n"} & set(part)
+
+
+def _substitutions(value: str) -> Iterator[re.Match[str]]:
+    """Yield the commands of a script that puts texts in the place of others; none if it does more."""
+    found: list[re.Match[str]] = []
+    place = 0
+    while place < len(value):
+        one = _SUBSTITUTION.match(value, place)
+        after = _BETWEEN_COMMANDS.match(value, one.end()) if one is not None else None
+        if one is None or after is None or len(found) >= _MAX_COMMANDS:
+            return
+        found.append(one)
+        place = after.end()
+    yield from found
 
 
 def _is_added(value: str, span: Span) -> bool:

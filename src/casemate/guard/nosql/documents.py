@@ -88,6 +88,8 @@ class Walk:
             return not is_hidden(value.rpartition(".")[2].lstrip("$"))
         if key not in _COMPARISONS:
             return False
+        if key != "$eq" and is_whose(field):
+            return False
         return bool(field) and not field.startswith("$") and not is_hidden(field)
 
     def _pages(self, item: Mapping[Any, Any], key: str, field: str) -> bool:

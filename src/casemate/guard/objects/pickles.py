@@ -79,6 +79,16 @@ _ADD_ALL = frozenset(("APPENDS", "SETITEMS", "ADDITEMS"))
 _NOTHING = frozenset(("PROTO", "FRAME", "STOP"))
 
 
+_NEEDS = frozenset(
+    (*_ADDS, *_ADD_ALL, *_TO_MARK, "TUPLE", "TUPLE1", "REDUCE", "NEWOBJ", "BUILD", "STACK_GLOBAL")
+)
+"""Operations that work on what there is; where there is nothing yet, whatever reads ends there."""
+
+
+class _Ended(Exception):  # noqa: N818 - no error: nothing was made
+    """Nothing was made, and no more will be."""
+
+
 class _Other(Exception):  # noqa: N818 - no error: the pickle is of another kind
     """It does what is not followed here."""
 
@@ -109,6 +119,8 @@ def is_of_values(data: bytes) -> bool:
             machine.take(operation.name, argument)
             if operation.name == "STOP":
                 return (place or 0) + 1 == len(data)
+    except _Ended:
+        return True
     except Exception:  # noqa: BLE001 - whatever makes it unreadable, or is not followed
         return False
     return stream.tell() < len(data)
@@ -124,6 +136,8 @@ class _Machine:
     def take(self, name: str, argument: Any) -> None:
         """Do an operation. Raises _Other for one that does more than make a value."""
         stack = self._stack
+        if not stack and name in _NEEDS:
+            raise _Ended
         if name in _CONSTANTS:
             stack.append(_VALUE)
         elif name in _TEXTS:

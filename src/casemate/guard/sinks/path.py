@@ -28,6 +28,7 @@ _FIX_OWN = "choose files of the bundle from a collection in the code, or keep th
 
 _ON_LINKS = frozenset(("os.remove", "os.rmdir", "os.rename", "shutil.move", "shutil.rmtree"))
 """Events of calls that work on a link itself."""
+_MAX_FOLDERS = 16
 _FOLDERS = {
     **{"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2},
     **{"os.chmod": 2, "os.chown": 3, "os.utime": 3},
@@ -55,12 +56,30 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     spans = guard.spans(path if isinstance(path, str) else text)
     if not spans:
         return None
+    spans = [_behind_folder(guard, text, span) for span in spans]
     if sure and following.is_beside(guard, text):
         return Verdict(spans[0].origin, "begins like the folder it was compared with", FIX)
     folders = following.Folders(guard)
     allow = folders.allow if any(s.exact for s in spans) else folders.allow_above
     verdict = judge(text, spans, allowed=allow, follow=True, last=last, sure=sure)
     return verdict or _own(guard, text, spans[0])
+
+
+def _behind_folder(guard: Guard, path: str, span: Span) -> Span:
+    """Return a span that was found by search from where a folder of the code's ends.
+
+    Of `/media/../x` in `/srv/media/../x` the code's `/srv/media` is none of the event's.
+    """
+    if span.exact and span.start == 0:
+        return span
+    above = path.find("/..", span.start, span.end)
+    for _ in range(_MAX_FOLDERS if above > span.start else 0):
+        if guard.constants.holds(path[:above]):
+            return span._replace(start=above)
+        above = path.rfind("/", span.start + 1, above)
+        if above < 0:
+            break
+    return span
 
 
 def _own(guard: Guard, path: str, span: Span) -> Verdict | None:

@@ -114,9 +114,12 @@ def _is_of_characters(items: Any) -> bool:
         name = str(operation)
         if name == "LITERAL" and chr(argument) != _STAND_IN:
             return True
+        if name == "IN" and str(argument[0][0]) != "NEGATE":
+            return True
         if name == "SUBPATTERN" and _is_of_characters(argument[3]):
             return True
-        if name in _REPEATS and _is_of_characters(argument[2]):
+        # What may be left out, as blanks around, says nothing of what is between.
+        if name in _REPEATS and argument[0] and _is_of_characters(argument[2]):
             return True
         if name == "BRANCH" and any(map(_is_of_characters, argument[1])):
             return True
