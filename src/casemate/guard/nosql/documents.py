@@ -9,7 +9,7 @@ from ..core import Guard
 from ..identity import identity
 from ..origin import Origin
 from ..pieces import as_text
-from ..plain_names import is_hidden, is_plain
+from ..plain_names import is_hidden, is_plain, is_whose
 from ..quoted import judge
 from ..verdict import Verdict
 from .languages import FIX_SCALAR, JAVASCRIPT, JSON, judge_lucene, judge_pattern
