@@ -229,7 +229,7 @@ def handler(event, context):
 
 
 def test_whose_a_document_is_is_not_compared_otherwise(tmp_path: Path) -> None:
-    hostile = ("owner[$ne]=x", "user[$gt]=", "tenant_id[$lt]=z", "createdByUser[$ne]=x")
+    hostile = ("owner[$ne]=x", "user[$gt]=a", "tenant_id[$lt]=z", "createdByUser[$ne]=x")
     cases = {q: (OWNERS, {"query": q}) for q in hostile}
     assert_blocked(tmp_path, cases, {"nosql"}, ("pymongo",))
     harmless = ("owner=x", "price[$lt]=5", "kind[$ne]=x", "owner[$eq]=ann", "year[$gte]=2020")
