@@ -452,7 +452,7 @@ def test_the_name_of_code_without_a_file_makes_no_trace_one_s_own() -> None:
     assert Judge(notes).find(b"{}", f"<pre>{page}</pre>".encode()) is None
 
 
-# -- exceptions that say nothing but what the caller sent --------------------------------------------------
+# -- exceptions that say nothing but what the caller sent --------------------------------------
 
 
 def converted(how: str, value: str) -> BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 
@@ -175,7 +176,7 @@ class Judgement:
     def _code_files(self, name: str, rest: Sequence[Argument]) -> Verdict | None:
         """Judge files with code of sed, awk and jq."""
         options = programs.CODE_FILES.get(name, ())
-        given = zip(rest, rest[1:], strict=False) if options else ()
+        given = itertools.pairwise(rest) if options else ()
         for option, value in given:
             read = self._read(value.value) if option.value in options else None
             verdict = in_file(*read, name) if read is not None else None

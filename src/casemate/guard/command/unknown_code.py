@@ -74,7 +74,7 @@ def _is_substituted(value: str, span: Span) -> bool:
 
 
 def _substitutions(value: str) -> Iterator[re.Match[str]]:
-    """Yield the commands of a script that puts texts in the place of others; none if it does more."""
+    """Yield the commands of a script that only puts texts in the place of others."""
     found: list[re.Match[str]] = []
     place = 0
     while place < len(value):

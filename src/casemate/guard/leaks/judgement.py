@@ -259,8 +259,11 @@ def _said(source: Source, text: Text) -> Iterator[tuple[str, str]]:
         for line in note.splitlines()[:_MAX_LINES]:
             if len(line.strip()) >= MIN_LINE:
                 yield EXCEPTION, line.strip()[:_MAX_NEEDLE]
-    if source.own or text.callers:  # the code's own words, or the caller's
-        return
+    if not (source.own or text.callers):  # else they are the code's own words, or the caller's
+        yield from _shown(source, text, lines)
+
+
+def _shown(source: Source, text: Text, lines: list[str]) -> Iterator[tuple[str, str]]:
     if lines and lines[0]:
         yield EXCEPTION, f"{source.name}: {lines[0]}"
     shown = text.shown.split("\n", 1)[0][:_MAX_NEEDLE]

@@ -1,4 +1,4 @@
-"""Data that has a pattern of the code's match what it would not: `.*` or `x|y` in `^{name}-[0-9]+$`.
+"""Data that has a pattern of the code's match more: `.*` or `x|y` in `^{name}-[0-9]+$`.
 
 A pattern that is the event's but for anchors and flags is one that callers are to write, as is what
 they name so. In a pattern that has characters of the code's own, data is to be characters as well.
@@ -24,6 +24,7 @@ _NAMED = re.compile(r"(?i)(?:^|[^a-z])(?:re|rx|regexp?|patterns?|expr(?:ession)?
 """Keys of what is to be a pattern."""
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 _OF_MANY = ("ANY", "IN", "NOT_LITERAL", "CATEGORY")
+_GROUPS = ("SUBPATTERN", "ATOMIC_GROUP")
 _LOOKS = ("ASSERT", "ASSERT_NOT")
 
 
@@ -79,9 +80,7 @@ def _is_wide(items: Any) -> bool:
             _low, high, body = argument
             if high is _parser.MAXREPEAT and (_has(body, _OF_MANY) or _is_wide(body)):
                 return True
-        elif name == "SUBPATTERN" and _is_wide(argument[3]):
-            return True
-        elif name == "ATOMIC_GROUP" and _is_wide(argument):
+        elif name in _GROUPS and _is_wide(argument[3] if name == "SUBPATTERN" else argument):
             return True
     return False
 
@@ -116,13 +115,18 @@ def _is_of_characters(items: Any) -> bool:
             return True
         if name == "IN" and str(argument[0][0]) != "NEGATE":
             return True
-        if name == "SUBPATTERN" and _is_of_characters(argument[3]):
-            return True
-        # What may be left out, as blanks around, says nothing of what is between.
-        if name in _REPEATS and argument[0] and _is_of_characters(argument[2]):
-            return True
-        if name == "BRANCH" and any(map(_is_of_characters, argument[1])):
-            return True
-        if name in _LOOKS and _is_of_characters(argument[1]):
+        if any(map(_is_of_characters, _inside(name, argument))):
             return True
     return False
+
+
+def _inside(name: str, argument: Any) -> Sequence[Any]:
+    """Return what an operation is made of, where it says something of what is matched."""
+    if name == "SUBPATTERN":
+        return (argument[3],)
+    if name == "BRANCH":
+        return tuple(argument[1])
+    if name in _LOOKS:
+        return (argument[1],)
+    # What may be left out, as blanks around, says nothing of what is between.
+    return (argument[2],) if name in _REPEATS and argument[0] else ()
