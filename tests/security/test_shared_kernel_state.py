@@ -133,6 +133,48 @@ def test_how_a_core_is_shared_is_not_a_function_s_to_set(ask: Ask, option: int) 
     assert ask("p0/f", "set_process", option=option) == {"errno": errno.EINVAL}
 
 
+@pytest.mark.parametrize("option", [29, 35, 37, 63], ids=["us", "ns", "kinds", "new"])
+def test_no_socket_has_the_kernel_patch_itself(ask: Ask, option: int) -> None:
+    """One that asked for times (SO_TIMESTAMP) and went, 7,000 times a second, interrupted all
+    processors 9,000 times a second, and a thread of the kernel took a fifth of one."""
+    assert ask("p0/f", "set_socket", level=1, option=option) == {"errno": errno.ENOPROTOOPT}
+
+
+@pytest.mark.parametrize("request_", [0x8906, 0x8907], ids=["us", "ns"])
+def test_nor_by_asking_when_something_came(ask: Ask, request_: int) -> None:
+    assert ask("p0/f", "ask_socket", request=request_) == {"errno": errno.ENOTTY}
+
+
+@pytest.mark.parametrize("request_", [0x8982, 0x8983, 0x8940, 0x8941, 0x89A0])
+def test_the_host_looks_for_no_module(ask: Ask, request_: int) -> None:
+    """SIOCGIFVLAN and SIOCGIFBR have it run modprobe as root, each time that there is none."""
+    assert ask("p0/f", "ask_socket", request=request_) == {"errno": errno.ENOTTY}
+
+
+@pytest.mark.parametrize(
+    ("level", "option"), [(6, 38), (6, 14), (1, 73)], ids=["ciphers", "MD5", "memory of TCP"]
+)
+def test_a_socket_takes_nothing_that_the_machine_has_few_of(
+    ask: Ask, level: int, option: int
+) -> None:
+    found = ask("p0/f", "set_socket", level=level, option=option)
+    assert found == {"errno": errno.ENOPROTOOPT}
+
+
+def test_a_crash_starts_nothing_on_the_host(ask: Ask) -> None:
+    """Who is dumpable has the host start what core_pattern names, whatever RLIMIT_CORE says."""
+    assert ask("p0/f", "become_dumpable") == {"errno": errno.EPERM, "then": 0}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")
+def test_devices_tell_not_how_many_zygotes_there_are(several: TestNode, ask: Ask) -> None:
+    before = ask("p0/f", "room_for_devices")
+    several.deploy(SOURCE.read_text(), project="p1", name="another", limits=LIMITS, unguarded=True)
+    assert ask("p1/another", "layout")
+    assert before == ask("p0/f", "room_for_devices")
+    assert before[:2] == [0, 0]
+
+
 def test_no_lease_is_had(ask: Ask) -> None:
     had = ask("p0/f", "hold", kind="lease", seconds=0)["result"]
     # Of an ordinary user's node without subordinate ids its bundle is its own: see SECURITY.md.

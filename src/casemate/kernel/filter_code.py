@@ -6,7 +6,8 @@ import struct
 
 from .machines import Machine
 
-_EPERM, _EACCES, _EINVAL, _ENOSYS, _EAFNOSUPPORT = 1, 13, 22, 38, 97
+_EPERM, _EACCES, _EINVAL, _ENOTTY, _ENOSYS = 1, 13, 22, 25, 38
+_ENOPROTOOPT, _EAFNOSUPPORT = 92, 97
 _LD, _JEQ, _JGE, _JGT, _JSET, _RET, _JA = 0x20, 0x15, 0x35, 0x25, 0x45, 0x06, 0x05
 _AND = 0x54
 _NR, _ARCH, _ARG0, _ARG1, _ARG2, _ARG3 = 0, 4, 16, 24, 32, 40

@@ -50,6 +50,7 @@ from .filter_code import (
 from .linux import CLONE_THREAD, FILTER_FOR_EVERY_THREAD, INSTANCE_CLONE_FLAGS
 from .machines import Machine, current
 from .system_calls import ALLOWED, FORBIDDEN, NOTABLE, PROBED, SANDBOX_MAKING, numbered
+from .userfault import API as WATCH_REQUEST
 from .userfault import FLAGS as WATCH_FLAGS
 
 NAMESPACE_FLAGS = 0x7E020080
@@ -256,15 +257,18 @@ def _seccomp_rule(then: Instruction, otherwise: Instruction) -> list[Instruction
 
 
 def _function_rules(
-    calls: Mapping[str, int], refused: Callable[[str], Instruction], asked: Collection[str]
+    calls: Mapping[str, int],
+    refused: Callable[[str], Instruction],
+    asked: Collection[str],
+    requests: tuple[int, ...],
 ) -> list[Instruction]:
-    """Return the rules of calls that a function may make in some forms."""
+    """Return the rules of calls that a function may make in some forms, `requests` by ioctl(2)."""
     program: list[Instruction] = []
     program += _when(calls["clone"], _instance_clone_rule(refused("clone")))
     program += _when(calls["socket"], _function_socket_rule(refused("socket")))
     program += _when(calls["socketpair"], _pair_rule())
     program += _when(calls["madvise"], advice_rule())
-    program += _when(calls["ioctl"], function_ioctl_rule(refused("ioctl")))
+    program += _when(calls["ioctl"], function_ioctl_rule(refused("ioctl"), requests))
     program += _when(calls["setsockopt"], function_option_rule(refused("setsockopt")))
     program += _when(calls["getsockopt"], asked_option_rule(refused("getsockopt")))
     program += _when(calls["fcntl"], file_control_rule())
@@ -313,7 +317,7 @@ def zygote_program(
         return _notify() if notify else _refuse(refusal(calls[name], machine))
 
     program = _prologue(machine)
-    program += _function_rules(calls, refused, asked)
+    program += _function_rules(calls, refused, asked, (WATCH_REQUEST,) if watch else ())
     program += _when(calls["unshare"], _unshare_rule(refused("unshare")))
     if watch:
         rule = [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, WATCH_FLAGS), _allow(), refused("userfaultfd")]

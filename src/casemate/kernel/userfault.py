@@ -19,8 +19,9 @@ _USER_MODE_ONLY = 1
 FLAGS = _USER_MODE_ONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """The one form in which a filter lets it be made."""
 _API_VERSION = 0xAA
-_API, _REGISTER, _WRITEPROTECT = 0xC018AA3F, 0xC020AA00, 0xC018AA06
-"""UFFDIO_API, _REGISTER and _WRITEPROTECT, the sizes of their structures included."""
+API, _REGISTER, _WRITEPROTECT = 0xC018AA3F, 0xC020AA00, 0xC018AA06
+"""UFFDIO_API, _REGISTER and _WRITEPROTECT, the sizes of their structures included. The first alone
+is the watched process's own to ask for."""
 _FEATURE_WP, _FEATURE_WP_UNPOPULATED, _FEATURE_WP_ASYNC = 1 << 0, 1 << 13, 1 << 15
 _FEATURES = _FEATURE_WP | _FEATURE_WP_UNPOPULATED | _FEATURE_WP_ASYNC
 _MODE_WP = 1 << 1
@@ -40,7 +41,7 @@ def create() -> int:
         raise OSError(number, f"userfaultfd: {os.strerror(number)}")
     try:
         argument = bytearray(_API_ARGUMENT.pack(_API_VERSION, _FEATURES, 0))
-        fcntl.ioctl(result, _API, argument)
+        fcntl.ioctl(result, API, argument)
     except BaseException:
         os.close(result)
         raise

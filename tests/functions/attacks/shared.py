@@ -145,6 +145,27 @@ def set_process(option):
     return called(LIBC.prctl(option, 1, 0, 0, 0))
 
 
+def ask_socket(request):
+    """Ask a socket by ioctl(2)."""
+    with socket.socket() as sock:
+        return tried(lambda: fcntl.ioctl(sock, request, bytes(64)) and None)
+
+
+def set_socket(level, option):
+    with socket.socket() as sock:
+        return tried(lambda: sock.setsockopt(level, option, 1))
+
+
+def become_dumpable():
+    """Try to, and return whether it is (PR_SET_DUMPABLE, PR_GET_DUMPABLE)."""
+    return {**called(LIBC.prctl(4, 1, 0, 0, 0)), "then": LIBC.prctl(3, 0, 0, 0, 0)}
+
+
+def room_for_devices():
+    found = os.statvfs("/dev/null")
+    return [found.f_files, found.f_ffree, found.f_bfree]
+
+
 def watch(how):
     if how == "dnotify":
         signal.signal(signal.SIGIO, lambda *_: HEARD.append("heard"))
