@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import httpx2
 import pytest
 
+from casemate.model.restriction import RestrictionKind
+from casemate.restrictions.meaning import id_of
+from support.attacks import until
 from support.node import TestNode
 
 SECRET = "line-of-the-other"
@@ -164,3 +168,60 @@ def test_digests_that_nobody_put_are_not_kept_as_damaged(both: Both) -> None:
         for number in range(3):
             assert client.post(url, json={"digest": f"{number:064x}"}).status_code == 404
     assert f"{2:064x}" not in both.node.errors.read_text()
+
+
+def _told(answer: httpx2.Response, *names: str) -> tuple[int, int, dict[str, Any]]:
+    """Return the answer without what is made anew each time, and without what was asked for."""
+    text = answer.text
+    for name in names:
+        text = text.replace(name, "")
+    body = {key: value for key, value in json.loads(text).items() if key != "error_id"}
+    return answer.status_code, len(text), body
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nobody_learns_by_its_id_what_is_held_back_elsewhere(both: Both, role: str) -> None:
+    """The id follows from project and function, and the refusal named the two if there was one."""
+    there, other = (id_of(RestrictionKind.ALIAS, "other", name, "") for name in ("f", "g"))
+    assert there == both.ids["restriction"]
+    told = []
+    with httpx2.Client(headers={"authorization": f"Bearer {both.tokens[role]}"}) as client:
+        for id in (there, other):
+            url = f"{both.node.url}/api/v1/restrictions/{id}/lift"
+            told.append(_told(client.post(url, json=REASON), id))
+    assert told[0] == told[1]
+    assert told[0][0] == 403 and "other" not in str(told[0])
+    denied = both.node.get("/denials", project="other", limit=20)["denials"]
+    assert any(one["action"] == "restriction:write" for one in denied), "nobody is told of it"
+
+
+@pytest.mark.parametrize("what", ["findings", "incidents"])
+def test_nobody_learns_by_its_id_what_was_found_of_another_project(both: Both, what: str) -> None:
+    """The id of a finding follows from events, whose own have numbers that go up."""
+    node = both.node
+    lister = _asked(node, "POST", "/tokens", {"name": f"lists-{what}", "roles": ["owner@other"]})
+    headers = {"authorization": f"Bearer {lister['text']}"}
+    asked = httpx2.get(f"{node.url}/api/v1/decoys?project=other", headers=headers)
+    assert asked.status_code == 200
+    found = until(lambda: node.get(f"/{what}", project="other")[what], 20)
+    there = found[0]["id"]
+    none = there[:-4] + ("0000" if there[-4:] != "0000" else "1111")
+    told = []
+    with httpx2.Client(headers={"authorization": f"Bearer {both.tokens['owner@own']}"}) as client:
+        for id in (there, none):
+            url = f"{node.url}/api/v1/{what}/{id}?project=own"
+            told.append(_told(client.get(url), id))
+    assert told[0] == told[1]
+    assert told[0][0] == 404
+
+
+def test_a_token_s_name_is_its_maker_s_own(both: Both) -> None:
+    """Of another's it would tell that it is there, and who took it first kept others from it."""
+    _asked(both.node, "POST", "/tokens", {"name": "deploys-other", "roles": ["developer@other"]})
+    wanted = {"name": "deploys-other", "roles": ["developer@own"]}
+    url = f"{both.node.url}/api/v1/tokens"
+    with httpx2.Client(headers={"authorization": f"Bearer {both.tokens['owner@own']}"}) as client:
+        assert client.post(url, json=wanted).status_code == 201
+        again = client.post(url, json=wanted)
+    assert again.status_code == 409
+    assert "You have" in again.json()["detail"]

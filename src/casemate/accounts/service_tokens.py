@@ -74,9 +74,9 @@ class ServiceTokens:
         this one.
 
         `expires_at` is Unix time, at most a year ahead; None, no expiry, is for owners of the
-        node. A token made by a token does not outlive it. Raises ConflictError if a token in
-        force has the name, or MAX_TOKENS were made by the same account, EscalationError if `by`
-        has less.
+        node. A token made by a token does not outlive it. Raises ConflictError if one of
+        `by` in force has the name, or MAX_TOKENS were made by the same account, EscalationError if
+        `by` has less.
         """
         require_account_name(name, "token")
         if not bindings:

@@ -44,10 +44,7 @@ async def _list(wanted: ListFindings, call: Call) -> FindingPage:
 async def _show(wanted: ShowFinding, call: Call) -> Finding:
     found = await call.service.monitor.finding(wanted.id)
     if wanted.project is not None and found.project != wanted.project:
-        raise NotFoundError(
-            f"There is no finding {wanted.id} of {wanted.project}.",
-            next_step="`casemate findings ls` shows what there is.",
-        )
+        raise wanted.missing
     return _with_node(found, call)
 
 

@@ -16,7 +16,6 @@ from casemate.model.errors import (
     CasemateError,
     ConflictError,
     InvalidInputError,
-    NotFoundError,
     UnavailableError,
 )
 from casemate.model.principal import Action, Resource
@@ -82,10 +81,7 @@ async def _list(wanted: ListIncidents, call: Call) -> IncidentPage:
 async def _show(wanted: ShowIncident, call: Call) -> Incident:
     found = await _found(wanted.id, call)
     if wanted.project is not None and found.projects != (wanted.project,):
-        raise NotFoundError(
-            f"There is no incident {wanted.id} of {wanted.project} alone.",
-            next_step="`casemate incident ls` shows what there is.",
-        )
+        raise wanted.missing
     node = call.service.nodes.name
     timeline = tuple(line if line.node else replace(line, node=node) for line in found.timeline)
     return replace(found, timeline=timeline)

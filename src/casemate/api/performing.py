@@ -99,9 +99,12 @@ class Call:
             self.allowed.append(wanted)
         return approves
 
-    def require(self, action: Action, resource: Resource) -> None:
-        """Let who asks do this, or record the denial and raise RequestError (403)."""
-        self.service.require(self.request, action, resource)
+    def require(self, action: Action, resource: Resource, *, told: Resource | None = None) -> None:
+        """Let who asks do this, or record the denial and raise RequestError (403).
+
+        It names `told` where who asks must not learn that there is such a resource.
+        """
+        self.service.require(self.request, action, resource, told=told)
         self.allowed.append((action, resource))
 
     def still(self) -> None:

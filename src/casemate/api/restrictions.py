@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from casemate.api.authorization import function_of
 from casemate.api.performing import Call, Performers
+from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.model.restriction import Restriction
@@ -41,9 +42,15 @@ async def _restrict(wanted: Restrict, call: Call) -> Restriction:
 async def _lift(wanted: LiftRestriction, call: Call) -> Restriction:
     held = call.service.restrictions
     found = next((one for one in held.all(None) if one.id == wanted.id), None)
-    # Who may not lift it is not told either whether there is one.
     of = NODE if found is None else _of(found.project, found.function)
-    call.require(Action.RESTRICTION_WRITE, of)
+    try:
+        # An id follows from what is held back, so that anybody can ask for any. Who may not lift it
+        # is not told whether there is one: it looks like one that is not there.
+        call.require(Action.RESTRICTION_WRITE, of, told=NODE)
+    except RequestError as error:
+        if found is None or not call.may(Action.RESTRICTION_WRITE, NODE):
+            raise
+        raise held.missing(wanted.id) from error
     return await held.lift(wanted.id, wanted.reason, call.actor)
 
 

@@ -263,8 +263,13 @@ class Service:
         """Tell whether who asks may do this; nothing is recorded."""
         return self.policy.allows(principal(request), action, resource)
 
-    def require(self, request: Request, action: Action, resource: Resource) -> None:
-        """Let who asks do this, or record the denial and raise RequestError (403)."""
+    def require(
+        self, request: Request, action: Action, resource: Resource, *, told: Resource | None = None
+    ) -> None:
+        """Let who asks do this, or record the denial and raise RequestError (403).
+
+        The error names `told` instead of the resource, if it is given.
+        """
         asking = principal(request)
         self.decoys.watch.on_resource(resource, action.value, actor(request))
         if self.policy.allows(asking, action, resource):
@@ -280,11 +285,12 @@ class Service:
                 reason=decided.why,
             )
         )
+        named = (told or resource).text
         raise RequestError(
             HTTPStatus.FORBIDDEN,
-            f"{asking.text} may not {action.value} on {resource.text}.",
+            f"{asking.text} may not {action.value} on {named}.",
             next_step="Ask an owner for a role that allows it; `casemate whoami` shows yours. What "
-            f"decides: `casemate can {asking.text} {action.value} {resource.text} --why`",
+            f"decides: `casemate can {asking.text} {action.value} {named} --why`",
         )
 
     def require_again(self, request: Request, allowed: Iterable[tuple[Action, Resource]]) -> None:

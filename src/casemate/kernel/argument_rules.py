@@ -33,8 +33,8 @@ restored process is set back to is a fork. Libraries do without: they ask whethe
 _SET_SECCOMP = 22
 """PR_SET_SECCOMP: the older way to load a filter."""
 _SET_DUMPABLE = 4
-"""PR_SET_DUMPABLE: with it a crash has the host start, as root, what its core_pattern names, whatever
-RLIMIT_CORE says (core(5)), outside of all control groups."""
+"""PR_SET_DUMPABLE: with it a crash has the host start, as root, what its core_pattern names,
+whatever RLIMIT_CORE says (core(5)), outside of all control groups."""
 _SET_MEMORY_MERGE = 67
 """PR_SET_MEMORY_MERGE: MADV_MERGEABLE for all the memory of a process, and of those it forks."""
 _PIDFD_REQUESTS = 0xFF00
@@ -45,9 +45,10 @@ _FUNCTION_IOCTL = (
     *(0x8905, 0x8910, 0x8912, 0x8913, 0x8915, 0x8919, 0x891B, 0x8921, 0x8927, 0x8933),
 )
 """What ioctl(2) does for a function, of what works on any descriptor: is it a terminal, what waits
-to be read or sent, flags (FIONBIO, FIOCLEX, FIOASYNC), a file's size, which interfaces there are and
-their addresses. Others reach far: SIOCGIFVLAN and SIOCGIFBR have the host start a program as root to
-look for a module, SIOCGSTAMP has all processors patch the kernel's code, for nobody's time."""
+to be read or sent, flags (FIONBIO, FIOCLEX, FIOASYNC), a file's size, which interfaces there are
+and their addresses. Others reach far: SIOCGIFVLAN and SIOCGIFBR have the host start a program as
+root to look for a module, SIOCGSTAMP has all processors patch the kernel's code, for nobody's
+time."""
 _SOL_SOCKET = 1
 _SOCKET_PROGRAMS = (26, 50, 51, 52)
 """SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF and _REUSEPORT_EBPF: programs for the kernel."""
@@ -72,10 +73,11 @@ _FUNCTION_OPTIONS = {
     6: (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 18, 25, 36),
     _SOL_IPV6: (16, 23, 25, 26, 67),
 }
-"""What setsockopt(2) does for a function: how a client's TCP connection is kept, timed, buffered and
-marked. Others reach far: SO_TIMESTAMP has all processors patch the kernel's code as the first socket
-gets it and the last one goes; SO_RESERVE_MEM takes of what TCP of the whole machine may use, a key of
-TCP_AO_ADD_KEY one of eight places for ciphers that it has; TCP_ULP and these load modules."""
+"""What setsockopt(2) does for a function: how a client's TCP connection is kept, timed, buffered
+and marked. Others reach far: SO_TIMESTAMP has all processors patch the kernel's code as the first
+socket gets it and the last one goes; SO_RESERVE_MEM takes of what TCP of the whole machine may use,
+a key of TCP_AO_ADD_KEY one of eight places for ciphers that it has; TCP_ULP and these load
+modules."""
 _LOCKS = (6, 7, 37, 38)
 """F_SETLK, F_SETLKW, F_OFD_SETLK and F_OFD_SETLKW."""
 _SET_PIPE_SIZE, _PIPE_BYTES = 1031, 65536

@@ -19,8 +19,8 @@ from casemate.monitor.errors import MonitorError
 from casemate.monitor.findings import Found, at_least
 from casemate.monitor.messages import test_message
 from casemate.monitor.noticing import Noticing
-from casemate.operations.findings import FindingPage, ListFindings
-from casemate.operations.incidents import Incident
+from casemate.operations.findings import FindingPage, ListFindings, ShowFinding
+from casemate.operations.incidents import Incident, ShowIncident
 
 STATUS_SECONDS = 1.0
 GATHER_SECONDS = 0.02
@@ -125,19 +125,13 @@ class Server:
     def _finding(self, id: str) -> Found:
         found = self._noticing.findings.get(id)
         if found is None:
-            raise NotFoundError(
-                f"There is no finding {id[:64]}.",
-                next_step="`casemate findings ls` shows what there is.",
-            )
+            raise ShowFinding(id=id).missing
         return found
 
     def _incident(self, id: str) -> Incident:
         incident = self._noticing.incidents.get(id)
         if incident is None:
-            raise NotFoundError(
-                f"There is no incident {id[:64]}.",
-                next_step="`casemate incident ls` shows what there is.",
-            )
+            raise ShowIncident(id=id).missing
         return incident
 
     async def _test(self, channel: str) -> str:

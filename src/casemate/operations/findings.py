@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.model.errors import NotFoundError
 from casemate.model.level import Level
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.operations.declaration import Declaration, FieldOf, Operation
@@ -208,6 +209,17 @@ class ShowFinding(Operation[Finding], frozen=True, kw_only=True):
     project: Annotated[Name, msgspec.Meta(description="Only if it is of this project.")] | None = (
         None
     )
+
+    @property
+    def missing(self) -> NotFoundError:
+        """What is told where there is none, and of one of another project.
+
+        Its id follows from what was found, so that who may see one project could ask for another's.
+        """
+        return NotFoundError(
+            f"There is no finding {self.id[:64]}.",
+            next_step="`casemate findings ls` shows what there is.",
+        )
 
 
 class ListAlertChannels(Operation[AlertChannels], frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.model.errors import NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.level import Level
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
@@ -231,6 +232,14 @@ class ShowIncident(Operation[Incident], frozen=True, kw_only=True):
     project: (
         Annotated[Name, msgspec.Meta(description="Only if it is of this project alone.")] | None
     ) = None
+
+    @property
+    def missing(self) -> NotFoundError:
+        """What is told where there is none, and of one that is not of the project alone."""
+        return NotFoundError(
+            f"There is no incident {self.id[:64]}.",
+            next_step="`casemate incident ls` shows what there is.",
+        )
 
 
 class AssignIncident(Operation[None], frozen=True, kw_only=True):

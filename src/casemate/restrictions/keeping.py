@@ -83,11 +83,15 @@ class Restrictions:
         """Return one. Raises NotFoundError."""
         found = self._parts.held.get(id)
         if found is None:
-            raise NotFoundError(
-                f"There is no restriction {id[:64]}.",
-                next_step="`casemate restrict ls` shows them.",
-            )
+            raise self.missing(id)
         return found
+
+    @staticmethod
+    def missing(id: str) -> NotFoundError:
+        """Return what is told where there is none, and to those who must not learn of one."""
+        return NotFoundError(
+            f"There is no restriction {id[:64]}.", next_step="`casemate restrict ls` shows them."
+        )
 
     def id_of(self, kind: RestrictionKind, project: str, function: str, what: str) -> str:
         """Return the id that one has, or would have. Raises InvalidInputError."""

@@ -79,7 +79,7 @@ def service(tmp_path):
             action is Action.SECRET_LIST and resource.project == "shop"
         ),
         asked=asked,
-        require=lambda request, action, resource: asked.append((action, resource.text)),
+        require=lambda request, action, resource, **_told: asked.append((action, resource.text)),
     )
     engine.close()
 

@@ -85,6 +85,18 @@ def test_revoking_marks_once_and_frees_the_name_but_not_the_id(opening: Opening)
     asyncio.run(run())
 
 
+def test_a_name_is_taken_for_its_maker_alone(opening: Opening) -> None:
+    async def run() -> None:
+        store = opening()
+        await store.change(KeepToken(token=token("k1", "ci", created_by="user:ada")))
+        await store.change(KeepToken(token=token("k2", "ci", created_by="user:eve")))
+        with pytest.raises(ConflictError, match="You have a service token"):
+            await store.change(KeepToken(token=token("k3", "ci", created_by="user:eve")))
+        await store.close()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "changes", [{"sha256": "secret"}, {"sha256": ""}, {"id": ""}, {"created_at": float("nan")}]
 )

@@ -163,7 +163,8 @@ def roles(connection: engine.Connection, _operation: ReadUserRoles) -> tuple[Use
 def add_token(connection: engine.Connection, operation: KeepToken) -> None:
     """Insert a token.
 
-    Raises ConflictError if its id, or its name by a service token in force, is taken;
+    Raises ConflictError if its id is taken, or its name by a service token in force of the same
+    maker;
     NotFoundError for the session of a user who is not there (removed meanwhile, say);
     InvalidInputError if what it holds is not a SHA-256.
     """
@@ -177,7 +178,7 @@ def add_token(connection: engine.Connection, operation: KeepToken) -> None:
             f"There is a token with the id {token.id!r} already.", next_step="Make another one."
         )
     if token.user is None:
-        _require_free_name(connection, token.name)
+        _require_free_name(connection, token)
     elif not connection.execute("SELECT 1 FROM user WHERE name = ?", (token.user,)).fetchone():
         raise _no_user(token.user)
     values = msgspec.structs.asdict(token)
@@ -280,15 +281,17 @@ def _require_free_identity(connection: engine.Connection, user: User) -> None:
         )
 
 
-def _require_free_name(connection: engine.Connection, name: str) -> None:
-    _require_text("token", name)
+def _require_free_name(connection: engine.Connection, token: Token) -> None:
+    """Refuse what the same maker has. Of others' it would tell, and who is first keep them out."""
+    _require_text("token", token.name)
     taken = connection.execute(
-        f"SELECT 1 FROM token WHERE name = :name AND user IS NULL AND {_IN_FORCE}",  # noqa: S608
-        {"name": name, "now": now_of(connection)},
+        "SELECT 1 FROM token WHERE name = :name AND created_by = :by AND user IS NULL "  # noqa: S608
+        f"AND {_IN_FORCE}",
+        {"name": token.name, "by": token.created_by, "now": now_of(connection)},
     ).fetchone()
     if taken:
         raise ConflictError(
-            f"There is a service token with the name {name!r} already.",
+            f"You have a service token with the name {token.name!r} already.",
             next_step="Give the token another name, or revoke the one that has it.",
         )
 
