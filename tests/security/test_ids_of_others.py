@@ -225,3 +225,23 @@ def test_a_token_s_name_is_its_maker_s_own(both: Both) -> None:
         again = client.post(url, json=wanted)
     assert again.status_code == 409
     assert "You have" in again.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/hidden-b7/{id}", "/hidden-b7/x", "/{any}"])
+def test_a_route_that_another_project_has_tells_not_whose_it_is(both: Both, path: str) -> None:
+    """The refusal of a deploy named project, function, method and path of the other side."""
+    node = both.node
+    route = '[[function.{}.http]]\nmethod = "GET"\npath = "{}"'
+    theirs, wanted = route.format("routed", "/hidden-b7/{id}"), route.format("wants", path)
+    node.deploy(FAILING, project="other", name="routed", routes=theirs)
+    named = node.deploy(FAILING, project="own", name="wants", routes=wanted, expect=409)
+    assert "other/routed" in named["detail"], "who may see all is told"
+    all_mine = node.client.headers["authorization"]
+    for role in ("owner@own", "developer@own"):
+        node.client.headers["authorization"] = f"Bearer {both.tokens[role]}"
+        try:
+            told = node.deploy(FAILING, project="own", name="wants", routes=wanted, expect=409)
+        finally:
+            node.client.headers["authorization"] = all_mine
+        assert "of own/wants overlaps with what another project has" in told["detail"]
+        assert "routed" not in str(told) and "other/" not in str(told)

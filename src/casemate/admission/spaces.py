@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from casemate.admission.routes import Match, Route, Routes
 from casemate.model.deployment import Version
-from casemate.model.errors import ConflictError
+from casemate.model.errors import ConflictError, HeldByAnotherError
 from casemate.model.route import (
     EVERYTHING,
     RouteClaim,
@@ -26,6 +26,12 @@ from casemate.model.route import (
 _RELEASE = (
     "See casemate routes ls; casemate routes release {} takes back what that project was given."
 )
+
+
+def _named(owner: str, held: Route | None) -> str:
+    if held is None:
+        return f"what was given to the project {owner}"
+    return f"{held.method} {held.template} of {owner}/{held.function}"
 
 
 class Declaring(NamedTuple):
@@ -93,7 +99,10 @@ class Spaces:
         return next((holder for holder in overlap if holder not in (None, project)), None)
 
     def require_free(self, project: str, function: str, version: Version) -> None:
-        """Raise ConflictError, naming both, for a route that is the node's or another's."""
+        """Raise ConflictError, naming both, for a route that is the node's or another's.
+
+        HeldByAnotherError for another's.
+        """
         for trigger in version.spec.http:
             told = f"The route {trigger.method} {trigger.path} of {project}/{function}"
             if is_reserved(trigger.path):
@@ -102,26 +111,40 @@ class Spaces:
                     next_step="Change the path in casemate.toml.",
                 )
             route = Route(trigger.method, trigger.path, project, function)
+            other = (
+                "Choose another first segment, or have who runs the node give one: "
+                f"casemate routes claim {project} --prefix /... or --host ..."
+            )
+            strangers = ConflictError(
+                f"{told} overlaps with what another project has.", next_step=other
+            )
             own = self._own.get(project)
             for taken in (own or self._shared).rivals(route):
                 if (taken.project, taken.function) != (project, function):
-                    raise ConflictError(
+                    raise HeldByAnotherError(
                         f"{told} belongs to {taken.project}/{taken.function}.",
                         next_step="Change the path in casemate.toml, or remove the other function.",
+                        strangers=strangers,
+                        project=taken.project,
+                        function=taken.function,
                     )
             if own is not None:
                 continue
             owner = self._owner(project, first_segment(trigger.path))
             if owner is not None:
-                raise ConflictError(
-                    f"{told} overlaps with {self._named(owner, trigger.path)}.",
-                    next_step="Choose another first segment, or have who runs the node give one: "
-                    f"casemate routes claim {project} --prefix /... or --host ...",
+                held = self._held(owner, trigger.path)
+                raise HeldByAnotherError(
+                    f"{told} overlaps with {_named(owner, held)}.",
+                    next_step=other,
+                    strangers=strangers,
+                    project=owner,
+                    function="" if held is None else held.function,
                 )
 
-    def _named(self, owner: str, template: str) -> str:
+    def _held(self, owner: str, template: str) -> Route | None:
+        """Return the route of a project that overlaps; None if that was given to it."""
         first = first_segment(template)
-        route = next(
+        return next(
             (
                 r
                 for r in self._routes
@@ -129,9 +152,6 @@ class Spaces:
             ),
             None,
         )
-        if route is None:
-            return f"what was given to the project {owner}"
-        return f"{route.method} {route.template} of {owner}/{route.function}"
 
     def require_claimable(self, claim: RouteClaim) -> None:
         """Raise ConflictError if another project has, or uses, what this one would be given.
@@ -177,7 +197,7 @@ class Spaces:
                 raise ConflictError(
                     f"{claim.project} cannot lose its hosts: {route.method} {route.template} of "
                     f"{route.project}/{route.function} overlaps with "
-                    f"{self._named(owner, route.template)}.",
+                    f"{_named(owner, self._held(owner, route.template))}.",
                     next_step="Remove one of the two routes first.",
                 )
 

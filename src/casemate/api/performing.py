@@ -24,6 +24,7 @@ from casemate.api.inputs import (
 )
 from casemate.api.problems import RequestError
 from casemate.api.service import Service, json_response
+from casemate.model.errors import HeldByAnotherError
 from casemate.model.facts import Actor, OperationPerformed
 from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
 from casemate.model.still import asked_again
@@ -167,7 +168,7 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     if recorded:
         call.service.recorder.require()
     with asked_again(call.still):
-        answer = await perform(operation, call)
+        answer = await _performed(perform, operation, call)
     if recorded:
         try:
             tell(form, call, answer, operation)
@@ -184,6 +185,18 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     if form.line is not None:
         return Response(encode_lines(answer), media_type=NDJSON)
     return json_response(answer, form.declared.status)
+
+
+async def _performed(perform: Perform, operation: Operation[Any], call: Call) -> Any:
+    """Perform it. Whose something is that another project has is told who may see that."""
+    try:
+        return await perform(operation, call)
+    except HeldByAnotherError as error:
+        project, function = error.project, error.function
+        kind = ResourceKind.FUNCTION if function else ResourceKind.PROJECT
+        if call.may(Action.FUNCTION_READ, Resource(kind=kind, project=project, name=function)):
+            raise
+        raise error.told_strangers() from error
 
 
 def tell(form: Form, call: Call, answer: Any, operation: Operation[Any] | None = None) -> None:

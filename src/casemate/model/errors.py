@@ -37,6 +37,31 @@ class ConflictError(CasemateError):
     """The change conflicts with what is stored."""
 
 
+class HeldByAnotherError(ConflictError):
+    """Another project has it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        next_step: str,
+        strangers: ConflictError,
+        project: str,
+        function: str = "",
+    ) -> None:
+        """Keep whose it is, and what is told who may not see that."""
+        super().__init__(message, next_step=next_step)
+        self._strangers = strangers
+        self.project = project
+        self.function = function
+        """Empty where it is of the project alone."""
+
+    def told_strangers(self) -> ConflictError:
+        """Return what is told who may not see whose it is."""
+        self._strangers.about = self.about
+        return self._strangers
+
+
 class QuotaError(CasemateError):
     """Whoever asks has as much of it as one may have."""
 
