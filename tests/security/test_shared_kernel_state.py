@@ -145,6 +145,12 @@ def test_nor_by_asking_when_something_came(ask: Ask, request_: int) -> None:
     assert ask("p0/f", "ask_socket", request=request_) == {"errno": errno.ENOTTY}
 
 
+def test_nobody_chooses_a_processor(ask: Ask) -> None:
+    """Four functions that did, again and again, left a neighbour half of its calls."""
+    before, after = ask("p0/f", "choose_processors")
+    assert before == after
+
+
 @pytest.mark.parametrize("request_", [0x8982, 0x8983, 0x8940, 0x8941, 0x89A0])
 def test_the_host_looks_for_no_module(ask: Ask, request_: int) -> None:
     """SIOCGIFVLAN and SIOCGIFBR have it run modprobe as root, each time that there is none."""

@@ -238,7 +238,6 @@ GONE = {
     "a limit": "resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))",
     "a soft limit": "resource.setrlimit(resource.RLIMIT_CPU, (1000, -1))",
     "the priority": "os.nice(1)",
-    "the affinity": "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
     "the scheduler": "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))",
 }
 """What shows, and costs the process its use."""

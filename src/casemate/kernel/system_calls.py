@@ -26,8 +26,8 @@ rt_sigqueueinfo rt_sigsuspend sigaltstack utime statfs fstatfs getpriority setpr
 sched_setparam sched_getparam sched_setscheduler sched_getscheduler sched_get_priority_max
 sched_get_priority_min sched_rr_get_interval mlock munlock mlockall munlockall arch_prctl setrlimit
 gettid readahead getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr tkill time futex
-sched_setaffinity sched_getaffinity epoll_create getdents64 set_tid_address restart_syscall
-fadvise64 timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime
+sched_getaffinity epoll_create getdents64 set_tid_address restart_syscall fadvise64
+timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime
 clock_getres clock_nanosleep exit_group epoll_wait epoll_ctl tgkill utimes waitid ioprio_get openat
 mkdirat fchownat futimesat newfstatat unlinkat renameat linkat symlinkat readlinkat fchmodat
 faccessat pselect6 ppoll set_robust_list get_robust_list splice tee sync_file_range utimensat
@@ -64,7 +64,7 @@ preadv pwritev preadv2 pwritev2 readahead setuid setgid setreuid setregid setres
 setfsuid setfsgid setpgid getpgid getsid capget kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo
 rt_sigtimedwait rt_sigsuspend pidfd_open pidfd_send_signal waitid pause alarm setitimer timer_create
 timer_settime timer_gettime timer_getoverrun timer_delete timerfd_create timerfd_settime
-timerfd_gettime signalfd signalfd4 setpriority sched_setparam sched_setscheduler sched_setaffinity
+timerfd_gettime signalfd signalfd4 setpriority sched_setparam sched_setscheduler
 sched_setattr sched_getattr ioprio_get mlock munlock mlockall munlockall mlock2 msync mincore
 memfd_create membarrier connect accept accept4 shutdown recvmmsg sendmmsg
 """)
@@ -78,7 +78,7 @@ program that computes, reads files, sleeps or starts threads.
 
 CONDITIONAL = _names("""
 ioctl madvise socket setsockopt getsockopt fcntl flock bind socketpair sendto sendmsg sendmmsg clone
-execve prctl unshare seccomp execveat move_mount clone3
+execve prctl unshare seccomp execveat move_mount clone3 sched_setaffinity
 """)
 """Calls whose answer depends on their arguments or on the program."""
 

@@ -37,7 +37,7 @@ DONE = 0x00050000
 """Answered as if it had been made."""
 SPECIAL = {CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT, UNSHARE, MOVE_MOUNT, IOCTL, BIND}
 SPECIAL |= {SOCKETPAIR, MADVISE, PRCTL, SECCOMP, SETSOCKOPT, GETSOCKOPT, FCNTL, FLOCK}
-SPECIAL |= {CONDITIONAL[name] for name in ("sendto", "sendmsg", "sendmmsg")}
+SPECIAL |= {CONDITIONAL[name] for name in ("sendto", "sendmsg", "sendmmsg", "sched_setaffinity")}
 PROGRAMS = {
     "zygote": seccomp.zygote_program(machine=MACHINE),
     "zygote without a listener": seccomp.zygote_program(notify=False, machine=MACHINE),
@@ -531,6 +531,13 @@ def test_a_file_has_one_lock(operation: int, expected: int) -> None:
     assert in_instance(FLOCK, 9, operation) == expected
     told = NOTIFY if expected == ALLOW else expected
     assert run("zygote that asks", FLOCK, 9, operation) == told
+
+
+def test_nobody_chooses_a_processor() -> None:
+    """To libraries it is as if they had: they choose for speed, and control groups bound it."""
+    number = CONDITIONAL["sched_setaffinity"]
+    for args in ((), (0, 8, 0x7000), (2**64 - 1,) * 6):
+        assert in_instance(number, *args) == run("zygote that asks", number, *args) == DONE
 
 
 def test_no_pipe_becomes_larger() -> None:
