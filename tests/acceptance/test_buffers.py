@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from pathlib import Path
@@ -59,6 +60,57 @@ def test_readers_that_stall_take_no_more_than_the_budget(node: TestNode) -> None
         assert len(read_answer(sock).body) == SIZE + 2
     for reader in readers:
         reader.close()
+
+
+SENDING = """
+import socket
+HELD = []
+def handler(event, context):
+    sent = 0
+    while len(HELD) < 100:
+        sock = socket.create_connection(("127.0.0.1", 15432), timeout=10)
+        sock.setblocking(False)
+        HELD.append(sock)
+    for _ in range(20):
+        for sock in HELD:
+            try:
+                while True:
+                    sent += sock.send(bytes(1 << 16))
+            except BlockingIOError:
+                pass
+        time.sleep(0.05)
+    return sent
+"""
+GRANT = (
+    'egress = [{{ host = "127.0.0.1", port = {}, forward = 15432, private = true,'
+    ' exception = "what takes nothing of what it is sent" }}]'
+)
+
+
+def memory_of_tcp() -> int:
+    """Return what all TCP of the machine has in buffers, in bytes (proc_net(5))."""
+    for line in Path("/proc/net/sockstat").read_text().splitlines():
+        if line.startswith("TCP:"):
+            return int(line.split()[-1]) * os.sysconf("SC_PAGE_SIZE")
+    raise AssertionError("no count of TCP")
+
+
+@pytest.mark.alone
+def test_a_function_whose_host_takes_nothing_has_little_of_the_memory_of_tcp(
+    node: TestNode,
+) -> None:
+    """The kernel has one bound of it for the machine, and took 4 MB and more for each of these."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)  # which nobody accepts from
+        grant = GRANT.format(listener.getsockname()[1])
+        limits = 'memory = "64MB"\ntimeout = "30s"'
+        source = f"import time{SENDING}"
+        node.deploy(source, name="sends", grants=grant, limits=limits, approve=True)
+        before = memory_of_tcp()
+        sent = node.invoke({}, function="t/sends").json()
+        assert sent > 10 * MIB
+        assert memory_of_tcp() - before < 160 * MIB
 
 
 @pytest.mark.alone

@@ -8,6 +8,10 @@ from ipaddress import IPv4Address, ip_address
 
 from casemate.egress.target import Address
 
+_UNSENT_BYTES = 128 * 1024
+"""Beyond what the network carries, which the kernel bounds by what arrives: a host that takes
+nothing had it keep 4 MB for each connection."""
+
 
 class Connector:
     """Makes TCP connections in the network namespace of this process."""
@@ -18,6 +22,7 @@ class Connector:
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
             await asyncio.get_running_loop().sock_connect(sock, (str(address), port))
             peer = ip_address(sock.getpeername()[0])
             if peer != address:

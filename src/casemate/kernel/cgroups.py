@@ -255,6 +255,9 @@ class LegacyDriver:
         _write(f"{path}.limit_in_bytes", str(limits.memory))
         with contextlib.suppress(FileNotFoundError):  # a kernel without swap accounting
             _write(f"{path}.memsw.limit_in_bytes", str(limits.memory))
+        # Buffers of TCP are counted apart, and not before they have a limit. v2 charges them.
+        with contextlib.suppress(OSError):
+            _write(f"{path}.kmem.tcp.limit_in_bytes", str(limits.memory))
         _write(f"{self._roots['pids']}/{name}/pids.max", str(limits.processes))
         _write(f"{self._roots['cpu']}/{name}/cpu.cfs_period_us", str(_PERIOD_US))
         _write(f"{self._roots['cpu']}/{name}/cpu.cfs_quota_us", str(int(limits.cpu * _PERIOD_US)))

@@ -10,6 +10,9 @@ PROXY_PORT = 3128
 """Local port at which functions with egress grants find an HTTP proxy."""
 _LOOPBACK = "127.0.0.1"
 _BACKLOG = 128
+_BUFFER_BYTES = 128 * 1024
+"""Of each direction of a connection to the proxy, which the kernel doubles. It would let each grow
+to 6 MB, of what TCP of the whole machine may have, and charge no function with the proxy's end."""
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _INTERFACE = struct.Struct("16sh14x")
 """struct ifreq: name and flags (netdevice(7))."""
@@ -27,6 +30,8 @@ def open_listeners(ports: list[int]) -> list[socket.socket]:
     for port in ports:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.bind((_LOOPBACK, port))
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            listener.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)  # those accepted have it
         listener.listen(_BACKLOG)
         listeners.append(listener)
     return listeners
