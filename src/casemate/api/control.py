@@ -120,8 +120,8 @@ class Control(Protocol):
     async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
         """Verify and keep a bundle; False if `has_bundle` tells so already: nothing is changed.
 
-        What is not deployed within an hour is deleted. Raises QuotaError if `by`, or all
-        together, have too much waiting for a deploy.
+        What is not deployed within an hour is deleted. Raises QuotaError if `by`, who
+        answers for it, or all together have too much waiting for a deploy.
 
         `archive` is a tar.gz file that the API deletes afterwards. The control service unpacks it
         with `casemate.build.archive.unpack`, which checks every path and hash, and raises

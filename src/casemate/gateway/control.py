@@ -85,13 +85,15 @@ class NodeControl:
         gate: Gate,
         require_movable: Callable[[str, str], None],
         on_live: Callable[[], None],
+        answerable: Callable[[str], str],
         decisions: Decisions | None = None,
     ) -> None:
         """Act on these; `require_movable` raises ConflictError for a function whose aliases are
         not to be moved.
 
         `on_live` is called once what is live has changed and is subscribed: for what follows it
-        besides. `decisions` make what was decided on what is in memory; a node alone needs none.
+        besides. `answerable` says who answers for a token. `decisions` make what was decided on
+        what is in memory; a node alone needs none.
         """
         self._config = config
         self._catalogue = catalogue
@@ -115,7 +117,7 @@ class NodeControl:
         self.set_alias, self.rollback = aliases.set_alias, aliases.rollback
         self.start_trial, self.end_trial = aliases.start_trial, aliases.end_trial
         self.stable_before = aliases.stable_before
-        self._uploaded = uploaded = UploadedBundles(catalogue, bundles, turns)
+        self._uploaded = uploaded = UploadedBundles(catalogue, bundles, turns, answerable)
         self.has_bundle, self.put_bundle = uploaded.has_bundle, uploaded.put_bundle
         self.require_room = uploaded.require_room
         self.reseal_bundles = uploaded.reseal_bundles

@@ -128,6 +128,7 @@ class Gateway:
             gate=gate,
             require_movable=base.restrictions.require_movable,
             on_live=self._follow_live,
+            answerable=base.accounts.answerable,
             decisions=base.nodes.decisions.besides(*self._rights),
         )
         self._build_advisories(gate)

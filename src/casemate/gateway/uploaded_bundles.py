@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from casemate.admission import Catalogue
@@ -16,12 +17,21 @@ from casemate.gateway.uploads import KEPT_SECONDS, Uploads
 class UploadedBundles:
     """Takes them. Methods are those of `casemate.api.control.Control`."""
 
-    def __init__(self, catalogue: Catalogue, bundles: BundleStore, turns: Turns) -> None:
-        """Keep them in `bundles`, and remove none while a change is under way."""
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        bundles: BundleStore,
+        turns: Turns,
+        answerable: Callable[[str], str],
+    ) -> None:
+        """Keep them in `bundles`, and remove none while a change is under way.
+
+        `answerable` says who answers for a token: what waits for each of them is bounded.
+        """
         self._catalogue = catalogue
         self._bundles = bundles
         self._turns = turns
-        self._uploads = Uploads()
+        self._uploads = Uploads(answerable)
         self._expiring: set[asyncio.Task[None]] = set()
 
     async def load(self) -> None:

@@ -17,6 +17,8 @@ KEPT_SECONDS = 3600.0
 MAX_BYTES = 2 << 30
 """What one principal may have waiting, as archives."""
 MAX_COUNT = 256
+MAX_ACCOUNT = 2
+"""How many times that one account may have waiting with all the tokens that it answers for."""
 MAX_NODE_BYTES = 8 << 30
 """What all together may have waiting."""
 
@@ -27,11 +29,26 @@ class _Upload(NamedTuple):
     at: float
 
 
+def _require(who: str, waiting: list[int], size: int, share: int) -> None:
+    """Raise QuotaError if that many shares are not enough for what waits and `size` bytes more."""
+    most, most_bytes = share * MAX_COUNT, share * MAX_BYTES
+    if len(waiting) >= most or sum(waiting) + size > most_bytes:
+        raise QuotaError(
+            f"{who} has {len(waiting)} bundles of {sum(waiting)} bytes waiting for a deploy; "
+            f"{size} bytes more are too many: expected at most {most} bundles, and "
+            f"{most_bytes} bytes.",
+            next_step="Deploy them; what is not deployed within an hour is deleted.",
+        )
+
+
 class Uploads:
     """The uploads that wait for their deploy. Lives on the event loop, holds no content."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start with none; `clock` counts seconds."""
+    def __init__(
+        self, answerable: Callable[[str], str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Start with none; `answerable` says who answers for a token, `clock` counts seconds."""
+        self._answerable = answerable
         self._clock = clock
         self._waiting: dict[str, _Upload] = {}
 
@@ -47,15 +64,16 @@ class Uploads:
         return upload is not None and by in upload.by
 
     def require_room(self, size: int, by: str) -> None:
-        """Raise QuotaError if `by`, or all together, would have too much waiting."""
-        mine = [u.size for u in self._waiting.values() if by in u.by]
-        if len(mine) >= MAX_COUNT or sum(mine) + size > MAX_BYTES:
-            raise QuotaError(
-                f"{by} has {len(mine)} bundles of {sum(mine)} bytes waiting for a deploy; "
-                f"{size} bytes more are too many: expected at most {MAX_COUNT} bundles, and "
-                f"{MAX_BYTES} bytes.",
-                next_step="Deploy them; what is not deployed within an hour is deleted.",
-            )
+        """Raise QuotaError if `by`, who answers for it, or all would have too much waiting.
+
+        By each token alone, who may make tokens had the room of all; by who answers alone, one
+        token had that of the others of its maker.
+        """
+        waiting, who = self._waiting.values(), self._answerable(by)
+        own = [upload.size for upload in waiting if by in upload.by]
+        _require(by, own, size, 1)
+        account = [u.size for u in waiting if any(self._answerable(one) == who for one in u.by)]
+        _require(who, account, size, MAX_ACCOUNT)
         total = sum(upload.size for upload in self._waiting.values())
         if total + size > MAX_NODE_BYTES:
             raise QuotaError(

@@ -306,6 +306,7 @@ class Node:
             gate=self.gate,
             require_movable=self.restrictions.require_movable,
             on_live=lambda: None,
+            answerable=lambda who: who,
             decisions=decisions,
         )
 
