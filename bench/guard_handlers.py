@@ -5,7 +5,9 @@
 Four programs that go through thousands of lines or rows are measured beside them.
 
 Each round starts a process for each side, in turns. A side's figure is the processor time of its
-fastest invocation in any round, for other load on the machine only ever adds to it. The handlers
+fastest invocation in any round, for other load on the machine only ever adds to it: of the first
+one of a process, in a fork of it as for each call of request isolation, and of later ones. The
+handlers
 need Pillow, Jinja2, Flask, FastAPI and Django, which are installed into an environment of their
 own below `bench/.peers`; `--python` is another interpreter that has them, and what it lacks is
 named and left out. Exit codes: 0 measured, whether or not targets are met; 1 something could not be
@@ -44,25 +46,32 @@ def _run(python: str, *arguments: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+Rounds = dict[str, list[tuple[float, float]]]
+"""For each handler and round, seconds of an invocation without the guard and with it."""
+
+
 def handlers(
     rounds: int, python: str, chosen: Sequence[str] = (*HANDLERS, *LOOPS)
-) -> dict[str, list[tuple[float, float]]]:
-    """Return seconds of an invocation for each handler and round, without the guard and with it."""
-    found: dict[str, list[tuple[float, float]]] = {}
+) -> tuple[Rounds, Rounds]:
+    """Return what later invocations of a process take, and what the first does."""
+    first: Rounds = {}
+    later: Rounds = {}
     with tempfile.TemporaryDirectory() as temporary:
         for head, modules in ((HEAD, HANDLERS), (LOOP_HEAD, LOOPS)):
             for name, code in modules.items():
                 (Path(temporary) / f"handler_{name}.py").write_text(head + code)
         for number in range(rounds):
             for name in chosen:
-                taken: dict[str, float] = {}
+                taken: dict[str, dict[str, float]] = {}
                 for mode in rotated(["off", "on"], number):
                     answer = _run(python, "handler", mode, name, temporary)
                     if answer is not None:
                         taken[mode] = answer
                 if len(taken) == 2:
-                    found.setdefault(name, []).append((taken["off"], taken["on"]))
-    return found
+                    for which, found in (("first", first), ("later", later)):
+                        pair = taken["off"][which], taken["on"][which]
+                        found.setdefault(name, []).append(pair)
+    return later, first
 
 
 def hostile(python: str) -> dict[str, float]:
@@ -70,7 +79,7 @@ def hostile(python: str) -> dict[str, float]:
     return {name: float(ms) for name, ms in _run(python, "hostile").items()}
 
 
-def ratios(measured: dict[str, list[tuple[float, float]]]) -> dict[str, float]:
+def ratios(measured: Rounds) -> dict[str, float]:
     """Return for each handler how many times as long it takes with the guard."""
     best = {name: fastest(rounds) for name, rounds in measured.items()}
     return {name: on / off for name, (off, on) in best.items()}
@@ -81,22 +90,28 @@ def fastest(rounds: list[tuple[float, float]]) -> tuple[float, float]:
     return min(off for off, _ in rounds), min(on for _, on in rounds)
 
 
-def _table(what: str, measured: dict[str, list[tuple[float, float]]]) -> list[str]:
-    lines = [f"| {what} | off, ms | on, ms | ratio |", "|---|---|---|---|"]
-    for name, ratio in ratios(measured).items():
-        off, on = fastest(measured[name])
-        lines.append(f"| {name} | {off * 1e3:.2f} | {on * 1e3:.2f} | {ratio:.2f} |")
+def _table(what: str, later: Rounds, first: Rounds) -> list[str]:
+    lines = [
+        f"| {what} | off, ms | on, ms | ratio | first: off, ms | on, ms | ratio |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    of_first = ratios(first)
+    for name, ratio in ratios(later).items():
+        off, on = fastest(later[name])
+        told = f"| {name} | {off * 1e3:.2f} | {on * 1e3:.2f} | {ratio:.2f} |"
+        off, on = fastest(first[name])
+        lines.append(f"{told} {off * 1e3:.2f} | {on * 1e3:.2f} | {of_first[name]:.2f} |")
     return lines
 
 
-def report(measured: dict[str, list[tuple[float, float]]], worst: dict[str, float]) -> str:
+def report(measured: Rounds, first: Rounds, worst: dict[str, float]) -> str:
     """Return the figures as tables, with targets; the programs that go through lines have none."""
     targeted = {name: rounds for name, rounds in measured.items() if name in HANDLERS}
     loops = {name: rounds for name, rounds in measured.items() if name in LOOPS}
-    lines = _table("handler", targeted)
+    lines = _table("handler", targeted, first)
     left = sorted(HANDLERS.keys() - measured.keys())
     lines += [f"left out, not installed: {', '.join(left)}"] if left else []
-    lines += ["", *_table("program that goes through lines or rows", loops)]
+    lines += ["", *_table("program that goes through lines or rows", loops, first)]
     lines += ["", "| hostile event of 256 KiB | ms |", "|---|---|"]
     lines += [f"| {name} | {ms:.1f} |" for name, ms in worst.items()]
     slowest = max(ratios(targeted).values(), default=0.0)
@@ -130,14 +145,16 @@ def main(arguments: list[str]) -> int:
     try:
         python = chosen.python or str(Environments(_say).python("guard_handlers"))
         only = chosen.only or [*HANDLERS, *LOOPS, "hostile"]
-        measured = handlers(chosen.rounds, python, [name for name in only if name != "hostile"])
+        named = [name for name in only if name != "hostile"]
+        measured, first = handlers(chosen.rounds, python, named)
         worst = hostile(python) if "hostile" in only else {}
     except (subprocess.SubprocessError, OSError, ValueError, BenchError) as error:
         sys.stderr.write(f"could not be measured: {error}\n")
         return 1
-    print(report(measured, worst))
+    print(report(measured, first, worst))
     if chosen.json is not None:
-        chosen.json.write_text(json.dumps({"ratios": ratios(measured), "hostile_ms": worst}))
+        told = {"ratios": ratios(measured), "first_ratios": ratios(first), "hostile_ms": worst}
+        chosen.json.write_text(json.dumps(told))
     return 0
 
 

@@ -11,10 +11,13 @@ import contextlib
 import gc
 import importlib
 import json
+import os
 import random
+import struct
 import sys
 import sysconfig
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +72,12 @@ def _given(name: str, event: dict[str, Any]) -> dict[str, Any]:
     return given | ({"body": event["body"]} if name in ("csv", "archive") else {})
 
 
-def handler(mode: str, name: str, folder: str) -> float | None:
-    """Return seconds, the best of all that fit into a second: the others met something else."""
+def handler(mode: str, name: str, folder: str) -> dict[str, float] | None:
+    """Return seconds, the best of all that fit into a second: the others met something else.
+
+    Of the `first` invocation of a process, as one that is forked or set back for each call serves,
+    and of `later` ones, when all is there that the first has made. None without its packages.
+    """
     guard: Any = None
     sys.path.insert(0, folder)
     from casemate.guard import setting_up
@@ -98,9 +105,8 @@ def handler(mode: str, name: str, folder: str) -> float | None:
     gc.freeze()
     event = _given(name, _event())
     text = json.dumps(event)
-    best = float("inf")
-    until = time.perf_counter() + _SECONDS
-    while time.perf_counter() < until:
+
+    def once() -> float:
         given = json.loads(text)
         gc.collect()
         begun = time.process_time()
@@ -110,8 +116,33 @@ def handler(mode: str, name: str, folder: str) -> float | None:
         module.handler(given, data)
         if guard is not None:
             guard.end()
-        best = min(best, time.process_time() - begun)
+        return time.process_time() - begun
+
+    return {"first": _best(lambda: _in_fork(once)), "later": _best(once)}
+
+
+def _best(measure: Callable[[], float]) -> float:
+    best = float("inf")
+    until = time.perf_counter() + _SECONDS
+    while time.perf_counter() < until:
+        best = min(best, measure())
     return best
+
+
+def _in_fork(measure: Callable[[], float]) -> float:
+    """Return what a fork of this process measures. Raises ChildProcessError if it says nothing."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(theirs, struct.pack("d", measure()))
+        os._exit(0)
+    os.close(theirs)
+    with open(ours, "rb") as answer:
+        told = answer.read()
+    os.waitpid(pid, 0)
+    if len(told) != struct.calcsize("d"):
+        raise ChildProcessError("the fork that was to be measured has ended")
+    return float(struct.unpack("d", told)[0])
 
 
 def _nested(times: int) -> str:
