@@ -68,3 +68,31 @@ def test_what_a_start_tells_is_shown_where_it_fails(
     shown += capsys.readouterr().err
     assert ("the master key was made" in shown) is not serves
     assert ("a late line" in shown) is serves
+
+
+def test_what_is_saved_while_it_is_deployed_first_is_deployed_again(tmp_path: Path) -> None:
+    saves = dev._saves(tmp_path)
+    assert next(saves) is False
+    (tmp_path / "app.py").write_text("saved while the first deploy reads")
+    (tmp_path / ".casemate").mkdir()
+    assert any(next(saves) for _ in range(20))
+    (tmp_path / ".casemate/own").write_text("of ours")
+    assert not any(next(saves) for _ in range(3))
+
+
+def test_a_node_that_ended_is_told_and_ends_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = subprocess.Popen
+
+    def popen(_: list[str], **options: Any) -> subprocess.Popen[str]:
+        return real([sys.executable, "-I", "-c", _PROGRAM], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with dev._node(tmp_path / "data", "127.0.0.1", 0, [], learn=False) as running:
+        running.require()
+        running.process.kill()
+        running.process.wait(10)
+        with pytest.raises(CommandError, match="has ended by signal 9") as told:
+            dev._watch(running, iter([False]), lambda: pytest.fail("nothing was saved"))
+    assert told.value.next_step == "Start it anew: casemate dev"

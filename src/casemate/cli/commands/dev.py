@@ -15,9 +15,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -53,15 +54,33 @@ _DATA = PurePosixPath(".casemate/dev")
 _DEBOUNCE_MS = 60
 _START_SECONDS = 30.0
 _STOP_SECONDS = 40.0
+_LOOK_MS = 200
+"""After which it is looked whether the node still runs, where nothing is saved."""
 _READ_BYTES = 64 * 1024
 _MOST_LINES = 1000
 """Of what a node says before it serves: the newest."""
 
 
+class _Running(NamedTuple):
+    """A node that has begun to serve."""
+
+    credentials: Credentials
+    process: subprocess.Popen[str]
+
+    def require(self) -> None:
+        """Raise CommandError if it has ended."""
+        if (code := self.process.poll()) is not None:
+            how = f"by signal {-code}" if code < 0 else f"with {code}"
+            raise CommandError(
+                f"The node has ended {how}; what it said is above.",
+                next_step="Start it anew: casemate dev",
+            )
+
+
 @contextmanager
 def _node(
     data: Path, host: str, port: int, risks: list[str], *, learn: bool
-) -> Iterator[Credentials]:
+) -> Iterator[_Running]:
     """Run a node with empty data for as long as the block lasts."""
     key = data.parent / "dev.key"
     _remove(data, key)
@@ -93,7 +112,7 @@ def _node(
             )
         said.show_rest()
         ready = json.loads(line)
-        yield Credentials(url=ready["url"], key=ready["key"])
+        yield _Running(Credentials(url=ready["url"], key=ready["key"]), process)
     finally:
         for number in before:
             signal.signal(number, signal.SIG_IGN)  # a terminal that closes can send both
@@ -219,8 +238,10 @@ def _deploy_all(manifest: Path, client: NodeClient, packages: DevPackages, *, le
             name = workspace.name_of(built.manifest.function)
             wanted.append(Wanted(name, built, before.get(name)))
         packages.prepare(wanted)
+        changed = False
         for done in deploy(client, wanted, force=False, approve=True):
             if not done.unchanged:
+                changed = True
                 took = (time.monotonic() - started) * 1000
                 print_line(
                     f"{done.function}  version {done.version} is live after {took:.0f} ms", GREEN
@@ -231,6 +252,8 @@ def _deploy_all(manifest: Path, client: NodeClient, packages: DevPackages, *, le
                 print_line(f"  {how}", DIM)
                 for route in done.routes:
                     print_line(f"  {route}", DIM)
+        if not changed:  # else the last line would be an error that is mended
+            print_line("What is live is what is here.", DIM)
     except CasemateError as error:
         note(f"Error: {error}", RED)
         if error.next_step is None:
@@ -239,17 +262,35 @@ def _deploy_all(manifest: Path, client: NodeClient, packages: DevPackages, *, le
     return True
 
 
-def _watch(manifest: Path, client: NodeClient, packages: DevPackages, *, learn: bool) -> None:
+def _saves(folder: Path) -> Iterator[bool]:
+    """Yield whether files of the project were saved since the last time, and now and then that not.
+
+    What is saved from the first time on is told, whatever is done between two of them.
+    """
     from watchfiles import watch
 
-    for changes in watch(manifest.parent, debounce=_DEBOUNCE_MS, step=20, raise_interrupt=True):
-        paths = [Path(path).relative_to(manifest.parent) for _, path in changes]
-        if any(not _IGNORED.intersection(path.parts) for path in paths):
-            _deploy_all(manifest, client, packages, learn=learn)
+    for changes in watch(
+        folder,
+        debounce=_DEBOUNCE_MS,
+        step=20,
+        rust_timeout=_LOOK_MS,
+        yield_on_timeout=True,
+        raise_interrupt=True,
+    ):
+        paths = [Path(path).relative_to(folder) for _, path in changes]
+        yield any(not _IGNORED.intersection(path.parts) for path in paths)
+
+
+def _watch(running: _Running, saves: Iterator[bool], deploy_again: Callable[[], object]) -> None:
+    """Deploy what is saved. Raises CommandError when the node has ended."""
+    for saved in saves:
+        running.require()
+        if saved:
+            deploy_again()
 
 
 def _learn(
-    manifest: Path, client: NodeClient, packages: DevPackages, words: list[str], *, write: bool
+    manifest: Path, client: NodeClient, watch: Callable[[], None], words: list[str], *, write: bool
 ) -> None:
     """Let the functions be used, by a command or until Ctrl-C, then propose their grants."""
     if words:
@@ -264,7 +305,7 @@ def _learn(
         return
     print_line("Learning; use the functions. Ctrl-C ends and proposes their grants.", DIM)
     try:
-        _watch(manifest, client, packages, learn=True)
+        watch()
     except KeyboardInterrupt:
         propose(client, manifest, write=write)
 
@@ -351,19 +392,23 @@ def dev(
     require_learnable(host, words, learn=learn, write=write)
     path = require_manifest(manifest).absolute()
     data = own_folder(path.parent, _DATA)
-    with _alone(data), _node(data, host, port, accept_risk or [], learn=learn) as credentials:
+    with _alone(data), _node(data, host, port, accept_risk or [], learn=learn) as running:
+        credentials = running.credentials
         print_line(f"The node is at {credentials.url}; in another terminal commands reach it by:")
         print_line(f"  export CASEMATE_URL={credentials.url} CASEMATE_KEY={credentials.key}")
         with NodeClient(credentials) as client, shown(credentials):
-            packages = DevPackages(client)
-            sound = _deploy_all(path, client, packages, learn=learn)
+            deploy_all = partial(_deploy_all, path, client, DevPackages(client), learn=learn)
+            saves = _saves(path.parent)
+            next(saves)  # before files are read: what is saved from then on is deployed again
+            sound = deploy_all()
+            watch = partial(_watch, running, saves, deploy_all)
             if learn and words and not sound:
                 raise CommandError(
                     "The functions could not be deployed, so there is nothing to learn from.",
                     next_step="Mend what is shown above.",
                 )
             if learn:
-                _learn(path, client, packages, words or [], write=write)
+                _learn(path, client, watch, words or [], write=write)
                 return
             print_line("Watching for changes; Ctrl-C ends.", DIM)
-            _watch(path, client, packages, learn=False)
+            watch()
