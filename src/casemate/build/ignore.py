@@ -24,6 +24,8 @@ DEFAULT_PATTERNS = (
     # History, environments, what tools leave behind.
     *(".git", ".hg/", ".svn/", ".venv/", "venv/", "node_modules/", ".casemate/", IGNORE_FILE),
     *("__pycache__/", "*.pyc", "*.pyo", "*.egg-info/", ".DS_Store", ".idea/", ".vscode/"),
+    # What editors lay beside a file while it is changed: its unsaved text, their locks, backups.
+    *(".*.sw?", ".#*", r"\#*#", "*~"),
     *(".mypy_cache/", ".pytest_cache/", ".ruff_cache/", ".hypothesis/", ".tox/", ".nox/"),
     # The locks that a build writes; the bundle's manifest holds the lock's hash. What is accepted
     # for now is no part of a function.

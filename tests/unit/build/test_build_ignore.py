@@ -17,6 +17,7 @@ from casemate.build.ignore import DEFAULT_PATTERNS, Ignore, read_ignore
         *(("a/__pycache__", True), ("x.pyc", False), ("a/.venv", True), ("venv", True)),
         *(("node_modules", True), (".ssh", True), ("requirements.txt.cp312-x86_64.lock", False)),
         *((".casemateignore", False), ("id_rsa", False)),
+        *((".app.py.swp", False), ("a/.#app.py", False), ("#app.py#", False), ("app.py~", False)),
     ],
 )
 def test_secrets_and_leftovers_stay_out(path: str, folder: bool) -> None:
@@ -24,7 +25,7 @@ def test_secrets_and_leftovers_stay_out(path: str, folder: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["app.py", "tests/test_a.py", "casemate.toml", "env.py", "uv.lock"]
+    "path", ["app.py", "tests/test_a.py", "casemate.toml", "env.py", "uv.lock", "a.swp", "#a"]
 )
 def test_the_rest_stays_in(path: str) -> None:
     assert not Ignore(DEFAULT_PATTERNS).matches(path, folder=False)
