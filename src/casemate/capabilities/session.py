@@ -251,7 +251,15 @@ class Session:
     def _fault(self, error: BaseException) -> str:
         """Log a fault of ours; return what the function is told: no more than its id."""
         error_id = "err_" + secrets.token_hex(12)
-        _log.error("%s in a capability of %s", error_id, self._rights.principal.id, exc_info=error)
+        # What says what to do was foreseen: where it was raised would bury it, on each request.
+        foreseen = isinstance(error, CasemateError) and error.next_step
+        _log.error(
+            "%s in a capability of %s: %s",
+            error_id,
+            self._rights.principal.id,
+            error if foreseen else type(error).__name__,
+            exc_info=error.__cause__ if foreseen else error,
+        )
         return f"the host failed ({error_id})"
 
     async def _perform(self, operation: Operation[Any]) -> Answer:

@@ -169,7 +169,7 @@ class NodeCheck:
         try:
             problems = await looking
         except CasemateError as error:
-            problems = (error.message,)
+            problems = (f"{error.message} {error.next_step}".rstrip(),)
         except Exception as error:  # noqa: BLE001 - the rest has to be looked at all the same
             _LOG.exception("the check of %s failed", place)
             problems = (f"it cannot be checked: {type(error).__name__}",)

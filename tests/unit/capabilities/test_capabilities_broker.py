@@ -13,6 +13,7 @@ import pytest
 from casemate.baselines import Baselines
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.capabilities.flow import MAX_DEPTH, parse_ceiling
+from casemate.data.errors import DataVersionError
 from casemate.data.interface import ObjectInfo
 from casemate.model.denial import DenialKind
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
@@ -325,6 +326,20 @@ def test_a_fault_is_no_permission_and_tells_nothing() -> None:
         assert reply["error"] == "unavailable" and MARK not in str(reply)
 
     play(scene)
+
+
+def test_a_fault_that_was_foreseen_is_one_line_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scene(stage: Stage) -> None:
+        stage.data.fault = DataVersionError("8 is newer", next_step="Start the newer one.")
+        reply, _ = await stage.ask("bucket.get", bucket="uploads", key="in/a")
+        assert reply["error"] == "unavailable" and "newer" not in str(reply)
+
+    play(scene)
+    (record,) = caplog.records
+    assert "8 is newer Next: Start the newer one." in record.getMessage()
+    assert not record.exc_info or record.exc_info[0] is None
 
 
 @pytest.mark.parametrize(
