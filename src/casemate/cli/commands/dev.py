@@ -78,9 +78,7 @@ class _Running(NamedTuple):
 
 
 @contextmanager
-def _node(
-    data: Path, host: str, port: int, risks: list[str], *, learn: bool
-) -> Iterator[_Running]:
+def _node(data: Path, host: str, port: int, risks: list[str], *, learn: bool) -> Iterator[_Running]:
     """Run a node with empty data for as long as the block lasts."""
     key = data.parent / "dev.key"
     _remove(data, key)
