@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from casemate.cli.credentials import file_path
 from casemate.cli.errors import CredentialsError
 from casemate.cli.terminal import YELLOW, note
+from casemate.kernel.drafts import draft_file
 from casemate.kernel.placing import take_name
 
 if TYPE_CHECKING:
@@ -90,12 +90,8 @@ def _read(path: Path) -> SigningKey | None:
 def _write(path: Path, key: SigningKey) -> None:
     """Write a new file whole, for its owner alone. FileExistsError if there is one by now."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".builder-")
-    try:
-        with os.fdopen(descriptor, "w") as file:
+    with draft_file(path.parent, ".builder-", "") as (draft, descriptor):
+        with os.fdopen(descriptor, "w", closefd=False) as file:
             file.write(f"{_HEAD}{key.to_bytes().hex()}\n")
-            file.flush()
-            os.fsync(descriptor)
-        take_name(Path(temporary), path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        os.fsync(descriptor)
+        take_name(draft, path)

@@ -13,13 +13,13 @@ import os
 import re
 import ssl
 import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from casemate.cli.errors import CredentialsError, DeniedError, UsageError
+from casemate.kernel.drafts import draft_file
 from casemate.model.loopback import is_loopback
 
 DEFAULT_URL = "http://127.0.0.1:8787"
@@ -222,14 +222,11 @@ def store(credentials: Credentials, environ: Mapping[str, str] = os.environ) -> 
     }
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".credentials-")
-        try:
-            with os.fdopen(descriptor, "w") as file:
+        with draft_file(path.parent, ".credentials-", "") as (draft, descriptor):
+            with os.fdopen(descriptor, "w", closefd=False) as file:
                 json.dump(data, file)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+            os.fsync(descriptor)
+            draft.replace(path)
     except OSError as error:
         raise CredentialsError(
             f"{path} cannot be written: {error.strerror}.",

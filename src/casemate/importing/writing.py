@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from casemate.importing.limits import MAX_FILE_BYTES
+from casemate.kernel.drafts import draft_folder
 from casemate.model.errors import CasemateError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -38,19 +37,19 @@ def check_output(folder: Path) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder beside, which becomes `folder` if the block ends well and is gone if not."""
+    """Give a folder beside, which becomes `folder` if the block ends well and is gone if not.
+
+    What a kill leaves of it is removed by the next one that is to become the same.
+    """
     check_output(folder)
-    made = folder.parent / f".{folder.name}.{secrets.token_hex(8)}.import"
     try:
-        made.mkdir(mode=0o700)
-        yield made
-        made.chmod(0o777 & ~_umask())
-        # An empty folder is replaced; one that was filled meanwhile, or a link, is not.
-        made.rename(folder)
+        with draft_folder(folder.parent, f".{folder.name}.import-") as made:
+            yield made
+            made.chmod(0o777 & ~_umask())
+            # An empty folder is replaced; one that was filled meanwhile, or a link, is not.
+            made.rename(folder)
     except OSError as error:
         raise _cannot(folder, error) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -18,9 +19,11 @@ from pathlib import Path
 
 MAX_LEFTOVERS = 100
 """Drafts of killed programs that are removed at once."""
-_RANDOM, _RANDOM_LENGTH = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_"), 8
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_"
+_RANDOM, _RANDOM_LENGTH = frozenset(_LETTERS), 8
 """What tempfile puts between prefix and suffix."""
 _TRIES = 100
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -44,13 +47,16 @@ def draft_folder(within: Path, prefix: str, *, owners: tuple[int, ...] = ()) -> 
 
 
 @contextmanager
-def draft_file(within: Path, prefix: str, suffix: str) -> Iterator[tuple[Path, int]]:
+def draft_file(
+    within: Path, prefix: str, suffix: str, *, mode: int = 0o600
+) -> Iterator[tuple[Path, int]]:
     """Give a new file and a descriptor to write to it, held within the block.
 
-    It is removed at the end, if it has that name still; as with `draft_folder`.
+    `mode` is what open(2) takes: less what the user wants of no file. It is removed at the end, if
+    it has that name still; as with `draft_folder`.
     """
     remove_leftovers(within, prefix, suffix)
-    path, descriptor = _held(lambda: _new_file(within, prefix, suffix))
+    path, descriptor = _held(lambda: _new_file(within, prefix, suffix, mode))
     try:
         yield path, descriptor
     finally:
@@ -101,9 +107,10 @@ def _new_folder(within: Path, prefix: str) -> tuple[Path, int]:
     return path, os.open(path, _FOLDER)
 
 
-def _new_file(within: Path, prefix: str, suffix: str) -> tuple[Path, int]:
-    descriptor, name = tempfile.mkstemp(dir=within, prefix=prefix, suffix=suffix)
-    return Path(name), descriptor
+def _new_file(within: Path, prefix: str, suffix: str, mode: int) -> tuple[Path, int]:
+    drawn = "".join(secrets.choice(_LETTERS) for _ in range(_RANDOM_LENGTH))
+    path = within / f"{prefix}{drawn}{suffix}"
+    return path, os.open(path, _NEW, mode)
 
 
 def _held(make: Callable[[], tuple[Path, int]]) -> tuple[Path, int]:

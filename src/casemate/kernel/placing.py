@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import secrets
 import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
 
 from . import linux
+from .drafts import draft_file
 
 _AT_FDCWD = -100
 _NOREPLACE = 1
@@ -31,23 +31,24 @@ _PIECE = 1 << 20
 
 
 def take_name(draft: Path, name: Path) -> None:
-    """Give a whole file its name, which it takes from no other. Its draft may be left beside it.
+    """Give a whole file its name, which it takes from no other. Its draft may be left beside it
+    where the file system knows no exclusive rename.
 
     Raises FileExistsError if something has that name by now, OSError. Where the file system has
     neither links nor an exclusive rename, the name is claimed by an empty file first, which a kill
     at that moment leaves.
     """
     try:
-        os.link(draft, name)
+        _rename_new(draft, name)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in _NO_FLAGS:
             raise
     else:
         return
     try:
-        _rename_new(draft, name)
+        os.link(draft, name)
     except OSError as error:
-        if error.errno not in _NO_FLAGS:
+        if error.errno not in _NO_LINKS:
             raise
     else:
         return
@@ -117,19 +118,13 @@ def _is_replaced(path: Path, before: os.stat_result) -> bool:
 
 
 def _replace(path: Path, content: bytes, before: os.stat_result | None) -> None:
-    draft = path.with_name(f".{path.name[:_NAME_LENGTH]}.{secrets.token_hex(8)}")
-    handle = os.open(draft, _NEW, _MODE)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    prefix = f".{path.name[:_NAME_LENGTH]}."
+    with draft_file(path.parent, prefix, ".part", mode=_MODE) as (draft, handle):
+        with os.fdopen(handle, "wb", closefd=False) as file:
             file.write(content)
-            file.flush()
-            if before is not None:
-                with suppress(PermissionError):  # one's own file stays one's own
-                    os.fchown(handle, before.st_uid, before.st_gid)
-                os.fchmod(handle, stat.S_IMODE(before.st_mode))
-            os.fsync(handle)
+        if before is not None:
+            with suppress(PermissionError):  # one's own file stays one's own
+                os.fchown(handle, before.st_uid, before.st_gid)
+            os.fchmod(handle, stat.S_IMODE(before.st_mode))
+        os.fsync(handle)
         draft.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink()
-        raise

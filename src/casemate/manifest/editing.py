@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import copy
 import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from casemate.kernel.drafts import draft_file
 from casemate.manifest.loading import load
 from casemate.manifest.locator import KeyLocator, KeyPath
 from casemate.manifest.problem import ManifestError
@@ -52,28 +52,24 @@ class ManifestEditor:
         data = self._data
         for function, wanted in grants.items():
             data = with_grants(data, function, wanted)
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        temporary = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fchmod(file.fileno(), self._path.stat().st_mode & 0o777)
-                os.fsync(file.fileno())
-            self._check(temporary, grants)
-            if self._read() != self._data:
-                raise ManifestChangedError(
-                    f"{self._path} was changed meanwhile; nothing was written.",
-                    next_step="Run the command again.",
-                )
-            temporary.replace(self._path)
+            with draft_file(self._path.parent, f".{self._path.name}.", "") as (draft, descriptor):
+                with os.fdopen(descriptor, "wb", closefd=False) as file:
+                    file.write(data)
+                os.fchmod(descriptor, self._path.stat().st_mode & 0o777)
+                os.fsync(descriptor)
+                self._check(draft, grants)
+                if self._read() != self._data:
+                    raise ManifestChangedError(
+                        f"{self._path} was changed meanwhile; nothing was written.",
+                        next_step="Run the command again.",
+                    )
+                draft.replace(self._path)
         except OSError as error:
             raise EditError(
                 f"{self._path} cannot be written: {error.strerror}.",
                 next_step="Check its permissions and the free space.",
             ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
         self._data = data
 
     def _read(self) -> bytes:

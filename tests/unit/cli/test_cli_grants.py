@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -570,7 +571,7 @@ def development(learned_run, monkeypatch) -> list[dict[str, object]]:
     @contextmanager
     def node(data, host, port, risks, *, learn):
         started.append({"host": host, "learn": learn})
-        yield learned_run.connect().credentials
+        yield dev_command._Running(learned_run.connect().credentials, Mock(poll=lambda: None))
 
     monkeypatch.setattr(dev_command, "_node", node)
     monkeypatch.setattr(dev_command, "shown", lambda _: nullcontext())

@@ -32,14 +32,14 @@ def draft(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.fixture(params=["links", "exclusive renames", "neither"])
+@pytest.fixture(params=["exclusive renames", "links", "neither"])
 def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """What a file system has."""
     has: str = request.param
-    if has != "links":
-        monkeypatch.setattr(os, "link", refuses(errno.EPERM))
-    if has == "neither":
+    if has != "exclusive renames":
         monkeypatch.setattr(placing, "_rename_new", refuses(errno.EINVAL))
+    if has == "neither":
+        monkeypatch.setattr(os, "link", refuses(errno.EPERM))
     return has
 
 
@@ -47,6 +47,12 @@ def test_a_name_is_taken_by_what_is_whole(system: str, tmp_path: Path, draft: Pa
     take_name(draft, tmp_path / "name")
     draft.unlink(missing_ok=True)
     assert (tmp_path / "name").read_bytes() == b"whole"
+    assert os.listdir(tmp_path) == ["name"]
+
+
+def test_an_exclusive_rename_leaves_no_draft(tmp_path: Path, draft: Path) -> None:
+    """Before: a kill after the link left the draft beside it, and the next was refused the name."""
+    take_name(draft, tmp_path / "name")
     assert os.listdir(tmp_path) == ["name"]
 
 
@@ -62,14 +68,18 @@ def test_each_way_to_say_that_there_are_no_links_leads_on(
     number: int, tmp_path: Path, draft: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before: the master key of a new node could not be made on such a file system."""
+    monkeypatch.setattr(placing, "_rename_new", refuses(errno.EINVAL))
     monkeypatch.setattr(os, "link", refuses(number))
     take_name(draft, tmp_path / "name")
     assert (tmp_path / "name").read_bytes() == b"whole" and not draft.exists()
 
 
-def test_another_failure_of_a_link_is_told(
-    tmp_path: Path, draft: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("renames", [False, True])
+def test_another_failure_is_told(
+    renames: bool, tmp_path: Path, draft: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    failure = errno.ENOSPC if renames else errno.EINVAL
+    monkeypatch.setattr(placing, "_rename_new", refuses(failure))
     monkeypatch.setattr(os, "link", refuses(errno.ENOSPC))
     with pytest.raises(OSError, match="No space left"):
         take_name(draft, tmp_path / "name")
