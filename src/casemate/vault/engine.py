@@ -76,9 +76,19 @@ class VaultEngine:
     """An open vault. Not safe for threads; no call waits for anything but the disk."""
 
     def __init__(
-        self, opened: OpenState, *, memory_locked: bool, own: OwnRecord | None = None
+        self,
+        opened: OpenState,
+        *,
+        memory_locked: bool,
+        own: OwnRecord | None = None,
+        source: str = "",
     ) -> None:
-        """Use what is open; `own` is this node's where nodes share it."""
+        """Use what is open; `own` is this node's where nodes share it.
+
+        `source` is where this node had the master key from: the vault may have been moved since it
+        was made, or be another machine's.
+        """
+        self._source = source, opened.header.key_id
         self._opened = opened
         self._folder = opened.folder
         self._memory_locked = memory_locked
@@ -402,10 +412,11 @@ class VaultEngine:
     def status(self) -> VaultStatus:
         """See `Vault.status`."""
         header, keys = self._opened.header, self._opened.state.keys
+        source, of = self._source
         newest: dict[str, float] = {record.project: record.created_at for record in keys}
         return VaultStatus(
             vault=header.vault,
-            master_key=header.source,
+            master_key=source if source and of == header.key_id else header.source,
             master_key_id=header.key_id,
             master_rotated_at=header.rotated_at,
             projects=len(newest.keys() - {""}),

@@ -43,14 +43,14 @@ def open_vault(
     if own is not None and take_back:
         own.set_alone(True)
     if not shared and (own is None or own.alone):
-        engine = VaultEngine(opened, memory_locked=memory_locked, own=own)
+        engine = VaultEngine(opened, memory_locked=memory_locked, own=own, source=master.source)
         engine.secret_values.sweep()
         return engine, None
     kept = OpenState(
         KeptFolder(folder.path, folder.descriptor), opened.header, opened.state, opened.master
     )
     own = OwnRecord(folder, kept)
-    engine = VaultEngine(kept, memory_locked=memory_locked, own=own)
+    engine = VaultEngine(kept, memory_locked=memory_locked, own=own, source=master.source)
     return engine, SharedVault(engine, folder, own) if shared else None
 
 

@@ -576,3 +576,16 @@ def test_status(engine) -> None:
     assert status.generation > 1
     assert status.oldest_data_key_at is not None
     assert len(status.master_key_id) == 16
+
+
+def test_the_status_says_where_the_key_is_now(tmp_path: Path) -> None:
+    """Before: where the vault was made, after its key and data were moved to another machine."""
+    made = master_key("file:/old/master.key")
+    open_engine(tmp_path / "vault", made, create=True).close()
+    engine = open_engine(tmp_path / "vault", master_key("file:/new/master.key", made.key))
+    assert engine.status().master_key == "file:/new/master.key"
+    header = read_header((tmp_path / "vault" / STATE_FILE).read_bytes())
+    new = NewMaster("command:other", new_key(), KeyParameters(), made.key)
+    engine.rotate_master(seal_master(header.public_key, header.vault, new))
+    assert engine.status().master_key == "command:other"
+    engine.close()
