@@ -43,7 +43,10 @@ def main() -> int:
     url = os.environ.pop(STORE_VARIABLE)
     confine(config.uid, only_reads=True)
     found = fetch(config, url)
-    os.write(sys.stdout.fileno(), msgspec.json.encode(found))
+    try:
+        os.write(sys.stdout.fileno(), msgspec.json.encode(found))
+    except BrokenPipeError:
+        return 1  # the supervisor that asked was killed
     return 0
 
 

@@ -9,12 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from casemate.model.errors import UnavailableError
-from casemate.model.processes import GATEWAY_UID
+from casemate.model.processes import GATEWAY_UID, STORE_VARIABLE
 from casemate.nodes import vault_copy, vault_copy_process
-from casemate.nodes.vault_copy import MAX_STATE, fetch_vault
+from casemate.nodes.vault_copy import MAX_STATE, FetchConfig, fetch_vault
 from casemate.postgresql.settings import Settings
 from casemate.store.postgresql.store import PostgresqlStore
 from casemate.store.shared_vault import StateChange, StoredState
@@ -146,3 +147,28 @@ def test_it_can_write_nothing_and_start_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "held\n", done.stderr
     assert (tmp_path / "there").exists()
+
+
+_UNREAD = """
+import os, sys
+from casemate.nodes import vault_copy_process
+from casemate.nodes.vault_copy import Fetched
+vault_copy_process.confine = lambda *_, **__: None
+vault_copy_process.fetch = lambda *_: Fetched()
+reads, writes = os.pipe()
+os.close(reads)
+os.dup2(writes, 1)
+sys.exit(vault_copy_process.main())
+"""
+
+
+def test_nobody_who_reads_what_it_found_is_no_fault_of_it() -> None:
+    """Before: a trace in the log of a node that was killed while it started."""
+    config = msgspec.json.encode(FetchConfig(into=0, uid=None, unproved=False)).decode()
+    done = subprocess.run(
+        [sys.executable, "-c", _UNREAD, config],
+        env=os.environ | {STORE_VARIABLE: "postgresql://nobody"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
