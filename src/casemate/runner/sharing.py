@@ -54,7 +54,11 @@ _FLAG = 1 << 48
 without it is given back to the count (`Py_DECREF_MORTAL`), however high that is."""
 _ABOVE_LEAST = 1 << 29
 """From 3.14 on: so far above the least count that is left alone, for references from before."""
-_RUNNING = (FrameType, GeneratorType, CoroutineType)
+_RUNNING = frozenset((FrameType, GeneratorType, CoroutineType))
+_WITHOUT_PARTS = frozenset((str, bytes, int, float, complex))
+_MEMORY = 1 << 48
+"""Bytes of addresses that a process can have (arm64; half of it with x86-64)."""
+_WORD_BYTES = 8
 
 
 def _immortal_word() -> tuple[int, int] | None:
@@ -85,33 +89,55 @@ def _immortal_word() -> tuple[int, int] | None:
     return (word, least) if begun & _COUNT >= least and begun == left == held.value else None
 
 
+_USED_PARTS = 5
+"""Of code; the interpreter takes no reference to the tables that follow them."""
+
+
 def _code_parts(code: CodeType) -> list[object]:
     parts: list[object] = [code.co_consts, code.co_names, code.co_filename, code.co_name]
     return [*parts, code.co_qualname, code.co_linetable, code.co_exceptiontable]
 
 
-def _everything() -> list[object]:
-    """Return all objects that containers hold, and the containers, but for what is running."""
-    todo: list[object] = gc.get_objects()
-    found: dict[int, object] = {}  # after that, for it is not to be kept
-    while todo:
-        item = todo.pop()
-        if id(item) in found or isinstance(item, _RUNNING):
-            continue
-        found[id(item)] = item
-        todo += _code_parts(item) if isinstance(item, CodeType) else gc.get_referents(item)
-        if isinstance(item, dict):
-            todo += dict.keys(item)  # of which the collector leaves out those that are texts
-    return list(found.values())
-
-
 def make_all_immortal() -> int:
-    """Make all objects that there are immortal, and return how many that were not.
+    """Make all objects that containers hold immortal, and the containers, but for what is running.
 
-    For a process that lets go of none. In one that has a function's data it would take too long.
+    Returns how many were not so before. For a process that lets go of none. In one that has a
+    function's data it would take too long.
     """
     immortal = _immortal_word()
-    return 0 if immortal is None else sum(_mark(item, *immortal) for item in _everything())
+    return 0 if immortal is None else _mark_all(*immortal)
+
+
+def _mark_all(word: int, least: int) -> int:
+    """Do so in one pass: most of its time goes by until the processor has an object's first word.
+
+    So each object is marked when it is met.
+    """
+    todo: list[object] = gc.get_objects()
+    met: set[int] = set()  # after that, for it is not to be kept
+    # One view of all memory, as one of each object takes longer than all else that is done to it.
+    words = memoryview((ctypes.c_ubyte * _MEMORY).from_address(0)).cast("B").cast("Q")
+    made = 0
+    while todo:
+        item = todo.pop()
+        address = id(item)
+        if address in met:
+            continue
+        met.add(address)
+        kind = type(item)
+        if kind in _RUNNING:
+            continue
+        if kind is CodeType:
+            todo += _code_parts(item)[:_USED_PARTS]
+        elif kind not in _WITHOUT_PARTS:
+            todo += gc.get_referents(item)
+            if isinstance(item, dict):
+                todo += dict.keys(item)  # of which the collector leaves out those that are texts
+        held = words[address // _WORD_BYTES]
+        if held & _COUNT < least:
+            words[address // _WORD_BYTES] = held & ~_COUNT | word
+            made += 1
+    return made
 
 
 def make_immortal(roots: Iterable[object], part_size: int = 500) -> Iterator[int]:

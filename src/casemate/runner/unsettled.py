@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import opcode
 import os
 import sys
@@ -38,7 +39,7 @@ def put_side_by_side(once: Callable[[], None], rehearse: Callable[[], None]) -> 
     kinds = allocating.choices()
     if not kinds:
         return 0
-    ran = _run_by(rehearse)
+    every, ran = _run_by(once, rehearse)
     found = [each for each in ran if _branches(each.__code__)]
     new = found
     for _ in range(_PASSES):
@@ -49,7 +50,6 @@ def put_side_by_side(once: Callable[[], None], rehearse: Callable[[], None]) -> 
         if not new:
             break
         found += new
-    every = _run_by(once)
     each_time = [each for each in found if each in every]
     fill_chunks()
     _in_a_row(each_time + [each for each in found if each not in each_time], kinds)
@@ -77,19 +77,21 @@ def _branches(code: CodeType) -> bool:
     return sys.version_info >= (3, 12) and not _BRANCHES.isdisjoint(code.co_code[::2])
 
 
-def _run_by(run: Callable[[], None]) -> list[FunctionType]:
-    """Return the functions that `run` runs; none if that cannot be told.
+def _run_by(*runs: Callable[[], None]) -> list[list[FunctionType]]:
+    """Return the functions that each of `runs` runs; none if that cannot be told.
 
-    A fork finds out: to watch what is run changes the code of whoever watches.
+    A fork finds out: to watch what is run changes the code of whoever watches. One for all of them,
+    since whatever is written to from then on is copied.
     """
     functions = _functions()
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            ran = _codes_run_by(run)
             with open(write, "wb") as file:
-                file.write(bytes(id(each.__code__) in ran for each in functions))
+                for run in runs:
+                    ran = _codes_run_by(run)
+                    file.write(bytes(id(each.__code__) in ran for each in functions))
         finally:
             os._exit(0)
     os.close(write)
@@ -97,9 +99,10 @@ def _run_by(run: Callable[[], None]) -> list[FunctionType]:
         told = file.read()
     with contextlib.suppress(ChildProcessError):  # the kernel reaps those of the base zygote
         os.waitpid(child, 0)
-    if len(told) != len(functions):
-        return []
-    return [function for function, runs in zip(functions, told, strict=True) if runs]
+    if len(told) != len(functions) * len(runs):
+        return [[] for _ in runs]
+    parts = (told[number * len(functions) :] for number in range(len(runs)))
+    return [list(itertools.compress(functions, part)) for part in parts]
 
 
 def _codes_run_by(run: Callable[[], None]) -> set[int]:
@@ -118,6 +121,7 @@ def _codes_run_by(run: Callable[[], None]) -> set[int]:
         ran.add(id(code))
         return watching.DISABLE
 
+    watching.restart_events()  # what was told of in the run before
     watching.use_tool_id(watching.PROFILER_ID, __name__)
     for event in (watching.events.PY_START, watching.events.PY_RESUME):
         watching.register_callback(watching.PROFILER_ID, event, started)

@@ -75,6 +75,8 @@ def test_functions_that_count_stand_side_by_side_and_work() -> None:
 
 
 BRANCHES = """
+import os
+
 from casemate.runner.unsettled import _changed_by, _run_by, put_side_by_side
 
 source = "def each(one):\\n" + 60 * "    same = one\\n"
@@ -108,7 +110,13 @@ def pages():
 rehearse()
 before, straight_code, never_code = pages(), straight.__code__, never.__code__
 assert not _changed_by(once, made), "the same ways were taken, and are noted again"
-assert {*made, straight} <= set(_run_by(once)) and never not in _run_by(once)
+alone, forks, fork = straight, [], os.fork
+os.fork = lambda: forks.append(1) or fork()
+ran, ran_alone, ran_again = map(set, _run_by(once, alone, rehearse))
+os.fork = fork
+assert forks == [1], "what is written to after a fork is copied"
+assert {*made, straight} <= ran == ran_again - {rehearse}, "each is told what it runs itself"
+assert ran_alone & {*made, straight, once} == {straight} and never not in ran | ran_again
 count = put_side_by_side(once, rehearse)
 assert straight.__code__ is straight_code and never.__code__ is never_code
 assert [function(1) for function in made] == list(range(20))
