@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -16,7 +17,7 @@ import pytest
 from support import forked_cli
 from support.bundles import make_bundle, publish
 from support.load import Load
-from support.node import TestNode
+from support.node import TestNode, cgroups_of
 from support.processes import command, gateway_of, process
 
 ECHO = """
@@ -39,6 +40,11 @@ def casemate(node: TestNode, *arguments: str, stdin: str = "") -> None:
 def vault_of(node: TestNode) -> int:
     (pid,) = [pid for pid in node.processes() if "casemate.vault.process" in command(pid)]
     return pid
+
+
+def is_base(pid: int) -> bool:
+    """Tell whether a process is what a base zygote is started in, or that itself."""
+    return any("casemate.runner.base" in word for word in command(pid))
 
 
 def snapshot(data: Path) -> dict[str, bytes]:
@@ -200,6 +206,31 @@ def test_a_wrong_master_key_is_refused_and_changes_nothing(stopped: TestNode, ho
     assert key.decode().strip() not in said
     assert snapshot(node.data) == before
     assert how != "missing" or not other.exists(), "no new key is made for what is there"
+
+
+def test_what_starts_while_a_vault_opens_goes_where_it_does_not(tmp_path: Path) -> None:
+    waits, fails = tmp_path / "waits", tmp_path / "key-service"
+    fails.write_text(f"#!/bin/sh\nwhile [ -e {waits} ]; do sleep 0.05; done\nexit 1\n")
+    fails.chmod(0o700)
+    waits.touch()
+    node = TestNode(tmp_path / "data", "--master-key", f"command:{fails}")
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(node.start)
+        node.wait_until(lambda: node.process is not None)
+        supervisor = node.process
+        assert supervisor is not None
+        try:
+            node.wait_until(lambda: any(is_base(one) for one in node.processes()))
+            begun = node.processes()
+        finally:
+            waits.unlink()
+        with pytest.raises(RuntimeError, match="did not start"):
+            starting.result(60)
+    # Neither a process, though those of a namespace take a moment, nor a control group is left.
+    node.wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in begun))
+    assert cgroups_of(supervisor.pid) == []
+    node.process = None
+    node.close()
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,10 @@ class Bases:
         """Whether a blank zygote or mounts are to be made when there is nothing else to do."""
         return bool(self._short_of_blanks or self._short_of_tmpfs)
 
+    def begin(self, minor: str) -> None:
+        """Have an interpreter's first base zygote start, without waiting. May raise."""
+        self._layouts.get((minor, FIRST))
+
     def prepare(self, minor: str) -> None:
         """Start an interpreter's first base zygote and a blank one. Raises what is missing."""
         for ended in self._layouts.overdue():

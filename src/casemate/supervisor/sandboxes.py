@@ -234,6 +234,10 @@ class Sandboxes:
         """By whom instances are restored."""
         return self._restoring
 
+    def begin(self, minor: str) -> None:
+        """Have an interpreter's first base zygote start. Raises what keeps it from that."""
+        self._bases.begin(minor)
+
     def prepare(self, minor: str) -> None:
         """Start an interpreter's first base zygote and a blank one. Raises what is missing."""
         self._bases.prepare(minor)

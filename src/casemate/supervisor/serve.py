@@ -111,16 +111,8 @@ class Node:
         self._staging = Staging(sandbox_uid, GATEWAY_UID if self._root else None, name)
         # The gateway's uid may not be able to walk to the folder by its own path either.
         self._visible_data = self._staging.visible(str(self._folders.data))
-        self._vault = NodeVault(
-            self._folders,
-            options.master_key,
-            options.accepted_losses,
-            root=self._root,
-            places=self._shared,
-            monitors=options.monitor.secrets,
-            tells_key=options.json,
-        )
         self._sandboxes = self._make_sandboxes()
+        self._vault = self._open_vault()
         # After the vault, which only one node has open.
         self._memories = Memories(name, report)
         self._gateway = GatewayProcess()
@@ -141,7 +133,6 @@ class Node:
             identities = claim_ids(options, root=self._root)
             cgroups, landlock = open_protections(options, self._memory)
         except BaseException:
-            self._vault.close()
             self._staging.close()
             raise
         return Sandboxes(
@@ -157,6 +148,28 @@ class Node:
             report=report,
             restore=self._restores(grouped=cgroups is not None),
         )
+
+    def _open_vault(self) -> NodeVault:
+        """Return the vault, open; without it nothing that was started is left.
+
+        Meanwhile the first base zygote starts, which takes longer and knows nothing of a vault.
+        """
+        options = self._options
+        try:
+            self._sandboxes.begin(self._interpreters[-1].minor)
+            return NodeVault(
+                self._folders,
+                options.master_key,
+                options.accepted_losses,
+                root=self._root,
+                places=self._shared,
+                monitors=options.monitor.secrets,
+                tells_key=options.json,
+            )
+        except BaseException:
+            self._sandboxes.close()
+            self._staging.close()
+            raise
 
     def _restores(self, *, grouped: bool) -> bool:
         """Tell whether instances are to be restored, and say so, or why not.
