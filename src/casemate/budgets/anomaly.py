@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from statistics import median_low
 from typing import NamedTuple
 
 from casemate.model.budget import Unusual
@@ -61,9 +60,14 @@ def usual_of(days: Sequence[Sequence[float]]) -> float | None:
     """
     largest = [max(hours) for day in days[1:] if (hours := [each for each in day if each > 0])]
     if len(largest) >= LEAST_DAYS:
-        return median_low(largest)
+        return _median(largest)
     hours = [each for day in days for each in day if each > 0]
-    return median_low(hours) if len(hours) >= LEAST_HOURS else None
+    return _median(hours) if len(hours) >= LEAST_HOURS else None
+
+
+def _median(numbers: list[float]) -> float:
+    """Return the lower one of two in the middle. `statistics` brings fractions and more along."""
+    return sorted(numbers)[(len(numbers) - 1) // 2]
 
 
 class Anomalies:

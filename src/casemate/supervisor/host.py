@@ -52,8 +52,11 @@ def offered_interpreters(wanted: tuple[str, ...]) -> list[Interpreter]:
 def listen(host: str, port: int) -> socket.socket:
     """Return a bound socket; the gateway listens on it. Raises UnavailableError."""
     try:
+        # As bytes: a text is first looked through by rules for names in all scripts, which are
+        # loaded for that, and which raise UnicodeError for a label that is too long.
+        named = host.encode() if host.isascii() else host
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            named, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         sock = socket.socket(family, kind, protocol)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

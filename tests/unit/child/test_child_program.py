@@ -30,7 +30,7 @@ PROCESSES = {
     "casemate.sources.process": (SHARED | {"zoneinfo", "sqlcipher3", "starlette"}, 25),
     "casemate.gateway.process": (
         {"pydantic", "typer", "rich", "psycopg", "casemate.data.postgresql", "cedarpy.pst"}
-        | {"_sysconfigdata__linux_x86_64-linux-gnu", "casemate.blobs.s3_client"},
+        | {"_sysconfigdata__linux_x86_64-linux-gnu", "casemate.blobs.s3_client", "statistics"},
         60,
     ),
 }

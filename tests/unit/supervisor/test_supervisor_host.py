@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from casemate.model.errors import ProtectionMissingError
+from casemate.model.errors import ProtectionMissingError, UnavailableError
 from casemate.supervisor import host
 
 
@@ -56,3 +58,18 @@ def test_a_clock_by_which_no_python_is_supported_is_named(
     with pytest.raises(ProtectionMissingError, match=r"which says 2099-01-02: 3\.\d+ on") as caught:
         host.offered_interpreters(wanted)
     assert "Set the clock if it is wrong" in str(caught.value.next_step)
+
+
+def test_a_host_that_cannot_be_is_named() -> None:
+    with pytest.raises(UnavailableError, match=f"Cannot listen on {'a' * 64} port 0"):
+        host.listen("a" * 64, 0)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_host_is_listened_on_without_the_rules_for_names_in_all_scripts(name: str) -> None:
+    code = (
+        "import sys; from casemate.supervisor.host import listen; "
+        f"print(listen({name!r}, 0).getsockname()[0], 'encodings.idna' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["127.0.0.1", "False"]
