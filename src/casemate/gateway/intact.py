@@ -8,6 +8,7 @@ and held against the bundle's manifest, so that looking costs microseconds. Bloc
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,15 +43,6 @@ def stamp_of(path: Path | str) -> Stamp | None:
     return Stamp(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _is_as(stamp: Stamp, name: str, folder: int) -> bool:
-    """Tell whether what has a name in an open folder has this stamp."""
-    try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except OSError:
-        return False
-    return stamp == (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-
 class Unpacked:
     """One unpacked bundle: what was found when it was checked."""
 
@@ -59,20 +51,33 @@ class Unpacked:
         self._folder = str(folder)
         self._digest = folder.name
         self._stamps = _stamps(self._folder)
+        """By folder and name; the folder of the bundle itself is called `.`."""
+        own = [inside for inside in self._stamps if not inside or f"{inside}/".startswith(_OWN)]
+        paths = (
+            f"{inside}/{name}" if inside else name
+            for inside in own
+            for name in self._stamps[inside]
+        )
         self._glance = [
-            path for path in sorted(self._stamps) if path.startswith(_OWN) or path == MANIFEST_NAME
+            path for path in sorted(paths) if path.startswith(_OWN) or path == MANIFEST_NAME
         ][:MAX_GLANCE]
 
     @property
     def size(self) -> int:
         """Bytes of all that is there."""
-        return sum(stamp.size for path, stamp in self._stamps.items() if path)
+        every = sum(stamp.size for inside in self._stamps.values() for stamp in inside.values())
+        return every - self._stamps[""]["."].size
+
+    def _known(self, path: str) -> Stamp | None:
+        """Return the stamp that something had; None if there was no such thing."""
+        above, _, name = path.rpartition("/")
+        return self._stamps.get(above, {}).get(name or ".")
 
     def glance(self) -> str:
         """Return what is wrong with the function's own files; empty if nothing is."""
-        stamps, folder = self._stamps, self._folder
+        known, folder = self._known, self._folder
         return self._problem(
-            [path for path in self._glance if stamp_of(f"{folder}/{path}") != stamps[path]]
+            [path for path in self._glance if stamp_of(f"{folder}/{path}") != known(path)]
         )
 
     def look(self) -> str:
@@ -82,25 +87,39 @@ class Unpacked:
     def _differing(self) -> list[str]:
         """Return what differs of all that is there.
 
-        Each file is looked at from its folder: to go there anew from the root takes a third longer,
-        and a first call waits for thousands.
+        A first call waits for thousands of files. So each is looked at from its folder, as to go
+        there anew from the root takes a third longer, and nothing is done by file but that.
         """
         differing: list[str] = []
-        inside: str | None = None
-        descriptor = -1
+        for inside, stamps in self._stamps.items():
+            differs = self._differing_in(inside, stamps)
+            if differs:
+                differing += [f"{inside}/{name}" if inside else name for name in differs]
+        return ["" if path == "." else path for path in differing]
+
+    def _differing_in(self, inside: str, stamps: Mapping[str, Stamp]) -> list[str]:
+        descriptor = self._open(inside)
+        if descriptor < 0:
+            return list(stamps)
+        differs: list[str] = []
+        stat = os.stat
         try:
-            for path, stamp in self._stamps.items():
-                above, _, name = path.rpartition("/")
-                if above != inside:
-                    if descriptor >= 0:
-                        os.close(descriptor)
-                    inside, descriptor = above, self._open(above)
-                if descriptor < 0 or not _is_as(stamp, name or ".", descriptor):
-                    differing.append(path)
+            for name, (inode, size, modified, changed) in stamps.items():
+                try:
+                    found = stat(name, dir_fd=descriptor, follow_symlinks=False)
+                except OSError:
+                    differs.append(name)
+                    continue
+                if (
+                    found.st_ino != inode
+                    or found.st_size != size
+                    or found.st_mtime_ns != modified
+                    or found.st_ctime_ns != changed
+                ):
+                    differs.append(name)
         finally:
-            if descriptor >= 0:
-                os.close(descriptor)
-        return differing
+            os.close(descriptor)
+        return differs
 
     def _open(self, inside: str) -> int:
         """Return a descriptor of a folder that is the very one it was; -1 if there is no such."""
@@ -108,7 +127,7 @@ class Unpacked:
             descriptor = os.open(f"{self._folder}/{inside}", _FOLDER)
         except OSError:
             return -1
-        known = self._stamps.get(inside)
+        known = self._known(inside)
         if known is not None and os.fstat(descriptor).st_ino == known.inode:
             return descriptor
         os.close(descriptor)
@@ -140,34 +159,34 @@ class Unpacked:
                 raise ArchiveError(f"{path} is a link to somewhere else.")
             prefix = f"{path}/" if path else ""
             for entry in os.scandir(whole):
-                if f"{prefix}{entry.name}" not in self._stamps:
+                if self._known(f"{prefix}{entry.name}") is None:
                     raise ArchiveError(f"{prefix}{entry.name} is not named by {MANIFEST_NAME}.")
         if stamp_of(whole) != stamp:
             raise ArchiveError(f"{path} changes while it is read.")
-        self._stamps[path] = stamp
+        above, _, name = path.rpartition("/")
+        self._stamps[above][name or "."] = stamp
 
     def _manifest(self) -> BundleManifest:
         with (Path(self._folder) / MANIFEST_NAME).open("rb") as file:
             return require_manifest(file, self._digest)
 
 
-def _stamps(folder: str) -> dict[str, Stamp]:
-    """Return the stamps of a folder and all below it, by paths relative to it."""
-    found: dict[str, Stamp] = {}
+def _stamps(folder: str) -> dict[str, dict[str, Stamp]]:
+    """Return the stamps of a folder and all below it, by folders relative to it and by names."""
+    found: dict[str, dict[str, Stamp]] = {}
     waiting = [""]
     while waiting:
         inside = waiting.pop()
-        own = stamp_of(f"{folder}/{inside}" if inside else folder)
-        if own is not None:
-            found[inside] = own
+        names = found[inside] = {}
+        if not inside and (root := stamp_of(folder)) is not None:
+            names["."] = root
         prefix = f"{inside}/" if inside else ""
         with os.scandir(f"{folder}/{inside}") as entries:
             for entry in entries:
-                path = prefix + entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    waiting.append(path)
-                elif (stamp := stamp_of(entry.path)) is not None:
-                    found[path] = stamp
+                    waiting.append(prefix + entry.name)
+                if (stamp := stamp_of(entry.path)) is not None:
+                    names[entry.name] = stamp
     return found
 
 
