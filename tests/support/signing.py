@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import msgspec
 
 from casemate import __version__
 from casemate.model.bundle import BundleManifest
+from casemate.model.deployment import Version
 from casemate.model.facts import Actor, Fact
 from casemate.model.signing import SigningRule
 from casemate.operations.declaration import Operation
@@ -136,6 +137,9 @@ class AnybodysWord:
 
     async def require(self, manifest: BundleManifest, by: Actor) -> Admitted:
         return Admitted(vouchers=(), needed=1)
+
+    def look_ahead(self, versions: Sequence[Version]) -> None:
+        """There is nothing to look at."""
 
 
 def signatures(

@@ -150,6 +150,7 @@ class Deploying:
                     versions = await self._state.make(decide)
                     undo.pop_all()
                     self._adopt(versions, zygotes)
+        self._vouching.look_ahead(versions)
         for version, new, was in zip(versions, news, before, strict=True):
             for fact in changes.deployed(version, new, by):
                 self._happened(fact)

@@ -384,6 +384,7 @@ class Gateway:
         base.decoys.watch.flush()
         self.service.refused_deploys.flush()
         base.denials.flush()
+        await base.signatures.close()
         await base.baselines.close()
         await base.recordings.close()
         await self.sandboxes.evidence.settle()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from casemate.gateway.bundles import BundleStore
 from casemate.model.bundle import BundleManifest
 from casemate.model.denial import DenialKind, denied_at
+from casemate.model.deployment import Version
 from casemate.model.errors import InvalidInputError
 from casemate.model.facts import Actor, Fact, FunctionPlace
 from casemate.model.signing import SigningRule
@@ -36,6 +37,10 @@ class Vouching:
     def stamp(self, project: str) -> VouchingStamp:
         """Return what decides now on whose word bundles of a project are deployed."""
         return (self._signatures.keys.revision, self._signatures.rule(project))
+
+    def look_ahead(self, versions: Sequence[Version]) -> None:
+        """Have what the first starts of versions just deployed ask be found out beside all else."""
+        self._signatures.look_ahead(versions)
 
     async def require(self, manifest: BundleManifest, by: Actor) -> Admitted:
         """Return on whose word `by` can deploy a bundle. Raises UnsignedError, which is told."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
 
+from casemate.background import Background
 from casemate.model.bundle import BundleManifest
 from casemate.model.deployment import Version
-from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
 from casemate.model.facts import Actor, BundleTampered, Fact, SigningRuleChanged
 from casemate.model.signing import NODE_KEY, Attestation, Envelope, SigningRule, Voucher
 from casemate.model.still import require_still
@@ -55,6 +58,8 @@ MAX_WAITING = 256
 MAX_WAITING_BYTES = 64 << 20
 MAX_HELD = 50_000
 """Bundles of which it is remembered that they are vouched for."""
+MAX_DEPLOYED = 1000
+"""Versions that wait to be looked at; of more the oldest are looked at when they are started."""
 _BATCH = 500
 _BEGUN = "signing/begun"
 _STEP = "Deploy with casemate deploy, which signs."
@@ -90,6 +95,9 @@ class Signatures:
         """Bundles of which it was told that nobody vouches for them."""
         self._admitted: dict[str, float] = {}
         """Bundles that may be started before there is a version of them, and until when."""
+        self._deployed: deque[Version] = deque(maxlen=MAX_DEPLOYED)
+        """Versions that are to be looked at before anybody wants one started."""
+        self._looking = Background()
         self._bringing = asyncio.Lock()
         self._ruling = asyncio.Lock()
 
@@ -346,6 +354,24 @@ class Signatures:
         if len(self._held) >= MAX_HELD:
             self._held.clear()
         self._held[digest] = revision
+
+    def look_ahead(self, versions: Iterable[Version]) -> None:
+        """Find out beside everything else what `require` asks of versions just deployed.
+
+        Somebody waits for a first call, and what many packages are said to be takes milliseconds.
+        """
+        self._deployed.extend(versions)
+        self._looking.shared(self._look)
+
+    async def _look(self) -> None:
+        while self._deployed:
+            # Told by then, or not known: then it is looked at again when it is to start.
+            with contextlib.suppress(CasemateError):
+                await self.require(self._deployed.popleft())
+
+    async def close(self) -> None:
+        """Look at no more."""
+        await self._looking.close()
 
     async def _problem(self, digest: str) -> str:
         """Return why what a bundle was deployed with does not count; empty if it does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
@@ -43,6 +44,36 @@ def test_who_signed_deploys_and_it_starts(on_node: OnNode) -> None:
         await node.signatures.require(version)
         (added,) = node.facts(BuilderKeyAdded)
         assert (added.key, added.first, added.by) == (key.id, True, "user:ada")
+
+    on_node(scene)
+
+
+def test_a_first_start_finds_looked_at_what_was_deployed(
+    on_node: OnNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(node: Node) -> None:
+        key = await node.enrol(ADA)
+        await node.bring(ADA, key)
+        version, nobodys = await node.deploy(ADA), of(manifest(function="other"), 1)
+        node.signatures.look_ahead([nobodys, version])
+        while node.signatures._looking.task and not node.signatures._looking.task.done():
+            await asyncio.sleep(0)
+        (told,) = node.facts(BundleTampered)
+        assert told.digest == nobodys.digest, "one that does not count keeps none from being seen"
+        asked: list[object] = []
+        read = node.store.read
+        monkeypatch.setattr(node.store, "read", lambda one: asked.append(one) or read(one))
+        await node.signatures.require(version)
+        assert asked == [], "nothing is left for whoever waits for a first call"
+        with pytest.raises(NotVouchedError):
+            await node.signatures.require(nobodys)
+        assert asked
+        # What was found is forgotten with the next key, however it was found.
+        await node.enrol(ADA)
+        del asked[:]
+        await node.signatures.require(version)
+        assert asked
+        await node.signatures.close()
 
     on_node(scene)
 
