@@ -128,7 +128,7 @@ def _mark_all(word: int, least: int) -> int:
         if kind in _RUNNING:
             continue
         if kind is CodeType:
-            todo += _code_parts(item)[:_USED_PARTS]
+            todo += _code_parts(item)[:_USED_PARTS]  # type: ignore[arg-type]
         elif kind not in _WITHOUT_PARTS:
             todo += gc.get_referents(item)
             if isinstance(item, dict):
