@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
+from casemate.cli.plain_values import take_plain_values
 from casemate.cli.terminal import BOLD, BOLD_CYAN, CYAN, DIM, YELLOW, paint
 
 MIN_WIDTH = 50
@@ -48,7 +49,11 @@ OTHER_WORDS = {
 
 
 class DocumentedCommand(TyperCommand):
-    """A command whose help is drawn in panels."""
+    """A command whose help is drawn in panels, and that takes plain values by itself."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, that of the help too."""
+        return take_plain_values(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
@@ -57,6 +62,10 @@ class DocumentedCommand(TyperCommand):
 
 class DocumentedGroup(TyperGroup):
     """A group of commands whose help is drawn in panels."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, that of the help too."""
+        return take_plain_values(super().get_params(ctx))
 
     def panels(self, ctx: Any) -> list[tuple[str, list[Row]]]:
         """Return the panels of commands: title, and each command with its summary."""
