@@ -1,4 +1,4 @@
-"""The vault of a node as its supervisor has it: started first, and again when it has ended."""
+"""The vault of a node as its supervisor has it: before all that needs it, and again if it ends."""
 
 from __future__ import annotations
 
