@@ -76,7 +76,7 @@ class FakeNode(NodeClient):
             data=nothing,
             control=nothing,
             may=lambda *_: True,
-            require=lambda *_: None,
+            require=lambda *_, **__: None,
         )
 
         def route(path: str) -> Route:

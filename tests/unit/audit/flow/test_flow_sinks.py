@@ -35,7 +35,7 @@ RUNNING_ONLY = {
     "xml": "html plistlib xmltodict",
     "cell": "csv openpyxl xlsxwriter xlwt",
     "log": "click logging loguru rich structlog traceback warnings",
-    "header": "aiosmtplib dns email icalendar imaplib poplib ssl",
+    "header": "aiosmtplib dns email icalendar imaplib mailbox poplib ssl",
     "file": "botocore email pathlib",
 }
 """Packages that the guard watches and the table has not: they connect, open, import or query on
