@@ -168,6 +168,12 @@ UNSEEN_AGAIN = {
     "the state of random": "random.seed(3)",
     "a regular expression": "re.compile('secret(a|b)*')",
     "an answer that cannot be sent": "result = object()",
+    "a thread that has ended": "t = threading.Thread(target=len, args=('',)); t.start(); t.join()",
+    "a thread with a name": (
+        "threading.Thread(daemon=True, target=lambda: (raw('prctl', 15, "
+        "ctypes.c_char_p(b'secret'), 0, 0, 0), time.sleep(99))).start()"
+    ),
+    "a loop's threads": "asyncio.run(asyncio.to_thread(len, 'secret'))",
 }
 """What nothing shows when the call is over, and costs the process nothing."""
 
@@ -182,6 +188,21 @@ CLOSED = {
     "a file without a name": "os.open('/tmp', os.O_TMPFILE | os.O_RDWR)",
 }
 """What is closed at the end of each call, and so gone: the process is used again."""
+
+_DAEMON = "threading.Thread(target={}, daemon=True).start()"
+TAKEN_AWAY = {
+    "a signal that is ignored": "signal.signal(signal.SIGUSR1, signal.SIG_IGN)",
+    "a signal that is handled": "signal.signal(signal.SIGUSR1, lambda *_: None)",
+    "a thread": _DAEMON.format("lambda: time.sleep(99)"),
+    "threads": f"[{_DAEMON.format('lambda: time.sleep(99)')} for _ in range(9)]",
+    "a thread that holds a lock": _DAEMON.format("lambda: lock.acquire() and time.sleep(99)")
+    + "; time.sleep(0.01)",
+    "a pool": (
+        "import concurrent.futures as f; globals()['residue'] = p = f.ThreadPoolExecutor(4); "
+        "list(p.map(len, ['secret'] * 20))"
+    ),
+}
+"""What is taken away from outside, wholly: the process is used again."""
 
 GONE = {
     "memory mapped over": "raw('mmap', WHOLE, SIZE, 3, 0x32, -1, 0)",
@@ -199,8 +220,6 @@ GONE = {
         "raw('mprotect', LIBRARY & ~4095, 8192, 5)"
     ),
     "shared memory": "raw('mmap', FREE, SIZE, 3, 0x31, -1, 0)",
-    "a signal that is ignored": "signal.signal(signal.SIGUSR1, signal.SIG_IGN)",
-    "a signal that is handled": "signal.signal(signal.SIGUSR1, lambda *_: None)",
     "a signal mask": "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
     "a pending signal": (
         "signal.pthread_sigmask(signal.SIG_BLOCK, "
@@ -212,7 +231,6 @@ GONE = {
     "faults reported": "faulthandler.enable(sys.__stderr__)",
     "an alarm": "signal.alarm(100)",
     "a timer of the process": "signal.setitimer(signal.ITIMER_VIRTUAL, 100)",
-    "a thread": "threading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
     "standard input closed": "os.close(0)",
     "another file as standard input": "f = os.open(__file__, 0); os.dup2(f, 0); os.close(f)",
     "standard output elsewhere": "f = os.open('/dev/zero', 1); os.dup2(f, 1); os.close(f)",
@@ -264,7 +282,6 @@ UNSEEN_GONE = {
     ),
     "a duplicate, closed": "os.close(os.dup(3))",
     "signals for a file": "os.close(os.open('/dev/null', 0o20000))",
-    "a thread that has ended": "t = threading.Thread(target=len, args=('',)); t.start(); t.join()",
     "a child, waited for": "os.waitpid(os.fork() or os._exit(0), 0)",
     "a signal to oneself": "signal.raise_signal(signal.SIGCONT)",
     "the heap cut and grown": "h = raw('brk', 0); raw('brk', h - 4096); raw('brk', h)",
@@ -557,7 +574,7 @@ PREPARED = {
 }
 """What an import prepares that runs in the instance, what a call changes of it, what shows that."""
 
-AGAIN = PYTHON | C | CLOSED
+AGAIN = PYTHON | C | CLOSED | TAKEN_AWAY
 COUNT = sum(
     len(rows)
     for rows in (

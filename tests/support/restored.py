@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -23,6 +24,53 @@ from casemate.restorer.restoring import Held
 
 SECONDS = 20.0
 CHILD = Path(__file__).with_name("restored_child.py")
+MACHINE_CODE = """
+import mmap
+area = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
+                 prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+place = ctypes.addressof(ctypes.c_char.from_buffer(area))
+def machine(code):
+    area[:len(code)] = code
+    return ctypes.CFUNCTYPE(ctypes.c_ulong)(place)
+SET_GS = bytes.fromhex("48c7c034120000f3480faed8c3")
+GET_GS = bytes.fromhex("f3480faec8c3")
+machine(GET_GS)
+libm = ctypes.CDLL("libm.so.6")
+buffer = ctypes.create_string_buffer(8192)
+local = threading.local()
+class Thing: pass
+libc.rand(); libm.fegetround()
+"""
+"""To be prepared: code of the machine, and what there is to be changed."""
+PLACES = """
+PAGE = ctypes.addressof(ctypes.create_string_buffer(16384)) + 4095 & ~4095
+spare = ctypes.create_string_buffer(16384)
+PAGE = ctypes.addressof(spare) + 4095 & ~4095
+STACK = ctypes.create_string_buffer(64)
+SIZE = 1 << 16
+WHOLE = raw("mmap", 0, SIZE + 8192, 0, 0x22, -1, 0) + 4096
+raw("mprotect", WHOLE, SIZE, 3)
+FREE = raw("mmap", 0, SIZE, 3, 0x22, -1, 0)
+raw("munmap", FREE, SIZE)
+EVENT = ctypes.create_string_buffer(64)
+LIMIT = ctypes.create_string_buffer(64)
+LIMIT.raw = (100).to_bytes(8, "little") * 2 + bytes(48)
+code = ctypes.create_string_buffer(bytes.fromhex("060000000000ff7f"), 8)
+PROGRAM = ctypes.create_string_buffer(
+    (1).to_bytes(8, "little") + ctypes.addressof(code).to_bytes(8, "little"), 16)
+CALLS |= {"pkey_alloc": 330}
+import mmap
+THREAD = 0x3d0f00
+def clone(flags):
+    # What ends at once, and touches no stack.
+    code = bytes.fromhex("b838000000bf") + flags.to_bytes(4, "little") + bytes.fromhex(
+        "31f631d24531d24531c00f0585c07401c3b83c00000031ff0f05")
+    area = mmap.mmap(-1, 4096, flags=0x22, prot=7)
+    area[:len(code)] = code
+    state["area"] = area
+    return ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(area)))()
+"""
+"""To be prepared: memory, and what calls take."""
 
 
 class RestoredChild:
@@ -170,3 +218,13 @@ class Restored(RestoredChild):
             time.sleep(0.001)
         super().close()
         self.files.close()
+
+
+@contextmanager
+def restored(prepare: str = "", **options: object) -> Iterator[Restored]:
+    child = Restored(prepare=prepare, **options)  # type: ignore[arg-type]
+    try:
+        child.ready()
+        yield child
+    finally:
+        child.close()

@@ -1,5 +1,6 @@
 """The child of `restored.py`: prepares itself as an instance does, then runs what it is sent."""
 
+import errno
 import json
 import os
 import socket
@@ -68,10 +69,18 @@ RECVFROM, FLAGS, TRACE, ALLOW = CALLS["recvfrom"], 16 + 3 * 8, flagging.TRACE, 0
 # It stops where it waits, and nothing else is flagged.
 WAITS_ALONE = [(0x20, 0, 0, 0), (0x15, 0, 2, RECVFROM), (0x20, 0, 0, FLAGS)]
 WAITS_ALONE += [(0x15, 1, 0, flagging.WAITING), (0x6, 0, 0, ALLOW), (0x6, 0, 0, TRACE)]
+# As the zygote's: the C library starts threads by clone(2) then, whose flags are seen.
+NO_CLONE3 = [(0x20, 0, 0, 0), (0x15, 0, 1, CALLS["clone3"]), (0x6, 0, 0, 0x50000 | errno.ENOSYS)]
+
+
+def packed(rules):
+    return b"".join(struct.pack("=HBBI", *one) for one in rules)
+
+
 if "NO_FILTER" in prepare:
-    linux.install_filter(b"".join(struct.pack("=HBBI", *one) for one in WAITS_ALONE))
+    linux.install_filter(packed(WAITS_ALONE))
 else:
-    linux.install_filter(flagging.flag_program())
+    linux.install_filter(packed(NO_CLONE3) + flagging.flag_program())
     if "ONE_FILTER" not in prepare:
         linux.install_filter(flagging.flag_program())
 exec(prepare)

@@ -58,13 +58,14 @@ gettid getppid getpgrp getpgid getsid getuid geteuid getgid getegid getresuid ge
 uname sysinfo times getrusage gettimeofday time clock_gettime clock_getres getrandom getitimer
 getpriority sched_getaffinity sched_getparam sched_getscheduler sched_get_priority_max
 sched_get_priority_min sched_rr_get_interval sched_getattr getcpu getrlimit capget get_robust_list
-rt_sigpending mincore fsync fdatasync statfs fstatfs getxattr lgetxattr fgetxattr listxattr
-llistxattr flistxattr exit exit_group socket socketpair pipe pipe2 eventfd eventfd2 epoll_create
-epoll_create1 timerfd_create timerfd_gettime pidfd_open getsockname getpeername getsockopt
-memfd_create unlink mkdir rmdir rename link symlink chmod truncate utime utimes creat sendfile
-copy_file_range
+rt_sigpending rt_sigprocmask mincore fsync fdatasync statfs fstatfs getxattr lgetxattr fgetxattr
+listxattr llistxattr flistxattr exit exit_group socket socketpair pipe pipe2 eventfd eventfd2
+epoll_create epoll_create1 timerfd_create timerfd_gettime pidfd_open getsockname getpeername
+getsockopt memfd_create unlink mkdir rmdir rename link symlink chmod truncate utime utimes creat
+sendfile copy_file_range
 """)
-"""Calls that leave nothing behind, or only what is gone with its descriptor."""
+"""Calls that leave nothing behind, only what is gone with its descriptor, or the mask of signals:
+that is compared each time, and the C library sets it whenever it starts a thread."""
 
 BY_DESCRIPTOR = _names("""
 close connect shutdown setsockopt epoll_ctl timerfd_settime signalfd signalfd4 flock fadvise64
@@ -100,7 +101,7 @@ _ABOVE_IOCTL = (0x541B, 0x5421, 0x5450, 0x5451)
 """FIONREAD, FIONBIO, FIONCLEX and FIOCLEX."""
 _FUTEX = (0, 1, 9, 10)
 """FUTEX_WAIT, _WAKE, _WAIT_BITSET and _WAKE_BITSET."""
-_FUTEX_OPTIONS = (0, 128, 128 | 256)
+_FUTEX_OPTIONS = (0, 128, 256, 128 | 256)
 """FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME."""
 
 
@@ -175,7 +176,6 @@ def flag_program(machine: Machine | None = None) -> bytes:
         "close_range": [(_LD, 0, 0, _ARG2), (_JEQ, 1, 0, 0), _trace(), *_above()],
         "futex": _one_of(_ARG1, futex, [_trace()]),
         "rt_sigaction": _null(_ARG1),
-        "rt_sigprocmask": _null(_ARG1),
         "sigaltstack": _null(_ARG0),
         "prlimit64": _null(_ARG2),
     }

@@ -6,6 +6,7 @@ registers there are, and how a call is made with them, differs between machines.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -116,6 +117,12 @@ def set_options(pid: int, options: int) -> None:
 def interrupt(pid: int) -> None:
     """Have it stop with EVENT_STOP; a call that waits is broken off. Raises OSError."""
     _ptrace(_INTERRUPT, pid)
+
+
+def interrupt_if_alive(pid: int) -> None:
+    """The same; one that has ended, or is about to, is waited for as well."""
+    with contextlib.suppress(OSError):
+        interrupt(pid)
 
 
 def resume(pid: int, signal: int = 0) -> None:

@@ -6,6 +6,7 @@ back, and only then it goes on. Whatever differs, or cannot be compared, is disc
     reasons.py   why an instance is not used again
     home.py      where an instance stands when it is set back
     tracee.py    stops a process, follows what it does and what it starts
+    threads.py   those that a call has started, which end with it
     snapshot.py  what an instance was when it was ready, and its untouched copy
     restoring.py compares with the snapshot and sets back
 

@@ -2,8 +2,9 @@
 
 The filter stops an instance at them because it cannot tell: whether memory is that of the
 snapshot, whether a message carries descriptors. Here their arguments are seen, in registers that
-cannot change before the call is made: the instance has one thread (another one is flagged), and it
-is stopped. Whatever is not named here, or not understood, is flagged.
+cannot change before the call is made, as who makes it is stopped. What is in memory cannot either
+as long as there is no other thread (`threads.py`). Whatever is not named here, or not understood,
+is flagged.
 
 *New* memory is what overlaps no mapping of the snapshot, be it one that can be written or not. It
 is unmapped before the instance is used again (`repairing.py`), and nothing of it stays then: its
@@ -20,7 +21,8 @@ from casemate.kernel.pagemap import PAGE
 from casemate.kernel.tracing import General
 
 Read = Callable[[int, int], bytes]
-"""Reads of the memory of the instance: where, how much. Raises OSError."""
+"""Reads of the memory of the instance: where, how much. Raises OSError, also while another thread
+could write there."""
 _END = 1 << 47
 """Of what a process can map."""
 _KEPT = 4
@@ -42,6 +44,7 @@ _HEADER_BYTES = 56
 """A struct msghdr of 64 bits."""
 _CONTROL_SIZE = 40
 """Where it says how many bytes of control it has: descriptors are sent by those alone."""
+_MOST_SIGNALS = 64
 _INT = 0xFFFFFFFF
 """Of an argument that is an int the kernel looks at the lower half."""
 
@@ -49,8 +52,11 @@ _INT = 0xFFFFFFFF
 class Judge:
     """Knows where the memory of a snapshot is."""
 
-    def __init__(self, mappings: Sequence[tuple[int, int]], heap: int) -> None:
-        """Take all mappings of the snapshot, in order, and where its heap ended."""
+    def __init__(self, mappings: Sequence[tuple[int, int]], heap: int, *, handled: int = 0) -> None:
+        """Take all mappings of the snapshot, in order, and where its heap ended.
+
+        `handled` has a bit for each signal that was handled or ignored, the lowest for the first.
+        """
         self._starts = [start for start, _ in mappings]
         self._ends = [end for _, end in mappings]
         self._heap = heap
@@ -58,6 +64,9 @@ class Judge:
         """Whether calls about memory were let pass: what is mapped may be another."""
         self.heap_moved = False
         """Whether the end of the heap may be another: no table of the kernel's tells exactly."""
+        self._handled = handled
+        self.signals: set[int] = set()
+        """Those that had no handler, and may have one: it is taken away again."""
         calls = machines.X86_64.calls
         self._rules: dict[int, Callable[[General], bool]] = {
             calls["mmap"]: self._map,
@@ -67,12 +76,15 @@ class Judge:
             calls["mremap"]: self._move,
             calls["brk"]: self._grow,
         }
+        self._handle = calls["rt_sigaction"]
         self._send = calls["sendmsg"]
 
     def passes(self, registers: General, read: Read) -> bool:
         """Tell whether the call that is about to be made leaves nothing behind."""
         rule = self._rules.get(registers.orig_rax)
         if rule is None:
+            if registers.orig_rax == self._handle:
+                return self._handles(registers)
             return registers.orig_rax == self._send and self._sends_bytes(registers, read)
         self.remapped = True
         return rule(registers)
@@ -118,10 +130,19 @@ class Judge:
         self.heap_moved = True
         return registers.rdi >= self._heap
 
+    def _handles(self, registers: General) -> bool:
+        """A signal that had no handler: it gets none back. A signal that comes is flagged."""
+        number = registers.rdi & _INT
+        if not 1 <= number <= _MOST_SIGNALS or self._handled >> (number - 1) & 1:
+            return False
+        self.signals.add(number)
+        return True
+
     def _sends_bytes(self, registers: General, read: Read) -> bool:
         """Tell whether a message has no control, by a descriptor that is not kept.
 
-        The header is in memory that nobody else can write: no thread, no child, nothing shared.
+        The header is in memory that nobody else can write: no thread, or it is not read; no child,
+        nothing shared.
         """
         if registers.rdi & _INT < _KEPT:
             return False

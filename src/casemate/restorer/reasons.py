@@ -40,7 +40,7 @@ TEXTS = {
     Reason.STATUS: "what the kernel says of it has changed",
     Reason.DESCRIPTORS: "it has files open that cannot be opened anew, or closed its own",
     Reason.FILES: "one of its own descriptors leads elsewhere or has other flags",
-    Reason.PROCESSES: "it has left a process or a thread",
+    Reason.PROCESSES: "it has left a process, or a thread that cannot be ended",
     Reason.TMP: "it has left something in /tmp",
     Reason.REGISTERS: "its registers could not be set back",
     Reason.GONE: "it has ended",
@@ -50,9 +50,9 @@ TEXTS = {
 }
 """For the owner of the function."""
 _CHANGES = {
-    Reason.CALL: "do without threads, programs, signals and timers in the handler",
+    Reason.CALL: "do without programs, signals and timers in the handler",
     Reason.SIGNAL: "do not send signals to it",
-    Reason.NOT_WAITING: "end what still runs when the handler returns",
+    Reason.NOT_WAITING: "end threads that are at work when the handler returns",
     Reason.MEMORY_LAYOUT: "close memory maps before the handler returns",
     Reason.SHARED_MEMORY: "map no shared memory at import",
     Reason.TOO_MANY_PAGES: "hold less in memory at a time, or hold it in arrays of a megabyte and "
@@ -60,7 +60,7 @@ _CHANGES = {
     Reason.DESCRIPTORS: "open files in /tmp, and copies of the output, in the handler and not at "
     "import; leave its own descriptors as they are",
     Reason.FILES: "leave standard input and output as they are",
-    Reason.PROCESSES: "do without threads and processes, in the handler and at import",
+    Reason.PROCESSES: "start no process in the handler, and neither one nor a thread at import",
     Reason.TMP: "remove what was written to /tmp, or do it in memory",
     Reason.FOLDER: "use absolute paths instead of os.chdir",
 }

@@ -1,9 +1,10 @@
 """Compares an instance with its snapshot after a call, and sets it back.
 
-In this order: it stops before it waits for its next call; nothing was flagged; memory that it has
-mapped is taken away (`repairing.py`); what the kernel tells of it is what it was; what it wrote is
-written over with what was there; its registers are set. Any step that fails ends it: there is no
-way round one. It goes on once who called it has asked for it to be ready.
+In this order: it stops before it waits for its next call; its other threads end; nothing was
+flagged; memory that it has mapped is taken away (`repairing.py`); what the kernel tells of it is
+what it was; what it wrote is written over with what was there; its registers are set. Any step that
+fails ends it: there is no way round one. It goes on once who called it has asked for it to be
+ready.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from casemate.kernel.pagemap import TooManyPagesError, UnwatchedError
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer.kept_pages import KeptPages
 from casemate.restorer.reasons import DiscardError, Reason
-from casemate.restorer.repairing import renew_times, repair_memory
+from casemate.restorer.repairing import renew_times, repair_memory, take_handlers_away
 from casemate.restorer.snapshot import STOP_SECONDS, Snapshot, Tmp, take
 from casemate.restorer.tracee import HELD_OPTIONS, OPTIONS, Tracee
 from casemate.restorer.written import Written
@@ -82,8 +83,8 @@ class Held:
 
     @property
     def at_home(self) -> bool:
-        """Whether it stands before its wait for the next call, and nothing was flagged."""
-        return self.tracee.home is not None
+        """Whether it stands before its wait for the next call, alone, and nothing was flagged."""
+        return self.tracee.at_home
 
     @property
     def pages(self) -> int:
@@ -139,6 +140,9 @@ class Held:
         tracee = self.tracee
         try:
             tracing.set_options(tracee.pid, HELD_OPTIONS)
+            if snapshot.judge.signals:
+                take_handlers_away(tracee, snapshot)
+                self._written.expect_more()
             same = self._files.status() == snapshot.state.status
             closely = self._is_due(snapshot) or not same
             if closely and self._repair_memory(snapshot):

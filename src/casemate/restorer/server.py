@@ -186,13 +186,22 @@ class Server:
                 return
             number = self._by_pid.get(found.si_pid)
             if number is None:
+                number = self._of_thread(found.si_pid)
+            if number is None:
                 self._sweep_all(found.si_pid)
                 # All of them had their turn: callers are heard before whatever has come since.
                 self._more = _next_event() is not None
                 return
-            self._held[number].held.tracee.take()
+            self._held[number].held.tracee.take(found.si_pid)
             self._look_at(number)
         self._more = True
+
+    def _of_thread(self, pid: int) -> int | None:
+        """Return the number of the one of which it is a thread; None if it is of none."""
+        for number, instance in self._held.items():
+            if pid in instance.held.tracee.threads:
+                return number
+        return None
 
     def _sweep_all(self, pid: int) -> None:
         """See to one that is not held: a twin, or what an instance has started. It knows its own.
@@ -215,7 +224,7 @@ class Server:
         tracee = instance.held.tracee
         if tracee.late:
             self._late.add(number)
-        if tracee.home is not None:
+        if tracee.at_home:
             self._at_home(number, instance)
         elif number in self._wanted and instance.held.flagged is not None:
             self._make_ready(number)
@@ -234,7 +243,11 @@ class Server:
         if number in self._wanted:
             self._forget_wanted(number)
             self._make_ready(number)
-        elif instance.held.snapshot is not None and instance.problem is None:
+        elif (
+            instance.held.snapshot is not None
+            and instance.problem is None
+            and not instance.held.tracee.elsewhere
+        ):
             instance.home_since = time.monotonic()
             try:
                 instance.held.prepare()

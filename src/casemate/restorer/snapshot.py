@@ -28,6 +28,7 @@ from casemate.restorer.tracee import HELD_OPTIONS, Tracee
 
 STOP_SECONDS = 0.25
 _FILTERS = b"Seccomp_filters"
+_HANDLED = (b"SigIgn", b"SigCgt")
 
 
 class Tmp(NamedTuple):
@@ -164,7 +165,7 @@ def take(
         dropped=dropped,
         mappings=mappings,
         heap=heap,
-        judge=Judge(mappings, heap),
+        judge=Judge(mappings, heap, handled=_handled(state.status)),
     )
 
 
@@ -178,6 +179,17 @@ def _require(state: State, twin: int, filters: int) -> None:
         raise DiscardError(Reason.PROCESSES)
     if _FILTERS + b":\t%d" % filters not in state.status:
         raise DiscardError(Reason.FILTERS)
+
+
+def _handled(status: tuple[bytes, ...]) -> int:
+    """Return the signals that are handled or ignored: all of them, if that is not told."""
+    handled, told = 0, 0
+    for line in status:
+        name, _, mask = line.partition(b":\t")
+        if name in _HANDLED:
+            handled |= int(mask, 16)
+            told += 1
+    return handled if told == len(_HANDLED) else -1
 
 
 def _same_files(pid: int, twin: int) -> None:

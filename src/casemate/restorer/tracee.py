@@ -8,6 +8,7 @@ nothing behind the process is not used again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import time
@@ -15,9 +16,10 @@ from collections.abc import Callable
 
 from casemate.kernel import flagging, machines, remote_memory, tracing
 from casemate.kernel.system_calls import numbered
-from casemate.restorer.home import before, is_home, skipping
+from casemate.restorer.home import before, is_home, skipping, waits
 from casemate.restorer.judging import Judge
 from casemate.restorer.reasons import DiscardError, Reason
+from casemate.restorer.threads import Threads, sets_own, starts_one
 
 OPTIONS = tracing.FOLLOW | tracing.TELL_SECCOMP
 """While it serves: its call is not lost with the tracer, and what it does then is never reused."""
@@ -28,7 +30,7 @@ STEP_SECONDS = 0.25
 _URGE_SECONDS = 0.005
 """Who does not come home within this may wait for its next call already."""
 _MOST_OTHERS = 4096
-"""Processes and threads that are followed; who starts more is killed."""
+"""Processes that are followed, and threads before the snapshot; who starts more is killed."""
 _FORKED = (tracing.EVENT_FORK, tracing.EVENT_VFORK, tracing.EVENT_CLONE)
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
 _INT = 0xFFFFFFFF
@@ -44,6 +46,8 @@ _MOST_EVENTS = 256
 """Of one process in one turn: others want their turn too."""
 _ANY_LEFT = os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT | tracing.WALL
 """Ask whether a process is still to be waited for, and leave what has happened to it."""
+_ENDED = os.WEXITED | os.WNOHANG | tracing.WALL
+"""Take the end of a process, and leave anything else that has happened to it."""
 _TURNS = 40
 _FIRST_PAUSE, _MOST_PAUSE = 0.00001, 0.001
 
@@ -101,12 +105,16 @@ class Tracee:
         """Its registers, while it stands before the call that waits for its next one."""
         self.home_is: bytes | None = None
         """Where it has to stand, once there is a snapshot."""
+        self.elsewhere = False
+        """Whether it waits for its next call in another place than that."""
         self.stopped = False
         self._asked = False
         """Whether a stop was asked for that has not come yet."""
         self._urged = False
         """Whether it is still to be broken off: until then it is not let stand at home."""
         self._others: set[int] = set()
+        self.threads = Threads()
+        """Those that it has started since its snapshot: they end once it is home."""
         self._expects = False
         self._expected = 0
         self._fault = (0, 0)
@@ -153,16 +161,21 @@ class Tracee:
                 tracing.interrupt(self.pid)
                 self._urged = True
 
+    @property
+    def at_home(self) -> bool:
+        """Whether it stands before the call that waits for its next one, without other threads."""
+        return self.home is not None and not self.threads
+
     def _came_home(self) -> bool:
         if self.noting and self.flagged is not None:
             raise self.flagged
-        return self.home is not None
+        return self.at_home
 
     def _comes_to(self, done: Callable[[], bool], seconds: float) -> bool:
         """Take what happens to it until something is so, but not for longer. DiscardError."""
         patience = _Patience(seconds)
         while not done():
-            if self._take(self.pid):
+            if any(self._take(pid) for pid in (self.pid, *self.threads.ids())):
                 continue
             if not self.alive:
                 raise DiscardError(Reason.GONE)
@@ -279,13 +292,17 @@ class Tracee:
     def begin(self) -> None:
         """Have it serve its next call, in which it may make some flagged calls without waiting."""
         self._free = self.flags + _FREE_CALLS
+        self.threads.begin()
         self.go_on()
 
     # -- following -----------------------------------------------------------------------------
 
-    def take(self) -> None:
-        """Take note of one thing that has happened to it; let it go on, unless it is home."""
-        self._take(self.pid)
+    def take(self, pid: int) -> None:
+        """Take note of one thing that has happened to one of its threads, by the id of that.
+
+        It goes on, unless it is the first thread and home: then the others end.
+        """
+        self._take(pid)
 
     def sweep(self) -> None:
         """Take note of what has happened to it and to what it started; let them go on."""
@@ -295,7 +312,7 @@ class Tracee:
         # Again while there is something: what was started meanwhile has stopped already.
         while some and left > 0:
             some = False
-            for pid in (self.pid, *self._others.copy()):
+            for pid in (self.pid, *self.threads.ids(), *self._others.copy()):
                 while left > 0 and self._take(pid):
                     left -= 1
                     some = True
@@ -324,6 +341,7 @@ class Tracee:
 
     def _ended(self, pid: int) -> None:
         self._others.discard(pid)
+        self.threads.discard(pid)
         if pid == self.pid:
             self.alive = self.stopped = False
             self.home = None
@@ -345,6 +363,10 @@ class Tracee:
         return True
 
     def _on_stop(self, pid: int, event: int, number: int) -> None:
+        has_started = self.threads.has_started(pid)
+        if self.threads.ending and pid in self.threads:
+            self._on_stop_of_ending(pid, event, number, has_started=has_started)
+            return
         if event == tracing.EVENT_STOP and number == signal.SIGTRAP:
             if pid == self.pid and self._asked:
                 self.stopped, self._asked = True, False
@@ -362,7 +384,7 @@ class Tracee:
                 tracing.interrupt(pid)
                 self._asked = True
             else:
-                self._follow(tracing.event_message(pid))
+                self._follow(tracing.event_message(pid), thread=has_started)
             tracing.resume(pid)
         else:
             # A signal on its way, or the stop of a whole group by one.
@@ -373,11 +395,22 @@ class Tracee:
             else:
                 tracing.resume(pid, 0 if event else number)
 
+    def _on_stop_of_ending(self, pid: int, event: int, number: int, *, has_started: bool) -> None:
+        """Have a thread end that has stopped, wherever that is."""
+        if event in _FORKED:
+            self._follow(tracing.event_message(pid), thread=has_started)
+        elif event != tracing.EVENT_SECCOMP and (event, number) != (
+            tracing.EVENT_STOP,
+            signal.SIGTRAP,
+        ):
+            self.flag(Reason.SIGNAL, number)
+        self.threads.end(pid)
+
     def _on_flagged(self, pid: int) -> None:
         """Let a flagged call be made, now or later; at home it is not made before `begin`."""
         if self.flagged is None or not self.noting:
             state = tracing.general_state(pid)
-            if pid == self.pid and is_home(state, self.home_is):
+            if pid == self.pid and waits(state) and self._may_wait(state):
                 if self._urged:
                     # Asked for again: any other stop takes the place of one that was asked for, and
                     # it would wait for its next call with nothing to break that off.
@@ -385,6 +418,7 @@ class Tracee:
                     tracing.resume(pid)
                 else:
                     self.home = state
+                    self._end_threads(tracing.General.of(state))
                 return
             if self.noting:
                 self._judge(pid, tracing.General.of(state))
@@ -396,11 +430,35 @@ class Tracee:
         else:
             tracing.resume(pid)
 
+    def _may_wait(self, state: bytes) -> bool:
+        """Tell whether it is at home, or where the C library waits once there were threads.
+
+        Who stands elsewhere may be code of the function's: it is held, and set back once the call
+        is over by the word of who called it.
+        """
+        self.elsewhere = self.home_is is not None and not is_home(state, self.home_is)
+        return not self.elsewhere or self.threads.were_any
+
+    def _end_threads(self, home: tracing.General) -> None:
+        """Have all but the first thread end, which is home; that they have is waited for."""
+        if self.threads:
+            self.resume_late()
+            self.threads.begin_end(home)
+
     def _judge(self, pid: int, registers: tracing.General) -> None:
         """Flag a call that may leave something behind, and any that another process makes."""
-        judge = self.judge
-        if judge is None or pid != self.pid or not judge.passes(registers, self._read):
+        if not self._passes(pid, registers):
             self.flag(Reason.CALL, registers.orig_rax & 0xFFFF)
+
+    def _passes(self, pid: int, registers: tracing.General) -> bool:
+        judge, is_thread = self.judge, pid in self.threads
+        if judge is None or not (is_thread or pid == self.pid):
+            return False
+        if starts_one(registers):
+            return self.threads.may_start(pid)
+        if is_thread and sets_own(registers):
+            return True
+        return judge.passes(registers, self._read)
 
     def _look_at_descriptors(self, registers: tracing.General) -> None:
         """Note a call about a descriptor that is kept, by whom it may be."""
@@ -409,6 +467,13 @@ class Tracee:
             self.tampered = DiscardError(Reason.CALL, number & 0xFFFF)
 
     def _read(self, place: int, size: int) -> bytes:
+        """Read what nobody can write to until it goes on. Raises OSError."""
+        for pid in self.threads.ids():
+            with contextlib.suppress(ChildProcessError):
+                if os.waitid(os.P_PID, pid, _ENDED) is not None:
+                    self._ended(pid)
+        if self.threads:
+            raise OSError(errno.EBUSY, "another thread may write there")
         return bytes(remote_memory.read(self.pid, [(place, place + size)]))
 
     def _faults_again(self, number: int) -> bool:
@@ -422,18 +487,22 @@ class Tracee:
         again, self._fault = place == self._fault, place
         return again
 
-    def _follow(self, pid: int) -> None:
-        self.flag(Reason.PROCESSES)
+    def _follow(self, pid: int, *, thread: bool) -> None:
+        if not thread:
+            self.flag(Reason.PROCESSES)
         try:
             stop = os.waitid(os.P_PID, pid, _ANY_LEFT)
         except ChildProcessError:
             return  # it has ended already: its number may soon be another's
-        self._others.add(pid)
+        (self.threads if thread else self._others).add(pid)
         if stop is None:
             # Its first stop may have been taken before this was told. One that is still there is
             # left to be taken: to resume who is just about to stop has the kernel wait for it.
             with contextlib.suppress(OSError):
-                tracing.resume(pid)
+                if thread and self.threads.ending:
+                    self.threads.end(pid)
+                else:
+                    tracing.resume(pid)
         if len(self._others) > _MOST_OTHERS:
             self.kill()
 
@@ -449,12 +518,12 @@ class Tracee:
 
     def follows(self, pid: int) -> bool:
         """Tell whether a process is its twin, or was started by it and has not ended yet."""
-        return pid == self.twin or pid in self._others
+        return pid == self.twin or pid in self._others or pid in self.threads
 
     @property
     def following(self) -> bool:
         """Whether something that it started has not ended yet."""
-        return bool(self._others)
+        return bool(self._others or self.threads)
 
     def forget_twin(self) -> None:
         """End the twin: it would keep the ends of sockets and pipes open."""

@@ -18,7 +18,7 @@ from ..kernel import userfault
 
 WATCH, HELD = b"w", b"y"
 """What an instance sends with its userfaultfd, and what it gets if it is traced."""
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8
 """M_* of mallopt(3)."""
 _HEAP_BYTES = 3 << 20
 """That the heap has left. Each page of it that is watched costs time, touched or not."""
@@ -53,6 +53,8 @@ def make_room() -> list[bytes]:
     """Have room for what calls take. What is returned has to be kept."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
+        # Threads have the room that there is: an arena of their own is mapped, and grows by pages.
+        libc.mallopt(_ARENA_MAX, 1)
         libc.mallopt(_TRIM_THRESHOLD, 2 * _HEAP_BYTES)
         # Taken in one piece, however much there was, and given back without being touched.
         libc.mallopt(_MMAP_THRESHOLD, 2 * _HEAP_BYTES)
