@@ -22,6 +22,7 @@ import time  # noqa: F401
 
 from casemate.kernel import flagging, linux, machines, userfault
 from casemate.runner import restorable
+from casemate.runner.first_thread import start_first_thread
 
 given, prepare = int(sys.argv[1]), sys.argv[2]
 os.dup2(given, 3)
@@ -29,6 +30,7 @@ if len(sys.argv) > 3:
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     linux.attach_mount(int(sys.argv[3]), "/tmp")
+start_first_thread()
 # Pending signals are counted by user and namespace: an instance has one of its own.
 linux.unshare(linux.CLONE_NEWUSER)
 os.closerange(4, 1024)

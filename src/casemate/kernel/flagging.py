@@ -105,6 +105,14 @@ _FUTEX_OPTIONS = (0, 128, 256, 128 | 256)
 """FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME."""
 
 
+_PRIVATE = 0x2
+_NEW_MEMORY = _PRIVATE | 0x20 | 0x800 | 0x4000 | 0x8000 | 0x20000
+"""MAP_PRIVATE, _ANONYMOUS, _DENYWRITE, _NORESERVE, _POPULATE and _STACK: without MAP_FIXED nothing
+else is in its place."""
+_PROTECTIONS = 0x7
+"""PROT_READ, PROT_WRITE and PROT_EXEC."""
+
+
 def _trace() -> Instruction:
     return (_RET, 0, 0, TRACE)
 
@@ -153,6 +161,17 @@ def _commands(place: int, always: tuple[int, ...], above: tuple[int, ...]) -> li
     return [*rule, _trace()]
 
 
+def _mapping() -> list[Instruction]:
+    """Let through memory of its own where the kernel puts it: it is told by its size, and taken
+    away (`restorer/repairing.py`).
+    """
+    rule: list[Instruction] = []
+    for place, allowed in ((_ARG2, _PROTECTIONS), (_ARG3, _NEW_MEMORY)):
+        rule += [(_LD, 0, 0, place), (_JSET, 0, 1, ~allowed & 0xFFFFFFFF), _trace()]
+        rule += [(_LD, 0, 0, place + _HIGH), (_JEQ, 1, 0, 0), _trace()]
+    return [*rule, (_LD, 0, 0, _ARG3), (_JSET, 0, 1, _PRIVATE), _allow(), _trace()]
+
+
 def _opening(place: int) -> list[Instruction]:
     return [(_LD, 0, 0, place), (_JSET, 0, 1, _ASYNC), _trace(), _allow()]
 
@@ -175,6 +194,7 @@ def flag_program(machine: Machine | None = None) -> bytes:
         # With flags it marks them, or takes the table of descriptors apart from others'.
         "close_range": [(_LD, 0, 0, _ARG2), (_JEQ, 1, 0, 0), _trace(), *_above()],
         "futex": _one_of(_ARG1, futex, [_trace()]),
+        "mmap": _mapping(),
         "rt_sigaction": _null(_ARG1),
         "sigaltstack": _null(_ARG0),
         "prlimit64": _null(_ARG2),

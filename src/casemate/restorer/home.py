@@ -10,14 +10,13 @@ from casemate.kernel.flagging import WAITING
 from casemate.kernel.process_files import KEPT
 
 
-def waits(state: bytes) -> bool:
-    """Tell whether registers are those of one about to wait for its next call, wherever."""
-    return tracing.call_of(state) == (machines.X86_64.calls["recvfrom"], KEPT[-1], WAITING)
-
-
-def is_home(state: bytes, home: bytes) -> bool:
-    """Tell whether one that is about to wait for its next call does so at home."""
-    # All other registers are set back.
+def is_home(state: bytes, home: bytes | None) -> bool:
+    """Tell whether registers are those of one at home: anywhere, as long as `home` is not known."""
+    if tracing.call_of(state) != (machines.X86_64.calls["recvfrom"], KEPT[-1], WAITING):
+        return False
+    if home is None:
+        return True
+    # All others are set back.
     return tracing.place_of(state) == tracing.place_of(home)
 
 

@@ -243,11 +243,7 @@ class Server:
         if number in self._wanted:
             self._forget_wanted(number)
             self._make_ready(number)
-        elif (
-            instance.held.snapshot is not None
-            and instance.problem is None
-            and not instance.held.tracee.elsewhere
-        ):
+        elif instance.held.snapshot is not None and instance.problem is None:
             instance.home_since = time.monotonic()
             try:
                 instance.held.prepare()

@@ -49,8 +49,6 @@ class Threads:
         self._ids: set[int] = set()
         self._starting: set[int] = set()
         """Who was let start one with the next event."""
-        self.were_any = False
-        """Whether one was started since the call began: what the C library does is another then."""
         self._leaving: bytes | None = None
         """The registers with which each is to go on, while they are ended."""
 
@@ -80,7 +78,6 @@ class Threads:
         if len(self._ids) + len(self._starting) >= MOST:
             return False
         self._starting.add(pid)
-        self.were_any = True
         return True
 
     def has_started(self, pid: int) -> bool:
@@ -118,4 +115,3 @@ class Threads:
     def begin(self) -> None:
         """Let those live that are started from now on: another call begins."""
         self._leaving = None
-        self.were_any = False

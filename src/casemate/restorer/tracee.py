@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from casemate.kernel import flagging, machines, remote_memory, tracing
 from casemate.kernel.system_calls import numbered
-from casemate.restorer.home import before, is_home, skipping, waits
+from casemate.restorer.home import before, is_home, skipping
 from casemate.restorer.judging import Judge
 from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.threads import Threads, sets_own, starts_one
@@ -105,8 +105,6 @@ class Tracee:
         """Its registers, while it stands before the call that waits for its next one."""
         self.home_is: bytes | None = None
         """Where it has to stand, once there is a snapshot."""
-        self.elsewhere = False
-        """Whether it waits for its next call in another place than that."""
         self.stopped = False
         self._asked = False
         """Whether a stop was asked for that has not come yet."""
@@ -240,11 +238,14 @@ class Tracee:
         It is stopped afterwards as before, but with other registers. Returns the result, negative
         for an errno. Raises DiscardError.
         """
-        if self.home is not None:
-            self.leave_home()
-        place = home.rip - len(tracing.SYSCALL_INSTRUCTION)
         given = dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), arguments, strict=False))
-        asked = home._replace(rip=place, rax=number, orig_rax=tracing.NO_CALL, **given)
+        if self.home is not None:
+            # The call at which it stands becomes this one; the filter has asked about it already.
+            asked = home._replace(orig_rax=number, **given)
+        else:
+            place = home.rip - len(tracing.SYSCALL_INSTRUCTION)
+            asked = home._replace(rip=place, rax=number, orig_rax=tracing.NO_CALL, **given)
+        self.home, self.stopped = None, True
         try:
             tracing.set_general(self.pid, asked)
             tracing.step(self.pid)
@@ -410,7 +411,7 @@ class Tracee:
         """Let a flagged call be made, now or later; at home it is not made before `begin`."""
         if self.flagged is None or not self.noting:
             state = tracing.general_state(pid)
-            if pid == self.pid and waits(state) and self._may_wait(state):
+            if pid == self.pid and is_home(state, self.home_is):
                 if self._urged:
                     # Asked for again: any other stop takes the place of one that was asked for, and
                     # it would wait for its next call with nothing to break that off.
@@ -429,15 +430,6 @@ class Tracee:
             self.late.append(pid)
         else:
             tracing.resume(pid)
-
-    def _may_wait(self, state: bytes) -> bool:
-        """Tell whether it is at home, or where the C library waits once there were threads.
-
-        Who stands elsewhere may be code of the function's: it is held, and set back once the call
-        is over by the word of who called it.
-        """
-        self.elsewhere = self.home_is is not None and not is_home(state, self.home_is)
-        return not self.elsewhere or self.threads.were_any
 
     def _end_threads(self, home: tracing.General) -> None:
         """Have all but the first thread end, which is home; that they have is waited for."""

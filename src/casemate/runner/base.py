@@ -27,6 +27,7 @@ from . import (
     zygote_rehearsal,
 )
 from .filling import fill_holes
+from .first_thread import start_first_thread
 from .root import Root
 
 _MAX_DESCRIPTOR = 1 << 16
@@ -176,6 +177,7 @@ def main(control_descriptor: int) -> None:
     linux.die_with_parent()
     # Functions are others to what is made here: with the operator's they might see nothing of it.
     os.umask(0o022)
+    start_first_thread()
     _warm()
     prepared = zygote.Prepared()
     base = Base(socket.socket(fileno=control_descriptor), prepared)

@@ -15,7 +15,7 @@ ANY = 2**64 - 1
 each_machine = pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
 CONDITIONAL = {
     *("open", "openat", "dup2", "dup3", "recvfrom", "sendto", "recvmsg", "fcntl", "ioctl"),
-    *("futex", "rt_sigaction", "sigaltstack", "prlimit64", "close_range"),
+    *("mmap", "futex", "rt_sigaction", "sigaltstack", "prlimit64", "close_range"),
 }
 
 
@@ -109,8 +109,20 @@ def test_files_are_opened_without_signals() -> None:
 
 
 def test_memory_is_for_the_tracer_to_judge() -> None:
-    for name in ("mmap", "munmap", "mprotect", "mremap", "madvise", "brk", "sendmsg"):
+    for name in ("munmap", "mprotect", "mremap", "madvise", "brk", "sendmsg"):
         assert action(name) == action(name, 9, 0, 0, 0x22) == TRACE
+
+
+def test_private_memory_where_nothing_is_passes() -> None:
+    for flags in (0x2, 0x22, 0x802, 0x4022, 0x8022, 0x20022):
+        for rights in (0, 1, 3, 7):
+            assert action("mmap", 0, 9, rights, flags) == ALLOW
+    # Shared, droppable or of an unknown kind; in a certain place; locked, growing, huge.
+    for flags in (0, 0x1, 0x3, 0x20, 0x28, 0x2A, 0x32, 0x100022, 0x62, 0x122, 0x2022, 0x40022, ANY):
+        assert action("mmap", 0, 9, 3, flags) == TRACE
+    assert action("mmap", 0, 9, 3, 0x22 | 1 << 32) == TRACE
+    for rights in (8, 0x01000003, 0x02000003, 3 | 1 << 32, ANY):
+        assert action("mmap", 0, 9, rights, 0x22) == TRACE
 
 
 def test_messages_on_the_socket_are_those_of_the_runner() -> None:

@@ -395,8 +395,9 @@ def test_more_than_waits_to_be_redacted_is_refused_and_the_rest_answered(tmp_pat
     finally:
         running.close()
     refused = [r for r in results if isinstance(r, errors.VaultUnavailableError)]
-    assert refused
-    assert all("wait to be redacted" in str(r) for r in refused)
+    assert [r for r in refused if "wait to be redacted" in str(r)]
+    # On a machine that does much else, one that waits may be given up as well.
+    assert all("redacted" in str(r) for r in refused), refused
     assert len(results) - len(refused) >= 7
 
 
