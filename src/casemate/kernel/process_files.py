@@ -209,6 +209,14 @@ def memory_device() -> int:
         os.close(descriptor)
 
 
+def lines_of(table: bytes) -> list[bytes]:
+    """Return the lines of a table of mappings, each without its end: no name has one in it."""
+    lines = table.split(b"\n")
+    if lines.pop():
+        raise ValueError("the table of mappings is of an unknown form")
+    return lines
+
+
 def parse_maps(table: bytes) -> list[Mapping]:
     """Return what a table of mappings says. Raises ValueError if it is of another form."""
     found: list[Mapping] = []

@@ -8,7 +8,7 @@ it has no right to. Nothing rests on that they do what they should: all is compa
 from __future__ import annotations
 
 from casemate.kernel import machines, remote_memory
-from casemate.kernel.process_files import ProcessFiles, parse_maps
+from casemate.kernel.process_files import ProcessFiles, lines_of, parse_maps
 from casemate.restorer.ranges import without
 from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.snapshot import Snapshot
@@ -32,7 +32,10 @@ def repair_memory(tracee: Tracee, snapshot: Snapshot, files: ProcessFiles) -> No
     calls = machines.X86_64.calls
     if tracee.make(snapshot.general, calls["brk"], snapshot.heap) != snapshot.heap:
         raise DiscardError(Reason.MEMORY_LAYOUT)
-    mapped = [(mapping.start, mapping.end) for mapping in parse_maps(files.maps())]
+    # Most lines are those of the snapshot: to take them all apart costs more than all else here.
+    lines = [line for line in lines_of(files.maps()) if line not in snapshot.lines]
+    table = b"".join(line + b"\n" for line in lines)
+    mapped = [(one.start, one.end) for one in parse_maps(table)] if lines else []
     ranges = without(mapped, snapshot.mappings)
     if len(ranges) > _MOST_RANGES:
         raise DiscardError(Reason.MEMORY_LAYOUT)

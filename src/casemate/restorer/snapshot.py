@@ -18,6 +18,7 @@ from casemate.kernel.process_files import (
     KEPT,
     Mapping,
     ProcessFiles,
+    lines_of,
     memory_device,
     parse_maps,
 )
@@ -101,6 +102,8 @@ class Snapshot(NamedTuple):
     """Of memory that the kernel may drop at any time and lets nobody watch: it is zeroed."""
     mappings: tuple[tuple[int, int], ...]
     """All of them, in order."""
+    lines: frozenset[bytes]
+    """Of the table of mappings."""
     heap: int
     """Its end, to the byte."""
     judge: Judge
@@ -164,6 +167,7 @@ def take(
         ranges=ranges,
         dropped=dropped,
         mappings=mappings,
+        lines=_lines(state.maps),
         heap=heap,
         judge=Judge(mappings, heap, handled=_handled(state.status)),
     )
@@ -224,6 +228,11 @@ def _clone(tracee: Tracee, general: tracing.General) -> int:
 def _mappings(table: bytes) -> tuple[Mapping, ...]:
     """Take a table apart once: it is looked at twice, and of a zygote's instances mostly alike."""
     return tuple(parse_maps(table))
+
+
+@functools.lru_cache(maxsize=2)
+def _lines(table: bytes) -> frozenset[bytes]:
+    return frozenset(lines_of(table))
 
 
 def _watch(
