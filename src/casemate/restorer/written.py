@@ -2,8 +2,8 @@
 
 Protecting a page again costs a fault of the next call that writes it, more than copying it does.
 So pages that were written are written back every time, whether they were written again or not:
-they are *kept*. Beyond a bound new ones are protected again, and from time to time all are, so that
-one call with much memory does not slow down all that come after it.
+they are *kept*. From time to time all are protected again, so that one call with much memory does
+not slow down all that come after it.
 
 A page that is not kept is protected, or not there: to write it is a fault, which the kernel counts
 for the process. Where it has counted none since the last look there is nothing to look for: that
@@ -23,7 +23,6 @@ from casemate.restorer.snapshot import Snapshot
 
 MOST_PAGES = 2000
 """That are written back for one call."""
-_MOST_KEPT = 1536
 _FIRST_RENEWAL, _MOST_RENEWAL = 4, 256
 """After so many calls all pages are protected again: soon at first, as first calls write more."""
 
@@ -69,10 +68,8 @@ class Written:
             self._renew_at = self._calls + min(3 * self._calls, _MOST_RENEWAL)
             self._keep(snapshot, [])
             self._write_and_protect(snapshot.twin, runs)
-        elif not known and self.pages <= _MOST_KEPT:
-            self._keep(snapshot, runs)
         elif not known:
-            self._write_and_protect(snapshot.twin, without(runs, self._kept))
+            self._keep(snapshot, runs)
         clean = self._clean or self._keep(snapshot, self._kept)
         clean.write(self._pid)
 
