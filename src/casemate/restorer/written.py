@@ -22,7 +22,7 @@ from casemate.restorer.ranges import Range, addresses, pages, without
 from casemate.restorer.snapshot import Snapshot
 
 MOST_PAGES = 2000
-"""That are written back for one call."""
+"""That are kept, and that one call may write on beside those."""
 _FIRST_RENEWAL, _MOST_RENEWAL = 4, 256
 """After so many calls all pages are protected again: soon at first, as first calls write more."""
 
@@ -64,7 +64,9 @@ class Written:
         known = runs is self._kept or runs == self._kept
         self.pages = self._kept_pages if known else pages(runs)
         self._calls += 1
-        if self._calls >= self._renew_at:
+        if self._calls >= self._renew_at or self.pages > MOST_PAGES:
+            if pages(without(runs, self._kept)) > MOST_PAGES:
+                raise TooManyPagesError(errno.E2BIG, "one call wrote on more pages than may be")
             self._renew_at = self._calls + min(3 * self._calls, _MOST_RENEWAL)
             self._keep(snapshot, [])
             self._write_and_protect(snapshot.twin, runs)
@@ -105,14 +107,14 @@ class Written:
 
     def _all_ranges(self, snapshot: Snapshot) -> list[Range]:
         if self._span is None:
-            self._span = SpanScan(self._scanner, snapshot.ranges, MOST_PAGES)
+            self._span = SpanScan(self._scanner, snapshot.ranges, 2 * MOST_PAGES)
         return self._span.written()
 
     def _each_range(self, snapshot: Snapshot) -> list[Range]:
         runs: list[Range] = []
         for start, end in snapshot.ranges:
-            runs += self._scanner.written(start, end, MOST_PAGES)
-        if pages(runs) > MOST_PAGES:
+            runs += self._scanner.written(start, end, 2 * MOST_PAGES)
+        if pages(runs) > 2 * MOST_PAGES:
             raise TooManyPagesError
         return runs
 
