@@ -67,7 +67,7 @@ ATTACKS = {
     "closes what is kept": "def f():\n time.sleep(0.0005); os.close(3); os.close(1)\nstart(f)",
 }
 TURNS, OTHERS = 4, 5
-"""Where one call in six costs the process its use, others are restored still: not all are forked."""
+"""Where one call in six costs the process its use, not all others are forked."""
 
 
 @pytest.fixture(scope="module")
