@@ -20,6 +20,7 @@ from casemate.dispatch.saturation import Saturation
 from casemate.dispatch.shares import Shares
 from casemate.dispatch.tallies import Tallies
 from casemate.model.deployment import Version
+from casemate.model.function import Isolation
 from casemate.model.invocation import RunningInvocation
 from casemate.model.path import Admitted, Placed, RefusedError, closed
 from casemate.sandbox.client import SandboxClient
@@ -77,6 +78,7 @@ class Dispatcher:
         open_files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_resting = min(MOST_RESTING, open_files // _FILES_PART)
         self._client = client
+        client.on_late = self._imported_late
         self._loop = client.loop
         self._pools: dict[Name, Pool] = {}
         self.tallies = Tallies()
@@ -185,12 +187,19 @@ class Dispatcher:
 
     def _new_pool(self, version: Version) -> Pool:
         tally = self.tallies.of(version.project, version.function)
+        tally.follow(version.digest)
         pool = Pool(self._client, version, self._loop, self._shares.of(version.project), tally)
         self._pools[_name(version)] = pool
         self.dependencies.came(version)
         if self._timer is None:
             self._timer = self._loop.call_later(_TEND_SECONDS, self._tend)
         return pool
+
+    def _imported_late(self, version: Version, files: list[str]) -> None:
+        """Note what a call has imported, if the next one has to do so as well."""
+        if version.spec.isolation is Isolation.REQUEST:
+            tally = self.tallies.of(version.project, version.function)
+            tally.imported_late(version.digest, files)
 
     def _tend(self) -> None:
         now = self._loop.time()

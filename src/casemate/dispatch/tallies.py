@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
 
 from casemate.model.restoring import Discarded, Restoring
 from casemate.restorer.reasons import change_for
 
 _MOST_REASONS = 64
+_MOST_PACKAGES = 4
+_PACKAGE = re.compile(r"([A-Za-z0-9_]{1,64})(?:/|\.py\Z|\.[a-z0-9_.-]{1,64}\.so\Z)")
+"""At the beginning of a file's path below the dependencies."""
 _MOST_FUNCTIONS = 2000
 """Those that were not called for longest are forgotten."""
 _OTHER = "for other reasons"
@@ -16,13 +21,16 @@ _OTHER = "for other reasons"
 class Tally:
     """The figures of one function, of bounded size."""
 
-    __slots__ = ("forks", "reasons", "restored")
+    __slots__ = ("_digest", "forks", "late_modules", "late_packages", "reasons", "restored")
 
     def __init__(self) -> None:
         """Start at nothing."""
         self.restored = 0
         self.forks = 0
         self.reasons: Counter[str] = Counter()
+        self._digest = ""
+        self.late_modules = 0
+        self.late_packages: tuple[str, ...] = ()
 
     def discard(self, reason: str) -> bool:
         """Count a process that is not used again; tell whether the reason is a new one."""
@@ -30,6 +38,19 @@ class Tally:
             reason = _OTHER
         self.reasons[reason] += 1
         return self.reasons[reason] == 1
+
+    def follow(self, digest: str) -> None:
+        """Take it that another bundle is called from now on, if it is another one."""
+        if digest != self._digest:
+            self._digest, self.late_modules, self.late_packages = digest, 0, ()
+
+    def imported_late(self, digest: str, files: Sequence[str]) -> None:
+        """Note which files of dependencies a call has imported, by its own word."""
+        if digest != self._digest:
+            return
+        packages = Counter(found[1] for file in files if (found := _PACKAGE.match(file)))
+        self.late_modules = len(files)
+        self.late_packages = tuple(name for name, _ in packages.most_common(_MOST_PACKAGES))
 
     def counts(self) -> tuple[int, int, int]:
         """Return how many were restored, discarded and forked."""
@@ -45,6 +66,8 @@ class Tally:
                 Discarded(reason=reason, count=count, change=change_for(reason))
                 for reason, count in self.reasons.most_common()
             ),
+            late_modules=self.late_modules,
+            late_packages=self.late_packages,
         )
 
 

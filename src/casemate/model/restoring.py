@@ -25,3 +25,8 @@ class Restoring(msgspec.Struct, frozen=True, kw_only=True):
     """How many calls had a process that was made for one call alone."""
     reasons: tuple[Discarded, ...] = ()
     """The most frequent first."""
+    late_modules: int = 0
+    """How many modules of dependencies each call imports once more, by the last that was looked at
+    (one in sixteen): an import of theirs at import would be paid once."""
+    late_packages: tuple[str, ...] = ()
+    """Of which packages most of them are."""

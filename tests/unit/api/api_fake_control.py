@@ -504,7 +504,8 @@ class FakeControl:
 
     def restoring(self, project, function) -> Restoring:
         left = Discarded(reason="it has left something in /tmp", count=1, change="remove it")
-        return Restoring(restored=3, discarded=1, reasons=(left,))
+        late = {"late_modules": 14, "late_packages": ("anyio", "h11")}
+        return Restoring(restored=3, discarded=1, reasons=(left,), **late)
 
     async def node_status(self) -> NodeStatus:
         return NodeStatus(

@@ -128,6 +128,7 @@ def test_show_tells_how_many_are_ready(cli, shop) -> None:
 def test_show_tells_how_often_processes_are_used_again(cli, shop) -> None:
     out = cli("show", "shop/cart").out
     assert "processes  3 set back after a call, 1 not used again" in out
+    assert "imports    14 modules of anyio, h11 in each call: import them" in out
     assert "1: it has left something in /tmp; remove it" in out
 
 

@@ -10,12 +10,12 @@ def test_reasons_are_told_with_what_changes_them() -> None:
     tally = Tally()
     tally.restored = 9
     assert tally.discard(text_of(Reason.TMP, ""))
-    assert tally.discard(text_of(Reason.CALL, "clone"))
-    assert not tally.discard(text_of(Reason.CALL, "clone"))
+    assert tally.discard(text_of(Reason.CALL, "fork"))
+    assert not tally.discard(text_of(Reason.CALL, "fork"))
     told = tally.told()
     assert (told.restored, told.discarded) == (9, 3)
     first, second = told.reasons
-    assert first.count == 2 and first.reason.endswith("(clone)") and "threads" in first.change
+    assert first.count == 2 and first.reason.endswith("(fork)") and "programs" in first.change
     assert "/tmp" in second.change
 
 
@@ -45,3 +45,20 @@ def test_each_reason_is_told_by_its_text() -> None:
         assert reason in TEXTS
         assert change_for(text_of(reason, "x")) == change_for(text_of(reason, ""))
     assert change_for("something else") == ""
+
+
+def test_what_each_call_imports_is_told_by_its_packages() -> None:
+    tally = Tally()
+    tally.follow("d1")
+    files = [*(f"anyio/{n}.py" for n in range(9)), "six.py", "h11/a.py", "h11/b.py"]
+    files += ["fast.cpython-313-x86_64-linux-gnu.so", "\x1b[2J/a.py", "x" * 99 + "/a.py"]
+    tally.imported_late("d1", files)
+    told = tally.told()
+    assert told.late_modules == 15
+    assert told.late_packages == ("anyio", "h11", "six", "fast")
+    tally.imported_late("d2", ["other/a.py"])  # of a call of before, or after
+    assert tally.told() == told
+    tally.follow("d1")
+    assert tally.told() == told
+    tally.follow("d2")
+    assert (tally.told().late_modules, tally.told().late_packages) == (0, ())

@@ -69,6 +69,7 @@ def show(found: DeployedFunction, call: Call) -> None:
         if live.spec.limits.warm or found.ready:
             _labelled("ready", f"{found.ready} instances, kept are {live.spec.limits.warm}")
     _print_restoring(restoring)
+    _print_late(restoring)
     _print_schedules(schedules)
     print_line()
     print_table(
@@ -126,6 +127,19 @@ def _print_restoring(found: Restoring) -> None:
         change = f"; {one.change}" if one.change else ""
         for number, line in enumerate(wrapped(f"{one.count}: {one.reason}{change}", _LABEL)):
             print_line(f"{'':{_LABEL + 2 * bool(number)}}{line}", DIM)
+
+
+def _print_late(found: Restoring) -> None:
+    """Tell what each call imports that could be imported once."""
+    if found.late_modules:
+        some = "1 module" if found.late_modules == 1 else f"{found.late_modules} modules"
+        of = f" of {', '.join(found.late_packages)}" if found.late_packages else ""
+        mend = "import them with the handler, or make a first request there, and it is paid once"
+        for number, line in enumerate(wrapped(f"{some}{of} in each call: {mend}", _LABEL)):
+            if number:
+                print_line(f"{'':{_LABEL + 2}}{line}")
+            else:
+                _labelled("imports", line, YELLOW)
 
 
 def _print_spec(version: Version) -> None:
