@@ -23,6 +23,8 @@ _OWN = "code/"
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_GLANCE = 512
 """Files of a function's own that are looked at before it is started; all are meanwhile."""
+_FEW = 16
+"""What is in a folder with fewer entries is looked at from one above: to open it takes longer."""
 
 
 class Stamp(NamedTuple):
@@ -51,7 +53,8 @@ class Unpacked:
         self._folder = str(folder)
         self._digest = folder.name
         self._stamps = _stamps(self._folder)
-        """By folder and name; the folder of the bundle itself is called `.`."""
+        """By the folder from which something is looked at, and the path from there; the folder of
+        the bundle itself is called `.`."""
         own = [inside for inside in self._stamps if not inside or f"{inside}/".startswith(_OWN)]
         paths = (
             f"{inside}/{name}" if inside else name
@@ -70,8 +73,16 @@ class Unpacked:
 
     def _known(self, path: str) -> Stamp | None:
         """Return the stamp that something had; None if there was no such thing."""
-        above, _, name = path.rpartition("/")
-        return self._stamps.get(above, {}).get(name or ".")
+        inside, name = self._place(path)
+        return self._stamps[inside].get(name)
+
+    def _place(self, path: str) -> tuple[str, str]:
+        """Return from which folder something is looked at, and its path from there."""
+        inside, _, name = path.rpartition("/")
+        while inside not in self._stamps:
+            inside, _, part = inside.rpartition("/")
+            name = f"{part}/{name}"
+        return inside, name or "."
 
     def glance(self) -> str:
         """Return what is wrong with the function's own files; empty if nothing is."""
@@ -87,8 +98,9 @@ class Unpacked:
     def _differing(self) -> list[str]:
         """Return what differs of all that is there.
 
-        A first call waits for thousands of files. So each is looked at from its folder, as to go
-        there anew from the root takes a third longer, and nothing is done by file but that.
+        A first call waits for thousands of files. So each is looked at from its folder, or one
+        near it, as to go there anew from the root takes a third longer, and nothing is done by
+        file but that.
         """
         differing: list[str] = []
         for inside, stamps in self._stamps.items():
@@ -163,8 +175,8 @@ class Unpacked:
                     raise ArchiveError(f"{prefix}{entry.name} is not named by {MANIFEST_NAME}.")
         if stamp_of(whole) != stamp:
             raise ArchiveError(f"{path} changes while it is read.")
-        above, _, name = path.rpartition("/")
-        self._stamps[above][name or "."] = stamp
+        inside, name = self._place(path)
+        self._stamps[inside][name] = stamp
 
     def _manifest(self) -> BundleManifest:
         with (Path(self._folder) / MANIFEST_NAME).open("rb") as file:
@@ -172,21 +184,26 @@ class Unpacked:
 
 
 def _stamps(folder: str) -> dict[str, dict[str, Stamp]]:
-    """Return the stamps of a folder and all below it, by folders relative to it and by names."""
-    found: dict[str, dict[str, Stamp]] = {}
-    waiting = [""]
+    """Return the stamps of a folder and all below it, by where they are looked at from."""
+    root = stamp_of(folder)
+    found: dict[str, dict[str, Stamp]] = {"": {} if root is None else {".": root}}
+    waiting = [("", "", "")]
+    """Folders, each with the one above that is looked at from, and its path from there."""
     while waiting:
-        inside = waiting.pop()
-        names = found[inside] = {}
-        if not inside and (root := stamp_of(folder)) is not None:
-            names["."] = root
-        prefix = f"{inside}/" if inside else ""
+        inside, near, way = waiting.pop()
         with os.scandir(f"{folder}/{inside}") as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(prefix + entry.name)
-                if (stamp := stamp_of(entry.path)) is not None:
-                    names[entry.name] = stamp
+            there = list(entries)
+        if len(there) >= _FEW:
+            near, way = inside, ""
+        names = found.setdefault(near, {})
+        for entry in there:
+            name = way + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(
+                    (f"{inside}/{entry.name}" if inside else entry.name, near, f"{name}/")
+                )
+            if (stamp := stamp_of(entry.path)) is not None:
+                names[name] = stamp
     return found
 
 

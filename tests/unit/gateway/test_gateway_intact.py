@@ -252,3 +252,48 @@ def test_to_look_takes_less_than_two_milliseconds(tmp_path: Path) -> None:
         return min(taken)
 
     assert asyncio.run(scene()) < 0.002
+
+
+def test_files_of_small_folders_are_looked_at_from_one_above(tmp_path: Path, monkeypatch) -> None:
+    """To open a folder takes longer than a few steps down to each of its files."""
+    names = [f"m{n}.py" for n in range(20)]
+    small = [f"deps/lib/p{n}/in/{name}" for n in range(20) for name in ("a.py", "b.py")]
+    files = dict.fromkeys([*small, *(f"code/{name}" for name in names), *FILES], b"x = 1\n")
+    folder = bundle(tmp_path, files)
+    checked = Unpacked(folder)
+    assert checked.size == sum(path.lstat().st_size for path in folder.rglob("*"))
+    opened: list[str] = []
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda path, *rest: (opened.append(path), real(path, *rest))[1])
+    assert checked.look() == ""
+    assert {os.path.relpath(path, folder) for path in opened} == {".", "code", "deps/lib"}
+    monkeypatch.undo()
+    for path in files:
+        put(folder / path, b"x = 2\n")
+        assert path in checked.look()
+        assert bool(checked.glance()) is path.startswith("code")
+        put(folder / path, b"x = 1\n")
+        assert checked.glance() == checked.look() == ""
+    (folder / "deps/lib/p3/in/more.py").write_bytes(b"")
+    assert "deps/lib/p3/in/more.py is not named" in checked.look()
+
+
+@pytest.mark.parametrize("part", ["deps/lib", "deps/lib/p3", "deps/lib/p3/in"])
+def test_a_folder_on_the_way_that_became_a_link_is_refused(tmp_path: Path, part: str) -> None:
+    """Also where nothing is opened on the way, and it leads to the very files."""
+    files = {f"deps/lib/p{n}/in/a.py": b"x = 1\n" for n in range(20)}
+    folder = bundle(tmp_path, files)
+    checked = Unpacked(folder)
+    (folder / part).rename(tmp_path / "away")
+    (folder / part).symlink_to(tmp_path / "away")
+    assert "is a link to somewhere else" in checked.look()
+
+
+def test_what_is_linked_meanwhile_is_nobodys_doing(tmp_path: Path) -> None:
+    """Dependencies are made those of another bundle while the next call is on its way."""
+    folder = bundle(tmp_path)
+    checked = Unpacked(folder)
+    (folder / ".shared").write_bytes(b"CORE = 1\n")
+    assert checked.glance() == ""
+    (folder / ".shared").replace(folder / "deps/lib/core.py")
+    assert checked.glance() == checked.look() == ""
