@@ -1,12 +1,14 @@
 """Measure what a call costs the gateway: processor time of its process, by call.
 
     python -m bench.gateway_cpu [--json FILE] [--seconds N] [--rounds N] [--before FOLDER]
+                                [--events]
 
 A plain function with reused instances is called over one connection and over sixteen, with all
 that a node has switched on. What is told is the processor time of the gateway's process, all its
 threads and the kernel's work for it, divided by the right answers. `--before` names another
 checkout: its node and this one are measured in turns, the other at rest, and compared within each
-round. Exit codes: 0 measured, whether or not the target is met; 1 not.
+round. With `--events` events are sent over 64 connections, and run, as well. Exit codes: 0
+measured, whether or not the target is met; 1 not.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from typing import Any
 from bench import load
 from bench.capabilities import CheckoutNode
 from bench.client import Endpoint
+from bench.delivery import CONNECTIONS as SENDERS
+from bench.delivery import wait_for
 from bench.environment import HANDLERS, INTERPRETER, SOURCES
 from bench.errors import BenchError, WrongAnswerError
 from bench.figures import rotated
@@ -30,6 +34,8 @@ from bench.processes import spent, tree
 ROOT = Path(__file__).parent.parent
 TARGET_US = 50.0
 CONNECTIONS = (1, 16)
+EVENTS = 0
+"""Stands for connections where events are sent, and run."""
 _GATEWAY = b"casemate.gateway.process"
 MANIFEST = f"""
 [project]
@@ -102,13 +108,17 @@ class Measured:
     def round(self, connections: int, seconds: int, function: str = "reused") -> Figures:
         """Return microseconds by call, and calls a second."""
         endpoint = self.node.endpoint(function)
-        load.run(endpoint, connections, 1)
+        load.run(endpoint, connections or SENDERS, 1)
         return self.turn(endpoint, connections, seconds)
 
     def turn(self, endpoint: Endpoint, connections: int, seconds: int) -> Figures:
         """Return the same of one that is warm."""
         before, all_before = processor_seconds(self.pid), self._all_seconds()
-        found = load.run(endpoint, connections, seconds)
+        if connections == EVENTS:
+            found = load.run_accepted(endpoint, SENDERS, seconds)
+            wait_for(endpoint)
+        else:
+            found = load.run(endpoint, connections, seconds)
         after, all_after = processor_seconds(self.pid), self._all_seconds()
         if found.wrong or found.lost or not found.right:
             raise WrongAnswerError(f"{found.wrong + found.lost} wrong answers of {found.right}.")
@@ -131,17 +141,20 @@ class Measured:
         return found
 
 
-def measure(seconds: int, rounds: int, before: Path | None = None) -> Figures:
+def measure(
+    seconds: int, rounds: int, before: Path | None = None, *, events: bool = False
+) -> Figures:
     """Return the figures by connections, medians over the rounds, and the ratios to `before`."""
+    kinds = (*CONNECTIONS, EVENTS) if events else CONNECTIONS
     nodes: dict[str, Measured] = {}
     taken: dict[str, dict[int, list[Figures]]] = {}
     try:
         checkouts = {"now": ROOT} | ({} if before is None else {"before": before})
         for name, checkout in checkouts.items():
             nodes[name] = Measured(checkout)
-            taken[name] = {connections: [] for connections in CONNECTIONS}
+            taken[name] = {connections: [] for connections in kinds}
         for number in range(rounds):
-            for connections in CONNECTIONS:
+            for connections in kinds:
                 for name in rotated(list(nodes), number):
                     taken[name][connections].append(nodes[name].round(connections, seconds))
     finally:
@@ -163,9 +176,13 @@ def measure(seconds: int, rounds: int, before: Path | None = None) -> Figures:
                     taken["now"][connections], taken["before"][connections], strict=True
                 )
             )
-            for connections in CONNECTIONS
+            for connections in kinds
         }
     return result
+
+
+def _called(connections: str) -> str:
+    return "events sent and run" if connections == str(EVENTS) else f"{connections:>2} connections"
 
 
 def text(result: Figures) -> str:
@@ -174,12 +191,12 @@ def text(result: Figures) -> str:
     for name in ("before", "now"):
         for connections, found in result.get(name, {}).items():
             lines.append(
-                f"{name:6} {connections:>2} connections: {found['us']:5.1f} us of the gateway by "
+                f"{name:6} {_called(connections)}: {found['us']:5.1f} us of the gateway by "
                 f"call ({found['loop_us']:.1f} its loop, {found['threads_us']:.1f} its threads), "
                 f"{found['per_second']:.0f}/s"
             )
     for connections, ratio in result.get("ratio", {}).items():
-        lines.append(f"ratio  {connections:>2} connections: {ratio:.2f}")
+        lines.append(f"ratio  {_called(connections)}: {ratio:.2f}")
     many = result["now"][str(CONNECTIONS[-1])]["us"]
     met = "met" if many <= TARGET_US else "MISSED"
     lines.append(f"target <= {TARGET_US:g} us with {CONNECTIONS[-1]} connections: {met}")
@@ -190,9 +207,12 @@ def main() -> int:
     """Print the figures."""
     parser = grammar("gateway_cpu", __doc__)
     parser.add_argument("--before", type=Path, metavar="FOLDER")
+    parser.add_argument("--events", action="store_true")
     arguments = parser.parse_args()
     return report(
-        lambda: measure(arguments.seconds, arguments.rounds, arguments.before),
+        lambda: measure(
+            arguments.seconds, arguments.rounds, arguments.before, events=arguments.events
+        ),
         text,
         arguments.json,
     )
