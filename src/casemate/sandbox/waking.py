@@ -48,7 +48,7 @@ def _clock() -> _ThreadClock:
 
 
 class Waking:
-    """The time that the messages of one other end have taken. Of one thread only.
+    """The time that the messages of one other end have taken. Of one thread only, that makes it.
 
     One message that seems to take long has the next ones measured by the thread's own clock, which
     costs more to read: the first may have had to wait for a processor. For a while, and not until a
