@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import select
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -16,7 +14,6 @@ import pytest
 from casemate.sandbox import waking
 from casemate.sandbox.waking import (
     BURST_SECONDS,
-    FRESH_SECONDS,
     MEASURED_SECONDS,
     SHARE,
     USUAL_SECONDS,
@@ -163,61 +160,3 @@ def test_what_took_long_once_is_forgotten_in_time(monkeypatch: pytest.MonkeyPatc
             counted.end(begun)
             now[0] += MEASURED_SECONDS
     assert told == []
-
-
-def test_the_clock_of_a_thread_is_read_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each reading is a system call; on busy cores all messages are measured, four to a call."""
-    now, read = [100.0], [0]
-
-    def thread_time() -> float:
-        read[0] += 1
-        return now[0]
-
-    monkeypatch.setattr(waking.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(waking.time, "thread_time", thread_time)
-    several = [Waking(lambda: None) for _ in range(8)]
-
-    def message(counted: Waking, seconds: float) -> None:
-        begun = counted.begin()
-        now[0] += seconds
-        counted.end(begun)
-
-    for counted in several:
-        message(counted, 2 * USUAL_SECONDS)
-    assert read == [0]
-    for number in range(1000):
-        message(several[number % 8], FRESH_SECONDS / 10)
-    assert 80 <= read[0] <= 100
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_no_message_counts_for_less_than_it_took(clock: Clock, seed: int) -> None:
-    """Whatever others of the same thread have done, and however long it waited."""
-    chance = random.Random(seed)
-    several = [Waking(lambda: None) for _ in range(3)]
-    for counted in several:
-        clock.message(counted, took=2 * USUAL_SECONDS)
-    for _ in range(300):
-        used = chance.choice((0.0, FRESH_SECONDS / 3, FRESH_SECONDS * 3))
-        clock.used += used
-        clock.now += used + chance.choice((0.0, FRESH_SECONDS / 2, 1.0))
-        counted = chance.choice(several)
-        took = chance.choice((1e-6, USUAL_SECONDS * 0.7, USUAL_SECONDS * 1.1, USUAL_SECONDS * 3))
-        left, since, measured = counted._left, counted._since, counted._is_measured
-        clock.message(counted, took=took, waited=chance.choice((0.0, 0.01)))
-        if counted.is_excessive:
-            break
-        if not measured:
-            continue
-        grown = min(BURST_SECONDS, left + (clock.now - since) * SHARE)
-        charged = max(0.0, grown - counted._left) if counted._since == clock.now else 0.0
-        true = max(0.0, took - USUAL_SECONDS)
-        assert true - 1e-9 <= charged <= true + FRESH_SECONDS + 1e-9
-
-
-def test_each_thread_has_its_own(clock: Clock) -> None:
-    mine = Waking(lambda: None)
-    with ThreadPoolExecutor(1) as pool:
-        theirs = pool.submit(Waking, lambda: None).result()
-    assert mine._clock is Waking(lambda: None)._clock
-    assert mine._clock is not theirs._clock
