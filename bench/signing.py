@@ -82,7 +82,9 @@ class _Store:
 
 def _bundle(root: Path, count: int) -> tuple[Path, BundleManifest]:
     files = {"code/app.py": b"def handler(event, context):\n    return 1\n"}
-    files |= {f"deps/big/p{n % 40}/m{n}.py": b"x = 1\n" * 40 for n in range(count)}
+    # Every fourth file is in a folder with four of them: most folders of pandas hold as few.
+    folders = (f"few{n // 16}" if n % 4 == 0 else f"many{n % 40}" for n in range(count))
+    files |= {f"deps/big/{at}/m{n}.py": b"x = 1\n" * 40 for n, at in enumerate(folders)}
     if count:
         said = b"Metadata-Version: 2.1\nName: big\nVersion: 1.0\n"
         files["deps/big-1.0.dist-info/METADATA"] = said
