@@ -49,6 +49,9 @@ CutOff = Callable[[Version], tuple[str, ...]]
 class SandboxClient:
     """One per gateway."""
 
+    on_late: Callable[[Version, list[str]], None] | None = None
+    """Told which files of dependencies a call has loaded."""
+
     def __init__(
         self,
         sock: socket.socket,
@@ -93,8 +96,6 @@ class SandboxClient:
         self._egress = egress
         self.on_filter_kill = on_filter_kill
         self._on_loaded = on_loaded
-        self.on_late: Callable[[Version, list[str]], None] = lambda *_: None
-        """Told which files of dependencies a call has loaded."""
         self._on_replaced = on_replaced
         self._narrow = narrow
         self._asked = asked
@@ -207,7 +208,7 @@ class SandboxClient:
 
     def loaded(self, zygote: Zygote, files: list[str], *, late: bool) -> None:
         """Tell which files of dependencies were loaded, at import or `late`, in a call."""
-        if late and files:
+        if late and files and self.on_late is not None:
             self.on_late(zygote.version, files)
         if files and self._on_loaded is not None:
             self._on_loaded(zygote.version, files, late)
