@@ -1,7 +1,9 @@
 """Versions brought live with a share of the calls: promoted or gone back, by function.
 
 What an update of locks tries differs from what is live by its packages alone: the folder has to
-build to the very bundles that are live before the update is written to it.
+build to the very bundles that are live before anything is tried. It is written to the folder once
+it is live, so that whatever ends this process before leaves the folder as it was, and the same
+command goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from casemate.cli.deployment import Wanted, deploy
 from casemate.cli.errors import CommandError
 from casemate.cli.names import FunctionName
 from casemate.cli.terminal import YELLOW, note
-from casemate.model.deployment import LIVE, Alias, TrialTerms
+from casemate.cli.text import moment
+from casemate.model.deployment import LIVE, Alias, DeployedFunction, TrialTerms
+from casemate.model.errors import CasemateError
 from casemate.operations.functions import ShowFunction
 from casemate.operations.metrics import ShowMetrics
 
@@ -74,33 +78,39 @@ class Canary(NamedTuple):
         return watching.watch(client, [_live(client, name) for name in names], self.seconds)
 
     def bring_live(
-        self,
-        pairs: Sequence[Pair],
-        write: Callable[[], list[str]],
-        take_back: Callable[[], None],
+        self, pairs: Sequence[Pair], write: Callable[[], list[str]]
     ) -> tuple[list[str], list[watching.Tried]]:
-        """Write an update and try its functions; return what was written, and what came of it.
+        """Try the functions of an update; return what was written, and what came of it.
 
-        Nothing is written unless all can be tried. What was written is taken back where no function
-        was promoted. Raises CommandError if what is live is not what the folder holds.
+        Nothing is written unless all can be tried and one is promoted, or an earlier run has
+        brought one live and was ended before it wrote. Raises CommandError if what is live is not
+        what the folder holds.
         """
         with connect() as client:
-            wanted = _wanted(client, pairs)
+            wanted, live = _wanted(client, pairs)
             require_numbers(client, [one.name for one in wanted])
-            written = write()
-            try:
-                tried = self._tried(client, wanted)
-            except BaseException:
-                take_back()
-                raise
-            if all(one.result is not watching.Result.PROMOTED for one in tried):
-                take_back()
-                written = []
+            # First what is live already: whatever becomes of the others.
+            written = _written(write, live) if live else []
+            tried = self._tried(client, wanted) if wanted else []
+        promoted = [one.function for one in tried if one.result is watching.Result.PROMOTED]
+        if promoted and not live:
+            written = _written(write, promoted)
         return written, tried
 
     def _tried(self, client: NodeClient, wanted: Sequence[Wanted]) -> list[watching.Tried]:
         deploy(client, wanted, force=False, trial=self.terms)
         return self.watch(client, [one.name for one in wanted])
+
+
+def _written(write: Callable[[], list[str]], live: Sequence[str]) -> list[str]:
+    """Write an update whose functions are live. Raises CommandError, saying that they are."""
+    try:
+        return write()
+    except CasemateError as error:
+        raise CommandError(
+            f"The update of {', '.join(live)} is live, and not in the files: {error.message}",
+            next_step="Mend that, and run the same again: what is live by then is only written.",
+        ) from error
 
 
 def require_numbers(client: NodeClient, names: Sequence[FunctionName]) -> None:
@@ -109,29 +119,47 @@ def require_numbers(client: NodeClient, names: Sequence[FunctionName]) -> None:
         client.call(ShowMetrics(project=name.project, function=name.function))
 
 
-def _wanted(client: NodeClient, pairs: Sequence[Pair]) -> list[Wanted]:
-    """Return what is to be tried: functions that are live as they were built here."""
+def _wanted(client: NodeClient, pairs: Sequence[Pair]) -> tuple[list[Wanted], list[str]]:
+    """Return what is to be tried, functions that are live as they were built here; and the names
+    of those whose update an earlier run has brought live already.
+    """
     there = deployed_functions(client)
-    found = []
+    found: list[Wanted] = []
+    live: list[str] = []
     for name, old, new in pairs:
         before = there.get(name)
         if before is None:
             note(f"{name} is not on the node, so it is not tried.", YELLOW)
-            continue
-        if not Wanted(name, old, before).is_live:
-            raise CommandError(
-                f"What is here is not what all callers of {name} get, so more than packages would "
-                "change; nothing is written.",
-                next_step=f"Deploy it first (casemate deploy {name.function}), or leave out "
-                "--deploy.",
-            )
-        found.append(Wanted(name, new, before))
-    if not found:
+        elif Wanted(name, new, before).is_live:
+            note(f"{name} has the update already, by an earlier run.")
+            live.append(str(name))
+        else:
+            _require_as_here(name, old, before)
+            found.append(Wanted(name, new, before))
+    if not found and not live:
         raise CommandError(
             "None of the functions is on the node; nothing is written.",
             next_step="Leave out --deploy, then: casemate deploy",
         )
-    return found
+    return found, live
+
+
+def _require_as_here(name: FunctionName, old: BuiltBundle, before: DeployedFunction) -> None:
+    """Raise CommandError unless all callers of a function get what the folder holds."""
+    if Wanted(name, old, before).is_live:
+        return
+    trial = next((one.trial for one in before.aliases if one.name == LIVE and one.trial), None)
+    if trial is not None:
+        raise CommandError(
+            f"Version {trial.version} of {name} is being tried until {moment(trial.until)}; "
+            "nothing is written.",
+            next_step=f"Wait for that, or end it: casemate promote {name} {trial.back}",
+        )
+    raise CommandError(
+        f"What is here is not what all callers of {name} get, so more than packages would change; "
+        "nothing is written.",
+        next_step=f"Deploy it first (casemate deploy {name.function}), or leave out --deploy.",
+    )
 
 
 def _live(client: NodeClient, name: FunctionName) -> Alias:

@@ -21,6 +21,7 @@ from casemate.cli.building import Workspace
 from casemate.cli.bundle_sandbox import run_in_project
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.terminal import progress
+from casemate.kernel.drafts import draft_folder
 
 if TYPE_CHECKING:
     from casemate.build.bundle import BuiltBundle
@@ -38,13 +39,24 @@ _LEFT_OUT = frozenset(
     )
 )
 _PYTHONS = ("python", "python3")
+_COPIES = "casemate-trial-"
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """Lend a folder; what a kill leaves of it is removed by the next of its user."""
+    with draft_folder(Path(tempfile.gettempdir()), _COPIES) as folder:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def project_copy(root: Path) -> Iterator[Path]:
     """Lend a copy of a project, without histories, environments and files of secrets."""
-    with tempfile.TemporaryDirectory(prefix="casemate-", ignore_cleanup_errors=True) as folder:
-        copy = Path(folder) / "project"
+    with _temporary_folder() as folder:
+        copy = folder / "project"
         _check_size(root)
         try:
             shutil.copytree(root, copy, symlinks=True, ignore=_ignored)
@@ -53,7 +65,7 @@ def project_copy(root: Path) -> Iterator[Path]:
                 f"The project cannot be copied to try the update out: {error}.",
                 next_step="See that all of it can be read.",
             ) from error
-        Path(folder).chmod(0o755)
+        folder.chmod(0o755)
         yield copy
 
 

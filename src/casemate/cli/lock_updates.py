@@ -17,7 +17,6 @@ from casemate.cli.index_logins import lender
 from casemate.cli.replaying import Replayed, require_alike
 from casemate.cli.terminal import YELLOW, note, progress
 from casemate.cli.watching import Result, Tried
-from casemate.model.errors import CasemateError
 
 if TYPE_CHECKING:
     from casemate.build import Interpreter
@@ -112,7 +111,7 @@ class ProjectLocks:
 
     def apply(self, wish: Wish) -> Updated:
         """Try out what was worked out on a copy, then write it, and bring it live if wished."""
-        from casemate.repair import taken_back, write
+        from casemate.repair import write
 
         updates = self.updates
         if not any(each.after for each in updates):
@@ -135,16 +134,9 @@ class ProjectLocks:
                 replayed = require_alike(pairs)
             if wish.canary is None:
                 return Updated(updates, replayed, write(root, updates))
-
-            def take_back() -> None:
-                try:
-                    write(root, taken_back(updates))
-                except CasemateError as error:
-                    note(f"The update is not live, and its files stay: {error.message}", YELLOW)
-                else:
-                    note("The files of the project are as they were.", YELLOW)
-
-            done = wish.canary.bring_live(pairs, lambda: write(root, updates), take_back)
+            done = wish.canary.bring_live(pairs, lambda: write(root, updates))
+            if not done[0]:
+                note("The files of the project are as they were.", YELLOW)
             return Updated(updates, replayed, *done)
 
 

@@ -7,7 +7,7 @@ hole by `advisories`. It writes nothing, runs nothing, and knows no node. May im
 """
 
 from casemate.repair.holes import KnownFindings
-from casemate.repair.lock_update import LockUpdate, Update, taken_back, write
+from casemate.repair.lock_update import LockUpdate, Update, write
 from casemate.repair.plan import Change, Goal, Plan, Uncleared
 from casemate.repair.planning import NoSolutionError, Planner
 from casemate.repair.price import Price, price_of
@@ -32,6 +32,5 @@ __all__ = [
     "Update",
     "price_of",
     "step_of",
-    "taken_back",
     "write",
 ]

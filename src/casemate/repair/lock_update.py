@@ -184,18 +184,6 @@ def write(root: Path, updates: Sequence[LockUpdate]) -> list[str]:
     return ordered
 
 
-def taken_back(updates: Sequence[LockUpdate]) -> list[LockUpdate]:
-    """Return what writes the files as they were before updates that were written."""
-    return [
-        msgspec.structs.replace(
-            update,
-            before=dict(update.after),
-            after={name: text for name, text in update.before.items() if text is not None},
-        )
-        for update in updates
-    ]
-
-
 def _present(given: Requirements, root: Path, session: UvSession) -> str:
     if given.kind is not Kind.UV_LOCK and given.locked:
         raise RequirementsFileError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,6 +51,23 @@ def test_what_cannot_be_copied_is_told(root: Path) -> None:
     os.mkfifo(root / "pipe")
     with pytest.raises(CommandError, match="cannot be copied"), lock_trial.project_copy(root):
         pass
+
+
+def test_a_copy_of_one_that_was_killed_goes_with_the_next(root: Path, tmp_path: Path) -> None:
+    """It is a whole project, and where others may look."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    program = (
+        "import os, signal, sys; from pathlib import Path; from casemate.cli import lock_trial\n"
+        "with lock_trial.project_copy(Path(sys.argv[1])):\n"
+        "    sys.argv[2:] or os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", program, str(root)]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    assert list(temporary.rglob("app.py"))
+    subprocess.run([*command, "again"], env=environment, check=True)
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(
