@@ -18,15 +18,17 @@ _NAME_LENGTH = 100
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
+def new_file(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
     """Give a file beside `path`, where nothing is; it takes that name at the end of the block.
 
     Where the block fails it is removed, and what a kill leaves of it is by the next command of the
-    same. What was written is on the disk once the block has ended. Raises OSError.
+    same. What was written is on the disk once the block has ended. `mode` is as of `draft_file`.
+    Raises OSError.
     """
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    with draft_file(path.parent, f".{path.name[:_NAME_LENGTH]}.", ".part") as (draft, descriptor):
+    prefix = f".{path.name[:_NAME_LENGTH]}."
+    with draft_file(path.parent, prefix, ".part", mode=mode) as (draft, descriptor):
         with os.fdopen(descriptor, "wb", closefd=False) as target:
             yield target
         os.fsync(descriptor)

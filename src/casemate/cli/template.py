@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from casemate.cli.errors import CommandError
+from casemate.cli.names import MANIFEST_NAME
+from casemate.cli.new_file import new_file
 from casemate.cli.project_schema import DIRECTIVE, SCHEMA_PATH
 from casemate.cli.stubs import STUB_PATH, stub_text
 from casemate.manifest.schema import schema_text
+
+_MODE = 0o666
 
 MANIFEST = """\
 {directive}
@@ -104,17 +110,21 @@ def files(name: str) -> dict[str, str]:
         ".gitignore": GITIGNORE,
         STUB_PATH.as_posix(): stub_text(),
         SCHEMA_PATH.as_posix(): schema_text(),
-        "casemate.toml": MANIFEST.format(name=name, directive=DIRECTIVE),
+        MANIFEST_NAME: MANIFEST.format(name=name, directive=DIRECTIVE),
     }
 
 
 def write(folder: Path, name: str) -> list[Path]:
     """Write the project `name` into `folder` and return its files.
 
-    Raises CommandError if one of them exists, or cannot be written; then nothing is left of it.
+    Each is whole or not there. What one that was killed has written of the same is taken as it is:
+    without a manifest it is no project yet. Raises CommandError if something else is in the place
+    of a file, or one cannot be written; then nothing is left of what this has written.
     """
-    contents = {folder / path: text for path, text in files(name).items()}
-    existing = [path for path in contents if path.exists() or path.is_symlink()]
+    contents = {folder / path: text.encode() for path, text in files(name).items()}
+    begun = not os.path.lexists(folder / MANIFEST_NAME)
+    there = [path for path in contents if os.path.lexists(path)]
+    existing = [path for path in there if not (begun and _holds(path, contents[path]))]
     if existing:
         raise CommandError(
             "These files exist already: " + ", ".join(map(str, existing)) + ".",
@@ -122,11 +132,11 @@ def write(folder: Path, name: str) -> list[Path]:
         )
     made: list[Path] = []
     try:
-        for path, text in contents.items():
+        for path in [each for each in contents if each not in there]:
             _make_folders(path.parent, made)
-            with path.open("x", encoding="utf-8") as file:
-                made.append(path)
-                file.write(text)
+            with new_file(path, mode=_MODE) as file:
+                file.write(contents[path])
+            made.append(path)
     except BaseException as error:
         _take_back(made)
         if isinstance(error, OSError):
@@ -136,6 +146,18 @@ def write(folder: Path, name: str) -> list[Path]:
             ) from error
         raise
     return list(contents)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Tell whether a path is a plain file of this very content."""
+    try:
+        return (
+            stat.S_ISREG(path.lstat().st_mode)
+            and path.lstat().st_size == len(content)
+            and path.read_bytes() == content
+        )
+    except OSError:
+        return False
 
 
 def _make_folders(folder: Path, made: list[Path]) -> None:

@@ -89,17 +89,39 @@ def test_names_that_are_none(cli, home, name) -> None:
 
 @pytest.mark.parametrize("failure", [OSError(28, "No space left"), KeyboardInterrupt()])
 def test_a_failure_in_the_middle_leaves_nothing(cli, home, monkeypatch, failure) -> None:
-    real = Path.open
+    real = template.new_file
 
-    def failing(self, *arguments, **options):
-        if self.name == "README.md":
+    def failing(path, **options):
+        if path.name == "README.md":
             raise failure
-        return real(self, *arguments, **options)
+        return real(path, **options)
 
-    monkeypatch.setattr(Path, "open", failing)
+    monkeypatch.setattr(template, "new_file", failing)
     result = cli("init", "deep/er/p")
     assert result.code in (1, 130)
     assert not (home / "deep").exists()
+
+
+def test_what_a_killed_one_has_left_is_gone_on_with_and_nothing_else(cli, home) -> None:
+    """Before, the second `init` named the files, and one had to find out which were whole."""
+    for name in ("README.md", "src/app.py"):
+        (home / "p" / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / "p" / name).write_text(template.files("p")[name])
+    (home / "p/tests").mkdir()
+    (home / "p/.gitignore").write_text("mine\n")
+    refused = cli("init", "p")
+    assert refused.code == 1 and "exist already: p/.gitignore.\n" in refused.err
+    (home / "p/.gitignore").unlink()
+    assert cli("init", "p").code == 0
+    assert all((home / "p" / name).read_text() == t for name, t in template.files("p").items())
+    assert (home / "p/casemate.toml").stat().st_mode & 0o777 == 0o666 & ~_umask()
+    assert cli("init", "p").code == 1  # it is a project now
+
+
+def _umask() -> int:
+    found = os.umask(0)
+    os.umask(found)
+    return found
 
 
 def test_the_manifest_comes_last() -> None:
