@@ -26,7 +26,9 @@ class MemorySecrets:
     def _used(self, project: str, name: str) -> list[SecretVersion]:
         return [one for one in self.held.get((project, name), []) if not one.pending]
 
-    def _made(self, project: str, name: str, by: str, *, pending: bool = False) -> SecretVersion:
+    def _made(
+        self, project: str, name: str, by: str, *, pending: bool = False, value_of: int = 0
+    ) -> SecretVersion:
         versions = self.held.get((project, name), [])
         return SecretVersion(
             project=project,
@@ -35,6 +37,7 @@ class MemorySecrets:
             created_at=time.time(),
             created_by=by,
             pending=pending,
+            value_of=value_of,
         )
 
     def in_use(self, project: str, name: str) -> int:
@@ -58,7 +61,8 @@ class MemorySecrets:
         last = self.held.get((project, name), [])[-1:]
         if last and last[0].pending:
             return last[0]
-        version = self._made(project, name, by, pending=True)
+        of = made if isinstance(made, int) else 0
+        version = self._made(project, name, by, pending=True, value_of=of)
         self.held.setdefault((project, name), []).append(version)
         return version
 
@@ -80,6 +84,7 @@ class MemorySecrets:
                     created_at=one.created_at,
                     created_by=one.created_by,
                     until=now + overlap if number == len(versions) - 2 else now,
+                    value_of=one.value_of,
                 )
                 for number, one in enumerate(versions[:-1])
             ]
@@ -90,6 +95,7 @@ class MemorySecrets:
                 version=version,
                 created_at=done.created_at,
                 created_by=done.created_by,
+                value_of=done.value_of,
             )
             self.held[project, name] = [*before, finished]
         return self.held[project, name][-1]

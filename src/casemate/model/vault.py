@@ -29,6 +29,8 @@ class SecretVersion(msgspec.Struct, frozen=True, kw_only=True):
     """Of one that a rotation has replaced: until when it is accepted, and may be gone back to."""
     pending: bool = False
     """Made by a rotation, and not in use yet: only who asks for it by its number is given it."""
+    value_of: int = 0
+    """Of one that was gone back to: the version whose value it has. 0: it has one of its own."""
 
 
 class ValueForm(StrEnum):

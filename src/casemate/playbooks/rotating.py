@@ -99,8 +99,8 @@ class Rotating:
         for name, version in _read(before).items():
             used, former = await self._rotations.versions(project, name)
             author = await self._rotations.author(project, name)
-            if used == version:
-                continue
+            if await self._rotations.uses_value_of(project, name, version):
+                continue  # by an undoing that was cut short, or by a person
             if not author.startswith("playbook:") or former != version:
                 failed.append(f"{name} has a value of {author} since, or its overlap is over.")
                 continue

@@ -148,6 +148,14 @@ class Rotations:
                 back = each.version
         return used, back
 
+    async def uses_value_of(self, project: str, name: str, version: int) -> bool:
+        """Tell whether what is in use is that version, or has gone back to its value."""
+        number, _ = await self.versions(project, name)
+        before = {one.version: one.value_of for one in await self._versions(project, name)}
+        while number > version:
+            number = before.get(number, 0)
+        return number == version
+
     async def author(self, project: str, name: str) -> str:
         """Return who has set the version in use; empty if there is none."""
         used, _ = await self.versions(project, name)
@@ -198,6 +206,7 @@ class Rotations:
             if expected is not None and used != expected:
                 raise ConflictError(f"{project}/{name} has another value since.")
             if not former:
+                await self._require_not_back(project, name)
                 raise ConflictError(
                     f"There is no value of {project}/{name} to go back to: the overlap is over, or "
                     "it was not rotated.",
@@ -212,6 +221,17 @@ class Rotations:
                 since=0.0,
             )
             return await self._change(how, former, used, 0, "back", reason, by)
+
+    async def _require_not_back(self, project: str, name: str) -> None:
+        """Raise ConflictError if the last change has gone back: perhaps its answer was lost."""
+        used, _ = await self.versions(project, name)
+        for one in await self._versions(project, name):
+            if one.version == used and one.value_of:
+                raise ConflictError(
+                    f"{project}/{name} was gone back to the value of version {one.value_of} "
+                    f"already, by {one.created_by}: it is version {used}.",
+                    next_step=f"For another value: casemate secrets rotate {project}/{name}",
+                )
 
     async def _change(
         self,

@@ -52,6 +52,7 @@ def shown(record: SecretRecord) -> SecretVersion:
         created_by=record.created_by,
         until=record.until if record.replaced_at else None,
         pending=bool(record.made),
+        value_of=record.value_of,
     )
 
 
@@ -252,7 +253,8 @@ class SecretValues:
         )
         check_value(value)
         record = self._record(project, name, before, by, os.urandom(_SEAL_BYTES))
-        record = replace(record, made=how)
+        value_of = made if isinstance(made, int) else 0
+        record = replace(record, made=how, value_of=value_of)
         self._add([(record, value)], _dropped(before))
         return shown(record)
 

@@ -78,6 +78,8 @@ class SecretRecord(msgspec.Struct, frozen=True, array_like=True):
     """When a rotation has put another one in its place; 0: none has."""
     until: float = 0.0
     """Until when it is accepted beside that one."""
+    value_of: int = 0
+    """The version that was gone back to by it; 0: it has a value of its own."""
 
     def serves(self, now: float) -> bool:
         """Tell whether it is given and accepted. A clock that is set back lengthens nothing."""

@@ -117,6 +117,36 @@ def test_one_that_was_cut_short_rotates_each_once(died: str) -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("died", ["first", "last"])
+def test_an_undoing_that_was_cut_short_is_ended_by_the_next(died: str) -> None:
+    """Before, what it had gone back to was taken for a value that somebody else has set since."""
+
+    async def scene() -> None:
+        world = await playing()
+        await world.find(finding())
+        [run] = world.playbooks.runs
+        genuine = world.rotations.back
+
+        async def killed(project: str, name: str, **more: Any) -> Any:
+            done = await genuine(project, name, **more)
+            if name == ("db" if died == "first" else "key"):
+                raise asyncio.CancelledError
+            return done
+
+        world.rotations.back = killed  # type: ignore[method-assign]
+        with pytest.raises(asyncio.CancelledError):
+            await world.playbooks.undo(run.id, None, "r", ADA)
+        assert used(world) == [3, 2 if died == "first" else 3, 1]
+        again = World(world.store, world.control)
+        again.secrets.held = world.secrets.held
+        await again.loaded()
+        undone = await again.playbooks.undo(run.id, None, "r", ADA)
+        assert (undone.state, undone.acts[0].problem) == (Step.UNDONE, "")
+        assert used(again) == [3, 3, 1]
+
+    asyncio.run(scene())
+
+
 def test_one_that_fails_keeps_no_other_from_being_rotated() -> None:
     async def scene() -> None:
         world = await playing()

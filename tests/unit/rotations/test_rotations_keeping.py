@@ -97,7 +97,7 @@ def test_a_new_value_is_in_use_and_the_one_before_is_good_for_the_overlap() -> N
         back = await node.back()
         assert (back.version, back.former, back.until) == (3, 2, None)
         assert node.ended[1:] == [("key", True)]
-        with pytest.raises(ConflictError, match="no value of shop/key to go back to"):
+        with pytest.raises(ConflictError, match="gone back to the value of version 1 already"):
             await node.back()
 
     play(scene)
@@ -270,6 +270,39 @@ def test_one_goes_back_also_after_that_was_taken_back() -> None:
         await node.rotate()
         await node.rotations.forget("shop", "key", ADA)
         assert (await node.back()).version == 3
+
+    play(scene)
+
+
+def test_whose_value_is_in_use_is_known_over_changes() -> None:
+    async def scene(node: Node) -> None:
+        async def uses(version: int) -> bool:
+            return await node.rotations.uses_value_of("shop", "key", version)
+
+        assert await uses(1)
+        await node.rotate()
+        assert await uses(2) and not await uses(1)
+        await node.back()
+        assert [await uses(n) for n in (1, 2, 3)] == [True, False, True]
+        await node.rotate()
+        assert [await uses(n) for n in (1, 2, 3, 4)] == [False, False, False, True]
+        await node.back()
+        assert [await uses(n) for n in (1, 2, 3, 4, 5)] == [True, False, True, False, True]
+        node.vault.put("shop", "key")
+        assert [await uses(n) for n in (1, 3, 5, 6)] == [False, False, False, True]
+
+    play(scene)
+
+
+def test_back_a_second_time_is_told_that_it_was() -> None:
+    """As somebody asks whose first answer was lost with the node."""
+
+    async def scene(node: Node) -> None:
+        await node.rotate()
+        await node.back()
+        with pytest.raises(ConflictError, match="gone back to the value of version 1 already"):
+            await node.back()
+        assert node.vault.in_use("shop", "key") == 3
 
     play(scene)
 
