@@ -8,12 +8,14 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.exceptions import Abort, TyperException
 
 import casemate
+from casemate.cli import interrupts
 from casemate.cli.errors import ExitCode, FunctionStartError, UsageError, exit_code_of
 from casemate.cli.help import DocumentedGroup, Row, render
 from casemate.cli.options import HELP_NAMES
@@ -306,18 +308,24 @@ def _otherwise(error: CasemateError) -> str:
     return "Run it again with CASEMATE_DEBUG=1 to see where it failed."
 
 
-_OF_NAMES = frozenset((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EDQUOT, errno.EROFS))
+_OF_NAMES = frozenset(
+    (
+        *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EDQUOT, errno.EROFS),
+        errno.EIO,
+    )
+)
 """What is wrong with a name that was given, or with where it leads, and with nothing of ours."""
 
 
 def _report_file(error: OSError) -> int:
     """Print that a file cannot be had, whichever command wanted it."""
-    name = str(error.filename or "A file")
+    # Of what is written no error says where to.
+    name = str(error.filename or "A file, or the standard output,")
     short = f"{name[:40]}...{name[-20:]}" if len(name) > 80 else name
     return _report(
         CasemateError(
             f"{short} cannot be used: {error.strerror}.",
-            next_step="Give another name, on a file system with room that can be written.",
+            next_step="Give another name, on a file system with room that can be read and written.",
         )
     )
 
@@ -341,16 +349,35 @@ def _print_trace(error: BaseException) -> None:
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    code = outcome(_run_own)
+    interrupts.end_at_once()
+    sys.exit(code)
+
+
+def _run_own() -> int:
+    """Run the command line of this process; return the exit code."""
+    interrupts.let_through()
     leave_out_relative(os.environ)
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         # What the terminal's encoding lacks is shown as an escape, not answered with an error.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if reason := hand_on(sys.argv[1:]):
         note(f"casemate: {reason}")
-    if sys.stdin is None:  # closed by whoever started us
-        sys.stdin = io.TextIOWrapper(io.BytesIO())
-    sys.exit(run(sys.argv[1:]))
+    return run(sys.argv[1:])
+
+
+def _open_closed() -> None:
+    """Have something in the place of streams that were closed by whoever started us.
+
+    It takes their numbers as well, which else the next file would have that is opened.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - for good
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from casemate.cli import interrupts
 from casemate.decoding import decodable
 from casemate.supervisor.options import ServeOptions
 
@@ -29,6 +30,7 @@ def become_supervisor(options: ServeOptions) -> NoReturn:
     command = [sys.executable, flag, "-m", "casemate.child.program", "casemate.cli.serving"]
     command += [str(descriptor), *sys.argv[1:]]
     sys.stdout.flush()
+    interrupts.hold()  # until `main`, which tells of it
     os.execv(sys.executable, command)  # noqa: S606  # nosec B606
 
 
@@ -49,9 +51,11 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     options = _told(int(sys.argv.pop(1)))
-    from casemate.supervisor.serve import serve
 
     try:
+        interrupts.let_through()
+        from casemate.supervisor.serve import serve
+
         serve(options)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told as any command tells it
         sys.exit(_tell(error))

@@ -203,6 +203,64 @@ def test_a_reader_that_leaves_is_no_fault(node, home) -> None:
     assert "BrokenPipe" not in done.stderr
 
 
+_INTERRUPTED = """
+import atexit, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+when = sys.argv[1]
+
+class Interrupt:
+    def find_spec(self, name, *rest):
+        if name == when:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+if when == "end":
+    atexit.register(os.kill, os.getpid(), signal.SIGINT)
+sys.argv[1:] = ["--version"]
+from casemate.cli.program import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "code", "told"),
+    [
+        ("casemate.cli.main", 130, "\nInterrupted.\n"),
+        ("casemate.cli.help", 130, "\nInterrupted.\n"),
+        ("end", -signal.SIGINT, ""),
+    ],
+)
+def test_ctrl_c_leaves_no_trace_while_a_command_loads_and_ends(when, code, told) -> None:
+    """In the first tenth of a second it was answered with twenty lines of imports."""
+    arguments = [sys.executable, "-c", _INTERRUPTED, when]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, told)
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+@pytest.mark.parametrize(("arguments", "code"), [("tokens ls", 0), ("ls --wrong", 2)])
+def test_closed_streams_are_no_fault(node, home, closed, arguments, code) -> None:
+    command = f'exec "{sys.executable}" -m casemate.cli.main {arguments} {closed}'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "unexpected" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("arguments", ["whoami", "--help", "completion bash"])
+def test_what_cannot_be_written_is_told_once(node, home, arguments) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "casemate.cli.main", *arguments.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "the standard output, cannot be used: No space left on device" in done.stderr
+    assert "Next: " in done.stderr and "Exception ignored" not in done.stderr
+
+
 def test_output_in_a_poor_encoding(home) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "casemate.cli.main", "init", "--help"],
