@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from casemate.upgrade.asking import HAND_OVER, ask
 from support import forked_cli
 from support.load import Load
 from support.node import TestNode
+from support.processes import children, command, process
 
 SHARES_NODE = True
 KEEPER = """
@@ -101,6 +104,36 @@ def test_the_master_key_under_load(keeper: TestNode, tmp_path: Path) -> None:
     node.master_key = new
     node.start()
     assert node.invoke({}).json() == EXPECTED
+
+
+def test_a_vault_that_ends_after_that_is_opened_with_the_new_key(
+    keeper: TestNode, tmp_path: Path
+) -> None:
+    """As often as it ends; and no other release is started, which would be given the old one."""
+    node = keeper
+    assert node.process is not None
+    new = f"file:{tmp_path / 'new.key'}"
+    run(
+        node,
+        *("vault", "rotate-master", "--data", str(node.data), "--to", new),
+        *("--from", f"file:{node.master_key}", "--yes"),
+    )
+    for _ in range(2):
+        ended = next(p for p in children(node.process.pid) if "casemate.vault.process" in command(p))
+        os.kill(ended, signal.SIGKILL)
+        node.wait_until(lambda: not process(ended).lives, 20)
+        node.wait_until(lambda: _answer(node) == EXPECTED, 30)
+    assert status(node)["master_key"] == new
+    state = ask(node.data, HAND_OVER)
+    assert state is not None and f"--master-key {new}" in state.problem
+    assert _answer(node) == EXPECTED
+
+
+def _answer(node: TestNode) -> object:
+    try:
+        return node.invoke({}).json()
+    except httpx2.HTTPError:
+        return None
 
 
 @pytest.mark.storm

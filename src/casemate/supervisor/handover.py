@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from casemate import __version__
 from casemate.supervisor.log import report
 from casemate.supervisor.options import ServeOptions
-from casemate.upgrade.asking import HAND_OVER, Requests, State
+from casemate.upgrade.asking import HAND_OVER, OPENED_BY, Requests, State
 from casemate.upgrade.errors import UpgradeError
 from casemate.upgrade.versions import Versions, program
 
@@ -102,19 +102,22 @@ class Handover:
         problem: Callable[[], str],
         drain: Callable[[], None],
         *,
+        opened_by: Callable[[str], None],
         serving: bool,
         calls: int = 0,
     ) -> None:
         """Answer who asks, if somebody does.
 
-        `problem` says what else is in the way; `drain` is called when the node is to end for it.
-        `calls` run or wait to.
+        `problem` says what else is in the way; `drain` is called when the node is to end for it,
+        `opened_by` with where the vault's master key may be from now on. `calls` run or wait to.
         """
         asked = None if self._requests is None else self._requests.next()
         if asked is None or self._requests is None:
             return
         request, sender = asked
         refused = ""
+        if request.startswith(OPENED_BY):
+            opened_by(request.removeprefix(OPENED_BY).decode(errors="replace"))
         if request == HAND_OVER and not self.due:
             refused = "it does not serve" if not serving else problem() or self._prepare(listener)
             report(

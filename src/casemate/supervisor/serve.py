@@ -253,8 +253,9 @@ class Node:
         self._systemd.works()
         self._handover.look(
             self._listener,
-            self._vault.key_problem,
+            self._vault.handover_problem,
             self._stop,
+            opened_by=self._vault.may_be_opened_by,
             serving=self._served,
             calls=self._gateway.calls,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -15,12 +16,20 @@ from casemate.model.processes import GATEWAY_UID, VAULT_UID
 from casemate.nodes.vault_copy import fetch_vault
 from casemate.supervisor.log import report
 from casemate.supervisor.shared_places import SharedPlaces
-from casemate.vault.errors import VaultUnavailableError
+from casemate.vault.errors import (
+    MasterKeySourceError,
+    VaultError,
+    VaultUnavailableError,
+    WrongMasterKeyError,
+)
 from casemate.vault.key_material import has_key_file
 from casemate.vault.protocol import MONITOR, RECORDER
 from casemate.vault.shared_protocol import KEEPER
-from casemate.vault.sources import READ_ONCE
+from casemate.vault.sources import READ_ONCE, parse_source
 from casemate.vault.start import VaultProcess, start_vault
+
+MAX_CHANGED = 4
+"""Other sources of the master key that are tried, the newest."""
 
 
 class NodeVault:
@@ -52,6 +61,8 @@ class NodeVault:
         self._accepted_losses = accepted_losses
         self._root = root
         self._places = places
+        self._changed: tuple[str, ...] = ()
+        """Where the master key may be by now, the newest last."""
         self._process = self._open()
 
     @property
@@ -119,7 +130,49 @@ class NodeVault:
         """Start a vault that has ended again, from a master key that can be read once more."""
         report("the vault has ended; it is started again")
         self._process.close()
-        self._process = self._open(restart=True)
+        self._process = self._open_again()
+
+    def may_be_opened_by(self, source: str) -> None:
+        """Keep where the master key may be from now on, as it is being changed.
+
+        Who says so is root or this user. It is read only if the one before opens nothing any more.
+        """
+        with contextlib.suppress(MasterKeySourceError):
+            parse_source(source)
+            others = [each for each in self._changed if each != source]
+            self._changed = (*others, source)[-MAX_CHANGED:]
+
+    def _open_again(self) -> VaultProcess:
+        """Open the vault from where its master key was, or may be by now."""
+        given, refused = self._master_key, list[VaultError]()
+        for source in (given, *reversed(self._changed)):
+            self._master_key = source
+            if self._is_read_once(self._key_source):
+                continue
+            try:
+                opened = self._open(restart=True)
+            except (WrongMasterKeyError, MasterKeySourceError) as error:
+                refused.append(error)
+                continue
+            if source != given:
+                report(f"its master key is in {source} by now: start the node with --master-key")
+            return opened
+        self._master_key = given
+        self.require_key_again()
+        raise refused[0]
+
+    def handover_problem(self) -> str:
+        """Return why no other version could open the vault, an empty text if it could."""
+        if self._changed:
+            return (
+                "its master key was changed, or was to be: start the node again, with "
+                f"--master-key {self._changed[-1]} if it was"
+            )
+        return self.key_problem()
+
+    @staticmethod
+    def _is_read_once(source: str) -> bool:
+        return source.partition(":")[0] in READ_ONCE
 
     def require_key_again(self) -> None:
         """Raise UnavailableError if the master key cannot be read once more."""
@@ -130,8 +183,10 @@ class NodeVault:
 
     def key_problem(self) -> str:
         """Return why the master key cannot be read once more, an empty text if it can."""
+        if not all(map(self._is_read_once, (self._key_source, *self._changed))):
+            return ""
         kind = self._key_source.partition(":")[0]
-        return f"a master key from {kind} can be read only once" if kind in READ_ONCE else ""
+        return f"a master key from {kind} can be read only once"
 
     def _open(self, *, restart: bool = False) -> VaultProcess:
         source = self._key_source

@@ -1,4 +1,5 @@
-"""How the supervisor of a node is asked which version it is, and to hand over to another.
+"""How the supervisor of a node is asked which version it is, and to hand over to another; and how
+it is told where the vault's master key is by now.
 
 Datagrams over an abstract socket that a node's data folder names. The kernel says who sent each
 one: both ends listen to root and to their own user alone. The supervisor looks for one four times
@@ -22,6 +23,8 @@ from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.upgrade.errors import UpgradeError
 
 STATE, HAND_OVER = b"state", b"hand over"
+OPENED_BY = b"may be opened by "
+"""Before the source of another master key, which the vault may have from now on."""
 _MAX_BYTES = 4096
 _CREDENTIALS = struct.Struct("iII")
 _SECONDS = 5.0
@@ -114,6 +117,14 @@ class Requests:
     def close(self) -> None:
         """Give the name back."""
         self._sock.close()
+
+
+def tell_source(data: Path, source: str) -> bool:
+    """Tell the supervisor where the master key may be from now on; whether it has heard that."""
+    try:
+        return ask(data, OPENED_BY + source.encode()) is not None
+    except UpgradeError:
+        return False
 
 
 def ask(data: Path, request: bytes = STATE, *, seconds: float = _SECONDS) -> State | None:

@@ -14,7 +14,7 @@ import pytest
 from casemate.supervisor import handover as module
 from casemate.supervisor.handover import VARIABLE, Handover
 from casemate.supervisor.options import ServeOptions
-from casemate.upgrade.asking import HAND_OVER, STATE, State, ask
+from casemate.upgrade.asking import HAND_OVER, OPENED_BY, STATE, State, ask
 from casemate.upgrade.versions import FOLDER, Versions
 
 ONCE = {"recover_owner": True, "tls_new_authority": True, "accepted_losses": ("store",)}
@@ -48,6 +48,10 @@ def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Versions:
     return found
 
 
+SOURCES: list[str] = []
+"""Where supervisors were told that the master key may be."""
+
+
 def make(tmp_path: Path, environ: dict[str, str] | None = None) -> Handover:
     return Handover(tmp_path / "data", environ or {}, ["serve", "--port", "1"])
 
@@ -61,7 +65,12 @@ def asked(handover: Handover, data: Path, listener: socket.socket, request: byte
     thread.start()
     while thread.is_alive():
         handover.look(
-            listener, lambda: problem, lambda: drained.append(True), serving=serving, calls=3
+            listener,
+            lambda: problem,
+            lambda: drained.append(True),
+            opened_by=SOURCES.append,
+            serving=serving,
+            calls=3,
         )
         thread.join(0.01)
     return answers[0], drained
@@ -101,6 +110,15 @@ def test_handed_over_with_the_socket_and_back(tmp_path, versions, listener, begu
     assert begun[1][1][VARIABLE].endswith(":"), "it goes back once, and not to and fro"
     following.close()
     taken.close()
+
+
+def test_where_the_master_key_may_be_is_heard(tmp_path, versions, listener) -> None:
+    handover = make(tmp_path)
+    SOURCES.clear()
+    request = OPENED_BY + b"file:/etc/new.key"
+    state, drained = asked(handover, tmp_path / "data", listener, request)
+    assert (SOURCES, state.problem, drained, handover.due) == (["file:/etc/new.key"], "", [], False)
+    handover.close()
 
 
 def test_one_that_serves_goes_back_no_more(tmp_path, versions, listener, begun) -> None:
@@ -184,6 +202,6 @@ def test_a_second_node_on_the_same_name_goes_without(tmp_path, versions, listene
     assert not capfd.readouterr().err
     second.tell()
     assert "cannot be asked to hand over" in capfd.readouterr().err
-    second.look(listener, str, lambda: None, serving=True)
+    second.look(listener, str, lambda: None, opened_by=SOURCES.append, serving=True)
     second.close()
     first.close()

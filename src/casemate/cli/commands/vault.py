@@ -178,6 +178,7 @@ def rotate_master(
     and sent to the vault sealed; the gateway can read neither. From then on the old key opens
     nothing but older backups.
     """
+    from casemate.upgrade.asking import tell_source
     from casemate.vault.new_master import NewMaster, seal_master
     from casemate.vault.sources import KeySource, parse_source
 
@@ -190,10 +191,18 @@ def rotate_master(
         new_key, parameters = KeySource(new, forbidden=folder).create()
         change = NewMaster(new.text, new_key, parameters, key)
         sealed = seal_master(header.public_key, header.vault, change)
+        # Before it is changed: whenever the vault ends, the node opens it again.
+        told = tell_source(folder, new.text)
         changed = client.call(RotateMasterKey(), content=sealed, headers={"content-type": BINARY})
     if json:
         print_json(changed)
         return
     print_line(f"The master key is that of {changed.master_key} now (id {changed.master_key_id}).")
     note(f"Start the node with --master-key {shlex.quote(new.text)} from now on.", YELLOW)
+    if not told:
+        note(
+            "The node's supervisor did not answer: should its vault end before that, it is not "
+            "opened again.",
+            YELLOW,
+        )
     note("Keep the old key for as long as you keep backups from before.")
