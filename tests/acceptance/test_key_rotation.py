@@ -119,14 +119,18 @@ def test_a_vault_that_ends_after_that_is_opened_with_the_new_key(
         *("--from", f"file:{node.master_key}", "--yes"),
     )
     for _ in range(2):
-        ended = next(p for p in children(node.process.pid) if "casemate.vault.process" in command(p))
-        os.kill(ended, signal.SIGKILL)
-        node.wait_until(lambda: not process(ended).lives, 20)
+        vault = _vault_of(node.process.pid)
+        os.kill(vault, signal.SIGKILL)
+        node.wait_until(lambda vault=vault: not process(vault).lives, 20)
         node.wait_until(lambda: _answer(node) == EXPECTED, 30)
     assert status(node)["master_key"] == new
     state = ask(node.data, HAND_OVER)
     assert state is not None and f"--master-key {new}" in state.problem
     assert _answer(node) == EXPECTED
+
+
+def _vault_of(supervisor: int) -> int:
+    return next(p for p in children(supervisor) if "casemate.vault.process" in command(p))
 
 
 def _answer(node: TestNode) -> object:

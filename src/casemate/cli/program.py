@@ -1,6 +1,4 @@
-"""The command `casemate`, as it is installed: `casemate.cli.main`, with Ctrl-C held while it loads."""
-
-from __future__ import annotations
+"""The command `casemate`, as it is installed: `casemate.cli.main`, with Ctrl-C held as it loads."""
 
 from casemate.cli import interrupts
 

@@ -6,7 +6,6 @@ their place, in files that nothing removed.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
