@@ -11,6 +11,8 @@ from casemate.api.evidence_sealing import release, seal
 from casemate.api.held_response import HeldResponse
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
+from casemate.api.service import Service
+from casemate.model.errors import NotFoundError
 from casemate.model.principal import NODE, Action
 from casemate.model.response_facts import IncidentUpdated
 from casemate.operations import evidence
@@ -85,8 +87,9 @@ async def _release(wanted: ReleaseEvidence, call: Call) -> None:
 async def _hold(wanted: HoldIncident, call: Call) -> HoldView:
     service = call.service
     incident = await service.monitor.incident(wanted.id)
+    before = await _under_hold(service, incident.id)
     held = await service.holds.hold(
-        incident.id,
+        incident.id if before is None else before.incident,
         [f"{one.project}/{one.name}" for one in incident.functions],
         incident.opened_at,
         wanted.days,
@@ -100,10 +103,27 @@ async def _hold(wanted: HoldIncident, call: Call) -> HoldView:
 
 @performs(ReleaseHold)
 async def _release_hold(wanted: ReleaseHold, call: Call) -> None:
-    held = call.service.holds.one(wanted.id)
+    held = await _under_hold(call.service, wanted.id) or call.service.holds.one(wanted.id)
     _note(call, held.incident, f"legal hold ended: {wanted.reason}")
     await call.service.recorder.durable()
     await call.service.holds.release(held.incident)
+
+
+async def _under_hold(service: Service, id: str) -> HoldView | None:
+    """Return the hold of an incident, by whichever of its names: it is named by the first of its
+    findings, and one that was earlier may come to be known. None: there is none.
+    """
+    found = service.holds.all()
+    for one in found:
+        if one.incident == id:
+            return one
+    with contextlib.suppress(NotFoundError):
+        named = (await service.monitor.incident(id)).id
+        for one in found:
+            with contextlib.suppress(NotFoundError):
+                if (await service.monitor.incident(one.incident)).id == named:
+                    return one
+    return None
 
 
 @performs(ListHolds)

@@ -17,7 +17,7 @@ from casemate.api.evidence_sealing import Sealing
 from casemate.evidence import Evidences, Holds, keeping, opened
 from casemate.model.account import PolicyFile
 from casemate.model.deployment import Quarantine
-from casemate.model.errors import ConflictError, UnavailableError
+from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
 from casemate.model.facts import Actor, Fact
 from casemate.model.level import Level
 from casemate.model.playbook import PlaybookAct, PlaybookRun, Step
@@ -458,3 +458,36 @@ def test_what_is_under_hold_is_listed_noted_and_ended(
     assert ask("GET", "/holds").json() == {"holds": []}
     assert told[-1].text == "legal hold ended: over"
     assert asked == [(ID, [("shop", "report")]), ID]
+
+
+def test_a_hold_is_that_of_its_incident_by_whichever_name(
+    ask: Client, parts: Parts, functions: Functions, monkeypatch: Any
+) -> None:
+    """An incident is named anew when an earlier finding of it comes to be known."""
+
+    class Records:
+        async def hold(self, id: str, functions: Any, **times: float) -> tuple[int, int]:
+            return 3, 99
+
+        async def release(self, id: str) -> None:
+            assert id == ID
+
+    object.__setattr__(parts.service, "holds", Holds(MemoryStore(), Records()))  # type: ignore[arg-type]
+    assert ask("POST", f"/incidents/{ID}/hold", json={"reason": "r"}).status_code == 200
+    earlier = replace(incident(), id="inc_0000000000000001")
+
+    async def named(id: str) -> Any:
+        if id not in (ID, earlier.id):
+            raise NotFoundError("There is none.")
+        return earlier
+
+    monkeypatch.setattr(parts.service.monitor, "incident", named)
+    again = ask("POST", f"/incidents/{earlier.id}/hold", json={"reason": "renewed"})
+    assert (again.status_code, again.json()["incident"]) == (200, ID)
+    [held] = ask("GET", "/holds").json()["holds"]
+    assert held["reason"] == "renewed"
+    other = "/incidents/inc_0000000000000002/hold/release"
+    assert ask("POST", other, json={"reason": "over"}).status_code == 404
+    ended = ask("POST", f"/incidents/{earlier.id}/hold/release", json={"reason": "over"})
+    assert ended.status_code == 204, ended.text
+    assert ask("GET", "/holds").json() == {"holds": []}
