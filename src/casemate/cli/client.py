@@ -43,6 +43,9 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """Of an answer that is held as a whole; a node's largest are functions' and lists'."""
 
+_CUT_SHORT = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
+"""What happens to a request that was sent, or begun to be."""
+
 PREFIX = "/api/v1"
 UNKNOWN_PARAMETERS = "The query has unknown parameters: "
 """How a node refuses what only later releases take."""
@@ -320,6 +323,12 @@ class NodeClient:
             return UnreachableError(
                 f"The certificate of {self.url} is not trusted: {reason}",
                 next_step=_trusted_by(self.url, reason),
+            )
+        if isinstance(error, _CUT_SHORT):
+            return UnreachableError(
+                f"{self.url} has ended before it had answered: {reason.rstrip('.')}.",
+                next_step="What it was to change may be changed: look at that, and run this again. "
+                "If the node ended, its own log says why.",
             )
         return UnreachableError(
             f"{self.url} does not answer: {reason}.",

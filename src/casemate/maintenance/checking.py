@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -121,16 +123,23 @@ def main() -> int:
     """Check; return the process's exit code."""
     config = msgspec.json.decode(sys.argv[1], type=decodable(CheckConfig))
     logging.basicConfig(level=logging.CRITICAL)
+    # At once: it only reads, and who has asked tells that it was interrupted.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         confine(config.uid)
         asyncio.run(_check(config))
     except CasemateError as error:
-        _say(CheckLine(error=error.message, next_step=error.next_step))
-        return 1
+        return _failed(CheckLine(error=error.message, next_step=error.next_step))
     except OSError as error:
-        _say(CheckLine(error=f"The folder cannot be checked: {error}.", next_step=None))
-        return 1
+        return _failed(CheckLine(error=f"The folder cannot be checked: {error}.", next_step=None))
     return 0
+
+
+def _failed(line: CheckLine) -> int:
+    """Say why, if somebody hears it still; return the exit code."""
+    with suppress(BrokenPipeError):
+        _say(line)
+    return 1
 
 
 if __name__ == "__main__":

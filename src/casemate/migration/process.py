@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -66,6 +66,13 @@ class MoveLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def _say(line: MoveLine) -> None:
     print(msgspec.json.encode(line).decode(), flush=True)
+
+
+def _ended(line: MoveLine) -> int:
+    """Say how it ended, if somebody hears it still; return the exit code."""
+    with suppress(BrokenPipeError):
+        _say(line)
+    return 1 if line.error else 0
 
 
 class _Shown:
@@ -165,14 +172,12 @@ def main() -> int:
         confine(config.uid)
         outcome = asyncio.run(_run(config))
     except CasemateError as error:
-        _say(MoveLine(error=error.message, next_step=error.next_step))
-        return 1
+        return _ended(MoveLine(error=error.message, next_step=error.next_step))
     except OSError as error:
-        _say(MoveLine(error=f"The state cannot be moved: {error.strerror or error}."))
-        return 1
+        return _ended(MoveLine(error=f"The state cannot be moved: {error.strerror or error}."))
     except Exception as error:  # noqa: BLE001 - a database may hold anything, constraints or not
         what = type(error).__name__
-        _say(
+        return _ended(
             MoveLine(
                 error=f"The state cannot be moved: it holds what no node has written ({what}). "
                 "No node starts where it went.",
@@ -180,9 +185,7 @@ def main() -> int:
                 "backup, and move again.",
             )
         )
-        return 1
-    _say(MoveLine(outcome=outcome))
-    return 0
+    return _ended(MoveLine(outcome=outcome))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,25 @@ def test_unreachable(cli, monkeypatch) -> None:
     assert "casemate serve" in result.err
 
 
+def test_an_answer_that_was_cut_short_may_have_been_done(cli, monkeypatch) -> None:
+    """As of a node that is killed: it is not said that there is none, and to start one."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            asked, _ = server.accept()
+            asked.recv(4096)
+            asked.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        monkeypatch.setenv("CASEMATE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        result = cli("ls")
+        thread.join()
+    assert result.code == 5
+    assert "has ended before it had answered" in result.err
+    assert "may be changed" in result.err and "casemate serve" not in result.err
+
+
 def test_denied(cli, node, monkeypatch) -> None:
     monkeypatch.setenv("CASEMATE_KEY", "cm_wrong_" + "z" * 43)
     result = cli("ls")
