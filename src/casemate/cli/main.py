@@ -317,6 +317,20 @@ _OF_NAMES = frozenset(
 """What is wrong with a name that was given, or with where it leads, and with nothing of ours."""
 
 
+_NO_HOME = "Could not determine home directory."
+"""What `Path.home` raises, as of a number in a container that is nobody's."""
+
+
+def _report_no_home() -> int:
+    """Print that there is no home folder, in which something was to be looked for or kept."""
+    return _report(
+        CasemateError(
+            f"There is no home folder: HOME is not set, and the user {os.geteuid()} has no name.",
+            next_step="Set HOME to a folder of that user's.",
+        )
+    )
+
+
 def _report_file(error: OSError) -> int:
     """Print that a file cannot be had, whichever command wanted it."""
     # Of what is written no error says where to.
@@ -334,6 +348,8 @@ def _report_fault(error: Exception) -> int:
     """Print that something failed that should not; the trace only to those who asked for it."""
     if isinstance(error, OSError) and error.errno in _OF_NAMES:
         return _report_file(error)
+    if isinstance(error, RuntimeError) and str(error) == _NO_HOME:
+        return _report_no_home()
     if _debugging():
         _print_trace(error)
     note(f"Error: unexpected {type(error).__name__}: {error}", RED)

@@ -68,12 +68,20 @@ def require_place(data: Path) -> None:
             f"{data} is inside {outer}, the data folder of another node. Nothing was changed.",
             next_step="Give a folder outside of it.",
         )
-    if real in (*_SYSTEM, Path.home()):
+    if real in (*_SYSTEM, *_homes()):
         raise DataFolderError(
             f"{data} is a folder of the system or of a user, and a node closes its data folder to "
             "everybody else. Nothing was changed.",
             next_step=f"Give one of its own, for example --data {real / 'casemate'}",
         )
+
+
+def _homes() -> tuple[Path, ...]:
+    """Return this user's home folder; nothing where it has none."""
+    try:
+        return (Path.home(),)
+    except RuntimeError:
+        return ()
 
 
 def require_own(data: Path) -> None:

@@ -19,6 +19,7 @@ from casemate.cli.errors import ExitCode
 from casemate.cli.help import summary
 from casemate.cli.main import ENTRIES, app
 from casemate.cli.reference import markdown
+from casemate.folder.ownership import DataFolderError, require_place
 from casemate.model.errors import CasemateError
 
 ROOT = Path(__file__).parents[3]
@@ -143,6 +144,26 @@ def test_a_name_that_no_file_can_have_is_no_fault(home, cli, command, name) -> N
     assert result.code != 0
     assert "unexpected" not in result.err and "\nNext: " in result.err
     assert len(result.err) < 1500
+
+
+@pytest.mark.parametrize("line", ["logout", "advisories status", "upgrade --back"])
+def test_a_user_without_a_home_is_told_to_name_one(cli, home, monkeypatch, line) -> None:
+    """As in a container that runs as a number: before it was a fault of ours."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("CASEMATE_ADVISORIES", raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+
+    def nobody(_uid: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    result = cli(*line.split())
+    assert result.code == 1
+    assert "user 54321 has no name" in result.err and "Next: Set HOME" in result.err
+    with pytest.raises(DataFolderError, match="of the system"):
+        require_place(Path("/"))
+    require_place(home / "data")
 
 
 def test_traces_are_for_those_who_ask(cli, monkeypatch) -> None:
