@@ -230,7 +230,8 @@ class Rotations:
                 raise ConflictError(
                     f"{project}/{name} was gone back to the value of version {one.value_of} "
                     f"already, by {one.created_by}: it is version {used}.",
-                    next_step=f"For another value: casemate secrets rotate {project}/{name}",
+                    next_step=f"For another value: casemate secrets rotate {project}/{name} "
+                    "--reason TEXT",
                 )
 
     async def _change(
