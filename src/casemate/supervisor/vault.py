@@ -25,7 +25,7 @@ from casemate.vault.errors import (
 from casemate.vault.key_material import has_key_file
 from casemate.vault.protocol import MONITOR, RECORDER
 from casemate.vault.shared_protocol import KEEPER
-from casemate.vault.sources import READ_ONCE, parse_source
+from casemate.vault.sources import READ_ONCE, SourceKind, parse_source
 from casemate.vault.start import VaultProcess, start_vault
 
 MAX_CHANGED = 4
@@ -135,12 +135,14 @@ class NodeVault:
     def may_be_opened_by(self, source: str) -> None:
         """Keep where the master key may be from now on, as it is being changed.
 
-        Who says so is root or this user. It is read only if the one before opens nothing any more.
+        Who says so is root or this user, as which processes of the node may run that are confined:
+        so a file alone, of which nothing is run. It is read only if the one before opens nothing
+        any more.
         """
         with contextlib.suppress(MasterKeySourceError):
-            parse_source(source)
-            others = [each for each in self._changed if each != source]
-            self._changed = (*others, source)[-MAX_CHANGED:]
+            if parse_source(source).kind is SourceKind.FILE:
+                others = [each for each in self._changed if each != source]
+                self._changed = (*others, source)[-MAX_CHANGED:]
 
     def _open_again(self) -> VaultProcess:
         """Open the vault from where its master key was, or may be by now."""

@@ -69,7 +69,7 @@ def test_one_that_ends_after_the_master_key_was_changed_is_opened_with_the_new(
     opened("file:/old")
     vault = node_vault(tmp_path, "file:/old")
     assert vault.handover_problem() == ""
-    for source in ("nothing that is one", "file:/new", "file:/newer"):
+    for source in ("nothing that is one", "command:/bin/sh", "file:/new", "file:/newer"):
         vault.may_be_opened_by(source)
     tried = opened("file:/new")
     vault.restart()

@@ -180,7 +180,7 @@ def rotate_master(
     """
     from casemate.upgrade.asking import tell_source
     from casemate.vault.new_master import NewMaster, seal_master
-    from casemate.vault.sources import KeySource, parse_source
+    from casemate.vault.sources import KeySource, SourceKind, parse_source
 
     folder = data or default_data_folder()
     stored, header = _stored(folder)
@@ -192,7 +192,7 @@ def rotate_master(
         change = NewMaster(new.text, new_key, parameters, key)
         sealed = seal_master(header.public_key, header.vault, change)
         # Before it is changed: whenever the vault ends, the node opens it again.
-        told = tell_source(folder, new.text)
+        told = new.kind is SourceKind.FILE and tell_source(folder, new.text)
         changed = client.call(RotateMasterKey(), content=sealed, headers={"content-type": BINARY})
     if json:
         print_json(changed)
@@ -201,8 +201,8 @@ def rotate_master(
     note(f"Start the node with --master-key {shlex.quote(new.text)} from now on.", YELLOW)
     if not told:
         note(
-            "The node's supervisor did not answer: should its vault end before that, it is not "
-            "opened again.",
+            "Should its vault end before that, it is not opened again: the running node was told "
+            "of no file that has the new key.",
             YELLOW,
         )
     note("Keep the old key for as long as you keep backups from before.")
