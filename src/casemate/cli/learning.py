@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -23,7 +25,14 @@ from casemate.cli.terminal import GREEN, YELLOW, note, print_text
 from casemate.model.function import FunctionSpec, Project
 from casemate.model.grant import ACTIONS, Grant, GrantKind
 from casemate.model.loopback import is_loopback
+from casemate.model.trigger import QueueTrigger
+from casemate.operations.messages import ShowQueue
+from casemate.operations.metrics import ShowMetrics
 from casemate.operations.records import ListInvocations
+
+_SETTLE_SECONDS: Final = 30.0
+"""Time that what a command has caused gets to be done."""
+_LOOK_SECONDS: Final = 0.3
 
 
 def require_learnable(
@@ -75,6 +84,45 @@ def run_command(command: Sequence[str], credentials: Credentials) -> int:
             f"{command[0]} cannot be run: {error.strerror}.",
             next_step="Check the command behind `--`.",
         ) from error
+
+
+def let_settle(client: NodeClient, manifest: Path) -> None:
+    """Wait until what the command has caused is done: calls that run, events that are kept.
+
+    What it asks for without waiting, and what triggers bring, uses grants as well.
+    """
+    from casemate.manifest import load
+
+    project = load(manifest)
+    ends, told = time.monotonic() + _SETTLE_SECONDS, False
+    while left := _left(client, project):
+        if time.monotonic() >= ends:
+            note(f"Not waited for any longer: {left}; what they use is not known.", YELLOW)
+            return
+        if not told:
+            note(f"Waiting, for up to {_SETTLE_SECONDS:.0f} s: {left}.")
+            told = True
+        time.sleep(_LOOK_SECONDS)
+
+
+def _left(client: NodeClient, project: Project) -> str:
+    """Say what runs or waits, nothing if nothing does."""
+    running = len(client.call(ListInvocations(project=project.name, limit=1)).running)
+    consumed = {
+        trigger.queue
+        for spec in project.functions
+        for trigger in spec.triggers
+        if isinstance(trigger, QueueTrigger)
+    }
+    waiting = sum(
+        client.call(ShowQueue(project=project.name, queue=queue)).waiting for queue in consumed
+    )
+    if not running and not waiting:
+        # Of the node, which knows it as it was some seconds ago.
+        shown = client.call(ShowMetrics(project=project.name))
+        waiting = sum(one.inbox + one.waiting for one in shown.functions)
+    left = [f"{running} calls that run"] if running else []
+    return " and ".join([*left, *([f"{waiting} events that wait"] if waiting else [])])
 
 
 def propose(client: NodeClient, manifest: Path, *, write: bool) -> None:

@@ -8,19 +8,21 @@ Uses of the platform are answered as they were recorded, in the same order; noth
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import os
 import pdb
 import resource
 import sys
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from types import CodeType, FrameType
 from typing import Any
 
 from . import event as events
 from .channel import ERRORS, CapabilityError, UnavailableError
 from .context import Context, Log
+from .failures import describe
 from .measures import Measures
 from .trace import of as trace_of
 
@@ -30,6 +32,8 @@ _SPARE = 2 << 30
 """Bytes of addresses beyond the function's limit of memory."""
 _NOT_RECORDED = b"(the value of a secret is not recorded)"
 _OUTCOMES = ("ok", "error")
+_OF_LOOPS = ("asyncio", "asyncio.*", "selectors", "_weakrefset", __name__)
+"""Modules in which nothing stops: they run between the lines of a handler."""
 
 
 class RecordedChannel:
@@ -86,8 +90,20 @@ class Debugger(pdb.Pdb):
 
     def __init__(self) -> None:
         """Speak by the standard streams."""
-        super().__init__(stdin=sys.stdin, stdout=sys.stdout, nosigint=True, readrc=False)
+        super().__init__(
+            stdin=sys.stdin, stdout=sys.stdout, nosigint=True, readrc=False, skip=_OF_LOOPS
+        )
         self.quitting_for_good = False
+        self.begins_in: CodeType | None = None
+        """What is to be called before anything stops."""
+
+    def dispatch_call(self, frame: FrameType, arg: Any) -> Any:
+        """Trace what is called, from what it is to begin in on."""
+        if self.begins_in is not None:
+            if frame.f_code is not self.begins_in:
+                return None
+            self.begins_in = None
+        return super().dispatch_call(frame, arg)
 
     def set_quit(self) -> None:
         """Remember that it was asked to."""
@@ -138,16 +154,41 @@ def debug(job: dict[str, Any], load: Callable[[str], Callable[[Any, Context], An
     try:
         handler = load(job["handler"])
         context = context_of(job, event, recorded_channel(job), _printed)
-        result = debugger.runcall(handler, given, context)
+        result = _called(debugger, handler, given, context)
     except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
         if debugger.quitting_for_good:
             return
-        traceback.print_exception(error, file=sys.stdout)
+        print(describe(error)["trace"], end="")
         debugger.reset()
         debugger.interaction(None, error.__traceback__)
         return
     if not debugger.quitting_for_good:
         print(f"It returned {result!r}"[:MAX_SHOWN])
+
+
+def _called(
+    debugger: Debugger, handler: Callable[[Any, Context], Any], given: Any, context: Context
+) -> Any:
+    """Return what a handler returns, line by line; of one that is asynchronous when it is done."""
+    result = debugger.runcall(handler, given, context)
+    if not inspect.iscoroutine(result):
+        return result
+    import asyncio
+
+    debugger.begins_in = result.cr_code
+    loop = asyncio.new_event_loop()
+    try:
+        return debugger.runcall(loop.run_until_complete, _traced(result))
+    finally:
+        loop.close()
+
+
+async def _traced(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine does, and trace nothing of the loop that ends after it."""
+    try:
+        return await coroutine
+    finally:
+        sys.settrace(None)
 
 
 def _printed(level: str, text: str) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from casemate.cli.commands import dev
 from casemate.cli.errors import CommandError
+from support.processes import process
 
 _READY = 'print(\'{"url": "http://127.0.0.1:1", "key": "k"}\', flush=True)'
 _PROGRAM = f"import time; {_READY}; time.sleep(60)"
@@ -96,3 +98,52 @@ def test_a_node_that_ended_is_told_and_ends_the_command(
         with pytest.raises(CommandError, match="has ended by signal 9") as told:
             dev._watch(running, iter([False]), lambda: pytest.fail("nothing was saved"))
     assert told.value.next_step == "Start it anew: casemate dev"
+
+
+_STAYS = "signal.signal(signal.SIGTERM, lambda *_: print('told to end', file=sys.stderr, flush=True))"
+_FINISHES = f"import signal, sys, time; {_STAYS}; {_READY}\nwhile 1: time.sleep(0.1)"
+
+
+def test_a_second_interrupt_cuts_off_what_still_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, started = subprocess.Popen, []
+
+    def popen(_: list[str], **options: Any) -> subprocess.Popen[str]:
+        started.append(real([sys.executable, "-I", "-c", _FINISHES], **options))
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    monkeypatch.setattr(dev, "_TOLD_AFTER_SECONDS", 0.1)
+    again = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    with (
+        pytest.raises(KeyboardInterrupt),
+        dev._node(tmp_path / "data", "127.0.0.1", 0, [], learn=False),
+    ):
+        again.start()
+        raise KeyboardInterrupt
+    assert started[0].returncode is not None and "Ctrl-C again" in capsys.readouterr().err
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from casemate.cli.commands import dev
+with dev._node(Path(sys.argv[1]), "127.0.0.1", 0, [], learn=False) as running:
+    print(running.process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.sandbox
+def test_a_command_that_is_killed_leaves_no_node(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _KILLED, tmp_path / "data"], stdout=subprocess.PIPE, text=True
+    ) as command:
+        assert command.stdout is not None
+        node = int(command.stdout.readline())
+    assert command.returncode == -signal.SIGKILL
+    ends = time.monotonic() + 10
+    while process(node).lives:
+        assert time.monotonic() < ends
+        time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import os
@@ -87,3 +88,35 @@ def test_it_ends_when_it_is_asked_to_or_nobody_is_there(monkeypatch, capsys, typ
 def test_what_is_returned_is_told_within_a_bound(monkeypatch, capsys) -> None:
     told = debugged(monkeypatch, capsys, "c\n", returns)
     assert "It returned 'xxx" in told and len(told) < debugging.MAX_SHOWN + 500
+
+
+async def later(value: int) -> int:
+    await asyncio.sleep(0.001)
+    return value + 1
+
+
+async def raises_later(event: Any, context: Any) -> None:
+    wanted = await later(event["a"])
+    raise ValueError(wanted)
+
+
+async def returns_later(event: Any, context: Any) -> dict[str, int]:
+    one, two = await asyncio.gather(later(event["a"]), later(0))
+    return {"sum": one + two}
+
+
+def test_an_asynchronous_handler_stays_where_it_raised(monkeypatch, capsys) -> None:
+    told = debugged(monkeypatch, capsys, "c\np wanted\nq\n", raises_later)
+    assert "ValueError: 8" in told and "\n(Pdb) 8" in told, told
+
+
+def test_an_asynchronous_handler_goes_line_by_line_and_through_no_loop(monkeypatch, capsys) -> None:
+    told = debugged(monkeypatch, capsys, "n\np one, two\nn\nn\n", returns_later)
+    assert "(8, 1)" in told and "It returned {'sum': 9}" in told, told
+    assert "asyncio/" not in told and "selectors.py" not in told, told
+
+
+@pytest.mark.parametrize("typed", ["q\n", "", "n\nq\n"])
+def test_an_asynchronous_handler_is_left(monkeypatch, capsys, typed) -> None:
+    told = debugged(monkeypatch, capsys, typed, raises_later)
+    assert "Traceback" not in told and "returned" not in told, told

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from types import FrameType
@@ -33,6 +33,7 @@ from casemate.cli.dev_packages import DevPackages
 from casemate.cli.dev_shown import SETTLE_SECONDS, shown
 from casemate.cli.errors import CommandError
 from casemate.cli.learning import (
+    let_settle,
     propose,
     require_learnable,
     run_command,
@@ -51,9 +52,11 @@ _IGNORED = frozenset(
 )
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 _DATA = PurePosixPath(".casemate/dev")
+_PYTHON, _SERVE = (sys.executable, "-P", "-m"), ("casemate.cli.main", "serve")
 _DEBOUNCE_MS = 60
-_START_SECONDS = 30.0
 _STOP_SECONDS = 40.0
+_TOLD_AFTER_SECONDS = 1.0
+_CUT_OFF_SECONDS = 5.0
 _LOOK_MS = 200
 """After which it is looked whether the node still runs, where nothing is saved."""
 _READ_BYTES = 64 * 1024
@@ -82,25 +85,26 @@ def _node(data: Path, host: str, port: int, risks: list[str], *, learn: bool) ->
     """Run a node with empty data for as long as the block lasts."""
     key = data.parent / "dev.key"
     _remove(data, key)
-    arguments = ["serve", "--data", str(data), "--host", host, "--port", str(port), "--json"]
+    arguments = ["--data", str(data), "--host", host, "--port", str(port), "--json"]
     # Beside the data, not in /etc: nothing of a try-out stays outside of the project.
     arguments += ["--master-key", f"file:{key}"]
     for risk in risks:
         arguments += ["--accept-risk", risk]
     if learn:
         arguments.append("--learn")
-    said = _NodeLog()
-    with said.opened() as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "casemate.cli.main", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            # Ctrl-C reaches this command alone, which then ends the node.
-            start_new_session=True,
-        )
-    before = _end_by_exception()
+    said, process = _NodeLog(), None
+    before = _end_by_exception()  # before there is a node that it would leave behind
     try:
+        with said.opened() as stderr:
+            process = subprocess.Popen(
+                # It ends with this command, whatever ends that, at whatever moment.
+                [*_PYTHON, "casemate.child.bound", str(os.getpid()), *_SERVE, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                # Ctrl-C reaches this command alone, which then ends the node.
+                start_new_session=True,
+            )
         with progress("Starting a node"):
             line = process.stdout.readline() if process.stdout else ""
         if not line:
@@ -114,13 +118,29 @@ def _node(data: Path, host: str, port: int, risks: list[str], *, learn: bool) ->
     finally:
         for number in before:
             signal.signal(number, signal.SIG_IGN)  # a terminal that closes can send both
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        if process is not None:
+            _end(process)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a node once its running calls have ended, or at once if Ctrl-C comes once more."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_TOLD_AFTER_SECONDS)
+            return
+        note("Calls that run are finished first, for up to 30 s; Ctrl-C again ends at once.")
+        process.wait(_STOP_SECONDS)
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)  # of a node that stops: it cuts them off
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_CUT_OFF_SECONDS)
+            return
+        process.kill()
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 class _NodeLog:
@@ -293,6 +313,7 @@ def _learn(
     """Let the functions be used, by a command or until Ctrl-C, then propose their grants."""
     if words:
         code = run_command(words, client.credentials)
+        let_settle(client, manifest)
         time.sleep(SETTLE_SECONDS)
         propose(client, manifest, write=write and code == 0)
         if code != 0:
