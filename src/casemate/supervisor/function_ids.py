@@ -25,9 +25,12 @@ _WHOLE = 0xFFFF_FFFF
 """How many ids the first user namespace has."""
 _SUBORDINATE_LEAST = 4096
 _MAX_TABLE_BYTES = 4 << 20
+_SUBORDINATE = ("subuid", "subgid")
+_OF_USERS = ("passwd", "subuid")
 _HELPERS = ("newuidmap", "newgidmap")
 _ACCEPT = "or accept that functions share one user id: --accept-risk shared-uid"
-_ADD = "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+_SUBORDINATE_START = 100_000
+"""Where distributions begin to give subordinate ids."""
 
 
 def parse_range(text: str, least: int = LEAST) -> IdRange:
@@ -78,19 +81,45 @@ def _is_nested() -> bool:
     return Path("/proc/self/uid_map").read_text().split() != ["0", "0", str(_WHOLE)]
 
 
+def _given(etc: Path) -> list[tuple[str, range, str]]:
+    """Return what the host's own tables give: the table, which ids, and to whom."""
+    found = []
+    for table in ("passwd", "group"):
+        for fields in _lines(etc / table):
+            number = _number(fields[2]) if len(fields) > 2 else -1
+            found.append((table, range(number, number + 1), fields[0]))
+    for table in _SUBORDINATE:
+        for fields in _lines(etc / table):
+            first, length = (*map(_number, fields[1:3]), -1, -1)[:2]
+            found.append((table, range(first, first + length), fields[0]))
+    return [one for one in found if one[1] and one[1].start >= 0]
+
+
 def collisions(ids: IdRange, etc: Path = Path("/etc")) -> list[str]:
     """Return who else has ids of a range, as the host's own tables say."""
     found = []
-    for table, start in (("passwd", ids.uid), ("group", ids.gid)):
-        for fields in _lines(etc / table):
-            if len(fields) > 2 and start <= _number(fields[2]) < start + ids.count:
-                found.append(f"{fields[0]} in {etc / table}")
-    for table, start in (("subuid", ids.uid), ("subgid", ids.gid)):
-        for fields in _lines(etc / table):
-            first, length = (*map(_number, fields[1:3]), -1, -1)[:2]
-            if first >= 0 and first < start + ids.count and start < first + length:
-                found.append(f"{fields[0]} in {etc / table}")
+    for table, given, name in _given(etc):
+        start = ids.uid if table in _OF_USERS else ids.gid
+        if given.start < start + ids.count and start < given.stop:
+            found.append(f"{name} in {etc / table}")
     return found
+
+
+def _shared_with(ids: IdRange, names: tuple[str, ...], etc: Path) -> list[str]:
+    """Return which other users have subordinate ids of a range that one has."""
+    tables = tuple(f" in {etc / table}" for table in _SUBORDINATE)
+    own = {f"{name}{table}" for name in names for table in tables}
+    return [one for one in collisions(ids, etc) if one.endswith(tables) and one not in own]
+
+
+def _how_to_add(name: str, etc: Path) -> str:
+    """Return the command that gives a user subordinate ids that nobody has."""
+    start = _SUBORDINATE_START
+    for given in sorted((given for _, given, _ in _given(etc)), key=lambda one: one.start):
+        if given.start < start + DEFAULT_COUNT and start < given.stop:
+            start = given.stop
+    ids = f"{start}-{start + DEFAULT_COUNT - 1}"
+    return f"usermod --add-subuids {ids} --add-subgids {ids} {name}"
 
 
 def root_range(text: str | None) -> IdRange:
@@ -137,15 +166,24 @@ def subordinate_range(etc: Path = Path("/etc")) -> IdRange:
             f"{' and '.join(missing)} cannot be found: functions would share one user id.",
             next_step=f"Run `apt-get install uidmap`, {_ACCEPT}",
         )
-    ranges = [_subordinate(etc / table, (name, str(uid))) for table in ("subuid", "subgid")]
+    names = (name, str(uid))
+    ranges = [_subordinate(etc / table, names) for table in _SUBORDINATE]
     if ranges[0] is None or ranges[1] is None:
         raise ProtectionMissingError(
             f"The user {name} has no subordinate ids (/etc/subuid, /etc/subgid): functions would "
             "share one user id.",
-            next_step=f"As root: {_ADD}{name}; {_ACCEPT}.",
+            next_step=f"As root: {_how_to_add(name, etc)}; {_ACCEPT}.",
         )
     (uids, length), (gids, other) = ranges[0], ranges[1]
-    return IdRange(uids, gids, min(length, other, DEFAULT_COUNT))
+    ids = IdRange(uids, gids, min(length, other, DEFAULT_COUNT))
+    if others := _shared_with(ids, names, etc):
+        raise ProtectionMissingError(
+            f"The subordinate ids of {name} are not {name}'s alone: {', '.join(others[:3])}. "
+            "Functions would share user ids with what these users run.",
+            next_step=f"As root: remove those lines of {name} in /etc/subuid and /etc/subgid, then "
+            f"{_how_to_add(name, etc)}; {_ACCEPT}.",
+        )
+    return ids
 
 
 def function_ids(text: str | None) -> IdRange:

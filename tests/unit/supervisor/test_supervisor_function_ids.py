@@ -135,6 +135,35 @@ def test_without_subordinate_ids_it_is_said_what_to_do(
     assert "--accept-risk shared-uid" in str(refused.value.next_step)
 
 
+@pytest.mark.usefixtures("user")
+def test_the_ids_that_are_proposed_are_nobodys(tmp_path: Path) -> None:
+    etc = tables(
+        tmp_path,
+        passwd="eve:x:280000:1:::\n",
+        subuid="bob:165536:65536\nada:100000:65536\n",
+        subgid="ada:100000:65536\nbob:231072:1000\n",
+    )
+    with pytest.raises(ProtectionMissingError, match="no subordinate ids") as refused:
+        subordinate_range(etc)
+    ids = "280001-345536"
+    wanted = f"usermod --add-subuids {ids} --add-subgids {ids} 54321;"
+    assert wanted in str(refused.value.next_step)
+
+
+@pytest.mark.usefixtures("user")
+@pytest.mark.parametrize("table", ["subuid", "subgid"])
+def test_subordinate_ids_that_another_user_has_as_well_are_refused(
+    tmp_path: Path, table: str
+) -> None:
+    own = "54321:100000:65536\n"
+    both = {"subuid": own, "subgid": own, table: f"eve:165535:65536\n{own}"}
+    etc = tables(tmp_path, passwd="eve:x:100001:1:::\n", **both)
+    with pytest.raises(ProtectionMissingError, match=f"alone: eve in .*/{table}") as refused:
+        subordinate_range(etc)
+    assert "--add-subuids 231071-296606" in str(refused.value.next_step)
+    assert "--accept-risk shared-uid" in str(refused.value.next_step)
+
+
 def test_without_the_helpers_it_is_said_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
