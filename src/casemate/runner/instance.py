@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from types import CoroutineType
 from typing import Any
 
 from ..guard.core import Guard, place_of
@@ -319,7 +320,10 @@ class Instance:
             allocating.use_pools(self._allocators)
         try:
             result = self._handler(given, context)
-            return result if self._run_async is None else self._run_async(result)
+            if self._run_async is not None:
+                return self._run_async(result)
+            # Of an asynchronous one in a decorator, or of an object that is called.
+            return _run_in_new_loop(result) if type(result) is CoroutineType else result
         finally:
             if self._allocators:
                 allocating.use_malloc(self._allocators)

@@ -469,6 +469,25 @@ def test_an_async_handler_is_run() -> None:
     served.close()
 
 
+class _Called:
+    async def __call__(self, event: Any, context: Any) -> Any:
+        return [event]
+
+
+@pytest.mark.parametrize("isolation", ["instance", "request"])
+@pytest.mark.parametrize("what", ["decorated", "an object"])
+def test_what_leads_to_an_async_handler_is_run(what: str, isolation: str) -> None:
+    async def handler(event: Any, context: Any) -> Any:
+        return [event]
+
+    def decorated(event: Any, context: Any) -> Any:
+        return handler(event, context)
+
+    served = make(decorated if what == "decorated" else _Called(), isolation=isolation)
+    assert served.frame(b"1") == (wire.ANSWER, b"{}", b"[1]")
+    served.close()
+
+
 @pytest.mark.parametrize(
     "error", [ValueError("x"), SystemExit(3), KeyboardInterrupt(), MemoryError(), RecursionError()]
 )
