@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 
 SECONDS = 3600.0
 """Processor time that a session may use."""
+_NOT_HERE = {
+    Outcome.TIMEOUT: "here it may take as long as it likes",
+    Outcome.BLOCKED: "here there is no sink guard, which stopped it",
+    Outcome.OUT_OF_MEMORY: "here it may take 2 GiB more than its limit, and then has a MemoryError",
+    Outcome.RESPONSE_TOO_LARGE: "here an answer may have any size",
+}
+"""What of a node ended it that is not there."""
 _PIECE = 64 * 1024
 
 
@@ -72,6 +79,8 @@ def debug(manifest: Path, error_id: str | None) -> None:
         f"{error.id} was of version {error.version}; this is the code of {workspace.root}. "
         "What the platform answered then it answers again; nothing is done."
     )
+    if error.outcome in _NOT_HERE:
+        note(f"It ended with {error.outcome}: {_NOT_HERE[error.outcome]}.")
     if job["shape"] == "aws":
         note(_aws_told(spec, http=job["http"]))
     print_line("`c` goes on to where it raises, `q` ends, `h` helps.", DIM)

@@ -121,8 +121,12 @@ def _left(client: NodeClient, project: Project) -> str:
         # Of the node, which knows it as it was some seconds ago.
         shown = client.call(ShowMetrics(project=project.name))
         waiting = sum(one.inbox + one.waiting for one in shown.functions)
-    left = [f"{running} calls that run"] if running else []
-    return " and ".join([*left, *([f"{waiting} events that wait"] if waiting else [])])
+    counted = ((running, "call", "runs"), (waiting, "event", "waits"))
+    return " and ".join(
+        f"{count} {what} that {does}" if count == 1 else f"{count} {what}s that {does[:-1]}"
+        for count, what, does in counted
+        if count
+    )
 
 
 def propose(client: NodeClient, manifest: Path, *, write: bool) -> None:

@@ -20,6 +20,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from . import event as events
+from .answers import BadResultError, answer
 from .channel import ERRORS, CapabilityError, UnavailableError
 from .context import Context, Log
 from .failures import describe
@@ -162,8 +163,13 @@ def debug(job: dict[str, Any], load: Callable[[str], Callable[[Any, Context], An
         debugger.reset()
         debugger.interaction(None, error.__traceback__)
         return
-    if not debugger.quitting_for_good:
-        print(f"It returned {result!r}"[:MAX_SHOWN])
+    if debugger.quitting_for_good:
+        return
+    print(f"It returned {result!r}"[:MAX_SHOWN])
+    try:
+        answer(result, http=job.get("http", False), shape=job["shape"])
+    except BadResultError as error:
+        print(f"That is no answer, and an error on a node: {error}")
 
 
 def _called(

@@ -157,7 +157,8 @@ class Instance:
         self._channel.labels = Labels(guard)
         self._channel.acting = guard.acts.operation
         self._run_async: Callable[[Any], Any] | None = None
-        if inspect.iscoroutinefunction(handler):
+        called = getattr(type(handler), "__call__", None)  # of an object that is a handler
+        if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called):
             import asyncio
 
             # The descriptors of a loop would be among those that one that is restored keeps.
@@ -322,7 +323,7 @@ class Instance:
             result = self._handler(given, context)
             if self._run_async is not None:
                 return self._run_async(result)
-            # Of an asynchronous one in a decorator, or of an object that is called.
+            # Of an asynchronous one, which something that is not leads to, such as a decorator.
             return _run_in_new_loop(result) if type(result) is CoroutineType else result
         finally:
             if self._allocators:

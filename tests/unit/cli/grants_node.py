@@ -17,7 +17,8 @@ from casemate.cli.credentials import Credentials
 from casemate.model.denial import Denial, GrantApproval, GrantUse, PackageUse
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
-from casemate.model.invocation import InvocationRecord, Outcome
+from casemate.model.invocation import InvocationRecord, Outcome, RunningInvocation
+from casemate.model.metrics import FunctionMetrics, Metrics
 from casemate.model.vault import SecretInfo
 from casemate.signing.keys import key_id
 
@@ -41,6 +42,10 @@ _INVOCATION = InvocationRecord(
     response_bytes=0,
 )
 
+_RUNNING = RunningInvocation(
+    id="inv_2", project="shop", function="cart", version=1, trigger="invoke", started_at=1.0
+)
+
 
 @dataclass
 class GrantsNode:
@@ -56,6 +61,10 @@ class GrantsNode:
     may_see_grants: bool = True
     forget_difference: bool = False
     invoked: bool = True
+    running: list[int] = field(default_factory=list)
+    """How many calls run, each time that it is asked; none from then on."""
+    inbox: list[int] = field(default_factory=list)
+    """The same of events that are kept."""
 
     secrets: tuple[str, ...] | None = ("other",)
     """Names of the secrets that are set; None: who asks may not list them."""
@@ -121,7 +130,15 @@ class GrantsNode:
             found = [SecretInfo(project="shop", name=n, versions=()) for n in self.secrets]
             return self._json({"secrets": found})
         if path == "/api/v1/invocations":
-            return self._json({"invocations": [_INVOCATION] if self.invoked else []})
+            running = [_RUNNING] * (self.running.pop(0) if self.running else 0)
+            found = [_INVOCATION] if self.invoked else []
+            return self._json({"running": running, "invocations": found})
+        if path == "/api/v1/metrics":
+            inbox = self.inbox.pop(0) if self.inbox else 0
+            one = FunctionMetrics(
+                project="shop", function="cart", calls=0, outcomes={}, inbox=inbox
+            )
+            return self._json(Metrics(at=1.0, started_at=1.0, functions=(one,)))
         if match := _GRANTS.fullmatch(path):
             return self._grants(match[1], rest.get("params", {}))
         if match := _VERSIONS.fullmatch(path):

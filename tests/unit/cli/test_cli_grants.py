@@ -25,6 +25,7 @@ from casemate.cli.commands import grants as grants_command
 from casemate.cli.errors import CommandError, ExitCode, UsageError, exit_code_of
 from casemate.cli.grant_report import ApprovalNeededError, in_words_already, narrowed
 from casemate.cli.hole_check import JudgedBundle, KnownHolesError
+from casemate.cli import learning
 from casemate.cli.learning import (
     propose,
     require_learnable,
@@ -584,6 +585,34 @@ def test_dev_learns_from_a_command_that_succeeds(run, development, project, lear
     assert 'secrets = ["key"]' in out
     assert development == [{"host": "127.0.0.1", "learn": True}]
     assert 'secrets = ["key"]' in (project / "casemate.toml").read_text()
+
+
+@pytest.fixture
+def notes(monkeypatch) -> list[str]:
+    """What is told while it waits, without any wait."""
+    told: list[str] = []
+    monkeypatch.setattr(learning, "note", lambda text, *_: told.append(text))
+    monkeypatch.setattr(learning, "_LOOK_SECONDS", 0.0)
+    return told
+
+
+def test_dev_learns_from_what_its_command_leaves_to_be_done(
+    run, development, learned_run, notes
+) -> None:
+    learned_run.running, learned_run.inbox = [2, 1], [1, 3]
+    assert 'secrets = ["key"]' in run(dev_command.app, "--learn", "--", "sh", "-c", "exit 0")
+    assert notes[0] == "Waiting, for up to 30 s: 2 calls that run."
+    assert "any longer" not in " ".join(notes)
+    assert not learned_run.running and not learned_run.inbox
+
+
+def test_dev_waits_for_what_never_ends_for_a_while_alone(
+    run, development, learned_run, notes, monkeypatch
+) -> None:
+    monkeypatch.setattr(learning, "_SETTLE_SECONDS", 0.1)
+    learned_run.inbox = [1] * 1_000_000
+    assert 'secrets = ["key"]' in run(dev_command.app, "--learn", "--", "sh", "-c", "exit 0")
+    assert "Not waited for any longer: 1 event that waits" in " ".join(notes)
 
 
 def test_dev_writes_nothing_after_a_command_that_fails(run, development, project) -> None:

@@ -120,3 +120,13 @@ def test_an_asynchronous_handler_goes_line_by_line_and_through_no_loop(monkeypat
 def test_an_asynchronous_handler_is_left(monkeypatch, capsys, typed) -> None:
     told = debugged(monkeypatch, capsys, typed, raises_later)
     assert "Traceback" not in told and "returned" not in told, told
+
+
+def yields(event: Any, context: Any) -> Any:
+    yield event
+
+
+def test_a_result_that_a_node_would_not_send_is_told(monkeypatch, capsys) -> None:
+    told = debugged(monkeypatch, capsys, "c\n", yields)
+    assert "It returned <generator" in told and "no answer" in told and "not JSON" in told, told
+    assert "no answer" not in debugged(monkeypatch, capsys, "c\n", returns)
