@@ -344,12 +344,28 @@ def _report_file(error: OSError) -> int:
     )
 
 
+def _folder_is_gone() -> bool:
+    """Tell whether the folder that a terminal stands in was removed, or put in another's place."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def _report_fault(error: Exception) -> int:
     """Print that something failed that should not; the trace only to those who asked for it."""
     if isinstance(error, OSError) and error.errno in _OF_NAMES:
         return _report_file(error)
     if isinstance(error, RuntimeError) and str(error) == _NO_HOME:
         return _report_no_home()
+    if isinstance(error, FileNotFoundError) and _folder_is_gone():
+        return _report(
+            CasemateError(
+                "The folder that this is run in is not there any more.",
+                next_step="Go to one that is: cd",
+            )
+        )
     if _debugging():
         _print_trace(error)
     note(f"Error: unexpected {type(error).__name__}: {error}", RED)

@@ -147,3 +147,20 @@ def test_a_command_that_is_killed_leaves_no_node(tmp_path: Path) -> None:
     while process(node).lives:
         assert time.monotonic() < ends
         time.sleep(0.02)
+
+
+def test_a_node_on_every_address_is_reached_on_this_machine_and_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+    monkeypatch.setattr(dev, "fetch_ca", lambda *words: asked.append(words) or "PEM")
+    for host, own in (("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]"), ("10.0.0.5", "10.0.0.5")):
+        ready = {"url": f"https://{host}:8788", "key": "cm_k", "ca_fingerprint": "5f"}
+        found = dev._credentials(ready)
+        assert (found.url, found.ca) == (f"https://{own}:8788", "PEM")
+    assert asked[0] == ("https://127.0.0.1:8788", "5f")
+    dev._tell_how_to_reach(found, tmp_path / "dev.ca.pem")
+    assert (tmp_path / "dev.ca.pem").read_text() == "PEM"
+    assert f"CASEMATE_CA={tmp_path}/dev.ca.pem" in capsys.readouterr().out
+    plain = dev._credentials({"url": "http://127.0.0.1:1", "key": "k", "ca_fingerprint": None})
+    assert plain.ca is None and len(asked) == 3

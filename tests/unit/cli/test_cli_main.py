@@ -332,3 +332,14 @@ def test_wrong_usage_leads_to_the_help_and_not_to_a_trace(cli) -> None:
 
     assert refused.code == 2
     assert "--help" in refused.err and "CASEMATE_DEBUG" not in refused.err
+
+
+@pytest.mark.parametrize("words", [("build",), ("deploy",), ("init", "x"), ("dev",), ("show", "x")])
+def test_a_folder_that_is_gone_is_no_fault(home, cli, tmp_path, monkeypatch, words) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    told = cli(*words)
+    assert told.code == ExitCode.FAILURE and "not there any more" in told.err
+    assert "unexpected" not in told.err and "Next: Go to one that is" in told.err

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from casemate.cli.authority import fetch_ca
 from casemate.cli.building import Workspace
 from casemate.cli.client import NodeClient
 from casemate.cli.credentials import Credentials
@@ -54,6 +56,8 @@ _Handler = Callable[[int, FrameType | None], Any] | int | None
 _DATA = PurePosixPath(".casemate/dev")
 _PYTHON, _SERVE = (sys.executable, "-P", "-m"), ("casemate.cli.main", "serve")
 _DEBOUNCE_MS = 60
+_OWN_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # nosec B104
+"""Where a node that listens on every address is reached from here."""
 _STOP_SECONDS = 40.0
 _TOLD_AFTER_SECONDS = 1.0
 _CUT_OFF_SECONDS = 5.0
@@ -114,7 +118,7 @@ def _node(data: Path, host: str, port: int, risks: list[str], *, learn: bool) ->
             )
         said.show_rest()
         ready = json.loads(line)
-        yield _Running(Credentials(url=ready["url"], key=ready["key"]), process)
+        yield _Running(_credentials(ready), process)
     finally:
         for number in before:
             signal.signal(number, signal.SIG_IGN)  # a terminal that closes can send both
@@ -122,6 +126,27 @@ def _node(data: Path, host: str, port: int, risks: list[str], *, learn: bool) ->
             _end(process)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _credentials(ready: dict[str, Any]) -> Credentials:
+    """Return what this command reaches its node with, which may listen on any address."""
+    url = str(ready["url"])
+    for every, own in _OWN_ADDRESS.items():
+        url = url.replace(f"//{every}:", f"//{own}:")
+    fingerprint = ready.get("ca_fingerprint")
+    ca = None if fingerprint is None else fetch_ca(url, fingerprint)
+    return Credentials(url=url, key=ready["key"], allow_http=True, ca=ca)
+
+
+def _tell_how_to_reach(credentials: Credentials, authority: Path) -> None:
+    """Say how commands in another terminal reach the node; write whom they trust to a file."""
+    words = [f"CASEMATE_URL={credentials.url}", f"CASEMATE_KEY={credentials.key}"]
+    if credentials.ca is not None:
+        authority.unlink(missing_ok=True)
+        authority.write_text(credentials.ca, encoding="ascii")
+        words.append(f"CASEMATE_CA={shlex.quote(str(authority))}")
+    print_line(f"The node is at {credentials.url}; in another terminal commands reach it by:")
+    print_line(f"  export {' '.join(words)}")
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -413,8 +438,7 @@ def dev(
     data = own_folder(path.parent, _DATA)
     with _alone(data), _node(data, host, port, accept_risk or [], learn=learn) as running:
         credentials = running.credentials
-        print_line(f"The node is at {credentials.url}; in another terminal commands reach it by:")
-        print_line(f"  export CASEMATE_URL={credentials.url} CASEMATE_KEY={credentials.key}")
+        _tell_how_to_reach(credentials, data.parent / "dev.ca.pem")
         with NodeClient(credentials) as client, shown(credentials):
             deploy_all = partial(_deploy_all, path, client, DevPackages(client), learn=learn)
             saves = _saves(path.parent)
