@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from triggers_server import GET, run, serving
 
+from casemate.certificates import issuing as certificates
+from casemate.certificates.issuing import Names
+from casemate.certificates.server_context import server_context
+from casemate.cli.authority import client_context
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits
 
@@ -170,6 +175,37 @@ def test_parts_are_sent_as_they_come() -> None:
             gate.set()
             assert await client.reader.readuntil(b"0\r\n\r\n") == b"5\r\nlater\r\n0\r\n\r\n"
             client.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 4])
+def test_parts_are_sent_over_tls_as_they_come(parts: int) -> None:
+    """TLS of uvloop says to pause at its mark, and not beyond it as TCP does."""
+    names = Names.of(["127.0.0.1"])
+    now = datetime.now(UTC)
+    authority = certificates.new_authority(names, now)
+    own = server_context(certificates.issue(authority, names, now))
+    trusting = client_context(authority.certificate.decode())
+
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            for _ in range(parts):
+                yield b"now"
+            await gate.wait()
+            yield b"later"
+
+        async with serving(answering(body()), tls=lambda: own) as served:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=trusting)
+            writer.write(GET)
+            async with asyncio.timeout(5):
+                for _ in range(parts):
+                    await reader.readuntil(b"3\r\nnow\r\n")
+                gate.set()
+                assert await reader.readuntil(b"0\r\n\r\n") == b"5\r\nlater\r\n0\r\n\r\n"
+            writer.close()
 
     run(main())
 

@@ -88,6 +88,7 @@ async def serving(
     body_limit: Callable[[HttpHead], Any] = lambda _head: 100_000,
     limits: HttpLimits | None = None,
     route: Route | None = None,
+    tls: Callable[[], Any] | None = None,
     **options: Any,
 ) -> AsyncIterator[Served]:
     async def recorded(request: HttpRequest) -> HttpResponse:
@@ -101,7 +102,7 @@ async def serving(
     served = Served(
         kind(route or leading_to(recorded, body_limit), limits, on_error=on_error, **options)
     )
-    await served.server.start()
+    await served.server.start(**({} if tls is None else {"tls": tls}))
     try:
         yield served
     finally:

@@ -66,7 +66,9 @@ class ResponseWriter:
 
     def begin(self) -> None:
         """Have the transport tell of unsent bytes: of TLS it may have some already."""
-        self._transport.set_write_buffer_limits(high=0)
+        # TLS pauses at its mark, and not beyond it as TCP does: at 0 with nothing unsent, too.
+        tls = self._transport.get_extra_info("sslcontext") is not None
+        self._transport.set_write_buffer_limits(high=1 if tls else 0, low=0)
 
     def whole(self, request: RequestHead | None, response: HttpResponse, close: bool) -> None:
         """Write a response whose body is bytes. Raises InvalidResponseError, nothing written."""
