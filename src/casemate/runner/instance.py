@@ -157,7 +157,7 @@ class Instance:
         self._channel.labels = Labels(guard)
         self._channel.acting = guard.acts.operation
         self._run_async: Callable[[Any], Any] | None = None
-        called = getattr(type(handler), "__call__", None)  # of an object that is a handler
+        called = type(handler).__call__  # of an object that is a handler
         if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called):
             import asyncio
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import casemate.build
 from casemate.admission.grants import difference
 from casemate.build.bundle import BuiltBundle
-from casemate.cli import operation_command
+from casemate.cli import learning, operation_command
 from casemate.cli.client import NodeClient
 from casemate.cli.commands import deploy as deploy_command
 from casemate.cli.commands import dev as dev_command
@@ -25,7 +25,6 @@ from casemate.cli.commands import grants as grants_command
 from casemate.cli.errors import CommandError, ExitCode, UsageError, exit_code_of
 from casemate.cli.grant_report import ApprovalNeededError, in_words_already, narrowed
 from casemate.cli.hole_check import JudgedBundle, KnownHolesError
-from casemate.cli import learning
 from casemate.cli.learning import (
     propose,
     require_learnable,
