@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
@@ -13,11 +14,15 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import typer
+from typer.exceptions import Exit, TyperException
 
 from casemate.cli import template
-from casemate.cli.main import ENTRIES
+from casemate.cli.help import DocumentedGroup
+from casemate.cli.main import ENTRIES, app
 from casemate.cli.stubs import stub_text
 from casemate.manifest import load
+from casemate.model.errors import CasemateError
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = sorted(
@@ -73,6 +78,45 @@ def test_commands_that_are_shown_exist(path: Path) -> None:
     for block in blocks(path.read_text(encoding="utf-8"), "console"):
         for used in re.findall(r"(?:^\$ |&& )casemate ([a-z]+)", block, re.MULTILINE):
             assert used in known
+
+
+def command_lines(text: str) -> list[list[str]]:
+    """Return the words behind `casemate` of each command line that a document shows."""
+    found = []
+    for block in (*blocks(text, "console"), *blocks(text, "text"), *blocks(text, "")):
+        whole = re.sub(r"\\\n\s*", "", block)
+        for line in re.findall(r"^\s*(?:\$ |(?:# )?(?=casemate ))(.*)$", whole, re.MULTILINE):
+            if line.count("'") % 2:
+                continue  # no command line, but a drawing that begins with the word
+            # A shell's operators are words of their own, and end what is a command's.
+            lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+            lexer.whitespace_split = True
+            words = list(lexer)
+            for at, word in enumerate(words):
+                begins = at == 0 or set(words[at - 1]) <= set("&|;(") or "=" in words[at - 1]
+                if word == "casemate" and begins:
+                    ends = (n for n, one in enumerate(words[at:], at) if set(one) <= set("&|;()<>"))
+                    found.append(words[at + 1 : next(ends, len(words))])
+    return found
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_command_lines_that_are_shown_can_be_read(path: Path) -> None:
+    """Options, their values and how many words a command takes; nothing is run."""
+    root = typer.main.get_command(app)
+    for words in command_lines(path.read_text(encoding="utf-8")):
+        command, left, context = root, list(words), None
+        while isinstance(command, DocumentedGroup) and left and left[0][:1] != "-":
+            name = left.pop(0)
+            context = command.context_class(command, parent=context, info_name=name)
+            command = command.get_command(context, name)
+            assert command is not None, words
+        try:
+            command.make_context("casemate", left, parent=context)
+        except TyperException as error:
+            assert "does not exist" in str(error), (words, error.format_message())
+        except (CasemateError, Exit):
+            pass  # it was read; what it names is not here, or all it does is print
 
 
 def test_make_targets_that_are_shown_exist() -> None:
