@@ -22,7 +22,7 @@ from ..core import Guard
 from ..origin import Span
 from ..searching import ANY_LENGTH, MIN_SUBJECT
 from ..sink import CallHook, Sink
-from ..verdict import Verdict
+from ..verdict import Judge, Verdict
 from . import overlapping
 from .widening import widening
 
@@ -125,13 +125,17 @@ def _bodies(name: str, argument: Any) -> Sequence[Any]:
     return (argument,) if name == "ATOMIC_GROUP" else ()
 
 
-def _judge_pattern(text: str, spans: Sequence[Span]) -> Verdict | None:
+def _judging(guard: Guard) -> Judge:
+    return lambda text, spans: _judge_pattern(guard, text, spans)
+
+
+def _judge_pattern(guard: Guard, text: str, spans: Sequence[Span]) -> Verdict | None:
     own = next((s for s in spans if not s.vouched), None)
     if own is None:
         return None
     if is_exponential(text, outside=True):
         return Verdict(own.origin, "is a pattern that takes exponential time", _FIX_PATTERN)
-    wide = widening(text, spans)
+    wide = widening(text, spans, guard.constants.holds_word)
     if wide is None:
         return None
     return Verdict(wide.origin, "widens what a pattern of the code's matches", _FIX_WIDE)
@@ -161,7 +165,7 @@ def _on_call(
         place = 1 + shift
         subject = arguments[place] if len(arguments) > place else named.get("string")
         if isinstance(pattern, (str, bytes)) and name != "escape":
-            guard.check(NAME, pattern, _judge_pattern)
+            guard.check(NAME, pattern, _judging(guard))
     else:
         return
     if name == "compile" or not isinstance(pattern, str) or not isinstance(subject, str):
@@ -202,7 +206,7 @@ def _patch_pandas(guard: Guard, module: ModuleType) -> None:
             told = named.get("regex", usual)
             # `split` takes what is longer than one character for a pattern.
             if isinstance(pattern, str) and (told or (told is None and len(pattern) > 1)):
-                guard.check(NAME, pattern, _judge_pattern)
+                guard.check(NAME, pattern, _judging(guard))
 
         if hasattr(methods, name):
             hooks.wrap(methods, name, before)

@@ -31,6 +31,14 @@ _PAGES = ("text/html", "application/xhtml+xml", "image/svg+xml")
 _FILE_NAME = re.compile(r"filename\s*=\s*\"?([^\";]{1,255})", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _TARGETS = frozenset(("location", "content-location", "refresh"))
+_FIELDS = frozenset(
+    [
+        *("status", "headers", "body", "is_base64"),
+        *("statusCode", "statusDescription", "multiValueHeaders", "cookies", "isBase64Encoded"),
+    ]
+)
+"""Fields of an answer, as `runner/answers.py` reads it."""
+_STATUS = frozenset(("status", "statusCode"))
 _OWN_HOST = frozenset(("/headers/host", "/multivalueheaders/host/0", "/requestcontext/domainname"))
 """Where events of HTTP have the host that was asked, in lower case."""
 _REFRESH = re.compile(r"\s*+\d*+\s*+[;,]\s*+(?:url\s*+=)?\s*+['\"]?", re.IGNORECASE)
@@ -46,18 +54,32 @@ def check_answer(guard: Guard, result: object, place: Place | None = None) -> No
 
     `place` is the handler, where records say that it was.
     """
-    if not guard.active or not isinstance(result, dict):
-        return
-    if "status" in result or "statusCode" in result:
+    if guard.active and isinstance(result, dict) and not result.keys().isdisjoint(_STATUS):
         guard.answering = place
         try:
             guard.decide(NAME, lambda: _verdict(guard, result) or _page(guard, result))
             _body(guard, result)
-            _redirects(guard, returned.judged_in(result)[1])
+            texts, redirects = returned.judged_in(result)
+            inside = _inside(result)
+            if texts and inside is not result:
+                texts = returned.judged_in(inside)[0]
+            if texts:
+                returned.check(guard, texts, NAME, judgement_of(guard).line)
+            _redirects(guard, redirects)
         finally:
             guard.answering = None
     else:
         check_result(guard, result, place)
+
+
+def _inside(answer: dict[Any, Any]) -> object:
+    """Return what is judged of an answer as of any other result: an object that it has as its body.
+
+    All of what is no answer by its fields, but has a status: `{"status": "sent", "html": ...}`.
+    """
+    plain = answer.keys() <= _FIELDS
+    body = answer.get("body")
+    return answer if not plain else body if isinstance(body, (dict, list, tuple)) else None
 
 
 def check_result(guard: Guard, result: object, place: Place | None = None) -> None:

@@ -2,13 +2,14 @@
 
 A pattern that is the event's but for anchors and flags is one that callers are to write, as is what
 they name so. In a pattern that has characters of the code's own, data is to be characters as well.
+So is what matches one text, and is spelled otherwise: `[a]dmin` goes round a check for `admin`.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
@@ -22,21 +23,35 @@ _SIGNS = re.compile(r"[|*+({\[\\]")
 """Without one of these nothing is matched but the very text, or one as long."""
 _NAMED = re.compile(r"(?i)(?:^|[^a-z])(?:re|rx|regexp?|patterns?|expr(?:ession)?|mask|glob)s?$")
 """Keys of what is to be a pattern."""
+_DISGUISED = re.compile(r"(?<!\w)\[\w\]\w|\w\[\w\]\w|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}")
+"""Letters that are spelled as a class of one, or by their numbers."""
+_MAX_TIMES = 8
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 _OF_MANY = ("ANY", "IN", "NOT_LITERAL", "CATEGORY")
 _GROUPS = ("SUBPATTERN", "ATOMIC_GROUP")
 _LOOKS = ("ASSERT", "ASSERT_NOT")
 
 
-def widening(text: str, spans: Sequence[Span]) -> Span | None:
-    """Return the part of a pattern that is from outside and matches more than its own text."""
+def _never(word: str) -> bool:
+    return False
+
+
+def widening(
+    text: str, spans: Sequence[Span], is_word: Callable[[str], bool] = _never
+) -> Span | None:
+    """Return the part of a pattern that is from outside and matches more than its own text.
+
+    Or another one: `is_word` tells of a text whether it is a word that the code holds.
+    """
     if len(text) > _MAX_PATTERN:
         return None
     for span in spans:
         part = text[span.start : span.end]
         if span.vouched or span.origin.decoding[-1:] == PIECE or _SIGNS.search(part) is None:
             continue
-        if _NAMED.search(span.origin.pointer) is None and matches_many(part, text):
+        if _NAMED.search(span.origin.pointer) is not None:
+            continue
+        if matches_many(part, text) or is_disguised(part, is_word):
             rest = "".join(_rest(text, spans))
             return span if _has_characters(rest) else None
     return None
@@ -60,6 +75,44 @@ def matches_many(part: str, whole: str) -> bool:
     if parsed is None:  # it ends a group of the code's, or begins one that the code ends
         return "|" in part or "*" in part
     return _is_wide(parsed)
+
+
+def is_disguised(part: str, is_word: Callable[[str], bool]) -> bool:
+    """Tell whether a part of a pattern matches one text that it does not say: `[a]dmin`.
+
+    By its look, or if the text is a word of the code's.
+    """
+    if len(part) > _MAX_PART:
+        return False
+    if _DISGUISED.search(part) is not None and _parsed(part) is not None:
+        return True
+    said = _said(part)
+    return said is not None and said != part and said.isalnum() and is_word(said)
+
+
+@lru_cache(maxsize=256)
+def _said(part: str) -> str | None:
+    """Return the one text that a part of a pattern matches; None if there are others."""
+    parsed = _parsed(part)
+    return None if parsed is None else _spelled(parsed)
+
+
+def _spelled(items: Any) -> str | None:
+    found = ""
+    for operation, argument in items:
+        name = str(operation)
+        said: str | None = None
+        if name == "LITERAL":
+            said = chr(argument)
+        elif name == "SUBPATTERN":
+            said = _spelled(argument[3])
+        elif name in _REPEATS and argument[0] == argument[1] <= _MAX_TIMES:
+            inner = _spelled(argument[2])
+            said = None if inner is None else inner * int(argument[0])
+        if said is None or len(found) > _MAX_PART:
+            return None
+        found += said
+    return found
 
 
 def _parsed(pattern: str) -> Any | None:

@@ -14,6 +14,7 @@ from ..sample import SAMPLE
 from ..verdict import Verdict
 from . import bound
 from .files import check_sqlite_files, names_files
+from .searches import check_searches, searches
 from .shape import shape
 from .structure import judge
 from .tokens import Dialect
@@ -110,7 +111,8 @@ def watched_method(
 
     literals = guard.constants.literals
     sqlite = Dialect.SQLITE in dialects
-    no_files: set[str] = set()
+    plain: set[str] = set()
+    """Statements that name no files and search for nothing."""
 
     @functools.wraps(original)
     def method(
@@ -120,10 +122,11 @@ def watched_method(
         if type(query) is str and literals.get(query) is query and not rest and not named:
             if values is _NOTHING:
                 return original(self, query)
-            if sqlite and query not in no_files:
-                if not names_files(query):
-                    no_files.add(query)
+            if sqlite and query not in plain:
+                if not (names_files(query) or searches(query)):
+                    plain.add(query)
                 check_sqlite_files(guard, query, values)
+                check_searches(guard, query, values)
             return original(self, query, values)
         arguments = (*(a for a in (query, values) if a is not _NOTHING), *rest)
         statement = argument(arguments, named, 0, "query", "sql", "statement", "operation")
@@ -131,6 +134,7 @@ def watched_method(
         check_statement(guard, statement, dialects, self)
         if sqlite:
             check_sqlite_files(guard, statement, values)
+            check_searches(guard, statement, values)
         return original(self, *arguments, **named)
 
     return method

@@ -13,7 +13,7 @@ from ..core import Guard
 from ..decoding import unquoted
 from ..notes import Question, in_network
 from ..origin import Span
-from .structure import Parts, resolved, split
+from .structure import FOR_FEW, WORDS, Parts, resolved, split
 
 _NAME = re.compile(r"(?<![a-z0-9_-])[a-z0-9_-]+(?:\.[a-z0-9_-]+)+(?::\d{1,5})?", re.IGNORECASE)
 _IN_LETTERS = re.compile(r"(?:[\w-]{1,63}\.){1,10}[\w-]{1,63}")
@@ -32,16 +32,8 @@ _MAX_LABELS = 8
 _LOCAL_NAMES = re.compile(
     r"(?:.*\.)?(?:localhost|localdomain|local|internal|intranet|lan|corp|home|private|arpa)\.?"
 )
-_WORDS = re.compile(r"[._-]|(?<=[a-z])(?=\d)")
 _NAME_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PATH_WORDS = re.compile(r"[^a-z0-9]+")
-_FOR_FEW = frozenset(
-    [
-        *("internal", "intern", "intranet", "admin", "private", "corp", "local", "localhost"),
-        *("metadata", "mgmt", "management", "vault", "consul", "backoffice", "secrets"),
-        *("console", "credentials", "imds", "kubelet", "restricted", "secret", "sidecar"),
-    ]
-)
 _SERVED_FOR_FEW = frozenset(
     ("debug", "diagnostics", "loopback", "metrics", "operator", "operators", "ops", "pprof")
 )
@@ -115,13 +107,13 @@ def is_public(host: str) -> bool:
 
 def is_meant_for_all(host: str) -> bool:
     """Tell whether a host is public, and no word of its name says that it is for few."""
-    return is_public(host) and _FOR_FEW.isdisjoint(_WORDS.split(normal(host)))
+    return is_public(host) and FOR_FEW.isdisjoint(WORDS.split(normal(host)))
 
 
 def speaks_of_few(name: str) -> bool:
     """Tell whether a name of the code's says that what it stands for is for few: `ADMIN_PORT`."""
     words = {word.lower() for word in _NAME_WORDS.findall(name)}
-    return not (_FOR_FEW | _SERVED_FOR_FEW).isdisjoint(words)
+    return not (FOR_FEW | _SERVED_FOR_FEW).isdisjoint(words)
 
 
 def is_linked(host: str) -> bool:
@@ -210,7 +202,7 @@ class Vouching:
             return False
         path = unquoted(text[parts.path :]).lower()
         words = {*_PATH_WORDS.split(path), *_PATH_WORDS.split(path.replace("-", ""))}
-        few = _FOR_FEW | _SERVED_FOR_FEW
+        few = FOR_FEW | _SERVED_FOR_FEW
         return self.served == {(place.host, place.port)} and few.isdisjoint(words)
 
     def _is_link(self, text: str, parts: Parts, span: Span) -> bool:
@@ -295,6 +287,8 @@ class Vouching:
                     return True
                 if full and (_names(question, authority) or _is_within(question, host)):
                     return True
+                if _cuts_label(question, host):
+                    continue
                 if changed and not any(question.ask(other) for other in changed):
                     return True
         return _is_below(host, port, self._found_above(host))
@@ -354,6 +348,22 @@ def _names(question: Question, authority: str) -> bool:
     given += [part for one in given if isinstance(one, tuple) for part in one]
     found = [_AUTHORITY.match(text.lower()) for text in given if isinstance(text, str)]
     return any(one is not None and one[1] == authority.lower() != "" for one in found)
+
+
+def _cuts_label(question: Question, host: str) -> bool:
+    """Tell whether what the code asked for begins within a label of the host that ends so.
+
+    `host.endswith("files.example.com")` is true of `evilfiles.example.com`, which is not below it.
+    """
+    if question.place < 0 and question.function.__name__ == "endswith":
+        ends = [one.lower() for one in _asked_for(question) if host.lower().endswith(one.lower())]
+        starts = [len(host) - len(one) for one in ends if _NAME.fullmatch(one) is not None]
+    else:
+        found = question.find(host) if question.place >= 0 else None
+        starts = [found.start()] if found is not None else []
+    return any(
+        start > 0 and re.fullmatch(r"[\w-]{2}", host[start - 1 : start + 1]) for start in starts
+    )
 
 
 def _is_of_hosts(question: Question) -> bool:

@@ -20,7 +20,17 @@ _END_OF_AUTHORITY = re.compile(r"[/\\?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = re.compile(r"(?:^|[/\\])(?:\.|%2e){2}(?=$|[/\\?#])", re.IGNORECASE)
 _LABELS = re.compile(r"[\w-]+(?:\.[\w-]+){0,3}")
-_USER = re.compile(r"[\w.~+-]{1,256}", re.ASCII)
+_USER = re.compile(r"[\w.~+%-]{1,256}", re.ASCII)
+WORDS = re.compile(r"[._-]|(?<=[a-z])(?=\d)")
+"""What divides the words of a host's name."""
+FOR_FEW = frozenset(
+    [
+        *("internal", "intern", "intranet", "admin", "private", "corp", "local", "localhost"),
+        *("metadata", "mgmt", "management", "vault", "consul", "backoffice", "secrets"),
+        *("console", "credentials", "imds", "kubelet", "restricted", "secret", "sidecar"),
+    ]
+)
+"""Words of hosts that are not for all."""
 _DOMAIN = re.compile(r"(?:\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+|(?i:\.localhost))\.?")
 """One of more than one label; or that of the machine itself, whatever is before (RFC 6761, 6.3)."""
 _NETWORK = re.compile(r"(?:\d{1,3}\.){3}", re.ASCII)
@@ -138,7 +148,9 @@ def _destination(  # noqa: PLR0911 - one return for each rule
         return Verdict(span.origin, "decides the URL's scheme: that of files", _FIX_FILE)
     if span.vouched:
         return None
-    if parts.has_authority() and (is_below(text, span, parts) or _is_user(text, span, parts)):
+    if parts.has_authority() and (
+        (is_below(text, span, parts) and not _is_for_few(text, span)) or _is_user(text, span, parts)
+    ):
         return None
     part = text[max(span.start, parts.authority[0]) : min(span.end, parts.authority[1])]
     if "\\" in text[span.start : min(span.end, until + 1)] or _CONTROL.search(part):
@@ -156,8 +168,8 @@ def _destination(  # noqa: PLR0911 - one return for each rule
 
 
 def _is_user(text: str, span: Span, parts: Parts) -> bool:
-    """Tell whether a part is a plain name before the `@` and the host that the code has written."""
-    if span.start < parts.authority[0] or text[span.end : parts.host[0]] != "@":
+    """Tell whether a part is a plain name, or a password, before the `@` of the code's own host."""
+    if span.start < parts.authority[0] or span.end >= parts.host[0]:
         return False
     return _USER.fullmatch(text, span.start, span.end) is not None
 
@@ -174,6 +186,12 @@ def is_below(text: str, span: Span, parts: Parts) -> bool:
     # Letters of other scripts as clients read them (IDNA): some of these stand for signs.
     labels = _LABELS.fullmatch(unicodedata.normalize("NFKC", text[span.start : span.end]))
     return bool(labels and _DOMAIN.fullmatch(text, span.end, parts.host[1]))
+
+
+def _is_for_few(text: str, span: Span) -> bool:
+    """Tell whether labels of a host say that it is for few, below a domain of the code's."""
+    labels = unicodedata.normalize("NFKC", text[span.start : span.end]).lower()
+    return not FOR_FEW.isdisjoint(WORDS.split(labels))
 
 
 def _decides_scheme(text: str, span: Span, parts: Parts) -> bool:

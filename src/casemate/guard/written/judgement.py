@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ..core import Guard
 from ..evaluation.judgement import judge as judge_python
-from ..markup.insertions import judge as judge_xml
+from ..markup.feeds import judge_document
 from ..origin import PIECE, Span
 from ..pages import cleaning
 from ..pages.judgement import judge as judge_page
@@ -52,7 +52,7 @@ _OF_LINES: dict[Kind, Judge] = {
     Kind.EVENTS: lines.judge_events,
     Kind.SETTINGS: lines.judge_settings,
     Kind.BLOCKS: lines.judge_blocks,
-    Kind.XML: judge_xml,
+    Kind.XML: judge_document,
 }
 
 

@@ -1,7 +1,8 @@
 """Pages and tables that a function returns within its result, for whoever called it.
 
 Nobody knows who reads them. So those alone are looked at that the function's own code was seen
-putting together: what has its own tags of HTML, or what it calls a table or a calendar.
+putting together: what has its own tags of HTML, what it calls a table or a calendar, or what has a
+type of content beside it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import functools
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core import Guard
+from ..markup import feeds
 from ..pages import cleaning
 from ..pages.judgement import judge as judge_page
 from ..pieces import as_text, texts_in
@@ -41,19 +43,36 @@ _TOLD_BY = tuple(_TOLD)
 _ANSWER = "HTTP/1."
 """How an answer begins that is written as it is sent."""
 _HOLDS = (dict, list, tuple)
+_MAX_PARTS = 8
+"""Of a list that is an answer: its status, headers and body."""
 _STATUS = frozenset(("status", "status_code", "statusCode"))
 _OF_RULES = frozenset(("from", "source", "match", "pattern"))
 """Fields beside a status and a location that make these a rule which is told of, no answer."""
 _FIRST_REDIRECT, _FIRST_ERROR = 300, 400
 _KINDS = frozenset((Kind.CELLS, Kind.TABBED, Kind.FIELDS))
+_TYPES = frozenset(("contenttype", "mediatype", "mimetype", "mime", "type"))
+"""Fields, without signs, that tell of what type what is beside them is."""
+_BODIES = frozenset(
+    ("body", "content", "data", "document", "html", "markup", "output", "page", "payload", "text")
+)
+"""Fields of what is of that type."""
 
 
-def check(guard: Guard, found: Sequence[tuple[Kind, str]], sink: str, shell: Judge) -> None:
+class Found(NamedTuple):
+    """A text of a result that is judged."""
+
+    kind: Kind
+    text: str
+    typed: bool = False
+    """Whether a type beside it says what it is."""
+
+
+def check(guard: Guard, found: Sequence[Found], sink: str, shell: Judge) -> None:
     """Block a result (BlockedError) with a page or a table that the event has changed."""
-    for kind, text in found:
+    for kind, text, typed in found:
         # Asked last: to know how a text was made has all notes of the call sorted in.
         if kind is Kind.PAGE:
-            guard.decide(sink, functools.partial(_page, guard, text))
+            guard.decide(sink, functools.partial(_page, guard, text, typed=typed))
         elif guard.provenance.of(text) is not None:
             files.check(guard, kind, text, [text], shell)
 
@@ -76,29 +95,36 @@ def _has_tag_of_code(guard: Guard, text: str) -> bool:
     return True
 
 
-def _page(guard: Guard, text: str) -> Verdict | None:
+def _page(guard: Guard, text: str, *, typed: bool) -> Verdict | None:
     if guard.provenance.of(text) is None:
         return None
     spans = guard.spans(text)
     if not spans or lines.is_whole(text, spans):
         return None
+    if feeds.is_feed(text):
+        verdict = feeds.judge_document(text, spans)
+        if verdict is not None:
+            return verdict
+        spans = feeds.without_sections(text, spans)
     place, own = 0, ""
     for span in spans:
         own += text[place : span.start]
         place = max(span.end, place)
-    if _TAG.search(own + text[place:]) is None or not _has_tag_of_code(guard, text):
+    own += text[place:]
+    if not typed and (_TAG.search(own) is None or not _has_tag_of_code(guard, text)):
         return None
     return judge_page(text, spans, cleaning.cleaned_of(guard), guard.constants.plain_tags())
 
 
-def judged_in(result: object) -> tuple[list[tuple[Kind, str]], list[str]]:
+def judged_in(result: object) -> tuple[list[Found], list[str]]:
     """Return what of a result is to be judged: texts that may be pages or tables, and redirects.
 
-    Texts are known by their look, their field or a name beside them; redirects, of which these are
-    the targets, by a status and a `location`. Every call pays for this: no more is done than to go
-    through the values once, unless there is a text of more than letters and digits, or a status.
+    Texts are known by their look, their field, a name or a type beside them; redirects, of which
+    these are the targets, by a status and a `location`. Every call pays for this: no more is done
+    than to go through the values once, unless there is a text of more than letters and digits, or a
+    status.
     """
-    texts: list[tuple[Kind, str]] = []
+    texts: list[Found] = []
     redirects: list[str] = []
     todo: list[tuple[Any, Kind | None]] = [(result, None)] if isinstance(result, _HOLDS) else []
     left = MAX_LOOKED_AT
@@ -119,9 +145,11 @@ def judged_in(result: object) -> tuple[list[tuple[Kind, str]], list[str]]:
                 continue
             if isinstance(value, str):
                 if not value.isalnum() and len(value) <= MAX_TEXT:
-                    of = _kind_of(value, (_of_field(name) or _named(item)) if of_fields else kind)
+                    typed = _typed(item, name)
+                    told = (_of_field(name) or _named(item)) if of_fields else kind
+                    of = typed or _kind_of(value, told)
                     if of is not None:
-                        texts.append((of, value))
+                        texts.append(Found(of, value, typed is not None))
             elif isinstance(value, _HOLDS):
                 todo.append((value, (_of_field(name) or _named(item)) if of_fields else kind))
     return texts, redirects
@@ -164,6 +192,39 @@ def _named(item: dict[Any, Any]) -> Kind | None:
             kind = kinds.of_name(value) if isinstance(value, str) else None
             if kind in _KINDS:
                 return kind
+    return None
+
+
+def _typed(item: Any, field: object) -> Kind | None:
+    """Return what the body of an answer is by a type of content that is told beside it.
+
+    By a field of its own, by headers, or in a list (`[200, {"Content-Type": "text/html"}, page]`).
+    """
+    if not isinstance(item, dict):
+        told = (_of_headers(one) for one in item) if len(item) <= _MAX_PARTS else ()
+        return next((kind for kind in told if kind is not None), None)
+    if not isinstance(field, str) or field.lower() not in _BODIES:
+        return None
+    for name, value in itertools.islice(dict.items(item), MAX_LOOKED_AT):
+        plain = name.lower() if isinstance(name, str) else ""
+        if plain == "headers" and (kind := _of_headers(value)) is not None:
+            return kind
+        if isinstance(value, str) and plain.replace("_", "").replace("-", "") in _TYPES:
+            kind = kinds.of_type(value)
+            if kind is not None:
+                return kind
+    return None
+
+
+def _of_headers(given: object) -> Kind | None:
+    """Return the kind that a type of content among headers tells: a mapping, or pairs."""
+    pairs: Iterable[Any] = given.items() if type(given) is dict else ()
+    if type(given) in (list, tuple):
+        pairs = (one for one in given if type(one) in (list, tuple) and len(one) == 2)  # type: ignore[attr-defined]
+    for name, value in itertools.islice(pairs, MAX_LOOKED_AT):
+        texts = isinstance(name, str) and isinstance(value, str)
+        if texts and name.lower() == "content-type":
+            return kinds.of_type(value)
     return None
 
 
