@@ -105,6 +105,15 @@ def grouper(notes: Calls, slow: Callable[..., Any]) -> Callable[[Any, Any], Any]
     return group
 
 
+def itemizer(group: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return what does `match[which]`, and of all else what `[]` does."""
+
+    def item(held: Any, which: Any) -> Any:
+        return group(held, which) if type(held) is Match else held[which]
+
+    return item
+
+
 def affirmer(notes: Calls) -> Callable[..., bool]:
     """Return what notes that a text has answered yes: to `startswith`, `isdigit` and the like."""
     checked, answers, kept = notes._checked, notes._answers, notes.kept

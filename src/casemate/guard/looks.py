@@ -23,6 +23,19 @@ _LINE_ENDS = re.compile(r"\\n|\n|\\s")
 _OF_LINES = ("\n", "\r\n")
 _HOST = re.compile(r"[A-Za-z0-9-]\.[A-Za-z0-9-]")
 
+_MATCHING = frozenset(("fullmatch", "match", "search"))
+_ITERATING = frozenset(("finditer",))
+_OF_MATCHES = frozenset(("m", "match", "mo"))
+"""Names of what a function is given by `re.sub`."""
+_OF_TEMPLATES = frozenset(
+    [
+        *("body", "caption", "fmt", "form", "format", "greeting", "headline", "label", "line"),
+        *("message", "msg", "pattern", "phrase", "subject", "template", "text", "title", "tmpl"),
+        *("tpl", "wording"),
+    ]
+)
+"""Words of names of what `%` fills."""
+
 
 def is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
     """Tell whether an expression is surely, or by its look, a text."""
@@ -105,6 +118,33 @@ def number_names(body: list[ast.stmt]) -> frozenset[str]:
 
 def is_literal(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+
+
+def is_named_as_text(node: ast.expr) -> bool:
+    """Tell whether a name says that it stands for a text with fields: `subject % values`."""
+    name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+    return not _OF_TEMPLATES.isdisjoint(name.lower().split("_"))
+
+
+def match_names(module: ast.AST) -> frozenset[str]:
+    """Return the names that stand for what a pattern has matched, anywhere in a module."""
+    found: set[str] = set()
+    for node in ast.walk(module):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign) and _is_match(node.value, _MATCHING):
+            targets = node.targets
+        elif (isinstance(node, ast.NamedExpr) and _is_match(node.value, _MATCHING)) or (
+            isinstance(node, (ast.For, ast.comprehension)) and _is_match(node.iter, _ITERATING)
+        ):
+            targets = [node.target]
+        elif isinstance(node, ast.arg) and node.arg in _OF_MATCHES:
+            found.add(node.arg)
+        found.update(target.id for target in targets if isinstance(target, ast.Name))
+    return frozenset(found)
+
+
+def _is_match(node: ast.expr, names: frozenset[str]) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "attr", "") in names
 
 
 def begins_with_sign(node: ast.expr) -> bool:

@@ -18,6 +18,8 @@ WRITES_HEAD = "head that is put together"
 """How it is announced that the code has put the head of a message together."""
 READS_LINES = "lines of what was written"
 """How it is announced that the code takes a text apart that was written into memory."""
+FILLS = "% of a mapping"
+"""How it is announced that the code fills a template by the names of its fields."""
 PARTS = frozenset(("partition", "rpartition", "rsplit", "split"))
 PLACES = frozenset(("find", "index", "rfind", "rindex"))
 ENDS_OF_HEADS = frozenset(("\n\n", "\r\n\r\n", "\r\n", b"\n\n", b"\r\n\r\n", b"\r\n"))
@@ -144,11 +146,16 @@ WATCHED = frozenset(
         "Parse",
         "ParseFile",
         "__getattribute__",
+        "aggregate",
         "attrgetter",
         "compile",
+        "count_documents",
+        "delete_many",
+        "delete_one",
         "exec_",
         "exec_params",
         "find",
+        "find_one",
         "findall",
         "finditer",
         "findtext",
@@ -161,13 +168,17 @@ WATCHED = frozenset(
         "print",
         "reduce",
         "search",
+        "sendall",
         "send_prepare",
         "send_query",
         "send_query_params",
         "setattr",
         "sub",
         "subn",
+        "subscribe",
         "update",
+        "update_many",
+        "update_one",
         "xinclude",
         "xpath",
     ]
@@ -176,7 +187,17 @@ WATCHED = frozenset(
 
 NAMES = (
     *("note", "long", "turned", "known", "len", "type", "str", "plain", "affirmed"),
-    *("admitted", "equal", "split", "words", "groups", "group", "matched_by", "matched_with"),
+    *(
+        "admitted",
+        "equal",
+        "split",
+        "words",
+        "groups",
+        "group",
+        "item",
+        "matched_by",
+        "matched_with",
+    ),
     *("joined_by", "batched", "join", "add", "augment", "short", "grows", "percent"),
     *("numbered", "joined", "replaced", "call", "called", "caught", "given", "cut"),
     *("cut_again", "member", "found", "all_found", "same", "differs", "matched", "seen"),

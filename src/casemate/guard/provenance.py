@@ -21,9 +21,9 @@ from .bound_methods import Binder
 from .calls import Calls
 from .frequent import MAX_ITEMS, batcher, filler, replacer, together, together_by
 from .generations import MAX_PENDING, MAX_TEXT
-from .in_lines import admitter, affirmer, all_grouper, equaller, grouper, splitter, worder
+from .in_lines import admitter, affirmer, all_grouper, equaller, grouper, itemizer, splitter, worder
 from .leaks.raised import Raised
-from .names import READS_ANSWER
+from .names import FILLS, READS_ANSWER
 from .notes import (
     JOINED,
     MAX_COLLECTIONS,
@@ -100,6 +100,7 @@ class Provenance(Calls):
         "given",
         "group",
         "groups",
+        "item",
         "join",
         "joined",
         "joined_by",
@@ -151,6 +152,7 @@ class Provenance(Calls):
         self.equal = equaller(self, self._same)
         self.split, self.words = splitter(self, self.given), worder(self, self.called)
         self.groups, self.group = all_grouper(self, self.called), grouper(self, self.given)
+        self.item = itemizer(self.group)
         self.known: list[str] = []
         """The first few texts that were found in a collection of literals: most are found again."""
         self.found = finder(self._members, self.known)
@@ -224,6 +226,8 @@ class Provenance(Calls):
 
     def _filled(self, result: Any, template: str, arguments: Any) -> None:
         """Note what `template % arguments` made."""
+        if type(arguments) is dict and FILLS in self.watchers and self.active:
+            self.watchers[FILLS]((template, arguments), {})
         values = scalars(arguments) if self.active else None
         if values is not None:
             self._note(result, PERCENT, (template, values))

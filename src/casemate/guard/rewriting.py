@@ -16,7 +16,7 @@
     x.strip(a)            __casemate_given__(x.strip, a)
     x.split(), m.groups() __casemate_words__(x), __casemate_groups__(m)
     x.split(",")          __casemate_split__(x, ",")
-    m.group(1)            __casemate_group__(m, 1)
+    m.group(1), m[1]      __casemate_group__(m, 1), __casemate_item__(m, 1)
     LINE.match(x)         __casemate_matched_by__("match", LINE.match, x)
     re.match("a", x)      __casemate_matched_with__("match", re.match, "a", x)
     x[1:]                 __casemate_cut__(x, 1, None, None)
@@ -67,12 +67,14 @@ from .looks import (
     form_of,
     is_literal,
     is_name_of_host,
+    is_named_as_text,
     is_namespace,
     is_number,
     is_pattern,
     is_text,
     is_written,
     loaded,
+    match_names,
     may_tell,
     number_names,
     reads_again,
@@ -127,6 +129,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         self._bound = bound_names(module)
         self._renamed = renamed_functions(module)
         self._heads = names_of_heads(module)
+        self._matches = match_names(module)
         self._cut_again: ast.Subscript | None = None
         """A slice of which another is taken: both are done by one call."""
 
@@ -164,6 +167,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         literals = (is_literal(node.left), is_literal(node.right))
         tuple_right = isinstance(node.right, (ast.Tuple, ast.Dict))
         constant_left = isinstance(node.left, ast.Name) and node.left.id.isupper()
+        constant_left = constant_left or is_named_as_text(node.left)
         number = is_number(node.left, self._numbers) or is_number(node.right, self._numbers)
         sign = begins_with_sign(node.left)
         self.generic_visit(node)
@@ -423,6 +427,9 @@ class Rewriter(Scopes, ast.NodeTransformer):
         if is_namespace(node.value) and not isinstance(cut, (ast.Slice, ast.Constant)):
             node.slice = self._seen(cut, "globals")
             return node
+        named = isinstance(node.value, ast.Name) and node.value.id in self._matches
+        if named and isinstance(cut, ast.Constant) and isinstance(node.ctx, ast.Load):
+            return self._call(node, "item", node.value, cut)
         if not (isinstance(cut, ast.Slice) and isinstance(node.ctx, ast.Load)):
             return node
         none = ast.copy_location(ast.Constant(None), node)

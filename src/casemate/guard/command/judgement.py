@@ -251,7 +251,10 @@ class Judgement:
             if _FROM_INPUT.fullmatch(argument.value) and not chosen:
                 return self._options_of_input(name, rest[number + 1 :])
             if not argument.value.startswith(("-", "+")):
-                return self._script(rest[number:]) or self._written(argument.value, depth)
+                verdict = self._script(rest[number:]) or self._written(argument.value, depth)
+                if verdict is None and reading.takes_options(argument.value):
+                    verdict = self._options(programs.base_name(argument.value), rest[number + 1 :])
+                return verdict
             if argument.doubtful:
                 return self._options(name, rest[number:])
         return None

@@ -34,6 +34,11 @@ _SHEBANG = re.compile(r"#![ \t]*(?:\S*/)?env[ \t]+(?:-S[ \t]+)?(\S+)|#![ \t]*(\S
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _TAKES_ARGUMENT = ("-I", "-n", "-P", "-L", "-d", "-a", "-s", "-E", "-i")
 _MAX_LINES = 1000
+_MAX_SCRIPT = 64 * 1024
+_OPTIONS = re.compile(
+    r"\bgetopts?\b|-\*[ \t]{0,8}\)|--?[A-Za-z][\w-]{0,40}=?\*?[\"']?[ \t]{0,8}[|)]"
+)
+"""How a script tells options from other arguments, in a `case` or by a program."""
 _SUM = re.compile(
     r"(?:[\d .+*/()%<>=!-]|(?:sqrt|length|scale)\(){1,200}+"
     r"(?:\^ ?\d{1,2}(?!\d)[\d .+*/()%<>=!-]{0,200}+)?"
@@ -261,6 +266,16 @@ def names_read(script: str) -> list[str]:
     if "eval" not in script:
         return []
     return [name for found in _READS.finditer(script) for name in found[1].split()]
+
+
+def takes_options(path: str) -> bool:
+    """Tell whether a script of a shell reads options among what it is given."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as script:
+            text = script.read(_MAX_SCRIPT)
+    except (OSError, ValueError):
+        return True
+    return _OPTIONS.search(text) is not None
 
 
 def in_quotes(before: str) -> bool:

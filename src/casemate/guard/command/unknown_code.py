@@ -18,7 +18,7 @@ from .reading import in_quotes
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _SUBSTITUTION = re.compile(
-    r"s(?P<sign>[/|,#@!:~])(?P<old>(?:(?!(?P=sign))[^\\\n])*+)(?P=sign)"
+    r"s(?P<sign>[/|,#@!:~])(?P<old>(?:(?!(?P=sign))[^\\\n]|\\[^\w\n])*+)(?P=sign)"
     r"(?P<new>(?:(?!(?P=sign))[^\\\n]|\\[^\w\n])*+)(?P=sign)[gpiI0-9]*+"
 )
 """One command of sed that puts one text in the place of another, by its usual signs."""
@@ -67,9 +67,9 @@ def _is_substituted(value: str, span: Span) -> bool:
         return False
     ends = span.start <= one.end("old") < span.end
     part = value[span.start : span.end]
-    if span.start >= one.start("new"):
-        before = value[one.start("new") : span.start]
-        part = _ESCAPED_SIGN.sub("", part if _ESCAPED_SIGN.sub("", before)[-1:] != "\\" else "\\")
+    begun = one.start("new" if span.start >= one.start("new") else "old")
+    before = value[begun : span.start]
+    part = _ESCAPED_SIGN.sub("", part if _ESCAPED_SIGN.sub("", before)[-1:] != "\\" else "\\")
     return not ends and not {one["sign"], "\\", "\n"} & set(part)
 
 

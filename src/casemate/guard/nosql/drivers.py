@@ -48,7 +48,7 @@ def check_document(
 
 # -- MongoDB ---------------------------------------------------------------------------------------
 
-_MONGO: dict[str, tuple[tuple[int, str], ...]] = {
+MONGO: dict[str, tuple[tuple[int, str], ...]] = {
     "find": ((1, "filter"), (2, "projection")),
     "find_one": ((1, "filter"), (2, "projection")),
     "find_raw_batches": ((1, "filter"),),
@@ -70,7 +70,7 @@ _MONGO: dict[str, tuple[tuple[int, str], ...]] = {
     "aggregate_raw_batches": ((1, "pipeline"),),
 }
 """Methods of collections with what of their arguments is a query."""
-_READING = frozenset(
+READING = frozenset(
     ("find", "find_one", "find_raw_batches", "count_documents", "count", "distinct", "aggregate")
 )
 
@@ -79,7 +79,7 @@ def _patch_collection(guard: Guard, module: ModuleType) -> None:
     for name in ("Collection", "AsyncCollection", "AgnosticCollection"):
         owner = vars(module).get(name)
         for base in owner.__mro__ if isinstance(owner, type) else ():
-            for method, places in _MONGO.items():
+            for method, places in MONGO.items():
                 if method in vars(base) and base.__module__ == module.__name__:
                     _watch_documents(guard, base, method, places)
             if "bulk_write" in vars(base) and base.__module__ == module.__name__:
@@ -91,7 +91,7 @@ def _watch_documents(
 ) -> None:
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         documents = [argument(arguments, named, place, name) for place, name in places]
-        check_document(guard, *documents, reads=method in _READING)
+        check_document(guard, *documents, reads=method in READING)
 
     wrap(owner, method, before)
 

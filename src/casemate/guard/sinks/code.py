@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from ..core import Guard
 from ..evaluation import (
@@ -100,14 +100,24 @@ def _is_choice(guard: Guard, text: str) -> bool:
     return text in guard.constants.choices and _REACHES.search(text) is None
 
 
-def check_source(guard: Guard, source: object) -> None:
-    """Block code (BlockedError) that the event has changed."""
+def check_source(guard: Guard, source: object, mode: Literal["eval", "exec", ""] = "") -> None:
+    """Block code (BlockedError) that the event has changed.
+
+    `mode`: what it is run as, where that is known. What is no code then is the code's to refuse.
+    """
     if not guard.active:
         return
     if isinstance(source, (bytearray, memoryview)):
         source = bytes(source)
     if isinstance(source, (str, bytes)):
-        guard.check(NAME, source, _judging_source(guard))
+        usual = _judging_source(guard)
+
+        def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+            verdict = usual(text, spans)
+            broken = verdict is not None and mode and namespaces.is_broken(text, spans, mode)
+            return None if broken else verdict
+
+        guard.check(NAME, source, judged)
         guard.provenance.kept[_SEEN] = as_text(source)
     elif isinstance(source, ast.AST):
         parsed = guard.provenance.kept.get(_PARSED)
@@ -262,8 +272,8 @@ def _evaluating(guard: Guard, form: str) -> Watcher:
 def patch_builtins(guard: Guard, module: ModuleType) -> None:
     """Take what rewritten code announces."""
     watchers = guard.provenance.watchers
-    for name in ("eval()", "exec()"):
-        watchers[name] = lambda arguments, named: check_source(guard, arguments[0])
+    watchers["eval()"] = lambda arguments, named: check_source(guard, arguments[0], "eval")
+    watchers["exec()"] = lambda arguments, named: check_source(guard, arguments[0], "exec")
     watchers["compile()"] = lambda arguments, named: _check_compiled(guard, arguments[0])
     for form in (EVAL_ALONE, EVAL_OF_NAMES, EVAL_IN):
         watchers[form] = _evaluating(guard, form)

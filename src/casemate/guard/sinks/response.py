@@ -22,12 +22,20 @@ from ..url.structure import Parts, is_below, split
 from ..verdict import Verdict
 from ..written import files, kinds, returned
 from ..written.fields import judge_value
+from ..written.lines import is_whole
 from .command import judgement_of
 
 NAME = "response"
 MAX_PAGE = 512 * 1024
 """Characters of a page that is looked at; a longer one is sent as it is."""
 _PAGES = ("text/html", "application/xhtml+xml", "image/svg+xml")
+_LOOKS_LIKE_PAGE = re.compile(
+    r"\s{0,99}<(?:!doctype html|html|head|body|article|section|main|div|h[1-6]|p|ul|ol|table|form)"
+    r"[\s>]",
+    re.IGNORECASE,
+)
+"""How an answer begins that is a page, though nothing tells its type."""
+_MAX_BEGUN = 200
 _FILE_NAME = re.compile(r"filename\s*=\s*\"?([^\";]{1,255})", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _TARGETS = frozenset(("location", "content-location", "refresh"))
@@ -136,13 +144,14 @@ def _misled(guard: Guard, found: Sequence[str]) -> Verdict | None:
 def _page(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
     """Judge the body of an answer that is a page for browsers."""
     kinds = [as_text(v).lower() for name, v in _headers(result) if name.lower() == "content-type"]
-    if not any(mark in kind for kind in kinds for mark in _PAGES):
-        return None
-    body = _bytes_of(result)
-    if body is None:
+    told = any(mark in kind for kind in kinds for mark in _PAGES)
+    body = _bytes_of(result) if told or not kinds else None
+    if body is None or not (told or _LOOKS_LIKE_PAGE.match(as_text(body[:_MAX_BEGUN]))):
         return None
     spans = guard.spans(body)
     text = as_text(body)
+    if not told and is_whole(text, spans):
+        return None
     verdict = None
     if spans:
         tags = guard.constants.plain_tags()

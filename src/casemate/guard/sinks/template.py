@@ -3,7 +3,8 @@
 By wrappers of the place where each engine takes its source: no audit event has it before it is
 compiled to Python, where data can no longer be told from the template. `string.Template` has no
 code, and gives what it is given: stopped are fields of the event where that is more than values
-that the code has named, such as all of the environment. `%` gives no more than these.
+that the code has named, such as all of the environment, or what is likely to be hidden. So are
+those of `%` with a dictionary.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from ..core import Guard
 from ..evaluation.formats import PLAIN, is_plain
 from ..hooks import argument, wrap
+from ..names import FILLS
 from ..notes import SCALARS
 from ..origin import Span
 from ..plain_names import is_hidden
@@ -48,6 +50,7 @@ _ESCAPING = re.compile(
 MAX_TAKEN = 64
 """Templates from elsewhere that count as the code's in one process."""
 _NAMED_FIELD = re.compile(r"\$\{?(\w+)")
+_OF_PERCENT = re.compile(r"%\((\w{1,64})\)")
 _MAX_VALUES = 200
 _SHOWN = ("template", "shown")
 _SHOWING = re.compile(
@@ -170,26 +173,43 @@ def patch_string(guard: Guard, module: ModuleType) -> None:
         given = (arguments[1] if len(arguments) > 1 else None, named)
         wide = any(map(_is_wide, given))
 
-        def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-            for span in spans:
-                for field in _NAMED_FIELD.finditer(text, span.start, span.end):
-                    if not span.vouched and is_hidden(field[1]):
-                        return Verdict(span.origin, "adds a field of what is hidden", _FIX_FIELD)
-                    unknown = not field[1].isdigit() and not _shows(guard, field[1])
-                    if wide and unknown and not span.vouched:
-                        words = "adds a field that looks into what is kept"
-                        return Verdict(span.origin, words, _FIX_FIELD)
-            return None
-
+        judged = _judging_fields(guard, _NAMED_FIELD, wide=wide)
         guard.check(NAME, str(arguments[0].template), judged)
 
     for name in ("substitute", "safe_substitute"):
         wrap(module.Template, name, before)
 
 
-def _shows(guard: Guard, name: str) -> bool:
+def _on_filled(guard: Guard, template: Any, arguments: tuple[Any, ...], *_: Any) -> None:
+    """Judge a template of `%` that is filled from a dictionary."""
+    if type(template) is str and _OF_PERCENT.search(template) is not None:
+        judged = _judging_fields(guard, _OF_PERCENT, wide=_is_wide(arguments[0]))
+        guard.check(NAME, template, judged)
+
+
+def _judging_fields(guard: Guard, fields: re.Pattern[str], *, wide: bool) -> Judge:
+    """Return the judgement of a template whose fields are names.
+
+    `wide`: they are those of more than plain values.
+    """
+
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        for span in spans:
+            for field in fields.finditer(text, span.start, span.end):
+                if not span.vouched and is_hidden(field[1]):
+                    return Verdict(span.origin, "adds a field of what is hidden", _FIX_FIELD)
+                unknown = not field[1].isdigit() and not _shows(guard, fields, field[1])
+                if wide and unknown and not span.vouched:
+                    words = "adds a field that looks into what is kept"
+                    return Verdict(span.origin, words, _FIX_FIELD)
+        return None
+
+    return judged
+
+
+def _shows(guard: Guard, fields: re.Pattern[str], name: str) -> bool:
     """Tell whether a template of the code's own has a field, as it is then one of any other."""
-    return any(name in _NAMED_FIELD.findall(text) for text in guard.constants.texts if "$" in text)
+    return any(name in fields.findall(text) for text in guard.constants.texts if name in text)
 
 
 def patch_chevron(guard: Guard, module: ModuleType) -> None:
@@ -272,6 +292,7 @@ def _checking(guard: Guard, how: Syntax, place: int, name: str) -> Any:
 SINK = Sink(
     name=NAME,
     summary="Template engines: data belongs into the context, not into the template.",
+    calls={FILLS: _on_filled},
     patches={
         "string": patch_string,
         "jinja2.environment": patch_jinja2,

@@ -26,6 +26,8 @@ _NAMED = re.compile(r"(?i)(?:^|[^a-z])(?:re|rx|regexp?|patterns?|expr(?:ession)?
 _DISGUISED = re.compile(r"(?<!\w)\[\w\]\w|\w\[\w\]\w|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}")
 """Letters that are spelled as a class of one, or by their numbers."""
 _MAX_TIMES = 8
+_MANY_RANGES = 2
+"""Sets with ranges, one after the other, that match many texts: `[0-9][0-9]`."""
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 _OF_MANY = ("ANY", "IN", "NOT_LITERAL", "CATEGORY")
 _GROUPS = ("SUBPATTERN", "ATOMIC_GROUP")
@@ -74,7 +76,7 @@ def matches_many(part: str, whole: str) -> bool:
     parsed = _parsed(part)
     if parsed is None:  # it ends a group of the code's, or begins one that the code ends
         return "|" in part or "*" in part
-    return _is_wide(parsed)
+    return _is_wide(parsed) or sum(map(_is_range, parsed)) >= _MANY_RANGES
 
 
 def is_disguised(part: str, is_word: Callable[[str], bool]) -> bool:
@@ -131,11 +133,19 @@ def _is_wide(items: Any) -> bool:
             return True
         if name in _REPEATS:
             _low, high, body = argument
-            if high is _parser.MAXREPEAT and (_has(body, _OF_MANY) or _is_wide(body)):
+            if (high is _parser.MAXREPEAT or int(high) > 1) and (
+                _has(body, _OF_MANY) or _is_wide(body)
+            ):
                 return True
         elif name in _GROUPS and _is_wide(argument[3] if name == "SUBPATTERN" else argument):
             return True
     return False
+
+
+def _is_range(item: Any) -> bool:
+    """Tell whether one part of a pattern is a set with a range in it: `[0-9]`, not `[INFO]`."""
+    operation, argument = item
+    return str(operation) == "IN" and any(str(kind) == "RANGE" for kind, _ in argument)
 
 
 def _has(items: Any, names: Sequence[str]) -> bool:

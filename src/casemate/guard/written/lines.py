@@ -10,6 +10,7 @@ from ..origin import PIECE, Span
 from ..quoted import judge as judge_quoted
 from ..quoted import neutral
 from ..verdict import Verdict
+from .alike import is_alike
 from .fields import judge_values
 from .languages import JSON
 
@@ -219,7 +220,7 @@ def judge_kept(text: str, spans: Sequence[Span]) -> Verdict | None:
             line = text[place : place + _MAX_LINE]
             alike = _LEVEL.match(line) if level else numbers and _shape(line) == shape
             alike = alike or _ACCESS.match(own) or like(line) or _has_columns(own, line)
-            alike = alike or _RUNNER.match(line)
+            alike = alike or _RUNNER.match(line) or is_alike(own, line)
             if alike or _has_fields(own, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
         if _ends_as_own(text, span):
@@ -262,7 +263,8 @@ def judge_trail(text: str, spans: Sequence[Span]) -> Verdict | None:
             line = text[place : place + _MAX_LINE]
             same = own is not None and line.startswith(own[0])
             timed = _TIME.match(before) and _TIME.match(line)
-            if same or timed or like(line) or _has_columns(before, line):
+            columns = _has_columns(before, line)
+            if same or timed or like(line) or columns or is_alike(before, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
     return None
 

@@ -35,6 +35,8 @@ MAX_BEGUN = 512
 _BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
 _BINARY = re.compile(rb"[\s\S]{0,15}?[\x00-\x08\x0e-\x1a\x1c-\x1f\xf8-\xff]")
 """How files begin that are no text."""
+_OF_SAMPLES = ("# HELP ", "# TYPE ")
+"""How samples of metrics begin, as they are shown to who collects them."""
 _PASSED = ("log", "passed")
 """Under which is kept what was read last, and holds no record of the event's."""
 _OF_SEVERAL = frozenset(("writelines", "writev"))
@@ -180,7 +182,8 @@ def read_records(guard: Guard, text: Any, *_: Any) -> None:
     """Judge records of a text that the code has put together, and takes apart."""
     if not guard.active or type(text) is not str or len(text) > MAX_RECORD:
         return
-    if begins_with_level(text) and _BREAK.search(text) is not None and is_put_together(guard, text):
+    begun = begins_with_level(text) or text.startswith(_OF_SAMPLES)
+    if begun and _BREAK.search(text) is not None and is_put_together(guard, text):
         guard.check(NAME, text, judge_kept)
 
 

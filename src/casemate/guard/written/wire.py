@@ -83,6 +83,13 @@ def check_sent(guard: Guard, data: object) -> None:
         guard.check(NAME, given, judge_sent)
 
 
+def sent_by_own(guard: Guard, function: Any, arguments: tuple[Any, ...], *_: Any) -> None:
+    """Block what the code hands to an object of its own (BlockedError) as it does to a socket."""
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_filename.startswith(guard.root) and arguments:
+        check_sent(guard, arguments[0])
+
+
 def check_line(guard: Guard, text: str) -> None:
     """As `check_sent`, of a text that is written into a file over a socket."""
     if _VERB.match(text) is not None and len(text) <= MAX_HEAD and is_direct(guard, "socket"):

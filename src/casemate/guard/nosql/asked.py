@@ -1,0 +1,83 @@
+"""Queries that the function's code hands to an object by a method's name, whatever it belongs to.
+
+A store of its own that knows the operators of MongoDB takes them as that does; a broker takes `+`
+and `#` in the filter of a topic for any level (MQTT 5.0, 4.7), one of NATS `*` and `>`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..core import Guard
+from ..names import WATCHED
+from ..origin import Span
+from ..pieces import as_text
+from ..sink import CallHook
+from ..verdict import Verdict
+from .drivers import MONGO, NAME, READING, check_document
+
+_OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte")
+"""What code has that takes operators, one of these at least."""
+_MAX_TOPICS = 64
+_ANY_LEVEL = {
+    "/": re.compile(r"(?:(?<=/)|^)[+#](?=/|$)"),
+    ".": re.compile(r"(?:(?<=\.)|^)[*>](?=\.|$)"),
+}
+_FIX_TOPIC = (
+    "refuse values with the signs that stand for any level, `+`, `#` and `/`, or choose the topic "
+    "from a collection in the code"
+)
+
+
+def _is_own(guard: Guard, function: Callable[..., Any]) -> bool:
+    code = getattr(function, "__code__", None)  # a method has that of its function
+    return code is not None and bool(code.co_filename.startswith(guard.root))
+
+
+def _on_asked(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Block a query (BlockedError) of a store of the code's whose operators came from outside."""
+    documents = [one for one in (*arguments, *named.values()) if isinstance(one, Mapping) and one]
+    if documents and _is_own(guard, function) and any(map(guard.constants.holds, _OPERATORS)):
+        reads = getattr(function, "__name__", "") in READING
+        check_document(guard, *documents, reads=reads)
+
+
+def _on_subscribed(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Block the filter of a topic (BlockedError) that the event has widened."""
+    given = [*arguments[:1], *named.values()]
+    for one in [part for item in given for part in (item if isinstance(item, list) else [item])][
+        :_MAX_TOPICS
+    ]:
+        topic = one[0] if isinstance(one, tuple) and one else one
+        if isinstance(topic, (str, bytes)) and any(sign in as_text(topic) for sign in "+#*>"):
+            guard.check(NAME, topic, judge_topic)
+
+
+def judge_topic(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data stands for any level in a filter that the code has put together."""
+    place, own = 0, ""
+    for span in spans:
+        own += text[place : span.start]
+        place = max(span.end, place)
+    own += text[place:]
+    levels = _ANY_LEVEL["/" if "/" in own else "."]
+    if not any(map(str.isalnum, own)) or ("/" not in own and "." not in own):
+        return None  # it is the event's to write
+    for span in spans:
+        found = levels.finditer(text)
+        # A sign that the code has as well is no choice of its: each is one object.
+        if span.checked != "member" and any(span.start <= m.start() < span.end for m in found):
+            return Verdict(span.origin, "stands for any level in the filter of a topic", _FIX_TOPIC)
+    return None
+
+
+CALLS: dict[str, CallHook] = {
+    **dict.fromkeys((name for name in MONGO if name in WATCHED and name != "update"), _on_asked),
+    "subscribe": _on_subscribed,
+}
