@@ -131,14 +131,15 @@ def match_names(module: ast.AST) -> frozenset[str]:
     found: set[str] = set()
     for node in ast.walk(module):
         targets: list[ast.expr] = []
-        if isinstance(node, ast.Assign) and _is_match(node.value, _MATCHING):
-            targets = node.targets
-        elif (isinstance(node, ast.NamedExpr) and _is_match(node.value, _MATCHING)) or (
-            isinstance(node, (ast.For, ast.comprehension)) and _is_match(node.iter, _ITERATING)
-        ):
-            targets = [node.target]
-        elif isinstance(node, ast.arg) and node.arg in _OF_MATCHES:
-            found.add(node.arg)
+        match node:
+            case ast.Assign(targets=named, value=value) if _is_match(value, _MATCHING):
+                targets = named
+            case ast.NamedExpr(target=target, value=value) if _is_match(value, _MATCHING):
+                targets = [target]
+            case ast.For(target=target, iter=each) | ast.comprehension(target=target, iter=each):
+                targets = [target] if _is_match(each, _ITERATING) else []
+            case ast.arg(arg=name) if name in _OF_MATCHES:
+                found.add(name)
         found.update(target.id for target in targets if isinstance(target, ast.Name))
     return frozenset(found)
 
