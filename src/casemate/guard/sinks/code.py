@@ -114,7 +114,9 @@ def check_source(guard: Guard, source: object, mode: Literal["eval", "exec", ""]
 
         def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
             verdict = usual(text, spans)
-            broken = verdict is not None and mode and namespaces.is_broken(text, spans, mode)
+            # Of bytes a comment in them says how they are read.
+            told = mode if isinstance(source, str) and verdict is not None else ""
+            broken = told and namespaces.is_broken(text, spans, told)
             return None if broken else verdict
 
         guard.check(NAME, source, judged)

@@ -439,7 +439,7 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
         written = before_in_line(own, span)
         quote = "" if _COMMENT.match(before) else _quote(written)
         if quote and (quote not in part or _stays_quoted(before, part, quote)):
-            if quote == '"' and _SHELLED.match(written) and _SUBSTITUTES.search(part):
+            if quote == '"' and _SUBSTITUTES.search(part):
                 return Verdict(span.origin, "is a command within a setting", FIX_LINE)
             continue
         if quote == '"':
@@ -550,7 +550,6 @@ _EVENT_FIELD = re.compile(r"[\r\n](?:event|data|id|retry)[ \t]?:")
 _COMMENT = re.compile(r"[ \t]{0,40}#")
 _SIGNS = re.compile(r"[\"'`$;{}\r\n\x0b\x0c\x85\u2028\u2029]")
 _OPENS = re.compile(r"(?:^|[=:\s(,\[{])(['\"])")
-_SHELLED = re.compile(r"[^=]{0,200}[^\s=:]=(?!\s)")
 _SUBSTITUTES = re.compile(r"\$\(|`[^`\n]+`")
 _ESCAPED_TEXT = re.compile(r'(?:[^"\\\r\n]|\\[^\r\n])*+')
 
