@@ -279,12 +279,27 @@ def _note_dropped(guard: Guard, folder: str, text: str, result: str) -> None:
 
 
 def _is_of_event(guard: Guard, text: str) -> bool:
-    if text in ("", "/") or guard.taint is None:
+    taint = guard.taint
+    if text in ("", "/") or taint is None:
         return False
-    if is_known(guard, text):
+    if taint.is_of(text) is not None or guard.provenance.of(text) is not None:
         return True
     # The event would be decoded for each path that a library makes absolute.
-    return text != os.getcwd() and guard.taint.exact(text) is not None
+    if text[0] == "/" and text == os.getcwd():
+        return False
+    return taint.exact(text) is not None
+
+
+def _may_tell(guard: Guard, parts: tuple[Any, ...]) -> bool:
+    """Tell whether a path has a part of the event, or one in front of which others are dropped.
+
+    Most have neither, such as those of a package's metadata that a library goes through.
+    """
+    for number, part in enumerate(parts):
+        text = text_of(part)
+        if text is not None and ((number and text[:1] == "/") or _is_of_event(guard, text)):
+            return True
+    return False
 
 
 def _note_parts(guard: Guard, path: object, result: Any) -> None:
@@ -317,7 +332,9 @@ def patch_pathlib(guard: Guard, module: ModuleType) -> None:
     pure: Any = module.PurePath
 
     def made(path: Any, parts: tuple[Any, ...]) -> None:
-        if guard.active and type(path).__name__.endswith("PosixPath"):
+        if not guard.active or not type(path).__name__.endswith("PosixPath"):
+            return
+        if _may_tell(guard, parts):
             _note_join(guard, str(path), ("", *parts) if len(parts) == 1 else parts)
 
     if "_make_child" in vars(pure):  # 3.11
