@@ -337,7 +337,7 @@ class Calls(Generations):
         if not self.active:
             return
         owner = sources[0]
-        if owner[:4] in BEGINS_WITH:
+        if owner[:4] in BEGINS_WITH or (sources[-1] == "\n" and "{" in owner[:80]):
             self._read_answer(owner)
         if len(owner) > MAX_SHORT or len(sources[-1]) > MAX_SHORT:
             self._hold_more(sources)

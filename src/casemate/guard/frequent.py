@@ -15,9 +15,12 @@ from .quick import MAX_CUT_FROM, MAX_SHORT, Append, Note, Noted
 
 IN_LINK = "://"
 _OF_HEADS = ("HTTP", "Stat", "Cont", "From", "Subj", "To: ", "Date", "MIME", "Retu", "Rece", "Repl")
-_SAMPLES = ("# HE", "# TY")
+_SAMPLES = ("# HE", "# TY", "CEF:", "LEEF")
+_PRIORITIES = (*(f"<{n}>" for n in range(10, 100)), *(f"<{n}" for n in range(100, 192)))
 _LEVELS = ("DEBU", "INFO", "WARN", "ERRO", "CRIT", "FATA", "NOTI", "AUDI")
-BEGINS_WITH = frozenset((*_OF_HEADS, *_LEVELS, *_SAMPLES, *(begin.encode() for begin in _OF_HEADS)))
+BEGINS_WITH = frozenset(
+    (*_OF_HEADS, *_LEVELS, *_SAMPLES, *_PRIORITIES, *(begin.encode() for begin in _OF_HEADS))
+)
 """Four signs that an answer begins with, or a mail, as it is sent or handed over, or a log, or the
 samples of metrics."""
 MAX_ITEMS = 1000

@@ -25,7 +25,8 @@ def splitter(notes: Calls, slow: Callable[..., Any]) -> Callable[..., Any]:
         if type(text) is not str:
             return slow(text.split, separator)
         parts = text.split(separator)
-        if len(text) > MAX_SHORT or text[:4] in BEGINS_WITH or not notes.active:
+        records = text[:4] in BEGINS_WITH or (separator == "\n" and "{" in text[:80])
+        if records or len(text) > MAX_SHORT or not notes.active:
             notes._parted(parts, (text, separator))
             return parts
         note = (parts, SPREAD, (text, separator), parts[:])

@@ -154,6 +154,7 @@ WATCHED = frozenset(
         "delete_one",
         "exec_",
         "exec_params",
+        "execute",
         "find",
         "find_one",
         "findall",

@@ -75,6 +75,8 @@ Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
 """Takes the arguments of a call before it is made; raises to stop it."""
 
 
+_NO_MAPPINGS = frozenset((str, bytes, int, float, bool, tuple, list, set, type(None)))
+"""What fills a template in its order."""
 _ADDRESSES = ("IPv4Address", "IPv6Address")
 _MAX_PAIR = 4
 """Parts of a pair that is looked up: `(scheme, host) in ALLOWED`."""
@@ -226,7 +228,7 @@ class Provenance(Calls):
 
     def _filled(self, result: Any, template: str, arguments: Any) -> None:
         """Note what `template % arguments` made."""
-        if type(arguments) is dict and FILLS in self.watchers and self.active:
+        if type(arguments) not in _NO_MAPPINGS and FILLS in self.watchers and self.active:
             self.watchers[FILLS]((template, arguments), {})
         values = scalars(arguments) if self.active else None
         if values is not None:

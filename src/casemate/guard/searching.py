@@ -80,6 +80,8 @@ def searcher(
         held, limit = known.get(identity(pattern), _UNKNOWN)
         if held is not pattern or pattern is None or named:
             return slow(name, function, *arguments, **named)
+        if name[:3] == "sub" and "\\" in str(arguments[place : place + 1]):
+            return slow(name, function, *arguments)  # groups in what is put in
         for argument in arguments[place:]:
             if type(argument) is not str or len(argument) >= limit:
                 return slow(name, function, *arguments, **named)

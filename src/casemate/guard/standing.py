@@ -46,6 +46,12 @@ def is_direct(guard: Guard, *through: str) -> bool:
     return False
 
 
+def is_own(guard: Guard, function: Callable[..., Any]) -> bool:
+    """Tell whether a function or a method is of the function's own code, by its file."""
+    code = getattr(function, "__code__", None)  # a method has that of its function
+    return code is not None and bool(code.co_filename.startswith(guard.root))
+
+
 def is_import() -> bool:
     """Tell whether an audit event is of the import system: called by a sink's hook.
 

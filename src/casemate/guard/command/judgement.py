@@ -20,7 +20,7 @@ from .unknown_code import NUMBER, in_file, plain
 
 _MAX_DEPTH = 8
 _SOURCING = frozenset((".", "source"))
-_RUNS_FILE = re.compile(r"(?:^|[;&|(\s/])(?:\.|source|(?:ba|da|z|k)?sh)\s")
+_RUNS_FILE = re.compile(r"(?:^|[;&|(\s/])(?:\.|source|xargs|(?:ba|da|z|k)?sh)\s")
 FIX_SHELL = (
     'give the program and its arguments as a list, without a shell: subprocess.run(["ls", "--", '
     "name]); where a shell has to be, put each value through shlex.quote()"
@@ -162,7 +162,7 @@ class Judgement:
         name = programs.base_name(arguments[0].value)
         if name in _SOURCING:
             return self._written(arguments[1].value, depth, "sh") if len(arguments) > 1 else None
-        verdict = self._code_files(name, arguments[1:])
+        verdict = self._code_files(name, arguments[1:]) or self._items_of_file(name, arguments)
         if verdict is not None:
             return verdict
         options = [a.value for a in arguments[1:3]]
@@ -180,6 +180,15 @@ class Judgement:
         for option, value in given:
             read = self._read(value.value) if option.value in options else None
             verdict = in_file(*read, name) if read is not None else None
+            if verdict is not None:
+                return verdict
+        return None
+
+    def _items_of_file(self, name: str, arguments: Sequence[Argument]) -> Verdict | None:
+        """Judge a file whose lines xargs hands to another program: `xargs -a names.txt`."""
+        for option, value in itertools.pairwise(arguments) if name == "xargs" else ():
+            read = self._read(value.value) if option.value in ("-a", "--arg-file") else None
+            verdict = self.standard_input(arguments, *read) if read is not None else None
             if verdict is not None:
                 return verdict
         return None
@@ -252,6 +261,7 @@ class Judgement:
                 return self._options_of_input(name, rest[number + 1 :])
             if not argument.value.startswith(("-", "+")):
                 verdict = self._script(rest[number:]) or self._written(argument.value, depth)
+                verdict = verdict or self._of_script(argument, rest[number + 1 :], depth)
                 if verdict is None and reading.takes_options(argument.value):
                     verdict = self._options(programs.base_name(argument.value), rest[number + 1 :])
                 return verdict
@@ -267,6 +277,19 @@ class Judgement:
         verdict = self.line(again.value, again.spans, depth + 1) if again is not None else None
         commands = (self.arguments(c, depth + 1) for c in called(script, given))
         return verdict or next((found for found in commands if found is not None), None)
+
+    def _of_script(self, script: Argument, given: Sequence[Argument], depth: int) -> Verdict | None:
+        """Judge what a script of the code's own evaluates of what it is given: `tag=$1`."""
+        held = reading.parameters_of(script.value, given) if not script.spans else None
+        if not held:
+            return None
+        text, values = held
+        return variables.judge(
+            text,
+            values.get,
+            lambda a: self.arguments(a, depth + 1) if a and a[0].value == "eval" else None,
+            self.pipe,
+        )
 
     def _options_of_input(self, name: str, rest: Sequence[Argument]) -> Verdict | None:
         """Judge options after `-s`; what comes after them is judged with the script."""

@@ -34,6 +34,10 @@ _SHEBANG = re.compile(r"#![ \t]*(?:\S*/)?env[ \t]+(?:-S[ \t]+)?(\S+)|#![ \t]*(\S
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _TAKES_ARGUMENT = ("-I", "-n", "-P", "-L", "-d", "-a", "-s", "-E", "-i")
 _MAX_LINES = 1000
+_EVALUATES = re.compile(r"\beval[ \t]")
+_PARAMETER = re.compile(
+    r"^[ \t]{0,8}(?:local )?([A-Za-z_]\w{0,63})=\"?\$\{?([1-9])\}?\"?$", re.MULTILINE
+)
 _MAX_SCRIPT = 64 * 1024
 _OPTIONS = re.compile(
     r"\bgetopts?\b|-\*[ \t]{0,8}\)|--?[A-Za-z][\w-]{0,40}=?\*?[\"']?[ \t]{0,8}[|)]"
@@ -213,7 +217,10 @@ def judge_items(
     command = list(rest[number:]) or [Argument("echo")]
     null = any(o in ("-0", "--null") for o in options)
     lines = null or any(o[:2] in ("-I", "-d", "-i") for o in options)
-    mark = next((_mark(o, rest[n + 1 :]) for n, o in enumerate(options) if o[:2] == "-I"), "")
+    begun = rest[:number]
+    mark = next(
+        (_mark(o.value, rest[n + 1 :]) for n, o in enumerate(begun) if o.value[:2] == "-I"), ""
+    )
     for item in items(text, spans, "\0" if null else "\n"):
         for span in item.doubtful:
             part = item.value[span.start : span.end]
@@ -270,12 +277,25 @@ def names_read(script: str) -> list[str]:
 
 def takes_options(path: str) -> bool:
     """Tell whether a script of a shell reads options among what it is given."""
+    text = _script(path)
+    return text is None or _OPTIONS.search(text) is not None
+
+
+def parameters_of(path: str, given: Sequence[Argument]) -> tuple[str, dict[str, Argument]] | None:
+    """Return a script that evaluates something, and what its variables hold of what it is given."""
+    text = _script(path)
+    if text is None or _EVALUATES.search(text) is None:
+        return None
+    named = [(m[1], int(m[2]) - 1) for m in _PARAMETER.finditer(text)]
+    return text, {n: given[at] for n, at in named if at < len(given) and given[at].doubtful}
+
+
+def _script(path: str) -> str | None:
     try:
         with open(path, encoding="utf-8", errors="replace") as script:
-            text = script.read(_MAX_SCRIPT)
+            return script.read(_MAX_SCRIPT)
     except (OSError, ValueError):
-        return True
-    return _OPTIONS.search(text) is not None
+        return None
 
 
 def in_quotes(before: str) -> bool:

@@ -18,7 +18,7 @@ from .reading import in_quotes
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _SUBSTITUTION = re.compile(
-    r"s(?P<sign>[/|,#@!:~])(?P<old>(?:(?!(?P=sign))[^\\\n]|\\[^\w\n])*+)(?P=sign)"
+    r"s(?P<sign>[/|,#@!:~])(?P<old>(?:(?!(?P=sign))[^\\\n]|\\[^\w\n]|\\n)*+)(?P=sign)"
     r"(?P<new>(?:(?!(?P=sign))[^\\\n]|\\[^\w\n])*+)(?P=sign)[gpiI0-9]*+"
 )
 """One command of sed that puts one text in the place of another, by its usual signs."""
@@ -33,9 +33,10 @@ _KEY = re.compile(r"[A-Za-z_]\w{0,63}")
 _ESCAPED = re.compile(r"\\.")
 _WHOLE_LITERAL = re.compile(r'"[^"\n]*+"')
 _INSIDE_LITERAL = re.compile(r'(?:[^"\\\n]|\\[^"\n])*+')
-_ESCAPED_SIGN = re.compile(r"\\[^\w\n]")
+_ESCAPED_SIGN = re.compile(r"\\(?:[^\w\n]|n)")
 _ACTS = re.compile(r"[|@]|\b(?:system|getline)\b")
 """In awk: what runs a text as a command, opens a file by it, or calls the function of its name."""
+_COMPARING = re.compile(r"[<>]=?|[=!]=")
 _PRINTS = re.compile(r"\bprint")
 """In awk: only after it is `>` a file; before, it compares."""
 _BY_LITERALS = frozenset((Kind.JAVASCRIPT, Kind.PERL, Kind.RUBY, Kind.PHP, Kind.LUA))
@@ -114,6 +115,14 @@ def _in_literal(value: str, span: Span) -> bool:
     # What has a pattern or a comment in it is not read here.
     opened = before.count('"') == 1 and not {"/", "#"} & set(before.partition('"')[0])
     return opened and "\\" not in before and _is_inside(value, span)
+
+
+def _compares(value: str, span: Span) -> bool:
+    """Tell whether data is a sign by which a rule of awk's compares, before what it does."""
+    before = value[: span.start]
+    return _COMPARING.fullmatch(value, span.start, span.end) is not None and not (
+        "{" in before or '"' in before or "getline" in value
+    )
 
 
 def _is_inside(value: str, span: Span) -> bool:
@@ -206,7 +215,7 @@ def plain(argument: Argument, name: str) -> Verdict | None:
             _is_substituted(argument.value, span) or _is_added(argument.value, span)
         ):
             continue
-        if name in AWKS and _in_literal(argument.value, span):
+        if name in AWKS and (_in_literal(argument.value, span) or _compares(argument.value, span)):
             continue
         if name in _JQ:
             if not _is_jq(argument.value, span):

@@ -15,12 +15,15 @@ from ..names import WATCHED
 from ..origin import Span
 from ..pieces import as_text
 from ..sink import CallHook
+from ..standing import is_own, is_put_together
 from ..verdict import Verdict
 from .drivers import MONGO, NAME, READING, check_document
+from .languages import judge_graphql
 
 _OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte")
 """What code has that takes operators, one of these at least."""
 _MAX_TOPICS = 64
+_DOCUMENT = re.compile(r"\s{0,9}(?:(?:query|mutation|subscription)\b[^{]{0,200})?\{\s{0,99}\w")
 _ANY_LEVEL = {
     "/": re.compile(r"(?:(?<=/)|^)[+#](?=/|$)"),
     ".": re.compile(r"(?:(?<=\.)|^)[*>](?=\.|$)"),
@@ -31,17 +34,12 @@ _FIX_TOPIC = (
 )
 
 
-def _is_own(guard: Guard, function: Callable[..., Any]) -> bool:
-    code = getattr(function, "__code__", None)  # a method has that of its function
-    return code is not None and bool(code.co_filename.startswith(guard.root))
-
-
 def _on_asked(
     guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     """Block a query (BlockedError) of a store of the code's whose operators came from outside."""
     documents = [one for one in (*arguments, *named.values()) if isinstance(one, Mapping) and one]
-    if documents and _is_own(guard, function) and any(map(guard.constants.holds, _OPERATORS)):
+    if documents and is_own(guard, function) and any(map(guard.constants.holds, _OPERATORS)):
         reads = getattr(function, "__name__", "") in READING
         check_document(guard, *documents, reads=reads)
 
@@ -77,7 +75,19 @@ def judge_topic(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
+def _on_executed(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Block a document of GraphQL (BlockedError) that an engine of the code's own is given."""
+    text = arguments[0] if arguments else None
+    if not isinstance(text, str) or not is_own(guard, function):
+        return
+    if _DOCUMENT.match(text) is not None and is_put_together(guard, text):
+        guard.check(NAME, text, judge_graphql)
+
+
 CALLS: dict[str, CallHook] = {
+    "execute": _on_executed,
     **dict.fromkeys((name for name in MONGO if name in WATCHED and name != "update"), _on_asked),
     "subscribe": _on_subscribed,
 }

@@ -76,6 +76,8 @@ _EMPTY = frozenset(("EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET"))
 _TO_MARK = frozenset(("LIST", "DICT", "FROZENSET"))
 _ADDS = {"APPEND": 1, "SETITEM": 2}
 _ADD_ALL = frozenset(("APPENDS", "SETITEMS", "ADDITEMS"))
+_OF_LINES = frozenset((b"F", b"I", b"L", b"S", b"V", b"g", b"p"))
+"""Operations of values whose argument goes up to a line's end: without one no reader goes on."""
 _NOTHING = frozenset(("PROTO", "FRAME", "STOP"))
 
 
@@ -105,7 +107,7 @@ def is_of_values(data: bytes) -> bool:
         return False
     import pickletools  # nosec B403 - it reads operations, and does none
 
-    machine, stream = _Machine(), io.BytesIO(data)
+    machine, stream, last = _Machine(), io.BytesIO(data), 0
     operations = pickletools.genops(stream)
     codes = {operation.code for operation in pickletools.opcodes}
 
@@ -114,7 +116,7 @@ def is_of_values(data: bytes) -> bool:
 
     try:
         # Whatever reads it ends at what is no operation, and has made no more than what is here.
-        while is_operation(stream.tell()):
+        while is_operation(last := stream.tell()):
             operation, argument, place = next(operations)
             machine.take(operation.name, argument)
             if operation.name == "STOP":
@@ -122,7 +124,7 @@ def is_of_values(data: bytes) -> bool:
     except _Ended:
         return True
     except Exception:  # noqa: BLE001 - whatever makes it unreadable, or is not followed
-        return False
+        return data[last : last + 1] in _OF_LINES and b"\n" not in data[last:]
     return stream.tell() < len(data)
 
 

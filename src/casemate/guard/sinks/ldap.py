@@ -13,6 +13,7 @@ from ..origin import Span
 from ..pieces import as_text
 from ..plain_names import is_plain
 from ..sink import Sink
+from ..standing import is_own, is_put_together
 from ..verdict import Verdict
 
 NAME = "ldap"
@@ -20,6 +21,7 @@ _ESCAPE = re.compile(r"\\[0-9a-fA-F]{2}")
 _FILTER_MARK = re.compile(r"[()*\\\x00]")
 _DN_ESCAPE = re.compile(r"\\(?:[0-9a-fA-F]{2}|[ \"#+,;<=>\\])")
 _DN_MARK = re.compile(r"[,+\"\\<>;\x00\r\n]")
+_IS_FILTER = re.compile(r"\((?:[&|!]\(|[A-Za-z][\w;.-]{0,63}[<>~]?=)")
 _BRACKETS = re.compile(r"[()]")
 _SEPARATORS = re.compile(r"[,+;]")
 _BEFORE_EQUALS = re.compile(r"(?<![\w.-])[\w.-]++(?=\s*=)")
@@ -219,6 +221,17 @@ def _watch(guard: Guard, owner: Any, methods: Any) -> None:
         wrap(owner, method, before)
 
 
+def _on_search(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Judge a filter that the code has put together, and hands to a function of its own."""
+    if not is_own(guard, function):
+        return
+    for one in (*arguments, *named.values()):
+        if isinstance(one, str) and _IS_FILTER.match(one) and is_put_together(guard, one):
+            guard.check(NAME, one, judge_filter)
+
+
 def _patch_ldap3(guard: Guard, module: ModuleType) -> None:
     _watch(guard, vars(module)["Connection"], _LDAP3)
 
@@ -235,6 +248,7 @@ def _patch_bonsai(guard: Guard, module: ModuleType) -> None:
 SINK = Sink(
     name=NAME,
     summary="LDAP filters and names: data must stay one value, its special characters escaped.",
+    calls={"search": _on_search},
     patches={
         "ldap3.core.connection": _patch_ldap3,
         "ldap.ldapobject": _patch_python_ldap,

@@ -32,6 +32,8 @@ _REPEATS_NOTHING = re.compile(r"(?:[^*+{\\]|\\.)*+", re.DOTALL)
 """A pattern whose signs of repetition are escaped, all of them: a long search word, say."""
 _MANY = 16
 _WITH_REPLACEMENT = frozenset(("sub", "subn"))
+_GROUP = re.compile(r"\\(?:g<|\d)")
+_FIX_GROUP = "have a function return the value: pattern.sub(lambda match: value, text)"
 _FIX_PATTERN = "escape what comes from outside: re.escape(value), or limit what may be repeated"
 _FIX_WIDE = "escape what comes from outside: re.escape(value)"
 _FIX_SUBJECT = "rewrite the pattern without a repetition inside a repetition, or limit the length"
@@ -141,6 +143,16 @@ def _judge_pattern(guard: Guard, text: str, spans: Sequence[Span]) -> Verdict | 
     return Verdict(wide.origin, "widens what a pattern of the code's matches", _FIX_WIDE)
 
 
+def _judge_replacement(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge what is put in the place of what is found: one that is the event's is its to write."""
+    for span in spans:
+        found = _GROUP.search(text, span.start, span.end)
+        whole = span.end - span.start == len(text)
+        if found is not None and not span.vouched and not whole:
+            return Verdict(span.origin, "brings back what a pattern has found", _FIX_GROUP)
+    return None
+
+
 def _judge_subject(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in spans:
         if span.end - span.start >= MIN_SUBJECT:
@@ -168,6 +180,9 @@ def _on_call(
             guard.check(NAME, pattern, _judging(guard))
     else:
         return
+    by = arguments[place] if shift and len(arguments) > (place := 0 if compiled else 1) else None
+    if isinstance(by, str) and "\\" in by:
+        guard.check(NAME, by, _judge_replacement)
     if name == "compile" or not isinstance(pattern, str) or not isinstance(subject, str):
         return
     exponential = len(subject) >= MIN_SUBJECT and is_exponential(pattern)

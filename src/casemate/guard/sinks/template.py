@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -182,7 +182,8 @@ def patch_string(guard: Guard, module: ModuleType) -> None:
 
 def _on_filled(guard: Guard, template: Any, arguments: tuple[Any, ...], *_: Any) -> None:
     """Judge a template of `%` that is filled from a dictionary."""
-    if type(template) is str and _OF_PERCENT.search(template) is not None:
+    fills = isinstance(arguments[0], Mapping) and type(template) is str
+    if fills and _OF_PERCENT.search(template) is not None:
         judged = _judging_fields(guard, _OF_PERCENT, wide=_is_wide(arguments[0]))
         guard.check(NAME, template, judged)
 
@@ -194,7 +195,14 @@ def _judging_fields(guard: Guard, fields: re.Pattern[str], *, wide: bool) -> Jud
     """
 
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        own = any(
+            not any(s.start < m.end() and m.start() < s.end for s in spans)
+            for m in fields.finditer(text)
+        )
         for span in spans:
+            if own and not span.vouched and fields.search(text, span.start, span.end):
+                words = "adds a field among those of the code's template"
+                return Verdict(span.origin, words, _FIX_FIELD)
             for field in fields.finditer(text, span.start, span.end):
                 if not span.vouched and is_hidden(field[1]):
                     return Verdict(span.origin, "adds a field of what is hidden", _FIX_FIELD)

@@ -20,7 +20,7 @@ from ..hooks import argument, wrap
 from ..origin import PIECE, Origin, Span
 from ..pieces import as_text
 from ..sink import Patch
-from ..standing import is_direct
+from ..standing import is_direct, is_put_together
 from ..verdict import Verdict
 from .hosts import (
     Vouching,
@@ -239,6 +239,13 @@ class Judge:
         if asked not in self._whole:
             self.url(url)
 
+    def named(self, host: Any) -> None:
+        """Judge the URL that the code has cut, and whose host a request names in its head."""
+        if isinstance(host, (str, bytes)) and self.guard.active:
+            url = cut_from(self.guard, host_of(f"//{as_text(host)}"))
+            if url is not None and is_put_together(self.guard, url):
+                self.url(url)
+
     def header(self, value: Any) -> None:
         """Judge a header of a request."""
         if isinstance(value, (str, bytes)) and self.guard.active:
@@ -324,8 +331,14 @@ def patch_http_client(guard: Guard, module: ModuleType) -> None:
         for value in arguments[1:]:
             if isinstance(value, (str, bytes)) and _breaks(value):
                 judged.header(value)
+        if len(arguments) > 2 and _name_of(arguments[1]).lower() == "host":
+            judged.named(arguments[2])
 
     wrap(connection, "putheader", before_header)
+
+
+def _name_of(field: object) -> str:
+    return as_text(field) if isinstance(field, (str, bytes)) else ""
 
 
 def _breaks(value: str | bytes) -> bool:

@@ -9,7 +9,34 @@ import re
 
 _ASSIGNED = re.compile(r"(?:export )?[A-Z_][A-Z0-9_]{0,63}=")
 _LABELLED = re.compile(r"[A-Za-z_:][\w:]{0,200}\{")
+_MAX_BEGUN = 400
 _SAMPLE = re.compile(r"[A-Za-z_:][\w:]{0,200}(?:\{[^}\n]{0,400}\})? [-+.\w]{1,30}(?=\s|$)")
+
+
+_ENVIRONMENT = re.compile(r"(?:[A-Z_][A-Z0-9_]{0,63}=[^\n]{0,400}\n){2}")
+_ENTRY = re.compile(r"(?:[\d*/,-]{1,20} ){5}\S|@(?:reboot|hourly|daily|weekly|monthly|yearly) ")
+"""How a line of cron begins."""
+
+
+def is_environment(text: str) -> bool:
+    """Tell whether a file of no known kind begins with variables of the environment."""
+    return _ENVIRONMENT.match(text) is not None
+
+
+def ends_comment(own: str, line: str) -> bool:
+    """Tell whether a line that data begins in a comment of the code's is one that is run or set."""
+    begins = _ENTRY.match(line) or _ASSIGNED.match(line)
+    return own.lstrip()[:1] == "#" and begins is not None
+
+
+def begins_sample(text: str) -> bool:
+    """Tell whether a text begins as a sample of metrics does, with a label."""
+    return _LABELLED.match(text) is not None and '="' in text[:_MAX_BEGUN]
+
+
+def ends_label(own: str, part: str) -> bool:
+    """Tell whether data in the quotes of a label of a sample ends these."""
+    return own[-2:] == '="' and _LABELLED.match(own) is not None and '"' in part.replace('\\"', "")
 
 
 def is_alike(own: str, line: str) -> bool:

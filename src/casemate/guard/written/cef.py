@@ -18,6 +18,7 @@ MAX_BEFORE = 128
 """Characters before a record, as syslog has some."""
 _BEGIN = re.compile(r"\b(?:CEF:\d|LEEF:\d\.\d)\|")
 _FIELDS = {"C": 7, "L": 5}
+_LINES = re.compile(r"[^\n]+")
 _DIVIDING = re.compile(r"(?<!\\)(?:\\\\)*+\|")
 _KEY = re.compile(r"(?:^|[ \t])([A-Za-z_]\w{0,63})=")
 _KNOWN = frozenset(
@@ -36,6 +37,17 @@ _FIX = (
 def begins(text: str) -> bool:
     """Tell whether a text is such a record."""
     return "EF:" in text[:MAX_BEFORE] and _BEGIN.search(text, 0, MAX_BEFORE) is not None
+
+
+def judge_each(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge records that stand one in each line that the code has begun."""
+    for line in _LINES.finditer(neutral(text, spans)):
+        start, end = line.span()
+        inside = [s.moved(-start) for s in spans if start <= s.start and s.end <= end]
+        verdict = judge(text[start:end], inside) if inside else None
+        if verdict is not None:
+            return verdict
+    return None
 
 
 def judge(text: str, spans: Sequence[Span]) -> Verdict | None:

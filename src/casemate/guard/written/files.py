@@ -17,7 +17,7 @@ from ..core import Guard, Place
 from ..hooks import argument
 from ..pieces import as_text
 from ..standing import is_import, wrap_after
-from . import kinds, streams
+from . import alike, kinds, streams
 from .judgement import FILE, MAX_TEXT, Judge, sink_of, verdict_on
 from .kinds import Kind
 
@@ -176,9 +176,10 @@ class Written:
         # What is opened within a decision is not looked at.
         guard.decide(FILE, lambda: found.append(_content(where, name, min(room, MAX_TEXT))))
         for known_as, data in found:
+            text = as_text(data)
             kind = known_as or (Kind.TRAIL if added and data else None)
+            kind = kind or (Kind.SETTINGS if alike.is_environment(text) else None)
             if kind is not None:
-                text = as_text(data)
                 pieces = pieces_of(guard, where, text)
                 if not pieces and added and kind in _OF_ROWS:  # others wrote what is before it
                     text, pieces = _end_of(guard, where, text)

@@ -40,7 +40,7 @@ _SUFFIXES = {
     Kind.TABBED: "tsv tab",
     Kind.RECORDS: "log jsonl ndjson logfmt ltsv clf lp",
     Kind.HEADED: "eml mbox",
-    Kind.FIELDS: "ics vcf ifb zone hosts htpasswd pgpass netrc",
+    Kind.FIELDS: "ics vcf ifb zone hosts htpasswd pgpass netrc m3u m3u8",
     Kind.SETTINGS: (
         "ini cfg properties yml yaml toml service timer socket mount target desktop network "
         "rules repo list env"
@@ -102,6 +102,9 @@ _TYPES = {
     "text/event-stream": Kind.EVENTS,
     "text/calendar": Kind.FIELDS,
     "text/vcard": Kind.FIELDS,
+    "application/vnd.apple.mpegurl": Kind.FIELDS,
+    "application/x-mpegurl": Kind.FIELDS,
+    "audio/mpegurl": Kind.FIELDS,
     "text/x-vcard": Kind.FIELDS,
     "application/json": Kind.JSON,
     "application/ld+json": Kind.JSON,

@@ -10,7 +10,7 @@ from ..origin import PIECE, Span
 from ..quoted import judge as judge_quoted
 from ..quoted import neutral
 from ..verdict import Verdict
-from .alike import is_alike
+from .alike import ends_comment, ends_label, is_alike
 from .fields import judge_values
 from .languages import JSON
 
@@ -64,7 +64,7 @@ _TRACE = "Traceback (most recent call last)"
 _RAISED = re.compile(r"[A-Za-z_][\w.]{0,200}: ")
 _MIN_WORDS = 2
 """Of the code's before data, after which a line with the same words is a record like it."""
-_MIN_NUMBERS = 2
+_MIN_NUMBERS, _MIN_COLUMNS = 2, 3
 _MAX_LINE = 512
 """Characters of a line that are looked at, before and after where data begins one."""
 FIX_LOG = (
@@ -76,15 +76,14 @@ FIX_HEAD = (
     "email.message.EmailMessage or an HTTP client, which refuse them"
 )
 FIX_EVENT = (
-    "send the value as JSON, json.dumps(value), or put each of its lines behind `data: ` of its own"
+    "send the value as JSON, json.dumps(value), or each of its lines behind its own `data: `"
 )
 FIX_MAKE = (
     'hand the value over as a variable of the environment and use it as "$$NAME" in the recipe; '
     "or double each `$` in it"
 )
 FIX_LINE = (
-    "take line ends out of the value, or have the file written by a library that quotes it: "
-    "json.dumps, configparser, yaml.safe_dump"
+    "take line ends out of the value, or have a library write the file: json.dumps, yaml.safe_dump"
 )
 
 
@@ -210,9 +209,11 @@ def judge_kept(text: str, spans: Sequence[Span]) -> Verdict | None:
     if is_whole(text, spans):
         return None
     for span in doubtful(spans):
+        own = before_in_line(text, span)
+        if ends_label(own, text[span.start : span.end]):
+            return Verdict(span.origin, "adds a field to a record of the log", FIX_LOG)
         if BREAKS.search(text, span.start, span.end) is None:
             continue  # most by far
-        own = before_in_line(text, span)
         level, shape = _LEVEL.match(own) is not None, _shape(own)
         numbers = shape.count("0") >= _MIN_NUMBERS
         like = _like(own)
@@ -263,8 +264,8 @@ def judge_trail(text: str, spans: Sequence[Span]) -> Verdict | None:
             line = text[place : place + _MAX_LINE]
             same = own is not None and line.startswith(own[0])
             timed = _TIME.match(before) and _TIME.match(line)
-            columns = _has_columns(before, line)
-            if same or timed or like(line) or columns or is_alike(before, line):
+            kind = is_alike(before, line) or ends_comment(before, line)
+            if same or timed or like(line) or kind or _has_columns(before, line):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
     return None
 
@@ -281,8 +282,9 @@ def _divided(text: str, written: str, span: Span) -> str | None:
     `written`: the text with letters in the place of data. The last field may have any sign.
     """
     part = text[span.start : span.end]
-    for sign in _DIVIDING:
-        after = written[span.end : span.end + _MAX_LINE].partition("\n")[0]
+    after = written[span.end : span.end + _MAX_LINE].partition("\n")[0]
+    rows = (before_in_line(written, span) + after).count(";") >= _MIN_COLUMNS
+    for sign in (*_DIVIDING, *(";" if rows else "")):
         if sign in part and sign in after:
             return "adds a field to a record of the log"
     return None
@@ -332,8 +334,7 @@ def _judge_objects(text: str, spans: Sequence[Span]) -> Verdict | None:
 
 def _shape(text: str) -> str:
     """Return how a line begins: digits, capitals and words, each as one sign."""
-    first = _FIRST.match(text)
-    found = _TOKEN.match(first[1]) if first is not None else None
+    found = _TOKEN.match(first[1]) if (first := _FIRST.match(text)) is not None else None
     shape = found[0][:64] if found is not None else ""
     for pattern, sign in _SHAPES:
         shape = pattern.sub(sign, shape)
@@ -342,8 +343,8 @@ def _shape(text: str) -> str:
 
 def _has_fields(own: str, line: str) -> bool:
     """Tell whether a line has fields that the code's own has: `badge=` and `door=`."""
-    first = BREAKS.split(line, maxsplit=1)[0]
-    return len(set(_NAMED.findall(own)).intersection(_NAMED.findall(first))) >= _MIN_WORDS
+    found = _NAMED.findall(BREAKS.split(line, maxsplit=1)[0])
+    return len(set(_NAMED.findall(own)).intersection(found)) >= _MIN_WORDS
 
 
 def _resembles(own: str, line: str) -> bool:

@@ -23,6 +23,7 @@ from ..sink import Patch
 from ..standing import is_put_together, wrap_after
 from ..verdict import Verdict
 from . import cef, streams
+from .alike import begins_sample
 from .lines import begins_with_level, judge_kept, judge_printed, judge_record, judge_warning
 
 NAME = "log"
@@ -35,7 +36,7 @@ MAX_BEGUN = 512
 _BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
 _BINARY = re.compile(rb"[\s\S]{0,15}?[\x00-\x08\x0e-\x1a\x1c-\x1f\xf8-\xff]")
 """How files begin that are no text."""
-_OF_SAMPLES = ("# HELP ", "# TYPE ")
+_OF_SAMPLES = ("# HELP ", "# TYPE ", "CEF:", "LEEF:", "<")
 """How samples of metrics begin, as they are shown to who collects them."""
 _PASSED = ("log", "passed")
 """Under which is kept what was read last, and holds no record of the event's."""
@@ -182,9 +183,11 @@ def read_records(guard: Guard, text: Any, *_: Any) -> None:
     """Judge records of a text that the code has put together, and takes apart."""
     if not guard.active or type(text) is not str or len(text) > MAX_RECORD:
         return
-    begun = begins_with_level(text) or text.startswith(_OF_SAMPLES)
-    if begun and _BREAK.search(text) is not None and is_put_together(guard, text):
+    begun = begins_with_level(text) or text.startswith(_OF_SAMPLES) or begins_sample(text)
+    if begun and is_put_together(guard, text):
         guard.check(NAME, text, judge_kept)
+        if cef.begins(text):
+            guard.check(NAME, text, cef.judge_each)
 
 
 def patch_logging(guard: Guard, module: ModuleType) -> None:

@@ -53,7 +53,19 @@ _KINDS = frozenset((Kind.CELLS, Kind.TABBED, Kind.FIELDS))
 _TYPES = frozenset(("contenttype", "mediatype", "mimetype", "mime", "type"))
 """Fields, without signs, that tell of what type what is beside them is."""
 _BODIES = frozenset(
-    ("body", "content", "data", "document", "html", "markup", "output", "page", "payload", "text")
+    (
+        "body",
+        "content",
+        "data",
+        "document",
+        "html",
+        "markup",
+        "output",
+        "page",
+        "payload",
+        "playlist",
+        "text",
+    )
 )
 """Fields of what is of that type."""
 
@@ -83,16 +95,25 @@ def _has_tag_of_code(guard: Guard, text: str) -> bool:
     What a parser gives piece by piece, and the code joins, was read and not written.
     """
     todo: list[Any] = [text]
+    opened = named = False
     for _ in range(_MAX_PIECES):
         if not todo:
-            return False
+            return opened and named
         item = todo.pop()
         made = guard.provenance.of(item) if isinstance(item, (str, bytes)) else None
         if made is not None:
             todo += texts_in(made)
         elif isinstance(item, (str, bytes)) and _TAG.search(as_text(item)) is not None:
             return True
+        elif type(item) is str:  # or of `<` and a name that the code has written
+            opened = opened or item == "<"
+            named = named or (_TAG.match(f"<{item}>") is not None and _is_written(guard, item))
     return True
+
+
+def _is_written(guard: Guard, text: str) -> bool:
+    taint = guard.taint
+    return guard.constants.is_literal(text) and (taint is None or taint.exact(text) is None)
 
 
 def _page(guard: Guard, text: str, *, typed: bool) -> Verdict | None:

@@ -16,7 +16,7 @@ from ..origin import PIECE, Span
 from ..pieces import as_text
 from ..quoted import judge as judge_quoted
 from ..quoted import language, neutral
-from ..standing import is_direct, is_put_together, wrap_after
+from ..standing import is_direct, is_own, is_put_together, wrap_after
 from ..url import structure
 from ..verdict import Verdict
 from .fields import judge_value
@@ -85,8 +85,7 @@ def check_sent(guard: Guard, data: object) -> None:
 
 def sent_by_own(guard: Guard, function: Any, arguments: tuple[Any, ...], *_: Any) -> None:
     """Block what the code hands to an object of its own (BlockedError) as it does to a socket."""
-    code = getattr(function, "__code__", None)
-    if code is not None and code.co_filename.startswith(guard.root) and arguments:
+    if is_own(guard, function) and arguments:
         check_sent(guard, arguments[0])
 
 
