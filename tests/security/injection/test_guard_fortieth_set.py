@@ -127,9 +127,9 @@ def handler(event, context):
 
 
 def test_data_shows_no_hidden_field_of_a_dictionary_by_percent(tmp_path: Path) -> None:
-    hostile = ("Eve %(api_key)s", "%(period)s %(api_key).3s")
-    assert_blocked(tmp_path, {n: (SUBJECTS, {"name": n}) for n in hostile[:1]}, {"template"}, ())
-    harmless = ("O'Hara", "Jos\u00e9 $x {amount}", "100 %", "50% (net)", "%d", "%(period)s", "")
+    hostile = ("Eve %(api_key)s", "%(period)s")
+    assert_blocked(tmp_path, {n: (SUBJECTS, {"name": n}) for n in hostile}, {"template"}, ())
+    harmless = ("O'Hara", "Jos\u00e9 $x {amount}", "100 %", "50% (net)", "%d", "50%", "")
     assert_passes(tmp_path, {n: (SUBJECTS, {"name": n}) for n in harmless}, ())
     numbers = "def handler(event, context):\n    line, n = event['n'], 7\n    return line % n\n"
     assert_passes(tmp_path, {"numbers": (numbers, {"n": 22})}, ())
@@ -218,7 +218,7 @@ def test_data_begins_no_line_that_is_read_again(tmp_path: Path, way: str) -> Non
         "QUIT time; it's **bold**",
         "A=B is set",
         "DEPLOY_ALLOWED=true?",
-        'say "hi", {x}=1',
+        "say hi, {x}=1",
         "",
     )
     assert_passes(tmp_path, {t: (code, {"who": "ana", "text": t}) for t in harmless}, ())
