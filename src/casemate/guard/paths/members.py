@@ -31,8 +31,8 @@ _FIX = (
 def check_member(guard: Guard, member: object, archive: object = None) -> None:
     """Block the name of a member (BlockedError) that leads above the folder it is unpacked into.
 
-    Of an archive in memory that is done once the handler has returned, unless the code has read it
-    again: then it unpacks that itself, and names in it are data from outside.
+    Where the code unpacks archives, that is done of one in memory once the handler has returned,
+    unless it has read this one again: then names in it are data from outside.
     """
     name = getattr(member, "filename", None) or getattr(member, "name", member)
     if not guard.active or not isinstance(name, str) or ".." not in name:
@@ -46,7 +46,7 @@ def check_member(guard: Guard, member: object, archive: object = None) -> None:
         if verdict is None:
             return None
         verdict = verdict._replace(fix=_FIX)
-        held = _in_memory(archive)
+        held = _in_memory(archive) if guard.constants.holds_any(_UNPACKING) else None
         waiting: list[tuple[io.BytesIO, Verdict]] = guard.provenance.kept.setdefault(_WAITING, [])
         if held is None or len(waiting) >= MAX_WAITING:
             return verdict
@@ -69,8 +69,7 @@ def _in_memory(archive: object) -> io.BytesIO | None:
 def read_again(guard: Guard, archive: object) -> None:
     """Take in that the code reads an archive, which it may have made itself."""
     waiting: list[tuple[io.BytesIO, Verdict]] = guard.provenance.kept.get(_WAITING, [])
-    unpacks = bool(waiting) and guard.constants.holds_any(_UNPACKING)
-    held = _in_memory(archive) if unpacks else None
+    held = _in_memory(archive) if waiting else None
     if held is not None and not held.closed:
         content = held.getvalue()
         waiting[:] = [one for one in waiting if one[0].closed or one[0].getvalue() != content]
