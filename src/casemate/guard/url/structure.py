@@ -168,8 +168,8 @@ def _destination(  # noqa: PLR0911 - one return for each rule
 
 
 def _is_user(text: str, span: Span, parts: Parts) -> bool:
-    """Tell whether a part is a plain name, or a password, before the `@` of the code's own host."""
-    if span.start < parts.authority[0] or span.end >= parts.host[0]:
+    """Tell whether a part is a plain name before the `@` and the host that the code has written."""
+    if span.start < parts.authority[0] or text[span.end : parts.host[0]] != "@":
         return False
     return _USER.fullmatch(text, span.start, span.end) is not None
 
