@@ -184,7 +184,16 @@ def test_data_below_a_domain_of_the_code_names_no_host_for_few(tmp_path: Path) -
         "a@b/",
     )
     assert_blocked(tmp_path, {t: (code, {"tenant": t}) for t in hostile}, {"url"}, ())
-    harmless = ("acme", "acme-eu", "north.acme", "shop42", "localbakery", "vaults", "B\u00fccher")
+    harmless = (
+        "acme",
+        "acme-corp",
+        "acme-eu",
+        "north.acme",
+        "shop42",
+        "localbakery",
+        "vaults",
+        "B\u00fccher",
+    )
     assert_passes(tmp_path, {t: (code, {"tenant": t}) for t in harmless}, ())
 
 

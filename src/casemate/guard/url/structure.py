@@ -31,6 +31,8 @@ FOR_FEW = frozenset(
     ]
 )
 """Words of hosts that are not for all."""
+_OF_CUSTOMERS = frozenset(("corp", "intern", "local", "private", "secret"))
+"""Those that names of customers have as well: `acme-corp`."""
 _DOMAIN = re.compile(r"(?:\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+|(?i:\.localhost))\.?")
 """One of more than one label; or that of the machine itself, whatever is before (RFC 6761, 6.3)."""
 _NETWORK = re.compile(r"(?:\d{1,3}\.){3}", re.ASCII)
@@ -191,7 +193,7 @@ def is_below(text: str, span: Span, parts: Parts) -> bool:
 def _is_for_few(text: str, span: Span) -> bool:
     """Tell whether labels of a host say that it is for few, below a domain of the code's."""
     labels = unicodedata.normalize("NFKC", text[span.start : span.end]).lower()
-    return not FOR_FEW.isdisjoint(WORDS.split(labels))
+    return not (FOR_FEW - _OF_CUSTOMERS).isdisjoint(WORDS.split(labels))
 
 
 def _decides_scheme(text: str, span: Span, parts: Parts) -> bool:
