@@ -16,7 +16,6 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..standing import is_known, wrap_after
 from ..verdict import Verdict
-from . import members
 from .judgement import FIX, absolute, inside, judge, resolved
 
 LEFT, PREFIX = "left", "prefix"
@@ -384,7 +383,6 @@ def patch_zipfile(guard: Guard, module: ModuleType) -> None:
     def read(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
         if guard.active:
             guard.add("archive", [info.filename for info in arguments[0].filelist])
-            members.read_again(guard, arguments[0])
 
     wrap_after(module.ZipFile, "_RealGetContents", read)
 
@@ -414,7 +412,6 @@ def patch_tarfile(guard: Guard, module: ModuleType, name: str) -> None:
     def read(arguments: tuple[Any, ...], named: dict[str, Any], member: Any) -> None:
         if guard.active and member is not None:
             guard.add("archive", [member.name, member.linkname])
-            members.read_again(guard, arguments[0])
 
     def linking(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         member, where = (

@@ -12,7 +12,6 @@ from typing import Any
 from .. import aws_calls
 from ..core import Guard, Place
 from ..hooks import argument, wrap
-from ..paths import members
 from ..pieces import as_text
 from ..sink import Sink
 from ..written import files, kinds
@@ -29,7 +28,6 @@ def check_written(guard: Guard, place: Place | None = None) -> None:
     `place` is the handler, where records say that it was.
     """
     files.check_at_end(guard, _WRITTEN, place)
-    members.check_left(guard)
 
 
 def check_stored(guard: Guard, key: str, content: str | bytes, content_type: str) -> None:
