@@ -42,6 +42,7 @@ from casemate.cli.learning import (
     with_everything_declared,
 )
 from casemate.cli.names import require_manifest
+from casemate.cli.new_file import new_file
 from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.own_folder import held, own_folder
 from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, progress
@@ -142,8 +143,9 @@ def _tell_how_to_reach(credentials: Credentials, authority: Path) -> None:
     """Say how commands in another terminal reach the node; write whom they trust to a file."""
     words = [f"CASEMATE_URL={credentials.url}", f"CASEMATE_KEY={credentials.key}"]
     if credentials.ca is not None:
-        authority.unlink(missing_ok=True)
-        authority.write_text(credentials.ca, encoding="ascii")
+        authority.unlink(missing_ok=True)  # a link, too: the project may be a stranger's
+        with new_file(authority) as file:
+            file.write(credentials.ca.encode())
         words.append(f"CASEMATE_CA={shlex.quote(str(authority))}")
     print_line(f"The node is at {credentials.url}; in another terminal commands reach it by:")
     print_line(f"  export {' '.join(words)}")
