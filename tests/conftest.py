@@ -28,13 +28,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--queue-progress", type=int, help="the file descriptor to tell of each file that is done"
     )
+    parser.addoption(
+        "--queue-until", type=float, help="begin no file of the list after this time (Unix, s)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--fork"):
         TestNode.ways = ("--no-restore",)
     if (names := config.getoption("--queue")) is not None:
-        config.pluginmanager.register(FileQueue(names, config.getoption("--queue-progress")))
+        progress, until = map(config.getoption, ("--queue-progress", "--queue-until"))
+        config.pluginmanager.register(FileQueue(names, progress, until))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

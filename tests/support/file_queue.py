@@ -20,11 +20,13 @@ class FileQueue:
     """Runs the files that a list names, one to a line, which are taken out of it as they begin.
 
     A file that is done is told to the file descriptor `progress` in one line: its tests, how long
-    it took, and the processor time of this process and of those below it that have ended.
+    it took, and the processor time of this process and of those below it that have ended. From
+    `until` on, in seconds since the epoch, none is begun: those that are left stay in the list.
     """
 
-    def __init__(self, names: Path, progress: int | None) -> None:
+    def __init__(self, names: Path, progress: int | None, until: float | None = None) -> None:
         self._names = names
+        self._until = until
         self._progress = progress
         self._files: dict[Path, pytest.Item | pytest.Collector] | None = None
         if progress is not None:
@@ -61,11 +63,12 @@ class FileQueue:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the files. A file that cannot be read has failed, and the others are run."""
         # Their folders are nodes that fixtures of a conftest.py belong to: made once, for all.
-        if names := self._left():
+        names = self._left() if self._has_time() else []
+        if names:
             session.perform_collect(names, genitems=False)
         files = self._files or {}
         collected = 0
-        while left := self._left(take=1):
+        while self._has_time() and (left := self._left(take=1)):
             name = left[0]
             began, used, failed = time.monotonic(), _processor_seconds(), session.testsfailed
             session.items = list(session.genitems(files.pop(session.config.rootpath / name)))
@@ -82,6 +85,9 @@ class FileQueue:
                 f" {len(session.items):5d} tests, {session.testsfailed - failed} failed: {name}\n"
             )
         return True
+
+    def _has_time(self) -> bool:
+        return self._until is None or time.time() < self._until
 
     def _run(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         # What the next file may use as well stays: the fixtures of the session.

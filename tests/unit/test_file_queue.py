@@ -6,6 +6,7 @@ import fnmatch
 import os
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from support.file_queue import FileQueue
 def pytest_addoption(parser):
     parser.addoption("--queue", type=Path)
     parser.addoption("--queue-progress", type=int)
+    parser.addoption("--queue-until", type=float)
 
 def pytest_configure(config):
-    told = config.getoption("--queue-progress")
-    config.pluginmanager.register(FileQueue(config.getoption("--queue"), told))
+    told, until = map(config.getoption, ("--queue-progress", "--queue-until"))
+    config.pluginmanager.register(FileQueue(config.getoption("--queue"), told, until))
 
 @pytest.fixture(scope="session")
 def done():
@@ -105,6 +107,29 @@ def test_nothing_that_fits_is_told_as_pytest_does(tmp_path: Path) -> None:
     _lay_out(tmp_path, {"below/test_a.py": TEST})
     told, _ = (process := _start(tmp_path, "-k", "another")).communicate(timeout=60)
     assert process.returncode == 5, told
+
+
+def test_none_is_begun_once_the_time_is_over(tmp_path: Path) -> None:
+    slow = "def test_it():\n    import time\n    time.sleep(3)\n"
+    _lay_out(tmp_path, {"test_a.py": slow, "below/test_b.py": TEST})
+    until = time.time() + 2.5
+    told, _ = (process := _start(tmp_path, f"--queue-until={until}")).communicate(timeout=60)
+    assert process.returncode == 0, told
+    assert "1 passed" in told and (tmp_path / "list").read_text() == "below/test_b.py\n"
+    told, _ = (process := _start(tmp_path, "--queue-until=1")).communicate(timeout=60)
+    assert process.returncode == 5, told
+    assert (tmp_path / "list").read_text() == "below/test_b.py\n"
+
+
+def test_what_comes_last_is_there() -> None:
+    """And all else: a part of the tests says what each of these says of the whole, or more of it."""
+    lines = (ROOT / "tests" / "late.txt").read_text().splitlines()
+    names = [line for line in lines if line and not line.startswith("#")]
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert (ROOT / name).is_file(), name
+    every = [one for one in (ROOT / "tests").rglob("test_*.py") if "node_modules" not in one.parts]
+    assert len(names) < len(every) / 5
 
 
 def test_pytest_passes_over_no_folder_of_tests() -> None:
