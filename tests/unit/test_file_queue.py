@@ -122,7 +122,7 @@ def test_none_is_begun_once_the_time_is_over(tmp_path: Path) -> None:
 
 
 def test_what_comes_last_is_there() -> None:
-    """And all else: a part of the tests says what each of these says of the whole, or more of it."""
+    """They are few: what says the most is always run."""
     lines = (ROOT / "tests" / "late.txt").read_text().splitlines()
     names = [line for line in lines if line and not line.startswith("#")]
     assert len(set(names)) == len(names)
