@@ -110,7 +110,8 @@ def usage(node: TestNode, **query: object) -> list[dict[str, object]]:
 def test_who_hides_what_it_uses_is_billed(node: TestNode, what: str) -> None:
     found = record(node, what)
     assert found["cpu_us"] >= MS * 990  # type: ignore[operator]
-    assert found["cpu_us"] <= MS * 1000 + 40_000  # type: ignore[operator]
+    # Pages that are copied, and caches that others have emptied, cost a busy machine some more.
+    assert found["cpu_us"] <= MS * 1000 + 80_000  # type: ignore[operator]
     assert found["memory"] == 256 << 20 and str(found["caller"]).startswith("token:")
 
 
