@@ -105,11 +105,11 @@ _FUTEX_OPTIONS = (0, 128, 256, 128 | 256)
 """FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME."""
 
 
-_PRIVATE = 0x2
-_NEW_MEMORY = _PRIVATE | 0x20 | 0x800 | 0x4000 | 0x8000 | 0x20000
+PRIVATE = 0x2
+NEW_MEMORY = PRIVATE | 0x20 | 0x800 | 0x4000 | 0x8000 | 0x20000
 """MAP_PRIVATE, _ANONYMOUS, _DENYWRITE, _NORESERVE, _POPULATE and _STACK: without MAP_FIXED nothing
 else is in its place."""
-_PROTECTIONS = 0x7
+PROTECTIONS = 0x7
 """PROT_READ, PROT_WRITE and PROT_EXEC."""
 
 
@@ -166,10 +166,10 @@ def _mapping() -> list[Instruction]:
     away (`restorer/repairing.py`).
     """
     rule: list[Instruction] = []
-    for place, allowed in ((_ARG2, _PROTECTIONS), (_ARG3, _NEW_MEMORY)):
+    for place, allowed in ((_ARG2, PROTECTIONS), (_ARG3, NEW_MEMORY)):
         rule += [(_LD, 0, 0, place), (_JSET, 0, 1, ~allowed & 0xFFFFFFFF), _trace()]
         rule += [(_LD, 0, 0, place + _HIGH), (_JEQ, 1, 0, 0), _trace()]
-    return [*rule, (_LD, 0, 0, _ARG3), (_JSET, 0, 1, _PRIVATE), _allow(), _trace()]
+    return [*rule, (_LD, 0, 0, _ARG3), (_JSET, 0, 1, PRIVATE), _allow(), _trace()]
 
 
 def _opening(place: int) -> list[Instruction]:

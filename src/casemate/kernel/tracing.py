@@ -6,7 +6,6 @@ registers there are, and how a call is made with them, differs between machines.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import functools
@@ -39,6 +38,8 @@ _CALL = struct.Struct("=56xQ48xQQ")
 _PLACE = struct.Struct("=80xQ24xQQQQ8xQQ")
 """Of those: rax, rdi, orig_rax, rip, cs, rsp and ss."""
 NO_CALL = (1 << 64) - 1
+INT = 0xFFFFFFFF
+"""Of an argument that is an int the kernel looks at the lower half."""
 SYSCALL_INSTRUCTION = b"\x0f\x05"
 
 
@@ -117,12 +118,6 @@ def set_options(pid: int, options: int) -> None:
 def interrupt(pid: int) -> None:
     """Have it stop with EVENT_STOP; a call that waits is broken off. Raises OSError."""
     _ptrace(_INTERRUPT, pid)
-
-
-def interrupt_if_alive(pid: int) -> None:
-    """The same; one that has ended, or is about to, is waited for as well."""
-    with contextlib.suppress(OSError):
-        interrupt(pid)
 
 
 def resume(pid: int, signal: int = 0) -> None:

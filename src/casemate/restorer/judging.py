@@ -17,8 +17,9 @@ import bisect
 from collections.abc import Callable, Sequence
 
 from casemate.kernel import machines
+from casemate.kernel.flagging import NEW_MEMORY, PRIVATE, PROTECTIONS
 from casemate.kernel.pagemap import PAGE
-from casemate.kernel.tracing import General
+from casemate.kernel.tracing import INT, General
 
 Read = Callable[[int, int], bytes]
 """Reads of the memory of the instance: where, how much. Raises OSError, also while another thread
@@ -27,10 +28,10 @@ _END = 1 << 47
 """Of what a process can map."""
 _KEPT = 4
 """The first descriptor that an instance does not keep."""
-_PRIVATE, _TYPE = 0x2, 0xF
+_TYPE = 0xF
 _FIXED, _FIXED_NOREPLACE = 0x10, 0x100000
-_MAP_FLAGS = _TYPE | _FIXED | _FIXED_NOREPLACE | 0x20 | 0x800 | 0x4000 | 0x8000 | 0x20000
-"""MAP_ANONYMOUS, _DENYWRITE, _NORESERVE, _POPULATE and _STACK; none that locks memory or grows."""
+_MAP_FLAGS = _TYPE | _FIXED | _FIXED_NOREPLACE | NEW_MEMORY
+"""None that locks memory or grows."""
 _MAY_MOVE, _MOVE_FIXED = 1, 2
 _ADVICE = frozenset((0, 1, 2, 3, 4, 8, 14, 15, 16, 17))
 """NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, DONTDUMP and DODUMP.
@@ -38,15 +39,11 @@ _ADVICE = frozenset((0, 1, 2, 3, 4, 8, 14, 15, 16, 17))
 Huge pages have the kernel look at the process from time to time, which only timing shows: memory
 that is watched is left as it is.
 """
-_PROTECTIONS = 0x7
-"""PROT_READ, PROT_WRITE and PROT_EXEC."""
 _HEADER_BYTES = 56
 """A struct msghdr of 64 bits."""
 _CONTROL_SIZE = 40
 """Where it says how many bytes of control it has: descriptors are sent by those alone."""
 _MOST_SIGNALS = 64
-_INT = 0xFFFFFFFF
-"""Of an argument that is an int the kernel looks at the lower half."""
 
 
 class Judge:
@@ -71,8 +68,8 @@ class Judge:
         self._rules: dict[int, Callable[[General], bool]] = {
             calls["mmap"]: self._map,
             calls["munmap"]: lambda r: self.new(r.rdi, r.rsi),
-            calls["mprotect"]: lambda r: r.rdx & ~_PROTECTIONS == 0 and self.new(r.rdi, r.rsi),
-            calls["madvise"]: lambda r: r.rdx & _INT in _ADVICE and self.new(r.rdi, r.rsi),
+            calls["mprotect"]: lambda r: r.rdx & ~PROTECTIONS == 0 and self.new(r.rdi, r.rsi),
+            calls["madvise"]: lambda r: r.rdx & INT in _ADVICE and self.new(r.rdi, r.rsi),
             calls["mremap"]: self._move,
             calls["brk"]: self._grow,
         }
@@ -107,7 +104,7 @@ class Judge:
         A mapping keeps its file open; it is gone with it, and in /tmp the file is counted.
         """
         flags = registers.r10
-        if flags & ~_MAP_FLAGS or flags & _TYPE != _PRIVATE or registers.rdx & ~_PROTECTIONS:
+        if flags & ~_MAP_FLAGS or flags & _TYPE != PRIVATE or registers.rdx & ~PROTECTIONS:
             return False
         if flags & (_FIXED | _FIXED_NOREPLACE):
             return self.new(registers.rdi, registers.rsi)
@@ -132,7 +129,7 @@ class Judge:
 
     def _handles(self, registers: General) -> bool:
         """A signal that had no handler: it gets none back. A signal that comes is flagged."""
-        number = registers.rdi & _INT
+        number = registers.rdi & INT
         if not 1 <= number <= _MOST_SIGNALS or self._handled >> (number - 1) & 1:
             return False
         self.signals.add(number)
@@ -144,7 +141,7 @@ class Judge:
         The header is in memory that nobody else can write: no thread, or it is not read; no child,
         nothing shared.
         """
-        if registers.rdi & _INT < _KEPT:
+        if registers.rdi & INT < _KEPT:
             return False
         try:
             header = read(registers.rsi, _HEADER_BYTES)

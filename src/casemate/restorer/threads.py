@@ -11,6 +11,8 @@ flags it), and a thread stops before it runs. So none can be missed, also while 
 
 from __future__ import annotations
 
+import contextlib
+
 from casemate.kernel import machines, tracing
 
 MOST = 64
@@ -19,8 +21,6 @@ _FLAGS = 0x3D0F00
 """CLONE_VM, _FS, _FILES, _SIGHAND, _THREAD, _SYSVSEM, _SETTLS, _PARENT_SETTID and _CHILD_CLEARTID:
 what the C library starts one with. With less of them it would have a directory, a table of
 descriptors or the like of its own, or be a process."""
-_INT = 0xFFFFFFFF
-"""Of an argument that is an int the kernel looks at the lower half."""
 _SET_NAME = 15
 """PR_SET_NAME."""
 _CALLS = machines.X86_64.calls
@@ -37,7 +37,7 @@ def starts_one(registers: tracing.General) -> bool:
 def sets_own(registers: tracing.General) -> bool:
     """Tell whether the call that is about to be made sets what ends with the thread it is of."""
     if registers.orig_rax == _CALLS["prctl"]:
-        return registers.rdi & _INT == _SET_NAME
+        return registers.rdi & tracing.INT == _SET_NAME
     return registers.orig_rax in _OWN
 
 
@@ -104,7 +104,8 @@ class Threads:
             rip=place, rax=_CALLS["exit"], orig_rax=tracing.NO_CALL, rdi=0
         ).packed()
         for pid in self._ids:
-            tracing.interrupt_if_alive(pid)
+            with contextlib.suppress(OSError):  # it has ended, which is waited for as well
+                tracing.interrupt(pid)
 
     def end(self, pid: int) -> None:
         """Have one that has stopped make exit(2). Raises OSError."""

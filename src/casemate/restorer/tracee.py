@@ -33,8 +33,6 @@ _MOST_OTHERS = 4096
 """Processes that are followed, and threads before the snapshot; who starts more is killed."""
 _FORKED = (tracing.EVENT_FORK, tracing.EVENT_VFORK, tracing.EVENT_CLONE)
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
-_INT = 0xFFFFFFFF
-"""Of an argument that is an int the kernel looks at the lower half."""
 _OF_DESCRIPTORS = frozenset(numbered(flagging.OF_DESCRIPTORS, machines.X86_64).values())
 _FREE_CALLS = 20_000
 """Flagged calls of one call of the function. Beyond them they cost the restorer, which others need
@@ -454,7 +452,7 @@ class Tracee:
 
     def _look_at_descriptors(self, registers: tracing.General) -> None:
         """Note a call about a descriptor that is kept, by whom it may be."""
-        number, first = registers.orig_rax, registers.rdi & _INT
+        number, first = registers.orig_rax, registers.rdi & tracing.INT
         if first < flagging.FIRST and number in _OF_DESCRIPTORS and self.tampered is None:
             self.tampered = DiscardError(Reason.CALL, number & 0xFFFF)
 

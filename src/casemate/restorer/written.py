@@ -23,6 +23,7 @@ from casemate.restorer.snapshot import Snapshot
 
 MOST_PAGES = 2000
 """That are kept, and that one call may write on beside those."""
+_MOST_FOUND = 2 * MOST_PAGES
 _FIRST_RENEWAL, _MOST_RENEWAL = 4, 256
 """After so many calls all pages are protected again: soon at first, as first calls write more."""
 
@@ -107,14 +108,14 @@ class Written:
 
     def _all_ranges(self, snapshot: Snapshot) -> list[Range]:
         if self._span is None:
-            self._span = SpanScan(self._scanner, snapshot.ranges, 2 * MOST_PAGES)
+            self._span = SpanScan(self._scanner, snapshot.ranges, _MOST_FOUND)
         return self._span.written()
 
     def _each_range(self, snapshot: Snapshot) -> list[Range]:
         runs: list[Range] = []
         for start, end in snapshot.ranges:
-            runs += self._scanner.written(start, end, 2 * MOST_PAGES)
-        if pages(runs) > 2 * MOST_PAGES:
+            runs += self._scanner.written(start, end, _MOST_FOUND)
+        if pages(runs) > _MOST_FOUND:
             raise TooManyPagesError
         return runs
 
