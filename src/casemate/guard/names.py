@@ -188,17 +188,8 @@ WATCHED = frozenset(
 
 NAMES = (
     *("note", "long", "turned", "known", "len", "type", "str", "plain", "affirmed"),
-    *(
-        "admitted",
-        "equal",
-        "split",
-        "words",
-        "groups",
-        "group",
-        "item",
-        "matched_by",
-        "matched_with",
-    ),
+    *("admitted", "equal", "split", "words", "groups", "group", "item"),
+    *("matched_by", "matched_with"),
     *("joined_by", "batched", "join", "add", "augment", "short", "grows", "percent"),
     *("numbered", "joined", "replaced", "call", "called", "caught", "given", "cut"),
     *("cut_again", "member", "found", "all_found", "same", "differs", "matched", "seen"),

@@ -279,15 +279,14 @@ def _note_dropped(guard: Guard, folder: str, text: str, result: str) -> None:
 
 
 def _is_of_event(guard: Guard, text: str) -> bool:
-    taint = guard.taint
-    if text in ("", "/") or taint is None:
+    if text in ("", "/") or guard.taint is None:
         return False
-    if taint.is_of(text) is not None or guard.provenance.of(text) is not None:
+    if is_known(guard, text):
         return True
     # The event would be decoded for each path that a library makes absolute.
     if text[0] == "/" and text == os.getcwd():
         return False
-    return taint.exact(text) is not None
+    return guard.taint.exact(text) is not None
 
 
 def _may_tell(guard: Guard, parts: tuple[Any, ...]) -> bool:

@@ -29,14 +29,16 @@ _FIX = (
     "'\"' + text.replace('\"', '\"\"') + '\"'; what is not to be widened as a condition beside it: "
     "... MATCH ? AND owner = ?"
 )
+_QUOTED = r'"(?:[^"]|"")*"'
 _EXPRESSION = language(
     "full-text search",
     _FIX,
-    strings=r'"(?:[^"]|"")*"',
+    strings=_QUOTED,
     opened='"',
     words=r"(?:\w|[^\x00-\x7f])+",
     names=False,
 )
+_QUOTES = re.compile(_QUOTED)
 _NARROWS = re.compile(r"\b(?:AND|NOT)\b|[\w\"}]\s{0,9}:")
 """What the code has in an expression that is to hold whatever is looked for."""
 _OR = re.compile(r"\bOR\b")
@@ -99,7 +101,7 @@ def judge_expression(text: str, spans: Sequence[Span]) -> Verdict | None:
 def _is_more(text: str, own: str, span: Span) -> bool:
     """Tell whether data outside of quotes brings more rows than the code's part lets through."""
     part = text[span.start : span.end]
-    plain = re.sub(r'"(?:[^"]|"")*"', "q", part)
+    plain = _QUOTES.sub("q", part)
     if '"' in plain:
         return True
     depth = 0
