@@ -95,21 +95,28 @@ def _given(etc: Path) -> list[tuple[str, range, str]]:
     return [one for one in found if one[1] and one[1].start >= 0]
 
 
-def collisions(ids: IdRange, etc: Path = Path("/etc")) -> list[str]:
-    """Return who else has ids of a range, as the host's own tables say."""
+def _others(ids: IdRange, etc: Path) -> list[tuple[str, str]]:
+    """Return in which tables ids of a range are given, and to whom."""
     found = []
     for table, given, name in _given(etc):
         start = ids.uid if table in _OF_USERS else ids.gid
         if given.start < start + ids.count and start < given.stop:
-            found.append(f"{name} in {etc / table}")
+            found.append((table, name))
     return found
+
+
+def collisions(ids: IdRange, etc: Path = Path("/etc")) -> list[str]:
+    """Return who else has ids of a range, as the host's own tables say."""
+    return [f"{name} in {etc / table}" for table, name in _others(ids, etc)]
 
 
 def _shared_with(ids: IdRange, names: tuple[str, ...], etc: Path) -> list[str]:
     """Return which other users have subordinate ids of a range that one has."""
-    tables = tuple(f" in {etc / table}" for table in _SUBORDINATE)
-    own = {f"{name}{table}" for name in names for table in tables}
-    return [one for one in collisions(ids, etc) if one.endswith(tables) and one not in own]
+    return [
+        f"{name} in {etc / table}"
+        for table, name in _others(ids, etc)
+        if table in _SUBORDINATE and name not in names
+    ]
 
 
 def _how_to_add(name: str, etc: Path) -> str:

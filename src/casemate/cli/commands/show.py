@@ -135,11 +135,7 @@ def _print_late(found: Restoring) -> None:
         some = "1 module" if found.late_modules == 1 else f"{found.late_modules} modules"
         of = f" of {', '.join(found.late_packages)}" if found.late_packages else ""
         mend = "import them with the handler, or make a first request there, and it is paid once"
-        for number, line in enumerate(wrapped(f"{some}{of} in each call: {mend}", _LABEL)):
-            if number:
-                print_line(f"{'':{_LABEL + 2}}{line}")
-            else:
-                _labelled("imports", line, YELLOW)
+        _labelled("imports", f"{some}{of} in each call: {mend}", YELLOW)
 
 
 def _print_spec(version: Version) -> None:
