@@ -16,7 +16,6 @@ import httpx2
 import pytest
 
 from casemate.model.processes import SANDBOX_UID
-from casemate.sandbox.layouts import LAYOUTS
 from support.attacks import attempt
 from support.lingering import lingering
 from support.node import TestNode, default_risks
@@ -24,8 +23,7 @@ from support.node import TestNode, default_risks
 SHARES_NODE = True
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "shared.py"
 LIMITS = 'timeout = "20s"\nprocesses = 16\nopen_files = 1024\nmemory = "128MB"'
-PROJECTS = [f"p{number}" for number in range(LAYOUTS)]
-"""As many as there are layouts: each has one."""
+PROJECTS = ["p0", "p1"]
 DEVICES = {"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"}
 own_ids = pytest.mark.skipif(bool(default_risks()), reason="this user has no subordinate ids")
 Ask = Callable[..., Any]
@@ -33,7 +31,7 @@ Ask = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def several(node: TestNode) -> TestNode:
-    """The node with the same code deployed as `f` in several projects."""
+    """The node with the same code deployed as `f` in two projects."""
     for project in PROJECTS:
         node.deploy(SOURCE.read_text(), project=project, limits=LIMITS, unguarded=True)
     return node
@@ -377,31 +375,3 @@ def test_what_is_readable_of_the_host(ask: Ask) -> None:
 
 def test_what_is_needed_of_the_host_is_there(ask: Ask) -> None:
     assert ask("p0/f", "works") == [9, "Europe/Berlin", True]
-
-
-# -- layouts ---------------------------------------------------------------------------------------
-
-
-def test_projects_are_spread_over_layouts(several: TestNode, ask: Ask) -> None:
-    found = [ask(f"{project}/f", "layout") for project in PROJECTS]
-    for what in zip(*found, strict=True):
-        assert len(set(what)) == LAYOUTS
-    # The next one has to share.
-    several.deploy(SOURCE.read_text(), project="p9", limits=LIMITS, unguarded=True)
-    assert ask("p9/f", "layout") in found
-    # And functions of one project do.
-    several.deploy(SOURCE.read_text(), project="p0", name="other", limits=LIMITS, unguarded=True)
-    assert ask("p0/other", "layout") == found[0]
-
-
-def test_a_function_can_have_a_layout_alone(several: TestNode, ask: Ask) -> None:
-    found = [ask(f"{project}/f", "layout") for project in PROJECTS]
-    for name in ("mine", "yours"):
-        settings = 'layout = "own"'
-        source = SOURCE.read_text()
-        several.deploy(
-            source, project="p0", name=name, limits=LIMITS, settings=settings, unguarded=True
-        )
-        found.append(ask(f"p0/{name}", "layout"))
-    for what in zip(*found, strict=True):
-        assert len(set(what)) == LAYOUTS + 2
