@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from random import SystemRandom
 
 from casemate.admission import Catalogue
@@ -13,16 +13,17 @@ from casemate.data.coordination import ALONE, Coordination, Watcher
 from casemate.data.interface import Message, ProjectData
 from casemate.delivery.admitted import AdmissionMarks
 from casemate.delivery.attempt import Attempts, give_back, lease_seconds
-from casemate.delivery.destinations import Waiting, waiting_for
+from casemate.delivery.consumers import Consumers
 from casemate.delivery.fair import FairShare, Slot
 from casemate.delivery.lane import Lane
-from casemate.delivery.leased import Batch, Known, Leased, Place, read_known, read_message
+from casemate.delivery.leased import Batch, Known, Leased, Name, Place, read_known, read_message
 from casemate.delivery.resuming import Resuming
 from casemate.delivery.settling import Settler
+from casemate.delivery.timers import Timers
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.path import RawInvocation, Sealed
-from casemate.model.trigger import INBOX, QueueTrigger
+from casemate.model.trigger import INBOX
 from casemate.operations.leases import FindNextDue, LeaseMessages
 
 _log = logging.getLogger(__name__)
@@ -31,12 +32,8 @@ _LONGEST_TIMER = 3600.0
 """Seconds; what is due later is looked at again by then."""
 _FAILED_SECONDS = 2.0
 """Pause after a lease that failed, such as on a full disk."""
-QUEUE = "queue"
-_NOBODY: Mapping[str, tuple[Waiting, ...]] = {}
 
 Run = Callable[[RawInvocation], Awaitable[Sealed]]
-Name = tuple[str, str]
-"""Project and function."""
 
 
 class Delivery:
@@ -79,16 +76,10 @@ class Delivery:
         self._lanes: dict[Name, Lane] = {}
         self._costs: dict[Name, float] = {}
         """What events of functions took lately whose lane was closed: those that are live."""
-        self._functions: set[Name] = set()
-        """Those that are live."""
-        self._consumers: dict[tuple[str, str], tuple[str, str]] = {}
-        """By project and queue: the function and the name of its trigger."""
-        self._waiting: dict[str, dict[str, tuple[Waiting, ...]]] = {}
-        """By project and function: who waits for the ends of its events."""
+        self._consumers = Consumers(catalogue)
         self._coming: Counter[Name] = Counter()
         """Events that are being kept, and are leased by that."""
-        self._timers: dict[Place | Name, tuple[float, asyncio.TimerHandle]] = {}
-        """When each goes off; the event loop does not tell of one that is due at once."""
+        self._timers = Timers(loop)
         self._resuming = Resuming(data, self.due)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -98,7 +89,7 @@ class Delivery:
 
     def start(self) -> None:
         """Begin: what an earlier process left is taken up in the background."""
-        self._functions = {(v.project, v.function) for v in self._catalogue.declaring()}
+        self._consumers.begin()
         self._data.watch(self.ready)
         told = Watcher(self._share_again, self._take_orphans, self._give_back_all)
         self._coordination.watch(told)
@@ -108,32 +99,12 @@ class Delivery:
 
     def update(self) -> None:
         """Take over the triggers of the versions that are live now."""
-        consumers: dict[tuple[str, str], tuple[str, str]] = {}
-        waiting: dict[str, dict[str, tuple[Waiting, ...]]] = {}
-        by_project: dict[str, list[Version]] = {}
-        functions: set[Name] = set()
-        for version in self._catalogue.declaring():
-            by_project.setdefault(version.project, []).append(version)
-            if self._catalogue.is_quarantined(version.project, version.function):
-                continue  # what is kept for it waits until it is among the functions again
-            functions.add((version.project, version.function))
-            for trigger in version.spec.triggers:
-                if isinstance(trigger, QueueTrigger):
-                    place = (version.project, trigger.queue)
-                    consumers[place] = (version.function, trigger.name)
-        for project, versions in by_project.items():
-            found = waiting_for([(v.function, v.spec.triggers) for v in versions])
-            if found:
-                waiting[project] = found
-        queues = [place for place in consumers if place not in self._consumers]
-        inboxes = functions - self._functions
-        self._consumers, self._waiting, self._functions = consumers, waiting, functions
-        self._costs = {name: cost for name, cost in self._costs.items() if name in functions}
-        self._coordination.follow(by_project)
-        for project, queue in queues:
-            self.ready(project, QUEUE, queue)
-        for project, function in inboxes:
-            self.ready(project, INBOX, function)
+        new = self._consumers.update()
+        live = self._consumers.functions
+        self._costs = {name: cost for name, cost in self._costs.items() if name in live}
+        self._coordination.follow(self._consumers.projects)
+        for place in new:
+            self.ready(*place)
         for lane in [
             lane for name, lane in self._lanes.items() if self._catalogue.is_quarantined(*name)
         ]:
@@ -144,7 +115,7 @@ class Delivery:
     def ready(self, project: str, kind: str, name: str) -> None:
         """Look at a place that may have a message to lease."""
         place = (project, kind, name)
-        owner = self._owner(place)
+        owner = self._consumers.owner(place)
         if owner is None or self._rests(project):
             return
         lane = self._opened(owner)
@@ -154,33 +125,10 @@ class Delivery:
 
     def due(self, place: Place, at: float) -> None:
         """Look at a place at the data's time `at`, unless it is looked at before."""
-        if self._rests(place[0]) or self._owner(place) is None:
+        if self._rests(place[0]) or self._consumers.owner(place) is None:
             return
         when = self._loop.time() + min(max(at - self._clock(), 0.0), _LONGEST_TIMER)
-        known = self._timers.get(place)
-        if known is None or known[0] > when:
-            self._set_timer(place, when, lambda: self.ready(*place))
-
-    def _set_timer(self, key: Place | Name, when: float, act: Callable[[], None]) -> None:
-        known = self._timers.get(key)
-        if known is not None:
-            known[1].cancel()
-
-        def fire() -> None:
-            del self._timers[key]
-            act()
-
-        self._timers[key] = (when, self._loop.call_at(when, fire))
-
-    def _owner(self, place: Place) -> Name | None:
-        """Return the function that a place's messages are for, None without one that is live."""
-        project, kind, name = place
-        if kind == INBOX:
-            if self._catalogue.is_quarantined(project, name):
-                return None
-            return (project, name) if self._catalogue.find(project, name) is not None else None
-        consumer = self._consumers.get((project, name)) if kind == QUEUE else None
-        return None if consumer is None else (project, consumer[0])
+        self._timers.set(place, when, lambda: self.ready(*place))
 
     # -- slots ---------------------------------------------------------------------------------
 
@@ -208,9 +156,7 @@ class Delivery:
     def _wake_at(self, lane: Lane, when: float) -> None:
         """Look at a lane at monotonic time `when`, or earlier."""
         name = (lane.project, lane.function)
-        known = self._timers.get(name)
-        if known is None or known[0] > when:
-            self._set_timer(name, when, lambda: self._wake(name))
+        self._timers.set(name, when, lambda: self._wake(name))
 
     def _wake(self, name: Name) -> None:
         # By its name: the timer can be of a lane that was closed, and this one relies on it.
@@ -242,7 +188,7 @@ class Delivery:
             return
         self._give_back(lane)
         name = (lane.project, lane.function)
-        if name in self._functions:
+        if name in self._consumers.functions:
             self._costs[name] = lane.cost
         if self._lanes.pop(name, None) is not None and lane.places:
             self._spawn(self._look_again(tuple(lane.places)))
@@ -256,11 +202,9 @@ class Delivery:
         """Set timers for what waits in places that were leased from, once all has been settled."""
         for place in places:
             # It may be for a lease of our own, which is over by the time all is settled.
-            _, timer = self._timers.pop(place, (0.0, None))
-            if timer is not None:
-                timer.cancel()
+            self._timers.drop(place)
             await self._settler.idle(place)
-            if self._rests(place[0]) or self._owner(place) is None:
+            if self._rests(place[0]) or self._consumers.owner(place) is None:
                 continue
             later = await self._next_due(place)
             if later is not None:
@@ -378,7 +322,7 @@ class Delivery:
             return
         if not self._settler.has_room(batch.place):
             await self._settler.room(batch.place)
-        waiting = self._waiting.get(lane.project, _NOBODY).get(lane.function, ())
+        waiting = self._consumers.waiting(lane.project, lane.function)
         pause = await self._attempts.run(batch, settings, waiting)
         if pause is not None:
             lane.ready.appendleft(batch)
@@ -413,7 +357,7 @@ class Delivery:
 
     async def _lease(self, lane: Lane, place: Place) -> None:
         version = self._catalogue.most_live(lane.project, lane.function)
-        if version is None or self._owner(place) is None:
+        if version is None or self._consumers.owner(place) is None:
             return
         limit, seconds = lane.appetite(version), lease_seconds(version.spec)
         try:
@@ -445,8 +389,7 @@ class Delivery:
 
     def _read(self, place: Place, found: Sequence[Message], until: float) -> Iterator[Leased]:
         """Read messages that are leased `until` then."""
-        consumer = self._consumers.get((place[0], place[2])) if place[1] == QUEUE else None
-        trigger = consumer[1] if consumer is not None else ""
+        trigger = self._consumers.trigger(place)
         for message in found:
             yield read_message(place, message, until, trigger, self._marks)
 
@@ -479,7 +422,7 @@ class Delivery:
         if (
             version is None
             or self._rests(project)
-            or self._owner((project, INBOX, function)) is None
+            or self._consumers.owner((project, INBOX, function)) is None
         ):
             return 0.0
         if not self._resuming.is_done(project):
@@ -509,7 +452,7 @@ class Delivery:
         if not leased:
             return
         version = self._catalogue.most_live(project, function)
-        if version is None or self._rests(project) or self._owner(place) is None:
+        if version is None or self._rests(project) or self._consumers.owner(place) is None:
             self._settler.add(place, [give_back(message) for message in leased])
             return
         lane = self._opened(name)
@@ -540,10 +483,8 @@ class Delivery:
     def resume(self) -> None:
         """Look at all places again: the node takes events again."""
         self._coordination.look()
-        for project, queue in tuple(self._consumers):
-            self.ready(project, QUEUE, queue)
-        for project, function in tuple(self._functions):
-            self.ready(project, INBOX, function)
+        for place in self._consumers.places():
+            self.ready(*place)
 
     # -- other nodes ---------------------------------------------------------------------------
 
@@ -571,9 +512,7 @@ class Delivery:
         self._coordination.heed(lambda: "The node ends.")
         self._coordination.look()
         self._resuming.stop()
-        for _, timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self._timers.drop_all()
         for lane in self._lanes.values():
             self._give_back(lane)
         if self._tasks:

@@ -17,6 +17,8 @@ from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.tracing import kept_context
 from casemate.model.trigger import INBOX, AnyTrigger, TriggerKind
 
+Name = tuple[str, str]
+"""Project and function."""
 Place = tuple[str, str, str]
 """Project, kind (`inbox` or `queue`) and name of what messages come from."""
 

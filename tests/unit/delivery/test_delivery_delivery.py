@@ -227,7 +227,7 @@ def test_nothing_is_asked_while_nothing_happens(on: Callable[[Scene], None]) -> 
         await asyncio.sleep(0.5)
         assert world.data.leases == before
         assert world.delivery.running == 0
-        assert world.delivery._lanes == {} and world.delivery._timers == {}
+        assert not world.delivery._lanes and not world.delivery._timers
 
     on(scene)
 

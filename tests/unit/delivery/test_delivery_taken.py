@@ -435,9 +435,9 @@ def test_what_did_not_end_is_looked_at_again(tmp_path: Path, end: str) -> None:
             assert world.values() == [1]
             return
         await incoming.keep("t", "f", (message(1),))
-        await world.until(lambda: place in world.delivery._timers)
+        await world.until(lambda: world.delivery._timers.when(place))
         if end == "lost":
-            at = world.delivery._timers[place][0] - asyncio.get_running_loop().time()
+            at = world.delivery._timers.when(place) - asyncio.get_running_loop().time()
             assert 60 < at < 3600, "by when its lease ends"
 
     play_taken(tmp_path, scene)
