@@ -13,7 +13,7 @@ import msgspec
 
 from casemate.model.denial import Denial
 from casemate.model.facts import Fact
-from casemate.recorder.denials import OTHERS
+from casemate.recorder.denials import OTHERS, Counted
 
 PERIOD = 60.0
 """Seconds within which they are counted together."""
@@ -24,14 +24,12 @@ MAX_FOLDED = 20
 MAX_PRINCIPALS = 1024
 """Those beyond are counted as one."""
 
-_Folded = tuple[str, str]
-
 
 class _Told(msgspec.Struct):
     """What one principal has told of in this period."""
 
     one_by_one: int = 0
-    folded: dict[_Folded, Denial] = {}
+    folded: Counted = msgspec.field(default_factory=Counted)
 
 
 class RefusedDeploys:
@@ -56,16 +54,9 @@ class RefusedDeploys:
             happened(denial)
             return
         key = (denial.project, denial.kind.value)
-        if key not in told.folded and len(told.folded) >= MAX_FOLDED:
+        if not told.folded.has_room(key, MAX_FOLDED):
             key = ("", denial.kind.value)
-        held = told.folded.get(key)
-        if held is None:
-            told.folded[key] = msgspec.structs.replace(
-                denial, project=key[0], function="", resource=OTHERS
-            )
-        else:
-            total = held.count + denial.count
-            told.folded[key] = msgspec.structs.replace(held, count=total)
+        told.folded.add(key, denial, project=key[0], function="", resource=OTHERS)
 
     def flush(self) -> None:
         """Tell of those that were only counted so far, and begin anew."""
@@ -77,5 +68,4 @@ class RefusedDeploys:
         if happened is None:
             return
         for one in told.values():
-            for denial in one.folded.values():
-                happened(denial)
+            one.folded.tell(happened)

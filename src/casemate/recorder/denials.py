@@ -30,6 +30,33 @@ OTHERS = "several others"
 _Key = tuple[str, ...]
 
 
+class Counted:
+    """Denials that each stand for those like it, with how many attempts there were."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._held: dict[_Key, Denial] = {}
+
+    def has_room(self, key: _Key, most: int) -> bool:
+        """Tell whether one of this key is held, or can be where `most` may be."""
+        return key in self._held or len(self._held) < most
+
+    def add(self, key: _Key, denial: Denial, **others: str | int) -> bool:
+        """Count a denial with those of its key; True: it is the first, held with these fields."""
+        held = self._held.get(key)
+        if held is None:
+            self._held[key] = msgspec.structs.replace(denial, **others)
+            return True
+        self._held[key] = msgspec.structs.replace(held, count=held.count + denial.count)
+        return False
+
+    def tell(self, record: Callable[[Denial], None]) -> None:
+        """Record each of them, and begin anew."""
+        held, self._held = self._held, {}
+        for denial in held.values():
+            record(denial)
+
+
 class DenialRecorder:
     """Listens to `Denial`, and stands before `Records.deny`. On the event loop only."""
 
@@ -38,9 +65,9 @@ class DenialRecorder:
         self._record = record
         self._loop = loop
         self._counts: dict[_Key, int] = {}
-        self._held: dict[_Key, Denial] = {}
+        self._held = Counted()
         self._names: dict[_Key, set[str]] = {}
-        self._others: dict[_Key, Denial] = {}
+        self._others = Counted()
         self._names_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -64,13 +91,8 @@ class DenialRecorder:
             self._timer = self._loop.call_later(WINDOW_SECONDS, self._flush_held)
         if seen < BURST:
             self._record(denial)
-            return
-        held = self._held.get(key)
-        if held is None:
-            self._held[key] = denial
         else:
-            total = held.count + denial.count
-            self._held[key] = msgspec.structs.replace(held, count=total)
+            self._held.add(key, denial)
 
     def _is_one_of_many(self, denial: Denial) -> bool:
         """Tell whether there are examples enough of what nobody vouches for, and count it then."""
@@ -87,34 +109,24 @@ class DenialRecorder:
         if len(names) < EXAMPLES:
             names.add(denial.resource)
             return False
-        held = self._others.get(key)
-        if held is None:
-            self._others[key] = msgspec.structs.replace(
-                denial, resource=OTHERS, project="", function="", version=0, invocation=""
-            )
+        if self._others.add(
+            key, denial, resource=OTHERS, project="", function="", version=0, invocation=""
+        ):
             self._loop.call_at(self._names_until, self._flush_others)
-        else:
-            self._others[key] = msgspec.structs.replace(held, count=held.count + denial.count)
         return True
 
     def _flush_others(self) -> None:
-        others, self._others = self._others, {}
         self._names.clear()
-        for denial in others.values():
-            self._record(denial)
+        self._others.tell(self._record)
 
     def flush(self) -> None:
         """Record what was only counted so far, and begin anew."""
-        others, self._others = self._others, {}
-        for denial in others.values():
-            self._record(denial)
+        self._others.tell(self._record)
         self._flush_held()
 
     def _flush_held(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        held, self._held = self._held, {}
         self._counts.clear()
-        for denial in held.values():
-            self._record(denial)
+        self._held.tell(self._record)
