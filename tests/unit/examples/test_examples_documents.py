@@ -72,6 +72,17 @@ def test_the_index_names_every_page() -> None:
             assert f"]({path.relative_to(ROOT / 'docs')})" in index
 
 
+def test_a_decision_that_another_one_changes_says_so() -> None:
+    decisions = {
+        path.name: path.read_text(encoding="utf-8") for path in ROOT.glob("docs/adr/0*.md")
+    }
+    for name, text in decisions.items():
+        head = text.partition("\n## ")[0]
+        changed = re.findall(r"^- (?:Amends|Supersedes)\b.*$", head, re.MULTILINE)
+        for other in re.findall(r"\]\((0[^)]+)\)", "\n".join(changed)):
+            assert name in decisions[other].partition("\n## ")[0], f"{other} does not name {name}"
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_that_are_shown_exist(path: Path) -> None:
     known = {entry.name for entry in ENTRIES}
