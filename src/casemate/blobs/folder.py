@@ -12,6 +12,7 @@ from pathlib import Path
 
 from casemate.blobs.errors import BlobDamagedError, BlobSizeError
 from casemate.blobs.interface import Listed, new_name, require_name
+from casemate.kernel.durability import write_all
 
 PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 """What may be over the next time."""
@@ -156,10 +157,3 @@ def _copy(descriptor: int, target: Path) -> None:
 def create_file(target: Path) -> int:
     """Return the descriptor of a new file, private. Raises OSError."""
     return os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of it. Raises OSError."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

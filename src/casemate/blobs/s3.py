@@ -15,10 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from casemate.blobs.errors import BlobsError, BlobsUnreachableError
-from casemate.blobs.folder import create_file, write_all
+from casemate.blobs.folder import create_file
 from casemate.blobs.identity import claim, require_identity
 from casemate.blobs.interface import GRACE_SECONDS, Listed, is_name, new_name, require_name
 from casemate.blobs.s3_client import S3Client
+from casemate.kernel.durability import write_all
 
 SEGMENT_BYTES = 2 << 20
 MAX_WRITERS = 256

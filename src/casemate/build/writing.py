@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from casemate.kernel.durability import sync_folder
+
 _PREFIX = ".casemate-new-"
 _OURS = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")
 _LEFT_SECONDS = 10.0
@@ -36,7 +38,7 @@ def write_together(texts: Mapping[Path, str], *, like: Path) -> None:
             for temporary, path in staged:
                 Path(temporary).replace(path)
             for folder in {path.parent for path in texts}:
-                _sync(folder)
+                sync_folder(folder)
         finally:
             for temporary, _ in staged:
                 with contextlib.suppress(OSError):
@@ -94,11 +96,3 @@ def _mode(path: Path) -> int:
         return stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
         return 0o644
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

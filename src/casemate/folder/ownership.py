@@ -15,6 +15,7 @@ import msgspec
 from casemate import __version__
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.folder.presence import FENCE, FIRST_START, IDENTITY, PROOF, SHARED
+from casemate.kernel.durability import replace_private
 from casemate.model.errors import CasemateError
 
 FORMAT = 1
@@ -139,15 +140,8 @@ def mark(data: Path) -> None:
     wanted = Marker(FORMAT, __version__)
     if _marker(data) == wanted:
         return
-    draft = data / _DRAFT
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(wanted) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(data / MARKER)
+        replace_private(data / MARKER, data / _DRAFT, msgspec.json.encode(wanted) + b"\n")
     except OSError as error:
         raise DataFolderError(
             f"{data / MARKER}, which says whose the folder is, cannot be written: "

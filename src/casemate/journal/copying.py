@@ -29,6 +29,7 @@ from casemate.journal.pending import MAX_PENDING_BYTES
 from casemate.journal.tiles import ENTRIES, WIDTH, WIDTH_BITS, path, widths
 from casemate.journal.verifying import MAX_HISTORY_BYTES
 from casemate.journal.writer import Writer
+from casemate.kernel.durability import write_all
 
 KEY = "key"
 KEYS = "keys"
@@ -74,9 +75,7 @@ class JournalCopy:
                 return False
             name, data = found
             for piece in (_RECORD.pack(len(name), len(data)) + name.encode(), data):
-                view = memoryview(piece)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+                write_all(descriptor, piece)
             written += _RECORD.size + len(name) + len(data)
         os.fsync(descriptor)
         return True

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.tiles import MAX_ENTRY_BYTES, WIDTH, path
-from casemate.kernel.durability import sync_folder
+from casemate.kernel.durability import sync_folder, write_all
 
 CHECKPOINT = "checkpoint"
 HISTORY = "checkpoints"
@@ -63,9 +63,7 @@ def write_whole(file: Path, data: bytes, *, durable: bool) -> None:
     temporary = file.with_name(file.name + _TEMPORARY)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE_MODE)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, data)
         if durable:
             sync(os.fsync, descriptor)
     finally:

@@ -14,6 +14,7 @@ import msgspec
 
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.folder.presence import IDENTITY
+from casemate.kernel.durability import replace_private
 from casemate.model.errors import CasemateError
 
 _MAX_BYTES = 4096
@@ -67,20 +68,9 @@ class IdentityFile:
 
     def write(self, id: str, incarnation: int) -> None:
         """Keep them, durably; the old ones are there until then. Raises IdentityError."""
-        new = self._path.with_suffix(".new")
+        content = msgspec.json.encode(_Kept(id=id, incarnation=incarnation))
         try:
-            new.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(new, flags, 0o600), "wb") as file:
-                file.write(msgspec.json.encode(_Kept(id=id, incarnation=incarnation)))
-                file.flush()
-                os.fsync(file.fileno())
-            new.rename(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            replace_private(self._path, self._path.with_suffix(".new"), content)
         except OSError as error:
             raise self._unusable(error.strerror or "it cannot be written") from error
 

@@ -24,7 +24,7 @@ from casemate.child.heartbeat import MOST_TOLD
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.folder.presence import SHARED
 from casemate.kernel import linux
-from casemate.kernel.durability import sync_folder
+from casemate.kernel.durability import replace_private, sync_folder
 from casemate.upgrade.asking import HAND_OVER, State, ask
 from casemate.upgrade.errors import UpgradeError
 from casemate.upgrade.installing import install
@@ -309,14 +309,8 @@ def read_undo(versions: Versions) -> Undo:
 
 
 def _write(versions: Versions, undo: Undo) -> None:
-    draft = versions.folder / f".{STATE}.new"
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(undo))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(versions.folder / STATE)
-    sync_folder(versions.folder)
+    folder = versions.folder
+    replace_private(folder / STATE, folder / f".{STATE}.new", msgspec.json.encode(undo))
 
 
 def _forget(versions: Versions) -> None:

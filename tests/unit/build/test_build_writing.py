@@ -33,7 +33,8 @@ def killed_at(step: int, root: Path) -> bool:
 
             return call
 
-        for module, name in ((os, "fsync"), (os, "fchmod"), (Path, "replace"), (writing, "_sync")):
+        steps = ((os, "fsync"), (os, "fchmod"), (Path, "replace"), (writing, "sync_folder"))
+        for module, name in steps:
             setattr(module, name, counted(getattr(module, name)))
         write_together({root / name: "new " * 20_000 for name in NAMES}, like=root / "a")
         os._exit(0)

@@ -20,6 +20,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from casemate.kernel.durability import write_all
 from casemate.kernel.volume import beside_reserve, whole
 from casemate.model.errors import CasemateError
 from casemate.operations.declaration import Operation
@@ -383,9 +384,7 @@ class RecordsDatabase:
             with draft.open("rb", buffering=0) as file:
                 while piece := file.read(_SEND_BYTES):
                     self._step()
-                    view = memoryview(piece)
-                    while view:
-                        view = view[os.write(descriptor, view) :]
+                    write_all(descriptor, piece)
             os.fsync(descriptor)
         except OSError as error:
             raise RecordsError(

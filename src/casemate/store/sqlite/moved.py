@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.decoding import DECODING_ERRORS, decodable
-from casemate.kernel.durability import sync_folder
+from casemate.kernel.durability import replace_private, sync_folder
 from casemate.store.errors import StoreError
 
 NAME = "records.db.move"
@@ -50,15 +50,7 @@ def read_mark(folder: Path) -> Mark | None:
 
 def write_mark(folder: Path, mark: Mark) -> None:
     """Put the mark in place, durably. Raises OSError."""
-    draft = folder / f"{NAME}.new"
-    draft.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(mark))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(folder / NAME)
-    sync_folder(folder)
+    replace_private(folder / NAME, folder / f"{NAME}.new", msgspec.json.encode(mark))
 
 
 def remove_mark(folder: Path) -> None:
