@@ -12,8 +12,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from casemate.advisories import Ecosystem, place_of_node
 from casemate.advisories.importing import Wanted, import_advisories
 from support import forked_cli
 from support.node import TestNode
+from support.waiting import wait_for
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 UV = Path(sys.executable).with_name("uv")
@@ -256,7 +255,7 @@ def test_what_the_orders_are_granted_is_what_they_use(node: TestNode, orders: Pa
     assert node.invoke({"x": 1}, function="orders/pack").status_code == 403
     heavy = order_of(orders, "heavy") | {"lines": message["lines"]}
     assert node.client.post(f"{node.url}/orders", json=heavy).status_code == 201
-    eventually(lambda: len(objects(node, orders, "orders/documents", "pallets/")) >= 1)
+    wait_for(lambda: len(objects(node, orders, "orders/documents", "pallets/")) >= 1)
     for function in ("place", "price", "receipt", "pack", "label", "pallet"):
         shown = json.loads(ok(node, orders, "grants", "show", function, "--json"))
         granted = {
@@ -269,15 +268,6 @@ def test_what_the_orders_are_granted_is_what_they_use(node: TestNode, orders: Pa
         assert used == granted, function
         assert shown["denials"] == []
         assert bool(granted) is (function != "price")
-
-
-def eventually(check: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """Return what `check` returns once it is true; AssertionError if it does not become that."""
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-    return found
 
 
 def objects(node: TestNode, project: Path, bucket: str, prefix: str = "") -> list[str]:
@@ -308,19 +298,19 @@ def test_an_order_is_packed_and_labelled_and_what_cannot_be_is_a_dead_letter(
     def labelled(order: str) -> bool:
         return f"labels/{order}.txt" in objects(node, orders, "orders/documents", "labels/")
 
-    eventually(lambda: labelled(light) and labelled(heavy.json()["id"]))
+    wait_for(lambda: labelled(light) and labelled(heavy.json()["id"]))
     pallet = f"pallets/{heavy.json()['id']}.json"
-    eventually(lambda: pallet in objects(node, orders, "orders/documents", "pallets/"))
+    wait_for(lambda: pallet in objects(node, orders, "orders/documents", "pallets/"))
     assert f"pallets/{light}.json" not in objects(node, orders, "orders/documents", "pallets/")
 
     def letters() -> Any:
         listed = ok(node, orders, "dlq", "ls", "orders/to-ship", "--queue", "--json")
         return json.loads(listed)["letters"]
 
-    (letter,) = eventually(letters)
+    (letter,) = wait_for(letters)
     assert letter["attempts"] == 3
     assert not labelled(hopeless.json()["id"])
-    (complaint,) = eventually(lambda: objects(node, orders, "orders/documents", "complaints/"))
+    (complaint,) = wait_for(lambda: objects(node, orders, "orders/documents", "complaints/"))
     told = json.loads(content(node, orders, "orders/documents", complaint))
     assert told["function"] == "pack"
     assert told["attempts"] == 3
@@ -337,11 +327,11 @@ def test_pictures_in_a_bucket_get_thumbnails(node: TestNode, tmp_path: Path) -> 
     ok(node, project, "buckets", "put", "thumbnail/pictures", "a/b.jpg", "data/landscape.jpg")
     ok(node, project, "buckets", "put", "thumbnail/pictures", "x.jpg", "casemate.toml")
     ok(node, project, "buckets", "put", "thumbnail/pictures", "x.txt", "casemate.toml")
-    eventually(lambda: objects(node, project, "thumbnail/thumbnails"))
+    wait_for(lambda: objects(node, project, "thumbnail/thumbnails"))
     small = content(node, project, "thumbnail/thumbnails", "a/b.jpg")
     assert max(jpeg_size(small)) == 200
     ok(node, project, "buckets", "rm", "thumbnail/pictures", "a/b.jpg", "--yes")
-    eventually(lambda: not objects(node, project, "thumbnail/thumbnails"))
+    wait_for(lambda: not objects(node, project, "thumbnail/thumbnails"))
     records = node.get("/invocations", project="thumbnail", function="uploaded")["invocations"]
     assert {record["outcome"] for record in records} == {"ok"}
     assert len(records) == 3, "one for each of two pictures, one for the deletion"
@@ -366,7 +356,7 @@ def test_the_ledger_has_a_trail_and_a_report(node: TestNode, tmp_path: Path) -> 
     assert refused.status_code == 400, refused.text
     assert "much" not in refused.text
 
-    keys = eventually(lambda: _three(objects(node, project, "ledger/archive", "trail/e-1/")))
+    keys = wait_for(lambda: _three(objects(node, project, "ledger/archive", "trail/e-1/")))
     trail = [json.loads(content(node, project, "ledger/archive", key)) for key in keys]
     trail.sort(key=lambda one: one["at"])
     assert [one["what"] for one in trail] == ["entered", "changed", "changed"]
@@ -375,12 +365,12 @@ def test_the_ledger_has_a_trail_and_a_report(node: TestNode, tmp_path: Path) -> 
     assert (trail[1]["old"]["cents"], trail[1]["new"]["cents"]) == (-1890, -1980)
 
     key = f"reports/{yesterday.isoformat()}.json"
-    eventually(lambda: key in objects(node, project, "ledger/archive", "reports/"))
+    wait_for(lambda: key in objects(node, project, "ledger/archive", "reports/"))
 
     def report() -> Any:
         return json.loads(content(node, project, "ledger/archive", key))
 
-    eventually(lambda: report()["entries"] == 1)
+    wait_for(lambda: report()["entries"] == 1)
     assert report() == {"day": yesterday.isoformat(), "entries": 1, "cents": {"travel": -1980}}
     ok(node, project, "rm", "ledger/report", "--yes")
 
@@ -431,7 +421,7 @@ def test_a_push_to_a_repository_is_announced(node: TestNode, tmp_path: Path) -> 
         shown = ok(node, project, "queues", "show", "deploy-notifier/announcements", "--json")
         return int(json.loads(shown)["waiting"])
 
-    eventually(waiting)
+    wait_for(waiting)
     log = node.client.get(f"{node.url}/api/v1/logs?project=deploy-notifier&function=announce").text
     assert git("rev-parse", "HEAD", at=clone).strip() in log
     assert waiting() == 1, "the other branch is not announced"

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from support.cluster import KEYS, Cluster, SharingNode
 from support.manifests import with_databases
 from support.node import TestNode
 from support.s3 import S3Server
+from support.waiting import wait_for
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.storm]
 
@@ -68,13 +68,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, postgresql_server: Any) ->
         made.close()
 
 
-def until(holds: Any, seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def calls(node: TestNode, project: str, event: dict[str, str]) -> Any:
     """Return what a function says, or the status of its refusal."""
     answer = node.invoke(event, function=f"{project}/keep")
@@ -105,11 +98,11 @@ def test_projects_live_where_they_are_placed_and_one_database_stops_its_own_alon
     assert {name: each["projects"] for name, each in databases().items()} == {"main": 1, "west": 1}
     cluster.set_away(True)
     try:
-        until(lambda: databases()["west"]["problem"])
+        wait_for(lambda: databases()["west"]["problem"])
         assert calls(one, "other", {"read": "a"}) == "a"
         # The function goes on, and is told why its table cannot be read.
         assert calls(one, "shop", {"read": "a"}) in (500, 502, 503)
-        until(lambda: not _part(one)["ok"])
+        wait_for(lambda: not _part(one)["ok"])
         assert "west (1 projects)" in _part(one)["detail"]
         assert one.get("/ready") is not None
         # A node that is started meanwhile serves the others.
@@ -128,7 +121,7 @@ def test_projects_live_where_they_are_placed_and_one_database_stops_its_own_alon
         assert "timeline 1" in found["database"].detail
     finally:
         cluster.set_away(False)
-    until(lambda: calls(one, "shop", {"read": "a"}) == "a")
+    wait_for(lambda: calls(one, "shop", {"read": "a"}) == "a")
     moved = casemate(one, "nodes", "place", "shop", "main")
     assert "shop lives in main" in moved.stdout, moved.stderr
     assert calls(one, "shop", {"read": "a"}) == "a"

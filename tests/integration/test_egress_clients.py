@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from support.egress import (
     TestAuthority,
     egress,
 )
+from support.servers import free_port, wait_for_port
 
 PACKAGES = (
     "aiohttp==3.14.5",
@@ -215,23 +215,6 @@ except s3.exceptions.NoSuchKey:
     assert "text" in printed
     assert printed.endswith("True\nnone")
     assert not proxy.denials
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError(f"nothing listens on port {port}")
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import hashlib
 import os
 import shutil
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from casemate.vault.sources import KeyParameters
 from support.database import Server
 from support.node import TestNode
 from support.s3 import S3Server
+from support.waiting import wait_for
 
 pytestmark = [pytest.mark.storm, pytest.mark.sandbox]
 ARGUMENTS = (*("--encrypted-disks", "--accept-risk", "unproved-store"),)
@@ -43,13 +43,6 @@ def put(node: TestNode, value: str) -> None:
 
 def gives(node: TestNode, value: str) -> bool:
     return bool(node.invoke({}).json() == hashlib.sha256(value.encode()).hexdigest())
-
-
-def until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def again(node: TestNode, like: TestNode) -> None:
@@ -88,12 +81,12 @@ def test_one_vault(nodes: tuple[TestNode, TestNode], tmp_path: Path) -> None:
     put(one, "first-value")
     one.deploy(SOURCE, grants='secrets = ["api-key"]', approve=True)
     assert gives(one, "first-value")
-    until(lambda: other.invoke({}).status_code == 200, 5)
+    wait_for(lambda: other.invoke({}).status_code == 200, 5)
     assert gives(other, "first-value")
     put(other, "second-value")
-    until(lambda: gives(one, "second-value"), 5)
+    wait_for(lambda: gives(one, "second-value"), 5)
     kid = one.client.post(f"{one.url}/api/v1/vault/rotate", json={"key": "signing"}).json()["kid"]
-    until(lambda: kid in other.client.get(f"{other.url}/.well-known/jwks.json").text, 5)
+    wait_for(lambda: kid in other.client.get(f"{other.url}/.well-known/jwks.json").text, 5)
     rotated = one.client.post(f"{one.url}/api/v1/vault/rotate", json={"key": "data"})
     assert rotated.status_code == 200, rotated.text
     assert gives(other, "second-value")
@@ -109,7 +102,7 @@ def test_one_vault(nodes: tuple[TestNode, TestNode], tmp_path: Path) -> None:
         )
         os.kill(vault, signal.SIGKILL)
         put(one, f"its-vault-is-dead-{round_}")
-        until(lambda round_=round_: gives_at_last(other, f"its-vault-is-dead-{round_}"), 60)
+        wait_for(lambda round_=round_: gives_at_last(other, f"its-vault-is-dead-{round_}"), 60)
     new = tmp_path / "new.key"
     new.write_bytes(base64.b64encode(os.urandom(32)))
     new.chmod(0o600)
@@ -125,7 +118,7 @@ def test_one_vault(nodes: tuple[TestNode, TestNode], tmp_path: Path) -> None:
     )
     answer = one.client.put(f"{one.url}/api/v1/vault/master-key", content=changed, headers=BINARY)
     assert answer.is_success, answer.text
-    until(lambda: other.invoke({}).status_code == 503, 30)
+    wait_for(lambda: other.invoke({}).status_code == 503, 30)
     assert "The master key was changed on another node" in other.errors.read_text()
     other.stop()
     with pytest.raises(RuntimeError, match="The master key is another one"):
@@ -133,7 +126,7 @@ def test_one_vault(nodes: tuple[TestNode, TestNode], tmp_path: Path) -> None:
     shutil.copy(new, other.master_key)
     again(other, one)
     put(other, "last-value")
-    until(lambda: gives(one, "last-value"), 5)
+    wait_for(lambda: gives(one, "last-value"), 5)
 
 
 def gives_at_last(node: TestNode, value: str) -> bool:

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits, HttpServer, asgi_handler
 from support.descriptors import descriptors_held
 from support.destinations import leading_to
+from support.waiting import wait_for
 
 NOW = datetime.now(UTC)
 NAMES = Names.of(["localhost", "127.0.0.1", "node.example.org"])
@@ -149,13 +150,6 @@ def server() -> Iterator[Server]:
     running = Server()
     yield running
     running.close()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 8.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def rest(sock: socket.socket) -> bytes:

@@ -238,13 +238,6 @@ async def _nothing() -> None:
     return
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        await asyncio.sleep(0.01)
-
-
 def running(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """Return a test that runs a coroutine."""
 

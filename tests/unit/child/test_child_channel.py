@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from casemate.child.channel import Bounds, FrameSocket
 from casemate.child.frames import FrameBuffer, FrameError, frame
 from support.descriptors import descriptors_held
+from support.waiting import until
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=8), st.integers(1, 50))
@@ -68,12 +69,6 @@ class End:
 async def pair() -> tuple[End, End]:
     one, other = socket.socketpair()
     return End(one), End(other)
-
-
-async def until(condition) -> None:  # type: ignore[no-untyped-def]
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def test_descriptors_arrive_with_their_frames_through_a_full_socket() -> None:

@@ -73,13 +73,6 @@ class Nodes:
         await self._opened.aclose()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, "not in time"
-        await asyncio.sleep(0.005)
-
-
 def play(
     server: Server, folder: Path, scene: Callable[[Nodes], Awaitable[None]], seconds: float = 30
 ) -> None:
@@ -96,4 +89,4 @@ def play(
     asyncio.run(run())
 
 
-__all__ = ["RESOURCES", "Nodes", "play", "until"]
+__all__ = ["RESOURCES", "Nodes", "play"]

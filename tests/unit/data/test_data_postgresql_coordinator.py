@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from data_nodes import RESOURCES, Nodes, play, until
+from data_nodes import RESOURCES, Nodes, play
 from data_support import end_of
 
 from casemate.data import DataLockedError, Fate, Lease, NewMessage
@@ -27,6 +27,7 @@ from casemate.data.terms import Holder
 from casemate.postgresql.listening import MAX_TOLD
 from support.data_calls import CalledSharedData
 from support.database import Server
+from support.waiting import until
 
 BODY = b'"what nobody else may see"'
 PLACE = ("p", "queue", "jobs")

@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from data_nodes import until
 from data_placed import MAIN, WEST, PlacedNodes, Values, play
 from data_support import RESOURCES, end_of
 
@@ -20,6 +19,7 @@ from casemate.model.messages import Subscription
 from casemate.postgresql.fence import Fence
 from support.data_calls import operation
 from support.database import Server
+from support.waiting import until
 
 ITEM = {"id": "a", "n": 1}
 

@@ -10,9 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -23,6 +22,7 @@ from casemate.egress.config import EgressConfig
 from casemate.egress.interface import PROXY_PORT, EgressEvent
 from casemate.runner import network
 from support.egress import EgressProcess, HttpOrigin, egress, listener, loopback_address, read_all
+from support.waiting import until
 
 UID = 64_803 if os.geteuid() == 0 else None
 
@@ -39,12 +39,6 @@ def request(address: str, host: str) -> bytes:
             f"GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
         )
         return read_all(sock)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def status_of(pid: int) -> dict[str, str]:

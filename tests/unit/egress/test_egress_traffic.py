@@ -28,6 +28,7 @@ from support.egress import (
     egress,
     read_all,
 )
+from support.waiting import wait_for
 
 
 class Told:
@@ -93,13 +94,6 @@ class Counting:
         sock.sendall(b"a" * self._answers)
 
 
-def until(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "it does not come about"
-        time.sleep(0.01)
-
-
 @contextmanager
 def forwarding(handler: Callable[[socket.socket], None]) -> Iterator[RunningProxy]:
     with (
@@ -120,7 +114,7 @@ def test_a_forward_counts_what_really_passes(size: int) -> None:
             sock.shutdown(socket.SHUT_WR)
             answer = read_all(sock)
         assert (server.read, len(answer)) == (size, size // 2 + 5)
-        until(lambda: proxy.carried.get(1) == (size // 2 + 5, size))
+        wait_for(lambda: proxy.carried.get(1) == (size // 2 + 5, size))
 
 
 def test_plain_http_counts_heads_and_bodies_to_the_host_alone() -> None:
@@ -136,7 +130,7 @@ def test_plain_http_counts_heads_and_bodies_to_the_host_alone() -> None:
             )
             answer = read_all(sock)
         assert b"200 OK" in answer
-        until(lambda: proxy.carried.get(1, (0, 0))[1] >= 50_000)
+        wait_for(lambda: proxy.carried.get(1, (0, 0))[1] >= 50_000)
         came_in, went_out = proxy.carried[1]
         assert 50_000 < went_out < 50_500 and 50_000 < came_in < 51_000
         # What is refused goes to nobody.
@@ -152,7 +146,7 @@ def test_what_a_zygote_that_ends_has_carried_is_told() -> None:
         sock.sendall(b"x" * 1000)
         assert len(sock.recv(1000, socket.MSG_WAITALL)) == 1000
         proxy.call(lambda: proxy.proxy.close(1))
-        until(lambda: proxy.carried.get(1) == (1000, 1000))
+        wait_for(lambda: proxy.carried.get(1) == (1000, 1000))
         assert sock.recv(1) == b""
 
 
@@ -191,7 +185,7 @@ def test_connections_there_are_ended_and_no_more_are_made(hosts: tuple[str, ...]
             assert ended(sock)
         with socket.create_connection((proxy.address, 5432)) as sock:
             assert ended(sock)
-        until(lambda: [e.reason for e in proxy.events if not e.allowed] == ["cut off"])
+        wait_for(lambda: [e.reason for e in proxy.events if not e.allowed] == ["cut off"])
         # Taken back, it works again.
         proxy.call(lambda: proxy.proxy.cut(1, ()))
         with socket.create_connection((proxy.address, 5432)) as sock:

@@ -13,7 +13,8 @@ from casemate.gateway.numbers_told import NumbersTold
 from casemate.metrics.families import Families, Family
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.protocol import Status
-from support.monitor import running, until
+from support.monitor import running
+from support.waiting import until
 
 
 class Both:

@@ -21,6 +21,7 @@ from casemate.model.grant import QueueSpec, Resources
 from casemate.model.trigger import QueueTrigger
 from casemate.operations.trials import EndTrial, StartTrial
 from support.facts import ADA, EVE
+from support.waiting import until
 
 ROUTE = (HttpTrigger(method="GET", path="/a"),)
 TERMS = TrialTerms(weight=10, seconds=60)
@@ -60,11 +61,6 @@ async def two(node: Node) -> None:
 def served(node: Node) -> set[int]:
     found = [node.catalogue.find("t", "f") for _ in range(300)]
     return {version.number for version in found if version is not None}
-
-
-async def until(ready: Callable[[], bool]) -> None:
-    while not ready():
-        await asyncio.sleep(0.02)
 
 
 def test_a_trial_that_nobody_ends_is_over_by_itself(tmp_path: Path) -> None:

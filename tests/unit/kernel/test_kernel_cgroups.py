@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from casemate.kernel.cgroups import (
     UnifiedDriver,
     open_driver,
 )
+from support.waiting import wait_for
 
 LIMITS = SlotLimits(268_435_456, 1.5, 33)
 UNIFIED = ("cgroup.procs", "cgroup.kill", "cgroup.events", "cgroup.subtree_control", "memory.max")
@@ -410,13 +410,6 @@ def real() -> Iterator[cgroups.Driver]:
     driver.remove("")
 
 
-def until(condition: object, seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.002)
-
-
 def test_a_real_group_limits_kills_and_goes(real: cgroups.Driver) -> None:
     real.create("z1")
     real.create("z1/s0")
@@ -448,7 +441,7 @@ def test_a_real_group_limits_kills_and_goes(real: cgroups.Driver) -> None:
         assert real.out_of_memory_kills("z1/s0") == 0
         real.kill("z1/s0")
         assert child.wait(5) == -9
-        until(lambda: real.empty("z1/s0"))
+        wait_for(lambda: real.empty("z1/s0"))
         real.remove("z1")
     finally:
         child.kill()
@@ -467,8 +460,8 @@ def test_a_real_group_kills_for_want_of_memory_and_counts_it(real: cgroups.Drive
         real.enter("z2/s0", child.pid)
         child.communicate(b"x", timeout=20)
         assert child.returncode == -9
-        until(lambda: real.out_of_memory_kills("z2/s0") >= 1)
-        until(lambda: real.empty("z2/s0"))
+        wait_for(lambda: real.out_of_memory_kills("z2/s0") >= 1)
+        wait_for(lambda: real.empty("z2/s0"))
         real.remove("z2")
     finally:
         child.kill()
@@ -503,11 +496,11 @@ def test_a_real_group_counts_whom_nobody_waits_for(real: cgroups.Driver) -> None
         assert child.stdin is not None
         child.stdin.write(b"x")
         child.stdin.close()
-        until(lambda: (cgroups.cpu_microseconds(file.read_bytes()) or 0) - before >= 200_000, 30)
+        wait_for(lambda: (cgroups.cpu_microseconds(file.read_bytes()) or 0) - before >= 200_000, 30)
         assert real.memory_peak("z3/s0") > 0
         real.kill("z3/s0")
         child.wait(5)
-        until(lambda: real.empty("z3/s0"))
+        wait_for(lambda: real.empty("z3/s0"))
         real.remove("z3")
     finally:
         child.kill()

@@ -26,9 +26,10 @@ from casemate.monitor.exports.settings import Export
 from casemate.monitor.reaching import Reach
 from casemate.recorder.records.lending import MAX_CHARACTERS
 from support.egress import Origin, TestAuthority
-from support.monitor import SyslogServer, not_own, running, until
+from support.monitor import SyslogServer, not_own, running
 from support.otlp import Answer
 from support.otlp import Collector as Receiver
+from support.waiting import until
 
 BODY = otlp.traces("node", [record()])
 

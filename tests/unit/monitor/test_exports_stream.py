@@ -25,7 +25,8 @@ from casemate.monitor.exports.stream import Stream
 from casemate.monitor.protocol import Numbers
 from casemate.recorder.errors import RecorderError
 from casemate.recorder.reading_protocol import Lend, Lent
-from support.monitor import Journal, Watch, running, until
+from support.monitor import Journal, Watch, running
+from support.waiting import until
 
 
 class Records:

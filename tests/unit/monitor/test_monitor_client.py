@@ -18,7 +18,8 @@ from casemate.monitor.client import MonitorClient
 from casemate.monitor.errors import MonitorUnavailableError, UndeliveredError
 from casemate.monitor.server import Server
 from casemate.operations.findings import ListFindings
-from support.monitor import Journal, Sink, Watch, found, running, until
+from support.monitor import Journal, Sink, Watch, found, running
+from support.waiting import until
 
 
 class World:

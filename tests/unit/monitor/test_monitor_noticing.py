@@ -17,7 +17,8 @@ from casemate.monitor.detecting import DAMAGED, FORGOTTEN, ROLLED_BACK
 from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.memory import FILE
 from casemate.operations.findings import NEVER_SILENT
-from support.monitor import Journal, Sink, Watch, refused, running, until
+from support.monitor import Journal, Sink, Watch, refused, running
+from support.waiting import until
 
 NOW = float(int(time.time()) - 7200)
 

@@ -16,7 +16,8 @@ from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.escalating import seconds_alone, seconds_of_night, waits_for_morning
 from casemate.monitor.messages import Kind, Message
 from casemate.monitor.outlet import MAX_FOLDED, MAX_WAITING, RULE_PER_MINUTE, Outlet, said
-from support.monitor import Sink, channel, found, running, until
+from support.monitor import Sink, channel, found, running
+from support.waiting import until
 
 
 class World:

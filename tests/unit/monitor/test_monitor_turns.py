@@ -14,7 +14,8 @@ from casemate.monitor.alerting import MAX_PAGE_AGE, Alerting
 from casemate.monitor.consumers import Happened
 from casemate.monitor.on_call import Rotation
 from casemate.monitor.outlet import PAGED, Outlet
-from support.monitor import Sink, channel, found, running, until
+from support.monitor import Sink, channel, found, running
+from support.waiting import until
 
 TODAY = date.fromtimestamp(time.time())
 PRIMARY = Rotation(people=("ada", "bob"), every="day", at="00:00", begins=TODAY)

@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 import pytest
@@ -20,6 +19,7 @@ from casemate.recorder import outstanding, protocol
 from casemate.recorder.client import RecorderClient
 from casemate.recorder.errors import NotRecordedError
 from support.outstanding import new_memory
+from support.waiting import until
 
 
 class Recorder:
@@ -110,14 +110,6 @@ def on_trial(
         asyncio.run(main())
 
     return test
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not happen")
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from casemate.recorder import reading_protocol as protocol
 from casemate.recorder.protocol import Told
 from casemate.recorder.reading import MAX_READERS
 from casemate.recorder.reading_protocol import Batch, Follow, Tell
-from support.monitor import Journal, running, until
+from support.monitor import Journal, running
+from support.waiting import until
 
 FINDING = Finding(
     at=1.0, finding="f1", rule="r", level="high", title="t", entity="e", events=(), techniques=()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import pytest
-from test_recorder_client import Recorder, signed_in, until
+from test_recorder_client import Recorder, signed_in
 
 from casemate.child.calls import framed, refusal, reply
 from casemate.child.failure import Failure
@@ -20,6 +20,7 @@ from casemate.recorder.protocol import Take, Told
 from support.monitor import running
 from support.outstanding import new_memory
 from support.recorder_world import World, told
+from support.waiting import until
 
 REFUSED = Failure("RecorderInputError", "This is no record: it is bad.", None)
 

@@ -30,6 +30,7 @@ from casemate.sources.protocol import (
     decode_request,
     encode,
 )
+from support.waiting import until
 
 KEY = SourceKey("p", "f", "orders")
 
@@ -121,12 +122,6 @@ class World:
     @property
     def status(self) -> SourceStatus:
         return self.client.statuses()[0]
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def in_world(work: Callable[[World], Awaitable[None]]) -> None:

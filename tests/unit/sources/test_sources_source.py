@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from casemate.sources.config import SourceLimits
 from casemate.sources.errors import SourceError
 from casemate.sources.interface import Received, Session
 from casemate.sources.source import Source, why
+from support.waiting import until
 
 TRIGGER = ValkeyTrigger(name="t", host="example.org", port=6379, stream="s", password="pw")
 LIMITS = SourceLimits(first_pause=0.01, longest_pause=0.02, full_pause=0.01, full_longest=0.02)
@@ -65,12 +65,6 @@ class Fake:
 
     def states(self) -> list[tuple[bool, str]]:
         return [(r.connected, r.error) for r in self.reports if isinstance(r, protocol.State)]
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def test_each_connection_asks_for_the_password_as_it_is_now() -> None:

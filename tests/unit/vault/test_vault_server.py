@@ -7,8 +7,6 @@ import logging
 import os
 import socket
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from casemate.child.frames import FrameBuffer, frame
 from casemate.child.protocol import pass_connection
 from casemate.vault import protocol
 from casemate.vault.server import MAX_CONNECTIONS, Server
+from support.waiting import wait_for
 
 SECRET = "correct horse battery"
 
@@ -51,13 +50,6 @@ def running(tmp_path: Path):
     yield server
     server.close()
     engine.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def status(sock: socket.socket) -> bool:
@@ -133,6 +125,6 @@ def test_no_more_connections_than_are_meant_and_their_room_comes_back(running) -
         with running.connect() as further:
             assert further.recv(1) == b""
         socks[0].close()
-        until(lambda: len(running.server.connections) < MAX_CONNECTIONS)
+        wait_for(lambda: len(running.server.connections) < MAX_CONNECTIONS)
         with running.connect() as again:
             assert status(again)

@@ -18,6 +18,7 @@ from casemate.operations.quarantine import QuarantineFunction
 from casemate.vulnerabilities import Advisories, Packages
 from casemate.vulnerabilities import watch as watch_module
 from support.advisories import import_records, record
+from support.waiting import until
 
 HIGH = {"severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N"}]}
 Play = Callable[[Any], None]
@@ -234,24 +235,16 @@ def test_a_bundle_that_cannot_be_read_is_not_one_without_packages(on: Play) -> N
     on(scene)
 
 
-async def _until(wanted: Callable[[], object]) -> None:
-    for _ in range(200):
-        if wanted():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not come about")
-
-
 def test_other_rules_are_acted_on_for_what_is_known_already(on: Play) -> None:
     async def scene(world: World) -> None:
         world.deploy("left==1.0")
         import_records(world.place, record("GHSA-1", name="left", **HIGH))
         await world.watch.start()
-        await _until(lambda: world.of(HoleFound))
+        await until(lambda: world.of(HoleFound))
         assert not world.quarantined
         node = Advisories(world.gate, world.watch, world.told.append)
         await node.set_rules(AdvisoryRules(quarantine=QuarantineWhen.REFUSED))
-        await _until(lambda: world.quarantined)
+        await until(lambda: world.quarantined)
         await world.watch.close()
         assert len(world.of(HoleFound)) == 1
 
@@ -263,7 +256,7 @@ def test_a_look_that_fails_is_taken_again(on: Play, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(watch_module, "LOOK_SECONDS", 0.02)
         import_records(world.place, record("MAL-1", name="evil", versions=["1.0"]))
         await world.watch.start()
-        await _until(lambda: world.watch.judged_at)
+        await until(lambda: world.watch.judged_at)
         live, failed = world.watch._live, []
 
         async def fail() -> Any:
@@ -274,7 +267,7 @@ def test_a_look_that_fails_is_taken_again(on: Play, monkeypatch: pytest.MonkeyPa
         world.watch._live = fail
         world.deploy("evil==1.0")
         world.watch.follow()
-        await _until(lambda: world.quarantined)
+        await until(lambda: world.quarantined)
         await world.watch.close()
         assert failed
 
@@ -322,7 +315,7 @@ def test_a_quarantine_that_failed_is_tried_again(on: Play, monkeypatch: pytest.M
 
         world.watch._quarantine = fail
         await world.watch.start()
-        await _until(lambda: world.quarantined)
+        await until(lambda: world.quarantined)
         await asyncio.sleep(0.1)
         await world.watch.close()
         assert asked == ["f", "f", "f"] and len(world.quarantined) == 1
