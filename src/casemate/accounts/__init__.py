@@ -5,12 +5,7 @@ Not what a caller may do: that is `casemate.policy`. May import `model` and the 
 """
 
 from casemate.accounts.accounts import Accounts
-from casemate.accounts.bindings import (
-    binding_text,
-    covers,
-    parse_binding,
-    parse_bindings,
-)
+from casemate.accounts.bindings import binding_text, parse_binding, parse_bindings
 from casemate.accounts.credential import token_id_of
 from casemate.accounts.errors import (
     EscalationError,
@@ -41,7 +36,6 @@ __all__ = [
     "PasswordRefusedError",
     "TooManyAttemptsError",
     "binding_text",
-    "covers",
     "parse_binding",
     "parse_bindings",
     "token_id_of",

@@ -4,15 +4,13 @@ Not the path of an invocation (`casemate.invocation`) and not the logic behind a
 behind `Control`, which the node implements. Imports `model` and Starlette, nothing else of ours.
 """
 
-from casemate.api.app import PREFIX, create_app
+from casemate.api.app import create_app
 from casemate.api.authentication import CHECKED
-from casemate.api.control import Control, StartFailedError
+from casemate.api.control import StartFailedError
 from casemate.model.node import NodeStatus
 
 __all__ = [
     "CHECKED",
-    "PREFIX",
-    "Control",
     "NodeStatus",
     "StartFailedError",
     "create_app",

@@ -16,7 +16,7 @@ from casemate.blobs.errors import (
     BlobsRefusedError,
     BlobsUnreachableError,
 )
-from casemate.blobs.interface import GRACE_SECONDS, Blobs, BlobWriter, Listed, new_name
+from casemate.blobs.interface import GRACE_SECONDS, Blobs, BlobWriter
 from casemate.deferred import deferred
 
 if TYPE_CHECKING:
@@ -50,12 +50,10 @@ __all__ = [
     "BlobsUnreachableError",
     "Credentials",
     "FolderBlobs",
-    "Listed",
     "S3Blobs",
     "S3Store",
     "S3Url",
     "credentials_of",
-    "new_name",
     "parse_s3_url",
     "sweep",
 ]

@@ -31,7 +31,6 @@ from casemate.build.interpreters import (
     choose_interpreter,
     end_of_life,
     find_interpreters,
-    runtime_status,
 )
 
 __all__ = [
@@ -57,7 +56,6 @@ __all__ = [
     "find_interpreters",
     "pack",
     "require_manifest",
-    "runtime_status",
     "unpack",
     "verify",
 ]

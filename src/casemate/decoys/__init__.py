@@ -5,7 +5,7 @@ something could ask for them. Not here: what is done about a touch, beyond telli
 """
 
 from casemate.decoys.decoys import Decoys
-from casemate.decoys.making import Made, made
+from casemate.decoys.making import made
 from casemate.decoys.watching import Watch
 
-__all__ = ["Decoys", "Made", "Watch", "made"]
+__all__ = ["Decoys", "Watch", "made"]

@@ -6,7 +6,7 @@ reads no journal, tells nobody and does nothing about what it finds; that is up 
 
 from casemate.detection.detector import Detector, Finding, Memory, over
 from casemate.detection.errors import RuleError
-from casemate.detection.rule import About, Correlation, CorrelationType, Filter, Rule
+from casemate.detection.rule import About, CorrelationType
 from casemate.detection.rules import Rules, rules_of
 from casemate.detection.shipped import (
     attacks_of,
@@ -20,14 +20,11 @@ from casemate.model.level import Level
 
 __all__ = [
     "About",
-    "Correlation",
     "CorrelationType",
     "Detector",
-    "Filter",
     "Finding",
     "Level",
     "Memory",
-    "Rule",
     "RuleError",
     "Rules",
     "attacks_of",

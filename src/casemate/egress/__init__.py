@@ -9,7 +9,7 @@ of the listeners it is given. It may import: `casemate.vault`, `casemate.child`,
 from typing import TYPE_CHECKING
 
 from casemate.deferred import deferred
-from casemate.egress.config import EgressConfig, EgressLimits
+from casemate.egress.config import EgressConfig
 from casemate.egress.interface import PROXY_PORT, Egress, EgressEvent, NoEgress
 
 if TYPE_CHECKING:
@@ -26,6 +26,5 @@ __all__ = [
     "EgressClient",
     "EgressConfig",
     "EgressEvent",
-    "EgressLimits",
     "NoEgress",
 ]

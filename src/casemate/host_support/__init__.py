@@ -4,6 +4,9 @@ It reads what the host says and a dated file, and changes nothing. Not here: pro
 tried, which is `maintenance`. May import `build` only.
 """
 
-from casemate.host_support.standing import Standing, State, host_support, host_today, support
+from casemate.host_support.standing import host_support, host_today
 
-__all__ = ["Standing", "State", "host_support", "host_today", "support"]
+__all__ = [
+    "host_support",
+    "host_today",
+]

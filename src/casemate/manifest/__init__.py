@@ -13,7 +13,7 @@ from casemate.manifest.editing import EditError, ManifestChangedError, ManifestE
 from casemate.manifest.hosts import is_private
 from casemate.manifest.loading import MANIFEST_NAME, find, load
 from casemate.manifest.package_tables import require_packages
-from casemate.manifest.problem import ManifestError, Problem
+from casemate.manifest.problem import ManifestError
 from casemate.manifest.received import check_received
 from casemate.manifest.rendering import grants_text
 from casemate.manifest.schema import json_schema
@@ -24,7 +24,6 @@ __all__ = [
     "ManifestChangedError",
     "ManifestEditor",
     "ManifestError",
-    "Problem",
     "check_received",
     "find",
     "grants_text",

@@ -4,29 +4,18 @@ Pure: sums and prices in, money out. Not how usage is counted (`recorder.records
 what is done where too much is used (`budgets`). Imports `model` alone.
 """
 
-from casemate.metering.bill import Bill, BillLine, Forecast, bill, forecast
-from casemate.metering.costs import Cost, Costs, cost_of
+from casemate.metering.bill import Bill, bill, forecast
+from casemate.metering.costs import Costs, cost_of
 from casemate.metering.focus import COLUMNS as FOCUS_COLUMNS
 from casemate.metering.focus import focus_rows
-from casemate.metering.prices import (
-    PriceList,
-    PriceListError,
-    Prices,
-    read_prices,
-    shipped,
-    shipped_names,
-)
+from casemate.metering.prices import PriceList, PriceListError, read_prices, shipped, shipped_names
 
 __all__ = [
     "FOCUS_COLUMNS",
     "Bill",
-    "BillLine",
-    "Cost",
     "Costs",
-    "Forecast",
     "PriceList",
     "PriceListError",
-    "Prices",
     "bill",
     "cost_of",
     "focus_rows",

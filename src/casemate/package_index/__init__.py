@@ -28,12 +28,12 @@ from casemate.package_index.known import Known, NothingKnown
 from casemate.package_index.lending import Lend, nobody_lends
 from casemate.package_index.listing import Release
 from casemate.package_index.names import popular_names
-from casemate.package_index.origins import Origin, Pin, origins_of, pins_of
+from casemate.package_index.origins import origins_of, pins_of
 from casemate.package_index.policy import POLICY_FILE, Allow, Policy, read_policy, read_trusted
 from casemate.package_index.recording import recorded
 from casemate.package_index.selection import Selection
 from casemate.package_index.server import INDEX_URL, IndexServer
-from casemate.package_index.upstream import Login, Upstream
+from casemate.package_index.upstream import Upstream
 
 __all__ = [
     "INDEX_URL",
@@ -46,15 +46,12 @@ __all__ = [
     "IndexUnavailableError",
     "Known",
     "Lend",
-    "Login",
     "LookAlikeError",
     "MaliciousPackageError",
     "MovedError",
     "NothingKnown",
-    "Origin",
     "PackagePolicyError",
     "PackageRefusedError",
-    "Pin",
     "PoisonedWheelError",
     "Policy",
     "PublisherChangedError",

@@ -4,7 +4,7 @@ Not what finds (`detection`, `monitor`), and no operation of its own: it does wh
 hand. What it may do is decided by `policy`, for a principal of each playbook.
 """
 
-from casemate.playbooks.acting import Acting, Need
+from casemate.playbooks.acting import Acting
 from casemate.playbooks.books import Book
 from casemate.playbooks.errors import PlaybookError
 from casemate.playbooks.paging import Paging
@@ -15,7 +15,6 @@ from casemate.playbooks.reading import read_playbook
 __all__ = [
     "Acting",
     "Book",
-    "Need",
     "Paging",
     "PlaybookError",
     "Playbooks",

@@ -11,7 +11,7 @@ from casemate.policy.cedar_policy import CedarPolicy
 from casemate.policy.compiled import CompiledPolicies, compile_policies
 from casemate.policy.errors import PolicyError
 from casemate.policy.files import read_policy_file
-from casemate.policy.interface import ManagedPolicy, Policy
+from casemate.policy.interface import Policy
 from casemate.policy.schema import SCHEMA
 from casemate.policy.text import parse_action, parse_binding, parse_principal, parse_resource
 
@@ -19,7 +19,6 @@ __all__ = [
     "SCHEMA",
     "CedarPolicy",
     "CompiledPolicies",
-    "ManagedPolicy",
     "Policy",
     "PolicyError",
     "PolicySummary",

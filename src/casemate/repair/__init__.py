@@ -8,16 +8,15 @@ hole by `advisories`. It writes nothing, runs nothing, and knows no node. May im
 
 from casemate.repair.holes import KnownFindings
 from casemate.repair.lock_update import LockUpdate, Update, write
-from casemate.repair.plan import Change, Goal, Plan, Uncleared
+from casemate.repair.plan import Change, Plan, Uncleared
 from casemate.repair.planning import NoSolutionError, Planner
-from casemate.repair.price import Price, price_of
+from casemate.repair.price import Price
 from casemate.repair.requirement_lines import RequirementLines
 from casemate.repair.resolver import ProjectResolver, Resolver
 from casemate.repair.steps import Step, step_of
 
 __all__ = [
     "Change",
-    "Goal",
     "KnownFindings",
     "LockUpdate",
     "NoSolutionError",
@@ -30,7 +29,6 @@ __all__ = [
     "Step",
     "Uncleared",
     "Update",
-    "price_of",
     "step_of",
     "write",
 ]

@@ -4,7 +4,7 @@ Not a function that takes no calls at all (`gateway.quarantines`), and not how m
 (`budgets`). Kept by content, so that the same is held back once; asked in memory.
 """
 
-from casemate.restrictions.keeping import MAX_RESTRICTIONS, Restrictions
+from casemate.restrictions.keeping import Restrictions
 from casemate.restrictions.meaning import narrow, require
 
-__all__ = ["MAX_RESTRICTIONS", "Restrictions", "narrow", "require"]
+__all__ = ["Restrictions", "narrow", "require"]

@@ -4,6 +4,6 @@ Not the values (`vault`, which makes them and gives them to functions alone), an
 outside (`gateway.rotators`). It knows versions by their numbers.
 """
 
-from casemate.rotations.keeping import MAX_OF_PROJECT, MAX_ROTATIONS, Asked, Rotations
+from casemate.rotations.keeping import Asked, Rotations
 
-__all__ = ["MAX_OF_PROJECT", "MAX_ROTATIONS", "Asked", "Rotations"]
+__all__ = ["Asked", "Rotations"]

@@ -14,9 +14,6 @@ from casemate.signing.keys import (
     require_public,
 )
 from casemate.signing.statements import (
-    PROVENANCE,
-    SBOM,
-    Statement,
     comparable_sbom,
     migrated_provenance,
     provenance_of,
@@ -26,11 +23,8 @@ from casemate.signing.vouching import Vouched, read_vouched
 
 __all__ = [
     "PAYLOAD_TYPE",
-    "PROVENANCE",
-    "SBOM",
     "SignatureError",
     "SigningKey",
-    "Statement",
     "Vouched",
     "comparable_sbom",
     "key_id",

@@ -5,18 +5,11 @@ against keys that lie here, or that are given; nothing is asked of a network, an
 signed. What a statement means is its reader's. May import `model` only.
 """
 
-from casemate.sigstore.bundle import (
-    MAX_BUNDLE_BYTES,
-    Attestation,
-    Envelope,
-    Signed,
-    of_attestation,
-    read_bundle,
-)
+from casemate.sigstore.bundle import MAX_BUNDLE_BYTES, Attestation, of_attestation, read_bundle
 from casemate.sigstore.errors import AttestationError, TrustedRootError
 from casemate.sigstore.identity import shown
 from casemate.sigstore.root import MAX_ROOT_BYTES, TrustedRoot, public_good, read_root
-from casemate.sigstore.statement import STATEMENT, Statement, read_statement
+from casemate.sigstore.statement import STATEMENT, read_statement
 from casemate.sigstore.verification import Verified, verified
 
 __all__ = [
@@ -25,9 +18,6 @@ __all__ = [
     "STATEMENT",
     "Attestation",
     "AttestationError",
-    "Envelope",
-    "Signed",
-    "Statement",
     "TrustedRoot",
     "TrustedRootError",
     "Verified",

@@ -9,7 +9,7 @@ secret is decided before it is asked. May import `casemate.model` and, as a proc
 from typing import TYPE_CHECKING
 
 from casemate.deferred import deferred
-from casemate.model.vault import MAX_VALUE_BYTES, SecretInfo, SecretVersion, VaultStatus
+from casemate.model.vault import VaultStatus
 from casemate.vault.errors import (
     DecryptionError,
     MasterKeySourceError,
@@ -21,12 +21,7 @@ from casemate.vault.errors import (
     VaultUnavailableError,
     WrongMasterKeyError,
 )
-from casemate.vault.interface import (
-    DataKey,
-    Mac,
-    Purpose,
-    Vault,
-)
+from casemate.vault.interface import Mac, Vault
 
 if TYPE_CHECKING:
     from casemate.vault.client import VaultClient
@@ -59,15 +54,10 @@ else:
     )
 
 __all__ = [
-    "MAX_VALUE_BYTES",
     "MIN_VALUE_BYTES",
-    "DataKey",
     "DecryptionError",
     "Mac",
     "MasterKeySourceError",
-    "Purpose",
-    "SecretInfo",
-    "SecretVersion",
     "Vault",
     "VaultClient",
     "VaultConflictError",

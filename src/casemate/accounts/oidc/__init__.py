@@ -7,10 +7,9 @@ addresses are (`casemate.egress.addresses`), `http_deadline` and `casemate.accou
 
 from casemate.accounts.oidc.id_token import Identity, verified_claims, verify_id_token
 from casemate.accounts.oidc.nonces import Nonces
-from casemate.accounts.oidc.provider import Discovery, Issuer, KeySource, Provider
+from casemate.accounts.oidc.provider import Issuer, KeySource, Provider
 
 __all__ = [
-    "Discovery",
     "Identity",
     "Issuer",
     "KeySource",

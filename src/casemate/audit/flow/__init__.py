@@ -22,9 +22,9 @@ those of the sink guard. Imports the guard's names, the walk over syntax, and no
 
 from casemate.audit.flow.analysis import analyse, discover
 from casemate.audit.flow.limits import Limits
-from casemate.audit.flow.parsing import Parsed, parse_all
-from casemate.audit.flow.results import Analysis, Entry, Flow, Place, Source, Step, Unresolved
-from casemate.audit.flow.weaknesses import STATIC_SINKS, WEAKNESSES, Weakness
+from casemate.audit.flow.parsing import parse_all
+from casemate.audit.flow.results import Analysis, Entry, Flow, Place
+from casemate.audit.flow.weaknesses import STATIC_SINKS, WEAKNESSES
 
 __all__ = [
     "STATIC_SINKS",
@@ -33,12 +33,7 @@ __all__ = [
     "Entry",
     "Flow",
     "Limits",
-    "Parsed",
     "Place",
-    "Source",
-    "Step",
-    "Unresolved",
-    "Weakness",
     "analyse",
     "discover",
     "parse_all",

@@ -23,7 +23,7 @@ from casemate.audit.privileges.finding_out import privileges_of
 from casemate.audit.privileges.functions import details_of, environment, handler_name
 from casemate.audit.privileges.needs import EVERY, Open
 from casemate.audit.privileges.program import Files
-from casemate.audit.privileges.results import Idle, Privileges, Surplus, Wide
+from casemate.audit.privileges.results import Privileges, Surplus
 from casemate.audit.privileges.services import plain
 from casemate.audit.privileges.values import HOLE
 
@@ -33,11 +33,9 @@ __all__ = [
     "Call",
     "Details",
     "Files",
-    "Idle",
     "Open",
     "Privileges",
     "Surplus",
-    "Wide",
     "details_of",
     "environment",
     "handler_name",

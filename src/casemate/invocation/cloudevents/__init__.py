@@ -4,12 +4,11 @@ Not the events of our own sources, which are `casemate.model.event.Event` from t
 import `model` and nothing else of ours.
 """
 
-from casemate.invocation.cloudevents.modes import BATCH, STRUCTURED, Mode, media_type_of, mode_of
+from casemate.invocation.cloudevents.modes import STRUCTURED, Mode, media_type_of, mode_of
 from casemate.invocation.cloudevents.reading import read_events
 from casemate.invocation.cloudevents.writing import answered, structured
 
 __all__ = [
-    "BATCH",
     "STRUCTURED",
     "Mode",
     "answered",

@@ -5,13 +5,11 @@ is tried or proved impossible. Not the decision about one request (`evaluation`)
 each that is shown. Knows `policy` alone.
 """
 
-from casemate.policy.widening.deciding import MAX_SECONDS, widening
-from casemate.policy.widening.requiring import MAX_SECONDS_IN_NODE, require_no_wider
+from casemate.policy.widening.deciding import widening
+from casemate.policy.widening.requiring import require_no_wider
 from casemate.policy.widening.results import Permitted, Widening
 
 __all__ = [
-    "MAX_SECONDS",
-    "MAX_SECONDS_IN_NODE",
     "Permitted",
     "Widening",
     "require_no_wider",
