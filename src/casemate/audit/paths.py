@@ -14,6 +14,7 @@ import msgspec
 from casemate.audit.model import Application, Function, Place, Reach, Statement, Trigger
 
 MAX_PATHS = 1_000
+_MOST_DRAWN = 40
 _REACH = {Reach.PUBLIC: 4, Reach.UNKNOWN: 2, Reach.AUTHENTICATED: 2, Reach.INTERNAL: 0}
 _WHO = {
     Reach.PUBLIC: "everybody",
@@ -128,9 +129,9 @@ def _asset(resource: str, actions: tuple[str, ...]) -> str:
     return inner[1] if inner is not None and known else named.rstrip("/*") or resource
 
 
-def svg_of(paths: list[Path], most: int = 40) -> str:
+def svg_of(paths: list[Path]) -> str:
     """Return a picture: who calls, functions, assets, and lines between them. Names are escaped."""
-    shown = paths[:most]
+    shown = paths[:_MOST_DRAWN]
     columns = (
         list(dict.fromkeys(p.who for p in shown)),
         list(dict.fromkeys(p.function for p in shown)),

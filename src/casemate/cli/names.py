@@ -30,9 +30,9 @@ class FunctionName(NamedTuple):
         return f"{self.project}/{self.function}{suffix}"
 
 
-def find_manifest(start: Path | None = None) -> Path | None:
-    """Return the nearest `casemate.toml` from `start` (the working directory) upwards, or None."""
-    folder = (start or Path.cwd()).resolve()
+def find_manifest() -> Path | None:
+    """Return the nearest `casemate.toml` from the working directory upwards, or None."""
+    folder = Path.cwd().resolve()
     for candidate in (folder, *folder.parents):
         path = candidate / MANIFEST_NAME
         if path.is_file():

@@ -105,7 +105,6 @@ class LetterPort(Port):
                 place,
                 LEASED,
                 partial(self._handle, numbers, at, last, redrive),
-                emptying=True,
             )
             done += handled
         return Counted(letters=done)

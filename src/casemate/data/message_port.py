@@ -162,7 +162,6 @@ class MessagePort(Port):
             operation,
             _KINDS,
             lambda work, _, queue: leasing.extend(work, queue, leases, seconds),
-            emptying=True,
         )
 
     @performs(AcknowledgeMessages)
@@ -173,7 +172,6 @@ class MessagePort(Port):
             operation,
             _RECEIVED,
             lambda work, _, queue: leasing.acknowledge(work, queue, leases),
-            emptying=True,
         )
 
     @performs(FindNextDue)
@@ -219,6 +217,5 @@ class MessagePort(Port):
             place,
             _KINDS,
             lambda work, opened, queue: queues.purge(work, queue, opened.fanout.routes),
-            emptying=True,
         )
         return Purged(deleted=deleted)

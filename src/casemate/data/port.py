@@ -85,17 +85,13 @@ class Port:
         place: AtPlace,
         kinds: tuple[str, ...],
         change: Callable[[Work, OpenProject, Resource], T],
-        *,
-        emptying: bool = False,
     ) -> T:
-        """Make a change to a queue; one that is `emptying` it is made in a full project, too."""
+        """Make a change that empties a queue, or leaves it as full: in a full project, too."""
         require_kind(place.kind, kinds)
-        if not emptying:
-            self._disk.require()
         async with self._projects.use(place.project) as opened:
 
             def run(work: Work) -> T:
-                with opened.emptying(work.connection) if emptying else nullcontext():
+                with opened.emptying(work.connection):
                     return change(work, opened, opened.resource(place.kind, place.name))
 
             return await opened.change(run)

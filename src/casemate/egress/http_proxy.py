@@ -26,7 +26,7 @@ def _target(head: RequestHead) -> Target:
         raise RequestRefusedError(error.message) from error
 
 
-async def _read_head(connection: Connection, client: Channel, seconds: float) -> RequestHead | None:
+async def _read_head(client: Channel, seconds: float) -> RequestHead | None:
     """Return the next request's head, None if the client is done."""
     try:
         async with asyncio.timeout(seconds):
@@ -41,7 +41,7 @@ async def serve_http(connection: Connection, client: Channel) -> None:
     target: Target | None = None
     seconds = connection.limits.head_time
     try:
-        while head := await _read_head(connection, client, seconds):
+        while head := await _read_head(client, seconds):
             target = None
             target = _target(head)
             rule = connection.access.decide(connection.rules, target)

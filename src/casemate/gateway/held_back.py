@@ -26,7 +26,6 @@ class HeldBack:
         outside: OutsideTriggers,
     ) -> None:
         """Follow `restrictions` and `rotations` from now on."""
-        self._restrictions = restrictions
         self._client = client
         self._catalogue = catalogue
         self._dispatcher = dispatcher

@@ -110,7 +110,7 @@ def handler(event, context):
 )
 
 
-def for_lambda(handler: str, parts: list[str], name: str) -> str:
+def for_lambda(parts: list[str], name: str) -> str:
     """Return the module that leads to a handler of Lambda."""
     return _LAMBDA.format(module=repr(".".join(parts)), name=repr(name))
 

@@ -295,7 +295,7 @@ def handler_of(  # noqa: PLR0911 - one for each shape
     if all(_IDENTIFIER.fullmatch(part) for part in parts):
         return f"{'.'.join(parts)}:{name}"
     adapter = f"{ADAPTER}_{plain('-'.join([*parts, name]), 'handler').replace('-', '_')}"
-    source.texts[f"{source.name}/{adapter}.py"] = for_lambda(function.handler, parts, name)
+    source.texts[f"{source.name}/{adapter}.py"] = for_lambda(parts, name)
     return f"{adapter}:handler"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from casemate.audit.model import Application, Function, Platform, Reach, Trigger
 from casemate.importing.limits import MAX_ROUTES
@@ -40,7 +39,6 @@ class Routing:
 
     def add(self, function: Function, name: str) -> None:
         """Take the routes of a function."""
-        apis = {asset.name: asset for asset in self.application.of_kind("api")}
         for trigger in function.triggers:
             if trigger.kind == "url":
                 self._moved(function, name, trigger, "")
@@ -55,7 +53,7 @@ class Routing:
                     self._moved(function, name, trigger, wanted)
                 else:
                     self._put(function, name, trigger, wanted, trigger.method)
-                self._guarded(function, trigger, apis)
+                self._guarded(function, trigger)
 
     def _moved(self, function: Function, name: str, trigger: Trigger, path: str) -> None:
         """Put a route elsewhere: the node answers there itself, or it had a host of its own."""
@@ -70,7 +68,7 @@ class Routing:
         if not path:
             self._put(function, name, trigger, f"{start}/{{proxy...}}", "ANY")
 
-    def _guarded(self, function: Function, trigger: Trigger, apis: dict[str, Any]) -> None:
+    def _guarded(self, function: Function, trigger: Trigger) -> None:
         if trigger.reach is Reach.AUTHENTICATED and trigger.how:
             self.notes.leave(
                 trigger.place,

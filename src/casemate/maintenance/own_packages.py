@@ -15,10 +15,10 @@ def own_packages() -> list[Package]:
     )
 
 
-def own_standing(place: Place, *, now: float | None = None) -> Standing:
+def own_standing(place: Place) -> Standing:
     """Return whether advisories know of holes in them."""
     packages = own_packages()
-    told: Judgement = judge(packages, place, now=now)
+    told: Judgement = judge(packages, place)
     name = "casemate's packages"
     if told.findings:
         shown = ", ".join(

@@ -55,7 +55,6 @@ class Following:
         self._store = store
         self._standing = standing
         self._revision = 0
-        self._asked = False
         self._fault = ""
         self._parts = [_Followed(part, standing.now()) for part in parts]
         self._task: asyncio.Task[None] | None = None

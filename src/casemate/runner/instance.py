@@ -144,7 +144,6 @@ class Instance:
         self._sock = sock
         self._project = assignment["project"]
         self._function = assignment["function"]
-        self._version = assignment["digest"][:12]
         self._memory = assignment["memory"]
         self._max_response = assignment["response"]
         self._restored = restored

@@ -45,7 +45,7 @@ def _event(kind: str, given: Any, provider: dict[str, Any]) -> dict[str, Any] | 
     if kind == "http":
         return {"Type": "Api", "Properties": _http(given)}
     if kind == "httpApi":
-        return {"Type": "HttpApi", "Properties": _http_api(given, provider)}
+        return {"Type": "HttpApi", "Properties": _http_api(given)}
     if kind == "stream":
         arn = given if isinstance(given, str) else text(at(given, "arn"))
         table = "dynamodb" in arn or text(at(given, "type")) == "dynamodb"
@@ -88,7 +88,7 @@ def _http(given: Any) -> dict[str, Any]:
     return made
 
 
-def _http_api(given: Any, provider: dict[str, Any]) -> dict[str, Any]:
+def _http_api(given: Any) -> dict[str, Any]:
     if isinstance(given, str):
         method, _, path = given.partition(" ")
         made = {"Method": method, "Path": path or "/{proxy+}"}

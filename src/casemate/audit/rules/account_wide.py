@@ -39,7 +39,6 @@ def _data_rule(
     severity: Severity,
     fix: str = _LEAST,
     attack: str = "T1530",
-    good: str = "arn:aws:x:eu-west-1:0:y",
     milder: re.Pattern[str] | None = None,
 ) -> Rule:
     def of(s: Statement) -> Severity:
@@ -60,7 +59,7 @@ def _data_rule(
         fix=fix,
         check=of_permissions(named(pattern, text), of),
         vulnerable=statement(_allow(f"['{action}']")),
-        fixed=statement(_allow(f"['{action}']", f"'{good}'")),
+        fixed=statement(_allow(f"['{action}']", "'arn:aws:x:eu-west-1:0:y'")),
     )
 
 

@@ -111,7 +111,7 @@ class _Reader:
     def read(
         self, document: Map, file: str, prefix: str, given: dict[str, Any], chain: tuple[str, ...]
     ) -> None:
-        parameters = self._parameters(document, given, nested=bool(prefix))
+        parameters = self._parameters(document, given)
         resources = document.get("Resources")
         resources = resources if isinstance(resources, Map) else Map(file)
         # A parameter without a default is known by its name, not by its value.
@@ -136,7 +136,7 @@ class _Reader:
         if not prefix:
             self._made.description = text(document.get("Description"))[:500]
 
-    def _parameters(self, document: Map, given: dict[str, Any], *, nested: bool) -> dict[str, Any]:
+    def _parameters(self, document: Map, given: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         declared = _map(document, "Parameters")
         for name, each in declared.items():
