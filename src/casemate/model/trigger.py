@@ -170,6 +170,12 @@ class OutsideTrigger(Trigger, frozen=True, kw_only=True):
     batch: int = 1
     window: float = 0.0
 
+    @property
+    def server(self) -> str:
+        """The server as `host:port`, IPv6 in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
 
 class ValkeyTrigger(OutsideTrigger, frozen=True, kw_only=True, tag="valkey"):
     """A stream of Valkey or Redis by a consumer group, or changes of keys (keyspace events).

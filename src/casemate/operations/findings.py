@@ -9,8 +9,8 @@ import msgspec
 
 from casemate.model.errors import NotFoundError
 from casemate.model.level import Level
-from casemate.model.principal import NODE, Action, Resource, ResourceKind
-from casemate.operations.declaration import Declaration, FieldOf, Operation
+from casemate.model.principal import Action
+from casemate.operations.declaration import Declaration, Operation, on_project_or_node
 from casemate.operations.fields import Id, Moment, Name, OnlyProject, number, text, whole
 from casemate.operations.given import Given
 
@@ -36,12 +36,6 @@ LevelName = Annotated[
         examples=["high"],
     ),
 ]
-
-
-def _on_project(value: FieldOf) -> Resource:
-    """Act on the project that is asked for, without one on the node."""
-    project = value("project")
-    return NODE if project is None else Resource(kind=ResourceKind.PROJECT, project=project)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -173,7 +167,7 @@ class ListFindings(Operation[FindingPage], frozen=True, kw_only=True):
         http="GET /findings",
         tag="findings",
         action=Action.FINDINGS_READ,
-        on=_on_project,
+        on=on_project_or_node,
         answer=FindingPage(findings=(_FINDING,), more=False),
     )
     project: OnlyProject | None = None
@@ -200,7 +194,7 @@ class ShowFinding(Operation[Finding], frozen=True, kw_only=True):
         http="GET /findings/{id}",
         tag="findings",
         action=Action.FINDINGS_READ,
-        on=_on_project,
+        on=on_project_or_node,
         problems=(404,),
         example={"id": "9f2c51aa03b1e7d4"},
         answer=_FINDING,

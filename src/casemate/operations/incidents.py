@@ -11,8 +11,8 @@ import msgspec
 from casemate.model.errors import NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.level import Level
-from casemate.model.principal import NODE, Action, Resource, ResourceKind
-from casemate.operations.declaration import Declaration, FieldOf, Operation
+from casemate.model.principal import Action, Resource, ResourceKind
+from casemate.operations.declaration import Declaration, Operation, on_project_or_node
 from casemate.operations.fields import Id, Name, OnlyProject, number, text, whole
 from casemate.operations.findings import Finding, LevelName
 from casemate.operations.given import Given
@@ -194,11 +194,6 @@ _DONE = IncidentAction(
 )
 
 
-def _on_project(value: FieldOf) -> Resource:
-    project = value("project")
-    return NODE if project is None else Resource(kind=ResourceKind.PROJECT, project=project)
-
-
 class ListIncidents(Operation[IncidentPage], frozen=True, kw_only=True):
     """List incidents, the newest first: findings that share who or what they are about."""
 
@@ -206,7 +201,7 @@ class ListIncidents(Operation[IncidentPage], frozen=True, kw_only=True):
         http="GET /incidents",
         tag="incidents",
         action=Action.INCIDENTS_READ,
-        on=_on_project,
+        on=on_project_or_node,
         answer=IncidentPage(incidents=(_SUMMARY,), more=False),
     )
     project: OnlyProject | None = None
@@ -224,7 +219,7 @@ class ShowIncident(Operation[Incident], frozen=True, kw_only=True):
         http=f"GET {_PATH}",
         tag="incidents",
         action=Action.INCIDENTS_READ,
-        on=_on_project,
+        on=on_project_or_node,
         problems=(404,),
         answer=_INCIDENT,
     )

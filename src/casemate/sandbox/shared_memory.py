@@ -6,9 +6,10 @@ A process without /proc cannot see its own mappings. What is read here is a tabl
 
 from __future__ import annotations
 
-import functools
 import os
 import re
+
+from casemate.kernel.process_files import memory_device
 
 _MOST_BYTES = 16 << 20
 """Of the table: 65,530 mappings (vm.max_map_count) of at most 200 characters each, and some."""
@@ -18,16 +19,6 @@ _SHARED = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) [r-]([w-])[x-]s [0-9a-f]+ ([0-9a-f]+):([0-9a-f]+) [0-9]+ *(.*)$",
     re.MULTILINE,
 )
-
-
-@functools.cache
-def _memory_device() -> int:
-    """Return the device that the kernel shows for memory that has no file (shmem)."""
-    descriptor = os.memfd_create("casemate")
-    try:
-        return os.fstat(descriptor).st_dev
-    finally:
-        os.close(descriptor)
 
 
 def shared_mappings(pid: int, tmpfs: int) -> str:
@@ -43,7 +34,7 @@ def shared_mappings(pid: int, tmpfs: int) -> str:
     for match in _SHARED.finditer(table):
         start, end, writable, major, minor, name = match.groups()
         device = os.makedev(int(major, 16), int(minor, 16))
-        if writable == b"w" or device in (tmpfs, _memory_device()):
+        if writable == b"w" or device in (tmpfs, memory_device()):
             size = int(end, 16) - int(start, 16)
             shown = name.decode("ascii", "replace")[:_MOST_SHOWN] or "no file"
             printable = "".join(c if c.isprintable() else "?" for c in shown)

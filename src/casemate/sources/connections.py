@@ -33,12 +33,6 @@ class ConnectionDeniedError(SourceError):
         self.reason = error.reason
 
 
-def authority(trigger: OutsideTrigger) -> str:
-    """Return the server as `host:port`, IPv6 in brackets."""
-    host = f"[{trigger.host}]" if ":" in trigger.host else trigger.host
-    return f"{host}:{trigger.port}"
-
-
 def rules_of(trigger: OutsideTrigger) -> Rules:
     """Return the rules that allow a trigger's server alone. Raises SourceError."""
     try:
@@ -46,7 +40,7 @@ def rules_of(trigger: OutsideTrigger) -> Rules:
             (
                 Grant(
                     kind=GrantKind.EGRESS,
-                    name=authority(trigger),
+                    name=trigger.server,
                     actions=("connect",),
                     private=trigger.private,
                     exception=trigger.exception,

@@ -45,15 +45,9 @@ from casemate.vault.interface import Vault
 _log = logging.getLogger(__name__)
 
 
-def server_of(trigger: OutsideTrigger) -> str:
-    """Return a trigger's server as `host:port`."""
-    host = f"[{trigger.host}]" if ":" in trigger.host else trigger.host
-    return f"{host}:{trigger.port}"
-
-
 def source_of(trigger: OutsideTrigger) -> str:
     """Return the URI reference of what a trigger reads, without anybody's name in it."""
-    server = f"{trigger.__struct_config__.tag}://{server_of(trigger)}"
+    server = f"{trigger.__struct_config__.tag}://{trigger.server}"
     match trigger:
         case ValkeyTrigger():
             return f"{server}/{trigger.database}/{trigger.stream or trigger.keys}"
@@ -225,7 +219,7 @@ class OutsideTriggers:
                 function=key.function,
                 trigger=key.trigger,
                 kind=str(each.trigger.__struct_config__.tag),
-                server=server_of(each.trigger),
+                server=each.trigger.server,
                 connected=False,
                 since=self._began,
                 error="Another node reads it, or none does yet.",
