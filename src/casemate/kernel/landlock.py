@@ -28,7 +28,7 @@ class Restriction:
     """
 
     def __init__(self, abi: int, ports: Sequence[int] = ()) -> None:
-        """Open the root and /dev, which holds the four devices of `zygote.build_root` only.
+        """Open the root and /dev, which holds the four devices of `runner/root.py` only.
 
         `ports` are those of the listeners that lead out of the function's network namespace: TCP
         connects to no other.

@@ -5,7 +5,7 @@
     outside ◀── webhook, mail, syslog ◀── alerting: levels, silences, folding, rates ◀──────┘
 
 What it is: the process (`process`, `following`), those who take what it reads (`consumers`), what
-was found (`findings`), how people are told (`alerting`, `delivering`, `channels`), and the
+was found (`findings`), how people are told (`alerting`, `outlet`, `channels`), and the
 gateway's end (`client`). It may append its findings to the journal and change nothing. What it is
 not: the rules and their matcher (`casemate.detection`), or the journal (`casemate.recorder`).
 """
