@@ -94,7 +94,7 @@ class Replayer:
 
     def _run(self, recording: Recording) -> Again | str | _Not:
         try:
-            job = guarded_job(self._built.manifest.function, self._built.digest, recording)
+            job = guarded_job(self._built.manifest.function, recording)
         except (CasemateError, ValueError, *DECODING_ERRORS) as error:
             return _Not(getattr(error, "message", "it is not recorded as it is now"))
         data = msgspec.json.encode(job) + b"\n"
@@ -109,12 +109,11 @@ class _Not:
     why: str
 
 
-def guarded_job(spec: FunctionSpec, digest: str, recording: Recording) -> dict[str, Any]:
+def guarded_job(spec: FunctionSpec, recording: Recording) -> dict[str, Any]:
     """Return what the runner is told, for an instance with the guard. Raises CommandError."""
     job = job_of(spec, recording)
     shown = ("*",) if job["http"] else ("*", "invoke")
     return job | {
-        "digest": digest,
         "response": spec.limits.response,
         "guard": [[rule.sink, rule.location, rule.mode.value] for rule in spec.guard],
         "open": [each.what for each in spec.errors if each.place in shown],

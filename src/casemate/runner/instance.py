@@ -393,7 +393,6 @@ def _rehearsed(sock: socket.socket, *, restored: bool) -> Instance:
     assignment = {
         "project": "",
         "function": "",
-        "digest": "",
         "memory": 0,
         "response": 1024,
         "isolation": "request",

@@ -103,7 +103,7 @@ class Again(Instance):
         self, handler: Handler, job: dict[str, Any], guard: Guard, channel: ToldChannel
     ) -> None:
         """Prepare what an instance prepares."""
-        assignment = {**job, "digest": job["digest"], "isolation": "request"}
+        assignment = {**job, "isolation": "request"}
         with socket.socket(socket.AF_UNIX) as unused:
             super().__init__(handler, assignment, unused, guard, LateImports())
         channel.labels = Labels(guard)

@@ -338,7 +338,7 @@ def test_the_job_has_the_exceptions_of_the_version() -> None:
             ErrorException(place="/r", what="trace", reason="x"),
         ),
     )
-    job = guarded_job(spec, "d", recording(summary()))
+    job = guarded_job(spec, recording(summary()))
     assert job["guard"] == [["sql", "*", "report"]] and job["open"] == ["path"]
     assert job["environment"]["A"] == "b" and job["environment"]["CASEMATE_PROJECT"] == "shop"
 

@@ -85,6 +85,6 @@ def test_a_handler_of_two_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["a\"); import os; ('", "a'\n", "\\", "\ud800"])
 def test_names_in_an_adapter_are_texts(name: str) -> None:
-    text = for_lambda(name, [name], name)
+    text = for_lambda([name], name)
     tree = compile(text, "adapter", "exec", flags=0x400)  # ast.PyCF_ONLY_AST
     assert len(tree.body) == 3

@@ -100,7 +100,7 @@ from casemate.runner.loaded import LateImports
 from casemate.guard.core import Guard
 import socket
 gateway, sock = socket.socketpair()
-assignment = {"project": "p", "function": "f", "digest": "d" * 64, "memory": 1, "response": 99,
+assignment = {"project": "p", "function": "f", "memory": 1, "response": 99,
               "isolation": "request"}
 head = b'{"id":"i","deadline":1.5,"http":false,"version":"1"}'
 gateway.sendall(wire.pack(wire.INVOKE, head, b'[1,2]'))

@@ -36,7 +36,7 @@ def job(**changes: Any) -> dict[str, Any]:
         "id": "inv_1", "project": "p", "function": "f", "version": 3, "handler": "app:handler",
         "memory": 1 << 28, "environment": {}, "at": 1.0, "shape": "", "http": False,
         "event": {"a": "secret-7"},
-        "frames": [], "digest": "d" * 64, "response": 1000, "guard": [], "open": [],
+        "frames": [], "response": 1000, "guard": [], "open": [],
     }  # fmt: skip
     return {**told, **changes}
 

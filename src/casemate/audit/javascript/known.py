@@ -171,8 +171,8 @@ def made(reader: Reader, name: str, given: list[Value], state: State, node: Node
         value = first
         if len(given) > 1:
             value = texts.concatenated(given[1], first, state)
-            if not _absolute(first):
-                value = given[1] if not state.deep(first) else _joined_url(given[1], first, state)
+            if not _absolute(first) and not state.deep(first):
+                value = given[1]
         attributes = {"=0": first, texts.TEXT: value, "href": value}
         return reader.new(Instance(0, attributes, "URL()"), state)
     if name == "RegExp":
@@ -207,10 +207,6 @@ def _absolute(value: Value) -> bool:
         return "://" in text
     first = value.parts[0] if isinstance(value, Text) and value.parts else ""
     return isinstance(value, Unknown) or not isinstance(first, str)
-
-
-def _joined_url(base: Value, value: Value, state: State) -> Value:
-    return texts.concatenated(base, value, state)
 
 
 def _string(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
