@@ -28,7 +28,6 @@ from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.rows import Left
 
 TARGET_SEARCH_MS = 300.0
-TARGET_MEMORY_MB = 60.0
 BATCH = 256
 TOGETHER = 8
 _KEY = bytes(32)

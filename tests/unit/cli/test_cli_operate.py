@@ -516,9 +516,6 @@ def test_following_goes_on_after_a_lost_connection(cli, node, monkeypatch, capsy
     node.control.lines = [log_line(1, "first")]
     printed: list[str] = []
 
-    class EnoughError(Exception):
-        pass
-
     def keep(line: object) -> None:
         printed.append(line.text)
         if line.text == "third":

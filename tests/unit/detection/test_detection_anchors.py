@@ -55,9 +55,6 @@ _MAPS = st.dictionaries(
 )
 
 
-_CONDITIONS = ("s and t", "s or t", "s and not t", "not s")
-
-
 def _event(flat: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path, value in flat.items():
