@@ -104,10 +104,9 @@ class HttpWorkers:
         on_error: OnError,
         problem: Problem = server_problem,
         proxies: Sequence[str] = (),
-        limits: HttpLimits | None = None,
     ) -> None:
         """Have a worker for each of `starters`, the gateway's ends of `HttpWorkerStarter`s."""
-        whole = limits or HttpLimits()
+        whole = HttpLimits()
         # What is in memory here and in all workers together is as much as one server may have.
         self._limits = _share(whole, 2)
         self._theirs = _share(whole, 2 * len(starters))

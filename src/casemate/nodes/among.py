@@ -23,11 +23,10 @@ class Among:
         own: Self,
         *,
         shared: SharedStore | None = None,
-        max_stale: float = MAX_STALE,
     ) -> None:
         """Be one of the nodes of `store`; `shared` is the same where there can be others."""
         self.shared = shared
-        self.standing = Standing(None if shared is None else max_stale)
+        self.standing = Standing(None if shared is None else MAX_STALE)
         self.decisions: Decisions = (
             AloneDecisions(store) if shared is None else SharedDecisions(shared)
         )

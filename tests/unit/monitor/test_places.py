@@ -44,9 +44,9 @@ from support.monitor import (
     not_own,
     refused,
     running,
-    until,
 )
 from support.monitor import signed as hmac_of
+from support.waiting import until
 
 
 def place(kind: str, **fields: Any) -> Any:
