@@ -56,7 +56,7 @@ class RefusedDeploys:
         key = (denial.project, denial.kind.value)
         if not told.folded.has_room(key, MAX_FOLDED):
             key = ("", denial.kind.value)
-        told.folded.add(key, denial, project=key[0], function="", resource=OTHERS)
+        told.folded.add(key, denial, {"project": key[0], "function": "", "resource": OTHERS})
 
     def flush(self) -> None:
         """Tell of those that were only counted so far, and begin anew."""

@@ -7,7 +7,7 @@ hundred thousand names that there are not gets twenty records and one more each 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -27,6 +27,15 @@ in one kind and for one reason within `NAME_WINDOW_SECONDS`. The others are one 
 OTHERS = "several others"
 """The resource of that record; its count says how many attempts it stands for."""
 
+_AS_IT_IS: Mapping[str, str | int] = {}
+_OF_NOTHING: Mapping[str, str | int] = {
+    "resource": OTHERS,
+    "project": "",
+    "function": "",
+    "version": 0,
+    "invocation": "",
+}
+
 _Key = tuple[str, ...]
 
 
@@ -41,11 +50,11 @@ class Counted:
         """Tell whether one of this key is held, or can be where `most` may be."""
         return key in self._held or len(self._held) < most
 
-    def add(self, key: _Key, denial: Denial, **others: str | int) -> bool:
+    def add(self, key: _Key, denial: Denial, fields: Mapping[str, str | int] = _AS_IT_IS) -> bool:
         """Count a denial with those of its key; True: it is the first, held with these fields."""
         held = self._held.get(key)
         if held is None:
-            self._held[key] = msgspec.structs.replace(denial, **others)
+            self._held[key] = msgspec.structs.replace(denial, **fields)
             return True
         self._held[key] = msgspec.structs.replace(held, count=held.count + denial.count)
         return False
@@ -109,9 +118,7 @@ class DenialRecorder:
         if len(names) < EXAMPLES:
             names.add(denial.resource)
             return False
-        if self._others.add(
-            key, denial, resource=OTHERS, project="", function="", version=0, invocation=""
-        ):
+        if self._others.add(key, denial, _OF_NOTHING):
             self._loop.call_at(self._names_until, self._flush_others)
         return True
 
