@@ -62,11 +62,11 @@ ENTRIES = (
     Entry(
         "import",
         PROJECT,
-        "Turn an application of AWS Lambda or OpenFaaS into a project",
+        "Turn an AWS Lambda or OpenFaaS application into a project",
         "import_app",
     ),
     Entry(
-        "stubs", PROJECT, "Write the types of what a handler gets, for editors and type checkers"
+        "stubs", PROJECT, "Write the types that a handler works with, for editors and type checkers"
     ),
     Entry("dev", PROJECT, "Run the project on this machine and reload it on every save"),
     Entry("contract", PROJECT, "Propose a contract from recorded events, and try one on events"),
@@ -75,88 +75,80 @@ ENTRIES = (
     Entry(
         "deps",
         PROJECT,
-        "See which packages functions need, remove those that none needs, clear known holes",
+        "See which packages functions need, remove unused ones, clear known vulnerabilities",
     ),
-    Entry("audit", PROJECT, "Find what is wrong with an application, or with the running node"),
+    Entry("audit", PROJECT, "Find what is wrong with an application, or with a running node"),
     Entry("advisories", PROJECT, "Import advisories, and look packages up in them"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
-    Entry(
-        "sign", PROJECT, "Build functions and sign what comes of it, for somebody else to deploy"
-    ),
-    Entry(
-        "verify", PROJECT, "Check signatures, SBOM and digests, build the source again, and compare"
-    ),
-    Entry("completion", PROJECT, "Print the script by which bash, zsh or fish complete"),
+    Entry("sign", PROJECT, "Build functions and sign the bundles, for somebody else to deploy"),
+    Entry("verify", PROJECT, "Check signatures, SBOM and digests, rebuild the source, and compare"),
+    Entry("completion", PROJECT, "Print the completion script for bash, zsh or fish"),
     Entry("serve", NODE, "Run a node"),
-    Entry("service", NODE, "Run a node as a service of systemd"),
-    Entry("doctor", NODE, "Probe every protection on this host and say what holds"),
+    Entry("service", NODE, "Run a node as a systemd service"),
+    Entry("doctor", NODE, "Probe every protection on this host and say which hold"),
     Entry("tls", NODE, "The certificate of a node"),
     Entry("vault", NODE, "Look at the vault and rotate its keys"),
-    Entry("check", NODE, "Read all that a node keeps, and say what is damaged or gone"),
+    Entry("check", NODE, "Read everything a node keeps, and report what is damaged or missing"),
     Entry("backup", NODE, "Fetch a backup of the whole node, which goes on serving"),
     Entry("restore", NODE, "Make a data folder from a backup, without a node"),
     Entry("store", NODE, "Move the state of a node between its own files and a database"),
-    Entry("upgrade", NODE, "Put a signed release in the place of this one, or go back"),
+    Entry("upgrade", NODE, "Replace this release by another signed one, or go back"),
     Entry("ls", OPERATE, "List the functions of the node"),
     Entry("show", OPERATE, "Show a function: versions, aliases, limits, routes"),
     Entry("invoke", OPERATE, "Call a function and print its answer"),
     Entry("logs", OPERATE, "Print what functions wrote"),
-    Entry("errors", OPERATE, "List errors, and look up the one that a caller got the id of"),
+    Entry("errors", OPERATE, "List errors, and look one up by the id that a caller got"),
     Entry("invocations", OPERATE, "List the latest invocations"),
-    Entry("top", OPERATE, "Show what functions do at the moment"),
-    Entry("metrics", OPERATE, "Show how functions do since the node's start, in numbers"),
+    Entry("top", OPERATE, "Show what functions are doing right now"),
+    Entry("metrics", OPERATE, "Show the figures of functions since the node's start"),
     Entry("usage", OPERATE, "Show what functions have used: requests, times, CPU, memory, bytes"),
-    Entry("bill", OPERATE, "Show what that costs, and what the month will"),
+    Entry("bill", OPERATE, "Show what use costs, with a forecast for the month"),
     Entry("budget", OPERATE, "See, set, lift and remove budgets and quotas"),
-    Entry(
-        "tune", OPERATE, "Propose limits that fit what functions have used in the last seven days"
-    ),
+    Entry("tune", OPERATE, "Propose limits that fit what functions used in the last seven days"),
     Entry("prices", OPERATE, "See and set the price list of a node"),
-    Entry("trace", OPERATE, "Draw what came of one call, through queues and functions"),
-    Entry(
-        "recordings", OPERATE, "See what went into invocations that failed, and came out of them"
-    ),
-    Entry("baseline", OPERATE, "See, lock, and reset what is usual of a function"),
-    Entry("decoys", OPERATE, "See, replace, and turn off the decoys that tell of an intruder"),
+    Entry("trace", OPERATE, "Show what one call led to, through queues and functions"),
+    Entry("recordings", OPERATE, "See what went into failed invocations, and what came out"),
+    Entry("baseline", OPERATE, "See, lock and reset what is usual for a function"),
+    Entry("decoys", OPERATE, "See, replace and turn off the decoys that reveal an intruder"),
     Entry("denials", OPERATE, "List what was tried and not allowed, the newest first"),
-    Entry("journal", OPERATE, "See what happened, and prove that nothing of it was changed"),
-    Entry("detect", OPERATE, "Find attacks in what happened, by rules"),
+    Entry("journal", OPERATE, "See what happened, and prove that none of it was changed"),
+    Entry("detect", OPERATE, "Find attacks in the journal, by rules"),
     Entry("findings", OPERATE, "See what the rules of detection have found"),
     Entry("incident", OPERATE, "See incidents, contain them, and report on them"),
-    Entry("replay", OPERATE, "Do an incident's events again, to see whether a version closes it"),
-    Entry("playbook", OPERATE, "See and change what the node does about what it finds"),
-    Entry("alert", OPERATE, "See and try how people are told of findings, and silence rules"),
-    Entry("drill", OPERATE, "Play attacks on the node, and see what becomes of them"),
-    Entry("trigger", OPERATE, "Have a trigger of a function bring a sample event"),
+    Entry("replay", OPERATE, "Replay an incident's events, to see whether a version closes it"),
+    Entry("playbook", OPERATE, "See and change how the node responds to findings"),
+    Entry("alert", OPERATE, "See and test how people are told of findings, and silence rules"),
+    Entry("drill", OPERATE, "Play attacks on the node, and see whether they are stopped"),
+    Entry("trigger", OPERATE, "Send a function a sample event, as its trigger would"),
     Entry("hooks", OPERATE, "See web hooks; print the hook of a git repository"),
-    Entry("routes", OPERATE, "See and give paths and host names of projects"),
-    Entry("sources", OPERATE, "See the servers outside that triggers read from"),
+    Entry("routes", OPERATE, "See and assign paths and host names of projects"),
+    Entry("sources", OPERATE, "See the outside servers that triggers read from"),
     Entry("promote", OPERATE, "Send callers to a version, or to several by weight"),
-    Entry("rollback", OPERATE, "Go back to the version that was live for all callers before"),
-    Entry("quarantine", OPERATE, "Have a function take no calls any more"),
-    Entry("nodes", OPERATE, "See, drain, remove nodes that share a control store; place projects"),
-    Entry("restrict", OPERATE, "Hold back aliases, hosts outside, callers or secrets"),
-    Entry("release", OPERATE, "Let a function in quarantine take calls again"),
+    Entry("rollback", OPERATE, "Go back to the version that all callers had before"),
+    Entry("quarantine", OPERATE, "Take a function out of service"),
+    Entry(
+        "nodes", OPERATE, "See, drain and remove nodes that share a control store; place projects"
+    ),
+    Entry("restrict", OPERATE, "Restrict aliases, outside hosts, callers or secrets"),
+    Entry("release", OPERATE, "Put a quarantined function back into service"),
     Entry("rm", OPERATE, "Remove a function from the node, or one version of it: FUNCTION@3"),
     Entry("secrets", DATA, "Set, list and remove secrets"),
     Entry("buckets", DATA, "List buckets and their objects; get, put and remove objects"),
     Entry("tables", DATA, "List tables, get and query items"),
-    Entry(
-        "dlq", DATA, "Look at events that were given up (dead letters), try them again, delete them"
-    ),
-    Entry("queues", DATA, "List queues and topics, see how much waits, purge them"),
-    Entry("grants", ACCESS, "See what functions are granted and what they use of it"),
+    Entry("dlq", DATA, "See events that were given up (dead letters), retry or delete them"),
+    Entry("queues", DATA, "List queues and topics, see how many messages wait, purge them"),
+    Entry("grants", ACCESS, "See what functions are granted, and what they use"),
     Entry("can", ACCESS, "Tell whether somebody may do something"),
     Entry("policy", ACCESS, "Check, test, list and change the custom policies of a node"),
-    Entry("access", ACCESS, "Review who and what has which rights: keep them, or take them"),
+    Entry("access", ACCESS, "Review who and what has which rights, and keep or take them"),
     Entry("users", ACCESS, "List, add and remove people and their roles"),
     Entry("tokens", ACCESS, "List, make and revoke service tokens"),
-    Entry("keys", ACCESS, "See, enrol and revoke the keys with which bundles are signed"),
+    Entry("keys", ACCESS, "See, enrol and revoke the keys that sign bundles"),
     Entry("login", ACCESS, "Log in to a node"),
     Entry("logout", ACCESS, "End the session with a node"),
     Entry("whoami", ACCESS, "Show who you are to the node"),
-    Entry("oidc", ACCESS, "Let people log in by an OpenID provider"),
-    Entry("workloads", ACCESS, "Let pipelines sign in by an ID token of their CI system"),
+    Entry("oidc", ACCESS, "Let people log in through an OpenID provider"),
+    Entry("workloads", ACCESS, "Let pipelines sign in with an ID token of their CI system"),
 )
 
 
@@ -222,11 +214,11 @@ def root(
 ) -> None:
     """Write, deploy and call functions; each call runs in a fresh sandbox.
 
-    The node is chosen by CASEMATE_URL and CASEMATE_KEY, else by what `casemate login` stored, else
-    it is http://127.0.0.1:8787. Functions are named PROJECT/FUNCTION, or just FUNCTION inside the
-    folder of a project.
+    CASEMATE_URL and CASEMATE_KEY select the node, otherwise what `casemate login` stored, otherwise
+    http://127.0.0.1:8787. Functions are named PROJECT/FUNCTION, or just FUNCTION inside the folder
+    of a project.
 
-    Exit codes: 0 it worked, 1 it failed, 2 wrong usage, 3 not found, 4 denied, 5 the node does not
+    Exit codes: 0 success, 1 failure, 2 wrong usage, 3 not found, 4 denied, 5 the node does not
     answer. `casemate COMMAND --help` explains a command.
     """
     if ctx.invoked_subcommand is None:

@@ -22,13 +22,13 @@ ManifestOption = Annotated[
     typer.Option(
         "--manifest",
         "-m",
-        help="The project's casemate.toml; without it the one found from here upwards.",
+        help="The project's casemate.toml. Default: the nearest one, from this folder upwards.",
     ),
 ]
 ForOption = Annotated[
     str, typer.Option("--for", metavar="TIME", help="How long: `90s`, `10m`, `2h`, at most `7d`.")
 ]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for who asks later.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="The reason, for whoever asks later.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

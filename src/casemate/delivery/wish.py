@@ -47,7 +47,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     preferred: bool = False
     """It was asked for by `Prefer`, not by the route: the answer says that it was honoured."""
     idempotency: str | None = None
-    """Calls with the same one are one call."""
+    "Calls with the same key count as one call."
     delay: float = 0.0
     priority: int = 0
     """-9 to 9; the higher the sooner."""

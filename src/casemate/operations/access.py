@@ -119,7 +119,7 @@ _Subject = Annotated[
 ]
 _Reason = Annotated[
     str,
-    text("Why, for who asks later.", least=1, most=MAX_REASON),
+    text("The reason, for whoever asks later.", least=1, most=MAX_REASON),
     msgspec.Meta(pattern=whole(r"^\s*\S[\s\S]*$")),  # spaces are no reason
     Given(flags="--reason", metavar="TEXT"),
 ]

@@ -158,7 +158,7 @@ class LiftBudget(Operation[BudgetState], frozen=True, kw_only=True):
     project: Name
     name: Annotated[Name, msgspec.Meta(description="Name of the budget.")]
     seconds: Annotated[int, number("For how long; 0 ends it.", least=0, most=MAX_LIFT)]
-    reason: Annotated[str, text("Why, for who asks later.", least=1, most=256)]
+    reason: Annotated[str, text("The reason, for whoever asks later.", least=1, most=256)]
 
 
 class LetRun(Operation[Unusual], frozen=True, kw_only=True):
@@ -179,7 +179,7 @@ class LetRun(Operation[Unusual], frozen=True, kw_only=True):
     project: Name
     function: Annotated[Name, msgspec.Meta(description="The function.")]
     seconds: Annotated[int, number("For how long; 0 ends it.", least=0, most=MAX_LIFT)]
-    reason: Annotated[str, text("Why, for who asks later.", least=1, most=256)]
+    reason: Annotated[str, text("The reason, for whoever asks later.", least=1, most=256)]
 
 
 class RemoveBudget(Operation[None], frozen=True, kw_only=True):

@@ -43,7 +43,7 @@ class ErrorGroups(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListErrorGroups(Operation[ErrorGroups], frozen=True, kw_only=True):
-    """List errors by what is the same of them: type, and frames of the function's own code.
+    """List errors, grouped by type and by the frames of the function's own code.
 
     Neither the message nor line numbers count, so that values and versions make no new ones.
     """

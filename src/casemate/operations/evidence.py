@@ -112,7 +112,7 @@ class ReleaseEvidence(Operation[None], frozen=True, kw_only=True):
     id: _EvidenceId
     reason: Annotated[
         str,
-        text("Why, for who asks later.", least=1, most=256),
+        text("The reason, for whoever asks later.", least=1, most=256),
         Given(flags="--reason", metavar="TEXT"),
     ]
 
@@ -155,7 +155,7 @@ _HOLD = HoldView(
 )
 _Why = Annotated[
     str,
-    text("Why, for who asks later.", least=1, most=256),
+    text("The reason, for whoever asks later.", least=1, most=256),
     Given(flags="--reason", metavar="TEXT"),
 ]
 

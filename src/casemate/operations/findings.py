@@ -288,7 +288,7 @@ class SilenceAlerts(Operation[None], frozen=True, kw_only=True):
     )
     rule: RuleName
     seconds: Annotated[int, number("For how long; 0 ends a silence.", least=0, most=MAX_SILENCE)]
-    reason: Annotated[str, text("Why, for who asks later.", least=1, most=256)]
+    reason: Annotated[str, text("The reason, for whoever asks later.", least=1, most=256)]
 
 
 class ListAlertSilences(Operation[AlertSilences], frozen=True, kw_only=True):

@@ -299,7 +299,7 @@ class ResolveIncident(Operation[None], frozen=True, kw_only=True):
     ] = IncidentState.RESOLVED
     reason: Annotated[
         str,
-        text("Why, for who asks later.", least=1, most=MAX_TEXT),
+        text("The reason, for whoever asks later.", least=1, most=MAX_TEXT),
         Given(flags="--reason", metavar="TEXT"),
     ]
 
@@ -322,7 +322,7 @@ class ContainIncident(Operation[Containment], frozen=True, kw_only=True):
     id: Id
     reason: Annotated[
         str,
-        text("Why, for who asks later.", least=1, most=256),
+        text("The reason, for whoever asks later.", least=1, most=256),
         Given(flags="--reason", metavar="TEXT"),
     ]
     functions: Annotated[

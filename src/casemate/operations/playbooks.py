@@ -22,7 +22,7 @@ MAX_NUMBER = (1 << 31) - 1
 _FileName = Annotated[Name, msgspec.Meta(description="The playbook's name, without `.toml`.")]
 _Reason = Annotated[
     str,
-    text("Why, for who asks later.", least=1, most=256),
+    text("The reason, for whoever asks later.", least=1, most=256),
     Given(flags="--reason", metavar="TEXT"),
 ]
 _Number = Annotated[int, number("Which version.", least=1, most=MAX_NUMBER)]

@@ -16,7 +16,7 @@ MAX_REASON = 500
 
 Reason = Annotated[
     str,
-    text("Why, for who asks later.", least=1, most=MAX_REASON, example="GHSA-xxxx is exploited"),
+    text("The reason, for whoever asks later.", least=1, most=MAX_REASON, example="GHSA-xxxx is exploited"),
     Given(flags="--reason", metavar="TEXT"),
 ]
 _PATH = "/functions/{project}/{function}"
@@ -30,7 +30,7 @@ _SHOWN = Quarantine(
 
 
 class QuarantineFunction(Operation[Quarantine], frozen=True, kw_only=True):
-    """Have a function take no calls any more, whatever they come by.
+    """Take a function out of service, whatever they come by.
 
     Callers are answered 503 and not told why. Events that are kept for it wait. Nothing of it is
     deleted, nor can be, and a deploy does not lift it. What holds already stays, with its reason

@@ -322,7 +322,7 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
                 description="Only lines of this level or a more severe one; plain output counts "
                 "as `info`."
             ),
-            Given("Only lines of this level or a worse one.", metavar="LEVEL"),
+            Given("Only lines of this level or above.", metavar="LEVEL"),
         ]
         | None
     ) = None

@@ -18,7 +18,7 @@ _secret = on(ResourceKind.SECRET, "name")
 _PATH = "/secrets/{project}/{name}"
 _Reason = Annotated[
     str,
-    text("Why, for who asks later.", least=1, most=400, example="inc_9f2c51aa03b1e7d4"),
+    text("The reason, for whoever asks later.", least=1, most=400, example="inc_9f2c51aa03b1e7d4"),
     Given(flags="--reason", metavar="TEXT"),
 ]
 _Overlap = Annotated[

@@ -18,7 +18,7 @@ from casemate.operations.access import (
     SetAccessRules,
 )
 
-app = new_app("Review who and what has which rights: keep them, or take them.")
+app = new_app("Review who and what has which rights, and keep or take them.")
 
 
 def _used(one: Access) -> str:

@@ -39,7 +39,7 @@ COMMITS = 1_000
 
 
 class Format(StrEnum):
-    """How the report is printed."""
+    """Format of the report."""
 
     TERMINAL = "terminal"
     JSON = "json"
@@ -62,45 +62,53 @@ _Path = Annotated[
     str,
     typer.Argument(
         metavar="PATH",
-        help="A folder, or one template or manifest; `node`: the running node itself.",
+        help="A folder, or one template or manifest; `node` means the running node itself.",
     ),
 ]
-_Format = Annotated[Format, typer.Option("--format", help="How the report is printed.")]
-_Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the report there.")]
+_Format = Annotated[Format, typer.Option("--format", help="Format of the report.")]
+_Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write the report to this file.")
+]
 _FailOn = Annotated[
-    Grave, typer.Option("--fail-on", help="The exit code is 1 for findings as grave as this.")
+    Grave,
+    typer.Option("--fail-on", help="The exit code is 1 for findings of this severity or above."),
 ]
 _Least = Annotated[
-    Grave, typer.Option("--least", help="Show findings as grave as this on the terminal.")
+    Grave, typer.Option("--least", help="Show findings of this severity or above on the terminal.")
 ]
 _Rule = Annotated[
-    list[str] | None, typer.Option("--rule", metavar="RULE", help="Ask only this rule.")
+    list[str] | None, typer.Option("--rule", metavar="RULE", help="Apply only this rule.")
 ]
 _Without = Annotated[
     list[str] | None, typer.Option("--without", metavar="RULE", help="Leave this rule out.")
 ]
 _Baseline = Annotated[
     Path | None,
-    typer.Option("--baseline", metavar="FILE", help="Accept the findings that it names."),
+    typer.Option("--baseline", metavar="FILE", help="Accept the findings that this file names."),
 ]
 _WriteBaseline = Annotated[
     Path | None,
-    typer.Option("--write-baseline", metavar="FILE", help="Accept all that is found now."),
+    typer.Option(
+        "--write-baseline",
+        metavar="FILE",
+        help="Accept all present findings: write them to this file.",
+    ),
 ]
 _Since = Annotated[
     str | None,
-    typer.Option("--since", metavar="REVISION", help="Only in files changed since then."),
+    typer.Option(
+        "--since", metavar="REVISION", help="Report only files that changed since this revision."
+    ),
 ]
 _Commits = Annotated[
     int,
     typer.Option(
         "--commits", min=0, max=100_000, metavar="N",
-        help="Search the newest N commits for secrets, with --since those after it; 0: none.",
+        help="Search the newest N commits for secrets, with --since those after it; 0 searches "
+             "none.",
     ),
 ]  # fmt: skip
-_Fix = Annotated[
-    bool, typer.Option("--fix", help="Mend what is safe to mend, and show the changes.")
-]
+_Fix = Annotated[bool, typer.Option("--fix", help="Fix what is safe to fix, and show the changes.")]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="With --fix: show the changes and write none.")
 ]
@@ -108,22 +116,27 @@ _Duties = Annotated[
     bool, typer.Option("--duties", help="Print who carries which duty, with evidence.")
 ]
 _Paths = Annotated[
-    bool, typer.Option("--paths", help="Print the ways of an attacker, the worst first.")
+    bool, typer.Option("--paths", help="Print possible ways of an attacker, the worst first.")
 ]
 _Privileges = Annotated[
     bool,
     typer.Option(
-        "--privileges", help="Print what each function is granted, needs, and what is enough."
+        "--privileges",
+        help="Print what each function is granted, what it needs, and what is enough.",
     ),
 ]
 _History = Annotated[
-    bool, typer.Option("--history", help="Of a node: print how its score changed.")
+    bool, typer.Option("--history", help="For a node: print how its score changed.")
 ]
 _Project = Annotated[
     str | None,
-    typer.Option("--project", metavar="PROJECT", help="Of a node: only what is of this project."),
+    typer.Option(
+        "--project", metavar="PROJECT", help="For a node: only what concerns this project."
+    ),
 ]
-_Notes = Annotated[bool, typer.Option("--notes", help="Print all that could not be resolved.")]
+_Notes = Annotated[
+    bool, typer.Option("--notes", help="Print everything that could not be resolved.")
+]
 
 
 @command(
@@ -163,19 +176,19 @@ def audit(
     history: _History = False,
     project: _Project = None,
 ) -> None:
-    """Find what is wrong with an application, or with the running node.
+    """Find what is wrong with an application, or with a running node.
 
     It reads projects of Casemate, AWS SAM and CloudFormation templates (CDK's too), serverless.yml,
-    plans of Terraform in JSON, stacks of OpenFaaS, services of Knative, manifests of Kubernetes and
-    functions of Google Cloud, with the code beside them. Nothing of it is run, no server is asked.
+    Terraform plans in JSON, OpenFaaS stacks, Knative services, Kubernetes manifests and Google
+    Cloud functions, with the code beside them. It runs none of it and asks no server.
 
-    The exit code is 1 for findings as grave as --fail-on, and 2 if nothing could be audited. A
-    finding is accepted by a comment at its line or the one above, until a day:
-    `# casemate: allow API-001 until=2027-01-01 reason=the public catalogue`
+    The exit code is 1 for findings as severe as --fail-on, and 2 if nothing could be audited. A
+    comment at a finding's line, or the line above, accepts it until a day: `# casemate: allow
+    API-001 until=2027-01-01 reason=the public catalogue`
 
-    `casemate audit node` asks the running node what of itself is weak: settings, tokens, roles,
-    grants, exceptions, versions, backups, what is sent elsewhere. A folder of that name is
-    `./node`.
+    `casemate audit node` asks the running node for its own weaknesses: settings, tokens, roles,
+    grants, exceptions, versions, backups, and what is sent elsewhere. For a folder of that name
+    write `./node`.
     """
     if dry_run and not fix:
         raise UsageError("--dry-run is for --fix.")

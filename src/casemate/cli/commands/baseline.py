@@ -9,7 +9,7 @@ from casemate.cli.text import moment
 from casemate.model.baseline import Baseline, BaselineState, Usual
 from casemate.operations.baselines import LockBaseline, ResetBaseline, ShowBaseline
 
-app = new_app("See, lock, and reset what is usual of a function.")
+app = new_app("See, lock and reset what is usual for a function.")
 
 
 def _print(found: Baseline) -> None:

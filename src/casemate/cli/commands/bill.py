@@ -90,7 +90,7 @@ def print_bill(
         Format, typer.Option("--format", metavar="FORMAT", help="table, csv, json or focus.")
     ] = Format.TABLE,
 ) -> None:
-    """Show what that costs, and what the month will.
+    """Show what use costs, with a forecast for the month.
 
     Prices are those of a file, strictly read, which hold from one day to another;
     docs/reference/prices.md describes it. Amounts are those of `casemate usage`. `--format focus`

@@ -19,25 +19,25 @@ app = new_app()
 def build(
     functions: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FUNCTION", help="Which ones; without any, all."),
+        typer.Argument(metavar="FUNCTION", help="Functions to take; default: all."),
     ] = None,
     manifest: ManifestOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Folder for the bundles; without it .casemate/bundles of the project."
+            "--out", help="Folder for the bundles. Default: .casemate/bundles of the project."
         ),
     ] = None,
     relock: Annotated[
-        bool, typer.Option("--relock", help="Resolve the dependencies anew, to newer versions.")
+        bool, typer.Option("--relock", help="Resolve the dependencies again, to newer versions.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Build the project's functions into bundles.
 
-    A bundle is a folder named by the digest of all it holds. Building the same input twice gives
-    the same digest. Dependencies are locked with hashes, only wheels are installed, and nothing of
-    them is run.
+    A bundle is a folder named by the digest of its content. Building the same input twice gives the
+    same digest. Dependencies are locked with hashes, only wheels are installed, and none of their
+    code is run.
     """
     workspace = Workspace(manifest, functions or ())
     bundles = list(workspace.build(out, relock=relock))

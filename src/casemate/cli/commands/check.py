@@ -45,7 +45,7 @@ def check(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Read all that a node keeps, and say what is damaged or gone.
+    """Read everything a node keeps, and report what is damaged or missing.
 
     Pages, logs, counters, objects, bundles and the vault's files are read; nothing is changed. The
     node goes on serving; with --data the folder of a stopped one is read. The exit code is 1 if

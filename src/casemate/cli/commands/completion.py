@@ -40,7 +40,7 @@ def completion(
         bool, typer.Option("--functions", hidden=True, help="Print names of functions.")
     ] = False,
 ) -> None:
-    """Print the script by which bash, zsh or fish complete.
+    """Print the completion script for bash, zsh or fish.
 
     Proposed are commands, options, files and functions. Names of functions come from the node, if
     it answers within a second; all else stands in the script. Write it anew after an update.

@@ -15,7 +15,7 @@ from casemate.operations.decoys import (
     RotateDecoys,
 )
 
-app = new_app("See, replace, and turn off the decoys that tell of an intruder.")
+app = new_app("See, replace and turn off the decoys that reveal an intruder.")
 
 
 def _print(found: DecoyList) -> None:

@@ -21,9 +21,9 @@ app = new_app()
 def denials(found: Denials, call: Call) -> None:
     """List what was tried and not allowed, the newest first.
 
-    By people, tokens and callers without one; by functions: capabilities, connections, and system
-    calls; by events: calls that the sink guard stopped, or let through by an exception; and deploys
-    that would have granted more without an approval.
+    The list covers what people, tokens and callers without a token tried; capabilities, connections
+    and system calls of functions; calls that the sink guard stopped because of an event, or let
+    through by an exception; and deploys that would have granted more without an approval.
     """
     if not found.denials and call.operation.function is not None:
         require_function(

@@ -65,16 +65,16 @@ SigstoreOption = Annotated[
     typer.Option(
         "--sigstore",
         metavar="FILE",
-        help="A Sigstore bundle about the digest of one of the bundles, by who has built it, too. "
-        "Can be given several times.",
+        help="A Sigstore bundle in which the builder signed the digest of one of the bundles. Can "
+        "be given several times.",
     ),
 ]
 FunctionsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FUNCTION", help="Which ones; without any, all."),
+    typer.Argument(metavar="FUNCTION", help="Functions to take; default: all."),
 ]
 RelockOption = Annotated[
-    bool, typer.Option("--relock", help="Resolve the dependencies anew, to newer versions.")
+    bool, typer.Option("--relock", help="Resolve the dependencies again, to newer versions.")
 ]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Make a new version even if nothing has changed.")
@@ -83,8 +83,8 @@ ApproveOption = Annotated[
     bool,
     typer.Option(
         "--approve",
-        help="Let the functions have more grants than their live versions have. Needs the "
-        "right grant:approve, and is recorded.",
+        help="Approve grants that the live versions do not have. Needs the right grant:approve, "
+        "and is recorded.",
     ),
 ]
 GrantRow = tuple[str, str, str]
@@ -113,18 +113,22 @@ def deploy(
 ) -> None:
     """Build the functions and make them live on the node.
 
-    Whether you may is asked first. Then all are built, and all are live afterwards or none is. If
-    one of them would be granted more than its live version is, the difference is shown and nothing
-    is deployed without --approve; a first deploy with any grant counts too. A contract that would
-    refuse what the live one accepts is told, and of what was deployed what has none. Packages with
-    known holes, that the node's advisories cannot tell of, or whose licences the node does not
-    allow, stop it, unless an exception is recorded. A bundle that the node holds is not sent
-    again. The node starts each function once before callers are sent to it; if that fails, its
-    whole error is shown and what was live stays live. `casemate rollback` takes a deployment back.
+    The command first checks whether you may deploy. Then it builds all functions, and afterwards
+    either all are live or none is. If one of them would be granted more than its live version, the
+    difference is shown and nothing is deployed without --approve; a first deploy with any grant
+    counts too.
 
-    With --weight or --watch nobody but that share of the callers gets what is new: each function
-    is promoted, or gone back from, as with casemate promote --watch. Unless all were promoted the
-    exit code is 1.
+    The node starts each function once before callers are sent to it. If that fails, the whole error
+    is shown and what was live stays live. A bundle that the node already has is not sent again.
+    `casemate rollback` takes a deployment back.
+
+    Unless an exception is recorded, these stop a deploy: packages with known vulnerabilities,
+    packages that the node's advisories cannot judge, and licences that the node does not allow. The
+    output also says which contracts became tighter than the live ones, and what has no contract.
+
+    With --weight or --watch only that share of the calls gets the new versions: each function is
+    promoted or rolled back, as with casemate promote --watch. The exit code is 1 unless all were
+    promoted.
     """
     canary = _canary(weight, watch)
     workspace = Workspace(manifest, functions or ())

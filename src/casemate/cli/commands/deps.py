@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from casemate.sbom.needs import Need, Needs
     from casemate.sbom.symbols import Found
 
-app = new_app("See which packages functions need, remove those that none needs, clear known holes.")
+app = new_app("See which packages functions need, remove unused ones, clear known vulnerabilities.")
 command(app, examples=updating.EXAMPLES)(updating.update)
 
 LiveOption = Annotated[

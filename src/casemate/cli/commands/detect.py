@@ -28,7 +28,7 @@ from casemate.cli.times import moment_of
 if TYPE_CHECKING:
     from casemate.detection import Finding, Rules
 
-app = new_app("Find attacks in what happened, by rules.")
+app = new_app("Find attacks in the journal, by rules.")
 
 _TOLD = 1000
 """After so many events it is said how many were read."""

@@ -370,8 +370,8 @@ _Risks = Annotated[
     typer.Option(
         "--accept-risk",
         metavar="PROTECTION",
-        help="Go on although this protection, as `casemate doctor` names it, does not hold on "
-        "this host. Can be given several times.",
+        help="Go on although this protection does not hold on this host; `casemate doctor` has "
+        "the names. Can be given several times.",
     ),
 ]
 _Debug = Annotated[
@@ -379,7 +379,7 @@ _Debug = Annotated[
     typer.Option(
         "--debug",
         help="Start no node: debug the handler with the recorded event of an error of the node "
-        "that you use, the newest one of a handler that raised if none is named.",
+        "that you use. Default: the newest error of a handler that raised.",
     ),
 ]
 
@@ -395,20 +395,22 @@ def dev(
         list[str] | None,
         typer.Argument(
             metavar="COMMAND",
-            help="With --learn: what uses the functions, behind --. With --debug: an error's id.",
+            help="With --learn: a command that uses the functions, after --. With --debug: an "
+            "error's id.",
         ),
     ] = None,
     manifest: ManifestOption = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+        int,
+        typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 chooses a free one."),
     ] = 8788,
     accept_risk: _Risks = None,
     learn: Annotated[
         bool,
         typer.Option(
             "--learn",
-            help="Let functions use what they are not granted, note it, and propose the grants.",
+            help="Let functions use what they are not granted, record it, and propose the grants.",
         ),
     ] = False,
     write: Annotated[
@@ -419,17 +421,17 @@ def dev(
 ) -> None:
     """Run the project on this machine and reload it on every save.
 
-    A node of its own, with its data below .casemate of the project: the same sandbox, limits and
-    errors as in production. What the functions write, and their errors in full, appear here.
-    Packages are judged by the advisories of this machine; without any that can be relied upon they
-    are let through for the run, which is told.
+    The project gets a node of its own, with its data below .casemate of the project, and the same
+    sandbox, limits and errors as in production. What the functions write, and their errors in full,
+    appear here. Packages are judged by the advisories of this machine. Without reliable ones they
+    are let through for this run, with a warning.
 
     With --learn it runs COMMAND, such as the project's tests, with CASEMATE_URL and CASEMATE_KEY
-    set, and prints for each function the grants that cover what it used. Without COMMAND it does
-    so after Ctrl-C.
+    set, and prints for each function the grants that cover what it used. Without COMMAND it does so
+    after Ctrl-C.
 
     With --debug it runs the handler in pdb here, in a sandbox without network and files, with the
-    event and the answers that were recorded of an error (`recordings:read`). No port is opened.
+    event and the answers that were recorded for an error (`recordings:read`). No port is opened.
     """
     if debug:
         require_debuggable(host, words, learn=learn, write=write)

@@ -39,7 +39,7 @@ from casemate.operations.delivery import (
 from casemate.operations.functions import ShowFunction
 from casemate.operations.messages import ListQueues
 
-app = new_app("Look at events that were given up (dead letters), try them again, delete them.")
+app = new_app("See events that were given up (dead letters), retry or delete them.")
 
 FUNCTION, QUEUE = "function", "queue"
 

@@ -38,20 +38,22 @@ $ casemate doctor --function-ids 4096:32768
 """,
 )
 def doctor(function_ids: FunctionIdsOption = None, json: JsonOption = False) -> None:
-    """Probe every protection on this host and say what holds.
+    """Probe every protection on this host and say which hold.
 
-    Where CASEMATE_STORE and CASEMATE_OBJECTS are set, as for `casemate serve`, it also looks at
-    the database that nodes share (reached, safe settings, timeline, synchronous standbys, this
-    host's clock against its own), at the other nodes and their versions, and at the bucket.
+    Each protection is tried, not looked up. At the end a function tries, in a sandbox as in
+    production, what it must not be able to do. The exit code is 1 if a required protection does not
+    hold; the output says what to do about it.
 
-    Each protection is tried, not looked up; at the end a function tries, in a sandbox as in
-    production, what it must not be able to do. The exit code is 1 if one does not hold; what to
-    do about it is said below. Then comes whether what the node stands on still gets security
-    fixes: Python, distribution, kernel, pending security updates, and what imported advisories say
-    of Casemate's own packages. No imported advisory is about Python, OpenSSL and SQLite: known
-    holes of these are told by a dated list that comes with Casemate. No network is used for any of
-    it. At the end are the versions of all C libraries that this installation brings and of Python;
-    those of others are to be compared with what their projects say of vulnerabilities.
+    Then the output says whether the software below the node still gets security fixes: Python,
+    distribution, kernel, pending security updates, and what imported advisories say about
+    Casemate's own packages. Python, OpenSSL and SQLite are not covered by imported advisories;
+    their known vulnerabilities are in a dated list that comes with Casemate. None of this uses the
+    network. At the end are the versions of Python and of all C libraries that this installation
+    brings, to be compared with the advisories of their projects.
+
+    If CASEMATE_STORE and CASEMATE_OBJECTS are set, as for `casemate serve`, the command also checks
+    the database that nodes share (reachable, safe settings, timeline, synchronous standbys, this
+    host's clock against its own), the other nodes and their versions, and the bucket.
     """
     from casemate.advisories import default_place
     from casemate.host_support.standing import support

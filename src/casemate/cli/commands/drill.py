@@ -35,7 +35,7 @@ from casemate.drills.running import run as play
 _RULES_SHOWN = 6
 """Rules that one paragraph names: a run of all attacks is found by two hundred."""
 
-app = new_app("Play attacks on the node, and see what becomes of them.")
+app = new_app("Play attacks on the node, and see whether they are stopped.")
 
 
 class Format(StrEnum):

@@ -25,7 +25,7 @@ from casemate.operations.login import Whoami
 from casemate.operations.policies import Decide
 from casemate.operations.records import Errors, ListErrors, ShowError, ShowErrorSnapshot
 
-app = new_app("List errors, and look up the one that a caller got the id of.")
+app = new_app("List errors, and look one up by the id that a caller got.")
 
 
 @answered(
@@ -39,14 +39,16 @@ $ casemate errors ls --each --limit 20 --outcome timeout --json
     instead=Instead(ListErrors, "each", "List single errors, the newest first."),
 )
 def ls(found: ErrorGroups | Errors, call: Call) -> None:
-    """List errors by what is the same of them: type, and frames of the function's own code.
+    """List errors, grouped by type and by the frames of the function's own code.
 
-    Neither messages nor line numbers count, so that values and versions make no new ones. Refused
-    calls are among them by why they were: `NotAuthenticated`, `NotAllowed`, `NotFound`,
-    `MethodNotAllowed`, `InvalidRequest`, `ContractBroken`, `HostileEvent`, `TooLarge`, `NotJson`,
-    `Throttled`, `Unavailable`, `Conflict`, `NoRoomToKeep`. They have an id, too. `trend` compares
-    the newer half of the time with the older: `new` came in its newest quarter alone, `gone` not in
-    that and not in the last ten minutes. With --json: `groups`, or `errors` with --each.
+    Messages and line numbers do not count, so that other values and versions make no new groups.
+    Refused calls are grouped by their reason, and have an id, too: `NotAuthenticated`,
+    `NotAllowed`, `NotFound`, `MethodNotAllowed`, `InvalidRequest`, `ContractBroken`,
+    `HostileEvent`, `TooLarge`, `NotJson`, `Throttled`, `Unavailable`, `Conflict`, `NoRoomToKeep`.
+
+    `trend` compares the newer half of the time with the older. `new` means that it occurred only in
+    the newest quarter, `gone` that it occurred neither there nor in the last ten minutes. With
+    --json: `groups`, or `errors` with --each.
     """
     if isinstance(found, Errors):
         _each(found)
@@ -117,10 +119,10 @@ def _note_reach(found: ErrorGroups, wanted: ListErrorGroups) -> None:
 
 @answered(app, ShowError, examples="$ casemate errors show err_1f2e3d")
 def show(found: ErrorRecord, call: Call, *, json: JsonOption = False) -> None:
-    """Show all there is to know of an error: type, message, trace, and what its frames held.
+    """Show everything about an error: type, message, trace, and what its frames held.
 
-    Callers get only the id: what is shown here may hold data of theirs. What the frames held is
-    masked, and for those who may `error:snapshot`; that you saw it is recorded.
+    Callers get only the id. What is shown here may contain their data. What the frames held is
+    masked, and shown only to those who may `error:snapshot`; the node records that you saw it.
     """
     snapshot = _snapshot(found, call.client)
     if json:

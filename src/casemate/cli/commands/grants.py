@@ -29,7 +29,7 @@ from casemate.cli.text import moment
 from casemate.model.grant import Grant
 from casemate.operations.grants import FunctionGrants, ShowGrants
 
-app = new_app("See what functions are granted and what they use of it.")
+app = new_app("See what functions are granted, and what they use.")
 
 
 @answered(

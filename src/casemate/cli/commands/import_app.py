@@ -75,7 +75,7 @@ def import_app(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Turn an application of AWS Lambda or OpenFaaS into a project.
+    """Turn an AWS Lambda or OpenFaaS application into a project.
 
     It takes the functions that are in Python. It reads AWS SAM and CloudFormation templates
     (`sam`), serverless.yml (`serverless`) and stacks of OpenFaaS (`openfaas`), and writes a new

@@ -22,11 +22,12 @@ app = new_app()
 @command(app, examples="$ casemate init\n$ casemate init hello\n$ casemate init ./web --name shop")
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder to make it in.", show_default=False)
+        Path,
+        typer.Argument(metavar="DIR", help="Folder to create the project in.", show_default=False),
     ] = Path(),
     name: Annotated[
         str | None,
-        typer.Option("--name", help="Name of the project; without it that of the folder."),
+        typer.Option("--name", help="Name of the project. Default: the folder's name."),
     ] = None,
     json: JsonOption = False,
 ) -> None:

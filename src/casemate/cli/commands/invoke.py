@@ -36,20 +36,20 @@ QualifiedArgument = Annotated[
     str,
     typer.Argument(
         metavar="FUNCTION",
-        help="PROJECT/FUNCTION or FUNCTION; @ALIAS or @VERSION behind it chooses one.",
+        help="PROJECT/FUNCTION or FUNCTION; append @ALIAS or @VERSION to choose one.",
     ),
 ]
 EventArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="DATA",
-        help="The event; `-` or nothing reads standard input, and at a terminal sends {}.",
+        help="The event. `-` or nothing reads standard input; at a terminal, nothing sends {}.",
     ),
 ]
 FileOption = Annotated[
     Path | None, typer.Option("--file", "-f", help="Read the event from this file.")
 ]
-ContentTypeOption = Annotated[str, typer.Option("--content-type", help="What the event is.")]
+ContentTypeOption = Annotated[str, typer.Option("--content-type", help="Media type of the event.")]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the answer's body to this file.")
 ]
@@ -60,30 +60,38 @@ LaterOption = Annotated[
     bool,
     typer.Option(
         "--async",
-        help="Do not wait: print the id once the event is kept, and let the node run it.",
+        help="Do not wait: print the id once the event is stored, and let the node run it.",
     ),
 ]
 DelayOption = Annotated[
     float | None,
-    typer.Option("--delay", min=0.0, metavar="SECONDS", help="Not before so long; --async."),
+    typer.Option(
+        "--delay",
+        min=0.0,
+        metavar="SECONDS",
+        help="With --async: run it no earlier than after this time.",
+    ),
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option("--key", help="Handle events with this key one after the other; --async."),
+    typer.Option("--key", help="With --async: handle events with this key one after the other."),
 ]
 PriorityOption = Annotated[
     int | None,
-    typer.Option("--priority", min=-9, max=9, help="The higher the sooner; --async."),
+    typer.Option("--priority", min=-9, max=9, help="With --async: a higher priority runs sooner."),
 ]
 MaxAgeOption = Annotated[
     float | None,
     typer.Option(
-        "--max-age", min=0.0, metavar="SECONDS", help="Give it up when it is older; --async."
+        "--max-age",
+        min=0.0,
+        metavar="SECONDS",
+        help="With --async: give the event up when it is older than this.",
     ),
 ]
 IdempotencyOption = Annotated[
     str | None,
-    typer.Option("--idempotency-key", help="Calls with the same one are one call."),
+    typer.Option("--idempotency-key", help="Calls with the same key count as one call."),
 ]
 WholeAnswerOption = Annotated[
     bool,
@@ -118,8 +126,8 @@ def invoke(
 ) -> None:
     """Call a function and print its answer.
 
-    Only the body goes to standard output. A status of 400 or more ends with an exit code that is
-    not 0: 3 for 404, 4 for 401 and 403, else 1.
+    Only the body goes to standard output. A status of 400 or more ends with a non-zero exit code: 3
+    for 404, 4 for 401 and 403, otherwise 1.
     """
     name = resolve(function, qualified=True)
     if not (content_type.isascii() and content_type.isprintable() and content_type.strip()):

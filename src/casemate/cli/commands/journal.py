@@ -37,7 +37,7 @@ from casemate.operations.journal import (
     VerifyJournal,
 )
 
-app = new_app("See what happened, and prove that nothing of it was changed.")
+app = new_app("See what happened, and prove that none of it was changed.")
 
 _FOLLOW_SECONDS = 1.0
 _SEVERITIES = {1: "info", 2: "low", 3: "medium", 4: "high", 5: "critical"}

@@ -25,7 +25,7 @@ from casemate.operations.signing import (
     ShowSigningRule,
 )
 
-app = new_app("See, enrol and revoke the keys with which bundles are signed.")
+app = new_app("See, enrol and revoke the keys that sign bundles.")
 
 
 def _state(key: BuilderKey) -> str:

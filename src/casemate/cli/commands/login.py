@@ -35,8 +35,8 @@ _AllowHttp = Annotated[
     bool,
     typer.Option(
         "--allow-http",
-        help="Send what you log in with to another machine without encryption. Whoever is in "
-        "between can read it.",
+        help="Send your credentials to another machine without encryption. Whoever is in between "
+        "can read them.",
     ),
 ]
 _Fingerprint = Annotated[
@@ -44,8 +44,8 @@ _Fingerprint = Annotated[
     typer.Option(
         "--ca-fingerprint",
         metavar="SHA256",
-        help="Fetch the node's own certificate authority, check that this is its fingerprint, "
-        "and trust it alone for this node.",
+        help="Fetch the node's own certificate authority, check that it has this fingerprint, and "
+        "trust only it for this node.",
     ),
 ]
 
@@ -82,13 +82,13 @@ def login(
     workload: Annotated[
         str | None,
         typer.Option(
-            "--workload", metavar="NAME", help="Log in by the ID token of this CI system's job."
+            "--workload", metavar="NAME", help="Log in with the ID token of this CI system's job."
         ),
     ] = None,
     audience: Annotated[
         str | None,
         typer.Option(
-            "--audience", help="With --workload: what the ID token is for; URL without it."
+            "--audience", help="With --workload: the audience of the ID token. Default: the URL."
         ),
     ] = None,
     enrol: Annotated[
@@ -106,9 +106,10 @@ def login(
 ) -> None:
     """Log in to a node.
 
-    Passwords, codes and tokens come from the terminal or, line by line, from standard input, a
-    token also from CASEMATE_KEY; never from the command line, which every process can read. What
-    is stored was tried before, is readable by you alone, and is sent to this address only.
+    Passwords, codes and tokens come from the terminal or, line by line, from standard input; a
+    token may also come from CASEMATE_KEY. They never come from the command line, which every
+    process can read. Credentials are tried before they are stored. Only you can read them, and they
+    are sent to this address only.
     """
     ways = (user is not None, oidc, workload is not None, by_token)
     if sum(ways) > 1 or (enrol and user is None) or (audience is not None and workload is None):

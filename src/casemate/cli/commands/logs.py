@@ -53,17 +53,18 @@ def logs(
     *,
     json: Annotated[
         bool,
-        typer.Option("--json", help="Print one JSON document, or with --follow one on each line."),
+        typer.Option("--json", help="Print one JSON document, or with --follow one for each line."),
     ] = False,
 ) -> None:
     """Print what functions wrote.
 
-    The oldest line comes first. Control characters in it are shown as escapes such as `\\x1b`, so
-    that a function cannot steer your terminal; on one that is too narrow it goes on in further
-    lines, elsewhere it is one. A lost connection is taken up again where it broke
-    off. Levels are `debug`, `info`, `warning`, `error` and `critical`; what is printed counts as
-    `info`. Text is found in capital and small letters, among the newest 1,000,000
-    lines. Fields are those of `context.log.info("sold", order=42)`, and those of printed JSON.
+    The oldest line comes first. Control characters are shown as escapes such as `\\x1b`, so that a
+    function cannot control your terminal. A line that is too long for the terminal is wrapped; in a
+    file or pipe it stays one line. With --follow, a lost connection is resumed where it broke off.
+
+    Levels are `debug`, `info`, `warning`, `error` and `critical`; printed lines count as `info`.
+    The search ignores case, and covers the newest 1,000,000 lines. Fields are those of
+    `context.log.info("sold", order=42)`, and those of printed JSON.
     """
     with connect() as client:
         if wanted.follow:

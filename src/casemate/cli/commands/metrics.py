@@ -21,7 +21,7 @@ app = new_app()
     examples="$ casemate metrics\n$ casemate metrics hello\n$ casemate metrics shop/cart --json",
 )
 def metrics(found: Metrics) -> None:
-    """Show how functions do since the node's start, in numbers.
+    """Show the figures of functions since the node's start.
 
     Calls, errors, durations, and what they measure themselves. `casemate top` shows what happens at
     the moment, and Prometheus reads the same numbers at `/metrics`.

@@ -9,7 +9,7 @@ from casemate.cli.text import moment
 from casemate.model.nodes import ClusterNode, NodeState, ProjectPlace
 from casemate.operations.nodes import DrainNode, ListNodes, Nodes, PlaceProject, RemoveNode
 
-app = new_app("See, drain, remove nodes that share a control store; place projects.")
+app = new_app("See, drain and remove nodes that share a control store; place projects.")
 
 
 @answered(app, ListNodes, examples="$ casemate nodes ls\n$ casemate nodes ls --json")

@@ -7,7 +7,7 @@ from casemate.cli.options import new_app
 from casemate.cli.terminal import note, print_line
 from casemate.operations.oidc import OidcState, RemoveOidc, SetOidc, ShowOidc
 
-app = new_app("Let people log in by an OpenID provider.")
+app = new_app("Let people log in through an OpenID provider.")
 
 
 @answered(app, ShowOidc, examples="$ casemate oidc show")

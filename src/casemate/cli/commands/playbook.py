@@ -33,7 +33,7 @@ from casemate.operations.playbooks import (
     UndoPlaybookRun,
 )
 
-app = new_app("See and change what the node does about what it finds.")
+app = new_app("See and change how the node responds to findings.")
 _FILE_BYTES = 64 * 1024
 
 

@@ -88,13 +88,14 @@ def promote(
 ) -> None:
     """Send callers to a version, or to several by weight.
 
-    The percentages add up to 100. The change takes effect with the next call; calls that are
-    running end where they are.
+    The percentages add up to 100. The change takes effect with the next call; running calls end
+    where they are.
 
-    With --watch the version is a canary: it is promoted unless more of its calls fail or take
-    longer than those of the version before, by more than chance. Then, and with fewer than
-    20 calls of either, all go back to the version before and the exit code is 1. Whatever becomes
-    of this command, the node ends the trial by itself half a minute after that time.
+    With --watch the version is a canary: it is promoted unless, by more than chance, more of its
+    calls fail or they take longer than those of the previous version. In that case, and with fewer
+    than 20 calls of either, all calls go back to the previous version and the exit code is 1.
+    Whatever happens to this command, the node ends the trial by itself half a minute after that
+    time.
     """
     if weight is None and watch is None:
         with connect() as client:

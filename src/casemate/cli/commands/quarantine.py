@@ -21,7 +21,7 @@ $ casemate quarantine shop/checkout --reason 'MAL-2026-1234' --kill
 """,
 )
 def quarantine(found: Quarantine, call: Call) -> None:
-    """Have a function take no calls any more.
+    """Take a function out of service.
 
     Whatever they come by: callers are answered 503 and not told why. Events that are kept for it
     wait until it is released; those that grow older than `delivery.max_age` meanwhile become dead

@@ -21,7 +21,7 @@ from casemate.operations.messages import (
     ShowTopic,
 )
 
-app = new_app("List queues and topics, see how much waits, purge them.")
+app = new_app("List queues and topics, see how many messages wait, purge them.")
 
 _TOPIC = ("topic", "It is a topic, not a queue.")
 

@@ -21,7 +21,7 @@ from casemate.operations.recordings import (
     ShowRecording,
 )
 
-app = new_app("See what went into invocations that failed, and came out of them.")
+app = new_app("See what went into failed invocations, and what came out.")
 
 
 @answered(

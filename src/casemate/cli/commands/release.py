@@ -18,6 +18,6 @@ app = new_app()
     examples="$ casemate release checkout --reason 'version 9 has no such dependency'",
 )
 def release(ended: Quarantine, call: Call) -> None:
-    """Let a function in quarantine take calls again."""
+    """Put a quarantined function back into service."""
     print_line(f"{call.name} takes calls again.")
     note(f"It took none since {moment(ended.since)}, by {ended.by}: {ended.reason}")

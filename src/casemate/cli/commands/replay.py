@@ -64,7 +64,7 @@ def replay(
     manifest: ManifestOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Do an incident's events again, to see whether a version closes it.
+    """Replay an incident's events, to see whether a version closes it.
 
     Those that are recorded, then the newest recordings that ended well, in a sandbox without
     network, with the sink guard. The platform answers what it answered then; nothing is written.

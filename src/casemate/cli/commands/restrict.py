@@ -14,7 +14,7 @@ from casemate.operations.restrictions import (
     Restrictions,
 )
 
-app = new_app("Hold back aliases, hosts outside, callers or secrets.")
+app = new_app("Restrict aliases, outside hosts, callers or secrets.")
 
 
 @answered(

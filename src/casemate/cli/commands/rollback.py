@@ -14,9 +14,9 @@ app = new_app()
 
 @answered(app, Rollback, examples="$ casemate rollback hello\n$ casemate rollback hello --to 3")
 def rollback(changed: Alias, call: Call) -> None:
-    """Go back to the version that was live for all callers before.
+    """Go back to the version that all callers had before.
 
-    Not to a share between versions, and not to one that was itself taken back. Nothing is built or
-    uploaded: the pointer moves, with the next call.
+    It skips versions that only had a share of the calls, and versions that were themselves rolled
+    back. Nothing is built or uploaded: the pointer moves, and the next call follows it.
     """
     print_line(f"{call.name}: live is version {shares(changed)} again.")

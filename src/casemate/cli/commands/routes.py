@@ -10,7 +10,7 @@ from casemate.cli.terminal import print_json, print_line, print_table
 from casemate.model.route import RouteClaim
 from casemate.operations.routes import ClaimRoutes, Claims, ListRouteClaims
 
-app = new_app("See and give paths and host names of projects.")
+app = new_app("See and assign paths and host names of projects.")
 
 
 @answered(app, ListRouteClaims, examples="$ casemate routes ls")

@@ -32,7 +32,7 @@ app = new_app()
 def sbom(
     functions: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FUNCTION", help="Which ones; without any, all."),
+        typer.Argument(metavar="FUNCTION", help="Functions to take; default: all."),
     ] = None,
     manifest: ManifestOption = None,
     bundle: Annotated[

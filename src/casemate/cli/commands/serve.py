@@ -27,23 +27,23 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="<path>",
-        help="Folder for everything the node keeps; without it /var/lib/casemate as root, "
-        "else ~/.local/share/casemate.",
+        help="Folder for everything the node keeps. Default: /var/lib/casemate as root, otherwise "
+        "~/.local/share/casemate.",
     ),
 ]
 HostOption = Annotated[
-    str, typer.Option("--host", help="Address to listen on; 0.0.0.0 and :: are all.")
+    str, typer.Option("--host", help="Address to listen on; 0.0.0.0 and :: mean all addresses.")
 ]
 PortOption = Annotated[
-    int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 chooses a free one.")
 ]
 RiskOption = Annotated[
     list[str] | None,
     typer.Option(
         "--accept-risk",
         metavar="PROTECTION",
-        help="Start although this protection, as `casemate doctor` names it, does not hold on "
-        "this host. Can be given several times; each is recorded.",
+        help="Start although this protection does not hold on this host; `casemate doctor` has "
+        "the names. Can be given several times; each is recorded.",
     ),
 ]
 PythonOption = Annotated[
@@ -59,7 +59,7 @@ CertificateOption = Annotated[
     typer.Option(
         "--tls-cert",
         metavar="FILE",
-        help="Certificate and chain in PEM, in place of one of the node's own authority. Read "
+        help="Certificate and chain in PEM, instead of one from the node's own authority. Read "
         "again when it changes; needs --tls-key.",
     ),
 ]
@@ -72,8 +72,8 @@ NamesOption = Annotated[
     typer.Option(
         "--tls-name",
         metavar="NAME",
-        help="A further name or address by which clients reach the node, for the certificate of "
-        "its own authority. Can be given several times.",
+        help="An additional name or address by which clients reach the node, for the certificate "
+        "from its own authority. Can be given several times.",
     ),
 ]
 AuthorityOption = Annotated[
@@ -90,9 +90,9 @@ MasterKeyOption = Annotated[
     typer.Option(
         "--master-key",
         metavar="SOURCE",
-        help="Where the key that everything stored is encrypted with comes from: file:PATH, "
-        "env:NAME, passphrase, passphrase-file:PATH, fd:NUMBER, transit:PATH, kms:PATH or "
-        "command:PROGRAM. Without it a file below /etc/casemate/master-keys as root, else below "
+        help="Source of the key that encrypts everything stored: file:PATH, env:NAME, passphrase, "
+        "passphrase-file:PATH, fd:NUMBER, transit:PATH, kms:PATH or command:PROGRAM. "
+        "Default: a file below /etc/casemate/master-keys as root, otherwise below "
         "~/.config/casemate.",
     ),
 ]
@@ -109,8 +109,8 @@ MaxMemoryOption = Annotated[
     typer.Option(
         "--max-memory",
         metavar="SIZE",
-        help="What a function's manifest may ask for at most as memory of an instance; without it "
-        "half of the host's. `GET /api/v1/node` tells.",
+        help="The most memory that a manifest may ask for, for one instance. Default: half of the "
+        "host's. `GET /api/v1/node` tells.",
     ),
 ]
 MaxTmpOption = Annotated[
@@ -118,7 +118,8 @@ MaxTmpOption = Annotated[
     typer.Option(
         "--max-tmp",
         metavar="SIZE",
-        help="The same for the space in /tmp; without it a quarter of the host's memory.",
+        help="The most space in /tmp that a manifest may ask for. Default: a quarter of the "
+        "host's memory.",
     ),
 ]
 MaxInstancesOption = Annotated[
@@ -128,7 +129,7 @@ MaxInstancesOption = Annotated[
         metavar="NUMBER",
         min=1,
         max=1000,
-        help="The same for the instances of a function at the same time; without it one for each "
+        help="The most simultaneous instances that a manifest may ask for. Default: one for each "
         "64 MiB of the host's memory.",
     ),
 ]
@@ -139,8 +140,8 @@ MaxWarmOption = Annotated[
         metavar="NUMBER",
         min=0,
         max=10_000,
-        help="How many instances manifests may have kept ready (`limits.warm`), of all functions "
-        "together; without it one for each 128 MiB of the host's memory, at most 1000.",
+        help="The most instances that manifests may keep ready (`limits.warm`), of all functions "
+        "together. Default: one for each 128 MiB of the host's memory, at most 1000.",
     ),
 ]
 RestingMemoryOption = Annotated[
@@ -148,8 +149,8 @@ RestingMemoryOption = Annotated[
     typer.Option(
         "--resting-memory",
         metavar="SIZE",
-        help="Memory that functions may hold together which nobody calls, so that their next call "
-        "starts nothing; without it a quarter of the host's. The cheapest to start again go first.",
+        help="Memory that functions at rest may hold together, so that their next call starts "
+        "nothing. Default: a quarter of the host's. The cheapest to start again go first.",
     ),
 ]
 RecoverOption = Annotated[
@@ -165,9 +166,10 @@ LossOption = Annotated[
     typer.Option(
         "--accept-loss",
         metavar="NAME",
-        help="Start although this is gone or has lost what was acknowledged: `store`, `journal`, "
-        "`records`, an older `vault`, the data of a project, `data/PROJECT`, or what an error of "
-        "a shared database names. What is lost stays lost. Can be given several times.",
+        help="Start although this is missing or has lost acknowledged data: `store`, `journal`, "
+        "`records`, an older `vault`, the data of a project (`data/PROJECT`), or what an "
+        "error of a shared database names. What is lost stays lost. Can be given several "
+        "times.",
     ),
 ]
 StoreOption = Annotated[
@@ -176,8 +178,8 @@ StoreOption = Annotated[
         "--store",
         metavar="URL",
         help="The PostgreSQL that this node shares with others: "
-        "postgresql://USER@HOST:PORT/DATABASE, several hosts by commas; file:PATH for a file "
-        "with the URL. A password belongs there, or into the variable CASEMATE_STORE.",
+        "postgresql://USER@HOST:PORT/DATABASE, several hosts separated by commas; file:PATH "
+        "for a file with the URL. Put a password there, or into the variable CASEMATE_STORE.",
     ),
 ]
 ObjectsOption = Annotated[
@@ -204,8 +206,8 @@ EncryptedDisksOption = Annotated[
     bool,
     typer.Option(
         "--encrypted-disks",
-        help="Say that the disks of the databases of --store and --databases are encrypted, which "
-        "nobody can see from here.",
+        help="State that the disks of the databases of --store and --databases are encrypted, "
+        "which the node cannot check.",
     ),
 ]
 ProxyOption = Annotated[
@@ -222,16 +224,16 @@ GatewaysOption = Annotated[
     typer.Option(
         "--gateways",
         metavar="N|auto",
-        help="Processes of the gateway: one that decides of everything, and beside it those that "
-        "take connections, speak TLS and HTTP. auto: one below four cores or without TLS; else "
-        "that one and another for each four cores, four at most.",
+        help="Number of gateway processes: one decides everything, the others take connections "
+        "and handle TLS and HTTP. auto: one below four cores or without TLS; otherwise that "
+        "one and another for each four cores, at most four.",
     ),
 ]
 LearnOption = Annotated[
     bool,
     typer.Option(
         "--learn",
-        help="Let functions use what they are not granted, and note it. For `casemate dev "
+        help="Let functions use what they are not granted, and record it. For `casemate dev "
         "--learn`; on loopback only.",
     ),
 ]
@@ -241,16 +243,16 @@ RestoreOption = Annotated[
     bool,
     typer.Option(
         "--restore/--no-restore",
-        help="Set the process of a call back when it is over, compare it with what it was, and use "
-        "it for the next call, where the host can; or fork one for each call.",
+        help="Where the host can, restore the process of a call when it is over, compare it with "
+        "its original state, and use it for the next call; or fork one for each call.",
     ),
 ]
 PlaybooksOption = Annotated[
     bool,
     typer.Option(
         "--playbooks/--no-playbooks",
-        help="Contain by itself what the node finds, as playbooks say, and have others wait for a "
-        "person; or do nothing about it but tell.",
+        help="Respond to findings as playbooks say, at once or after a person approves; or only "
+        "report them.",
     ),
 ]
 ConfigOption = Annotated[
@@ -258,8 +260,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Settings in TOML: who is told of what the rules of detection find, what is exported, "
-        "and where checkpoints of the journal go.",
+        help="Settings in TOML: alert channels, exports, and where checkpoints of the journal go.",
     ),
 ]
 RulesOption = Annotated[
@@ -267,7 +268,7 @@ RulesOption = Annotated[
     typer.Option(
         "--rules",
         metavar="FOLDER",
-        help="Rules of detection of your own (Sigma, *.yml), beside those of Casemate. Read when "
+        help="Your own rules of detection (Sigma, *.yml), in addition to Casemate's. Read when "
         "the monitor starts.",
     ),
 ]
@@ -276,8 +277,9 @@ FunctionIdsOption = Annotated[
     typer.Option(
         "--function-ids",
         metavar="START:COUNT",
-        help="Host user and group ids that functions of a node get that runs as root; without it "
-        "2100000000:65536. Those of an ordinary user's node get that user's subordinate ids.",
+        help="Host user and group ids for functions, if the node runs as root. Default: "
+        "2100000000:65536. On an ordinary user's node, functions get that user's subordinate "
+        "ids.",
     ),
 ]
 
@@ -416,10 +418,10 @@ def serve(
 ) -> None:
     """Run a node.
 
-    Functions are called, and the node is controlled, on one port. The first start makes an owner's
-    token and shows it once. Without the protections that it requires a node does not start. SIGTERM
-    and Ctrl-C end it without dropping a running call. On an address that others can reach
-    everything is TLS, whose fingerprint the start shows, or left to a proxy by `--accept-risk`.
+    One port serves both calls of functions and control of the node. The first start makes an
+    owner's token and shows it once. A node does not start without the protections that it requires.
+    SIGTERM and Ctrl-C end it without dropping a running call. On an address that others can reach,
+    everything uses TLS, and the start shows the fingerprint; `--accept-risk` leaves TLS to a proxy.
     """
     _require_sound(data, tls_cert, tls_key, owned=bool(tls_name or tls_new_authority))
     from casemate.cli.serving import become_supervisor

@@ -14,7 +14,7 @@ from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import DIM, GREEN, note, print_json, print_line, print_text
 from casemate.upgrade.versions import CURRENT, Versions
 
-app = new_app("Run a node as a service of systemd.")
+app = new_app("Run a node as a systemd service.")
 
 _SYSTEM = ("etc", "systemd", "system")
 _USER = ("systemd", "user")

@@ -19,12 +19,12 @@ app = new_app()
 def sign(
     functions: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FUNCTION", help="Which ones; without any, all."),
+        typer.Argument(metavar="FUNCTION", help="Functions to take; default: all."),
     ] = None,
     manifest: ManifestOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Build functions and sign what comes of it, for somebody else to deploy.
+    """Build functions and sign the bundles, for somebody else to deploy.
 
     For projects that ask for several signatures (`casemate keys set-rule`): builds repeat, so each
     one who signs has built the same bundle from its source. Nothing is uploaded but the signed

@@ -8,7 +8,7 @@ from casemate.cli.terminal import print_table
 from casemate.cli.text import moment
 from casemate.operations.sources import ListSources, Sources
 
-app = new_app("See the servers outside that triggers read from.")
+app = new_app("See the outside servers that triggers read from.")
 
 
 @answered(app, ListSources, examples="$ casemate sources ls\n$ casemate sources ls shop --json")

@@ -21,7 +21,7 @@ def stubs(
     ] = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Write the types of what a handler gets, for editors and type checkers.
+    """Write the types that a handler works with, for editors and type checkers.
 
     They go to `typings/casemate/__init__.pyi`, where Pyright and editors built on it find them; for
     mypy set `mypy_path = "typings"`. Then `from casemate import Context` is known there without the

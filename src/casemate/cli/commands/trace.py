@@ -25,7 +25,7 @@ $ casemate trace inv_01a21a5c499d6d1728d66ddc --json
 """,
 )
 def trace(found: Trace) -> None:
-    """Draw what came of one call, through queues and functions.
+    """Show what one call led to, through queues and functions.
 
     Below each invocation stand its delivery, its wait in the queue or for a start, its run, and
     what it used of the platform, with a bar for when that was. What you may not see is left out.

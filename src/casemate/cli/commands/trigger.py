@@ -15,7 +15,7 @@ from casemate.cli.terminal import note, print_line
 from casemate.decoding import DECODING_ERRORS
 from casemate.operations.triggers import Fired, FireTrigger
 
-app = new_app("Have a trigger of a function bring a sample event.")
+app = new_app("Send a function a sample event, as its trigger would.")
 
 MAX_DATA_BYTES = 60 * 1024
 

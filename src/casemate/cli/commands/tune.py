@@ -44,7 +44,7 @@ _QUESTIONS = 40
     examples="$ casemate tune\n$ casemate tune shop/checkout --json",
 )
 def propose(wanted: ShowUsage, *, json: JsonOption = False) -> None:
-    """Propose limits that fit what functions have used in the last seven days.
+    """Propose limits that fit what functions used in the last seven days.
 
     Memory, CPU, timeout, concurrency and isolation, with why, and what of the bill of these days
     they would have saved. Nothing is changed: limits stand in the manifest.

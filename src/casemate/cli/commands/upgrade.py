@@ -81,19 +81,19 @@ def upgrade(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Put a signed release in the place of this one, or go back.
+    """Replace this release by another signed one, or go back.
 
     No connection is refused meanwhile. Run it on the node's host, as the user that Casemate is
     installed by, logged in as somebody who may make backups. The release's signatures and digests
-    are verified; it is installed beside the present version, without network; a backup is made;
-    the new version tries all protections, brings a copy of the data forward and reads all of it.
-    Then the node takes it up: calls that run are finished, connections that come meanwhile wait.
-    Until then nothing has changed. Nodes that share their state are upgraded otherwise, one after
-    the other.
+    are verified; it is installed beside the present version, without network; a backup is made; the
+    new version tries all protections, brings a copy of the data forward and reads all of it. Then
+    the node takes it up: calls that run are finished, connections that come meanwhile wait. Until
+    then nothing has changed. Nodes that share their state are upgraded otherwise, one after the
+    other.
 
-    `--back` goes back at once where both versions keep data alike. Where the new one has brought
-    it forward, the backup is restored: for that the node is stopped first, and what came since
-    then is kept aside.
+    `--back` goes back at once where both versions keep data alike. Where the new one has brought it
+    forward, the backup is restored: for that the node is stopped first, and what came since then is
+    kept aside.
     """
     from casemate.folder.folders import default_master_key
     from casemate.upgrade.upgrading import require_alone

@@ -77,7 +77,7 @@ def verify(
     trusted_root: TrustedRootOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Check signatures, SBOM and digests, build the source again, and compare.
+    """Check signatures, SBOM and digests, rebuild the source, and compare.
 
     Builds repeat: the same source and lock, with the same patch version of Python, give the same
     digest in any folder, at any time, for anybody. Of a bundle's path, the files are held against

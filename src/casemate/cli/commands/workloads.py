@@ -14,7 +14,7 @@ from casemate.operations.workloads import (
     WorkloadView,
 )
 
-app = new_app("Let pipelines sign in by an ID token of their CI system.")
+app = new_app("Let pipelines sign in with an ID token of their CI system.")
 
 _NARROW = ("sub", "ref", "ref_protected", "environment", "job_workflow_ref")
 """Claims that tell a branch, an environment or a workflow of a repository from its others."""
