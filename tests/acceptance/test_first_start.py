@@ -83,8 +83,8 @@ def started_for_people(data: Path, key: Path) -> tuple[str, str]:
 def test_a_first_start_tells_people_the_key_once_and_logs_in_one_form(tmp_path: Path) -> None:
     key = tmp_path / "own.key"
     said, logged = started_for_people(tmp_path / "data", key)
-    assert "An owner's token, shown this once:" in said
-    assert f"The master key of all that the node keeps:\n\n    {key}\n" in said
+    assert "An owner's token, shown only this once:" in said
+    assert f"The master key of everything that the node keeps:\n\n    {key}\n" in said
     assert (said + logged).count(str(key)) == 1
     assert [line for line in logged.splitlines() if not _LINE.fullmatch(line)] == []
     assert " gateway: warning: owner token " in logged
@@ -103,7 +103,7 @@ def test_a_start_after_one_that_was_ended_early_still_tells_the_place_of_the_key
     assert refused.returncode != 0
     assert key.exists(), refused.stderr
     said, _ = started_for_people(data, key)
-    assert f"The master key of all that the node keeps:\n\n    {key}\n" in said
+    assert f"The master key of everything that the node keeps:\n\n    {key}\n" in said
 
 
 def test_moved_data_says_where_the_key_is_that_fits(begun: TestNode, tmp_path: Path) -> None:

@@ -352,7 +352,7 @@ def test_an_update_goes_live_as_a_canary_function_by_function_of_a_node(
         with Calls(node, "demo/hello"):
             worse = bare.run("deps", "update", *canary)
         assert worse.code == 1 and "gone back, live is version 1" in worse.out, worse.err
-        assert "files of the project are as they were" in worse.err and bare.files() == before
+        assert "files of the project stay as they were" in worse.err and bare.files() == before
         assert node.invoke({"n": 1}, function="demo/hello").json() == 2
 
         # Nothing but packages is tried.

@@ -178,7 +178,7 @@ def test_a_snapshot_is_for_those_with_the_right_and_nothing_is_in_clear(
     assert until(lambda: identity in listed(recorded, "shop"))
     before = recorded.get("/journal", search="showErrorSnapshot", limit=1000)["entries"]
     told = casemate(recorded, "errors", "show", error)
-    assert "held by the function's frames" in told.stdout, told.stderr
+    assert "values in the function's frames" in told.stdout, told.stderr
     shown = recorded.get(f"/errors/shop/{error}/snapshot")["values"]
     for text in (shown, told.stdout):
         assert "in handler" in text and "'leak': True" in text

@@ -40,7 +40,7 @@ _NOT_ALLOWED = "The token does not allow this."
 _NO_FUNCTION = "There is no such function."
 _NO_VERSION = "The version that the event was kept for was removed."
 _BREACH = "The event breaks its contract"
-_NO_CONTRACT = "The event is beyond what is let through without a contract"
+_NO_CONTRACT = "The event exceeds what is accepted without a contract"
 _KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
 """What reaches a function by its inbox without a trigger that its manifest declares."""
 
@@ -220,7 +220,7 @@ class Admission:
             if reason is not None:
                 kind, number = DenialKind.INJECTION, version.number
                 self._record(raw, request.id, principal, reason, kind, version=number)
-                message = f"The event is not let in: {reason}."
+                message = f"The event is refused: {reason}."
                 raise RefusedError(
                     Outcome.INVALID,
                     message,

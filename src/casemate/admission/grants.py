@@ -57,7 +57,7 @@ class GrantDifference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _DEPLOYED = (
-    "Look at the difference. If it is meant, deploy again with --approve, which needs the right "
+    "Look at the difference. If you mean it, deploy again with --approve, which needs the right "
     "grant:approve and is recorded."
 )
 

@@ -112,7 +112,7 @@ class Spaces:
                 )
             route = Route(trigger.method, trigger.path, project, function)
             other = (
-                "Choose another first segment, or have who runs the node give one: "
+                "Choose another first segment, or ask whoever runs the node to assign one: "
                 f"casemate routes claim {project} --prefix /... or --host ..."
             )
             strangers = ConflictError(

@@ -152,8 +152,8 @@ class NodeClient:
         except UnicodeEncodeError:
             # Not the cause of it: that holds the text, which may be a password.
             raise UsageError(
-                "Something that was given is not valid text in UTF-8.",
-                next_step="Give it in a UTF-8 locale.",
+                "An argument is not valid UTF-8 text.",
+                next_step="Run the command in a UTF-8 locale.",
             ) from None
 
     def _request(
@@ -250,7 +250,7 @@ class NodeClient:
             return msgspec.json.decode(response.content, type=decodable(kind))
         except DECODING_ERRORS as error:
             raise CommandError(
-                f"{self.url} answered what is not understood here: {error}",
+                f"{self.url} sent an answer that this command does not understand: {error}",
                 next_step="Compare `casemate --version` with the node's, "
                 f"{self.url}/api/v1/health, and check that it is a Casemate node.",
             ) from error
@@ -260,7 +260,7 @@ class NodeClient:
             return msgspec.json.decode(line, type=decodable(kind))
         except DECODING_ERRORS as error:
             raise CommandError(
-                f"The node sent a line that is not understood here: {error}",
+                f"The node sent a line that this command does not understand: {error}",
                 next_step="Compare `casemate --version` with the version of the node.",
             ) from error
 
@@ -326,7 +326,7 @@ class NodeClient:
             )
         if isinstance(error, _CUT_SHORT):
             return UnreachableError(
-                f"{self.url} has ended before it had answered: {reason.rstrip('.')}.",
+                f"{self.url} ended before it had answered: {reason.rstrip('.')}.",
                 next_step="What it was to change may be changed: look at that, and run this again. "
                 "If the node ended, its own log says why.",
             )
@@ -340,7 +340,7 @@ class NodeClient:
 def _trusted_by(url: str, reason: str) -> str:
     """Return what makes a certificate trusted that was refused for a reason of OpenSSL's."""
     if "has expired" in reason or "not yet valid" in reason:
-        return "Tell who runs the node to renew it; see that the clock of this machine is right."
+        return "Ask the operator of the node to renew it, and check the clock of this machine."
     if "mismatch" in reason or "not valid for" in reason:
         return (
             "Use a name that the certificate is for. Whoever runs the node adds one with "
@@ -432,7 +432,7 @@ def _next_step(status: int) -> str:
     if status in (429, 503):
         return "Try again in a moment."
     if status >= 500:
-        return "Look into the node's own log."
+        return "See the node's own log."
     if 300 <= status < 400:
         return "Use the address of the node itself: redirects are not followed."
     return "Correct what the message names; `--help` of the command says what it takes."

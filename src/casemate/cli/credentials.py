@@ -54,7 +54,7 @@ def parse_url(text: str) -> str:
     if parts.username is not None or parts.password is not None:
         raise _bad_url("...", "expected no user name or password in it")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise _bad_url(text, "expected nothing behind the host and port")
+        raise _bad_url(text, "expected nothing after the host and port")
     host = f"[{parts.hostname}]" if _is_ipv6(parts.hostname) else parts.hostname
     if not host.startswith("[") and _HOST.fullmatch(host) is None:
         raise _bad_url(text, "expected a host name in ASCII, or an IP address")
@@ -81,7 +81,7 @@ def parse_key(text: str) -> str:
     if KEY_PATTERN.fullmatch(key) is None:
         raise UsageError(
             "That is not a token: expected `cm_`, an id, `_` and a secret.",
-            next_step="Copy it whole, as `casemate serve` or `casemate tokens add` showed it.",
+            next_step="Copy it completely, as `casemate serve` or `casemate tokens add` showed it.",
         )
     return key
 
@@ -112,7 +112,7 @@ def read_ca(path: Path) -> str:
     if len(content) > MAX_CA_BYTES:
         raise UsageError(
             f"{path} has more than {MAX_CA_BYTES} bytes.",
-            next_step="Give the node's certificate authority alone.",
+            next_step="Give only the node's certificate authority.",
         )
     return parse_ca(text)
 
@@ -142,8 +142,8 @@ def require_safe_address(url: str, *, allow_http: bool) -> None:
     if url.startswith("https://") or is_loopback_url(url) or allow_http:
         return
     raise DeniedError(
-        f"{url} is another machine and not encrypted: whoever is in between could read what "
-        "you log in with.",
+        f"{url} is another machine and not encrypted: whoever is in between could read your "
+        "credentials.",
         next_step="Use https, or forward the port with ssh. If the network is yours alone: "
         "`casemate login --allow-http`, or CASEMATE_ALLOW_HTTP=1.",
     )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SECONDS = 3600.0
 """Processor time that a session may use."""
 _NOT_HERE = {
-    Outcome.TIMEOUT: "here it may take as long as it likes",
+    Outcome.TIMEOUT: "here it has no time limit",
     Outcome.BLOCKED: "here there is no sink guard, which stopped it",
     Outcome.OUT_OF_MEMORY: "here it may take 2 GiB more than its limit, and then has a MemoryError",
     Outcome.RESPONSE_TOO_LARGE: "here an answer may have any size",

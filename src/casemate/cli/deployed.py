@@ -30,11 +30,11 @@ def require_function(client: NodeClient, project: str, function: str, *, line: s
         if any(name.project == function for name in deployed_functions(client)):
             raise MissingError(
                 f"There is no function {project}/{function}; {function} is a project.",
-                next_step=f"Of the whole project: `casemate {line} --project {function}`.",
+                next_step=f"For the whole project: `casemate {line} --project {function}`.",
             )
         raise MissingError(
             f"There is no function {project}/{function}.",
-            next_step="`casemate ls` lists those there are.",
+            next_step="`casemate ls` lists the functions that exist.",
         )
 
 

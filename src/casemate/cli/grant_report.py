@@ -21,13 +21,13 @@ class ApprovalNeededError(CommandError):
     def __init__(self, widening: Sequence[tuple[FunctionName, GrantDifference]]) -> None:
         """Tell every line of every difference."""
         self.widening = tuple(widening)
-        lines = ["This would grant more than what is live, so nothing was deployed:"]
+        lines = ["This would grant more than the live version has, so nothing was deployed:"]
         for name, difference in widening:
             lines.append(f"  {name}")
             lines += [f"    {line}" for line in difference.lines()]
         super().__init__(
             "\n".join(lines),
-            next_step="Read the lines above. If they are meant, run it again with --approve: that "
+            next_step="Read the lines above. If you mean them, run it again with --approve: that "
             "needs the right grant:approve, and is recorded with your name.",
         )
 

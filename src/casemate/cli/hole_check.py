@@ -118,9 +118,9 @@ def require_none(found: Sequence[JudgedBundle], *, table: bool) -> None:
             "--for 7d --reason TEXT`",
         )
     raise KnownHolesError(
-        f"Nothing is deployed, for known holes in the packages of {_names(refused)}: "
-        f"{', '.join(dict.fromkeys(_named(hole) for hole in holes))}.",
-        next_step="Take versions with the holes fixed: `casemate deps update`. Or record an "
+        "Nothing is deployed, because of known vulnerabilities in the packages of "
+        f"{_names(refused)}: {', '.join(dict.fromkeys(_named(hole) for hole in holes))}.",
+        next_step="Take versions with a fix: `casemate deps update`. Or record an "
         f"exception for each: `casemate advisories except {first.function} --advisory "
         f"{holes[0].id} --package {holes[0].package} --for 30d --reason TEXT`",
     )
@@ -132,9 +132,9 @@ def _refused_licences(refused: Sequence[JudgedBundle]) -> LicencesRefusedError:
     rest = f"; and {len(findings) - _MAX_NAMED} more" if len(findings) > _MAX_NAMED else ""
     function, first = findings[0]
     return LicencesRefusedError(
-        f"Nothing is deployed, for licences of the packages of {_names(refused)}: "
+        f"Nothing is deployed, because of licences of the packages of {_names(refused)}: "
         f"{'; '.join(named)}{rest}.",
-        next_step="Take other packages. Or have who administers the node allow the licences: "
+        next_step="Take other packages. Or have whoever administers the node allow the licences: "
         "casemate advisories licences. Or record an exception for each: casemate advisories "
         f"except {function} --advisory {shlex.quote(first.id)} --package "
         f"{shlex.quote(first.package)} --for 30d --reason TEXT",

@@ -82,7 +82,7 @@ def run_command(command: Sequence[str], credentials: Credentials) -> int:
     except OSError as error:
         raise CommandError(
             f"{command[0]} cannot be run: {error.strerror}.",
-            next_step="Check the command behind `--`.",
+            next_step="Check the command after `--`.",
         ) from error
 
 
@@ -156,7 +156,7 @@ def propose(client: NodeClient, manifest: Path, *, write: bool) -> None:
         note("The grants in the manifest are what was used.")
     elif write:
         editor.write(changed)
-        note(f"Written to {manifest}: look at it before you deploy it.", GREEN)
+        note(f"Written to {manifest}: read it before you deploy it.", GREEN)
 
 
 def _learned(client: NodeClient, project: Project, spec: FunctionSpec) -> tuple[Grant, ...] | None:

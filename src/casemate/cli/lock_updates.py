@@ -136,7 +136,7 @@ class ProjectLocks:
                 return Updated(updates, replayed, write(root, updates))
             done = wish.canary.bring_live(pairs, lambda: write(root, updates))
             if not done[0]:
-                note("The files of the project are as they were.", YELLOW)
+                note("The files of the project stay as they were.", YELLOW)
             return Updated(updates, replayed, *done)
 
 

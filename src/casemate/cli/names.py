@@ -109,8 +109,8 @@ def _project_here(function: str) -> str:
         name = toml_of(text)["project"]["name"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{path} does not tell the project's name: {error}.",
-            next_step=f"Mend it, or name the function PROJECT/{function}.",
+            f"{path} does not say the project's name: {error}.",
+            next_step=f"Fix it, or name the function PROJECT/{function}.",
         ) from error
     return str(name)
 

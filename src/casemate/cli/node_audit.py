@@ -41,7 +41,7 @@ def report_of(
     described = {one.id: one for one in told.rules}
     for weakness in told.weaknesses:  # a node of another release may leave some out
         described.setdefault(weakness.rule, _unknown(weakness))
-    left_out = f"{told.more} more findings, milder than these" if told.more else ""
+    left_out = f"{told.more} more findings, less severe than these" if told.more else ""
     return Report(
         root=url,
         applications=(),
@@ -119,7 +119,7 @@ def _description(rule: WeaknessRule) -> Description:
         attack=rule.attack,
         severity=_severity(rule.level),
         why=rule.why,
-        fix="The command of each finding mends it.",
+        fix="The command of each finding fixes it.",
     )
 
 

@@ -73,7 +73,7 @@ def _project_here() -> str:
         return str(toml_of(text)["project"]["name"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{path} does not tell the project's name: {error}.",
+            f"{path} does not say the project's name: {error}.",
             next_step="Mend it, or name the project.",
         ) from error
 

@@ -27,7 +27,7 @@ def require_text(what: str, text: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise UsageError(
-            f"{what} is not valid text in UTF-8.", next_step="Give it in a UTF-8 locale."
+            f"{what} is not valid text in UTF-8.", next_step="Run the command in a UTF-8 locale."
         ) from error
     return text
 

@@ -61,17 +61,17 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
         trust = f" --ca-fingerprint {fingerprint}"
     if token is not None:
         print(
-            f"\nAn owner's token, shown this once:\n\n    {token}\n\n"
+            f"\nAn owner's token, shown only this once:\n\n    {token}\n\n"
             f"Keep it, then: casemate login {_reachable(config, url)}{trust}\n",
             flush=True,
         )
     # Beside the first token, whichever start came to show it: one before may have been ended.
     if token is not None and not config.recover_owner and config.master_key_file is not None:
         print(
-            "The master key of all that the node keeps:\n\n"
+            "The master key of everything that the node keeps:\n\n"
             f"    {config.master_key_file}\n\n"
-            "Copy it to a safe place, apart from the data and its backups: without it nothing\n"
-            "can be read any more, and no backup be restored.\n",
+            "Copy it to a safe place, apart from the data and its backups. Without it, nothing\n"
+            "can be read and no backup can be restored.\n",
             flush=True,
         )
 

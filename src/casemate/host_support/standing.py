@@ -126,7 +126,7 @@ def _distribution(today: date, root: Path) -> Standing:
             name="distribution",
             state=State.UNKNOWN,
             detail=f"nothing here says until when {shown} gets security fixes",
-            next_step="Look it up where the distribution says so.",
+            next_step="Look it up at the distribution.",
         )
     return _until("distribution", shown, ends, today, "Upgrade the host to a newer release.")
 
@@ -180,7 +180,7 @@ def _updates(today: date, root: Path) -> Standing:
     name = "security updates"
     lists = sorted((root / "var/lib/apt/lists").glob("*Release"))[:500]
     if not (root / _APT.relative_to("/")).is_file() or not lists:
-        detail = "this host's package manager was not asked: only apt with lists is known"
+        detail = "this host's package manager was not asked: only apt with its lists is supported"
         return Standing(name=name, state=State.UNKNOWN, detail=detail)
     newest = max(path.lstat().st_mtime for path in lists)
     fetched = date.fromtimestamp(newest)
@@ -211,18 +211,20 @@ def _updates(today: date, root: Path) -> Standing:
             name=name, state=State.SOON, detail=detail, next_step="Run: apt-get upgrade"
         )
     if today - fetched > timedelta(days=OLD_LISTS_DAYS):
-        detail = f"none is known, by lists of {fetched}"
+        detail = f"none is known, according to lists of {fetched}"
         return Standing(
             name=name, state=State.UNKNOWN, detail=detail, next_step="Run: apt-get update"
         )
-    return Standing(name=name, state=State.GOOD, detail=f"none waits, by lists of {fetched}")
+    return Standing(
+        name=name, state=State.GOOD, detail=f"none waits, according to lists of {fetched}"
+    )
 
 
 def _restart(root: Path, release: str) -> Standing:
     name = "restart"
     if any((root / place).exists() for place in ("run/reboot-required", "var/run/reboot-required")):
         named = _text(root / "run/reboot-required.pkgs").split()[:5]
-        detail = f"the host waits to be started again{': ' if named else ''}{', '.join(named)}"
+        detail = f"the host needs a restart{': ' if named else ''}{', '.join(named)}"
         return Standing(
             name=name, state=State.SOON, detail=detail, next_step="Start the host again."
         )

@@ -27,7 +27,7 @@ from casemate.supervisor.host import (
 )
 
 SHARED_UID_HAZARDS = (
-    "What is left then: a function with many descriptors in flight keeps all others from being "
+    "What then remains: a function with many descriptors in flight stops all others from being "
     "started, called or deployed, and pending signals, pipe memory and epoll watches of one "
     "function count against all."
 )
@@ -40,7 +40,7 @@ def _architecture() -> Finding:
         machine = machines.current()
     except machines.UnknownMachineError:
         known = " or ".join(machine.name for machine in machines.MACHINES)
-        next_step = f"The system-call filter is made for Linux on {known} only."
+        next_step = f"The system-call filter exists for Linux on {known} only."
         return Finding(name="platform", holds=False, detail=detail, next_step=next_step)
     if machine is not machines.X86_64:
         detail += ", where the filters were never run, only evaluated by tests"
@@ -134,7 +134,7 @@ def _open_files() -> Finding:
     return Finding(
         name="open files",
         holds=enough,
-        detail=f"{hard} for a process, needed are {NEEDED_FILES}",
+        detail=f"{hard} for a process, but {NEEDED_FILES} are needed",
         next_step=""
         if enough
         else f"Run `ulimit -n {NEEDED_FILES}`, or set LimitNOFILE= in its unit.",
@@ -157,7 +157,7 @@ def _memory() -> Finding:
 def _restoring() -> Finding:
     problem = restoring_problem()
     detail = problem or "the process of a call is restored for the next one"
-    next_step = "Nothing is needed: each call has a fork of its own" if problem else ""
+    next_step = "Nothing needs to be done: each call has a fork of its own" if problem else ""
     return Finding(
         name="restoring", holds=not problem, detail=detail, next_step=next_step, required=False
     )

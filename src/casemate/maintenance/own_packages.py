@@ -28,14 +28,14 @@ def own_standing(place: Place) -> Standing:
         return Standing(
             name=name,
             state=State.ENDED,
-            detail=f"{len(told.findings)} known hole(s): {shown}{more}",
-            next_step="Update Casemate and what it needs.",
+            detail=f"known vulnerabilities ({len(told.findings)}): {shown}{more}",
+            next_step="Update Casemate and its dependencies.",
         )
     if not packages:
         return Standing(
             name=name,
             state=State.UNKNOWN,
-            detail="it is not known what it is made of",
+            detail="its components are not known",
             next_step="Install Casemate from its package.",
         )
     if told.problems or told.not_judged:
@@ -46,4 +46,5 @@ def own_standing(place: Place) -> Standing:
             detail=f"{len(packages)} packages were not judged: {why}",
             next_step=told.next_step or "",
         )
-    return Standing(name=name, state=State.GOOD, detail=f"{len(packages)} without known holes")
+    good = f"{len(packages)} without known vulnerabilities"
+    return Standing(name=name, state=State.GOOD, detail=good)

@@ -287,9 +287,9 @@ def _records(hears: bool) -> Finding:
         holds=hears,
         detail="system calls that are refused are recorded"
         if hears
-        else "system calls are refused, and nobody hears of it",
+        else "system calls are refused, but not recorded",
         next_step=""
         if hears
-        else "Run the node outside of what has a listener on its system calls (a container's "
+        else "Run the node outside anything that has a listener on its system calls (a container's "
         "supervisor, for example), on Linux 5.7 or later.",
     )

@@ -16,7 +16,12 @@ MAX_REASON = 500
 
 Reason = Annotated[
     str,
-    text("The reason, for whoever asks later.", least=1, most=MAX_REASON, example="GHSA-xxxx is exploited"),
+    text(
+        "The reason, for whoever asks later.",
+        least=1,
+        most=MAX_REASON,
+        example="GHSA-xxxx is exploited",
+    ),
     Given(flags="--reason", metavar="TEXT"),
 ]
 _PATH = "/functions/{project}/{function}"

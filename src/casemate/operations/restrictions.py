@@ -20,7 +20,12 @@ from casemate.operations.given import Given
 MAX_REASON = 400
 _Reason = Annotated[
     str,
-    text("The reason, for whoever asks later.", least=1, most=MAX_REASON, example="inc_9f2c51aa03b1e7d4"),
+    text(
+        "The reason, for whoever asks later.",
+        least=1,
+        most=MAX_REASON,
+        example="inc_9f2c51aa03b1e7d4",
+    ),
     Given(flags="--reason", metavar="TEXT"),
 ]
 _SHOWN = Restriction(

@@ -205,7 +205,7 @@ class Node:
                 if not (served or self._served) and code in (START_FAILED, 1) and self._vault.alive:
                     raise UnavailableError(
                         "The gateway could not start; its message is above.",
-                        next_step="Mend what it names, then start the node again.",
+                        next_step="Fix what it names, then start the node again.",
                     )
                 pause = self._restarts.pause(served=served)
                 ended = "was not started" if code is None else f"ended with code {code}"
@@ -430,7 +430,7 @@ class Node:
         Ctrl-C once more ends it at once.
         """
         if self._stopping and number == signal.SIGINT and self._gateway.started:
-            report("told to stop once more: calls that still run are cut off")
+            report("told to stop again: calls that still run are cut off")
             self._gateway.kill()
             return
         if number == signal.SIGINT:

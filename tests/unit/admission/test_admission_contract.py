@@ -77,7 +77,7 @@ def test_without_a_contract_default_limits_hold() -> None:
     gate.admit(b'{"n":10}')
     message = gate.refusal(json.dumps({MARK: "x" * 300_000}).encode())
     assert message == (
-        "The event is beyond what is let through without a contract: /*: default limit on string, "
+        "The event exceeds what is accepted without a contract: /*: default limit on string, "
         "at most 262,144 characters; a contract of the function may allow more."
     )
 

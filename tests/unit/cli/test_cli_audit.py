@@ -118,7 +118,7 @@ def test_mending_names_the_files_that_it_leaves_alone(cli, app: Path) -> None:
     )
     result = cli("audit", ".", "--fix")
     assert "EnableKeyRotation" not in result.out
-    assert "template.yaml is left alone: it is not UTF-8 with line ends of Unix." in result.err
+    assert "template.yaml is left alone: it is not UTF-8 with Unix line ends." in result.err
 
 
 def test_duties_are_printed_for_both_platforms(cli, app: Path) -> None:

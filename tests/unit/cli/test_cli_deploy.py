@@ -398,7 +398,7 @@ def test_an_import_error_is_shown_in_full(cli, project, built, node, monkeypatch
     assert result.code == 1
     assert "  import x\n" in result.err
     assert "ModuleNotFoundError: No module named 'x\\x1b[2J'" in result.err
-    assert "Nothing is deployed: shop/cart, shop/mail are as they were." in result.err
+    assert "Nothing is deployed: shop/cart, shop/mail stay as they were." in result.err
     document = cli("deploy", "--json")
     assert document.code == 1
     assert json.loads(document.out)["not_deployed"] == ["shop/cart", "shop/mail"]

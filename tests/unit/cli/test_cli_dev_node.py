@@ -97,7 +97,7 @@ def test_a_node_that_ended_is_told_and_ends_the_command(
         running.process.wait(10)
         with pytest.raises(CommandError, match="has ended by signal 9") as told:
             dev._watch(running, iter([False]), lambda: pytest.fail("nothing was saved"))
-    assert told.value.next_step == "Start it anew: casemate dev"
+    assert told.value.next_step == "Start it again: casemate dev"
 
 
 _STAYS = "signal.signal(signal.SIGTERM, lambda *_: None)"

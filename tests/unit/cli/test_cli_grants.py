@@ -299,14 +299,14 @@ def test_a_missing_contract_is_told_of_what_is_deployed_alone(run, project) -> N
     assert isinstance(refused.exception, ApprovalNeededError)
     assert "without a contract" not in refused.stderr
     done = CliRunner().invoke(deploy_command.app, ["--approve"])
-    assert "without a contract, so default limits hold: direct calls" in done.stderr
+    assert "without a contract, so default limits apply: direct calls" in done.stderr
 
 
 def test_secrets_that_are_wanted_and_not_set_are_told(run, project, grants_node) -> None:
     text = MANIFEST.replace('queues = ["jobs"]', 'secrets = ["key", "other"]')
     (project / "casemate.toml").write_text(text)
     result = CliRunner().invoke(deploy_command.app, ["--approve"])
-    assert "shop/key is wanted and not set: `casemate secrets set shop/key`" in result.stderr
+    assert "shop/key is granted and not set: `casemate secrets set shop/key`" in result.stderr
     assert "shop/other" not in result.stderr
     told = json.loads(CliRunner().invoke(deploy_command.app, ["--approve", "--json"]).stdout)
     assert told["unset_secrets"] == ["key"]

@@ -100,7 +100,7 @@ def test_tables_at_a_terminal_do_not_interpret_markup(terminal, shop) -> None:
 def test_show(cli, shop) -> None:
     result = cli("show", "shop/cart")
     texts = ("cart:handle", "3.12", "PUBLIC", "GET /cart/{id}", "memory 256 MB", "timeout 10s")
-    for text in (*texts, "none for direct calls: default limits hold"):
+    for text in (*texts, "none for direct calls: default limits apply"):
         assert text in result.out
     assert "\x1b" not in result.out
     assert len(json.loads(cli("show", "shop/cart", "--json").out)["versions"]) == 2
@@ -127,7 +127,7 @@ def test_show_tells_how_many_are_ready(cli, shop) -> None:
 
 def test_show_tells_how_often_processes_are_used_again(cli, shop) -> None:
     out = cli("show", "shop/cart").out
-    assert "processes  3 set back after a call, 1 not used again" in out
+    assert "processes  3 restored after a call, 1 not used again" in out
     assert "imports    14 modules of anyio, h11 in each call: import them" in out
     assert "1: it has left something in /tmp; remove it" in out
 
@@ -484,7 +484,7 @@ def test_logs_of_some_lines_only(cli, node) -> None:
     for options, numbers in asked.items():
         lines = json.loads(cli("logs", *options, "--json").out)["lines"]
         assert [line["sequence"] for line in lines] == numbers, options
-    assert "no such lines" in cli("logs", "--search", "absent").err
+    assert "No stored line matches" in cli("logs", "--search", "absent").err
     for wrong in (("--since", "soon"), ("--level", "loud"), ("--version", "0")):
         assert cli("logs", *wrong).code == 2, wrong
     assert cli("logs", "--search", "x" * 201).code != 0
@@ -538,7 +538,7 @@ def test_following_goes_on_after_a_lost_connection(cli, node, monkeypatch, capsy
     thread.join(10)
     assert result.code == 130
     assert printed == ["first", "second", "third"]
-    assert result.err.count("connection is lost") == 1
+    assert result.err.count("connection was lost") == 1
 
 
 def test_restrict_ls_set_and_lift(cli, shop) -> None:

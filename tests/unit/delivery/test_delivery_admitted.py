@@ -288,7 +288,7 @@ def test_a_mark_that_was_made_up_proves_nothing(
         await plant(world, body, forge(body, mark))
         await path.begin()
         assert path.refused == [
-            "The event is not let in: a key would change an object's prototype."
+            "The event is refused: a key would change an object's prototype."
         ]
         assert len(await world.dead()) == 1
 

@@ -301,7 +301,7 @@ def _write_baseline(path: Path, report: Report) -> None:
 
     accepted = [each.finding for each in report.accepted if each.by == "baseline"]
     write_beside(_root(report), path, baseline_text((*report.findings, *accepted)))
-    note(f"Wrote {path}: {len(report.findings) + len(accepted)} finding(s) are accepted by it.")
+    note(f"Wrote {path}: {len(report.findings) + len(accepted)} finding(s) are accepted.")
 
 
 def _root(report: Report) -> Path:
@@ -389,11 +389,11 @@ def _fix(path: Path, report: Report, *, dry_run: bool) -> None:
         if not dry_run:
             write_inside(workspace.root, each.file, each.after)
     for file in left_alone(report.findings, workspace):
-        note(f"{file} is left alone: it is not UTF-8 with line ends of Unix.")
+        note(f"{file} is left alone: it is not UTF-8 with Unix line ends.")
     count = sum(len(each.findings) for each in changes)
     if not changes:
-        note("Nothing that was found is safe to mend without you.")
+        note("None of the findings is safe to fix without you.")
     elif dry_run:
-        note(f"{count} finding(s) would be mended in {len(changes)} file(s).")
+        note(f"{count} finding(s) would be fixed in {len(changes)} file(s).")
     else:
-        note(f"Mended {count} finding(s) in {len(changes)} file(s). Undo it with git.")
+        note(f"Fixed {count} finding(s) in {len(changes)} file(s). Undo it with git.")

@@ -51,6 +51,6 @@ def denials(found: Denials, call: Call) -> None:
             for denial in found.denials
         ],
         below=("who", "on", "invocation", *(("node",) if several else ()), "why"),
-        empty="Nothing was denied yet.",
+        empty="Nothing has been denied yet.",
     )
     note_behind(found.behind)

@@ -163,7 +163,7 @@ def deploy(
             if json:
                 print_json(_document(client.url, rows, [], error, left, contracts, unset, judged))
             elif len(bundles) > 1 and not isinstance(error, REFUSALS):
-                note(f"Nothing is deployed: {', '.join(left)} are as they were.", YELLOW)
+                note(f"Nothing is deployed: {', '.join(left)} stay as they were.", YELLOW)
             raise
         for deployed in () if json else done:
             _print(deployed, canary)
@@ -222,7 +222,7 @@ def _print_unset(project: str, secrets: Sequence[str]) -> None:
     """Say which secrets are wanted, and by which command they are set."""
     for secret in secrets:
         whole = f"{project}/{secret}"
-        note(f"{whole} is wanted and not set: `casemate secrets set {whole}`", YELLOW)
+        note(f"{whole} is granted and not set: `casemate secrets set {whole}`", YELLOW)
 
 
 def _check_grants(
@@ -316,7 +316,7 @@ def _print_without(contracts: Sequence[ContractNotice], deployed: Collection[str
         if notice.kind == "none" and notice.function in deployed:
             without.setdefault(notice.function, []).append(notice.trigger)
     for function, triggers in without.items():
-        note(f"{function}  without a contract, so default limits hold: {', '.join(triggers)}", DIM)
+        note(f"{function}  without a contract, so default limits apply: {', '.join(triggers)}", DIM)
 
 
 def _document(
@@ -355,7 +355,7 @@ def _print(deployed: Deployed, canary: Canary | None) -> None:
         state = f"gets {weight} % of the calls, version {deployed.previous_version} the others"
     print_line(f"{deployed.function}  version {deployed.version} {state}", GREEN)
     if deployed.internal:
-        print_line("  internal its triggers and functions of its project alone call it")
+        print_line("  internal only its triggers and functions of its project call it")
     else:
         print_line(f"  address  {deployed.address}")
     for route in deployed.routes:

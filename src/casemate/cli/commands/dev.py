@@ -80,8 +80,8 @@ class _Running(NamedTuple):
         if (code := self.process.poll()) is not None:
             how = f"by signal {-code}" if code < 0 else f"with {code}"
             raise CommandError(
-                f"The node has ended {how}; what it said is above.",
-                next_step="Start it anew: casemate dev",
+                f"The node ended {how}; its output is above.",
+                next_step="Start it again: casemate dev",
             )
 
 
@@ -147,7 +147,7 @@ def _tell_how_to_reach(credentials: Credentials, authority: Path) -> None:
         with new_file(authority) as file:
             file.write(credentials.ca.encode())
         words.append(f"CASEMATE_CA={shlex.quote(str(authority))}")
-    print_line(f"The node is at {credentials.url}; in another terminal commands reach it by:")
+    print_line(f"The node is at {credentials.url}; to use it from another terminal:")
     print_line(f"  export {' '.join(words)}")
 
 
@@ -158,7 +158,7 @@ def _end(process: subprocess.Popen[str]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(_TOLD_AFTER_SECONDS)
             return
-        note("Calls that run are finished first, for up to 30 s; Ctrl-C again ends at once.")
+        note("Running calls finish first, for up to 30 s; Ctrl-C again ends the node at once.")
         process.wait(_STOP_SECONDS)
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)  # of a node that stops: it cuts them off
@@ -298,11 +298,11 @@ def _deploy_all(manifest: Path, client: NodeClient, packages: DevPackages, *, le
                 for route in done.routes:
                     print_line(f"  {route}", DIM)
         if not changed:  # else the last line would be an error that is mended
-            print_line("What is live is what is here.", DIM)
+            print_line("Nothing has changed since the last deploy.", DIM)
     except CasemateError as error:
         note(f"Error: {error}", RED)
         if error.next_step is None:
-            note("What was live before stays live.")
+            note("The previous versions stay live.")
         return False
     return True
 
@@ -346,10 +346,10 @@ def _learn(
         if code != 0:
             raise CommandError(
                 f"{words[0]} ended with {code}, so the grants may lack what it did not come to.",
-                next_step="Mend it and run it again; nothing was written.",
+                next_step="Fix it and run it again; nothing was written.",
             )
         return
-    print_line("Learning; use the functions. Ctrl-C ends and proposes their grants.", DIM)
+    print_line("Learning: use the functions. Ctrl-C ends and proposes their grants.", DIM)
     try:
         watch()
     except KeyboardInterrupt:
@@ -452,10 +452,10 @@ def dev(
             if learn and words and not sound:
                 raise CommandError(
                     "The functions could not be deployed, so there is nothing to learn from.",
-                    next_step="Mend what is shown above.",
+                    next_step="Fix what is shown above.",
                 )
             if learn:
                 _learn(path, client, watch, words or [], write=write)
                 return
-            print_line("Watching for changes; Ctrl-C ends.", DIM)
+            print_line("Watching for changes. Ctrl-C ends.", DIM)
             watch()

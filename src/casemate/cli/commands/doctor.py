@@ -23,8 +23,8 @@ from casemate.cli.terminal import (
 app = new_app()
 
 _OF_A_NODE = (
-    "This is about the host. Of a node that runs, `casemate vault status` tells of its keys and "
-    "their memory, and `casemate audit node` what is weak in it."
+    "This is about the host. For a running node, `casemate vault status` shows its keys and "
+    "their memory, and `casemate audit node` its weaknesses."
 )
 
 

@@ -73,7 +73,7 @@ def _each(found: Errors) -> None:
             for error in found.errors
         ],
         below=("id", *(("node",) if several else ()), "what"),
-        empty="There are no errors that fit.",
+        empty="No error matches.",
     )
     note_behind(found.behind)
 
@@ -95,7 +95,7 @@ def _groups(found: ErrorGroups) -> None:
             for each in found.groups
         ],
         below=("what", "first", "latest"),
-        empty="There are no errors that fit.",
+        empty="No error matches.",
     )
 
 
@@ -140,7 +140,7 @@ def show(found: ErrorRecord, call: Call, *, json: JsonOption = False) -> None:
     print_error(found)
     if snapshot is not None:
         print_line()
-        print_line("held by the function's frames, the innermost first", BOLD)
+        print_line("values in the function's frames, the innermost first", BOLD)
         print_document(snapshot.values.rstrip())
 
 

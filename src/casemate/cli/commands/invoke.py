@@ -175,8 +175,8 @@ def _wishes(later: bool, wishes: dict[str, str | None]) -> dict[str, str]:
     if given and not later:
         option = next(iter(given)).removeprefix("casemate-")
         raise UsageError(
-            f"--{option} is given without --async, expected both: nothing waits in a call that is "
-            "waited for.",
+            f"--{option} is given without --async, expected both: a call that is waited for is "
+            "neither delayed nor queued.",
             next_step="Add --async.",
         )
     for name, value in given.items():
@@ -213,8 +213,8 @@ def _check_json(event: bytes) -> None:
     except (ValueError, RecursionError) as error:
         raise UsageError(
             f"The event is not JSON: {error}.",
-            next_step='Mind the quotes of your shell: \'{"name": "Ada"}\'. For anything else '
-            "than JSON say what it is with --content-type.",
+            next_step='Check the quotes of your shell: \'{"name": "Ada"}\'. For anything other '
+            "than JSON, name its media type with --content-type.",
         ) from error
 
 
@@ -269,7 +269,7 @@ def _tell_failure(client: NodeClient, name: FunctionName, response: httpx2.Respo
         note(f"Next: {again}`casemate errors show {error_id}` tells the owner what happened.")
     elif response.status_code == HTTPStatus.FORBIDDEN and _is_internal(client, name):
         of = f"{name.project}/{name.function}"
-        note(f"{of} is internal: its triggers and functions of its project alone call it.")
+        note(f"{of} is internal: only its triggers and functions of its project call it.")
         note(f"Next: `casemate trigger fire {of} TRIGGER` sends it an event.")
     else:
         note(f"Next: {error.next_step}")

@@ -87,12 +87,12 @@ def _empty(wanted: ReadLogs) -> str:
         # It may have been refused before any code ran, which no line tells.
         return (
             f"There are no lines of {wanted.invocation}.\n"
-            f"Next: `casemate trace {wanted.invocation}` shows what became of it."
+            f"Next: `casemate trace {wanted.invocation}` shows what happened to it."
         )
     parts = (wanted.since, wanted.level, wanted.search, wanted.field, wanted.version or None)
     if any(part is not None for part in parts):
-        return "There are no such lines among those that are kept."
-    return "There are no lines yet. `casemate logs -f` waits for them."
+        return "No stored line matches."
+    return "There are no lines yet. `casemate logs -f` waits for new ones."
 
 
 def follow_lines(
@@ -130,7 +130,7 @@ def follow_lines(
         if ended():
             return
         if not told:
-            note("The connection is lost; trying again.", YELLOW)
+            note("The connection was lost; trying again.", YELLOW)
             told = True
         time.sleep(RETRY_SECONDS)
 

@@ -324,7 +324,7 @@ def _monitor(config: Path | None, rules: Path | None) -> MonitorSettings:
     if rules is None:
         return found
     if not rules.is_dir():
-        raise UsageError(f"--rules is {rules}, which is no folder.", next_step="Name one.")
+        raise UsageError(f"--rules is {rules}, which is not a folder.", next_step="Name a folder.")
     return replace(found, rules=str(rules.absolute()))
 
 
@@ -335,18 +335,18 @@ def _require_sound(data: str | None, cert: Path | None, key: Path | None, *, own
     """
     if (cert is None) != (key is None):
         raise UsageError(
-            "--tls-cert and --tls-key are only of use together.", next_step="Give both or neither."
+            "--tls-cert and --tls-key must be given together.", next_step="Give both or neither."
         )
     if cert is not None and owned:
         raise UsageError(
-            "A given certificate has its names already, and needs no authority of the node.",
+            "A certificate of your own already has its names, and needs no authority of the node.",
             next_step="Leave out --tls-name and --tls-new-authority, or --tls-cert and --tls-key.",
         )
     if data == "":
         # As a path it would be the folder where this is run, whose rights would change.
         raise UsageError(
             "--data is empty, expected a folder.",
-            next_step="Name it, or leave the option out; is a variable of the shell unset?",
+            next_step="Name it, or leave the option out. Is a shell variable unset?",
         )
 
 

@@ -75,7 +75,7 @@ def show(found: DeployedFunction, call: Call) -> None:
     print_table(
         ("alias", "versions", "changed"),
         [(alias.name, shares(alias), moment(alias.changed_at)) for alias in found.aliases],
-        empty="It has no alias, so that callers must name a version.",
+        empty="It has no alias, so callers must name a version.",
     )
     print_line()
     print_table(
@@ -121,7 +121,7 @@ def _print_restoring(found: Restoring) -> None:
         return
     own = "1 call had one of its own" if found.forks == 1 else f"{found.forks} calls had their own"
     forks = f", {own}" if found.forks else ""
-    again = f"{found.restored} set back after a call, {found.discarded} not used again"
+    again = f"{found.restored} restored after a call, {found.discarded} not used again"
     _labelled("processes", f"{again}{forks}")
     for one in found.reasons[:_MOST_REASONS]:
         change = f"; {one.change}" if one.change else ""
@@ -134,7 +134,9 @@ def _print_late(found: Restoring) -> None:
     if found.late_modules:
         some = "1 module" if found.late_modules == 1 else f"{found.late_modules} modules"
         of = f" of {', '.join(found.late_packages)}" if found.late_packages else ""
-        mend = "import them with the handler, or make a first request there, and it is paid once"
+        mend = (
+            "import them with the handler, or make a first request there, to pay for it only once"
+        )
         _labelled("imports", f"{some}{of} in each call: {mend}", YELLOW)
 
 
@@ -150,7 +152,7 @@ def _print_spec(version: Version) -> None:
         what = "it" if spec.direct else "its routes"
         _labelled("PUBLIC", f"everyone can call {what} without a token", YELLOW)
     if spec.internal:
-        _labelled("internal", "called by its triggers, and by functions of its project alone")
+        _labelled("internal", "called only by its triggers, and by functions of its project")
     for route in routes_of(spec):
         _labelled("route", route)
     for trigger in spec.triggers:
@@ -161,7 +163,7 @@ def _print_spec(version: Version) -> None:
         _labelled("IN CLEAR", f"{one.kind} in its logs: {one.reason}", YELLOW)
     without = ", ".join(uncovered(spec))
     if without:
-        _labelled("contract", f"none for {without}: default limits hold", DIM)
+        _labelled("contract", f"none for {without}: default limits apply", DIM)
     limits = ", ".join(f"{name} {value}" for name, value in shown_limits(spec.limits).items())
     _labelled("limits", limits)
 
