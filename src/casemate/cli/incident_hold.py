@@ -21,8 +21,8 @@ def add_to(app: typer.Typer) -> None:
     def hold(found: HoldView) -> None:
         """Keep what is on record of an incident's functions, whatever retention says.
 
-        Invocations, errors, logs, denials and recordings since an hour before it that are there
-        now. Asked again it is renewed; it ends by itself.
+        The hold covers the present invocations, errors, logs, denials and recordings since an hour
+        before the incident. Run the command again to renew it; it ends by itself.
         """
         print_line(
             f"{found.incident}: {found.records} records ({size(found.bytes)}) and "
@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
 
     @answered(app, ListHolds, examples="$ casemate incident holds --json")
     def holds(found: Holds) -> None:
-        """List what is kept whatever retention says, by which ends first."""
+        """List what is kept whatever retention says; what ends first comes first."""
         print_table(
             ("incident", "of", "records", "size", "recordings", "until", "by", "why"),
             [
@@ -61,5 +61,5 @@ def add_to(app: typer.Typer) -> None:
         examples="$ casemate incident release-hold inc_9f2c51aa03b1e7d4 --reason 'it is closed'",
     )
     def release_hold(call: Call) -> None:
-        """End a legal hold: what was under it is deleted by age and number again."""
+        """End a legal hold: retention applies again to what was under it."""
         print_line(f"{call.operation.id}: nothing is under hold any more.", GREEN)

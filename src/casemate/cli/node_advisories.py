@@ -156,11 +156,11 @@ def rules(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show or set what the node does about known holes.
+    """Show or set what the node does about known vulnerabilities.
 
-    Malicious packages, holes that are known to be exploited, and those that nobody has rated refuse
-    a deploy whatever is set. A function that is live is put into quarantine by itself when such a
-    hole becomes known; what is malicious is killed at once.
+    Malicious packages, and vulnerabilities that are known to be exploited or that nobody has rated,
+    refuse a deploy whatever is set. A live function is quarantined automatically when such a
+    vulnerability becomes known; calls of malicious code are killed at once.
     """
     with connect() as client:
         found = client.call(ShowAdvisories()).rules
@@ -209,11 +209,12 @@ def except_(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Record that a function may be deployed in spite of a known hole or a licence, for a time.
+    """Record that a function may be deployed despite a known vulnerability or a licence, for a
+    time.
 
-    It is of one hole or licence (`licence:GPL-3.0-only`) in one package of one function, and
-    stands in the journal with who and why.
-    When it has expired the next deploy is refused, and what lives is told of as a finding.
+    The exception covers one vulnerability or licence (`licence:GPL-3.0-only`) in one package of one
+    function, and stands in the journal with who and why. Once it has expired, the next deploy is
+    refused, and a live function is reported as a finding.
     """
     if without_advisories is bool(advisory or package) or bool(advisory) != bool(package):
         raise UsageError(
@@ -247,7 +248,7 @@ def except_(
     examples="$ casemate advisories exceptions\n$ casemate advisories exceptions shop --json",
 )
 def exceptions(found: AdvisoryExceptions) -> None:
-    """List the recorded exceptions, also those that have expired."""
+    """List the recorded exceptions, including expired ones."""
     print_table(
         ("id", "function", "advisory", "package", "until", "by", "why"),
         [
@@ -284,7 +285,7 @@ def withdraw(_answer: None, call: Call) -> None:
     examples="$ casemate advisories live\n$ casemate advisories live shop --json",
 )
 def live(found: LiveHoles) -> None:
-    """List known holes, and licences that may not be, in the packages of what callers reach."""
+    """List known vulnerabilities and disallowed licences in packages of live functions."""
     known = "No hole is known in what could be judged." if found.problems else NO_HOLES
     print_holes([(f"{one.project}/{one.function}", one.hole) for one in found.holes], empty=known)
     print_licences([(f"{one.project}/{one.function}", one.licence) for one in found.licences])

@@ -52,10 +52,10 @@ def licences(
 ) -> None:
     """Show or set which licences the packages of functions may have.
 
-    Without a rule nothing is refused. With one, a deploy is refused whose packages are not under
-    what is allowed, by the expressions that they state: one side of OR, both of AND. An unknown
-    licence is refused unless --unknown says otherwise. What is live stays live, and is listed by
-    `casemate advisories live`.
+    Without a rule nothing is refused. With a rule, a deploy is refused if the licence expression of
+    a package is not satisfied by the allowed licences: one side of OR, both sides of AND. An
+    unknown licence is refused unless --unknown says otherwise. What is live stays live, and
+    `casemate advisories live` lists it.
     """
     if (any_ and (allow or add or unknown)) or (allow and add):
         raise UsageError(

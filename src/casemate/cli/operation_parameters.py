@@ -37,7 +37,7 @@ Fields = dict[str, Any]
 _NO_SEGMENT = ("", ".", "..")
 
 _ID_HELP = "Its id, as lists and messages show it."
-_PROJECT_HELP = "The project; without it the one of the folder you are in."
+_PROJECT_HELP = "The project. Default: that of the current folder."
 
 
 class OtherPlaceError(UsageError):

@@ -37,16 +37,16 @@ WhatArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[FUNCTION|PATH]",
-        help="A function, or a project's folder; without it the whole project here. With "
-        "--node a folder that has projects in it; without it this one.",
+        help="A function, or a project's folder. Default: the whole project here. With --node: a "
+        "folder with projects in it. Default: this one.",
     ),
 ]
 SecurityOption = Annotated[
     bool,
-    typer.Option("--security", help="Only what clears known holes, which is the default."),
+    typer.Option("--security", help="Only what clears known vulnerabilities (the default)."),
 ]
 AllOption = Annotated[
-    bool, typer.Option("--all", help="The newest that rules and requirements allow.")
+    bool, typer.Option("--all", help="Take the newest versions that rules and requirements allow.")
 ]
 ApplyOption = Annotated[
     bool,
@@ -57,29 +57,30 @@ TestOption = Annotated[
     typer.Option(
         "--test",
         metavar="COMMAND",
-        help="What has to pass in the sandbox before anything is written; else pytest, where "
-        "there are tests. It begins with `python` or `pytest`.",
+        help="What must pass in the sandbox before anything is written. Default: pytest, if there "
+        "are tests. It begins with `python` or `pytest`.",
     ),
 ]
 ReplayOption = Annotated[
     bool,
     typer.Option(
         "--replay",
-        help="Do recorded events of the node again on both, which have to answer alike.",
+        help="Replay recorded events of the node on both; the answers must be the same.",
     ),
 ]
 DeployOption = Annotated[
     bool,
     typer.Option(
         "--deploy",
-        help="Then deploy it as a canary, promoted unless it does worse than what is live.",
+        help="Then deploy it as a canary, promoted unless it does worse than the live version.",
     ),
 ]
 NodeOption = Annotated[
     bool,
     typer.Option(
         "--node",
-        help="For every function of the node with known holes whose project is in the folder.",
+        help="For every function of the node with known vulnerabilities whose project is in the "
+        "folder.",
     ),
 ]
 
@@ -98,16 +99,18 @@ def update(
     node: NodeOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Find the smallest change of the locks that clears known holes, and what it costs.
+    """Find the smallest change of the locks that clears known vulnerabilities, and what it costs.
 
-    Fewest packages, then the smallest steps, those of others' dependencies included, among what
-    may be installed. What cannot be cleared is named with the reason. Without --apply nothing is
-    changed. With it the functions are built and tested with the new lock, on a copy of the
-    project, in the sandbox without network; then each file is written at once, or none is. The exit
-    code is 1 as long as holes are open: without --apply those that there are, with it what is left.
+    Smallest means the fewest packages, then the smallest steps, including indirect dependencies,
+    among what may be installed. What cannot be cleared is named with the reason. Without --apply
+    nothing is changed. With it, the functions are built and tested with the new lock, on a copy of
+    the project, in the sandbox without network; then either each file is written atomically, or
+    none is. The exit code is 1 as long as vulnerabilities are open: without --apply those that
+    exist, with it those that remain.
 
-    With --deploy the functions that are live as they are here get the new packages for a share of
-    their calls, as with casemate promote --watch. Where none is promoted, files are as they were.
+    With --deploy, functions whose live version is the same as here get the new packages for a share
+    of their calls, as with casemate promote --watch. If none is promoted, the files stay as they
+    were.
     """
     wish = _wish(security, everything, apply, test, replay, deploy, weight, watch)
     if node:

@@ -35,9 +35,9 @@ def vex(
         str, typer.Option("--format", metavar="NAME", help="`openvex` or `cyclonedx`.")
     ] = "openvex",
 ) -> None:
-    """Print what is known of the holes in a live function, as VEX.
+    """Print what is known about the vulnerabilities of a live function, as VEX.
 
-    A hole with an exception that came with a justification is `not_affected`, all others are
+    A vulnerability whose exception came with a justification is `not_affected`, all others are
     `affected`.
     """
     from casemate.vulnerabilities import vex as writing
@@ -69,11 +69,12 @@ def take_vex(
     ],
     json: JsonOption = False,
 ) -> None:
-    """Record an exception for each hole that a VEX document says does not affect a function.
+    """Record an exception for each vulnerability that does not affect a function, by a VEX
+    document.
 
-    Taken is `not_affected` with a justification, of packages of PyPI: each becomes an exception of
-    yours, with the document's words as reason. Anything else in the document is counted and left
-    out; a statement that cannot be understood refuses all of it.
+    Each `not_affected` with a justification, about a PyPI package, becomes an exception of yours,
+    with the document's words as the reason. Anything else in the document is counted and left out.
+    A statement that cannot be understood refuses the whole document.
     """
     from casemate.vulnerabilities.vex import MAX_BYTES, read_vex
 

@@ -58,5 +58,5 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     begins_with: Annotated[str, Meta(description="What the sort value starts with.")] | None = None
     at_least: Annotated[str | int | float, Meta(description="Lowest sort value.")] | None = None
     less_than: (
-        Annotated[str | int | float, Meta(description="Sort value that is not reached.")] | None
+        Annotated[str | int | float, Meta(description="Sort value to stop before.")] | None
     ) = None

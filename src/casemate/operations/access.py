@@ -195,14 +195,14 @@ class KeepAccess(Operation[AccessReview], frozen=True, kw_only=True):
                 description="Digest of the rights that were looked at, as the list has it.",
                 examples=[_ENTRY.digest],
             ),
-            Given("Keep just the rights that have this digest (review --json).", metavar="DIGEST"),
+            Given("Keep exactly the rights with this digest (review --json).", metavar="DIGEST"),
         ]
         | None
     ) = None
 
 
 class RemoveAccess(Operation[RemovedAccess], frozen=True, kw_only=True):
-    """Take the rights of one, and record why.
+    """Take somebody's or something's rights away, and record why.
 
     A token is revoked with what was made with it; of a person all roles are taken, or one; a
     provider or a pipeline is trusted no more. Each needs the right that it needs by itself. The
@@ -227,7 +227,7 @@ class RemoveAccess(Operation[RemovedAccess], frozen=True, kw_only=True):
                 description="Of a person only this one.",
                 examples=["developer@shop"],
             ),
-            Given("Of a person only this one, such as developer@shop.", metavar="ROLE"),
+            Given("Only this role of a person, such as developer@shop.", metavar="ROLE"),
         ]
         | None
     ) = None

@@ -141,7 +141,7 @@ class PutAdvisories(Operation[AdvisoriesStatus], frozen=True, kw_only=True):
         answer=AdvisoriesStatus(good=True, records={"PyPI": 3120}, rules=AdvisoryRules()),
     )
     fewer: Annotated[
-        bool, msgspec.Meta(description="Take it although it has far fewer records.")
+        bool, msgspec.Meta(description="Accept it although it has far fewer records.")
     ] = False
 
 
@@ -280,7 +280,7 @@ class ExceptAdvisory(Operation[AdvisoryException], frozen=True, kw_only=True):
 
 
 class ListAdvisoryExceptions(Operation[AdvisoryExceptions], frozen=True, kw_only=True):
-    """List the recorded exceptions, also those that have expired."""
+    """List the recorded exceptions, including expired ones."""
 
     declared = Declaration(
         http="GET /advisory-exceptions",

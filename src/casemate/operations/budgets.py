@@ -123,7 +123,7 @@ class SetBudget(Operation[BudgetState], frozen=True, kw_only=True):
         msgspec.Meta(description="`hour` (the last sixty minutes), `day` or `month`."),
         Given(metavar="TIME-SPAN"),
     ] = BudgetPer.MONTH
-    hard: Annotated[bool, msgspec.Meta(description="Refuse calls that would go beyond it.")] = False
+    hard: Annotated[bool, msgspec.Meta(description="Refuse calls that would exceed it.")] = False
     function: _Function | None = None
     caller: Annotated[_Who, msgspec.Meta(description="Only what this caller has used.")] | None = (
         None
@@ -135,8 +135,8 @@ class SetBudget(Operation[BudgetState], frozen=True, kw_only=True):
                 pattern=_ACCOUNT,
                 max_length=264,
                 examples=["user:ada"],
-                description="Only what callers have used for whom this one answers: `user:ada`; "
-                "`node`: for whom the node itself does, as for its first token.",
+                description="Only what callers of this account have used: `user:ada`; `node` for "
+                "the node itself, such as its first token.",
             ),
         ]
         | None
@@ -157,7 +157,7 @@ class LiftBudget(Operation[BudgetState], frozen=True, kw_only=True):
     )
     project: Name
     name: Annotated[Name, msgspec.Meta(description="Name of the budget.")]
-    seconds: Annotated[int, number("For how long; 0 ends it.", least=0, most=MAX_LIFT)]
+    seconds: Annotated[int, number("For how many seconds; 0 ends it.", least=0, most=MAX_LIFT)]
     reason: Annotated[str, text("The reason, for whoever asks later.", least=1, most=256)]
 
 
@@ -178,7 +178,7 @@ class LetRun(Operation[Unusual], frozen=True, kw_only=True):
     )
     project: Name
     function: Annotated[Name, msgspec.Meta(description="The function.")]
-    seconds: Annotated[int, number("For how long; 0 ends it.", least=0, most=MAX_LIFT)]
+    seconds: Annotated[int, number("For how many seconds; 0 ends it.", least=0, most=MAX_LIFT)]
     reason: Annotated[str, text("The reason, for whoever asks later.", least=1, most=256)]
 
 
@@ -227,11 +227,13 @@ class SetQuota(Operation[QuotaState], frozen=True, kw_only=True):
     )
     project: Name
     name: Annotated[Name, msgspec.Meta(description="Name of the quota.")]
-    calls: Annotated[int, number("So many calls.", least=1, most=1_000_000)]
-    seconds: Annotated[int, number("In so many seconds.", least=1, most=86_400)] = 60
+    calls: Annotated[int, number("How many calls.", least=1, most=1_000_000)]
+    seconds: Annotated[int, number("Within how many seconds.", least=1, most=86_400)] = 60
     each: Annotated[
         QuotaEach,
-        msgspec.Meta(description="Of whom: each `caller`, each `address`, or the `function`."),
+        msgspec.Meta(
+            description="For whom it counts: each `caller`, each `address`, or the `function`."
+        ),
         Given(metavar="WHOM"),
     ] = QuotaEach.CALLER
     function: (

@@ -219,7 +219,7 @@ class RedriveFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):
     to: (
         Annotated[
             Name,
-            msgspec.Meta(description="Another function of the project, which gets them."),
+            msgspec.Meta(description="Another function of the project to send them to."),
             Given(metavar="FUNCTION"),
         ]
         | None

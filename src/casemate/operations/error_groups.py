@@ -63,6 +63,6 @@ class ListErrorGroups(Operation[ErrorGroups], frozen=True, kw_only=True):
     until: Until | None = None
     limit: Annotated[
         int,
-        number("Look at so many errors, the newest.", least=1, most=MAX_LOOKED_AT),
-        Given("Look at so many errors, the newest."),
+        number("How many of the newest errors to look at.", least=1, most=MAX_LOOKED_AT),
+        Given("How many of the newest errors to look at."),
     ] = 500

@@ -176,12 +176,12 @@ class HoldIncident(Operation[HoldView], frozen=True, kw_only=True):
         answer=_HOLD,
     )
     id: Id
-    days: Annotated[int, number("For how long, from now on.", least=1, most=90)] = 30
+    days: Annotated[int, number("For how many days, from now on.", least=1, most=90)] = 30
     reason: _Why
 
 
 class ReleaseHold(Operation[None], frozen=True, kw_only=True):
-    """End a legal hold: what was under it is deleted by age and number again."""
+    """End a legal hold: retention applies again to what was under it."""
 
     declared = Declaration(
         http="POST /incidents/{id}/hold/release",

@@ -63,7 +63,7 @@ Limit = Annotated[int, number("How many to return.", least=1, most=MAX_PAGE)]
 After = Annotated[
     str,
     text("`after` of the page before.", most=4096),
-    Given("Go on, see the end of a list."),
+    Given("Continue here; see the end of a list."),
 ]
 Moment = Annotated[
     float, Meta(ge=0, lt=10**12, description="A Unix time in seconds.", examples=[1764201600.0])

@@ -32,7 +32,7 @@ LevelName = Annotated[
     str,
     msgspec.Meta(
         pattern=whole(f"^(?:{LEVELS})$"),
-        description="Only those that are at least as grave.",
+        description="Only those of this severity or above.",
         examples=["high"],
     ),
 ]
@@ -264,10 +264,10 @@ class PagePeople(Operation[None], frozen=True, kw_only=True):
         status=HTTPStatus.NO_CONTENT,
         example={"message": "The shop does not answer.", "to": "primary"},
     )
-    message: Annotated[str, text("What they are told.", least=1, most=256)]
+    message: Annotated[str, text("The text that they get.", least=1, most=256)]
     to: Annotated[
         str,
-        text("A rotation or a channel; `*`: all whose turn it is.", least=1, most=63),
+        text("A rotation or a channel; `*` means everybody whose turn it is.", least=1, most=63),
         Given(),
     ] = "*"
 

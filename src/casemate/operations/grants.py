@@ -56,7 +56,7 @@ class ShowGrants(Operation[FunctionGrants], frozen=True, kw_only=True):
     version: Annotated[
         int,
         number("Which version; 0 is the live one that most callers are sent to."),
-        Given("Which version; without it the live one.", least=1),
+        Given("The version. Default: the live one.", least=1),
     ] = 0
 
 

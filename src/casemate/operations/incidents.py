@@ -206,14 +206,14 @@ class ListIncidents(Operation[IncidentPage], frozen=True, kw_only=True):
     )
     project: OnlyProject | None = None
     state: (
-        Annotated[IncidentState, msgspec.Meta(description="Only those that are so far.")] | None
+        Annotated[IncidentState, msgspec.Meta(description="Only those in this state.")] | None
     ) = None
     level: LevelName | None = None
     limit: Annotated[int, number("How many at most.", least=1, most=MAX_INCIDENTS)] = 100
 
 
 class ShowIncident(Operation[Incident], frozen=True, kw_only=True):
-    """Show an incident: what was found, of whom and what, what was done, by whom."""
+    """Show an incident: what was found, about whom or what, what was done, and by whom."""
 
     declared = Declaration(
         http=f"GET {_PATH}",
@@ -255,7 +255,7 @@ class AssignIncident(Operation[None], frozen=True, kw_only=True):
         Given(argument=True),
     ]
     outside: Annotated[
-        bool, msgspec.Meta(description="It is somebody whom the node does not know.")
+        bool, msgspec.Meta(description="Accept a name that the node does not know.")
     ] = False
 
 
@@ -272,7 +272,7 @@ class NoteIncident(Operation[None], frozen=True, kw_only=True):
     )
     id: Id
     text: Annotated[
-        str, text("What is to be known of it.", least=1, most=MAX_TEXT), Given(argument=True)
+        str, text("The text of the note.", least=1, most=MAX_TEXT), Given(argument=True)
     ]
 
 
@@ -337,6 +337,4 @@ class ContainIncident(Operation[Containment], frozen=True, kw_only=True):
             metavar="PROJECT/FUNCTION",
         ),
     ] = ()
-    kill: Annotated[
-        bool, msgspec.Meta(description="End what is running at once, in the middle of its calls.")
-    ] = False
+    kill: Annotated[bool, msgspec.Meta(description="End running calls at once.")] = False

@@ -120,7 +120,7 @@ class QueryItems(Operation[ItemPage], frozen=True, kw_only=True):
     project: Name
     table: Name
     key: _KEY | None = None
-    index: Annotated[str, text("Ask this index.", most=256, example="by-state")] | None = None
+    index: Annotated[str, text("Query this index.", most=256, example="by-state")] | None = None
     sort: Range | None = None
     descending: Annotated[bool, msgspec.Meta(description="Highest first.")] = False
     limit: Limit = 100

@@ -28,7 +28,7 @@ _Named = Annotated[
 _Name = Annotated[_Named, Given(argument=True, metavar="NAME")]
 OnlyNode = Annotated[
     _Named,
-    msgspec.Meta(description="Only what this one of the nodes that share their state has."),
+    msgspec.Meta(description="Only this node of those that share their state."),
     Given(metavar="NAME"),
 ]
 _SHOWN = ClusterNode(
@@ -66,7 +66,7 @@ class ListNodes(Operation[Nodes], frozen=True, kw_only=True):
 
 
 class DrainNode(Operation[ClusterNode], frozen=True, kw_only=True):
-    """Have a node take no new calls and events; what runs on it ends by itself.
+    """Let a node take no new calls and events; running ones finish.
 
     It stays so over restarts until it is undone. Refused where there is one node alone.
     """
@@ -81,7 +81,7 @@ class DrainNode(Operation[ClusterNode], frozen=True, kw_only=True):
     )
     name: _Name
     undo: Annotated[
-        bool, msgspec.Meta(description="Have it take calls and events again."), Given()
+        bool, msgspec.Meta(description="Let it take calls and events again."), Given()
     ] = False
 
 

@@ -101,7 +101,7 @@ class ListObjects(Operation[ObjectPage], frozen=True, kw_only=True):
         | None
     ) = None
     limit: Limit = 100
-    after: Annotated[After, Given("Go on behind this key, see the end of a list.")] | None = None
+    after: Annotated[After, Given("Continue after this key; see the end of a list.")] | None = None
 
 
 class ListRevisions(Operation[ObjectRevisions], frozen=True, kw_only=True):
@@ -137,7 +137,9 @@ class GetObject(Operation[bytes], frozen=True, kw_only=True):
     project: Name
     bucket: Name
     key: Key
-    revision: Annotated[int, number("An older revision, if it is kept.", least=1)] | None = None
+    revision: (
+        Annotated[int, number("An older revision, if it is still stored.", least=1)] | None
+    ) = None
 
 
 class ReadObject(Operation[tuple[ObjectInfo, bytes]], frozen=True, kw_only=True):

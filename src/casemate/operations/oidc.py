@@ -29,7 +29,7 @@ class ShowOidc(Operation[OidcState], frozen=True, kw_only=True):
 
 
 class SetOidc(Operation[OidcState], frozen=True, kw_only=True):
-    """Trust an OpenID provider, which must answer."""
+    """Trust an OpenID provider. It must answer now."""
 
     declared = Declaration(
         http="PUT /oidc",

@@ -25,7 +25,7 @@ _Reason = Annotated[
     text("The reason, for whoever asks later.", least=1, most=256),
     Given(flags="--reason", metavar="TEXT"),
 ]
-_Number = Annotated[int, number("Which version.", least=1, most=MAX_NUMBER)]
+_Number = Annotated[int, number("The version.", least=1, most=MAX_NUMBER)]
 _RunId = Annotated[Id, msgspec.Meta(description="Id of a run.")]
 
 
@@ -152,7 +152,7 @@ _RUNS = PlaybookRuns(runs=(_RUN,))
 
 
 class ListPlaybooks(Operation[PlaybookList], frozen=True, kw_only=True):
-    """List playbooks: for what each is, what it does, and whether it asks."""
+    """List playbooks: what each is for, what it does, and whether it asks first."""
 
     declared = Declaration(http="GET /playbooks", tag="incidents", action=Action.INCIDENTS_READ)
 
@@ -185,7 +185,7 @@ class ListPlaybookVersions(Operation[PlaybookHistory], frozen=True, kw_only=True
 
 
 class RevertPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
-    """Have the text of a former version in force again, as a new version."""
+    """Put the text of a former version in force again, as a new version."""
 
     declared = Declaration(
         http="POST /playbooks/{name}/revert",
@@ -198,13 +198,13 @@ class RevertPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
     name: _FileName
     version: Annotated[
         int,
-        number("Which version.", least=1, most=MAX_NUMBER),
+        number("The version.", least=1, most=MAX_NUMBER),
         Given(flags="--version", metavar="N"),
     ]
 
 
 class PutPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
-    """Check a playbook and put it in force at once, for what is found from then on.
+    """Check a playbook and put it in force at once, for later findings.
 
     One of the name of a playbook that comes with Casemate stands in its place.
     """
@@ -222,7 +222,7 @@ class PutPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
 
 
 class RemovePlaybook(Operation[None], frozen=True, kw_only=True):
-    """Remove a playbook of one's own; one that came with Casemate is in force again."""
+    """Remove your own playbook; one that came with Casemate is in force again."""
 
     declared = Declaration(
         http="DELETE /playbooks/{name}",
@@ -235,7 +235,7 @@ class RemovePlaybook(Operation[None], frozen=True, kw_only=True):
 
 
 class PausePlaybooks(Operation[None], frozen=True, kw_only=True):
-    """Have playbooks do nothing about what is found of a project, for some minutes: for a drill.
+    """Let playbooks ignore findings about a project for some minutes: for a drill.
 
     It ends by itself, and with the node's process.
     """
@@ -250,7 +250,7 @@ class PausePlaybooks(Operation[None], frozen=True, kw_only=True):
         example={"seconds": 600, "reason": "a drill"},
     )
     project: Name
-    seconds: Annotated[int, number("For how long; 0 ends it.", most=MAX_PAUSE)]
+    seconds: Annotated[int, number("For how many seconds; 0 ends it.", most=MAX_PAUSE)]
     reason: _Reason
 
 
@@ -266,14 +266,14 @@ class ListPlaybookRuns(Operation[PlaybookRuns], frozen=True, kw_only=True):
     )
     project: OnlyProject | None = None
     state: (
-        Annotated[Step, msgspec.Meta(description="Only those that are so far: `waits`, `done`.")]
+        Annotated[Step, msgspec.Meta(description="Only those in this state: `waits`, `done`.")]
         | None
     ) = None
     limit: Annotated[int, number("How many at most.", least=1, most=MAX_RUNS)] = 100
 
 
 class ApprovePlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
-    """Have a playbook do what it waits to do. Needs the rights to do the same by hand."""
+    """Let a playbook do what it waits to do. Needs the rights to do the same by hand."""
 
     declared = Declaration(
         http="POST /playbook-runs/{id}/approve",
@@ -286,7 +286,7 @@ class ApprovePlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
 
 
 class DismissPlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
-    """Have a playbook not do what it waits to do."""
+    """Do not let a playbook do what it waits to do."""
 
     declared = Declaration(
         http="POST /playbook-runs/{id}/dismiss",
@@ -301,7 +301,7 @@ class DismissPlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
 
 
 class UndoPlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
-    """Take back what a playbook has done. Needs the rights to do so by hand."""
+    """Undo what a playbook has done. Needs the rights to do so by hand."""
 
     declared = Declaration(
         http="POST /playbook-runs/{id}/undo",
@@ -364,6 +364,6 @@ class RunPlaybook(Operation[PlaybookRuns], frozen=True, kw_only=True):
     incident: Annotated[
         Id, msgspec.Meta(description="Id of the incident."), Given(flags="--incident")
     ]
-    dry_run: Annotated[bool, msgspec.Meta(description="Do nothing; say what would be done.")] = (
-        False
-    )
+    dry_run: Annotated[
+        bool, msgspec.Meta(description="Do nothing; only say what would be done.")
+    ] = False

@@ -86,9 +86,7 @@ class PutPolicy(Operation[PolicyFileView], frozen=True, kw_only=True):
     )
     name: _FileName
     text: Annotated[str, Meta(description="The text that the file shall have, in Cedar.")]
-    no_wider: Annotated[
-        bool, Meta(description="Only if nothing becomes permitted that is not now.")
-    ] = False
+    no_wider: Annotated[bool, Meta(description="Only if nothing becomes newly permitted.")] = False
 
 
 class RemovePolicy(Operation[None], frozen=True, kw_only=True):

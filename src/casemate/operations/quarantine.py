@@ -54,9 +54,7 @@ class QuarantineFunction(Operation[Quarantine], frozen=True, kw_only=True):
     project: Name
     function: Name
     reason: Reason
-    kill: Annotated[
-        bool, msgspec.Meta(description="End what is running at once, in the middle of its calls.")
-    ] = False
+    kill: Annotated[bool, msgspec.Meta(description="End running calls at once.")] = False
 
 
 class ReleaseFunction(Operation[Quarantine], frozen=True, kw_only=True):

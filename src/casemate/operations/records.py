@@ -52,7 +52,7 @@ OnlyVersion = Annotated[
 OnlyOutcome = Annotated[
     Outcome,
     msgspec.Meta(
-        description="Only those that ended so: `ok`, `handler-error`, `timeout`, `denied`, ..."
+        description="Only those with this outcome: `ok`, `handler-error`, `timeout`, `denied`, ..."
     ),
     Given(metavar="OUTCOME"),
 ]
@@ -69,7 +69,7 @@ Until = Annotated[
 _OnlyCaller = Annotated[
     str,
     text(
-        "Only those that this one asked for: `token:ID`, `user:NAME`, `function:PROJECT/NAME`, "
+        "Only those of this caller: `token:ID`, `user:NAME`, `function:PROJECT/NAME`, "
         "`trigger:PROJECT/NAME/TRIGGER`, `anonymous:public`.",
         least=1,
         most=512,

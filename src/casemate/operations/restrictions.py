@@ -82,9 +82,9 @@ class Restrict(Operation[Restriction], frozen=True, kw_only=True):
         ),
         Given(argument=True),
     ] = ""
-    project: Annotated[Name, msgspec.Meta(description="Of this project alone.")] | None = None
+    project: Annotated[Name, msgspec.Meta(description="Only for this project.")] | None = None
     function: (
-        Annotated[Name, msgspec.Meta(description="Of this function of the project alone.")] | None
+        Annotated[Name, msgspec.Meta(description="Only for this function of the project.")] | None
     ) = None
     reason: _Reason
 

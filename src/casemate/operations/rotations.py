@@ -28,8 +28,8 @@ _Overlap = Annotated[
         most=MAX_OVERLAP_SECONDS,
     ),
     Given(
-        "How long the value before is accepted, and may be gone back to: `15m`, `1d`, at most "
-        "`7d`; `0s`: not at all.",
+        "How long the former value is accepted, and can be reverted to: `15m`, `1d`, at most "
+        "`7d`; `0s` means not at all.",
         metavar=DURATION,
     ),
 ]
@@ -87,7 +87,10 @@ class PutRotation(Operation[Rotation], frozen=True, kw_only=True):
     ] = 43
     overlap: _Overlap = 86_400
     function: (
-        Annotated[Name, msgspec.Meta(description="Function of the project that sets it outside.")]
+        Annotated[
+            Name,
+            msgspec.Meta(description="Function of the project that sets it at the outside server."),
+        ]
         | None
     ) = None
 
@@ -143,7 +146,7 @@ class RotateSecret(Operation[SecretRotation], frozen=True, kw_only=True):
 
 
 class RevertSecret(Operation[SecretRotation], frozen=True, kw_only=True):
-    """Have the value before a rotation in use again, within its overlap.
+    """Put the value from before a rotation in use again, within its overlap.
 
     The one that was in use is accepted no more, and what may hold it is ended at once.
     """

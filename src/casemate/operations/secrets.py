@@ -73,7 +73,7 @@ class GetSecret(Operation[SecretInfo], frozen=True, kw_only=True):
 
 
 class PutSecret(Operation[SecretVersion], frozen=True, kw_only=True):
-    """Keep a new version of a secret.
+    """Store a new version of a secret.
 
     The body is the value sealed to the key of `GET /vault/key` and to this project and name
     (`casemate secrets set` does it): HPKE with ML-KEM-768 and X25519, HKDF-SHA-256, AES-256-GCM.

@@ -130,7 +130,7 @@ class RevokeBuilderKey(Operation[BuilderKeys], frozen=True, kw_only=True):
         Annotated[
             Moment,
             Given(
-                "What was deployed with it since then is not started any more.",
+                "What was deployed with it from this time on is no longer started.",
                 "--since",
                 metavar="TIME",
             ),
@@ -203,7 +203,7 @@ class ShowEvidence(Operation[Evidence], frozen=True, kw_only=True):
 
 
 class ShowSigningRule(Operation[SigningRule], frozen=True, kw_only=True):
-    """Show whose signatures a project asks for."""
+    """Show whose signatures a project requires."""
 
     declared = Declaration(
         http="GET /projects/{project}/signing",
@@ -239,7 +239,7 @@ class SetSigningRule(Operation[SigningRule], frozen=True, kw_only=True):
     threshold: Annotated[
         int,
         number("Of how many of them.", least=1, most=MAX_RULE_KEYS),
-        Given("How many of them have to have signed.", "--threshold"),
+        Given("How many of them must have signed.", "--threshold"),
     ] = 1
     signers: Annotated[
         tuple[
@@ -254,7 +254,7 @@ class SetSigningRule(Operation[SigningRule], frozen=True, kw_only=True):
         ],
         msgspec.Meta(max_length=MAX_SIGNERS, description="Who signs with Sigstore."),
         Given(
-            "One of these has to have signed with Sigstore: "
+            "One of these must have signed with Sigstore: "
             "GitHub:owner/repository:build.yml@refs/heads/main. Can be given several times.",
             "--signer",
             metavar="WHO",
@@ -267,5 +267,7 @@ class SetSigningRule(Operation[SigningRule], frozen=True, kw_only=True):
             "of the public one.",
             most=MAX_TRUSTED_ROOT_CHARS,
         ),
-        Given("Keys in place of those of the public Sigstore.", "--trusted-root", metavar="FILE"),
+        Given(
+            "Keys to use instead of those of the public Sigstore.", "--trusted-root", metavar="FILE"
+        ),
     ] = ""

@@ -65,7 +65,7 @@ class ListTokens(Operation[Tokens], frozen=True, kw_only=True):
     """List service tokens: all of them with `account:read`, else one's own."""
 
     declared = Declaration(http="GET /tokens", tag="tokens", decided=Decided.FOR_EACH)
-    sessions: Annotated[bool, msgspec.Meta(description="Sessions of people too.")] = False
+    sessions: Annotated[bool, msgspec.Meta(description="Include sessions of people.")] = False
 
 
 class AddToken(Operation[CreatedToken], frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ class AddToken(Operation[CreatedToken], frozen=True, kw_only=True):
         problems=(409, 413, 415, 422),
         max_body=MAX_BODY,
     )
-    name: Annotated[Name, msgspec.Meta(description="What you will know it by.")]
+    name: Annotated[Name, msgspec.Meta(description="A name for it.")]
     roles: Roles
     days: (
         Annotated[
@@ -93,12 +93,12 @@ class AddToken(Operation[CreatedToken], frozen=True, kw_only=True):
                 least=1,
                 most=MAX_DAYS,
             ),
-            Given("Days until it expires; 90 without it."),
+            Given("Days until it expires. Default: 90."),
         ]
         | None
     ) = None
     minutes: (
-        Annotated[int, number("Minutes until it expires, in place of days.", least=1, most=1440)]
+        Annotated[int, number("Minutes until it expires, instead of days.", least=1, most=1440)]
         | None
     ) = None
     no_expiry: Annotated[

@@ -91,7 +91,7 @@ class FireTrigger(Operation[Fired], frozen=True, kw_only=True):
         Any,
         msgspec.Meta(description="In place of the sample's data; nothing leaves that."),
         Given(
-            "In place of the sample's data: JSON, `@FILE`, or `-` for standard input.",
+            "Data to use instead of the sample's: JSON, `@FILE`, or `-` for standard input.",
             "--data -d",
             metavar="JSON",
         ),

@@ -83,7 +83,7 @@ class ShowUsage(Operation[UsageFound], frozen=True, kw_only=True):
     by: Annotated[
         UsageBy,
         msgspec.Meta(
-            description="By what sums are told apart: `project`, `function`, `trigger`, `caller`, "
+            description="How to group the sums: `project`, `function`, `trigger`, `caller`, "
             "`account` or `route`."
         ),
         Given(metavar="WHAT"),

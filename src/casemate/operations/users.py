@@ -76,7 +76,7 @@ class AddUser(Operation[UserChanged], frozen=True, kw_only=True):
         Annotated[
             str,
             text(
-                "The person comes by the OpenID provider, which calls it this (claim `sub`).",
+                "The person logs in through the OpenID provider, with this subject (claim `sub`).",
                 least=1,
                 most=255,
             ),

@@ -24,9 +24,7 @@ from casemate.operations.login import MAX_BODY
 _VALUES = 4
 """Times MAX_CLAIMS: values of all claims together."""
 
-WorkloadName = Annotated[
-    str, Meta(pattern=whole(WORKLOAD_PATTERN), description="What you will know it by.")
-]
+WorkloadName = Annotated[str, Meta(pattern=whole(WORKLOAD_PATTERN), description="A name for it.")]
 
 
 class WorkloadView(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +80,7 @@ class AddWorkload(Operation[WorkloadView], frozen=True, kw_only=True):
     issuer: Annotated[
         str,
         text(
-            "Address of who signs the ID tokens, exactly as the tokens spell it.",
+            "Address of the issuer of the ID tokens, exactly as the tokens spell it.",
             most=512,
             example="https://token.actions.githubusercontent.com",
         ),
@@ -91,8 +89,8 @@ class AddWorkload(Operation[WorkloadView], frozen=True, kw_only=True):
     audience: Annotated[
         str,
         text(
-            "What the tokens must be for, and nothing else: the node's own address, so that no "
-            "other service can use them here.",
+            "The only audience of the tokens: the node's own address, so that tokens for other "
+            "services cannot be used here.",
             most=512,
             example="https://node.example.org:8787",
         ),
@@ -111,8 +109,8 @@ class AddWorkload(Operation[WorkloadView], frozen=True, kw_only=True):
             "its values.",
         ),
         Given(
-            "A claim that the token must have, as it is. Can be given several times; several "
-            "values of one name allow each.",
+            "A claim that the token must have exactly. Can be given several times; several values "
+            "of one name allow each.",
             "--claim",
             metavar="NAME=VALUE",
         ),

@@ -379,7 +379,7 @@ def test_filters_of_invocations_and_errors(cli, shop) -> None:
 
 
 def test_errors_ls(cli, node) -> None:
-    assert "no errors" in cli("errors", "ls").err
+    assert "No error matches" in cli("errors", "ls").err
     node.control.error_records["err_1"] = ErrorRecord(
         id="err_1",
         invocation="inv_1",

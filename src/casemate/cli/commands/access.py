@@ -43,8 +43,8 @@ def _reviewed(one: Access) -> str:
 def review(found: AccessPage) -> None:
     """List people, tokens, third parties and functions, with their rights and last use.
 
-    Of people the last use is known to the hour, of functions to the day. Rights that nobody has
-    looked at for as long as `access every` says are overdue, which `audit node` tells of.
+    For people the last use is known to the hour, for functions to the day. Rights that nobody has
+    reviewed for as long as `access every` says are overdue, and `audit node` reports them.
     """
     print_table(
         ("id", "name", "last used", "reviewed", "due", "rights"),
@@ -77,7 +77,7 @@ def review(found: AccessPage) -> None:
     "$ casemate access keep user:ada --reason 'still on the team'",
 )
 def keep(done: AccessReview) -> None:
-    """Record that you looked at the rights of one, and that it keeps them."""
+    """Record that you reviewed somebody's or something's rights, and that they stay."""
     print_line(f"{done.subject} keeps its rights.", GREEN)
     if done.own:
         note("It is recorded that these are your own: have somebody else look as well.", YELLOW)
@@ -91,11 +91,11 @@ def keep(done: AccessReview) -> None:
     "$ casemate access remove user:bob --role developer@shop --reason 'moved to billing' --yes",
 )
 def remove(done: RemovedAccess) -> None:
-    """Take the rights of one, and record why.
+    """Take somebody's or something's rights away, and record why.
 
-    A token is revoked, with what was made with it; of a person all roles are taken, or one; the
-    OpenID provider or a pipeline is trusted no more. The last owner stays. What functions and
-    their triggers may is in their manifests.
+    A token is revoked, with everything made with it; a person loses one role or all; the OpenID
+    provider or a pipeline is no longer trusted. The last owner stays. The rights of functions and
+    their triggers are in their manifests.
     """
     print_line(f"{done.id}: {done.done}.", GREEN)
     if done.undo:
@@ -104,5 +104,5 @@ def remove(done: RemovedAccess) -> None:
 
 @answered(app, SetAccessRules, name="every", examples="$ casemate access every 30")
 def every(rules: AccessRules) -> None:
-    """Say after how many days rights are to be looked at again; 90 without it."""
+    """Set after how many days rights are due for review; 90 by default."""
     print_line(f"Rights are to be looked at every {rules.days} days.", GREEN)

@@ -109,23 +109,24 @@ def import_(
         Path | None, typer.Option("--epss", metavar="FILE", help="FIRST's EPSS scores.")
     ] = None,
     plain_http: Annotated[
-        bool, typer.Option("--plain-http", help="Take an address without encryption.")
+        bool, typer.Option("--plain-http", help="Accept an address without encryption.")
     ] = False,
     fewer: Annotated[
-        bool, typer.Option("--fewer", help="Take it although it has far fewer records.")
+        bool, typer.Option("--fewer", help="Accept it although it has far fewer records.")
     ] = False,
     data: DataOption = None,
     node: NodeOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Replace the advisories by those of a source: all of it, or nothing.
+    """Replace the advisories by those of a source: completely, or not at all.
 
     A source holds OSV records in JSON (.json): a folder, an archive (.zip, .tar, .tar.gz, ...), the
-    address of one, or that of a mirror laid out as osv.dev's (ADDRESS/PyPI/all.zip). A mirror is
-    asked only for what is newer. If anything in it cannot be read, what was in force stays.
+    address of an archive, or that of a mirror laid out like osv.dev's (ADDRESS/PyPI/all.zip). A
+    mirror is asked only for what is newer. If anything in it cannot be read, the previous
+    advisories stay in force.
 
-    They are those of this machine, by which `check` and `show` look things up. A node judges what
-    is deployed by its own: --node sends it what was imported.
+    These are the advisories of this machine, which `check` and `show` use. A node judges deploys by
+    its own: --node sends it what was imported.
     """
     from casemate.advisories.importing import Wanted, import_advisories
 
@@ -161,7 +162,7 @@ def status(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Say which advisories are in force, and whether they can be relied upon.
+    """Say which advisories are in force, and whether they are reliable.
 
     The exit code is 1 if they are missing, partial, unreadable, or older than 7 days.
     """
@@ -207,7 +208,7 @@ def show(
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show an advisory, with all records that tell of the same hole."""
+    """Show an advisory, with all records about the same vulnerability."""
     from casemate.advisories import Database
 
     with Database(_place(data).database) as database:
@@ -239,10 +240,10 @@ def check(
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the known holes of the packages that a lock or an SBOM (CycloneDX) names.
+    """List the known vulnerabilities of the packages that a lock or an SBOM (CycloneDX) names.
 
     What could not be looked up is listed by name. The exit code is 1 unless everything was looked
-    up, in advisories that can be relied upon, and nothing was found.
+    up, in reliable advisories, and nothing was found.
     """
     from msgspec.structs import replace
 

@@ -30,7 +30,7 @@ app = new_app("See and test how people are told of findings, and silence rules."
 
 @answered(app, ListAlertChannels, examples="$ casemate alert ls\n$ casemate alert ls --json")
 def ls(found: AlertChannels) -> None:
-    """List the channels of the node's settings, and how each is."""
+    """List the channels of the node's settings, and their state."""
     print_table(
         ("channel", "kind", "server", "from level", "sent", "waiting", "failed", "folded", "why"),
         [
@@ -76,7 +76,7 @@ $ casemate alert page 'It answers again'
 """,
 )
 def page(found: None, call: Call) -> None:
-    """Have people told at once, whatever the hour: all whose turn it is, or who is named."""
+    """Tell people at once, whatever the hour: everybody whose turn it is, or those named."""
     to = call.operation.to
     who = "who is on call, and channels of no rotation" if to == "*" else to
     print_line(f"{who}: told as soon as the monitor has read it.")
@@ -85,7 +85,7 @@ def page(found: None, call: Call) -> None:
 
 @asked(app, TestAlertChannel, examples="$ casemate alert test pager")
 def test(wanted: TestAlertChannel, *, json: JsonOption = False) -> None:
-    """Send a test by a channel, now. The exit code is 1 if it was not taken."""
+    """Send a test through a channel now. The exit code is 1 if it was not accepted."""
     with connect() as client:
         done = client.call(wanted)
     if json:
@@ -115,10 +115,10 @@ def silence(
     reason: ReasonOption,
     json: JsonOption = False,
 ) -> None:
-    """Have no alerts sent of a rule for a time. `--for 0s` ends that.
+    """Send no alerts of a rule for a time. `--for 0s` ends that.
 
-    What the rule finds is kept and listed all the same. That it is silenced, by whom and why,
-    stands in the journal and is told as a finding.
+    What the rule finds is still stored and listed. The silence, with who and why, stands in the
+    journal and is reported as a finding.
     """
     seconds = lasting(for_)
     with connect() as client:
@@ -136,7 +136,7 @@ def silence(
     app, ListAlertSilences, examples="$ casemate alert silences\n$ casemate alert silences --json"
 )
 def silences(found: AlertSilences) -> None:
-    """List the rules of which no alerts are sent for now."""
+    """List the rules that are silenced now."""
     print_table(
         ("rule", "until", "by", "why"),
         [(each.rule, moment(each.until), each.by, each.reason) for each in found.silences],

@@ -35,13 +35,13 @@ $ casemate backup --force /mnt/backups/node.tar
 )
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Fetch a backup of the whole node, which goes on serving.
 
-    Records, data, secrets and bundles are in it, all encrypted; the master key is not. Every hash
-    is checked while it is received. FILE appears when it is complete and not before.
+    It contains records, data, secrets and bundles, all encrypted, but not the master key. Every
+    hash is checked while it is received. FILE appears only when it is complete.
     """
     if file.exists() and not force:
         raise UsageError(

@@ -48,13 +48,13 @@ def _texts(usual: Usual) -> list[str]:
     examples="$ casemate baseline show checkout\n$ casemate baseline show shop/checkout --json",
 )
 def show(found: Baseline) -> None:
-    """Show what is usual of a function: callers, triggers, grants, hosts, durations, sizes."""
+    """Show what is usual for a function: callers, triggers, grants, hosts, durations, sizes."""
     _print(found)
 
 
 @answered(app, LockBaseline, examples="$ casemate baseline lock checkout")
 def lock(found: Baseline) -> None:
-    """Learn nothing more. What was not met until now is told of from now on."""
+    """Stop learning. Anything not seen until now is reported from now on."""
     _print(found)
 
 
@@ -65,5 +65,5 @@ def lock(found: Baseline) -> None:
     confirm=("Forget what is usual of {call.name}?"),
 )
 def reset(found: Baseline) -> None:
-    """Forget what was learned, and begin anew."""
+    """Forget what was learned, and start again."""
     _print(found)

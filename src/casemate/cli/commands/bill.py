@@ -66,7 +66,7 @@ $ casemate bill --prices prices.toml --format focus > bill.csv
 def print_bill(
     month: Annotated[
         str | None,
-        typer.Option("--month", metavar="YYYY-MM", help="Of which month; without it, this one."),
+        typer.Option("--month", metavar="YYYY-MM", help="The month. Default: this one."),
     ] = None,
     project: Annotated[
         str | None, typer.Option("--project", help="Only functions of this project.")
@@ -79,7 +79,7 @@ def print_bill(
         typer.Option(
             "--prices",
             metavar="FILE",
-            help="A price list: a file, or a shipped one; without it, the node's.",
+            help="A price list: a file, or a shipped one. Default: the node's.",
         ),
     ] = None,
     compare: Annotated[
@@ -92,9 +92,9 @@ def print_bill(
 ) -> None:
     """Show what use costs, with a forecast for the month.
 
-    Prices are those of a file, strictly read, which hold from one day to another;
-    docs/reference/prices.md describes it. Amounts are those of `casemate usage`. `--format focus`
-    prints CSV in the columns of FOCUS 1.0 for FinOps tools.
+    Prices come from a file, and are valid from one day to another; docs/reference/prices.md
+    describes it. Amounts are those of `casemate usage`. `--format focus` prints CSV in the columns
+    of FOCUS 1.0 for FinOps tools.
     """
     lists = [price_list(each) for each in (prices, compare) if each is not None]
     now = time.time()

@@ -95,7 +95,7 @@ def get(
     wanted: GetObject,
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file, which is new.")
+        Path | None, typer.Option("--output", "-o", help="Write to this new file.")
     ] = None,
 ) -> None:
     """Print the content of an object, or write it to a file."""

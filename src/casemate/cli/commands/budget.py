@@ -118,11 +118,11 @@ $ casemate budget set shop out 1e9 --unit egress-out --per day --hard
 """,
 )
 def set(found: BudgetState, call: Call) -> None:
-    """Set a budget, in place of one of its name.
+    """Set a budget, replacing one of the same name.
 
-    At 50, 80 and 100 percent its owner is told (casemate findings, casemate alert). A hard one has
-    calls refused with 429 that would go beyond it; events that are kept wait. A hard one in bytes
-    (egress-in, egress-out) ends connections to hosts outside as well.
+    At 50, 80 and 100 percent its owner is told (casemate findings, casemate alert). With a hard
+    budget, calls that would exceed it are refused with 429, and stored events wait. A hard budget
+    in bytes (egress-in, egress-out) also ends connections to outside hosts.
     """
     _print(found)
     _tell_of_nothing(call, found.budget.project, found.budget.function)
@@ -142,9 +142,9 @@ def lift(
     reason: ReasonOption,
     json: JsonOption = False,
 ) -> None:
-    """Have a hard budget refuse nothing for a while; `--for 0s` ends that.
+    """Let a hard budget refuse nothing for a while; `--for 0s` ends that.
 
-    By whom and why is on record before it is so.
+    Who did it and why is recorded first.
     """
     wanted = LiftBudget(project=project, name=name, seconds=lasting(for_), reason=reason)
     with connect() as client:
@@ -169,9 +169,9 @@ def let_run(
     reason: ReasonOption,
     json: JsonOption = False,
 ) -> None:
-    """Have a function not slowed that costs far more than usual; `--for 0s` ends that.
+    """Do not slow a function that costs far more than usual; `--for 0s` ends that.
 
-    By whom and why is on record before it is so. Budgets hold all the same.
+    Who did it and why is recorded first. Budgets still apply.
     """
     wanted = LetRun(project=project, function=function, seconds=lasting(for_), reason=reason)
     with connect() as client:
@@ -204,9 +204,9 @@ $ casemate budget quota shop search 1000 --seconds 1 --each function --function 
 """,
 )
 def quota(found: QuotaState, call: Call) -> None:
-    """Set a quota: so many calls in so many seconds, of each caller, address, or of the function.
+    """Set a quota: calls within some seconds, for each caller, each address, or the function.
 
-    Answers say what is left in the fields RateLimit-Policy and RateLimit.
+    Answers say in RateLimit-Policy and RateLimit what is left.
     """
     quota = found.quota
     print_line(

@@ -32,8 +32,8 @@ def can(
 ) -> None:
     """Tell whether somebody may do something. Exit code 0 means yes, 1 means no.
 
-    It is decided with the roles, grants and policies that the node has now. Everybody may ask
-    about themselves, about others with `policy:read`.
+    The node decides with its present roles, grants and policies. Everybody may ask about
+    themselves; asking about others takes `policy:read`.
     """
     if json:
         print_json(answer)

@@ -33,7 +33,7 @@ $ casemate check --json
 def check(
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Check the folder of a node that has stopped, itself."),
+        typer.Option("--data", help="Check the folder of a stopped node."),
     ] = None,
     master_key: Annotated[
         str | None,

@@ -42,8 +42,9 @@ def completion(
 ) -> None:
     """Print the completion script for bash, zsh or fish.
 
-    Proposed are commands, options, files and functions. Names of functions come from the node, if
-    it answers within a second; all else stands in the script. Write it anew after an update.
+    The script completes commands, options, files and functions. Names of functions come from the
+    node, if it answers within a second; everything else is in the script. Write it again after an
+    update.
     """
     if functions:
         _print_functions()

@@ -53,8 +53,8 @@ def infer(
         str | None,
         typer.Option(
             "--trigger",
-            help="What it is for: the name of a trigger, or a route such as `POST /orders`; "
-            "without it, direct calls.",
+            help="What it is for: the name of a trigger, or a route such as `POST /orders`. "
+            "Default: direct calls.",
         ),
     ] = None,
     out: Annotated[
@@ -62,17 +62,17 @@ def infer(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="Write it to this file, in place of what is there, and print nothing.",
+            help="Write it to this file, replacing its content, and print nothing.",
         ),
     ] = None,
     manifest: ManifestOption = None,
 ) -> None:
     """Print a contract that all the recorded events satisfy, with a little room.
 
-    It is a proposal: what was not seen is not accepted. Read it, widen what may come, and name its
-    file in casemate.toml. If the manifest has a contract there already, what the proposal would
-    refuse and that one does not is told as well; with --out also where that is the same file, which
-    a shell has emptied before.
+    It is a proposal: what was not seen is not accepted. Read it, widen it where needed, and name
+    its file in casemate.toml. If the manifest already has a contract there, the output also says
+    what the proposal would refuse and that contract accepts. With --out this works even for the
+    same file, which a shell redirection would empty first.
     """
     from casemate.contracts import infer as inferred
 
@@ -110,7 +110,7 @@ def check(
     files: FilesArgument,
     json: JsonOption = False,
 ) -> None:
-    """Tell of each event whether a contract accepts it, and which rule refuses it.
+    """Say for each event whether a contract accepts it, and which rule refuses it.
 
     Exit code 1 if one is refused. Contents of events are not printed.
     """

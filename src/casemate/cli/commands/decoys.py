@@ -39,13 +39,13 @@ def _print(found: DecoyList) -> None:
 
 @answered(app, ListDecoys, examples="$ casemate decoys ls\n$ casemate decoys ls shop --json")
 def ls(found: DecoyList) -> None:
-    """Show where the decoys of all projects are, or of one. That you looked is recorded."""
+    """Show the decoys of all projects, or of one. Your access is recorded."""
     _print(found)
 
 
 @answered(app, RotateDecoys, examples="$ casemate decoys rotate shop")
 def rotate(found: DecoyList) -> None:
-    """Replace the decoys of a project. The old ones still tell of who touches them."""
+    """Replace the decoys of a project. The old ones still reveal whoever touches them."""
     _print(found)
 
 

@@ -35,11 +35,11 @@ command(app, examples=updating.EXAMPLES)(updating.update)
 
 LiveOption = Annotated[
     bool,
-    typer.Option("--live", help="Ask the node as well which packages it has seen loaded."),
+    typer.Option("--live", help="Also ask the node which packages it has seen loaded."),
 ]
 FunctionsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FUNCTION", help="Which ones; without any, all of the project."),
+    typer.Argument(metavar="FUNCTION", help="Functions to take. Default: all of the project."),
 ]
 
 
@@ -79,13 +79,13 @@ def ls(
     live: LiveOption = False,
     json: JsonOption = False,
 ) -> None:
-    """List packages with their size, known holes, licences, and who needs them.
+    """List packages with their size, known vulnerabilities, licences, and who needs them.
 
-    `imported`: the function's code imports it. `needed`: a package that is needed declares it.
-    `optional`: its name is in the code of what is needed, so it may be imported. `unused`: none of
-    these. Of holes whose advisory names functions it is told whether the code comes to these:
-    `reached`, `unreached`, `unknown`. With --live it is told what the node has seen loaded: when
-    the handler was imported, and by one call in sixteen.
+    `imported`: the function's code imports it. `needed`: a needed package declares it. `optional`:
+    its name is in needed code, so it may be imported. `unused`: none of these. If the advisory of a
+    vulnerability names functions, the list says whether the code reaches them: `reached`,
+    `unreached`, `unknown`. With --live it also says what the node has seen loaded: when the handler
+    was imported, and by one call in sixteen.
     """
     looked = _look(Workspace(manifest, functions or ()), live=live)
     if json:
@@ -215,7 +215,7 @@ def prune(
         typer.Option(
             "--test",
             metavar="COMMAND",
-            help="What has to pass in the sandbox without the packages; else pytest, where there "
+            help="What must pass in the sandbox without the packages. Default: pytest, if there "
             "are tests.",
         ),
     ] = None,
@@ -223,8 +223,8 @@ def prune(
         bool | None,
         typer.Option(
             "--replay/--no-replay",
-            help="Do recorded events of the node again with and without the packages; they have "
-            "to be answered alike. Done unless you are logged in to none.",
+            help="Replay recorded events of the node with and without the packages; the answers "
+            "must be the same. Done unless you are logged in to no node.",
             show_default=False,
         ),
     ] = None,
@@ -233,10 +233,10 @@ def prune(
 ) -> None:
     """Remove requirements that nothing needs, once tests and recorded events pass without them.
 
-    Of a requirements.txt, those that `casemate deps ls` calls unused in every function that has
-    that file. On a copy of the project the functions are built without them, and the tests run in
-    the sandbox with what is left; recorded events are done again there, too. Unless all goes well,
-    files are as they were.
+    From a requirements.txt, it removes those that `casemate deps ls` calls unused in every function
+    that has that file. On a copy of the project the functions are built without them, and the tests
+    run in the sandbox with the remaining packages; recorded events are replayed there, too. Unless
+    all goes well, the files stay as they were.
     """
     replays = _replays() if replay is None else replay
     workspace = Workspace(manifest, functions or ())

@@ -65,7 +65,7 @@ $ casemate detect ls --rules own.yml --json
 """,
 )
 def ls(rules: RulesOption = None, json: JsonOption = False) -> None:
-    """List the rules: those that come with Casemate, and your own beside them."""
+    """List the rules: those that come with Casemate, and your own."""
     from casemate.detection import Level
 
     found = _rules(rules).reporting()
@@ -93,7 +93,7 @@ def explain(
     rules: RulesOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Tell what a rule finds, what it may mistake for it, and show an attack and a benign twin."""
+    """Explain what a rule finds and may mistake for it, with an attack and a benign twin."""
     from casemate.detection import examples
 
     known = _rules(rules)
@@ -156,14 +156,17 @@ def test(
         str | None, typer.Option("--project", metavar="PROJECT", help="Only events of it.")
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, max=500_000, help="Look at so many events, the newest.")
+        int,
+        typer.Option(
+            "--limit", min=1, max=500_000, help="How many of the newest events to look at."
+        ),
     ] = 50_000,
     json: JsonOption = False,
 ) -> None:
-    """Run the rules over what is in the journal of the node, and print what they find.
+    """Run the rules over the journal of the node, and print what they find.
 
-    The rules run here; the node only gives its journal. A rule is told of the same entity once an
-    hour, with a count of what came between.
+    The rules run here; the node only provides its journal. A rule reports the same entity once an
+    hour, with a count of what came in between.
     """
     from casemate.detection import Detector
 

@@ -45,7 +45,7 @@ FUNCTION, QUEUE = "function", "queue"
 
 _QUEUE_HELP = "It is a queue, not a function."
 QueueOption = Annotated[bool, typer.Option("--queue", help=_QUEUE_HELP)]
-AllOption = Annotated[bool, typer.Option("--all", help="All that there are.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All dead letters.")]
 
 
 _OF_QUEUES = (RedriveQueueDeadLetters, PurgeQueueDeadLetters)
@@ -105,17 +105,17 @@ def ls(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="The function, or with --queue the queue. Without it: which have any.",
+            help="The function, or with --queue the queue. Default: list which have any.",
         ),
     ] = None,
     queue: QueueOption = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 100,
     after: Annotated[
-        str | None, typer.Option("--after", metavar="ID", help="Go on behind this one.")
+        str | None, typer.Option("--after", metavar="ID", help="Continue after this one.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List dead letters, the oldest first, or where there are any."""
+    """List dead letters, the oldest first, or what has any."""
     if name is None:
         if queue or after is not None:
             raise UsageError(
@@ -200,9 +200,9 @@ def redrive(
     every: AllOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Have dead letters tried again, as if they had just been sent.
+    """Try dead letters again, as if they had just been sent.
 
-    With --to another function of the project gets them, also those of one that was removed.
+    With --to another function of the project gets them; this also works for a removed function.
     """
     _require_chosen(wanted.ids, every)
     with connect() as client:

@@ -56,7 +56,7 @@ def _kept() -> KeptRuns:
 def ls(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ID", help="Only those whose ids begin so."),
+        typer.Argument(metavar="ID", help="Only those whose ids begin with this."),
     ] = None,
     *,
     json: JsonOption = False,
@@ -100,18 +100,19 @@ def ls(
 def run(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ID", help="Only attacks whose ids begin so."),
+        typer.Argument(metavar="ID", help="Only attacks whose ids begin with this."),
     ] = None,
     *,
     json: JsonOption = False,
 ) -> None:
-    """Play the attacks on a project of their own, and tell what became of each.
+    """Play the attacks on a project of their own, and report on each.
 
-    The project casemate-drill is deployed, attacked by code, events and requests while honest calls
-    go on, and removed. An attack must be prevented, and be on record with who did it. Nothing is
-    simulated: denials, findings and alerts of it are as of any attack. What would harm the node is
-    an attack on record, over which a rule of detection is run (`recorded` of `drill ls --json` says
-    why). It ends with 0 if all went as it must, else with 1. It needs the rights of an owner.
+    The project casemate-drill is deployed, attacked through code, events and requests while honest
+    calls go on, and removed. An attack must be prevented, and be on record with who did it. Nothing
+    is simulated: denials, findings and alerts are those of any attack. Attacks that would harm the
+    node exist only as records, over which a rule of detection is run (`recorded` of `drill ls
+    --json` says why). The exit code is 0 if all went as it must, otherwise 1. It needs the rights
+    of an owner.
     """
     drills = chosen(ids or ())
     credentials = choose()
@@ -145,13 +146,13 @@ def run(
 )
 def report(
     id: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Its id; without one the newest.")
+        str | None, typer.Argument(metavar="RUN", help="Its id. Default: the newest.")
     ] = None,
     *,
     format: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.TERMINAL,
     json: JsonOption = False,
 ) -> None:
-    """Print what became of a run that was made from here, beside those before it."""
+    """Print the results of a run that was made from here, compared with earlier ones."""
     runs = _kept()
     found = runs.get(id)
     every = runs.all()

@@ -38,8 +38,8 @@ def about(entity: str) -> str:
 def ls(found: FindingPage) -> None:
     """List what was found, the newest first.
 
-    The node runs the rules over everything that happens, from its first start on. What is found
-    stands in the journal, too.
+    The node runs the rules over everything that happens, from its first start on. Findings are in
+    the journal, too.
     """
     several = any(each.node for each in found.findings)
     print_table(
@@ -71,7 +71,7 @@ def ls(found: FindingPage) -> None:
     "$ casemate findings show 9f2c51aa03b1e7d4 --json",
 )
 def show(wanted: ShowFinding, *, json: JsonOption = False) -> None:
-    """Show a finding, and by which entries of the journal."""
+    """Show a finding, and the journal entries that led to it."""
     with connect() as client:
         found = client.call(wanted)
     if json:

@@ -101,14 +101,16 @@ def suggest_grants(
     *,
     write: Annotated[
         bool,
-        typer.Option("--write", help="Write it into casemate.toml; all else there stays as it is."),
+        typer.Option(
+            "--write", help="Write it into casemate.toml; everything else there stays as it is."
+        ),
     ] = False,
     manifest: ManifestOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Print the tightest grants that cover what a version used until now.
+    """Print the tightest grants that cover what a version has used.
 
-    Let the version run through all that it is for before: what was never used is left out. The
+    First let the version do everything that it is for: what was never used is left out. The
     manifest is written only if it says what the version is granted, so that nothing newer is lost.
     """
     if found.granted and not found.uses:
@@ -176,7 +178,7 @@ def _write(
 
 @answered(app, ShowGrants, fixed={"version": 0}, examples="$ casemate grants approvals cart")
 def approvals(found: FunctionGrants, call: Call, *, json: JsonOption = False) -> None:
-    """List who let a function have more, when, and what."""
+    """List who approved which grants of a function, and when."""
     if json:
         print_json({"function": call.name, "approvals": found.approvals})
         return

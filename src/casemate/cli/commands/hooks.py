@@ -30,7 +30,8 @@ _PLAIN_GIT = "git"
 UrlOption = Annotated[
     str | None,
     typer.Option(
-        "--url", help="Address under which the sender reaches the node, if not the one used here."
+        "--url",
+        help="Address at which the sender reaches the node, if it differs from the one used here.",
     ),
 ]
 
@@ -82,7 +83,8 @@ def git(
         str | None, typer.Option("--trigger", help="The trigger, if there are several.")
     ] = None,
     repository: Annotated[
-        str, typer.Option("--repository", help="What events call the repository; else its path.")
+        str,
+        typer.Option("--repository", help="The repository's name in events. Default: its path."),
     ] = "",
     url: UrlOption = None,
 ) -> None:

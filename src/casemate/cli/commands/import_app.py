@@ -58,33 +58,33 @@ def import_app(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", metavar="FOLDER", help="Folder to make; without it NAME-casemate, here."
+            "--output", metavar="FOLDER", help="Folder to create. Default: NAME-casemate, here."
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="Name of the project; without it the application's."),
+        typer.Option("--name", help="Name of the project. Default: the application's name."),
     ] = None,
     accept_public: Annotated[
         list[str] | None,
         typer.Option(
             "--accept-public",
             metavar="FUNCTION",
-            help="Let everybody call this function, as the template does. Else it is closed.",
+            help="Let everybody call this function, as the template does; otherwise it is closed.",
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Turn an AWS Lambda or OpenFaaS application into a project.
 
-    It takes the functions that are in Python. It reads AWS SAM and CloudFormation templates
-    (`sam`), serverless.yml (`serverless`) and stacks of OpenFaaS (`openfaas`), and writes a new
+    It imports the functions that are in Python. It reads AWS SAM and CloudFormation templates
+    (`sam`), serverless.yml (`serverless`) and OpenFaaS stacks (`openfaas`), and writes a new
     folder: manifest, code, and IMPORT.md, which lists the calls that have to be changed and what
     has no counterpart, each with its place and the next step.
 
-    Functions are granted the least: what their code needs of what they were granted there. Routes
-    that everybody could call are closed until they are accepted by name. What looks like a secret
-    is named and not written. Nothing of the application is run, and nothing is overwritten.
+    Grants are minimal: what the code needs, from what it was granted there. Routes that everybody
+    could call are closed until they are accepted by name. What looks like a secret is named and not
+    written. Nothing of the application is run, and nothing is overwritten.
     """
     found = _imported(kind, path, output, name, accept_public)
     if json:

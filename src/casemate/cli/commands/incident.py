@@ -100,7 +100,7 @@ def ls(found: IncidentPage) -> None:
     "$ casemate incident show inc_9f2c51aa03b1e7d4 --json",
 )
 def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
-    """Show an incident: what was found, of whom and what, what was done, by whom."""
+    """Show an incident: what was found, about whom or what, what was done, and by whom."""
     with connect() as client:
         found = client.call(wanted)
     if json:
@@ -154,7 +154,7 @@ def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
     "$ casemate incident assign inc_9f2c51aa03b1e7d4 'the provider' --outside",
 )
 def assign(_done: None, call: Call) -> None:
-    """Say who works on an incident; an empty name: nobody."""
+    """Say who works on an incident; an empty name means nobody."""
     print_line(f"{call.operation.id}: {call.operation.owner or 'nobody'} works on it.", GREEN)
 
 
@@ -179,7 +179,7 @@ def add_note(_done: None, call: Call) -> None:
 def resolve(_done: None, call: Call) -> None:
     """Close an incident, as resolved or as a false alarm, or open it again.
 
-    Where more was found of it meanwhile it stays open: that is told, and the exit code is 1.
+    If there are new findings meanwhile, it stays open; the output says so, and the exit code is 1.
     """
     print_line(f"{call.operation.id} is {call.operation.state}.", GREEN)
 
@@ -195,8 +195,8 @@ def resolve(_done: None, call: Call) -> None:
 def contain(done: Containment) -> None:
     """Put the functions that an incident is about into quarantine.
 
-    Each needs the right function:quarantine. What was done, and the command that takes it back, is
-    printed and stands in the incident's timeline. It ends with 1 if one of them failed.
+    Each needs the right function:quarantine. What was done, and the command that undoes it, is
+    printed and stands in the incident's timeline. The exit code is 1 if one of them failed.
     """
     for each in done.actions:
         if each.done:
@@ -216,9 +216,9 @@ def contain(done: Containment) -> None:
     "$ casemate incident undo inc_9f2c51aa03b1e7d4 quarantine --reason 'version 9 is out'",
 )
 def undo(done: PlaybookRuns) -> None:
-    """Take back what playbooks have done about an incident, or one kind of it.
+    """Undo what playbooks have done about an incident, or one kind of it.
 
-    Needs the rights to do so by hand. What people have done is taken back by the commands that the
+    Needs the rights to do so by hand. To undo what people have done, use the commands that the
     timeline names.
     """
     print_runs(done)
@@ -242,7 +242,7 @@ def evidence(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the archive here.")
     ] = None,
     verify: Annotated[
-        Path | None, typer.Option("--verify", metavar="FILE", help="Look whether it was changed.")
+        Path | None, typer.Option("--verify", metavar="FILE", help="Check whether it was changed.")
     ] = None,
     listed: Annotated[
         bool, typer.Option("--ls", help="List archives that are under hold.")
@@ -252,10 +252,11 @@ def evidence(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Put what is on record of an incident into an archive under hold, whose hash is on record.
+    """Put the records of an incident into an archive under hold, whose hash is recorded.
 
-    It stays until its hold is ended, whatever retention deletes. With --verify the archive is held
-    against its own manifest, and its hash against the node's journal; exit code 1 if it differs.
+    It stays until its hold is ended, whatever retention deletes. With --verify the archive is
+    compared with its own manifest, and its hash with the node's journal; the exit code is 1 if they
+    differ.
     """
     from casemate.cli import incident_evidence as evidence_of
 
@@ -289,14 +290,14 @@ def report(
     wanted: ShowIncident,
     *,
     format: Annotated[
-        Format, typer.Option("--format", help="What is printed; a browser prints HTML as PDF.")
+        Format, typer.Option("--format", help="Format of the report; a browser prints HTML as PDF.")
     ] = Format.MARKDOWN,
     json: JsonOption = False,
 ) -> None:
     """Print a report that can be sent on.
 
-    What happened, when it was noticed and contained, what was reached and what provably not, what
-    was done, and what is left to do.
+    It says what happened, when it was noticed and contained, what was reached and what provably
+    not, what was done, and what is left to do.
     """
     with connect() as client:
         facts = gathered(client, client.call(wanted))

@@ -42,14 +42,14 @@ def invocations(
         typer.Option(
             "--status",
             metavar="ID",
-            help="How this asynchronous invocation of FUNCTION stands, and its answer.",
+            help="The state of this asynchronous invocation of FUNCTION, and its answer.",
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """List the latest invocations.
 
-    Those that run now come first.
+    Running invocations come first.
     """
     filters = (wanted.outcome, wanted.version or None, wanted.since, wanted.until, wanted.caller)
     filtered = any(value is not None for value in filters)

@@ -119,8 +119,8 @@ def search(
 ) -> None:
     """List what happened, the newest first.
 
-    Sign-ins, deploys, changes, approvals, denials, uses of grants, blocked injections: everything
-    that matters for security is in the journal from the first call on.
+    The journal has everything that matters for security, from the first call on: sign-ins, deploys,
+    changes, approvals, denials, uses of grants, blocked injections.
     """
     wanted = ListJournal(
         project=project,
@@ -159,7 +159,7 @@ def show(
     entry: Annotated[str, typer.Argument(metavar="ENTRY", help="Its index, or its id.")],
     json: JsonOption = False,
 ) -> None:
-    """Show an entry in full, as an event of OCSF."""
+    """Show an entry in full, as an OCSF event."""
     with connect() as client:
         found = _found(client, entry)
     if json:
@@ -189,8 +189,8 @@ def prove(
 ) -> None:
     """Write the proof that an entry is in the journal, for anybody to verify.
 
-    NAME.tlog-proof is as C2SP's tlog-proof has it, NAME.entry is what it proves, encrypted as
-    it stands in the journal. The key of the signature is printed; give it along by another way.
+    NAME.tlog-proof has the format of C2SP's tlog-proof. NAME.entry is what it proves, encrypted as
+    it stands in the journal. The signing key is printed; pass it on by another way.
     """
     with connect() as client:
         index = _found(client, entry).index
@@ -223,7 +223,7 @@ $ casemate journal verify --data /var/lib/casemate --key "$KEY" --checkpoint las
 def verify(
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Verify the folder of a node that has stopped, itself."),
+        typer.Option("--data", help="Verify the folder of a stopped node."),
     ] = None,
     key: Annotated[
         str | None,
@@ -239,9 +239,10 @@ def verify(
 ) -> None:
     """Find whatever was edited, removed, reordered, cut off or rolled back, and say where.
 
-    Every hash is made anew and compared with what was signed. Who could change all files of a node
-    is found by a checkpoint that was kept elsewhere. Nodes of a cluster keep them of each
-    other, and what was found of others is told, too. The exit code is 1 if anything was found.
+    Every hash is computed again and compared with what was signed. A checkpoint that was kept
+    elsewhere reveals even somebody who could change all files of a node. Nodes of a cluster keep
+    each other's checkpoints, and findings about the others are reported, too. The exit code is 1 if
+    anything was found.
     """
     if (data is None) != (key is None):
         raise UsageError(
@@ -328,9 +329,9 @@ def _verified_node(files: list[Path]) -> JournalVerdict:
 
 @command(app, examples="$ casemate journal head > checkpoint.txt")
 def head(json: JsonOption = False) -> None:
-    """Print the newest signed checkpoint: keep it elsewhere, and nothing before it can be changed.
+    """Print the newest signed checkpoint. Kept elsewhere, it reveals any change to earlier entries.
 
-    The key goes to the error output, so that the output is the checkpoint and nothing else.
+    The key goes to the error output, so that the output is only the checkpoint.
     """
     with connect() as client:
         found = client.call(ShowJournalHead())
@@ -361,7 +362,7 @@ def export(
     since: SinceOption = None,
     until: UntilOption = None,
 ) -> None:
-    """Write what happened to the output, the newest first."""
+    """Write the journal's events to the output, the newest first."""
     if format not in ("ndjson", "csv"):
         raise UsageError(f"--format is {format!r}.", next_step="Give ndjson or csv.")
     wanted = ListJournal(

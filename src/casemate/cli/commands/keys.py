@@ -36,7 +36,7 @@ def _state(key: BuilderKey) -> str:
 
 @answered(app, ListBuilderKeys, examples="$ casemate keys ls\n$ casemate keys ls --json")
 def ls(found: BuilderKeys) -> None:
-    """List the keys of yours, or all if you may see accounts."""
+    """List your keys, or all if you may see accounts."""
     print_table(
         ("id", "of", "name", "added", "state", "why"),
         [
@@ -52,14 +52,14 @@ def ls(found: BuilderKeys) -> None:
 def add(
     name: Annotated[
         str | None,
-        typer.Option("--name", help="What you will know it by; without it the machine's name."),
+        typer.Option("--name", help="A name for it. Default: the machine's name."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Enrol this machine's key as one of yours, and print its id.
 
-    The first deploy does so by itself. The key is made if there is none, in a file that only you
-    can read; CASEMATE_BUILDER_KEY names another one.
+    The first deploy does this by itself. If there is no key, one is made in a file that only you
+    can read; CASEMATE_BUILDER_KEY names another file.
     """
     from casemate.signing import proof_of
 
@@ -89,7 +89,7 @@ def revoke(revoked: BuilderKeys) -> None:
     """Revoke a key at once and for good.
 
     Nothing that it signs is deployed any more. With --since, what was deployed with it from then on
-    is not started either; deploy it anew with another key (--force), or roll back.
+    is not started either; deploy it again with another key (--force), or roll back.
     """
     for key in revoked.keys:
         print_line(f"The key {key.id[:12]} of {key.principal} is revoked.")
@@ -112,7 +112,7 @@ def _print_rule(rule: SigningRule) -> None:
 
 @answered(app, ShowSigningRule, examples="$ casemate keys rule shop")
 def rule(found: SigningRule) -> None:
-    """Show whose signatures a project asks for."""
+    """Show whose signatures a project requires."""
     _print_rule(found)
 
 
@@ -126,11 +126,11 @@ def rule(found: SigningRule) -> None:
     "$ casemate keys set-rule shop",
 )
 def set_rule(changed: SigningRule) -> None:
-    """Have a project ask for the signatures of these keys, whoever deploys, and of a signer.
+    """Let a project require the signatures of these keys, whoever deploys, and of a signer.
 
-    Those who hold keys sign with `casemate sign`; without --key who deploys has to have signed.
-    With --signer, one of these has to have signed the bundle's digest with Sigstore, too, as builds
-    do that are given no key; `casemate deploy --sigstore FILE` brings that. What is not said anew
-    is asked for no more.
+    Holders of keys sign with `casemate sign`; without --key, whoever deploys must have signed. With
+    --signer, one of the named signers must also have signed the bundle's digest with Sigstore, as
+    builds without a key do; `casemate deploy --sigstore FILE` brings that signature. The command
+    replaces the whole rule: what it does not name is no longer required.
     """
     _print_rule(changed)

@@ -16,8 +16,8 @@ app = new_app()
 def logout(json: JsonOption = False) -> None:
     """End the session with a node.
 
-    The stored credentials are forgotten. A service token among them stays valid, for others may
-    use it: `casemate tokens revoke` ends it.
+    The stored credentials are deleted. A service token among them stays valid, because others may
+    use it; `casemate tokens revoke` ends it.
     """
     stored = load()
     ended = False

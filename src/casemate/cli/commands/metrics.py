@@ -23,12 +23,13 @@ app = new_app()
 def metrics(found: Metrics) -> None:
     """Show the figures of functions since the node's start.
 
-    Calls, errors, durations, and what they measure themselves. `casemate top` shows what happens at
-    the moment, and Prometheus reads the same numbers at `/metrics`.
+    These are calls, errors, durations, and the functions' own measurements. `casemate top` shows
+    what happens right now, and Prometheus reads the same numbers at `/metrics`.
 
-    `cold` are calls that had a process started for their function, `waits` calls and events that
-    wait, `memory` is what the function holds while nobody calls it, `dead` are its dead letters.
-    `(other)` stands for calls of what is no function, and for functions beyond the first 500.
+    `cold` are calls that had a process started for their function, `waits` are waiting calls and
+    events, `memory` is what the function holds while nobody calls it, `dead` are its dead letters.
+    `(other)` stands for calls of functions that do not exist, and for functions beyond the first
+    500.
     """
     shown = (*found.functions, *(() if found.others is None else (found.others,)))
     print_table(

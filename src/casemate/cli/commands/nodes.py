@@ -14,11 +14,11 @@ app = new_app("See, drain and remove nodes that share a control store; place pro
 
 @answered(app, ListNodes, examples="$ casemate nodes ls\n$ casemate nodes ls --json")
 def ls(found: Nodes) -> None:
-    """List the nodes, and how each stands by what the store has heard of it.
+    """List the nodes, and the state of each as the store knows it.
 
-    SINCE is when it was started last, START how often it was. What the node that is asked has of
-    another one: records of its calls up to TOLD UNTIL, and heads of its journal up to so many
-    ENTRIES. Below them the databases in which projects live, as the node that is asked sees them.
+    SINCE is when a node was last started, START how often. TOLD UNTIL says up to when the asked
+    node has records of its calls, ENTRIES up to where it has heads of its journal. Below are the
+    databases in which projects live, as the asked node sees them.
     """
     versions = {one.version for one in found.nodes if one.state is not NodeState.GONE}
     print_table(
@@ -66,10 +66,10 @@ def ls(found: Nodes) -> None:
     examples="$ casemate nodes drain node-1\n$ casemate nodes drain node-1 --undo",
 )
 def drain(found: ClusterNode) -> None:
-    """Have a node take no new calls and events; what runs on it ends by itself.
+    """Let a node take no new calls and events; running ones finish.
 
     Within 3 s it takes no events and is not ready, so that callers are sent elsewhere; calls that
-    still come are answered for 15 s more. It stays so over restarts, until `--undo`.
+    still come are answered for 15 s more. This survives restarts, until `--undo`.
     """
     if not found.draining:
         print_line(f"{found.name} takes calls again, within seconds.")
@@ -84,10 +84,10 @@ def drain(found: ClusterNode) -> None:
     examples="$ casemate nodes place shop west\n$ casemate nodes place shop main",
 )
 def place(found: ProjectPlace) -> None:
-    """Have a project live in a database; it need not be deployed yet.
+    """Place a project in a database; it need not be deployed yet.
 
-    What it has is moved there, compared, and not served meanwhile. Ask again to go on with what was
-    interrupted, or for where it was to go back.
+    Its data is moved there and compared, and not served meanwhile. After an interruption run the
+    command again to continue, or name the former database to go back.
     """
     if not found.moving_to:
         print_line(f"{found.project} lives in {found.database}.")

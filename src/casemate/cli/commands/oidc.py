@@ -24,11 +24,11 @@ def show(state: OidcState) -> None:
 
 @answered(app, SetOidc, examples="$ casemate oidc set https://id.example.org --client-id casemate")
 def set(state: OidcState) -> None:
-    """Trust an OpenID provider, which must answer.
+    """Trust an OpenID provider. It must answer now.
 
     The client there must be a public, native one: authorization code with PKCE, redirects to
-    http://127.0.0.1 on any port and the path /callback. People are added one by one:
-    `casemate users add NAME --oidc-subject SUB`.
+    http://127.0.0.1 on any port and the path /callback. People are added one by one: `casemate
+    users add NAME --oidc-subject SUB`.
     """
     show(state)
 
@@ -40,5 +40,5 @@ def set(state: OidcState) -> None:
     confirm="Let nobody log in to {call.url} by OIDC any more?",
 )
 def rm(state: OidcState) -> None:
-    """Trust no OpenID provider. Open sessions go on until they end."""
+    """Stop trusting the OpenID provider. Open sessions go on until they end."""
     show(state)

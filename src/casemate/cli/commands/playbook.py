@@ -70,7 +70,7 @@ def print_run(run: PlaybookRun) -> None:
 
 @answered(app, ListPlaybooks, examples="$ casemate playbook ls\n$ casemate playbook ls --json")
 def ls(found: PlaybookList) -> None:
-    """List playbooks: for what each is, what it does, and whether it asks."""
+    """List playbooks: what each is for, what it does, and whether it asks first."""
     print_table(
         ("playbook", "version", "asks", "does", "from", "title"),
         [
@@ -116,7 +116,7 @@ def show(wanted: ShowPlaybook, *, json: JsonOption = False) -> None:
 
 @answered(app, ListPlaybookVersions, examples="$ casemate playbook history escape-tried")
 def history(found: PlaybookHistory) -> None:
-    """List the versions of a playbook that are kept, the newest first; also of a removed one."""
+    """List the stored versions of a playbook, even a removed one, the newest first."""
     print_table(
         ("version", "change", "at", "by", "digest", "signed"),
         [
@@ -137,7 +137,7 @@ def history(found: PlaybookHistory) -> None:
 
 @answered(app, RevertPlaybook, examples="$ casemate playbook revert escape-tried --version 2")
 def revert(done: PlaybookFile) -> None:
-    """Have the text of a former version in force again, as a new version."""
+    """Put the text of a former version in force again, as a new version."""
     print_line(_in_force(done), GREEN)
 
 
@@ -177,7 +177,7 @@ def put(
     ],
     json: JsonOption = False,
 ) -> None:
-    """Check a playbook and put it in force at once, for what is found from then on."""
+    """Check a playbook and put it in force at once, for later findings."""
     try:
         text = _read(file).decode()
     except UnicodeDecodeError as error:
@@ -192,7 +192,7 @@ def put(
 
 @answered(app, RemovePlaybook, name="rm", examples="$ casemate playbook rm escape-tried")
 def remove(_done: None, call: Call) -> None:
-    """Remove a playbook of one's own; one that came with Casemate is in force again."""
+    """Remove your own playbook; one that came with Casemate is in force again."""
     print_line(f"{call.operation.name} is removed.", GREEN)
 
 
@@ -203,7 +203,7 @@ def remove(_done: None, call: Call) -> None:
     "$ casemate playbook run leaked-secret --incident inc_9f2c51aa03b1e7d4",
 )
 def run(found: PlaybookRuns) -> None:
-    """Run a playbook by hand, for what an incident is about; or see what it would do."""
+    """Run a playbook by hand for an incident, or see what it would do."""
     print_runs(found)
     if found.dry:
         note("Nothing was done: this is what it would do.")
@@ -226,7 +226,7 @@ def runs(found: PlaybookRuns) -> None:
 
 @answered(app, ApprovePlaybookRun, examples="$ casemate playbook approve run_51aa03b1e7d49f2c")
 def approve(done: PlaybookRun) -> None:
-    """Have a playbook do what it waits to do. Needs the rights to do the same by hand."""
+    """Let a playbook do what it waits to do. Needs the rights to do the same by hand."""
     print_run(done)
 
 
@@ -236,7 +236,7 @@ def approve(done: PlaybookRun) -> None:
     examples="$ casemate playbook dismiss run_51aa03b1e7d49f2c --reason 'our scanner'",
 )
 def dismiss(done: PlaybookRun) -> None:
-    """Have a playbook not do what it waits to do."""
+    """Do not let a playbook do what it waits to do."""
     print_line(f"{done.id} is dismissed.", GREEN)
 
 
@@ -246,7 +246,7 @@ def dismiss(done: PlaybookRun) -> None:
     examples="$ casemate playbook undo run_51aa03b1e7d49f2c --reason 'a false alarm'",
 )
 def undo(done: PlaybookRun) -> None:
-    """Take back what a playbook has done. Needs the rights to do so by hand."""
+    """Undo what a playbook has done. Needs the rights to do so by hand."""
     print_run(done)
 
 
@@ -257,7 +257,7 @@ def undo(done: PlaybookRun) -> None:
     "$ casemate playbook pause shop 0 --reason 'it is over'",
 )
 def pause(_done: None, call: Call) -> None:
-    """Have playbooks do nothing about what is found of a project, for some minutes: for a drill."""
+    """Let playbooks ignore findings about a project for some minutes: for a drill."""
     wanted = call.operation
     if wanted.seconds:
         print_line(f"Playbooks leave {wanted.project} alone for {wanted.seconds} s.", GREEN)

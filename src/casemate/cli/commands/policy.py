@@ -120,17 +120,17 @@ def diff(
         typer.Option(
             "--before",
             metavar="FILE",
-            help="A policy file of those that FILES replace all; without: those of the node, of "
-            "which FILES replace the ones of the same name.",
+            help="A policy file of the set that FILES replace completely. Default: the node's "
+            "set, of which FILES replace those of the same name.",
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Tell what policy files would permit that is not permitted now, with a request for each.
+    """Say what policy files would newly permit, with a request for each.
 
-    Decided for every request there can be, whoever has which role. What cannot be decided is named
-    and counts. Exit code 1 if anything would be permitted that is not. With --before it needs no
-    node.
+    This is decided for every possible request, whoever has which role. What cannot be decided is
+    named and counts. The exit code is 1 if anything would be newly permitted. With --before it
+    needs no node.
     """
     from casemate.policy import read_policy_file
 
@@ -160,7 +160,7 @@ def schema() -> None:
 
 @answered(app, ListPolicies, examples="$ casemate policy ls")
 def ls(found: Policies) -> None:
-    """List the custom policies of the node, and every role there is."""
+    """List the custom policies of the node, and all roles."""
     print_table(
         ("file", "policy", "effect", "line", "changed", "by"),
         [
@@ -195,10 +195,10 @@ def put(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file with its policies.")],
     json: JsonOption = False,
 ) -> None:
-    """Put a policy file in force on the node, in place of the one of that name.
+    """Put a policy file in force on the node, replacing the one of that name.
 
-    The node checks it together with the others; if it is refused nothing changes. With --no-wider
-    it is compared, as `casemate policy diff` does, with what is in force then; that needs
+    The node checks it together with the others; if it is refused, nothing changes. With --no-wider
+    it is compared with what is then in force, as `casemate policy diff` does; that needs
     policy:read.
     """
     from casemate.policy import compile_policies, read_policy_file
@@ -221,5 +221,5 @@ def put(
     confirm="Remove the policy file {it.name} from {call.url}?",
 )
 def rm(call: Call) -> None:
-    """Remove a policy file from the node. What it permitted or forbade holds no more at once."""
+    """Remove a policy file from the node. This takes effect at once."""
     print_line(f"The policy file {call.operation.name} is removed.")

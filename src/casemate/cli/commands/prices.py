@@ -29,7 +29,7 @@ def set_prices(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A price list, or a shipped one.")],
     json: JsonOption = False,
 ) -> None:
-    """Give the node another price list: bills and budgets in money go by it from now on.
+    """Give the node another price list, for bills and budgets in money from now on.
 
     docs/reference/prices.md describes the file.
     """

@@ -80,8 +80,8 @@ def promote(
             metavar="SECONDS",
             min=watching.LEAST_SECONDS,
             max=watching.MOST_SECONDS,
-            help="Compare errors and latency of both versions for so long, then send everyone to "
-            "the version, or nobody.",
+            help="Compare errors and latency of both versions for this time, then send all "
+            "callers to the version, or none.",
         ),
     ] = None,
     json: JsonOption = False,

@@ -23,10 +23,10 @@ $ casemate quarantine shop/checkout --reason 'MAL-2026-1234' --kill
 def quarantine(found: Quarantine, call: Call) -> None:
     """Take a function out of service.
 
-    Whatever they come by: callers are answered 503 and not told why. Events that are kept for it
-    wait until it is released; those that grow older than `delivery.max_age` meanwhile become dead
-    letters, which can be tried again. Nothing of it is removed, nor can be, and a deploy does not
-    lift it. Calls that run end where they are; with --kill they are ended at once.
+    Callers get 503 and are not told why, whichever way they come. Stored events wait until the
+    function is released; those that become older than `delivery.max_age` turn into dead letters,
+    which can be tried again. Nothing of the function is or can be removed, and a deploy does not
+    lift the quarantine. Running calls finish; with --kill they are ended at once.
     """
     print_line(f"{call.name} takes no calls.")
     wanted = call.operation

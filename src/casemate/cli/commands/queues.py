@@ -53,9 +53,9 @@ def ls(found: Queues, call: Call) -> None:
     examples="$ casemate queues show shop/jobs\n$ casemate queues show shop/news --topic",
 )
 def show(info: QueueInfo, call: Call) -> None:
-    """Tell how much waits, and how much was given up.
+    """Show how many messages wait, and how many were given up.
 
-    Messages that are delayed or being handled are counted as waiting.
+    Delayed messages, and those being handled, count as waiting.
     """
     oldest = "" if info.oldest_at is None else f", the oldest since {moment(info.oldest_at)}"
     print_line(f"{call.name}: {info.waiting} waiting{oldest}.")

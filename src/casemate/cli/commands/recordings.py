@@ -53,9 +53,9 @@ def ls(found: RecordingList) -> None:
     examples="$ casemate recordings show shop inv_01a21a5c499d6d1728d66ddc",
 )
 def show(found: Recording) -> None:
-    """Show the event, what was asked for and answered, and the reply. That you looked is recorded.
+    """Show the event, requests and their answers, and the reply. Your access is recorded.
 
-    It holds data of callers.
+    It contains callers' data.
     """
     _head(found.summary)
     print_line("event", BOLD)
@@ -94,9 +94,9 @@ def _text(content: bytes) -> str:
 def export(
     found: Recording,
     *,
-    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A file that there is not yet.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file.")],
 ) -> None:
-    """Write a recording to a file that only you can read. That you did is recorded."""
+    """Write a recording to a file that only you can read. Your access is recorded."""
     from msgspec import to_builtins
 
     text = encoding.dumps(to_builtins(found), indent=2) + "\n"

@@ -55,7 +55,9 @@ def replay(
     *,
     version: Annotated[
         int | None,
-        typer.Option("--version", metavar="N", min=1, help="Of the function; else what is live."),
+        typer.Option(
+            "--version", metavar="N", min=1, help="Version of the function. Default: the live one."
+        ),
     ] = None,
     function: Annotated[
         str | None,
@@ -66,12 +68,14 @@ def replay(
 ) -> None:
     """Replay an incident's events, to see whether a version closes it.
 
-    Those that are recorded, then the newest recordings that ended well, in a sandbox without
-    network, with the sink guard. The platform answers what it answered then; nothing is written.
-    The version's code is that of the project's folder, if its digest is. No value is shown.
+    It replays the recorded events of the incident, then the newest recordings that ended well, in a
+    sandbox without network, with the sink guard. The platform answers what it answered then;
+    nothing is written. The version's code comes from the project's folder, if the digest is the
+    same. No value is shown.
 
-    The exit code is 0 if the incident is closed, 1 if it is open or a benign event is answered in
-    another way, else 2: it is not shown, with the reason. That recordings were read is recorded.
+    The exit code is 0 if the incident is closed, 1 if it is open or a benign event is answered
+    differently, and 2 if neither could be shown, with the reason. The access to recordings is
+    recorded.
     """
     with connect() as client:
         incident = client.call(wanted)

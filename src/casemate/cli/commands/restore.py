@@ -26,8 +26,8 @@ def restore(
 ) -> None:
     """Make a data folder from a backup, without a node.
 
-    All of the backup is verified before anything is put in place. Run it as the user the node will
-    run as; as root, files get the owners that a node of root gives them.
+    The whole backup is verified before anything is put in place. Run the command as the user that
+    the node will run as; as root, files get the owners that a root-run node gives them.
     """
     if not file.is_file():
         raise UsageError(

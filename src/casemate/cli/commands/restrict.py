@@ -23,7 +23,7 @@ app = new_app("Restrict aliases, outside hosts, callers or secrets.")
     examples="$ casemate restrict ls\n$ casemate restrict ls shop --json",
 )
 def ls(found: Restrictions) -> None:
-    """List what is held back, and by whom and why."""
+    """List restrictions, with who set them and why."""
     print_table(
         ("id", "kind", "what", "of", "since", "by", "why"),
         [
@@ -54,12 +54,12 @@ $ casemate restrict set secret db-password --project shop --reason 'it has leake
 """,
 )
 def set(found: Restriction) -> None:
-    """Hold something back: of a function, of a project, or, without either, of the node.
+    """Restrict something of a function, of a project, or, without either, of the node.
 
     `alias`: no deploy, promotion, rollback or removal moves an alias of the function. `host`: no
-    connection there is made, and those that there are end. `address`: no call is taken from there;
-    the control API is not held back. `secret`: no function is given its value until it has another
-    one (casemate secrets set), and what has it ends.
+    connection is made there, and existing ones end. `address`: no call is accepted from there; the
+    control API is not restricted. `secret`: no function is given its value until it has another one
+    (casemate secrets set), and functions that have it are ended.
     """
     print_line(f"{found.id}: {found.kind.value} {found.what or 'moves'} of {found.of} held back.")
     note(f"Afterwards: casemate restrict lift {found.id} --reason TEXT")
@@ -71,5 +71,5 @@ def set(found: Restriction) -> None:
     examples="$ casemate restrict lift res_9f2c51aa03b1e7d4 --reason 'a false alarm'",
 )
 def lift(found: Restriction) -> None:
-    """Let what is held back go again."""
+    """Lift a restriction."""
     print_line(f"{found.kind.value} {found.what or 'moves'} of {found.of}: held back no more.")

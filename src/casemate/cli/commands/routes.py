@@ -15,9 +15,9 @@ app = new_app("See and assign paths and host names of projects.")
 
 @answered(app, ListRouteClaims, examples="$ casemate routes ls")
 def ls(found: Claims, *, json: JsonOption = False) -> None:
-    """List what was given to projects.
+    """List what was assigned to projects.
 
-    What is not listed is of the project that has a route there first.
+    Anything not listed belongs to the project that first has a route there.
     """
     if json:
         print_json(found.claims)
@@ -39,10 +39,10 @@ def ls(found: Claims, *, json: JsonOption = False) -> None:
     "$ casemate routes claim shop --host shop.example.com",
 )
 def claim(wanted: ClaimRoutes, *, json: JsonOption = False) -> None:
-    """Give paths or host names to a project, in place of what it was given before.
+    """Assign paths or host names to a project, replacing what it had before.
 
-    No other project can have a route below such a path then. With a host of its own a project's
-    routes answer there and only there, and its answers may set cookies for all of it.
+    Then no other project can have a route below such a path. With a host name of its own, a
+    project's routes answer only there, and its answers may set cookies for the whole host.
     """
     if not wanted.prefixes and not wanted.hosts:
         raise UsageError(
@@ -64,7 +64,7 @@ def claim(wanted: ClaimRoutes, *, json: JsonOption = False) -> None:
     examples="$ casemate routes release shop",
 )
 def release(given: RouteClaim, call: Call) -> None:
-    """Take back all that a project was given. Its routes stay."""
+    """Take back everything that was assigned to a project. Its routes stay."""
     _tell(call.operation.name, given)
 
 

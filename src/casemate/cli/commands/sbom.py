@@ -40,16 +40,16 @@ def sbom(
         typer.Option(
             "--bundle",
             metavar="PATH",
-            help="Of a bundle that is there: its folder, or its archive, named by its digest.",
+            help="For an existing bundle: its folder, or its archive, named by its digest.",
         ),
     ] = None,
     deployed: Annotated[
-        bool, typer.Option("--deployed", help="Of what is live on the node, instead of a build.")
+        bool, typer.Option("--deployed", help="For what is live on the node, instead of a build.")
     ] = False,
     node: Annotated[
         bool,
         typer.Option(
-            "--node", help="Of the Casemate that is installed here: packages and C libraries."
+            "--node", help="For the Casemate that is installed here: packages and C libraries."
         ),
     ] = False,
     out: Annotated[
@@ -58,20 +58,20 @@ def sbom(
     ] = None,
     live: Annotated[
         bool,
-        typer.Option("--live", help="With what the node has seen of packages while they ran."),
+        typer.Option("--live", help="Include what the node has seen of packages while they ran."),
     ] = False,
 ) -> None:
     """Print what a bundle is made of, as CycloneDX.
 
-    It is CycloneDX 1.6 in JSON. Functions are built as `casemate build` does, unless --bundle names
-    one, or --deployed has the node tell of what is live there. Packages have their package URL,
-    hash, licence and what they need of each other. The same bundle gives the same bytes.
+    The output is CycloneDX 1.6 in JSON. Functions are built as `casemate build` does, unless
+    --bundle names a bundle, or --deployed asks the node for what is live there. Packages have their
+    package URL, hash, licence and dependencies. The same bundle gives the same bytes.
 
     --node prints the same of Casemate itself as it is installed here, with the C libraries that its
     packages bring, such as SQLite and OpenSSL. Run it on the node's host.
 
-    With --live, files of packages that the node has seen loaded are in it as evidence: when the
-    handler was imported, and by one call in sixteen.
+    With --live, the evidence has package files that the node has seen loaded: when the handler was
+    imported, and by one call in sixteen.
     """
     if sum((bundle is not None, deployed, node)) > 1:
         raise UsageError("Only one of --bundle, --deployed and --node can be given.")

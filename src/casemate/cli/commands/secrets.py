@@ -101,10 +101,11 @@ def set_value(
     vault_key: VaultKeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Keep a new version of a secret.
+    """Store a new version of a secret.
 
-    The value is typed unseen or read from standard input, never given as an argument. It is sealed
-    here to the vault's key; the node's gateway passes it on without being able to read it.
+    The value is typed without being shown, or read from standard input; it is never an argument. It
+    is sealed here to the vault's key, so the node's gateway passes it on without being able to read
+    it.
     """
     from casemate.vault.sealed import check_value, seal_value
 
@@ -138,9 +139,9 @@ def import_values(
 ) -> None:
     """Set the secrets of an env file, all of them or none.
 
-    API_KEY=... becomes the secret `api-key`. Lines are NAME=value; a value with spaces or other
-    marks is put in '...'. What programs read in different ways is refused, by its line. Values are
-    sealed here, as by `secrets set`, and shown nowhere.
+    API_KEY=... becomes the secret `api-key`. Lines are NAME=value; put a value with spaces or other
+    marks in '...'. What programs read in different ways is refused, by its line. Values are sealed
+    here, as with `secrets set`, and shown nowhere.
     """
     from casemate.cli.secret_import import put_all, read_env_file, secrets_of
     from casemate.vault.errors import VaultInputError
@@ -222,12 +223,13 @@ $ casemate secrets rotation shop/db-password --form password --length 32 --funct
 """,
 )
 def rotation(found: Rotation) -> None:
-    """Say how a new value is made, and for how long the one before is good.
+    """Say how a new value is made, and how long the former one stays valid.
 
-    Without a function nobody outside has to know it: keys that the project signs with itself, or
-    that senders are told by hand within the overlap. A function is granted the secret, called with
-    {"step": "set", "secret": NAME, "version": N, "former": M}, reads context.secret(NAME,
-    version=N), sets it where it is checked, tries it there, and answers {"set": true}.
+    Without a function, no outside server has to know the value: for keys that the project itself
+    signs with, or that senders are told by hand within the overlap. A function that is named is
+    granted the secret and called with {"step": "set", "secret": NAME, "version": N, "former": M}.
+    It reads context.secret(NAME, version=N), sets it where it is checked, tries it there, and
+    answers {"set": true}.
     """
     by = f", set by {found.project}/{found.function}" if found.function else ""
     print_line(
@@ -243,7 +245,7 @@ def rotation(found: Rotation) -> None:
     examples="$ casemate secrets no-rotation shop/session-key",
 )
 def no_rotation(found: None, call: Call) -> None:
-    """Have no new value made any more. The one in use stays."""
+    """Stop making new values. The one in use stays."""
     print_line(f"{call.name} is rotated no more.")
 
 
@@ -277,7 +279,7 @@ $ casemate secrets rotate shop/db-password --overlap 0s --reason 'it has leaked'
 """,
 )
 def rotate(found: SecretRotation) -> None:
-    """Have a new value made and in use. Nobody chooses or sees it."""
+    """Make a new value and put it in use. Nobody chooses or sees it."""
     print_line(f"{found.project}/{found.name} has version {found.version}.")
     if found.until is not None:
         note(f"Version {found.former} is accepted until {moment(found.until)}; until then:")
@@ -290,7 +292,7 @@ def rotate(found: SecretRotation) -> None:
     examples="$ casemate secrets revert shop/db-password --reason 'the server does not take it'",
 )
 def revert(found: SecretRotation) -> None:
-    """Have the value before a rotation in use again, within its overlap."""
+    """Put the value from before a rotation in use again, within its overlap."""
     print_line(
         f"{found.project}/{found.name} has version {found.version}, as before {found.former}."
     )

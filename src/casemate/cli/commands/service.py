@@ -41,13 +41,13 @@ $ casemate service install --user
 def install(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- OPTION]", help="Options of `casemate serve`, behind `--`."),
+        typer.Argument(metavar="[-- OPTION]", help="Options of `casemate serve`, after `--`."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FOLDER", help="The node's data folder.")
     ] = None,
     user: Annotated[
-        bool, typer.Option("--user", help="A service of yours, not of the system.")
+        bool, typer.Option("--user", help="A service of your user, not of the system.")
     ] = False,
     shared: Annotated[
         bool,
@@ -69,7 +69,7 @@ def install(
 ) -> None:
     """Write the systemd unit of a node.
 
-    It is hardened as far as the sandbox bears, watched by systemd's watchdog, and started anew
+    The unit is hardened as far as the sandbox allows, watched by systemd's watchdog, and restarted
     when it ends. A unit that somebody changed is not replaced without --force, and nothing is
     written through a symbolic link. Nothing is started: the commands for that are printed.
     """

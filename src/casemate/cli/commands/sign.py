@@ -26,9 +26,9 @@ def sign(
 ) -> None:
     """Build functions and sign the bundles, for somebody else to deploy.
 
-    For projects that ask for several signatures (`casemate keys set-rule`): builds repeat, so each
-    one who signs has built the same bundle from its source. Nothing is uploaded but the signed
-    provenance and SBOM. A signature is for one deploy within 30 days.
+    This is for projects that require several signatures (`casemate keys set-rule`). Builds are
+    reproducible, so each signer has built the same bundle from its source. Only the signed
+    provenance and SBOM are uploaded. A signature is valid for one deploy within 30 days.
     """
     workspace = Workspace(manifest, functions or ())
     signed = []

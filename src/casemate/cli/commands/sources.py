@@ -13,10 +13,10 @@ app = new_app("See the outside servers that triggers read from.")
 
 @answered(app, ListSources, examples="$ casemate sources ls\n$ casemate sources ls shop --json")
 def ls(found: Sources) -> None:
-    """List sources: whether each is connected, since when, what it brought and what went wrong.
+    """List sources: whether each is connected, since when, what it delivered and what went wrong.
 
-    Counts are since the node was started. What waits is what the server outside told last; not
-    every server can tell.
+    Counts are since the node was started. The number that waits is what the outside server reported
+    last; not every server can.
     """
     print_table(
         ("trigger", "kind", "server", "connected", "since", "events", "waiting", "last error"),

@@ -54,7 +54,7 @@ MasterKeyOption = Annotated[
 EncryptedDisksOption = Annotated[
     bool,
     typer.Option(
-        "--encrypted-disks", help="With --to: say that the disks of the database are encrypted."
+        "--encrypted-disks", help="With --to: state that the disks of the database are encrypted."
     ),
 ]
 RiskOption = Annotated[
@@ -86,12 +86,12 @@ def migrate(
     accept_risk: RiskOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Move all that a stopped node keeps to PostgreSQL and S3, or back.
+    """Move everything a stopped node keeps to PostgreSQL and S3, or back.
 
-    Everything is encrypted anew for its place, read again there and compared. Until all of it is
-    the same no node starts at the new place, and from then on none at the old one, which is not
-    changed otherwise. Whatever interrupts it, the same command goes on. Journal, recordings and
-    the records of invocations stay with the node's folder.
+    Everything is encrypted again for its new place, read again there and compared. Until all of it
+    is the same, no node starts at the new place; from then on, none starts at the old one, which is
+    not changed otherwise. After an interruption, the same command continues. Journal, recordings
+    and the records of invocations stay with the node's folder.
     """
     if (to is None) == (origin is None):
         raise UsageError(

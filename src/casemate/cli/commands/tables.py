@@ -72,9 +72,9 @@ $ casemate tables query shop/orders --index by-state --key open
 """,
 )
 def query(page: ItemPage, call: Call) -> None:
-    """Print items in order, one JSON document a line. Without --key all of them.
+    """Print items in order, one JSON document a line; without --key all of them.
 
-    On a terminal that is too narrow for one, it takes several lines.
+    On a narrow terminal a document takes several lines.
     """
     for item in page.items:
         print_document(json_line(item.value), is_json=True)

@@ -87,7 +87,7 @@ def _describe(credentials: Credentials) -> Certificate:
 
 @command(app, examples="$ casemate tls show\n$ casemate tls show --json")
 def show(json: JsonOption = False) -> None:
-    """Show the certificate that the node gives, once it is verified, and who vouches for it."""
+    """Show the certificate of the node, once it is verified, and who issued it."""
     credentials = choose()
     if not credentials.url.startswith("https://"):
         raise CommandError(

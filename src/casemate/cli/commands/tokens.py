@@ -60,7 +60,7 @@ $ casemate tokens add ci --role developer@shop --days 30 > token.txt
 """,
 )
 def add(created: CreatedToken) -> None:
-    """Make a service token and print its text, which is shown this once only.
+    """Make a service token and print its text, which is shown only this once.
 
     It can do no more than you can.
     """
@@ -83,7 +83,7 @@ def _ends(token: TokenView) -> str:
 def revoke(revoked: RevokedToken) -> None:
     """Revoke a token or session at once and for good, with every token that was made with it.
 
-    People who were added or reset with it cannot use their codes to enrol any more; those who have
+    Enrolment codes of people who were added or reset with it stop working; people who have already
     enrolled are named.
     """
     print_line(f"The token {revoked.name} ({revoked.id}) is revoked.")

@@ -47,15 +47,15 @@ $ casemate top --once --json
 def top(
     wanted: ShowMetrics,
     *,
-    once: Annotated[bool, typer.Option("--once", help="Show one second, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Show the figures once, and end.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Show what functions are doing right now.
 
-    Rates, durations, errors, instances, and what waits. It is shown anew each second until Ctrl-C;
-    rates and durations are of the last ten seconds. What is written to a file, or read by a
-    program, is shown once. With --json each look is one line, or with --once one document. Of nodes
-    that share their state it is what all of them do, or with --node one of them.
+    It shows rates, durations, errors, instances, and what waits. It refreshes each second until
+    Ctrl-C; rates and durations cover the last ten seconds. Into a file or a pipe it is printed
+    once. With --json each refresh is one line, or with --once one document. On nodes that share
+    their state it covers all of them, or with --node one of them.
     """
     with connect() as client:
         if once or (not json and not sys.stdout.isatty()):

@@ -27,8 +27,8 @@ $ casemate trace inv_01a21a5c499d6d1728d66ddc --json
 def trace(found: Trace) -> None:
     """Show what one call led to, through queues and functions.
 
-    Below each invocation stand its delivery, its wait in the queue or for a start, its run, and
-    what it used of the platform, with a bar for when that was. What you may not see is left out.
+    Below each invocation are its delivery, its wait in the queue or for a start, its run, and what
+    it used of the platform, with a bar that shows when. What you may not see is left out.
     """
     begun = f", {moment(found.spans[0].started_at)}" if found.spans else ": nothing of it is kept"
     print_line(f"Trace {found.id}{begun}")

@@ -56,12 +56,12 @@ $ casemate trigger fire nightly schedule-1 --data @night.json
 """,
 )
 def fire(fired: Fired, call: Call) -> None:
-    """Send a function an event as one of its triggers would bring it.
+    """Send a function an event, as one of its triggers would.
 
-    Any kind: a schedule's time, a message, a change of a bucket or table, a web hook, a message of
-    a server outside. It fits the trigger's filters and goes the way of real ones: contract,
-    batches, attempts, dead letters. Bucket, table, queue and topic stay as they are. Who may
-    `trigger:fire` may do this.
+    It works for every kind: a schedule's time, a message, a change of a bucket or table, a web
+    hook, a message of an outside server. The event fits the trigger's filters and takes the way of
+    real ones: contract, batches, attempts, dead letters. Bucket, table, queue and topic stay as
+    they are. It needs `trigger:fire`.
     """
     print_line(fired.id)
     note(f"{fired.event.type} is kept for {call.name}.")

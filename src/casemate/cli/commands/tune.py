@@ -46,8 +46,8 @@ _QUESTIONS = 40
 def propose(wanted: ShowUsage, *, json: JsonOption = False) -> None:
     """Propose limits that fit what functions used in the last seven days.
 
-    Memory, CPU, timeout, concurrency and isolation, with why, and what of the bill of these days
-    they would have saved. Nothing is changed: limits stand in the manifest.
+    It proposes memory, CPU, timeout, concurrency and isolation, with the reasons, and what they
+    would have saved of the bill of these days. Nothing is changed: limits stand in the manifest.
     """
     now = time.time()
     since = float((now // HOUR - DAYS * DAY // HOUR + 1) * HOUR)

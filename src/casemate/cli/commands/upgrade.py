@@ -41,15 +41,13 @@ KeyOption = Annotated[
     typer.Option(
         "--key",
         metavar="BASE64",
-        help="Public key of who makes releases, in place of those that this version pins. Can be "
-        "given several times; each has to have signed.",
+        help="Public key of whoever makes releases, instead of those that this version pins. Can "
+        "be given several times; each must have signed.",
     ),
 ]
 OlderOption = Annotated[
     str | None,
-    typer.Option(
-        "--older", metavar="VERSION", help="Take a release although it is older: this one."
-    ),
+    typer.Option("--older", metavar="VERSION", help="Accept this release although it is older."),
 ]
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="FOLDER", help="The node's data folder.")
@@ -84,16 +82,16 @@ def upgrade(
     """Replace this release by another signed one, or go back.
 
     No connection is refused meanwhile. Run it on the node's host, as the user that Casemate is
-    installed by, logged in as somebody who may make backups. The release's signatures and digests
-    are verified; it is installed beside the present version, without network; a backup is made; the
-    new version tries all protections, brings a copy of the data forward and reads all of it. Then
-    the node takes it up: calls that run are finished, connections that come meanwhile wait. Until
-    then nothing has changed. Nodes that share their state are upgraded otherwise, one after the
+    installed by, logged in as somebody who may make backups. The command verifies the release's
+    signatures and digests, installs it beside the present version, without network, and makes a
+    backup. The new version tries all protections, updates a copy of the data and reads all of it.
+    Until then nothing has changed. Then the node switches: running calls finish, and new
+    connections wait meanwhile. Nodes that share their state are upgraded differently, one after the
     other.
 
-    `--back` goes back at once where both versions keep data alike. Where the new one has brought it
-    forward, the backup is restored: for that the node is stopped first, and what came since then is
-    kept aside.
+    `--back` goes back at once if both versions store data in the same way. If the new one has
+    changed the format, the backup is restored: stop the node first; what came since then is kept
+    aside.
     """
     from casemate.folder.folders import default_master_key
     from casemate.upgrade.upgrading import require_alone

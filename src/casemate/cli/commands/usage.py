@@ -29,16 +29,15 @@ $ casemate usage --by caller --json
 def usage(found: UsageFound, call: Call) -> None:
     """Show what functions have used: requests, times, CPU, memory, bytes.
 
-    The CPU is what their control groups counted, with all that ran for a call, also after its
-    answer; `hosts in` and `hosts out` are bytes that went through the egress proxy, `stored` is
-    what projects keep, a size for a time. Sums go by hours of UTC. `casemate denials` has
-    what was refused before a version was chosen, which is not in it. `casemate bill` says what it
-    costs.
+    The CPU is what control groups counted, with everything that ran for a call, even after its
+    answer. `hosts in` and `hosts out` are bytes through the egress proxy; `stored` is what projects
+    keep, as a size over time. Sums go by UTC hours. Calls that were refused before a version was
+    chosen are not included; `casemate denials` has them. `casemate bill` says what it costs.
 
     `guard us` is what the sink guard's hooks took of a call inside the function's process, and
-    `journal us` what keeping its record took the node: microseconds of processor time, such as
-    `41 ± 6 of 312`, estimated from 312 sampled calls; with a confidence of 95 % the true mean is
-    within the error. `run s` and `cpu s` are seconds.
+    `journal us` what storing its record cost the node. Both are microseconds of processor time,
+    such as `41 ± 6 of 312`, estimated from 312 sampled calls; with a confidence of 95 % the true
+    mean is within the error. `run s` and `cpu s` are seconds.
     """
     if not found.rows and call.operation.function is not None:
         require_function(call.client, call.operation.project, call.operation.function, line="usage")

@@ -69,9 +69,10 @@ $ casemate users add eve --role auditor --oidc-subject 248289761001
 """,
 )
 def add(changed: UserChanged, call: Call) -> None:
-    """Add a person and print the one-time code to enrol with.
+    """Add a person and print a one-time enrolment code.
 
-    The code is shown this once and valid for a day. You cannot give roles that you do not have.
+    The code is shown only this once and valid for a day. You cannot give roles that you do not
+    have.
     """
     _print(changed, call, "is added")
 
@@ -87,7 +88,7 @@ def roles(
     none: Annotated[bool, typer.Option("--none", help="Take all roles.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show a person's roles, or replace them by those given, at once."""
+    """Show a person's roles, or replace them at once."""
     if wanted.roles and none:
         raise UsageError(
             "--none takes all roles, and --role gives one.", next_step="Give one of the two."
@@ -113,13 +114,13 @@ def roles(
     confirm="Reset {it.name}, who has to enrol again?",
 )
 def reset(changed: UserChanged, call: Call) -> None:
-    """Take a person's password, authenticator and sessions, and print a new one-time code."""
+    """Remove a person's password, authenticator and sessions, and print a new one-time code."""
     _print(changed, call, "is reset and logged out everywhere")
 
 
 @answered(app, SetUserState, fixed={"disabled": True}, examples="$ casemate users disable bob")
 def disable(changed: UserChanged, call: Call) -> None:
-    """Keep a person out at once; its sessions end."""
+    """Lock a person out at once; open sessions end."""
     _print(changed, call, "is disabled")
 
 
@@ -136,7 +137,7 @@ def enable(changed: UserChanged, call: Call) -> None:
     confirm="Remove {it.name} from {call.url}?",
 )
 def rm(changed: UserChanged, call: Call) -> None:
-    """Remove a person with its roles and sessions."""
+    """Remove a person with all roles and sessions."""
     _print(changed, call, "is removed")
 
 

@@ -73,10 +73,10 @@ $ casemate vault rotate-keys --signing
 """,
 )
 def rotate_keys(wanted: RotateKeys, *, json: JsonOption = False) -> None:
-    """Make new data keys, of all projects or of one, and encrypt what is stored anew.
+    """Make new data keys, for all projects or for one, and encrypt stored data again.
 
-    The node goes on serving. With --signing a new key signs tokens from now on; those that were
-    signed before stay valid until they expire, a day at most.
+    The node goes on serving. With --signing a new key signs tokens from now on; tokens signed
+    before stay valid until they expire, at most a day.
     """
     if wanted.key is RotatedKey.SIGNING and wanted.project is not None:
         raise UsageError(
@@ -162,8 +162,8 @@ def rotate_master(
         typer.Option(
             "--from",
             metavar="SOURCE",
-            help="Where the present key is, as --master-key of `serve` says it; without it the "
-            "file where a node has it that was told of none, or the passphrase.",
+            help="Where the present key is, written as for --master-key of `serve`. Default: the "
+            "file that a node uses by default, or the passphrase.",
         ),
     ] = None,
     data: Annotated[
@@ -175,8 +175,8 @@ def rotate_master(
     """Change the master key while the node runs. To be run on the node's host.
 
     The present key is needed as proof. Both keys are read here, checked against the vault's file,
-    and sent to the vault sealed; the gateway can read neither. From then on the old key opens
-    nothing but older backups.
+    and sent to the vault sealed; the gateway can read neither. From then on the old key opens only
+    older backups.
     """
     from casemate.upgrade.asking import tell_source
     from casemate.vault.new_master import NewMaster, seal_master

@@ -37,13 +37,15 @@ SigstoreOption = Annotated[
 SignerOption = Annotated[
     str | None,
     typer.Option(
-        "--signer", metavar="WHO", help="Who has to have signed: GitHub:owner/repository:build.yml"
+        "--signer", metavar="WHO", help="Who must have signed: GitHub:owner/repository:build.yml"
     ),
 ]
 TrustedRootOption = Annotated[
     Path | None,
     typer.Option(
-        "--trusted-root", metavar="FILE", help="Keys in place of those of the public Sigstore."
+        "--trusted-root",
+        metavar="FILE",
+        help="Keys to use instead of those of the public Sigstore.",
     ),
 ]
 
@@ -70,7 +72,7 @@ def verify(
     ],
     manifest: ManifestOption = None,
     version: Annotated[
-        int | None, typer.Option("--version", min=1, help="This version; else the live one.")
+        int | None, typer.Option("--version", min=1, help="The version. Default: the live one.")
     ] = None,
     sigstore: SigstoreOption = None,
     signer: SignerOption = None,
@@ -79,10 +81,10 @@ def verify(
 ) -> None:
     """Check signatures, SBOM and digests, rebuild the source, and compare.
 
-    Builds repeat: the same source and lock, with the same patch version of Python, give the same
-    digest in any folder, at any time, for anybody. Of a bundle's path, the files are held against
-    its manifest; with `--sigstore`, so is what somebody signed about its digest, or about the
-    archive, without a network. Exits with 1 if anything does not hold.
+    Builds are reproducible: the same source and lock, with the same patch version of Python, give
+    the same digest in any folder, at any time, for anybody. For a bundle's path, the files are
+    compared with its manifest. With `--sigstore`, what somebody signed about its digest, or about
+    the archive, is verified without a network. The exit code is 1 if any check fails.
     """
     if (sigstore is None) != (signer is None) or (trusted_root is not None and sigstore is None):
         raise UsageError("--sigstore goes with --signer: else anybody could have signed.")

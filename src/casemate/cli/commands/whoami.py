@@ -17,7 +17,7 @@ app = new_app()
 def whoami(me: WhoAmI, call: Call, *, json: JsonOption = False) -> None:
     """Show who you are to the node.
 
-    With your roles, and until when the session or token is valid.
+    This includes your roles, and until when the session or token is valid.
     """
     if json:
         print_json({"node": call.url, **msgspec.to_builtins(me)})

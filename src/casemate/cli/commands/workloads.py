@@ -57,9 +57,9 @@ $ casemate workloads add shop --issuer https://gitlab.com \\
 """,
 )
 def add(workload: WorkloadView) -> None:
-    """Trust a workload: whose ID token has these claims has these roles for some minutes.
+    """Trust a workload: an ID token with these claims gets these roles for some minutes.
 
-    They are at most your own. A job signs in with `casemate login URL --workload NAME`.
+    The roles are at most your own. A job signs in with `casemate login URL --workload NAME`.
     """
     print_line(f"The workload {workload.name} is trusted.")
     names = {claim.partition("=")[0] for claim in workload.claims}
@@ -78,5 +78,5 @@ def add(workload: WorkloadView) -> None:
     confirm="Trust the workload {it.name} of {call.url} no more?",
 )
 def rm(removed: RemovedWorkload) -> None:
-    """Trust a workload no more. Its sessions end at once."""
+    """Stop trusting a workload. Its sessions end at once."""
     print_line(f"The workload {removed.name} is trusted no more; sessions ended: {removed.ended}.")
