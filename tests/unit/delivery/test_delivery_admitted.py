@@ -287,9 +287,7 @@ def test_a_mark_that_was_made_up_proves_nothing(
         body = event()
         await plant(world, body, forge(body, mark))
         await path.begin()
-        assert path.refused == [
-            "The event is refused: a key would change an object's prototype."
-        ]
+        assert path.refused == ["The event is refused: a key would change an object's prototype."]
         assert len(await world.dead()) == 1
 
     at(scene)

@@ -113,22 +113,17 @@ def deploy(
 ) -> None:
     """Build the functions and make them live on the node.
 
-    The command first checks whether you may deploy. Then it builds all functions, and afterwards
-    either all are live or none is. If one of them would be granted more than its live version, the
-    difference is shown and nothing is deployed without --approve; a first deploy with any grant
-    counts too.
-
-    The node starts each function once before callers are sent to it. If that fails, the whole error
-    is shown and what was live stays live. A bundle that the node already has is not sent again.
-    `casemate rollback` takes a deployment back.
+    If you may deploy, it builds all functions; afterwards all are live, or none is. If one would be
+    granted more than its live version, the difference is shown and nothing is deployed without
+    --approve; a first deploy with any grant counts too. The node starts each function once before
+    callers are sent to it. If that fails, the whole error is shown and what was live stays live.
 
     Unless an exception is recorded, these stop a deploy: packages with known vulnerabilities,
     packages that the node's advisories cannot judge, and licences that the node does not allow. The
     output also says which contracts became tighter than the live ones, and what has no contract.
 
-    With --weight or --watch only that share of the calls gets the new versions: each function is
-    promoted or rolled back, as with casemate promote --watch. The exit code is 1 unless all were
-    promoted.
+    With --weight or --watch only that share of the calls gets the new versions: each is promoted or
+    rolled back, as with casemate promote --watch. The exit code is 1 unless all were promoted.
     """
     canary = _canary(weight, watch)
     workspace = Workspace(manifest, functions or ())
