@@ -166,7 +166,7 @@ def test_the_command_does_all_of_it_and_goes_back_over_a_schema(
     with Load(node) as load:
         told = run(str(release), "--key", key, *where)
     assert load.errors == [] and set(load.codes) == {200}
-    assert "4.0.0 is what runs, in place of 2.0.0" in told
+    assert "4.0.0 is running, instead of 2.0.0" in told
     node.deploy("def handler(event, context):\n    return 2\n", name="later")
     assert "is running" in run("--back", code=1)
     node.stop()

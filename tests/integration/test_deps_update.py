@@ -148,7 +148,7 @@ def test_from_a_dry_run_to_a_lock_that_is_tested_and_written(project: Project) -
     for manifest in ((), ("--manifest", "casemate.toml")):
         dry = project.run("deps", "update", *manifest)
         assert dry.code == 1, dry.err
-        assert "1 known hole(s) would be cleared" in dry.err
+        assert "Known vulnerabilities to clear: 1." in dry.err
     (row,) = [line for line in dry.out.splitlines() if line.startswith("gamma")]
     assert row.split()[:4] == ["gamma", "1.0", "2.0", "major"]
     for told in ("GHSA-gamma", "processes (gamma.py:1)", "-beta==1.0", "+beta==2.0"):

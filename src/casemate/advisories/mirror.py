@@ -199,7 +199,7 @@ def _check_address(address: str, *, plain: bool) -> None:
     if url.scheme == "https" and url.host:
         return
     if url.scheme != "http" or not url.host:
-        raise SourceError(f"{address[:200]!a} is no http(s) address.")
+        raise SourceError(f"{address[:200]!a} is not an http(s) address.")
     if not plain and not is_loopback(url.host.strip("[]")):
         raise SourceError(
             f"{address[:200]!a} is not encrypted: whoever is in between could take away records.",

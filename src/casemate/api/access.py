@@ -163,7 +163,7 @@ async def _remove(wanted: RemoveAccess, call: Call) -> RemovedAccess:
 async def _take(holder: Holder, wanted: RemoveAccess, call: Call) -> RemovedAccess:
     if wanted.role is not None and holder.kind is not AccessKind.USER:
         raise ConflictError(
-            f"{holder.id} is no person, of whom one role could be taken.",
+            f"{holder.id} is not a person from whom one role could be taken.",
             next_step="Leave out the role, or make a token that can do less in its place.",
         )
     if holder.kind is AccessKind.TOKEN:

@@ -41,9 +41,7 @@ class StartFailedError(InvalidInputError):
     ) -> None:
         """Keep the detail and the owner's view of what the function did when it was started."""
         shown = "trace shows" if trace else "error says"
-        super().__init__(
-            detail, next_step=next_step or f"Mend what the {shown}, then deploy again."
-        )
+        super().__init__(detail, next_step=next_step or f"Fix what the {shown}, then deploy again.")
         self.type = type
         self.failure_message = message
         self.trace = trace

@@ -47,7 +47,7 @@ from casemate.operations.records import ListInvocations
 performs = Performers()
 _REFUSED = {
     RefusedFor.GRANTS: "the client sent nothing: it grants more than what is live, unapproved",
-    RefusedFor.ADVISORIES: "the client sent nothing: packages have known holes, or are unknown",
+    RefusedFor.ADVISORIES: "the client sent nothing: packages are vulnerable, or not known",
     RefusedFor.LICENCE: "the client sent nothing: packages are under licences not allowed here",
 }
 """What a record says of why; no text of the client's."""

@@ -53,7 +53,7 @@ def _require_free(data: Path) -> None:
         raise BackupError(error.message, next_step=error.next_step) from error
     if data.is_symlink() or (data.exists() and not data.is_dir()):
         raise BackupError(
-            f"{data} is no folder.", next_step="Give a folder that is missing or empty."
+            f"{data} is not a folder.", next_step="Give a folder that is missing or empty."
         )
     if data.is_dir() and any(data.iterdir()):
         raise BackupError(

@@ -84,10 +84,10 @@ def inspect_wheel(path: Path, filename: str, *, accepts: Accepts) -> None:
             if hidden is not None and not accepts(str(name), str(version)):
                 raise _hides_code(filename, str(name), str(version), *hidden)
     except (InvalidWheelFilename, InvalidVersion) as error:
-        raise PoisonedWheelError(f"{filename[:200]!a} is no name of a wheel.") from error
+        raise PoisonedWheelError(f"{filename[:200]!a} is not the name of a wheel.") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise PoisonedWheelError(
-            f"{filename} is no sound archive: {str(error)[:200]}.", next_step=_NEXT
+            f"{filename} is not a sound archive: {str(error)[:200]}.", next_step=_NEXT
         ) from error
     except (OSError, ValueError) as error:
         raise PoisonedWheelError(f"{filename} cannot be read as a wheel.") from error
@@ -105,7 +105,7 @@ def _check_end(filename: str, file: IO[bytes], size: int) -> None:
     file.seek(max(0, size - len(_END_OF_ZIP)))
     end = file.read(len(_END_OF_ZIP))
     if end[:4] != _END_OF_ZIP[:4] or end[-2:] != b"\0\0":
-        raise _poisoned(filename, "it is no zip archive, or has bytes behind its end")
+        raise _poisoned(filename, "it is not a zip archive, or has bytes behind its end")
 
 
 def _check_directory(
@@ -292,7 +292,7 @@ def _hides_code(
     return PoisonedWheelError(
         f"{filename}: {member[:200]!a}, line {mark.line}, {mark.what}. Attacks hide "
         "so, and few others do.",
-        next_step="Look at it. If it is meant, record an exception in "
+        next_step="Look at it. If you mean it, record an exception in "
         f'{POLICY_FILE}: [[exception]] package = "{package}", version = '
         f'"{version}", allow = ["payload"], a reason and an end (`expires`).',
     )

@@ -57,7 +57,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
                 name = text.lower().removesuffix(".")
                 if len(name) > 253 or _NAME.match(name) is None:
                     raise CertificateError(
-                        f"{text!r} is no name for a certificate; expected a host name in ASCII "
+                        f"{text!r} is not a name for a certificate; expected a host name in ASCII "
                         "or an IP address.",
                         next_step="Give the name as clients write it, such as "
                         "--tls-name node.example.org",

@@ -109,7 +109,7 @@ def _written(write: Callable[[], list[str]], live: Sequence[str]) -> list[str]:
     except CasemateError as error:
         raise CommandError(
             f"The update of {', '.join(live)} is live, and not in the files: {error.message}",
-            next_step="Mend that, and run the same again: what is live by then is only written.",
+            next_step="Fix that, and run the command again: what is live by then is only written.",
         ) from error
 
 

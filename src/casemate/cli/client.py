@@ -304,7 +304,7 @@ class NodeClient:
     ) -> DeniedError:
         """Return the error of a refusal; `said` is what the node says to do about it."""
         if self.credentials.key is None:
-            what = f"{self.url} needs a token, and there is none for it."
+            what = f"{self.url} needs a token, and none is stored for it."
         next_step = f"Run `casemate login {self.url}`, or set CASEMATE_KEY."
         if status == 403:
             next_step = said or (
@@ -424,7 +424,7 @@ def _narrower(operation: Operation[Any]) -> str:
     if "function" in fields:
         return "Name a function, or --project PROJECT"
     if is_argument(fields["project"]):
-        return "Name a project, as PROJECT behind the command"
+        return "Name a project, as PROJECT after the command"
     return "Give --project PROJECT"
 
 

@@ -179,7 +179,7 @@ def _require_advisories() -> None:
     standing = look(default_place(os.environ), time.time(), (Ecosystem.PYPI,))
     if standing.problems:
         raise CommandError(
-            f"Known holes cannot be told: {standing.problems[0].text}",
+            f"Known vulnerabilities cannot be listed: {standing.problems[0].text}",
             next_step=standing.next_step or "Import advisories: casemate advisories import SOURCE",
         )
 

@@ -135,7 +135,7 @@ def _print_rules(rules: AdvisoryRules) -> None:
     app,
     examples="""\
 $ casemate advisories rules
-Medium holes refuse a deploy too, and exploited ones end what is live
+Medium vulnerabilities refuse a deploy too, and exploited ones end what is live
 $ casemate advisories rules --refuse medium --quarantine exploited
 """,
 )
@@ -199,7 +199,10 @@ def except_(
     ],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")],
     advisory: Annotated[
-        str, typer.Option("--advisory", metavar="ID", help="Any id of the hole, or of the licence.")
+        str,
+        typer.Option(
+            "--advisory", metavar="ID", help="Any id of the vulnerability, or of the licence."
+        ),
     ] = "",
     package: Annotated[
         str, typer.Option("--package", metavar="NAME", help="The package that has it.")
@@ -286,7 +289,7 @@ def withdraw(_answer: None, call: Call) -> None:
 )
 def live(found: LiveHoles) -> None:
     """List known vulnerabilities and disallowed licences in packages of live functions."""
-    known = "No hole is known in what could be judged." if found.problems else NO_HOLES
+    known = "No vulnerability is known in what could be judged." if found.problems else NO_HOLES
     print_holes([(f"{one.project}/{one.function}", one.hole) for one in found.holes], empty=known)
     print_licences([(f"{one.project}/{one.function}", one.licence) for one in found.licences])
     for problem in found.problems:

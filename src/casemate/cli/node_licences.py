@@ -83,7 +83,7 @@ def _wanted(
     before = found.allowed
     if before is None and not (allow or any_):
         raise UsageError(
-            "There is no rule about licences yet, so nothing can be added to it.",
+            "There is not a rule about licences yet, so nothing can be added to it.",
             next_step="Give all that is allowed: --allow MIT --allow Apache-2.0",
         )
     allowed = None if any_ else [*(allow or before or ()), *add]
@@ -92,7 +92,7 @@ def _wanted(
         return msgspec.convert(wanted, decodable(SetLicenceRules))
     except msgspec.ValidationError as error:
         raise UsageError(
-            f"That is no rule about licences: {error}.",
+            f"That is not a rule about licences: {error}.",
             next_step="See casemate advisories licences --help",
         ) from error
 

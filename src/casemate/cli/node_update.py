@@ -56,7 +56,9 @@ class Outcome:
 def update_node(folder: Path, wish: Wish, *, json: bool) -> None:
     """Update all projects of the node that are in a folder, and show what came of each."""
     if not folder.is_dir():
-        raise UsageError(f"There is no folder {folder}.", next_step="Name one that has projects.")
+        raise UsageError(
+            f"There is not a folder {folder}.", next_step="Name one that has projects."
+        )
     with connect() as client:
         live = client.call(ListLiveHoles())
     found = _projects(folder) if live.holes else {}
@@ -159,7 +161,7 @@ def _result(done: Updated, wish: Wish) -> tuple[str, str]:
         return "promoted", ", ".join(f"{one.function} {one.version}" for one in done.tried)
     if done.written:
         return "cleared", f"{', '.join(done.written)}; not deployed"
-    return "stays", "the lock here is without these holes: casemate deploy"
+    return "stays", "the lock here has none of these vulnerabilities: casemate deploy"
 
 
 def _print(outcomes: Sequence[Outcome], unjudged: Mapping[str, str]) -> None:
@@ -176,7 +178,7 @@ def _print(outcomes: Sequence[Outcome], unjudged: Mapping[str, str]) -> None:
             for one in outcomes
         ],
         below=("functions", "holes", "detail"),
-        empty="No function of the node has known holes.",
+        empty="No function of the node has known vulnerabilities.",
     )
     for name, problem in unjudged.items():
         note(f"{name} could not be judged: {problem}", YELLOW)

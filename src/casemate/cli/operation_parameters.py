@@ -282,7 +282,7 @@ def _require_matching(found: _Type, where: str, value: Any) -> None:
         if isinstance(text, str) and re.fullmatch(found.pattern, text) is None:
             raise UsageError(
                 f"{text[:80]!r} is not what {where} takes: {found.help or found.pattern}",
-                next_step="Mend it; nothing was changed.",
+                next_step="Fix it; nothing was changed.",
             )
 
 
@@ -293,7 +293,7 @@ def _require_one_segment(form: Form, name: str, value: Any) -> None:
     if name != "project":
         raise UsageError(
             f"{value!r} is no {name.replace('_', ' ')}: expected a text without `/`.",
-            next_step="Mend it; nothing was changed.",
+            next_step="Fix it; nothing was changed.",
         )
     project, _, function = value.partition("/")
     if project and function and "function" in form.fields:

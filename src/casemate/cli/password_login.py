@@ -48,7 +48,7 @@ def _code(text: str) -> str:
     code = "".join(require_answer(text, "code").split())
     if len(code) != _DIGITS or not (code.isascii() and code.isdecimal()):
         raise UsageError(
-            f"That is no code of an authenticator, which has {_DIGITS} digits.",
+            f"That is not a code of an authenticator, which has {_DIGITS} digits.",
             next_step="Run it again, and type the one that is shown then.",
         )
     return code

@@ -20,7 +20,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            "This needs a yes, and there is no terminal to ask on.",
+            "This needs a confirmation, and there is no terminal to ask on.",
             next_step="Run it again with --yes if you mean it.",
         )
     if not typer.confirm(one_line(question), err=True):

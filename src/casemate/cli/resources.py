@@ -74,7 +74,7 @@ def _project_here() -> str:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path} does not say the project's name: {error}.",
-            next_step="Mend it, or name the project.",
+            next_step="Fix it, or name the project.",
         ) from error
 
 

@@ -178,7 +178,8 @@ def _end(done: Updated, wish: Wish, *, json: bool) -> None:
     if not wish.apply and done.clearable:
         if not json:
             note(
-                f"{done.clearable} known hole(s) would be cleared: casemate deps update --apply",
+                f"Known vulnerabilities to clear: {done.clearable}. "
+                "Next: casemate deps update --apply",
                 YELLOW,
             )
         raise typer.Exit(1)

@@ -124,7 +124,7 @@ def find(connection: Connection, invocation: str, now: float) -> InvocationStatu
     )
     if status is None:
         raise NotFoundError(
-            "There is no such invocation, or what was known of it is not kept any more.",
+            "There is no such invocation, or its record is no longer stored.",
             next_step="`casemate invocations` lists those that are on record.",
         )
     return status

@@ -79,7 +79,7 @@ def build(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
         digest = hashlib.sha256(head).hexdigest().encode()
         for name, data in [(MANIFEST, head), (MANIFEST_HASH, digest), *sorted(files.items())]:
             if _NAME.match(name) is None:
-                raise EvidenceError(f"{name[:64]!r} is no name of a file of evidence.")
+                raise EvidenceError(f"{name[:64]!r} is not the name of a file of evidence.")
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(data), 0o600
             archive.addfile(member, io.BytesIO(data))

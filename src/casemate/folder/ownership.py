@@ -98,7 +98,8 @@ def require_own(data: Path) -> None:
         return
     except NotADirectoryError as error:
         raise DataFolderError(
-            f"{data} is no folder.", next_step="Give a folder that is missing, empty or a node's."
+            f"{data} is not a folder.",
+            next_step="Give a folder that is missing, empty or a node's.",
         ) from error
     marker = _marker(real) if MARKER in found else None
     if marker is not None and marker.format > FORMAT:
@@ -112,7 +113,7 @@ def require_own(data: Path) -> None:
         return
     shown = ", ".join(map(repr, (others or sorted(found))[:_FOUND_SHOWN]))
     raise DataFolderError(
-        f"{data} holds what is no node's data ({shown}). A node closes its data folder to "
+        f"{data} holds data that is not a node's ({shown}). A node closes its data folder to "
         "everybody else. Nothing was changed.",
         next_step="Give a folder that is missing or empty, or the data folder of a node.",
     )

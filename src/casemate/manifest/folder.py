@@ -38,7 +38,7 @@ class ProjectFolder:
         expected = "an existing folder inside the project"
         path = self.resolve(relative, expected)
         if not path.is_dir():
-            raise RejectedValueError(expected, f"{quoted(relative)}, which is no folder")
+            raise RejectedValueError(expected, f"{quoted(relative)}, which is not a folder")
         return path
 
     def requirements(self, relative: str) -> Path:
@@ -46,7 +46,7 @@ class ProjectFolder:
         expected = "an existing file inside the project"
         path = self.resolve(relative, expected)
         if not path.is_file():
-            raise RejectedValueError(expected, f"{quoted(relative)}, which is no regular file")
+            raise RejectedValueError(expected, f"{quoted(relative)}, which is not a regular file")
         if not _REQUIREMENTS_NAME.fullmatch(Path(relative).name):
             raise RejectedValueError(
                 "a file called *.txt, *.in, pyproject.toml, uv.lock, pylock.toml or "
@@ -60,7 +60,7 @@ class ProjectFolder:
         expected = "an existing file inside the project"
         path = self.resolve(relative, expected)
         if not path.is_file():
-            raise RejectedValueError(expected, f"{quoted(relative)}, which is no regular file")
+            raise RejectedValueError(expected, f"{quoted(relative)}, which is not a regular file")
         if not relative.endswith(".json"):
             raise RejectedValueError("a file called *.json", quoted(relative))
         return path

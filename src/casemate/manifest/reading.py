@@ -61,7 +61,7 @@ def _read_bytes(path: Path) -> bytes:
             if stat.S_ISDIR(mode):
                 raise file_problem(path, "a folder", expected)
             if not stat.S_ISREG(mode):
-                raise file_problem(path, "something that is no regular file", expected)
+                raise file_problem(path, "something that is not a regular file", expected)
             with open(descriptor, "rb", closefd=False) as file:
                 data = file.read(MAX_BYTES + 1)
         finally:

@@ -35,7 +35,7 @@ def login_of(index: str, url: str, secret: str, lend: Lend) -> Login:
     words = _words(value)
     if words is None:
         raise PackagePolicyError(
-            f"The secret {secret} is no login of an index.",
+            f"The secret {secret} is not the login of an index.",
             next_step="Set it to `URL basic USER:PASSWORD` or `URL bearer TOKEN`.",
         )
     address, scheme, credential = words

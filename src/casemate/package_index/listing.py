@@ -92,11 +92,11 @@ def parse_listing(data: bytes, kind: str, project: str, address: str) -> tuple[R
         files = list(islice(_of_html(data), limits.MAX_FILES + 1))
         if data.strip() and not files and b"<a" not in data.lower() and not _looks_empty(data):
             raise IndexAnswerError(
-                f"{address} answers a page that is no list of files.",
+                f"{address} answers a page that is not a list of files.",
                 next_step="Check the address of the index; it usually ends in /simple.",
             )
     else:
-        raise IndexAnswerError(f"{address} answers {plain[:80]!a}, which is no list of files.")
+        raise IndexAnswerError(f"{address} answers {plain[:80]!a}, which is not a list of files.")
     if len(files) > limits.MAX_FILES:
         raise IndexAnswerError(f"{address} lists more than {limits.MAX_FILES} files.")
     found = (_release(each, project, address) for each in files)

@@ -196,21 +196,21 @@ def _index_problems(policy: Policy) -> Iterable[str]:
     owners: dict[str, str] = {}
     for name, settings in policy.index.items():
         if not _INDEX_NAME.fullmatch(name):
-            yield f"{name[:60]!a} is no name of an index; expected lower-case letters, digits, `-`"
+            yield f"{name[:60]!a} is not an index name; expected lower-case letters, digits, `-`"
         if not settings.url.startswith(("https://", "http://")) or "@" in settings.url:
             yield f"index {name[:60]!a}: expected an http(s) address without credentials"
         if settings.secret and not is_for_index(settings.secret):
             yield f"index {name}: the secret of a login is called {INDEX_PREFIX}NAME"
         for pattern in settings.packages:
             if not _PATTERN.fullmatch(pattern):
-                yield f"index {name}: {pattern[:60]!a} is no package name (a `*` may end it)"
+                yield f"index {name}: {pattern[:60]!a} is not a package name (a `*` may end it)"
             if owners.setdefault(canonicalize_name(pattern), name) != name:
                 yield f"{pattern} is bound to two indexes, {owners[canonicalize_name(pattern)]} too"
 
 
 def _exception_problems(each: RecordedException, today: date) -> Iterable[str]:
     if not _PATTERN.fullmatch(each.package):
-        yield f"{each.package[:60]!a} is no package name (a `*` may end it)"
+        yield f"{each.package[:60]!a} is not a package name (a `*` may end it)"
     if not each.allow:
         yield "`allow` is empty"
     if not each.reason.strip() or len(each.reason) > limits.MAX_REASON_CHARS:

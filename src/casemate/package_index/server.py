@@ -358,7 +358,7 @@ def _judge_address(selection: Selection, url: str, filename: str, sha256: str) -
     """Judge a file that was named by its address as the index has it; undated if it has it not."""
     told = told_by_name(filename)
     if told is None:
-        raise IndexAnswerError(f"{filename[:200]!a} is no name of a distribution.")
+        raise IndexAnswerError(f"{filename[:200]!a} is not the name of a distribution.")
     package, version = told
     unlisted = Release(
         filename=filename,

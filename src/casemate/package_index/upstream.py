@@ -205,7 +205,7 @@ def _redirected(place: str, answer: httpx2.Response) -> str:
     plain = target.scheme == "http" and urlsplit(place).scheme == "http"
     if not (encrypted or plain) or not target.host or target.userinfo:
         raise IndexAnswerError(
-            f"{shown(place)} leads to {shown(str(target))}, which is no http(s) address of an "
+            f"{shown(place)} leads to {shown(str(target))}, which is not an http(s) address of an "
             "index, or is less protected than it.",
             next_step="Do not use that index; tell whoever runs it.",
         )

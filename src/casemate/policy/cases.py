@@ -172,5 +172,5 @@ def _require(name: str, known: Sequence[str] | set[str] | frozenset[str], what: 
     if name not in known:
         raise PolicyError(
             f"{what} is {name[:80]!r}, expected one of {', '.join(sorted(known))}.",
-            next_step="Name the policy file that has it in `policies`, or mend the test.",
+            next_step="Name the policy file that has it in `policies`, or fix the test.",
         )

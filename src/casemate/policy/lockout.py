@@ -87,7 +87,7 @@ def _error(policies: CompiledPolicies, decision: Decision, who: str, action: Act
     guilty = next((by_id[policy] for policy in blamed if policy in by_id), None)
     cause = f" ({decision.errors[0][:200]})" if decision.errors else ""
     return PolicyError(
-        f"{who} would lose {action.value} on the node{cause}, and nobody could mend that.",
+        f"{who} would lose {action.value} on the node{cause}, and nobody could fix that.",
         file=guilty.file if guilty else "",
         line=guilty.line if guilty else None,
         next_step='Add `unless { principal in Casemate::Role::"owner" }`, or name the actions '

@@ -159,7 +159,7 @@ def _check_possible(statement: Statement, file: str) -> None:
             "the policy can never apply: its conditions are false whatever is asked.",
             file=file,
             line=statement.line,
-            next_step="Mend the conditions, or remove the policy.",
+            next_step="Fix the conditions, or remove the policy.",
         )
 
 

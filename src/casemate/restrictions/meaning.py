@@ -49,7 +49,7 @@ def require(kind: RestrictionKind, project: str, function: str, what: str) -> st
             if not project:
                 raise InvalidInputError("A secret is that of a project.")
             if what != EVERYTHING and not _NAME.fullmatch(what):
-                raise InvalidInputError(f"{what[:64]!r} is no name of a secret, and not `*`.")
+                raise InvalidInputError(f"{what[:64]!r} is not the name of a secret, and not `*`.")
             return what
 
 

@@ -87,4 +87,4 @@ def _parsed(path: Path) -> Mapping[str, object]:
 
 
 def _bad(path: Path, why: str) -> InvalidInputError:
-    return InvalidInputError(f"{path} is no file of databases: {why}.", next_step=_FORM)
+    return InvalidInputError(f"{path} is not a file of databases: {why}.", next_step=_FORM)

@@ -37,7 +37,7 @@ def parse_range(text: str, least: int = LEAST) -> IdRange:
     """Return the range that `START:COUNT` names. Raises ProtectionMissingError."""
     start, _, count = text.partition(":")
     if not (start.isascii() and start.isdigit() and count.isascii() and count.isdigit()):
-        raise _refused(f"{text!r} is no range of ids, expected START:COUNT.")
+        raise _refused(f"{text!r} is not a range of ids, expected START:COUNT.")
     if len(text) > 21 or not least <= int(start) <= LARGEST_ID:
         raise _refused(f"The range {text!r} starts outside of {least} to {LARGEST_ID}.")
     if not BLOCKS <= int(count) <= LARGEST_ID - int(start) + 1:

@@ -17,7 +17,7 @@ RISKS = {
     "landlock": "one layer less between an instance and the files it can see",
     "shared-uid": "functions use up for each other what the kernel counts by user id",
     "shared-files": "locks on the files of the interpreter connect functions",
-    "clear-disks": "who has the disks of a shared database reads names, keys, times and policies",
+    "clear-disks": "whoever has a shared database's disks can read names, keys, times and policies",
     "unproved-store": "whoever is between a node and its database or object store can be either",
     "plaintext": "whoever is between a client and the node reads and changes all they say",
 }

@@ -66,7 +66,7 @@ def stopped_node(
     folders = Folders(data.absolute())
     if not folders.vault.is_dir():
         raise NotFoundError(
-            f"{data} is no data folder of a node: it has no vault.",
+            f"{data} is not a data folder of a node: it has no vault.",
             next_step="Name the folder that `casemate serve --data` was given.",
         )
     root = os.geteuid() == 0

@@ -283,7 +283,7 @@ class Signatures:
         if signed is None or await asyncio.to_thread(comparable_sbom, signed) != await expected():
             raise SignatureError(
                 "The signed SBOM is not that of the bundle.",
-                next_step="Build with the release that the node has, and sign anew.",
+                next_step="Build with the release that the node has, and sign again.",
             )
         return said
 
@@ -348,7 +348,7 @@ class Signatures:
             self._tell(version, problem)
             raise NotVouchedError(
                 f"Nobody vouches for the bundle {digest} any more: {problem}",
-                next_step="Look at casemate verify, then sign it anew: casemate deploy --force",
+                next_step="Look at casemate verify, then sign it again: casemate deploy --force",
             )
         self._told.discard(digest)
         if len(self._held) >= MAX_HELD:

@@ -48,7 +48,7 @@ def read_signing(digest: str, sigstore: str, trusted_root: str, now: float) -> V
     except (AttestationError, TrustedRootError) as error:
         raise SignatureError(
             f"The Sigstore bundle does not hold. {error.message}",
-            next_step="Have the build sign the bundle's digest anew, or give no --sigstore.",
+            next_step="Have the build sign the bundle's digest again, or give no --sigstore.",
         ) from error
     if [one.digest for one in statement.subject] != [{"sha256": digest}]:
         raise SignatureError(
@@ -71,7 +71,7 @@ def require_fresh(signed_at: float, now: float, what: str) -> None:
         raise SignatureError(
             f"{what} {age / DAY:.1f} days ago, by the clock of this node, where it is "
             f"{_moment(now)}; expected at most {MAX_AGE_SECONDS / DAY:.0f} days.",
-            next_step="Sign anew. Was it signed just now, set the clock that is wrong: of this "
+            next_step="Sign again. If it was signed just now, set the clock that is wrong: of this "
             "node, or of the machine that signed.",
         )
     if age < -MAX_AHEAD_SECONDS:
@@ -79,7 +79,7 @@ def require_fresh(signed_at: float, now: float, what: str) -> None:
             f"{what} {-age / DAY:.1f} days later than the clock of this node says, where it is "
             f"{_moment(now)}; expected at most {MAX_AHEAD_SECONDS / DAY:.0f} day.",
             next_step="Set the clock that is wrong, of this node or of the machine that signed; "
-            "then sign anew.",
+            "then sign again.",
         )
 
 

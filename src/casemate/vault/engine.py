@@ -173,7 +173,7 @@ class VaultEngine:
         found = signature_of(value(), Mac.STANDARD, message)
         if found is None:
             raise VaultInputError(
-                f"The secret {project}/{secret} is no key to sign with.",
+                f"The secret {project}/{secret} is not a signing key.",
                 next_step="Set it to a random text, or to `whsec_` and 24 to 64 bytes in base64.",
             )
         return found

@@ -118,7 +118,7 @@ class VaultFolder:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE:
                 raise VaultDamagedError(
-                    f"{self.path / name} is no regular file of at most {MAX_FILE} bytes.",
+                    f"{self.path / name} is not a regular file of at most {MAX_FILE} bytes.",
                     next_step="Restore the folder data/vault from a backup.",
                 )
             with os.fdopen(descriptor, "rb", closefd=False) as file:

@@ -75,7 +75,7 @@ class JournalSigning:
         number = lines[1] if len(lines) == _LINES else ""
         if lines[0] != self._name or not number.isascii() or not number.isdigit() or lines[3]:
             raise VaultInputError(
-                "The text is no head of this node's journal.",
+                "The text is not a head of this node's journal.",
                 next_step="Ask the journal's own writer.",
             )
         size, root = int(number[:_MAX_DIGITS]), lines[2]

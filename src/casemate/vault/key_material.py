@@ -72,7 +72,7 @@ def read_private(path: Path, limit: int) -> bytes:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
             raise MasterKeySourceError(
-                f"{path} is no regular file of at most {limit} bytes.",
+                f"{path} is not a regular file of at most {limit} bytes.",
                 next_step="Give the file that holds the key.",
             )
         if found.st_mode & 0o077 or found.st_uid not in (0, os.geteuid()):

@@ -217,7 +217,7 @@ class SharedVault:
         data = self._folder.read(STATE_FILE)
         if data is None:
             raise VaultDamagedError(
-                f"{STATE_FILE} is gone.", next_step="Start the node again: it is fetched anew."
+                f"{STATE_FILE} is gone.", next_step="Start the node again: it is fetched again."
             )
         return hashlib.sha256(data).digest()
 

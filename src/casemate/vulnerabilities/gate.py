@@ -95,7 +95,7 @@ class Gate:
                 self._settings = msgspec.json.decode(stored, type=decodable(_Settings))
             except DECODING_ERRORS as error:
                 raise StoreError(
-                    "What the node does about known holes cannot be read.",
+                    "What the node does about known vulnerabilities cannot be read.",
                     next_step="Start the Casemate that wrote it, or restore the store.",
                 ) from error
 
@@ -230,8 +230,8 @@ def refusal(project: str, function: str, judged: JudgedFunction) -> VulnerableEr
     rest = f"; and {len(holes) - _MAX_NAMED} more" if len(holes) > _MAX_NAMED else ""
     first = holes[0]
     return VulnerableError(
-        f"{name} is not deployed, for known holes in its packages: {named}{rest}.",
-        next_step="Take a version with the hole fixed. Or record an exception: casemate advisories "
+        f"{name} is not deployed, because of known vulnerabilities in its packages: {named}{rest}.",
+        next_step="Take a version with a fix. Or record an exception: casemate advisories "
         f"except {name} --advisory {first.id} --package {first.package} --for 30d --reason TEXT",
     )
 

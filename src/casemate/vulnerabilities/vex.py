@@ -205,7 +205,7 @@ def _statement(vulnerability: str, purl: str, justification: str, detail: str) -
         found = package_of_purl(f"{purl.partition('?')[0]}@0")
     if not isinstance(found, Package) or found.ecosystem is not Ecosystem.PYPI:
         raise VexError(
-            f"{purl[:120]!a} is no package URL of PyPI.",
+            f"{purl[:120]!a} is not a package URL of PyPI.",
             next_step="A statement names packages as pkg:pypi/NAME@VERSION.",
         )
     if not vulnerability or len(vulnerability) > 128 or not vulnerability.isprintable():

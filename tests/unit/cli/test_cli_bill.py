@@ -58,7 +58,7 @@ def test_a_price_list_is_a_file_or_a_shipped_one(tmp_path: Path) -> None:
     ("said", "told"),
     [
         ("user:ada may not node:read on node.", "--prices FILE, or a shipped one"),
-        ("http://n needs a token, and there is none for it.", "casemate login"),
+        ("http://n needs a token, and none is stored for it.", "casemate login"),
     ],
 )
 def test_who_may_not_see_the_nodes_prices_is_told_to_name_some(said: str, told: str) -> None:

@@ -67,14 +67,14 @@ def test_denied(cli, node, monkeypatch) -> None:
         assert "Name a function, or --project PROJECT" in " ".join(cli(command).err.split())
         assert "--project PROJECT" not in cli(command, "--project", "shop").err
     for command, told in (
-        ("findings ls", "as PROJECT behind the command"),
+        ("findings ls", "as PROJECT after the command"),
         ("findings show 9f2c51aa03b1e7d4", "Give --project PROJECT"),
-        ("incident ls", "as PROJECT behind the command"),
+        ("incident ls", "as PROJECT after the command"),
         ("incident show inc_9f2c51aa03b1e7d4", "Give --project PROJECT"),
-        ("advisories live", "as PROJECT behind the command"),
-        ("access review", "as PROJECT behind the command"),
-        ("decoys ls", "as PROJECT behind the command"),
-        ("budget ls", "as PROJECT behind the command"),
+        ("advisories live", "as PROJECT after the command"),
+        ("access review", "as PROJECT after the command"),
+        ("decoys ls", "as PROJECT after the command"),
+        ("budget ls", "as PROJECT after the command"),
         ("audit node", "Give --project PROJECT"),
     ):
         said = " ".join(cli(*command.split()).err.split())

@@ -144,7 +144,7 @@ def test_one_that_fails_keeps_no_other_from_being_updated(
 def test_all_well_is_0_and_nothing_to_do_as_well(tmp_path: Path, live, ends, capsys, home) -> None:
     make(tmp_path / "all" / "beta", "beta")
     code, _, said = run(tmp_path / "all", LIVE, capsys)
-    assert code == 0 and "No function of the node has known holes" in said
+    assert code == 0 and "No function of the node has known vulnerabilities" in said
     live.append(hole("beta"))
     ends["beta"] = Updated([update(cleared=1)], (), ["a.lock"], [tried(Result.PROMOTED)])
     assert run(tmp_path / "all", LIVE, capsys)[0] == 0

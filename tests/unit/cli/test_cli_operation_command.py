@@ -313,7 +313,7 @@ def burning_app() -> typer.Typer:
 
 
 def test_a_question_comes_before_the_deed(run: Runs, node: FakeNode) -> None:
-    with pytest.raises(UsageError, match="needs a yes"):
+    with pytest.raises(UsageError, match="needs a confirmation"):
         run(burning_app(), "shop/books")
     assert node.asked == []
     assert run(burning_app(), "shop/books", "--yes")[1] == "shop/books is gone.\n"

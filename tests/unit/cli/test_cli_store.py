@@ -30,8 +30,8 @@ def migrate(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (("--to", URL, "--objects", S3), "have to be encrypted"),
         (("--to", URL, "--objects", "/a/folder", "--encrypted-disks"), "URL of the object store"),
         (("--to", URL, "--objects", S3, "--accept-risk", "cgroups"), "is no risk of a move"),
-        (("--to", URL, "--objects", S3, "--encrypted-disks"), "is no data folder of a node"),
-        (("--from", URL, "--objects", S3), "is no data folder of a node"),
+        (("--to", URL, "--objects", S3, "--encrypted-disks"), "is not a data folder of a node"),
+        (("--from", URL, "--objects", S3), "is not a data folder of a node"),
     ],
 )
 def test_what_is_not_sound_is_refused(migrate: Any, arguments: tuple[str, ...], said: str) -> None:
@@ -49,5 +49,5 @@ def test_a_file_with_the_url_is_for_its_owner_alone(migrate: Any, tmp_path: Path
     assert "others than its owner" in " ".join(result.err.split())
     path.chmod(0o600)
     result = migrate("--to", f"file:{path}", "--objects", S3, "--encrypted-disks")
-    assert "is no data folder of a node" in " ".join(result.err.split())
+    assert "is not a data folder of a node" in " ".join(result.err.split())
     assert "pw-in-clear" not in result.err

@@ -80,7 +80,7 @@ def test_a_folder_of_others_is_refused_unchanged(tmp_path: Path, names: list[str
         (tmp_path / name).mkdir()
     tmp_path.chmod(0o755)
     before = state(tmp_path)
-    with pytest.raises(DataFolderError, match="holds what is no node's data"):
+    with pytest.raises(DataFolderError, match="holds data that is not a node's"):
         require_own(tmp_path)
     assert state(tmp_path) == before
 
@@ -103,7 +103,7 @@ def test_a_home_folder_and_a_link_to_one_are_refused(tmp_path: Path, monkeypatch
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataFolderError, match="is no folder"):
+    with pytest.raises(DataFolderError, match="is not a folder"):
         require_own(tmp_path / "file")
 
 

@@ -76,8 +76,8 @@ def test_what_is_missing_or_of_another_type_is_rejected(root):
     assert "does not exist" in rejected(folder.source, "dangling")
     assert "no folder" in rejected(folder.source, "requirements.txt")
     assert "through a file" in rejected(folder.source, "requirements.txt/x")
-    assert "no regular file" in rejected(folder.requirements, "src")
-    assert "no regular file" in rejected(folder.requirements, "pipe.txt")
+    assert "not a regular file" in rejected(folder.requirements, "src")
+    assert "not a regular file" in rejected(folder.requirements, "pipe.txt")
     assert "too long" in rejected(folder.source, "a" * 300)
     assert "not a valid path" in rejected(folder.source, "a\0b")
 

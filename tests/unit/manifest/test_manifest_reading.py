@@ -88,7 +88,7 @@ def test_what_is_no_file_is_told(project, tmp_path):
     assert "symbolic links" in problem_of(path).found
     path.unlink()
     os.mkfifo(path)
-    assert problem_of(path).found == "something that is no regular file"
+    assert problem_of(path).found == "something that is not a regular file"
     path.unlink()
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))

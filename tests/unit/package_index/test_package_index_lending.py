@@ -74,7 +74,7 @@ def test_a_login_is_read(rest: str, expected: tuple[str, str, bool]) -> None:
 )
 def test_what_is_no_login_is_refused_and_not_told(value: str | bytes) -> None:
     lend, _ = lending(value)
-    with pytest.raises(PackagePolicyError, match="is no login of an index") as refused:
+    with pytest.raises(PackagePolicyError, match="is not the login of an index") as refused:
         indexes_of([], policy(HOST), {}, lend)
     assert WORD not in str(refused.value)
 

@@ -77,7 +77,7 @@ def _ecosystems(names: list[str] | None) -> tuple[Ecosystem, ...]:
         one = known.get(name.lower())
         if one is None:
             raise UsageError(
-                f"{name!r} is no ecosystem that is kept.",
+                f"{name!r} is not an ecosystem with stored advisories.",
                 next_step=f"Give one of {', '.join(Ecosystem)}, or leave out --ecosystem.",
             )
         found.append(one)

@@ -98,7 +98,7 @@ def test(wanted: TestAlertChannel, *, json: JsonOption = False) -> None:
             step = f"{step.removesuffix('.')}; the settings are read when the node starts."
         raise CommandError(
             f"{done.channel} did not take it: {problem}",
-            next_step=step if step else "Mend the node's settings file, or the server.",
+            next_step=step if step else "Fix the node's settings file, or the server.",
         )
 
 

@@ -86,7 +86,7 @@ def ls(found: IncidentPage) -> None:
             )
             for each in found.incidents
         ],
-        empty="There is no incident that fits.",
+        empty="There is no incident that matches.",
         below=("owner", "about", "title"),
     )
     if found.more:

@@ -55,7 +55,7 @@ def print_runs(found: PlaybookRuns) -> None:
             for run in found.runs
             for act in run.acts
         ],
-        empty="There is no run that fits.",
+        empty="There is no run that matches.",
         below=("does", "to", "for", "why"),
     )
 

@@ -109,7 +109,7 @@ def _functions(incident: Incident, function: str | None) -> list[FunctionName]:
         try:
             names.append(resolve(f"{each.project}/{each.name}"))
         except UsageError:
-            note(f"{each.project}/{each.name} is no name of a function", YELLOW)
+            note(f"{each.project}/{each.name} is not the name of a function", YELLOW)
     if function is None:
         return names
     chosen = resolve(function)

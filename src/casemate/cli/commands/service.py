@@ -177,6 +177,6 @@ def _config_home() -> Path:
     found = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     if not found.is_absolute() or not found.is_dir():
         raise CommandError(
-            f"{found} is no folder.", next_step="Make it, or set XDG_CONFIG_HOME to one."
+            f"{found} is not a folder.", next_step="Make it, or set XDG_CONFIG_HOME to one."
         )
     return found

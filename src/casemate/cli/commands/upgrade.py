@@ -219,4 +219,4 @@ def _done(told: dict[str, Any], *, json: bool) -> None:
     if json:
         print_json(told)
     else:
-        print_line(f"Casemate {told['version']} is what runs, in place of {told['from']}.", GREEN)
+        print_line(f"Casemate {told['version']} is running, instead of {told['from']}.", GREEN)

@@ -108,7 +108,7 @@ def verify(
         failed = ", ".join(check.what for check in checks if not check.holds)
         raise CommandError(
             f"It is not what it should be: {failed}.",
-            next_step="See which source it was built from, and deploy that anew.",
+            next_step="See which source it was built from, and deploy that again.",
         )
 
 
