@@ -61,7 +61,7 @@ __all__ = [
 
 UPLOAD_SECONDS = 900.0
 _PIECE = 256 * 1024
-NO_HOLES = "There are no known holes."
+NO_HOLES = "There are no known vulnerabilities."
 
 
 def send(place: Place, *, fewer: bool) -> AdvisoriesStatus:

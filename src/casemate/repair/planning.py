@@ -315,7 +315,7 @@ class Planner:
         old = self._locked.get(name)
         clears = tuple(goal.finding.id for goal in goals if goal.package == name)
         offers = self._resolver.offers(name)
-        why = "has known holes"
+        why = "is vulnerable"
         if old is not None and not clears:
             refused = next((o.refused for o in offers if o.version == old and o.refused), None)
             why = refused.message if refused is not None else self._why_else
