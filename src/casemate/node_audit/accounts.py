@@ -77,7 +77,7 @@ def _owns_alone(token: TokenState, state: NodeState) -> bool:
 def _orphaned(state: NodeState) -> Iterator[Seen]:
     for token in state.tokens or ():
         if token.maker_gone:
-            yield _about(token, "outlives its maker, who is not let in any more")
+            yield _about(token, "outlives its maker, who can no longer log in")
 
 
 def _unseen(state: NodeState) -> Iterator[Seen]:
@@ -86,7 +86,7 @@ def _unseen(state: NodeState) -> Iterator[Seen]:
         if person.can_get_in and person.bindings and state.now - since > UNUSED_DAYS * DAY:
             yield Seen(
                 subject=f"user:{person.name}",
-                seen=f"{person.name} was not there for {days(state.now - since)}.",
+                seen=f"{person.name} has been absent for {days(state.now - since)}.",
                 command=f"casemate users disable {person.name}",
                 project=_project(person.bindings),
             )
@@ -110,7 +110,7 @@ def _never_enrolled(state: NodeState) -> Iterator[Seen]:
         if not person.can_get_in and (person.code_until or 0.0) <= state.now:
             yield Seen(
                 subject=f"user:{person.name}",
-                seen=f"{person.name} has never enrolled, and has no code to do it with.",
+                seen=f"{person.name} has never enrolled, and has no enrolment code.",
                 command=f"casemate users rm {person.name}",
                 project=_project(person.bindings),
             )
@@ -134,7 +134,7 @@ def _stray_keys(state: NodeState) -> Iterator[Seen]:
         if key.principal_gone:
             yield Seen(
                 subject=f"key:{key.id}",
-                seen=f"The builder's key {key.id[:16]} counts, and {key.principal} is gone.",
+                seen=f"The builder's key {key.id[:16]} still counts, but {key.principal} is gone.",
                 command=f"casemate keys revoke {key.id} --reason TEXT",
             )
 
@@ -189,12 +189,12 @@ RULES = (
     Rule(
         id="NODE-020", title="A token has never been used", risk=_P, level=Level.MEDIUM,
         owasp="SAS-05", cwe=1052, attack="T1078", check=_never_used,
-        why="Nobody would miss it, so nobody would notice who uses it.",
+        why="Nobody would miss it, so nobody would notice its misuse.",
     ),
     Rule(
-        id="NODE-021", title="A token is not used any more", risk=_P, level=Level.MEDIUM,
+        id="NODE-021", title="A token is no longer used", risk=_P, level=Level.MEDIUM,
         owasp="SAS-05", cwe=1052, attack="T1078", check=_long_unused,
-        why="Nobody would miss it, so nobody would notice who uses it.",
+        why="Nobody would miss it, so nobody would notice its misuse.",
     ),
     Rule(
         id="NODE-022", title="A token never expires", risk=_P, level=Level.LOW, owasp="SAS-02",
@@ -204,10 +204,10 @@ RULES = (
     Rule(
         id="NODE-023", title="A token outlives its maker", risk=_P, level=Level.HIGH,
         owasp="SAS-05", cwe=613, attack="T1098", check=_orphaned,
-        why="Who left may have kept it, and can still do all that it can.",
+        why="Whoever left may have kept it, and can still do everything that it can.",
     ),
     Rule(
-        id="NODE-024", title="A person was not there for long", risk=_P, level=Level.MEDIUM,
+        id="NODE-024", title="A person has been absent for long", risk=_P, level=Level.MEDIUM,
         owasp="SAS-05", cwe=1052, attack="T1078", check=_unseen,
         why="An account that nobody uses is one that nobody watches.",
     ),
@@ -217,19 +217,19 @@ RULES = (
         why="Its roles wait for whoever is given the next code.",
     ),
     Rule(
-        id="NODE-026", title="One person alone owns the node, or none", risk=_P, level=Level.LOW,
-        owasp="SAS-02", cwe=654, check=_one_owner,
-        why="If that one cannot be reached, nobody can revoke, approve or mend anything.",
+        id="NODE-026", title="Only one person owns the node, or none does", risk=_P,
+        level=Level.LOW, owasp="SAS-02", cwe=654, check=_one_owner,
+        why="If that person cannot be reached, nobody can revoke, approve or fix anything.",
     ),
     Rule(
-        id="NODE-027", title="A builder's key outlives whose it is", risk=Risk.DEPENDENCIES,
+        id="NODE-027", title="A builder's key outlives its owner", risk=Risk.DEPENDENCIES,
         level=Level.MEDIUM, owasp="SAS-09", cwe=613, attack="T1195.002", check=_stray_keys,
         why="A project's rule that names it still counts what it signs.",
     ),
     Rule(
         id="NODE-028", title="A role is unused", risk=_P, level=Level.LOW, owasp="SAS-05",
         cwe=1164, check=_unused_roles,
-        why="Rights that nobody has are not looked at until somebody is given them.",
+        why="Nobody reviews rights that nobody has, until somebody is given them.",
     ),
     Rule(
         id="NODE-029", title="A role leads to nothing", risk=_P, level=Level.LOW, owasp="SAS-05",
@@ -237,8 +237,8 @@ RULES = (
         why="Whoever makes the role or function again gives rights to somebody by accident.",
     ),
     Rule(
-        id="NODE-030", title="A pipeline does not sign in any more", risk=_P, level=Level.MEDIUM,
+        id="NODE-030", title="A pipeline no longer signs in", risk=_P, level=Level.MEDIUM,
         owasp="SAS-05", cwe=1052, attack="T1199", check=_unseen_workloads,
-        why="Who takes its repository over gets in, and nobody expects it.",
+        why="Whoever takes over its repository gets in, and nobody expects it.",
     ),
 )  # fmt: skip

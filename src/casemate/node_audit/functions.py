@@ -48,7 +48,7 @@ def _unlooked_grants(state: NodeState) -> Iterator[Seen]:
     if found:
         yield Seen(
             subject="grants",
-            seen=f"What {len(found)} functions use of their grants was not looked at.",
+            seen=f"What {len(found)} functions use of their grants was not checked.",
             command="casemate grants show FUNCTION",
             count=len(found),
         )
@@ -100,7 +100,7 @@ def _gate_exceptions(state: NodeState) -> Iterator[Seen]:
             continue
         yield Seen(
             subject=f"exception:{one.id}",
-            seen=f"{name} may be deployed in spite of {one.what} until {day_of(one.expires_at)}, "
+            seen=f"{name} may be deployed despite {one.what} until {day_of(one.expires_at)}, "
             f"by {one.by}: {one.reason}",
             command=f"casemate advisories withdraw {name} {one.id}",
             project=one.project,
@@ -113,8 +113,8 @@ def _holes(state: NodeState) -> Iterator[Seen]:
     for one in state.holes or ():
         yield Seen(
             subject=f"hole:{one.project}/{one.function}:{one.id}",
-            seen=f"{one.package} of {one.project}/{one.function} has the hole {one.id}, for which "
-            "a deploy would be refused.",
+            seen=f"{one.package} of {one.project}/{one.function} has the vulnerability {one.id}, "
+            "for which a deploy would be refused.",
             command="casemate advisories live",
             project=one.project,
             level=Level.CRITICAL if one.grave else None,
@@ -137,7 +137,7 @@ def _advisories(state: NodeState) -> Iterator[Seen]:
         kind, _, text = problem.partition(": ")
         yield Seen(
             subject=f"advisories:{kind}",
-            seen=f"Advisories cannot be relied upon: {text.rstrip('.')}.",
+            seen=f"Advisories are not reliable: {text.rstrip('.')}.",
             command="casemate advisories import SOURCE --node",
         )
 
@@ -147,17 +147,17 @@ RULES = (
     Rule(
         id="NODE-040", title="A grant is not used", risk=_P, level=Level.MEDIUM, owasp="SAS-05",
         cwe=250, attack="T1078", check=_unused_grants,
-        why="Only who takes the function over would use it.",
+        why="Only somebody who takes over the function would use it.",
     ),
     Rule(
-        id="NODE-041", title="Uses of grants were not looked at", risk=_P, level=Level.LOW,
+        id="NODE-041", title="Uses of grants were not checked", risk=_P, level=Level.LOW,
         owasp="SAS-10", cwe=778, check=_unlooked_grants,
-        why="What was not looked at is not known to be good.",
+        why="What was not checked is not known to be good.",
     ),
     Rule(
         id="NODE-042", title="A function is public", risk=Risk.INPUT, level=Level.LOW,
         owasp="SAS-02", cwe=306, attack="T1190", check=_public,
-        why="Everybody sends it events, and makes it cost something.",
+        why="Everybody can send it events and cause cost.",
     ),
     Rule(
         id="NODE-043", title="A function is in quarantine", risk=_D, level=Level.MEDIUM,
@@ -167,31 +167,32 @@ RULES = (
     Rule(
         id="NODE-044", title="Nobody has signed a bundle", risk=_D, level=Level.MEDIUM,
         owasp="SAS-09", cwe=347, attack="T1195.002", check=_unvouched,
-        why="Where it came from can be shown by nobody.",
+        why="Nobody can show where it came from.",
     ),
     Rule(
         id="NODE-045", title="A manifest makes exceptions to protections", risk=Risk.INPUT,
         level=Level.LOW, owasp="SAS-06", cwe=1188, check=_manifest_exceptions,
-        why="They have no end: they hold until the function is deployed without them.",
+        why="They have no end: they last until the function is deployed without them.",
     ),
     Rule(
-        id="NODE-046", title="An exception to the gate of packages holds", risk=_D, level=Level.LOW,
-        owasp="SAS-09", cwe=1395, attack="T1190", check=_gate_exceptions,
-        why="What is excepted is there. When that ends, the function can be deployed no more.",
+        id="NODE-046", title="An exception to the gate for packages is in force", risk=_D,
+        level=Level.LOW, owasp="SAS-09", cwe=1395, attack="T1190", check=_gate_exceptions,
+        why="The excepted problem is still there. When the exception ends, the function can no "
+            "longer be deployed.",
     ),
     Rule(
-        id="NODE-047", title="A known hole is live", risk=_D, level=Level.HIGH, owasp="SAS-09",
-        cwe=1395, attack="T1190", check=_holes,
-        why="It was deployed before the hole was known, or before an exception ended.",
+        id="NODE-047", title="A known vulnerability is live", risk=_D, level=Level.HIGH,
+        owasp="SAS-09", cwe=1395, attack="T1190", check=_holes,
+        why="It was deployed before the vulnerability was known, or before an exception ended.",
     ),
     Rule(
-        id="NODE-048", title="Advisories cannot be relied upon", risk=_D, level=Level.MEDIUM,
+        id="NODE-048", title="Advisories are not reliable", risk=_D, level=Level.MEDIUM,
         owasp="SAS-09", cwe=1104, check=_advisories,
-        why="Holes that became known meanwhile are seen by nobody here.",
+        why="Vulnerabilities that became known meanwhile are not seen here.",
     ),
     Rule(
-        id="NODE-049", title="A licence that may not be is live", risk=_D, level=Level.LOW,
+        id="NODE-049", title="A disallowed licence is live", risk=_D, level=Level.LOW,
         owasp="SAS-09", cwe=1357, check=_licences,
-        why="Its terms bind who runs or passes on what has it, whatever the rule says.",
+        why="Its terms bind whoever runs or passes on the package, whatever the rule says.",
     ),
 )  # fmt: skip

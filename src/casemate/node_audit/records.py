@@ -26,7 +26,7 @@ def _backup(state: NodeState) -> Iterator[Seen]:
     if at is None or state.now - at <= BACKUP_DAYS * DAY:
         return
     age = state.now - at
-    seen = "No backup was ever fetched whole." if at == 0 else f"The last is {days(age)} old."
+    seen = "No backup was ever fetched completely." if at == 0 else f"The last is {days(age)} old."
     grave = at > 0 and age > NO_BACKUP_DAYS * DAY
     yield Seen(
         subject="backup",
@@ -41,7 +41,7 @@ def _check(state: NodeState) -> Iterator[Seen]:
     if at is not None and at > 0 and state.now - at > CHECK_DAYS * DAY:
         yield Seen(
             subject="check",
-            seen=f"All that is kept was checked {days(state.now - at)} ago.",
+            seen=f"All stored data was last checked {days(state.now - at)} ago.",
             command="casemate check",
         )
 
@@ -87,8 +87,7 @@ def _channels(state: NodeState) -> Iterator[Seen]:
     if not state.channels:
         yield Seen(
             subject="alerts",
-            seen="Nobody is told of what the rules of detection find: the settings have no "
-            "[alerts.NAME].",
+            seen="Nobody is told of findings: the settings have no [alerts.NAME].",
             command="casemate serve --config FILE",
         )
     yield from _failing(state.channels, "channel", "takes no alerts")
@@ -100,8 +99,7 @@ def _exports(state: NodeState) -> Iterator[Seen]:
     if not state.exports:
         yield Seen(
             subject="exports",
-            seen="Nothing of what happens is sent to another machine: the settings have no "
-            "[export.NAME].",
+            seen="No events are sent to another machine: the settings have no [export.NAME].",
             command="casemate serve --config FILE",
         )
     yield from _failing(state.exports, "export", "takes nothing")
@@ -160,7 +158,7 @@ def _overdue(state: NodeState) -> Iterator[Seen]:
         several = f"rights of {len(same)} of kind {kind}{of}"
         yield Seen(
             subject=f"review:{kind}:{project}",
-            seen=f"The {several} are to be looked at again, one since {days(oldest)}.",
+            seen=f"The {several} are due for review, one since {days(oldest)}.",
             command="casemate access review --overdue",
             project=project,
             count=len(same),
@@ -172,7 +170,7 @@ def _own_reviews(state: NodeState) -> Iterator[Seen]:
     for project, kind, same in _grouped([one for one in state.reviews or () if one.own]):
         yield Seen(
             subject=f"own-review:{kind}:{project}",
-            seen=f"The rights of {len(same)} of kind {kind} were looked at last by who has them, "
+            seen=f"The rights of {len(same)} of kind {kind} were last reviewed by their holder, "
             f"or who made what has them: {', '.join(one.id for one in same[:5])}.",
             command="casemate access review",
             project=project,
@@ -185,37 +183,38 @@ RULES = (
     Rule(
         id="NODE-060", title="There is no fresh backup", risk=Risk.RESPONSIBILITY,
         level=Level.MEDIUM, owasp="SAS-06", cwe=1053, attack="T1490", check=_backup,
-        why="What happened since is gone with the disk.",
+        why="What happened since is lost with the disk.",
     ),
     Rule(
-        id="NODE-061", title="What is kept was not checked for long", risk=Risk.RESPONSIBILITY,
+        id="NODE-061", title="Stored data was not checked for long", risk=Risk.RESPONSIBILITY,
         level=Level.LOW, owasp="SAS-10", cwe=354, check=_check,
-        why="What is damaged by then is found when it is needed.",
+        why="Damage is found only when the data is needed.",
     ),
     Rule(
         id="NODE-062", title="Checkpoints are not kept elsewhere", risk=_M, level=Level.MEDIUM,
         owasp="SAS-10", cwe=778, attack="T1070", check=_checkpoints,
-        why="Who owns the host can write another journal, and nothing outside disagrees.",
+        why="Whoever controls the host can write another journal, and nothing outside contradicts "
+            "it.",
     ),
     Rule(
         id="NODE-063", title="Alerts reach nobody", risk=_M, level=Level.MEDIUM, owasp="SAS-10",
         cwe=223, attack="T1562", check=_channels,
-        why="An attack that is found, and told to nobody, goes on.",
+        why="An attack that is found and reported to nobody goes on.",
     ),
     Rule(
-        id="NODE-064", title="What happens is on this machine alone", risk=_M, level=Level.LOW,
-        owasp="SAS-10", cwe=778, attack="T1070", check=_exports,
-        why="With the machine, all that could tell what happened is gone.",
+        id="NODE-064", title="The record of events is on this machine only", risk=_M,
+        level=Level.LOW, owasp="SAS-10", cwe=778, attack="T1070", check=_exports,
+        why="If the machine is lost, so is every record of what happened.",
     ),
     Rule(
         id="NODE-065", title="Alerts of a rule are silenced", risk=_M, level=Level.LOW,
         owasp="SAS-10", cwe=223, attack="T1562", check=_silences,
-        why="Who attacks meanwhile in just that way is noticed by nobody.",
+        why="Nobody notices an attacker who uses exactly that way meanwhile.",
     ),
     Rule(
         id="NODE-066", title="A decoy is off", risk=_M, level=Level.MEDIUM, owasp="SAS-10",
         cwe=223, attack="T1562", check=_decoys_off,
-        why="An intruder who looks around touches nothing then that tells of it.",
+        why="Then an intruder who looks around touches nothing that reveals it.",
     ),
     Rule(
         id="NODE-067", title="A decoy was touched", risk=_M, level=Level.HIGH, owasp="SAS-10",
@@ -225,11 +224,11 @@ RULES = (
     Rule(
         id="NODE-070", title="An access review is overdue", risk=Risk.PERMISSIONS,
         level=Level.MEDIUM, owasp="SAS-05", cwe=1052, attack="T1078", check=_overdue,
-        why="Rights that nobody looks at grow: people leave, and what they made stays.",
+        why="Rights that nobody reviews grow: people leave, and what they made stays.",
     ),
     Rule(
-        id="NODE-071", title="Rights were looked at by who has them", risk=Risk.PERMISSIONS,
+        id="NODE-071", title="Rights were reviewed by their holder", risk=Risk.PERMISSIONS,
         level=Level.LOW, owasp="SAS-05", cwe=654, check=_own_reviews,
-        why="Nobody misses a right of one's own.",
+        why="People rarely find their own rights unnecessary.",
     ),
 )  # fmt: skip

@@ -56,7 +56,8 @@ def _losses(state: NodeState) -> Iterator[Seen]:
     for loss in state.settings.accepted_losses:
         yield Seen(
             subject=f"loss:{loss}",
-            seen=f"The node was started although {loss} had been lost, and would hide that again.",
+            seen=f"The node was started although {loss} had been lost, and would not report that "
+            "again.",
             command="casemate serve",
         )
 
@@ -202,7 +203,7 @@ def _nodes(state: NodeState) -> Iterator[Seen]:
         if gone and silent > GONE_SECONDS:
             yield Seen(
                 subject=f"node:{one.name}",
-                seen=f"The node {one.name} is gone, and was not taken out.",
+                seen=f"The node {one.name} is gone, and was not removed.",
                 command=f"casemate nodes rm {one.name}",
             )
         elif one.draining and not gone:
@@ -215,7 +216,7 @@ def _nodes(state: NodeState) -> Iterator[Seen]:
     if state.nodes is not None and len(there) == 1:
         yield Seen(
             subject="nodes",
-            seen="One node alone takes calls: if it dies, nobody does.",
+            seen="Only one node takes calls: if it dies, none does.",
             command="casemate nodes ls",
             level=Level.MEDIUM,
         )
@@ -238,7 +239,7 @@ RULES = (
     Rule(
         id="NODE-001", title="A protection does not hold", risk=_R, level=Level.HIGH,
         owasp="SAS-06", cwe=693, attack="T1611", check=_protections,
-        why="What the protection keeps apart is kept apart by the others alone.",
+        why="Only the other protections then keep apart what this one should.",
     ),
     Rule(
         id="NODE-002", title="A risk was accepted at the start", risk=_R, level=Level.MEDIUM,
@@ -248,52 +249,52 @@ RULES = (
     Rule(
         id="NODE-003", title="A loss was accepted at the start", risk=_R, level=Level.MEDIUM,
         owasp="SAS-10", cwe=778, check=_losses,
-        why="The next loss of the same would not keep the node from starting either.",
+        why="Another loss of the same kind would not stop the node from starting either.",
     ),
     Rule(
         id="NODE-004", title="Grants are not enforced", risk=Risk.PERMISSIONS,
         level=Level.CRITICAL, owasp="SAS-05", cwe=285, check=_learn,
-        why="With --learn a function may use all that there is, which is for trying out alone.",
+        why="With --learn a function may use everything, which is only for trying things out.",
     ),
     Rule(
         id="NODE-005", title="The node answers without TLS", risk=_R, level=Level.CRITICAL,
         owasp="SAS-03", cwe=319, attack="T1040", check=_plaintext,
-        why="Who is on the way reads tokens, events and answers, and changes them.",
+        why="Whoever is in between can read and change tokens, events and answers.",
     ),
     Rule(
         id="NODE-006", title="The certificate ends", risk=_R, level=Level.MEDIUM,
         owasp="SAS-06", cwe=298, check=_certificate,
-        why="Clients refuse it then, or learn to connect without looking at it.",
+        why="Clients then refuse it, or get used to ignoring it.",
     ),
     Rule(
         id="NODE-007", title="The host's support ends", risk=Risk.DEPENDENCIES,
         level=Level.MEDIUM, owasp="SAS-09", cwe=1104, attack="T1068", check=_host,
-        why="Holes that become known in it stay open.",
+        why="Vulnerabilities that become known in it stay open.",
     ),
     Rule(
         id="NODE-008", title="A version of Python ends", risk=Risk.DEPENDENCIES,
         level=Level.LOW, owasp="SAS-09", cwe=1104, check=_pythons,
-        why="Holes that become known in it stay open.",
+        why="Vulnerabilities that become known in it stay open.",
     ),
     Rule(
-        id="NODE-009", title="The clock is not right", risk=Risk.MONITORING, level=Level.LOW,
+        id="NODE-009", title="The clock is wrong", risk=Risk.MONITORING, level=Level.LOW,
         owasp="SAS-10", cwe=778, attack="T1070.006", check=_clock,
-        why="Ends of tokens, certificates, exceptions and records go by it.",
+        why="Tokens, certificates, exceptions and records expire by it.",
     ),
     Rule(
         id="NODE-010", title="The disk is nearly full", risk=_R, level=Level.MEDIUM,
         owasp="SAS-06", cwe=400, attack="T1499", check=_disk,
-        why="What cannot be recorded does not run: with a full disk nothing does.",
+        why="Calls that cannot be recorded do not run: with a full disk nothing does.",
     ),
     Rule(
         id="NODE-011", title="A part of the node is not well", risk=_R, level=Level.HIGH,
         owasp="SAS-10", cwe=703, check=_parts,
-        why="What the part does is not done, or not well.",
+        why="The work of that part is not done, or not done well.",
     ),
     Rule(
         id="NODE-012", title="Data keys are old", risk=_R, level=Level.LOW, owasp="SAS-03",
         cwe=324, check=_keys,
-        why="The longer a key is used, the more is read by who got hold of it.",
+        why="The longer a key is used, the more can be read by whoever gets hold of it.",
     ),
     Rule(
         id="NODE-013", title="The vault's memory can be swapped out", risk=_R, level=Level.LOW,
@@ -301,13 +302,13 @@ RULES = (
         why="Keys then lie in clear on a disk that somebody may take away.",
     ),
     Rule(
-        id="NODE-014", title="A part of the audit could not be made", risk=Risk.MONITORING,
+        id="NODE-014", title="A part of the audit could not be performed", risk=Risk.MONITORING,
         level=Level.MEDIUM, owasp="SAS-10", cwe=778, check=_unlooked,
-        why="What was not looked at is not known to be good.",
+        why="What was not checked is not known to be good.",
     ),
     Rule(
         id="NODE-015", title="The nodes are not as they should be", risk=_R, level=Level.LOW,
         owasp="SAS-10", cwe=703, attack="T1499", check=_nodes,
-        why="Fewer nodes than believed survive less; an upgrade that was not ended is forgotten.",
+        why="Fewer nodes than expected survive less; an unfinished upgrade is forgotten.",
     ),
 )  # fmt: skip

@@ -95,7 +95,7 @@ _RULE = WeaknessRule(
     owasp="SAS-05",
     cwe=1052,
     attack="T1078",
-    why="Nobody would miss it, so nobody would notice who uses it.",
+    why="Nobody would miss it, so nobody would notice its misuse.",
 )
 _WEAKNESS = Weakness(
     rule=_RULE.id,

@@ -169,7 +169,7 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
         "Licences not allowed and live",
     ),
     advisory_facts.AdvisoriesUnreliable: Mapped(
-        OcsfClass.COMPLIANCE_FINDING, 1, Severity.HIGH, "Advisories cannot be relied upon"
+        OcsfClass.COMPLIANCE_FINDING, 1, Severity.HIGH, "Advisories are not reliable"
     ),
     facts.BundleTampered: Mapped(
         OcsfClass.DETECTION_FINDING, 1, Severity.CRITICAL, "Bundle tampered with", failed=True
