@@ -201,7 +201,7 @@ def test_whenever_it_is_killed_each_file_is_old_or_new(project: Project) -> None
 def test_without_advisories_nothing_is_called_clean(bare: Project, tmp_path: Path) -> None:
     bare.monkeypatch.setenv("CASEMATE_ADVISORIES", str(tmp_path / "nowhere"))
     done = bare.run("deps", "update")
-    assert done.code == 1 and "Known holes cannot be told" in done.err
+    assert done.code == 1 and "Known vulnerabilities cannot be listed" in done.err
     assert "advisories import" in done.err
 
 

@@ -90,7 +90,7 @@ def test_a_deploy_says_so_in_words_and_refuses_all_the_same() -> None:
 def test_what_is_not_known_of_npm_stops_no_update_of_python(tmp_path: Path, monkeypatch) -> None:
     place = Place(tmp_path / "advisories")
     monkeypatch.setenv("CASEMATE_ADVISORIES", str(place.folder))
-    with pytest.raises(CommandError, match="Known holes cannot be told"):
+    with pytest.raises(CommandError, match="Known vulnerabilities cannot be listed"):
         _require_advisories()
     import_records(place, record(name="six"), ecosystems=tuple(Ecosystem))
     assert not look(place, time.time()).good
