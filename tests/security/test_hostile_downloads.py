@@ -212,7 +212,7 @@ def test_a_mirror_elsewhere_leads_to_nothing_of_this_machine(
             "Client",
             lambda **given: real(**given, transport=httpx2.MockTransport(elsewhere)),
         )
-        with pytest.raises(CasemateError, match=r"this machine's own|is no http"):
+        with pytest.raises(CasemateError, match=r"this machine's own|is not an http"):
             mirror.fetch(["https://mirror.example/all.zip"], {}, tmp_path, plain=True)
         assert not here.requests
 

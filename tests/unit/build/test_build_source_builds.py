@@ -66,7 +66,7 @@ def test_released_packages_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     ],
 )
 def test_nothing_else_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need: str) -> None:
-    with pytest.raises(SourceOnlyError, match="no released package"):
+    with pytest.raises(SourceOnlyError, match="not a released package"):
         needs(tmp_path, monkeypatch, "setuptools", need)
 
 

@@ -60,11 +60,11 @@ def test_a_sound_wheel_passes(tmp_path: Path) -> None:
         (wheel_bytes("alpha", GOOD, record=""), "does not list"),
         (wheel_bytes("alpha", GOOD, record='"'), "which is not there"),
         (wheel_bytes("alpha", GOOD, record="gone.py,,\n"), "'gone.py', which is not there"),
-        (b"", "no sound archive|no zip archive"),
+        (b"", "not a sound archive|not a zip archive"),
         (b"PK\x05\x06" + b"\0" * 18, "0 folders"),
         (b"#!/bin/sh\n" + wheel_bytes("alpha", GOOD), "overlaps others, or comes late|directory"),
         (wheel_bytes("alpha", GOOD) + b"more", "bytes behind its end"),
-        (wheel_bytes("alpha", GOOD)[:-30], "not a zip file|no zip archive"),
+        (wheel_bytes("alpha", GOOD)[:-30], "not a zip file|not a zip archive"),
         (wheel_bytes("alpha", {"zeros": b"\0" * (20 * 1024 * 1024)}), "unpacks to"),
     ],
 )

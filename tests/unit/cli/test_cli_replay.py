@@ -443,7 +443,7 @@ def test_hostile_names_are_shown_and_not_obeyed(asked: Any) -> None:
             things=("function:shop/report", f"function:shop/{HOSTILE}", "function:../x/y")
         ),
     )
-    assert done.code == 1 and "no name of a function" in done.err
+    assert done.code == 1 and "not the name of a function" in done.err
     assert "\x1b" not in done.out + done.err and "\u202e" not in done.out + done.err
     assert not any(
         isinstance(one, ListRecordings | ListDenials | ShowFunction | ListJournal)

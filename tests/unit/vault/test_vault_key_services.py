@@ -177,7 +177,7 @@ def test_what_another_key_wrapped_is_refused_by_name(
     ("kind", "fault", "told"),
     [
         ("kms", "other key", "has used another key than arn:"),
-        ("transit", "other plaintext", "no master key of a vault"),
+        ("transit", "other plaintext", "not a master key of a vault"),
         ("transit", "text", "is not what a key service answers"),
         ("kms", "text", "has used another key"),
         ("transit", "other form", "is not what a key service answers"),

@@ -423,7 +423,7 @@ async def test_each_node_has_a_journal_and_records_of_its_own(
     assert all(key.made for key in keys)
     assert keys[0].name != keys[1].name
     assert keys[0].public != keys[1].public
-    with pytest.raises(errors.VaultInputError, match="no head of this node's journal"):
+    with pytest.raises(errors.VaultInputError, match="not a head of this node's journal"):
         other.engine.sign_head(f"{keys[0].name}\n1\nAAAA\n")
     assert other.engine.sign_head(f"{keys[1].name}\n5\nAAAA\n")
     one.engine.keep_records()
