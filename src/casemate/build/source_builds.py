@@ -100,7 +100,7 @@ class SourceBuilds:
         except DECODING_ERRORS as error:
             raise _failed(release, "it does not say what its build needs") from error
         if len(needs) > _MAX_REQUIREMENTS or not all(_REQUIREMENT.fullmatch(one) for one in needs):
-            raise _failed(release, "its build needs what is not a released package")
+            raise _failed(release, "its build needs something that is not a released package")
         return needs
 
     def _install(self, needs: Sequence[str], given: Path, target: Path) -> None:

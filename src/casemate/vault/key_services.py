@@ -145,7 +145,7 @@ def _framed(key: bytes) -> bytes:
 def _unframed(found: bytes, path: str) -> bytes:
     if not found.startswith(_FRAME):
         raise MasterKeySourceError(
-            "The key service has unwrapped what is not a master key of a vault.",
+            "The key service has unwrapped something that is not a master key of a vault.",
             next_step=f"Name in {path} the key that the vault was made with.",
         )
     return found.removeprefix(_FRAME)

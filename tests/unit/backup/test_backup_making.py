@@ -266,7 +266,7 @@ def test_folders_in_use_are_refused(tmp_path: Path) -> None:
     assert (tmp_path / "node" / "x").read_text() == "mine"
     (tmp_path / "link").symlink_to(tmp_path / "empty")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BackupError, match="no folder"):
+    with pytest.raises(BackupError, match="not a folder"):
         restore(tmp_path / "b.tar", tmp_path / "link")
     restore(tmp_path / "b.tar", tmp_path / "empty")
     with pytest.raises(BackupError, match="not empty"):

@@ -56,7 +56,7 @@ def test_a_folder_whose_marker_is_gone_is_known_by_what_else_a_node_keeps(
     (tmp_path / name).touch()
     require_own(tmp_path)
     (tmp_path / "something else").touch()
-    with pytest.raises(DataFolderError, match="no node's data \\('something else'\\)"):
+    with pytest.raises(DataFolderError, match="not a node's \\('something else'\\)"):
         require_own(tmp_path)
 
 
@@ -121,7 +121,7 @@ def test_data_of_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "x"}', b"\xff", b"x" * 9999])
 def test_a_marker_that_is_none_counts_for_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / MARKER).write_bytes(content)
-    with pytest.raises(DataFolderError, match="no node's data"):
+    with pytest.raises(DataFolderError, match="not a node's"):
         require_own(tmp_path)
     (tmp_path / "store").mkdir()
     require_own(tmp_path)
@@ -133,7 +133,7 @@ def test_a_marker_is_not_followed_or_waited_for(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text('{"format": 99, "version": "x"}')
     (tmp_path / MARKER).symlink_to(tmp_path / "secret")
     (tmp_path / "store").mkdir()
-    with pytest.raises(DataFolderError, match="no node's data"):
+    with pytest.raises(DataFolderError, match="not a node's"):
         require_own(tmp_path)
     (tmp_path / "secret").unlink()
     (tmp_path / MARKER).unlink()

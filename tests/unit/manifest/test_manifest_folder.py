@@ -74,7 +74,7 @@ def test_what_is_missing_or_of_another_type_is_rejected(root):
     folder = ProjectFolder(root)
     assert "does not exist" in rejected(folder.source, "nowhere")
     assert "does not exist" in rejected(folder.source, "dangling")
-    assert "no folder" in rejected(folder.source, "requirements.txt")
+    assert "not a folder" in rejected(folder.source, "requirements.txt")
     assert "through a file" in rejected(folder.source, "requirements.txt/x")
     assert "not a regular file" in rejected(folder.requirements, "src")
     assert "not a regular file" in rejected(folder.requirements, "pipe.txt")
