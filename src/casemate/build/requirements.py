@@ -188,7 +188,7 @@ def _scan_option(root: Path, name: str, where: str, line: str, scan: _Scan) -> N
     elif option in {"-f", "--find-links"}:
         folder = _relative(root, PurePosixPath(name).parent / value)
         if not (root / folder).is_dir():
-            raise RequirementsFileError(f"{where}: there is not a folder {value!r} in the project.")
+            raise RequirementsFileError(f"{where}: there is no folder {value!r} in the project.")
         scan.vendored.append(folder)
     elif option in _PLAIN:
         scan.options.extend([option] if option == "--no-index" else [])

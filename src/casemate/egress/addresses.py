@@ -112,11 +112,18 @@ def classify(address: Address) -> AddressKind:
     if address.scope_id is not None:
         return AddressKind.RESERVED
     if address in _NAT64:
-        inner = classify(IPv4Address(int(address) & 0xFFFFFFFF))
+        inner = classify(_behind_nat64(address))
         return inner if inner is AddressKind.GLOBAL else AddressKind.EMBEDDED
     if (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
         return AddressKind.EMBEDDED
     return next((kind for net, kind in _IPV6 if address in net), AddressKind.RESERVED)
+
+
+def _behind_nat64(address: Address) -> Address:
+    """Return the IPv4 address that a translator of NAT64 leads to, else the address itself."""
+    if isinstance(address, IPv6Address) and address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
 
 
 def refused_kind(
@@ -135,4 +142,4 @@ def refused_kind(
         return None if kind in _WITH_PRIVATE else kind
     if kind is not AddressKind.GLOBAL:
         return kind
-    return AddressKind.OWN if is_own(address) else None
+    return AddressKind.OWN if is_own(address) or is_own(_behind_nat64(address)) else None

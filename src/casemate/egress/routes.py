@@ -40,10 +40,10 @@ class OwnAddresses:
 
     def __call__(self, address: Address) -> bool:
         """Tell whether packets to an address stay on this host. Raises OSError if unknown."""
-        if address in self._outside:
-            return True
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
+        if address in self._outside:
+            return True
         self._ask(address)
         while True:
             answer = self._socket.recv(8192)

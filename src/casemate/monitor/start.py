@@ -30,6 +30,7 @@ class MonitorStarter(ChildStarter):
         settings: MonitorSettings,
         *,
         node: str,
+        own_addresses: tuple[str, ...] = (),
         ready: Callable[[], None],
     ) -> None:
         """Make the socket pair.
@@ -48,6 +49,7 @@ class MonitorStarter(ChildStarter):
                 vault=given[0],
                 settings=given[1],
                 node=node,
+                own_addresses=own_addresses,
             )
 
         trusted = {name: os.environ[name] for name in _AUTHORITIES if name in os.environ}

@@ -15,7 +15,13 @@ _AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 class SourcesStarter(ChildStarter):
     """Starts sources processes for one gateway, one at a time."""
 
-    def __init__(self, uid: int | None, *, limits: SourceLimits | None = None) -> None:
+    def __init__(
+        self,
+        uid: int | None,
+        *,
+        own_addresses: tuple[str, ...] = (),
+        limits: SourceLimits | None = None,
+    ) -> None:
         """Make the socket pair. `uid` is what to become if this is root, else None."""
         trusted = {name: os.environ[name] for name in _AUTHORITIES if name in os.environ}
         super().__init__(
@@ -26,6 +32,7 @@ class SourcesStarter(ChildStarter):
                 control=control,
                 heart=heart,
                 uid=uid,
+                own_addresses=own_addresses,
                 limits=limits or SourceLimits(),
             ),
         )

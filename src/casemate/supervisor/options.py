@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
 
 from casemate.model.caps import Caps
-from casemate.model.errors import ProtectionMissingError
+from casemate.model.errors import InvalidInputError, ProtectionMissingError
 from casemate.model.processes import RESTORES
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor.settings import MonitorSettings
@@ -90,13 +91,17 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     shared: SharedOptions = SharedOptions()
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of reverse proxies, which say for whom they ask."""
+    own_addresses: tuple[str, ...] = ()
+    """Addresses that lead to this host from outside but are on none of its interfaces (NAT)."""
     gateways: int | None = None
     """Processes of the gateway: one that decides, and beside it those that take connections; None:
     as many as the host has cores for."""
 
     def __post_init__(self) -> None:
-        """Refuse risks that nobody can accept, and what is no address of a proxy."""
+        """Refuse risks that nobody can accept, and what is not an address."""
         TrustedProxies(self.trusted_proxies)
+        for text in self.own_addresses:
+            _require_address(text)
         unknown = [risk for risk in self.accepted_risks if risk not in RISKS]
         if unknown:
             raise ProtectionMissingError(
@@ -114,3 +119,13 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
             concurrency=self.bounds.instances or derived.concurrency,
             warm=derived.warm if self.bounds.warm is None else self.bounds.warm,
         )
+
+
+def _require_address(text: str) -> None:
+    try:
+        ip_address(text)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{text[:100]!a} is not an address of this host.",
+            next_step="Give an IPv4 or IPv6 address without a port, such as 203.0.113.7.",
+        ) from error

@@ -30,6 +30,7 @@ class Recording:
         *,
         journal: str,
         node: str,
+        own_addresses: tuple[str, ...],
         root: bool,
         accept_loss: bool,
         accept_records_loss: bool,
@@ -57,6 +58,7 @@ class Recording:
             vault.connect_monitor,
             settings,
             node=node,
+            own_addresses=own_addresses,
             ready=self._introduce,
         )
 

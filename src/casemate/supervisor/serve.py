@@ -268,8 +268,11 @@ class Node:
         vault = self._vault.connect()
         keeper = self._vault.connect_keeper()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        egress = EgressStarter(EGRESS_UID if self._root else None, learn=self._options.learn)
-        sources = SourcesStarter(SOURCES_UID if self._root else None)
+        own = self._options.own_addresses
+        egress = EgressStarter(
+            EGRESS_UID if self._root else None, own_addresses=own, learn=self._options.learn
+        )
+        sources = SourcesStarter(SOURCES_UID if self._root else None, own_addresses=own)
         self._watchdog.watch("the egress proxy", lambda: egress.pulse, egress.kill)
         recording = self._recording()
         recorder, monitor = recording.recorder, recording.monitor
@@ -354,6 +357,7 @@ class Node:
             # Its database is opened by a path, which its uid may not be able to walk to either.
             journal=self._staging.visible(str(self._folders.journal)),
             node=self._options.public_url or f"{host}:{port}",
+            own_addresses=self._options.own_addresses,
             root=self._root,
             # What is lost later is not what the operator knows of.
             accept_loss=JOURNAL in self._options.accepted_losses and not self._gateway.started,

@@ -99,6 +99,9 @@ def test_this_hosts_own_public_address_is_refused_unless_private() -> None:
     address = ip_address("93.184.216.34")
     assert refused_kind(address, PUBLIC_RULE, lambda a: a == address) is AddressKind.OWN
     assert refused_kind(address, PRIVATE_RULE, lambda a: a == address) is None
+    translated = ip_address("64:ff9b::5db8:d822")
+    assert refused_kind(translated, PUBLIC_RULE, never_own) is None
+    assert refused_kind(translated, PUBLIC_RULE, lambda a: a == address) is AddressKind.OWN
 
 
 @given(st.ip_addresses(v=4))

@@ -37,6 +37,7 @@ def test_every_address_of_an_interface_is_own(is_own: OwnAddresses) -> None:
 
 def test_an_address_behind_nat_is_own_when_told(is_own: OwnAddresses) -> None:
     assert is_own(ip_address("198.51.100.7"))
+    assert is_own(ip_address("::ffff:198.51.100.7"))
     assert not is_own(ip_address("198.51.100.8"))
 
 

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from casemate.model.errors import ProtectionMissingError, UnavailableError
+from casemate.model.errors import (
+    InvalidInputError,
+    ProtectionMissingError,
+    UnavailableError,
+)
 from casemate.model.processes import EGRESS_UID, GATEWAY_UID, SANDBOX_UID, VAULT_UID
 from casemate.supervisor.host import listen, offered_interpreters
 from casemate.supervisor.options import RISKS, ServeOptions
@@ -42,6 +46,13 @@ def test_seccomp_and_user_namespaces_are_no_choice() -> None:
         *("cgroups", "landlock", "plaintext", "shared-uid", "shared-files"),
         *("clear-disks", "unproved-store"),
     }
+
+
+@pytest.mark.parametrize("text", ["", "example.org", "203.0.113.7:80", "203.0.113.0/24", "1.2.3"])
+def test_what_is_not_an_address_is_not_one_of_this_host(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="not an address of this host") as refused:
+        ServeOptions(data=Path("d"), host="127.0.0.1", port=0, own_addresses=(text,))
+    assert "203.0.113.7" in refused.value.next_step
 
 
 # -- where it listens ----------------------------------------------------------------------------

@@ -219,6 +219,15 @@ ProxyOption = Annotated[
         "X-Forwarded-For says who asks. Nobody else's is read. Can be given several times.",
     ),
 ]
+OwnAddressOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--own-address",
+        metavar="ADDRESS",
+        help="Address that leads to this host by NAT, such as the public one of a virtual machine. "
+        "Functions cannot connect to it. Can be given several times.",
+    ),
+]
 GatewaysOption = Annotated[
     str,
     typer.Option(
@@ -397,6 +406,7 @@ def serve(
     public_url: PublicUrlOption = None,
     function_ids: FunctionIdsOption = None,
     trusted_proxy: ProxyOption = None,
+    own_address: OwnAddressOption = None,
     gateways: GatewaysOption = AUTO,
     store: StoreOption = None,
     objects: ObjectsOption = None,
@@ -449,6 +459,7 @@ def serve(
         restore=restore,
         playbooks=playbooks,
         trusted_proxies=tuple(trusted_proxy or ()),
+        own_addresses=tuple(own_address or ()),
         gateways=_gateways(gateways),
         monitor=_monitor(config, rules),
     )
