@@ -104,6 +104,28 @@ def test_one_damaged_page_fails_what_meets_it_and_nothing_else(
     assert "damaged: page" in fault
 
 
+@pytest.mark.parametrize("pages", [1, 40])
+def test_a_file_that_was_cut_off_is_damaged_and_not_busy_for_a_moment(
+    tmp_path: Path, pages: int
+) -> None:
+    """Before: each call was asked to come again, for ever: no page that there was had changed."""
+    with Child(tmp_path / "node", {}) as child:
+        assert child.ensure().ok
+        assert child.many("big", 400, 2000).ok
+        assert child.close().ok
+    database = tmp_path / "node" / DATABASE
+    whole = database.stat().st_size // 4096
+    with database.open("r+b") as file:
+        file.truncate((whole - pages) * 4096)
+    with Child(tmp_path / "node", {}) as again:
+        answers = [again.get(f"big-{n}") for n in range(0, 400, 3)]
+        refused = [a for a in answers if not a.ok]
+        assert refused and {a[1] for a in refused} == {"DataCorruptError"}
+        assert "from page" in refused[0][3] and "is not what was written" in refused[0][3]
+        (fault,) = again.faults()[1]
+        assert "damaged: the end of" in fault
+
+
 def test_the_store_works_again_once_its_disk_does(child: Child, faults: DiskFaults) -> None:
     for operation, every in ((Operation.READ, 1), (Operation.WRITE, 2), (Operation.SYNC, 1)):
         faults.begin(STORE, operation, every=every)

@@ -14,12 +14,11 @@ the account from elsewhere nor who fails with other accounts from there can keep
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from casemate.accounts.errors import TooManyAttemptsError
+from casemate.model.addresses import address_group
 from casemate.model.back_off import FORGET_AFTER, LONGEST_WAIT, BackOff, names_of
 
 MAX_ENTRIES = 8192
@@ -44,20 +43,6 @@ def too_many(wait: float) -> TooManyAttemptsError:
         retry_after=wait,
         next_step=f"Try again in {wait:.0f} s. A session that is open goes on working.",
     )
-
-
-@lru_cache(maxsize=8192)
-def address_group(address: str) -> str:
-    """Return what is counted as one remote: an IPv4 address or an IPv6 /64 network."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address[:64]
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
-    return str(parsed)
 
 
 class Attempts:

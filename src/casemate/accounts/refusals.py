@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from casemate.accounts.attempts import address_group
+from casemate.model.addresses import address_group
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.facts import Actor, Fact
 from casemate.model.principal import ANONYMOUS, NODE

@@ -14,8 +14,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
-from casemate.accounts.attempts import Attempts, address_group, too_many
+from casemate.accounts.attempts import Attempts, too_many
 from casemate.accounts.errors import TooManyAttemptsError
+from casemate.model.addresses import address_group
 from casemate.model.back_off import LONGEST_WAIT
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.operations.accounts import CountAttempt, ForgetAttempts, SettleAttempt

@@ -14,7 +14,6 @@ from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
-from casemate.accounts.attempts import address_group
 from casemate.budgets import refusals
 from casemate.budgets.anomaly import Anomalies
 from casemate.budgets.costs import COUNTED, WEIGHTS, Money
@@ -24,6 +23,7 @@ from casemate.budgets.rates import Fields, Rate
 from casemate.budgets.ticket import Ledgers, Ticket
 from casemate.metering import PriceList, shipped
 from casemate.metering.prices import DEFAULT
+from casemate.model.addresses import address_group
 from casemate.model.budget import BYTE_UNITS, Budget, BudgetUnit, Quota, QuotaEach
 from casemate.model.deployment import Version
 from casemate.model.facts import BudgetReached, Fact

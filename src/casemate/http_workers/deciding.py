@@ -360,7 +360,8 @@ class FarConnection:
         """Send an answer in its turn, in pieces, or as it comes."""
         context, link = self._connections.context, self._connections.link
         if response.paced:
-            await context.pace.turn(context.loop.time())
+            peer = self.peer if self._head is None else self._head.peer
+            await context.pace.turn(peer, context.loop.time())
         body = response.body
         if not isinstance(body, bytes):
             await self._stream(response)

@@ -1,7 +1,8 @@
 """Records denials, many alike as one: a flood of attempts must not become a flood of records.
 
 What callers without a token were denied is told by a few examples and a count: whoever asks for a
-hundred thousand names that there are not gets twenty records and one more each minute.
+hundred thousand names that there are not gets twenty records and one more each minute. Each address
+has examples of its own, or who goes for what there is would be one of the many.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from casemate.model.addresses import address_group
 from casemate.model.denial import Denial
 from casemate.model.principal import ANONYMOUS
 
@@ -23,7 +25,11 @@ MAX_KINDS = 4096
 NAME_WINDOW_SECONDS = 60.0
 EXAMPLES = 20
 """How many resources are recorded by their names, of those that callers without a token were denied
-in one kind and for one reason within `NAME_WINDOW_SECONDS`. The others are one record."""
+from one address in one kind and for one reason within `NAME_WINDOW_SECONDS`. The others are one
+record."""
+MAX_ADDRESSES = 50
+"""Addresses that have examples of their own then, in one kind and for one reason. Those beyond have
+them together: many addresses are no reason to keep more than some hundreds of records a minute."""
 OTHERS = "several others"
 """The resource of that record; its count says how many attempts it stands for."""
 
@@ -77,6 +83,7 @@ class DenialRecorder:
         self._held = Counted()
         self._names: dict[_Key, set[str]] = {}
         self._others = Counted()
+        self._addresses: dict[_Key, set[str]] = {}
         self._names_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -110,6 +117,7 @@ class DenialRecorder:
             self._flush_others()
             self._names_until = now + NAME_WINDOW_SECONDS
         key: _Key = (denial.kind.value, denial.action, denial.reason)
+        key = (*key, self._address_of(key, denial.remote_address))
         if key not in self._names and len(self._names) >= MAX_KINDS:
             key = (denial.kind.value,)
         names = self._names.setdefault(key, set())
@@ -122,8 +130,19 @@ class DenialRecorder:
             self._loop.call_at(self._names_until, self._flush_others)
         return True
 
+    def _address_of(self, key: _Key, address: str) -> str:
+        """Return the address whose examples count for one; empty for those beyond the bound."""
+        group = address_group(address)
+        known = self._addresses.setdefault(key, set())
+        if group not in known:
+            if len(known) >= MAX_ADDRESSES:
+                return ""
+            known.add(group)
+        return group
+
     def _flush_others(self) -> None:
         self._names.clear()
+        self._addresses.clear()
         self._others.tell(self._record)
 
     def flush(self) -> None:

@@ -23,12 +23,14 @@ from typing import NamedTuple
 
 from casemate.kernel.durability import sync_file
 from casemate.sqlite.engine import PAGE_BYTES
-from casemate.sqlite.pages import SALT_BYTES, any_authentic, authentic, code_key
+from casemate.sqlite.pages import SALT_BYTES, any_authentic, authentic, code_key, pages_told
 
 _BLOCK_PAGES = 256
 _LOOK_SECONDS = 0.5
 """How long the search for the reason of one failure may take; it reads some 200 MB then."""
 _TRIES = 3
+_LOG_HEAD, _FRAME_HEAD, _PAGE_NUMBER = 32, 24, 4
+"""Bytes before the first frame of a log, before the page in each, and of its number there."""
 _TRY_AGAIN_SECONDS = 0.05
 """A page that a checkpoint is writing is not authentic for a moment."""
 
@@ -39,7 +41,7 @@ class Reason(Enum):
     READ = "read"
     """The disk does not give what is there; it may do so again."""
     DAMAGE = "damage"
-    """A page is not what was written."""
+    """A page is not what was written, or the file ends too soon."""
     KEY = "key"
     """No page looked at is authentic: the key is another one, or the first 16 bytes are."""
     NONE = "none"
@@ -131,7 +133,25 @@ class OpenFile:
                     return Diagnosis(Reason.DAMAGE, f"page {number} of {self.path.name}")
                 number += 1
         _read_whole(self._log, deadline)
+        first = self._first_missing(key, deadline)
+        if first:
+            text = f"the end of {self.path.name}, from page {first} on,"
+            return Diagnosis(Reason.DAMAGE, text)
         return Diagnosis(Reason.NONE, "")
+
+    def _first_missing(self, key: bytes, deadline: float) -> int:
+        """Return the first page that is neither in the file nor in its log; 0 if none is missing.
+
+        What was cut off has no page that could be looked at. In this order: a page that is written
+        back meanwhile is in the file before the log is begun anew.
+        """
+        count = pages_told(os.pread(self.descriptor, PAGE_BYTES, 0), key)
+        logged = _pages_in(self._log, deadline)
+        there = os.fstat(self.descriptor).st_size // PAGE_BYTES
+        if logged is None:
+            return 0
+        missing = (number for number in range(there + 1, count + 1) if number not in logged)
+        return next(missing, 0)
 
     def is_damaged(self, number: int, codes: bytes) -> bool:
         """Tell whether a page is not authentic, also when it is read again. Raises OSError.
@@ -165,6 +185,28 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _pages_in(path: Path, deadline: float) -> set[int] | None:
+    """Return the numbers of all pages in a write-ahead log (sqlite.org/fileformat2.html#walformat).
+
+    None if there was no time to. Those of frames that do not count any more are among them.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return set()
+    found: set[int] = set()
+    try:
+        place = _LOG_HEAD
+        while head := os.pread(descriptor, _PAGE_NUMBER, place):
+            if time.monotonic() > deadline:
+                return None
+            found.add(int.from_bytes(head, "big"))
+            place += _FRAME_HEAD + PAGE_BYTES
+    finally:
+        os.close(descriptor)
+    return found
 
 
 def _read_whole(path: Path, deadline: float) -> None:

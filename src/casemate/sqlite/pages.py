@@ -12,10 +12,14 @@ import hashlib
 import hmac
 import os
 
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
 from casemate.sqlite.engine import PAGE_BYTES
 
 SALT_BYTES = 16
-_CODE_BYTES = 64
+_CODE_BYTES, _IV_BYTES = 64, 16
+_HEAD_BYTES = 96
+"""Of the first page, up to where it says whether its count of pages is right: blocks of AES."""
 _SALT_MASK = bytes([0x3A]) * SALT_BYTES
 _CODE_KEY_ITERATIONS = 2
 _SAMPLE = 64
@@ -36,6 +40,17 @@ def authentic(page: bytes, number: int, codes: bytes) -> bool:
     covered, code = page[begin:-_CODE_BYTES], page[-_CODE_BYTES:]
     expected = hmac.digest(codes, covered + number.to_bytes(4, "little"), "sha512")
     return hmac.compare_digest(expected, code)
+
+
+def pages_told(page: bytes, key: bytes) -> int:
+    """Return how many pages a database has, by its authentic first one; 0 if that does not say.
+
+    It does not where a very old engine wrote after it (sqlite.org/fileformat2.html, 1.3.7).
+    """
+    begin = -_CODE_BYTES - _IV_BYTES
+    cipher = Cipher(algorithms.AES(key), modes.CBC(page[begin:-_CODE_BYTES])).decryptor()
+    head = page[:SALT_BYTES] + cipher.update(page[SALT_BYTES:_HEAD_BYTES])
+    return int.from_bytes(head[28:32], "big") if head[24:28] == head[92:96] else 0
 
 
 def any_authentic(descriptor: int, codes: bytes) -> bool:

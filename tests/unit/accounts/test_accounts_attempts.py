@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.accounts import attempts as attempts_module
-from casemate.accounts.attempts import MAX_ENTRIES, Attempts, address_group
+from casemate.accounts.attempts import MAX_ENTRIES, Attempts
 from casemate.accounts.errors import TooManyAttemptsError
+from casemate.model.addresses import address_group
 from casemate.model.back_off import (
     FREE_PER_ACCOUNT,
     FREE_PER_ADDRESS,

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from casemate.facts import FactStream
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.principal import ANONYMOUS
-from casemate.recorder.denials import BURST, EXAMPLES, MAX_KINDS, OTHERS, DenialRecorder
+from casemate.recorder.denials import (
+    BURST,
+    EXAMPLES,
+    MAX_ADDRESSES,
+    MAX_KINDS,
+    OTHERS,
+    DenialRecorder,
+)
 
 
 def denial(action: str = "a", **rest: object) -> Denial:
@@ -85,6 +92,31 @@ def test_names_that_nobody_vouches_for_are_a_few_examples_and_a_number() -> None
     assert sum(one.count for one in found) == 100_000
     assert found[-1].resource == OTHERS
     assert not found[-1].project
+
+
+def names(count: int, address: str, prefix: str = "n") -> list[Denial]:
+    """Return what somebody without a token has tried, each time another name."""
+    return [
+        denial(by=ANONYMOUS.text, resource=f"function:p/{prefix}{n}", remote_address=address)
+        for n in range(count)
+    ]
+
+
+def test_who_goes_for_what_there_is_is_not_one_of_those_who_make_names_up() -> None:
+    real = names(3, "192.0.2.2", "real")
+    found = recorded(*names(5000, "192.0.2.1"), *real, flush=False)
+    assert found[-3:] == real
+    network = [f"2001:db8::{n:x}" for n in range(5000)]
+    flood = [one for address in network for one in names(1, address, address)]
+    found = recorded(*flood, *real, flush=False)
+    assert (found[-3:], len(found)) == (real, EXAMPLES + 3), "a /64 is one"
+
+
+def test_many_addresses_are_a_few_hundred_records_and_a_number() -> None:
+    flood = [one for n in range(4000) for one in names(25, f"192.0.{n >> 8}.{n & 255}", f"{n}-")]
+    found = recorded(*flood)
+    assert len(found) <= (EXAMPLES + 1) * (MAX_ADDRESSES + 1)
+    assert sum(one.count for one in found) == len(flood)
 
 
 def test_an_example_is_recorded_again_and_who_is_known_is_never_folded_by_names() -> None:

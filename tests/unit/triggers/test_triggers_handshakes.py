@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.triggers.http_server import handshake_rate
+from casemate.triggers.http_server import peer_rate
 from casemate.triggers.http_server.handshake_rate import BURST, PER_SECOND, HandshakeRate
 
 
@@ -38,7 +38,7 @@ def test_nobody_gets_more_than_burst_and_rate(pauses: list[float]) -> None:
 
 
 def test_what_is_kept_of_peers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handshake_rate, "_MOST_PEERS", 10)
+    monkeypatch.setattr(peer_rate, "MOST_PEERS", 10)
     rate = HandshakeRate()
     for number in range(1000):
         rate.delay(f"192.0.2.{number % 250}", float(number % 3))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.model.addresses import address_group
 from casemate.model.errors import InvalidInputError
 from casemate.model.http import HttpResponse
 from casemate.triggers.http_server import HttpLimits, InvalidResponseError, server_problem
@@ -16,7 +17,6 @@ from casemate.triggers.http_server.peers import (
     ConnectionCounter,
     is_local,
     peer_address,
-    peer_group,
 )
 from casemate.triggers.http_server.response_head import encode_head
 
@@ -61,7 +61,7 @@ def test_deadlines_are_looked_at_often_enough() -> None:
 )
 def test_peers_are_grouped_by_network(peername: object, address: str, group: str) -> None:
     assert peer_address(peername) == address
-    assert peer_group(address) == group
+    assert address_group(address) == group
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from triggers_server import GET, run, serving
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.triggers.http_server.refusal_pace import (
     AT_ONCE,
+    FEW_AT_ONCE,
+    FEW_PER_SECOND,
     LONGEST_SECONDS,
     READ_PAST_BYTES,
     TURNS_PER_SECOND,
@@ -18,6 +20,8 @@ from casemate.triggers.http_server.refusal_pace import (
 )
 
 BODY = b"x" * 1000
+FLOOD, OTHER = "192.0.2.1", "192.0.2.2"
+LOCAL = "127.0.0.1"
 POST = b"POST /full HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -27,15 +31,40 @@ def full(_head: HttpHead) -> HttpResponse:
 
 def test_a_few_refusals_leave_at_once_and_more_take_turns() -> None:
     pace = RefusalPace()
-    delays = [pace.delay(100.0) for _ in range(AT_ONCE + 20)]
-    assert delays[: AT_ONCE - 1] == [0.0] * (AT_ONCE - 1)
+    delays = [pace.delay(FLOOD, 100.0) for _ in range(FEW_AT_ONCE + AT_ONCE + 20)]
+    at_once = FEW_AT_ONCE + AT_ONCE - 2
+    assert delays[:at_once] == [0.0] * at_once
     assert delays[-1] == pytest.approx(20 / TURNS_PER_SECOND, abs=0.01)
-    assert [pace.delay(1000.0) for _ in range(10)] == [0.0] * 10
+    assert [pace.delay(FLOOD, 1000.0) for _ in range(10)] == [0.0] * 10
+
+
+def test_the_few_of_others_do_not_stand_behind_a_flood() -> None:
+    pace, now = RefusalPace(), 100.0
+    waited = 0.0
+    for _ in range(300):
+        now += 1 / FEW_PER_SECOND
+        for _ in range(100):
+            pace.delay(FLOOD, now)
+        waited = max(waited, pace.delay(OTHER, now))
+    assert pace.delay(FLOOD, now) > LONGEST_SECONDS / 2
+    assert waited == 0.0
+
+
+def test_a_flood_from_many_addresses_is_one() -> None:
+    """Each has few, and all of them together no more than any flood."""
+    for address in ("192.0.{}.{}", "2001:db8:{:x}:{:x}::1"):
+        pace = RefusalPace()
+        delays = [pace.delay(address.format(n >> 8, n & 255), 5.0) for n in range(50_000)]
+        assert delays.count(0.0) <= AT_ONCE
+        assert max(delays) == pytest.approx(LONGEST_SECONDS)
+    pace = RefusalPace()
+    delays = [pace.delay(f"2001:db8::{n:x}", 5.0) for n in range(1000)]
+    assert delays.count(0.0) <= FEW_AT_ONCE + AT_ONCE
 
 
 def test_no_refusal_waits_for_ever() -> None:
     pace = RefusalPace()
-    assert max(pace.delay(5.0) for _ in range(10_000)) <= LONGEST_SECONDS
+    assert max(pace.delay(FLOOD, 5.0) for _ in range(10_000)) <= LONGEST_SECONDS
 
 
 def test_a_client_that_asks_again_at_once_is_refused_at_the_servers_pace() -> None:
@@ -43,7 +72,7 @@ def test_a_client_that_asks_again_at_once_is_refused_at_the_servers_pace() -> No
         async with serving(body_limit=full) as served:
             client = await served.connect()
             began = time.monotonic()
-            count = AT_ONCE + 30
+            count = FEW_AT_ONCE + AT_ONCE + 30
             for _ in range(count):
                 assert (await client.get()).status == 429
             assert time.monotonic() - began >= 0.9 * 30 / TURNS_PER_SECOND
@@ -102,7 +131,7 @@ def test_what_waits_for_its_turn_holds_no_body_and_ends_with_the_server() -> Non
             context = served.server._context
             assert context is not None
             for _ in range(10_000):
-                context.pace.delay(context.loop.time())
+                context.pace.delay(LOCAL, context.loop.time())
             client = await served.connect()
             await client.send(POST % 1000 + BODY)
             async with asyncio.timeout(5):
@@ -125,7 +154,7 @@ def test_a_functions_own_429_is_not_held_back() -> None:
             context = served.server._context
             assert context is not None
             for _ in range(10_000):
-                context.pace.delay(context.loop.time())
+                context.pace.delay(LOCAL, context.loop.time())
             client = await served.connect()
             began = time.monotonic()
             assert (await client.get()).status == 429

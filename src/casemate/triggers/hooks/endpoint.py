@@ -14,9 +14,9 @@ from typing import Protocol
 
 import msgspec
 
-from casemate.accounts.attempts import address_group
 from casemate.data.errors import ForgottenError
 from casemate.data.interface import NewMessage, ProjectData
+from casemate.model.addresses import address_group
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError, UnavailableError

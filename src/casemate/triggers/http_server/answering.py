@@ -138,7 +138,9 @@ class Answering(asyncio.Protocol):
             response = await handler(argument)
             if response.paced:
                 self._held.release()
-                await self._context.pace.turn(self._context.loop.time())
+                request = self._request
+                peer = "" if request is None else request.head.peer
+                await self._context.pace.turn(peer, self._context.loop.time())
             if isinstance(response.body, bytes):
                 self._write(response, cut=cut)
             else:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from casemate.model.addresses import address_group
 from casemate.triggers.http_server.limits import HttpLimits
-from casemate.triggers.http_server.peers import peer_group
 from casemate.triggers.http_server.request_head import RequestRefusedError
 
 SLOW_RATE = 256 * 1024
@@ -139,7 +139,7 @@ class Buffers:
 
     def group(self, peer: str) -> str:
         """Return what a peer is counted with; empty for proxies, which bring many callers."""
-        return "" if self._is_proxy(peer) else peer_group(peer)
+        return "" if self._is_proxy(peer) else address_group(peer)
 
     def _fits(self, group: str) -> bool:
         return not group or self._groups.get(group, 0) <= self._peer_limit

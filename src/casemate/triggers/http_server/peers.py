@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from casemate.model.addresses import address_group
 from casemate.model.http import AskedRoute
 from casemate.model.loopback import is_loopback
 from casemate.triggers.http_server.limits import HttpLimits
@@ -31,13 +32,6 @@ def peer_address(peername: object) -> str:
         return address
     mapped = ipaddress.IPv6Address(address).ipv4_mapped
     return str(mapped) if mapped is not None else address
-
-
-def peer_group(address: str) -> str:
-    """Return what is counted as one peer: an IPv4 address or an IPv6 /64 network."""
-    if ":" not in address:
-        return address
-    return str(ipaddress.IPv6Network((address, 64), strict=False))
 
 
 def is_local(address: str) -> bool:
@@ -105,7 +99,7 @@ class ConnectionCounter:
             return 503
         exempt = self._limits.exempt_loopback and is_local(address)
         if not exempt and not self._is_proxy(address):
-            group = peer_group(address)
+            group = address_group(address)
             held = self._groups.get(group, 0)
             if held >= self._limits.connections_per_peer:
                 return 429
@@ -120,7 +114,7 @@ class ConnectionCounter:
     def release(self, address: str) -> None:
         """Forget a connection that was admitted."""
         self.open -= 1
-        group = peer_group(address)
+        group = address_group(address)
         held = self._groups.get(group, 0)
         if held > 1:
             self._groups[group] = held - 1
