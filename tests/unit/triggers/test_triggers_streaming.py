@@ -393,3 +393,30 @@ def test_a_stream_that_ends_while_the_server_drains_holds_it_up_no_longer() -> N
             client.close()
 
     run(main())
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_who_reads_no_more_of_a_stream_does_not_hold_up_a_server_that_drains(before: bool) -> None:
+    """Before: whoever followed a log and slept held up the end of a node for 30 s."""
+
+    async def main() -> None:
+        async def parts() -> AsyncIterator[bytes]:
+            if not before:
+                await asyncio.sleep(0.3)
+            for _ in range(300):
+                yield b"x" * 65536
+
+        limits = HttpLimits(drain_stall_seconds=0.3, body_min_rate=100_000)
+        async with serving(answering(parts(), parts()), limits=limits) as served:
+            stalled, reading = await served.connect(), await served.connect()
+            await stalled.send(GET)
+            await reading.send(GET)
+            await asyncio.sleep(0.15)
+            draining = asyncio.ensure_future(served.server.drain(20))
+            response = await asyncio.wait_for(reading.response(), 15)
+            assert len(response.body) == 300 * 65536, "who reads gets all"
+            await asyncio.wait_for(draining, 5)
+            stalled.close()
+            reading.close()
+
+    run(main())

@@ -208,6 +208,7 @@ class Connection(Answering):
         """Close soon if no request has begun; answer the one that has."""
         if self._state == IDLE and not self._paused and not bytes_received(self._transport):
             self.deadline = min(self.deadline, now + self._context.limits.drain_idle_seconds)
+        self.writer.begin_drain(now)
 
     # --- reading --------------------------------------------------------------------------
 

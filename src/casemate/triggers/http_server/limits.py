@@ -65,6 +65,9 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Default time of `HttpServer.drain`."""
     drain_idle_seconds: float = 0.25
     """Silence after which a draining server closes a kept-alive connection."""
+    drain_stall_seconds: float = 3.0
+    """In place of `write_seconds` for answers that are streamed, while the server drains: who only
+    follows something, and reads no more, is no reason to wait."""
 
     def __post_init__(self) -> None:
         """Refuse values that would switch a limit off."""

@@ -40,6 +40,7 @@ class ResponseWriter:
         "_context",
         "_held",
         "_peer",
+        "_streams",
         "_transport",
         "_unread",
         "_waiter",
@@ -59,6 +60,8 @@ class ResponseWriter:
         self._transport = transport
         self._waiter: asyncio.Future[None] | None = None
         self._unread = 0
+        self._streams = False
+        """Whether what was written last was streamed."""
         self.paused = False
         self.lost = False
         self.deadline = math.inf
@@ -72,6 +75,7 @@ class ResponseWriter:
 
     def whole(self, request: RequestHead | None, response: HttpResponse, close: bool) -> None:
         """Write a response whose body is bytes. Raises InvalidResponseError, nothing written."""
+        self._streams = False
         body = response.body
         if not isinstance(body, bytes):
             raise InvalidResponseError(
@@ -115,7 +119,7 @@ class ResponseWriter:
             head = encode_head(response, self._context.date, framing)
             if self.lost:
                 return
-            started = True
+            started = self._streams = True
             self._transport.write(head)
             if not bodiless:
                 await self._write_parts(body, length, chunked=chunked)
@@ -167,7 +171,7 @@ class ResponseWriter:
         now = context.loop.time()
         self.paused = True
         self._unread = begun = self._measure()
-        self.deadline = now + context.limits.write_seconds
+        self.deadline = now + self._patience
         size = max(self._whole, self._transport.get_write_buffer_size())
         if self._held is None:
             self._held = context.buffers.hold(
@@ -192,12 +196,24 @@ class ResponseWriter:
 
     def check_progress(self, now: float) -> None:
         """Cut a client off that read too little since the last look, else look again later."""
-        limits = self._context.limits
         unread = self._measure()
-        if self._unread - unread < limits.body_min_rate * limits.write_seconds:
+        if self._unread - unread < self._context.limits.body_min_rate * self._patience:
             self._transport.abort()
         self._unread = unread
-        self.deadline = now + limits.write_seconds
+        self.deadline = now + self._patience
+
+    def begin_drain(self, now: float) -> None:
+        """Give a client that does not read what is streamed less time from now on."""
+        if self.paused and self._streams:
+            self._unread = self._measure()
+            self.deadline = min(self.deadline, now + self._patience)
+
+    @property
+    def _patience(self) -> float:
+        """How long a client may read too little."""
+        limits = self._context.limits
+        hurries = self._streams and self._context.draining
+        return limits.drain_stall_seconds if hurries else limits.write_seconds
 
     def _measure(self) -> int:
         """Return the bytes the client has not taken, those in the kernel included.
