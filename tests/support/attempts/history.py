@@ -176,6 +176,8 @@ def attempts(node: TestNode) -> Attempts:
     """Flood; then look for what was planted, and what it cost."""
     node.deploy(APP, name="open", settings="public = true")
     node.deploy(APP, name="closed", unguarded=True)
+    # What is denied of a project that there is not is told of none.
+    node.deploy(APP, name="kept", project="precious")
     planted = list(plant(node))
     assert all(found() for _, found in planted), [name for name, found in planted if not found()]
     for number, (name, made) in enumerate(FLOODS.items()):
