@@ -133,6 +133,8 @@ class DenialRecorder:
     def _address_of(self, key: _Key, address: str) -> str:
         """Return the address whose examples count for one; empty for those beyond the bound."""
         group = address_group(address)
+        if key not in self._addresses and len(self._addresses) >= MAX_KINDS:
+            return ""
         known = self._addresses.setdefault(key, set())
         if group not in known:
             if len(known) >= MAX_ADDRESSES:
