@@ -58,12 +58,21 @@ class Holds:
     """One per gateway. On its event loop only."""
 
     def __init__(
-        self, store: Store, records: HeldRecords, *, clock: Callable[[], float] = time.time
+        self,
+        store: Store,
+        records: HeldRecords,
+        *,
+        clock: Callable[[], float] = time.time,
+        deleting: Callable[[], float] | None = None,
     ) -> None:
-        """Keep in `store` which there are; `records` keeps what is under them."""
+        """Keep in `store` which there are; `records` keeps what is under them.
+
+        They end by `deleting`, without it by `clock`: a clock that is wrong for a moment ends none.
+        """
         self._parts = Parts(store, "holds", HoldView, lambda one: one.incident, parts=4)
         self._records = records
         self._clock = clock
+        self._deleting = deleting or clock
         self._turn = asyncio.Lock()
         """Two at once would each find room for itself alone."""
 
@@ -73,7 +82,7 @@ class Holds:
 
     def all(self) -> tuple[HoldView, ...]:
         """Return those that hold, by which ends first."""
-        now = self._clock()
+        now = self._deleting()
         found = [one for one in self._parts.held.values() if now < one.expires_at]
         return tuple(sorted(found, key=lambda one: (one.expires_at, one.incident)))
 
@@ -89,7 +98,7 @@ class Holds:
 
     def covers(self, summary: RecordingSummary) -> bool:
         """Tell whether a recording is under some hold."""
-        now = self._clock()
+        now = self._deleting()
         name = f"{summary.project}/{summary.function}"
         return any(
             now < one.expires_at and one.since <= summary.at <= one.until and name in one.functions
@@ -113,7 +122,7 @@ class Holds:
         """
         async with self._turn:
             require_still()
-            now = self._clock()
+            now = self._deleting()
             before = self._parts.held.get(incident)
             if before is not None and before.expires_at <= now:
                 before = None
@@ -131,7 +140,7 @@ class Holds:
                 incident=incident,
                 functions=tuple(functions)[:MAX_FUNCTIONS],
                 since=opened_at - BEFORE_SECONDS,
-                until=now,
+                until=self._clock(),
                 expires_at=now,
                 reason=reason,
                 by=by,

@@ -88,8 +88,8 @@ class Foundations:
         self.restrictions = Restrictions(store, facts, self.recorder.durable)
         self.decoys = Decoys(store, vault, facts)
         self.baselines = Baselines(store, facts)
-        self.recordings = Recordings(folders.recordings, vault)
         self.deleting = DeletingClock()
+        self.recordings = Recordings(folders.recordings, vault, deleting=self.deleting.now)
         self.accounts = accounts = Accounts(
             store,
             vault,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from casemate.monitor.findings import Findings, Found
 from casemate.monitor.on_call import zone_of
 from casemate.monitor.settings import MonitorSettings
 from casemate.recorder.reading_protocol import KINDS
+from casemate.set_clock import DeletingClock
 
 MAX_LEFT_OUT = 16
 """Files of one's own rules that are left out one after the other; then all of them are."""
@@ -111,6 +111,7 @@ class Detection:
         self._zone = zone or Zone()
         self._detector = Detector(rules)
         self._findings = findings
+        self._deleting = DeletingClock()
         self._taken_back_at = 0.0
         """When something that held an attack up was taken back last. Unix time."""
         self.tell: Callable[[Found], None] = _nobody
@@ -149,7 +150,7 @@ class Detection:
                 self._keep(_found(self._by_clock(finding), each))
         if batch:
             # By both: neither this clock nor the one that wrote may be ahead alone.
-            self._findings.expire(min(batch[-1].at, time.time()))
+            self._findings.expire(min(batch[-1].at, self._deleting.now()))
 
     def _by_clock(self, finding: Finding) -> Finding:
         """Return a finding whose title says by whose clock it is, if it is of an hour."""

@@ -29,6 +29,7 @@ from casemate.operations.incidents import (
     IncidentSummary,
     ListIncidents,
 )
+from casemate.set_clock import DeletingClock
 
 OPENS = Level.MEDIUM
 """The least grave finding that opens one; others join one that is there."""
@@ -73,6 +74,7 @@ class Incidents:
         """The oldest first."""
         self.joined = ("", "")
         """The finding that was looked at last, and the incident that it is of, if any."""
+        self._deleting = DeletingClock()
         self._loose: deque[Happened] = deque(maxlen=MAX_LOOSE)
         """The newest findings that are of none so far: they open none by themselves."""
 
@@ -289,6 +291,8 @@ class Incidents:
         Then the oldest of the project that has the most: nobody's are pushed out by those that
         somebody else causes.
         """
+        # By both: neither this clock nor the one that wrote may be ahead alone, or for a moment.
+        now = min(now, self._deleting.now())
         for id in [k.id for k in self._known.values() if now - k.last_at > KEPT_SECONDS]:
             del self._known[id]
         while len(self._known) > MAX_KEPT:

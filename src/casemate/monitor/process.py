@@ -35,6 +35,7 @@ from casemate.monitor.server import Server
 from casemate.monitor.settings import MonitorSettings
 from casemate.monitor.telling import Telling
 from casemate.recorder.reading_protocol import READER
+from casemate.set_clock import believe
 from casemate.vault.monitor_client import MonitorVault
 
 MAX_RULE_FILES = 256
@@ -136,6 +137,7 @@ async def _serve(
 
 def run(config: MonitorConfig) -> int:
     """Watch until the gateway is gone; return the exit code."""
+    believe(config.clock)
     supervised = Supervised(config)
     descriptor = os.open(config.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     settings = told_settings(config.settings)

@@ -15,7 +15,7 @@ from casemate.child.frames import FrameError
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.level import Level
 from casemate.monitor import protocol
-from casemate.monitor.errors import MonitorError
+from casemate.monitor.errors import MonitorError, MonitorUnavailableError
 from casemate.monitor.findings import Found, at_least
 from casemate.monitor.messages import test_message
 from casemate.monitor.noticing import Noticing
@@ -28,6 +28,15 @@ GATHER_SECONDS = 0.02
 MAX_QUESTIONS = 64
 """Questions at once: twice those of the gateway, which asks the next once it has an answer, when
 the one before may not be over here."""
+READ_SECONDS = 5.0
+"""How long who asks for what was found waits for a monitor that is still reading what came since."""
+_FOUND = (
+    protocol.Find,
+    protocol.GetFinding,
+    protocol.FindIncidents,
+    protocol.GetIncident,
+)
+"""Questions about what the journal says."""
 _log = logging.getLogger("casemate.monitor")
 
 
@@ -80,6 +89,8 @@ class Server:
             self._lost(str(error))
 
     async def _result(self, request: protocol.Request) -> object:
+        if isinstance(request, _FOUND):
+            await self._read()
         match request:
             case protocol.TestChannel():
                 return await self._test(request.channel)
@@ -121,6 +132,24 @@ class Server:
             silences=noticing.alerting.silences(time.time()),
             signs_of_life=0 if noticing.deadman is None else noticing.deadman.sent,
         )
+
+    async def _read(self) -> None:
+        """Return once all has been read that was there when the monitor started.
+
+        What it has not come to yet is not missing: nobody may be told so. Raises
+        MonitorUnavailableError.
+        """
+        following = self._noticing.following
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                await following.caught_up.wait()
+        except TimeoutError:
+            left = max(0, following.size - (following.position.next or 0))
+            raise MonitorUnavailableError(
+                f"The monitor was started again, and has yet to read what came before: {left} "
+                "entries of the journal are known of.",
+                next_step="Try again in a moment.",
+            ) from None
 
     def _finding(self, id: str) -> Found:
         found = self._noticing.findings.get(id)

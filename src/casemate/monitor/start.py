@@ -32,11 +32,13 @@ class MonitorStarter(ChildStarter):
         node: str,
         own_addresses: tuple[str, ...] = (),
         ready: Callable[[], None],
+        clock: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Make the socket pair.
 
         `uid` is what to become if this is root, else None; `vault` returns a new connection to the
-        vault, for a monitor alone; `ready` is told of each monitor that can be spoken to.
+        vault, for a monitor alone; `ready` is told of each monitor that can be spoken to. `clock`
+        tells what is believed of the clock, whenever one is started.
         """
         told = msgspec.json.encode(settings)
 
@@ -50,6 +52,7 @@ class MonitorStarter(ChildStarter):
                 settings=given[1],
                 node=node,
                 own_addresses=own_addresses,
+                clock=clock(),
             )
 
         trusted = {name: os.environ[name] for name in _AUTHORITIES if name in os.environ}

@@ -8,6 +8,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -16,7 +17,12 @@ import msgspec
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.kernel.volume import beside_reserve
 from casemate.masking import Masker
-from casemate.model.errors import CasemateError, ConflictError, NotFoundError
+from casemate.model.errors import (
+    CasemateError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
 from casemate.model.event import as_handed_over
 from casemate.model.function import Logs, RecordingSettings
 from casemate.model.invocation import Outcome
@@ -76,12 +82,17 @@ class Recordings:
         vault: Vault,
         *,
         clock: Callable[[], float] = time.time,
+        deleting: Callable[[], float] | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """Keep them in `folder`, sealed by `vault`. Nothing is read before it is needed."""
+        """Keep them in `folder`, sealed by `vault`. Nothing is read before it is needed.
+
+        `deleting` is the time by which those that are over are deleted, without it `clock`.
+        """
         self._folder = folder
         self._vault = vault
         self._clock = clock
+        self._deleting = deleting or clock
         self._chance = chance
         self._pace = Pace(clock)
         self._masker = Masker()
@@ -164,7 +175,7 @@ class Recordings:
         await asyncio.to_thread(files.write, self._folder, summary.id, files.Parts(head, body))
         index.add(summary)
         gone = index.beyond(summary, offered.settings.keep_bytes)
-        await self._remove(index, [*gone, *index.expired(self._clock())])
+        await self._give_up(index, [*gone, *index.expired(self._deleting())])
 
     def _masked(self, values: bytes, invocation: str, logs: Logs) -> bytes:
         """Return values without tokens and data of persons, also those that logs may show."""
@@ -188,20 +199,42 @@ class Recordings:
             content, event=event, frames=frames, reply=reply, held=held, values=values
         )
 
-    async def _remove(self, index: Index, gone: list[str]) -> None:
-        for identity in gone:
+    async def _give_up(self, index: Index, gone: list[str]) -> None:
+        """Delete what has to go. What the disk does not let go now goes the next time."""
+        try:
+            for identity in gone:
+                await self._remove(index, identity)
+        except UnavailableError as error:
+            _log.error("%s", error)
+
+    async def _remove(self, index: Index, identity: str) -> None:
+        """Delete one. Raises UnavailableError."""
+        try:
             await asyncio.to_thread(files.remove, self._folder, identity)
-            index.drop(identity)
+        except OSError as error:
+            raise UnavailableError(
+                f"The recording of {identity} cannot be deleted: {error.strerror}."
+            ) from error
+        index.drop(identity)
 
     # -- what there is ---------------------------------------------------------------------------
 
     async def _loaded(self) -> Index:
-        """Return the index, read from the files when it is first needed."""
+        """Return the index, read from the files when it is first needed.
+
+        Raises UnavailableError.
+        """
         async with self._loading:
             if self._index is None:
-                await asyncio.to_thread(files.remove_unfinished, self._folder)
+                try:
+                    await asyncio.to_thread(files.remove_unfinished, self._folder)
+                    names = await asyncio.to_thread(files.names, self._folder)
+                except OSError as error:
+                    raise UnavailableError(
+                        f"Recordings cannot be looked at: {error.strerror}."
+                    ) from error
                 index = Index(self.is_held)
-                await self._read_into(index, await asyncio.to_thread(files.names, self._folder))
+                await self._read_into(index, names)
                 self._index = index
             elif self._unread and self._clock() >= self._again_at:
                 await self._read_into(self._index, sorted(self._unread))
@@ -232,8 +265,10 @@ class Recordings:
     async def list(self, project: str | None, function: str | None) -> tuple[RecordingSummary, ...]:
         """Return which there are, the newest first."""
         index = await self._loaded()
-        await self._remove(index, index.expired(self._clock()))
-        return tuple(index.newest(project, function))[:MAX_LISTED]
+        await self._give_up(index, index.expired(self._deleting()))
+        now, found = self._clock(), index.newest(project, function)
+        there = (each for each in found if each.expires_at > now or self.is_held(each))
+        return tuple(islice(there, MAX_LISTED))
 
     async def show(self, project: str, identity: str) -> Recording:
         """Return a recording. NotFoundError, DamagedRecordingError."""
@@ -282,7 +317,7 @@ class Recordings:
                 f"{identity} is under a legal hold, so it is not deleted.",
                 next_step="`casemate incident holds` shows which.",
             )
-        await self._remove(await self._loaded(), [identity])
+        await self._remove(await self._loaded(), identity)
 
     async def _known(self, project: str, identity: str) -> RecordingSummary:
         summary = (await self._loaded()).get(identity)

@@ -60,6 +60,7 @@ class Recording:
             node=node,
             own_addresses=own_addresses,
             ready=self._introduce,
+            clock=clock,
         )
 
     def _introduce(self) -> None:

@@ -25,6 +25,7 @@ from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.folder.presence import SHARED
 from casemate.kernel import linux
 from casemate.kernel.durability import replace_private, sync_folder
+from casemate.store.sqlite.files import OWNER
 from casemate.upgrade.asking import HAND_OVER, State, ask
 from casemate.upgrade.errors import UpgradeError
 from casemate.upgrade.installing import install
@@ -62,6 +63,8 @@ class Undo(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     restored: int = 0
     """Inode of the folder that is made of the backup and takes the place of the data."""
+    aside: str = ""
+    """Where that folder is made, and the data is from then on; empty: nothing was made yet."""
 
 
 Tell = Callable[[str], None]
@@ -141,15 +144,34 @@ def upgrade(
     _write(versions, undo)
     tell(f"From here on {release.version} is what starts")
     versions.switch(environment)
+    _have_taken_up(release.version, present, versions, data, tell)
+    versions.remove_others((environment, present, backup))
+
+
+def go_on(running: State, version: str, versions: Versions, data: Path, tell: Tell) -> None:
+    """Have the node become the version that is current by a run that was ended before it did.
+
+    Raises UpgradeError.
+    """
+    present = Path(running.prefix)
+    _have_taken_up(version, present, versions, data, tell)
+    versions.remove_others(
+        (versions.environment(version), present, versions.backup_before(version))
+    )
+
+
+def _have_taken_up(
+    version: str, present: Path, versions: Versions, data: Path, tell: Tell
+) -> None:
+    """Hand over; where that version does not come to serve, the present one stays current."""
     try:
-        hand_over(data, release.version, tell)
+        hand_over(data, version, tell)
     except UpgradeError:
         state = ask(data)
-        if state is not None and state.version != release.version:
+        if state is not None and state.version != version:
             # It is what runs; a start must not try again what did not come to serve.
             versions.switch(present)
         raise
-    versions.remove_others((environment, present, backup))
 
 
 def running_on(data: Path) -> State:
@@ -231,18 +253,35 @@ def go_back(undo: Undo, versions: Versions, *, tell: Tell) -> Path | None:
         tell(f"From here on {undo.version} is what starts")
         versions.switch(environment)
         if running is not None and running.version != undo.version:
-            hand_over(data, undo.version, tell)
+            _have_taken_up(undo.version, Path(undo.to_environment), versions, data, tell)
         _forget(versions)
         return None
     if running is not None:
         raise _serves(running)
-    aside = data.with_name(f"{data.name}.{undo.to_version}-{int(undo.at)}")
     with _closed(data, undo):
-        if data.stat().st_ino != undo.restored:
+        aside = Path(undo.aside)
+        if data.stat().st_ino != undo.restored or _was_used(data):
+            # Also where a start came in between, which has brought forward what was restored.
+            aside = _free_aside(data, undo)
             _restore_in_place(undo, versions, data, aside, tell)
         versions.switch(environment)
     _forget(versions)
     return aside
+
+
+def _was_used(data: Path) -> bool:
+    """Tell whether a node has served with a data folder since it was made of a backup."""
+    return (data / "store" / OWNER).exists()
+
+
+def _free_aside(data: Path, undo: Undo) -> Path:
+    """Return where the data can be kept: not in the place of what a node has served with."""
+    name = f"{data.name}.{undo.to_version}-{int(undo.at)}"
+    number, found = 1, data.with_name(name)
+    while os.path.lexists(found) and _was_used(found):
+        number += 1
+        found = data.with_name(f"{name}-{number}")
+    return found
 
 
 def _restore_in_place(undo: Undo, versions: Versions, data: Path, aside: Path, tell: Tell) -> None:
@@ -253,7 +292,7 @@ def _restore_in_place(undo: Undo, versions: Versions, data: Path, aside: Path, t
     tell(f"Restoring {undo.backup}")
     restore(Path(undo.backup), aside)
     # By this a run that is ended in between tells afterwards which of the two is which.
-    _write(versions, replace(undo, restored=aside.stat().st_ino))
+    _write(versions, replace(undo, restored=aside.stat().st_ino, aside=str(aside)))
     tell(f"Putting it in the place of {data}")
     exchange(aside, data)
 

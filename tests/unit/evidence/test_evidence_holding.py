@@ -23,7 +23,14 @@ class Node:
         self.told: list[Any] = []
         self.fails = False
         self.recorded: tuple[Any, ...] = ()
-        self.holds = Holds(self.store, self, clock=lambda: self.now)  # type: ignore[arg-type]
+        self.ahead = 0.0
+        """What the clock was set forward by, and is not believed of it."""
+        self.holds = Holds(
+            self.store,
+            self,  # type: ignore[arg-type]
+            clock=lambda: self.now,
+            deleting=lambda: self.now - self.ahead,
+        )
 
     async def hold(self, id: str, functions: Any, **times: float) -> tuple[int, int]:
         if self.fails:
@@ -86,6 +93,20 @@ def test_it_ends_by_itself_or_when_it_is_said() -> None:
     with pytest.raises(NotFoundError):
         node.holds.one("inc_2")
     assert node.said("inc_2").until == node.now  # another one
+
+
+def test_a_clock_that_is_ahead_for_a_moment_ends_none() -> None:
+    node = Node()
+    first = node.said()
+    node.now += 500 * DAY
+    node.ahead = 500 * DAY
+    assert node.holds.all() == (first,) and node.holds.covers(recording(first.until - 1.0))
+    later = node.said("inc_2")  # before, that forgot the first for good
+    assert later.until == node.now, "what came meanwhile is stamped so, and under it"
+    assert later.expires_at == first.expires_at
+    node.now -= 500 * DAY
+    node.ahead = 0.0
+    assert {one.incident for one in node.holds.all()} == {"inc_1", "inc_2"}
 
 
 def test_recordings_under_it_outlive_their_time_and_number() -> None:

@@ -18,6 +18,7 @@ from casemate.monitor.client import MonitorClient
 from casemate.monitor.errors import MonitorUnavailableError, UndeliveredError
 from casemate.monitor.server import Server
 from casemate.operations.findings import ListFindings
+from casemate.operations.incidents import ListIncidents
 from support.monitor import Journal, Sink, Watch, found, running
 from support.waiting import until
 
@@ -142,6 +143,44 @@ async def test_a_monitor_that_is_gone_is_told_and_another_is_asked_for(tmp_path:
         await until(lambda: world.client.problems() == "")
         assert (await world.client.alerts()).channels
         await world.close()
+
+
+@running
+async def test_what_a_monitor_has_not_read_yet_is_not_told_as_missing(tmp_path: Path) -> None:
+    """One that was killed goes on from what it kept last; what came since it has to read first."""
+    world = World(tmp_path)
+    await world.watch.noticing.begin()
+    await until(lambda: world.server is not None)
+    following = world.watch.noticing.following
+    asked = [
+        asyncio.ensure_future(ask)
+        for ask in (
+            world.client.finding(found(1).id),
+            world.client.incident("inc_" + found(1).id),
+            world.client.findings(ListFindings()),
+            world.client.incidents(ListIncidents()),
+        )
+    ]
+    await asyncio.sleep(0.1)
+    assert not any(one.done() for one in asked)
+    assert await world.client.has_rule("tokens-tried"), "what is not of the journal does not wait"
+    world.watch.findings.add(found(1))
+    following.caught_up.set()
+    known, missing, page, incidents = await asyncio.gather(*asked, return_exceptions=True)
+    assert not isinstance(known, BaseException) and known.id == found(1).id
+    assert isinstance(missing, NotFoundError)
+    assert [each.id for each in page.findings] == [found(1).id]  # type: ignore[union-attr]
+    assert incidents.incidents == ()  # type: ignore[union-attr]
+    following.caught_up.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server_module, "READ_SECONDS", 0.05)
+        with pytest.raises(MonitorUnavailableError, match="yet to read"):
+            await world.client.finding("none")
+        with pytest.raises(MonitorUnavailableError, match="yet to read"):
+            await world.client.incidents(ListIncidents())
+    world.client.close()
+    world.end()
+    world.journal.close()
 
 
 @running

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate import set_clock
 from casemate.model.level import Level
 from casemate.monitor import incidents as module
 from casemate.monitor.consumers import Happened
@@ -17,8 +18,10 @@ from casemate.monitor.incidents import QUIET_SECONDS, Incidents
 from casemate.monitor.known_incident import MAX_LINES
 from casemate.monitor.things import things_of
 from casemate.operations.incidents import IncidentState, ListIncidents
+from support.set_time import Clock
 
 AT = 1_764_201_600.0
+DAY = 86_400.0
 
 
 def finding(
@@ -65,6 +68,20 @@ def folded(*batch: Happened) -> Incidents:
     incidents = Incidents()
     incidents.take(batch)
     return incidents
+
+
+def test_a_clock_that_is_ahead_for_a_moment_forgets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(set_clock, "time", clock)
+    clock.now = clock.steady = AT
+    incidents = folded(finding(1))
+    clock.step(500 * DAY)
+    incidents.take([finding(2, "resources.0.name=function:shop/cart", at=AT + 500 * DAY)])
+    clock.step(-500 * DAY)
+    assert len(ids(incidents)) == 2
+    clock.pass_(500 * DAY)
+    incidents.take([finding(3, "resources.0.name=function:shop/list", at=AT + 500 * DAY)])
+    assert len(ids(incidents)) == 2, "the first is over"
 
 
 def ids(incidents: Incidents, **wanted: Any) -> list[str]:

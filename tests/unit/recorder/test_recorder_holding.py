@@ -60,6 +60,7 @@ class Records:
             "until": NOW,
             "expires_at": NOW + days * DAY,
             "now": NOW,
+            "deleting": NOW,
             "max_bytes": 1 << 30,
             **more,
         }

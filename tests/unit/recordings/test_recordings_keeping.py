@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from casemate.model.deployment import Version
-from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
 from casemate.model.event import Event
 from casemate.model.function import FunctionSpec, Logs, RecordingSettings, Unmasked
 from casemate.model.http import HttpResponse
@@ -66,6 +66,8 @@ class Node:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.vault, self.clock, self.chance = folder, Vault(), Clock(), 0.5
+        self.ahead = 0.0
+        """What the clock was set forward by, and is not believed of it."""
         self.start()
 
     def start(self) -> None:
@@ -73,6 +75,7 @@ class Node:
             self.folder,
             self.vault,  # type: ignore[arg-type]
             clock=self.clock,
+            deleting=lambda: self.clock() - self.ahead,
             chance=lambda: self.chance,
         )
 
@@ -303,6 +306,34 @@ def test_a_disk_that_fails_once_hides_no_recording(
     assert node.ids() == [newest, other, one], "in their order"
 
 
+@pytest.mark.parametrize("call", ["remove", "names", "remove_unfinished"])
+def test_a_disk_that_fails_is_told_as_that(
+    node: Node, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Before: a fault of the node's own, also for who only looks at what is there."""
+
+    def fails(*_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    settings = RecordingSettings(keep=100.0)
+    identity, other = node.offer(settings=settings), node.offer(2)
+    if call != "remove":
+        node.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(files, call, fails)
+        with pytest.raises(UnavailableError, match="Input/output"):
+            asyncio.run(node.recordings.remove("shop", identity))
+        if call == "remove":
+            node.clock.now += 200.0
+            assert node.ids() == [other], "one that is over and stays on the disk is hidden"
+            newest = node.offer(3)
+            assert node.recordings.dropped == 0 and node.ids() == [newest, other]
+    if call == "remove":
+        assert node.ids() == [newest, other] and len(node.files) == 2
+    else:
+        assert node.ids() == [other, identity]
+
+
 def test_a_file_under_anothers_name_is_no_recording(node: Node) -> None:
     one, other = node.offer(1), node.offer(2, event=b"{}")
     first, second = node.files
@@ -321,6 +352,23 @@ def test_a_link_is_not_followed(node: Node, tmp_path: Path) -> None:
     file.symlink_to(elsewhere)
     with pytest.raises(DamagedRecordingError):
         node.show(identity)
+
+
+def test_a_clock_that_is_ahead_for_a_moment_deletes_none(node: Node) -> None:
+    identity = node.offer(settings=RecordingSettings(keep=100.0))
+    node.clock.now += 1000.0
+    node.ahead = 1000.0
+    assert node.ids() == [], "hidden at once"
+    with pytest.raises(NotFoundError):
+        node.show(identity)
+    other = node.offer(2, settings=RecordingSettings(keep=100.0))
+    node.clock.now -= 1000.0
+    node.ahead = 0.0
+    assert set(node.ids()) == {identity, other}
+    assert node.show(identity).content.event == b'{"a": 1}'
+    node.clock.now += 1000.0
+    node.start()
+    assert node.ids() == [other] and len(node.files) == 1
 
 
 def test_their_time_ends(node: Node) -> None:

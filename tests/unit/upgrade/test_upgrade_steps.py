@@ -20,7 +20,7 @@ from casemate.upgrade.asking import State
 from casemate.upgrade.errors import UpgradeError
 from casemate.upgrade.release import Release, read_release
 from casemate.upgrade.schemas import own_schemas
-from casemate.upgrade.upgrading import exchange, go_back, read_undo, upgrade
+from casemate.upgrade.upgrading import exchange, go_back, go_on, read_undo, upgrade
 from casemate.upgrade.versions import COMPLETE, FOLDER, Versions
 from support.versions import make_release
 
@@ -86,6 +86,12 @@ class Installation:
 KEY = SigningKey.from_bytes(bytes([1]) * 32)
 
 
+def serve(data: Path, content: str) -> None:
+    """Do what a node does that has served with a folder and was killed."""
+    (data / "store/owner.pid").write_text("1")
+    (data / "content").write_text(content)
+
+
 def make_environment(folder: Path) -> None:
     (folder / "bin").mkdir(parents=True)
     (folder / "bin/python").write_text("")
@@ -111,7 +117,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Insta
         (data / "content").write_text(backup.read_text())
 
     def hand_over(data: Path, version: str, tell: Any) -> None:
-        (data / "content").write_text(AFTER)
+        serve(data, AFTER)
 
     monkeypatch.setattr(upgrading, "install", install)
     monkeypatch.setattr(upgrading, "require_host", lambda *_: None)
@@ -193,6 +199,59 @@ def test_the_way_back_killed_at_each_line_leaves_what_starts_and_goes_on(make, e
     assert 40 < len(found) * every < 600 and found == sorted(found)
 
 
+def test_a_start_after_a_kill_on_the_way_back_costs_nothing_of_what_there_was(
+    make, monkeypatch
+) -> None:
+    """The host may start the node again, as the version that is current until the very end."""
+
+    one = make({"store": 99})
+    one.upgrade()
+    for again in range(3):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(one.versions, "switch", interrupt)
+            one.back()
+        assert one.require_whole() == "9.0.0"
+        assert (one.data / "content").read_text() == BEFORE
+        serve(one.data, f"brought forward again {again}")
+    aside = one.back()
+    assert one.require_whole() == "first"
+    assert (one.data / "content").read_text() == BEFORE, "the former version can read it"
+    kept = {each.name: (each / "content").read_text() for each in one.folder.glob("data.*")}
+    assert aside is not None and kept[aside.name] == "brought forward again 2"
+    assert sorted(kept.values()) == [AFTER, *(f"brought forward again {n}" for n in range(3))]
+
+
+def test_a_run_that_goes_on_leaves_the_former_version_where_the_other_does_not_serve(
+    make, monkeypatch
+) -> None:
+    """What was killed between the switch and the handover is ended by the next run."""
+
+    def fail(*_: object) -> None:
+        raise UpgradeError("it did not come to serve")
+
+    one = make()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(upgrading, "hand_over", interrupt)
+        one.upgrade()
+    assert one.require_whole() == "9.0.0"
+    running = State(version=__version__, prefix=str(one.versions.own), serving=True)
+    with monkeypatch.context() as patch, pytest.raises(UpgradeError, match="come to serve"):
+        patch.setattr(upgrading, "hand_over", fail)
+        patch.setattr(upgrading, "ask", lambda *_: running)
+        go_on(running, "9.0.0", one.versions, one.data, one.steps.append)
+    assert one.require_whole() == "first"
+    one.versions.switch(one.versions.environment("9.0.0"))
+    (one.versions.folder / "8.0.0/bin").mkdir(parents=True)
+    go_on(running, "9.0.0", one.versions, one.data, one.steps.append)
+    assert one.require_whole() == "9.0.0"
+    assert not (one.versions.folder / "8.0.0").exists(), "as where nothing came in between"
+    assert read_undo(one.versions).version == __version__
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_the_steps_are_told_in_their_order(make) -> None:
     one = make()
     one.upgrade()
@@ -271,6 +330,21 @@ def test_back_without_a_loss_where_data_is_kept_alike(make) -> None:
     assert (one.data / "content").read_text() == AFTER
     with pytest.raises(UpgradeError, match="no upgrade to go back from"):
         read_undo(one.versions)
+
+
+def test_back_to_what_does_not_serve_leaves_what_does(make, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise UpgradeError("it did not come to serve")
+
+    one = make()
+    one.upgrade()
+    monkeypatch.setattr(upgrading, "hand_over", fail)
+    newer = msgspec.structs.replace(SERVES, version="9.0.0")
+    monkeypatch.setattr(upgrading, "ask", lambda *_: newer)
+    with pytest.raises(UpgradeError, match="come to serve"):
+        one.back()
+    assert one.require_whole() == "9.0.0"
+    assert read_undo(one.versions).version == __version__
 
 
 def test_back_over_a_schema_keeps_what_came_since_aside(make) -> None:

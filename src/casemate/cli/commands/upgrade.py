@@ -153,7 +153,7 @@ def _upgrade(
     yes: bool,
     json: bool,
 ) -> None:
-    from casemate.upgrade.upgrading import hand_over, require_possible, running_on
+    from casemate.upgrade.upgrading import go_on, require_possible, running_on
     from casemate.upgrade.upgrading import upgrade as run
 
     running = running_on(data)
@@ -164,7 +164,7 @@ def _upgrade(
                 next_step="Start the node again, so that it runs what is current.",
             )
         # An earlier run was ended between the switch and the hand-over.
-        hand_over(data, __version__, note)
+        go_on(running, __version__, versions, data, note)
         _done({"version": __version__, "from": running.version}, json=json)
         return
     require_possible(release, running.version, older=older)

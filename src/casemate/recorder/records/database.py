@@ -92,6 +92,10 @@ class _Duties(Duties[engine.Connection]):
         """Rows written since the last time that old ones were deleted."""
         self.unshipped = Unshipped()
 
+    def now(self) -> float:
+        """Return the time by which is deleted."""
+        return self._clock.now()
+
     def begin(self, connection: engine.Connection) -> engine.Connection:
         self.unshipped.begin()
         return connection
@@ -131,7 +135,7 @@ class _Duties(Duties[engine.Connection]):
         batch = min(max(_PRUNE_BATCH, 2 * self.unpruned), _PRUNE_BATCH_MOST)
         self.unpruned = 0
         usage.count(work)  # before their records may go
-        now, beside = self._clock.now(), self._beside()
+        now, beside = self.now(), self._beside()
         usage.prune(work, now)
         return prune(work, self._options, now=now, batch=batch, beside=beside)
 
@@ -263,6 +267,7 @@ class RecordsDatabase:
                 until=wanted.until,
                 expires_at=wanted.expires_at,
                 now=time.time(),
+                deleting=self._duties.now(),
                 max_bytes=self._options.max_bytes,
             )
 

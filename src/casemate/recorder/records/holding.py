@@ -53,13 +53,15 @@ def hold(
     until: float,
     expires_at: float,
     now: float,
+    deleting: float,
     max_bytes: int,
 ) -> tuple[int, int]:
     """Have the records of functions between two times under hold, in place of those of `id`.
 
+    `now` is by the clock that stamps records, `deleting` by the one that ends holds.
     Returns how many they are, and their bytes. Raises RecorderInputError for what is too much.
     """
-    if not now < expires_at <= now + LONGEST_SECONDS + 60:
+    if not deleting < expires_at <= deleting + LONGEST_SECONDS + 60:
         raise RecorderInputError("A hold ends within 90 days, and can be renewed.")
     release(connection, id)
     until = min(until, now)
