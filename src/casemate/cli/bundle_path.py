@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from casemate.cli.errors import CommandError
+from casemate.kernel.drafts import temporary_folder
 
 if TYPE_CHECKING:
     from casemate.model.bundle import BundleManifest
@@ -29,8 +29,8 @@ def opened_bundle(path: Path) -> Iterator[tuple[Path, BundleManifest]]:
         yield path, verify(path)
         return
     digest = path.name[:_DIGEST_CHARS]
-    with tempfile.TemporaryDirectory(prefix="casemate-") as temporary:
-        folder = Path(temporary) / digest
+    with temporary_folder("casemate-bundle-") as temporary:
+        folder = temporary / digest
         try:
             with path.open("rb") as archive:
                 manifest = unpack(archive, folder, digest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +20,7 @@ from casemate.cli.names import FunctionName
 from casemate.cli.terminal import Progress, progress
 from casemate.cli.text import size
 from casemate.decoding import DECODING_ERRORS, decodable
+from casemate.kernel.drafts import temporary_folder
 from casemate.model.deployment import LIVE, DeployedFunction, TrialTerms, Version
 from casemate.operations.bundles import HasBundle, PutBundle
 from casemate.operations.declaration import GZIP
@@ -221,8 +221,8 @@ def upload(client: NodeClient, name: FunctionName, built: BuiltBundle) -> bool:
         return False
     if held.status_code != httpx2.codes.NOT_FOUND:
         raise client.failure(held)
-    with tempfile.TemporaryDirectory(prefix="casemate-") as folder:
-        file = Path(folder) / "bundle.tar.gz"
+    with temporary_folder("casemate-upload-") as folder:
+        file = folder / "bundle.tar.gz"
         with progress(f"Packing {name}"), file.open("xb") as packed:
             pack(built.path, packed)
         total = file.stat().st_size

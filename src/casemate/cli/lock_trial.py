@@ -10,7 +10,6 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -21,7 +20,7 @@ from casemate.cli.building import Workspace
 from casemate.cli.bundle_sandbox import run_in_project
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.terminal import progress
-from casemate.kernel.drafts import draft_folder
+from casemate.kernel.drafts import temporary_folder
 
 if TYPE_CHECKING:
     from casemate.build.bundle import BuiltBundle
@@ -43,19 +42,9 @@ _COPIES = "casemate-trial-"
 
 
 @contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    """Lend a folder; what a kill leaves of it is removed by the next of its user."""
-    with draft_folder(Path(tempfile.gettempdir()), _COPIES) as folder:
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
 def project_copy(root: Path) -> Iterator[Path]:
     """Lend a copy of a project, without histories, environments and files of secrets."""
-    with _temporary_folder() as folder:
+    with temporary_folder(_COPIES) as folder:
         copy = folder / "project"
         _check_size(root)
         try:

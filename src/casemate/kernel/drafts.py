@@ -47,6 +47,19 @@ def draft_folder(within: Path, prefix: str, *, owners: tuple[int, ...] = ()) -> 
 
 
 @contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """Lend a folder for what is of use within the block alone, where such folders are.
+
+    What killed programs left of the same is removed first. Raises OSError.
+    """
+    with draft_folder(Path(tempfile.gettempdir()), prefix) as path:
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
 def draft_file(
     within: Path, prefix: str, suffix: str, *, mode: int = 0o600
 ) -> Iterator[tuple[Path, int]]:

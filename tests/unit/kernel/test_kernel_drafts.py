@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from casemate.kernel import drafts
-from casemate.kernel.drafts import draft_file, draft_folder
+from casemate.kernel.drafts import draft_file, draft_folder, temporary_folder
 
 PREFIX = ".node.restore-"
 _KILLED = """
@@ -45,6 +45,23 @@ def test_the_next_of_its_own_removes_what_a_killed_one_left(tmp_path: Path, left
         assert os.path.samestat(file.stat(), os.fstat(descriptor))
     assert not left & set(os.listdir(tmp_path))
     assert os.listdir(tmp_path) == [folder.name], "the file is removed, the folder is its maker's"
+
+
+def test_a_folder_for_a_while_is_gone_with_its_block_and_what_a_kill_left_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: each killed deploy and upgrade left what it had packed or copied, for ever."""
+    killed = "import os\nfrom casemate.kernel.drafts import temporary_folder\n"
+    killed += "with temporary_folder('casemate-release-') as folder:\n"
+    killed += "    (folder / 'wheel').write_bytes(b'half')\n    os.kill(os.getpid(), 9)\n"
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", killed], check=False, env=environ)
+    assert done.returncode == -signal.SIGKILL and len(os.listdir(tmp_path)) == 1
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with temporary_folder("casemate-release-") as folder:
+        assert os.listdir(tmp_path) == [folder.name] and not os.listdir(folder)
+        (folder / "wheel").write_bytes(b"")
+    assert os.listdir(tmp_path) == []
 
 
 def test_what_another_one_is_at_stays(tmp_path: Path) -> None:

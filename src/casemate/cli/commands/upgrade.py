@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from casemate.cli.errors import UsageError
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import GREEN, YELLOW, note, print_json, print_line, progress
+from casemate.kernel.drafts import temporary_folder
 
 if TYPE_CHECKING:
     from casemate.upgrade.release import Release
@@ -109,8 +109,8 @@ def upgrade(
             _back(versions, yes=yes, json=json)
         return
     require_alone(folder)
-    with tempfile.TemporaryDirectory(prefix="casemate-release-") as temporary:
-        found = _verified(release, Path(temporary), key)
+    with temporary_folder("casemate-release-") as temporary:
+        found = _verified(release, temporary, key)
         if only_check:
             _check(found, folder, older, json=json)
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -17,6 +16,7 @@ from casemate.cli.errors import CommandError, MissingError, UsageError
 from casemate.cli.names import FunctionName, find_manifest
 from casemate.cli.options import JsonOption, ManifestOption, command, new_app
 from casemate.cli.terminal import GREEN, RED, print_json, print_line
+from casemate.kernel.drafts import temporary_folder
 from casemate.model.errors import CasemateError
 from casemate.operations.functions import ShowFunction
 from casemate.operations.signing import Attestations, ShowAttestations, ShowSigningRule
@@ -221,7 +221,7 @@ def _of_bundle(
     if workspace.project.name == read.project and spec is not None:
         workspace.chosen = [spec]
         # Not into the folder that it may be in: what is there would not be built.
-        with tempfile.TemporaryDirectory(prefix="casemate-") as out:
-            (built,) = workspace.build(Path(out), relock=False)
+        with temporary_folder("casemate-verify-") as out:
+            (built,) = workspace.build(out, relock=False)
             checks.append(_same(built.digest, digest))
     return checks
