@@ -135,6 +135,8 @@ class _Pending(NamedTuple):
 
     future: asyncio.Future[msgspec.Raw]
     asked_at: float
+    what: str
+    """The name of the request's type."""
 
 
 class Calls:
@@ -170,7 +172,8 @@ class Calls:
         if self.lost.done():
             raise self._callee.lost()
         number = next(self._numbers) & 0xFFFFFFFF
-        data = encode(make(number))
+        request = make(number)
+        data = encode(request)
         bounds = self._callee.bounds
         if len(self._pending) >= self._callee.pending or (
             self._socket.unsent_bytes and self._socket.unsent_bytes + len(data) > bounds.unsent
@@ -186,7 +189,7 @@ class Calls:
             )
         require_taken(self._callee.takes, data, self._callee.name, self._callee.invalid)
         future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
-        self._pending[number] = _Pending(future, self._loop.time())
+        self._pending[number] = _Pending(future, self._loop.time(), type(request).__name__)
         if self._watch is None:
             self._watch = self._loop.call_later(self._callee.seconds, self._check_answers)
         try:
@@ -229,6 +232,10 @@ class Calls:
             return
         left = oldest.asked_at + self._callee.seconds - self._loop.time()
         if left <= 0:
+            _log.error(
+                "the %s has not answered %s for %g s, and is given up",
+                *(self._callee.name, oldest.what, self._callee.seconds),
+            )
             self.close()
         else:
             self._watch = self._loop.call_later(left, self._check_answers)

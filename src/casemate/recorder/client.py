@@ -53,6 +53,8 @@ MAX_BATCH_BYTES = 512 << 10
 """After so many bytes a message is full; a larger record goes alone."""
 GONE_SECONDS = 5.0
 """How long the recorder may be gone before nothing more may begin."""
+LOSSES_SECONDS = 3600.0
+"""How long a look at the node's health tells of what could not be kept."""
 DURABLE_SECONDS = 10.0
 """How long one waits for what was told to be durable."""
 ANSWER_SECONDS = 60.0
@@ -135,6 +137,9 @@ class RecorderClient:
         """How many were told then; -1 once others were acknowledged."""
         self.lost = 0
         """Records for which there was no room, or that hold what cannot be kept."""
+        self._losses = (0, 0)
+        """What was missed and lost when that was asked last."""
+        self._lost_at = 0.0
         self._closed = False
         self._process = KeptProcess(
             "recorder",
@@ -421,11 +426,16 @@ class RecorderClient:
                 return "The recorder is gone, and there is no memory left for what waits for it."
         return ""
 
-    def problems(self) -> str:
-        """Return what is wrong with what is recorded, empty where nothing is."""
+    def losses(self) -> str:
+        """Return what could not be kept, for an hour after the last of it; empty: nothing."""
+        now, found = self._loop.time(), (self.missed, self.lost)
+        if found != self._losses:
+            self._losses, self._lost_at = found, now
+        if not any(found) or now - self._lost_at > LOSSES_SECONDS:
+            return ""
         missed = f"{self.missed} facts could not be kept. " if self.missed else ""
         lost = f"{self.lost} records could not be kept. " if self.lost else ""
-        return missed + lost + self.trouble()
+        return f"{missed}{lost}".rstrip()
 
     def require(self) -> None:
         """Raise NotRecordedError if nothing more may begin."""

@@ -135,6 +135,14 @@ class Family:
         return failure
 
 
+_CODES = {
+    "database or disk is full": engine.FULL,
+    "disk I/O error": engine.IOERR,
+    "database disk image is malformed": engine.CORRUPT,
+}
+"""What sqlite3_errstr says of codes."""
+
+
 def primary_code(error: BaseException) -> int | None:
     """Return SQLite's primary result code (the low byte of the extended one), None if unknown."""
     code = _extended_code(error)
@@ -143,4 +151,7 @@ def primary_code(error: BaseException) -> int | None:
 
 def _extended_code(error: BaseException) -> int | None:
     code = getattr(error, "sqlite_errorcode", None)
-    return code if isinstance(code, int) else None
+    if isinstance(code, int):
+        return code
+    # The copying of pages raises the engine's own words for a code, and no code.
+    return _CODES.get(str(error)) if isinstance(error, engine.Error) else None

@@ -15,6 +15,7 @@ from casemate.child.channel import FrameSocket
 from casemate.child.failure import Failure
 from casemate.facts import FactStream
 from casemate.model.facts import InvocationEnded, LogsWritten, SignedIn
+from casemate.recorder import client as client_module
 from casemate.recorder import outstanding, protocol
 from casemate.recorder.client import RecorderClient
 from casemate.recorder.errors import NotRecordedError
@@ -342,13 +343,21 @@ async def test_an_acknowledgement_does_not_send_records_that_wait_for_company(
 async def test_what_cannot_be_kept_of_records_is_counted(
     client: RecorderClient, facts: FactStream, recorder: Recorder
 ) -> None:
+    """It is told for a while, and keeps nothing from being served: it is over."""
     await client.ready()
+    assert client.losses() == ""
     recorder.lost = 3
     client.record(protocol.LEFT, b"x")
     await client.durable()
     assert client.lost == 3
-    assert "3 records could not be kept" in client.problems()
+    assert client.losses() == "3 records could not be kept."
+    assert client.trouble() == ""
     client.require()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client_module, "LOSSES_SECONDS", -1.0)
+        assert client.losses() == "", "after an hour"
+    client.lost += 1
+    assert client.losses() == "4 records could not be kept."
 
 
 @on_trial

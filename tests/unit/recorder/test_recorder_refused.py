@@ -106,7 +106,7 @@ async def test_one_that_is_refused_holds_nothing_up(
     assert len(client.aside) == 1 and client.waiting == 0
     assert not client.trouble(), "calls are served again"
     assert client.aside.problem().startswith("1 fact or record was refused by every recorder")
-    assert not client.problems(), "the node serves"
+    assert not client.losses(), "the node serves"
     facts.happened(signed_in("user:late"))
     await client.durable()
     assert recorder.names == [*expected, "user:late"]

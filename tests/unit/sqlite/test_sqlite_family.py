@@ -161,3 +161,18 @@ def test_a_gone_file_is_named_without_its_folder(family: Family) -> None:
 
 def test_braces_in_what_was_found_are_no_format(family: Family) -> None:
     assert "{0} {x}" in family.unread.of("{0} {x}").message
+
+
+def test_a_copy_that_finds_no_room_is_told_as_that(family: Family, tmp_path: Path) -> None:
+    """Before: as a medium that failed, as what the engine raises then has no code."""
+    source, target = (
+        engine.connect(tmp_path / name, bytes(32), create=True) for name in ("one", "other")
+    )
+    source.execute("CREATE TABLE t (x)")
+    source.execute("INSERT INTO t VALUES (zeroblob(200000))")
+    target.execute("PRAGMA max_page_count = 8")
+    with pytest.raises(engine.Error) as raised:
+        source.backup(target)
+    source.close()
+    target.close()
+    assert isinstance(family.translate(raised.value), errors.DatabaseFullError)
