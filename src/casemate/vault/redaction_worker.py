@@ -101,9 +101,11 @@ class RedactionWorker:
             result = _redacted(work)
             with self._changed:
                 self._bytes -= work.size
-                left = self._project_bytes.pop(project) - work.size
-                if left:
+                left = self._project_bytes[project] - work.size
+                if left or project in self._waiting:  # what waits may have no bytes at all
                     self._project_bytes[project] = left
+                else:
+                    del self._project_bytes[project]
             self._done.append((work.answer, result))
             with contextlib.suppress(BlockingIOError):  # full of them: it is readable anyway
                 os.write(self._writing, b".")
