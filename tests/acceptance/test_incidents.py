@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import tarfile
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from support.cli import casemate
 from support.node import TestNode
+from support.processes import command
 
 pytestmark = pytest.mark.sandbox
 CODE = """
@@ -253,6 +256,44 @@ def test_a_hold_outlasts_retention_and_what_is_released_goes(node: TestNode) -> 
     timeline = json.loads(done(node, "incident", "show", id, "--json"))["timeline"]
     said = " ".join(each["text"] for each in timeline)
     assert "case 17" in said and "it is closed" in said
+
+
+ATTACKED = 8
+MONITOR = "casemate.monitor.process"
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(600)
+def test_who_holds_an_incident_over_a_kill_of_the_monitor_is_never_told_that_there_is_none(
+    node: TestNode,
+) -> None:
+    """What it had read after it kept its memory last was not found (404) until it had read it again:
+    of 16 kills three were met so."""
+    names = [f"p{number}" for number in range(ATTACKED)]
+    tables = "".join(f'[function.{name}]\nhandler = "app:handler"\n' for name in names)
+    node.deploy_project(f'[project]\nname = "over"\n{tables}', CODE)
+
+    def incidents(name: str) -> list[str]:
+        listed = node.get("/incidents")["incidents"]
+        return [each["id"] for each in listed if f"function:over/{name}" in each["things"]]
+
+    for name in names:
+        assert node.invoke({"name": "x' OR '1'='1"}, function=f"over/{name}").status_code == 500
+        node.wait_until(lambda name=name: incidents(name), 30)
+        [id] = incidents(name)
+        [pid] = [each for each in node.processes() if MONITOR in command(each)]
+        os.kill(pid, signal.SIGKILL)
+        codes: list[int] = []
+
+        def held(id: str = id, codes: list[int] = codes) -> bool:
+            url = f"{node.url}/api/v1/incidents/{id}/hold"
+            answer = node.client.post(url, json={"reason": "case 17", "days": 3})
+            codes.append(answer.status_code)
+            return codes[-1] == 200
+
+        node.wait_until(held, 60)
+        assert set(codes) <= {200, 503}, codes
+        done(node, "incident", "release-hold", id, "--reason", "it is closed")
 
 
 def test_what_there_is_not_is_3_and_a_wrong_word_2(node: TestNode) -> None:

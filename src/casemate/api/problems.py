@@ -6,6 +6,7 @@ was raised is a fault of ours: the caller gets its id, the node's own log gets t
 
 from __future__ import annotations
 
+import errno
 import logging
 import secrets
 from http import HTTPStatus
@@ -24,6 +25,7 @@ from casemate.model.errors import (
     NotFoundError,
     OutOfServiceError,
     QuotaError,
+    UnavailableError,
 )
 from casemate.operations.errors import MalformedError
 
@@ -31,6 +33,8 @@ RETRY_AFTER_SECONDS = 1
 MENDED_AFTER_SECONDS = 30
 """The same where somebody has to mend something first."""
 
+_OF_THE_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
+"""What the system says of a disk, wherever that is met: no fault of ours, and it may pass."""
 _RETRYABLE = (429, 503)
 _STATUSES: tuple[tuple[type[CasemateError], HTTPStatus], ...] = (
     (OutOfServiceError, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -129,6 +133,13 @@ def _retry_after(error: CasemateError) -> int:
 def response_to(error: Exception) -> Response:
     """Return the response to anything raised while a request was served."""
     error_id = new_error_id()
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        failed = UnavailableError(
+            f"The node's disk is full, or fails: {error.strerror}.",
+            next_step="Make room on it, or look at the kernel's log; then the call works.",
+        )
+        failed.__cause__ = error
+        error = failed
     if not isinstance(error, CasemateError):
         _log.error("error %s: unexpected %s", error_id, type(error).__name__, exc_info=error)
         return problem_response(

@@ -8,6 +8,7 @@ spool until the last byte is sent; the archive itself is never on the disk.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import shutil
@@ -199,7 +200,10 @@ def _shorter(entry: Entry) -> UnavailableError:
 
 
 def _unavailable(error: OSError) -> UnavailableError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return UnavailableError(
         f"The backup cannot be made: {error.strerror}.",
-        next_step="Make room on the node's disk: a backup needs as much as store and data have.",
+        next_step="Make room on the node's disk: a backup needs as much as store and data have."
+        if full
+        else "Look at the disk and the kernel's log; `casemate check` reads all that is kept.",
     )

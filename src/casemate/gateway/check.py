@@ -170,6 +170,8 @@ class NodeCheck:
             problems = await looking
         except CasemateError as error:
             problems = (f"{error.message} {error.next_step}".rstrip(),)
+        except OSError as error:
+            problems = (f"it cannot be read: {error.strerror}.",)
         except Exception as error:  # noqa: BLE001 - the rest has to be looked at all the same
             _LOG.exception("the check of %s failed", place)
             problems = (f"it cannot be checked: {type(error).__name__}",)

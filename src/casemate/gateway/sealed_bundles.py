@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -110,7 +111,8 @@ class SealedFolder:
             draft.rename(self.file(digest))
             sync_folder(self.path)
         except OSError as error:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
             raise UnavailableError(
                 f"The bundle cannot be kept: {error.strerror}.",
                 next_step="Make room on the node's disk, then deploy again.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import pkgutil
 from collections.abc import Iterator
 
@@ -78,3 +80,18 @@ def _kinds() -> Iterator[type[CasemateError]]:
             waiting.append(kind)
             if kind.__module__.split(".")[1:2] in ([keeper] for keeper in KEEPERS):
                 yield kind
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(errno.ENOSPC, 503), (errno.EDQUOT, 503), (errno.EIO, 503), (errno.EROFS, 503)]
+    + [(errno.ENOENT, 500), (errno.EACCES, 500), (errno.EBADF, 500)],
+)
+def test_a_disk_that_is_full_or_fails_is_no_fault_of_the_nodes(number: int, status: int) -> None:
+    """Before: an upload was answered with 500, and told to look for its id in the log."""
+    answer = response_to(OSError(number, os.strerror(number), "/srv/casemate/spool/x"))
+    assert answer.status_code == status
+    told = bytes(answer.body).decode()
+    assert (os.strerror(number) in told) is (status == 503)
+    assert "/srv" not in told, "no path of the node's"
+    assert (answer.headers.get("retry-after") is not None) is (status == 503)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,3 +35,16 @@ def test_a_finding_says_what_to_do() -> None:
         "data/p",
         "It is of version 8. Start the newer one.",
     )
+
+
+def test_what_cannot_be_read_is_told_by_what_the_system_says() -> None:
+    """Before: `it cannot be checked: OSError`, and a trace in the log."""
+
+    async def read() -> tuple[str, ...]:
+        raise OSError(errno.EIO, "Input/output error")
+
+    part: Any = SimpleNamespace(faults=lambda: ())
+    check = NodeCheck(part, part, part, part)
+    asyncio.run(check._look("bundles/1", read()))
+    (finding,) = check._report.findings
+    assert finding.problem == "it cannot be read: Input/output error."
