@@ -72,6 +72,7 @@ class NodeTls:
         """When to warn that no other has come; None once that is done."""
         self.ends_at: float | None = None
         """When the present certificate ends (Unix time); None before `start`."""
+        self._begins_at = 0.0
 
     async def start(self) -> None:
         """Load the first certificate and begin to look for others. Raises CasemateError."""
@@ -83,7 +84,8 @@ class NodeTls:
         self._context = server_context(pair)
         self.pair = pair
         self.ends_at = ends_at(pair.certificate).timestamp()
-        life = self.ends_at - begins_at(pair.certificate).timestamp()
+        self._begins_at = begins_at(pair.certificate).timestamp()
+        life = self.ends_at - self._begins_at
         self._warn_at = self.ends_at - life / WARNED_OF_LIFE
 
     def context(self) -> ssl.SSLContext:
@@ -130,6 +132,12 @@ class NodeTls:
         if self.ends_at is not None and self._clock() >= self.ends_at:
             return (
                 f"The certificate ended at {_moment(self.ends_at)}: clients refuse it. {self._next}"
+            )
+        if self._clock() < self._begins_at:
+            return (
+                f"The certificate is valid from {_moment(self._begins_at)} on, and by this node's "
+                "clock that is still to come: clients by the same clock refuse it. "
+                "Next: Set the clock right."
             )
         return self._failure
 

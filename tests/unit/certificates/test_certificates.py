@@ -511,6 +511,8 @@ def test_the_end_of_a_certificate_is_told_before_and_after_and_is_no_good_health
             assert (tls.problem() == "") is well, days
         assert "ends at" in reports[0] and "ended at" in reports[1]
         assert "--tls-cert" in reports[0] and "clients refuse" in tls.problem()
+        moment[0] = time.time() - 86400  # a clock that is behind: it is not valid yet by that
+        assert "still to come" in tls.problem() and "Set the clock" in tls.problem()
         moment[0] = time.time()
         files.write(files.issue())
         for _ in range(3):
