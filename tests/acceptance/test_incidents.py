@@ -267,8 +267,8 @@ MONITOR = "casemate.monitor.process"
 def test_who_holds_an_incident_over_a_kill_of_the_monitor_is_never_told_that_there_is_none(
     node: TestNode,
 ) -> None:
-    """What it had read after it kept its memory last was not found (404) until it had read it again:
-    of 16 kills three were met so."""
+    """What it had read since it kept its memory last was not found (404) until it had read it
+    again: of 16 kills three were met so."""
     names = [f"p{number}" for number in range(ATTACKED)]
     tables = "".join(f'[function.{name}]\nhandler = "app:handler"\n' for name in names)
     node.deploy_project(f'[project]\nname = "over"\n{tables}', CODE)

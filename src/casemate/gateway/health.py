@@ -176,9 +176,6 @@ def parts_of(
         free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
         return "" if free >= LEAST_FREE_BYTES else f"{free >> 20} MiB of the disk are left."
 
-    async def look_at_faults() -> str:
-        return _listed("", faults())
-
     return {
         "store": (look_at_store, True),
         "vault": (look_at_vault, True),
@@ -189,7 +186,7 @@ def parts_of(
         "refused": (told(recorder.aside.problem), False),
         "monitor": (told(monitor.problems), False),
         "projects": (look_at_projects, False),
-        "check": (look_at_faults, False),
+        "check": (told(lambda: _listed("", faults())), False),
         "bundles": (look_at_bundles, False),
         "egress": (look_at_egress, False),
         "sources": (look_at_sources, False),

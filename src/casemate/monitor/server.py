@@ -29,7 +29,7 @@ MAX_QUESTIONS = 64
 """Questions at once: twice those of the gateway, which asks the next once it has an answer, when
 the one before may not be over here."""
 READ_SECONDS = 5.0
-"""How long who asks for what was found waits for a monitor that is still reading what came since."""
+"""How long who asks for what was found waits for a monitor that is still reading."""
 _FOUND = (
     protocol.Find,
     protocol.GetFinding,

@@ -82,6 +82,9 @@ _encoder = msgspec.msgpack.Encoder()
 class RecorderClient:
     """Tells and asks one recorder, whichever it is at the time. In the loop's thread only."""
 
+    _losses: tuple[tuple[int, int], float] = ((0, 0), 0.0)
+    """What was missed and lost when that was asked last, and since when it was so much."""
+
     def __init__(
         self,
         starter: socket.socket | None,
@@ -137,9 +140,6 @@ class RecorderClient:
         """How many were told then; -1 once others were acknowledged."""
         self.lost = 0
         """Records for which there was no room, or that hold what cannot be kept."""
-        self._losses = (0, 0)
-        """What was missed and lost when that was asked last."""
-        self._lost_at = 0.0
         self._closed = False
         self._process = KeptProcess(
             "recorder",
@@ -429,9 +429,9 @@ class RecorderClient:
     def losses(self) -> str:
         """Return what could not be kept, for an hour after the last of it; empty: nothing."""
         now, found = self._loop.time(), (self.missed, self.lost)
-        if found != self._losses:
-            self._losses, self._lost_at = found, now
-        if not any(found) or now - self._lost_at > LOSSES_SECONDS:
+        if found != self._losses[0]:
+            self._losses = found, now
+        if not any(found) or now - self._losses[1] > LOSSES_SECONDS:
             return ""
         missed = f"{self.missed} facts could not be kept. " if self.missed else ""
         lost = f"{self.lost} records could not be kept. " if self.lost else ""

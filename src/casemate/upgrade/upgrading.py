@@ -160,9 +160,7 @@ def go_on(running: State, version: str, versions: Versions, data: Path, tell: Te
     )
 
 
-def _have_taken_up(
-    version: str, present: Path, versions: Versions, data: Path, tell: Tell
-) -> None:
+def _have_taken_up(version: str, present: Path, versions: Versions, data: Path, tell: Tell) -> None:
     """Hand over; where that version does not come to serve, the present one stays current."""
     try:
         hand_over(data, version, tell)

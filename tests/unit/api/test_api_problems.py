@@ -84,8 +84,10 @@ def _kinds() -> Iterator[type[CasemateError]]:
 
 @pytest.mark.parametrize(
     ("number", "status"),
-    [(errno.ENOSPC, 503), (errno.EDQUOT, 503), (errno.EIO, 503), (errno.EROFS, 503)]
-    + [(errno.ENOENT, 500), (errno.EACCES, 500), (errno.EBADF, 500)],
+    [
+        *((number, 503) for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)),
+        *((number, 500) for number in (errno.ENOENT, errno.EACCES, errno.EBADF)),
+    ],
 )
 def test_a_disk_that_is_full_or_fails_is_no_fault_of_the_nodes(number: int, status: int) -> None:
     """Before: an upload was answered with 500, and told to look for its id in the log."""
