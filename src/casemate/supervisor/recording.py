@@ -30,7 +30,7 @@ class Recording:
         *,
         journal: str,
         node: str,
-        own_addresses: tuple[str, ...],
+        own_addresses: tuple[str, ...] = (),
         root: bool,
         accept_loss: bool,
         accept_records_loss: bool,
