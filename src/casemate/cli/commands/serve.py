@@ -426,12 +426,10 @@ def serve(
     rules: RulesOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Run a node.
+    """Run a node, with the protections that it requires or not at all.
 
-    One port serves both calls of functions and control of the node. The first start makes an
-    owner's token and shows it once. A node does not start without the protections that it requires.
-    SIGTERM and Ctrl-C end it without dropping a running call. On an address that others can reach,
-    everything uses TLS, and the start shows the fingerprint; `--accept-risk` leaves TLS to a proxy.
+    One port serves calls of functions and control of the node, by TLS where others can reach it.
+    The first start shows an owner's token, once. SIGTERM and Ctrl-C drop no running call.
     """
     _require_sound(data, tls_cert, tls_key, owned=bool(tls_name or tls_new_authority))
     from casemate.cli.serving import become_supervisor
