@@ -25,8 +25,9 @@ def splitter(notes: Calls, slow: Callable[..., Any]) -> Callable[..., Any]:
         if type(text) is not str:
             return slow(text.split, separator)
         parts = text.split(separator)
-        records = text[:4] in BEGINS_WITH or (separator == "\n" and "{" in text[:80])
-        if records or len(text) > MAX_SHORT or not notes.active:
+        # Whether it is records that are read again is asked where texts are longer, too.
+        longer = separator == "\n" or len(text) > MAX_SHORT or text[:4] in BEGINS_WITH
+        if longer or not notes.active:
             notes._parted(parts, (text, separator))
             return parts
         note = (parts, SPREAD, (text, separator), parts[:])

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from .origin import Span
 from .plain_names import is_plain
+from .spans import neutral
 from .verdict import Verdict
 
 STRING, WORD, NUMBER, OPERATOR, COMMENT, BROKEN = (
@@ -28,7 +29,6 @@ _PHRASE = re.compile(r"[\w\s.,:@*/()\[\]|-]+")
 _SIGN = re.compile(r"[<>]=?|!?=")
 """How the code compares, where it has the sign itself: `Op("<").value`."""
 _NAME = re.compile(r"[^\W\d][\w.:-]*")
-_LETTER = "q"
 
 
 class Language(NamedTuple):
@@ -146,16 +146,6 @@ def _is_compared(text: str, span: Span, spoken: Language) -> bool:
     if not spoken.names or span.checked == "member" or not text[span.start].isidentifier():
         return False
     return text[: span.start].rstrip()[-1:] in ("=", "<", ">")
-
-
-def neutral(text: str, spans: Sequence[Span]) -> str:
-    """Return a text with harmless letters in place of `spans`."""
-    pieces: list[str] = []
-    place = 0
-    for span in spans:
-        pieces += (text[place : span.start], _LETTER * (span.end - span.start))
-        place = span.end
-    return "".join((*pieces, text[place:]))
 
 
 def nearest(spans: Sequence[Span], place: int) -> Span:

@@ -20,6 +20,28 @@ MIN_AGAIN = 2
 """Characters of a part that is looked for in what was made of its text."""
 
 
+def around(text: str, spans: Iterable[Span]) -> list[str]:
+    """Return what is before, between and after spans that are in order."""
+    parts: list[str] = []
+    place = 0
+    for span in spans:
+        parts.append(text[place : span.start])
+        place = max(span.end, place)
+    parts.append(text[place:])
+    return parts
+
+
+def neutral(text: str, spans: Iterable[Span], letter: str = "q") -> str:
+    """Return a text with harmless letters in place of spans that are in order, as many."""
+    pieces: list[str] = []
+    place = 0
+    for span in spans:
+        begin = max(span.start, place)
+        pieces += (text[place:begin], letter * (span.end - begin))
+        place = max(span.end, place)
+    return "".join((*pieces, text[place:]))
+
+
 def merged(spans: list[Span]) -> list[Span]:
     """Return spans in order without those inside others; what overlaps becomes one."""
     spans.sort(key=lambda s: (s.start, -s.end))

@@ -19,7 +19,7 @@ from casemate.guard.spans import escaped, together
 from casemate.guard.sql.structure import judge as judge_sql
 from casemate.guard.sql.tokens import Dialect
 from casemate.guard.verdict import BlockedError
-from casemate.guard.written.lines import judge_expansions, judge_yaml
+from casemate.guard.written.settings import judge_expansions, judge_yaml
 from support.guard_cases import Cases, assert_blocked, assert_passes, placed
 
 DATA = Origin("event", ("q",))

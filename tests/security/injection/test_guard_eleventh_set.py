@@ -11,7 +11,7 @@ from casemate.guard.objects.plain import is_plain_array
 from casemate.guard.origin import PIECE, Origin, Span
 from casemate.guard.paths.judgement import judge_pattern
 from casemate.guard.written.fields import judge_cookie, judge_parameter
-from casemate.guard.written.lines import judge_expansions
+from casemate.guard.written.settings import judge_expansions
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 PRELOAD = ("urllib.request", "requests", "httpx", "botocore.client", "lxml.etree")

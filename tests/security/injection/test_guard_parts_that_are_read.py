@@ -16,7 +16,7 @@ from casemate.guard.nosql import paths
 from casemate.guard.origin import Origin, Span
 from casemate.guard.pages import judgement as pages
 from casemate.guard.verdict import BlockedError
-from casemate.guard.written import lines
+from casemate.guard.written import records
 from support.guard_cases import Cases, assert_blocked, assert_passes, placed
 
 PRELOAD = (
@@ -241,9 +241,9 @@ def test_hostile_texts_take_linear_time() -> None:
     origin = Origin("event", "/v")
     started = time.process_time()
     text = "a|b=" * 30_000
-    lines.judge_trail("x|b=1 " + text, [Span(6, len(text) + 6, origin, True)])
+    records.judge_trail("x|b=1 " + text, [Span(6, len(text) + 6, origin, True)])
     many = [Span(n, n + 1, origin, True) for n in range(0, 60_000, 2)]
-    lines.judge_trail("x=1|" * 15_000, many)
+    records.judge_trail("x=1|" * 15_000, many)
     page = "<b onclick=\"f('" + "a;" * 30_000 + "')\">"
     pages.judge(page, [Span(n, n + 2, origin, True) for n in range(15, 60_000, 2)], ())
     for name in ("node", "jq"):

@@ -21,7 +21,8 @@ from casemate.guard.sinks.template import SINK as TEMPLATE
 from casemate.guard.sql.services import patches as services
 from casemate.guard.verdict import BlockedError, Verdict
 from casemate.guard.written.kinds import of_name, of_type
-from casemate.guard.written.lines import judge_events, judge_fields, judge_settings
+from casemate.guard.written.heads import judge_events, judge_fields
+from casemate.guard.written.settings import judge_settings
 from support.guard_cases import Cases, assert_blocked, assert_passes, placed
 
 DATA = Origin("event", ("q",))

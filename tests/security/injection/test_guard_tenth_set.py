@@ -11,12 +11,8 @@ from casemate.guard.evaluation.engines import _is_name_by_chance
 from casemate.guard.fragments import Fragments
 from casemate.guard.objects.judgement import judge_toml
 from casemate.guard.origin import PIECE, Origin, Span
-from casemate.guard.written.lines import (
-    judge_blocks,
-    judge_expansions,
-    judge_head,
-    judge_yaml,
-)
+from casemate.guard.written.heads import judge_head
+from casemate.guard.written.settings import judge_blocks, judge_expansions, judge_yaml
 from support.guard_cases import Cases, assert_blocked, assert_passes, placed
 
 DATA = Origin("event", ("q",))

@@ -13,7 +13,7 @@ from casemate.guard.labels import Labels
 from casemate.guard.sinks.file import check_stored
 from casemate.guard.sinks.response import check_answer
 from casemate.guard.verdict import BlockedError
-from casemate.guard.written import cells, lines
+from casemate.guard.written import cells, heads, records, settings
 from casemate.guard.written.formulas import is_formula
 from support.guard_cases import Cases, assert_blocked, assert_passes, placed
 
@@ -361,7 +361,7 @@ def test_hostile_texts_take_linear_time() -> None:
     text = "a: " + "x\n" * 60_000 + "b"
     spans = guard.spans(text)
     started = time.process_time()
-    for judge in (lines.judge_fields, lines.judge_settings, lines.judge_records, lines.judge_head):
+    for judge in (heads.judge_fields, settings.judge_settings, records.judge_records, heads.judge_head):
         judge(text, spans)
     assert time.process_time() - started < 0.5
 

@@ -15,7 +15,8 @@ from casemate.guard.nosql.languages import (
     judge_lucene,
 )
 from casemate.guard.origin import Origin, Span
-from casemate.guard.quoted import Language, judge, neutral
+from casemate.guard.quoted import Language, judge
+from casemate.guard.spans import neutral
 from casemate.guard.sinks.xpath import XPATH
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from casemate.guard.origin import Origin, Span
-from casemate.guard.written import kinds, lines
+from casemate.guard.written import kinds, records
 from casemate.guard.written.formulas import is_formula
 from casemate.guard.written.judgement import sink_of
 from casemate.guard.written.kinds import Kind
@@ -74,7 +74,7 @@ def test_a_line_resembles_a_record_by_how_it_begins() -> None:
         ("", "x\ny", True),
     ):
         text = f"{head}{part} end"
-        verdict = lines.judge_record(text, _spans(text, part))
+        verdict = records.judge_record(text, _spans(text, part))
         assert (verdict is not None) is forged, (head, part)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from ..origin import Origin, Span
 from .shell import Kind, Line, Mark, Word
 
-_LETTER = "q"
 _ADDRESS = re.compile(r"\[[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}\](?![\w*?\[/])")
 _NOWHERE, _ANYWHERE = re.compile(r"(?!)"), re.compile("")
 _LEADS_ON = {
@@ -45,16 +44,6 @@ def _without_blanks(text: str, span: Span) -> Span | None:
     if text[end:].strip(" ") == "" or text[end] == " ":
         end = span.start + len(part.rstrip(" "))
     return span._replace(start=start, end=end) if start < end else None
-
-
-def neutral(text: str, spans: Sequence[Span]) -> str:
-    """Return a command line with harmless letters in place of `spans`."""
-    pieces: list[str] = []
-    place = 0
-    for span in spans:
-        pieces += (text[place : span.start], _LETTER * (span.end - span.start))
-        place = span.end
-    return "".join((*pieces, text[place:]))
 
 
 def difference(text: str, found: Line, expected: Line) -> tuple[int, str] | None:

@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Sequence
 
 from ..origin import Span
+from ..spans import neutral
 from ..sql import structure
 from ..sql.tokens import Dialect
 from ..verdict import Verdict
-from ..written.lines import FIX_MAKE, RECIPE
+from ..written.settings import FIX_MAKE, RECIPE
 from . import awk, programs, reading, variables
 from .arguments import Argument, argument_of, judge_variable
-from .comparing import difference, nearest, neutral, unquoted
+from .comparing import difference, nearest, unquoted
 from .escaped import called, evaluated, literal
 from .shell import Word, is_assignment, parse
 from .unknown_code import NUMBER, in_file, plain

@@ -13,7 +13,8 @@ from ..verdict import Verdict
 from ..written.kinds import of_program
 from ..written.languages import LANGUAGES
 from ..written.languages import judge_code as judge_script
-from ..written.lines import BREAKS, before_in_line, doubtful, is_whole, judge_head
+from ..written.heads import judge_head
+from ..written.lines import BREAKS, before_in_line, doubtful, is_whole
 from . import programs
 from .arguments import Argument
 from .shell import Kind, Line

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..origin import Span
-from ..quoted import OPERATOR, STRING, WORD, Token, neutral, tokenize
+from ..quoted import OPERATOR, STRING, WORD, Token, tokenize
+from ..spans import neutral
 from ..verdict import Verdict
 from ..written.kinds import Kind, of_program
 from ..written.languages import LANGUAGES, judge_code

@@ -16,10 +16,10 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Span
 from ..sink import Patch
+from ..spans import neutral
 from ..verdict import Verdict
 from .judgement import BrokenCodeError, tokens
 
-_LETTER = "q"
 _FIX = "give the value by a name: simple_eval('code == given', names={'given': value})"
 _WRAPPED = {"simpleeval": ("SimpleEval", "eval"), "asteval.asteval": ("Interpreter", "eval")}
 
@@ -27,12 +27,8 @@ _WRAPPED = {"simpleeval": ("SimpleEval", "eval"), "asteval.asteval": ("Interpret
 def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data ends a literal of the code's expression, or is no whole formula."""
     doubtful = [s for s in spans if not s.vouched]
-    neutral = text
-    for span in doubtful:
-        letters = _LETTER * (span.end - span.start)
-        neutral = neutral[: span.start] + letters + neutral[span.end :]
     try:
-        literals = [token for token in tokens(neutral) if token[0] == tokenize.STRING]
+        literals = [token for token in tokens(neutral(text, doubtful)) if token[0] == tokenize.STRING]
         found = set(tokens(text))
     except BrokenCodeError:
         return Verdict(doubtful[0].origin, "stands in code that is broken", _FIX)

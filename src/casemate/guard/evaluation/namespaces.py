@@ -20,6 +20,7 @@ from typing import Any, Literal
 from ..core import Guard
 from ..origin import Span
 from ..plain_names import is_hidden
+from ..spans import around
 from .choosing import runs_code
 from .formats import COLLECTIONS, is_plain
 from .formulas import are_small, formula_of, is_data, is_of, is_table
@@ -93,11 +94,7 @@ def _is_all_data(text: str, spans: Sequence[Span]) -> bool:
     """Tell whether all is data, but for brackets of the code's around it and signs between."""
     if is_data(text, spans):
         return True
-    place, left = 0, ""
-    for span in spans:
-        left += text[place : span.start]
-        place = max(span.end, place)
-    return bool(spans) and not (left + text[place:]).strip(" ()+-*/\n")
+    return bool(spans) and not "".join(around(text, spans)).strip(" ()+-*/\n")
 
 
 def _scopes(given: Sequence[object]) -> list[Mapping[Any, Any]]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from ..origin import Span
 from ..pages.judgement import judge as judge_page
 from ..pages.places import Place, parts
-from ..quoted import neutral
+from ..spans import neutral
 from ..verdict import Verdict
 from . import insertions
 

@@ -15,6 +15,7 @@ from ..core import Guard
 from ..in_memory import found, held_by, writes_in_memory
 from ..origin import PIECE, Span
 from ..pieces import as_text
+from ..spans import neutral
 from ..standing import is_direct, is_put_together
 from ..verdict import Verdict
 from .documents import content_of
@@ -120,7 +121,7 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
     given = [s for s in _together(seen) if not s.vouched]
     if not given or (len(given) == 1 and given[0].start <= 0 and given[0].end >= len(text)):
         return None
-    regions = _regions(_harmless(text, given))
+    regions = _regions(neutral(text, given, "x"))
     program = _STYLESHEET in text
     depth = 0
     for span in given:
@@ -184,15 +185,6 @@ def _together(spans: Sequence[Span]) -> list[Span]:
         else:
             found.append(span)
     return found
-
-
-def _harmless(text: str, spans: Sequence[Span]) -> str:
-    """Return a document with letters in the place of data."""
-    pieces, place = [], 0
-    for span in spans:
-        pieces += [text[place : span.start], "x" * (span.end - span.start)]
-        place = span.end
-    return "".join((*pieces, text[place:]))
 
 
 def _regions(text: str) -> list[_Region]:

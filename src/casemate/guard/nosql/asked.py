@@ -15,6 +15,7 @@ from ..names import WATCHED
 from ..origin import Span
 from ..pieces import as_text
 from ..sink import CallHook
+from ..spans import around
 from ..standing import is_own, is_put_together
 from ..verdict import Verdict
 from .drivers import MONGO, NAME, READING, check_document
@@ -59,11 +60,7 @@ def _on_subscribed(
 
 def judge_topic(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data stands for any level in a filter that the code has put together."""
-    place, own = 0, ""
-    for span in spans:
-        own += text[place : span.start]
-        place = max(span.end, place)
-    own += text[place:]
+    own = "".join(around(text, spans))
     levels = _ANY_LEVEL["/" if "/" in own else "."]
     if not any(map(str.isalnum, own)) or ("/" not in own and "." not in own):
         return None  # it is the event's to write

@@ -20,11 +20,13 @@ from ..core import Guard
 from ..origin import Origin, Span
 from ..pieces import as_text
 from ..quoted import judge as judge_quoted
+from ..spans import around
 from ..taint import Taint
 from ..verdict import Verdict
 from ..written.kinds import Kind
 from ..written.languages import TOML, judge_code
-from ..written.lines import doubtful, is_whole, judge_settings
+from ..written.lines import doubtful, is_whole
+from ..written.settings import judge_settings
 from .plain import has_tags, is_of_classes, tag_of
 
 HasTags = Callable[[str, int, int], bool]
@@ -264,11 +266,7 @@ def judge_json(text: str, spans: Sequence[Span]) -> Verdict | None:
     spans = _seen(spans)
     if not spans:
         return None
-    place, around = 0, ""
-    for span in spans:
-        around += text[place : span.start]
-        place = span.end
-    if not (around + text[place:]).strip("[]{}, \t\r\n"):
+    if not "".join(around(text, spans)).strip("[]{}, \t\r\n"):
         return None
     # Numbers with commas are those of a list: anywhere else they are no JSON.
     others = [s for s in spans if not _NUMBERS.fullmatch(text, s.start, s.end)]

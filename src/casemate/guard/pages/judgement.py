@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Sequence
 
 from ..nosql.languages import JAVASCRIPT
 from ..origin import PIECE, Span
-from ..quoted import STRING, neutral, tokenize
+from ..quoted import STRING, tokenize
 from ..quoted import judge as judge_script
-from ..spans import escaped
+from ..spans import escaped, neutral
 from ..verdict import Verdict
 from ..written.kinds import Kind
 from ..written.languages import judge_inserted

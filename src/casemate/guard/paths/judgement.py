@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Sequence
 
 from ..origin import Span
+from ..spans import around
 from ..verdict import Verdict
 
 FIX = (
@@ -92,11 +93,7 @@ def judge_pattern(pattern: str, spans: Sequence[Span]) -> Verdict | None:
     stars = [s for s in spans if s.exact and pattern[s.start : s.end] == "*"]
     if len(stars) > 1:
         return Verdict(stars[0].origin, "stands for any name in the pattern", _FIX_PATTERN)
-    place, own = 0, ""
-    for span in spans:
-        own += pattern[place : span.start]
-        place = span.end
-    if not _WILD.intersection(own + pattern[place:]):
+    if not _WILD.intersection("".join(around(pattern, spans))):
         return None
     for span in spans:
         part = pattern[span.start : span.end]

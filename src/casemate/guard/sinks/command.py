@@ -17,7 +17,6 @@ from typing import Any
 
 from ..command import variables
 from ..command.arguments import Argument, judge_environment
-from ..command.comparing import neutral
 from ..command.judgement import Judgement
 from ..command.pipes import WatchedPipe
 from ..command.programs import DANGEROUS_ENVIRONMENT, MAILERS, SHELLS, base_name
@@ -28,6 +27,7 @@ from ..hooks import argument, wrap
 from ..origin import Span
 from ..pieces import as_text
 from ..sink import Sink
+from ..spans import neutral
 from ..standing import is_direct, is_known, wrap_after
 from ..verdict import Verdict
 from . import path

@@ -28,7 +28,8 @@ from ..origin import PIECE, Span
 from ..sink import Patch, Sink
 from ..standing import is_direct, is_import, wrap_direct
 from ..verdict import Judge, Verdict
-from ..written.lines import before_in_line, judge_settings, judge_yaml
+from ..written.lines import before_in_line
+from ..written.settings import judge_settings, judge_yaml
 
 NAME = "deserialisation"
 

@@ -15,6 +15,7 @@ from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 from ..origin import PIECE, Span
+from ..spans import around
 
 _MAX_PATTERN, _MAX_PART = 4096, 1024
 _STAND_IN = "\ue000"
@@ -54,18 +55,9 @@ def widening(
         if _NAMED.search(span.origin.pointer) is not None:
             continue
         if matches_many(part, text) or is_disguised(part, is_word):
-            rest = "".join(_rest(text, spans))
+            rest = _STAND_IN.join(around(text, sorted(spans, key=lambda one: one.start)))
             return span if _has_characters(rest) else None
     return None
-
-
-def _rest(text: str, spans: Sequence[Span]) -> Iterator[str]:
-    place = 0
-    for span in sorted(spans, key=lambda one: one.start):
-        yield text[place : span.start]
-        yield _STAND_IN
-        place = max(place, span.end)
-    yield text[place:]
 
 
 @lru_cache(maxsize=256)

@@ -13,7 +13,8 @@ from typing import Any
 from ..core import Guard
 from ..origin import PIECE, Span
 from ..plain_names import is_hidden, is_whose
-from ..quoted import STRING, judge, language, neutral, tokenize
+from ..quoted import STRING, judge, language, tokenize
+from ..spans import around, neutral
 from ..standing import is_put_together
 from ..verdict import Verdict
 from .tokens import Dialect, Kind
@@ -90,7 +91,7 @@ def judge_expression(text: str, spans: Sequence[Span]) -> Verdict | None:
     quoted = [s for s in given if any(a < s.start and s.end < b for a, b in literals)]
     if quoted and (verdict := judge(text, quoted, _EXPRESSION)) is not None:
         return verdict
-    if _NARROWS.search(_without(text, given)) is None:
+    if _NARROWS.search("\0".join(around(text, given))) is None:
         return None
     for span in given:
         if span not in quoted and _is_more(text, own, span):
@@ -114,11 +115,3 @@ def _is_more(text: str, own: str, span: Span) -> bool:
         return True
     column = _COLUMN.search(own[: span.start])
     return "*" in plain and column is not None and (is_whose(column[1]) or is_hidden(column[1]))
-
-
-def _without(text: str, spans: Sequence[Span]) -> str:
-    pieces, place = [], 0
-    for span in spans:
-        pieces += [text[place : span.start], "\0"]
-        place = span.end
-    return "".join((*pieces, text[place:]))

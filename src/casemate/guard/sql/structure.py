@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 
 from ..origin import PIECE, Origin, Span
+from ..spans import neutral
 from ..verdict import Verdict
 from .columns import without_free
 from .conditions import without_conditions
@@ -92,7 +93,6 @@ _MAX_QUOTES = 64
 _harmless: set[tuple[tuple[str, ...], Dialect]] = set()
 """Forms of statements whose values change nothing. Digits, decimals and letters never do where
 others of their kind did not: tokens tell none of these from each other."""
-_LETTER = "q"
 """Begins no prefix of a string literal (`E''`, `N''`, `X''`) in the dialects known here."""
 
 _FIX_VALUE = (
@@ -174,9 +174,9 @@ def _changed(
     text: str, doubtful: Sequence[Span], tokens: list[Token], dialect: Dialect
 ) -> Verdict | None:
     """Return a verdict if parts of a statement are more than values and names."""
-    neutral = _neutral(text, [s for s in doubtful if not _is_number(text, s)])
-    if neutral != text:
-        changed = _difference(tokens, tokenize(neutral, dialect))
+    harmless = neutral(text, [s for s in doubtful if not _is_number(text, s)])
+    if harmless != text:
+        changed = _difference(tokens, tokenize(harmless, dialect))
         if changed is not None:
             place, words = changed
             return Verdict(_nearest(doubtful, place), words, _FIX_VALUE)
@@ -276,15 +276,6 @@ def _vouched(text: str, span: Span) -> bool:
     if span.checked in ("pattern", "word"):
         return _NAMES.fullmatch(text, span.start, span.end) is not None
     return False
-
-
-def _neutral(text: str, spans: Sequence[Span]) -> str:
-    pieces: list[str] = []
-    place = 0
-    for span in spans:
-        pieces += (text[place : span.start], _LETTER * (span.end - span.start))
-        place = span.end
-    return "".join((*pieces, text[place:]))
 
 
 def _difference(tokens: list[Token], expected: list[Token]) -> tuple[int, str] | None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..origin import Span
-from ..quoted import neutral
-from ..spans import Cover
+from ..spans import Cover, neutral
 from ..verdict import Verdict
 from .tags import Kind, Tags
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ..core import Guard
 from ..origin import Origin, Span
 from ..plain_names import is_field
-from ..quoted import neutral
+from ..spans import neutral
 from ..verdict import Verdict
 from ..written.lines import is_whole
 from .judgement import FIX, JINJA, NEEDED, Syntax, judge

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from ..origin import Span
-from ..quoted import neutral
+from ..spans import neutral
 from ..verdict import Verdict
 
 MAX_BEFORE = 128

@@ -17,7 +17,7 @@ from ..pieces import as_text
 from ..sql import structure
 from ..sql.tokens import Dialect
 from ..verdict import Verdict
-from . import cells, lines, tables
+from . import cells, heads, lines, records, settings, tables
 from .kinds import Kind
 from .languages import LANGUAGES, judge_code
 
@@ -45,13 +45,13 @@ _FIELDS = 5
 _OF_MANY = frozenset((Kind.SQL, Kind.PAGE))
 _SEPARATORS = {Kind.CELLS: ",;\t", Kind.TABBED: "\t"}
 _OF_LINES: dict[Kind, Judge] = {
-    Kind.RECORDS: lines.judge_records,
-    Kind.TRAIL: lines.judge_trail,
-    Kind.HEADED: lines.judge_head,
-    Kind.FIELDS: lines.judge_fields,
-    Kind.EVENTS: lines.judge_events,
-    Kind.SETTINGS: lines.judge_settings,
-    Kind.BLOCKS: lines.judge_blocks,
+    Kind.RECORDS: records.judge_records,
+    Kind.TRAIL: records.judge_trail,
+    Kind.HEADED: heads.judge_head,
+    Kind.FIELDS: heads.judge_fields,
+    Kind.EVENTS: heads.judge_events,
+    Kind.SETTINGS: settings.judge_settings,
+    Kind.BLOCKS: settings.judge_blocks,
     Kind.XML: judge_document,
 }
 
@@ -127,9 +127,9 @@ def _judged(  # noqa: PLR0911 - one language after the other
     if kind is Kind.PAGE:
         return judge_page(text, spans, cleaning.cleaned_of(guard), guard.constants.plain_tags())
     if kind is Kind.SCHEDULE:
-        return lines.judge_settings(text, spans) or _commands(text, spans, shell, _scheduled)
+        return settings.judge_settings(text, spans) or _commands(text, spans, shell, _scheduled)
     if kind is Kind.RECIPES:
-        verdict = lines.judge_expansions(text, spans) or lines.judge_settings(text, spans)
+        verdict = settings.judge_expansions(text, spans) or settings.judge_settings(text, spans)
         return verdict or _commands(text, spans, shell, _recipe)
     return shell(text, spans)
 

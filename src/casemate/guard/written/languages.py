@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from ..nosql import languages as queries
 from ..origin import Span
-from ..quoted import STRING, Language, judge, language, neutral, tokenize
+from ..quoted import STRING, Language, judge, language, tokenize
+from ..spans import neutral
 from ..verdict import Verdict
 from .kinds import Kind
 

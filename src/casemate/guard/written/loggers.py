@@ -2,7 +2,7 @@
 
 What goes to standard output and error is kept by the platform line by line: of a line that data
 begins nobody can tell that it is none of the code's. Since much is printed that has more than one
-line, these are told by what they begin with (`lines.judge_printed`).
+line, these are told by what they begin with (`records.judge_printed`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..standing import is_put_together, wrap_after
 from ..verdict import Verdict
 from . import cef, streams
 from .alike import begins_sample
-from .lines import begins_with_level, judge_kept, judge_printed, judge_record, judge_warning
+from .records import begins_with_level, judge_kept, judge_printed, judge_record, judge_warning
 
 NAME = "log"
 MAX_RECORD = 64 * 1024

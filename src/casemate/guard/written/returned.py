@@ -18,6 +18,7 @@ from ..markup import feeds
 from ..pages import cleaning
 from ..pages.judgement import judge as judge_page
 from ..pieces import as_text, texts_in
+from ..spans import around
 from ..verdict import Verdict
 from . import files, kinds, lines
 from .judgement import MAX_TEXT, Judge
@@ -127,11 +128,7 @@ def _page(guard: Guard, text: str, *, typed: bool) -> Verdict | None:
         if verdict is not None:
             return verdict
         spans = feeds.without_sections(text, spans)
-    place, own = 0, ""
-    for span in spans:
-        own += text[place : span.start]
-        place = max(span.end, place)
-    own += text[place:]
+    own = "".join(around(text, spans))
     if not typed and (_TAG.search(own) is None or not _has_tag_of_code(guard, text)):
         return None
     return judge_page(text, spans, cleaning.cleaned_of(guard), guard.constants.plain_tags())

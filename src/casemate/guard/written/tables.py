@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..origin import PIECE, Span
+from ..spans import neutral
 from ..verdict import Verdict
 from .lines import doubtful
 
 MAX_TABLE = 64 * 1024
 """Characters of a table that is judged."""
-_LETTER, _DATA = "q", "\0"
+_DATA = "\0"
 FIX = "write rows by csv.writer, which puts quotes around what needs them"
 
 
@@ -32,7 +33,7 @@ def judge_table(text: str, spans: Sequence[Span], *how: Any, **named: Any) -> Ve
     """
     if len(text) > MAX_TABLE:
         return None
-    marked, _ = _without(text, spans, _DATA)
+    marked = neutral(text, spans, _DATA)
     inside = [
         s
         for s in doubtful(spans)
@@ -40,24 +41,11 @@ def judge_table(text: str, spans: Sequence[Span], *how: Any, **named: Any) -> Ve
     ]
     if not inside:
         return None
-    neutral, _ = _without(text, inside, _LETTER)
+    harmless = neutral(text, inside)
     with contextlib.suppress(_csv.Error, TypeError, ValueError):
-        if _shape(text, *how, **named) != _shape(neutral, *how, **named):
+        if _shape(text, *how, **named) != _shape(harmless, *how, **named):
             return Verdict(inside[0].origin, "adds a row or a cell to a table", FIX)
     return None
-
-
-def _without(text: str, spans: Sequence[Span], sign: str) -> tuple[str, str]:
-    """Return a text with signs in the place of data, and what is left without these."""
-    own, marked, place = [], [], 0
-    for span in spans:
-        begin = max(span.start, place)
-        own.append(text[place:begin])
-        marked += [text[place:begin], sign * (span.end - begin)]
-        place = max(span.end, place)
-    own.append(text[place:])
-    marked.append(text[place:])
-    return "".join(marked), "".join(own)
 
 
 def _is_in_line(marked: str, start: int, end: int) -> bool:

@@ -15,12 +15,14 @@ from ..hooks import argument, wrap
 from ..origin import PIECE, Span
 from ..pieces import as_text
 from ..quoted import judge as judge_quoted
-from ..quoted import language, neutral
+from ..quoted import language
+from ..spans import neutral
 from ..standing import is_direct, is_own, is_put_together, wrap_after
 from ..url import structure
 from ..verdict import Verdict
 from .fields import judge_value
-from .lines import FIX_HEAD, before_in_line, begun, doubtful, judge_head, judge_inside
+from .heads import FIX_HEAD, judge_head, judge_inside
+from .lines import before_in_line, begun, doubtful
 
 NAME = "header"
 MAX_HEAD = 64 * 1024
