@@ -2,7 +2,8 @@
 
     python -m bench.guard_handlers [--rounds N] [--only NAME]... [--python FILE] [--json FILE]
 
-Four programs that go through thousands of lines or rows are measured beside them.
+Four programs that go through thousands of lines or rows are measured beside them, and some that
+make ten thousand calls which are watched by name.
 
 Each round starts a process for each side, in turns. A side's figure is the processor time of its
 fastest invocation in any round, for other load on the machine only ever adds to it: of the first
@@ -28,6 +29,8 @@ from typing import Any
 from bench.environment import Environments
 from bench.errors import BenchError
 from bench.figures import rotated
+from bench.guard_announced_code import ANNOUNCED
+from bench.guard_announced_code import HEAD as ANNOUNCED_HEAD
 from bench.guard_handlers_code import HANDLERS, HEAD
 from bench.guard_loops_code import HEAD as LOOP_HEAD
 from bench.guard_loops_code import LOOPS
@@ -50,14 +53,17 @@ Rounds = dict[str, list[tuple[float, float]]]
 """For each handler and round, seconds of an invocation without the guard and with it."""
 
 
+_MODULES = ((HEAD, HANDLERS), (ANNOUNCED_HEAD, ANNOUNCED), (LOOP_HEAD, LOOPS))
+
+
 def handlers(
-    rounds: int, python: str, chosen: Sequence[str] = (*HANDLERS, *LOOPS)
+    rounds: int, python: str, chosen: Sequence[str] = (*HANDLERS, *ANNOUNCED, *LOOPS)
 ) -> tuple[Rounds, Rounds]:
     """Return what later invocations of a process take, and what the first does."""
     first: Rounds = {}
     later: Rounds = {}
     with tempfile.TemporaryDirectory() as temporary:
-        for head, modules in ((HEAD, HANDLERS), (LOOP_HEAD, LOOPS)):
+        for head, modules in _MODULES:
             for name, code in modules.items():
                 (Path(temporary) / f"handler_{name}.py").write_text(head + code)
         for number in range(rounds):
@@ -111,6 +117,8 @@ def report(measured: Rounds, first: Rounds, worst: dict[str, float]) -> str:
     lines = _table("handler", targeted, first)
     left = sorted(HANDLERS.keys() - measured.keys())
     lines += [f"left out, not installed: {', '.join(left)}"] if left else []
+    announced = {name: rounds for name, rounds in measured.items() if name in ANNOUNCED}
+    lines += ["", *_table("program whose calls are watched by name", announced, first)]
     lines += ["", *_table("program that goes through lines or rows", loops, first)]
     lines += ["", "| hostile event of 256 KiB | ms |", "|---|---|"]
     lines += [f"| {name} | {ms:.1f} |" for name, ms in worst.items()]
@@ -118,6 +126,7 @@ def report(measured: Rounds, first: Rounds, worst: dict[str, float]) -> str:
     lines += [
         "",
         f"slowest handler: {slowest:.2f} x (target {TARGET_RATIO:.2f})",
+        f"slowest with watched names: {max(ratios(announced).values(), default=0.0):.2f} x",
         f"worst event: {max(worst.values(), default=0.0):.0f} ms (target {TARGET_HOSTILE_MS:.0f})",
     ]
     return "\n".join(lines)
@@ -134,7 +143,7 @@ def main(arguments: list[str]) -> int:
     grammar.add_argument(
         "--only",
         action="append",
-        choices=[*HANDLERS, *LOOPS, "hostile"],
+        choices=[*HANDLERS, *ANNOUNCED, *LOOPS, "hostile"],
         help="measure this alone (can be given several times)",
     )
     grammar.add_argument("--python", metavar="FILE", help="interpreter (default: one is made)")
@@ -144,7 +153,7 @@ def main(arguments: list[str]) -> int:
         grammar.error(f"--rounds got {chosen.rounds}; 1 to 50 is expected")
     try:
         python = chosen.python or str(Environments(_say).python("guard_handlers"))
-        only = chosen.only or [*HANDLERS, *LOOPS, "hostile"]
+        only = chosen.only or [*HANDLERS, *ANNOUNCED, *LOOPS, "hostile"]
         named = [name for name in only if name != "hostile"]
         measured, first = handlers(chosen.rounds, python, named)
         worst = hostile(python) if "hostile" in only else {}

@@ -65,6 +65,9 @@ def _given(name: str, event: dict[str, Any]) -> dict[str, Any]:
     loops: Any = importlib.import_module("guard_loops_code")
     if name in loops.LOOPS:
         return dict(loops.given(name))
+    announced: Any = importlib.import_module("guard_announced_code")
+    if name in announced.ANNOUNCED:
+        return dict(announced.given(name))
     if name == "json_of_1_mb":
         return {"body": json.dumps({"orders": event["rows"]})}
     rows = _WEB_ROWS if name in _WEB else _ROWS.get(name, 0)

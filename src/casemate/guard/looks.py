@@ -27,6 +27,11 @@ _MATCHING = frozenset(("fullmatch", "match", "search"))
 _ITERATING = frozenset(("finditer",))
 _OF_MATCHES = frozenset(("m", "match", "mo"))
 """Names of what a function is given by `re.sub`."""
+_OF_LEVELS = {
+    "/": (frozenset("+#"),),
+    ".": (frozenset("*>"), frozenset("*#")),
+}
+"""What stands for any level of a topic, by the sign between levels: MQTT, NATS and AMQP."""
 _OF_TEMPLATES = frozenset(
     [
         *("body", "caption", "fmt", "form", "format", "greeting", "headline", "label", "line"),
@@ -235,6 +240,28 @@ def splits_head(node: ast.Call) -> bool:
     pattern = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
     of_module = isinstance(node.func.value, ast.Name) and node.func.value.id == "re"
     return of_module and isinstance(pattern, str) and len(_LINE_ENDS.findall(pattern)) > 1
+
+
+def separators_of_levels(module: ast.Module) -> frozenset[str]:
+    """Return where a module may cut topics: it has the signs that stand for any level of one."""
+    signs: set[str] = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and type(node.value) is str and len(node.value) < 4:
+            signs.update(node.value)
+    return frozenset(
+        separator
+        for separator, wild in _OF_LEVELS.items()
+        if any(signs.issuperset(each) for each in wild)
+    )
+
+
+def cuts_at(node: ast.Call) -> str:
+    """Return the sign at which a call cuts a text, or that it puts another for, by its look."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    if name not in PARTS and name != "replace":
+        return ""
+    first = node.args[0] if node.args else None
+    return first.value if isinstance(first, ast.Constant) and type(first.value) is str else ""
 
 
 def is_namespace(node: ast.expr) -> bool:

@@ -16,6 +16,10 @@ READS_HEAD = "split() at an empty line"
 """How it is announced that the code takes a text apart where the head of a message ends."""
 WRITES_HEAD = "head that is put together"
 """How it is announced that the code has put the head of a message together."""
+READS_LEVELS = "split() of a topic"
+"""How it is announced that the code takes a text apart whose parts may be those of a topic."""
+READS_PARAMETERS = "split() of parameters"
+"""How it is announced that the code takes a text apart where a parameter of a form ends."""
 READS_LINES = "lines of what was written"
 """How it is announced that the code takes a text apart that was written into memory."""
 FILLS = "% of a mapping"
@@ -170,6 +174,7 @@ WATCHED = frozenset(
         "reduce",
         "search",
         "sendall",
+        "sendto",
         "send_prepare",
         "send_query",
         "send_query_params",

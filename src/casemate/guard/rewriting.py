@@ -64,6 +64,7 @@ from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, made, tu
 from .looks import (
     begins_with_sign,
     bound_names,
+    cuts_at,
     form_of,
     is_literal,
     is_name_of_host,
@@ -80,6 +81,7 @@ from .looks import (
     reads_again,
     reads_in_memory,
     renamed_functions,
+    separators_of_levels,
     splits_head,
     text_names,
     texts_of,
@@ -107,6 +109,8 @@ from .names import (
     OF_NUMBERS,
     READS_ANSWER,
     READS_HEAD,
+    READS_LEVELS,
+    READS_PARAMETERS,
     SEEN,
     UNSEEN,
     WATCHED,
@@ -130,6 +134,8 @@ class Rewriter(Scopes, ast.NodeTransformer):
         self._renamed = renamed_functions(module)
         self._heads = names_of_heads(module)
         self._matches = match_names(module)
+        levels = separators_of_levels(module)
+        self._levels = levels | frozenset("+#*>" if levels else "")
         self._cut_again: ast.Subscript | None = None
         """A slice of which another is taken: both are done by one call."""
 
@@ -306,6 +312,9 @@ class Rewriter(Scopes, ast.NodeTransformer):
             return self._watched(node, "format")
         if name == "get" and owner is not None and node.args and is_namespace(owner):
             node.args[0] = self._seen(node.args[0], "globals")
+        read = cuts_at(node)
+        if read == "&" or read in self._levels:
+            self._seen_cut(node, READS_PARAMETERS if read == "&" else READS_LEVELS)
         if splits_head(node):
             node.args[1] = self._seen(node.args[1], READS_HEAD)
         if reads_in_memory(node):
@@ -321,6 +330,10 @@ class Rewriter(Scopes, ast.NodeTransformer):
         if name != "join" and name not in CALLED and not writes:
             return node
         return self._noted_call(node, name, writes=writes)
+
+    def _seen_cut(self, node: ast.Call, name: str) -> None:
+        if isinstance(node.func, ast.Attribute):
+            node.func.value = self._seen(node.func.value, name)
 
     def _noted_call(self, node: ast.Call, name: str, *, writes: bool) -> ast.expr:
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None

@@ -107,6 +107,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "cv2",
         "duckdb",
         "fitz",
+        "fnmatch",
         "h5py",
         "importlib",
         "lmdb",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..core import Guard
-from ..names import WATCHED
+from ..names import READS_LEVELS, WATCHED
 from ..origin import Span
 from ..pieces import as_text
 from ..sink import CallHook
@@ -58,6 +58,16 @@ def _on_subscribed(
             guard.check(NAME, topic, judge_topic)
 
 
+def _on_levels(guard: Guard, text: Any, *_: Any) -> None:
+    """Block a text (BlockedError) that the code cuts into levels of a topic, as `_on_subscribed`.
+
+    Its code has the signs for any level, which it looks for in them.
+    """
+    if isinstance(text, (str, bytes)) and any(sign in as_text(text) for sign in "+#*>"):
+        if is_put_together(guard, text):
+            guard.check(NAME, text, judge_topic)
+
+
 def judge_topic(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data stands for any level in a filter that the code has put together."""
     own = "".join(around(text, spans))
@@ -84,6 +94,7 @@ def _on_executed(
 
 
 CALLS: dict[str, CallHook] = {
+    READS_LEVELS: _on_levels,
     "execute": _on_executed,
     **dict.fromkeys((name for name in MONGO if name in WATCHED and name != "update"), _on_asked),
     "subscribe": _on_subscribed,

@@ -21,6 +21,7 @@ from ..hooks import wrap
 from ..origin import Span
 from ..sink import Patch
 from ..standing import is_direct, is_put_together, wrap_direct
+from ..url.joining import cut_with
 from ..verdict import Judge, Verdict
 from ..written.lines import doubtful
 from ..written.tables import MAX_TABLE, judge_table
@@ -71,8 +72,34 @@ def patches(sink: str) -> dict[str, Patch]:
     return {
         "ast": _watching(sink, judge_literal, "literal_eval"),
         "csv": functools.partial(_patch_tables, sink),
-        "urllib.parse": _watching(sink, judge_form, "parse_qs", "parse_qsl"),
+        "urllib.parse": functools.partial(_patch_forms, sink),
     }
+
+
+def _patch_forms(sink: str, guard: Guard, module: ModuleType) -> None:
+    """Watch what reads forms: one that the code put together, or the query of such a URL."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if arguments:
+            read_form(sink, guard, arguments[0])
+
+    for name in ("parse_qs", "parse_qsl"):
+        wrap_direct(guard, module, name, before, "urllib")
+
+
+def read_form(sink: str, guard: Guard, text: Any, *_: Any) -> None:
+    """Block a form (BlockedError) that the code put together and takes apart, as `judge_form`."""
+    if not isinstance(text, str) or "&" not in text or not guard.active:
+        return
+    if is_put_together(guard, text):
+        guard.check(sink, text, judge_form)
+    elif (url := cut_with(guard, text)) is not None:
+        guard.check(sink, url, _judge_query)
+
+
+def _judge_query(url: str, spans: Sequence[Span]) -> Verdict | None:
+    begin = url.find("?") + 1
+    return judge_form(url[begin:], [s.moved(-begin) for s in spans if s.start >= begin])
 
 
 def _watching(sink: str, judge: Judge, *names: str) -> Patch:

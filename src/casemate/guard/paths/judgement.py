@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posix
+import re
 import stat
 from collections.abc import Callable, Sequence
 
@@ -25,6 +26,10 @@ _FIX_CHOSEN = (
 )
 _FIX_PATTERN = "escape the value: glob.escape(name)"
 _WILD = frozenset("*?")
+_CLASSED = re.compile(
+    r"\[!?(?:\w-\w){1,20}\]|\[![^]\[]{1,64}\]|\w\[\w\]|\[\w\]\w|\w\?{1,64}\w"
+)
+"""Signs that stand for others among letters: a class of one (`[d]raft`), ranges, `dra?t`."""
 _MAX_LINKS = 40
 _TEMPORARY = "/tmp"  # noqa: S108 - an instance's own, and every library's choice
 
@@ -97,7 +102,8 @@ def judge_pattern(pattern: str, spans: Sequence[Span]) -> Verdict | None:
         return None
     for span in spans:
         part = pattern[span.start : span.end]
-        if span.exact and not span.vouched and ("*" in part or set(part) == {"?"}):
+        wide = "*" in part or set(part) == {"?"} or _CLASSED.search(part) is not None
+        if span.exact and not span.vouched and wide:
             return Verdict(span.origin, "stands for any name in the pattern", _FIX_PATTERN)
     return None
 

@@ -38,11 +38,13 @@ from ..pieces import as_text
 from ..provenance import Watcher
 from ..sink import Patch, Sink
 from ..standing import is_direct, is_import, is_importing, wrap_after
+from ..templates import listed_fields
 from ..verdict import Judge, Verdict
 from ..written.files import pieces_of
 from ..written.judgement import spans_of
 
 NAME = "code"
+_BRACED = re.compile(r"(?<!\{)\{(\w{1,64})[^{}]{0,200}\}")
 _SEEN = ("code", "judged")
 _PARSED = ("code", "parsed")
 _CHANGING = frozenset(
@@ -255,7 +257,9 @@ def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
 
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
         verdict = formats.judge(text, spans, given, named, offers, guard.constants.shows_field)
-        return verdict or formats.judge_offered(text, spans, given, named, leaves_out)
+        verdict = verdict or formats.judge_offered(text, spans, given, named, leaves_out)
+        texts, sign = guard.constants.texts, listed_fields.BRACE
+        return verdict or listed_fields.judge(texts, sign, text, spans, _BRACED)
 
     guard.check(NAME, template, judged)
 

@@ -21,6 +21,7 @@ from ..core import Guard
 from ..evaluation import choosing
 from ..hooks import argument, wrap
 from ..in_memory import check_own, found, held_by, writes_in_memory
+from ..names import READS_PARAMETERS
 from ..objects import decrypting, judgement, pickles, read_again
 from ..objects.plain import is_plain_array
 from ..objects.signatures import patch_hmac
@@ -412,6 +413,7 @@ SINK = Sink(
     name=NAME,
     summary="pickle, marshal, YAML with unsafe loaders: data from outside must not make objects.",
     audit={"marshal.loads": _marshal},
+    calls={READS_PARAMETERS: functools.partial(read_again.read_form, NAME)},
     patches={
         **decrypting.patches(),
         **read_again.patches(NAME),

@@ -30,6 +30,6 @@ SINK = Sink(
         READS_ANSWER: wire.read_answer,
         READS_HEAD: wire.read_head,
         WRITES_HEAD: wire.wrote_head,
-        "sendall": wire.sent_by_own,
+        **dict.fromkeys(("sendall", "sendto"), wire.sent_by_own),
     },
 )

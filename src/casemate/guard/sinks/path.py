@@ -19,7 +19,7 @@ from ..origin import Origin, Span
 from ..paths import following, looking, members, readers, uris
 from ..paths.judgement import FIX, inside, judge, judge_pattern, resolved
 from ..sink import AuditHook, Sink
-from ..standing import is_import, is_known, is_of_caller
+from ..standing import is_import, is_known, is_of_caller, wrap_direct
 from ..verdict import Verdict
 
 NAME = "path"
@@ -29,6 +29,7 @@ _FIX_OWN = "choose files of the bundle from a collection in the code, or keep th
 _ON_LINKS = frozenset(("os.remove", "os.rmdir", "os.rename", "shutil.move", "shutil.rmtree"))
 """Events of calls that work on a link itself."""
 _MAX_FOLDERS = 16
+_COMPARED = ("path", "compared")
 _FOLDERS = {
     **{"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2},
     **{"os.chmod": 2, "os.chown": 3, "os.utime": 3},
@@ -233,6 +234,24 @@ def _patch_importlib(guard: Guard, module: ModuleType) -> None:
     )
 
 
+def _patch_fnmatch(guard: Guard, module: ModuleType) -> None:
+    """Watch patterns that the code compares names with; each is looked at once in a row.
+
+    Between two stars of the code's own, data that stands for any name finds what none would.
+    """
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        pattern = argument(arguments, named, 1, "pat")
+        if type(pattern) is not str or pattern is guard.provenance.kept.get(_COMPARED):
+            return
+        guard.provenance.kept[_COMPARED] = pattern
+        if not (pattern[:1] == pattern[-1:] == "*"):
+            guard.check(NAME, pattern, judge_pattern)
+
+    for name in ("fnmatch", "fnmatchcase", "filter"):
+        wrap_direct(guard, module, name, before)
+
+
 def _patch_zipfile(guard: Guard, module: ModuleType) -> None:
     following.patch_zipfile(guard, module)
     members.patch_zipfile(guard, module)
@@ -294,6 +313,7 @@ SINK = Sink(
     patches={
         **readers.patches(check),
         "os": looking.patch_os(check),
+        "fnmatch": _patch_fnmatch,
         "importlib.util": _patch_importlib,
         "posixpath": following.patch_posixpath,
         "pathlib": following.patch_pathlib,

@@ -24,6 +24,7 @@ from ..notes import SCALARS
 from ..origin import Span
 from ..plain_names import is_hidden
 from ..sink import Patch, Sink
+from ..templates import listed_fields
 from ..templates.judgement import (
     BOTTLE,
     CHAMELEON,
@@ -210,7 +211,8 @@ def _judging_fields(guard: Guard, fields: re.Pattern[str], *, wide: bool) -> Jud
                 if wide and unknown and not span.vouched:
                     words = "adds a field that looks into what is kept"
                     return Verdict(span.origin, words, _FIX_FIELD)
-        return None
+        sign = listed_fields.PERCENT if fields is _OF_PERCENT else listed_fields.DOLLAR
+        return listed_fields.judge(guard.constants.texts, sign, text, spans, fields)
 
     return judged
 

@@ -13,13 +13,13 @@ from ..core import Guard
 from ..hooks import argument
 from ..origin import PIECE, Origin, Span
 from ..paths import following
-from ..standing import wrap_after, wrap_after_own
+from ..standing import is_put_together, wrap_after, wrap_after_own
 from ..verdict import Verdict
 from .hosts import host_of
 from .structure import FIX_PART, climbs, split
 
 _PARAMETER = re.compile(r"&(\w{1,64})=")
-_JOINED, _CUT = ("url", "joined"), ("url", "cut")
+_JOINED, _CUT, _QUERY = ("url", "joined"), ("url", "cut"), ("url", "query")
 MAX_JOINED = 200
 """URLs that are remembered in one invocation."""
 _MAX_COMPARED = 2000
@@ -54,10 +54,22 @@ def patch_urlsplit(guard: Guard, module: ModuleType) -> None:
         kept: dict[str, str] = guard.provenance.kept.setdefault(_CUT, {})
         if host and len(kept) < MAX_JOINED:
             kept[host] = url
+        if "&" in url:
+            queries: dict[str, str] = guard.provenance.kept.setdefault(_QUERY, {})
+            if len(queries) >= MAX_JOINED:  # the last are those that are read yet
+                del queries[next(iter(queries))]
+            queries[result.query] = url
 
     for name in ("urlsplit", "urlparse"):
         # Frameworks cut dozens for each call.
         wrap_after_own(guard, module, name, cut)
+
+
+def cut_with(guard: Guard, query: str) -> str | None:
+    """Return the URL that the code has put together and cut, and that has this query."""
+    kept: dict[str, str] = guard.provenance.kept.get(_QUERY, {})
+    url = kept.get(query)
+    return url if url is not None and is_put_together(guard, url) else None
 
 
 def cut_from(guard: Guard, host: str) -> str | None:
@@ -163,7 +175,7 @@ def _quoted_in(guard: Guard, url: str, pieces: set[str]) -> list[str]:
     left = _MAX_QUOTED
     for text, _ in guard.taint.texts(_MAX_COMPARED):
         low = lowered(text) if len(text) <= left else ""
-        if any(piece in low for piece in pieces) and text.isprintable():
+        if any(piece in low for piece in pieces):
             left -= len(text)
             if _is_in(url, text):
                 found.append(low)
@@ -172,7 +184,11 @@ def _quoted_in(guard: Guard, url: str, pieces: set[str]) -> list[str]:
 
 def _is_in(url: str, text: str) -> bool:
     """Tell whether a text with signs is in a URL, quoted as the standard library does it."""
-    forms = (quote(text, safe=""), quote_plus(text), quote(text))
+    forms = (
+        quote(text, safe="", errors="surrogatepass"),
+        quote_plus(text, errors="surrogatepass"),
+        quote(text, errors="surrogatepass"),
+    )
     return any(form != text and form in url for form in forms)
 
 

@@ -69,6 +69,14 @@ _BODIES = frozenset(
     )
 )
 """Fields of what is of that type."""
+_ABOUT = frozenset(
+    [
+        *("agent", "alt", "author", "caption", "comment", "description", "detail", "error"),
+        *("event", "greeting", "hint", "info", "label", "level", "message", "msg", "note", "notes"),
+        *("reason", "status", "subject", "summary", "title", "user", "user_agent", "warning"),
+    ]
+)
+"""Fields beside a file's name that tell of it, or of who asked for it."""
 
 
 class Found(NamedTuple):
@@ -164,12 +172,12 @@ def judged_in(result: object) -> tuple[list[Found], list[str]]:
             if isinstance(value, str):
                 if not value.isalnum() and len(value) <= MAX_TEXT:
                     typed = _typed(item, name)
-                    told = (_of_field(name) or _named(item)) if of_fields else kind
+                    told = _told(item, name) if of_fields else kind
                     of = typed or _kind_of(value, told)
                     if of is not None:
                         texts.append(Found(of, value, typed is not None))
             elif isinstance(value, _HOLDS):
-                todo.append((value, (_of_field(name) or _named(item)) if of_fields else kind))
+                todo.append((value, _told(item, name) if of_fields else kind))
     return texts, redirects
 
 
@@ -202,13 +210,25 @@ def _locations(answer: dict[Any, Any]) -> list[str]:
     return found
 
 
-def _named(item: dict[Any, Any]) -> Kind | None:
-    """Return the kind of file that a field beside others names."""
+def _told(item: dict[Any, Any], field: object) -> Kind | None:
+    """Return the kind of a field that its name tells, or that of a file beside it."""
+    return _of_field(field) or (_named(item, field.lower()) if isinstance(field, str) else None)
+
+
+def _named(item: dict[Any, Any], field: str) -> Kind | None:
+    """Return the kind of file that another field names, if this one has what is in the file.
+
+    A name without a suffix (`passwd`) is that of anything else as well.
+    """
+    if field in _ABOUT:
+        return None
     for name in itertools.islice(item, MAX_LOOKED_AT):
         if isinstance(name, str) and name.lower() in _NAMES:
             value = dict.get(item, name)
-            kind = kinds.of_name(value) if isinstance(value, str) else None
-            if kind in _KINDS:
+            if not isinstance(value, str):
+                continue
+            kind = kinds.of_name(value)
+            if kind in _KINDS and (field in _BODIES or "." in value.rpartition("/")[2]):
                 return kind
     return None
 

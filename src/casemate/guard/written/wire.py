@@ -16,13 +16,14 @@ from ..origin import PIECE, Span
 from ..pieces import as_text
 from ..quoted import judge as judge_quoted
 from ..quoted import language
-from ..spans import neutral
+from ..spans import around, neutral
 from ..standing import is_direct, is_own, is_put_together, wrap_after
 from ..url import structure
 from ..verdict import Verdict
+from .alike import KINDS
 from .fields import judge_value
 from .heads import FIX_HEAD, judge_head, judge_inside
-from .lines import before_in_line, begun, doubtful
+from .lines import BREAKS, before_in_line, begun, doubtful
 
 NAME = "header"
 MAX_HEAD = 64 * 1024
@@ -60,6 +61,8 @@ _HTTP = re.compile(
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}:[ \t][^\r\n]{0,900}\r?\n")
 """How a head begins that the code puts together, as for a CGI gateway: with a field."""
 MAX_FIRST_LINE = 1024
+_MAX_LINES = 1000
+"""Of the code's own of which the kind is looked at."""
 _MIN_FIELDS = 2
 _HOST = "http://host"
 _CLIENTS = frozenset(("smtplib", "aiosmtplib.smtp"))
@@ -78,11 +81,12 @@ def check_sent(guard: Guard, data: object) -> None:
     if isinstance(data, str):
         check_line(guard, data)
         return
-    if _HEAD.match(data) is None or not is_direct(guard, "socket", "ssl", "asyncio"):
-        return
+    headed = _HEAD.match(data) is not None
     given = data if type(data) is bytes else bytes(data[:MAX_HEAD])
-    if len(given) <= MAX_HEAD:
-        guard.check(NAME, given, judge_sent)
+    if len(given) > MAX_HEAD or not (headed or b"\n" in given[:-1]):
+        return
+    if is_direct(guard, "socket", "ssl", "asyncio"):
+        guard.check(NAME, given, judge_sent if headed else judge_lines)
 
 
 def sent_by_own(guard: Guard, function: Any, arguments: tuple[Any, ...], *_: Any) -> None:
@@ -215,6 +219,17 @@ def _target(text: str, first: str, spans: Sequence[Span]) -> Verdict | None:
     return structure.judge(target, inside, lambda *_: True) if inside else None
 
 
+def judge_lines(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data begins a line of a kind that the code's own lines are of."""
+    own = BREAKS.split("q".join(around(text, spans)), maxsplit=_MAX_LINES)
+    like = [kind for kind in KINDS if any(map(kind.match, own))]
+    for span in doubtful(spans) if like else ():
+        for place in begun(text, span):
+            if any(kind.match(text, place) for kind in like):
+                return Verdict(span.origin, "begins a line of the protocol", _FIX_LINE)
+    return None
+
+
 def _commands(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Judge lines of commands, up to the body of a mail if there is one."""
     if text[-1:] != "\n" or any(s.end == len(text) for s in spans):
@@ -265,8 +280,15 @@ def patch_socket(guard: Guard, module: ModuleType) -> None:
 
             file.write = write
 
-    for name in ("send", "sendall"):
+    def before_parts(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        parts = arguments[1] if len(arguments) > 1 else None
+        if guard.active and isinstance(parts, (list, tuple)):
+            for part in parts:
+                check_sent(guard, part)
+
+    for name in ("send", "sendall", "sendto"):
         wrap(module.socket, name, before)
+    wrap(module.socket, "sendmsg", before_parts)
     wrap_after(module.socket, "makefile", made)
 
 
