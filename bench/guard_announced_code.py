@@ -247,7 +247,8 @@ def given(name: str) -> dict[str, Any]:
     if name == "topics":
         return {
             "topics": [
-                f"orders/{chance.choice(_CITIES)}/{chance.choice(_WORDS)}" for _ in range(_MANY // 3)
+                f"orders/{chance.choice(_CITIES)}/{chance.choice(_WORDS)}"
+                for _ in range(_MANY // 3)
             ]
         }
     if name.startswith("parameters"):

@@ -57,23 +57,22 @@ import importlib.util
 from types import CodeType
 
 from .bound_methods import announced, handed_over
+from .comparisons import Comparisons
 from .evaluated import form_of_eval
 from .heads import names_of_heads, puts_head
 from .in_batches import appended, appended_to, batched, joined_name, noting, with_notes
-from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, made, turned
+from .inlining import PREFIX, SUFFIX, chain_of, chained, joined, made, turned
 from .looks import (
     begins_with_sign,
     bound_names,
     cuts_at,
     form_of,
     is_literal,
-    is_name_of_host,
     is_named_as_text,
     is_namespace,
     is_number,
     is_pattern,
     is_text,
-    is_written,
     loaded,
     match_names,
     may_tell,
@@ -84,7 +83,6 @@ from .looks import (
     separators_of_levels,
     splits_head,
     text_names,
-    texts_of,
 )
 from .methods import (
     ASKING,
@@ -92,11 +90,9 @@ from .methods import (
     are_texts,
     asked_in_place,
     by_itself,
-    compared_in_place,
     cut_in_place,
     is_pure,
     match_form,
-    member_in_place,
     names_for,
     replaces_by_shorter,
     sets_no_name,
@@ -116,13 +112,12 @@ from .names import (
     WATCHED,
     WRITES,
 )
-from .scopes import Scopes
 
 _ENDING = (ast.Return, ast.Break, ast.Continue)
 """In a `finally`, what ends the exception that is on its way."""
 
 
-class Rewriter(Scopes, ast.NodeTransformer):
+class Rewriter(Comparisons, ast.NodeTransformer):
     """Rewrites one module."""
 
     def __init__(self, module: ast.Module, *, names: bool = True) -> None:
@@ -138,12 +133,6 @@ class Rewriter(Scopes, ast.NodeTransformer):
         self._levels = levels | frozenset("+#*>" if levels else "")
         self._cut_again: ast.Subscript | None = None
         """A slice of which another is taken: both are done by one call."""
-
-    def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
-        function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
-        call = ast.Call(function, list(arguments), [])
-        ast.copy_location(function, node)
-        return ast.copy_location(call, node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
         """Do an f-string of at least two parts."""
@@ -466,64 +455,6 @@ class Rewriter(Scopes, ast.NodeTransformer):
             node, "cut", node.value, cut.lower or none, cut.upper or none, cut.step or none
         )
 
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        """Do `in` and `not in`, and `==` and `!=` with a text that the code has written."""
-        self.generic_visit(node)
-        if len(node.ops) != 1:
-            return node
-        left, right, op = node.left, node.comparators[0], node.ops[0]
-        if isinstance(op, (ast.Eq, ast.NotEq)):
-            return self._compared_in_place(node) or self._compared(node)
-        plain = isinstance(left, ast.Constant) and not is_name_of_host(left)
-        if plain or not isinstance(op, (ast.In, ast.NotIn)):
-            return node
-        again = loaded(left) if isinstance(left, (ast.Name, ast.Subscript)) else None
-        noted: ast.expr
-        texts = texts_of(right)
-        if texts is not None and again is not None:
-            # Most values are not found, and cost nothing then.
-            among = ast.Tuple([ast.copy_location(t, node) for t in texts], ast.Load())
-            ast.copy_location(among, node)
-            with self._spare(0 if isinstance(left, ast.Name) else 1) as names:
-                flag = self._room.flag() if self._room is not None else None
-                noted = found(node, among, again, names or (), flag)
-        elif again is not None and isinstance(right, ast.Name):
-            noted = self._member_in_place(node)
-        else:
-            noted = self._call(node, "member", left, right)
-        if isinstance(op, ast.In):
-            return noted
-        return ast.copy_location(ast.UnaryOp(ast.Not(), noted), node)
-
-    def _compared(self, node: ast.Compare) -> ast.expr:
-        sides = (node.left, node.comparators[0])
-        if is_written(sides[0]) == is_written(sides[1]):
-            return node
-        name = "same" if isinstance(node.ops[0], ast.Eq) else "differs"
-        (named,) = [n for n, side in enumerate(sides) if is_written(side)]
-        which = [] if is_literal(sides[named]) else [ast.Constant(named)]
-        return self._call(node, name, *sides, *(ast.copy_location(w, node) for w in which))
-
-    def _compared_in_place(self, node: ast.Compare) -> ast.expr | None:
-        """Do a comparison with a text that is written on the right where it stands."""
-        right, count = node.comparators[0], names_for(node.left)
-        if not (isinstance(right, ast.Constant) and type(right.value) is str):
-            return None
-        if is_written(node.left):
-            return None
-        with self._spare(count) as names:
-            if names is None and count:
-                return None
-            return compared_in_place(node, names or (), equal=isinstance(node.ops[0], ast.Eq))
-
-    def _member_in_place(self, node: ast.Compare) -> ast.expr:
-        """Do `in` and `not in` of what a name stands for, as `in`."""
-        count = names_for(node.left)
-        with self._spare(count) as names:
-            if names is None and count:
-                return self._call(node, "member", node.left, node.comparators[0])
-            return member_in_place(node, names or ())
-
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
         """Note what is caught by a name that may make a text of it: no answer is to tell of it.
 
@@ -556,23 +487,6 @@ class Rewriter(Scopes, ast.NodeTransformer):
 
     def _noting_caught(self, node: ast.AST) -> ast.Expr:
         return ast.copy_location(ast.Expr(self._call(node, "caught")), node)
-
-    def visit_Match(self, node: ast.Match) -> ast.Match:
-        """Do the comparisons of a subject with the texts of its cases."""
-        texts = [
-            ast.Constant(pattern.value.value)
-            for case in node.cases
-            for pattern in ast.walk(case.pattern)
-            if isinstance(pattern, ast.MatchValue)
-            and isinstance(pattern.value, ast.Constant)
-            and isinstance(pattern.value.value, (str, bytes))
-        ]
-        self.generic_visit(node)
-        if texts:
-            foreseen = ast.Tuple([ast.copy_location(t, node.subject) for t in texts], ast.Load())
-            ast.copy_location(foreseen, node.subject)
-            node.subject = self._call(node.subject, "matched", node.subject, foreseen)
-        return node
 
 
 def rewrite(module: ast.Module, *, names: bool = True) -> ast.Module:

@@ -20,8 +20,8 @@ from casemate.guard.origin import Origin, Span
 from casemate.guard.sinks.template import SINK as TEMPLATE
 from casemate.guard.sql.services import patches as services
 from casemate.guard.verdict import BlockedError, Verdict
-from casemate.guard.written.kinds import of_name, of_type
 from casemate.guard.written.heads import judge_events, judge_fields
+from casemate.guard.written.kinds import of_name, of_type
 from casemate.guard.written.settings import judge_settings
 from support.guard_cases import Cases, assert_blocked, assert_passes, placed
 

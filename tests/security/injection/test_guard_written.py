@@ -361,7 +361,12 @@ def test_hostile_texts_take_linear_time() -> None:
     text = "a: " + "x\n" * 60_000 + "b"
     spans = guard.spans(text)
     started = time.process_time()
-    for judge in (heads.judge_fields, settings.judge_settings, records.judge_records, heads.judge_head):
+    for judge in (
+        heads.judge_fields,
+        settings.judge_settings,
+        records.judge_records,
+        heads.judge_head,
+    ):
         judge(text, spans)
     assert time.process_time() - started < 0.5
 

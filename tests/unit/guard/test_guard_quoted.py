@@ -16,8 +16,8 @@ from casemate.guard.nosql.languages import (
 )
 from casemate.guard.origin import Origin, Span
 from casemate.guard.quoted import Language, judge
-from casemate.guard.spans import neutral
 from casemate.guard.sinks.xpath import XPATH
+from casemate.guard.spans import neutral
 
 
 def parted(text: str, checked: str = "") -> tuple[str, list[Span]]:

@@ -10,10 +10,10 @@ from ..origin import Span
 from ..sql import structure
 from ..sql.tokens import Dialect, tokenize
 from ..verdict import Verdict
+from ..written.heads import judge_head
 from ..written.kinds import of_program
 from ..written.languages import LANGUAGES
 from ..written.languages import judge_code as judge_script
-from ..written.heads import judge_head
 from ..written.lines import BREAKS, before_in_line, doubtful, is_whole
 from . import programs
 from .arguments import Argument

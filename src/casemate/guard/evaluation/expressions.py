@@ -28,7 +28,9 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data ends a literal of the code's expression, or is no whole formula."""
     doubtful = [s for s in spans if not s.vouched]
     try:
-        literals = [token for token in tokens(neutral(text, doubtful)) if token[0] == tokenize.STRING]
+        literals = [
+            token for token in tokens(neutral(text, doubtful)) if token[0] == tokenize.STRING
+        ]
         found = set(tokens(text))
     except BrokenCodeError:
         return Verdict(doubtful[0].origin, "stands in code that is broken", _FIX)

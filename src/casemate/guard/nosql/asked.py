@@ -63,9 +63,9 @@ def _on_levels(guard: Guard, text: Any, *_: Any) -> None:
 
     Its code has the signs for any level, which it looks for in them.
     """
-    if isinstance(text, (str, bytes)) and any(sign in as_text(text) for sign in "+#*>"):
-        if is_put_together(guard, text):
-            guard.check(NAME, text, judge_topic)
+    wild = isinstance(text, (str, bytes)) and any(sign in as_text(text) for sign in "+#*>")
+    if wild and is_put_together(guard, text):
+        guard.check(NAME, text, judge_topic)
 
 
 def judge_topic(text: str, spans: Sequence[Span]) -> Verdict | None:

@@ -26,9 +26,7 @@ _FIX_CHOSEN = (
 )
 _FIX_PATTERN = "escape the value: glob.escape(name)"
 _WILD = frozenset("*?")
-_CLASSED = re.compile(
-    r"\[!?(?:\w-\w){1,20}\]|\[![^]\[]{1,64}\]|\w\[\w\]|\[\w\]\w|\w\?{1,64}\w"
-)
+_CLASSED = re.compile(r"\[!?(?:\w-\w){1,20}\]|\[![^]\[]{1,64}\]|\w\[\w\]|\[\w\]\w|\w\?{1,64}\w")
 """Signs that stand for others among letters: a class of one (`[d]raft`), ranges, `dra?t`."""
 _MAX_LINKS = 40
 _TEMPORARY = "/tmp"  # noqa: S108 - an instance's own, and every library's choice

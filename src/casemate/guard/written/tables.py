@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..origin import PIECE, Span
-from ..spans import neutral
+from ..spans import around, neutral
 from ..verdict import Verdict
 from .lines import doubtful
 
@@ -20,7 +20,7 @@ FIX = "write rows by csv.writer, which puts quotes around what needs them"
 
 def judge_rows(text: str, spans: Sequence[Span], separators: str) -> Verdict | None:
     """As `judge_table`, with the separator that the code has written most."""
-    _, own = _without(text, spans, _DATA)
+    own = "".join(around(text, spans))
     separator = max(separators, key=own.count)
     return judge_table(text, spans, delimiter=separator) if separator in own else None
 
