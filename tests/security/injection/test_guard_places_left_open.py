@@ -161,6 +161,8 @@ def test_data_begins_no_line_of_what_is_sent_by_datagrams(tmp_path: Path, way: s
         f"{line} {site}": (code.replace("LINE", line), {"site": site})
         for line in FORGED
         for site in harmless
+        # Of these two the code's own rest of the line makes a sample of what data begins.
+        if "\n" not in site or line not in (GRAPHITE, INFLUX)
     }
     assert_passes(tmp_path, cases, ())
 
@@ -290,7 +292,7 @@ def handler(event, context):
 """
 FINDS = (
     "return glob.glob(os.path.join(root, '%s_*.jpg' % listing))",
-    "return [p.name for p in glob.iglob(root + '/' + listing + '_*.jpg')]",
+    "return list(glob.iglob(root + '/' + listing + '_*.jpg'))",
     "return [p.name for p in Path(root).glob(f'{listing}_*.jpg')]",
     "return fnmatch.filter(NAMES, listing + '_*.jpg')",
     "return [n for n in NAMES if fnmatch.fnmatch(n, f'{listing}_*.jpg')]",
@@ -336,25 +338,25 @@ def handler(event, context):
 """
 FILLED = {
     "percent": (
-        'r"%\\\\((title|agency|phone)\\\\)[sd]|%%"',
+        'r"%\\((title|agency|phone)\\)[sd]|%%"',
         '"%"',
         'line % ChainMap({"title": event["title"]}, CONFIG)',
         "%({})s",
     ),
     "dictionary": (
-        'r"%\\\\((?:title|agency|phone)\\\\)s"',
+        'r"%\\((?:title|agency|phone)\\)s"',
         '"%"',
         'line % {"title": event["title"], **CONFIG}',
         "%({})s",
     ),
     "format": (
-        'r"\\\\{(title|agency|phone)\\\\}"',
+        'r"\\{(title|agency|phone)\\}"',
         '"{"',
         'line.format(title=event["title"], **CONFIG)',
         "{{{}}}",
     ),
     "format_map": (
-        'r"\\\\{(title|agency|phone)\\\\}"',
+        'r"\\{(title|agency|phone)\\}"',
         '"{"',
         'line.format_map({"title": event["title"], **CONFIG})',
         "{{{}}}",

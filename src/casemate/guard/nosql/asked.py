@@ -13,7 +13,7 @@ from typing import Any
 from ..core import Guard
 from ..names import READS_LEVELS, WATCHED
 from ..origin import Span
-from ..pieces import as_text
+from ..pieces import as_text, texts_in
 from ..sink import CallHook
 from ..spans import around
 from ..standing import is_own, is_put_together
@@ -24,6 +24,10 @@ from .languages import judge_graphql
 _OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte")
 """What code has that takes operators, one of these at least."""
 _MAX_TOPICS = 64
+_MAX_TEXTS = 500
+"""Of an event, or of what a text was put together of, among which a sign is looked for."""
+_MAX_DEPTH = 6
+_CHANGED = "stands for any level in the filter of a topic"
 _DOCUMENT = re.compile(r"\s{0,9}(?:(?:query|mutation|subscription)\b[^{]{0,200})?\{\s{0,99}\w")
 _ANY_LEVEL = {
     "/": re.compile(r"(?:(?<=/)|^)[+#](?=/|$)"),
@@ -66,6 +70,36 @@ def _on_levels(guard: Guard, text: Any, *_: Any) -> None:
     wild = isinstance(text, (str, bytes)) and any(sign in as_text(text) for sign in "+#*>")
     if wild and is_put_together(guard, text):
         guard.check(NAME, text, judge_topic)
+        guard.decide(NAME, lambda: _judge_signs(guard, text))
+
+
+def _judge_signs(guard: Guard, text: str | bytes) -> Verdict | None:
+    """Judge levels that are one sign, which is the same object in the event and in the code.
+
+    The event's it is taken for if the event has it as a text, and the code has put it in alone.
+    """
+    topic = as_text(text)
+    levels = set(topic.split("/" if "/" in topic else ".")).intersection("+#*>")
+    alone = levels.intersection(_pieces(guard, text)) if levels else set()
+    if not alone or guard.taint is None:
+        return None
+    for given, origin in guard.taint.texts(_MAX_TEXTS):
+        if given.strip() in alone:
+            return Verdict(origin, _CHANGED, _FIX_TOPIC)
+    return None
+
+
+def _pieces(guard: Guard, text: str | bytes) -> set[str]:
+    """Return the texts that one was put together of, and those that these were."""
+    found: set[str] = set()
+    todo: list[tuple[object, int]] = [(text, 0)]
+    while todo and len(found) < _MAX_TEXTS:
+        item, depth = todo.pop()
+        if isinstance(item, (str, bytes)):
+            found.add(as_text(item))
+            made = guard.provenance.of(item) if len(item) > 1 and depth < _MAX_DEPTH else None
+            todo += [(part, depth + 1) for part in texts_in(made)] if made is not None else ()
+    return found
 
 
 def judge_topic(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -78,7 +112,7 @@ def judge_topic(text: str, spans: Sequence[Span]) -> Verdict | None:
         found = levels.finditer(text)
         # A sign that the code has as well is no choice of its: each is one object.
         if span.checked != "member" and any(span.start <= m.start() < span.end for m in found):
-            return Verdict(span.origin, "stands for any level in the filter of a topic", _FIX_TOPIC)
+            return Verdict(span.origin, _CHANGED, _FIX_TOPIC)
     return None
 
 

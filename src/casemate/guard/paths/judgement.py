@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Callable, Sequence
 
-from ..origin import Span
+from ..origin import PIECE, Span
 from ..spans import around
 from ..verdict import Verdict
 
@@ -100,8 +100,10 @@ def judge_pattern(pattern: str, spans: Sequence[Span]) -> Verdict | None:
         return None
     for span in spans:
         part = pattern[span.start : span.end]
-        wide = "*" in part or set(part) == {"?"} or _CLASSED.search(part) is not None
-        if span.exact and not span.vouched and wide:
+        wide = span.exact and ("*" in part or set(part) == {"?"})
+        # In other letters it was found again, and is no other text by chance.
+        wide = wide or (span.origin.decoding[-1:] != PIECE and _CLASSED.search(part) is not None)
+        if wide and not span.vouched:
             return Verdict(span.origin, "stands for any name in the pattern", _FIX_PATTERN)
     return None
 
