@@ -15,7 +15,14 @@ from pathlib import Path
 from types import CodeType
 
 DEPENDS_ON = (
-    *("bound_methods.py", "bytecode.py", "evaluated.py", "heads.py", "in_batches.py"),
+    *(
+        "bound_methods.py",
+        "bytecode.py",
+        "comparisons.py",
+        "evaluated.py",
+        "heads.py",
+        "in_batches.py",
+    ),
     *("in_loops.py", "inlining.py", "looks.py", "methods.py", "names.py", "notes.py"),
     *("rewriting.py", "scopes.py"),
 )
