@@ -48,8 +48,6 @@ _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
 _PURE_MODULES = frozenset(("textwrap",))
 """Modules of Python's whose functions make texts of their arguments alone."""
 _MAX_QUESTIONS = 16
-_MAX_BEFORE_JSON = 80
-"""Characters before the first object in lines of JSON."""
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """What is called, and the arguments."""
 _LINKS = ("url", "found")
@@ -339,7 +337,8 @@ class Calls(Generations):
         if not self.active:
             return
         owner = sources[0]
-        if owner[:4] in BEGINS_WITH or (sources[-1] == "\n" and "{" in owner[:_MAX_BEFORE_JSON]):
+        # Without a separator it was split at the ends of its lines, or is long.
+        if len(sources) == 1 or sources[-1] == "\n" or owner[:4] in BEGINS_WITH:
             self._read_answer(owner)
         if len(owner) > MAX_SHORT or len(sources[-1]) > MAX_SHORT:
             self._hold_more(sources)

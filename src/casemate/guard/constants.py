@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import string
 import sys
 from collections.abc import Collection, Iterator
 from opcode import EXTENDED_ARG, opmap
@@ -235,6 +236,8 @@ class Constants:
                 todo += [(part, depth + 1) for part in (*item.keys(), *item.values())]
             elif issubclass(kind, (list, tuple, set, frozenset)):
                 todo += [(part, depth + 1) for part in item]
+            elif issubclass(kind, string.Template):
+                todo.append((item.template, depth + 1))
             elif issubclass(kind, type) and item.__module__ == module:
                 # The values of an enum are attributes of its members.
                 todo += [(v, depth + 1) for k, v in vars(item).items() if k not in _OF_CLASS]

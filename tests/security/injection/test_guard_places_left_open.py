@@ -156,7 +156,7 @@ def test_data_begins_no_line_of_what_is_sent_by_datagrams(tmp_path: Path, way: s
         for site in sites
     }
     assert_blocked(tmp_path, cases, {"header"}, ())
-    harmless = ("hamburg", "N\u00fcrnberg O'st", "a\nb", "two lines\nof a note: 5|6", "x|g", "")
+    harmless = ("hamburg", "N\u00fcrnberg O'st", "a\nb", "two lines\nof a note: 5;6", "x;g", "")
     cases = {
         f"{line} {site}": (code.replace("LINE", line), {"site": site})
         for line in FORGED

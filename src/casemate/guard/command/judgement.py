@@ -30,6 +30,8 @@ _FIX_PROGRAM = (
     "choose the program from a collection in the code (`TOOLS[name]`, or `if name not in TOOLS: "
     "raise ...`)"
 )
+_ENDS_OPTIONS = ("--", "--end-of-options")
+"""What ends the options of a program; the second is git's, before a revision (gitcli(7))."""
 _FIX_OPTION = (
     'put "--" before the value (["ls", "--", name]), or refuse values that begin with a dash'
 )
@@ -485,7 +487,7 @@ class Judgement:
                     return verdict
             operand = not valued and (ended or not value.startswith("-"))
             files = _of_files_next(name, value, operand=operand, so_far=files)
-            ended = ended or (value == "--" and not argument.spans)
+            ended = ended or (value in _ENDS_OPTIONS and not argument.spans)
             ended = ended or previous in programs.LAST_OPTIONS.get(name, ())
             before, previous = previous, value
         return None

@@ -11,22 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..core import Guard
+from ..lone_signs import origin_of_sign
 from ..names import READS_LEVELS, WATCHED
 from ..origin import Span
-from ..pieces import as_text, texts_in
+from ..pieces import as_text
 from ..sink import CallHook
 from ..spans import around
 from ..standing import is_own, is_put_together
 from ..verdict import Verdict
 from .drivers import MONGO, NAME, READING, check_document
-from .languages import judge_graphql
+from .languages import judge_graphql, judge_path, judge_search
 
 _OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte")
 """What code has that takes operators, one of these at least."""
 _MAX_TOPICS = 64
-_MAX_TEXTS = 500
-"""Of an event, or of what a text was put together of, among which a sign is looked for."""
-_MAX_DEPTH = 6
+_MAX_QUERY = 16 * 1024
+_FIELD = re.compile(r"\w:[\w(\"*\[]")
+_OPERATOR = re.compile(r"\b(?:AND|OR|NOT)\b")
+"""What a query of Lucene's has beside words."""
 _CHANGED = "stands for any level in the filter of a topic"
 _DOCUMENT = re.compile(r"\s{0,9}(?:(?:query|mutation|subscription)\b[^{]{0,200})?\{\s{0,99}\w")
 _ANY_LEVEL = {
@@ -80,26 +82,8 @@ def _judge_signs(guard: Guard, text: str | bytes) -> Verdict | None:
     """
     topic = as_text(text)
     levels = set(topic.split("/" if "/" in topic else ".")).intersection("+#*>")
-    alone = levels.intersection(_pieces(guard, text)) if levels else set()
-    if not alone or guard.taint is None:
-        return None
-    for given, origin in guard.taint.texts(_MAX_TEXTS):
-        if given.strip() in alone:
-            return Verdict(origin, _CHANGED, _FIX_TOPIC)
-    return None
-
-
-def _pieces(guard: Guard, text: str | bytes) -> set[str]:
-    """Return the texts that one was put together of, and those that these were."""
-    found: set[str] = set()
-    todo: list[tuple[object, int]] = [(text, 0)]
-    while todo and len(found) < _MAX_TEXTS:
-        item, depth = todo.pop()
-        if isinstance(item, (str, bytes)):
-            found.add(as_text(item))
-            made = guard.provenance.of(item) if len(item) > 1 and depth < _MAX_DEPTH else None
-            todo += [(part, depth + 1) for part in texts_in(made)] if made is not None else ()
-    return found
+    origin = origin_of_sign(guard, text, levels) if levels else None
+    return Verdict(origin, _CHANGED, _FIX_TOPIC) if origin is not None else None
 
 
 def judge_topic(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -127,9 +111,39 @@ def _on_executed(
         guard.check(NAME, text, judge_graphql)
 
 
+def _on_searched(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Block a query (BlockedError) that an engine of the code's own is given: JSONPath, Lucene."""
+    for one in (*arguments, *named.values()):
+        if type(one) is not str or not 1 < len(one) <= _MAX_QUERY or not is_own(guard, function):
+            continue
+        if one[0] == "$" and one[1] in ".[" and is_put_together(guard, one):
+            guard.check(NAME, one, judge_path)
+        elif _FIELD.search(one) and _OPERATOR.search(one) and is_put_together(guard, one):
+            guard.check(NAME, one, _judge_lucene)
+
+
+def _judge_lucene(text: str, spans: Sequence[Span]) -> Verdict | None:
+    own = "q".join(around(text, spans))
+    # The code has written both, so that it is no sentence of somebody's.
+    if _FIELD.search(own) is None or _OPERATOR.search(own) is None:
+        return None
+    return judge_search(text, spans)
+
+
+def _on_found(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    _on_asked(guard, function, arguments, named)
+    _on_searched(guard, function, arguments, named)
+
+
 CALLS: dict[str, CallHook] = {
     READS_LEVELS: _on_levels,
     "execute": _on_executed,
     **dict.fromkeys((name for name in MONGO if name in WATCHED and name != "update"), _on_asked),
+    **dict.fromkeys(("find", "find_one"), _on_found),
+    **dict.fromkeys(("search", "findall"), _on_searched),
     "subscribe": _on_subscribed,
 }

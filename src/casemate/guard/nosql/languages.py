@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..origin import Span
 from ..plain_names import is_hidden
 from ..quoted import WORD, Language, judge, language, tokenize
+from ..spans import neutral
 from ..verdict import Verdict
 
 _DOUBLE = r'"(?:[^"\\]|\\.)*"'
@@ -89,6 +90,8 @@ _REGEX_ESCAPE = re.compile(r"\\[^\w]")
 _INDEX_MARK = re.compile(r"[*?,]|^-|^_all$")
 _GLOB_MARK = re.compile(r"[*?\[\]]")
 _FIELD = re.compile(r"(?<![\w/])[^\W\d]\w*:[\w(\"*]")
+_QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
+_IN_QUOTES = re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL)
 _OPERATORS = re.compile(r"\b(?:AND|OR|NOT|TO)\b")
 
 
@@ -174,13 +177,11 @@ def judge_lucene(text: str, spans: Sequence[Span]) -> Verdict | None:
 
 def judge_search(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data is more than words of a query that the code has put together."""
+    own = neutral(text, spans)
     for span in spans:
         part = text[span.start : span.end]
-        if (
-            span.checked
-            or part == text
-            or text.count('"', 0, span.start) % 2 == 1 > part.count('"')
-        ):
+        quoted = len(_QUOTE.findall(own[: span.start])) % 2 == 1
+        if span.checked or part == text or (quoted and _IN_QUOTES.fullmatch(part)):
             continue
         depth = 0
         for sign in part:

@@ -24,7 +24,8 @@ _FIX_CHOSEN = (
     "join the value to a folder that the code names, and check that the resolved path is in it "
     "(is_relative_to), or choose the path from a collection in the code"
 )
-_FIX_PATTERN = "escape the value: glob.escape(name)"
+FIX_PATTERN = "escape the value: glob.escape(name)"
+STANDS = "stands for any name in the pattern"
 _WILD = frozenset("*?")
 _CLASSED = re.compile(r"\[!?(?:\w-\w){1,20}\]|\[![^]\[]{1,64}\]|\w\[\w\]|\[\w\]\w|\w\?{1,64}\w")
 """Signs that stand for others among letters: a class of one (`[d]raft`), ranges, `dra?t`."""
@@ -95,7 +96,7 @@ def judge_pattern(pattern: str, spans: Sequence[Span]) -> Verdict | None:
     # The code's own `*` is the same object: which of two is the event's, nobody can tell.
     stars = [s for s in spans if s.exact and pattern[s.start : s.end] == "*"]
     if len(stars) > 1:
-        return Verdict(stars[0].origin, "stands for any name in the pattern", _FIX_PATTERN)
+        return Verdict(stars[0].origin, STANDS, FIX_PATTERN)
     if not _WILD.intersection("".join(around(pattern, spans))):
         return None
     for span in spans:
@@ -104,7 +105,7 @@ def judge_pattern(pattern: str, spans: Sequence[Span]) -> Verdict | None:
         # In other letters it was found again, and is no other text by chance.
         wide = wide or (span.origin.decoding[-1:] != PIECE and _CLASSED.search(part) is not None)
         if wide and not span.vouched:
-            return Verdict(span.origin, "stands for any name in the pattern", _FIX_PATTERN)
+            return Verdict(span.origin, STANDS, FIX_PATTERN)
     return None
 
 

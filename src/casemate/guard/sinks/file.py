@@ -5,6 +5,7 @@ So a file that has a kind is noted when it is opened to be written, and read bef
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -12,13 +13,15 @@ from typing import Any
 from .. import aws_calls
 from ..core import Guard, Place
 from ..hooks import argument, wrap
+from ..names import READS_ANSWER, READS_TEXT
 from ..pieces import as_text
 from ..sink import Sink
-from ..written import files, kinds
+from ..written import by_look, files, kinds
 from ..written.judgement import FILE, MAX_TEXT
 from .command import judgement_of
 
 NAME = FILE
+_READ = functools.partial(by_look.read, lambda guard: judgement_of(guard).line)
 _WRITTEN = files.Written(lambda guard: judgement_of(guard).line)
 
 
@@ -92,7 +95,11 @@ SINK = Sink(
         "email.message": _patch_mail,
         "email.mime.text": _patch_mail,
     },
-    calls={"write": _WRITTEN.wrote, "print": _WRITTEN.printed},
+    calls={
+        "write": _WRITTEN.wrote,
+        "print": _WRITTEN.printed,
+        **dict.fromkeys((READS_ANSWER, READS_TEXT), _READ),
+    },
     audit={
         "open": _WRITTEN.opened,
         "os.rename": _WRITTEN.moved,

@@ -15,9 +15,11 @@ from typing import Any
 from .. import aws_calls
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..lone_signs import origin_of_sign
 from ..origin import Origin, Span
 from ..paths import following, looking, members, readers, uris
-from ..paths.judgement import FIX, inside, judge, judge_pattern, resolved
+from ..paths.judgement import FIX, FIX_PATTERN, STANDS, inside, judge, judge_pattern, resolved
+from ..pieces import as_text
 from ..sink import AuditHook, Sink
 from ..standing import is_import, is_known, is_of_caller, wrap_direct
 from ..verdict import Verdict
@@ -187,6 +189,20 @@ def _symlink(guard: Guard, arguments: tuple[Any, ...]) -> None:
     guard.decide(NAME, question)
 
 
+def _check_pattern(guard: Guard, pattern: str | bytes) -> None:
+    """Block a pattern for names (BlockedError) in which data stands for others."""
+    guard.check(NAME, pattern, judge_pattern)
+    if not guard.is_own(pattern):
+        guard.decide(NAME, lambda: _judge_star(guard, pattern))
+
+
+def _judge_star(guard: Guard, pattern: str | bytes) -> Verdict | None:
+    """Judge a star beside one of the code's own."""
+    text = as_text(pattern)
+    origin = origin_of_sign(guard, pattern, "*") if text.count("*") > 1 else None
+    return Verdict(origin, STANDS, FIX_PATTERN) if origin is not None else None
+
+
 def _glob(guard: Guard, arguments: tuple[Any, ...]) -> None:
     if len(arguments) > 1 and isinstance(arguments[1], str):  # pathlib: folder and pattern
         check(guard, arguments[0])
@@ -202,7 +218,7 @@ def _glob(guard: Guard, arguments: tuple[Any, ...]) -> None:
     else:
         check(guard, arguments[0])
         if isinstance(arguments[0], (str, bytes)):
-            guard.check(NAME, arguments[0], judge_pattern)
+            _check_pattern(guard, arguments[0])
 
 
 @aws_calls.looking
@@ -246,7 +262,7 @@ def _patch_fnmatch(guard: Guard, module: ModuleType) -> None:
             return
         guard.provenance.kept[_COMPARED] = pattern
         if not (pattern[:1] == pattern[-1:] == "*"):
-            guard.check(NAME, pattern, judge_pattern)
+            _check_pattern(guard, pattern)
 
     for name in ("fnmatch", "fnmatchcase", "filter"):
         wrap_direct(guard, module, name, before)

@@ -19,6 +19,7 @@ from typing import Any
 
 from .. import hooks
 from ..core import Guard
+from ..names import READS_TEXT
 from ..origin import Span
 from ..searching import ANY_LENGTH, MIN_SUBJECT
 from ..sink import CallHook, Sink
@@ -31,6 +32,7 @@ _MAX_PATTERN = 4096
 _REPEATS_NOTHING = re.compile(r"(?:[^*+{\\]|\\.)*+", re.DOTALL)
 """A pattern whose signs of repetition are escaped, all of them: a long search word, say."""
 _MANY = 16
+_TAKING_APART = frozenset(("findall", "finditer", "split", "sub", "subn"))
 _WITH_REPLACEMENT = frozenset(("sub", "subn"))
 _GROUP = re.compile(r"\\(?:g<|\d)")
 _FIX_GROUP = "have a function return the value: pattern.sub(lambda match: value, text)"
@@ -185,6 +187,8 @@ def _on_call(
         guard.check(NAME, by, _judge_replacement)
     if name == "compile" or not isinstance(pattern, str) or not isinstance(subject, str):
         return
+    if name in _TAKING_APART:
+        guard.provenance.seen(READS_TEXT, subject)
     exponential = len(subject) >= MIN_SUBJECT and is_exponential(pattern)
     if exponential:
         guard.check(NAME, subject, _judge_subject)

@@ -9,6 +9,7 @@ those of `%` with a dictionary.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import ChainMap
@@ -172,9 +173,7 @@ def patch_string(guard: Guard, module: ModuleType) -> None:
         if not guard.active:
             return
         given = (arguments[1] if len(arguments) > 1 else None, named)
-        wide = any(map(_is_wide, given))
-
-        judged = _judging_fields(guard, _NAMED_FIELD, wide=wide)
+        judged = _judging_fields(guard, _NAMED_FIELD, *given)
         guard.check(NAME, str(arguments[0].template), judged)
 
     for name in ("substitute", "safe_substitute"):
@@ -185,15 +184,15 @@ def _on_filled(guard: Guard, template: Any, arguments: tuple[Any, ...], *_: Any)
     """Judge a template of `%` that is filled from a dictionary."""
     fills = isinstance(arguments[0], Mapping) and type(template) is str
     if fills and _OF_PERCENT.search(template) is not None:
-        judged = _judging_fields(guard, _OF_PERCENT, wide=_is_wide(arguments[0]))
+        judged = _judging_fields(guard, _OF_PERCENT, arguments[0])
         guard.check(NAME, template, judged)
 
 
-def _judging_fields(guard: Guard, fields: re.Pattern[str], *, wide: bool) -> Judge:
-    """Return the judgement of a template whose fields are names.
-
-    `wide`: they are those of more than plain values.
-    """
+def _judging_fields(guard: Guard, fields: re.Pattern[str], *given: Any) -> Judge:
+    """Return the judgement of a template whose fields are names, by what it is filled from."""
+    wide = any(map(_is_wide, given))
+    kept = {*itertools.chain.from_iterable(one for one in given if type(one) is dict)}
+    other = any(type(one) is not dict for one in given if one is not None)
 
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
         own = any(
@@ -205,7 +204,9 @@ def _judging_fields(guard: Guard, fields: re.Pattern[str], *, wide: bool) -> Jud
                 words = "adds a field among those of the code's template"
                 return Verdict(span.origin, words, _FIX_FIELD)
             for field in fields.finditer(text, span.start, span.end):
-                if not span.vouched and is_hidden(field[1]):
+                # What is not there stays as it is, or raises for the code as well.
+                there = other or field[1] in kept
+                if not span.vouched and there and is_hidden(field[1]):
                     return Verdict(span.origin, "adds a field of what is hidden", _FIX_FIELD)
                 unknown = not field[1].isdigit() and not _shows(guard, fields, field[1])
                 if wide and unknown and not span.vouched:

@@ -50,7 +50,8 @@ def widening(
         return None
     for span in spans:
         part = text[span.start : span.end]
-        if span.vouched or span.origin.decoding[-1:] == PIECE or _SIGNS.search(part) is None:
+        plain = _SIGNS.search(part) is None and part.strip(".")
+        if span.vouched or span.origin.decoding[-1:] == PIECE or plain:
             continue
         if _NAMED.search(span.origin.pointer) is not None:
             continue
@@ -68,7 +69,9 @@ def matches_many(part: str, whole: str) -> bool:
     parsed = _parsed(part)
     if parsed is None:  # it ends a group of the code's, or begins one that the code ends
         return "|" in part or "*" in part
-    return _is_wide(parsed) or sum(map(_is_range, parsed)) >= _MANY_RANGES
+    kinds = [str(operation) for operation, _ in parsed]
+    any_signs = len(kinds) > 1 and set(kinds) == {"ANY"}  # `....`, in the place of a PIN
+    return any_signs or _is_wide(parsed) or sum(map(_is_range, parsed)) >= _MANY_RANGES
 
 
 def is_disguised(part: str, is_word: Callable[[str], bool]) -> bool:

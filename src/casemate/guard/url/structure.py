@@ -19,6 +19,8 @@ _SLASHES = re.compile(r"[\x00-\x20]*[/\\]{2,}")
 _END_OF_AUTHORITY = re.compile(r"[/\\?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = re.compile(r"(?:^|[/\\])(?:\.|%2e){2}(?=$|[/\\?#])", re.IGNORECASE)
+_ENCODED_DOTS = re.compile(r"(?:^|[/\\]|%2f|%5c)(?:\.|%2e){2}(?=$|[/\\?#]|%2f|%5c)", re.IGNORECASE)
+"""Steps between slashes that are encoded, which some servers decode before they look for a page."""
 _LABELS = re.compile(r"[\w-]+(?:\.[\w-]+){0,3}")
 _USER = re.compile(r"[\w.~+%-]{1,256}", re.ASCII)
 WORDS = re.compile(r"[._-]|(?<=[a-z])(?=\d)")
@@ -266,4 +268,6 @@ def _climbs(text: str, span: Span, parts: Parts) -> bool:
     for match in _DOTS.finditer(text, parts.path, parts.query):
         if match.end() > span.start and match.start() < span.end:
             return True
-    return False
+    # Of quoted data the slashes are encoded, of which the event has none that is.
+    found = _ENCODED_DOTS.search(text, max(span.start - 1, parts.path), min(span.end, parts.query))
+    return span.exact and found is not None

@@ -20,8 +20,9 @@ _ENTRY = re.compile(r"(?:[\d*/,-]{1,20} ){5}\S|@(?:reboot|hourly|daily|weekly|mo
 
 _NUMBER = r"(?:[-+]?\d[\d.eE+-]{0,30}|q)"
 _VALUE = rf"(?:{_NUMBER}[iu]?|\"[^\"\n]{{0,200}}\"|true|false|[tTfF])"
+STATSD = re.compile(rf"[A-Za-z_][\w./-]{{0,200}}:{_NUMBER}\|[a-z]{{1,2}}(?=[|\s]|\Z)")
 KINDS = (
-    re.compile(rf"[A-Za-z_][\w./-]{{0,200}}:{_NUMBER}\|[a-z]{{1,2}}(?=[|\s]|\Z)"),
+    STATSD,
     re.compile(rf"[A-Za-z_][\w.;=/-]{{0,300}} {_NUMBER} (?:\d{{9,13}}|q)(?=\s|\Z)"),
     re.compile(
         r"[A-Za-z_][\w.-]{0,100}(?:,[\w.-]{1,60}=[^\s,=]{1,200}){0,20} "

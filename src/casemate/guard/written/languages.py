@@ -85,6 +85,10 @@ def judge_code(kind: Kind, text: str, spans: Sequence[Span]) -> Verdict | None:
         doubtful = [s for s in doubtful if not _is_callee(text, s)]
     if kind in (Kind.JAVASCRIPT, Kind.JSON):
         doubtful = _without_values(text, doubtful, LANGUAGES[kind])
+    elif kind is Kind.CODE:
+        coded = [s for s in doubtful if _INSERTED[kind][0].search(text, s.start, s.end)]
+        plain = [s for s in doubtful if s not in coded]
+        doubtful = sorted([*coded, *_without_values(text, plain, LANGUAGES[kind])], key=_start)
     if not doubtful:
         return None
     spoken = LANGUAGES[kind]

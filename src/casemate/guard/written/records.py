@@ -242,10 +242,17 @@ def judge_records(text: str, spans: Sequence[Span]) -> Verdict | None:
     verdict = judge_record(text, spans)
     if verdict is not None or text.lstrip()[:1] != "{":
         return verdict or _judge_divided(text, spans)
-    own = list(doubtful(spans))
+    own = [s for s in doubtful(spans) if not _is_line(text, s)]
     if _WORDS_FIRST.search(neutral(text, spans)) is None:
         return judge_quoted(text, own, JSON)
     return _judge_objects(text, own)
+
+
+def _is_line(text: str, span: Span) -> bool:
+    """Tell whether data is all of a line, and no more: a record of its own that is passed on."""
+    after = text[span.end : span.end + MAX_LINE].partition("\n")[0]
+    alone = not before_in_line(text, span).strip() and not after.strip()
+    return alone and BREAKS.search(text[span.start : span.end].strip()) is None
 
 
 def _judge_divided(text: str, spans: Sequence[Span]) -> Verdict | None:

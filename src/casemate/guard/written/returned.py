@@ -43,6 +43,8 @@ _TOLD = {
 _TOLD_BY = tuple(_TOLD)
 _ANSWER = "HTTP/1."
 """How an answer begins that is written as it is sent."""
+_FIELDS = ("BEGIN:VCALENDAR", "BEGIN:VCARD", "#EXTM3U")
+"""How calendars, cards and playlists begin."""
 _HOLDS = (dict, list, tuple)
 _MAX_PARTS = 8
 """Of a list that is an answer: its status, headers and body."""
@@ -187,6 +189,8 @@ def _kind_of(text: str, told: Kind | None) -> Kind | None:
         return told
     if text.startswith(_ANSWER):
         return Kind.HEADED
+    if text.startswith(_FIELDS):
+        return Kind.FIELDS
     return Kind.PAGE if "<" in text and _TAG.search(text) is not None else None
 
 

@@ -20,7 +20,7 @@ from ..spans import around, neutral
 from ..standing import is_direct, is_own, is_put_together, wrap_after
 from ..url import structure
 from ..verdict import Verdict
-from .alike import KINDS
+from .alike import KINDS, STATSD
 from .fields import judge_value
 from .heads import FIX_HEAD, judge_head, judge_inside
 from .lines import BREAKS, before_in_line, begun, doubtful
@@ -83,7 +83,7 @@ def check_sent(guard: Guard, data: object) -> None:
         return
     headed = _HEAD.match(data) is not None
     given = data if type(data) is bytes else bytes(data[:MAX_HEAD])
-    if len(given) > MAX_HEAD or not (headed or b"\n" in given[:-1]):
+    if len(given) > MAX_HEAD or not (headed or b"\n" in given[:-1] or b"|" in given):
         return
     if is_direct(guard, "socket", "ssl", "asyncio"):
         guard.check(NAME, given, judge_sent if headed else judge_lines)
@@ -224,6 +224,8 @@ def judge_lines(text: str, spans: Sequence[Span]) -> Verdict | None:
     own = BREAKS.split("q".join(around(text, spans)), maxsplit=_MAX_LINES)
     like = [kind for kind in KINDS if any(map(kind.match, own))]
     for span in doubtful(spans) if like else ():
+        if STATSD in like and "|" in text[span.start : span.end]:
+            return Verdict(span.origin, "adds a part to a sample of metrics", _FIX_LINE)
         for place in begun(text, span):
             if any(kind.match(text, place) for kind in like):
                 return Verdict(span.origin, "begins a line of the protocol", _FIX_LINE)

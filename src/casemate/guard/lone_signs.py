@@ -1,0 +1,47 @@
+"""Texts of one sign: the interpreter has one object for each, the event's and the code's alike.
+
+Where one changes what a text means, it is taken for the event's if the event has it as a text, and
+the code has put it in by itself, and not within a literal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from .core import Guard
+from .notes import JOINED
+from .origin import Origin
+from .pieces import as_text, texts_in
+
+_MAX_TEXTS = 500
+"""Of an event, or of what a text was put together of, among which a sign is looked for."""
+_MAX_DEPTH = 6
+
+
+def origin_of_sign(guard: Guard, text: str | bytes, signs: Collection[str]) -> Origin | None:
+    """Return where one of these signs is from that a text was put together of."""
+    alone = _pieces(guard, text).intersection(signs)
+    if not alone or guard.taint is None:
+        return None
+    for given, origin in guard.taint.texts(_MAX_TEXTS):
+        if len(given) < _MAX_TEXTS and given.strip() in alone:
+            return origin
+    return None
+
+
+def _pieces(guard: Guard, text: str | bytes) -> set[str]:
+    """Return the values that a text was put together of, and those that these were."""
+    found: set[str] = set()
+    todo: list[tuple[object, int]] = [(text, 0)]
+    while todo and len(found) < _MAX_TEXTS:
+        item, depth = todo.pop()
+        if not isinstance(item, (str, bytes)):
+            continue
+        found.add(as_text(item))
+        made = guard.provenance.of(item) if len(item) > 1 and depth < _MAX_DEPTH else None
+        if made is not None and made.kind == JOINED:
+            parts = enumerate(made.parts)
+            todo += [(part, depth + 1) for n, part in parts if not made.constant >> n & 1]
+        elif made is not None:
+            todo += [(part, depth + 1) for part in texts_in(made)]
+    return found

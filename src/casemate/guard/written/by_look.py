@@ -1,0 +1,103 @@
+"""Texts of a known look that the function's code puts together and takes apart itself.
+
+No name or type tells what they are: a crontab, a zone of DNS, a calendar, blocks of Terraform, a
+message of syslog. What they are is told by what the code has written of them alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ..core import Guard
+from ..origin import PIECE, Span
+from ..spans import around, neutral
+from ..standing import is_put_together
+from ..verdict import Judge as JudgeText
+from ..verdict import Verdict
+from . import alike, wire
+from .judgement import Judge, sink_of, verdict_on
+from .kinds import Kind
+from .lines import before_in_line, doubtful
+from .records import FIX_LOG
+
+MAX_TEXT = 64 * 1024
+"""Characters of a text that is looked at."""
+_QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
+_SYSLOG = re.compile(r"<\d{1,3}>1 \S")
+
+
+class _Look(NamedTuple):
+    """How a text looks, and what it is."""
+
+    pattern: re.Pattern[str]
+    kind: Kind
+
+
+_LOOKS = (
+    _Look(re.compile(r"\ABEGIN:V(?:CALENDAR|CARD|EVENT)\b"), Kind.FIELDS),
+    _Look(re.compile(r"\A#EXTM3U\b|\A>\w\S{0,200}[ \n]"), Kind.FIELDS),
+    _Look(
+        re.compile(
+            r"^\$(?:ORIGIN|TTL)[ \t]|^[\w.@*-]{1,255}[ \t]{1,40}(?:\d{1,9}[ \t]{1,40})?"
+            r"IN[ \t]{1,40}(?:A|AAAA|CAA|CNAME|MX|NS|PTR|SOA|SRV|TXT)[ \t]",
+            re.MULTILINE,
+        ),
+        Kind.FIELDS,
+    ),
+    _Look(
+        re.compile(r"^(?:SHELL|MAILTO|CRON_TZ)=|^(?:[\d*/,-]{1,20} ){5}[\w/.]", re.MULTILINE),
+        Kind.SCHEDULE,
+    ),
+    _Look(
+        re.compile(
+            r"^(?:resource|data|variable|module|provider|output|locals|terraform)\b[^\n{]{0,200}\{",
+            re.MULTILINE,
+        ),
+        Kind.CODE,
+    ),
+)
+
+
+def read(shell: Callable[[Guard], Judge], guard: Guard, text: Any, *_: Any) -> None:
+    """Block a text (BlockedError) that the event has changed, and that the code takes apart."""
+    if type(text) is not str or not guard.active or len(text) > MAX_TEXT:
+        return
+    if _SYSLOG.match(text) is not None:
+        _check(guard, "log", text, judge_structured)
+    elif "\n" not in text:
+        return
+    elif any(kind.match(text) for kind in alike.KINDS):
+        _check(guard, wire.NAME, text, wire.judge_lines)
+    else:
+        look = next((one for one in _LOOKS if one.pattern.search(text) is not None), None)
+        if look is not None:
+            judged = functools.partial(_judge, guard, look, shell(guard))
+            _check(guard, sink_of(look.kind), text, judged)
+
+
+def _check(guard: Guard, sink: str, text: str, judge: JudgeText) -> None:
+    if is_put_together(guard, text):
+        guard.check(sink, text, judge)
+
+
+def _judge(
+    guard: Guard, look: _Look, shell: Judge, text: str, spans: Sequence[Span]
+) -> Verdict | None:
+    whole = [s for s in spans if s.origin.decoding[-1:] != PIECE]
+    # The event may have brought what looks so: then it is no text of the code's.
+    if not whole or look.pattern.search("q".join(around(text, whole))) is None:
+        return None
+    return verdict_on(guard, look.kind, text, [text], shell)
+
+
+def judge_structured(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data ends a value in a message's structured data (RFC 5424, 6.3)."""
+    own = neutral(text, spans)
+    for span in doubtful(spans):
+        opened = len(_QUOTE.findall(before_in_line(own, span))) % 2 == 1
+        if opened and _QUOTE.search(text, span.start, span.end) is not None:
+            return Verdict(span.origin, "ends a value in a record of the log", FIX_LOG)
+    return None
