@@ -13,16 +13,21 @@ from typing import Any
 from .. import aws_calls
 from ..core import Guard, Place
 from ..hooks import argument, wrap
-from ..names import READS_ANSWER, READS_TEXT
+from ..names import READS_ANSWER, READS_LINES, READS_TEXT
 from ..pieces import as_text
 from ..sink import Sink
 from ..written import by_look, files, kinds
-from ..written.judgement import FILE, MAX_TEXT
+from ..written.judgement import FILE, MAX_TEXT, Judge
 from .command import judgement_of
 
 NAME = FILE
-_READ = functools.partial(by_look.read, lambda guard: judgement_of(guard).line)
-_WRITTEN = files.Written(lambda guard: judgement_of(guard).line)
+
+
+def _shell(guard: Guard) -> Judge:
+    return judgement_of(guard).line
+
+
+_WRITTEN = files.Written(_shell)
 
 
 def check_written(guard: Guard, place: Place | None = None) -> None:
@@ -98,7 +103,8 @@ SINK = Sink(
     calls={
         "write": _WRITTEN.wrote,
         "print": _WRITTEN.printed,
-        **dict.fromkeys((READS_ANSWER, READS_TEXT), _READ),
+        **dict.fromkeys((READS_ANSWER, READS_TEXT), functools.partial(by_look.read, _shell)),
+        READS_LINES: functools.partial(by_look.read_written, _shell),
     },
     audit={
         "open": _WRITTEN.opened,

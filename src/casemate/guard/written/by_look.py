@@ -7,12 +7,16 @@ message of syslog. What they are is told by what the code has written of them al
 from __future__ import annotations
 
 import functools
+import io
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..core import Guard
+from ..in_memory import found, held_by
 from ..origin import PIECE, Span
+from ..pieces import as_text
 from ..spans import around, neutral
 from ..standing import is_put_together
 from ..verdict import Judge as JudgeText
@@ -22,10 +26,17 @@ from .judgement import Judge, sink_of, verdict_on
 from .kinds import Kind
 from .lines import before_in_line, doubtful
 from .records import FIX_LOG
+from .settings import FIX_LINE
 
+_FILES = frozenset((io.BufferedRandom, io.TextIOWrapper))
 MAX_TEXT = 64 * 1024
 """Characters of a text that is looked at."""
 _QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
+_TERRAFORM = re.compile(
+    r"^(?:resource|data|variable|module|provider|output|locals|terraform)\b[^\n{]{0,200}\{",
+    re.MULTILINE,
+)
+_ENDS = re.compile(r"[\r\n]|(?<!\$)\$\{|(?<!%)%\{")
 _SYSLOG = re.compile(r"<\d{1,3}>1 \S")
 
 
@@ -51,13 +62,6 @@ _LOOKS = (
         re.compile(r"^(?:SHELL|MAILTO|CRON_TZ)=|^(?:[\d*/,-]{1,20} ){5}[\w/.]", re.MULTILINE),
         Kind.SCHEDULE,
     ),
-    _Look(
-        re.compile(
-            r"^(?:resource|data|variable|module|provider|output|locals|terraform)\b[^\n{]{0,200}\{",
-            re.MULTILINE,
-        ),
-        Kind.CODE,
-    ),
 )
 
 
@@ -72,10 +76,35 @@ def read(shell: Callable[[Guard], Judge], guard: Guard, text: Any, *_: Any) -> N
     elif any(kind.match(text) for kind in alike.KINDS):
         _check(guard, wire.NAME, text, wire.judge_lines)
     else:
+        if _TERRAFORM.search(text) is not None:
+            _check(guard, "file", text, judge_terraform)
         look = next((one for one in _LOOKS if one.pattern.search(text) is not None), None)
         if look is not None:
             judged = functools.partial(_judge, guard, look, shell(guard))
             _check(guard, sink_of(look.kind), text, judged)
+
+
+def read_written(shell: Callable[[Guard], Judge], guard: Guard, function: Any, *_: Any) -> None:
+    """As `read`, of what the code has written into a file in memory, or one without a name."""
+    function = getattr(function, "__wrapped__", function)  # of a temporary file
+    held = _written(getattr(function, "__self__", None)) if guard.active else None
+    if held is None or not 0 < len(held) <= MAX_TEXT:
+        return
+    text = as_text(held)
+    look = next((one for one in _LOOKS if one.pattern.search(text) is not None), None)
+    if look is not None and "\n" in text:
+        judged = functools.partial(_judge, guard, look, shell(guard))
+        guard.check(sink_of(look.kind), text, found(guard, judged))
+
+
+def _written(file: Any) -> str | bytes | None:
+    held = held_by(file)
+    if held is not None or type(file) not in _FILES or file.closed:
+        return held
+    if not (file.readable() and file.writable()):
+        return None
+    file.flush()
+    return os.pread(file.fileno(), MAX_TEXT + 1, 0)
 
 
 def _check(guard: Guard, sink: str, text: str, judge: JudgeText) -> None:
@@ -100,4 +129,20 @@ def judge_structured(text: str, spans: Sequence[Span]) -> Verdict | None:
         opened = len(_QUOTE.findall(before_in_line(own, span))) % 2 == 1
         if opened and _QUOTE.search(text, span.start, span.end) is not None:
             return Verdict(span.origin, "ends a value in a record of the log", FIX_LOG)
+    return None
+
+
+def judge_terraform(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data ends its text, is calculated within it, or begins a line."""
+    if _TERRAFORM.search("q".join(around(text, spans))) is None:
+        return None
+    own = neutral(text, spans)
+    for span in doubtful(spans):
+        part = text[span.start : span.end]
+        if len(_QUOTE.findall(before_in_line(own, span))) % 2 == 1:
+            ends = _QUOTE.search(part) is not None or _ENDS.search(part) is not None
+        else:
+            ends = "\n" in part or ('"' not in part and ("{" in part or "}" in part))
+        if ends:
+            return Verdict(span.origin, "is more than a value in a block of Terraform", FIX_LINE)
     return None
