@@ -62,6 +62,7 @@ _FORBIDS = re.compile(
     r"|malicious|hostile|attack|payload|intern|private|secret|admin|hidden|protect|restrict|no_|not_",
     re.IGNORECASE,
 )
+_PARAMETER = re.compile(r"(?:^|[?&])[\w.\[\]-]{1,64}=(?!=)")
 _ENDS_STATEMENT = re.compile(r";|--|/\*|#")
 _MAX_DEPTH = 4
 _MAX_TEXT = 64 * 1024
@@ -91,6 +92,8 @@ class Constants:
         """Names of plain tags of HTML in lists of the code's."""
         self._parts: list[str] | None = None
         self._options: set[str] | None = None
+        self._forms: tuple[int, bool] | None = None
+        """How many texts there were, and whether one of them is a part of a form."""
         self.literals: dict[str, str] = {}
         """The very objects of literals in the code, no docstrings: nothing made them. By the text,
         for `id` raises an audit event each time; of equal ones the first."""
@@ -277,6 +280,16 @@ class Constants:
     def texts(self) -> Collection[str]:
         """Every text that the code holds."""
         return self._texts - self._documentation
+
+    def builds_forms(self, *, by_hand: bool) -> bool:
+        """Tell whether the code has a part of a form, as `&from=`: then it may put one together.
+
+        Or, unless it takes forms apart `by_hand`, where it has that as well, `=` alone.
+        """
+        if self._forms is None or self._forms[0] != len(self._texts):
+            found = any(_PARAMETER.search(text) is not None for text in self._texts)
+            self._forms = (len(self._texts), found)
+        return self._forms[1] or (not by_hand and "=" in self._texts)
 
     def holds(self, text: str) -> bool:
         """Tell whether the code holds this very text."""

@@ -308,7 +308,9 @@ class Rewriter(Comparisons, ast.NodeTransformer):
             node.args[1] = self._seen(node.args[1], READS_HEAD)
         if reads_in_memory(node):
             node.args[0] = self._seen(node.args[0], READS_ANSWER)
-        watched = name in WATCHED or (name == "split" and is_pattern(owner))
+        # `text.find(": ")`: what the code has written chooses nothing.
+        written = name == "find" and not node.keywords and all(map(is_literal, node.args))
+        watched = (name in WATCHED and not written) or (name == "split" and is_pattern(owner))
         told = again or (name if watched else "")
         if told:
             form = match_form(node, told)

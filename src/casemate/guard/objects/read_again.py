@@ -81,7 +81,7 @@ def _patch_forms(sink: str, guard: Guard, module: ModuleType) -> None:
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if arguments:
-            read_form(sink, guard, arguments[0])
+            _check_form(sink, guard, arguments[0], by_hand=False)
 
     for name in ("parse_qs", "parse_qsl"):
         wrap_direct(guard, module, name, before, "urllib")
@@ -89,7 +89,15 @@ def _patch_forms(sink: str, guard: Guard, module: ModuleType) -> None:
 
 def read_form(sink: str, guard: Guard, text: Any, *_: Any) -> None:
     """Block a form (BlockedError) that the code put together and takes apart, as `judge_form`."""
+    _check_form(sink, guard, text, by_hand=True)
+
+
+def _check_form(sink: str, guard: Guard, text: Any, *, by_hand: bool) -> None:
     if not isinstance(text, str) or "&" not in text or not guard.active:
+        return
+    if not guard.constants.builds_forms(
+        by_hand=by_hand
+    ):  # to ask how each text was made takes long
         return
     if is_put_together(guard, text):
         guard.check(sink, text, judge_form)

@@ -35,6 +35,10 @@ _STORES = r"(?:set|add|replace|append|prepend|cas|gets?|delete|incr|decr|touch|p
 """Commands of memcached and beanstalkd, whose names are in small letters."""
 _VERB = re.compile(r"[A-Z]{3,12}(?=[ \r\n:])|" + _STORES)
 _HEAD = re.compile(rb"[A-Z]{3,12}[ \r\n:]|HTTP/1\.|" + _STORES.encode())
+_SAMPLE = re.compile(
+    rb"[A-Za-z_][\w./-]{0,200}:[-+\d.]{1,30}\|[a-z]{1,2}(?:\|@[\d.]{1,20})?(?:\|#[^|\r\n]*)?\n?"
+)
+"""One whole sample for StatsD."""
 _END = re.compile(r"\r?\n\r?\n")
 _MAIL = re.compile(r"^DATA\r?\n", re.MULTILINE)
 _LINE = re.compile(r"[\r\n]")
@@ -85,6 +89,8 @@ def check_sent(guard: Guard, data: object) -> None:
     given = data if type(data) is bytes else bytes(data[:MAX_HEAD])
     if len(given) > MAX_HEAD or not (headed or b"\n" in given[:-1] or b"|" in given):
         return
+    if not headed and _SAMPLE.fullmatch(given) is not None:
+        return  # in none of its parts is another
     if is_direct(guard, "socket", "ssl", "asyncio"):
         guard.check(NAME, given, judge_sent if headed else judge_lines)
 
