@@ -20,6 +20,7 @@ from ..spans import around
 _MAX_PATTERN, _MAX_PART = 4096, 1024
 _STAND_IN = "\ue000"
 """A character in the place of data: of private use."""
+_ELLIPSIS = 3
 _SIGNS = re.compile(r"[|*+({\[\\]")
 """Without one of these nothing is matched but the very text, or one as long."""
 _NAMED = re.compile(r"(?i)(?:^|[^a-z])(?:re|rx|regexp?|patterns?|expr(?:ession)?|mask|glob)s?$")
@@ -70,7 +71,8 @@ def matches_many(part: str, whole: str) -> bool:
     if parsed is None:  # it ends a group of the code's, or begins one that the code ends
         return "|" in part or "*" in part
     kinds = [str(operation) for operation, _ in parsed]
-    any_signs = len(kinds) > 1 and set(kinds) == {"ANY"}  # `....`, in the place of a PIN
+    # `....` in the place of a PIN; three are what people write at the end of a word.
+    any_signs = len(kinds) not in (1, _ELLIPSIS) and set(kinds) == {"ANY"}
     return any_signs or _is_wide(parsed) or sum(map(_is_range, parsed)) >= _MANY_RANGES
 
 
