@@ -243,7 +243,9 @@ PIN = 'import re\nreturn re.findall(rf"^acme:{event["v"]}:(.*)$", "acme:4711:x",
 
 def test_signs_that_stand_for_any_are_no_pin(tmp_path: Path) -> None:
     assert_blocked(tmp_path, {v: (PIN, {"v": v}) for v in ("....", "..", "47.*")}, {"regex"}, ())
-    assert_passes(tmp_path, {v: (PIN, {"v": v}) for v in ("4711", "a.b", ".", "...", "wait...")}, ())
+    assert_passes(
+        tmp_path, {v: (PIN, {"v": v}) for v in ("4711", "a.b", ".", "...", "wait...")}, ()
+    )
 
 
 URL = """
