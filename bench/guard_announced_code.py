@@ -1,8 +1,7 @@
 """Programs that call ten thousand times what the sink guard watches by its name alone.
 
-`bench.guard_handlers` measures them beside its handlers, with the same target. Each does with what
-it gets about what programs do; the calls are to a database, or to objects of their own that stand
-for a store, a broker, a socket.
+`bench.guard_handlers` measures them apart from its handlers, as they do little else. The calls are
+to a database, or to objects of their own that stand for a store, a broker, a socket.
 """
 
 from __future__ import annotations
