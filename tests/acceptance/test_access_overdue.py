@@ -44,7 +44,7 @@ def test_what_is_overdue_is_told_until_it_is_looked_at(tmp_path: Path) -> None:
         clock.set(3 * DAY)
         node.wait_until(lambda: token in overdue(node))
         node.wait_until(lambda: bool(told(node)), 30)
-        assert "to be looked at again, one since 1 day" in json.dumps(told(node))
+        assert "due for review, one since 1 day" in json.dumps(told(node))
         assert {one["level"] for one in told(node)} == {"medium"}
         shown = casemate(node, "audit", "node", "--fail-on", "medium")
         assert shown.returncode == 1

@@ -426,10 +426,10 @@ def serve(
     rules: RulesOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Run a node, with the protections that it requires or not at all.
+    """Run a node.
 
-    One port serves calls of functions and control of the node, by TLS where others can reach it.
-    The first start shows an owner's token, once. SIGTERM and Ctrl-C drop no running call.
+    One port serves calls and control of the node, by TLS where others can reach it. It does not
+    start without the protections that it requires. The first start shows an owner's token, once.
     """
     _require_sound(data, tls_cert, tls_key, owned=bool(tls_name or tls_new_authority))
     from casemate.cli.serving import become_supervisor

@@ -18,7 +18,7 @@ RUNNING_ONLY = {
     ),
     "response": "bleach html_sanitizer lxml_html_clean nh3",
     "path": (
-        "botocore cv2 fitz h5py lmdb netCDF4 onnxruntime pathlib posixpath pyarrow pymupdf "
+        "botocore cv2 fitz fnmatch h5py lmdb netCDF4 onnxruntime pathlib posixpath pyarrow pymupdf "
         "rasterio soundfile "
     ),
     "code": (
