@@ -23,7 +23,7 @@ from support.processes import children, gateway_of, memory, zygotes_of
 
 ASKED = int(os.environ.get("CASEMATE_SOAK", "0"))
 SOAK_CALLS = ASKED or 500
-SOAK_SECONDS = 30.0
+SOAK_SECONDS = 15.0
 CALLERS = 6
 LEFT = "zebra7-left"
 SOAK = """
