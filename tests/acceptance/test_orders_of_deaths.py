@@ -18,6 +18,8 @@ from support.processes import bases_of, children, command, gateway_of
 SOURCE = "def handler(event, context):\n    return event\n"
 RECOVERY_SECONDS = 40.0
 """With the longest pause between two starts of a gateway, on a busy machine."""
+SOON_SECONDS = 8.0
+"""On a busy machine; at rest it is 1.5 s. Less than a gateway may wait for its recorder."""
 
 
 def _named(node: TestNode, module: str) -> int | None:
@@ -43,6 +45,7 @@ VICTIMS: dict[str, Callable[[TestNode], int | None]] = {
     "bubblewrap": _bubblewrap,
     "vault": lambda node: _named(node, "casemate.vault.process"),
     "egress": lambda node: _named(node, "casemate.egress.process"),
+    "recorder": lambda node: _named(node, "casemate.recorder.process"),
 }
 
 
@@ -78,6 +81,24 @@ def start(folder: Path) -> TestNode:
     node.deploy(SOURCE, grants=grant, approve=True)
     serves(node)
     return node
+
+
+def test_a_gateway_without_vault_does_not_wait_for_a_recorder_that_needs_one(
+    tmp_path: Path,
+) -> None:
+    """It waited 10 s for what happened to be kept, while no other vault could be started."""
+    node = start(tmp_path)
+    try:
+        answered = node.invoke(7)
+        kill(node, "vault")
+        kill(node, "recorder")
+        killed_at = time.monotonic()
+        serves(node)
+        assert time.monotonic() - killed_at < SOON_SECONDS
+        # What had happened then was in memory, and the next recorder has taken it over.
+        assert node.outcome(answered) == "ok"
+    finally:
+        node.close()
 
 
 @pytest.mark.storm

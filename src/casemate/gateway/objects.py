@@ -358,8 +358,11 @@ class Gateway:
             base.facts.happened(RiskAccepted(at=time.time(), risk=risk))
         return token
 
-    async def close(self) -> None:
-        """Write what waits in memory and let go of everything but the store."""
+    async def close(self, durable_seconds: float) -> None:
+        """Write what waits in memory and let go of everything but the store.
+
+        What the recorder has not made durable after so many seconds is left to the next one.
+        """
         base = self.base
         await base.nodes.close()
         if self.sweeps is not None:
@@ -400,7 +403,7 @@ class Gateway:
         await base.data.close()
         if base.state.own is not None:
             await base.state.own.remember()
-        await base.recorder.close()
+        await base.recorder.close(durable_seconds)
         base.monitor.close()
         if base.tls is not None:
             await base.tls.close()

@@ -37,6 +37,7 @@ from casemate.gateway.state import State
 from casemate.model.errors import CasemateError
 from casemate.model.processes import START_FAILED, GatewayConfig
 from casemate.nodes import Self
+from casemate.recorder.client import DURABLE_SECONDS
 from casemate.set_clock import believe
 from casemate.vault import VaultClient
 
@@ -45,6 +46,11 @@ _DRAIN_SECONDS = 30.0
 _EVERY_ADDRESS = ("0.0.0.0", "[::]")  # noqa: S104  # nosec B104 - no address is opened by it
 _END_SECONDS = 10.0
 """How long closing may take once requests have been answered or cut off."""
+_WITHOUT_VAULT_SECONDS = 1.5
+"""How long it may take once the vault is gone: nobody is answered until another gateway has another
+vault. What was acknowledged is kept, as after a kill."""
+_LEFT_SECONDS = 0.3
+"""How long the recorder is waited for then: if it ended too, no other can open its journal."""
 Opening = Callable[[GatewayConfig, Folders, VaultClient, Self], Awaitable[State]]
 
 
@@ -126,6 +132,12 @@ def _end_at_once() -> None:
     os._exit(1)
 
 
+def _closing_seconds(vault: VaultClient, *, drains: bool) -> float:
+    if drains:
+        return _DRAIN_SECONDS + _END_SECONDS
+    return _WITHOUT_VAULT_SECONDS if vault.lost.done() else _END_SECONDS
+
+
 async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event) -> None:
     """Serve until told to stop; `serving` is set once requests are answered."""
     believe(config.clock)
@@ -170,7 +182,7 @@ async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event
         for name in gone:
             _log.error("no %s can be had any more; the gateway starts anew", name)
         drains = stopping.is_set() or bool(gone)
-        loop.call_later(_END_SECONDS + (_DRAIN_SECONDS if drains else 0.0), _end_at_once)
+        loop.call_later(_closing_seconds(vault, drains=drains), _end_at_once)
         if drains:
             await asyncio.gather(
                 gateway.server.drain(_DRAIN_SECONDS), gateway.delivery.stop(_DRAIN_SECONDS)
@@ -181,7 +193,7 @@ async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event
     finally:
         upkeep.cancel()
         with contextlib.suppress(CasemateError):
-            await gateway.close()
+            await gateway.close(_LEFT_SECONDS if vault.lost.done() else DURABLE_SECONDS)
         with contextlib.suppress(CasemateError):
             await state.store.close()
         await asyncio.to_thread(state.close_places)

@@ -445,7 +445,7 @@ class RecorderClient:
                 next_step="See the node's log; calls are served again once the journal is written.",
             )
 
-    async def durable(self) -> None:
+    async def durable(self, seconds: float = DURABLE_SECONDS) -> None:
         """Wait until all that was told is durable. Raises NotRecordedError."""
         until = self.told
         if until in (self._missed_after, self._aside_after):
@@ -456,10 +456,10 @@ class RecorderClient:
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._durable.append((until, waiter))
         try:
-            await asyncio.wait_for(waiter, DURABLE_SECONDS)
+            await asyncio.wait_for(waiter, seconds)
         except TimeoutError:
             raise self._not_recorded(
-                self.problem or f"the recorder did not answer within {DURABLE_SECONDS:g} s."
+                self.problem or f"the recorder did not answer within {seconds:g} s."
             ) from None
 
     # -- what was recorded -----------------------------------------------------------------------
@@ -501,8 +501,11 @@ class RecorderClient:
         """Look for anything that was changed. Raises CasemateError."""
         return await self.ask(Verified, lambda n: protocol.Verify(n, checkpoints))
 
-    async def close(self) -> None:
-        """Have what was told durable, and end the recorder. Closing twice is fine."""
+    async def close(self, seconds: float = DURABLE_SECONDS) -> None:
+        """Have what was told durable, and end the recorder. Closing twice is fine.
+
+        What is not durable after so many seconds is left to the recorder that comes next.
+        """
         if self._closed:
             return
         self._closed = True
@@ -510,7 +513,7 @@ class RecorderClient:
             self._window.cancel()
         self._close_window()
         try:
-            await self.durable()
+            await self.durable(seconds)
         except CasemateError as error:
             _log.error("at the end: %s", error)
         if self._flushing is not None:

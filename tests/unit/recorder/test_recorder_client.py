@@ -17,7 +17,7 @@ from casemate.facts import FactStream
 from casemate.model.facts import InvocationEnded, LogsWritten, SignedIn
 from casemate.recorder import client as client_module
 from casemate.recorder import outstanding, protocol
-from casemate.recorder.client import RecorderClient
+from casemate.recorder.client import DURABLE_SECONDS, RecorderClient
 from casemate.recorder.errors import NotRecordedError
 from support.outstanding import new_memory
 from support.waiting import until
@@ -513,3 +513,16 @@ async def test_a_refusal_that_comes_too_late_is_no_word_about_what_is_told(
     recorder.end()
     await waiting
     assert recorder.names == ["user:ada"]
+
+
+@on_trial
+async def test_what_is_not_kept_in_time_is_left_to_the_next_recorder(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    """A gateway without vault waited 10 s for a recorder that cannot start without one."""
+    await client.ready()
+    recorder.answers = False
+    facts.happened(signed_in("user:ada"))
+    begun = recorder.loop.time()
+    await client.close(0.05)
+    assert recorder.loop.time() - begun < DURABLE_SECONDS / 2
