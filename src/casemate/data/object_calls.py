@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from casemate.data import limits, objects
 from casemate.data.content import FILE_KEY_BYTES, context_of
+from casemate.data.damaged import Reading
 from casemate.data.errors import DataCorruptError
 from casemate.data.files import FileWriter, read_range
 from casemate.data.objects import NewObject
@@ -135,10 +136,21 @@ async def get(
     length: int | None,
 ) -> tuple[ObjectInfo, bytes]:
     """Return a piece of an object of at most MAX_PART bytes."""
+    reading = Reading(bucket, key, revision, offset, length)
+    read = await _get(projects, opened, reading)
+    projects.damaged.read(opened.name, reading)
+    return read
+
+
+async def _get(
+    projects: Projects[OpenProject], opened: OpenProject, reading: Reading
+) -> tuple[ObjectInfo, bytes]:
+    bucket, key, revision, offset, length = reading
 
     def ask(connection: Connection, found: Resource) -> tuple[int, FoundObject, bytes]:
         row = objects.find(connection, found, key, revision)
-        return found.id, row, _unseal(opened, bucket, row)
+        with projects.damaged.noting(opened.name, reading):
+            return found.id, row, _unseal(opened, bucket, row)
 
     for _ in range(_READ_TRIES):
         before = opened.recent.before_read()
@@ -151,13 +163,15 @@ async def get(
         if row.file is None:
             return row.info, secret[offset : offset + piece]
         try:
-            content = await _read_file(projects, opened, row, secret, offset, piece)
+            with projects.damaged.noting(opened.name, reading):
+                content = await _read_file(projects, opened, row, secret, offset, piece)
         except FileNotFoundError:  # deleted or replaced between the two steps
             continue
         return row.info, content
-    raise DataCorruptError(
-        "The file of an object is missing.", next_step="Restore the object from a backup."
-    )
+    with projects.damaged.noting(opened.name, reading):
+        raise DataCorruptError(
+            "The file of an object is missing.", next_step="Restore the object from a backup."
+        )
 
 
 def get_recent(

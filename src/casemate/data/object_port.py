@@ -53,7 +53,7 @@ class ObjectPort(Port):
         async with self._projects.use(operation.project) as opened:
             objects.require_size(objects.spec_of(opened.resource(BUCKET, bucket)), len(content))
             if len(content) > limits.INLINE_BYTES:
-                return await object_calls.start_put_file(
+                put = object_calls.start_put_file(
                     self._projects,
                     opened,
                     bucket,
@@ -63,11 +63,15 @@ class ObjectPort(Port):
                     ),
                     if_revision,
                 )
-            digest = hashlib.sha256(content).hexdigest()
-            new = NewObject(
-                key, len(content), digest, content_type, encoded, content, labels=labels
-            )
-            return await opened.change(object_calls.put_change(opened, bucket, new, if_revision))
+            else:
+                digest = hashlib.sha256(content).hexdigest()
+                new = NewObject(
+                    key, len(content), digest, content_type, encoded, content, labels=labels
+                )
+                put = opened.change(object_calls.put_change(opened, bucket, new, if_revision))
+            written = await put
+        self._projects.damaged.changed(operation.project, bucket, key)
+        return written
 
     @performs(BeginObject)
     async def _begin_object(self, operation: BeginObject) -> Upload:
@@ -97,7 +101,7 @@ class ObjectPort(Port):
         limits.require_labels(operation.labels)
         limits.require_revision(operation.if_revision, least=0)
         async with self._projects.use(operation.project) as opened:
-            return await self._uploads.commit(
+            written = await self._uploads.commit(
                 opened,
                 operation.bucket,
                 operation.upload,
@@ -105,6 +109,8 @@ class ObjectPort(Port):
                 operation.labels,
                 object_calls.commit,
             )
+        self._projects.damaged.changed(operation.project, operation.bucket, written.key)
+        return written
 
     @performs(AbortObject)
     async def _abort_object(self, operation: AbortObject) -> None:
@@ -166,6 +172,7 @@ class ObjectPort(Port):
                     opened.files.delete,
                 )
             )
+        self._projects.damaged.changed(operation.project, operation.bucket, key)
 
     @performs(ListObjects)
     async def _list_objects(self, operation: ListObjects) -> ObjectPage:

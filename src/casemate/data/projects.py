@@ -10,6 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
+from casemate.data.damaged import DamagedObjects
 from casemate.data.errors import DataBusyError, DataClosedError, DataError
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions
@@ -134,6 +135,7 @@ class Projects(Generic[P_co]):
             if databases.in_network
             else self._files
         )
+        self.damaged = DamagedObjects()
         self._orphans = OrphanSweeps(self.content_in_thread, self.released)
         self._sweeping: asyncio.Task[None] | None = None
         self._gate = asyncio.Lock()
@@ -224,11 +226,13 @@ class Projects(Generic[P_co]):
             return project
 
     def faults(self) -> tuple[str, ...]:
-        """Return what is wrong with open projects, and why others could not be opened."""
+        """Return what is wrong with projects: what calls have met, and why some are not open."""
         found = self._orphans.faults | self._refused
         for name, project in self.opened.items():
             if told := project.connections.faults():
                 found[name] = "; ".join(told)
+        for name, damaged in self.damaged.faults().items():
+            found[name] = f"{found[name]}; {damaged}" if name in found else damaged
         return tuple(f"project {name}: {what}" for name, what in sorted(found.items()))
 
     async def _make_room(self) -> None:
@@ -257,6 +261,7 @@ class Projects(Generic[P_co]):
             project = self.opened.get(name)
             if project is not None and not self._closed:
                 await self._close(project)
+            self.damaged.left(name)
 
     @property
     def _pause(self) -> float:

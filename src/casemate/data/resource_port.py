@@ -66,6 +66,7 @@ class ResourcePort(Port):
     @performs(DropBucket)
     async def _drop_bucket(self, operation: DropBucket) -> None:
         await self._drop(operation.project, BUCKET, operation.bucket)
+        self._projects.damaged.changed(operation.project, operation.bucket)
 
     @performs(DropTable)
     async def _drop_table(self, operation: DropTable) -> None:

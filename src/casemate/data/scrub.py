@@ -58,7 +58,11 @@ async def scrub_project(
         if found:
             return tuple(found)
         counted = await asyncio.to_thread(opened.connections.read, _wrong_counters)
-        return (*counted, *await _wrong_objects(opened, pace, fetch))
+        met = projects.damaged.noted(name)
+        damaged = await _wrong_objects(opened, pace, fetch)
+        if len(damaged) < MOST_PROBLEMS:  # else not all were looked at
+            projects.damaged.checked(name, met, {(each.name, each.key) for each in damaged})
+        return (*counted, *damaged)
 
 
 def _wrong_counters(connection: Connection) -> list[str]:
