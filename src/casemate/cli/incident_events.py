@@ -84,7 +84,9 @@ def events_of(
         for one in client.call(ListRecordings(**where)).recordings
         if (one.project, one.function) == (name.project, name.function)
     }
-    denials = client.call(ListDenials(**where, limit=MAX_RECORDS)).denials
+    denials = client.call(
+        ListDenials(project=name.project, function=name.function, limit=MAX_RECORDS)
+    ).denials
     if len(denials) >= MAX_RECORDS and denials[-1].at > since:
         notes.append(f"only the newest {MAX_RECORDS} denials are known")
     of_code: dict[str, list[Denial]] = {}

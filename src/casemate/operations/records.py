@@ -163,6 +163,8 @@ class Denials(msgspec.Struct, frozen=True, kw_only=True):
     """Denied attempts, newest first."""
 
     denials: tuple[Denial, ...]
+    before: int | None = None
+    """Where to go on with `before`, on the same node; null when all were listed."""
     behind: tuple[RecordsBehind, ...] = ()
     """Other nodes, whose newest are not among them."""
 
@@ -274,6 +276,28 @@ class ListDenials(Operation[Denials], frozen=True, kw_only=True):
     function: OnlyFunction | None = None
     invocation: _OnlyInvocation | None = None
     limit: _Limit = 100
+    caller: _OnlyCaller | None = None
+    address: (
+        Annotated[
+            str,
+            text("Only those from this address.", least=1, most=64, example="192.0.2.7"),
+            Given(metavar="ADDRESS"),
+        ]
+        | None
+    ) = None
+    since: Since | None = None
+    until: Until | None = None
+    before: (
+        Annotated[
+            int,
+            msgspec.Meta(
+                ge=0,
+                lt=10**15,
+                description="Only older ones: `before` of the answer that ended there.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):

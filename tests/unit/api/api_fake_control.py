@@ -491,7 +491,10 @@ class FakeControl:
         found = tuple(
             denial
             for denial in self.denial_records
-            if _is_of(denial, wanted) and wanted.invocation in (None, denial.invocation)
+            if _is_of(denial, wanted)
+            and wanted.invocation in (None, denial.invocation)
+            and wanted.caller in (None, denial.by)
+            and wanted.address in (None, denial.remote_address)
         )
         return Denials(denials=found[: wanted.limit])
 

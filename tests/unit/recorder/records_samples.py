@@ -152,7 +152,7 @@ async def every(records: RecordsDatabase, operation: Any) -> list[Any]:
     wanted = operation
     while True:
         page = await records.page(wanted, at)
-        found += page.rows
+        found += [getattr(row, "denial", row) for row in page.rows]
         at = page.at
         if at is None or len(found) >= operation.limit:
             return found

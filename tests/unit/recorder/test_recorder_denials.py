@@ -14,11 +14,17 @@ from records_samples import KEY, Filled, database, denial, every
 
 from casemate.model.denial import DenialKind
 from casemate.model.errors import InvalidInputError
-from casemate.operations.records import ListDenials
+from casemate.operations.records import Denials, ListDenials
 from casemate.recorder.records import database as module
 from casemate.recorder.records.database import RecordsDatabase
-from casemate.recorder.records.denials import MAX_REASON, denials, insert_denials
+from casemate.recorder.records.denials import (
+    MAX_REASON,
+    ListedDenial,
+    denials,
+    insert_denials,
+)
 from casemate.recorder.records.options import RecordsOptions
+from casemate.recorder.records.questions import QUESTIONS
 
 
 def test_the_newest_come_first_and_filters_hold_together(tmp_path: Path) -> None:
@@ -44,6 +50,54 @@ def test_the_newest_come_first_and_filters_hold_together(tmp_path: Path) -> None
         records.close()
         records = RecordsDatabase.open(tmp_path / "r", KEY)
         assert len(await every(records, ListDenials())) == 10
+        records.close()
+
+    asyncio.run(run())
+
+
+async def _answer(records: RecordsDatabase, wanted: ListDenials) -> Denials:
+    """Return what the gateway makes of the pages."""
+    rows: list[ListedDenial] = []
+    at: int | None = None
+    while True:
+        left = msgspec.structs.replace(wanted, limit=wanted.limit - len(rows))
+        page = await records.page(left, at)
+        rows += page.rows
+        at = page.at
+        if at is None or len(rows) >= wanted.limit:
+            answer: Denials = QUESTIONS[ListDenials].answer(wanted, rows)
+            return answer
+
+
+def test_an_older_one_is_reached_behind_a_flood(tmp_path: Path) -> None:
+    """After 1,400 newer ones it was in the journal alone: there was no way to go on."""
+
+    async def run() -> None:
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        theirs = denial(by="token:old", remote_address="192.0.2.7", at=500.0, reason="theirs")
+        filled = Filled(records)
+        await filled.tell(theirs)
+        # Many alike are recorded late: the order of time is not that of the list.
+        flood = [denial(by="token:flood", at=1000.0 + n % 7, reason=str(n)) for n in range(1400)]
+        await filled.tell(*flood)
+        for wanted in (
+            ListDenials(caller="token:old"),
+            ListDenials(address="192.0.2.7"),
+            ListDenials(until=1000.0),
+            ListDenials(caller="token:old", project="demo", since=500.0, until=501.0),
+        ):
+            found = await _answer(records, wanted)
+            assert (found.denials, found.before) == ((theirs,), None)
+        assert await every(records, ListDenials(since=1007.0)) == []
+        seen: list[str] = []
+        before: int | None = None
+        for _ in range(6):
+            found = await _answer(records, ListDenials(limit=300, before=before))
+            seen += [one.reason for one in found.denials]
+            before = found.before
+            if before is None:
+                break
+        assert len(seen) == len(set(seen)) == 1401 and seen[-1] == "theirs"
         records.close()
 
     asyncio.run(run())
@@ -77,7 +131,8 @@ def test_any_text_is_kept_bounded_and_readable(
     connection = database()
     given = denial(kind=kind, reason=text * 10**size, by=text, remote_address=text, count=count)
     assert insert_denials(connection, [given], 5.0) == 0
-    (found,) = denials(connection, ListDenials(limit=5)).rows
+    (row,) = denials(connection, ListDenials(limit=5)).rows
+    found = row.denial
     assert found.kind is kind
     assert found.count == count
     assert found.reason.encode("utf-8") is not None  # no lone surrogate is left

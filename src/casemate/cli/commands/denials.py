@@ -6,7 +6,7 @@ from casemate.cli.behind import note_behind
 from casemate.cli.deployed import require_function
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
-from casemate.cli.terminal import print_table
+from casemate.cli.terminal import note, print_table
 from casemate.cli.text import moment
 from casemate.operations.records import Denials, ListDenials
 
@@ -16,7 +16,8 @@ app = new_app()
 @answered(
     app,
     ListDenials,
-    examples="$ casemate denials\n$ casemate denials hello --limit 5\n$ casemate denials --json",
+    examples="$ casemate denials\n$ casemate denials hello --limit 5\n"
+    "$ casemate denials --caller token:4f1d0a --since 2h\n$ casemate denials --json",
 )
 def denials(found: Denials, call: Call) -> None:
     """List what was tried and not allowed, the newest first.
@@ -53,4 +54,6 @@ def denials(found: Denials, call: Call) -> None:
         below=("who", "on", "invocation", *(("node",) if several else ()), "why"),
         empty="Nothing has been denied yet.",
     )
+    if found.before is not None:
+        note(f"There are more: --before {found.before}")
     note_behind(found.behind)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from casemate.model.denial import Denial, DenialKind
 from casemate.operations.records import ListDenials
 from casemate.recorder.records.faults import UNSTORABLE
@@ -26,6 +28,23 @@ _SELECT = (
     f"SELECT {_COLUMNS}, "  # noqa: S608 - names of ours
     "coalesce((SELECT name FROM node WHERE number = denial.node), ''), sequence FROM denial "
 )
+
+
+class ListedDenial(msgspec.Struct, frozen=True, array_like=True):
+    """A denial, and its place in the list."""
+
+    denial: Denial
+    sequence: int
+
+    @property
+    def at(self) -> float:
+        """When it happened."""
+        return self.denial.at
+
+    @property
+    def node(self) -> str:
+        """Which node it was on."""
+        return self.denial.node
 
 
 def insert_denials(connection: engine.Connection, entries: Sequence[Denial], now: float) -> int:
@@ -51,15 +70,23 @@ def denials(connection: engine.Connection, operation: ListDenials, at: int | Non
             ("invocation", operation.invocation),
             ("function", operation.function),
             ("project", operation.project),
+            ("principal", operation.caller),
+            ("remote_address", operation.address),
         )
     )
-    if at is not None:
-        where += f"{' AND' if where else 'WHERE'} sequence < ?"
-        values = (*values, at)
+    for column, sign, bound in (
+        ("at", ">=", operation.since),
+        ("at", "<", operation.until),
+        ("sequence", "<", operation.before),
+        ("sequence", "<", at),
+    ):
+        if bound is not None:
+            where += f"{' AND' if where else 'WHERE'} {column} {sign} ?"
+            values = (*values, bound)
     rows = connection.execute(
         f"{_SELECT}{where} ORDER BY sequence DESC LIMIT ?", (*values, operation.limit)
     )
-    return page(rows, _denial)
+    return page(rows, _listed)
 
 
 def _row(denial: Denial, now: float) -> tuple[str | int | float, ...]:
@@ -80,7 +107,7 @@ def _row(denial: Denial, now: float) -> tuple[str | int | float, ...]:
     )
 
 
-def _denial(row: tuple[Any, ...]) -> Denial:
+def _listed(row: tuple[Any, ...]) -> ListedDenial:
     values = dict(zip((*_COLUMNS.split(", "), "node"), row[:-1], strict=True))
     kind, by = DenialKind(values["kind"]), values.pop("principal")
-    return Denial(**{**values, "kind": kind, "by": by})
+    return ListedDenial(Denial(**{**values, "kind": kind, "by": by}), row[-1])

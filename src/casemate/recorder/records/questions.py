@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from casemate.decoding import DECODING_ERRORS, decodable
-from casemate.model.denial import Denial
 from casemate.model.invocation import ErrorRecord, ErrorSummary, InvocationRecord, LogLine
 from casemate.model.usage import Usage
 from casemate.operations.declaration import Operation
@@ -31,6 +30,7 @@ from casemate.operations.traces import FindTrace
 from casemate.operations.usage import ReadUsage
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.records import denials, rows, usage
+from casemate.recorder.records.denials import ListedDenial
 from casemate.recorder.records.rows import Page
 from casemate.sqlite.engine import Connection
 
@@ -76,6 +76,13 @@ def _error(connection: Connection, operation: ShowError, _at: int | None) -> Pag
     return Page([rows.error(connection, operation)], None)
 
 
+def _denials(operation: ListDenials, found: list[ListedDenial]) -> Denials:
+    listed = _newest_first(found, lambda one: one.at)
+    # By their places, not by time: many alike are recorded after others that came later.
+    before = found[-1].sequence if found and len(found) >= operation.limit else None
+    return Denials(denials=tuple([one.denial for one in listed]), before=before)
+
+
 _QUESTIONS = (
     Question(ShowInvocation, InvocationRecord, _invocation, _only),
     Question(ShowError, ErrorRecord, _error, _only),
@@ -91,12 +98,7 @@ _QUESTIONS = (
         rows.errors,
         lambda _, found: Errors(errors=_newest_first(found, lambda one: one.at)),
     ),
-    Question(
-        ListDenials,
-        Denial,
-        denials.denials,
-        lambda _, found: Denials(denials=_newest_first(found, lambda one: one.at)),
-    ),
+    Question(ListDenials, ListedDenial, denials.denials, _denials),
     Question(ReadLogs, LogLine, rows.logs, _in_order),
     Question(ReadUsage, Usage, usage.usage, lambda _, found: tuple(found)),
     Question(FindTrace, InvocationRecord, rows.trace, lambda _, found: tuple(found)),
