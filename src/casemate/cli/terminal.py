@@ -278,16 +278,29 @@ def wrapped(text: str, indent: int) -> Sequence[str]:
     """Break text at spaces for a terminal on which `indent` characters precede each line."""
     if not sys.stdout.isatty():
         return [text]
-    width = max(shutil.get_terminal_size().columns - indent, 1)
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(text, _room(indent), break_long_words=False, break_on_hyphens=False)
+
+
+def _room(indent: int) -> int:
+    """Return how many characters a line of the terminal has behind so many."""
+    return max(shutil.get_terminal_size().columns - indent, 1)
+
+
+_BELOW_LABEL = 4
+"""Characters before what is printed below its label."""
 
 
 def print_labelled(label: str, text: str, indent: int, style: Style | None = None) -> None:
     """Print a text behind its label, which takes `indent` characters.
 
-    On a terminal that is too narrow it goes on below itself.
+    On a terminal that is too narrow it goes on below itself, and all of it below its label if a
+    word such as an address has no room behind that.
     """
-    for number, line in enumerate(wrapped(text, indent)):
+    lines = wrapped(text, indent)
+    if sys.stdout.isatty() and max(map(len, lines), default=0) > _room(indent):
+        print_line(label, style)
+        lines, label, indent = wrapped(text, _BELOW_LABEL), "", _BELOW_LABEL
+    for number, line in enumerate(lines):
         print_line(f"{'' if number else label:{indent}}{line}", style)
 
 

@@ -19,6 +19,7 @@ from casemate.cli.errors import UsageError
 from casemate.model.function import Fresh, FunctionSpec, HttpTrigger, Layout, Trust
 from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome, RunningInvocation
 from casemate.model.recording import ErrorSnapshot
+from casemate.model.restoring import Discarded, Restoring
 from casemate.model.trigger import (
     BucketTrigger,
     QueueTrigger,
@@ -183,6 +184,21 @@ def test_show_fits_the_terminal(terminal, node) -> None:
     lines = shown.replace("\r", "").split("\n")
     assert "'30 2 * * MON-FRI' America/St_Johns, next 2027-01-" in shown
     # A digest is there to be copied, and stays whole.
+    assert [line for line in lines if len(line) > 80 and "digest" not in line] == []
+
+
+def test_show_fits_the_terminal_whatever_is_long(terminal, node) -> None:
+    """An address is not broken, and was printed behind its label all the same."""
+    name = "a-rather-long-function-name-for-a-column"
+    node.control.bundles["d" * 64], node.control.specs["d" * 64] = b"", SPEC
+    asyncio.run(node.control.deploy("shop", name, "d" * 64, approve=True, by=ADA))
+    why = Discarded(reason="it has left more than that " * 5, count=1, change="remove it " * 9)
+    found = Restoring(restored=3, discarded=1, reasons=(why,))
+    node.control.restoring = lambda project, function: found
+    shown = terminal("show", f"shop/{name}", environ={"COLUMNS": "80", "NO_COLOR": "1"}).out
+    shown = shown.replace("\r", "")
+    assert f"\n  address\n    {node.url}/invoke/shop/{name}\n" in shown
+    lines = shown.split("\n")
     assert [line for line in lines if len(line) > 80 and "digest" not in line] == []
 
 

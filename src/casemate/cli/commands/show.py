@@ -125,7 +125,8 @@ def _print_restoring(found: Restoring) -> None:
     _labelled("processes", f"{again}{forks}")
     for one in found.reasons[:_MOST_REASONS]:
         change = f"; {one.change}" if one.change else ""
-        for number, line in enumerate(wrapped(f"{one.count}: {one.reason}{change}", _LABEL)):
+        lines = wrapped(f"{one.count}: {one.reason}{change}", _LABEL + 2)
+        for number, line in enumerate(lines):
             print_line(f"{'':{_LABEL + 2 * bool(number)}}{line}", DIM)
 
 
