@@ -249,6 +249,17 @@ class Catalogue:
             chosen = next(v for v, weight in pairs if point < weight)
         return chosen if resolved is entry.live else entry.in_force(chosen)
 
+    def in_force(self, version: Version) -> Version:
+        """Return a version that a call began with, with the rights that it has now.
+
+        What is not deployed, such as a trial's, has its own.
+        """
+        entry = self._functions.get((version.project, version.function))
+        stored = None if entry is None else entry.versions.get(version.number)
+        if entry is None or stored is None or stored.digest != version.digest:
+            return version
+        return entry.in_force(stored)
+
     def is_one(self, project: str, function: str, qualifier: str | None = None) -> bool:
         """Tell whether `find` always returns the same for this revision: no share is chosen."""
         entry = self._functions.get((project, function))

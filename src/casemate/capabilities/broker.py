@@ -7,7 +7,7 @@ import asyncio
 from casemate.baselines import Baselines
 from casemate.capabilities.deciding import Decisions, Withholds
 from casemate.capabilities.operations import Operations
-from casemate.capabilities.rights import MAX_COMPILED, Rights
+from casemate.capabilities.rights import MAX_COMPILED, Deployed, Rights
 from casemate.capabilities.session import Invoke, Session, Shared
 from casemate.facts import FactStream
 from casemate.model.deployment import Version
@@ -24,6 +24,7 @@ class Broker:
         self,
         *,
         policy: Policy,
+        deployed: Deployed,
         operations: Operations,
         facts: FactStream,
         baselines: Baselines,
@@ -31,7 +32,9 @@ class Broker:
         withholds: Withholds | None = None,
         learn: bool = False,
     ) -> None:
-        """`keep` takes what a function has run later; `withholds` tells which secrets it is not
+        """What is `deployed` now bounds what a version that runs is granted.
+
+        `keep` takes what a function has run later; `withholds` tells which secrets it is not
         given although it is granted them.
 
         `learn` lets everything through that is not granted, and notes it; for development."""
@@ -42,6 +45,7 @@ class Broker:
         )
         self._shared = Shared(operations, self._decisions, ReplyRoom(), self._call)
         self._keep = keep
+        self._deployed = deployed
         self._rights: dict[tuple[str, str, int], Rights] = {}
         self._calls: set[asyncio.Task[HttpResponse]] = set()
 
@@ -66,7 +70,7 @@ class Broker:
         if rights is None or rights.version is not version:
             if len(self._rights) >= MAX_COMPILED:
                 self._rights.clear()
-            rights = self._rights[key] = Rights(version)
+            rights = self._rights[key] = Rights(version, self._deployed)
         return rights
 
     def serve(self, admitted: Admitted, deadline: float, invoke: Invoke) -> Session:

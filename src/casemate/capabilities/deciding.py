@@ -1,6 +1,7 @@
 """Decides every use of a capability, and notes it.
 
     granted?   the manifest's grants of this very version, compiled
+    still?     what is live now, where that is another version, grants it too
     narrowed?  every ceiling that callers up the chain have set
     withheld?  a secret that is held back until it has another value
     allowed?   the policy, which sees whether it is granted, and may still forbid it
@@ -89,6 +90,8 @@ class Decisions:
         version = rights.version
         found = rights.grants.find(kind, name, action, key)
         resource = rights.resource(kind, name)
+        now = rights.now
+        taken = now is not rights.grants and not now.find(kind, name, action, key)
         within = all(ceiling.find(kind, name, action, key) for ceiling in ceilings)
         withheld = self._is_withheld(rights, kind, name)
         if self._learn and within and not withheld:
@@ -99,6 +102,7 @@ class Decisions:
         unusual = False
         if (
             found is not None
+            and not taken
             and within
             and not withheld
             and self._policy.allows(rights.principal, asked, resource, granted=True)
@@ -112,6 +116,8 @@ class Decisions:
         if found is None:
             listed = any(g.kind is kind and g.name == name for g in version.spec.grants)
             reason = "outside what is granted of it" if listed else "not granted"
+        elif taken:
+            reason = "not granted any more by the version that is live"
         elif not within:
             reason = "outside what the calling function allows"
         elif withheld:

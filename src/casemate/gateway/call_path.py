@@ -38,6 +38,7 @@ class CallPath:
         keeping = Keeping(admission, base.seal, base.data, ensure, marks, answerable)
         broker = Broker(
             policy=base.policy,
+            deployed=base.catalogue,
             operations=Operations(base.data, base.vault, url),
             facts=base.facts,
             baselines=base.baselines,

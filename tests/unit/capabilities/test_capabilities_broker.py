@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from casemate.admission import Catalogue
 from casemate.baselines import Baselines
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.capabilities.flow import MAX_DEPTH, parse_ceiling
@@ -35,7 +36,7 @@ from casemate.operations.objects import (
 from casemate.runner import wire
 from casemate.sandbox.frames import Output
 from casemate.vault.interface import SecretVersion
-from support.core import InstancePeer, MemoryStore, PlainPolicy, request, version
+from support.core import InstancePeer, MemoryStore, PlainPolicy, deployed, request, version
 from support.facts import stream
 
 BUCKET = Grant(
@@ -110,25 +111,31 @@ class Stage:
         self.data = Data()
         self.uses = UseCounter(self.store)
         facts = stream(self.store.deny, self.uses)
+        learn, withholds = rest.pop("learn", False), rest.pop("withholds", None)
+        flow: Flow | None = rest.pop("flow", None)
+        raw = rest.pop("raw", {})
+        self.version = version(3, grants=grants, **rest)
+        self.catalogue = Catalogue()
+        self.catalogue.replace([deployed(self.version)])
         self.broker = Broker(
             policy=self.policy,
+            deployed=self.catalogue,
             operations=Operations(self.data, Vault(), "https://node.test"),
             facts=facts,
             baselines=Baselines(self.store, facts),
             keep=self.keep,
-            withholds=rest.pop("withholds", None),
-            learn=rest.pop("learn", False),
+            withholds=withholds,
+            learn=learn,
         )
         self.invoked: list[RawInvocation] = []
         self.response = HttpResponse(200, ((b"content-type", b"application/json"),), b'{"ok":1}')
         self.kept: list[RawInvocation] = []
         self.path = self.invoke
         self.peer = InstancePeer(loop, reuse=True)
-        flow: Flow | None = rest.pop("flow", None)
         caller = Caller(principal=FUNCTION, flow=flow) if flow is not None else None
         self.admitted = Admitted(
-            request=request(caller=caller, **rest.pop("raw", {})),
-            version=version(3, grants=grants, **rest),
+            request=request(caller=caller, **raw),
+            version=self.version,
             principal=FUNCTION,
         )
         self.number = 0
@@ -184,6 +191,51 @@ def test_what_is_granted_is_done_and_counted() -> None:
             ("bucket uploads", "read", "own/", 2),
         }
         assert stage.store.denied == []
+
+    play(scene)
+
+
+def test_a_deploy_that_takes_a_grant_reaches_calls_that_run() -> None:
+    """Until it ended, a call had what its version was granted, whatever the owner did."""
+
+    async def scene(stage: Stage) -> None:
+        async def get(key: str) -> str:
+            reply, _ = await stage.ask("bucket.get", bucket="uploads", key=key)
+            return str(reply.get("error", "ok"))
+
+        assert await get("own/a") == "ok"
+        narrow = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",), prefixes=("in/",))
+        newer = version(4, grants=(narrow,))
+        stage.catalogue.replace([deployed(stage.version, newer, live={3: 90, 4: 10})])
+        assert await get("own/a") == "ok", "both are live"
+        stage.catalogue.replace([deployed(stage.version, newer)])
+        assert (await get("own/a"), await get("in/a")) == ("denied", "ok")
+        assert stage.store.denied[-1].reason == "not granted any more by the version that is live"
+        stage.catalogue.replace([deployed(stage.version, newer, live={})])
+        assert await get("in/a") == "denied", "nothing is in force"
+        stage.catalogue.replace([deployed(stage.version, newer, live={3: 100})])
+        assert await get("own/a") == "ok", "it went back"
+
+    play(scene)
+
+
+def test_a_deploy_that_grants_more_gives_calls_that_run_nothing() -> None:
+    async def scene(stage: Stage) -> None:
+        more = Grant(kind=GrantKind.BUCKET, name="other", actions=("read",))
+        stage.catalogue.replace([deployed(stage.version, version(4, grants=(*GRANTS, more)))])
+        reply, _ = await stage.ask("bucket.get", bucket="other", key="in/a")
+        assert reply["error"] == "denied"
+
+    play(scene)
+
+
+def test_what_is_not_deployed_has_its_own_grants() -> None:
+    """A trial of a bundle that will be a version: another one may have its number."""
+
+    async def scene(stage: Stage) -> None:
+        stage.catalogue.replace([deployed(version(3, digest="b" * 64), version(4))])
+        reply, _ = await stage.ask("bucket.get", bucket="uploads", key="own/a")
+        assert "ok" in reply
 
     play(scene)
 

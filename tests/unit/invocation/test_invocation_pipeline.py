@@ -159,6 +159,7 @@ class Path:
         facts = stream(self.store.deny, self.uses)
         self.broker = Broker(
             policy=self.policy,
+            deployed=catalogue,
             operations=Operations(self.data, self.vault, "https://node.test"),
             facts=facts,
             baselines=Baselines(self.store, facts),
