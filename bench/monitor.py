@@ -205,6 +205,7 @@ async def measure(
         memories,
         journal=staging.visible(str(folders.journal)),
         node="bench",
+        own_addresses=(),
         root=root,
         accept_loss=False,
         accept_records_loss=False,
