@@ -6,7 +6,7 @@ a second thread that decodes to that class meanwhile follows a null pointer and 
 goes through `decodable`; decoders that a module makes while it is imported need it not.
 
 It also reads a few numbers four hundred times slower than others, without giving up the
-interpreter's lock; `has_many_extremes` tells where there are too many of them. For a key of TOML
+interpreter's lock; `has_many_extremes` and `has_long_number` tell where they are. For a key of TOML
 tomllib takes time by the square of its parts: 30,000 in a text of 60 KB take longer than a node
 waits for its gateway. What is from outside is read by `toml_of`.
 """
@@ -77,6 +77,24 @@ def without_texts(data: bytes) -> bytes:
         # A backslash stands in texts only, and belongs to the byte after it.
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     return b"".join(data.split(b'"')[::2])
+
+
+MAX_DIGITS = 1300
+"""Digits of a number of JSON that stand together: those of 4,300 bits, keys of RSA among them. What
+a whole number takes to read grows with the square of them; Python itself reads up to 4,300."""
+_MORE_DIGITS = b"0" * (MAX_DIGITS + 1)
+
+
+def has_long_number(data: bytes) -> bool:
+    """Tell whether JSON has a number with more than MAX_DIGITS digits that stand together."""
+    if len(data) <= MAX_DIGITS or _MORE_DIGITS not in data.translate(NUMBER_SHAPES):
+        return False
+    return _MORE_DIGITS in without_texts(data).translate(NUMBER_SHAPES)
+
+
+def is_slow_to_read(data: bytes) -> bool:
+    """Tell whether JSON has numbers that take far longer to read than others of its size."""
+    return has_many_extremes(data) or has_long_number(data)
 
 
 MAX_DOTS = 200

@@ -17,9 +17,12 @@ import pytest
 import casemate
 from casemate.decoding import (
     DECODING_ERRORS,
+    MAX_DIGITS,
     MAX_EXTREMES,
     decodable,
+    has_long_number,
     has_many_extremes,
+    is_slow_to_read,
     toml_of,
     without_texts,
 )
@@ -234,6 +237,22 @@ def test_many_numbers_that_are_slow_to_read_are_known(number: str) -> None:
     # As text they are no numbers.
     assert not has_many_extremes(f'["{few},{number}", "\\"{number}"]'.encode())
     assert not has_many_extremes(("[" + ",".join(["1.2345e-05"] * 5000) + "]").encode())
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", "-{}", "{}.5", "0.{}", "1e{}", '{{"a\\\\": {}}}', '["a", {}]']
+)
+def test_a_number_with_many_digits_is_known(form: str) -> None:
+    """5 MB of whole numbers with 4,200 digits held the event loop for 0.7 s, in four stages."""
+    assert not has_long_number(form.format("7" * MAX_DIGITS).encode())
+    assert has_long_number(form.format("7" * (MAX_DIGITS + 1)).encode())
+    assert is_slow_to_read(form.format("7" * (MAX_DIGITS + 1)).encode())
+
+
+def test_digits_in_a_text_are_no_number() -> None:
+    digits = "7" * 5000
+    assert not has_long_number(f'{{"{digits}": "{digits} \\" {digits}"}}'.encode())
+    assert has_long_number(f'{{"{digits}": {digits}}}'.encode())
 
 
 def test_texts_are_left_out() -> None:

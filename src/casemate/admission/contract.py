@@ -11,7 +11,13 @@ from collections.abc import Iterable
 import msgspec
 
 from casemate.contracts import Contract, ContractError, Violation, exceeded
-from casemate.decoding import DECODING_ERRORS, MAX_EXTREMES, has_many_extremes
+from casemate.decoding import (
+    DECODING_ERRORS,
+    MAX_DIGITS,
+    MAX_EXTREMES,
+    has_long_number,
+    has_many_extremes,
+)
 from casemate.model.deployment import Version
 from casemate.model.event import Event
 from casemate.model.function import FunctionSpec
@@ -24,6 +30,7 @@ _NOT_SENT_AS_JSON = Violation("", "content-type, which is not application/json")
 _NOT_COMPILED = Violation("", "contract")
 """The contract itself does not hold: nothing satisfies it."""
 _EXTREMES = Violation("", "extreme-numbers", bound=f"{MAX_EXTREMES:,}")
+_LONG_NUMBER = Violation("", "long-number", bound=f"{MAX_DIGITS:,} digits")
 _JSON = "application/json"
 
 Checked = Contract | None | Violation
@@ -138,9 +145,16 @@ def _of_request(compiled: _Compiled, event: dict[str, object], body: bytes) -> V
     return _check(contract, b"null") if not body else _NOT_SENT_AS_JSON
 
 
-def _check(contract: Checked, data: bytes) -> Violation | None:
+def _slow_to_read(data: bytes) -> Violation | None:
     if has_many_extremes(data):
         return _EXTREMES
+    return _LONG_NUMBER if has_long_number(data) else None
+
+
+def _check(contract: Checked, data: bytes) -> Violation | None:
+    slow = _slow_to_read(data)
+    if slow is not None:
+        return slow
     if contract is None or isinstance(contract, Violation):
         return contract or exceeded(data)
     costly = contract.costly(data)

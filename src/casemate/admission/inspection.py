@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -22,8 +22,9 @@ from casemate.decoding import DECODING_ERRORS
 MAX_DEPTH = 4
 """JSON in the text of JSON, so many times one in the other."""
 MAX_VALUES = 500_000
-"""Keys and values of one remarkable event that are looked at, some 50 ms; one with more of them
-is refused."""
+"""Keys and values of one remarkable event that are looked at; one with more of them is refused."""
+NESTED_VALUES = 25
+"""For how many of them a text counts that is read as JSON: so much longer does it take."""
 
 NULL, ENCODING, PROTOTYPE, OPERATOR, UNSEEN = (
     "null-byte",
@@ -104,20 +105,20 @@ class _Look:
         todo: list[tuple[object, int]] = [(value, 0)]
         while todo:
             item, depth = todo.pop()
+            children: Iterable[object] = ()
             if isinstance(item, str):
                 # Only what has something to be found in it is decoded once more.
-                todo += ((inner, depth + 1) for inner in self._text(item, depth))
-                continue
-            if isinstance(item, dict):
+                for inner in self._text(item, depth):
+                    self._left -= NESTED_VALUES
+                    todo.append((inner, depth + 1))
+            elif isinstance(item, dict):
                 self._left -= 2 * len(item)
                 for key, child in item.items():
                     self._key(key, child, depth)
-                children: Iterator[object] = iter(item.values())
+                children = item.values()
             elif isinstance(item, list):
                 self._left -= len(item)
-                children = iter(item)
-            else:
-                continue
+                children = item
             if self._left < 0:
                 self._found.add(UNSEEN)
                 return

@@ -16,7 +16,7 @@ from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.api.service import Service
 from casemate.data.interface import InvocationStatus
-from casemate.decoding import DECODING_ERRORS, has_many_extremes
+from casemate.decoding import DECODING_ERRORS, is_slow_to_read
 from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
 from casemate.model.messages import LetterCount
 from casemate.model.principal import Action, Resource, ResourceKind
@@ -86,7 +86,7 @@ def _shown(found: InvocationStatus) -> Status:
     result, encoded = None, None
     if found.result is not None:
         try:
-            if _is_json(found) and not has_many_extremes(found.result):
+            if _is_json(found) and not is_slow_to_read(found.result):
                 result = msgspec.json.decode(found.result)
         except DECODING_ERRORS:
             result = None
@@ -214,7 +214,7 @@ async def _show(operation: ShowFunctionDeadLetter | ShowQueueDeadLetter, call: C
 
 
 def _content(body: bytes) -> Any:
-    if has_many_extremes(body):
+    if is_slow_to_read(body):
         return body.decode(errors="replace")
     try:
         return msgspec.json.decode(body)

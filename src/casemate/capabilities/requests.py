@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Union
 import msgspec
 
 from casemate.capabilities.labels import kept
-from casemate.decoding import DECODING_ERRORS, MAX_EXTREMES, has_many_extremes
+from casemate.decoding import DECODING_ERRORS, MAX_DIGITS, MAX_EXTREMES, is_slow_to_read
 from casemate.model.data import MAX_PART
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import GrantKind
@@ -67,9 +67,10 @@ class _Grantable:
 
 
 def _json(content: bytes) -> dict[str, Any]:
-    if has_many_extremes(content):
+    if is_slow_to_read(content):
         raise InvalidInputError(
-            f"An item has at most {MAX_EXTREMES:,} numbers with exponents of three digits."
+            f"An item has at most {MAX_EXTREMES:,} numbers with exponents of three digits, "
+            f"and none of more than {MAX_DIGITS:,} digits."
         )
     try:
         return msgspec.json.decode(content, type=dict[str, Any])

@@ -23,7 +23,7 @@ from casemate.data.routes import Route, Routes
 from casemate.data.terms import now as now_of
 from casemate.data.terms import terms_of
 from casemate.data.work import Work
-from casemate.decoding import DECODING_ERRORS, has_many_extremes
+from casemate.decoding import DECODING_ERRORS, is_slow_to_read
 from casemate.model.data import ObjectInfo
 from casemate.model.errors import CasemateError
 from casemate.model.event import Event
@@ -291,7 +291,7 @@ def fits(trigger: TopicTrigger, value: object) -> bool:
 
 
 def _decoded(body: bytes) -> object:
-    if has_many_extremes(body):
+    if is_slow_to_read(body):
         return _ABSENT
     try:
         return msgspec.json.decode(body)

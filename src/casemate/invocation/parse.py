@@ -6,7 +6,13 @@ from itertools import accumulate
 
 import msgspec
 
-from casemate.decoding import DECODING_ERRORS, NUMBER_SHAPES, has_many_extremes
+from casemate.decoding import (
+    DECODING_ERRORS,
+    MAX_DIGITS,
+    NUMBER_SHAPES,
+    has_long_number,
+    has_many_extremes,
+)
 from casemate.invocation.cloudevents import read_events
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, RefusedError, Request
@@ -64,7 +70,7 @@ def _depth_is_bounded(body: bytes) -> bool:
 
 
 def _check_json(body: bytes) -> None:
-    """Raise DECODING_ERRORS unless it is JSON in UTF-8.
+    """Raise DECODING_ERRORS unless it is JSON in UTF-8, RefusedError for a number that is too long.
 
     Makes no objects of it, which would take many times its size and time, unless a number in it
     may be out of range.
@@ -76,6 +82,9 @@ def _check_json(body: bytes) -> None:
         if huge in shapes:
             if has_many_extremes(body):
                 raise msgspec.ValidationError("too many numbers with exponents of three digits")
+            if has_long_number(body):
+                message = f"A number has more than {MAX_DIGITS:,} digits."
+                raise RefusedError(Outcome.INVALID, message)
             _decode(body)
             return
 

@@ -20,7 +20,7 @@ import msgspec
 
 from casemate.data.coordination import ALONE, SOURCES, Coordination, Watcher
 from casemate.data.interface import NewMessage, ProjectData
-from casemate.decoding import DECODING_ERRORS, has_many_extremes
+from casemate.decoding import DECODING_ERRORS, is_slow_to_read
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
@@ -76,7 +76,7 @@ def data_of(body: bytes, content_type: str) -> bytes:
     """
     if not body:
         return b"null"
-    if is_json(content_type) and not has_many_extremes(body):
+    if is_json(content_type) and not is_slow_to_read(body):
         try:
             msgspec.json.decode(body)
         except (ValueError, *DECODING_ERRORS):

@@ -11,6 +11,7 @@ import pytest
 from casemate.admission import Admission, Catalogue
 from casemate.admission.contract import Contracts, contract_text
 from casemate.contracts import Contract
+from casemate.decoding import MAX_DIGITS
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.event import Event
 from casemate.model.function import HttpTrigger
@@ -70,6 +71,15 @@ def test_a_direct_call() -> None:
 def test_names_that_the_contract_does_not_have_are_not_told() -> None:
     gate = Gate(contract='{"additionalProperties":{"type":"integer"}}')
     assert gate.refusal(json.dumps({MARK: "x"}).encode()).endswith("/*: type.")
+
+
+def test_a_number_of_many_digits_breaks_every_contract() -> None:
+    """The bound on the time of a check is by values: their digits it does not know."""
+    for text in ("", json.dumps({})):
+        gate = Gate(contract=text)
+        assert "long-number" in gate.refusal(b'{"n": %s}' % (b"9" * (MAX_DIGITS + 1)))
+        gate.refusal(b"[" + b",".join([b"9" * 4200] * 100) + b"]")
+    gate.admit(b'{"n": %s}' % (b"9" * MAX_DIGITS))
 
 
 def test_without_a_contract_default_limits_hold() -> None:

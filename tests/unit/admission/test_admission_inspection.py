@@ -158,6 +158,14 @@ def test_an_event_of_more_values_than_are_looked_at_is_refused(
     assert inspect(event({"a": list(range(1001))})) is None, "nothing in it is remarkable"
 
 
+def test_texts_that_are_read_as_json_count_for_more() -> None:
+    """5 MB of them took 0.36 s to look at, and were below the bound until the end of it."""
+    text = json.dumps({"\x00": 1})
+    some = inspection.MAX_VALUES // (2 * (inspection.NESTED_VALUES + 3))
+    assert inspect(event([text] * some)) is None
+    assert inspect(event([text] * 3 * some)) == inspection.UNSEEN
+
+
 def test_an_event_without_anything_remarkable_is_not_decoded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from casemate.decoding import MAX_DIGITS
 from casemate.invocation.parse import MAX_DEPTH, parse
 from casemate.model.invocation import Outcome
 from casemate.model.path import RefusedError
@@ -87,7 +88,6 @@ MALFORMED = {
     "hex": b"0x1",
     "bare point": b"1.",
     "huge exponent": b"1e999",
-    "5,000 digits": b"1" * 5000,
     "BOM": b"\xef\xbb\xbf{}",
     "UTF-16": '{"a":1}'.encode("utf-16"),
     "UTF-32": "{}".encode("utf-32-le"),
@@ -133,6 +133,16 @@ def test_a_number_that_passes_can_be_read_by_the_runner(digits: int) -> None:
     except RefusedError:
         return
     assert json.loads(request.event.decode()) == int(body)
+
+
+def test_a_number_of_many_digits_is_refused_by_name() -> None:
+    """What it takes to read grows with their square, and nothing gives up the event loop."""
+    longest = b"[%s]" % (b"9" * MAX_DIGITS)
+    assert parse(raw(body=longest)).event == longest
+    for body in (b"[9%s]" % (b"9" * MAX_DIGITS), b"-1.%s" % (b"1" * 5000)):
+        assert refusal(body=body).message == f"A number has more than {MAX_DIGITS:,} digits."
+    text = b'["%s"]' % (b"9" * 5000)
+    assert parse(raw(body=text)).event == text
 
 
 @given(st.binary(max_size=40))

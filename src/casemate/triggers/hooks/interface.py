@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from casemate.decoding import DECODING_ERRORS, has_many_extremes
+from casemate.decoding import DECODING_ERRORS, is_slow_to_read
 from casemate.model.errors import CasemateError, InvalidInputError
 from casemate.model.http import HttpHead
 from casemate.vault import Mac
@@ -134,7 +134,7 @@ def made_after(head: HttpHead) -> float:
 def json_object(body: bytes) -> dict[str, object]:
     """Return a body that is a JSON object. Raises MalformedError."""
     try:
-        found = None if has_many_extremes(body) else msgspec.json.decode(body)
+        found = None if is_slow_to_read(body) else msgspec.json.decode(body)
     except DECODING_ERRORS:
         found = None
     if not isinstance(found, dict):
