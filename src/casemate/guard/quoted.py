@@ -91,6 +91,7 @@ def judge(text: str, spans: Sequence[Span], spoken: Language) -> Verdict | None:
     if tokens and tokens[-1][0] == BROKEN:
         origin = nearest(doubtful, tokens[-1][1]).origin
         return Verdict(origin, f"stands in a {spoken.name} with an open literal", spoken.fix)
+    doubtful = _without_quotes(doubtful, tokens)
     worded = [s for s in doubtful if not _NUMBER.fullmatch(text, s.start, s.end)]
     expected = tokenize(neutral(text, worded), spoken)
     if tokens != expected:
@@ -121,6 +122,22 @@ def _is_free(text: str, span: Span, spoken: Language) -> bool:
     before = len(text[: span.start].rstrip())
     found = spoken.chosen.match(text, max(before - 1, 0))
     return found is not None and found.span("name") == (span.start, span.end)
+
+
+def _without_quotes(spans: Sequence[Span], tokens: Sequence[Token]) -> list[Span]:
+    """Leave out the quotes of whole literals that were found by search.
+
+    The event may have them as well: what is JSON in its text is quoted as `json.dumps` does it.
+    """
+    if all(span.exact for span in spans):
+        return list(spans)
+    literals = {token[1:] for token in tokens if token[0] == STRING}
+    return [
+        s._replace(start=s.start + 1, end=s.end - 1)
+        if not s.exact and (s.start, s.end) in literals
+        else s
+        for s in spans
+    ]
 
 
 def _trimmed(text: str, span: Span) -> Span | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from .notes import REPLACED, Made
 from .origin import Span
 from .pieces import has_step_up, is_whole, replaced, same
-from .spans import cutting
+from .spans import cutting, merged
 
 _PLACES = ("?", "%s")
 """What the code puts in the place of a value that it binds: `sql.replace(f"'{name}'", "?")`."""
@@ -45,6 +46,36 @@ def pieces(
         else:
             found.append((match[0], True))
     return [*found, (template[place:], True)]
+
+
+def moved_in(text: str, made: Made, spans: Sequence[Span]) -> list[Span] | None:
+    """Return the spans of a text of which the code has replaced signs, in what came of it.
+
+    What was put in is of the span that it is in, or touches. None if it was made in another way.
+    """
+    pieces_of = replaced(*made.parts) if made.kind == REPLACED else None
+    if pieces_of is None or not same(text, pieces_of):
+        return None
+    old = len(made.parts[1])
+    places: list[tuple[int, int, int]] = []
+    place = offset = 0
+    for piece, is_rest in pieces_of:
+        size = len(piece) if is_rest else old
+        if not is_rest:
+            places.append((place, offset, len(piece)))
+        place += size
+        offset += len(piece)
+    begins = [begin for begin, _, _ in places]
+
+    def at(sign: int, *, ends: bool) -> int:
+        number = bisect.bisect_left(begins, sign) - 1 if ends else bisect.bisect(begins, sign) - 1
+        if number < 0:
+            return sign
+        begin, now, size = places[number]
+        inside = sign < begin + old
+        return now + (size if ends else 0) if inside else now + size + sign - begin - old
+
+    return merged([s._replace(start=at(s.start, ends=False), end=at(s.end, ends=True)) for s in spans])
 
 
 def put_in(text: str, made: Made, spans_of: Callable[[str], list[Span]]) -> list[Span] | None:

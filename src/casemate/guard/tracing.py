@@ -45,7 +45,7 @@ from .spans import (
     without_pieces_of,
 )
 from .substituting import pieces as substituted
-from .substituting import put_in
+from .substituting import moved_in, put_in
 from .taint import Taint
 
 _MAX_DEPTH = 60
@@ -490,6 +490,9 @@ class Tracer:
                 spans += self._cut(text, whole, inside)
                 continue
             again = found_again(text, whole, inside)
+            moved = None if again or source is not made.parts[0] else moved_in(text, made, inside)
+            if moved and not any(self._spans(s, depth + 1) for s in sources[1:]):
+                return moved
             spans += again
             covered = sum(span.end - span.start for span in inside)
             short = covered < MIN_AGAIN and len(text) > len(whole)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..origin import Origin, Span
+from ..spans import Cover
 from .shell import Kind, Line, Mark, Word
 
 _ADDRESS = re.compile(r"\[[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}\](?![\w*?\[/])")
+_VARIABLE = re.compile(r"\$[A-Za-z_]\w{0,64}\Z")
+_MAX_NAME = 66
 _NOWHERE, _ANYWHERE = re.compile(r"(?!)"), re.compile("")
 _LEADS_ON = {
     **{Kind.REDIRECTION: _ANYWHERE, Kind.SUBSTITUTION: _ANYWHERE, Kind.KEYWORD: _ANYWHERE},
@@ -25,12 +28,16 @@ def unquoted(text: str, span: Span) -> Span | None:
     A value that begins or ends with a quote is found by search with one of these instead.
     """
     start, end = span.start, span.end
+    # A slash ends the name of a variable; letters in its place would not.
+    start += text[start : start + 1] == "/" and _VARIABLE.search(text[:start][-_MAX_NAME:]) is not None
     if text[start : start + 1] == "'" and text[:start].endswith(_REOPENS):
         start += 1
     if end > start and text[end - 1] == "'" and text.startswith(_CLOSES, end):
         end -= 1
     if (start, end) == (span.start, span.end):
         return _without_blanks(text, span)
+    if start == end:
+        return None
     inside = text[start:end]
     return span._replace(start=start, end=end) if inside.strip("'") or span.exact else None
 
@@ -49,6 +56,10 @@ def _without_blanks(text: str, span: Span) -> Span | None:
 def difference(text: str, found: Line, expected: Line) -> tuple[int, str] | None:
     """Return where a command line is not as expected, and how, in words without its content."""
     marks = [m for m in found.marks if not _is_address(text, m)]
+    if any(m.kind is Kind.ESCAPE for m in (*marks, *expected.marks)):
+        quotes = {m for m in marks if m.kind is Kind.DOUBLE}.intersection(expected.marks)
+        marks = _without_escapes(marks, quotes)
+        expected = expected._replace(marks=_without_escapes(expected.marks, quotes))
     if marks == expected.marks:
         return None
     known = set(expected.marks)
@@ -65,6 +76,19 @@ def difference(text: str, found: Line, expected: Line) -> tuple[int, str] | None
         return None
     place = new[0].start if new else (lost.start if lost is not None else 0)
     return place, "is more than one word of the command line"
+
+
+def _without_escapes(marks: Sequence[Mark], quotes: Collection[Mark]) -> list[Mark]:
+    """Leave out what is escaped within double quotes that stay as they are: it is text there."""
+    inside = Cover((quote.start + 1, quote.end - 1) for quote in quotes)
+    commands = Cover((m.start, m.end) for m in marks if m.kind is Kind.SUBSTITUTION)
+    return [
+        m
+        for m in marks
+        if m.kind is not Kind.ESCAPE
+        or not inside.holds(m.start, m.end)
+        or commands.holds(m.start, m.end)
+    ]
 
 
 def _are_echoed(text: str, found: Line, marks: Sequence[Mark]) -> bool:
