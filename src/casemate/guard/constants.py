@@ -63,6 +63,7 @@ _FORBIDS = re.compile(
     re.IGNORECASE,
 )
 _PARAMETER = re.compile(r"(?:^|[?&])[\w.\[\]-]{1,64}=(?!=)")
+_HOST_BEGUN = re.compile(r"://(?:[^\s/?#]{0,100}[-.])?\Z|://[^\s/?#{%$]{0,100}[{%$]")
 _ENDS_STATEMENT = re.compile(r";|--|/\*|#")
 _MAX_DEPTH = 4
 _MAX_TEXT = 64 * 1024
@@ -94,6 +95,8 @@ class Constants:
         self._options: set[str] | None = None
         self._forms: tuple[int, bool] | None = None
         """How many texts there were, and whether one of them is a part of a form."""
+        self._hosts: tuple[int, bool] | None = None
+        """The same, and whether one of them begins a host."""
         self.literals: dict[str, str] = {}
         """The very objects of literals in the code, no docstrings: nothing made them. By the text,
         for `id` raises an audit event each time; of equal ones the first."""
@@ -290,6 +293,13 @@ class Constants:
             found = any(_PARAMETER.search(text) is not None for text in self._texts)
             self._forms = (len(self._texts), found)
         return self._forms[1] or (not by_hand and "=" in self._texts)
+
+    def builds_hosts(self) -> bool:
+        """Tell whether the code has the beginning of a URL that ends within its host."""
+        if self._hosts is None or self._hosts[0] != len(self._texts):
+            found = any(_HOST_BEGUN.search(text) is not None for text in self._texts)
+            self._hosts = (len(self._texts), found)
+        return self._hosts[1]
 
     def holds(self, text: str) -> bool:
         """Tell whether the code holds this very text."""

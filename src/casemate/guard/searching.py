@@ -27,6 +27,7 @@ _PATTERN_METHOD = type(re.compile("").match)
 """Of methods that are given their class, as a pattern's are; those of a text are of another."""
 _UNKNOWN: tuple[object, int] = (None, 0)
 _MATCHING = frozenset((re.match, re.search, re.fullmatch))
+_APART = frozenset(("findall", "finditer", "split"))
 _FUNCTIONS = frozenset((re.match, re.search, re.fullmatch, re.sub, re.findall, re.split))
 
 
@@ -85,6 +86,8 @@ def searcher(
         for argument in arguments[place:]:
             if type(argument) is not str or len(argument) >= limit:
                 return slow(name, function, *arguments, **named)
+        if name in _APART and "\n" in arguments[-1]:
+            return slow(name, function, *arguments)  # which may be of lines that the code has written
         result = function(*arguments)
         if type(result) is Match:
             answers.append((function, arguments, place))

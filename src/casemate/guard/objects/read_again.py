@@ -20,6 +20,7 @@ from ..evaluation.judgement import judge as judge_code
 from ..hooks import wrap
 from ..origin import Span
 from ..sink import Patch
+from ..spans import neutral
 from ..standing import is_direct, is_put_together, wrap_direct
 from ..url.joining import cut_with
 from ..verdict import Judge, Verdict
@@ -31,6 +32,7 @@ MAX_LINES = 1000
 _MAX_LITERAL = 4096
 _BEFORE = re.compile(r"(?:\A|[(\[{,:=])\s{0,64}\Z")
 _AFTER = re.compile(r"\s{0,64}(?:\Z|[)\]},:])")
+_PARAMETER = re.compile(r"&[\w.\[\]-]{1,64}=")
 _FIX_FORM = "put it together by urllib.parse.urlencode, or take the values as they are"
 _FIX_LITERAL = "put values in by repr(), or take them as they are"
 
@@ -107,7 +109,18 @@ def _check_form(sink: str, guard: Guard, text: Any, *, by_hand: bool) -> None:
 
 def _judge_query(url: str, spans: Sequence[Span]) -> Verdict | None:
     begin = url.find("?") + 1
-    return judge_form(url[begin:], [s.moved(-begin) for s in spans if s.start >= begin])
+    inside = [s.moved(-begin) for s in spans if s.start >= begin]
+    return judge_form(url[begin:], inside) or _judge_cut(url[begin:], inside)
+
+
+def _judge_cut(query: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data in a value ends the query, of which the code has written more."""
+    own = neutral(query, spans)
+    for span in doubtful(spans):
+        ends = span.exact and "#" in query[span.start : span.end]
+        if ends and "#" not in own and _PARAMETER.search(own, span.end) is not None:
+            return Verdict(span.origin, "ends the query, and cuts parameters off", _FIX_FORM)
+    return None
 
 
 def _watching(sink: str, judge: Judge, *names: str) -> Patch:

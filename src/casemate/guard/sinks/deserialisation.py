@@ -29,7 +29,7 @@ from ..origin import PIECE, Span
 from ..sink import Patch, Sink
 from ..standing import is_direct, is_import, wrap_direct
 from ..verdict import Judge, Verdict
-from ..written.lines import before_in_line
+from ..written.lines import before_in_line, is_whole
 from ..written.settings import judge_settings, judge_yaml
 
 NAME = "deserialisation"
@@ -299,7 +299,8 @@ def _check_composed(guard: Guard, arguments: tuple[Any, ...], named: dict[str, A
 
 def _judge_composed(text: str, spans: Sequence[Span]) -> Verdict | None:
     # What was found by search may be a part of the event's own YAML, cut or put together.
-    return judge_yaml(text, spans) if all(s.exact for s in spans) else None
+    seen = [] if is_whole(text, spans) else [s for s in spans if s.exact]
+    return judge_yaml(text, seen) if seen else None
 
 
 def _yaml_verdict(guard: Guard, stream: Any, *, any_class: bool) -> Verdict | None:

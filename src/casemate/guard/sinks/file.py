@@ -16,6 +16,7 @@ from ..hooks import argument, wrap
 from ..names import READS_ANSWER, READS_LINES, READS_TEXT
 from ..pieces import as_text
 from ..sink import Sink
+from ..url import links
 from ..written import by_look, files, kinds
 from ..written.judgement import FILE, MAX_TEXT, Judge
 from .command import judgement_of
@@ -76,11 +77,12 @@ def _sent(guard: Guard, service: str, operation: str, given: Mapping[str, Any]) 
 
 
 def _patch_mail(guard: Guard, module: ModuleType) -> None:
-    """Watch the parts of mails that are pages."""
+    """Watch the parts of mails that are pages, and the links in all."""
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         text = argument(arguments, named, 1, "obj", "_text")
         kind = argument(arguments, named, 2, "subtype", "_subtype")
+        links.check(guard, NAME, text)
         if isinstance(text, str) and kind in ("html", "xhtml+xml") and guard.active:
             files.check(guard, kinds.Kind.PAGE, text, [text], judgement_of(guard).line)
 

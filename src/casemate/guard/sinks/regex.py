@@ -187,7 +187,9 @@ def _on_call(
         guard.check(NAME, by, _judge_replacement)
     if name == "compile" or not isinstance(pattern, str) or not isinstance(subject, str):
         return
-    if name in _TAKING_APART:
+    # Whoever matches from a place on takes a text apart, token by token: asked at the first.
+    begins = name == "match" and arguments[shift + 1 :] == (0,) and compiled is not None
+    if name in _TAKING_APART or begins:
         guard.provenance.seen(READS_TEXT, subject)
     exponential = len(subject) >= MIN_SUBJECT and is_exponential(pattern)
     if exponential:

@@ -16,6 +16,7 @@ from ..origin import Span
 from ..pages import cleaning, judgement
 from ..pieces import as_text
 from ..sink import Sink
+from ..url import links
 from ..url.hosts import Vouching
 from ..url.joining import without_chance
 from ..url.structure import Parts, is_below, split
@@ -74,6 +75,7 @@ def check_answer(guard: Guard, result: object, place: Place | None = None) -> No
             if texts:
                 returned.check(guard, texts, NAME, judgement_of(guard).line)
             _redirects(guard, redirects)
+            _links(guard, result)
         finally:
             guard.answering = None
     else:
@@ -96,13 +98,16 @@ def check_result(guard: Guard, result: object, place: Place | None = None) -> No
         return
     texts, redirects = returned.judged_in(result)
     # Most results have neither, and a judgement of commands is dear to make.
-    if not texts and not redirects:
+    linked = guard.constants.builds_hosts()
+    if not texts and not redirects and not linked:
         return
     guard.answering = place
     try:
         if texts:
             returned.check(guard, texts, NAME, judgement_of(guard).line)
         _redirects(guard, redirects)
+        if linked:
+            _links(guard, result)
     finally:
         guard.answering = None
 
@@ -130,6 +135,13 @@ def _redirects(guard: Guard, found: Sequence[str]) -> None:
     """Judge the redirects among answers that a result has in it, such as those of a test client."""
     if found:
         guard.decide(NAME, lambda: _misled(guard, found))
+
+
+def _links(guard: Guard, result: object) -> None:
+    """Judge the links in a result whose hosts the code may have put together."""
+    if guard.constants.builds_hosts():
+        for text in returned.linked_in(result):
+            links.check(guard, NAME, text)
 
 
 def _misled(guard: Guard, found: Sequence[str]) -> Verdict | None:

@@ -15,6 +15,7 @@ from ..origin import PIECE, Origin, Span
 from ..paths import following
 from ..standing import is_put_together, wrap_after, wrap_after_own
 from ..verdict import Verdict
+from . import links
 from .hosts import host_of
 from .structure import FIX_PART, climbs, split
 
@@ -50,6 +51,7 @@ def patch_urlsplit(guard: Guard, module: ModuleType) -> None:
         url = argument(arguments, named, 0, "url")
         if not (isinstance(url, str) and guard.active):
             return
+        links.check(guard, "url", url)
         host = host_of(url)
         kept: dict[str, str] = guard.provenance.kept.setdefault(_CUT, {})
         if host and len(kept) < MAX_JOINED:

@@ -21,13 +21,17 @@ _ENTRY = re.compile(r"(?:[\d*/,-]{1,20} ){5}\S|@(?:reboot|hourly|daily|weekly|mo
 _NUMBER = r"(?:[-+]?\d[\d.eE+-]{0,30}|q)"
 _VALUE = rf"(?:{_NUMBER}[iu]?|\"[^\"\n]{{0,200}}\"|true|false|[tTfF])"
 STATSD = re.compile(rf"[A-Za-z_][\w./-]{{0,200}}:{_NUMBER}\|[a-z]{{1,2}}(?=[|\s]|\Z)")
+POINT = re.compile(
+    r"[A-Za-z_][\w.-]{0,100}(?:,[\w.-]{1,60}=[^\s,=]{1,200}){0,20} "
+    rf"[\w.-]{{1,60}}={_VALUE}(?=[,\s]|\Z)"
+)
+"""A point in InfluxDB's line protocol."""
+_TAG = re.compile(r"(?<!\\),[\w.-]{1,60}=")
+_QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
 KINDS = (
     STATSD,
     re.compile(rf"[A-Za-z_][\w.;=/-]{{0,300}} {_NUMBER} (?:\d{{9,13}}|q)(?=\s|\Z)"),
-    re.compile(
-        r"[A-Za-z_][\w.-]{0,100}(?:,[\w.-]{1,60}=[^\s,=]{1,200}){0,20} "
-        rf"[\w.-]{{1,60}}={_VALUE}(?=[,\s]|\Z)"
-    ),
+    POINT,
     re.compile(r"<\d{1,3}>"),
 )
 """Lines that services take many of at once: samples for StatsD, Graphite and InfluxDB (its line
@@ -37,6 +41,11 @@ protocol), messages of syslog; with `q` in the place of data."""
 def is_environment(text: str) -> bool:
     """Tell whether a file of no known kind begins with variables of the environment."""
     return _ENVIRONMENT.match(text) is not None
+
+
+def adds_tag(before: str, part: str) -> bool:
+    """Tell whether data has another tag or field of a point, behind this part of its line."""
+    return _TAG.search(part) is not None and len(_QUOTE.findall(before)) % 2 == 0
 
 
 def ends_comment(own: str, line: str) -> bool:

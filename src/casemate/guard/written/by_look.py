@@ -39,6 +39,12 @@ _TERRAFORM = re.compile(
 _ENDS = re.compile(r"[\r\n]|(?<!\$)\$\{|(?<!%)%\{")
 _SYSLOG = re.compile(r"<\d{1,3}>1 \S")
 
+_POINT = re.compile(r"[A-Za-z_][\w.-]{0,100},[\w.-]{1,60}=")
+_LABELLED = re.compile(r"<https?://[^<>|\n]{1,500}\|[^<>\n]{1,200}>")
+"""A link of Slack's, whose text is another than the URL."""
+_CONTROL = re.compile(r"<(?:[!@#]\w|https?:|mailto:)")
+_FIX_CHAT = 'write `&`, `<` and `>` of values as "&amp;", "&lt;" and "&gt;"'
+
 
 class _Look(NamedTuple):
     """How a text looks, and what it is."""
@@ -62,6 +68,12 @@ _LOOKS = (
         re.compile(r"^(?:SHELL|MAILTO|CRON_TZ)=|^(?:[\d*/,-]{1,20} ){5}[\w/.]", re.MULTILINE),
         Kind.SCHEDULE,
     ),
+    _Look(
+        re.compile(
+            r"^[ \t]{0,40}[a-z_]{2,40}(?:[ \t][^\n{};]{0,200})?\{\n[^\n{};]{1,400};$", re.MULTILINE
+        ),
+        Kind.BLOCKS,
+    ),
 )
 
 
@@ -71,6 +83,8 @@ def read(shell: Callable[[Guard], Judge], guard: Guard, text: Any, *_: Any) -> N
         return
     if _SYSLOG.match(text) is not None:
         _check(guard, "log", text, judge_structured)
+    elif _POINT.match(text) is not None:
+        _check(guard, wire.NAME, text, wire.judge_lines)
     elif "\n" not in text:
         return
     elif any(kind.match(text) for kind in alike.KINDS):
@@ -78,6 +92,8 @@ def read(shell: Callable[[Guard], Judge], guard: Guard, text: Any, *_: Any) -> N
     else:
         if _TERRAFORM.search(text) is not None:
             _check(guard, "file", text, judge_terraform)
+        elif "<http" in text and _LABELLED.search(text) is not None:
+            guard.check("file", text, judge_controls)  # JSON has brought it, as a service has it
         look = next((one for one in _LOOKS if one.pattern.search(text) is not None), None)
         if look is not None:
             judged = functools.partial(_judge, guard, look, shell(guard))
@@ -129,6 +145,17 @@ def judge_structured(text: str, spans: Sequence[Span]) -> Verdict | None:
         opened = len(_QUOTE.findall(before_in_line(own, span))) % 2 == 1
         if opened and _QUOTE.search(text, span.start, span.end) is not None:
             return Verdict(span.origin, "ends a value in a record of the log", FIX_LOG)
+    return None
+
+
+def judge_controls(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data calls people in a chat, or is a link there by another name."""
+    whole = [s for s in spans if s.origin.decoding[-1:] != PIECE]
+    if _LABELLED.search("q".join(around(text, whole))) is None:
+        return None
+    for span in doubtful(whole):
+        if _CONTROL.search(text, span.start, span.end) is not None:
+            return Verdict(span.origin, "is a control of a message for a chat", _FIX_CHAT)
     return None
 
 

@@ -183,6 +183,23 @@ def judged_in(result: object) -> tuple[list[Found], list[str]]:
     return texts, redirects
 
 
+def linked_in(result: object) -> list[str]:
+    """Return the texts of a result that have a URL in them, of so many values."""
+    found: list[str] = []
+    todo: list[Any] = [result]
+    left = MAX_LOOKED_AT
+    while todo and left > 0:
+        left -= 1
+        item = todo.pop()
+        if isinstance(item, str) and "://" in item:
+            found.append(item)
+        elif isinstance(item, dict):
+            todo += itertools.islice(dict.values(item), left)
+        elif isinstance(item, (list, tuple)):
+            todo += item[:left]
+    return found
+
+
 def _kind_of(text: str, told: Kind | None) -> Kind | None:
     """Return what a text may be: what it is called, or what it looks like."""
     if told is not None:

@@ -183,6 +183,10 @@ def judge_blocks(text: str, spans: Sequence[Span]) -> Verdict | None:
                 return Verdict(span.origin, "ends a comment and begins a line", FIX_LINE)
             continue
         quote = _quote(before)
-        if quote in part if quote else _ENDS_DIRECTIVE.search(part):
+        if quote:
+            ends = quote in part and not _stays_quoted(before, part, quote)
+        else:
+            ends = _ENDS_DIRECTIVE.search(part) is not None
+        if ends:
             return Verdict(span.origin, "ends its directive", FIX_LINE)
     return None

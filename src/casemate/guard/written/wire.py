@@ -20,7 +20,7 @@ from ..spans import around, neutral
 from ..standing import is_direct, is_own, is_put_together, wrap_after
 from ..url import structure
 from ..verdict import Verdict
-from .alike import KINDS, STATSD
+from .alike import KINDS, POINT, STATSD, adds_tag
 from .fields import judge_value
 from .heads import FIX_HEAD, judge_head, judge_inside
 from .lines import BREAKS, before_in_line, begun, doubtful
@@ -232,6 +232,8 @@ def judge_lines(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in doubtful(spans) if like else ():
         if STATSD in like and "|" in text[span.start : span.end]:
             return Verdict(span.origin, "adds a part to a sample of metrics", _FIX_LINE)
+        if POINT in like and adds_tag(before_in_line(text, span), text[span.start : span.end]):
+            return Verdict(span.origin, "adds a tag to a point of metrics", _FIX_LINE)
         for place in begun(text, span):
             if any(kind.match(text, place) for kind in like):
                 return Verdict(span.origin, "begins a line of the protocol", _FIX_LINE)
