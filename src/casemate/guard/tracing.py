@@ -44,8 +44,8 @@ from .spans import (
     within,
     without_pieces_of,
 )
-from .substituting import pieces as substituted
 from .substituting import moved_in, put_in
+from .substituting import pieces as substituted
 from .taint import Taint
 
 _MAX_DEPTH = 60
@@ -166,6 +166,8 @@ class Tracer:
         pieces = self._pieces(made)
         if pieces is None:
             found = put_in(text, made, lambda part: self._spans(part, depth + 1))
+            if found is None:
+                found = self._moved(text, made, depth)
             if found is None:
                 # Of a template with what cannot be held, such as a date, it is known what went in.
                 mixed = made.kind in (FORMAT, PERCENT)
@@ -490,9 +492,6 @@ class Tracer:
                 spans += self._cut(text, whole, inside)
                 continue
             again = found_again(text, whole, inside)
-            moved = None if again or source is not made.parts[0] else moved_in(text, made, inside)
-            if moved and not any(self._spans(s, depth + 1) for s in sources[1:]):
-                return moved
             spans += again
             covered = sum(span.end - span.start for span in inside)
             short = covered < MIN_AGAIN and len(text) > len(whole)
@@ -513,6 +512,19 @@ class Tracer:
         if len(spans) == 1 and (spans[0].start, spans[0].end) == (0, len(text)):
             return spans  # a search can find no more of it
         return merged(spans + without_pieces_of(spans, self._leaf(text)))
+
+    def _moved(self, text: str, made: Made, depth: int) -> list[Span] | None:
+        """Find what of a text's parts is in what came of it as the code replaced signs in these.
+
+        None if they stand there as they were, or what was put in is from outside as well.
+        """
+        if made.kind != REPLACED or type(made.parts[0]) is not str:
+            return None
+        if any(self._spans(p, depth + 1) for p in made.parts[1:3]):
+            return None
+        source = made.parts[0]
+        inside = self._spans(source, depth + 1)
+        return None if found_again(text, source, inside) else moved_in(text, made, inside) or None
 
     def _substituted(self, text: str, made: Made, depth: int) -> list[Span] | None:
         """Find the parts of a text in which `re.sub` has put markup of the code's around some.

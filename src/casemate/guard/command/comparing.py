@@ -29,7 +29,9 @@ def unquoted(text: str, span: Span) -> Span | None:
     """
     start, end = span.start, span.end
     # A slash ends the name of a variable; letters in its place would not.
-    start += text[start : start + 1] == "/" and _VARIABLE.search(text[:start][-_MAX_NAME:]) is not None
+    start += (
+        text[start : start + 1] == "/" and _VARIABLE.search(text[:start][-_MAX_NAME:]) is not None
+    )
     if text[start : start + 1] == "'" and text[:start].endswith(_REOPENS):
         start += 1
     if end > start and text[end - 1] == "'" and text.startswith(_CLOSES, end):

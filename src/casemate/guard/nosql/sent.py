@@ -16,6 +16,7 @@ from ..objects.judgement import judge_json
 from ..pieces import as_text
 from ..sink import Patch
 from ..standing import is_put_together
+from ..written.by_look import check_chat
 from .languages import judge_graphql
 
 _BEGINS = ("{", "[")
@@ -36,9 +37,11 @@ def _check(guard: Guard, sink: str, body: object) -> None:
     Only what the code was seen putting together is looked at: all else costs one question.
     """
     if isinstance(body, (str, bytes)):
+        check_chat(guard, body)
         if is_put_together(guard, body) and as_text(body).lstrip().startswith(_BEGINS):
             guard.check(sink, body, judge_json)
     elif isinstance(body, dict):
+        check_chat(guard, body.get("text"))
         text = body.get(_GRAPHQL)
         if not isinstance(text, str) or _ASKS.match(text) is None:
             return

@@ -42,7 +42,9 @@ _SYSLOG = re.compile(r"<\d{1,3}>1 \S")
 _POINT = re.compile(r"[A-Za-z_][\w.-]{0,100},[\w.-]{1,60}=")
 _LABELLED = re.compile(r"<https?://[^<>|\n]{1,500}\|[^<>\n]{1,200}>")
 """A link of Slack's, whose text is another than the URL."""
-_CONTROL = re.compile(r"<(?:[!@#]\w|https?:|mailto:)")
+_CALL = re.compile(r"<!\w")
+_MASKED = re.compile(r"<(?:https?://|mailto:)([^<>|\s]{1,500})\|([^<>]{1,200})")
+"""A link by another name, unless the name is a part of the URL, as where chats find one."""
 _FIX_CHAT = 'write `&`, `<` and `>` of values as "&amp;", "&lt;" and "&gt;"'
 
 
@@ -92,12 +94,25 @@ def read(shell: Callable[[Guard], Judge], guard: Guard, text: Any, *_: Any) -> N
     else:
         if _TERRAFORM.search(text) is not None:
             _check(guard, "file", text, judge_terraform)
-        elif "<http" in text and _LABELLED.search(text) is not None:
-            guard.check("file", text, judge_controls)  # JSON has brought it, as a service has it
+        check_chat(guard, text)
         look = next((one for one in _LOOKS if one.pattern.search(text) is not None), None)
         if look is not None:
             judged = functools.partial(_judge, guard, look, shell(guard))
             _check(guard, sink_of(look.kind), text, judged)
+
+
+def check_chat(guard: Guard, text: object) -> None:
+    """Block a message for a chat (BlockedError) in which the event calls people, or hides a link.
+
+    It is one if the code has a link with a name in it. JSON has brought it mostly: what it was put
+    together of is searched for.
+    """
+    if isinstance(text, bytes) and b"<http" in text and len(text) <= MAX_TEXT:
+        text = as_text(text)
+    elif not isinstance(text, str) or "<http" not in text or len(text) > MAX_TEXT:
+        return
+    if guard.active and _LABELLED.search(text) is not None:
+        guard.check("file", text, judge_controls)
 
 
 def read_written(shell: Callable[[Guard], Judge], guard: Guard, function: Any, *_: Any) -> None:
@@ -154,8 +169,11 @@ def judge_controls(text: str, spans: Sequence[Span]) -> Verdict | None:
     if _LABELLED.search("q".join(around(text, whole))) is None:
         return None
     for span in doubtful(whole):
-        if _CONTROL.search(text, span.start, span.end) is not None:
-            return Verdict(span.origin, "is a control of a message for a chat", _FIX_CHAT)
+        if _CALL.search(text, span.start, span.end) is not None:
+            return Verdict(span.origin, "calls people in a chat", _FIX_CHAT)
+        for link in _MASKED.finditer(text, span.start, span.end):
+            if link[2].strip().removeprefix("http://").removeprefix("https://") not in link[1]:
+                return Verdict(span.origin, "is a link by another name in a chat", _FIX_CHAT)
     return None
 
 
