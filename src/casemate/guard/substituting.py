@@ -75,9 +75,8 @@ def moved_in(text: str, made: Made, spans: Sequence[Span]) -> list[Span] | None:
         inside = sign < begin + old
         return now + (size if ends else 0) if inside else now + size + sign - begin - old
 
-    return merged(
-        [s._replace(start=at(s.start, ends=False), end=at(s.end, ends=True)) for s in spans]
-    )
+    moved = [s._replace(start=at(s.start, ends=False), end=at(s.end, ends=True)) for s in spans]
+    return merged([span for span in moved if span.start < span.end])
 
 
 def put_in(text: str, made: Made, spans_of: Callable[[str], list[Span]]) -> list[Span] | None:

@@ -27,6 +27,7 @@ POINT = re.compile(
 )
 """A point in InfluxDB's line protocol."""
 _TAG = re.compile(r"(?<!\\),[\w.-]{1,60}=")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
 KINDS = (
     STATSD,
@@ -45,7 +46,9 @@ def is_environment(text: str) -> bool:
 
 def adds_tag(before: str, part: str) -> bool:
     """Tell whether data has another tag or field of a point, behind this part of its line."""
-    return _TAG.search(part) is not None and len(_QUOTE.findall(before)) % 2 == 0
+    if _TAG.search(part) is None or len(_QUOTE.findall(before)) % 2:
+        return False
+    return _TAG.search(_QUOTED.sub("", part)) is not None
 
 
 def ends_comment(own: str, line: str) -> bool:
