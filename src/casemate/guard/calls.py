@@ -345,6 +345,14 @@ class Calls(Generations):
         # The code may change its list. Of those that are looked at the list itself is one.
         self._list((parts, SPREAD, sources, parts[: MAX_ITEMS - 1]))
 
+    def _partitioned(self, found: tuple[str, ...], sources: tuple[str, str]) -> None:
+        """Note the two parts of a text that was cut at a separator."""
+        if not self.active:
+            return
+        self._looked_at(sources[0])
+        self._hold_more(sources)
+        self._list((found, SPREAD, sources, found[::2]))
+
     def _grouped(self, call: Call, match: re.Match[Any], found: Any) -> None:
         """Note what `group` or `groups` of a match found: a text, or several and None."""
         text, pattern = match.string, match.re.pattern

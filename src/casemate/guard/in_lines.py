@@ -41,6 +41,45 @@ def splitter(notes: Calls, slow: Callable[..., Any]) -> Callable[..., Any]:
     return split
 
 
+def announcer(seen: Callable[..., Any], name: str, signs: str) -> Callable[[Any], Any]:
+    """Return what announces a text that the code cuts next, if it has one of some signs."""
+    first, second, third, fourth = (signs * 4)[:4]
+
+    def announced(text: Any) -> Any:
+        if type(text) is not str:
+            return text
+        if first in text or second in text or third in text or fourth in text:
+            seen(name, text)
+        return text
+
+    return announced
+
+
+def parter(notes: Calls, slow: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return what does `text.partition(separator)`, or `rpartition`, as `splitter` does."""
+    append, keep, cut = notes._waiting.append, notes._lists.append, getattr(str, name)
+
+    def part(text: Any, separator: str) -> Any:
+        if type(text) is not str:
+            return slow(getattr(text, name), separator)
+        found = cut(text, separator)
+        if text[:4] in BEGINS_WITH or not notes.active:
+            notes._partitioned(found, (text, separator))
+        elif found[1]:  # else it is the text itself
+            if len(text) > MAX_SHORT:
+                notes._partitioned(found, (text, separator))
+                return found
+            note = (found, SPREAD, (text, separator), found[::2])
+            keep(note)
+            append(note)
+            notes._listed += 2
+            if notes._listed > MAX_WAITING:
+                notes._forget_lists()
+        return found
+
+    return part
+
+
 def worder(notes: Calls, slow: Callable[..., Any]) -> Callable[[Any], Any]:
     """Return what does `text.split()`."""
     append, keep = notes._waiting.append, notes._lists.append

@@ -49,6 +49,8 @@ def by_itself(node: ast.Call, owner: ast.expr, name: str) -> str:
     arguments = node.args
     if name == "split":
         return ("split" if are_texts(arguments) else "") if arguments else "words"
+    if name in ("partition", "rpartition"):
+        return name if are_texts(arguments) else ""
     if name == "groups":
         return "" if arguments else "groups"
     if name == "group":

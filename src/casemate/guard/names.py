@@ -195,6 +195,7 @@ WATCHED = frozenset(
 
 NAMES = (
     *("note", "long", "turned", "known", "len", "type", "str", "plain", "affirmed"),
+    *("levels", "parameters", "partition", "rpartition"),
     *("admitted", "equal", "split", "words", "groups", "group", "item"),
     *("matched_by", "matched_with"),
     *("joined_by", "batched", "join", "add", "augment", "short", "grows", "percent"),

@@ -21,9 +21,20 @@ from .bound_methods import Binder
 from .calls import Calls
 from .frequent import MAX_ITEMS, batcher, filler, replacer, together, together_by
 from .generations import MAX_PENDING, MAX_TEXT
-from .in_lines import admitter, affirmer, all_grouper, equaller, grouper, itemizer, splitter, worder
+from .in_lines import (
+    admitter,
+    affirmer,
+    all_grouper,
+    announcer,
+    equaller,
+    grouper,
+    itemizer,
+    parter,
+    splitter,
+    worder,
+)
 from .leaks.raised import Raised
-from .names import FILLS, READS_ANSWER
+from .names import FILLS, READS_ANSWER, READS_LEVELS, READS_PARAMETERS
 from .notes import (
     JOINED,
     MAX_COLLECTIONS,
@@ -108,17 +119,21 @@ class Provenance(Calls):
         "joined_by",
         "known",
         "len",
+        "levels",
         "long",
         "matched_by",
         "matched_with",
         "note",
         "numbered",
         "numbers",
+        "parameters",
+        "partition",
         "patterns",
         "percent",
         "plain",
         "raised",
         "replaced",
+        "rpartition",
         "split",
         "str",
         "turned",
@@ -153,6 +168,10 @@ class Provenance(Calls):
         self.admitted = admitter(self, self._admitted)
         self.equal = equaller(self, self._same)
         self.split, self.words = splitter(self, self.given), worder(self, self.called)
+        self.levels = announcer(self.seen, READS_LEVELS, "+#*>")
+        self.parameters = announcer(self.seen, READS_PARAMETERS, "&")
+        self.partition = parter(self, self.given, "partition")
+        self.rpartition = parter(self, self.given, "rpartition")
         self.groups, self.group = all_grouper(self, self.called), grouper(self, self.given)
         self.item = itemizer(self.group)
         self.known: list[str] = []

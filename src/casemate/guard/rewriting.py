@@ -105,8 +105,6 @@ from .names import (
     OF_NUMBERS,
     READS_ANSWER,
     READS_HEAD,
-    READS_LEVELS,
-    READS_PARAMETERS,
     SEEN,
     UNSEEN,
     WATCHED,
@@ -303,7 +301,7 @@ class Rewriter(Comparisons, ast.NodeTransformer):
             node.args[0] = self._seen(node.args[0], "globals")
         read = cuts_at(node)
         if read == "&" or read in self._levels:
-            self._seen_cut(node, READS_PARAMETERS if read == "&" else READS_LEVELS)
+            self._seen_cut(node, "parameters" if read == "&" else "levels")
         if splits_head(node):
             node.args[1] = self._seen(node.args[1], READS_HEAD)
         if reads_in_memory(node):
@@ -324,7 +322,7 @@ class Rewriter(Comparisons, ast.NodeTransformer):
 
     def _seen_cut(self, node: ast.Call, name: str) -> None:
         if isinstance(node.func, ast.Attribute):
-            node.func.value = self._seen(node.func.value, name)
+            node.func.value = self._call(node, name, node.func.value)
 
     def _noted_call(self, node: ast.Call, name: str, *, writes: bool) -> ast.expr:
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
