@@ -35,7 +35,9 @@ def test_quotes_that_are_escaped_within_double_quotes_are_text(tmp_path: Path) -
     harmless = ('my "data" dir; rm -rf x && y | z', "/cache\\x/", '"', "a\\", "O'Neil", "d/v1")
     assert_passes(tmp_path, {v: (ENVIRONMENT, {"v": v}) for v in harmless}, ())
     bare = ENVIRONMENT.replace('.replace("\\\\", "\\\\\\\\").replace(\'"\', \'\\\\"\')', "")
-    cases: Cases = {v: (ENVIRONMENT, {"v": v}) for v in ("d$(id)", "`id`", "${X:-$(id)}", 'a"$(id)')}
+    cases: Cases = {
+        v: (ENVIRONMENT, {"v": v}) for v in ("d$(id)", "`id`", "${X:-$(id)}", 'a"$(id)')
+    }
     cases = {**cases, **{f"bare {v}": (bare, {"v": v}) for v in ('x"; id; "', 'a" ; id #')}}
     assert_blocked(tmp_path, cases, {"command"}, ())
 
@@ -173,7 +175,11 @@ def handler(event, context):
 
 
 def test_data_is_one_word_of_a_block(tmp_path: Path) -> None:
-    hostile = ("a.test; root /etc", "a; location /x { alias /etc/; } server_name b", "a;} server { b")
+    hostile = (
+        "a.test; root /etc",
+        "a; location /x { alias /etc/; } server_name b",
+        "a;} server { b",
+    )
     cases: Cases = {v: (HOSTS, {"names": ["b.test", v]}) for v in hostile}
     assert_blocked(tmp_path, cases, {"file"}, ())
     harmless: tuple[dict[str, object], ...] = (

@@ -27,7 +27,7 @@ POINT = re.compile(
 )
 """A point in InfluxDB's line protocol."""
 _TAG = re.compile(r"(?<!\\),[\w.-]{1,60}=")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+("?)')
 _QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
 KINDS = (
     STATSD,
@@ -48,7 +48,8 @@ def adds_tag(before: str, part: str) -> bool:
     """Tell whether data has another tag or field of a point, behind this part of its line."""
     if _TAG.search(part) is None or len(_QUOTE.findall(before)) % 2:
         return False
-    return _TAG.search(_QUOTED.sub("", part)) is not None
+    unquoted = _QUOTED.sub(lambda found: "" if found[1] else found[0], part)
+    return _TAG.search(unquoted) is not None
 
 
 def ends_comment(own: str, line: str) -> bool:
