@@ -16,6 +16,8 @@
     x.strip(a)            __casemate_given__(x.strip, a)
     x.split(), m.groups() __casemate_words__(x), __casemate_groups__(m)
     x.split(",")          __casemate_split__(x, ",")
+    x.partition(",")      __casemate_partition__(x, ",")
+    x.split("&")          __casemate_split__(__casemate_parameters__(x), "&")
     m.group(1), m[1]      __casemate_group__(m, 1), __casemate_item__(m, 1)
     LINE.match(x)         __casemate_matched_by__("match", LINE.match, x)
     re.match("a", x)      __casemate_matched_with__("match", re.match, "a", x)

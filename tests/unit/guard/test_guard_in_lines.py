@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from casemate.guard.generations import MAX_NOTED, MAX_OBJECTS
+from casemate.guard.names import READS_LEVELS, READS_PARAMETERS
 from casemate.guard.notes import DERIVED, Made
 from casemate.guard.provenance import Provenance
 from casemate.guard.quick import MAX_WAITING
@@ -40,6 +41,41 @@ def test_the_last_lists_of_a_loop_are_known_and_the_first_forgotten(
     assert known[-1] and not known[0]
     assert sum(known) * 3 >= MAX_NOTED, "as many as one generation has"
     assert known == sorted(known)
+
+
+def test_the_parts_of_a_cut_text_are_known_however_long_it_is(provenance: Provenance) -> None:
+    for size in (1, 20, 400):
+        text = "name" * size + "=" + "value" * size + "=" + "more" * size
+        for cut, method in (
+            (provenance.partition, text.partition),
+            (provenance.rpartition, text.rpartition),
+        ):
+            found = cut(text, "=")
+            assert found == method("=")
+            for part in (found[0], found[2]):
+                made = provenance.of(part)
+                assert made is not None and made.kind == DERIVED
+                assert made.parts == (text, "=")
+    plain = "-".join(("no", "sign"))
+    assert provenance.partition(plain, "=") == (plain, "", "")
+    assert provenance.of(plain) is None
+    assert provenance.partition(b"a=b", b"=") == (b"a", b"=", b"b")
+    with pytest.raises(ValueError, match="empty separator"):
+        provenance.partition(plain, "")
+
+
+def test_a_text_without_the_sign_is_not_announced(provenance: Provenance) -> None:
+    told: list[object] = []
+    provenance.watchers[READS_LEVELS] = lambda arguments, named: told.append(arguments[0])
+    provenance.watchers[READS_PARAMETERS] = provenance.watchers[READS_LEVELS]
+    for text in ("a/b", "", None, 3, ["a+"]):
+        assert provenance.levels(text) is text
+        assert provenance.parameters(text) is text
+    assert not told
+    for text in ("a/+", "#", "a.*", "a.>"):
+        assert provenance.levels(text) is text
+    assert provenance.parameters("a=1&b=2") == "a=1&b=2"
+    assert told == ["a/+", "#", "a.*", "a.>", "a=1&b=2"]
 
 
 def _steps(run: Any) -> int:
