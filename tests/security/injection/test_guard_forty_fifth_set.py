@@ -170,7 +170,7 @@ def handler(event, context):
     out = ["server {", "  listen 443 ssl;"]
     out.append("  server_name " + " ".join(n.strip() for n in event["names"]) + ";")
     out.append(f"  add_header X-Note {quoted(event.get('note', ''))};")
-    return list(tokens("\n".join([*out, "}"])))
+    return list(tokens("\n".join([*out, event.get("more", ""), "}"])))
 """
 
 
@@ -187,6 +187,7 @@ def test_data_is_one_word_of_a_block(tmp_path: Path) -> None:
         {"names": ["a.test"], "note": 'it\'s "fine"; really { }'},
         {"names": [], "note": "line\n root /etc;"},
         {"names": ["a.test"], "note": "C:\\x\\"},
+        {"names": ["a.test"], "more": "location /x {\n  root /srv/x;\n}"},
     )
     assert_passes(tmp_path, {str(e): (HOSTS, e) for e in harmless}, ())
 
@@ -215,6 +216,7 @@ def test_data_calls_nobody_in_a_chat(tmp_path: Path) -> None:
         {"name": "\u674e \U0001f600", "title": "a < b && c > d"},
         {"name": "ann (<ann@x.test>)", "title": ""},
         {"name": "<https://a.test/x|a.test>"},
+        {"name": "<!DOCTYPE html> <@U0123ABC>"},
     )
     assert_passes(tmp_path, {str(t): (CHAT, {"tickets": [t]}) for t in harmless}, ())
     # All of it is the event's: a message that is passed on.
@@ -259,14 +261,14 @@ READS = {
 
 
 def test_data_ends_no_host_of_a_link(tmp_path: Path) -> None:
-    hostile = ("evil.test/", "evil.test#", " evil.test?x=", "evil.test\\", "evil.test /x")
+    hostile = ("evil.test/", "evil.test#", " evil.test?x=", "evil.test\\", "evil.test x")
     cases: Cases = {
         f"{name} {v}": (LINK.replace("READ", read), {"v": v})
         for name, read in READS.items()
         for v in hostile
     }
     assert_blocked(tmp_path, cases, {"file", "response", "url"}, ())
-    harmless = ("Acme", "acme-eu", "b\u00fccher", "a.b", "localhost", "")
+    harmless = ("Acme", "New York", "acme-eu", "b\u00fccher", "a.b", "localhost", "")
     cases = {
         f"{name} {v}": (LINK.replace("READ", read), {"v": v})
         for name, read in READS.items()

@@ -20,7 +20,8 @@ MAX_TEXT = 64 * 1024
 _MAX_BEFORE = 300
 _BEGUN = re.compile(r"(?i:https?|wss?|ftps?)://[^\s/?#\\<>\"']{0,255}\Z")
 _GOES_ON = re.compile(r"(?:\.[A-Za-z0-9-]{1,63}){1,8}(?=[/:?#\s\"'<>)\]]|\Z)")
-_ENDS = re.compile(r"[\s/?#\\<>\"]")
+_ENDS = re.compile(r"[/?#\\<>\"]|\w\.\w\S{0,200}+\s")
+"""A blank ends it as well, behind a name with a dot: in `New York` is no host."""
 _FIX = (
     "take the name from a collection in the code, or let letters, digits and hyphens through "
     "alone: if not re.fullmatch(r'[a-z0-9-]+', name): raise ..."

@@ -26,7 +26,7 @@ from .judgement import Judge, sink_of, verdict_on
 from .kinds import Kind
 from .lines import before_in_line, doubtful
 from .records import FIX_LOG
-from .settings import FIX_LINE
+from .settings import FIX_LINE, judge_blocks
 
 _FILES = frozenset((io.BufferedRandom, io.TextIOWrapper))
 MAX_TEXT = 64 * 1024
@@ -39,10 +39,14 @@ _TERRAFORM = re.compile(
 _ENDS = re.compile(r"[\r\n]|(?<!\$)\$\{|(?<!%)%\{")
 _SYSLOG = re.compile(r"<\d{1,3}>1 \S")
 
+_BLOCK = re.compile(
+    r"^[ \t]{0,40}[a-z_]{2,40}(?:[ \t][^\n{};]{0,200})?\{\n[^\n{};]{1,400};$", re.MULTILINE
+)
+"""A block with a directive in it, as nginx has them."""
 _POINT = re.compile(r"[A-Za-z_][\w.-]{0,100},[\w.-]{1,60}=")
 _LABELLED = re.compile(r"<https?://[^<>|\n]{1,500}\|[^<>\n]{1,200}>")
 """A link of Slack's, whose text is another than the URL."""
-_CALL = re.compile(r"<!\w")
+_CALL = re.compile(r"<!(?:channel|here|everyone|subteam\^)")
 _MASKED = re.compile(r"<(?:https?://|mailto:)([^<>|\s]{1,500})\|([^<>]{1,200})")
 """A link by another name, unless the name is a part of the URL, as where chats find one."""
 _FIX_CHAT = 'write `&`, `<` and `>` of values as "&amp;", "&lt;" and "&gt;"'
@@ -70,12 +74,6 @@ _LOOKS = (
         re.compile(r"^(?:SHELL|MAILTO|CRON_TZ)=|^(?:[\d*/,-]{1,20} ){5}[\w/.]", re.MULTILINE),
         Kind.SCHEDULE,
     ),
-    _Look(
-        re.compile(
-            r"^[ \t]{0,40}[a-z_]{2,40}(?:[ \t][^\n{};]{0,200})?\{\n[^\n{};]{1,400};$", re.MULTILINE
-        ),
-        Kind.BLOCKS,
-    ),
 )
 
 
@@ -94,6 +92,8 @@ def read(shell: Callable[[Guard], Judge], guard: Guard, text: Any, *_: Any) -> N
     else:
         if _TERRAFORM.search(text) is not None:
             _check(guard, "file", text, judge_terraform)
+        if "{\n" in text and _BLOCK.search(text) is not None:
+            _check(guard, "file", text, judge_block)
         check_chat(guard, text)
         look = next((one for one in _LOOKS if one.pattern.search(text) is not None), None)
         if look is not None:
@@ -161,6 +161,15 @@ def judge_structured(text: str, spans: Sequence[Span]) -> Verdict | None:
         if opened and _QUOTE.search(text, span.start, span.end) is not None:
             return Verdict(span.origin, "ends a value in a record of the log", FIX_LOG)
     return None
+
+
+def judge_block(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data within a line of the code's ends its directive."""
+    if _BLOCK.search("q".join(around(text, spans))) is None:
+        return None
+    # What begins a line is the event's to write: directives of its own.
+    inside = [span for span in spans if before_in_line(text, span).strip()]
+    return judge_blocks(text, inside) if inside else None
 
 
 def judge_controls(text: str, spans: Sequence[Span]) -> Verdict | None:
