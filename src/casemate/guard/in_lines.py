@@ -43,7 +43,7 @@ def splitter(notes: Calls, slow: Callable[..., Any]) -> Callable[..., Any]:
 
 def announcer(seen: Callable[..., Any], name: str, signs: str) -> Callable[[Any], Any]:
     """Return what announces a text that the code cuts next, if it has one of some signs."""
-    first, second, third, fourth = (signs * 4)[:4]
+    first, second, third, fourth = tuple(signs * 4)[:4]
 
     def announced(text: Any) -> Any:
         if type(text) is not str:
