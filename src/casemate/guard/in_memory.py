@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import io
+import re
 from collections.abc import Sequence
 
 from .core import Guard
@@ -21,6 +22,8 @@ FILES = frozenset((io.BytesIO, io.StringIO))
 """Types of files in memory."""
 _WORDS = frozenset(("stringio", "bytesio", "temporaryfile", "spooledtemporaryfile"))
 """Words, in lower case, of code that writes into such a file."""
+_BINARY = re.compile(rb"[\s\S]{0,15}?[\x00-\x08\x0e-\x1a\x1c-\x1f\xf8-\xff]")
+"""How files begin that are no text."""
 
 
 def writes_in_memory(guard: Guard) -> bool:
@@ -62,3 +65,17 @@ def found(guard: Guard, judge: Judge) -> Judge:
         return judge(text, whole) if whole and not is_whole(text, whole) else None
 
     return judged
+
+
+def is_binary(held: str | bytes) -> bool:
+    """Tell whether a file holds no text, by how it begins and as a whole: an image, an archive.
+
+    To search it for an event takes long.
+    """
+    if isinstance(held, str) or _BINARY.match(held) is None:
+        return False
+    try:
+        held.decode()
+    except UnicodeDecodeError:
+        return True
+    return False

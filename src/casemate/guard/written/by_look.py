@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..core import Guard
-from ..in_memory import found, held_by
+from ..in_memory import found, held_by, is_binary
 from ..origin import PIECE, Span
 from ..pieces import as_text
 from ..spans import around, neutral
@@ -119,7 +119,7 @@ def read_written(shell: Callable[[Guard], Judge], guard: Guard, function: Any, *
     """As `read`, of what the code has written into a file in memory, or one without a name."""
     function = getattr(function, "__wrapped__", function)  # of a temporary file
     held = _written(getattr(function, "__self__", None)) if guard.active else None
-    if held is None or not 0 < len(held) <= MAX_TEXT:
+    if held is None or not 0 < len(held) <= MAX_TEXT or is_binary(held):
         return
     text = as_text(held)
     look = next((one for one in _LOOKS if one.pattern.search(text) is not None), None)

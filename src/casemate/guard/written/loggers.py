@@ -17,7 +17,7 @@ from typing import Any
 from ..core import Guard
 from ..evaluation import formats
 from ..hooks import argument, wrap
-from ..in_memory import held_by
+from ..in_memory import held_by, is_binary
 from ..pieces import as_text
 from ..sink import Patch
 from ..standing import is_put_together, wrap_after
@@ -34,8 +34,6 @@ _MAX_CHAIN = 20
 MAX_BEGUN = 512
 """Characters of a line that is written in pieces, by which the next are judged."""
 _BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
-_BINARY = re.compile(rb"[\s\S]{0,15}?[\x00-\x08\x0e-\x1a\x1c-\x1f\xf8-\xff]")
-"""How files begin that are no text."""
 _OF_SAMPLES = ("# HELP ", "# TYPE ", "CEF:", "LEEF:", "<")
 """How samples of metrics begin, as they are shown to who collects them."""
 _PASSED = ("log", "passed")
@@ -157,26 +155,12 @@ def read_lines(guard: Guard, function: Any, *_: Any) -> None:
     """Judge records that the code has written into memory, and reads again."""
     given = getattr(function, "__self__", None)
     text = given if isinstance(given, str) else held_by(given)
-    if isinstance(text, (str, bytes)) and len(text) <= MAX_RECORD and not _is_binary(text):
+    if isinstance(text, (str, bytes)) and len(text) <= MAX_RECORD and not is_binary(text):
         text = as_text(text)
         kept = guard.provenance.kept
         if kept.get(_PASSED) != text and _BREAK.search(text.rstrip("\r\n")) is not None:
             guard.check(NAME, text, judge_kept)
             kept[_PASSED] = text  # what reads on asks again
-
-
-def _is_binary(held: str | bytes) -> bool:
-    """Tell whether a file holds no text, by how it begins and as a whole: an image, an archive.
-
-    To search it for an event takes long.
-    """
-    if isinstance(held, str) or _BINARY.match(held) is None:
-        return False
-    try:
-        held.decode()
-    except UnicodeDecodeError:
-        return True
-    return False
 
 
 def read_records(guard: Guard, text: Any, *_: Any) -> None:
