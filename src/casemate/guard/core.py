@@ -74,6 +74,7 @@ class Guard:
         self.constants = Constants()
         self.provenance = Provenance()
         self.provenance.root = self.root
+        self.constants.literals = self.provenance.literals
         self.raised = self.provenance.raised
         self.raised.root, self.raised.is_of_event = self.root, self._is_of_event
         """The exceptions that the function's code meets."""

@@ -6,7 +6,7 @@ text. What is not as most of it is goes the long way, which knows all that these
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from re import Match
 from typing import Any
 
@@ -41,14 +41,20 @@ def splitter(notes: Calls, slow: Callable[..., Any]) -> Callable[..., Any]:
     return split
 
 
-def announcer(seen: Callable[..., Any], name: str, signs: str) -> Callable[[Any], Any]:
-    """Return what announces a text that the code cuts next, if it has one of some signs."""
+def announcer(
+    seen: Callable[..., Any], name: str, signs: str, literals: Mapping[str, str]
+) -> Callable[[Any], Any]:
+    """Return what announces a text that the code cuts next, if it has one of some signs.
+
+    But not one that is a literal of the code's: nothing of it is from outside.
+    """
     first, second, third, fourth = tuple(signs * 4)[:4]
 
     def announced(text: Any) -> Any:
         if type(text) is not str:
             return text
-        if first in text or second in text or third in text or fourth in text:
+        found = first in text or second in text or third in text or fourth in text
+        if found and literals.get(text) is not text:
             seen(name, text)
         return text
 

@@ -120,6 +120,7 @@ class Provenance(Calls):
         "known",
         "len",
         "levels",
+        "literals",
         "long",
         "matched_by",
         "matched_with",
@@ -149,6 +150,8 @@ class Provenance(Calls):
         self.numbers: dict[int, object] = {}
         """Numbers that the code found in a collection that no JSON has, and that."""
         self.watchers: dict[str, Watcher] = {}
+        self.literals: dict[str, str] = {}
+        """The literals of the function's code, which its constants fill."""
         """By name of a call that rewritten code announces: set once, by the sinks."""
         self.raised = Raised()
         self.caught = self.raised.caught
@@ -168,10 +171,13 @@ class Provenance(Calls):
         self.admitted = admitter(self, self._admitted)
         self.equal = equaller(self, self._same)
         self.split, self.words = splitter(self, self.given), worder(self, self.called)
-        self.levels = announcer(self.seen, READS_LEVELS, "+#*>")
-        self.parameters = announcer(self.seen, READS_PARAMETERS, "&")
-        self.partition = parter(self, self.given, "partition")
-        self.rpartition = parter(self, self.given, "rpartition")
+        self.levels, self.parameters = (
+            announcer(self.seen, name, signs, self.literals)
+            for name, signs in ((READS_LEVELS, "+#*>"), (READS_PARAMETERS, "&"))
+        )
+        self.partition, self.rpartition = (
+            parter(self, self.given, name) for name in ("partition", "rpartition")
+        )
         self.groups, self.group = all_grouper(self, self.called), grouper(self, self.given)
         self.item = itemizer(self.group)
         self.known: list[str] = []

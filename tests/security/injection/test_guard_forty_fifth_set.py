@@ -324,3 +324,17 @@ def test_all_is_judged_in_linear_time() -> None:
     each = [Span(n, n + 1, ORIGIN, exact=True) for n in range(30_000)]
     assert moved_in(source.replace('"', '\\"'), made, each) is not None
     assert time.process_time() - begun < 3
+
+
+NAMES = """
+import fnmatch
+def handler(event, context):
+    names = ["report_1.txt", "a.jpg"]
+    found = [n for n in names if fnmatch.fnmatch(n, "*.jpg") or fnmatch.fnmatchcase(n, "x")]
+    return found + fnmatch.filter(names, "report_" + event["v"] + ".txt")
+"""
+
+
+def test_a_pattern_beside_literal_ones_is_looked_at(tmp_path: Path) -> None:
+    assert_blocked(tmp_path, {v: (NAMES, {"v": v}) for v in ("*", "[0-9]*")}, {"path"}, ())
+    assert_passes(tmp_path, {v: (NAMES, {"v": v}) for v in ("1", "o'neil")}, ())

@@ -76,6 +76,11 @@ def test_a_text_without_the_sign_is_not_announced(provenance: Provenance) -> Non
         assert provenance.levels(text) is text
     assert provenance.parameters("a=1&b=2") == "a=1&b=2"
     assert told == ["a/+", "#", "a.*", "a.>", "a=1&b=2"]
+    written, same = "a/#", "/".join(("a", "#"))
+    provenance.literals[written] = written
+    assert provenance.levels(written) is written
+    assert provenance.levels(same) is same
+    assert told[-1] is same and len(told) == 6
 
 
 def _steps(run: Any) -> int:

@@ -7,6 +7,8 @@ wrapped to follow how paths are put together.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -264,8 +266,24 @@ def _patch_fnmatch(guard: Guard, module: ModuleType) -> None:
         if not (pattern[:1] == pattern[-1:] == "*"):
             _check_pattern(guard, pattern)
 
+    def passing(function: Callable[..., Any]) -> Callable[..., Any]:
+        plain = inspect.unwrap(function)
+
+        @functools.wraps(function)
+        def now(*arguments: Any, **named: Any) -> Any:
+            # Who asks takes long to find out; of a pattern that the code has written nothing is.
+            if len(arguments) == 2 and type(arguments[1]) is str and is_literal(arguments[1]):
+                return plain(*arguments, **named)
+            return function(*arguments, **named)
+
+        now.__casemate_passes__ = True  # type: ignore[attr-defined]
+        return now
+
+    is_literal = guard.constants.is_literal
     for name in ("fnmatch", "fnmatchcase", "filter"):
-        wrap_direct(guard, module, name, before)
+        if not hasattr(getattr(module, name), "__casemate_passes__"):
+            wrap_direct(guard, module, name, before)
+            setattr(module, name, passing(getattr(module, name)))
 
 
 def _patch_zipfile(guard: Guard, module: ModuleType) -> None:
