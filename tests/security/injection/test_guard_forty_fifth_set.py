@@ -331,10 +331,10 @@ import fnmatch
 def handler(event, context):
     names = ["report_1.txt", "a.jpg"]
     found = [n for n in names if fnmatch.fnmatch(n, "*.jpg") or fnmatch.fnmatchcase(n, "x")]
-    return found + fnmatch.filter(names, "report_" + event["v"] + ".txt")
+    return found + fnmatch.filter(names, "report_" + event["v"] + "*.txt")
 """
 
 
 def test_a_pattern_beside_literal_ones_is_looked_at(tmp_path: Path) -> None:
-    assert_blocked(tmp_path, {v: (NAMES, {"v": v}) for v in ("*", "[0-9]*")}, {"path"}, ())
+    assert_blocked(tmp_path, {v: (NAMES, {"v": v}) for v in ("[0-9]*", "1*")}, {"path"}, ())
     assert_passes(tmp_path, {v: (NAMES, {"v": v}) for v in ("1", "o'neil")}, ())
