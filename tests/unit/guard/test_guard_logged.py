@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from casemate.guard import in_memory
 from casemate.guard.core import Guard
 from casemate.guard.handed_over import _log_handlers
-from casemate.guard.written import loggers
 
 ERROR = KeyError("id")
 
@@ -64,4 +64,4 @@ def test_what_a_record_is_of_is_noted(args: object, *, noted: bool) -> None:
 )
 def test_what_is_no_text_is_not_searched_for_records(held: str | bytes, binary: bool) -> None:
     """A picture in memory took 14 ms to be searched for an event, as soon as it was read again."""
-    assert loggers._is_binary(held) is binary
+    assert in_memory.is_binary(held) is binary

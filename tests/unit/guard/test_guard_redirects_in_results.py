@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from casemate.guard.constants import Constants
 from casemate.guard.sinks import response
 from casemate.guard.written.kinds import Kind
 from casemate.guard.written.returned import MAX_LOOKED_AT, judged_in
@@ -42,6 +43,7 @@ def test_nothing_is_made_for_a_result_that_has_neither(monkeypatch: pytest.Monke
 
     class Asked:
         active = True
+        constants = Constants()
 
     monkeypatch.setattr(response, "judgement_of", pytest.fail)
     response.check_result(Asked(), {"name": "ADA", "values": [1, 2]})  # type: ignore[arg-type]
