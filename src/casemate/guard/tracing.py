@@ -516,15 +516,19 @@ class Tracer:
     def _moved(self, text: str, made: Made, depth: int) -> list[Span] | None:
         """Find what of a text's parts is in what came of it as the code replaced signs in these.
 
-        None if they stand there as they were, or what was put in is from outside as well.
+        None if none of them was changed, or what was put in is from outside as well.
         """
         if made.kind != REPLACED or type(made.parts[0]) is not str:
             return None
         if any(self._spans(p, depth + 1) for p in made.parts[1:3]):
             return None
-        source = made.parts[0]
+        source, old = made.parts[:2]
         inside = self._spans(source, depth + 1)
-        return None if found_again(text, source, inside) else moved_in(text, made, inside) or None
+        # What was put before the first sign of a value is of it: `\\[x]` has `[x]` in it as well.
+        changed = any(old in source[span.start : span.end] for span in inside)
+        if not changed and found_again(text, source, inside):
+            return None
+        return moved_in(text, made, inside) or None
 
     def _substituted(self, text: str, made: Made, depth: int) -> list[Span] | None:
         """Find the parts of a text in which `re.sub` has put markup of the code's around some.
