@@ -524,7 +524,7 @@ class Tracer:
             return None
         source, old = made.parts[:2]
         inside = self._spans(source, depth + 1)
-        # What was put before the first sign of a value is of it: `\\[x]` has `[x]` in it as well.
+        # What was put before the first sign of a value is of it: `\[x]` has `[x]` in it as well.
         changed = any(old in source[span.start : span.end] for span in inside)
         if not changed and found_again(text, source, inside):
             return None

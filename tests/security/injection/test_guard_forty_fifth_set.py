@@ -338,3 +338,28 @@ def handler(event, context):
 def test_a_pattern_beside_literal_ones_is_looked_at(tmp_path: Path) -> None:
     assert_blocked(tmp_path, {v: (NAMES, {"v": v}) for v in ("[0-9]*", "1*")}, {"path"}, ())
     assert_passes(tmp_path, {v: (NAMES, {"v": v}) for v in ("1", "o'neil")}, ())
+
+
+SED = r"""
+import os, subprocess, tempfile
+def left(s):
+    for ch in "\\/.*[]^$":
+        s = s.replace(ch, "\\" + ch)
+    return s.replace("\n", " ")
+def handler(event, context):
+    folder = tempfile.mkdtemp()
+    with open(os.path.join(folder, "g.sed"), "w") as f:
+        f.write(f"s/{LEFT}/y/g\n")
+    return subprocess.run(
+        ["sed", "-f", "g.sed"], cwd=folder, input="x", capture_output=True, text=True
+    ).stdout
+"""
+
+
+def test_what_is_escaped_before_a_value_is_a_part_of_it(tmp_path: Path) -> None:
+    escaped = SED.replace("LEFT", "left(event['v'])")
+    harmless = ("[x]", "a/b.*", "$5", "name", "[a]/[b]", "/e id")
+    assert_passes(tmp_path, {v: (escaped, {"v": v}) for v in harmless}, ())
+    bare = SED.replace("LEFT", "event['v']")
+    cases: Cases = {v: (bare, {"v": v}) for v in ("x/y/e\ns/a", "x/id/e;s/a")}
+    assert_blocked(tmp_path, cases, {"command"}, ())
