@@ -111,7 +111,7 @@ class Keeper:
     async def recorded(self) -> list[str]:
         """Return the reasons of what is recorded, oldest first."""
         page = await self.records.page(ListDenials(limit=1000), None)
-        return [denial.reason for denial in reversed(page.rows)]
+        return [listed.denial.reason for listed in reversed(page.rows)]
 
     async def reopen(self) -> None:
         """Forget what is in the caches of the engine."""
