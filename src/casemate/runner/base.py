@@ -99,14 +99,20 @@ class Base:
     def run(self) -> None:
         """Serve until the supervisor goes away."""
         while True:
-            message, descriptors = control.receive(self._sock)
+            try:
+                message, descriptors = control.receive(self._sock)
+            except ConnectionResetError:
+                return
             if message is None:
                 return
             try:
                 reply, sent = self._handle(message, descriptors)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 reply, sent = {"ev": "failed", "error": f"{type(error).__name__}: {error}"}, []
-            control.send(self._sock, reply, sent)
+            try:
+                control.send(self._sock, reply, sent)
+            except (BrokenPipeError, ConnectionResetError):
+                return  # it went away before it was answered, as at a start that is refused
             for descriptor in descriptors + sent:
                 os.close(descriptor)
 
