@@ -94,25 +94,19 @@ class Base:
         self._first_process = first_process.write_program(_FIRST_PROCESS)
         self.rehearsal = zygote_rehearsal.Rehearsal(message)
         ready = {"ev": "ready", "landlock_abi": linux.landlock_abi()}
-        control.send(sock, ready | {"private_files": self._root.private_files})
+        _answer(sock, ready | {"private_files": self._root.private_files}, [])
 
     def run(self) -> None:
         """Serve until the supervisor goes away."""
         while True:
-            try:
-                message, descriptors = control.receive(self._sock)
-            except ConnectionResetError:
-                return
+            message, descriptors = control.receive(self._sock)
             if message is None:
                 return
             try:
                 reply, sent = self._handle(message, descriptors)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 reply, sent = {"ev": "failed", "error": f"{type(error).__name__}: {error}"}, []
-            try:
-                control.send(self._sock, reply, sent)
-            except (BrokenPipeError, ConnectionResetError):
-                return  # it went away before it was answered, as at a start that is refused
+            _answer(self._sock, reply, sent)
             for descriptor in descriptors + sent:
                 os.close(descriptor)
 
@@ -173,6 +167,14 @@ class Base:
         except BaseException as error:  # noqa: BLE001 - a blank that fails must not run on as base
             os.write(2, f"zygote: {type(error).__name__}: {error}\n".encode(errors="replace"))
         os._exit(1)
+
+
+def _answer(sock: socket.socket, message: dict[str, object], descriptors: list[int]) -> None:
+    """Send to the supervisor; end if it went away meanwhile, as at a start that is refused."""
+    try:
+        control.send(sock, message, descriptors)
+    except (BrokenPipeError, ConnectionResetError):
+        sys.exit(0)
 
 
 def main(control_descriptor: int) -> None:
