@@ -93,10 +93,11 @@ class Constants:
         """Names of plain tags of HTML in lists of the code's."""
         self._parts: list[str] | None = None
         self._options: set[str] | None = None
-        self._forms: tuple[int, bool] | None = None
-        """How many texts there were, and whether one of them is a part of a form."""
-        self._hosts: tuple[int, bool] | None = None
-        """The same, and whether one of them begins a host."""
+        # Told as texts are taken, at import: a call would find it out anew, each time, since its
+        # process is set back or ends after it.
+        self._builds_forms = False
+        self.builds_hosts = False
+        """Whether the code has the beginning of a URL that ends within its host."""
         self.literals: dict[str, str] = {}
         """The very objects of literals in the code, no docstrings: nothing made them. By the text,
         for `id` raises an audit event each time; of equal ones the first."""
@@ -274,10 +275,18 @@ class Constants:
         if isinstance(item, bytes):
             item = item.decode("latin-1")
         if isinstance(item, str) and item:
-            self._texts.add(item)
+            if item not in self._texts:
+                self._texts.add(item)
+                self._note_beginnings(item)
             self._parts = self._options = None
             if _WORD.fullmatch(item):
                 self._words.add(item.lower())
+
+    def _note_beginnings(self, text: str) -> None:
+        if "=" in text and not self._builds_forms:
+            self._builds_forms = _PARAMETER.search(text) is not None
+        if "://" in text and not self.builds_hosts:
+            self.builds_hosts = _HOST_BEGUN.search(text) is not None
 
     @property
     def texts(self) -> Collection[str]:
@@ -289,17 +298,7 @@ class Constants:
 
         Or, unless it takes forms apart `by_hand`, where it has that as well, `=` alone.
         """
-        if self._forms is None or self._forms[0] != len(self._texts):
-            found = any(_PARAMETER.search(text) is not None for text in self._texts)
-            self._forms = (len(self._texts), found)
-        return self._forms[1] or (not by_hand and "=" in self._texts)
-
-    def builds_hosts(self) -> bool:
-        """Tell whether the code has the beginning of a URL that ends within its host."""
-        if self._hosts is None or self._hosts[0] != len(self._texts):
-            found = any(_HOST_BEGUN.search(text) is not None for text in self._texts)
-            self._hosts = (len(self._texts), found)
-        return self._hosts[1]
+        return self._builds_forms or (not by_hand and "=" in self._texts)
 
     def holds(self, text: str) -> bool:
         """Tell whether the code holds this very text."""

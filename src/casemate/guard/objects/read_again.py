@@ -97,9 +97,8 @@ def read_form(sink: str, guard: Guard, text: Any, *_: Any) -> None:
 def _check_form(sink: str, guard: Guard, text: Any, *, by_hand: bool) -> None:
     if not isinstance(text, str) or "&" not in text or not guard.active:
         return
-    if not guard.constants.builds_forms(
-        by_hand=by_hand
-    ):  # to ask how each text was made takes long
+    # To ask how each text was made takes long.
+    if not guard.constants.builds_forms(by_hand=by_hand):
         return
     if is_put_together(guard, text):
         guard.check(sink, text, judge_form)

@@ -98,16 +98,14 @@ def check_result(guard: Guard, result: object, place: Place | None = None) -> No
         return
     texts, redirects = returned.judged_in(result)
     # Most results have neither, and a judgement of commands is dear to make.
-    linked = guard.constants.builds_hosts()
-    if not texts and not redirects and not linked:
+    if not texts and not redirects and not guard.constants.builds_hosts:
         return
     guard.answering = place
     try:
         if texts:
             returned.check(guard, texts, NAME, judgement_of(guard).line)
         _redirects(guard, redirects)
-        if linked:
-            _links(guard, result)
+        _links(guard, result)
     finally:
         guard.answering = None
 
@@ -139,7 +137,7 @@ def _redirects(guard: Guard, found: Sequence[str]) -> None:
 
 def _links(guard: Guard, result: object) -> None:
     """Judge the links in a result whose hosts the code may have put together."""
-    if guard.constants.builds_hosts():
+    if guard.constants.builds_hosts:
         for text in returned.linked_in(result):
             links.check(guard, NAME, text)
 

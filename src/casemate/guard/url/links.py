@@ -35,7 +35,7 @@ def check(guard: Guard, sink: str, text: object) -> None:
         and "://" in text
         and len(text) <= MAX_TEXT
         and guard.active
-        and guard.constants.builds_hosts()
+        and guard.constants.builds_hosts
     ):
         guard.check(sink, text, judge)
 
