@@ -142,4 +142,5 @@ def refused_kind(
         return None if kind in _WITH_PRIVATE else kind
     if kind is not AddressKind.GLOBAL:
         return kind
-    return AddressKind.OWN if is_own(address) or is_own(_behind_nat64(address)) else None
+    ways = {address, _behind_nat64(address)}
+    return AddressKind.OWN if any(map(is_own, ways)) else None
