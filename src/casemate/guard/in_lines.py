@@ -69,12 +69,10 @@ def parter(notes: Calls, slow: Callable[..., Any], name: str) -> Callable[..., A
         if type(text) is not str:
             return slow(getattr(text, name), separator)
         found = cut(text, separator)
-        if text[:4] in BEGINS_WITH or not notes.active:
+        longer = text[:4] in BEGINS_WITH or not notes.active
+        if longer or (found[1] and len(text) > MAX_SHORT):
             notes._partitioned(found, (text, separator))
         elif found[1]:  # else it is the text itself
-            if len(text) > MAX_SHORT:
-                notes._partitioned(found, (text, separator))
-                return found
             note = (found, SPREAD, (text, separator), found[::2])
             keep(note)
             append(note)

@@ -150,9 +150,9 @@ class Provenance(Calls):
         self.numbers: dict[int, object] = {}
         """Numbers that the code found in a collection that no JSON has, and that."""
         self.watchers: dict[str, Watcher] = {}
+        """By name of a call that rewritten code announces: set once, by the sinks."""
         self.literals: dict[str, str] = {}
         """The literals of the function's code, which its constants fill."""
-        """By name of a call that rewritten code announces: set once, by the sinks."""
         self.raised = Raised()
         self.caught = self.raised.caught
         append = self._waiting.append

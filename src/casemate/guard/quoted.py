@@ -29,6 +29,8 @@ _PHRASE = re.compile(r"[\w\s.,:@*/()\[\]|-]+")
 _SIGN = re.compile(r"[<>]=?|!?=")
 """How the code compares, where it has the sign itself: `Op("<").value`."""
 _NAME = re.compile(r"[^\W\d][\w.:-]*")
+QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
+"""A double quote that is not behind a backslash."""
 
 
 class Language(NamedTuple):
@@ -163,6 +165,11 @@ def _is_compared(text: str, span: Span, spoken: Language) -> bool:
     if not spoken.names or span.checked == "member" or not text[span.start].isidentifier():
         return False
     return text[: span.start].rstrip()[-1:] in ("=", "<", ">")
+
+
+def opens_quotes(before: str) -> bool:
+    """Tell whether a double quote is open at the end of a text, those behind a backslash aside."""
+    return len(QUOTE.findall(before)) % 2 == 1
 
 
 def nearest(spans: Sequence[Span], place: int) -> Span:

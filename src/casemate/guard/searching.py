@@ -87,9 +87,8 @@ def searcher(
             if type(argument) is not str or len(argument) >= limit:
                 return slow(name, function, *arguments, **named)
         if name in _APART and "\n" in arguments[-1]:
-            return slow(
-                name, function, *arguments
-            )  # which may be of lines that the code has written
+            # It may be of lines that the code has written.
+            return slow(name, function, *arguments)
         result = function(*arguments)
         if type(result) is Match:
             answers.append((function, arguments, place))

@@ -10,7 +10,7 @@ from typing import Any
 from .notes import REPLACED, Made
 from .origin import Span
 from .pieces import has_step_up, is_whole, replaced, same
-from .spans import cutting, merged
+from .spans import cutting, found_again, merged
 
 _PLACES = ("?", "%s")
 """What the code puts in the place of a value that it binds: `sql.replace(f"'{name}'", "?")`."""
@@ -48,12 +48,33 @@ def pieces(
     return [*found, (template[place:], True)]
 
 
-def moved_in(text: str, made: Made, spans: Sequence[Span]) -> list[Span] | None:
-    """Return the spans of a text of which the code has replaced signs, in what came of it.
+def signs_replaced(
+    text: str, made: Made, spans_of: Callable[[str], list[Span]]
+) -> list[Span] | None:
+    """Find what of a text's parts is in what came of it as the code replaced signs in these.
 
-    What was put in is of the span that it is in, or touches. None if it was made in another way.
+    None if none of them was changed, what was put in is from outside as well, or it was made in
+    another way.
     """
-    pieces_of = replaced(*made.parts) if made.kind == REPLACED else None
+    if made.kind != REPLACED or type(made.parts[0]) is not str:
+        return None
+    if any(map(spans_of, made.parts[1:3])):
+        return None
+    source, old = made.parts[:2]
+    inside = spans_of(source)
+    # What was put before the first sign of a value is of it: `\[x]` has `[x]` in it as well.
+    changed = any(old in source[span.start : span.end] for span in inside)
+    if not changed and found_again(text, source, inside):
+        return None
+    return moved_in(text, made, inside) or None
+
+
+def moved_in(text: str, made: Made, spans: Sequence[Span]) -> list[Span] | None:
+    """Return the spans of a text in which signs were replaced, in what came of it.
+
+    What was put in is of the span that it is in, or touches. None if it is not what came of it.
+    """
+    pieces_of = replaced(*made.parts)
     if pieces_of is None or not same(text, pieces_of):
         return None
     old = len(made.parts[1])

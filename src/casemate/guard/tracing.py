@@ -44,8 +44,8 @@ from .spans import (
     within,
     without_pieces_of,
 )
-from .substituting import moved_in, put_in
 from .substituting import pieces as substituted
+from .substituting import put_in, signs_replaced
 from .taint import Taint
 
 _MAX_DEPTH = 60
@@ -165,9 +165,13 @@ class Tracer:
             return self._leaf(text) or characters.of_numbers(text, self._is_constant)
         pieces = self._pieces(made)
         if pieces is None:
-            found = put_in(text, made, lambda part: self._spans(part, depth + 1))
+
+            def spans_of(part: str) -> list[Span]:
+                return self._spans(part, depth + 1)
+
+            found = put_in(text, made, spans_of)
             if found is None:
-                found = self._moved(text, made, depth)
+                found = signs_replaced(text, made, spans_of)
             if found is None:
                 # Of a template with what cannot be held, such as a date, it is known what went in.
                 mixed = made.kind in (FORMAT, PERCENT)
@@ -512,23 +516,6 @@ class Tracer:
         if len(spans) == 1 and (spans[0].start, spans[0].end) == (0, len(text)):
             return spans  # a search can find no more of it
         return merged(spans + without_pieces_of(spans, self._leaf(text)))
-
-    def _moved(self, text: str, made: Made, depth: int) -> list[Span] | None:
-        """Find what of a text's parts is in what came of it as the code replaced signs in these.
-
-        None if none of them was changed, or what was put in is from outside as well.
-        """
-        if made.kind != REPLACED or type(made.parts[0]) is not str:
-            return None
-        if any(self._spans(p, depth + 1) for p in made.parts[1:3]):
-            return None
-        source, old = made.parts[:2]
-        inside = self._spans(source, depth + 1)
-        # What was put before the first sign of a value is of it: `\[x]` has `[x]` in it as well.
-        changed = any(old in source[span.start : span.end] for span in inside)
-        if not changed and found_again(text, source, inside):
-            return None
-        return moved_in(text, made, inside) or None
 
     def _substituted(self, text: str, made: Made, depth: int) -> list[Span] | None:
         """Find the parts of a text in which `re.sub` has put markup of the code's around some.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..origin import Span
 from ..plain_names import is_hidden
-from ..quoted import WORD, Language, judge, language, tokenize
+from ..quoted import WORD, Language, judge, language, opens_quotes, tokenize
 from ..spans import neutral
 from ..verdict import Verdict
 
@@ -90,7 +90,6 @@ _REGEX_ESCAPE = re.compile(r"\\[^\w]")
 _INDEX_MARK = re.compile(r"[*?,]|^-|^_all$")
 _GLOB_MARK = re.compile(r"[*?\[\]]")
 _FIELD = re.compile(r"(?<![\w/])[^\W\d]\w*:[\w(\"*]")
-_QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
 _IN_QUOTES = re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL)
 _OPERATORS = re.compile(r"\b(?:AND|OR|NOT|TO)\b")
 
@@ -180,7 +179,7 @@ def judge_search(text: str, spans: Sequence[Span]) -> Verdict | None:
     own = neutral(text, spans)
     for span in spans:
         part = text[span.start : span.end]
-        quoted = len(_QUOTE.findall(own[: span.start])) % 2 == 1
+        quoted = opens_quotes(own[: span.start])
         if span.checked or part == text or (quoted and _IN_QUOTES.fullmatch(part)):
             continue
         depth = 0

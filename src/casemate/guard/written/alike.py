@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from ..quoted import opens_quotes
+
 _ASSIGNED = re.compile(r"(?:export )?[A-Z_][A-Z0-9_]{0,63}=")
 _LABELLED = re.compile(r"[A-Za-z_:][\w:]{0,200}\{")
 _MAX_BEGUN = 400
@@ -28,7 +30,6 @@ POINT = re.compile(
 """A point in InfluxDB's line protocol."""
 _TAG = re.compile(r"(?<!\\),[\w.-]{1,60}=")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+("?)')
-_QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
 KINDS = (
     STATSD,
     re.compile(rf"[A-Za-z_][\w.;=/-]{{0,300}} {_NUMBER} (?:\d{{9,13}}|q)(?=\s|\Z)"),
@@ -46,7 +47,7 @@ def is_environment(text: str) -> bool:
 
 def adds_tag(before: str, part: str) -> bool:
     """Tell whether data has another tag or field of a point, behind this part of its line."""
-    if _TAG.search(part) is None or len(_QUOTE.findall(before)) % 2:
+    if _TAG.search(part) is None or opens_quotes(before):
         return False
     unquoted = _QUOTED.sub(lambda found: "" if found[1] else found[0], part)
     return _TAG.search(unquoted) is not None

@@ -17,6 +17,7 @@ from ..core import Guard
 from ..in_memory import found, held_by, is_binary
 from ..origin import PIECE, Span
 from ..pieces import as_text
+from ..quoted import QUOTE, opens_quotes
 from ..spans import around, neutral
 from ..standing import is_put_together
 from ..verdict import Judge as JudgeText
@@ -31,7 +32,6 @@ from .settings import FIX_LINE, judge_blocks
 _FILES = frozenset((io.BufferedRandom, io.TextIOWrapper))
 MAX_TEXT = 64 * 1024
 """Characters of a text that is looked at."""
-_QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
 _TERRAFORM = re.compile(
     r"^(?:resource|data|variable|module|provider|output|locals|terraform)\b[^\n{]{0,200}\{",
     re.MULTILINE,
@@ -95,7 +95,7 @@ def read(shell: Callable[[Guard], Judge], guard: Guard, text: Any, *_: Any) -> N
         if "{\n" in text and _BLOCK.search(text) is not None:
             _check(guard, "file", text, judge_block)
         check_chat(guard, text)
-        look = next((one for one in _LOOKS if one.pattern.search(text) is not None), None)
+        look = _look_of(text)
         if look is not None:
             judged = functools.partial(_judge, guard, look, shell(guard))
             _check(guard, sink_of(look.kind), text, judged)
@@ -122,10 +122,14 @@ def read_written(shell: Callable[[Guard], Judge], guard: Guard, function: Any, *
     if held is None or not 0 < len(held) <= MAX_TEXT or is_binary(held):
         return
     text = as_text(held)
-    look = next((one for one in _LOOKS if one.pattern.search(text) is not None), None)
-    if look is not None and "\n" in text:
+    look = _look_of(text) if "\n" in text else None
+    if look is not None:
         judged = functools.partial(_judge, guard, look, shell(guard))
         guard.check(sink_of(look.kind), text, found(guard, judged))
+
+
+def _look_of(text: str) -> _Look | None:
+    return next((one for one in _LOOKS if one.pattern.search(text) is not None), None)
 
 
 def _written(file: Any) -> str | bytes | None:
@@ -157,8 +161,8 @@ def judge_structured(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data ends a value in a message's structured data (RFC 5424, 6.3)."""
     own = neutral(text, spans)
     for span in doubtful(spans):
-        opened = len(_QUOTE.findall(before_in_line(own, span))) % 2 == 1
-        if opened and _QUOTE.search(text, span.start, span.end) is not None:
+        opened = opens_quotes(before_in_line(own, span))
+        if opened and QUOTE.search(text, span.start, span.end) is not None:
             return Verdict(span.origin, "ends a value in a record of the log", FIX_LOG)
     return None
 
@@ -193,8 +197,8 @@ def judge_terraform(text: str, spans: Sequence[Span]) -> Verdict | None:
     own = neutral(text, spans)
     for span in doubtful(spans):
         part = text[span.start : span.end]
-        if len(_QUOTE.findall(before_in_line(own, span))) % 2 == 1:
-            ends = _QUOTE.search(part) is not None or _ENDS.search(part) is not None
+        if opens_quotes(before_in_line(own, span)):
+            ends = QUOTE.search(part) is not None or _ENDS.search(part) is not None
         else:
             ends = "\n" in part or ('"' not in part and ("{" in part or "}" in part))
         if ends:
