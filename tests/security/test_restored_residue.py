@@ -222,6 +222,10 @@ LEFT = {
     "a descriptor of the process": ("state['f'] = os.pidfd_open(os.getpid())", Reason.DESCRIPTORS),
     "a pair of sockets": ("state['f'] = socket.socketpair()", Reason.DESCRIPTORS),
     "a pipe": ("state['f'] = os.pipe()", Reason.DESCRIPTORS),
+    "a table of descriptors that has grown, by which select(2) tells": (
+        "f = os.open('/dev/null', 0); os.close(os.dup2(f, 900)); os.close(f)",
+        Reason.STATUS,
+    ),
     "too many pages": ("ctypes.memset(LARGE, 1, 12 << 20)", Reason.TOO_MANY_PAGES),
 }
 

@@ -532,7 +532,7 @@ PREPARED = {
     "memory that grows down": (
         "I_DOWN = raw('mmap', 0x300000000000, SIZE, 3, 0x122, -1, 0)",
         "ctypes.memset(I_DOWN - 8192, 67, 4096)",
-        "raw('mincore', I_DOWN - 8192, 4096, SCRATCH)",
+        "raw('mprotect', I_DOWN - 8192, 4096, 3)",
     ),
     "a thread that remembers": (
         "I_SEEN = queue\nthreading.Thread(target=time.sleep, args=(99,), daemon=True).start()",

@@ -58,7 +58,7 @@ gettid getppid getpgrp getpgid getsid getuid geteuid getgid getegid getresuid ge
 uname sysinfo times getrusage gettimeofday time clock_gettime clock_getres getrandom getitimer
 getpriority sched_getaffinity sched_getparam sched_getscheduler sched_get_priority_max
 sched_get_priority_min sched_rr_get_interval sched_getattr getcpu getrlimit capget get_robust_list
-rt_sigpending rt_sigprocmask mincore fsync fdatasync statfs fstatfs getxattr lgetxattr fgetxattr
+rt_sigpending rt_sigprocmask fsync fdatasync statfs fstatfs getxattr lgetxattr fgetxattr
 listxattr llistxattr flistxattr exit exit_group socket socketpair pipe pipe2 eventfd eventfd2
 epoll_create epoll_create1 timerfd_create timerfd_gettime pidfd_open getsockname getpeername
 getsockopt memfd_create unlink mkdir rmdir rename link symlink chmod truncate utime utimes creat

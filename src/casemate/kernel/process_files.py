@@ -34,11 +34,11 @@ _MAPPING = re.compile(
     rb"[0-9a-f]{1,16} ([0-9a-f]{1,8}):([0-9a-f]{1,8}) [0-9]{1,20} *([^\n]*)\n"
 )
 _PASSING = frozenset(
-    b"FDSize VmPeak VmHWM VmRSS RssAnon RssFile RssShmem VmPTE VmSwap voluntary_ctxt_switches "
+    b"VmPeak VmHWM VmRSS RssAnon RssFile RssShmem VmPTE VmSwap voluntary_ctxt_switches "
     b"nonvoluntary_ctxt_switches TracerPid".split()
 )
-"""Lines of `status` that differ although nothing a process can ask for has changed: how much of
-its memory is there, the most that it and a table ever were, how often it waited, who traces it."""
+"""Lines of `status` that differ although nothing has changed but counts: how much of its memory is
+there, the most that it and its page tables ever were, how often it waited, who traces it."""
 
 
 _WAITED, _WAITED_TOO = b"\nvoluntary_ctxt_switches:", b"nonvoluntary_ctxt_switches:"

@@ -15,7 +15,7 @@ def _names(text: str) -> tuple[str, ...]:
 ALLOWED = _names("""
 read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction
 rt_sigprocmask rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select sched_yield
-mremap msync mincore madvise dup dup2 pause nanosleep getitimer alarm setitimer getpid sendfile
+mremap msync madvise dup dup2 pause nanosleep getitimer alarm setitimer getpid sendfile
 connect accept sendto recvfrom sendmsg recvmsg shutdown getsockname getpeername socketpair
 getsockopt exit wait4 kill uname fcntl flock fsync fdatasync truncate ftruncate getdents
 getcwd chdir fchdir rename mkdir rmdir creat link unlink symlink readlink chmod fchmod chown fchown
@@ -65,7 +65,7 @@ setfsuid setfsgid setpgid getpgid getsid capget kill tkill tgkill rt_sigqueueinf
 rt_sigtimedwait rt_sigsuspend pidfd_open pidfd_send_signal waitid pause alarm setitimer timer_create
 timer_settime timer_gettime timer_getoverrun timer_delete timerfd_create timerfd_settime
 timerfd_gettime signalfd signalfd4 setpriority sched_setparam sched_setscheduler
-sched_setattr sched_getattr ioprio_get mlock munlock mlockall munlockall mlock2 msync mincore
+sched_setattr sched_getattr ioprio_get mlock munlock mlockall munlockall mlock2 msync
 memfd_create membarrier connect accept accept4 shutdown recvmmsg sendmmsg
 """)
 """Allowed calls that say something of the function that makes them.

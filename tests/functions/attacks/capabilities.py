@@ -150,7 +150,7 @@ CHUNK = 1 << 20
 
 
 def ranges():
-    """Yield where memory is mapped around all that this process can name (mincore(2))."""
+    """Yield where memory is mapped around all that this process can name (msync(2))."""
     sbrk = ctypes.CDLL(None).sbrk
     sbrk.restype = ctypes.c_void_p
     buffer = mmap.mmap(-1, PAGE)
@@ -178,15 +178,15 @@ def ranges():
 
 def mapped(start):
     """Return the parts of a chunk that are mapped."""
-    vector = ctypes.create_string_buffer(CHUNK // PAGE)
-    if LIBC.mincore(ctypes.c_void_p(start), ctypes.c_size_t(CHUNK), vector) == 0:
+    if is_mapped(start, CHUNK):
         return [(start, CHUNK)]
-    one = ctypes.create_string_buffer(1)
-    found = []
-    for page in range(start, start + CHUNK, PAGE):
-        if LIBC.mincore(ctypes.c_void_p(page), ctypes.c_size_t(PAGE), one) == 0:
-            found.append((page, PAGE))
-    return found
+    pages = range(start, start + CHUNK, PAGE)
+    return [(page, PAGE) for page in pages if is_mapped(page, PAGE)]
+
+
+def is_mapped(start, size):
+    """Ask what writes nothing, as there is no file that could be written."""
+    return LIBC.msync(ctypes.c_void_p(start), ctypes.c_size_t(size), 1) == 0
 
 
 def search(mask, other):
