@@ -243,7 +243,7 @@ def test_a_version_that_is_removed_gives_its_calls_nothing_back() -> None:
         assert (await get("own/a"), await get("in/a")) == ("denied", "ok")
         another = version(3, grants=GRANTS, digest="b" * 64)
         stage.catalogue.replace([deployed(another, newer, live={4: 100})])
-        assert (await get("own/a"), await get("in/a")) == ("denied", "ok"), "its number is another's"
+        assert (await get("own/a"), await get("in/a")) == ("denied", "ok"), "its number"
         stage.catalogue.replace([])
         assert await get("in/a") == "denied", "nothing of the function is there"
 
