@@ -6,6 +6,7 @@ Frames are written here by hand, as code would that does not keep to the runner'
 import array
 import contextlib
 import ctypes
+import errno
 import json
 import mmap
 import os
@@ -150,7 +151,7 @@ CHUNK = 1 << 20
 
 
 def ranges():
-    """Yield where memory is mapped around all that this process can name (msync(2))."""
+    """Yield where memory is mapped around all that this process can name (access(2))."""
     sbrk = ctypes.CDLL(None).sbrk
     sbrk.restype = ctypes.c_void_p
     buffer = mmap.mmap(-1, PAGE)
@@ -177,16 +178,16 @@ def ranges():
 
 
 def mapped(start):
-    """Return the parts of a chunk that are mapped."""
-    if is_mapped(start, CHUNK):
-        return [(start, CHUNK)]
-    pages = range(start, start + CHUNK, PAGE)
-    return [(page, PAGE) for page in pages if is_mapped(page, PAGE)]
-
-
-def is_mapped(start, size):
-    """Ask what writes nothing, as there is no file that could be written."""
-    return LIBC.msync(ctypes.c_void_p(start), ctypes.c_size_t(size), 1) == 0
+    """Return the parts of a chunk that can be read: what cannot is no name of a file either."""
+    found = []
+    for page in range(start, start + CHUNK, PAGE):
+        if LIBC.access(ctypes.c_void_p(page), 0) < 0 and ctypes.get_errno() == errno.EFAULT:
+            continue
+        if found and sum(found[-1]) == page:
+            found[-1] = found[-1][0], found[-1][1] + PAGE
+        else:
+            found.append((page, PAGE))
+    return found
 
 
 def search(mask, other):
