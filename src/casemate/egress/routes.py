@@ -26,12 +26,19 @@ _NO_ROUTE = frozenset(
 """There is no way there at all: connecting fails by itself."""
 
 
+def _plain(address: Address) -> Address:
+    """Return an address in the one form in which addresses are compared."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
 class OwnAddresses:
     """Answers for one network namespace: the one it was made in."""
 
     def __init__(self, outside: Iterable[str] = ()) -> None:
         """Add addresses that lead here from outside only. Raises OSError, ValueError."""
-        self._outside = frozenset(ip_address(text) for text in outside)
+        self._outside = frozenset(_plain(ip_address(text)) for text in outside)
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
         )
@@ -40,8 +47,7 @@ class OwnAddresses:
 
     def __call__(self, address: Address) -> bool:
         """Tell whether packets to an address stay on this host. Raises OSError if unknown."""
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
+        address = _plain(address)
         if address in self._outside:
             return True
         self._ask(address)

@@ -84,11 +84,21 @@ def remove_leftovers(
     within: Path, prefix: str, suffix: str = "", *, owners: tuple[int, ...] = ()
 ) -> None:
     """Remove drafts that nothing holds: of this user, and of `owners`. What stays is no error."""
+    of = (os.geteuid(), *owners)
     with suppress(OSError), os.scandir(within) as entries:
-        found = (Path(entry.path) for entry in entries if _is_draft(entry.name, prefix, suffix))
+        named = (entry for entry in entries if _is_draft(entry.name, prefix, suffix))
+        # Counted are one's own alone: others may have put any number of such names there.
+        found = (Path(entry.path) for entry in named if _is_of(entry, of))
         for path in list(islice(found, MAX_LEFTOVERS)):
             with suppress(OSError):
-                _remove_if_left(path, (os.geteuid(), *owners))
+                _remove_if_left(path, of)
+
+
+def _is_of(entry: os.DirEntry[str], owners: tuple[int, ...]) -> bool:
+    try:
+        return entry.stat(follow_symlinks=False).st_uid in owners
+    except OSError:
+        return False
 
 
 def _is_draft(name: str, prefix: str, suffix: str) -> bool:

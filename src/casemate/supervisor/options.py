@@ -123,7 +123,9 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def _require_address(text: str) -> None:
     try:
-        ip_address(text)
+        address = ip_address(text)
+        if "%" in text or address.is_unspecified or address.is_multicast:
+            raise ValueError("nothing is reached by it from outside")
     except ValueError as error:
         raise InvalidInputError(
             f"{text[:100]!a} is not an address of this host.",

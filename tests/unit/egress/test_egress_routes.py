@@ -50,3 +50,12 @@ def test_a_question_that_cannot_be_asked_is_no_answer(is_own: OwnAddresses) -> N
     is_own.close()
     with pytest.raises(OSError):
         is_own(ip_address("8.8.8.8"))
+
+
+def test_an_address_that_is_told_in_its_mapped_form_is_the_same() -> None:
+    """It was taken, and compared with nothing that anybody connects to."""
+    own = OwnAddresses(["::ffff:198.51.100.7"])
+    try:
+        assert own(ip_address("198.51.100.7")) and own(ip_address("::ffff:198.51.100.7"))
+    finally:
+        own.close()

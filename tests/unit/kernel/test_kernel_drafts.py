@@ -134,3 +134,18 @@ def test_a_draft_that_is_taken_for_left_before_it_is_held_is_made_anew(
     with draft_folder(tmp_path, PREFIX) as folder:
         assert folder.is_dir()
     assert tries == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to have files of another user takes root")
+def test_what_others_have_put_there_keeps_nothing_of_ones_own_there(
+    tmp_path: Path, left: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than are removed at once, by the same names, in a folder that everybody writes to."""
+    monkeypatch.setattr(drafts, "MAX_LEFTOVERS", 1)
+    for number in range(100):
+        other = tmp_path / f"{PREFIX}other{number:03}"
+        other.mkdir()
+        os.chown(other, 12345, 12345)
+    with draft_folder(tmp_path, PREFIX):
+        assert not any((tmp_path / name).exists() for name in left if name.startswith(PREFIX))
+    assert len(list(tmp_path.glob(f"{PREFIX}other*"))) == 100

@@ -48,7 +48,13 @@ def test_seccomp_and_user_namespaces_are_no_choice() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["", "example.org", "203.0.113.7:80", "203.0.113.0/24", "1.2.3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "example.org", "203.0.113.7:80", "203.0.113.0/24", "1.2.3"),
+        *("0.0.0.0", "::", "224.0.0.1", "2001:db8::7%eth0"),
+    ],
+)
 def test_what_is_not_an_address_is_not_one_of_this_host(text: str) -> None:
     with pytest.raises(InvalidInputError, match="not an address of this host") as refused:
         ServeOptions(data=Path("d"), host="127.0.0.1", port=0, own_addresses=(text,))
