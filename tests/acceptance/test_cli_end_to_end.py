@@ -437,7 +437,7 @@ def test_serve_refuses_what_cannot_be(tmp_path: Path, node: TestNode) -> None:
     assert locked.code == 1
     assert "Traceback" not in locked.err, locked.err
     assert f"{node.data}/vault is open in another process" in locked.err
-    assert "Next: stop the node" in locked.err
+    assert "Next: Stop the node" in locked.err
     assert locked.err.startswith("Error: "), "nothing is told of a start that there is not"
     assert node.get("/node"), "the other node goes on"
 
