@@ -93,7 +93,7 @@ def test_what_is_proposed_is_tried_and_promoted_and_what_is_too_little_gone_back
     told = casemate(node, "tune", "tuned/f").stderr
     assert "casemate deploy FUNCTION --weight 10 --watch 600" in " ".join(told.split())
     wrong = casemate(node, "tune", "tuned/none")
-    assert wrong.returncode == 1 and "There is no function tuned/none" in wrong.stderr
+    assert wrong.returncode == 3 and "There is no function tuned/none" in wrong.stderr
 
     code, said = project.tried(
         {name: found[f"limits.{name}"]["proposed"] for name in ("memory", "timeout")}
