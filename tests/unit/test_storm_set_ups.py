@@ -1,11 +1,12 @@
 """What storms say to the product can be said: nobody runs them for days, and they start with it.
 
-Command lines, paths of the API, manifests and settings are read, not run.
+Command lines, paths of the API, manifests, settings and imports are read, not run.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import tomllib
 from collections.abc import Iterator
@@ -33,13 +34,13 @@ _NOT_HERE = re.compile(r'found no such file|which does not exist|found "\{')
 
 
 def is_storm(path: Path) -> bool:
-    return "mark.storm" in path.read_text()
+    return "mark.storm" in path.read_text() and path != Path(__file__)
 
 
 STORMS = sorted(
     path
-    for folder in ("acceptance", "integration", "security")
-    for path in (TESTS / folder).glob("test_*.py")
+    for folder in ("acceptance", "integration", "security", "unit")
+    for path in (TESTS / folder).rglob("test_*.py")
     if is_storm(path)
 )
 
@@ -160,17 +161,51 @@ def is_toml(text: str) -> bool:
 
 @pytest.mark.parametrize("path", STORMS, ids=lambda path: path.stem)
 def test_settings_of_alerts_can_be_read(path: Path, tmp_path: Path) -> None:
-    (tmp_path / "authority.pem").write_bytes(TestAuthority().path.read_bytes())
     for text in texts(path):
         if not text.startswith(("\n[alerts.", "\n[deadman]")):
             continue
+        if "authority.pem" in text:
+            (tmp_path / "authority.pem").write_bytes(TestAuthority().path.read_bytes())
         said = re.sub(r"\{(\w+)[^}]*\}", lambda found: SAID.get(found[1], "1"), text)
         (tmp_path / "node.toml").write_text(said)
         read_settings(tmp_path / "node.toml")
 
 
+@pytest.mark.parametrize("path", STORMS, ids=lambda path: path.stem)
+def test_what_programs_of_other_processes_import_is_there(path: Path) -> None:
+    named = {one for text in texts(path) if "casemate." in text for one in imported(text)}
+    assert [one for one in sorted(named) if not can_be_imported(*one)] == []
+
+
+def imported(text: str) -> Iterator[tuple[str, str]]:
+    """Yield what the text of a program imports of the product, and of what tests share."""
+    try:
+        program = ast.parse(text)
+    except SyntaxError:
+        return
+    for node in ast.walk(program):
+        module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+        # A function's own package of that name is another one.
+        if module.startswith(("casemate.", "support.")):
+            yield from ((module, one.name) for one in node.names)
+
+
+def can_be_imported(module: str, name: str) -> bool:
+    try:
+        return hasattr(importlib.import_module(module), name) or bool(
+            importlib.util.find_spec(f"{module}.{name}")
+        )
+    except ImportError:
+        return False
+
+
 def test_what_is_not_there_is_found() -> None:
-    assert len(STORMS) > 80
+    assert len(STORMS) > 100
+    assert can_be_imported("casemate.cli", "serving") and can_be_imported(
+        "support.node", "TestNode"
+    )
+    assert not can_be_imported("casemate.cli", "x") and not can_be_imported("casemate.x", "y")
+    assert sum(1 for path in STORMS for text in texts(path) for _ in imported(text)) > 15
     assert wrong(["tune", "x", "--nonsense"]) and wrong(["nothing"])
     assert not wrong(["tune", _HOLE, "--json"])
     assert is_there("/functions/x/y") and is_there("/functions/x?y=z") and is_there("/{}/x/y")
