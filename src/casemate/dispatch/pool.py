@@ -556,6 +556,7 @@ class Pool:
     def close(self) -> None:
         """End every zygote and with them every instance."""
         self._spares.close()
+        self._starting.close()  # first: who calls once this is over is not told of their end
         self._zygotes.close()
 
     def renew(self) -> None:

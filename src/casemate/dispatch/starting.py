@@ -69,6 +69,12 @@ class Starting:
         if early is not None and self.take(early):
             early.close()
 
+    def close(self) -> None:
+        """End all: none of them has failed to start."""
+        for instance in list(self._since):
+            self.take(instance)
+            instance.close()
+
     def tend(self, now: float) -> None:
         """End those that take too long."""
         for instance, since in list(self._since.items()):

@@ -247,6 +247,28 @@ def test_kill_ends_what_runs_and_release_serves_again() -> None:
     run(scenario)
 
 
+def test_what_was_starting_when_a_function_was_killed_refuses_no_call_after_its_release() -> None:
+    """It ends after the release, and has not failed to start: `all/all` was answered 503."""
+
+    async def scenario(loop: VirtualLoop) -> None:
+        node = Node(loop)
+        version = version_of()
+        node.dispatcher.release(await node.dispatcher.place(admitted(version)))
+        node.sandbox.fork_seconds = 0.5
+        while not node.sandbox.starting:
+            await asyncio.sleep(0.01)
+        name = (version.project, version.function)
+        node.dispatcher.contain(frozenset({name}))
+        node.dispatcher.kill(*name)
+        node.dispatcher.contain(frozenset())
+        node.dispatcher.retire({("t", "f", 1)})
+        await node.call(version)
+        assert node.sandbox.opens == 2
+        node.dispatcher.close()
+
+    run(scenario)
+
+
 def test_a_contained_function_keeps_nothing_warm_and_takes_no_zygote() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         node = Node(loop)
