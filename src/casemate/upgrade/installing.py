@@ -16,6 +16,8 @@ from casemate.upgrade.versions import COMPLETE, remove
 _SECONDS = 600.0
 _TOLD = 2000
 """Characters of what a program says that are shown."""
+_HOME = "/nonexistent"
+"""What the programs are told is their home: nothing is read there, and nothing written."""
 
 
 def install(release: Release, environment: Path) -> None:
@@ -29,13 +31,14 @@ def install(release: Release, environment: Path) -> None:
     if os.path.lexists(environment):
         remove(environment)
     uv = str(uv_binary())
-    common = ("--no-config", "--offline", "--no-python-downloads", "--color", "never")
+    # uv keeps a cache below the home otherwise, also for an environment without a package.
+    common = ("--no-config", "--offline", "--no-cache", "--no-python-downloads", "--color", "never")
     base = getattr(sys, "_base_executable", "") or sys.executable
     _run(uv, "venv", *common, "--no-project", "--python", base, str(environment))
     listed = release.folder / "requirements.txt"
     listed.write_text(release.requirements(), encoding="utf-8")
     _run(
-        *(uv, "pip", "install", *common, "--no-cache", "--link-mode", "copy"),
+        *(uv, "pip", "install", *common, "--link-mode", "copy"),
         *("--no-index", "--find-links", str(release.folder), "--require-hashes"),
         *("--only-binary", ":all:", "--compile-bytecode"),
         *("--python", str(environment / "bin/python"), "--requirements", str(listed)),
@@ -69,7 +72,7 @@ def _run(*command: str) -> str:
             timeout=_SECONDS,
             # Users of functions read the runner.
             umask=0o022,
-            env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"},
+            env={"PATH": "/usr/bin:/bin", "HOME": _HOME, "LANG": "C.UTF-8"},
             cwd="/",
             check=False,
         )

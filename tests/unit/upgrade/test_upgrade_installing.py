@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from casemate.signing import SigningKey
+from casemate.upgrade import installing
 from casemate.upgrade.errors import UpgradeError
 from casemate.upgrade.installing import install
 from casemate.upgrade.release import Release, read_release, sign_release
@@ -69,6 +70,17 @@ def test_installed_complete_and_left_as_it_is_then(tmp_path) -> None:
     (target / "mark").write_text("")
     install(release, target)
     assert (target / "mark").exists()
+
+
+def test_nothing_is_kept_in_a_home_that_an_ordinary_user_could_not_write_to(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(installing, "_HOME", str(tmp_path / "home"))
+    wheel(tmp_path / "release", "casemate", "2.0.0")
+    release = released(tmp_path)
+    install(release, tmp_path / "2.0.0")
+    assert (tmp_path / "2.0.0" / COMPLETE).read_bytes() == release.statement
+    assert not (tmp_path / "home").exists()
 
 
 def test_what_lacks_a_wheel_or_calls_itself_otherwise_is_never_complete(tmp_path) -> None:
