@@ -514,6 +514,17 @@ def test_logs_at_a_terminal_are_neutralised(terminal, node) -> None:
     assert "\\x1b]52;c;ZXZpbA==\\x07\\x9b2J\\u202e" in out
 
 
+def test_at_a_terminal_the_lines_of_a_trace_stand_below_its_first(cli, terminal, node) -> None:
+    trace = ("Traceback:", "  File", "    ~~^^", "ValueError: x", "  of another call")
+    calls = ("inv_1",) * 4 + ("inv_2",)
+    lines = [log_line(1, text, of) for text, of in zip(trace, calls, strict=True)]
+    node.control.lines = lines
+    out = terminal("logs", environ={"NO_COLOR": "1"}).out.splitlines()
+    assert [line.strip() for line in out][1:3] == ["File", "~~^^"]
+    assert [("shop/cart@1" in line) for line in out] == [True, False, False, True, True]
+    assert cli("logs").out.count("shop/cart@1") == 5, "programs read each line by itself"
+
+
 def test_following_ends_quietly_with_a_node_that_was_ended(cli, node, monkeypatch, capsys) -> None:
     node.control.lines = [log_line(1, "first")]
 

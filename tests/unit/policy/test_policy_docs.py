@@ -23,7 +23,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def test_the_how_to_works_as_it_is_written(tmp_path: Path) -> None:
-    role, freeze = blocks(HOW_TO, "cedar")
+    role, _, freeze = blocks(HOW_TO, "cedar")
     (tests,) = blocks(HOW_TO, "toml")
     (tmp_path / "deployer.cedar").write_text(role)
     (tmp_path / "policy-tests.toml").write_text(tests)
@@ -31,6 +31,30 @@ def test_the_how_to_works_as_it_is_written(tmp_path: Path) -> None:
     results = run_tests(loaded.tests, CedarPolicy().prepare(loaded.policies))
     assert [result.passed for result in results] == [True, True, True]
     CedarPolicy().prepare([policy_file(freeze)])
+
+
+def test_the_role_that_sees_errors_sees_no_data(tmp_path: Path) -> None:
+    (role,) = (block for block in blocks(HOW_TO, "cedar") if '@id("support")' in block)
+    page = HOW_TO.split("## Let somebody see errors")[1].split("\n## ")[0]
+    (told,) = re.findall(r"What is left out shows data:(.*?)\.\n", page, re.DOTALL)
+    shows = set(re.findall(r"`([^`]+)`", told))
+    assert shows <= {*Action, *GROUPS}
+    hidden = {Action(name) for name in shows - {*GROUPS}} | {
+        *(Action.BUCKET_READ, Action.BUCKET_LIST, Action.TABLE_GET, Action.TABLE_QUERY)
+    }
+    (tmp_path / "support.cedar").write_text(role)
+    asked = {"function:read": "allow", "error:read": "allow"} | dict.fromkeys(hidden, "deny")
+    (tmp_path / "t.toml").write_text(
+        'policies = ["support.cedar"]\n'
+        + "".join(
+            f'[[test]]\nprincipal = "user:helga"\nroles = ["support@shop"]\naction = "{action}"\n'
+            f'resource = "project:shop"\nexpect = "{expect}"\n'
+            for action, expect in asked.items()
+        )
+    )
+    loaded = load_tests(tmp_path / "t.toml")
+    results = run_tests(loaded.tests, CedarPolicy().prepare(loaded.policies))
+    assert [result.passed for result in results] == [True] * len(asked)
 
 
 def test_the_tests_of_the_reference_pass(tmp_path: Path) -> None:

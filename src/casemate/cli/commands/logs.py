@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Annotated
@@ -59,8 +60,9 @@ def logs(
     """Print what functions wrote.
 
     The oldest line comes first. Control characters are shown as escapes such as `\\x1b`, so that a
-    function cannot control your terminal. A line that is too long for the terminal is wrapped; in a
-    file or pipe it stays one line. With --follow, a lost connection is resumed where it broke off.
+    function cannot control your terminal. A line that is too long for the terminal is wrapped, and
+    the indented lines of a trace stand below its first one; in a file or pipe each is one line, with
+    its time. With --follow, a lost connection is resumed where it broke off.
 
     Levels are `debug`, `info`, `warning`, `error` and `critical`; printed lines count as `info`.
     The search ignores case, and covers the newest 1,000,000 lines. Fields are those of
@@ -76,8 +78,10 @@ def logs(
     if json:
         print_json({"lines": lines})
         return
+    before: LogLine | None = None
     for line in lines:
-        _print(line, moment(line.at))
+        _print(line, moment(line.at), before)
+        before = line
     if not lines:
         note(_empty(wanted))
 
@@ -108,6 +112,7 @@ def follow_lines(
     Once the connection is lost it returns instead if `ended`, which says that the node was ended.
     """
     after, connected, told = 0, False, False
+    before: LogLine | None = None
     while True:
         try:
             position = msgspec.structs.replace(wanted, follow=True, after=after)
@@ -123,7 +128,8 @@ def follow_lines(
                     if json:
                         print_json_line(line)
                     else:
-                        _print(line, clock(line.at))
+                        _print(line, clock(line.at), before)
+                        before = line
         except UnreachableError:
             if not connected:
                 raise
@@ -135,6 +141,14 @@ def follow_lines(
         time.sleep(RETRY_SECONDS)
 
 
-def _print(line: LogLine, at: str) -> None:
-    where = f"{line.project}/{line.function}@{line.version}"
-    print_written(f"{at}  {where}  {line.level:7}  {line.text}", _STYLES.get(line.level))
+def _print(line: LogLine, at: str, before: LogLine | None) -> None:
+    head = ""
+    if not (before is not None and sys.stdout.isatty() and _goes_on(line, before)):
+        head = f"{at}  {line.project}/{line.function}@{line.version}  {line.level:7}"
+    print_written(f"{head}  {line.text}", _STYLES.get(line.level))
+
+
+def _goes_on(line: LogLine, before: LogLine) -> bool:
+    """Tell whether a line was written together with the one before, and is indented: a trace."""
+    same = (line.invocation, line.at, line.level) == (before.invocation, before.at, before.level)
+    return same and line.text[:1].isspace()
