@@ -2,9 +2,9 @@
 
 Nothing of a package is ever executed: only wheels are taken (`--only-binary :all:`), each checked
 against the lock (`--require-hashes`) and looked into before it is unpacked. Left out of the result,
-and said: console scripts (`bin/`, they name an interpreter of the building host), what would run
-code when Python starts (`.pth` files, `sitecustomize`, `usercustomize`; the runner does not process
-them either) and data outside of packages. Left out without a word: compiled files and uv's notes.
+and said: what would run code when Python starts (`.pth` files, `sitecustomize`, `usercustomize`;
+the runner does not process them either) and data outside of packages. Left out without a word:
+console scripts (`bin/`, no function starts a program), compiled files and uv's notes.
 """
 
 from __future__ import annotations
@@ -96,8 +96,6 @@ def reduce_tree(target: Path) -> tuple[tuple[LockedPackage, ...], tuple[str, ...
     warnings: list[str] = []
     paths = sorted(path for path, _ in walk_files(target, max_files=MAX_SOURCE_FILES))
     scripts = _take(paths, lambda path: path.startswith("bin/"))
-    if scripts:
-        warnings.append(f"Left out {len(scripts)} console script(s): {_listed(scripts)}.")
     hooks = _take(paths, _starts_with_python)
     if hooks:
         warnings.append(f"Left out start-up file(s), which would run code: {_listed(hooks)}.")

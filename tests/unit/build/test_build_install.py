@@ -48,9 +48,10 @@ def test_what_does_not_run_is_left_out_and_said_so(installed: Path) -> None:
         *("some", "some/__init__.py", "some/nested.pth"),
         *(info, f"{info}/METADATA", f"{info}/WHEEL", f"{info}/RECORD"),
     }
-    assert len(warnings) == 2
-    assert "2 console script(s): bin/deep/tool, bin/tool" in warnings[0]
-    assert "start.pth" in warnings[1]
+    # Most packages have console scripts, which nothing could start: that is not worth a word.
+    (warning,) = warnings
+    assert "start.pth" in warning
+    assert "bin/" not in warning
     record = (installed / info / "RECORD").read_text().splitlines()
     assert [row.split(",")[0] for row in record] == sorted(
         p for p in left if (installed / p).is_file()
