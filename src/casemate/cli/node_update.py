@@ -150,7 +150,7 @@ def _result(done: Updated, wish: Wish) -> tuple[str, str]:
     """Return in a word and in more what came of an update."""
     stays = ", ".join(each.id for one in done.updates for each in one.plan.uncleared)
     if not wish.apply and done.clearable:
-        return "would-clear", f"{done.clearable} hole(s)"
+        return "would-clear", f"vulnerabilities: {done.clearable}"
     for bad in (Result.GONE_BACK, Result.OVERTAKEN, Result.UNDECIDED):
         named = [f"{one.function}: {one.reason}" for one in done.tried if one.result is bad]
         if named:
@@ -166,7 +166,7 @@ def _result(done: Updated, wish: Wish) -> tuple[str, str]:
 
 def _print(outcomes: Sequence[Outcome], unjudged: Mapping[str, str]) -> None:
     print_table(
-        ("project", "functions", "holes", "result", "detail"),
+        ("project", "functions", "vulnerabilities", "result", "detail"),
         [
             (
                 one.project,
@@ -177,7 +177,7 @@ def _print(outcomes: Sequence[Outcome], unjudged: Mapping[str, str]) -> None:
             )
             for one in outcomes
         ],
-        below=("functions", "holes", "detail"),
+        below=("functions", "vulnerabilities", "detail"),
         empty="No function of the node has known vulnerabilities.",
     )
     for name, problem in unjudged.items():

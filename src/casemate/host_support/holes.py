@@ -88,18 +88,18 @@ def standing_of(name: str, component: str, text: str | None, today: date) -> Sta
         more = f" and {len(holes) - _SHOWN} more" if len(holes) > _SHOWN else ""
         return Standing(
             name=name,
-            state=State.ENDED,
-            detail=f"{version} has {len(holes)} known hole(s) at least: {shown}{more}",
+            state=State.OPEN,
+            detail=f"{version} has {len(holes)} or more known vulnerabilities: {shown}{more}",
             next_step=f"Use {'.'.join(map(str, closing))} or newer.",
         )
     if today > told.checked + timedelta(days=OLD_DAYS):
         return Standing(
             name=name,
             state=State.UNKNOWN,
-            detail=f"{version}: no hole is known by a list of {told.checked}, which is old",
+            detail=f"{version}: no vulnerability is known by a list of {told.checked}, which is old",
             next_step="Update Casemate.",
         )
-    detail = f"{version}: no hole is known by a list of {told.checked}"
+    detail = f"{version}: no vulnerability is known by a list of {told.checked}"
     return Standing(name=name, state=State.GOOD, detail=detail)
 
 

@@ -48,6 +48,9 @@ class State(StrEnum):
     SOON = "soon"
     """It ends within WARN_DAYS days, or something waits to be done."""
     ENDED = "ended"
+    """Nobody mends it any more."""
+    OPEN = "open"
+    """It has known vulnerabilities, which another version has not."""
     UNKNOWN = "unknown"
     """Nothing here says, so nobody should take it for good."""
 

@@ -39,7 +39,7 @@ def standings(
     """Return how they stand. `mapped` are the files that this process has mapped."""
     told = []
     for each in interpreters:
-        name = f"holes of python {each.minor}"
+        name = f"vulnerabilities of python {each.minor}"
         if each.path.parent == Path("/usr/bin"):
             told.append(_of_distribution(name, each.version))
         else:
@@ -48,16 +48,16 @@ def standings(
     for library in found:
         if library.name not in _COMPONENTS:
             continue
-        name = f"holes of {library.name} in {library.bundled_in.split()[0]}"
+        name = f"vulnerabilities of {library.name} in {library.bundled_in.split()[0]}"
         if library.bundled_in.startswith("Python") and _is_of_system(library.name, files):
             told.append(_of_distribution(name, library.version or "it"))
         else:
             one = standing_of(name, _COMPONENTS[library.name], library.version, today)
-            if one.state is State.ENDED:
+            if one.state in (State.ENDED, State.OPEN):
                 # What has the hole is no package of its own: another release of who brings it.
                 step = (
-                    f"Take a newer {library.bundled_in.split()[0]} with {library.name} in it. "
-                    f"{one.next_step}"
+                    f"Take a newer {library.bundled_in.split()[0]}, which brings {library.name}. "
+                    f"Of {library.name}: {one.next_step}"
                 )
                 one = replace(one, next_step=step)
             told.append(one)

@@ -27,7 +27,7 @@ def own_standing(place: Place) -> Standing:
         more = f" and {len(told.findings) - 5} more" if len(told.findings) > 5 else ""
         return Standing(
             name=name,
-            state=State.ENDED,
+            state=State.OPEN,
             detail=f"known vulnerabilities ({len(told.findings)}): {shown}{more}",
             next_step="Update Casemate and its dependencies.",
         )

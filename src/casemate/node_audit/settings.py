@@ -99,7 +99,10 @@ def _certificate(state: NodeState) -> Iterator[Seen]:
     )
 
 
-_HOST_LEVELS = {"ended": Level.HIGH, "soon": Level.MEDIUM, "unknown": Level.LOW}
+_HOST_LEVELS = {
+    **{"ended": Level.HIGH, "open": Level.HIGH},
+    **{"soon": Level.MEDIUM, "unknown": Level.LOW},
+}
 
 
 def _host(state: NodeState) -> Iterator[Seen]:

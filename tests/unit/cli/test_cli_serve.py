@@ -105,7 +105,7 @@ def test_doctor_is_told_the_ids_that_the_node_gets(cli, monkeypatch) -> None:
 
 
 def test_doctor_tells_known_holes_and_does_not_fail_for_them(cli, monkeypatch) -> None:
-    hole = Standing(name="holes of OpenSSL in x", state=State.ENDED, detail="3.6.0 has 37")
+    hole = Standing(name="vulnerabilities of OpenSSL in x", state=State.OPEN, detail="3.6.0 has 37")
     monkeypatch.setattr("casemate.maintenance.doctor.examine", lambda ids: [])
     holes = "casemate.maintenance.own_components.component_standings"
     monkeypatch.setattr(holes, lambda today: [hole])

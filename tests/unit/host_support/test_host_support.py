@@ -230,7 +230,7 @@ def test_casemates_own_packages_are_judged(tmp_path: Path) -> None:
     assert not {"pytest", "mypy"} & set(packages)
     place = Place(tmp_path / "kept")
     assert own_standing(place).state is State.UNKNOWN
-    for name, state in (("left", State.GOOD), ("msgspec", State.ENDED)):
+    for name, state in (("left", State.GOOD), ("msgspec", State.OPEN)):
         source = tmp_path / name
         source.mkdir()
         events = [{"introduced": "0"}]

@@ -34,7 +34,7 @@ def test_a_python_of_ones_own_is_judged_and_that_of_the_distribution_is_not() ->
         [],
         [],
     )
-    assert own.name == "holes of python 3.12" and own.state is State.ENDED
+    assert own.name == "vulnerabilities of python 3.12" and own.state is State.OPEN
     assert of_distribution.state is State.GOOD and "security updates" in of_distribution.detail
 
 
@@ -45,7 +45,7 @@ def test_what_a_package_brings_is_judged_and_named() -> None:
         library("zlib", "1.3.1", "Python 3.12.1"),
     ]
     openssl, sqlite = standings(TODAY, [], found, [])
-    assert openssl.name == "holes of OpenSSL in sqlcipher3" and openssl.state is State.ENDED
+    assert openssl.name == "vulnerabilities of OpenSSL in sqlcipher3" and openssl.state is State.OPEN
     assert openssl.next_step.startswith("Take a newer sqlcipher3 with OpenSSL in it. ")
     assert sqlite.state is State.UNKNOWN
 
@@ -53,7 +53,7 @@ def test_what_a_package_brings_is_judged_and_named() -> None:
 def test_the_interpreters_own_is_judged_unless_it_loads_the_systems() -> None:
     found = [library("OpenSSL", "OpenSSL 3.0.2 15 Mar 2022", "Python 3.12.1")]
     [own] = standings(TODAY, [], found, ["/opt/python/lib/libssl.so.3", "/usr/lib/libc.so.6"])
-    assert own.state is State.ENDED
+    assert own.state is State.OPEN
     [systems] = standings(TODAY, [], found, ["/usr/lib/x86_64-linux-gnu/libssl.so.3"])
     assert systems.state is State.GOOD and "the distribution's" in systems.detail
 

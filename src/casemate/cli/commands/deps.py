@@ -92,7 +92,7 @@ def ls(
         print_json([_plain(one) for one in looked])
         return
     print_table(
-        ("function", "package", "version", "size", "is", "by", "seen", "holes", "licence"),
+        ("function", "package", "version", "size", "is", "by", "seen", "vulnerabilities", "licence"),
         [
             (
                 str(one.name),
@@ -108,7 +108,7 @@ def ls(
             for one in looked
             for need in one.needs.packages
         ],
-        below=("by", "holes", "licence"),
+        below=("by", "vulnerabilities", "licence"),
         empty="There are no packages of others.",
     )
     _tell(looked)
