@@ -46,7 +46,7 @@ def test_what_a_package_brings_is_judged_and_named() -> None:
     ]
     openssl, sqlite = standings(TODAY, [], found, [])
     assert openssl.name == "vulnerabilities of OpenSSL in sqlcipher3" and openssl.state is State.OPEN
-    assert openssl.next_step.startswith("Take a newer sqlcipher3 with OpenSSL in it. ")
+    assert openssl.next_step.startswith("Take a newer sqlcipher3, which brings OpenSSL. ")
     assert sqlite.state is State.UNKNOWN
 
 
