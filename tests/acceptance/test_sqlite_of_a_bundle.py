@@ -17,7 +17,8 @@ path = Path(__file__).parent / "cities.db"
 
 def handler(event, context):
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as cities:
-        row = cities.execute("SELECT people FROM cities WHERE name = ?", (event["name"],)).fetchone()
+        wanted = "SELECT people FROM cities WHERE name = ?"
+        row = cities.execute(wanted, (event["name"],)).fetchone()
         try:
             cities.execute("DELETE FROM cities")
         except sqlite3.OperationalError as error:

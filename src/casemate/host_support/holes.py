@@ -96,7 +96,7 @@ def standing_of(name: str, component: str, text: str | None, today: date) -> Sta
         return Standing(
             name=name,
             state=State.UNKNOWN,
-            detail=f"{version}: no vulnerability is known by a list of {told.checked}, which is old",
+            detail=f"{version}: no vulnerability is known by an old list, of {told.checked}",
             next_step="Update Casemate.",
         )
     detail = f"{version}: no vulnerability is known by a list of {told.checked}"

@@ -45,7 +45,8 @@ def test_what_a_package_brings_is_judged_and_named() -> None:
         library("zlib", "1.3.1", "Python 3.12.1"),
     ]
     openssl, sqlite = standings(TODAY, [], found, [])
-    assert openssl.name == "vulnerabilities of OpenSSL in sqlcipher3" and openssl.state is State.OPEN
+    assert openssl.name == "vulnerabilities of OpenSSL in sqlcipher3"
+    assert openssl.state is State.OPEN
     assert openssl.next_step.startswith("Take a newer sqlcipher3, which brings OpenSSL. ")
     assert sqlite.state is State.UNKNOWN
 

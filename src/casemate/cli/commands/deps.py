@@ -92,7 +92,10 @@ def ls(
         print_json([_plain(one) for one in looked])
         return
     print_table(
-        ("function", "package", "version", "size", "is", "by", "seen", "vulnerabilities", "licence"),
+        (
+            *("function", "package", "version", "size", "is"),
+            *("by", "seen", "vulnerabilities", "licence"),
+        ),
         [
             (
                 str(one.name),

@@ -61,8 +61,8 @@ def logs(
 
     The oldest line comes first. Control characters are shown as escapes such as `\\x1b`, so that a
     function cannot control your terminal. A line that is too long for the terminal is wrapped, and
-    the indented lines of a trace stand below its first one; in a file or pipe each is one line, with
-    its time. With --follow, a lost connection is resumed where it broke off.
+    the indented lines of a trace stand below its first one; in a file or pipe each is one line,
+    with its time. With --follow, a lost connection is resumed where it broke off.
 
     Levels are `debug`, `info`, `warning`, `error` and `critical`; printed lines count as `info`.
     The search ignores case, and covers the newest 1,000,000 lines. Fields are those of
