@@ -59,8 +59,8 @@ def read_baseline(path: Path) -> Baseline:
         return Baseline(frozenset(map(str, listed)))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CasemateError(
-            f"{path} is no baseline of an audit.",
-            next_step="It has to be of this version: casemate audit PATH --write-baseline FILE",
+            f"{path} is not a baseline of an audit.",
+            next_step="It must be of this version: casemate audit PATH --write-baseline FILE",
         ) from error
 
 
@@ -111,7 +111,7 @@ class Acceptance:
                 key = (each.place.file, comment.reason, comment.until)
                 if each.rule in comment.rules and key not in used:
                     used.add(key)
-                    where = f"{each.rule} is told at line {each.place.line}"
+                    where = f"{each.rule} is reported at line {each.place.line}"
                     what = f"the exception accepts nothing here: {where}; write it there or above"
                     self._workspace.note(each.place.file, what, comment.line)
 
@@ -148,7 +148,7 @@ class Acceptance:
             return None
         days = _days(self._today, until[1])
         if days is None or days > MAX_DAYS:
-            why = "is no day" if days is None else f"is more than {MAX_DAYS} days away"
+            why = "is not a day" if days is None else f"is more than {MAX_DAYS} days away"
             self._workspace.note(file, f"the exception accepts nothing: {until[1]} {why}", at)
             return None
         return Exception_(rules, until[1], reason[1].strip().removesuffix("*/").strip(), at)

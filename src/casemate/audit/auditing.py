@@ -101,7 +101,7 @@ def _audited(path: Path, options: Options | None) -> Report:
     if not options.today:
         options = msgspec.structs.replace(options, today=time.strftime("%Y-%m-%d"))
     if not path.exists():
-        raise NothingToAuditError(f"{path} is not there.")
+        raise NothingToAuditError(f"{path} does not exist.")
     workspace = Workspace(path)
     applications = list(applications_of(workspace))
     if not applications:
@@ -280,7 +280,7 @@ def _findings(
                         yield finding
                     if len(seen) >= MAX_FINDINGS:
                         workspace.note(
-                            ".", f"more than {MAX_FINDINGS} findings: the rest is not told"
+                            ".", f"more than {MAX_FINDINGS} findings: the rest is not reported"
                         )
                         return
             except _FAULTS as error:

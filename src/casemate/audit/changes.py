@@ -20,7 +20,7 @@ _MAX_FILES = 100_000
 def require_revision(revision: str) -> None:
     """Raise CasemateError for what git could take for anything but a revision."""
     if not _REVISION.fullmatch(revision):
-        raise CasemateError(f"{revision[:80]!r} is no revision.")
+        raise CasemateError(f"{revision[:80]!r} is not a revision.")
 
 
 def changed_since(root: Path, revision: str) -> frozenset[str]:
@@ -69,6 +69,6 @@ def _git(folder: Path, more: Mapping[str, str], *arguments: str, none_found: int
     answer = ask(folder, *arguments, more=more, none_found=none_found)
     if not answer.whole:
         raise CasemateError(
-            "More files have changed than are looked at.", next_step="Audit without --since."
+            "More files have changed than are checked.", next_step="Audit without --since."
         )
     return answer.data.decode("utf-8", "surrogateescape")

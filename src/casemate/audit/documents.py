@@ -191,7 +191,7 @@ class _Reader:
     def _alias(self, event: Any) -> None:
         at = (event.start_mark.line + 1, event.start_mark.column + 1)
         if event.anchor not in self._anchors:
-            self._notes.append((*at, f"the alias *{event.anchor[:64]} leads to itself or nowhere"))
+            self._notes.append((*at, f"the alias *{event.anchor[:64]} refers to itself or to nothing"))
             self._put(None, 1, at)
             return
         value, weight = self._anchors[event.anchor]
@@ -256,7 +256,7 @@ def read_documents(text: str, file: str) -> tuple[list[Any], list[tuple[int, int
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "reason", "") or "unreadable"
         line = mark.line + 1 if mark is not None else 1
-        raise DocumentError(f"it is no YAML: {str(problem)[:200]}", line) from error
+        raise DocumentError(f"it is not YAML: {str(problem)[:200]}", line) from error
 
 
 def _json(text: str, file: str, notes: list[tuple[int, int, str]]) -> Any:

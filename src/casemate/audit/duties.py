@@ -113,7 +113,7 @@ DUTIES = (
     ),
     Duty(
         name="code and dependencies",
-        what="packages, their holes, their signatures",
+        what="packages, their vulnerabilities, their signatures",
         casemate=BOTH,
         casemate_how="locks and hashes are required; advisories are looked up in what you import",
         aws=YOU,

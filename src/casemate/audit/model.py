@@ -165,9 +165,9 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     runtime: str = ""
     handler: str = ""
     code: str | None = None
-    """Folder of its code relative to what is audited; None if that is not there."""
+    """Folder of its code relative to what is audited; None if that does not exist."""
     inline: str = ""
-    """Code that stands in the template."""
+    """Code that is in the template."""
     inline_place: Place | None = None
     """Where its first line stands; None if that is not known."""
     files: tuple[str, ...] = ()

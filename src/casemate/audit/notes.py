@@ -32,5 +32,5 @@ class Notes(list[Unresolved]):
             self.append(told)
         elif not self._full:
             self._full = True
-            more = f"more than {self._most} things were not audited: the rest is not told"
+            more = f"more than {self._most} things were not audited: the rest is not listed"
             self.append(Unresolved(Place("."), more))

@@ -97,7 +97,7 @@ class Past:
         if len(listed) > self._commits:
             self._note(f"only the newest {self._commits} commits are searched for secrets")
         if self._ask("rev-parse", "--is-shallow-repository", late=late).data.strip() == b"true":
-            self._note("the clone is shallow: older commits are not there to be searched")
+            self._note("the clone is shallow: older commits are missing and cannot be searched")
         commits = b"\n".join(listed[: self._commits]) + b"\n"
         shown = ("--raw", "-r", "-z", "--no-abbrev", "--no-renames", "--root", "--relative")
         safe = ("--no-ext-diff", "--no-textconv", "--diff-filter=d", "--diff-merges=first-parent")
@@ -108,7 +108,7 @@ class Past:
         seen: dict[str, _Seen] = {}
         commit, change = "", None
         if not answer.whole:
-            self._note("the history has more changes than are looked at: the rest is not searched")
+            self._note("the history has more changes than are searched: the rest is left out")
         for part in answer.names:
             if change is not None:
                 each, change = change, None
@@ -143,13 +143,13 @@ class Past:
                 sizes[words[0]] = int(words[2])
         short = [each for each in ids if sizes.get(each, MAX_CODE_BYTES + 1) <= MAX_CODE_BYTES]
         if len(short) < len(ids):
-            self._note(f"{len(ids) - len(short)} versions of files are too long or not there")
+            self._note(f"{len(ids) - len(short)} versions of files are too long or missing")
         left = MAX_HISTORY_BYTES
         for chunk in _chunks(short, sizes):
             left -= sum(sizes[each] for each in chunk)
             if left < 0 or time.monotonic() > late:
                 bound = f"{MAX_HISTORY_BYTES // MIB} MiB, {MAX_HISTORY_SECONDS:g} s"
-                self._note(f"the history is longer than is searched ({bound}): not all was")
+                self._note(f"only a part of the history was searched ({bound})")
                 return
             given = "\n".join(chunk).encode() + b"\n"
             answer = self._ask("cat-file", "--batch", given=given, late=late)

@@ -18,9 +18,9 @@ _MOST_DRAWN = 40
 _REACH = {Reach.PUBLIC: 4, Reach.UNKNOWN: 2, Reach.AUTHENTICATED: 2, Reach.INTERNAL: 0}
 _WHO = {
     Reach.PUBLIC: "everybody",
-    Reach.UNKNOWN: "whoever the template does not say",
-    Reach.AUTHENTICATED: "who has credentials",
-    Reach.INTERNAL: "what runs inside",
+    Reach.UNKNOWN: "callers that the template does not name",
+    Reach.AUTHENTICATED: "callers with credentials",
+    Reach.INTERNAL: "callers inside",
 }
 _DAMAGE = (
     (

@@ -29,10 +29,10 @@ def _lines() -> Iterator[str]:
     yield "# Rules of `casemate audit`"
     yield ""
     yield (
-        f"The {len(RULES)} rules, made of their table by `python -m casemate.audit docs/reference`."
-        " The difference below each is its test:"
+        f"The {len(RULES)} rules, generated from their table by `python -m casemate.audit docs/reference`."
+        " The diff below each rule is its test:"
     )
-    yield "what is taken away is found, what is put there is passed."
+    yield "the audit reports the removed lines and passes the added ones."
     yield ""
     yield "| id | what | severity | risk | OWASP | CWE | ATT&CK |"
     yield "|---|---|---|---|---|---|---|"
@@ -57,7 +57,7 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield ""
     yield f"## {rule.id}"
     yield ""
-    reach = ", graver where everybody can call the function" if rule.by_reach else ""
+    reach = ", more severe if everybody can call the function" if rule.by_reach else ""
     yield f"**{rule.title}** ({rule.severity.value}{reach})"
     yield ""
     yield rule.why

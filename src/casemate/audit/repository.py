@@ -85,7 +85,7 @@ def ask(
                 stderr=said,
             )
         except OSError as error:
-            raise GitError("git could not be asked.", next_step="Is git installed?") from error
+            raise GitError("git could not be run.", next_step="Is git installed?") from error
         return _answer(process, said, none_found, seconds, most)
 
 
@@ -116,8 +116,8 @@ def _answer(
         said.seek(0)
         reason = said.read(4096).decode("utf-8", "replace").strip().split("\n")[0][:200]
         raise GitError(
-            f"git does not tell: {reason}",
-            next_step="Is the folder in a repository, and does that have the revision? A clone of "
-            "one commit has no other: fetch them, with `git fetch --unshallow`.",
+            f"git reports: {reason}",
+            next_step="Is the folder in a repository that has the revision? A shallow clone lacks "
+            "older commits: fetch them with `git fetch --unshallow`.",
         )
     return Answer(data[:most], whole)

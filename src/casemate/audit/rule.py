@@ -129,8 +129,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return base.shifted(-1) if reach is Reach.INTERNAL else base
 
 
-_OPTIONAL = "made with other parameters than the defaults alone"
-_LEFT = "in a file that no handler comes to"
+_OPTIONAL = "only with parameters other than the defaults"
+_LEFT = "in a file that no handler reaches"
 _OF_CODE = ("JS-", "PY-", "ID-011", "SEC-010")
 _IN_TESTS = re.compile(
     r"(?:^|/)(?:tests|__tests__|__snapshots__|testdata|fixtures|spec|src/test|test/(?:resources"

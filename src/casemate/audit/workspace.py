@@ -156,7 +156,7 @@ class Workspace:
             return None
         self._left -= len(data)
         if len(data) > most or self._left < 0:
-            self.note(name, "more was to be read than is allowed: not audited")
+            self.note(name, "the limit for reading was reached: not audited")
             return None
         text = self._decoded(name, data)
         if text is not None and text.encode() != data:
@@ -176,7 +176,7 @@ class Workspace:
                     text = data.decode(encoding)
                 except UnicodeDecodeError:
                     if start:
-                        self.note(name, f"it is not the {encoding.upper()} that it begins as")
+                        self.note(name, f"it is not the {encoding.upper()} that its beginning says")
                         return None
                     break
                 return text.replace("\r\n", "\n")

@@ -100,7 +100,7 @@ def _replace(folder: int, path: PurePath, data: bytes) -> None:
         if stat.S_ISLNK(before.st_mode):
             raise OSError(errno.ELOOP, "a link")
         if not stat.S_ISREG(before.st_mode):
-            raise NotWrittenError(f"{path} cannot be written: it is no file.")
+            raise NotWrittenError(f"{path} cannot be written: it is not a file.")
     beside = f".{path.name[:100]}.{secrets.token_hex(8)}"
     handle = os.open(beside, _NEW, 0o666, dir_fd=folder)
     try:
@@ -121,6 +121,6 @@ def _not_written(path: PurePath, error: OSError) -> NotWrittenError:
     if error.errno in _LINK:
         return NotWrittenError(
             f"{path} cannot be written: it is, or leads through, a symbolic link.",
-            next_step="Links in what is audited are not followed. Name another file.",
+            next_step="Links in the audited folder are not followed. Name another file.",
         )
     return NotWrittenError(f"{path} cannot be written: {error.strerror}.")

@@ -144,8 +144,8 @@ class Code:
             if made_by_program(file):
                 text = None
             elif text is not None and not file.endswith(".py") and has_endless_line(text):
-                what = f"a line has more than {MAX_LINE} characters: taken for made by a program"
-                self._workspace.note(file, f"{what}, not looked at for code and secrets")
+                what = f"a line has more than {MAX_LINE} characters: it seems to be generated"
+                self._workspace.note(file, f"{what}, not checked for code and secrets")
                 text = None
             self._texts[file] = text
         return self._texts[file]
@@ -182,7 +182,7 @@ class Code:
                 tree = ast.parse(text)
             return PythonFile(file, text, tree, line)
         except SyntaxError as error:
-            what = "it is no Python 3" + (": Python 2" if _looks_old(text) else "")
+            what = "it is not Python 3" + (": Python 2" if _looks_old(text) else "")
             self._workspace.note(
                 file, f"{what}, so it is not parsed", (error.lineno or 1) + line - 1
             )

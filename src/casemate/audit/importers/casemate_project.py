@@ -60,7 +60,7 @@ class CasemateProject:
                 raise ValueError("more than a manifest may have")
             data = toml_of(written)
         except ValueError as error:
-            workspace.note(source.file, f"it is no TOML: {str(error)[:200]}")
+            workspace.note(source.file, f"it is not TOML: {str(error)[:200]}")
             return
         document = _placed(data, (), source.file, KeyLocator(written))
         code = CodeFiles(workspace)
@@ -71,7 +71,7 @@ class CasemateProject:
             if isinstance(each, Map):
                 made.append(_function(name, each, place_of(functions, name), source.file, code))
             else:
-                workspace.note(source.file, f"function.{name[:64]} is no table")
+                workspace.note(source.file, f"function.{name[:64]} is not a table")
         yield Application(
             name=text(at(document, "project", "name")) or source.file,
             platform=Platform.CASEMATE,

@@ -92,7 +92,7 @@ class CodeFiles:
             for line in (self._workspace.text(name) or "").split("\n"):
                 path = line.partition(",")[0]
                 found.add(f"{beside}/{path}" if beside else path)
-            what = "files of an installed package are not audited: its version is"
+            what = "files of an installed package are not audited, only its version"
             self._workspace.note(name, what)
         return frozenset(found)
 

@@ -144,7 +144,7 @@ class _Service:
                             Resource(name, each["Type"], properties, place, attributes=keep)
                         )
         except Expansion:
-            scope.note(Place(self._file), "more comes out of the resources than is read")
+            scope.note(Place(self._file), "the resources expand to more than is read")
         self._variables.notes.take(scope.notes)
         return found
 
@@ -192,7 +192,7 @@ class _Service:
             found = scope.resolve(value)
         except Expansion:
             scope.note(
-                place_of(value, None, Place(self._file)), "more comes out of it than is read"
+                place_of(value, None, Place(self._file)), "it expands to more than is read"
             )
             found = []
         self._variables.notes.take(scope.notes)

@@ -53,7 +53,7 @@ class Variables:
         place = place or Place(self._file)
         self._left -= 1
         if self._left < 0 or depth > MAX_VARIABLE_DEPTH * 3:
-            self.note(Place(self._file), "more comes out of the variables than is read")
+            self.note(Place(self._file), "the variables expand to more than is read")
             return "${?}" if isinstance(value, str) else value
         if isinstance(value, dict):
             made: Any = value.like() if isinstance(value, Map) else Map(self._file)
@@ -105,7 +105,7 @@ class Variables:
         if text in self._known:
             return self._known[text]
         if depth > MAX_VARIABLE_DEPTH:
-            self.note(place, f"the variable {text[:80]} leads to itself, or too far")
+            self.note(place, f"the variable {text[:80]} refers to itself, or is nested too deeply")
             return MISSING
         alternatives = [each.strip() for each in _split(text)]
         if len(alternatives) > 1 and alternatives[0].startswith("opt:"):
@@ -118,7 +118,7 @@ class Variables:
                     self._known[text] = found
                 return found
         if not _CLOUD.fullmatch(text) and not text.startswith(("aws:", "AWS", "sls:instanceId")):
-            self.note(place, f"${{{text[:120]}}} is known when it is deployed")
+            self.note(place, f"${{{text[:120]}}} is known only when it is deployed")
         return MISSING
 
     def _one(self, text: str, depth: int, place: Place) -> Any:  # noqa: PLR0911
@@ -197,7 +197,7 @@ class Variables:
     def _read(self, found: str, place: Place) -> Any:
         if not found.endswith((".yml", ".yaml", ".json")):
             if found.endswith((".js", ".cjs", ".mjs", ".ts", ".py")):
-                self.note(place, f"{found[:120]} is a program, which is not run here")
+                self.note(place, f"{found[:120]} is a program, and is not run here")
                 return MISSING
             return self._workspace.text(found) or MISSING
         try:

@@ -77,7 +77,7 @@ class Terraform:
         for kind, properties in attached:
             joining.join(kind, properties)
         for kind in sorted(unknown)[:50]:
-            notes.say(place, f"resources of the type {kind[:64]} are not looked at")
+            notes.say(place, f"resources of the type {kind[:64]} are not audited")
         yield application_of(source.file, self.name, resources, place, workspace, unresolved=notes)
 
 

@@ -101,11 +101,11 @@ class _Run:
                 read()
                 return
         except SpentError as error:
-            why = f"not all of it was analysed: too many {error}"
+            why = f"only a part was analysed: too many {error}"
             if str(error) == "time":
-                why = "not all of it was analysed: it takes too long"
+                why = "only a part was analysed: it takes too long"
         except RecursionError:
-            why = "not all of it was analysed: it is nested too deeply"
+            why = "only a part was analysed: it is nested too deeply"
         place = Place(reader.frame.file or path, 1)
         reader.frame, reader.stack = frame, stack
         self._report.unresolved(place, why)

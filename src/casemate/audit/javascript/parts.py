@@ -98,7 +98,7 @@ def parsed_file(code: Code, file: str) -> Parsed:
     def make() -> Parsed:
         text = code.text(file)
         if text is None:
-            return _none("it is not looked at: made by a program, or no text")
+            return _none("not audited: generated, or not text")
         return parsed_text(file, text)
 
     return code.once("javascript", file, make)

@@ -242,7 +242,7 @@ class Reader:
             found = self.files.find(f"/opt/{rest}", self.frame.file) if slash and rest else None
             if found is not None:
                 return self.module(found, state)
-        self.watcher.opened(self, node, "a module is imported by a name that is not known")
+        self.watcher.opened(self, node, "a module is imported by an unknown name")
         return join(ANYTHING, self.of_library(External("require"), [value], state, node))
 
     def required(self, name: str, state: State, node: Node) -> Value:

@@ -132,7 +132,7 @@ def parse(path: str, text: str) -> Parsed:
     if len(text) > MAX_CHARACTERS:
         raise SyntaxProblemError(f"it has more than {MAX_CHARACTERS} characters: not parsed")
     if "\0" in text:
-        raise SyntaxProblemError("it is no text: not parsed")
+        raise SyntaxProblemError("it is not text: not parsed")
     data = text.encode("utf-8", "replace")
     until = time.thread_time() + MAX_SECONDS
     parser = _parser(_GRAMMARS.get(path.rpartition(".")[2], "javascript"))
@@ -168,7 +168,7 @@ def _taken_over(root: RawNode, data: bytes, until: float) -> Parsed:
             if count % 1_024 == 0 and time.thread_time() > until:
                 raise SyntaxProblemError("it takes too long to parse")
             if count > MAX_NODES:
-                raise SyntaxProblemError(f"it has more than {MAX_NODES} nodes: not looked at")
+                raise SyntaxProblemError(f"it has more than {MAX_NODES} nodes: not checked")
             if any_broken and (raw.is_error or raw.is_missing):
                 _note(broken, raw)
         entered = (
@@ -178,7 +178,7 @@ def _taken_over(root: RawNode, data: bytes, until: float) -> Parsed:
         )
         if entered and cursor.goto_first_child():
             if len(path) > MAX_DEPTH:
-                raise SyntaxProblemError("it is nested too deeply: not looked at")
+                raise SyntaxProblemError("it is nested too deeply: not checked")
             continue
         if entered:
             path.pop()
@@ -192,7 +192,7 @@ def _taken_over(root: RawNode, data: bytes, until: float) -> Parsed:
 
 def _note(broken: list[tuple[int, str]], raw: RawNode) -> None:
     if len(broken) < 5:
-        broken.append((raw.start_point[0] + 1, "it is no JavaScript that is understood here"))
+        broken.append((raw.start_point[0] + 1, "it is not JavaScript that can be parsed here"))
 
 
 def _take(raw: RawNode, kind: str, field: str | None, path: list[Node], data: bytes) -> bool:

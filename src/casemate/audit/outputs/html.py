@@ -60,7 +60,7 @@ def _parts(report: Report) -> Iterator[str]:
         versions = "; ".join(f"{name} {text}" for name, text in report.versions.items())
         yield f"<p>Score {report.score} of 100. {_safe(versions)}</p>"
     if report.paths:
-        yield "<h1>Ways of an attacker</h1>" + svg_of(list(report.paths)) + "<ol>"
+        yield "<h1>Attack paths</h1>" + svg_of(list(report.paths)) + "<ol>"
         for path in report.paths[:_MAX_PATHS]:
             yield f"<li>{_safe(path.text)} <code>{_safe(path.place)}</code></li>"
         yield "</ol>"
@@ -106,7 +106,7 @@ def _privileges(report: Report) -> Iterator[str]:
                 f"<td><code>{_safe(', '.join(surplus.actions))}</code></td>"
                 f"<td><code>{_safe(', '.join(surplus.resources))}</code></td></tr>"
             )
-        yield f"</table><p>Enough would be:</p><pre><code>{_lines(each.minimal)}</code></pre>"
+        yield f"</table><p>This would be enough:</p><pre><code>{_lines(each.minimal)}</code></pre>"
         yield "</details>"
 
 

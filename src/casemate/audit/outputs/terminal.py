@@ -39,7 +39,7 @@ def lines_of(
         yield Line(f"  Change: {each.fix}")
         yield Line("")
     if paths and report.paths:
-        yield Line("Ways of an attacker, the worst first:")
+        yield Line("Attack paths, the worst first:")
         for path in report.paths:
             yield Line(f"  {path.text}")
             yield Line(f"    {path.place}")
@@ -77,7 +77,7 @@ def _acceptance(report: Report, *, told: bool) -> Iterator[Line]:
         yield Line(f"{len(report.accepted)} accepted by a comment or the baseline.")
     elif told:
         yield Line(
-            "What is meant is accepted at its line, by a comment: casemate: allow RULE "
+            "To accept an intended finding, put a comment at its line: casemate: allow RULE "
             "until=YYYY-MM-DD reason=WHY"
         )
 
@@ -105,9 +105,9 @@ def _privileges(report: Report) -> Iterator[Line]:
             service = "any service" if undecided.service == "*" else undecided.service
             yield Line(f"  undecided  {service}: {undecided.what} ({undecided.place})")
         for action in each.missing:
-            yield Line(f"  not granted by what is here: {action}")
+            yield Line(f"  not granted here: {action}")
         if each.minimal:
-            yield Line("  Enough would be:")
+            yield Line("  This would be enough:")
             for line in each.minimal.split("\n"):
                 yield Line(f"    {line}")
         yield Line("")

@@ -58,7 +58,7 @@ def _make(reader: Reader, way: str, given: Arguments, node: ast.AST, *, own: boo
     names = known_texts(given.get(0, "service_name"))
     if names is None:
         if given.get(0, "service_name") or given.open:
-            reader.open(EVERY, node, "a client of a service that is not known is made")
+            reader.open(EVERY, node, "a client of an unknown service is made")
         return NONE
     own = own and with_own_role(given)
     found = NONE

@@ -78,7 +78,7 @@ def details_of(
 
 
 class _Inline:
-    """Code that stands in the template, as the only file."""
+    """Code that is in the template, as the only file."""
 
     def __init__(self, file: PythonFile) -> None:
         self._file = file

@@ -33,7 +33,7 @@ _CREDENTIALS = frozenset(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SES
 _RUNNING = frozenset(("eval", "Function", "vm"))
 _WHOLE = ("child_process.", "execa", "shelljs.", "cross-spawn", "worker_threads.")
 _TAKING = ("@aws-sdk/credential-provider", "@smithy/signature-v4", "aws4", "@aws-sdk/signature-v4")
-_HOLDING = "credentials of the role are given away"
+_HOLDING = "credentials of the role are passed on"
 
 
 class Together(Protocol):
@@ -170,7 +170,7 @@ class NeedsWatcher(Watcher):
             self.opened(reader, node, "another program is run")
         whole = any(o == External("process.env") for each in given for o in options(each))
         if whole and not name.startswith(("console.", "Object.keys")):
-            self.opened(reader, node, f"the whole environment is given to {name[:60]}")
+            self.opened(reader, node, f"the whole environment is passed to {name[:60]}")
         if name.endswith(".credentials") or ".credentials." in name:
             self.opened(reader, node, _HOLDING)
         if "aws-sdk" not in name:
@@ -197,7 +197,7 @@ class NeedsWatcher(Watcher):
                     service = of_package(thing.type.split(".")[1].removesuffix("()"))
                     found = services.service(service) if service else None
                     if found is not None:
-                        what = "its client comes to code that is not known"
+                        what = "its client reaches unknown code"
                         self._recorder.open(found.prefix, self._place(reader, node), what)
 
     def sweep(self, reader: Reader) -> None:

@@ -133,7 +133,7 @@ class Calls:
             self._recorder.need("sts:AssumeRole", HOLE, place, sure=False)
             return ""
         if class_ in ("Signers", "CredentialProviderChain", "EC2MetadataCredentials"):
-            return "credentials of the role are given away"
+            return "credentials of the role are passed on"
         service = of_package(class_)
         if service is None:
             return f"{class_[:60]} of the SDK is not known" if made else ""

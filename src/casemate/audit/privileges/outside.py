@@ -124,14 +124,14 @@ def _getattr(reader: Reader, given: Arguments, node: ast.AST) -> Values:
         return found
     for each in given.get(0):
         if each.kind in CLOUD:
-            cloud.escaped(reader, each, node, "a name that is not known (getattr)")
+            cloud.escaped(reader, each, node, "an unknown name (getattr)")
         elif isinstance(each, (Instance, Class)):
-            reader.escape([each], node, "a name that is not known (getattr)")
+            reader.escape([each], node, "an unknown name (getattr)")
             found |= ANYTHING if _has_rights(reader, each) else DATA
         elif isinstance(each, (Context, Capability)):
             own.escaped(reader, each, node)
         elif each.kind == "module" or getattr(each, "name", "").startswith("boto"):
-            reader.open(EVERY, node, "a name of a module that is not known (getattr)")
+            reader.open(EVERY, node, "an unknown name of a module (getattr)")
     return found | DATA
 
 
@@ -146,13 +146,13 @@ def _super(reader: Reader, given: Arguments, node: ast.AST) -> Values:
 
 
 def _dynamic(reader: Reader, given: Arguments, node: ast.AST) -> Values:
-    reader.open(EVERY, node, "code is made while it runs")
+    reader.open(EVERY, node, "code is built at run time")
     return ANYTHING
 
 
 def _type(reader: Reader, given: Arguments, node: ast.AST) -> Values:
     if len(given.places) > 1:
-        reader.escape(given.all(), node, "a class that is made while it runs")
+        reader.escape(given.all(), node, "a class that is built at run time")
         return DATA
     return DATA | frozenset(Class(v.owner) for v in given.get(0) if isinstance(v, Instance))
 
@@ -160,7 +160,7 @@ def _type(reader: Reader, given: Arguments, node: ast.AST) -> Values:
 def _import(reader: Reader, given: Arguments, node: ast.AST) -> Values:
     names = known_texts(given.get(0, "name"))
     if names is None:
-        reader.open(EVERY, node, "a module is imported by a name that is not known")
+        reader.open(EVERY, node, "a module is imported by an unknown name")
         return DATA
     return NONE.union(*(imports.module(reader, name.lstrip("."), node) for name in names))
 
@@ -200,7 +200,7 @@ def _setattr(reader: Reader, given: Arguments, node: ast.AST) -> Values:
     for name in known_texts(given.get(1)) or ():
         attributes.store(reader, given.get(0), name, given.get(2))
     if known_texts(given.get(1)) is None:
-        reader.escape(given.get(2), node, "a name that is not known (setattr)")
+        reader.escape(given.get(2), node, "an unknown name (setattr)")
     return DATA
 
 

@@ -20,7 +20,7 @@ _WRITE_ALL = re.compile(
     r"^(?:dynamodb:(?:PutItem|DeleteItem|UpdateItem|BatchWriteItem)|s3:(?:PutObject|DeleteObject|Put\*|Delete\*))$",
     re.I,
 )
-_LEAST = "Grant the actions that the code calls, on the ARNs of the resources that it uses."
+_LEAST = "Grant only the actions that the code calls, on the ARNs of the resources that it uses."
 
 
 def _allow(actions: str, resources: str = "'*'", rest: str = "") -> str:
@@ -66,10 +66,10 @@ def _data_rule(
 RULES = (
     _data_rule(
         "IAM-009",
-        "May become every role",
-        "It takes the rights of any role that trusts the account.",
+        "May assume every role",
+        "It can take the rights of any role that trusts the account.",
         re.compile(r"^sts:(?:AssumeRole\w*|\*)$", re.I),
-        "may become every role that trusts the account",
+        "may assume every role that trusts the account",
         "sts:AssumeRole",
         Severity.HIGH,
         "Name the roles in Resource.",
@@ -78,7 +78,7 @@ RULES = (
     _data_rule(
         "IAM-010",
         "May read every secret",
-        "One function has the secrets of all.",
+        "One function has the secrets of all applications.",
         re.compile(r"^secretsmanager:(?:GetSecretValue|Get\*|BatchGet\w*)$", re.I),
         "may read every secret of the account",
         "secretsmanager:GetSecretValue",
@@ -89,7 +89,7 @@ RULES = (
     _data_rule(
         "IAM-011",
         "May read every parameter",
-        "Parameters hold secrets of other applications.",
+        "Parameters contain secrets of other applications.",
         re.compile(r"^ssm:(?:GetParameter\w*\*?|Get\*)$", re.I),
         "may read every parameter of the account",
         "ssm:GetParameter",
@@ -100,7 +100,7 @@ RULES = (
     _data_rule(
         "IAM-012",
         "May decrypt with every key",
-        "What keys are there to keep apart is together again.",
+        "Separate keys then no longer keep data apart.",
         re.compile(r"^kms:(?:Decrypt|\*Decrypt\*)$", re.I),
         "may decrypt with every key of the account",
         "kms:Decrypt",
@@ -110,7 +110,7 @@ RULES = (
     _data_rule(
         "IAM-013",
         "May read every table or bucket",
-        "A fault in it tells the data of all applications.",
+        "A bug in it exposes the data of all applications.",
         _READ_ALL,
         "may read the data of all applications",
         "dynamodb:GetItem",
@@ -119,7 +119,7 @@ RULES = (
     _data_rule(
         "IAM-014",
         "May change every table or bucket",
-        "A fault in it changes or deletes the data of all applications.",
+        "A bug in it can change or delete the data of all applications.",
         _WRITE_ALL,
         "may change the data of all applications",
         "dynamodb:PutItem",
@@ -129,7 +129,7 @@ RULES = (
     _data_rule(
         "IAM-015",
         "May call every function",
-        "It calls functions past the authorizers of their APIs.",
+        "It can call functions without going through the authorizers of their APIs.",
         re.compile(r"^lambda:(?:Invoke\w*\*?|Invoke\*|AddPermission)$", re.I),
         "may call every function of the account",
         "lambda:InvokeFunction",
@@ -139,7 +139,7 @@ RULES = (
     _data_rule(
         "IAM-016",
         "May replace every function",
-        "It puts code of its own under the roles of others.",
+        "It can run its own code under the roles of other functions.",
         re.compile(
             r"^lambda:(?:UpdateFunction(?:Code|Configuration|\*)|Update\*)$",
             re.I,
@@ -151,8 +151,8 @@ RULES = (
     ),
     _data_rule(
         "IAM-017",
-        "May take away evidence",
-        "Who takes it over deletes what would tell of it.",
+        "May delete evidence",
+        "Whoever takes it over can delete the traces of the attack.",
         re.compile(
             r"^(?:cloudtrail:(?:StopLogging|DeleteTrail|UpdateTrail)|logs:(?:DeleteLogGroup|DeleteLogStream|PutRetentionPolicy)|guardduty:(?:Delete|Update)\w*|config:(?:StopConfigurationRecorder|Delete(?:ConfigurationRecorder|DeliveryChannel|ConfigRule|EvaluationResults)))$",
             re.I,
@@ -160,13 +160,13 @@ RULES = (
         "may delete or stop logs",
         "cloudtrail:StopLogging",
         Severity.HIGH,
-        "Leave it to administrators.",
+        "Leave this right to administrators.",
         "T1562.008",
     ),
     _data_rule(
         "IAM-018",
         "May start machines",
-        "Crypto miners start the largest there are, in your name.",
+        "Crypto miners start the largest machines there are, in your name.",
         re.compile(
             r"^(?:ec2:(?:RunInstances|Create\*|RequestSpot\w*)|ecs:RunTask|batch:SubmitJob|sagemaker:Create\w*)$",
             re.I,
@@ -179,10 +179,10 @@ RULES = (
     ),
     _data_rule(
         "IAM-019",
-        "May send mail as everybody",
-        "Phishing is sent in the name of any verified domain.",
+        "May send mail as anybody",
+        "It can send phishing in the name of any verified domain.",
         re.compile(r"^ses:(?:Send\w*\*?)$", re.I),
-        "may send mail as every identity",
+        "may send mail as any identity",
         "ses:SendEmail",
         Severity.LOW,
         "Name the identity in Resource, and ses:FromAddress in a condition.",
@@ -191,7 +191,7 @@ RULES = (
     _data_rule(
         "IAM-020",
         "May write to every queue or topic",
-        "It feeds events to functions of other applications.",
+        "It can send events to functions of other applications.",
         re.compile(
             r"^(?:sqs:SendMessage\w*\*?|sns:Publish\w*\*?|events:PutEvents|kinesis:PutRecord\w*\*?)$",
             re.I,
@@ -203,7 +203,7 @@ RULES = (
     _data_rule(
         "IAM-021",
         "May delete users and policies",
-        "It locks administrators out.",
+        "It can lock administrators out.",
         re.compile(
             r"^iam:(?:(?:Delete|Update)(?!AccountPasswordPolicy$)\w*\*?|Create(?:User|Role|Policy))$",
             re.I,
@@ -215,8 +215,8 @@ RULES = (
     ),
     _data_rule(
         "IAM-022",
-        "May change who owns buckets",
-        "It opens buckets to everybody.",
+        "May change access to every bucket",
+        "It can open buckets to everybody.",
         re.compile(
             r"^s3:(?:PutBucketPolicy|PutBucketAcl|PutObjectAcl|PutBucketPublicAccessBlock|DeleteBucketPolicy)$",
             re.I,
@@ -230,7 +230,7 @@ RULES = (
     _data_rule(
         "IAM-023",
         "May run statements in every database",
-        "It reads and changes all databases with the data API.",
+        "It can read and change all databases with the data API.",
         re.compile(r"^rds-data:", re.I),
         "may run statements in every database",
         "rds-data:ExecuteStatement",
@@ -239,7 +239,7 @@ RULES = (
     _data_rule(
         "IAM-024",
         "May start every workflow",
-        "It starts workflows of other applications with data of its own.",
+        "It can start workflows of other applications with its own data.",
         re.compile(r"^states:(?:StartExecution|StartSync\w*|Start\*|SendTask\w*)$", re.I),
         "may start every workflow",
         "states:StartExecution",
@@ -259,7 +259,7 @@ RULES = (
     _data_rule(
         "IAM-026",
         "May act for every user of Cognito",
-        "It sets passwords and groups of all users.",
+        "It can set passwords and groups of all users.",
         re.compile(r"^cognito-idp:(?:Admin\w+\*?|\w*SetUserPassword)$", re.I),
         "may change users of every pool",
         "cognito-idp:AdminSetUserPassword",

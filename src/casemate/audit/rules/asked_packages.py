@@ -45,7 +45,7 @@ def _asked_for(subject: Subject, folder: str) -> Iterator[Dependency]:
             continue
         count += 1
         if count > _MAX_FILES:
-            what = f"more than {_MAX_FILES} files of dependencies: the rest is not audited"
+            what = f"more than {_MAX_FILES} dependency files: the rest is not audited"
             subject.workspace.note(folder, what)
             return
         yield from read(subject, name)
@@ -127,7 +127,7 @@ def _package(subject: Subject, name: str) -> Iterator[Dependency]:
     try:
         found = json.loads(text or "{}")
     except (ValueError, RecursionError):
-        subject.workspace.note(name, "it is no JSON")
+        subject.workspace.note(name, "it is not JSON")
         return
     folder = name.rpartition("/")[0]
     lock = any(

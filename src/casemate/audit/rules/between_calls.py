@@ -12,18 +12,22 @@ from casemate.audit.rules.python_between import passed_on, undecided
 _race = entries(Risk.INPUT, "SAS-05", 367, "")
 _errors = entries(Risk.ERRORS, "SAS-06", 209, "T1592.002")
 _RACE = (
-    "Two calls at the same time both read the old value: an order is changed after it was paid for,"
-    " a voucher is used twice, the last piece is sold to two."
+    (
+    "Two calls at the same time both read the old value: an order is changed after it was "
+    "paid for, a voucher is used twice, the last piece is sold to two people."
+)
 )
 _ASK = (
-    "Ask for it again where it is written: a ConditionExpression on what was decided by, or a"
-    " transaction."
+    (
+    "Check again in the write: with a ConditionExpression on the value that decided, or in a "
+    "transaction."
+)
 )
 _PASSED = (
     "A function that fails answers with its exception, and in Python with its trace: paths, lines"
     " of code, names of tables."
 )
-_LOOK = "Ask for FunctionError first, and answer with an id of your own where it is set."
+_LOOK = "Check FunctionError first, and answer with an id of your own if it is set."
 
 
 def _order(write: str) -> str:
@@ -93,7 +97,7 @@ _UPDATE = 'table.update_item(Key=key, UpdateExpression="SET goods = :g"{})'
 RULES = (
     _race(
         "PY-028",
-        "Decision about an item that changes meanwhile",
+        "Decision on an item that can change meanwhile",
         Severity.LOW,
         _RACE,
         _ASK,
@@ -103,7 +107,7 @@ RULES = (
     ),
     _errors(
         "PY-029",
-        "Answer of another function that is passed on with its errors",
+        "Another function's errors are passed on",
         Severity.LOW,
         _PASSED,
         _LOOK,

@@ -72,7 +72,7 @@ def _loaded(subject: Subject, file: str, body: str) -> bool:
 
 
 def _body(text: str, name: str) -> str | None:
-    """Return the text of a function, as far as its end is seen; None if it is not there."""
+    """Return the text of a function, as far as its end is seen; None if it does not exist."""
     made = next((each for each in _DEFINED.finditer(text) if each[1] == name), None)
     if made is None:
         return None

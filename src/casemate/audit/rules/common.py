@@ -174,7 +174,7 @@ def narrowed(statement: Statement) -> bool:
 
 
 def literal(value: Any) -> str | None:
-    """Return a text that stands in the template itself; None for what a deployment fills in."""
+    """Return a text that is in the template itself; None for what a deployment fills in."""
     if not isinstance(value, (str, int)) or isinstance(value, bool):
         return None
     found = str(value)

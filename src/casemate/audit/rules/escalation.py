@@ -181,8 +181,9 @@ RULES = (
         "PRIV-010",
         "May run code with another role",
         Severity.HIGH,
-        "It makes something that runs with the role of an administrator, and is administrator.",
-        "Name the one role in iam:PassRole, or leave making such things to the pipeline.",
+        "It can create something that runs with an administrator's role, and so become "
+        "administrator.",
+        "Name the one role in iam:PassRole, or leave creating such resources to the pipeline.",
         _passing,
         _two("'*'"),
         _two("!GetAtt Worker.Arn"),
@@ -191,7 +192,7 @@ RULES = (
         "PRIV-011",
         "May change itself",
         Severity.HIGH,
-        "A fault that runs once stays for ever, or gives itself every right.",
+        "A bug that is exploited once can stay for ever, or give the function every right.",
         "Leave changes of functions and their roles to the pipeline.",
         _self,
         statement(
@@ -204,7 +205,8 @@ RULES = (
         "PRIV-012",
         "Service that calls a function for every account",
         Severity.LOW,
-        "Somebody else's bucket or topic calls it through the same service: the confused deputy.",
+        "Somebody else's bucket or topic can call it through the same service: the confused "
+        "deputy.",
         "Set SourceArn, and SourceAccount for buckets.",
         _anyones,
         _permission(),

@@ -10,7 +10,7 @@ from casemate.audit.rules.entry import OLD_TLS, api_rule, setting
 
 def _graph_key(a: Asset) -> str | None:
     return (
-        "an API key, which every client holds, is all that it asks for"
+        "it requires only an API key, which every client has"
         if a.settings["kind"] == "API_KEY"
         else None
     )
@@ -19,7 +19,7 @@ def _graph_key(a: Asset) -> str | None:
 def _listener(a: Asset) -> str | None:
     s = a.settings
     return (
-        "it speaks HTTP without encryption"
+        "it accepts HTTP without encryption"
         if s["protocol"] == "HTTP" and not s["redirects"]
         else None
     )
@@ -27,13 +27,13 @@ def _listener(a: Asset) -> str | None:
 
 def _listener_tls(a: Asset) -> str | None:
     policy = a.settings["policy"]
-    return f"{policy} lets clients speak old TLS" if policy in OLD_TLS else None
+    return f"{policy} accepts old TLS" if policy in OLD_TLS else None
 
 
 def _cdn_tls(a: Asset) -> str | None:
     tls = a.settings.get("tls") or ""
     return (
-        f"{tls} lets clients speak old TLS"
+        f"{tls} accepts old TLS"
         if tls in OLD_TLS and a.settings["own_certificate"]
         else None
     )
@@ -42,8 +42,8 @@ def _cdn_tls(a: Asset) -> str | None:
 RULES = (
     api_rule(
         "API-021",
-        "GraphQL API with a key alone",
-        "The key is in every client that is shipped.",
+        "GraphQL API with only a key",
+        "The key is in every client that you ship.",
         "Use AMAZON_COGNITO_USER_POOLS, OPENID_CONNECT or AWS_IAM.",
         _graph_key,
         "Name: g\nAuthenticationType: API_KEY",
@@ -58,7 +58,7 @@ RULES = (
     api_rule(
         "API-022",
         "GraphQL API without logs",
-        "Nobody can tell what was asked.",
+        "Nobody can tell what was queried.",
         "Set LogConfig.",
         setting("logged", False, "no logs are kept"),
         "Name: g\nAuthenticationType: AWS_IAM",
@@ -71,8 +71,8 @@ RULES = (
     ),
     api_rule(
         "API-023",
-        "GraphQL API that describes itself",
-        "Who attacks it reads all its types and fields.",
+        "GraphQL API that allows introspection",
+        "An attacker can read all its types and fields.",
         "Set IntrospectionConfig: DISABLED.",
         setting("introspection", True, "introspection is on"),
         "Name: g\nAuthenticationType: AWS_IAM",
@@ -87,7 +87,7 @@ RULES = (
     api_rule(
         "API-024",
         "GraphQL API that logs whole requests",
-        "Arguments and headers, tokens among them, are in the logs.",
+        "Arguments and headers, including tokens, are in the logs.",
         "Set ExcludeVerboseContent: true.",
         setting("verbose", True, "it writes headers and arguments into logs"),
         "Name: g\nLogConfig: {FieldLogLevel: ALL}",
@@ -101,8 +101,8 @@ RULES = (
     api_rule(
         "API-025",
         "Load balancer without encryption",
-        "Everybody on the way reads and changes requests.",
-        "Listen for HTTPS; let the listener for HTTP redirect.",
+        "Anybody on the network path can read and change requests.",
+        "Listen for HTTPS, and let the HTTP listener redirect.",
         _listener,
         "Protocol: HTTP\nPort: 80\nDefaultActions: [{Type: forward}]",
         "Protocol: HTTP\nPort: 80\nDefaultActions: [{Type: redirect, RedirectConfig: {Protocol: HTTPS, StatusCode: HTTP_301}}]",
@@ -115,7 +115,7 @@ RULES = (
     ),
     api_rule(
         "API-026",
-        "Load balancer that speaks old TLS",
+        "Load balancer that accepts old TLS",
         "TLS 1.0 and 1.1 are broken.",
         "Set SslPolicy: ELBSecurityPolicy-TLS13-1-2-2021-06.",
         _listener_tls,
@@ -130,7 +130,7 @@ RULES = (
     api_rule(
         "API-027",
         "CDN that answers without encryption",
-        "Everybody on the way reads and changes what visitors get.",
+        "Anybody on the network path can read and change what visitors get.",
         "Set ViewerProtocolPolicy: redirect-to-https.",
         setting("plain_http", True, "it answers HTTP without encryption"),
         "DistributionConfig: {DefaultCacheBehavior: {ViewerProtocolPolicy: allow-all}}",
@@ -144,7 +144,7 @@ RULES = (
     ),
     api_rule(
         "API-028",
-        "CDN that speaks old TLS",
+        "CDN that accepts old TLS",
         "TLS 1.0 and 1.1 are broken.",
         "Set MinimumProtocolVersion: TLSv1.2_2021.",
         _cdn_tls,
@@ -159,7 +159,7 @@ RULES = (
     api_rule(
         "API-029",
         "CDN without logs",
-        "Who asked for what cannot be told after an attack.",
+        "After an attack nobody can tell who requested what.",
         "Set Logging.",
         setting("logged", False, "no access log is kept"),
         "DistributionConfig: {DefaultCacheBehavior: {ViewerProtocolPolicy: https-only}}",
@@ -172,10 +172,10 @@ RULES = (
     ),
     api_rule(
         "API-030",
-        "CDN that asks its origin without encryption",
-        "Everybody between the CDN and the origin reads what visitors send.",
+        "CDN that reaches its origin without encryption",
+        "Anybody between the CDN and the origin can read what visitors send.",
         "Set OriginProtocolPolicy: https-only.",
-        setting("origin_plain", True, "it asks an origin by HTTP"),
+        setting("origin_plain", True, "it requests from an origin by HTTP"),
         "DistributionConfig: {Origins: [{Id: a, DomainName: a.example, CustomOriginConfig: {OriginProtocolPolicy: http-only}}]}",
         "DistributionConfig: {Origins: [{Id: a, DomainName: a.example, CustomOriginConfig: {OriginProtocolPolicy: https-only}}]}",
         kind="cdn",

@@ -50,8 +50,8 @@ def _ended(subject: Subject) -> Iterator[Hit]:
             long_ago = past > _LONG_AGO_DAYS and widest.reach is Reach.PUBLIC
             yield Hit(
                 place=functions[0].place,
-                text=f"{len(functions)} function(s), {functions[0].name} first: the runtime {runtime} has no "
-                f"security updates since {ENDS[runtime]}",
+                text=f"{len(functions)} function(s), {functions[0].name} first: the runtime {runtime} has had "
+                f"no security updates since {ENDS[runtime]}",
                 subject=runtime,
                 function=widest,
                 severity=Severity.HIGH if long_ago else None,
@@ -75,7 +75,7 @@ def _slow(f: Function) -> str | None:
 
 def _unlimited(f: Function) -> str | None:
     if f.concurrency is None and f.knows("concurrency") and f.reach is Reach.PUBLIC:
-        return "everybody can start as many of it at once as the account allows"
+        return "everybody can start as many instances at once as the account allows"
     return None
 
 
@@ -86,7 +86,7 @@ def _untraced(f: Function) -> str | None:
 
 def _lost(f: Function) -> str | None:
     if not f.setting("dead_letters") and any(t.kind in EVENTS for t in f.triggers):
-        return "events that fail twice are lost without a sign"
+        return "events that keep failing are lost without a sign"
     return None
 
 
@@ -116,8 +116,8 @@ def _shared_role(subject: Subject) -> Iterator[Hit]:
             names = ", ".join(f.name for f in functions[:6])
             yield Hit(
                 place=functions[0].place,
-                text=f"{len(functions)} functions ({names}) share the role {role}: each may do "
-                "what any of them needs",
+                text=f"{len(functions)} functions ({names}) share the role {role}: each has "
+                "the rights that any of them needs",
                 subject=role,
                 function=functions[0],
             )
@@ -132,7 +132,7 @@ _BASIC = (
 
 def _no_group(f: Function) -> str | None:
     if not f.logging.declared and not f.logging.group:
-        return "its logs go to a group that nothing declares: they are kept for ever, unencrypted"
+        return "its logs go to an undeclared group: they are kept for ever, unencrypted"
     return None
 
 
@@ -145,26 +145,26 @@ def _kept_for_ever(f: Function) -> str | None:
 def _kept_short(f: Function) -> str | None:
     days = f.logging.retention_days
     if f.logging.declared and days is not None and 0 < days < 7:
-        return f"its logs are kept for {days} days: an attack is seen later than that"
+        return f"its logs are kept for {days} days: attacks are usually noticed later"
     return None
 
 
 def _logs_open(f: Function) -> str | None:
     if f.logging.declared and f.logging.encrypted is False:
-        return "its logs are not encrypted with a key of yours"
+        return "its logs are not encrypted with a key of your own"
     return None
 
 
 def _unsigned(f: Function) -> str | None:
     if not f.setting("code_signing") and f.setting("package") == "Zip" and f.reach is Reach.PUBLIC:
-        return "code that nobody signed can be deployed to it"
+        return "unsigned code can be deployed to it"
     return None
 
 
 def _environment_key(f: Function) -> str | None:
     secretive = [v.name for v in f.environment if any(w in v.name.upper() for w in _SECRETIVE)]
     if secretive and not f.setting("environment_key"):
-        return f"{secretive[0][:64]} is in the environment, which has no key of yours"
+        return f"{secretive[0][:64]} is in the environment, which has no key of your own"
     return None
 
 
@@ -177,7 +177,7 @@ def _alarms(subject: Subject) -> Iterator[Hit]:
     alarmed = any(True for _ in application.of_kind("alarm"))
     if application.platform is Platform.AWS and outside and not alarmed:
         count = len(application.functions)
-        text = f"no alarm tells of errors or throttling of {count} function(s)"
+        text = f"no alarm watches errors or throttling of {count} function(s)"
         yield Hit(place=application.place, text=text, subject="alarms")
 
 
@@ -189,12 +189,12 @@ def _permitted(subject: Subject) -> Iterator[Hit]:
                 and trigger.kind == "invoke"
                 and trigger.reach is Reach.PUBLIC
             ):
-                yield hit(f, "its policy lets every account of AWS call it", trigger.place)
+                yield hit(f, "its policy lets every AWS account call it", trigger.place)
 
 
 def _anonymous_url(f: Function, trigger: object) -> str | None:
     return (
-        "its URL asks nothing of who calls it"
+        "its URL does not authenticate callers"
         if getattr(trigger, "reach", None) is Reach.PUBLIC
         else None
     )
@@ -207,7 +207,7 @@ def _stream_end(asset: object) -> str | None:
         any(part in source for part in (":dynamodb:", ":kinesis:", ".StreamArn"))
         and not settings["on_failure"]
     ):
-        return "records that cannot be handled stop the stream or are lost: no destination for them"
+        return "records that fail stop the stream or are lost: they have no destination"
     return None
 
 
@@ -239,21 +239,22 @@ RULES = (
         cwe=1104,
         attack="T1190",
         severity=Severity.MEDIUM,
-        why="AWS patches a runtime until its end. After that a hole in the interpreter or in a "
-        "library that comes with it stays, and at some day the function can no longer be updated.",
-        fix="Set a runtime that is supported, such as python3.13 or nodejs22.x, and run the tests.",
+        why="AWS patches a runtime until its end of support. After that, a vulnerability in "
+        "the interpreter or in a bundled library stays open, and one day the function "
+        "can no longer be updated.",
+        fix="Set a supported runtime, such as python3.13 or nodejs22.x, and run the tests.",
         check=_ended,
         vulnerable=function("Runtime: python3.8"),
         fixed=function("Runtime: python3.13"),
     ),
     Rule(
         id="FN-002",
-        title="Runtime that ends within half a year",
+        title="Runtime whose support ends within half a year",
         risk=Risk.RESPONSIBILITY,
         owasp="SAS-09",
         cwe=1104,
         severity=Severity.LOW,
-        why="A change of runtime that waits for its last day is made in a hurry, or not at all.",
+        why="A runtime change that waits for the last day is made in a hurry, or not at all.",
         fix="Plan the change to a later runtime now.",
         check=_ends_soon,
         vulnerable=function("Runtime: nodejs22.x"),
@@ -267,8 +268,9 @@ RULES = (
         cwe=770,
         attack="T1499.003",
         severity=Severity.LOW,
-        why="Each second is paid for. Who finds an input that is slow pays nothing and lets you pay: "
-        "denial of wallet. Behind API Gateway nobody waits longer than 29 seconds anyway.",
+        why="You pay for each second. An attacker who finds a slow input pays nothing and "
+        "makes you pay: denial of wallet. Behind API Gateway nobody waits longer than 29 "
+        "seconds anyway.",
         fix="Set Timeout to what a call needs, for HTTP at most 29 seconds; move long work to a queue.",
         check=of_functions(_slow),
         vulnerable=function("Timeout: 900", event=_API),
@@ -276,15 +278,16 @@ RULES = (
     ),
     Rule(
         id="FN-004",
-        title="No bound on how many run at once",
+        title="No bound on concurrent executions",
         risk=Risk.RESPONSIBILITY,
         owasp="SAS-06",
         cwe=770,
         attack="T1499.003",
         severity=Severity.LOW,
-        why="A flood of calls takes the concurrency of the whole account, so that other functions "
-        "are refused, and is paid for call by call.",
-        fix="Set ReservedConcurrentExecutions to what the function needs at most, and throttle the API.",
+        why="A flood of calls uses up the concurrency of the whole account, so other "
+        "functions are refused, and you pay for each call.",
+        fix="Set ReservedConcurrentExecutions to the most that the function needs, and "
+        "throttle the API.",
         check=of_functions(_unlimited),
         vulnerable=function(event=_API),
         fixed=function("ReservedConcurrentExecutions: 20", event=_API),
@@ -296,7 +299,7 @@ RULES = (
         owasp="SAS-10",
         cwe=778,
         severity=Severity.INFO,
-        why="Without traces nobody can tell which calls of which service came of an attack.",
+        why="Without traces nobody can tell which calls to which service belong to an attack.",
         fix="Set Tracing: Active (TracingConfig: {Mode: Active} in CloudFormation).",
         check=of_functions(_untraced),
         vulnerable=function("Tracing: PassThrough"),
@@ -304,14 +307,15 @@ RULES = (
     ),
     Rule(
         id="FN-006",
-        title="Events that fail are lost",
+        title="Failed events are lost",
         risk=Risk.ERRORS,
         owasp="SAS-10",
         cwe=223,
         severity=Severity.LOW,
-        why="Lambda tries an event three times and drops it. What an attacker made fail is gone, and "
-        "so is what a fault of yours made fail.",
-        fix="Name a DeadLetterQueue or an OnFailure destination, and an alarm on what arrives there.",
+        why="Lambda tries an event three times and then drops it. Events that fail because "
+        "of an attacker, or because of a bug of yours, are gone.",
+        fix="Name a DeadLetterQueue or an OnFailure destination, and set an alarm on what "
+        "arrives there.",
         check=of_functions(_lost),
         vulnerable=function(event="Type: Schedule\nProperties: {Schedule: rate(1 hour)}"),
         fixed=function(
@@ -329,9 +333,10 @@ RULES = (
         attack="T1195.002",
         severity=Severity.LOW,
         by_reach=True,
-        why="A layer is code that runs with all rights and secrets of the function. Whoever owns that "
-        "account decided what is in it; nobody scans it for you.",
-        fix="Build the layer in your own account from sources you have looked at, or bundle what it holds.",
+        why="A layer is code that runs with all rights and secrets of the function. The "
+        "owner of that account decides what is in it, and nobody scans it for you.",
+        fix="Build the layer in your own account from sources that you have reviewed, or "
+        "bundle its contents.",
         check=_layers,
         vulnerable=function("Layers: ['arn:aws:lambda:eu-west-1:123456789012:layer:handy:3']"),
         fixed=function(
@@ -341,14 +346,14 @@ RULES = (
     ),
     Rule(
         id="FN-008",
-        title="Image that can change by itself",
+        title="Image that can change without notice",
         risk=Risk.DEPENDENCIES,
         owasp="SAS-09",
         cwe=494,
         attack="T1195.002",
         severity=Severity.MEDIUM,
-        why="A tag such as `latest` names whatever was pushed last, by whomever. What was tested is "
-        "not what the next deployment runs.",
+        why="A tag such as `latest` names whatever was pushed last, by anybody. The next "
+        "deployment may run something other than what was tested.",
         fix="Name the image by its digest: REPOSITORY@sha256:....",
         check=of_functions(_image),
         vulnerable=resource(
@@ -369,9 +374,9 @@ RULES = (
         cwe=250,
         attack="T1078.004",
         severity=Severity.LOW,
-        why="Who takes over the weakest of them may do what the strongest needs.",
-        fix="Give each function a role of its own with what that one needs. In the Serverless "
-        "Framework: the plugin serverless-iam-roles-per-function.",
+        why="Whoever takes over the weakest of them has the rights that the strongest needs.",
+        fix="Give each function a role of its own with only the rights that it needs. In the "
+        "Serverless Framework, use the plugin serverless-iam-roles-per-function.",
         check=_shared_role,
         vulnerable=function(
             "Role: !GetAtt Shared.Arn",
@@ -382,13 +387,13 @@ RULES = (
     ),
     Rule(
         id="FN-010",
-        title="Logs in a group that nothing declares",
+        title="Log group that is not declared",
         risk=Risk.MONITORING,
         owasp="SAS-10",
         cwe=778,
         severity=Severity.INFO,
-        why="Lambda makes the group at the first call. It is kept for ever, belongs to no stack, and "
-        "nobody decided who may read it.",
+        why="Lambda creates the group at the first call. It is kept for ever, belongs to no "
+        "stack, and nobody decided who may read it.",
         fix="Declare an AWS::Logs::LogGroup for the function with RetentionInDays.",
         check=of_functions(_no_group),
         vulnerable=function(),
@@ -396,25 +401,25 @@ RULES = (
     ),
     Rule(
         id="FN-011",
-        title="Logs that are kept for ever",
+        title="Logs are kept for ever",
         risk=Risk.MONITORING,
         owasp="SAS-03",
         cwe=359,
         severity=Severity.LOW,
-        why="Logs hold data of people, and all of it is there for whoever gets in years later.",
-        fix="Set RetentionInDays to what investigations and laws need, such as 90.",
+        why="Logs contain personal data. All of it is there for anybody who breaks in years later.",
+        fix="Set RetentionInDays to what investigations and the law require, such as 90.",
         check=of_functions(_kept_for_ever),
         vulnerable=function("", _GROUP % "LogGroupClass: STANDARD"),
         fixed=function("", _GROUP % "RetentionInDays: 90"),
     ),
     Rule(
         id="FN-012",
-        title="Logs that are gone within a week",
+        title="Logs are deleted within a week",
         risk=Risk.MONITORING,
         owasp="SAS-10",
         cwe=778,
         severity=Severity.LOW,
-        why="Break-ins are found after weeks. What happened cannot be told then.",
+        why="Break-ins are found after weeks. By then nobody can reconstruct what happened.",
         fix="Keep logs for 30 days or more.",
         check=of_functions(_kept_short),
         vulnerable=function("", _GROUP % "RetentionInDays: 3"),
@@ -422,14 +427,14 @@ RULES = (
     ),
     Rule(
         id="FN-013",
-        title="Logs without a key of yours",
+        title="Logs without a key of your own",
         risk=Risk.MONITORING,
         owasp="SAS-03",
         cwe=311,
         severity=Severity.INFO,
-        why="With the key of AWS everybody reads who may read logs in the account; with one of yours "
-        "each reader needs that key as well.",
-        fix="Set KmsKeyId of the log group.",
+        why="With AWS's key, everybody who may read logs in the account can read them. With "
+        "a key of your own, each reader needs that key as well.",
+        fix="Set KmsKeyId on the log group.",
         check=of_functions(_logs_open),
         vulnerable=function("", _GROUP % "RetentionInDays: 90"),
         fixed=function("", _GROUP % "KmsKeyId: !Ref Key\n    RetentionInDays: 90"),
@@ -442,22 +447,23 @@ RULES = (
         cwe=345,
         attack="T1525",
         severity=Severity.INFO,
-        why="Whoever may call UpdateFunctionCode replaces the function. With code signing only what "
-        "your pipeline has signed is taken.",
-        fix="Set CodeSigningConfigArn to a configuration that enforces.",
+        why="Whoever may call UpdateFunctionCode can replace the function. With code "
+        "signing, only code that your pipeline signed is accepted.",
+        fix="Set CodeSigningConfigArn to a configuration that enforces signatures.",
         check=of_functions(_unsigned),
         vulnerable=function(event=_API),
         fixed=function("CodeSigningConfigArn: !Ref Signing", event=_API),
     ),
     Rule(
         id="FN-015",
-        title="Sensitive variables without a key of yours",
+        title="Sensitive variables without a key of your own",
         risk=Risk.PERMISSIONS,
         owasp="SAS-03",
         cwe=311,
         attack="T1552.005",
         severity=Severity.LOW,
-        why="Everybody who may look at the function's configuration reads its environment in clear.",
+        why="Everybody who may read the function's configuration reads its environment in "
+        "clear text.",
         fix="Keep the value in Secrets Manager or Parameter Store and read it at run time; set KmsKeyArn.",
         check=of_functions(_environment_key),
         vulnerable=function("Environment: {Variables: {DB_PASSWORD: !Ref Given}}"),
@@ -472,7 +478,7 @@ RULES = (
         owasp="SAS-10",
         cwe=778,
         severity=Severity.LOW,
-        why="An attack that makes functions fail, or run without end, is seen on the bill.",
+        why="An attack that makes functions fail, or run without end, is noticed only on the bill.",
         fix="Add an AWS::CloudWatch::Alarm on Errors and Throttles of AWS/Lambda with an action.",
         check=_alarms,
         vulnerable=function(event=_API),
@@ -484,12 +490,12 @@ RULES = (
     ),
     Rule(
         id="FN-017",
-        title="Alarm that tells nobody",
+        title="Alarm that notifies nobody",
         risk=Risk.MONITORING,
         owasp="SAS-10",
         cwe=223,
         severity=Severity.LOW,
-        why="An alarm without an action is a colour on a page that nobody looks at.",
+        why="An alarm without an action is only a colour on a page that nobody looks at.",
         fix="Set AlarmActions to a topic that somebody reads.",
         check=of_assets(
             "alarm",
@@ -507,13 +513,13 @@ RULES = (
     ),
     Rule(
         id="FN-018",
-        title="Every account may call a function",
+        title="Any AWS account may call a function",
         risk=Risk.PERMISSIONS,
         owasp="SAS-05",
         cwe=284,
         attack="T1190",
         severity=Severity.HIGH,
-        why="A permission for the principal `*` lets everybody with an account of AWS call it.",
+        why="A permission for the principal `*` lets everybody with an AWS account call it.",
         fix="Name the service or the account in Principal, with SourceArn or SourceAccount.",
         check=_permitted,
         vulnerable=function(
@@ -527,14 +533,14 @@ RULES = (
     ),
     Rule(
         id="FN-019",
-        title="URL of a function that asks nothing",
+        title="Function URL without authentication",
         risk=Risk.PERMISSIONS,
         owasp="SAS-02",
         cwe=306,
         attack="T1190",
         severity=Severity.MEDIUM,
-        why="With AuthType NONE everybody calls it, without API Gateway's throttling, firewall or "
-        "authorizers in front.",
+        why="With AuthType NONE everybody can call it, without API Gateway's throttling, "
+        "firewall or authorizers in front.",
         fix="Set AuthType: AWS_IAM, or check a signature in the first lines of the handler and record why.",
         check=of_triggers(_anonymous_url, "url"),
         vulnerable=function("FunctionUrlConfig: {AuthType: NONE}"),
@@ -542,13 +548,13 @@ RULES = (
     ),
     Rule(
         id="FN-020",
-        title="Stream without a place for what fails",
+        title="Stream without a destination for failures",
         risk=Risk.ERRORS,
         owasp="SAS-10",
         cwe=755,
         severity=Severity.LOW,
-        why="One record that the handler cannot take blocks its shard until it is too old: an attacker "
-        "needs a single one.",
+        why="One record that the handler cannot process blocks its shard until the record is "
+        "too old. An attacker needs only one.",
         fix="Set DestinationConfig.OnFailure, MaximumRetryAttempts and BisectBatchOnFunctionError.",
         check=of_assets("mapping", _stream_end),
         vulnerable=function(
@@ -562,14 +568,14 @@ RULES = (
     ),
     Rule(
         id="FN-021",
-        title="Everybody can call what may do everything",
+        title="Public function with every right",
         risk=Risk.PERMISSIONS,
         owasp="SAS-05",
         cwe=250,
         attack="T1078.004",
         severity=Severity.CRITICAL,
-        why="One fault in its code is the whole account.",
-        fix="Grant the actions and resources that the code uses, and nothing else.",
+        why="One bug in its code exposes the whole account.",
+        fix="Grant only the actions and resources that the code uses.",
         check=of_functions(_privileged),
         vulnerable=function("Policies: [AdministratorAccess]", event=_API),
         fixed=function("Policies: [AWSLambdaBasicExecutionRole]", event=_API),

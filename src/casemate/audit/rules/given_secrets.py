@@ -30,7 +30,7 @@ _NOT_SECRET = re.compile(
 
 
 def _id_alone(f: Function, value: str) -> bool:
-    """Tell whether a function is given the id of a key of AWS, and not the key."""
+    """Tell whether a function is given the id of an AWS key, and not the key."""
     others = (literal(v.value) or "" for v in f.environment)
     return bool(KEY_ID.fullmatch(value)) and not any(map(has_secret_key, others))
 
@@ -54,7 +54,7 @@ def environment(subject: Subject) -> Iterator[Hit]:
                 milder = milder or (name.upper() in _OF_SESSIONS and _is_short_lived(f))
                 yield Hit(
                     place=v.place,
-                    text=f"{f.name}: the value of {v.name[:64]} stands in the template",
+                    text=f"{f.name}: the value of {v.name[:64]} is in the template",
                     subject=f"{f.name} {v.name}",
                     function=f,
                     severity=Severity.MEDIUM if milder else None,
@@ -77,7 +77,7 @@ def _is_short_lived(f: Function) -> bool:
 
 
 def _opens_nothing(f: Function, name: str, value: str) -> bool:
-    """Tell whether a key of AWS in the environment is an id alone, or of a session that is over."""
+    """Tell whether an AWS key in the environment is an id alone, or of a session that is over."""
     return _id_alone(f, value) or (name.upper() in _OF_SESSIONS and _is_short_lived(f))
 
 
@@ -161,7 +161,7 @@ def parameters(subject: Subject) -> Iterator[Hit]:
         told = _PASSWORD.search(name) or _SECRETIVE.search(name)
         meant = len(value) >= 4 and value.lower() not in _NO_VALUES and value[:1] != "/"
         if told and meant and p.type == "String" and not _NOT_SECRET.search(name):
-            text = f"the parameter {p.name} has a default that everybody reads"
+            text = f"the parameter {p.name} has a default that everybody can read"
             yield Hit(place=p.place, text=text, subject=p.name)
 
 
@@ -174,7 +174,7 @@ def shown_parameters(subject: Subject) -> Iterator[Hit]:
         name = _snake(p.name)
         told = _PASSWORD.search(name) or _SECRETIVE.search(name)
         if told and not p.hidden and p.type == "String" and not _NOT_SECRET.search(name):
-            text = f"the parameter {p.name} is shown to whoever looks at the stack"
+            text = f"the parameter {p.name} is shown to everybody who reads the stack"
             yield Hit(place=p.place, text=text, subject=p.name)
 
 

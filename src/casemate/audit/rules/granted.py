@@ -105,8 +105,10 @@ RULES = (
         "POL-002",
         "Function is granted more than at the revision",
         Severity.LOW,
-        "With --since: a deploy will stop for an approval of it, and whoever reviews the change sees it before.",
-        "Grant what the code needs: `casemate audit --privileges` prints it. If it is meant, let it be reviewed.",
+        "With --since: a deploy will stop until this is approved. This finding shows it to "
+        "reviewers beforehand.",
+        "Grant what the code needs: `casemate audit --privileges` prints it. If it is "
+        "intended, have it reviewed.",
         _widened,
         {},
         project(),

@@ -30,12 +30,12 @@ def _history(subject: Subject) -> Iterator[Hit]:
         if each.kept:
             where, severity = "it is still in the newest commit", Severity.HIGH
         else:
-            where, severity = "gone from the files, and still in the history", Severity.MEDIUM
+            where, severity = "it is gone from the files, and still in the history", Severity.MEDIUM
         if not each.secret.certain:
             severity = severity.shifted(-1)
         yield Hit(
             place=Place(each.file, each.secret.line, each.secret.column),
-            text=f"{each.secret.what} stood in {each.file} in commit {each.commit[:12]}: {where}",
+            text=f"{each.secret.what}was in {each.file} in commit {each.commit[:12]}: {where}",
             subject=f"{each.secret.kind} {each.file} {each.commit[:12]}",
             severity=Severity.LOW if is_test(each.file) else severity,
         )
@@ -80,10 +80,12 @@ _rule = entries(Risk.PERMISSIONS, "SAS-03", cwe=538, attack="T1552.001")
 RULES = (
     _rule(
         "SEC-011",
-        "Secret in the history of git",
+        "Secret in the git history",
         Severity.MEDIUM,
-        "Who clones the repository has it: a commit that deletes it deletes it from the newest files alone.",
-        "Change the secret now. Taking it out of the history (git filter-repo) helps against those who have not cloned it.",
+        "Everybody who clones the repository has it: deleting it in a commit only deletes it "
+        "from the newest files.",
+        "Replace the secret now. Removing it from the history (git filter-repo) helps only "
+        "against those who have not cloned it yet.",
         _history,
         {},
         function(),

@@ -13,34 +13,34 @@ _GUESTS = "AWS::Cognito::IdentityPool"
 
 
 def _second_factor(a: Asset) -> str | None:
-    return "a password alone lets people in" if a.settings["second_factor"] == "OFF" else None
+    return "a password is enough to log in" if a.settings["second_factor"] == "OFF" else None
 
 
 def _short(a: Asset) -> str | None:
     length = a.settings["length"]
     return (
-        f"passwords of {length:.0f} characters are taken"
+        f"passwords of {length:.0f} characters are accepted"
         if length is not None and length < 8
         else None
     )
 
 
 def _signup(a: Asset) -> str | None:
-    return "everybody can make an account" if a.settings["self_signup"] else None
+    return "everybody can create an account" if a.settings["self_signup"] else None
 
 
 def _advanced(a: Asset) -> str | None:
-    return "stolen passwords are not looked for" if a.settings["advanced"] in ("", "OFF") else None
+    return "passwords are not checked against stolen ones" if a.settings["advanced"] in ("", "OFF") else None
 
 
 def _flows(a: Asset) -> str | None:
     plain = [f for f in a.settings["flows"] if "USER_PASSWORD_AUTH" in f]
-    return f"{plain[0]} has clients send passwords in clear to Cognito" if plain else None
+    return f"{plain[0]} lets clients send passwords to Cognito in clear text" if plain else None
 
 
 def _implicit(a: Asset) -> str | None:
     return (
-        "tokens are handed out in addresses (implicit grant)"
+        "tokens are handed out in URLs (implicit grant)"
         if "implicit" in a.settings["grants"]
         else None
     )
@@ -96,7 +96,7 @@ RULES = (
     _rule(
         "ID-002",
         "Short passwords",
-        "Eight characters are the least that NIST SP 800-63B takes.",
+        "Eight characters are the minimum of NIST SP 800-63B.",
         "Set MinimumLength to 12 or more.",
         _short,
         "user-pool",
@@ -109,8 +109,8 @@ RULES = (
     ),
     _rule(
         "ID-003",
-        "Everybody can make an account",
-        "An authorizer that lets every user in lets everybody in who makes one.",
+        "Everybody can create an account",
+        "An authorizer that lets every user in lets in everybody who creates an account.",
         "Set AllowAdminCreateUserOnly: true, or check groups in the handler.",
         _signup,
         "user-pool",
@@ -122,8 +122,8 @@ RULES = (
     ),
     _rule(
         "ID-004",
-        "Stolen passwords are not looked for",
-        "Passwords that leaked elsewhere are tried everywhere.",
+        "Stolen passwords are not checked for",
+        "Attackers try passwords that leaked elsewhere on every site.",
         "Set AdvancedSecurityMode: ENFORCED.",
         _advanced,
         "user-pool",
@@ -136,8 +136,9 @@ RULES = (
     ),
     _rule(
         "ID-005",
-        "Clients send passwords in clear",
-        "Whatever is between client and Cognito, or logs there, has the password; SRP proves it without sending it.",
+        "Clients send passwords in clear text",
+        "Anything between client and Cognito, or that logs there, gets the password. SRP "
+        "proves the password without sending it.",
         "Use ALLOW_USER_SRP_AUTH.",
         _flows,
         "pool-client",
@@ -149,8 +150,8 @@ RULES = (
     ),
     _rule(
         "ID-006",
-        "Tokens in addresses",
-        "Addresses are in histories, logs and Referer headers.",
+        "Tokens in URLs",
+        "URLs end up in browser histories, logs and Referer headers.",
         "Use AllowedOAuthFlows: [code] with PKCE.",
         _implicit,
         "pool-client",
@@ -164,7 +165,7 @@ RULES = (
     _rule(
         "ID-007",
         "Tokens sent without encryption",
-        "Everybody on the way reads them.",
+        "Anybody on the network path can read them.",
         "Use https:// in CallbackURLs.",
         _callbacks,
         "pool-client",
@@ -177,10 +178,10 @@ RULES = (
     ),
     _rule(
         "ID-008",
-        "Answers that tell who has an account",
-        "Names of users are collected before passwords are tried.",
+        "Answers reveal who has an account",
+        "Attackers collect user names before they try passwords.",
         "Set PreventUserExistenceErrors: ENABLED.",
-        lambda a: "errors tell whether a user exists" if a.settings["tells_existence"] else None,
+        lambda a: "errors reveal whether a user exists" if a.settings["tells_existence"] else None,
         "pool-client",
         _CLIENT,
         "UserPoolId: !Ref Pool\nPreventUserExistenceErrors: LEGACY",
@@ -190,11 +191,12 @@ RULES = (
     ),
     _rule(
         "ID-009",
-        "Guests get credentials of AWS",
-        "Everybody gets keys of a role in your account; what it may do is public.",
-        "Set AllowUnauthenticatedIdentities: false, or give guests a role that may do nothing that costs or tells.",
+        "Guests get AWS credentials",
+        "Everybody gets keys of a role in your account. Whatever the role may do is public.",
+        "Set AllowUnauthenticatedIdentities: false, or give guests a role whose actions cost "
+        "and reveal nothing.",
         lambda a: (
-            "everybody gets credentials of AWS from it" if a.settings["unauthenticated"] else None
+            "everybody gets AWS credentials from it" if a.settings["unauthenticated"] else None
         ),
         "identity-pool",
         _GUESTS,
@@ -206,8 +208,9 @@ RULES = (
     ),
     _rule(
         "ID-010",
-        "Old flow of identity pools",
-        "The classic flow lets clients choose the role and its policy's limits fall away.",
+        "Classic flow of identity pools",
+        "The classic flow lets clients choose the role, and the limits of its scope-down "
+        "policy do not apply.",
         "Set AllowClassicFlow: false.",
         lambda a: "clients choose their role (classic flow)" if a.settings["classic"] else None,
         "identity-pool",

@@ -158,7 +158,7 @@ def undecided(file: ScriptFile) -> Found:
             for read, names, by in known:
                 same = use.key == read.key if use.key else body.has(use.call, names)
                 if use.table == read.table and same and _decided(body, by, use.call):
-                    what = "another call may change the item between the decision and this"
+                    what = "another call may change the item between the decision and this write"
                     yield use.call, what
                     break
 
@@ -236,7 +236,7 @@ def _passed_on(file: ScriptFile, body: _Body) -> Found:
         if more <= names:
             break
         names |= more
-    what = "what another function answers is passed on, its errors too"
+    what = "another function's answers are passed on, including its errors"
     for node in body.nodes:
         told: list[Node] = []
         if node.kind == "object" and _field(node, "statusCode") is not None:

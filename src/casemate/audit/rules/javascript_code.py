@@ -97,7 +97,7 @@ def _signed(subject: Subject) -> Iterator[Hit]:
         for name in ("session key", "stand-in key")
         for each in seen_at(name)(subject)
     }
-    for each in _look(_SIGNED, "tokens are signed with a key that stands in the code")(subject):
+    for each in _look(_SIGNED, "tokens are signed with a key that is in the code")(subject):
         if (each.place.file, each.place.line) not in known:
             yield each
 
@@ -109,7 +109,7 @@ def _joined(pattern: re.Pattern[str]) -> Check:
     """Return a check of statements of SQL that are put together of more than what is written."""
 
     def check(subject: Subject) -> Iterator[Hit]:
-        for each in _look(pattern, "a statement of SQL is made of texts")(subject):
+        for each in _look(pattern, "an SQL statement is put together from texts")(subject):
             lines = (subject.code.text(each.place.file) or "").split("\n")
             begin = lines[each.place.line - 1][each.place.column - 1 :]
             below = "\n".join(lines[each.place.line : each.place.line + 40])
@@ -185,8 +185,9 @@ RULES = (
         "SAS-03",
         532,
         _L.LOW,
-        "Events hold passwords, tokens in headers and data of people; everybody who reads logs has them.",
-        "Log the fields that an investigation needs.",
+        "Events contain passwords, tokens in headers and personal data. Everybody who reads "
+        "logs gets them.",
+        "Log only the fields that an investigation needs.",
         seen_at("logged events"),
         _handler("console.log(event)"),
         _handler("console.log(event.requestContext.requestId)"),
@@ -199,7 +200,7 @@ RULES = (
         "SAS-06",
         209,
         _L.MEDIUM,
-        "A trace tells the code, its paths and libraries.",
+        "A trace reveals the code, its paths and libraries.",
         "Answer with an id, and log the error under that id.",
         seen_at("told traces"),
         _caught("return { statusCode: 500, body: err.stack }"),
@@ -208,13 +209,13 @@ RULES = (
     ),
     _rule(
         "JS-003",
-        "Text that is run as code",
+        "Text that is executed as code",
         Risk.INPUT,
         "SAS-01",
         95,
         _L.MEDIUM,
         "Who has a say in the text runs code as the function.",
-        "Parse what is expected: JSON.parse, a table of functions.",
+        "Parse only what is expected: JSON.parse, a table of functions.",
         seen_at("evaluated"),
         _handler("return eval(event.expression)"),
         _handler("return JSON.parse(event.expression)"),
@@ -223,7 +224,7 @@ RULES = (
     ),
     _rule(
         "JS-004",
-        "Command line that is made while it runs",
+        "Command line built at run time",
         Risk.INPUT,
         "SAS-01",
         78,
@@ -234,7 +235,7 @@ RULES = (
             re.compile(
                 r"(?<![\w.])(?:child_process\.|cp\.)?exec(?:Sync)?\(\s{0,3}(?:`[^`\n]{0,200}\$\{|[\"'][^\"'\n]{0,200}[\"']\s{0,3}\+)"
             ),
-            "a shell runs a command line that is made while it runs",
+            "a shell runs a command line that is built at run time",
             "child_process",
         ),
         "const { exec } = require('child_process')\n" + _handler("exec(`convert ${event.name}`)"),
@@ -251,7 +252,7 @@ RULES = (
         295,
         _L.HIGH,
         "Everybody on the way can be the server, read and change all.",
-        "Remove it; give the client the right authority (ca:).",
+        "Remove it, and give the client the right certificate authority (ca:).",
         _unchecked,
         _handler("https.get({ host: 'a.example', rejectUnauthorized: false })"),
         _handler("https.get({ host: 'a.example' })"),
@@ -259,12 +260,12 @@ RULES = (
     ),
     _rule(
         "JS-006",
-        "Data that makes functions",
+        "Deserialising data that makes functions",
         Risk.INPUT,
         "SAS-08",
         502,
         _L.HIGH,
-        "node-serialize and its like run functions that are in the data.",
+        "node-serialize and similar packages run functions that are in the data.",
         "Use JSON.parse.",
         _look(
             re.compile(
@@ -290,7 +291,7 @@ RULES = (
             re.compile(
                 r"algorithms?\s{0,3}:\s{0,3}\[?\s{0,3}[\"']none[\"']|ignoreSignature\s{0,3}:\s{0,3}true"
             ),
-            "tokens without a signature are taken",
+            "tokens without a signature are accepted",
         ),
         _handler("return jwt.verify(event.token, key, { algorithms: ['none'] })"),
         _handler("return jwt.verify(event.token, key, { algorithms: ['RS256'] })"),
@@ -303,13 +304,13 @@ RULES = (
         "SAS-02",
         338,
         _L.MEDIUM,
-        "The numbers of Math.random are told by a few of them.",
+        "After a few outputs of Math.random, later ones can be computed.",
         "Use crypto.randomBytes or crypto.randomUUID.",
         _look(
             re.compile(
                 r"(?i:(?:token|secret|password|otp|session_?id|nonce|api_?key))\w{0,20}\s{0,3}=\s{0,3}[^\n;]{0,80}Math\.random\("
             ),
-            "it is made of numbers that can be guessed",
+            "it is made from numbers that can be guessed",
         ),
         _handler("const token = Math.random().toString(36)"),
         _handler("const token = crypto.randomUUID()"),
@@ -322,7 +323,7 @@ RULES = (
         532,
         _L.HIGH,
         "The credentials of the function's role are in its environment.",
-        "Name the variables that are needed.",
+        "Name only the variables that are needed.",
         seen_at("told environment"),
         _handler("console.log(process.env)"),
         _handler("console.log(process.env.STAGE)"),
@@ -330,7 +331,7 @@ RULES = (
     ),
     _rule(
         "JS-010",
-        "Answers for the pages of every site",
+        "Answers for pages of any site",
         Risk.RESPONSIBILITY,
         "SAS-06",
         942,
@@ -341,7 +342,7 @@ RULES = (
             re.compile(
                 r"Allow-Origin[\"']\s{0,3}:\s{0,3}[\"']\*[\"'][^\n]{0,80}Allow-Credentials[\"']\s{0,3}:\s{0,3}[\"']?true"
             ),
-            "pages of every site may read it with cookies",
+            "pages of any site may read it with cookies",
         ),
         _handler(
             "return { headers: { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Credentials': true } }"
@@ -350,12 +351,12 @@ RULES = (
     ),
     _rule(
         "JS-011",
-        "Query that is joined together",
+        "Query built by concatenation",
         Risk.INPUT,
         "SAS-01",
         89,
         _L.MEDIUM,
-        "Who has a say in the text reads and changes other rows.",
+        "Whoever can influence the text can read and change other rows.",
         "Pass values as parameters: query('... = $1', [id]).",
         _joined(
             re.compile(
@@ -374,7 +375,7 @@ RULES = (
         "SAS-03",
         321,
         _L.HIGH,
-        "Who reads the code signs tokens of any user.",
+        "Whoever reads the code can sign tokens for any user.",
         "Read the key from a secret.",
         _signed,
         _handler("return jwt.sign({ sub: 'me' }, 'hunter2-key')"),
@@ -388,7 +389,8 @@ RULES = (
         "SAS-06",
         209,
         _L.LOW,
-        "Texts of errors tell queries, paths, hosts and keys of tables to whoever makes an error.",
+        "Error texts reveal queries, paths, hosts and keys of tables to anybody who causes "
+        "an error.",
         "Answer with an id, and log the error under that id.",
         seen_at("told errors"),
         _caught("return { statusCode: 500, body: JSON.stringify({ error: err.message }) }"),
@@ -417,7 +419,7 @@ RULES = (
         489,
         _L.MEDIUM,
         "Pages for developers show traces, source and data to everybody.",
-        "Leave it out, or ask for the developers' stage before.",
+        "Remove it, or enable it only for the development stage.",
         seen_at("debug"),
         "const app = require('express')()\napp.use(require('errorhandler')())\n"
         + _handler("return app.handle(event)"),
@@ -426,20 +428,20 @@ RULES = (
     ),
     _rule(
         "JS-016",
-        "Errors are passed over",
+        "Errors are ignored",
         Risk.ERRORS,
         "SAS-10",
         390,
         _L.LOW,
         "An attack that fails at first is not seen, and half-done work is taken for done.",
-        "Handle what can be handled, log the rest.",
+        "Handle what you can handle, and log the rest.",
         seen_at("swallowed"),
         _handler("try {\n    await work(event)\n  } catch (err) {}"),
         _handler("try {\n    await work(event)\n  } catch (err) {\n    console.error(err)\n  }"),
     ),
     _rule(
         "JS-017",
-        "Weak hash of a password",
+        "Weak password hash",
         Risk.PERMISSIONS,
         "SAS-03",
         328,
@@ -458,7 +460,7 @@ RULES = (
         "SAS-02",
         321,
         _L.HIGH,
-        "Who reads the code makes sessions and tokens of any user.",
+        "Whoever reads the code can make sessions and tokens for any user.",
         "Read the key from a secret.",
         _either(seen_at("session key"), _milder(seen_at("fallback key"))),
         "const session = require('express-session')\napp.use(session({ secret: 'super-secret' }))\n"
@@ -475,8 +477,8 @@ RULES = (
         "SAS-03",
         798,
         _L.HIGH,
-        "Who reads the code logs in.",
-        "Change it now: it is in every clone and in the history. Read the new one from a secret.",
+        "Whoever reads the code can log in.",
+        "Replace it now: it is in every clone and in the history. Read the new one from a secret.",
         seen_at("written password"),
         "const mysql = require('mysql2')\n"
         "const db = mysql.createPool({ host: 'db.shop.internal', password: 'k9Tq2wLm8z' })\n"

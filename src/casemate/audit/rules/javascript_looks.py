@@ -131,7 +131,7 @@ def told_environment(file: ScriptFile) -> Found:
                 continue
             name = file.name(around.get("function")) if around.kind == "call_expression" else ""
             if is_logger(name) or name in _TEXTS or _answered(file, around):
-                yield node, "the whole environment is told"
+                yield node, "the whole environment is logged or answered"
             break
 
 
@@ -216,7 +216,7 @@ def _debugging(file: ScriptFile) -> Found:
         ):
             yield call, _TRACES
         elif name.endswith("inspector.open") and len(texts) > 1 and texts[1] not in _OWN:
-            yield call, "everybody who reaches it debugs the process"
+            yield call, "everybody who reaches it can debug the process"
         elif _GRAPHS.search(name):
             for argument in arguments:
                 if any(_is_true(property_of(argument, key)) for key in _TRACING):
@@ -241,12 +241,12 @@ def swallowed(file: ScriptFile) -> Found:
     for node in file.kinds["catch_clause"]:
         body = node.get("body")
         if body is not None and not body.kids:
-            yield node, "every error is passed over without a word"
+            yield node, "every error is silently ignored"
     for call, name, arguments in file.calls:
         if name.endswith(".catch") and len(arguments) == 1:
             body = arguments[0].get("body")
             if body is not None and body.kind == "statement_block" and not body.kids:
-                yield call, "every error is passed over without a word"
+                yield call, "every error is silently ignored"
 
 
 def weak_hash(file: ScriptFile) -> Found:
@@ -262,7 +262,7 @@ def weak_hash(file: ScriptFile) -> Found:
             continue
         names = {each.text.lower() for a in hashed for each in file.below(a) if each.text}
         if any(re.search(r"passw(?:or)?d|passphrase", each) for each in names):
-            yield call, "it is no hash for passwords"
+            yield call, "it is not a hash for passwords"
 
 
 _SENT = frozenset(
@@ -288,7 +288,7 @@ def _parts_of(file: ScriptFile, node: Node | None) -> list[str] | None:
 
 def session_key(file: ScriptFile) -> Found:
     """Find keys of sessions that stand in the code."""
-    what = "sessions are signed with a key that stands in the code"
+    what = "sessions are signed with a key that is in the code"
     for call, name, arguments in file.calls:
         made, options = name, arguments
         if name.endswith((".register", ".use")) and arguments:
@@ -303,14 +303,14 @@ def session_key(file: ScriptFile) -> Found:
             yield node, what
     for call in _signed(file):
         if not _for_stand_ins(file, call):
-            yield call, "tokens are signed with a key that stands in the code"
+            yield call, "tokens are signed with a key that is in the code"
 
 
 def stand_in_key(file: ScriptFile) -> Found:
     """Find keys that sign tokens only where something stands in for the real."""
     for call in _signed(file):
         if _for_stand_ins(file, call):
-            yield call, "tokens of a stand-in are signed with a key that stands in the code"
+            yield call, "tokens of a stand-in are signed with a key that is in the code"
 
 
 def fallback_key(file: ScriptFile) -> Found:
@@ -322,7 +322,7 @@ def fallback_key(file: ScriptFile) -> Found:
                 left, right = key.get("left"), key.get("right")
                 set_ = left is not None and file.name(left).startswith("process.env")
                 if set_ and right is not None and _signs(text_of(right)):
-                    yield call, "where the variable is not set, a key in the code signs tokens"
+                    yield call, "if the variable is not set, a key in the code signs tokens"
 
 
 def _signed(file: ScriptFile) -> Iterator[Node]:
@@ -390,7 +390,7 @@ def written_password(file: ScriptFile) -> Found:
         if around is not None and _of_own_machine(around):
             continue
         if signs or connects:
-            yield pair, f"{key} stands in the code"
+            yield pair, f"{key} is in the code"
 
 
 def _of_own_machine(around: Node) -> bool:
@@ -419,7 +419,7 @@ def optional_certificates(file: ScriptFile) -> Found:
         for around in file.around(pair):
             condition = around.get("condition")
             if condition is not None and _asks_setting(file, condition, around, pair):
-                yield pair, "certificates are not checked where a setting says so"
+                yield pair, "certificates are not checked if a setting says so"
                 break
 
 

@@ -102,7 +102,7 @@ def _metadata(asset: Asset, _application: Application) -> Iterator[Told]:
 
 def _plain(asset: Asset, _application: Application) -> Iterator[Told]:
     if not listed(at(asset.settings, "spec", "tls")):
-        yield "calls go over the network in clear", asset.place, None
+        yield "calls go over the network unencrypted", asset.place, None
 
 
 _SNIPPETS = re.compile(r"(?:configuration|server|auth|stream|modsecurity)-snippets?$")
@@ -140,9 +140,9 @@ def _outside(asset: Asset, _application: Application) -> Iterator[Told]:
     ports = {int(number(at(one, "port")) or 0) for one in listed(at(spec, "ports"))}
     graver = [name for port, name in _INSIDE_PORTS.items() if port in ports]
     if graver:
-        yield f"{', '.join(graver)} is reached from outside", place_of(spec, "type"), _S.HIGH
+        yield f"{', '.join(graver)} can be reached from outside", place_of(spec, "type"), _S.HIGH
     else:
-        yield "it is reached from outside, by everybody", place_of(spec, "type"), None
+        yield "it can be reached from outside, by everybody", place_of(spec, "type"), None
 
 
 def _is_inside(service: Any) -> bool:
@@ -158,7 +158,7 @@ def _is_inside(service: Any) -> bool:
 def _addresses(asset: Asset, _application: Application) -> Iterator[Told]:
     spec = at(asset.settings, "spec")
     if listed(at(spec, "externalIPs")):
-        yield "takes addresses outside of the cluster", place_of(spec, "externalIPs"), None
+        yield "takes traffic for addresses outside of the cluster", place_of(spec, "externalIPs"), None
 
 
 # -- what lies open ------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def _written(asset: Asset, _application: Application) -> Iterator[Told]:
             if _PUBLIC.search(name) or _FILLED_IN.search(value) or len(value) < 4:
                 continue
             if _NAMES.search(name) or _KEY.search(name) or random(value[:500], least=_MIN_BITS):
-                yield f"the value of {name[:64]} stands in the manifest", place_of(held, name), None
+                yield f"the value of {name[:64]} is in the manifest", place_of(held, name), None
 
 
 def _decoded(written: Any) -> str:
@@ -211,7 +211,7 @@ def _map(asset: Asset, _application: Application) -> Iterator[Told]:
             continue
         written = 4 <= len(value) <= 500 and value.lower() not in ("true", "false", "none")
         if written and not _FILLED_IN.search(value):
-            yield f"{name[:64]} is no secret there", place_of(held, name), None
+            yield f"{name[:64]} is not a secret there", place_of(held, name), None
 
 
 def _level(asset: Asset, _application: Application) -> Iterator[Told]:
@@ -219,9 +219,9 @@ def _level(asset: Asset, _application: Application) -> Iterator[Told]:
     key = "pod-security.kubernetes.io/enforce"
     found = text(at(labels, key))
     if found == "privileged":
-        yield "it takes pods that may do everything", place_of(labels, key), None
+        yield "it accepts pods with every right", place_of(labels, key), None
     elif not found:
-        yield "it takes every pod", asset.place, _S.INFO
+        yield "it accepts every pod", asset.place, _S.INFO
 
 
 def _undisturbed(subject: Subject) -> Iterator[Hit]:
@@ -238,7 +238,7 @@ def _undisturbed(subject: Subject) -> Iterator[Hit]:
             and selects(at(one, "spec", "selector"), f.setting("labels"))
             for one in budgets
         ):
-            told = f"{f.name}: emptying machines may end all of its pods at once"
+            told = f"{f.name}: draining machines may end all of its pods at once"
             yield Hit(place=f.place, text=told, subject=f.name, function=f)
 
 
@@ -253,11 +253,11 @@ _POLICY = (
 RULES = (
     _rule(
         "KUB-020",
-        "Every pod of the cluster reaches it",
+        "Every pod of the cluster can reach it",
         _S.MEDIUM,
-        "Without a policy of the network whoever takes one pod speaks to all others.",
-        "Add a NetworkPolicy that selects it and names who may come in.",
-        _isolation("Ingress", "no NetworkPolicy here says who may reach it"),
+        "Without a network policy, whoever takes over one pod can connect to all others.",
+        "Add a NetworkPolicy that selects it and names who may connect.",
+        _isolation("Ingress", "no NetworkPolicy here says who may connect to it"),
         workload(),
         workload(more=_POLICY),
         1125,
@@ -267,11 +267,11 @@ RULES = (
     ),
     _rule(
         "KUB-021",
-        "It reaches everything",
+        "It can reach everything",
         _S.LOW,
-        "What is taken from it can be sent anywhere, and it reaches the cloud's metadata.",
-        "Add a NetworkPolicy with the type Egress that names where it may go.",
-        _isolation("Egress", "no NetworkPolicy here says what it may reach"),
+        "Stolen data can be sent anywhere, and it can reach the cloud's metadata.",
+        "Add a NetworkPolicy with the type Egress that names where it may connect.",
+        _isolation("Egress", "no NetworkPolicy here says where it may connect"),
         workload(),
         workload(more=_POLICY),
         1125,
@@ -281,10 +281,10 @@ RULES = (
     ),
     _rule(
         "KUB-022",
-        "Policy that lets everybody in",
+        "Network policy that lets everybody in",
         _S.LOW,
-        "It reads like a protection and is none.",
-        "Name who may come in (from), and by which port.",
+        "It looks like a protection and is none.",
+        "Name who may connect (from), and to which port.",
         of_objects(_open_policy, "NetworkPolicy"),
         manifest("NetworkPolicy", _NET, "spec:\n  podSelector: {}\n  ingress:\n    - {}"),
         manifest(
@@ -299,10 +299,10 @@ RULES = (
     ),
     _rule(
         "KUB-023",
-        "Metadata of the cloud in reach",
+        "Cloud metadata in reach",
         _S.MEDIUM,
-        "There it gets credentials of the machine, which may do more than it.",
-        "Except 169.254.0.0/16.",
+        "There it gets the machine's credentials, which may allow more than its own.",
+        "Exclude 169.254.0.0/16 (except).",
         of_objects(_metadata, "NetworkPolicy"),
         manifest(
             "NetworkPolicy",
@@ -322,9 +322,9 @@ RULES = (
     ),
     _rule(
         "KUB-024",
-        "Calls in clear",
+        "Ingress without TLS",
         _S.MEDIUM,
-        "Everybody on the way reads and changes calls and answers.",
+        "Anybody on the network path can read and change calls and answers.",
         "Set tls with a certificate.",
         of_objects(_plain, "Ingress"),
         manifest("Ingress", _NET, "spec:\n  rules:\n    - host: shop.example.org"),
@@ -343,8 +343,9 @@ RULES = (
         "KUB-025",
         "Code in the ingress controller",
         _S.MEDIUM,
-        "Who may write the object reads all secrets that the controller may (CVE-2021-25742).",
-        "Leave snippets out, and forbid them in the controller.",
+        "Whoever may write the object can read all secrets that the controller may read "
+        "(CVE-2021-25742).",
+        "Remove the snippets, and forbid them in the controller.",
         of_objects(_snippets, "Ingress"),
         manifest(
             "Ingress",
@@ -357,10 +358,10 @@ RULES = (
     ),
     _rule(
         "KUB-026",
-        "Service outside of the cluster",
+        "Service reachable from outside the cluster",
         _S.LOW,
-        "Everybody reaches it; a database or a shell has to be reached by nobody outside.",
-        "Take ClusterIP behind an Ingress with TLS, or set loadBalancerSourceRanges.",
+        "Everybody can reach it. A database or a shell must not be reachable from outside.",
+        "Use ClusterIP behind an Ingress with TLS, or set loadBalancerSourceRanges.",
         of_objects(_outside, "Service"),
         manifest("Service", "v1", "spec:\n  type: LoadBalancer\n  ports: [{port: 443}]"),
         manifest("Service", "v1", "spec:\n  type: ClusterIP\n  ports: [{port: 443}]"),
@@ -371,10 +372,10 @@ RULES = (
     ),
     _rule(
         "KUB-027",
-        "Addresses of others",
+        "External addresses",
         _S.MEDIUM,
-        "Who may write the object takes what is meant for that address (CVE-2020-8554).",
-        "Leave externalIPs out.",
+        "Whoever may write the object can take traffic for that address (CVE-2020-8554).",
+        "Remove externalIPs.",
         of_objects(_addresses, "Service"),
         manifest("Service", "v1", "spec:\n  externalIPs: [198.51.100.7]\n  ports: [{port: 443}]"),
         manifest("Service", "v1", "spec:\n  ports: [{port: 443}]"),
@@ -385,8 +386,8 @@ RULES = (
         "KUB-040",
         "Secret in a manifest",
         _S.HIGH,
-        "Base64 hides nothing: who reads the repository, or its history, has it.",
-        "Make it outside of the repository, or seal it (SOPS, Sealed Secrets, an operator).",
+        "Base64 hides nothing: whoever reads the repository, or its history, has it.",
+        "Create it outside of the repository, or seal it (SOPS, Sealed Secrets, an operator).",
         of_objects(_written, "Secret"),
         manifest("Secret", "v1", "data: {password: aHVudGVyMi1odW50ZXIy}"),
         manifest("Secret", "v1", "stringData: {password: '${PASSWORD}'}"),
@@ -397,10 +398,10 @@ RULES = (
     ),
     _rule(
         "KUB-041",
-        "Secret in a map of settings",
+        "Secret in a ConfigMap",
         _S.MEDIUM,
-        "Maps are read by more people and programs than secrets, and not encrypted.",
-        "Put it into a Secret that is made outside of the repository.",
+        "ConfigMaps are read by more people and programs than Secrets, and are not encrypted.",
+        "Put it into a Secret that is created outside of the repository.",
         of_objects(_map, "ConfigMap"),
         manifest("ConfigMap", "v1", "data: {DB_PASSWORD: hunter2-hunter2}"),
         manifest("ConfigMap", "v1", "data: {DB_PASSWORD_FILE: /run/secrets/db}"),
@@ -411,9 +412,9 @@ RULES = (
     ),
     _rule(
         "KUB-042",
-        "Namespace that takes every pod",
+        "Namespace that accepts every pod",
         _S.LOW,
-        "Who may make a pod there makes a privileged one.",
+        "Whoever may create a pod there can create a privileged one.",
         "Set the label pod-security.kubernetes.io/enforce: restricted, or baseline.",
         of_objects(_level, "Namespace"),
         manifest("Namespace", "v1", "  labels: {pod-security.kubernetes.io/enforce: privileged}"),
@@ -427,7 +428,7 @@ RULES = (
         "KUB-043",
         "All pods may end at once",
         _S.INFO,
-        "When machines are emptied for an upgrade, nobody answers.",
+        "When machines are drained for an upgrade, nothing answers.",
         "Add a PodDisruptionBudget.",
         _undisturbed,
         {

@@ -77,12 +77,12 @@ def _is_apart(f: Function) -> bool:
 def _privileged(_f: Function, c: Map) -> Iterator[tuple[str, Place, Severity | None]]:
     if truth(at(c, "securityContext", "privileged")):
         yield (
-            "may do all that the machine's root may",
+            "has all rights of the machine's root",
             _own(c, "securityContext", "privileged"),
             None,
         )
     if truth(at(c, "securityContext", "windowsOptions", "hostProcess")):
-        yield "is a process of the machine", _own(c, "securityContext", "windowsOptions"), None
+        yield "runs as a process of the machine", _own(c, "securityContext", "windowsOptions"), None
 
 
 _GRAVE = frozenset(
@@ -119,7 +119,7 @@ def _kept(_f: Function, c: Map) -> Iterator[tuple[str, Place, Severity | None]]:
     dropped = {text(one).upper() for one in _list(c, "drop")}
     if "ALL" not in dropped and not truth(at(c, "securityContext", "privileged")):
         yield (
-            "keeps the capabilities of the runtime",
+            "keeps the runtime's default capabilities",
             _own(c, "securityContext", "capabilities", "drop"),
             None,
         )
@@ -142,7 +142,7 @@ def _host_paths(f: Function, pod: Map) -> Iterator[tuple[str, Place, Severity | 
             grave = _CRITICAL_PATHS.match(path) and not (read and _is_nobody(f))
             severity = _S.CRITICAL if grave and not read else None
             yield (
-                f"{path[:80]} of the machine is mounted{' to be read' if read else ''}",
+                f"{path[:80]} of the machine is mounted{' for reading' if read else ''}",
                 place_of(pod["volumes"], index),
                 _S.MEDIUM if read and not grave else severity,
             )
@@ -244,20 +244,20 @@ def _unfiltered(f: Function, c: Map) -> Iterator[tuple[str, Place, Severity | No
 
 def _unbounded(_f: Function, c: Map) -> Iterator[tuple[str, Place, Severity | None]]:
     if at(c, "resources", "limits", "memory") is None:
-        yield "may take all of the machine's memory", _own(c, "resources", "limits"), None
+        yield "may use all of the machine's memory", _own(c, "resources", "limits"), None
 
 
 def _moving(_f: Function, c: Map) -> Iterator[tuple[str, Place, Severity | None]]:
     image = text(c.get("image"))
     if moving := moving_image(image):
-        yield f"is another at each start: {moving}", _own(c, "image"), None
+        yield f"may be a different one at each start: {moving}", _own(c, "image"), None
     elif image and "@sha256:" not in image and "${" not in image:
         yield f"has an image without a digest, {image[:100]}", _own(c, "image"), _S.INFO
 
 
 def _token(f: Function, pod: Map) -> Iterator[tuple[str, Place, Severity | None]]:
     if f.role == "default" and truth(pod.get("automountServiceAccountToken"), None) is not False:
-        yield "a token of the cluster lies in it, which it does not need", f.place, None
+        yield "it holds a cluster token, which it does not need", f.place, None
 
 
 def _by_variable(_f: Function, c: Map) -> Iterator[tuple[str, Place, Severity | None]]:
@@ -291,7 +291,7 @@ def _fetched(_f: Function, c: Map) -> Iterator[tuple[str, Place, Severity | None
 def _unasked(f: Function, c: Map) -> Iterator[tuple[str, Place, Severity | None]]:
     served = any(trigger.kind == "http" for trigger in f.triggers)
     if served and c.get("ports") and c.get("readinessProbe") is None:
-        yield "is sent calls before it can answer", _own(c, "readinessProbe"), None
+        yield "gets calls before it can answer", _own(c, "readinessProbe"), None
 
 
 _rule = entries(Risk.RESPONSIBILITY, "SAS-06", cwe=250, attack="T1611")
@@ -308,8 +308,8 @@ RULES = (
         "KUB-001",
         "Privileged container",
         _S.CRITICAL,
-        "Who takes it over has the machine and all that runs on it.",
-        "Leave privileged out, and add the capabilities that are needed.",
+        "Whoever takes it over has the machine and everything that runs on it.",
+        "Remove privileged, and add only the capabilities that are needed.",
         of_containers(_privileged),
         workload("securityContext: {privileged: true}"),
         workload("securityContext: {privileged: false}"),
@@ -320,8 +320,8 @@ RULES = (
         "KUB-002",
         "Capabilities that lead to the machine",
         _S.HIGH,
-        "With one of these a container gets out, or sees what others have.",
-        "Drop ALL, and add none of these; if one is needed, set hostUsers: false.",
+        "With one of these a container can break out, or see data of others.",
+        "Drop ALL, and add none of these. If one is needed, set hostUsers: false.",
         of_containers(_capabilities),
         workload("securityContext: {capabilities: {add: [SYS_ADMIN]}}"),
         workload("securityContext: {capabilities: {drop: [ALL], add: [NET_BIND_SERVICE]}}"),
@@ -330,10 +330,10 @@ RULES = (
     ),
     _rule(
         "KUB-003",
-        "Folder of the machine",
+        "Host folder",
         _S.HIGH,
-        "What a container writes there, or asks of a socket there, the machine does.",
-        "Take a volume (emptyDir, a claim), or a projected one.",
+        "The machine acts on what a container writes there, or requests through a socket there.",
+        "Use a volume (emptyDir, a claim), or a projected one.",
         of_pods(_host_paths),
         workload(pod="volumes:\n  - name: sock\n    hostPath: {path: /var/run/docker.sock}"),
         workload(pod="volumes:\n  - name: tmp\n    emptyDir: {sizeLimit: 64Mi}"),
@@ -343,10 +343,11 @@ RULES = (
     ),
     _rule(
         "KUB-004",
-        "Network of the machine",
+        "Host network",
         _S.HIGH,
-        "It reaches what listens on the machine alone, and no policy of the network holds for it.",
-        "Leave hostNetwork out; a Service leads to it.",
+        "It can reach services that listen only on the machine, and no network policy "
+        "applies to it.",
+        "Remove hostNetwork, and use a Service to reach the pod.",
         _namespaces("hostNetwork"),
         workload(pod="hostNetwork: true"),
         workload(),
@@ -354,10 +355,10 @@ RULES = (
     ),
     _rule(
         "KUB-005",
-        "Processes of the machine",
+        "Host processes",
         _S.HIGH,
         "It sees all processes of the machine, with their variables, or shares memory with them.",
-        "Leave hostPID and hostIPC out.",
+        "Remove hostPID and hostIPC.",
         _namespaces("hostPID", "hostIPC"),
         workload(pod="hostPID: true"),
         workload(pod="hostPID: false"),
@@ -367,7 +368,7 @@ RULES = (
         "KUB-006",
         "Root in the container",
         _S.MEDIUM,
-        "A hole in the kernel or a mount makes it root of the machine.",
+        "A vulnerability in the kernel, or a mount, makes it root of the machine.",
         "Set runAsNonRoot: true and runAsUser, or hostUsers: false.",
         of_containers(_root),
         workload("securityContext: {runAsUser: 0}"),
@@ -375,9 +376,9 @@ RULES = (
     ),
     _rule(
         "KUB-007",
-        "Programs that gain rights",
+        "Programs that can gain rights",
         _S.LOW,
-        "A setuid program in the image makes its user root.",
+        "A setuid program in the image can make its user root.",
         "Set allowPrivilegeEscalation: false.",
         of_containers(_gains),
         workload(),
@@ -387,10 +388,10 @@ RULES = (
     ),
     _rule(
         "KUB-008",
-        "Capabilities of the runtime",
+        "Default capabilities",
         _S.LOW,
         "By default a container may change owners, send raw packets and more.",
-        "Set capabilities: {drop: [ALL]}, and add what is needed.",
+        "Set capabilities: {drop: [ALL]}, and add only what is needed.",
         of_containers(_kept),
         workload("securityContext: {runAsNonRoot: true}"),
         workload("securityContext: {capabilities: {drop: [ALL]}}"),
@@ -399,8 +400,8 @@ RULES = (
         "KUB-009",
         "Files of the container can be changed",
         _S.LOW,
-        "What an attacker writes into its programs runs from then on.",
-        "Set readOnlyRootFilesystem: true, and mount what is to be written.",
+        "An attacker can change the container's programs, and the changed ones run from then on.",
+        "Set readOnlyRootFilesystem: true, and mount what has to be written.",
         of_containers(_writable),
         workload(),
         workload("securityContext: {readOnlyRootFilesystem: true}"),
@@ -411,8 +412,8 @@ RULES = (
         "KUB-010",
         "Confinement switched off",
         _S.MEDIUM,
-        "The runtime's filter of system calls, or its profile, stops most ways out of a container.",
-        "Set RuntimeDefault, or a profile of its own (Localhost).",
+        "The runtime's system-call filter, or its profile, stops most ways out of a container.",
+        "Set RuntimeDefault, or a profile of your own (Localhost).",
         of_containers(_unconfined),
         workload("securityContext: {seccompProfile: {type: Unconfined}}"),
         workload("securityContext: {seccompProfile: {type: RuntimeDefault}}"),
@@ -420,9 +421,9 @@ RULES = (
     ),
     _rule(
         "KUB-011",
-        "No filter of system calls",
+        "No system-call filter",
         _S.INFO,
-        "Kubernetes sets none by itself, unless the machine's kubelet was told to.",
+        "Kubernetes sets none by default, unless the machine's kubelet was configured to.",
         "Set seccompProfile: {type: RuntimeDefault}.",
         of_containers(_unfiltered),
         workload(),
@@ -431,9 +432,9 @@ RULES = (
     ),
     _rule(
         "KUB-012",
-        "No bound on memory",
+        "No memory limit",
         _S.LOW,
-        "One flood takes the machine from all others.",
+        "One flood can take the machine from all others.",
         "Set resources.limits.memory.",
         of_containers(_unbounded),
         workload("resources: {requests: {memory: 64Mi}}"),
@@ -443,9 +444,9 @@ RULES = (
     ),
     _rule(
         "KUB-013",
-        "Image that can change by itself",
+        "Image that can change without notice",
         _S.LOW,
-        "A tag names whatever was pushed last; who can push, runs.",
+        "A tag names whatever was pushed last: whoever can push can run code.",
         "Name the digest: image@sha256:...",
         of_containers(_moving),
         workload("image: registry.example/thing:latest"),
@@ -457,10 +458,10 @@ RULES = (
     ),
     _rule(
         "KUB-014",
-        "Token of the cluster",
+        "Cluster token",
         _S.LOW,
         "Who takes it over asks the API of the cluster in its name.",
-        "Set automountServiceAccountToken: false, or an account of its own.",
+        "Set automountServiceAccountToken: false, or use a service account of its own.",
         of_pods(_token),
         workload(),
         workload(pod="automountServiceAccountToken: false"),
@@ -473,7 +474,7 @@ RULES = (
         "KUB-015",
         "Secret in a variable",
         _S.INFO,
-        "Variables are inherited by each program it starts, and end up in dumps and reports.",
+        "Each program that it starts inherits its variables, and they end up in dumps and reports.",
         "Mount the secret as a file.",
         of_containers(_by_variable),
         workload(
@@ -487,10 +488,10 @@ RULES = (
     ),
     _rule(
         "KUB-016",
-        "Port of the machine",
+        "Host port",
         _S.LOW,
-        "Who reaches the machine reaches it, past every Service and Ingress.",
-        "Leave hostPort out; a Service leads to it.",
+        "Whoever reaches the machine can reach it without any Service or Ingress.",
+        "Remove hostPort, and use a Service to reach the pod.",
         of_containers(_host_ports),
         workload("ports:\n  - {containerPort: 80, hostPort: 80}"),
         workload("ports:\n  - {containerPort: 80}"),
@@ -499,10 +500,10 @@ RULES = (
     ),
     _rule(
         "KUB-017",
-        "Programs that are fetched at the start",
+        "Programs downloaded at the start",
         _S.MEDIUM,
-        "Who holds that server, or the way to it, runs what he likes.",
-        "Put it into the image.",
+        "Whoever controls that server, or the network path to it, can run anything.",
+        "Put them into the image.",
         of_containers(_fetched),
         workload('command: [sh, -c, "curl -s https://example.com/run.sh | sh"]'),
         workload("command: [/opt/run]"),
@@ -513,7 +514,7 @@ RULES = (
     ),
     _rule(
         "KUB-018",
-        "Nobody asks whether it can answer",
+        "No readiness check",
         _S.INFO,
         "Calls that come before it is ready, or while it is overloaded, are lost.",
         "Set a readinessProbe.",

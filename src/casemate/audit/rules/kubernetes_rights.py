@@ -46,12 +46,12 @@ def _wildcards(asset: Asset, _application: Application) -> Iterator[Told]:
     for verbs, resources, place in _rules(asset, any_group=True):
         if place not in own:
             if "*" in verbs and "*" in resources:
-                yield "everything may be done to kinds of others", place, _S.LOW
+                yield "every action on kinds of others is allowed", place, _S.LOW
         elif "*" in verbs and "*" in resources:
-            yield "everything may be done to everything", place, None
+            yield "every action on everything is allowed", place, None
         elif "*" in verbs or "*" in resources:
             what = (
-                "everything may be done to what it names" if "*" in verbs else "it names all kinds"
+                "every action on what it names is allowed" if "*" in verbs else "it names all kinds"
             )
             yield what, place, _S.MEDIUM
 
@@ -64,11 +64,11 @@ def _escalates(asset: Asset, _application: Application) -> Iterator[Told]:
     roles = {"roles", "clusterroles", "rolebindings", "clusterrolebindings"}
     for verbs, resources, place in _rules(asset):
         if found := _has(verbs, "escalate", "bind"):
-            yield f"who has it may take any right ({', '.join(found)})", place, None
+            yield f"its holder may take any right ({', '.join(found)})", place, None
         if "impersonate" in verbs:
-            yield "who has it may act as others (impersonate)", place, None
+            yield "its holder may act as others (impersonate)", place, None
         if resources & roles and (found := _has(verbs, "create", "update", "patch")):
-            yield f"who has it writes rights ({', '.join(found)})", place, _S.MEDIUM
+            yield f"its holder may write rights ({', '.join(found)})", place, _S.MEDIUM
 
 
 def _reads_secrets(asset: Asset, _application: Application, bound: _Bound) -> Iterator[Told]:
@@ -132,9 +132,9 @@ def _takes_over(asset: Asset, _application: Application) -> Iterator[Told]:
             if name in resources and (writes or name in ("pods/exec", "nodes/proxy")):
                 needed = name == "serviceaccounts/token"
                 severity = _of_operator(asset) if needed else None
-                yield f"who has it may {what} ({name})", place, severity
+                yield f"its holder may {what} ({name})", place, severity
         if writes and (found := [one for one in _TO_PODS if one in resources]):
-            what = f"who has it runs pods as any account there ({', '.join(found)})"
+            what = f"its holder may run pods as any account there ({', '.join(found)})"
             yield what, place, _S.MEDIUM
 
 
@@ -212,7 +212,8 @@ RULES = (
         "KUB-030",
         "Role for everything",
         _S.HIGH,
-        "Who takes over what has it has what the role names, whatever is added later.",
+        "Whoever takes over one of its holders gets every right that the role names, "
+        "including on what is added later.",
         "Name verbs and resources.",
         of_objects(_wildcards, *_ROLES),
         _role("'*'", "'*'"),
@@ -220,10 +221,10 @@ RULES = (
     ),
     _rule(
         "KUB-031",
-        "Role that makes rights",
+        "Role that can grant rights",
         _S.HIGH,
-        "Who has it gives itself every other right.",
-        "Leave escalate, bind and impersonate out; give rights by people, not by programs.",
+        "Its holder can grant itself every other right.",
+        "Remove escalate, bind and impersonate. Let people grant rights, not programs.",
         of_objects(_escalates, *_ROLES),
         _role("bind, escalate", "clusterroles"),
         _role("get, list", "clusterroles"),
@@ -232,8 +233,8 @@ RULES = (
         "KUB-032",
         "Role that reads all secrets",
         _S.HIGH,
-        "Tokens and passwords of everything there are among them.",
-        "Name the secrets that are needed (resourceNames), with get alone.",
+        "They include the tokens and passwords of everything there.",
+        "Name the secrets that are needed (resourceNames), with get only.",
         _readers,
         _role("get, list", "secrets"),
         _role("get", "secrets", "    resourceNames: [thing]\n", "Role"),
@@ -244,8 +245,8 @@ RULES = (
         "KUB-033",
         "Role that leads into pods or machines",
         _S.HIGH,
-        "Who has it becomes what runs there, with all of its rights.",
-        "Leave it out; a controller needs its own kinds alone.",
+        "Its holder can become what runs there, with all of its rights.",
+        "Remove it; a controller needs only its own kinds.",
         of_objects(_takes_over, *_ROLES),
         _role("create", "pods/exec"),
         _role("get, list", "pods"),
@@ -255,7 +256,7 @@ RULES = (
         "KUB-034",
         "Rights for everybody",
         _S.CRITICAL,
-        "Who reaches the API of the cluster has the role, signed in or not.",
+        "Everybody who reaches the cluster's API has the role, signed in or not.",
         "Bind it to named accounts.",
         _everybody,
         _binding("view", "{kind: Group, name: system:unauthenticated}"),
@@ -265,10 +266,10 @@ RULES = (
     ),
     _rule(
         "KUB-035",
-        "Master of the cluster",
+        "Cluster administrator",
         _S.HIGH,
-        "Who takes over what has it has the cluster.",
-        "Bind a role with what is needed, in one namespace.",
+        "Whoever takes over its holder has the cluster.",
+        "Bind a role with only what is needed, in one namespace.",
         of_objects(_masters, *_BINDINGS),
         _binding("cluster-admin", _ACCOUNT),
         _binding("view", _ACCOUNT),
@@ -278,7 +279,7 @@ RULES = (
         "Rights of the default account",
         _S.MEDIUM,
         "Pods that nobody thought of have them as well.",
-        "Make an account for what needs it.",
+        "Create an account for the pods that need it.",
         of_objects(_default, *_BINDINGS),
         _binding("view", "{kind: ServiceAccount, name: default, namespace: shop}", "RoleBinding"),
         _binding("view", _ACCOUNT, "RoleBinding"),

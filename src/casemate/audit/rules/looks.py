@@ -31,7 +31,7 @@ def look_at(look: Look) -> Check:
                         seen.add(line)
                         yield hit(function, text, file.place(node), _subject(file, node))
             except RecursionError:  # of this file: the others are looked at
-                what = "an expression is nested too deeply: not looked at for every rule"
+                what = "an expression is nested too deeply: not checked for every rule"
                 subject.workspace.note(file.file, what)
 
     return check

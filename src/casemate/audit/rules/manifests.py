@@ -128,7 +128,7 @@ def _plain_sources(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
 def _no_end(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
     kept = [t for t in f.triggers if t.kind in ("queue", "topic", "bucket", "table", "schedule")]
     if kept and not listed(at(m, "delivery", "on_failure")):
-        yield "nobody is told when its events are given up", kept[0].place
+        yield "nobody is notified when its events are given up", kept[0].place
 
 
 def _unlocked(subject: Subject) -> Iterator[Hit]:
@@ -139,7 +139,7 @@ def _unlocked(subject: Subject) -> Iterator[Hit]:
             else ""
         )
         if named.endswith("pyproject.toml"):
-            yield hit(f, f"{named} has ranges, no versions", subject=f"{f.name} requirements")
+            yield hit(f, f"{named} has version ranges, no exact versions", subject=f"{f.name} requirements")
 
 
 def _rule(
@@ -192,7 +192,7 @@ RULES = (
         "SAS-01",
         20,
         _S.LOW,
-        "Whatever is JSON reaches the code, which has to look at all of it itself.",
+        "Any JSON reaches the code, which has to check all of it itself.",
         "Write a contract: casemate contract infer.",
         _of(_no_contract),
         project("", _ROUTE),
@@ -205,8 +205,8 @@ RULES = (
         "SAS-02",
         306,
         _S.MEDIUM,
-        "Without a token nobody can be told from anybody; what it may write, everybody writes.",
-        "Leave public out, or check a signature and split the function.",
+        "Without a token nobody can be told apart. Whatever it may write, everybody may write.",
+        "Remove public, or check a signature and split the function.",
         _of(_public_writes),
         project(
             "public = true",
@@ -219,14 +219,14 @@ RULES = (
     ),
     _rule(
         "CM-003",
-        "Processes that are used again",
+        "Processes that are reused",
         _P.PERMISSIONS,
         "SAS-03",
         488,
         _S.MEDIUM,
-        "Globals, files and threads of one call are there in the next.",
-        'Leave isolation = "instance" out.',
-        _key("isolation", lambda v: v == "instance", "processes are used again as they are"),
+        "Globals, files and threads of one call are still there in the next.",
+        "Remove isolation = \"instance\".",
+        _key("isolation", lambda v: v == "instance", "processes are reused as they are"),
         project('isolation = "instance"'),
         project('isolation = "request"'),
     ),
@@ -237,7 +237,7 @@ RULES = (
         "SAS-01",
         693,
         _S.HIGH,
-        "Events can run their syntax there: SQL, shell, paths, templates.",
+        "Events can run their own syntax there: SQL, shell, paths, templates.",
         "Name the one sink and the one line.",
         _entries(
             "guard",
@@ -254,7 +254,7 @@ RULES = (
         "SAS-01",
         693,
         _S.MEDIUM,
-        "Code that is written later is let through as well.",
+        "Code that is written later gets through as well.",
         "Name the module and function, or the line.",
         _entries(
             "guard",
@@ -266,17 +266,17 @@ RULES = (
     ),
     _rule(
         "CM-006",
-        "Answers that may tell everything",
+        "Answers that may reveal everything",
         _P.ERRORS,
         "SAS-06",
         209,
         _S.MEDIUM,
-        "Traces, paths and errors of databases reach callers.",
-        "Name what may be seen, and at which route.",
+        "Traces, paths and database errors reach callers.",
+        "Name what callers may see, and on which route.",
         _entries(
             "errors",
             lambda e: at(e, "what") == "*" or at(e, "place") == "*",
-            "answers may tell of the inside",
+            "answers may reveal internals",
         ),
         project("", f'[[function.thing.errors]]\nplace = "*"\nwhat = "*"\n{_REASON}'),
         project("", f'[[function.thing.errors]]\nplace = "invoke"\nwhat = "path"\n{_REASON}'),
@@ -288,7 +288,8 @@ RULES = (
         "SAS-05",
         183,
         _S.MEDIUM,
-        "Who takes the function over sends data to any host that fits, also to one of theirs.",
+        "Whoever takes over the function can send data to any matching host, also to one of "
+        "their own.",
         "Name the hosts.",
         _of(_wild_hosts),
         project(
@@ -304,8 +305,8 @@ RULES = (
         "SAS-05",
         918,
         _S.LOW,
-        "It reaches what trusts the inside of your network.",
-        "Grant it to the one function that needs it, and ask for credentials there.",
+        "It can reach services that trust the inside of your network.",
+        "Grant it only to the one function that needs it, and require credentials there.",
         _of(_private_hosts),
         project(
             "",
@@ -320,7 +321,7 @@ RULES = (
         "SAS-03",
         319,
         _S.MEDIUM,
-        "Everybody on the way reads and changes what is sent.",
+        "Anybody on the network path can read and change what is sent.",
         "Use the port with TLS.",
         _of(_plain_hosts),
         project("", '[function.thing.grants]\negress = ["api.example.com:80"]'),
@@ -328,26 +329,26 @@ RULES = (
     ),
     _rule(
         "CM-010",
-        "Data of people shown in logs",
+        "Personal data shown in logs",
         _P.MONITORING,
         "SAS-03",
         532,
         _S.LOW,
-        "What would be masked is kept in clear.",
-        "Leave the exception out once it is not needed.",
+        "Data that would be masked is kept in clear text.",
+        "Remove the exception once it is no longer needed.",
         _entries("logs.unmasked", lambda e: True, "a kind of data is shown in logs"),
         project("", f'[function.thing.logs]\nunmasked = [{{ kind = "email", {_REASON} }}]'),
         project("", '[function.thing.logs]\nkeep = "30d"'),
     ),
     _rule(
         "CM-011",
-        "Server read without encryption",
+        "Server used without encryption",
         _P.RESPONSIBILITY,
         "SAS-03",
         319,
         _S.HIGH,
-        "Its password and all events are read and changed on the way.",
-        "Leave tls = false out.",
+        "Anybody on the network path can read and change its password and all events.",
+        "Remove tls = false.",
         _of(_plain_sources),
         project(
             "",
@@ -357,12 +358,12 @@ RULES = (
     ),
     _rule(
         "CM-012",
-        "Events that are given up in silence",
+        "Failed events without notification",
         _P.ERRORS,
         "SAS-10",
         223,
         _S.INFO,
-        "They are dead letters, which somebody has to look at.",
+        "They become dead letters that somebody has to look for.",
         "Name on_failure in [function.NAME.delivery], or an alert on dead letters.",
         _of(_no_end),
         project("", '[queue.jobs]\n[[function.thing.queue]]\nqueue = "jobs"'),
@@ -378,20 +379,20 @@ RULES = (
         "SAS-06",
         770,
         _S.LOW,
-        "Who finds a slow input holds an instance for as long.",
-        "Set timeout to what a call needs; put long work on a queue.",
+        "Whoever finds a slow input can hold an instance for that time.",
+        "Set timeout to what a call needs, and put long work on a queue.",
         _key("timeout", _minutes, "a call may take {}", "limits"),
         project("", '[function.thing.limits]\ntimeout = "900s"'),
         project("", '[function.thing.limits]\ntimeout = "10s"'),
     ),
     _rule(
         "CM-014",
-        "Many at once",
+        "High concurrency",
         _P.RESPONSIBILITY,
         "SAS-06",
         770,
         _S.LOW,
-        "It takes the node from all others.",
+        "It can take the node from all other functions.",
         "Set concurrency to what is needed.",
         _key("concurrency", lambda v: (number(v) or 0) > 200, "{} run at once", "limits"),
         project("", "[function.thing.limits]\nconcurrency = 1000"),
@@ -399,17 +400,17 @@ RULES = (
     ),
     _rule(
         "CM-015",
-        "Answers for pages of every site",
+        "Answers for pages of any site",
         _P.RESPONSIBILITY,
         "SAS-06",
         942,
         _S.LOW,
-        "A page of an attacker calls it from the browser of whoever looks at it.",
+        "An attacker's page can call it from the browser of whoever opens the page.",
         "Name the origins.",
         _key(
             "origins",
             lambda v: "*" in listed(v),
-            "pages of every site may read its answers",
+            "pages of any site may read its answers",
             "cors",
         ),
         project("", '[function.thing.cors]\norigins = ["*"]'),
@@ -422,8 +423,8 @@ RULES = (
         "SAS-06",
         770,
         _S.LOW,
-        "Anybody without a token delays, hurries and drops what is kept.",
-        "Leave delivery_headers out.",
+        "Anybody without a token can delay, hurry and drop events.",
+        "Remove delivery_headers.",
         _entries(
             "http",
             lambda e: truth(at(e, "delivery_headers")) is True,
@@ -434,12 +435,12 @@ RULES = (
     ),
     _rule(
         "CM-017",
-        "Every key of a bucket",
+        "Grant for every key of a bucket",
         _P.PERMISSIONS,
         "SAS-05",
         250,
         _S.INFO,
-        "A fault in it replaces objects of other functions.",
+        "A bug in it can replace objects of other functions.",
         "Name prefixes.",
         _of(_whole_bucket),
         project(
@@ -458,8 +459,8 @@ RULES = (
         "SAS-01",
         20,
         _S.MEDIUM,
-        "Direct calls take any JSON within the limits.",
-        "Write a contract for the function, or leave public out.",
+        "Direct calls accept any JSON within the limits.",
+        "Write a contract for the function, or remove public.",
         _of(_public_direct),
         project("public = true"),
         project('public = true\ncontract = "c.json"'),
@@ -471,7 +472,7 @@ RULES = (
         "SAS-09",
         1357,
         _S.LOW,
-        "The first build takes what was released last.",
+        "The first build takes whatever was released last.",
         "Use a lock: uv.lock or pylock.toml.",
         _unlocked,
         project('requirements = "pyproject.toml"'),
@@ -479,14 +480,14 @@ RULES = (
     ),
     _rule(
         "CM-020",
-        "All methods of a route",
+        "Route for all methods",
         _P.INPUT,
         "SAS-05",
         650,
         _S.INFO,
         "Methods that nobody thought of reach the code.",
         "Name the methods.",
-        _entries("http", lambda e: at(e, "method") == "*", "the route takes every method"),
+        _entries("http", lambda e: at(e, "method") == "*", "the route accepts every method"),
         project("", _ROUTE.replace("POST", "*")),
         project("", _ROUTE),
     ),

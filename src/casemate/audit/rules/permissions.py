@@ -67,12 +67,12 @@ def _service(s: Statement) -> str | None:
             if re.fullmatch(r"[a-zA-Z0-9-]+:\*", a) and a.partition(":")[0].lower() not in _HARMLESS
         }
     )
-    return f"may do everything of {', '.join(wide[:5])} to everything" if wide else None
+    return f"may use every action of {', '.join(wide[:5])} on everything" if wide else None
 
 
 def _managed(s: Statement) -> str | None:
     if _full(s) and _anything(s) and "*" not in s.actions:
-        return f"has the whole of {s.origin}"
+        return f"has all of {s.origin}"
     return None
 
 
@@ -92,7 +92,7 @@ def _service_here(s: Statement) -> str | None:
         }
     )
     return (
-        f"may do every action of {', '.join(wide[:5])} there is to {s.resources[0][:100] if s.resources else '?'}"
+        f"may use every action of {', '.join(wide[:5])} on {s.resources[0][:100] if s.resources else '?'}"
         if wide
         else None
     )
@@ -143,7 +143,7 @@ def _pass_role(s: Statement) -> str | None:
         return (
             None
             if _full(s)
-            else f"may hand every role of the account to a service: {passing[0]} on *"
+            else f"may pass every role of the account to a service: {passing[0]} on *"
         )
     return None
 
@@ -155,13 +155,13 @@ def _not_action(s: Statement) -> str | None:
         and "*" in s.resources
         and s.origin != "PowerUserAccess"
     ):
-        return f"may do all but {', '.join(s.actions[:4])}"
+        return f"may do everything except {', '.join(s.actions[:4])}"
     return None
 
 
 def _not_resource(s: Statement) -> str | None:
     if s.excepted_resources:
-        return f"may use all but {', '.join(s.resources[:3])}"
+        return f"may use everything except {', '.join(s.resources[:3])}"
     return None
 
 
@@ -171,7 +171,7 @@ def _trust(subject: Subject) -> Iterator[Hit]:
             if s.allows and "*" in s.principals and not narrowed(s):
                 yield Hit(
                     place=s.place,
-                    text=f"{asset.name}: every account of AWS may become it",
+                    text=f"{asset.name}: every AWS account may assume it",
                     subject=asset.name,
                 )
 
@@ -185,7 +185,7 @@ def _trust_other(subject: Subject) -> Iterator[Hit]:
             if s.allows and others and not s.conditions:
                 yield Hit(
                     place=s.place,
-                    text=f"{asset.name}: everybody in account {others[0]} may become it",
+                    text=f"{asset.name}: everybody in account {others[0]} may assume it",
                     subject=asset.name,
                 )
 
@@ -198,7 +198,7 @@ def _federated(subject: Subject) -> Iterator[Hit]:
                 if ":sub" not in conditions or "'repo:*'" in conditions or "'*'" in conditions:
                     yield Hit(
                         place=s.place,
-                        text=f"{asset.name}: workflows of every repository of GitHub may become it",
+                        text=f"{asset.name}: workflows of every GitHub repository may assume it",
                         subject=asset.name,
                     )
 
@@ -225,7 +225,7 @@ def _users(subject: Subject) -> Iterator[Hit]:
     for asset in subject.application.of_kind("access-key"):
         yield Hit(
             place=asset.place,
-            text=f"{asset.name}: keys that do not expire are made for a user",
+            text=f"{asset.name}: keys that do not expire are created for a user",
             subject=asset.name,
         )
 
@@ -252,7 +252,7 @@ RULES = (
         "IAM-001",
         "May do everything",
         Severity.HIGH,
-        "One fault in the function is the whole account.",
+        "One bug in the function exposes the whole account.",
         _LEAST,
         of_permissions(_all),
         statement(_allow("'*'")),
@@ -263,7 +263,8 @@ RULES = (
         "IAM-002",
         "Every action of a service on everything",
         Severity.HIGH,
-        "It can read, delete and reconfigure what belongs to others, and what will be made later.",
+        "It can read, delete and reconfigure resources of others, and resources that do not "
+        "exist yet.",
         _LEAST,
         of_permissions(_service),
         statement(_allow("['dynamodb:*']")),
@@ -274,7 +275,7 @@ RULES = (
         "Managed policy with everything of a service",
         Severity.MEDIUM,
         "Such policies are written for administrators. A function needs a few of their actions, on a few resources.",
-        _LEAST + " In SAM: policy templates such as S3ReadPolicy.",
+        _LEAST + " In SAM, use policy templates such as S3ReadPolicy.",
         of_permissions(_managed),
         function("Policies: [AmazonS3FullAccess]"),
         function("Policies: [{S3ReadPolicy: {BucketName: !Ref B}}]"),
@@ -283,7 +284,7 @@ RULES = (
         "IAM-004",
         "Every action of a service on a resource",
         Severity.LOW,
-        "It can delete and reconfigure what it only needs to use.",
+        "It can delete and reconfigure a resource that it only needs to use.",
         _LEAST,
         of_permissions(_service_here),
         statement(_allow("['dynamodb:*']", _TABLE)),
@@ -291,9 +292,9 @@ RULES = (
     ),
     _rule(
         "IAM-005",
-        "Everything but a few actions",
+        "Every action except a few",
         Severity.HIGH,
-        "NotAction allows all that AWS will ever have, but for what is named.",
+        "NotAction allows every action that AWS has now or adds later, except those that it names.",
         _LEAST,
         of_permissions(_not_action),
         statement("Effect: Allow\nNotAction: ['iam:*']\nResource: '*'"),
@@ -301,9 +302,9 @@ RULES = (
     ),
     _rule(
         "IAM-006",
-        "Everything but a few resources",
+        "Every resource except a few",
         Severity.MEDIUM,
-        "NotResource allows all that there will ever be, but for what is named.",
+        "NotResource allows every resource that exists now or later, except those that it names.",
         _LEAST,
         of_permissions(_not_resource),
         statement("Effect: Allow\nAction: ['s3:GetObject']\nNotResource: 'arn:aws:s3:::private/*'"),
@@ -311,9 +312,9 @@ RULES = (
     ),
     _rule(
         "IAM-007",
-        "May hand out every role",
+        "May pass any role",
         Severity.HIGH,
-        "Who can pass a role to a service that runs code has that role.",
+        "Whoever can pass a role to a service that runs code has that role.",
         "Name the role in Resource and the service in iam:PassedToService.",
         of_permissions(_pass_role),
         statement(_allow("['iam:PassRole']")),
@@ -323,10 +324,11 @@ RULES = (
     ),
     _rule(
         "IAM-008",
-        "May give itself rights",
+        "May grant itself rights",
         Severity.HIGH,
-        "With these actions it becomes administrator by itself.",
-        "Leave changes of IAM to the pipeline; if a function must, set a permissions boundary in the condition.",
+        "With these actions it can make itself an administrator.",
+        "Leave changes of IAM to the pipeline. If a function must make them, require a "
+        "permissions boundary in the condition.",
         of_permissions(_escalates),
         statement(_allow("['iam:PutRolePolicy']")),
         statement(_allow("['iam:GetRole']", "!GetAtt Worker.Arn")),
@@ -335,9 +337,9 @@ RULES = (
     ),
     _rule(
         "IAM-030",
-        "Role that every account may become",
+        "Role that any account may assume",
         Severity.CRITICAL,
-        "Everybody with an account of AWS has its rights.",
+        "Everybody with an AWS account has its rights.",
         "Name the service or account in Principal.",
         on_aws(_trust),
         resource(
@@ -353,7 +355,7 @@ RULES = (
     ),
     _rule(
         "IAM-031",
-        "Role that another account may become",
+        "Role that another account may assume",
         Severity.MEDIUM,
         "A third party that is attacked, or tricked into using your role for another customer, acts in your account.",
         "Set sts:ExternalId in the condition, and name a role instead of the account.",
@@ -371,10 +373,10 @@ RULES = (
     ),
     _rule(
         "IAM-032",
-        "Role that every repository may become",
+        "Role that any repository may assume",
         Severity.CRITICAL,
-        "Anybody's workflow on GitHub gets credentials of your account.",
-        "Test token.actions.githubusercontent.com:sub for your repository and branch.",
+        "Anybody's workflow on GitHub can get credentials of your account.",
+        "Check token.actions.githubusercontent.com:sub for your repository and branch.",
         on_aws(_federated),
         resource(
             _ROLE,
@@ -391,8 +393,9 @@ RULES = (
         "IAM-033",
         "Service that acts for every account",
         Severity.LOW,
-        "Somebody else's topic or bucket sends events to yours through the same service: the confused deputy.",
-        "Test aws:SourceArn or aws:SourceAccount in the condition.",
+        "Somebody else's topic or bucket can send events to yours through the same service: "
+        "the confused deputy.",
+        "Check aws:SourceArn or aws:SourceAccount in the condition.",
         on_aws(_confused),
         resource(
             "AWS::SQS::Queue",
@@ -411,8 +414,8 @@ RULES = (
         "IAM-034",
         "Keys that do not expire",
         Severity.MEDIUM,
-        "They leak through templates, outputs and laptops, and are good for ever.",
-        "Use roles; where a key is needed, rotate it and keep it in Secrets Manager.",
+        "They leak through templates, outputs and laptops, and stay valid for ever.",
+        "Use roles. If a key is needed, rotate it and keep it in Secrets Manager.",
         on_aws(_users),
         resource("AWS::IAM::AccessKey", "UserName: !Ref U"),
         resource("AWS::IAM::User", "UserName: a"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-KEPT = "a password is kept as it is, and compared so"
+KEPT = "a password is stored unhashed, and compared as it is"
 _PASSWORDS = ("password", "passwd", "pwd")
 _SENT = frozenset(
     (

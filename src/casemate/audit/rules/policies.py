@@ -102,8 +102,10 @@ RULES = (
         "POL-001",
         "Policies permit more than at the revision",
         Severity.MEDIUM,
-        "With --since: decided for every request there can be, a dropped forbid widens as a new permit does.",
-        "Look at the request that is shown. If it is meant, let it be reviewed; else narrow the policy: `casemate policy diff FILE --before OLD` tells the same.",
+        "With --since: this is decided for every possible request. Removing a forbid widens "
+        "rights just as adding a permit does.",
+        "Look at the request that is shown. If it is intended, have it reviewed; otherwise "
+        "narrow the policy: `casemate policy diff FILE --before OLD` shows the same.",
         _widened,
         {},
         project(),

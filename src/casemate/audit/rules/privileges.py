@@ -149,7 +149,7 @@ def _say_unused(each: Privileges, found: list[Surplus]) -> str:
 def _say_shared(each: Privileges, found: list[Surplus]) -> str:
     others = _some((o for s in found for o in s.others), 4)
     return (
-        f"has {_some((a for s in found for a in s.actions), 6)} by a role that it shares: "
+        f"has {_some((a for s in found for a in s.actions), 6)} by a shared role: "
         f"{others} needs it, its own code does not"
     )
 
@@ -305,14 +305,15 @@ def _project(grants: str) -> Files:
 _rule = entries(Risk.PERMISSIONS, "SAS-05", cwe=272, attack="T1078.004")
 
 
-_PASTE = "Grant what the code calls: the policy that is enough is told by --privileges."
+_PASTE = "Grant what the code calls. --privileges prints the policy that is enough."
 
 RULES = (
     _rule(
         "PRIV-001",
         "More actions by a wildcard than the code calls",
         Severity.LOW,
-        "Who gets into the function can do what it was never written to do: delete, reconfigure, give away.",
+        "Whoever takes over the function can do what it was never written for: delete, "
+        "reconfigure, share.",
         _PASTE,
         _of(_wild, _say_wild, Severity.LOW),
         _granted("['dynamodb:*']"),
@@ -322,7 +323,7 @@ RULES = (
         "PRIV-002",
         "Actions that the code never calls",
         Severity.INFO,
-        "They are of use to nobody but an attacker.",
+        "They are useful only to an attacker.",
         _PASTE,
         _of(_single, _say_single, Severity.INFO),
         _granted("[dynamodb:GetItem, dynamodb:DeleteItem]"),
@@ -332,18 +333,18 @@ RULES = (
         "PRIV-003",
         "Rights to a service that the code never uses",
         Severity.LOW,
-        "A fault in the function reaches what the function has nothing to do with.",
-        "Take the statement away. The policy that is enough is told by --privileges.",
+        "A bug in the function exposes a service that the function has nothing to do with.",
+        "Remove the statement. --privileges prints the policy that is enough.",
         _of(_unused, _say_unused, Severity.LOW),
         _granted("[dynamodb:GetItem, 'sqs:SendMessage']", "'*'"),
         _GOOD,
     ),
     _rule(
         "PRIV-004",
-        "Granted on everything, called on what has a name",
+        "Granted on everything, used on named resources",
         Severity.MEDIUM,
-        "It can use the tables, buckets and functions of all others as it uses its own.",
-        "Name the resources that the code names. The policy that is enough is told by --privileges.",
+        "It can use everybody's tables, buckets and functions as it uses its own.",
+        "Name the resources that the code names. --privileges prints the policy that is enough.",
         on_aws(_wide),
         _granted("[dynamodb:GetItem]", "'*'"),
         _GOOD,
@@ -352,18 +353,18 @@ RULES = (
         "PRIV-005",
         "Resource that the code never uses",
         Severity.LOW,
-        "Somebody else's data is within reach of a fault in this function.",
-        "Take the resource out of the statement. The policy that is enough is told by --privileges.",
+        "A bug in this function exposes somebody else's data.",
+        "Remove the resource from the statement. --privileges prints the policy that is enough.",
         on_aws(_idle),
         _granted("[dynamodb:GetItem]", "[!GetAtt Orders.Arn, !GetAtt People.Arn]", _PEOPLE),
         _GOOD,
     ),
     _rule(
         "PRIV-006",
-        "Role that gives a function what only another needs",
+        "Role that gives a function rights only another needs",
         Severity.LOW,
         "The weakest of the functions has the rights of all of them.",
-        "Give each function a role of its own. What this one needs is told by --privileges.",
+        "Give each function a role of its own. --privileges prints what this one needs.",
         _of(_shared, _say_shared, Severity.INFO),
         _sharing(shared=True),
         _sharing(shared=False),
@@ -373,8 +374,9 @@ RULES = (
         "PRIV-030",
         "Grant that the code never uses",
         Severity.LOW,
-        "What a function does not use, only who got into it does.",
-        "Take the grant away, or grant what the code does; casemate audit --privileges has the lines.",
+        "A right that the function does not use helps only somebody who broke into it.",
+        "Remove the grant, or grant what the code does; casemate audit --privileges prints "
+        "the lines.",
         _grants(whole=True),
         _project('tables = [{ name = "orders", actions = ["get"] }]\nqueues = ["later"]'),
         _project('tables = [{ name = "orders", actions = ["get"] }]'),
@@ -383,8 +385,8 @@ RULES = (
         "PRIV-031",
         "Actions of a grant that the code never uses",
         Severity.LOW,
-        "A function that only reads cannot be made to delete, unless it was granted that.",
-        "Grant the actions that the code uses; casemate audit --privileges has the lines.",
+        "A function that only reads cannot be made to delete, unless it has that right.",
+        "Grant the actions that the code uses; casemate audit --privileges prints the lines.",
         _grants(whole=False),
         _project('tables = [{ name = "orders", actions = ["get", "put", "delete"] }]'),
         _project('tables = [{ name = "orders", actions = ["get"] }]'),

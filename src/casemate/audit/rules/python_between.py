@@ -113,7 +113,7 @@ def undecided(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                 read = reads[name]
                 same = use.key == read.key if use.key else _mentions(call, names)
                 if use.table == read.table and same and _decided(by, call):
-                    yield call, "another call may change the item between the decision and this"
+                    yield call, "another call may change the item between the decision and this write"
                     break
 
 
@@ -218,7 +218,7 @@ def passed_on(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             if told is None and handles and isinstance(node, ast.Return):
                 told = node.value if not isinstance(node.value, ast.Dict) else None
             if told is not None and _whole(told, names):
-                yield node, "what another function answers is passed on, its errors too"
+                yield node, "another function's answers are passed on, including its errors"
 
 
 def _body(node: ast.AST) -> ast.expr | None:

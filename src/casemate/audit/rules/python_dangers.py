@@ -26,7 +26,7 @@ def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             "starlette.applications.Starlette",
             "chalice.Chalice",
         ) and is_value(argument(call, "debug"), True):
-            yield call, "debugging is on: traces are in answers"
+            yield call, "debugging is on: answers contain traces"
     for node in file.nodes:
         if isinstance(node, ast.Assign) and is_value(node.value, True):
             for target in node.targets:
@@ -35,7 +35,7 @@ def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                     and target.attr == "debug"
                     and getattr(target.value, "id", "") in ("app", "application")
                 ):
-                    yield node, "debugging is on: traces are in answers"
+                    yield node, "debugging is on: answers contain traces"
 
 
 def unverified(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -54,7 +54,7 @@ def unverified(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
         ):
             yield call, "certificates are not checked"
         elif name.startswith("boto3.") and is_value(argument(call, "use_ssl"), False):
-            yield call, "AWS is asked without encryption"
+            yield call, "AWS is called without encryption"
     for node in file.nodes:
         if (
             isinstance(node, ast.Assign)
@@ -75,7 +75,7 @@ def swallowed(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                 node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException")
             )
         ):
-            yield node, "every error is passed over without a word"
+            yield node, "every error is silently ignored"
 
 
 def evaluated(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -86,7 +86,7 @@ def evaluated(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             and call.args
             and not isinstance(call.args[0], ast.Constant)
         ):
-            yield call, f"{name} runs a text that is made while it runs"
+            yield call, f"{name} runs a text that is built at run time"
 
 
 def shell(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -98,11 +98,11 @@ def shell(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             name in ("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput")
             and not fixed
         ):
-            yield call, f"{name} runs a command line that is made while it runs"
+            yield call, f"{name} runs a command line that is built at run time"
         elif (
             name.startswith("subprocess.") and is_value(argument(call, "shell"), True) and not fixed
         ):
-            yield call, "a shell runs a command line that is made while it runs"
+            yield call, "a shell runs a command line that is built at run time"
 
 
 def unpickled(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -117,7 +117,7 @@ def unpickled(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             "shelve.open",
             "pickle.Unpickler",
         ):
-            yield call, f"{name} runs what the data tells it to"
+            yield call, f"{name} runs what the data says"
 
 
 def _is_own_file(file: PythonFile, call: ast.Call) -> bool:
@@ -216,7 +216,7 @@ def weak_hash(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
         ):
             names = {n.id.lower() for a in call.args for n in walk(a) if isinstance(n, ast.Name)}
             if any("passw" in n or "secret" in n or "token" in n for n in names):
-                yield call, f"{name} is no hash for passwords"
+                yield call, f"{name} is not a hash for passwords"
     for node in file.nodes:
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
             one, other = (_parts_of(each) for each in (node.left, node.comparators[0]))
@@ -259,14 +259,14 @@ def guessable(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                         r"^random\.(?:random|randint|choice|choices|randrange|sample|getrandbits)$",
                         file.name(each.func),
                     ):
-                        yield node, f"{names[0]} is made of numbers that can be guessed"
+                        yield node, f"{names[0]} is made from numbers that can be guessed"
 
 
 def temporary(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find temporary files whose names others may take first."""
     for call, name in file.calls():
         if name == "tempfile.mktemp":
-            yield call, "mktemp names a file that others may make first"
+            yield call, "mktemp names a file that others may create first"
 
 
 def permissions(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -290,7 +290,7 @@ def unpacked(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                 and argument(call, "filter") is None
                 and "zip" not in name.lower()
             ):
-                yield call, "an archive writes wherever it says"
+                yield call, "an archive can write anywhere"
 
 
 def forever(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -302,7 +302,7 @@ def forever(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             and argument(call, "timeout") is None
             and not any(k.arg is None for k in call.keywords)
         ):
-            yield call, "a server that never answers holds the function until its end"
+            yield call, "a server that never answers holds the function until its timeout"
 
 
 def host_keys(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -313,7 +313,7 @@ def host_keys(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             and call.args
             and "AutoAddPolicy" in ast.dump(call.args[0])
         ):
-            yield call, "every server is taken for the right one"
+            yield call, "every host key is accepted"
 
 
 def unescaped(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -327,7 +327,7 @@ def unescaped(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             )
             and not any(k.arg is None for k in call.keywords)
         ):
-            yield call, "what is put into pages is not escaped"
+            yield call, "values in pages are not escaped"
 
 
 def kept(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -344,7 +344,7 @@ def kept(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                     and any(isinstance(t, ast.Name) and t.id in shared for t in each.targets)
                     and any(isinstance(n, ast.Name) and n.id == names[0] for n in walk(each.value))
                 ):
-                    yield each, "what is in an event is kept for the next caller"
+                    yield each, "data of an event is kept for the next caller"
 
 
 def secret_key(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -361,7 +361,7 @@ def secret_key(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                 if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
                     named = str(target.slice.value)
                 if named.lower() in ("secret_key", "jwt_secret_key"):
-                    yield node, "sessions are signed with a key that stands in the code"
+                    yield node, "sessions are signed with a key that is in the code"
 
 
 def open_answers(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -385,7 +385,7 @@ def open_answers(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             ):
                 yield (
                     node,
-                    "pages of every site may read it with the cookies of whoever looks at them",
+                    "pages of any site may read it with the cookies of whoever opens them",
                 )
 
 
@@ -396,7 +396,7 @@ def entities(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             is_value(argument(call, "resolve_entities"), True)
             or is_value(argument(call, "no_network"), False)
         ):
-            yield call, "XML brings in files and addresses"
+            yield call, "XML can read files and URLs"
 
 
 def asserted(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -406,4 +406,4 @@ def asserted(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             r"is_admin|authori[sz]ed|authenticated|permission|has_role|is_owner",
             ast.unparse(node.test)[:400],
         ):
-            yield node, "a right is asked for by assert, which python -O leaves out"
+            yield node, "a right is checked by assert, which python -O removes"

@@ -149,18 +149,18 @@ class Scripts:
         if code.text(file) is None:
             return {}
         if self._looked > MAX_LOOKED:
-            note(file, "not looked at for rules of JavaScript: the time was used up before")
+            note(file, "not checked by JavaScript rules: the time was used up before")
             return {}
         began = thread_time()
         parsed, found = parsed_file(code, file), Looked()
         if parsed.broken and not parsed.tree.kids:
-            note(file, f"not looked at for rules of JavaScript: {parsed.broken[0][1]}")
+            note(file, f"not checked by JavaScript rules: {parsed.broken[0][1]}")
         try:
             found, whole = look(file, parsed)
             if not whole:
-                note(file, "not looked at for every rule of JavaScript: too much is in one another")
+                note(file, "not checked by every JavaScript rule: it is nested too deeply")
         except FAULTS as error:
-            note(file, f"not looked at for rules of JavaScript: {type(error).__name__}")
+            note(file, f"not checked by JavaScript rules: {type(error).__name__}")
         self._looked += thread_time() - began
         return found
 

@@ -22,17 +22,17 @@ from casemate.masking.shapes import Shape
 from casemate.masking.tokens import SHAPES
 
 _TOLD = {
-    "aws-key": "a key of AWS",
-    "github-token": "a token of GitHub",
-    "gitlab-token": "a token of GitLab",
-    "slack-token": "a token of Slack",
-    "stripe-key": "a key of Stripe",
-    "google-key": "a key of Google",
-    "package-token": "a token of a package registry",
-    "service-key": "a key of a service",
-    "casemate-token": "a token of Casemate",
+    "aws-key": "an AWS key",
+    "github-token": "a GitHub token",
+    "gitlab-token": "a GitLab token",
+    "slack-token": "a Slack token",
+    "stripe-key": "a Stripe key",
+    "google-key": "a Google key",
+    "package-token": "a package registry token",
+    "service-key": "a service key",
+    "casemate-token": "a Casemate token",
     "private-key": "a private key",
-    "url-password": "an address with a password",
+    "url-password": "a URL with a password",
 }
 _SHAPES = tuple(shape for shape in SHAPES if shape.kind in _TOLD)
 KEY_ID = re.compile(r"(?:AKIA|ASIA)[A-Z2-7]{16}")
@@ -175,7 +175,7 @@ def _account(key: str) -> bool:
 
 
 def _github(token: str) -> bool:
-    """Tell whether the check sum of a token of GitHub is right (CRC-32 in base 62)."""
+    """Tell whether the check sum of a GitHub token is right (CRC-32 in base 62)."""
     digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     number = zlib.crc32(token[4:-6].encode())
     made = ""

@@ -55,7 +55,7 @@ def _files(subject: Subject) -> Iterator[tuple[str, str]]:
             continue
         count += 1
         if count > _MAX_FILES:
-            what = f"more than {_MAX_FILES} files: secrets are looked for in no others"
+            what = f"more than {_MAX_FILES} files: no others are searched for secrets"
             workspace.note(folder or ".", what)
             return
         text = subject.code.text(name)
@@ -77,7 +77,7 @@ def is_test(name: str) -> bool:
 def found_in(subject: Subject, name: str, text: str) -> list[Secret]:
     """Return the secrets in the text of a file."""
     named = not is_test(name) and not name.endswith((".txt", ".xml", ".json"))
-    what = "more looks like a secret than is looked at: the rest is not audited"
+    what = "more values look like secrets than are checked: the rest is not audited"
     return list(secrets_in(text, named=named, more=partial(subject.workspace.note, name, what)))
 
 
@@ -93,7 +93,7 @@ def _of_kind(accepts: Callable[[Secret, str], bool]) -> Check:
                 if accepts(found, name):
                     yield Hit(
                         place=Place(name, found.line, found.column),
-                        text=f"{found.what} stands in {name}",
+                        text=f"{found.what} is in {name}",
                         subject=f"{found.kind} {name}",
                         severity=_severity(found, name, text),
                         cause=found.digest,
@@ -149,11 +149,11 @@ def _files_of_keys(subject: Subject) -> Iterator[Hit]:
             ".git-credentials",
             ".htpasswd",
         ):
-            yield Hit(place=Place(name), text=f"{last} lies beside the application", subject=name)
+            yield Hit(place=Place(name), text=f"{last} is beside the application", subject=name)
         elif last.endswith((".p12", ".pfx", ".jks", ".keystore", ".kdbx", ".ppk")):
             yield Hit(
                 place=Place(name),
-                text=f"{last} holds keys and lies beside the application",
+                text=f"{last} contains keys and is beside the application",
                 subject=name,
             )
 
@@ -199,7 +199,7 @@ def _signing(subject: Subject) -> Iterator[Hit]:
         for node, name in file.calls():
             key = _key_of(node) if name in _SIGNING else None
             if key is not None and _signs(_text_in(file, key)):
-                what = "tokens are signed with a key that stands in the code"
+                what = "tokens are signed with a key that is in the code"
                 yield hit(f, what, file.place(node), file.file)
             for keyword in node.keywords:
                 if (
@@ -215,7 +215,7 @@ def _signing(subject: Subject) -> Iterator[Hit]:
                     ):
                         yield hit(
                             f,
-                            f"{keyword.arg} of {name[:60]} stands in the code",
+                            f"{keyword.arg} of {name[:60]} is in the code",
                             file.place(node),
                             f"{file.file} {keyword.arg}",
                         )
@@ -224,7 +224,10 @@ def _signing(subject: Subject) -> Iterator[Hit]:
 _rule = entries(Risk.PERMISSIONS, "SAS-03", cwe=798, attack="T1552.001")
 
 
-_OUT = "Change the secret now: it is in every clone and in the history. Keep the new one in Secrets Manager, Parameter Store or the platform's secrets."
+_OUT = (
+    "Replace the secret now: it is in every clone and in the history. Keep the new one in "
+    "Secrets Manager, Parameter Store or the platform's secrets."
+)
 _KEY_TEXT = (
     "-----BEGIN "
     + "PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2\nOF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQRWz+jn65BtOMvdyHKcvjBeBSDZH2r\n-----END PRIVATE KEY-----\n"
@@ -248,7 +251,7 @@ RULES = (
         "SEC-002",
         "Private key",
         Severity.HIGH,
-        "Who has it is whoever it stands for.",
+        "Whoever has it can act as its owner.",
         _OUT,
         _of_kind(_key),
         {**function(), "src/key.txt": _KEY_TEXT},
@@ -258,9 +261,9 @@ RULES = (
     ),
     _rule(
         "SEC-003",
-        "Address with a password in it",
+        "URL with a password in it",
         Severity.HIGH,
-        "It is in every clone, and in logs of whatever is given the address.",
+        "It is in every clone, and in the logs of everything that gets the URL.",
         _OUT,
         _of_kind(_address),
         python(
@@ -274,7 +277,7 @@ RULES = (
         "SEC-004",
         "Value that looks like a secret",
         Severity.MEDIUM,
-        "Its name says that it is one, and its characters are drawn by chance.",
+        "Its name says that it is a secret, and its characters are random.",
         _OUT,
         _of_kind(_looks),
         python(
@@ -288,8 +291,10 @@ RULES = (
         "SEC-005",
         "Secret in the environment",
         Severity.HIGH,
-        "It is in the repository, and shown to everybody who may look at the function.",
-        "Name a secret instead of its value: '{{resolve:secretsmanager:...}}', or read it at run time.",
+        "It is in the repository, and visible to everybody who may read the function's "
+        "configuration.",
+        "Refer to a secret instead of writing its value: '{{resolve:secretsmanager:...}}', "
+        "or read it at run time.",
         given_secrets.environment,
         function("Environment: {Variables: {DB_PASSWORD: k9Tq2wLm8z}}"),
         function("Environment: {Variables: {DB_PASSWORD_ARN: !Ref Secret}}"),
@@ -299,7 +304,8 @@ RULES = (
         "SEC-006",
         "Token of a service in the environment",
         Severity.HIGH,
-        "It is in the repository, and shown to everybody who may look at the function.",
+        "It is in the repository, and visible to everybody who may read the function's "
+        "configuration.",
         _OUT,
         given_secrets.known_in_environment,
         function(f"Environment: {{Variables: {{SLACK: {_SLACK}}}}}"),
@@ -310,8 +316,8 @@ RULES = (
         "SEC-007",
         "Default of a secret parameter",
         Severity.MEDIUM,
-        "Most deployments keep defaults; everybody who reads the repository has it.",
-        "Leave the default out and set NoEcho: true; better, name a secret.",
+        "Most deployments keep defaults, and everybody who reads the repository has them.",
+        "Remove the default and set NoEcho: true. Better: refer to a secret.",
         given_secrets.parameters,
         {
             "template.yaml": "Parameters:\n  DbPassword: {Type: String, NoEcho: true, Default: k9Tq2wLm8z}\n"
@@ -324,9 +330,9 @@ RULES = (
     ),
     _rule(
         "SEC-008",
-        "Secret parameter that is shown",
+        "Secret parameter that is displayed",
         Severity.LOW,
-        "Without NoEcho everybody reads it who may look at the stack.",
+        "Without NoEcho everybody who may read the stack can read it.",
         "Set NoEcho: true.",
         given_secrets.shown_parameters,
         {
@@ -341,10 +347,10 @@ RULES = (
     ),
     _rule(
         "SEC-009",
-        "File of keys beside the code",
+        "Key file beside the code",
         Severity.MEDIUM,
-        "It is packed with the code, and lies in every clone.",
-        "Delete it from the repository and its history, and replace what is in it.",
+        "It is packed with the code, and is in every clone.",
+        "Delete it from the repository and its history, and replace its keys.",
         _files_of_keys,
         {**function(), "src/id_rsa": "x"},
         function(),
@@ -355,7 +361,7 @@ RULES = (
         "SEC-010",
         "Key or password in a call",
         Severity.HIGH,
-        "Who reads the code signs tokens or logs in.",
+        "Whoever reads the code can sign tokens or log in.",
         _OUT,
         _signing,
         python(

@@ -51,7 +51,7 @@ def _databases(subject: Subject) -> Iterator[Hit]:
         if wrong is None or subject.application.platform is not Platform.AWS:
             continue
         inside = bool(asset.settings.get("inside"))
-        rest = "; what is in it has no address for everybody" if inside else ""
+        rest = "; its members have no public address" if inside else ""
         yield Hit(
             place=asset.place,
             text=f"{asset.name}: {wrong}{rest}",
@@ -64,7 +64,7 @@ def _secret(a: Asset) -> str | None:
     value = literal(a.settings["value"])
     if not value or value in ("CHANGE_ME", "changeme") or not _holds_anything(value):
         return None
-    return "its value stands in the template"
+    return "its value is in the template"
 
 
 def _holds_anything(value: str) -> bool:
@@ -82,15 +82,15 @@ def _holds_anything(value: str) -> bool:
 def _parameter(a: Asset) -> str | None:
     value = literal(a.settings["value"])
     if value and not a.settings["secure"] and _SECRETIVE.search(a.name) and len(value) >= 8:
-        return "by its name it is a secret, and it is kept and shown in clear"
+        return "its name says that it is a secret, and it is stored and shown in clear text"
     return None
 
 
 RULES = (
     data_rule(
         "DATA-060",
-        "Key that is never changed",
-        "What it protected once it protects for ever; who had it once has it for ever.",
+        "Key that is never rotated",
+        "It protects old data for ever, and whoever got it once has it for ever.",
         "Set EnableKeyRotation: true.",
         lambda a: (
             "it is not rotated"
@@ -106,7 +106,7 @@ RULES = (
     policy_rule(
         "DATA-061",
         "Key that everybody may use",
-        "Every account of AWS decrypts what is encrypted with it.",
+        "Every AWS account can decrypt what is encrypted with it.",
         "Name the account or roles in Principal.",
         ("key",),
         True,
@@ -120,8 +120,8 @@ RULES = (
     policy_rule(
         "DATA-062",
         "Secret that everybody may read",
-        "Every account of AWS reads it.",
-        "Name who reads in Principal.",
+        "Every AWS account can read it.",
+        "Name the readers in Principal.",
         ("secret",),
         False,
         "AWS::SecretsManager::Secret",
@@ -136,7 +136,7 @@ RULES = (
     data_rule(
         "DATA-063",
         "Value of a secret in the template",
-        "Everybody who reads the repository or the stack has it.",
+        "Everybody who can read the repository or the stack has it.",
         "Use GenerateSecretString, or set the value outside of the template.",
         _secret,
         "secret",
@@ -156,8 +156,8 @@ RULES = (
         cwe=312,
         attack="T1552.001",
         severity=Severity.HIGH,
-        why="Its value stands in the template, and everybody reads it who may list parameters.",
-        fix="Make it a SecureString or a secret, its value set outside of the template.",
+        why="Its value is in the template, and everybody who may list parameters can read it.",
+        fix="Make it a SecureString or a secret, and set its value outside of the template.",
         check=of_assets("parameter", _parameter),
         vulnerable=resource(
             "AWS::S3::Bucket",
@@ -173,9 +173,9 @@ RULES = (
     data_rule(
         "DATA-070",
         "Search without encryption",
-        "Its indexes lie in clear.",
+        "Its indexes are stored unencrypted.",
         "Set EncryptionAtRestOptions: {Enabled: true}.",
-        is_off("encrypted", "its indexes lie in clear"),
+        is_off("encrypted", "its indexes are stored unencrypted"),
         "search",
         "AWS::OpenSearchService::Domain",
         "EngineVersion: OpenSearch_2.11",
@@ -185,7 +185,7 @@ RULES = (
     data_rule(
         "DATA-071",
         "Search that answers without encryption",
-        "Everybody on the way reads it.",
+        "Anybody on the network path can read the answers.",
         "Set EnforceHTTPS: true.",
         is_off("tls", "it answers HTTP"),
         "search",
@@ -198,8 +198,8 @@ RULES = (
     policy_rule(
         "DATA-072",
         "Search that everybody may use",
-        "Indexes are read, changed and held to ransom within days.",
-        "Name roles in Principal, or put it into a network of yours.",
+        "Attackers read, change and ransom open indexes within days.",
+        "Name roles in Principal, or put it into a network of your own.",
         ("search",),
         True,
         "AWS::S3::Bucket",
@@ -210,10 +210,10 @@ RULES = (
     data_rule(
         "DATA-073",
         "Cache without encryption",
-        "What it holds lies in clear.",
+        "Its contents are stored unencrypted.",
         "Set AtRestEncryptionEnabled: true.",
         lambda a: (
-            "it lies in clear" if a.settings["group"] and a.settings["encrypted"] is False else None
+            "it is stored unencrypted" if a.settings["group"] and a.settings["encrypted"] is False else None
         ),
         "cache",
         "AWS::ElastiCache::ReplicationGroup",
@@ -222,11 +222,11 @@ RULES = (
     ),
     data_rule(
         "DATA-074",
-        "Cache that is asked without encryption",
-        "Everybody in the network reads and changes it.",
+        "Cache used without encryption in transit",
+        "Anybody in the network can read and change it.",
         "Set TransitEncryptionEnabled: true.",
         lambda a: (
-            "it is asked in clear" if a.settings["group"] and a.settings["tls"] is False else None
+            "it is used without encryption" if a.settings["group"] and a.settings["tls"] is False else None
         ),
         "cache",
         "AWS::ElastiCache::ReplicationGroup",
@@ -237,7 +237,7 @@ RULES = (
     data_rule(
         "DATA-075",
         "Images that can be replaced",
-        "A tag that was tested is moved to something else.",
+        "A tag that was tested can be moved to a different image.",
         "Set ImageTagMutability: IMMUTABLE.",
         is_off("immutable", "its tags can be moved"),
         "registry",
@@ -252,9 +252,9 @@ RULES = (
     data_rule(
         "DATA-076",
         "Images that are not scanned",
-        "Known holes in them stay unseen.",
+        "Known vulnerabilities in them stay unnoticed.",
         "Set ScanOnPush: true.",
-        is_off("scans", "what is pushed is not scanned"),
+        is_off("scans", "pushed images are not scanned"),
         "registry",
         "AWS::ECR::Repository",
         "RepositoryName: a",
@@ -267,9 +267,9 @@ RULES = (
     data_rule(
         "DATA-077",
         "Files without encryption",
-        "They lie in clear.",
+        "They are stored unencrypted.",
         "Set Encrypted: true.",
-        is_off("encrypted", "its files lie in clear"),
+        is_off("encrypted", "its files are stored unencrypted"),
         "file-system",
         "AWS::EFS::FileSystem",
         "PerformanceMode: generalPurpose",
@@ -278,9 +278,9 @@ RULES = (
     ),
     data_rule(
         "DATA-080",
-        "Way in for administrators open to everybody",
+        "Administration port open to everybody",
         "SSH and remote desktops are attacked within minutes.",
-        "Name the addresses of administrators, or use Session Manager.",
+        "Name the administrators' addresses, or use Session Manager.",
         _open(_ADMIN_PORTS),
         "network",
         "AWS::EC2::SecurityGroup",
@@ -296,7 +296,7 @@ RULES = (
             "DATA-081",
             "Database port open to everybody",
             "Databases are attacked within minutes.",
-            "Let in the security group of the functions alone.",
+            "Let in only the security group of the functions.",
             _open(_DATA_PORTS),
             "network",
             "AWS::EC2::SecurityGroup",
@@ -313,7 +313,7 @@ RULES = (
         "DATA-082",
         "Every port open to everybody",
         "Whatever listens there is attacked.",
-        "Open the ports that are needed to who needs them.",
+        "Open only the needed ports, and only to those who need them.",
         _open(None),
         "network",
         "AWS::EC2::SecurityGroup",
@@ -327,7 +327,7 @@ RULES = (
     data_rule(
         "DATA-090",
         "Workflow without logs",
-        "What it did, and with what, cannot be told.",
+        "Nobody can tell what it did, and with which data.",
         "Set LoggingConfiguration with Level: ERROR or ALL.",
         is_off("logged", "no logs are kept"),
         "workflow",
@@ -342,7 +342,7 @@ RULES = (
     data_rule(
         "DATA-091",
         "Workflow without traces",
-        "The way of an execution through functions cannot be followed.",
+        "Nobody can follow an execution through functions.",
         "Set TracingConfiguration: {Enabled: true}.",
         is_off("tracing", "it leaves no traces"),
         "workflow",
@@ -357,7 +357,7 @@ RULES = (
     data_rule(
         "DATA-092",
         "Workflow that logs its data",
-        "What people entered is in the logs.",
+        "Personal input is in the logs.",
         "Set IncludeExecutionData: false.",
         is_set("log_data", True, "inputs and outputs are in its logs"),
         "workflow",

@@ -26,7 +26,7 @@ def _acl(a: Asset) -> str | None:
         return f"its ACL is {acl}: everybody may read it" + (
             " and write it" if "rite" in acl else ""
         )
-    return "every account of AWS may read it" if acl == "AuthenticatedRead" else None
+    return "every AWS account may read it" if acl == "AuthenticatedRead" else None
 
 
 def _unblocked(a: Asset) -> str | None:
@@ -41,7 +41,7 @@ def _tls(a: Asset) -> str | None:
     for s in a.policy:
         if not s.allows and "SecureTransport" in str(s.conditions):
             return None
-    return "it can be asked without encryption"
+    return "it can be used without encryption"
 
 
 def _not_dead(subject: Subject) -> Iterator[Hit]:
@@ -52,7 +52,7 @@ def _not_dead(subject: Subject) -> Iterator[Hit]:
         if not a.settings["dead_letters"] and not dead and a.name in read:
             yield Hit(
                 place=a.place,
-                text=f"{a.name}: messages that fail are tried for ever, or lost",
+                text=f"{a.name}: failing messages are tried for ever, or lost",
                 subject=a.name,
             )
 
@@ -70,7 +70,7 @@ def _other_account(subject: Subject) -> Iterator[Hit]:
 
 
 def _password(a: Asset) -> str | None:
-    return "its password stands in the template" if literal(a.settings["password"]) else None
+    return "its password is in the template" if literal(a.settings["password"]) else None
 
 
 def _backup(a: Asset) -> str | None:
@@ -98,8 +98,8 @@ RULES = (
     data_rule(
         "DATA-001",
         "Bucket that is public by its ACL",
-        "Buckets are found by names that are guessed; all objects are read within hours.",
-        "Remove AccessControl; hand out what is public through CloudFront.",
+        "Attackers guess the names of buckets and read all objects within hours.",
+        "Remove AccessControl, and serve public content through CloudFront.",
         _acl,
         "bucket",
         _BUCKET,
@@ -115,8 +115,8 @@ RULES = (
     policy_rule(
         "DATA-002",
         "Bucket that everybody may read",
-        "Buckets are found by names that are guessed; all objects are read within hours.",
-        "Name who reads in Principal, or let CloudFront read by origin access control.",
+        "Attackers guess the names of buckets and read all objects within hours.",
+        "Name the readers in Principal, or let CloudFront read by origin access control.",
         ("bucket",),
         False,
         _BUCKET,
@@ -127,8 +127,9 @@ RULES = (
     policy_rule(
         "DATA-003",
         "Bucket that everybody may change",
-        "Strangers replace what visitors and functions read, and store what you are held liable for.",
-        "Name who writes in Principal; hand out presigned uploads.",
+        "Strangers can replace what visitors and functions read, and store content that you "
+        "are liable for.",
+        "Name the writers in Principal, and hand out presigned uploads.",
         ("bucket",),
         True,
         _BUCKET,
@@ -139,7 +140,7 @@ RULES = (
     data_rule(
         "DATA-004",
         "Bucket that may become public",
-        "One ACL or policy, by anybody who may set one, opens it.",
+        "One ACL or policy, set by anybody who may set one, opens it.",
         "Set all four of PublicAccessBlockConfiguration.",
         _unblocked,
         "bucket",
@@ -154,9 +155,9 @@ RULES = (
     data_rule(
         "DATA-005",
         "Bucket without versions",
-        "What ransomware overwrites or a fault deletes is gone.",
+        "Whatever ransomware overwrites or a bug deletes is gone.",
         "Set VersioningConfiguration: {Status: Enabled} and a lifecycle.",
-        is_off("versioned", "what is overwritten is gone"),
+        is_off("versioned", "overwritten objects are gone"),
         "bucket",
         _BUCKET,
         "BucketName: a-bucket",
@@ -169,7 +170,7 @@ RULES = (
     data_rule(
         "DATA-006",
         "Bucket without access logs",
-        "Who read what cannot be told.",
+        "Nobody can tell who read what.",
         "Set LoggingConfiguration, or data events in CloudTrail.",
         is_off("logged", "no access log is kept"),
         "bucket",
@@ -184,7 +185,7 @@ RULES = (
     data_rule(
         "DATA-007",
         "Bucket that answers without encryption",
-        "Everybody on the way reads what is fetched by HTTP.",
+        "Anybody on the network path can read objects that are fetched by HTTP.",
         "Deny s3:* where aws:SecureTransport is false.",
         _tls,
         "bucket",
@@ -211,10 +212,10 @@ RULES = (
     ),
     data_rule(
         "DATA-009",
-        "Bucket that pages of every site may write",
-        "A page of an attacker uses presigned addresses, or open rights, of whoever looks at it.",
+        "Bucket that pages of any site may write to",
+        "An attacker's page can use presigned URLs, or open rights, of whoever opens the page.",
         "Name the origins in AllowedOrigins.",
-        lambda a: "pages of every site may write to it" if a.settings["cors_writes"] else None,
+        lambda a: "pages of any site may write to it" if a.settings["cors_writes"] else None,
         "bucket",
         _BUCKET,
         "CorsConfiguration: {CorsRules: [{AllowedOrigins: ['*'], AllowedMethods: [PUT]}]}",
@@ -231,8 +232,9 @@ RULES = (
         cwe=284,
         attack="T1199",
         severity=Severity.LOW,
-        why="What is safe in your account depends on how that one is kept.",
-        fix="Make sure that the account is yours or under contract; name a role in it, with conditions.",
+        why="Its safety then depends on how well the other account is protected.",
+        fix="Make sure that the account is yours or under contract, and name a role in it, "
+        "with conditions.",
         check=on_aws(_other_account),
         vulnerable=resource(
             _BUCKET,
@@ -243,10 +245,10 @@ RULES = (
     ),
     data_rule(
         "DATA-020",
-        "Table without a way back",
-        "What an attacker or a fault deletes is gone.",
+        "Table without point-in-time recovery",
+        "Whatever an attacker or a bug deletes is gone.",
         "Set PointInTimeRecoveryEnabled: true.",
-        is_off("recovery", "no state of before can be restored"),
+        is_off("recovery", "no earlier state can be restored"),
         "table",
         _TABLE,
         "BillingMode: PAY_PER_REQUEST",
@@ -257,10 +259,11 @@ RULES = (
     ),
     data_rule(
         "DATA-021",
-        "Table without a key of yours",
-        "Everybody reads it who may read tables in the account; with a key of yours each reader needs that as well.",
+        "Table without a key of your own",
+        "Everybody who may read tables in the account can read it. With a key of your own, "
+        "each reader needs that key as well.",
         "Set SSESpecification: {SSEEnabled: true, SSEType: KMS}.",
-        is_off("key", "it is encrypted with AWS's key alone"),
+        is_off("key", "it is encrypted only with AWS's key"),
         "table",
         _TABLE,
         "BillingMode: PAY_PER_REQUEST",
@@ -270,12 +273,12 @@ RULES = (
     data_rule(
         "DATA-022",
         "Table that can be deleted",
-        "A stack that is removed by mistake takes the data along.",
+        "Removing a stack by mistake deletes the data, too.",
         "Set DeletionProtectionEnabled: true, or DeletionPolicy: Retain.",
         lambda a: (
             None
             if a.settings["protected"] is not False or a.settings["simple"]
-            else "it goes with its stack"
+            else "it is deleted with its stack"
         ),
         "table",
         _TABLE,
@@ -289,9 +292,9 @@ RULES = (
     data_rule(
         "DATA-030",
         "Queue without encryption",
-        "Messages lie in clear.",
+        "Messages are stored unencrypted.",
         "Set SqsManagedSseEnabled: true, or a KmsMasterKeyId.",
-        is_off("encrypted", "its messages lie in clear"),
+        is_off("encrypted", "its messages are stored unencrypted"),
         "queue",
         _QUEUE,
         "SqsManagedSseEnabled: false",
@@ -301,8 +304,8 @@ RULES = (
     policy_rule(
         "DATA-031",
         "Queue that everybody may use",
-        "Strangers put events into your functions, or take them away.",
-        "Name who sends in Principal, or the source in aws:SourceArn.",
+        "Strangers can put events into your functions, or take them away.",
+        "Name the senders in Principal, or the source in aws:SourceArn.",
         ("queue",),
         True,
         _QUEUE,
@@ -314,14 +317,15 @@ RULES = (
     ),
     Rule(
         id="DATA-032",
-        title="Queue whose bad messages have no end",
+        title="Queue without a limit for failing messages",
         risk=Risk.ERRORS,
         owasp="SAS-10",
         cwe=755,
         attack="T1499",
         severity=Severity.LOW,
-        why="A message that makes its function fail is tried again until it is too old: each time you pay, and others wait.",
-        fix="Set RedrivePolicy with a queue for what failed, and an alarm on it.",
+        why="A message that makes its function fail is tried again until it is too old. You "
+        "pay each time, and other messages wait.",
+        fix="Set RedrivePolicy with a queue for failed messages, and an alarm on that queue.",
         check=on_aws(_not_dead),
         vulnerable=resource(
             "AWS::Serverless::Function",
@@ -337,9 +341,9 @@ RULES = (
     data_rule(
         "DATA-040",
         "Topic without encryption",
-        "Messages lie in clear until they are delivered.",
-        "Set KmsMasterKeyId: alias/aws/sns, or a key of yours.",
-        is_off("encrypted", "its messages lie in clear"),
+        "Messages are stored unencrypted until they are delivered.",
+        "Set KmsMasterKeyId: alias/aws/sns, or a key of your own.",
+        is_off("encrypted", "its messages are stored unencrypted"),
         "topic",
         _TOPIC,
         "TopicName: a",
@@ -348,8 +352,8 @@ RULES = (
     policy_rule(
         "DATA-041",
         "Topic that everybody may use",
-        "Strangers publish events to your functions, or subscribe and read all.",
-        "Name who publishes in Principal, or the source in aws:SourceArn.",
+        "Strangers can publish events to your functions, or subscribe and read everything.",
+        "Name the publishers in Principal, or the source in aws:SourceArn.",
         ("topic",),
         True,
         _TOPIC,
@@ -365,7 +369,7 @@ RULES = (
     data_rule(
         "DATA-042",
         "Messages delivered without encryption",
-        "Everybody on the way reads and changes them.",
+        "Anybody on the network path can read and change them.",
         "Subscribe with https.",
         is_set("plain_http", True, "it delivers by HTTP"),
         "subscription",
@@ -378,9 +382,9 @@ RULES = (
     data_rule(
         "DATA-043",
         "Stream without encryption",
-        "Records lie in clear.",
+        "Records are stored unencrypted.",
         "Set StreamEncryption: {EncryptionType: KMS, KeyId: alias/aws/kinesis}.",
-        is_off("encrypted", "its records lie in clear"),
+        is_off("encrypted", "its records are stored unencrypted"),
         "stream",
         "AWS::Kinesis::Stream",
         "ShardCount: 1",
@@ -388,9 +392,9 @@ RULES = (
     ),
     data_rule(
         "DATA-050",
-        "Database with an address for everybody",
-        "It is found and its passwords are tried within hours.",
-        "Set PubliclyAccessible: false; put functions into the same network.",
+        "Database with a public address",
+        "Attackers find it and try passwords within hours.",
+        "Set PubliclyAccessible: false, and put the functions into the same network.",
         is_set("public", True, "it has a public address"),
         "database",
         _DB,
@@ -404,10 +408,10 @@ RULES = (
     data_rule(
         "DATA-051",
         "Database without encryption",
-        "Who gets a snapshot or a disk reads it.",
+        "Whoever gets a snapshot or a disk can read it.",
         "Set StorageEncrypted: true.",
         lambda a: (
-            "it lies in clear"
+            "it is stored unencrypted"
             if a.settings["encrypted"] is False and not a.settings["in_cluster"]
             else None
         ),
@@ -420,7 +424,7 @@ RULES = (
     data_rule(
         "DATA-052",
         "Database without backups",
-        "What ransomware or a fault takes is gone.",
+        "Whatever ransomware or a bug destroys is gone.",
         "Set BackupRetentionPeriod to 7 or more.",
         _backup,
         "database",
@@ -433,8 +437,8 @@ RULES = (
     ),
     data_rule(
         "DATA-053",
-        "Password of a database in the template",
-        "Everybody who reads the repository or the stack has it.",
+        "Database password in the template",
+        "Everybody who can read the repository or the stack has it.",
         "Set ManageMasterUserPassword: true, or '{{resolve:secretsmanager:...}}'.",
         _password,
         "database",
@@ -449,10 +453,10 @@ RULES = (
     data_rule(
         "DATA-054",
         "Database that can be deleted",
-        "A stack that is removed by mistake takes the data along.",
+        "Removing a stack by mistake deletes the data, too.",
         "Set DeletionProtection: true.",
         lambda a: (
-            "it goes with its stack"
+            "it is deleted with its stack"
             if a.settings["rds"]
             and a.settings["protected"] is False
             and not a.settings["in_cluster"]

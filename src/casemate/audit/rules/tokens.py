@@ -66,7 +66,7 @@ def _unchecked(subject: Subject) -> Iterator[Hit]:
                 and not answered
                 and not any(_BASIC.search(each) for _, each in below)
             ):
-                what = "the claims of a token are believed, and nothing looks at its signature"
+                what = "the claims of a token are used, and nothing checks its signature"
                 place = Place(file, number, found.start() + 1)
                 yield hit(function, what, place, f"{file} {line.strip()[:120]}")
 
@@ -102,16 +102,16 @@ def _handler(body: str) -> dict[str, str]:
 RULES: tuple[Rule, ...] = (
     Rule(
         id="ID-011",
-        title="Token that is believed without a look at its signature",
+        title="Token used without checking its signature",
         risk=Risk.PERMISSIONS,
         owasp="SAS-02",
         cwe=347,
         attack="T1550.001",
         severity=Severity.MEDIUM,
         by_reach=True,
-        why="Everybody writes a token that says they are somebody else.",
-        fix="Verify it with the issuer's keys (jwt.verify, CognitoJwtVerifier), or set an authorizer "
-        "for the route and read what it passes on.",
+        why="Anybody can write a token that says they are somebody else.",
+        fix="Verify it with the issuer's keys (jwt.verify, CognitoJwtVerifier). Or set an "
+        "authorizer for the route and read what it passes on.",
         check=_unchecked,
         vulnerable=_handler("return JSON.parse(Buffer.from(token[1], 'base64')).sub"),
         fixed=_handler(

@@ -89,7 +89,7 @@ def _variables(resources: list[Resource], notes: Notes) -> Iterator[Variable]:
         for path, value, place in _texts(each):
             count += 1
             if count > _MAX_VARIABLES:
-                what = f"more than {_MAX_VARIABLES} texts: secrets are looked for in no others"
+                what = f"more than {_MAX_VARIABLES} texts: no others are searched for secrets"
                 notes.say(place, what)
                 return
             yield Variable(path, value, place)

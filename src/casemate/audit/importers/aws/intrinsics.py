@@ -17,7 +17,7 @@ from casemate.audit.model import Place
 from casemate.audit.notes import Notes
 
 ABSENT: Final = object()
-"""`AWS::NoValue`: the property is not there."""
+"""`AWS::NoValue`: the property does not exist."""
 
 _NAME = re.compile(r"\$\{([^${}]{1,512})\}")
 _PSEUDO = {
@@ -248,7 +248,7 @@ class Scope:
         if isinstance(argument, list) and argument and isinstance(argument[0], str):
             rest = [_shown(self.resolve(each, depth + 1)) for each in argument[1:]]
             if not self._is_there(argument[0]):
-                what = f"{argument[0][:128]} is no resource of the template"
+                what = f"{argument[0][:128]} is not a resource of the template"
                 self.note(place_of(whole), what)
             first = self._locals.get(argument[0], argument[0])
             return "${" + ".".join([self._full(first), *filter(None, rest)]) + "}"

@@ -23,7 +23,7 @@ def statements_of(document: Any, place: Place, origin: str, notes: Notes) -> lis
     if not isinstance(document, dict):
         if document is not None:
             known = isinstance(document, str) and not symbolic(document)
-            what = "is no JSON: what it allows is not known" if known else "could not be resolved"
+            what = "is not JSON: what it allows is unknown" if known else "could not be resolved"
             notes.say(place, f"the policy document {what}")
         return []
     found = []
@@ -94,7 +94,7 @@ def managed(reference: str, place: Place, notes: Notes) -> list[Statement]:
     found = data.managed_policy(name) if name is not None else None
     if found is None or name is None:
         if not referred(reference):
-            notes.say(place, f"the policy {reference[:200]} is not one of AWS that is known")
+            notes.say(place, f"the policy {reference[:200]} is not a known AWS policy")
         return []
     return [_statement(each, place, name) for each in found]
 

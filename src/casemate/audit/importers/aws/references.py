@@ -62,6 +62,6 @@ class References:
                     if name in self._by_name:
                         found[self._by_name[name]] = None
         if waiting:
-            what = f"more than {_MAX_LOOKED_AT} values: functions are looked for in no others"
+            what = f"more than {_MAX_LOOKED_AT} values: no others are searched for functions"
             self._notes.say(place_of(value, None, Place(".")), what)
         return list(found)

@@ -131,7 +131,7 @@ class _Reader:
                 self._made.shared = shared
             self._resources(resources, scope, shared, file, prefix, chain)
         except Expansion:
-            scope.note(Place(file), "more comes out of this template than is read")
+            scope.note(Place(file), "this template expands to more than is read")
         self._made.unresolved += scope.notes
         if not prefix:
             self._made.description = text(document.get("Description"))[:500]
@@ -148,7 +148,7 @@ class _Reader:
             self._made.parameters.append(Parameter(name, kind, default, hidden, place))
             value = given.get(name, default)
             if kind.startswith("AWS::SSM::Parameter::Value") or value is None:
-                continue  # its value is known when it is deployed
+                continue  # its value is known only when it is deployed
             is_list = kind == "CommaDelimitedList" or kind.startswith("List<")
             if is_list and isinstance(value, str):
                 value = [part.strip() for part in value.split(",")]
@@ -177,7 +177,7 @@ class _Reader:
             if not place.file:
                 place = place_of(each, None, Place(file))
             if not isinstance(each, dict) or not isinstance(each.get("Type"), str):
-                scope.note(place, f"{name[:128]} is no resource: it has no Type")
+                scope.note(place, f"{name[:128]} is not a resource: it has no Type")
                 continue
             condition = each.get("Condition")
             never = isinstance(condition, str) and scope.condition_named(condition) is False
@@ -214,7 +214,7 @@ class _Reader:
         location = properties.get(_NESTED[kind])
         place = place_of(each, "Properties", Place(file))
         if not isinstance(location, str):
-            scope.note(place, f"the template of {name[:128]} comes from outside: not audited")
+            scope.note(place, f"the template of {name[:128]} is outside: not audited")
             return
         found = self._workspace.resolve(file, location) if "://" not in location else None
         if found is None or not self._workspace.has(found):
@@ -222,7 +222,7 @@ class _Reader:
             return
         self._nested += 1
         if found in chain or self._nested > MAX_NESTED_TEMPLATES:
-            scope.note(place, f"the template {location[:128]} leads to itself, or to too many")
+            scope.note(place, f"the template {location[:128]} refers to itself, or to too many")
             return
         documents = self._documents(found)
         if documents and is_template(documents[0]):
