@@ -191,7 +191,7 @@ class _Reader:
     def _alias(self, event: Any) -> None:
         at = (event.start_mark.line + 1, event.start_mark.column + 1)
         if event.anchor not in self._anchors:
-            self._notes.append((*at, f"the alias *{event.anchor[:64]} refers to itself or to nothing"))
+            self._notes.append((*at, f"the alias *{event.anchor[:64]} refers to itself or nothing"))
             self._put(None, 1, at)
             return
         value, weight = self._anchors[event.anchor]

@@ -29,8 +29,8 @@ def _lines() -> Iterator[str]:
     yield "# Rules of `casemate audit`"
     yield ""
     yield (
-        f"The {len(RULES)} rules, generated from their table by `python -m casemate.audit docs/reference`."
-        " The diff below each rule is its test:"
+        f"The {len(RULES)} rules, generated from their table by "
+        "`python -m casemate.audit docs/reference`. The diff below each rule is its test:"
     )
     yield "the audit reports the removed lines and passes the added ones."
     yield ""

@@ -191,9 +191,7 @@ class _Service:
         try:
             found = scope.resolve(value)
         except Expansion:
-            scope.note(
-                place_of(value, None, Place(self._file)), "it expands to more than is read"
-            )
+            scope.note(place_of(value, None, Place(self._file)), "it expands to more than is read")
             found = []
         self._variables.notes.take(scope.notes)
         return found

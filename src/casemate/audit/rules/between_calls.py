@@ -12,16 +12,12 @@ from casemate.audit.rules.python_between import passed_on, undecided
 _race = entries(Risk.INPUT, "SAS-05", 367, "")
 _errors = entries(Risk.ERRORS, "SAS-06", 209, "T1592.002")
 _RACE = (
-    (
     "Two calls at the same time both read the old value: an order is changed after it was "
     "paid for, a voucher is used twice, the last piece is sold to two people."
 )
-)
 _ASK = (
-    (
     "Check again in the write: with a ConditionExpression on the value that decided, or in a "
     "transaction."
-)
 )
 _PASSED = (
     "A function that fails answers with its exception, and in Python with its trace: paths, lines"

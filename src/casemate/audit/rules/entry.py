@@ -343,9 +343,7 @@ Join:
         "An attacker's page can call it from the browser of whoever opens the page, and read "
         "the answer.",
         "Name the origins that need it.",
-        lambda a: (
-            "pages of any site can read its answers" if a.settings.get("cors_any") else None
-        ),
+        lambda a: "pages of any site can read its answers" if a.settings.get("cors_any") else None,
         _BASE + "Cors: \"'*'\"",
         _BASE + "Cors: \"'https://shop.example'\"",
         cwe=942,

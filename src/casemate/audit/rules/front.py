@@ -32,11 +32,7 @@ def _listener_tls(a: Asset) -> str | None:
 
 def _cdn_tls(a: Asset) -> str | None:
     tls = a.settings.get("tls") or ""
-    return (
-        f"{tls} accepts old TLS"
-        if tls in OLD_TLS and a.settings["own_certificate"]
-        else None
-    )
+    return f"{tls} accepts old TLS" if tls in OLD_TLS and a.settings["own_certificate"] else None
 
 
 RULES = (

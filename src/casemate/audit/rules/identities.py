@@ -30,7 +30,11 @@ def _signup(a: Asset) -> str | None:
 
 
 def _advanced(a: Asset) -> str | None:
-    return "passwords are not checked against stolen ones" if a.settings["advanced"] in ("", "OFF") else None
+    return (
+        "passwords are not checked against stolen ones"
+        if a.settings["advanced"] in ("", "OFF")
+        else None
+    )
 
 
 def _flows(a: Asset) -> str | None:

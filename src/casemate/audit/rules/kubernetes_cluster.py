@@ -158,7 +158,11 @@ def _is_inside(service: Any) -> bool:
 def _addresses(asset: Asset, _application: Application) -> Iterator[Told]:
     spec = at(asset.settings, "spec")
     if listed(at(spec, "externalIPs")):
-        yield "takes traffic for addresses outside of the cluster", place_of(spec, "externalIPs"), None
+        yield (
+            "takes traffic for addresses outside of the cluster",
+            place_of(spec, "externalIPs"),
+            None,
+        )
 
 
 # -- what lies open ------------------------------------------------------------------------------

@@ -139,7 +139,11 @@ def _unlocked(subject: Subject) -> Iterator[Hit]:
             else ""
         )
         if named.endswith("pyproject.toml"):
-            yield hit(f, f"{named} has version ranges, no exact versions", subject=f"{f.name} requirements")
+            yield hit(
+                f,
+                f"{named} has version ranges, no exact versions",
+                subject=f"{f.name} requirements",
+            )
 
 
 def _rule(
@@ -225,7 +229,7 @@ RULES = (
         488,
         _S.MEDIUM,
         "Globals, files and threads of one call are still there in the next.",
-        "Remove isolation = \"instance\".",
+        'Remove isolation = "instance".',
         _key("isolation", lambda v: v == "instance", "processes are reused as they are"),
         project('isolation = "instance"'),
         project('isolation = "request"'),

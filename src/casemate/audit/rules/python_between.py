@@ -113,7 +113,10 @@ def undecided(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                 read = reads[name]
                 same = use.key == read.key if use.key else _mentions(call, names)
                 if use.table == read.table and same and _decided(by, call):
-                    yield call, "another call may change the item between the decision and this write"
+                    yield (
+                        call,
+                        "another call may change the item between the decision and this write",
+                    )
                     break
 
 

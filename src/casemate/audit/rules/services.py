@@ -213,7 +213,9 @@ RULES = (
         "Its contents are stored unencrypted.",
         "Set AtRestEncryptionEnabled: true.",
         lambda a: (
-            "it is stored unencrypted" if a.settings["group"] and a.settings["encrypted"] is False else None
+            "it is stored unencrypted"
+            if a.settings["group"] and a.settings["encrypted"] is False
+            else None
         ),
         "cache",
         "AWS::ElastiCache::ReplicationGroup",
@@ -226,7 +228,9 @@ RULES = (
         "Anybody in the network can read and change it.",
         "Set TransitEncryptionEnabled: true.",
         lambda a: (
-            "it is used without encryption" if a.settings["group"] and a.settings["tls"] is False else None
+            "it is used without encryption"
+            if a.settings["group"] and a.settings["tls"] is False
+            else None
         ),
         "cache",
         "AWS::ElastiCache::ReplicationGroup",
