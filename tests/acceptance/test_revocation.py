@@ -127,7 +127,7 @@ def test_what_a_revoked_token_had_kept_is_not_done_and_not_lost(node: TestNode) 
     node.wait_until(lambda: state(own)["state"] == "succeeded")
     node.wait_until(lambda: state(stolen)["state"] == "failed")
     (letter,) = send(node, "GET", "/functions/t/f/dead-letters").json()["letters"]
-    assert letter["reason"] == "who had it kept was revoked, disabled or removed since"
+    assert letter["reason"] == "whoever sent it was revoked, disabled or removed since"
     # Somebody else may answer for it.
     send(node, "POST", "/functions/t/f/dead-letters/redrive", {})
     node.wait_until(lambda: state(stolen)["state"] == "succeeded")

@@ -68,7 +68,7 @@ def require_covered(by: Principal, wanted: Iterable[RoleBinding], what: str) -> 
         if not any(covers(held, binding) for held in by.bindings):
             raise EscalationError(
                 f"{by.text} cannot {what}: it has no binding that covers {binding_text(binding)}.",
-                next_step="Ask an owner, or somebody who has that role as widely.",
+                next_step="Ask an owner, or somebody who has that role with the same scope.",
             )
 
 

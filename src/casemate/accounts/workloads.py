@@ -335,7 +335,7 @@ def _require_valid(workload: Workload) -> None:
         )
     if not set(workload.claims) & set(IDENTIFYING):
         raise InvalidInputError(
-            "No claim says which pipeline is meant: everybody at the issuer would be let in.",
+            "No claim names the pipeline: everybody at the issuer would be let in.",
             next_step=f"Name one of {', '.join(IDENTIFYING)}: `--claim repository=ORG/NAME`.",
         )
     if len(workload.claims) > MAX_CLAIMS or any(

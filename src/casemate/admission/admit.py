@@ -246,7 +246,7 @@ class Admission:
             why = _NOT_ALLOWED
             if principal.kind is PrincipalKind.TRIGGER and not granted:
                 name = principal.id.rpartition("/")[2]
-                why = f"The live version does not declare the trigger {name} any more."
+                why = f"The live version no longer declares the trigger {name}."
             return RefusedError(Outcome.DENIED, why, status=403, principal=principal)
         return RefusedError(Outcome.DENIED, _NO_CREDENTIAL)
 

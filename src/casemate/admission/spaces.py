@@ -107,7 +107,7 @@ class Spaces:
             told = f"The route {trigger.method} {trigger.path} of {project}/{function}"
             if is_reserved(trigger.path):
                 raise ConflictError(
-                    f"{told} is below what the node answers itself.",
+                    f"{told} is below a path that the node answers itself.",
                     next_step="Change the path in casemate.toml.",
                 )
             route = Route(trigger.method, trigger.path, project, function)

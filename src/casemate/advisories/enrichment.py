@@ -55,9 +55,9 @@ def read_likelihoods(path: Path) -> dict[str, float]:
                 raise ValueError(f"{row[score]!a} is no probability")
             found[row[at]] = value
     except (ValueError, IndexError, csv.Error) as error:
-        raise SourceError(f"{path} holds no EPSS scores: {str(error)[:200]}.") from error
+        raise SourceError(f"{path} contains no EPSS scores: {str(error)[:200]}.") from error
     if not found:
-        raise SourceError(f"{path} holds no EPSS scores.")
+        raise SourceError(f"{path} contains no EPSS scores.")
     return found
 
 

@@ -173,7 +173,7 @@ def _check_counts(counts: Mapping[str, int], before: Header | None, wanted: Want
             raise SourceError(
                 f"The source has {count} records about {ecosystem}, and {held} are in force: "
                 f"it may be incomplete, so {_IN_FORCE}.",
-                next_step="Look at the source; --fewer takes it as it is.",
+                next_step="Check the source; --fewer accepts it as it is.",
             )
 
 

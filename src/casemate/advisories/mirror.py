@@ -92,7 +92,7 @@ def fetch(
             if not unchanged:
                 break
         if len(fetched) != len(addresses):
-            raise SourceError("The mirror answers that nothing changed to who has nothing.")
+            raise SourceError("The mirror answered `not modified` although nothing is here yet.")
         return fetched, validators
 
 

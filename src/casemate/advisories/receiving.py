@@ -77,5 +77,5 @@ def _require_newer(header: Header, before: Header | None, now: float, *, fewer: 
             raise OlderError(
                 f"There are {header.records.get(name, 0)} records about {name}, and {held} are in "
                 "force, which stay.",
-                next_step="Look at the source; --fewer takes it as it is.",
+                next_step="Check the source; --fewer accepts it as it is.",
             )

@@ -136,8 +136,8 @@ def _attempt(place: Place, header: Header | None) -> tuple[list[Problem], list[s
 def _cut_short(attempt: Attempt, problem: str) -> Problem:
     return Problem(
         kind=Trouble.PARTIAL,
-        text=f"The last import, of {attempt.source}, was cut short, what is in force was kept: "
-        f"{problem.rstrip('.')}.",
+        text=f"The last import, of {attempt.source}, was cut short, and the records in force were "
+        f"kept: {problem.rstrip('.')}.",
     )
 
 

@@ -140,7 +140,7 @@ async def _keep(wanted: KeepAccess, call: Call) -> AccessReview:
         holder = await _found(wanted.id, call)
         if wanted.digest not in (None, holder.fingerprint):
             raise ConflictError(
-                f"The rights of {wanted.id} are not those that were looked at any more.",
+                f"The rights of {wanted.id} have changed since they were reviewed.",
                 next_step="`casemate access review` shows what they are now.",
             )
         own = _is_own(holder, call.principal, call)

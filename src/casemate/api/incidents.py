@@ -119,7 +119,7 @@ async def _resolve(wanted: ResolveIncident, call: Call) -> None:
     found = await _found(wanted.id, call)
     if wanted.state is IncidentState.CONTAINED:
         raise ConflictError(
-            "An incident is contained by what is done about it, not by saying so.",
+            "An incident is contained by actions, not by setting its state.",
             next_step=f"Run: casemate incident contain {found.id} --reason TEXT",
         )
     now = time.time()

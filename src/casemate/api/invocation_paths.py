@@ -42,7 +42,7 @@ _HEADERS: tuple[tuple[str, str, dict[str, Any], Any], ...] = (
     ),
     (
         "Casemate-Max-Age",
-        "With `respond-async`: seconds after which it is not tried any more.",
+        "With `respond-async`: seconds after which it is no longer tried.",
         {"type": "number", "minimum": 0, "maximum": wish.MAX_AGE},
         3600,
     ),
@@ -59,7 +59,7 @@ _REFUSALS = {
     "404": "There is no such function, or it is internal.",
     "413": "The body is too large.",
     "429": "A limit of the function, of its project or of the caller is reached.",
-    "500": "The function failed; `error_id` names the error, of which its owner sees all.",
+    "500": "The function failed; `error_id` names the error, whose details its owner sees.",
     "503": "There is no room at the moment.",
     "504": "The function did not answer in time.",
 }

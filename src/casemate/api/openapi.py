@@ -38,7 +38,7 @@ _PROBLEMS = {
     401: "There is no valid credential.",
     403: "No policy allows it.",
     404: "There is no such thing.",
-    409: "The change conflicts with what is stored.",
+    409: "The change conflicts with stored data.",
     413: "The body is too large.",
     414: "The target or the query is too long.",
     415: "The body has the wrong media type.",
@@ -70,8 +70,8 @@ def describe(prefix: str, forms: Sequence[Form]) -> dict[str, Any]:
             "version": casemate.__version__,
             "summary": "Deploy, inspect and operate the functions of a Casemate node.",
             "description": (
-                "Every GET can also be asked with HEAD. Bodies and queries are read strictly: "
-                "what is not described here is refused."
+                "Every GET also works with HEAD. Bodies and queries are read strictly: "
+                "anything that is not described here is refused."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -21,7 +21,7 @@ _TAGS = {
     "records": "invocations, errors, logs, denials and recordings",
     "journal": "the journal",
     "findings": "findings and alerts",
-    "advisories": "advisories and known holes",
+    "advisories": "advisories and known vulnerabilities",
     "incidents": "incidents",
     "routes": "paths and host names of projects",
     "data": "buckets, tables, queues and topics",

@@ -35,9 +35,7 @@ async def _usage(wanted: ShowUsage, call: Call) -> UsageFound:
         since = since // DAY * DAY
         until = -(-until // DAY) * DAY
     if since >= until:
-        raise RequestError(
-            HTTPStatus.BAD_REQUEST, "The time that is asked for ends before it begins."
-        )
+        raise RequestError(HTTPStatus.BAD_REQUEST, "The requested time ends before it begins.")
     rows = await call.service.control.recorded(
         ReadUsage(
             project=wanted.project,

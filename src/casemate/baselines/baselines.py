@@ -105,7 +105,7 @@ class Baselines:
                 learned = msgspec.json.decode(value, type=decodable(Learned))
             except DECODING_ERRORS as error:
                 # What is usual is not known: nothing is refused by it, and that is said.
-                _log.error("the baseline of %s/%s begins anew: %s", *key, error)
+                _log.error("the baseline of %s/%s starts again: %s", *key, error)
                 return
             self._functions[key] = _Function(learned)
 

@@ -83,8 +83,8 @@ def require_identity(client: S3Client, cluster: str, bucket: str | None) -> str:
     except DECODING_ERRORS as error:
         raise BlobsForeignError(
             f"{KEY} in the bucket {client.url} cannot be read.",
-            next_step="Look what is at the endpoint, and who else writes to the bucket; bring the "
-            "object back from its versions.",
+            next_step="Check what is at the endpoint, and who else writes to the bucket; restore "
+            "the object from its versions.",
         ) from error
     if found.format != _FORMAT:
         raise BlobsForeignError(

@@ -109,7 +109,7 @@ class S3Client:
             raise BlobDamagedError(
                 f"The object store at {self.url.authority} answers with another part of a blob, or "
                 "with more than was asked for.",
-                next_step="Look at the store and at what is in front of it.",
+                next_step="Check the store, and any proxy in front of it.",
             )
         return answer.body
 
@@ -325,7 +325,7 @@ class S3Client:
         if 200 <= answer.status < 300:
             raise BlobsError(
                 f"{what} when asked {doing}, expected {wanted[0]}.",
-                next_step="Look what is at the endpoint: it, or a proxy before it, is no S3 store.",
+                next_step="Check the endpoint: it, or a proxy in front of it, is not an S3 store.",
             )
         raise BlobsRefusedError(
             f"{what} when asked {doing}.",

@@ -113,12 +113,12 @@ def check_totals(count: int, total: int, max_files: int) -> None:
     if count > max_files:
         raise SourceTreeError(
             f"More than {max_files} files.",
-            next_step="List what is not needed in .casemateignore, or use fewer dependencies.",
+            next_step="List unneeded files in .casemateignore, or use fewer dependencies.",
         )
     if total > MAX_BUNDLE_BYTES:
         raise SourceTreeError(
             f"More than {MAX_BUNDLE_BYTES // 1024 // 1024} MiB.",
-            next_step="List what is not needed in .casemateignore, or use fewer dependencies.",
+            next_step="List unneeded files in .casemateignore, or use fewer dependencies.",
         )
 
 

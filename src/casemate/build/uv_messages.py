@@ -56,7 +56,7 @@ _KINDS: tuple[tuple[re.Pattern[str], type[CasemateError], str, str], ...] = (
     (
         re.compile(r"lockfile at `([^`]*)` needs to be updated"),
         StaleLockError,
-        "{0} does not fit pyproject.toml any more.",
+        "{0} no longer matches pyproject.toml.",
         "Run `uv lock` and build again.",
     ),
     (

@@ -117,7 +117,7 @@ class Decisions:
             listed = any(g.kind is kind and g.name == name for g in version.spec.grants)
             reason = "outside what is granted of it" if listed else "not granted"
         elif taken:
-            reason = "not granted any more by the version that is live"
+            reason = "no longer granted by the live version"
         elif not within:
             reason = "outside what the calling function allows"
         elif withheld:

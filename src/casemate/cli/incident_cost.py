@@ -40,7 +40,7 @@ def costs(client: NodeClient, incident: Incident, functions: Sequence[Resource])
             rows = client.call(wanted).rows
             found.append(cost_of(f"{of.project}/{of.name}", rows, prices, callers))
     except DeniedError:
-        return Costs(problem="You may not see it (invocation:read, node:read).")
+        return Costs(problem="You do not have the right to see it (invocation:read, node:read).")
     return Costs(
         functions=tuple(found),
         since=since,

@@ -65,7 +65,7 @@ class Events:
     benign: tuple[RecordingSummary, ...] = ()
     """Recordings of other invocations that ended well, the newest first."""
     not_recorded: tuple[str, ...] = ()
-    """Invocations of the incident of which there is no recording."""
+    """Invocations of the incident for which there is no recording."""
     of_no_call: tuple[str, ...] = ()
     """What was denied the function in calls that nobody knows."""
     notes: tuple[str, ...] = ()

@@ -62,4 +62,4 @@ def add_to(app: typer.Typer) -> None:
     )
     def release_hold(call: Call) -> None:
         """End a legal hold: retention applies again to what was under it."""
-        print_line(f"{call.operation.id}: nothing is under hold any more.", GREEN)
+        print_line(f"{call.operation.id}: nothing is on hold now.", GREEN)

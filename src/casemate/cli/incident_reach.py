@@ -20,7 +20,7 @@ MAX_VERSIONS = 20
 """The newest of a function that are looked at; what is left out is named."""
 _BEFORE_SECONDS = 3600.0
 """Before the first finding: what is noticed had a beginning."""
-_NO_GRANTS = "You may not see its grants (grant:read)."
+_NO_GRANTS = "You do not have the right to see its grants (grant:read)."
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +51,9 @@ def reach(client: NodeClient, name: FunctionName, opened_at: float) -> Reached:
     try:
         found = client.call(ShowFunction(project=name.project, function=name.function))
     except MissingError:
-        return _unknown(name, "It is not on the node any more.")
+        return _unknown(name, "It is no longer on the node.")
     except DeniedError:
-        return _unknown(name, "You may not see it (function:read).")
+        return _unknown(name, "You do not have the right to see it (function:read).")
     quarantined = found.quarantine is not None
     grants: list[FunctionGrants] = []
     for version in found.versions[-MAX_VERSIONS:]:
@@ -100,11 +100,11 @@ def _of_versions(name: FunctionName, alike: Sequence[FunctionGrants], since: flo
 def _gone(versions: Sequence[Version], seen: Sequence[int], opened_at: float) -> str:
     """Return what may have been live then and cannot be looked at; empty: all can."""
     if not versions:
-        return "It has no version any more."
+        return "It no longer has a version."
     missing = sorted(set(range(1, versions[-1].number + 1)) - set(seen))
     if missing:
         which = f"versions {_ranges(missing)}" if len(missing) > 1 else f"version {missing[0]}"
-        return f"Its {which} cannot be looked at: removed, or older than the newest {MAX_VERSIONS}."
+        return f"Its {which} cannot be examined: removed, or older than the newest {MAX_VERSIONS}."
     if versions[0].created_at > opened_at:
         return (
             "None of its versions is from before the first finding: it came later, or what was "

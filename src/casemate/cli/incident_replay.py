@@ -96,7 +96,7 @@ class Replayer:
         try:
             job = guarded_job(self._built.manifest.function, recording)
         except (CasemateError, ValueError, *DECODING_ERRORS) as error:
-            return _Not(getattr(error, "message", "it is not recorded as it is now"))
+            return _Not(getattr(error, "message", "it was not recorded in its present form"))
         data = msgspec.json.encode(job) + b"\n"
         seconds = min(max(SECONDS, self._built.manifest.function.limits.timeout), MOST_SECONDS)
         return run_job(self._built, data, Again, seconds=seconds)

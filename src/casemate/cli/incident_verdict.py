@@ -103,7 +103,7 @@ class Again:
         if self.kind == _NOT_READ:
             return "its recording could not be read"
         if self.missing:
-            return f"it asks for {self.missing[0]}, of which there is no recording"
+            return f"it asks for {self.missing[0]}, for which there is no recording"
         if self.type == "MemoryError":
             return "it has no memory left where it is done again"
         if self.outside:

@@ -77,7 +77,7 @@ ENTRIES = (
         PROJECT,
         "See which packages functions need, remove unused ones, clear known vulnerabilities",
     ),
-    Entry("audit", PROJECT, "Find what is wrong with an application, or with a running node"),
+    Entry("audit", PROJECT, "Find weaknesses of an application, or of a running node"),
     Entry("advisories", PROJECT, "Import advisories, and look packages up in them"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
     Entry("sign", PROJECT, "Build functions and sign the bundles, for somebody else to deploy"),
@@ -354,7 +354,7 @@ def _report_fault(error: Exception) -> int:
     if isinstance(error, FileNotFoundError) and _folder_is_gone():
         return _report(
             CasemateError(
-                "The folder that this is run in is not there any more.",
+                "The current folder no longer exists.",
                 next_step="Go to one that is: cd",
             )
         )

@@ -221,7 +221,7 @@ def except_(
     """
     if without_advisories is bool(advisory or package) or bool(advisory) != bool(package):
         raise UsageError(
-            "It is not clear what is excepted.",
+            "It is not clear which exception is meant.",
             next_step="Give --advisory ID and --package NAME, or --without-advisories.",
         )
     name = resolve(function)

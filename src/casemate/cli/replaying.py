@@ -89,7 +89,7 @@ def require_alike(
             raise CommandError(
                 f"{each.function} answers recorded events differently; nothing is changed. "
                 f"{first.invocation}: {first.old}; now: {first.new}",
-                next_step="See whether that is meant; without --replay it is not asked.",
+                next_step="Check whether this is intended; without --replay it is not checked.",
             )
     return found
 

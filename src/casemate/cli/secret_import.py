@@ -23,7 +23,7 @@ def read_env_file(path: str) -> bytes:
     if path == "-":
         if sys.stdin.isatty():
             raise UsageError(
-                "Standard input is a terminal, which would show what is typed.",
+                "Standard input is a terminal, which would show the typed text.",
                 next_step="Name a file, or pipe it in.",
             )
         return sys.stdin.buffer.read(MAX_FILE_BYTES + 1)

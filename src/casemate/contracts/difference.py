@@ -63,7 +63,7 @@ def _schema(old: object, new: object, path: str) -> Iterator[str]:
         return
     where = path or "/"
     if new is False:
-        yield f"{where}: nothing is accepted any more"
+        yield f"{where}: nothing is accepted now"
         return
     if not isinstance(new, dict):
         return
@@ -88,7 +88,7 @@ def _types(old: Schema, new: Schema, where: str) -> Iterator[str]:
         return
     lost = sorted(_type_names(old) - _type_names(new))
     if lost and "type" in old:
-        yield f"{where}: type {', '.join(lost)} is not accepted any more"
+        yield f"{where}: type {', '.join(lost)} is no longer accepted"
     elif lost:
         yield f"{where}: only type {', '.join(sorted(_declared(new)))} is accepted"
 
@@ -151,7 +151,7 @@ def _properties(old: Schema, new: Schema, path: str) -> Iterator[str]:
     for name in sorted(before.keys() | after.keys()):
         now = after.get(name, rest)
         if name not in after and rest is False:
-            yield f"{path}/{name}: is not accepted any more"
+            yield f"{path}/{name}: is no longer accepted"
         else:
             yield from _schema(before.get(name, rest_before), now, f"{path}/{name}")
 

@@ -67,7 +67,7 @@ DATA = Family(
     ),
     gone=Telling(
         DataGoneError,
-        "{} was removed or replaced while it was open: what is written would be lost.",
+        "{} was removed or replaced while it was open: further writes would be lost.",
         "Put the file back, or stop the node and restore the data from a backup.",
     ),
     unread=Telling(

@@ -150,7 +150,7 @@ class DiskReserve:
             raise DataFullError(
                 f"The disk of the node's data is full but for its reserve; {self._missing} bytes "
                 "are missing.",
-                next_step="Free some space or grow the volume; what is kept already is handled.",
+                next_step="Free some space or grow the volume; events already stored are handled.",
             )
 
     def _look(self) -> int:

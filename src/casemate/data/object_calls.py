@@ -41,8 +41,8 @@ def put_change(
         found = opened.resource(BUCKET, bucket)
         if bucket_id not in (None, found.id):
             raise NotFoundError(
-                f"The bucket {bucket} was dropped, and made anew, since the upload began.",
-                next_step="Begin the upload anew.",
+                f"The bucket {bucket} was dropped and created again since the upload began.",
+                next_step="Start the upload again.",
             )
         return objects.put(
             work,

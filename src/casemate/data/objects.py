@@ -338,7 +338,7 @@ def _require_revision(present: int, expected: int | None) -> None:
     if expected is not None and present != expected:
         raise ConflictError(
             f"The object has revision {present}, expected {expected} (0: no object).",
-            next_step="Read it again and decide anew.",
+            next_step="Read it again and decide again.",
         )
 
 

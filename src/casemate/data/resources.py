@@ -91,7 +91,7 @@ def _create(connection: Connection, kind: str, spec: Spec) -> None:
         raise ConflictError(
             f"The project has {number} resources of the kind {kind}, which is the most there can "
             "be.",
-            next_step="Drop those that are not used any more.",
+            next_step="Drop those that are no longer used.",
         )
     (identity,) = connection.execute(
         "INSERT INTO resource (kind, name, spec) VALUES (?, ?, ?) RETURNING id",
@@ -129,7 +129,7 @@ def _change_table(
         raise ConflictError(
             f"The table {spec.name} is there with the key {old.key!r} and the sort {old.sort!r}; "
             f"declared are {spec.key!r} and {spec.sort!r}.",
-            next_step="Declare it as it is, or use another name and move the items.",
+            next_step="Declare it as before, or use another name and move the items.",
         )
     before = {index.name: index for index in old.indexes}
     after = {index.name: index for index in spec.indexes}

@@ -71,7 +71,7 @@ def _exchange(
         final = folder.place(draft, project.name, key.version)
         renewed = _open_renamed(project, folder, final, key, options)
     except OSError as error:
-        raise disk_error("The database cannot be encrypted anew", error) from error
+        raise disk_error("The database cannot be re-encrypted", error) from error
     connection.close()
     with suppress(OSError):  # what stays is deleted when the project is opened
         folder.delete(old)

@@ -369,7 +369,7 @@ def _require_revision(row: Row | None, expected: int | None, now: float) -> None
     if found != expected:
         raise ConflictError(
             f"The item has revision {found}, expected {expected} (0: no item).",
-            next_step="Read it again and decide anew.",
+            next_step="Read it again and decide again.",
         )
 
 

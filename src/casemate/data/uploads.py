@@ -99,7 +99,7 @@ class Uploads:
         if upload is None or (upload.project, upload.bucket) != (project, bucket) or _old(upload):
             raise NotFoundError(
                 "There is no such upload in this bucket; they are forgotten after an hour.",
-                next_step="Begin the upload anew.",
+                next_step="Start the upload again.",
             )
         return upload
 

@@ -38,10 +38,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DONE = Verdict(fate=Fate.DONE)
-KEEPER_GONE = "who had it kept was revoked, disabled or removed since"
-KEEPER_DENIED = "who had it kept may not invoke the function any more"
+KEEPER_GONE = "whoever sent it was revoked, disabled or removed since"
+KEEPER_DENIED = "whoever sent it may no longer invoke the function"
 REDRIVER_GONE = "who sent it again was revoked, disabled or removed since"
-REDRIVER_DENIED = "who sent it again may not do that any more"
+REDRIVER_DENIED = "whoever sent it again may no longer do that"
 
 
 def worn_out(message: Message, delivery: Delivery, now: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from casemate.model.errors import InvalidInputError
 
-_NEXT = "Mend the file: docs/reference/detection.md says what is read"
+_NEXT = "Fix the file: docs/reference/detection.md describes what is supported"
 
 
 class RuleError(InvalidInputError):

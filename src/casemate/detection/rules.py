@@ -64,7 +64,7 @@ class Rules:
         first = self.named(name)
         if first.about.name not in self.told:
             raise NotFoundError(
-                f"{first.about.name} is a part of correlations, not told of by itself.",
+                f"{first.about.name} is a part of correlations, and reports nothing by itself.",
                 next_step="See what is: casemate detect ls",
             )
         wanted, waiting = dict[str, Rule | Correlation](), [first]
@@ -104,7 +104,7 @@ class Rules:
             if users and not any(user.generate for user in users):
                 continue
             if one.about.level is None:
-                raise refused(one.about.place, "a rule that is told of needs a `level`")
+                raise refused(one.about.place, "a rule that reports findings needs a `level`")
             yield one.about.name
 
     def _filtered(self, filters: Sequence[Filter]) -> list[Check]:

@@ -49,7 +49,7 @@ def refused_address(target: Target, rule: Rule, kind: AddressKind, address: Addr
     return DeniedError(
         f"{kind} address {address}",
         f"{target.text} leads to an address that this grant does not cover.",
-        next_step="If the host is meant to be inside your own network, set `private = true` and "
+        next_step="If the host is in your own network on purpose, set `private = true` and "
         "say why in `exception`"
         if private and not rule.private
         else "Grant a host whose addresses are all public.",

@@ -97,10 +97,10 @@ class Presence:
         if self.store or self.first or not others or STORE in accepted:
             return
         raise StoreGoneError(
-            f"{STORE}/{DATABASE} is gone, with all functions, people and tokens; what is there is: "
+            f"{STORE}/{DATABASE} is gone, with all functions, people and tokens; still there: "
             f"{', '.join(others)}. Nothing was changed.",
-            next_step="Restore the data folder from a backup, or mount its disk. To begin anew "
-            f"without what was lost: casemate serve --accept-loss {STORE}",
+            next_step="Restore the data folder from a backup, or mount its disk. To start again "
+            f"without the lost data: casemate serve --accept-loss {STORE}",
         )
 
     def require_alike(self, *, shares: bool) -> None:

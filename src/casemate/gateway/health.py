@@ -80,7 +80,7 @@ class Health:
             found = self._found
             return msgspec.structs.replace(found, ready=found.ready and not self._refusal())
         late = PartHealth(
-            name="health", ok=False, detail=f"The parts were last looked at {silent:.0f} s ago."
+            name="health", ok=False, detail=f"The parts were last checked {silent:.0f} s ago."
         )
         return NodeHealth(
             ok=False,

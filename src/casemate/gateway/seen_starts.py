@@ -114,7 +114,7 @@ class SeenVault:
                 f"node has had one of {self._seen}. Secrets and keys of since are not in it, and "
                 "those that were replaced or deleted are. Nothing was changed.",
                 next_step="Put the newest folder vault/ back, or restore a backup of the whole "
-                f"node. To go on with what is left: casemate serve --accept-loss {VAULT}",
+                f"node. To continue with what is left: casemate serve --accept-loss {VAULT}",
             )
         await self._keep(has)
 

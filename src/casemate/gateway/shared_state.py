@@ -259,7 +259,7 @@ async def _share_vault(
     """Have the vault be the cluster's; return what ends that. Raises VaultError."""
     if config.vault_keeper is None:
         raise VaultUnavailableError(
-            "The gateway was given no way to answer the vault.", next_step="Start the node anew."
+            "The gateway was given no way to answer the vault.", next_step="Restart the node."
         )
     loop = asyncio.get_running_loop()
     keeper = VaultKeeper(

@@ -37,7 +37,7 @@ def _require(who: str, waiting: list[int], size: int, share: int) -> None:
             f"{who} has {len(waiting)} bundles of {sum(waiting)} bytes waiting for a deploy; "
             f"{size} bytes more are too many: expected at most {most} bundles, and "
             f"{most_bytes} bytes.",
-            next_step="Deploy them; what is not deployed within an hour is deleted.",
+            next_step="Deploy them; bundles that are not deployed within an hour are deleted.",
         )
 
 
@@ -79,7 +79,7 @@ class Uploads:
             raise QuotaError(
                 f"Bundles of {total} bytes wait for a deploy on this node, {size} more would be "
                 f"too much; expected at most {MAX_NODE_BYTES}.",
-                next_step="Try again in an hour; what is not deployed by then is deleted.",
+                next_step="Try again in an hour; bundles not deployed by then are deleted.",
             )
 
     def withdraw(self, digest: str, by: str) -> None:

@@ -237,7 +237,7 @@ def _restart(root: Path, release: str) -> Standing:
     except OSError:
         kernels = []
     if kernels and release not in kernels:
-        detail = f"{release[:100]} runs, and is not installed any more ({kernels[-1][:100]} is)"
+        detail = f"{release[:100]} runs, and is no longer installed ({kernels[-1][:100]} is)"
         return Standing(
             name=name, state=State.SOON, detail=detail, next_step="Start the host again."
         )

@@ -330,6 +330,6 @@ def _busy() -> HttpResponse:
 
 def _unavailable() -> HttpResponse:
     """Return the answer where the gateway has ended; the node starts another one."""
-    response = problem_response(503, "The node is starting anew.", retry_after=_RETRY_SECONDS)
+    response = problem_response(503, "The node is restarting.", retry_after=_RETRY_SECONDS)
     response.close = True
     return response

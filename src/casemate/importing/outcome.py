@@ -114,7 +114,7 @@ class Notes:
         """Return what is left, that which blocks first, in the order of places."""
         found = sorted(self._left, key=lambda each: (not each.blocking, each))
         if self.dropped:
-            what = f"{self.dropped} more entries are not told"
+            what = f"{self.dropped} more entries are not listed"
             found.append(Left(Place("."), what, "import a part of the application by itself"))
         return tuple(found)
 

@@ -85,7 +85,7 @@ def copy(
                 yield file, error.strerror or "it cannot be read"
                 continue
             if data is None:
-                yield file, "it is no file any more, or has grown"
+                yield file, "it is no longer a file, or has grown"
             elif refuse(target, file, data):
                 continue
             else:

@@ -39,7 +39,7 @@ def opened_checkpoint(note: str, key: NoteKey) -> Checkpoint:
     found = read_checkpoint(opened(note, key))
     if found is None:
         raise JournalInputError(
-            "The note is signed, and is no checkpoint.", next_step="Give a journal's `checkpoint`"
+            "The note is signed, but not a checkpoint.", next_step="Give a journal's `checkpoint`"
         )
     if found.origin != key.name:
         raise JournalInputError(

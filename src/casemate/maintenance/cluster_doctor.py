@@ -147,7 +147,7 @@ def _database(url: str, schema: str, which: str) -> tuple[list[Finding], Connect
             name=f"synchronous standbys{which and f' of{which}'}",
             holds=bool(standbys),
             required=False,
-            detail=standbys or "none: what is acknowledged is on one machine alone",
+            detail=standbys or "none: acknowledged data is on only one machine",
             next_step="" if standbys else f"Set synchronous_standby_names. {GUIDE}",
         ),
         _clock((asked + answered) / 2 - now, which),

@@ -10,36 +10,35 @@ from casemate.model.function import BaselineSettings
 
 BASELINE = Table(
     "Baseline",
-    "How long it is learned what is usual of the function (callers, triggers, grants, hosts, "
-    "shapes of statements, durations, sizes, system calls), and what is done about the rest. What "
-    "comes first ends the learning.",
+    "How long the node learns what is usual for the function (callers, triggers, grants, hosts, "
+    "shapes of statements, durations, sizes, system calls), and what it does about deviations. "
+    "Learning ends at whichever of the two limits comes first.",
     (
         model_field(
             BaselineSettings,
             "on_deviation",
             Choice(tuple(each.value for each in OnDeviation)),
-            '"report" tells of what is not usual. "refuse": callers, grants, hosts, shapes of '
-            "statements and system calls that are not usual are refused as well, before anything "
-            "is done.",
+            '"report" reports deviations. "refuse" also refuses unusual callers, grants, hosts, '
+            "shapes of statements and system calls, before anything is done.",
         ),
         model_field(
             BaselineSettings,
             "learn",
             Duration(60.0, 90 * 86_400.0, 7 * 86_400.0),
-            "Time after which nothing more is learned, if there was any call.",
+            "Time after which learning ends, if there was any call.",
         ),
         model_field(
             BaselineSettings,
             "calls",
             Whole(1, 1_000_000),
-            "Calls after which nothing more is learned.",
+            "Calls after which learning ends.",
         ),
         model_field(
             BaselineSettings,
             "system_calls",
             Flag(),
-            "Learn as well which notable system calls it makes: those that change files, connect, "
-            "signal, and others that plain code does not make. While they are learned, or told of "
+            "Also learn which notable system calls it makes: those that change files, connect, "
+            "signal, and others that plain code does not make. While they are learned, or reported "
             'with "report", each call has a process of its own that is forked for it.',
         ),
     ),

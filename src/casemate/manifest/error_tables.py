@@ -14,8 +14,8 @@ CALLS = "invoke"
 
 EXCEPTION = Table(
     "Error exception",
-    "Where callers may see what an answer is sealed for elsewhere: traces, errors of databases, "
-    "paths and source of the function.",
+    "Where callers may see what is sealed elsewhere: traces, database errors, paths and source of "
+    "the function.",
     (
         model_field(
             ErrorException,
@@ -24,15 +24,15 @@ EXCEPTION = Table(
                 r"^(?:\*|invoke|/[^\s]{0,255})$",
                 'the path of a route of the function, "invoke" or "*"',
             ),
-            'Where: the path of one of its routes as it is written there; "invoke" stands for '
+            'Where: the path of one of its routes exactly as written there; "invoke" stands for '
             'calls and events that come by no route, "*" for all.',
         ),
         model_field(
             ErrorException,
             "what",
             Choice((*KINDS, EVERY)),
-            'What may be seen: "trace" of Python, debug "page" of a framework, "path" of the '
-            'sandbox, line of "source", error of a "database", "exception" as its repr; "*" all.',
+            'What callers may see: a Python "trace", a framework\'s debug "page", a "path" in the '
+            'sandbox, a line of "source", a "database" error, an "exception" as its repr; "*" all.',
         ),
         model_field(
             ErrorException,
@@ -46,7 +46,7 @@ EXCEPTION = Table(
 ERRORS = Field(
     "errors",
     TableArray(EXCEPTION, MAX_EXCEPTIONS),
-    "What of the inside answers may tell; without any nothing.",
+    "What internals answers may reveal; by default none.",
 )
 
 

@@ -102,7 +102,7 @@ def _names(name: str, kind: Pattern, what: str, description: str) -> Field:
 
 GRANTS = Table(
     "Grants",
-    "What the function may use. There is nothing by default.",
+    "What the function may use: nothing by default.",
     (
         Field("buckets", TableArray(BUCKET_GRANT, MAX_GRANTS), BUCKET_GRANT.description),
         Field("tables", TableArray(TABLE_GRANT, MAX_GRANTS), TABLE_GRANT.description),

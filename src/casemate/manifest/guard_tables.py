@@ -35,14 +35,14 @@ EXCEPTION = Table(
             GuardException,
             "reason",
             Text(500, min_length=10),
-            "Why the data may change what is run there: recorded at the deploy.",
+            "Why the data may change what runs there: recorded at the deploy.",
         ),
         model_field(
             GuardException,
             "mode",
             Choice(tuple(mode.value for mode in GuardMode)),
-            '"report": the guard records the call and lets it through. "block": it stops it, as '
-            "everywhere; for a place within what a later exception lets through.",
+            '"report": the guard records the call and lets it through. "block": it stops the call, '
+            "as everywhere else; for a place within a later, wider exception.",
         ),
     ),
 )

@@ -30,7 +30,8 @@ def _outside(title: str, description: str, model: type[OutsideTrigger], *own: Fi
                 model,
                 "tls",
                 Flag(),
-                "False speaks in clear, which anybody on the way reads; needs an exception.",
+                "False connects without encryption: anybody on the network path can read all; "
+                "needs an exception.",
             ),
             model_field(
                 model,
@@ -123,7 +124,9 @@ MQTT = _outside(
         ),
         "Topic filter, + and # included.",
     ),
-    model_field(MqttTrigger, "qos", Whole(0, 2), "Quality of service; 0 loses what is on the way."),
+    model_field(
+        MqttTrigger, "qos", Whole(0, 2), "Quality of service; 0 loses messages in transit."
+    ),
     model_field(
         MqttTrigger,
         "client",

@@ -14,8 +14,8 @@ from casemate.model.function import MAX_PACKAGES, PACKAGE_PATTERN, PackageRule
 
 PACKAGE = Table(
     "Package",
-    "What a package of others may not do in the function, or what it calls for that. Good against "
-    "packages that do more than they are for; those that mean to get around it meet the sandbox.",
+    "What a third-party package, or code that it calls, may not do in the function. This stops "
+    "packages that do more than their purpose; the sandbox stops those that try to get around it.",
     (
         Field(
             "deny",
@@ -23,11 +23,11 @@ PACKAGE = Table(
                 Choice(KINDS),
                 0,
                 len(KINDS),
-                'Kinds of acts: "egress" connects, "process" starts programs and forks, "file" '
-                'writes, or reads what is not the system\'s or of packages, "native" loads '
-                "libraries of C, the rest are uses of grants.",
+                'Kinds of actions: "egress" connects, "process" starts programs and forks, "file" '
+                "writes files, or reads files other than those of the system and of packages, "
+                '"native" loads C libraries, the rest are uses of grants.',
             ),
-            "What it may not do. An empty list for what the entry for all others is not to hold.",
+            "What it may not do. An empty list exempts it from the entry for all others.",
             required=True,
         ),
     ),
@@ -44,7 +44,7 @@ PACKAGES = Field(
         ),
         MAX_PACKAGES,
     ),
-    'What packages may not do, by their names; "*" stands for all that are not named.',
+    'What packages may not do, by their names; "*" stands for all others.',
 )
 
 

@@ -8,14 +8,14 @@ from casemate.model.function import KIB, MIB, RecordingSettings
 
 RECORDINGS = Table(
     "Recordings",
-    "What is kept of invocations so that they can be looked at and done again: event, answers to "
-    "what the function asked for, and reply. Those that fail or are blocked always are.",
+    "What is kept of invocations so that they can be inspected and replayed: event, answers to the "
+    "function's uses of capabilities, and reply. Failed and blocked ones are always recorded.",
     (
         model_field(
             RecordingSettings,
             "sample",
             Number(0.0, 1.0),
-            "Share of the invocations that end well which is recorded as well.",
+            "Share of the successful invocations that is recorded as well.",
         ),
         model_field(
             RecordingSettings,
@@ -27,7 +27,7 @@ RECORDINGS = Table(
             RecordingSettings,
             "keep_bytes",
             Size(64 * KIB, 64 * MIB, 16 * MIB),
-            "How much of the function's recordings is kept; the oldest go.",
+            "How much of the function's recordings is kept; the oldest are deleted.",
         ),
     ),
 )

@@ -34,7 +34,7 @@ BUCKET = Table(
             BucketSpec,
             "max_total",
             Size(KIB, 16 * 1024 * _GIB, 10 * _GIB),
-            "Size of all that is in it, earlier revisions included.",
+            "Size of its whole contents, earlier revisions included.",
         ),
         model_field(
             BucketSpec,

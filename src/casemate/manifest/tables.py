@@ -75,12 +75,12 @@ _HEADER = Pattern(
 
 LIMITS = Table(
     "Limits",
-    "What bounds one function. Every limit is enforced; none can be switched off.",
+    "Limits of one function. Every limit is enforced; none can be switched off.",
     (
         _limit(
             "memory",
             Size(16 * MIB, 64 * 1024 * MIB, 256 * MIB),
-            "Memory of one instance and all it starts.",
+            "Memory of one instance and everything that it starts.",
         ),
         _limit("cpu", Number(0.05, 64), "Cores one instance may use."),
         _limit("processes", Whole(1, 1024), "Processes and threads of one instance."),
@@ -96,7 +96,7 @@ LIMITS = Table(
         _limit(
             "log",
             Size(KIB, 16 * MIB, 256 * KIB),
-            "Output kept of one invocation; the rest is dropped and said to be.",
+            "Output kept of one invocation; the rest is dropped, with a note.",
         ),
         _limit("concurrency", Whole(1, 1000), "Instances at the same time."),
         _limit(
@@ -118,8 +118,8 @@ LIMITS = Table(
         _limit(
             "keep",
             Duration(1.0, 86_400.0, 86_400.0),
-            "Time without an invocation until nothing of the function is left in memory. Where a "
-            "node needs the memory that is sooner, cheapest to start again first.",
+            "Time without an invocation until nothing of the function is left in memory. A node that"
+            " needs memory ends functions earlier, the cheapest to start again first.",
         ),
     ),
 )
@@ -138,7 +138,7 @@ HTTP = Table(
             HttpTrigger,
             "path",
             PathTemplate(),
-            "Path of the request. {name} takes one segment, {rest...} at the end all that is left.",
+            "Path of the request. {name} matches one segment, {rest...} at the end all the rest.",
         ),
         Field(
             "contract",
@@ -157,7 +157,7 @@ HTTP = Table(
             HttpTrigger,
             "delivery_headers",
             Flag(),
-            "True lets callers without a token choose how what they send is kept, by "
+            "True lets callers without a token choose how their requests are kept, with "
             "Casemate-Delay, Casemate-Priority and Casemate-Max-Age.",
         ),
     ),
@@ -180,7 +180,7 @@ CORS = Table(
                 50,
                 "origins",
             ),
-            'Origins that may, such as "https://app.example.com"; "*" alone stands for all.',
+            'Allowed origins, such as "https://app.example.com"; "*" alone stands for all.',
         ),
         Field(
             "headers",
@@ -209,7 +209,7 @@ _FUNCTION_FIELDS = (
         FunctionSpec,
         "handler",
         Pattern(HANDLER_PATTERN, 'module:function, such as "thumbnail:handler"'),
-        "What is called for each event, as module:function; the module is looked for in source.",
+        "What is called for each event, as module:function; the module is searched for in source.",
     ),
     model_field(FunctionSpec, "description", Text(1000), "What the function does, for people."),
     model_field(
@@ -236,7 +236,7 @@ _FUNCTION_FIELDS = (
         "isolation",
         Choice(tuple(choice.value for choice in Isolation)),
         '"request": no invocation finds anything of another one. "instance": processes are reused '
-        "as they are, and globals leak from one invocation to the next.",
+        "unchanged, and globals leak from one invocation to the next.",
     ),
     model_field(
         FunctionSpec,
@@ -249,31 +249,31 @@ _FUNCTION_FIELDS = (
         FunctionSpec,
         "layout",
         Choice(tuple(choice.value for choice in Layout)),
-        '"shared": it has its layout of memory and seed of hashes in common with other functions. '
-        '"own": with none, for the memory of an interpreter and a slower cold start.',
+        '"shared": it shares its memory layout and hash seed with other functions. "own": it '
+        "shares them with none, at the cost of an interpreter's memory and a slower cold start.",
     ),
     model_field(
         FunctionSpec,
         "fresh",
         Choice(tuple(choice.value for choice in Fresh)),
         'With isolation = "request". "restored": where the host can, and unless the node forks '
-        "(`casemate serve --no-restore`), the process of a call serves the next one once it was "
-        'set back to what it was and compared with that. "process": each call has a fork of its '
-        "own, there too.",
+        "(`casemate serve --no-restore`), the process of a call serves the next one after it was "
+        'reset to its first state and compared with it. "process": each call has a fork of its '
+        "own everywhere.",
     ),
     model_field(
         FunctionSpec,
         "public",
         Flag(),
-        "True lets callers without a token invoke it; where one of its routes has a contract and "
-        "it has none, by its routes alone.",
+        "True lets callers without a token invoke it; if one of its routes has a contract and the "
+        "function has none, only by its routes.",
     ),
     model_field(
         FunctionSpec,
         "internal",
         Flag(),
-        "True lets nothing invoke it but functions of the project that are granted to. Not "
-        "together with public or routes.",
+        "True lets only functions of the project with a grant invoke it. Not together with public "
+        "or routes.",
     ),
     Field("grants", GRANTS, GRANTS.description),
     Field(
@@ -298,8 +298,8 @@ _FUNCTION_FIELDS = (
         FunctionSpec,
         "event_format",
         Choice(tuple(choice.value for choice in EventFormat)),
-        'Shape of its events: "casemate", or as AWS Lambda hands them over: "aws", with requests '
-        'in payload format 2.0, "aws-rest" in 1.0, "aws-alb" as of a load balancer.',
+        'Shape of its events: "casemate", or as AWS Lambda passes them: "aws", with requests in '
+        'payload format 2.0, "aws-rest" in 1.0, "aws-alb" as from a load balancer.',
     ),
     Field("delivery", DELIVERY, DELIVERY.description),
     Field("http", TableArray(HTTP, MAX_ROUTES), "Routes that invoke it."),
@@ -311,14 +311,14 @@ FUNCTION = Table("Function", "One function.", _FUNCTION_FIELDS)
 
 PROJECT = Table(
     "Project",
-    "What is said of the project as a whole.",
+    "Settings of the whole project.",
     (model_field(Project, "name", NAME, "Name of the project, part of every function's address."),),
 )
 
 MANIFEST = Table(
     "Casemate manifest",
-    "casemate.toml: the functions of a project, their triggers, grants and limits, and what they "
-    "keep data in.",
+    "casemate.toml: the functions of a project, their triggers, grants and limits, and the "
+    "resources that keep their data.",
     (
         Field("project", PROJECT, PROJECT.description, required=True),
         Field(

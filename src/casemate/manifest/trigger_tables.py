@@ -63,14 +63,14 @@ SCHEDULE = Table(
             ScheduleTrigger,
             "timezone",
             TimeZone(),
-            "Zone of cron. A time that daylight saving skips comes at the next one there is, one "
+            "Zone of cron. A time that daylight saving skips comes at the next existing time, one "
             "that it repeats comes once.",
         ),
         model_field(
             ScheduleTrigger,
             "missed",
             Choice(tuple(choice.value for choice in Missed)),
-            'What becomes of times at which the node did not run: "skip" them, "once" for all of '
+            'What happens to times at which the node did not run: "skip" them, "once" for all of '
             'them, "all" one for each up to 1000.',
         ),
         model_field(ScheduleTrigger, "data", JsonValue(), "Data of each event."),
@@ -125,7 +125,7 @@ BUCKET = Table(
             Choice(_OBJECT_EVENTS),
             len(_OBJECT_EVENTS),
             "One event.",
-            "What must happen.",
+            "Which changes are events.",
         ),
         model_field(BucketTrigger, "prefix", KEY, "Only keys that start with this."),
         model_field(BucketTrigger, "suffix", KEY, "Only keys that end with this."),
@@ -145,7 +145,7 @@ TABLE = Table(
             Choice(_ITEM_EVENTS),
             len(_ITEM_EVENTS),
             "One event.",
-            "What must happen.",
+            "Which changes are events.",
         ),
         *batch_fields(TableTrigger),
     ),
@@ -154,7 +154,7 @@ TABLE = Table(
 PROVIDERS = ("github", "gitlab", "gitea", "git")
 REPOSITORY = Table(
     "Repository trigger",
-    "Code changes, told by a web hook at /hooks/PROJECT/FUNCTION/NAME.",
+    "Code changes, delivered by a web hook at /hooks/PROJECT/FUNCTION/NAME.",
     (
         *COMMON,
         model_field(
@@ -194,11 +194,13 @@ REPOSITORY = Table(
 _ENDS = ("success", "failure")
 RESULT = Table(
     "Result trigger",
-    "The end of asynchronous invocations of another function of this manifest.",
+    "The outcome of asynchronous invocations of another function of this manifest.",
     (
         *COMMON,
         model_field(ResultTrigger, "function", NAME, "Name of the function."),
-        array_field(ResultTrigger, "on", Choice(_ENDS), len(_ENDS), "One end.", "Which ends."),
+        array_field(
+            ResultTrigger, "on", Choice(_ENDS), len(_ENDS), "One end.", "Which outcomes count."
+        ),
     ),
 )
 
@@ -268,9 +270,7 @@ DELIVERY = Table(
             "Wait before the second attempt; it doubles with each, and is drawn from its upper "
             "half.",
         ),
-        model_field(
-            Delivery, "backoff_most", Duration(0.01, _DAY, 300.0), "What the wait does not exceed."
-        ),
+        model_field(Delivery, "backoff_most", Duration(0.01, _DAY, 300.0), "The longest wait."),
         model_field(
             Delivery,
             "max_age",
@@ -281,9 +281,9 @@ DELIVERY = Table(
             Delivery,
             "keep_results",
             Duration(60.0, 30 * _DAY, _DAY),
-            "How long the end of an invocation, and an idempotency key, is remembered.",
+            "How long the outcome of an invocation, and an idempotency key, is remembered.",
         ),
-        Field("on_success", _DESTINATIONS, "What is told of each success."),
-        Field("on_failure", _DESTINATIONS, "What is told of each event that was given up."),
+        Field("on_success", _DESTINATIONS, "Where to send a notice of each success."),
+        Field("on_failure", _DESTINATIONS, "Where to send a notice of each event given up."),
     ),
 )

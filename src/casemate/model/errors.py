@@ -34,7 +34,7 @@ class NotFoundError(CasemateError):
 
 
 class ConflictError(CasemateError):
-    """The change conflicts with what is stored."""
+    """The change conflicts with stored data."""
 
 
 class HeldByAnotherError(ConflictError):

@@ -89,7 +89,7 @@ class MonitorClient:
         if self._told is None:
             if silent <= GONE_SECONDS:
                 return ""  # it is being started
-            return "The monitor is gone and not yet back: what happens is looked at later."
+            return "The monitor is gone and not yet back: events will be read later."
         if silent > SILENT_SECONDS:
             return f"The monitor has said nothing for {silent:.0f} s."
         if self._told.behind > MAX_BEHIND:

@@ -72,7 +72,7 @@ class Reach:
         except DeniedError as error:
             raise UndeliveredError(
                 f"{rule.target.text} is not connected to: {error.reason}.",
-                next_step='If it is meant to be there: accept = ["private"]',
+                next_step='If this is intended: accept = ["private"]',
             ) from error
         except UpstreamError as error:
             raise UndeliveredError(f"{rule.target.text}: {error.message}") from error
@@ -107,7 +107,7 @@ class Reach:
             if kind := refused_kind(address, rule, self._is_own):
                 raise UndeliveredError(
                     f"{target.text} is not sent to: {kind} address {address}.",
-                    next_step='If it is meant to be there: accept = ["private"]',
+                    next_step='If this is intended: accept = ["private"]',
                 )
         family = socket.AF_INET if isinstance(found[0], IPv4Address) else socket.AF_INET6
         with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:

@@ -241,7 +241,7 @@ def read_settings(file: Path) -> MonitorSettings:
 
 
 def _require_everybody_told(file: Path, found: MonitorSettings) -> None:
-    """Refuse a plan in which somebody is on call and told by no channel. Raises SettingsError."""
+    """Refuse a plan in which no channel notifies somebody on call. Raises SettingsError."""
     told: set[tuple[str, str]] = set()
     for name, channel in found.alerts.items():
         if (channel.on_call is None) != (channel.person is None):
@@ -261,7 +261,7 @@ def _require_everybody_told(file: Path, found: MonitorSettings) -> None:
         for person in sorted(rotation.everybody):
             if (name, person) not in told:
                 raise SettingsError(
-                    f"{file}: oncall.{name}: {person} is on call and told by no channel.",
+                    f"{file}: oncall.{name}: {person} is on call, but no channel notifies them.",
                     next_step=f'Name one: on_call = "{name}", person = "{person}"',
                 )
 
@@ -275,7 +275,7 @@ def _authorities(file: Path) -> str:
     with file.open("rb") as opened:
         data = opened.read(MAX_CA_BYTES + 1)
     if len(data) > MAX_CA_BYTES or b"CERTIFICATE" not in data:
-        raise ValueError(f"{file} holds no certificates in PEM, or too many")
+        raise ValueError(f"{file} has no certificates in PEM, or too many")
     return data.decode("ascii")
 
 
@@ -310,13 +310,13 @@ def _require_reached(place: str, reached: Reached) -> None:
         needed = (PLAINTEXT, PRIVATE) if inside else (PLAINTEXT, *reached.accept)
         accept = ", ".join(f'"{one}"' for one in needed)
         raise SettingsError(
-            f"{place}: what is sent there goes without TLS: whoever is between reads and changes "
-            "it.",
+            f"{place}: data goes there without TLS: anybody on the network path can read and "
+            "change it.",
             next_step=f"Use TLS, or accept it: accept = [{accept}]",
         )
     if secure and reached.plaintext:
         # Somebody who has accepted it believes that it goes without.
         raise SettingsError(
-            f"{place}: {PLAINTEXT!r} is accepted, and what is sent there goes by TLS.",
+            f"{place}: {PLAINTEXT!r} is accepted, but data goes there by TLS.",
             next_step=f"Take {PLAINTEXT!r} out of accept; mail goes by TLS always.",
         )

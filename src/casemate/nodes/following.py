@@ -98,7 +98,7 @@ class Following:
             async with asyncio.timeout(ASK_SECONDS):
                 found = await self._store.changes_since(self._revision)
         except Exception as error:  # noqa: BLE001 - whatever it is, others' changes are not known
-            self._note_fault(f"The control store cannot be asked: {_told(error)}")
+            self._note_fault(f"The control store cannot be read: {_told(error)}")
             return
         self._note_fault("")
         self._revision = found.revision

@@ -192,7 +192,7 @@ class KeepAccess(Operation[AccessReview], frozen=True, kw_only=True):
             str,
             msgspec.Meta(
                 pattern=whole(r"^[0-9a-f]{16}$"),
-                description="Digest of the rights that were looked at, as the list has it.",
+                description="Digest of the reviewed rights, as in the list.",
                 examples=[_ENTRY.digest],
             ),
             Given("Keep exactly the rights with this digest (review --json).", metavar="DIGEST"),

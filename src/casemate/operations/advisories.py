@@ -166,7 +166,7 @@ class SetAdvisoryRules(Operation[AdvisoryRules], frozen=True, kw_only=True):
     ]
     quarantine: Annotated[
         QuarantineWhen,
-        msgspec.Meta(description="Of which holes a live function is put into quarantine."),
+        msgspec.Meta(description="Which vulnerabilities put a live function into quarantine."),
     ]
 
 
@@ -270,7 +270,7 @@ class ExceptAdvisory(Operation[AdvisoryException], frozen=True, kw_only=True):
         number("How long it holds.", least=60, most=MAX_EXCEPTION_SECONDS),
     ]
     advisory: Annotated[
-        str, text("Any id of the hole; or that of a licence, as a refusal names it.", most=256)
+        str, text("Any id of the vulnerability, or of a licence, as a refusal names it.", most=256)
     ] = ""
     package: Annotated[str, text("Name of the package.", most=256)] = ""
     version: Annotated[str, text("Only this version of the package; empty: any.", most=256)] = ""

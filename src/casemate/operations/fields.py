@@ -54,7 +54,7 @@ VersionNumber = Annotated[int, Meta(ge=1, lt=10**15, description="A version's nu
 Key = Annotated[
     str,
     text("The object's key.", least=1, example="reports/2026-11.csv"),
-    Given("The object's key, as it is: no path of this machine."),
+    Given("The object's key, unchanged: not a path of this machine."),
 ]
 Revision = Annotated[int, number("A revision.")]
 IfRevision = Annotated[int, number("Only if this revision is present; 0: only if there is none.")]

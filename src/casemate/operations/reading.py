@@ -150,7 +150,7 @@ def read_body(form: Form, body: bytes) -> dict[str, Any]:
         decoded = msgspec.json.decode(body, type=decodable(form.body))
     except DECODING_ERRORS as error:
         raise MalformedError(
-            f"The body is not what is expected: {in_words(str(error))}",
+            f"The body is not as expected: {in_words(str(error))}",
             next_step="See GET /api/v1/openapi.json for the fields of this body.",
         ) from error
     return {name: getattr(decoded, name) for name in form.in_body}

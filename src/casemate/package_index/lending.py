@@ -23,7 +23,7 @@ _MOST = 16 * 1024
 def nobody_lends(name: str) -> bytes:
     """Refuse a login: nothing that could lend it is known here."""
     raise PackagePolicyError(
-        f"The login of an index is in the secret {name}, and no node is asked for it here.",
+        f"The login of an index is in the secret {name}, but no node can provide it here.",
         next_step="Set UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD, where NAME is the "
         "index's in casemate-packages.toml.",
     )

@@ -218,6 +218,6 @@ def _exception_problems(each: RecordedException, today: date) -> Iterable[str]:
     if each.expires > today + timedelta(days=limits.MAX_EXCEPTION_DAYS):
         yield f"it would hold for more than {limits.MAX_EXCEPTION_DAYS} days"
     if Allow.SOURCE in each.allow and (each.version is None or each.package.endswith("*")):
-        yield "what is built from source is named with its `version`, and without `*`"
+        yield "name a package that is built from source with its `version`, and without `*`"
     if (Allow.PUBLISHER in each.allow) != (each.publisher is not None):
         yield '`publisher` is named exactly where `allow` has "publisher"'

@@ -136,8 +136,8 @@ def _check_publisher(pin: Pin, before: str, now: str | None, rules: Rules) -> No
         return
     how = exception(pin.package, pin.version, Allow.PUBLISHER, rules)
     raise PublisherChangedError(
-        f"{pin.package} {pin.version} was published by {told}; what the lock has was published by "
-        f"{before}.",
+        f"{pin.package} {pin.version} was published by {told}; the one in the lock was "
+        f"published by {before}.",
         next_step=f"Find out whether the project moved. If it did, {how} It also names "
         f'publisher = "{told}".',
     )

@@ -347,7 +347,7 @@ class Books:
         if found is None:
             raise NotFoundError(
                 f"There is no version {number} of {name[:64]}.",
-                next_step=f"`casemate playbook history {name[:64]}` shows what is kept.",
+                next_step=f"`casemate playbook history {name[:64]}` shows the kept versions.",
             )
         signed = await self._signer.verify_playbook(found.statement(name), found.signature)
         return found, signed

@@ -103,7 +103,7 @@ def _beyond_share(wanted: PlaybookRun, done: list[PlaybookRun], ages: Ages) -> s
     most = MAX_OF_NODE if not _targets(same, ages, NODE_SECONDS) else MAX_OF_NODE - KEPT_FOR_FIRST
     if len(_targets([*done, wanted], ages, NODE_SECONDS)) > most:
         return f"all playbooks have acted on {most} {minutes}" + (
-            "" if most == MAX_OF_NODE else "; what is left is for other projects"
+            "" if most == MAX_OF_NODE else "; the rest is reserved for other projects"
         )
     return ""
 

@@ -26,5 +26,5 @@ class UnverifiedError(ConflictError):
         """Say why."""
         super().__init__(
             f"The playbook {name} does not act: {problem}.",
-            next_step=f"See what is kept: casemate playbook history {name}; then put it again.",
+            next_step=f"See its versions: casemate playbook history {name}; then put it again.",
         )

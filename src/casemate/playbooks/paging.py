@@ -33,7 +33,7 @@ class Paging:
         named = {name for one in channels for name in (one.name, one.on_call) if name}
         if not channels or to not in (EVERYTHING, *named):
             raise NotFoundError(
-                f"There is no channel or rotation {to[:63]} by which people are told.",
+                f"There is no channel or rotation {to[:63]} that reaches people.",
                 next_step="Name it in the file that casemate serve --config reads; "
                 "casemate alert ls.",
             )

@@ -332,7 +332,7 @@ class Playbooks:
         if book.digest != run.digest:
             raise ConflictError(
                 f"{run.playbook} was changed since: {id} is not what it would do now.",
-                next_step=f"Run it anew: casemate playbook run {run.playbook} "
+                next_step=f"Run it again: casemate playbook run {run.playbook} "
                 f"--incident {run.incident}"
                 if run.incident
                 else f"Dismiss it: casemate playbook dismiss {id} --reason TEXT",

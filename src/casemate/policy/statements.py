@@ -143,7 +143,7 @@ def _check_audience(statement: Statement, file: str, parsed: dict[str, Any]) -> 
             file=file,
             line=statement.line_of("principal"),
             next_step='Say to whom: `principal in Casemate::Role::"..."`, or '
-            "`principal is Casemate::User` if every user is meant.",
+            "`principal is Casemate::User` if every user should have it.",
         )
 
 

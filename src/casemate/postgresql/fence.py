@@ -116,8 +116,8 @@ class Fence:
             "The database server lacks what was acknowledged to this node: "
             f"{why} (system {server.system}, timeline {server.timeline}).",
             next_step="Make the server with the newest timeline the primary, or restore a newer "
-            "backup: docs/howto/run-many-nodes.md. To go on without what is lost: casemate serve "
-            f"--accept-loss {self.loss}",
+            "backup: docs/howto/run-many-nodes.md. To continue without the lost data: casemate "
+            f"serve --accept-loss {self.loss}",
         )
 
     def admitted(self, schema: str, server: Server, life: bytes) -> None:

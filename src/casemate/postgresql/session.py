@@ -201,13 +201,13 @@ def _require_fit(host: Host, row: Sequence[object] | None) -> tuple[tuple[str, .
         )
     if triggers != "origin":
         raise UnfitServerError(
-            f"The role's session_replication_role on {host} is {str(triggers)[:40]}: changes would "
-            "not be told to other nodes.",
+            f"The role's session_replication_role on {host} is {str(triggers)[:40]}: other "
+            "nodes would not be notified of changes.",
             next_step="Run: ALTER ROLE … RESET session_replication_role (of this database, too)",
         )
     settings = {"fsync": fsync, "full_page_writes": pages, "synchronous_commit": commits}
     doubts = tuple(
-        f"{name} is off on the database server {host}: what is acknowledged can be lost"
+        f"{name} is off on the database server {host}: acknowledged data can be lost"
         for name, value in settings.items()
         if value == "off"
     )

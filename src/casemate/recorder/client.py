@@ -388,7 +388,7 @@ class RecorderClient:
     def _not_recorded(why: str) -> NotRecordedError:
         return NotRecordedError(
             f"It was done, but could not be recorded: {why}",
-            next_step="Look at what is there before doing it again.",
+            next_step="Check what is there before you do it again.",
         )
 
     def _is_back(self) -> None:

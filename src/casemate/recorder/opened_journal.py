@@ -22,7 +22,7 @@ from casemate.recorder.told_events import KINDS
 
 _ASIDE = "damaged-"
 _NEXT = (
-    "Put the folder journal/ back as it was. To go on without what is damaged, which is kept "
+    "Put the folder journal/ back as it was. To continue without the damaged data, which is kept "
     "aside: casemate serve --accept-loss journal"
 )
 

@@ -76,7 +76,7 @@ def _require_journal(key: JournalKey, *, begun: bool, accept_loss: bool) -> None
         return
     raise JournalMissingError(
         "The node had a journal, and its files are gone.",
-        next_step="Put the folder journal/ back, or go on without what it told: "
+        next_step="Put the folder journal/ back, or continue without its entries: "
         "casemate serve --accept-loss journal",
     )
 

@@ -293,7 +293,7 @@ class Recordings:
         raise NotFoundError(
             f"There is no snapshot of {error} in {project}: there is one of a handler that raised, "
             "for as long as its invocation is recorded.",
-            next_step="`casemate recordings ls` shows what is recorded.",
+            next_step="`casemate recordings ls` shows the recordings.",
         )
 
     async def _read(self, summary: RecordingSummary, kind: type[ContentT]) -> ContentT:

@@ -110,8 +110,9 @@ class Planner:
         missed: list[Uncleared] = []
         if not self._fits(free, loosened, self._left(reached)):
             raise NoSolutionError(
-                f"What the lock has cannot be met any more: {self._why(free, loosened, reached)}",
-                next_step="Lock anew (casemate build --relock), and see what it says.",
+                "The requirements of the lock can no longer be met: "
+                f"{self._why(free, loosened, reached)}",
+                next_step="Lock again (casemate build --relock), and see what it says.",
             )
         for goal in goals:
             if self._fits(free, loosened, self._left([*reached, goal])):

@@ -189,7 +189,7 @@ class Rotations:
             if expected is not None and used != expected:
                 raise ConflictError(
                     f"{project}/{name} has version {used} since, expected {expected}.",
-                    next_step="Look who has set it: casemate secrets ls",
+                    next_step="Check who has set it: casemate secrets ls",
                 )
             seconds = how.overlap if overlap is None else overlap
             return await self._change(how, how.value, used, seconds, "rotate", reason, by)

@@ -58,7 +58,7 @@ def opened(envelope: Envelope, public_keys: Mapping[str, bytes]) -> tuple[bytes,
         if not verify(public, decoded(one.sig, SIGNATURE_BYTES, "signature"), message):
             raise SignatureError(
                 f"The signature of the key {one.keyid[:12]} does not hold.",
-                next_step="Build and sign anew; what was signed was changed since.",
+                next_step="Build and sign again; the signed bundle has changed since.",
             )
         signed.add(one.keyid)
     return payload, frozenset(signed)

@@ -97,7 +97,7 @@ def require_public(text: str) -> bytes:
     if y >= _FIELD or y in _SMALL_ORDER_Y:
         raise BuilderKeyError(
             "The public key is not one that a private key belongs to.",
-            next_step="Make another key: remove the old file, and it is made anew.",
+            next_step="Make another key: remove the old file, and a new one is created.",
         )
     return public
 

@@ -40,5 +40,5 @@ def too_many(by: Actor, count: int, size: int, *, most: tuple[int, int]) -> Quot
     return QuotaError(
         f"{by.principal} has brought {count} attestations of {size} bytes that nothing was "
         f"deployed with, expected at most {most[0]}, and {most[1]} bytes.",
-        next_step="Deploy; what is not used is forgotten after a month.",
+        next_step="Deploy; unused signatures are forgotten after a month.",
     )

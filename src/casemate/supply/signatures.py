@@ -347,7 +347,7 @@ class Signatures:
         if problem:
             self._tell(version, problem)
             raise NotVouchedError(
-                f"Nobody vouches for the bundle {digest} any more: {problem}",
+                f"Nobody vouches for the bundle {digest} now: {problem}",
                 next_step="Look at casemate verify, then sign it again: casemate deploy --force",
             )
         self._told.discard(digest)

@@ -105,7 +105,7 @@ def _queue(version: Version, trigger: QueueTrigger, now: float, given: msgspec.R
     place = (version.project, "queue", trigger.queue)
     event = read_message(place, message, now, trigger.name, None).event
     if event is None:
-        raise InvalidInputError("The data is no message.")
+        raise InvalidInputError("The data is not a message.")
     return event
 
 

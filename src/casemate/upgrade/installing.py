@@ -45,7 +45,7 @@ def install(release: Release, environment: Path) -> None:
     )
     told = _run(str(environment / "bin/python"), "-I", "-m", "casemate.cli.main", "--version")
     if told.split() != ["casemate", release.version]:
-        raise UpgradeError(f"What was installed calls itself {told.strip()[:80]!r}.")
+        raise UpgradeError(f"The installed version calls itself {told.strip()[:80]!r}.")
     # All of it is on disk before anything says that it is there.
     os.sync()
     (environment / COMPLETE).write_bytes(release.statement)

@@ -173,12 +173,12 @@ def _verified(data: bytes, public: Mapping[str, bytes], folder: Path) -> Release
     except InvalidInputError as error:
         raise ReleaseError(
             f"The signature of the release: {error.message}",
-            next_step="Get the release anew, and compare --key with what its makers published.",
+            next_step="Download the release again, and compare --key with its makers' key.",
         ) from error
     if missing := public.keys() - signed:
         raise ReleaseError(
             f"The release is not signed by the key {min(missing)[:12]}.",
-            next_step="Get the release anew, or leave that key out.",
+            next_step="Download the release again, or leave that key out.",
         )
     # (2) the statement, in its one encoding
     try:
@@ -268,7 +268,7 @@ def _require_digest(path: Path, expected: str) -> None:
         raise ReleaseError(
             f"{path.name} is not the file that the release names: its SHA-256 is {found[:12]}..., "
             f"expected {expected[:12]}....",
-            next_step="Get the release anew.",
+            next_step="Download the release again.",
         )
 
 

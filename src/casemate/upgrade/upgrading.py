@@ -245,7 +245,7 @@ def go_back(undo: Undo, versions: Versions, *, tell: Tell) -> Path | None:
     """
     data, environment = Path(undo.data), Path(undo.environment)
     if not (environment / "bin/python").exists():
-        raise UpgradeError(f"{undo.version} is not installed in {environment} any more.")
+        raise UpgradeError(f"{undo.version} is no longer installed in {environment}.")
     running = ask(data)
     if undo.schemas == undo.to_schemas:
         tell(f"From here on {undo.version} is what starts")

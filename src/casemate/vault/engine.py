@@ -67,7 +67,7 @@ def _check(what: str, pattern: re.Pattern[str], text: str) -> None:
 def _require_by(by: str) -> None:
     if _BY.match(by) is None:
         raise VaultInputError(
-            "Who sets the secret is not named by 1 to 200 printable characters.",
+            "The name of whoever sets the secret does not have 1 to 200 printable characters.",
             next_step="Give the principal's text.",
         )
 

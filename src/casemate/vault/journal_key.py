@@ -83,7 +83,7 @@ class JournalSigning:
         if before is not None and (size < before[0] or (size == before[0] and root != before[1])):
             raise VaultInputError(
                 f"A head of {before[0]} entries was signed; one of {size} would go back behind it.",
-                next_step="See what is wrong with it: casemate journal verify",
+                next_step="Check it: casemate journal verify",
             )
         signature = self._open().sign(head.encode())
         self._signed = size, root

@@ -229,7 +229,7 @@ class SecretValues:
                 raise VaultConflictError(
                     f"This sealed value already is version {record.version} of "
                     f"{record.project}/{record.name}.",
-                    next_step="Seal the value anew to make a version of it.",
+                    next_step="Seal the value again to make a version of it.",
                 )
         return None
 
@@ -243,7 +243,7 @@ class SecretValues:
             raise VaultConflictError(
                 f"{project}/{name} has another value since: version "
                 f"{0 if used is None else used.version}, expected {expected}.",
-                next_step="Look who has set it: casemate secrets ls",
+                next_step="Check who has set it: casemate secrets ls",
             )
         how = f"version/{made}" if isinstance(made, int) else f"{made.form.value}/{made.length}"
         if before and before[-1].made == how:
@@ -268,7 +268,7 @@ class SecretValues:
         if not records or records[-1].version != version:
             raise VaultConflictError(
                 f"Version {version} of {project}/{name} is not the one that was prepared last.",
-                next_step="Look who has set it since: casemate secrets ls",
+                next_step="Check who has set it since: casemate secrets ls",
             )
         now = time.time()
         changed: dict[str, SecretRecord] = {}

@@ -152,7 +152,7 @@ class SharedVault:
             self._calls.close()
             raise VaultUnavailableError(
                 "The gateway has answered the vault what is no answer.",
-                next_step="See what is wrong with the node: casemate doctor",
+                next_step="Check the node: casemate doctor",
             ) from error
 
     # -- changing ------------------------------------------------------------------------------
@@ -279,7 +279,7 @@ class SharedVault:
         if not hmac.compare_digest(hashlib.sha256(found.content).digest(), found.digest):
             raise VaultDamagedError(
                 "The gateway gives another state of the vault than it says.",
-                next_step="See what is wrong with the node: casemate doctor",
+                next_step="Check the node: casemate doctor",
             )
         require_successor(self._opened, header, state)
         coming = OpenState(self._folder, header, state, self._opened.master)
@@ -312,7 +312,7 @@ class SharedVault:
                 raise VaultUnavailableError(
                     f"The gateway has given {len(contents)} files of secrets, expected "
                     f"{len(names)}.",
-                    next_step="See what is wrong with the node: casemate doctor",
+                    next_step="Check the node: casemate doctor",
                 )
             given = {n: c for n, c in zip(names, contents, strict=True) if c is not None}
             folder = DraftFolder(self._folder, given)

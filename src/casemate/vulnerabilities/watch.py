@@ -159,7 +159,7 @@ class Watch:
                 if now >= due:
                     due = now + EVERY_SECONDS
             except Exception:  # noqa: BLE001 - logged; it is looked again soon
-                _log.exception("what is live could not be judged")
+                _log.exception("live versions could not be judged")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
             self._wake.clear()

@@ -110,7 +110,7 @@ def _undecided(missed: NotJudged, exceptions: tuple[AdvisoryException, ...], now
         fixed=(),
         summary="",
         verdict=Verdict.REFUSED,
-        why=f"whether it is affected cannot be told: {missed.reason}",
+        why=f"whether it is affected is unknown: {missed.reason}",
     )
     return hole if isinstance(found, str) else _excepted(hole, exceptions, now)
 

@@ -63,7 +63,7 @@ def test_a_comment_with_reason_and_end_accepts_it(tmp_path: Path) -> None:
         ("# casemate: allow PY-003 until=2027-01-01", "needs until="),
         ("# casemate: allow PY-003 until=2026-11-26 reason=because", "ended on 2026-11-26"),
         ("# casemate: allow PY-003 until=9999-12-31 reason=because", "731 days away"),
-        ("# casemate: allow PY-003 until=2026-13-45 reason=because", "2026-13-45 is no day"),
+        ("# casemate: allow PY-003 until=2026-13-45 reason=because", "2026-13-45 is not a day"),
         ("# casemate: allow PY-001 until=2027-01-01 reason=because", ""),
         ("# casemate: allow * until=2027-01-01 reason=because", ""),
         ("# casemate: allow PY-00 until=2027-01-01 reason=because", ""),
@@ -401,7 +401,7 @@ def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
     assert [f.rule for f in report.findings] == ["PY-003"]
     told = {note.place.file: note.what for note in report.unresolved}
     assert "Python 2" in told["src/old.py"]
-    assert told["src/deep.py"].startswith(("it cannot be parsed", "it is no Python 3"))
+    assert told["src/deep.py"].startswith(("it cannot be parsed", "it is not Python 3"))
     assert "no YAML" in told["other.yaml"]
 
 

@@ -335,7 +335,7 @@ def test_nested_templates_are_part_of_what_brings_them_in() -> None:
     assert f.files == ("sub/src/app.py",)
     assert [n.what for n in found.unresolved if "template" in n.what] == [
         "the template of Out (https://a.example/t.yaml) is not here",
-        "the template template.yaml leads to itself, or to too many",
+        "the template template.yaml refers to itself, or to too many",
     ]
 
 

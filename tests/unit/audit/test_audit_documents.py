@@ -61,7 +61,7 @@ def test_aliases_and_merges_are_followed() -> None:
 def test_a_ring_of_aliases_is_cut_and_told() -> None:
     documents, notes = read_documents("a: &a\n  b: *a\n", "t")
     assert documents == [{"a": {"b": None}}]
-    assert "leads to itself" in notes[0][2]
+    assert "refers to itself" in notes[0][2]
 
 
 def test_a_bomb_of_aliases_costs_nothing() -> None:

@@ -146,10 +146,10 @@ def test_commits_are_bounded_and_that_is_told(folder: Path, commits: int) -> Non
 @pytest.mark.parametrize(
     ("bound", "value", "told"),
     [
-        ("MAX_HISTORY_BYTES", 10, "longer than is searched"),
+        ("MAX_HISTORY_BYTES", 10, "only a part of the history"),
         ("MAX_HISTORY_SECONDS", 0.0, ""),
         ("MAX_HISTORY_FILES", 1, "only 1 versions of files"),
-        ("MAX_CODE_BYTES", 20, "too long or not there"),
+        ("MAX_CODE_BYTES", 20, "too long or missing"),
     ],
 )
 def test_every_bound_is_told(
@@ -281,7 +281,7 @@ def test_another_owner_is_refused_and_told(folder: Path, monkeypatch) -> None:
 def test_answers_are_bounded(folder: Path) -> None:
     answer = ask(folder, "cat-file", "blob", "HEAD:app.py", most=5)
     assert (answer.data, answer.whole) == (CODE.encode()[:5], False)
-    with pytest.raises(GitError, match="does not tell"):
+    with pytest.raises(GitError, match="git reports"):
         ask(folder, "cat-file", "blob", "HEAD:nothing")
     with pytest.raises(GitError, match="did not answer within"):
         ask(folder, "cat-file", "--batch-check", given=b"HEAD\n" * 300_000, seconds=0.01)

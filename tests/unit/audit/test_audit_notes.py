@@ -125,7 +125,7 @@ def test_what_is_beyond_a_bound_of_a_service_is_told(
 
 def test_code_that_is_taken_for_made_by_a_program_is_told() -> None:
     long = f"# {'x' * MAX_LINE}\nprint(event)\n"
-    [note] = [n for n in told({"a.js": long, "b.py": "x = 1\n"}) if "made by a program" in n]
+    [note] = [n for n in told({"a.js": long, "b.py": "x = 1\n"}) if "seems to be generated" in n]
     assert str(MAX_LINE) in note
     assert told({"a.min.js": long, "b.py": "x = 1\n"}) == []  # its name says it
 
@@ -156,7 +156,7 @@ def test_a_long_line_of_javascript_is_told_once() -> None:
 
 def test_more_than_is_looked_at_for_secrets_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "a = 'AKIAIOSFODNN7EXAMPLE'\n" * 3
-    what = "more looks like a secret than is looked at: the rest is not audited"
+    what = "more values look like secrets than are checked: the rest is not audited"
     assert what not in told({"a.py": text})
     monkeypatch.setattr(secret_search, "_MAX_FOUND", 2)
     assert told({"a.py": text}).count(what) == 1

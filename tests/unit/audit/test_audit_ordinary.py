@@ -148,7 +148,7 @@ def test_an_option_that_is_not_given_has_its_default_wherever_it_stands() -> Non
     )
     found = application(service, "serverless.yml")
     assert [v.value for v in found.functions[0].environment] == ["ap-south-1"]
-    assert not [n.what for n in found.unresolved if "leads to itself" in n.what]
+    assert not [n.what for n in found.unresolved if "refers to itself" in n.what]
 
 
 def _reads_a_token(line: str, events: str) -> Files:

@@ -94,7 +94,7 @@ def policy(text: object) -> dict[str, str]:
 @pytest.mark.parametrize("text", ["{'Statement': []}", "Statement: [", "[" * 5000, "nonsense"])
 def test_a_policy_that_is_no_json_is_told(text: str) -> None:
     notes = told(policy(text))[1]
-    assert "the policy document is no JSON: what it allows is not known" in notes
+    assert "the policy document is not JSON: what it allows is unknown" in notes
 
 
 def test_what_only_a_deployment_knows_and_an_empty_one_are_told_apart() -> None:

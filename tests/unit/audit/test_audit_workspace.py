@@ -109,4 +109,4 @@ def test_a_file_that_is_not_the_encoding_it_begins_as_is_noted(data: bytes, tmp_
     workspace = Workspace(tmp_path)
     assert workspace.text("a.yaml") is None
     [note] = workspace.notes
-    assert "that it begins as" in note.what
+    assert "that its beginning says" in note.what

@@ -210,7 +210,7 @@ def test_a_deploy_that_takes_a_grant_reaches_calls_that_run() -> None:
         assert await get("own/a") == "ok", "both are live"
         stage.catalogue.replace([deployed(stage.version, newer)])
         assert (await get("own/a"), await get("in/a")) == ("denied", "ok")
-        assert stage.store.denied[-1].reason == "not granted any more by the version that is live"
+        assert stage.store.denied[-1].reason == "no longer granted by the live version"
         stage.catalogue.replace([deployed(stage.version, newer, live={})])
         assert await get("in/a") == "denied", "nothing is in force"
         stage.catalogue.replace([deployed(stage.version, newer, live={3: 100})])

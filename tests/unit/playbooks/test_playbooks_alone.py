@@ -472,7 +472,7 @@ async def test_what_a_playbook_would_have_done_before_it_was_changed_is_not_appr
     # Such an option there is: `run` is for an incident.
     assert (
         caught.value.next_step
-        == f"Run it anew: casemate playbook run {run.playbook} --incident inc_1"
+        == f"Run it again: casemate playbook run {run.playbook} --incident inc_1"
     )
     assert world.control.done == []
 

@@ -212,7 +212,7 @@ def _signed_claims(token: str, header: TokenHeader, key: PublicKey) -> dict[str,
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise IdTokenError("The signature of the ID token is not valid.") from error
     if not isinstance(claims, dict):
-        raise IdTokenError("The ID token holds no claims.")
+        raise IdTokenError("The ID token has no claims.")
     return claims
 
 

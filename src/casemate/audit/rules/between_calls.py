@@ -20,8 +20,8 @@ _ASK = (
     "transaction."
 )
 _PASSED = (
-    "A function that fails answers with its exception, and in Python with its trace: paths, lines"
-    " of code, names of tables."
+    "A function that fails answers with its exception, and in Python with its trace: paths, "
+    "lines of code, names of tables."
 )
 _LOOK = "Check FunctionError first, and answer with an id of your own if it is set."
 
@@ -114,7 +114,7 @@ RULES = (
     ),
     _race(
         "JS-020",
-        "Decision about an item that changes meanwhile",
+        "Decision on an item that can change meanwhile",
         Severity.LOW,
         _RACE,
         _ASK,
@@ -124,7 +124,7 @@ RULES = (
     ),
     _errors(
         "JS-021",
-        "Answer of another function that is passed on with its errors",
+        "Another function's errors are passed on",
         Severity.LOW,
         _PASSED,
         _LOOK,

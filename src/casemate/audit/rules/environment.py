@@ -154,7 +154,7 @@ RULES = (
         Severity.MEDIUM,
         "Passwords, tokens and personal data in events are kept in logs, for everybody who "
         "reads the logs.",
-        "Set it for the developers' stage alone.",
+        "Set it only for the development stage.",
         _events,
         "POWERTOOLS_LOGGER_LOG_EVENT: 'true'",
         "POWERTOOLS_LOGGER_LOG_EVENT: 'false'",

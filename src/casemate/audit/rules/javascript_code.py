@@ -214,7 +214,7 @@ RULES = (
         "SAS-01",
         95,
         _L.MEDIUM,
-        "Who has a say in the text runs code as the function.",
+        "Whoever can influence the text can run code as the function.",
         "Parse only what is expected: JSON.parse, a table of functions.",
         seen_at("evaluated"),
         _handler("return eval(event.expression)"),
@@ -229,7 +229,7 @@ RULES = (
         "SAS-01",
         78,
         _L.MEDIUM,
-        "Who has a say in it runs commands as the function.",
+        "Whoever can influence it can run commands as the function.",
         "Use execFile or spawn with a list.",
         _look(
             re.compile(
@@ -251,7 +251,7 @@ RULES = (
         "SAS-03",
         295,
         _L.HIGH,
-        "Everybody on the way can be the server, read and change all.",
+        "Anybody on the network path can pose as the server, and read and change everything.",
         "Remove it, and give the client the right certificate authority (ca:).",
         _unchecked,
         _handler("https.get({ host: 'a.example', rejectUnauthorized: false })"),
@@ -285,7 +285,7 @@ RULES = (
         "SAS-02",
         347,
         _L.HIGH,
-        "Everybody writes a token that says what they like.",
+        "Anybody can write a token with any contents.",
         "Use jwt.verify with the key and the algorithms.",
         _look(
             re.compile(
@@ -336,8 +336,8 @@ RULES = (
         "SAS-06",
         942,
         _L.MEDIUM,
-        "A page of an attacker reads it as whoever looks at it.",
-        "Name the origin, or leave credentials out.",
+        "An attacker's page can read the answers with the rights of whoever opens the page.",
+        "Name the origin, or do not allow credentials.",
         _look(
             re.compile(
                 r"Allow-Origin[\"']\s{0,3}:\s{0,3}[\"']\*[\"'][^\n]{0,80}Allow-Credentials[\"']\s{0,3}:\s{0,3}[\"']?true"
@@ -404,8 +404,8 @@ RULES = (
         "SAS-03",
         532,
         _L.MEDIUM,
-        "Everybody who reads logs has them, for as long as logs are kept.",
-        "Leave it out, or log that it was there.",
+        "Everybody who reads logs gets them, for as long as logs are kept.",
+        "Do not log it, or log only that it was there.",
         seen_at("logged secrets"),
         _handler("console.log('login', event.user, event.password)"),
         _handler("console.log('login', event.user, event.password.length)"),
@@ -433,7 +433,7 @@ RULES = (
         "SAS-10",
         390,
         _L.LOW,
-        "An attack that fails at first is not seen, and half-done work is taken for done.",
+        "Failed first attempts of an attack go unnoticed, and half-done work counts as done.",
         "Handle what you can handle, and log the rest.",
         seen_at("swallowed"),
         _handler("try {\n    await work(event)\n  } catch (err) {}"),
@@ -446,7 +446,7 @@ RULES = (
         "SAS-03",
         328,
         _L.MEDIUM,
-        "Billions of guesses a second are tried against MD5 and SHA-1.",
+        "Attackers try billions of guesses a second against MD5 and SHA-1.",
         "Use argon2, or crypto.scrypt.",
         _either(seen_at("weak hash"), seen_at("plain password")),
         _handler("return crypto.createHash('md5').update(event.password).digest('hex')"),

@@ -460,7 +460,7 @@ RULES = (
         "KUB-014",
         "Cluster token",
         _S.LOW,
-        "Who takes it over asks the API of the cluster in its name.",
+        "Whoever takes it over can use the cluster's API in its name.",
         "Set automountServiceAccountToken: false, or use a service account of its own.",
         of_pods(_token),
         workload(),

@@ -234,7 +234,7 @@ _rule = entries(Risk.PERMISSIONS, "SAS-05", cwe=250, attack="T1078.004")
 
 
 _ROLE = "AWS::IAM::Role"
-_LEAST = "Grant the actions that the code calls, on the ARNs of the resources that it uses."
+_LEAST = "Grant only the actions that the code calls, on the ARNs of the resources that it uses."
 
 
 def _allow(actions: str, resources: str = "'*'", rest: str = "") -> str:
@@ -274,7 +274,8 @@ RULES = (
         "IAM-003",
         "Managed policy with everything of a service",
         Severity.MEDIUM,
-        "Such policies are written for administrators. A function needs a few of their actions, on a few resources.",
+        "Such policies are written for administrators. A function needs a few of their actions, "
+        "on a few resources.",
         _LEAST + " In SAM, use policy templates such as S3ReadPolicy.",
         of_permissions(_managed),
         function("Policies: [AmazonS3FullAccess]"),
@@ -357,7 +358,8 @@ RULES = (
         "IAM-031",
         "Role that another account may assume",
         Severity.MEDIUM,
-        "A third party that is attacked, or tricked into using your role for another customer, acts in your account.",
+        "A third party that is attacked, or tricked into using your role for another customer, "
+        "acts in your account.",
         "Set sts:ExternalId in the condition, and name a role instead of the account.",
         on_aws(_trust_other),
         resource(

@@ -176,7 +176,7 @@ def audit(
     history: _History = False,
     project: _Project = None,
 ) -> None:
-    """Find what is wrong with an application, or with a running node.
+    """Find weaknesses of an application, or of a running node.
 
     It reads projects of Casemate, AWS SAM and CloudFormation templates (CDK's too), serverless.yml,
     Terraform plans in JSON, OpenFaaS stacks, Knative services, Kubernetes manifests and Google

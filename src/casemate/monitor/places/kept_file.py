@@ -22,7 +22,7 @@ from casemate.monitor.places.note import Note
 from casemate.monitor.places.settings import SAME_MOUNT, FilePlace
 
 _SIGNATURE = "\n\u2014 ".encode()
-_AGAIN = "it is tried again when the monitor starts anew, within minutes"
+_AGAIN = "it is tried again when the monitor restarts, within minutes"
 
 
 class KeptFile:
@@ -46,7 +46,7 @@ class KeptFile:
         if path.parent.stat().st_dev == own_mount and SAME_MOUNT not in settings.accept:
             self.problem = (
                 f"{path.parent} is on the same mount as the node's folder, or its own is missing; "
-                f'if it is meant to be: accept = ["{SAME_MOUNT}"]; {_AGAIN}'
+                f'if this is intended: accept = ["{SAME_MOUNT}"]; {_AGAIN}'
             )
             return
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK

@@ -31,5 +31,5 @@ def note_of(head: Head) -> Note:
     text, _, _ = head.note.partition("\n\n")
     found = read_checkpoint(f"{text}\n")
     if found is None:
-        raise MonitorError("What the recorder tells is no checkpoint.")
+        raise MonitorError("The recorder did not send a checkpoint.")
     return Note(head.note, head.key, found.size, found.root)

@@ -233,7 +233,7 @@ def examples(pattern: re.Pattern[str], forms: tuple[Form, ...], count: int) -> t
                 raise TooManyFormsError(f"no name is long enough to have a form as {text[:40]!r}")
         left -= len(alphabet)
         if left < 0:
-            raise TooManyFormsError("the forms of names are too many to be told apart")
+            raise TooManyFormsError("there are too many forms of names to distinguish")
         for char in alphabet:
             following = step(state, char)
             if following is not None and visits[following] < count:

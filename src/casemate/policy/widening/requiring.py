@@ -18,7 +18,7 @@ def require_no_wider(before: CompiledPolicies, after: CompiledPolicies) -> None:
         count = len(found.permitted) + len(found.undecided) - 1
         more = f" and {count} more" if count else ""
         raise PolicyError(
-            f"This would permit what is not permitted: {first[2:]}{more}.",
-            next_step="See all of it: `casemate policy diff FILE`. If it is meant, put it without "
-            "--no-wider.",
+            f"This would permit something that is not permitted now: {first[2:]}{more}.",
+            next_step="See all of it: `casemate policy diff FILE`. If it is intended, put it "
+            "without --no-wider.",
         )

@@ -82,7 +82,7 @@ def require_bundles(connection: engine.Connection, operation: Operation[Any]) ->
         if _find(connection, digest=digest) is None:
             raise ConflictError(
                 f"The bundle {digest} was removed while it was deployed.",
-                next_step="Deploy it again: it is uploaded anew then.",
+                next_step="Deploy it again: this uploads it again.",
             )
 
 

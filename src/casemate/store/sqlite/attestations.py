@@ -139,7 +139,7 @@ def keep(connection: engine.Connection, operation: KeepAttestations) -> None:
         if connection.execute(_INSERT, row).rowcount != 1:
             raise ConflictError(
                 f"The statement {one.statement[:12]} was brought before.",
-                next_step="Sign anew: each signature is for one deploy.",
+                next_step="Sign again: each signature is for one deploy.",
             )
 
 
@@ -218,12 +218,12 @@ def use(connection: engine.Connection, new: NewVersion, at: float) -> None:
         if used:
             raise ConflictError(
                 "What was signed with Sigstore was used for another deploy.",
-                next_step="Have it signed anew: each signing is for one deploy.",
+                next_step="Have it signed again: each signature is for one deploy.",
             )
         keys = msgspec.json.encode(voucher.keys).decode()
         row = (at, new.needed, keys, new.digest, voucher.statement)
         if connection.execute(_USE, row).rowcount != 1:
             raise ConflictError(
                 f"The signature {voucher.statement[:12]} was used for another deploy.",
-                next_step="Sign anew: casemate deploy does.",
+                next_step="Sign again: casemate deploy does this.",
             )

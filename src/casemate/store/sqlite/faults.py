@@ -64,7 +64,7 @@ STORE = Family(
     ),
     gone=Telling(
         StoreGoneError,
-        "{} of the store was removed or replaced while it was open: what is written would be lost.",
+        "{} of the store was removed or replaced while it was open: further writes would be lost.",
         "Put the file back, or stop the node and restore the store from a backup.",
     ),
     unread=Telling(StoreMediumError, UNREAD, _LOOK),

@@ -230,7 +230,8 @@ def require_whole_log(database: Path) -> None:
     if lost is not None:
         raise StoreCorruptError(
             f"The store has lost what was acknowledged: {lost}. Nothing was changed.",
-            next_step=f"{RESTORE} To go on with what is left: casemate serve --accept-loss store",
+            next_step=f"{RESTORE} To continue with what is left: "
+            "casemate serve --accept-loss store",
         )
 
 

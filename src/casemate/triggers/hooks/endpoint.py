@@ -205,9 +205,9 @@ class Hooks:
         try:
             return await self._keep(hook, request, wanted)
         except ForgottenError:
-            detail = "What was delivered at the time of its signature is not remembered any more."
+            detail = "The node no longer remembers deliveries from the time of its signature."
             self._record(hook, request, hook.principal, DenialKind.REQUEST, detail)
-            return _problem(409, f"{detail} Have it delivered anew, which signs it anew.")
+            return _problem(409, f"{detail} Have it delivered again; this signs it again.")
 
     async def _keep(
         self, hook: Hook, request: HttpRequest, wanted: Sequence[Notice]

@@ -47,7 +47,7 @@ class Git:
         if not known or not _COMMIT.fullmatch(before) or not _COMMIT.fullmatch(after):
             raise MalformedError(
                 "The body is not that of a push.",
-                next_step="Print the hook anew: casemate hooks git",
+                next_step="Print the hook again: casemate hooks git",
             )
         return (
             Notice(

@@ -142,7 +142,7 @@ def test_what_is_in_one_another_is_looked_at_within_a_bound(
     monkeypatch.setattr("casemate.audit.javascript.script_file._MAX_WALKED", 20_000)
     about = subject(node(outer * 90 + inner * 100 + last * 90))
     assert rules(about) == []
-    assert any("too much is in one another" in each.what for each in about.workspace.notes)
+    assert any("it is nested too deeply" in each.what for each in about.workspace.notes)
 
 
 def test_a_long_file_takes_its_time_once() -> None:
