@@ -137,7 +137,7 @@ def escaping(event, context):
     done(node, "rm", "told/leaky", "--yes")
     for form in ("markdown", "html"):
         report = done(node, "incident", "report", id, "--format", form)
-        assert "It is not on the node any more" in report and "told/leaky" in report
+        assert "It is no longer on the node" in report and "told/leaky" in report
     contained = json.loads(
         done(node, "incident", "contain", id, "--reason", "late", "--yes", "--json")
     )

@@ -118,8 +118,8 @@ LIMITS = Table(
         _limit(
             "keep",
             Duration(1.0, 86_400.0, 86_400.0),
-            "Time without an invocation until nothing of the function is left in memory. A node that"
-            " needs memory ends functions earlier, the cheapest to start again first.",
+            "Time without an invocation until nothing of the function is left in memory. A node "
+            "short of memory ends functions earlier, the cheapest to start again first.",
         ),
     ),
 )

@@ -110,7 +110,7 @@ def test_a_baseline_accepts_what_was_there_and_nothing_else(tmp_path: Path) -> N
 def test_what_is_no_baseline_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "b"
     file.write_text(text)
-    with pytest.raises(CasemateError, match="no baseline"):
+    with pytest.raises(CasemateError, match="not a baseline"):
         read_baseline(file)
 
 
@@ -387,7 +387,7 @@ def test_nothing_to_audit_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(NothingToAuditError):
             audit(path)
     (tmp_path / "template.yaml").write_text("Resources: {A: {Type: AWS::X::Y}\n  - [")
-    with pytest.raises(NothingToAuditError, match="no YAML"):
+    with pytest.raises(NothingToAuditError, match="not YAML"):
         audit(tmp_path)
 
 
@@ -402,7 +402,7 @@ def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
     told = {note.place.file: note.what for note in report.unresolved}
     assert "Python 2" in told["src/old.py"]
     assert told["src/deep.py"].startswith(("it cannot be parsed", "it is not Python 3"))
-    assert "no YAML" in told["other.yaml"]
+    assert "not YAML" in told["other.yaml"]
 
 
 @pytest.mark.parametrize(
@@ -448,7 +448,7 @@ def test_a_comment_away_from_its_finding_is_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a:\n  b: [unclosed", "no YAML"),
+        ("a:\n  b: [unclosed", "not YAML"),
         ("[" * 20_000, "too deep"),
         ("a: " + "[" * 200, "100 deep"),
     ],

@@ -34,7 +34,7 @@ def test_their_number_is_told_rightly() -> None:
         f"files | {limits.MAX_FILES:,}",
         f"a template or manifest | {limits.MAX_TEMPLATE_BYTES // limits.MIB} MiB",
         f"a file of code | {limits.MAX_CODE_BYTES // limits.MIB} MiB",
-        f"all that is read | {limits.MAX_TOTAL_BYTES // limits.MIB} MiB",
+        f"everything that is read | {limits.MAX_TOTAL_BYTES // limits.MIB} MiB",
         f"values of a template, aliases counted as often as they are used | {limits.MAX_VALUES:,}",
         f"nesting of a template | {limits.MAX_NESTING}",
         f"values that resolving a template makes | {limits.MAX_EXPANSION:,}",

@@ -225,7 +225,7 @@ def test_an_object_that_a_promise_stands_for_is_not_fetched(folder: Path, tmp_pa
     git(folder, "config", "extensions.partialClone", "origin")
     git(folder, "config", "protocol.ext.allow", "always")
     told = report(folder)
-    assert any("not there" in each.what for each in told.unresolved)
+    assert any("missing" in each.what for each in told.unresolved)
     assert not ran.exists()
 
 

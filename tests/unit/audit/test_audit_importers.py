@@ -82,7 +82,7 @@ def test_variables_of_the_serverless_framework_are_resolved() -> None:
     assert values["HOME"] == "${env:SHOP_HOME}"
     assert values["GIVEN"] == "fallback"
     told = " ".join(n.what for n in found.unresolved)
-    assert "made.js is a program" in told and "SHOP_HOME" in told and "leads to itself" in told
+    assert "made.js is a program" in told and "SHOP_HOME" in told and "refers to itself" in told
 
 
 def test_functions_events_and_roles_of_the_serverless_framework() -> None:

@@ -104,7 +104,7 @@ def test_lines_that_are_joined_are_code() -> None:
 def test_code_that_is_none_is_told() -> None:
     lines, notes = found(template("import os\nx = = ${Count}\n", "sub", "python3.13"))
     assert not lines
-    assert any("no Python 3" in note for note in notes)
+    assert any("not Python 3" in note for note in notes)
 
 
 def test_what_is_replaced_keeps_its_place_and_texts_stay() -> None:

@@ -34,10 +34,10 @@ def test_each_is_told_once_and_that_there_are_more() -> None:
     for what in ("a", "a", "b", "a", "c", "d"):
         notes.say(Place("x"), what)
     assert [note.what for note in notes][:2] == ["a", "b"]
-    assert len(notes) == 3 and "the rest is not told" in notes[2].what
+    assert len(notes) == 3 and "the rest is not listed" in notes[2].what
     notes = Notes(2)
     notes.take(Unresolved(Place("x"), str(number)) for number in range(5))
-    assert len(notes) == 3 and "the rest is not told" in notes[2].what
+    assert len(notes) == 3 and "the rest is not listed" in notes[2].what
 
 
 TEMPLATE = {
@@ -76,8 +76,8 @@ FILES = {
         (references, "_MAX_LOOKED_AT", "more than 1 values"),
         (resources, "_MAX_VARIABLES", "more than 1 texts"),
         (code_files, "_MAX_FILES", "more than 1 files of code"),
-        (secrets, "_MAX_FILES", "more than 1 files: secrets"),
-        (asked_packages, "_MAX_FILES", "more than 1 files of dependencies"),
+        (secrets, "_MAX_FILES", "more than 1 files: no others"),
+        (asked_packages, "_MAX_FILES", "more than 1 dependency files"),
         (asked_packages, "_MAX_LINES", "it has more than 1 lines"),
     ],
 )

@@ -378,4 +378,4 @@ def test_a_manifest_that_takes_its_reader_long_is_a_note(key: str) -> None:
     begun = time.process_time()
     assert not list(applications_of(workspace))
     assert time.process_time() - begun < 1  # before: a minute and a half for the first
-    assert [note for note in workspace.notes if "it is no TOML" in note.what]
+    assert [note for note in workspace.notes if "it is not TOML" in note.what]

@@ -139,7 +139,7 @@ def test_what_the_attacked_version_was_granted_is_told_after_it_was_mended() -> 
         ({1: AT - 9, 3: AT + 60}, "Its version 2 cannot be looked at"),
         (dict.fromkeys(range(1, 31), AT - 9), "Its versions 1-10 cannot be looked at"),
         ({1: AT + 60}, "None of its versions is from before the first finding"),
-        ({}, "It has no version any more"),
+        ({}, "It no longer has a version"),
     ],
 )
 def test_versions_that_are_gone_are_said(live: dict[int, float], said: str) -> None:
@@ -172,7 +172,7 @@ def test_it_tells_what_the_attack_cost() -> None:
 
 @pytest.mark.parametrize(
     ("problem", "said"),
-    [(MissingError("gone"), "not on the node any more"), (DeniedError("no"), "may not see it")],
+    [(MissingError("gone"), "no longer on the node"), (DeniedError("no"), "may not see it")],
 )
 def test_what_is_not_known_is_said(problem: Exception, said: str) -> None:
     for text in report(Node(problem)):

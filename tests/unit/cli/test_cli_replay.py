@@ -303,7 +303,7 @@ def again(fetched: Any, until: float = 9e9) -> Row:
         (recording(summary("inv_2")), "another recording"),
         (recording(summary(trigger="queue")), "cannot be handed over"),
         (recording(summary(), event=b""), "too large to be recorded"),
-        (recording(summary(), event=b"{"), "not recorded as it is now"),
+        (recording(summary(), event=b"{"), "not recorded in its present form"),
     ],
 )
 def test_what_cannot_be_done_again_shows_nothing(fetched: Any, why: str) -> None:

@@ -371,4 +371,4 @@ def test_a_file_that_others_may_read_is_told(cli, fake) -> None:
 
 def test_what_would_be_typed_visibly_is_not_asked_for(fake, terminal) -> None:
     result = terminal("secrets", "import", "shop", "-")
-    assert result.code == 2 and "would show what is typed" in result.out
+    assert result.code == 2 and "would show the typed text" in result.out
