@@ -1,8 +1,8 @@
-"""Access reviews: who and what has rights, since when, and when somebody last looked at them.
+"""Access reviews: who and what has rights, since when, and when they were last reviewed.
 
-Here is what is remembered of reviews and how those who have rights are listed. Not here: taking
-rights, which the operations on accounts do, by the rights of who asks. May import `accounts`, the
-port of `store`, `operations` and `model`.
+It keeps reviews and lists the holders of rights. It does not take rights away: the operations on
+accounts do that, with the rights of whoever asks. May import `accounts`, the port of `store`,
+`operations` and `model`.
 """
 
 from casemate.access_reviews.holders import Holder, holders

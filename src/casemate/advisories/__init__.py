@@ -1,9 +1,9 @@
-"""Which holes are known in which packages: OSV records in, findings about versions out.
+"""Known vulnerabilities of packages: OSV records in, findings about versions out.
 
 It reads records of PyPI and npm from a folder, an archive or a mirror into one file, says whether
-that can be relied upon, and judges packages by it. It knows no bundle, no node and no policy: what
-a finding is allowed to mean is decided elsewhere. May import `model` only. What reads sources and
-locks is in `importing` and `locks`: a gateway, which judges, does without.
+the file is reliable, and judges packages by it. It knows no bundle, node or policy: what follows
+from a finding is decided elsewhere. May import `model` only. The code that reads sources and locks
+is in `importing` and `locks`, because a gateway, which judges, does not need it.
 """
 
 from casemate.advisories.database import Database, Header

@@ -1,6 +1,6 @@
 """The control API: `/api/v1`, what owners use to deploy, inspect and operate a node.
 
-Not the path of an invocation (`casemate.invocation`) and not the logic behind a change: that is
+Not the path of an invocation (`casemate.invocation`), and not the logic of a change: that is
 behind `Control`, which the node implements. Imports `model` and Starlette, nothing else of ours.
 """
 

@@ -1,9 +1,9 @@
-"""What is wrong with an application before it is deployed, on this platform and on others.
+"""The audit: weaknesses of an application before it is deployed, here and on other platforms.
 
-Importers fill one model, rules are pure functions over it, outputs print what they find. Nothing
-that is audited is run or imported, no server is asked, and no node is needed. What cannot be
-resolved is said with its place, never guessed. Data flow is in `flow`, which knows nothing of the
-rest. May import `admission` (the comparison of grants), `advisories`, `guard`,
+Importers fill one model, rules are pure functions over it, outputs print what they find. Audited
+code is never run or imported; the audit contacts no server and needs no node. What cannot be
+resolved is reported with its place, never guessed. Data flow is in `flow`, which knows nothing of
+the rest. May import `admission` (the comparison of grants), `advisories`, `guard`,
 `manifest`, `masking`, `model` and `policy` of ours.
 """
 

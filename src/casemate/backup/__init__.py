@@ -1,4 +1,4 @@
-"""Backups of a node: their form, how a running node makes one, how a folder is made from one.
+"""Backups of a node: their format, how a running node makes one, how a folder is restored.
 
-Not when one is made: that is the operator's to say.
+Not when one is made: the operator decides that.
 """

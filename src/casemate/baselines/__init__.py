@@ -1,7 +1,7 @@
-"""Baselines: what is usual of a function, learned for a time and then locked; the rest is told.
+"""Baselines: what is usual for a function, learned for a time, then locked; the rest is reported.
 
-Not here: rules over several events (`casemate.detection`), and what is done about a deviation but
-to refuse what a manifest says is to be refused.
+Not here: rules over several events (`casemate.detection`), and reactions to a deviation, except
+refusing what a manifest says to refuse.
 """
 
 from casemate.baselines.baselines import Baselines

@@ -1,8 +1,8 @@
 """Sealed blobs: bytes under random names that are written once, in a folder or in an S3 store.
 
-What it is: the port (`interface`), its two adapters, and the sweep of what nothing names. What it
-is not: it encrypts nothing and knows no content. Whoever writes a blob seals it first, bound to its
-name and to each piece's place, so that what a store cuts, swaps or plays again does not open. May
+It is the port (`interface`), its two adapters, and the sweep of blobs that nothing names. It
+encrypts nothing and knows no content. Whoever writes a blob seals it first, bound to its name and
+to each piece's place, so that a blob that a store cuts, swaps or replays does not open. May
 import `casemate.model` and `casemate.decoding`.
 """
 

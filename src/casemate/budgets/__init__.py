@@ -1,7 +1,7 @@
-"""What may be used at the most: asked before a call is placed, told afterwards what it used.
+"""Limits on use: checked before a call is placed, updated afterwards with what it used.
 
 Not how use is measured (`sandbox.meter`) and summed up (`recorder.records.usage`), and not what it
-costs (`metering`). Asking works in memory; what is used is counted again from records at a start.
+costs (`metering`). Checks work in memory; at a start, use is counted again from records.
 """
 
 from casemate.budgets.allowance import Allowance

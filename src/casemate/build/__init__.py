@@ -1,10 +1,10 @@
 """Source and requirements -> an immutable bundle folder named by its digest.
 
 It finds interpreters, locks, installs and compiles dependencies in a sandbox, and packs and
-unpacks bundles. It runs no code of a function or package, but for sources that an exception names.
-It is not the sandbox functions run in, and knows no node and no store; what advisories say, it is
-told. May import `model` and `package_index`. What builds is in `bundle`, and not imported by who
-only packs and unpacks: a gateway.
+unpacks bundles. It runs no code of a function or package, except sources that an exception names.
+It is not the sandbox in which functions run, and knows no node and no store; callers pass it what
+advisories say. May import `model` and `package_index`. The build itself is in `bundle`, which a
+gateway does not import: it only packs and unpacks.
 """
 
 from casemate.build.archive import pack, require_manifest, unpack, verify

@@ -1,4 +1,4 @@
-"""The host's side of what a running function may use: each use is decided, made and noted.
+"""The host's side of capabilities: each use by a running function is decided, made and recorded.
 
 Not the handles inside the sandbox (`runner.capabilities`), not what is stored (`data`, `vault`).
 May import `sandbox`, `data`, `policy`, `vault`, `store`, `runner`, `facts` and

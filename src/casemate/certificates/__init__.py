@@ -1,5 +1,5 @@
 """The certificates of a node: its own authority or the operator's files, and their renewal.
 
-Not the certificates of others: who a function or a source speaks with is verified where it
-connects (`egress`, `sources`).
+Not the certificates of others: those are verified where a function or a source connects
+(`egress`, `sources`).
 """

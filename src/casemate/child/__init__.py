@@ -1,4 +1,4 @@
-"""Processes of ours: starting one, confining it, speaking to it, and starting it again.
+"""The node's own processes: starting, confining and restarting them, and talking to them.
 
 What it is: the supervisor's side (`start`, `starter`, `heartbeat`), the process's own (`process`,
 `confinement`, `proof`), and the gateway's (`restart`, `calls`), over frames that carry descriptors

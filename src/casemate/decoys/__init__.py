@@ -1,7 +1,7 @@
 """Decoys: a secret, a token, a host name and a table row in each project, for intruders to touch.
 
-They are made of the project's key by the vault, kept nowhere, and watched for everywhere that
-something could ask for them. Not here: what is done about a touch, beyond telling of it.
+The vault derives them from the project's key. They are stored nowhere, and watched for wherever
+somebody could request them. Not here: reactions to a touch, beyond reporting it.
 """
 
 from casemate.decoys.decoys import Decoys

@@ -1,7 +1,7 @@
-"""Events that are kept become invocations: leased, invoked, settled, retried, given up.
+"""Stored events become invocations: leased, invoked, settled, retried, given up.
 
-Also the way in: what is to run later is admitted as if it ran now, and then kept (`acceptance`).
-Not how events are kept (`data`), not what happens outside (`triggers`, `sources`). May import
+Also the way in: an event that runs later is admitted as if it ran now, then stored (`acceptance`).
+Not how events are stored (`data`), not what happens outside (`triggers`, `sources`). May import
 `invocation`, `admission`, `dispatch`, `seal`, `data`, `policy` and `model`.
 """
 

@@ -1,7 +1,7 @@
 """Detection: what events of the journal mean together, by rules in a named subset of Sigma.
 
 Pure: rules are compiled once, a `Detector` sees events one after the other and returns findings. It
-reads no journal, tells nobody and does nothing about what it finds; that is up to who runs it.
+reads no journal, notifies nobody and does not react to findings: its caller does.
 """
 
 from casemate.detection.detector import Detector, Finding, Memory, over

@@ -1,7 +1,7 @@
-"""Attacks that are played on a live node, on a project of their own, to see what becomes of them.
+"""Attacks that are played on a live node, on a project of their own, to see what the node does.
 
-What it is: the catalogue (one entry an attack), the project that is attacked, the runner, and the
-report of a run. What it is not: a simulation. Nothing is written to the journal but what happens.
+It is the catalogue (one entry for each attack), the attacked project, the runner, and the report
+of a run. It is not a simulation: the journal gets only what really happens.
 """
 
 from pathlib import Path

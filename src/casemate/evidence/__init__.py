@@ -1,7 +1,7 @@
-"""Evidence of incidents: what the node has on record, in one archive that nobody changes unseen.
+"""Evidence of incidents: the node's records in one archive that nobody can change unnoticed.
 
-Not what is on record (`recorder`, `recordings`), and not what is put into an archive (`api`): its
-form, and how it is kept until somebody says that it is not needed any more.
+It is the archive's format, and keeping it until somebody says that it is no longer needed. Not
+the records (`recorder`, `recordings`), and not the choice of what goes into an archive (`api`).
 """
 
 from casemate.evidence.archive import EvidenceError, Manifest, build, opened

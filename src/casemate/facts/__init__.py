@@ -1,6 +1,6 @@
 """The stream of what happens: `happened(fact)` is the one way in, listeners and feeds the ways out.
 
-What it is not: the types of facts (`casemate.model.facts`), and any keeping of them.
+Not the types of facts (`casemate.model.facts`), and not their storage.
 """
 
 from typing import TYPE_CHECKING

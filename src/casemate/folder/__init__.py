@@ -1,4 +1,4 @@
-"""The data folder of a node: where in it each thing lies, whose it is, and that nothing is gone.
+"""The data folder of a node: where each thing is, who owns it, and a check that nothing is gone.
 
-Not what is in the files: those are `store`'s, `data`'s, `vault`'s and the gateway's bundles.
+Not the contents of files: those belong to `store`, `data`, `vault` and the gateway's bundles.
 """

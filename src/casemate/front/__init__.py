@@ -1,8 +1,8 @@
-"""What stands in front of everything that answers: the one route table.
+"""The one route table, in front of everything that answers.
 
 Invocations by name, declared HTTP routes, web hooks, identity, the authority's certificate and the
-control API are places in it. It is asked once for each request, by its head; who asks is checked
-once. Not the server that reads requests from the network (`triggers.http_server`), and not what
+control API are places in it. It is consulted once for each request, by its head, and the caller is
+checked once. Not the server that reads requests from the network (`triggers.http_server`), and not what
 answers them: it imports that, and nothing of that imports it.
 """
 

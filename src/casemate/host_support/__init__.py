@@ -1,7 +1,7 @@
-"""Whether what a node stands on still gets security fixes: Python, distribution, kernel, updates.
+"""Whether the software below a node still gets security fixes: Python, distribution, kernel.
 
-It reads what the host says and a dated file, and changes nothing. Not here: protections that are
-tried, which is `maintenance`. May import `build` only.
+It reads the host's own information and a dated file, and changes nothing. Not here: probing
+protections, which is `maintenance`. May import `build` only.
 """
 
 from casemate.host_support.standing import host_support, host_today

@@ -1,4 +1,4 @@
-"""An application of another platform becomes a project of Casemate.
+"""Imports an application of another platform as a project of Casemate.
 
 It takes the model that the importers of the audit fill, and writes a folder: manifest, code, and a
 page of what is left for a person. Functions get the least that their code needs of what they were

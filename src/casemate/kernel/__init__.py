@@ -1,4 +1,4 @@
-"""What the platform asks of the Linux kernel: system calls, filters of them, Landlock, groups.
+"""The platform's use of the Linux kernel: system calls, their filters, Landlock, control groups.
 
     machines.py      the numbers of calls on each machine (numbers_*.py, written by generate.py)
     linux.py         the calls that Python does not offer

@@ -1,4 +1,4 @@
-"""What is done on a host without a running node: its protections are tried, a folder is checked.
+"""Maintenance without a running node: probing a host's protections, checking a folder.
 
-Not what an operator asks a running node for: that goes through its API to the gateway.
+Not what an operator does with a running node: that goes through its API to the gateway.
 """

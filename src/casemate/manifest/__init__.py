@@ -1,10 +1,10 @@
 """`casemate.toml`: from its text to a validated `model.function.Project`.
 
-All that a manifest may say is in `tables`; validation, the JSON Schema and the reference page are
-made from there. Every mistake is reported at once, each with its place.
+All keys of a manifest are in `tables`; validation, the JSON Schema and the reference page are
+generated from there. Every mistake is reported at once, each with its place.
 
-Not the build: it looks at the files a manifest names only to say early what is missing. Nothing
-of a project is imported, run or copied here, and who opens its files later checks them again.
+Not the build: it checks the files that a manifest names only to report missing ones early. Nothing
+of a project is imported, run or copied here, and whoever opens its files later checks them again.
 
 May import `model` and nothing else of ours.
 """

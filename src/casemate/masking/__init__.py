@@ -1,8 +1,8 @@
-"""What must not be stored, known by its shape: tokens of services, and data of persons.
+"""Masks data that must not be stored, recognised by its shape: service tokens and personal data.
 
-Text in, text out: no settings are read here, and nothing is kept but a key that dies with the
-process. Secrets that a project told the vault are found by the vault, whatever they look like
-(`casemate.vault.redaction`); here is what nobody told it.
+Text in, text out: it reads no settings and keeps nothing but a key that dies with the process. The
+vault finds the secrets that it knows, whatever they look like (`casemate.vault.redaction`); this
+package finds the ones that the vault does not know.
 """
 
 from casemate.masking.kinds import ALWAYS, BY_CHOICE, KINDS

@@ -1,7 +1,7 @@
 """What usage costs: price lists, bills, forecasts, and bills as FinOps tools read them.
 
 Pure: sums and prices in, money out. Not how usage is counted (`recorder.records.usage`), and not
-what is done where too much is used (`budgets`). Imports `model` alone.
+reactions to too much use (`budgets`). Imports only `model`.
 """
 
 from casemate.metering.bill import Bill, bill, forecast

@@ -1,7 +1,7 @@
-"""Numbers of what functions do: counted where it happens, written as Prometheus reads them.
+"""Metrics of functions: counted where things happen, written in the format of Prometheus.
 
-Not the numbers of the node's parts, which are asked of them, and not what is kept of each
-invocation. Imports `model` alone.
+Not the numbers of the node's own parts, which those parts provide, and not the records of each
+invocation. Imports only `model`.
 """
 
 from casemate.metrics.figures import Figures

@@ -1,12 +1,12 @@
-"""What happens, noticed: a process of its own that reads the journal along, and tells people.
+"""The monitor: a process of its own that follows the journal and notifies people.
 
     recorder ══ entries, from a kept position ══▶ following ──▶ consumers: detection ──▶ findings
                                                                                             │
     outside ◀── webhook, mail, syslog ◀── alerting: levels, silences, folding, rates ◀──────┘
 
-What it is: the process (`process`, `following`), those who take what it reads (`consumers`), what
-was found (`findings`), how people are told (`alerting`, `outlet`, `channels`), and the
-gateway's end (`client`). It may append its findings to the journal and change nothing. What it is
+What it is: the process (`process`, `following`), the consumers of what it reads (`consumers`),
+findings (`findings`), notifications (`alerting`, `outlet`, `channels`), and the gateway's end
+(`client`). It may append its findings to the journal and change nothing. What it is
 not: the rules and their matcher (`casemate.detection`), or the journal (`casemate.recorder`).
 """
 

@@ -1,8 +1,8 @@
-"""A node among others that share a control store: who they are, and what each of them follows.
+"""A node among others that share a control store: which nodes there are, and what each follows.
 
-Not the store itself (`store`), and nothing of consensus: the store's database decides which change
-is made, and its clock who is there. What is held in memory is read again by whose it is; here is
-when. May import `store`, `operations` and `model`.
+Not the store itself (`store`), and no consensus: the store's database decides which change is
+made, and its clock which nodes are alive. Each part reads its own cached state again; this package
+says when. May import `store`, `operations` and `model`.
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
-"""Every operation of a node, as data: what it takes, answers with, needs and means.
+"""Every operation of a node, as data: its input, its answer, the rights it needs, its meaning.
 
-Routing, strict parsing, the OpenAPI document, what functions may ask for, the typed client, the
-calls of the data and what commands take are derived from these structs. It is not where anything is
-done.
+Routing, strict parsing, the OpenAPI document, what functions may request, the typed client, the
+calls of the data and the arguments of commands are derived from these structs. Nothing is executed
+here.
 """

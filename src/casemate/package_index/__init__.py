@@ -1,8 +1,8 @@
-"""What of package indexes may be installed: rules, and a small index on loopback that keeps them.
+"""Which packages may be installed: rules, and a small index on loopback that enforces them.
 
-It binds names to one index each, holds back what is too new, yanked, malicious or named to be
-mistaken, keeps logins to itself, and says of everything refused why and what to do. It resolves
-and installs nothing, and looks into no wheel: that is the build's. May import `model` and
+It binds each name to one index, holds back packages that are too new, yanked, malicious or have a
+misleading name, keeps logins to itself, and says for each refusal why and what to do. It resolves
+and installs nothing, and opens no wheel: the build does that. May import `model` and
 `sigstore` only.
 """
 

@@ -1,7 +1,7 @@
 """Playbooks: what the node does about what it finds, by itself or once a person has said so.
 
-Not what finds (`detection`, `monitor`), and no operation of its own: it does what people do by
-hand. What it may do is decided by `policy`, for a principal of each playbook.
+Not detection (`detection`, `monitor`), and no operations of its own: it does what people do by
+hand. `policy` decides what it may do, with a principal for each playbook.
 """
 
 from casemate.playbooks.acting import Acting

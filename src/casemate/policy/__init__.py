@@ -1,6 +1,6 @@
 """The policy decision point: may this principal do this to that? In Cedar, deny by default.
 
-Not authentication (`accounts` says who asks), not the knowledge of what a function is granted
+Not authentication (`accounts` says who asks), not the knowledge of a function's grants
 (the caller says so in `granted`), and not the storage of policy files (`store`). May import
 `model` and Cedar (`cedarpy`), nothing else of ours.
 """

@@ -1,4 +1,4 @@
-"""What happened, kept: a process of its own that writes the journal, and the gateway's way to it.
+"""The recorder: a process of its own that writes the journal, and the gateway's way to it.
 
     gateway: happened(fact) ──▶ folding ──▶ client ══ frames ══▶ server ──▶ journal
                                                      (the process has its own user and folder)

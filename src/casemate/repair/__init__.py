@@ -1,9 +1,9 @@
-"""Which versions of a lock have to change so that its known holes are gone, and what that costs.
+"""Which versions of a lock must change to fix its known vulnerabilities, and what that costs.
 
     a lock, its requirements, the indexes, advisories ──▶ the smallest change ──▶ its price
 
-What may be installed is decided by `package_index`, what fits together by uv in `build`, what is a
-hole by `advisories`. It writes nothing, runs nothing, and knows no node. May import these.
+`package_index` decides what may be installed, uv in `build` what fits together, and `advisories`
+what is a vulnerability. It writes nothing, runs nothing, and knows no node. May import these.
 """
 
 from casemate.repair.holes import KnownFindings

@@ -1,7 +1,8 @@
-"""Restores an instance, after a call, to what it was when it was ready for its first one.
+"""Resets an instance, after a call, to the state in which it was ready for its first call.
 
-From outside: the process is stopped, compared with its snapshot, its memory and registers are set
-back, and only then it goes on. Whatever differs, or cannot be compared, is discarded for a reason.
+This happens from outside: the process is stopped and compared with its snapshot, its memory and
+registers are reset, and only then does it continue. If anything else differs, or cannot be
+compared, the instance is discarded, with a reason.
 
     reasons.py   why an instance is not used again
     home.py      where an instance stands when it is set back

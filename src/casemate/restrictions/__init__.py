@@ -1,7 +1,7 @@
-"""What is held back until it is lifted: aliases, hosts outside, callers by address, secrets.
+"""Restrictions that hold until they are lifted: aliases, outside hosts, callers, secrets.
 
 Not a function that takes no calls at all (`gateway.quarantines`), and not how much may be used
-(`budgets`). Kept by content, so that the same is held back once; asked in memory.
+(`budgets`). Kept by content, so the same restriction exists only once; checked in memory.
 """
 
 from casemate.restrictions.keeping import Restrictions

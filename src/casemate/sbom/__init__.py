@@ -1,9 +1,9 @@
-"""What a bundle is made of, as CycloneDX 1.6: components, licences, what needs what.
+"""The contents of a bundle as CycloneDX 1.6: components, licences, dependencies.
 
-It reads a finished bundle and nothing else, so that the same bundle gives the same bytes anywhere.
-It judges nothing; what an expression of licences means is told in `expressions`. May import
-`advisories` (for names of packages) and `model` only. What reads a function's code is in `needs`
-and `reaching`: a gateway, which parses none, does without.
+It reads only a finished bundle, so the same bundle gives the same bytes anywhere. It judges
+nothing; `expressions` says what a licence expression means. May import `advisories` (for names of
+packages) and `model` only. The code that reads a function's code is in `needs` and `reaching`,
+because a gateway, which parses none, does not need it.
 """
 
 from casemate.sbom.cyclonedx import sbom, with_evidence

@@ -1,8 +1,8 @@
-"""Verifies what was signed with Sigstore: attestations of packages (PEP 740), and bundles.
+"""Verifies Sigstore signatures: attestations of packages (PEP 740), and bundles.
 
 Signatures, certificates (Fulcio), their log, and the log of signatures (Rekor 1) are verified
-against keys that lie here, or that are given; nothing is asked of a network, and nothing is
-signed. What a statement means is its reader's. May import `model` only.
+against keys that are stored here or given. It uses no network and signs nothing. The reader of a
+statement decides what it means. May import `model` only.
 """
 
 from casemate.sigstore.bundle import MAX_BUNDLE_BYTES, Attestation, of_attestation, read_bundle

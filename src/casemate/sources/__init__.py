@@ -1,4 +1,4 @@
-"""The sources process: fetches events from servers outside by one connector for each kind.
+"""The sources process: fetches events from outside servers, with one connector for each kind.
 
 Not what becomes of the events (`triggers.outside`, `delivery`), no judgement of them
 (`admission`). A process of its own, so that what parses the protocols of other servers holds

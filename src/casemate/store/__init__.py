@@ -1,7 +1,7 @@
 """Durable state of a node: versions, aliases, users, tokens, policies, approvals, uses of grants.
 
-Not what happens (`casemate.recorder` keeps that), not the bundles' files (`casemate.build` writes
-those) and no cache of anything. `interface.py` is
+Not records of events (`casemate.recorder` keeps those), not the bundles' files (`casemate.build`
+writes those), and not a cache. `interface.py` is
 the port; each adapter is a module or package of its own, imported by whoever chooses it
 (`casemate.store.sqlite`). May import `sqlite`, `operations` and `model` only.
 """

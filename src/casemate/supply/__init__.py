@@ -1,9 +1,9 @@
-"""Who vouches for what runs: builders' keys of a node, what they signed, and whether it is enough.
+"""Who vouches for running bundles: the node's builder keys, their signatures, and the verdict.
 
     brought (an attestation) ──▶ kept ──▶ used up by one deploy ──▶ held against each start
 
-It judges signatures, not code. What envelopes say is read by `signing`, what was signed with
-Sigstore by `sigstore`; files are the bundle store's. May import `store`'s port, these, `facts` and
+It judges signatures, not code. `signing` reads envelopes, `sigstore` verifies Sigstore signatures,
+and the bundle store has the files. May import `store`'s port, these, `facts` and
 `model`.
 """
 

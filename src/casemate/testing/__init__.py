@@ -1,12 +1,12 @@
-"""For tests of handlers: contexts whose uses are decided by the manifest, and sample events.
+"""For tests of handlers: contexts that enforce the manifest's grants, and sample events.
 
     from casemate.testing import TestProject
 
     project = TestProject("casemate.toml")
     handler(project.event("resize", "bucket-1"), project.context("resize"))
 
-The context and the events are the runner's own; grants, forms of requests and samples are decided
-by the node's own code; only what is stored is in memory. There is no sandbox, no sink guard, no
+The context and the events are the runner's own; the node's own code decides grants, forms of
+requests and samples; only stored data is in memory instead. There is no sandbox, no sink guard, no
 contract and no network here: `casemate dev` has these. Importing this offers what handlers import
 from `casemate` (`NotFoundError`, `Context`, ...). It may import everything but `cli`, `api` and
 `node`, and nothing of ours imports it.

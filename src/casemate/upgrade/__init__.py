@@ -1,4 +1,4 @@
-"""Another version of Casemate in place of this one: verified, tried on a copy, switched at once.
+"""Upgrades to another version of Casemate: verified, tried on a copy, switched at once.
 
 It reads signed releases, keeps versions beside each other with a link to the one that is current,
 and says in which order an upgrade goes. Not the listening socket, which the supervisor passes on.

@@ -2,7 +2,7 @@
 
 What it is: envelope encryption of keys, secrets and their delivery, redaction, token signing, and
 the encryption of files in chunks. What it is not: it decides nothing. Whether somebody may have a
-secret is decided before it is asked. May import `casemate.model` and, as a process,
+secret is decided before the vault gets the request. May import `casemate.model` and, as a process,
 `casemate.child`.
 """
 

@@ -1,9 +1,9 @@
-"""Known holes and licences in packages of functions: the gate at deploy, exceptions, what lives.
+"""Known vulnerabilities and licences of packages: the gate at deploy, exceptions, live functions.
 
     packages of a bundle ──▶ judged by advisories ──▶ weighed by rules and exceptions ──▶ verdict
 
-What advisories say is told by `casemate.advisories`, what packages state by `casemate.sbom`; here
-is what the node makes of it. May import both, the port of `store`, `facts`, `operations` and
+`casemate.advisories` reads advisories, and `casemate.sbom` says what packages state; this package
+decides what follows. May import both, the port of `store`, `facts`, `operations` and
 `model`.
 """
 
