@@ -2,7 +2,7 @@
 
 Invocations by name, declared HTTP routes, web hooks, identity, the authority's certificate and the
 control API are places in it. It is consulted once for each request, by its head, and the caller is
-checked once. Not the server that reads requests from the network (`triggers.http_server`), and not what
+checked once. It is not the server that reads requests (`triggers.http_server`), and not what
 answers them: it imports that, and nothing of that imports it.
 """
 
