@@ -95,8 +95,8 @@ def _check_shape(text: str, delimiter: str) -> None:
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return the number of rows and, for every column, what can be said of its values."""
-    # What has no finite result is answered as null and needs no warning in the log.
+    """Return the number of rows and, for every column, a summary of its values."""
+    # A statistic without a finite result is answered as null, and needs no warning in the log.
     with np.errstate(invalid="ignore", over="ignore"):
         columns = [
             {"name": str(name), "missing": int(column.isna().sum()), **describe(column.dropna())}

@@ -1,4 +1,4 @@
-"""Announce a push: what `casemate` has verified already is that the sender knows the secret."""
+"""Announce a push. Casemate has already verified that the sender knows the secret."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from casemate import Context, Event
 
 GONE = re.compile(r"0+")
-"""What a branch that was deleted points to."""
+"""The commit that a deleted branch points to."""
 SHOWN = 10
-"""Digits of a commit that people read."""
+"""Digits of a commit that are shown to people."""
 
 
 def handler(event: Event, context: Context) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def handler(event: Event, context: Context) -> dict[str, Any]:
         text = (
             f"{pushed['sender']} pushed {pushed['commit'][:SHOWN]} to {pushed['branch']} of {what}"
         )
-    # A push that is told twice, by whatever mishap, is announced once.
+    # A push that is delivered twice is announced once.
     context.queue("announcements").send({"text": text}, deduplication=event.id)
     context.log.info("announced", repository=pushed["repository"], commit=pushed["commit"])
     return {"announced": text}

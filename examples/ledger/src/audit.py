@@ -1,4 +1,4 @@
-"""Keep the trail: one object for each change of an entry, never written over."""
+"""Keep the trail: one object for each change of an entry, never overwritten."""
 
 from __future__ import annotations
 

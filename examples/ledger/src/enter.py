@@ -1,4 +1,4 @@
-"""Write an entry: `PUT /entries/{id}`. What the body must be is in contracts/entry.json."""
+"""Write an entry: `PUT /entries/{id}`. contracts/entry.json defines a valid body."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def handler(event: Event, context: Context) -> dict[str, Any]:
     if ENTRY_ID.fullmatch(name) is None:
         return {"status": 400, "body": {"error": f"an id is like {ENTRY_ID.pattern}"}}
     if not isinstance(event.data, dict):
-        # A body that does not claim to be JSON is held to no contract.
+        # A contract is checked only for a body that claims to be JSON.
         return {"status": 415, "body": {"error": "expected application/json"}}
     item = context.table("entries").put({**event.data, "id": name})
     return {"status": 200, "body": {"id": name, "revision": item.revision}}

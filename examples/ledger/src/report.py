@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from casemate import Context, Event
 
 ZONE = ZoneInfo("Europe/Berlin")
-"""That of the schedule: a day ends there at midnight."""
+"""The time zone of the schedule, which decides when a day ends."""
 MAX_DAYS_BACK = 366
 
 

@@ -18,7 +18,7 @@ MAX_GRAMS = 500_000
 
 
 class PackError(Exception):
-    """There is no way to pack this."""
+    """This order cannot be packed."""
 
 
 def read_weights(path: Path) -> dict[str, int]:

@@ -13,7 +13,7 @@ CURRENCY = "EUR"
 
 
 class CatalogueError(Exception):
-    """The catalogue holds a price that is none."""
+    """The catalogue has an invalid price."""
 
 
 def read_catalogue(path: Path) -> dict[str, tuple[str, int]]:

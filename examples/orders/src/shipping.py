@@ -1,4 +1,4 @@
-"""What follows once an order is packed, or cannot be: three functions, an object from each."""
+"""The work after packing, or after it failed: three functions, each writes an object."""
 
 from __future__ import annotations
 

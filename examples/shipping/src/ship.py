@@ -1,4 +1,4 @@
-"""Note a shipment for each paid order. The same order told twice is one shipment."""
+"""Note a shipment for each paid order. An order that comes twice is one shipment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAID = "order.paid"
 def handler(event: Event, context: Context) -> dict[str, Any]:
     """Take what the outbox says; its topic is the event's subject."""
     if event.subject != PAID:
-        # The shop may tell more than this function is for.
+        # The shop may send events that this function is not for.
         context.log.info("left alone", topic=event.subject)
         return {"shipped": None}
     order = event.data

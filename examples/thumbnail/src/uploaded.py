@@ -23,14 +23,14 @@ def handler(event: Event, context: Context) -> None:
         return
     pictures = context.bucket("pictures")
     if not pictures.exists(key):
-        return  # deleted meanwhile, which is told as well
-    # The present content: if it was written again meanwhile, that is told as well.
+        return  # deleted meanwhile, for which there is another event
+    # The present content: if it was written again meanwhile, there is another event for that.
     with pictures.open(key) as file:
         data = file.read()
     try:
         picture, size = shrink(data, EDGE)
     except RefusedError as refused:
-        # Trying again would not make a picture of it.
+        # Trying again would not help: it is not a picture.
         context.log.warning("no picture", key=key, reason=refused.reason)
         return
     thumbnails.put(key, picture, content_type="image/jpeg")

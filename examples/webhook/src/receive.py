@@ -1,6 +1,6 @@
 """Receive webhooks as Standard Webhooks 1.0.0 describes them: `POST /webhook`.
 
-Only its asymmetric scheme, `v1a` (Ed25519), is taken: to check a signature then needs no secret.
+Only its asymmetric scheme, `v1a` (Ed25519), is accepted: checking a signature needs no secret.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 KEY_PREFIX, SIGNATURE_PREFIX = "whpk_", "v1a,"
 TOLERANCE = 300
-"""Seconds that the sender's clock and the way here may take."""
+"""Seconds by which the signed time may differ, for clocks and delivery."""
 MAX_SIGNATURES = 4
 """Bounds the work that a stranger can cause. Senders send two while they change their key."""
 
@@ -27,7 +27,7 @@ TIMESTAMP_TEXT = re.compile(r"[0-9]{1,12}")
 
 
 class KeyFileError(Exception):
-    """The file of trusted keys holds something else than keys."""
+    """The file of trusted keys contains something other than keys."""
 
 
 class RefusedError(Exception):
@@ -51,7 +51,7 @@ def read_keys(text: str) -> list[Ed25519PublicKey]:
     return keys
 
 
-# A mistake in the file raises here, at import: the deployment fails and the version before it
+# A mistake in the file raises here, at import: the deployment fails, and the previous version
 # stays live.
 TRUSTED_KEYS = read_keys(Path(__file__).with_name("trusted_keys.txt").read_text(encoding="utf-8"))
 
