@@ -78,7 +78,7 @@ class Reviews:
 
     @property
     def days(self) -> int:
-        """After how many days rights are to be looked at again."""
+        """After how many days rights are due for review."""
         return self._settings.days
 
     async def set_days(self, days: int) -> None:

@@ -137,7 +137,7 @@ def _get(
                 validator = (told.get("etag", "")[:200], told.get("last-modified", "")[:100])
                 return Fetched(address=address, file=file), validator
         except httpx2.InvalidURL as error:
-            raise SourceError(f"{address[:200]!a} is no address.") from error
+            raise SourceError(f"{address[:200]!a} is not an address.") from error
         except httpx2.HTTPError as error:
             raise SourceError(
                 f"{address} cannot be reached: {str(error)[:200] or type(error).__name__}.",
@@ -193,7 +193,7 @@ def _check_address(address: str, *, plain: bool) -> None:
     try:
         url = httpx2.URL(address)
     except httpx2.InvalidURL as error:
-        raise SourceError(f"{address[:200]!a} is no address.") from error
+        raise SourceError(f"{address[:200]!a} is not an address.") from error
     if url.userinfo:
         raise SourceError("An address with a password in it is not taken.")
     if url.scheme == "https" and url.host:

@@ -62,7 +62,7 @@ def result_of(answer: bytes, kind: type[T], name: str, unavailable: type[Casemat
         # The text of an error may quote what came; only its type is told.
         _log.error("the %s has answered with what is none: %s", name, type(error).__name__)
         raise unavailable(
-            f"The {name} has answered with what is no answer.",
+            f"The {name} has sent something that is not an answer.",
             next_step="Start the node again; report it if that happens once more.",
         ) from error
 

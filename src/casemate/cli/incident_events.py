@@ -69,7 +69,7 @@ class Events:
     of_no_call: tuple[str, ...] = ()
     """What was denied the function in calls that nobody knows."""
     notes: tuple[str, ...] = ()
-    """What could not be looked at."""
+    """What could not be examined."""
 
 
 def events_of(
@@ -156,7 +156,7 @@ def _entries(
         except MissingError:
             notes.append(f"the finding {id} is forgotten, or not of this project alone")
     if len(incident.finding_ids) > MAX_FINDINGS:
-        notes.append(f"only the newest {MAX_FINDINGS} findings are looked at")
+        notes.append(f"only the newest {MAX_FINDINGS} findings are examined")
     return found
 
 
@@ -188,5 +188,5 @@ def _invocations(
         before = page.before
         if before is None:
             return found
-    notes.append("only the newest entries of the journal are looked at")
+    notes.append("only the newest entries of the journal are examined")
     return found

@@ -98,7 +98,7 @@ def _of_versions(name: FunctionName, alike: Sequence[FunctionGrants], since: flo
 
 
 def _gone(versions: Sequence[Version], seen: Sequence[int], opened_at: float) -> str:
-    """Return what may have been live then and cannot be looked at; empty: all can."""
+    """Return what may have been live then and cannot be examined; empty: all can."""
     if not versions:
         return "It no longer has a version."
     missing = sorted(set(range(1, versions[-1].number + 1)) - set(seen))

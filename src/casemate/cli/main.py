@@ -117,7 +117,7 @@ ENTRIES = (
     Entry("incident", OPERATE, "See incidents, contain them, and report on them"),
     Entry("replay", OPERATE, "Replay an incident's events, to see whether a version closes it"),
     Entry("playbook", OPERATE, "See and change how the node responds to findings"),
-    Entry("alert", OPERATE, "See and test how people are told of findings, and silence rules"),
+    Entry("alert", OPERATE, "See and test how people are notified of findings, and silence rules"),
     Entry("drill", OPERATE, "Play attacks on the node, and see whether they are stopped"),
     Entry("trigger", OPERATE, "Send a function a sample event, as its trigger would"),
     Entry("hooks", OPERATE, "See web hooks; print the hook of a git repository"),

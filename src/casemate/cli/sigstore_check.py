@@ -67,7 +67,7 @@ def about_bundles(files: Iterable[Path], digests: Sequence[str]) -> dict[str, st
             about = [one.digest.get("sha256", "") for one in subject]
             text = data.decode()
         except (CasemateError, UnicodeDecodeError) as error:
-            why = error.message if isinstance(error, CasemateError) else "It is no text."
+            why = error.message if isinstance(error, CasemateError) else "It is not text."
             raise CommandError(f"{path} cannot be used. {why}") from error
         if len(about) != 1 or about[0] not in digests:
             raise CommandError(
@@ -91,7 +91,7 @@ def read_trusted_root(path: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise CommandError(f"{path} is no text.") from error
+        raise CommandError(f"{path} is not text.") from error
 
 
 def kept_signing(sigstore: str, trusted_root: str, digest: str) -> tuple[bool, str]:

@@ -73,7 +73,7 @@ def _gains(price: Price | None) -> str:
     if price is None:
         return "?"
     told = "; ".join(f"{ability} ({place})" for ability, place in price.gains.items())
-    return told or ("nothing seen" if price.whole else "not all could be looked at")
+    return told or ("nothing seen" if price.whole else "not all could be examined")
 
 
 def _print_difference(name: str, before: str, after: str) -> None:

@@ -43,7 +43,7 @@ def vex(
     from casemate.vulnerabilities import vex as writing
 
     if format not in _FORMATS:
-        raise UsageError(f"{format!r} is no format.", next_step="Give openvex or cyclonedx.")
+        raise UsageError(f"{format!r} is not a format.", next_step="Give openvex or cyclonedx.")
     name = resolve(function)
     with connect() as client:
         live = client.call(ListLiveHoles(project=name.project))

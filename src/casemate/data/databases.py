@@ -157,7 +157,7 @@ def _require_nothing_left(files: ObjectFiles, database: Path, project: str) -> N
     try:
         log = left_log(database)
     except OSError as error:
-        raise disk_error(f"The log of {database.name} cannot be looked at", error) from error
+        raise disk_error(f"The log of {database.name} cannot be examined", error) from error
     if number:
         found = f"The project {project} has {number} files of objects but no database."
     elif log is not None:

@@ -37,7 +37,7 @@ def disk_error(what: str, error: OSError) -> DataError:
 
 
 def _log(error: OSError) -> DataError:
-    return disk_error("The database's log cannot be looked at", error)
+    return disk_error("The database's log cannot be examined", error)
 
 
 DATA = Family(

@@ -211,7 +211,7 @@ def require_attributes(attributes: object) -> None:
                 "The name of an attribute is not 1 to 256 letters, digits and `_.-`."
             )
         if not isinstance(value, str):
-            raise InvalidInputError(f"The attribute {name} is no text.")
+            raise InvalidInputError(f"The attribute {name} is not text.")
         try:
             total += len(name) + len(value.encode())
         except UnicodeEncodeError as error:

@@ -189,4 +189,4 @@ def guard_of(path: Path) -> CommitGuard:
     except FileNotFoundError as error:
         raise DataGoneError(f"{path.name} is gone.") from error
     except OSError as error:
-        raise disk_error(f"{path.name} cannot be looked at", error) from error
+        raise disk_error(f"{path.name} cannot be examined", error) from error

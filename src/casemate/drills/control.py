@@ -57,7 +57,7 @@ CLOUDS = {
     "remove-function": "Destroy functions",
     "read-logs": "Read logs to find secrets",
     "deploy": "Overwrite the code of a function",
-    "point-alias": "Revert a function to a version with holes",
+    "point-alias": "Revert a function to a version with vulnerabilities",
     "put-policy": "Attach a policy that permits all to an identity",
     "remove-policy": "Remove a guardrail policy of an organization",
     "trust-provider": "Create a federated identity provider",

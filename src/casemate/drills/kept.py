@@ -59,6 +59,6 @@ class KeptRuns:
             if id is None or run.id == id:
                 return run
         raise NotFoundError(
-            "There is no run." if id is None else f"There is no run {id}.",
+            "There is no run yet." if id is None else f"There is no run {id}.",
             next_step="`casemate drill run` makes one.",
         )

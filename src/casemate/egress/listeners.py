@@ -28,7 +28,7 @@ def take_listener(descriptor: int, port: int) -> socket.socket:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.close(descriptor)
-        raise ListenerError(f"The descriptor for port {port} is no socket.") from error
+        raise ListenerError(f"The descriptor for port {port} is not a socket.") from error
     try:
         _check(sock, port)
         sock.setblocking(False)

@@ -30,9 +30,9 @@ _PLACES: tuple[Plain[PlaceState], ...] = (
 
 def write_monitor(out: Writer, status: Status) -> None:
     """Write how it is."""
-    out.family("casemate_monitor_behind", "gauge", "Entries of the journal not looked at yet.")
+    out.family("casemate_monitor_behind", "gauge", "Entries of the journal not examined yet.")
     out.sample("", status.behind)
-    out.family("casemate_monitor_lag_seconds", "histogram", "From a fact until it is looked at.")
+    out.family("casemate_monitor_lag_seconds", "histogram", "From a fact until it is examined.")
     out.durations("", status.lag)
     out.family("casemate_alert_seconds", "histogram", "From a fact until its alert was taken.")
     out.durations("", status.alerted)

@@ -74,7 +74,7 @@ class UseTold:
                     hours = Amounts(byte_hours=int(size * passed / HOUR))
                     self._allowance.use(project, "", hours)
             except (OSError, CasemateError) as error:
-                _log.error("what projects keep cannot be looked at: %s", error)
+                _log.error("what projects keep cannot be examined: %s", error)
             before = asyncio.get_running_loop().time()
             await asyncio.sleep(LOOK_SECONDS)
             passed = asyncio.get_running_loop().time() - before

@@ -89,14 +89,14 @@ def standing_of(name: str, component: str, text: str | None, today: date) -> Sta
         return Standing(
             name=name,
             state=State.OPEN,
-            detail=f"{version} has {len(holes)} or more known vulnerabilities: {shown}{more}",
+            detail=f"{version} has at least {len(holes)} known vulnerabilities: {shown}{more}",
             next_step=f"Use {'.'.join(map(str, closing))} or newer.",
         )
     if today > told.checked + timedelta(days=OLD_DAYS):
         return Standing(
             name=name,
             state=State.UNKNOWN,
-            detail=f"{version}: no vulnerability is known by an old list, of {told.checked}",
+            detail=f"{version}: no vulnerability is known by the old list of {told.checked}",
             next_step="Update Casemate.",
         )
     detail = f"{version}: no vulnerability is known by a list of {told.checked}"

@@ -56,7 +56,7 @@ def parse_proof(text: str) -> Proof:
         or any(len(each) != HASH_BYTES for each in hashes)
     ):
         raise JournalInputError(
-            f"This is no proof, expected one that begins with {_HEADER}.",
+            f"This is not a proof, expected one that begins with {_HEADER}.",
             next_step="Give the file that `casemate journal prove` wrote.",
         )
     return Proof(int(number), tuple(hashes), checkpoint)

@@ -69,7 +69,7 @@ def examine_cluster(environ: Mapping[str, str] = os.environ) -> list[Finding]:
 def _looked(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     try:
         return look()
-    except Exception as error:  # noqa: BLE001 - what cannot be looked at does not hold
+    except Exception as error:  # noqa: BLE001 - what cannot be examined does not hold
         return [missing(name, error)]
 
 

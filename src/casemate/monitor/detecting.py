@@ -144,7 +144,7 @@ class Detection:
                 found = self._detector.see(self._zone.seen(each), each.at)
             except Exception as error:  # noqa: BLE001 - one event must not keep all others out
                 self.faults += 1
-                _log.error("entry %d cannot be looked at: %s", each.index, type(error).__name__)
+                _log.error("entry %d cannot be examined: %s", each.index, type(error).__name__)
                 continue
             for finding in found:
                 self._keep(_found(self._by_clock(finding), each))

@@ -284,7 +284,7 @@ class Noticing:
         if following.problem:
             problems.append(following.problem)
         if self._detection.faults:
-            problems.append(f"{self._detection.faults} entries could not be looked at")
+            problems.append(f"{self._detection.faults} entries could not be examined")
         if self._telling.missed:
             problems.append(f"{self._telling.missed} facts of findings could not be recorded")
         if self.deadman is not None and self.deadman.problem:

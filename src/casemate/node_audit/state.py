@@ -187,7 +187,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeState(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node is. None stands for what could not be looked at, and `notes` say why."""
+    """What a node is. None stands for what could not be examined, and `notes` say why."""
 
     now: float
     settings: Settings

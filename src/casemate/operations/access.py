@@ -88,7 +88,7 @@ class AccessPage(msgspec.Struct, frozen=True, kw_only=True):
     node_wide: int = 0
     """Where a project was asked for: those whose rights on the whole node reach it as well."""
     days: int
-    """After how many days rights are to be looked at again."""
+    """After how many days rights are due for review."""
 
 
 class AccessRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,7 +234,7 @@ class RemoveAccess(Operation[RemovedAccess], frozen=True, kw_only=True):
 
 
 class SetAccessRules(Operation[AccessRules], frozen=True, kw_only=True):
-    """Say after how many days rights are to be looked at again."""
+    """Say after how many days rights are due for review."""
 
     declared = Declaration(
         http="PUT /access/rules",

@@ -177,7 +177,7 @@ def _release(file: _File, project: str, address: str) -> Release | None:
 
 
 def filename_of(url: str) -> str:
-    """Return the name of the file at an address; empty for what is no address."""
+    """Return the name of the file at an address; empty for what is not an address."""
     try:
         path = urlsplit(url).path
     except ValueError:

@@ -294,7 +294,7 @@ class Playbooks:
             who = self._person(run.by)
             for need in needs(run):
                 if who is None or not self._policy.allows(who, need.action, need.resource):
-                    raise ConflictError(f"{run.by} may not {need.action.value} any more.")
+                    raise ConflictError(f"{run.by} may no longer {need.action.value}.")
 
         return decide
 

@@ -131,7 +131,7 @@ def hashed(password: str, challenge: Challenge) -> Keys:
     if not 0 < challenge.iterations <= MAX_ITERATIONS:
         raise psycopg.OperationalError(
             f"the server wants the password hashed {challenge.iterations} times, expected at most "
-            f"{MAX_ITERATIONS}; set scram_iterations lower for this user, and its password anew"
+            f"{MAX_ITERATIONS}; set scram_iterations lower for this user, and its password again"
         )
     salted = hashlib.pbkdf2_hmac(
         "sha256", prepared(password).encode(), challenge.salt, challenge.iterations

@@ -105,7 +105,7 @@ _DENIALS: Mapping[DenialKind, Mapped] = {
         OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Act of a package denied", failed=True
     ),
     DenialKind.ADVISORIES: Mapped(
-        OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Known holes refused", failed=True
+        OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Vulnerabilities refused", failed=True
     ),
     DenialKind.LICENCE: Mapped(
         OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Licence refused", failed=True
@@ -157,10 +157,10 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
         OcsfClass.API_ACTIVITY, 3, Severity.INFORMATIONAL, "Advisories imported"
     ),
     advisory_facts.AdvisoryExcepted: Mapped(
-        OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Known hole accepted"
+        OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Vulnerability accepted"
     ),
     advisory_facts.HoleFound: Mapped(
-        OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Known hole in a live function"
+        OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Vulnerability in a live function"
     ),
     advisory_facts.LicencesFound: Mapped(
         OcsfClass.COMPLIANCE_FINDING,

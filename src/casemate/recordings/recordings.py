@@ -231,7 +231,7 @@ class Recordings:
                     names = await asyncio.to_thread(files.names, self._folder)
                 except OSError as error:
                     raise UnavailableError(
-                        f"Recordings cannot be looked at: {error.strerror}."
+                        f"Recordings cannot be examined: {error.strerror}."
                     ) from error
                 index = Index(self.is_held)
                 await self._read_into(index, names)

@@ -115,7 +115,8 @@ def _reason(name: str, hole: Finding, newer: Sequence[Offer], holes: Holes) -> s
         first = refused[0]
         return f"{first.message} {first.next_step or ''}".strip()[:_MOST_SAID]
     first_id = {each.id for one in without for each in holes.of(name, one.version)}
-    return f"what is without it has other holes: {', '.join(sorted(first_id)[:_MOST_NAMED])}"
+    others = ", ".join(sorted(first_id)[:_MOST_NAMED])
+    return f"versions without it have other vulnerabilities: {others}"
 
 
 def _usable(offers: Sequence[Offer]) -> list[str]:

@@ -60,7 +60,7 @@ def _host(what: str) -> str:
         host, address = parse_host(what.removeprefix(_WILDCARD))
     except TargetError as error:
         raise InvalidInputError(
-            f"{what[:64]!r} is no host.", next_step="Name it as grants do, without a port, or `*`"
+            f"{what[:64]!r} is not a host.", next_step="Name it as grants do, without port, or `*`"
         ) from error
     if what.startswith(_WILDCARD):
         if address is not None:
@@ -75,7 +75,7 @@ def network_of(what: str) -> Network:
         found = ipaddress.ip_network(what)
     except ValueError as error:
         raise InvalidInputError(
-            f"{what[:64]!r} is no address.",
+            f"{what[:64]!r} is not an address.",
             next_step="Such as 192.0.2.7, 192.0.2.0/24, or 2001:db8::/64.",
         ) from error
     if found.prefixlen < LEAST_BITS[found.version]:
@@ -101,6 +101,6 @@ def narrow(address: str) -> str:
     """
     found = address_of(address)
     if found is None:
-        raise InvalidInputError(f"{address[:64]!r} is no address.")
+        raise InvalidInputError(f"{address[:64]!r} is not an address.")
     bits = 32 if found.version == 4 else 64
     return str(ipaddress.ip_network(f"{found}/{bits}", strict=False))

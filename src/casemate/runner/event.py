@@ -207,7 +207,7 @@ def _batch(values: list[dict[str, Any]], origin: Origin) -> Event:
 
 
 def _body(keys: dict[str, Any]) -> Any:
-    """Return a request's body: what JSON says if it is JSON, bytes if it is no text."""
+    """Return a request's body: what JSON says if it is JSON, bytes if it is not text."""
     body = keys["body"]
     if body is None:
         return None

@@ -197,7 +197,7 @@ class Instance:
         self._on_capability = on_capability
         waiter = self._waiter = self._loop.create_future()
         if self._held:
-            self._fail(Outcome.INTERNAL_ERROR, "InternalError", "its files were not looked at")
+            self._fail(Outcome.INTERNAL_ERROR, "InternalError", "its files were not examined")
             return waiter
         if self._ended:
             self._finish(Reply(Outcome.CRASHED, type="InstanceGone", message="it had ended"))

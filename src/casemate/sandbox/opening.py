@@ -283,7 +283,7 @@ class Opening:
             prepared = ahead.request
             # What is usual of it may have changed since it was looked at.
             if prepared is None or not prepared.fits(request):
-                raise UnavailableError("A dependency zygote does not fit the function any more.")
+                raise UnavailableError("A dependency zygote no longer fits the function.")
             self._link.send(request, ())
             self._begin(zygote, begun)
             ended = await self._opened(number, opened, version.spec.limits.timeout)

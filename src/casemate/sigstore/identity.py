@@ -120,4 +120,4 @@ def _text(certificate: x509.Certificate, number: int, *, optional: bool = False)
     try:
         return text.decode()
     except UnicodeDecodeError as error:
-        raise AttestationError("What its certificate says of who signed is no text.") from error
+        raise AttestationError("What its certificate says of who signed is not text.") from error

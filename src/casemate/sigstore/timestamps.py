@@ -85,7 +85,7 @@ def _signed_data(data: bytes) -> tuple[bytes, der.Reader]:
     signed.value(der.SET)
     content = signed.inside(der.SEQUENCE)
     if content.value(der.OBJECT) != _TIMESTAMP:
-        raise AttestationError("What is signed is no timestamp.")
+        raise AttestationError("What is signed is not a timestamp.")
     told = content.inside(der.context(0)).value(der.OCTETS)
     content.end()
     signed.skip(der.context(0))  # certificates

@@ -73,7 +73,7 @@ class Family:
     """Of the journal mode that the database stays in."""
     unforeseen: Telling[DatabaseError]
     log: Callable[[OSError], DatabaseError]
-    """The error for a log that cannot be looked at."""
+    """The error for a log that cannot be examined."""
     shows_values: bool
     """Whether what the engine says of a value may be shown and logged: not if it is content."""
 

@@ -219,7 +219,7 @@ def _files(statement: Statement) -> dict[str, str]:
             or not isinstance(sha256, str)
             or _DIGEST.fullmatch(sha256) is None
         ):
-            raise ReleaseError(f"The release names {str(name)[:80]!r}, which is no wheel.")
+            raise ReleaseError(f"The release names {str(name)[:80]!r}, which is not a wheel.")
         _own_version(name)
         files[name] = sha256
     if not files or len(files) > MAX_FILES:
@@ -232,7 +232,7 @@ def _own_version(name: str) -> str | None:
     try:
         package, version, _, _ = parse_wheel_filename(name)
     except (InvalidWheelFilename, InvalidVersion) as error:
-        raise ReleaseError(f"The release names {name[:80]!r}, which is no wheel.") from error
+        raise ReleaseError(f"The release names {name[:80]!r}, which is not a wheel.") from error
     return str(version) if package == canonicalize_name(OWN) else None
 
 
@@ -243,7 +243,7 @@ def parsed(text: str) -> Version:
             return Version(text)
     except InvalidVersion:
         pass
-    raise ReleaseError(f"{text[:80]!r} is no version.")
+    raise ReleaseError(f"{text[:80]!r} is not a version.")
 
 
 def _copy(file: IO[bytes], target: Path, most: int) -> int:

@@ -60,7 +60,7 @@ class Versions:
         link = self.folder / CURRENT
         try:
             if not stat.S_ISLNK(link.lstat().st_mode):
-                raise UpgradeError(f"{link} is no link.", next_step="Remove it.")
+                raise UpgradeError(f"{link} is not a link.", next_step="Remove it.")
             target = Path(os.readlink(link))  # noqa: PTH115
         except OSError:
             return None
@@ -124,9 +124,9 @@ class Versions:
             os.close(descriptor)
 
     def environment(self, version: str) -> Path:
-        """Return where a version is installed. Raises UpgradeError for what is no version."""
+        """Return where a version is installed. Raises UpgradeError for what is not a version."""
         if VERSION.fullmatch(version) is None:
-            raise UpgradeError(f"{version[:80]!r} is no version.")
+            raise UpgradeError(f"{version[:80]!r} is not a version.")
         return self.folder / version
 
     def switch(self, environment: Path) -> None:

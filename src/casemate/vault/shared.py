@@ -151,7 +151,7 @@ class SharedVault:
         except DECODING_ERRORS as error:
             self._calls.close()
             raise VaultUnavailableError(
-                "The gateway has answered the vault what is no answer.",
+                "The gateway sent the vault something that is not an answer.",
                 next_step="Check the node: casemate doctor",
             ) from error
 

@@ -25,11 +25,11 @@ PAGE = (Path(__file__).parents[3] / "docs/reference/advisories.md").read_text()
         f"listed versions of a package | {limits.MAX_VERSIONS:,}",
         f"aliases of a record | {limits.MAX_ALIASES:,}",
         f"an import, a download | {limits.IMPORT_SECONDS:.0f} s, {limits.DOWNLOAD_SECONDS:.0f} s",
-        f"what one record comes to in the database, all of them | "
+        f"what one record, and all of them, take in the database | "
         f"{limits.MAX_COMPILED_RECORD_BYTES // limits.MIB} MiB, "
         f"{limits.MAX_COMPILED_BYTES // limits.MIB} MiB",
         f"a lock or an SBOM | {limits.MAX_LOCK_BYTES // limits.MIB} MiB",
-        f"packages of one | {limits.MAX_PACKAGES:,}",
+        f"packages of a lock or an SBOM | {limits.MAX_PACKAGES:,}",
     ],
 )
 def test_bounds(row: str) -> None:

@@ -135,9 +135,9 @@ def test_what_the_attacked_version_was_granted_is_told_after_it_was_mended() -> 
 @pytest.mark.parametrize(
     ("live", "said"),
     [
-        ({3: AT - 90_000}, "Its versions 1-2 cannot be looked at"),
-        ({1: AT - 9, 3: AT + 60}, "Its version 2 cannot be looked at"),
-        (dict.fromkeys(range(1, 31), AT - 9), "Its versions 1-10 cannot be looked at"),
+        ({3: AT - 90_000}, "Its versions 1-2 cannot be examined"),
+        ({1: AT - 9, 3: AT + 60}, "Its version 2 cannot be examined"),
+        (dict.fromkeys(range(1, 31), AT - 9), "Its versions 1-10 cannot be examined"),
         ({1: AT + 60}, "None of its versions is from before the first finding"),
         ({}, "It no longer has a version"),
     ],

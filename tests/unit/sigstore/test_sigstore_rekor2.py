@@ -203,7 +203,7 @@ DIGEST = attribute(MESSAGE_DIGEST, der(4, b"d" * 32))
         ({"told_digest": b"d" * 32}, "not what it tells"),
         ({"status": b"\2"}, "refused to give"),
         ({"version": b"\2"}, "another version"),
-        ({"kind": CONTENT_TYPE}, "is no timestamp"),
+        ({"kind": CONTENT_TYPE}, "is not a timestamp"),
         ({"digest": bytes.fromhex("2b0e03021a")}, "digest of a kind"),  # SHA-1
         ({"algorithm": bytes.fromhex("2a864886f70d010105")}, "not known, expected ECDSA"),
         ({"more": der(0xA1, b"")}, "something in it"),

@@ -85,7 +85,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unresolved(msgspec.Struct, frozen=True):
-    """What could not be looked at, and why."""
+    """What could not be examined, and why."""
 
     place: Place
     what: str

@@ -67,7 +67,7 @@ def review(found: AccessPage) -> None:
     if found.after:
         note(f"There are {found.total}: go on with --after {found.after}")
     if found.overdue:
-        note(f"{found.overdue} of {found.total} are to be looked at again.", YELLOW)
+        note(f"{found.overdue} of {found.total} are due for review.", YELLOW)
 
 
 @answered(
@@ -105,4 +105,4 @@ def remove(done: RemovedAccess) -> None:
 @answered(app, SetAccessRules, name="every", examples="$ casemate access every 30")
 def every(rules: AccessRules) -> None:
     """Set after how many days rights are due for review; 90 by default."""
-    print_line(f"Rights are to be looked at every {rules.days} days.", GREEN)
+    print_line(f"Rights are due for review every {rules.days} days.", GREEN)

@@ -149,7 +149,7 @@ def import_(
     if done.header.withdrawn:
         note(f"{done.header.withdrawn} were withdrawn and left out.")
     if done.header.undecided:
-        note(f"{done.header.undecided} name no version that can be compared; they are told apart.")
+        note(f"{done.header.undecided} name no comparable version; they are listed separately.")
     if sent is not None:
         print_line("The node judges by them from now on.")
 

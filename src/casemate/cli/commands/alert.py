@@ -25,7 +25,7 @@ from casemate.operations.findings import (
     TestAlertChannel,
 )
 
-app = new_app("See and test how people are told of findings, and silence rules.")
+app = new_app("See and test how people are notified of findings, and silence rules.")
 
 
 @answered(app, ListAlertChannels, examples="$ casemate alert ls\n$ casemate alert ls --json")

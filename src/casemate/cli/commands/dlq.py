@@ -286,7 +286,7 @@ def _overview(*, json: bool) -> None:
         empty="No event was given up.",
     )
     if more:
-        note("There are more functions and queues than are told.")
+        note("There are more functions and queues than are listed.")
     if (gone := next((w for w in found if w.removed), None)) is not None:
         note(
             f"What is removed has its events tried by another function: `casemate dlq redrive "

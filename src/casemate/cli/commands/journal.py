@@ -167,7 +167,7 @@ def show(
         return
     print_line(f"entry {found.index}, {found.id}", BOLD)
     if found.event is None:
-        note("The key of its project was erased: nobody can read it any more.")
+        note("The key of its project was erased: nobody can read it now.")
         return
     print_json(found.event)
 
@@ -261,7 +261,7 @@ def verify(
             place = f"{each.first} to {each.end - 1}" if each.end > each.first else "-"
             print_line(f"{each.kind}: entries {place}: {each.text}", RED)
         if verdict.more:
-            note("There is more; only the first are told.")
+            note("There are more; only the first are listed.")
     else:
         waiting = f", {verdict.unsigned} more wait for a signature" if verdict.unsigned else ""
         print_line(f"all {verdict.size} signed entries are as they were written{waiting}")

@@ -37,7 +37,7 @@ def set(state: OidcState) -> None:
     app,
     RemoveOidc,
     examples="$ casemate oidc rm",
-    confirm="Let nobody log in to {call.url} by OIDC any more?",
+    confirm="Stop all logins to {call.url} by OIDC?",
 )
 def rm(state: OidcState) -> None:
     """Stop trusting the OpenID provider. Open sessions go on until they end."""

@@ -72,4 +72,4 @@ def _tell(project: str, given: RouteClaim) -> None:
     if given.prefixes or given.hosts:
         print_line(f"{project} has {', '.join((*given.prefixes, *given.hosts))}.")
     else:
-        print_line(f"{project} has nothing of its own any more.")
+        print_line(f"{project} no longer has anything of its own.")

@@ -153,10 +153,10 @@ def _print(outcome: Outcome, *, back: bool) -> None:
         "bundles; all of it is the same there"
     )
     if back:
-        note("Start the node without --store. None starts on the database any more.", YELLOW)
+        note("Start the node without --store. Nodes no longer start on the database.", YELLOW)
     else:
         note(
             "Start nodes with --store and --objects, first the one of this data folder: it has the "
-            "vault. What is left in its folders store, data and bundles is not used any more.",
+            "vault. What is left in its folders store, data and bundles is no longer used.",
             YELLOW,
         )

@@ -39,7 +39,7 @@ _LOOK = "Check the disk and the kernel's log; then the call works again."
 
 def _log(error: OSError) -> DatabaseError:
     return RecordsMediumError(
-        f"The log of the records cannot be looked at: {error.strerror}.",
+        f"The log of the records cannot be examined: {error.strerror}.",
         next_step="Check the disk and the kernel's log.",
     )
 

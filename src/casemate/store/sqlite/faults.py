@@ -33,7 +33,7 @@ _LOOK = "Check the disk and the kernel's log; then the call works again."
 
 def _log(error: OSError) -> DatabaseError:
     return StoreMediumError(
-        f"The store's log cannot be looked at: {error.strerror}.",
+        f"The store's log cannot be examined: {error.strerror}.",
         next_step="Check the disk and the kernel's log.",
     )
 

@@ -240,7 +240,7 @@ def _connections(folder: StoreFolder, key: bytes) -> Connections:
         guard = CommitGuard(folder.database)
     except OSError as error:
         raise StoreError(
-            f"{folder.database} cannot be looked at: {error.strerror}.",
+            f"{folder.database} cannot be examined: {error.strerror}.",
             next_step="Make room on that file system and check its rights.",
         ) from error
     return Connections("the store", guard, key, STORE, Room())
