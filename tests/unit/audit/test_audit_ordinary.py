@@ -135,7 +135,7 @@ def test_what_sam_makes_is_there() -> None:
     for name, there in [("WorkDaily", True), ("WorkAliasother", False), ("Wrk", False)]:
         notes = application(SAM.replace("NAME", name)).unresolved
         assert [
-            n.what for n in notes if "neither a parameter" in n.what or "no resource" in n.what
+            n.what for n in notes if "neither a parameter" in n.what or "not a resource" in n.what
         ] == ([] if there else [f"{name} is neither a parameter nor a resource of the template"])
 
 

@@ -167,12 +167,12 @@ def test_it_tells_what_the_attack_cost() -> None:
     assert found.named == ""
     # Who may not see it is told so.
     denied = gathered(Node(DeniedError("no")), incident())  # type: ignore[arg-type]
-    assert "may not see it" in explained(denied.costs) and not denied.costs.functions
+    assert "right to see it" in explained(denied.costs) and not denied.costs.functions
 
 
 @pytest.mark.parametrize(
     ("problem", "said"),
-    [(MissingError("gone"), "no longer on the node"), (DeniedError("no"), "may not see it")],
+    [(MissingError("gone"), "no longer on the node"), (DeniedError("no"), "right to see it")],
 )
 def test_what_is_not_known_is_said(problem: Exception, said: str) -> None:
     for text in report(Node(problem)):

@@ -341,5 +341,5 @@ def test_a_folder_that_is_gone_is_no_fault(home, cli, tmp_path, monkeypatch, wor
     monkeypatch.chdir(gone)
     gone.rmdir()
     told = cli(*words)
-    assert told.code == ExitCode.FAILURE and "not there any more" in told.err
+    assert told.code == ExitCode.FAILURE and "no longer exists" in told.err
     assert "unexpected" not in told.err and "Next: Go to one that is" in told.err

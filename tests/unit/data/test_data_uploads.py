@@ -150,7 +150,7 @@ def test_an_upload_does_not_go_into_a_bucket_that_was_made_anew(data: Data) -> N
     data.add_part("p", "files", upload, b"of before")
     data.drop("p", "bucket", "files")
     data.ensure("p", RESOURCES)
-    with pytest.raises(NotFoundError, match="made anew"):
+    with pytest.raises(NotFoundError, match="created again"):
         data.commit_object("p", "files", upload)
     assert data.list_objects("p", "files").objects == ()
     assert data.files() == []

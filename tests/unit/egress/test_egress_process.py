@@ -137,7 +137,7 @@ def test_a_hostile_descriptor_ends_nothing() -> None:
     while len(bodies) < 2:
         bodies += buffer.feed(ours.recv(4096))
     reasons = [msgspec.json.decode(body, type=protocol.Observed).reason for body in bodies]
-    assert "no socket" in reasons[0]
+    assert "not a socket" in reasons[0]
     assert "0 descriptors" in reasons[1]
     ours.close()
     process.close()

@@ -68,7 +68,7 @@ def test_a_list_that_is_old_says_so() -> None:
     checked = components()["openssl"].checked
     assert told("openssl", "3.6.3", checked + timedelta(days=OLD_DAYS)).state is State.GOOD
     later = told("openssl", "3.6.3", checked + timedelta(days=OLD_DAYS + 1))
-    assert later.state is State.UNKNOWN and "an old list" in later.detail
+    assert later.state is State.UNKNOWN and "by the old list" in later.detail
     assert later.next_step == "Update Casemate."
     # A hole stays one.
     assert told("openssl", "3.6.0", checked + timedelta(days=9999)).state is State.OPEN

@@ -193,8 +193,8 @@ def test_a_function_that_is_gone_is_told() -> None:
     ("file", "message"),
     [
         (text("cut-egress", "cut-egress"), "two actions cut-egress"),
-        (text("cut-egress") + 'host = "a b"\n', "is no host"),
-        (text("cut-egress") + 'host = "example.com:443"\n', "is no host"),
+        (text("cut-egress") + 'host = "a b"\n', "is not a host"),
+        (text("cut-egress") + 'host = "example.com:443"\n', "is not a host"),
         (text("cut-egress") + 'host = ""\n', "host"),
     ],
 )

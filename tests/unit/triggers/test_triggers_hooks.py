@@ -204,7 +204,7 @@ def test_what_may_have_come_before_is_refused_and_its_sender_told(provider, payl
         node.data.fault = ForgottenError()
         answered = await node.send(headers, content)
         assert answered.status == 409 and b"delivered anew" in answered.body
-        assert "not remembered" in node.denied[0].reason
+        assert "no longer remembers" in node.denied[0].reason
         assert node.hooks._failures._left == {}, "its sender has proven itself"
 
     run(body)

@@ -61,7 +61,7 @@ def test_a_link_to_nothing_and_what_is_no_link(first) -> None:
         versions.current()
     (versions.folder / CURRENT).unlink()
     (versions.folder / CURRENT).mkdir()
-    with pytest.raises(UpgradeError, match="is no link"):
+    with pytest.raises(UpgradeError, match="is not a link"):
         versions.current()
 
 
