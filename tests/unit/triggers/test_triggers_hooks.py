@@ -203,7 +203,7 @@ def test_what_may_have_come_before_is_refused_and_its_sender_told(provider, payl
         node.data.kept.clear()
         node.data.fault = ForgottenError()
         answered = await node.send(headers, content)
-        assert answered.status == 409 and b"delivered anew" in answered.body
+        assert answered.status == 409 and b"delivered again" in answered.body
         assert "no longer remembers" in node.denied[0].reason
         assert node.hooks._failures._left == {}, "its sender has proven itself"
 

@@ -67,7 +67,7 @@ def test_a_link_to_nothing_and_what_is_no_link(first) -> None:
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "current", "1.0/../../x", "1.0\n", "x"])
 def test_what_is_no_version_names_no_folder(first, name) -> None:
-    with pytest.raises(UpgradeError, match="is no version"):
+    with pytest.raises(UpgradeError, match="is not a version"):
         Versions(first).environment(name)
 
 
