@@ -11,26 +11,13 @@ import pytest
 
 from casemate.triggers.http_server.limits import MIB, buffer_budget
 from support.node import TestNode
+from support.processes import memory
 from support.raw_http import connect, exchange, read_answer, request
 
 SHARES_NODE = True
 SIZE = 30 * MIB
 SOURCE = "def handler(event, context):\n    return 'x' * (30 * 1024 * 1024)\n"
 SMALL = "def handler(event, context):\n    return 1\n"
-
-
-def gateway_of(node: TestNode) -> int:
-    for pid in node.processes():
-        if b"casemate.gateway.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
-    raise AssertionError("the node has no gateway")
-
-
-def memory_of(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no VmHWM")
 
 
 def stalled(node: TestNode) -> socket.socket:
@@ -50,10 +37,10 @@ def test_readers_that_stall_take_no_more_than_the_budget(node: TestNode) -> None
     limits = 'response = "32MB"\nmemory = "512MB"\ntimeout = "60s"'
     node.deploy(SOURCE, name="large", limits=limits)
     node.deploy(SMALL, name="small")
-    pid = gateway_of(node)
+    pid = node.part("gateway")
     # All from one address, which may have a half of the budget.
     readers = [stalled(node) for _ in range(2 * (buffer_budget() // 2) // SIZE + 10)]
-    assert memory_of(pid) <= buffer_budget() // 2 + 400 * MIB
+    assert memory(pid, "VmHWM") <= buffer_budget() // 2 + 400 * MIB
     assert exchange(node.port, request("/invoke/t/small", b"1", key=node.key)).status == 200
     with connect(node.port, 60) as sock:
         sock.sendall(request("/invoke/t/large", b"1", key=node.key))

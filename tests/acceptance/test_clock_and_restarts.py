@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from support.clocks import SetClockNode
-from support.processes import command
 
 pytestmark = [
     pytest.mark.sandbox,
@@ -25,7 +24,7 @@ LOOK_SECONDS = 70.0
 CALLS = 5
 
 
-@pytest.mark.parametrize("process", ["casemate.recorder.process", "casemate.gateway.process"])
+@pytest.mark.parametrize("process", ["recorder", "gateway"])
 def test_records_and_tokens_outlive_a_restart_while_the_clock_is_far_ahead(
     tmp_path: Path, process: str
 ) -> None:
@@ -42,8 +41,7 @@ def test_records_and_tokens_outlive_a_restart_while_the_clock_is_far_ahead(
         tokens = len(node.get("/tokens")["tokens"])
         assert len(node.get("/invocations", project="t")["invocations"]) == CALLS
         node.set_clock(500 * DAY)
-        (pid,) = [one for one in node.processes() if process in command(one)]
-        os.kill(pid, signal.SIGKILL)
+        os.kill(node.part(process), signal.SIGKILL)
         time.sleep(LOOK_SECONDS)
         node.set_clock(0.0)
         node.wait_until(lambda: ready(node), 30)

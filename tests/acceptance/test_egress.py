@@ -63,17 +63,6 @@ def do(node: TestNode, function: str, what: str, **arguments: Any) -> Any:
     return attempt(node, function, {"do": what, **arguments}).answer
 
 
-def egress_pid(node: TestNode) -> int | None:
-    for pid in node.processes():
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-        except OSError:
-            continue
-        if "casemate.egress.process" in words:
-            return pid
-    return None
-
-
 # -- what is granted works -------------------------------------------------------------------
 
 
@@ -368,7 +357,7 @@ def test_a_proxy_that_ends_is_replaced(own: TestNode) -> None:
         assert do(own, function, "get", url=url)["status"] == 200
         pool.submit(own.invoke, {"do": "hold", "port": 16001, "seconds": 8}, function=function)
         assert seen.opened.wait(10)
-        first = egress_pid(own)
+        first = own.part("egress")
         assert first is not None
         os.kill(first, signal.SIGKILL)
         assert seen.ended.wait(5)
@@ -381,15 +370,9 @@ def test_a_proxy_that_ends_is_replaced(own: TestNode) -> None:
             return bool(answer.json().get("status") == 200)
 
         assert until(works_again, 20)
-        assert egress_pid(own) not in {first, None}
+        assert own.part("egress") not in {first, None}
         assert own.get("/node")["version"]
         assert "the egress proxy has ended" in own.errors.read_text()
-
-
-def test_no_process_is_started_before_somebody_may_use_it(fresh_node: TestNode) -> None:
-    function = deploy(fresh_node, "nothing")
-    assert do(fresh_node, function, "variables") == {}
-    assert egress_pid(fresh_node) is None
 
 
 SENDS = """
@@ -435,10 +418,7 @@ def test_bytes_are_metered_as_the_server_counts_them_through_kills(fresh_node: T
             assert answer.json() == {"read": 1_000_000}, answer.text
             until(lambda: carried(node) >= 0.99 * 1.5 * counts.came)
             if kill:
-                pids = [p for p in node.processes() if f"casemate.{kill}.process" in words(p)]
-                for pid in pids:
-                    os.kill(pid, signal.SIGKILL)
-                assert pids
+                os.kill(node.part(kill), signal.SIGKILL)
     [row] = [each for each in node.get("/usage")["rows"] if each["function"] == "sends"]
     assert counts.came == 6_000_000
     assert 0.99 <= row["egress_out"] / 6_000_000 <= 1.0
@@ -523,8 +503,7 @@ def test_a_gateway_that_is_killed_takes_along_a_moment_of_what_was_carried(
             pool.submit(_in_vain, node, {"port": 5432, "bytes": 200_000_000})
             until(lambda before=before: counts.taken > before + 8_000_000)
             rate = (counts.taken - before) / (time.monotonic() - began)
-            [gateway] = [p for p in node.processes() if "casemate.gateway.process" in words(p)]
-            os.kill(gateway, signal.SIGKILL)
+            os.kill(node.part("gateway"), signal.SIGKILL)
             until(lambda: node.client.get(f"{node.url}/api/v1/ready").status_code == 200)
             most += int(rate * KILLED_SECONDS)
             lost = counts.taken - carried(node)
@@ -535,13 +514,6 @@ def test_a_gateway_that_is_killed_takes_along_a_moment_of_what_was_carried(
 def _in_vain(node: TestNode, event: dict[str, int]) -> None:
     with contextlib.suppress(httpx2.HTTPError):
         node.invoke(event, function="t/streams")
-
-
-def words(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-    except OSError:
-        return []
 
 
 def carried(node: TestNode) -> int:
@@ -577,10 +549,10 @@ def test_a_host_that_is_cut_off_is_reached_by_nobody_until_it_is_lifted(
     # A zygote that is opened from now on is cut off from its start; so is a proxy that comes back.
     other = deploy(node, "later", grant(origin.port))
     assert do(node, other, "get", url=url)["status"] == (200 if scope else 403)
-    pid = egress_pid(node)
+    pid = node.part("egress")
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    until(lambda: egress_pid(node) not in (None, pid))
+    until(lambda: node.part("egress") not in (None, pid))
     until(lambda: do(node, caller, "get", url=url).get("status") == 403)
     lift(node, id)
     assert do(node, caller, "get", url=url)["status"] == 200

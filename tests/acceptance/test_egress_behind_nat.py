@@ -25,6 +25,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
 
 
 def test_an_address_that_the_node_was_told_is_not_reached(node: TestNode) -> None:
+    node.deploy(SOURCE.read_text(), name="nothing", unguarded=True)
+    assert attempt(node, "t/nothing", {"do": "variables"}).answer == {}
+    assert node.part("egress") is None, "nobody may use it yet"
     grants = f'egress = [{{ host = "{OWN}", port = 80 }}]'
     node.deploy(SOURCE.read_text(), grants=grants, approve=True, unguarded=True)
     answer = attempt(node, "t/f", {"do": "get", "url": f"http://{OWN}/", "body": None}).answer

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from test_monitor import MONITOR, RECORDER, back, cli, health, process_of
+from test_monitor import back, cli, health
 
 from casemate.journal.kept import MAX_KEPT, notes_in
 from support.cli import casemate
@@ -176,11 +176,11 @@ def test_kills_and_an_outage_lose_nothing(node: TestNode, collector: Collector) 
     call(5)
     collector.answer = lambda _path, _request: Answer(503)
     call(5)
-    killed = process_of(node, MONITOR)
+    killed = node.part("monitor")
     os.kill(killed, signal.SIGKILL)
     node.wait_until(lambda: back(node, killed), 20)
     call(5)
-    os.kill(process_of(node, RECORDER), signal.SIGKILL)
+    os.kill(node.part("recorder"), signal.SIGKILL)
     node.wait_until(lambda: "arrive at lake" in health(node)["detail"], 30)
     call(5)
     collector.answer = lambda _path, _request: None

@@ -17,9 +17,9 @@ import pytest
 from support.cli import casemate
 from support.monitor import Origin, Receiver
 from support.node import TestNode
+from support.processes import memory
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.storm, pytest.mark.timeout(600)]
-MONITOR = b"casemate.monitor.process"
 SETTINGS = """
 [alerts.{name}]
 kind = "webhook"
@@ -67,21 +67,6 @@ def _redirect(to: str) -> Callable[[socket.socket], None]:
     return redirect
 
 
-def process_of(node: TestNode, module: bytes) -> int:
-    for pid in node.processes():
-        with contextlib.suppress(OSError):
-            if module in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-                return pid
-    raise AssertionError(module)
-
-
-def peak(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) << 10
-    raise AssertionError(pid)
-
-
 def spray(node: TestNode, who: str) -> None:
     for n in range(6):
         body = {"name": f"{who}-{n}", "password": "Summer2026!", "code": "123456"}
@@ -114,8 +99,8 @@ def test_a_webhook_that_does_its_worst_delays_no_other(tmp_path: Path) -> None:
         try:
             done = casemate(node, "secrets", "set", "ops/alert-key", stdin="a long random text")
             assert done.returncode == 0, done.stderr
-            monitor = process_of(node, MONITOR)
-            before = peak(monitor)
+            monitor = node.part("monitor")
+            before = memory(monitor, "VmHWM")
             spray(node, "person")
             node.wait_until(lambda: good.requests, 30)
             node.wait_until(lambda: all(channels(node)[name]["problem"] for name in hostile), 60)
@@ -127,9 +112,10 @@ def test_a_webhook_that_does_its_worst_delays_no_other(tmp_path: Path) -> None:
             for name in ("hangs", "drips"):
                 assert "was not taken within" in state[name]["problem"]
             assert inside.requests == []
-            assert process_of(node, MONITOR) == monitor
-            print(f"monitor: {before >> 20} MB before, {peak(monitor) >> 20} MB at most")
-            assert peak(monitor) < before + (32 << 20)
+            assert node.part("monitor") == monitor
+            peak = memory(monitor, "VmHWM")
+            print(f"monitor: {before >> 20} MB before, {peak >> 20} MB at most")
+            assert peak < before + (32 << 20)
             count = len(good.requests)
             began = time.monotonic()
             casemate(node, "alert", "test", "good")
@@ -145,7 +131,7 @@ def test_whoever_gets_signs_of_life_misses_them_when_the_monitor_is_gone(tmp_pat
         node = TestNode(tmp_path / "data", "--config", str(tmp_path / "node.toml")).start()
         try:
             node.wait_until(lambda: len(receiver.requests) >= 3, 30)
-            stopped = process_of(node, MONITOR)
+            stopped = node.part("monitor")
             os.kill(stopped, signal.SIGSTOP)
             time.sleep(0.5)
             count = len(receiver.requests)
@@ -153,7 +139,7 @@ def test_whoever_gets_signs_of_life_misses_them_when_the_monitor_is_gone(tmp_pat
             assert len(receiver.requests) == count, "it is silent"
             # A hanging monitor is replaced, and there are signs again.
             node.wait_until(lambda: len(receiver.requests) > count + 1, 60)
-            assert process_of(node, MONITOR) != stopped
+            assert node.part("monitor") != stopped
             node.stop(signal.SIGKILL)
             time.sleep(2)
             count = len(receiver.requests)

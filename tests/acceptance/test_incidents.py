@@ -14,7 +14,6 @@ import pytest
 
 from support.cli import casemate
 from support.node import TestNode
-from support.processes import command
 
 pytestmark = pytest.mark.sandbox
 CODE = """
@@ -259,7 +258,6 @@ def test_a_hold_outlasts_retention_and_what_is_released_goes(node: TestNode) -> 
 
 
 ATTACKED = 8
-MONITOR = "casemate.monitor.process"
 
 
 @pytest.mark.storm
@@ -281,8 +279,7 @@ def test_who_holds_an_incident_over_a_kill_of_the_monitor_is_never_told_that_the
         assert node.invoke({"name": "x' OR '1'='1"}, function=f"over/{name}").status_code == 500
         node.wait_until(lambda name=name: incidents(name), 30)
         [id] = incidents(name)
-        [pid] = [each for each in node.processes() if MONITOR in command(each)]
-        os.kill(pid, signal.SIGKILL)
+        os.kill(node.part("monitor"), signal.SIGKILL)
         codes: list[int] = []
 
         def held(id: str = id, codes: list[int] = codes) -> bool:

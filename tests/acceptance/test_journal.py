@@ -24,7 +24,6 @@ from support.cli import casemate
 from support.node import TestNode
 
 pytestmark = pytest.mark.sandbox
-RECORDER = "casemate.recorder.process"
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +49,6 @@ def entries(node: TestNode, **query: Any) -> list[dict[str, Any]]:
         before = page["before"]
         if before is None:
             return found
-
-
-def recorder_of(node: TestNode) -> int:
-    """Return the process id of the node's recorder."""
-    for pid in node.processes():
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if RECORDER.encode() in command:
-            return pid
-    raise AssertionError("there is no recorder")
 
 
 def add_token(node: TestNode, name: str) -> int:
@@ -176,7 +163,7 @@ def test_kills_of_the_recorder_lose_and_double_nothing_that_was_answered(node: T
     done = []
     for n in range(24):
         if n % 4 == 1:
-            os.kill(recorder_of(node), signal.SIGKILL)
+            os.kill(node.part("recorder"), signal.SIGKILL)
         if add_token(node, f"kill-{n}") == 201:
             done.append(f"kill-{n}")
         else:
@@ -193,11 +180,11 @@ def test_kills_of_the_recorder_lose_and_double_nothing_that_was_answered(node: T
 
 @pytest.mark.storm
 def test_a_recorder_that_hangs_is_replaced(node: TestNode) -> None:
-    hanging = recorder_of(node)
+    hanging = node.part("recorder")
     os.kill(hanging, signal.SIGSTOP)
     try:
         node.wait_until(lambda: add_token(node, f"hang-{time.time_ns()}") == 201, 30)
-        node.wait_until(lambda: recorder_of(node) != hanging, 30)
+        node.wait_until(lambda: node.part("recorder") not in (None, hanging), 30)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(hanging, signal.SIGKILL)

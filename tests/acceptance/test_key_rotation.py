@@ -15,7 +15,7 @@ from casemate.upgrade.asking import HAND_OVER, ask
 from support import forked_cli
 from support.load import Load
 from support.node import TestNode
-from support.processes import children, command, process
+from support.processes import process
 
 SHARES_NODE = True
 KEEPER = """
@@ -119,7 +119,7 @@ def test_a_vault_that_ends_after_that_is_opened_with_the_new_key(
         *("--from", f"file:{node.master_key}", "--yes"),
     )
     for _ in range(2):
-        vault = _vault_of(node.process.pid)
+        vault = node.part("vault")
         os.kill(vault, signal.SIGKILL)
         node.wait_until(lambda vault=vault: not process(vault).lives, 20)
         node.wait_until(lambda: _answer(node) == EXPECTED, 30)
@@ -127,10 +127,6 @@ def test_a_vault_that_ends_after_that_is_opened_with_the_new_key(
     state = ask(node.data, HAND_OVER)
     assert state is not None and f"--master-key {new}" in state.problem
     assert _answer(node) == EXPECTED
-
-
-def _vault_of(supervisor: int) -> int:
-    return next(p for p in children(supervisor) if "casemate.vault.process" in command(p))
 
 
 def _answer(node: TestNode) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
 
 import httpx2
 import pytest
@@ -14,6 +14,8 @@ from support.attacks import AUTHENTICATION, AUTHORIZATION, denials
 from support.cli import casemate
 from support.node import TestNode
 
+SHARES_NODE = True
+PROJECT = "measured"
 pytestmark = pytest.mark.sandbox
 HANDLER = """
 def handler(event, context):
@@ -25,14 +27,11 @@ def handler(event, context):
 """
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    node = TestNode(tmp_path_factory.mktemp("node") / "data").start()
-    node.deploy(HANDLER)
+@pytest.fixture(scope="module", autouse=True)
+def called(node: TestNode) -> None:
+    node.deploy(HANDLER, project=PROJECT)
     for orders in (1, 2, 3, -4):
-        node.invoke({"orders": orders})
-    yield node
-    node.close()
+        node.invoke({"orders": orders}, function=f"{PROJECT}/f")
 
 
 def page(node: TestNode, **rest: object) -> httpx2.Response:
@@ -40,12 +39,12 @@ def page(node: TestNode, **rest: object) -> httpx2.Response:
 
 
 def values(text: str) -> dict[str, float]:
-    """Return the numbers of t/f by name, with its other labels behind."""
+    """Return the numbers of the function and the node by name, with other labels behind."""
     found = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             others = {k: v for k, v in sample.labels.items() if k not in ("project", "function")}
-            if sample.labels.get("function") == "f" or "function" not in sample.labels:
+            if sample.labels.get("project", PROJECT) == PROJECT:
                 found[f"{sample.name} {' '.join(others.values())}".strip()] = sample.value
     return found
 
@@ -79,19 +78,20 @@ def test_openmetrics_is_given_to_those_who_ask(node: TestNode) -> None:
 
 
 def test_nobody_else_is_told_anything(node: TestNode) -> None:
+    since = time.time()
     with httpx2.Client() as client:
         answer = client.get(f"{node.url}/metrics")
         assert answer.status_code == 401
         assert "casemate_" not in answer.text
         assert answer.headers["www-authenticate"].startswith("Bearer")
-    assert denials(node, kind=AUTHENTICATION)
-    for role in ("developer", "operator", "auditor", "invoker", "owner@t"):
+    assert denials(node, kind=AUTHENTICATION, since=since)
+    for role in ("developer", "operator", "auditor", "invoker", f"owner@{PROJECT}"):
         made = casemate(node, "tokens", "add", f"for-{role.replace('@', '-')}", "--role", role)
         key = made.stdout.strip().splitlines()[-1]
         answer = page(node, headers={"authorization": f"Bearer {key}"})
         assert answer.status_code == 403, role
         assert "casemate_" not in answer.text
-    found = denials(node, kind=AUTHORIZATION)
+    found = denials(node, kind=AUTHORIZATION, since=since)
     assert sum(denial["action"] == "metrics:read" for denial in found) >= 5
 
 
@@ -105,7 +105,7 @@ def test_names_that_are_not_there_make_no_numbers(node: TestNode) -> None:
 
 
 def test_the_command_line_shows_the_same(node: TestNode) -> None:
-    told = json.loads(casemate(node, "metrics", "t/f", "--json").stdout)
+    told = json.loads(casemate(node, "metrics", f"{PROJECT}/f", "--json").stdout)
     (one,) = told["functions"]
     assert one["outcomes"] == {"ok": 3, "handler-error": 1}
     assert one["own"]["orders"] == {
@@ -116,7 +116,7 @@ def test_the_command_line_shows_the_same(node: TestNode) -> None:
         "unit": "pc",
     }
     looked = json.loads(casemate(node, "top", "--once", "--json").stdout)
-    assert "f" in [rate["function"] for rate in looked["functions"]]
+    assert PROJECT in [rate["project"] for rate in looked["functions"]]
 
 
 def test_head_and_other_methods(node: TestNode) -> None:

@@ -21,7 +21,6 @@ from support.monitor import Receiver
 from support.node import TestNode
 
 pytestmark = pytest.mark.sandbox
-MONITOR, RECORDER = "casemate.monitor.process", "casemate.recorder.process"
 SETTINGS = """
 [alerts.pager]
 kind = "webhook"
@@ -67,14 +66,6 @@ url = "http://127.0.0.1:{port}/alive"
 every = "1s"
 accept = ["private", "plaintext"]
 """
-
-
-def process_of(node: TestNode, module: str) -> int:
-    for pid in node.processes():
-        with contextlib.suppress(OSError):
-            if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-    raise AssertionError(f"there is no {module}")
 
 
 def set_secret(node: TestNode) -> None:
@@ -219,7 +210,7 @@ def test_who_may_not_see_findings_does_not(node: TestNode) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives each process a user of its own")
 def test_it_has_a_user_a_folder_and_no_rights(node: TestNode) -> None:
-    pid = process_of(node, MONITOR)
+    pid = node.part("monitor")
     status = dict(
         line.split(":\t", 1)
         for line in Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -243,7 +234,7 @@ def test_a_killed_monitor_is_back_and_tells_nothing_twice(
     node.wait_until(lambda: SPRAYED in {each["rule"] for each in alerts(receiver)})
     before = Counter(each["id"] for each in alerts(receiver))
     for _ in range(3):
-        killed = process_of(node, MONITOR)
+        killed = node.part("monitor")
         os.kill(killed, signal.SIGKILL)
         # Calls are served meanwhile.
         assert node.client.get(f"{node.url}/api/v1/functions").status_code == 200
@@ -255,16 +246,13 @@ def test_a_killed_monitor_is_back_and_tells_nothing_twice(
 
 
 def back(node: TestNode, killed: int) -> bool:
-    try:
-        if process_of(node, MONITOR) == killed:
-            return False
-    except AssertionError:
+    if node.part("monitor") in (None, killed):
         return False
     return node.client.get(f"{node.url}/api/v1/alerts").status_code == 200
 
 
 def test_a_killed_recorder_is_read_along_again(node: TestNode, receiver: Receiver) -> None:
-    os.kill(process_of(node, RECORDER), signal.SIGKILL)
+    os.kill(node.part("recorder"), signal.SIGKILL)
     count = len([each for each in alerts(receiver) if each["rule"] == "tokens-made-fast"])
 
     def made() -> bool:

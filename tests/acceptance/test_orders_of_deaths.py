@@ -13,19 +13,13 @@ import httpx2
 import pytest
 
 from support.node import TestNode
-from support.processes import bases_of, children, command, gateway_of
+from support.processes import bases_of, children, command
 
 SOURCE = "def handler(event, context):\n    return event\n"
 RECOVERY_SECONDS = 40.0
 """With the longest pause between two starts of a gateway, on a busy machine."""
 SOON_SECONDS = 8.0
 """On a busy machine; at rest it is 1.5 s. Less than a gateway may wait for its recorder."""
-
-
-def _named(node: TestNode, module: str) -> int | None:
-    assert node.process is not None
-    pids = children(node.process.pid)
-    return next((pid for pid in pids if module in command(pid)), None)
 
 
 def _base(node: TestNode) -> int | None:
@@ -40,12 +34,12 @@ def _bubblewrap(node: TestNode) -> int | None:
 
 
 VICTIMS: dict[str, Callable[[TestNode], int | None]] = {
-    "gateway": lambda node: gateway_of(node.process.pid) if node.process else None,
+    "gateway": lambda node: node.part("gateway"),
     "base": _base,
     "bubblewrap": _bubblewrap,
-    "vault": lambda node: _named(node, "casemate.vault.process"),
-    "egress": lambda node: _named(node, "casemate.egress.process"),
-    "recorder": lambda node: _named(node, "casemate.recorder.process"),
+    "vault": lambda node: node.part("vault"),
+    "egress": lambda node: node.part("egress"),
+    "recorder": lambda node: node.part("recorder"),
 }
 
 

@@ -21,18 +21,9 @@ from support.cli import casemate
 from support.node import TestNode
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.storm, pytest.mark.timeout(1800)]
-GATEWAY, RECORDER = b"casemate.gateway.process", b"casemate.recorder.process"
 MESSAGES = 2000
 SEED = int(os.environ.get("CASEMATE_STORM_SEED", "12"))
 MEMORY = 400 << 20
-
-
-def process_of(node: TestNode, module: bytes) -> int:
-    for pid in node.processes():
-        with contextlib.suppress(OSError):
-            if module in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-                return pid
-    return 0
 
 
 def connected(node: TestNode) -> tuple[socket.socket, int]:
@@ -40,8 +31,9 @@ def connected(node: TestNode) -> tuple[socket.socket, int]:
     deadline = time.monotonic() + 60
     while True:
         with contextlib.suppress(AssertionError, OSError):
-            recorder = process_of(node, RECORDER)
-            return connection_between(process_of(node, GATEWAY), recorder), recorder
+            gateway, recorder = node.part("gateway"), node.part("recorder")
+            assert gateway is not None and recorder is not None
+            return connection_between(gateway, recorder), recorder
         assert time.monotonic() < deadline, node.errors.read_text()[-2000:]
         time.sleep(0.1)
 
@@ -120,7 +112,7 @@ def _attack(node: TestNode, chance: random.Random) -> int:
                 sock, recorder = connected(node)
         else:
             name = chance.choice(list(STAYS))
-            if not send(sock, STAYS[name](chance)) or process_of(node, RECORDER) != recorder:
+            if not send(sock, STAYS[name](chance)) or node.part("recorder") != recorder:
                 sock.close()
                 sock, recorder = connected(node)
         done[name] += 1

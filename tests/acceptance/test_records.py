@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_journal import recorder_of
 
 from casemate.model.processes import RECORDER_UID
 from support.cli import casemate
 from support.node import TestNode
+from support.processes import memory
 
 SPEAKER = """
 def handler(event, context):
@@ -65,7 +65,7 @@ def test_kills_of_the_recorder_lose_and_double_no_record(node: TestNode) -> None
             time.sleep(0.05 + 0.07 * round_)
             # Another one may not have been started yet.
             with contextlib.suppress(AssertionError, ProcessLookupError):
-                os.kill(recorder_of(node), signal.SIGKILL)
+                os.kill(node.part("recorder"), signal.SIGKILL)
                 killed += 1
     finally:
         stop.set()
@@ -95,9 +95,7 @@ def test_the_file_belongs_to_the_recorder_s_user_and_the_key_to_nobody_else(
     assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (RECORDER_UID, 0o600)
     assert (node.data / "journal").stat().st_mode & 0o777 == 0o700
     assert node.data.stat().st_mode & 0o777 == 0o700
-    status = Path(f"/proc/{recorder_of(node)}/status").read_text()
-    resident = next(int(x.split()[1]) for x in status.splitlines() if x.startswith("VmRSS"))
-    assert resident < 60 * 1024, "KiB"
+    assert memory(node.part("recorder"), "VmRSS") < 60 << 20
 
 
 @pytest.mark.storm

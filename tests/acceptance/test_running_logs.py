@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from support.node import TestNode
+from support.processes import memory
 
 SHARES_NODE = True
 LONG = (pytest.mark.storm, pytest.mark.timeout(900))
@@ -125,22 +126,17 @@ def handler(event, context):
 """
 
 
-def peak(node: TestNode, module: str) -> int:
+def peak(node: TestNode, part: str) -> int:
     """Return the most memory that a process of the node has had, in bytes."""
-    for pid in node.processes():
-        with contextlib.suppress(OSError):
-            if module in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
-                status = Path(f"/proc/{pid}/status").read_text()
-                return int(status.partition("VmHWM:")[2].split()[0]) << 10
-    raise AssertionError(module)
+    return memory(node.part(part), "VmHWM")
 
 
 @pytest.mark.parametrize("megabytes", [16, pytest.param(1024, marks=LONG)])
 def test_a_line_of_any_length_is_cut_and_told(node: TestNode, megabytes: int) -> None:
     name = f"endless-{megabytes}"
     node.deploy(ENDLESS, name=name, limits='timeout = "10m"')
-    watched = ("casemate.gateway.process", "casemate.recorder.process", "casemate.vault.process")
-    before = {module: peak(node, module) for module in watched}
+    watched = ("gateway", "recorder", "vault")
+    before = {part: peak(node, part) for part in watched}
     answer = node.invoke({"megabytes": megabytes}, function=f"t/{name}", timeout=600)
     assert answer.status_code == 200, answer.text
     node.wait_until(lambda: lines(node, name), 20)
@@ -148,6 +144,6 @@ def test_a_line_of_any_length_is_cut_and_told(node: TestNode, megabytes: int) ->
     assert found[0]["text"] == "before"
     assert sum(len(line["text"]) for line in found) < 2 << 20
     assert any("dropped" in line["text"] and line["level"] == "warning" for line in found)
-    for module in watched:
-        assert peak(node, module) < before[module] + (64 << 20), module
+    for part in watched:
+        assert peak(node, part) < before[part] + (64 << 20), part
     assert node.invoke({"megabytes": 0}, function=f"t/{name}").status_code == 200

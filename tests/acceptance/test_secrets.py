@@ -19,7 +19,6 @@ import pytest
 from support import forked_cli
 from support.node import TestNode
 from support.package_index import fake_index
-from support.processes import command
 
 READER = """
 def handler(event, context):
@@ -39,11 +38,6 @@ VALUE = "correct horse battery staple"
 def run(node: TestNode, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     env = {**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
     return forked_cli.run_bytes(arguments, stdin=stdin, env=env, timeout=60)
-
-
-def vault_of(node: TestNode) -> int:
-    (pid,) = [pid for pid in node.processes() if "casemate.vault.process" in command(pid)]
-    return pid
 
 
 def set_value(node: TestNode, value: str = VALUE, name: str = "t/api-key") -> None:
@@ -71,11 +65,11 @@ def test_no_version_that_a_function_asks_for_ends_the_vault(node: TestNode) -> N
     """Nor the gateway, which cannot be without it: the number may be an event's."""
     set_value(node)
     node.deploy(EXTREME, name="extreme", grants='secrets = ["api-key"]', approve=True)
-    vault, processes = vault_of(node), set(node.processes())
+    vault, processes = node.part("vault"), set(node.processes())
     found = node.invoke(None, function="t/extreme").json()
     assert set(found.values()) == {"InvalidError", "NotFoundError"}, found
     assert found[str(2**31 - 1)] == "NotFoundError"
-    assert vault_of(node) == vault and processes <= {*node.processes()}
+    assert node.part("vault") == vault and processes <= {*node.processes()}
     assert "sent what is no message" not in node.errors.read_text()
 
 
@@ -153,7 +147,8 @@ def test_no_file_environment_or_command_line_holds_a_value(node: TestNode) -> No
 
 
 def test_the_vault_is_confined(node: TestNode) -> None:
-    lines = Path(f"/proc/{vault_of(node)}/status").read_text().splitlines()
+    vault = node.part("vault")
+    lines = Path(f"/proc/{vault}/status").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in lines)
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"].startswith("2")
@@ -405,7 +400,7 @@ def test_a_secret_is_rotated_by_a_function_that_sets_it_outside(node: TestNode) 
 
 
 @pytest.mark.storm
-@pytest.mark.parametrize("killed", ["casemate.gateway.process", "casemate.vault.process"])
+@pytest.mark.parametrize("killed", ["gateway", "vault"])
 def test_a_rotation_that_is_killed_halfway_comes_to_one_value(
     fresh_node: TestNode, killed: str
 ) -> None:
@@ -427,8 +422,7 @@ def test_a_rotation_that_is_killed_halfway_comes_to_one_value(
     with ThreadPoolExecutor() as pool:
         first = pool.submit(rotate, node, "db")
         time.sleep(1.2)
-        [pid] = [pid for pid in node.processes() if killed in command(pid)]
-        os.kill(pid, signal.SIGKILL)
+        os.kill(node.part(killed), signal.SIGKILL)
         with contextlib.suppress(httpx2.HTTPError):
             assert first.result().status_code >= 400
     node.wait_until(lambda: node.client.get(f"{node.url}/api/v1/ready").status_code == 200, 30)

@@ -23,17 +23,6 @@ def handler(event, context):
 EVENTS = 600
 
 
-def pid_of(node: TestNode, module: str) -> int | None:
-    for pid in node.processes():
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-        except OSError:
-            continue
-        if module in words:
-            return pid
-    return None
-
-
 def kept(node: TestNode) -> set[int]:
     found: set[int] = set()
     after: list[str] = []
@@ -80,10 +69,10 @@ password = "pw"
 
         sending = threading.Thread(target=publish)
         sending.start()
-        for module in ("casemate.sources.process", "casemate.gateway.process") * 2:
+        for part in ("sources", "gateway") * 2:
             time.sleep(0.8)
             deadline = time.monotonic() + 20
-            while (pid := pid_of(node, module)) is None and time.monotonic() < deadline:
+            while (pid := node.part(part)) is None and time.monotonic() < deadline:
                 time.sleep(0.02)
             assert pid is not None
             os.kill(pid, signal.SIGKILL)

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ import pytest
 from support.cli import casemate
 from support.node import TestNode
 from support.outside_servers import Mosquitto, Nats, Postgres, Rabbitmq, Server, Valkey, running
-from support.processes import gateway_of
 from support.publishers import (
     OUTBOX,
     NatsPublisher,
@@ -27,6 +25,7 @@ from support.publishers import (
     valkey_do,
 )
 
+SHARES_NODE = True
 SOURCE = """
 def handler(event, context):
     found = context.event
@@ -170,8 +169,7 @@ def test_nats(node: TestNode, servers: dict[str, Server]) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="looks into the memory of another process")
 def test_no_password_is_in_the_gateway(node: TestNode, servers: dict[str, Server]) -> None:
     """Not in the memory of the process that parses the network, for it never was there."""
-    assert node.process is not None
-    gateway = gateway_of(node.process.pid)
+    gateway = node.part("gateway")
     assert gateway is not None
     wanted = [server.password.encode() for server in servers.values()]
     found = set()
@@ -196,15 +194,4 @@ def test_sources_end_with_their_function(node: TestNode, servers: dict[str, Serv
     for name in servers:
         assert casemate(node, "rm", f"t/{name}", "--yes").returncode == 0
     assert "No live function" in casemate(node, "sources", "ls").stderr
-    node.wait_until(lambda: sources_pid(node) is None)
-
-
-def sources_pid(node: TestNode) -> int | None:
-    for pid in node.processes():
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-        except OSError:
-            continue
-        if "casemate.sources.process" in words:
-            return pid
-    return None
+    node.wait_until(lambda: node.part("sources") is None)

@@ -37,11 +37,6 @@ def casemate(node: TestNode, *arguments: str, stdin: str = "") -> None:
     assert done.returncode == 0, done.stderr
 
 
-def vault_of(node: TestNode) -> int:
-    (pid,) = [pid for pid in node.processes() if "casemate.vault.process" in command(pid)]
-    return pid
-
-
 def is_base(pid: int) -> bool:
     """Tell whether a process is what a base zygote is started in, or that itself."""
     return any("casemate.runner.base" in word for word in command(pid))
@@ -127,7 +122,7 @@ def test_a_vault_that_hangs_answers_no_secret(filled: TestNode) -> None:
     """Neither the value nor a made-up one: the call ends by its own deadline or with an error."""
     node = filled
     node.deploy(READER, name="hurried", limits='timeout = "2s"', grants=SECRET_GRANT, approve=True)
-    vault = vault_of(node)
+    vault = node.part("vault")
     os.kill(vault, signal.SIGSTOP)
     try:
         answer = node.invoke({}, function="t/hurried")
@@ -146,7 +141,7 @@ def test_a_killed_vault_is_started_again_and_calls_fail_closed_meanwhile(filled:
     ):
         load.more(20)
         for _ in range(2):
-            vault = process(vault_of(node))
+            vault = process(node.part("vault"))
             os.kill(vault.pid, signal.SIGKILL)
             node.wait_until(lambda dead=vault: not dead.lives)
             node.wait_until(lambda: answers(node), 15)
@@ -168,7 +163,7 @@ def test_a_vault_that_loses_its_key_file_keeps_the_node_down_until_it_is_back(
     node = filled
     hidden = node.master_key.with_suffix(".hidden")
     node.master_key.rename(hidden)
-    os.kill(vault_of(node), signal.SIGKILL)
+    os.kill(node.part("vault"), signal.SIGKILL)
     told = f"There is no file {node.master_key}"
     # Tried again less and less often, so that its log is not flooded.
     node.wait_until(lambda: node.errors.read_text().count(told) >= 3, 20)

@@ -96,12 +96,7 @@ def test_one_vault(nodes: tuple[TestNode, TestNode], tmp_path: Path) -> None:
         put(other, f"while-it-is-dead-{round_}")
         again(one, other)
         assert gives(one, f"while-it-is-dead-{round_}")
-        vault = next(
-            pid
-            for pid in other.processes()
-            if b"casemate.vault.process" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        )
-        os.kill(vault, signal.SIGKILL)
+        os.kill(other.part("vault"), signal.SIGKILL)
         put(one, f"its-vault-is-dead-{round_}")
         wait_for(lambda round_=round_: gives_at_last(other, f"its-vault-is-dead-{round_}"), 60)
     new = tmp_path / "new.key"

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,14 +40,8 @@ SAME = (
 )
 """Rows of proc_pid_status(5) that tell how a process is confined."""
 CLOCK_NANOSLEEP = machines.current().calls["clock_nanosleep"]
+SHARES_NODE = True
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may look at instances")
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[TestNode]:
-    made = TestNode(tmp_path / "data").start()
-    yield made
-    made.close()
 
 
 def _status(pid: int) -> dict[str, str]:
@@ -113,6 +107,7 @@ def _wait_until(found: Callable[[], int]) -> int:
 
 
 def test_what_was_forked_ahead_is_confined_as_what_is_forked(node: TestNode) -> None:
+    _wait_until(lambda: not _zygote(node))  # of an earlier function: it may just be ending
     node.deploy(HANDLER, name="f", settings='fresh = "process"')
     zygote = _wait_until(lambda: _zygote(node))
     (ahead,) = _forks_of(zygote)

@@ -13,7 +13,6 @@ import pytest
 from casemate.restorer.probe import restoring_problem
 from support import residue
 from support.node import TestNode
-from support.processes import restorer_of
 
 WAYS = {"restored": "", "forked": 'fresh = "process"'}
 LOW = 'trust = "low"'
@@ -315,7 +314,7 @@ def test_what_an_import_pretends_has_its_process_used_once(node: TestNode, row: 
     if restoring_problem():
         pytest.skip(restoring_problem())
     assert node.process is not None
-    restorer = restorer_of(node.process.pid)
+    restorer = node.part("restorer")
     number = list(residue.HOSTILE).index(row)
     function = Function(node, f"hostile-{number}", again=False).deploy("", residue.HOSTILE[row])
     seen = []
@@ -328,4 +327,4 @@ def test_what_an_import_pretends_has_its_process_used_once(node: TestNode, row: 
             seen.append(answer.json()["who"])
     if row != "it keeps its descriptor":  # which is closed, as whatever is left open
         assert len(set(seen)) == len(seen)
-    assert restorer_of(node.process.pid) == restorer is not None
+    assert node.part("restorer") == restorer is not None

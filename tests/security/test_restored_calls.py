@@ -10,7 +10,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,16 +104,6 @@ def warm(node: TestNode, seconds: float = 20.0) -> None:
     node.wait_until(lambda: call(node)["waits"] > 60, seconds)
 
 
-def restorer_of(node: TestNode) -> int:
-    for pid in node.processes():
-        try:
-            if b"casemate.restorer.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-        except OSError:
-            continue
-    raise AssertionError("there is no restorer")
-
-
 def log_of(node: TestNode, invocation: str) -> str:
     """Return what an invocation has logged."""
     answer = node.client.get(f"{node.url}/api/v1/logs", params={"invocation": invocation})
@@ -174,9 +163,10 @@ def test_a_killed_restorer_loses_no_call(node: TestNode) -> None:
     try:
         for _ in range(3):
             time.sleep(0.7)
-            killed = restorer_of(node)
+            killed = node.part("restorer")
             os.kill(killed, signal.SIGKILL)
-            node.wait_until(lambda before=killed: _another(node, before), 20)
+            ended = (None, killed)
+            node.wait_until(lambda ended=ended: node.part("restorer") not in ended, 20)
     finally:
         done.set()
         for thread in threads:
@@ -185,17 +175,10 @@ def test_a_killed_restorer_loses_no_call(node: TestNode) -> None:
     warm(node, 60)
 
 
-def _another(node: TestNode, before: int) -> bool:
-    try:
-        return restorer_of(node) != before
-    except AssertionError:
-        return False
-
-
 @pytest.mark.storm
 def test_a_restorer_that_hangs_keeps_nobody_waiting_for_long(node: TestNode) -> None:
     warm(node, 60)
-    os.kill(restorer_of(node), signal.SIGSTOP)
+    os.kill(node.part("restorer"), signal.SIGSTOP)
     for _ in range(10):
         assert node.invoke({}).status_code in (200, 429, 503)
     node.wait_until(lambda: node.invoke({}).status_code == 200, 30)

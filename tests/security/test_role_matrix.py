@@ -220,20 +220,14 @@ def _places(operation: Served) -> tuple[str, ...]:
     return (OWN, OTHER, NODE) if on_node_too else (OWN, OTHER)
 
 
-CASES = [
-    pytest.param(operation, role, id=f"{operation.id}-{role}")
-    for operation, role in product(OPERATIONS, ROLES)
-    if operation.id not in OPEN
-]
+AUTHENTICATED = [pytest.param(one, id=one.id) for one in OPERATIONS if one.id not in OPEN]
 
 
-@pytest.mark.parametrize(("operation", "role"), CASES)
-def test_a_role_may_what_it_may_and_not_more(
-    callers: Callers, operation: Served, role: str
-) -> None:
+@pytest.mark.parametrize("operation", AUTHENTICATED)
+def test_a_role_may_what_it_may_and_not_more(callers: Callers, operation: Served) -> None:
     since = time.time()
     refused = Counter[str]()
-    for scope, where in product((NODE, OWN), _places(operation)):
+    for role, scope, where in product(ROLES, (NODE, OWN), _places(operation)):
         answer = _ask(callers, operation, callers.clients[role, scope], where, role)
         asked = f"{role}@{scope or 'node'} on {where or 'node'}: {answer.status_code}"
         assert answer.status_code != 401, asked
@@ -257,9 +251,7 @@ def nobody() -> Iterator[httpx2.Client]:
         yield client
 
 
-@pytest.mark.parametrize(
-    "operation", [pytest.param(o, id=o.id) for o in OPERATIONS if o.id not in OPEN]
-)
+@pytest.mark.parametrize("operation", AUTHENTICATED)
 def test_without_a_token_nothing_is_allowed(
     callers: Callers, nobody: httpx2.Client, operation: Served
 ) -> None:

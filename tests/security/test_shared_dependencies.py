@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +15,7 @@ from casemate.model.bundle import BundleFile
 from support.bundles import Bundle, make_bundle, publish
 from support.node import TestNode
 
+SHARES_NODE = True
 LIBRARY = b"value = 1\n" + b"#" * 9000 + b"\n"
 ATTACKER = """
 import errno, fcntl, mmap, os, struct, time
@@ -96,14 +96,12 @@ def with_library(bundle: Bundle) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def sharing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    node = TestNode(tmp_path_factory.mktemp("sharing") / "data").start()
+def sharing(node: TestNode) -> TestNode:
     made = with_library(make_bundle(ATTACKER, name="a", project="t"))
     publish(node, made)
     publish(node, made.declared(name="b"))
     publish(node, made.declared(name="c", project="u"))
-    yield node
-    node.close()
+    return node
 
 
 def ask(node: TestNode, function: str, what: str, **more: Any) -> Any:

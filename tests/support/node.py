@@ -24,6 +24,7 @@ from casemate.supervisor.function_ids import function_ids
 from support import read_cli
 from support.advisories import import_small
 from support.built_bundles import packed
+from support.processes import part_of
 from support.signing import attest
 
 MANIFEST = """
@@ -266,6 +267,10 @@ class TestNode:
                 continue
             todo += [int(child) for child in children]
         return found
+
+    def part(self, name: str) -> int | None:
+        """Return the pid of one of its processes by the name of its package, if it runs."""
+        return part_of(self.process.pid, name) if self.process is not None else None
 
     def wait_until(self, condition: Any, seconds: float = 10.0) -> None:
         deadline = time.monotonic() + seconds

@@ -46,15 +46,15 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def part_of(supervisor: int, name: str) -> int | None:
+    """Return the pid of a process of a node by the name of its package, if it runs: `vault`."""
+    module = f"casemate.{name}.process"
+    return next((pid for pid in children(supervisor) if module in command(pid)), None)
+
+
 def gateway_of(supervisor: int) -> int | None:
     """Return the pid of the gateway."""
-    return next((p for p in children(supervisor) if "casemate.gateway.process" in command(p)), None)
-
-
-def restorer_of(supervisor: int) -> int | None:
-    """Return the pid of the restorer."""
-    found = (p for p in children(supervisor) if "casemate.restorer.process" in command(p))
-    return next(found, None)
+    return part_of(supervisor, "gateway")
 
 
 def _starts_a_sandbox(pid: int) -> bool | None:
