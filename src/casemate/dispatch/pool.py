@@ -5,31 +5,24 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from casemate.dispatch.arrivals import ArrivalRate
-from casemate.dispatch.crowding import Crowding
 from casemate.dispatch.deadlines import Deadlines
-from casemate.dispatch.failed_starts import start_failed, unavailable
+from casemate.dispatch.failed_starts import start_failed
+from casemate.dispatch.instances import Instances
 from casemate.dispatch.pool_zygotes import PoolZygotes
 from casemate.dispatch.queued import QUEUE_FULL, CallQueue, Waiter, throttled
 from casemate.dispatch.resting import UNMEASURED, Resting
-from casemate.dispatch.restored import SOON_SECONDS, RestoredInstances
+from casemate.dispatch.restored import RestoredInstances
 from casemate.dispatch.shares import ProjectShare
-from casemate.dispatch.spares import Spares
-from casemate.dispatch.starting import LONG_SECONDS, SECONDS_LEAST, Starting
+from casemate.dispatch.starting import SECONDS_LEAST, Starting
+from casemate.dispatch.supply import Supply
 from casemate.dispatch.tallies import Tally
-from casemate.dispatch.warm import Warm
 from casemate.model.deployment import Version
-from casemate.model.errors import CasemateError
 from casemate.model.function import Isolation, Trust
 from casemate.model.path import RefusedError, closed
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.zygote import Zygote
 
-_MAX_STARTING = 4
-"""Forks under way at once: a zygote forks one after the other, and others want the cores too."""
-_PATIENCE_SECONDS = 0.003
-"""How long a call waits for a busy, reusable instance before another one is started."""
 _REUSED_IDLE_SECONDS = 30.0
 _IMPORT_POLL_SECONDS = 0.25
 _UNCALLED_SECONDS = 10.0
@@ -57,11 +50,7 @@ class Pool:
         self.limits = version.spec.limits
         self.reuse = version.spec.isolation is Isolation.INSTANCE
         self._imports_late = version.spec.trust is Trust.LOW
-        self.busy = 0
-        self.retired = False
         self.contained = False
-        self.arrivals = ArrivalRate()
-        self.warm = Warm()
         self._share = share
         self._loop = loop
         self._zygotes = PoolZygotes(
@@ -73,17 +62,10 @@ class Pool:
             ended=self._zygote_ended,
             done=self._opening_done,
         )
-        self._spares = Spares()
         slow = self.reuse or self._imports_late
         self._starting = Starting(loop, max(self.limits.timeout, SECONDS_LEAST), slow=slow)
         self._waiting = CallQueue()
         self._deadlines = Deadlines()
-        self._supply_soon = False
-        self._enough_until = 0.0
-        """Until when those there are take all calls sooner than with one more beside them."""
-        self._patience: asyncio.TimerHandle | None = None
-        self._put_off = 0
-        """Spares that are started once the first call has what it waits for."""
         self.restored = RestoredInstances(
             f"{version.project}/{version.function}",
             loop,
@@ -91,7 +73,35 @@ class Pool:
             tally or Tally(),
             imports_late=self._imports_late,
         )
-        self._crowding = Crowding(loop, self._zygotes, self.restored, self.arrivals, share)
+        self._instances = Instances(self._zygotes, self._starting, self.restored)
+        self._spares = self._instances.spares
+        self._supply = Supply(
+            loop,
+            limits=self.limits,
+            reuse=self.reuse,
+            instances=self._instances,
+            zygotes=self._zygotes,
+            waiting=self._waiting,
+            share=share,
+            open_zygote=lambda: self._zygotes.open(self.version),
+            spawn=self._spawn,
+        )
+        self.arrivals = self._supply.arrivals
+        self.warm = self._supply.warm
+
+    @property
+    def busy(self) -> int:
+        """Number of instances that serve a call."""
+        return self._instances.busy
+
+    @property
+    def retired(self) -> bool:
+        """Whether it serves those calls alone that wait by now, and those that are for it."""
+        return self._supply.retired
+
+    @retired.setter
+    def retired(self, retired: bool) -> None:
+        self._supply.retired = retired
 
     def follow(self, version: Version) -> None:
         """Take over what the version is now: what it may reach can have become less."""
@@ -134,7 +144,7 @@ class Pool:
         self._deadlines.put(waiter, now + patience, partial(self._give_up, waiter))
         self._waiting.add(waiter)
         self._match()
-        self._supply()
+        self._supply.at_once()
         try:
             return await future
         except asyncio.CancelledError:
@@ -158,7 +168,7 @@ class Pool:
         return self._spares.take(by_chance=self._zygotes.second is not None)
 
     def _begin(self, instance: Instance) -> None:
-        self.busy += 1
+        self._instances.busy += 1
         if instance.restorable:
             instance.begun = self._loop.time()
         self._zygotes.called()
@@ -166,7 +176,7 @@ class Pool:
 
     def release(self, instance: Instance) -> None:
         """Take back an instance after its invocation; what is not reusable is replaced."""
-        self.busy -= 1
+        self._instances.busy -= 1
         self._share.end(instance)
         self.restored.tally.forks += not (self.reuse or instance.restorable)
         if not instance.alive or self.retired or self._is_replaced(instance):
@@ -179,14 +189,14 @@ class Pool:
             self._match()
         if self._waiting or not self.reuse:
             # Later, after the answer: the caller does not wait for the refill.
-            self._supply_later()
+            self._supply.later()
 
     def _is_replaced(self, instance: Instance) -> bool:
         """Tell whether it gets no call any more: others have taken its place, and are there."""
         zygotes = self._zygotes
         if not zygotes.any_old or not zygotes.is_of_old(instance):
             return False
-        return zygotes.is_of_gone(instance) or self._lasting_spares() > 0
+        return zygotes.is_of_gone(instance) or self._instances.lasting_spares() > 0
 
     def _make_ready(self, instance: Instance) -> None:
         """Have an instance restored if it is one that can be; end it else."""
@@ -196,18 +206,18 @@ class Pool:
 
     def _end(self, instance: Instance) -> None:
         """End an instance: whether the others are enough is to be seen."""
-        self._enough_until = 0.0
+        self._supply.look_again()
         instance.close()
 
     def _on_made_ready(self, instance: Instance, ready: bool) -> None:
         wanted = not self.retired or bool(self._waiting)
-        if ready and wanted and not self._is_replaced(instance) and not self._are_too_many():
+        if ready and wanted and not self._is_replaced(instance) and not self._supply.are_too_many():
             self._offer(instance)
             if not self._waiting:
                 return  # as many as when its call ended, which has looked at what is needed
         else:
             self._end(instance)
-        self._supply_later()
+        self._supply.later()
 
     def _give_up(self, waiter: Waiter) -> None:
         if waiter.future.done():
@@ -229,7 +239,7 @@ class Pool:
             return room > 0
         # What its import took is no part of the time in the queue.
         begun = self._starting.since(self._loop.time() - self.limits.queue_time)
-        coming = begun + self._being_made_ready()
+        coming = begun + self._instances.being_made_ready()
         return self._waiting.is_among(waiter, min(room, coming))
 
     def contain(self) -> None:
@@ -238,133 +248,16 @@ class Pool:
         self._waiting.refuse_all(closed())
         self._retire_zygote()
 
-    # -- supply --------------------------------------------------------------------------------
+    # -- those that come and go ------------------------------------------------------------------
 
-    def _supply_later(self) -> None:
-        """Do that once what is under way has been done; reused ones only while somebody waits."""
-        if not self._supply_soon and (self._waiting or not self.reuse or self.warm.count):
-            self._supply_soon = True
-            self._loop.call_soon(self._supply)
-
-    def _supply(self) -> None:
-        """Start the zygote or instances that the queue and the arrival rate ask for."""
-        self._supply_soon = False
-        if self.retired and not self._waiting:
-            return
-        now = self._loop.time()
-        if now < self._enough_until:
-            if self._waiting:
-                self._be_patient(SOON_SECONDS)
-            return
-        wanted = self._wanted(now)
-        if wanted <= 0:
-            return
-        for _ in range(wanted):
-            zygote = self._zygotes.next()
-            if zygote is None or not zygote.alive:
-                self._zygotes.open(self.version)
-                return
-            if not self._spawn(zygote):
-                return
-
-    def _spawn_spares(self, count: int) -> None:
-        """Start spares that were put off, if there are none by now."""
-        zygote = self._zygotes.current
-        room = min(self.limits.concurrency + count - self.busy, _MAX_STARTING)
-        for _ in range(min(count, room) - len(self._starting) - self._lasting_spares()):
-            if self.retired or zygote is None or not zygote.alive or not self._spawn(zygote):
-                return
-
-    def _spawn(self, zygote: Zygote) -> bool:
-        try:
-            # Whoever waits for the only one does not wait for it to be traced as well.
-            only = not (self.busy or self._starting or self._spares or self.restored)
-            restorable = self.restored.wanted(zygote) and not (self._waiting and only)
-            instance = zygote.spawn(self._on_ready, self._on_end, restorable=restorable)
-        except (OSError, CasemateError) as error:
-            self.warm.failed(self._loop.time())
-            self._waiting.refuse_all(unavailable(error))
-            return False
-        self._starting.add(instance)
-        return True
-
-    def _target(self, now: float) -> int:
-        """Return how many instances are to wait for a call."""
-        room = max(0, self.limits.concurrency - self.busy)
-        warm = 0 if self.retired else min(self.warm.count, room)
-        return warm if self.reuse else max(self.arrivals.spares(now), warm)
-
-    def _wanted(self, now: float) -> int:
-        waiting, spares = len(self._waiting), self._lasting_spares()
-        # A zygote that only `warm` needs is opened when its turn comes; see `Ahead`.
-        ahead = self.has_zygote and self.warm.due(now)
-        starting = len(self._starting) + self._being_made_ready()
-        total = self.busy + starting + spares
-        if self.reuse:
-            if total and waiting and not self._starting:
-                # Busy instances come back soon: start another only for who waits too long.
-                self._be_patient(_PATIENCE_SECONDS)
-            missing = self._target(now) + self.busy - total if ahead else 0
-            if self._zygotes.lacks_successors:
-                missing = max(missing, 1)
-            return min(max(missing, 1 if waiting and not total else 0), _MAX_STARTING - starting)
-        target = self._target(now) if ahead else self.arrivals.spares(now)
-        if waiting and total == (self._starting.early is not None):
-            # They would take the cores from the one that the first call waits for.
-            target, self._put_off = 0, target
-        zygote = self._zygotes.current
-        used_again = zygote is not None and total > 0 and self.restored.wanted(zygote)
-        need = waiting + target - starting - spares
-        room = self.limits.concurrency + target - total
-        crowded = used_again and self._is_crowded()
-        if crowded or (used_again and self.restored.come_soon(waiting, total)):
-            lasting = 0 if crowded else self.restored.lasting(self.arrivals.rate(now))
-            warm = self.warm.count - starting - spares if ahead else 0
-            need = max(lasting - total, warm)
-            if need <= 0:
-                self._enough_until = now + SOON_SECONDS
-            if waiting:
-                self._be_patient(SOON_SECONDS)
-        return min(need, room, _MAX_STARTING - len(self._starting))
-
-    def _is_crowded(self) -> bool:
-        """Tell whether another one that is used again would only wait with those at work."""
-        busy = self.busy + self._starting.in_time() + self._being_made_ready()
-        return self._crowding.of_another(busy)
-
-    def _are_too_many(self) -> bool:
-        """Tell whether one that is ready again had better end."""
-        total = self.busy + len(self._spares) + len(self.restored)
-        return self._crowding.of_all(total, self.warm.count)
-
-    def _be_patient(self, seconds: float) -> None:
-        if self._patience is None:
-            self._patience = self._loop.call_later(seconds, self._impatient, seconds)
-
-    def _impatient(self, seconds: float) -> None:
-        """Start one more instance if the head of the queue has waited for so long."""
-        self._patience = None
-        # With a spare at hand it is the project's share that the queue waits for.
-        few = len(self._starting) < _MAX_STARTING
-        wanted = self._waiting and not self._spares and few
-        waited = self._loop.time() - self._waiting.longest_since
-        crowded = waited < LONG_SECONDS and self._is_crowded()
-        if wanted and (waited < seconds or crowded or self._starting.in_time()):
-            self._be_patient(seconds)
-            return
-        if not wanted or self.busy >= self.limits.concurrency:
-            return
-        zygote = self._zygotes.next()
-        if zygote is None or not zygote.alive:
-            self._zygotes.open(self.version)
-        else:
-            self._spawn(zygote)
+    def _spawn(self, zygote: Zygote, restorable: bool) -> Instance:
+        return zygote.spawn(self._on_ready, self._on_end, restorable=restorable)
 
     def _begun(self, zygote: Zygote) -> None:
         """Have the first call's instance made as soon as its zygote has imported."""
         self._starting.drop_early()
-        others = self.busy or self._starting or self._spares or self.restored
-        if self._waiting and not (self.retired or others) and self._spawn(zygote):
+        first = self._waiting and not self.retired and self._instances.none
+        if first and self._supply.start(zygote):
             self._starting.early = next(iter(self._starting))
 
     def _opened(self, asked: Version, zygote: Zygote) -> None:
@@ -382,7 +275,7 @@ class Pool:
 
     def _opening_done(self) -> None:
         if self._zygotes.current is not None:
-            self._supply()
+            self._supply.at_once()
 
     def adopt(self, zygote: Zygote) -> None:
         """Fork instances from this zygote, which nobody has called yet, from now on."""
@@ -392,7 +285,7 @@ class Pool:
 
     def _zygote_ended(self) -> None:
         if self._waiting:
-            self._supply_later()
+            self._supply.later()
 
     def _on_ready(self, instance: Instance) -> None:
         self._starting.take(instance)
@@ -403,15 +296,13 @@ class Pool:
         else:
             self._offer(instance)
         # Others may still wait: forks under way at once are few.
-        self._supply_later()
-        if self._put_off:
-            count, self._put_off = self._put_off, 0
-            self._loop.call_later(SOON_SECONDS, self._spawn_spares, count)
+        self._supply.later()
+        self._supply.start_put_off()
 
     def _on_end(self, instance: Instance) -> None:
         """An instance ended that served nobody: before it was ready, or as a spare."""
         now = self._loop.time()
-        self._enough_until = 0.0
+        self._supply.look_again()
         since = self._spares.forget(instance)
         self.restored.forget(instance)
         early = instance is self._starting.early
@@ -430,7 +321,7 @@ class Pool:
             self.warm.failed(now)
             if not self._waiting:
                 return
-        self._supply_later()
+        self._supply.later()
 
     def _offer(self, instance: Instance) -> None:
         """Keep a ready instance, and give it to the head of the queue if there is one."""
@@ -439,18 +330,6 @@ class Pool:
         self._spares.add(instance, self._loop.time())
         if self._waiting:
             self._match()
-
-    def _lasting_spares(self) -> int:
-        """Return how many spares wait that are of the zygote in use."""
-        if not self._zygotes.any_old:
-            return len(self._spares)
-        return sum(not self._zygotes.is_of_old(spare) for spare, _ in self._spares)
-
-    def _being_made_ready(self) -> int:
-        """Return how many spares come back soon that are of the zygote in use."""
-        if not self._zygotes.any_old:
-            return len(self.restored)
-        return sum(not self._zygotes.is_of_old(instance) for instance in self.restored)
 
     def _match(self) -> None:
         """Bring the queue and the ready instances together, first come, first served."""
@@ -483,7 +362,7 @@ class Pool:
         if self._zygotes.is_overdue(now):
             self._retire_zygote()
         if self._is_kept_warm:
-            self._supply()
+            self._supply.at_once()
         return bool(self._is_kept_warm or self._zygotes.any or self._waiting or self.busy)
 
     @property
@@ -523,9 +402,9 @@ class Pool:
         """Have so many instances wait for calls, whatever the rate."""
         self.warm.count = count
         if count:
-            self._enough_until = 0.0
+            self._supply.look_again()
             self.warm.worked()
-            self._supply()
+            self._supply.at_once()
 
     def needs_zygote(self, now: float) -> bool:
         """Tell whether a zygote is to be opened ahead of calls: none is there, or it is due."""
@@ -544,7 +423,7 @@ class Pool:
 
     def _trim_spares(self, now: float) -> None:
         latest = now - _REUSED_IDLE_SECONDS if self.reuse else float("inf")
-        self._spares.trim(self._target(now), latest)
+        self._spares.trim(self._supply.target(now), latest)
         while self._zygotes.replaced_long_ago(now):
             if not self._spares.close_one(self._zygotes.is_of_old):
                 break
@@ -562,7 +441,7 @@ class Pool:
     def renew(self) -> None:
         """Serve no more calls with the instances there are; those that run may end."""
         self._retire_zygote()
-        self._supply_later()
+        self._supply.later()
 
     def weigh(self, parts: int) -> None:
         """Give this function one of `parts` of its project's weight, when the CPU is short."""

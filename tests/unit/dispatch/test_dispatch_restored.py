@@ -42,14 +42,14 @@ def test_what_is_needed_is_looked_at_once_a_call(monkeypatch: pytest.MonkeyPatch
     async def scenario(loop: VirtualLoop) -> None:
         calls = calls_of(loop)
         await warm(calls)
-        wanted, looked = calls.pool._wanted, 0
+        wanted, looked = calls.pool._supply._wanted, 0
 
         def counted(now: float) -> int:
             nonlocal looked
             looked += 1
             return wanted(now)
 
-        monkeypatch.setattr(calls.pool, "_wanted", counted)
+        monkeypatch.setattr(calls.pool._supply, "_wanted", counted)
         for _ in range(20):
             await calls.call()
             await asyncio.sleep(0.05)
@@ -353,14 +353,14 @@ def test_whether_there_are_enough_is_found_out_once_for_many_calls(
     async def scenario(loop: VirtualLoop) -> None:
         calls = calls_of(loop, short=True, concurrency=64)
         await most_instances(calls, 16, 0.001)
-        wanted, looked = calls.pool._wanted, 0
+        wanted, looked = calls.pool._supply._wanted, 0
 
         def counted(now: float) -> int:
             nonlocal looked
             looked += 1
             return wanted(now)
 
-        monkeypatch.setattr(calls.pool, "_wanted", counted)
+        monkeypatch.setattr(calls.pool._supply, "_wanted", counted)
         began, before = loop.time(), calls.pool.restored.tally.told().restored
         await most_instances(calls, 16, 0.001)
         served = calls.pool.restored.tally.told().restored - before
