@@ -23,22 +23,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="start nodes that fork a process for each call, instead of restoring one after it",
     )
     parser.addoption(
-        "--queue", type=Path, help="take the files to run, one after the other, out of this list"
+        "--queue",
+        type=Path,
+        action="append",
+        help="take the files to run, one after the other, out of this list, then of the next",
     )
     parser.addoption(
         "--queue-progress", type=int, help="the file descriptor to tell of each file that is done"
     )
     parser.addoption(
-        "--queue-until", type=float, help="begin no file of the list after this time (Unix, s)"
+        "--queue-until", type=float, help="begin no file of the last list after this (Unix, s)"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--fork"):
         TestNode.ways = ("--no-restore",)
-    if (names := config.getoption("--queue")) is not None:
+    if (lists := config.getoption("--queue")) is not None:
         progress, until = map(config.getoption, ("--queue-progress", "--queue-until"))
-        config.pluginmanager.register(FileQueue(names, progress, until))
+        config.pluginmanager.register(FileQueue(lists, progress, until))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,4 +1,4 @@
-"""Test files that several pytest processes take from one list, each the next that nobody has.
+"""Test files that several pytest processes take from lists, each the next that nobody has.
 
 Such a process reads only the files that it runs. pytest-xdist has every process read all of them,
 and report each test to one that prints: with 30,000 tests that was a tenth of the whole run.
@@ -11,21 +11,26 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 
 class FileQueue:
-    """Runs the files that a list names, one to a line, which are taken out of it as they begin.
+    """Runs the files that lists name, one to a line, which are taken out of them as they begin.
 
+    It goes on with the next list where one is empty, without what fixtures of the session had made.
     A file that is done is told to the file descriptor `progress` in one line: its tests, how long
     it took, and the processor time of this process and of those below it that have ended. From
-    `until` on, in seconds since the epoch, none is begun: those that are left stay in the list.
+    `until` on, in seconds since the epoch, none of the last list is begun: what is left stays.
     """
 
-    def __init__(self, names: Path, progress: int | None, until: float | None = None) -> None:
-        self._names = names
+    def __init__(
+        self, lists: Sequence[Path], progress: int | None, until: float | None = None
+    ) -> None:
+        self._lists = lists
+        self._names = lists[0]
         self._until = until
         self._progress = progress
         self._files: dict[Path, pytest.Item | pytest.Collector] | None = None
@@ -62,12 +67,20 @@ class FileQueue:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the files. A file that cannot be read has failed, and the others are run."""
+        collected = 0
+        for self._names in self._lists:
+            collected = self._run_list(session, collected)
+            session._setupstate.teardown_exact(None)
+        return True
+
+    def _run_list(self, session: pytest.Session, collected: int) -> int:
+        """Run the files of a list; return how many tests there were until now."""
+        self._files = None
         # Their folders are nodes that fixtures of a conftest.py belong to: made once, for all.
         names = self._left() if self._has_time() else []
         if names:
             session.perform_collect(names, genitems=False)
         files = self._files or {}
-        collected = 0
         while self._has_time() and (left := self._left(take=1)):
             name = left[0]
             began, used, failed = time.monotonic(), _processor_seconds(), session.testsfailed
@@ -84,10 +97,11 @@ class FileQueue:
                 f"{time.monotonic() - began:7.1f} s {_processor_seconds() - used:6.1f} CPU"
                 f" {len(session.items):5d} tests, {session.testsfailed - failed} failed: {name}\n"
             )
-        return True
+        return collected
 
     def _has_time(self) -> bool:
-        return self._until is None or time.time() < self._until
+        late = self._until is not None and self._names == self._lists[-1]
+        return not late or time.time() < self._until
 
     def _run(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         # What the next file may use as well stays: the fixtures of the session.

@@ -17,7 +17,7 @@ import pytest
 from support.file_queue import FileQueue
 
 def pytest_addoption(parser):
-    parser.addoption("--queue", type=Path)
+    parser.addoption("--queue", type=Path, action="append")
     parser.addoption("--queue-progress", type=int)
     parser.addoption("--queue-until", type=float)
 
@@ -72,10 +72,14 @@ def _lay_out(folder: Path, files: dict[str, str]) -> None:
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "below").mkdir()
     (folder / "below/conftest.py").write_text(BELOW)
-    for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
-    (folder / "list").write_text("".join(f"{name}\n" for name in files))
+    _lay_out_list(folder, "list", files)
+
+
+def _lay_out_list(folder: Path, name: str, files: dict[str, str]) -> None:
+    for file, text in files.items():
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text(text)
+    (folder / name).write_text("".join(f"{file}\n" for file in files))
 
 
 def test_two_take_each_file_once_and_keep_what_is_of_the_session(tmp_path: Path) -> None:
@@ -90,6 +94,22 @@ def test_two_take_each_file_once_and_keep_what_is_of_the_session(tmp_path: Path)
     for name in names:
         assert "".join(told).count(f" 1 tests, 0 failed: below/{name}.py\n") == 1
     assert (tmp_path / "list").read_text() == ""
+
+
+def test_what_is_of_the_session_ends_with_each_list(tmp_path: Path) -> None:
+    _lay_out(tmp_path, {"below/test_a.py": TEST, "below/test_b.py": TEST})
+    _lay_out_list(tmp_path, "next", {"below/test_c.py": TEST, "test_d.py": "def test_it(): pass\n"})
+    told, _ = (process := _start(tmp_path, "--queue=next", "--queue-until=1")).communicate(
+        timeout=60
+    )
+    assert process.returncode == 0 and "2 passed" in told, told
+    assert (tmp_path / "list").read_text() == "", "the time is for the last list alone"
+    assert (tmp_path / "next").read_text() == "below/test_c.py\ntest_d.py\n"
+    _lay_out_list(tmp_path, "list", {"below/test_a.py": TEST})
+    told, _ = (process := _start(tmp_path, "--queue=next")).communicate(timeout=60)
+    assert process.returncode == 0 and "3 passed" in told, told
+    assert (tmp_path / "sessions").read_text().split() == ["begun", "ended"] * 3
+    assert (tmp_path / "next").read_text() == ""
 
 
 def test_what_cannot_be_read_has_failed_and_the_others_are_run(tmp_path: Path) -> None:

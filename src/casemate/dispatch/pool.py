@@ -248,7 +248,7 @@ class Pool:
         self._waiting.refuse_all(closed())
         self._retire_zygote()
 
-    # -- those that come and go ------------------------------------------------------------------
+    # -- those that come and go ----------------------------------------------------------------
 
     def _spawn(self, zygote: Zygote, restorable: bool) -> Instance:
         return zygote.spawn(self._on_ready, self._on_end, restorable=restorable)

@@ -62,8 +62,13 @@ _NOT_RUN = {
 """They start something, read folders, or ask whoever sits there."""
 
 
-def advised() -> Iterator[tuple[str, list[str]]]:
-    """Yield the commands of texts with something to put in, each with where it stands."""
+@cache
+def advised() -> list[tuple[str, list[str]]]:
+    """Return the commands of texts with something to put in, each with where it stands."""
+    return list(_advised())
+
+
+def _advised() -> Iterator[tuple[str, list[str]]]:
     for path in sorted(_SOURCE.rglob("*.py")):
         source = path.read_text()
         if "casemate " not in source:
@@ -151,7 +156,7 @@ def _wrong(words: list[str]) -> str:
 
 
 def test_every_command_with_a_name_in_it_is_one() -> None:
-    found = list(advised())
+    found = advised()
     assert len(found) > 80, "messages are read"
     wrong = {f"{where}: casemate {' '.join(words)}": _wrong(words) for where, words in found}
     assert not {what: why for what, why in wrong.items() if why}
