@@ -30,7 +30,6 @@ class FileQueue:
         self, lists: Sequence[Path], progress: int | None, until: float | None = None
     ) -> None:
         self._lists = lists
-        self._names = lists[0]
         self._until = until
         self._progress = progress
         self._files: dict[Path, pytest.Item | pytest.Collector] | None = None
@@ -41,17 +40,6 @@ class FileQueue:
         """Heed the signals of a terminal: a shell has what it starts beside itself ignore them."""
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-
-    def _left(self, *, take: int = 0) -> list[str]:
-        """Return the names that are there still, and take some of them out."""
-        with self._names.open("r+") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            names = stream.readlines()
-            if take:
-                stream.seek(0)
-                stream.writelines(names[take:])
-                stream.truncate()
-        return [name.rstrip("\n") for name in names]
 
     def pytest_collection(self) -> bool:
         """Collect nothing ahead."""
@@ -67,21 +55,20 @@ class FileQueue:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the files. A file that cannot be read has failed, and the others are run."""
-        collected = 0
-        for self._names in self._lists:
-            collected = self._run_list(session, collected)
+        # Their folders are nodes that fixtures of a conftest.py belong to: made once, for all.
+        names = [name for names in self._lists if self._has_time(names) for name in _left(names)]
+        if names:
+            session.perform_collect(names, genitems=False)
+        session.testscollected = 0
+        for each in self._lists:
+            self._run_list(session, each)
             session._setupstate.teardown_exact(None)
         return True
 
-    def _run_list(self, session: pytest.Session, collected: int) -> int:
-        """Run the files of a list; return how many tests there were until now."""
-        self._files = None
-        # Their folders are nodes that fixtures of a conftest.py belong to: made once, for all.
-        names = self._left() if self._has_time() else []
-        if names:
-            session.perform_collect(names, genitems=False)
+    def _run_list(self, session: pytest.Session, names: Path) -> None:
+        """Run the files of a list: those that nobody else takes."""
         files = self._files or {}
-        while self._has_time() and (left := self._left(take=1)):
+        while self._has_time(names) and (left := _left(names, take=1)):
             name = left[0]
             began, used, failed = time.monotonic(), _processor_seconds(), session.testsfailed
             session.items = list(session.genitems(files.pop(session.config.rootpath / name)))
@@ -90,17 +77,15 @@ class FileQueue:
                 session=session, config=session.config, items=session.items
             )
             hooks.pytest_collection_finish(session=session)
-            collected += len(session.items)
-            session.testscollected = collected
+            session.testscollected += len(session.items)
             self._run(session, session.items)
             self._tell(
                 f"{time.monotonic() - began:7.1f} s {_processor_seconds() - used:6.1f} CPU"
                 f" {len(session.items):5d} tests, {session.testsfailed - failed} failed: {name}\n"
             )
-        return collected
 
-    def _has_time(self) -> bool:
-        late = self._until is not None and self._names == self._lists[-1]
+    def _has_time(self, names: Path) -> bool:
+        late = names == self._lists[-1] and self._until is not None
         return not late or time.time() < self._until
 
     def _run(self, session: pytest.Session, items: list[pytest.Item]) -> None:
@@ -121,3 +106,15 @@ class FileQueue:
 def _processor_seconds() -> float:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def _left(names: Path, *, take: int = 0) -> list[str]:
+    """Return the names that are in a list still, and take some of them out."""
+    with names.open("r+") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        lines = stream.readlines()
+        if take:
+            stream.seek(0)
+            stream.writelines(lines[take:])
+            stream.truncate()
+    return [line.rstrip("\n") for line in lines]

@@ -130,9 +130,9 @@ def test_nothing_that_fits_is_told_as_pytest_does(tmp_path: Path) -> None:
 
 
 def test_none_is_begun_once_the_time_is_over(tmp_path: Path) -> None:
-    slow = "def test_it():\n    import time\n    time.sleep(3)\n"
+    until = time.time() + 5  # which is more than a start takes on a busy machine
+    slow = f"def test_it():\n    import time\n    time.sleep({until} - time.time())\n"
     _lay_out(tmp_path, {"test_a.py": slow, "below/test_b.py": TEST})
-    until = time.time() + 2.5
     told, _ = (process := _start(tmp_path, f"--queue-until={until}")).communicate(timeout=60)
     assert process.returncode == 0, told
     assert "1 passed" in told and (tmp_path / "list").read_text() == "below/test_b.py\n"
