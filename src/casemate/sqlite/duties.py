@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from casemate.model.errors import CasemateError
 from casemate.sqlite.commit_guard import CommitGuard
@@ -84,69 +82,3 @@ class WriterConnections(Protocol):
     def explain(self, error: Exception) -> Exception:
         """Return an error that says why the engine failed. Blocks."""
         ...
-
-
-class Backlog(Protocol):
-    """What is written along with changes, and for which nobody waits. Keeps its own bounds."""
-
-    wake: threading.Condition
-    """Guards what waits; notified when there is something new. Never held during I/O."""
-
-    def due(self, now: float, *, stopping: bool) -> float | None:
-        """Return when it has to be written, None if nothing has. `wake` is held."""
-        ...
-
-    def take(self, *, stopping: bool) -> Sequence[Any]:
-        """Return what the next transaction holds. `wake` is held."""
-        ...
-
-    def write(self, connection: Connection, load: Sequence[Any]) -> Any:
-        """Write what was taken, in a transaction."""
-        ...
-
-    def settled(self, load: Sequence[Any], outcome: Any) -> None:
-        """It is durable; `outcome` is what `write` returned. Must not raise."""
-        ...
-
-    def postponed(self, load: Sequence[Any], error: CasemateError) -> None:
-        """It could not be written, and is taken again later. Must not raise."""
-        ...
-
-    def turned(self) -> None:
-        """What was taken is settled or postponed. Must not raise."""
-        ...
-
-    def end(self) -> None:
-        """The writer ends; what is left is given up."""
-        ...
-
-
-class NoBacklog:
-    """Nothing is."""
-
-    def __init__(self) -> None:
-        """Make the condition that a writer waits on."""
-        self.wake = threading.Condition(threading.Lock())
-
-    def due(self, now: float, *, stopping: bool) -> float | None:
-        """Return None."""
-        return None
-
-    def take(self, *, stopping: bool) -> Sequence[Any]:
-        """Return nothing."""
-        return ()
-
-    def write(self, connection: Connection, load: Sequence[Any]) -> Any:
-        """Do nothing."""
-
-    def settled(self, load: Sequence[Any], outcome: Any) -> None:
-        """Do nothing."""
-
-    def postponed(self, load: Sequence[Any], error: CasemateError) -> None:
-        """Do nothing."""
-
-    def turned(self) -> None:
-        """Do nothing."""
-
-    def end(self) -> None:
-        """Do nothing."""

@@ -18,7 +18,7 @@ from casemate.model.errors import CasemateError
 from casemate.sqlite import engine
 from casemate.sqlite.answers import Answers, Waiter
 from casemate.sqlite.commit_guard import is_condemned
-from casemate.sqlite.duties import Backlog, Duties, NoBacklog, WriterConnections
+from casemate.sqlite.duties import Duties, WriterConnections
 from casemate.sqlite.errors import DatabaseGoneError, DatabaseUnsureError
 from casemate.sqlite.family import VALUE_ERRORS
 from casemate.sqlite.joint import Joint, parts
@@ -52,7 +52,6 @@ class Writer(Generic[W]):
         name: str,
         upkeep_seconds: float,
         changes_per_commit: int,
-        backlog: Backlog | None = None,
     ) -> None:
         """Write by `connection`, one of `connections`, which give another where it fails.
 
@@ -62,12 +61,11 @@ class Writer(Generic[W]):
         self._connections = connections
         self._family = connections.family
         self._duties = duties
-        self._backlog = backlog or NoBacklog()
         self._upkeep_seconds = upkeep_seconds
         self._changes_per_commit = changes_per_commit
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         # The condition guards the two fields below it; it is never held during I/O.
-        self._wake = self._backlog.wake
+        self._wake = threading.Condition(threading.Lock())
         self._queue: deque[_Entry] = deque()
         self._stopping = False
 
@@ -113,7 +111,7 @@ class Writer(Generic[W]):
         self._add(_Entry(None, None, job, None))
 
     def require_open(self) -> None:
-        """Raise `closed` once the writer ends. The condition of the backlog is held."""
+        """Raise `closed` once the writer ends. The condition is held."""
         if self._stopping:
             raise self._family.closed.of()
 
@@ -136,36 +134,25 @@ class Writer(Generic[W]):
             self._wake.notify()
 
     def _run(self) -> None:
-        while (turn := self._next()) is not None:
-            batch, load = turn
+        while (batch := self._next()) is not None:
             if batch and batch[0].job is not None:
                 self._run_job(batch[0].waiter, batch[0].job)
-            else:
-                if batch or load:
-                    self._write(batch, load)
-                self._backlog.turned()
+            elif batch:
+                self._write(batch)
             if self._is_upkeep_due():
                 self._run_upkeep()
-        self._backlog.end()
 
-    def _next(self) -> tuple[list[_Entry], Sequence[Any]] | None:
+    def _next(self) -> list[_Entry] | None:
         """Block until there is something to do; None when all is done and we stop."""
         with self._wake:
             while not self._queue:
-                now = time.monotonic()
-                due = self._backlog.due(now, stopping=self._stopping)
                 if self._stopping:
-                    if due is None:
-                        return None
+                    return None
+                seconds = self._upkeep_due - time.monotonic()
+                if seconds <= 0:
                     break
-                due = self._upkeep_due if due is None else min(due, self._upkeep_due)
-                if due <= now:
-                    break
-                self._wake.wait(due - now)
-            batch = self._take()
-            if batch and batch[0].job is not None:
-                return batch, ()
-            return batch, self._backlog.take(stopping=self._stopping)
+                self._wake.wait(seconds)
+            return self._take()
 
     def _take(self) -> list[_Entry]:
         """Return the changes of the next transaction; a job goes alone and in its turn."""
@@ -176,11 +163,10 @@ class Writer(Generic[W]):
             batch.append(self._queue.popleft())
         return batch
 
-    def _write(self, batch: list[_Entry], load: Sequence[Any]) -> None:
-        """Commit all of it at once; should that fail, each change and the backlog on their own."""
+    def _write(self, batch: list[_Entry]) -> None:
+        """Commit all of it at once; should that fail, each change on its own."""
         answers = Answers()
         refused: list[_Entry] = []
-        outcome: Any = None
         try:
             self._renew_if_stale()
             work = self._duties.begin(self.connection)
@@ -188,24 +174,20 @@ class Writer(Generic[W]):
                 with transaction(self.connection, self._family, self._connections.guard):
                     for part in parts(batch, _joint):
                         refused += self._apply(part, work, answers)
-                    if load:
-                        outcome = self._backlog.write(self.connection, load)
             finally:
                 self._duties.end()
         except CasemateError as error:
             self._note_stale(error)
-            self._handle_failure(batch, load, error)
+            self._handle_failure(batch, error)
         except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
             self._note_stale(error)
             self._log_surprise("A transaction failed in a way not foreseen", error)
-            self._handle_failure(batch, load, self._family.surprised(error))
+            self._handle_failure(batch, self._family.surprised(error))
         else:
             self._duties.committed(work)
             for entry in refused:
                 _call_undo(entry)
             answers.send()
-            if load:
-                self._backlog.settled(load, outcome)
 
     def _note_stale(self, error: Exception) -> None:
         self._stale = self._stale or is_condemned(error)
@@ -245,26 +227,18 @@ class Writer(Generic[W]):
             ]
         return _answer(part, [failure], answers)
 
-    def _handle_failure(
-        self, batch: list[_Entry], load: Sequence[Any], error: CasemateError
-    ) -> None:
-        if batch and isinstance(error, DatabaseUnsureError | DatabaseGoneError):
+    def _handle_failure(self, batch: list[_Entry], error: CasemateError) -> None:
+        if isinstance(error, DatabaseUnsureError | DatabaseGoneError):
             # What was refused may come back with the log: made again it would be there twice,
             # and what it needs, such as a file beside the database, must stay.
             _refuse(batch, error)
-            if load:
-                self._backlog.postponed(load, error)
-        elif len(batch) + bool(load) > 1:
+        elif len(batch) > 1:
             # What one of them asks too much of must not fail the others.
             for entry in batch:
-                self._write([entry], ())
-            if load:
-                self._write([], load)
-        elif batch:
+                self._write([entry])
+        else:
             _call_undo(batch[0])
             _refuse(batch, self._connections.explain(error))
-        else:
-            self._backlog.postponed(load, error)
 
     def _run_job(self, waiter: Waiter | None, job: Job) -> None:
         answers = Answers()
