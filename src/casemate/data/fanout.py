@@ -89,7 +89,7 @@ class Fanout:
             ids.append(text_of(number))
         return tuple(ids)
 
-    def drain(self, work: Work, topic: Resource, batch: int = _DRAINED_AT_ONCE) -> bool:
+    def drain(self, work: Work, topic: Resource) -> bool:
         """Hand on what a topic kept while nobody was subscribed; return True if more is left."""
         connection, now = work.connection, now_of(work.connection)
         number = _count(connection, topic)
@@ -97,7 +97,7 @@ class Fanout:
             return False
         terms = terms_of(connection)
         rows = connection.execute(
-            terms.within(_WAITING, "body", "id"), (topic.id, batch)
+            terms.within(_WAITING, "body", "id"), (topic.id, _DRAINED_AT_ONCE)
         ).fetchall()
         for row in rows:
             old, visible_at = messages.message(terms, topic, row), row[13]

@@ -212,8 +212,6 @@ def _one_word(text: str) -> str:
     return "_".join(text[:_MAX_TEXT].split())
 
 
-def over(
-    events: Iterable[dict[str, Any]], rules: Rules, *, quiet: float = QUIET_SECONDS
-) -> list[Finding]:
+def over(events: Iterable[dict[str, Any]], rules: Rules) -> list[Finding]:
     """Return what rules find in events of the past, the oldest first, by the events' own times."""
-    return Detector(rules, quiet=quiet).see_all(events)
+    return Detector(rules).see_all(events)

@@ -25,9 +25,9 @@ NOT_FOUND = "no import of it was found, which proves nothing"
 _TOO_LONG = "its imports were not all read in time"
 
 
-def reached(bundle: Path, manifest: BundleManifest, *, seconds: float = MAX_SECONDS) -> Reached:
+def reached(bundle: Path, manifest: BundleManifest) -> Reached:
     """Return how a bundle's code comes to its packages."""
-    return Reached(bundle, manifest, time.monotonic() + seconds)
+    return Reached(bundle, manifest, time.monotonic() + MAX_SECONDS)
 
 
 class Reached:

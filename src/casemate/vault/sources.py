@@ -21,7 +21,6 @@ import getpass
 import os
 import re
 import unicodedata
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -136,7 +135,6 @@ class KeySource:
         *,
         forbidden: Path | None = None,
         taken: bytes | None = None,
-        ask: Callable[[str], str] = getpass.getpass,
     ) -> None:
         """Use `source`; a key below the folder `forbidden` (the node's data) is refused.
 
@@ -145,7 +143,6 @@ class KeySource:
         self.source = source
         self._taken = taken
         self._forbidden = forbidden
-        self._ask = ask
 
     def create(self) -> tuple[bytes, KeyParameters]:
         """Return a key for a new vault or a rotation, made where the source is a file."""
@@ -254,8 +251,8 @@ class KeySource:
         if kind is SourceKind.DESCRIPTOR:
             return first_line(read_descriptor(int(argument), MAX_PASSPHRASE_BYTES))
         try:
-            text = self._ask("Passphrase of the vault: ")
-            again = self._ask("The same again: ") if twice else text
+            text = getpass.getpass("Passphrase of the vault: ")
+            again = getpass.getpass("The same again: ") if twice else text
         except (EOFError, OSError) as error:
             raise MasterKeySourceError(
                 "There is no terminal to ask for the passphrase on.",

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,17 @@ def cheap(monkeypatch):
 
 def source(text: str, **more) -> KeySource:
     return KeySource(parse_source(text), **more)
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """What asks somebody who types what is said, from then on."""
+
+    def asked(answer: Callable[[str], str]) -> KeySource:
+        monkeypatch.setattr(sources.getpass, "getpass", answer)
+        return source("passphrase")
+
+    return asked
 
 
 @pytest.mark.parametrize(
@@ -224,40 +236,40 @@ def test_a_missing_variable() -> None:
         source("env:CM_NOT_THERE").read(KeyParameters())
 
 
-def test_a_passphrase_gives_the_same_key_with_the_same_salt(tmp_path) -> None:
+def test_a_passphrase_gives_the_same_key_with_the_same_salt(tmp_path, typed) -> None:
     path = tmp_path / "phrase"
     path.write_text(PHRASE + "\nsecond line")
     path.chmod(0o600)
     key, parameters = source(f"passphrase-file:{path}").create()
     assert len(parameters.salt) == 16
     assert source(f"passphrase-file:{path}").read(parameters) == key
-    assert source("passphrase", ask=lambda _: PHRASE).read(parameters) == key
+    assert typed(lambda _: PHRASE).read(parameters) == key
     reading, writing = os.pipe()
     os.write(writing, PHRASE.encode())
     os.close(writing)
     assert source(f"fd:{reading}").read(parameters) == key
-    assert source("passphrase", ask=lambda _: PHRASE).create()[0] != key
-    assert source("passphrase", ask=lambda _: PHRASE + "!").read(parameters) != key
+    assert typed(lambda _: PHRASE).create()[0] != key
+    assert typed(lambda _: PHRASE + "!").read(parameters) != key
 
 
-def test_composed_and_decomposed_characters_are_the_same(tmp_path) -> None:
-    key, parameters = source("passphrase", ask=lambda _: "caf\u00e9 caf\u00e9 caf\u00e9").create()
-    other = source("passphrase", ask=lambda _: "cafe\u0301 cafe\u0301 cafe\u0301")
+def test_composed_and_decomposed_characters_are_the_same(typed) -> None:
+    key, parameters = typed(lambda _: "caf\u00e9 caf\u00e9 caf\u00e9").create()
+    other = typed(lambda _: "cafe\u0301 cafe\u0301 cafe\u0301")
     assert other.read(parameters) == key
 
 
-def test_weak_or_mistyped_passphrases_are_refused() -> None:
+def test_weak_or_mistyped_passphrases_are_refused(typed) -> None:
     with pytest.raises(MasterKeySourceError, match="11 characters"):
-        source("passphrase", ask=lambda _: "x" * 11).create()
+        typed(lambda _: "x" * 11).create()
     answers = iter([PHRASE, PHRASE + "x"])
     with pytest.raises(MasterKeySourceError, match="not the same"):
-        source("passphrase", ask=lambda _: next(answers)).create()
+        typed(lambda _: next(answers)).create()
 
     def no_terminal(_prompt: str) -> str:
         raise EOFError
 
     with pytest.raises(MasterKeySourceError, match="no terminal"):
-        source("passphrase", ask=no_terminal).create()
+        typed(no_terminal).create()
 
 
 def plugin(tmp_path: Path, body: str, mode: int = 0o700) -> Path:
@@ -327,7 +339,7 @@ def test_a_plug_in_in_a_folder_that_others_can_change_is_not_run(tmp_path, mode)
         source(f"command:{path}").create()
 
 
-def test_nothing_to_unwrap_or_no_salt_is_told(tmp_path) -> None:
-    for text in (f"command:{plugin(tmp_path, XOR)} 7", "passphrase"):
+def test_nothing_to_unwrap_or_no_salt_is_told(tmp_path, typed) -> None:
+    for one in (source(f"command:{plugin(tmp_path, XOR)} 7"), typed(lambda _: PHRASE)):
         with pytest.raises(MasterKeySourceError, match="was not made with a source like"):
-            source(text, ask=lambda _: PHRASE).read(KeyParameters())
+            one.read(KeyParameters())
