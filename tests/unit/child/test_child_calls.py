@@ -191,7 +191,7 @@ def test_an_answer_that_is_none_is_told_as_if_nobody_was_there(
         asked = asyncio.ensure_future(calls.ask_for(Ask, lambda number: Ask(number, b"x")))
         number = (await peer.request()).n
         peer.sock.sendall(frame(msgspec.msgpack.encode(Reply(number, None, msgspec.Raw(answer)))))
-        with pytest.raises(UnavailableError, match="The recorder has answered with what is no"):
+        with pytest.raises(UnavailableError, match="The recorder has sent something that is not"):
             await asked
         assert "the recorder has answered with what is none" in caplog.text
         asked = asyncio.ensure_future(calls.ask_for(Ask, lambda number: Ask(number, b"x")))

@@ -62,7 +62,7 @@ def test_what_is_too_large_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         parse("a.js", "a;\n" * 1_000)
     with pytest.raises(SyntaxProblemError, match="nested"):
         parse("a.js", "[" * 3_000 + "]" * 3_000)
-    with pytest.raises(SyntaxProblemError, match="no text"):
+    with pytest.raises(SyntaxProblemError, match="not text"):
         parse("a.js", "\0")
 
 

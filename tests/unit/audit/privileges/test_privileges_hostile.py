@@ -147,7 +147,8 @@ def test_the_bounds_are_those_that_are_documented() -> None:
     page = (Path(__file__).parents[4] / "docs/reference/audit.md").read_text()
     told = " ".join(page.split())
     assert (
-        f"for {reading.MAX_SECONDS:.0f} s of processor time and {reading.MAX_ROUNDS} rounds" in told
+        f"at most {reading.MAX_SECONDS:.0f} s of processor time and {reading.MAX_ROUNDS} rounds"
+        in told
     )
     assert f"with {reader.MAX_FUNCTIONS:,} functions" in told
     assert f"an application for {finding_out.MAX_SECONDS:.0f} s" in told
