@@ -359,6 +359,11 @@ class Tracee:
         except ProcessLookupError:
             # Killed meanwhile, which is waited for as well.
             return True
+        except OSError as error:
+            # In code of 32 bits a process has other registers, and those of 64 cannot be set: it
+            # is ended, or whoever restores all others would be.
+            self.flag(Reason.REGISTERS, error.errno or 0)
+            self.kill()
         return True
 
     def _on_stop(self, pid: int, event: int, number: int) -> None:

@@ -1,0 +1,85 @@
+"""A process that goes on in code of 32 bits ends nobody but itself: it has other registers then."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from casemate.restorer.probe import restoring_problem
+from casemate.restorer.reasons import DiscardError, Reason
+from support.node import TestNode
+from support.restored import MACHINE_CODE, SECONDS, restored
+
+pytestmark = pytest.mark.timeout(120)
+PLACE = 0x10000000
+"""Where code of 32 bits can be."""
+FAR = "6a23" + "68" + PLACE.to_bytes(4, "little").hex() + "48cb"
+"""push $0x23 (their code segment); push $PLACE; lretq"""
+LOW = f"""
+low = raw('mmap', {PLACE}, 4096, 7, 0x100022, -1, 0)
+assert low == {PLACE}
+ctypes.memmove(low, bytes.fromhex(CODE), len(CODE) // 2)
+far = machine(bytes.fromhex('{FAR}'))
+"""
+FAULTS = {"an unknown instruction": "0f0b", "memory that is not there": "a100000000", "hlt": "f4"}
+ENDLESS = "ebfe"
+
+
+@pytest.mark.parametrize("row", FAULTS)
+def test_a_fault_there_ends_it(row: str) -> None:
+    with restored(MACHINE_CODE) as child:
+        child.send(f"CODE = '{FAULTS[row]}'\n{LOW}\nfar()")
+        with pytest.raises((EOFError, OSError)):
+            child.answer()
+        deadline = time.monotonic() + SECONDS
+        while child.held.tracee.alive and time.monotonic() < deadline:
+            child.held.tracee.sweep()
+        with pytest.raises(DiscardError) as caught:
+            child.ready()
+        assert caught.value.reason in (Reason.REGISTERS, Reason.SIGNAL, Reason.GONE)
+
+
+def test_a_thread_that_stays_there_costs_the_process_its_use() -> None:
+    with restored(MACHINE_CODE) as child:
+        child.call(f"CODE = '{ENDLESS}'\n{LOW}\nthreading.Thread(target=far, daemon=True).start()")
+        with pytest.raises(DiscardError) as caught:
+            child.ready()
+        assert caught.value.reason in (Reason.REGISTERS, Reason.GONE)
+
+
+FUNCTION = f"""
+import ctypes, mmap, threading
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+
+def handler(event, context):
+    if event:
+        low = libc.mmap({PLACE}, 4096, 7, 0x100022, -1, 0)
+        code = bytes.fromhex(event["code"])
+        ctypes.memmove(low, code, len(code))
+        far = bytes.fromhex("{FAR}")
+        ctypes.memmove(low + 64, far, len(far))
+        run = ctypes.CFUNCTYPE(ctypes.c_long)(low + 64)
+        if event["thread"]:
+            threading.Thread(target=run, daemon=True).start()
+        else:
+            run()
+    return 1
+"""
+
+
+@pytest.mark.skipif(bool(restoring_problem()), reason=restoring_problem())
+def test_no_function_ends_the_restorer_of_the_others(node: TestNode) -> None:
+    node.deploy(FUNCTION, name="modes", unguarded=True)
+    for _ in range(5):
+        node.invoke({}, function="t/modes")
+    restorer = node.part("restorer")
+    for thread in (False, True):
+        for code in (*FAULTS.values(), ENDLESS) if thread else FAULTS.values():
+            answer = node.invoke({"code": code, "thread": thread}, function="t/modes")
+            assert answer.status_code in (200, 500, 502)
+            for _ in range(3):
+                assert node.invoke({}, function="t/modes").json() == 1
+    assert node.part("restorer") == restorer is not None
