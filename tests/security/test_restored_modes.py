@@ -30,7 +30,7 @@ ENDLESS = "ebfe"
 def test_a_fault_there_ends_it(row: str) -> None:
     with restored(MACHINE_CODE) as child:
         child.send(f"CODE = '{FAULTS[row]}'\n{LOW}\nfar()")
-        with pytest.raises((EOFError, OSError)):
+        with pytest.raises((EOFError, ConnectionError)):
             child.answer()
         deadline = time.monotonic() + SECONDS
         while child.held.tracee.alive and time.monotonic() < deadline:

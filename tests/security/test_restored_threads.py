@@ -108,7 +108,9 @@ def test_who_waits_elsewhere_is_not_at_home() -> None:
     waits = "raw('recvfrom', 3, PAGE, 4096, 0x40000000, 0, 0)"
     for before in ("", "t = threading.Thread(target=len, args=('',)); t.start(); t.join(); "):
         with restored(PLACES) as child:
-            child.send(before + waits)
+            child.send("sock.sendall(b'!'); " + before + waits)
+            # On a busy machine it would still be at home.
+            assert child.sock.recv(1) == b"!"
             with pytest.raises(DiscardError) as caught:
                 child.held.make_ready()
             assert caught.value.reason is Reason.CALL
