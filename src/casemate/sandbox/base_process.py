@@ -83,6 +83,9 @@ class BaseProcess:
     memory and a seed of hashes of its own, which all that is forked from it shares.
     """
 
+    _first = -1
+    """A descriptor of bubblewrap's child, until that has started what it is for."""
+
     def __init__(self, runtime: Runtime, staging: Staging, identities: Identities | None) -> None:
         """Start it. Raises ProtectionMissingError."""
         self.runtime = runtime
@@ -136,21 +139,16 @@ class BaseProcess:
                 process = subprocess.Popen([bubblewrap, *own, *rest], pass_fds=passed, **options)
             os.close(info_write)
             info_write = -1
-            child = 0
             try:
                 creator = (staging.uid, staging.gid)
                 if staging.uid is None or staging.gid is None:
                     creator = (os.geteuid(), os.getegid())
                 child = _child_of(info_read)
+                self._first = os.pidfd_open(child)
                 identities.map_into(child, creator)  # type: ignore[arg-type]
                 os.write(block_write, b"1")
             except BaseException:
-                if child:
-                    # It waits for its parent by an eventfd that it holds itself: for ever.
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(child, signal.SIGKILL)
-                process.kill()
-                process.wait()
+                self._end(process)
                 raise
         finally:
             for end in (info_read, info_write, block_read, block_write):
@@ -176,6 +174,7 @@ class BaseProcess:
             self.private_files = message.get("private_files") is True
             self.sock.settimeout(START_SECONDS)
             self.ready = True
+            self._forget_first()
         except (OSError, BaseZygoteError) as error:
             raise self._failed(error) from error
 
@@ -274,8 +273,22 @@ class BaseProcess:
     def close(self) -> None:
         """End it, and with it every zygote it made."""
         self.sock.close()
-        self.process.kill()
-        self.process.wait()
+        self._end(self.process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        if self._first >= 0:
+            # It may still wait for its parent by an eventfd that it holds itself: for ever. Whom
+            # this may not signal has other ids by now, is past that, and ends with its parent.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(self._first, signal.SIGKILL)
+            self._forget_first()
+        process.wait()
+
+    def _forget_first(self) -> None:
+        if self._first >= 0:
+            os.close(self._first)
+            self._first = -1
 
 
 def _child_of(info: int) -> int:

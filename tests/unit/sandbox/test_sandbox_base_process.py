@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import time
 from pathlib import Path
@@ -51,6 +52,32 @@ def test_one_that_cannot_be_mapped_leaves_no_process() -> None:
     while (alive := _is_alive(refusing.child)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert refusing.child and not alive
+
+
+class Stopping(Refusing):
+    """Maps nothing, and has bubblewrap not wake its child: a busy machine is as slow."""
+
+    def map_into(self, child: int, _: object) -> None:
+        self.child = child
+        status = Path(f"/proc/{child}/status").read_text("utf-8")
+        parent = int(status.partition("PPid:")[2].split()[0])
+        os.kill(parent, signal.SIGSTOP)
+
+
+@pytest.mark.sandbox
+def test_one_that_is_closed_as_soon_as_it_was_mapped_leaves_no_process() -> None:
+    base, stopping = BaseProcess.__new__(BaseProcess), Stopping()
+    base.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    staging: Any = SimpleNamespace(uid=None, gid=None)
+    command = [str(shutil.which("bwrap")), "--unshare-user", "--unshare-pid", "--die-with-parent"]
+    command += ["--ro-bind", "/", "/", "/bin/true"]
+    with theirs:
+        base.process = base._start(command, theirs.fileno(), staging, stopping)  # type: ignore[arg-type]
+    base.close()
+    deadline = time.monotonic() + 5
+    while (alive := _is_alive(stopping.child)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert stopping.child and not alive
 
 
 def _is_alive(pid: int) -> bool:
