@@ -49,6 +49,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
     node = TestNode(tmp_path_factory.mktemp("lost") / "data").start()
     node.deploy(KEEPER, grants=GRANTS, resources=RESOURCES, approve=True)
     assert node.invoke("first").json() == "first"
+    # One that is stopped within its first second has signed no head yet.
+    node.wait_until((node.data / "journal/checkpoint").exists)
     node.stop()
     yield node
     node.close()
