@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from .binary import may_hold_texts
 from .decoding import CONTROL
 
 _LETTERS = "A-Za-z0-9_.,:@/-"
@@ -161,7 +162,8 @@ def plain_of(texts: Sequence[str], data: Mapping[str, bytes]) -> tuple[dict[str,
             try:
                 plain[text] = held.decode()
             except UnicodeDecodeError:
-                continue
+                if may_hold_texts(held):
+                    others.append(text)
         elif held:
             others.append(text)
     if CONTROL.search("".join(plain.values())):

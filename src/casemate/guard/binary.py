@@ -24,6 +24,14 @@ _RUNS = {
     unit: re.compile(b"(?:%b){%d,%d}" % (unit, MIN_RUN, MAX_RUN))
     for unit in (_PRINTED, _PRINTED + _ZERO)
 }
+_BEGINNINGS = (
+    *(b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"8BPS"),
+    *(b"ID3", b"OggS", b"fLaC", b"\0\0\0", b"\x1aE\xdf\xa3", b"%PDF"),
+    *(b"SQLite format 3\0", b"\xd0\xcf\x11\xe0", b"wOFF", b"wOF2", b"OTTO", b"\0\1\0\0"),
+)
+"""How images, sound, films, documents and fonts begin, which have texts beside their data."""
+BEGINNINGS_IN_BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGODdh", "R0lGODlh", "UklGR")
+"""How images begin in base64."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
@@ -37,6 +45,11 @@ def is_binary(data: bytes) -> bool:
     except UnicodeDecodeError:
         return True
     return False
+
+
+def may_hold_texts(data: bytes) -> bool:
+    """Tell whether data is, by how it begins, of a kind that has texts which libraries read."""
+    return data.startswith(_BEGINNINGS)
 
 
 def texts_in(data: bytes) -> list[str]:

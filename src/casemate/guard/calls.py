@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 import string
 from collections.abc import Callable, Iterable, Sequence
@@ -41,6 +42,7 @@ _WORD_CHECKS = frozenset(
 _FINDERS = frozenset(("findall", "groups"))
 _SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
 _CUTTERS = frozenset(("partition", "rpartition"))
+_DIVIDING = _CUTTERS | frozenset(("rsplit", "split"))
 _FILTERS = frozenset(("sub",))
 _PYTHON = frozenset((FunctionType, MethodType))
 _WRITERS = frozenset(("to_bytes", "tobytes"))
@@ -78,7 +80,17 @@ def _looks_for_links(question: Question, *, whole: bool) -> bool:
 class Calls(Generations):
     """Notes of calls by name, and of what the code asked of a text."""
 
-    __slots__ = ("_answers", "_asked", "_checked", "_members", "_wordless", "kept", "root")
+    __slots__ = (
+        "_answers",
+        "_asked",
+        "_checked",
+        "_members",
+        "_wordless",
+        "cuts_left",
+        "divides",
+        "kept",
+        "root",
+    )
 
     def __init__(self) -> None:
         """Begin with nothing noted."""
@@ -94,6 +106,10 @@ class Calls(Generations):
         """The last pattern that was found to spell out no word."""
         self.root = "/function/code/"
         """The folder of the function's own code."""
+        self.divides: dict[str, bool] = collections.defaultdict(bool)
+        """Of signs at which texts are cut, whether the code may have put them between values."""
+        self.cuts_left = 0
+        """Texts that are cut which are still looked at in this invocation."""
         self.kept: dict[Any, Any] = {}
         """What sinks note for themselves while an invocation runs; a key begins with its sink."""
 
@@ -124,6 +140,11 @@ class Calls(Generations):
         """Judge an answer or a log that the code may have written itself, and takes apart."""
         if text[:4] in BEGINS_WITH:
             self._read_answer(text)
+
+    def _divided(
+        self, text: str, sign: str, most: int, backwards: bool, index: int | None = None
+    ) -> None:
+        """Take in that the code cuts a text at a sign that it may have put there."""
 
     def _read_answer(self, text: str | bytes) -> None:
         """Take in that the code reads the head of an answer, which it may have written."""
@@ -169,6 +190,8 @@ class Calls(Generations):
             owner = getattr(function, "__self__", None)
             if name in _CUTTERS and type(owner) in TEXTS:
                 self._looked_at(owner)
+            if type(owner) is str and name in _DIVIDING and arguments:
+                self._cut_at(owner, name, arguments)
             if type(function) in _PYTHON and self._is_own(function):
                 return  # what it made was seen being made: `unpack` is of the code as well
             sources = sources_of(function, arguments, named)
@@ -180,6 +203,11 @@ class Calls(Generations):
                 self._spelled(function, arguments, result)
         elif kind.__name__ == "Match":
             self._checked_by(function, arguments)
+
+    def _cut_at(self, text: str, name: str, arguments: tuple[Any, ...]) -> None:
+        sign, most = arguments[0], arguments[1] if len(arguments) > 1 else -1
+        if type(sign) is str and type(most) is int and sign in text and self.divides[sign]:
+            self._divided(text, sign, 1 if name in _CUTTERS else most, name[:1] == "r")
 
     def _is_own(self, function: Callable[..., Any]) -> bool:
         """Tell whether a function or a method is the code's own, by the file that it is in."""
@@ -332,11 +360,13 @@ class Calls(Generations):
         elif len(asked) < _MAX_QUESTIONS:
             asked.append(question)
 
-    def _parted(self, parts: list[Any], sources: tuple[Any, ...]) -> None:
+    def _parted(self, parts: list[Any], sources: tuple[Any, ...], at: str = "") -> None:
         """Note the parts of a text that was split: nothing but texts."""
         if not self.active:
             return
         owner = sources[0]
+        if at and type(owner) is str and len(parts) > 1 and self.divides[at]:
+            self._divided(owner, at, -1, False)
         # Without a separator it was split at the ends of its lines, or is long.
         if len(sources) == 1 or sources[-1] == "\n" or owner[:4] in BEGINS_WITH:
             self._read_answer(owner)

@@ -14,6 +14,7 @@ from typing import Any
 
 from . import class_values
 from .identity import identity
+from .inlining import PREFIX, SUFFIX
 
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
 _PATH = re.compile(r"[^\W\d]\w{0,63}(?:\.[^\W\d]\w{0,63}){0,7}")
@@ -65,6 +66,12 @@ _FORBIDS = re.compile(
 _PARAMETER = re.compile(r"(?:^|[?&])[\w.\[\]-]{1,64}=(?!=)")
 _HOST_BEGUN = re.compile(r"://(?:[^\s/?#]{0,100}[-.])?\Z|://[^\s/?#{%$]{0,100}[{%$]")
 _ENDS_STATEMENT = re.compile(r";|--|/\*|#")
+_JOINING = frozenset(
+    f"{PREFIX}{name}{SUFFIX}"
+    for name in ("add", "augment", "batched", "join", "joined", "joined_by")
+)
+"""What rewritten code calls that puts texts together by a sign of its own."""
+_MAX_SIGN = 8
 _MAX_DEPTH = 4
 _MAX_TEXT = 64 * 1024
 """Characters; what is longer is data, not a text that foresees a value."""
@@ -91,11 +98,14 @@ class Constants:
         """Dotted names, as `tasks.mail:send`, that stand beside others in lists, or as keys."""
         self.tags: set[str] = set()
         """Names of plain tags of HTML in lists of the code's."""
+        self.between: set[str] = set()
+        """Signs alone that the code may put between parts of its texts."""
         self._parts: list[str] | None = None
         self._options: set[str] | None = None
         # Told as texts are taken, at import: a call would find it out anew, each time, since its
         # process is set back or ends after it.
-        self._builds_forms = False
+        self.forms: list[str] = []
+        """The first text that has a parameter of a form, as `&from=`."""
         self.builds_hosts = False
         """Whether the code has the beginning of a URL that ends within its host."""
         self.literals: dict[str, str] = {}
@@ -113,6 +123,11 @@ class Constants:
                 todo += _own_constants(item)
                 self._words.update(name.lower() for name in item.co_names)
                 self._add_documentation(item)
+                if not _JOINING.isdisjoint(item.co_names):
+                    self.between.update(filter(_is_sign, item.co_consts))
+                for held in item.co_consts:
+                    if type(held) is tuple and None in held:  # what an f-string is made of
+                        self.between.update(filter(_is_sign, held))
             elif isinstance(item, (tuple, frozenset)):
                 todo += item
             else:
@@ -147,6 +162,8 @@ class Constants:
         """Take the texts among a module's values, which were made before there was an event."""
         for name, value in list(vars(module).items()):
             if name not in _LOADERS:
+                if _is_sign(value):
+                    self.between.add(value)
                 self._walk(value, module.__name__)
                 self._take_list(name, value)
                 if type(value) is type and value.__module__ == module.__name__:
@@ -283,8 +300,8 @@ class Constants:
                 self._words.add(item.lower())
 
     def _note_beginnings(self, text: str) -> None:
-        if "=" in text and not self._builds_forms:
-            self._builds_forms = _PARAMETER.search(text) is not None
+        if "=" in text and not self.forms and _PARAMETER.search(text) is not None:
+            self.forms.append(text)
         if "://" in text and not self.builds_hosts:
             self.builds_hosts = _HOST_BEGUN.search(text) is not None
 
@@ -298,7 +315,7 @@ class Constants:
 
         Or, unless it takes forms apart `by_hand`, where it has that as well, `=` alone.
         """
-        return self._builds_forms or (not by_hand and "=" in self._texts)
+        return bool(self.forms) or (not by_hand and "=" in self._texts)
 
     def holds(self, text: str) -> bool:
         """Tell whether the code holds this very text."""
@@ -391,6 +408,11 @@ def _set_by_methods(code: CodeType) -> object:
             loaded = argument
         higher = argument << 8 if operation == EXTENDED_ARG else 0
     return None
+
+
+def _is_sign(value: object) -> bool:
+    """Tell whether a value is a text of a few signs, with no letter or digit."""
+    return type(value) is str and 0 < len(value) <= _MAX_SIGN and not any(map(str.isalnum, value))
 
 
 def _looks_for_tags(text: str) -> bool:

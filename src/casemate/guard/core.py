@@ -75,6 +75,7 @@ class Guard:
         self.provenance = Provenance()
         self.provenance.root = self.root
         self.constants.literals = self.provenance.literals
+        self.constants.forms = self.provenance.forms
         self.raised = self.provenance.raised
         self.raised.root, self.raised.is_of_event = self.root, self._is_of_event
         """The exceptions that the function's code meets."""

@@ -19,8 +19,12 @@ from collections.abc import Iterator
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
+from .binary import BEGINNINGS_IN_BASE64, may_hold_texts
+
 MAX_FORM = 256 * 1024
 """Characters of a text that is looked at for encodings; a longer one is taken as it is."""
+_MAX_IMAGE = 1 << 20
+"""Characters of an image in base64 that are looked at; a multiple of four."""
 MAX_INFLATED = 1 << 20
 """Bytes that a compressed form may come to."""
 _MAX_FIELDS = 1000
@@ -133,6 +137,8 @@ def bytes_forms(data: bytes, how: str) -> Iterator[tuple[str, object]]:
     text = readable(data)
     if text:
         yield how, text
+    elif may_hold_texts(data):
+        yield how, data
 
 
 def base64_bytes(text: str) -> bytes | None:
@@ -301,6 +307,9 @@ def _unicode(text: str) -> Iterator[tuple[str, object]]:
 def decoded(text: str) -> Iterator[tuple[str, object]]:
     """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
     if len(text) > MAX_FORM:
+        # The texts of an image are at its beginning.
+        if text.startswith(BEGINNINGS_IN_BASE64):
+            yield from _base64(text[:_MAX_IMAGE])
         return
     if not text.isascii():
         yield from _unicode(text)

@@ -10,7 +10,7 @@ import _thread
 import collections
 import contextlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from .identity import identity
@@ -47,7 +47,9 @@ _FEW = 64
 """Notes that wait up to which they are looked through for a text before they are sorted in."""
 _LAST = 16
 """Notes among which a function's result is looked for that the function itself has made."""
-_LISTED_LEFT = MAX_WAITING - MAX_WAITING // 4
+_LAST_CUT = 4
+"""Notes among which a text is looked for that is cut where it was put together."""
+_LISTED_LEFT = MAX_WAITING - MAX_WAITING * 3 // 8
 """Texts in lists and batches that still wait once the oldest are forgotten: more than one
 generation has."""
 
@@ -152,6 +154,19 @@ class Generations:
         made = self._made.get(identity(value))
         return made is not None and made[0] is value
 
+    def _last_values(self, text: str) -> Iterable[Any] | None:
+        """Return what is no literal of a text that was put together last; None if it was not."""
+        waiting = self._waiting
+        with contextlib.suppress(IndexError):
+            for place in range(-1, -_LAST_CUT - 1, -1):
+                note = waiting[place]
+                if note[0] is not text:
+                    continue
+                if type(note[1]) is tuple:  # an f-string, whose literals are in it
+                    return note[2:]
+                return note[2][1] if note[1] is TOGETHER else None
+        return None
+
     def since(self, mark: tuple[int, int]) -> tuple[list[tuple[Any, ...]], tuple[int, int]]:
         """Return the notes, as in `Made`, that were taken after a mark, and the mark of now.
 
@@ -186,6 +201,16 @@ class Generations:
             self._objects[identity(note[0])] = (note[0], note[2])
             self._lists.popleft()
 
+    def noted(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the notes of texts, oldest first, without an end to the wait of those that wait."""
+        yield from self._made_before.copy().values()
+        yield from self._made.copy().values()
+        for note in self._waiting.copy():
+            if note[1] is BATCH:
+                yield from note[3]
+            elif note[1] is not SPREAD:
+                yield note
+
     def derived(self, value: object, sources: Iterable[object]) -> None:
         """Note that `value` was made from `sources`, in a way that only a sink can judge."""
         self._note(value, DERIVED, tuple(sources))
@@ -214,9 +239,11 @@ class Generations:
         """
         waiting = self._waiting
         with self._turn:
-            # What went by itself, since the ring was full, is still counted.
-            several = [n for n in waiting.copy() if n[1] is SPREAD or n[1] is BATCH]
-            listed = sum([len(note[3]) for note in several])
+            listed = self._listed
+            if len(waiting) >= MAX_WAITING:
+                # What went by itself, since the ring was full, is still counted.
+                several = [n for n in waiting.copy() if n[1] is SPREAD or n[1] is BATCH]
+                listed = sum([len(note[3]) for note in several])
             while listed > _LISTED_LEFT and waiting:
                 note = waiting.popleft()
                 if note[1] is SPREAD or note[1] is BATCH:

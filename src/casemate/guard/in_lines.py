@@ -6,7 +6,7 @@ text. What is not as most of it is goes the long way, which knows all that these
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from re import Match
 from typing import Any
 
@@ -21,10 +21,12 @@ def splitter(notes: Calls, slow: Callable[..., Any]) -> Callable[..., Any]:
     """Return what does `text.split(separator)` with a separator that is written there."""
     append, keep = notes._waiting.append, notes._lists.append
 
-    def split(text: Any, separator: str) -> Any:
+    def split(text: Any, separator: str, index: int | None = None) -> Any:
         if type(text) is not str:
             return slow(text.split, separator)
         parts = text.split(separator)
+        if notes.divides[separator] and len(parts) > 1 and notes.active:
+            notes._divided(text, separator, -1, False, index)
         # Whether it is records that are read again is asked where texts are longer, too.
         longer = separator == "\n" or len(text) > MAX_SHORT or text[:4] in BEGINS_WITH
         if longer or not notes.active:
@@ -41,17 +43,43 @@ def splitter(notes: Calls, slow: Callable[..., Any]) -> Callable[..., Any]:
     return split
 
 
+def telling_splitter(
+    split: Callable[..., Any],
+    seen: Callable[..., Any],
+    name: str,
+    signs: str,
+    literals: Mapping[str, str],
+    needed: Sequence[Any],
+) -> Callable[..., Any]:
+    """Return what does both: announces as `announcer`, and splits as `splitter`."""
+    first, second, third, fourth = tuple(signs * 4)[:4]
+
+    def told_split(text: Any, separator: str, index: int | None = None) -> Any:
+        if needed and type(text) is str:
+            found = first in text or second in text or third in text or fourth in text
+            if found and literals.get(text) is not text:
+                seen(name, text)
+        return split(text, separator, index)
+
+    return told_split
+
+
 def announcer(
-    seen: Callable[..., Any], name: str, signs: str, literals: Mapping[str, str]
+    seen: Callable[..., Any],
+    name: str,
+    signs: str,
+    literals: Mapping[str, str],
+    needed: Sequence[Any],
 ) -> Callable[[Any], Any]:
     """Return what announces a text that the code cuts next, if it has one of some signs.
 
-    But not one that is a literal of the code's: nothing of it is from outside.
+    But not one that is a literal of the code's: nothing of it is from outside. Nothing is announced
+    while `needed` is empty.
     """
     first, second, third, fourth = tuple(signs * 4)[:4]
 
     def announced(text: Any) -> Any:
-        if type(text) is not str:
+        if type(text) is not str or not needed:
             return text
         found = first in text or second in text or third in text or fourth in text
         if found and literals.get(text) is not text:
@@ -64,11 +92,14 @@ def announcer(
 def parter(notes: Calls, slow: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Return what does `text.partition(separator)`, or `rpartition`, as `splitter` does."""
     append, keep, cut = notes._waiting.append, notes._lists.append, getattr(str, name)
+    backwards = name == "rpartition"
 
     def part(text: Any, separator: str) -> Any:
         if type(text) is not str:
             return slow(getattr(text, name), separator)
         found = cut(text, separator)
+        if found[1] and notes.divides[separator] and notes.active:
+            notes._divided(text, separator, 1, backwards)
         longer = text[:4] in BEGINS_WITH or not notes.active
         if longer or (found[1] and len(text) > MAX_SHORT):
             notes._partitioned(found, (text, separator))
@@ -190,6 +221,30 @@ def admitter(notes: Calls, found: Callable[[Any, Any], None]) -> Callable[..., b
         return True
 
     return admitted
+
+
+def finder_among(
+    notes: Calls,
+    among: Callable[[Any, Any], bool],
+    found: Callable[[Any, Any], None],
+    once: Container[type],
+) -> Callable[[Any, Any], bool]:
+    """Return what does `value in collection`; `among` does so of what gives its members `once`."""
+    checked = notes._checked
+
+    def member(value: Any, collection: Any) -> bool:
+        kind = type(collection)
+        if kind in once and notes.active:
+            return among(value, collection)
+        if value not in collection:
+            return False
+        known = checked.get(value) if kind is tuple and type(value) is str else None
+        # To as many as are kept of one text nothing is added.
+        if known is None or type(known[1]) is not Several or len(known[1]) < MAX_COLLECTIONS:
+            found(value, collection)
+        return True
+
+    return member
 
 
 def equaller(notes: Calls, same: Callable[[str, str], None]) -> Callable[..., bool]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from .core import Guard
-from .origin import PIECE, Span
+from .origin import Span
 from .spans import merged
 from .standing import is_put_together
 from .verdict import Judge, Verdict
@@ -53,8 +53,8 @@ def found(guard: Guard, judge: Judge) -> Judge:
     """
 
     def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
-        pieces = [s for s in spans if s.origin.decoding[-1:] == PIECE]
-        whole = [s for s in spans if s.origin.decoding[-1:] != PIECE]
+        pieces = [s for s in spans if s.is_piece]
+        whole = [s for s in spans if not s.is_piece]
         # What stands beside a text may go on as the event does: one that is there is no piece.
         ends = [piece.end for piece in pieces]
         for span in guard.texts(text) if pieces else ():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from .core import Guard
-from .notes import JOINED
+from .notes import DERIVED, JOINED
 from .origin import Origin
 from .pieces import as_text, texts_in
 
@@ -23,6 +23,12 @@ def origin_of_sign(guard: Guard, text: str | bytes, signs: Collection[str]) -> O
     alone = _pieces(guard, text).intersection(signs)
     if not alone or guard.taint is None:
         return None
+    for sign in alone:  # cut out of a text of the event's
+        made = guard.provenance.of(sign)
+        for part in texts_in(made) if made is not None and made.kind == DERIVED else ():
+            for span in guard.spans(part) if len(part) > 1 and isinstance(part, str) else ():
+                if sign in part[span.start : span.end]:
+                    return span.origin
     for given, origin in guard.taint.texts(_MAX_TEXTS):
         if len(given) < _MAX_TEXTS and given.strip() in alone:
             return origin

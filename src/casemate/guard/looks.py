@@ -264,6 +264,23 @@ def cuts_at(node: ast.Call) -> str:
     return first.value if isinstance(first, ast.Constant) and type(first.value) is str else ""
 
 
+def is_call_of(node: ast.Call, name: str) -> bool:
+    """Tell whether a call is of a function by this name."""
+    return isinstance(node.func, ast.Name) and node.func.id == name
+
+
+def part_taken(node: ast.Subscript) -> int | None:
+    """Return which part is taken of a text that is split there, and nothing else of it."""
+    value, which = node.value, node.slice
+    if not isinstance(value, ast.Call) or getattr(value.func, "attr", "") != "split":
+        return None
+    first = isinstance(which, ast.UnaryOp) and isinstance(which.op, ast.USub)
+    number = which.operand if isinstance(which, ast.UnaryOp) else which
+    if not isinstance(number, ast.Constant) or type(number.value) is not int:
+        return None
+    return -number.value if first else number.value
+
+
 def is_namespace(node: ast.expr) -> bool:
     """Tell whether an expression is `globals()` or the like, or a `__dict__`."""
     if isinstance(node, ast.Attribute):

@@ -34,6 +34,8 @@ TRIMMING = frozenset(("lstrip", "removeprefix", "removesuffix", "rstrip", "strip
 """Methods of a text that take a text and leave a part of it."""
 
 
+_ASKING = frozenset(("count_documents", "delete_many", "delete_one", "find", "find_one"))
+"""Methods of stores, which are given a document by which they look for others."""
 _MATCHES = frozenset(("fullmatch", "match", "search"))
 
 
@@ -61,9 +63,16 @@ def by_itself(node: ast.Call, owner: ast.expr, name: str) -> str:
 
 
 def match_form(node: ast.Call, name: str) -> str:
-    """Return how a call is done that has the form of one that looks for a pattern in a text."""
+    """Return how a call is done that has the form of one that looks for a pattern in a text.
+
+    Or of one that asks a store for what a document says.
+    """
     plain = not node.keywords and not any(isinstance(each, ast.Starred) for each in node.args)
-    if name not in _MATCHES or not plain or not isinstance(node.func, ast.Attribute):
+    if not plain or not isinstance(node.func, ast.Attribute):
+        return ""
+    if name in _ASKING:
+        return "asked" if len(node.args) == 1 else ""
+    if name not in _MATCHES:
         return ""
     return {1: "matched_by", 2: "matched_with"}.get(len(node.args), "")
 

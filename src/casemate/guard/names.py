@@ -20,6 +20,8 @@ READS_LEVELS = "split() of a topic"
 """How it is announced that the code takes a text apart whose parts may be those of a topic."""
 READS_PARAMETERS = "split() of parameters"
 """How it is announced that the code takes a text apart where a parameter of a form ends."""
+READS_PARTS = "split() at a sign of the code's"
+"""How it is announced that the code cuts a text at a sign that it may have put there."""
 READS_TEXT = "text that a pattern takes apart"
 """How it is announced that the code looks for all places of a pattern in a text."""
 READS_LINES = "lines of what was written"
@@ -195,9 +197,9 @@ WATCHED = frozenset(
 
 NAMES = (
     *("note", "long", "turned", "known", "len", "type", "str", "plain", "affirmed"),
-    *("levels", "parameters", "partition", "rpartition"),
+    *("levels", "parameters", "partition", "rpartition", "split_levels", "split_parameters"),
     *("admitted", "equal", "split", "words", "groups", "group", "item"),
-    *("matched_by", "matched_with"),
+    *("asked", "matched_by", "matched_with"),
     *("joined_by", "batched", "join", "add", "augment", "short", "grows", "percent"),
     *("numbered", "joined", "replaced", "call", "called", "caught", "given", "cut"),
     *("cut_again", "member", "found", "all_found", "same", "differs", "matched", "seen"),

@@ -79,6 +79,11 @@ class Span(NamedTuple):
         """Whether the function's code has this very value: then it is no data in any syntax."""
         return self.checked in ("member", "constant")
 
+    @property
+    def is_piece(self) -> bool:
+        """Whether only a piece was found here of what some code has made of a text."""
+        return self.origin.decoding[-1:] == PIECE
+
     def moved(self, by: int) -> Span:
         """Return the span in a text that has `by` more characters before it."""
         return self._replace(start=self.start + by, end=self.end + by)

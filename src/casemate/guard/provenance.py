@@ -27,14 +27,16 @@ from .in_lines import (
     all_grouper,
     announcer,
     equaller,
+    finder_among,
     grouper,
     itemizer,
     parter,
     splitter,
+    telling_splitter,
     worder,
 )
 from .leaks.raised import Raised
-from .names import FILLS, READS_ANSWER, READS_LEVELS, READS_PARAMETERS
+from .names import FILLS, READS_ANSWER, READS_LEVELS, READS_PARAMETERS, READS_PARTS
 from .notes import (
     JOINED,
     MAX_COLLECTIONS,
@@ -59,8 +61,10 @@ from .quick import (
     numbering,
     turner,
 )
-from .searching import Harmless, matcher, pattern_matcher, searcher
+from .searching import Harmless, asker, matcher, pattern_matcher, searcher
 
+MAX_CUTS = 4000
+"""Cuts at signs of the code's that are looked at in an invocation."""
 MAX_GROWN = 4096
 """Characters up to which a text that is added to is noted."""
 _FROM_CODE = (tuple, set, frozenset, range)
@@ -101,6 +105,7 @@ class Provenance(Calls):
         "admitted",
         "affirmed",
         "all_found",
+        "asked",
         "batched",
         "bound",
         "called",
@@ -109,6 +114,7 @@ class Provenance(Calls):
         "cut_again",
         "descriptors",
         "equal",
+        "forms",
         "found",
         "given",
         "group",
@@ -124,6 +130,7 @@ class Provenance(Calls):
         "long",
         "matched_by",
         "matched_with",
+        "member",
         "note",
         "numbered",
         "numbers",
@@ -136,6 +143,8 @@ class Provenance(Calls):
         "replaced",
         "rpartition",
         "split",
+        "split_levels",
+        "split_parameters",
         "str",
         "turned",
         "type",
@@ -153,33 +162,39 @@ class Provenance(Calls):
         """By name of a call that rewritten code announces: set once, by the sinks."""
         self.literals: dict[str, str] = {}
         """The literals of the function's code, which its constants fill."""
+        self.forms: list[str] = []
+        """A text of the code's that has a parameter of a form, once there is one."""
         self.raised = Raised()
         self.caught = self.raised.caught
         append = self._waiting.append
-        self.join = joiner(append, self._note_made)
-        self.add = adder(append, self._add_made)
+        made = self._note_made
+        self.join, self.add = joiner(append, made), adder(append, self._add_made)
         parts = (self._parted, self._grouped)
         self.called = caller(append, self._note_made, self._noted, *parts)
         self.given = giver(append, self._noted, *parts)
         self.note = append
-        self.long = longer(self._note_made)
-        self.numbered = numbering(append, self._note_made)
-        self.turned = turner(append, self._note_made)
+        self.numbered, self.turned = numbering(append, made), turner(append, made)
         self.len, self.type, self.str = len, type, str  # by names that no code uses for others
         self.plain = PLAIN_COLLECTIONS
-        self.affirmed = affirmer(self)
-        self.admitted = admitter(self, self._admitted)
-        self.equal = equaller(self, self._same)
+        self.affirmed, self.equal = affirmer(self), equaller(self, self._same)
+        self.admitted, self.member = (
+            admitter(self, self._admitted),
+            finder_among(self, self._among, self._admitted, _ONCE),
+        )
         self.split, self.words = splitter(self, self.given), worder(self, self.called)
-        self.levels, self.parameters = (
-            announcer(self.seen, name, signs, self.literals)
-            for name, signs in ((READS_LEVELS, "+#*>"), (READS_PARAMETERS, "&"))
+        told = (
+            (READS_LEVELS, "+#*>", self.literals, (True,)),
+            (READS_PARAMETERS, "&", self.literals, self.forms),
+        )
+        self.levels, self.parameters = (announcer(self.seen, *each) for each in told)
+        self.split_levels, self.split_parameters = (
+            telling_splitter(self.split, self.seen, *each) for each in told
         )
         self.partition, self.rpartition = (
             parter(self, self.given, name) for name in ("partition", "rpartition")
         )
         self.groups, self.group = all_grouper(self, self.called), grouper(self, self.given)
-        self.item = itemizer(self.group)
+        self.item, self.long = itemizer(self.group), longer(self._note_made)
         self.known: list[str] = []
         """The first few texts that were found in a collection of literals: most are found again."""
         self.found = finder(self._members, self.known)
@@ -187,8 +202,7 @@ class Provenance(Calls):
         self.joined = together(append, self._note_made, self._joined)
         self.joined_by = together_by(append, self._note_made)
         self.batched = batcher(self.joined_by, self._take_batch)
-        self.percent = filler(append, self._filled)
-        self.replaced = replacer(append, self._noted)
+        self.percent, self.replaced = filler(append, self._filled), replacer(append, self._noted)
         self.patterns = Harmless()
         """Of the function's code, which the sink need not look at again."""
         searching = (self.patterns, self._answers, self._settle_answers)
@@ -196,10 +210,10 @@ class Provenance(Calls):
         self.bound = Binder(self.watched, self.wrote, self.seen)
         self.descriptors = False
         """Whether the code may write to a standard stream by another file over its descriptor."""
+        self.asked = asker(self._noted, self.watched)
         self.matched_by = matcher(*searching, self.watched)
         self.matched_with = pattern_matcher(*searching, self.watched)
-        self.cut = cutter(append, self._note_made)
-        self.cut_again = again_cutter(append, self._note_made)
+        self.cut, self.cut_again = cutter(append, made), again_cutter(append, made)
 
     def begin(self) -> None:
         """Forget everything, and take notes."""
@@ -214,6 +228,7 @@ class Provenance(Calls):
             if held:
                 held.clear()
         self._listed = self._pending = 0
+        self.cuts_left = MAX_CUTS
         self.active = True
 
     def end(self) -> None:
@@ -285,15 +300,6 @@ class Provenance(Calls):
         if result is not None and result is not False:
             self._noted(function, arguments, named, result)
         return result
-
-    def member(self, value: Any, collection: Any) -> bool:
-        """Do `value in collection`."""
-        if type(collection) in _ONCE and self.active:
-            return self._among(value, collection)
-        found = value in collection
-        if found:
-            self._admitted(value, collection)
-        return found
 
     def _admitted(self, value: Any, collection: Any) -> None:
         if not self.active:
@@ -431,6 +437,18 @@ class Provenance(Calls):
         """Announce that the code reads the head of an answer, which it may have written."""
         if READS_ANSWER in self.watchers:
             self.watchers[READS_ANSWER]((text,), {})
+
+    def _divided(
+        self, text: str, sign: str, most: int, backwards: bool, index: int | None = None
+    ) -> None:
+        """Announce that the code cuts a text at a sign that it may have put there."""
+        if self.cuts_left <= 0 or READS_PARTS not in self.watchers:
+            return
+        self.cuts_left -= 1
+        values = self._last_values(text)
+        # Most are cut soon after they were put together, and no value has the sign.
+        if values is None or any(type(one) is str and sign in one for one in values):
+            self.watchers[READS_PARTS]((text, (sign, most, backwards, index)), {})
 
     def _found_equal(self, left: Any, right: Any, written: int) -> None:
         if type(left) is str and type(right) is str:

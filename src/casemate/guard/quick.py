@@ -32,7 +32,7 @@ _NO_NUMBERS = frozenset((bytes, bytearray, int, memoryview, str))
 Append = Callable[[tuple[Any, ...]], None]
 Note = Callable[[Any, str, tuple[Any, ...], int], None]
 Noted = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
-Parted = Callable[[list[Any], tuple[Any, ...]], None]
+Parted = Callable[..., None]
 Grouped = Callable[[tuple[Callable[..., Any], tuple[Any, ...]], "Match[Any]", Any], None]
 Call = Callable[[Callable[[], Any]], Any]
 
@@ -146,7 +146,10 @@ def giver(
         elif kind is list and type(function) is BuiltinMethodType:
             owner = function.__self__
             if type(owner) is str:  # all of its methods that give a list split it
-                parted(result, (owner, argument) if type(argument) is str else (owner,))
+                if type(argument) is str:
+                    parted(result, (owner, argument), argument)
+                else:
+                    parted(result, (owner,))
                 return result
         if result is not False and result is not None:
             noted(function, (argument,), {}, result)

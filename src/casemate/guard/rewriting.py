@@ -17,7 +17,8 @@
     x.split(), m.groups() __casemate_words__(x), __casemate_groups__(m)
     x.split(",")          __casemate_split__(x, ",")
     x.partition(",")      __casemate_partition__(x, ",")
-    x.split("&")          __casemate_split__(__casemate_parameters__(x), "&")
+    x.split("&")          __casemate_split_parameters__(x, "&")
+    x.split(",")[0]       __casemate_split__(x, ",", 0)[0]
     m.group(1), m[1]      __casemate_group__(m, 1), __casemate_item__(m, 1)
     LINE.match(x)         __casemate_matched_by__("match", LINE.match, x)
     re.match("a", x)      __casemate_matched_with__("match", re.match, "a", x)
@@ -69,6 +70,7 @@ from .looks import (
     bound_names,
     cuts_at,
     form_of,
+    is_call_of,
     is_literal,
     is_named_as_text,
     is_namespace,
@@ -79,6 +81,7 @@ from .looks import (
     match_names,
     may_tell,
     number_names,
+    part_taken,
     reads_again,
     reads_in_memory,
     renamed_functions,
@@ -131,6 +134,8 @@ class Rewriter(Comparisons, ast.NodeTransformer):
         self._matches = match_names(module)
         levels = separators_of_levels(module)
         self._levels = levels | frozenset("+#*>" if levels else "")
+        self._taken: dict[int, int] = {}
+        """By the identity of a call that splits a text, the one part of it that is taken."""
         self._cut_again: ast.Subscript | None = None
         """A slice of which another is taken: both are done by one call."""
 
@@ -341,7 +346,9 @@ class Rewriter(Comparisons, ast.NodeTransformer):
         """Do a method of a text where it stands; None if it is none of those that can be."""
         alone = by_itself(node, owner, name)
         if alone:
-            return self._call(node, alone, owner, *node.args)
+            if alone != "split":
+                return self._call(node, alone, owner, *node.args)
+            return self._split(node, owner)
         asks = name in ASKING and all(map(is_pure, node.args))
         trims = name in TRIMMING and are_texts(node.args)
         trims = trims or replaces_by_shorter(node, name)
@@ -353,6 +360,17 @@ class Rewriter(Comparisons, ast.NodeTransformer):
                 return None
             do = trimmed_in_place if trims else asked_in_place
             return do(node, owner, name, names or ())
+
+    def _split(self, node: ast.Call, owner: ast.expr) -> ast.Call:
+        form = "split"
+        for told in ("levels", "parameters"):
+            if isinstance(owner, ast.Call) and is_call_of(owner, f"{PREFIX}{told}{SUFFIX}"):
+                form, owner = f"split_{told}", owner.args[0]
+                break
+        call = self._call(node, form, owner, *node.args)
+        if id(node) in self._taken:
+            call.args.append(ast.copy_location(ast.Constant(self._taken[id(node)]), node))
+        return call
 
     def _measures(self, node: ast.Call) -> bool:
         """Tell whether a call is one like `len(text.split())`: nobody else sees what is made."""
@@ -424,6 +442,8 @@ class Rewriter(Comparisons, ast.NodeTransformer):
         """Do slices that are read."""
         again = node is self._cut_again
         value, parts = node.value, (node.slice, getattr(node.value, "slice", None))
+        if (part := part_taken(node)) is not None:
+            self._taken[id(value)] = part
         if isinstance(value, ast.Subscript) and all(isinstance(one, ast.Slice) for one in parts):
             self._cut_again = value
         self.generic_visit(node)
@@ -438,12 +458,8 @@ class Rewriter(Comparisons, ast.NodeTransformer):
             return node
         none = ast.copy_location(ast.Constant(None), node)
         inner = node.value
-        name = (
-            inner.func.id
-            if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)
-            else ""
-        )
-        if name == f"{PREFIX}cut{SUFFIX}" and isinstance(inner, ast.Call) and cut.step is None:
+        is_cut = isinstance(inner, ast.Call) and is_call_of(inner, f"{PREFIX}cut{SUFFIX}")
+        if is_cut and isinstance(inner, ast.Call) and cut.step is None:
             first, last, step = cut.lower or none, cut.upper or none, inner.args[3]
             # What has an effect must not be evaluated before the first cut is made.
             fixed = isinstance(first, ast.Constant) and isinstance(last, ast.Constant)

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from re import Match
-from types import BuiltinMethodType, FunctionType
+from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any
 
 from .identity import identity
@@ -31,6 +31,20 @@ _APART = frozenset(("findall", "finditer", "split"))
 _FUNCTIONS = frozenset((re.match, re.search, re.fullmatch, re.sub, re.findall, re.split))
 
 
+_PLAIN = frozenset((bool, bytes, float, int, str, type(None)))
+_TEXTS = frozenset((str, bytes))
+
+
+def asks_plainly(document: Any) -> bool:
+    """Tell whether a query compares fields with plain values, and has no operator."""
+    if type(document) is not dict:
+        return False
+    for key, value in document.items():
+        if type(value) not in _PLAIN or type(key) is not str or key[:1] == "$" or "." in key:
+            return False
+    return True
+
+
 Answers = list[tuple[Any, Any, Any]]
 """As `Calls` keeps them: function, arguments, and which of these is the text."""
 Settle = Callable[[], None]
@@ -39,12 +53,20 @@ Settle = Callable[[], None]
 class Harmless:
     """Patterns that need no judgement, by the object that the code has."""
 
-    __slots__ = ("known",)
+    __slots__ = ("_times", "known")
 
     def __init__(self) -> None:
         """Begin with none."""
         self.known: dict[int, tuple[object, int]] = {}
         """Pattern and limit, by identity."""
+        self._times: dict[int, int] = {}
+
+    def times(self, pattern: object) -> int:
+        """Return how often this was asked of a pattern."""
+        if len(self._times) >= MAX_KNOWN:
+            self._times.clear()
+        self._times[identity(pattern)] = asked = self._times.get(identity(pattern), 0) + 1
+        return asked
 
     def add(self, pattern: object, limit: int) -> None:
         """Take a pattern, or the text of one, and how long a text it may be given unseen.
@@ -54,6 +76,14 @@ class Harmless:
         if len(self.known) >= MAX_KNOWN:
             self.known.clear()
         self.known[identity(pattern)] = (pattern, limit)
+
+
+def _may_be_written(text: str) -> bool:
+    """Tell whether a text may be one that the code has written, by its look.
+
+    Lines, a filter of LDAP, a message of syslog, a point of metrics.
+    """
+    return "\n" in text or text.startswith(("(", "<")) or ("=" in text and "," in text)
 
 
 def searcher(
@@ -73,7 +103,8 @@ def searcher(
         if kind is _PATTERN_METHOD:
             pattern = getattr(function, "__self__", None)
         elif kind is BuiltinMethodType:
-            if name == "find" and type(getattr(function, "__self__", None)) is str:
+            pattern = getattr(function, "__self__", None)  # `findall` and its like take no class
+            if name == "find" and type(pattern) is str:
                 return function(*arguments, **named)  # a place in a text: nothing is noted of it
         elif kind is FunctionType and function in _FUNCTIONS and arguments:
             place = 1
@@ -86,8 +117,7 @@ def searcher(
         for argument in arguments[place:]:
             if type(argument) is not str or len(argument) >= limit:
                 return slow(name, function, *arguments, **named)
-        if name in _APART and "\n" in arguments[-1]:
-            # It may be of lines that the code has written.
+        if name in _APART and _may_be_written(arguments[-1]):
             return slow(name, function, *arguments)
         result = function(*arguments)
         if type(result) is Match:
@@ -99,6 +129,25 @@ def searcher(
         return result
 
     return watched
+
+
+def asker(
+    noted: Noted, slow: Callable[..., Any]
+) -> Callable[[str, Callable[[Any], Any], Any], Any]:
+    """Return what does the same of `store.find_one({"id": 4})` and its like.
+
+    Nothing is judged of such a query, and what it finds is made of no text.
+    """
+
+    def asked(name: str, function: Callable[[Any], Any], document: Any) -> Any:
+        if type(function) is not MethodType or not asks_plainly(document):
+            return slow(name, function, document)
+        result = function(document)
+        if type(result) in _TEXTS:
+            noted(function, (document,), {}, result)
+        return result
+
+    return asked
 
 
 def matcher(

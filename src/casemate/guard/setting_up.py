@@ -15,7 +15,7 @@ from .sinks import SINKS
 from .sql import shape, tokens
 from .sql.drivers import watch_drivers
 from .threads import THREADS
-from .written import streams
+from .written import apart, streams
 
 
 def warm() -> None:
@@ -57,6 +57,7 @@ def after_import(guard: Guard) -> None:
     for name in own_modules(guard):
         guard.constants.add_module(sys.modules[name])
     streams.look_for_descriptors(guard)
+    apart.look_for_signs(guard)
     _watch_imported(guard)
     guard.raised.settle()
     watch_audit(guard, SINKS)

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Iterable
 
 from .batches import lowered
-from .origin import PIECE, Origin, Span
+from .origin import Origin, Span
 
 MAX_ESCAPED = 1000
 """Places at which one text may stand escaped; with more nothing is told of where it stands."""
@@ -81,7 +81,7 @@ def _continues(before: Span, last: Origin, span: Span) -> bool:
     if before.checked or span.checked or last.source != span.origin.source:
         return False
     # What was found in pieces may stand beside it by chance, as the end of the code's own tag.
-    if _is_piece(before) != _is_piece(span):
+    if before.is_piece != span.is_piece:
         return False
     if last.steps == span.origin.steps:
         return True
@@ -91,10 +91,6 @@ def _continues(before: Span, last: Origin, span: Span) -> bool:
     if not first or len(first) != len(second) or first[:-1] != second[:-1]:
         return False
     return isinstance(first[-1], int) and second[-1] == first[-1] + 1
-
-
-def _is_piece(span: Span) -> bool:
-    return span.origin.decoding[-1:] == PIECE
 
 
 def within(spans: list[Span], start: int, size: int) -> list[Span]:
@@ -160,7 +156,7 @@ def without_pieces_of(known: list[Span], found: list[Span]) -> list[Span]:
     for span in found:
         at = bisect.bisect_right(ends, span.start)
         around = at < len(known) and known[at].start < span.end
-        if not around or span.origin.decoding[-1:] != PIECE:
+        if not around or not span.is_piece:
             kept.append(span)
     return kept
 

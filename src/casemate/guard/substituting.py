@@ -14,6 +14,7 @@ from .spans import cutting, found_again, merged
 
 _PLACES = ("?", "%s")
 """What the code puts in the place of a value that it binds: `sql.replace(f"'{name}'", "?")`."""
+_LETTER = re.compile(r"[^\W\d_]")
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -46,6 +47,46 @@ def pieces(
         else:
             found.append((match[0], True))
     return [*found, (template[place:], True)]
+
+
+def replaced_in(text: str, made: Made, spans_of: Callable[[str], list[Span]]) -> list[Span] | None:
+    """Find the parts of a text in which the code has replaced something; None if nobody can."""
+    found = put_in(text, made, spans_of)
+    if found is None:
+        found = marks_replaced(text, made, spans_of)
+    return signs_replaced(text, made, spans_of) if found is None else found
+
+
+def marks_replaced(
+    text: str, made: Made, spans_of: Callable[[str], list[Span]]
+) -> list[Span] | None:
+    """Find the parts of a text in which a mark of the code's, as `%NAME%`, became a value.
+
+    None if the mark is within data, or beside it, or is of no letters: signs may be of the data.
+    """
+    if made.kind != REPLACED or not all(type(part) is str for part in made.parts[:3]):
+        return None
+    source, mark, value = made.parts[:3]
+    inside = spans_of(source) if len(_LETTER.findall(mark)) > 1 else []
+    if not inside or spans_of(mark):
+        return None
+    pieces_of = replaced(*made.parts)
+    if pieces_of is None or not same(text, pieces_of):
+        return None
+    cut = cutting([s._replace(start=max(s.start - 1, 0), end=s.end + 1) for s in inside])
+    exactly, put = cutting(inside), spans_of(value)
+    found: list[Span] = []
+    place = offset = 0
+    for piece, is_rest in pieces_of:
+        if is_rest:
+            found += [s.moved(offset) for s in exactly(place, len(piece))]
+        elif cut(place, len(mark)):
+            return None
+        else:
+            found += [s.moved(offset) for s in put]
+        place += len(piece if is_rest else mark)
+        offset += len(piece)
+    return found
 
 
 def signs_replaced(

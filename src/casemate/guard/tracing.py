@@ -28,7 +28,7 @@ from .notes import (
     Made,
     joined_of,
 )
-from .origin import PIECE, Origin, Span
+from .origin import Origin, Span
 from .pieces import Piece, as_text, of_format, of_percent, replaced, same, texts_in
 from .provenance import Provenance
 from .reaching import MANY, Reach
@@ -45,7 +45,7 @@ from .spans import (
     without_pieces_of,
 )
 from .substituting import pieces as substituted
-from .substituting import put_in, signs_replaced
+from .substituting import replaced_in
 from .taint import Taint
 
 _MAX_DEPTH = 60
@@ -169,9 +169,7 @@ class Tracer:
             def spans_of(part: str) -> list[Span]:
                 return self._spans(part, depth + 1)
 
-            found = put_in(text, made, spans_of)
-            if found is None:
-                found = signs_replaced(text, made, spans_of)
+            found = replaced_in(text, made, spans_of)
             if found is None:
                 # Of a template with what cannot be held, such as a date, it is known what went in.
                 mixed = made.kind in (FORMAT, PERCENT)
@@ -267,7 +265,7 @@ class Tracer:
 
     def _is_chance(self, text: str, span: Span, standing: Cover) -> bool:
         """Tell of a piece whether it stands in a text of the code's, but for blanks around it."""
-        if span.origin.decoding[-1:] != PIECE:
+        if not span.is_piece:
             return False
         part = text[span.start : span.end]
         start = span.end - len(part.lstrip())
@@ -484,6 +482,7 @@ class Tracer:
             return substituted
         sources = [s for s in made.parts if isinstance(s, (str, bytes)) and s]
         spans: list[Span] = []
+        of_known = False
         for source in sources if made.kind != DERIVED else sources[:8]:
             inside = self._spans(source, depth + 1)
             if not inside:
@@ -494,6 +493,7 @@ class Tracer:
                 return inside
             if len(text) < len(whole) and text in whole:
                 spans += self._cut(text, whole, inside)
+                of_known = getattr(self._provenance.of(source), "kind", "") == JOINED
                 continue
             again = found_again(text, whole, inside)
             spans += again
@@ -515,7 +515,10 @@ class Tracer:
         spans = merged(spans)
         if len(spans) == 1 and (spans[0].start, spans[0].end) == (0, len(text)):
             return spans  # a search can find no more of it
-        return merged(spans + without_pieces_of(spans, self._leaf(text)))
+        searched = self._leaf(text)
+        if of_known:  # of what the code has put together, and this was cut from, all is known
+            searched = [span for span in searched if not span.is_piece]
+        return merged(spans + without_pieces_of(spans, searched))
 
     def _substituted(self, text: str, made: Made, depth: int) -> list[Span] | None:
         """Find the parts of a text in which `re.sub` has put markup of the code's around some.

@@ -461,7 +461,9 @@ def test_objects_of_data_from_outside_are_stopped(tmp_path: Path) -> None:
     missed = {n: a.result + a.trace for n, a in answers.items() if a.outcome != "blocked"}
     assert not missed
     for name, answer in answers.items():
-        assert answer.records[0]["sink"] == "deserialisation", f"{name}: {answer}"
+        # Lines that are divided before they are read are judged where they are divided.
+        sinks = ("deserialisation", "file") if "lines of JSON" in name else ("deserialisation",)
+        assert answer.records[0]["sink"] in sinks, f"{name}: {answer}"
         assert answer.records[0]["fix"], name
         assert "could not be checked" not in str(answer.records), name
 

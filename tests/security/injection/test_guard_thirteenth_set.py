@@ -165,7 +165,7 @@ def test_what_the_code_has_vouches_in_whatever_collection(tmp_path: Path) -> Non
 
 
 def test_more_than_values_in_what_is_read_again(tmp_path: Path) -> None:
-    assert_blocked(tmp_path, READ_AGAIN, {"deserialisation"}, PRELOAD)
+    assert_blocked(tmp_path, READ_AGAIN, {"deserialisation", "file"}, PRELOAD)
 
 
 def test_values_in_what_is_read_again(tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ def test_a_text_without_the_sign_is_not_announced(provenance: Provenance) -> Non
     told: list[object] = []
     provenance.watchers[READS_LEVELS] = lambda arguments, named: told.append(arguments[0])
     provenance.watchers[READS_PARAMETERS] = provenance.watchers[READS_LEVELS]
+    assert provenance.parameters("a=1&b=2") == "a=1&b=2", "the code has written no parameter"
+    provenance.forms.append("&b=")
     for text in ("a/b", "", None, 3, ["a+"]):
         assert provenance.levels(text) is text
         assert provenance.parameters(text) is text

@@ -92,3 +92,18 @@ def test_the_patterns_that_are_held_are_bounded() -> None:
         harmless.add(pattern, 1)
     assert len(harmless.known) <= MAX_KNOWN
     assert harmless.known[identity(patterns[-1])] == (patterns[-1], 1)
+
+
+def test_what_may_be_written_by_the_code_is_told_each_time(
+    provenance: Provenance, told: list[Any]
+) -> None:
+    provenance.watchers["findall"] = lambda arguments, named: told.append(arguments)
+    provenance.patterns.add(_WORD, ANY_LENGTH)
+    assert provenance.watched("findall", _WORD.findall, "a b") == ["a", "b"]
+    assert told == []
+    for text in ("a\nb", "(uid=a)", "<34>1 a", "temp,tag=a v=1"):
+        provenance.watched("findall", _WORD.findall, text)
+    assert len(told) == 4
+    for pattern in [object() for _ in range(3 * MAX_KNOWN)]:
+        assert provenance.patterns.times(pattern) == 1
+        assert len(provenance.patterns._times) <= MAX_KNOWN

@@ -9,6 +9,7 @@ from casemate.guard.written import kinds, records
 from casemate.guard.written.formulas import is_formula
 from casemate.guard.written.judgement import sink_of
 from casemate.guard.written.kinds import Kind
+from casemate.guard.written.settings import judge_settings
 from casemate.guard.written.wire import judge_sent
 
 
@@ -27,6 +28,16 @@ from casemate.guard.written.wire import judge_sent
 )
 def test_a_name_tells_the_kind(name: str, kind: Kind | None) -> None:
     assert kinds.of_name(name) is kind
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("x $DB_PASSWORD", True), ("${DB_PASSWORD}", True), ("US$ 5 $PRICE", False), ("\\$A", False)],
+)
+def test_a_setting_shows_no_other_of_its_file(value: str, shown: bool) -> None:
+    before = 'DB_PASSWORD=x\nA=1\nNAME="'
+    span = Span(len(before), len(before + value), Origin("event", ("v",)), exact=True)
+    assert (judge_settings(f'{before}{value}"\n', [span]) is not None) is shown
 
 
 def test_first_lines_and_types_tell_the_kind() -> None:

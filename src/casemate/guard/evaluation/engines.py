@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..quoted import judge as judge_quoted
 from ..quoted import language
 from ..sink import Patch
@@ -61,7 +61,7 @@ def check(guard: Guard, sink: str, script: object, kind: Kind, *, whole: bool) -
 def _is_name_by_chance(text: str, span: Span) -> bool:
     """Tell of a piece whether it is a name, which scripts of libraries have as well."""
     name = _DOTTED.fullmatch(_part(text, span)) is not None
-    return name and span.origin.decoding[-1:] == PIECE
+    return name and span.is_piece
 
 
 def _part(text: str, span: Span) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..core import Guard
 from ..in_memory import found, held_by, writes_in_memory
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..pieces import as_text
 from ..spans import neutral
 from ..standing import is_direct, is_put_together
@@ -144,7 +144,7 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
 
 def _is_by_chance(text: str, span: Span) -> bool:
     """Tell of what was found by search whether the document of a library would have it as well."""
-    piece = span.origin.decoding[-1:] == PIECE
+    piece = span.is_piece
     return piece or _CLOSING.fullmatch(text, span.start, span.end) is not None
 
 

@@ -6,6 +6,7 @@ and `#` in the filter of a topic for any level (MQTT 5.0, 4.7), one of NATS `*` 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from ..lone_signs import origin_of_sign
 from ..names import READS_LEVELS, WATCHED
 from ..origin import Span
 from ..pieces import as_text
+from ..searching import asks_plainly
 from ..sink import CallHook
 from ..spans import around
 from ..standing import is_own, is_put_together
@@ -24,7 +26,6 @@ from .languages import judge_graphql, judge_path, judge_search
 
 _OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte")
 """What code has that takes operators, one of these at least."""
-_PLAIN = frozenset((bool, bytes, float, int, str, type(None)))
 _MAX_TOPICS = 64
 _MAX_QUERY = 16 * 1024
 _FIELD = re.compile(r"\w:[\w(\"*\[]")
@@ -47,21 +48,11 @@ def _on_asked(
 ) -> None:
     """Block a query (BlockedError) of a store of the code's whose operators came from outside."""
     documents = [one for one in (*arguments, *named.values()) if isinstance(one, Mapping) and one]
-    if documents and all(map(_asks_plainly, documents)):
+    if documents and all(map(asks_plainly, documents)):
         return
     if documents and is_own(guard, function) and any(map(guard.constants.holds, _OPERATORS)):
         reads = getattr(function, "__name__", "") in READING
         check_document(guard, *documents, reads=reads)
-
-
-def _asks_plainly(document: Mapping[Any, Any]) -> bool:
-    """Tell whether a query compares fields with plain values, and has no operator."""
-    if type(document) is not dict:
-        return False
-    for key, value in document.items():
-        if type(key) is not str or key[:1] == "$" or "." in key or type(value) not in _PLAIN:
-            return False
-    return True
 
 
 def _on_subscribed(
@@ -75,6 +66,8 @@ def _on_subscribed(
         topic = one[0] if isinstance(one, tuple) and one else one
         if isinstance(topic, (str, bytes)) and any(sign in as_text(topic) for sign in "+#*>"):
             guard.check(NAME, topic, judge_topic)
+            if not guard.is_own(topic) and is_put_together(guard, topic):
+                guard.decide(NAME, functools.partial(_judge_signs, guard, topic))
 
 
 def _on_levels(guard: Guard, text: Any, *_: Any) -> None:

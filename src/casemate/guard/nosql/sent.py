@@ -6,19 +6,24 @@ Engines of search and APIs take them over HTTP, often without a library of their
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..objects.judgement import judge_json
+from ..objects.read_again import judge_form
+from ..origin import Span
 from ..pieces import as_text
 from ..sink import Patch
 from ..standing import is_put_together
+from ..verdict import Verdict
 from ..written.by_look import check_chat
 from .languages import judge_graphql
 
+_FORM = re.compile(r"[\w.\[\]-]{1,64}=[^\s]*&")
+"""How a form begins that has more than one field."""
 _BEGINS = ("{", "[")
 _ASKS = re.compile(
     r"\s{0,80}(?:(?:query|mutation|subscription|fragment)\b[^{}]{0,500}\{|\{\s{0,80}[A-Za-z_.])"
@@ -38,8 +43,12 @@ def _check(guard: Guard, sink: str, body: object) -> None:
     """
     if isinstance(body, (str, bytes)):
         check_chat(guard, body)
-        if is_put_together(guard, body) and as_text(body).lstrip().startswith(_BEGINS):
-            guard.check(sink, body, judge_json)
+        if is_put_together(guard, body):
+            sent = as_text(body)
+            if sent.lstrip().startswith(_BEGINS):
+                guard.check(sink, body, judge_json)
+            elif _FORM.match(sent) is not None:
+                guard.check("url", body, _judge_form)
     elif isinstance(body, dict):
         check_chat(guard, body.get("text"))
         text = body.get(_GRAPHQL)
@@ -47,6 +56,12 @@ def _check(guard: Guard, sink: str, body: object) -> None:
             return
         if is_put_together(guard, text):
             guard.check(sink, text, judge_graphql)
+
+
+def _judge_form(text: str, spans: Sequence[Span]) -> Verdict | None:
+    # Blanks and line ends of a value have mostly become others: then it was found again.
+    whole = [span._replace(exact=True) for span in spans if not span.is_piece]
+    return judge_form(text, whole) if whole else None
 
 
 def _watched(owner: str, method: str, bodies: Bodies) -> Callable[[str], Patch]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from ..nosql.languages import JAVASCRIPT
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..quoted import STRING, tokenize
 from ..quoted import judge as judge_script
 from ..spans import escaped, neutral
@@ -112,7 +112,7 @@ def _within_quotes(page: str, span: Span) -> Span:
     The `=` of a form (`site=https://...`) is found again in `href="https://...`, and so is the end
     of a name (`name=Ann` in `value="Ann`): the code has begun that name.
     """
-    if span.exact or span.origin.decoding[-1:] != PIECE:
+    if span.exact or not span.is_piece:
         return span
     begun = _BEGUN.match(page, span.start, span.end)
     own = begun is not None and page[span.start - 1 : span.start].isalpha()
@@ -170,7 +170,7 @@ def _runs_over(page: str, span: Span, part: Part) -> bool:
 
     It adds nothing to the tag, and no other.
     """
-    if span.exact or span.origin.decoding[-1:] != PIECE or span.start < part.start:
+    if span.exact or not span.is_piece or span.start < part.start:
         return False
     after = page[page.index(part.quote, span.start, span.end) + 1 : span.end]
     return _CLOSED.fullmatch(after) is not None

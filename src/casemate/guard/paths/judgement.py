@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Callable, Sequence
 
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..spans import around
 from ..verdict import Verdict
 
@@ -103,7 +103,7 @@ def judge_pattern(pattern: str, spans: Sequence[Span]) -> Verdict | None:
         part = pattern[span.start : span.end]
         wide = span.exact and ("*" in part or set(part) == {"?"})
         # In other letters it was found again, and is no other text by chance.
-        wide = wide or (span.origin.decoding[-1:] != PIECE and _CLASSED.search(part) is not None)
+        wide = wide or (not span.is_piece and _CLASSED.search(part) is not None)
         if wide and not span.vouched:
             return Verdict(span.origin, STANDS, FIX_PATTERN)
     return None

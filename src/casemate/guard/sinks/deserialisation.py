@@ -21,14 +21,15 @@ from ..core import Guard
 from ..evaluation import choosing
 from ..hooks import argument, wrap
 from ..in_memory import check_own, found, held_by, writes_in_memory
-from ..names import READS_PARAMETERS
+from ..names import READS_PARAMETERS, READS_PARTS
 from ..objects import decrypting, judgement, pickles, read_again
 from ..objects.plain import is_plain_array
 from ..objects.signatures import patch_hmac
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..sink import Patch, Sink
 from ..standing import is_direct, is_import, wrap_direct
 from ..verdict import Judge, Verdict
+from ..written import apart
 from ..written.lines import before_in_line, is_whole
 from ..written.settings import judge_settings, judge_yaml
 
@@ -250,7 +251,7 @@ def _judge_setting(
 
 def _judge_read(text: str, spans: Sequence[Span]) -> Verdict | None:
     # Nobody saw it being made: what begins a line, or is a piece, may be of the event's own lines.
-    inside = [s for s in spans if s.origin.decoding[-1:] != PIECE and before_in_line(text, s)]
+    inside = [s for s in spans if not s.is_piece and before_in_line(text, s)]
     return judge_settings(text, inside) if inside else None
 
 
@@ -414,7 +415,10 @@ SINK = Sink(
     name=NAME,
     summary="pickle, marshal, YAML with unsafe loaders: data from outside must not make objects.",
     audit={"marshal.loads": _marshal},
-    calls={READS_PARAMETERS: functools.partial(read_again.read_form, NAME)},
+    calls={
+        READS_PARAMETERS: functools.partial(read_again.read_form, NAME),
+        READS_PARTS: apart.read_parts,
+    },
     patches={
         **decrypting.patches(),
         **read_again.patches(NAME),

@@ -16,8 +16,9 @@ from ..hooks import argument, wrap
 from ..names import READS_ANSWER, READS_LINES, READS_TEXT
 from ..pieces import as_text
 from ..sink import Sink
+from ..standing import is_put_together
 from ..url import links
-from ..written import by_look, files, kinds
+from ..written import by_look, files, kinds, shaped
 from ..written.judgement import FILE, MAX_TEXT, Judge
 from .command import judgement_of
 
@@ -45,6 +46,8 @@ def check_stored(guard: Guard, key: str, content: str | bytes, content_type: str
         return
     text = as_text(content)
     kind = kinds.of_type(content_type) or kinds.of_name(key) or kinds.of_first_line(text)
+    if kind is None and is_put_together(guard, content) and shaped.signs_of(text):
+        kind = kinds.Kind.SHAPED
     if kind is not None and "\0" not in text[:1024]:
         files.check(guard, kind, text, [content], judgement_of(guard).line)
 

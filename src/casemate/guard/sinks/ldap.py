@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..names import READS_TEXT
 from ..origin import Span
 from ..pieces import as_text
 from ..plain_names import is_plain
@@ -232,6 +233,12 @@ def _on_search(
             guard.check(NAME, one, judge_filter)
 
 
+def _on_read(guard: Guard, text: Any, *_: Any) -> None:
+    """Judge a filter that the code has put together, and takes apart by a pattern."""
+    if isinstance(text, str) and _IS_FILTER.match(text) and is_put_together(guard, text):
+        guard.check(NAME, text, judge_filter)
+
+
 def _patch_ldap3(guard: Guard, module: ModuleType) -> None:
     _watch(guard, vars(module)["Connection"], _LDAP3)
 
@@ -248,7 +255,7 @@ def _patch_bonsai(guard: Guard, module: ModuleType) -> None:
 SINK = Sink(
     name=NAME,
     summary="LDAP filters and names: data must stay one value, its special characters escaped.",
-    calls={"search": _on_search},
+    calls={"search": _on_search, READS_TEXT: _on_read},
     patches={
         "ldap3.core.connection": _patch_ldap3,
         "ldap.ldapobject": _patch_python_ldap,

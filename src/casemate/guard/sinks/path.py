@@ -252,19 +252,35 @@ def _patch_importlib(guard: Guard, module: ModuleType) -> None:
     )
 
 
-def _patch_fnmatch(guard: Guard, module: ModuleType) -> None:
-    """Watch patterns that the code compares names with; each is looked at once in a row.
+def _patch_pathlib(guard: Guard, module: ModuleType) -> None:
+    """Watch patterns that paths are compared with, besides what follows how paths are made."""
+    following.patch_pathlib(guard, module)
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        _compare(guard, argument(arguments, named, 1, "path_pattern", "pattern"))
+
+    for name in ("match", "full_match"):
+        if hasattr(module.PurePath, name):
+            wrap_direct(guard, module.PurePath, name, before, "pathlib")
+
+
+def _compare(guard: Guard, pattern: object) -> None:
+    """Block a pattern (BlockedError) that data has widened, unless it was just looked at.
 
     Between two stars of the code's own, data that stands for any name finds what none would.
     """
+    if type(pattern) is not str or pattern is guard.provenance.kept.get(_COMPARED):
+        return
+    guard.provenance.kept[_COMPARED] = pattern
+    if not (pattern[:1] == pattern[-1:] == "*"):
+        _check_pattern(guard, pattern)
+
+
+def _patch_fnmatch(guard: Guard, module: ModuleType) -> None:
+    """Watch patterns that the code compares names with; each is looked at once in a row."""
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        pattern = argument(arguments, named, 1, "pat")
-        if type(pattern) is not str or pattern is guard.provenance.kept.get(_COMPARED):
-            return
-        guard.provenance.kept[_COMPARED] = pattern
-        if not (pattern[:1] == pattern[-1:] == "*"):
-            _check_pattern(guard, pattern)
+        _compare(guard, argument(arguments, named, 1, "pat"))
 
     def passing(function: Callable[..., Any]) -> Callable[..., Any]:
         plain = inspect.unwrap(function)
@@ -350,7 +366,7 @@ SINK = Sink(
         "fnmatch": _patch_fnmatch,
         "importlib.util": _patch_importlib,
         "posixpath": following.patch_posixpath,
-        "pathlib": following.patch_pathlib,
+        "pathlib": _patch_pathlib,
         "botocore.client": aws_calls.patch,
         "zipfile": _patch_zipfile,
         "tarfile": _patch_tarfile,

@@ -19,11 +19,12 @@ from typing import Any
 
 from .. import hooks
 from ..core import Guard
-from ..names import READS_TEXT
+from ..names import READS_PARTS, READS_TEXT
 from ..origin import Span
 from ..searching import ANY_LENGTH, MIN_SUBJECT
 from ..sink import CallHook, Sink
 from ..verdict import Judge, Verdict
+from ..written import by_look
 from . import overlapping
 from .widening import widening
 
@@ -32,7 +33,10 @@ _MAX_PATTERN = 4096
 _REPEATS_NOTHING = re.compile(r"(?:[^*+{\\]|\\.)*+", re.DOTALL)
 """A pattern whose signs of repetition are escaped, all of them: a long search word, say."""
 _MANY = 16
-_TAKING_APART = frozenset(("findall", "finditer", "split", "sub", "subn"))
+_MAX_TIMES = 64
+"""Texts that are looked at by a pattern that finds quotes, or divides at `;`."""
+_FINDING = frozenset(("findall", "finditer"))
+_TAKING_APART = _FINDING | frozenset(("split", "sub", "subn"))
 _WITH_REPLACEMENT = frozenset(("sub", "subn"))
 _GROUP = re.compile(r"\\(?:g<|\d)")
 _FIX_GROUP = "have a function return the value: pattern.sub(lambda match: value, text)"
@@ -188,15 +192,21 @@ def _on_call(
     if name == "compile" or not isinstance(pattern, str) or not isinstance(subject, str):
         return
     # Whoever matches from a place on takes a text apart, token by token: asked at the first.
+    reads_quotes = False
     begins = name == "match" and arguments[shift + 1 :] == (0,) and compiled is not None
     if name in _TAKING_APART or begins:
-        guard.provenance.seen(READS_TEXT, subject)
+        reads_quotes = (begins or name in _FINDING) and by_look.reads_quotes(pattern)
+        guard.provenance.seen(READS_TEXT, subject, *([pattern] if reads_quotes else ()))
+        if name == "split" and ";" in pattern:
+            guard.provenance.seen(READS_PARTS, subject, pattern)
     exponential = len(subject) >= MIN_SUBJECT and is_exponential(pattern)
     if exponential:
         guard.check(NAME, subject, _judge_subject)
     known = compiled if isinstance(compiled, re.Pattern) else arguments[0] if arguments else None
     own = type(known) is str and known is pattern and guard.constants.is_literal(known)
-    if own or type(known) is re.Pattern:
+    again = (reads_quotes and name in _FINDING) or (name == "split" and ";" in pattern)
+    again = again and guard.provenance.patterns.times(known) < _MAX_TIMES
+    if (own or type(known) is re.Pattern) and not again:
         # Whether it takes exponential time is found out where a text is long enough to matter.
         seen = len(subject) >= MIN_SUBJECT and not exponential
         guard.provenance.patterns.add(known, ANY_LENGTH if seen else MIN_SUBJECT)

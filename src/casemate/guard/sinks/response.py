@@ -21,7 +21,7 @@ from ..url.hosts import Vouching
 from ..url.joining import without_chance
 from ..url.structure import Parts, is_below, split
 from ..verdict import Verdict
-from ..written import files, kinds, returned
+from ..written import files, kinds, returned, shaped
 from ..written.fields import judge_value
 from ..written.lines import is_whole
 from .command import judgement_of
@@ -198,6 +198,9 @@ def _body(guard: Guard, result: Mapping[str, Any]) -> None:
     kinds_of += [kinds.of_name(found[1]) for found in saved if found is not None]
     kind = next((one for one in kinds_of if one is not None), None)
     body = _bytes_of(result)
+    if kind is None and isinstance(body, str) and shaped.may_be(body):
+        shaped_body = [returned.Found(kinds.Kind.SHAPED, body)]
+        returned.check(guard, shaped_body, NAME, judgement_of(guard).line)
     if kind is not None and kind is not kinds.Kind.PAGE and body:
         shell = judgement_of(guard).line
         files.check(guard, kind, as_text(body), [body], shell)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..spans import around
 
 _MAX_PATTERN, _MAX_PART = 4096, 1024
@@ -52,7 +52,7 @@ def widening(
     for span in spans:
         part = text[span.start : span.end]
         plain = _SIGNS.search(part) is None and part.strip(".")
-        if span.vouched or span.origin.decoding[-1:] == PIECE or plain:
+        if span.vouched or span.is_piece or plain:
             continue
         if _NAMED.search(span.origin.pointer) is not None:
             continue

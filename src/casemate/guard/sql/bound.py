@@ -15,7 +15,7 @@ from typing import Any
 from ..batches import lowered
 from ..core import Guard
 from ..fragments import MAX_TEXT, MIN_SAME
-from ..origin import PIECE, Span
+from ..origin import Span
 
 _BOUND = ("sql", "bound")
 _MAX_BOUND = 100
@@ -52,7 +52,7 @@ def without_chance(guard: Guard, query: object, text: str, spans: Sequence[Span]
         if span.exact:
             return False
         # All of a text is more than a piece of it: that is bound by this very call.
-        whole = span.origin.decoding[-1:] != PIECE and any(part == one for one in bound)
+        whole = not span.is_piece and any(part == one for one in bound)
         if not _is_in(part, now if whole else bound):
             return False
         return not any(part in one or (one in part and not one.isalnum()) for one in made)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..core import Guard
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..plain_names import is_hidden, is_whose
 from ..quoted import STRING, judge, language, tokenize
 from ..spans import around, neutral
@@ -85,7 +85,7 @@ def _literals(statement: str) -> Iterator[tuple[int, int]]:
 
 def judge_expression(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data in an expression is more than words, or ends what it stands in."""
-    given = [s for s in spans if not s.vouched and s.origin.decoding[-1:] != PIECE]
+    given = [s for s in spans if not s.vouched and not s.is_piece]
     own = neutral(text, given)
     literals = [(start, end) for kind, start, end in tokenize(own, _EXPRESSION) if kind == STRING]
     quoted = [s for s in given if any(a < s.start and s.end < b for a, b in literals)]

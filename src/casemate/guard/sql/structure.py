@@ -12,7 +12,7 @@ import operator
 import re
 from collections.abc import Sequence
 
-from ..origin import PIECE, Origin, Span
+from ..origin import Origin, Span
 from ..spans import neutral
 from ..verdict import Verdict
 from .columns import without_free
@@ -194,7 +194,7 @@ def _is_usual_beginning(text: str, spans: Sequence[Span]) -> bool:
     Who searches for `select * from pages` has it put where the search is, as well: after WHERE.
     """
     first = spans[0]
-    if first.start or first.exact or first.origin.decoding[-1:] != PIECE:
+    if first.start or first.exact or not first.is_piece:
         return False
     begun = _BEGINNING.match(text)
     if begun is None or first.end > begun.end():

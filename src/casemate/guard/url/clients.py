@@ -17,7 +17,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..origin import PIECE, Origin, Span
+from ..origin import Origin, Span
 from ..pieces import as_text
 from ..sink import Patch
 from ..standing import is_direct, is_put_together
@@ -115,7 +115,7 @@ class Judge:
         inside = [s._replace(end=min(s.end, len(asked))) for s in spans if s.start < len(asked)]
         vouching = self._reading if reads else self._vouching
         verdict = judge(asked, inside, vouching) if inside else None
-        if verdict is not None and any(s.origin.decoding[-1:] == PIECE for s in inside):
+        if verdict is not None and any(s.is_piece for s in inside):
             inside = without_chance(self.guard, asked, inside)
             verdict = judge(asked, inside, vouching) if inside else None
         verdict = verdict or left_of(self.guard, text) or self._climbing(text, inside)

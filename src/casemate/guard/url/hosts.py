@@ -50,6 +50,8 @@ _LINK_PORTS = frozenset((80, 443, 8080, 8443))
 _ADDRESS_CHECKS = ("is_private", "is_global")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _ELSEWHERE = "casemate-guard.invalid"
+_BEGINNING = re.compile(r"https?://(?:[a-z0-9_-]{1,63}\.){1,10}[a-z]{2,63}")
+"""What a URL begins with up to the end of a whole host."""
 _AUTHORITY = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?/{0,2}([^/?#]*)")
 
 
@@ -175,7 +177,7 @@ class Vouching:
             return self._guard.found_number(place_of(text, parts).port or -1)
         visited = visited and place_of(text, parts).port in _LINK_PORTS
         foreseen = self.is_foreseen(text, parts) or (visited and self._is_host_of_code(host))
-        if foreseen or self._told_apart(host):
+        if (foreseen and not self._passes_by_fault(text, parts)) or self._told_apart(host):
             return True
         if self._is_choice(text, span):
             return True
@@ -237,6 +239,24 @@ class Vouching:
         if is_meant_for_all(place.host) and place in self._from_code():
             return True
         return place in self._settings()
+
+    def _passes_by_fault(self, text: str, parts: Parts) -> bool:
+        """Tell whether the code asked for a URL that ends with its host, and this host goes on.
+
+        `url.startswith("https://api.example.com")` is true of `https://api.example.com.evil.test`,
+        which the code may hold as well: among what it has recorded of others.
+        """
+        host = normal(text[slice(*parts.host)])
+        asked = [
+            one
+            for form in {text, text.lower()}
+            for question in self._guard.provenance.asked_of(form)
+            if question.place < 0 and question.function.__name__ == "startswith"
+            for one in map(str.lower, _asked_for(question))
+            if _BEGINNING.fullmatch(one) is not None and text.lower().startswith(one)
+        ]
+        hosts = [host_of(one) for one in asked]
+        return bool(hosts) and host not in hosts
 
     def _is_host_of_code(self, host: str) -> bool:
         return is_meant_for_all(host) and any(place.host == host for place in self._from_code())

@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 from ..batches import lowered
 from ..core import Guard
 from ..hooks import argument
-from ..origin import PIECE, Origin, Span
+from ..origin import Origin, Span
 from ..paths import following
 from ..standing import is_put_together, wrap_after, wrap_after_own
 from ..verdict import Verdict
@@ -153,7 +153,7 @@ def without_chance(guard: Guard, url: str, spans: Sequence[Span]) -> list[Span]:
 
     Asked once a URL, or the value of a header, is about to be stopped.
     """
-    pieces = {s: lowered(url[s.start : s.end]) for s in spans if s.origin.decoding[-1:] == PIECE}
+    pieces = {s: lowered(url[s.start : s.end]) for s in spans if s.is_piece}
     quoted = _quoted_in(guard, url, set(pieces.values()))
 
     def is_chance(span: Span) -> bool:

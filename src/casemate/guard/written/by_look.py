@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 
 from ..core import Guard
 from ..in_memory import found, held_by, is_binary
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..pieces import as_text
 from ..quoted import QUOTE, opens_quotes
 from ..spans import around, neutral
 from ..standing import is_put_together
 from ..verdict import Judge as JudgeText
 from ..verdict import Verdict
-from . import alike, wire
-from .judgement import Judge, sink_of, verdict_on
+from . import alike, shaped, wire
+from .judgement import Judge, sink_of, verdict_by
 from .kinds import Kind
 from .lines import before_in_line, doubtful
 from .records import FIX_LOG
@@ -37,15 +37,19 @@ _TERRAFORM = re.compile(
     re.MULTILINE,
 )
 _ENDS = re.compile(r"[\r\n]|(?<!\$)\$\{|(?<!%)%\{")
-_SYSLOG = re.compile(r"<\d{1,3}>1 \S")
+_SYSLOG = shaped.SYSLOG
 
 _BLOCK = re.compile(
     r"^[ \t]{0,40}[a-z_]{2,40}(?:[ \t][^\n{};]{0,200})?\{\n[^\n{};]{1,400};$", re.MULTILINE
 )
 """A block with a directive in it, as nginx has them."""
-_POINT = re.compile(r"[A-Za-z_][\w.-]{0,100},[\w.-]{1,60}=")
+_POINT = shaped.POINT
 _LABELLED = re.compile(r"<https?://[^<>|\n]{1,500}\|[^<>\n]{1,200}>")
 """A link of Slack's, whose text is another than the URL."""
+_QUOTED_TEXT = re.compile(r"['\"]\(?(?:\?:)?(?:\[\^|\.[*+]|\\.)")
+_APOSTROPHE = re.compile(r"(?<!\\)(?:\\\\)*'")
+_QUOTES = {"'": _APOSTROPHE, '"': QUOTE}
+_FIX_QUOTES = "escape quotes in the value as the expression says, or hand it over as a variable"
 _CALL = re.compile(r"<!(?:channel|here|everyone|subteam\^)")
 _MASKED = re.compile(r"<(?:https?://|mailto:)([^<>|\s]{1,500})\|([^<>]{1,200})")
 """A link by another name, unless the name is a part of the URL, as where chats find one."""
@@ -77,16 +81,33 @@ _LOOKS = (
 )
 
 
-def read(shell: Callable[[Guard], Judge], guard: Guard, text: Any, *_: Any) -> None:
-    """Block a text (BlockedError) that the event has changed, and that the code takes apart."""
+def reads_quotes(pattern: str) -> bool:
+    """Tell whether a pattern finds texts in quotes, as those of an expression."""
+    return _QUOTED_TEXT.search(pattern) is not None
+
+
+def read(
+    shell: Callable[[Guard], Judge], guard: Guard, text: Any, arguments: Any = (), *_: Any
+) -> None:
+    """Block a text (BlockedError) that the event has changed, and that the code takes apart.
+
+    `arguments`: the pattern by which it does, if that finds texts in quotes.
+    """
     if type(text) is not str or not guard.active or len(text) > MAX_TEXT:
         return
+    _read(shell, guard, text)
+    if any(arguments) and ("'" in text or '"' in text):
+        _check(guard, "nosql", text, judge_quotes)
+
+
+def _read(shell: Callable[[Guard], Judge], guard: Guard, text: str) -> None:
     if _SYSLOG.match(text) is not None:
         _check(guard, "log", text, judge_structured)
     elif _POINT.match(text) is not None:
         _check(guard, wire.NAME, text, wire.judge_lines)
     elif "\n" not in text:
-        return
+        if shaped.signs_of(text):
+            _check(guard, "file", text, _judge_shaped)
     elif any(kind.match(text) for kind in alike.KINDS):
         _check(guard, wire.NAME, text, wire.judge_lines)
     else:
@@ -99,6 +120,8 @@ def read(shell: Callable[[Guard], Judge], guard: Guard, text: Any, *_: Any) -> N
         if look is not None:
             judged = functools.partial(_judge, guard, look, shell(guard))
             _check(guard, sink_of(look.kind), text, judged)
+        elif shaped.may_be(text) and is_put_together(guard, text) and shaped.signs_of(text):
+            guard.check("file", text, _judge_shaped)
 
 
 def check_chat(guard: Guard, text: object) -> None:
@@ -150,11 +173,27 @@ def _check(guard: Guard, sink: str, text: str, judge: JudgeText) -> None:
 def _judge(
     guard: Guard, look: _Look, shell: Judge, text: str, spans: Sequence[Span]
 ) -> Verdict | None:
-    whole = [s for s in spans if s.origin.decoding[-1:] != PIECE]
+    whole = [s for s in spans if not s.is_piece]
     # The event may have brought what looks so: then it is no text of the code's.
     if not whole or look.pattern.search("q".join(around(text, whole))) is None:
         return None
-    return verdict_on(guard, look.kind, text, [text], shell)
+    return verdict_by(guard, look.kind, text, whole, shell)
+
+
+def _judge_shaped(text: str, spans: Sequence[Span]) -> Verdict | None:
+    return shaped.judge(text, [span for span in spans if not span.is_piece])
+
+
+def judge_quotes(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data ends the quotes that the code has put around it."""
+    own = neutral(text, spans)
+    for span in doubtful(spans):
+        before, after = own[max(span.start - 1, 0) : span.start], own[span.end : span.end + 1]
+        part = text[span.start : span.end]
+        ends = before in _QUOTES and before == after and _QUOTES[before].search(part) is not None
+        if not span.is_piece and ends:
+            return Verdict(span.origin, "ends its quotes in an expression", _FIX_QUOTES)
+    return None
 
 
 def judge_structured(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -178,7 +217,7 @@ def judge_block(text: str, spans: Sequence[Span]) -> Verdict | None:
 
 def judge_controls(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data calls people in a chat, or is a link there by another name."""
-    whole = [s for s in spans if s.origin.decoding[-1:] != PIECE]
+    whole = [s for s in spans if not s.is_piece]
     if _LABELLED.search("q".join(around(text, whole))) is None:
         return None
     for span in doubtful(whole):

@@ -6,7 +6,7 @@ import bisect
 import re
 from collections.abc import Sequence
 
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..verdict import Verdict
 
 _BEGUN = re.compile(r"[\w*-]{0,40}=\"")
@@ -87,7 +87,7 @@ def judge_addresses(text: str, spans: Sequence[Span]) -> Verdict | None:
         opened = _opened(text[place : span.start], opened)
         place = max(span.end, place)
         part = text[span.start : span.end]
-        if span.vouched or span.origin.decoding[-1:] == PIECE:
+        if span.vouched or span.is_piece:
             continue
         if opened == '"':
             ended = _end_of_quotes(part)
@@ -155,7 +155,7 @@ def judge_parameter(text: str, spans: Sequence[Span], signs: str) -> Verdict | N
         whole = span.start <= 0 and span.end >= len(text)
         if whole or span.vouched:
             continue
-        if span.origin.decoding[-1:] == PIECE:
+        if span.is_piece:
             # The `=` of a form is found again before the quotes of a header's part.
             begun = _BEGUN.match(text, span.start, span.end)
             span = span._replace(start=begun.end()) if begun is not None else span  # noqa: PLW2901

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from posixpath import join, normpath  # as they are before the guard follows what they make
 from types import ModuleType
 from typing import Any
@@ -17,13 +17,16 @@ from ..core import Guard, Place
 from ..hooks import argument
 from ..pieces import as_text
 from ..standing import is_import, wrap_after
-from . import alike, kinds, streams
+from . import alike, kinds, shaped, streams
 from .judgement import FILE, MAX_TEXT, Judge, sink_of, verdict_on
 from .kinds import Kind
+from .values import Values
 
-_NOTED, _PIECES = ("file", "written"), ("file", "pieces")
+_NOTED, _PIECES, _INODES = ("file", "written"), ("file", "pieces"), ("file", "inodes")
 MAX_FILES = 100
 """Files of an invocation that are looked at, the last ones that it opened."""
+MAX_UNTOLD = 64
+"""Writes up to which a file is followed whose name tells nothing."""
 MAX_READ = 1024 * 1024
 """Bytes of them all that are looked at at once."""
 _WRITES = os.O_WRONLY | os.O_RDWR
@@ -37,11 +40,11 @@ _PRINTED = frozenset((str, int, float, bool, type(None)))
 class _Pieces:
     """What the code wrote into a file, as far as it was seen."""
 
-    __slots__ = ("held", "size")
+    __slots__ = ("held", "size", "writes")
 
     def __init__(self) -> None:
         self.held: list[str | bytes] = []
-        self.size = 0
+        self.size = self.writes = 0
 
     def add(self, text: object) -> None:
         if isinstance(text, (str, bytes)) and self.size <= MAX_TEXT:
@@ -73,9 +76,6 @@ class Written:
         if not where or where.startswith((*_SYSTEM, guard.root)):
             return
         added = bool(flags & os.O_APPEND)
-        if kinds.of_name(where) is None and not kinds.may_be_script(where) and not added:
-            # It may get another name later: that of a temporary file says nothing.
-            return
         if noted is None:
             noted = guard.provenance.kept[_NOTED] = {}
         noted.pop(where, None)
@@ -83,7 +83,8 @@ class Written:
             guard.provenance.kept.get(_PIECES, {}).pop(where, None)
         noted[where] = added
         if len(noted) > MAX_FILES:
-            del noted[next(iter(noted))]
+            # What no name tells of goes first.
+            del noted[next((one for one in noted if not _is_told(one, noted)), next(iter(noted)))]
 
     def wrote(
         self, guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
@@ -94,12 +95,14 @@ class Written:
             return
         function = getattr(function, "__wrapped__", function)  # of a temporary file
         name = getattr(getattr(function, "__self__", None), "name", None)
-        if isinstance(name, (str, bytes)) and (where := _absolute(name)) in noted:
+        where = _absolute(name) if isinstance(name, (str, bytes)) else ""
+        if type(name) is int:
+            where = _behind(guard.provenance.kept, noted, name)
+        if where in noted:
             several = function.__name__ == "writelines"
             if several and type(arguments[0]) not in (list, tuple):
                 return  # it gives its lines once
-            for text in arguments[0] if several else arguments[:1]:
-                self.add(guard, where, text)
+            self.add(guard, where, arguments[0] if several else arguments[:1])
 
     def printed(
         self, guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
@@ -111,15 +114,24 @@ class Written:
             if not all(type(text) in _PRINTED for text in arguments):
                 return  # only the file knows what it was printed as
             between, end = (named.get(n) for n in ("sep", "end"))
+            texts: list[object] = []
             for number, text in enumerate(arguments):
                 if number:
-                    self.add(guard, where, " " if between is None else between)
-                self.add(guard, where, text if isinstance(text, str) else str(text))
-            self.add(guard, where, "\n" if end is None else end)
+                    texts.append(" " if between is None else between)
+                texts.append(text if isinstance(text, str) else str(text))
+            self.add(guard, where, [*texts, "\n" if end is None else end])
 
-    def add(self, guard: Guard, where: str, text: object) -> None:
-        """Take in what is written into a file."""
-        guard.provenance.kept.setdefault(_PIECES, {}).setdefault(where, _Pieces()).add(text)
+    def add(self, guard: Guard, where: str, texts: Iterable[object]) -> None:
+        """Take in what is written into a file at once."""
+        kept = guard.provenance.kept
+        pieces: _Pieces = kept.setdefault(_PIECES, {}).setdefault(where, _Pieces())
+        pieces.writes += 1
+        for text in texts:
+            pieces.add(text)
+        if pieces.writes == MAX_UNTOLD + 1 and not _is_told(where, kept[_NOTED]):
+            del kept[_PIECES][where], kept[_NOTED][where]
+            for name in (_PIECES, _NOTED) if not kept[_NOTED] else ():
+                del kept[name]  # with nothing kept, writing costs nothing more
 
     def patch_pathlib(self, guard: Guard, module: ModuleType) -> None:
         """Take in what `pathlib` writes, which opens the file by itself."""
@@ -128,7 +140,7 @@ class Written:
             where = _absolute(arguments[0]) if guard.active else ""
             if where in guard.provenance.kept.get(_NOTED, ()):
                 guard.provenance.kept.get(_PIECES, {}).pop(where, None)
-                self.add(guard, where, argument(arguments, named, 1, "data"))
+                self.add(guard, where, [argument(arguments, named, 1, "data")])
 
         wrap_after(module.Path, "write_text", after)
         wrap_after(module.Path, "write_bytes", after)
@@ -167,10 +179,20 @@ class Written:
             if room <= 0:
                 return
 
+    def _look_at_shape(self, guard: Guard, where: str) -> None:
+        """Judge a file of no known kind by what the code was seen writing into it."""
+        pieces = _held(guard, where)
+        text = "".join(map(as_text, pieces))
+        signs = shaped.signs_of(text) if text else ()
+        values = Values(guard) if signs else None
+        if values is not None and any(values.holds(piece, signs) for piece in pieces):
+            check(guard, Kind.SHAPED, text, pieces, self._shell(guard))
+
     def _look(self, guard: Guard, where: str, name: str, room: int) -> int:
         """Judge a file by a name; return how much of it was read."""
         added = guard.provenance.kept.get(_NOTED, {}).get(where, False)
-        if kinds.of_name(name) is None and not kinds.may_be_script(name) and not added:
+        if not added and not _is_told(name, {}):
+            self._look_at_shape(guard, where)
             return 0
         found: list[tuple[Kind | None, bytes]] = []
         # What is opened within a decision is not looked at.
@@ -185,6 +207,35 @@ class Written:
                     text, pieces = _end_of(guard, where, text)
                 check(guard, kind, text, pieces or [data], self._shell(guard))
         return sum(len(data) for _, data in found)
+
+
+def _behind(kept: dict[Any, Any], noted: Mapping[str, bool], descriptor: int) -> str:
+    """Return which of the noted files a descriptor leads to, as that of `mkstemp`."""
+    with contextlib.suppress(OSError):
+        status = os.fstat(descriptor)
+        known: dict[tuple[int, int], str] = kept.setdefault(_INODES, {})
+        key = status.st_dev, status.st_ino
+        if known.get(key) not in noted:
+            for where in noted:
+                with contextlib.suppress(OSError):
+                    if os.path.samestat(os.stat(where), status):
+                        known[key] = where
+                        break
+            else:
+                return ""
+        return known[key]
+    return ""
+
+
+def _is_told(name: str, added: Mapping[str, bool]) -> bool:
+    """Tell whether a file is of a kind that its name may tell, or is added to."""
+    known = kinds.of_name(name) is not None or kinds.may_be_script(name)
+    return known or added.get(name, False)
+
+
+def _held(guard: Guard, where: str) -> Sequence[str | bytes]:
+    kept: _Pieces | None = guard.provenance.kept.get(_PIECES, {}).get(where)
+    return kept.held if kept is not None and kept.size <= MAX_TEXT else ()
 
 
 def pieces_of(guard: Guard, where: str, text: str) -> Sequence[str | bytes]:

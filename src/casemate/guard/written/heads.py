@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..verdict import Verdict
 from .fields import judge_values
 from .lines import begun, doubtful, is_whole
@@ -85,7 +85,7 @@ def judge_fields(text: str, spans: Sequence[Span], *, end: int | None = None) ->
 
 def _is_name_alone(text: str, span: Span) -> bool:
     """Tell of a piece whether it is the name of a field, which the head has as well."""
-    if span.origin.decoding[-1:] != PIECE:
+    if not span.is_piece:
         return False
     return _NAME_ALONE.fullmatch(text, span.start, span.end) is not None
 

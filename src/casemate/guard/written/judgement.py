@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from ..core import Guard
 from ..evaluation.judgement import judge as judge_python
 from ..markup.feeds import judge_document
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..pages import cleaning
 from ..pages.judgement import judge as judge_page
 from ..pages.judgement import judge_addresses
@@ -17,7 +17,7 @@ from ..pieces import as_text
 from ..sql import structure
 from ..sql.tokens import Dialect
 from ..verdict import Verdict
-from . import cells, heads, lines, records, settings, tables
+from . import cells, heads, lines, records, settings, shaped, tables
 from .kinds import Kind
 from .languages import LANGUAGES, judge_code
 
@@ -53,6 +53,7 @@ _OF_LINES: dict[Kind, Judge] = {
     Kind.SETTINGS: settings.judge_settings,
     Kind.BLOCKS: settings.judge_blocks,
     Kind.XML: judge_document,
+    Kind.SHAPED: shaped.judge,
 }
 
 
@@ -73,14 +74,20 @@ def verdict_on(
         if lines.is_whole(text, spans) and len({s.origin for s in spans}) == 1:
             return None  # it is passed on
         return cells.verdict_on(guard, text, _SEPARATORS[kind])
-    spans = spans_of(guard, pieces)
-    verdict = None
-    if spans and not lines.is_whole(text, spans):
-        verdict = _judged(guard, kind, text, spans, shell)
+    verdict = verdict_by(guard, kind, text, spans_of(guard, pieces), shell)
     if verdict is None and kind is Kind.PAGE:
         # Addresses by what a library made of them as well, such as one of Markdown.
         verdict = judge_addresses(text, guard.spans)
     return verdict
+
+
+def verdict_by(
+    guard: Guard, kind: Kind, text: str, spans: Sequence[Span], shell: Judge
+) -> Verdict | None:
+    """Return a verdict on a text of no table, by where in it data is."""
+    if not spans or lines.is_whole(text, spans):
+        return None
+    return _judged(guard, kind, text, spans, shell)
 
 
 def _rows(guard: Guard, kind: Kind, text: str, pieces: Sequence[str | bytes]) -> Verdict | None:
@@ -105,7 +112,7 @@ def spans_of(guard: Guard, pieces: Sequence[str | bytes]) -> list[Span]:
     found: list[Span] = []
     place = 0
     for piece in pieces:
-        spans = [s for s in guard.spans(piece) if s.origin.decoding[-1:] != PIECE]
+        spans = [s for s in guard.spans(piece) if not s.is_piece]
         found += [s.moved(place)._replace(exact=False) for s in spans]
         place += len(as_text(piece))
     return found

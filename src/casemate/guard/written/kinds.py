@@ -33,6 +33,7 @@ class Kind(Enum):
     PHP = "PHP code"
     AWK = "awk program"
     CODE = "code"
+    SHAPED = "parts with names, of a language that is not known"
 
 
 _SUFFIXES = {

@@ -20,6 +20,7 @@ _FIRST = re.compile(r"\s*(\S+)")
 _TOKEN = re.compile(r"[^\s|:,=]+|\S")
 _FIELD = re.compile(r"[|;\t]\s?[A-Za-z_]\w{0,63}=")
 _NAMED = re.compile(r"(?<![\w|;])[A-Za-z_]\w{0,63}=")
+_WORD_NAMED = re.compile(r" [A-Za-z_]\w{0,63}=")
 _KEY = re.compile(r"[A-Za-z_]\w{0,63}[=:]")
 _LEVEL = re.compile(
     r"[\[(<]?(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|AUDIT)\b[\])>:|]?"
@@ -43,6 +44,8 @@ _ACCESS = re.compile(r"\S{1,200} \S{1,200} (?:\S{1,200} )?(?:\[[^\]\n]{0,60}\] )
 """How a line of an access log begins, in the forms that servers of HTTP write."""
 _WORDS_FIRST = re.compile(r"^(?:[A-Za-z<(]|\d{4}-)", re.MULTILINE)
 """What begins a line that is no JSON, nor a part of it."""
+_LEVELED = re.compile(rf"(?:\S{{1,40}}[ \t]){{0,3}}(?:{_LEVEL.pattern})")
+"""A line with a level among its first words."""
 _RECORD = re.compile(f"{_LEVEL.pattern}|{_TIME.pattern}")
 _WARNED = re.compile(r"\S{1,200}:\d{1,7}: ")
 """How Python begins what it shows of a warning."""
@@ -140,6 +143,11 @@ def _ends_as_own(text: str, span: Span) -> bool:
     return any(sign in after and line.count(sign) >= after.count(sign) for sign in _DIVIDING)
 
 
+def begins_record(text: str) -> bool:
+    """Tell whether a text begins as a record of a log does: with a level, or when it was."""
+    return _LEVEL.match(text) is not None or _TIME.match(text) is not None
+
+
 def begins_with_level(text: str) -> bool:
     """Tell whether a text begins as records do that say first how much they matter."""
     return _LEVEL.match(text) is not None
@@ -159,12 +167,12 @@ def judge_kept(text: str, spans: Sequence[Span]) -> Verdict | None:
             return Verdict(span.origin, "adds a field to a record of the log", FIX_LOG)
         if BREAKS.search(text, span.start, span.end) is None:
             continue  # most by far
-        level, shape = _LEVEL.match(own) is not None, _shape(own)
-        numbers = shape.count("0") >= _MIN_NUMBERS
+        level, begins = _LEVEL.match(own) is not None, shape(own)
+        numbers = begins.count("0") >= _MIN_NUMBERS
         like = _like(own)
         for place in begun(text, span):
             line = text[place : place + MAX_LINE]
-            alike = _LEVEL.match(line) if level else numbers and _shape(line) == shape
+            alike = _LEVEL.match(line) if level else numbers and shape(line) == begins
             alike = alike or _ACCESS.match(own) or like(line) or _has_columns(own, line)
             alike = alike or _RUNNER.match(line) or is_alike(own, line)
             if alike or _has_fields(own, line):
@@ -188,6 +196,10 @@ def _copied(text: str, span: Span) -> str | None:
     for found in _FIELD.finditer(part[:MAX_LINE]):
         if found[0] in before or found[0] in after:
             return "adds a field to a record of the log"
+    if _NAMED.search(after) is not None:  # what is last may be any text
+        for found in _WORD_NAMED.finditer(part[:MAX_LINE]):
+            if found[0] in before or found[0] in after:
+                return "adds a field to a record of the log"
     ended = BREAKS.search(part)
     if ended is None or (ended.end() >= len(part) and not after.strip()):
         return None
@@ -284,13 +296,13 @@ def _judge_objects(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
-def _shape(text: str) -> str:
+def shape(text: str) -> str:
     """Return how a line begins: digits, capitals and words, each as one sign."""
     found = _TOKEN.match(first[1]) if (first := _FIRST.match(text)) is not None else None
-    shape = found[0][:64] if found is not None else ""
+    begun = found[0][:64] if found is not None else ""
     for pattern, sign in _SHAPES:
-        shape = pattern.sub(sign, shape)
-    return _WORDS.sub("a", shape)
+        begun = pattern.sub(sign, begun)
+    return _WORDS.sub("a", begun)
 
 
 def _has_fields(own: str, line: str) -> bool:
@@ -301,4 +313,5 @@ def _has_fields(own: str, line: str) -> bool:
 
 def _resembles(own: str, line: str) -> bool:
     """Tell whether a line looks like the beginning of the code's own."""
-    return not own.strip() or _shape(own) == _shape(line)
+    leveled = _LEVELED.match(own) is not None and _LEVELED.match(line) is not None
+    return not own.strip() or leveled or shape(own) == shape(line)

@@ -20,9 +20,10 @@ from ..pages.judgement import judge as judge_page
 from ..pieces import as_text, texts_in
 from ..spans import around
 from ..verdict import Verdict
-from . import files, kinds, lines
-from .judgement import MAX_TEXT, Judge
+from . import by_look, files, kinds, lines, records, shaped, wire
+from .judgement import LOG, MAX_TEXT, Judge
 from .kinds import Kind
+from .values import Values
 
 _MAX_PIECES = 1000
 MAX_LOOKED_AT = 200
@@ -33,6 +34,22 @@ _TAG = re.compile(
     r"select|option|textarea|title|style|script)\b",
     re.IGNORECASE,
 )
+_ROOT = re.compile(r"(?:\s{0,99}<\?xml[^>]{0,200}>)?\s{0,99}<([A-Za-z_][\w.:-]{0,60})(?=[\s>])")
+"""How a document of XML begins: with its root."""
+_LOOKS = (
+    (re.compile(r"HTTP/1\."), Kind.HEADED),
+    (re.compile(r"BEGIN:VCALENDAR|BEGIN:VCARD|#EXTM3U"), Kind.FIELDS),
+    (
+        re.compile(
+            r"\s{0,99}(?:INSERT INTO [\w.\"`]{1,99}\b|UPDATE [\w.\"`]{1,99} SET\b"
+            r"|DELETE FROM [\w.\"`]{1,99} WHERE\b)"
+        ),
+        Kind.SQL,
+    ),
+    (re.compile(r"[\w.-]{1,60}:(?!=)[^\n=]{0,200}\n\t"), Kind.RECIPES),
+)
+"""How texts begin that are an answer as it is sent, a calendar, a card or a playlist, a statement
+that changes something, a rule of make."""
 _LAST_WORD = re.compile(r"[A-Za-z]{1,16}\Z")
 _NAMES = frozenset(("filename", "file", "name", "key", "path", "attachment"))
 """Fields beside a text that tell what it is called."""
@@ -41,10 +58,6 @@ _TOLD = {
     **{"vcf": Kind.FIELDS, "vcard": Kind.FIELDS},
 }
 _TOLD_BY = tuple(_TOLD)
-_ANSWER = "HTTP/1."
-"""How an answer begins that is written as it is sent."""
-_FIELDS = ("BEGIN:VCALENDAR", "BEGIN:VCARD", "#EXTM3U")
-"""How calendars, cards and playlists begin."""
 _HOLDS = (dict, list, tuple)
 _MAX_PARTS = 8
 """Of a list that is an answer: its status, headers and body."""
@@ -92,10 +105,21 @@ class Found(NamedTuple):
 
 def check(guard: Guard, found: Sequence[Found], sink: str, shell: Judge) -> None:
     """Block a result (BlockedError) with a page or a table that the event has changed."""
+    values = Values(guard)
     for kind, text, typed in found:
         # Asked last: to know how a text was made has all notes of the call sorted in.
         if kind is Kind.PAGE:
             guard.decide(sink, functools.partial(_page, guard, text, typed=typed))
+        elif kind is Kind.SHAPED:
+            # Of most that are short no value has a sign; lines are mostly put together of others.
+            plain = "\n" not in text and not values.have_signs(text)
+            if plain or not values.have(text, shaped.signs_of(text)):
+                continue
+            if records.begins_record(text) and "\n" in text and guard.provenance.of(text):
+                guard.check(LOG, text, records.judge_kept)
+            if "\r\n" in text or wire.begins_mail(text):
+                wire.read_answer(guard, text)
+            by_look.read(lambda _: shell, guard, text)
         elif guard.provenance.of(text) is not None:
             files.check(guard, kind, text, [text], shell)
 
@@ -154,6 +178,10 @@ def judged_in(result: object) -> tuple[list[Found], list[str]]:
     """
     texts: list[Found] = []
     redirects: list[str] = []
+    if isinstance(result, str) and len(result) <= MAX_TEXT:
+        kind = _kind_of(result, None)
+        # Of a text that is all of a result nobody says that it is a page.
+        return ([Found(kind, result)] if kind not in (None, Kind.PAGE) else []), redirects
     todo: list[tuple[Any, Kind | None]] = [(result, None)] if isinstance(result, _HOLDS) else []
     left = MAX_LOOKED_AT
     while todo:
@@ -204,11 +232,21 @@ def _kind_of(text: str, told: Kind | None) -> Kind | None:
     """Return what a text may be: what it is called, or what it looks like."""
     if told is not None:
         return told
-    if text.startswith(_ANSWER):
-        return Kind.HEADED
-    if text.startswith(_FIELDS):
-        return Kind.FIELDS
-    return Kind.PAGE if "<" in text and _TAG.search(text) is not None else None
+    if not shaped.has_sign(text):
+        return None  # most by far
+    if text.startswith("#!") and (script := kinds.of_first_line(text)) is not None:
+        return script
+    looks = next((kind for pattern, kind in _LOOKS if pattern.match(text) is not None), None)
+    looks = looks or (_of_markup(text) if "<" in text else None)
+    return looks or Kind.SHAPED
+
+
+def _of_markup(text: str) -> Kind | None:
+    if _TAG.search(text) is not None:
+        return Kind.PAGE
+    root = _ROOT.match(text)
+    whole = root is not None and text.rstrip().endswith(f"</{root[1]}>")
+    return Kind.XML if whole else None
 
 
 def _is_redirect(answer: dict[Any, Any]) -> bool:

@@ -34,6 +34,7 @@ _EXPANDED = re.compile(r"(?<!\$)(\$++)[({]")
 _COMMENT = re.compile(r"[ \t]{0,40}#")
 _SIGNS = re.compile(r"[\"'`$;{}\r\n\x0b\x0c\x85\u2028\u2029]")
 _OPENS = re.compile(r"(?:^|[=:\s(,\[{])(['\"])")
+_VARIABLE = re.compile(r"(?<!\\)\$\{?([A-Za-z_]\w{0,63})")
 _SUBSTITUTES = re.compile(r"\$\(|`[^`\n]+`")
 _ESCAPED_TEXT = re.compile(r'(?:[^"\\\r\n]|\\[^\r\n])*+')
 _ENDS_DIRECTIVE = re.compile(r"[;{}]|[\r\n]")
@@ -56,12 +57,23 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
         if quote and (quote not in part or _stays_quoted(before, part, quote)):
             if quote == '"' and _SUBSTITUTES.search(part):
                 return Verdict(span.origin, "is a command within a setting", FIX_LINE)
+            if quote == '"' and _shows_another(own, part):
+                return Verdict(span.origin, "shows another setting in its place", FIX_LINE)
             continue
         if quote == '"':
             return Verdict(span.origin, "ends the quotes of a setting", FIX_LINE)
         if before.strip() and next(begun(text, span), None) is not None:
             return Verdict(span.origin, "begins a line of its own among settings", FIX_LINE)
     return None
+
+
+def _shows_another(own: str, part: str) -> bool:
+    """Tell whether data has a variable in it, as `$NAME`, that the same file sets."""
+    lines = f"\n{own}"
+    return any(
+        f"\n{name}=" in lines or f"\nexport {name}=" in lines
+        for name in set(_VARIABLE.findall(part))
+    )
 
 
 def judge_yaml(text: str, spans: Sequence[Span]) -> Verdict | None:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..spans import around, neutral
 from ..verdict import Verdict
 from .lines import doubtful
@@ -34,11 +34,7 @@ def judge_table(text: str, spans: Sequence[Span], *how: Any, **named: Any) -> Ve
     if len(text) > MAX_TABLE:
         return None
     marked = neutral(text, spans, _DATA)
-    inside = [
-        s
-        for s in doubtful(spans)
-        if s.origin.decoding[-1:] != PIECE and _is_in_line(marked, s.start, s.end)
-    ]
+    inside = [s for s in doubtful(spans) if not s.is_piece and _is_in_line(marked, s.start, s.end)]
     if not inside:
         return None
     harmless = neutral(text, inside)

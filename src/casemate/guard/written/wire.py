@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..origin import PIECE, Span
+from ..origin import Span
 from ..pieces import as_text
 from ..quoted import judge as judge_quoted
 from ..quoted import language
@@ -20,6 +20,7 @@ from ..spans import around, neutral
 from ..standing import is_direct, is_own, is_put_together, wrap_after
 from ..url import structure
 from ..verdict import Verdict
+from . import shaped
 from .alike import KINDS, POINT, STATSD, adds_tag
 from .fields import judge_value
 from .heads import FIX_HEAD, judge_head, judge_inside
@@ -56,12 +57,13 @@ _CRITERIA = language(
 _MAIL_FIELD = re.compile(r"(?:From|To|Cc|Bcc|Subject|Date|Reply-To|Return-Path|MIME-Version): ?")
 _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}: ")
 _HTTP = re.compile(
-    r"HTTP/1\.|[A-Z]{3,12} \S[^\r\n]{0,900} HTTP/1\.[01]\r?\n|Status: \d|"
+    r"(?:HTTP/1|SIP/2|RTSP/1)\.|[A-Z]{3,12} \S[^\r\n]{0,900} (?:HTTP/1|SIP/2|RTSP/1)\.[01]\r?\n|"
+    r"Status: \d|"
     r"(?:Content-(?:Type|Length|Disposition|Encoding|Language)|Location|Set-Cookie|Cookie|Host"
     r"|Authorization|Cache-Control|ETag|User-Agent|Accept|Referer|Server|Connection|Origin"
     r"|Transfer-Encoding|Last-Modified|Expires|Vary|Link|X-[A-Z][A-Za-z0-9-]{0,60}): ",
 )
-"""How a head of HTTP begins."""
+"""How a head of HTTP begins, or of SIP and RTSP, which are made alike."""
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}:[ \t][^\r\n]{0,900}\r?\n")
 """How a head begins that the code puts together, as for a CGI gateway: with a field."""
 MAX_FIRST_LINE = 1024
@@ -87,12 +89,13 @@ def check_sent(guard: Guard, data: object) -> None:
         return
     headed = _HEAD.match(data) is not None
     given = data if type(data) is bytes else bytes(data[:MAX_HEAD])
-    if len(given) > MAX_HEAD or not (headed or b"\n" in given[:-1] or b"|" in given):
+    parted = b"\n" in given[:-1] or b"|" in given or b";" in given
+    if len(given) > MAX_HEAD or not (headed or parted):
         return
     if not headed and _SAMPLE.fullmatch(given) is not None:
         return  # in none of its parts is another
     if is_direct(guard, "socket", "ssl", "asyncio"):
-        guard.check(NAME, given, judge_sent if headed else judge_lines)
+        guard.check(NAME, given, judge_sent if headed else _judge_parts)
 
 
 def sent_by_own(guard: Guard, function: Any, arguments: tuple[Any, ...], *_: Any) -> None:
@@ -118,6 +121,11 @@ def read_answer(guard: Guard, text: Any, *_: Any) -> None:
         _check_head(guard, text)
     elif _MAIL_FIELD.match(begins) is not None and is_put_together(guard, text):
         guard.check(NAME, text, _judge_mail)
+
+
+def begins_mail(text: str) -> bool:
+    """Tell whether a text begins as a mail does, with a field that all mails have."""
+    return _MAIL_FIELD.match(text) is not None
 
 
 def _judge_mail(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -238,6 +246,10 @@ def judge_lines(text: str, spans: Sequence[Span]) -> Verdict | None:
             if any(kind.match(text, place) for kind in like):
                 return Verdict(span.origin, "begins a line of the protocol", _FIX_LINE)
     return None
+
+
+def _judge_parts(text: str, spans: Sequence[Span]) -> Verdict | None:
+    return judge_lines(text, spans) or shaped.judge(text, [s for s in spans if not s.is_piece])
 
 
 def _commands(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -422,7 +434,7 @@ def _check_file(guard: Guard, file: Any) -> None:
 
 
 def _judge_found(text: str, spans: Sequence[Span]) -> Verdict | None:
-    whole = [s for s in spans if s.origin.decoding[-1:] != PIECE]
+    whole = [s for s in spans if not s.is_piece]
     return _judge_fields(text, whole) if whole else None
 
 
