@@ -32,6 +32,9 @@ _BEGINNINGS = (
 """How images, sound, films, documents and fonts begin, which have texts beside their data."""
 BEGINNINGS_IN_BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGODdh", "R0lGODlh", "UklGR")
 """How images begin in base64."""
+_DATABASE = b"SQLite format 3\0"
+_SCHEMA = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) ")
+"""How SQLite writes the beginning of what it keeps of each table and index."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
@@ -50,6 +53,14 @@ def is_binary(data: bytes) -> bool:
 def may_hold_texts(data: bytes) -> bool:
     """Tell whether data is, by how it begins, of a kind that has texts which libraries read."""
     return data.startswith(_BEGINNINGS)
+
+
+def schema_in(data: bytes, texts: list[str]) -> list[str]:
+    """Return those of the texts in data that tell of the tables of an SQLite database.
+
+    Every library that uses these tables writes their names and columns in its own statements.
+    """
+    return list(filter(_SCHEMA.search, texts)) if data.startswith(_DATABASE) else []
 
 
 def texts_in(data: bytes) -> list[str]:

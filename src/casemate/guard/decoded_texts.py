@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from .batches import all_lowered, base64_of, lowered, plain_of, requoted, sort_out
-from .binary import is_binary, texts_in
+from .binary import is_binary, schema_in, texts_in
 from .budget import EASY_COST, ESCAPE_COST, FORM_COST, QUOTED_COST, TEXT_COST, ExhaustedError
 from .decoding import bytes_forms, hex_forms, is_hex
 from .forms import Forms
@@ -48,6 +48,8 @@ class DecodedTexts(Known):
         self._forms = Forms()
         self._documents: set[str] = set()
         """What was made of JSON as a whole."""
+        self._schemas: set[str] = set()
+        """What tells of the tables of a database that came as a file."""
 
     def _decode(self) -> None:
         """Know their forms as well, and what to search for. Costs far more: only when needed."""
@@ -207,9 +209,10 @@ class DecodedTexts(Known):
     def _read(self, data: bytes, node: Node, depth: int) -> None:
         """Know the texts in bytes."""
         if is_binary(data):
-            for text in texts_in(data):
-                if text not in self._texts:
-                    self._new(text, node, MAX_DEPTH)
+            texts = [text for text in texts_in(data) if text not in self._texts]
+            self._schemas.update(schema_in(data, texts))
+            for text in texts:
+                self._new(text, node, MAX_DEPTH)
         elif data and (text := data.decode()) not in self._texts:
             self._new(text, node, depth)
 

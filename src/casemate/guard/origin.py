@@ -9,6 +9,8 @@ KEY = object()
 """Last step to a key of an object, where others lead to its value."""
 PIECE = ("what some code made of it",)
 """How a text was decoded that only a piece was found of."""
+SCHEMA = "the tables of a database"
+"""The same, of a text that tells of these, where the code knows all of the piece's words."""
 _PLAIN_STEP = re.compile(r"[\w.~-]{1,64}")
 
 
@@ -83,6 +85,11 @@ class Span(NamedTuple):
     def is_piece(self) -> bool:
         """Whether only a piece was found here of what some code has made of a text."""
         return self.origin.decoding[-1:] == PIECE
+
+    @property
+    def is_of_schema(self) -> bool:
+        """Whether such a piece has only words of the code's, and tells of a database's tables."""
+        return self.is_piece and SCHEMA in self.origin.decoding
 
     def moved(self, by: int) -> Span:
         """Return the span in a text that has `by` more characters before it."""

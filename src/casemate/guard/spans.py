@@ -125,6 +125,10 @@ class Cover:
         """Tell whether one of them holds a part."""
         return self._reach(bisect.bisect_right(self.starts, start)) >= end
 
+    def meets(self, start: int, end: int) -> bool:
+        """Tell whether one of them has a character of a part."""
+        return self._reach(bisect.bisect_left(self.starts, end)) > start
+
     def holds_in_more(self, span: Span) -> bool:
         """Tell whether one that is longer holds it."""
         before = self._reach(bisect.bisect_left(self.starts, span.start))

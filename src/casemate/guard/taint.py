@@ -9,6 +9,7 @@ shown.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 
 from .batches import lowered
@@ -16,9 +17,12 @@ from .decoded_texts import LARGE, DecodedTexts
 from .fragments import end_of_escape
 from .identity import identity
 from .known import MIN_SEARCHED, uncollected
-from .origin import KEY, PIECE, Origin, Span
-from .spans import merged
+from .origin import KEY, PIECE, SCHEMA, Origin, Span
+from .spans import Cover, merged
 
+_WORD = re.compile(r"\w+")
+_RULES = frozenset(("NOT NULL", "PRIMARY KEY"))
+"""What any table's columns are told to be: no name, and no more than a library's own words."""
 _MIN_PART_OF_DATA = 16
 _MAX_ASSEMBLED = 200
 _MAX_PARTS = 8
@@ -67,7 +71,9 @@ class Taint(DecodedTexts):
             self._joined = "\0".join(self._texts)
         if text not in self._joined:
             return None
-        return next((self._origin(n, t) for t, n in self._texts.items() if text in t), None)
+        apart = self._schemas if text in _RULES else ()
+        holding = ((t, n) for t, n in self._texts.items() if text in t and t not in apart)
+        return next((self._origin(n, t) for t, n in holding), None)
 
     def assembled(self, text: str) -> list[Span]:
         """Return the sources' texts that a short text consists of, one after the other."""
@@ -133,14 +139,34 @@ class Taint(DecodedTexts):
     def fragments(self, text: str) -> list[Span]:
         """Return where in a text pieces of the sources' texts are that have signs in them."""
         self._decode()
-        return merged(
-            [
-                Span(
-                    start,
-                    end,
-                    self._origin_of(str(about)).decoded(*PIECE),
-                    exact=False,
-                )
-                for start, end, about in self._fragments.find(lowered(text))
-            ]
-        )
+        found: list[Span] = []
+        of_schemas: list[Span] = []
+        for start, end, about in self._fragments.find(lowered(text)):
+            origin = self._origin_of(str(about))
+            if about in self._schemas and self._names_of_code(text, start, end):
+                origin = origin.decoded(SCHEMA).decoded(*PIECE)
+                of_schemas.append(Span(start, end, origin, exact=False))
+            else:
+                found.append(Span(start, end, origin.decoded(*PIECE), exact=False))
+        found = merged(found)
+        cover = Cover((span.start, span.end) for span in found)
+        for span in of_schemas:
+            if cover.meets(span.start, span.end):  # it may be a part of what the other is of
+                span = span._replace(origin=found[0].origin)
+            found.append(span)
+        return merged(found)
+
+    def _names_of_code(self, text: str, start: int, end: int) -> bool:
+        """Tell whether the code knows each word of a piece, but for what is cut off at its ends."""
+        while start < end and _is_inside_word(text, start):
+            start += 1
+        while start < end and _is_inside_word(text, end):
+            end -= 1
+        return all(map(self._is_code, _WORD.findall(text, start, end)))
+
+
+def _is_inside_word(text: str, place: int) -> bool:
+    """Tell whether a place has a letter or a digit on either side."""
+    return _WORD.fullmatch(text[place - 1 : place + 1] if place else "") is not None and (
+        0 < place < len(text)
+    )

@@ -79,6 +79,14 @@ _HARMLESS_WORDS = frozenset(
 _BEFORE_VALUES = frozenset(
     ("=", "<", ">", "<=", ">=", "<>", "!=", "<=>", "LIMIT", "OFFSET", "LIKE", "BETWEEN", "THEN")
 )
+_WRITTEN = r"(?:\w{1,64}|\"\w{1,64}\"|`\w{1,64}`|\[\w{1,64}\])"
+_INSERTED = re.compile(
+    rf"\s*(?:insert(?:\s+or\s+[a-z]+)?|replace)\s+into\s+{_WRITTEN}(?:\.{_WRITTEN})?"
+    rf"\s*\(\s*{_WRITTEN}(?:\s*,\s*{_WRITTEN})*\s*\)",
+    re.IGNORECASE,
+)
+"""Beginning of a statement in which brackets are around the columns of a table, and call nothing."""
+_QUOTED_WORD = re.compile(r"[\"`\[]\w+[\"`\]]")
 _BEGINNING = re.compile(r"select\s+\*\s+from\s+[\"`\[]\w{1,64}[\"`\]]", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w .,:@+-]+")
 _start = operator.attrgetter("start")
@@ -158,6 +166,7 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
     spans = [_paired(text, span, tokens) for span in spans]
     spans = [s for span in spans if (s := _trimmed(text, span, tokens)) is not None]
     doubtful = [s for s in spans if not _vouched(text, s) or _in_value_place(text, s, tokens)]
+    doubtful = [s for s in doubtful if not (s.is_of_schema and _is_of_names(text, s, tokens))]
     # What has no sign of its own inside a literal cannot end it, whatever stands elsewhere.
     doubtful = [s for s in doubtful if not _is_plain_inside(text, s, tokens)]
     if doubtful and doubtful[0] is spans[0] and _is_usual_beginning(text, spans):
@@ -201,6 +210,31 @@ def _is_usual_beginning(text: str, spans: Sequence[Span]) -> bool:
         return False
     source, steps = first.origin.source, first.origin.steps
     return any((s.origin.source, s.origin.steps) == (source, steps) for s in spans[1:])
+
+
+def _is_of_names(text: str, span: Span, tokens: list[Token]) -> bool:
+    """Tell of a piece of what a database's file has of its tables whether it is of names alone.
+
+    What a library writes of the code's own tables is the same. A word that is cut off at either end
+    goes on otherwise there, and brackets count where they are around the columns of an `INSERT`.
+    """
+    inserted = _INSERTED.match(text)
+    for token in tokens[max(_before(span.start, tokens), 0) :]:
+        start, end = max(token.start, span.start), min(token.end, span.end)
+        if start >= end:
+            continue
+        part = text[token.start : token.end]
+        if token.kind is Kind.NAME:
+            named = _QUOTED_WORD.fullmatch(part) is not None
+        elif token.kind is Kind.WORD:
+            named = end - start < len(part) or part.lower() not in _KEYWORDS
+        else:
+            named = part in ".," or (
+                part in "()" and inserted is not None and token.end <= inserted.end()
+            )
+        if not named:
+            return False
+    return True
 
 
 def _is_plain_inside(text: str, span: Span, tokens: list[Token]) -> bool:
