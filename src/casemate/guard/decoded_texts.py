@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from .batches import all_lowered, base64_of, lowered, plain_of, requoted, sort_out
 from .binary import is_binary, schema_in, texts_in
-from .budget import EASY_COST, ESCAPE_COST, FORM_COST, QUOTED_COST, TEXT_COST, ExhaustedError
-from .decoding import bytes_forms, hex_forms, is_hex
+from .budget import EASY_COST, ESCAPE_COST, FORM_COST, NORMAL_COST, QUOTED_COST, TEXT_COST, ExhaustedError
+from .decoding import NORMAL_FORMS, bytes_forms, growth, hex_forms, is_hex
 from .forms import Forms
 from .fragments import Fragments
 from .known import MAX_CHARACTERS, MAX_DEPTH, MAX_TEXTS, MIN_SEARCHED, Known, Node, uncollected
@@ -19,7 +19,7 @@ from .needles import Needles
 _MIN_NUMBER = 5
 LARGE = 4096
 """Characters of a text that is prepared for a search only when a text as long is searched."""
-_QUOTES = "'\"`"
+QUOTES = "'\"`"
 _LETTERS = "A-Za-z0-9_.,:@/-"  # spelled out: sets with classes in them take twice the time
 _PLAIN = re.compile(
     rf"[{_LETTERS}]{{1,7}}|(?!(?i:bearer) )[{_LETTERS}]++ (?:[ {_LETTERS}]*[{_LETTERS}])?"
@@ -114,8 +114,11 @@ class DecodedTexts(Known):
         # One by one, for what is left has escapes, brackets of JSON, or characters beyond ASCII.
         for text in hard:
             escapes = text.count("%") + text.count("&") + text.count("\\")
-            self._budget.spend(TEXT_COST + len(text) + ESCAPE_COST * escapes)
+            cost = TEXT_COST + len(text) + ESCAPE_COST * escapes
+            self._budget.spend(cost + NORMAL_COST * growth(text))
             forms = list(self._forms.of(text)) if depth < MAX_DEPTH else []
+            normal = [form for how, form in forms if how in NORMAL_FORMS and type(form) is str]
+            self._budget.spend(NORMAL_COST * sum(map(len, normal)))
             if len(text) < LARGE:
                 self._search_for(text)
                 if not self._is_document(text, forms):
@@ -157,7 +160,7 @@ class DecodedTexts(Known):
                 if short
                 else dict(pairs)
             )
-        for text, bare in zip(texts, map(str.strip, texts, itertools.repeat(_QUOTES)), strict=True):
+        for text, bare in zip(texts, map(str.strip, texts, itertools.repeat(QUOTES)), strict=True):
             if bare is not text:
                 self._texts.setdefault(bare, self._texts[text])
                 if self._is_searched(bare):
@@ -230,7 +233,7 @@ class DecodedTexts(Known):
             forms.append(stripped)
             self._texts.setdefault(stripped, self._texts[text])  # one character has no identity
         if "'" in text or '"' in text or "`" in text:
-            forms.append(stripped.strip(_QUOTES))
+            forms.append(stripped.strip(QUOTES))
             self._texts.setdefault(forms[-1], self._texts[text])
             forms.append(text.replace("'", "''"))
             forms.append(text.replace("'", "\\'"))

@@ -59,9 +59,11 @@ def _changing(form: _Form) -> str:
     )
 
 
-_FORMS: tuple[_Form, ...] = ("NFC", "NFKC")
+NORMAL_FORMS: tuple[_Form, ...] = ("NFC", "NFKC")
+_GROWING = {"\ufdfa": 18, "\ufdfb": 8}
+"""Ligatures and the characters that NFKC makes of each; of any other it makes at most six."""
 _MAY_CHANGE = {
-    form: re.compile(f"[{_changing(form)}\u0800-\ud7ff\ue000-\U0010ffff]+") for form in _FORMS
+    form: re.compile(f"[{_changing(form)}\u0800-\ud7ff\ue000-\U0010ffff]+") for form in NORMAL_FORMS
 }
 _ESCAPES = re.compile(
     r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
@@ -295,23 +297,35 @@ def _normal(form: _Form, text: str) -> str:
     return "".join([*parts, text[at:]])
 
 
-def _unicode(text: str) -> Iterator[tuple[str, object]]:
+def _unicode(text: str) -> Iterator[tuple[str, str]]:
     seen = {text}
-    for form in _FORMS:
-        normal = _normal(form, text)
+    normal = text
+    for form in NORMAL_FORMS:
+        # Of what is canonical already, most has no other form, which shows at once.
+        normal = _normal(form, text if _NO_CHARACTER.search(text) else normal)
         if normal not in seen:
             seen.add(normal)
             yield form, normal
 
 
-def decoded(text: str) -> Iterator[tuple[str, object]]:
-    """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
+def growth(text: str) -> int:
+    """Return how many characters those of a text become that become by far the most."""
+    if text.isascii():
+        return 0
+    return sum(size * text.count(sign) for sign, size in _GROWING.items())
+
+
+def decoded(text: str, *, normal: bool = False) -> Iterator[tuple[str, object]]:
+    """Yield how one encoding was undone and what came of it: a text, or JSON with texts.
+
+    What is in a normal form already is not put into one again.
+    """
     if len(text) > MAX_FORM:
         # The texts of an image are at its beginning.
         if text.startswith(BEGINNINGS_IN_BASE64):
             yield from _base64(text[:_MAX_IMAGE])
         return
-    if not text.isascii():
+    if not (normal or text.isascii()):
         yield from _unicode(text)
     if "%" in text or "+" in text:
         yield from _url(text)

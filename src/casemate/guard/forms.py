@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .decoding import MAX_INFLATED, base64_bytes, decoded, inflated, readable
+from .decoding import NORMAL_FORMS, MAX_INFLATED, base64_bytes, decoded, inflated, readable
 
 MAX_RARE = 64 * 1024
 """Characters of a text that is tried in seldom forms."""
@@ -77,13 +77,19 @@ class Forms:
         """Begin with all of it."""
         self._left = BUDGET
         self._slow = SLOW_BUDGET
+        self._normal: set[str] = set()
+        """What was put into a normal form."""
         self._last: set[str] = set()
         """What was turned or read as a label. Little more is made of it: it would be by chance."""
 
     def of(self, text: str) -> Iterator[tuple[str, object]]:
         """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
         turned = text in self._last
-        yield from (made for made in decoded(text) if not (turned and made[0] in _BY_CHANCE))
+        for made in decoded(text, normal=text in self._normal):
+            if made[0] in NORMAL_FORMS:
+                self._normal.add(str(made[1]))
+            if not (turned and made[0] in _BY_CHANCE):
+                yield made
         yield from self.seldom(text)
 
     @property

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from .batches import lowered
-from .decoded_texts import LARGE, DecodedTexts
+from .decoded_texts import LARGE, QUOTES, DecodedTexts
 from .fragments import end_of_escape
 from .identity import identity
 from .known import MIN_SEARCHED, uncollected
@@ -71,8 +71,9 @@ class Taint(DecodedTexts):
             self._joined = "\0".join(self._texts)
         if text not in self._joined:
             return None
-        apart = self._schemas if text in _RULES else ()
-        holding = ((t, n) for t, n in self._texts.items() if text in t and t not in apart)
+        holding = ((t, n) for t, n in self._texts.items() if text in t)
+        if text in _RULES:
+            holding = ((t, n) for t, n in holding if not any(t in one for one in self._schemas))
         return next((self._origin(n, t) for t, n in holding), None)
 
     def assembled(self, text: str) -> list[Span]:
@@ -121,8 +122,7 @@ class Taint(DecodedTexts):
         self._decode()
         if len(text) >= LARGE and self._large:
             with self._turn:
-                while self._large:
-                    self._search_for(self._large.pop())
+                self._search_for_large(len(text))
         inside = lowered(text)
         found: list[Span] = []
         for needle in self._needles.find(inside):
@@ -135,6 +135,20 @@ class Taint(DecodedTexts):
                 found.append(Span(start, end, origin, exact=False))
                 start = inside.find(needle, end)
         return merged(found)
+
+    def _search_for_large(self, size: int) -> None:
+        """Have those large texts found that are no longer than what is searched.
+
+        None has a form that is shorter than itself without blanks and quotes at its ends.
+        """
+        longer: list[str] = []
+        while self._large:
+            text = self._large.pop()
+            if len(text) > size and len(text.strip().strip(QUOTES)) > size:
+                longer.append(text)
+            else:
+                self._search_for(text)
+        self._large = longer
 
     def fragments(self, text: str) -> list[Span]:
         """Return where in a text pieces of the sources' texts are that have signs in them."""

@@ -86,6 +86,7 @@ _INSERTED = re.compile(
     re.IGNORECASE,
 )
 """Beginning of a statement in which brackets are around the columns of a table, and call nothing."""
+_COMPARISONS = frozenset(("=", "<", ">", "<=", ">=", "<>", "!="))
 _QUOTED_WORD = re.compile(r"[\"`\[]\w+[\"`\]]")
 _BEGINNING = re.compile(r"select\s+\*\s+from\s+[\"`\[]\w{1,64}[\"`\]]", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w .,:@+-]+")
@@ -216,10 +217,12 @@ def _is_of_names(text: str, span: Span, tokens: list[Token]) -> bool:
     """Tell of a piece of what a database's file has of its tables whether it is of names alone.
 
     What a library writes of the code's own tables is the same. A word that is cut off at either end
-    goes on otherwise there, and brackets count where they are around the columns of an `INSERT`.
+    goes on otherwise there, and brackets count where they are around the columns of an `INSERT`;
+    a comparison with a parameter, as a rule of a table has with a number, tells rows apart.
     """
     inserted = _INSERTED.match(text)
-    for token in tokens[max(_before(span.start, tokens), 0) :]:
+    begin = max(_before(span.start, tokens), 0)
+    for token, after in itertools.zip_longest(tokens[begin:], tokens[begin + 1 :]):
         start, end = max(token.start, span.start), min(token.end, span.end)
         if start >= end:
             continue
@@ -228,6 +231,8 @@ def _is_of_names(text: str, span: Span, tokens: list[Token]) -> bool:
             named = _QUOTED_WORD.fullmatch(part) is not None
         elif token.kind is Kind.WORD:
             named = end - start < len(part) or part.lower() not in _KEYWORDS
+        elif part in _COMPARISONS:
+            named = after is not None and after.kind is Kind.PARAMETER
         else:
             named = part in ".," or (
                 part in "()" and inserted is not None and token.end <= inserted.end()
