@@ -22,7 +22,7 @@ FORM_COST = 800
 """What each form that a text was decoded to costs beside its own characters."""
 ESCAPE_COST = 30
 """What one `%41`, `&lt;` or `\\u0041` costs beside its characters: each is handled in Python."""
-NORMAL_COST = 6
+NORMAL_COST = 12
 """What each character costs of a text that is put into another normal form of Unicode."""
 
 

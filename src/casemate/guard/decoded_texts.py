@@ -116,9 +116,11 @@ class DecodedTexts(Known):
             escapes = text.count("%") + text.count("&") + text.count("\\")
             cost = TEXT_COST + len(text) + ESCAPE_COST * escapes
             self._budget.spend(cost + NORMAL_COST * growth(text))
-            forms = list(self._forms.of(text)) if depth < MAX_DEPTH else []
-            normal = [form for how, form in forms if how in NORMAL_FORMS and type(form) is str]
-            self._budget.spend(NORMAL_COST * sum(map(len, normal)))
+            forms: list[tuple[str, object]] = []
+            for how, form in self._forms.of(text) if depth < MAX_DEPTH else ():
+                if how in NORMAL_FORMS and type(form) is str:
+                    self._budget.spend(NORMAL_COST * len(form))
+                forms.append((how, form))
             if len(text) < LARGE:
                 self._search_for(text)
                 if not self._is_document(text, forms):
@@ -243,9 +245,10 @@ class DecodedTexts(Known):
             forms += (json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
         if not text.isascii():
             forms += (json.dumps(text)[1:-1], ascii(text)[1:-1])
-        for form in forms:
+        # Quotes are written alike in many ways: most of these forms are equal.
+        for form in dict.fromkeys(forms):
             if self._is_searched(form):
-                self._needles.add(lowered(form), text)
+                self._needles.add(form.lower() if form.isascii() else lowered(form), text)
 
 
 def _batches(texts: list[str]) -> Iterator[list[str]]:

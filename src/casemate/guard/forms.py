@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .decoding import NORMAL_FORMS, MAX_INFLATED, base64_bytes, decoded, inflated, readable
+from .decoding import MAX_INFLATED, NORMAL_FORMS, base64_bytes, decoded, inflated, readable
 
 MAX_RARE = 64 * 1024
 """Characters of a text that is tried in seldom forms."""
@@ -86,7 +86,9 @@ class Forms:
         """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
         turned = text in self._last
         for made in decoded(text, normal=text in self._normal):
-            if made[0] in NORMAL_FORMS:
+            if made[0] in NORMAL_FORMS or made == ("URL encoding", text.replace("+", " ")):
+                # Blanks and plus signs combine with nothing: what is made of the normal form of
+                # the one is that of the other.
                 self._normal.add(str(made[1]))
             if not (turned and made[0] in _BY_CHANCE):
                 yield made
