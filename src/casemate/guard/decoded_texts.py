@@ -111,6 +111,7 @@ class DecodedTexts(Known):
             done = set(coded)
             for text in [text for text in words if text not in done]:
                 self._take_forms(text, self._forms.of(text), depth)
+        quoted = []
         # One by one, for what is left has escapes, brackets of JSON, or characters beyond ASCII.
         for text in hard:
             escapes = text.count("%") + text.count("&") + text.count("\\")
@@ -122,12 +123,17 @@ class DecodedTexts(Known):
                     self._budget.spend(NORMAL_COST * len(form))
                 forms.append((how, form))
             if len(text) < LARGE:
-                self._search_for(text)
+                if _is_only_quoted(text):
+                    quoted.append(text)
+                else:
+                    self._search_for(text)
                 if not self._is_document(text, forms):
                     self._fragments.add(lowered(text), text)
             else:
                 self._large.append(text)
             self._take_forms(text, forms, depth)
+        for batch in _batches(quoted):
+            self._requoted(batch, all_lowered(batch))
 
     def _is_document(self, text: str, forms: Iterable[tuple[str, object]]) -> bool:
         """Tell whether a text is JSON, or was made of some by undoing all of its escapes, say.
@@ -153,6 +159,10 @@ class DecodedTexts(Known):
             self._fragments.add_all([low for low, _ in both], [text for _, text in both])
         else:
             self._fragments.add_all(lower, texts)
+        self._requoted(texts, lower)
+
+    def _requoted(self, texts: list[str], lower: list[str]) -> None:
+        """Have texts with quotes found in all ways to write these, and without what is around."""
         short = min(map(len, texts)) < MIN_SEARCHED
         # None is a word of the code: that has no quotes.
         for forms in (lower, *requoted(lower)):
@@ -249,6 +259,17 @@ class DecodedTexts(Known):
         for form in dict.fromkeys(forms):
             if self._is_searched(form):
                 self._needles.add(form.lower() if form.isascii() else lowered(form), text)
+
+
+def _is_only_quoted(text: str) -> bool:
+    """Tell whether of all that is written in other ways a text has quotes alone."""
+    return (
+        ("'" in text or '"' in text or "`" in text)
+        and text.isascii()
+        and text.isprintable()
+        and "\\" not in text
+        and not (text[0] == " " or text[-1] == " ")
+    )
 
 
 def _batches(texts: list[str]) -> Iterator[list[str]]:

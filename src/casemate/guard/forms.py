@@ -86,11 +86,13 @@ class Forms:
         """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
         turned = text in self._last
         for made in decoded(text, normal=text in self._normal):
-            if made[0] in NORMAL_FORMS or made == ("URL encoding", text.replace("+", " ")):
+            how, form = made
+            spaced = how == "URL encoding" and form == text.replace("+", " ")
+            if spaced or how in NORMAL_FORMS:
                 # Blanks and plus signs combine with nothing: what is made of the normal form of
                 # the one is that of the other.
-                self._normal.add(str(made[1]))
-            if not (turned and made[0] in _BY_CHANCE):
+                self._normal.add(str(form))
+            if not (turned and how in _BY_CHANCE):
                 yield made
         yield from self.seldom(text)
 
