@@ -168,6 +168,8 @@ HOSTILE: dict[str, Any] = {
     "HTML entities": lambda: {"v": "&amp;amp;amp;lt;" * (SIZE // 16)},
     "escapes": lambda: {"v": "\\u0041" * (SIZE // 6)},
     "ligatures and accents": lambda: {"v": "ﬁé\u0301" * (SIZE // 6)},
+    "compatibility forms": lambda: {"v": "\ufdfa" * (SIZE // 3)},
+    "every code point": lambda: {"v": "".join(map(chr, range(32, 0xD7FF))) * 2},
     "JSON in JSON": lambda: {"v": json.dumps(json.dumps(json.dumps(["'\"\\" * 9000])))},
     "sentences": lambda: [f"{n} is; a <b> text" for n in range(SIZE // 22)],
     "quoted texts": lambda: [f"it's {n}" for n in range(SIZE // 13)],

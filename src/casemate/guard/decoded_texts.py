@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 
 from .batches import all_lowered, base64_of, lowered, plain_of, requoted, sort_out
 from .binary import is_binary, schema_in, texts_in
-from .budget import EASY_COST, ESCAPE_COST, FORM_COST, NORMAL_COST, QUOTED_COST, TEXT_COST, ExhaustedError
+from .budget import (
+    EASY_COST,
+    ESCAPE_COST,
+    FORM_COST,
+    NORMAL_COST,
+    QUOTED_COST,
+    TEXT_COST,
+    ExhaustedError,
+)
 from .decoding import NORMAL_FORMS, bytes_forms, growth, hex_forms, is_hex
 from .forms import Forms
 from .fragments import Fragments
@@ -117,11 +125,7 @@ class DecodedTexts(Known):
             escapes = text.count("%") + text.count("&") + text.count("\\")
             cost = TEXT_COST + len(text) + ESCAPE_COST * escapes
             self._budget.spend(cost + NORMAL_COST * growth(text))
-            forms: list[tuple[str, object]] = []
-            for how, form in self._forms.of(text) if depth < MAX_DEPTH else ():
-                if how in NORMAL_FORMS and type(form) is str:
-                    self._budget.spend(NORMAL_COST * len(form))
-                forms.append((how, form))
+            forms = list(self._forms_of(text)) if depth < MAX_DEPTH else []
             if len(text) < LARGE:
                 if _is_only_quoted(text):
                     quoted.append(text)
@@ -134,6 +138,13 @@ class DecodedTexts(Known):
             self._take_forms(text, forms, depth)
         for batch in _batches(quoted):
             self._requoted(batch, all_lowered(batch))
+
+    def _forms_of(self, text: str) -> Iterator[tuple[str, object]]:
+        """Yield the forms of a hard text; of normal ones, the next when one is paid for."""
+        for how, form in self._forms.of(text):
+            if how in NORMAL_FORMS and type(form) is str:
+                self._budget.spend(NORMAL_COST * len(form))
+            yield how, form
 
     def _is_document(self, text: str, forms: Iterable[tuple[str, object]]) -> bool:
         """Tell whether a text is JSON, or was made of some by undoing all of its escapes, say.

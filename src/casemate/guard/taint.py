@@ -164,11 +164,12 @@ class Taint(DecodedTexts):
                 found.append(Span(start, end, origin.decoded(*PIECE), exact=False))
         found = merged(found)
         cover = Cover((span.start, span.end) for span in found)
-        for span in of_schemas:
-            if cover.meets(span.start, span.end):  # it may be a part of what the other is of
-                span = span._replace(origin=found[0].origin)
-            found.append(span)
-        return merged(found)
+        # One that meets another piece may be a part of what that is of.
+        apart = [
+            span._replace(origin=found[0].origin) if cover.meets(span.start, span.end) else span
+            for span in of_schemas
+        ]
+        return merged(found + apart)
 
     def _names_of_code(self, text: str, start: int, end: int) -> bool:
         """Tell whether the code knows each word of a piece, but for what is cut off at its ends."""

@@ -8,6 +8,7 @@ import random
 import sys
 import time
 import tracemalloc
+import unicodedata
 from collections.abc import Callable
 from types import FrameType
 
@@ -190,3 +191,44 @@ def test_what_cannot_be_looked_at_whole_is_taken_as_the_events() -> None:
     guard.begin([f"{n};%41" for n in range(80_000)])
     (span,) = guard.spans("".join(["SELECT ", "1"]))
     assert span.origin.decoding == ("more than the guard looks at",)
+
+
+def _time(work: Callable[[], object]) -> float:
+    """Return seconds of this thread's processor time, the least of some rounds."""
+    taken = []
+    for _ in range(5):
+        begun = time.thread_time()
+        work()
+        taken.append(time.thread_time() - begun)
+    return min(taken)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    "text", ["".join(map(chr, range(32, 0xD7FF))) * 2, "\ufdfa" * (1 << 16)], ids=["all", "grow"]
+)
+def test_normal_forms_are_made_a_few_times(text: str) -> None:
+    """What may be encoded in a text is looked for in each of its forms, but is made normal once."""
+    once = _time(lambda: unicodedata.normalize("NFKC", "".join(map(chr, range(32, 0xD7FF))) * 2))
+    assert _time(lambda: asked({"v": text})) < 5 * once
+
+
+@pytest.mark.alone
+def test_what_is_longer_than_the_searched_text_costs_no_search() -> None:
+    data = bytes(random.Random(3).choices(b"abc;'\" <>", k=1 << 20))
+    short = _time(lambda: asked(data))
+    assert _time(lambda: asked(data, "b" * 100_000)) < 2 * short
+
+
+def test_a_text_as_long_as_the_searched_one_is_found() -> None:
+    text = "a;'" * 3000
+    guard = asked({"v": f"  '{text}'  "})
+    assert [(s.start, s.end) for s in guard.spans(f"x{text}")][:1] == [
+        (1, len(text))
+    ]  # its last quote may be the code's
+
+
+def test_a_normal_form_is_looked_for_once_and_found() -> None:
+    guard = asked({"v": "cafe\u0301+\uff07 OR 1=1"})
+    for found in ("caf\xe9 \uff07 OR 1=1", "caf\xe9 ' OR 1=1", "caf\xe9+' OR 1=1"):
+        assert guard.whole(found) is not None, found

@@ -81,7 +81,10 @@ def test_what_every_table_says_of_its_columns_is_no_data(tmp_path: Path) -> None
         ),
         ("CREATE TABLE t (\"id' OR '1'='1\" TEXT)", "SELECT a FROM t WHERE b = 'id' OR '1'='1'"),
         ('CREATE TABLE t (a TEXT DEFAULT "cents; --")', "UPDATE t SET name = cents; -- WHERE id=?"),
-        ("CREATE TABLE t (cents INT CHECK (cents > 0 OR 1=1))", "DELETE FROM t WHERE cents > 0 OR 1=1"),
+        (
+            "CREATE TABLE t (cents INT CHECK (cents > 0 OR 1=1))",
+            "DELETE FROM t WHERE cents > 0 OR 1=1",
+        ),
     ],
 )
 def test_a_file_does_not_vouch_for_itself(tmp_path: Path, table: str, statement: str) -> None:

@@ -85,7 +85,7 @@ _INSERTED = re.compile(
     rf"\s*\(\s*{_WRITTEN}(?:\s*,\s*{_WRITTEN})*\s*\)",
     re.IGNORECASE,
 )
-"""Beginning of a statement in which brackets are around the columns of a table, and call nothing."""
+"""Beginning of a statement in which brackets are around columns of a table, and call nothing."""
 _COMPARISONS = frozenset(("=", "<", ">", "<=", ">=", "<>", "!="))
 _QUOTED_WORD = re.compile(r"[\"`\[]\w+[\"`\]]")
 _BEGINNING = re.compile(r"select\s+\*\s+from\s+[\"`\[]\w{1,64}[\"`\]]", re.IGNORECASE)
