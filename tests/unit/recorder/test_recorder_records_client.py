@@ -271,7 +271,7 @@ def test_pages_that_are_none_are_told(rows: object, at: int | None) -> None:
 
     async def run() -> None:
         records = RecordsClient(Nonsense())  # type: ignore[arg-type]
-        with pytest.raises(NotRecordedError, match="The recorder has (sent|answered)"):
+        with pytest.raises(NotRecordedError, match=r"The recorder has (sent|answered)"):
             await asyncio.wait_for(records.read(ListInvocations(project="shop")), 5)
 
     asyncio.run(run())
