@@ -372,7 +372,7 @@ def test_an_event_of_a_trigger_that_was_removed_is_told_so(trigger: str) -> None
     with pytest.raises(RefusedError) as caught:
         admission.admit(asked)
     assert caught.value.outcome is Outcome.DENIED
-    assert caught.value.message == "The live version does not declare the trigger gone any more."
+    assert caught.value.message == "The live version no longer declares the trigger gone."
 
 
 def test_an_event_kept_for_a_version_that_was_removed_is_told_so(gate: Gate) -> None:

@@ -84,7 +84,7 @@ WHY = ", we can conclude that your requirements are unsatisfiable.\n"
         (
             "error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided.",
             errors.StaleLockError,
-            "uv.lock does not fit",
+            "uv.lock no longer matches",
         ),
         (
             "error: Request failed after 1 retry in 1.1s\n  cause: Failed to fetch: "

@@ -231,7 +231,7 @@ def test_a_plan_is_read_with_the_rules_of_its_zone(tmp_path: Path) -> None:
     ("bob", "more", "said"),
     [
         ("eve", "", "eve is never on call of primary"),
-        ("ada", "", "bob is on call and told by no channel"),
+        ("ada", "", "bob is on call, but no channel notifies them"),
         ("bob", 'at = "9:00"', "oncall"),
         ("bob", 'every = "month"', "oncall"),
         ("bob", 'rules = "AAAA"', "not given"),
@@ -240,7 +240,7 @@ def test_a_plan_is_read_with_the_rules_of_its_zone(tmp_path: Path) -> None:
             "bob",
             "[[oncall.primary.overrides]]\nperson = 'zoe'\n"
             "since = 2026-12-24T09:00:00\nuntil = 2026-12-27T09:00:00",
-            "zoe is on call and told by no channel",
+            "zoe is on call, but no channel notifies them",
         ),
         (
             "bob",
