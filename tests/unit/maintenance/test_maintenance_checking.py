@@ -10,13 +10,14 @@ import sys
 import pytest
 
 _PROGRAM = """
-import os, signal, sys
+import asyncio, os, signal, sys
 import msgspec
 from casemate.maintenance import checking
 
 async def check(_config):
     if sys.argv[2] == "interrupted":
         signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(60)  # the task is cancelled soon, not at once
     checking._say(checking.CheckLine())
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
