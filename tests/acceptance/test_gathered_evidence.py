@@ -40,6 +40,8 @@ def commands() -> list[str]:
 @pytest.fixture
 def project(node: TestNode, tmp_path: Path) -> Path:
     node.deploy_project(MANIFEST, SOURCE)
+    # A node that has just started has signed no head yet.
+    node.wait_until((node.data / "journal/checkpoint").exists)
     (tmp_path / "casemate.toml").write_text(MANIFEST)
     (tmp_path / "app.py").write_text(SOURCE)
     return tmp_path
