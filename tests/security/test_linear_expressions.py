@@ -7,10 +7,14 @@ so that a new one is tried without being named here.
 from __future__ import annotations
 
 import re
+import time
 from functools import cache
 
 import pytest
 from tests.support.expressions import Expression, expressions, slow_inputs
+
+from casemate.guard.quoted import QUOTE
+from casemate.guard.written import alike, by_look, shaped
 
 BUILT_WHILE_RUNNING = {
     "casemate.api.inputs": "patterns of the API's own parameters, on at most a URL's text",
@@ -76,3 +80,17 @@ def test_every_expression_is_linear() -> None:
 )
 def test_the_search_finds_expressions_that_are_not(pattern: str) -> None:
     assert slow_inputs(Expression("here", re.compile(pattern), frozenset(("search",)))) is not None
+
+
+@pytest.mark.parametrize(
+    "pump", ["\\", '"', "'", '\\"', "\r", "A", "A\r", '"' + "a" * 50, "\\\\x"], ids=ascii
+)
+def test_open_repeats_of_the_guard_are_fast_at_a_hundred_kilobytes(pump: str) -> None:
+    """By the methods that the guard uses: some 10 ms each, where a quadratic one takes minutes."""
+    text = (pump * 100_000)[:100_000]
+    began = time.thread_time()
+    for expression in (QUOTE, alike._QUOTED, by_look._APOSTROPHE):
+        expression.findall(text)
+        expression.search(text)
+    shaped._RECORD.match(text)
+    assert time.thread_time() - began < 2
