@@ -40,7 +40,7 @@ class AccessKind(StrEnum):
 
 
 class AccessReview(msgspec.Struct, frozen=True, kw_only=True):
-    """That somebody looked at rights, and had them kept."""
+    """That somebody looked at rights, and kept them."""
 
     subject: str
     at: float
@@ -52,7 +52,7 @@ class AccessReview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody, or something, that has rights."""
+    """Somebody or something that has rights."""
 
     id: str
     kind: AccessKind
@@ -92,7 +92,7 @@ class AccessPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccessRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How often rights are to be looked at."""
+    """How often rights must be reviewed."""
 
     days: int
 
@@ -142,7 +142,7 @@ _ENTRY = Access(
 class ReviewAccess(Operation[AccessPage], frozen=True, kw_only=True):
     """List people, tokens, third parties and functions, with their rights and last use.
 
-    With `project` only those whose rights are of that project, and only those rights.
+    With `project`, only those who have rights in that project, and only these rights.
     """
 
     declared = Declaration(
@@ -171,10 +171,10 @@ class ReviewAccess(Operation[AccessPage], frozen=True, kw_only=True):
 
 
 class KeepAccess(Operation[AccessReview], frozen=True, kw_only=True):
-    """Record that somebody looked at the rights of one, and had them kept.
+    """Record that somebody reviewed these rights and kept them.
 
-    What somebody says of its own rights is recorded as such. With `digest` it is refused where the
-    rights are others than those that were looked at.
+    Whoever reviews their own rights is recorded as doing so. With `digest`, the answer is 409 if
+    the rights have changed since they were read.
     """
 
     declared = Declaration(
@@ -202,11 +202,12 @@ class KeepAccess(Operation[AccessReview], frozen=True, kw_only=True):
 
 
 class RemoveAccess(Operation[RemovedAccess], frozen=True, kw_only=True):
-    """Take somebody's or something's rights away, and record why.
+    """Take rights away from somebody or something, and record why.
 
-    A token is revoked with what was made with it; of a person all roles are taken, or one; a
-    provider or a pipeline is trusted no more. Each needs the right that it needs by itself. The
-    rights of functions and their triggers are their manifest's, and go with a deploy.
+    A token is revoked, together with the tokens that were made with it. A person loses all roles,
+    or one. A provider or a pipeline is no longer trusted. Each of these needs the same right as
+    when it is done by its own operation. Functions and triggers have the rights that their manifest
+    states: deploy without them.
     """
 
     declared = Declaration(
@@ -234,7 +235,7 @@ class RemoveAccess(Operation[RemovedAccess], frozen=True, kw_only=True):
 
 
 class SetAccessRules(Operation[AccessRules], frozen=True, kw_only=True):
-    """Say after how many days rights are due for review."""
+    """Set after how many days rights are due for review."""
 
     declared = Declaration(
         http="PUT /access/rules",

@@ -78,7 +78,7 @@ _EXCEPTION = AdvisoryException(
 
 
 class AdvisoriesStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Which advisories the node has, and whether they can be relied upon."""
+    """Which advisories the node has, and whether it can rely on them."""
 
     good: bool
     imported: float | None = None
@@ -104,7 +104,7 @@ class AdvisoryExceptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveHoles(msgspec.Struct, frozen=True, kw_only=True):
-    """Known holes and refused licences in what callers reach, as of when it was last judged."""
+    """Known vulnerabilities and refused licences of what callers reach, when last judged."""
 
     judged_at: float | None
     holes: tuple[LiveHole, ...]
@@ -114,7 +114,7 @@ class LiveHoles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShowAdvisories(Operation[AdvisoriesStatus], frozen=True, kw_only=True):
-    """Show which advisories the node has, whether they can be relied upon, and its rules."""
+    """Show which advisories the node has, whether it can rely on them, and its rules."""
 
     declared = Declaration(
         http="GET /advisories",
@@ -125,11 +125,11 @@ class ShowAdvisories(Operation[AdvisoriesStatus], frozen=True, kw_only=True):
 
 
 class PutAdvisories(Operation[AdvisoriesStatus], frozen=True, kw_only=True):
-    """Give the node other advisories, in place of those that it has.
+    """Replace the advisories of the node.
 
-    The body is a database as `casemate advisories import` makes it, of at most 512 MiB. Every part
-    of it is checked; one that is older than what is in force, or has less than half of its records,
-    is refused (409). All that is live is judged again at once.
+    The body is a database that `casemate advisories import` has made, of at most 512 MiB. Every
+    part of it is checked. A database that is older than the present one, or has less than half of
+    its records, is refused (409). Afterwards all live functions are judged again at once.
     """
 
     declared = Declaration(
@@ -146,10 +146,10 @@ class PutAdvisories(Operation[AdvisoriesStatus], frozen=True, kw_only=True):
 
 
 class SetAdvisoryRules(Operation[AdvisoryRules], frozen=True, kw_only=True):
-    """Set from which severity on a deploy is refused, and what puts a function into quarantine.
+    """Set the severity from which a deploy is refused, and what puts a function into quarantine.
 
-    Malicious packages, holes that are known to be exploited, and those that nobody has rated refuse
-    a deploy whatever the severity is.
+    A deploy is refused at any severity for malicious packages, for vulnerabilities that are known
+    to be exploited, and for those that nobody has rated.
     """
 
     declared = Declaration(
@@ -173,9 +173,9 @@ class SetAdvisoryRules(Operation[AdvisoryRules], frozen=True, kw_only=True):
 class SetLicenceRules(Operation[LicenceRules], frozen=True, kw_only=True):
     """Set which licences the packages of functions may have, and what an unknown one means.
 
-    An expression holds if what is allowed satisfies it: one side of `OR`, both of `AND`, for an
-    id with `+` or `-or-later` any later version. `A WITH E` is allowed by `A` as well. A rule that
-    is stricter than before stops nothing that is live.
+    An expression is accepted if the allowed licences satisfy it: one side of `OR`, both sides of
+    `AND`, and for an id with `+` or `-or-later` any later version. `A` also allows `A WITH E`. A
+    stricter rule does not stop what is already live.
     """
 
     declared = Declaration(
@@ -203,10 +203,10 @@ class SetLicenceRules(Operation[LicenceRules], frozen=True, kw_only=True):
 
 
 class JudgePackages(Operation[JudgedFunction], frozen=True, kw_only=True):
-    """Tell whether a function with these packages could be deployed. Nothing is kept.
+    """Tell whether a function with these packages could be deployed. Nothing is stored.
 
-    Where the node has a rule about licences, what they state is told with them; a deploy reads
-    it from the bundle itself.
+    If the node has a rule about licences, send the licences that the packages state. A deploy reads
+    them from the bundle itself.
     """
 
     declared = Declaration(
@@ -242,10 +242,10 @@ class JudgePackages(Operation[JudgedFunction], frozen=True, kw_only=True):
 
 
 class ExceptAdvisory(Operation[AdvisoryException], frozen=True, kw_only=True):
-    """Record that a function may be deployed in spite of a hole or a licence, for a time.
+    """Record that a function may be deployed despite a vulnerability or a licence, for a time.
 
-    Of one hole or licence in one package of one function. Without `advisory` and `package`:
-    although there are no advisories that can be relied upon.
+    An exception covers one vulnerability or licence, in one package, of one function. Without
+    `advisory` and `package` it allows deploys while the node has no advisories that it can rely on.
     """
 
     declared = Declaration(
@@ -309,7 +309,7 @@ class EndAdvisoryException(Operation[None], frozen=True, kw_only=True):
 
 
 class ListLiveHoles(Operation[LiveHoles], frozen=True, kw_only=True):
-    """List the known holes in the packages of what callers reach."""
+    """List the known vulnerabilities in the packages of functions that callers can reach."""
 
     declared = Declaration(
         http="GET /advisories/live",

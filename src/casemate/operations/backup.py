@@ -9,10 +9,10 @@ from casemate.operations.declaration import TAR, Declaration, Operation
 class Backup(Operation[bytes], frozen=True, kw_only=True):
     """Send a backup of the whole node.
 
-    A tar archive: `manifest.json` with the size and SHA-256 of every file, then the files, all of
-    them encrypted. The master key is not in it; the journal is. That a backup was made is recorded
-    before the first byte is sent. One at a time; 429 says that another one is being
-    made. The node goes on serving meanwhile.
+    The answer is a tar archive: `manifest.json` with the size and SHA-256 of every file, then the
+    files, all of them encrypted. It contains the journal, but not the master key. The backup is
+    recorded before its first byte is sent. Only one backup can be made at a time: 429 means that
+    another one is in progress. The node goes on serving meanwhile.
     """
 
     declared = Declaration(

@@ -28,7 +28,7 @@ _SHOWN = Baseline(
 
 
 class ShowBaseline(Operation[Baseline], frozen=True, kw_only=True):
-    """Show what is usual of a function, and whether it is still learned."""
+    """Show what is usual for a function, and whether it is still being learned."""
 
     declared = Declaration(
         http=f"GET {_PATH}",
@@ -43,7 +43,7 @@ class ShowBaseline(Operation[Baseline], frozen=True, kw_only=True):
 
 
 class LockBaseline(Operation[Baseline], frozen=True, kw_only=True):
-    """Learn nothing more of a function: what was not met until now is not usual."""
+    """Stop learning: whatever a function has not done until now is unusual."""
 
     declared = Declaration(
         http=f"POST {_PATH}/lock",
@@ -58,7 +58,7 @@ class LockBaseline(Operation[Baseline], frozen=True, kw_only=True):
 
 
 class ResetBaseline(Operation[Baseline], frozen=True, kw_only=True):
-    """Begin to learn anew what is usual of a function."""
+    """Learn from the beginning what is usual for a function."""
 
     declared = Declaration(
         http=f"POST {_PATH}/reset",

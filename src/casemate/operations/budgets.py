@@ -88,10 +88,11 @@ class PricesFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SetBudget(Operation[BudgetState], frozen=True, kw_only=True):
-    """Set a budget of a project: how much may be used, in which time, and what is done then.
+    """Set a budget of a project: how much may be used, in which time, and what happens then.
 
-    At 50, 80 and 100 percent it is told. A hard one has calls refused (429) that would go beyond
-    it; events that are kept wait. One in bytes has connections to hosts outside ended as well.
+    The node reports when 50, 80 and 100 percent are used. A hard budget also refuses calls that
+    would exceed it (429), and stored events wait. A hard budget in bytes also ends connections to
+    outside hosts.
     """
 
     declared = Declaration(
@@ -144,7 +145,7 @@ class SetBudget(Operation[BudgetState], frozen=True, kw_only=True):
 
 
 class LiftBudget(Operation[BudgetState], frozen=True, kw_only=True):
-    """Have a hard budget refuse nothing for a while. That is on record before it is so."""
+    """Let calls exceed a hard budget for a while. This is recorded before it takes effect."""
 
     declared = Declaration(
         http=f"POST {_PATH}/lift",
@@ -162,9 +163,9 @@ class LiftBudget(Operation[BudgetState], frozen=True, kw_only=True):
 
 
 class LetRun(Operation[Unusual], frozen=True, kw_only=True):
-    """Have a function not slowed for a while, though it costs far more than is usual of it.
+    """Do not slow a function down for a while, although it costs far more than usual.
 
-    That is on record before it is so. Budgets hold all the same.
+    This is recorded before it takes effect. Budgets still apply.
     """
 
     declared = Declaration(
@@ -211,9 +212,9 @@ class ListBudgets(Operation[BudgetsFound], frozen=True, kw_only=True):
 
 
 class SetQuota(Operation[QuotaState], frozen=True, kw_only=True):
-    """Set a quota of a project: how many calls may come in how many seconds, and of whom.
+    """Set a quota of a project: how many calls may come in how many seconds, and from whom.
 
-    Answers say what is left in the fields `RateLimit-Policy` and `RateLimit`.
+    Answers state what is left in the fields `RateLimit-Policy` and `RateLimit`.
     """
 
     declared = Declaration(
@@ -254,7 +255,7 @@ class ShowPrices(Operation[PricesFound], frozen=True, kw_only=True):
 
 
 class SetPrices(Operation[PricesFound], frozen=True, kw_only=True):
-    """Give the node another price list, in which budgets in money are counted from now on."""
+    """Replace the node's price list. From now on budgets in money use it."""
 
     declared = Declaration(
         http="PUT /prices",

@@ -24,7 +24,7 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HasBundle(Operation[None], frozen=True, kw_only=True):
-    """Tell whether the node holds a bundle that one has uploaded or may deploy."""
+    """Tell whether the node holds a bundle that you have uploaded or may deploy."""
 
     declared = Declaration(
         http="HEAD /bundles/{digest}",
@@ -40,8 +40,8 @@ class PutBundle(Operation[Uploaded], frozen=True, kw_only=True):
     """Upload a bundle.
 
     The body is the bundle's tar.gz archive of at most 512 MiB. Every path and hash in it is
-    checked; 422 says that it is not the bundle that the digest names. What is not deployed within
-    an hour is deleted; 429 says that too much waits for a deploy.
+    checked. 422 means that it is not the bundle that the digest names. A bundle that is not
+    deployed within an hour is deleted. 429 means that too many uploads are waiting for a deploy.
     """
 
     declared = Declaration(

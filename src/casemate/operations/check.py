@@ -16,10 +16,11 @@ class CheckReport(Operation[integrity.CheckReport], frozen=True, kw_only=True):
 
 
 class StartCheck(Operation[integrity.CheckReport], frozen=True, kw_only=True):
-    """Check everything that the node keeps.
+    """Check everything that the node stores.
 
-    Reads all pages, counters, objects, bundles and the vault's files, and answers at once; `GET`
-    tells how far it has come. A check that is under way in the background goes on at full speed.
+    Reads all pages, counters, objects, bundles and the vault's files. The answer comes at once, and
+    `GET` tells how far the check is. If a check is already running in the background, it continues
+    at full speed.
     """
 
     declared = Declaration(

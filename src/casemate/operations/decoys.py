@@ -38,7 +38,8 @@ class DecoyList(msgspec.Struct, frozen=True, kw_only=True):
 class ListDecoys(Operation[DecoyList], frozen=True, kw_only=True):
     """Show where decoys are.
 
-    Never what they would open: of a token its id. That somebody looked is recorded first.
+    Their secret values are never shown; of a token only the id is. That somebody looked is recorded
+    first.
     """
 
     declared = Declaration(
@@ -54,7 +55,7 @@ class ListDecoys(Operation[DecoyList], frozen=True, kw_only=True):
 
 
 class RotateDecoys(Operation[DecoyList], frozen=True, kw_only=True):
-    """Replace the decoys of a project. Touches of the old ones are told of as well."""
+    """Replace the decoys of a project. Use of the old ones is still reported."""
 
     declared = Declaration(
         http="POST /decoys/{project}/rotate",
@@ -68,7 +69,7 @@ class RotateDecoys(Operation[DecoyList], frozen=True, kw_only=True):
 
 
 class DisableDecoy(Operation[DecoyState], frozen=True, kw_only=True):
-    """Turn one decoy of a project off, for a reason that is kept and shown."""
+    """Turn a decoy of a project off. The reason is stored and shown."""
 
     declared = Declaration(
         http="POST /decoys/{project}/{kind}/disable",
@@ -89,7 +90,7 @@ class DisableDecoy(Operation[DecoyState], frozen=True, kw_only=True):
 
 
 class EnableDecoy(Operation[DecoyState], frozen=True, kw_only=True):
-    """Turn one decoy of a project on again."""
+    """Turn a decoy of a project on again."""
 
     declared = Declaration(
         http="POST /decoys/{project}/{kind}/enable",

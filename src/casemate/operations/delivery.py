@@ -95,9 +95,9 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShowInvocationStatus(Operation[Status], frozen=True, kw_only=True):
-    """Tell how an asynchronous invocation stands.
+    """Tell whether an asynchronous invocation waits, runs or has ended.
 
-    As long as the function keeps results (`keep_results`), with its answer.
+    The function's answer is included while the function keeps results (`keep_results`).
     """
 
     declared = Declaration(
@@ -132,9 +132,9 @@ class ReadDeadLetter(Operation[tuple[DeadLetter, bytes]], frozen=True, kw_only=T
 
 
 class ListDeadLetterPlaces(Operation[Places], frozen=True, kw_only=True):
-    """List which functions and queues have dead letters, also functions that were removed.
+    """List functions and queues that have dead letters, including functions that were removed.
 
-    Those on which you may `dead-letter:read`; 1000 at most.
+    Only those for which you have `dead-letter:read`; at most 1000.
     """
 
     declared = Declaration(
@@ -164,7 +164,7 @@ class ShowLetterCounts(Operation[tuple[LetterCount, ...]], frozen=True, kw_only=
 
 
 class ListFunctionDeadLetters(Operation[Letters], frozen=True, kw_only=True):
-    """List the events of a function that were given up."""
+    """List the dead letters of a function: events that were given up."""
 
     declared = Declaration(
         http=f"GET {_FUNCTION}/dead-letters",
@@ -180,9 +180,9 @@ class ListFunctionDeadLetters(Operation[Letters], frozen=True, kw_only=True):
 
 
 class ShowFunctionDeadLetter(Operation[Letter], frozen=True, kw_only=True):
-    """Show an event of a function that was given up.
+    """Show a dead letter of a function.
 
-    Its content is shown to those who may `dead-letter:content`.
+    Its content is shown to those who have `dead-letter:content`.
     """
 
     declared = Declaration(
@@ -198,11 +198,11 @@ class ShowFunctionDeadLetter(Operation[Letter], frozen=True, kw_only=True):
 
 
 class RedriveFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):
-    """Have events of a function that were given up tried again, by it or by another one.
+    """Try dead letters of a function again, with the same function or another one.
 
-    No attempts count as used. Without a body, or with `ids` null: all. `to` needs
-    `dead-letter:write` and `function:invoke` on that function; an event of a trigger is handled
-    there if it has one of that name.
+    They start with all their attempts. Without a body, or with `ids` null, all are tried. `to`
+    needs `dead-letter:write` and `function:invoke` on that function. If that function has a trigger
+    of the same name, this trigger handles the event.
     """
 
     declared = Declaration(
@@ -227,9 +227,9 @@ class RedriveFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):
 
 
 class PurgeFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):
-    """Delete events of a function that were given up.
+    """Delete dead letters of a function.
 
-    Without a body, or with `ids` null: all.
+    Without a body, or with `ids` null, all are deleted.
     """
 
     declared = Declaration(
@@ -250,7 +250,7 @@ class PurgeFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):
 
 
 class ListQueueDeadLetters(Operation[Letters], frozen=True, kw_only=True):
-    """List the events of a queue that were given up."""
+    """List the dead letters of a queue: events that were given up."""
 
     declared = Declaration(
         http=f"GET {_QUEUE}/dead-letters",
@@ -266,9 +266,9 @@ class ListQueueDeadLetters(Operation[Letters], frozen=True, kw_only=True):
 
 
 class ShowQueueDeadLetter(Operation[Letter], frozen=True, kw_only=True):
-    """Show an event of a queue that was given up.
+    """Show a dead letter of a queue.
 
-    Its content is shown to those who may `dead-letter:content`.
+    Its content is shown to those who have `dead-letter:content`.
     """
 
     declared = Declaration(
@@ -284,9 +284,9 @@ class ShowQueueDeadLetter(Operation[Letter], frozen=True, kw_only=True):
 
 
 class RedriveQueueDeadLetters(Operation[Counted], frozen=True, kw_only=True):
-    """Have events of a queue that were given up tried again.
+    """Try dead letters of a queue again.
 
-    No attempts count as used. Without a body, or with `ids` null: all.
+    They start with all their attempts. Without a body, or with `ids` null, all are tried.
     """
 
     declared = Declaration(
@@ -303,9 +303,9 @@ class RedriveQueueDeadLetters(Operation[Counted], frozen=True, kw_only=True):
 
 
 class PurgeQueueDeadLetters(Operation[Counted], frozen=True, kw_only=True):
-    """Delete events of a queue that were given up.
+    """Delete dead letters of a queue.
 
-    Without a body, or with `ids` null: all.
+    Without a body, or with `ids` null, all are deleted.
     """
 
     declared = Declaration(

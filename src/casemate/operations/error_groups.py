@@ -32,7 +32,7 @@ _GROUP = ErrorGroup(
 
 
 class ErrorGroups(msgspec.Struct, frozen=True, kw_only=True):
-    """Errors by what is the same of them, those that came last first."""
+    """Groups of like errors, those with the newest error first."""
 
     groups: tuple[ErrorGroup, ...]
     looked_at: int
@@ -45,7 +45,7 @@ class ErrorGroups(msgspec.Struct, frozen=True, kw_only=True):
 class ListErrorGroups(Operation[ErrorGroups], frozen=True, kw_only=True):
     """List errors, grouped by type and by the frames of the function's own code.
 
-    Neither the message nor line numbers count, so that values and versions make no new ones.
+    Messages and line numbers are ignored, so that other values or versions do not make new groups.
     """
 
     declared = Declaration(

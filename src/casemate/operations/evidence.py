@@ -33,7 +33,7 @@ class EvidenceView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EvidenceList(msgspec.Struct, frozen=True, kw_only=True):
-    """Archives, the newest first."""
+    """Archives, newest first."""
 
     evidence: tuple[EvidenceView, ...]
 
@@ -51,11 +51,11 @@ _VIEW = EvidenceView(
 
 
 class GatherEvidence(Operation[EvidenceView], frozen=True, kw_only=True):
-    """Put what is on record of an incident into one archive, whose hash stands in the journal.
+    """Put everything on record about an incident into one archive, and its hash into the journal.
 
-    Records, logs, errors, denials, recordings, grants, the SBOM and the state of functions that it
-    is about, entries of the journal, findings and what playbooks did. It is kept whatever retention
-    deletes, until its hold is ended. Needs the right to read each of these on the node.
+    The archive contains the records, logs, errors, denials, recordings, grants, SBOM and state of
+    the functions concerned, journal entries, findings, and what playbooks did. Retention does not
+    delete it until its hold is ended. Needs the right to read each of these on the node.
     """
 
     declared = Declaration(
@@ -70,7 +70,7 @@ class GatherEvidence(Operation[EvidenceView], frozen=True, kw_only=True):
 
 
 class ListEvidence(Operation[EvidenceList], frozen=True, kw_only=True):
-    """List archives of evidence of an incident, the newest first."""
+    """List archives of evidence of an incident, newest first."""
 
     declared = Declaration(
         http="GET /incidents/{id}/evidence",
@@ -82,9 +82,9 @@ class ListEvidence(Operation[EvidenceList], frozen=True, kw_only=True):
 
 
 class FetchEvidence(Operation[bytes], frozen=True, kw_only=True):
-    """Return an archive of evidence, to be taken elsewhere; that it was is recorded.
+    """Return an archive of evidence. The download is recorded.
 
-    Needs the same rights as to gather it.
+    Needs the same rights as making the archive.
     """
 
     declared = Declaration(
@@ -99,7 +99,7 @@ class FetchEvidence(Operation[bytes], frozen=True, kw_only=True):
 
 
 class ReleaseEvidence(Operation[None], frozen=True, kw_only=True):
-    """End the hold of an archive, which is deleted."""
+    """End the hold of an archive, and delete the archive."""
 
     declared = Declaration(
         http="POST /evidence/{id}/release",
@@ -136,7 +136,7 @@ class HoldView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Holds(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds, the one that ends first before others."""
+    """Holds, the one that ends first on top."""
 
     holds: tuple[HoldView, ...]
 
@@ -161,10 +161,11 @@ _Why = Annotated[
 
 
 class HoldIncident(Operation[HoldView], frozen=True, kw_only=True):
-    """Keep what is on record of an incident's functions whatever retention says, for some days.
+    """Protect what is on record about an incident's functions from retention, for some days.
 
-    Invocations, errors, lines of logs, denials and recordings since an hour before it, that are
-    there now; not what comes later. Asked again it is renewed. It ends by itself.
+    This covers the invocations, errors, log lines, denials and recordings that are stored now, from
+    an hour before the incident on, but nothing that comes later. Asking again renews the hold. It
+    ends by itself.
     """
 
     declared = Declaration(
@@ -181,7 +182,7 @@ class HoldIncident(Operation[HoldView], frozen=True, kw_only=True):
 
 
 class ReleaseHold(Operation[None], frozen=True, kw_only=True):
-    """End a legal hold: retention applies again to what was under it."""
+    """End a legal hold: retention applies again to what it protected."""
 
     declared = Declaration(
         http="POST /incidents/{id}/hold/release",
@@ -196,7 +197,7 @@ class ReleaseHold(Operation[None], frozen=True, kw_only=True):
 
 
 class ListHolds(Operation[Holds], frozen=True, kw_only=True):
-    """List legal holds, the one that ends first before others."""
+    """List legal holds, the one that ends first on top."""
 
     declared = Declaration(
         http="GET /holds",

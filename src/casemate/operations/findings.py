@@ -88,7 +88,7 @@ class FindingPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertChannel(msgspec.Struct, frozen=True, kw_only=True):
-    """A way by which people are told, and how it is."""
+    """A channel that alerts are sent to, and its state."""
 
     name: str
     kind: str
@@ -137,7 +137,7 @@ class OnCallShifts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertTest(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a test."""
+    """The result of a test alert."""
 
     channel: str
     problem: str
@@ -145,7 +145,7 @@ class AlertTest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertSilence(msgspec.Struct, frozen=True, kw_only=True):
-    """That no alerts are sent of a rule for a time."""
+    """That no alerts of a rule are sent for a time."""
 
     rule: str
     since: float
@@ -155,13 +155,13 @@ class AlertSilence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertSilences(msgspec.Struct, frozen=True, kw_only=True):
-    """The silences that hold."""
+    """The active silences."""
 
     silences: tuple[AlertSilence, ...]
 
 
 class ListFindings(Operation[FindingPage], frozen=True, kw_only=True):
-    """List what the rules of detection have found, newest first."""
+    """List what the detection rules have found, newest first."""
 
     declared = Declaration(
         http="GET /findings",
@@ -217,13 +217,13 @@ class ShowFinding(Operation[Finding], frozen=True, kw_only=True):
 
 
 class ListAlertChannels(Operation[AlertChannels], frozen=True, kw_only=True):
-    """Show the channels by which people are told of findings, and how each is."""
+    """Show the channels that alerts are sent to, and the state of each."""
 
     declared = Declaration(http="GET /alerts", tag="findings", action=Action.FINDINGS_READ)
 
 
 class TestAlertChannel(Operation[AlertTest], frozen=True, kw_only=True):
-    """Send a test by a channel, now, and tell what became of it."""
+    """Send a test alert to a channel now, and tell the result."""
 
     declared = Declaration(
         http="POST /alerts/test",
@@ -236,7 +236,7 @@ class TestAlertChannel(Operation[AlertTest], frozen=True, kw_only=True):
 
 
 class ListOnCall(Operation[OnCallShifts], frozen=True, kw_only=True):
-    """Show who is on call, and who is next: the shifts of each rotation for some days."""
+    """Show who is on call and who is next: the shifts of each rotation for some days."""
 
     declared = Declaration(
         http="GET /alerts/on-call",
@@ -254,7 +254,7 @@ class ListOnCall(Operation[OnCallShifts], frozen=True, kw_only=True):
 
 
 class PagePeople(Operation[None], frozen=True, kw_only=True):
-    """Tell people at once, whatever the hour: those whose turn it is, or one channel."""
+    """Alert people at once, at any hour: those on call, or one channel."""
 
     declared = Declaration(
         http="POST /alerts/page",
@@ -273,9 +273,9 @@ class PagePeople(Operation[None], frozen=True, kw_only=True):
 
 
 class SilenceAlerts(Operation[None], frozen=True, kw_only=True):
-    """Have no alerts sent of a rule for a time. What it finds is kept all the same.
+    """Send no alerts of a rule for a time. Its findings are still stored.
 
-    A silence is itself told, as a finding, and the rule that finds it cannot be silenced.
+    A silence is itself a finding, and the rule that reports silences cannot be silenced.
     """
 
     declared = Declaration(
@@ -292,6 +292,6 @@ class SilenceAlerts(Operation[None], frozen=True, kw_only=True):
 
 
 class ListAlertSilences(Operation[AlertSilences], frozen=True, kw_only=True):
-    """List the silences that hold."""
+    """List the active silences."""
 
     declared = Declaration(http="GET /alerts/silences", tag="findings", action=Action.FINDINGS_READ)

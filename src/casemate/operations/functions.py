@@ -125,10 +125,11 @@ class Schedules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeployFunctions(Operation[Deployed], frozen=True, kw_only=True):
-    """Deploy several bundles at once: all of them are live afterwards, or none.
+    """Deploy several bundles at once: afterwards all of them are live, or none.
 
-    Needs `function:deploy` on each. Every one is checked as if the others were live, and started
-    once, before any becomes live; `function` of a problem names the first that is in the way.
+    Needs `function:deploy` on each. Every function is checked as if the others were live, and
+    started once, before any of them becomes live. If one is refused, `function` of the problem
+    names the first such.
     """
 
     declared = Declaration(
@@ -153,10 +154,10 @@ class DeployFunctions(Operation[Deployed], frozen=True, kw_only=True):
 
 
 class CheckDeploy(Operation[None], frozen=True, kw_only=True):
-    """Say whether who asks may deploy these; nothing is deployed.
+    """Tell whether you may deploy these functions. Nothing is deployed.
 
-    To be asked before anything is built. It is decided, and recorded if it is denied, as by the
-    deploy, which decides again.
+    Ask before you build. The decision is made, and a denial recorded, as by the deploy, which
+    decides again.
     """
 
     declared = Declaration(
@@ -172,11 +173,11 @@ class CheckDeploy(Operation[None], frozen=True, kw_only=True):
 
 
 class NoteRefusedDeploy(Operation[None], frozen=True, kw_only=True):
-    """Record that a client has refused to deploy these, by what the node has told it.
+    """Record that a client has refused to deploy these functions, because of what the node told it.
 
-    Needs `function:deploy` on each. A client that compares grants, or has packages judged, sends
-    nothing of what it refuses: without this the node's journal would not have the attempt. Of many
-    within a minute the first are recorded one by one, and how many the others were.
+    Needs `function:deploy` on each. A client that compares grants or has packages judged sends
+    nothing of what it refuses; this puts the attempt into the node's journal. If there are many
+    within a minute, the first are recorded one by one, and the rest as a count.
     """
 
     declared = Declaration(
@@ -228,9 +229,9 @@ class RemoveFunction(Operation[None], frozen=True, kw_only=True):
 class DeployVersion(Operation[Version], frozen=True, kw_only=True):
     """Deploy a bundle as the next version and point `live` at it.
 
-    The node first starts the function once. If its handler cannot be imported the answer is 422,
-    whose `failure` holds the type, message and trace, and nothing is deployed. The bundle must
-    have been uploaded before.
+    The bundle must be uploaded first. The node starts the function once. If its handler cannot be
+    imported, the answer is 422, whose `failure` has the type, message and trace, and nothing is
+    deployed.
     """
 
     declared = Declaration(
@@ -252,10 +253,10 @@ class DeployVersion(Operation[Version], frozen=True, kw_only=True):
 
 
 class RemoveVersion(Operation[None], frozen=True, kw_only=True):
-    """Remove a version that no alias leads to.
+    """Remove a version that no alias points to.
 
-    What `live` was before the version was replaced cannot be gone back to then. Events that are
-    kept for the version become dead letters that say so.
+    `live` can then no longer be rolled back to it. Stored events for the version become dead
+    letters that say so.
     """
 
     declared = Declaration(
@@ -297,7 +298,7 @@ class SetAlias(Operation[Alias], frozen=True, kw_only=True):
 
 
 class ListSchedules(Operation[Schedules], frozen=True, kw_only=True):
-    """List the schedules of a function: when each is due, and how the last run ended."""
+    """List the schedules of a function: when each runs next, and how its last run ended."""
 
     declared = Declaration(
         http=f"GET {_PATH}/schedules",
@@ -311,9 +312,10 @@ class ListSchedules(Operation[Schedules], frozen=True, kw_only=True):
 
 
 class ShowRestoring(Operation[Restoring], frozen=True, kw_only=True):
-    """Show how often the process of a call was used again, and why not.
+    """Show how often the process of a call was restored for the next call, and why not.
 
-    Counted since the gateway started. With `isolation = "request"`: see isolation in the docs.
+    The counts start when the gateway starts. They apply to `isolation = "request"`: see isolation
+    in the docs.
     """
 
     declared = Declaration(
@@ -330,7 +332,8 @@ class ShowRestoring(Operation[Restoring], frozen=True, kw_only=True):
 class ShowSbom(Operation[dict[str, Any]], frozen=True, kw_only=True):
     """Return what a function's live version is made of, as CycloneDX 1.6.
 
-    Of the version that most callers are sent to, unless another is named.
+    If `live` points to several versions, it is the one that most callers get, unless you name
+    another.
     """
 
     declared = Declaration(
@@ -348,8 +351,8 @@ class ShowSbom(Operation[dict[str, Any]], frozen=True, kw_only=True):
 class Rollback(Operation[Alias], frozen=True, kw_only=True):
     """Point `live` back at what it was, or at a version.
 
-    Without a body, `live` goes back to the version that all callers were sent to before: not to a
-    share between versions, and not to one that was itself taken back.
+    Without a body, `live` goes back to the last version that all callers got. It never goes back to
+    a split between versions, or to a version that was itself rolled back.
     """
 
     declared = Declaration(

@@ -21,7 +21,7 @@ from casemate.operations.given import Given
 
 
 class FunctionGrants(msgspec.Struct, frozen=True, kw_only=True):
-    """What one version of a function is granted, and what it made of it."""
+    """What one version of a function is granted, and what it has used."""
 
     project: str
     function: str
@@ -42,7 +42,7 @@ class FunctionGrants(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShowGrants(Operation[FunctionGrants], frozen=True, kw_only=True):
-    """Show what a function is granted, what of it was used, and who approved it."""
+    """Show what a function is granted, which grants it used, and who approved them."""
 
     declared = Declaration(
         http="GET /functions/{project}/{function}/grants",

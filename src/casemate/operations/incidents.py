@@ -127,7 +127,7 @@ class Incident(IncidentSummary, frozen=True, kw_only=True):
 
 
 class IncidentPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Incidents, the newest first."""
+    """Incidents, newest first."""
 
     incidents: tuple[IncidentSummary, ...]
     more: bool
@@ -195,7 +195,7 @@ _DONE = IncidentAction(
 
 
 class ListIncidents(Operation[IncidentPage], frozen=True, kw_only=True):
-    """List incidents, the newest first: findings that share who or what they are about."""
+    """List incidents, newest first: groups of findings about the same actor or target."""
 
     declared = Declaration(
         http="GET /incidents",
@@ -213,7 +213,7 @@ class ListIncidents(Operation[IncidentPage], frozen=True, kw_only=True):
 
 
 class ShowIncident(Operation[Incident], frozen=True, kw_only=True):
-    """Show an incident: what was found, about whom or what, what was done, and by whom."""
+    """Show an incident: what was found, about whom or what, and what was done by whom."""
 
     declared = Declaration(
         http=f"GET {_PATH}",
@@ -238,7 +238,7 @@ class ShowIncident(Operation[Incident], frozen=True, kw_only=True):
 
 
 class AssignIncident(Operation[None], frozen=True, kw_only=True):
-    """Say who works on an incident."""
+    """Set who works on an incident."""
 
     declared = Declaration(
         http=f"POST {_PATH}/assign",
@@ -279,8 +279,9 @@ class NoteIncident(Operation[None], frozen=True, kw_only=True):
 class ResolveIncident(Operation[None], frozen=True, kw_only=True):
     """Close an incident, or open it again.
 
-    What was found after all that there was of it when it was closed keeps it open: 409, and its
-    timeline has the reason. With 503 it is on record, and not known yet whether that is so.
+    If something new is found while it is being closed, the incident stays open: the answer is 409,
+    and the timeline has the reason. 503 means that the request is on record, but its result is not
+    known yet.
     """
 
     declared = Declaration(
@@ -307,8 +308,8 @@ class ResolveIncident(Operation[None], frozen=True, kw_only=True):
 class ContainIncident(Operation[Containment], frozen=True, kw_only=True):
     """Put the functions that an incident is about into quarantine.
 
-    Each needs the right `function:quarantine` on it, as by itself; one that is refused or fails
-    leaves the others done. The answer says how each is taken back.
+    Needs `function:quarantine` on each function. If one is refused or fails, the others are still
+    quarantined. The answer tells how to undo each.
     """
 
     declared = Declaration(

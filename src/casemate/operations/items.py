@@ -37,13 +37,13 @@ _SORT = Annotated[
 
 
 class Tables(msgspec.Struct, frozen=True, kw_only=True):
-    """The tables of a project that the caller may query, by name."""
+    """The tables of a project that you may query, by name."""
 
     tables: tuple[TableSpec, ...]
 
 
 class ListTables(Operation[Tables], frozen=True, kw_only=True):
-    """List the tables of a project that the caller may query."""
+    """List the tables of a project that you may query."""
 
     declared = Declaration(http="GET /tables/{project}", tag="data", decided=Decided.FOR_EACH)
     project: Name
@@ -52,7 +52,7 @@ class ListTables(Operation[Tables], frozen=True, kw_only=True):
 class GetItem(Operation[Item], frozen=True, kw_only=True):
     """Return an item.
 
-    Keys are in the body: they are data, and not for the logs of proxies.
+    Keys are in the body because they are data, which must not get into the logs of proxies.
     """
 
     declared = Declaration(
@@ -104,8 +104,8 @@ class DeleteItem(Operation[None], frozen=True, kw_only=True):
 class QueryItems(Operation[ItemPage], frozen=True, kw_only=True):
     """Return a page of items in order.
 
-    Items with a key, in the table or an index; without a key all of them. A page ends at `limit`
-    or at 4 MiB; `after` continues it.
+    Returns the items with a key, in the table or an index; without a key all items. A page ends at
+    `limit` or at 4 MiB; `after` continues it.
     """
 
     declared = Declaration(

@@ -74,7 +74,7 @@ class JournalProof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JournalFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is not as it was written."""
+    """Something in the journal that is not as it was written."""
 
     kind: str
     first: Index
@@ -84,7 +84,7 @@ class JournalFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JournalVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a look at the whole journal has found."""
+    """What a check of the whole journal has found."""
 
     size: int
     unsigned: int
@@ -99,8 +99,8 @@ class JournalVerdict(msgspec.Struct, frozen=True, kw_only=True):
 class ListJournal(Operation[JournalPage], frozen=True, kw_only=True):
     """List what happened, newest first.
 
-    One answer looks at a bounded number of entries: it may be short, or empty, and yet have a
-    `before` to go on from.
+    One answer examines a bounded number of entries. It can be short or empty and still have a
+    `before` to continue from.
     """
 
     declared = Declaration(
@@ -146,7 +146,7 @@ class ListJournal(Operation[JournalPage], frozen=True, kw_only=True):
 
 
 class ShowJournalHead(Operation[JournalHead], frozen=True, kw_only=True):
-    """Show where the journal is: its newest signed checkpoint, and the key."""
+    """Show the newest signed checkpoint of the journal, and its key."""
 
     declared = Declaration(
         http="GET /journal/head",
@@ -159,8 +159,8 @@ class ShowJournalHead(Operation[JournalHead], frozen=True, kw_only=True):
 class ProveJournalEntry(Operation[JournalProof], frozen=True, kw_only=True):
     """Prove that an entry is in the journal.
 
-    The proof can be verified without the node, and by programs of others: it holds a signed
-    checkpoint and the hashes that lead from the entry to it.
+    The proof can be verified without the node and by other programs: it has a signed checkpoint,
+    and the hashes that lead from the entry to it.
     """
 
     declared = Declaration(
@@ -180,10 +180,11 @@ class ProveJournalEntry(Operation[JournalProof], frozen=True, kw_only=True):
 
 
 class VerifyJournal(Operation[JournalVerdict], frozen=True, kw_only=True):
-    """Look for anything in the journal that was edited, removed, reordered or cut off.
+    """Check whether any entry of the journal was edited, removed, reordered or cut off.
 
-    Reads all of it. Against who could change the node's own files as well, compare with a
-    checkpoint that was kept elsewhere: `casemate journal verify --checkpoint FILE`.
+    Reads the whole journal. To detect changes by somebody who can also change the node's own files,
+    compare it with a checkpoint that you keep elsewhere: `casemate journal verify --checkpoint
+    FILE`.
     """
 
     declared = Declaration(

@@ -68,7 +68,7 @@ class WhoAmI(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Login(Operation[OpenedSession], frozen=True, kw_only=True):
-    """Open a session by password and second factor."""
+    """Open a session with a password and a second factor."""
 
     declared = Declaration(
         http="POST /login",
@@ -85,9 +85,9 @@ class Login(Operation[OpenedSession], frozen=True, kw_only=True):
 
 
 class BeginOidcLogin(Operation[ProviderLoginStart], frozen=True, kw_only=True):
-    """Begin to log in by the OpenID provider.
+    """Begin a login with the OpenID provider.
 
-    The nonce belongs into the authorization request; it is valid once.
+    Put the nonce into the authorization request. It can be used once.
     """
 
     declared = Declaration(
@@ -100,7 +100,7 @@ class BeginOidcLogin(Operation[ProviderLoginStart], frozen=True, kw_only=True):
 
 
 class OidcLogin(Operation[OpenedSession], frozen=True, kw_only=True):
-    """Open a session by an ID token of the OpenID provider."""
+    """Open a session with an ID token of the OpenID provider."""
 
     declared = Declaration(
         http="POST /login/oidc",
@@ -134,7 +134,7 @@ class OpenedToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkloadLogin(Operation[OpenedToken], frozen=True, kw_only=True):
-    """Open a session of a workload by an ID token of its CI system. Each ID token works once."""
+    """Open a session of a workload with an ID token of its CI system. Each ID token works once."""
 
     declared = Declaration(
         http="POST /login/workload",
@@ -156,7 +156,7 @@ class WorkloadLogin(Operation[OpenedToken], frozen=True, kw_only=True):
 
 
 class BeginEnrolment(Operation[SecondFactor], frozen=True, kw_only=True):
-    """Choose a password by a one-time code; get a second factor to set up."""
+    """Choose a password with a one-time code, and get a second factor to set up."""
 
     declared = Declaration(
         http="POST /enrol",
@@ -172,7 +172,7 @@ class BeginEnrolment(Operation[SecondFactor], frozen=True, kw_only=True):
 
 
 class ConfirmEnrolment(Operation[Enrolled], frozen=True, kw_only=True):
-    """Prove the second factor by its code; the person is enrolled then."""
+    """Confirm the second factor with a code of it. This completes the enrolment."""
 
     declared = Declaration(
         http="POST /enrol/confirm",
@@ -200,6 +200,6 @@ class Logout(Operation[LoggedOut], frozen=True, kw_only=True):
 
 
 class Whoami(Operation[WhoAmI], frozen=True, kw_only=True):
-    """Show who asks and which roles it has."""
+    """Show who you are to the node, and your roles."""
 
     declared = Declaration(http="GET /whoami", tag="login", decided=Decided.SELF, max_body=MAX_BODY)

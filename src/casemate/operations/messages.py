@@ -18,7 +18,7 @@ _INSIDE = frozenset({"labels"})
 
 
 class Queues(msgspec.Struct, frozen=True, kw_only=True):
-    """The queues and topics of a project that the caller may read, by name."""
+    """The queues and topics of a project that you may read, by name."""
 
     queues: tuple[QueueSpec, ...] = ()
     topics: tuple[QueueSpec, ...] = ()
@@ -37,7 +37,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListQueues(Operation[Queues], frozen=True, kw_only=True):
-    """List the queues and topics of a project that the caller may read."""
+    """List the queues and topics of a project that you may read."""
 
     declared = Declaration(http="GET /queues/{project}", tag="data", decided=Decided.FOR_EACH)
     project: Name
@@ -83,7 +83,7 @@ class PublishMessage(Operation[Sent], frozen=True, kw_only=True):
 
 
 class ShowQueue(Operation[QueueInfo], frozen=True, kw_only=True):
-    """Tell how much waits in a queue."""
+    """Tell how many messages wait in a queue."""
 
     declared = Declaration(
         http="GET /queues/{project}/{queue}",
@@ -127,7 +127,7 @@ class DropQueue(Operation[None], frozen=True, kw_only=True):
 
 
 class ShowTopic(Operation[QueueInfo], frozen=True, kw_only=True):
-    """Tell how much waits in a topic."""
+    """Tell how many messages wait in a topic."""
 
     declared = Declaration(
         http="GET /topics/{project}/{topic}",

@@ -10,10 +10,10 @@ from casemate.operations.nodes import OnlyNode
 
 
 class ShowMetrics(Operation[Metrics], frozen=True, kw_only=True):
-    """Show how functions do: calls, errors, durations, instances, and what they measure themselves.
+    """Show figures of functions: calls, errors, durations, instances, and their own metrics.
 
-    Of nodes that share their state it is what all of them have counted together. The same numbers
-    of one node, and those of the node itself, are at `GET /metrics` for Prometheus.
+    Nodes that share their state are counted together. The figures of one node, with those of the
+    node itself, are at `GET /metrics` for Prometheus.
     """
 
     declared = Declaration(

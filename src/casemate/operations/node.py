@@ -26,7 +26,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(Operation[Wellbeing], frozen=True, kw_only=True):
-    """Tell whether the node answers and all is well; needs no credential."""
+    """Tell whether the node answers and is healthy; needs no credential."""
 
     declared = Declaration(http="GET /health", tag="node", decided=Decided.OPEN)
 
@@ -38,7 +38,7 @@ class Ready(Operation[Readiness], frozen=True, kw_only=True):
 
 
 class NodeHealth(Operation[node.NodeHealth], frozen=True, kw_only=True):
-    """Show how each part of the node is."""
+    """Show the health of each part of the node."""
 
     declared = Declaration(http="GET /node/health", tag="node", action=Action.NODE_READ)
 

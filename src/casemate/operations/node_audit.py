@@ -19,7 +19,7 @@ MAX_POINTS = 1000
 
 
 class WeaknessRule(msgspec.Struct, frozen=True, kw_only=True):
-    """What the audit looks for, in words for who has to mend it."""
+    """What the audit looks for, in words for whoever has to fix it."""
 
     id: str
     title: str
@@ -36,7 +36,7 @@ class WeaknessRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Weakness(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is weak."""
+    """One weakness."""
 
     rule: str
     level: Level
@@ -108,9 +108,9 @@ _WEAKNESS = Weakness(
 
 
 class AuditNode(Operation[NodeAuditReport], frozen=True, kw_only=True):
-    """Tell what of the running node is weak, each with what was seen and how it is mended.
+    """List the weaknesses of the running node, each with what was found and how to fix it.
 
-    With `project` only what is of that project.
+    With `project`, only those of that project.
     """
 
     declared = Declaration(
@@ -133,7 +133,7 @@ class AuditNode(Operation[NodeAuditReport], frozen=True, kw_only=True):
 
 
 class ListNodeScores(Operation[NodeAuditHistory], frozen=True, kw_only=True):
-    """Tell how the score of the node has changed, newest first."""
+    """Show how the score of the node has changed, newest first."""
 
     declared = Declaration(
         http="GET /node/audit/history",

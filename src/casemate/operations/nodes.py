@@ -66,9 +66,9 @@ class ListNodes(Operation[Nodes], frozen=True, kw_only=True):
 
 
 class DrainNode(Operation[ClusterNode], frozen=True, kw_only=True):
-    """Let a node take no new calls and events; running ones finish.
+    """Let a node take no new calls and events, and finish the running ones.
 
-    It stays so over restarts until it is undone. Refused where there is one node alone.
+    This survives restarts, until it is undone. It is refused if there is only one node.
     """
 
     declared = Declaration(
@@ -86,7 +86,7 @@ class DrainNode(Operation[ClusterNode], frozen=True, kw_only=True):
 
 
 class RemoveNode(Operation[None], frozen=True, kw_only=True):
-    """Forget a node that is gone. One that comes back is a new one, under the same name."""
+    """Remove a node that is gone. If it comes back, it is a new one of the same name."""
 
     declared = Declaration(
         http="DELETE /nodes/{name}",
@@ -99,9 +99,9 @@ class RemoveNode(Operation[None], frozen=True, kw_only=True):
 
 
 class PlaceProject(Operation[ProjectPlace], frozen=True, kw_only=True):
-    """Have a project live in a database; what it has is moved there, and not served meanwhile.
+    """Move a project to a database. The project is not served meanwhile.
 
-    Asked again it goes on with what was interrupted; asked for where it was it goes back.
+    Asking again continues a move that was interrupted. Asking for the former database goes back.
     """
 
     declared = Declaration(

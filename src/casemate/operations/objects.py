@@ -32,7 +32,7 @@ _LABELS = frozenset({"labels"})
 
 
 class Buckets(msgspec.Struct, frozen=True, kw_only=True):
-    """The buckets of a project that the caller may list, by name."""
+    """The buckets of a project that you may list, by name."""
 
     buckets: tuple[BucketSpec, ...]
 
@@ -56,7 +56,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListBuckets(Operation[Buckets], frozen=True, kw_only=True):
-    """List the buckets of a project that the caller may list."""
+    """List the buckets of a project that you may list."""
 
     declared = Declaration(http="GET /buckets/{project}", tag="data", decided=Decided.FOR_EACH)
     project: Name
@@ -105,7 +105,7 @@ class ListObjects(Operation[ObjectPage], frozen=True, kw_only=True):
 
 
 class ListRevisions(Operation[ObjectRevisions], frozen=True, kw_only=True):
-    """List the revisions of an object that are kept."""
+    """List the stored revisions of an object."""
 
     declared = Declaration(
         http=f"GET {_PATH}/revisions",
@@ -122,8 +122,8 @@ class ListRevisions(Operation[ObjectRevisions], frozen=True, kw_only=True):
 class GetObject(Operation[bytes], frozen=True, kw_only=True):
     """Return the content of an object.
 
-    The answer's type is always application/octet-stream; the object's own is in the header
-    Casemate-Content-Type, its SHA-256 in Casemate-Sha256, its revision in ETag.
+    The media type of the answer is always application/octet-stream. The object's own type is in the
+    header Casemate-Content-Type, its SHA-256 in Casemate-Sha256, and its revision in ETag.
     """
 
     declared = Declaration(
@@ -201,7 +201,7 @@ class PutObject(Operation[ObjectInfo], frozen=True, kw_only=True):
     """Write an object.
 
     The body is the content, at most 64 MiB, and its Content-Type becomes the object's. The object
-    is there whole or not at all. 413 says that a limit of the bucket is reached.
+    is stored completely or not at all. 413 means that a limit of the bucket is reached.
     """
 
     declared = Declaration(

@@ -76,7 +76,7 @@ class PlaybookFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaybookVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a playbook of one's own."""
+    """A version of your own playbook."""
 
     version: int
     change: str
@@ -90,14 +90,14 @@ class PlaybookVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaybookHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """The versions of a playbook that are kept, the newest first."""
+    """The stored versions of a playbook, newest first."""
 
     name: str
     versions: tuple[PlaybookVersion, ...]
 
 
 class PlaybookRuns(msgspec.Struct, frozen=True, kw_only=True):
-    """Runs, the newest first."""
+    """Runs, newest first."""
 
     runs: tuple[PlaybookRun, ...]
     dry: bool = False
@@ -158,7 +158,7 @@ class ListPlaybooks(Operation[PlaybookList], frozen=True, kw_only=True):
 
 
 class ShowPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
-    """Return a playbook's text, or that of one of its versions, also of a removed one."""
+    """Return the text of a playbook, or of one of its versions, even if it was removed."""
 
     declared = Declaration(
         http="GET /playbooks/{name}",
@@ -172,7 +172,7 @@ class ShowPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
 
 
 class ListPlaybookVersions(Operation[PlaybookHistory], frozen=True, kw_only=True):
-    """List the versions of a playbook that are kept, also of a removed one, the newest first."""
+    """List the stored versions of a playbook, even if it was removed, newest first."""
 
     declared = Declaration(
         http="GET /playbooks/{name}/versions",
@@ -185,7 +185,7 @@ class ListPlaybookVersions(Operation[PlaybookHistory], frozen=True, kw_only=True
 
 
 class RevertPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
-    """Put the text of a former version in force again, as a new version."""
+    """Put a former version of a playbook in force again, as a new version."""
 
     declared = Declaration(
         http="POST /playbooks/{name}/revert",
@@ -206,7 +206,7 @@ class RevertPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
 class PutPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
     """Check a playbook and put it in force at once, for later findings.
 
-    One of the name of a playbook that comes with Casemate stands in its place.
+    It replaces a playbook of the same name that comes with Casemate.
     """
 
     declared = Declaration(
@@ -222,7 +222,7 @@ class PutPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
 
 
 class RemovePlaybook(Operation[None], frozen=True, kw_only=True):
-    """Remove your own playbook; one that came with Casemate is in force again."""
+    """Remove your own playbook. One of the same name that comes with Casemate applies again."""
 
     declared = Declaration(
         http="DELETE /playbooks/{name}",
@@ -235,9 +235,9 @@ class RemovePlaybook(Operation[None], frozen=True, kw_only=True):
 
 
 class PausePlaybooks(Operation[None], frozen=True, kw_only=True):
-    """Let playbooks ignore findings about a project for some minutes: for a drill.
+    """Let playbooks ignore findings about a project for some minutes, for a drill.
 
-    It ends by itself, and with the node's process.
+    The pause ends by itself, and when the node's process ends.
     """
 
     declared = Declaration(
@@ -255,7 +255,7 @@ class PausePlaybooks(Operation[None], frozen=True, kw_only=True):
 
 
 class ListPlaybookRuns(Operation[PlaybookRuns], frozen=True, kw_only=True):
-    """List what playbooks have done, and what waits for a person, the newest first."""
+    """List what playbooks have done, and what waits for approval, newest first."""
 
     declared = Declaration(
         http="GET /playbook-runs",
@@ -273,7 +273,7 @@ class ListPlaybookRuns(Operation[PlaybookRuns], frozen=True, kw_only=True):
 
 
 class ApprovePlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
-    """Let a playbook do what it waits to do. Needs the rights to do the same by hand."""
+    """Approve what a playbook waits to do. Needs the rights to do the same by hand."""
 
     declared = Declaration(
         http="POST /playbook-runs/{id}/approve",
@@ -286,7 +286,7 @@ class ApprovePlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
 
 
 class DismissPlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
-    """Do not let a playbook do what it waits to do."""
+    """Dismiss what a playbook waits to do."""
 
     declared = Declaration(
         http="POST /playbook-runs/{id}/dismiss",
@@ -324,7 +324,7 @@ class UndoPlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
 
 
 class UndoIncident(Operation[PlaybookRuns], frozen=True, kw_only=True):
-    """Take back what playbooks have done about an incident. Needs the rights to do so by hand."""
+    """Undo what playbooks have done about an incident. Needs the rights to do so by hand."""
 
     declared = Declaration(
         http="POST /incidents/{id}/undo",
@@ -347,9 +347,9 @@ class UndoIncident(Operation[PlaybookRuns], frozen=True, kw_only=True):
 
 
 class RunPlaybook(Operation[PlaybookRuns], frozen=True, kw_only=True):
-    """Run a playbook by hand, for what an incident's findings are about.
+    """Run a playbook by hand on what an incident's findings are about.
 
-    Needs the rights to do the same by hand. With `dry_run` the answer is what would be done.
+    Needs the rights to do the same by hand. With `dry_run`, the answer is what would be done.
     """
 
     declared = Declaration(

@@ -74,8 +74,8 @@ class ShowPolicy(Operation[PolicyFile], frozen=True, kw_only=True):
 class PutPolicy(Operation[PolicyFileView], frozen=True, kw_only=True):
     """Check a custom policy file and put it in force at once.
 
-    With `no_wider`, which needs `policy:read` as well, it is compared with what is in force, and
-    nothing else comes between.
+    With `no_wider`, the change is refused if it allows more than the present policies, with no
+    other change in between. This also needs `policy:read`.
     """
 
     declared = Declaration(
@@ -103,10 +103,10 @@ class RemovePolicy(Operation[None], frozen=True, kw_only=True):
 
 
 class Decide(Operation[Answer], frozen=True, kw_only=True):
-    """Say what a principal may do, and which policies decide that.
+    """Tell what a principal may do, and which policies decide that.
 
-    Everybody may ask about themselves; about others with `policy:read`. It is decided with the
-    roles and grants that the node knows of.
+    Everybody may ask about themselves; asking about others needs `policy:read`. The node decides
+    with the roles and grants that it knows.
     """
 
     declared = Declaration(

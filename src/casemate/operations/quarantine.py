@@ -35,11 +35,11 @@ _SHOWN = Quarantine(
 
 
 class QuarantineFunction(Operation[Quarantine], frozen=True, kw_only=True):
-    """Take a function out of service, whatever they come by.
+    """Take a function out of service for all callers and events.
 
-    Callers are answered 503 and not told why. Events that are kept for it wait. Nothing of it is
-    deleted, nor can be, and a deploy does not lift it. What holds already stays, with its reason
-    and author; what runs is ended all the same where `kill` says so.
+    Callers get 503 without the reason. Stored events wait. Nothing of the function is deleted, and
+    nothing can be; a deploy does not end the quarantine. If the function is already in quarantine,
+    the first reason and author stay. With `kill`, its running calls are ended.
     """
 
     declared = Declaration(
@@ -58,7 +58,7 @@ class QuarantineFunction(Operation[Quarantine], frozen=True, kw_only=True):
 
 
 class ReleaseFunction(Operation[Quarantine], frozen=True, kw_only=True):
-    """Let a function that is in quarantine take calls again; what waits for it is delivered.
+    """End the quarantine of a function. Stored events are delivered.
 
     The answer is the quarantine that has ended.
     """

@@ -36,13 +36,13 @@ _Invocation = Annotated[Id, msgspec.Meta(description="That of the invocation.")]
 
 
 class RecordingList(msgspec.Struct, frozen=True, kw_only=True):
-    """Which invocations were recorded, the newest first."""
+    """Which invocations were recorded, newest first."""
 
     recordings: tuple[RecordingSummary, ...]
 
 
 class ListRecordings(Operation[RecordingList], frozen=True, kw_only=True):
-    """List which invocations were recorded. Nothing of what was in them; 1000 at most."""
+    """List which invocations were recorded, without their content; at most 1000."""
 
     declared = Declaration(
         http="GET /recordings",
@@ -56,9 +56,9 @@ class ListRecordings(Operation[RecordingList], frozen=True, kw_only=True):
 
 
 class ShowRecording(Operation[Recording], frozen=True, kw_only=True):
-    """Show what went into an invocation and came out of it. That somebody looked is recorded first.
+    """Show event and answer of a recorded invocation. That somebody looked is recorded first.
 
-    Bytes are in base64. Values of secrets are not in it.
+    Bytes are in base64. Values of secrets are removed.
     """
 
     declared = Declaration(

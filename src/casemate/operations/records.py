@@ -170,7 +170,7 @@ class Denials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListInvocations(Operation[Invocations], frozen=True, kw_only=True):
-    """List the newest invocations, and those that run now."""
+    """List the newest invocations, including the running ones."""
 
     declared = Declaration(
         http="GET /invocations",
@@ -224,7 +224,7 @@ class ListErrors(Operation[Errors], frozen=True, kw_only=True):
 
 
 class ShowError(Operation[ErrorRecord], frozen=True, kw_only=True):
-    """Show all there is to know of an error that a caller got the id of."""
+    """Show everything about an error, by the id that the caller got."""
 
     declared = Declaration(
         http="GET /errors/{id}",
@@ -246,10 +246,10 @@ class ShowError(Operation[ErrorRecord], frozen=True, kw_only=True):
 
 
 class ShowErrorSnapshot(Operation[ErrorSnapshot], frozen=True, kw_only=True):
-    """Show what the frames of a handler held when it raised; that somebody looked is recorded.
+    """Show the variables of a handler's frames when it raised. That somebody looked is recorded.
 
-    Secrets, tokens and data of persons are masked in it. It is kept with the recording of the
-    invocation, and as long.
+    Secrets, tokens and personal data are masked. The snapshot is kept as long as the recording of
+    the invocation.
     """
 
     declared = Declaration(
@@ -267,7 +267,7 @@ class ShowErrorSnapshot(Operation[ErrorSnapshot], frozen=True, kw_only=True):
 
 
 class ListDenials(Operation[Denials], frozen=True, kw_only=True):
-    """List what was tried and not allowed."""
+    """List attempts that were denied."""
 
     declared = Declaration(
         http="GET /denials", tag="records", action=Action.DENIAL_READ, on=on_chosen
@@ -303,9 +303,9 @@ class ListDenials(Operation[Denials], frozen=True, kw_only=True):
 class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
     """Read what functions wrote.
 
-    One JSON object a line (NDJSON), ascending by `sequence`. With `follow=true` the answer goes on
-    with new lines until the client ends it; an empty line says only that the node is there. For
-    `since`, `level`, `search`, `field` and `version` the newest 1000000 lines are looked at.
+    One JSON object a line (NDJSON), ascending by `sequence`. With `follow=true` the answer
+    continues with new lines until the client ends it; an empty line only says that the node is
+    there. `since`, `level`, `search`, `field` and `version` examine the newest 1000000 lines.
     """
 
     declared = Declaration(

@@ -41,17 +41,17 @@ _SHOWN = Restriction(
 
 
 class Restrictions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is held back, by whose it is."""
+    """Restrictions, by whose they are."""
 
     restrictions: tuple[Restriction, ...]
 
 
 class Restrict(Operation[Restriction], frozen=True, kw_only=True):
-    """Hold something back until it is lifted: aliases, a host outside, callers, or a secret.
+    """Restrict aliases, an outside host, callers or a secret, until the restriction is lifted.
 
-    It holds once it is answered: what it is about is ended where it goes on. What holds already
-    stays, with its reason and author. Needs `restriction:write` on the function, the project, or
-    the node that it is of.
+    It is in force when the answer comes, and ends what is still using what it is about. If the
+    restriction already exists, its reason and author stay. Needs `restriction:write` on the
+    function, the project or the node concerned.
     """
 
     declared = Declaration(
@@ -90,7 +90,7 @@ class Restrict(Operation[Restriction], frozen=True, kw_only=True):
 
 
 class LiftRestriction(Operation[Restriction], frozen=True, kw_only=True):
-    """Let what is held back go again; the answer is what held. Needs the same right."""
+    """Lift a restriction; the answer is the restriction. Needs the same right as making it."""
 
     declared = Declaration(
         http="POST /restrictions/{id}/lift",
@@ -105,7 +105,7 @@ class LiftRestriction(Operation[Restriction], frozen=True, kw_only=True):
 
 
 class ListRestrictions(Operation[Restrictions], frozen=True, kw_only=True):
-    """List what is held back, of a project or of all."""
+    """List the restrictions of a project, or all."""
 
     declared = Declaration(
         http="GET /restrictions",

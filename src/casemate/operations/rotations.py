@@ -53,16 +53,16 @@ _ROTATED = SecretRotation(
 
 
 class RotationsFound(msgspec.Struct, frozen=True, kw_only=True):
-    """How secrets get other values, by name."""
+    """How secrets are rotated, by name."""
 
     rotations: tuple[Rotation, ...]
 
 
 class PutRotation(Operation[Rotation], frozen=True, kw_only=True):
-    """Say how a new value of a secret is made, and who sets it where it is checked.
+    """Set how a new value of a secret is made, and who sets it at the service that checks it.
 
-    A `function` has to be granted the secret; it is called with the number of the version that it
-    is to set, and reads it as it reads secrets. Needs `function:invoke` on it as well.
+    A `function` must be granted the secret. It is called with the number of the version to set, and
+    reads the value as it reads any secret. Needs `function:invoke` on it as well.
     """
 
     declared = Declaration(
@@ -96,7 +96,7 @@ class PutRotation(Operation[Rotation], frozen=True, kw_only=True):
 
 
 class RemoveRotation(Operation[None], frozen=True, kw_only=True):
-    """Have no new value of a secret made any more; the one in use stays."""
+    """Stop rotating a secret. Its present value stays."""
 
     declared = Declaration(
         http=f"DELETE {_PATH}/rotation",
@@ -111,7 +111,7 @@ class RemoveRotation(Operation[None], frozen=True, kw_only=True):
 
 
 class ListRotations(Operation[RotationsFound], frozen=True, kw_only=True):
-    """List how secrets of a project get other values."""
+    """List how secrets of a project are rotated."""
 
     declared = Declaration(
         http="GET /rotations/{project}",
@@ -124,10 +124,10 @@ class ListRotations(Operation[RotationsFound], frozen=True, kw_only=True):
 
 
 class RotateSecret(Operation[SecretRotation], frozen=True, kw_only=True):
-    """Have a new value of a secret made and in use, as was said how.
+    """Make a new value of a secret and use it from now on, as its rotation says.
 
-    Functions get it from then on. What may hold the value before is ended once its calls are
-    answered; at once without an overlap.
+    Functions get the new value from then on. Instances that may hold the old value are ended when
+    their calls are answered, or at once if there is no overlap.
     """
 
     declared = Declaration(
@@ -146,9 +146,9 @@ class RotateSecret(Operation[SecretRotation], frozen=True, kw_only=True):
 
 
 class RevertSecret(Operation[SecretRotation], frozen=True, kw_only=True):
-    """Put the value from before a rotation in use again, within its overlap.
+    """Use the value from before a rotation again, within its overlap.
 
-    The one that was in use is accepted no more, and what may hold it is ended at once.
+    The rotated value is no longer accepted, and instances that may hold it are ended at once.
     """
 
     declared = Declaration(

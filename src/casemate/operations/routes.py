@@ -14,7 +14,7 @@ from casemate.operations.given import Given
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
-    """What was given to projects."""
+    """Paths and host names of projects."""
 
     claims: tuple[RouteClaim, ...]
 
@@ -24,16 +24,16 @@ Host = Annotated[str, msgspec.Meta(pattern=whole(HOST_PATTERN))]
 
 
 class ListRouteClaims(Operation[Claims], frozen=True, kw_only=True):
-    """List which paths and host names were given to which projects."""
+    """List which paths and host names belong to which projects."""
 
     declared = Declaration(http="GET /route-claims", tag="routes", action=Action.NODE_READ)
 
 
 class ClaimRoutes(Operation[RouteClaim], frozen=True, kw_only=True):
-    """Give paths or host names to a project, in place of what it had.
+    """Give paths or host names to a project, replacing what it had.
 
-    Empty takes everything back. No other project can have a route there then. 409 if another
-    project has been given a part of it, or has a route there.
+    Other projects can then have no route there. An empty list takes everything back. The answer is
+    409 if another project has been given a part of it, or has a route there.
     """
 
     declared = Declaration(

@@ -94,10 +94,10 @@ class PutSecret(Operation[SecretVersion], frozen=True, kw_only=True):
 
 
 class PutSecrets(Operation[SecretVersions], frozen=True, kw_only=True):
-    """Keep a new version of several secrets, all of them or none.
+    """Store a new version of several secrets: all of them, or none.
 
-    Each value is sealed as that of `PUT /secrets/{project}/{name}`. The action `secret:write` is
-    decided for each name before anything is kept.
+    Each value is sealed as for `PUT /secrets/{project}/{name}`. The action `secret:write` is
+    decided for each name before anything is stored.
     """
 
     declared = Declaration(
@@ -125,10 +125,10 @@ class Lent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LendSecret(Operation[Lent], frozen=True, kw_only=True):
-    """Return the login of a package index, sealed to who builds.
+    """Return the login of a package index, sealed to the machine that builds.
 
-    Of secrets whose name begins with `index-` alone; all others go to functions and nobody else.
-    The key is made for this one answer, which the node cannot read (HPKE, as values come in).
+    Only for secrets whose names begin with `index-`; all others go to functions only. The key is
+    made for this one answer, which the node cannot read (HPKE, as for values that come in).
     """
 
     declared = Declaration(
@@ -152,7 +152,7 @@ class LendSecret(Operation[Lent], frozen=True, kw_only=True):
 
 
 class DeleteSecret(Operation[None], frozen=True, kw_only=True):
-    """Forget a secret with all its versions."""
+    """Delete a secret with all its versions."""
 
     declared = Declaration(
         http=f"DELETE {_PATH}",

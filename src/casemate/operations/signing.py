@@ -66,7 +66,7 @@ class BuilderKeys(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attested(msgspec.Struct, frozen=True, kw_only=True):
-    """What was brought holds, and can be deployed with once."""
+    """What was uploaded is valid, and can be used for one deploy."""
 
     digest: str
     statement: str
@@ -83,15 +83,15 @@ class Attestations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListBuilderKeys(Operation[BuilderKeys], frozen=True, kw_only=True):
-    """List the keys with which bundles are signed: one's own, or all with `account:read`."""
+    """List the keys that sign bundles: your own, or all with `account:read`."""
 
     declared = Declaration(http="GET /builder-keys", tag="signing", decided=Decided.FOR_EACH)
 
 
 class AddBuilderKey(Operation[BuilderKey], frozen=True, kw_only=True):
-    """Enrol a key of one's own, with the proof that one has its private half.
+    """Enrol a key of your own, with a proof that you have its private half.
 
-    `casemate deploy` does so by itself. A key that was revoked is refused for good.
+    `casemate deploy` does so by itself. A revoked key is refused for good.
     """
 
     declared = Declaration(
@@ -108,10 +108,10 @@ class AddBuilderKey(Operation[BuilderKey], frozen=True, kw_only=True):
 
 
 class RevokeBuilderKey(Operation[BuilderKeys], frozen=True, kw_only=True):
-    """Revoke a key for good: one's own, or any with `account:write`.
+    """Revoke a key for good: your own, or any with `account:write`.
 
-    No bundle that it signs is deployed any more. What was deployed with it at `since` or later is
-    not started either; without `since`, what runs goes on.
+    Bundles that it signed can no longer be deployed. With `since`, versions that were deployed with
+    it at that time or later cannot start either; without, they go on.
     """
 
     declared = Declaration(
@@ -140,12 +140,12 @@ class RevokeBuilderKey(Operation[BuilderKeys], frozen=True, kw_only=True):
 
 
 class PutAttestation(Operation[Attested], frozen=True, kw_only=True):
-    """Bring the signed provenance and SBOM of a bundle.
+    """Upload the signed provenance and SBOM of a bundle.
 
-    Both are DSSE envelopes of in-toto statements, signed with Ed25519 by keys that are enrolled.
-    With `public` and `proof` a key of one's own is enrolled first, see `addBuilderKey`. Each
-    provenance can be deployed with once, within 30 days. So can what `sigstore` was made by: a
-    Sigstore bundle with an in-toto statement about this bundle's digest alone, which has to hold.
+    Both are DSSE envelopes of in-toto statements, signed with Ed25519 by enrolled keys. With
+    `public` and `proof`, a key of your own is enrolled first, see `addBuilderKey`. Each provenance
+    can be used for one deploy, within 30 days. The same is true of `sigstore`: a Sigstore bundle
+    with an in-toto statement about this bundle's digest alone, which must be valid.
     """
 
     declared = Declaration(
@@ -185,9 +185,9 @@ class ShowAttestations(Operation[Attestations], frozen=True, kw_only=True):
 
 
 class ShowEvidence(Operation[Evidence], frozen=True, kw_only=True):
-    """Show which packages of a version were loaded: when its handler was imported, and by calls.
+    """Show which packages of a version were loaded, at the import of its handler and by calls.
 
-    That is the word of the function's own process.
+    The function's own process reports this.
     """
 
     declared = Declaration(
@@ -215,10 +215,10 @@ class ShowSigningRule(Operation[SigningRule], frozen=True, kw_only=True):
 
 
 class SetSigningRule(Operation[SigningRule], frozen=True, kw_only=True):
-    """Have a project ask for the signatures of so many of these keys, whoever deploys.
+    """Require that bundles of a project are signed by a number of these keys, whoever deploys.
 
-    Without keys who deploys has to have signed. With `signers`, one of them has to have signed with
-    Sigstore, too. With neither there is no rule.
+    Without keys, whoever deploys must have signed. With `signers`, one of them must also have
+    signed with Sigstore. With neither, there is no rule.
     """
 
     declared = Declaration(

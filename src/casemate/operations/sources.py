@@ -10,15 +10,15 @@ from casemate.operations.fields import OnlyProject
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
-    """The sources of the functions that the caller may read."""
+    """The sources of the functions that you may read."""
 
     sources: tuple[SourceStatus, ...]
 
 
 class ListSources(Operation[Sources], frozen=True, kw_only=True):
-    """List the servers outside that triggers read from, and how each is.
+    """List the outside servers that triggers read from, and the state of each.
 
-    Those of functions that the caller may read (`function:read`).
+    Only those of functions that you may read (`function:read`).
     """
 
     declared = Declaration(http="GET /sources", tag="functions", decided=Decided.FOR_EACH)

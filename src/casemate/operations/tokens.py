@@ -62,17 +62,17 @@ class CreatedToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListTokens(Operation[Tokens], frozen=True, kw_only=True):
-    """List service tokens: all of them with `account:read`, else one's own."""
+    """List service tokens: all of them with `account:read`, otherwise your own."""
 
     declared = Declaration(http="GET /tokens", tag="tokens", decided=Decided.FOR_EACH)
     sessions: Annotated[bool, msgspec.Meta(description="Include sessions of people.")] = False
 
 
 class AddToken(Operation[CreatedToken], frozen=True, kw_only=True):
-    """Make a service token and show its text once.
+    """Make a service token, and show its text once.
 
-    Needs `token:write` where each role is to hold, and roles of one's own that cover them: a token
-    can do no more than its maker.
+    Needs `token:write` where each role applies, and roles of your own that cover them: a token
+    cannot do more than its maker.
     """
 
     declared = Declaration(
@@ -107,10 +107,10 @@ class AddToken(Operation[CreatedToken], frozen=True, kw_only=True):
 
 
 class RevokeToken(Operation[RevokedToken], frozen=True, kw_only=True):
-    """Revoke a token or session at once: one's own, or any with `account:write`.
+    """Revoke a token or session at once: your own, or any with `account:write`.
 
-    Every token that was made with it ends too, and what was made with these: whoever stole it may
-    have made others.
+    All tokens that were made with it, or with one of those, end too: whoever stole it may have made
+    others.
     """
 
     declared = Declaration(

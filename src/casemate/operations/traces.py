@@ -23,7 +23,7 @@ TraceOrInvocation = Annotated[
 
 
 class TraceSpan(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that took its time."""
+    """A step of a trace, with its duration."""
 
     id: str
     parent: str
@@ -56,9 +56,9 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShowTrace(Operation[Trace], frozen=True, kw_only=True):
-    """Show a trace: what came of one call, through queues and functions, in order.
+    """Show a trace: everything that came of one call, through queues and functions, in order.
 
-    What the caller may not see of it is left out, as if it were not there.
+    Parts that you may not see are left out, as if they were not there.
     """
 
     declared = Declaration(

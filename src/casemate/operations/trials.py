@@ -24,11 +24,11 @@ _TRIED = Alias(
 
 
 class StartTrial(Operation[Alias], frozen=True, kw_only=True):
-    """Send a share of the calls to a version for a time; after it all go where they went before.
+    """Send a share of the calls to a version for a time. Afterwards all go where they went before.
 
-    `live` has to lead to one version, or to a trial of this one, which goes on with other terms.
-    The trial ends by itself on the node, whoever began it, and after a restart as well. The newer
-    of both versions has to have the routes and queues of the one that may be gone back to.
+    `live` must point to one version, or to a trial of this one, which then continues with the new
+    terms. The trial ends by itself on the node, also after a restart. The newer of both versions
+    must have the routes and queues of the other.
     """
 
     declared = Declaration(
@@ -49,8 +49,8 @@ class StartTrial(Operation[Alias], frozen=True, kw_only=True):
 class EndTrial(Operation[Alias], frozen=True, kw_only=True):
     """End a trial: all calls go to the version that was tried, or to the one before it.
 
-    Only the trial that is meant: if `live` was pointed elsewhere, or the trial has ended, the
-    answer is 409 and nothing changes.
+    If `live` was pointed elsewhere, or the trial has already ended, the answer is 409 and nothing
+    changes.
     """
 
     declared = Declaration(

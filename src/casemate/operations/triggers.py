@@ -42,7 +42,7 @@ class FiredEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fired(msgspec.Struct, frozen=True, kw_only=True):
-    """The event that is kept, and the invocation that handles it."""
+    """The event that is stored, and the invocation that handles it."""
 
     id: str
     event: FiredEvent
@@ -65,12 +65,12 @@ _FIRED = Fired(
 
 
 class FireTrigger(Operation[Fired], frozen=True, kw_only=True):
-    """Have a trigger bring a sample event, as if its source had.
+    """Send a function a sample event, as if the trigger's source had sent it.
 
-    The event is in the shape of the trigger's kind, fits its filters, and is kept in the function's
-    inbox: contract, batches, attempts and dead letters are as of any other. Nothing is written to
-    the bucket, table, queue or topic. `data` takes the place of the sample's: of a bucket some of
-    its fields, of a table `old` and `new`, of a web hook the body that its sender sends.
+    The event has the form of the trigger's kind, fits its filters, and goes into the function's
+    inbox. Contract, batches, attempts and dead letters apply as to any event. Nothing is written to
+    the bucket, table, queue or topic. `data` replaces parts of the sample: some fields of a
+    bucket's object, `old` and `new` of a table's item, the body of a web hook.
     """
 
     declared = Declaration(

@@ -65,10 +65,10 @@ class UsageFound(msgspec.Struct, frozen=True, kw_only=True):
 class ShowUsage(Operation[UsageFound], frozen=True, kw_only=True):
     """Show what functions have used: requests, times, CPU, memory, bytes.
 
-    Counted of each invocation once, as the control groups tell it, by hours of UTC. What the sink
-    guard took of a request, and what keeping its record took this node, are estimates from
-    samples, each with how far the true mean may be away (95 %). That of the guard is told by the
-    function's own process; it is no part of a bill.
+    Each invocation is counted once, by what its control group measured, in hours of UTC. The cost
+    of the sink guard, and of storing the record, are estimates from samples, each with its 95 %
+    confidence interval. The function's own process reports the cost of the guard, which is not part
+    of a bill.
     """
 
     declared = Declaration(

@@ -100,7 +100,7 @@ class ShowUser(Operation[UserView], frozen=True, kw_only=True):
 
 
 class RemoveUser(Operation[UserChanged], frozen=True, kw_only=True):
-    """Remove a person; its sessions end at once."""
+    """Remove a person; all sessions end at once."""
 
     declared = Declaration(
         http="DELETE /users/{name}",
@@ -127,7 +127,7 @@ class SetUserRoles(Operation[UserChanged], frozen=True, kw_only=True):
 
 
 class SetUserState(Operation[UserChanged], frozen=True, kw_only=True):
-    """Keep a person out, or let it in again."""
+    """Lock a person out, or let them in again."""
 
     declared = Declaration(
         http="PUT /users/{name}/state",
@@ -141,7 +141,7 @@ class SetUserState(Operation[UserChanged], frozen=True, kw_only=True):
 
 
 class ResetUser(Operation[UserChanged], frozen=True, kw_only=True):
-    """Take a person's password, second factor and sessions; show a new one-time code."""
+    """Remove a person's password, second factor and sessions; show a new one-time code."""
 
     declared = Declaration(
         http="POST /users/{name}/reset",

@@ -22,7 +22,7 @@ HIGHEST_VERSION = (1 << 31) - 1
 
 
 class SignedToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A signed token, and until when it holds (Unix time)."""
+    """A signed token, and when it expires (Unix time)."""
 
     token: str
     expires_at: float
@@ -65,7 +65,7 @@ class InvokeFunction(Operation[bytes], frozen=True, kw_only=True):
 
 
 class IdentityToken(Operation[SignedToken], frozen=True, kw_only=True):
-    """Ask for a signed token that says which function this is. Needs no grant."""
+    """Get a signed token that says which function this is. Needs no grant."""
 
     declared = Declaration(effect=Effect.READ, decided=Decided.SELF, capability="identity.token")
     project: Name

@@ -48,7 +48,7 @@ class VaultStatus(Operation[Status], frozen=True, kw_only=True):
 class VaultKey(Operation[PublicKey], frozen=True, kw_only=True):
     """Return the public key to seal values to.
 
-    It is public: whoever has a credential of the node may have it.
+    It is not secret: everybody with a credential of the node may have it.
     """
 
     declared = Declaration(http="GET /vault/key", tag="vault", decided=Decided.CREDENTIAL)
@@ -57,8 +57,8 @@ class VaultKey(Operation[PublicKey], frozen=True, kw_only=True):
 class RotateKeys(Operation[Rotated], frozen=True, kw_only=True):
     """Make new data keys, or a new signing key.
 
-    What is stored is encrypted anew with the new data keys before the answer; it can be read all
-    the while. Tokens that were signed before stay valid for up to a day.
+    The stored data is encrypted again with the new data keys before the answer comes, and can be
+    read meanwhile. Tokens that were signed before stay valid for up to a day.
     """
 
     declared = Declaration(
@@ -90,9 +90,9 @@ class RotateKeys(Operation[Rotated], frozen=True, kw_only=True):
 class RotateMasterKey(Operation[Status], frozen=True, kw_only=True):
     """Change the master key.
 
-    The body is sealed to the vault and holds the new key, its source, and the present key as
-    proof; `casemate vault rotate-master` makes it on the node's host. Refused while other nodes
-    that share the vault are running: they could not open it any more.
+    The body is sealed to the vault. It has the new key, where it comes from, and the present key as
+    a proof; `casemate vault rotate-master` makes it on the node's host. Refused while other nodes
+    that share the vault are running, because they could no longer open it.
     """
 
     declared = Declaration(

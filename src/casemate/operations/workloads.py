@@ -47,7 +47,7 @@ class TrustedWorkloads(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RemovedWorkload(msgspec.Struct, frozen=True, kw_only=True):
-    """A workload that is trusted no more."""
+    """A workload that is no longer trusted."""
 
     name: str
     ended: int
@@ -63,9 +63,10 @@ class ListWorkloads(Operation[TrustedWorkloads], frozen=True, kw_only=True):
 
 
 class AddWorkload(Operation[WorkloadView], frozen=True, kw_only=True):
-    """Trust a workload: who shows an ID token with these claims has these roles for a while.
+    """Trust a workload: an ID token with these claims gets these roles for a while.
 
-    The issuer must answer. Roles are at most one's own, and never those of an owner of the node.
+    The issuer must be reachable. The roles are at most your own, and never those of an owner of the
+    node.
     """
 
     declared = Declaration(
@@ -122,7 +123,7 @@ class AddWorkload(Operation[WorkloadView], frozen=True, kw_only=True):
 
 
 class RemoveWorkload(Operation[RemovedWorkload], frozen=True, kw_only=True):
-    """Trust a workload no more; its sessions end at once."""
+    """Stop trusting a workload; its sessions end at once."""
 
     declared = Declaration(
         http="DELETE /workloads/{name}",
