@@ -202,7 +202,11 @@ def _network() -> Iterator[Drill]:
         _SYSTEM_CALL,
     )
     yield _call(
-        "loopback-up", "Bring an interface up", "T1090", {"attack": "bring_up_loopback"}, _REFUSED
+        "loopback-up",
+        "Bring an interface up",
+        "T1090",
+        {"attack": "bring_up_loopback"},
+        frozenset({*_REFUSED, errno.ENOTTY}),
     )
     for name in ("NPROC", "NOFILE", "MEMLOCK"):
         yield _call(
