@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from http import HTTPStatus
 
+import msgspec
 from starlette.responses import Response
 
 from casemate.api.authorization import function_of
@@ -17,7 +18,7 @@ from casemate.api.service import json_response
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.deployment import Alias, DeployedFunction, Version
 from casemate.model.invocation import InvocationRecord
-from casemate.model.principal import Action
+from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.model.restoring import Restoring
 from casemate.model.trigger import TriggerKind
 from casemate.operations import functions
@@ -66,7 +67,16 @@ async def _list(_operation: ListFunctions, call: Call) -> Functions:
 
 @performs(ShowFunction)
 async def _show(operation: ShowFunction, call: Call) -> DeployedFunction:
-    return await call.service.control.function(operation.project, operation.function)
+    project, name = operation.project, operation.function
+    found = await call.service.control.function(project, name)
+    if not call.may(Action.INVOCATION_READ, Resource(kind=ResourceKind.PROJECT, project=project)):
+        return found
+    kept = call.service.budgets
+    return msgspec.structs.replace(
+        found,
+        budgets=tuple(b for b in kept.states(project) if b.budget.function in (None, name)),
+        quotas=tuple(q for q in kept.quota_states(project) if q.quota.function in (None, name)),
+    )
 
 
 @performs(RemoveFunction)

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from casemate.admission.grants import GrantDifference, WideningError
 from casemate.api.control import StartFailedError
-from casemate.data.errors import LimitError
+from casemate.data.errors import LimitError, TooLargeError
 from casemate.model import problem
 from casemate.model.errors import (
     CasemateError,
@@ -40,6 +40,7 @@ _STATUSES: tuple[tuple[type[CasemateError], HTTPStatus], ...] = (
     (OutOfServiceError, HTTPStatus.SERVICE_UNAVAILABLE),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (QuotaError, HTTPStatus.TOO_MANY_REQUESTS),
+    (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (LimitError, HTTPStatus.TOO_MANY_REQUESTS),
     (ConflictError, HTTPStatus.CONFLICT),
     (InvalidInputError, HTTPStatus.UNPROCESSABLE_ENTITY),

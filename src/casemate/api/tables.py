@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from casemate.api.performing import Call, Performers
+from casemate.capabilities.labels import FROM_API
+from casemate.capabilities.requests import item_of
 from casemate.model.data import Item, ItemPage
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Action, ResourceKind
-from casemate.operations.items import GetItem, ListTables, QueryItems, Tables
+from casemate.operations.items import (
+    GetItem,
+    ListTables,
+    PutItem,
+    QueryItems,
+    Tables,
+    WriteItem,
+    WrittenItem,
+)
 
 performs = Performers()
 
@@ -29,6 +39,20 @@ async def _get(operation: GetItem, call: Call) -> Item:
         if found is None:
             raise
         return found
+
+
+@performs(WriteItem)
+async def _write(operation: WriteItem, call: Call) -> WrittenItem:
+    written = await call.service.data.change(
+        PutItem(
+            project=operation.project,
+            table=operation.table,
+            value=item_of(bytes(operation.value)),
+            if_revision=operation.if_revision,
+            labels=FROM_API,
+        )
+    )
+    return WrittenItem(revision=written.revision, modified_at=written.modified_at)
 
 
 @performs(QueryItems)

@@ -251,14 +251,14 @@ class Allowance:
             if left < 0.0:
                 for before, other, its_key in met:
                     other.give_back(its_key, before, now)
-                quota = rate.quota
+                quota, left = rate.quota, rate.left(key, now)
                 rate.refused += 1
                 raise refusals.refusal(
                     "QuotaUsedUp",
                     f"the quota {quota.name} of {quota.project} allows each "
                     f"{quota.each.value} {quota.calls} calls in {quota.seconds} s",
-                    rate.wait(key, now),
-                    rate.fields(left + 1.0),
+                    rate.until_more(left),
+                    rate.fields(left),
                 )
             met.append((left, rate, key))
         if not met:

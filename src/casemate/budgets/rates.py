@@ -76,16 +76,20 @@ class Rate:
         """Have one call more than `left` again, as before it was taken."""
         self._buckets[key] = left + 1.0, now
 
-    def wait(self, key: str, now: float) -> int:
-        """Return after how many seconds one more call is left."""
-        return max(1, math.ceil((1.0 - self.left(key, now)) / self._per_second))
-
     def fields(self, left: float) -> Fields:
         """Return the fields of an answer that say what is left."""
-        whole, full = int(left), math.ceil((self._most - left) / self._per_second)
-        said_whole, said_full, said = self._said
-        if said_whole != whole or said_full != full:
-            text = b"%s;r=%d;t=%d" % (self._name, max(0, whole), full)
+        whole, more = int(left), self.until_more(left)
+        said_whole, said_more, said = self._said
+        if said_whole != whole or said_more != more:
+            text = b"%s;r=%d;t=%d" % (self._name, max(0, whole), more)
             said = (b"ratelimit-policy", self._policy), (b"ratelimit", text)
-            self._said = whole, full, said
+            self._said = whole, more, said
         return said
+
+    def until_more(self, left: float) -> int:
+        """Return after how many seconds there is one call more than are left.
+
+        So `t` has it: of who was refused that is what `Retry-After` says.
+        """
+        more = min(int(left) + 1.0, self._most)
+        return max(1, math.ceil((more - left) / self._per_second))

@@ -42,11 +42,14 @@ def share_used_up(ledger: Ledger) -> str:
 
 
 def refusal(kind: str, message: str, wait: int, fields: Fields = ()) -> RefusedError:
-    """Return what refuses a call: the caller is told nothing of the inside."""
+    """Return what refuses a call: the caller is told nothing of the inside.
+
+    `fields` of a quota name the same time to come back, however long that is.
+    """
     return RefusedError(
         Outcome.THROTTLED,
         DETAIL,
-        retry_after=max(1, min(wait, _LONGEST_WAIT)),
+        retry_after=max(1, wait if fields else min(wait, _LONGEST_WAIT)),
         failure=Failure(type=kind, message=message),
         fields=fields,
     )

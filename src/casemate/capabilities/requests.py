@@ -66,7 +66,8 @@ class _Grantable:
         return Wanted(self.kind, getattr(head, self.named), self.action, key)
 
 
-def _json(content: bytes) -> dict[str, Any]:
+def item_of(content: bytes) -> dict[str, Any]:
+    """Return the item that JSON has. Raises InvalidInputError for what is none."""
     if is_slow_to_read(content):
         raise InvalidInputError(
             f"An item has at most {MAX_EXTREMES:,} numbers with exponents of three digits, "
@@ -93,7 +94,7 @@ class _Kind:
         names = tuple(name for name in request.__struct_fields__ if name != "n")
         content: Callable[[bytes], Any] | None = None
         if form.declared.content:
-            content = bytes if form.fields[form.declared.content].type is bytes else _json
+            content = bytes if form.fields[form.declared.content].type is bytes else item_of
         return cls(form, names, content, _Grantable.of(form))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from casemate.data.errors import LimitError
+from casemate.data.errors import TooLargeError
 from casemate.data.limits import MAX_DEPTH, MAX_ITEM_BYTES, require_text
 from casemate.model.data import MAX_KEY_BYTES
 from casemate.model.errors import InvalidInputError
@@ -51,7 +51,7 @@ def indexed(value: object) -> Scalar | None:
 
 
 def encode_item(value: object) -> bytes:
-    """Return an item as JSON. Raises InvalidInputError if it is none, LimitError if it is huge.
+    """Return an item as JSON. Raises InvalidInputError if it is none, TooLargeError if it is huge.
 
     Cheap for what it refuses by size; `require_item` has the checks that take time.
     """
@@ -65,7 +65,7 @@ def encode_item(value: object) -> bytes:
             next_step="Use text, finite numbers, true, false, null, lists and objects only.",
         ) from error
     if len(encoded) > MAX_ITEM_BYTES:
-        raise LimitError(
+        raise TooLargeError(
             f"The item has {len(encoded)} bytes as JSON; no table takes more than {MAX_ITEM_BYTES}."
         )
     return encoded

@@ -23,6 +23,10 @@ class LimitError(CasemateError):
     """A limit of size or number is reached."""
 
 
+class TooLargeError(LimitError):
+    """What was to be kept is larger than what keeps it takes."""
+
+
 class ForgottenError(LimitError):
     """Whether this was kept before is not remembered any more."""
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from casemate.data import invocations, kept, messages
-from casemate.data.errors import ForgottenError, LimitError
+from casemate.data.errors import ForgottenError, LimitError, TooLargeError
 from casemate.data.limits import (
     DEDUPLICATION_SECONDS,
     INBOX_DEDUPLICATION_SECONDS,
@@ -300,7 +300,7 @@ def _insert(
 def require_size(queue: Resource, spec: QueueSpec, new: NewMessage) -> None:
     """Refuse a message that is larger than its queue takes."""
     if len(new.body) > spec.max_message:
-        raise LimitError(
+        raise TooLargeError(
             f"The message has {len(new.body)} bytes; the {queue.kind} {spec.name} takes "
             f"{spec.max_message}.",
             next_step="Keep large content in a bucket and send its key.",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from casemate.data.attributes import Scalar, require_key
-from casemate.data.errors import LimitError
+from casemate.data.errors import LimitError, TooLargeError
 from casemate.data.fanout import Fanout, gathering
 from casemate.data.indexes import NO_SORT, Entry, add_entries, entries, expiry_of, remove_entries
 from casemate.data.limits import MAX_RESULT_BYTES
@@ -178,7 +178,7 @@ def _place_of(spec: TableSpec, change: Put | Delete) -> Place | CasemateError:
         if isinstance(change, Delete):
             return given_key(spec, change.key, change.sort)
         if len(change.encoded) > spec.max_item:
-            raise LimitError(
+            raise TooLargeError(
                 f"The item has {len(change.encoded)} bytes as JSON; the table {spec.name} takes "
                 f"{spec.max_item}.",
                 next_step="Keep large content in a bucket and its key in the item.",

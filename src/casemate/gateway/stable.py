@@ -1,7 +1,8 @@
 """Which version a rollback goes back to: the one that was in force for all callers before.
 
 A share of callers is a trial, not a state to go back to; and what was itself taken back is not gone
-to again, however often the command is given.
+to again, however often the command is given. Of versions that share the calls the newest is left,
+or the one on trial: who has begun to lead callers away from it by hand is not led back to it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from casemate.model.errors import ConflictError
 
 
 def stable_before(history: Sequence[Alias], existing: Collection[int]) -> int | None:
-    """Return the version that had all callers before the newest one of now; None without any.
+    """Return the version that had all callers before the one that is left; None without any.
 
-    `history` has the states of an alias, newest first; `existing` the versions that there are.
-    Going back to a version forgets those that came after it, as a stack does.
+    One that shares the calls now comes first, for whoever chose it passed over others. `history`
+    has the states of an alias, newest first; `existing` the versions that there are. Going back to
+    a version forgets those that came after it, as a stack does.
     """
     if not history:
         return None
@@ -29,8 +31,11 @@ def stable_before(history: Sequence[Alias], existing: Collection[int]) -> int | 
             del trail[trail.index(serving[0]) + 1 :]
         else:
             trail.append(serving[0])
-    newest = max(target.version for target in history[0].targets if target.weight > 0)
-    return next((v for v in reversed(trail) if v != newest and v in existing), None)
+    now = history[0]
+    shared = {target.version for target in now.targets if target.weight > 0}
+    left = max(shared) if now.trial is None else now.trial.version
+    found = [version for version in reversed(trail) if version != left and version in existing]
+    return next((version for version in found if version in shared), next(iter(found), None))
 
 
 def require_stable_before(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.model.budget import BudgetState, QuotaState
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant
 from casemate.model.signing import Voucher
@@ -116,3 +117,8 @@ class DeployedFunction(msgspec.Struct, frozen=True, kw_only=True):
     """Instances that wait for a call at the moment."""
     quarantine: Quarantine | None = None
     """Why it takes no calls; None: it does."""
+    budgets: tuple[BudgetState, ...] = ()
+    """Those that bound it, its project's among them, where one function is shown to who may see
+    them."""
+    quotas: tuple[QuotaState, ...] = ()
+    """The same of quotas."""

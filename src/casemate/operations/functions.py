@@ -198,7 +198,10 @@ class ListFunctions(Operation[Functions], frozen=True, kw_only=True):
 
 
 class ShowFunction(Operation[DeployedFunction], frozen=True, kw_only=True):
-    """Show one function."""
+    """Show one function.
+
+    Budgets and quotas that bound it are among it for who may list those of its project.
+    """
 
     declared = Declaration(
         http=f"GET {_PATH}",
@@ -352,7 +355,9 @@ class Rollback(Operation[Alias], frozen=True, kw_only=True):
     """Point `live` back at what it was, or at a version.
 
     Without a body, `live` goes back to the last version that all callers got. It never goes back to
-    a split between versions, or to a version that was itself rolled back.
+    a split between versions, or to a version that was itself rolled back. While several versions
+    share the calls, the newest of them is left, or the one on trial, and `live` goes to the one of
+    the others that all callers got last.
     """
 
     declared = Declaration(

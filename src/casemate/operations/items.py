@@ -12,6 +12,7 @@ from casemate.model.grant import TableSpec
 from casemate.model.principal import Action, ResourceKind
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation, on
 from casemate.operations.fields import (
+    MAX_SENT,
     After,
     Attribute,
     IfRevision,
@@ -40,6 +41,13 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
     """The tables of a project that you may query, by name."""
 
     tables: tuple[TableSpec, ...]
+
+
+class WrittenItem(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that is kept."""
+
+    revision: int
+    modified_at: float
 
 
 class ListTables(Operation[Tables], frozen=True, kw_only=True):
@@ -90,10 +98,44 @@ class PutItem(Operation[Item], frozen=True, kw_only=True):
     labels: bytes = b""
 
 
-class DeleteItem(Operation[None], frozen=True, kw_only=True):
-    """Delete an item; one that is not there is fine without a condition."""
+class WriteItem(Operation[WrittenItem], frozen=True, kw_only=True):
+    """Write an item whole; its key attributes say where.
 
-    declared = Declaration(action=Action.TABLE_DELETE, on=_table, capability="table.delete")
+    Of at most 1 MiB, and no more than the table takes (413). 409 says that `if_revision` does not
+    hold. Functions that listen to the table are told. 429 says that they have no room for it.
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}/put",
+        tag="data",
+        action=Action.TABLE_PUT,
+        on=_table,
+        problems=(404, 409, 413, 415, 422, 429),
+        max_body=MAX_SENT,
+        secret=frozenset({"value"}),
+        example={"value": msgspec.Raw(b'{"id": "ada", "total": 12}')},
+    )
+    project: Name
+    table: Name
+    value: Annotated[msgspec.Raw, msgspec.Meta(description="The item, a JSON object.")]
+    if_revision: IfRevision | None = None
+
+
+class DeleteItem(Operation[None], frozen=True, kw_only=True):
+    """Delete an item; one that is not there is fine without a condition.
+
+    Keys are in the body: they are data, and not for the logs of proxies.
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}/delete",
+        tag="data",
+        status=HTTPStatus.NO_CONTENT,
+        action=Action.TABLE_DELETE,
+        on=_table,
+        problems=(404, 409, 413, 415, 422, 429),
+        capability="table.delete",
+    )
     project: Name
     table: Name
     key: _KEY

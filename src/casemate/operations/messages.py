@@ -11,10 +11,26 @@ from casemate.model.grant import QueueSpec
 from casemate.model.messages import QueueInfo
 from casemate.model.principal import Action, ResourceKind
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation, on
-from casemate.operations.fields import Attributes, Name, ShortText
+from casemate.operations.fields import MAX_SENT, Attributes, Name, ShortText
+from casemate.operations.given import DURATION, Given
 
 _queue, _topic = on(ResourceKind.QUEUE), on(ResourceKind.TOPIC)
 _INSIDE = frozenset({"labels"})
+_SECRET = frozenset({"message", "attributes"})
+_PROBLEMS = (404, 413, 415, 422, 429)
+_EXAMPLE = {"message": msgspec.Raw(b'{"order": 7}')}
+_Message = Annotated[msgspec.Raw, msgspec.Meta(description="The message: any JSON.")]
+_Deduplication = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=256,
+        description="Of messages with the same text within an hour only the first is kept.",
+    ),
+]
+_Attributes = Annotated[
+    Attributes, msgspec.Meta(description="Texts beside the message, by name.")
+]
 
 
 class Queues(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +96,75 @@ class PublishMessage(Operation[Sent], frozen=True, kw_only=True):
     deduplication: ShortText | None = None
     labels: bytes = b""
     attributes: Attributes | None = None
+
+
+class SendToQueue(Operation[Sent], frozen=True, kw_only=True):
+    """Send a message to a queue.
+
+    Of at most 1 MiB, and no more than the queue takes (413). It is kept, durably, once this is
+    answered. 429 says that the queue is full.
+    """
+
+    declared = Declaration(
+        http="POST /queues/{project}/{queue}/send",
+        tag="data",
+        action=Action.QUEUE_SEND,
+        on=_queue,
+        problems=_PROBLEMS,
+        max_body=MAX_SENT,
+        secret=_SECRET,
+        example=_EXAMPLE,
+    )
+    project: Name
+    queue: Name
+    message: _Message
+    delay: Annotated[
+        float,
+        msgspec.Meta(ge=0, le=14 * 86400, description="Handled no earlier than after seconds."),
+        Given("Have it handled no earlier than after this time.", metavar=DURATION),
+    ] = 0.0
+    deduplication: _Deduplication | None = None
+    key: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=1024,
+            description="Messages with the same key are handled one after the other, in order.",
+        ),
+    ] = ""
+    priority: (
+        Annotated[
+            int,
+            msgspec.Meta(
+                ge=-100, le=100, description="Of those that wait the highest is next; else 0."
+            ),
+        ]
+        | None
+    ) = None
+    attributes: _Attributes | None = None
+
+
+class PublishToTopic(Operation[Sent], frozen=True, kw_only=True):
+    """Publish a message to a topic: each function that subscribes is told.
+
+    Of at most 1 MiB, and no more than the topic takes (413). It is kept, durably, once this is
+    answered. 429 says that there is no room for it.
+    """
+
+    declared = Declaration(
+        http="POST /topics/{project}/{topic}/publish",
+        tag="data",
+        action=Action.TOPIC_PUBLISH,
+        on=_topic,
+        problems=_PROBLEMS,
+        max_body=MAX_SENT,
+        secret=_SECRET,
+        example=_EXAMPLE,
+    )
+    project: Name
+    topic: Name
+    message: _Message
+    deduplication: _Deduplication | None = None
+    attributes: _Attributes | None = None
 
 
 class ShowQueue(Operation[QueueInfo], frozen=True, kw_only=True):

@@ -306,7 +306,7 @@ def test_a_quota_of_each_caller() -> None:
     node.enter(ADA)
     refusal = node.refused(ADA)
     assert refusal.retry_after == 5 and refusal.failure.type == "QuotaUsedUp"  # type: ignore[union-attr]
-    assert dict(refusal.fields)[b"ratelimit"] == b'"q";r=0;t=10'
+    assert dict(refusal.fields)[b"ratelimit"] == b'"q";r=0;t=5'
     assert node.enter(TOKEN) is not None
     node.steady += 5
     assert node.enter(ADA) is not None

@@ -19,7 +19,7 @@ def test_so_many_at_once_and_then_as_time_passes() -> None:
     for _ in range(3):
         assert bucket.left("a", 100.0) >= 1.0
         bucket.take("a", 100.0)
-    assert bucket.left("a", 100.0) < 1.0 and bucket.wait("a", 100.0) == 20
+    assert (left := bucket.left("a", 100.0)) < 1.0 and bucket.until_more(left) == 20
     assert bucket.left("b", 100.0) == 3.0
     assert bucket.left("a", 119.0) < 1.0 <= bucket.left("a", 120.0)
     assert bucket.left("a", 1e9) == 3.0

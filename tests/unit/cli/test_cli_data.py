@@ -21,7 +21,7 @@ from casemate.api.problems import response_to
 from casemate.api.service import Slots
 from casemate.cli import operation_command
 from casemate.cli.client import NodeClient
-from casemate.cli.commands import buckets, queues
+from casemate.cli.commands import buckets, queues, tables
 from casemate.cli.credentials import Credentials
 from casemate.cli.values import value_of
 from casemate.facts import FactStream
@@ -76,7 +76,7 @@ class FakeNode(NodeClient):
 def data(tmp_path, monkeypatch):
     opened = Data(tmp_path / "data")
     node = FakeNode(opened)
-    for module in (buckets, queues, operation_command):
+    for module in (buckets, queues, tables, operation_command):
         monkeypatch.setattr(module, "connect", lambda: node)
     yield opened
     opened.finish()
@@ -170,8 +170,97 @@ def test_tables(cli, data) -> None:
     )
     assert len(rest.out.splitlines()) == 3
     assert cli("tables", "rm", "p/sorted").code == 2
-    assert cli("tables", "rm", "p/sorted", "--yes").code == 0
+    assert cli("tables", "rm", "p/sorted", "--all").code == 2
+    assert cli("tables", "rm", "p/sorted", "--all", "--yes").code == 0
     assert cli("tables", "query", "p/sorted").code == 3
+
+
+def test_an_item_is_put_and_removed(cli, data, home) -> None:
+    Path("ada.json").write_text('{"id": "ada", "size": 1e3, "big": 9007199254740993}')
+    put = cli("tables", "put", "p/plain", "ada.json")
+    assert (put.code, put.out) == (0, "p/plain: the item is kept, revision 1.\n")
+    item = data.get_item("p", "plain", "ada")
+    assert item.value == {"id": "ada", "size": 1000.0, "big": 9007199254740993}
+    assert item.labels == b'[["","api",""]]', "what a person writes is from outside"
+    told = cli("tables", "put", "p/plain", "-", "--json", stdin=b'{"id": "ada"}')
+    assert json.loads(told.out).keys() == {"revision", "modified_at"}
+    assert cli("tables", "put", "p/plain", stdin=b'{"id": "7"}').code == 0
+    assert cli("tables", "put", "p/plain", stdin=b'{"id": 7}').code == 0
+    removed = cli("tables", "rm", "p/plain", '"7"', "--yes")
+    assert (removed.code, removed.out) == (0, "p/plain has no item \"7\" any more.\n")
+    assert data.get_item("p", "plain", 7).value == {"id": 7}
+    assert cli("tables", "rm", "p/plain", "ada").code == 2, "it asks, and nobody answers"
+    assert cli("tables", "rm", "p/plain", "ada", "--if-revision", "1", "--yes").code == 1
+    assert cli("tables", "rm", "p/plain", "ada", "--if-revision", "2", "--yes").code == 0
+    assert cli("tables", "get", "p/plain", "ada").code == 3
+    assert cli("tables", "rm", "p/plain", "nobody", "--yes").code == 0
+    sort = {"id": "a", "at": "2026"}
+    assert cli("tables", "put", "p/sorted", stdin=json.dumps(sort).encode()).code == 0
+    assert cli("tables", "rm", "p/sorted", "a", "--yes").code == 1
+    other = cli("tables", "rm", "p/sorted", "a", "2026", "--yes")
+    assert (other.code, other.out) == (0, 'p/sorted has no item "a" 2026 any more.\n')
+    assert len(data.query_items("p", "sorted").items) == 1, "a number is another key than a text"
+    assert cli("tables", "rm", "p/sorted", "a", '"2026"', "--yes").code == 0
+    assert data.query_items("p", "sorted").items == ()
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("ada", "--all"), ("--all", "--if-revision", "1"), ("ada", "1", "--all")]
+)
+def test_a_table_is_removed_by_that_word_alone(cli, data, words) -> None:
+    data.put_item("p", "plain", {"id": "ada"})
+    refused = cli("tables", "rm", "p/plain", *words, "--yes")
+    assert refused.code == 2 and "--all for the whole table" in refused.err
+    assert data.get_item("p", "plain", "ada").revision == 1
+
+
+def test_an_item_is_put_on_condition(cli, data) -> None:
+    put = ("tables", "put", "p/plain")
+    assert cli(*put, "--if-absent", stdin=b'{"id": 1, "n": 1}').code == 0
+    refused = cli(*put, "--if-absent", stdin=b'{"id": 1, "n": 2}')
+    assert refused.code == 1 and "revision 1, expected 0" in refused.err
+    assert cli(*put, "--if-revision", "1", stdin=b'{"id": 1, "n": 3}').code == 0
+    assert cli(*put, "--if-revision", "1", stdin=b'{"id": 1, "n": 4}').code == 1
+    assert data.get_item("p", "plain", 1).value["n"] == 3
+    both = cli(*put, "--if-absent", "--if-revision", "1", stdin=b'{"id": 1}')
+    assert both.code == 2 and "Leave out one" in both.err
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (b'{"id": "p4ss",\n "n": 1,}', "line 2 column "),
+        (b"{'id': 'p4ss'}", "line 1 column 2"),
+        (b"", "line 1 column 1"),
+        (b'{"id": NaN, "x": "p4ss"}', "NaN is no number of JSON"),
+        (b'{"id": "p4ss\xff"}', "byte 13 is not UTF-8"),
+        (b'{"id": "p4ss\\ud800"}', "half of a surrogate pair"),
+        (b'\xff\xfe{\x00"\x00', "byte 1 is not UTF-8"),
+        (b'\xef\xbb\xbf{"id": "p4ss"}', "line 1 column 1"),
+        (b"[" * 200_000, "nested too deeply"),
+        (b'["p4ss"]', "JSON, but no object"),
+        (b'"p4ss"', "JSON, but no object"),
+        (b'{"id": "' + b"p4ss" * 300_000 + b'"}', "more than 1 MB"),
+        (b'{"x": "p4ss"}', "no attribute 'id'"),
+        (b'{"id": ["p4ss"]}', "'id' is not text or a number"),
+        (b'{"id": 1, "x": 1e999, "y": "p4ss"}', "Next:"),
+        (b'{"id": 1, "x": 18446744073709551616, "y": "p4ss"}', "Next:"),
+        (b'{"id": 1, "x": "' + b"p4ss" * 1000 + b'"}', "takes 3000"),
+    ],
+)
+def test_what_is_no_item_is_told_by_its_place(cli, data, given: bytes, why: str) -> None:
+    refused = cli("tables", "put", "p/plain", "-", stdin=given)
+    assert refused.code in (1, 2)
+    assert why in refused.err and "p4ss" not in refused.err
+    assert data.query_items("p", "plain").items == ()
+
+
+def test_what_is_to_be_sent_is_not_waited_for_at_a_terminal(terminal, tmp_path) -> None:
+    for words in (("tables", "put", "p/plain"), ("queues", "send", "p/jobs")):
+        refused = terminal(*words)
+        assert refused.code == 2 and "is missing" in refused.out
+    gone = terminal("tables", "put", "p/plain", str(tmp_path / "none.json"))
+    assert gone.code == 2 and "cannot be read" in gone.out
 
 
 @pytest.mark.parametrize(
@@ -210,12 +299,72 @@ def test_queues(cli, data) -> None:
     assert cli("queues", "show", "p/jobs", "--topic").code == 3
 
 
+def test_messages_are_sent(cli, data, home) -> None:
+    Path("job.json").write_text('{"order": 7, "sum": 1.10}\n')
+    sent = cli("queues", "send", "p/jobs", "job.json", "--attribute", "trace=a=1")
+    (message,) = data.receive("p", "queue", "jobs", limit=10, lease=60.0)
+    assert (sent.code, sent.out) == (0, f"p/jobs: message {message.id} is kept.\n")
+    assert message.body == b'{"order": 7, "sum": 1.10}'
+    assert message.attributes == {"trace": "a=1"} and message.labels == b'[["","api",""]]'
+    told = [
+        json.loads(cli("queues", "send", "p/jobs", "--json", *words, stdin=body).out)["id"]
+        for words, body in (
+            (("--deduplication", "one"), b"1"),
+            (("--deduplication", "one"), b"2"),
+            (("--priority", "9", "--key", "k"), b"[3]"),
+            (("--delay", "1h"), b'"later"'),
+        )
+    ]
+    assert told[0] == told[1]
+    ready = data.receive("p", "queue", "jobs", limit=10, lease=60.0)
+    assert [(m.body, m.priority, m.key) for m in ready] == [(b"[3]", 9, "k"), (b"1", 0, "")]
+    assert cli("queues", "send", "p/jobs", "--topic", stdin=b'{"to": "all"}').code == 0
+    assert cli("queues", "show", "p/jobs", "--topic").out.startswith("p/jobs: 1 waiting")
+    both = cli(
+        "queues", "send", "p/jobs", "--topic", "--deduplication", "d", "--attribute", "a=", stdin=b"1"
+    )
+    assert both.code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "body", "why"),
+    [
+        (("--topic", "--delay", "1m"), b"1", "--delay is given"),
+        (("--topic", "--priority", "0"), b"1", "--priority is given"),
+        (("--topic", "--key", "k"), b"1", "--key is given"),
+        (("--delay", "soon"), b"1", "--delay is 'soon'"),
+        (("--delay", "15d"), b"1", "delay"),
+        (("--priority", "101"), b"1", "priority"),
+        (("--key", "k" * 1025), b"1", "key"),
+        (("--deduplication", ""), b"1", "deduplication"),
+        (("--attribute", "none"), b"1", "expected NAME=TEXT"),
+        (("--attribute", "a=1", "--attribute", "a=2"), b"1", "more than once"),
+        (("--attribute", "not this=p4ss"), b"1", "letters, digits"),
+        (("--attribute", "a=" + "p4ss" * 1025), b"1", "attributes"),
+        ((), b'{"a": p4ss}', "line 1 column 7"),
+        ((), b'"' + b"p4ss" * 60 + b'"', "takes 200"),
+    ],
+)
+def test_messages_that_are_not_sent(cli, data, words, body: bytes, why: str) -> None:
+    refused = cli("queues", "send", "p/jobs", *words, stdin=body)
+    assert refused.code in (1, 2)
+    assert why in refused.err and "p4ss" not in refused.err.replace('{"a": p4ss', "")
+    assert cli("queues", "show", "p/jobs").out.strip() == "p/jobs: 0 waiting."
+
+
 @pytest.mark.parametrize(
     "name", ["P/files", "p/Files", "p/../files", "p/files\n", "/files", "p/", "a/b/c"]
 )
 def test_names_that_are_none(cli, data, name: str) -> None:
-    for command in (("buckets", "objects"), ("tables", "query"), ("queues", "show")):
-        assert cli(*command, name).code == 2
+    for command in (
+        ("buckets", "objects"),
+        ("tables", "query"),
+        ("tables", "put"),
+        ("tables", "rm"),
+        ("queues", "show"),
+        ("queues", "send"),
+    ):
+        assert cli(*command, name, stdin=b"{}").code == 2
 
 
 def test_what_is_in_a_project_leads_to_the_command_that_takes_it(cli, data) -> None:

@@ -35,6 +35,9 @@ FAMILIES = (resources, objects, items, messages, leases, inboxes, invocations, p
 OF_HTTP = {
     objects.GetObject,
     objects.PutObject,
+    items.WriteItem,
+    messages.SendToQueue,
+    messages.PublishToTopic,
     delivery.ShowInvocationStatus,
     delivery.ShowFunctionDeadLetter,
     delivery.ShowQueueDeadLetter,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.gateway.stable import require_stable_before, stable_before
-from casemate.model.deployment import LIVE, Alias, AliasTarget
+from casemate.model.deployment import LIVE, Alias, AliasTarget, Trial
 from casemate.model.errors import ConflictError
 
 ALL = range(1, 100)
@@ -42,10 +43,23 @@ def state(*shares: tuple[int, int] | int) -> Alias:
         # On the way back by hand.
         ([state(7), state(8), state((7, 50), (8, 50))], 7),
         ([state(7), state((7, 0), (8, 100))], 7),
+        # To one further back, which shares the calls: those between were passed over.
+        ([state(1), state(2), state(3), state((3, 50), (1, 50))], 1),
+        ([state(1), state(3), state((3, 50), (1, 50))], 1),
+        ([state(6), state(7), state((8, 10), (7, 80), (6, 10))], 7),
+        # One that shares them and never had all is no place to go back to.
+        ([state(1), state((1, 90), (2, 10)), state(3), state((3, 50), (2, 50))], 1),
     ],
 )
 def test_the_version_that_had_all_callers(states: list[Alias], expected: int | None) -> None:
     assert stable_before(states[::-1], ALL) == expected
+
+
+@pytest.mark.parametrize("tried", [1, 2, 4])
+def test_what_is_left_is_what_is_on_trial_be_it_older(tried: int) -> None:
+    trial = Trial(version=tried, back=3, until=0.0)
+    now = msgspec.structs.replace(state((3, 90), (tried, 10)), trial=trial)
+    assert stable_before([now, state(3), state(2), state(1)], ALL) == 3
 
 
 def test_a_version_that_is_gone_is_passed_over() -> None:

@@ -209,10 +209,7 @@ def quota(found: QuotaState, call: Call) -> None:
     Answers say in RateLimit-Policy and RateLimit what is left.
     """
     quota = found.quota
-    print_line(
-        f"{quota.project}/{quota.name}: {quota.calls} calls in {quota.seconds} s for each "
-        f"{quota.each.value}."
-    )
+    print_line(f"{quota.project}/{quota.name}: {allowed_by(found)}.")
     _tell_of_nothing(call, quota.project, quota.function)
 
 
@@ -227,13 +224,24 @@ def _tell_of_nothing(call: Call, project: str, function: str | None) -> None:
         note(f"There is no {what} on the node that you may see: it bounds nothing yet.", YELLOW)
 
 
-def _print(state: BudgetState) -> None:
+def used_of(state: BudgetState) -> str:
+    """Return how much of a budget is used: `21.04 of 50 EUR per month used (42.1 %), hard`."""
     budget = state.budget
     unit = state.currency or budget.unit.value
     kind = "hard" if budget.hard else "soft"
-    print_line(
-        f"{budget.project}/{budget.name}: {_number(state.used)} of {_number(budget.amount)} {unit} "
-        f"per {budget.per.value} used ({state.percent:.1f} %), {kind}."
+    return (
+        f"{_number(state.used)} of {_number(budget.amount)} {unit} per {budget.per.value} used "
+        f"({state.percent:.1f} %), {kind}"
     )
+
+
+def allowed_by(state: QuotaState) -> str:
+    """Return what a quota allows: `60 calls in 60 s for each address`."""
+    quota = state.quota
+    return f"{quota.calls} calls in {quota.seconds} s for each {quota.each.value}"
+
+
+def _print(state: BudgetState) -> None:
+    print_line(f"{state.budget.project}/{state.budget.name}: {used_of(state)}.")
     if state.lifted_until:
         print_line(f"Lifted until {moment(state.lifted_until)} by {state.lifted_by}.")

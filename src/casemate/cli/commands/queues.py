@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+import typer
+
 from casemate.cli.client import connect
+from casemate.cli.errors import UsageError
+from casemate.cli.json_input import JsonFileArgument, json_given
 from casemate.cli.operation_command import Call, Instead, answered, asked, name_of
 from casemate.cli.options import JsonOption, YesOption, new_app
 from casemate.cli.prompts import confirm
@@ -14,14 +21,16 @@ from casemate.operations.messages import (
     DropQueue,
     DropTopic,
     ListQueues,
+    PublishToTopic,
     PurgeQueue,
     PurgeTopic,
     Queues,
+    SendToQueue,
     ShowQueue,
     ShowTopic,
 )
 
-app = new_app("List queues and topics, see how many messages wait, purge them.")
+app = new_app("List queues and topics, send to them, see how many messages wait, purge them.")
 
 _TOPIC = ("topic", "It is a topic, not a queue.")
 
@@ -61,6 +70,64 @@ def show(info: QueueInfo, call: Call) -> None:
     print_line(f"{call.name}: {info.waiting} waiting{oldest}.")
     if info.dead:
         print_line(f"{info.dead} were given up: casemate dlq ls {call.name} --queue", YELLOW)
+
+
+@asked(
+    app,
+    SendToQueue,
+    instead=Instead(PublishToTopic, *_TOPIC),
+    fixed={"message": msgspec.Raw(b"null"), "attributes": None},
+    examples="""\
+$ casemate queues send shop/jobs job.json
+$ echo '{"order": 7}' | casemate queues send shop/jobs --delay 10m --key customer-12
+$ echo '{"order": 7}' | casemate queues send shop/news --topic --attribute trace=a-1
+""",
+)
+def send(
+    sent: SendToQueue | PublishToTopic,
+    *,
+    file: JsonFileArgument = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attribute",
+            metavar="NAME=TEXT",
+            help="A text beside the message. Can be given several times.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Send a message, which is any JSON of at most 1 MB; with --topic publish it.
+
+    It is kept once its id is printed, and handled as what functions send: its consumer's contract
+    and all limits hold.
+    """
+    beside = _attributes(attribute or [])
+    message = json_given(file, "message")
+    with connect() as client:
+        kept = client.call(msgspec.structs.replace(sent, message=message, attributes=beside))
+    if json:
+        print_json(kept)
+    else:
+        print_line(f"{name_of(sent)}: message {kept.id} is kept.")
+
+
+def _attributes(given: list[str]) -> dict[str, str] | None:
+    """Return texts by their names. Raises UsageError; the node has the limits."""
+    found: dict[str, str] = {}
+    for each in given:
+        name, equals, text = each.partition("=")
+        if not (name and equals):
+            raise UsageError(
+                f"--attribute is {each[:80]!r}, expected NAME=TEXT.",
+                next_step="Such as: --attribute trace=a-1",
+            )
+        if name in found:
+            raise UsageError(
+                f"The attribute {name[:80]!r} is given more than once.", next_step="Leave out one."
+            )
+        found[name] = text
+    return found or None
 
 
 @asked(

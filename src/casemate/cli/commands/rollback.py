@@ -17,6 +17,7 @@ def rollback(changed: Alias, call: Call) -> None:
     """Go back to the version that all callers had before.
 
     It skips versions that only had a share of the calls, and versions that were themselves rolled
-    back. Nothing is built or uploaded: the pointer moves, and the next call follows it.
+    back. While several share the calls, it leaves the newest of them, or the one on trial, for the
+    one of the others that all callers had last. Nothing is built or uploaded: the pointer moves, and the next call follows it.
     """
     print_line(f"{call.name}: live is version {shares(changed)} again.")

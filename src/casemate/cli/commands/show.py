@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from casemate.admission.grants import describe
 from casemate.cli.changes import denied_of, routes_of, shown_limits
+from casemate.cli.commands.budget import allowed_by, used_of
 from casemate.cli.commands.ls import shares
 from casemate.cli.deployed import live_version
 from casemate.cli.operation_command import Call, answered
@@ -44,11 +48,12 @@ app = new_app()
 _LABEL = 13
 """Characters before what a line tells."""
 _MOST_REASONS = 5
+_MOST_GRANTS = 8
 
 
 @answered(app, ShowFunction, examples="$ casemate show hello\n$ casemate show shop/cart --json")
 def show(found: DeployedFunction, call: Call) -> None:
-    """Show a function: versions, aliases, limits, routes."""
+    """Show a function: versions, aliases, grants, limits, routes, budgets and quotas."""
     live = live_version(found)
     schedules = _schedules(call, live)
     shown = call.operation
@@ -66,8 +71,10 @@ def show(found: DeployedFunction, call: Call) -> None:
         _labelled("then", f"version {trial.back} gets all calls, unless it is promoted")
     if live is not None:
         _print_spec(live)
+        _print_grants(call.name, live)
         if live.spec.limits.warm or found.ready:
             _labelled("ready", f"{found.ready} instances, kept are {live.spec.limits.warm}")
+    _print_bounds(found)
     _print_restoring(restoring)
     _print_late(restoring)
     _print_schedules(schedules)
@@ -87,6 +94,31 @@ def show(found: DeployedFunction, call: Call) -> None:
         below=("digest",),
         empty="It has no versions.",
     )
+
+
+def _print_grants(name: str, live: Version) -> None:
+    """Tell what it is granted, without what it made of that."""
+    told = [describe(msgspec.structs.replace(g, exception="")) for g in live.spec.grants]
+    if len(told) > _MOST_GRANTS:
+        told[_MOST_GRANTS:] = [f"{len(told) - _MOST_GRANTS} more"]
+    excepted = any(grant.exception for grant in live.spec.grants)
+    _labelled("grants", "; ".join(told) or "none", YELLOW if excepted else None)
+    if told:
+        _labelled("", f"casemate grants show {name}", DIM)
+
+
+def _print_bounds(found: DeployedFunction) -> None:
+    """Tell which budgets and quotas bound it, be it with all of its project."""
+    for state in found.budgets:
+        budget = state.budget
+        whole = "" if budget.function else f" of all of {budget.project}"
+        by = "".join(f" by {who}" for who in (budget.caller, budget.account) if who)
+        style = YELLOW if budget.hard and state.percent >= 100 else None
+        _labelled("budget", f"{budget.name}{whole}{by}: {used_of(state)}", style)
+    for rate in found.quotas:
+        of_all = "" if rate.quota.function else f" of all of {rate.quota.project}"
+        refused = f", {rate.refused} refused" if rate.refused else ""
+        _labelled("quota", f"{rate.quota.name}{of_all}: {allowed_by(rate)}{refused}")
 
 
 def _schedules(call: Call, live: Version | None) -> Schedules:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from casemate.cli.operation_command import Call, answered
-from casemate.cli.options import JsonOption, new_app
-from casemate.cli.resources import project_alone
+from typing import Annotated
+
+import msgspec
+import typer
+
+from casemate.cli.client import connect
+from casemate.cli.errors import UsageError
+from casemate.cli.json_input import JsonFileArgument, json_given
+from casemate.cli.operation_command import Call, answered, asked, name_of
+from casemate.cli.options import JsonOption, YesOption, command, new_app
+from casemate.cli.prompts import confirm
+from casemate.cli.resources import project_alone, resolve_resource
 from casemate.cli.terminal import (
     json_line,
     note,
@@ -12,12 +21,34 @@ from casemate.cli.terminal import (
     print_json,
     print_line,
     print_table,
+    print_written,
 )
 from casemate.cli.text import size
+from casemate.cli.values import value_of
 from casemate.model.data import Item, ItemPage
-from casemate.operations.items import DropTable, GetItem, ListTables, QueryItems, Tables
+from casemate.operations.items import (
+    DeleteItem,
+    DropTable,
+    GetItem,
+    ListTables,
+    QueryItems,
+    Tables,
+    WriteItem,
+)
 
-app = new_app("List tables, get and query items.")
+app = new_app("List tables; get, query, put and remove items.")
+
+_KEY_HELP = "Text as it is, a number as JSON; text that looks like a number in JSON's quotes."
+TableArgument = Annotated[
+    str, typer.Argument(metavar="PROJECT/TABLE", help="The table, such as shop/orders.")
+]
+KeyArgument = Annotated[
+    str | None, typer.Argument(metavar="[KEY]", help=f"The item's key. {_KEY_HELP}")
+]
+SortArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[SORT]", help="The item's sort value, in tables that have one."),
+]
 
 
 @answered(
@@ -84,12 +115,87 @@ def query(page: ItemPage, call: Call) -> None:
         note(f"There are more: --after {page.after}")
 
 
-@answered(
+@asked(
     app,
-    DropTable,
-    examples="$ casemate tables rm shop/orders",
-    confirm="Delete the table {call.name} of {call.url} with all its items?",
+    WriteItem,
+    fixed={"value": msgspec.Raw(b"{}")},
+    examples="""\
+$ casemate tables put shop/users ada.json
+$ echo '{"id": "ada", "state": "new"}' | casemate tables put shop/users --if-absent
+$ casemate tables put shop/users ada.json --if-revision 3
+""",
 )
-def rm(call: Call) -> None:
-    """Delete a table with all its items. There is no way back."""
-    print_line(f"The table {call.name} is deleted.")
+def put(
+    written: WriteItem,
+    *,
+    file: JsonFileArgument = None,
+    if_absent: Annotated[
+        bool, typer.Option("--if-absent", help="Only if there is no item with its key yet.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Write an item whole: a JSON object of at most 1 MB, whose key attributes say where.
+
+    Functions that listen to the table are told, as they are of what functions write.
+    """
+    if if_absent:
+        if written.if_revision is not None:
+            raise UsageError(
+                "Both --if-absent and --if-revision are given, expected one of them.",
+                next_step="Leave out one: --if-absent is --if-revision 0.",
+            )
+        written = msgspec.structs.replace(written, if_revision=0)
+    item = json_given(file, "item", as_object=True)
+    with connect() as client:
+        kept = client.call(msgspec.structs.replace(written, value=item))
+    if json:
+        print_json(kept)
+    else:
+        print_line(f"{name_of(written)}: the item is kept, revision {kept.revision}.")
+
+
+@command(
+    app,
+    examples="""\
+$ casemate tables rm shop/users ada
+$ casemate tables rm shop/orders ada 2026-11-25
+$ casemate tables rm shop/orders --all
+""",
+)
+def rm(
+    table: TableArgument,
+    key: KeyArgument = None,
+    sort: SortArgument = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Delete the table with all its items.")
+    ] = False,
+    if_revision: Annotated[
+        int | None,
+        typer.Option("--if-revision", min=0, help="Only if the item has this revision."),
+    ] = None,
+    yes: YesOption = False,
+) -> None:
+    """Delete an item, or with --all the table with all its items. There is no way back."""
+    if (key is None) != everything or (everything and if_revision is not None):
+        raise UsageError(
+            "Give a KEY, or --all for the whole table.", next_step="See `casemate tables rm -h`."
+        )
+    name = resolve_resource("table", table)
+    with connect() as client:
+        if key is None:
+            confirm(f"Delete the table {name} of {client.url} with all its items?", yes=yes)
+            client.call(DropTable(project=name.project, table=name.name))
+            print_line(f"The table {name} is deleted.")
+            return
+        item = DeleteItem(
+            project=name.project,
+            table=name.name,
+            key=value_of(key),
+            sort=None if sort is None else value_of(sort),
+            if_revision=if_revision,
+        )
+        # As JSON: a number is another key than the text that looks like it.
+        shown = " ".join(json_line(each) for each in (item.key, item.sort) if each is not None)
+        confirm(f"Delete the item {shown} from {name} of {client.url}?", yes=yes)
+        client.call(item)
+    print_written(f"{name} has no item {shown} any more.")
