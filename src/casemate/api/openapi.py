@@ -152,11 +152,16 @@ def _operation(form: Form, schema_of: dict[Any, dict[str, Any]]) -> dict[str, An
         example = form.json(samples.request_of(form)) or {}
         described["requestBody"] = {
             "required": not form.declared.body_optional,
-            "content": _content(JSON, schema_of[form.body], msgspec.to_builtins(example)),
+            "content": _content(JSON, schema_of[form.body], _as_json(example)),
         }
     elif form.declared.content or form.declared.raw_content:
         described["requestBody"] = {"required": True, "content": {form.declared.content_type: {}}}
     return described
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value as JSON has it, also where it holds JSON that is written already."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _responses(form: Form, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:

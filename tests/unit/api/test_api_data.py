@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import httpx2
+import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -20,8 +23,13 @@ from casemate.api.buckets import MAX_OBJECT_BODY
 from casemate.api.data import OPERATIONS
 from casemate.api.problems import response_to
 from casemate.api.service import Slots
+from casemate.capabilities.labels import FROM_API
 from casemate.facts import FactStream
+from casemate.model.data import Item
+from casemate.model.errors import ConflictError
 from casemate.model.principal import ANONYMOUS, Action, ResourceKind
+from casemate.operations.items import PutItem, WriteItem
+from casemate.operations.messages import PublishToTopic, SendToQueue
 from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
@@ -259,6 +267,127 @@ def test_queues(ask, data) -> None:
     assert ask("GET", "/queues/p/jobs").status_code == 200
 
 
+TABLE, QUEUE, TOPIC = "/tables/p/plain/put", "/queues/p/jobs/send", "/topics/p/jobs/publish"
+
+
+def test_an_item_is_written_and_deleted(ask, data) -> None:
+    item = {"id": "ada", "n": 1}
+    put = ask("POST", TABLE, json={"value": item})
+    assert put.status_code == 200 and put.json()["revision"] == 1 and "value" not in put.json()
+    assert data.get_item("p", "plain", "ada").labels == FROM_API
+    refused = ask("POST", TABLE, json={"value": item, "if_revision": 0})
+    assert refused.status_code == 409 and "ada" not in refused.text
+    assert ask("POST", TABLE, json={"value": item, "if_revision": 1}).json()["revision"] == 2
+    delete = "/tables/p/plain/delete"
+    assert ask("POST", delete, json={"key": "ada", "if_revision": 1}).status_code == 409
+    assert ask("POST", delete, json={"key": "ada"}).status_code == 204
+    assert ask("POST", delete, json={"key": "ada"}).status_code == 204
+    assert ask("POST", "/tables/p/plain/get", json={"key": "ada"}).status_code == 404
+
+
+def test_a_message_is_sent_as_it_is_written(ask, data) -> None:
+    body = b'{"message": {"sum": 1.10, "far": 1e999, "big": 123456789012345678901234567890}}'
+    json_type = {"content-type": "application/json"}
+    sent = ask("POST", QUEUE, content=body, headers=json_type)
+    assert sent.status_code == 200
+    (message,) = data.receive("p", "queue", "jobs", limit=9, lease=60.0)
+    assert message.id == sent.json()["id"] and message.labels == FROM_API
+    assert message.body == body[len(b'{"message": ') : -1]
+    assert ask("POST", TOPIC, json={"message": None, "attributes": {"a": "b"}}).status_code == 200
+    assert ask("GET", "/topics/p/jobs").json()["waiting"] == 1
+
+
+LONG = "x" * 250
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (TABLE, {"value": {"id": 1, "x": LONG * 12}}, 413),
+        (TABLE, {"value": {"id": 1, "x": LONG * 4200}}, 413),
+        (TABLE, {"value": [1]}, 422),
+        (TABLE, {"value": {"n": 1}}, 422),
+        (TABLE, {"value": {"id": None}}, 422),
+        (TABLE, {"value": {"id": 2**64}}, 422),
+        (TABLE, {"value": {"id": "a\0"}}, 422),
+        (TABLE, {"value": {"id": "a" * 1025}}, 422),
+        (TABLE, {}, 400),
+        (TABLE, {"value": {"id": 1}, "labels": ""}, 400),
+        (TABLE, {"value": {"id": 1}, "if_revision": -1}, 400),
+        (TABLE, {"value": {"id": 1}, "table": "sorted"}, 400),
+        ("/tables/p/nothing/put", {"value": {"id": 1}}, 404),
+        ("/tables/q/plain/put", {"value": {"id": 1}}, 404),
+        ("/tables/p/jobs/put", {"value": {"id": 1}}, 404),
+        ("/tables/p/plain/delete", {"key": [1]}, 400),
+        ("/tables/p/plain/delete", {"key": 1, "sort": 1}, 422),
+        ("/tables/q/plain/delete", {"key": 1}, 404),
+        (QUEUE, {"message": LONG}, 413),
+        (QUEUE, {"message": 1, "delay": 1e9}, 400),
+        (QUEUE, {"message": 1, "priority": 101}, 400),
+        (QUEUE, {"message": 1, "deduplication": ""}, 400),
+        (QUEUE, {"message": 1, "labels": "x"}, 400),
+        (QUEUE, {"message": 1, "attributes": {"a b": "1"}}, 422),
+        (QUEUE, {"message": 1, "attributes": {str(n): "" for n in range(11)}}, 400),
+        (QUEUE, {}, 400),
+        ("/queues/p/nothing/send", {"message": 1}, 404),
+        ("/queues/q/jobs/send", {"message": 1}, 404),
+        ("/topics/p/rest/publish", {"message": 1}, 404),
+        (TOPIC, {"message": 1, "delay": 1}, 400),
+    ],
+)
+def test_what_is_not_kept(ask, data, path: str, body: dict, status: int) -> None:
+    refused = ask("POST", path, json=body)
+    assert refused.status_code == status, refused.text
+    assert LONG not in refused.text
+    assert data.query_items("p", "plain").items == ()
+    assert ask("GET", "/queues/p/jobs").json()["waiting"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"value": {"id": 1, "n": [%s]}}' % b",".join([b"1e300"] * 1001), 422),
+        (b'{"value": {"id": 1, "n": %s}}' % (b"1" * 2000), 422),
+        (b'{"value": {"id": 1, "n": 1e999}}', 422),
+        (b'{"value": {"id": 1}} x', 400),
+        (b'{"value": {"id": "\xff"}}', 422),
+        (b'{"value": {"id": "\\ud800"}}', 400),
+        (b'{"value": ' + b"[" * 5000 + b"]" * 5000 + b"}", 422),
+        (b'{"value": {"id": 1, "n": ' + b"[" * 40 + b"]" * 40 + b"}}", 422),
+    ],
+)
+def test_json_that_is_no_item(ask, data, body: bytes, status: int) -> None:
+    began = time.process_time()
+    refused = ask("POST", TABLE, content=body, headers={"content-type": "application/json"})
+    assert refused.status_code == status, refused.text
+    assert time.process_time() - began < 2.0
+    assert data.query_items("p", "plain").items == ()
+
+
+def test_of_many_who_write_on_condition_one_does(ask, data, service) -> None:
+    async def all_at_once() -> list[object]:
+        value = {"id": "one"}
+        each = (
+            service.data.change(PutItem(project="p", table="plain", value=value, if_revision=0))
+            for _ in range(50)
+        )
+        return await asyncio.gather(*each, return_exceptions=True)
+
+    found = data.run(all_at_once())
+    assert sum(isinstance(each, Item) for each in found) == 1
+    assert sum(isinstance(each, ConflictError) for each in found) == 49
+
+
+def test_what_is_sent_is_in_no_text_of_the_operation() -> None:
+    raw = msgspec.Raw(b'"p4ss"')
+    for operation in (
+        WriteItem(project="p", table="t", value=raw),
+        SendToQueue(project="p", queue="q", message=raw, attributes={"a": "p4ss"}),
+        PublishToTopic(project="p", topic="t", message=raw, attributes={"a": "p4ss"}),
+    ):
+        assert "p4ss" not in repr(operation)
+
+
 def test_drop_a_bucket(ask) -> None:
     ask("PUT", OBJECT, params={"key": "k"}, content=b"x")
     assert ask("DELETE", "/buckets/p/files").status_code == 204
@@ -270,7 +399,7 @@ def test_every_operation_asks_the_policy() -> None:
     open_ones = {operation.id for operation in OPERATIONS if operation.action is None}
     assert open_ones == {"listBuckets", "listTables", "listQueues"}
     assert all(operation.authenticated for operation in OPERATIONS)
-    kinds = {"bucket": "bucket", "table": "table", "queue": "queue", "topic": "queue"}
+    kinds = {"bucket": "bucket", "table": "table", "queue": "queue", "topic": ("queue", "topic")}
     request = SimpleNamespace(
         path_params={"project": "p", "bucket": "n", "table": "n", "queue": "n", "topic": "n"}
     )

@@ -64,6 +64,8 @@ def _of(kind: types.Type) -> st.SearchStrategy[Any]:
             return st.binary(max_size=min(kind.max_length or LONGEST, LONGEST))
         case types.AnyType():
             return JSON
+        case types.RawType():
+            return JSON.map(msgspec.json.encode).map(msgspec.Raw)
         case types.StructType():
             return _struct(kind.cls, {f.name: f.type for f in kind.fields})
     raise TypeError(f"No values are made for {kind}.")

@@ -30,7 +30,7 @@ from casemate.operations.messages import (
     ShowTopic,
 )
 
-app = new_app("List queues and topics, send to them, see how many messages wait, purge them.")
+app = new_app("List queues and topics, send to them, see what waits, purge them.")
 
 _TOPIC = ("topic", "It is a topic, not a queue.")
 

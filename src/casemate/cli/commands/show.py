@@ -53,7 +53,7 @@ _MOST_GRANTS = 8
 
 @answered(app, ShowFunction, examples="$ casemate show hello\n$ casemate show shop/cart --json")
 def show(found: DeployedFunction, call: Call) -> None:
-    """Show a function: versions, aliases, grants, limits, routes, budgets and quotas."""
+    """Show a function: versions, aliases, grants, limits, budgets."""
     live = live_version(found)
     schedules = _schedules(call, live)
     shown = call.operation
