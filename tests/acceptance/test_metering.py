@@ -363,6 +363,7 @@ def test_answers_say_what_is_left_of_a_quota_whatever_address_is_claimed(node: T
     assert {each.headers["ratelimit-policy"] for each in answers} == {'"few";q=2;w=600'}
     left = [each.headers["ratelimit"].split(";")[1] for each in answers]
     assert left == ["r=1", "r=0", "r=0", "r=0"]
+    assert answers[-1].headers["ratelimit"].endswith(f";t={answers[-1].headers['retry-after']}")
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert "few" not in answers[-1].text
 

@@ -306,9 +306,24 @@ def test_a_quota_of_each_caller() -> None:
     node.enter(ADA)
     refusal = node.refused(ADA)
     assert refusal.retry_after == 5 and refusal.failure.type == "QuotaUsedUp"  # type: ignore[union-attr]
-    assert dict(refusal.fields)[b"ratelimit"] == b'"q";r=0;t=5'
+    assert dict(refusal.fields)[b"ratelimit"] == b'"q";r=0;t=5', "as Retry-After"
     assert node.enter(TOKEN) is not None
     node.steady += 5
+    assert node.enter(ADA) is not None
+
+
+@pytest.mark.parametrize("seconds", [1, 60, 3600, 86_400])
+def test_one_who_is_refused_is_told_one_time_to_come_back(seconds: int) -> None:
+    node = Node()
+    node.quota(calls=1, seconds=seconds)
+    node.enter(ADA)
+    node.steady += seconds / 4
+    refusal = node.refused(ADA)
+    text = dict(refusal.fields)[b"ratelimit"].decode()
+    assert refusal.retry_after == int(text.rpartition("t=")[2])
+    node.steady += refusal.retry_after - 0.999 if seconds > 1 else 0
+    node.refused(ADA)
+    node.steady += 1
     assert node.enter(ADA) is not None
 
 

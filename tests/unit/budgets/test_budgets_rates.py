@@ -57,4 +57,23 @@ def test_fields_are_those_of_the_draft() -> None:
         (b"ratelimit-policy", b'"q";q=3;w=60'),
         (b"ratelimit", b'"q";r=2;t=20'),
     )
+    bucket.take("a", 5.0)
+    left = bucket.left("a", 5.0)
+    assert bucket.fields(left)[1] == (b"ratelimit", b'"q";r=1;t=15'), "until there is one more"
+
+
+@given(st.integers(1, 50), st.integers(1, 86_400), st.integers(1, 9), st.floats(0.0, 1e5))
+def test_after_so_many_seconds_there_is_one_call_more_and_not_a_second_before(
+    calls: int, seconds: int, nodes: int, at: float
+) -> None:
+    bucket = rate(calls, seconds)
+    bucket.divide(nodes)
+    while bucket.take("a", at) >= 0.0:
+        pass
+    left = bucket.left("a", at)
+    text = dict(bucket.fields(left))[b"ratelimit"]
+    again = bucket.until_more(left)
+    assert text == b'"q";r=0;t=%d' % again
+    assert bucket.left("a", at + again) > 1.0 - 1e-6
+    assert again == 1 or bucket.left("a", at + again - 1) < 1.0 + 1e-6
     assert rates.Fields is not None
