@@ -96,9 +96,8 @@ def people(node: TestNode) -> Iterator[dict[str, TestNode]]:
     """Clients of roles, which have the same interface for a command as the node."""
     found = {}
     for binding in ("developer@people", "developer@other", "operator", "auditor", "invoker"):
-        answer = node.client.post(
-            f"{node.url}/api/v1/tokens", json={"name": binding.replace("@", "-"), "roles": [binding]}
-        )
+        wanted = {"name": binding.replace("@", "-"), "roles": [binding]}
+        answer = node.client.post(f"{node.url}/api/v1/tokens", json=wanted)
         assert answer.status_code == 201, answer.text
         found[binding] = answer.json()
     yield found

@@ -28,9 +28,7 @@ _Deduplication = Annotated[
         description="Of messages with the same text within an hour only the first is kept.",
     ),
 ]
-_Attributes = Annotated[
-    Attributes, msgspec.Meta(description="Texts beside the message, by name.")
-]
+_Attributes = Annotated[Attributes, msgspec.Meta(description="Texts beside the message, by name.")]
 
 
 class Queues(msgspec.Struct, frozen=True, kw_only=True):

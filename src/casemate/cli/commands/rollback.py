@@ -18,6 +18,7 @@ def rollback(changed: Alias, call: Call) -> None:
 
     It skips versions that only had a share of the calls, and versions that were themselves rolled
     back. While several share the calls, it leaves the newest of them, or the one on trial, for the
-    one of the others that all callers had last. Nothing is built or uploaded: the pointer moves, and the next call follows it.
+    one of the others that all callers had last. Nothing is built or uploaded: the pointer moves,
+    and the next call follows it.
     """
     print_line(f"{call.name}: live is version {shares(changed)} again.")
