@@ -209,7 +209,7 @@ def test_of_many_at_once_one_is_first(node: TestNode) -> None:
 
 def test_a_body_is_bounded_and_names_are_names(node: TestNode) -> None:
     url = f"{node.url}/api/v1/tables/people"
-    most = {"value": {"id": "most", "x": "y" * ((1 << 20) - 100)}}
+    most = {"value": {"id": "most", "x": "y" * ((512 << 10) - 100)}}
     assert node.client.post(f"{url}/big/put", json=most).status_code == 200
     most["value"]["x"] += "y" * 200
     assert node.client.post(f"{url}/big/put", json=most).status_code == 413

@@ -79,7 +79,7 @@ Roles = Annotated[
         metavar="BINDING",
     ),
 ]
-MAX_SENT = 1 << 20
+MAX_SENT = 512 << 10
 """Bytes of the body of a request with an item or a message."""
 ShortText = Annotated[str, Meta(max_length=256)]
 Metadata = Annotated[dict[ShortText, Annotated[str, Meta(max_length=2048)]], Meta(max_length=32)]

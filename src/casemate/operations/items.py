@@ -101,7 +101,7 @@ class PutItem(Operation[Item], frozen=True, kw_only=True):
 class WriteItem(Operation[WrittenItem], frozen=True, kw_only=True):
     """Write an item whole; its key attributes say where.
 
-    Of at most 1 MiB, and no more than the table takes (413). 409 says that `if_revision` does not
+    Of at most 512 KiB, and no more than the table takes (413). 409 says that `if_revision` does not
     hold. Functions that listen to the table are told. 429 says that they have no room for it.
     """
 

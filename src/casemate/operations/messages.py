@@ -99,7 +99,7 @@ class PublishMessage(Operation[Sent], frozen=True, kw_only=True):
 class SendToQueue(Operation[Sent], frozen=True, kw_only=True):
     """Send a message to a queue.
 
-    Of at most 1 MiB, and no more than the queue takes (413). It is kept, durably, once this is
+    Of at most 512 KiB, and no more than the queue takes (413). It is kept, durably, once this is
     answered. 429 says that the queue is full.
     """
 
@@ -144,7 +144,7 @@ class SendToQueue(Operation[Sent], frozen=True, kw_only=True):
 class PublishToTopic(Operation[Sent], frozen=True, kw_only=True):
     """Publish a message to a topic: each function that subscribes is told.
 
-    Of at most 1 MiB, and no more than the topic takes (413). It is kept, durably, once this is
+    Of at most 512 KiB, and no more than the topic takes (413). It is kept, durably, once this is
     answered. 429 says that there is no room for it.
     """
 

@@ -240,7 +240,7 @@ def test_an_item_is_put_on_condition(cli, data) -> None:
         (b"[" * 200_000, "nested too deeply"),
         (b'["p4ss"]', "JSON, but no object"),
         (b'"p4ss"', "JSON, but no object"),
-        (b'{"id": "' + b"p4ss" * 300_000 + b'"}', "more than 1 MB"),
+        (b'{"id": "' + b"p4ss" * 300_000 + b'"}', "more than 512 KB"),
         (b'{"x": "p4ss"}', "no attribute 'id'"),
         (b'{"id": ["p4ss"]}', "'id' is not text or a number"),
         (b'{"id": 1, "x": 1e999, "y": "p4ss"}', "Next:"),

@@ -97,7 +97,7 @@ def send(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Send a message, which is any JSON of at most 1 MB; with --topic publish it.
+    """Send a message, which is any JSON of at most 512 KB; with --topic publish it.
 
     It is kept once its id is printed, and handled as what functions send: its consumer's contract
     and all limits hold.

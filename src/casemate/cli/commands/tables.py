@@ -134,7 +134,7 @@ def put(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Write an item whole: a JSON object of at most 1 MB, whose key attributes say where.
+    """Write an item whole: a JSON object of at most 512 KB, whose key attributes say where.
 
     Functions that listen to the table are told, as they are of what functions write.
     """
