@@ -324,6 +324,14 @@ def test_messages_are_sent(cli, data, home) -> None:
     assert cli("queues", "send", "p/jobs", "--topic", *more, stdin=b"1").code == 0
 
 
+def test_who_sends_to_a_topic_as_to_a_queue_is_told_how(cli, data) -> None:
+    refused = cli("queues", "send", "p/news", stdin=b"1")
+    assert refused.code == 3 and "If it is a topic, add --topic." in refused.err
+    assert "[queue.news]" in refused.err
+    refused = cli("queues", "send", "p/news", "--topic", stdin=b"1")
+    assert refused.code == 3 and "--topic" not in refused.err
+
+
 @pytest.mark.parametrize(
     ("words", "body", "why"),
     [

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from casemate.cli.client import connect
-from casemate.cli.errors import UsageError
+from casemate.cli.errors import MissingError, UsageError
 from casemate.cli.json_input import JsonFileArgument, json_given
 from casemate.cli.operation_command import Call, Instead, answered, asked, name_of
 from casemate.cli.options import JsonOption, YesOption, new_app
@@ -105,7 +105,13 @@ def send(
     beside = _attributes(attribute or [])
     message = json_given(file, "message")
     with connect() as client:
-        kept = client.call(msgspec.structs.replace(sent, message=message, attributes=beside))
+        try:
+            kept = client.call(msgspec.structs.replace(sent, message=message, attributes=beside))
+        except MissingError as error:
+            if isinstance(sent, PublishToTopic):
+                raise
+            further = f"If it is a topic, add --topic. {error.next_step or ''}".rstrip()
+            raise MissingError(error.message, next_step=further) from error
     if json:
         print_json(kept)
     else:
