@@ -156,6 +156,25 @@ def test_what_one_keeps_the_other_reads(one: TestNode, two: TestNode) -> None:
     assert read.json() == {"found": {"id": "n1", "by": "one"}}
 
 
+def test_what_people_write_by_either_node_is_one(one: TestNode, two: TestNode) -> None:
+    """Nodes hold no data of their own: each writes to the same, on the same conditions."""
+    one.deploy(
+        KEEPS,
+        name="noted",
+        grants='tables = [{ name = "written", actions = ["get"] }]\nqueues = ["sent"]',
+        resources='[table.written]\nkey = "id"\n[queue.sent]',
+        approve=True,
+    )
+    item = json.dumps({"id": "a-1", "by": "one"})
+    assert casemate(one, "tables", "put", "t/written", "--if-absent", stdin=item).returncode == 0
+    again = casemate(two, "tables", "put", "t/written", "--if-absent", stdin=item)
+    assert again.returncode == 1 and "revision 1, expected 0" in again.stderr
+    assert casemate(two, "queues", "send", "t/sent", stdin="1").returncode == 0
+    assert "1 waiting" in casemate(one, "queues", "show", "t/sent").stdout
+    assert casemate(two, "tables", "rm", "t/written", "a-1", "--yes").returncode == 0
+    assert casemate(one, "tables", "get", "t/written", "a-1").returncode == 3
+
+
 def test_a_secret_that_one_was_given_the_other_has(one: TestNode, two: TestNode) -> None:
     one.deploy(TELLS, name="tells", grants='secrets = ["pin"]', approve=True)
     set_secret(one, "pin", "first-pin")
