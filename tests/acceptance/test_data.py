@@ -145,7 +145,7 @@ def test_tables_and_queues_by_the_command_line(filled: TestNode) -> None:
         assert done.returncode == code
     assert printed(filled, "queues", "purge", "t/jobs", "--yes") == {"deleted": 1}
     assert printed(filled, "queues", "show", "t/jobs")["waiting"] == 0
-    assert run(filled, "tables", "rm", "t/users", "--yes").returncode == 0
+    assert run(filled, "tables", "rm", "t/users", "--all", "--yes").returncode == 0
     assert run(filled, "tables", "query", "t/users").returncode == 3
 
 
