@@ -200,7 +200,7 @@ class ListFunctions(Operation[Functions], frozen=True, kw_only=True):
 class ShowFunction(Operation[DeployedFunction], frozen=True, kw_only=True):
     """Show one function.
 
-    Budgets and quotas that bound it are among it for who may list those of its project.
+    Its budgets and quotas are included for those who may list those of its project.
     """
 
     declared = Declaration(

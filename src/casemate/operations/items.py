@@ -99,10 +99,11 @@ class PutItem(Operation[Item], frozen=True, kw_only=True):
 
 
 class WriteItem(Operation[WrittenItem], frozen=True, kw_only=True):
-    """Write an item whole; its key attributes say where.
+    """Write a whole item; its key attributes say where.
 
-    Of at most 512 KiB, and no more than the table takes (413). 409 says that `if_revision` does not
-    hold. Functions that listen to the table are told. 429 says that they have no room for it.
+    The item may have at most 512 KiB, and no more than the table takes (413). 409 means that
+    `if_revision` does not match. Functions that listen to the table are told. 429 means that they
+    have no room for it.
     """
 
     declared = Declaration(
@@ -122,9 +123,9 @@ class WriteItem(Operation[WrittenItem], frozen=True, kw_only=True):
 
 
 class DeleteItem(Operation[None], frozen=True, kw_only=True):
-    """Delete an item; one that is not there is fine without a condition.
+    """Delete an item. Without a condition it need not exist.
 
-    Keys are in the body: they are data, and not for the logs of proxies.
+    Keys are in the body because they are data, which must not get into the logs of proxies.
     """
 
     declared = Declaration(

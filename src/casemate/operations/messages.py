@@ -99,8 +99,8 @@ class PublishMessage(Operation[Sent], frozen=True, kw_only=True):
 class SendToQueue(Operation[Sent], frozen=True, kw_only=True):
     """Send a message to a queue.
 
-    Of at most 512 KiB, and no more than the queue takes (413). It is kept, durably, once this is
-    answered. 429 says that the queue is full.
+    The message may have at most 512 KiB, and no more than the queue takes (413). It is stored
+    durably before the answer comes. 429 means that the queue is full.
     """
 
     declared = Declaration(
@@ -142,10 +142,10 @@ class SendToQueue(Operation[Sent], frozen=True, kw_only=True):
 
 
 class PublishToTopic(Operation[Sent], frozen=True, kw_only=True):
-    """Publish a message to a topic: each function that subscribes is told.
+    """Publish a message to a topic; each function that subscribes gets it.
 
-    Of at most 512 KiB, and no more than the topic takes (413). It is kept, durably, once this is
-    answered. 429 says that there is no room for it.
+    The message may have at most 512 KiB, and no more than the topic takes (413). It is stored
+    durably before the answer comes. 429 means that there is no room for it.
     """
 
     declared = Declaration(
