@@ -150,6 +150,11 @@ class CheckoutNode:
         self._env["CASEMATE_KEY"] = self._key
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What commands of the same checkout need of their environment."""
+        return dict(self._env)
+
+    @property
     def process(self) -> int:
         """The id of its first process."""
         return self._server.process

@@ -39,7 +39,7 @@ class Bundle:
             msgspec.structs.replace(self.manifest, project=project, function=spec), self.files
         )
 
-    def archive(self) -> bytes:
+    def archive(self, *, code_only: bool = False) -> bytes:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / self.digest
             for path, content in self.files.items():
@@ -47,7 +47,7 @@ class Bundle:
                 (folder / path).write_bytes(content)
             (folder / "bundle.json").write_bytes(self.manifest.canonical())
             packed = io.BytesIO()
-            pack(folder, packed)
+            pack(folder, packed, code_only=code_only)
             return packed.getvalue()
 
 

@@ -14,12 +14,11 @@ from casemate.api.inputs import declared_length, receive, require_media_type
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.api.service import json_response
+from casemate.model.bundle import MAX_ARCHIVE_BYTES
 from casemate.model.principal import Action
 from casemate.operations import bundles
-from casemate.operations.bundles import HasBundle, PutBundle, Uploaded
+from casemate.operations.bundles import HasBundle, HasDependencies, PutBundle, Uploaded
 from casemate.operations.declaration import GZIP
-
-MAX_BUNDLE_BYTES = 512 * 1024 * 1024
 
 performs = Performers()
 
@@ -40,11 +39,24 @@ async def _has(operation: HasBundle, call: Call) -> Response:
     return Response(status_code=status.value)
 
 
+@performs(HasDependencies)
+async def _has_dependencies(operation: HasDependencies, call: Call) -> Response:
+    held = await call.service.control.has_dependencies(
+        operation.project,
+        operation.function,
+        operation.digest,
+        by=call.principal.text,
+        deploys=_deploys(call),
+    )
+    status = HTTPStatus.OK if held else HTTPStatus.NOT_FOUND
+    return Response(status_code=status.value)
+
+
 @performs(PutBundle)
 async def _put(operation: PutBundle, call: Call) -> Response:
     request, service = call.request, call.service
     require_media_type(request, GZIP)
-    declared = declared_length(request, MAX_BUNDLE_BYTES)
+    declared = declared_length(request, MAX_ARCHIVE_BYTES)
     service.uploads.require(call.answerable)
     # Before half a gigabyte is received for nothing.
     await service.control.require_room(
@@ -54,9 +66,13 @@ async def _put(operation: PutBundle, call: Call) -> Response:
         service.uploads.counted(call.answerable),
         tempfile.NamedTemporaryFile(dir=service.spool, prefix="upload-", suffix=".tar.gz") as file,
     ):
-        size = await receive(request, file, MAX_BUNDLE_BYTES)
+        size = await receive(request, file, MAX_ARCHIVE_BYTES)
         added = await service.control.put_bundle(
-            operation.digest, Path(file.name), by=call.principal.text, deploys=_deploys(call)
+            operation.digest,
+            Path(file.name),
+            by=call.principal.text,
+            deploys=_deploys(call),
+            code_only=operation.code_only,
         )
     status = HTTPStatus.CREATED if added else HTTPStatus.OK
     return json_response(Uploaded(digest=operation.digest, size=size), status)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from casemate.model.deployment import Alias, DeployedFunction, Quarantine, TrialTerms, Version
-from casemate.model.errors import InvalidInputError
+from casemate.model.errors import CasemateError, InvalidInputError
 from casemate.model.facts import Actor
 from casemate.model.invocation import RunningInvocation
 from casemate.model.node import NodeStatus
 from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
 from casemate.operations.declaration import Operation
-from casemate.operations.functions import SetAlias
+from casemate.operations.functions import PlannedFunction, SetAlias
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 from casemate.operations.trials import EndTrial, StartTrial
 
@@ -115,8 +115,19 @@ class Control(Protocol):
         """Raise QuotaError where `put_bundle` would, of an archive of `size` bytes."""
         ...
 
-    async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
+    async def has_dependencies(
+        self, project: str, function: str, dependencies: str, *, by: str, deploys: Deploys
+    ) -> bool:
+        """Tell whether a bundle of a project has these that the asking may know of."""
+        ...
+
+    async def put_bundle(
+        self, digest: str, archive: Path, *, by: str, deploys: Deploys, code_only: bool = False
+    ) -> bool:
         """Verify and keep a bundle; False if `has_bundle` tells so already: nothing is changed.
+
+        With `code_only` its dependencies are not in it; ConflictError unless `has_dependencies`
+        tells that they are here.
 
         What is not deployed within an hour is deleted. Raises QuotaError if `by`, who
         answers for it, or all together have too much waiting for a deploy.
@@ -166,6 +177,15 @@ class Control(Protocol):
 
         With `trial` each gets a share of the calls for a time, beside the version that is live.
         The error names the first that is in the way (`about`).
+        """
+        ...
+
+    async def foresee(
+        self, planned: Sequence[PlannedFunction], *, key: str | None, sigstore: bool, by: Actor
+    ) -> list[CasemateError]:
+        """Return all that is known to be in the way of a deploy before anything is built.
+
+        `key` is the id of the one that will sign, None for one that is not made yet.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 import msgspec
@@ -17,6 +17,7 @@ from casemate.api.served import all_served
 from casemate.api.service import json_response
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.deployment import Alias, DeployedFunction, Version
+from casemate.model.errors import CasemateError, HeldByAnotherError
 from casemate.model.invocation import InvocationRecord
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.model.restoring import Restoring
@@ -28,10 +29,12 @@ from casemate.operations.functions import (
     Deployed,
     DeployFunctions,
     DeployVersion,
+    Foreseen,
     Functions,
     ListFunctions,
     ListSchedules,
     NoteRefusedDeploy,
+    Obstacle,
     RefusedFor,
     RemoveFunction,
     RemoveVersion,
@@ -131,9 +134,42 @@ def _require_deploy(call: Call, names: Iterable[tuple[str, str]], *, approve: bo
 
 
 @performs(CheckDeploy)
-async def _check_deploy(operation: CheckDeploy, call: Call) -> None:
+async def _check_deploy(operation: CheckDeploy, call: Call) -> Response | None:
     names = [(one.project, one.function) for one in operation.functions]
-    _require_deploy(call, names, approve=operation.approve)
+    if not {(one.project, one.function) for one in operation.planned} <= set(names):
+        raise RequestError(
+            HTTPStatus.BAD_REQUEST, "A function is planned that is not among `functions`."
+        )
+    # By itself: who may not deploy learns nothing of how the node is.
+    try:
+        _require_deploy(call, names, approve=operation.approve)
+    except RequestError as error:
+        error.message += _nor(call, names)
+        raise
+    if not operation.planned:
+        return None
+    slots = call.service.foreseen
+    slots.require(call.answerable)
+    with slots.counted(call.answerable):
+        found = await call.service.control.foresee(
+            operation.planned, key=operation.key, sigstore=operation.sigstore, by=call.actor
+        )
+    return json_response(Foreseen(obstacles=tuple(_obstacle(one, call) for one in found)))
+
+
+def _nor(call: Call, names: Sequence[tuple[str, str]]) -> str:
+    """Return which of several functions are not for who asks; only the first denied is recorded."""
+    denied = [
+        function_of(*name).text
+        for name in names
+        if not call.may(Action.FUNCTION_DEPLOY, function_of(*name))
+    ]
+    return f" Nor on {', '.join(denied[1:])}." if len(denied) > 1 else ""
+
+
+def _obstacle(error: CasemateError, call: Call) -> Obstacle:
+    told = call.told(error) if isinstance(error, HeldByAnotherError) else error
+    return Obstacle(function=told.about, message=told.message, next_step=told.next_step or "")
 
 
 @performs(NoteRefusedDeploy)

@@ -24,7 +24,7 @@ from casemate.api.inputs import (
 )
 from casemate.api.problems import RequestError
 from casemate.api.service import Service, json_response
-from casemate.model.errors import HeldByAnotherError
+from casemate.model.errors import CasemateError, HeldByAnotherError
 from casemate.model.facts import Actor, OperationPerformed
 from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
 from casemate.model.still import asked_again
@@ -107,6 +107,13 @@ class Call:
         """
         self.service.require(self.request, action, resource, told=told)
         self.allowed.append((action, resource))
+
+    def told(self, error: HeldByAnotherError) -> CasemateError:
+        """Return what who asks is told: whose something is only if that may be seen."""
+        project, function = error.project, error.function
+        kind = ResourceKind.FUNCTION if function else ResourceKind.PROJECT
+        seen = self.may(Action.FUNCTION_READ, Resource(kind=kind, project=project, name=function))
+        return error if seen else error.told_strangers()
 
     def still(self) -> None:
         """Decide all of it once more, by what is in force now: a change may have had to wait.
@@ -192,11 +199,10 @@ async def _performed(perform: Perform, operation: Operation[Any], call: Call) ->
     try:
         return await perform(operation, call)
     except HeldByAnotherError as error:
-        project, function = error.project, error.function
-        kind = ResourceKind.FUNCTION if function else ResourceKind.PROJECT
-        if call.may(Action.FUNCTION_READ, Resource(kind=kind, project=project, name=function)):
+        told = call.told(error)
+        if told is error:
             raise
-        raise error.told_strangers() from error
+        raise told from error
 
 
 def tell(form: Form, call: Call, answer: Any, operation: Operation[Any] | None = None) -> None:

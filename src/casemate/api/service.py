@@ -254,6 +254,7 @@ class Service:
     refused_deploys: RefusedDeploys = field(default_factory=RefusedDeploys)
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 6, 4))
     imports: Slots = field(default_factory=lambda: Slots("imports of advisories", 1, 1))
+    foreseen: Slots = field(default_factory=lambda: Slots("questions about deploys", 8, 4))
     sboms: Slots = field(default_factory=lambda: Slots("SBOMs", 2, 1))
     followers: YieldingSlots = field(default_factory=lambda: YieldingSlots("followed logs", 64, 16))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1, 1))

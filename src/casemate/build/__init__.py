@@ -7,7 +7,7 @@ advisories say. May import `model` and `package_index`. The build itself is in `
 gateway does not import: it only packs and unpacks.
 """
 
-from casemate.build.archive import pack, require_manifest, unpack, verify
+from casemate.build.archive import manifest_of, pack, require_manifest, unpack, verify
 from casemate.build.errors import (
     ArchiveError,
     BuildError,
@@ -54,6 +54,7 @@ __all__ = [
     "choose_interpreter",
     "end_of_life",
     "find_interpreters",
+    "manifest_of",
     "pack",
     "require_manifest",
     "unpack",

@@ -28,7 +28,7 @@ from casemate.build.limits import (
 )
 from casemate.build.tar_format import BLOCK, END, describe, entry_header, padding
 from casemate.build.tree import hash_file, open_regular, publish, remove_tree, walk_files
-from casemate.model.bundle import BundleFile, BundleManifest
+from casemate.model.bundle import DEPENDENCIES, BundleFile, BundleManifest
 
 _CHUNK = 1 << 16
 _LEVEL = 3
@@ -36,11 +36,12 @@ _GZIP = 31
 """Window bits for zlib that select the gzip format."""
 
 
-def pack(bundle: Path, target: BinaryIO) -> int:
+def pack(bundle: Path, target: BinaryIO, *, code_only: bool = False) -> int:
     """Write the bundle folder (named by its digest) to `target`; return the bytes written.
 
-    The same bundle always gives the same bytes with the same zlib. Raises ArchiveError if the
-    folder is not what its name says.
+    The same bundle always gives the same bytes with the same zlib. With `code_only` its
+    dependencies are left out, for who has them. Raises ArchiveError if the folder is not what its
+    name says.
     """
     data, manifest = _read_manifest(bundle)
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
@@ -52,6 +53,8 @@ def pack(bundle: Path, target: BinaryIO) -> int:
 
     put(entry_header(MANIFEST_NAME, len(data)) + data + padding(len(data)))
     for file in manifest.files:
+        if code_only and file.path.startswith(DEPENDENCIES):
+            continue
         put(entry_header(file.path, file.size))
         digest, size = hashlib.sha256(), 0
         with os.fdopen(_open(bundle, file.path), "rb") as source:
@@ -69,13 +72,20 @@ def pack(bundle: Path, target: BinaryIO) -> int:
 
 
 def unpack(
-    archive: BinaryIO, into: Path, expected_digest: str, *, timeout: float = UNPACK_TIMEOUT
+    archive: BinaryIO,
+    into: Path,
+    expected_digest: str,
+    *,
+    dependencies: Path | None = None,
+    timeout: float = UNPACK_TIMEOUT,
 ) -> BundleManifest:
     """Unpack an archive to the new folder `into` and return its manifest.
 
     Reads `archive` as a stream. The folder appears complete and durable or not at all; a damaged
-    one of that name is replaced, a sound one kept. Raises ArchiveError for anything that is not
-    exactly the bundle with the expected digest, or takes longer than `timeout` seconds.
+    one of that name is replaced, a sound one kept. With `dependencies` the archive is of the code
+    alone, and the other files are copied from that bundle folder; what comes from there is checked
+    like what comes from the stream. Raises ArchiveError for anything that is not exactly the bundle
+    with the expected digest, or takes longer than `timeout` seconds.
     """
     check_digest(expected_digest)
     stream = _Stream(archive, timeout)
@@ -90,7 +100,10 @@ def unpack(
         _write_new(staged / MANIFEST_NAME).write_bytes(data)
         (staged / MANIFEST_NAME).chmod(0o644)
         for file in manifest.files:
-            _unpack_file(stream, staged, file)
+            if dependencies is not None and file.path.startswith(DEPENDENCIES):
+                _copy_file(stream, dependencies, staged, file)
+            else:
+                _unpack_file(stream, staged, file)
         if stream.take(len(END)) != END:
             raise ArchiveError("The archive goes on after its last file.")
         stream.finish()
@@ -155,11 +168,15 @@ class _Stream:
         if self._inflate.unused_data or self._held or self._source.read(1):
             raise ArchiveError("The archive goes on after its compressed data.")
 
+    def require_time(self) -> None:
+        """Raise ArchiveError once it takes too long."""
+        if time.monotonic() > self._deadline:
+            raise ArchiveError("The archive takes too long to unpack.")
+
     def _next(self, limit: int) -> bytes:
         """Return up to `limit` bytes; nothing at the end."""
         while not self._inflate.eof:
-            if time.monotonic() > self._deadline:
-                raise ArchiveError("The archive takes too long to unpack.")
+            self.require_time()
             data = self._held or self._source.read(_CHUNK)
             self._read += 0 if self._held else len(data)
             try:
@@ -219,6 +236,24 @@ def _unpack_file(stream: _Stream, root: Path, file: BundleFile) -> None:
         raise ArchiveError(f"The padding after {file.path!a} is not empty.")
 
 
+def _copy_file(stream: _Stream, source: Path, root: Path, file: BundleFile) -> None:
+    """Write `file` as another bundle has it, which must be what this one names."""
+    digest, missing = hashlib.sha256(), file.size
+    with (
+        os.fdopen(_open(source, file.path), "rb") as there,
+        _write_new(root / file.path).open("wb") as target,
+    ):
+        # One byte more than it should have, where it has more.
+        while missing >= 0 and (chunk := there.read(min(missing + 1, _CHUNK))):
+            stream.require_time()
+            digest.update(chunk)
+            target.write(chunk)
+            missing -= len(chunk)
+        os.fchmod(target.fileno(), 0o644)
+    if missing or digest.hexdigest() != file.sha256:
+        raise ArchiveError(f"{file.path!a} of the other bundle is not what this one names.")
+
+
 def _write_new(path: Path) -> Path:
     """Return the path of a file that does not exist yet, its folders made."""
     missing = []
@@ -242,6 +277,14 @@ def _is_sound(bundle: Path, digest: str) -> bool:
     except ArchiveError:
         return False
     return True
+
+
+def manifest_of(archive: BinaryIO, digest: str) -> BundleManifest:
+    """Return the manifest that an archive begins with, which has to be the one with this digest.
+
+    Nothing is known of what follows. Raises ArchiveError.
+    """
+    return decode_manifest(_unpack_manifest(_Stream(archive, UNPACK_TIMEOUT)), digest)
 
 
 def require_manifest(file: BinaryIO, digest: str) -> BundleManifest:

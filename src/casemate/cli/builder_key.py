@@ -33,6 +33,12 @@ def key_path(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(named).absolute() if named else file_path(environ).parent / "builder.key"
 
 
+def kept_key_id(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the id of the key that is there; None without one: then another is made later."""
+    found = _read(key_path(environ))
+    return None if found is None else found.id
+
+
 def own_key(environ: Mapping[str, str] = os.environ) -> SigningKey:
     """Return the key, made if there is none. CredentialsError if others can read its file.
 

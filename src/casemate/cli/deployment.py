@@ -11,6 +11,7 @@ import msgspec
 
 from casemate.admission.grants import GrantDifference, spec_difference
 from casemate.cli.attesting import attest
+from casemate.cli.builder_key import kept_key_id
 from casemate.cli.changes import Change, changes, routes_of
 from casemate.cli.client import NodeClient
 from casemate.cli.deployed import live_version
@@ -22,13 +23,16 @@ from casemate.cli.text import size
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.kernel.drafts import temporary_folder
 from casemate.model.deployment import LIVE, DeployedFunction, TrialTerms, Version
-from casemate.operations.bundles import HasBundle, PutBundle
+from casemate.operations.bundles import HasBundle, HasDependencies, PutBundle
 from casemate.operations.declaration import GZIP
 from casemate.operations.functions import (
     BundleOf,
     CheckDeploy,
     DeployFunctions,
+    Foreseen,
     FunctionOf,
+    Obstacle,
+    PlannedFunction,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +44,20 @@ UPLOAD_SECONDS = 600.0
 _PIECE = 256 * 1024
 _NOT_TAKEN = (httpx2.codes.NOT_FOUND, httpx2.codes.METHOD_NOT_ALLOWED)
 """What a node answers for an operation that only later releases have."""
+_NOT_PUT_TOGETHER = (
+    httpx2.codes.BAD_REQUEST,
+    httpx2.codes.NOT_FOUND,
+    httpx2.codes.CONFLICT,
+    httpx2.codes.UNPROCESSABLE_CONTENT,
+)
+"""What a node answers that cannot put a bundle together, or is of an earlier release by now."""
+_NOT_READ = (
+    httpx2.codes.BAD_REQUEST,
+    httpx2.codes.TOO_MANY_REQUESTS,
+    httpx2.codes.CONTENT_TOO_LARGE,
+    httpx2.codes.UNPROCESSABLE_CONTENT,
+)
+"""What a node answers that takes fewer fields of a question, smaller ones, or none just now."""
 
 
 class _Refused(msgspec.Struct):
@@ -93,16 +111,34 @@ class Wanted(NamedTuple):
         return live is not None and alone and live.digest == self.built.digest
 
 
-def require_rights(client: NodeClient, names: Sequence[FunctionName], *, approve: bool) -> None:
-    """Raise DeniedError if the node would refuse to have these deployed by who asks.
+def foresee(
+    client: NodeClient,
+    planned: Sequence[PlannedFunction],
+    *,
+    approve: bool,
+    sigstore: bool = False,
+) -> tuple[Obstacle, ...]:
+    """Return what the node would refuse to deploy these for, as far as it is known by now.
 
-    To be asked before anything is built, once for all. The deploy is decided again, and alone by a
-    node of an earlier release, which cannot be asked.
+    To be asked before anything is built, once for all. Raises DeniedError if who asks may not. The
+    deploy is decided again, and alone by a node of an earlier release, which cannot be asked.
     """
-    asked = CheckDeploy(functions=_functions(names), approve=approve)
+    names = [FunctionName(one.project, one.function) for one in planned]
+    asked = CheckDeploy(
+        functions=_functions(names),
+        approve=approve,
+        planned=tuple(planned),
+        key=kept_key_id(),
+        sigstore=sigstore,
+    )
     response = client.request(asked)
+    if response.status_code in _NOT_READ:
+        # Of an earlier release, or they are larger than it reads: rights can be asked for alone.
+        response = client.request(CheckDeploy(functions=_functions(names), approve=approve))
+    if response.status_code == httpx2.codes.OK:
+        return client.decode(response, Foreseen).obstacles
     if response.is_success or response.status_code in _NOT_TAKEN:
-        return
+        return ()
     failure = client.failure(response)
     failure.message += " Nothing was built."
     raise failure
@@ -213,27 +249,54 @@ def _outcome(
 
 
 def upload(client: NodeClient, name: FunctionName, built: BuiltBundle) -> bool:
-    """Upload a bundle if the node does not hold it; return whether it was uploaded."""
-    from casemate.build import pack
+    """Upload a bundle if the node does not hold it; return whether it was uploaded.
 
+    Without its dependencies, if the node has those of the project. What it has may be gone by the
+    time that they are needed: then they are sent as well.
+    """
     held = client.request(HasBundle(digest=built.digest))
     if held.is_success:
         return False
     if held.status_code != httpx2.codes.NOT_FOUND:
         raise client.failure(held)
+    if _has_dependencies(client, name, built):
+        response = _send(client, name, built, code_only=True)
+        if response.is_success:
+            return True
+        if response.status_code not in _NOT_PUT_TOGETHER:
+            raise client.failure(response)
+    response = _send(client, name, built, code_only=False)
+    if not response.is_success:
+        raise client.failure(response)
+    return True
+
+
+def _has_dependencies(client: NodeClient, name: FunctionName, built: BuiltBundle) -> bool:
+    """Tell whether the node has them; one of an earlier release does not know what is asked."""
+    digest = built.manifest.dependencies_digest()
+    if digest is None:
+        return False
+    asked = HasDependencies(project=name.project, function=name.function, digest=digest)
+    return client.request(asked).is_success
+
+
+def _send(
+    client: NodeClient, name: FunctionName, built: BuiltBundle, *, code_only: bool
+) -> httpx2.Response:
+    from casemate.build import pack
+
     with temporary_folder("casemate-upload-") as folder:
         file = folder / "bundle.tar.gz"
         with progress(f"Packing {name}"), file.open("xb") as packed:
-            pack(built.path, packed)
+            pack(built.path, packed, code_only=code_only)
         total = file.stat().st_size
         with progress(f"Uploading {name} ({size(total)})") as step:
-            client.call(
-                PutBundle(digest=built.digest),
+            return client.request(
+                PutBundle(digest=built.digest, code_only=code_only),
                 content=_pieces(file, total, f"Uploading {name}", step),
                 headers={"content-type": GZIP, "content-length": str(total)},
                 seconds=UPLOAD_SECONDS,
             )
-    return True
 
 
 def _pieces(file: Path, total: int, text: str, step: Progress) -> Iterator[bytes]:

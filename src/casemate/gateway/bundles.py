@@ -15,14 +15,13 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
 
 from casemate.build import ArchiveError, pack, unpack
 from casemate.decoding import DECODING_ERRORS, decodable
-from casemate.gateway.dependencies import fingerprint
 from casemate.gateway.intact import Sealed, Stamp, Unpacked
 from casemate.gateway.sealed_bundles import SealedBundles
 from casemate.gateway.shared_files import SharedFiles
@@ -41,6 +40,15 @@ _KEY_VERSION = struct.Struct("!I")
 T = TypeVar("T")
 Keys = Callable[[int | None], Awaitable[DataKey]]
 """Returns the data key for bundles of a version, of the newest with None."""
+
+
+class Known(NamedTuple):
+    """What is known of a bundle without its files."""
+
+    project: str
+    function: str
+    dependencies: str | None
+    """What it shares with others of the same dependencies."""
 
 
 class BundleStore:
@@ -76,8 +84,8 @@ class BundleStore:
         self._shared = SharedFiles(unpacked) if share else None
         self._linking: dict[str, asyncio.Task[None]] = {}
         self._linked: set[str] = set()
-        self._dependencies: dict[str, str | None] = {}
-        """What tells which unpacked bundles have the same dependencies."""
+        self._known: dict[str, Known] = {}
+        """What is known of bundles that were unpacked since this node started."""
         self._checked: dict[str, Unpacked] = {}
         """Unpacked bundles, as they were when they were checked."""
         self._files: dict[str, Sealed] = {}
@@ -106,29 +114,63 @@ class BundleStore:
         """Return which of these are not there. Raises OSError, CasemateError."""
         return digests - await self._sealed.kept()
 
-    async def put(self, digest: str, archive: Path) -> None:
-        """Check an archive and keep it.
+    async def put(self, digest: str, archive: Path, base: str | None = None) -> None:
+        """Check an archive and keep it; with `base` one of the code alone.
+
+        Its dependencies are then those of that bundle: the whole is put together, checked like one
+        that came whole, and packed and sealed by itself.
 
         Raises ArchiveError if it is not exactly that bundle, also where the bundle is there
-        already: the answer does not tell. Raises UnavailableError if there is no room.
+        already: the answer does not tell. Raises UnavailableError if there is no room, and
+        NotFoundError without `base`.
         """
         # One at a time: all that come under one digest are written to the same places.
         async with self._putting.setdefault(digest, asyncio.Lock()):
-            if await self.is_kept(digest):
-                await asyncio.to_thread(self._check_archive, digest, archive)
+            if base is None:
+                await self._put(digest, archive, None)
                 return
-            size = (await asyncio.to_thread(archive.stat)).st_size
-            # With what others write at the same time, which may not be on the disk yet.
-            self._coming += size
+            await self._hold(base)
             try:
-                await asyncio.to_thread(self._require_room, self._coming)
-                key = await self._keys(None)
-                await asyncio.to_thread(self._unpack_archive, digest, archive)
-                self._note(digest)
-                await self._seal(digest, archive, key)
+                await self._put(digest, archive, base)
             finally:
-                self._coming -= size
-            self.damaged.pop(digest, None)
+                self.release(base)
+
+    async def _put(self, digest: str, archive: Path, base: str | None) -> None:
+        if await self.is_kept(digest):
+            await asyncio.to_thread(self._check_archive, digest, archive, base)
+            return
+        size = (await asyncio.to_thread(archive.stat)).st_size
+        size += 0 if base is None else self.packed_size(base)
+        # With what others write at the same time, which may not be on the disk yet.
+        self._coming += size
+        try:
+            await asyncio.to_thread(self._require_room, self._coming)
+            key = await self._keys(None)
+            await asyncio.to_thread(self._unpack_archive, digest, archive, base)
+            self._note(digest)
+            if base is None:
+                await self._seal(digest, archive, key)
+            else:
+                await self._seal_unpacked(digest, key)
+        finally:
+            self._coming -= size
+        self.damaged.pop(digest, None)
+
+    async def _seal_unpacked(self, digest: str, key: DataKey) -> None:
+        self._users[digest] = self._users.get(digest, 0) + 1
+        try:
+            await self._seal_folder(self._unpacked / digest, key)
+        finally:
+            self.release(digest)
+
+    def packed_size(self, digest: str) -> int:
+        """Return about how many bytes a bundle has as an archive; more where that is not known."""
+        stamp = self._sealed.stamp(digest)
+        return self._sizes.get(digest, 0) if stamp is None else stamp.size
+
+    async def require_room(self, size: int) -> None:
+        """Raise UnavailableError if there is no room for an archive of `size` bytes."""
+        await asyncio.to_thread(self._require_room, self._coming + size)
 
     def _require_room(self, size: int) -> None:
         # What is unpacked and what is sealed are on volumes of their own, as a rule.
@@ -140,17 +182,26 @@ class BundleStore:
                 next_step="Free some space or grow the volume.",
             )
 
-    def _check_archive(self, digest: str, archive: Path) -> None:
+    def _check_archive(self, digest: str, archive: Path, base: str | None) -> None:
         with (
             tempfile.TemporaryDirectory(dir=self._unpacked) as folder,
             archive.open("rb") as stream,
         ):
-            unpack(stream, Path(folder) / digest, digest)
+            unpack(stream, Path(folder) / digest, digest, dependencies=self._folder_of(base))
 
-    def _unpack_archive(self, digest: str, archive: Path) -> None:
+    def _unpack_archive(self, digest: str, archive: Path, base: str | None) -> None:
+        into = self._unpacked / digest
         with archive.open("rb") as stream:
-            manifest = unpack(stream, self._unpacked / digest, digest)
-        self._dependencies[digest] = fingerprint(manifest)
+            manifest = unpack(stream, into, digest, dependencies=self._folder_of(base))
+        self._note_known(digest, manifest)
+
+    def _folder_of(self, base: str | None) -> Path | None:
+        return None if base is None else self._unpacked / base
+
+    def _note_known(self, digest: str, manifest: BundleManifest) -> None:
+        self._known[digest] = Known(
+            manifest.project, manifest.function.name, manifest.dependencies_digest()
+        )
         self._checked[digest] = Unpacked(self._unpacked / digest)
 
     async def _seal(self, digest: str, archive: Path, key: DataKey) -> None:
@@ -266,7 +317,23 @@ class BundleStore:
 
         None without dependencies, for one that is not unpacked, and for one that was changed.
         """
-        return None if digest in self._spoiled else self._dependencies.get(digest)
+        known = self._known.get(digest)
+        if known is None or digest not in self._checked or digest in self._spoiled:
+            return None
+        return known.dependencies
+
+    def known(self, digest: str) -> Known | None:
+        """Return what is known of a bundle that was unpacked since this node started."""
+        return self._known.get(digest)
+
+    def with_dependencies(self, project: str, dependencies: str) -> list[str]:
+        """Return the digests of those of a project that have these dependencies."""
+        # All are looked at, so that how long it takes tells nothing of other projects.
+        return [
+            digest
+            for digest, known in self._known.items()
+            if known.project == project and known.dependencies == dependencies
+        ]
 
     def folder(self, digest: str) -> Path:
         """Return where an acquired bundle's files are."""
@@ -349,8 +416,7 @@ class BundleStore:
             decrypt_stream(key.key, _context(digest), sealed, archive)  # type: ignore[arg-type]
             archive.seek(0)
             manifest = unpack(archive, self._unpacked / digest, digest)
-        self._dependencies[digest] = fingerprint(manifest)
-        self._checked[digest] = Unpacked(self._unpacked / digest)
+        self._note_known(digest, manifest)
 
     async def kept(self) -> set[str]:
         """Return the digests of all sealed bundles. Raises OSError, CasemateError."""
@@ -397,7 +463,6 @@ class BundleStore:
 
     def _forget(self, digest: str) -> None:
         del self._sizes[digest]
-        self._dependencies.pop(digest, None)
         self._linked.discard(digest)
         self._checked.pop(digest, None)
         self._spoiled.discard(digest)
@@ -432,6 +497,8 @@ class BundleStore:
         if not self._users.get(digest) and digest in self._sizes:
             self._forget(digest)
             await asyncio.to_thread(shutil.rmtree, self._unpacked / digest, ignore_errors=True)
+        if digest not in self._sizes:
+            self._known.pop(digest, None)
 
     async def load(self, used: set[str], unused_since: float) -> dict[str, int]:
         """Seal what an earlier release left in clear, and delete what no version refers to.

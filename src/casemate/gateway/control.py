@@ -22,8 +22,10 @@ from casemate.facts import FactStream
 from casemate.gateway import changes
 from casemate.gateway.aliases import Aliases
 from casemate.gateway.bundles import BundleStore
+from casemate.gateway.deploy_decisions import DeployDecisions
 from casemate.gateway.deployed_state import DeployedState
 from casemate.gateway.deploying import Deploying
+from casemate.gateway.foreseeing import Foreseeing
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.turns import Turns
 from casemate.gateway.uploaded_bundles import UploadedBundles
@@ -119,12 +121,14 @@ class NodeControl:
         self.stable_before = aliases.stable_before
         self._uploaded = uploaded = UploadedBundles(catalogue, bundles, turns, answerable)
         self.has_bundle, self.put_bundle = uploaded.has_bundle, uploaded.put_bundle
-        self.require_room = uploaded.require_room
+        self.require_room, self.has_dependencies = uploaded.require_room, uploaded.has_dependencies
         self.reseal_bundles = uploaded.reseal_bundles
+        deciding = DeployDecisions(catalogue, ready, facts.happened, require_movable)
         self._deploying = Deploying(
-            config, store, catalogue, dispatcher, client, bundles, vouching, data, gate, ready,
-            state, happened=facts.happened, require_movable=require_movable,
+            config, store, catalogue, dispatcher, client, bundles, vouching, data, gate, deciding,
+            state, happened=facts.happened,
         )  # fmt: skip
+        self.foresee = Foreseeing(config, deciding, gate, vouching, uploaded).foresee
         self._stopping = False
 
     def stop(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from casemate.admission import Catalogue
 from casemate.admission.grants import GrantDifference, WideningError, require_approval
@@ -12,7 +13,7 @@ from casemate.api.control import Deployment
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.trials import require_way_back
 from casemate.model.denial import Denial, DenialKind, denied_at
-from casemate.model.deployment import NewVersion, TrialTerms, Version
+from casemate.model.deployment import TrialTerms, Version
 from casemate.model.errors import CasemateError
 from casemate.model.facts import Actor, Fact, FunctionPlace
 
@@ -51,7 +52,7 @@ class DeployDecisions:
         for one in wanted:
             with about(one):
                 self._require_movable(one.project, one.function)
-        self._require_ready_room(versions)
+        self.require_ready_room(versions)
         differences = []
         for one, version in zip(wanted, versions, strict=True):
             with about(one):
@@ -62,12 +63,26 @@ class DeployDecisions:
                 differences.append(self._require_approval(version, approve=approve, by=by))
         return differences
 
+    def obstacles(self, one: Version, together: Sequence[Version]) -> list[CasemateError]:
+        """Return all that is in the way of one of these, as if the others were live already.
+
+        What grants are widened is not among it: a client shows it, and has it recorded.
+        """
+        found: list[CasemateError] = []
+        with noted(found, one):
+            self._require_movable(one.project, one.function)
+        with noted(found, one):
+            self._catalogue.check_routes(one.project, one.function, one, together)
+        with noted(found, one):
+            self._catalogue.check_consumers(one.project, one.function, one, together)
+        return found
+
     def _require_way_back(self, version: Version) -> None:
         live = self._catalogue.most_live(version.project, version.function)
         if live is not None:  # without one the store refuses
             require_way_back(live, version.spec)
 
-    def _require_ready_room(self, together: Sequence[Version]) -> None:
+    def require_ready_room(self, together: Sequence[Version]) -> None:
         """Refuse the first that asks for more ready instances than the node has left."""
         for number, tentative in enumerate(together, 1):
             with about(tentative):
@@ -99,11 +114,36 @@ def widening_denied(version: Version, error: WideningError, action: str, by: Act
     )
 
 
+class OfFunction(Protocol):
+    """What is about one function of a project."""
+
+    @property
+    def project(self) -> str:
+        """Name of the project."""
+        ...
+
+    @property
+    def function(self) -> str:
+        """Name of the function."""
+        ...
+
+
 @contextmanager
-def about(wanted: Deployment | NewVersion | Version) -> Iterator[None]:
+def about(wanted: OfFunction) -> Iterator[None]:
     """Have errors name the function that they are about."""
     try:
         yield
     except CasemateError as error:
         error.about = f"{wanted.project}/{wanted.function}"
         raise
+
+
+@contextmanager
+def noted(found: list[CasemateError], wanted: OfFunction | None = None) -> Iterator[None]:
+    """Put an error into `found` instead, about `wanted` if that is given."""
+    try:
+        yield
+    except CasemateError as error:
+        if wanted is not None:
+            error.about = f"{wanted.project}/{wanted.function}"
+        found.append(error)

@@ -17,10 +17,10 @@ from casemate.gateway import changes, start_advice
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.deploy_decisions import DeployDecisions, about
 from casemate.gateway.deployed_state import DeployedState
-from casemate.gateway.ready_instances import ReadyInstances
+from casemate.gateway.foreseeing import require_runnable
 from casemate.gateway.start_places import StartPlace
 from casemate.gateway.vouched import Vouching, VouchingStamp
-from casemate.manifest import check_received, require_packages
+from casemate.manifest import require_packages
 from casemate.model.bundle import BundleManifest
 from casemate.model.deployment import LIVE, Alias, NewVersion, TrialTerms, Version
 from casemate.model.errors import InvalidInputError, NotFoundError
@@ -28,7 +28,6 @@ from casemate.model.facts import (
     Actor,
     Fact,
 )
-from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
 from casemate.model.processes import GatewayConfig
 from casemate.model.still import require_still
@@ -74,18 +73,14 @@ class Deploying:
         vouching: Vouching,
         data: ProjectData,
         gate: Gate,
-        ready: ReadyInstances,
+        decisions: DeployDecisions,
         state: DeployedState,
         *,
         happened: Callable[[Fact], None],
-        require_movable: Callable[[str, str], None],
     ) -> None:
-        """Act on these.
-
-        `require_movable` raises ConflictError for a function whose aliases are not to be moved.
-        """
-        self._decisions = DeployDecisions(catalogue, ready, happened, require_movable)
-        self._pythons, self._caps = config.pythons, config.caps
+        """Act on these."""
+        self._decisions = decisions
+        self._config = config
         self._store = store
         self._catalogue = catalogue
         self._dispatcher = dispatcher
@@ -309,10 +304,7 @@ class Deploying:
         if (manifest.project, spec.name) != (wanted.project, wanted.function):
             # Whose it is instead is not for who only knows its digest.
             raise _no_bundle(wanted)
-        check_received(spec, manifest.resources)
-        self._check_python(spec)
-        if self._caps is not None:
-            self._caps.require(wanted.function, spec.limits)
+        require_runnable(self._config, spec, manifest.resources)
         return manifest
 
     async def _vouched_anew(self, found: Sequence[_Tentative], by: Actor) -> list[_Tentative]:
@@ -326,15 +318,6 @@ class Deploying:
                 each = each._replace(admitted=admitted, vouched_by=stamp)  # noqa: PLW2901
             anew.append(each)
         return anew
-
-    def _check_python(self, spec: FunctionSpec) -> None:
-        offered = sorted(self._pythons)
-        if spec.python not in offered:
-            raise InvalidInputError(
-                f"The bundle was built for Python {spec.python}; this node offers "
-                f"{', '.join(offered) or 'none'}.",
-                next_step=f"Set python in casemate.toml to one of {', '.join(offered)}.",
-            )
 
     async def _start(self, version: Version) -> Zygote:
         try:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from casemate.admission import Catalogue
 from casemate.api.control import Deploys
+from casemate.build import manifest_of
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.turns import Turns
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
+from casemate.model.bundle import MAX_ARCHIVE_BYTES, BundleManifest
+from casemate.model.errors import CasemateError, ConflictError
 
 
 class UploadedBundles:
@@ -58,22 +62,85 @@ class UploadedBundles:
         if not await self.has_bundle(digest, by=by, deploys=deploys):
             self._uploads.require_room(size, by)
 
-    async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
+    async def require_any_room(self, names: Sequence[tuple[str, str]], *, by: str) -> None:
+        """Raise QuotaError, UnavailableError if nothing can be uploaded for some of these.
+
+        That is for one of which no bundle of `by` waits, which could be deployed.
+        """
+        await self._remove_expired()
+        waiting = {
+            (known.project, known.function)
+            for digest in self._uploads.of(by)
+            if (known := self._bundles.known(digest)) is not None
+        }
+        if not waiting.issuperset(names):
+            self._uploads.require_room(1, by)
+            await self._bundles.require_room(1)
+
+    async def put_bundle(
+        self, digest: str, archive: Path, *, by: str, deploys: Deploys, code_only: bool = False
+    ) -> bool:
         """See Control."""
         await self._remove_expired()
         known = await self.has_bundle(digest, by=by, deploys=deploys)
         if known:
             return False
         size = (await asyncio.to_thread(archive.stat)).st_size
+        base = None
+        if code_only:
+            base = await self._base(digest, archive, by=by, deploys=deploys)
+            # What is kept is the whole, however little has come.
+            size += self._bundles.packed_size(base)
+            if size > MAX_ARCHIVE_BYTES:
+                raise _no_base(f"the whole has more than {MAX_ARCHIVE_BYTES} bytes")
         self._uploads.require_room(size, by)
         # Noted first: what is uploaded at the same time counts, too.
         self._note(digest, size, by)
         try:
-            await self._bundles.put(digest, archive)
+            await self._bundles.put(digest, archive, base)
         except BaseException:
             self._uploads.withdraw(digest, by)
             raise
         return True
+
+    async def has_dependencies(
+        self, project: str, function: str, dependencies: str, *, by: str, deploys: Deploys
+    ) -> bool:
+        """See Control."""
+        found = await self._with(project, function, dependencies, by=by, deploys=deploys)
+        return found is not None
+
+    async def _base(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> str:
+        """Return a bundle that has the dependencies that an archive of the code alone lacks."""
+        manifest = await asyncio.to_thread(_manifest_of, archive, digest)
+        wanted = manifest.dependencies_digest()
+        if wanted is None:
+            raise _no_base("it has none")
+        name = (manifest.project, manifest.function.name)
+        found = await self._with(*name, wanted, by=by, deploys=deploys)
+        if found is None:
+            raise _no_base("the node has none of this project that are the same")
+        return found
+
+    async def _with(
+        self, project: str, function: str, dependencies: str, *, by: str, deploys: Deploys
+    ) -> str | None:
+        """Return a bundle of a project with these dependencies that the asking may know of.
+
+        Of those that were unpacked since this node started, and what is live of the function.
+        """
+        live = self._catalogue.most_live(project, function)
+        if (
+            live is not None
+            and self._bundles.known(live.digest) is None
+            and deploys(project, function)
+        ):
+            with suppress(CasemateError):  # then it has none to offer
+                await self._bundles.manifest(live.digest)
+        for digest in self._bundles.with_dependencies(project, dependencies):
+            if await self.has_bundle(digest, by=by, deploys=deploys):
+                return digest
+        return None
 
     def _note(self, digest: str, size: int, by: str = "") -> None:
         self._uploads.note(digest, size, by)
@@ -98,3 +165,15 @@ class UploadedBundles:
         """See Control."""
         async with self._turns.changing:
             await self._bundles.rekey()
+
+
+def _manifest_of(archive: Path, digest: str) -> BundleManifest:
+    with archive.open("rb") as stream:
+        return manifest_of(stream, digest)
+
+
+def _no_base(why: str) -> ConflictError:
+    return ConflictError(
+        f"The bundle cannot be put together from its code and dependencies of another one: {why}.",
+        next_step="Upload the whole bundle.",
+    )

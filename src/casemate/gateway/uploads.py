@@ -58,6 +58,10 @@ class Uploads:
         whose = before.by | {by} if before is not None else frozenset((by,))
         self._waiting[digest] = _Upload(whose, size, self._clock())
 
+    def of(self, by: str) -> list[str]:
+        """Return the digests of what `by` has brought and waits."""
+        return [digest for digest, upload in self._waiting.items() if by in upload.by]
+
     def is_of(self, digest: str, by: str) -> bool:
         """Tell whether `by` has brought an upload that waits."""
         upload = self._waiting.get(digest)

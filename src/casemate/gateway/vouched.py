@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -48,12 +49,27 @@ class Vouching:
         async def made() -> dict[str, Any]:
             return await self._sbom(manifest)
 
-        try:
+        with self._told(manifest.project, manifest.function.name, by):
             return await self._signatures.admit(manifest, by=by, sbom=made)
+
+    async def require_possible(
+        self, project: str, function: str, key: str | None, by: Actor, *, sigstore: bool
+    ) -> None:
+        """Raise what any bundle of a project would be refused for that `key` signs.
+
+        UnsignedError is told, of `function`.
+        """
+        with self._told(project, function, by):
+            await self._signatures.require_possible(project, key, by, sigstore=sigstore)
+
+    @contextmanager
+    def _told(self, project: str, function: str, by: Actor) -> Iterator[None]:
+        try:
+            yield
         except UnsignedError as error:
             self._happened(
                 denied_at(
-                    FunctionPlace(manifest.project, manifest.function.name, 0, invocation=""),
+                    FunctionPlace(project, function, 0, invocation=""),
                     at=time.time(),
                     kind=DenialKind.SIGNATURE,
                     by=by,

@@ -33,6 +33,10 @@ _LATER_LIMITS = ("warm",)
 _LATER_BASELINE = ("system_calls",)
 _LATER_ROUTE_FIELDS = ("delivery_headers", "contract", "asynchronous")
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
+MAX_ARCHIVE_BYTES = 512 * 1024 * 1024
+"""Of a bundle that is packed."""
+DEPENDENCIES = "deps/"
+"""Below it are files of packages of others; those of the function's own are below `code/`."""
 
 
 class BundleFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,3 +103,15 @@ class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
     def digest(self) -> str:
         """Return the bundle's name: the SHA-256 of its canonical encoding, in hex."""
         return hashlib.sha256(self.canonical()).hexdigest()
+
+    def dependencies_digest(self) -> str | None:
+        """Return what two bundles share if their dependencies are equal; None without any.
+
+        It is of the files by name and content, not of the lock: what one lock installs need not be
+        the same everywhere. The interpreter they are for, and whose they are, count as well.
+        """
+        files = [file for file in self.files if file.path.startswith(DEPENDENCIES)]
+        if self.lock_sha256 is None or not files:
+            return None
+        what = (self.project, self.function.python, self.lock_sha256, files)
+        return hashlib.sha256(msgspec.json.encode(what, order="sorted")).hexdigest()

@@ -59,6 +59,17 @@ class CountWaitingAttestations(Operation[tuple[int, int]], frozen=True, kw_only=
     principal: str
 
 
+class ReadWaitingSigners(
+    Operation[tuple[tuple[tuple[str, ...], bool], ...]], frozen=True, kw_only=True
+):
+    """Return who has signed what nothing was deployed with, of all bundles, each once.
+
+    Ids of the keys, and whether something signed with Sigstore came with it.
+    """
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+
+
 class ReadUnattested(Operation[tuple[tuple[str, str, str], ...]], frozen=True, kw_only=True):
     """Return digest, project and function of each deployed bundle for which nobody vouches."""
 

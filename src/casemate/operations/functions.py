@@ -16,9 +16,12 @@ from casemate.model.deployment import (
     TrialTerms,
     Version,
 )
+from casemate.model.function import FunctionSpec
+from casemate.model.grant import Resources
 from casemate.model.invocation import InvocationRecord
 from casemate.model.principal import Action
 from casemate.model.restoring import Restoring
+from casemate.model.signing import KEY_PATTERN
 from casemate.model.trigger import ScheduleStatus
 from casemate.operations.declaration import (
     Decided,
@@ -27,7 +30,7 @@ from casemate.operations.declaration import (
     Operation,
     on_function,
 )
-from casemate.operations.fields import Digest, Name, VersionNumber, number
+from casemate.operations.fields import Digest, Name, VersionNumber, number, whole
 from casemate.operations.given import Given
 
 MAX_TARGETS = 16
@@ -35,6 +38,8 @@ MAX_ALIASES = 64
 """Of one function: each is in memory, on all nodes."""
 MAX_TOGETHER = 100
 """Functions that are deployed at once."""
+MAX_PLANNED_BYTES = 4 * 1024 * 1024
+"""Of a question about all of them, with their contracts."""
 
 _PATH = "/functions/{project}/{function}"
 
@@ -81,6 +86,38 @@ class FunctionOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     project: Name
     function: Name
+
+
+class PlannedFunction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A function that is to be built and deployed, by its manifest."""
+
+    project: Name
+    spec: FunctionSpec
+    """Without `python` it is built for one that the node offers."""
+    resources: Resources = Resources()
+    """What the project declares and the function is granted, or names."""
+    packages: bool = False
+    """Whether it needs packages of others."""
+
+    @property
+    def function(self) -> str:
+        """Its name."""
+        return self.spec.name
+
+
+class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
+    """Something for which a deploy would be refused, as far as is known before a build."""
+
+    function: str = ""
+    """PROJECT/FUNCTION; empty where it is about all of them."""
+    message: str
+    next_step: str = ""
+
+
+class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known to be in the way of a deploy."""
+
+    obstacles: tuple[Obstacle, ...]
 
 
 class RefusedFor(StrEnum):
@@ -157,7 +194,9 @@ class CheckDeploy(Operation[None], frozen=True, kw_only=True):
     """Tell whether you may deploy these functions. Nothing is deployed.
 
     Ask before you build. The decision is made, and a denial recorded, as by the deploy, which
-    decides again.
+    decides again. For functions that are `planned`, all known obstacles are listed: limits,
+    routes, queues, advisories, signatures, room for uploads. Grants are not checked here, and
+    neither is what only the bundle tells.
     """
 
     declared = Declaration(
@@ -166,10 +205,32 @@ class CheckDeploy(Operation[None], frozen=True, kw_only=True):
         effect=Effect.READ,
         decided=Decided.FOR_EACH,
         status=HTTPStatus.NO_CONTENT,
-        problems=(413, 415, 422),
+        other_statuses=((HTTPStatus.OK, "What is in the way of those planned.", Foreseen),),
+        problems=(413, 415, 422, 429),
+        max_body=MAX_PLANNED_BYTES,
     )
     functions: _Together
     approve: _Approve = False
+    planned: Annotated[
+        tuple[PlannedFunction, ...],
+        msgspec.Meta(
+            max_length=MAX_TOGETHER,
+            description="Those of `functions` that are looked at more closely.",
+        ),
+    ] = ()
+    key: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                pattern=whole(KEY_PATTERN),
+                description="Id of the key that will sign the bundles; null: one not made yet.",
+            ),
+        ]
+        | None
+    ) = None
+    sigstore: Annotated[
+        bool, msgspec.Meta(description="Whether each comes with what was signed with Sigstore.")
+    ] = False
 
 
 class NoteRefusedDeploy(Operation[None], frozen=True, kw_only=True):

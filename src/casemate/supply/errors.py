@@ -35,6 +35,26 @@ def unsigned(
     )
 
 
+def unsigned_ahead(rule: SigningRule, found: int, key: str | None) -> UnsignedError:
+    """Return what to say where no bundle could have the word of enough keys, whichever it is."""
+    own = f"Yours, {key[:12]}," if key is not None else "The one that this machine would make"
+    also = "" if key in rule.keys else f" {own} is none of them."
+    return UnsignedError(
+        f"{rule.project} asks for the signatures of {rule.threshold} of {len(rule.keys)} keys; "
+        f"with those that wait for a deploy there would be {found}.{also}",
+        next_step="Have those who hold them sign first, on the same source: `casemate sign`.",
+    )
+
+
+def unsigned_by_signers(rule: SigningRule) -> UnsignedError:
+    """Return what to say where nothing came, or waits, that was signed with Sigstore."""
+    return UnsignedError(
+        f"{rule.project} asks for the word of {' or '.join(rule.signers)}, and nothing that was "
+        "signed with Sigstore is there.",
+        next_step="Have that build sign the bundle's digest, and deploy with --sigstore FILE.",
+    )
+
+
 def too_many(by: Actor, count: int, size: int, *, most: tuple[int, int]) -> QuotaError:
     """Return what to say to who has brought as much as may wait, `most` of it and of its bytes."""
     return QuotaError(

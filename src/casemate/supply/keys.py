@@ -96,6 +96,14 @@ class BuilderKeys:
         owners = self.of_id(key_id)
         return bool(owners) and all(key.since is None or moment < key.since for key in owners)
 
+    def require_unrevoked(self, key_id: str) -> None:
+        """Raise ConflictError for a key that was revoked, whoever had it."""
+        if any(key.revoked_at is not None for key in self.of_id(key_id)):
+            raise ConflictError(
+                f"The key {key_id[:12]} was revoked.",
+                next_step="Make another: remove the file of the old one, and deploy again.",
+            )
+
     # -- changes -------------------------------------------------------------------------------
 
     async def enrol(
@@ -112,11 +120,7 @@ class BuilderKeys:
         async with self._changing:
             require_still()
             known = self._keys.get(identity, {})
-            if any(key.revoked_at is not None for key in known.values()):
-                raise ConflictError(
-                    f"The key {identity[:12]} was revoked.",
-                    next_step="Make another: remove the file of the old one, and deploy again.",
-                )
+            self.require_unrevoked(identity)
             if self.is_of(identity, by.principal):
                 return known[by.principal]
             since = self._there_since(by.principal)

@@ -26,6 +26,7 @@ from casemate.operations.attestations import (
     ReadAttestations,
     ReadSigningRules,
     ReadUnattested,
+    ReadWaitingSigners,
 )
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.signing import (
@@ -37,7 +38,13 @@ from casemate.signing import (
     sealed,
 )
 from casemate.store.interface import Store
-from casemate.supply.errors import NotVouchedError, too_many, unsigned
+from casemate.supply.errors import (
+    NotVouchedError,
+    too_many,
+    unsigned,
+    unsigned_ahead,
+    unsigned_by_signers,
+)
 from casemate.supply.keys import BuilderKeys
 from casemate.supply.signers import (
     DAY,
@@ -62,6 +69,7 @@ MAX_DEPLOYED = 1000
 """Versions that wait to be looked at; of more the oldest are looked at when they are started."""
 _BATCH = 500
 _BEGUN = "signing/begun"
+_USED = "What was signed with Sigstore was used for another deploy."
 _STEP = "Deploy with casemate deploy, which signs."
 _ADMITTED_SECONDS = 3600.0
 
@@ -229,7 +237,11 @@ class Signatures:
         ]
         usable = {key for one in waiting for key in self._usable(one, rule, by)}
         if len(usable) < needed:
-            raise unsigned(manifest, rule, len(usable), by, "")
+            again = any(
+                one.used_at is None and one.signing in used and self._usable(one, rule, by)
+                for one in brought
+            )
+            raise unsigned(manifest, rule, len(usable), by, _USED if again else "")
         by_signer = None
         if rule.signers:
             by_signer = await asyncio.to_thread(signed_for, manifest, rule, brought, self._clock)
@@ -255,6 +267,30 @@ class Signatures:
         self._admitted[digest] = self._clock() + _ADMITTED_SECONDS
         self._forget_admitted()
         return Admitted(vouchers=tuple(vouchers), needed=needed)
+
+    async def require_possible(
+        self, project: str, key: str | None, by: Actor, *, sigstore: bool
+    ) -> None:
+        """Raise what any bundle of a project would be refused for that is signed with `key` alone.
+
+        That is beside what others have brought: their word may be on that very bundle.
+        Raises UnsignedError, ConflictError, QuotaError.
+        """
+        await self._require_room(by)
+        if key is not None:
+            self.keys.require_unrevoked(key)
+        rule = self.rule(project)
+        keys = {key} & set(rule.keys)
+        signed = sigstore or not rule.signers
+        if len(keys) < rule.threshold or not signed:
+            waiting = await self._store.read(ReadWaitingSigners())
+            known = {one for names, _ in waiting for one in names}
+            keys |= {one for one in known & set(rule.keys) if self.keys.counts(one)}
+            signed = signed or any(with_sigstore for _, with_sigstore in waiting)
+        if len(keys) < rule.threshold:
+            raise unsigned_ahead(rule, len(keys), key)
+        if not signed:
+            raise unsigned_by_signers(rule)
 
     def _usable(self, kept: Attestation, rule: SigningRule, by: Actor) -> set[str]:
         """Return the keys that `by` can deploy with, of those that are said to have signed."""

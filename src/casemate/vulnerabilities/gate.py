@@ -7,7 +7,7 @@ import asyncio
 import shlex
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
@@ -194,9 +194,30 @@ class Gate:
         Raises VulnerableError, LicenceError.
         """
         judged = await self.judged(project, function, found)
-        if not judged.refused:
-            return
-        error = refusal(project, function, judged)
+        if judged.refused:
+            self._refuse(project, function, refusal(project, function, judged), by)
+
+    def require_advisories(
+        self, project: str, function: str, standing: Standing, by: Actor
+    ) -> None:
+        """Raise VulnerableError, and record it, for a function with packages, whichever they are.
+
+        That is if advisories cannot be relied upon as they stand, and no exception lets it be.
+        """
+        judgement = Judgement(problems=standing.problems, next_step=standing.next_step)
+        exceptions = self.exceptions.of(project, function)
+        judged = weigh(judgement, self.rules, exceptions, self.now())
+        if judged.refused:
+            text = " ".join(judged.problems)
+            error = VulnerableError(
+                f"The packages cannot be looked up. {text}",
+                next_step=_without(f"{project}/{function}"),
+            )
+            self._refuse(project, function, error, by)
+
+    def _refuse(
+        self, project: str, function: str, error: VulnerableError | LicenceError, by: Actor
+    ) -> NoReturn:
         self._happened(
             denied_at(
                 FunctionPlace(project, function, 0, invocation=""),
@@ -219,9 +240,7 @@ def refusal(project: str, function: str, judged: JudgedFunction) -> VulnerableEr
         text = " ".join(judged.problems[:_MAX_NAMED])
         return VulnerableError(
             f"{name} is not deployed: its packages cannot be looked up. {text}",
-            next_step=f"Import advisories, of osv.dev or a mirror: {IMPORT_TO_NODE}. Or record an "
-            f"exception: `casemate advisories except {name} --without-advisories --for 7d "
-            "--reason TEXT`",
+            next_step=_without(name),
         )
     holes = judged.refusing
     if not holes:
@@ -233,6 +252,15 @@ def refusal(project: str, function: str, judged: JudgedFunction) -> VulnerableEr
         f"{name} is not deployed, because of known vulnerabilities in its packages: {named}{rest}.",
         next_step="Take a version with a fix. Or record an exception: casemate advisories "
         f"except {name} --advisory {first.id} --package {first.package} --for 30d --reason TEXT",
+    )
+
+
+def _without(name: str) -> str:
+    """Return what to do where packages cannot be looked up."""
+    return (
+        f"Import advisories, of osv.dev or a mirror: {IMPORT_TO_NODE}. Or record an "
+        f"exception: `casemate advisories except {name} --without-advisories --for 7d "
+        "--reason TEXT`"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -55,7 +55,7 @@ from casemate.model.still import require_still
 from casemate.model.trigger import ScheduleStatus
 from casemate.model.usage import Usage
 from casemate.operations.declaration import Operation
-from casemate.operations.functions import SetAlias, Target
+from casemate.operations.functions import PlannedFunction, SetAlias, Target
 from casemate.operations.grants import ListUses
 from casemate.operations.performing import Performed, Performers
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
@@ -148,6 +148,11 @@ class FakeControl:
 
     def __init__(self) -> None:
         self.bundles: dict[str, bytes] = {}
+        self.dependencies: set[str] = set()
+        """Digests of dependencies that can be left out."""
+        self.foreseen: list[CasemateError] = []
+        """What is in the way of every deploy."""
+        self.planned: tuple[PlannedFunction, ...] = ()
         self.full = False
         """Whether there is no room for further bundles."""
         self.meanwhile: Callable[[], None] = lambda: None
@@ -230,7 +235,22 @@ class FakeControl:
         if self.full and digest not in self.bundles:
             raise QuotaError(f"There is no room for {size} bytes.")
 
-    async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
+    async def has_dependencies(
+        self, project: str, function: str, dependencies: str, *, by: str, deploys: Deploys
+    ) -> bool:
+        return dependencies in self.dependencies
+
+    async def foresee(
+        self, planned: Sequence[PlannedFunction], *, key: str | None, sigstore: bool, by: Actor
+    ) -> list[CasemateError]:
+        self.planned = tuple(planned)
+        return self.foreseen
+
+    async def put_bundle(
+        self, digest: str, archive: Path, *, by: str, deploys: Deploys, code_only: bool = False
+    ) -> bool:
+        if code_only and not self.dependencies:
+            raise ConflictError("They are gone.")
         content = archive.read_bytes()
         if content == b"junk":
             raise InvalidInputError("The archive is not a tar.gz file.")

@@ -38,7 +38,7 @@ def test_what_is_no_bundle_is_refused_and_leaves_nothing(ask, control) -> None:
 
 
 def test_limit_holds_for_a_declared_and_for_a_counted_length(ask, monkeypatch, control) -> None:
-    monkeypatch.setattr(bundles, "MAX_BUNDLE_BYTES", 1000)
+    monkeypatch.setattr(bundles, "MAX_ARCHIVE_BYTES", 1000)
     assert ask("PUT", PATH, content=b"x" * 1001, headers=GZIP).status_code == 413
 
     async def pieces():
@@ -171,3 +171,22 @@ def test_tokens_of_one_person_upload_no_more_than_the_person(ask, parts) -> None
     other, *theirs = asyncio.run(run())
     assert other in (200, 201)
     assert theirs.count(429) == 4
+
+
+def test_dependencies_are_told_of_to_who_may_deploy_the_function(ask, parts, control) -> None:
+    control.dependencies = {"d" * 64}
+    path = "/functions/shop/cart/dependencies"
+    assert ask("HEAD", f"{path}/{'d' * 64}").status_code == 200
+    assert ask("HEAD", f"{path}/{'e' * 64}").status_code == 404
+    assert ask("HEAD", f"{path}/short").status_code == 400
+    key = parts.accounts.add("cm_dee", "developer@other")
+    for digest in ("d" * 64, "e" * 64):
+        assert ask("HEAD", f"{path}/{digest}", key=key).status_code == 403
+
+
+def test_code_alone_is_put_together_or_refused(ask, control) -> None:
+    refused = ask("PUT", f"{PATH}?code_only=true", content=b"x", headers=GZIP)
+    assert refused.status_code == 409 and control.bundles == {}
+    control.dependencies = {"d" * 64}
+    assert ask("PUT", f"{PATH}?code_only=true", content=b"x", headers=GZIP).status_code == 201
+    assert ask("PUT", f"{PATH}?code_only=1", content=b"x", headers=GZIP).status_code == 400

@@ -8,7 +8,10 @@ from api_fake_control import BROKEN_DIGEST, OWNER_TEXT
 from casemate.model.errors import (
     CasemateError,
     ConflictError,
+    HeldByAnotherError,
+    InvalidInputError,
     ProtectionMissingError,
+    QuotaError,
     UnavailableError,
 )
 
@@ -285,6 +288,82 @@ def test_whether_a_deploy_is_allowed_is_decided_as_the_deploy_is(
         2 if action else 0
     )
     assert control.deployed == {}
+
+
+PLANNED = [{"project": "shop", "spec": {"name": "cart", "handler": "app:handle"}}]
+
+
+def test_what_is_in_the_way_is_told_of_what_is_planned(ask, control) -> None:
+    asked = {"functions": TWO, "planned": PLANNED, "key": "0" * 64, "sigstore": True}
+    answer = ask("POST", "/deployments/check", json=asked)
+    assert (answer.status_code, answer.json()) == (200, {"obstacles": []})
+    [wanted] = control.planned
+    assert (wanted.project, wanted.function, wanted.packages) == ("shop", "cart", False)
+    refused = InvalidInputError("It is too large.", next_step="Make it smaller.")
+    refused.about = "shop/cart"
+    control.foreseen = [refused, QuotaError("Too much waits.")]
+    assert ask("POST", "/deployments/check", json=asked).json()["obstacles"] == [
+        {"function": "shop/cart", "message": "It is too large.", "next_step": "Make it smaller."},
+        {"function": "", "message": "Too much waits.", "next_step": ""},
+    ]
+    assert control.deployed == {}
+
+
+def test_who_may_not_deploy_learns_nothing_of_what_is_in_the_way(ask, parts, control) -> None:
+    control.foreseen = [QuotaError("Too much waits.")]
+    key = parts.accounts.add("cm_dee", "developer@shop/cart")
+    asked = {"functions": TWO, "planned": PLANNED}
+    answer = ask("POST", "/deployments/check", key=key, json=asked)
+    assert answer.status_code == 403 and "Too much" not in answer.text
+    assert control.planned == ()
+
+
+def test_whose_something_is_is_told_who_may_see_that(ask, parts, control) -> None:
+    """As where a deploy is refused for it."""
+    strangers = ConflictError("It is taken.", next_step="Take another.")
+    held = HeldByAnotherError(
+        "It is other/secret's.", next_step="Ask.", strangers=strangers, project="other",
+        function="secret",
+    )  # fmt: skip
+    held.about = "shop/cart"
+    control.foreseen = [held]
+    asked = {"functions": TWO, "planned": PLANNED}
+    whole = ask("POST", "/deployments/check", json=asked).json()["obstacles"]
+    assert whole[0]["message"] == "It is other/secret's."
+    key = parts.accounts.add("cm_dee", "developer@shop")
+    [told] = ask("POST", "/deployments/check", key=key, json=asked).json()["obstacles"]
+    assert told == {
+        "function": "shop/cart", "message": "It is taken.", "next_step": "Take another.",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"planned": [{"project": "shop", "spec": {"name": "other", "handler": "app:handle"}}]},
+        {"planned": [{"project": "other", "spec": {"name": "cart", "handler": "app:handle"}}]},
+        {"planned": [{"project": "shop", "spec": {"name": "cart"}}]},
+        {"planned": PLANNED * 101},
+        {"planned": [{**PLANNED[0], "bundle": "x"}]},
+        {"planned": PLANNED, "key": "short"},
+    ],
+)
+def test_what_is_planned_is_read_strictly(ask, control, wrong) -> None:
+    answer = ask("POST", "/deployments/check", json={"functions": TWO, **wrong})
+    assert answer.status_code in (400, 422), answer.text
+    assert control.planned == ()
+
+
+def test_so_many_plans_are_looked_at_at_the_same_time(ask, parts) -> None:
+    parts.service.foreseen.free = 0
+    asked = {"functions": TWO, "planned": PLANNED}
+    assert ask("POST", "/deployments/check", json=asked).status_code == 429
+    assert ask("POST", "/deployments/check", json={"functions": TWO}).status_code == 204
+
+
+def test_a_plan_that_is_too_large_is_not_read(ask, control) -> None:
+    asked = {"functions": TWO, "planned": PLANNED, "more": "x" * (5 << 20)}
+    assert ask("POST", "/deployments/check", json=asked).status_code == 413
 
 
 def test_what_a_client_refused_is_recorded_by_who_may_deploy_and_never_in_its_words(

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casemate.build.archive import pack, unpack, verify
+from casemate.build.archive import manifest_of, pack, unpack, verify
 from casemate.build.errors import ArchiveError
 from casemate.build.tar_format import END, entry_header, padding
 from casemate.model.bundle import BundleFile, BundleManifest
@@ -347,3 +347,101 @@ def test_a_folder_of_another_name_is_refused(bundle: Path) -> None:
     other = bundle.rename(bundle.with_name("0" * 64))
     with pytest.raises(ArchiveError, match="expected 0000"):
         verify(other)
+
+
+# -- code alone ----------------------------------------------------------------------------------
+
+CHANGED = {**FILES, "code/app.py": b"x = 2\n"}
+
+
+def code_of(bundle: Path) -> bytes:
+    target = io.BytesIO()
+    assert pack(bundle, target, code_only=True) == len(target.getvalue())
+    return target.getvalue()
+
+
+@pytest.fixture
+def next_bundle(tmp_path: Path, make_bundle: MakeBundle) -> Path:
+    """The same with one line of its code changed."""
+    return make_bundle(tmp_path / "next", CHANGED)
+
+
+def test_code_alone_and_the_dependencies_of_another_are_the_whole(
+    bundle: Path, next_bundle: Path, store: Path
+) -> None:
+    data = code_of(next_bundle)
+    assert b"deps/p/__init__.py" not in gzip.decompress(data).replace(
+        (next_bundle / "bundle.json").read_bytes(), b""
+    )
+    made = store / next_bundle.name
+    unpack(io.BytesIO(data), made, next_bundle.name, dependencies=bundle)
+    assert packed(made) == packed(next_bundle)
+    assert (made / "deps/p/__init__.py").stat().st_ino != (
+        bundle / "deps/p/__init__.py"
+    ).stat().st_ino
+
+
+def _other(bundle: Path) -> None:
+    (bundle / "deps/p/__init__.py").write_bytes(b"z" * 1000)
+
+
+def _longer(bundle: Path) -> None:
+    (bundle / "deps/p/__init__.py").write_bytes(b"y" * 1001)
+
+
+def _shorter(bundle: Path) -> None:
+    (bundle / "deps/p/__init__.py").write_bytes(b"y" * 999)
+
+
+def _gone(bundle: Path) -> None:
+    (bundle / "deps/p/__init__.py").unlink()
+
+
+def _link(bundle: Path) -> None:
+    same = bundle.parent / "same"
+    same.write_bytes(b"y" * 1000)
+    (bundle / "deps/p/__init__.py").unlink()
+    (bundle / "deps/p/__init__.py").symlink_to(same)
+
+
+def _linked_folder(bundle: Path) -> None:
+    (bundle / "deps/p").rename(bundle.parent / "p")
+    (bundle / "deps/p").write_bytes(b"no folder")
+
+
+@pytest.mark.parametrize("change", [_other, _longer, _shorter, _gone, _link, _linked_folder])
+def test_dependencies_of_another_are_checked_like_those_that_come(
+    bundle: Path, next_bundle: Path, store: Path, change: Callable[[Path], None]
+) -> None:
+    change(bundle)
+    with pytest.raises(ArchiveError):
+        unpack(
+            io.BytesIO(code_of(next_bundle)),
+            store / next_bundle.name,
+            next_bundle.name,
+            dependencies=bundle,
+        )
+    assert list(store.iterdir()) == []
+
+
+def test_an_archive_of_code_alone_is_held_to_all_that_others_are(
+    bundle: Path, next_bundle: Path, store: Path
+) -> None:
+    data = code_of(next_bundle)
+    name = next_bundle.name
+    refuse(data, store, name, "end mark")  # without the other's
+    whole = packed(next_bundle)
+    for refused in (data[:-9], data[: len(data) // 2], data + b"x", whole):
+        with pytest.raises(ArchiveError):
+            unpack(io.BytesIO(refused), store / name, name, dependencies=bundle)
+    with pytest.raises(ArchiveError, match="too long"):
+        unpack(io.BytesIO(data), store / name, name, dependencies=bundle, timeout=-1.0)
+    assert list(store.iterdir()) == []
+
+
+def test_what_an_archive_says_that_it_is_can_be_read_alone(next_bundle: Path) -> None:
+    data = code_of(next_bundle)
+    assert manifest_of(io.BytesIO(data), next_bundle.name).function.name == "hello"
+    for other, digest in ((data, "a" * 64), (b"junk", next_bundle.name), (b"", next_bundle.name)):
+        with pytest.raises(ArchiveError):
+            manifest_of(io.BytesIO(other), digest)

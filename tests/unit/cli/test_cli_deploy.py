@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 from api_fake_control import INVOKER_TEXT
@@ -42,6 +44,7 @@ from casemate.model.metrics import VersionMetrics
 from casemate.model.principal import Action
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.model.vulnerability import JudgedFunction
+from casemate.operations.bundles import HasDependencies, PutBundle
 from casemate.operations.functions import CheckDeploy, NoteRefusedDeploy
 from casemate.operations.signing import PutAttestation
 from support.advisories import import_small
@@ -195,7 +198,9 @@ def test_who_may_not_deploy_is_told_before_anything_is_built(
     result = cli("deploy", *arguments)
     said = " ".join(result.err.split())
     assert result.code == 4, said
-    assert "may not function:deploy on function:shop/cart. Nothing was built." in said
+    assert "may not function:deploy on function:shop/cart." in said
+    nor = "Nor on function:shop/mail. " if "cart" not in arguments else ""
+    assert f"function:shop/cart. {nor}Nothing was built." in said
     assert not began
     [advised] = re.findall(r"`casemate (can [^`]+)`", said)
     shown = cli(*advised.split())
@@ -484,6 +489,236 @@ def test_progress_is_plain_lines_without_a_terminal(cli, project, built) -> None
     steps = [line for line in lines if "contract" not in line]
     assert [step.split()[0] for step in steps] == ["Building", "Packing", "Uploading", "Starting"]
     assert "\x1b" not in result.err
+
+
+# -- before anything is built ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def began(built, monkeypatch) -> list[str]:
+    """Names of the functions whose build began."""
+    import casemate.build.bundle as building
+
+    names: list[str] = []
+    build = building.build
+
+    def noted(root, project, spec, out, **rest):
+        names.append(spec.name)
+        return build(root, project, spec, out, **rest)
+
+    monkeypatch.setattr(building, "build", noted)
+    return names
+
+
+def in_the_way(message: str, about: str = "", next_step: str = "Mend it.") -> InvalidInputError:
+    found = InvalidInputError(message, next_step=next_step)
+    found.about = about
+    return found
+
+
+def test_what_the_node_would_refuse_is_told_before_anything_is_built(
+    cli, project, began, node
+) -> None:
+    """Advisories that were missing stopped a deploy after minutes of building."""
+    node.control.foreseen = [in_the_way("The packages cannot be looked up.", "shop/cart")]
+    result = cli("deploy")
+    said = " ".join(result.err.split())
+    assert result.code == 1 and began == []
+    assert "shop/cart: The packages cannot be looked up. Nothing was built." in said
+    assert "Next: Mend it." in said
+    assert node.control.deployed == {} and node.control.bundles == {}
+
+
+def test_all_that_the_node_would_refuse_is_told_at_once(cli, project, began, node) -> None:
+    node.control.foreseen = [
+        in_the_way("The packages cannot be looked up.", "shop/cart", "Import advisories."),
+        in_the_way("The packages cannot be looked up.", "shop/mail", "Import advisories."),
+        in_the_way("The route GET /cart is other's.", "shop/cart"),
+        in_the_way("shop asks for the signatures of 1 of 1 keys."),
+    ]
+    result = cli("deploy")
+    said = " ".join(result.err.split())
+    assert result.code == 1 and began == []
+    assert "would not deploy this" in said and said.count("cannot be looked up") == 1
+    assert "shop/cart, shop/mail: The packages cannot be looked up. Next: Import adv" in said
+    assert "shop/cart: The route GET /cart is other's. Next: Mend it." in said
+    assert "shop asks for the signatures" in said
+    document = json.loads(cli("deploy", "--json").out)
+    assert document["error"].count("Next:") == 4
+    assert document["not_deployed"] == ["shop/cart", "shop/mail"] and document["deployed"] == []
+
+
+def test_grants_that_nobody_has_approved_are_told_with_it(cli, project, began, node) -> None:
+    manifest = (project / "casemate.toml").read_text()
+    granted = "[bucket.in]\n" + manifest.replace("[function.mail]\n", GRANTED)
+    (project / "casemate.toml").write_text(granted)
+    result = cli("deploy")
+    assert result.code == 4 and began == [], "known from the manifest alone"
+    node.control.foreseen = [in_the_way("Too much waits.")]
+    both = cli("deploy")
+    said = " ".join(both.err.split())
+    assert both.code == 4 and began == []
+    assert "would grant more" in said and "Too much waits. Next: Mend it." in said
+    document = json.loads(cli("deploy", "--json").out)
+    assert list(document["widening"]) == ["shop/mail"]
+    approved = cli("deploy", "--approve")
+    assert approved.code == 1 and "Too much waits." in approved.err and began == []
+
+
+def test_the_node_is_told_what_is_planned_and_by_which_key(cli, project, built, node) -> None:
+    (project / "requirements.txt").write_text("")
+    manifest = (project / "casemate.toml").read_text()
+    (project / "casemate.toml").write_text(manifest + 'requirements = "requirements.txt"\n')
+    asked = []
+
+    def checks() -> dict[str, Any]:
+        [body] = [body for _, path, _, body in node.requests if path.endswith("/check")]
+        node.requests.clear()
+        asked.append(json.loads(body))
+        return asked[-1]
+
+    assert cli("deploy").code == 0
+    assert checks().get("key") is None, "none was made yet"
+    assert [(one.function, one.packages) for one in node.control.planned] == [
+        ("cart", False), ("mail", True),
+    ]  # fmt: skip
+    assert cli("deploy").code == 0
+    assert re.fullmatch("[0-9a-f]{64}", checks()["key"])
+    assert not asked[0].get("sigstore")
+
+
+@pytest.mark.parametrize("status", [400, 413, 422, 429])
+def test_a_node_that_takes_less_of_a_question_is_asked_for_rights_alone(
+    cli, project, built, node, monkeypatch, status
+) -> None:
+    asking, questions = NodeClient.request, []
+
+    def earlier(self, operation, **rest):
+        if isinstance(operation, CheckDeploy):
+            questions.append(operation)
+            if operation.planned:
+                return httpx2.Response(status)
+        return asking(self, operation, **rest)
+
+    monkeypatch.setattr(NodeClient, "request", earlier)
+    assert cli("deploy").code == 0
+    assert [bool(one.planned) for one in questions] == [True, False]
+    monkeypatch.setenv("CASEMATE_KEY", INVOKER_TEXT)
+    assert cli("deploy").code == 4
+
+
+# -- code alone -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def locked(built, monkeypatch) -> None:
+    """Bundles have dependencies of which there is a lock, as those of the real build."""
+    import casemate.build.bundle as building
+
+    build = building.build
+
+    def with_lock(*given, **rest) -> BuiltBundle:
+        made = build(*given, **rest)
+        manifest = msgspec.structs.replace(made.manifest, lock_sha256="1" * 64)
+        folder = made.path.parent / manifest.digest()
+        if not folder.exists():
+            made.path.rename(folder)
+        (folder / "bundle.json").write_bytes(manifest.canonical())
+        return BuiltBundle(
+            digest=manifest.digest(), path=folder, manifest=manifest, warnings=made.warnings
+        )
+
+    def build_and_tell(node_specs):
+        def told(*given, **rest):
+            made = with_lock(*given, **rest)
+            node_specs[made.digest] = made.manifest.function
+            return made
+
+        return told
+
+    def kept(node) -> None:
+        monkeypatch.setattr(building, "build", build_and_tell(node.control.specs))
+
+    return kept
+
+
+def uploads_of(node) -> list[str]:
+    """Return what was asked about dependencies and sent, in order."""
+    wanted = [(m, p) for m, p, *_ in node.requests if "dependencies" in p or m == "PUT"]
+    node.requests.clear()
+    return [
+        "asked" if m == "HEAD" else "code" if "code_only" in p else "whole"
+        for m, p in wanted
+        if not p.endswith("/attestation")
+    ]
+
+
+def test_code_alone_is_sent_where_the_node_has_the_dependencies(cli, project, locked, node) -> None:
+    """A change of one line sent all dependencies again."""
+    locked(node)
+    assert cli("deploy", "mail").code == 0
+    assert uploads_of(node) == ["asked", "whole"]
+    [(digest, whole)] = node.control.bundles.items()
+    node.control.dependencies = {digest_of_dependencies(project)}
+    (project / "app.py").write_text("def handle(event, context):\n    return 2\n")
+    document = json.loads(cli("deploy", "mail", "--json").out)
+    assert document["deployed"][0]["uploaded"] and uploads_of(node) == ["asked", "code"]
+    [code] = [data for one, data in node.control.bundles.items() if one != digest]
+    assert b"METADATA" in gzip.decompress(whole).partition(b"code/app.py\0")[2]
+    assert b"METADATA" not in gzip.decompress(code).partition(b"code/app.py\0")[2]
+
+
+def digest_of_dependencies(project: Path) -> str:
+    [found] = {
+        msgspec.json.decode(file.read_bytes(), type=BundleManifest).dependencies_digest()
+        for file in project.glob(".casemate/bundles/*/bundle.json")
+    }
+    return found
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+def test_all_is_sent_where_the_node_cannot_put_it_together(
+    cli, project, locked, node, monkeypatch, status
+) -> None:
+    """What it had is gone by then, or an earlier release is back in its place."""
+    locked(node)
+    asking = NodeClient.request
+
+    def gone(self, operation, **rest):
+        if isinstance(operation, HasDependencies):
+            return httpx2.Response(200)
+        if isinstance(operation, PutBundle) and operation.code_only:
+            assert asking(self, operation, **rest).status_code == 409
+            return httpx2.Response(status)
+        return asking(self, operation, **rest)
+
+    monkeypatch.setattr(NodeClient, "request", gone)
+    assert cli("deploy", "mail").code == 0
+    assert uploads_of(node) == ["code", "whole"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 413, 429, 503])
+def test_another_refusal_is_told_and_nothing_more_is_sent(
+    cli, project, locked, node, monkeypatch, status
+) -> None:
+    locked(node)
+    asking = NodeClient.request
+
+    def refused(self, operation, **rest):
+        if isinstance(operation, HasDependencies):
+            return httpx2.Response(200)
+        if isinstance(operation, PutBundle):
+            assert operation.code_only
+            return httpx2.Response(
+                status,
+                json={"title": "No", "detail": "There is no room."},
+                headers={"content-type": "application/problem+json"},
+            )
+        return asking(self, operation, **rest)
+
+    monkeypatch.setattr(NodeClient, "request", refused)
+    result = cli("deploy", "mail")
+    assert result.code in (1, 4) and "There is no room." in result.err
 
 
 def test_every_kind_of_change_is_told() -> None:

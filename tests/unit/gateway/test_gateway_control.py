@@ -22,6 +22,7 @@ from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
 from casemate.gateway import aliases, start_places, ways_back
 from casemate.gateway import deploying as gateway_deploying
+from casemate.gateway.bundles import Known
 from casemate.gateway.control import NodeControl
 from casemate.gateway.turns import MAX_STARTS, MAX_STARTS_OF_CALLER
 from casemate.model.bundle import BundleManifest, LockedPackage
@@ -46,8 +47,9 @@ from casemate.model.signing import SigningRule
 from casemate.model.still import asked_again
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.nodes import Decisions
+from casemate.operations.advisories import ExceptAdvisory
 from casemate.operations.deployments import KeepVersions
-from casemate.operations.functions import SetAlias, Target
+from casemate.operations.functions import PlannedFunction, SetAlias, Target
 from casemate.operations.grants import ListUses
 from casemate.operations.inboxes import GiveUpInbox, Subscribe
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
@@ -135,6 +137,7 @@ class Bundles:
         self.loaded: set[str] = set()
         self.resealed = 0
         self.puts: list[str] = []
+        self.full = False
 
     async def manifest(self, digest: str) -> BundleManifest:
         if digest not in self.manifests:
@@ -157,7 +160,14 @@ class Bundles:
         self.loaded = set(used)
         return {}
 
-    async def put(self, digest: str, archive: Path) -> None:
+    def known(self, digest: str) -> Known | None:
+        return None
+
+    async def require_room(self, size: int) -> None:
+        if self.full:
+            raise UnavailableError("The disk is full.")
+
+    async def put(self, digest: str, archive: Path, base: str | None = None) -> None:
         if archive.read_bytes() == b"junk":
             raise InvalidInputError("not that bundle")
         self.puts.append(digest)
@@ -614,6 +624,117 @@ def test_a_bundle_is_known_to_who_brought_it_and_who_may_deploy_it(
             assert await control.has_bundle(unknown, by="user:eve", deploys=other)
             assert not await control.has_bundle(unknown, by="user:bob", deploys=other)
         assert not await control.put_bundle(digest, archive, by="user:ada", deploys=own)
+
+    on_node(scene)
+
+
+# -- before a build --------------------------------------------------------------------------------
+
+
+def planned(name: str = "f", *, packages: bool = False, **changes: Any) -> PlannedFunction:
+    function = spec(name, **changes)
+    granted = RESOURCES.granted(named_resources(function))
+    return PlannedFunction(project="t", spec=function, resources=granted, packages=packages)
+
+
+async def foreseen(node: Node, *wanted: PlannedFunction) -> list[tuple[str, str]]:
+    """Return what is in the way, and of which function."""
+    found = await node.control.foresee(wanted, key=None, sigstore=False, by=ADA)
+    return [(error.about, error.message) for error in found]
+
+
+def test_nothing_is_in_the_way_of_what_can_be_deployed(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        import_small(node.gate.place)
+        wanted = (planned(packages=True), planned("g", python=None, grants=(WRITE,)))
+        assert await foreseen(node, *wanted) == []
+        assert node.nothing_changed() and node.client.opened == []
+
+    on_node(scene)
+
+
+def test_all_that_is_in_the_way_is_told_at_once(on_node: OnNode) -> None:
+    """Each was told by itself, after minutes of a build, in the order in which a deploy asks."""
+
+    async def scene(node: Node) -> None:
+        await node.deploy("taken", routes=["GET /a"])
+        node.bundles.full = True
+        found = await foreseen(
+            node,
+            planned("f", packages=True, routes=["GET /a"]),
+            planned("g", packages=True, limits=Limits(memory=2 << 30)),
+            planned("h", python="3.12"),
+            planned("i", limits=Limits(warm=5, concurrency=8)),
+        )
+        words = {
+            "t/f": ["GET /a", "The node has no advisories yet."],
+            "t/g": ["memory = 2048MB", "The node has no advisories yet."],
+            "t/h": ["Python 3.12"],
+            "t/i": ["warm = 5"],
+            "": ["disk is full"],
+        }
+        for name, expected in words.items():
+            told = [message for about, message in found if about == name]
+            assert len(told) == len(expected), (name, told)
+            assert all(any(one in text for text in told) for one in expected), (name, told)
+        assert len(found) == sum(map(len, words.values()))
+        node.denials.flush()
+        denied = [(one.kind, one.function) for one in node.store.denied]
+        assert sorted(denied) == [(DenialKind.ADVISORIES, "f"), (DenialKind.ADVISORIES, "g")]
+
+    on_node(scene)
+
+
+def test_functions_of_one_deploy_are_in_each_others_way(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        queues = Resources(queues=(QueueSpec(name="jobs"),))
+        both = [
+            msgspec.structs.replace(
+                planned(name, routes=["GET /a"], triggers=(JOBS,)), resources=queues
+            )
+            for name in ("f", "g")
+        ]
+        found = await foreseen(node, *both)
+        assert [about for about, _ in found] == ["t/f", "t/f", "t/g", "t/g"]
+        assert ["queue jobs" in message for _, message in found] == [False, True, False, True]
+
+    on_node(scene)
+
+
+def test_what_no_manifest_says_is_in_the_way_and_asked_about_no_further(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        for changes in (
+            {"handler": "app.py"}, {"routes": ["GET a"]}, {"routes": ["GET /a/../b"]},
+            {"routes": ["BREW /a"]}, {"name": "../x"},
+        ):  # fmt: skip
+            wanted = msgspec.structs.replace(planned(), spec=spec(**{"name": "f", **changes}))
+            [(about, message)] = await foreseen(node, wanted)
+            assert about.startswith("t/") and "not valid" in message
+
+    on_node(scene)
+
+
+def test_an_exception_of_advisories_lets_it_be_built(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        wanted = ExceptAdvisory(
+            project="t", function="f", reason="they come tomorrow", seconds=3600
+        )
+        await node.gate.exceptions.add(wanted, ADA)
+        [(about, _)] = await foreseen(
+            node, planned("f", packages=True), planned("g", packages=True)
+        )
+        assert about == "t/g"
+
+    on_node(scene)
+
+
+def test_a_function_that_is_frozen_is_in_the_way_of_its_deploy(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        frozen = (RestrictionKind.ALIAS, "t", "f", "")
+        await node.restrictions.restrict(*frozen, reason="inc_1", by=ADA)
+        [(about, message)] = await foreseen(node, planned(), planned("g"))
+        assert about == "t/f" and "frozen" in message
 
     on_node(scene)
 

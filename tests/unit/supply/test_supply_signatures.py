@@ -565,3 +565,91 @@ def test_the_sbom_of_a_bundle_is_made_once_however_many_have_signed(
         assert len(made) == 1
 
     on_node(scene)
+
+
+# -- before a build --------------------------------------------------------------------------------
+
+
+async def possible(node: Node, key: str | None, by: Any = ADA, *, sigstore: bool = False) -> str:
+    """Return what any bundle would be refused for; empty if one may be deployed."""
+    try:
+        await node.signatures.require_possible("t", key, by, sigstore=sigstore)
+    except (UnsignedError, ConflictError, QuotaError) as error:
+        assert error.next_step
+        return error.message
+    return ""
+
+
+def test_without_a_rule_whoever_deploys_signs(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        key = await node.enrol(ADA)
+        assert [await possible(node, one) for one in (key.id, "0" * 64, None)] == ["", "", ""]
+        await node.keys.revoke(key.id, "it was stolen", None, by=ADA)
+        assert f"{key.id[:12]} was revoked" in await possible(node, key.id)
+
+    on_node(scene)
+
+
+def test_a_key_that_is_none_of_the_rules_is_told_before_a_build(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        ada, bob = await node.enrol(ADA), await node.enrol(BOB)
+        await node.signatures.set_rule(
+            SigningRule(project="t", keys=(ada.id, bob.id), threshold=1), by=ADA
+        )
+        assert await possible(node, ada.id) == ""
+        refused = await possible(node, "0" * 64, CI)
+        assert "1 of 2 keys" in refused and "there would be 0" in refused
+        assert "Yours, 000000000000, is none of them" in refused
+        assert "this machine would make is none of them" in await possible(node, None, CI)
+        # It may be on the very bundle that CI builds.
+        await node.bring(ADA, ada)
+        assert await possible(node, "0" * 64, CI) == ""
+        await node.deploy(CI)
+        assert await possible(node, "0" * 64, CI), "that was used"
+
+    on_node(scene)
+
+
+def test_enough_keys_have_to_have_signed_what_waits(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        ada, bob, ci = await node.enrol(ADA), await node.enrol(BOB), await node.enrol(CI)
+        await node.signatures.set_rule(
+            SigningRule(project="t", keys=(ada.id, bob.id), threshold=2), by=ADA
+        )
+        assert "there would be 1." in await possible(node, ada.id)
+        await node.bring(CI, ci)
+        assert await possible(node, ada.id), "it is none of the rule's"
+        await node.bring(BOB, bob)
+        assert await possible(node, ada.id) == ""
+        await node.keys.revoke(bob.id, "it was stolen", None, by=ADA)
+        assert await possible(node, ada.id)
+
+    on_node(scene)
+
+
+def test_a_signer_that_a_rule_names_is_missed_before_a_build(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        key = await node.enrol(ADA)
+        signers = ("GitHub:owner/repository:build.yml",)
+        await node.signatures.set_rule(SigningRule(project="t", signers=signers), by=ADA)
+        assert signers[0] in await possible(node, key.id)
+        assert await possible(node, key.id, sigstore=True) == ""
+        await node.bring(ADA, key)
+        assert await possible(node, key.id), "nothing of Sigstore came with it"
+        node.store.connection.execute("UPDATE attestation SET sigstore = '{}'")
+        assert await possible(node, key.id) == ""
+
+    on_node(scene)
+
+
+def test_that_no_more_signatures_may_wait_is_told_before_a_build(
+    on_node: OnNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(node: Node) -> None:
+        key = await node.enrol(ADA)
+        await node.bring(ADA, key)
+        monkeypatch.setattr(signatures, "MAX_WAITING", 1)
+        assert "has brought 1 attestations" in await possible(node, key.id)
+        assert await possible(node, key.id, BOB) == ""
+
+    on_node(scene)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from casemate.admission.grants import GrantDifference, spec_difference
 from casemate.cli import watching
 from casemate.cli.building import Workspace
 from casemate.cli.canary import (
@@ -21,16 +20,10 @@ from casemate.cli.canary import (
     tell_left,
 )
 from casemate.cli.client import NodeClient, connect
-from casemate.cli.deployed import deployed_functions, live_version
-from casemate.cli.deployment import Deployed, Wanted, require_rights
+from casemate.cli.deployment import Deployed, Wanted
 from casemate.cli.deployment import deploy as deploy_bundles
-from casemate.cli.grant_report import (
-    ApprovalNeededError,
-    difference_rows,
-    in_words_already,
-    unused,
-    uses_if_allowed,
-)
+from casemate.cli.foreseen import ContractNotice, GrantRow, Plan, planned
+from casemate.cli.grant_report import ApprovalNeededError
 from casemate.cli.hole_check import (
     JudgedBundle,
     judged_bundles,
@@ -49,11 +42,8 @@ from casemate.cli.terminal import (
     print_line,
     print_table,
 )
-from casemate.cli.unset_secrets import unset_secrets
-from casemate.contracts import tighter, uncovered
-from casemate.model.deployment import DeployedFunction, TrialTerms
+from casemate.model.deployment import TrialTerms
 from casemate.model.errors import CasemateError
-from casemate.model.function import named_resources
 
 if TYPE_CHECKING:
     from casemate.build.bundle import BuiltBundle
@@ -87,10 +77,6 @@ ApproveOption = Annotated[
         "and is recorded.",
     ),
 ]
-GrantRow = tuple[str, str, str]
-"""A line of the table of grants: function, what is the matter, the grant."""
-_WIDENING = frozenset({"added", "widened"})
-"""Rows of what is granted anew: a refusal for that names each of them, once is enough."""
 
 
 @command(
@@ -113,10 +99,11 @@ def deploy(
 ) -> None:
     """Build the functions and make them live on the node.
 
-    If you may deploy, it builds all functions; afterwards all are live, or none is. If one would be
-    granted more than its live version, the difference is shown and nothing is deployed without
-    --approve; a first deploy with any grant counts too. The node starts each function once before
-    callers are sent to it. If that fails, the whole error is shown and what was live stays live.
+    Before it builds anything, it asks the node what would refuse the deploy, and names all of that.
+    Then it builds all functions; afterwards all are live, or none is. If one would be granted more
+    than its live version, the difference is shown and nothing is deployed without --approve; a
+    first deploy with any grant counts too. The node starts each function once before callers are
+    sent to it. If that fails, the whole error is shown and what was live stays live.
 
     Unless an exception is recorded, these stop a deploy: packages with known vulnerabilities,
     packages that the node's advisories cannot judge, and licences that the node does not allow. The
@@ -127,48 +114,54 @@ def deploy(
     """
     canary = _canary(weight, watch)
     workspace = Workspace(manifest, functions or ())
-    rows: list[GrantRow] = []
     judged: list[JudgedBundle] = []
     with connect() as client:
-        names = [workspace.name_of(spec) for spec in workspace.chosen]
-        require_rights(client, names, approve=approve)
-        before = deployed_functions(client)
-        terms = _terms(client, canary, [name for name in names if name in before])
+        plan = _planned(client, workspace, approve=approve, sigstore=bool(sigstore), json=json)
+        terms = _terms(client, canary, [name for name in plan.names if name in plan.before])
         bundles = _built(workspace, relock=relock)
         signed = about_bundles(sigstore or (), [built.digest for _, built in bundles])
-        contracts = _contracts(bundles, before)
-        unset = unset_secrets(
-            client, workspace.project.name, [built.manifest.function for _, built in bundles]
-        )
-        if not json:
-            _print_tighter(contracts)
-            _print_unset(workspace.project.name, unset)
+        wanted = [Wanted(name, built, plan.before.get(name)) for name, built in bundles]
         try:
             with noted(client, judged):
-                told = _check_grants(client, bundles, before, rows, approve=approve, table=not json)
-                wanted = [Wanted(name, built, before.get(name)) for name, built in bundles]
                 judged += judged_bundles(client, [w for w in wanted if force or not w.is_live])
                 require_none(judged, table=not json)
-            _print_grants(() if json else told)
+            _print_grants(() if json else plan.told)
             done = deploy_bundles(
                 client, wanted, force=force, approve=approve, trial=terms, sigstore=signed
             )
         except CasemateError as error:
-            left = [str(name) for name, _ in bundles]
             if json:
-                print_json(_document(client.url, rows, [], error, left, contracts, unset, judged))
+                print_json(_document(client.url, plan, [], error, judged))
             elif len(bundles) > 1 and not isinstance(error, REFUSALS):
-                note(f"Nothing is deployed: {', '.join(left)} stay as they were.", YELLOW)
+                left = ", ".join(map(str, plan.names))
+                note(f"Nothing is deployed: {left} stay as they were.", YELLOW)
             raise
         for deployed in () if json else done:
             _print(deployed, canary)
         if not json:
-            _print_without(contracts, {one.function for one in done if not one.unchanged})
+            _print_without(plan.contracts, {one.function for one in done if not one.unchanged})
         tried = _watched(client, canary, wanted, done)
         if json:
-            document = _document(client.url, rows, done, None, [], contracts, unset, judged)
-            print_json({**document, "tried": tried})
+            print_json({**_document(client.url, plan, done, None, judged), "tried": tried})
     _end(tried, told=not json)
+
+
+def _planned(
+    client: NodeClient, workspace: Workspace, *, approve: bool, sigstore: bool, json: bool
+) -> Plan:
+    """Return what is known before anything is built; raise all that refuses the deploy by then."""
+    plan = planned(client, workspace, approve=approve, sigstore=sigstore)
+    if not json:
+        _print_tighter(plan.contracts)
+        _print_unset(workspace.project.name, plan.unset)
+    if plan.refused is not None:
+        if json:
+            print_json(_document(client.url, plan, [], plan.refused, []))
+        else:
+            _print_grants(plan.told)
+        with noted(client, ()):
+            raise plan.refused
+    return plan
 
 
 def _built(workspace: Workspace, *, relock: bool) -> list[tuple[FunctionName, BuiltBundle]]:
@@ -220,81 +213,9 @@ def _print_unset(project: str, secrets: Sequence[str]) -> None:
         note(f"{whole} is granted and not set: `casemate secrets set {whole}`", YELLOW)
 
 
-def _check_grants(
-    client: NodeClient,
-    bundles: Sequence[tuple[FunctionName, BuiltBundle]],
-    before: dict[FunctionName, DeployedFunction],
-    rows: list[GrantRow],
-    *,
-    approve: bool,
-    table: bool,
-) -> list[GrantRow]:
-    """Put what is to be known of the grants into `rows`; raise ApprovalNeededError if it widens.
-
-    Returns those of which people are told once nothing else refuses the deploy: a table of what
-    is granted says that it is. One for a refusal is printed here, above it.
-
-    Nothing has been sent by then. The node decides the same again for each function: this only
-    spares half a deployment.
-    """
-    widening: list[tuple[FunctionName, GrantDifference]] = []
-    again: set[GrantRow] = set()
-    for name, built in bundles:
-        known = before.get(name)
-        live = live_version(known) if known is not None else None
-        old = named_resources(live.spec) if live is not None else ()
-        new = named_resources(built.manifest.function)
-        found = spec_difference(live.spec if live is not None else None, built.manifest.function)
-        if found.widens:
-            widening.append((name, found))
-        if old or new:
-            seen = uses_if_allowed(client, name, live.number) if live and old else None
-            idle = unused(seen.granted, seen.uses) if seen is not None and seen.uses else []
-            rows += difference_rows(name, found, old, new, idle)
-            again |= in_words_already(name, found, new)
-    refused = bool(widening) and not approve
-    told = [row for row in rows if row not in again and not (refused and row[1] in _WIDENING)]
-    if refused:
-        _print_grants(told if table else ())
-        raise ApprovalNeededError(widening)
-    return told
-
-
 def _print_grants(rows: Sequence[GrantRow]) -> None:
     if rows:
         print_table(("function", "is", "grant"), rows, empty="", below=("grant",))
-
-
-class ContractNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to know of a contract. Nothing waits for it."""
-
-    function: str
-    trigger: str
-    """A trigger's name, `METHOD PATH` of a route, or `direct calls`."""
-    kind: str
-    """`tighter`: it would refuse what is accepted now. `none`: only the default limits hold."""
-    detail: str = ""
-
-
-def _contracts(
-    bundles: Sequence[tuple[FunctionName, BuiltBundle]],
-    before: dict[FunctionName, DeployedFunction],
-) -> list[ContractNotice]:
-    """Return what is to be known of contracts before anything is deployed."""
-    found = []
-    for name, built in bundles:
-        known = before.get(name)
-        live = live_version(known) if known is not None else None
-        spec = built.manifest.function
-        for what, line in tighter(live.spec if live is not None else None, spec):
-            found.append(
-                ContractNotice(function=str(name), trigger=what, kind="tighter", detail=line)
-            )
-        found += [
-            ContractNotice(function=str(name), trigger=what, kind="none")
-            for what in uncovered(spec)
-        ]
-    return found
 
 
 def _print_tighter(contracts: Sequence[ContractNotice]) -> None:
@@ -316,22 +237,19 @@ def _print_without(contracts: Sequence[ContractNotice], deployed: Collection[str
 
 def _document(
     node: str,
-    rows: list[GrantRow],
+    plan: Plan,
     done: list[Deployed],
     error: CasemateError | None,
-    left: list[str],
-    contracts: list[ContractNotice],
-    unset: list[str],
     judged: list[JudgedBundle],
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "node": node,
-        "grants": [dict(zip(("function", "is", "grant"), row, strict=True)) for row in rows],
+        "grants": [dict(zip(("function", "is", "grant"), row, strict=True)) for row in plan.rows],
         "deployed": done,
         "error": str(error) if error is not None else None,
-        "not_deployed": left,
-        "contracts": contracts,
-        "unset_secrets": unset,
+        "not_deployed": [str(name) for name in plan.names] if error is not None else [],
+        "contracts": plan.contracts,
+        "unset_secrets": plan.unset,
         "advisories": [msgspec.to_builtins(one) for one in judged],
     }
     if isinstance(error, ApprovalNeededError):

@@ -23,6 +23,7 @@ from casemate.operations.attestations import (
     ReadEvidence,
     ReadSigningRules,
     ReadUnattested,
+    ReadWaitingSigners,
 )
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
@@ -56,6 +57,10 @@ _USE = """
 _SIGNING_USED = """
     SELECT count(*) FROM attestation WHERE used_at IS NOT NULL AND signing <> '' AND signing =
         (SELECT signing FROM attestation WHERE digest = ? AND statement = ?)
+"""
+_WAITING_SIGNERS = """
+    SELECT DISTINCT keys, CASE WHEN sigstore = '' THEN 0 ELSE 1 END
+    FROM attestation WHERE used_at IS NULL
 """
 _UNATTESTED = """
     SELECT digest, min(project), min(function) FROM version
@@ -179,6 +184,17 @@ def waiting(connection: engine.Connection, operation: CountWaitingAttestations) 
         (operation.principal,),
     ).fetchone()
     return int(count), int(size)
+
+
+@performs(ReadWaitingSigners)
+def waiting_signers(
+    connection: engine.Connection, _operation: ReadWaitingSigners
+) -> tuple[tuple[tuple[str, ...], bool], ...]:
+    """Return the different signers of what nothing was deployed with."""
+    return tuple(
+        (msgspec.json.decode(named, type=tuple[str, ...]), bool(sigstore))
+        for named, sigstore in connection.execute(_WAITING_SIGNERS)
+    )
 
 
 @performs(ReadUnattested)

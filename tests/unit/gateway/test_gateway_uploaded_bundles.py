@@ -1,0 +1,457 @@
+"""Bundles that come as their code alone: put together from what is known to who brings it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from casemate.admission import Catalogue
+from casemate.api.control import Deploys
+from casemate.blobs import FolderBlobs
+from casemate.build import ArchiveError, pack, verify
+from casemate.gateway import uploaded_bundles, uploads
+from casemate.gateway.bundles import BundleStore
+from casemate.gateway.fetched_bundles import BundleRow, FetchedBundles
+from casemate.gateway.sealed_bundles import SealedFolder
+from casemate.gateway.turns import Turns
+from casemate.gateway.uploaded_bundles import UploadedBundles
+from casemate.model.bundle import BundleFile, BundleManifest
+from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.errors import ConflictError, NotFoundError, QuotaError, UnavailableError
+from support.archives import Keys
+from support.core import spec
+
+LIBRARY = b"x = 1\n" * 1000
+ADA, EVE = "user:ada", "user:eve"
+
+
+def everything(_project: str, _function: str) -> bool:
+    return True
+
+
+def nothing(_project: str, _function: str) -> bool:
+    return False
+
+
+def only(*names: str) -> Deploys:
+    return lambda project, function: f"{project}/{function}" in names
+
+
+class Made:
+    """A bundle in a folder, and its archives."""
+
+    def __init__(
+        self,
+        root: Path,
+        code: bytes,
+        *,
+        project: str = "t",
+        function: str = "f",
+        library: bytes | None = LIBRARY,
+    ) -> None:
+        contents = {"code/app.py": code}
+        if library is not None:
+            contents["deps/lib.py"] = library
+        files = tuple(
+            BundleFile(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+            for path, data in sorted(contents.items())
+        )
+        self.manifest = BundleManifest(
+            project=project,
+            function=spec(function),
+            lock_sha256=None if library is None else "1" * 64,
+            files=files,
+        )
+        self.digest = self.manifest.digest()
+        self.name = (project, function)
+        self.folder = root / self.digest
+        for path, data in contents.items():
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).write_bytes(data)
+        (self.folder / "bundle.json").write_bytes(self.manifest.canonical())
+        self.whole = self._packed(root / f"{self.digest}.whole", code_only=False)
+        self.code = self._packed(root / f"{self.digest}.code", code_only=True)
+
+    def _packed(self, file: Path, *, code_only: bool) -> Path:
+        with file.open("wb") as target:
+            pack(self.folder, target, code_only=code_only)
+        return file
+
+    @property
+    def dependencies(self) -> str:
+        return self.manifest.dependencies_digest() or ""
+
+
+class Rows:
+    """The rows that nodes of a cluster share."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, BundleRow] = {}
+
+    async def find(self, digest: str) -> BundleRow | None:
+        return self.all.get(digest)
+
+    async def keep(self, row: BundleRow) -> BundleRow | None:
+        before = self.all.get(row.digest)
+        self.all[row.digest] = row
+        return before
+
+    async def forget(self, digest: str, blob: str) -> bool:
+        return self.all.pop(digest, None) is not None
+
+    async def rows(self) -> list[BundleRow]:
+        return list(self.all.values())
+
+
+class Node:
+    """Uploads to a real store of bundles."""
+
+    def __init__(
+        self, root: Path, keys: Keys | None = None, shared: tuple[FolderBlobs, Rows] | None = None
+    ) -> None:
+        self.made, self.sealed, self.unpacked = root / "made", root / "sealed", root / "memory"
+        for folder in (self.made, self.sealed, self.unpacked):
+            folder.mkdir(parents=True)
+        self.catalogue, self.keys, self.shared = Catalogue(), keys or Keys(), shared
+        self.deployed: list[DeployedFunction] = []
+        self.open()
+
+    def open(self) -> None:
+        """Begin anew on what is on the disk."""
+        own = SealedFolder(self.sealed)
+        kept = own if self.shared is None else FetchedBundles(own, *self.shared, capacity=1 << 20)
+        self.store = BundleStore(kept, self.unpacked, self.keys, capacity=1 << 20)
+        self.uploaded = UploadedBundles(self.catalogue, self.store, Turns(), lambda who: who)
+
+    def restart(self) -> None:
+        for folder in self.unpacked.iterdir():
+            shutil.rmtree(folder)
+        self.open()
+
+    def bundle(self, code: bytes, **of: str | bytes | None) -> Made:
+        return Made(self.made, code, **of)  # type: ignore[arg-type]
+
+    async def put(
+        self, made: Made, by: str = ADA, deploys: Deploys = everything, *, code_only: bool = True
+    ) -> bool:
+        archive = made.code if code_only else made.whole
+        return await self.uploaded.put_bundle(
+            made.digest, archive, by=by, deploys=deploys, code_only=code_only
+        )
+
+    async def live(self, made: Made) -> Made:
+        """Have a bundle be deployed."""
+        await self.put(made, code_only=False)
+        self.uploaded.deployed(made.digest)
+        project, function = made.name
+        version = Version(
+            project=project,
+            function=function,
+            number=1,
+            digest=made.digest,
+            spec=made.manifest.function,
+            created_at=1.0,
+            created_by=ADA,
+        )
+        targets = (AliasTarget(version=1, weight=100),)
+        alias = Alias(
+            project=project, function=function, name=LIVE, targets=targets, changed_at=1.0
+        )
+        self.deployed.append(
+            DeployedFunction(project=project, name=function, versions=(version,), aliases=(alias,))
+        )
+        self.catalogue.replace(self.deployed)
+        return made
+
+    async def has(
+        self, made: Made, by: str = ADA, deploys: Deploys = everything, name: str = ""
+    ) -> bool:
+        project, function = name.split("/") if name else made.name
+        return await self.uploaded.has_dependencies(
+            project, function, made.dependencies, by=by, deploys=deploys
+        )
+
+    def left(self) -> set[str]:
+        return {path.name for path in (*self.sealed.iterdir(), *self.unpacked.iterdir())}
+
+
+def on_node(root: Path, scene: Callable[[Node], Awaitable[None]]) -> None:
+    async def run() -> None:
+        await asyncio.wait_for(scene(Node(root)), 20)
+
+    asyncio.run(run())
+
+
+def test_what_is_put_together_is_the_bundle_that_would_have_come_whole(tmp_path: Path) -> None:
+    async def scene(node: Node) -> None:
+        await node.live(node.bundle(b"one"))
+        second = node.bundle(b"two")
+        assert await node.has(second)
+        assert await node.put(second)
+        assert second.code.stat().st_size < second.whole.stat().st_size
+        verify(node.unpacked / second.digest)
+        # Sealed whole: the other may go, and the node start anew.
+        await node.store.remove(node.deployed[0].versions[0].digest)
+        node.restart()
+        assert (await node.store.manifest(second.digest)).digest() == second.digest
+        verify(node.unpacked / second.digest)
+
+    on_node(tmp_path, scene)
+
+
+def test_what_was_deployed_before_the_node_started_is_found(tmp_path: Path) -> None:
+    async def scene(node: Node) -> None:
+        await node.live(node.bundle(b"one"))
+        node.restart()
+        second = node.bundle(b"two")
+        assert await node.has(second) and await node.put(second)
+
+    on_node(tmp_path, scene)
+
+
+def test_functions_of_one_project_and_uploads_of_ones_own_do_as_well(tmp_path: Path) -> None:
+    async def scene(node: Node) -> None:
+        first = node.bundle(b"one")
+        await node.put(first, code_only=False)  # and not deployed yet
+        beside = node.bundle(b"one", function="g")
+        assert await node.has(beside) and await node.put(beside)
+        assert not await node.has(beside, by=EVE, deploys=only("t/g")), "it is not deployed"
+        await node.live(node.bundle(b"three", function="h"))
+        assert await node.has(beside, by=EVE, deploys=only("t/g", "t/h"))
+
+    on_node(tmp_path, scene)
+
+
+def test_nothing_is_told_or_taken_of_what_one_may_not_deploy(tmp_path: Path) -> None:
+    """Neither another function's, nor another project's, whoever knows what is in them."""
+
+    async def scene(node: Node) -> None:
+        await node.live(node.bundle(b"one"))
+        await node.live(node.bundle(b"one", project="other", function="f"))
+        same, stranger = node.bundle(b"two", function="g"), node.bundle(b"two", project="mine")
+        theirs = node.bundle(b"two", project="other")
+        for deploys in (only("t/g"), nothing):
+            assert not await node.has(same, by=EVE, deploys=deploys)
+            with pytest.raises(ConflictError):
+                await node.put(same, by=EVE, deploys=deploys)
+        for claimed, name in (
+            (stranger, ""),
+            (theirs, "mine/f"),
+            (theirs, "t/f"),
+            (same, "mine/f"),
+        ):
+            assert not await node.has(claimed, by=EVE, deploys=only("mine/f", "t/g"), name=name)
+        # Who may deploy in both projects still puts none together from both.
+        assert not await node.has(stranger) and not await node.has(theirs, name="t/f")
+        for claimed in (stranger, theirs):
+            with pytest.raises(ConflictError):
+                await node.put(claimed, by=EVE, deploys=only("mine/f", "t/f"))
+
+    on_node(tmp_path, scene)
+
+
+def test_a_refusal_is_the_same_whether_somebody_has_them_or_nobody(tmp_path: Path) -> None:
+    async def scene(node: Node) -> None:
+        await node.live(node.bundle(b"one", project="other"))
+        told = []
+        for library in (LIBRARY, b"of nobody"):
+            wanted = node.bundle(b"two", project="mine", library=library)
+            with pytest.raises(ConflictError) as refused:
+                await node.put(wanted, by=EVE, deploys=only("mine/f"))
+            told.append(str(refused.value))
+        assert told[0] == told[1]
+
+    on_node(tmp_path, scene)
+
+
+def test_other_or_no_dependencies_are_not_those(tmp_path: Path) -> None:
+    async def scene(node: Node) -> None:
+        await node.live(node.bundle(b"one"))
+        for other in (node.bundle(b"two", library=b"y = 2"), node.bundle(b"two", library=None)):
+            assert not await node.has(other)
+            with pytest.raises(ConflictError, match="put together"):
+                await node.put(other)
+        assert await node.put(node.bundle(b"two"))
+
+    on_node(tmp_path, scene)
+
+
+@pytest.mark.parametrize("how", ["removed", "damaged", "changed in memory"])
+def test_what_is_gone_or_changed_between_question_and_upload_is_not_used(
+    tmp_path: Path, how: str
+) -> None:
+    async def scene(node: Node) -> None:
+        first = await node.live(node.bundle(b"one"))
+        second = node.bundle(b"two")
+        assert await node.has(second)
+        before = node.left()
+        if how == "removed":
+            await node.store.remove(first.digest)
+            before = node.left()
+        elif how == "damaged":
+            node.store.damaged[first.digest] = "it was changed on the disk"
+        else:
+            (node.unpacked / first.digest / "deps/lib.py").write_bytes(b"z" * len(LIBRARY))
+        with pytest.raises((ConflictError, NotFoundError, ArchiveError)):
+            await node.put(second)
+        assert node.left() == before
+        assert await node.put(second, code_only=False), "the whole is taken"
+
+    on_node(tmp_path, scene)
+
+
+def test_one_that_goes_while_it_is_looked_for_is_missed(tmp_path: Path) -> None:
+    async def scene(node: Node) -> None:
+        first, second = await node.live(node.bundle(b"one")), node.bundle(b"two")
+        put = node.store.put
+
+        async def late(digest: str, archive: Path, base: str | None = None) -> None:
+            await node.store.remove(first.digest)
+            await put(digest, archive, base)
+
+        node.store.put = late  # type: ignore[method-assign]
+        with pytest.raises(NotFoundError):
+            await node.put(second)
+        assert node.left() == set()
+
+    on_node(tmp_path, scene)
+
+
+def test_code_that_is_not_that_of_the_bundle_leaves_nothing(tmp_path: Path) -> None:
+    async def scene(node: Node) -> None:
+        await node.live(node.bundle(b"one"))
+        before, second, third = node.left(), node.bundle(b"two"), node.bundle(b"three")
+        cut = tmp_path / "cut"
+        cut.write_bytes(second.code.read_bytes()[:-40])
+        for archive in (cut, third.code, second.whole):
+            with pytest.raises(ArchiveError):
+                await node.uploaded.put_bundle(
+                    second.digest, archive, by=ADA, deploys=everything, code_only=True
+                )
+            assert node.left() == before
+            assert not await node.uploaded.has_bundle(second.digest, by=ADA, deploys=nothing)
+
+    on_node(tmp_path, scene)
+
+
+def test_the_answer_does_not_tell_that_somebody_has_the_bundle(tmp_path: Path) -> None:
+    """One that is there is put together all the same, by who has not brought it."""
+
+    async def scene(node: Node) -> None:
+        await node.live(node.bundle(b"one"))
+        second = node.bundle(b"two")
+        assert await node.put(second)
+        _, archive = second.digest, tmp_path / "cut"
+        archive.write_bytes(second.code.read_bytes()[:-40])
+        with pytest.raises(ArchiveError):
+            await node.uploaded.put_bundle(
+                second.digest, archive, by=EVE, deploys=only("t/f"), code_only=True
+            )
+        assert await node.put(second, by=EVE, deploys=only("t/f"))
+        with pytest.raises(ConflictError):
+            await node.put(second, by="user:bob", deploys=nothing)
+
+    on_node(tmp_path, scene)
+
+
+def test_what_waits_is_counted_whole_however_little_has_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else who may deploy had the node keep any number of large bundles, for some bytes each."""
+
+    async def scene(node: Node) -> None:
+        first = await node.live(node.bundle(b"one"))
+        base = node.store.packed_size(first.digest)
+        second, third = node.bundle(b"two"), node.bundle(b"three")
+        monkeypatch.setattr(uploads, "MAX_BYTES", base + second.code.stat().st_size)
+        assert await node.put(second)
+        with pytest.raises(QuotaError, match=str(base + third.code.stat().st_size)):
+            await node.put(third)
+        node.uploaded.deployed(second.digest)
+        assert await node.put(third)
+
+    on_node(tmp_path, scene)
+
+
+def test_the_room_on_the_disk_is_asked_for_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(node: Node) -> None:
+        first, second = await node.live(node.bundle(b"one")), node.bundle(b"two")
+        whole = node.store.packed_size(first.digest) + second.code.stat().st_size
+        monkeypatch.setattr("casemate.gateway.bundles.beside_reserve", lambda _: whole - 1)
+        with pytest.raises(UnavailableError, match="1 bytes are missing"):
+            await node.put(second)
+
+    on_node(tmp_path, scene)
+
+
+def test_a_whole_that_is_larger_than_an_archive_may_be_is_not_put_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(node: Node) -> None:
+        await node.live(node.bundle(b"one"))
+        monkeypatch.setattr(uploaded_bundles, "MAX_ARCHIVE_BYTES", 1000)
+        with pytest.raises(ConflictError, match="more than 1000 bytes"):
+            await node.put(node.bundle(b"two"))
+
+    on_node(tmp_path, scene)
+
+
+def test_a_node_of_a_cluster_puts_together_what_another_one_has_taken(tmp_path: Path) -> None:
+    async def scene(_alone: Node) -> None:
+        (tmp_path / "blobs").mkdir()
+        shared = (FolderBlobs(tmp_path / "blobs"), Rows())
+        keys = Keys()
+        one, two = (Node(tmp_path / name, keys, shared) for name in ("one", "two"))
+        await one.live(one.bundle(b"one"))
+        two.catalogue.replace(one.deployed)
+        second = two.bundle(b"two")
+        assert await two.has(second) and await two.put(second)
+        # What is fetched for it is as whole on the first.
+        assert (await one.store.manifest(second.digest)).digest() == second.digest
+        verify(one.unpacked / second.digest)
+        # Before this node has heard of what is deployed it has nothing to put together from.
+        two.restart()
+        two.catalogue.replace(())
+        third = two.bundle(b"three")
+        assert not await two.has(third)
+        with pytest.raises(ConflictError):
+            await two.put(third)
+
+    on_node(tmp_path, scene)
+
+
+def test_many_at_the_same_time_are_each_whole(tmp_path: Path) -> None:
+    async def scene(node: Node) -> None:
+        await node.live(node.bundle(b"one"))
+        made = [node.bundle(b"%d" % number) for number in range(8)]
+        await asyncio.gather(*(node.put(one) for one in (*made, *made)))
+        for one in made:
+            verify(node.unpacked / one.digest)
+
+    on_node(tmp_path, scene)
+
+
+def test_room_is_asked_for_before_a_build_unless_what_waits_can_be_deployed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(node: Node) -> None:
+        first = node.bundle(b"one")
+        await node.put(first, code_only=False)
+        await node.uploaded.require_any_room([("t", "f"), ("t", "g")], by=ADA)
+        monkeypatch.setattr(uploads, "MAX_COUNT", 1)
+        with pytest.raises(QuotaError, match="waiting for a deploy"):
+            await node.uploaded.require_any_room([("t", "f"), ("t", "g")], by=ADA)
+        await node.uploaded.require_any_room([("t", "f")], by=ADA)
+        await node.uploaded.require_any_room([("t", "g")], by=EVE)
+        monkeypatch.setattr("casemate.gateway.bundles.beside_reserve", lambda _: 0)
+        with pytest.raises(UnavailableError, match="disk"):
+            await node.uploaded.require_any_room([("t", "g")], by=EVE)
+
+    on_node(tmp_path, scene)
