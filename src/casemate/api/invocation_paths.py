@@ -50,7 +50,8 @@ _HEADERS: tuple[tuple[str, str, dict[str, Any], Any], ...] = (
 
 _ANSWERS = {
     "200": "The function's own answer: its status, headers and body; here that of plain JSON.",
-    "202": "Kept; `id` names the invocation, and `Location` says where its status is.",
+    "202": "Kept; `id` names the invocation, of which "
+    "`GET /api/v1/functions/{project}/{function}/invocations/{id}` tells.",
 }
 _REFUSALS = {
     "400": "The event breaks the function's contract or a limit; `errors` names the places.",

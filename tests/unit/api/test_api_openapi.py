@@ -184,3 +184,20 @@ def test_described_query_parameters_are_those_that_are_read(ask) -> None:
 def test_reference_is_up_to_date() -> None:
     page = ROOT / "docs/reference/api.md"
     assert page.read_text() == markdown(), "run: python -m casemate.api.reference"
+
+
+def test_answers_of_invocations_name_what_there_is() -> None:
+    paths = document()["paths"]
+    answers = [
+        answer["description"]
+        for path in INVOCATION_PATHS
+        for answer in paths[path]["post"]["responses"].values()
+        if "description" in answer
+    ]
+    named = re.findall(r"`([^`]+)`", " ".join(answers))
+    assert "id" in named
+    operations = [word.split() for word in named if " " in word]
+    assert operations
+    assert [each for each in operations if each[0].lower() not in paths.get(each[1], {})] == []
+    # No header: callers without rights over functions get none that says where something is.
+    assert [word for word in named if word[0].isupper() and " " not in word] == []
