@@ -143,3 +143,17 @@ def test_data_of_a_newer_version_is_refused_by_name(ended: TestNode) -> None:
     refused = serve("--data", str(ended.data), "--master-key", f"file:{ended.master_key}")
     assert refused.returncode != 0
     assert "made by a newer version: Casemate 99.0" in " ".join(refused.stderr.split())
+
+
+def test_a_start_where_python_is_told_to_drop_docstrings(
+    begun: TestNode, ended: TestNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway describes its API by them."""
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    ended.key = begun.key
+    ended.start()
+    try:
+        described = ended.get("/openapi.json")["paths"]["/api/v1/health"]["get"]["description"]
+        assert described
+    finally:
+        ended.close()

@@ -22,6 +22,11 @@ _TIME_ZONES = {
 of a megabyte that stays. What a host has elsewhere is among its packages (tzdata), as before."""
 
 
+def _documented(environ: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what would take docstrings away: what the API says of itself is made of them."""
+    return {name: value for name, value in environ.items() if name != "PYTHONOPTIMIZE"}
+
+
 class GatewayProcess:
     """The gateway, whichever it is at the time."""
 
@@ -67,7 +72,7 @@ class GatewayProcess:
                 *(_MODULE, msgspec.json.encode(config).decode()),
             ],
             pass_fds=descriptors,
-            env={**_TIME_ZONES, **os.environ, **environment},
+            env={**_TIME_ZONES, **_documented(os.environ), **environment},
             stdin=subprocess.DEVNULL,
             # Signals of the terminal reach the supervisor alone, which passes them on.
             start_new_session=True,
