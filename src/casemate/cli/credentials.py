@@ -18,13 +18,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from casemate.cli.errors import CredentialsError, DeniedError, UsageError
+import msgspec
+
+from casemate.cli.errors import (
+    CredentialsError,
+    DamagedCredentialsError,
+    DeniedError,
+    UsageError,
+)
+from casemate.decoding import DECODING_ERRORS
 from casemate.kernel.drafts import draft_file
 from casemate.model.loopback import is_loopback
 
 DEFAULT_URL = "http://127.0.0.1:8787"
 KEY_PATTERN = re.compile(r"cm_[A-Za-z0-9_-]{20,256}")
 MAX_CA_BYTES = 32 * 1024
+_MAX_BYTES = 64 * 1024
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
 _HOST = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*{_LABEL}\.?")
 
@@ -40,6 +49,15 @@ class Credentials:
     """True if the token may be sent to another machine without encryption."""
     ca: str | None = field(default=None, repr=False)
     """Certificates in PEM that alone vouch for the node; None takes those of the system."""
+
+
+class _Stored(msgspec.Struct):
+    """What the file of credentials has."""
+
+    url: str
+    key: str
+    allow_http: bool = False
+    ca: str | None = None
 
 
 def parse_url(text: str) -> str:
@@ -181,34 +199,46 @@ def load(environ: Mapping[str, str] = os.environ) -> Credentials | None:
     """Return the stored credentials, or None. CredentialsError if others can read the file."""
     path = file_path(environ)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        content = _content(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise CredentialsError(
-            f"{path} cannot be opened: {error.strerror}.", next_step="Run `casemate login` again."
+        raise DamagedCredentialsError(
+            f"{path} cannot be read: {error.strerror}.", next_step="Run `casemate login` again."
         ) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
+        data = msgspec.json.decode(content, type=_Stored)
+        return Credentials(
+            parse_url(data.url),
+            parse_key(data.key),
+            data.allow_http,
+            parse_ca(data.ca) if data.ca else None,
+        )
+    except (*DECODING_ERRORS, UsageError) as error:
+        raise DamagedCredentialsError(
+            f"{path} does not hold credentials.", next_step="Run `casemate login` again."
+        ) from error
+
+
+def _content(path: Path) -> bytes:
+    """Return what is stored. OSError, and CredentialsError if others can read or change it."""
+    # A named pipe that nobody writes to keeps no command waiting.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
         status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise DamagedCredentialsError(
+                f"{path} is not a file.", next_step="Move it away, and run `casemate login` again."
+            )
         if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
             raise CredentialsError(
                 f"{path} can be read or changed by others.",
                 next_step=f"Run `chmod 600 {path}`; if others had access, `casemate logout` and "
                 "log in again.",
             )
-        content = file.read(65536)
-    try:
-        data = json.loads(content)
-        return Credentials(
-            parse_url(str(data["url"])),
-            parse_key(str(data["key"])),
-            data.get("allow_http") is True,
-            parse_ca(str(data["ca"])) if data.get("ca") else None,
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
-        raise CredentialsError(
-            f"{path} does not hold credentials.", next_step="Run `casemate login` again."
-        ) from error
+        return os.read(descriptor, _MAX_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def store(credentials: Credentials, environ: Mapping[str, str] = os.environ) -> Path:

@@ -65,6 +65,10 @@ class CredentialsError(CommandError):
     """The stored credentials cannot be used."""
 
 
+class DamagedCredentialsError(CredentialsError):
+    """The stored credentials cannot be read: a login replaces them."""
+
+
 class FunctionStartError(CommandError):
     """The node could not start the function, so nothing was deployed."""
 

@@ -140,12 +140,26 @@ def test_a_file_open_to_others_is_refused(environ, mode) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"url": 1, "key": 2}', '{"url": "http://a", "key": "x"}', "\xff"]
+    "content",
+    [
+        *("", "[]", "{}", '{"url": 1, "key": 2}', '{"url": "http://a", "key": "x"}', "\xff"),
+        *("[" * 60_000, '{"a":' * 10_000, json.dumps({"url": None, "key": KEY})),
+    ],
+    ids=range(9),
 )
 def test_a_broken_file_is_told(environ, content) -> None:
     path = store(Credentials(NODE, KEY), environ)
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(CredentialsError, match="does not hold"):
+        choose(environ)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_keeps_no_command_waiting(environ, make) -> None:
+    path = credentials.file_path(environ)
+    path.parent.mkdir()
+    make(path, 0o600)
+    with pytest.raises(CredentialsError, match="is not a file"):
         choose(environ)
 
 
@@ -261,6 +275,18 @@ def test_login_stores_a_token_from_standard_input(cli, url, home) -> None:
     path = home / "config/casemate/credentials.json"
     assert path.stat().st_mode & 0o777 == 0o600
     assert json.loads(path.read_text())["key"] == KEY
+
+
+@pytest.mark.parametrize("content", ["", "[" * 60_000], ids=("empty", "nested"))
+def test_login_replaces_what_is_of_no_use(cli, url, home, content) -> None:
+    path = home / "config/casemate/credentials.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    path.chmod(0o600)
+    result = cli("login", url, stdin=KEY.encode() + b"\n")
+    assert result.code == 0, result.err
+    assert json.loads(path.read_text())["key"] == KEY
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_proxy_does_not_get_to_see_local_requests(monkeypatch, cli, url) -> None:

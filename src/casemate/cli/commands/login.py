@@ -22,7 +22,12 @@ from casemate.cli.credentials import (
     require_safe_address,
     store,
 )
-from casemate.cli.errors import CredentialsError, DeniedError, UsageError
+from casemate.cli.errors import (
+    CredentialsError,
+    DamagedCredentialsError,
+    DeniedError,
+    UsageError,
+)
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.prompts import read_secret
 from casemate.cli.terminal import YELLOW, note, print_json, print_prose
@@ -149,7 +154,10 @@ def _authority(address: str, fingerprint: str | None) -> str | None:
         return fetch_ca(address, fingerprint)
     if path := os.environ.get("CASEMATE_CA"):
         return read_ca(Path(path))
-    stored = load()
+    try:
+        stored = load()
+    except DamagedCredentialsError:
+        return None  # to log in is what mends that
     return stored.ca if stored is not None and stored.url == address else None
 
 
