@@ -222,6 +222,32 @@ Resources:
     assert any(r == "${T.Arn}" for s in given for r in s.resources)
 
 
+def test_names_within_a_connector_are_names_whatever_stands_in_them() -> None:
+    one, two = 'F"\\', 'T", "Action": ["iam:*"], "x": "'
+    resources = {
+        one: {
+            "Type": "AWS::Serverless::Function",
+            "Properties": {"Handler": "a.b", "Runtime": "python3.12"},
+        },
+        two: {"Type": "AWS::DynamoDB::Table"},
+        "C": {
+            "Type": "AWS::Serverless::Connector",
+            "Properties": {
+                "Source": {"Id": one},
+                "Destination": {"Id": two},
+                "Permissions": ["Write"],
+            },
+        },
+    }
+    found = application(
+        json.dumps({"Transform": "AWS::Serverless-2016-10-31", "Resources": resources}),
+        "template.json",
+    )
+    given = [s for s in function(found, one).permissions if s.origin == "connector"]
+    assert {a.partition(":")[0] for s in given for a in s.actions} == {"dynamodb"}
+    assert any(r == "${" + two + ".Arn}" for s in given for r in s.resources)
+
+
 @pytest.mark.parametrize(
     ("event", "kind", "reach", "how"),
     [

@@ -149,12 +149,21 @@ def connector_statements(
         if category not in wanted:
             continue
         for each in document.get("Statement", ()):
-            text_of = json.dumps(each)
-            for role, resource in (("Source", source), ("Destination", destination)):
-                text_of = text_of.replace(
-                    "%{" + role + ".Arn}", "${" + resource.name + ".Arn}"
-                ).replace("%{" + role + ".Name}", "${" + resource.name + "}")
-            yield holder, _statement(json.loads(text_of), place, "connector")
+            named = _named(each, {"Source": source.name, "Destination": destination.name})
+            yield holder, _statement(named, place, "connector")
+
+
+def _named(value: Any, names: dict[str, str]) -> Any:
+    """Return part of a profile with its roles' names, which are of the template's author."""
+    if isinstance(value, dict):
+        return {key: _named(each, names) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_named(each, names) for each in value]
+    if isinstance(value, str):
+        for role, name in names.items():
+            value = value.replace("%{" + role + ".Arn}", "${" + name + ".Arn}")
+            value = value.replace("%{" + role + ".Name}", "${" + name + "}")
+    return value
 
 
 _SAM_TYPES = {
