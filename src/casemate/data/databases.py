@@ -123,7 +123,7 @@ class SqliteDatabases:
         try:
             lost = lost_commits(path)
         except OSError as error:
-            raise disk_error(f"The log of {path.name} cannot be read", error) from error
+            raise disk_error(f"The log of the project {name} cannot be read", error) from error
         if lost is not None:
             raise DataCorruptError(
                 f"The project {name} has lost what was acknowledged: {lost}. Nothing was changed.",
@@ -157,12 +157,12 @@ def _require_nothing_left(files: ObjectFiles, database: Path, project: str) -> N
     try:
         log = left_log(database)
     except OSError as error:
-        raise disk_error(f"The log of {database.name} cannot be examined", error) from error
+        raise disk_error(f"The log of the project {project} cannot be examined", error) from error
     if number:
         found = f"The project {project} has {number} files of objects but no database."
     elif log is not None:
         found = (
-            f"{database.name} of the project {project} is missing but its log {log.name} is there, "
+            f"The database of the project {project} is missing but its log {log.name} is there, "
             "with changes in it."
         )
     else:

@@ -9,7 +9,7 @@ import pytest
 from data_support import Data
 
 from casemate.data.damaged import MAX_NOTED, DamagedObjects, Reading
-from casemate.data.errors import DataCorruptError
+from casemate.data.errors import DataCorruptError, DataMediumError
 
 LARGE = b"l" * 200_000
 
@@ -132,3 +132,16 @@ def test_a_disk_that_fails_for_a_moment_is_no_damage() -> None:
     with pytest.raises(OSError), damaged.noting("p", Reading("files", "k", None, 0, None)):
         raise OSError(5, "Input/output error")
     assert damaged.faults() == {}
+
+
+def test_a_log_that_cannot_be_read_is_told_by_its_project(data: Data) -> None:
+    """The name of its file looks like an address, which is masked in errors."""
+    data.put_object("p", "files", "k", LARGE)
+    data.close()
+    (count,) = data.folder.glob("p@*.db-count")
+    count.rename(f"{count}.kept")
+    count.symlink_to(f"{count.name}.kept")
+    data.open()
+    with pytest.raises(DataMediumError) as caught:
+        data.head_object("p", "files", "k")
+    assert "the project p" in str(caught.value) and "@" not in str(caught.value)
