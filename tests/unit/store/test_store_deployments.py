@@ -17,7 +17,9 @@ from casemate.operations.deployments import (
     ShowAliasHistory,
 )
 from casemate.operations.functions import ListFunctions, SetAlias, Target
+from casemate.sqlite import engine
 from casemate.store import Store
+from casemate.store.sqlite.aliases import alias_history
 from casemate.store.sqlite.deployments import add_version, functions
 from casemate.store.sqlite.schema import migrate
 
@@ -249,3 +251,32 @@ def test_a_version_is_removed_once_no_alias_leads_to_it(using) -> None:
         assert [state.targets for state in states] == [shares((3, 100))]
 
     using(test)
+
+
+class FailsToRead:
+    """A connection that fails once it has begun, and has undone its transaction as SQLite may."""
+
+    def __init__(self) -> None:
+        self.connection = memory()
+        self.failed = engine.OperationalError("disk I/O error")
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.connection.in_transaction
+
+    def execute(self, statement: str, *values: object) -> object:
+        if "SELECT" not in statement:
+            return self.connection.execute(statement, *values)
+        self.connection.execute("ROLLBACK")
+        raise self.failed
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda c: functions(c, ListFunctions()), lambda c: alias_history(c, history())]
+)
+def test_a_read_that_fails_is_told_and_not_that_there_is_nothing_to_commit(ask) -> None:
+    failing = FailsToRead()
+    with pytest.raises(engine.OperationalError) as caught:
+        ask(failing)
+    assert caught.value is failing.failed
+    assert not failing.in_transaction

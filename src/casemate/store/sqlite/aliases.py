@@ -21,6 +21,7 @@ from casemate.operations.functions import SetAlias, Target
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
 from casemate.sqlite.questions import require_limit
+from casemate.sqlite.transaction import one_state
 from casemate.store.sqlite.clock import now_of
 
 _NAME = re.compile(NAME_PATTERN)
@@ -124,15 +125,12 @@ def one(connection: engine.Connection, project: str, function: str, name: str) -
 def alias_history(connection: engine.Connection, operation: ShowAliasHistory) -> tuple[Alias, ...]:
     """Return the newest states of an alias, newest first."""
     require_limit(operation.limit)
-    connection.execute("BEGIN")
-    try:
+    with one_state(connection):
         states = connection.execute(
             SELECT_ALIAS_HISTORY,
             (operation.project, operation.function, operation.name, operation.limit),
         ).fetchall()
         return tuple(_with_targets(connection, states))
-    finally:
-        connection.execute("COMMIT")
 
 
 def require_name(what: str, name: str) -> None:

@@ -28,6 +28,7 @@ from casemate.operations.deployments import ForgetFunction, ForgetVersion, KeepV
 from casemate.operations.functions import Functions, ListFunctions
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
+from casemate.sqlite.transaction import one_state
 from casemate.store.sqlite import aliases, attestations, grants, trials
 from casemate.store.sqlite.clock import now_of
 
@@ -183,15 +184,12 @@ def remove_version(connection: engine.Connection, operation: ForgetVersion) -> t
 @performs(ListFunctions)
 def functions(connection: engine.Connection, _operation: ListFunctions) -> Functions:
     """Return every function from one snapshot, sorted by project and name."""
-    connection.execute("BEGIN")
-    try:
+    with one_state(connection):
         rows = connection.execute(SELECT_VERSIONS).fetchall()
         present = aliases.present(connection)
         by_function: dict[tuple[str, str], list[Alias]] = defaultdict(list)
         for alias in present:
             by_function[alias.project, alias.function].append(alias)
-    finally:
-        connection.execute("COMMIT")
     versions: dict[tuple[str, str], list[Version]] = defaultdict(list)
     for row in rows:
         versions[row[0], row[1]].append(_version(row))

@@ -69,6 +69,11 @@ class Witness:
         """Whether rows were given that have to be proved."""
         return bool(self._found)
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is under way, be it that of whoever asks."""
+        return bool(self._connection.in_transaction)
+
     def execute(self, statement: str, values: Any = (), /) -> Any:
         """Do one statement, and remember what it gave or wrote."""
         if self._inside and statement in ("BEGIN", "COMMIT"):
