@@ -18,15 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import msgspec
-
 from casemate.cli.errors import (
     CredentialsError,
     DamagedCredentialsError,
     DeniedError,
     UsageError,
 )
-from casemate.decoding import DECODING_ERRORS
 from casemate.kernel.drafts import draft_file
 from casemate.model.loopback import is_loopback
 
@@ -49,15 +46,6 @@ class Credentials:
     """True if the token may be sent to another machine without encryption."""
     ca: str | None = field(default=None, repr=False)
     """Certificates in PEM that alone vouch for the node; None takes those of the system."""
-
-
-class _Stored(msgspec.Struct):
-    """What the file of credentials has."""
-
-    url: str
-    key: str
-    allow_http: bool = False
-    ca: str | None = None
 
 
 def parse_url(text: str) -> str:
@@ -207,14 +195,17 @@ def load(environ: Mapping[str, str] = os.environ) -> Credentials | None:
             f"{path} cannot be read: {error.strerror}.", next_step="Run `casemate login` again."
         ) from error
     try:
-        data = msgspec.json.decode(content, type=_Stored)
+        data = json.loads(content)
+        url, key = data["url"], data["key"]
+        if not isinstance(url, str) or not isinstance(key, str):
+            raise TypeError("an address and a token are texts")
         return Credentials(
-            parse_url(data.url),
-            parse_key(data.key),
-            data.allow_http,
-            parse_ca(data.ca) if data.ca else None,
+            parse_url(url),
+            parse_key(key),
+            data.get("allow_http") is True,
+            parse_ca(str(data["ca"])) if data.get("ca") else None,
         )
-    except (*DECODING_ERRORS, UsageError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
         raise DamagedCredentialsError(
             f"{path} does not hold credentials.", next_step="Run `casemate login` again."
         ) from error
