@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from casemate.kernel import linux
 from casemate.kernel.process_files import open_process
 from casemate.model.processes import RESTORER_UID
 from casemate.restorer.protocol import (
@@ -25,13 +22,22 @@ from casemate.restorer.protocol import (
     HOLD,
     REQUEST,
     TOLD,
-    UNKNOWN_CPU,
     Report,
     ReportError,
     read_report,
 )
 from casemate.restorer.reasons import Reason
-from casemate.restorer.start import KEEPS, start_restorer
+from casemate.restorer.start import start_restorer
+from support.asked_restorer import (
+    NAME,
+    Ready,
+    Restorer,
+    ask,
+    hold,
+    make_ready,
+    report,
+    told,
+)
 from support.restored import RestoredChild
 
 pytestmark = [
@@ -40,99 +46,11 @@ pytestmark = [
 ]
 
 
-NAME = (3, 7)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _cpu_file(tmp_path_factory: pytest.TempPathFactory) -> None:
-    global CPU_FILE
-    CPU_FILE = str(tmp_path_factory.mktemp("cpu") / "cpu.stat")
-    with open(CPU_FILE, "w") as file:
-        file.write(f"usage_usec {CPU_BEFORE + CPU_TOLD}\nuser_usec 1\nsystem_usec 2\n")
-
-
-CPU_FILE = ""
-CPU_BEFORE, CPU_TOLD = 4321, 700
-
-
-class Restorer:
-    """A restorer, asked by a supervisor and a gateway."""
-
-    def __init__(self) -> None:
-        self.process = start_restorer()
-        self.control = self.process.control
-        self.control.settimeout(30)
-        held = self.process.receive_ready().held
-        assert held.capabilities == KEEPS and held.filtered and not held.dumpable
-        self.gateway = self.another_gateway()
-
-    def another_gateway(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            theirs.setblocking(False)
-            request = REQUEST.pack(GATEWAY, 0, 0, 0, 0, 0, 0)
-            socket.send_fds(self.control, [request], [theirs.fileno()])
-        ours.settimeout(30)
-        return ours
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def close(self) -> None:
-        self.gateway.close()
-        self.process.close()
-
-
-class Ready(NamedTuple):
-    """What the gateway is told."""
-
-    ready: bool
-    pages: int
-    cpu_us: int = CPU_TOLD
-
-
 @pytest.fixture
 def restorer() -> Iterator[Restorer]:
     running = Restorer()
     yield running
     running.close()
-
-
-def hold(restorer: Restorer, child: RestoredChild, number: int = 1, filters: int = 2) -> Report:
-    tmp = linux.new_tmpfs(1 << 20, 64)
-    cpu = os.open(CPU_FILE, os.O_RDONLY)
-    descriptors = [*open_process(child.pid), child.uffd, tmp, cpu]
-    request = REQUEST.pack(HOLD, number, child.pid, filters, *NAME, CPU_BEFORE)
-    socket.send_fds(restorer.control, [request], descriptors)
-    for descriptor in (*descriptors[:-3], cpu):
-        os.close(descriptor)
-    os.close(tmp)
-    return report(restorer)
-
-
-def report(restorer: Restorer) -> Report:
-    return read_report(restorer.control.recv(100))
-
-
-def ask(restorer: Restorer, name: tuple[int, int] = NAME) -> None:
-    restorer.gateway.sendall(ASKED.pack(*name))
-
-
-def told(restorer: Restorer, name: tuple[int, int] = NAME) -> Ready:
-    data = restorer.gateway.recv(TOLD.size, socket.MSG_WAITALL)
-    if not data:
-        raise EOFError
-    *told_of, ready, pages, cpu_us = TOLD.unpack(data)
-    assert tuple(told_of) == name
-    assert cpu_us == (CPU_TOLD if ready else UNKNOWN_CPU)
-    return Ready(ready == 1, pages)
-
-
-def make_ready(restorer: Restorer) -> Ready | Report:
-    """Ask for it; return what the gateway is told, or else the supervisor."""
-    ask(restorer)
-    [some, *_], _, _ = select.select([restorer.gateway, restorer.control], [], [], 30)
-    return told(restorer) if some is restorer.gateway else report(restorer)
 
 
 @pytest.fixture
