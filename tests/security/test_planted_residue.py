@@ -6,19 +6,18 @@ Both ways side by side on one node, by the rows of `support/residue.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from casemate.restorer.probe import restoring_problem
 from support import residue
 from support.node import TestNode
+from support.residue_function import Function
 
 WAYS = {"restored": "", "forked": 'fresh = "process"'}
 LOW = 'trust = "low"'
 """Imports in the instance, which is restored as well: its rows are the long run's but for those of
 imports."""
-LIMITS = 'timeout = "{timeout}"\nmemory = "128MB"\nprocesses = 16\nopen_files = 64\ntmp = "4MB"'
 AGAIN_TRIES, ROUNDS = 40, 3
 """How often is looked, and the row tried: a process is replaced after a minute."""
 LOOKS = 9
@@ -31,65 +30,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
     running = TestNode(tmp_path_factory.mktemp("node") / "data", "--restore").start()
     yield running
     running.close()
-
-
-class Function:
-    """A function that leaves something, in one of two ways."""
-
-    def __init__(self, node: TestNode, name: str, *, again: bool, timeout: str = "20s") -> None:
-        self.node = node
-        self.name = f"t/{name}"
-        self.again = again and not restoring_problem()
-        """Whether its processes are used again."""
-        self.limits = LIMITS.format(timeout=timeout)
-        self.pristine: dict[str, Any] = {}
-
-    def deploy(self, settings: str, at_import: str = "") -> Function:
-        """Deploy it, and look at what it finds before anything is planted."""
-        name = self.name.removeprefix("t/")
-        self.node.deploy(
-            residue.source(at_import),
-            name=name, settings=settings, limits=self.limits, unguarded=True,
-        )  # fmt: skip
-        return self
-
-    def begin(self) -> None:
-        """Have it settle, and take what is found now for what is found without residue."""
-        if self.again:
-            self.used_again()
-        self.pristine = self.call(deep=True)["found"]
-
-    def used_again(self) -> None:
-        """Call it until a process serves that has served before."""
-        seen: set[int] = set()
-
-        def known() -> bool:
-            who = self.call()["who"]
-            return who in seen or seen.add(who) is not None
-
-        self.node.wait_until(known, 60)
-
-    def call(self, **event: Any) -> dict[str, Any]:
-        answer = self.node.invoke(event, function=self.name)
-        if answer.status_code != 200:
-            told = self.node.error(answer)
-            raise AssertionError(f"{told['type']}: {told['message']}\n{told['trace'][-500:]}")
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def look(self, *, deep: bool = False) -> int:
-        """Require that nothing is found; return who has looked."""
-        seen = self.call(look=True, deep=deep)
-        assert self.changed(seen) == {}
-        return int(seen["who"])
-
-    def changed(self, seen: dict[str, Any]) -> dict[str, Any]:
-        """Return what is not as it is without residue."""
-        return {
-            what: (self.pristine[what], value)
-            for what, value in seen["found"].items()
-            if value != self.pristine[what]
-        }
 
 
 @pytest.fixture(scope="module")

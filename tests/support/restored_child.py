@@ -94,7 +94,11 @@ def main():
     gc.collect()
     gc.freeze()
     sock.sendall(b"r")
+    served = False
     while line := sock.recv(65536, flagging.WAITING):
+        if served and "ONCE" in prepare:  # as an instance does: it was not set back
+            break
+        served = True
         sock.sendall(json.dumps(serve(line)).encode() + b"\n")
 
 

@@ -349,8 +349,14 @@ class Instance:
         """Answer invocations until the socket closes, or after one if not reused."""
         receive, reader = self._sock.recv, self._reader
         self._sock.sendall(wire.pack(wire.READY))
+        has_served = False
         while data := self._wait():
             if self._restored is not None:
+                # Set back it has not: who sets it back was killed while it stood before its wait,
+                # which the kernel has it make then, in memory as the call has left it.
+                if has_served:
+                    return
+                has_served = True
                 seeding.reseed()
                 if len(data) == _FIRST_READ:
                     # Much is made of it, for which pools are the faster ones.
