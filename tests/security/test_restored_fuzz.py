@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import random
+import signal
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -32,6 +33,17 @@ pytestmark = pytest.mark.timeout(1800)
 CALLS = (Path(__file__).parent.parent / "functions" / "attacks" / "random_calls.py").read_text()
 SHORT = (1,)
 LONG = tuple(range(100, 120))
+
+
+def _end_all(child: Restored) -> None:
+    """Take the end of all of its threads, of which its tracer may know no more."""
+    twins = [] if child.held.snapshot is None else [child.held.snapshot.twin]
+    for pid in (child.pid, *twins):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, tracing.WALL)[0] != child.pid:
+            pass
 
 
 class Tried:
@@ -76,6 +88,7 @@ class Tried:
         self.came[why] += 1
         pristine, self._pristine = self._pristine, None
         if pristine is not None:
+            _end_all(pristine.child)
             pristine.child.close()
 
     def call(self, code: str, told: str) -> None:

@@ -156,6 +156,7 @@ UNSEEN_AGAIN = {
     "a named file": "with tempfile.NamedTemporaryFile() as f: f.write(b'x' * 9000)",
     "a folder": "with tempfile.TemporaryDirectory() as f: open(f + '/x', 'w').write('x')",
     "the times of /tmp": "os.utime('/tmp', ns=(5, 7))",
+    "the affinity": "os.sched_setaffinity(0, {0})",
     "a lock on a file": "f = open(__file__); fcntl.flock(f, 2); f.close()",
     "a pair of sockets": "a, b = socket.socketpair(); a.send(b'x'); a.close(); b.close()",
     "a loop": "asyncio.run(asyncio.sleep(0))",
@@ -186,6 +187,7 @@ CLOSED = {
     "a socket": "globals()['residue'] = socket.socket()",
     "a connected pair": "globals()['residue'] = socket.socketpair()",
     "a file without a name": "os.open('/tmp', os.O_TMPFILE | os.O_RDWR)",
+    "a descriptor of the process": "os.pidfd_open(os.getpid())",
 }
 """What is closed at the end of each call, and so gone: the process is used again."""
 
@@ -220,6 +222,8 @@ GONE = {
         "raw('mprotect', LIBRARY & ~4095, 8192, 5)"
     ),
     "shared memory": "raw('mmap', FREE, SIZE, 3, 0x31, -1, 0)",
+    "a segment's base by a call": "raw('arch_prctl', 0x1001, 5)",
+    "more memory than is written back": "ctypes.memset(WIDE, 67, WIDE_SIZE)",
     "a signal mask": "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
     "a pending signal": (
         "signal.pthread_sigmask(signal.SIG_BLOCK, "
@@ -271,6 +275,7 @@ UNSEEN_GONE = {
     "a list of locks": "raw('set_robust_list', WHOLE, 24)",
     "a restartable sequence": "raw('rseq', WHOLE, 32, 0, 0x53053053)",
     "permission for AMX": "raw('arch_prctl', 0x1023, 18)",
+    "the lock of shadow stacks": "raw('arch_prctl', 0x5003, 1)",
     "memory locked": "raw('mlock', WHOLE, 4096)",
     "all memory locked": "raw('mlockall', 2)",
     "advice on memory": "raw('madvise', WHOLE, SIZE, 14)",
@@ -286,6 +291,7 @@ UNSEEN_GONE = {
     "a signal to oneself": "signal.raise_signal(signal.SIGCONT)",
     "the heap cut and grown": "h = raw('brk', 0); raw('brk', h - 4096); raw('brk', h)",
     "a session": "raw('setsid')",
+    "a process group": "raw('setpgid', 0, 0)",
     "a Landlock domain": "raw('landlock_create_ruleset', LIMIT, 8, 0)",
     "a broken-off call made again": "raw('restart_syscall')",
     "barriers": "raw('membarrier', 16, 0, 0)",
@@ -296,6 +302,12 @@ DENIED = {
     "a key": "result = raw('add_key', b'user', b'residue', b'x', 1, -3)",
     "shared memory of System V": "result = raw('shmget', 0, 4096, 0o1600)",
     "a message queue": "result = raw('mq_open', b'residue', 0o102, 0o600, 0)",
+    "semaphores of System V": "result = raw('semget', 0, 1, 0o1600)",
+    "a counter of the processor": "result = raw('perf_event_open', SCRATCH, 0, -1, -1, 0)",
+    "equal pages merged": "result = raw('madvise', WHOLE, SIZE, 12)",
+    "all equal pages merged": "result = raw('prctl', 67, 1, 0, 0, 0)",
+    "an attribute of /tmp": "result = raw('setxattr', b'/tmp', b'user.x', b'secret', 6, 0)",
+    "the mode of /tmp": "result = raw('chmod', b'/tmp', 0o700)",
     "a ring of calls": "result = raw('io_uring_setup', 4, SCRATCH)",
     "a program for the kernel": "result = raw('bpf', 0, SCRATCH, 128)",
     "a watch on memory": "result = raw('userfaultfd', 1)",
@@ -575,18 +587,6 @@ PREPARED = {
 """What an import prepares that runs in the instance, what a call changes of it, what shows that."""
 
 AGAIN = PYTHON | C | CLOSED | TAKEN_AWAY
-COUNT = sum(
-    len(rows)
-    for rows in (
-        AGAIN,
-        UNSEEN_AGAIN,
-        GONE,
-        GONE_DEEP,
-        UNSEEN_GONE,
-        DENIED,
-        ENDED,
-        IMPORTED,
-        HOSTILE,
-    )
-)
+_ROWS = (AGAIN, UNSEEN_AGAIN, GONE, GONE_DEEP, UNSEEN_GONE, DENIED, ENDED, IMPORTED, HOSTILE)
+COUNT = sum(map(len, _ROWS))
 """How many there are."""

@@ -58,7 +58,8 @@ class Function:
     def look(self, *, deep: bool = False) -> int:
         """Require that nothing is found; return who has looked."""
         seen = self.call(look=True, deep=deep)
-        assert self.changed(seen) == {}
+        changed = self.changed(seen)
+        assert changed == {}, changed
         return int(seen["who"])
 
     def changed(self, seen: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from casemate.kernel.process_files import (
     parse_maps,
 )
 from casemate.restorer.judging import Judge
-from casemate.restorer.ranges import Range
+from casemate.restorer.ranges import Range, without
 from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.tracee import HELD_OPTIONS, Tracee
 
@@ -139,6 +139,7 @@ def take(
             raise DiscardError(Reason.REGISTERS)
         ranges, dropped = _watch(files, uffd, tmp, known)
         state = State.of(files, tmp)
+        _require_all_watched(state.maps, (*ranges, *dropped))
         _require(state, twin, filters)
         _same_files(tracee.pid, twin)
         # What else they led to could have a content, of which nothing is compared afterwards.
@@ -171,6 +172,16 @@ def take(
         heap=heap,
         judge=Judge(mappings, heap, handled=_handled(state.status)),
     )
+
+
+def _require_all_watched(table: bytes, watched: tuple[Range, ...]) -> None:
+    """Raise DiscardError for memory of the table that is compared with and that nobody watches.
+
+    What was watched is of a table that was read before.
+    """
+    writable = ((one.start, one.end) for one in _mappings(table) if one.writable)
+    if without(writable, sorted(watched)):
+        raise DiscardError(Reason.UNWATCHED)
 
 
 def _require(state: State, twin: int, filters: int) -> None:

@@ -67,6 +67,8 @@ PAGE = ctypes.addressof(spare) + 4095 & ~4095
 WHOLE = raw("mmap", 0, SIZE, 3, 0x22, -1, 0)
 ctypes.memset(WHOLE, 66, SIZE)
 CODE = raw("mmap", 0, 4096, 7, 0x22, -1, 0)
+WIDE_SIZE = 12 << 20
+WIDE = raw("mmap", 0, WIDE_SIZE, 3, 0x22, -1, 0)
 LIMIT = ctypes.create_string_buffer(struct.pack("QQ", 100, 100), 64)
 STRTOK = ctypes.create_string_buffer(b"one two three")
 KEY = ctypes.c_uint()
@@ -352,6 +354,7 @@ def of_memory():
         "memory": [digest(PAGE, 8192), digest(WHOLE, SIZE), digest(CODE + 2048, 1024)],
         "mapped": raw("access", FREE, 0) != -errno.EFAULT,
         "code": ctypes.string_at(LIBRARY, 16).hex(),
+        "wide": [ctypes.string_at(WIDE + at, 8).hex() for at in range(0, WIDE_SIZE, 1 << 20)],
         "library": repr(
             [
                 libc.rand(),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from casemate.kernel import machines, userfault
+from casemate.child.protocol import ChildConfig
+from casemate.kernel import machines, tracing, userfault
 from casemate.kernel.machines import AARCH64
 from casemate.kernel.pagemap import Scanner
-from casemate.restorer import probe
+from casemate.restorer import probe, process
 
 
 def test_this_host_is_probed() -> None:
@@ -65,3 +67,49 @@ def test_a_kernel_without_the_scan(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Scanner, "written", written)
     assert "6.7" in probe.restoring_problem()
+
+
+@pytest.mark.usefixtures("root")
+def test_a_yama_that_says_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(probe, "_YAMA", tmp_path)  # a folder cannot be read
+    assert "does not say who may trace" in probe.restoring_problem()
+
+
+class _Lacking(type(Path())):  # type: ignore[misc]
+    """A path below which one of the kernel's files is as on an older one."""
+
+    lacks = ""
+
+    def stat(self, **given: bool) -> os.stat_result:
+        found = super().stat(**given)
+        return os.stat_result((*found[:6], 0, *found[7:])) if self.lacks in str(self) else found
+
+    def exists(self, **given: bool) -> bool:
+        return self.lacks not in str(self) and super().exists(**given)
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(
+    ("lacks", "why"),
+    [("/proc/self/fd", "count open files"), ("/children", "CONFIG_PROC_CHILDREN")],
+)
+def test_a_kernel_that_tells_less(monkeypatch: pytest.MonkeyPatch, lacks: str, why: str) -> None:
+    monkeypatch.setattr(_Lacking, "lacks", lacks)
+    monkeypatch.setattr(probe, "Path", _Lacking)
+    monkeypatch.setattr(probe, "_unnoted", lambda: "")
+    assert why in probe.restoring_problem()
+
+
+def test_nobody_is_traced_on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machines, "current", lambda: AARCH64)
+    with pytest.raises(machines.UnknownMachineError, match="aarch64"):
+        tracing.seize(os.getppid(), 0)
+
+
+def test_a_restorer_on_another_machine_says_so_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    supervised = SimpleNamespace(refuse=lambda failure: said.append(failure.message))
+    monkeypatch.setattr(process, "Supervised", lambda config: supervised)
+    monkeypatch.setattr(machines, "current", lambda: AARCH64)
+    assert process.run(ChildConfig(control=0, heart=0, uid=None)) == 1
+    assert "aarch64" in said[0]

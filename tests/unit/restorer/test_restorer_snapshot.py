@@ -1,4 +1,7 @@
-"""Memory that the kernel may drop: found once for all instances of a zygote, zeroed in each."""
+"""What a snapshot is taken of: all memory that can be written, watched or known to be dropped.
+
+Memory that the kernel may drop is found once for all instances of a zygote, and zeroed in each.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import pytest
 
 from casemate.kernel import remote_memory
 from casemate.kernel.process_files import ProcessFiles
+from casemate.restorer.reasons import DiscardError, Reason
 from support.restored import Restored
 
 pytestmark = pytest.mark.timeout(60)
@@ -66,3 +70,21 @@ def test_of_known_ranges_the_kernel_is_not_asked(
     child.ready()
     # Whatever is there, nothing of a call stays in it.
     assert bytes(remote_memory.read(child.pid, [(place, place + 4096)])) == bytes(4096)
+
+
+def test_memory_that_was_not_told_of_at_first_has_it_not_used(
+    child: Restored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would watch it, and each later look would find the table as it was."""
+    whole = ProcessFiles.maps
+    told = []
+
+    def maps(files: ProcessFiles) -> bytes:
+        told.append(whole(files))
+        lines = told[-1].splitlines(keepends=True)
+        return told[-1] if len(told) > 1 else b"".join(one for one in lines if b"[stack]" not in one)
+
+    monkeypatch.setattr(ProcessFiles, "maps", maps)
+    with pytest.raises(DiscardError) as caught:
+        child.ready()
+    assert caught.value.reason is Reason.UNWATCHED
