@@ -26,6 +26,7 @@ from casemate.kernel import pagemap, process_files, remote_memory, tracing, user
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer import restoring, snapshot, tracee
 from casemate.restorer.reasons import DiscardError
+from casemate.restorer.written import Written
 from support.pristine import Pristine, settle
 from support.restored import Restored
 
@@ -333,6 +334,25 @@ def test_threads_that_race_with_it(seed: int, monkeypatch: pytest.MonkeyPatch) -
             running.call(f"race({seed * 1000 + number})", f"{seed}.{number}")
         assert others == []
         assert running.came["set back"] >= 15 <= 60 - running.came["set back"], running.came
+
+
+LEFT_OUT = {
+    "registers": (restoring.Held, "_set_registers", lambda *_: None),
+    "memory": (Written, "_found", lambda self, snapshot, closely: self._kept[:-1]),
+}
+"""Steps of a restore without which something of a call stays."""
+
+
+@pytest.mark.parametrize("step", LEFT_OUT)
+def test_what_stays_is_found(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or all of the above finds nothing because it does not look."""
+    owner, method, instead = LEFT_OUT[step]
+    with tried() as running:
+        running.call("mild(1, 5)", "whole")
+        monkeypatch.setattr(owner, method, instead)
+        with pytest.raises(AssertionError, match=step):
+            for number in range(20):
+                running.call(f"mild({number}, 20); ctypes.memset(OLD, 71, OLD_SIZE)", step)
 
 
 # -- what the kernel answers -------------------------------------------------------------------

@@ -239,6 +239,8 @@ GONE = {
     "another file as standard input": "f = os.open(__file__, 0); os.dup2(f, 0); os.close(f)",
     "standard output elsewhere": "f = os.open('/dev/zero', 1); os.dup2(f, 1); os.close(f)",
     "a duplicate of its socket": "os.dup(3)",
+    "standard input without blocking": "raw('fcntl', 0, 4, 0o4002)",
+    "standard input that appends": "raw('fcntl', 0, 4, 0o2002)",
     "its socket without blocking": "raw('fcntl', 3, 4, 0o4000 | 2)",
     "its socket inherited": "raw('fcntl', 3, 2, 0 if raw('fcntl', 3, 1) else 1)",
     "the buffer of its socket": (
@@ -266,6 +268,8 @@ GONE_DEEP = {
     "a timer": "raw('timer_create', 1, 0, SCRATCH)",
     "a child": "os.fork() or time.sleep(9)",
     "a child that has ended": "os.fork() or os._exit(0)",
+    "a signal of standard input": "raw('fcntl', 0, 10, 12)",
+    "the owner of standard input": "raw('fcntl', 0, 8, os.getpid())",
     "huge pages": "raw('prctl', 41, 1, 0, 0, 0)",
 }
 """What shows only by calls that are flagged themselves."""

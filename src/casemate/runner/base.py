@@ -28,6 +28,7 @@ from . import (
 )
 from .filling import fill_holes
 from .first_thread import start_first_thread
+from .own_input import open_own_input
 from .root import Root
 
 _MAX_DESCRIPTOR = 1 << 16
@@ -162,6 +163,7 @@ class Base:
             linux.sethostname("function")
             self.rehearsal.once()
             self._root.enter(devices)
+            open_own_input()
             rights.give_up_first()
             zygote.Zygote(socket.socket(fileno=instance.SOCKET_FD), self._prepared).run()
         except BaseException as error:  # noqa: BLE001 - a blank that fails must not run on as base

@@ -38,6 +38,7 @@ from .failures import describe, error_frame
 from .filling import fill_chunks, fill_pools
 from .filters import ZygoteFilters
 from .handlers import load_handler, offer_names, route_logging
+from .own_input import open_own_input
 
 _SETTLE_MS = 100
 _SETTLE_FORKS = 64
@@ -465,6 +466,7 @@ class Zygote:
     def _lock_down_and_serve(
         self, channel: int, output: int, tmpfs: int, hold: int | None = None
     ) -> None:
+        open_own_input()
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.close(output)

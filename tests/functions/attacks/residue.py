@@ -381,6 +381,7 @@ def of_kernel():
         + [[option, raw("prctl", option, 0, 0, 0, 0)] for option in (3, 7, 21, 27, 30, 34, 39, 42)],
         "made timers": [asked("timer_gettime", number, ...) for number in range(3)],
         "children": raw("wait4", -1, 0, 1, 0),
+        "files": [[raw("fcntl", number, 9), raw("fcntl", number, 11)] for number in range(4)],
         "priority": raw("ioprio_get", 1, 0),
         "personality": raw("personality", 0xFFFFFFFF),
     }
