@@ -74,7 +74,6 @@ def test_nothing_of_random_calls_is_found(node: TestNode, way: str, count: int) 
         planted = answer.json().get("who") if answer.status_code == 200 else None
         served = {layouts.look() for _ in range(LOOKS)}
         came["used again" if planted in served else "another" if planted else "ended"] += 1
-    print(way, came)
     if way != "forked" and not restoring_problem():
         assert came["used again"] >= count / 20, came
     else:

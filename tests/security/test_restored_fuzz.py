@@ -328,7 +328,6 @@ def test_threads_that_race_with_it(seed: int, monkeypatch: pytest.MonkeyPatch) -
     with tried("import sys\n" + _RACES) as running:
         running.at_restore = noted
         for name, (owner, method) in STAGES.items():
-
             monkeypatch.setattr(owner, method, looking(name, getattr(owner, method)))
         for number in range(60):
             running.call(f"race({seed * 1000 + number})", f"{seed}.{number}")
@@ -492,7 +491,6 @@ def test_one_other_answer_while_it_is_set_back(answers: Answers, seed: int | Non
             answers.at, answers.how = at, how
             running.call(_USES, f"{at} {how}")
         running.at_restore = nullcontext
-    print(running.came)
 
 
 @pytest.mark.parametrize("seed", SOME_AND_ALL)
@@ -513,4 +511,3 @@ def test_one_other_answer_at_its_snapshot(answers: Answers, seed: int | None) ->
                 continue
             for _ in range(3):
                 running.call(_USES, f"{at} {answers.changed} {how}")
-    print(running.came)

@@ -32,7 +32,7 @@ _NAMESPACES = ("mnt", "net", "ipc", "uts", "user", "cgroup", "pid_for_children")
 _LINKS = ("cwd", "root", "exe", *(f"ns/{name}" for name in _NAMESPACES))
 _PTRACE_RSEQ = 0x420F
 """PTRACE_GET_RSEQ_CONFIGURATION."""
-_ASKED = (
+_ASKED: tuple[tuple[Any, ...], ...] = (
     ("sigaltstack", 0, ...),
     *(("getitimer", which, ...) for which in range(3)),
     *(("timer_gettime", number, ...) for number in range(3)),

@@ -592,5 +592,5 @@ PREPARED = {
 
 AGAIN = PYTHON | C | CLOSED | TAKEN_AWAY
 _ROWS = (AGAIN, UNSEEN_AGAIN, GONE, GONE_DEEP, UNSEEN_GONE, DENIED, ENDED, IMPORTED, HOSTILE)
-COUNT = sum(map(len, _ROWS))
+COUNT = sum(len(rows) for rows in _ROWS)
 """How many there are."""

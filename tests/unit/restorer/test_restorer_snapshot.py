@@ -81,8 +81,10 @@ def test_memory_that_was_not_told_of_at_first_has_it_not_used(
 
     def maps(files: ProcessFiles) -> bytes:
         told.append(whole(files))
+        if len(told) > 1:
+            return told[-1]
         lines = told[-1].splitlines(keepends=True)
-        return told[-1] if len(told) > 1 else b"".join(one for one in lines if b"[stack]" not in one)
+        return b"".join(one for one in lines if b"[stack]" not in one)
 
     monkeypatch.setattr(ProcessFiles, "maps", maps)
     with pytest.raises(DiscardError) as caught:
