@@ -146,6 +146,9 @@ class Calls(Generations):
     ) -> None:
         """Take in that the code cuts a text at a sign that it may have put there."""
 
+    def _marked(self, text: str, *given: Any) -> None:
+        """Take in that the code fills a mark of a text."""
+
     def _read_answer(self, text: str | bytes) -> None:
         """Take in that the code reads the head of an answer, which it may have written."""
 
@@ -279,6 +282,8 @@ class Calls(Generations):
         wholly = getattr(function, "__module__", None) in _PURE_MODULES
         written = written_by(function, arguments)
         again = substitution(function, arguments, named)
+        if again is not None and callable(again.by):
+            self._marked(again.text, again, result)
         parts = (*sources, written) if again is None else (*sources, again, written)
         self._note(result, DERIVED, parts, int(wholly))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import BuiltinMethodType
 from typing import Any
 
-from .notes import PERCENT, REPLACED, SCALARS, TOGETHER
+from .notes import OF_MARKS, PERCENT, REPLACED, SCALARS, TOGETHER
 from .quick import MAX_CUT_FROM, MAX_SHORT, Append, Note, Noted
 
 IN_LINK = "://"
@@ -105,10 +105,16 @@ def filler(append: Append, filled: Callable[[Any, Any, Any], None]) -> Callable[
     return percent
 
 
-def replacer(append: Append, noted: Noted) -> Callable[[Callable[..., Any], Any, Any], Any]:
+def replacer(
+    append: Append, noted: Noted, marked: Callable[..., None]
+) -> Callable[[Callable[..., Any], Any, Any], Any]:
     """Return what does a call of something named `replace` with two arguments."""
 
     def replaced(function: Callable[..., Any], old: Any, new: Any) -> Any:
+        if type(old) is str and old[:1] in OF_MARKS and len(old) > 2 and new:
+            owner = getattr(function, "__self__", None)
+            if type(owner) is str and old in owner:
+                marked(owner, old)
         result = function(old, new)
         if type(result) is str and type(function) is BuiltinMethodType:
             owner = function.__self__

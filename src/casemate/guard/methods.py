@@ -24,7 +24,7 @@ import copy
 from collections.abc import Sequence
 
 from .inlining import MAX_TURNED, PREFIX, SUFFIX, noted
-from .notes import REPLACED
+from .notes import OF_MARKS, REPLACED
 
 ASKING = frozenset(
     ("endswith", "isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
@@ -81,8 +81,10 @@ def replaces_by_shorter(node: ast.Call, name: str) -> bool:
     """Tell whether a call replaces a text by one that is no longer, both written there."""
     if name != "replace" or len(node.args) != 2 or not are_texts(node.args):
         return False
-    old, new = (each.value for each in node.args if isinstance(each, ast.Constant))
-    return 0 < len(str(old)) >= len(str(new))
+    old, new = (str(each.value) for each in node.args if isinstance(each, ast.Constant))
+    if new and old[:1] in OF_MARKS and any(map(str.isalpha, old)):
+        return False  # it may fill a mark of a template
+    return 0 < len(old) >= len(new)
 
 
 def _read(name: str) -> ast.Name:

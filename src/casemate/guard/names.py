@@ -28,12 +28,16 @@ READS_LINES = "lines of what was written"
 """How it is announced that the code takes a text apart that was written into memory."""
 FILLS = "% of a mapping"
 """How it is announced that the code fills a template by the names of its fields."""
+FILLS_MARK = "replace() of a mark"
+"""How it is announced that the code fills a mark of a template of its own."""
 PARTS = frozenset(("partition", "rpartition", "rsplit", "split"))
 PLACES = frozenset(("find", "index", "rfind", "rindex"))
 ENDS_OF_HEADS = frozenset(("\n\n", "\r\n\r\n", "\r\n", b"\n\n", b"\r\n\r\n", b"\r\n"))
 """Where such a head is taken apart; at the ends of its lines as well."""
 OF_NUMBERS = frozenset(("bytes", "chr"))
 """Built-in functions that make texts of numbers."""
+SHOWING = "repr"
+"""The built-in function whose result has a text in quotes."""
 NAMESPACES = frozenset(("globals", "locals", "vars"))
 OWN_KINDS = frozenset(("format", "format_map", "replace", "translate"))
 """Methods of a text whose results are noted each in a way of its own."""
@@ -178,6 +182,7 @@ WATCHED = frozenset(
         "reduce",
         "search",
         "sendall",
+        "sendmail",
         "sendto",
         "send_prepare",
         "send_query",
@@ -201,7 +206,7 @@ NAMES = (
     *("admitted", "equal", "split", "words", "groups", "group", "item"),
     *("asked", "matched_by", "matched_with"),
     *("joined_by", "batched", "join", "add", "augment", "short", "grows", "percent"),
-    *("numbered", "joined", "replaced", "call", "called", "caught", "given", "cut"),
+    *("numbered", "showing", "shown", "joined", "replaced", "call", "called", "caught", "given", "cut"),
     *("cut_again", "member", "found", "all_found", "same", "differs", "matched", "seen"),
     *("watched", "wrote", "bound"),
 )

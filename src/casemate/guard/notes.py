@@ -21,6 +21,8 @@ BATCH = "batch"
 BEGINS_WITH_SIGN = 4
 """Of a sum of two: the left one begins with one literal sign, and is it if the rest is empty."""
 TEXTS = (str, bytes)
+OF_MARKS = frozenset("{$<[%@#_~")
+"""What the marks of templates begin with."""
 ESCAPERS = frozenset(("escape_dn_chars", "escape_filter_chars", "escape_rdn"))
 """Functions whose results are checked for the language that they escape for, by their names."""
 _PATTERN_PART = re.compile(

@@ -22,6 +22,9 @@ _FIELD = re.compile(r"\$?\{{1,2}[^{}\\%&]{1,200}\}{1,2}")
 _STEP_UP = re.compile(r"(?:[/\\]|%2f|%5c)(?:\.|%2e){2}(?![\w.-])", re.IGNORECASE)
 _WHOLE = (_TAGS, _ADDRESS, _FIELD)
 
+_MAX_SHOWN = 4096
+"""Characters of a text in quotes that are told apart from it."""
+
 Piece = tuple[Any, bool]
 """A piece of a text, and whether it is a literal of the code."""
 
@@ -33,6 +36,16 @@ def as_text(value: str | bytes) -> str:
     if isinstance(value, str):
         return str.__str__(value)  # a type of its own, such as bson's `Code`, may have no hash
     return bytes(value).decode(errors="surrogateescape")
+
+
+def in_quotes(value: str, shown: str) -> tuple[str, str, str] | None:
+    """Return what `repr` made of a text: quotes around it. None if it is long, or was escaped.
+
+    With an escape in it, it is another text: that is searched as what a library made.
+    """
+    if not 2 < len(shown) == len(value) + 2 <= _MAX_SHOWN or shown[1:-1] != value:
+        return None
+    return shown[0], value, shown[0]
 
 
 def texts_in(made: Made) -> tuple[Any, ...]:
@@ -103,9 +116,18 @@ def of_percent(template: str, arguments: Any) -> list[Piece] | None:
             pieces.append((value, False))
         else:
             start = match.start() + (len(match["key"]) + 3 if match["key"] is not None else 1)
-            pieces.append((("%" + template[start:place]) % (value,), False))
+            shown = ("%" + template[start:place]) % (value,)
+            pieces += _shown(value, shown) if match["type"] == "r" else ((shown, False),)
     pieces.append((template[place:], True))
     return pieces
+
+
+def _shown(value: Any, shown: str) -> list[Piece]:
+    parts = in_quotes(value, shown) if type(value) is str else None
+    if parts is None:
+        return [(shown, False)]
+    quote, inside, _ = parts
+    return [(quote, True), (inside, False), (quote, True)]
 
 
 def of_format(
@@ -130,7 +152,10 @@ def of_format(
         except LookupError:
             return None
         if conversion:
-            value = formatter.convert_field(value, conversion)
+            given, value = value, formatter.convert_field(value, conversion)
+            if conversion == "r" and not specification:
+                pieces += _shown(given, value)
+                continue
         plain = type(value) is str and not specification
         pieces.append((value if plain else format(value, specification or ""), False))
     return pieces

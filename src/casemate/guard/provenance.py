@@ -36,7 +36,7 @@ from .in_lines import (
     worder,
 )
 from .leaks.raised import Raised
-from .names import FILLS, READS_ANSWER, READS_LEVELS, READS_PARAMETERS, READS_PARTS
+from .names import FILLS, FILLS_MARK, READS_ANSWER, READS_LEVELS, READS_PARAMETERS, READS_PARTS
 from .notes import (
     JOINED,
     MAX_COLLECTIONS,
@@ -62,6 +62,7 @@ from .quick import (
     turner,
 )
 from .searching import Harmless, asker, matcher, pattern_matcher, searcher
+from .shown import shower
 
 MAX_CUTS = 4000
 """Cuts at signs of the code's that are looked at in an invocation."""
@@ -142,6 +143,8 @@ class Provenance(Calls):
         "raised",
         "replaced",
         "rpartition",
+        "showing",
+        "shown",
         "split",
         "split_levels",
         "split_parameters",
@@ -174,6 +177,7 @@ class Provenance(Calls):
         self.given = giver(append, self._noted, *parts)
         self.note = append
         self.numbered, self.turned = numbering(append, made), turner(append, made)
+        self.shown, self.showing = shower(append)
         self.len, self.type, self.str = len, type, str  # by names that no code uses for others
         self.plain = PLAIN_COLLECTIONS
         self.affirmed, self.equal = affirmer(self), equaller(self, self._same)
@@ -202,7 +206,8 @@ class Provenance(Calls):
         self.joined = together(append, self._note_made, self._joined)
         self.joined_by = together_by(append, self._note_made)
         self.batched = batcher(self.joined_by, self._take_batch)
-        self.percent, self.replaced = filler(append, self._filled), replacer(append, self._noted)
+        self.percent = filler(append, self._filled)
+        self.replaced = replacer(append, self._noted, self._marked)
         self.patterns = Harmless()
         """Of the function's code, which the sink need not look at again."""
         searching = (self.patterns, self._answers, self._settle_answers)
@@ -437,6 +442,11 @@ class Provenance(Calls):
         """Announce that the code reads the head of an answer, which it may have written."""
         if READS_ANSWER in self.watchers:
             self.watchers[READS_ANSWER]((text,), {})
+
+    def _marked(self, text: str, *given: Any) -> None:
+        """Announce that the code fills a mark of a text: by what, or how a pattern has."""
+        if self.active and FILLS_MARK in self.watchers:
+            self.watchers[FILLS_MARK]((text, given), {})
 
     def _divided(
         self, text: str, sign: str, most: int, backwards: bool, index: int | None = None

@@ -40,6 +40,7 @@
     getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
     len(x.split())        the same: nobody sees what is made
     chr(x), map(chr, x)   __casemate_numbered__(chr)(x), map(__casemate_numbered__(chr), x)
+    repr(x), f"a {x!r}"   __casemate_showing__(repr)(x), f"a {__casemate_shown__(x)}"
     t.format(x)           __casemate_watched__("format", t.format, x)
     except E as e: ...    except E as e: __casemate_caught__(); ...
     finally: return x     finally: __casemate_caught__(); return x
@@ -111,11 +112,14 @@ from .names import (
     READS_ANSWER,
     READS_HEAD,
     SEEN,
+    SHOWING,
     UNSEEN,
     WATCHED,
     WRITES,
 )
 
+_AS_REPR, _AS_IS = ord("r"), -1
+"""How a value of an f-string is converted."""
 _ENDING = (ast.Return, ast.Break, ast.Continue)
 """In a `finally`, what ends the exception that is on its way."""
 
@@ -138,6 +142,13 @@ class Rewriter(Comparisons, ast.NodeTransformer):
         """By the identity of a call that splits a text, the one part of it that is taken."""
         self._cut_again: ast.Subscript | None = None
         """A slice of which another is taken: both are done by one call."""
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
+        """Do `{x!r}` of an f-string as `{repr(x)}`."""
+        self.generic_visit(node)
+        if node.conversion == _AS_REPR:
+            node.value, node.conversion = self._call(node.value, "shown", node.value), _AS_IS
+        return node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
         """Do an f-string of at least two parts."""
@@ -281,12 +292,7 @@ class Rewriter(Comparisons, ast.NodeTransformer):
         again = reads_again(node)  # by its look, which is another afterwards
         done = handed_over(node)
         self.generic_visit(node)
-        node.args = [
-            self._call(argument, "numbered", argument)
-            if isinstance(argument, ast.Name) and argument.id == "chr"
-            else argument
-            for argument in node.args
-        ]
+        node.args = [self._passed_on(argument) for argument in node.args]
         name = ""
         if isinstance(node.func, ast.Attribute):
             name = node.func.attr
@@ -297,6 +303,12 @@ class Rewriter(Comparisons, ast.NodeTransformer):
         elif isinstance(node.func, ast.Name) and not reads_in_memory(node):
             return done(self._builtin(node, node.func.id))
         return done(self._named_call(node, name, again))
+
+    def _passed_on(self, node: ast.expr) -> ast.expr:
+        """Have functions noted that are arguments: `map(chr, numbers)`, `map(repr, texts)`."""
+        named = node.id if isinstance(node, ast.Name) else ""
+        form = {"chr": "numbered", SHOWING: "showing"}.get(named, "")
+        return self._call(node, form, node) if form else node
 
     def _named_call(self, node: ast.Call, name: str, again: str) -> ast.expr:
         """Do a call by a name that is noted or announced, if it is one."""
@@ -422,6 +434,8 @@ class Rewriter(Comparisons, ast.NodeTransformer):
             return announced(node) if node.args[1].value in WRITES else node
         elif name in OF_NUMBERS and plain and not isinstance(node.args[0], ast.Constant):
             node.func = self._call(node.func, "numbered", node.func)
+        elif name == SHOWING and plain:
+            node.func = self._call(node.func, "showing", node.func)
         elif name in WATCHED:
             return self._watched(node, name)
         return node

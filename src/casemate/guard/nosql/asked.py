@@ -24,7 +24,7 @@ from ..verdict import Verdict
 from .drivers import MONGO, NAME, READING, check_document
 from .languages import judge_graphql, judge_path, judge_search
 
-_OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte")
+_OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte", "$where")
 """What code has that takes operators, one of these at least."""
 _MAX_TOPICS = 64
 _MAX_QUERY = 16 * 1024

@@ -31,5 +31,6 @@ SINK = Sink(
         READS_HEAD: wire.read_head,
         WRITES_HEAD: wire.wrote_head,
         **dict.fromkeys(("sendall", "sendto"), wire.sent_by_own),
+        "sendmail": wire.mailed_by_own,
     },
 )

@@ -20,12 +20,12 @@ from typing import Any
 from ..core import Guard
 from ..evaluation.formats import PLAIN, is_plain
 from ..hooks import argument, wrap
-from ..names import FILLS
+from ..names import FILLS, FILLS_MARK
 from ..notes import SCALARS
 from ..origin import Span
 from ..plain_names import is_hidden
 from ..sink import Patch, Sink
-from ..templates import listed_fields
+from ..templates import listed_fields, own_marks
 from ..templates.judgement import (
     BOTTLE,
     CHAMELEON,
@@ -303,7 +303,7 @@ def _checking(guard: Guard, how: Syntax, place: int, name: str) -> Any:
 SINK = Sink(
     name=NAME,
     summary="Template engines: data belongs into the context, not into the template.",
-    calls={FILLS: _on_filled},
+    calls={FILLS: _on_filled, FILLS_MARK: own_marks.filled},
     patches={
         "string": patch_string,
         "jinja2.environment": patch_jinja2,

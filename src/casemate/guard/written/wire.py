@@ -104,6 +104,20 @@ def sent_by_own(guard: Guard, function: Any, arguments: tuple[Any, ...], *_: Any
         check_sent(guard, arguments[0])
 
 
+def mailed_by_own(
+    guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Block a mail (BlockedError) that the code hands to a relay of its own, as to `smtplib`."""
+    if not guard.active or not is_own(guard, function):
+        return
+    for one in (*arguments, *named.values()):
+        if not isinstance(one, (str, bytes)) or len(one) > MAX_HEAD:
+            continue
+        begins = as_text(one[:MAX_FIRST_LINE])
+        if _MAIL_FIELD.match(begins) is not None and is_put_together(guard, one):
+            guard.check(NAME, one, judge_head)
+
+
 def check_line(guard: Guard, text: str) -> None:
     """As `check_sent`, of a text that is written into a file over a socket."""
     if _VERB.match(text) is not None and len(text) <= MAX_HEAD and is_direct(guard, "socket"):
