@@ -13,12 +13,18 @@ from typing import Any
 
 from .core import Guard
 from .hooks import Before, wrap
-from .notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED
+from .notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
+from .pieces import as_text
 from .sample import SAMPLE
 
 _MAX_FRAMES = 200
 _MAX_CHANGES = 4
 """Of a text after it was put together: `text.strip().encode()` are two."""
+MAX_BACK = 32
+"""Texts of one invocation that are looked for among all that was put together."""
+MIN_KEPT, MAX_KEPT = 8, 16 * 1024
+"""Characters of one."""
+_BACK = ("standing", "back")
 _PUT_TOGETHER = frozenset((FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED))
 _OWN = os.path.dirname(__file__) + "/"
 
@@ -127,13 +133,43 @@ def is_known(guard: Guard, value: object) -> bool:
 
 
 def is_put_together(guard: Guard, value: str | bytes) -> bool:
-    """Tell whether the code was seen putting a text together, or what was trimmed or encoded."""
+    """Tell whether the code was seen putting a text together, or what was trimmed or encoded.
+
+    Or one that is equal, and came back from where the code had it kept: a database, a token.
+    """
+    made = _put_together(guard, value)
+    if made is not None and (made.value is value or as_text(value) in as_text(made.value)):
+        return True
+    if _came_back(guard, value):
+        return _put_together(guard, value) is not None
+    return made is not None
+
+
+def _put_together(guard: Guard, value: object) -> Made | None:
+    """Return how a text was put together that another one is, or was derived from."""
     made = guard.provenance.of(value)
     for _ in range(_MAX_CHANGES):
         if made is None or made.kind != DERIVED or not made.parts:
             break
         made = guard.provenance.of(made.parts[0])
-    return made is not None and made.kind in _PUT_TOGETHER
+    return made if made is not None and made.kind in _PUT_TOGETHER else None
+
+
+def _came_back(guard: Guard, value: str | bytes) -> bool:
+    """Note of a text that it is made of one that is equal, if one was seen being made."""
+    if not guard.active or not MIN_KEPT <= len(value) <= MAX_KEPT:
+        return False
+    provenance, size, kind = guard.provenance, len(value), type(value)
+    left = provenance.kept.get(_BACK, MAX_BACK)
+    if left <= 0 or (type(value) is str and guard.constants.is_literal(value)):
+        return False
+    provenance.kept[_BACK] = left - 1
+    for note in provenance.noted():
+        text = note[0]
+        if type(text) is kind and len(text) == size and text is not value and text == value:
+            provenance.derived(value, (text,))
+            return True
+    return False
 
 
 def wrap_after(owner: Any, name: str, after: After) -> None:

@@ -113,6 +113,9 @@ class Walk:
             return own if self._guard.check_of(key) != "member" else None
         spans = self._guard.spans(key)
         chosen = next((s for s in spans if not s.vouched), None)
+        if chosen is None and key.startswith("$") and not self._guard.constants.is_literal(key):
+            # Read from JSON that the code has kept: the code's own is another object.
+            return self._guard.key(key) if self._guard.provenance.of(key) is None else None
         return chosen.origin if chosen is not None else None
 
     def _spliced(self, item: Mapping[Any, Any]) -> Verdict | None:

@@ -27,7 +27,7 @@ from ..objects.plain import is_plain_array
 from ..objects.signatures import patch_hmac
 from ..origin import Span
 from ..sink import Patch, Sink
-from ..standing import is_direct, is_import, wrap_direct
+from ..standing import is_direct, is_import, is_put_together, wrap_direct
 from ..verdict import Judge, Verdict
 from ..written import apart
 from ..written.lines import before_in_line, is_whole
@@ -292,7 +292,9 @@ def _check_composed(guard: Guard, arguments: tuple[Any, ...], named: dict[str, A
     # What the code put together was seen being made: a file of settings is not searched.
     if not guard.active:
         return
-    if isinstance(text, str) and guard.provenance.of(text) is not None:
+    if isinstance(text, str) and (
+        guard.provenance.of(text) is not None or is_put_together(guard, text)
+    ):
         guard.check(NAME, text, _judge_composed)
     elif (held := text if isinstance(text, str) else held_by(text)) and writes_in_memory(guard):
         guard.check(NAME, held, found(guard, judge_yaml))
