@@ -58,6 +58,14 @@ _DECIDING = frozenset(
     ]
 )
 """What says who, how much or whether: no column that an event has written by its name."""
+_OF_RIGHTS = frozenset(
+    [
+        *("admin", "administrator", "root", "superuser", "staff", "moderator", "role", "roles"),
+        *("permission", "permissions", "privilege", "privileges", "right", "rights", "scope"),
+        *("scopes", "owner", "tenant", "verified", "approved", "balance", "credit", "credits"),
+        *("password", "passwd", "pwd"),
+    ]
+)
 _CATALOGUES = ("pg_", "sqlite_", "mysql_", "information_schema", "performance_schema", "dba_")
 _RESERVED = frozenset(
     re.findall(
@@ -142,3 +150,8 @@ def is_shown(name: str) -> bool:
 def is_entered(name: str) -> bool:
     """Tell whether a plain name is of what people enter, and may be chosen to be written."""
     return is_plain(name) and not any(p.lower() in _DECIDING for p in _PARTS.findall(name))
+
+
+def is_of_rights(name: str) -> bool:
+    """Tell whether a name is of what somebody may do, whose something is, or how much they have."""
+    return any(part.lower() in _OF_RIGHTS for part in _PARTS.findall(name))

@@ -140,9 +140,20 @@ def is_put_together(guard: Guard, value: str | bytes) -> bool:
     made = _put_together(guard, value)
     if made is not None and (made.value is value or as_text(value) in as_text(made.value)):
         return True
-    if _came_back(guard, value):
+    if not _is_cut(guard, value) and _came_back(guard, value):
         return _put_together(guard, value) is not None
     return made is not None
+
+
+def _is_cut(guard: Guard, value: str | bytes) -> bool:
+    """Tell whether a text was cut out of a longer one: a line of those that the code has kept."""
+    made = guard.provenance.of(value)
+    if made is None or made.kind != DERIVED or not made.parts:
+        return False
+    source = made.parts[0]
+    if not isinstance(source, (str, bytes)) or len(source) <= len(value):
+        return False
+    return as_text(value) in as_text(source)
 
 
 def _put_together(guard: Guard, value: object) -> Made | None:

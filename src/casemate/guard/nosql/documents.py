@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core import Guard
 from ..identity import identity
+from ..notes import DERIVED
 from ..origin import Origin
 from ..pieces import as_text
 from ..plain_names import is_hidden, is_plain, is_whose
@@ -70,11 +71,12 @@ class Walk:
         for key in item:
             if not isinstance(key, str) or not (key.startswith("$") or "." in key):
                 continue
-            if whole is None and self._compares(field, key, item[key]):
+            kept = self._kept(key) if whole is None else None
+            if whole is None and kept is None and self._compares(field, key, item[key]):
                 continue
             if self._pages(item, key, field):
                 continue
-            origin = whole or self._of_key(key)
+            origin = whole or kept or self._of_key(key)
             if origin is not None and (whole is not None or key.startswith("$")):
                 words = "brings an operator" if key[0] == "$" else "brings a path of fields"
                 return Verdict(origin, f"{words} of the query", FIX_SCALAR)
@@ -113,10 +115,19 @@ class Walk:
             return own if self._guard.check_of(key) != "member" else None
         spans = self._guard.spans(key)
         chosen = next((s for s in spans if not s.vouched), None)
-        if chosen is None and key.startswith("$") and not self._guard.constants.is_literal(key):
-            # Read from JSON that the code has kept: the code's own is another object.
-            return self._guard.key(key) if self._guard.provenance.of(key) is None else None
         return chosen.origin if chosen is not None else None
+
+    def _kept(self, key: str) -> Origin | None:
+        """Return where an operator is from that was read from JSON which the code has kept.
+
+        The code's own is another object, and so is one that it has put together.
+        """
+        guard = self._guard
+        own = key[0] != "$" or guard.constants.is_literal(key)
+        made = None if own else guard.provenance.of(key)
+        if own or (made is not None and made.kind != DERIVED) or guard.check_of(key) == "member":
+            return None
+        return guard.key(key)
 
     def _spliced(self, item: Mapping[Any, Any]) -> Verdict | None:
         """Judge the JSON that a document was read from, if the code put it together."""

@@ -6,12 +6,15 @@ that has it says so, by the words `__dict__` or `vars`.
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import sys
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
 from ..core import Guard
+from ..plain_names import is_of_rights
 from ..sink import Sink
 from ..verdict import Verdict
 
@@ -26,9 +29,22 @@ def _on_setattr(
     guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     if function is setattr and len(arguments) == 3:
-        name = arguments[1]
-        if isinstance(name, str) and name.startswith("_"):
+        thing, name, _ = arguments
+        if isinstance(name, str) and (name.startswith("_") or _gives_rights(thing, name)):
             guard.decide(NAME, lambda: _verdict(guard, name))
+
+
+def _gives_rights(thing: object, name: str) -> bool:
+    """Tell whether an object has an attribute that says what somebody may do, or has."""
+    return is_of_rights(name) and _has(thing, name)
+
+
+def _has(thing: object, name: str) -> bool:
+    # Asked without `__getattr__` of the code: the call that is watched has not been made yet.
+    with contextlib.suppress(AttributeError):
+        inspect.getattr_static(thing, name)
+        return True
+    return False
 
 
 def _on_update(
@@ -38,7 +54,12 @@ def _on_update(
     given = arguments[0] if arguments else None
     if type(owner) is not dict or not isinstance(given, dict):
         return
-    names = [name for name in given if isinstance(name, str) and name.startswith("_")]
+    names = [
+        name
+        for name in given
+        if isinstance(name, str)
+        and (name.startswith("_") or (is_of_rights(name) and name in owner))
+    ]
     if names and _says(guard.root, _DICTIONARIES):
         for name in names[:_MAX_NAMES]:
             guard.decide(NAME, lambda name=name: _verdict(guard, name))  # type: ignore[misc]
@@ -58,14 +79,19 @@ def _says(root: str, words: frozenset[str]) -> bool:
 
 
 def _verdict(guard: Guard, name: str) -> Verdict | None:
-    chosen = next((s for s in guard.spans(name) if not s.vouched), None)
+    chosen = next((s.origin for s in guard.spans(name) if not s.vouched), None)
+    # One that the code has as well is another object: a key of the event's is none of its texts.
+    if chosen is None and not (guard.constants.is_literal(name) or guard.check_of(name)):
+        chosen = guard.key(name)
     if chosen is None:
         return None
-    return Verdict(chosen.origin, "names an attribute that is no data: it begins with `_`", _FIX)
+    what = "is no data: it begins with `_`" if name[:1] == "_" else "says what somebody may do"
+    return Verdict(chosen, f"names an attribute that {what}", _FIX)
 
 
 SINK = Sink(
     name=NAME,
-    summary="setattr and __dict__.update: the event must not name attributes such as `__class__`.",
+    summary="setattr and __dict__.update: the event must not name attributes such as "
+    "`__class__` or `is_admin`.",
     calls={"setattr": _on_setattr, "update": _on_update},
 )

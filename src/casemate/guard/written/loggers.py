@@ -21,10 +21,17 @@ from ..in_memory import held_by, is_binary
 from ..pieces import as_text
 from ..sink import Patch
 from ..standing import is_put_together, wrap_after
-from ..verdict import Verdict
+from ..verdict import Judge, Verdict
 from . import cef, streams
 from .alike import begins_sample
-from .records import begins_with_level, judge_kept, judge_printed, judge_record, judge_warning
+from .records import (
+    begins_with_level,
+    judge_kept,
+    judge_logged,
+    judge_printed,
+    judge_record,
+    judge_warning,
+)
 
 NAME = "log"
 MAX_RECORD = 64 * 1024
@@ -43,8 +50,10 @@ _PLAIN = frozenset((str, int, float, bool, type(None)))
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\x9b\u2028\u2029]")
 
 
-def check_record(guard: Guard, record: object, stream: object = None) -> None:
-    """Block a record (BlockedError) in which the event begins another."""
+def check_record(
+    guard: Guard, record: object, stream: object = None, judge: Judge = judge_printed
+) -> None:
+    """Block a record (BlockedError) in which the event begins another: by `judge` if printed."""
     if not guard.active or not isinstance(record, (str, bytes)):
         return
     text = as_text(record)
@@ -54,7 +63,7 @@ def check_record(guard: Guard, record: object, stream: object = None) -> None:
         guard.check(NAME, body, cef.judge)
     if _CONTROL.search(body) is not None and len(body) <= MAX_RECORD:
         is_printed = streams.of_file(guard, stream) is not None
-        guard.check(NAME, body, judge_printed if is_printed else judge_record)
+        guard.check(NAME, body, judge if is_printed else judge_record)
 
 
 def check_printed(
@@ -178,7 +187,7 @@ def patch_logging(guard: Guard, module: ModuleType) -> None:
     """Watch what handlers of `logging` are about to write."""
 
     def formatted(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
-        check_record(guard, result, getattr(arguments[0], "stream", None))
+        _formatted(arguments[0], result)
 
     def made(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
         handler = arguments[0]
@@ -186,7 +195,7 @@ def patch_logging(guard: Guard, module: ModuleType) -> None:
             wrap_after(handler, "format", lambda given, named, text: _formatted(handler, text))
 
     def _formatted(handler: Any, text: object) -> None:
-        check_record(guard, text, getattr(handler, "stream", None))
+        check_record(guard, text, getattr(handler, "stream", None), judge_logged)
 
     wrap_after(module.Handler, "format", formatted)
     wrap_after(module.Handler, "__init__", made)

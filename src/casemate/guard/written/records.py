@@ -79,7 +79,15 @@ def judge_record(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
-def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
+def judge_logged(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict on a record of `logging` on a standard stream, where others may be leveled.
+
+    As `judge_printed`, and any level and any time begin one where the code's own has neither.
+    """
+    return judge_printed(text, spans, logged=True)
+
+
+def judge_printed(text: str, spans: Sequence[Span], *, logged: bool = False) -> Verdict | None:
     """Return a verdict if data in what is printed begins another record of the code's.
 
     Much is printed that has texts of more than one line. What begins like a record here has its
@@ -90,6 +98,8 @@ def judge_printed(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in doubtful(spans):
         own = before_in_line(text, span)
         begins = _LEVEL if _LEVEL.match(own) else _TIME if _TIME.match(own) else None
+        if logged and begins is None:
+            begins = _RECORD
         if _ACCESS.match(own) and next(begun(text, span), None) is not None:
             return Verdict(span.origin, "begins a record of the log", FIX_LOG)
         raised = _RAISED.match(own) if traced else None
