@@ -206,8 +206,8 @@ NAMES = (
     *("admitted", "equal", "split", "words", "groups", "group", "item"),
     *("asked", "matched_by", "matched_with"),
     *("joined_by", "batched", "join", "add", "augment", "short", "grows", "percent"),
-    *("numbered", "showing", "shown", "joined", "replaced", "call", "called", "caught", "given", "cut"),
-    *("cut_again", "member", "found", "all_found", "same", "differs", "matched", "seen"),
-    *("watched", "wrote", "bound"),
+    *("numbered", "showing", "shown", "joined", "replaced", "call", "called", "caught"),
+    *("given", "cut", "cut_again", "member", "found", "all_found", "same", "differs", "matched"),
+    *("seen", "watched", "wrote", "bound"),
 )
 """What rewritten code calls, by its built-in names without prefix and suffix."""

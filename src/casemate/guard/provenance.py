@@ -203,11 +203,15 @@ class Provenance(Calls):
         """The first few texts that were found in a collection of literals: most are found again."""
         self.found = finder(self._members, self.known)
         self.all_found = all_finder(self._members, self.found)
-        self.joined = together(append, self._note_made, self._joined)
-        self.joined_by = together_by(append, self._note_made)
-        self.batched = batcher(self.joined_by, self._take_batch)
-        self.percent = filler(append, self._filled)
-        self.replaced = replacer(append, self._noted, self._marked)
+        self.joined = together(append, made, self._joined)
+        self.joined_by, self.batched = (
+            (by := together_by(append, made)),
+            batcher(by, self._take_batch),
+        )
+        self.percent, self.replaced = (
+            filler(append, self._filled),
+            replacer(append, self._noted, self._marked),
+        )
         self.patterns = Harmless()
         """Of the function's code, which the sink need not look at again."""
         searching = (self.patterns, self._answers, self._settle_answers)

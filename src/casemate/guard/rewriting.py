@@ -143,9 +143,9 @@ class Rewriter(Comparisons, ast.NodeTransformer):
         self._cut_again: ast.Subscript | None = None
         """A slice of which another is taken: both are done by one call."""
 
-    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.FormattedValue:
         """Do `{x!r}` of an f-string as `{repr(x)}`."""
-        self.generic_visit(node)
+        node = super().visit_FormattedValue(node)
         if node.conversion == _AS_REPR:
             node.value, node.conversion = self._call(node.value, "shown", node.value), _AS_IS
         return node
