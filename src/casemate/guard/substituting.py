@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .notes import REPLACED, Made
+from .notes import OF_MARKS, REPLACED, Made
 from .origin import Span
 from .pieces import has_step_up, is_whole, replaced, same
 from .spans import cutting, found_again, merged
@@ -68,7 +68,8 @@ def marks_replaced(
         return None
     source, mark, value = made.parts[:3]
     inside = spans_of(source) if len(_LETTER.findall(mark)) > 1 else []
-    if not inside or spans_of(mark):
+    # A mark of a template is one whoever names it: `"$" + name`.
+    if not inside or (mark[:1] not in OF_MARKS and spans_of(mark)):
         return None
     pieces_of = replaced(*made.parts)
     if pieces_of is None or not same(text, pieces_of):

@@ -1,7 +1,8 @@
 """Queries that the function's code hands to an object by a method's name, whatever it belongs to.
 
 A store of its own that knows the operators of MongoDB takes them as that does; a broker takes `+`
-and `#` in the filter of a topic for any level (MQTT 5.0, 4.7), one of NATS `*` and `>`.
+and `#` in the filter of a topic for any level (MQTT 5.0, 4.7), one of NATS `*` and `>`. A table that
+stands for one of DynamoDB takes expressions by the same names.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from ..lone_signs import origin_of_sign
 from ..names import READS_LEVELS, WATCHED
 from ..origin import Span
 from ..pieces import as_text
+from ..quoted import judge
 from ..searching import asks_plainly
 from ..sink import CallHook
 from ..spans import around
 from ..standing import is_own, is_put_together
 from ..verdict import Verdict
-from .drivers import MONGO, NAME, READING, check_document
-from .languages import judge_graphql, judge_path, judge_search
+from .drivers import EXPRESSIONS, MONGO, NAME, READING, check_document
+from .languages import EXPRESSION, judge_graphql, judge_path, judge_search
 
 _OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte", "$where")
 """What code has that takes operators, one of these at least."""
@@ -132,6 +134,16 @@ def _on_searched(
             guard.check(NAME, one, _judge_lucene)
 
 
+def _on_expressions(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Block an expression (BlockedError) for a table of the code's that takes those of DynamoDB."""
+    for name in EXPRESSIONS:
+        text = named.get(name)
+        if isinstance(text, str) and is_own(guard, function):
+            guard.check(NAME, text, lambda t, spans: judge(t, spans, EXPRESSION))
+
+
 def _judge_lucene(text: str, spans: Sequence[Span]) -> Verdict | None:
     own = "q".join(around(text, spans))
     # The code has written both, so that it is no sentence of somebody's.
@@ -154,4 +166,5 @@ CALLS: dict[str, CallHook] = {
     **dict.fromkeys(("find", "find_one"), _on_found),
     **dict.fromkeys(("search", "findall"), _on_searched),
     "subscribe": _on_subscribed,
+    **dict.fromkeys(("delete_item", "put_item", "query", "scan", "update_item"), _on_expressions),
 }

@@ -239,7 +239,7 @@ def _patterns(name: str, words: tuple[Any, ...]) -> list[str | bytes]:
 # -- AWS -------------------------------------------------------------------------------------------
 
 _ANSI = (Dialect.ANSI,)
-_EXPRESSIONS = (
+EXPRESSIONS = (
     "FilterExpression",
     "KeyConditionExpression",
     "ProjectionExpression",
@@ -271,7 +271,7 @@ def _check_aws(guard: Guard, service: str, operation: str, parameters: Mapping[s
     if service == "dynamodb":
         nested = [v for i in parameters.get("TransactItems", ()) for v in i.values()]
         for given in (parameters, *nested):
-            for name in _EXPRESSIONS:
+            for name in EXPRESSIONS:
                 text = given.get(name)
                 if isinstance(text, str):
                     guard.check(NAME, text, lambda t, spans: judge(t, spans, EXPRESSION))

@@ -39,7 +39,8 @@ _FIX_LITERAL = "put values in by repr(), or take them as they are"
 
 def judge_form(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data in a value of a form that the code put together ends this."""
-    if not all(span.exact for span in spans):
+    # Found by search, it may be a part of a form of the event's own; a number is by chance.
+    if not all(span.exact or text[span.start : span.end].isalnum() for span in spans):
         return None
     for span in doubtful(spans):
         begin = text.rfind("&", 0, span.start) + 1
