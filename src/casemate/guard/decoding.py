@@ -67,9 +67,12 @@ _MAY_CHANGE = {
 }
 _ESCAPES = re.compile(
     r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
-    r"|\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))"
+    r"|\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-3][0-7]{2}))"
 )
-"""A character beyond the first 65,536 is two escapes (RFC 8259, section 7), all others are one."""
+"""A character beyond the first 65,536 is two escapes (RFC 8259, section 7), all others are one.
+
+Cookies have them in octal digits.
+"""
 _URL_ESCAPES = re.compile(r"(%[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*)")
 """Begins with a sign, which is searched for faster than a group is."""
 CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f\x7f]")
@@ -270,6 +273,8 @@ def _html(text: str) -> Iterator[tuple[str, object]]:
 def _unescaped(found: re.Match[str]) -> str:
     if found[1]:
         return chr(0x10000 + ((int(found[1], 16) - 0xD800) << 10) + int(found[2], 16) - 0xDC00)
+    if found[5]:
+        return chr(int(found[5], 8))
     return chr(int(found[3] or found[4], 16))
 
 

@@ -155,6 +155,7 @@ WRITES = frozenset(("write", "writelines", "writev"))
 CALLED = METHODS | CHECKS | FUNCTIONS
 WATCHED = frozenset(
     [
+        "Markup",
         "Parse",
         "ParseFile",
         "__getattribute__",
@@ -176,6 +177,7 @@ WATCHED = frozenset(
         "fullmatch",
         "getattr_static",
         "iterfind",
+        "mark_safe",
         "match",
         "methodcaller",
         "prepare",

@@ -1,8 +1,8 @@
 """Queries that the function's code hands to an object by a method's name, whatever it belongs to.
 
 A store of its own that knows the operators of MongoDB takes them as that does; a broker takes `+`
-and `#` in the filter of a topic for any level (MQTT 5.0, 4.7), one of NATS `*` and `>`. A table that
-stands for one of DynamoDB takes expressions by the same names.
+and `#` in the filter of a topic for any level (MQTT 5.0, 4.7), one of NATS `*` and `>`. A table
+that stands for one of DynamoDB takes expressions by the same names.
 """
 
 from __future__ import annotations

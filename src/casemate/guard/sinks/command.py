@@ -46,6 +46,7 @@ _READERS = frozenset(
 _QUOTES = re.compile(r"[\"'\\]")
 _MAX_SCRIPT = 256 * 1024
 _MAX_NAMED = 4096
+_OF_SHELL = ["/bin/sh", "-c"]
 _PROCESS = type(os.environ)
 _FIX_SPLIT = (
     "make the list of arguments yourself, one for each value, instead of cutting a command line "
@@ -125,6 +126,8 @@ def _verdict(
     else:
         given = list(arguments) if isinstance(arguments, (list, tuple)) else []
     words = [word for item in given if (word := _argument(guard, item)) is not None]
+    if given[:2] == _OF_SHELL and not is_known(guard, str(given[0])):
+        words[0] = Argument(words[0].value, known=False)  # so `shell=True` begins
     verdict = judgement.arguments(words)
     if verdict is None and program is not None:
         word = _argument(guard, program)

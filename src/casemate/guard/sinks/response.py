@@ -284,9 +284,18 @@ def _hides_host(text: str) -> bool:
     return plain != text and re.match(r"[/\\]{2}", plain) is not None
 
 
+def _on_marked(
+    guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Judge what the code says is markup that is safe."""
+    if arguments:
+        returned.check_markup(guard, NAME, arguments[0])
+
+
 SINK = Sink(
     name=NAME,
     summary="Answers: no line breaks in headers, no host of a redirect that the event chose, no "
     "markup of the event on a page.",
+    calls=dict.fromkeys(("Markup", "mark_safe"), _on_marked),
     patches=cleaning.patches(),
 )

@@ -25,6 +25,7 @@ from ..notes import SCALARS
 from ..origin import Span
 from ..plain_names import is_hidden
 from ..sink import Patch, Sink
+from ..standing import is_put_together
 from ..templates import listed_fields, own_marks
 from ..templates.judgement import (
     BOTTLE,
@@ -51,7 +52,7 @@ _ESCAPING = re.compile(
 )
 MAX_TAKEN = 64
 """Templates from elsewhere that count as the code's in one process."""
-_NAMED_FIELD = re.compile(r"\$\{?(\w+)")
+_NAMED_FIELD = re.compile(r"\$\{?((?!\d)\w+)")
 _OF_PERCENT = re.compile(r"%\((\w{1,64})\)")
 _MAX_VALUES = 200
 _SHOWN = ("template", "shown")
@@ -174,7 +175,9 @@ def patch_string(guard: Guard, module: ModuleType) -> None:
             return
         given = (arguments[1] if len(arguments) > 1 else None, named)
         judged = _judging_fields(guard, _NAMED_FIELD, *given)
-        guard.check(NAME, str(arguments[0].template), judged)
+        template = str(arguments[0].template)
+        is_put_together(guard, template)  # it may come back from a file
+        guard.check(NAME, template, judged)
 
     for name in ("substitute", "safe_substitute"):
         wrap(module.Template, name, before)

@@ -79,6 +79,8 @@ class Judge:
         self._resolved: set[str] = set()
         self._whole: set[str] = set()
         """Hosts of which the event has URLs that were judged with their paths."""
+        self._asked: set[str] = set()
+        """These paths, with their queries: a client may ask for one at another host."""
         self._carrying: Origin | None = None
 
     def _begin(self) -> None:
@@ -87,6 +89,7 @@ class Judge:
             self._passed = proxies()
             self._resolved = set()
             self._whole = set()
+            self._asked = set()
             self._carrying = None
 
     def url(self, url: Any, *, reads: bool = False) -> None:
@@ -121,8 +124,11 @@ class Judge:
         verdict = verdict or left_of(self.guard, text) or self._climbing(text, inside)
         if verdict is None:
             self._pass(text, spans)
-            if spans and split(text).has_authority():
+            parts = split(text)
+            if spans and parts.has_authority():
                 self._whole.add(host_of(text))
+                if len(self._asked) < MAX_JOINED:
+                    self._asked.add(text[parts.path : parts.fragment])
             if spans and climbs(text) and len(self._resolved) < MAX_JOINED:
                 self._resolved.add(resolved(text))
         return verdict
@@ -236,7 +242,7 @@ class Judge:
         asked = host_of(as_text(url)) if isinstance(url, (str, bytes)) else ""
         if not asked and isinstance(host, str):
             asked = normal(host)
-        if asked not in self._whole:
+        if asked not in self._whole and url not in self._asked:
             self.url(url)
 
     def named(self, host: Any) -> None:

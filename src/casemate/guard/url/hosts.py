@@ -177,7 +177,7 @@ class Vouching:
             return self._guard.found_number(place_of(text, parts).port or -1)
         visited = visited and place_of(text, parts).port in _LINK_PORTS
         foreseen = self.is_foreseen(text, parts) or (visited and self._is_host_of_code(host))
-        if (foreseen and not self._passes_by_fault(text, parts)) or self._told_apart(host):
+        if (foreseen and not self.passes_by_fault(text, parts)) or self._told_apart(host):
             return True
         if self._is_choice(text, span):
             return True
@@ -240,7 +240,7 @@ class Vouching:
             return True
         return place in self._settings()
 
-    def _passes_by_fault(self, text: str, parts: Parts) -> bool:
+    def passes_by_fault(self, text: str, parts: Parts) -> bool:
         """Tell whether the code asked for a URL that ends with its host, and this host goes on.
 
         `url.startswith("https://api.example.com")` is true of `https://api.example.com.evil.test`,

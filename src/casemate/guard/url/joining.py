@@ -16,9 +16,12 @@ from ..paths import following
 from ..standing import is_put_together, wrap_after, wrap_after_own
 from ..verdict import Verdict
 from . import links
-from .hosts import host_of
-from .structure import FIX_PART, climbs, split
+from .hosts import Vouching, host_of
+from .structure import FIX_HOST, FIX_PART, climbs, split
 
+_WHOLE_HOST = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}")
+"""A host to its end; one that ends with a dot or a sign has data that goes on with it."""
+_NOT_HOST = re.compile(r"[/?#]|:\d{1,5}(?:[/?#]|\Z)|\Z")
 _PARAMETER = re.compile(r"&(\w{1,64})=")
 _JOINED, _CUT, _QUERY = ("url", "joined"), ("url", "cut"), ("url", "query")
 MAX_JOINED = 200
@@ -52,6 +55,8 @@ def patch_urlsplit(guard: Guard, module: ModuleType) -> None:
         if not (isinstance(url, str) and guard.active):
             return
         links.check(guard, "url", url)
+        if "://" in url:
+            guard.decide("url", lambda: _goes_on(guard, url))
         host = host_of(url)
         kept: dict[str, str] = guard.provenance.kept.setdefault(_CUT, {})
         if host and len(kept) < MAX_JOINED:
@@ -65,6 +70,29 @@ def patch_urlsplit(guard: Guard, module: ModuleType) -> None:
     for name in ("urlsplit", "urlparse"):
         # Frameworks cut dozens for each call.
         wrap_after_own(guard, module, name, cut)
+
+
+def _goes_on(guard: Guard, url: str) -> Verdict | None:
+    """Judge a URL that the code cuts, as a client of its own does, by where its host ends.
+
+    Data goes on with a host that the code has written to its end: `"https://img.example" + path`.
+    Or the code has asked for a beginning that ends with a host, and this is another.
+    """
+    parts = split(url)
+    if not is_put_together(guard, url):
+        asked = guard.provenance.asked_of(url)
+        if not asked or not Vouching(guard).passes_by_fault(url, parts):
+            return None
+        origin = guard.whole(url)
+        return Verdict(origin, "decides the URL's host", FIX_HOST) if origin is not None else None
+    for span in guard.spans(url):
+        before = url[parts.authority[0] : span.start]
+        begun = parts.authority[0] < span.start <= parts.authority[1]
+        if not begun or span.vouched or _WHOLE_HOST.fullmatch(before) is None:
+            continue
+        if span.end >= parts.authority[1] and _NOT_HOST.match(url, span.start) is None:
+            return Verdict(span.origin, "goes on with the URL's host", FIX_HOST)
+    return None
 
 
 def cut_with(guard: Guard, query: str) -> str | None:

@@ -26,6 +26,7 @@ from . import cef, streams
 from .alike import begins_sample
 from .records import (
     begins_with_level,
+    judge_divided,
     judge_kept,
     judge_logged,
     judge_printed,
@@ -61,6 +62,9 @@ def check_record(
     # Most records are one line: those cost one look.
     if len(body) <= MAX_RECORD and cef.begins(body):
         guard.check(NAME, body, cef.judge)
+    divided = ("|" in body or "\t" in body) and len(body) <= MAX_RECORD
+    if divided and streams.of_file(guard, stream) is None:
+        guard.check(NAME, body, judge_divided)
     if _CONTROL.search(body) is not None and len(body) <= MAX_RECORD:
         is_printed = streams.of_file(guard, stream) is not None
         guard.check(NAME, body, judge if is_printed else judge_record)

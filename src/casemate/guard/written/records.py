@@ -263,7 +263,7 @@ def judge_records(text: str, spans: Sequence[Span]) -> Verdict | None:
         return None
     verdict = judge_record(text, spans)
     if verdict is not None or text.lstrip()[:1] != "{":
-        return verdict or _judge_divided(text, spans)
+        return verdict or judge_divided(text, spans)
     own = [s for s in doubtful(spans) if not _is_line(text, s)]
     if _WORDS_FIRST.search(neutral(text, spans)) is None:
         return judge_quoted(text, own, JSON)
@@ -277,7 +277,8 @@ def _is_line(text: str, span: Span) -> bool:
     return alone and BREAKS.search(text[span.start : span.end].strip()) is None
 
 
-def _judge_divided(text: str, spans: Sequence[Span]) -> Verdict | None:
+def judge_divided(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data has the sign by which the code divides the fields after it."""
     written = neutral(text, spans)
     for span in doubtful(spans):
         if (words := _divided(text, written, span)) is not None:

@@ -124,6 +124,15 @@ def check(guard: Guard, found: Sequence[Found], sink: str, shell: Judge) -> None
             files.check(guard, kind, text, [text], shell)
 
 
+def check_markup(guard: Guard, sink: str, text: object) -> None:
+    """Block markup (BlockedError) that the code puts together, and says is safe, if data has tags.
+
+    Whoever shows it then, such as a template, escapes none of it.
+    """
+    if isinstance(text, str) and guard.active and "<" in text and len(text) <= MAX_TEXT:
+        guard.decide(sink, functools.partial(_page, guard, text, typed=False))
+
+
 def _has_tag_of_code(guard: Guard, text: str) -> bool:
     """Tell whether a text was put together of one that has a tag in it as a whole.
 
