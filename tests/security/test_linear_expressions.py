@@ -41,6 +41,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.guard.sql.tokens": "the guard's tokens, tried by the guard's own tests",
     "casemate.guard.sinks.overlapping": "classes of one character, each on one character",
     "casemate.guard.tracing": "texts of the code, each escaped, without repetition",
+    "casemate.guard.templates.own_marks": "the code's own pattern, on the text that it has run on",
     "casemate.guard.templates.judgement": "tags, tried by the guard's own tests",
     "casemate.guard.templates.tags": "beginnings of tags, tried by the guard's own tests",
 }

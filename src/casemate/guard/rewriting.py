@@ -146,7 +146,7 @@ class Rewriter(Comparisons, ast.NodeTransformer):
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.FormattedValue:
         """Do `{x!r}` of an f-string as `{repr(x)}`."""
         node = super().visit_FormattedValue(node)
-        if node.conversion == _AS_REPR:
+        if node.conversion == _AS_REPR and node.format_spec is None:
             node.value, node.conversion = self._call(node.value, "shown", node.value), _AS_IS
         return node
 

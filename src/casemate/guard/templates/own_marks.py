@@ -92,16 +92,21 @@ def _of_pattern(guard: Guard, done: Substitution, result: str) -> Verdict | None
     spans = [span for span in guard.spans(text) if not span.is_piece]
     if not spans or is_whole(text, spans):
         return None
-    find = re.compile(done.pattern, done.flags).finditer
-    own = itertools.islice(find(neutral(text, spans)), _MAX_MARKS)
-    if not any(_MARK.fullmatch(found[0]) for found in own):
+    found = re.compile(done.pattern, done.flags).finditer(text)
+    marks = [m for m in itertools.islice(found, _MAX_MARKS) if _MARK.fullmatch(m[0])]
+    inside = [(m, _around(spans, m)) for m in marks]
+    # Another than the code has itself, or one more: data is not the template.
+    if all(span is not None for _, span in inside):
         return None
-    for found in itertools.islice(find(text), _MAX_MARKS):
-        mark = found[0]
+    for mark, span in inside:
         # One that stands for nothing is left as it was.
-        if _MARK.fullmatch(mark) is None or result.count(mark) >= text.count(mark):
+        if span is None or span.vouched or result.count(mark[0]) >= text.count(mark[0]):
             continue
-        for span in doubtful(spans):
-            if span.start <= found.start() and found.end() <= span.end:
-                return Verdict(span.origin, _CHANGED, _FIX)
+        if span.start <= mark.start() and mark.end() <= span.end:
+            return Verdict(span.origin, _CHANGED, _FIX)
     return None
+
+
+def _around(spans: Sequence[Span], mark: re.Match[str]) -> Span | None:
+    """Return the data that a mark is in, or has a part of; None if the code has written it."""
+    return next((s for s in spans if s.start < mark.end() and mark.start() < s.end), None)
