@@ -12,6 +12,7 @@ from .names import (
     MEASURING,
     METHODS,
     NAMESPACES,
+    OF_TABLES,
     OWN_KINDS,
     PARTS,
     PLACES,
@@ -451,3 +452,10 @@ def _untold(node: ast.AST) -> list[ast.expr]:
     if isinstance(form, ast.Constant) and isinstance(form.value, str) and "%" in form.value:
         return [each for each in given[1:] if isinstance(each, ast.Name)]
     return []
+
+
+def is_given_expression(node: ast.Call, name: str) -> bool:
+    """Tell whether a call is one of a table's that has an expression by name."""
+    return name in OF_TABLES and any(
+        keyword.arg is not None and keyword.arg.endswith("Expression") for keyword in node.keywords
+    )

@@ -150,6 +150,11 @@ FUNCTIONS = frozenset(
         "urlsafe_b64decode",
     ]
 )
+OF_TABLES = frozenset(("delete_item", "put_item", "query", "scan", "update_item"))
+"""Methods that are watched where they are given an expression by name, as tables of DynamoDB are.
+
+`query` of pandas reads variables of its caller, which has to be the code itself.
+"""
 WRITES = frozenset(("write", "writelines", "writev"))
 """Methods of files: what they are given is announced, where a file is watched."""
 CALLED = METHODS | CHECKS | FUNCTIONS
@@ -163,7 +168,6 @@ WATCHED = frozenset(
         "attrgetter",
         "compile",
         "count_documents",
-        "delete_item",
         "delete_many",
         "delete_one",
         "exec_",
@@ -182,10 +186,7 @@ WATCHED = frozenset(
         "methodcaller",
         "prepare",
         "print",
-        "put_item",
-        "query",
         "reduce",
-        "scan",
         "search",
         "sendall",
         "sendmail",
@@ -198,7 +199,6 @@ WATCHED = frozenset(
         "subn",
         "subscribe",
         "update",
-        "update_item",
         "update_many",
         "update_one",
         "xinclude",

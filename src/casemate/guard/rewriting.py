@@ -72,6 +72,7 @@ from .looks import (
     cuts_at,
     form_of,
     is_call_of,
+    is_given_expression,
     is_literal,
     is_named_as_text,
     is_namespace,
@@ -328,6 +329,7 @@ class Rewriter(Comparisons, ast.NodeTransformer):
         # `text.find(": ")`: what the code has written chooses nothing.
         written = name == "find" and not node.keywords and all(map(is_literal, node.args))
         watched = (name in WATCHED and not written) or (name == "split" and is_pattern(owner))
+        watched = watched or is_given_expression(node, name)
         told = again or (name if watched else "")
         if told:
             form = match_form(node, told)

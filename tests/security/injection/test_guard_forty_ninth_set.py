@@ -211,7 +211,7 @@ def test_the_shell_that_python_starts_is_none_of_the_events(tmp_path: Path) -> N
 
 
 def test_octal_digits_of_a_cookie_are_undone(tmp_path: Path) -> None:
-    told = {how: text for how, text in decoded(r"x\073 Domain=\".example\"")}
+    told = dict(decoded(r"x\073 Domain=\".example\""))
     assert str(told["escapes"]).startswith("x; Domain=")
     cookie = 'theme="x\\073 Domain=.example\\073 Max-Age=99999999"'
     assert_blocked(tmp_path, {"octal": (COOKIE, {"cookie": cookie})}, {"header", "response"}, ())
@@ -226,3 +226,16 @@ def test_a_template_that_comes_back_from_a_file_has_its_own_fields(tmp_path: Pat
         "no field": (BANNER, {"text": "price is 5$ or $5"}),
     }
     assert_passes(tmp_path, harmless, ())
+
+
+FRAMES = """
+import pandas as pd
+def handler(event, context):
+    frame = pd.DataFrame({"tenant": ["a", "b"], "n": [1, 2]})
+    tenant = event["tenant"]
+    return frame.query("tenant == @tenant").n.tolist()
+"""
+
+
+def test_variables_of_the_caller_are_there_for_a_query_of_pandas(tmp_path: Path) -> None:
+    assert_passes(tmp_path, {"bound": (FRAMES, {"tenant": "a' or 1"})}, ("pandas",))

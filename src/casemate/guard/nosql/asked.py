@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core import Guard
 from ..lone_signs import origin_of_sign
-from ..names import READS_LEVELS, WATCHED
+from ..names import OF_TABLES, READS_LEVELS, WATCHED
 from ..origin import Span
 from ..pieces import as_text
 from ..quoted import judge
@@ -166,5 +166,5 @@ CALLS: dict[str, CallHook] = {
     **dict.fromkeys(("find", "find_one"), _on_found),
     **dict.fromkeys(("search", "findall"), _on_searched),
     "subscribe": _on_subscribed,
-    **dict.fromkeys(("delete_item", "put_item", "query", "scan", "update_item"), _on_expressions),
+    **dict.fromkeys(OF_TABLES, _on_expressions),
 }
