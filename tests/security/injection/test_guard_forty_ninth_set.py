@@ -165,6 +165,7 @@ def handler(event, context):
     log = logging.Logger("access")
     log.addHandler(target)
     log.warning("%d", 500, extra={"client": "a", "path": event["path"]})
+    log.info("COMMENT %s", ascii(event.get("text", "")), extra={"client": "a", "path": "/"})
     return [line.split("|") for line in stream.getvalue().splitlines()]
 """
 SHELL = """
@@ -200,7 +201,8 @@ def handler(event, context):
 def test_a_record_in_memory_has_as_many_fields_as_the_codes(tmp_path: Path) -> None:
     assert_blocked(tmp_path, {"bar": (JOURNAL, {"path": "/x|200|ignored"})}, {"log"}, ())
     for path in ("/search?q=it's&x=%0a", "/%s/%(levelname)s/{0}"):
-        assert_passes(tmp_path, {path: (JOURNAL, {"path": path})}, ())
+        event = {"path": path, "text": "a\n2025-01-01T00:00:00|INFO|GRANT|x"}
+        assert_passes(tmp_path, {path: (JOURNAL, event)}, ())
 
 
 def test_the_shell_that_python_starts_is_none_of_the_events(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ..core import Guard
 from ..evaluation import formats
 from ..hooks import argument, wrap
 from ..in_memory import held_by, is_binary
+from ..origin import Span
 from ..pieces import as_text
 from ..sink import Patch
 from ..standing import is_put_together, wrap_after
@@ -64,10 +65,16 @@ def check_record(
         guard.check(NAME, body, cef.judge)
     divided = ("|" in body or "\t" in body) and len(body) <= MAX_RECORD
     if divided and streams.of_file(guard, stream) is None:
-        guard.check(NAME, body, judge_divided)
+        guard.check(NAME, body, _judge_divided)
     if _CONTROL.search(body) is not None and len(body) <= MAX_RECORD:
         is_printed = streams.of_file(guard, stream) is not None
         guard.check(NAME, body, judge if is_printed else judge_record)
+
+
+def _judge_divided(text: str, spans: Sequence[Span]) -> Verdict | None:
+    # A piece may be of what was escaped: as a whole it is in the last field.
+    whole = [span for span in spans if not span.is_piece]
+    return judge_divided(text, whole) if whole else None
 
 
 def check_printed(
