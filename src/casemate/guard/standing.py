@@ -20,8 +20,10 @@ from .sample import SAMPLE
 _MAX_FRAMES = 200
 _MAX_CHANGES = 4
 """Of a text after it was put together: `text.strip().encode()` are two."""
-MAX_BACK = 32
-"""Texts of one invocation that are looked for among all that was put together."""
+MAX_BACK = 100_000
+"""Notes that texts of one invocation are looked for in, which may have been put together."""
+_BACK_COST = 1_000
+"""What each of these texts costs beside the notes, in notes."""
 MIN_KEPT, MAX_KEPT = 8, 16 * 1024
 """Characters of one."""
 _BACK = ("standing", "back")
@@ -140,7 +142,7 @@ def is_put_together(guard: Guard, value: str | bytes) -> bool:
     made = _put_together(guard, value)
     if made is not None and (made.value is value or as_text(value) in as_text(made.value)):
         return True
-    if not _is_cut(guard, value) and _came_back(guard, value):
+    if _came_back(guard, value):
         return _put_together(guard, value) is not None
     return made is not None
 
@@ -174,13 +176,21 @@ def _came_back(guard: Guard, value: str | bytes) -> bool:
     left = provenance.kept.get(_BACK, MAX_BACK)
     if left <= 0 or (type(value) is str and guard.constants.is_literal(value)):
         return False
-    provenance.kept[_BACK] = left - 1
+    if _is_cut(guard, value):
+        return False
+    found = None
     for note in provenance.noted():
+        left -= 1
         text = note[0]
         if type(text) is kind and len(text) == size and text is not value and text == value:
-            provenance.derived(value, (text,))
-            return True
-    return False
+            found = text
+            break
+        if left <= 0:
+            break
+    provenance.kept[_BACK] = left - _BACK_COST
+    if found is not None:
+        provenance.derived(value, (found,))
+    return found is not None
 
 
 def wrap_after(owner: Any, name: str, after: After) -> None:
