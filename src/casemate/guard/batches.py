@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .binary import may_hold_texts
@@ -127,6 +128,52 @@ def requoted(texts: Sequence[str]) -> Iterator[list[str]]:
         yield form.split("\0")
 
 
+def written_otherwise(texts: Sequence[str]) -> Iterator[tuple[list[str], Sequence[str]]]:
+    """Yield what else texts without null characters may be written as, and these texts.
+
+    Quotes are doubled or escaped, as by `requoted`. What is not printed, not ASCII or escaped itself
+    JSON and Python write in ways of their own.
+    """
+    quoted = [text for text in texts if "'" in text or '"' in text or "`" in text]
+    if quoted:
+        joined = "\0".join(quoted)
+        escaped = joined.replace("'", "\\'")
+        made = [joined.replace("'", "''"), escaped]
+        if '"' in joined:
+            made += [joined.replace('"', '""'), escaped.replace('"', '\\"')]
+        for form in made:
+            yield form.split("\0"), quoted
+    escaped = [t for t in texts if '"' in t or "\\" in t or not t.isprintable()]
+    if escaped:
+        yield _as_json(escaped, ascii_only=False), escaped
+        yield from _as_python(escaped, repr)
+    other = [text for text in texts if not text.isascii()]
+    if other:
+        yield _as_json(other, ascii_only=True), other
+        yield from _as_python(other, ascii)
+
+
+def _as_json(texts: Sequence[str], *, ascii_only: bool) -> list[str]:
+    # Behind a bar stands the one backslash that is none of the texts': theirs are doubled.
+    return json.dumps("|\0".join(texts), ensure_ascii=ascii_only)[1:-1].split("|\\u0000")
+
+
+def _as_python(
+    texts: Sequence[str], write: Callable[[str], str]
+) -> Iterator[tuple[list[str], Sequence[str]]]:
+    """Yield texts as Python writes them. Which quotes have a backslash depends on both kinds."""
+    single = [text for text in texts if "'" in text]
+    double = {text for text in single if '"' in text}
+    kinds = (
+        [text for text in texts if "'" not in text],
+        [text for text in single if text not in double],
+        [text for text in single if text in double],
+    )
+    for kind in kinds:
+        if kind:
+            yield write("|\0".join(kind))[1:-1].split("|\\x00"), kind
+
+
 def base64_of(texts: Sequence[str]) -> dict[str, bytes]:
     """Return what texts of base64's digits hold, as `base64_bytes` does, decoded in one go."""
     ended = "\0".join([*texts, ""])
@@ -167,7 +214,9 @@ def plain_of(texts: Sequence[str], data: Mapping[str, bytes]) -> tuple[dict[str,
         elif held:
             others.append(text)
     if CONTROL.search("".join(plain.values())):
-        plain = {text: form for text, form in plain.items() if not CONTROL.search(form)}
+        shown = {text: form for text, form in plain.items() if not CONTROL.search(form)}
+        others += [t for t in plain if t not in shown and may_hold_texts(data[t])]
+        plain = shown
     return plain, others
 
 

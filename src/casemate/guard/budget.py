@@ -13,7 +13,10 @@ MAX_DECODED = 4_000_000
 MAX_DECODED_IN_ALL = 32_000_000
 """The same for one invocation, however many answers it reads."""
 TEXT_COST = 300
-"""What a text with signs costs beside its characters, in characters: it is handled in Python."""
+"""What a text with escapes, brackets or letters beyond ASCII costs beside its characters, in
+characters: there are many ways to write it."""
+ALONE_COST = 1200
+"""What one costs that is handled alone: a long one, or one with null characters."""
 EASY_COST = 100
 """What a text costs that is handled together with others, beside its characters."""
 QUOTED_COST = 200

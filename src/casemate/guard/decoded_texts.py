@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from .batches import all_lowered, base64_of, lowered, plain_of, requoted, sort_out
+from .batches import (
+    all_lowered,
+    base64_of,
+    lowered,
+    plain_of,
+    requoted,
+    sort_out,
+    written_otherwise,
+)
 from .binary import is_binary, schema_in, texts_in
 from .budget import (
+    ALONE_COST,
     EASY_COST,
     ESCAPE_COST,
     FORM_COST,
@@ -18,6 +28,7 @@ from .budget import (
     TEXT_COST,
     ExhaustedError,
 )
+from .decoded_together import MAX_TOGETHER, Made, has_null
 from .decoding import NORMAL_FORMS, bytes_forms, growth, hex_forms, is_hex
 from .forms import Forms
 from .fragments import Fragments
@@ -38,7 +49,8 @@ _TURNED = re.compile(r"[-;<>|'\"`]|\.\.|^[B(]")
 _JSON = frozenset(("JSON", "JSON lines"))
 _CONTAINERS = (dict, list)
 _BATCH = 1024
-"""Texts whose cost is taken from the budget at once."""
+_BATCH_CHARACTERS = 64 * 1024
+"""Texts, and characters of them, whose cost is taken from the budget at once."""
 
 
 class DecodedTexts(Known):
@@ -117,27 +129,58 @@ class DecodedTexts(Known):
             self._seldom_forms([*easy, *quoted], depth)
             self._coded(coded, depth)
             done = set(coded)
-            for text in [text for text in words if text not in done]:
+            alone = []
+            for batch in _batches([text for text in words if text not in done]):
+                together = [text for text in batch if len(text) < MAX_TOGETHER]
+                alone += [text for text in batch if len(text) >= MAX_TOGETHER]
+                self._take_all_forms(self._forms.of_all(together, self._budget.spend, 0), depth)
+            for text in alone:
                 self._take_forms(text, self._forms.of(text), depth)
-        quoted = []
-        # One by one, for what is left has escapes, brackets of JSON, or characters beyond ASCII.
-        for text in hard:
-            escapes = text.count("%") + text.count("&") + text.count("\\")
-            cost = TEXT_COST + len(text) + ESCAPE_COST * escapes
-            self._budget.spend(cost + NORMAL_COST * growth(text))
-            forms = list(self._forms_of(text)) if depth < MAX_DEPTH else []
-            if len(text) < LARGE:
-                if _is_only_quoted(text):
-                    quoted.append(text)
-                else:
-                    self._search_for(text)
-                if not self._is_document(text, forms):
-                    self._fragments.add(lowered(text), text)
-            else:
-                self._large.append(text)
-            self._take_forms(text, forms, depth)
-        for batch in _batches(quoted):
-            self._requoted(batch, all_lowered(batch))
+        alone = []
+        for batch in _batches(hard):
+            together = [t for t in batch if len(t) < MAX_TOGETHER and not has_null(t)]
+            if together:
+                self._hard(together, depth)
+            if len(together) < len(batch):
+                alone += [t for t in batch if len(t) >= MAX_TOGETHER or has_null(t)]
+        for text in alone:
+            self._hard_alone(text, depth)
+
+    def _hard(self, texts: list[str], depth: int) -> None:
+        """Prepare texts with escapes, brackets of JSON, or characters beyond ASCII."""
+        joined = "\0".join(texts)
+        escapes = joined.count("%") + joined.count("&") + joined.count("\\")
+        self._budget.spend(len(joined) + TEXT_COST * len(texts) + ESCAPE_COST * escapes)
+        self._budget.spend(NORMAL_COST * growth(joined))
+        made: Made = {}
+        if depth < MAX_DEPTH:
+            made = self._forms.of_all(texts, self._budget.spend, NORMAL_COST)
+        quoted = list(filter(_is_only_quoted, texts))
+        others = texts
+        if quoted:
+            done = set(quoted)
+            others = [text for text in texts if text not in done]
+            self._requoted(quoted, all_lowered(quoted))
+        self._search_for_all(others)
+        pieces = texts
+        if self._documents or made:
+            pieces = [t for t in texts if not self._is_document(t, made.get(t, ()))]
+        self._fragments.add_all(all_lowered(pieces), pieces)
+        self._take_all_forms(made, depth)
+
+    def _hard_alone(self, text: str, depth: int) -> None:
+        """Do the same with a text that is not handled together with others."""
+        escapes = text.count("%") + text.count("&") + text.count("\\")
+        cost = ALONE_COST + len(text) + ESCAPE_COST * escapes
+        self._budget.spend(cost + NORMAL_COST * growth(text))
+        forms = list(self._forms_of(text)) if depth < MAX_DEPTH else []
+        if len(text) < LARGE:
+            self._search_for(text)
+            if not self._is_document(text, forms):
+                self._fragments.add(lowered(text), text)
+        else:
+            self._large.append(text)
+        self._take_forms(text, forms, depth)
 
     def _forms_of(self, text: str) -> Iterator[tuple[str, object]]:
         """Yield the forms of a hard text; of normal ones, the next when one is paid for."""
@@ -197,6 +240,10 @@ class DecodedTexts(Known):
             self._budget.spend(FORM_COST)
             self._walk(form, (None, (text, how), None), depth + 1)
 
+    def _take_all_forms(self, made: Made, depth: int) -> None:
+        for text, forms in made.items():
+            self._take_forms(text, forms, depth)
+
     def _seldom_forms(self, texts: list[str], depth: int) -> None:
         """Of easy texts, these few forms are the only ones, as long as they are looked for."""
         for text in texts:
@@ -248,6 +295,38 @@ class DecodedTexts(Known):
         self._texts = texts | self._texts
         self._needles.add_all({text: text for text in texts if len(text) >= _MIN_NUMBER})
 
+    def _search_for_all(self, texts: list[str]) -> None:
+        """Do as `_search_for` with many that have no null characters."""
+        if not texts:
+            return
+        self._find_as(texts, texts)
+        bare = list(map(str.strip, texts))
+        trimmed = [(b, t) for b, t in zip(bare, texts, strict=True) if len(b) != len(t)]
+        quoted = [
+            (b.strip(QUOTES), t)
+            for b, t in zip(bare, texts, strict=True)
+            if "'" in t or '"' in t or "`" in t
+        ]
+        for form, text in (*trimmed, *quoted):
+            self._texts.setdefault(form, self._texts[text])  # one character has no identity
+        for pairs in (trimmed, quoted):
+            self._find_as([form for form, _ in pairs], [text for _, text in pairs])
+        for forms, written in written_otherwise(texts):
+            self._find_as(forms, written)
+
+    def _find_as(self, forms: Sequence[str], texts: Sequence[str]) -> None:
+        """Have texts found where these forms of them are."""
+        # The first of those that are alike counts, as if they came one by one.
+        pairs = zip(reversed(all_lowered(forms)), reversed(forms), reversed(texts), strict=True)
+        is_code = self._is_code
+        self._needles.add_all(
+            {
+                lower: text
+                for lower, form, text in pairs
+                if len(form) >= MIN_SEARCHED and not is_code(form)
+            }
+        )
+
     def _search_for(self, text: str) -> None:
         """Have a text found in others, also trimmed, without its quotes, or with them escaped."""
         forms = [text]
@@ -284,5 +363,11 @@ def _is_only_quoted(text: str) -> bool:
 
 
 def _batches(texts: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(texts), _BATCH):
-        yield texts[start : start + _BATCH]
+    """Yield texts by the thousand, fewer if they are long."""
+    ends = list(itertools.accumulate(map(len, texts)))
+    start = taken = 0
+    while start < len(texts):
+        end = min(bisect.bisect_right(ends, taken + _BATCH_CHARACTERS), start + _BATCH)
+        end = max(end, start + 1)
+        yield texts[start:end]
+        start, taken = end, ends[end - 1]

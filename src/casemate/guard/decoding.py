@@ -28,11 +28,11 @@ _MAX_IMAGE = 1 << 20
 MAX_INFLATED = 1 << 20
 """Bytes that a compressed form may come to."""
 _MAX_FIELDS = 1000
-_MIN_CODED = 8
+MIN_CODED = 8
 """Characters of a text that is tried as base64 or hex: shorter ones hold no payload."""
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, LookupError)
 """What `zipfile` raises of archives that are encrypted, cut short or otherwise odd."""
-_WITH_SPACE = ("Beare", "beare", "data:")
+WITH_SPACE = ("Beare", "beare", "data:")
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 _SPACED = re.compile(r"[A-Za-z0-9+/_=\s-]*")
@@ -65,7 +65,7 @@ _GROWING = {"\ufdfa": 18, "\ufdfb": 8}
 _MAY_CHANGE = {
     form: re.compile(f"[{_changing(form)}\u0800-\ud7ff\ue000-\U0010ffff]+") for form in NORMAL_FORMS
 }
-_ESCAPES = re.compile(
+ESCAPES = re.compile(
     r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
     r"|\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-3][0-7]{2}))"
 )
@@ -73,7 +73,7 @@ _ESCAPES = re.compile(
 
 Cookies have them in octal digits.
 """
-_URL_ESCAPES = re.compile(r"(%[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*)")
+URL_ESCAPES = re.compile(r"(%[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*)")
 """Begins with a sign, which is searched for faster than a group is."""
 CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f\x7f]")
 _PART = re.compile(r"\r?\n\r?\n")
@@ -163,7 +163,7 @@ def base64_bytes(text: str) -> bytes | None:
         return None
 
 
-def _base64(text: str) -> Iterator[tuple[str, object]]:
+def base64_forms(text: str) -> Iterator[tuple[str, object]]:
     data_url = _DATA_URL.match(text)
     data = base64_bytes(text[data_url.end() :] if data_url else text)
     if data:
@@ -177,7 +177,7 @@ def hex_forms(text: str) -> Iterator[tuple[str, object]]:
         yield from bytes_forms(bytes.fromhex(digits), "hex")
 
 
-def _jwt(text: str) -> Iterator[tuple[str, object]]:
+def token_forms(text: str) -> Iterator[tuple[str, object]]:
     token = text[7:] if text[:7].lower() == "bearer " else text
     if not _JWT.fullmatch(token):
         return
@@ -192,7 +192,7 @@ def unquoted(text: str) -> str:
     """Return what `urllib.parse.unquote` does, in a third of the time where escapes are many."""
     if "%" not in text:
         return text
-    parts = _URL_ESCAPES.split(text)
+    parts = URL_ESCAPES.split(text)
     escapes = parts[1::2]
     known = {e: bytes.fromhex(e.replace("%", "")).decode(errors="replace") for e in set(escapes)}
     parts[1::2] = map(known.__getitem__, escapes)
@@ -208,7 +208,7 @@ def _url(text: str) -> Iterator[tuple[str, object]]:
         yield "URL encoding", unquoted(text.replace("+", " "))
 
 
-def _form(text: str) -> Iterator[tuple[str, object]]:
+def form_fields(text: str) -> Iterator[tuple[str, object]]:
     query = text.partition("?")[2] if text[:1] in ("/", "h") and "?" in text else text
     if not _FORM.match(query) or "=" not in query.rstrip("="):
         return
@@ -234,7 +234,7 @@ def dict_of_lists(fields: list[tuple[str, str]]) -> dict[str, object]:
     return found
 
 
-def _multipart(text: str) -> Iterator[tuple[str, object]]:
+def multipart_forms(text: str) -> Iterator[tuple[str, object]]:
     if not text.startswith("--") or "ontent-disposition:" not in text.lower():
         return
     boundary = text.split("\n", 1)[0].strip()
@@ -246,7 +246,7 @@ def _multipart(text: str) -> Iterator[tuple[str, object]]:
         yield "multipart", parts
 
 
-def _json(text: str) -> Iterator[tuple[str, object]]:
+def json_forms(text: str) -> Iterator[tuple[str, object]]:
     if text.lstrip()[:1] in ("{", "[", '"'):
         try:
             yield "JSON", json.loads(text)
@@ -264,13 +264,13 @@ def _json_lines(text: str) -> Iterator[tuple[str, object]]:
         return
 
 
-def _html(text: str) -> Iterator[tuple[str, object]]:
+def html_forms(text: str) -> Iterator[tuple[str, object]]:
     decoded = html.unescape(text)
     if decoded != text:
         yield "HTML entities", decoded
 
 
-def _unescaped(found: re.Match[str]) -> str:
+def unescaped(found: re.Match[str]) -> str:
     if found[1]:
         return chr(0x10000 + ((int(found[1], 16) - 0xD800) << 10) + int(found[2], 16) - 0xDC00)
     if found[5]:
@@ -278,13 +278,13 @@ def _unescaped(found: re.Match[str]) -> str:
     return chr(int(found[3] or found[4], 16))
 
 
-def _escapes(text: str) -> Iterator[tuple[str, object]]:
-    decoded = _ESCAPES.sub(_unescaped, text)
+def escape_forms(text: str) -> Iterator[tuple[str, object]]:
+    decoded = ESCAPES.sub(unescaped, text)
     if decoded != text:
         yield "escapes", decoded
 
 
-def _normal(form: _Form, text: str) -> str:
+def normalized(form: _Form, text: str) -> str:
     """Return a normal form of a text, of bytes that are none without what cannot change in it.
 
     Pictures and archives are mostly bytes that stand for no character. These and ASCII stay as they
@@ -302,12 +302,12 @@ def _normal(form: _Form, text: str) -> str:
     return "".join([*parts, text[at:]])
 
 
-def _unicode(text: str) -> Iterator[tuple[str, str]]:
+def unicode_forms(text: str) -> Iterator[tuple[str, str]]:
     seen = {text}
     normal = text
     for form in NORMAL_FORMS:
         # Of what is canonical already, most has no other form, which shows at once.
-        normal = _normal(form, text if _NO_CHARACTER.search(text) else normal)
+        normal = normalized(form, text if _NO_CHARACTER.search(text) else normal)
         if normal not in seen:
             seen.add(normal)
             yield form, normal
@@ -328,24 +328,24 @@ def decoded(text: str, *, normal: bool = False) -> Iterator[tuple[str, object]]:
     if len(text) > MAX_FORM:
         # The texts of an image are at its beginning.
         if text.startswith(BEGINNINGS_IN_BASE64):
-            yield from _base64(text[:_MAX_IMAGE])
+            yield from base64_forms(text[:_MAX_IMAGE])
         return
     if not (normal or text.isascii()):
-        yield from _unicode(text)
+        yield from unicode_forms(text)
     if "%" in text or "+" in text:
         yield from _url(text)
     if "=" in text:
-        yield from _form(text)
+        yield from form_fields(text)
     if "&" in text and ";" in text:
-        yield from _html(text)
+        yield from html_forms(text)
     if "\\" in text:
-        yield from _escapes(text)
+        yield from escape_forms(text)
     if "{" in text or "[" in text or '"' in text:
-        yield from _json(text)
+        yield from json_forms(text)
     if "\n" in text and "--" in text:
-        yield from _multipart(text)
-    if len(text) >= _MIN_CODED and (" " not in text or text[:5] in _WITH_SPACE):
+        yield from multipart_forms(text)
+    if len(text) >= MIN_CODED and (" " not in text or text[:5] in WITH_SPACE):
         if "." in text:
-            yield from _jwt(text)
-        yield from _base64(text)
+            yield from token_forms(text)
+        yield from base64_forms(text)
         yield from hex_forms(text)

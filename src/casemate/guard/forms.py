@@ -12,9 +12,10 @@ import binascii
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from .decoded_together import Made, Spend, decoded_together
 from .decoding import MAX_INFLATED, NORMAL_FORMS, base64_bytes, decoded, inflated, readable
 
 MAX_RARE = 64 * 1024
@@ -36,6 +37,7 @@ _MAX_LABEL = 256
 _MAX_MEMORY = 32 << 20
 """Bytes that a decompressor may take for its window."""
 
+_MIN_SELDOM = 3
 _MIN_CODED = 8
 _BEGINNINGS = frozenset("\x1fB\udcfd(")
 """First bytes of what is compressed."""
@@ -84,8 +86,26 @@ class Forms:
 
     def of(self, text: str) -> Iterator[tuple[str, object]]:
         """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
+        yield from self._kept(text, decoded(text, normal=text in self._normal))
+        yield from self.seldom(text)
+
+    def of_all(self, texts: Sequence[str], spend: Spend, normal_cost: int) -> Made:
+        """Return the same of different texts that may be decoded together, in their order."""
+        decoded = decoded_together(texts, self._normal, spend, normal_cost)
+        made: Made = {}
+        for text in texts if self._asks_seldom else filter(decoded.__contains__, texts):
+            forms = list(self._kept(text, decoded[text])) if text in decoded else []
+            if self._asks_seldom:
+                forms += self.seldom(text)
+            if forms:
+                made[text] = forms
+        return made
+
+    def _kept(
+        self, text: str, forms: Iterable[tuple[str, object]]
+    ) -> Iterator[tuple[str, object]]:
         turned = text in self._last
-        for made in decoded(text, normal=text in self._normal):
+        for made in forms:
             how, form = made
             spaced = how == "URL encoding" and form == text.replace("+", " ")
             if spaced or how in NORMAL_FORMS:
@@ -94,7 +114,10 @@ class Forms:
                 self._normal.add(str(form))
             if not (turned and how in _BY_CHANCE):
                 yield made
-        yield from self.seldom(text)
+
+    @property
+    def _asks_seldom(self) -> bool:
+        return self._left >= _OVERHEAD + _MIN_SELDOM
 
     @property
     def open(self) -> bool:
@@ -129,7 +152,7 @@ class Forms:
         """Yield the seldom forms alone."""
         size = len(text)
         coded = size >= _MIN_CODED and " " not in text
-        if not (coded or _TELLING.search(text)) or not 3 <= size <= min(
+        if not (coded or _TELLING.search(text)) or not _MIN_SELDOM <= size <= min(
             MAX_RARE, self._left - _OVERHEAD
         ):
             return

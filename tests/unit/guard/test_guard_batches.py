@@ -169,6 +169,7 @@ def test_no_text_of_base64_spoils_that_of_others() -> None:
         assert base64_of(texts).get(text) == base64_bytes(text)
 
 
+@example([b"\0\0\0\1"])
 @given(st.lists(st.binary(min_size=1, max_size=9), max_size=20))
 def test_bytes_are_read_as_one_is(data: list[bytes]) -> None:
     known = {str(n): held for n, held in enumerate(data)}

@@ -18,7 +18,7 @@ from casemate.guard import decoding
 from casemate.guard.decoding import (
     MAX_FORM,
     MAX_INFLATED,
-    _normal,
+    normalized,
     decoded,
     dict_of_lists,
     unquoted,
@@ -142,7 +142,7 @@ BYTES_AND_TEXT = st.lists(
 
 @given(BYTES_AND_TEXT, st.sampled_from(("NFC", "NFKC")))
 def test_what_is_partly_no_text_has_the_normal_form_that_it_has(text: str, form: str) -> None:
-    assert _normal(form, text) == unicodedata.normalize(form, text)
+    assert normalized(form, text) == unicodedata.normalize(form, text)
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFKC"])
@@ -151,7 +151,7 @@ def test_no_character_of_two_bytes_is_left_as_it_is_that_may_change(form: str) -
     two = [chr(n) for n in range(0x80, 0x800)]
     pieces = [c + mark for c in two for mark in marks] + [f"e{c}e{c}{c}" for c in two]
     expected = "\udc80".join([unicodedata.normalize(form, piece) for piece in pieces])
-    assert _normal(form, "\udc80".join(pieces)) == expected
+    assert normalized(form, "\udc80".join(pieces)) == expected
 
 
 def test_no_character_of_two_bytes_that_stays_combines_with_one_before_it() -> None:

@@ -1,0 +1,188 @@
+"""The forms of many short texts at once: of each those that `decoding.decoded` gives of it alone.
+
+Each decoder goes through all of the texts, put together with null characters between them, by what
+works in C. To ask for each text which of its signs a decoder needs takes ten times as long.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Container, Iterator, Sequence
+
+from .batches import base64_of, plain_of
+from .decoding import (
+    ESCAPES,
+    MIN_CODED,
+    NORMAL_FORMS,
+    URL_ESCAPES,
+    WITH_SPACE,
+    base64_forms,
+    bytes_forms,
+    form_fields,
+    hex_forms,
+    is_hex,
+    json_forms,
+    multipart_forms,
+    normalized,
+    token_forms,
+    unescaped,
+    unquoted,
+)
+
+Made = dict[str, list[tuple[str, object]]]
+"""By text, how encodings were undone and what came of it, in the order of `decoded`."""
+Spend = Callable[[int], None]
+MAX_TOGETHER = 4096
+"""Characters of a text that is decoded together with others."""
+FAILED_COST = 400
+"""What a text costs, in characters, that is no JSON, but looks like some from both of its ends."""
+_NULL = re.compile(r"\0|%00|\\u0000|\\x00")
+"""What is a null character, or comes to one."""
+_REFERENCE = re.compile(r"(&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32}+;?))")
+"""As the standard library has it: a reference of HTML to a character."""
+_JSON_SPACE = " \t\n\r"
+_LINES = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_VALUE = r'(?:[\]{\["0-9-]|true|false|null|NaN|Infinity)'
+_MAY_BE_JSON = re.compile(rf'\[[ \t\n\r]*+{_VALUE}.*\]|\{{[ \t\n\r]*+(?:\}}|".*\}})|".*"', re.DOTALL)
+"""What JSON begins and ends with; no text that is none takes longer than to see that."""
+_TOKEN = re.compile(r"(?:[bB][eE][aA][rR][eE][rR] )?[\w-]*\.[\w-]{4,}(?:\.[\w-]*)?")
+_CODED = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
+_SPACED = re.compile(r"[A-Za-z0-9+/_=\s-]*")
+
+
+def has_null(text: str) -> bool:
+    """Tell whether a text, or a form of it, has null characters: it is decoded alone."""
+    return _NULL.search(text) is not None
+
+
+def decoded_together(
+    texts: Sequence[str],
+    normal: Container[str] = (),
+    spend: Spend = lambda cost: None,
+    normal_cost: int = 0,
+) -> Made:
+    """Return the forms of different texts, none of which `has_null` or is over MAX_TOGETHER long.
+
+    Those in `normal` are put into no normal form. `spend` is told what it costs, of each normal
+    form that was made `normal_cost` for each character.
+    """
+    made: Made = {}
+    other = [text for text in texts if not text.isascii() and text not in normal]
+    if other:
+        _normal_forms(other, made, spend, normal_cost)
+    _of_urls(texts, made)
+    for text in [text for text in texts if "=" in text]:
+        _add(made, text, form_fields(text))
+    _of_html([text for text in texts if "&" in text and ";" in text], made)
+    _of_escapes([text for text in texts if "\\" in text], made)
+    _of_json([t for t in texts if t.lstrip()[:1] in ("{", "[", '"') and t], made, spend)
+    for text in [text for text in texts if text[:2] == "--" and "\n" in text]:
+        _add(made, text, multipart_forms(text))
+    long = [text for text in texts if len(text) >= MIN_CODED]
+    _of_digits([text for text in long if " " not in text or text[:5] in WITH_SPACE], made)
+    return made
+
+
+def _add(made: Made, text: str, forms: Iterator[tuple[str, object]]) -> None:
+    found = list(forms)
+    if found:
+        made.setdefault(text, []).extend(found)
+
+
+def _add_changed(made: Made, texts: Sequence[str], how: str, forms: Sequence[str]) -> list[str]:
+    """Add the forms that differ from their texts; return these forms."""
+    changed = []
+    for text, form in zip(texts, forms, strict=True):
+        if form != text:
+            made.setdefault(text, []).append((how, form))
+            changed.append(form)
+    return changed
+
+
+def _normal_forms(texts: Sequence[str], made: Made, spend: Spend, cost: int) -> None:
+    # A null character combines with nothing, and nothing is put before it.
+    first, second = NORMAL_FORMS
+    joined = "\0".join(texts)
+    composed = normalized(first, joined)
+    before: Sequence[str] = texts
+    if composed != joined:
+        before = composed.split("\0")
+        spend(cost * sum(map(len, _add_changed(made, texts, first, before))))
+    compatible = normalized(second, composed)
+    if compatible != composed:
+        forms = zip(texts, before, compatible.split("\0"), strict=True)
+        for text, known, form in forms:
+            if form not in (text, known):
+                spend(cost * len(form))
+                made.setdefault(text, []).append((second, form))
+
+
+def _of_urls(texts: Sequence[str], made: Made) -> None:
+    how = "URL encoding"
+    escaped = [text for text in texts if "%" in text]
+    if escaped:
+        joined = "\0".join(escaped)
+        plain = unquoted(joined)
+        if plain != joined:
+            _add_changed(made, escaped, how, plain.split("\0"))
+    spaced = [text for text in texts if "+" in text]
+    if spaced:
+        plain = unquoted("\0".join(spaced).replace("+", " "))
+        _add_changed(made, spaced, how, plain.split("\0"))
+
+
+def _of_html(texts: Sequence[str], made: Made) -> None:
+    if not texts:
+        return
+    # No reference goes on beyond the end of a line.
+    parts = _REFERENCE.split("\n\0".join(texts))
+    references = parts[1::2]
+    known = {reference: html.unescape(reference) for reference in set(references)}
+    parts[1::2] = map(known.__getitem__, references)
+    _add_changed(made, texts, "HTML entities", "".join(parts).split("\n\0"))
+
+
+def _of_escapes(texts: Sequence[str], made: Made) -> None:
+    if not texts:
+        return
+    joined = "\0".join(texts)
+    plain = ESCAPES.sub(unescaped, joined)
+    if plain != joined:
+        _add_changed(made, texts, "escapes", plain.split("\0"))
+
+
+def _of_json(texts: Sequence[str], made: Made, spend: Spend) -> None:
+    for text in texts:
+        bare = text.strip(_JSON_SPACE)
+        if _LINES.search(bare):
+            _add(made, text, json_forms(text))
+        elif _MAY_BE_JSON.fullmatch(bare):
+            try:
+                document = json.loads(bare)
+            except (ValueError, RecursionError):
+                spend(FAILED_COST)
+            else:
+                made.setdefault(text, []).append(("JSON", document))
+
+
+def _of_digits(texts: Sequence[str], made: Made) -> None:
+    for text in [text for text in texts if "." in text and _TOKEN.fullmatch(text)]:
+        _add(made, text, token_forms(text))
+    coded = [text for text in texts if _CODED.fullmatch(text)]
+    if coded:
+        data = base64_of(coded)
+        plain, others = plain_of(coded, data)
+        for text, form in plain.items():
+            made.setdefault(text, []).append(("base64", form))
+        for text in others:
+            _add(made, text, bytes_forms(data[text], "base64"))
+    done = set(coded)
+    for text in texts:
+        if text in done:
+            continue
+        if text[:5] == "data:" or _SPACED.fullmatch(text, 0, 256):
+            _add(made, text, base64_forms(text))
+    for text in filter(is_hex, texts):
+        _add(made, text, hex_forms(text))
