@@ -108,20 +108,18 @@ class DecodedTexts(Known):
             # A word of the code has no blank.
             if len(text) >= MIN_SEARCHED and (" " in text or not is_code(text))
         ]
-        self._needles.add_all(
-            dict(zip("\0".join(searched).lower().split("\0"), searched, strict=False))
-        )
+        self._needles.add_all(all_lowered(searched), searched)
 
     def _signed(self, texts: list[str], depth: int) -> None:
         """Prepare texts with signs for searches, and take in what they may be decoded to."""
         words, coded, easy, quoted, hard = sort_out(texts)
         searched = list(itertools.filterfalse(self._is_code, words))
-        self._needles.add_all(dict(zip(all_lowered(searched), searched, strict=True)))
+        self._needles.add_all(all_lowered(searched), searched)
         whole = [text for text in easy if len(text) >= MIN_SEARCHED]
         for batch in _batches([*whole, *[text for text in coded if text[-1] == "="]]):
             self._budget.spend(sum(map(len, batch)) + EASY_COST * len(batch))
             lower = all_lowered(batch)
-            self._needles.add_all(dict(zip(lower, batch, strict=True)))
+            self._needles.add_all(lower, batch)
             self._fragments.add_all(lower, batch)
         for batch in _batches(quoted):
             self._quoted(batch)
@@ -217,20 +215,11 @@ class DecodedTexts(Known):
 
     def _requoted(self, texts: list[str], lower: list[str]) -> None:
         """Have texts with quotes found in all ways to write these, and without what is around."""
-        short = min(map(len, texts)) < MIN_SEARCHED
         # None is a word of the code: that has no quotes.
         for forms in (lower, *requoted(lower)):
-            pairs = zip(forms, texts, strict=True)
-            self._needles.add_all(
-                {form: text for form, text in pairs if len(form) >= MIN_SEARCHED}
-                if short
-                else dict(pairs)
-            )
-        for text, bare in zip(texts, map(str.strip, texts, itertools.repeat(QUOTES)), strict=True):
-            if bare is not text:
-                self._texts.setdefault(bare, self._texts[text])
-                if self._is_searched(bare):
-                    self._needles.add(bare.lower(), text)
+            self._find_as(forms, texts)
+        pairs = zip(map(str.strip, texts, itertools.repeat(QUOTES)), texts, strict=True)
+        self._find_bare([(bare, text) for bare, text in pairs if bare is not text])
 
     def _is_searched(self, text: str) -> bool:
         return len(text) >= MIN_SEARCHED and not self._is_code(text)
@@ -238,6 +227,10 @@ class DecodedTexts(Known):
     def _take_forms(self, text: str, forms: Iterable[tuple[str, object]], depth: int) -> None:
         for how, form in forms:
             self._budget.spend(FORM_COST)
+            if type(form) is str:
+                if form and form not in self._texts:
+                    self._new(form, (None, (text, how), None), depth + 1)
+                continue
             self._walk(form, (None, (text, how), None), depth + 1)
 
     def _take_all_forms(self, made: Made, depth: int) -> None:
@@ -293,39 +286,44 @@ class DecodedTexts(Known):
         numbers, self._numbers = self._numbers, {}
         texts = dict(zip(map(repr, numbers), numbers.values(), strict=False))
         self._texts = texts | self._texts
-        self._needles.add_all({text: text for text in texts if len(text) >= _MIN_NUMBER})
+        long = [text for text in texts if len(text) >= _MIN_NUMBER]
+        self._needles.add_all(long, long)
 
     def _search_for_all(self, texts: list[str]) -> None:
         """Do as `_search_for` with many that have no null characters."""
         if not texts:
             return
-        self._find_as(texts, texts)
+        # A word of the code has no sign, and is no hard text if it is one of ASCII.
+        is_code = self._is_code
+        own = {text for text in texts if not text.isascii() and is_code(text)}
+        searched = [text for text in texts if text not in own] if own else texts
+        self._find_as(all_lowered(searched), searched)
         bare = list(map(str.strip, texts))
-        trimmed = [(b, t) for b, t in zip(bare, texts, strict=True) if len(b) != len(t)]
-        quoted = [
+        pairs = [(b, t) for b, t in zip(bare, texts, strict=True) if len(b) != len(t)]
+        pairs += [
             (b.strip(QUOTES), t)
             for b, t in zip(bare, texts, strict=True)
             if "'" in t or '"' in t or "`" in t
         ]
-        for form, text in (*trimmed, *quoted):
-            self._texts.setdefault(form, self._texts[text])  # one character has no identity
-        for pairs in (trimmed, quoted):
-            self._find_as([form for form, _ in pairs], [text for _, text in pairs])
+        self._find_bare(pairs)
         for forms, written in written_otherwise(texts):
-            self._find_as(forms, written)
+            self._find_as(all_lowered(forms), written)
 
-    def _find_as(self, forms: Sequence[str], texts: Sequence[str]) -> None:
-        """Have texts found where these forms of them are."""
-        # The first of those that are alike counts, as if they came one by one.
-        pairs = zip(reversed(all_lowered(forms)), reversed(forms), reversed(texts), strict=True)
-        is_code = self._is_code
-        self._needles.add_all(
-            {
-                lower: text
-                for lower, form, text in pairs
-                if len(form) >= MIN_SEARCHED and not is_code(form)
-            }
-        )
+    def _find_bare(self, pairs: list[tuple[str, str]]) -> None:
+        """Know texts without what is around them, and have them found."""
+        known = self._texts
+        for bare, text in pairs:
+            if bare not in known:
+                known[bare] = known[text]  # one character has no identity
+        searched = [pair for pair in pairs if self._is_searched(pair[0])]
+        self._find_as(all_lowered([b for b, _ in searched]), [text for _, text in searched])
+
+    def _find_as(self, forms: list[str], texts: Sequence[str]) -> None:
+        """Have texts found where these forms of them are, in lower case."""
+        if forms and len(min(forms, key=len)) < MIN_SEARCHED:
+            pairs = [p for p in zip(forms, texts, strict=True) if len(p[0]) >= MIN_SEARCHED]
+            forms, texts = [form for form, _ in pairs], [text for _, text in pairs]
+        self._needles.add_all(forms, texts)
 
     def _search_for(self, text: str) -> None:
         """Have a text found in others, also trimmed, without its quotes, or with them escaped."""

@@ -2,105 +2,174 @@
 
 A few are looked for one by one, which the interpreter does in C. Of many, only those are that begin
 like some place of the text: an event of ten thousand rows must not cost each statement a
-millisecond.
+millisecond. They are kept as the lists in which they come, which the first questions go through;
+each later one sorts some of them for lookup.
 """
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Container, Iterator, Sequence
 
-from .budget import MAX_COMPARED, Budget
+from .budget import MAX_COMPARED, MAX_PLACES, Budget
+from .windows import of_heads, windows
 
 _FEW = 64
-_HEAD = 6
+HEAD = 6
 """Characters by which longer texts are grouped: shorter heads are in every text."""
 _UNGROUPED = 2
 """Questions before they are grouped: most events are asked about once or twice."""
-_SHORT = 4096
-"""Characters of a text in which they are looked for without being grouped."""
+_GROUPED_AT_ONCE = 16_000
+"""Texts that one question groups, so that none pays for all."""
+SHORT = 4096
+"""Characters of a text in which they are found one by one, once it is known which may be there."""
+
+Found = tuple[str, str, Sequence[int] | None]
+"""A text that was found, the one that it is a form of, and its places, some of which may overlap;
+None if these are not known."""
 
 
 class Needles:
-    """Texts in lower case, each with what is known of it."""
+    """Texts in lower case, each with the text that it is a form of."""
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._known: dict[str, object] = {}
-        self._waiting: list[str] = []
-        self._heads: dict[str, list[str]] = {}
-        self._short: set[str] = set()
-        self._sizes: set[int] = set()
+        self._new: list[tuple[Sequence[str], Sequence[str]]] = []
+        self._single: tuple[list[str], list[str]] = ([], [])
+        self._count = 0
+        self._waiting: list[tuple[Sequence[str], Sequence[str], list[int]]] = []
+        """With the heads of all that are long enough to have one."""
+        self._groups: dict[int, list[tuple[str, str]]] = {}
+        self._short: dict[int, dict[str, str]] = {}
+        """Those without a head, by their size."""
         self._asked = 0
 
-    def __len__(self) -> int:
-        """Return how many texts there are."""
-        return len(self._known)
-
-    def add(self, text: str, about: object) -> None:
+    def add(self, text: str, about: str) -> None:
         """Have a text found; of two that are equal the first counts. The empty text is no text."""
-        if text and text not in self._known:
-            self._known[text] = about
-            self._waiting.append(text)
+        if text:
+            texts, owners = self._single
+            if not texts:
+                self._new.append(self._single)
+            texts.append(text)
+            owners.append(about)
+            self._count += 1
 
-    def add_all(self, texts: dict[str, object]) -> None:
-        """Do so for many at once."""
-        texts.pop("", None)
-        # Most are new: to make a set of what is known takes as long as all the rest.
-        if not self._known.keys().isdisjoint(texts):
-            for text in texts.keys() & self._known.keys():
-                del texts[text]
-        self._waiting += texts
-        self._known.update(texts)
+    def add_all(self, texts: Sequence[str], about: Sequence[str]) -> None:
+        """Do so for many at once, in lists that stay as they are; none is empty."""
+        if texts:
+            self._new.append((texts, about))
+            self._count += len(texts)
 
-    def about(self, text: str) -> object:
-        """Return what is known of a text that was found."""
-        return self._known[text]
-
-    def find(self, inside: str) -> Iterator[str]:
-        """Yield each text that is somewhere in `inside`. ExhaustedError beyond MAX_COMPARED."""
-        if len(self._known) <= _FEW:
-            yield from [needle for needle in self._known if needle in inside]
+    def find(self, inside: str) -> Iterator[Found]:
+        """Yield each text that is somewhere in `inside`. ExhaustedError beyond what is compared."""
+        if self._count <= _FEW:
+            pairs = (pair for texts, of in self._new for pair in zip(texts, of, strict=True))
+            for text, about in pairs:
+                if text in inside:
+                    yield text, about, None
             return
-        heads = {inside[n : n + _HEAD] for n in range(len(inside) - _HEAD + 1)}
-        if self._waiting and self._asked < _UNGROUPED and len(inside) <= _SHORT:
-            self._asked += 1
-            begun = heads | _windows(inside, range(1, _HEAD))
-            found = [text for text in self._waiting if text[:_HEAD] in begun]
-            yield from [text for text in found if len(text) < _HEAD]
-            groups = _grouped([text for text in found if len(text) >= _HEAD])
-            yield from _compared(inside, groups.values())
-        else:
+        self._take_in()
+        self._asked += 1
+        if self._asked > _UNGROUPED:
             self._group()
-        yield from _windows(inside, self._sizes) & self._short
-        yield from _compared(inside, [self._heads[head] for head in heads & self._heads.keys()])
+        yield from self._find_many(inside) if len(inside) > SHORT else self._find_in_short(inside)
+
+    def _take_in(self) -> None:
+        """Know the heads of texts that have come since."""
+        new, self._new, self._single = self._new, [], ([], [])
+        for texts, about in new:
+            if len(min(texts, key=len)) < HEAD:
+                for text, of in zip(texts, about, strict=True):
+                    if len(text) < HEAD:
+                        self._short.setdefault(len(text), {}).setdefault(text, of)
+                long = [pair for pair in zip(texts, about, strict=True) if len(pair[0]) >= HEAD]
+                if not long:
+                    continue
+                texts, about = zip(*long, strict=True)
+            self._waiting.append((texts, about, of_heads(texts, HEAD)))
 
     def _group(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        short = [text for text in waiting if len(text) < _HEAD]
-        self._short.update(short)
-        self._sizes.update(map(len, short))
-        groups = _grouped([text for text in waiting if len(text) >= _HEAD])
-        for head, texts in groups.items():
-            self._heads.setdefault(head, []).extend(texts)
+        groups, room = self._groups, _GROUPED_AT_ONCE
+        while self._waiting and room > 0:
+            texts, about, heads = self._waiting.pop(0)
+            room -= len(texts)
+            for head, pair in zip(heads, zip(texts, about, strict=True), strict=True):
+                if head in groups:
+                    groups[head].append(pair)
+                else:
+                    groups[head] = [pair]
+
+    def _beginning(self, heads: set[int]) -> dict[int, dict[str, str]]:
+        """Return the texts that have one of these heads, by their head."""
+        found: dict[int, dict[str, str]] = {}
+        for head in heads & self._groups.keys():
+            alike = found[head] = {}
+            for text, about in self._groups[head]:
+                alike.setdefault(text, about)
+        for texts, about, known in self._waiting:
+            if heads.isdisjoint(known):
+                continue
+            for at in [at for at, head in enumerate(known) if head in heads]:
+                found.setdefault(known[at], {}).setdefault(texts[at], about[at])
+        return found
+
+    def _find_in_short(self, inside: str) -> Iterator[Found]:
+        for size, short in self._short.items():
+            for text in {inside[n : n + size] for n in range(len(inside) - size + 1)}:
+                if text in short:
+                    yield text, short[text], None
+        budget = Budget(MAX_COMPARED)
+        for alike in self._beginning(set(windows(inside, HEAD))).values():
+            # All of a hostile event's texts can begin alike.
+            budget.spend(len(alike) * (len(inside) if len(alike) > 1 else 1))
+            for text, about in alike.items():
+                if text in inside:
+                    yield text, about, None
+
+    def _find_many(self, inside: str) -> Iterator[Found]:
+        budget = Budget(MAX_PLACES)
+        for size, short in self._short.items():
+            places = windows(inside, size)
+            heads = set(of_heads(list(short), size)).intersection(places)
+            for at in _by_head(places, heads).values():
+                budget.spend(len(at))
+                found: dict[str, list[int]] = {}
+                for place in at:
+                    found.setdefault(inside[place : place + size], []).append(place)
+                for text in found.keys() & short.keys():
+                    yield text, short[text], found[text]
+        places = windows(inside, HEAD)
+        known = set(self._groups)
+        for _, _, heads in self._waiting:
+            known.update(heads)
+        found_heads = known.intersection(places)
+        if found_heads:
+            starts = _by_head(places, found_heads)
+            for head, alike in self._beginning(found_heads).items():
+                yield from _alike(inside, alike, starts[head], budget)
 
 
-def _windows(inside: str, sizes: Iterable[int]) -> set[str]:
-    return {inside[n : n + size] for size in sizes for n in range(len(inside) - size + 1)}
+def _by_head(places: memoryview, heads: Container[int]) -> dict[int, list[int]]:
+    """Return where each of some heads is."""
+    found: dict[int, list[int]] = collections.defaultdict(list)
+    if heads:
+        for at in itertools.compress(range(len(places)), map(heads.__contains__, places)):
+            found[places[at]].append(at)
+    return found
 
 
-def _grouped(texts: list[str]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = collections.defaultdict(list)
-    for text in texts:
-        groups[text[:_HEAD]].append(text)
-    return groups
-
-
-def _compared(inside: str, groups: Iterable[list[str]]) -> Iterator[str]:
-    budget = Budget(MAX_COMPARED)
-    for group in groups:
-        # All of a hostile event's texts can begin alike.
-        budget.spend(len(group) * (len(inside) if len(group) > 1 else 1))
-        yield from [needle for needle in group if needle in inside]
+def _alike(
+    inside: str, texts: dict[str, str], starts: list[int], budget: Budget
+) -> Iterator[Found]:
+    """Yield those of texts that begin alike that are at one of the places where this is."""
+    sizes = set(map(len, texts))
+    budget.spend(len(sizes) * len(starts))
+    found: dict[str, list[int]] = {}
+    for size in sizes:
+        for start in starts:
+            part = inside[start : start + size]
+            if part in texts:
+                found.setdefault(part, []).append(start)
+    for text, places in found.items():
+        yield text, texts[text], places

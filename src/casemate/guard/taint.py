@@ -125,15 +125,15 @@ class Taint(DecodedTexts):
                 self._search_for_large(len(text))
         inside = lowered(text)
         found: list[Span] = []
-        for needle in self._needles.find(inside):
-            origin = self._origin_of(str(self._needles.about(needle)))
-            start = inside.find(needle)
+        for needle, about, places in self._needles.find(inside):
+            origin = self._origin_of(about)
+            size, end = len(needle), 0
             escapes = needle[-1:] == "\\"
-            while start >= 0:
-                end = start + len(needle)
-                end = end_of_escape(inside, start, end) if escapes else end
-                found.append(Span(start, end, origin, exact=False))
-                start = inside.find(needle, end)
+            for start in _places(inside, needle) if places is None else places:
+                if start >= end:
+                    end = start + size
+                    end = end_of_escape(inside, start, end) if escapes else end
+                    found.append(Span(start, end, origin, exact=False))
         return merged(found)
 
     def _search_for_large(self, size: int) -> None:
@@ -178,6 +178,13 @@ class Taint(DecodedTexts):
         while start < end and _is_inside_word(text, end):
             end -= 1
         return all(map(self._is_code, _WORD.findall(text, start, end)))
+
+
+def _places(inside: str, text: str) -> Iterator[int]:
+    start = inside.find(text)
+    while start >= 0:
+        yield start
+        start = inside.find(text, start + len(text))
 
 
 def _is_inside_word(text: str, place: int) -> bool:
