@@ -66,7 +66,7 @@ def sort_out(texts: Sequence[str]) -> Sorted:
             if numbers.count(number) == len(texts):  # most events have many of a kind
                 kind.extend(texts)
             elif number in numbers:
-                kind.extend(t for t, one in zip(texts, numbers, strict=True) if one == number)
+                kind += [t for t, one in zip(texts, numbers, strict=True) if one == number]
     else:
         for text in texts:
             match = _KINDS.fullmatch(text)
@@ -143,11 +143,14 @@ def written_otherwise(texts: Sequence[str]) -> Iterator[tuple[list[str], Sequenc
             made += [joined.replace('"', '""'), escaped.replace('"', '\\"')]
         for form in made:
             yield form.split("\0"), quoted
-    escaped = [t for t in texts if '"' in t or "\\" in t or not t.isprintable()]
+    whole = "|".join(texts)
+    escaped = []
+    if '"' in whole or "\\" in whole or not whole.isprintable():
+        escaped = [t for t in texts if '"' in t or "\\" in t or not t.isprintable()]
     if escaped:
         yield _as_json(escaped, ascii_only=False), escaped
         yield from _as_python(escaped, repr)
-    other = [text for text in texts if not text.isascii()]
+    other = [] if whole.isascii() else [text for text in texts if not text.isascii()]
     if other:
         yield _as_json(other, ascii_only=True), other
         yield from _as_python(other, ascii)

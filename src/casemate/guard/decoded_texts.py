@@ -28,7 +28,7 @@ from .budget import (
     TEXT_COST,
     ExhaustedError,
 )
-from .decoded_together import MAX_TOGETHER, Made, has_null
+from .decoded_together import MAX_TOGETHER, Made, apart_of
 from .decoding import NORMAL_FORMS, bytes_forms, growth, hex_forms, is_hex
 from .forms import Forms
 from .fragments import Fragments
@@ -136,11 +136,10 @@ class DecodedTexts(Known):
                 self._take_forms(text, self._forms.of(text), depth)
         alone = []
         for batch in _batches(hard):
-            together = [t for t in batch if len(t) < MAX_TOGETHER and not has_null(t)]
+            together, others = apart_of(batch)
+            alone += others
             if together:
                 self._hard(together, depth)
-            if len(together) < len(batch):
-                alone += [t for t in batch if len(t) >= MAX_TOGETHER or has_null(t)]
         for text in alone:
             self._hard_alone(text, depth)
 

@@ -52,9 +52,13 @@ _CODED = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 _SPACED = re.compile(r"[A-Za-z0-9+/_=\s-]*")
 
 
-def has_null(text: str) -> bool:
-    """Tell whether a text, or a form of it, has null characters: it is decoded alone."""
-    return _NULL.search(text) is not None
+def apart_of(texts: list[str]) -> tuple[list[str], list[str]]:
+    """Return the texts that may be decoded together, and those that may not."""
+    if not _NULL.search("|".join(texts)) and len(max(texts, key=len)) < MAX_TOGETHER:
+        return texts, []
+    alone = [t for t in texts if len(t) >= MAX_TOGETHER or _NULL.search(t)]
+    done = set(alone)
+    return [text for text in texts if text not in done], alone
 
 
 def decoded_together(
@@ -63,25 +67,36 @@ def decoded_together(
     spend: Spend = lambda cost: None,
     normal_cost: int = 0,
 ) -> Made:
-    """Return the forms of different texts, none of which `has_null` or is over MAX_TOGETHER long.
+    """Return the forms of different texts, as `apart_of` has them.
 
     Those in `normal` are put into no normal form. `spend` is told what it costs, of each normal
     form that was made `normal_cost` for each character.
     """
     made: Made = {}
-    other = [text for text in texts if not text.isascii() and text not in normal]
-    if other:
-        _normal_forms(other, made, spend, normal_cost)
-    _of_urls(texts, made)
-    for text in [text for text in texts if "=" in text]:
-        _add(made, text, form_fields(text))
-    _of_html([text for text in texts if "&" in text and ";" in text], made)
-    _of_escapes([text for text in texts if "\\" in text], made)
-    _of_json([t for t in texts if t.lstrip()[:1] in ("{", "[", '"') and t], made, spend)
-    for text in [text for text in texts if text[:2] == "--" and "\n" in text]:
-        _add(made, text, multipart_forms(text))
+    joined = "\0".join(texts)
+    if not joined.isascii():
+        other = [text for text in texts if not text.isascii() and text not in normal]
+        if other:
+            _normal_forms(other, made, spend, normal_cost)
+    if "%" in joined:
+        _of_urls([text for text in texts if "%" in text], made)
+    if "+" in joined:
+        _of_blanks([text for text in texts if "+" in text], made)
+    if "=" in joined:
+        for text in [text for text in texts if "=" in text]:
+            _add(made, text, form_fields(text))
+    if "&" in joined and ";" in joined:
+        _of_html([text for text in texts if "&" in text and ";" in text], made)
+    if "\\" in joined:
+        _of_escapes([text for text in texts if "\\" in text], made)
+    if "{" in joined or "[" in joined or '"' in joined:
+        _of_json([t for t in texts if t.lstrip()[:1] in ("{", "[", '"') and t], made, spend)
+    if "--" in joined and "\n" in joined:
+        for text in [text for text in texts if text[:2] == "--" and "\n" in text]:
+            _add(made, text, multipart_forms(text))
     long = [text for text in texts if len(text) >= MIN_CODED]
-    _of_digits([text for text in long if " " not in text or text[:5] in WITH_SPACE], made)
+    if long:
+        _of_digits([text for text in long if " " not in text or text[:5] in WITH_SPACE], made)
     return made
 
 
@@ -120,22 +135,18 @@ def _normal_forms(texts: Sequence[str], made: Made, spend: Spend, cost: int) -> 
 
 
 def _of_urls(texts: Sequence[str], made: Made) -> None:
-    how = "URL encoding"
-    escaped = [text for text in texts if "%" in text]
-    if escaped:
-        joined = "\0".join(escaped)
-        plain = unquoted(joined)
-        if plain != joined:
-            _add_changed(made, escaped, how, plain.split("\0"))
-    spaced = [text for text in texts if "+" in text]
-    if spaced:
-        plain = unquoted("\0".join(spaced).replace("+", " "))
-        _add_changed(made, spaced, how, plain.split("\0"))
+    joined = "\0".join(texts)
+    plain = unquoted(joined)
+    if plain != joined:
+        _add_changed(made, texts, "URL encoding", plain.split("\0"))
+
+
+def _of_blanks(texts: Sequence[str], made: Made) -> None:
+    plain = unquoted("\0".join(texts).replace("+", " "))
+    _add_changed(made, texts, "URL encoding", plain.split("\0"))
 
 
 def _of_html(texts: Sequence[str], made: Made) -> None:
-    if not texts:
-        return
     # No reference goes on beyond the end of a line.
     parts = _REFERENCE.split("\n\0".join(texts))
     references = parts[1::2]
@@ -145,8 +156,6 @@ def _of_html(texts: Sequence[str], made: Made) -> None:
 
 
 def _of_escapes(texts: Sequence[str], made: Made) -> None:
-    if not texts:
-        return
     joined = "\0".join(texts)
     plain = ESCAPES.sub(unescaped, joined)
     if plain != joined:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .budget import MAX_COMPARED, Budget
 from .identity import identity
+from .windows import windows
 
 MAX_TEXT = 4096
 """Characters of a text that is cut into pieces: longer ones share much by chance."""
@@ -34,6 +35,8 @@ _UNCUT = 2
 _MAX_PLACES = 4
 _SIGNS = (*"'\"`;|&$<>(){}\\#*!\r\n[]", "--", "..", "//")
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
+_AROUND = re.compile("|".join(map(re.escape, (*_SIGNS, "."))))
+"""What a piece has one of."""
 _DOT = re.compile(r"(?<=\w)\.(?=\w)")
 _BRACKETED = re.compile(r"[(\[]?(\w+)[)\]]?")
 _TAG_END = re.compile(r"[\"']?>")
@@ -118,35 +121,20 @@ def _has_none(inside: str, pieces: dict[str, list[Piece]]) -> bool:
 def _alike(texts: Sequence[tuple[str, object]], inside: str) -> list[tuple[str, object]]:
     """Return the texts that have a piece of another text, of each piece the first few."""
     joined = "\0".join([text for text, _ in texts])
-    both = [_beside(sign, inside) for sign in _SIGNS if sign in inside and sign in joined]
-    both += [_DOT.pattern] if "." in inside and "." in joined else []
-    if not both:
+    signs = [sign for sign in _SIGNS if sign in inside and sign in joined]
+    if not signs and not ("." in inside and "." in joined):
         return []
-    left = {inside[n : n + _WINDOW]: _MAX_PLACES for n in range(len(inside) - _WINDOW + 1)}
+    places = windows(joined, _WINDOW)
+    left = dict.fromkeys(set(windows(inside, _WINDOW)).intersection(places), _MAX_PLACES)
     found: list[int] = []
-    for match in re.finditer("|".join(both), joined):
-        at, end = match.span()
-        for place in (at, at - _WINDOW // 2, end - _WINDOW):
-            piece = joined[place : place + _WINDOW]
-            if piece in left and left[piece] and place >= 0:
-                left[piece] -= 1
+    if left:
+        for at in itertools.compress(range(len(places)), map(left.__contains__, places)):
+            number = places[at]
+            if left[number] and _AROUND.search(joined, at, at + _WINDOW):
+                left[number] -= 1
                 found.append(at)
-    ends = list(itertools.accumulate(len(text) + 1 for text, _ in texts)) if found else []
+    ends = list(itertools.accumulate([len(text) + 1 for text, _ in texts])) if found else []
     return [texts[n] for n in dict.fromkeys(bisect.bisect_right(ends, at) for at in found)]
-
-
-def _beside(sign: str, inside: str) -> str:
-    """Return an expression for a sign that has a neighbour which it has in another text, too."""
-    before, after = set(), set()
-    place = inside.find(sign)
-    while place >= 0:
-        before.add(re.escape(inside[place - 1 : place] if place else ""))
-        after.add(re.escape(inside[place + len(sign) :][:1]))
-        place = inside.find(sign, place + 1)
-    left, right = "".join(sorted(before)), "".join(sorted(after))
-    ways = [f"(?<=[{left}]){re.escape(sign)}"] if left else []
-    ways += [f"{re.escape(sign)}(?=[{right}])"] if right else []
-    return "|".join(ways) or re.escape(sign)
 
 
 def _cut(texts: Iterable[tuple[str, object]], pieces: dict[str, list[Piece]]) -> None:

@@ -80,14 +80,20 @@ class Needles:
         new, self._new, self._single = self._new, [], ([], [])
         for texts, about in new:
             if len(min(texts, key=len)) < HEAD:
-                for text, of in zip(texts, about, strict=True):
-                    if len(text) < HEAD:
-                        self._short.setdefault(len(text), {}).setdefault(text, of)
-                long = [pair for pair in zip(texts, about, strict=True) if len(pair[0]) >= HEAD]
-                if not long:
-                    continue
-                texts, about = zip(*long, strict=True)
-            self._waiting.append((texts, about, of_heads(texts, HEAD)))
+                self._take_short([p for p in zip(texts, about, strict=True) if len(p[0]) < HEAD])
+                about = [of for text, of in zip(texts, about, strict=True) if len(text) >= HEAD]
+                texts = [text for text in texts if len(text) >= HEAD]
+            if texts:
+                self._waiting.append((texts, about, of_heads(texts, HEAD)))
+
+    def _take_short(self, pairs: list[tuple[str, str]]) -> None:
+        pairs.reverse()  # of equal ones the first counts
+        for size in set(map(len, dict(pairs))):
+            known = self._short.setdefault(size, {})
+            fresh = {text: of for text, of in pairs if len(text) == size}
+            for text in fresh.keys() & known.keys():
+                del fresh[text]
+            known.update(fresh)
 
     def _group(self) -> None:
         groups, room = self._groups, _GROUPED_AT_ONCE
