@@ -311,11 +311,19 @@ class DecodedTexts(Known):
     def _find_bare(self, pairs: list[tuple[str, str]]) -> None:
         """Know texts without what is around them, and have them found."""
         known = self._texts
-        for bare, text in pairs:
-            if bare not in known:
-                known[bare] = known[text]  # one character has no identity
-        searched = [pair for pair in pairs if self._is_searched(pair[0])]
-        self._find_as(all_lowered([b for b, _ in searched]), [text for _, text in searched])
+        pairs = [*reversed(pairs)]
+        # One character has no identity: it is known by what it says.
+        known.update({bare: known[text] for bare, text in pairs if bare not in known})
+        is_code = self._is_code
+        # A word of the code is a name, which takes less to see.
+        searched = [
+            (bare.lower(), text)
+            if bare.isascii()
+            else (lowered(bare), text)
+            for bare, text in reversed(pairs)
+            if not ((bare.isidentifier() or not bare.isascii()) and is_code(bare))
+        ]
+        self._find_as([bare for bare, _ in searched], [text for _, text in searched])
 
     def _find_as(self, forms: list[str], texts: Sequence[str]) -> None:
         """Have texts found where these forms of them are, in lower case."""

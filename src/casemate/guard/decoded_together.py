@@ -147,6 +147,8 @@ def _of_blanks(texts: Sequence[str], made: Made) -> None:
 
 
 def _of_html(texts: Sequence[str], made: Made) -> None:
+    if not texts:
+        return
     # No reference goes on beyond the end of a line.
     parts = _REFERENCE.split("\n\0".join(texts))
     references = parts[1::2]

@@ -194,8 +194,13 @@ def unquoted(text: str) -> str:
         return text
     parts = URL_ESCAPES.split(text)
     escapes = parts[1::2]
-    known = {e: bytes.fromhex(e.replace("%", "")).decode(errors="replace") for e in set(escapes)}
-    parts[1::2] = map(known.__getitem__, escapes)
+    if not escapes:
+        return text
+    # All at once, with a null between: what is no whole character ends there, too.
+    plain = bytes.fromhex("%00".join(escapes).replace("%", "")).decode(errors="replace").split("\0")
+    if len(plain) != len(escapes):  # there are nulls among them
+        plain = [bytes.fromhex(e.replace("%", "")).decode(errors="replace") for e in escapes]
+    parts[1::2] = plain
     return "".join(parts)
 
 

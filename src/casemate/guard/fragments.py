@@ -12,9 +12,11 @@ them for chance.
 from __future__ import annotations
 
 import bisect
+import collections
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 
 from .budget import MAX_COMPARED, Budget
 from .identity import identity
@@ -32,6 +34,8 @@ _MANY = 2000
 _MAX_FEW = 512
 _UNCUT = 2
 """Questions before they are."""
+_CUT_AT_ONCE = 4000
+"""Texts, and signs of them, that one later question cuts, so that none pays for all."""
 _MAX_PLACES = 4
 _SIGNS = (*"'\"`;|&$<>(){}\\#*!\r\n[]", "--", "..", "//")
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
@@ -95,23 +99,28 @@ class Fragments:
                     done[identity(text)] = right
                     yield left, right, about
 
-    def _pieces_for(self, inside: str) -> dict[str, list[Piece]]:
+    def _pieces_for(self, inside: str) -> Mapping[str, list[Piece]]:
         """Return the pieces that can be in a text: at first only of those that have one of it."""
         waiting = self._waiting
-        if len(waiting) < _MANY or self._asked >= _UNCUT or len(inside) > MAX_TEXT:
+        if len(waiting) < _MANY:
             _cut(waiting, self._pieces)
             waiting.clear()
             return self._pieces
         # To cut thousands takes longer than to look through them once.
         self._asked += 1
+        if self._asked > _UNCUT:
+            done = _cut(waiting, self._pieces, _CUT_AT_ONCE)
+            if len(self._pieces) > MAX_PIECES:
+                done = len(waiting)
+            del waiting[:done]
         pieces: dict[str, list[Piece]] = {}
         _cut(_alike(waiting, inside), pieces)
-        for piece, places in self._pieces.items():
-            pieces[piece] = places + pieces.get(piece, [])
-        return pieces
+        for piece, places in pieces.items():
+            pieces[piece] = self._pieces.get(piece, []) + places
+        return collections.ChainMap(pieces, self._pieces)
 
 
-def _has_none(inside: str, pieces: dict[str, list[Piece]]) -> bool:
+def _has_none(inside: str, pieces: Mapping[str, list[Piece]]) -> bool:
     """Tell of few pieces, sooner than by each place of a text, that none of them is in it."""
     if len(pieces) > _MAX_FEW or 2 * len(pieces) > len(inside):
         return False
@@ -137,14 +146,18 @@ def _alike(texts: Sequence[tuple[str, object]], inside: str) -> list[tuple[str, 
     return [texts[n] for n in dict.fromkeys(bisect.bisect_right(ends, at) for at in found)]
 
 
-def _cut(texts: Iterable[tuple[str, object]], pieces: dict[str, list[Piece]]) -> None:
-    for text, about in texts:
-        if len(pieces) > MAX_PIECES:
-            break
+def _cut(
+    texts: Sequence[tuple[str, object]], pieces: dict[str, list[Piece]], most: int = sys.maxsize
+) -> int:
+    """Take the pieces of texts until there are enough; return of how many texts."""
+    for number, (text, about) in enumerate(texts):
+        if len(pieces) > MAX_PIECES or most <= 0:
+            return number
         signs = _SIGN.finditer(text)
         if len(text) <= _MAX_HOST:  # where a host may be
             signs = itertools.chain(signs, _DOT.finditer(text))
         for match in itertools.islice(signs, _MAX_SIGNS):
+            most -= 1
             at = match.start()
             for place in {at, at - _WINDOW // 2, match.end() - _WINDOW}:
                 piece = text[place : place + _WINDOW] if place >= 0 else ""
@@ -152,6 +165,8 @@ def _cut(texts: Iterable[tuple[str, object]], pieces: dict[str, list[Piece]]) ->
                     known = pieces.setdefault(piece, [])
                     if len(known) < _MAX_PLACES:
                         known.append((text, place, about))
+        most -= 1
+    return len(texts)
 
 
 def _is_name(inside: str, start: int, end: int) -> bool:

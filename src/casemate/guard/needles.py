@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import collections
 import itertools
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from .budget import MAX_COMPARED, MAX_PLACES, Budget
 from .windows import of_heads, windows
 
 _FEW = 64
-HEAD = 6
-"""Characters by which longer texts are grouped: shorter heads are in every text."""
+_HEAD = 6
+"""Characters by which texts are grouped: shorter heads are in every text."""
 _UNGROUPED = 2
 """Questions before they are grouped: most events are asked about once or twice."""
 _GROUPED_AT_ONCE = 16_000
 """Texts that one question groups, so that none pays for all."""
 SHORT = 4096
-"""Characters of a text in which they are found one by one, once it is known which may be there."""
+"""Characters of a text in which they are looked for one by one, once it is known which may be
+there."""
 
+Texts = Sequence[str]
 Found = tuple[str, str, Sequence[int] | None]
 """A text that was found, the one that it is a form of, and its places, some of which may overlap;
 None if these are not known."""
@@ -35,14 +37,16 @@ class Needles:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._new: list[tuple[Sequence[str], Sequence[str]]] = []
+        self._lists: list[tuple[Texts, Texts]] = []
         self._single: tuple[list[str], list[str]] = ([], [])
         self._count = 0
-        self._waiting: list[tuple[Sequence[str], Sequence[str], list[int]]] = []
-        """With the heads of all that are long enough to have one."""
-        self._groups: dict[int, list[tuple[str, str]]] = {}
-        self._short: dict[int, dict[str, str]] = {}
-        """Those without a head, by their size."""
+        self._sizes: set[int] = set()
+        """Of texts that are no longer than a head, and of heads."""
+        self._sized = self._grouped = 0
+        """How many lists were looked at for this, and how many are grouped."""
+        self._groups: dict[str, list[tuple[str, str]]] = {}
+        self._heads: list[list[int]] = []
+        """The numbers of the heads in a list, of as many as longer texts were asked about."""
         self._asked = 0
 
     def add(self, text: str, about: str) -> None:
@@ -50,119 +54,87 @@ class Needles:
         if text:
             texts, owners = self._single
             if not texts:
-                self._new.append(self._single)
+                self._lists.append(self._single)
             texts.append(text)
             owners.append(about)
             self._count += 1
 
-    def add_all(self, texts: Sequence[str], about: Sequence[str]) -> None:
+    def add_all(self, texts: Texts, about: Texts) -> None:
         """Do so for many at once, in lists that stay as they are; none is empty."""
         if texts:
-            self._new.append((texts, about))
+            self._lists.append((texts, about))
             self._count += len(texts)
 
     def find(self, inside: str) -> Iterator[Found]:
         """Yield each text that is somewhere in `inside`. ExhaustedError beyond what is compared."""
         if self._count <= _FEW:
-            pairs = (pair for texts, of in self._new for pair in zip(texts, of, strict=True))
-            for text, about in pairs:
+            for text, about in itertools.chain.from_iterable(itertools.starmap(zip, self._lists)):
                 if text in inside:
                     yield text, about, None
             return
-        self._take_in()
+        self._single = ([], [])
+        for texts, _ in self._lists[self._sized :]:
+            least = len(min(texts, key=len))
+            self._sizes.update(range(least, _HEAD + 1) if least < _HEAD else (_HEAD,))
+        self._sized = len(self._lists)
         self._asked += 1
         if self._asked > _UNGROUPED:
             self._group()
-        yield from self._find_many(inside) if len(inside) > SHORT else self._find_in_short(inside)
-
-    def _take_in(self) -> None:
-        """Know the heads of texts that have come since."""
-        new, self._new, self._single = self._new, [], ([], [])
-        for texts, about in new:
-            if len(min(texts, key=len)) < HEAD:
-                self._take_short([p for p in zip(texts, about, strict=True) if len(p[0]) < HEAD])
-                about = [of for text, of in zip(texts, about, strict=True) if len(text) >= HEAD]
-                texts = [text for text in texts if len(text) >= HEAD]
-            if texts:
-                self._waiting.append((texts, about, of_heads(texts, HEAD)))
-
-    def _take_short(self, pairs: list[tuple[str, str]]) -> None:
-        pairs.reverse()  # of equal ones the first counts
-        for size in set(map(len, dict(pairs))):
-            known = self._short.setdefault(size, {})
-            fresh = {text: of for text, of in pairs if len(text) == size}
-            for text in fresh.keys() & known.keys():
-                del fresh[text]
-            known.update(fresh)
+        yield from self._find_long(inside) if len(inside) > SHORT else self._find_short(inside)
 
     def _group(self) -> None:
         groups, room = self._groups, _GROUPED_AT_ONCE
-        while self._waiting and room > 0:
-            texts, about, heads = self._waiting.pop(0)
+        while self._grouped < len(self._lists) and room > 0:
+            texts, about = self._lists[self._grouped]
+            self._grouped += 1
             room -= len(texts)
-            for head, pair in zip(heads, zip(texts, about, strict=True), strict=True):
+            for pair in zip(texts, about, strict=True):
+                head = pair[0][:_HEAD]
                 if head in groups:
                     groups[head].append(pair)
                 else:
                     groups[head] = [pair]
 
-    def _beginning(self, heads: set[int]) -> dict[int, dict[str, str]]:
-        """Return the texts that have one of these heads, by their head."""
-        found: dict[int, dict[str, str]] = {}
+    def _find_short(self, inside: str) -> Iterator[Found]:
+        size = len(inside)
+        heads = {inside[n : n + wide] for wide in self._sizes for n in range(size - wide + 1)}
+        found: dict[str, dict[str, str]] = {}
         for head in heads & self._groups.keys():
             alike = found[head] = {}
             for text, about in self._groups[head]:
                 alike.setdefault(text, about)
-        for texts, about, known in self._waiting:
-            if heads.isdisjoint(known):
-                continue
-            for at in [at for at, head in enumerate(known) if head in heads]:
-                found.setdefault(known[at], {}).setdefault(texts[at], about[at])
-        return found
-
-    def _find_in_short(self, inside: str) -> Iterator[Found]:
-        for size, short in self._short.items():
-            for text in {inside[n : n + size] for n in range(len(inside) - size + 1)}:
-                if text in short:
-                    yield text, short[text], None
+        for texts, owners in self._lists[self._grouped :]:
+            for at in [at for at, text in enumerate(texts) if text[:_HEAD] in heads]:
+                text = texts[at]
+                found.setdefault(text[:_HEAD], {}).setdefault(text, owners[at])
         budget = Budget(MAX_COMPARED)
-        for alike in self._beginning(set(windows(inside, HEAD))).values():
+        for alike in found.values():
             # All of a hostile event's texts can begin alike.
-            budget.spend(len(alike) * (len(inside) if len(alike) > 1 else 1))
+            budget.spend(len(alike) * (size if len(alike) > 1 else 1))
             for text, about in alike.items():
                 if text in inside:
                     yield text, about, None
 
-    def _find_many(self, inside: str) -> Iterator[Found]:
-        budget = Budget(MAX_PLACES)
-        for size, short in self._short.items():
+    def _find_long(self, inside: str) -> Iterator[Found]:
+        for texts, _ in self._lists[len(self._heads) :]:
+            self._heads.append(of_heads(texts, _HEAD))
+        known = set().union(*self._heads)
+        starts: dict[int, list[int]] = collections.defaultdict(list)
+        for size in self._sizes:
             places = windows(inside, size)
-            heads = set(of_heads(list(short), size)).intersection(places)
-            for at in _by_head(places, heads).values():
-                budget.spend(len(at))
-                found: dict[str, list[int]] = {}
-                for place in at:
-                    found.setdefault(inside[place : place + size], []).append(place)
-                for text in found.keys() & short.keys():
-                    yield text, short[text], found[text]
-        places = windows(inside, HEAD)
-        known = set(self._groups)
-        for _, _, heads in self._waiting:
-            known.update(heads)
-        found_heads = known.intersection(places)
-        if found_heads:
-            starts = _by_head(places, found_heads)
-            for head, alike in self._beginning(found_heads).items():
-                yield from _alike(inside, alike, starts[head], budget)
-
-
-def _by_head(places: memoryview, heads: Container[int]) -> dict[int, list[int]]:
-    """Return where each of some heads is."""
-    found: dict[int, list[int]] = collections.defaultdict(list)
-    if heads:
-        for at in itertools.compress(range(len(places)), map(heads.__contains__, places)):
-            found[places[at]].append(at)
-    return found
+            heads = known.intersection(places)
+            if heads:
+                some = map(heads.__contains__, places)
+                for at in itertools.compress(range(len(places)), some):
+                    starts[places[at]].append(at)
+        found: dict[int, dict[str, str]] = {}
+        if starts:
+            for (texts, owners), numbers in zip(self._lists, self._heads, strict=True):
+                for at in [at for at, number in enumerate(numbers) if number in starts]:
+                    found.setdefault(numbers[at], {}).setdefault(texts[at], owners[at])
+        budget = Budget(MAX_PLACES)
+        for number, alike in found.items():
+            yield from _alike(inside, alike, starts[number], budget)
 
 
 def _alike(

@@ -27,8 +27,11 @@ def windows(text: str, size: int) -> memoryview:
 
 
 def of_heads(texts: Sequence[str], size: int) -> list[int]:
-    """Return the numbers of the first characters of texts, none of which has fewer."""
-    low = _low_bytes("".join([text[:size] for text in texts]))
+    """Return the numbers of the first characters of texts; of a shorter one that of all of it."""
+    heads = [text[:size] for text in texts]
+    if len(min(heads, key=len)) < size:
+        heads = [head.ljust(size, "\0") for head in heads]
+    low = _low_bytes("".join(heads))
     numbers = bytearray(MOST * len(texts))
     for at in range(size):
         numbers[at::MOST] = low[at::size]
