@@ -105,12 +105,8 @@ _last_lowered = functools.lru_cache(maxsize=1)(_lowered)
 
 def all_lowered(texts: Sequence[str]) -> list[str]:
     """Return texts without null characters in lower case, each of the same length."""
-    joined = "\0".join(texts)
-    lower = joined.lower()
-    found = lower.split("\0")
-    if len(lower) == len(joined) and len(found) == len(texts):
-        return found
-    return [lowered(text) for text in texts]
+    found = _lowered("\0".join(texts)).split("\0")
+    return found if len(found) == len(texts) else [lowered(text) for text in texts]
 
 
 def requoted(texts: Sequence[str]) -> Iterator[list[str]]:

@@ -21,9 +21,13 @@ ALONE_COST = 1200
 """What one costs that is handled alone: a long one, or one with null characters."""
 EASY_COST = 100
 """What a text costs that is handled together with others, beside its characters."""
-QUOTED_COST = 200
-"""The same with quotes: there are four ways to write it."""
-FORM_COST = 800
+CODED_COST = 150
+"""The same of what looks like base64, beside what comes of it."""
+QUOTED_COST = 230
+"""The same with quotes: there are three ways to write it."""
+DOUBLE_COST = 90
+"""What it costs more if there are double quotes: then there are six."""
+FORM_COST = 1000
 """What each form that a text was decoded to costs beside its own characters."""
 ESCAPE_COST = 30
 """What one `%41`, `&lt;` or `\\u0041` costs beside its characters: each is handled in Python."""

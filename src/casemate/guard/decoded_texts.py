@@ -20,6 +20,8 @@ from .batches import (
 from .binary import is_binary, schema_in, texts_in
 from .budget import (
     ALONE_COST,
+    CODED_COST,
+    DOUBLE_COST,
     EASY_COST,
     ESCAPE_COST,
     FORM_COST,
@@ -29,7 +31,7 @@ from .budget import (
     ExhaustedError,
 )
 from .decoded_together import MAX_TOGETHER, Made, apart_of
-from .decoding import NORMAL_FORMS, bytes_forms, growth, hex_forms, is_hex
+from .decoding import NO_CHARACTER, NORMAL_FORMS, bytes_forms, growth, hex_forms, is_hex
 from .forms import Forms
 from .fragments import Fragments
 from .known import MAX_CHARACTERS, MAX_DEPTH, MAX_TEXTS, MIN_SEARCHED, Known, Node, uncollected
@@ -149,6 +151,8 @@ class DecodedTexts(Known):
         escapes = joined.count("%") + joined.count("&") + joined.count("\\")
         self._budget.spend(len(joined) + TEXT_COST * len(texts) + ESCAPE_COST * escapes)
         self._budget.spend(NORMAL_COST * growth(joined))
+        both = [t for t in texts if ("'" in t or '"' in t or "`" in t) and not t.isascii()]
+        self._budget.spend(QUOTED_COST * len(both))
         made: Made = {}
         if depth < MAX_DEPTH:
             made = self._forms.of_all(texts, self._budget.spend, NORMAL_COST)
@@ -170,6 +174,8 @@ class DecodedTexts(Known):
         escapes = text.count("%") + text.count("&") + text.count("\\")
         cost = ALONE_COST + len(text) + ESCAPE_COST * escapes
         self._budget.spend(cost + NORMAL_COST * growth(text))
+        if not text.isascii() and NO_CHARACTER.search(text):
+            self._budget.spend(NORMAL_COST * len(text))
         forms = list(self._forms_of(text)) if depth < MAX_DEPTH else []
         if len(text) < LARGE:
             self._search_for(text)
@@ -199,7 +205,9 @@ class DecodedTexts(Known):
 
     def _quoted(self, texts: list[str]) -> None:
         """Have texts with quotes found as they are, with these escaped or doubled, or without."""
-        self._budget.spend(sum(map(len, texts)) + QUOTED_COST * len(texts))
+        double = [text for text in texts if '"' in text]
+        cost = QUOTED_COST * len(texts) + DOUBLE_COST * len(double)
+        self._budget.spend(sum(map(len, texts)) + cost)
         lower = all_lowered(texts)
         if self._documents:
             both = [
@@ -215,8 +223,12 @@ class DecodedTexts(Known):
     def _requoted(self, texts: list[str], lower: list[str]) -> None:
         """Have texts with quotes found in all ways to write these, and without what is around."""
         # None is a word of the code: that has no quotes.
+        short = min(map(len, texts)) < MIN_SEARCHED
         for forms in (lower, *requoted(lower)):
-            self._find_as(forms, texts)
+            if short:
+                self._find_as(forms, texts)
+            else:
+                self._needles.add_all(forms, texts)
         pairs = zip(map(str.strip, texts, itertools.repeat(QUOTES)), texts, strict=True)
         self._find_bare([(bare, text) for bare, text in pairs if bare is not text])
 
@@ -248,7 +260,7 @@ class DecodedTexts(Known):
         """Take in what base64 looks like: thousands of short ones are decoded together."""
         data = base64_of(texts)
         for batch in _batches(texts):
-            self._budget.spend(EASY_COST * len(batch))
+            self._budget.spend(CODED_COST * len(batch))
             plain, others = plain_of(batch, data)
             self._take_plain(plain, "base64", depth + 1)
             for text in others:
@@ -305,8 +317,12 @@ class DecodedTexts(Known):
             if "'" in t or '"' in t or "`" in t
         ]
         self._find_bare(pairs)
+        short = min(map(len, texts)) < MIN_SEARCHED
         for forms, written in written_otherwise(texts):
-            self._find_as(all_lowered(forms), written)
+            if short:
+                self._find_as(all_lowered(forms), written)
+            else:
+                self._needles.add_all(all_lowered(forms), written)
 
     def _find_bare(self, pairs: list[tuple[str, str]]) -> None:
         """Know texts without what is around them, and have them found."""
@@ -327,7 +343,7 @@ class DecodedTexts(Known):
 
     def _find_as(self, forms: list[str], texts: Sequence[str]) -> None:
         """Have texts found where these forms of them are, in lower case."""
-        if forms and len(min(forms, key=len)) < MIN_SEARCHED:
+        if min(map(len, forms), default=MIN_SEARCHED) < MIN_SEARCHED:
             pairs = [p for p in zip(forms, texts, strict=True) if len(p[0]) >= MIN_SEARCHED]
             forms, texts = [form for form, _ in pairs], [text for _, text in pairs]
         self._needles.add_all(forms, texts)

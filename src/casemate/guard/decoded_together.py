@@ -26,7 +26,6 @@ from .decoding import (
     json_forms,
     multipart_forms,
     normalized,
-    token_forms,
     unescaped,
     unquoted,
 )
@@ -40,8 +39,8 @@ FAILED_COST = 400
 """What a text costs, in characters, that is no JSON, but looks like some from both of its ends."""
 _NULL = re.compile(r"\0|%00|\\u0000|\\x00")
 """What is a null character, or comes to one."""
-_REFERENCE = re.compile(r"(&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32}+;?))")
-"""As the standard library has it: a reference of HTML to a character."""
+_REFERENCE = re.compile(r"(&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][^\t\n\f <&#;]{0,31}+;?))")
+"""As the standard library has it, a reference of HTML to a character: each name begins so."""
 _JSON_SPACE = " \t\n\r"
 _LINES = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _VALUE = r'(?:[\]{\["0-9-]|true|false|null|NaN|Infinity)'
@@ -179,8 +178,7 @@ def _of_json(texts: Sequence[str], made: Made, spend: Spend) -> None:
 
 
 def _of_digits(texts: Sequence[str], made: Made) -> None:
-    for text in [text for text in texts if "." in text and _TOKEN.fullmatch(text)]:
-        _add(made, text, token_forms(text))
+    _of_tokens([text for text in texts if "." in text and _TOKEN.fullmatch(text)], made)
     coded = [text for text in texts if _CODED.fullmatch(text)]
     if coded:
         data = base64_of(coded)
@@ -197,3 +195,18 @@ def _of_digits(texts: Sequence[str], made: Made) -> None:
             _add(made, text, base64_forms(text))
     for text in filter(is_hex, texts):
         _add(made, text, hex_forms(text))
+
+
+def _of_tokens(texts: Sequence[str], made: Made) -> None:
+    segments = [(text[7:] if text[6:7] == " " else text).split(".")[:2] for text in texts]
+    coded = list({s for both in segments for s in both if _CODED.fullmatch(s)})
+    if not coded:
+        return
+    data = base64_of(coded)
+    plain, others = plain_of(coded, data)
+    forms = {segment: [form] for segment, form in plain.items()}
+    forms.update((s, [form for _, form in bytes_forms(data[s], "")]) for s in others)
+    for text, both in zip(texts, segments, strict=True):
+        for name, segment in zip(("head", "body"), both, strict=True):
+            for form in forms.get(segment, ()):
+                made.setdefault(text, []).append((f"a token's {name}", form))

@@ -43,7 +43,7 @@ is_hex = _HEX.fullmatch
 _JWT = re.compile(r"[\w-]*\.[\w-]{4,}(?:\.[\w-]*)?")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 _Form = Literal["NFC", "NFKC"]
-_NO_CHARACTER = re.compile("[\ud800-\udfff]")
+NO_CHARACTER = re.compile("[\ud800-\udfff]")
 """A byte that stands for no character, as `surrogateescape` has it, or half of one."""
 
 
@@ -296,7 +296,7 @@ def normalized(form: _Form, text: str) -> str:
     are and combine with nothing after them, and normalizing them cost seconds a megabyte. Nor do
     most characters of two bytes change, of which chance makes thousands.
     """
-    if _NO_CHARACTER.search(text) is None:
+    if NO_CHARACTER.search(text) is None:
         return unicodedata.normalize(form, text)
     parts: list[str] = []
     at = 0
@@ -312,7 +312,7 @@ def unicode_forms(text: str) -> Iterator[tuple[str, str]]:
     normal = text
     for form in NORMAL_FORMS:
         # Of what is canonical already, most has no other form, which shows at once.
-        normal = normalized(form, text if _NO_CHARACTER.search(text) else normal)
+        normal = normalized(form, text if NO_CHARACTER.search(text) else normal)
         if normal not in seen:
             seen.add(normal)
             yield form, normal

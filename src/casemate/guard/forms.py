@@ -53,6 +53,10 @@ _LIBRARIES = frozenset(
 _HEX = re.compile(r"[0-9a-fA-F]{16,}")
 _BASE32 = re.compile(r"[A-Z2-7]{8,}={0,6}|[a-z2-7]{8,}={0,6}")
 _BASE85 = re.compile(r"[!-~]{10,}")
+_BASES_OF_85 = (
+    ("base85", base64.b85decode, re.compile(r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+")),
+    ("ASCII85", base64.a85decode, re.compile(r"(?:<~)?[!-uz]+(?:~>)?")),
+)
 _QUOTED = re.compile(r"=[0-9A-Fa-f]{2}|=\r?\n")
 _MIME_BODY = re.compile(
     r"^content-transfer-encoding:[ \t]{0,9}base64\b[^\n]{0,99}\n(?:[^\s][^\n]{0,999}\n){0,20}+\r?\n"
@@ -92,11 +96,12 @@ class Forms:
     def of_all(self, texts: Sequence[str], spend: Spend, normal_cost: int) -> Made:
         """Return the same of different texts that may be decoded together, in their order."""
         decoded = decoded_together(texts, self._normal, spend, normal_cost)
+        known = _has_library()
         made: Made = {}
         for text in texts if self._asks_seldom else filter(decoded.__contains__, texts):
             forms = list(self._kept(text, decoded[text])) if text in decoded else []
             if self._asks_seldom:
-                forms += self.seldom(text)
+                forms += self.seldom(text, known)
             if forms:
                 made[text] = forms
         return made
@@ -148,8 +153,8 @@ class Forms:
             or (text[0] <= "9" and text.strip("=").isdigit())
         ]
 
-    def seldom(self, text: str) -> Iterator[tuple[str, object]]:
-        """Yield the seldom forms alone."""
+    def seldom(self, text: str, known: bool | None = None) -> Iterator[tuple[str, object]]:
+        """Yield the seldom forms alone; `known` tells what `_has_library` does, if that is known."""
         size = len(text)
         coded = size >= _MIN_CODED and " " not in text
         if not (coded or _TELLING.search(text)) or not _MIN_SELDOM <= size <= min(
@@ -170,9 +175,10 @@ class Forms:
             yield from self._of_mail(text)
         if "-" in text or "+" in text:
             yield from self._of_names(text)
-        yield from self._turned(text)
+        if _MARK.search(text):
+            yield from self._turned(text)
         if coded:
-            yield from _of_digits(text)
+            yield from _of_digits(text, _has_library() if known is None else known)
             if size <= MAX_SLOW and size <= self._slow:
                 yield from self._by_slow_decoders(text)
 
@@ -183,7 +189,7 @@ class Forms:
             words = _MIME_WORD.sub(_word, joined)
             if words != joined:
                 yield "encoded words", words
-        for body in _MIME_BODY.finditer(text):
+        for body in _MIME_BODY.finditer(text) if "\n" in text else ():
             with contextlib.suppress(binascii.Error):
                 yield from _of_bytes(base64.b64decode(body[1]), "base64")
         if _QUOTED.search(text):
@@ -236,15 +242,17 @@ class Forms:
                 data = base64.b32decode(compact + "=" * (-len(compact) % 8))
                 yield from _of_bytes(data, "base32")
         elif not _PLAIN.fullmatch(text) and _BASE85.fullmatch(text) and self._takes(2 * len(text)):
-            for how, decode in (("base85", base64.b85decode), ("ASCII85", base64.a85decode)):
+            for how, decode, digits in _BASES_OF_85:
+                # An error takes longer than all that is right.
+                if not digits.fullmatch(text):
+                    continue
                 with contextlib.suppress(ValueError, OverflowError):
                     data = decode(text.removeprefix("<~").removesuffix("~>"))
                     yield from _of_bytes(data, how)
 
 
-def _of_digits(text: str) -> Iterator[tuple[str, object]]:
+def _of_digits(text: str, known: bool) -> Iterator[tuple[str, object]]:
     """Undo base64 and hex of what is no text by itself."""
-    known = _has_library()
     coded = base64_bytes(text) if known or _is_null(text) else None
     if coded:
         yield from _of_binary(coded, "base64")

@@ -12,15 +12,14 @@ them for chance.
 from __future__ import annotations
 
 import bisect
-import collections
 import itertools
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from .budget import MAX_COMPARED, Budget
 from .identity import identity
-from .windows import windows
+from .windows import of_heads, windows
 
 MAX_TEXT = 4096
 """Characters of a text that is cut into pieces: longer ones share much by chance."""
@@ -67,6 +66,9 @@ class Fragments:
         """Begin empty."""
         self._waiting: list[tuple[str, object]] = []
         self._pieces: dict[str, list[Piece]] = {}
+        self._numbers: set[int] = set()
+        """Of the pieces, of as many as were asked for."""
+        self._numbered = 0
         self._asked = 0
 
     def add(self, text: str, about: object) -> None:
@@ -80,13 +82,17 @@ class Fragments:
 
     def find(self, inside: str) -> Iterator[tuple[int, int, object]]:
         """Yield where pieces are in a text in lower case: start, end, and what is known of them."""
-        pieces = self._pieces_for(inside) if len(inside) >= _WINDOW else None
-        if not pieces or _has_none(inside, pieces):
+        if len(inside) < _WINDOW:
+            return
+        fresh = self._cut_for(inside)
+        pieces = self._pieces
+        if not (pieces or fresh) or _has_none(inside, pieces, fresh):
             return
         budget = Budget(MAX_COMPARED // 8)
         done: dict[int, int] = {}
-        for start in range(len(inside) - _WINDOW + 1):
-            for text, place, about in pieces.get(inside[start : start + _WINDOW], ()):
+        for start in self._starts(inside, fresh):
+            piece = inside[start : start + _WINDOW]
+            for text, place, about in (*pieces.get(piece, ()), *fresh.get(piece, ())):
                 if done.get(identity(text), -1) >= start + _WINDOW:
                     continue
                 left, right, same = _aligned(inside, start, text, place, budget)
@@ -99,32 +105,45 @@ class Fragments:
                     done[identity(text)] = right
                     yield left, right, about
 
-    def _pieces_for(self, inside: str) -> Mapping[str, list[Piece]]:
-        """Return the pieces that can be in a text: at first only of those that have one of it."""
+    def _starts(self, inside: str, fresh: dict[str, list[Piece]]) -> Iterable[int]:
+        """Return where in a text a piece may begin."""
+        size = len(inside) - _WINDOW + 1
+        if size <= _MAX_FEW:
+            return range(size)
+        numbers = self._numbers
+        if len(self._pieces) > self._numbered:
+            more = list(itertools.islice(self._pieces, self._numbered, None))
+            numbers.update(of_heads(more, _WINDOW))
+            self._numbered = len(self._pieces)
+        if fresh:
+            numbers = numbers.union(of_heads(list(fresh), _WINDOW))
+        return itertools.compress(
+            range(size), map(numbers.__contains__, windows(inside, _WINDOW))
+        )
+
+    def _cut_for(self, inside: str) -> dict[str, list[Piece]]:
+        """Cut some of the texts; of the others, return the pieces of those that have one of it."""
         waiting = self._waiting
+        fresh: dict[str, list[Piece]] = {}
         if len(waiting) < _MANY:
             _cut(waiting, self._pieces)
             waiting.clear()
-            return self._pieces
+            return fresh
         # To cut thousands takes longer than to look through them once.
         self._asked += 1
         if self._asked > _UNCUT:
             done = _cut(waiting, self._pieces, _CUT_AT_ONCE)
-            if len(self._pieces) > MAX_PIECES:
-                done = len(waiting)
-            del waiting[:done]
-        pieces: dict[str, list[Piece]] = {}
-        _cut(_alike(waiting, inside), pieces)
-        for piece, places in pieces.items():
-            pieces[piece] = self._pieces.get(piece, []) + places
-        return collections.ChainMap(pieces, self._pieces)
+            del waiting[: len(waiting) if len(self._pieces) > MAX_PIECES else done]
+        _cut(_alike(waiting, inside), fresh)
+        return fresh
 
 
-def _has_none(inside: str, pieces: Mapping[str, list[Piece]]) -> bool:
+def _has_none(inside: str, *known: dict[str, list[Piece]]) -> bool:
     """Tell of few pieces, sooner than by each place of a text, that none of them is in it."""
-    if len(pieces) > _MAX_FEW or 2 * len(pieces) > len(inside):
+    count = sum(map(len, known))
+    if count > _MAX_FEW or 2 * count > len(inside):
         return False
-    return not any(piece in inside for piece in pieces)
+    return not any(piece in inside for pieces in known for piece in pieces)
 
 
 def _alike(texts: Sequence[tuple[str, object]], inside: str) -> list[tuple[str, object]]:

@@ -13,11 +13,14 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from .budget import MAX_COMPARED, MAX_PLACES, Budget
+from .known import MIN_SEARCHED
 from .windows import of_heads, windows
 
 _FEW = 64
 _HEAD = 6
 """Characters by which texts are grouped: shorter heads are in every text."""
+_SIZES = range(MIN_SEARCHED, _HEAD + 1)
+"""Of heads, and of texts that are no longer than one."""
 _UNGROUPED = 2
 """Questions before they are grouped: most events are asked about once or twice."""
 _GROUPED_AT_ONCE = 16_000
@@ -40,27 +43,24 @@ class Needles:
         self._lists: list[tuple[Texts, Texts]] = []
         self._single: tuple[list[str], list[str]] = ([], [])
         self._count = 0
-        self._sizes: set[int] = set()
-        """Of texts that are no longer than a head, and of heads."""
-        self._sized = self._grouped = 0
-        """How many lists were looked at for this, and how many are grouped."""
+        self._grouped = 0
+        """How many lists are grouped."""
         self._groups: dict[str, list[tuple[str, str]]] = {}
         self._heads: list[list[int]] = []
         """The numbers of the heads in a list, of as many as longer texts were asked about."""
         self._asked = 0
 
     def add(self, text: str, about: str) -> None:
-        """Have a text found; of two that are equal the first counts. The empty text is no text."""
-        if text:
-            texts, owners = self._single
-            if not texts:
-                self._lists.append(self._single)
-            texts.append(text)
-            owners.append(about)
-            self._count += 1
+        """Have a text found; of two that are equal the first counts. None is shorter than MIN_SEARCHED."""
+        texts, owners = self._single
+        if not texts:
+            self._lists.append(self._single)
+        texts.append(text)
+        owners.append(about)
+        self._count += 1
 
     def add_all(self, texts: Texts, about: Texts) -> None:
-        """Do so for many at once, in lists that stay as they are; none is empty."""
+        """Do so for many at once, in lists that stay as they are."""
         if texts:
             self._lists.append((texts, about))
             self._count += len(texts)
@@ -73,10 +73,6 @@ class Needles:
                     yield text, about, None
             return
         self._single = ([], [])
-        for texts, _ in self._lists[self._sized :]:
-            least = len(min(texts, key=len))
-            self._sizes.update(range(least, _HEAD + 1) if least < _HEAD else (_HEAD,))
-        self._sized = len(self._lists)
         self._asked += 1
         if self._asked > _UNGROUPED:
             self._group()
@@ -97,7 +93,7 @@ class Needles:
 
     def _find_short(self, inside: str) -> Iterator[Found]:
         size = len(inside)
-        heads = {inside[n : n + wide] for wide in self._sizes for n in range(size - wide + 1)}
+        heads = {inside[n : n + wide] for wide in _SIZES for n in range(size - wide + 1)}
         found: dict[str, dict[str, str]] = {}
         for head in heads & self._groups.keys():
             alike = found[head] = {}
@@ -120,7 +116,7 @@ class Needles:
             self._heads.append(of_heads(texts, _HEAD))
         known = set().union(*self._heads)
         starts: dict[int, list[int]] = collections.defaultdict(list)
-        for size in self._sizes:
+        for size in _SIZES:
             places = windows(inside, size)
             heads = known.intersection(places)
             if heads:
@@ -134,7 +130,8 @@ class Needles:
                     found.setdefault(numbers[at], {}).setdefault(texts[at], owners[at])
         budget = Budget(MAX_PLACES)
         for number, alike in found.items():
-            yield from _alike(inside, alike, starts[number], budget)
+            # Before nulls, a short text has the number of longer parts as well.
+            yield from _alike(inside, alike, sorted(set(starts[number])), budget)
 
 
 def _alike(

@@ -199,13 +199,33 @@ def test_texts_are_found_whether_they_were_put_in_order_or_not() -> None:
     assert once == twice == later == sorted({text for text in texts if text in inside})
 
 
+SHORT = st.text("ab'é\u0130\U0001f600;", min_size=3, max_size=9)
+
+
+@given(st.lists(SHORT, min_size=65, max_size=90), st.lists(SHORT, max_size=30))
+def test_texts_are_found_in_long_ones_as_in_short_ones(texts: list[str], parts: list[str]) -> None:
+    lower = all_lowered(texts)
+    needles = Needles()
+    needles.add_all(lower, texts)
+    needles.add("'b'", "single")
+    inside = lowered(" ".join([*parts, *texts[:9]]))
+    found = {text: about for text, about, _ in needles.find(inside)}
+    assert found.keys() == {text for text in (*lower, "'b'") if text in inside}
+    longer = inside + "\0" * 5000
+    for text, about, places in needles.find(longer):
+        assert found.pop(text) == about
+        assert places is not None
+        assert sorted(places) == [n for n in range(len(inside)) if inside.startswith(text, n)]
+    assert found == {}
+
+
 def test_pieces_are_found_whether_all_were_cut_or_not() -> None:
     for seed in range(6):
         texts = [f"{n}{text}{n}" for n, text in enumerate(_many(seed, 4000))]
         fragments = Fragments()
         fragments.add_all(texts, texts)
         inside = f"select '{texts[1007][1:]}' from x where ({texts[1090][:-1]}--{texts[1800][2:]}."
-        once, twice, later = (set(fragments.find(inside)) for _ in range(3))
+        once, twice, *_, later = [set(fragments.find(inside)) for _ in range(12)]
         assert fragments._waiting == []
         # Of pieces that many texts have, the first few are kept. Later, fewer are cut at all.
         assert once == twice
