@@ -53,6 +53,8 @@ _CONTAINERS = (dict, list)
 _BATCH = 1024
 _BATCH_CHARACTERS = 64 * 1024
 """Texts, and characters of them, whose cost is taken from the budget at once."""
+_SORTED_AT_ONCE = 8192
+"""Texts that are sorted by what they need before any of them is paid for."""
 
 
 class DecodedTexts(Known):
@@ -114,6 +116,11 @@ class DecodedTexts(Known):
 
     def _signed(self, texts: list[str], depth: int) -> None:
         """Prepare texts with signs for searches, and take in what they may be decoded to."""
+        # Some at a time: of too many the last are not even looked at.
+        for start in range(0, len(texts), _SORTED_AT_ONCE):
+            self._some_signed(texts[start : start + _SORTED_AT_ONCE], depth)
+
+    def _some_signed(self, texts: list[str], depth: int) -> None:
         words, coded, easy, quoted, hard = sort_out(texts)
         searched = list(itertools.filterfalse(self._is_code, words))
         self._needles.add_all(all_lowered(searched), searched)

@@ -37,6 +37,8 @@ MAX_TOGETHER = 4096
 """Characters of a text that is decoded together with others."""
 FAILED_COST = 400
 """What a text costs, in characters, that is no JSON, but looks like some from both of its ends."""
+BEARER_COST = 200
+"""The same of a token behind the word `Bearer`."""
 _NULL = re.compile(r"\0|%00|\\u0000|\\x00")
 """What is a null character, or comes to one."""
 _REFERENCE = re.compile(r"(&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][^\t\n\f <&#;]{0,31}+;?))")
@@ -95,7 +97,7 @@ def decoded_together(
             _add(made, text, multipart_forms(text))
     long = [text for text in texts if len(text) >= MIN_CODED]
     if long:
-        _of_digits([text for text in long if " " not in text or text[:5] in WITH_SPACE], made)
+        _of_digits([text for text in long if " " not in text or text[:5] in WITH_SPACE], made, spend)
     return made
 
 
@@ -177,8 +179,11 @@ def _of_json(texts: Sequence[str], made: Made, spend: Spend) -> None:
                 made.setdefault(text, []).append(("JSON", document))
 
 
-def _of_digits(texts: Sequence[str], made: Made) -> None:
-    _of_tokens([text for text in texts if "." in text and _TOKEN.fullmatch(text)], made)
+def _of_digits(texts: Sequence[str], made: Made, spend: Spend) -> None:
+    tokens = [text for text in texts if "." in text and _TOKEN.fullmatch(text)]
+    if tokens:
+        spend(BEARER_COST * sum([" " in text for text in tokens]))
+        _of_tokens(tokens, made)
     coded = [text for text in texts if _CODED.fullmatch(text)]
     if coded:
         data = base64_of(coded)

@@ -29,7 +29,8 @@ MIN_SAME = 8
 _WINDOW = 5
 _MAX_SIGNS = 64
 _MANY = 2000
-"""Texts that are not cut into pieces at once."""
+_MANY_CHARACTERS = 64 * 1024
+"""Texts, and characters of them, that are not cut into pieces at once."""
 _MAX_FEW = 512
 _UNCUT = 2
 """Questions before they are."""
@@ -125,7 +126,7 @@ class Fragments:
         """Cut some of the texts; of the others, return the pieces of those that have one of it."""
         waiting = self._waiting
         fresh: dict[str, list[Piece]] = {}
-        if len(waiting) < _MANY:
+        if len(waiting) < _MANY and sum([len(text) for text, _ in waiting]) < _MANY_CHARACTERS:
             _cut(waiting, self._pieces)
             waiting.clear()
             return fresh
