@@ -127,8 +127,8 @@ def requoted(texts: Sequence[str]) -> Iterator[list[str]]:
 def written_otherwise(texts: Sequence[str]) -> Iterator[tuple[list[str], Sequence[str]]]:
     """Yield what else texts without null characters may be written as, and these texts.
 
-    Quotes are doubled or escaped, as by `requoted`. What is not printed, not ASCII or escaped itself
-    JSON and Python write in ways of their own.
+    Quotes are doubled or escaped, as by `requoted`. What is not printed, not ASCII or escaped
+    itself, JSON and Python write in ways of their own.
     """
     quoted = [text for text in texts if "'" in text or '"' in text or "`" in text]
     if quoted:
@@ -140,12 +140,12 @@ def written_otherwise(texts: Sequence[str]) -> Iterator[tuple[list[str], Sequenc
         for form in made:
             yield form.split("\0"), quoted
     whole = "|".join(texts)
-    escaped = []
+    special: list[str] = []
     if '"' in whole or "\\" in whole or not whole.isprintable():
-        escaped = [t for t in texts if '"' in t or "\\" in t or not t.isprintable()]
-    if escaped:
-        yield _as_json(escaped, ascii_only=False), escaped
-        yield from _as_python(escaped, repr)
+        special = [t for t in texts if '"' in t or "\\" in t or not t.isprintable()]
+    if special:
+        yield _as_json(special, ascii_only=False), special
+        yield from _as_python(special, repr)
     other = [] if whole.isascii() else [text for text in texts if not text.isascii()]
     if other:
         yield _as_json(other, ascii_only=True), other

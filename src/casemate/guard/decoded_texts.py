@@ -340,9 +340,7 @@ class DecodedTexts(Known):
         is_code = self._is_code
         # A word of the code is a name, which takes less to see.
         searched = [
-            (bare.lower(), text)
-            if bare.isascii()
-            else (lowered(bare), text)
+            (bare.lower(), text) if bare.isascii() else (lowered(bare), text)
             for bare, text in reversed(pairs)
             if not ((bare.isidentifier() or not bare.isascii()) and is_code(bare))
         ]

@@ -16,7 +16,6 @@ from .decoding import (
     ESCAPES,
     MIN_CODED,
     NORMAL_FORMS,
-    URL_ESCAPES,
     WITH_SPACE,
     base64_forms,
     bytes_forms,
@@ -46,7 +45,9 @@ _REFERENCE = re.compile(r"(&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][^\t\n\f <&
 _JSON_SPACE = " \t\n\r"
 _LINES = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _VALUE = r'(?:[\]{\["0-9-]|true|false|null|NaN|Infinity)'
-_MAY_BE_JSON = re.compile(rf'\[[ \t\n\r]*+{_VALUE}.*\]|\{{[ \t\n\r]*+(?:\}}|".*\}})|".*"', re.DOTALL)
+_MAY_BE_JSON = re.compile(
+    rf'\[[ \t\n\r]*+{_VALUE}.*\]|\{{[ \t\n\r]*+(?:\}}|".*\}})|".*"', re.DOTALL
+)
 """What JSON begins and ends with; no text that is none takes longer than to see that."""
 _TOKEN = re.compile(r"(?:[bB][eE][aA][rR][eE][rR] )?[\w-]*\.[\w-]{4,}(?:\.[\w-]*)?")
 _CODED = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
@@ -97,7 +98,9 @@ def decoded_together(
             _add(made, text, multipart_forms(text))
     long = [text for text in texts if len(text) >= MIN_CODED]
     if long:
-        _of_digits([text for text in long if " " not in text or text[:5] in WITH_SPACE], made, spend)
+        _of_digits(
+            [text for text in long if " " not in text or text[:5] in WITH_SPACE], made, spend
+        )
     return made
 
 
@@ -209,7 +212,7 @@ def _of_tokens(texts: Sequence[str], made: Made) -> None:
         return
     data = base64_of(coded)
     plain, others = plain_of(coded, data)
-    forms = {segment: [form] for segment, form in plain.items()}
+    forms: dict[str, list[object]] = {segment: [form] for segment, form in plain.items()}
     forms.update((s, [form for _, form in bytes_forms(data[s], "")]) for s in others)
     for text, both in zip(texts, segments, strict=True):
         for name, segment in zip(("head", "body"), both, strict=True):

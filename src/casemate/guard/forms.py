@@ -106,9 +106,7 @@ class Forms:
                 made[text] = forms
         return made
 
-    def _kept(
-        self, text: str, forms: Iterable[tuple[str, object]]
-    ) -> Iterator[tuple[str, object]]:
+    def _kept(self, text: str, forms: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:
         turned = text in self._last
         for made in forms:
             how, form = made
@@ -154,7 +152,7 @@ class Forms:
         ]
 
     def seldom(self, text: str, known: bool | None = None) -> Iterator[tuple[str, object]]:
-        """Yield the seldom forms alone; `known` tells what `_has_library` does, if that is known."""
+        """Yield the seldom forms alone; `known` is what `_has_library` tells, if it was asked."""
         size = len(text)
         coded = size >= _MIN_CODED and " " not in text
         if not (coded or _TELLING.search(text)) or not _MIN_SELDOM <= size <= min(

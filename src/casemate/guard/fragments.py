@@ -118,9 +118,7 @@ class Fragments:
             self._numbered = len(self._pieces)
         if fresh:
             numbers = numbers.union(of_heads(list(fresh), _WINDOW))
-        return itertools.compress(
-            range(size), map(numbers.__contains__, windows(inside, _WINDOW))
-        )
+        return itertools.compress(range(size), map(numbers.__contains__, windows(inside, _WINDOW)))
 
     def _cut_for(self, inside: str) -> dict[str, list[Piece]]:
         """Cut some of the texts; of the others, return the pieces of those that have one of it."""

@@ -68,9 +68,10 @@ class Needles:
     def find(self, inside: str) -> Iterator[Found]:
         """Yield each text that is somewhere in `inside`. ExhaustedError beyond what is compared."""
         if self._count <= _FEW:
-            for text, about in itertools.chain.from_iterable(itertools.starmap(zip, self._lists)):
-                if text in inside:
-                    yield text, about, None
+            for texts, owners in self._lists:
+                for text, about in zip(texts, owners, strict=True):
+                    if text in inside:
+                        yield text, about, None
             return
         self._single = ([], [])
         self._asked += 1

@@ -155,13 +155,15 @@ class Taint(DecodedTexts):
         self._decode()
         found: list[Span] = []
         of_schemas: list[Span] = []
+        origins: dict[object, Origin] = {}
         for start, end, about in self._fragments.find(lowered(text)):
-            origin = self._origin_of(str(about))
+            origin = origins.get(about) or self._origin_of(str(about)).decoded(*PIECE)
+            origins[about] = origin
             if about in self._schemas and self._names_of_code(text, start, end):
-                origin = origin.decoded(SCHEMA).decoded(*PIECE)
+                origin = self._origin_of(str(about)).decoded(SCHEMA).decoded(*PIECE)
                 of_schemas.append(Span(start, end, origin, exact=False))
             else:
-                found.append(Span(start, end, origin.decoded(*PIECE), exact=False))
+                found.append(Span(start, end, origin, exact=False))
         found = merged(found)
         cover = Cover((span.start, span.end) for span in found)
         # One that meets another piece may be a part of what that is of.

@@ -192,9 +192,7 @@ def test_texts_are_found_whether_they_were_put_in_order_or_not() -> None:
     needles = Needles()
     needles.add_all(texts, texts)
     inside = " and ".join(texts[100:110])
-    once, twice, later = (
-        sorted({text for text, _, _ in needles.find(inside)}) for _ in range(3)
-    )
+    once, twice, later = (sorted({text for text, _, _ in needles.find(inside)}) for _ in range(3))
     assert needles._grouped == 1
     assert once == twice == later == sorted({text for text in texts if text in inside})
 

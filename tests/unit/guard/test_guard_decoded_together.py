@@ -17,10 +17,33 @@ from casemate.guard.taint import Taint
 
 PIECES = (
     *("%27", "%", "%C3%A9", "%e2%82", "+", "&lt;", "&#39;", "&#x27", "&amp;lt;", "&", ";", "a"),
-    *("\\u0027", "\\x27", "\\", "\\ud83d\\ude00", "é", "e\u0301", "\u0301", "ﬁ", "\ufdfa", "\u0130"),
+    *(
+        "\\u0027",
+        "\\x27",
+        "\\",
+        "\\ud83d\\ude00",
+        "é",
+        "e\u0301",
+        "\u0301",
+        "ﬁ",
+        "\ufdfa",
+        "\u0130",
+    ),
     *("[", "]", "{", "}", '"', "'", "`", ":", ",", "1", "[1]", '{"a": "b"}', '"x"', "\n", "\r\n"),
     *("=", "a=b", "?", "/", "--", "Content-Disposition:", "data:", ";base64,", "Bearer ", ".", "-"),
-    *("aGVsbG8gd29ybGQ", "YTsn", "H4sI", "0x", "\\x", "414243", " ", "\t", "\x85", "\udc80", "\ud83d"),
+    *(
+        "aGVsbG8gd29ybGQ",
+        "YTsn",
+        "H4sI",
+        "0x",
+        "\\x",
+        "414243",
+        " ",
+        "\t",
+        "\x85",
+        "\udc80",
+        "\ud83d",
+    ),
     *("Σ", "ς", "中", "\U0001f600", "xn--", "=27", "=?utf-8?q?x?=", "+ACc-", "~", "(", "É", "true"),
 )
 TEXTS = st.lists(
@@ -99,7 +122,7 @@ def _are_within(some: list[tuple[int, int]], others: list[tuple[int, int]]) -> b
 def test_nothing_is_missed_that_is_found_of_texts_one_by_one(
     texts: list[str], data: st.DataObject
 ) -> None:
-    """More can be found: what came of one text is not looked at again if it is one of the others."""
+    """More can be found: what came of one text is not asked again if it is one of the others."""
     parts = [*texts, *(form for text in texts for _, form in decoded(text) if type(form) is str)]
     some = st.lists(st.sampled_from([*parts, "SELECT ", " ' "]), max_size=4).map("".join)
     questions = data.draw(st.lists(some, min_size=1, max_size=3))
