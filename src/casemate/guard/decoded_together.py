@@ -36,8 +36,9 @@ MAX_TOGETHER = 4096
 """Characters of a text that is decoded together with others."""
 FAILED_COST = 400
 """What a text costs, in characters, that is no JSON, but looks like some from both of its ends."""
-BEARER_COST = 200
-"""The same of a token behind the word `Bearer`."""
+TOKEN_COST, BEARER_COST = 120, 200
+"""What a text costs that looks like a token, such as any name with a dot, and what more it costs
+behind the word `Bearer`."""
 _NULL = re.compile(r"\0|%00|\\u0000|\\x00")
 """What is a null character, or comes to one."""
 _REFERENCE = re.compile(r"(&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][^\t\n\f <&#;]{0,31}+;?))")
@@ -185,7 +186,8 @@ def _of_json(texts: Sequence[str], made: Made, spend: Spend) -> None:
 def _of_digits(texts: Sequence[str], made: Made, spend: Spend) -> None:
     tokens = [text for text in texts if "." in text and _TOKEN.fullmatch(text)]
     if tokens:
-        spend(BEARER_COST * sum([" " in text for text in tokens]))
+        bearers = sum([" " in text for text in tokens])
+        spend(TOKEN_COST * len(tokens) + BEARER_COST * bearers)
         _of_tokens(tokens, made)
     coded = [text for text in texts if _CODED.fullmatch(text)]
     if coded:

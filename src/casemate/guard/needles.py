@@ -51,7 +51,7 @@ class Needles:
         self._asked = 0
 
     def add(self, text: str, about: str) -> None:
-        """Have a text found; of two that are equal the first counts. None is shorter than MIN_SEARCHED."""
+        """Have a text found that is no shorter than MIN_SEARCHED; of two equal ones the first."""
         texts, owners = self._single
         if not texts:
             self._lists.append(self._single)

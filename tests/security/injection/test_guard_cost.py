@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import pytest
-from bench.guard_handlers_child import HOSTILE
+from bench.guard_hostile import HOSTILE
 
 from casemate.guard.budget import MAX_COMPARED, Budget, ExhaustedError
 from casemate.guard.core import Guard
@@ -70,6 +70,20 @@ _MANY_TEXTS: dict[str, Callable[[int], str]] = {
     "sentences": lambda n: f"{n} is; a <b> text",
     "quoted": lambda n: f"it's {n}",
     "coded": lambda n: base64.b64encode(b"word %d" % n).decode(),
+    "percent signs": lambda n: f"{n}%",
+    "brackets": lambda n: f"[{n}",
+    "braces": lambda n: f"{{{n}}}",
+    "accents": lambda n: f"é{n}",
+    "accents and quotes": lambda n: f"é'{n}\"",
+    "backslashes": lambda n: f"\\{n}",
+    "ampersands": lambda n: f"&{n};",
+    "line breaks": lambda n: f"a\n{n}",
+    "blanks at the ends": lambda n: f" {n}; ",
+    "quotes at the ends": lambda n: f"'{n}'",
+    "Turkish": lambda n: f"\u0130{n}",
+    "emoji": lambda n: f"\U0001f600{n};",
+    "names of hosts": lambda n: f"a{n}.example;",
+    "dotted words": lambda n: f"a{n}.example",
 }
 
 
@@ -85,8 +99,8 @@ def test_many_texts_take_few_steps_each(kind: str) -> None:
 def test_ever_more_texts_take_no_more_steps_than_the_budget(kind: str) -> None:
     make = _MANY_TEXTS[kind]
     ten, hundred = (_steps([make(n) for n in range(count)]) for count in (10_000, 100_000))
-    assert hundred < 11 * ten
-    assert hundred < 1_500_000
+    assert hundred < 11 * ten + 50_000
+    assert hundred < 900_000
 
 
 @pytest.mark.alone
@@ -167,7 +181,7 @@ def test_a_statement_that_grows_in_steps_is_judged_in_linear_time() -> None:
 def test_needles_that_begin_alike_are_bounded() -> None:
     needles = Needles()
     for number in range(20_000):
-        needles.add("a" * (number % 300) + str(number), number)
+        needles.add("a" * (number % 300 + 3) + str(number), "")
     with pytest.raises(ExhaustedError):
         list(needles.find("a" * 20_000))
 
