@@ -18,9 +18,9 @@ from casemate.guard import decoding
 from casemate.guard.decoding import (
     MAX_FORM,
     MAX_INFLATED,
-    normalized,
     decoded,
     dict_of_lists,
+    normalized,
     unquoted,
 )
 
