@@ -8,7 +8,7 @@ from __future__ import annotations
 
 MAX_COMPARED = 12_000_000
 """Characters compared for one question of a sink: about 30 ms where each comparison is long."""
-MAX_PLACES = 100_000
+MAX_PLACES = 300_000
 """Places of a longer text at which texts of the sources may stand, for one question."""
 MAX_DECODED = 4_000_000
 """Characters that decoders look at for one source: an event, or the answer of a capability."""

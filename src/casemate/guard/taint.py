@@ -125,7 +125,9 @@ class Taint(DecodedTexts):
                 self._search_for_large(len(text))
         inside = lowered(text)
         found: list[Span] = []
-        for needle, about, places in self._needles.find(inside):
+        with self._turn:  # a question may sort some of them
+            needles = list(self._needles.find(inside))
+        for needle, about, places in needles:
             origin = self._origin_of(about)
             size, end = len(needle), 0
             escapes = needle[-1:] == "\\"
@@ -156,7 +158,9 @@ class Taint(DecodedTexts):
         found: list[Span] = []
         of_schemas: list[Span] = []
         origins: dict[object, Origin] = {}
-        for start, end, about in self._fragments.find(lowered(text)):
+        with self._turn:
+            pieces = list(self._fragments.find(lowered(text)))
+        for start, end, about in pieces:
             origin = origins.get(about) or self._origin_of(str(about)).decoded(*PIECE)
             origins[about] = origin
             if about in self._schemas and self._names_of_code(text, start, end):
