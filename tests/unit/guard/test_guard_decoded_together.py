@@ -51,7 +51,7 @@ TEXTS = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(TEXTS)
 @example(["&lt", "a;", "&am", "p;"])
 @example(["[1", "]", "[1]", '["a"]', '["a"] ', "[1] [2]", "[a]", "{}", '{"a"}'])
@@ -63,6 +63,7 @@ def test_texts_are_decoded_together_as_one_by_one(texts: list[str]) -> None:
         assert made.get(text, []) == list(decoded(text)), text
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_all_forms_are_those_of_each(texts: list[str]) -> None:
     together = apart_of(texts)[0] if texts else []
@@ -72,6 +73,7 @@ def test_all_forms_are_those_of_each(texts: list[str]) -> None:
         assert made.get(text, []) == list(one.of(text)), text
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_texts_are_written_together_as_one_by_one(texts: list[str]) -> None:
     found: dict[str, set[str]] = {text: set() for text in texts}
@@ -117,7 +119,7 @@ def _are_within(some: list[tuple[int, int]], others: list[tuple[int, int]]) -> b
     return all(any(a <= start and end <= b for a, b in others) for start, end in some)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(TEXTS, st.data())
 def test_nothing_is_missed_that_is_found_of_texts_one_by_one(
     texts: list[str], data: st.DataObject
