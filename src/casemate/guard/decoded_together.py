@@ -39,7 +39,7 @@ FAILED_COST = 400
 TOKEN_COST, BEARER_COST = 120, 200
 """What a text costs that looks like a token, such as any name with a dot, and what more it costs
 behind the word `Bearer`."""
-_NULL = re.compile(r"\0|%00|\\u0000|\\x00")
+_NULL = re.compile(r"\0|%00|\\u0000|\\x00|\\000")
 """What is a null character, or comes to one."""
 _REFERENCE = re.compile(r"(&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][^\t\n\f <&#;]{0,31}+;?))")
 """As the standard library has it, a reference of HTML to a character: each name begins so."""
