@@ -70,6 +70,8 @@ _UTF7 = re.compile(r"\+[A-Za-z0-9+/]+-?")
 _PUNYCODE = re.compile(r"xn--([A-Za-z0-9-]{1,63})")
 _MARK = re.compile(r"['\"`<>|]|\.\.|--|\$\(|&&|;(?![^=;]*=)")
 """What a payload has, and its reverse; parameters of a header have `;` and `=`."""
+_FEW_SIGNS = re.compile(r"[\W_]{1,7}")
+"""A few signs without a letter or digit: turned round they stand in many a document by chance."""
 _PLAIN = re.compile(r"[\w.@:/-]*={0,2}")
 """Identifiers, addresses, paths, dates and base64: of base85 all of it is so by chance only."""
 _BINARY = re.compile(r"[\udc80-\udcff]")
@@ -220,7 +222,7 @@ class Forms:
             yield "Punycode", label
 
     def _turned(self, text: str) -> Iterator[tuple[str, object]]:
-        if len(text) > _MAX_REVERSED or not _MARK.search(text):
+        if len(text) > _MAX_REVERSED or not _MARK.search(text) or _FEW_SIGNS.fullmatch(text):
             return
         turned = text[::-1]
         if turned != text and self._takes(len(text) + _OVERHEAD):

@@ -22,6 +22,7 @@ _DOTS = re.compile(r"(?:^|[/\\])(?:\.|%2e){2}(?=$|[/\\?#])", re.IGNORECASE)
 _ENCODED_DOTS = re.compile(r"(?:^|[/\\]|%2f|%5c)(?:\.|%2e){2}(?=$|[/\\?#]|%2f|%5c)", re.IGNORECASE)
 """Steps between slashes that are encoded, which some servers decode before they look for a page."""
 _LABELS = re.compile(r"[\w-]+(?:\.[\w-]+){0,3}")
+_TO_HOST = re.compile(r"(?::[^@/?#\\\s]*)?@")
 _USER = re.compile(r"[\w.~+%-]{1,256}", re.ASCII)
 WORDS = re.compile(r"[._-]|(?<=[a-z])(?=\d)")
 """What divides the words of a host's name."""
@@ -172,8 +173,11 @@ def _destination(  # noqa: PLR0911 - one return for each rule
 
 
 def _is_user(text: str, span: Span, parts: Parts) -> bool:
-    """Tell whether a part is a plain name before the `@` and the host that the code has written."""
-    if span.start < parts.authority[0] or text[span.end : parts.host[0]] != "@":
+    """Tell whether a part is a plain name before the `@` and the host that the code has written.
+
+    A password may stand between them: data in that is a part of its own.
+    """
+    if span.start < parts.authority[0] or not _TO_HOST.fullmatch(text, span.end, parts.host[0]):
         return False
     return _USER.fullmatch(text, span.start, span.end) is not None
 
