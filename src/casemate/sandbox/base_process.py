@@ -34,10 +34,11 @@ _PING_SECONDS = 2.0
 _HANG_SECONDS = 3.0
 """For an answer to a ping, for which nobody waits."""
 _INFO_BYTES = 4096
-_BOOT = (
+BOOT = (
     "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, '/casemate'); "
     "from casemate.runner.base import main; main(int(sys.argv[1]))"
 )
+"""What the interpreter in bubblewrap runs, by which processes of it are told from others."""
 
 
 class BaseZygoteError(UnavailableError):
@@ -72,7 +73,7 @@ def _command(runtime: Runtime, staging: Staging, descriptor: int) -> list[str]:
     if staging.devices is not None:
         command += ["--dev-bind", staging.devices, "/devices"]
     command += ["--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/"]  # noqa: S108
-    boot = [runtime.executable, "-I", "-S", "-B", "-c", _BOOT, str(descriptor)]
+    boot = [runtime.executable, "-I", "-S", "-B", "-c", BOOT, str(descriptor)]
     return [*command, *boot]
 
 

@@ -35,6 +35,7 @@ from casemate.model.processes import (
 from casemate.model.runtime import Runtime
 from casemate.recorder.memories import Memories
 from casemate.restorer.probe import restoring_problem
+from casemate.sandbox.orphans import end_orphans
 from casemate.sandbox.staging import Staging
 from casemate.set_clock import DeletingClock
 from casemate.sources.start import SourcesStarter
@@ -135,6 +136,8 @@ class Node:
         except BaseException:
             self._staging.close()
             raise
+        if left := end_orphans():
+            report(f"{left} starting sandboxes that a killed node had left were ended")
         return Sandboxes(
             runtimes={
                 i.minor: Runtime(minor=i.minor, executable=str(i.path), prefix=str(i.prefix))
