@@ -59,6 +59,12 @@ def test_texts_are_found_in_any_case_trimmed_and_escaped() -> None:
     assert found(made, "say quoted") == [("quoted", "/c")]
 
 
+def test_a_page_of_thousands_of_an_events_texts_is_searched() -> None:
+    links = [f"https://shop.example/{'x' * (number % 60)}/{number}" for number in range(3000)]
+    page = "".join(f'<li><a href="{link}">x</a></li>' for link in links)
+    assert [text for text, _ in found(index({"v": links}), page)] == links
+
+
 def test_short_texts_and_words_of_the_code_are_not_searched() -> None:
     made = index({"a": "'", "b": "or", "c": "name"}, words=("name",))
     assert found(made, "name or ' name") == []
