@@ -20,15 +20,14 @@ import json
 
 from casemate.api.app import document
 from casemate.operations.catalogue import FORMS
-from casemate.operations.items import DeleteItem
+from casemate.operations.objects import HeadObject
 
-path = "/api/v1/tables/{project}/{table}/delete"
-form = next(form for form in FORMS if form.kind is DeleteItem)
-operation = DeleteItem(project="shop", table="orders", key="ada", if_revision=3)
+path = "/api/v1/buckets/{project}/{bucket}/about"
+form = next(form for form in FORMS if form.kind is HeadObject)
+operation = HeadObject(project="shop", bucket="photos", key="a b.jpg", revision=3)
 print(json.dumps({
-    "described": document()["paths"][path]["post"],
+    "described": document()["paths"][path]["get"],
     "target": form.target(operation),
-    "body": form.json(operation),
     "capability": form.declared.capability,
 }))
 """
@@ -80,16 +79,16 @@ def run(changed: Path, *arguments: str) -> str:
 def test_an_operation_is_added_in_one_file(changed: Path) -> None:
     made = json.loads(run(changed, "-c", CALL))
     described = made["described"]
-    assert described["operationId"] == "deleteItem"
-    assert described["requestBody"]["content"]["application/json"]["schema"]
-    assert {"204", "400", "401", "403", "404", "409"} <= described["responses"].keys()
-    assert made["target"] == "/tables/shop/orders/delete"
-    assert made["body"] == {"key": "ada", "if_revision": 3}
-    assert made["capability"] == "table.delete"
+    assert described["operationId"] == "headObject"
+    parameters = {each["name"]: each["required"] for each in described["parameters"]}
+    assert parameters == {"key": True, "revision": False}
+    assert {"200", "400", "401", "403", "404", "422"} <= described["responses"].keys()
+    assert made["target"] == "/buckets/shop/photos/about?key=a+b.jpg&revision=3"
+    assert made["capability"] == "bucket.head"
 
 
 def test_its_command_takes_what_the_operation_has(changed: Path) -> None:
-    shown = run(changed, "-m", "casemate.cli.main", "tables", "delete", "--help")
-    assert "tables delete [OPTIONS] PROJECT/TABLE KEY [SORT]" in shown
-    for part in ("--if-revision <int range>", "[x>=0]", "-y, --yes", "There is no way back."):
+    shown = run(changed, "-m", "casemate.cli.main", "buckets", "about", "--help")
+    assert "buckets about [OPTIONS] PROJECT/BUCKET KEY" in shown
+    for part in ("--revision", "--json", "Show what is known of an object"):
         assert part in shown

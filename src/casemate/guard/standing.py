@@ -176,7 +176,8 @@ def _came_back(guard: Guard, value: str | bytes) -> bool:
     left = provenance.kept.get(_BACK, MAX_BACK)
     if left <= 0 or (type(value) is str and guard.constants.is_literal(value)):
         return False
-    if _is_cut(guard, value):
+    # What the event brought has come back from nowhere, also if the code made one that is equal.
+    if _is_cut(guard, value) or guard.is_made_of_event(value):
         return False
     found = None
     for note in provenance.noted():

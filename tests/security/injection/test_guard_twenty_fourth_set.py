@@ -211,7 +211,7 @@ def test_fields_in_texts_that_the_code_writes_for_itself_are_stopped(tmp_path: P
     yaml = {n: c for n, c in _held('x"\nadmin: "true').items() if n == "yaml"}
     cases = json | lines | yaml
     assert len(cases) == len(HELD_TEXTS)
-    assert_blocked(tmp_path, cases, {"deserialisation"}, ("yaml",))
+    assert_blocked(tmp_path, cases, {"deserialisation", "file"}, ("yaml",))
 
 
 def test_plain_values_in_such_texts_pass(tmp_path: Path) -> None:

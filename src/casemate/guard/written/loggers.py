@@ -63,7 +63,9 @@ def check_record(
     # Most records are one line: those cost one look.
     if len(body) <= MAX_RECORD and cef.begins(body):
         guard.check(NAME, body, cef.judge)
-    divided = ("|" in body or "\t" in body) and len(body) <= MAX_RECORD
+        divided = False  # its bars are judged by its own rules, by which some are escaped
+    else:
+        divided = ("|" in body or "\t" in body) and len(body) <= MAX_RECORD
     if divided and streams.of_file(guard, stream) is None:
         guard.check(NAME, body, _judge_divided)
     if _CONTROL.search(body) is not None and len(body) <= MAX_RECORD:
