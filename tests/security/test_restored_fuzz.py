@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import struct
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -28,9 +29,9 @@ from casemate.restorer import restoring, snapshot, tracee
 from casemate.restorer.reasons import DiscardError
 from casemate.restorer.written import Written
 from support.pristine import Pristine, settle
-from support.restored import Restored
+from support.restored import SECONDS, Restored
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(300)
 CALLS = (Path(__file__).parent.parent / "functions" / "attacks" / "random_calls.py").read_text()
 SHORT = (1,)
 LONG = tuple(range(100, 120))
@@ -39,12 +40,22 @@ LONG = tuple(range(100, 120))
 def _end_all(child: Restored) -> None:
     """Take the end of all of its threads, of which its tracer may know no more."""
     twins = [] if child.held.snapshot is None else [child.held.snapshot.twin]
+    left = {child.pid}
+    with suppress(OSError):
+        left |= {int(task) for task in os.listdir(f"/proc/{child.pid}/task")}
     for pid in (child.pid, *twins):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, tracing.WALL)[0] != child.pid:
-            pass
+    # One by one: others of this process are waited for by whoever started them.
+    deadline = time.monotonic() + SECONDS
+    while left and time.monotonic() < deadline:
+        for task in sorted(left):
+            try:
+                os.waitpid(task, tracing.WALL | os.WNOHANG)
+            except ChildProcessError:
+                left.discard(task)
+        time.sleep(0.001)
+    assert not left, "a thread of it does not end"
 
 
 class Tried:

@@ -17,8 +17,9 @@ from casemate.restorer.snapshot import State
 from support import residue
 from support.restored import Restored
 
-OF_INSTANCES = ("a log line", "an answer that cannot be sent")
-"""What the child here has not, that is no instance."""
+OF_INSTANCES = ("a log line", "an answer that cannot be sent", "the affinity")
+"""What the child here has not, that is no instance: its log, its answers, and the filter that
+refuses it some calls."""
 CALLS = [
     *(residue.PYTHON | residue.C).values(),
     *(code for row, code in residue.UNSEEN_AGAIN.items() if row not in OF_INSTANCES),

@@ -13,7 +13,7 @@ import pytest
 from data_support import Clock, Data, end_of, shared
 
 from casemate.data import Fate, NewMessage, Subscription, kept, queues, tables
-from casemate.data.errors import LimitError
+from casemate.data.errors import LimitError, TooLargeError
 from casemate.data.postgresql.connection import ProjectConnection
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.grant import QueueSpec, Resources, TableIndex, TableSpec
@@ -104,7 +104,7 @@ def test_items_changed_together_are_as_if_one_after_the_other(
         ]
         found = at_once(both, *(_call(both, *change) for change in wanted))
         assert [told(answer) for answer in found] == [told(answer) for answer in expected]
-        assert {ConflictError, LimitError} <= {type(answer) for answer in found}
+        assert {ConflictError, TooLargeError} <= {type(answer) for answer in found}
         states = []
         for data in (one_by_one, both):
             items = data.query_items("p", "told", index="by", key="x").items
