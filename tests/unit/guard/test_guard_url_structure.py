@@ -46,6 +46,7 @@ def test_parts_are_found_as_the_most_generous_client_finds_them(
 @pytest.mark.parametrize(
     "text",
     [
+        "https://<user>:pw@h/",
         "https://h.example/<a>",
         "https://h.example/<a>/b",
         "https://h.example<>/x",
@@ -72,7 +73,8 @@ def test_what_stays_in_its_part_passes(text: str) -> None:
         ("https://<tenant>.com/", "host"),
         ("https://<a.b/>.example.com/", "host"),
         ("https://h:<80>/", "port"),
-        ("https://<user>:pw@h/", "credentials"),
+        ("https://<user@h2>:pw@h/", "credentials"),
+        ("https://<user:x>:pw@h/", "credentials"),
         ("https://h.example<@evil>", "credentials"),
         ("https://h.example<\\>", "holds"),
         ("<http>://h.example/", "host"),
