@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ import msgspec
 import typer
 
 from casemate.cli.errors import UsageError
+from casemate.cli.file_input import STANDARD_INPUT, content_of
 from casemate.cli.text import size
 from casemate.operations.fields import MAX_SENT
 
@@ -50,15 +50,9 @@ def _read(file: Path | None, what: str) -> tuple[bytes, str]:
             f"The {what} is missing.",
             next_step="Name a file of JSON, or pipe it in; `-` reads what you type until Ctrl-D.",
         )
-    named = file is not None and str(file) != "-"
+    named = file is not None and str(file) != STANDARD_INPUT
     place = str(file) if named else "standard input"
-    try:
-        with Path(place).open("rb") if named else nullcontext(sys.stdin.buffer) as stream:
-            content = stream.read(MAX_SENT + 1)
-    except OSError as error:
-        raise UsageError(
-            f"{place} cannot be read: {error.strerror}.", next_step="Name a file you can read."
-        ) from error
+    content = content_of(file, place, MAX_SENT)
     if len(content) > MAX_SENT:
         raise UsageError(
             f"The {what} in {place} has more than {size(MAX_SENT)}, the most for one request.",

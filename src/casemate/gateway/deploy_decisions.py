@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Protocol
 
 from casemate.admission import Catalogue
@@ -142,8 +142,7 @@ def about(wanted: OfFunction) -> Iterator[None]:
 def noted(found: list[CasemateError], wanted: OfFunction | None = None) -> Iterator[None]:
     """Put an error into `found` instead, about `wanted` if that is given."""
     try:
-        yield
+        with about(wanted) if wanted is not None else nullcontext():
+            yield
     except CasemateError as error:
-        if wanted is not None:
-            error.about = f"{wanted.project}/{wanted.function}"
         found.append(error)

@@ -155,8 +155,7 @@ class DecodedTexts(Known):
     def _hard(self, texts: list[str], depth: int) -> None:
         """Prepare texts with escapes, brackets of JSON, or characters beyond ASCII."""
         joined = "\0".join(texts)
-        escapes = joined.count("%") + joined.count("&") + joined.count("\\")
-        self._budget.spend(len(joined) + TEXT_COST * len(texts) + ESCAPE_COST * escapes)
+        self._budget.spend(TEXT_COST * len(texts) + _cost_of_signs(joined))
         self._budget.spend(NORMAL_COST * growth(joined))
         both = [t for t in texts if ("'" in t or '"' in t or "`" in t) and not t.isascii()]
         self._budget.spend(QUOTED_COST * len(both))
@@ -178,9 +177,7 @@ class DecodedTexts(Known):
 
     def _hard_alone(self, text: str, depth: int) -> None:
         """Do the same with a text that is not handled together with others."""
-        escapes = text.count("%") + text.count("&") + text.count("\\")
-        cost = ALONE_COST + len(text) + ESCAPE_COST * escapes
-        self._budget.spend(cost + NORMAL_COST * growth(text))
+        self._budget.spend(ALONE_COST + _cost_of_signs(text) + NORMAL_COST * growth(text))
         if not text.isascii() and NO_CHARACTER.search(text):
             self._budget.spend(NORMAL_COST * len(text))
         forms = list(self._forms_of(text)) if depth < MAX_DEPTH else []
@@ -386,6 +383,11 @@ def _is_only_quoted(text: str) -> bool:
         and "\\" not in text
         and not (text[0] == " " or text[-1] == " ")
     )
+
+
+def _cost_of_signs(text: str) -> int:
+    """Return what the characters of a text cost, with what may be an escape in it."""
+    return len(text) + ESCAPE_COST * (text.count("%") + text.count("&") + text.count("\\"))
 
 
 def _batches(texts: list[str]) -> Iterator[list[str]]:

@@ -13,9 +13,13 @@ from collections.abc import Callable, Container, Iterator, Sequence
 
 from .batches import base64_of, plain_of
 from .decoding import (
+    BASE64,
+    BEGINNING,
     ESCAPES,
+    JWT,
     MIN_CODED,
     NORMAL_FORMS,
+    SPACED,
     WITH_SPACE,
     base64_forms,
     bytes_forms,
@@ -50,9 +54,7 @@ _MAY_BE_JSON = re.compile(
     rf'\[[ \t\n\r]*+{_VALUE}.*\]|\{{[ \t\n\r]*+(?:\}}|".*\}})|".*"', re.DOTALL
 )
 """What JSON begins and ends with; no text that is none takes longer than to see that."""
-_TOKEN = re.compile(r"(?:[bB][eE][aA][rR][eE][rR] )?[\w-]*\.[\w-]{4,}(?:\.[\w-]*)?")
-_CODED = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
-_SPACED = re.compile(r"[A-Za-z0-9+/_=\s-]*")
+_TOKEN = re.compile("(?:[bB][eE][aA][rR][eE][rR] )?" + JWT.pattern)
 
 
 def apart_of(texts: list[str]) -> tuple[list[str], list[str]]:
@@ -189,7 +191,7 @@ def _of_digits(texts: Sequence[str], made: Made, spend: Spend) -> None:
         bearers = sum([" " in text for text in tokens])
         spend(TOKEN_COST * len(tokens) + BEARER_COST * bearers)
         _of_tokens(tokens, made)
-    coded = [text for text in texts if _CODED.fullmatch(text)]
+    coded = [text for text in texts if BASE64.fullmatch(text)]
     if coded:
         data = base64_of(coded)
         plain, others = plain_of(coded, data)
@@ -201,7 +203,7 @@ def _of_digits(texts: Sequence[str], made: Made, spend: Spend) -> None:
     for text in texts:
         if text in done:
             continue
-        if text[:5] == "data:" or _SPACED.fullmatch(text, 0, 256):
+        if text[:5] == "data:" or SPACED.fullmatch(text, 0, BEGINNING):
             _add(made, text, base64_forms(text))
     for text in filter(is_hex, texts):
         _add(made, text, hex_forms(text))
@@ -209,7 +211,7 @@ def _of_digits(texts: Sequence[str], made: Made, spend: Spend) -> None:
 
 def _of_tokens(texts: Sequence[str], made: Made) -> None:
     segments = [(text[7:] if text[6:7] == " " else text).split(".")[:2] for text in texts]
-    coded = list({s for both in segments for s in both if _CODED.fullmatch(s)})
+    coded = list({s for both in segments for s in both if BASE64.fullmatch(s)})
     if not coded:
         return
     data = base64_of(coded)

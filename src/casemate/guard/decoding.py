@@ -34,13 +34,13 @@ _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError,
 """What `zipfile` raises of archives that are encrypted, cut short or otherwise odd."""
 WITH_SPACE = ("Beare", "beare", "data:")
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
-_SPACED = re.compile(r"[A-Za-z0-9+/_=\s-]*")
-_BEGINNING = 256
+BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
+SPACED = re.compile(r"[A-Za-z0-9+/_=\s-]*")
+BEGINNING = 256
 _FORM = re.compile(r"[^=&\s]{1,200}=")
 _HEX = re.compile(r"(?:0[xX]|\\x)?(?:[0-9a-fA-F]{2}){3,}")
 is_hex = _HEX.fullmatch
-_JWT = re.compile(r"[\w-]*\.[\w-]{4,}(?:\.[\w-]*)?")
+JWT = re.compile(r"[\w-]*\.[\w-]{4,}(?:\.[\w-]*)?")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 _Form = Literal["NFC", "NFKC"]
 NO_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -149,10 +149,10 @@ def bytes_forms(data: bytes, how: str) -> Iterator[tuple[str, object]]:
 def base64_bytes(text: str) -> bytes | None:
     """Return what base64 of either alphabet holds, white space in it or not; None if it is none."""
     # What is none shows it soon: of a picture no space is to be taken out.
-    if not _SPACED.fullmatch(text, 0, _BEGINNING):
+    if not SPACED.fullmatch(text, 0, BEGINNING):
         return None
     compact = _WHITESPACE.sub("", text)
-    if not _BASE64.fullmatch(compact):
+    if not BASE64.fullmatch(compact):
         return None
     compact = compact.rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
     if len(compact) % 4 == 1:
@@ -179,7 +179,7 @@ def hex_forms(text: str) -> Iterator[tuple[str, object]]:
 
 def token_forms(text: str) -> Iterator[tuple[str, object]]:
     token = text[7:] if text[:7].lower() == "bearer " else text
-    if not _JWT.fullmatch(token):
+    if not JWT.fullmatch(token):
         return
     for name, segment in zip(("head", "body"), token.split("."), strict=False):
         data = base64_bytes(segment)

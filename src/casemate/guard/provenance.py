@@ -203,11 +203,11 @@ class Provenance(Calls):
         """The first few texts that were found in a collection of literals: most are found again."""
         self.found = finder(self._members, self.known)
         self.all_found = all_finder(self._members, self.found)
-        self.joined = together(append, made, self._joined)
-        self.joined_by, self.batched = (
-            (by := together_by(append, made)),
-            batcher(by, self._take_batch),
+        self.joined, self.joined_by = (
+            together(append, made, self._joined),
+            together_by(append, made),
         )
+        self.batched = batcher(self.joined_by, self._take_batch)
         self.percent, self.replaced = (
             filler(append, self._filled),
             replacer(append, self._noted, self._marked),

@@ -10,6 +10,7 @@ import typer
 
 from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
+from casemate.cli.file_input import content_of
 from casemate.cli.new_file import write_new
 from casemate.cli.operation_command import Call, answered, asked, name_of
 from casemate.cli.options import JsonOption, YesOption, command, new_app
@@ -150,16 +151,7 @@ def put(
 
 
 def _read(file: Path) -> bytes:
-    try:
-        if str(file) == "-":
-            content = sys.stdin.buffer.read(MAX_UPLOAD + 1)
-        else:
-            with file.open("rb") as stream:
-                content = stream.read(MAX_UPLOAD + 1)
-    except OSError as error:
-        raise UsageError(
-            f"{file} cannot be read: {error.strerror}.", next_step="Name a file you can read."
-        ) from error
+    content = content_of(file, str(file), MAX_UPLOAD)
     if len(content) > MAX_UPLOAD:
         raise UsageError(
             f"{file} has more than {size(MAX_UPLOAD)}, which is the most for one request.",
