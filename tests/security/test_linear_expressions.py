@@ -13,7 +13,9 @@ from functools import cache
 import pytest
 from tests.support.expressions import Expression, expressions, slow_inputs
 
+from casemate.guard import decoded_together, decoding, forms
 from casemate.guard.quoted import QUOTE
+from casemate.guard.url import structure
 from casemate.guard.written import alike, by_look, shaped
 
 BUILT_WHILE_RUNNING = {
@@ -94,4 +96,41 @@ def test_open_repeats_of_the_guard_are_fast_at_a_hundred_kilobytes(pump: str) ->
         expression.findall(text)
         expression.search(text)
     shaped._RECORD.match(text)
+    assert time.thread_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    "pump",
+    [
+        "%41",
+        "%4",
+        "&#1",
+        "&amp;",
+        "&CounterClockwise",
+        "[[",
+        '{"',
+        '"',
+        "]",
+        "a.",
+        "Bearer a.aaaa.",
+        "-",
+        "A=",
+        "a\n",
+    ],
+    ids=ascii,
+)
+def test_expressions_over_texts_together_are_fast_at_a_hundred_kilobytes(pump: str) -> None:
+    """By the methods by which the guard decodes what an event has."""
+    text = (pump * 100_000)[:100_000]
+    began = time.thread_time()
+    for expression in (decoding.URL_ESCAPES, decoded_together._REFERENCE):
+        expression.split(text)
+    for expression in (
+        *(decoding.BASE64, decoding.SPACED, decoding.JWT, decoded_together._TOKEN),
+        *(digits for _, _, digits in forms._BASES_OF_85),
+    ):
+        expression.fullmatch(text)
+    for framed in (text, f"[{text}", f'["{text}"]', f'{{"{text}', f'"{text}'):
+        decoded_together._MAY_BE_JSON.fullmatch(framed)
+    structure._TO_HOST.fullmatch(f":{text}", 0, len(text))
     assert time.thread_time() - began < 2
