@@ -416,13 +416,13 @@ def test_bytes_are_metered_as_the_server_counts_them_through_kills(fresh_node: T
         for kill in ("egress", "recorder", ""):
             answer = node.invoke({"port": 5432, "bytes": 2_000_000}, function="t/sends")
             assert answer.json() == {"read": 1_000_000}, answer.text
-            until(lambda: carried(node) >= 0.99 * 1.5 * counts.came)
+            # All of it: what a part has counted and not handed on yet is lost with it.
+            until(lambda: carried(node) >= 1.5 * counts.came)
             if kill:
                 os.kill(node.part(kill), signal.SIGKILL)
     [row] = [each for each in node.get("/usage")["rows"] if each["function"] == "sends"]
     assert counts.came == 6_000_000
-    assert 0.99 <= row["egress_out"] / 6_000_000 <= 1.0
-    assert 0.99 <= row["egress_in"] / 3_000_000 <= 1.0
+    assert (row["egress_out"], row["egress_in"]) == (6_000_000, 3_000_000)
 
 
 STREAMS = """

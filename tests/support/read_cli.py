@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 from unittest import mock
 
+from casemate.cli import interrupts
 from casemate.cli.stood_in import leave_out_relative
 
 _LOCK = threading.Lock()
@@ -52,7 +53,10 @@ def read(arguments: Sequence[str]) -> Supervisor | None:
         contextlib.redirect_stderr(io.StringIO()),
         contextlib.suppress(_BecameError),
     ):
-        run(arguments)
+        try:
+            run(arguments)
+        finally:
+            interrupts.let_through()  # this process becomes no other one
     if not became:
         return None
     environment = dict(os.environ)

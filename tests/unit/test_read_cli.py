@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,8 @@ def test_a_node_goes_on_as_the_process_of_its_command_line_would(tmp_path: Path)
     assert json.loads(told) == json.loads(expected)
     assert inherited
     assert {k: v for k, v in found.environment.items() if k != "LC_CTYPE"} == kept
+    # What goes on here is this process, in which Ctrl-C does not wait for another one.
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_what_starts_no_node_is_left_to_a_process_that_tells_why(tmp_path: Path) -> None:
