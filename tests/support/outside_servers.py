@@ -24,6 +24,8 @@ class Server:
     """A server on a port of loopback. `start` after `stop` finds what it kept."""
 
     name = ""
+    start_seconds = 20.0
+    """How long it may take, on a busy machine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +53,7 @@ class Server:
                 start_new_session=True,
                 **self.options(),  # type: ignore[call-overload]
             )
-        wait_for_port(self.port)
+        wait_for_port(self.port, self.start_seconds)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self.process is None:
@@ -183,6 +185,7 @@ class Rabbitmq(Server):
 
     name = "rabbitmq"
     password = "known-to-rabbitmq-alone"
+    start_seconds = 60.0  # six seconds of a processor's time, which others may have
 
     def __init__(self, folder: Path) -> None:
         if not _RABBITMQ.exists():

@@ -27,15 +27,15 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 20
+def wait_for_port(port: int, seconds: float = 20) -> None:
+    """Wait until a server listens on a port of loopback. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as sock:
+            # Where nobody listens, a connection may come to be with itself: from that very port.
+            if sock.getsockname() != sock.getpeername():
+                return
+        time.sleep(0.05)
     raise TimeoutError(f"nothing listens on port {port}")
 
 
