@@ -22,6 +22,18 @@ far = machine(b'\\x6a\\x23\\x68' + low.to_bytes(4, 'little') + b'\\x48\\xcb')
 """
 FAULTS = {"an unknown instruction": "0f0b", "memory that is not there": "a100000000", "hlt": "f4"}
 ENDLESS = "ebfe"
+STAYS = f"""
+CODE = ''
+{LOW}
+flag = low + 2048
+# By the stack's segment: that of data is none there.
+there = b'\\x36\\xc6\\x05' + flag.to_bytes(4, 'little') + b'\\x01' + bytes.fromhex('{ENDLESS}')
+ctypes.memmove(low, there, len(there))
+threading.Thread(target=far, daemon=True).start()
+while not ctypes.c_byte.from_address(flag).value:
+    time.sleep(0.001)
+"""
+"""It writes where it is, then goes round: one that has not come there yet can be ended."""
 
 
 @pytest.mark.parametrize("row", FAULTS)
@@ -40,7 +52,7 @@ def test_a_fault_there_ends_it(row: str) -> None:
 
 def test_a_thread_that_stays_there_costs_the_process_its_use() -> None:
     with restored(MACHINE_CODE) as child:
-        child.call(f"CODE = '{ENDLESS}'\n{LOW}\nthreading.Thread(target=far, daemon=True).start()")
+        child.call(STAYS)
         with pytest.raises(DiscardError) as caught:
             child.ready()
         assert caught.value.reason in (Reason.REGISTERS, Reason.GONE)
