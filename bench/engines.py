@@ -51,6 +51,10 @@ async def key(project: str, purpose: Purpose, version: int | None) -> DataKey:
     return DataKey(version=version or 1, key=hashlib.sha256(text).digest())
 
 
+def _item(key: str) -> bytes:
+    return json.dumps({"k": key, "v": "x" * 860}).encode()
+
+
 async def _rate(
     seconds: float, writers: int, act: Callable[[int], Awaitable[int]]
 ) -> tuple[float, float, float]:
@@ -105,14 +109,12 @@ async def measure(data: ProjectData, seconds: float) -> dict[str, float]:
 
     async def put(number: int) -> int:
         where = f"{number}-{secrets.randbelow(KEYS)}"
-        await data.change(PutItem(project="bench", table="t", value={"k": where, "v": "x" * 860}))
+        await data.change(PutItem(project="bench", table="t", content=_item(where)))
         return 1
 
     async def put_told(number: int) -> int:
         where = f"{number}-{secrets.randbelow(KEYS)}"
-        await data.change(
-            PutItem(project="bench", table="told", value={"k": where, "v": "x" * 860})
-        )
+        await data.change(PutItem(project="bench", table="told", content=_item(where)))
         return 1
 
     async def get(_: int) -> int:
@@ -124,7 +126,7 @@ async def measure(data: ProjectData, seconds: float) -> dict[str, float]:
         await asyncio.sleep(0)
         return 1
 
-    await data.change(PutItem(project="bench", table="t", value={"k": "known", "v": "x" * 860}))
+    await data.change(PutItem(project="bench", table="t", content=_item("known")))
     found: dict[str, float] = {}
     # What those who send are themselves, in what is told of the others.
     _, _, found["generator_us"] = await _rate(min(seconds, 0.3), WRITERS, nothing)

@@ -272,6 +272,26 @@ def test_clients_that_go_at_any_moment_end_no_worker(node: TestNode, both: list[
     assert (metric(node, starts), workers_of(node)) == (before, workers)
 
 
+def test_who_waits_for_a_gateway_that_hangs_is_answered_by_the_next(node: TestNode) -> None:
+    """Workers had taken these connections, and cut them when their gateway ended."""
+    node.deploy(PLAIN, project="waits", settings='isolation = "instance"\npublic = true')
+    request = b"POST /invoke/waits/f HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+    request += b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    gateway = process(node.part("gateway"))
+    os.kill(gateway.pid, signal.SIGSTOP)
+    with contextlib.ExitStack() as closed:
+        waiting = [
+            closed.enter_context(socket.create_connection(("127.0.0.1", node.port), 60))
+            for _ in range(40)
+        ]
+        for each in waiting:
+            each.sendall(request)
+        time.sleep(0.5)  # they are taken by then
+        os.kill(gateway.pid, signal.SIGKILL)
+        assert [each.recv(12) for each in waiting] == [b"HTTP/1.1 200"] * 40
+    node.wait_until(lambda: len(workers_of(node)) == WORKERS)
+
+
 @pytest.mark.storm
 def test_one_that_hangs_is_replaced(node: TestNode, both: list[Through]) -> None:
     hangs = process(workers_of(node)[0])

@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import msgspec
+
 from casemate.data.files import folders_below
 from casemate.data.postgresql import PostgresqlProjectData
 from casemate.data.postgresql.databases import Cluster
@@ -100,9 +102,8 @@ class Node:
             if not calls:
                 known = 0
             value, condition = f"{self.number}/{number}", known if number % 3 == 0 else None
-            put = PutItem(
-                project="data", table="t", value={"k": key, "v": value}, if_revision=condition
-            )
+            content = msgspec.json.encode({"k": key, "v": value})
+            put = PutItem(project="data", table="t", content=content, if_revision=condition)
             began = time.monotonic()
             try:
                 known = (await self.data.change(put)).revision

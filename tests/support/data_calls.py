@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from casemate.data import NewMessage, ObjectInfo, SqliteProjectData
 from casemate.data.postgresql import PostgresqlProjectData
 from casemate.data.postgresql.placed import PlacedProjectData
@@ -106,6 +108,10 @@ def operation(name: str, *arguments: Any, **named: Any) -> Operation[Any]:
     if name == "redrive":
         arguments = arguments if arguments[3:] else (*arguments, None)
         named.setdefault("by", REDRIVER)
+    if name == "put_item":
+        project, table, value, *rest = arguments
+        content = value if isinstance(value, bytes) else msgspec.json.encode(value)
+        arguments = (project, table, content, *rest)
     if isinstance(kind, dict):
         project, place, *rest = arguments
         kind, arguments = kind[place], (project, *rest)

@@ -74,7 +74,9 @@ async def _silence(wanted: SilenceAlerts, call: Call) -> None:
     try:
         known = await call.service.monitor.has_rule(wanted.rule)
     except MonitorUnavailableError:
-        known = True  # it is read from the journal once there is a monitor again
+        if wanted.seconds:
+            raise
+        known = True  # to end a silence hides nothing, whatever its name
     if not known:
         raise NotFoundError(
             f"There is no rule {wanted.rule}.", next_step="`casemate detect ls` shows the names."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from casemate.api.performing import Call, Performers
 from casemate.capabilities.labels import FROM_API
-from casemate.capabilities.requests import item_of
 from casemate.model.data import Item, ItemPage
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Action, ResourceKind
@@ -47,7 +46,7 @@ async def _write(operation: WriteItem, call: Call) -> WrittenItem:
         PutItem(
             project=operation.project,
             table=operation.table,
-            value=item_of(bytes(operation.value)),
+            content=bytes(operation.value),
             if_revision=operation.if_revision,
             labels=FROM_API,
         )

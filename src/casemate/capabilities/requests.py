@@ -6,16 +6,13 @@ project, which is the function's own, and with a number; anything else ends the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
 import msgspec
 
 from casemate.capabilities.labels import kept
-from casemate.decoding import DECODING_ERRORS, MAX_DIGITS, MAX_EXTREMES, is_slow_to_read
 from casemate.model.data import MAX_PART
-from casemate.model.errors import InvalidInputError
 from casemate.model.grant import GrantKind
 from casemate.operations.catalogue import FORMS
 from casemate.operations.declaration import On, Operation
@@ -66,36 +63,19 @@ class _Grantable:
         return Wanted(self.kind, getattr(head, self.named), self.action, key)
 
 
-def item_of(content: bytes) -> dict[str, Any]:
-    """Return the item that JSON has. Raises InvalidInputError for what is none."""
-    if is_slow_to_read(content):
-        raise InvalidInputError(
-            f"An item has at most {MAX_EXTREMES:,} numbers with exponents of three digits, "
-            f"and none of more than {MAX_DIGITS:,} digits."
-        )
-    try:
-        return msgspec.json.decode(content, type=dict[str, Any])
-    except DECODING_ERRORS as error:
-        raise InvalidInputError("An item is a JSON object.") from error
-
-
 @dataclass(frozen=True)
 class _Kind:
     """What a request of one kind is taken apart with."""
 
     form: Form
     names: tuple[str, ...]
-    content: Callable[[bytes], Any] | None
     grantable: _Grantable | None
 
     @classmethod
     def of(cls, form: Form, request: type[msgspec.Struct]) -> _Kind:
         """Return that of `request`, which was derived from `form`."""
         names = tuple(name for name in request.__struct_fields__ if name != "n")
-        content: Callable[[bytes], Any] | None = None
-        if form.declared.content:
-            content = bytes if form.fields[form.declared.content].type is bytes else item_of
-        return cls(form, names, content, _Grantable.of(form))
+        return cls(form, names, _Grantable.of(form))
 
 
 _KINDS: dict[type, _Kind] = {}
@@ -116,15 +96,14 @@ def kind_of(head: Any) -> type[Operation[Any]]:
 def read(project: str, head: Any, body: bytes) -> Operation[Any]:
     """Return what a request asks for in `project`.
 
-    Raises InvalidInputError if its labels or its content are malformed. Takes time with the
-    content, so only once what `wanted` says is granted.
+    Raises InvalidInputError if its labels are malformed.
     """
     kind = _KINDS[type(head)]
     values = {name: getattr(head, name) for name in kind.names}
     if "labels" in values:
         values["labels"] = kept(values["labels"])
-    if kind.content is not None:
-        values[kind.form.declared.content] = kind.content(body)
+    if kind.form.declared.content:
+        values[kind.form.declared.content] = bytes(body)
     return kind.form.kind(project=project, **values)
 
 

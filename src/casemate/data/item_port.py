@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from casemate.data import attributes, limits, tables
+from casemate.data import limits, tables
+from casemate.data.item_content import read_item
 from casemate.data.port import Port
 from casemate.data.project import OpenProject
 from casemate.data.queries import Query
@@ -27,16 +28,12 @@ class ItemPort(Port):
     @performs(PutItem)
     async def _put_item(self, operation: PutItem) -> Item:
         self._disk.require()
-        value, if_revision, labels = operation.value, operation.if_revision, operation.labels
+        if_revision, labels = operation.if_revision, operation.labels
         limits.require_labels(labels)
         limits.require_revision(if_revision, least=0)
-        encoded = attributes.encode_item(value)
+        value, encoded = await read_item(operation.content, self._large_items)
         async with self._projects.use(operation.project) as opened:
             opened.resource(TABLE, operation.table)
-            if attributes.quick_to_check(encoded):
-                attributes.require_item(value)
-            else:
-                await self._projects.in_thread(lambda: attributes.require_item(value))
             put = tables.Put(value, encoded, if_revision, labels, AMBIENT.get())
             item: Item = await opened.join(_joint(opened, operation.table, put, len(encoded)))
             return item

@@ -11,6 +11,7 @@ from casemate.data.projects import Keys, Projects
 from casemate.data.registry import INBOX, QUEUE, Resource, require_kind
 from casemate.data.uploads import Uploads
 from casemate.data.work import Work
+from casemate.loop_turns import LoopTurns
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.joint import Joint
 
@@ -75,6 +76,7 @@ class Port:
         self._uploads = Uploads(projects)
         self._claimant = claimant
         self._disk = disk
+        self._large_items = LoopTurns()
 
     async def _renew_keys(self, project: str) -> None:
         """Encrypt what a project has stored with the newest keys. Raises DataError."""

@@ -65,9 +65,11 @@ class UploadedBundles:
     async def require_any_room(self, names: Sequence[tuple[str, str]], *, by: str) -> None:
         """Raise QuotaError, UnavailableError if nothing can be uploaded for some of these.
 
-        That is for one of which no bundle of `by` waits, which could be deployed.
+        That is for one of which no bundle of `by` waits, which could be deployed, and none is live:
+        a deploy of what is there already uploads nothing. Whether it is that only its build tells.
         """
         await self._remove_expired()
+        names = [name for name in names if self._catalogue.most_live(*name) is None]
         waiting = {
             (known.project, known.function)
             for digest in self._uploads.of(by)

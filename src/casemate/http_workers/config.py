@@ -10,3 +10,7 @@ class HttpWorkerConfig(ChildConfig, frozen=True, kw_only=True):
 
     listener: Descriptor
     """The node's bound socket."""
+    into: Descriptor
+    """Where connections are left to other workers (`HandedOn`)."""
+    out: Descriptor
+    """Where those are that others have left."""

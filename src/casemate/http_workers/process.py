@@ -12,6 +12,7 @@ import secrets
 import socket
 import ssl
 import traceback
+from collections.abc import Callable
 
 import uvloop
 
@@ -24,6 +25,7 @@ from casemate.http_workers import protocol
 from casemate.http_workers.asking import BrokenAnswerError, Gateway
 from casemate.http_workers.config import HttpWorkerConfig
 from casemate.http_workers.confinement import HTTP_WORKER
+from casemate.http_workers.handed_on import HandedOn
 from casemate.http_workers.protocol import Kind
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.http import HttpHead, HttpResponse
@@ -39,10 +41,14 @@ _COUNT_SECONDS = 1.0
 class Worker:
     """One worker, from its settings to its end."""
 
-    def __init__(self, connection: socket.socket, listener: socket.socket) -> None:
+    def __init__(
+        self, connection: socket.socket, listener: socket.socket, handed_on: HandedOn
+    ) -> None:
         """Do what the gateway says on a connected socket."""
         self._loop = asyncio.get_running_loop()
         self._listener = listener
+        self._handed_on = handed_on
+        self._take_no_more: Callable[[], None] = lambda: None
         self._server: HttpServer | None = None
         self._tls: ssl.SSLContext | None = None
         self._doing: set[asyncio.Task[None]] = set()
@@ -86,10 +92,12 @@ class Worker:
             problem=self._gateway.problem,
             proxies=TrustedProxies(settings.proxies),
             admit=self._gateway.admit,
+            leave=self._handed_on.give,
         )
         await self._server.start(
             sock=self._listener, tls=None if self._tls is None else self._present
         )
+        self._take_no_more = self._handed_on.take(self._loop, self._server.take)
         self._count()
         self._gateway.send(protocol.frame(Kind.LISTENING))
 
@@ -106,12 +114,14 @@ class Worker:
         self._loop.call_later(_COUNT_SECONDS, self._count)
 
     async def _drain(self, seconds: float) -> None:
+        self._take_no_more()
         if self._server is not None:
             await self._server.drain(seconds)
         self._gateway.send(protocol.frame(Kind.DRAINED))
 
     async def close(self) -> None:
-        """Let what was answered leave, and cut the rest."""
+        """Let what was answered leave, and cut the rest but what another worker can have."""
+        self._take_no_more()
         if self._server is not None:
             self._server.stop_accepting()  # the next worker takes those, which has a gateway
             await self._server.drain(_LAST_SECONDS)
@@ -132,8 +142,10 @@ def _report(error: BaseException) -> str:
     return error_id
 
 
-async def _serve(connection: socket.socket, listener: socket.socket, heart: Heart) -> None:
-    worker = Worker(connection, listener)
+async def _serve(
+    connection: socket.socket, listener: socket.socket, handed_on: HandedOn, heart: Heart
+) -> None:
+    worker = Worker(connection, listener, handed_on)
     heart.beat_in(asyncio.get_running_loop())
     spare_collections()
     why = await worker.ended
@@ -147,8 +159,9 @@ def run(config: HttpWorkerConfig) -> int:
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     supervised = Supervised(config)
     listener = socket.socket(fileno=config.listener)
+    left = HandedOn(socket.socket(fileno=config.into), socket.socket(fileno=config.out))
     supervised.ready(supervised.confine(HTTP_WORKER))
-    uvloop.run(_serve(supervised.connection(), listener, supervised.heart))
+    uvloop.run(_serve(supervised.connection(), listener, left, supervised.heart))
     return 0
 
 

@@ -20,8 +20,17 @@ _MOST_BY_ITSELF = 4
 class HttpWorkerStarter(ChildStarter):
     """Starts one worker for a gateway, and another when that ends."""
 
-    def __init__(self, uid: int | None, listener: socket.socket) -> None:
-        """Make the socket pair. `uid` is what to become if this is root, else None."""
+    def __init__(
+        self,
+        uid: int | None,
+        listener: socket.socket,
+        left: tuple[socket.socket, socket.socket],
+    ) -> None:
+        """Make the socket pair. `uid` is what to become if this is root, else None.
+
+        `left` is the pair by which all workers of the node, also those of its next gateway, leave
+        each other connections.
+        """
         # Copies are one listener, and a copy of a blocking one makes it so for all who hold it:
         # they would hang where another one was faster. And a worker can do that on purpose.
         listener.setblocking(False)
@@ -29,9 +38,14 @@ class HttpWorkerStarter(ChildStarter):
         super().__init__(
             PROGRAM,
             lambda control, heart, given: HttpWorkerConfig(
-                control=control, heart=heart, uid=uid, listener=given[0]
+                control=control,
+                heart=heart,
+                uid=uid,
+                listener=given[0],
+                into=given[1],
+                out=given[2],
             ),
-            gives=lambda: (_copy_of(listener),),
+            gives=lambda: (_copy_of(listener), *map(_copy_of, left)),
         )
 
 

@@ -275,7 +275,8 @@ class PagePeople(Operation[None], frozen=True, kw_only=True):
 class SilenceAlerts(Operation[None], frozen=True, kw_only=True):
     """Send no alerts of a rule for a time. Its findings are still stored.
 
-    A silence is itself a finding, and the rule that reports silences cannot be silenced.
+    A silence is itself a finding, and the rule that reports silences cannot be silenced. 503 means
+    that the monitor, which knows the rules, is away: a silence can only be ended then.
     """
 
     declared = Declaration(

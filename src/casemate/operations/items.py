@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -81,19 +81,20 @@ class GetItem(Operation[Item], frozen=True, kw_only=True):
 class PutItem(Operation[Item], frozen=True, kw_only=True):
     """Write an item whole; its key attributes say where.
 
-    `if_revision` 0: only if there is none; n: only if that revision is present.
+    `if_revision` 0: only if there is none; n: only if that revision is present. The content is a
+    JSON object.
     """
 
     declared = Declaration(
         action=Action.TABLE_PUT,
         on=_table,
         capability="table.put",
-        content="value",
+        content="content",
         inside=frozenset({"labels"}),
     )
     project: Name
     table: Name
-    value: dict[str, Any]
+    content: bytes
     if_revision: IfRevision | None = None
     labels: bytes = b""
 

@@ -18,6 +18,7 @@ from casemate.egress.start import EgressStarter
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import require_own
 from casemate.folder.presence import JOURNAL, RECORDS, require_alone, require_losses
+from casemate.http_workers.handed_on import make_pair
 from casemate.http_workers.start import HttpWorkerStarter, gateways_for
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.processes import (
@@ -103,6 +104,7 @@ class Node:
         self._listener = handover.listener() or listen(options.host, options.port)
         self._tls = require_tls(self._listener, options)
         self._gateways = options.gateways or gateways_for(host_cores(), tls=self._tls)
+        self._left = make_pair()
         if self._gateways > 1:
             number = self._gateways - 1
             workers = "one process takes" if number == 1 else f"{number} processes take"
@@ -217,6 +219,8 @@ class Node:
         finally:
             self._sandboxes.close()
             self._listener.close()
+            for end in self._left:
+                end.close()
             self._vault.close()
             self._memories.close()
             self._staging.close()
@@ -344,7 +348,8 @@ class Node:
     def _http_workers(self) -> list[HttpWorkerStarter]:
         """Return what starts those that take connections for the gateway, if others do."""
         uid = HTTP_WORKER_UID if self._root else None
-        workers = [HttpWorkerStarter(uid, self._listener) for _ in range(self._gateways - 1)]
+        count = self._gateways - 1
+        workers = [HttpWorkerStarter(uid, self._listener, self._left) for _ in range(count)]
         for number, each in enumerate(workers, 1):
             self._watchdog.watch(f"HTTP worker {number}", partial(_pulse_of, each), each.kill)
         return workers

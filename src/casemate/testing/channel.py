@@ -14,6 +14,7 @@ import msgspec
 
 from casemate.capabilities import requests
 from casemate.capabilities.errors import code_of
+from casemate.data.item_content import item_of
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.granted import CompiledGrants
 from casemate.operations.declaration import Operation
@@ -173,7 +174,7 @@ def _get_item(fakes: Fakes, r: GetItem) -> Reply:
 
 
 def _put_item(fakes: Fakes, r: PutItem) -> Reply:
-    item = _of(fakes.tables, "table", r.table).put(r.value, r.if_revision)
+    item = _of(fakes.tables, "table", r.table).put(item_of(r.content), r.if_revision)
     return {**_fields(item), "value": {}}, b"", None
 
 

@@ -366,9 +366,9 @@ def test_json_that_is_no_item(ask, data, body: bytes, status: int) -> None:
 
 def test_of_many_who_write_on_condition_one_does(ask, data, service) -> None:
     async def all_at_once() -> list[object]:
-        value = {"id": "one"}
+        content = b'{"id": "one"}'
         each = (
-            service.data.change(PutItem(project="p", table="plain", value=value, if_revision=0))
+            service.data.change(PutItem(project="p", table="plain", content=content, if_revision=0))
             for _ in range(50)
         )
         return await asyncio.gather(*each, return_exceptions=True)

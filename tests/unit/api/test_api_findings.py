@@ -58,19 +58,28 @@ def test_a_channel_is_tried(ask: Client, parts: Parts) -> None:
     assert done.json() == {"channel": "pager", "problem": "It answers 500."}
 
 
-@pytest.mark.parametrize("gone", [False, True])
-def test_a_silence_is_a_fact_also_while_there_is_no_monitor(
-    ask: Client, parts: Parts, gone: bool
-) -> None:
+def test_a_silence_is_a_fact(ask: Client, parts: Parts) -> None:
     told: list[AlertsSilenced] = []
     parts.service.facts.listen(AlertsSilenced, told.append)
-    parts.monitor.gone = gone
     body = {"rule": "tokens-tried", "seconds": 3600, "reason": "a test"}
     assert ask("POST", "/alerts/silences", json=body).status_code == 204
     [fact] = told
     assert fact.rule == "tokens-tried" and fact.reason == "a test" and fact.by
     assert fact.seconds == 3600
     assert parts.recorder.waited >= 1
+
+
+@pytest.mark.parametrize("rule", ["tokens-tried", "nonsense"])
+def test_without_a_monitor_a_silence_is_only_ended(ask: Client, parts: Parts, rule: str) -> None:
+    """Nobody knows whether there is the rule: one of a wrong name hid nothing, and said nothing."""
+    told: list[AlertsSilenced] = []
+    parts.service.facts.listen(AlertsSilenced, told.append)
+    parts.monitor.gone = True
+    body = {"rule": rule, "seconds": 3600, "reason": "a test"}
+    assert ask("POST", "/alerts/silences", json=body).status_code == 503
+    assert not told
+    assert ask("POST", "/alerts/silences", json=body | {"seconds": 0}).status_code == 204
+    assert [(fact.rule, fact.seconds) for fact in told] == [(rule, 0)]
 
 
 @pytest.mark.parametrize(

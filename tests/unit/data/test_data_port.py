@@ -83,7 +83,7 @@ def test_nothing_else_is_of_the_port() -> None:
 
 
 def test_an_operation_is_refused_by_the_wrong_call_and_nothing_is_done(data: Data) -> None:
-    put = PutItem(project="p", table="plain", value={"id": 1})
+    put = PutItem(project="p", table="plain", content=b'{"id": 1}')
     with pytest.raises(TypeError, match="wrong one"):
         data.run(data.port.read(put))
     assert data.query_items("p", "plain").items == ()

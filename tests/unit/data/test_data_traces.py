@@ -68,8 +68,8 @@ def test_changes_of_buckets_tables_and_topics_carry_it(data: Data) -> None:
     within("", data, put("c", b"x"))
     within(TRACE, data, DeleteObject(project="p", bucket="files", key="a"))
     assert traces(data, "b") == [TRACE, OTHER, "", TRACE]
-    within(TRACE, data, PutItem(project="p", table="plain", value={"id": "a"}))
-    within("", data, PutItem(project="p", table="plain", value={"id": "b"}))
+    within(TRACE, data, PutItem(project="p", table="plain", content=b'{"id": "a"}'))
+    within("", data, PutItem(project="p", table="plain", content=b'{"id": "b"}'))
     assert sorted(traces(data, "r")) == ["", TRACE]
     within(TRACE, data, PublishMessage(project="p", topic="jobs", content=b"1"))
     within("", data, PublishMessage(project="p", topic="jobs", content=b"2"))

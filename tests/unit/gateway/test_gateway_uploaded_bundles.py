@@ -455,3 +455,20 @@ def test_room_is_asked_for_before_a_build_unless_what_waits_can_be_deployed(
             await node.uploaded.require_any_room([("t", "g")], by=EVE)
 
     on_node(tmp_path, scene)
+
+
+def test_a_deploy_that_may_change_nothing_needs_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(node: Node) -> None:
+        live = node.bundle(b"one")
+        await node.live(live)
+        monkeypatch.setattr(uploads, "MAX_COUNT", 0)
+        await node.uploaded.require_any_room([live.name], by=ADA)
+        with pytest.raises(QuotaError):
+            await node.uploaded.require_any_room([live.name, ("t", "g")], by=ADA)
+        assert not await node.put(live, code_only=False), "nothing of it is kept anew"
+        with pytest.raises(QuotaError):
+            await node.put(node.bundle(b"two"), code_only=False)
+
+    on_node(tmp_path, scene)

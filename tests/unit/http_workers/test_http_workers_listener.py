@@ -15,6 +15,7 @@ from casemate.child.frames import FrameError
 from casemate.child.starter import START
 from casemate.http_workers import protocol
 from casemate.http_workers.protocol import Kind
+from casemate.http_workers.handed_on import make_pair
 from casemate.http_workers.start import HttpWorkerStarter, _copy_of
 from casemate.http_workers.workers import HttpWorkers
 from casemate.model.http import HttpResponse
@@ -23,7 +24,7 @@ from casemate.model.http import HttpResponse
 def test_a_node_that_has_closed_its_listener_starts_none(caplog: pytest.LogCaptureFixture) -> None:
     """As when a worker ends while the node is told to stop: the supervisor goes on."""
     listener = socket.create_server(("127.0.0.1", 0))
-    starter = HttpWorkerStarter(None, listener)
+    starter = HttpWorkerStarter(None, listener, make_pair())
     with contextlib.closing(starter):
         listener.close()
         ours, theirs = socket.socketpair()
@@ -55,7 +56,8 @@ def test_no_worker_hangs_in_a_listener_that_another_one_was_given() -> None:
     """A copy of a blocking one made it so for all, whenever a worker was started."""
     listener = socket.create_server(("127.0.0.1", 0))
     held = socket.socket(fileno=os.dup(listener.fileno()))
-    with listener, held, contextlib.closing(HttpWorkerStarter(None, listener)):
+    left = make_pair()
+    with listener, held, contextlib.closing(HttpWorkerStarter(None, listener, left)):
         held.setblocking(False)
         with _copy_of(listener):
             assert not os.get_blocking(held.fileno())

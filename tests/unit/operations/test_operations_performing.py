@@ -20,17 +20,17 @@ class Adapter:
 
     @ANOTHER(PutItem)
     async def _put(self, operation: PutItem) -> str:  # type: ignore[misc]
-        return f"put {operation.value}"
+        return f"put {operation.content!r}"
 
 
 PERFORMED = Performed(ONE, ANOTHER)
 GET = GetItem(project="p", table="t", key="a")
-PUT = PutItem(project="p", table="t", value={"id": 1})
+PUT = PutItem(project="p", table="t", content=b'{"id": 1}')
 
 
 def test_each_is_found_by_its_type() -> None:
     assert asyncio.run(PERFORMED.reading(GET)(Adapter(), GET)) == "got a"
-    assert asyncio.run(PERFORMED.changing(PUT)(Adapter(), PUT)) == "put {'id': 1}"
+    assert asyncio.run(PERFORMED.changing(PUT)(Adapter(), PUT)) == "put b'{\"id\": 1}'"
     assert (set(PERFORMED.reads), set(PERFORMED.changes)) == ({GetItem}, {PutItem})
 
 

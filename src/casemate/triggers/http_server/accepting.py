@@ -15,12 +15,12 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
-from casemate.model.errors import CasemateError
+from casemate.model.errors import CasemateError, UnavailableError
 from casemate.triggers.http_server.connection import Connection
 from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.handshake_rate import HandshakeRate
 from casemate.triggers.http_server.listen import accept_one
-from casemate.triggers.http_server.peers import Admit, Admitted, peer_address
+from casemate.triggers.http_server.peers import Admit, Admitted, Leave, peer_address
 from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.response_head import encode_head
 
@@ -32,6 +32,8 @@ _TLS_HANDSHAKE = 0x16
 _ACCEPTED_PER_TURN = 64
 _MOST_UNDECIDED = 256
 """Accepted connections that nobody has decided of yet; others wait in the kernel."""
+_UNDECIDED_SECONDS = 60.0
+"""Who decides and is stuck for as long is ended before, and another one takes its place."""
 _PAUSE_SECONDS = 0.5
 """Pause before accepting again when there are no descriptors or no memory."""
 _SHORT_OF = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -54,14 +56,22 @@ def _same(connection: Connection) -> Connection:
 class Accepting:
     """Accepts on listening sockets and hands connections on once they may speak."""
 
-    def __init__(self, context: ServerContext, tls: Tls | None, admit: Admit | None) -> None:
+    def __init__(
+        self,
+        context: ServerContext,
+        tls: Tls | None,
+        admit: Admit | None,
+        leave: Leave | None,
+    ) -> None:
         """Serve connections of `context`, with the TLS contexts that `tls` returns.
 
-        `tls` None: they speak plain HTTP. `admit` None: they count here alone.
+        `tls` None: they speak plain HTTP. `admit` None: they count here alone. `leave` is given
+        those of which nobody decides any more.
         """
         self._context = context
         self._tls = tls
         self._admit = admit
+        self._leave = leave
         self._rate = HandshakeRate()
         self._listening: set[socket.socket] = set()
         self._paused: set[socket.socket] = set()
@@ -136,9 +146,9 @@ class Accepting:
         context = self._context
         connection: Connection | None = None
         try:
+            if admitted is None:
+                admitted = await self._decided(sock, peer)
             async with asyncio.timeout(context.limits.header_seconds):
-                if admitted is None:
-                    admitted = await self._decided(peer)
                 if self._tls is None:
                     connection = Connection(context, admitted=admitted, peer=peer)
                     await context.loop.connect_accepted_socket(
@@ -147,6 +157,8 @@ class Accepting:
                 elif admitted.status == 0:
                     connection = Connection(context, admitted=admitted, peer=peer)
                     await self._greet_by_tls(sock, peer, connection, self._tls, admitted.pause)
+        except UnavailableError:
+            pass  # nobody decides of it here
         except (OSError, ssl.SSLError, TimeoutError, CasemateError):
             self.failed_handshakes += self._tls is not None
         finally:
@@ -155,9 +167,18 @@ class Accepting:
                 if admitted is not None and admitted.status == 0:
                     admitted.release()
 
-    async def _decided(self, peer: str) -> Admitted:
+    async def _decided(self, sock: socket.socket, peer: str) -> Admitted:
+        """Wait until it is known whether a connection may speak: it waits as in the kernel's queue.
+
+        Where nobody decides any more it is left to another server.
+        """
         try:
-            return await cast(Admit, self._admit)(peer)
+            async with asyncio.timeout(_UNDECIDED_SECONDS):
+                return await cast(Admit, self._admit)(peer)
+        except UnavailableError:
+            if self._leave is not None:
+                self._leave(sock)
+            raise
         finally:
             self._undecided -= 1
             while self._paused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -58,7 +59,10 @@ class Admitted(Protocol):
 
 
 Admit = Callable[[str], Awaitable[Admitted]]
-"""Asks whether a connection from an address may be, where others count as well."""
+"""Asks whether a connection from an address may be, where others count as well. Raises
+UnavailableError once nobody decides any more."""
+Leave = Callable[[socket.socket], bool]
+"""Leaves a copy of a connection to another server, if there is room for it."""
 
 
 class Counted:

@@ -23,7 +23,7 @@ from casemate.triggers.http_server.listen import (
     accept_waiting,
     open_listeners,
 )
-from casemate.triggers.http_server.peers import Admit
+from casemate.triggers.http_server.peers import Admit, Leave
 from casemate.triggers.http_server.problem import server_problem
 
 _POLL_SECONDS = 0.01
@@ -49,13 +49,16 @@ class HttpServer:
         problem: Problem = server_problem,
         proxies: TrustedProxies | None = None,
         admit: Admit | None = None,
+        leave: Leave | None = None,
     ) -> None:
         """Keep the callbacks; nothing is opened before `start`.
 
         `proxies` may say for whom they ask; nobody else may. `admit` is asked for each connection
-        where those of other servers count as well; None: they count here alone.
+        where those of other servers count as well; None: they count here alone. `leave` is given
+        those of which nobody decides any more.
         """
         self._admit = admit
+        self._leave = leave
         self._proxies = proxies or TrustedProxies()
         self._route = route
         self._limits = limits or HttpLimits()
@@ -145,9 +148,16 @@ class HttpServer:
         if tls is not None:
             context.always = _HSTS
             context.refresh()
-        self._accepting = Accepting(context, tls, self._admit)
+        self._accepting = Accepting(context, tls, self._admit, self._leave)
         for listener in self._listeners:
             self._accepting.listen(listener, BACKLOG)
+
+    def take(self, connection: socket.socket) -> None:
+        """Take over a connection that another server has accepted, and read nothing of."""
+        if self._accepting is None:
+            connection.close()
+        else:
+            self._accepting.take(connection)
 
     async def drain(self, timeout: float | None = None) -> int:  # noqa: ASYNC109
         """Stop accepting, answer every request that has begun, then close.

@@ -1,0 +1,90 @@
+"""Connections that a worker has taken and nobody decides of any more, for another worker.
+
+Nothing of them was read. Had nobody taken them, they would wait in the kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+
+_WITH = b"c"
+_AT_ONCE = 64
+_BUFFER = 1 << 20
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+
+
+def make_pair() -> tuple[socket.socket, socket.socket]:
+    """Return what connections are given into and what they are taken from. Raises OSError.
+
+    What was given waits in it for as long as somebody has it open.
+    """
+    into, out = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    into.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+    return into, out
+
+
+class HandedOn:
+    """A worker's ends. Others have them as well, and may be taken over: nothing here waits."""
+
+    def __init__(self, into: socket.socket, out: socket.socket) -> None:
+        """Give and take by copies of a pair."""
+        self._into = into
+        self._out = out
+
+    def give(self, connection: socket.socket) -> bool:
+        """Leave a connection to another worker; False where there is no room for it."""
+        try:
+            socket.send_fds(self._into, [_WITH], [connection.fileno()], socket.MSG_DONTWAIT)
+        except OSError:
+            return False
+        return True
+
+    def take(
+        self, loop: asyncio.AbstractEventLoop, taken: Callable[[socket.socket], None]
+    ) -> Callable[[], None]:
+        """Have `taken` get each connection that is left, until what is returned is called."""
+
+        def stop() -> None:
+            loop.remove_reader(self._out)
+
+        def read() -> None:
+            for _ in range(_AT_ONCE):
+                try:
+                    data, descriptors, _, _ = socket.recv_fds(
+                        self._out, len(_WITH), 1, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+                    )
+                except OSError:  # none is left, or another one was faster
+                    return
+                if not data:
+                    stop()
+                for descriptor in descriptors:
+                    connection = _connection_of(descriptor)
+                    if connection is not None:
+                        taken(connection)
+                if not data:
+                    return
+
+        loop.add_reader(self._out, read)
+        return stop
+
+
+def _connection_of(descriptor: int) -> socket.socket | None:
+    """Return a connection that was left, None for what is none: it is closed."""
+    try:
+        connection = socket.socket(fileno=descriptor)
+    except OSError:  # no socket
+        os.close(descriptor)
+        return None
+    try:
+        connection.getpeername()
+        connection.setblocking(False)
+    except OSError:  # its client is gone, or it is a listener
+        connection.close()
+        return None
+    if connection.family not in _INTERNET or connection.type != socket.SOCK_STREAM:
+        connection.close()
+        return None
+    return connection
