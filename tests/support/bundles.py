@@ -47,7 +47,7 @@ class Bundle:
                 (folder / path).write_bytes(content)
             (folder / "bundle.json").write_bytes(self.manifest.canonical())
             packed = io.BytesIO()
-            pack(folder, packed, code_only=code_only)
+            pack(folder, packed, without=self.manifest.pieces() if code_only else ())
             return packed.getvalue()
 
 

@@ -17,7 +17,13 @@ from casemate.api.service import json_response
 from casemate.model.bundle import MAX_ARCHIVE_BYTES
 from casemate.model.principal import Action
 from casemate.operations import bundles
-from casemate.operations.bundles import HasBundle, HasDependencies, PutBundle, Uploaded
+from casemate.operations.bundles import (
+    FindPieces,
+    FoundPieces,
+    HasBundle,
+    PutBundle,
+    Uploaded,
+)
 from casemate.operations.declaration import GZIP
 
 performs = Performers()
@@ -39,17 +45,15 @@ async def _has(operation: HasBundle, call: Call) -> Response:
     return Response(status_code=status.value)
 
 
-@performs(HasDependencies)
-async def _has_dependencies(operation: HasDependencies, call: Call) -> Response:
-    held = await call.service.control.has_dependencies(
+@performs(FindPieces)
+async def _find_pieces(operation: FindPieces, call: Call) -> FoundPieces:
+    found = await call.service.control.find_pieces(
         operation.project,
         operation.function,
-        operation.digest,
         by=call.principal.text,
         deploys=_deploys(call),
     )
-    status = HTTPStatus.OK if held else HTTPStatus.NOT_FOUND
-    return Response(status_code=status.value)
+    return FoundPieces(digests=tuple(one for one in operation.digests if one in found))
 
 
 @performs(PutBundle)
@@ -72,7 +76,7 @@ async def _put(operation: PutBundle, call: Call) -> Response:
             Path(file.name),
             by=call.principal.text,
             deploys=_deploys(call),
-            code_only=operation.code_only,
+            partial=operation.partial,
         )
     status = HTTPStatus.CREATED if added else HTTPStatus.OK
     return json_response(Uploaded(digest=operation.digest, size=size), status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -115,19 +115,22 @@ class Control(Protocol):
         """Raise QuotaError where `put_bundle` would, of an archive of `size` bytes."""
         ...
 
-    async def has_dependencies(
-        self, project: str, function: str, dependencies: str, *, by: str, deploys: Deploys
-    ) -> bool:
-        """Tell whether a bundle of a project has these that the asking may know of."""
+    async def find_pieces(
+        self, project: str, function: str, *, by: str, deploys: Deploys
+    ) -> Collection[str]:
+        """Return the pieces of dependencies that bundles of a project have (`manifest.pieces`).
+
+        Of those that the asking has uploaded or may deploy.
+        """
         ...
 
     async def put_bundle(
-        self, digest: str, archive: Path, *, by: str, deploys: Deploys, code_only: bool = False
+        self, digest: str, archive: Path, *, by: str, deploys: Deploys, partial: bool = False
     ) -> bool:
         """Verify and keep a bundle; False if `has_bundle` tells so already: nothing is changed.
 
-        With `code_only` its dependencies are not in it; ConflictError unless `has_dependencies`
-        tells that they are here.
+        With `partial` it may leave out what `find_pieces` returns; ConflictError where that has
+        nothing of it.
 
         What is not deployed within an hour is deleted. Raises QuotaError if `by`, who
         answers for it, or all together have too much waiting for a deploy.

@@ -14,7 +14,9 @@ import os
 import tempfile
 import time
 import zlib
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from casemate.build.contents import MANIFEST_NAME, check_digest, decode_manifest
@@ -28,19 +30,20 @@ from casemate.build.limits import (
 )
 from casemate.build.tar_format import BLOCK, END, describe, entry_header, padding
 from casemate.build.tree import hash_file, open_regular, publish, remove_tree, walk_files
-from casemate.model.bundle import DEPENDENCIES, BundleFile, BundleManifest
+from casemate.model.bundle import BundleFile, BundleManifest, piece_of
 
 _CHUNK = 1 << 16
 _LEVEL = 3
+_NONE: Mapping[str, Path] = MappingProxyType({})
 _GZIP = 31
 """Window bits for zlib that select the gzip format."""
 
 
-def pack(bundle: Path, target: BinaryIO, *, code_only: bool = False) -> int:
+def pack(bundle: Path, target: BinaryIO, *, without: Collection[str] = ()) -> int:
     """Write the bundle folder (named by its digest) to `target`; return the bytes written.
 
-    The same bundle always gives the same bytes with the same zlib. With `code_only` its
-    dependencies are left out, for who has them. Raises ArchiveError if the folder is not what its
+    The same bundle always gives the same bytes with the same zlib. `without` these pieces of its
+    dependencies it is for who has them. Raises ArchiveError if the folder is not what its
     name says.
     """
     data, manifest = _read_manifest(bundle)
@@ -53,7 +56,7 @@ def pack(bundle: Path, target: BinaryIO, *, code_only: bool = False) -> int:
 
     put(entry_header(MANIFEST_NAME, len(data)) + data + padding(len(data)))
     for file in manifest.files:
-        if code_only and file.path.startswith(DEPENDENCIES):
+        if piece_of(file.path) in without:
             continue
         put(entry_header(file.path, file.size))
         digest, size = hashlib.sha256(), 0
@@ -76,15 +79,15 @@ def unpack(
     into: Path,
     expected_digest: str,
     *,
-    dependencies: Path | None = None,
+    pieces: Mapping[str, Path] = _NONE,
     timeout: float = UNPACK_TIMEOUT,
 ) -> BundleManifest:
     """Unpack an archive to the new folder `into` and return its manifest.
 
     Reads `archive` as a stream. The folder appears complete and durable or not at all; a damaged
-    one of that name is replaced, a sound one kept. With `dependencies` the archive is of the code
-    alone, and the other files are copied from that bundle folder; what comes from there is checked
-    like what comes from the stream. Raises ArchiveError for anything that is not exactly the bundle
+    one of that name is replaced, a sound one kept. A file that the archive leaves out is copied
+    where its piece of the dependencies is among `pieces`, from that bundle folder; what comes from
+    there is checked like what comes from the stream. Raises ArchiveError for anything that is not exactly the bundle
     with the expected digest, or takes longer than `timeout` seconds.
     """
     check_digest(expected_digest)
@@ -100,8 +103,9 @@ def unpack(
         _write_new(staged / MANIFEST_NAME).write_bytes(data)
         (staged / MANIFEST_NAME).chmod(0o644)
         for file in manifest.files:
-            if dependencies is not None and file.path.startswith(DEPENDENCIES):
-                _copy_file(stream, dependencies, staged, file)
+            there = pieces.get(piece_of(file.path) or "")
+            if there is not None and not stream.has_next(entry_header(file.path, file.size)):
+                _copy_file(stream, there, staged, file)
             else:
                 _unpack_file(stream, staged, file)
         if stream.take(len(END)) != END:
@@ -145,12 +149,21 @@ class _Stream:
         self._source = source
         self._deadline = time.monotonic() + timeout
         self._inflate = zlib.decompressobj(_GZIP)
-        self._held = b""
+        self._held = self._ahead = b""
         self._read = self._given = 0
+
+    def has_next(self, expected: bytes) -> bool:
+        """Tell whether these bytes are what comes next. Nothing is taken."""
+        missing = len(expected) - len(self._ahead)
+        if missing > 0:
+            ahead, self._ahead = self._ahead, b""
+            self._ahead = ahead + self.take(missing)
+        return self._ahead.startswith(expected)
 
     def take(self, size: int) -> bytes:
         """Return `size` bytes, or fewer at the end."""
-        parts, missing = [], size
+        parts, self._ahead = [self._ahead[:size]], self._ahead[size:]
+        missing = size - len(parts[0])
         while missing:
             part = self._next(missing)
             if not part:
@@ -161,7 +174,7 @@ class _Stream:
 
     def finish(self) -> None:
         """Raise ArchiveError unless the compressed data ends here, checksum included."""
-        if self._next(1):
+        if self._ahead or self._next(1):
             raise ArchiveError("The archive goes on after its end mark.")
         if not self._inflate.eof:
             raise ArchiveError("The archive is cut off.")

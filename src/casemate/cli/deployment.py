@@ -22,8 +22,9 @@ from casemate.cli.terminal import Progress, progress
 from casemate.cli.text import size
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.kernel.drafts import temporary_folder
+from casemate.model.bundle import MAX_PIECES
 from casemate.model.deployment import LIVE, DeployedFunction, TrialTerms, Version
-from casemate.operations.bundles import HasBundle, HasDependencies, PutBundle
+from casemate.operations.bundles import FindPieces, HasBundle, PutBundle
 from casemate.operations.declaration import GZIP
 from casemate.operations.functions import (
     BundleOf,
@@ -251,48 +252,59 @@ def _outcome(
 def upload(client: NodeClient, name: FunctionName, built: BuiltBundle) -> bool:
     """Upload a bundle if the node does not hold it; return whether it was uploaded.
 
-    Without its dependencies, if the node has those of the project. What it has may be gone by the
-    time that they are needed: then they are sent as well.
+    Without those pieces of its dependencies that the node has of the project. They may be gone by
+    the time that they are needed: then all is sent.
     """
     held = client.request(HasBundle(digest=built.digest))
     if held.is_success:
         return False
     if held.status_code != httpx2.codes.NOT_FOUND:
         raise client.failure(held)
-    if _has_dependencies(client, name, built):
-        response = _send(client, name, built, code_only=True)
+    if without := _held_pieces(client, name, built):
+        response = _send(client, name, built, without)
         if response.is_success:
             return True
         if response.status_code not in _NOT_PUT_TOGETHER:
             raise client.failure(response)
-    response = _send(client, name, built, code_only=False)
+    response = _send(client, name, built)
     if not response.is_success:
         raise client.failure(response)
     return True
 
 
-def _has_dependencies(client: NodeClient, name: FunctionName, built: BuiltBundle) -> bool:
-    """Tell whether the node has them; one of an earlier release does not know what is asked."""
-    digest = built.manifest.dependencies_digest()
-    if digest is None:
-        return False
-    asked = HasDependencies(project=name.project, function=name.function, digest=digest)
-    return client.request(asked).is_success
+def _held_pieces(client: NodeClient, name: FunctionName, built: BuiltBundle) -> frozenset[str]:
+    """Return the pieces that the node has; one of an earlier release knows of none."""
+    pieces = built.manifest.pieces()
+    if not pieces:
+        return frozenset()
+    asked = FindPieces(
+        project=name.project,
+        function=name.function,
+        digests=tuple(pieces.values())[:MAX_PIECES],
+    )
+    answer = client.request(asked)
+    if not answer.is_success:
+        return frozenset()
+    held = client.answer(asked, answer).digests
+    return frozenset(name for name, digest in pieces.items() if digest in held)
 
 
 def _send(
-    client: NodeClient, name: FunctionName, built: BuiltBundle, *, code_only: bool
+    client: NodeClient,
+    name: FunctionName,
+    built: BuiltBundle,
+    without: frozenset[str] = frozenset(),
 ) -> httpx2.Response:
     from casemate.build import pack
 
     with temporary_folder("casemate-upload-") as folder:
         file = folder / "bundle.tar.gz"
         with progress(f"Packing {name}"), file.open("xb") as packed:
-            pack(built.path, packed, code_only=code_only)
+            pack(built.path, packed, without=without)
         total = file.stat().st_size
         with progress(f"Uploading {name} ({size(total)})") as step:
             return client.request(
-                PutBundle(digest=built.digest, code_only=code_only),
+                PutBundle(digest=built.digest, partial=bool(without)),
                 content=_pieces(file, total, f"Uploading {name}", step),
                 headers={"content-type": GZIP, "content-length": str(total)},
                 seconds=UPLOAD_SECONDS,

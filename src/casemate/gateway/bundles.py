@@ -15,6 +15,8 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from sys import intern
+from types import MappingProxyType
 from typing import BinaryIO, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
@@ -37,6 +39,7 @@ _MAX_DAMAGED = 1000
 _AGAIN = "Deploy it again, or restore the folder data/bundles from a backup."
 _log = logging.getLogger(__name__)
 _KEY_VERSION = struct.Struct("!I")
+_NONE: Mapping[str, str] = MappingProxyType({})
 T = TypeVar("T")
 Keys = Callable[[int | None], Awaitable[DataKey]]
 """Returns the data key for bundles of a version, of the newest with None."""
@@ -49,6 +52,8 @@ class Known(NamedTuple):
     function: str
     dependencies: str | None
     """What it shares with others of the same dependencies."""
+    pieces: Mapping[str, str]
+    """Of its dependencies: what each shares with others that have the same, by its name."""
 
 
 class BundleStore:
@@ -114,44 +119,46 @@ class BundleStore:
         """Return which of these are not there. Raises OSError, CasemateError."""
         return digests - await self._sealed.kept()
 
-    async def put(self, digest: str, archive: Path, base: str | None = None) -> None:
-        """Check an archive and keep it; with `base` one of the code alone.
+    async def put(self, digest: str, archive: Path, bases: Mapping[str, str] = _NONE) -> None:
+        """Check an archive and keep it.
 
-        Its dependencies are then those of that bundle: the whole is put together, checked like one
-        that came whole, and packed and sealed by itself.
+        Pieces of its dependencies that it leaves out are those of the bundles in `bases`, by their
+        names: the whole is put together, checked like one that came whole, and packed and sealed by
+        itself.
 
         Raises ArchiveError if it is not exactly that bundle, also where the bundle is there
         already: the answer does not tell. Raises UnavailableError if there is no room, and
-        NotFoundError without `base`.
+        NotFoundError without one of `bases`.
         """
         # One at a time: all that come under one digest are written to the same places.
         async with self._putting.setdefault(digest, asyncio.Lock()):
-            if base is None:
-                await self._put(digest, archive, None)
-                return
-            await self._hold(base)
+            held: list[str] = []
             try:
-                await self._put(digest, archive, base)
+                for base in sorted(set(bases.values())):
+                    await self._hold(base)
+                    held.append(base)
+                await self._put(digest, archive, bases)
             finally:
-                self.release(base)
+                for base in held:
+                    self.release(base)
 
-    async def _put(self, digest: str, archive: Path, base: str | None) -> None:
+    async def _put(self, digest: str, archive: Path, bases: Mapping[str, str]) -> None:
         if await self.is_kept(digest):
-            await asyncio.to_thread(self._check_archive, digest, archive, base)
+            await asyncio.to_thread(self._check_archive, digest, archive, bases)
             return
         size = (await asyncio.to_thread(archive.stat)).st_size
-        size += 0 if base is None else self.packed_size(base)
+        size += sum(map(self.packed_size, set(bases.values())))
         # With what others write at the same time, which may not be on the disk yet.
         self._coming += size
         try:
             await asyncio.to_thread(self._require_room, self._coming)
             key = await self._keys(None)
-            await asyncio.to_thread(self._unpack_archive, digest, archive, base)
+            await asyncio.to_thread(self._unpack_archive, digest, archive, bases)
             self._note(digest)
-            if base is None:
-                await self._seal(digest, archive, key)
-            else:
+            if bases:
                 await self._seal_unpacked(digest, key)
+            else:
+                await self._seal(digest, archive, key)
         finally:
             self._coming -= size
         self.damaged.pop(digest, None)
@@ -182,25 +189,27 @@ class BundleStore:
                 next_step="Free some space or grow the volume.",
             )
 
-    def _check_archive(self, digest: str, archive: Path, base: str | None) -> None:
+    def _check_archive(self, digest: str, archive: Path, bases: Mapping[str, str]) -> None:
         with (
             tempfile.TemporaryDirectory(dir=self._unpacked) as folder,
             archive.open("rb") as stream,
         ):
-            unpack(stream, Path(folder) / digest, digest, dependencies=self._folder_of(base))
+            unpack(stream, Path(folder) / digest, digest, pieces=self._folders_of(bases))
 
-    def _unpack_archive(self, digest: str, archive: Path, base: str | None) -> None:
+    def _unpack_archive(self, digest: str, archive: Path, bases: Mapping[str, str]) -> None:
         into = self._unpacked / digest
         with archive.open("rb") as stream:
-            manifest = unpack(stream, into, digest, dependencies=self._folder_of(base))
+            manifest = unpack(stream, into, digest, pieces=self._folders_of(bases))
         self._note_known(digest, manifest)
 
-    def _folder_of(self, base: str | None) -> Path | None:
-        return None if base is None else self._unpacked / base
+    def _folders_of(self, bases: Mapping[str, str]) -> dict[str, Path]:
+        return {name: self._unpacked / base for name, base in bases.items()}
 
     def _note_known(self, digest: str, manifest: BundleManifest) -> None:
+        # Thousands of bundles may have the same ones.
+        pieces = {intern(name): intern(piece) for name, piece in manifest.pieces().items()}
         self._known[digest] = Known(
-            manifest.project, manifest.function.name, manifest.dependencies_digest()
+            manifest.project, manifest.function.name, manifest.dependencies_digest(), pieces
         )
         self._checked[digest] = Unpacked(self._unpacked / digest)
 
@@ -326,14 +335,11 @@ class BundleStore:
         """Return what is known of a bundle that was unpacked since this node started."""
         return self._known.get(digest)
 
-    def with_dependencies(self, project: str, dependencies: str) -> list[str]:
-        """Return the digests of those of a project that have these dependencies."""
+    def known_of(self, project: str) -> list[str]:
+        """Return the digests of those of a project that are known, the newest first."""
         # All are looked at, so that how long it takes tells nothing of other projects.
-        return [
-            digest
-            for digest, known in self._known.items()
-            if known.project == project and known.dependencies == dependencies
-        ]
+        found = [digest for digest, known in self._known.items() if known.project == project]
+        return found[::-1]
 
     def folder(self, digest: str) -> Path:
         """Return where an acquired bundle's files are."""

@@ -121,7 +121,7 @@ class NodeControl:
         self.stable_before = aliases.stable_before
         self._uploaded = uploaded = UploadedBundles(catalogue, bundles, turns, answerable)
         self.has_bundle, self.put_bundle = uploaded.has_bundle, uploaded.put_bundle
-        self.require_room, self.has_dependencies = uploaded.require_room, uploaded.has_dependencies
+        self.require_room, self.find_pieces = uploaded.require_room, uploaded.find_pieces
         self.reseal_bundles = uploaded.reseal_bundles
         deciding = DeployDecisions(catalogue, ready, facts.happened, require_movable)
         self._deploying = Deploying(

@@ -80,7 +80,7 @@ class UploadedBundles:
             await self._bundles.require_room(1)
 
     async def put_bundle(
-        self, digest: str, archive: Path, *, by: str, deploys: Deploys, code_only: bool = False
+        self, digest: str, archive: Path, *, by: str, deploys: Deploys, partial: bool = False
     ) -> bool:
         """See Control."""
         await self._remove_expired()
@@ -88,46 +88,27 @@ class UploadedBundles:
         if known:
             return False
         size = (await asyncio.to_thread(archive.stat)).st_size
-        base = None
-        if code_only:
-            base = await self._base(digest, archive, by=by, deploys=deploys)
+        bases: dict[str, str] = {}
+        if partial:
+            bases = await self._bases(digest, archive, by=by, deploys=deploys)
             # What is kept is the whole, however little has come.
-            size += self._bundles.packed_size(base)
+            size += sum(map(self._bundles.packed_size, set(bases.values())))
             if size > MAX_ARCHIVE_BYTES:
                 raise _no_base(f"the whole has more than {MAX_ARCHIVE_BYTES} bytes")
         self._uploads.require_room(size, by)
         # Noted first: what is uploaded at the same time counts, too.
         self._note(digest, size, by)
         try:
-            await self._bundles.put(digest, archive, base)
+            await self._bundles.put(digest, archive, bases)
         except BaseException:
             self._uploads.withdraw(digest, by)
             raise
         return True
 
-    async def has_dependencies(
-        self, project: str, function: str, dependencies: str, *, by: str, deploys: Deploys
-    ) -> bool:
-        """See Control."""
-        found = await self._with(project, function, dependencies, by=by, deploys=deploys)
-        return found is not None
-
-    async def _base(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> str:
-        """Return a bundle that has the dependencies that an archive of the code alone lacks."""
-        manifest = await asyncio.to_thread(_manifest_of, archive, digest)
-        wanted = manifest.dependencies_digest()
-        if wanted is None:
-            raise _no_base("it has none")
-        name = (manifest.project, manifest.function.name)
-        found = await self._with(*name, wanted, by=by, deploys=deploys)
-        if found is None:
-            raise _no_base("the node has none of this project that are the same")
-        return found
-
-    async def _with(
-        self, project: str, function: str, dependencies: str, *, by: str, deploys: Deploys
-    ) -> str | None:
-        """Return a bundle of a project with these dependencies that the asking may know of.
+    async def find_pieces(
+        self, project: str, function: str, *, by: str, deploys: Deploys
+    ) -> dict[str, str]:
+        """See Control. Returns a bundle that has it with each.
 
         Of those that were unpacked since this node started, and what is live of the function.
         """
@@ -139,10 +120,28 @@ class UploadedBundles:
         ):
             with suppress(CasemateError):  # then it has none to offer
                 await self._bundles.manifest(live.digest)
-        for digest in self._bundles.with_dependencies(project, dependencies):
+        found: dict[str, str] = {}
+        for digest in self._bundles.known_of(project):
+            known = self._bundles.known(digest)
+            if known is None or all(piece in found for piece in known.pieces.values()):
+                continue
             if await self.has_bundle(digest, by=by, deploys=deploys):
-                return digest
-        return None
+                for piece in known.pieces.values():
+                    found.setdefault(piece, digest)
+        return found
+
+    async def _bases(
+        self, digest: str, archive: Path, *, by: str, deploys: Deploys
+    ) -> dict[str, str]:
+        """Return bundles that have pieces which an archive may lack, by the names of these."""
+        manifest = await asyncio.to_thread(_manifest_of, archive, digest)
+        name = (manifest.project, manifest.function.name)
+        found = await self.find_pieces(*name, by=by, deploys=deploys)
+        pieces = await asyncio.to_thread(manifest.pieces)
+        bases = {name: found[piece] for name, piece in pieces.items() if piece in found}
+        if not bases:
+            raise _no_base("the node has nothing of this project that is the same")
+        return bases
 
     def _note(self, digest: str, size: int, by: str = "") -> None:
         self._uploads.note(digest, size, by)
@@ -176,6 +175,6 @@ def _manifest_of(archive: Path, digest: str) -> BundleManifest:
 
 def _no_base(why: str) -> ConflictError:
     return ConflictError(
-        f"The bundle cannot be put together from its code and dependencies of another one: {why}.",
+        f"The bundle cannot be put together with dependencies of others: {why}.",
         next_step="Upload the whole bundle.",
     )

@@ -36,6 +36,8 @@ DIGEST_PATTERN = r"^[0-9a-f]{64}$"
 MAX_ARCHIVE_BYTES = 512 * 1024 * 1024
 """Of a bundle that is packed."""
 DEPENDENCIES = "deps/"
+MAX_PIECES = 500
+"""Pieces of dependencies that a node is asked for together."""
 """Below it are files of packages of others; those of the function's own are below `code/`."""
 
 
@@ -104,6 +106,23 @@ class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
         """Return the bundle's name: the SHA-256 of its canonical encoding, in hex."""
         return hashlib.sha256(self.canonical()).hexdigest()
 
+    def pieces(self) -> dict[str, str]:
+        """Return what stands in the folder of dependencies, with what two bundles share if it is
+        equal: packages, and what they have installed beside these.
+
+        Whose they are and the interpreter they are for count as well.
+        """
+        files: dict[str, list[BundleFile]] = {}
+        for file in self.files:
+            if (name := piece_of(file.path)) is not None:
+                files.setdefault(name, []).append(file)
+        return {
+            name: hashlib.sha256(
+                msgspec.json.encode((self.project, self.function.python, name, its), order="sorted")
+            ).hexdigest()
+            for name, its in files.items()
+        }
+
     def dependencies_digest(self) -> str | None:
         """Return what two bundles share if their dependencies are equal; None without any.
 
@@ -115,3 +134,10 @@ class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
             return None
         what = (self.project, self.function.python, self.lock_sha256, files)
         return hashlib.sha256(msgspec.json.encode(what, order="sorted")).hexdigest()
+
+
+def piece_of(path: str) -> str | None:
+    """Return the piece of dependencies that a file of a bundle belongs to; None: to none."""
+    if not path.startswith(DEPENDENCIES):
+        return None
+    return path[len(DEPENDENCIES) :].partition("/")[0]

@@ -7,8 +7,16 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.model.bundle import MAX_PIECES
 from casemate.model.principal import Action
-from casemate.operations.declaration import GZIP, Decided, Declaration, Operation, on_function
+from casemate.operations.declaration import (
+    GZIP,
+    Decided,
+    Declaration,
+    Effect,
+    Operation,
+    on_function,
+)
 from casemate.operations.fields import Digest, Name
 
 
@@ -37,23 +45,33 @@ class HasBundle(Operation[None], frozen=True, kw_only=True):
     digest: Digest
 
 
-class HasDependencies(Operation[None], frozen=True, kw_only=True):
-    """Tell whether a bundle can be uploaded without its dependencies.
+class FoundPieces(msgspec.Struct, frozen=True, kw_only=True):
+    """Those that a bundle can be uploaded without."""
 
-    That is if another bundle of the project that one has uploaded or may deploy has the same ones.
+    digests: tuple[str, ...]
+
+
+class FindPieces(Operation[FoundPieces], frozen=True, kw_only=True):
+    """Tell without which pieces of its dependencies a bundle can be uploaded.
+
+    Those are what other bundles of the project have, which you have uploaded or may deploy. A piece
+    is what stands below `deps/`, a folder or a file; its digest is the SHA-256 of the JSON of
+    project, Python, its name, and its files with their sizes and hashes.
     """
 
     declared = Declaration(
-        http="HEAD /functions/{project}/{function}/dependencies/{digest}",
+        http="POST /functions/{project}/{function}/pieces",
         tag="bundles",
+        effect=Effect.READ,
         action=Action.FUNCTION_DEPLOY,
         on=on_function,
-        problems=(404,),
+        problems=(413, 415, 422),
     )
     project: Name
     function: Name
-    digest: Digest
-    """Of the dependencies: SHA-256 of the JSON of project, Python, the lock's hash and files."""
+    digests: Annotated[
+        tuple[Digest, ...], msgspec.Meta(max_length=MAX_PIECES, description="Their digests.")
+    ]
 
 
 class PutBundle(Operation[Uploaded], frozen=True, kw_only=True):
@@ -63,8 +81,8 @@ class PutBundle(Operation[Uploaded], frozen=True, kw_only=True):
     checked. 422 means that it is not the bundle that the digest names. A bundle that is not
     deployed within an hour is deleted. 429 means that too many uploads are waiting for a deploy.
 
-    With `code_only` the archive has no file below `deps/`. 409 means that the node does not have
-    those files; see `hasDependencies`.
+    With `partial` the archive may leave out pieces of its dependencies; see `findPieces`. 409 and
+    422 mean that the node does not have them any more.
     """
 
     declared = Declaration(
@@ -79,6 +97,6 @@ class PutBundle(Operation[Uploaded], frozen=True, kw_only=True):
         problems=(409, 413, 415, 422, 429),
     )
     digest: Digest
-    code_only: Annotated[
-        bool, msgspec.Meta(description="The dependencies are those of another bundle.")
+    partial: Annotated[
+        bool, msgspec.Meta(description="What is left out is what other bundles have.")
     ] = False

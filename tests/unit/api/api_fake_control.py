@@ -148,7 +148,7 @@ class FakeControl:
 
     def __init__(self) -> None:
         self.bundles: dict[str, bytes] = {}
-        self.dependencies: set[str] = set()
+        self.pieces: set[str] = set()
         """Digests of dependencies that can be left out."""
         self.foreseen: list[CasemateError] = []
         """What is in the way of every deploy."""
@@ -235,10 +235,10 @@ class FakeControl:
         if self.full and digest not in self.bundles:
             raise QuotaError(f"There is no room for {size} bytes.")
 
-    async def has_dependencies(
-        self, project: str, function: str, dependencies: str, *, by: str, deploys: Deploys
-    ) -> bool:
-        return dependencies in self.dependencies
+    async def find_pieces(
+        self, project: str, function: str, *, by: str, deploys: Deploys
+    ) -> set[str]:
+        return self.pieces
 
     async def foresee(
         self, planned: Sequence[PlannedFunction], *, key: str | None, sigstore: bool, by: Actor
@@ -247,9 +247,9 @@ class FakeControl:
         return self.foreseen
 
     async def put_bundle(
-        self, digest: str, archive: Path, *, by: str, deploys: Deploys, code_only: bool = False
+        self, digest: str, archive: Path, *, by: str, deploys: Deploys, partial: bool = False
     ) -> bool:
-        if code_only and not self.dependencies:
+        if partial and not self.pieces:
             raise ConflictError("They are gone.")
         content = archive.read_bytes()
         if content == b"junk":

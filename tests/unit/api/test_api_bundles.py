@@ -173,20 +173,21 @@ def test_tokens_of_one_person_upload_no_more_than_the_person(ask, parts) -> None
     assert theirs.count(429) == 4
 
 
-def test_dependencies_are_told_of_to_who_may_deploy_the_function(ask, parts, control) -> None:
-    control.dependencies = {"d" * 64}
-    path = "/functions/shop/cart/dependencies"
-    assert ask("HEAD", f"{path}/{'d' * 64}").status_code == 200
-    assert ask("HEAD", f"{path}/{'e' * 64}").status_code == 404
-    assert ask("HEAD", f"{path}/short").status_code == 400
+def test_pieces_are_told_of_to_who_may_deploy_the_function(ask, parts, control) -> None:
+    control.pieces = {"c" * 64, "d" * 64}
+    path, body = "/functions/shop/cart/pieces", {"digests": ["d" * 64, "e" * 64]}
+    answer = ask("POST", path, json=body)
+    assert (answer.status_code, answer.json()) == (200, {"digests": ["d" * 64]})
+    for wrong in (["short"], ["d" * 64] * 501, "d" * 64):
+        assert ask("POST", path, json={"digests": wrong}).status_code == 422
     key = parts.accounts.add("cm_dee", "developer@other")
     for digest in ("d" * 64, "e" * 64):
-        assert ask("HEAD", f"{path}/{digest}", key=key).status_code == 403
+        assert ask("POST", path, key=key, json={"digests": [digest]}).status_code == 403
 
 
 def test_code_alone_is_put_together_or_refused(ask, control) -> None:
-    refused = ask("PUT", f"{PATH}?code_only=true", content=b"x", headers=GZIP)
+    refused = ask("PUT", f"{PATH}?partial=true", content=b"x", headers=GZIP)
     assert refused.status_code == 409 and control.bundles == {}
-    control.dependencies = {"d" * 64}
-    assert ask("PUT", f"{PATH}?code_only=true", content=b"x", headers=GZIP).status_code == 201
-    assert ask("PUT", f"{PATH}?code_only=1", content=b"x", headers=GZIP).status_code == 400
+    control.pieces = {"d" * 64}
+    assert ask("PUT", f"{PATH}?partial=true", content=b"x", headers=GZIP).status_code == 201
+    assert ask("PUT", f"{PATH}?partial=1", content=b"x", headers=GZIP).status_code == 400

@@ -356,7 +356,7 @@ CHANGED = {**FILES, "code/app.py": b"x = 2\n"}
 
 def code_of(bundle: Path) -> bytes:
     target = io.BytesIO()
-    assert pack(bundle, target, code_only=True) == len(target.getvalue())
+    assert pack(bundle, target, without=("p",)) == len(target.getvalue())
     return target.getvalue()
 
 
@@ -374,7 +374,7 @@ def test_code_alone_and_the_dependencies_of_another_are_the_whole(
         (next_bundle / "bundle.json").read_bytes(), b""
     )
     made = store / next_bundle.name
-    unpack(io.BytesIO(data), made, next_bundle.name, dependencies=bundle)
+    unpack(io.BytesIO(data), made, next_bundle.name, pieces={"p": bundle})
     assert packed(made) == packed(next_bundle)
     assert (made / "deps/p/__init__.py").stat().st_ino != (
         bundle / "deps/p/__init__.py"
@@ -419,7 +419,7 @@ def test_dependencies_of_another_are_checked_like_those_that_come(
             io.BytesIO(code_of(next_bundle)),
             store / next_bundle.name,
             next_bundle.name,
-            dependencies=bundle,
+            pieces={"p": bundle},
         )
     assert list(store.iterdir()) == []
 
@@ -430,13 +430,15 @@ def test_an_archive_of_code_alone_is_held_to_all_that_others_are(
     data = code_of(next_bundle)
     name = next_bundle.name
     refuse(data, store, name, "end mark")  # without the other's
-    whole = packed(next_bundle)
-    for refused in (data[:-9], data[: len(data) // 2], data + b"x", whole):
+    for refused in (data[:-9], data[: len(data) // 2], data + b"x"):
         with pytest.raises(ArchiveError):
-            unpack(io.BytesIO(refused), store / name, name, dependencies=bundle)
+            unpack(io.BytesIO(refused), store / name, name, pieces={"p": bundle})
     with pytest.raises(ArchiveError, match="too long"):
-        unpack(io.BytesIO(data), store / name, name, dependencies=bundle, timeout=-1.0)
+        unpack(io.BytesIO(data), store / name, name, pieces={"p": bundle}, timeout=-1.0)
     assert list(store.iterdir()) == []
+    # What came although the other has it is taken as it came.
+    (bundle / "deps/p/__init__.py").unlink()
+    unpack(io.BytesIO(packed(next_bundle)), store / name, name, pieces={"p": bundle})
 
 
 def test_what_an_archive_says_that_it_is_can_be_read_alone(next_bundle: Path) -> None:

@@ -44,7 +44,7 @@ from casemate.model.metrics import VersionMetrics
 from casemate.model.principal import Action
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.model.vulnerability import JudgedFunction
-from casemate.operations.bundles import HasDependencies, PutBundle
+from casemate.operations.bundles import FindPieces, PutBundle
 from casemate.operations.functions import CheckDeploy, NoteRefusedDeploy
 from casemate.operations.signing import PutAttestation
 from support.advisories import import_small
@@ -644,36 +644,36 @@ def locked(built, monkeypatch) -> None:
 
 def uploads_of(node) -> list[str]:
     """Return what was asked about dependencies and sent, in order."""
-    wanted = [(m, p) for m, p, *_ in node.requests if "dependencies" in p or m == "PUT"]
+    wanted = [(m, p) for m, p, *_ in node.requests if p.endswith("/pieces") or m == "PUT"]
     node.requests.clear()
     return [
-        "asked" if m == "HEAD" else "code" if "code_only" in p else "whole"
+        "asked" if m == "POST" else "part" if "partial" in p else "whole"
         for m, p in wanted
         if not p.endswith("/attestation")
     ]
 
 
-def test_code_alone_is_sent_where_the_node_has_the_dependencies(cli, project, locked, node) -> None:
+def test_dependencies_that_the_node_has_are_not_sent(cli, project, locked, node) -> None:
     """A change of one line sent all dependencies again."""
     locked(node)
     assert cli("deploy", "mail").code == 0
     assert uploads_of(node) == ["asked", "whole"]
     [(digest, whole)] = node.control.bundles.items()
-    node.control.dependencies = {digest_of_dependencies(project)}
+    node.control.pieces = pieces_of(project)
     (project / "app.py").write_text("def handle(event, context):\n    return 2\n")
     document = json.loads(cli("deploy", "mail", "--json").out)
-    assert document["deployed"][0]["uploaded"] and uploads_of(node) == ["asked", "code"]
+    assert document["deployed"][0]["uploaded"] and uploads_of(node) == ["asked", "part"]
     [code] = [data for one, data in node.control.bundles.items() if one != digest]
     assert b"METADATA" in gzip.decompress(whole).partition(b"code/app.py\0")[2]
     assert b"METADATA" not in gzip.decompress(code).partition(b"code/app.py\0")[2]
 
 
-def digest_of_dependencies(project: Path) -> str:
-    [found] = {
-        msgspec.json.decode(file.read_bytes(), type=BundleManifest).dependencies_digest()
+def pieces_of(project: Path) -> set[str]:
+    return {
+        piece
         for file in project.glob(".casemate/bundles/*/bundle.json")
+        for piece in msgspec.json.decode(file.read_bytes(), type=BundleManifest).pieces().values()
     }
-    return found
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422])
@@ -685,16 +685,16 @@ def test_all_is_sent_where_the_node_cannot_put_it_together(
     asking = NodeClient.request
 
     def gone(self, operation, **rest):
-        if isinstance(operation, HasDependencies):
-            return httpx2.Response(200)
-        if isinstance(operation, PutBundle) and operation.code_only:
+        if isinstance(operation, FindPieces):
+            return httpx2.Response(200, json={"digests": operation.digests})
+        if isinstance(operation, PutBundle) and operation.partial:
             assert asking(self, operation, **rest).status_code == 409
             return httpx2.Response(status)
         return asking(self, operation, **rest)
 
     monkeypatch.setattr(NodeClient, "request", gone)
     assert cli("deploy", "mail").code == 0
-    assert uploads_of(node) == ["code", "whole"]
+    assert uploads_of(node) == ["part", "whole"]
 
 
 @pytest.mark.parametrize("status", [401, 403, 413, 429, 503])
@@ -705,10 +705,10 @@ def test_another_refusal_is_told_and_nothing_more_is_sent(
     asking = NodeClient.request
 
     def refused(self, operation, **rest):
-        if isinstance(operation, HasDependencies):
-            return httpx2.Response(200)
+        if isinstance(operation, FindPieces):
+            return httpx2.Response(200, json={"digests": operation.digests})
         if isinstance(operation, PutBundle):
-            assert operation.code_only
+            assert operation.partial
             return httpx2.Response(
                 status,
                 json={"title": "No", "detail": "There is no room."},

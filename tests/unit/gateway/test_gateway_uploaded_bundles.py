@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -53,8 +54,9 @@ class Made:
         project: str = "t",
         function: str = "f",
         library: bytes | None = LIBRARY,
+        more: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
-        contents = {"code/app.py": code}
+        contents = {"code/app.py": code, **more}
         if library is not None:
             contents["deps/lib.py"] = library
         files = tuple(
@@ -74,17 +76,13 @@ class Made:
             (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / path).write_bytes(data)
         (self.folder / "bundle.json").write_bytes(self.manifest.canonical())
-        self.whole = self._packed(root / f"{self.digest}.whole", code_only=False)
-        self.code = self._packed(root / f"{self.digest}.code", code_only=True)
+        self.whole = self.packed(root / f"{self.digest}.whole")
+        self.code = self.packed(root / f"{self.digest}.code", *self.manifest.pieces())
 
-    def _packed(self, file: Path, *, code_only: bool) -> Path:
+    def packed(self, file: Path, *without: str) -> Path:
         with file.open("wb") as target:
-            pack(self.folder, target, code_only=code_only)
+            pack(self.folder, target, without=without)
         return file
-
-    @property
-    def dependencies(self) -> str:
-        return self.manifest.dependencies_digest() or ""
 
 
 class Rows:
@@ -133,7 +131,7 @@ class Node:
             shutil.rmtree(folder)
         self.open()
 
-    def bundle(self, code: bytes, **of: str | bytes | None) -> Made:
+    def bundle(self, code: bytes, **of: object) -> Made:
         return Made(self.made, code, **of)  # type: ignore[arg-type]
 
     async def put(
@@ -141,7 +139,7 @@ class Node:
     ) -> bool:
         archive = made.code if code_only else made.whole
         return await self.uploaded.put_bundle(
-            made.digest, archive, by=by, deploys=deploys, code_only=code_only
+            made.digest, archive, by=by, deploys=deploys, partial=code_only
         )
 
     async def live(self, made: Made) -> Made:
@@ -172,9 +170,9 @@ class Node:
         self, made: Made, by: str = ADA, deploys: Deploys = everything, name: str = ""
     ) -> bool:
         project, function = name.split("/") if name else made.name
-        return await self.uploaded.has_dependencies(
-            project, function, made.dependencies, by=by, deploys=deploys
-        )
+        found = await self.uploaded.find_pieces(project, function, by=by, deploys=deploys)
+        pieces = made.manifest.pieces().values()
+        return bool(pieces) and found.keys() >= set(pieces)
 
     def left(self) -> set[str]:
         return {path.name for path in (*self.sealed.iterdir(), *self.unpacked.iterdir())}
@@ -200,6 +198,45 @@ def test_what_is_put_together_is_the_bundle_that_would_have_come_whole(tmp_path:
         node.restart()
         assert (await node.store.manifest(second.digest)).digest() == second.digest
         verify(node.unpacked / second.digest)
+
+    on_node(tmp_path, scene)
+
+
+def test_one_changed_package_is_sent_without_the_others(tmp_path: Path) -> None:
+    """One of them changed, and all were sent again."""
+    big = {"deps/big/__init__.py": b"1" * 5000, "deps/big/data/x": b"2"}
+    new = {"deps/new/__init__.py": b"y = 1\n"}
+
+    async def scene(node: Node) -> None:
+        first = node.bundle(b"one", more=big)
+        await node.live(first)
+        second = node.bundle(b"one", library=b"x = 2\n", more=big | new)
+        found = await node.uploaded.find_pieces("t", "f", by=ADA, deploys=everything)
+        pieces = second.manifest.pieces()
+        held = [name for name, piece in pieces.items() if piece in found]
+        assert (held, set(pieces)) == (["big"], {"big", "lib.py", "new"})
+        part = second.packed(tmp_path / "part", *held)
+        assert await node.uploaded.put_bundle(
+            second.digest, part, by=ADA, deploys=everything, partial=True
+        )
+        verify(node.unpacked / second.digest)
+        # Of two bundles, and what is held but came all the same.
+        third = node.bundle(b"three", more=big | new)
+        part = third.packed(tmp_path / "part", "lib.py", "new")
+        assert await node.uploaded.put_bundle(
+            third.digest, part, by=ADA, deploys=everything, partial=True
+        )
+        verify(node.unpacked / third.digest)
+        # What is neither here nor sent is missed.
+        fourth = node.bundle(b"four", more=big | {"deps/none.py": b"z"})
+        before = node.left()
+        for without in (("none.py",), ("big", "none.py")):
+            part = fourth.packed(tmp_path / "part", *without)
+            with pytest.raises(ArchiveError, match="none.py"):
+                await node.uploaded.put_bundle(
+                    fourth.digest, part, by=ADA, deploys=everything, partial=True
+                )
+        assert node.left() == before
 
     on_node(tmp_path, scene)
 
@@ -310,9 +347,9 @@ def test_one_that_goes_while_it_is_looked_for_is_missed(tmp_path: Path) -> None:
         first, second = await node.live(node.bundle(b"one")), node.bundle(b"two")
         put = node.store.put
 
-        async def late(digest: str, archive: Path, base: str | None = None) -> None:
+        async def late(digest: str, archive: Path, bases: Mapping[str, str]) -> None:
             await node.store.remove(first.digest)
-            await put(digest, archive, base)
+            await put(digest, archive, bases)
 
         node.store.put = late  # type: ignore[method-assign]
         with pytest.raises(NotFoundError):
@@ -328,10 +365,10 @@ def test_code_that_is_not_that_of_the_bundle_leaves_nothing(tmp_path: Path) -> N
         before, second, third = node.left(), node.bundle(b"two"), node.bundle(b"three")
         cut = tmp_path / "cut"
         cut.write_bytes(second.code.read_bytes()[:-40])
-        for archive in (cut, third.code, second.whole):
+        for archive in (cut, third.code, third.whole):
             with pytest.raises(ArchiveError):
                 await node.uploaded.put_bundle(
-                    second.digest, archive, by=ADA, deploys=everything, code_only=True
+                    second.digest, archive, by=ADA, deploys=everything, partial=True
                 )
             assert node.left() == before
             assert not await node.uploaded.has_bundle(second.digest, by=ADA, deploys=nothing)
@@ -350,7 +387,7 @@ def test_the_answer_does_not_tell_that_somebody_has_the_bundle(tmp_path: Path) -
         archive.write_bytes(second.code.read_bytes()[:-40])
         with pytest.raises(ArchiveError):
             await node.uploaded.put_bundle(
-                second.digest, archive, by=EVE, deploys=only("t/f"), code_only=True
+                second.digest, archive, by=EVE, deploys=only("t/f"), partial=True
             )
         assert await node.put(second, by=EVE, deploys=only("t/f"))
         with pytest.raises(ConflictError):
