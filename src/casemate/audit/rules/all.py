@@ -12,6 +12,7 @@ from casemate.audit.rules import (
     entry,
     environment,
     front,
+    function_monitoring,
     functions,
     granted,
     history,
@@ -32,7 +33,7 @@ from casemate.audit.rules import (
 )
 
 RULES: tuple[Rule, ...] = (
-    *functions.RULES,
+    *sorted((*functions.RULES, *function_monitoring.RULES), key=lambda rule: rule.id),
     *entry.RULES,
     *front.RULES,
     *identities.RULES,
