@@ -87,8 +87,8 @@ def unpack(
     Reads `archive` as a stream. The folder appears complete and durable or not at all; a damaged
     one of that name is replaced, a sound one kept. A file that the archive leaves out is copied
     where its piece of the dependencies is among `pieces`, from that bundle folder; what comes from
-    there is checked like what comes from the stream. Raises ArchiveError for anything that is not exactly the bundle
-    with the expected digest, or takes longer than `timeout` seconds.
+    there is checked like what comes from the stream. Raises ArchiveError for anything that is not
+    exactly the bundle with the expected digest, or takes longer than `timeout` seconds.
     """
     check_digest(expected_digest)
     stream = _Stream(archive, timeout)

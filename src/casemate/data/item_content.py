@@ -17,6 +17,7 @@ from casemate.decoding import (
     DECODING_ERRORS,
     MAX_DIGITS,
     MAX_EXTREMES,
+    NUMBER_SHAPES,
     is_slow_to_read,
     without_texts,
 )
@@ -30,6 +31,7 @@ _AT_ONCE_BYTES = 16 * 1024
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 _EXACT_DIGITS = 18
 """A whole number with no more has 64 bits."""
+_MANY_DIGITS = b"0" * (_EXACT_DIGITS + 1)
 _LONG_AT_ONCE = 5000
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _ROUND = bytes.maketrans(b"{}", b"[]")
@@ -48,7 +50,9 @@ async def read_item(content: bytes, turns: LoopTurns) -> tuple[dict[str, Any], b
             pass
         return value, encoded
     async with turns.turn() as others:
-        value = item_of(content)
+        require_quick(content)
+        await others()
+        value = _decoded(content)
         await others()
         encoded = encode_item(value)
         await others()
@@ -59,12 +63,22 @@ async def read_item(content: bytes, turns: LoopTurns) -> tuple[dict[str, Any], b
 
 def item_of(content: bytes) -> dict[str, Any]:
     """Return the item that JSON has. Raises InvalidInputError for what is none."""
-    _require_few_values(content)
+    require_quick(content)
+    return _decoded(content)
+
+
+def require_quick(content: bytes) -> None:
+    """Refuse JSON that takes long to read. It need not be valid yet."""
+    if len(content) > 2 * MAX_VALUES:
+        _require_few_values(content)
     if is_slow_to_read(content):
         raise InvalidInputError(
             f"An item has at most {MAX_EXTREMES:,} numbers with exponents of three digits, "
             f"and none of more than {MAX_DIGITS:,} digits."
         )
+
+
+def _decoded(content: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
     except DECODING_ERRORS as error:
@@ -80,8 +94,9 @@ def _require_few_values(content: bytes) -> None:
 
 
 def _values(content: bytes) -> int:
-    """Return how many values there are at most: each but the first follows one of these."""
-    return content.count(b",") + content.count(b"[") + content.count(b"{") + 1
+    """Return how many values there are at most: each but the first follows one of these signs."""
+    after = content.count(b",") + content.count(b"[") + content.count(b"{") + 1
+    return after - content.count(b"[]") - content.count(b"{}")
 
 
 def encode_item(value: dict[str, Any]) -> bytes:
@@ -98,14 +113,21 @@ def exact(encoded: bytes) -> Iterator[None]:
     """Refuse an item that is nested too deeply, or with a whole number beyond 64 bits: not all
     that read JSON keep it. In pieces.
     """
-    plain = without_texts(encoded)
-    brackets = plain.translate(_ROUND, _NOT_BRACKETS)
+    nests = encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH
+    counts = _MANY_DIGITS in encoded.translate(NUMBER_SHAPES)
+    if not (nests or counts):  # nor in its texts, which take as long to leave out as all of it
+        return
     yield
+    plain = without_texts(encoded)
+    yield
+    brackets = plain.translate(_ROUND, _NOT_BRACKETS)
     for _ in range(MAX_DEPTH):
         brackets = brackets.replace(b"[]", b"")
     if brackets:
         raise InvalidInputError(f"The item is nested deeper than {MAX_DEPTH} levels.")
     yield
+    if _MANY_DIGITS not in plain.translate(NUMBER_SHAPES):
+        return
     parts = plain.translate(_COMMAS).split(b",")
     long = [part for part in parts if len(part) > _EXACT_DIGITS]
     for at in range(0, len(long), _LONG_AT_ONCE):

@@ -5,6 +5,7 @@ Nothing of them was read. Had nobody taken them, they would wait in the kernel.
 
 from __future__ import annotations
 
+import array
 import asyncio
 import os
 import socket
@@ -36,8 +37,11 @@ class HandedOn:
 
     def give(self, connection: socket.socket) -> bool:
         """Leave a connection to another worker; False where there is no room for it."""
+        descriptor = array.array("i", [connection.fileno()])
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)]
         try:
-            socket.send_fds(self._into, [_WITH], [connection.fileno()], socket.MSG_DONTWAIT)
+            # Not `socket.send_fds`, which leaves out the flags that it is given.
+            self._into.sendmsg([_WITH], ancillary, socket.MSG_DONTWAIT)
         except OSError:
             return False
         return True

@@ -179,7 +179,7 @@ def test_pieces_are_told_of_to_who_may_deploy_the_function(ask, parts, control) 
     answer = ask("POST", path, json=body)
     assert (answer.status_code, answer.json()) == (200, {"digests": ["d" * 64]})
     for wrong in (["short"], ["d" * 64] * 501, "d" * 64):
-        assert ask("POST", path, json={"digests": wrong}).status_code == 422
+        assert ask("POST", path, json={"digests": wrong}).status_code == 400
     key = parts.accounts.add("cm_dee", "developer@other")
     for digest in ("d" * 64, "e" * 64):
         assert ask("POST", path, key=key, json={"digests": [digest]}).status_code == 403

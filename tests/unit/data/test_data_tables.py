@@ -433,7 +433,7 @@ def test_errors_show_no_values(data: Data) -> None:
         lambda: data.get_item("p", "plain", planted),
         lambda: data.put_item("p", "plain", {"id": [planted]}),
         lambda: data.put_item("p", "plain", {"id": planted * 200}),
-        lambda: data.put_item("p", "plain", {"id": planted, "v": b"planted-value"}),
+        lambda: data.put_item("p", "plain", b'{"id": "planted-value", "v": 1e999}'),
         lambda: data.query_items("p", "plain", key=planted, after=planted),
         lambda: data.put_object("p", "files", planted, b"", content_type="planted-value"),
         lambda: data.get_object("p", "files", planted),

@@ -16,7 +16,7 @@ from casemate.http_workers import protocol
 from casemate.http_workers.asking import Gateway
 from casemate.http_workers.protocol import Kind
 from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse, Undecided
-from casemate.triggers.http_server import HttpLimits, HttpServer
+from casemate.triggers.http_server import HttpLimits, HttpServer, accepting
 from casemate.triggers.http_server.accepting import _MOST_UNDECIDED
 from support.far_server import undecided
 
@@ -110,11 +110,14 @@ def test_what_waits_for_a_gateway_that_ends_is_told_to_come_again() -> None:
     run(main)
 
 
-def test_a_gateway_that_decides_of_nothing_holds_a_bounded_number() -> None:
+def test_a_gateway_that_decides_of_nothing_holds_a_bounded_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accepting, "_UNDECIDED_SECONDS", 1.0)
     count = _MOST_UNDECIDED + 100
 
     async def main() -> None:
-        async with serving(lambda *_: None, header_seconds=2.0) as (peer, server):
+        async with serving(lambda *_: None) as (peer, server):
             clients = [
                 await asyncio.open_connection("127.0.0.1", server.port) for _ in range(count)
             ]

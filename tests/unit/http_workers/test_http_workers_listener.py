@@ -14,8 +14,8 @@ import uvloop
 from casemate.child.frames import FrameError
 from casemate.child.starter import START
 from casemate.http_workers import protocol
-from casemate.http_workers.protocol import Kind
 from casemate.http_workers.handed_on import make_pair
+from casemate.http_workers.protocol import Kind
 from casemate.http_workers.start import HttpWorkerStarter, _copy_of
 from casemate.http_workers.workers import HttpWorkers
 from casemate.model.http import HttpResponse
