@@ -55,7 +55,6 @@ def test_a_pattern_is_of_the_whole_text(pattern: str) -> None:
     assert pattern.endswith(r"(?!\n)$")
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_a_pattern_is_linear(pattern: str) -> None:
     used = frozenset(("search", "fullmatch"))

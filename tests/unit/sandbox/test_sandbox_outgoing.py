@@ -83,7 +83,6 @@ def test_frames_keep_their_order_and_a_reply_is_taken_with_its_last_byte() -> No
     play(scene)
 
 
-@pytest.mark.alone
 def test_waiting_frames_cost_no_more_than_their_bytes() -> None:
     """Joined to what waits, as they once were, these take half a minute."""
 

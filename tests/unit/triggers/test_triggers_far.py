@@ -8,6 +8,7 @@ import test_triggers_driven
 import test_triggers_exchange
 import test_triggers_fuzz
 import test_triggers_malformed
+import test_triggers_paced
 import test_triggers_refusals
 import test_triggers_slow
 import test_triggers_streaming
@@ -21,6 +22,7 @@ MODULES = (
     test_triggers_exchange,
     test_triggers_fuzz,
     test_triggers_malformed,
+    test_triggers_paced,
     test_triggers_refusals,
     test_triggers_slow,
     test_triggers_streaming,

@@ -183,7 +183,6 @@ def test_programs_that_never_end_do(body: str) -> None:
     assert time.process_time() - started < 4
 
 
-@pytest.mark.alone
 def test_time_is_linear_in_the_length_of_a_handler() -> None:
     def seconds(lines: int) -> float:
         body = "".join(
