@@ -25,13 +25,13 @@ _KNOWN_METHODS = {
     "casemate.policy.identifiers": {"fullmatch"},
 }
 """How the expressions in a module's tables are used, which have no name of their own."""
-_LONG = 4_000
+_LONG = 8_000
 _SHORT = _LONG // 4
 _FIRST = (8, 12, 16, 20, 24, 28)
 """Repetitions that are tried first: none comes back from more if the time is exponential."""
-_SUSPICIOUS = 0.0025
+_SUSPICIOUS = 0.010
 """CPU seconds above which a second, shorter input tells whether the time grows out of proportion:
-a linear expression needs some 0.3 ms for the long one."""
+a linear expression needs less than 1 ms for the long one."""
 _MOST_GROWTH = 9.0
 """The long input has 4 times the characters: linear is 4 times the time, quadratic 16 times."""
 _MAX_EXCLUDED = 3
