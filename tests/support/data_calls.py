@@ -109,9 +109,9 @@ def operation(name: str, *arguments: Any, **named: Any) -> Operation[Any]:
         arguments = arguments if arguments[3:] else (*arguments, None)
         named.setdefault("by", REDRIVER)
     if name == "put_item":
-        project, table, value, *rest = arguments
-        content = value if isinstance(value, bytes) else msgspec.json.encode(value)
-        arguments = (project, table, content, *rest)
+        named |= dict(zip(("project", "table", "value", "if_revision"), arguments, strict=False))
+        value, arguments = named.pop("value"), ()
+        named["content"] = value if isinstance(value, bytes) else msgspec.json.encode(value)
     if isinstance(kind, dict):
         project, place, *rest = arguments
         kind, arguments = kind[place], (project, *rest)
