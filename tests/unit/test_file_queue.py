@@ -61,8 +61,7 @@ def _start(folder: Path, *more: str) -> subprocess.Popen[str]:
         [*command, "-p", "no:cacheprovider", "-p", "no:xdist", *more],
         cwd=folder,
         # Without what is installed beside it, which takes longer to load than all of these tests.
-        env=os.environ
-        | {"PYTHONPATH": str(ROOT / "tests"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "tests"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
