@@ -7,7 +7,14 @@ advisories say. May import `model` and `package_index`. The build itself is in `
 gateway does not import: it only packs and unpacks.
 """
 
-from casemate.build.archive import manifest_of, pack, require_manifest, unpack, verify
+from casemate.build.archive import (
+    QUICK_LEVEL,
+    manifest_of,
+    pack,
+    require_manifest,
+    unpack,
+    verify,
+)
 from casemate.build.errors import (
     ArchiveError,
     BuildError,
@@ -34,6 +41,7 @@ from casemate.build.interpreters import (
 )
 
 __all__ = [
+    "QUICK_LEVEL",
     "ArchiveError",
     "BuildError",
     "BuildTimeoutError",

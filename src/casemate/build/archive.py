@@ -34,20 +34,24 @@ from casemate.model.bundle import BundleFile, BundleManifest, piece_of
 
 _CHUNK = 1 << 16
 _LEVEL = 3
+QUICK_LEVEL = 1
+"""Of zlib's levels, what takes two thirds of the time, for some 6 % more bytes."""
 _NONE: Mapping[str, Path] = MappingProxyType({})
 _GZIP = 31
 """Window bits for zlib that select the gzip format."""
 
 
-def pack(bundle: Path, target: BinaryIO, *, without: Collection[str] = ()) -> int:
+def pack(
+    bundle: Path, target: BinaryIO, *, without: Collection[str] = (), level: int = _LEVEL
+) -> int:
     """Write the bundle folder (named by its digest) to `target`; return the bytes written.
 
-    The same bundle always gives the same bytes with the same zlib. `without` these pieces of its
-    dependencies it is for who has them. Raises ArchiveError if the folder is not what its
+    The same bundle always gives the same bytes with the same zlib and level. `without` these pieces
+    of its dependencies it is for who has them. Raises ArchiveError if the folder is not what its
     name says.
     """
     data, manifest = _read_manifest(bundle)
-    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+    compressor = zlib.compressobj(level, zlib.DEFLATED, _GZIP)
     written = 0
 
     def put(plain: bytes) -> None:

@@ -22,7 +22,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from casemate.build import ArchiveError, pack, unpack
+from casemate.build import QUICK_LEVEL, ArchiveError, pack, unpack
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.gateway.intact import Sealed, Stamp, Unpacked
 from casemate.gateway.sealed_bundles import SealedBundles
@@ -530,7 +530,8 @@ class BundleStore:
 
     async def _seal_folder(self, folder: Path, key: DataKey) -> None:
         with tempfile.NamedTemporaryFile(dir=self._unpacked) as archive:
-            await asyncio.to_thread(pack, folder, archive)  # type: ignore[arg-type]
+            # Written once and read when the node starts anew: nobody sends it.
+            await asyncio.to_thread(pack, folder, archive, level=QUICK_LEVEL)  # type: ignore[arg-type]
             archive.flush()
             await self._seal(folder.name, Path(archive.name), key)
 

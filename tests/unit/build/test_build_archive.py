@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casemate.build.archive import manifest_of, pack, unpack, verify
+from casemate.build.archive import QUICK_LEVEL, manifest_of, pack, unpack, verify
 from casemate.build.errors import ArchiveError
 from casemate.build.tar_format import END, entry_header, padding
 from casemate.model.bundle import BundleFile, BundleManifest
@@ -347,6 +347,14 @@ def test_a_folder_of_another_name_is_refused(bundle: Path) -> None:
     other = bundle.rename(bundle.with_name("0" * 64))
     with pytest.raises(ArchiveError, match="expected 0000"):
         verify(other)
+
+
+def test_what_is_packed_quickly_is_the_same_bundle(bundle: Path, store: Path) -> None:
+    target = io.BytesIO()
+    pack(bundle, target, level=QUICK_LEVEL)
+    made = store / bundle.name
+    unpack(io.BytesIO(target.getvalue()), made, bundle.name)
+    assert packed(made) == packed(bundle)
 
 
 # -- code alone ----------------------------------------------------------------------------------
