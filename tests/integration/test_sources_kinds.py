@@ -10,7 +10,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from casemate.model.trigger import (
 )
 from casemate.sources.config import SourceLimits
 from support.egress import TestAuthority
+from support.hostile_brokers import Broker as Hostile
 from support.outside_servers import Mosquitto, Nats, Postgres, Valkey, running
 from support.publishers import (
     OUTBOX,
@@ -35,7 +36,7 @@ from support.publishers import (
     valkey_add,
     valkey_do,
 )
-from support.sources import LOCAL, sources
+from support.sources import LOCAL, Harness, sources
 
 QUICK = SourceLimits(first_pause=0.05, longest_pause=0.2, full_pause=0.02, full_longest=0.05)
 
@@ -443,6 +444,45 @@ def test_nats_goes_over_to_tls_before_it_tells_the_password(
     folder.mkdir()
     with running(Nats, folder, certificate=certificate) as server:
         asyncio.run(encrypted(server))
+
+
+def test_what_somebody_says_in_clear_is_not_taken_for_the_server_of_nats(
+    authority: TestAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is in between adds to the greeting, and passes on what comes by TLS."""
+    context = authority.context("localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+
+    def serve(said: bytes) -> Callable[[socket.socket], None]:
+        def talk(sock: socket.socket) -> None:
+            sock.sendall(b'INFO {"tls_required":true}\r\n' + said)
+            with context.wrap_socket(sock, server_side=True) as secure:
+                for line in secure.makefile("rb"):
+                    if line.startswith(b"PING"):
+                        secure.sendall(b"PONG\r\n")
+
+        return talk
+
+    async def run(said: bytes, until: Callable[[Harness], bool]) -> None:
+        broker = Hostile(serve(said))
+        async with sources({}, QUICK) as harness:
+            harness.follow(
+                NatsTrigger(
+                    **{**LOCAL, "host": "localhost", "tls": True},
+                    name="t",
+                    port=broker.port,
+                    subject="a",
+                )
+            )
+            await harness.until(lambda: until(harness))
+            assert not harness.inbox.kept
+        broker.close()
+
+    asyncio.run(run(b"", lambda harness: harness.status.connected))
+    # So much that there is a subscription before all of it is read.
+    message = b"PONG\r\n" + b"+OK\r\n" * 15_000 + b"MSG a 1 1\r\n1\r\n"
+    for said in (message, b"PON"):
+        asyncio.run(run(said, lambda harness: "before TLS" in harness.status.error))
 
 
 # -- servers that are none -------------------------------------------------------------------

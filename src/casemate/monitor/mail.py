@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
 from email.utils import formatdate
 
+from casemate.egress.starting_tls import SaidInClearError, start_tls
 from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.messages import Message, plain, text
 from casemate.monitor.reaching import Reach
@@ -91,11 +92,11 @@ class MailChannel:
             raise
 
     async def _secure(self, talk: _Conversation) -> None:
-        # What came in clear after its answer would be taken for what came by TLS.
-        if talk.reader._buffer:  # type: ignore[attr-defined]
-            raise UndeliveredError("It says more than it should before TLS.")
         context = self._reach.context(self._settings)
-        await talk.writer.start_tls(context, server_hostname=self._settings.target.host)
+        try:
+            await start_tls(talk.reader, talk.writer, context, self._settings.target.host)
+        except SaidInClearError as error:
+            raise UndeliveredError(error.message) from error
 
     async def _sign_in(self, talk: _Conversation) -> None:
         settings = self._settings

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from casemate.decoding import DECODING_ERRORS, decodable
+from casemate.egress.starting_tls import SaidInClearError, start_tls
 from casemate.sources.errors import SourceError, SourceProtocolError
 from casemate.sources.interface import Session, bound_unsent
 from casemate.sources.turns import Turns
@@ -92,7 +93,12 @@ class NatsConnection:
                     "The server offers no TLS.",
                     next_step="Set up TLS there; tls = false only within a network of your own.",
                 )
-            await self._writer.start_tls(tls, server_hostname=host)
+            try:
+                await start_tls(self._reader, self._writer, tls, host)
+            except SaidInClearError as error:
+                raise SourceProtocolError(
+                    error.message, next_step="Somebody in between may have said it."
+                ) from error
             bound_unsent(self._writer)
         elif info.tls_required:
             raise SourceError("The server requires TLS.", next_step="Leave out tls = false.")

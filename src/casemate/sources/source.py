@@ -24,12 +24,21 @@ _draw = SystemRandom().random
 _REASON = 500
 SECRET_SECONDS = 10.0
 _ANSWER_SECONDS = 60.0
+_REPEATED = 6
+"""Letters and digits of a password by which it is known: servers cut off what they repeat."""
 
 
-def why(error: BaseException) -> str:
-    """Return an error for operators: ours in full, of others no more than cannot hold content."""
+def why(error: BaseException, password: str = "") -> str:
+    """Return an error for operators: ours in full, of others no more than cannot hold content.
+
+    `password` is what the server was told last.
+    """
     if isinstance(error, CasemateError):
         text = str(error)
+        # Servers repeat what they do not understand: Redis does a command's arguments.
+        begins = _bare(password)[:_REPEATED]
+        if begins and begins in _bare(text):
+            text = "The server answers with an error that repeats the password; it is left out."
     elif isinstance(error, ssl.SSLCertVerificationError):
         text = f"The server's certificate is refused: {error.verify_message}."
     elif isinstance(error, TimeoutError):
@@ -41,6 +50,11 @@ def why(error: BaseException) -> str:
     else:
         text = f"The connector failed ({type(error).__name__})."
     return text[:_REASON]
+
+
+def _bare(text: str) -> str:
+    """Return the letters and digits of a text: all else, servers escape or cannot read."""
+    return "".join(each for each in text if each.isascii() and each.isalnum())
 
 
 class Source:
@@ -87,8 +101,9 @@ class Source:
         with connecting_for(self._number, self._rules):
             while True:
                 self._connected_at = 0.0
+                told = ""
                 try:
-                    self.password = await self._ask() if self._trigger.password else ""
+                    self.password = told = await self._ask() if self._trigger.password else ""
                     await self._connector.run(self)
                     error: Exception = EOFError()
                 except Exception as raised:  # noqa: BLE001 - one source never ends the others
@@ -107,7 +122,7 @@ class Source:
                     and time.monotonic() - self._connected_at > self.limits.steady
                 )
                 failures = 1 if steady else failures + 1
-                self._tell(connected=False, error=why(error))
+                self._tell(connected=False, error=why(error, told))
                 await asyncio.sleep(
                     pause_after(
                         failures,

@@ -35,6 +35,40 @@ def test_errors_of_others_are_told_without_their_content(error: Exception, text:
     assert "content of a message" not in why(error)
 
 
+@pytest.mark.parametrize(
+    ("password", "repeated"),
+    [
+        (
+            "swordfish-4711",
+            "ERR unknown command 'AUTH', with args beginning with: 'swordfish-4711'",
+        ),
+        ("swordfish-4711", "ERR unknown command 'AUTH', with args beginning with: 'u' 'swordfi"),
+        ('sw"ord\\fish', 'cannot parse {"user":"u","pass":"sw\\"ord\\\\fish"}'),
+        ("swörd-fish", "refused: sw\ufffd\ufffdrd-fish"),
+        ("a1", "wrong: a1"),
+    ],
+)
+def test_a_server_that_repeats_the_password_is_not_repeated(password: str, repeated: str) -> None:
+    """Redis does so where it knows no AUTH."""
+    told = why(SourceError(repeated), password)
+    assert repeated not in told and "it is left out" in told
+    assert why(SourceError("NOPERM of the server."), password) == "NOPERM of the server."
+
+
+def test_what_is_told_of_a_server_is_held_against_the_password_it_was_given() -> None:
+    async def work(session: Session) -> None:
+        raise SourceError(f"ERR {session.password}")
+
+    async def run() -> list[tuple[bool, str]]:
+        fake = Fake(work)
+        fake.source.begin()
+        await until(lambda: fake.states())
+        fake.source.stop()
+        return fake.states()
+
+    assert "first" not in str(asyncio.run(run()))
+
+
 class Fake:
     """A source whose connector does what a test says, and what it tells the gateway."""
 
