@@ -7,7 +7,7 @@ is there, and keeps no more of them than these bounds allow, no longer than a de
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from casemate.model.errors import QuotaError
@@ -24,7 +24,8 @@ MAX_NODE_BYTES = 8 << 30
 
 
 class _Upload(NamedTuple):
-    by: frozenset[str]
+    by: Mapping[str, int]
+    """Who brings or has brought it, and how many times at once."""
     size: int
     at: float
 
@@ -55,8 +56,12 @@ class Uploads:
     def note(self, digest: str, size: int, by: str = "") -> None:
         """Note an upload of `size` bytes; of one that waits, one more who has brought it."""
         before = self._waiting.get(digest)
-        whose = before.by | {by} if before is not None else frozenset((by,))
-        self._waiting[digest] = _Upload(whose, size, self._clock())
+        if before is None:
+            self._waiting[digest] = _Upload({by: 1}, size, self._clock())
+            return
+        whose = {**before.by, by: before.by.get(by, 0) + 1}
+        # Of several at once one is kept, and nobody knows yet which.
+        self._waiting[digest] = _Upload(whose, max(before.size, size), self._clock())
 
     def of(self, by: str) -> list[str]:
         """Return the digests of what `by` has brought and waits."""
@@ -87,12 +92,19 @@ class Uploads:
             )
 
     def withdraw(self, digest: str, by: str) -> None:
-        """What `by` has brought was not that bundle; others may have brought it."""
+        """What `by` has brought was not that bundle; others, or `by` at once, may have brought it.
+
+        What is kept but not noted would count for nobody, and never be deleted.
+        """
         upload = self._waiting.get(digest)
-        if upload is not None and upload.by == {by}:
+        if upload is None or by not in upload.by:
+            return
+        left = {who: times - (who == by) for who, times in upload.by.items()}
+        left = {who: times for who, times in left.items() if times}
+        if left:
+            self._waiting[digest] = upload._replace(by=left)
+        else:
             del self._waiting[digest]
-        elif upload is not None:
-            self._waiting[digest] = upload._replace(by=upload.by - {by})
 
     def forget(self, digest: str) -> None:
         """A version refers to it now, or it is gone."""

@@ -476,6 +476,29 @@ def test_many_at_the_same_time_are_each_whole(tmp_path: Path) -> None:
     on_node(tmp_path, scene)
 
 
+def test_of_two_at_once_of_which_one_is_wrong_the_other_counts_and_goes_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was kept and forgotten counted for nobody: it filled the disk until a restart."""
+
+    async def scene(node: Node) -> None:
+        made = node.bundle(b"one")
+        wrong = made.whole.with_suffix(".wrong")
+        wrong.write_bytes(made.whole.read_bytes()[:-1])
+
+        def put(archive: Path) -> Awaitable[bool]:
+            return node.uploaded.put_bundle(made.digest, archive, by=ADA, deploys=nothing)
+
+        first, second = await asyncio.gather(put(made.whole), put(wrong), return_exceptions=True)
+        assert first is True and isinstance(second, ArchiveError)
+        assert await node.uploaded.has_bundle(made.digest, by=ADA, deploys=nothing)
+        monkeypatch.setattr(uploads, "KEPT_SECONDS", -1.0)
+        await node.uploaded.require_room("0" * 64, 1, by=ADA, deploys=nothing)
+        assert not node.left()
+
+    on_node(tmp_path, scene)
+
+
 def test_room_is_asked_for_before_a_build_unless_what_waits_can_be_deployed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,3 +89,17 @@ def test_what_somebody_could_not_bring_stays_another_ones(clock: Clock) -> None:
     waiting.withdraw("a" * 64, "user:ada")
     clock.now = 2 * uploads.KEPT_SECONDS
     assert waiting.take_expired() == ()
+
+
+def test_who_brings_the_same_twice_at_once_and_once_wrong_has_brought_it(clock: Clock) -> None:
+    waiting = Uploads(_maker, clock)
+    waiting.note("a" * 64, MAX_BYTES, "user:eve")
+    waiting.note("a" * 64, 1, "user:eve")
+    waiting.withdraw("a" * 64, "user:eve")
+    assert waiting.is_of("a" * 64, "user:eve")
+    with pytest.raises(QuotaError):
+        waiting.require_room(1, "user:eve")
+    waiting.withdraw("a" * 64, "user:eve")
+    waiting.withdraw("a" * 64, "user:eve")
+    assert not waiting.is_of("a" * 64, "user:eve")
+    waiting.require_room(MAX_BYTES, "user:eve")
