@@ -11,6 +11,7 @@ import pytest
 from casemate.accounts import OidcProviderError, OidcSettings, OidcSettingsError
 from casemate.accounts.oidc import Nonces, Provider
 from casemate.accounts.oidc import provider as provider_module
+from casemate.accounts.oidc.id_token import MAX_KEYS
 from casemate.accounts.oidc.nonces import LIFETIME
 from casemate.accounts.oidc.provider import KEEP, MAX_BYTES, REFRESH_AFTER
 from casemate.accounts.oidc.settings import require_valid
@@ -141,6 +142,15 @@ def test_answers_that_are_none(published: Published, body: bytes) -> None:
     with pytest.raises(OidcProviderError) as caught:
         fetch(provider_of(published))
     assert caught.value.next_step
+
+
+def test_a_flood_of_keys_is_not_read(published: Published) -> None:
+    """Keys are read on the event loop: half a megabyte of them held it for half a second."""
+    published.put("/jwks", {"keys": [KEY] * MAX_KEYS})
+    fetch(provider_of(published))
+    published.put("/jwks", {"keys": [*([{"kty": "oct"}] * MAX_KEYS), KEY]})
+    with pytest.raises(OidcProviderError, match=f"publishes more than {MAX_KEYS} keys"):
+        fetch(provider_of(published))
 
 
 def test_a_provider_that_hangs_is_given_up(published: Published, monkeypatch) -> None:

@@ -18,6 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from casemate.accounts.errors import IdTokenError
+from casemate.model.errors import CasemateError
 from casemate.model.oidc import OidcSettings
 
 MAX_BYTES = 16 * 1024
@@ -26,6 +27,11 @@ SKEW = 60.0
 MAX_AGE = 15 * 60.0
 """Seconds since `iat` beyond which a login has taken too long to be one."""
 MIN_RSA_BITS = 2048
+MAX_KEYS = 100
+"""Of one provider. They are read on the event loop: 3,000 take half a second."""
+_MAX_NUMBER = 4096
+"""Characters of one number of a key: an RSA key of 16,384 bits, the most that OpenSSL uses, has
+2,731."""
 _LAST_TIME = 2**40
 
 PublicKey = RSAKey | ECKey | OKPKey
@@ -40,6 +46,10 @@ _KEY_OF_ALGORITHM: dict[str, tuple[type[PublicKey], str | None]] = {
 
 _FORBIDDEN_HEADERS = ("jku", "jwk", "x5u", "x5c", "crit", "b64", "zip", "enc")
 """Headers that would let a token say where its key is, or what it means (RFC 8725, 3.10)."""
+
+
+class TooManyKeysError(CasemateError):
+    """There are more keys than a provider has."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,9 +103,14 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def import_keys(jwks: object) -> tuple[PublicKey, ...]:
-    """Return the keys of a JWKS (RFC 7517) that can verify ID tokens; all others are left out."""
+    """Return the keys of a JWKS (RFC 7517) that can verify ID tokens; all others are left out.
+
+    Raises TooManyKeysError for more than MAX_KEYS, usable or not.
+    """
     listed = jwks.get("keys") if isinstance(jwks, dict) else None
     keys = []
+    if isinstance(listed, list) and len(listed) > MAX_KEYS:
+        raise TooManyKeysError
     for entry in listed if isinstance(listed, list) else ():
         if not isinstance(entry, dict) or entry.get("use", "sig") != "sig":
             continue
@@ -119,6 +134,8 @@ def _import_key(entry: dict[str, Any]) -> PublicKey | None:
     public: dict[str, Any] = {
         n: entry[n] for n in ("kty", "n", "e", "crv", "x", "y", "kid", "alg") if n in entry
     }
+    if any(isinstance(value, str) and len(value) > _MAX_NUMBER for value in public.values()):
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of short keys, which are left out below

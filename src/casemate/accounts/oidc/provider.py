@@ -16,7 +16,12 @@ import httpx2
 import msgspec
 
 from casemate.accounts.errors import OidcProviderError, OidcSettingsError
-from casemate.accounts.oidc.id_token import PublicKey, import_keys
+from casemate.accounts.oidc.id_token import (
+    MAX_KEYS,
+    PublicKey,
+    TooManyKeysError,
+    import_keys,
+)
 from casemate.accounts.oidc.peers import Peers
 from casemate.accounts.oidc.settings import require_safe_url
 from casemate.decoding import decodable
@@ -111,6 +116,8 @@ class KeySource(Generic[PublishedT]):
                     document = await _get(client, f"{base}/.well-known/openid-configuration", peers)
                     discovery = self._checked(document)
                     keys = import_keys(await _get(client, discovery.jwks_uri, peers))
+            except TooManyKeysError as error:
+                raise self._failed(f"publishes more than {MAX_KEYS} keys") from error
             except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError) as error:
                 raise self._failed(f"gives no usable answer ({type(error).__name__})") from error
         if not keys:
