@@ -49,7 +49,8 @@ def why(error: BaseException, password: str = "") -> str:
         text = f"The connection failed: {error.strerror or error}."
     else:
         text = f"The connector failed ({type(error).__name__})."
-    return text[:_REASON]
+    # A server's text may hold what steers a terminal.
+    return "".join(each if each.isprintable() else "?" for each in text[:_REASON])
 
 
 def _bare(text: str) -> str:

@@ -55,6 +55,10 @@ def test_a_server_that_repeats_the_password_is_not_repeated(password: str, repea
     assert why(SourceError("NOPERM of the server."), password) == "NOPERM of the server."
 
 
+def test_what_steers_a_terminal_is_not_told() -> None:
+    assert why(SourceError("ERR \x1b]0;x\x07\x9b31m\r\n")) == "ERR ?]0;x??31m??"
+
+
 def test_what_is_told_of_a_server_is_held_against_the_password_it_was_given() -> None:
     async def work(session: Session) -> None:
         raise SourceError(f"ERR {session.password}")
