@@ -69,7 +69,7 @@ calls of a function have, and so few of them are there for the whole machine tha
 take all."""
 _FUNCTION_OPTIONS = {
     _SOL_IP: (1, 2, 10, 11, 24),
-    _SOL_SOCKET: (2, 6, 7, 8, 9, 10, 12, 15, 18, 20, 21, 60, 66, 67),
+    _SOL_SOCKET: (2, 6, 7, 8, 9, 10, 12, 15, 18, 20, 21, 66, 67),
     6: (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 18, 25, 36),
     _SOL_IPV6: (16, 23, 25, 26, 67),
 }
@@ -77,7 +77,9 @@ _FUNCTION_OPTIONS = {
 and marked. Others reach far: SO_TIMESTAMP has all processors patch the kernel's code as the first
 socket gets it and the last one goes; SO_RESERVE_MEM takes of what TCP of the whole machine may use,
 a key of TCP_AO_ADD_KEY one of eight places for ciphers that it has; TCP_ULP and these load
-modules."""
+modules. With SO_ZEROCOPY the pages themselves are sent, and whatever is in them by then: when the
+call is over and its process is set back, what a later call writes there.
+"""
 _LOCKS = (6, 7, 37, 38)
 """F_SETLK, F_SETLKW, F_OFD_SETLK and F_OFD_SETLKW."""
 _SET_PIPE_SIZE, _PIPE_BYTES = 1031, 65536

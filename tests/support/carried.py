@@ -1,0 +1,803 @@
+"""What else a call can leave, beside the rows of `residue.py`: in libraries, in the C library, in
+registers, in the kernel. Each row is what plants it, and an expression that shows it.
+
+SHOWN has what shows in the call that plants it; KERNEL what a process is not used again for;
+REFUSED what cannot be done in the first place. Nothing of any is found by a call after it.
+"""
+
+from __future__ import annotations
+
+IMPORTS = """
+import abc, array, calendar, collections, collections.abc, concurrent.futures.thread, copyreg, csv
+import email.charset, encodings, enum, gettext, html.entities, http.client, io, linecache, mimetypes
+import multiprocessing, multiprocessing.process, pickle, platform, reprlib, select, shutil, sqlite3
+import ssl, string, subprocess, urllib.request, uuid, xml.etree.ElementTree as trees, zoneinfo
+
+def tried(act):
+    try:
+        return act()
+    except BaseException as error:
+        return type(error).__name__, getattr(error, "errno", None)
+
+def text_of(pointer):
+    return ctypes.cast(pointer, ctypes.c_char_p).value
+
+for _name in ("gmtime", "dlopen", "dlerror", "textdomain", "inet_ntoa", "newlocale", "uselocale",
+              "__res_state", "__h_errno_location", "strsignal", "ecvt", "fopen"):
+    getattr(libc, _name).restype = ctypes.c_void_p
+libc.uselocale.argtypes = (ctypes.c_void_p,)
+libc.lrand48.restype = ctypes.c_long
+libc.fgetc.argtypes = libc.feof.argtypes = libc.clearerr.argtypes = (ctypes.c_void_p,)
+libc.fwide.argtypes = (ctypes.c_void_p, ctypes.c_int)
+STDIN = ctypes.c_void_p.in_dll(libc, "stdin").value
+GMT = libc.gmtime(ctypes.byref(ctypes.c_long(0)))
+ADDRESS = libc.inet_ntoa(ctypes.c_uint(0x01010101))
+libc.dlerror()
+libc.srand48(5), libc.fwide(ctypes.c_void_p.in_dll(libc, "stdout").value, 0)
+SIGNGAM = ctypes.c_int.in_dll(libm, "signgam")
+libm.lgamma.argtypes, libm.lgamma.restype = (ctypes.c_double,), ctypes.c_double
+STACK = machine(bytes.fromhex("4889e0c3"))
+ctypes.memset(STACK - 60_000, 65, 64)
+READS_X87 = bytes.fromhex("4883ec20d93424d924248b44240c4883c420c3")
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+DATABASE = sqlite3.connect(":memory:", check_same_thread=False)
+DATABASE.execute("create table t (x)"), DATABASE.commit()
+FILE_LOCKS = [os.path.abspath(__file__), "/dev/null"]
+parts, frozen_list, records = {"a": [1]}, (1, [2]), array.array("i", [1, 2, 3])
+
+@functools.singledispatch
+def single(value):
+    return 0
+
+class Other(Thing):
+    def __len__(self):
+        return 3
+
+class Counted(enum.Flag):
+    ONE, TWO, FOUR = 1, 2, 4
+
+def keyed(*, kept=[]):
+    return kept
+
+class Descends(metaclass=abc.ABCMeta):
+    pass
+
+def gone(name):
+    return os.path.lexists(name)
+
+def loaded(name):
+    return bool(libc.dlopen(name, 5))
+
+def locks(path):
+    found = os.open(path, 0)
+    for turn in range(50):
+        try:
+            fcntl.flock(found, 6)
+            os.close(found)
+            return "free"
+        except BlockingIOError:
+            time.sleep(0.01)
+    os.close(found)
+    return "taken"
+
+def attribute():
+    answer = ctypes.create_string_buffer(56)
+    raw("sched_getattr", 0, answer, 56, 0)
+    return answer.raw[:24].hex()
+
+def control(cleared):
+    return machine(bytes.fromhex("4883ec08d93c24668b04244883c4080fb7c0c3"))
+
+def reads(path):
+    with open(path, "rb") as found:
+        return len(found.read())
+"""
+"""What is run at import, after all of `functions/attacks/residue.py`."""
+
+LIBRARIES = {
+    "a dialect of csv": ("csv.register_dialect('secret', delimiter='|')", "csv.list_dialects()"),
+    "the longest field of csv": ("csv.field_size_limit(7)", "csv.field_size_limit()"),
+    "how numbers are pickled": (
+        "copyreg.pickle(complex, len)",
+        "len(copyreg.dispatch_table), copyreg.dispatch_table.get(complex) is len",
+    ),
+    "an extension registered for pickle": (
+        "copyreg.add_extension('secret', 'x', 77)",
+        "dict(copyreg._extension_registry)",
+    ),
+    "a protocol of pickle": ("pickle.DEFAULT_PROTOCOL = 2", "pickle.DEFAULT_PROTOCOL"),
+    "a type of files": ("mimetypes.add_type('x/y', '.secret')", "mimetypes.guess_type('a.secret')"),
+    "lines that are kept": (
+        "linecache.cache['secret'] = (6, None, ['secret'], 'secret')",
+        "linecache.getline('secret', 1)",
+    ),
+    "an opener of addresses": (
+        "urllib.request.install_opener(7)",
+        "urllib.request._opener",
+    ),
+    "a prompt": ("sys.ps1 = 'secret'", "getattr(sys, 'ps1', '')"),
+    "a folder that was looked through": (
+        "sys.path_importer_cache['secret'] = None",
+        "'secret' in sys.path_importer_cache",
+    ),
+    "an option of the interpreter": ("sys._xoptions['secret'] = '7'", "dict(sys._xoptions)"),
+    "an option of warnings": ("sys.warnoptions.append('secret')", "list(sys.warnoptions)"),
+    "a warning that was shown": (
+        "warnings.warn_explicit('secret', UserWarning, 'x', 1, registry=WARNED)",
+        "len(WARNED)",
+    ),
+    "how warnings are shown": (
+        "warnings.showwarning = len",
+        "getattr(warnings.showwarning, '__name__', '')",
+    ),
+    "warnings that come once": (
+        "warnings.onceregistry['secret'] = 1",
+        "dict(warnings.onceregistry)",
+    ),
+    "a handler of errors in text": (
+        "codecs.register_error('secret', lambda error: ('', error.end))",
+        "tried(lambda: codecs.lookup_error('secret').__name__)",
+    ),
+    "a codec that was used": ("'x'.encode('cp037')", "'cp037' in encodings._cache"),
+    "a signal of decimals": (
+        "decimal.Decimal(1) / 3",
+        "decimal.getcontext().flags[decimal.Inexact]",
+    ),
+    "a trap of decimals": (
+        "decimal.getcontext().traps[decimal.Inexact] = True",
+        "tried(lambda: str(decimal.Decimal(1) / 3))",
+    ),
+    "how decimals are rounded": (
+        "decimal.getcontext().rounding = decimal.ROUND_UP",
+        "decimal.getcontext().rounding",
+    ),
+    "the largest decimal": ("decimal.getcontext().Emax = 77", "decimal.getcontext().Emax"),
+    "what the collector tells": ("gc.set_debug(gc.DEBUG_SAVEALL)", "gc.get_debug()"),
+    "an end of generators": (
+        "sys.set_asyncgen_hooks(finalizer=len)",
+        "sys.get_asyncgen_hooks()[1] is len",
+    ),
+    "the stack of threads": ("threading.stack_size(1 << 20)", "threading.stack_size()"),
+    "a profile of threads": ("threading.setprofile(len)", "threading.getprofile()"),
+    "the name of the thread": (
+        "threading.current_thread().name = 'secret'",
+        "threading.current_thread().name",
+    ),
+    "how many threads were named": ("threading.Thread()", "threading.Thread().name"),
+    "pools that are shut": (
+        "concurrent.futures.thread._shutdown = True",
+        "concurrent.futures.thread._shutdown",
+    ),
+    "how many tasks were named": (
+        "asyncio.run(asyncio.sleep(0))",
+        "asyncio.tasks._task_name_counter",
+    ),
+    "a loop that seems to run": (
+        "asyncio._set_running_loop('secret')",
+        "asyncio._get_running_loop()",
+    ),
+    "a policy of loops": (
+        "asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())",
+        "asyncio.events._event_loop_policy is None",
+    ),
+    "a new variable of a context": (
+        "state.append(contextvars.ContextVar('secret')); state[-1].set(7)",
+        "sorted(one.name for one in contextvars.copy_context())",
+    ),
+    "an end of an object": (
+        "state.append(weakref.finalize(thing, len))",
+        "len(weakref.finalize._registry)",
+    ),
+    "a weak reference": ("state.append(weakref.ref(thing))", "weakref.getweakrefcount(thing)"),
+    "a virtual class": ("Descends.register(Thing)", "issubclass(Thing, Descends)"),
+    "how many virtual classes there were": (
+        "collections.abc.Sized.register(Slotted)",
+        "abc.get_cache_token()",
+    ),
+    "a subclass": (
+        "state.append(type('Secret', (Slotted,), {}))",
+        "[one.__name__ for one in Slotted.__subclasses__()]",
+    ),
+    "the class of an object": ("thing.__class__ = Other", "len(thing) if thing else 0"),
+    "bases of a class": ("Other.__bases__ = (Slotted,)", "Other.__mro__[1].__name__"),
+    "the name of a class": ("Thing.__qualname__ = 'Secret'", "Thing.__qualname__"),
+    "a function by type": ("single.register(bytes, len)", "len(single.registry)"),
+    "a combination of flags": ("Counted(5)", "sorted(Counted._value2member_map_)"),
+    "a keyword's default": ("keyed().append('secret')", "keyed()"),
+    "keywords' defaults exchanged": ("keyed.__kwdefaults__ = {'kept': 7}", "keyed()"),
+    "a part of a part": ("parts['a'].append('secret')", "parts"),
+    "a list in a tuple": ("frozen_list[1].append('secret')", "frozen_list"),
+    "numbers of an array": ("records.extend([7] * 9)", "records.tolist()"),
+    "a logger": (
+        "logging.getLogger('secret.part')",
+        "'secret.part' in logging.root.manager.loggerDict",
+    ),
+    "the class of loggers": (
+        "logging.setLoggerClass(type('Secret', (logging.Logger,), {}))",
+        "logging.getLoggerClass().__name__",
+    ),
+    "what makes records": (
+        "logging.setLogRecordFactory(lambda *a, **k: logging.LogRecord(*a, **k))",
+        "logging.getLogRecordFactory().__name__",
+    ),
+    "warnings that are logged": (
+        "logging.captureWarnings(True)",
+        "logging._warnings_showwarning is None",
+    ),
+    "errors of logging": ("logging.raiseExceptions = False", "logging.raiseExceptions"),
+    "the last handler of logging": ("logging.lastResort = None", "logging.lastResort is None"),
+    "numbers of a country": (
+        "locale._override_localeconv['secret'] = 1",
+        "dict(locale._override_localeconv)",
+    ),
+    "where translations are": (
+        "gettext.bindtextdomain('secret', '/x')",
+        "dict(gettext._localedirs)",
+    ),
+    "which translations are used": ("gettext.textdomain('secret')", "gettext.textdomain()"),
+    "the time zone": (
+        "os.environ['TZ'] = 'ABC5'; time.tzset()",
+        "time.tzname, ctypes.c_long.in_dll(libc, 'timezone').value",
+    ),
+    "a variable that Python does not know": (
+        "os.putenv('SECRET', 'x')",
+        "libc.getenv(b'SECRET')",
+    ),
+    "where signals are told": (
+        "r, w = os.pipe(); os.set_blocking(w, False); signal.set_wakeup_fd(w)",
+        "signal.set_wakeup_fd(-1)",
+    ),
+    "what watches instructions": (
+        "M = sys.monitoring; M.use_tool_id(4, 's'); M.set_events(4, M.events.PY_START)",
+        "sys.monitoring._all_events()",
+    ),
+    "what watches one function": (
+        "M = sys.monitoring; M.use_tool_id(4, 's'); "
+        "M.set_local_events(4, default.__code__, M.events.LINE)",
+        "sys.monitoring.get_tool(4)",
+    ),
+    "a small number": (
+        "ctypes.c_uint32.from_address(id(int('198')) + 24).value = 77",
+        "str(int('198'))",
+    ),
+    "a byte that all share": ("ctypes.memset(id(bytes([241])) + 32, 90, 1)", "bytes([241])"),
+    "a letter that all share": ("ctypes.memset(id(chr(247)) + 56, 90, 1)", "ord(chr(247))"),
+    "the node of identifiers": ("uuid._node = 7", "uuid._node"),
+    "the last time of identifiers": ("uuid._last_timestamp = 7", "uuid._last_timestamp"),
+    "what connections tell": (
+        "http.client.HTTPConnection.debuglevel = 7",
+        "http.client.HTTPConnection.debuglevel",
+    ),
+    "how hosts are checked": (
+        "ssl._create_default_https_context = len",
+        "getattr(ssl._create_default_https_context, '__name__', '')",
+    ),
+    "a context that checks nothing": (
+        "CONTEXT.check_hostname = False; CONTEXT.verify_mode = ssl.CERT_NONE",
+        "CONTEXT.check_hostname, CONTEXT.verify_mode",
+    ),
+    "ciphers of a context": (
+        "CONTEXT.set_ciphers('ECDHE-RSA-AES128-GCM-SHA256')",
+        "len(CONTEXT.get_ciphers())",
+    ),
+    "options of a context": ("CONTEXT.options |= ssl.OP_NO_TICKET", "int(CONTEXT.options)"),
+    "how a database takes objects": (
+        "sqlite3.register_adapter(Thing, repr)",
+        "len(sqlite3.adapters)",
+    ),
+    "how a database gives objects": (
+        "sqlite3.register_converter('secret', len)",
+        "sorted(sqlite3.converters)",
+    ),
+    "a number of a database": (
+        "DATABASE.execute('pragma user_version = 7')",
+        "DATABASE.execute('pragma user_version').fetchone()",
+    ),
+    "a limit of all databases": (
+        "DATABASE.execute('pragma soft_heap_limit = 7777777')",
+        "DATABASE.execute('pragma soft_heap_limit').fetchone()",
+    ),
+    "a function of a database": (
+        "DATABASE.create_function('secret', 0, lambda: 7)",
+        "tried(lambda: DATABASE.execute('select secret()').fetchone())",
+    ),
+    "an open transaction": (
+        "DATABASE.execute('insert into t values (7)')",
+        "DATABASE.in_transaction, DATABASE.total_changes",
+    ),
+    "the last row of a database": (
+        "DATABASE.execute('insert into t values (7)'); DATABASE.rollback()",
+        "DATABASE.execute('select last_insert_rowid()').fetchone()",
+    ),
+    "what a function of C returns": (
+        "libc.getpgrp.restype = ctypes.c_char_p",
+        "getattr(libc.getpgrp.restype, '__name__', '')",
+    ),
+    "the number of the last error of ctypes": ("ctypes.set_errno(77)", "ctypes.get_errno()"),
+    "how libraries are loaded": ("sys.setdlopenflags(0x102)", "sys.getdlopenflags()"),
+    "an import replaced": (
+        "before = builtins.__import__; builtins.__import__ = lambda *a, **k: before(*a, **k)",
+        "builtins.__import__.__name__",
+    ),
+    "the separator of paths": ("os.sep = '|'", "os.sep"),
+    "a path that is none": ("os.PathLike.register(Thing)", "isinstance(thing, os.PathLike)"),
+    "errors of output": (
+        "sys.stdout.reconfigure(errors='replace')",
+        "sys.stdout.errors",
+    ),
+    "the encoding of output": (
+        "sys.stdout.reconfigure(encoding='latin-1')",
+        "sys.stdout.encoding",
+    ),
+    "output that is not buffered": (
+        "sys.stdout.reconfigure(write_through=True)",
+        "sys.stdout.write_through",
+    ),
+    "standard errors": ("sys.stderr = None", "sys.stderr is None"),
+    "the first standard output": ("sys.__stdout__ = None", "sys.__stdout__ is None"),
+    "how JSON is written": (
+        "json._default_encoder = json.JSONEncoder(indent=7)",
+        "json.dumps([1])",
+    ),
+    "how JSON is read": (
+        "json._default_decoder = json.JSONDecoder(parse_int=lambda text: 7)",
+        "json.loads('[1]')",
+    ),
+    "a name of an encoding": (
+        "email.charset.add_alias('secret', 'utf-8')",
+        "email.charset.ALIASES.get('secret')",
+    ),
+    "a name of a character": (
+        "html.entities.html5['secret;'] = 'x'",
+        "__import__('html').unescape('&secret;')",
+    ),
+    "a name of XML": (
+        "trees.register_namespace('sec', 'secret')",
+        "trees._namespace_map.get('secret')",
+    ),
+    "the first day of a week": ("calendar.setfirstweekday(3)", "calendar.firstweekday()"),
+    "where time zones are": (
+        "zoneinfo.reset_tzpath(['/secret'])",
+        "zoneinfo.TZPATH",
+    ),
+    "a kind of archives": (
+        "shutil.register_archive_format('secret', len)",
+        "len(shutil.get_archive_formats())",
+    ),
+    "what a name of a file begins with": ("tempfile.template = 'secret'", "tempfile.template"),
+    "the host": ("platform._uname_cache = 7", "platform._uname_cache is None"),
+    "how much of an object is shown": ("reprlib.aRepr.maxlist = 1", "reprlib.repr([1, 2, 3])"),
+    "a program that runs": ("subprocess._active.append(7)", "subprocess._active"),
+    "how processes are started": (
+        "multiprocessing.set_start_method('spawn')",
+        "multiprocessing.get_start_method(allow_none=True)",
+    ),
+    "the name of the process": (
+        "multiprocessing.current_process().name = 'secret'",
+        "multiprocessing.current_process().name",
+    ),
+    "a key of processes": (
+        "multiprocessing.current_process().authkey = b'secret'",
+        "bytes(multiprocessing.current_process().authkey) == b'secret'",
+    ),
+    "how many processes there were": (
+        "multiprocessing.Process(target=len)",
+        "multiprocessing.Process(target=len).name",
+    ),
+    "an interpreter in the interpreter": (
+        "import _interpreters as found; found.create()",
+        "len(__import__('_interpreters').list_all())",
+    ),
+    "a value for the end of memory": (
+        "ctypes.pythonapi.Py_SetRecursionLimit(777)",
+        "sys.getrecursionlimit()",
+    ),
+}
+"""State of Python's libraries."""
+
+OF_C = {
+    "a seed of another generator": ("libc.srand48(77)", "libc.lrand48()"),
+    "what is logged": ("libc.setlogmask(7)", "libc.setlogmask(0)"),
+    "the table of all": ("libc.hcreate(10)", "libc.hcreate(10)"),
+    "a domain of texts": ("libc.textdomain(b'secret')", "text_of(libc.textdomain(None))"),
+    "a broken-down time": (
+        "libc.gmtime(ctypes.byref(ctypes.c_long(77_777_777)))",
+        "ctypes.string_at(GMT, 36).hex()",
+    ),
+    "an address as text": (
+        "libc.inet_ntoa(ctypes.c_uint(0x07070707))",
+        "text_of(ADDRESS)",
+    ),
+    "an error of the loader": (
+        "libc.dlopen(b'/secret', 1)",
+        "text_of(libc.dlerror())",
+    ),
+    "where large memory comes from": (
+        "libc.mallopt(-3, 1 << 14)",
+        "0 < raw('brk', 0) - libc.malloc(100_000) < 1 << 26",
+    ),
+    "the environment cleared": ("libc.clearenv()", "libc.getenv(b'HOME')"),
+    "where the environment is": (
+        "state.append((ctypes.c_char_p * 2)(b'HOME=secret', None)); "
+        "ctypes.c_void_p.in_dll(libc, 'environ').value = ctypes.addressof(state[-1])",
+        "libc.getenv(b'HOME')",
+    ),
+    "the name of the program": (
+        "state.append(ctypes.create_string_buffer(b'secret')); "
+        "ctypes.c_void_p.in_dll(libc, 'program_invocation_name').value = "
+        "ctypes.addressof(state[-1])",
+        "text_of(ctypes.c_void_p.in_dll(libc, 'program_invocation_name').value)",
+    ),
+    "how options are told of": (
+        "ctypes.c_int.in_dll(libc, 'opterr').value = 77",
+        "ctypes.c_int.in_dll(libc, 'opterr').value",
+    ),
+    "an error of names": (
+        "ctypes.c_int.from_address(libc.__h_errno_location()).value = 77",
+        "ctypes.c_int.from_address(libc.__h_errno_location()).value",
+    ),
+    "how names are looked for": (
+        "ctypes.memset(libc.__res_state(), 7, 4)",
+        "ctypes.string_at(libc.__res_state(), 4)",
+    ),
+    "the locale of a thread": (
+        "libc.uselocale(libc.newlocale(0x1FBF, b'C', None))",
+        "libc.uselocale(None) == (1 << 64) - 1",
+    ),
+    "a key of threads": (
+        "libc.pthread_key_create(SCRATCH, None)",
+        "libc.pthread_key_create(SCRATCH, None), SCRATCH.raw[:4].hex()",
+    ),
+    "how a thread is cancelled": (
+        "libc.pthread_setcancelstate(1, SCRATCH)",
+        "libc.pthread_setcancelstate(0, SCRATCH), SCRATCH.raw[0]",
+    ),
+    "how many threads are wished for": (
+        "libc.pthread_setconcurrency(7)",
+        "libc.pthread_getconcurrency()",
+    ),
+    "the end of input": ("libc.fgetc(STDIN)", "libc.feof(STDIN)"),
+    "wide output": (
+        "libc.fwide(ctypes.c_void_p.in_dll(libc, 'stdout').value, 1)",
+        "libc.fwide(ctypes.c_void_p.in_dll(libc, 'stdout').value, 0)",
+    ),
+    "a part of a letter": (
+        "libc.mbrtowc(None, b'\\xe2\\x82', 2, None)",
+        "libc.mbrtowc(SCRATCH, b'\\xac', 1, None)",
+    ),
+    "the sign of a function": ("libm.lgamma(-0.5)", "SIGNGAM.value"),
+    "exceptions of numbers": ("libm.feraiseexcept(29)", "libm.fetestexcept(29)"),
+    "a library": ("ctypes.CDLL('libresolv.so.2')", "loaded(b'libresolv.so.2')"),
+    "a library for all": (
+        "ctypes.CDLL('libutil.so.1', mode=ctypes.RTLD_GLOBAL)",
+        "loaded(b'libutil.so.1')",
+    ),
+    "an extension of the interpreter": (
+        "import _lsprof",
+        "'_lsprof' in sys.modules",
+    ),
+    "the stack below": (
+        "ctypes.memset(STACK - 60_000, 83, 64)",
+        "ctypes.string_at(STACK - 60_000, 8)",
+    ),
+    "where the x87 was": (
+        "machine(bytes.fromhex('d9ebddd8c3'))",
+        "machine(READS_X87) & 0xFFF",
+    ),
+    "how exact the x87 is": (
+        "machine(bytes.fromhex('4883ec0866c704247f00d92c244883c408c3'))",
+        "control(0)",
+    ),
+    "masks of vectors": (
+        "machine(bytes.fromhex('c5f446c9c3')) if 'avx512f' in FLAGS else state.append(1)",
+        "machine(bytes.fromhex('c5f893c1c3')) if 'avx512f' in FLAGS else len(state)",
+    ),
+}
+"""State of the C library, of the loader, and of the processor."""
+
+OPEN = {
+    "a descriptor far away": ("os.dup2(os.open('/dev/null', 0), 60)", "opened()"),
+    "its socket in an epoll": ("e = select.epoll(); e.register(3); state.append(e)", "opened()"),
+    "a timer that is set": (
+        "f = raw('timerfd_create', 1, 0); "
+        "raw('timerfd_settime', f, 0, struct.pack('QQQQ', 0, 0, 77, 0), 0)",
+        "opened()",
+    ),
+    "signals by a descriptor": ("raw('signalfd4', -1, bytes(8), 8, 0)", "opened()"),
+    "a lock on the code": (
+        "f = os.open(FILE_LOCKS[0], 0); fcntl.flock(f, 2)",
+        "locks(FILE_LOCKS[0])",
+    ),
+    "a lock on a device": (
+        "f = os.open(FILE_LOCKS[1], 0); fcntl.flock(f, 2)",
+        "locks(FILE_LOCKS[1])",
+    ),
+    "a file removed, and open": (
+        "f = os.open('/tmp/x', 0o102); os.write(f, b'x' * 70_000); os.remove('/tmp/x')",
+        "os.statvfs('/tmp')[2:8]",
+    ),
+    "a folder that is read": ("state.append(os.scandir('/usr')); next(state[-1])", "opened()"),
+    "a connected pair with data": (
+        "a, b = socket.socketpair(); a.send(b'secret'); state.extend((a, b))",
+        "opened()",
+    ),
+    "a pipe with data": ("r, w = os.pipe(); os.write(w, b'secret')", "opened()"),
+    "memory with seals": (
+        "f = os.memfd_create('s', 3); os.write(f, b'secret')",
+        "opened()",
+    ),
+    "a name of a folder": ("os.open('/tmp', 0o10000000)", "opened()"),
+    "a counter of signals": ("f = os.eventfd(7)", "opened()"),
+}
+"""What is open, and closed with the call."""
+
+KERNEL = {
+    "capabilities that are kept": ("raw('prctl', 8, 1, 0, 0, 0)", "raw('prctl', 7, 0, 0, 0, 0)"),
+    "a subreaper": (
+        "raw('prctl', 36, 1, 0, 0, 0)",
+        "raw('prctl', 37, SCRATCH, 0, 0, 0), SCRATCH.raw[0]",
+    ),
+    "memory that is not to be run": (
+        "raw('prctl', 65, 1, 0, 0, 0)",
+        "raw('prctl', 66, 0, 0, 0, 0)",
+    ),
+    "numbers of timers": (
+        "raw('timer_create', 1, 0, SCRATCH); raw('timer_delete', SCRATCH.raw[0])",
+        "raw('timer_create', 1, 0, SCRATCH), SCRATCH.raw[0]",
+    ),
+    "a timer of all work": ("signal.setitimer(signal.ITIMER_PROF, 700)", "signal.getitimer(2)"),
+    "a timer of the clock": ("signal.setitimer(signal.ITIMER_REAL, 700)", "signal.getitimer(0)"),
+    "attributes of scheduling": (
+        "raw('sched_setattr', 0, struct.pack('IIQiIQQQ', 48, 3, 0, 5, 0, 0, 0, 0), 0)",
+        "attribute()",
+    ),
+    "the time that it is given": (
+        "raw('sched_setattr', 0, struct.pack('IIQiIQQQ', 48, 0, 0, 0, 0, 20_000_000, 0, 0), 0)",
+        "attribute()",
+    ),
+    "idle scheduling": ("os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))", "attribute()"),
+    "a limit of addresses": (
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 41))",
+        "resource.getrlimit(resource.RLIMIT_AS)",
+    ),
+    "a limit of files": (
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 40, -1))",
+        "resource.getrlimit(resource.RLIMIT_FSIZE)",
+    ),
+    "a limit of data": (
+        "resource.setrlimit(resource.RLIMIT_DATA, (1 << 40, -1))",
+        "resource.getrlimit(resource.RLIMIT_DATA)",
+    ),
+    "a limit of the stack": (
+        "resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, 8 << 20))",
+        "resource.getrlimit(resource.RLIMIT_STACK)",
+    ),
+    "a limit of locked memory": (
+        "resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 65536))",
+        "resource.getrlimit(resource.RLIMIT_MEMLOCK)",
+    ),
+    "a limit of signals": (
+        "resource.setrlimit(resource.RLIMIT_SIGPENDING, (7, 128))",
+        "resource.getrlimit(resource.RLIMIT_SIGPENDING)",
+    ),
+    "a shared name of memory": (
+        "libc.shm_open(b'/secret', 0o102, 0o600)",
+        "os.listdir('/tmp')",
+    ),
+    "shared memory of Python": (
+        "from multiprocessing import shared_memory as s; "
+        "state.append(s.SharedMemory('secret', True, 99, track=False))",
+        "os.listdir('/tmp')",
+    ),
+    "a second name of a file": (
+        "open('/tmp/a', 'w').close(); os.link('/tmp/a', '/tmp/b')",
+        "sorted(os.listdir('/tmp'))",
+    ),
+    "a file with a hole": (
+        "f = os.open('/tmp/x', 0o102); os.ftruncate(f, 1 << 30); os.close(f)",
+        "os.listdir('/tmp')",
+    ),
+    "folders in folders": ("os.makedirs('/tmp/a/b/c')", "os.listdir('/tmp')"),
+    "the mode of /tmp by a descriptor": (
+        "f = os.open('/tmp', 0); os.fchmod(f, 0o700); os.close(f)",
+        "oct(os.stat('/tmp').st_mode)",
+    ),
+    "a blocked signal of real time": (
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [40])",
+        "asked('rt_sigprocmask', 0, 0, ..., 8)",
+    ),
+    "many handlers": (
+        "[signal.signal(n, len) for n in (10, 12, 14, 23)]; signal.signal(2, len)",
+        "signals()",
+    ),
+    "a profile by signals": (
+        "faulthandler.dump_traceback_later(700)",
+        "raw('rt_sigprocmask', 0, 0, SCRATCH, 8), len(os.listdir('/tmp'))",
+    ),
+}
+"""What a process is not used again for, or what is taken away from it."""
+
+FLAGGED = ("prctl", "timer_create")
+"""Calls by which some of these show, and a process is not used again for."""
+
+QUIET = {
+    "a name of memory": "raw('prctl', 0x53564D41, 0, WHOLE, 4096, b'secret')",
+    "an id that is its own": "raw('setfsuid', os.getuid())",
+    "ids that stay": "raw('setresuid', -1, -1, -1)",
+    "capabilities that stay": "raw('capset', struct.pack('II', 0x20080522, 0), bytes(24))",
+    "an owner of a pipe": "r, w = os.pipe(); raw('fcntl', r, 8, os.getpid())",
+    "a signal of a pipe": "r, w = os.pipe(); raw('fcntl', r, 10, 12)",
+    "a hint for a file": "f = os.open('/tmp', 0); raw('fcntl', f, 1036, SCRATCH); os.close(f)",
+    "a wait with priority": "raw('futex', SCRATCH, 6 | 128, 0, 0, 0, 0)",
+    "many futexes": "raw('futex_waitv', SCRATCH, 0, 0, 0, 0)",
+    "a stack for signals of a thread": (
+        "t = threading.Thread(target=lambda: raw('sigaltstack', "
+        "struct.pack('QQQ', WHOLE, 0, SIZE), 0)); t.start(); t.join()"
+    ),
+    "the mode of new files, by a thread": (
+        "t = threading.Thread(target=os.umask, args=(0o7,)); t.start(); t.join()"
+    ),
+    "a folder, by a thread": (
+        "t = threading.Thread(target=os.chdir, args=('/tmp',)); t.start(); t.join()"
+    ),
+    "a nice thread": "t = threading.Thread(target=os.nice, args=(1,)); t.start(); t.join()",
+    "memory locked, on fault": "raw('mlock2', WHOLE, 4096, 1)",
+    "a file opened relative to itself": "raw('openat2', -100, b'/tmp', bytes(24), 24)",
+    "a change written to memory": "raw('msync', WHOLE, 4096, 4)",
+    "files read ahead": "f = os.open(FILE_LOCKS[0], 0); raw('readahead', f, 0, 9); os.close(f)",
+    "data moved between pipes": (
+        "a, b = os.pipe(); c, d = os.pipe(); os.write(b, b'x'); raw('tee', a, d, 1, 0)"
+    ),
+    "signals that are waited for": "raw('rt_sigtimedwait', bytes(8), 0, bytes(16), 8)",
+    "a signal by a descriptor": (
+        "f = os.pidfd_open(os.getpid()); raw('pidfd_send_signal', f, 0, 0, 0); os.close(f)"
+    ),
+}
+"""What nothing shows, and a process is not used again for all the same."""
+
+AGAIN = {
+    "a thread that blocks signals": (
+        "t = threading.Thread(target=lambda: signal.pthread_sigmask(0, [10])); t.start(); t.join()"
+    ),
+    "a thread that waits for a lock": (
+        "lock.acquire(); threading.Thread(target=lock.acquire, daemon=True).start()"
+    ),
+    "a thread that reads a pipe": (
+        "r, w = os.pipe(); threading.Thread(target=os.read, args=(r, 1), daemon=True).start()"
+    ),
+    "a thread with data of its own": (
+        "t = threading.Thread(target=lambda: setattr(local, 'x', 7)); t.start(); t.join()"
+    ),
+    "threads that start threads": (
+        "f = lambda n: n and threading.Thread(target=f, args=(n - 1,)).start(); f(9)"
+    ),
+    "a file read to its end": "reads(FILE_LOCKS[0])",
+    "the output with a part of a letter": "sys.stdout.buffer.write(b'\\xe2\\x82')",
+    "output without an end": "print('secret', end='')",
+    "an exception with a long chain": (
+        "error = None\nfor n in range(40):\n    try:\n        raise ValueError(n) from error\n"
+        "    except ValueError as found:\n        error = found\nstate.append(error)"
+    ),
+    "a deep structure": "f = []\nfor n in range(4000): f = [f]\nstate.append(f)",
+    "a number of many digits": "state.append(7 ** 90_000)",
+    "a thousand classes": "state.extend(type('C', (), {'x': n}) for n in range(300))",
+    "a large key": "globals()['x' * 70_000] = 7",
+    "a file in /tmp renamed often": (
+        "open('/tmp/a', 'w').close()\nfor n in range(40): os.rename(f'/tmp/a', '/tmp/b'); "
+        "os.rename('/tmp/b', '/tmp/a')\nos.remove('/tmp/a')"
+    ),
+    "many names in /tmp": "[(os.mkdir(f'/tmp/{n}'), os.rmdir(f'/tmp/{n}')) for n in range(50)]",
+    "a socket that connects nowhere": (
+        "s = socket.socket(); s.setblocking(False); tried(lambda: s.connect(('127.0.0.1', 9)))"
+    ),
+    "an address that is looked for": "tried(lambda: socket.getaddrinfo('secret.example', 80))",
+    "packed data": "state.append(__import__('zlib').compress(b'secret' * 9000))",
+    "a program that is refused": "tried(lambda: os.posix_spawn('/bin/true', ['true'], {}))",
+    "a warning that is an error": (
+        "warnings.simplefilter('error'); tried(lambda: warnings.warn('secret'))"
+    ),
+    "the collector in the middle": "gc.collect(); gc.collect(0); gc.get_objects()",
+    "an answer of its own type": "state.append(type('Secret', (dict,), {})(x=7))",
+}
+"""What nothing shows afterwards, and a process may be used again after."""
+
+REFUSED = {
+    "the time of a device": ("os.utime('/dev/null')", "os.stat('/dev/null')[7:]"),
+    "the time of another device": (
+        "os.utime('/dev/urandom', (7, 7))",
+        "os.stat('/dev/urandom')[7:]",
+    ),
+    "the time of a device by a descriptor": (
+        "os.utime(os.open('/dev/null', 1))",
+        "os.stat('/dev/null')[7:]",
+    ),
+    "the mode of a device": ("os.chmod('/dev/null', 0o600)", "os.stat('/dev/null')[0]"),
+    "the time of the root": ("os.utime('/')", "os.stat('/')[7:]"),
+    "the time of the code": ("os.utime(FILE_LOCKS[0])", "os.stat(FILE_LOCKS[0])[7:]"),
+    "the mode of the code": ("os.chmod(FILE_LOCKS[0], 0o777)", "os.stat(FILE_LOCKS[0])[0]"),
+    "the owner of /tmp": ("os.chown('/tmp', 0, 0)", "os.stat('/tmp')[4:6]"),
+    "a file beside the code": ("open('/function/secret', 'w')", "gone('/function/secret')"),
+    "a file in the root": ("open('/secret', 'w')", "gone('/secret')"),
+    "a file beside libraries": ("open('/usr/lib/secret', 'w')", "gone('/usr/lib/secret')"),
+    "a file beside devices": ("open('/dev/secret', 'w')", "gone('/dev/secret')"),
+    "another folder as root": ("os.chroot('/tmp')", "os.listdir('/')"),
+    "an attribute of a file": (
+        "os.setxattr(os.open('/tmp', 0), 'user.x', b'secret')",
+        "os.listxattr('/tmp')",
+    ),
+    "an attribute of the code": (
+        "os.setxattr(FILE_LOCKS[0], 'user.x', b'secret')",
+        "os.listxattr(FILE_LOCKS[0])",
+    ),
+    "a pipe with a name": ("os.mkfifo('/tmp/secret')", "gone('/tmp/secret')"),
+    "a socket with a name": (
+        "socket.socketpair()[0].bind('/tmp/secret')",
+        "gone('/tmp/secret')",
+    ),
+    "a socket with an abstract name": (
+        "socket.socketpair()[0].bind(b'\\0secret')",
+        "tried(lambda: socket.socket(socket.AF_UNIX).connect(b'\\0secret'))",
+    ),
+    "a port": ("socket.socket().bind(('127.0.0.1', 7777))", "opened()"),
+    "a listener": ("socket.socket().listen()", "opened()"),
+    "pages sent where they are": ("socket.socket().setsockopt(1, 60, 1)", "opened()"),
+    "times of messages": ("socket.socket().setsockopt(1, 29, 1)", "opened()"),
+    "a group of receivers": ("socket.socket().setsockopt(0, 35, bytes(8))", "opened()"),
+    "a kind of datagrams": ("socket.socket(2, 2)", "opened()"),
+    "a socket of the kernel": ("socket.socket(16, 3)", "opened()"),
+    "a lease": ("fcntl.fcntl(os.open(FILE_LOCKS[0], 0), 1024, 0)", "opened()"),
+    "a namespace of users": ("RAISES('unshare', 0x10000000)", "os.getuid()"),
+    "a namespace of mounts": ("RAISES('unshare', 0x20000)", "os.listdir('/')"),
+    "a namespace of times": ("RAISES('unshare', 0x80)", "time.clock_gettime(7) > 0"),
+    "a namespace of another": ("RAISES('setns', 3, 0)", "os.getuid()"),
+    "a name of the host": ("RAISES('sethostname', b'secret', 6)", "os.uname()[1]"),
+    "a key that is asked for": ("RAISES('request_key', b'user', b's', 0, 0)", "0"),
+    "a ring of keys": ("RAISES('keyctl', 1, b'secret', 0, 0, 0)", "0"),
+    "keys of memory": ("RAISES('pkey_alloc', 0, 0)", "0"),
+    "memory that is sealed": ("RAISES('mseal', WHOLE, 4096, 0)", "0"),
+    "memory that is secret": ("RAISES('memfd_secret', 0)", "opened()"),
+    "a policy of memory": ("RAISES('set_mempolicy', 1, SCRATCH, 64)", "0"),
+    "a policy of a range": ("RAISES('mbind', WHOLE, 4096, 1, SCRATCH, 64, 0)", "0"),
+    "where pages are": ("RAISES('move_pages', 0, 1, SCRATCH, 0, SCRATCH, 0)", "0"),
+    "which pages are there": ("RAISES('mincore', WHOLE, 4096, SCRATCH)", "0"),
+    "which pages of files are there": ("RAISES('cachestat', 0, SCRATCH, SCRATCH, 0)", "0"),
+    "reading ahead of time": ("RAISES('io_setup', 1, SCRATCH)", "0"),
+    "pages given to a pipe": ("RAISES('vmsplice', 1, SCRATCH, 0, 0)", "0"),
+    "memory of itself": ("RAISES('process_vm_writev', 1, SCRATCH, 1, SCRATCH, 1, 0)", "0"),
+    "a descriptor of itself": ("RAISES('pidfd_getfd', 3, 3, 0)", "opened()"),
+    "a handle of a file": ("RAISES('name_to_handle_at', -100, b'/tmp', SCRATCH, SCRATCH, 0)", "0"),
+    "a watch on everything": ("RAISES('fanotify_init', 0, 0)", "opened()"),
+    "advice for itself": ("RAISES('process_madvise', 3, SCRATCH, 1, 4, 0)", "0"),
+    "advice that forks have not": ("RAISES('madvise', WHOLE, SIZE, 10)", "0"),
+    "bits of security": ("RAISES('prctl', 28, 1, 0, 0, 0)", "0"),
+    "the clock of the processor": ("RAISES('prctl', 26, 2, 0, 0, 0)", "0"),
+    "who may trace it": ("RAISES('prctl', 0x59616D61, -1, 0, 0, 0)", "0"),
+    "calls that are handed on": ("RAISES('prctl', 59, 1, 0, 0, 0)", "0"),
+    "a core that is shared": ("RAISES('prctl', 62, 1, 0, 0, 0)", "0"),
+    "a flusher": ("RAISES('prctl', 57, 1, 0, 0, 0)", "0"),
+    "speculation": ("RAISES('prctl', 53, 0, 4, 0, 0)", "0"),
+    "that it can be dumped": ("RAISES('prctl', 4, 1, 0, 0, 0)", "0"),
+    "a capability": ("RAISES('prctl', 47, 2, 0, 0, 0)", "0"),
+    "ports of the machine": ("RAISES('iopl', 3)", "0"),
+    "the log of the kernel": ("RAISES('syslog', 10, 0, 0)", "0"),
+    "a group": ("RAISES('setgid', 0)", "os.getgid()"),
+    "a user": ("RAISES('setuid', 0)", "os.getuid()"),
+}
+"""What is refused. `RAISES` makes a call and raises what it is answered with."""
+
+RAISES = """
+def RAISES(name, *arguments):
+    number = {"mseal": 462, "cachestat": 451, "mincore": 27, "pkey_alloc": 330}.get(name)
+    if number is not None:
+        CALLS.setdefault(name, number)
+    result = raw(name, *arguments)
+    if result < 0:
+        raise OSError(-result, name)
+
+WARNED = {}
+FLAGS = "%s"
+"""
+
+SHOWN = LIBRARIES | OF_C
+COUNT = sum(map(len, (SHOWN, OPEN, KERNEL, QUIET, AGAIN, REFUSED)))
+"""How many there are."""
