@@ -12,7 +12,7 @@ import pytest
 
 from support import carried
 from support.node import TestNode
-from support.residue_function import Function
+from support.residue_function import Function, Layouts
 
 pytestmark = pytest.mark.timeout(300)
 WAYS = {"restored": "", "forked": 'fresh = "process"'}
@@ -40,6 +40,11 @@ def functions(node: TestNode) -> dict[str, Function]:
         found[way] = Function(node, f"carried-{way}", again=way != "forked")
         found[way].deploy(settings, at_import).begin()
     return found
+
+
+@pytest.fixture(scope="module")
+def layouts(functions: dict[str, Function]) -> dict[str, Layouts]:
+    return {function.name: Layouts(function) for function in functions.values()}
 
 
 @pytest.fixture(params=[*WAYS, pytest.param("low", marks=pytest.mark.storm)])
@@ -78,34 +83,41 @@ def test_what_shows_is_gone(function: Function, row: str) -> None:
 
 
 @pytest.mark.parametrize("row", carried.KERNEL)
-def test_what_the_kernel_keeps_is_gone(function: Function, row: str) -> None:
+def test_what_the_kernel_keeps_is_gone(
+    function: Function, layouts: dict[str, Layouts], row: str
+) -> None:
     plant, look = carried.KERNEL[row]
+    layout = layouts[function.name]
     pristine, _ = asked(function, look)
     shown, planted = asked(function, look, plant)
     assert shown != pristine, "it does nothing"
     if any(call in look for call in carried.FLAGGED):
         for _ in range(LOOKS if function.again else 2):
-            assert function.look() != planted
+            assert layout.look() != planted
         assert asked(function, look)[0] == pristine
     else:
         looked(function, look, pristine, planted, LOOKS)
     for _ in range(2):
-        function.look()
+        layout.look()
 
 
 @pytest.mark.parametrize("row", carried.QUIET)
-def test_what_may_stay_costs_the_process(function: Function, row: str) -> None:
+def test_what_may_stay_costs_the_process(
+    function: Function, layouts: dict[str, Layouts], row: str
+) -> None:
     planted = function.call(run=carried.QUIET[row])
     for _ in range(LOOKS if function.again else 2):
-        assert function.look() != planted["who"]
+        assert layouts[function.name].look() != planted["who"]
 
 
 @pytest.mark.parametrize("row", carried.AGAIN)
-def test_what_does_not_show_is_gone(function: Function, row: str) -> None:
+def test_what_does_not_show_is_gone(
+    function: Function, layouts: dict[str, Layouts], row: str
+) -> None:
     answer: Any = function.node.invoke({"run": carried.AGAIN[row]}, function=function.name)
     assert answer.status_code == 200, function.node.error(answer)
     for _ in range(4):
-        function.look()
+        layouts[function.name].look()
 
 
 @pytest.mark.parametrize("row", carried.REFUSED)

@@ -15,14 +15,11 @@ import pytest
 
 from casemate.restorer.probe import restoring_problem
 from support.node import TestNode
-from support.residue_function import Function
+from support.residue_function import Function, Layouts
 
 pytestmark = pytest.mark.timeout(1800)
 CALLS = (Path(__file__).parent.parent / "functions" / "attacks" / "random_calls.py").read_text()
 WAYS = {"restored": "", "forked": 'fresh = "process"', "low": 'trust = "low"'}
-OF_LAYOUT = {"interpreter", "signals", "registers"}
-"""In what forks of another zygote differ, which a busy function has: arguments and addresses."""
-MOST_LAYOUTS = 6
 LOOKS = 6
 """After each: a function of which more than a fifth of the calls cost the process has forks."""
 
@@ -32,29 +29,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
     running = TestNode(tmp_path_factory.mktemp("node") / "data", "--restore").start()
     yield running
     running.close()
-
-
-class Layouts:
-    """Looks at what forks of several zygotes find, each beside those of its own."""
-
-    def __init__(self, function: Function) -> None:
-        self._function = function
-        self._known = [function.pristine]
-
-    def look(self) -> int:
-        """Require that nothing is found; return who has looked."""
-        seen = self._function.call(look=True)
-        differ = []
-        for pristine in self._known:
-            found = seen["found"].items()
-            differ.append({what: value for what, value in found if value != pristine[what]})
-        if {} not in differ:
-            assert "interpreter" in min(differ, key=len) and any(
-                one.keys() <= OF_LAYOUT for one in differ
-            ), differ
-            assert len(self._known) < MOST_LAYOUTS
-            self._known.append(self._known[0] | seen["found"])
-        return int(seen["who"])
 
 
 @pytest.mark.parametrize("way", WAYS)

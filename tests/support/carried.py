@@ -56,6 +56,12 @@ class Other(Thing):
 class Counted(enum.Flag):
     ONE, TWO, FOUR = 1, 2, 4
 
+class Third(Thing):
+    pass
+
+async def own_name():
+    return asyncio.current_task().get_name()
+
 def keyed(*, kept=[]):
     return kept
 
@@ -83,7 +89,7 @@ def locks(path):
 def attribute():
     answer = ctypes.create_string_buffer(56)
     raw("sched_getattr", 0, answer, 56, 0)
-    return answer.raw[:24].hex()
+    return answer.raw.hex()
 
 def control(cleared):
     return machine(bytes.fromhex("4883ec08d93c24668b04244883c4080fb7c0c3"))
@@ -170,7 +176,7 @@ LIBRARIES = {
     ),
     "how many tasks were named": (
         "asyncio.run(asyncio.sleep(0))",
-        "asyncio.tasks._task_name_counter",
+        "asyncio.run(own_name())",
     ),
     "a loop that seems to run": (
         "asyncio._set_running_loop('secret')",
@@ -198,8 +204,8 @@ LIBRARIES = {
         "state.append(type('Secret', (Slotted,), {}))",
         "[one.__name__ for one in Slotted.__subclasses__()]",
     ),
-    "the class of an object": ("thing.__class__ = Other", "len(thing) if thing else 0"),
-    "bases of a class": ("Other.__bases__ = (Slotted,)", "Other.__mro__[1].__name__"),
+    "the class of an object": ("thing.__class__ = Other", "type(thing).__name__"),
+    "bases of a class": ("Other.__bases__ = (Third,)", "Other.__mro__[1].__name__"),
     "the name of a class": ("Thing.__qualname__ = 'Secret'", "Thing.__qualname__"),
     "a function by type": ("single.register(bytes, len)", "len(single.registry)"),
     "a combination of flags": ("Counted(5)", "sorted(Counted._value2member_map_)"),
@@ -321,13 +327,10 @@ LIBRARIES = {
     ),
     "the separator of paths": ("os.sep = '|'", "os.sep"),
     "a path that is none": ("os.PathLike.register(Thing)", "isinstance(thing, os.PathLike)"),
-    "errors of output": (
-        "sys.stdout.reconfigure(errors='replace')",
-        "sys.stdout.errors",
-    ),
-    "the encoding of output": (
-        "sys.stdout.reconfigure(encoding='latin-1')",
-        "sys.stdout.encoding",
+    "how much is read at a time": ("sys.stdout._CHUNK_SIZE = 7", "sys.stdout._CHUNK_SIZE"),
+    "when errors are written": (
+        "sys.stderr.reconfigure(line_buffering=not sys.stderr.line_buffering)",
+        "sys.stderr.line_buffering",
     ),
     "output that is not buffered": (
         "sys.stdout.reconfigure(write_through=True)",
@@ -412,9 +415,9 @@ OF_C = {
         "libc.dlopen(b'/secret', 1)",
         "text_of(libc.dlerror())",
     ),
-    "where large memory comes from": (
-        "libc.mallopt(-3, 1 << 14)",
-        "0 < raw('brk', 0) - libc.malloc(100_000) < 1 << 26",
+    "what memory is filled with": (
+        "libc.mallopt(-6, 7)",
+        "ctypes.string_at(libc.malloc(70_000) + 64, 3) == b'\\xf8' * 3",
     ),
     "the environment cleared": ("libc.clearenv()", "libc.getenv(b'HOME')"),
     "where the environment is": (
@@ -598,21 +601,13 @@ KERNEL = {
         "os.listdir('/tmp')",
     ),
     "folders in folders": ("os.makedirs('/tmp/a/b/c')", "os.listdir('/tmp')"),
-    "the mode of /tmp by a descriptor": (
-        "f = os.open('/tmp', 0); os.fchmod(f, 0o700); os.close(f)",
-        "oct(os.stat('/tmp').st_mode)",
-    ),
     "a blocked signal of real time": (
         "signal.pthread_sigmask(signal.SIG_BLOCK, [40])",
         "asked('rt_sigprocmask', 0, 0, ..., 8)",
     ),
     "many handlers": (
         "[signal.signal(n, len) for n in (10, 12, 14, 23)]; signal.signal(2, len)",
-        "signals()",
-    ),
-    "a profile by signals": (
-        "faulthandler.dump_traceback_later(700)",
-        "raw('rt_sigprocmask', 0, 0, SCRATCH, 8), len(os.listdir('/tmp'))",
+        "[str(signal.getsignal(n)) for n in (2, 10, 12, 14, 23)]",
     ),
 }
 """What a process is not used again for, or what is taken away from it."""
@@ -656,6 +651,7 @@ QUIET = {
 """What nothing shows, and a process is not used again for all the same."""
 
 AGAIN = {
+    "traces that are shown later": "faulthandler.dump_traceback_later(700, file=sys.__stderr__)",
     "a thread that blocks signals": (
         "t = threading.Thread(target=lambda: signal.pthread_sigmask(0, [10])); t.start(); t.join()"
     ),
@@ -669,7 +665,7 @@ AGAIN = {
         "t = threading.Thread(target=lambda: setattr(local, 'x', 7)); t.start(); t.join()"
     ),
     "threads that start threads": (
-        "f = lambda n: n and threading.Thread(target=f, args=(n - 1,)).start(); f(9)"
+        "f = lambda f, n: n and threading.Thread(target=f, args=(f, n - 1)).start(); f(f, 9)"
     ),
     "a file read to its end": "reads(FILE_LOCKS[0])",
     "the output with a part of a letter": "sys.stdout.buffer.write(b'\\xe2\\x82')",
@@ -715,6 +711,10 @@ REFUSED = {
     "the time of the root": ("os.utime('/')", "os.stat('/')[7:]"),
     "the time of the code": ("os.utime(FILE_LOCKS[0])", "os.stat(FILE_LOCKS[0])[7:]"),
     "the mode of the code": ("os.chmod(FILE_LOCKS[0], 0o777)", "os.stat(FILE_LOCKS[0])[0]"),
+    "the mode of /tmp by a descriptor": (
+        "os.fchmod(os.open('/tmp', 0), 0o700)",
+        "oct(os.stat('/tmp').st_mode)",
+    ),
     "the owner of /tmp": ("os.chown('/tmp', 0, 0)", "os.stat('/tmp')[4:6]"),
     "a file beside the code": ("open('/function/secret', 'w')", "gone('/function/secret')"),
     "a file in the root": ("open('/secret', 'w')", "gone('/secret')"),
@@ -745,7 +745,7 @@ REFUSED = {
     "a group of receivers": ("socket.socket().setsockopt(0, 35, bytes(8))", "opened()"),
     "a kind of datagrams": ("socket.socket(2, 2)", "opened()"),
     "a socket of the kernel": ("socket.socket(16, 3)", "opened()"),
-    "a lease": ("fcntl.fcntl(os.open(FILE_LOCKS[0], 0), 1024, 0)", "opened()"),
+    "a lease": ("fcntl.fcntl(os.open(FILE_LOCKS[0], 0), 1024, 0)", "0"),
     "a namespace of users": ("RAISES('unshare', 0x10000000)", "os.getuid()"),
     "a namespace of mounts": ("RAISES('unshare', 0x20000)", "os.listdir('/')"),
     "a namespace of times": ("RAISES('unshare', 0x80)", "time.clock_gettime(7) > 0"),

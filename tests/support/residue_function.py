@@ -9,6 +9,9 @@ from support import residue
 from support.node import TestNode
 
 LIMITS = 'timeout = "{timeout}"\nmemory = "128MB"\nprocesses = 16\nopen_files = 64\ntmp = "4MB"'
+OF_LAYOUT = {"interpreter", "signals", "registers"}
+"""In what forks of another zygote differ, which a busy function has: arguments and addresses."""
+MOST_LAYOUTS = 6
 
 
 class Function:
@@ -69,3 +72,26 @@ class Function:
             for what, value in seen["found"].items()
             if value != self.pristine[what]
         }
+
+
+class Layouts:
+    """Looks at what forks of several zygotes find, each beside those of its own."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._known = [function.pristine]
+
+    def look(self) -> int:
+        """Require that nothing is found; return who has looked."""
+        seen = self._function.call(look=True)
+        differ = []
+        for pristine in self._known:
+            found = seen["found"].items()
+            differ.append({what: value for what, value in found if value != pristine[what]})
+        if {} not in differ:
+            assert "interpreter" in min(differ, key=len) and any(
+                one.keys() <= OF_LAYOUT for one in differ
+            ), differ
+            assert len(self._known) < MOST_LAYOUTS
+            self._known.append(self._known[0] | seen["found"])
+        return int(seen["who"])

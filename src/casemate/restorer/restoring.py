@@ -169,6 +169,7 @@ class Held:
             tracing.set_general_state(pid, snapshot.home)
             if tracing.general_state(pid) != snapshot.home:
                 raise DiscardError(Reason.REGISTERS)
+            self.tracee.home = snapshot.home
         # What a call leaves in it is another state each time, or each time the same one.
         if self._extends or tracing.extended(pid) != snapshot.extended:
             self._extends = True
