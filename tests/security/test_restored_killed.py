@@ -24,6 +24,7 @@ from casemate.kernel import linux, tracing
 from casemate.kernel.process_files import open_process
 from casemate.restorer.probe import restoring_problem
 from casemate.restorer.protocol import ASKED, GATEWAY, HELD, HOLD, REQUEST, TOLD, Report
+from casemate.restorer.reasons import Reason
 from support.asked_restorer import (
     CPU_BEFORE,
     NAME,
@@ -47,6 +48,7 @@ _PLANTS = "state['x'] = 1; state['y'] = 'z' * 100_000; ctypes.memset(AREA, 67, 9
 _LOOKS = "result = [len(state), area.raw[:2].hex()]"
 _PREPARES = "# ONCE\narea = ctypes.create_string_buffer(9000); AREA = ctypes.addressof(area)"
 _PRISTINE = [0, "0000"]
+_LATE = (Reason.NOT_WAITING, Reason.NOT_STOPPING)
 _UNANSWERED_SECONDS, _STARTED_SECONDS = 60, 300
 _RESTORED_SECONDS = 100
 """A function that had forks for half a minute has had time for some more tries."""
@@ -167,8 +169,18 @@ def test_whatever_a_gateway_says(seed: int) -> None:
                         socket.send_fds(restorer.gateway, [ASKED.pack(9, 9)], [0, 1])
             restorer.gateway.settimeout(30)
             ask(restorer)
-            child.send(_LOOKS if turn % 2 else _PLANTS)
-            found = child.answer()
+            try:
+                child.send(_LOOKS if turn % 2 else _PLANTS)
+                found = child.answer()
+            except (EOFError, OSError):
+                # Discarded, as it had no processor for too long: nothing of it is found.
+                assert report(restorer).reason in _LATE
+                came["late"] += 1
+                child.close()
+                child = RestoredChild(prepare=_PREPARES)
+                assert hold(restorer, child, turn + 2).kind == HELD
+                child.go()
+                continue
             came["right"] += 1
             assert found == (_PRISTINE if turn % 2 else None)
             while select.select([restorer.gateway], [], [], 0)[0]:
@@ -178,6 +190,7 @@ def test_whatever_a_gateway_says(seed: int) -> None:
         found = make_ready(restorer)
         assert isinstance(found, Ready) and not found.ready  # whose it was is gone
         assert restorer.process.alive
+        assert came["right"] > 40, came
     finally:
         restorer.close()
         child.close()

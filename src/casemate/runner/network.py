@@ -61,8 +61,9 @@ def _learn_nothing() -> None:
     request += _attribute(_DESTINATION, address) + _attribute(_SOURCE, address)
     request += _attribute(_INTERFACE_NUMBER, number)
     request += _attribute(_METRICS, _attribute(_LOCK, struct.pack("=I", _LEARNED)))
+    head = _HEADER.pack(_HEADER.size + len(request), _NEW_ROUTE, _REPLACED, 1, 0)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as control:
-        control.send(_HEADER.pack(_HEADER.size + len(request), _NEW_ROUTE, _REPLACED, 1, 0) + request)
+        control.send(head + request)
         answer = control.recv(4096)
     _, kind, _, _, _ = _HEADER.unpack_from(answer)
     [error] = struct.unpack_from("=i", answer, _HEADER.size)
