@@ -41,6 +41,10 @@ _PERSONAL = frozenset(
     ]
 )
 """What is not handed out because somebody asked for it by name, though it may be compared with."""
+_OF_ONE = frozenset(
+    ["code", "codes", "coupon", "email", "login", "mail", "serial", "uid", "username", "voucher"]
+)
+"""What is asked for as a whole: who knows all of it is let in."""
 _DECIDING = frozenset(
     [
         *("id", "ids", "uid", "gid", "uuid", "guid", "pk", "fk", "ref", "owner", "owners"),
@@ -140,6 +144,16 @@ def is_secret(name: str) -> bool:
 def is_whose(name: str) -> bool:
     """Tell whether a name is of whom something belongs to: all others' is one comparison away."""
     return any(part.lower() in _WHOSE for part in _PARTS.findall(name))
+
+
+def is_of_one(name: str) -> bool:
+    """Tell whether a column has a secret, or what only one has: a code, an address of mail."""
+    return is_hidden(name) or any(p.lower() in _OF_ONE for p in _PARTS.findall(name))
+
+
+def says_whose(name: str) -> bool:
+    """Tell whether a key says whose something is, or what somebody may do, and is no secret."""
+    return (is_whose(name) or is_of_rights(name)) and not is_secret(name)
 
 
 def is_shown(name: str) -> bool:

@@ -36,7 +36,15 @@ from .in_lines import (
     worder,
 )
 from .leaks.raised import Raised
-from .names import FILLS, FILLS_MARK, READS_ANSWER, READS_LEVELS, READS_PARAMETERS, READS_PARTS
+from .names import (
+    FILLS,
+    FILLS_MARK,
+    MERGES,
+    READS_ANSWER,
+    READS_LEVELS,
+    READS_PARAMETERS,
+    READS_PARTS,
+)
 from .notes import (
     JOINED,
     MAX_COLLECTIONS,
@@ -387,6 +395,18 @@ class Provenance(Calls):
         if self.active and name in self.watchers:
             self.watchers[name]((value, given), {})
         return value
+
+    def merged(self, own: dict[Any, Any], over: Any) -> dict[Any, Any]:
+        """Do `{"tenant": me, **over}`."""
+        if self.active and MERGES in self.watchers:
+            self.watchers[MERGES]((own, over, True), {})
+        return {**own, **over}
+
+    def united(self, left: Any, right: Any, wrote: int) -> Any:
+        """Do `left | right`, which may be two dictionaries."""
+        if type(left) is dict and self.active and MERGES in self.watchers:
+            self.watchers[MERGES]((left, right, wrote), {})
+        return left | right
 
     def _watched(
         self, name: str, function: Callable[..., Any], /, *arguments: Any, **named: Any

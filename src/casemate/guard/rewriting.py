@@ -42,6 +42,8 @@
     chr(x), map(chr, x)   __casemate_numbered__(chr)(x), map(__casemate_numbered__(chr), x)
     repr(x), f"a {x!r}"   __casemate_showing__(repr)(x), f"a {__casemate_shown__(x)}"
     t.format(x)           __casemate_watched__("format", t.format, x)
+    {"tenant": t, **x}    {**__casemate_merged__({"tenant": t}, x)}
+    {...} | x, f() | x    __casemate_united__({...}, x, 1), __casemate_united__(f(), x, 0)
     except E as e: ...    except E as e: __casemate_caught__(); ...
     finally: return x     finally: __casemate_caught__(); return x
 
@@ -91,6 +93,7 @@ from .looks import (
     splits_head,
     text_names,
 )
+from .merging import Merging, may_replace, united, unites, writes_whose
 from .methods import (
     ASKING,
     TRIMMING,
@@ -125,7 +128,7 @@ _ENDING = (ast.Return, ast.Break, ast.Continue)
 """In a `finally`, what ends the exception that is on its way."""
 
 
-class Rewriter(Comparisons, ast.NodeTransformer):
+class Rewriter(Comparisons, Merging, ast.NodeTransformer):
     """Rewrites one module."""
 
     def __init__(self, module: ast.Module, *, names: bool = True) -> None:
@@ -137,6 +140,7 @@ class Rewriter(Comparisons, ast.NodeTransformer):
         self._renamed = renamed_functions(module)
         self._heads = names_of_heads(module)
         self._matches = match_names(module)
+        self._replaces = may_replace(module)
         levels = separators_of_levels(module)
         self._levels = levels | frozenset("+#*>" if levels else "")
         self._taken: dict[int, int] = {}
@@ -182,7 +186,10 @@ class Rewriter(Comparisons, ast.NodeTransformer):
         constant_left = constant_left or is_named_as_text(node.left)
         number = is_number(node.left, self._numbers) or is_number(node.right, self._numbers)
         sign = begins_with_sign(node.left)
+        wrote = writes_whose(node.left)
         self.generic_visit(node)
+        if unites(node):
+            return united(node, wrote=wrote)
         text = text_left or text_right or not number
         # Two literals are one to the compiler, and have no value of an event.
         if isinstance(node.op, ast.Add) and text and not all(literals):
@@ -333,7 +340,7 @@ class Rewriter(Comparisons, ast.NodeTransformer):
         told = again or (name if watched else "")
         if told:
             form = match_form(node, told)
-            if form:
+            if form and not (form == "asked" and self._replaces):
                 return self._call(node, form, self._name(node, name), node.func, *node.args)
             return self._watched(node, told)
         writes = name in WRITES and owner is not None

@@ -31,6 +31,20 @@ _CLOSING = re.compile(r"\s{0,9}+</[^\s<>/\"'=]++\s{0,9}+>\s{0,9}+")
 _NO_NAME = re.compile(r"[\s<>/\"'=]")
 _STYLESHEET = "http://www.w3.org/1999/XSL/Transform"
 _ATTRIBUTE = re.compile(r"(?<![A-Za-z_-])([A-Za-z_-]++)\s{0,9}+=\s{0,9}+\Z")
+_OPENED = re.compile(r"<([^\s<>/!?]{1,64})(?:\s[^<>]{0,900})?(?<!/)>\s{0,9}+\Z")
+_CLOSED = re.compile(r"\s{0,9}+</([^\s<>/]{1,64})")
+_LONGEST_TAG = 1000
+_NAMED = re.compile(r"<([^\s<>/!?]{1,64})")
+_WRITTEN = re.compile(r"</?([^\s<>/!?]{1,64})")
+_OF_PAGES = frozenset(
+    [
+        *("a", "b", "blockquote", "body", "br", "code", "div", "em", "figure", "h1", "h2", "h3"),
+        *("h4", "h5", "h6", "hr", "html", "i", "img", "li", "main", "ol", "p", "pre", "q", "s"),
+        *("section", "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "tr"),
+        *("u", "ul"),
+    ]
+)
+"""What people write into texts of a page."""
 _LONGEST = 64
 _LONGEST_PATH = 1024
 """Characters of a path before data that are looked at."""
@@ -62,7 +76,7 @@ def check_insertions(guard: Guard, source: Any) -> None:
     if not guard.active or not isinstance(source, (str, bytes)) or len(source) > MAX_DOCUMENT:
         return
     if is_put_together(guard, source):
-        guard.check(NAME, source, judge)
+        guard.check(NAME, source, lambda t, spans: judge(t, spans) or _nested(guard, t, spans))
     elif writes_in_memory(guard) and is_direct(guard, *_READERS):
         guard.check(NAME, source, found(guard, _judge_found))
 
@@ -140,6 +154,32 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
         elif _NO_NAME.search(value) and not _is_quoted(text, span):
             return Verdict(span.origin, "adds to a tag of the document", _FIX)
     return None
+
+
+def _nested(guard: Guard, text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if a value is an element as the code writes for itself.
+
+    It has to be all of an element: `<name>{name}</name>`. What stands between elements is for
+    whole ones, and so is what people write on pages.
+    """
+    for span in spans:
+        value = text[span.start : span.end]
+        if not span.exact or span.vouched or "<" not in value:
+            continue
+        opened = _OPENED.search(text, max(span.start - _LONGEST_TAG, 0), span.start)
+        closed = _CLOSED.match(text, span.end)
+        if opened is None or closed is None or opened[1] != closed[1]:
+            continue
+        names = set(_NAMED.findall(value)) - _OF_PAGES
+        if opened[1] not in _OF_PAGES and any(_writes(guard, name) for name in names):
+            return Verdict(span.origin, "adds an element that the code writes itself", _FIX)
+    return None
+
+
+def _writes(guard: Guard, name: str) -> bool:
+    """Tell whether a text of the code's has an element, or an end of it."""
+    texts = guard.constants.texts
+    return any(name in text and name in _WRITTEN.findall(text) for text in texts)
 
 
 def _is_by_chance(text: str, span: Span) -> bool:

@@ -13,13 +13,19 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
+from .. import merged_keys
 from ..core import Guard
+from ..names import MERGES, OF_TABLES
 from ..plain_names import is_of_rights
 from ..sink import Sink
 from ..verdict import Verdict
 
 NAME = "attributes"
 _DICTIONARIES = frozenset(("__dict__", "vars"))
+QUERIES = (
+    *("aggregate", "count_documents", "delete_many", "delete_one", "find", "find_one", "search"),
+    *("update_many", "update_one", *OF_TABLES),
+)
 _MAX_NAMES = 100
 _MAX_FRAMES = 20
 _FIX = "set attributes of a list in the code: `for name in ('city', 'zip'): ...`"
@@ -50,6 +56,7 @@ def _has(thing: object, name: str) -> bool:
 def _on_update(
     guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
+    merged_keys.on_update(guard, function, arguments, named)
     owner = getattr(function, "__self__", None)
     given = arguments[0] if arguments else None
     if type(owner) is not dict or not isinstance(given, dict):
@@ -93,5 +100,10 @@ SINK = Sink(
     name=NAME,
     summary="setattr and __dict__.update: the event must not name attributes such as "
     "`__class__` or `is_admin`.",
-    calls={"setattr": _on_setattr, "update": _on_update},
+    calls={
+        "setattr": _on_setattr,
+        "update": _on_update,
+        MERGES: merged_keys.on_merged,
+        **dict.fromkeys(QUERIES, merged_keys.on_query),
+    },
 )

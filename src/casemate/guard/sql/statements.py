@@ -14,6 +14,7 @@ from ..sample import SAMPLE
 from ..verdict import Verdict
 from . import bound
 from .files import check_sqlite_files, names_files
+from .likes import check_likes, compares
 from .searches import check_searches, searches
 from .shape import shape
 from .structure import judge
@@ -86,8 +87,10 @@ def watch_methods(
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         query = argument(arguments, named, 1, "query", "sql", "statement", "operation", "command")
-        bound.note(guard, argument(arguments, named, 2, "params", "vars", "args", "parameters"))
+        values = argument(arguments, named, 2, "params", "vars", "args", "parameters")
+        bound.note(guard, values)
         check_statement(guard, query, dialects, arguments[0] if arguments else None)
+        check_likes(guard, query, values)
 
     for name in names:
         if callable(getattr(owner, name, None)):
@@ -112,7 +115,7 @@ def watched_method(
     literals = guard.constants.literals
     sqlite = Dialect.SQLITE in dialects
     plain: set[str] = set()
-    """Statements that name no files and search for nothing."""
+    """Statements that name no files, search for nothing and compare with no pattern."""
 
     @functools.wraps(original)
     def method(
@@ -123,10 +126,11 @@ def watched_method(
             if values is _NOTHING:
                 return original(self, query)
             if sqlite and query not in plain:
-                if not (names_files(query) or searches(query)):
+                if not (names_files(query) or searches(query) or compares(query)):
                     plain.add(query)
                 check_sqlite_files(guard, query, values)
                 check_searches(guard, query, values)
+                check_likes(guard, query, values)
             return original(self, query, values)
         arguments = (*(a for a in (query, values) if a is not _NOTHING), *rest)
         statement = argument(arguments, named, 0, "query", "sql", "statement", "operation")
@@ -135,6 +139,7 @@ def watched_method(
         if sqlite:
             check_sqlite_files(guard, statement, values)
             check_searches(guard, statement, values)
+            check_likes(guard, statement, values)
         return original(self, *arguments, **named)
 
     return method
