@@ -454,6 +454,17 @@ def _untold(node: ast.AST) -> list[ast.expr]:
     return []
 
 
+def is_field(node: ast.expr) -> bool:
+    """Tell whether an expression is what a dictionary has under a name, `event["footer"]`."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+        name: ast.expr = node.args[0]
+        found = node.func.attr in ("get", "pop")
+    else:
+        name = node.slice if isinstance(node, ast.Subscript) else node
+        found = isinstance(node, ast.Subscript)
+    return found and isinstance(name, ast.Constant) and isinstance(name.value, str)
+
+
 def is_given_expression(node: ast.Call, name: str) -> bool:
     """Tell whether a call is one of a table's that has an expression by name."""
     return name in OF_TABLES and any(

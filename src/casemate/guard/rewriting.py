@@ -74,6 +74,7 @@ from .looks import (
     cuts_at,
     form_of,
     is_call_of,
+    is_field,
     is_given_expression,
     is_literal,
     is_named_as_text,
@@ -184,6 +185,7 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
         tuple_right = isinstance(node.right, (ast.Tuple, ast.Dict))
         constant_left = isinstance(node.left, ast.Name) and node.left.id.isupper()
         constant_left = constant_left or is_named_as_text(node.left)
+        held = is_field(node.left) and isinstance(node.right, (ast.Name, ast.Call, ast.Attribute))
         number = is_number(node.left, self._numbers) or is_number(node.right, self._numbers)
         sign = begins_with_sign(node.left)
         wrote = writes_whose(node.left)
@@ -196,7 +198,8 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
             bits = literals[0] | literals[1] << 1 | sign << 2
             mask = ast.copy_location(ast.Constant(bits), node)
             return self._call(node, "add", mask, node.left, node.right)
-        if isinstance(node.op, ast.Mod) and (text_left or tuple_right or constant_left):
+        fills = text_left or tuple_right or constant_left or held
+        if isinstance(node.op, ast.Mod) and fills:
             return self._call(node, "percent", node.left, node.right)
         return node
 

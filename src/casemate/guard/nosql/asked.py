@@ -8,8 +8,9 @@ that stands for one of DynamoDB takes expressions by the same names.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core import Guard
@@ -30,6 +31,7 @@ _OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte", "$
 """What code has that takes operators, one of these at least."""
 _MAX_TOPICS = 64
 _MAX_QUERY = 16 * 1024
+_QUERY_STRINGS = ("query_string", "simple_query_string")
 _FIELD = re.compile(r"\w:[\w(\"*\[]")
 _OPERATOR = re.compile(r"\b(?:AND|OR|NOT)\b")
 """What a query of Lucene's has beside words."""
@@ -125,13 +127,29 @@ def _on_searched(
     guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     """Block a query (BlockedError) that an engine of the code's own is given: JSONPath, Lucene."""
-    for one in (*arguments, *named.values()):
+    given = (*arguments, *named.values())
+    for one in (*given, *itertools.chain.from_iterable(map(_queries, given))):
         if type(one) is not str or not 1 < len(one) <= _MAX_QUERY or not is_own(guard, function):
             continue
         if one[0] == "$" and one[1] in ".[" and is_put_together(guard, one):
             guard.check(NAME, one, judge_path)
         elif _FIELD.search(one) and _OPERATOR.search(one) and is_put_together(guard, one):
             guard.check(NAME, one, _judge_lucene)
+
+
+def _queries(given: object) -> Iterator[str]:
+    """Yield the queries of Lucene's in a document for an engine of search."""
+    todo: list[object] = [given] if isinstance(given, Mapping) else []
+    for _ in range(_MAX_TOPICS):
+        if not todo:
+            return
+        item = todo.pop()
+        if isinstance(item, Mapping):
+            todo += item.values()
+            asked = [item[name] for name in _QUERY_STRINGS if name in item]
+            yield from (a["query"] for a in asked if isinstance(a, Mapping) and "query" in a)
+        elif isinstance(item, (list, tuple)):
+            todo += item
 
 
 def _on_expressions(

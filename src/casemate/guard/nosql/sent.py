@@ -5,6 +5,8 @@ Engines of search and APIs take them over HTTP, often without a library of their
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
@@ -29,6 +31,8 @@ _ASKS = re.compile(
     r"\s{0,80}(?:(?:query|mutation|subscription|fragment)\b[^{}]{0,500}\{|\{\s{0,80}[A-Za-z_.])"
 )
 """How a document of GraphQL begins: a sentence has no braces."""
+_MEMBER = '"query"'
+_MAX_BODY = 64 * 1024
 _GRAPHQL = "query"
 """The member of a request that has its document (GraphQL over HTTP, 5.4)."""
 
@@ -49,13 +53,20 @@ def _check(guard: Guard, sink: str, body: object) -> None:
                 guard.check(sink, body, judge_json)
             elif _FORM.match(sent) is not None:
                 guard.check("url", body, _judge_form)
+        elif len(body) <= _MAX_BODY and _MEMBER in as_text(body) and not guard.is_own(body):
+            with contextlib.suppress(ValueError, RecursionError):
+                told = json.loads(body)
+                _check_asked(guard, sink, told if isinstance(told, dict) else {})
     elif isinstance(body, dict):
         check_chat(guard, body.get("text"))
-        text = body.get(_GRAPHQL)
-        if not isinstance(text, str) or _ASKS.match(text) is None:
-            return
-        if is_put_together(guard, text):
-            guard.check(sink, text, judge_graphql)
+        _check_asked(guard, sink, body)
+
+
+def _check_asked(guard: Guard, sink: str, body: dict[str, Any]) -> None:
+    """Block a document of GraphQL (BlockedError) in a request whose structure is not the code's."""
+    text = body.get(_GRAPHQL)
+    if isinstance(text, str) and _ASKS.match(text) is not None and is_put_together(guard, text):
+        guard.check(sink, text, judge_graphql)
 
 
 def _judge_form(text: str, spans: Sequence[Span]) -> Verdict | None:

@@ -69,6 +69,9 @@ _FOREIGN = re.compile(r"<(?:svg|math)\b|\A\s{0,99}<\?xml", re.IGNORECASE)
 """What may have a script that is read as markup is."""
 _LONGEST_END = 10
 """Characters of the longest of these."""
+_IN_PARAMETER = re.compile(r"[?&][\w.\[\]-]{1,64}=[^&#\s]{0,200}\Z")
+_MAX_PARAMETER = 300
+_PARAMETERS = re.compile(r"&([\w.\[\]-]{1,64})=")
 _start = operator.attrgetter("start")
 
 
@@ -181,6 +184,8 @@ def _in_value(page: str, span: Span, part: Part) -> str | None:
     begins = part.attribute in _ADDRESSES and not page[part.start : span.start].strip()
     if begins and _SCHEME.match(_UNSEEN.sub("", text)):
         return _DECIDES
+    if part.attribute in _ADDRESSES and "=" in text and _adds(page, span, part):
+        return "adds a parameter to an address on the page"
     if part.attribute == "style":
         return _in_style(page, span, part)
     if part.attribute == "srcdoc" and _OPENS.search(text):
@@ -188,6 +193,20 @@ def _in_value(page: str, span: Span, part: Part) -> str | None:
     if _HANDLER.match(part.attribute) and not _PLAIN.fullmatch(text):
         return _in_handler(page, span, part)
     return None
+
+
+def _adds(page: str, span: Span, part: Part) -> bool:
+    """Tell whether data in a parameter of an address goes on with one that the code has as well.
+
+    Of a mail's, which anybody may have in a link, with any other: `&bcc=`.
+    """
+    if part.end - part.start > _MAX_STYLE or not span.exact:
+        return False
+    before, text, after = _divided(page, span, part)
+    if _IN_PARAMETER.search(before[-_MAX_PARAMETER:]) is None:
+        return False
+    mailed = before.lstrip().lower().startswith("mailto:")
+    return any(mailed or f"{name}=" in before + after for name in _PARAMETERS.findall(text))
 
 
 def _divided(page: str, span: Span, part: Part) -> tuple[str, str, str]:

@@ -7,18 +7,22 @@ get there.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..notes import DERIVED, JOINED
+from ..origin import Span
 from ..standing import is_known, wrap_after
 from ..verdict import Verdict
 from .judgement import FIX, absolute, inside, judge, resolved
 
-LEFT, PREFIX = "left", "prefix"
+LEFT, PREFIX, SOMEBODYS = "left", "prefix", "somebodys"
 _FOLDER = re.compile(r"/[^\0\n:*?<>|\"']{1,200}")
 _SYSTEM = frozenset(
     [
@@ -138,7 +142,12 @@ def is_beside(guard: Guard, path: str) -> bool:
 
 
 def is_checked(guard: Guard, path: str) -> bool:
-    """Tell whether the code has found this very path to be in a folder: another may have left."""
+    """Tell whether the code has found this very path to be in a folder: another may have left.
+
+    That it is in the folder of all says nothing of one that left somebody's folder in there.
+    """
+    if (SOMEBODYS, absolute(path)) in guard.provenance.kept:
+        return False
     against = guard.provenance.kept.get((PREFIX, path))
     folder = text_of(against) if against is not None and not isinstance(against, tuple) else None
     return (
@@ -205,7 +214,29 @@ def note_resolved(guard: Guard, folders: Folders, path: object, result: str) -> 
     if spans:
         verdict = judge(text, spans, allowed=folders.allow, follow=True)
         if verdict is not None and spans[0].start > 0:
-            _keep(guard, absolute(result), verdict)
+            where = absolute(result)
+            _keep(guard, where, verdict)
+            if _leaves_somebodys(guard, text, spans):
+                guard.provenance.kept[(SOMEBODYS, where)] = True
+
+
+def _leaves_somebodys(guard: Guard, path: str, spans: Sequence[Span]) -> bool:
+    """Tell whether a value leaves a folder that another value names, as of a customer.
+
+    A link in a page leaves the page's folder in the same way: that was found by taking the page's
+    name off, and nobody has put it together.
+    """
+    for before, span in itertools.pairwise(spans):
+        head = path[: span.start]
+        folder = before.end == span.start - 1 and head[-1:] == "/" and before.exact
+        if folder and head[: before.start][-1:] == "/" and ".." in path[span.start : span.end]:
+            made = guard.provenance.of(path)
+            for part in made.parts if made is not None and made.kind == JOINED else ():
+                if type(part) is str and part.rstrip("/") == head.rstrip("/"):
+                    begun = guard.provenance.of(part)
+                    return begun is None or begun.kind != DERIVED
+            return True
+    return False
 
 
 def _note_join(guard: Guard, result: str, parts: tuple[Any, ...]) -> None:

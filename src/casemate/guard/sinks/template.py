@@ -13,7 +13,7 @@ import itertools
 import os
 import re
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -174,7 +174,7 @@ def patch_string(guard: Guard, module: ModuleType) -> None:
         if not guard.active:
             return
         given = (arguments[1] if len(arguments) > 1 else None, named)
-        judged = _judging_fields(guard, _NAMED_FIELD, *given)
+        judged = _judging_fields(guard, _NAMED_FIELD, *given, named=named)
         template = str(arguments[0].template)
         is_put_together(guard, template)  # it may come back from a file
         guard.check(NAME, template, judged)
@@ -191,8 +191,13 @@ def _on_filled(guard: Guard, template: Any, arguments: tuple[Any, ...], *_: Any)
         guard.check(NAME, template, judged)
 
 
-def _judging_fields(guard: Guard, fields: re.Pattern[str], *given: Any) -> Judge:
-    """Return the judgement of a template whose fields are names, by what it is filled from."""
+def _judging_fields(
+    guard: Guard, fields: re.Pattern[str], *given: Any, named: Collection[str] = ()
+) -> Judge:
+    """Return the judgement of a template whose fields are names, by what it is filled from.
+
+    `named` are those that the code gives by their names, in the place of any other of that name.
+    """
     wide = any(map(_is_wide, given))
     kept = {*itertools.chain.from_iterable(one for one in given if type(one) is dict)}
     other = any(type(one) is not dict for one in given if one is not None)
@@ -211,7 +216,8 @@ def _judging_fields(guard: Guard, fields: re.Pattern[str], *given: Any) -> Judge
                 there = other or field[1] in kept
                 if not span.vouched and there and is_hidden(field[1]):
                     return Verdict(span.origin, "adds a field of what is hidden", _FIX_FIELD)
-                unknown = not field[1].isdigit() and not _shows(guard, fields, field[1])
+                unknown = not field[1].isdigit() and field[1] not in named
+                unknown = unknown and not _shows(guard, fields, field[1])
                 if wide and unknown and not span.vouched:
                     words = "adds a field that looks into what is kept"
                     return Verdict(span.origin, words, _FIX_FIELD)

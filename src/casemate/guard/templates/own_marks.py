@@ -33,6 +33,8 @@ _MARK = re.compile(
 )
 """A name with signs on both sides, or behind a dollar. Tags, entities and words of people's, such
 as `:smile:` and `[[Page]]`, are none."""
+_LOOSE = re.compile(r"\[[a-z][a-z0-9_.]{1,60}\]")
+"""A mark only if a template of the code's has it, and a value takes its place: people write it."""
 _PUT_TOGETHER = frozenset((FORMAT, JOINED, PERCENT))
 _CHANGED = "is a mark of the code's own template, which is filled in it"
 _FIX = (
@@ -52,8 +54,21 @@ def filled(guard: Guard, text: Any, arguments: tuple[Any, ...], *_: Any) -> None
     if type(given[0]) is Substitution:
         if _MARK.search(text) is not None:
             guard.decide(NAME, lambda: _of_pattern(guard, *given))
-    elif _MARK.fullmatch(given[0]) is not None:
+    elif _MARK.fullmatch(given[0]) is not None or _is_loose(guard, text, given[0]):
         guard.decide(NAME, lambda: _of_values(guard, text, given[0]))
+
+
+def _is_loose(guard: Guard, text: str, mark: str) -> bool:
+    """Tell whether a word in brackets is a mark of the code's own template, which it is filling."""
+    if _LOOSE.fullmatch(mark) is None or guard.constants.is_literal(mark):
+        return False  # what is written as it is may be markup: `replace("[b]", "<b>")`
+    made = guard.provenance.of(text)
+    for _ in range(_MAX_ROUNDS):
+        if made is None or made.kind != REPLACED:
+            break
+        text = made.parts[0]
+        made = guard.provenance.of(text)
+    return guard.is_own(text) and mark in text
 
 
 def _of_values(guard: Guard, text: str, mark: str) -> Verdict | None:

@@ -30,6 +30,7 @@ from .records import (
     judge_divided,
     judge_kept,
     judge_logged,
+    judge_object,
     judge_printed,
     judge_record,
     judge_warning,
@@ -48,6 +49,8 @@ _OF_SAMPLES = ("# HELP ", "# TYPE ", "CEF:", "LEEF:", "<")
 _PASSED = ("log", "passed")
 """Under which is kept what was read last, and holds no record of the event's."""
 _OF_SEVERAL = frozenset(("writelines", "writev"))
+_OBJECT = '{"'
+_OBJECTS = ("log", "objects")
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\x9b\u2028\u2029]")
 
@@ -88,6 +91,8 @@ def check_printed(
     """
     given = [str(text) for text in texts if type(text) in _PLAIN]
     if not any(_BREAK.search(text.rstrip("\r\n")) for text in given):
+        if given and given[0][:2] == _OBJECT and len(given) == len(texts) == 1:
+            _check_object(guard, texts[0])
         return
     if len(given) == len(texts) == 1 and not begun:
         check_record(guard, texts[0], sys.stdout)
@@ -106,6 +111,16 @@ def check_printed(
         return judge_printed(body, spans) if spans else None
 
     guard.decide(NAME, question)
+
+
+def _check_object(guard: Guard, record: object) -> None:
+    """Block an object of JSON (BlockedError) that the code has put together, and data changed."""
+    if guard.active and isinstance(record, str) and len(record) <= MAX_RECORD:
+        kept = guard.provenance.kept
+        if _OBJECTS not in kept:
+            kept[_OBJECTS] = any(text.lstrip()[:2] == _OBJECT for text in guard.constants.texts)
+        if kept[_OBJECTS] and is_put_together(guard, record):
+            guard.check(NAME, record, judge_object)
 
 
 def _piece(

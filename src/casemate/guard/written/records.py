@@ -53,6 +53,7 @@ _TAG = re.compile(r"[A-Z][A-Z0-9_-]{2,30}(?=[ :|=])")
 """How a record begins that says in capitals what it is of."""
 _RUNNER = re.compile(r"::[a-z][a-z-]{1,30}(?: [^:\n]{0,200})?::|##(?:vso|teamcity)\[")
 """How what is printed gives orders to what runs a pipeline: GitHub Actions, Azure, TeamCity."""
+_OBJECT = re.compile(r"\{\s?\"[^\"{}]{1,64}\":")
 _TRACE = "Traceback (most recent call last)"
 _RAISED = re.compile(r"[A-Za-z_][\w.]{0,200}: ")
 _MIN_WORDS = 2
@@ -116,7 +117,15 @@ def judge_printed(text: str, spans: Sequence[Span], *, logged: bool = False) -> 
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
         if _ends_as_own(text, span):
             return Verdict(span.origin, "ends a record of the log", FIX_LOG)
-    return None
+    return judge_object(text, spans)
+
+
+def judge_object(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge a line that is an object of JSON which the code has written by hand."""
+    if text[:1] != "{" or _OBJECT.match(neutral(text, spans)) is None:
+        return None
+    own = [span for span in doubtful(spans) if span.exact]
+    return judge_quoted(text, own, JSON) if own else None
 
 
 def judge_warning(text: str, spans: Sequence[Span]) -> Verdict | None:
