@@ -71,6 +71,8 @@ _LONGEST_END = 10
 """Characters of the longest of these."""
 _IN_PARAMETER = re.compile(r"[?&][\w.\[\]-]{1,64}=[^&#\s]{0,200}\Z")
 _MAX_PARAMETER = 300
+_OF_MAILS = frozenset(("attach", "bcc", "cc", "to"))
+"""Parameters of `mailto:` by which others get a mail, or it gets a file."""
 _PARAMETERS = re.compile(r"&([\w.\[\]-]{1,64})=")
 _start = operator.attrgetter("start")
 
@@ -200,13 +202,17 @@ def _adds(page: str, span: Span, part: Part) -> bool:
 
     Of a mail's, which anybody may have in a link, with any other: `&bcc=`.
     """
-    if part.end - part.start > _MAX_STYLE or not span.exact:
+    if part.end - part.start > _MAX_STYLE:
         return False
     before, text, after = _divided(page, span, part)
+    if not span.exact and before.endswith("&"):  # a piece begins behind the sign, as escaped
+        before, text = before[:-1], f"&{text}"
     if _IN_PARAMETER.search(before[-_MAX_PARAMETER:]) is None:
         return False
-    mailed = before.lstrip().lower().startswith("mailto:")
-    return any(mailed or f"{name}=" in before + after for name in _PARAMETERS.findall(text))
+    names = set(_PARAMETERS.findall(text))
+    if before.lstrip().lower().startswith("mailto:") and not names.isdisjoint(_OF_MAILS):
+        return True
+    return any(f"{sign}{name}=" in f"{before} {after}" for name in names for sign in "?&")
 
 
 def _divided(page: str, span: Span, part: Part) -> tuple[str, str, str]:
