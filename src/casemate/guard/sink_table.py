@@ -191,6 +191,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "rsa",
         "rtoml",
         "ruamel",
+        "shlex",
         "simplejson",
         "toml",
         "tomli",

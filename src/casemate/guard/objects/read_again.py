@@ -11,6 +11,7 @@ import contextlib
 import functools
 import io
 import re
+import shlex
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -34,6 +35,7 @@ _BEFORE = re.compile(r"(?:\A|[(\[{,:=])\s{0,64}\Z")
 _AFTER = re.compile(r"\s{0,64}(?:\Z|[)\]},:])")
 _PARAMETER = re.compile(r"&[\w.\[\]-]{1,64}=")
 _FIX_FORM = "put it together by urllib.parse.urlencode, or take the values as they are"
+_FIX_WORDS = "put values in by shlex.quote(), or put the list of words together itself"
 _FIX_LITERAL = "put values in by repr(), or take them as they are"
 
 
@@ -58,6 +60,20 @@ def judge_literal(text: str, spans: Sequence[Span]) -> Verdict | None:
     return verdict._replace(fix=_FIX_LITERAL) if verdict is not None else None
 
 
+def judge_words(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data ends the quotes that the code has put around it, between words."""
+    own = neutral(text, spans)
+    for span in doubtful(spans):
+        before, after = own[max(span.start - 1, 0) : span.start], own[span.end : span.end + 1]
+        quoted = span.exact and before == after and before in ("'", '"')
+        if quoted and before in text[span.start : span.end]:
+            with contextlib.suppress(ValueError):
+                if len(shlex.split(text)) == len(shlex.split(own)):
+                    continue
+            return Verdict(span.origin, "ends its quotes, and begins another word", _FIX_WORDS)
+    return None
+
+
 def _is_value(text: str, span: Span) -> bool:
     """Tell whether data is a literal, or some with commas, that stands where one may."""
     if not (_BEFORE.search(text[: span.start]) and _AFTER.match(text, span.end)):
@@ -74,6 +90,7 @@ def patches(sink: str) -> dict[str, Patch]:
     """Return what watches the readers of Python, for the sink that judges what they read."""
     return {
         "ast": _watching(sink, judge_literal, "literal_eval"),
+        "shlex": _watching(sink, judge_words, "split"),
         "csv": functools.partial(_patch_tables, sink),
         "urllib.parse": functools.partial(_patch_forms, sink),
     }

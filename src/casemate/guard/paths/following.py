@@ -317,7 +317,10 @@ def _is_of_event(guard: Guard, text: str) -> bool:
     # The event would be decoded for each path that a library makes absolute.
     if text[0] == "/" and text == os.getcwd():
         return False
-    return guard.taint.exact(text) is not None
+    if guard.taint.exact(text) is not None:
+        return True
+    # A framework cuts a path of the event's out of its URL.
+    return "../" in text and guard.taint.holding(text) is not None
 
 
 def _may_tell(guard: Guard, parts: tuple[Any, ...]) -> bool:
