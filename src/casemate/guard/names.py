@@ -32,6 +32,8 @@ FILLS_MARK = "replace() of a mark"
 """How it is announced that the code fills a mark of a template of its own."""
 MERGES = "dictionary that is put over another"
 """How it is announced that the code merges two dictionaries."""
+ASKS = "text that an object of the code's is asked by"
+"""How it is announced that the code gives a text to a method of any name."""
 PARTS = frozenset(("partition", "rpartition", "rsplit", "split"))
 PLACES = frozenset(("find", "index", "rfind", "rindex"))
 ENDS_OF_HEADS = frozenset(("\n\n", "\r\n\r\n", "\r\n", b"\n\n", b"\r\n\r\n", b"\r\n"))
@@ -217,6 +219,6 @@ NAMES = (
     *("joined_by", "batched", "join", "add", "augment", "short", "grows", "percent"),
     *("numbered", "showing", "shown", "joined", "replaced", "call", "called", "caught"),
     *("given", "cut", "cut_again", "member", "found", "all_found", "same", "differs", "matched"),
-    *("seen", "watched", "wrote", "bound", "merged", "united"),
+    *("seen", "watched", "wrote", "bound", "merged", "united", "told"),
 )
 """What rewritten code calls, by its built-in names without prefix and suffix."""

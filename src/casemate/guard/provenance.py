@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from io import BufferedWriter, FileIO
 from operator import is_
-from types import BuiltinMethodType, GeneratorType
+from types import BuiltinMethodType, GeneratorType, MethodType
 from typing import Any
 
 from .bound_methods import Binder
@@ -37,6 +37,7 @@ from .in_lines import (
 )
 from .leaks.raised import Raised
 from .names import (
+    ASKS,
     FILLS,
     FILLS_MARK,
     MERGES,
@@ -395,6 +396,12 @@ class Provenance(Calls):
         if self.active and name in self.watchers:
             self.watchers[name]((value, given), {})
         return value
+
+    def told(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """Announce a call of a method of any name, if it is one of Python, then do it."""
+        if type(function) is MethodType and self.active and ASKS in self.watchers:
+            self.watchers[ASKS]((function, *arguments), named)
+        return function(*arguments, **named)
 
     def merged(self, own: dict[Any, Any], over: Any) -> dict[Any, Any]:
         """Do `{"tenant": me, **over}`."""

@@ -42,6 +42,7 @@
     chr(x), map(chr, x)   __casemate_numbered__(chr)(x), map(__casemate_numbered__(chr), x)
     repr(x), f"a {x!r}"   __casemate_showing__(repr)(x), f"a {__casemate_shown__(x)}"
     t.format(x)           __casemate_watched__("format", t.format, x)
+    jira.ask(f"a = '{x}'") __casemate_told__(jira.ask, f"a = '{x}'")
     {"tenant": t, **x}    {**__casemate_merged__({"tenant": t}, x)}
     {...} | x, f() | x    __casemate_united__({...}, x, 1), __casemate_united__(f(), x, 0)
     except E as e: ...    except E as e: __casemate_caught__(); ...
@@ -62,6 +63,7 @@ import copy
 import importlib.util
 from types import CodeType
 
+from .asking import asks_by_text, may_ask
 from .bound_methods import announced, handed_over
 from .comparisons import Comparisons
 from .evaluated import form_of_eval
@@ -142,6 +144,7 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
         self._heads = names_of_heads(module)
         self._matches = match_names(module)
         self._replaces = may_replace(module)
+        self._asks = asks_by_text(module)
         levels = separators_of_levels(module)
         self._levels = levels | frozenset("+#*>" if levels else "")
         self._taken: dict[int, int] = {}
@@ -348,6 +351,9 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
             return self._watched(node, told)
         writes = name in WRITES and owner is not None
         if name != "join" and name not in CALLED and not writes:
+            if self._asks and owner is not None and may_ask(node, name):
+                node.args.insert(0, node.func)
+                node.func = self._call(node, "told").func
             return node
         return self._noted_call(node, name, writes=writes)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core import Guard
 from ..lone_signs import origin_of_sign
-from ..names import OF_TABLES, READS_LEVELS, WATCHED
+from ..names import ASKS, OF_TABLES, READS_LEVELS, WATCHED
 from ..origin import Span
 from ..pieces import as_text
 from ..quoted import judge
@@ -24,6 +24,7 @@ from ..sink import CallHook
 from ..spans import around
 from ..standing import is_own, is_put_together
 from ..verdict import Verdict
+from . import told
 from .drivers import EXPRESSIONS, MONGO, NAME, READING, check_document
 from .languages import EXPRESSION, judge_graphql, judge_path, judge_search
 
@@ -32,6 +33,8 @@ _OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte", "$
 _MAX_TOPICS = 64
 _MAX_QUERY = 16 * 1024
 _QUERY_STRINGS = ("query_string", "simple_query_string")
+_STATEMENT = re.compile(r"\s{0,99}(?:select|insert|update|delete|with|create|pragma)\b", re.IGNORECASE)
+"""What is judged where a driver takes it."""
 _FIELD = re.compile(r"\w:[\w(\"*\[]")
 _OPERATOR = re.compile(r"\b(?:AND|OR|NOT)\b")
 """What a query of Lucene's has beside words."""
@@ -121,6 +124,8 @@ def _on_executed(
         return
     if _DOCUMENT.match(text) is not None and is_put_together(guard, text):
         guard.check(NAME, text, judge_graphql)
+    elif _STATEMENT.match(text) is None:
+        told.on_told(guard, function, arguments, named)
 
 
 def _on_searched(
@@ -135,6 +140,7 @@ def _on_searched(
             guard.check(NAME, one, judge_path)
         elif _FIELD.search(one) and _OPERATOR.search(one) and is_put_together(guard, one):
             guard.check(NAME, one, _judge_lucene)
+    told.on_told(guard, function, arguments, named)
 
 
 def _queries(given: object) -> Iterator[str]:
@@ -179,6 +185,7 @@ def _on_found(
 
 CALLS: dict[str, CallHook] = {
     READS_LEVELS: _on_levels,
+    ASKS: told.on_told,
     "execute": _on_executed,
     **dict.fromkeys((name for name in MONGO if name in WATCHED and name != "update"), _on_asked),
     **dict.fromkeys(("find", "find_one"), _on_found),

@@ -1,0 +1,59 @@
+"""Finds the calls by which code may ask an object of its own by a text that it has put together.
+
+A client of the code's own (`jira.search(f'project = X AND text ~ "{words}"')`) has any name for what
+it does. Looked at are the modules alone that have a literal which looks like a part of a query, or
+begins like a command; in all others calls stay as they are.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+_HOLE = "\0"
+_QUERY = re.compile(
+    r"(?:[=~:(,<>]|\b(?:eq|ne|like|LIKE|contains|is)\b)\s?['\"](?:\0|%s|%\(|\{|\Z)"
+)
+"""A value in quotes behind a comparison."""
+_JOINED = re.compile(
+    r"\b(?:and|or|where|match|filter|select|eq|find|return)\b|&&|\|\||[{(\[,|;]", re.IGNORECASE
+)
+_FIELDS = re.compile(r"(?:\w{2,40}[:=]\w[\w.-]{0,60}[ ,]){1,8}\w{2,40}[:=](?:\0|%s|%\(|\{|\Z)")
+"""Words behind names of fields: `label:support from:`, `tenant=t1,app=`."""
+_COMMAND = re.compile(r"[A-Z]{2,12}(?:[ +][^\n]{0,200})?(?:\0|%s|%\(|\{|\Z)")
+"""A word in capitals, as protocols begin their lines."""
+_MAX_LITERAL = 4096
+_LEFT_ALONE = frozenset(
+    [
+        *("append", "add", "extend", "insert", "pop", "setdefault", "discard", "remove", "index"),
+        *("count", "keys", "values", "items", "copy", "clear", "sort", "isoformat", "hexdigest"),
+        *("debug", "info", "warning", "error", "exception", "critical", "log", "warn", "fatal"),
+    ]
+)
+
+
+def asks_by_text(module: ast.Module) -> bool:
+    """Tell whether a module has a literal of a query or a command in it."""
+    return any(_is_part(text) for node in ast.walk(module) if (text := _literal(node)))
+
+
+def may_ask(node: ast.Call, name: str) -> bool:
+    """Tell whether a call of a method may be one by such a text: it is given one or two things."""
+    if not name or name in _LEFT_ALONE or not node.args or len(node.args) > 3:
+        return False
+    return any(not isinstance(argument, ast.Constant) for argument in node.args)
+
+
+def _literal(node: ast.AST) -> str:
+    if isinstance(node, ast.JoinedStr):
+        parts = (v.value if isinstance(v, ast.Constant) else _HOLE for v in node.values)
+        return "".join(part for part in parts if isinstance(part, str))
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _is_part(text: str) -> bool:
+    if len(text) > _MAX_LITERAL:
+        return False
+    if _QUERY.search(text) is not None and _JOINED.search(text) is not None:
+        return True
+    return _FIELDS.search(text) is not None or _COMMAND.match(text) is not None

@@ -1,0 +1,90 @@
+"""Queries and commands that an object of the function's own is asked by, whatever it is called.
+
+What language it is nobody says. What the code has written around a value does: quotes behind a
+comparison, names of fields before words, or a word in capitals that begins the line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core import Guard
+from ..origin import Span
+from ..spans import neutral
+from ..standing import is_own, is_put_together
+from ..verdict import Verdict
+from ..written.lines import BREAKS, before_in_line, doubtful, is_whole
+
+NAME = "nosql"
+_MAX_TEXT = 16 * 1024
+_COMPARED = re.compile(
+    r"(?:[=~:(,<>]|\b(?:eq|ne|co|sw|like|contains|is)\b)\s{0,4}['\"]\Z", re.IGNORECASE
+)
+_JOINED = re.compile(
+    r"\b(?:and|or|where|match|filter|select|pr|return)\b|&&|\|\||['\"]\s{0,4}[,)}\]]", re.IGNORECASE
+)
+"""What there is in a query beside one comparison."""
+_GOES_ON = re.compile(r"[)}\]|&=<>,#;~.]|//|--|\b(?:and|or|not|union|pr|ne|eq)\b", re.IGNORECASE)
+_FIELDS = re.compile(r"\w{2,40}([:=])\w[\w.-]{0,60}[ ,](?:[^\n]{0,200}[ ,])?\w{2,40}\1\Z")
+_MORE = re.compile(r"(?:\b(?:OR|AND|NOT)\b|,).{0,80}\w[:=!<>]")
+_CAPITALS = re.compile(r"[A-Z]{2,12}\b")
+_ESCAPED = re.compile(r"\\.|''|\"\"", re.DOTALL)
+_FIX = (
+    "give values to the client by themselves, as parameters; or escape the quotes in a value and "
+    "refuse line ends, before it is put into the text"
+)
+
+
+def on_told(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Block a text (BlockedError) that data has changed, for an object of the code's own."""
+    for text in arguments[:2]:
+        if type(text) is not str or not 2 < len(text) <= _MAX_TEXT or guard.is_own(text):
+            continue
+        quoted = "'" in text or '"' in text
+        looks = quoted or ":" in text or "=" in text or BREAKS.search(text.strip()) is not None
+        if looks and is_own(guard, function) and is_put_together(guard, text):
+            guard.check(NAME, text, judge)
+
+
+def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data ends its quotes in a query, adds a field, or begins a command."""
+    seen = [span for span in spans if not span.is_piece]
+    if not seen or is_whole(text, seen):
+        return None
+    own = neutral(text, seen)
+    for span in doubtful(seen):
+        part = text[span.start : span.end]
+        if _ends_quotes(own, part, span):
+            return Verdict(span.origin, "ends its quotes in a query of the code's", _FIX)
+        if _MORE.search(part) is not None and _FIELDS.search(own, max(span.start - 300, 0), span.start) is not None:
+            return Verdict(span.origin, "adds a condition to a query of the code's", _FIX)
+        line = before_in_line(own, span)
+        if _CAPITALS.match(line) is not None and _begins_command(part):
+            return Verdict(span.origin, "begins another command", _FIX)
+    return None
+
+
+def _ends_quotes(own: str, part: str, span: Span) -> bool:
+    quote = own[span.start - 1 : span.start]
+    if quote not in ("'", '"') or quote not in part or own[span.end : span.end + 1] != quote:
+        return False
+    if _COMPARED.search(own, max(span.start - 32, 0), span.start) is None:
+        return False
+    if _JOINED.search(f"{own[: span.start]}q{own[span.end :]}") is None:
+        return False
+    ends = _unescaped(part, quote)
+    return ends >= 0 and _GOES_ON.search(part, ends + 1) is not None
+
+
+def _unescaped(part: str, quote: str) -> int:
+    """Return where a quote is that is neither doubled nor behind a backslash, or -1."""
+    return _ESCAPED.sub("qq", part).find(quote)
+
+
+def _begins_command(part: str) -> bool:
+    ended = BREAKS.search(part)
+    return ended is not None and _CAPITALS.match(part, ended.end()) is not None
