@@ -12,7 +12,7 @@ import re
 
 _HOLE = "\0"
 _QUERY = re.compile(
-    r"(?:[=~:(,<>]|\b(?:eq|ne|like|LIKE|contains|is)\b)\s?['\"](?:\0|%s|%\(|\{|\Z)"
+    r"(?:[=~:(,<>]|\b(?:eq|ne|like|LIKE|contains|is|[A-Z]{2,12})\b)\s?['\"](?:\0|%s|%\(|\{|\Z)"
 )
 """A value in quotes behind a comparison."""
 _JOINED = re.compile(

@@ -20,7 +20,7 @@ from ..written.lines import BREAKS, before_in_line, doubtful, is_whole
 NAME = "nosql"
 _MAX_TEXT = 16 * 1024
 _COMPARED = re.compile(
-    r"(?:[=~:(,<>]|\b(?:eq|ne|co|sw|like|contains|is)\b)\s{0,4}['\"]\Z", re.IGNORECASE
+    r"(?:[=~:(,<>]|\b(?i:eq|ne|co|sw|like|contains|is)\b|\b[A-Z]{2,12} |\w:\w{1,40} )\s{0,4}['\"]\Z"
 )
 _JOINED = re.compile(
     r"\b(?:and|or|where|match|filter|select|pr|return)\b|&&|\|\||['\"]\s{0,4}[,)}\]]", re.IGNORECASE

@@ -272,7 +272,7 @@ def _compare(guard: Guard, pattern: object) -> None:
     if type(pattern) is not str or pattern is guard.provenance.kept.get(_COMPARED):
         return
     guard.provenance.kept[_COMPARED] = pattern
-    if not (pattern[:1] == pattern[-1:] == "*"):
+    if not (pattern[:1] == pattern[-1:] == "*") or not any(map(str.isalnum, pattern)):
         _check_pattern(guard, pattern)
 
 

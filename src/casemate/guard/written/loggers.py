@@ -211,6 +211,12 @@ def read_records(guard: Guard, text: Any, *_: Any) -> None:
             guard.check(NAME, text, cef.judge_each)
 
 
+def _judge_formed(text: str, spans: Sequence[Span]) -> Verdict | None:
+    # What a record was made of is put into its form by the library, and found again.
+    whole = [span._replace(exact=True) for span in spans if not span.is_piece]
+    return judge_object(text, whole) if whole else None
+
+
 def patch_logging(guard: Guard, module: ModuleType) -> None:
     """Watch what handlers of `logging` are about to write."""
 
@@ -224,6 +230,10 @@ def patch_logging(guard: Guard, module: ModuleType) -> None:
 
     def _formatted(handler: Any, text: object) -> None:
         check_record(guard, text, getattr(handler, "stream", None), judge_logged)
+        form = getattr(getattr(handler, "formatter", None), "_fmt", None)
+        # A formatter that writes JSON as a library does has no such form.
+        if isinstance(form, str) and form.lstrip()[:2] == _OBJECT and isinstance(text, str):
+            guard.check(NAME, text.strip(), _judge_formed)
 
     wrap_after(module.Handler, "format", formatted)
     wrap_after(module.Handler, "__init__", made)

@@ -26,6 +26,7 @@ RECIPE = re.compile(r"[$`;|&<>\r\n]")
 _YAML_LINE = re.compile(
     r"[\r\n]([ \t]{0,80})(?:-[ \t]|[\"']?[\w.-]{1,80}[\"']?[ \t]{0,8}:(?:\s|\Z))"
 )
+_YAML_KEY = re.compile(r"[ ]{1,80}(?:-[ ]{1,8})?(?=[\"']?[\w.-]{1,80}[\"']?:[ ])")
 _BEGINS_VALUE = re.compile(r"(?:[\w\"'.-][ \t]{0,8}:|(?:^|\s)-)[ \t]{1,40}\Z")
 _VALUED = re.compile(r"(?::|^|\s-)[ \t]{0,8}[{\[]")
 _FLOW = re.compile(r"\s*+(?:\{.*\}|\[.*\])\s*+", re.DOTALL)
@@ -64,7 +65,17 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
             return Verdict(span.origin, "ends the quotes of a setting", FIX_LINE)
         if before.strip() and next(begun(text, span), None) is not None:
             return Verdict(span.origin, "begins a line of its own among settings", FIX_LINE)
+        if not quote and _begins_key(before, part):
+            return Verdict(span.origin, "begins a line of its own among settings", FIX_LINE)
     return None
+
+
+def _begins_key(before: str, part: str) -> bool:
+    """Tell whether data behind a key of YAML's has another, as deep as that or less deep."""
+    key = _YAML_KEY.match(before)
+    if key is None:
+        return False
+    return any(len(found[1]) <= len(key[0]) for found in _YAML_LINE.finditer(part))
 
 
 def _shows_another(own: str, part: str) -> bool:

@@ -18,7 +18,7 @@ from ..quoted import judge as judge_quoted
 from ..quoted import language
 from ..spans import around, neutral
 from ..standing import is_direct, is_own, is_put_together, wrap_after
-from ..url import structure
+from ..url import links, structure
 from ..verdict import Verdict
 from . import shaped
 from .alike import KINDS, POINT, STATSD, adds_tag
@@ -116,6 +116,7 @@ def mailed_by_own(
         begins = as_text(one[:MAX_FIRST_LINE])
         if _MAIL_FIELD.match(begins) is not None and is_put_together(guard, one):
             guard.check(NAME, one, judge_head)
+            links.check(guard, NAME, one)
 
 
 def check_line(guard: Guard, text: str) -> None:
@@ -355,6 +356,7 @@ def patch_mail(guard: Guard, module: ModuleType) -> None:
         message = argument(arguments, named, 3, "msg", "message")
         if guard.active and isinstance(message, (str, bytes)):
             guard.check(NAME, message, judge_inside if _is_of_message(message) else judge_head)
+            links.check(guard, NAME, message)
 
     wrap(module.SMTP, "sendmail", before)
 
@@ -366,6 +368,7 @@ def patch_mailbox(guard: Guard, module: ModuleType) -> None:
         message = argument(arguments, named, 1, "message")
         if guard.active and isinstance(message, (str, bytes)):
             guard.check(NAME, message, judge_inside if _is_of_message(message) else judge_head)
+            links.check(guard, NAME, message)
         elif guard.active and isinstance(message, (io.StringIO, io.BytesIO)):
             guard.check(NAME, message.getvalue(), judge_head)
 
