@@ -8,6 +8,7 @@ begins like a command; in all others calls stay as they are.
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 
 _HOLE = "\0"
@@ -22,7 +23,12 @@ _FIELDS = re.compile(r"(?:\w{2,40}[:=]\w[\w.-]{0,60}[ ,]){1,8}\w{2,40}[:=](?:\0|
 """Words behind names of fields: `label:support from:`, `tenant=t1,app=`."""
 _COMMAND = re.compile(r"[A-Z]{2,12}(?:[ +][^\n]{0,200})?(?:\0|%s|%\(|\{|\Z)")
 """A word in capitals, as protocols begin their lines."""
+_DOCUMENT = re.compile(r"\{\s{0,9}\w{1,40}\s{0,3}\(\s{0,3}\w{1,40}\s{0,3}:")
+"""A field of GraphQL's with an argument."""
+_FILTER = re.compile(r"\([&|!]\(|\(\w{1,40}=(?:\0|%s|%\(|\{|\*|\Z)")
+"""A filter of LDAP's."""
 _MAX_LITERAL = 4096
+_BUILT_IN = frozenset(dir(builtins))
 _LEFT_ALONE = frozenset(
     [
         *("append", "add", "extend", "insert", "pop", "setdefault", "discard", "remove", "index"),
@@ -38,8 +44,8 @@ def asks_by_text(module: ast.Module) -> bool:
 
 
 def may_ask(node: ast.Call, name: str) -> bool:
-    """Tell whether a call of a method may be one by such a text: it is given one or two things."""
-    if not name or name in _LEFT_ALONE or not node.args or len(node.args) > 3:
+    """Tell whether a call of a method or a function may be one by such a text."""
+    if not name or name in _LEFT_ALONE or name in _BUILT_IN or not node.args or len(node.args) > 3:
         return False
     return any(not isinstance(argument, ast.Constant) for argument in node.args)
 
@@ -55,5 +61,7 @@ def _is_part(text: str) -> bool:
     if len(text) > _MAX_LITERAL:
         return False
     if _QUERY.search(text) is not None and _JOINED.search(text) is not None:
+        return True
+    if _DOCUMENT.search(text) is not None or _FILTER.search(text) is not None:
         return True
     return _FIELDS.search(text) is not None or _COMMAND.match(text) is not None

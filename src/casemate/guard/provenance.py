@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from io import BufferedWriter, FileIO
 from operator import is_
-from types import BuiltinMethodType, GeneratorType, MethodType
+from types import BuiltinMethodType, FunctionType, GeneratorType, MethodType
 from typing import Any
 
 from .bound_methods import Binder
@@ -100,6 +100,7 @@ Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
 """Takes the arguments of a call before it is made; raises to stop it."""
 
 
+_OF_PYTHON = frozenset((FunctionType, MethodType))
 _NO_MAPPINGS = frozenset((str, bytes, int, float, bool, tuple, list, set, type(None)))
 """What fills a template in its order."""
 _ADDRESSES = ("IPv4Address", "IPv6Address")
@@ -398,8 +399,8 @@ class Provenance(Calls):
         return value
 
     def told(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        """Announce a call of a method of any name, if it is one of Python, then do it."""
-        if type(function) is MethodType and self.active and ASKS in self.watchers:
+        """Announce a call of a function of any name, if it is one of Python, then do it."""
+        if type(function) in _OF_PYTHON and self.active and ASKS in self.watchers:
             self.watchers[ASKS]((function, *arguments), named)
         return function(*arguments, **named)
 

@@ -315,7 +315,8 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
         ):
             name = known
         elif isinstance(node.func, ast.Name) and not reads_in_memory(node):
-            return done(self._builtin(node, node.func.id))
+            called = node.func.id
+            return done(self._told(self._builtin(node, called), called))
         return done(self._named_call(node, name, again))
 
     def _passed_on(self, node: ast.expr) -> ast.expr:
@@ -351,11 +352,15 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
             return self._watched(node, told)
         writes = name in WRITES and owner is not None
         if name != "join" and name not in CALLED and not writes:
-            if self._asks and owner is not None and may_ask(node, name):
-                node.args.insert(0, node.func)
-                node.func = self._call(node, "told").func
-            return node
+            return self._told(node, name if owner is not None else "")
         return self._noted_call(node, name, writes=writes)
+
+    def _told(self, node: ast.Call, name: str) -> ast.Call:
+        """Announce a call of something of the code's own that may be given a query by it."""
+        if self._asks and may_ask(node, name):
+            node.args.insert(0, node.func)
+            node.func = self._call(node, "told").func
+        return node
 
     def _seen_cut(self, node: ast.Call, name: str) -> None:
         if isinstance(node.func, ast.Attribute):

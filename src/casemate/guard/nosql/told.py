@@ -16,6 +16,7 @@ from ..spans import neutral
 from ..standing import is_own, is_put_together
 from ..verdict import Verdict
 from ..written.lines import BREAKS, before_in_line, doubtful, is_whole
+from .languages import judge_graphql
 
 NAME = "nosql"
 _MAX_TEXT = 16 * 1024
@@ -31,6 +32,7 @@ _FIELDS = re.compile(r"\w{2,40}([:=])\w[\w.-]{0,60}[ ,](?:[^\n]{0,200}[ ,])?\w{2
 _MORE = re.compile(r"(?:\b(?:OR|AND|NOT)\b|,).{0,80}\w[:=!<>]")
 _CAPITALS = re.compile(r"[A-Z]{2,12}\b")
 _ESCAPED = re.compile(r"\\.|''|\"\"", re.DOTALL)
+_DOCUMENT = re.compile(r"\s{0,9}(?:(?:query|mutation|subscription)\b[^{}]{0,200})?\{\s{0,99}\w{1,40}\s{0,3}[({:]")
 _FIX = (
     "give values to the client by themselves, as parameters; or escape the quotes in a value and "
     "refuse line ends, before it is put into the text"
@@ -47,7 +49,7 @@ def on_told(
         quoted = "'" in text or '"' in text
         looks = quoted or ":" in text or "=" in text or BREAKS.search(text.strip()) is not None
         if looks and is_own(guard, function) and is_put_together(guard, text):
-            guard.check(NAME, text, judge)
+            guard.check(NAME, text, judge_graphql if _DOCUMENT.match(text) else judge)
 
 
 def judge(text: str, spans: Sequence[Span]) -> Verdict | None:

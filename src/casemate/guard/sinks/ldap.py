@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..names import READS_TEXT
+from ..names import ASKS, READS_TEXT
 from ..origin import Span
 from ..pieces import as_text
 from ..plain_names import is_plain
@@ -255,7 +255,7 @@ def _patch_bonsai(guard: Guard, module: ModuleType) -> None:
 SINK = Sink(
     name=NAME,
     summary="LDAP filters and names: data must stay one value, its special characters escaped.",
-    calls={"search": _on_search, READS_TEXT: _on_read},
+    calls={"search": _on_search, ASKS: _on_search, READS_TEXT: _on_read},
     patches={
         "ldap3.core.connection": _patch_ldap3,
         "ldap.ldapobject": _patch_python_ldap,

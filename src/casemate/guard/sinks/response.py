@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core import Guard, Place
+from ..names import WRITES_HEAD
 from ..origin import Span
 from ..pages import cleaning, judgement
 from ..pieces import as_text
@@ -51,6 +52,9 @@ _STATUS = frozenset(("status", "statusCode"))
 _OWN_HOST = frozenset(("/headers/host", "/multivalueheaders/host/0", "/requestcontext/domainname"))
 """Where events of HTTP have the host that was asked, in lower case."""
 _REFRESH = re.compile(r"\s*+\d*+\s*+[;,]\s*+(?:url\s*+=)?\s*+['\"]?", re.IGNORECASE)
+_REDIRECTS = re.compile(r"HTTP/1\.\d 30\d\b|Status: 30\d\b")
+_LEADS = re.compile(r"^location:[ \t]{0,9}([^\r\n]{1,4096})", re.IGNORECASE | re.MULTILINE)
+_MAX_HEAD = 16 * 1024
 _FIX_SPLIT = "leave line breaks out of headers: `value.splitlines()[0]`, or quote the value"
 _FIX_TARGET = (
     "redirect to a path of your own (`if not target.startswith('/') or target[1:2] in '/\\\\'`), "
@@ -292,10 +296,28 @@ def _on_marked(
         returned.check_markup(guard, NAME, arguments[0])
 
 
+def _on_head(guard: Guard, text: object, *_: Any) -> None:
+    """Judge where the head of an answer leads that the code has put together."""
+    if not isinstance(text, str) or not guard.active or len(text) > _MAX_HEAD:
+        return
+    if _REDIRECTS.match(text) is not None:
+        guard.check(NAME, text, lambda whole, spans: _led_away(guard, whole, spans))
+
+
+def _led_away(guard: Guard, text: str, spans: Sequence[Span]) -> Verdict | None:
+    for found in _LEADS.finditer(text):
+        start, end = found.span(1)
+        inside = [s.moved(-start) for s in spans if start <= s.start and s.end <= end]
+        verdict = _target(guard, "location", found[1], inside) if inside else None
+        if verdict is not None:
+            return verdict
+    return None
+
+
 SINK = Sink(
     name=NAME,
     summary="Answers: no line breaks in headers, no host of a redirect that the event chose, no "
     "markup of the event on a page.",
-    calls=dict.fromkeys(("Markup", "mark_safe"), _on_marked),
+    calls={**dict.fromkeys(("Markup", "mark_safe"), _on_marked), WRITES_HEAD: _on_head},
     patches=cleaning.patches(),
 )
