@@ -42,11 +42,12 @@ _FIX_LITERAL = "put values in by repr(), or take them as they are"
 def judge_form(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data in a value of a form that the code put together ends this."""
     # Found by search, it may be a part of a form of the event's own; a number is by chance.
-    if not all(span.exact or text[span.start : span.end].isalnum() for span in spans):
-        return None
+    sure = all(span.exact or text[span.start : span.end].isalnum() for span in spans)
     for span in doubtful(spans):
-        begin = text.rfind("&", 0, span.start) + 1
-        if "=" in text[begin : span.start] and "&" in text[span.start : span.end]:
+        begin, part = text.rfind("&", 0, span.start) + 1, text[span.start : span.end]
+        # What blanks were replaced in is found again, all of it, and has a name of its own then.
+        begins = "&" in part if sure else not span.is_piece and _PARAMETER.search(part) is not None
+        if "=" in text[begin : span.start] and begins:
             return Verdict(span.origin, "begins another parameter", _FIX_FORM)
     return None
 

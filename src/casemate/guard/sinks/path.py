@@ -272,7 +272,9 @@ def _compare(guard: Guard, pattern: object) -> None:
     if type(pattern) is not str or pattern is guard.provenance.kept.get(_COMPARED):
         return
     guard.provenance.kept[_COMPARED] = pattern
-    if not (pattern[:1] == pattern[-1:] == "*") or not any(map(str.isalnum, pattern)):
+    between = pattern.strip("*")
+    searched = pattern[:1] == pattern[-1:] == "*" and (not between or any(map(str.isalnum, between)))
+    if not searched:
         _check_pattern(guard, pattern)
 
 
