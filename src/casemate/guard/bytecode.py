@@ -16,6 +16,7 @@ from types import CodeType
 
 DEPENDS_ON = (
     *(
+        "asking.py",
         "bound_methods.py",
         "bytecode.py",
         "comparisons.py",
@@ -24,7 +25,7 @@ DEPENDS_ON = (
         "in_batches.py",
     ),
     *("in_loops.py", "inlining.py", "looks.py", "methods.py", "names.py", "notes.py"),
-    *("rewriting.py", "scopes.py"),
+    *("merging.py", "plain_names.py", "rewriting.py", "scopes.py"),
 )
 """Files beside this one on which the rewritten form depends."""
 _UNCHECKED_HASH = (1).to_bytes(4, "little")
