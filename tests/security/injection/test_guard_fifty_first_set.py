@@ -369,3 +369,101 @@ def test_a_star_stands_for_no_users_folder(tmp_path: Path) -> None:
     assert_blocked(tmp_path, {"star": (MATCHED, {"user": "*"})}, {"path"}, ())
     for event in ({"user": "ann"}, {"user": "o'hara", "q": "*"}):
         assert_passes(tmp_path, {str(event): (MATCHED, event)}, ())
+
+
+# -- a set by others --------------------------------------------------------------------------------
+
+PROFILE = """
+import json, re
+CALL = re.compile(r'(?:(\\w+)\\s*:\\s*)?(user)\\s*\\(([^)]*)\\)\\s*\\{([^}]*)\\}')
+def service(query):
+    return CALL.findall(query)
+def handler(event, context):
+    query = 'query { user(id: "' + event["id"].strip() + '") { name } }'
+    return len(service(query))
+"""
+PHONES = """
+def parse(text):
+    return text.count("(")
+def handler(event, context):
+    name = " ".join(event["name"].split())
+    asked = f"(&(hidden=0)(|(cn={name})(uid={name.lower()})))"
+    return parse(asked.replace(f"(cn={name})", f"(cn={name}*)"))
+"""
+ORDERS = """
+from urllib.parse import parse_qs, urlencode
+class Provider:
+    def post(self, body):
+        return {k: v[-1] for k, v in parse_qs(body, keep_blank_values=True).items()}
+def compose(name):
+    return f"Hi {name.strip()}, your order is on its way".replace(" ", "+")[:300]
+def handler(event, context):
+    body = f"from=Shop&to=49170&text={compose(event['name'])}"
+    body += "&" + urlencode({"note": event.get("note", "")})
+    return Provider().post(body)
+"""
+RETURNS = """
+HOME = "https://app.shop.example"
+def response(status, headers):
+    raw = f"HTTP/1.1 {status}\\r\\n" + "".join(f"{k}: {v}\\r\\n" for k, v in headers.items()) + "\\r\\n"
+    return [line.split(":")[0] for line in raw.split("\\r\\n\\r\\n")[0].split("\\r\\n")[1:]]
+def handler(event, context):
+    target = event["to"]
+    if not (target.startswith(HOME) or (target.startswith("/") and not target.startswith("//"))):
+        target = "/"
+    return response("302 Found", {"Location": target, "Set-Cookie": "sid=1; Secure"})
+"""
+EXPORTS = """
+import store
+from pathlib import Path
+def handler(event, context):
+    key, bucket = event["key"], store.Folder(Path("/tmp/fifty-second"))
+    for name in ("exports/acme/a.csv", "exports/other/b.csv"):
+        bucket.put(name)
+    return bucket.get(key) if key.startswith(f"exports/{event['tenant']}/") else 403
+"""
+STORE = """
+class Folder:
+    def __init__(self, root):
+        self.root = root
+    def put(self, key):
+        (self.root / key).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / key).write_text(key)
+    def get(self, key):
+        return (self.root / key).read_text() if (self.root / key).is_file() else 404
+"""
+
+
+def test_functions_of_the_codes_own_are_given_what_it_has_put_together(tmp_path: Path) -> None:
+    attack = '1") { name } x: user(id: "2") { apiKey } y: user(id:"1'
+    assert_blocked(tmp_path, {"profile": (PROFILE, {"id": attack})}, {"nosql"}, ())
+    for name in ("1", "5f0c8a34-11aa", " 2 "):
+        assert_passes(tmp_path, {name: (PROFILE, {"id": name})}, ())
+    for name in ("*", "x)(pin=44*", "x)(ou=*)(cn=x"):
+        assert_blocked(tmp_path, {name: (PHONES, {"name": name})}, {"ldap"}, ())
+    for name in ("Ann  Lee", "O'Neil", "Zoë"):
+        assert_passes(tmp_path, {name: (PHONES, {"name": name})}, ())
+
+
+def test_a_parameter_is_known_behind_replaced_blanks(tmp_path: Path) -> None:
+    for name in ("Al&from=Bank&text=Call 0900", "Cy&class=flash&y"):
+        assert_blocked(tmp_path, {name: (ORDERS, {"name": name})}, {"deserialisation"}, ())
+    for event in ({"name": "Ann Lee", "note": "a&from=Bank"}, {"name": "O'Hara = Bo"}):
+        assert_passes(tmp_path, {str(event): (ORDERS, event)}, ())
+
+
+def test_a_head_that_the_code_writes_leads_to_no_other_host(tmp_path: Path) -> None:
+    for to in ("https://app.shop.example.evil.test/x", "https://app.shop.example@evil.test/"):
+        assert_blocked(tmp_path, {to: (RETURNS, {"to": to})}, {"response"}, ())
+    for to in ("/boards/12", "https://app.shop.example/boards/12?tab=2", "//evil.test", "/"):
+        assert_passes(tmp_path, {to: (RETURNS, {"to": to})}, ())
+
+
+def test_a_key_stays_below_what_the_code_has_asked_it_for(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"case{number}").mkdir(exist_ok=True)
+        (tmp_path / f"case{number}" / "store.py").write_text(STORE)
+    key = "exports/acme/../other/b.csv"
+    assert_blocked(tmp_path, {"key": (EXPORTS, {"tenant": "acme", "key": key})}, {"path"}, ())
+    for key in ("exports/acme/a.csv", "exports/acme/x/../a.csv", "../x", "exports/other/b.csv"):
+        assert_passes(tmp_path, {key: (EXPORTS, {"tenant": "acme", "key": key})}, ())

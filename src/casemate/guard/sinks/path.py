@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import posixpath
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -62,12 +63,31 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     if not spans:
         return None
     spans = [_behind_folder(guard, text, span) for span in spans]
+    for span in spans:
+        if _climbs(guard, text[span.start : span.end]):
+            return Verdict(span.origin, "leaves the folder that the code has asked it for", FIX)
     if sure and following.is_beside(guard, text):
         return Verdict(spans[0].origin, "begins like the folder it was compared with", FIX)
     folders = following.Folders(guard)
     allow = folders.allow if any(s.exact for s in spans) else folders.allow_above
     verdict = judge(text, spans, allowed=allow, follow=True, last=last, sure=sure)
     return verdict or _own(guard, text, spans[0])
+
+
+def _climbs(guard: Guard, part: str) -> bool:
+    """Tell whether the code has asked a path for its beginning, a folder which it then leaves."""
+    if "/../" not in f"{part}/":
+        return False
+    where = posixpath.normpath(part)
+    for question in guard.provenance.asked_of(part):
+        if question.place >= 0 or question.function.__name__ != "startswith":
+            continue
+        given = question.arguments[0] if question.arguments else ""
+        for begun in given if isinstance(given, tuple) else (given,):
+            folder = posixpath.normpath(begun) if isinstance(begun, str) and "/" in begun else ""
+            if folder not in ("", ".", "/") and part.startswith(begun):
+                return not f"{where}/".startswith(f"{folder}/")
+    return False
 
 
 def _behind_folder(guard: Guard, path: str, span: Span) -> Span:
