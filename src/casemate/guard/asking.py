@@ -1,6 +1,6 @@
 """Finds the calls by which code may ask an object of its own by a text that it has put together.
 
-A client of the code's own (`jira.search(f'project = X AND text ~ "{words}"')`) has any name for what
+A client of the code's own (`jira.ask(f'project = X AND text ~ "{words}"')`) has any name for what
 it does. Looked at are the modules alone that have a literal which looks like a part of a query, or
 begins like a command; in all others calls stay as they are.
 """

@@ -24,9 +24,7 @@ _FIX = (
 )
 
 
-def on_merged(
-    guard: Guard, own: Any, arguments: tuple[Any, ...], named: dict[str, Any]
-) -> None:
+def on_merged(guard: Guard, own: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
     """Block a merge (BlockedError) that replaces what the code has written whose something is.
 
     Of dictionaries that the code has not written just there it is kept what was replaced.

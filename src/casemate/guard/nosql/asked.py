@@ -33,7 +33,9 @@ _OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte", "$
 _MAX_TOPICS = 64
 _MAX_QUERY = 16 * 1024
 _QUERY_STRINGS = ("query_string", "simple_query_string")
-_STATEMENT = re.compile(r"\s{0,99}(?:select|insert|update|delete|with|create|pragma)\b", re.IGNORECASE)
+_STATEMENT = re.compile(
+    r"\s{0,99}(?:select|insert|update|delete|with|create|pragma)\b", re.IGNORECASE
+)
 """What is judged where a driver takes it."""
 _FIELD = re.compile(r"\w:[\w(\"*\[]")
 _OPERATOR = re.compile(r"\b(?:AND|OR|NOT)\b")

@@ -21,7 +21,8 @@ from .languages import judge_graphql
 NAME = "nosql"
 _MAX_TEXT = 16 * 1024
 _COMPARED = re.compile(
-    r"(?:[=~:(,<>]|\b(?i:eq|ne|co|sw|like|contains|is)\b|\b[A-Z]{2,12} |\w:\w{1,40} )\s{0,4}['\"]\Z"
+    r"(?:[=~:(,<>]|\b(?i:eq|ne|co|sw|like|contains|is)\b|\b[A-Z]{2,12} |\w:\w{1,40} )"
+    r"\s{0,4}['\"]\Z"
 )
 _JOINED = re.compile(
     r"\b(?:and|or|where|match|filter|select|pr|return)\b|&&|\|\||['\"]\s{0,4}[,)}\]]", re.IGNORECASE
@@ -32,7 +33,10 @@ _FIELDS = re.compile(r"\w{2,40}([:=])\w[\w.-]{0,60}[ ,](?:[^\n]{0,200}[ ,])?\w{2
 _MORE = re.compile(r"(?:\b(?:OR|AND|NOT)\b|,).{0,80}\w[:=!<>]")
 _CAPITALS = re.compile(r"[A-Z]{2,12}\b")
 _ESCAPED = re.compile(r"\\.|''|\"\"", re.DOTALL)
-_DOCUMENT = re.compile(r"\s{0,9}(?:(?:query|mutation|subscription)\b[^{}]{0,200})?\{\s{0,99}\w{1,40}\s{0,3}[({:]")
+_DOCUMENT = re.compile(
+    r"\s{0,9}(?:(?:query|mutation|subscription)\b[^{}]{0,200})?"
+    r"\{\s{0,99}\w{1,40}\s{0,3}[({:]"
+)
 _FIX = (
     "give values to the client by themselves, as parameters; or escape the quotes in a value and "
     "refuse line ends, before it is put into the text"
@@ -62,7 +66,10 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
         part = text[span.start : span.end]
         if _ends_quotes(own, part, span):
             return Verdict(span.origin, "ends its quotes in a query of the code's", _FIX)
-        if _MORE.search(part) is not None and _FIELDS.search(own, max(span.start - 300, 0), span.start) is not None:
+        if (
+            _MORE.search(part) is not None
+            and _FIELDS.search(own, max(span.start - 300, 0), span.start) is not None
+        ):
             return Verdict(span.origin, "adds a condition to a query of the code's", _FIX)
         line = before_in_line(own, span)
         if _CAPITALS.match(line) is not None and _begins_command(part):

@@ -31,6 +31,7 @@ NAME = "path"
 _SECRET_ENDS = (".py", ".pyc", ".env", ".pem", ".key", ".toml", ".cfg", ".ini")
 _FIX_OWN = "choose files of the bundle from a collection in the code, or keep them in a folder"
 
+_BESIDE = "begins like the folder it was compared with, and is not in it"
 _ON_LINKS = frozenset(("os.remove", "os.rmdir", "os.rename", "shutil.move", "shutil.rmtree"))
 """Events of calls that work on a link itself."""
 _MAX_FOLDERS = 16
@@ -63,11 +64,9 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     if not spans:
         return None
     spans = [_behind_folder(guard, text, span) for span in spans]
-    for span in spans:
-        if _climbs(guard, text[span.start : span.end]):
-            return Verdict(span.origin, "leaves the folder that the code has asked it for", FIX)
-    if sure and following.is_beside(guard, text):
-        return Verdict(spans[0].origin, "begins like the folder it was compared with", FIX)
+    climbing = next((s for s in spans if _climbs(guard, text[s.start : s.end])), None)
+    if climbing is not None or (sure and following.is_beside(guard, text)):
+        return Verdict((climbing or spans[0]).origin, _BESIDE, FIX)
     folders = following.Folders(guard)
     allow = folders.allow if any(s.exact for s in spans) else folders.allow_above
     verdict = judge(text, spans, allowed=allow, follow=True, last=last, sure=sure)
@@ -293,8 +292,8 @@ def _compare(guard: Guard, pattern: object) -> None:
         return
     guard.provenance.kept[_COMPARED] = pattern
     between = pattern.strip("*")
-    searched = pattern[:1] == pattern[-1:] == "*" and (not between or any(map(str.isalnum, between)))
-    if not searched:
+    words = not between or any(map(str.isalnum, between))
+    if not (pattern[:1] == pattern[-1:] == "*" and words):
         _check_pattern(guard, pattern)
 
 

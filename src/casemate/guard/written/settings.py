@@ -63,9 +63,8 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
             continue
         if quote == '"':
             return Verdict(span.origin, "ends the quotes of a setting", FIX_LINE)
-        if before.strip() and next(begun(text, span), None) is not None:
-            return Verdict(span.origin, "begins a line of its own among settings", FIX_LINE)
-        if not quote and _begins_key(before, part):
+        begins = before.strip() and next(begun(text, span), None) is not None
+        if begins or (not quote and _begins_key(before, part)):
             return Verdict(span.origin, "begins a line of its own among settings", FIX_LINE)
     return None
 
