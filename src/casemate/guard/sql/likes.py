@@ -7,6 +7,7 @@ sign of its own into the value, and only signs that no such value has.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..verdict import Verdict
 from .tokens import Dialect, Kind, Token, tokenize
 
 NAME = "sql"
-_SIGNS = {"LIKE": "%_", "GLOB": "*?"}
+_SIGNS = {"LIKE": ("%", "_"), "GLOB": ("*", "?")}
 _MAX_STATEMENT = 16 * 1024
 _MAX_VALUE = 256
 _FIX = (
@@ -46,7 +47,7 @@ def check_likes(guard: Guard, query: Any, given: Any) -> None:
         guard.decide(NAME, lambda: _verdict(guard, query, given))
 
 
-_SIGNS_OF_ALL = frozenset("".join(_SIGNS.values()))
+_SIGNS_OF_ALL = frozenset(itertools.chain.from_iterable(_SIGNS.values()))
 
 
 def _verdict(guard: Guard, query: str, given: Any) -> Verdict | None:
