@@ -6,7 +6,7 @@ these is a problem of its own, and `judge` carries all of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -91,6 +91,7 @@ def standing_of(
     for name in header.records if used is None else [one.value for one in used]:
         if not header.records.get(name):
             problems.append(Problem(kind=Trouble.PARTIAL, text=f"There is no record about {name}."))
+    lacking = [problem for problem in problems if problem.kind is Trouble.PARTIAL]
     cut, warnings = _attempt(place, header)
     problems += cut
     warnings += _warnings(header, now)
@@ -98,8 +99,20 @@ def standing_of(
         header=header,
         problems=tuple(problems),
         warnings=tuple(warnings),
-        next_step=f"Import again: {IMPORT}" if problems else None,
+        next_step=_next_step(lacking, problems),
     )
+
+
+def _next_step(lacking: Sequence[Problem], problems: Sequence[Problem]) -> str | None:
+    """Return what makes them reliable. A source may hold one ecosystem, and no more be needed."""
+    if not problems:
+        return None
+    if len(lacking) == len(problems):
+        return (
+            "Import a source that has them, too. If none is needed, name what is: "
+            f"`--ecosystem` of {IMPORT}"
+        )
+    return f"Import again: {IMPORT}"
 
 
 def _without(kind: Trouble, error: AdvisoriesError, place: Place) -> Standing:

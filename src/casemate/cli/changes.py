@@ -81,6 +81,13 @@ def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     return [*found, *_log_changes(before, after)]
 
 
+def exceptions(spec: FunctionSpec) -> list[Change]:
+    """Return what a version that nothing was live before gives up: `changes` tells of later ones."""
+    found = _set_changes("guard exception", (), guard_of(spec))
+    found += _set_changes("error exception", (), errors_of(spec))
+    return found + _set_changes("in clear in logs", (), [one.kind for one in spec.logs.unmasked])
+
+
 def _event_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     """Return what changed of triggers, delivery and contracts; settings are not spelt out."""
     old_triggers = {trigger.name: _bare(trigger) for trigger in before.triggers}

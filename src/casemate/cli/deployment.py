@@ -12,7 +12,7 @@ import msgspec
 from casemate.admission.grants import GrantDifference, spec_difference
 from casemate.cli.attesting import attest
 from casemate.cli.builder_key import kept_key_id
-from casemate.cli.changes import Change, changes, routes_of
+from casemate.cli.changes import Change, changes, exceptions, routes_of
 from casemate.cli.client import NodeClient
 from casemate.cli.deployed import live_version
 from casemate.cli.errors import CommandError
@@ -243,7 +243,11 @@ def _outcome(
         direct=version.spec.direct,
         internal=version.spec.internal,
         routes=tuple(routes_of(version.spec)),
-        changes=tuple(changes(previous.spec, version.spec)) if previous is not None else (),
+        changes=tuple(
+            exceptions(version.spec)
+            if previous is None
+            else changes(previous.spec, version.spec)
+        ),
         grants=spec_difference(previous.spec if previous is not None else None, version.spec),
         address=f"{client.url}/invoke/{name}",
     )

@@ -25,8 +25,11 @@ def login(client: NodeClient, name: str) -> OpenedSession:
 
 def enrol(client: NodeClient, name: str) -> None:
     """Ask for the one-time code and a new password, and set up the second factor."""
+    from casemate.accounts.passwords import require_acceptable  # slow to load
+
     code = require_answer(read_secret("Enrolment code: "), "enrolment code")
     password = _line(read_secret("New password (12 characters or more): "))
+    require_acceptable(password, name)  # the node asks the same; here before it is typed again
     again = _line(read_secret("The same again: "))
     if not hmac.compare_digest(password.encode(), again.encode()):
         raise UsageError(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import sys
+from pathlib import Path
 
 from casemate.cli.client import NodeClient
 from casemate.cli.env_file import MAX_FILE_BYTES, parse_env_file
 from casemate.cli.errors import CommandError, UsageError
-from casemate.cli.terminal import YELLOW, note
+from casemate.cli.file_input import STANDARD_INPUT, content_of
 from casemate.model.grant import RESOURCE_PATTERN
 from casemate.model.vault import MAX_AT_ONCE, SecretVersion
 from casemate.operations.secrets import PutSecrets, SealedSecret
@@ -19,24 +18,13 @@ _NAME = re.compile(RESOURCE_PATTERN.removesuffix("$") + r"\Z")
 
 
 def read_env_file(path: str) -> bytes:
-    """Return the file's content, `-` for standard input. Raises CommandError, UsageError."""
-    if path == "-":
-        if sys.stdin.isatty():
-            raise UsageError(
-                "Standard input is a terminal, which would show the typed text.",
-                next_step="Name a file, or pipe it in.",
-            )
-        return sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - `path` may be /dev/fd/N of a shell
-            mode = os.fstat(file.fileno()).st_mode
-            if stat.S_ISREG(mode) and mode & 0o077:
-                note(f"Other users of this machine may read {path}.", YELLOW)
-            return file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise CommandError(
-            f"{path} cannot be read: {error.strerror}.", next_step="Check the path and its rights."
-        ) from error
+    """Return the file's content, `-` for standard input. Raises UsageError."""
+    if path == STANDARD_INPUT and sys.stdin.isatty():
+        raise UsageError(
+            "Standard input is a terminal, which would show the typed text.",
+            next_step="Name a file, or pipe it in.",
+        )
+    return content_of(Path(path), path, MAX_FILE_BYTES, private=True)
 
 
 def secrets_of(data: bytes) -> dict[str, bytes]:

@@ -28,7 +28,7 @@ def require_runnable(config: GatewayConfig, spec: FunctionSpec, resources: Resou
     offered = sorted(config.pythons)
     if spec.python not in offered:
         raise InvalidInputError(
-            f"The bundle was built for Python {spec.python}; this node offers "
+            f"{spec.name} is for Python {spec.python}; this node offers "
             f"{', '.join(offered) or 'none'}.",
             next_step=f"Set python in casemate.toml to one of {', '.join(offered)}.",
         )

@@ -6,6 +6,7 @@ make the same removes it; what another one is at is held, and stays.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -138,15 +139,17 @@ def _new_file(within: Path, prefix: str, suffix: str, mode: int) -> tuple[Path, 
 
 def _held(make: Callable[[], tuple[Path, int]]) -> tuple[Path, int]:
     """Make a draft that is held: another program can take one for left that is not held yet."""
+    missing = None
     for _ in range(_TRIES):
         try:
             path, descriptor = make()
-        except FileNotFoundError:
-            continue  # removed between mkdir and open
+        except FileNotFoundError as error:
+            missing = error  # removed between mkdir and open, or there is no such folder
+            continue
         if _hold(descriptor, path):
             return path, descriptor
         os.close(descriptor)
-    raise FileExistsError("others take each draft away")
+    raise missing or FileExistsError(errno.EEXIST, "others take each draft away")
 
 
 def _hold(descriptor: int, path: Path) -> bool:

@@ -70,7 +70,7 @@ class ShowTrace(Operation[Trace], frozen=True, kw_only=True):
     def missing(self) -> NotFoundError:
         """What is told where there is none, and to those who may not see any of it."""
         return NotFoundError(
-            f"There is no trace {self.id}; records are kept for a limited time.",
+            f"There is no trace {self.id} that you may see; records are kept for a limited time.",
             next_step="Run casemate invocations to see those there are.",
         )
 

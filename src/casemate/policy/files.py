@@ -13,7 +13,8 @@ from casemate.policy.source import MAX_FILE_BYTES
 def read_bounded(path: Path, maximum: int, next_step: str) -> str:
     """Return the UTF-8 text of a regular file of at most `maximum` bytes, or raise PolicyError."""
     if not path.is_file():
-        raise PolicyError("there is no such file.", file=str(path), next_step=next_step)
+        what = "it is no regular file." if path.exists() else "there is no such file."
+        raise PolicyError(what, file=str(path), next_step=next_step)
     try:
         with path.open("rb") as stream:
             data = stream.read(maximum + 1)

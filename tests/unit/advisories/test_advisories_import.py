@@ -325,7 +325,9 @@ def test_only_what_was_asked_for_is_taken(bring, place) -> None:
     assert done.header.records == {"PyPI": 1}
     assert look(place, NOW).good
     bring(record(), now=NOW + 1)
-    assert [p.text for p in look(place, NOW + 1).problems] == ["There is no record about npm."]
+    lacking = look(place, NOW + 1)
+    assert [p.text for p in lacking.problems] == ["There is no record about npm."]
+    assert "If none is needed, name what is: `--ecosystem`" in (lacking.next_step or "")
 
 
 def test_files_of_what_is_known_are_refused_whole(bring, place, tmp_path: Path) -> None:

@@ -160,6 +160,20 @@ def test_waiting_is_told(run) -> None:
     assert "Try again in" in str(result.error)
 
 
+def test_a_password_that_cannot_be_had_is_not_asked_for_twice(run, monkeypatch) -> None:
+    asked: list[str] = []
+    answers = iter(["cmenrol_x", "short"])
+
+    def type_in(prompt: str) -> str:
+        asked.append(prompt)
+        return next(answers)
+
+    monkeypatch.setattr(password_login, "read_secret", type_in)
+    result = run("login", URL, "-u", "ada", "--enrol")
+    assert "5 characters, expected at least 12" in str(result.error)
+    assert [prompt.split()[0] for prompt in asked] == ["Enrolment", "New"]
+
+
 def test_passwords_that_differ(run) -> None:
     lines = ("cmenrol_x", PASSWORD, PASSWORD + "x")
     result = run("login", URL, "-u", "ada", "--enrol", lines=lines)

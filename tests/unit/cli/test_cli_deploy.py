@@ -152,6 +152,34 @@ def test_deploy_says_what_it_did_and_what_changed(cli, project, built, node) -> 
     assert "changed  memory 256 MB → 512 MB" in result.out
 
 
+def test_a_first_deploy_tells_what_the_manifest_gives_up(cli, project, built) -> None:
+    """Nothing was live before, so that nothing has changed: exceptions went live untold."""
+    (project / "casemate.toml").write_text(
+        MANIFEST
+        + """\
+[[function.mail.guard]]
+sink = "sql"
+location = "app:handle"
+reason = "filters are written by administrators"
+[[function.mail.errors]]
+place = "invoke"
+what = "trace"
+reason = "only developers reach it"
+[[function.mail.logs.unmasked]]
+kind = "email"
+reason = "support looks orders up by address"
+"""
+    )
+    result = cli("deploy")
+    assert result.code == 0, result.err
+    told = [line.strip() for line in result.out.splitlines() if "changed" in line]
+    assert told == [
+        "changed  guard exception sql at app:handle: report added",
+        "changed  error exception trace at invoke added",
+        "changed  in clear in logs email added",
+    ]
+
+
 @pytest.mark.parametrize("change", [{"keys": ()}, {"keys": ("f" * 64,)}, {"digest": "e" * 64}])
 @pytest.mark.parametrize("command", ["sign", "deploy"])
 def test_a_node_that_says_that_somebody_else_has_signed_is_left(

@@ -122,7 +122,7 @@ def test_show_tells_how_many_are_ready(cli, shop) -> None:
     deployed = shop.control.deployed
     deployed["shop", "cart"] = msgspec.structs.replace(deployed["shop", "cart"], ready=2)
     result = cli("show", "shop/cart")
-    assert "ready      2 instances, kept are 0" in result.out
+    assert "ready      2 instances; limits.warm keeps 0" in result.out
     assert json.loads(cli("show", "shop/cart", "--json").out)["ready"] == 2
 
 

@@ -365,7 +365,7 @@ def test_a_file_that_others_may_read_is_told(cli, fake) -> None:
     path.write_bytes(ENV)
     path.chmod(0o644)
     assert "Other users" in cli("secrets", "import", "shop", str(path)).err
-    assert cli("secrets", "import", "shop", str(fake.base / "absent")).code == 1
+    assert cli("secrets", "import", "shop", str(fake.base / "absent")).code == 2
     assert cli("secrets", "import", "Shop", str(path)).code == 2
 
 

@@ -669,7 +669,7 @@ def test_all_that_is_in_the_way_is_told_at_once(on_node: OnNode) -> None:
         words = {
             "t/f": ["GET /a", "The node has no advisories yet."],
             "t/g": ["memory = 2048MB", "The node has no advisories yet."],
-            "t/h": ["Python 3.12"],
+            "t/h": ["h is for Python 3.12; this node offers 3.11, 3.13."],
             "t/i": ["warm = 5"],
             "": ["disk is full"],
         }

@@ -149,3 +149,12 @@ def test_what_others_have_put_there_keeps_nothing_of_ones_own_there(
     with draft_folder(tmp_path, PREFIX):
         assert not any((tmp_path / name).exists() for name in left if name.startswith(PREFIX))
     assert len(list(tmp_path.glob(f"{PREFIX}other*"))) == 100
+
+
+def test_a_folder_that_is_not_there_is_named_as_that(tmp_path: Path) -> None:
+    with (
+        pytest.raises(FileNotFoundError, match="No such file or directory") as caught,
+        draft_file(tmp_path / "gone", ".out.", ".part"),
+    ):
+        pass
+    assert caught.value.strerror

@@ -248,7 +248,8 @@ def _require_found(wanted: _Chosen, counted: Counted) -> None:
     if missing <= 0:
         return
     queue = " --queue" if isinstance(wanted, _OF_QUEUES) else ""
-    what = f"{missing} of the ids: there is no such dead letter of {name_of(wanted)}, or no more."
+    of = name_of(wanted)
+    what = f"For {missing} of the ids there is no dead letter of {of}, or it is there no more."
     where = f"`casemate dlq ls {name_of(wanted)}{queue}` lists them."
     if not counted.letters:
         raise MissingError(what, next_step=where)

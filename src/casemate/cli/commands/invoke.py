@@ -17,6 +17,7 @@ import typer
 from casemate.cli.client import CONNECT_SECONDS, NodeClient, connect
 from casemate.cli.deployed import live_version
 from casemate.cli.errors import CommandError, ExitCode, UsageError
+from casemate.cli.file_input import STANDARD_INPUT, content_of
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import command, new_app
 from casemate.cli.terminal import RED, note, print_json
@@ -29,6 +30,8 @@ app = new_app()
 
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
+MAX_EVENT_BYTES = 100 << 20
+"""The most that a manifest can let a function take (`limits.request`)."""
 INVOCATION_HEADER = "x-request-id"
 _EXIT_CODES = {401: ExitCode.DENIED, 403: ExitCode.DENIED, 404: ExitCode.NOT_FOUND}
 
@@ -193,18 +196,20 @@ def _read_event(data: str | None, file: Path | None) -> bytes:
         raise UsageError(
             "The event is given twice, expected DATA or --file.", next_step="Leave out one."
         )
-    if file is not None and str(file) != "-":
-        try:
-            return file.read_bytes()
-        except OSError as error:
-            raise UsageError(
-                f"{file} cannot be read: {error.strerror}.", next_step="Name a file you can read."
-            ) from error
-    if data is not None and data != "-":
+    if data is not None and data != STANDARD_INPUT:
         return data.encode("utf-8", "surrogateescape")
     if data is None and file is None and sys.stdin.isatty():
         return b"{}"
-    return sys.stdin.buffer.read() or b"{}"
+    named = file is not None and str(file) != STANDARD_INPUT
+    place = str(file) if named else "standard input"
+    event = content_of(file, place, MAX_EVENT_BYTES)
+    if len(event) > MAX_EVENT_BYTES:
+        raise UsageError(
+            f"The event in {place} has more than {size(MAX_EVENT_BYTES)}, the most that a function "
+            "takes.",
+            next_step="Keep large content in a bucket, and its key in the event.",
+        )
+    return event if named else event or b"{}"
 
 
 def _check_json(event: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from casemate.cli.client import NodeClient, connect
-from casemate.cli.errors import CommandError, ExitCode, UsageError
+from casemate.cli.errors import CommandError, ExitCode, MissingError, UsageError
 from casemate.cli.journal_pages import MAX_SHOWN_BYTES, PAGE, following, pages
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import (
@@ -147,7 +147,7 @@ def _found(client: NodeClient, entry: str) -> JournalEntry:
         holding = list(named)
         found = [each for each in holding if each.id == entry]
     if not found:
-        raise CommandError(
+        raise MissingError(
             f"The journal has no entry {entry}.",
             next_step="Look for it: casemate journal search",
         )

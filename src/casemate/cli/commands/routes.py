@@ -6,7 +6,7 @@ from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
 from casemate.cli.operation_command import Call, answered, asked
 from casemate.cli.options import JsonOption, new_app
-from casemate.cli.terminal import print_json, print_line, print_table
+from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.model.route import RouteClaim
 from casemate.operations.routes import ClaimRoutes, Claims, ListRouteClaims
 
@@ -71,5 +71,7 @@ def release(given: RouteClaim, call: Call) -> None:
 def _tell(project: str, given: RouteClaim) -> None:
     if given.prefixes or given.hosts:
         print_line(f"{project} has {', '.join((*given.prefixes, *given.hosts))}.")
+        if given.hosts:
+            note(f"Its routes answer at {', '.join(given.hosts)}, and nowhere else.")
     else:
         print_line(f"{project} no longer has anything of its own.")

@@ -12,6 +12,7 @@ import typer
 
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.file_input import content_of
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
@@ -60,7 +61,7 @@ def _read_value(*, exact: bool) -> bytes:
     from casemate.model.vault import MAX_VALUE_BYTES
 
     if not sys.stdin.isatty():
-        value = sys.stdin.buffer.read(MAX_VALUE_BYTES + 2)
+        value = content_of(None, "standard input", MAX_VALUE_BYTES + len(b"\r\n"))
         return value if exact else value.removesuffix(b"\n").removesuffix(b"\r")
     typed = getpass.getpass("Value: ")
     if typed != getpass.getpass("The same again: "):

@@ -73,7 +73,8 @@ def show(found: DeployedFunction, call: Call) -> None:
         _print_spec(live)
         _print_grants(call.name, live)
         if live.spec.limits.warm or found.ready:
-            _labelled("ready", f"{found.ready} instances, kept are {live.spec.limits.warm}")
+            instances = "1 instance" if found.ready == 1 else f"{found.ready} instances"
+            _labelled("ready", f"{instances}; limits.warm keeps {live.spec.limits.warm}")
     _print_bounds(found)
     _print_restoring(restoring)
     _print_late(restoring)

@@ -47,7 +47,7 @@ def ls(found: Tokens) -> None:
             for token in found.tokens
         ],
         below=("roles", "made by"),
-        empty="There are no tokens.",
+        empty="There are no tokens that you may see.",
     )
 
 

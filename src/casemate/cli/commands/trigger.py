@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.errors import UsageError
+from casemate.cli.file_input import STANDARD_INPUT, content_of
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import note, print_line
@@ -21,16 +21,10 @@ MAX_DATA_BYTES = 60 * 1024
 
 
 def _read(text: str) -> Any:
-    if text == "-":
-        content = sys.stdin.buffer.read(MAX_DATA_BYTES + 1)
+    if text == STANDARD_INPUT:
+        content = content_of(None, "standard input", MAX_DATA_BYTES)
     elif text.startswith("@"):
-        try:
-            with Path(text[1:]).open("rb") as file:
-                content = file.read(MAX_DATA_BYTES + 1)
-        except OSError as error:
-            raise CommandError(
-                f"{text[1:]} cannot be read: {error.strerror}.", next_step="Check the path."
-            ) from error
+        content = content_of(Path(text[1:]), text[1:], MAX_DATA_BYTES)
     else:
         content = text.encode("utf-8", "surrogateescape")
     if len(content) > MAX_DATA_BYTES:

@@ -16,7 +16,16 @@ from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.operation_command import Call, answered, asked
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
-from casemate.cli.terminal import YELLOW, note, print_json, print_labelled, print_line, wrapped
+from casemate.cli.terminal import (
+    YELLOW,
+    note,
+    print_json,
+    print_labelled,
+    print_line,
+    print_prose,
+    progress,
+    wrapped,
+)
 from casemate.cli.text import moment
 from casemate.model.vault import VaultStatus as Status
 from casemate.operations.declaration import BINARY
@@ -83,7 +92,7 @@ def rotate_keys(wanted: RotateKeys, *, json: JsonOption = False) -> None:
             "--signing is for the whole node, --project for one project.",
             next_step="Give one of the two.",
         )
-    with connect() as client:
+    with connect() as client, progress("Making keys, and encrypting anew what is stored ..."):
         # What is stored is encrypted anew before the answer, however much it is.
         rotated = client.call(wanted, seconds=3600.0)
     if json:
@@ -197,7 +206,9 @@ def rotate_master(
     if json:
         print_json(changed)
         return
-    print_line(f"The master key is that of {changed.master_key} now (id {changed.master_key_id}).")
+    print_prose(
+        f"The master key is that of {changed.master_key} now (id {changed.master_key_id})."
+    )
     note(f"Start the node with --master-key {shlex.quote(new.text)} from now on.", YELLOW)
     if not told:
         note(
