@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -213,6 +215,20 @@ def test_nobody_is_told_which_pages_are_in_memory(ask: Ask) -> None:
     """Neither of files nor of memory, in which calls before may have touched some."""
     refused = {"errno": errno.ENOSYS}
     assert ask("p0/f", "residency") == {"cachestat": refused, "mincore": refused}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other machines have no such calls")
+def test_the_calls_of_probes_do_nothing(ask: Ask) -> None:
+    """`uretprobe` and `uprobe`, which newer kernels let pass every filter.
+
+    Only code that the kernel has placed for a probe of root's may make them. Others are ended, or
+    told that there is nothing; where the kernel lacks a call, or filters it, it is unknown.
+    """
+    for call, told in ask("p0/f", "probe").items():
+        if call == "uretprobe":
+            assert told in {-signal.SIGILL, 0}
+        else:
+            assert told in ({"errno": errno.ENXIO}, {"errno": errno.ENOSYS})
 
 
 def test_pages_are_not_merged_with_those_of_others(ask: Ask) -> None:

@@ -43,6 +43,13 @@ MAX_EXPORTS = 8
 MAX_PLACES = 8
 MAX_CA_BYTES = 64 * 1024
 _TIMES = ("after", "fold", "every", "metrics_every")
+_CHOICES = {
+    "level": ", ".join(level.value for level in Level),
+    "alerts.kind": "webhook, mail, syslog",
+    "export.kind": "otlp, syslog",
+    "checkpoints.kind": "file, webhook, syslog, s3",
+}
+"""What may stand where something else does; msgspec does not say."""
 
 Mailbox = Annotated[str, msgspec.Meta(pattern=r"^[!-;=?A-~]{1,64}@[A-Za-z0-9.-]{1,253}$")]
 
@@ -216,7 +223,7 @@ def read_settings(file: Path) -> MonitorSettings:
                 each["path"] = str((file.parent / each["path"]).absolute())
         if isinstance(raw.get("rules"), str):
             raw["rules"] = str((file.parent / raw["rules"]).absolute())
-        found = msgspec.convert(raw, decodable(MonitorSettings))
+        found = _understood(raw)
         if found.zone_rules:
             raise SettingsError("`zone_rules` are the host's, and not given.")
         found = msgspec.structs.replace(
@@ -264,6 +271,30 @@ def _require_everybody_told(file: Path, found: MonitorSettings) -> None:
                     f"{file}: oncall.{name}: {person} is on call, but no channel notifies them.",
                     next_step=f'Name one: on_call = "{name}", person = "{person}"',
                 )
+
+
+def _understood(raw: dict[str, Any]) -> MonitorSettings:
+    """Return what the file says. ValueError says in which table a mistake is, and what may be."""
+    try:
+        return msgspec.convert(raw, decodable(MonitorSettings))
+    except msgspec.ValidationError:
+        for section in ("alerts", "oncall", "export", "checkpoints"):
+            found = raw.get(section)
+            for name, table in found.items() if isinstance(found, dict) else ():
+                try:
+                    msgspec.convert({section: {name: table}}, decodable(MonitorSettings))
+                except msgspec.ValidationError as error:
+                    raise ValueError(f"[{section}.{name}]: {_mistake(section, error)}") from error
+        raise
+
+
+def _mistake(section: str, error: msgspec.ValidationError) -> str:
+    """Return a mistake with the key that it is at, and what may stand there."""
+    what, _, path = str(error).partition(" - at ")
+    key = path.strip("`").partition("...]")[2].lstrip(".")
+    choices = _CHOICES.get(key) or _CHOICES.get(f"{section}.{key}")
+    text = f"{key}: {what}" if key else what
+    return f"{text}; expected one of {choices}" if choices and "nvalid" in what else text
 
 
 def _tables(found: object) -> list[dict[str, Any]]:

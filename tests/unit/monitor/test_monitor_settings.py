@@ -250,3 +250,25 @@ _S3 = (
 def test_what_leaves_the_node_is_named_exactly(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(SettingsError, match=why):
         written(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (GOOD.replace('level = "high"', 'level = "hihg"'), "[alerts.pager]: level: Invalid enum"),
+        (GOOD.replace('level = "high"', 'level = "hihg"'), "expected one of informational, low,"),
+        (GOOD.replace('kind = "mail"', 'kind = "post"'), "[alerts.people]: kind: Invalid value"),
+        (GOOD.replace('kind = "mail"', 'kind = "post"'), "expected one of webhook, mail, syslog"),
+        (GOOD.replace("fold =", "flod ="), "[alerts.pager]: Object contains unknown field `flod`"),
+        ('[export.far]\nkind = "otpl"\n', "[export.far]: kind: Invalid value 'otpl'"),
+        ('zoen = "UTC"\n', "unknown field `zoen`"),
+    ],
+)
+def test_a_mistake_is_told_with_its_table_and_what_may_stand_there(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as refused:
+        read_settings(file)
+    assert why in str(refused.value)

@@ -210,7 +210,8 @@ RULES = (
         306,
         _S.MEDIUM,
         "Without a token nobody can be told apart. Whatever it may write, everybody may write.",
-        "Remove public, or check a signature and split the function.",
+        "Remove public. Where the code itself decides who may, by a signature for instance, accept "
+        "the finding at its line.",
         _of(_public_writes),
         project(
             "public = true",
