@@ -194,7 +194,12 @@ async def _lend(operation: LendSecret, call: Call) -> Lent:
 
 @performs(DeleteSecret)
 async def _delete(operation: DeleteSecret, call: Call) -> None:
-    await call.service.vault.delete_secret(operation.project, operation.name)
+    try:
+        await call.service.vault.delete_secret(operation.project, operation.name)
+    except NotFoundError as error:  # of any use it says: set it
+        raise NotFoundError(
+            error.message, next_step=f"`casemate secrets ls {operation.project}` lists them."
+        ) from error
     if call.service.rotations.find(operation.project, operation.name) is not None:
         await call.service.rotations.forget(operation.project, operation.name, call.actor)
 

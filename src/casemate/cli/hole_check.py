@@ -90,7 +90,10 @@ def print_judged(found: Sequence[JudgedBundle], *, untold: str = "") -> None:
         for problem in one.judged.problems:
             if problem == untold and one.judged.refused:
                 continue  # the refusal says so, and of which functions
-            note(f"{one.function}: {problem}", RED)
+            if one.judged.exception:
+                note(f"{one.function}: {problem} The exception {one.judged.exception} accepts it.")
+            else:
+                note(f"{one.function}: {problem}", RED)
 
 
 def require_none(found: Sequence[JudgedBundle], *, table: bool) -> None:

@@ -38,10 +38,10 @@ def enrol(client: NodeClient, name: str) -> None:
         )
     factor = post(client, BeginEnrolment(name=name, code=code, password=password))
     note("Add this to your authenticator, by hand or as a QR code:")
-    show_qr_code(factor.otpauth_uri)
     print_line(factor.otpauth_uri)
     secret = parse_qs(urlsplit(factor.otpauth_uri).query).get("secret", [""])[0]
     note(f"Secret to type: {' '.join(secret[i : i + 4] for i in range(0, len(secret), 4))}")
+    show_qr_code(factor.otpauth_uri)  # last: what is above it may leave a small terminal
     totp = _code(read_secret("Code that it shows now: "))
     post(client, ConfirmEnrolment(name=name, code=code, totp=totp))
 

@@ -27,9 +27,10 @@ def show_qr_code(text: str, stream: TextIO | None = None) -> bool:
         return False
     import segno
 
+    # What a screen shows is not damaged, and has to fit it. More is taken where nothing grows.
     rows = [
         [bool(module) for module in row]
-        for row in segno.make_qr(text, error="m").matrix_iter(border=_QUIET)
+        for row in segno.make_qr(text, error="l").matrix_iter(border=_QUIET)
     ]
     if len(rows[0]) > shutil.get_terminal_size().columns:
         return False

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.accounts import totp
+from casemate.cli.qr_code import show_qr_code
 from support.accounts import secret_of
 
 SECRET = b"12345678901234567890"
@@ -73,6 +77,18 @@ def test_uri() -> None:
     assert uri.startswith("otpauth://totp/Case%20mate:ada?secret=")
     assert "issuer=Case%20mate" in uri
     assert secret_of(uri) == SECRET
+    assert set(parse_qs(urlsplit(uri).query)) == {"secret", "issuer"}, "others are the defaults"
+
+
+def test_the_code_fits_a_terminal_of_24_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for name in ("ada", "a" * 30):
+        assert show_qr_code(totp.otpauth_uri(totp.new_secret(), name, "Casemate"))
+        assert len(capsys.readouterr().err.splitlines()) <= 23, "and a line asks for the code"
 
 
 def test_secrets_differ() -> None:

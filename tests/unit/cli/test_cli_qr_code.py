@@ -31,7 +31,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wanted() -> list[list[bool]]:
-    code = segno.make_qr(URI, error="m")
+    code = segno.make_qr(URI, error="l")
     return [[bool(module) for module in row] for row in code.matrix_iter(border=2)]
 
 

@@ -99,12 +99,18 @@ def git(
     found = [h for h in hooks if h.provider == _PLAIN_GIT]
     chosen = [h for h in found if trigger in (None, h.name)]
     if len(chosen) != 1:
-        what = "several" if chosen else "no"
-        names = ", ".join(h.name for h in found) or "none"
+        provider = f'provider = "{_PLAIN_GIT}"'
+        if not found:
+            raise CommandError(
+                f"{name_of(wanted)} has no trigger with {provider}; the forges send their own "
+                "web hooks.",
+                next_step=f"`casemate hooks ls {name_of(wanted)}` shows what to enter there. For "
+                "a repository on a server of yours, declare such a trigger and deploy.",
+            )
+        names = ", ".join(h.name for h in found)
         raise CommandError(
-            f"{name_of(wanted)} has {what} triggers that fit; those with provider = "
-            f'"{_PLAIN_GIT}": {names}.',
-            next_step="Name one with --trigger, or declare it in casemate.toml and deploy.",
+            f"{name_of(wanted)} has these triggers with {provider}: {names}.",
+            next_step="Name one of them with --trigger.",
         )
     script = files("casemate.cli").joinpath(_SCRIPT).read_text(encoding="utf-8")
     values = {
