@@ -9,6 +9,10 @@ from casemate.importing.outcome import Imported
 PAGE_NAME = "IMPORT.md"
 _MARKED = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#!"})
 """What Markdown would take for more than text."""
+CLIENTS = (
+    "Clients that are made at import (`sqs = boto3.client(...)`) go with their calls: at import "
+    "there are no region, secrets and network."
+)
 
 
 def page_of(found: Imported) -> str:
@@ -32,12 +36,16 @@ def _lines(found: Imported) -> Iterator[str]:
         ),
         "None.",
     )
+    if any(": " in each.call for each in found.changes):  # SERVICE: METHOD
+        yield ""
+        yield CLIENTS
     yield from _section(
         "What has no counterpart, or is for you to decide", _left(found), "Nothing."
     )
     yield from _section("Functions", _functions(found), "None.")
     yield ""
-    yield "Then: `casemate audit .`, `casemate build`, `casemate deploy --approve`."
+    before = "change the calls, then " if found.changes else ""
+    yield f"Then: {before}`casemate audit .`, `casemate build`, `casemate deploy --approve`."
 
 
 def _section(title: str, lines: Iterable[str], none: str) -> Iterator[str]:
@@ -64,13 +72,13 @@ def _first(found: Imported) -> Iterator[str]:
         yield f"- {_code(each.place)} {_text(each.function)}: {_text(what)}"
     for left in found.left:
         if left.blocking:
-            yield f"- {_code(left.place)} {_text(left.what)}. Next: {_text(left.next)}"
+            yield f"- {_code(left.place)} {_text(left.what)}. Next: {_step(left.next)}"
 
 
 def _left(found: Imported) -> Iterator[str]:
     for each in found.left:
         if not each.blocking:
-            yield f"- {_code(each.place)} {_text(each.what)}. Next: {_text(each.next)}"
+            yield f"- {_code(each.place)} {_text(each.what)}. Next: {_step(each.next)}"
 
 
 def _functions(found: Imported) -> Iterator[str]:
@@ -89,6 +97,14 @@ def _functions(found: Imported) -> Iterator[str]:
 
 def _text(text: object) -> str:
     return str(text).translate(_MARKED)
+
+
+def _step(text: str) -> str:
+    """Return a next step: commands between backticks stay spans of code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return _text(text)
+    return "".join(_code(part) if at % 2 else _text(part) for at, part in enumerate(parts))
 
 
 def _code(text: object) -> str:

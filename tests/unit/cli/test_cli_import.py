@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from casemate.audit.importers.aws import data
-from casemate.importing import limits
+from casemate.audit.model import Place
+from casemate.importing import Imported, limits
+from casemate.importing.outcome import Change, Left
+from casemate.importing.page import CLIENTS, page_of
 from casemate.manifest import load
 from support.importing import template, written
 
@@ -45,6 +48,34 @@ def test_a_project_is_made_and_what_is_left_is_told(cli, app: Path, home: Path) 
     assert "shop: 1 function in new." in result.out
     assert "\n1 function of sam, " in (home / "new/IMPORT.md").read_text()
     assert load(home / "new/casemate.toml").name == "shop"
+
+
+def page(*calls: str, next: str = "") -> str:
+    """Return `IMPORT.md` with these changes, and with one thing that is left."""
+    place = Place("a.py")
+    return page_of(
+        Imported(
+            project="shop",
+            folder="shop",
+            platform="sam",
+            template="template.yaml",
+            changes=tuple(Change(place, call, "context.x") for call in calls),
+            left=(Left(place, "it is left", next),),
+        )
+    )
+
+
+def test_the_page_tells_of_clients_where_there_are_calls_and_to_audit_after_them() -> None:
+    assert CLIENTS in page("sqs: send_message")
+    assert "Then: change the calls, then `casemate audit .`" in page("sqs: send_message")
+    assert CLIENTS not in page("the variable KEY")
+    assert "Then: `casemate audit .`" in page()
+
+
+def test_commands_of_next_steps_are_code_and_nothing_else_is_markup() -> None:
+    assert "Next: copy it with `casemate tables`\n" in page(next="copy it with `casemate tables`")
+    assert "Next: \\*a\\* \\`b\n" in page(next="*a* `b")
+    assert "Next: `*a*` \\<b\\>\n" in page(next="`*a*` <b>")
 
 
 def test_what_is_printed_for_programs(cli, app: Path, home: Path) -> None:
