@@ -82,7 +82,7 @@ def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
 
 
 def exceptions(spec: FunctionSpec) -> list[Change]:
-    """Return what a version that nothing was live before gives up: `changes` tells of later ones."""
+    """Return what a first version gives up; `changes` tells of later ones."""
     found = _set_changes("guard exception", (), guard_of(spec))
     found += _set_changes("error exception", (), errors_of(spec))
     return found + _set_changes("in clear in logs", (), [one.kind for one in spec.logs.unmasked])

@@ -244,9 +244,7 @@ def _outcome(
         internal=version.spec.internal,
         routes=tuple(routes_of(version.spec)),
         changes=tuple(
-            exceptions(version.spec)
-            if previous is None
-            else changes(previous.spec, version.spec)
+            exceptions(version.spec) if previous is None else changes(previous.spec, version.spec)
         ),
         grants=spec_difference(previous.spec if previous is not None else None, version.spec),
         address=f"{client.url}/invoke/{name}",

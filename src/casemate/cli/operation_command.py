@@ -73,14 +73,15 @@ def answered(
     *,
     examples: str,
     name: str | None = None,
-    confirm: str = "",
+    confirm: str | Callable[[Call], str] = "",
     **how: Any,
 ) -> Callable[[FunctionT], FunctionT]:
     """Make a command that has a node do an operation; the decorated function tells the answer.
 
     It gets the answer, as `call` a Call, and its own options by their names. Unless it has an
     option `json` of its own, that is added where there is an answer, and prints it as it is.
-    `confirm` is a question that `--yes` answers, with `{call}` and the operation as `{it}`.
+    `confirm` is a question that `--yes` answers, with `{call}` and the operation as `{it}`, or it
+    makes one of the Call.
     """
     maker = _Maker(kind, **how)
 
@@ -97,8 +98,13 @@ def answered(
             operation = maker.made(given)
             with connect() as client:
                 call = Call(operation, client)
-                if confirm:
-                    prompts.confirm(confirm.format(call=call, it=operation), yes=yes)
+                if confirm and not yes:
+                    text = (
+                        confirm(call)
+                        if callable(confirm)
+                        else confirm.format(call=call, it=operation)
+                    )
+                    prompts.confirm(text, yes=False)
                 answer = client.call(operation)
                 if json:
                     print_json(answer)

@@ -203,7 +203,8 @@ class ShowInvocation(Operation[InvocationRecord], frozen=True, kw_only=True):
     def missing(self) -> NotFoundError:
         """What is told where there is none, and to those who may not read it."""
         return NotFoundError(
-            f"There is no invocation {self.id} that you may see; records are kept for a limited time.",
+            f"There is no invocation {self.id} that you may see; records are kept for a "
+            "limited time.",
             next_step="Run casemate invocations to see those there are.",
         )
 

@@ -16,7 +16,15 @@ from casemate.cli import operation_command
 from casemate.cli.commands import incident
 from casemate.cli.commands.findings import about
 from casemate.cli.main import run as run_command
-from casemate.operations.incidents import Incident, IncidentPage, IncidentState, ShowIncident
+from casemate.cli.operation_command import Call
+from casemate.model.errors import NotFoundError
+from casemate.operations.incidents import (
+    ContainIncident,
+    Incident,
+    IncidentPage,
+    IncidentState,
+    ShowIncident,
+)
 
 FOUND: Incident = ShowIncident.declared.answer
 
@@ -88,3 +96,25 @@ def test_the_list_is_a_table_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> N
     assert max(map(len, rest)) <= 80
     assert sum(line.startswith("    owner somebody") for line in rest) == 1
     assert not any("owner -" in line for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("functions", "things", "asked"),
+    [
+        ((), ("user:ada", "function:shop/report", "function:shop/pay"), "shop/report, shop/pay"),
+        (("shop/pay",), ("function:shop/report", "function:shop/pay"), "shop/pay"),
+        ((), ("user:ada",), "the functions of inc_1"),
+        ((), None, "the functions of inc_1"),
+    ],
+)
+def test_whoever_contains_is_asked_by_the_names_of_functions(
+    functions: tuple[str, ...], things: tuple[str, ...] | None, asked: str
+) -> None:
+    def answer(_: object) -> Incident:
+        if things is None:
+            raise NotFoundError("There is no such incident.")
+        return msgspec.structs.replace(FOUND, things=things)
+
+    wanted = ContainIncident(id="inc_1", reason="it steals", functions=functions)
+    call = Call(wanted, SimpleNamespace(call=answer))
+    assert incident._which(call) == f"Put {asked} into quarantine?"

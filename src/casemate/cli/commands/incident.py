@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,9 @@ from casemate.cli.terminal import (
     print_text,
 )
 from casemate.cli.text import moment
+from casemate.model.errors import CasemateError
 from casemate.operations.incidents import (
+    MAX_CONTAINED,
     AssignIncident,
     ContainIncident,
     Containment,
@@ -184,10 +187,25 @@ def resolve(_done: None, call: Call) -> None:
     print_line(f"{call.operation.id} is {call.operation.state}.", GREEN)
 
 
+def _which(call: Call) -> str:
+    """Return the question, with the functions that would be put into quarantine."""
+    wanted = call.operation
+    named = wanted.functions
+    if not named:
+        with suppress(CasemateError):  # who may not read it can be asked all the same
+            things = call.client.call(ShowIncident(id=wanted.id)).things
+            kind = "function:"
+            named = tuple(each.removeprefix(kind) for each in things if each.startswith(kind))
+    if not named:
+        return f"Put the functions of {wanted.id} into quarantine?"
+    more = f" and {len(named) - MAX_CONTAINED} more" if len(named) > MAX_CONTAINED else ""
+    return f"Put {', '.join(named[:MAX_CONTAINED])}{more} into quarantine?"
+
+
 @answered(
     app,
     ContainIncident,
-    confirm="Put the functions of {it.id} into quarantine?",
+    confirm=_which,
     examples="$ casemate incident contain inc_9f2c51aa03b1e7d4 --reason 'until version 9 is out'\n"
     "$ casemate incident contain inc_9f2c51aa03b1e7d4 --reason 'it steals' --kill --yes --json\n"
     "$ casemate incident contain inc_9f2c51aa03b1e7d4 --function shop/report --reason 'it steals'",

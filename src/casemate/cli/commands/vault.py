@@ -206,9 +206,7 @@ def rotate_master(
     if json:
         print_json(changed)
         return
-    print_prose(
-        f"The master key is that of {changed.master_key} now (id {changed.master_key_id})."
-    )
+    print_prose(f"The master key is that of {changed.master_key} now (id {changed.master_key_id}).")
     note(f"Start the node with --master-key {shlex.quote(new.text)} from now on.", YELLOW)
     if not told:
         note(
