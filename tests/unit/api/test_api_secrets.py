@@ -135,7 +135,9 @@ def test_put_list_show_delete(ask, service) -> None:
     assert base64.b64encode(VALUE).decode() not in everything
     assert ask("DELETE", "/secrets/shop/key").status_code == 204
     assert ask("GET", "/secrets/shop/key").status_code == 404
-    assert ask("DELETE", "/secrets/shop/key").status_code == 404
+    gone = ask("DELETE", "/secrets/shop/key")
+    assert gone.status_code == 404
+    assert "`casemate secrets ls shop` lists them" in gone.text, "it said to set it"
 
 
 def test_no_operation_returns_a_value() -> None:

@@ -303,6 +303,20 @@ def test_a_deploy_that_is_refused_here_for_its_grants_is_on_record(
     assert denied.by == "token:owner" and "sent nothing" in denied.reason
 
 
+def test_a_deploy_by_an_exception_names_it_beside_what_it_accepts(
+    cli, project, built, monkeypatch
+) -> None:
+    def judged(client, wanted):
+        let = JudgedFunction(problems=("There are no advisories.",), exception="exc_9f2c51aa03b1")
+        return [JudgedBundle(function="shop/cart", judged=let)]
+
+    monkeypatch.setattr("casemate.cli.commands.deploy.judged_bundles", judged)
+    result = cli("deploy")
+    assert result.code == 0
+    told = "shop/cart: There are no advisories. The exception exc_9f2c51aa03b1 accepts it."
+    assert told in result.err
+
+
 def test_a_deploy_that_is_refused_here_for_its_packages_is_on_record(
     cli, project, built, node, monkeypatch
 ) -> None:
