@@ -109,8 +109,8 @@ def _next_step(lacking: Sequence[Problem], problems: Sequence[Problem]) -> str |
         return None
     if len(lacking) == len(problems):
         return (
-            "Import a source that has them, too. If none is needed, name what is: "
-            f"`--ecosystem` of {IMPORT}"
+            "Import a source that has these as well, or with --ecosystem alone what is needed: "
+            f"{IMPORT}"
         )
     return f"Import again: {IMPORT}"
 

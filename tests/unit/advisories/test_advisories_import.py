@@ -327,7 +327,7 @@ def test_only_what_was_asked_for_is_taken(bring, place) -> None:
     bring(record(), now=NOW + 1)
     lacking = look(place, NOW + 1)
     assert [p.text for p in lacking.problems] == ["There is no record about npm."]
-    assert "If none is needed, name what is: `--ecosystem`" in (lacking.next_step or "")
+    assert "or with --ecosystem alone what is needed: " in (lacking.next_step or "")
 
 
 def test_files_of_what_is_known_are_refused_whole(bring, place, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from casemate.cli import operation_command
-from casemate.cli.commands import alert, dlq, rm, routes
+from casemate.cli.commands import alert, dlq, journal, rm, routes
 from casemate.cli.errors import DeniedError, MissingError
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
@@ -34,6 +34,7 @@ from casemate.operations.delivery import (
 )
 from casemate.operations.findings import AlertTest
 from casemate.operations.functions import Functions
+from casemate.operations.journal import JournalPage
 from casemate.operations.messages import Queues
 from casemate.operations.routes import ClaimRoutes, Claims
 from casemate.operations.sources import ListSources, Sources
@@ -263,6 +264,13 @@ def test_what_is_left_of_removed_functions_is_listed_and_told_what_can_be_done(c
     assert fake.asked[-1] == RedriveFunctionDeadLetters(project="shop", function="ship", to="pack")
     refused = cli("dlq", "redrive", "shop/jobs", "--all", "--queue", "--to", "pack")
     assert refused.code == 2 and "there is not with --queue" in " ".join(refused.err.split())
+
+
+def test_an_entry_that_the_journal_has_not_is_not_found(cli, node, monkeypatch) -> None:
+    node(ListJournal=JournalPage(entries=(), before=None))
+    monkeypatch.setattr(journal, "connect", operation_command.connect)
+    result = cli("journal", "show", "41")
+    assert result.code == 3 and "The journal has no entry 41." in result.err
 
 
 def test_routes(cli, node) -> None:
