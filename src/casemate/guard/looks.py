@@ -75,6 +75,7 @@ _NUMERIC = (
 _NUMBERS = frozenset(
     ("abs", "divmod", "float", "hash", "int", "len", "list", "max", "min", "ord", "pow", "range")
 ) | frozenset(("round", "set", "sorted", "sum", "time", "perf_counter", "timedelta", "tuple"))
+_SHOWN = (ast.List, ast.Tuple, ast.Dict)
 _LISTS = (ast.List, ast.Tuple, ast.ListComp, ast.Dict, ast.Set, ast.Compare, ast.BoolOp)
 
 
@@ -124,6 +125,19 @@ def number_names(body: list[ast.stmt]) -> frozenset[str]:
 
 def is_literal(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+
+
+def executed_statement(node: ast.expr) -> int:
+    """Return the identity of a call `x.execute("SELECT ...", (y,))`; 0 of all else.
+
+    Its statement is a literal, and nothing else that it is given is a text itself.
+    """
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return 0
+    plain = node.func.attr == "execute" and not node.keywords and 1 <= len(node.args) <= 2
+    if not plain or not is_literal(node.args[0]):
+        return 0
+    return id(node) if isinstance(node.args[-1], _SHOWN) or len(node.args) == 1 else 0
 
 
 def is_named_as_text(node: ast.expr) -> bool:

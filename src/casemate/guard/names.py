@@ -159,6 +159,8 @@ OF_TABLES = frozenset(("delete_item", "put_item", "query", "scan", "update_item"
 
 `query` of pandas reads variables of its caller, which has to be the code itself.
 """
+FETCHING = frozenset(("fetchall", "fetchmany", "fetchone"))
+"""Methods of what `execute` of a database returns, which is no text then."""
 WRITES = frozenset(("write", "writelines", "writev"))
 """Methods of files: what they are given is announced, where a file is watched."""
 CALLED = METHODS | CHECKS | FUNCTIONS

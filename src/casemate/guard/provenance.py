@@ -225,7 +225,7 @@ class Provenance(Calls):
         self.patterns = Harmless()
         """Of the function's code, which the sink need not look at again."""
         searching = (self.patterns, self._answers, self._settle_answers)
-        self.watched = searcher(*searching, self._noted, self._watched)
+        self.watched = searcher(*searching, self._noted, self._watched, self.literals)
         self.bound = Binder(self.watched, self.wrote, self.seen)
         self.descriptors = False
         """Whether the code may write to a standard stream by another file over its descriptor."""

@@ -26,6 +26,7 @@
     x[a:][:9]             __casemate_cut_again__(x, a, None, None, 9)
     x in allowed          __casemate_member__(x, allowed)
     x in ("a", "b")       x in ("a", "b") and __casemate_found__(x, ("a", "b"))
+    db.execute("a", (x,)) the same, as a statement or where `fetchone` and the like are called of it
     x == "name"           __casemate_same__(x, "name")
     x == NAME             __casemate_same__(x, NAME, 1)
     match x: case "name"  match __casemate_matched__(x, ("name",)): case "name"
@@ -74,6 +75,7 @@ from .looks import (
     begins_with_sign,
     bound_names,
     cuts_at,
+    executed_statement,
     form_of,
     is_call_of,
     is_field,
@@ -113,6 +115,7 @@ from .methods import (
 )
 from .names import (
     CALLED,
+    FETCHING,
     FUNCTIONS,
     MEASURING,
     OF_NUMBERS,
@@ -149,6 +152,8 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
         self._levels = levels | frozenset("+#*>" if levels else "")
         self._taken: dict[int, int] = {}
         """By the identity of a call that splits a text, the one part of it that is taken."""
+        self._fetched: set[int] = set()
+        """Calls of `execute` with a literal whose result nobody takes for a text."""
         self._cut_again: ast.Subscript | None = None
         """A slice of which another is taken: both are done by one call."""
 
@@ -225,6 +230,7 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt | list[ast.stmt]:
         """Do `lines.append(f"...")` where only the function has `lines`."""
+        self._fetched.add(executed_statement(node.value))
         text = appended(node) if self._room and appended_to(node) in self._room.batches else None
         if self._room is None or text is None or puts_head(text, self._heads):
             self.generic_visit(node)
@@ -303,6 +309,8 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
         with self._spare(2 if methods else 0) as names:
             if names:
                 return turned(node, self.visit(whole), methods, names)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in FETCHING:
+            self._fetched.add(executed_statement(node.func.value))
         again = reads_again(node)  # by its look, which is another afterwards
         done = handed_over(node)
         self.generic_visit(node)
@@ -342,6 +350,7 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
             node.args[0] = self._seen(node.args[0], READS_ANSWER)
         # `text.find(": ")`: what the code has written chooses nothing.
         written = name == "find" and not node.keywords and all(map(is_literal, node.args))
+        written = written or (name == "execute" and id(node) in self._fetched)
         watched = (name in WATCHED and not written) or (name == "split" and is_pattern(owner))
         watched = watched or is_given_expression(node, name)
         told = again or (name if watched else "")

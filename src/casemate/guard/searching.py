@@ -33,6 +33,8 @@ _FUNCTIONS = frozenset((re.match, re.search, re.fullmatch, re.sub, re.findall, r
 
 _PLAIN = frozenset((bool, bytes, float, int, str, type(None)))
 _TEXTS = frozenset((str, bytes))
+_TOLD = frozenset((bool, bytes, dict, list, Match, str, tuple))
+"""Results of which something is noted."""
 
 
 def asks_plainly(document: Any) -> bool:
@@ -92,12 +94,23 @@ def searcher(
     settle: Settle,
     noted: Noted,
     slow: Callable[..., Any],
+    literals: dict[str, str],
 ) -> Callable[..., Any]:
-    """Return what announces a call, then does it; `slow` does whatever is no such search."""
+    """Return what announces a call, then does it; `slow` does whatever is no such search.
+
+    `literals` are those of the code: a statement of them is nothing that it has put together.
+    """
     known = harmless.known
 
     def watched(name: str, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         place = 0
+        if name == "execute" and not named and 1 <= len(arguments) <= 2:
+            statement = arguments[0]
+            if type(statement) is str and literals.get(statement) is statement:
+                result = function(*arguments)
+                if type(result) in _TOLD:
+                    noted(function, arguments, named, result)
+                return result
         pattern: Any = None
         kind = type(function)
         if kind is _PATTERN_METHOD:
