@@ -18,7 +18,7 @@ from ..imported import since
 from ..sink import CallHook, Patch
 from . import orm, services
 from .pep249 import EVERY, is_pep249, patch_duckdb, patch_pep249
-from .statements import NAME, check_statement, watch_own, watched_method, watched_type
+from .statements import NAME, check_statement, members_of, watch_own, watched_method, watched_type
 from .tokens import Dialect
 
 __all__ = ("CALLS", "NAME", "PATCHES", "watch_drivers")
@@ -58,9 +58,15 @@ def patch_sqlite(guard: Guard, module: ModuleType) -> None:
                 factory = factory if watched else cursor_type(base=factory)
             return base.cursor(self, factory)
 
-        members = {"__module__": base.__module__, "__doc__": base.__doc__, "cursor": cursor}
+        members = {**members_of(base), "cursor": cursor}
         for name in _SQLITE_METHODS:
-            members[name] = watched_method(guard, getattr(base, name), dialects)
+            own = getattr(base, name)
+            if own is getattr(plain_connection, name):
+                # That makes a cursor of the plain type, by which more could be asked unseen.
+                on_cursor = (getattr(plain_cursor, name), dialects, base.cursor, watched_cursor)
+                members[name] = watched_method(guard, *on_cursor)
+            else:
+                members[name] = watched_method(guard, own, dialects)
         return type(base.__name__, (base,), members)
 
     connection_type = watched_connection(plain_connection)

@@ -100,17 +100,30 @@ def watch_methods(
 @functools.cache
 def watched_type(guard: Guard, base: Any, names: tuple[str, ...], dialects: Any) -> type:
     """Return a subclass of a cursor type whose methods are watched."""
-    members: dict[str, Any] = {"__module__": base.__module__, "__doc__": base.__doc__}
+    members = members_of(base)
     for name in names:
         if callable(getattr(base, name, None)):
             members[name] = watched_method(guard, getattr(base, name), dialects)
     return type(base.__name__, (base,), members)
 
 
+def members_of(base: Any) -> dict[str, Any]:
+    """Return what a subclass of a C type has in any case: no attributes where `base` has none."""
+    members = {"__module__": base.__module__, "__doc__": base.__doc__}
+    return members if base.__dictoffset__ else {**members, "__slots__": ()}
+
+
 def watched_method(
-    guard: Guard, original: Callable[..., Any], dialects: Sequence[Dialect]
+    guard: Guard,
+    original: Callable[..., Any],
+    dialects: Sequence[Dialect],
+    opened: Callable[[Any, Any], Any] | None = None,
+    kind: Any = None,
 ) -> Callable[..., Any]:
-    """Return a method that has its statement checked before it calls `original`."""
+    """Return a method that has its statement checked before it calls `original`.
+
+    `opened` is given a connection and the `kind` of a cursor, whose method `original` is then.
+    """
 
     literals = guard.constants.literals
     sqlite = Dialect.SQLITE in dialects
@@ -124,14 +137,14 @@ def watched_method(
         # Most statements are literals of the code: these need a look at one table and no more.
         if type(query) is str and literals.get(query) is query and not rest and not named:
             if values is _NOTHING:
-                return original(self, query)
+                return original(self if opened is None else opened(self, kind), query)
             if sqlite and query not in plain:
                 if not (names_files(query) or searches(query) or compares(query)):
                     plain.add(query)
                 check_sqlite_files(guard, query, values)
                 check_searches(guard, query, values)
                 check_likes(guard, query, values)
-            return original(self, query, values)
+            return original(self if opened is None else opened(self, kind), query, values)
         arguments = (*(a for a in (query, values) if a is not _NOTHING), *rest)
         statement = argument(arguments, named, 0, "query", "sql", "statement", "operation")
         bound.note(guard, values)
@@ -140,7 +153,7 @@ def watched_method(
             check_sqlite_files(guard, statement, values)
             check_searches(guard, statement, values)
             check_likes(guard, statement, values)
-        return original(self, *arguments, **named)
+        return original(self if opened is None else opened(self, kind), *arguments, **named)
 
     return method
 
