@@ -21,9 +21,9 @@ _LETTERS = "A-Za-z0-9_.,:@/-"
 _EASILY = r"!#$()*,./0-9:;<>?@A-Z\]^_a-z|}~'\"`-"
 _KINDS = re.compile(
     # A URL has a blank for a `+`, so these have none: that would be a form as well.
-    r"((?=.{8})[A-Za-z0-9/_-]{6,}={0,2})"
+    r"((?=.{8})[A-Za-z0-9/_-]{6,}+={0,2}+)"
     # What is short, or has blanks, but not at its ends. JSON begins with a double quote.
-    f'|((?!")(?:[{_EASILY}]{{1,7}}'
+    f'|((?!")(?:[{_EASILY}]{{1,7}}+'
     f"|(?!(?i:beare|data:))[{_EASILY}]++ (?:[ {_EASILY}]*[{_EASILY}])?+)(?<! ))"
     f"|([{_LETTERS}]++)"
 )
@@ -36,10 +36,18 @@ _MIN_KEPT, _MAX_KEPT = 4096, 1 << 20
 """Characters of a text whose lower case is kept until that of another is asked for."""
 _CONTAINERS = b"P\x1f\x78"
 """First bytes of archives, gzip and zlib."""
+_CONTAINED = _CONTAINERS.decode()
 _PADDING = ("", "AAA", "AA", "A")
+_APART = ("AAAA", *_PADDING[1:])
 _LONGER_LOWERED = "\u0130"
 """The only character (dotted capital I) that is more than one in lower case."""
 _STANDARD = {ord("-"): "+", ord("_"): "/"}
+
+
+WRITTEN_OTHERWISE = ("\\", "''", '""')
+"""One of these is in all that a text is written as, unless it is written as it is."""
+Writer = Callable[[Sequence[str]], Iterator[tuple[list[str], Sequence[str]]]]
+"""Yields what texts may be written as, and these texts."""
 
 
 class Sorted(NamedTuple):
@@ -109,7 +117,7 @@ def all_lowered(texts: Sequence[str]) -> list[str]:
     return found if len(found) == len(texts) else [lowered(text) for text in texts]
 
 
-def requoted(texts: Sequence[str]) -> Iterator[list[str]]:
+def requoted(texts: Sequence[str]) -> Iterator[tuple[list[str], Sequence[str]]]:
     """Yield what quoting makes of texts with quotes and without null characters or backslashes.
 
     What SQL and CSV double, what a backslash escapes, and JSON; Python writes one of these.
@@ -121,7 +129,25 @@ def requoted(texts: Sequence[str]) -> Iterator[list[str]]:
         made += [joined.replace('"', '\\"'), escaped.replace('"', '\\"')]
         made.append(joined.replace('"', '""'))
     for form in made:
-        yield form.split("\0")
+        yield form.split("\0"), texts
+
+
+def written_alone(texts: Sequence[str]) -> Iterator[tuple[list[str], Sequence[str]]]:
+    """Yield what texts may be written as that may have null characters, each by itself."""
+    for text in texts:
+        forms: list[str] = []
+        if "'" in text or '"' in text or "`" in text:
+            forms.append(text.replace("'", "''"))
+            forms.append(text.replace("'", "\\'"))
+            forms.append(text.replace('"', '""'))
+            forms.append(text.replace("'", "\\'").replace('"', '\\"'))
+        if not text.isprintable() or '"' in text or "\\" in text:
+            forms += (json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
+        if not text.isascii():
+            forms += (json.dumps(text)[1:-1], ascii(text)[1:-1])
+        # Quotes are written alike in many ways: most of these forms are equal.
+        some = [form for form in dict.fromkeys(forms) if form != text]
+        yield some, [text] * len(some)
 
 
 def written_otherwise(texts: Sequence[str]) -> Iterator[tuple[list[str], Sequence[str]]]:
@@ -175,9 +201,7 @@ def _as_python(
 
 def base64_of(texts: Sequence[str]) -> dict[str, bytes]:
     """Return what texts of base64's digits hold, as `base64_bytes` does, decoded in one go."""
-    ended = "\0".join([*texts, ""])
-    # What has more than two at its end is no base64: it is not decoded.
-    digits = ended.replace("=\0", "\0").replace("=\0", "\0").split("\0")[:-1]
+    digits = _digits_of(texts)
     if len(digits) != len(texts):
         return {}
     # Without their ends, to which the padding belongs, all are one.
@@ -192,6 +216,36 @@ def base64_of(texts: Sequence[str]) -> dict[str, bytes]:
         if size & 3 != 1:
             found[text] = data[place : place + size * 3 // 4]
         place += (size + 3) // 4 * 3
+    return found
+
+
+def _digits_of(texts: Sequence[str]) -> list[str]:
+    """Return texts of base64's digits without their ends."""
+    ended = "\0".join([*texts, ""])
+    # What has more than two at its end is no base64: it is not decoded.
+    return ended.replace("=\0", "\0").replace("=\0", "\0").split("\0")[:-1]
+
+
+def plainly_decoded(texts: Sequence[str]) -> list[str] | None:
+    """Return what texts of base64's digits hold if each holds text and nothing else, by its look.
+
+    None if one may hold more, or less: `base64_of` and `plain_of` take longer, and tell of each.
+    """
+    digits = _digits_of(texts)
+    sizes = list(map(len, digits))
+    if len(digits) != len(texts) or 1 in {size & 3 for size in sizes}:
+        return None
+    # The digits more come to one to three nulls, at which all is taken apart again.
+    joined = "".join([bare + _APART[len(bare) & 3] for bare in digits])
+    try:
+        plain = base64.b64decode(joined.translate(_STANDARD), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    found = list(filter(None, plain.split("\0")))
+    held = found if plain.isascii() else [form.encode() for form in found]
+    whole = list(map(len, held)) == [size * 3 // 4 for size in sizes]
+    if not whole or CONTROL.search(plain) or not {f[0] for f in found}.isdisjoint(_CONTAINED):
+        return None
     return found
 
 

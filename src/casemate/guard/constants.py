@@ -6,7 +6,7 @@ import itertools
 import re
 import string
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from opcode import EXTENDED_ARG, opmap
 from pathlib import PurePath
 from types import CodeType, ModuleType
@@ -365,6 +365,10 @@ class Constants:
     def holds_word(self, text: str) -> bool:
         """Tell whether a text is a single word that the code holds, in whatever case."""
         return text.lower() in self._words
+
+    def words_among(self, texts: Iterable[str]) -> frozenset[str]:
+        """Return those of many texts in lower case that are such words."""
+        return frozenset(self._words.intersection(texts))
 
     def holds_any(self, words: frozenset[str]) -> bool:
         """Tell the same of any of several words that are in lower case."""

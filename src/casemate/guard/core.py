@@ -161,7 +161,7 @@ class Guard:
         with self._turn:
             if self._taint is not None or not self._running:
                 return
-            taint = Taint(self.constants.holds_word)
+            taint = Taint(self.constants.holds_word, self.constants.words_among)
             for given in self._given:
                 taint.add(*given)
             self._given = []

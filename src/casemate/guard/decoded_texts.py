@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from .batches import (
+    WRITTEN_OTHERWISE,
+    Writer,
     all_lowered,
     base64_of,
     lowered,
     plain_of,
+    plainly_decoded,
     requoted,
     sort_out,
+    written_alone,
     written_otherwise,
 )
 from .binary import is_binary, schema_in, texts_in
@@ -31,7 +34,14 @@ from .budget import (
     ExhaustedError,
 )
 from .decoded_together import MAX_TOGETHER, Made, apart_of
-from .decoding import NO_CHARACTER, NORMAL_FORMS, bytes_forms, growth, hex_forms, is_hex
+from .decoding import (
+    NORMAL_FORMS,
+    bytes_forms,
+    growth,
+    has_no_character,
+    hex_forms,
+    is_hex,
+)
 from .forms import Forms
 from .fragments import Fragments
 from .known import MAX_CHARACTERS, MAX_DEPTH, MAX_TEXTS, MIN_SEARCHED, Known, Node, uncollected
@@ -43,7 +53,7 @@ LARGE = 4096
 QUOTES = "'\"`"
 _LETTERS = "A-Za-z0-9_.,:@/-"  # spelled out: sets with classes in them take twice the time
 _PLAIN = re.compile(
-    rf"[{_LETTERS}]{{1,7}}|(?!(?i:bearer) )[{_LETTERS}]++ (?:[ {_LETTERS}]*[{_LETTERS}])?"
+    rf"[{_LETTERS}]{{1,7}}+|(?!(?i:bearer) )[{_LETTERS}]++ (?:[ {_LETTERS}]*[{_LETTERS}])?"
 )
 """A text that no application writes in another way, and in which nothing can be encoded."""
 _TURNED = re.compile(r"[-;<>|'\"`]|\.\.|^[B(]")
@@ -53,6 +63,7 @@ _CONTAINERS = (dict, list)
 _BATCH = 1024
 _BATCH_CHARACTERS = 64 * 1024
 """Texts, and characters of them, whose cost is taken from the budget at once."""
+_TURNED_AT_ONCE = 256
 _SORTED_AT_ONCE = 8192
 """Texts that are sorted by what they need before any of them is paid for."""
 
@@ -60,12 +71,22 @@ _SORTED_AT_ONCE = 8192
 class DecodedTexts(Known):
     """Index of values and their forms."""
 
-    def __init__(self, is_code: Callable[[str], bool]) -> None:
-        """`is_code` tells whether a text is a word that the function's own code holds."""
+    def __init__(
+        self,
+        is_code: Callable[[str], bool],
+        words_among: Callable[[Iterable[str]], Collection[str]] | None = None,
+    ) -> None:
+        """`is_code` tells whether a text is a word that the function's own code holds.
+
+        `words_among` tells which of many texts in lower case are.
+        """
         super().__init__()
         self._is_code = is_code
+        self._words_among = words_among or (lambda texts: set(filter(is_code, texts)))
         self._needles = Needles()
         self._fragments = Fragments()
+        self._unwritten: list[tuple[list[str], Writer]] = []
+        """Texts that are not looked for yet as code may have written them, by what does that."""
         self._large: list[str] = []
         self._joined: str | None = None
         self._sizes: list[int] | None = None
@@ -105,14 +126,18 @@ class DecodedTexts(Known):
 
     def _plain(self, texts: list[str]) -> None:
         """Most texts of an event are names, dates and sentences: nothing is encoded in them."""
-        is_code = self._is_code
-        searched = [
-            text
-            for text in texts
-            # A word of the code has no blank.
-            if len(text) >= MIN_SEARCHED and (" " in text or not is_code(text))
-        ]
-        self._needles.add_all(all_lowered(searched), searched)
+        short = min(map(len, texts), default=0) < MIN_SEARCHED
+        # The list that is given is emptied afterwards.
+        self._find_words([t for t in texts if len(t) >= MIN_SEARCHED] if short else texts[:])
+
+    def _find_words(self, texts: list[str]) -> None:
+        """Have texts of ASCII found that are no words of the code's."""
+        lower = all_lowered(texts)
+        own = self._words_among(lower)
+        if own:
+            texts = [text for text, low in zip(texts, lower, strict=True) if low not in own]
+            lower = [low for low in lower if low not in own]
+        self._needles.add_all(lower, texts)
 
     def _signed(self, texts: list[str], depth: int) -> None:
         """Prepare texts with signs for searches, and take in what they may be decoded to."""
@@ -122,8 +147,7 @@ class DecodedTexts(Known):
 
     def _some_signed(self, texts: list[str], depth: int) -> None:
         words, coded, easy, quoted, hard = sort_out(texts)
-        searched = list(itertools.filterfalse(self._is_code, words))
-        self._needles.add_all(all_lowered(searched), searched)
+        self._find_words(words)
         whole = [text for text in easy if len(text) >= MIN_SEARCHED]
         for batch in _batches([*whole, *[text for text in coded if text[-1] == "="]]):
             self._budget.spend(sum(map(len, batch)) + EASY_COST * len(batch))
@@ -162,23 +186,26 @@ class DecodedTexts(Known):
         made: Made = {}
         if depth < MAX_DEPTH:
             made = self._forms.of_all(texts, self._budget.spend, NORMAL_COST)
+        lower = all_lowered(texts)
+        lower_of = dict(zip(texts, lower, strict=True))
         quoted = list(filter(_is_only_quoted, texts))
         others = texts
         if quoted:
             done = set(quoted)
             others = [text for text in texts if text not in done]
-            self._requoted(quoted, all_lowered(quoted))
-        self._search_for_all(others)
+            self._requoted(quoted, [lower_of[text] for text in quoted])
+        self._search_for_all(others, [lower_of[text] for text in others] if quoted else lower)
         pieces = texts
         if self._documents or made:
             pieces = [t for t in texts if not self._is_document(t, made.get(t, ()))]
-        self._fragments.add_all(all_lowered(pieces), pieces)
+        same = len(pieces) == len(texts)
+        self._fragments.add_all(lower if same else [lower_of[t] for t in pieces], pieces)
         self._take_all_forms(made, depth)
 
     def _hard_alone(self, text: str, depth: int) -> None:
         """Do the same with a text that is not handled together with others."""
         self._budget.spend(ALONE_COST + _cost_of_signs(text) + NORMAL_COST * growth(text))
-        if not text.isascii() and NO_CHARACTER.search(text):
+        if not text.isascii() and has_no_character(text):
             self._budget.spend(NORMAL_COST * len(text))
         forms = list(self._forms_of(text)) if depth < MAX_DEPTH else []
         if len(text) < LARGE:
@@ -227,14 +254,24 @@ class DecodedTexts(Known):
     def _requoted(self, texts: list[str], lower: list[str]) -> None:
         """Have texts with quotes found in all ways to write these, and without what is around."""
         # None is a word of the code: that has no quotes.
-        short = min(map(len, texts)) < MIN_SEARCHED
-        for forms in (lower, *requoted(lower)):
-            if short:
-                self._find_as(forms, texts)
-            else:
-                self._needles.add_all(forms, texts)
-        pairs = zip(map(str.strip, texts, itertools.repeat(QUOTES)), texts, strict=True)
-        self._find_bare([(bare, text) for bare, text in pairs if bare is not text])
+        self._find_as(lower, texts)
+        bare = zip(map(str.strip, texts, itertools.repeat(QUOTES)), lower, texts, strict=True)
+        self._find_bare([(b, low.strip(QUOTES), text) for b, low, text in bare if b is not text])
+        self._unwritten.append((texts, requoted))
+
+    def _write_for(self, inside: str) -> None:
+        """Have texts found as code may have written them, if any can be in a text as that is."""
+        if not self._unwritten or not any(sign in inside for sign in WRITTEN_OTHERWISE):
+            return
+        with self._turn, uncollected():
+            while self._unwritten:
+                texts, write = self._unwritten.pop(0)
+                short = min(map(len, texts), default=0) < MIN_SEARCHED
+                for forms, written in write(texts):
+                    if short:
+                        self._find_as(all_lowered(forms), written)
+                    else:
+                        self._needles.add_all(all_lowered(forms), written)
 
     def _is_searched(self, text: str) -> bool:
         return len(text) >= MIN_SEARCHED and not self._is_code(text)
@@ -254,32 +291,35 @@ class DecodedTexts(Known):
 
     def _seldom_forms(self, texts: list[str], depth: int) -> None:
         """Of easy texts, these few forms are the only ones, as long as they are looked for."""
-        for text in texts:
+        for start in range(0, len(texts), _TURNED_AT_ONCE):
             if not self._forms.turns:
                 return
-            if _TURNED.search(text):
-                self._take_forms(text, self._forms.seldom(text), depth)
+            some = [t for t in texts[start : start + _TURNED_AT_ONCE] if _TURNED.search(t)]
+            self._take_all_forms(self._forms.seldom(some), depth)
 
     def _coded(self, texts: list[str], depth: int) -> None:
         """Take in what base64 looks like: thousands of short ones are decoded together."""
-        data = base64_of(texts)
+        forms = plainly_decoded(texts)
+        data = base64_of(texts) if forms is None else {}
+        held = dict(zip(texts, forms, strict=True)) if forms is not None else {}
         for batch in _batches(texts):
             self._budget.spend(CODED_COST * len(batch))
-            plain, others = plain_of(batch, data)
+            plain, others = plain_of(batch, data) if forms is None else ({}, ())
+            plain = plain or {text: held[text] for text in batch if text in held}
             self._take_plain(plain, "base64", depth + 1)
             for text in others:
                 self._take_forms(text, bytes_forms(data[text], "base64"), depth)
-            for text in self._forms.likely(batch):
-                self._take_forms(text, self._forms.seldom(text), depth)
+            self._take_all_forms(self._forms.seldom(self._forms.likely(batch)), depth)
             for text in filter(is_hex, batch):
                 self._take_forms(text, hex_forms(text), depth)
 
     def _take_plain(self, forms: dict[str, str], how: str, depth: int) -> None:
         """Take what texts were decoded to, by the text."""
         known, new = self._texts, self._undecoded[depth]
-        fresh: dict[str, Node] = {
-            form: (None, (text, how), None) for text, form in forms.items() if form not in known
-        }
+        sources = dict(zip(forms.values(), forms, strict=True))
+        fresh: dict[str, Node] = dict.fromkeys(sources, (None, (sources, how), None))
+        for form in known.keys() & fresh.keys():
+            del fresh[form]
         self._characters += sum(map(len, fresh))
         if self._characters > MAX_CHARACTERS or len(known) + len(fresh) > MAX_TEXTS:
             self.overflown = True
@@ -304,44 +344,45 @@ class DecodedTexts(Known):
         long = [text for text in texts if len(text) >= _MIN_NUMBER]
         self._needles.add_all(long, long)
 
-    def _search_for_all(self, texts: list[str]) -> None:
-        """Do as `_search_for` with many that have no null characters."""
+    def _search_for_all(self, texts: list[str], lower: list[str]) -> None:
+        """Do as `_search_for` with many that have no null characters; `lower` has them so."""
         if not texts:
             return
         # A word of the code has no sign, and is no hard text if it is one of ASCII.
-        is_code = self._is_code
-        own = {text for text in texts if not text.isascii() and is_code(text)}
-        searched = [text for text in texts if text not in own] if own else texts
-        self._find_as(all_lowered(searched), searched)
+        self._find_but_words(lower, texts)
         bare = list(map(str.strip, texts))
-        pairs = [(b, t) for b, t in zip(bare, texts, strict=True) if len(b) != len(t)]
+        both = zip(bare, lower, texts, strict=True)
+        pairs = [(b, low.strip(), t) for b, low, t in both if len(b) != len(t)]
+        both = zip(bare, lower, texts, strict=True)
         pairs += [
-            (b.strip(QUOTES), t)
-            for b, t in zip(bare, texts, strict=True)
+            (b.strip(QUOTES), low.strip().strip(QUOTES), t)
+            for b, low, t in both
             if "'" in t or '"' in t or "`" in t
         ]
         self._find_bare(pairs)
-        short = min(map(len, texts)) < MIN_SEARCHED
-        for forms, written in written_otherwise(texts):
-            if short:
-                self._find_as(all_lowered(forms), written)
-            else:
-                self._needles.add_all(all_lowered(forms), written)
+        self._unwritten.append((texts, written_otherwise))
 
-    def _find_bare(self, pairs: list[tuple[str, str]]) -> None:
-        """Know texts without what is around them, and have them found."""
+    def _find_but_words(self, lower: list[str], texts: list[str]) -> None:
+        """Have texts found where these forms of them are, but for those that are words."""
+        own = set[str]()
+        if not all(map(str.isascii, texts)):
+            own.update(low for low in self._words_among(lower) if not low.isascii())
+        if own:
+            texts = [text for text, low in zip(texts, lower, strict=True) if low not in own]
+            lower = [low for low in lower if low not in own]
+        self._find_as(lower, texts)
+
+    def _find_bare(self, known_as: list[tuple[str, str, str]]) -> None:
+        """Know texts without what is around them, in lower case too, and have them found."""
         known = self._texts
-        pairs = [*reversed(pairs)]
         # One character has no identity: it is known by what it says.
-        known.update({bare: known[text] for bare, text in pairs if bare not in known})
-        is_code = self._is_code
+        known.update({bare: known[t] for bare, _, t in reversed(known_as) if bare not in known})
         # A word of the code is a name, which takes less to see.
-        searched = [
-            (bare.lower(), text) if bare.isascii() else (lowered(bare), text)
-            for bare, text in reversed(pairs)
-            if not ((bare.isidentifier() or not bare.isascii()) and is_code(bare))
-        ]
-        self._find_as([bare for bare, _ in searched], [text for _, text in searched])
+        named = [low for bare, low, _ in known_as if bare.isidentifier() or not bare.isascii()]
+        own = self._words_among(named) if named else ()
+        if own:
+            known_as = [one for one in known_as if one[1] not in own]
+        self._find_as([low for _, low, _ in known_as], [text for _, _, text in known_as])
 
     def _find_as(self, forms: list[str], texts: Sequence[str]) -> None:
         """Have texts found where these forms of them are, in lower case."""
@@ -360,18 +401,11 @@ class DecodedTexts(Known):
         if "'" in text or '"' in text or "`" in text:
             forms.append(stripped.strip(QUOTES))
             self._texts.setdefault(forms[-1], self._texts[text])
-            forms.append(text.replace("'", "''"))
-            forms.append(text.replace("'", "\\'"))
-            forms.append(text.replace('"', '""'))
-            forms.append(text.replace("'", "\\'").replace('"', '\\"'))
-        if not text.isprintable() or '"' in text or "\\" in text:
-            forms += (json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
-        if not text.isascii():
-            forms += (json.dumps(text)[1:-1], ascii(text)[1:-1])
         # Quotes are written alike in many ways: most of these forms are equal.
         for form in dict.fromkeys(forms):
             if self._is_searched(form):
                 self._needles.add(form.lower() if form.isascii() else lowered(form), text)
+        self._unwritten.append(([text], written_alone))
 
 
 def _is_only_quoted(text: str) -> bool:

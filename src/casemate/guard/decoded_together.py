@@ -43,10 +43,11 @@ FAILED_COST = 400
 TOKEN_COST, BEARER_COST = 120, 200
 """What a text costs that looks like a token, such as any name with a dot, and what more it costs
 behind the word `Bearer`."""
-_NULL = re.compile(r"\0|%00|\\u0000|\\x00|\\000")
+_NULLS = ("\0", "%00", "\\u0000", "\\x00", "\\000")
 """What is a null character, or comes to one."""
 _REFERENCE = re.compile(r"(&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][^\t\n\f <&#;]{0,31}+;?))")
 """As the standard library has it, a reference of HTML to a character: each name begins so."""
+_BLANK = re.compile(r"\s")
 _JSON_SPACE = " \t\n\r"
 _LINES = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _VALUE = r'(?:[\]{\["0-9-]|true|false|null|NaN|Infinity)'
@@ -59,9 +60,11 @@ _TOKEN = re.compile("(?:[bB][eE][aA][rR][eE][rR] )?" + JWT.pattern)
 
 def apart_of(texts: list[str]) -> tuple[list[str], list[str]]:
     """Return the texts that may be decoded together, and those that may not."""
-    if not _NULL.search("|".join(texts)) and len(max(texts, key=len)) < MAX_TOGETHER:
+    joined = "|".join(texts)
+    nulls = [null for null in _NULLS if null in joined]
+    if not nulls and len(max(texts, key=len)) < MAX_TOGETHER:
         return texts, []
-    alone = [t for t in texts if len(t) >= MAX_TOGETHER or _NULL.search(t)]
+    alone = [t for t in texts if len(t) >= MAX_TOGETHER or any(null in t for null in nulls)]
     done = set(alone)
     return [text for text in texts if text not in done], alone
 
@@ -88,7 +91,7 @@ def decoded_together(
     if "+" in joined:
         _of_blanks([text for text in texts if "+" in text], made)
     if "=" in joined:
-        for text in [text for text in texts if "=" in text]:
+        for text in [text for text in texts if "=" in text and "=" in text.rstrip("=")]:
             _add(made, text, form_fields(text))
     if "&" in joined and ";" in joined:
         _of_html([text for text in texts if "&" in text and ";" in text], made)
@@ -203,7 +206,8 @@ def _of_digits(texts: Sequence[str], made: Made, spend: Spend) -> None:
     for text in texts:
         if text in done:
             continue
-        if text[:5] == "data:" or SPACED.fullmatch(text, 0, BEGINNING):
+        # What has no blank and is none by its look is none without its blanks either.
+        if text[:5] == "data:" or (_BLANK.search(text) and SPACED.fullmatch(text, 0, BEGINNING)):
             _add(made, text, base64_forms(text))
     for text in filter(is_hex, texts):
         _add(made, text, hex_forms(text))

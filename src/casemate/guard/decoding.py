@@ -17,7 +17,6 @@ import unicodedata
 import zlib
 from collections.abc import Iterator
 from typing import Any, Literal
-from urllib.parse import parse_qsl
 
 from .binary import BEGINNINGS_IN_BASE64, may_hold_texts
 
@@ -38,7 +37,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 SPACED = re.compile(r"[A-Za-z0-9+/_=\s-]*")
 BEGINNING = 256
 _FORM = re.compile(r"[^=&\s]{1,200}=")
-_HEX = re.compile(r"(?:0[xX]|\\x)?(?:[0-9a-fA-F]{2}){3,}")
+_HEX = re.compile(r"(?:0[xX]|\\x)?+(?:[0-9a-fA-F]{2}){3,}+")
 is_hex = _HEX.fullmatch
 JWT = re.compile(r"[\w-]*\.[\w-]{4,}(?:\.[\w-]*)?")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
@@ -199,7 +198,8 @@ def unquoted(text: str) -> str:
     # All at once, with a null between: what is no whole character ends there, too.
     plain = bytes.fromhex("%00".join(escapes).replace("%", "")).decode(errors="replace").split("\0")
     if len(plain) != len(escapes):  # there are nulls among them
-        plain = [bytes.fromhex(e.replace("%", "")).decode(errors="replace") for e in escapes]
+        known = {e: bytes.fromhex(e.replace("%", "")).decode(errors="replace") for e in {*escapes}}
+        plain = [known[escape] for escape in escapes]
     parts[1::2] = plain
     return "".join(parts)
 
@@ -217,12 +217,11 @@ def form_fields(text: str) -> Iterator[tuple[str, object]]:
     query = text.partition("?")[2] if text[:1] in ("/", "h") and "?" in text else text
     if not _FORM.match(query) or "=" not in query.rstrip("="):
         return
-    try:
-        fields = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-    except ValueError:
-        return
-    if fields:
-        yield "a form", dict_of_lists(fields)
+    pairs = query.split("&", _MAX_FIELDS)
+    if len(pairs) <= _MAX_FIELDS:
+        # As `parse_qsl` does, which takes four times as long.
+        named = [pair.replace("+", " ").partition("=") for pair in pairs if pair]
+        yield "a form", dict_of_lists([(unquoted(n), unquoted(value)) for n, _, value in named])
 
 
 def dict_of_lists(fields: list[tuple[str, str]]) -> dict[str, object]:
@@ -296,7 +295,7 @@ def normalized(form: _Form, text: str) -> str:
     are and combine with nothing after them, and normalizing them cost seconds a megabyte. Nor do
     most characters of two bytes change, of which chance makes thousands.
     """
-    if NO_CHARACTER.search(text) is None:
+    if not has_no_character(text):
         return unicodedata.normalize(form, text)
     parts: list[str] = []
     at = 0
@@ -307,12 +306,21 @@ def normalized(form: _Form, text: str) -> str:
     return "".join([*parts, text[at:]])
 
 
+def has_no_character(text: str) -> bool:
+    """Tell whether there is in a text what `NO_CHARACTER` finds, in a third of its time."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def unicode_forms(text: str) -> Iterator[tuple[str, str]]:
     seen = {text}
     normal = text
     for form in NORMAL_FORMS:
         # Of what is canonical already, most has no other form, which shows at once.
-        normal = normalized(form, text if NO_CHARACTER.search(text) else normal)
+        normal = normalized(form, text if has_no_character(text) else normal)
         if normal not in seen:
             seen.add(normal)
             yield form, normal

@@ -17,6 +17,8 @@ from typing import Any
 
 from .decoded_together import Made, Spend, decoded_together
 from .decoding import MAX_INFLATED, NORMAL_FORMS, base64_bytes, decoded, inflated, readable
+from .digit_groups import ASCII85, BASE32, BASE85, Digits
+from .digit_groups import decoded as groups
 
 MAX_RARE = 64 * 1024
 """Characters of a text that is tried in seldom forms."""
@@ -41,6 +43,12 @@ _MIN_SELDOM = 3
 _MIN_CODED = 8
 _BEGINNINGS = frozenset("\x1fB\udcfd(")
 """First bytes of what is compressed."""
+_PACKED = frozenset("\x1fx\udcfe\udcff")
+"""First bytes of gzip, zlib and UTF-16, which need no library that the application has."""
+_NULLS_WITHIN = 64
+"""First bytes of which one is null in any text of UTF-16."""
+_TOGETHER = 128
+"""Texts of which the seldom forms are made at once."""
 _TELLING = re.compile(r"['\"`;<>()|&$\\=+\x1f\udc80-\udcff-]|\.\.|[^\x00-\x7f]")
 """What a text has that is worth decoding, or turning round."""
 _LIBRARIES = frozenset(
@@ -54,9 +62,11 @@ _HEX = re.compile(r"[0-9a-fA-F]{16,}")
 _BASE32 = re.compile(r"[A-Z2-7]{8,}={0,6}|[a-z2-7]{8,}={0,6}")
 _BASE85 = re.compile(r"[!-~]{10,}")
 _BASES_OF_85 = (
-    ("base85", base64.b85decode, re.compile(r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+")),
-    ("ASCII85", base64.a85decode, re.compile(r"(?:<~)?[!-uz]+(?:~>)?")),
+    ("base85", BASE85, re.compile(r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+")),
+    ("ASCII85", ASCII85, re.compile(r"(?:<~)?[!-uz]+(?:~>)?")),
 )
+_WHOLE_32 = frozenset((0, 2, 4, 5, 7))
+"""Digits of the last group in base32 that stand for whole bytes."""
 _QUOTED = re.compile(r"=[0-9A-Fa-f]{2}|=\r?\n")
 _MIME_BODY = re.compile(
     r"^content-transfer-encoding:[ \t]{0,9}base64\b[^\n]{0,99}\n(?:[^\s][^\n]{0,999}\n){0,20}+\r?\n"
@@ -93,17 +103,17 @@ class Forms:
     def of(self, text: str) -> Iterator[tuple[str, object]]:
         """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
         yield from self._kept(text, decoded(text, normal=text in self._normal))
-        yield from self.seldom(text)
+        yield from self.seldom([text]).get(text, ())
 
     def of_all(self, texts: Sequence[str], spend: Spend, normal_cost: int) -> Made:
         """Return the same of different texts that may be decoded together, in their order."""
         decoded = decoded_together(texts, self._normal, spend, normal_cost)
-        known = _has_library()
+        seldom = self.seldom(texts) if self._asks_seldom else {}
         made: Made = {}
-        for text in texts if self._asks_seldom else filter(decoded.__contains__, texts):
+        for text in texts if seldom else filter(decoded.__contains__, texts):
             forms = list(self._kept(text, decoded[text])) if text in decoded else []
-            if self._asks_seldom:
-                forms += self.seldom(text, known)
+            if text in seldom:
+                forms += seldom[text]
             if forms:
                 made[text] = forms
         return made
@@ -153,36 +163,72 @@ class Forms:
             or (text[0] <= "9" and text.strip("=").isdigit())
         ]
 
-    def seldom(self, text: str, known: bool | None = None) -> Iterator[tuple[str, object]]:
-        """Yield the seldom forms alone; `known` is what `_has_library` tells, if it was asked."""
-        size = len(text)
-        coded = size >= _MIN_CODED and " " not in text
-        if not (coded or _TELLING.search(text)) or not _MIN_SELDOM <= size <= min(
-            MAX_RARE, self._left - _OVERHEAD
-        ):
-            return
-        if text in self._last:
-            return
-        self._left -= size + _OVERHEAD
-        if text[0] in _BEGINNINGS or not text.isascii():
-            if _BINARY.search(text) or text[0] in _BEGINNINGS:
-                # UTF-7 gives halves of characters, which are no bytes.
-                with contextlib.suppress(UnicodeEncodeError):
-                    yield from _of_bytes(text.encode(errors="surrogateescape"), "bytes")
-            yield from self._turned(text)
-            return
-        if "=" in text or "\n\n" in text or "\n\r\n" in text:
-            yield from self._of_mail(text)
-        if "-" in text or "+" in text:
-            yield from self._of_names(text)
-        if _MARK.search(text):
-            yield from self._turned(text)
-        if coded:
-            yield from _of_digits(text, _has_library() if known is None else known)
-            if size <= MAX_SLOW and size <= self._slow:
-                yield from self._by_slow_decoders(text)
+    def seldom(self, texts: Sequence[str]) -> Made:
+        """Return the seldom forms alone, of different texts."""
+        made: Made = {}
+        known = _has_library()
+        for start in range(0, len(texts), _TOGETHER):
+            if not self._asks_seldom:
+                break
+            chosen = self._chosen(texts[start : start + _TOGETHER])
+            if chosen:
+                made.update(self._seldom_of(chosen, known))
+        return made
 
-    def _of_mail(self, text: str) -> Iterator[tuple[str, object]]:
+    def _chosen(self, texts: Sequence[str]) -> list[str]:
+        """Return those of which there may be such a form, and take what they cost."""
+        chosen = []
+        for text in texts:
+            size = len(text)
+            if (
+                _MIN_SELDOM <= size <= MAX_RARE
+                and size <= self._left - _OVERHEAD
+                and ((size >= _MIN_CODED and " " not in text) or _TELLING.search(text))
+                and text not in self._last
+            ):
+                self._left -= size + _OVERHEAD
+                chosen.append(text)
+        return chosen
+
+    def _seldom_of(self, texts: Sequence[str], known: bool) -> Made:
+        """Return these forms, each kind of all texts; `known` is what `_has_library` tells."""
+        made: Made = {text: [] for text in texts}
+        plain = [text for text in texts if text[0] not in _BEGINNINGS and text.isascii()]
+        if len(plain) < len(texts):
+            done = set(plain)
+            for text in texts:
+                if text not in done and _may_be_packed(text, known):
+                    # UTF-7 gives halves of characters, which are no bytes.
+                    with contextlib.suppress(UnicodeEncodeError):
+                        data = text.encode(errors="surrogateescape")
+                        made[text] += _of_bytes(data, "bytes", known)
+        for text in plain:
+            if "=" in text or "\n\n" in text or "\n\r\n" in text:
+                made[text] += self._of_mail(text, known)
+        turned = self._turned_or_named(texts, made)
+        coded = [text for text in plain if len(text) >= _MIN_CODED and " " not in text]
+        for text in coded:
+            if known or text.count("A") * 5 >= len(text) or text.count("00") * 6 >= len(text):
+                made[text] += _of_digits(text, known)
+        if self._slow:
+            self._by_slow_decoders(coded, made, known)
+        return {text: forms for text, forms in made.items() if forms and text not in turned}
+
+    def _turned_or_named(self, texts: Sequence[str], made: Made) -> set[str]:
+        """Turn texts round, and undo what names are written as; return those made of others."""
+        others: set[str] = set()
+        for text in texts:
+            if text in self._last:
+                others.add(text)
+                continue
+            ascii_only = text.isascii() and text[0] not in _BEGINNINGS
+            if ascii_only and ("-" in text or "+" in text):
+                made[text] += self._of_names(text)
+            if self._slow > _OVERHEAD:
+                made[text] += self._turned(text)
+        return others
+
+    def _of_mail(self, text: str, known: bool) -> Iterator[tuple[str, object]]:
         """Undo quoted-printable and encoded words (RFC 2045, RFC 2047)."""
         if "=?" in text and self._takes(len(text)):
             joined = _BETWEEN.sub(r"\1\2", text)
@@ -191,7 +237,7 @@ class Forms:
                 yield "encoded words", words
         for body in _MIME_BODY.finditer(text) if "\n" in text else ():
             with contextlib.suppress(binascii.Error):
-                yield from _of_bytes(base64.b64decode(body[1]), "base64")
+                yield from _of_bytes(base64.b64decode(body[1]), "base64", known)
         if _QUOTED.search(text):
             plain = readable(binascii.a2b_qp(text.encode()))
             if plain and plain != text:
@@ -235,30 +281,52 @@ class Forms:
         self._slow -= cost
         return True
 
-    def _by_slow_decoders(self, text: str) -> Iterator[tuple[str, object]]:
-        if _BASE32.fullmatch(text) and self._takes(len(text)):
-            compact = text.rstrip("=").upper()
-            with contextlib.suppress(binascii.Error):
-                data = base64.b32decode(compact + "=" * (-len(compact) % 8))
-                yield from _of_bytes(data, "base32")
-        elif not _PLAIN.fullmatch(text) and _BASE85.fullmatch(text) and self._takes(2 * len(text)):
-            for how, decode, digits in _BASES_OF_85:
-                # An error takes longer than all that is right.
-                if not digits.fullmatch(text):
-                    continue
-                with contextlib.suppress(ValueError, OverflowError):
-                    data = decode(text.removeprefix("<~").removesuffix("~>"))
-                    yield from _of_bytes(data, how)
+    def _by_slow_decoders(self, texts: Sequence[str], made: Made, known: bool) -> None:
+        """Undo base32 and base85 of all texts at once."""
+        of_32: list[str] = []
+        of_85: list[str] = []
+        for text in texts:
+            if len(text) > min(MAX_SLOW, self._slow):
+                continue
+            if _BASE32.fullmatch(text):
+                if self._takes(len(text)):
+                    of_32.append(text)
+            elif not _PLAIN.fullmatch(text) and _BASE85.fullmatch(text):
+                if self._takes(2 * len(text)):
+                    of_85.append(text)
+        bare = [(text, text.rstrip("=").upper()) for text in of_32]
+        _take_groups([p for p in bare if len(p[1]) % 8 in _WHOLE_32], "base32", BASE32, made, known)
+        for how, digits, written in _BASES_OF_85:
+            some = [t for t in of_85 if written.fullmatch(t)]
+            bare = [(text, text.removeprefix("<~").removesuffix("~>")) for text in some]
+            _take_groups(bare, how, digits, made, known)
+
+
+def _take_groups(
+    texts: Sequence[tuple[str, str]], how: str, digits: Digits, made: Made, known: bool
+) -> None:
+    """Take what texts hold; beside each is what there are of its digits."""
+    held = groups([bare for _, bare in texts], digits) if texts else ()
+    for (text, _), data in zip(texts, held, strict=True):
+        if data is not None:
+            made[text] += _of_bytes(data, how, known)
+
+
+def _may_be_packed(text: str, known: bool) -> bool:
+    """Tell whether a text is bytes, by its look, which may hold more than they say."""
+    if not (text[0] in _BEGINNINGS or _BINARY.search(text)):
+        return False
+    return known or text[0] in _PACKED or "\0" in text[:_NULLS_WITHIN]
 
 
 def _of_digits(text: str, known: bool) -> Iterator[tuple[str, object]]:
     """Undo base64 and hex of what is no text by itself."""
     coded = base64_bytes(text) if known or _is_null(text) else None
     if coded:
-        yield from _of_binary(coded, "base64")
+        yield from _of_binary(coded, "base64", known)
     wide = known or text.count("00") * 6 >= len(text)
     if wide and len(text) % 2 == 0 and _HEX.fullmatch(text):
-        yield from _of_binary(bytes.fromhex(text), "hex")
+        yield from _of_binary(bytes.fromhex(text), "hex", known)
 
 
 def _is_null(text: str) -> bool:
@@ -291,7 +359,7 @@ def _label(text: str) -> str:
 # -- bytes -----------------------------------------------------------------------------------------
 
 
-def _of_bytes(data: bytes, how: str) -> Iterator[tuple[str, object]]:
+def _of_bytes(data: bytes, how: str, known: bool) -> Iterator[tuple[str, object]]:
     """Yield what bytes are, as text or as something else."""
     plain = inflated(data)
     if plain is not None:
@@ -300,7 +368,7 @@ def _of_bytes(data: bytes, how: str) -> Iterator[tuple[str, object]]:
             yield f"{how} and gzip", text
         return
     found = False
-    for kind, form in _of_binary(data, how):
+    for kind, form in _of_binary(data, how, known):
         found = True
         yield kind, form
     text = None if found else readable(data)
@@ -308,13 +376,13 @@ def _of_bytes(data: bytes, how: str) -> Iterator[tuple[str, object]]:
         yield how, text
 
 
-def _of_binary(data: bytes, how: str) -> Iterator[tuple[str, object]]:
+def _of_binary(data: bytes, how: str, known: bool) -> Iterator[tuple[str, object]]:
     """Yield what bytes are that are no text as they stand."""
     if len(data) > MAX_RARE or len(data) < 3:
         return
-    if b"\x00" in data[:64] or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if b"\x00" in data[:_NULLS_WITHIN] or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield from _wide(data, how)
-    if _has_library():
+    if known:
         yield from _of_libraries(data, how)
 
 

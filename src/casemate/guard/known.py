@@ -26,9 +26,12 @@ MIN_SEARCHED = 3
 """Characters of a text that is searched for in others; shorter ones are found by chance."""
 MAX_DATA = 200
 """Values without text that are compared with others as they are."""
+_FEW_STEPS = 32
+"""Texts that are looked for in a list one by one; for more it is gone through once."""
 _MANY = 64
 """Texts of a list from which on it is taken at once."""
 _ONLY_TEXTS = frozenset((str,))
+_LISTS = frozenset((list, tuple))
 _SHOWN = frozenset((str, int, float))
 _WITHOUT = frozenset((int, float, bool, type(None)))
 """Kinds of which objects are shared all over the interpreter."""
@@ -38,7 +41,7 @@ Again = Callable[[], object]
 """Makes a value that is equal to what a source's was when it came."""
 Node = tuple[Any, Any, Any]
 """The node above and the step from there; or None and the origin of a value; or None and a text
-with how it was decoded. Then the object whose texts have this node, or None if the node is a text's
+with how it was decoded, or the texts of several that were, by their forms. Then the object whose texts have this node, or None if the node is a text's
 own. So a text costs no object of its own."""
 
 
@@ -56,6 +59,8 @@ class Known:
         self._data: dict[bytes, Node] = {}
         self._unidentified: list[tuple[object, Node]] = []
         self._steps: dict[int, dict[object, object]] = {}
+        self._sought: dict[int, int] = {}
+        """How often a list of nothing but texts is still looked through for one, by its identity."""
         self._ids: set[int] = set()
         self._objects: dict[int, tuple[object, Node]] = {}
         self._keys: dict[str, Node] = {}
@@ -121,7 +126,7 @@ class Known:
             if level > MAX_NESTING or len(texts) >= MAX_TEXTS:
                 self.overflown = True
                 return
-            if self._take_list_of_texts(item, at, depth):
+            if len(item) >= _MANY and self._take_list_of_texts(item, at, depth):
                 continue
             for step, child in children:
                 kind = type(child)
@@ -146,7 +151,7 @@ class Known:
     def _take_list_of_texts(self, items: Any, at: Node, depth: int) -> bool:
         """Take a list of nothing but texts at once; False if it is another, or some are left."""
         texts = self._texts
-        if isinstance(items, dict) or len(items) < _MANY or type(items[0]) is not str:
+        if isinstance(items, dict) or type(items[0]) is not str:
             return False
         room = MAX_TEXTS - len(texts) - 1
         some = items if len(items) <= room else items[:room]
@@ -238,6 +243,7 @@ class Known:
             above, step, _ = above
         if type(step) is tuple:
             text, how = step
+            text = text if type(text) is str else text[value]
             step = self._origin_of(text).decoded(how)
         origin: Origin = step
         if not steps:
@@ -248,6 +254,14 @@ class Known:
     def _step_to(self, holder: Any, value: object) -> list[object]:
         """Return the last steps to a text in an object, the very last first."""
         known = self._steps.get(identity(holder))
+        if known is None and type(value) is str and type(holder) in _LISTS:
+            # Most are asked for a few, which are compared in C.
+            left = self._sought.get(identity(holder), -1)
+            if left < 0:  # what is no text may be compared in a way of its own
+                left = _FEW_STEPS if _ONLY_TEXTS.issuperset(map(type, holder)) else 0
+            self._sought[identity(holder)] = max(left - 1, 0)
+            if left and value in holder:
+                return [holder.index(value)]
         if known is None:
             # Found at once for all of it: a list of ten thousand texts is asked for each of them.
             children = holder.items() if isinstance(holder, dict) else enumerate(holder)
