@@ -273,8 +273,11 @@ class Generations:
             if self._pending > MAX_PENDING:
                 self._settle()
                 self._pending = size
-        for first in range(0, len(notes), MAX_BATCH):
-            self._waiting.append(((), BATCH, (), notes[first : first + MAX_BATCH]))
+        if len(notes) <= MAX_BATCH:
+            self._waiting.append(((), BATCH, (), notes))
+        else:
+            for first in range(0, len(notes), MAX_BATCH):
+                self._waiting.append(((), BATCH, (), notes[first : first + MAX_BATCH]))
         self._listed += len(notes)
         if self._listed > MAX_WAITING:
             self._forget_lists()

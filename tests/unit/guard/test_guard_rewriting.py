@@ -224,3 +224,26 @@ def test_what_a_pattern_found_is_checked_by_it_though_it_is_only_measured(
     found: dict[str, object] = {"match": re.match("(?P<way>asc|desc)", "asc".upper().lower())}
     exec(rewritten("r = len(match.group('way'))"), found)
     assert provenance.check_of("asc") == ("pattern", None)
+
+
+ANNOUNCED = {
+    "db.execute('select 1', (x,))": False,
+    "db.execute('select 1')": False,
+    "y = db.execute('select ?', [x]).fetchone()": False,
+    "y = db.execute('select ?', {'a': x}).fetchall()[0]": False,
+    "y = db.execute('select 1')": True,
+    "for y in db.execute('select 1'): pass": True,
+    "y = db.execute('select 1').rows": True,
+    "db.execute('{ a }', x)": True,
+    "db.execute('{ a }', values=x)": True,
+    "db.execute(*x)": True,
+    "db.execute(x, (1,))": True,
+    "db.execute(f'select {x}')": True,
+    "y = db.execute(x).fetchone()": True,
+}
+
+
+@pytest.mark.parametrize("source", ANNOUNCED)
+def test_statements_are_announced_unless_they_are_literals(source: str) -> None:
+    made = ast.unparse(rewrite(ast.parse(source)))
+    assert (f"{PREFIX}watched{SUFFIX}(" in made) is ANNOUNCED[source]

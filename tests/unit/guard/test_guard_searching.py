@@ -107,3 +107,26 @@ def test_what_may_be_written_by_the_code_is_told_each_time(
     for pattern in [object() for _ in range(3 * MAX_KNOWN)]:
         assert provenance.patterns.times(pattern) == 1
         assert len(provenance.patterns._times) <= MAX_KNOWN
+
+
+def test_a_statement_that_is_a_literal_is_told_to_nobody(
+    provenance: Provenance, told: list[Any]
+) -> None:
+    provenance.watchers["execute"] = lambda arguments, named: told.append(arguments)
+    statement, texts = "".join(["sel", "ect 1"]), ["".join(["a", "b"])]
+
+    class Own:
+        def execute(self, text: str, *given: Any, **named: Any) -> Any:
+            return texts
+
+    execute = Own().execute
+    assert provenance.watched("execute", execute, statement) is texts
+    assert len(told) == 1, "this may have been put together"
+    provenance.literals[statement] = statement
+    assert provenance.watched("execute", execute, statement) is texts
+    assert provenance.watched("execute", execute, statement, (1,)) is texts
+    assert len(told) == 1
+    assert provenance.made_from(texts) == (statement,)
+    provenance.watched("execute", execute, statement, values=(1,))
+    provenance.watched("execute", execute, "".join(["sel", "ect 1"]))
+    assert len(told) == 3
