@@ -36,9 +36,9 @@ DIGEST_PATTERN = r"^[0-9a-f]{64}$"
 MAX_ARCHIVE_BYTES = 512 * 1024 * 1024
 """Of a bundle that is packed."""
 DEPENDENCIES = "deps/"
+"""Below it are files of packages of others; those of the function's own are below `code/`."""
 MAX_PIECES = 500
 """Pieces of dependencies that a node is asked for together."""
-"""Below it are files of packages of others; those of the function's own are below `code/`."""
 
 
 class BundleFile(msgspec.Struct, frozen=True, kw_only=True):
