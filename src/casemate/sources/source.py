@@ -28,15 +28,15 @@ _REPEATED = 6
 """Letters and digits of a password by which it is known: servers cut off what they repeat."""
 
 
-def why(error: BaseException, password: str = "") -> str:
+def why(error: BaseException, told: str = "") -> str:
     """Return an error for operators: ours in full, of others no more than cannot hold content.
 
-    `password` is what the server was told last.
+    `told` is the password that the server was told last.
     """
     if isinstance(error, CasemateError):
         text = str(error)
         # Servers repeat what they do not understand: Redis does a command's arguments.
-        begins = _bare(password)[:_REPEATED]
+        begins = _bare(told)[:_REPEATED]
         if begins and begins in _bare(text):
             text = "The server answers with an error that repeats the password; it is left out."
     elif isinstance(error, ssl.SSLCertVerificationError):
