@@ -228,7 +228,7 @@ def _text(file: Path) -> str:
             return data.decode()
     except OSError as error:
         raise CommandError(
-            f"{file} cannot be read: {error.strerror}.", next_step="Look at the file."
+            f"{file} cannot be read: {error.strerror}.", next_step="Name a file you can read."
         ) from error
     except UnicodeDecodeError as error:
         raise CommandError(f"{file} is not UTF-8 text.", next_step="Look at the file.") from error
