@@ -27,15 +27,16 @@ _FIX = (
 def on_merged(guard: Guard, own: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
     """Block a merge (BlockedError) that replaces what the code has written whose something is.
 
-    Of dictionaries that the code has not written just there it is kept what was replaced.
+    `names` are the keys that it has written just there. Of other dictionaries it is kept what was
+    replaced.
     """
-    over, wrote = arguments
+    over, names = arguments
     if type(own) is not dict or not isinstance(over, Mapping):
         return
     for name, key in _replaced(own, over):
-        if wrote:
+        if name in names:
             guard.decide(NAME, lambda name=name, key=key: _verdict(guard, name, key, own, over))  # type: ignore[misc]
-        else:
+        elif not names:
             _keep(guard, name, key, own, over)
 
 

@@ -1,8 +1,8 @@
 """Rewrites dictionaries in which others are put over keys that the code has written: `**`, `|`.
 
-    {"tenant": me, **x, "a": 1}    {**__casemate_merged__({"tenant": me}, x), "a": 1}
-    {"tenant": me} | x             __casemate_united__({"tenant": me}, x, 1)
-    scope(event) | loads(x)        __casemate_united__(scope(event), loads(x), 0)
+    {"tenant": me, **x, "a": 1}    {**__casemate_merged__({"tenant": me}, x, ("tenant",)), "a": 1}
+    {"tenant": me} | x             __casemate_united__({"tenant": me}, x, ("tenant",))
+    scope(event) | loads(x)        __casemate_united__(scope(event), loads(x), ())
 
 Only keys are looked at that say whose something is, with a value that is no literal: a literal is a
 default, which the event may set otherwise.
@@ -22,22 +22,43 @@ class Merging(ast.NodeTransformer):
     """Announces what is put over keys of the code's own."""
 
     def visit_Dict(self, node: ast.Dict) -> ast.expr:
-        """Do `{"tenant": me, **x}`."""
-        at = next((n for n, key in enumerate(node.keys) if key is None), 0)
-        holds = any(map(_is_whose, node.keys[:at], node.values[:at]))
+        """Do `{"tenant": me, **x, **y}`."""
+        names = _names(node)
         self.generic_visit(node)
-        if not holds:
+        if not names:
             return node
-        own = ast.copy_location(ast.Dict(node.keys[:at], node.values[:at]), node)
-        merged = _call(node, "merged", own, node.values[at])
-        keys, values = [None, *node.keys[at + 1 :]], [merged, *node.values[at + 1 :]]
+        keys: list[ast.expr | None] = []
+        values: list[ast.expr] = []
+        for key, value in zip(node.keys, node.values, strict=True):
+            own = [n for n in names if any(_is_named(k, n) for k in keys)]
+            if key is None and (own or keys[:1] == [None]):
+                before = ast.copy_location(ast.Dict(keys, values), node)
+                merged = _call(node, "merged", before, value, _tuple_of(names))
+                keys, values = [None], [merged]
+            else:
+                keys, values = [*keys, key], [*values, value]
         return ast.copy_location(ast.Dict(keys, values), node)
+
+
+def _names(node: ast.Dict) -> list[str]:
+    """Return the keys that say whose something is, and behind which others are put over them."""
+    last = max((n for n, key in enumerate(node.keys) if key is None), default=0)
+    pairs = list(zip(node.keys, node.values, strict=True))[:last]
+    return [k.value for k, v in pairs if isinstance(k, ast.Constant) and _is_whose(k, v)]
+
+
+def _is_named(key: ast.expr | None, name: str) -> bool:
+    return isinstance(key, ast.Constant) and key.value == name
+
+
+def _tuple_of(names: list[str]) -> ast.Tuple:
+    return ast.Tuple([ast.Constant(name) for name in names], ast.Load())
 
 
 def may_replace(module: ast.Module) -> bool:
     """Tell whether a module may put others over keys that say whose something is, and ask by it."""
     nodes = list(ast.walk(module))
-    if not any(isinstance(node, ast.Dict) and writes_whose(node) for node in nodes):
+    if not any(isinstance(node, ast.Dict) and written_in(node) for node in nodes):
         return False
     return any(
         (isinstance(node, ast.Attribute) and node.attr == "update")
@@ -52,14 +73,17 @@ def unites(node: ast.BinOp) -> bool:
     return isinstance(node.op, ast.BitOr) and any(isinstance(side, _MAKES) for side in sides)
 
 
-def united(node: ast.BinOp, *, wrote: bool) -> ast.expr:
-    """Return a call that does a `|`; `wrote` as `writes_whose` says of its left side."""
-    return _call(node, "united", node.left, node.right, ast.Constant(int(wrote)))
+def united(node: ast.BinOp, names: list[str]) -> ast.expr:
+    """Return a call that does a `|`; `names` as `written_in` says of its left side."""
+    return _call(node, "united", node.left, node.right, _tuple_of(names))
 
 
-def writes_whose(node: ast.expr) -> bool:
-    """Tell whether an expression is a dictionary that says whose something is."""
-    return isinstance(node, ast.Dict) and any(map(_is_whose, node.keys, node.values))
+def written_in(node: ast.expr) -> list[str]:
+    """Return the keys of a dictionary that the code writes which say whose something is."""
+    if not isinstance(node, ast.Dict):
+        return []
+    pairs = zip(node.keys, node.values, strict=True)
+    return [k.value for k, v in pairs if isinstance(k, ast.Constant) and _is_whose(k, v)]
 
 
 def _is_whose(key: ast.expr | None, value: ast.expr) -> bool:
@@ -70,7 +94,7 @@ def _is_whose(key: ast.expr | None, value: ast.expr) -> bool:
 def _call(node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
     function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
     call = ast.Call(function, list(arguments), [])
-    for new in (function, *arguments):
-        if not hasattr(new, "lineno"):
+    for new in (function, *(part for argument in arguments for part in ast.walk(argument))):
+        if isinstance(new, (ast.expr,)) and not hasattr(new, "lineno"):
             ast.copy_location(new, node)
     return ast.copy_location(call, node)

@@ -404,16 +404,16 @@ class Provenance(Calls):
             self.watchers[ASKS]((function, *arguments), named)
         return function(*arguments, **named)
 
-    def merged(self, own: dict[Any, Any], over: Any) -> dict[Any, Any]:
+    def merged(self, own: dict[Any, Any], over: Any, names: tuple[str, ...]) -> dict[Any, Any]:
         """Do `{"tenant": me, **over}`."""
         if self.active and MERGES in self.watchers:
-            self.watchers[MERGES]((own, over, True), {})
+            self.watchers[MERGES]((own, over, names), {})
         return {**own, **over}
 
-    def united(self, left: Any, right: Any, wrote: int) -> Any:
+    def united(self, left: Any, right: Any, names: tuple[str, ...]) -> Any:
         """Do `left | right`, which may be two dictionaries."""
         if type(left) is dict and self.active and MERGES in self.watchers:
-            self.watchers[MERGES]((left, right, wrote), {})
+            self.watchers[MERGES]((left, right, names), {})
         return left | right
 
     def _watched(

@@ -44,8 +44,8 @@
     repr(x), f"a {x!r}"   __casemate_showing__(repr)(x), f"a {__casemate_shown__(x)}"
     t.format(x)           __casemate_watched__("format", t.format, x)
     jira.ask(f"a = '{x}'") __casemate_told__(jira.ask, f"a = '{x}'")
-    {"tenant": t, **x}    {**__casemate_merged__({"tenant": t}, x)}
-    {...} | x, f() | x    __casemate_united__({...}, x, 1), __casemate_united__(f(), x, 0)
+    {"tenant": t, **x}    {**__casemate_merged__({"tenant": t}, x, ("tenant",))}
+    f() | x               __casemate_united__(f(), x, ())
     except E as e: ...    except E as e: __casemate_caught__(); ...
     finally: return x     finally: __casemate_caught__(); return x
 
@@ -98,7 +98,7 @@ from .looks import (
     splits_head,
     text_names,
 )
-from .merging import Merging, may_replace, united, unites, writes_whose
+from .merging import Merging, may_replace, united, unites, written_in
 from .methods import (
     ASKING,
     TRIMMING,
@@ -196,10 +196,10 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
         held = is_field(node.left) and isinstance(node.right, (ast.Name, ast.Call, ast.Attribute))
         number = is_number(node.left, self._numbers) or is_number(node.right, self._numbers)
         sign = begins_with_sign(node.left)
-        wrote = writes_whose(node.left)
+        wrote = written_in(node.left)
         self.generic_visit(node)
         if unites(node):
-            return united(node, wrote=wrote)
+            return united(node, wrote)
         text = text_left or text_right or not number
         # Two literals are one to the compiler, and have no value of an event.
         if isinstance(node.op, ast.Add) and text and not all(literals):

@@ -11,7 +11,11 @@ from support.guard_cases import assert_blocked, assert_passes
 VIEWS = """
 import json
 def handler(event, context):
-    asked = {"page": 1, "tenant": event.get("tenant", "t1"), **json.loads(event.get("view") or "{}")}
+    given = {"tag": "x", "user": "y"}
+    asked = {
+        "page": 1, "tenant": event.get("tenant", "t1"), "role": "guest", **given,
+        "size": 5, **json.loads(event.get("view") or "{}"),
+    }
     return asked["tenant"]
 """
 UNITED = """
@@ -40,7 +44,13 @@ def handler(event, context):
 def test_a_dictionary_of_the_event_replaces_no_tenant_of_the_codes(tmp_path: Path) -> None:
     for view in ('{"tenant": "t2"}', '{"tag": "x", "tenant": ""}'):
         assert_blocked(tmp_path, {view: (VIEWS, {"view": view})}, {"attributes"}, ())
-    for view in ("", '{"tag": "tenant"}', '{"tenant": "t1"}', '{"page": 2}'):
+    for view in (
+        "",
+        '{"tag": "tenant"}',
+        '{"role": "editor", "user": "z"}',
+        '{"tenant": "t1"}',
+        '{"page": 2}',
+    ):
         assert_passes(tmp_path, {view: (VIEWS, {"view": view})}, ())
     for event in ({"saved": '{"owner_id": 2}'}, {"filter": {"owner_id": 2}}):
         event = {"me": "1", **event}
