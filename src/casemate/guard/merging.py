@@ -11,6 +11,7 @@ default, which the event may set otherwise.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 from .inlining import PREFIX, SUFFIX
 from .plain_names import says_whose
@@ -43,8 +44,12 @@ class Merging(ast.NodeTransformer):
 def _names(node: ast.Dict) -> list[str]:
     """Return the keys that say whose something is, and behind which others are put over them."""
     last = max((n for n, key in enumerate(node.keys) if key is None), default=0)
-    pairs = list(zip(node.keys, node.values, strict=True))[:last]
-    return [k.value for k, v in pairs if isinstance(k, ast.Constant) and _is_whose(k, v)]
+    return _said_in(node.keys[:last], node.values[:last])
+
+
+def _said_in(keys: Sequence[ast.expr | None], values: Sequence[ast.expr]) -> list[str]:
+    whose = (k for k, v in zip(keys, values, strict=True) if _is_whose(k, v))
+    return [str(k.value) for k in whose if isinstance(k, ast.Constant)]
 
 
 def _is_named(key: ast.expr | None, name: str) -> bool:
@@ -82,8 +87,7 @@ def written_in(node: ast.expr) -> list[str]:
     """Return the keys of a dictionary that the code writes which say whose something is."""
     if not isinstance(node, ast.Dict):
         return []
-    pairs = zip(node.keys, node.values, strict=True)
-    return [k.value for k, v in pairs if isinstance(k, ast.Constant) and _is_whose(k, v)]
+    return _said_in(node.keys, node.values)
 
 
 def _is_whose(key: ast.expr | None, value: ast.expr) -> bool:
