@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from .core import Guard
 from .hooks import Before, wrap
 from .notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
 from .pieces import as_text
+from .provenance import Provenance
 from .sample import SAMPLE
 
 _MAX_FRAMES = 200
@@ -26,7 +28,7 @@ _BACK_COST = 1_000
 """What each of these texts costs beside the notes, in notes."""
 MIN_KEPT, MAX_KEPT = 8, 16 * 1024
 """Characters of one."""
-_BACK = ("standing", "back")
+_BACK, _LOOKED = ("standing", "back"), ("standing", "looked")
 _PUT_TOGETHER = frozenset((FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED))
 _OWN = os.path.dirname(__file__) + "/"
 
@@ -172,26 +174,39 @@ def _came_back(guard: Guard, value: str | bytes) -> bool:
     """Note of a text that it is made of one that is equal, if one was seen being made."""
     if not guard.active or not MIN_KEPT <= len(value) <= MAX_KEPT:
         return False
-    provenance, size, kind = guard.provenance, len(value), type(value)
+    provenance = guard.provenance
     left = provenance.kept.get(_BACK, MAX_BACK)
     if left <= 0 or (type(value) is str and guard.constants.is_literal(value)):
         return False
+    # To ask whether it is the event's takes in all of the event, and mostly nothing is equal.
+    first = provenance.kept.get(_LOOKED, MAX_BACK)
+    if first > 0:
+        found, seen = _equal_noted(provenance, value, first)
+        if found is None:
+            provenance.kept[_LOOKED] = first - seen - _BACK_COST
+            if seen < first:
+                return False
     # What the event brought has come back from nowhere, also if the code made one that is equal.
     if _is_cut(guard, value) or guard.is_made_of_event(value):
         return False
-    found = None
-    for note in provenance.noted():
-        left -= 1
-        text = note[0]
-        if type(text) is kind and len(text) == size and text is not value and text == value:
-            found = text
-            break
-        if left <= 0:
-            break
-    provenance.kept[_BACK] = left - _BACK_COST
+    found, seen = _equal_noted(provenance, value, left)
+    provenance.kept[_BACK] = left - seen - _BACK_COST
     if found is not None:
         provenance.derived(value, (found,))
     return found is not None
+
+
+def _equal_noted(
+    provenance: Provenance, value: str | bytes, most: int
+) -> tuple[str | bytes | None, int]:
+    """Return a noted text that is equal to another one, and how many notes were looked at."""
+    size, kind = len(value), type(value)
+    count = 0
+    for count, note in enumerate(itertools.islice(provenance.noted(), most), 1):
+        text = note[0]
+        if type(text) is kind and len(text) == size and text is not value and text == value:
+            return text, count
+    return None, count
 
 
 def wrap_after(owner: Any, name: str, after: After) -> None:

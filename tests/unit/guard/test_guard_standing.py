@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from casemate.guard.core import Guard
 from casemate.guard.hooks import wrap
 from casemate.guard.in_memory import writes_in_memory
-from casemate.guard.standing import _OWN, is_direct, wrap_after_own, wrap_direct
+from casemate.guard.standing import (
+    _OWN,
+    MAX_BACK,
+    is_direct,
+    is_put_together,
+    wrap_after_own,
+    wrap_direct,
+)
 
 ROOT = "/function/code"
 KINDS = {
@@ -94,3 +101,18 @@ def test_whether_code_has_files_in_memory(source: str, known: bool) -> None:
     guard = Guard(ROOT)
     guard.constants.add_code(compile(source, "own.py", "exec"))
     assert writes_in_memory(guard) is known
+
+
+def test_the_event_is_not_taken_in_for_what_is_equal_to_nothing_that_was_made() -> None:
+    guard = Guard("/nowhere")
+    guard.begin({"name": "some name of the event"})
+    for number in range(MAX_BACK * 3 // 2000):
+        assert not is_put_together(guard, f"what a library made {number}".encode())
+        if number == 3:
+            assert guard._taint is None
+    text = guard.provenance.join(0b01, "name: ", "".join(["some", " name"]))
+    assert is_put_together(guard, "".join(["name: ", "some name"])), "after more than before"
+    assert text == "name: some name"
+    event_s = "".join(["some name", " of the event"])
+    assert guard.provenance.join(0b01, "some name", " of the event") == event_s
+    assert not is_put_together(guard, event_s), "the event has brought it"
