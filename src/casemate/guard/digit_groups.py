@@ -70,7 +70,9 @@ def decoded(texts: Sequence[str], by: Digits) -> list[bytes | None]:
         after = group + len(end) // by.digits
         start = by.held * group
         fits = beyond.find(1, group, after) < 0
-        found.append(bytes(data[start : start + len(text) * by.held // by.digits]) if fits else None)
+        found.append(
+            bytes(data[start : start + len(text) * by.held // by.digits]) if fits else None
+        )
         group = after
     return found
 

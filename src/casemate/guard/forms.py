@@ -291,9 +291,12 @@ class Forms:
             if _BASE32.fullmatch(text):
                 if self._takes(len(text)):
                     of_32.append(text)
-            elif not _PLAIN.fullmatch(text) and _BASE85.fullmatch(text):
-                if self._takes(2 * len(text)):
-                    of_85.append(text)
+            elif (
+                not _PLAIN.fullmatch(text)
+                and _BASE85.fullmatch(text)
+                and self._takes(2 * len(text))
+            ):
+                of_85.append(text)
         bare = [(text, text.rstrip("=").upper()) for text in of_32]
         _take_groups([p for p in bare if len(p[1]) % 8 in _WHOLE_32], "base32", BASE32, made, known)
         for how, digits, written in _BASES_OF_85:

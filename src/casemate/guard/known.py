@@ -41,7 +41,8 @@ Again = Callable[[], object]
 """Makes a value that is equal to what a source's was when it came."""
 Node = tuple[Any, Any, Any]
 """The node above and the step from there; or None and the origin of a value; or None and a text
-with how it was decoded, or the texts of several that were, by their forms. Then the object whose texts have this node, or None if the node is a text's
+with how it was decoded, or the texts of several that were, by their forms.
+Then the object whose texts have this node, or None if the node is a text's
 own. So a text costs no object of its own."""
 
 
@@ -60,7 +61,7 @@ class Known:
         self._unidentified: list[tuple[object, Node]] = []
         self._steps: dict[int, dict[object, object]] = {}
         self._sought: dict[int, int] = {}
-        """How often a list of nothing but texts is still looked through for one, by its identity."""
+        """How often a list of texts alone is still looked through for one, by its identity."""
         self._ids: set[int] = set()
         self._objects: dict[int, tuple[object, Node]] = {}
         self._keys: dict[str, Node] = {}

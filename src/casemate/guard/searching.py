@@ -102,15 +102,21 @@ def searcher(
     """
     known = harmless.known
 
-    def watched(name: str, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+    def executed(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        statement = arguments[0] if arguments else None
+        if type(statement) is not str or named or literals.get(statement) is not statement:
+            return slow("execute", function, *arguments, **named)
+        result = function(*arguments)
+        if type(result) in _TOLD:
+            noted(function, arguments, named, result)
+        return result
+
+    def watched(  # noqa: PLR0911, PLR0912
+        name: str, function: Callable[..., Any], /, *arguments: Any, **named: Any
+    ) -> Any:
+        if name == "execute":
+            return executed(function, *arguments, **named)
         place = 0
-        if name == "execute" and not named and 1 <= len(arguments) <= 2:
-            statement = arguments[0]
-            if type(statement) is str and literals.get(statement) is statement:
-                result = function(*arguments)
-                if type(result) in _TOLD:
-                    noted(function, arguments, named, result)
-                return result
         pattern: Any = None
         kind = type(function)
         if kind is _PATTERN_METHOD:

@@ -1,4 +1,4 @@
-"""Texts of base32 and base85 hold together what each holds alone, as the standard library has it."""
+"""Texts of base32 and base85 hold together what each holds alone in the standard library."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def test_ascii85(texts: list[str]) -> None:
     ids=["base32", "base85", "ASCII85"],
 )
 def test_many_of_all_sizes(digits: Digits, encode: Callable[[bytes], bytes]) -> None:
-    held = [bytes(range(256))[n : 2 * n] for n in range(1, 128)] + [bytes(size) for size in range(9)]
+    held = [bytes(range(256))[n : 2 * n] for n in range(1, 128)] + [
+        bytes(size) for size in range(9)
+    ]
     texts = [encode(data).decode() for data in held]
     if digits is BASE32:
         texts = [text.rstrip("=") for text in texts]
