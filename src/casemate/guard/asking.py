@@ -19,6 +19,8 @@ _QUERY = re.compile(
 _JOINED = re.compile(
     r"\b(?:and|or|where|match|filter|select|eq|find|return)\b|&&|\|\||[{(\[,|;]", re.IGNORECASE
 )
+_JOINS = frozenset(("and", "or", "&&", "||"))
+"""What is between two conditions, by itself: `" AND ".join(parts)`."""
 _FIELDS = re.compile(r"(?:\w{2,40}[:=]\w[\w.-]{0,60}[ ,]){1,8}\w{2,40}[:=](?:\0|%s|%\(|\{|\Z)")
 """Words behind names of fields: `label:support from:`, `tenant=t1,app=`."""
 _COMMAND = re.compile(r"[A-Z]{2,12}(?:[ +][^\n]{0,200})?(?:\0|%s|%\(|\{|\Z)")
@@ -40,7 +42,11 @@ _LEFT_ALONE = frozenset(
 
 def asks_by_text(module: ast.Module) -> bool:
     """Tell whether a module has a literal of a query or a command in it."""
-    return any(_is_part(text) for node in ast.walk(module) if (text := _literal(node)))
+    texts = [text for node in ast.walk(module) if (text := _literal(node))]
+    if any(map(_is_part, texts)):
+        return True
+    joins = any(text.strip().lower() in _JOINS for text in texts if len(text) < 8)
+    return joins and any(_QUERY.search(text) for text in texts if len(text) <= _MAX_LITERAL)
 
 
 def may_ask(node: ast.Call, name: str) -> bool:

@@ -33,10 +33,6 @@ _OPERATORS = ("$ne", "$gt", "$regex", "$in", "$exists", "$or", "$lt", "$gte", "$
 _MAX_TOPICS = 64
 _MAX_QUERY = 16 * 1024
 _QUERY_STRINGS = ("query_string", "simple_query_string")
-_STATEMENT = re.compile(
-    r"\s{0,99}(?:select|insert|update|delete|with|create|pragma)\b", re.IGNORECASE
-)
-"""What is judged where a driver takes it."""
 _FIELD = re.compile(r"\w:[\w(\"*\[]")
 _OPERATOR = re.compile(r"\b(?:AND|OR|NOT)\b")
 """What a query of Lucene's has beside words."""
@@ -126,7 +122,7 @@ def _on_executed(
         return
     if _DOCUMENT.match(text) is not None and is_put_together(guard, text):
         guard.check(NAME, text, judge_graphql)
-    elif _STATEMENT.match(text) is None:
+    else:
         told.on_told(guard, function, arguments, named)
 
 

@@ -11,14 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import Guard
+from ..in_memory import check_own
 from ..origin import Span
+from ..pieces import as_text
 from ..spans import neutral
-from ..standing import is_own, is_put_together
+from ..standing import is_own
 from ..verdict import Verdict
 from ..written.lines import BREAKS, before_in_line, doubtful, is_whole
 from .languages import judge_graphql
 
 NAME = "nosql"
+_TEXTS = frozenset((str, bytes))
 _MAX_TEXT = 16 * 1024
 _COMPARED = re.compile(
     r"(?:[=~:(,<>]|\b(?i:eq|ne|co|sw|like|contains|is)\b|\b[A-Z]{2,12} |\w:\w{1,40} )"
@@ -31,6 +34,12 @@ _JOINED = re.compile(
 _GOES_ON = re.compile(r"[)}\]|&=<>,#;~.]|//|--|\b(?:and|or|not|union|pr|ne|eq)\b", re.IGNORECASE)
 _FIELDS = re.compile(r"\w{2,40}([:=])\w[\w.-]{0,60}[ ,](?:[^\n]{0,200}[ ,])?\w{2,40}\1\Z")
 _MORE = re.compile(r"(?:\b(?:OR|AND|NOT)\b|,).{0,80}\w[:=!<>]")
+_NUMBER = re.compile(r"\w\s{0,4}(?:[<>!]=|<>|=|<|>)\s{0,4}\Z")
+"""A comparison with what has no quotes."""
+_ONE_MORE = re.compile(
+    r"\s{0,9}\S{1,64}\s{1,9}(?:and|or)\s{1,9}(?:not\s{1,9})?[\w.]{1,64}\s{0,9}(?:[<>=]|!=)",
+    re.IGNORECASE,
+)
 _CAPITALS = re.compile(r"[A-Z]{2,12}\b")
 _ESCAPED = re.compile(r"\\.|''|\"\"", re.DOTALL)
 _DOCUMENT = re.compile(
@@ -47,13 +56,14 @@ def on_told(
     guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     """Block a text (BlockedError) that data has changed, for an object of the code's own."""
-    for text in arguments[:2]:
-        if type(text) is not str or not 2 < len(text) <= _MAX_TEXT or guard.is_own(text):
+    for given in arguments[:2]:
+        if type(given) not in _TEXTS or not 2 < len(given) <= _MAX_TEXT or guard.is_own(given):
             continue
+        text = as_text(given)
         quoted = "'" in text or '"' in text
         looks = quoted or ":" in text or "=" in text or BREAKS.search(text.strip()) is not None
-        if looks and is_own(guard, function) and is_put_together(guard, text):
-            guard.check(NAME, text, judge_graphql if _DOCUMENT.match(text) else judge)
+        if looks and is_own(guard, function):
+            check_own(guard, NAME, given, judge_graphql if _DOCUMENT.match(text) else judge)
 
 
 def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -66,10 +76,7 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
         part = text[span.start : span.end]
         if _ends_quotes(own, part, span):
             return Verdict(span.origin, "ends its quotes in a query of the code's", _FIX)
-        if (
-            _MORE.search(part) is not None
-            and _FIELDS.search(own, max(span.start - 300, 0), span.start) is not None
-        ):
+        if _adds_condition(own, part, span):
             return Verdict(span.origin, "adds a condition to a query of the code's", _FIX)
         line = before_in_line(own, span)
         if _CAPITALS.match(line) is not None and _begins_command(part):
@@ -87,6 +94,13 @@ def _ends_quotes(own: str, part: str, span: Span) -> bool:
         return False
     ends = _unescaped(part, quote)
     return ends >= 0 and _GOES_ON.search(part, ends + 1) is not None
+
+
+def _adds_condition(own: str, part: str, span: Span) -> bool:
+    before = max(span.start - 300, 0), span.start
+    if _MORE.search(part) is not None and _FIELDS.search(own, *before) is not None:
+        return True
+    return _ONE_MORE.match(part) is not None and _NUMBER.search(own, *before) is not None
 
 
 def _unescaped(part: str, quote: str) -> int:
