@@ -150,7 +150,7 @@ def _in_fork(measure: Callable[[], float]) -> float:
 
 
 def hostile() -> dict[str, float]:
-    """Return milliseconds of a question of a sink for each event, of the worst of two texts.
+    """Return milliseconds of a question of a sink for each event, of the worst of three texts.
 
     Of the first question about it, or of a later one, whichever takes longer.
     """

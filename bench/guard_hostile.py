@@ -18,8 +18,10 @@ SIZE = 256 * 1024
 QUESTIONS = (
     "SELECT " + "a" * 500,
     "SELECT a.b, c FROM t WHERE (d = 'x;' OR e = \"y\" OR f LIKE '%z%') AND g IN ('1', '2'); -- h",
+    "INSERT INTO t VALUES ('it''s', \"a\"\"b\", E'x\\n\\'y') -- b\u00e9",
 )
-"""Texts that nobody was seen making: one without a sign, one with many."""
+"""Texts that nobody was seen making: one without a sign, one with many, and one in which texts can
+be that code has written in another way."""
 _CHANCE = random.Random(11)
 _ASCII = [chr(code) for code in range(32, 127)]
 _LATIN = [chr(code) for code in range(32, 0x17F)]

@@ -50,6 +50,18 @@ class Client:
 def handler(event, context):
     return Client(Cache()).call("GET", f"session:{event['sid']}")
 """
+LINKS = """
+import re, urllib.request
+PARTNERS = ("shop.example", "docs.example")
+LINK = re.compile(r"https?://[^\\s<>]+")
+def handler(event, context):
+    for url in dict.fromkeys(LINK.findall(event["comment"])):
+        if url.split("://", 1)[1].startswith(PARTNERS):
+            try:
+                urllib.request.urlopen(url, timeout=0.2)
+            except OSError:
+                pass
+"""
 
 
 def test_conditions_that_the_code_joins_stay_as_they_are(tmp_path: Path) -> None:
@@ -82,3 +94,16 @@ def test_commands_in_bytes_are_judged_as_in_text(tmp_path: Path) -> None:
         assert_blocked(tmp_path, {sid: (INLINE, {"sid": sid})}, {"nosql"}, ())
     for sid in ("guest", "5f0c-aa", "Ann Lee", "DEL\tx"):
         assert_passes(tmp_path, {sid: (INLINE, {"sid": sid})}, ())
+
+
+def test_a_link_begins_with_no_more_than_a_host_that_the_code_asked_for(tmp_path: Path) -> None:
+    """What a pattern found in a text may lead to any public host, unless the code asks for some."""
+    for link in ("http://shop.example.evil.example/x", "https://docs.examples/api"):
+        event = {"comment": f"see {link}"}
+        assert_blocked(tmp_path, {link: (LINKS, event)}, {"url"}, ())
+    for comment in (
+        "https://shop.example/chair and https://docs.example/api?x=1",
+        "https://else.example/a",
+        "no links, shop.example only",
+    ):
+        assert_passes(tmp_path, {comment: (LINKS, {"comment": comment})}, ())

@@ -222,6 +222,8 @@ class Vouching:
             return False
         host, authority = text[slice(*parts.host)], text[slice(*parts.authority)]
         forms = {text, text.lower(), host, host.lower(), authority, authority.lower()}
+        rest = text[parts.authority[0] :]  # behind `://`
+        forms |= {rest, rest.lower()}
         return not any(
             _is_of_hosts(question) or not all(question.ask(one) for one in _others(form, host))
             for form in forms
@@ -244,16 +246,24 @@ class Vouching:
         """Tell whether the code asked for a URL that ends with its host, and this host goes on.
 
         `url.startswith("https://api.example.com")` is true of `https://api.example.com.evil.test`,
-        which the code may hold as well: among what it has recorded of others.
+        which the code may hold as well: among what it has recorded of others. It may have asked for
+        a host of what follows `://`.
         """
         host = normal(text[slice(*parts.host)])
+        scheme, rest = text[: parts.authority[0]].lower(), text[parts.authority[0] :]
         asked = [
-            one
-            for form in {text, text.lower()}
+            before + one
+            for form, before in {
+                text: "",
+                text.lower(): "",
+                rest: scheme,
+                rest.lower(): scheme,
+            }.items()
             for question in self._guard.provenance.asked_of(form)
             if question.place < 0 and question.function.__name__ == "startswith"
             for one in map(str.lower, _asked_for(question))
-            if _BEGINNING.fullmatch(one) is not None and text.lower().startswith(one)
+            if _BEGINNING.fullmatch(before + one) is not None
+            and text.lower().startswith(before + one)
         ]
         hosts = [host_of(one) for one in asked]
         return bool(hosts) and host not in hosts

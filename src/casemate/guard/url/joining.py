@@ -80,7 +80,8 @@ def _goes_on(guard: Guard, url: str) -> Verdict | None:
     """
     parts = split(url)
     if not is_put_together(guard, url):
-        asked = guard.provenance.asked_of(url)
+        asked_of = guard.provenance.asked_of
+        asked = asked_of(url) or asked_of(url[parts.authority[0] :])
         if not asked or not Vouching(guard).passes_by_fault(url, parts):
             return None
         origin = guard.whole(url)
