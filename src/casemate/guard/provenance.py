@@ -398,11 +398,20 @@ class Provenance(Calls):
             self.watchers[name]((value, given), {})
         return value
 
-    def told(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        """Announce a call of a function of any name, if it is one of Python, then do it."""
-        if type(function) in _OF_PYTHON and self.active and ASKS in self.watchers:
-            self.watchers[ASKS]((function, *arguments), named)
-        return function(*arguments, **named)
+    def told(self, function: Any) -> Any:
+        """Return a function, or one that announces its call if it is of the code's own.
+
+        All others are called where they stand: some look at who calls them.
+        """
+        if type(function) not in _OF_PYTHON or not self.active or not self._is_own(function):
+            return function
+
+        def announced(*arguments: Any, **named: Any) -> Any:
+            if self.active and ASKS in self.watchers:
+                self.watchers[ASKS]((function, *arguments), named)
+            return function(*arguments, **named)
+
+        return announced
 
     def merged(self, own: dict[Any, Any], over: Any, names: tuple[str, ...]) -> dict[Any, Any]:
         """Do `{"tenant": me, **over}`."""

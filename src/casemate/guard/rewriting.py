@@ -43,7 +43,7 @@
     chr(x), map(chr, x)   __casemate_numbered__(chr)(x), map(__casemate_numbered__(chr), x)
     repr(x), f"a {x!r}"   __casemate_showing__(repr)(x), f"a {__casemate_shown__(x)}"
     t.format(x)           __casemate_watched__("format", t.format, x)
-    jira.ask(f"a = '{x}'") __casemate_told__(jira.ask, f"a = '{x}'")
+    jira.ask(f"a = '{x}'") __casemate_told__(jira.ask)(f"a = '{x}'")
     {"tenant": t, **x}    {**__casemate_merged__({"tenant": t}, x, ("tenant",))}
     f() | x               __casemate_united__(f(), x, ())
     except E as e: ...    except E as e: __casemate_caught__(); ...
@@ -367,8 +367,7 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
     def _told(self, node: ast.Call, name: str) -> ast.Call:
         """Announce a call of something of the code's own that may be given a query by it."""
         if self._asks and may_ask(node, name):
-            node.args.insert(0, node.func)
-            node.func = self._call(node, "told").func
+            node.func = self._call(node, "told", node.func)
         return node
 
     def _seen_cut(self, node: ast.Call, name: str) -> None:

@@ -169,7 +169,7 @@ HARMLESS: Cases = {
 
 
 def test_attacks_are_stopped(tmp_path: Path) -> None:
-    sinks = {"command", "path", "code", "file"}
+    sinks = {"command", "path", "code", "file", "deserialisation"}
     assert_blocked(tmp_path, placed(VULNERABLE, tmp_path), sinks, ())
 
 

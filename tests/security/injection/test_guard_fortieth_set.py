@@ -213,7 +213,7 @@ def test_data_begins_no_line_that_is_read_again(tmp_path: Path, way: str) -> Non
     code, hostile, sink = LINES[way]
     code = code.replace("/tmp/", f"{tmp_path}/")
     cases: Cases = {t: (code, {"who": "eve", "text": t}) for t in hostile}
-    assert_blocked(tmp_path, cases, {sink}, ())
+    assert_blocked(tmp_path, cases, {sink, "nosql"}, ())
     harmless = (
         "QUIT time; it's **bold**",
         "A=B is set",

@@ -40,7 +40,10 @@ _ONE_MORE = re.compile(
     r"\s{0,9}\S{1,64}\s{1,9}(?:and|or)\s{1,9}(?:not\s{1,9})?[\w.]{1,64}\s{0,9}(?:[<>=]|!=)",
     re.IGNORECASE,
 )
-_CAPITALS = re.compile(r"[A-Z]{2,12}\b")
+_CAPITALS = re.compile(
+    r"(?!(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|AUDIT)\b)[A-Z]{2,12}\b"
+)
+"""A command; a level begins a record of a log."""
 _ESCAPED = re.compile(r"\\.|''|\"\"", re.DOTALL)
 _DOCUMENT = re.compile(
     r"\s{0,9}(?:(?:query|mutation|subscription)\b[^{}]{0,200})?"
@@ -98,7 +101,8 @@ def _ends_quotes(own: str, part: str, span: Span) -> bool:
 
 def _adds_condition(own: str, part: str, span: Span) -> bool:
     before = max(span.start - 300, 0), span.start
-    if _MORE.search(part) is not None and _FIELDS.search(own, *before) is not None:
+    fields = part[:1] not in ("'", '"') and _MORE.search(part) is not None
+    if fields and _FIELDS.search(own, *before) is not None:
         return True
     return _ONE_MORE.match(part) is not None and _NUMBER.search(own, *before) is not None
 

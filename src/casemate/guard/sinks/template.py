@@ -174,7 +174,9 @@ def patch_string(guard: Guard, module: ModuleType) -> None:
         if not guard.active:
             return
         given = (arguments[1] if len(arguments) > 1 else None, named)
-        judged = _judging_fields(guard, _NAMED_FIELD, *given, named=named)
+        # What `**environ` brings is named by nobody.
+        own = named if given[0] is not None else ()
+        judged = _judging_fields(guard, _NAMED_FIELD, *given, named=own)
         template = str(arguments[0].template)
         is_put_together(guard, template)  # it may come back from a file
         guard.check(NAME, template, judged)
