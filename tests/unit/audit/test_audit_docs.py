@@ -103,15 +103,15 @@ def test_a_path_is_never_an_option(tmp_path: Path, path: str) -> None:
     assert not (tmp_path / "owned").exists()
 
 
-@pytest.mark.parametrize(
-    ("version", "asked"),
-    [("", "casemate[audit]"), ("1.2; rm -rf x", "casemate[audit]==1.2; rm -rf x")],
-)
-def test_the_github_action_asks_for_one_package(tmp_path: Path, version: str, asked: str) -> None:
-    action = yaml.safe_load((ROOT / "integrations/github-action/action.yml").read_text())
+def test_the_github_action_installs_its_own_checkout(tmp_path: Path) -> None:
+    """By its name in a registry it would be whatever somebody has put there."""
+    folder = ROOT / "integrations/github-action"
+    action = yaml.safe_load((folder / "action.yml").read_text())
     shown = "python3() { printf '%s\\n' \"$@\"; }\n" + action["runs"]["steps"][0]["run"]
-    done = run(shown, tmp_path, VERSION=version)
-    assert done.stdout.splitlines() == ["-m", "pip", "install", "--quiet", asked]
+    done = run(shown, tmp_path, RUNNER_TEMP=str(tmp_path), GITHUB_ACTION_PATH=str(folder))
+    constraint = ["--constraint", f"{ROOT}/constraints.txt"]
+    asked = ["-m", "pip", "install", "--quiet", *constraint, f"{ROOT}[audit]"]
+    assert done.stdout.splitlines() == asked
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert extras["name"] == "casemate" and extras["optional-dependencies"]["audit"]
 
@@ -121,6 +121,17 @@ def gitlab_script() -> str:
     text = (ROOT / "integrations/gitlab/casemate-audit.yml").read_text()
     lines = yaml.safe_load(text)["casemate-audit"]["script"]
     return "\n".join(line for line in lines if not line.startswith("pip "))
+
+
+def test_the_gitlab_template_installs_what_it_is_told(tmp_path: Path) -> None:
+    text = (ROOT / "integrations/gitlab/casemate-audit.yml").read_text()
+    [install] = [each for each in yaml.safe_load(text)["casemate-audit"]["script"] if "pip" in each]
+    shown = "pip() { printf '%s\\n' \"$@\"; }\n" + install
+    wheel = "https://wheels.example/casemate-1.0-py3-none-any.whl#sha256=ab"
+    done = run(shown, tmp_path, CASEMATE_WHEEL=wheel)
+    assert done.stdout.splitlines() == ["install", "--quiet", f"casemate[audit] @ {wheel}"]
+    unset = run(shown, tmp_path, CASEMATE_WHEEL="")
+    assert unset.returncode and "the URL of a wheel of Casemate" in unset.stderr
 
 
 def test_the_gitlab_template_audits(tmp_path: Path) -> None:
@@ -138,7 +149,7 @@ def test_the_gitlab_template_audits(tmp_path: Path) -> None:
 def test_the_hook_keeps_a_commit_from_being_made(tmp_path: Path) -> None:
     """As pre-commit does, which has git call it: its tree of environments is not made here."""
     [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    assert hook["additional_dependencies"] == ["casemate[audit]"] and not hook["pass_filenames"]
+    assert hook["additional_dependencies"] == [".[audit]"] and not hook["pass_filenames"]
     commit = "git -c user.name=a -c user.email=a@b.c commit --quiet --message a"
     run("git init --quiet .", app(tmp_path, "AdministratorAccess"))
     script = tmp_path / ".git/hooks/pre-commit"

@@ -132,7 +132,7 @@ def test_what_is_not_installed_is_named_with_its_command(
     monkeypatch.setattr(data, "find_spec", lambda name: None)
     result = cli("import", "sam", "app")
     assert result.code == 2
-    assert "pip install 'casemate[audit]'" in result.err
+    assert ".whl[audit]" in result.err
 
 
 # -- the page --------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_without_the_extra_the_command_to_install_it_is_named(
     syntax._parser.cache_clear()
     with pytest.raises(DataMissingError, match=r"tree_sitter") as error:
         javascript.parse("a.js", "1")
-    assert "casemate[audit]" in str(error.value.next_step)
+    assert ".whl[audit]" in str(error.value.next_step)
     with pytest.raises(DataMissingError):
         found(tmp_path, {"template.yaml": template("index.handler"), "src/index.js": _COMMON})
     syntax._parser.cache_clear()

@@ -16,7 +16,7 @@ from typing import Any
 
 from casemate.model.errors import CasemateError
 
-INSTALL = "pip install 'casemate[audit]'"
+INSTALL = "uv tool install './casemate-VERSION-py3-none-any.whl[audit]' (docs/howto/install.md)"
 _ARN = re.compile(r"arn:[a-z$:{}A-Z-]{2,40}:iam::aws:policy/([A-Za-z0-9_+=,.@/-]{1,256})")
 _MAX_PATTERN = 256
 """Characters of a pattern of actions; no name is half as long."""
