@@ -170,6 +170,7 @@ WATCHED = frozenset(
         "Parse",
         "ParseFile",
         "__getattribute__",
+        "__setattr__",
         "aggregate",
         "attrgetter",
         "compile",

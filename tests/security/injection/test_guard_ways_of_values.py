@@ -199,6 +199,15 @@ def test_an_attribute_that_gives_rights_is_none_of_the_events(tmp_path: Path, na
     assert_blocked(tmp_path, {name: (PATCHED, {name: "admin"})}, {"attributes"}, ())
 
 
+@pytest.mark.parametrize(
+    "call", ["object.__setattr__(task, ", "task.__setattr__(", "type(task).__setattr__(task, "]
+)
+def test_nor_is_one_that_is_set_by_the_method(tmp_path: Path, call: str) -> None:
+    code = PATCHED.replace("setattr(task, ", call)
+    assert_blocked(tmp_path, {"role": (code, {"role": "admin"})}, {"attributes"}, ())
+    assert_passes(tmp_path, {"title": (code, {"title": "x", "status": "done"})}, ())
+
+
 def test_other_attributes_and_those_that_the_code_lists_pass(tmp_path: Path) -> None:
     assert_blocked(tmp_path, {"role": (UPDATED, {"role": "admin"})}, {"attributes"}, ())
     harmless: Cases = {

@@ -35,9 +35,22 @@ def _on_setattr(
     guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     if function is setattr and len(arguments) == 3:
-        thing, name, _ = arguments
-        if isinstance(name, str) and (name.startswith("_") or _gives_rights(thing, name)):
-            guard.decide(NAME, lambda: _verdict(guard, name))
+        _set(guard, *arguments[:2])
+
+
+def _on_method(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Do so of `object.__setattr__(user, name, value)` and of `user.__setattr__(name, value)`."""
+    if len(arguments) == 2:
+        _set(guard, getattr(function, "__self__", None), arguments[0])
+    elif len(arguments) == 3:
+        _set(guard, *arguments[:2])
+
+
+def _set(guard: Guard, thing: object, name: object) -> None:
+    if isinstance(name, str) and (name.startswith("_") or _gives_rights(thing, name)):
+        guard.decide(NAME, lambda: _verdict(guard, name))
 
 
 def _gives_rights(thing: object, name: str) -> bool:
@@ -102,6 +115,7 @@ SINK = Sink(
     "`__class__` or `is_admin`.",
     calls={
         "setattr": _on_setattr,
+        "__setattr__": _on_method,
         "update": _on_update,
         MERGES: merged_keys.on_merged,
         **dict.fromkeys(QUERIES, merged_keys.on_query),
