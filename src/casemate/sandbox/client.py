@@ -119,6 +119,8 @@ class SandboxClient:
         self.problems: dict[str, str] = {}
         """Interpreters that cannot be used now, by minor version, and why."""
         self._restorer: RestorerLink | None = None
+        self.may_restore = False
+        """See `opening.Link`."""
         self.meters = Meters(loop)
         self.lost: asyncio.Future[None] = loop.create_future()
         loop.add_reader(sock.fileno(), self._readable)
@@ -276,6 +278,7 @@ class SandboxClient:
                 os.close(descriptor)
             else:
                 self._restorer = RestorerLink(descriptor, self.loop, self._on_told)
+                self.may_restore = True
 
     def _on_told(self, z: int, i: int, ready: bool, pages: int, cpu_us: int | None) -> None:
         """Take what the restorer says of an instance."""

@@ -90,6 +90,9 @@ Asked = Callable[[Version], tuple[tuple[str, ...], bool]]
 class Link(ZygoteLink, Protocol):
     """What is needed of the way to the supervisor."""
 
+    may_restore: bool
+    """Whether there is or was a restorer: another one takes the place of one that has ended."""
+
     async def require(self, version: Version) -> None:
         """Raise CasemateError if nobody vouches for a version."""
         ...
@@ -338,14 +341,14 @@ class Opening:
             ports=egress_ports(egress_grants(version), proxy_always=self._learn),
             open_files=limits.open_files,
             tmp=limits.tmp,
-            restorable=is_restorable(version, restores=self._link.restores),
+            restorable=is_restorable(version, restores=self._link.may_restore),
         )
 
     def _new(self, number: int, version: Version) -> Zygote:
         """Return the handle of a zygote to open."""
         asked, refused = ((), True) if self._asked is None else self._asked(version)
         # The restorer does not see calls that the listener lets through, nor what they leave.
-        restores = self._link.restores and (refused or not asked)
+        restores = self._link.may_restore and (refused or not asked)
         zygote = Zygote(self._link, number, version, restores=restores)
         zygote.asked, zygote.refused = asked, refused
         return zygote

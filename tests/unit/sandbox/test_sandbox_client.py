@@ -329,8 +329,11 @@ def test_no_instance_is_restored_while_a_restorer_that_has_ended_is_replaced() -
             assert zygote.restores and not before.restores
         await supervisor.settle()
         assert zygote.restorable and not zygote.restores
+        # One that is opened meanwhile had forks for as long as it was kept.
+        meanwhile = await supervisor.opened()
+        assert not meanwhile.restores
         with await restorer(supervisor):
-            assert zygote.restores and not before.restores
+            assert zygote.restores and meanwhile.restores and not before.restores
 
     play(scene)
 
