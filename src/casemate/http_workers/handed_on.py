@@ -6,10 +6,13 @@ Nothing of them was read. Had nobody taken them, they would wait in the kernel.
 from __future__ import annotations
 
 import array
-import asyncio
 import os
 import socket
-from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the supervisor, which makes the pair, has no loop
+    import asyncio
+    from collections.abc import Callable
 
 _WITH = b"c"
 _AT_ONCE = 64

@@ -76,7 +76,8 @@ def test_the_lack_of_advisories_is_told_once(capsys) -> None:
     assert told.err.splitlines() == ["t/f: old"], "the refusal says the other"
     excepted = JudgedFunction(problems=("missing",), exception="exc_1")
     require_none([JudgedBundle(function="t/f", judged=excepted)], table=True)
-    assert capsys.readouterr().err.splitlines() == ["t/f: missing"]
+    told = capsys.readouterr().err.splitlines()
+    assert told == ["t/f: missing The exception exc_1 accepts it."]
 
 
 def test_the_lack_of_advisories_is_told_first_and_an_exception_of_it_leaves_licences() -> None:

@@ -26,7 +26,7 @@ RUNNING_ONLY = {
     ),
     "deserialisation": (
         "ast botocore configparser cryptography csv gnupg hmac jose joserfc json jwcrypto multiprocessing nacl "
-        "orjson rapidjson rsa rtoml ruamel simplejson toml tomli tomlkit tomllib ujson "
+        "orjson rapidjson rsa rtoml ruamel shlex simplejson toml tomli tomlkit tomllib ujson "
     ),
     "nosql": (
         "botocore elasticsearch graphql jmespath jq jsonata jsonpath jsonpath_ng jsonpath_rw "
