@@ -93,7 +93,7 @@ def test_what_is_not_there_is_told() -> None:
     connection = database()
     with pytest.raises(NotFoundError, match="no invocation i1 that you may see; records are kept"):
         find(connection, "i1")
-    with pytest.raises(NotFoundError, match="no error e1; records are kept"):
+    with pytest.raises(NotFoundError, match="no error e1 that you may see; records are kept"):
         error(connection, "e1")
     assert read(connection) == ()
 
