@@ -52,6 +52,8 @@ class SandboxClient:
     on_late: Callable[[Version, list[str]], None] | None = None
     """Told which files of dependencies a call has loaded."""
 
+    may_restore = False  # as `opening.Link` says; set once there is a restorer
+
     def __init__(
         self,
         sock: socket.socket,
@@ -119,8 +121,6 @@ class SandboxClient:
         self.problems: dict[str, str] = {}
         """Interpreters that cannot be used now, by minor version, and why."""
         self._restorer: RestorerLink | None = None
-        self.may_restore = False
-        """See `opening.Link`."""
         self.meters = Meters(loop)
         self.lost: asyncio.Future[None] = loop.create_future()
         loop.add_reader(sock.fileno(), self._readable)
