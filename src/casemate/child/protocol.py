@@ -16,6 +16,7 @@ import msgspec
 
 from casemate.child.failure import Failure
 from casemate.child.proof import Held
+from casemate.runner.control import receive_packet
 
 CONNECT = b"connect"
 """What goes with the descriptor of a new connection."""
@@ -102,9 +103,7 @@ def take_named_connection(
 ) -> tuple[bytes, socket.socket] | None:
     """Return a connection of one of these kinds and its kind; see `take_connection`."""
     try:
-        data, descriptors, _flags, _address = socket.recv_fds(
-            control, _MAX_CONNECT, _MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-        )
+        data, descriptors, _flags = receive_packet(control, _MAX_CONNECT, most=_MAX_DESCRIPTORS)
     except BlockingIOError:
         raise
     except OSError as error:

@@ -15,6 +15,7 @@ from casemate.child.proof import UnconfinedError
 from casemate.child.protocol import ChildConfig
 from casemate.child.start import Child, ChildProgram, NotReadyError
 from casemate.model.errors import CasemateError
+from casemate.runner.control import receive_packet
 
 START = b"start"
 _END_SECONDS = 2.0
@@ -76,9 +77,7 @@ class ChildStarter:
         if self._connection >= 0:
             self._see_whether_ready()
         try:
-            data, descriptors, _, _ = socket.recv_fds(
-                self._end, len(START), 1, socket.MSG_CMSG_CLOEXEC
-            )
+            data, descriptors, _ = receive_packet(self._end, len(START), most=1)
         except BlockingIOError:
             return True
         except OSError:

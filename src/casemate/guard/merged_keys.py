@@ -6,6 +6,7 @@ data: only one that takes the place of the code's is judged, and only if it says
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -72,7 +73,7 @@ def _replaced(own: dict[Any, Any], over: Mapping[Any, Any]) -> Iterator[tuple[st
     for name in names[:_MAX_KEYS]:
         value = over[name]
         if isinstance(value, _SCALARS) and value != own[name]:
-            yield name, next((k for k in list(over)[:_MAX_KEYS] if k == name), name)
+            yield name, next((k for k in itertools.islice(over, _MAX_KEYS) if k == name), name)
 
 
 def _keep(guard: Guard, name: str, key: str, own: dict[Any, Any], over: Mapping[Any, Any]) -> None:

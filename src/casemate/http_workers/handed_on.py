@@ -10,6 +10,8 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from casemate.runner import control
+
 if TYPE_CHECKING:  # the supervisor, which makes the pair, has no loop
     import asyncio
     from collections.abc import Callable
@@ -60,8 +62,8 @@ class HandedOn:
         def read() -> None:
             for _ in range(_AT_ONCE):
                 try:
-                    data, descriptors, _, _ = socket.recv_fds(
-                        self._out, len(_WITH), 1, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+                    data, descriptors, _ = control.receive_packet(
+                        self._out, len(_WITH), most=1, asked=socket.MSG_DONTWAIT
                     )
                 except OSError:  # none is left, or another one was faster
                     return

@@ -24,14 +24,17 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MAX_DESCRIPTORS = 64
 
 
-def receive_packet(sock: socket.socket, size: int) -> tuple[bytes, list[int], int]:
+def receive_packet(
+    sock: socket.socket, size: int, *, most: int = MAX_DESCRIPTORS, asked: int = 0
+) -> tuple[bytes, list[int], int]:
     """Return the next packet, its descriptors (closed on exec) and the flags of recvmsg(2).
 
-    `socket.recv_fds` does not pass its flags on before Python 3.14.
+    At most `most` of them; `asked` are more flags for it. `socket.recv_fds` does not pass its flags
+    on before Python 3.14.
     """
     descriptors = array.array("i")
-    space = socket.CMSG_SPACE(MAX_DESCRIPTORS * descriptors.itemsize)
-    data, ancillary, flags, _address = sock.recvmsg(size, space, socket.MSG_CMSG_CLOEXEC)
+    space = socket.CMSG_LEN(most * descriptors.itemsize)  # rounded up there is room for one more
+    data, ancillary, flags, _address = sock.recvmsg(size, space, socket.MSG_CMSG_CLOEXEC | asked)
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             whole = len(payload) - len(payload) % descriptors.itemsize

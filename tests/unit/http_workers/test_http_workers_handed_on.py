@@ -66,6 +66,25 @@ def test_what_is_no_connection_is_closed() -> None:
     assert not left.give(server)
 
 
+def test_who_takes_never_waits_whatever_the_others_do() -> None:
+    """All have one socket, which another one can make blocking: only a flag of each call holds."""
+    into, out = make_pair()
+    left = HandedOn(into, out)
+    _, server = connection()
+
+    async def taken() -> list[socket.socket]:
+        found: list[socket.socket] = []
+        stop = left.take(asyncio.get_running_loop(), found.append)
+        out.setblocking(True)
+        assert left.give(server)
+        await asyncio.sleep(0.05)
+        stop()
+        return found
+
+    (one,) = uvloop.run(taken())
+    assert not one.get_inheritable()
+
+
 def test_who_gives_never_waits() -> None:
     _, server = connection()
     left = HandedOn(*make_pair())
