@@ -194,6 +194,9 @@ def test_postgres_notifications_an_outbox_shared_and_rows_that_are_too_large(
             for harness in (one, other):
                 harness.follow(outbox)
                 await harness.connected()
+                # What waits is counted by a statement of its own, which the server has to take.
+                await harness.until(lambda h=harness: h.status.waiting == 0)
+                assert (harness.status.losses, harness.status.error) == (0, "")
             await postgres_do(
                 server,
                 """INSERT INTO shared (topic, payload) VALUES

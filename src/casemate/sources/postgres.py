@@ -195,7 +195,7 @@ class PostgresConnector:
         self._looked_at = now
         count = await connection.fetchval(
             f"SELECT count(*) FROM (SELECT 1 FROM {quoted(self._trigger.outbox)}"  # noqa: S608
-            f" LIMIT {_COUNTED}) AS some"
+            f" LIMIT {_COUNTED}) AS waiting"
         )
         session.waiting(int(count))
 
