@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -31,6 +32,11 @@ from casemate.package_index.policy import POLICY_FILE, Allow
 from casemate.package_index.upstream import Upstream
 
 _Found = tuple[Index, tuple[Release, ...]]
+_REQUIRED = re.compile(
+    r"(?:requires?|depends? on) ([A-Za-z0-9][\w.\-]{0,127})(?:\[[^\]]{0,200}\])?"
+    r"([=<>!~][\w.*+!,<>=~]{1,200})"
+)
+"""What uv says that was asked for: "you require pyyaml==5.3"."""
 
 
 class Selection:
@@ -133,7 +139,12 @@ class Selection:
                 canonicalize_name(word).strip("-")
                 for word in re.findall(r"[A-Za-z0-9][\w.\-]{0,200}", message[:100_000])
             }
-            told = [each for each in self._refused.items() if each[0][0] in words]
+            asked = _asked(message)
+            told = [
+                each
+                for each in self._refused.items()
+                if each[0][0] in words and _could_do(each[0][1], asked.get(each[0][0], ()))
+            ]
         if not told:
             return None
         return max(told, key=lambda each: (each[0][1] in message, _order(each[0][1])))[1]
@@ -236,6 +247,27 @@ class Selection:
                 f'url = "...", packages = ["{package}"].',
             )
         return found[0] if found else None
+
+
+def _asked(message: str) -> dict[str, list[SpecifierSet]]:
+    """Return which versions of each package a failure of uv says that somebody requires."""
+    found: dict[str, list[SpecifierSet]] = {}
+    for match in _REQUIRED.finditer(message[:100_000]):
+        try:
+            versions = SpecifierSet(match.group(2).rstrip(".,"), prereleases=True)
+        except InvalidSpecifier:
+            continue
+        found.setdefault(canonicalize_name(match.group(1)), []).append(versions)
+    return found
+
+
+def _could_do(version: str, asked: Iterable[SpecifierSet]) -> bool:
+    """Tell whether a refused version is one that was asked for: else it is not what is missing."""
+    wanted = tuple(asked)
+    try:
+        return not wanted or any(each.contains(Version(version)) for each in wanted)
+    except InvalidVersion:
+        return True
 
 
 def _order(version: str) -> Version:

@@ -53,6 +53,26 @@ def test_what_is_old_enough_is_offered(index: FakeIndex, select: Select) -> None
     assert selection.releases("missing") is None
 
 
+def test_a_refused_version_that_nobody_asked_for_explains_nothing(
+    index: FakeIndex, select: Select
+) -> None:
+    index.add("alpha")
+    index.add("alpha", version="6.0.4", uploaded=FRESH)
+    selection = select(index)
+    assert selection.releases("alpha")
+    pinned = "Because alpha==5.3 has no usable wheels and you require alpha==5.3, we can conclude"
+    assert selection.explanation(pinned) is None
+    extra = "Because only alpha<6 is available and beta==1 depends on alpha[more]>=5,<6.0.4,"
+    assert selection.explanation(extra) is None
+    for message in (
+        "Because only alpha<=6.0.3 is available and you require alpha>=6.0.4, we can conclude",
+        "there is no version of alpha==6.0.4 and beta==1 depends on alpha==6.0.4, we conclude",
+        "Because alpha was not found and you require alpha, we can conclude",
+        "Because you require alpha==5.3 and beta depends on alpha~=6.0, we can conclude",
+    ):
+        assert isinstance(selection.explanation(message), TooNewError), message
+
+
 def test_a_name_in_two_indexes_is_refused_until_it_is_bound(
     index: FakeIndex, other: FakeIndex, select: Select
 ) -> None:
