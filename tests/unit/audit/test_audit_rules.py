@@ -9,7 +9,7 @@ import pytest
 from tests.support.advisories import import_records, record
 
 from casemate.advisories import Place
-from casemate.audit.auditing import applications_of
+from casemate.audit.auditing import applications_of, audit
 from casemate.audit.code.reading import Code
 from casemate.audit.finding import Finding
 from casemate.audit.rule import OWASP, Rule, Subject
@@ -70,6 +70,26 @@ def test_known_holes_come_from_the_advisories_that_were_imported(
     [finding] = found(rule, files)
     assert finding.place.file == "src/requirements.txt"
     assert "demo-package 1.0.0" in finding.text and "2.0.0" in finding.text
+
+
+def test_that_packages_were_not_looked_up_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path / "advisories")
+    monkeypatch.setenv("CASEMATE_ADVISORIES", str(place.folder))
+    for name, text in requirements("demo-package==1.0.0").items():
+        file = tmp_path / "project" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def told() -> list[str]:
+        notes = audit(tmp_path / "project").unresolved
+        return [each.what for each in notes if "known vulnerabilities" in each.what]
+
+    [note] = told()
+    assert "No advisories were imported yet." in note and "casemate advisories import" in note
+    import_records(place, record(name="another"))
+    assert told() == []
 
 
 _LOCK = "requirements.txt.cp313-x86_64.lock"

@@ -25,6 +25,9 @@ from casemate.audit.flow.values import (
     truth,
 )
 
+_CONTEXTS = frozenset((("environ", "apig_wsgi.context"), ("scope", "aws.context")))
+"""Where adapters put the context: in what WSGI and ASGI applications know of their request."""
+
 
 def constant(reader: Reader, node: ast.Constant, state: State) -> Value:
     """Read a constant; a very long one is not kept."""
@@ -179,6 +182,8 @@ def merge(reader: Reader, into: Value, value: Value, state: State) -> None:
 def subscript(reader: Reader, node: ast.Subscript, state: State) -> Value:
     """Read `value[key]` and `value[a:b]`."""
     value = reader.evaluate(node.value, state)
+    if _is_context(node):
+        return Unknown(CLEAN, "casemate.Context")
     if isinstance(node.slice, ast.Slice):
         each = node.slice
         bounds = tuple(
@@ -191,6 +196,16 @@ def subscript(reader: Reader, node: ast.Subscript, state: State) -> Value:
     found = reader.item(value, reader.evaluate(node.slice, state), state, node)
     sign = _last_part(node)
     return texts.rid_of(found, sign, state) if sign else found
+
+
+def _is_context(node: ast.Subscript) -> bool:
+    """Return whether an adapter's key for the context is read: no client can set these."""
+    place, key = node.value, node.slice
+    return (
+        isinstance(place, ast.Attribute)
+        and isinstance(key, ast.Constant)
+        and (place.attr, key.value) in _CONTEXTS
+    )
 
 
 def _behind_last(owner: ast.expr, cut: ast.Slice) -> str:

@@ -147,19 +147,9 @@ def _scripts(subject: Subject) -> Iterator[Hit]:
 
 
 def _advised(subject: Subject) -> Iterator[Hit]:
-    """Ask the advisories that were imported, if there are any."""
-    from casemate.advisories import (
-        AdvisoriesError,
-        Ecosystem,
-        Package,
-        default_place,
-        judge,
-        normalised,
-    )
+    """Ask the advisories that were imported. That there are none to be relied upon is told."""
+    from casemate.advisories import Ecosystem, Package, default_place, judge, normalised
 
-    place = default_place(os.environ)
-    if not place.database.exists():
-        return
     where: dict[tuple[str, str], Dependency] = {}
     packages = []
     for each in dependencies(subject):
@@ -168,14 +158,14 @@ def _advised(subject: Subject) -> Iterator[Hit]:
         if kind is not None and name is not None:
             packages.append(Package(ecosystem=kind, name=name, version=each.version))
             where[name, each.version] = each
-    try:
-        judged = judge(packages, place) if packages else None
-    except AdvisoriesError as error:
-        subject.workspace.note(
-            subject.application.place.file, f"packages were not looked up: {error.message}"
-        )
+    if not packages:
         return
-    for found in judged.findings if judged is not None else ():
+    judged = judge(packages, default_place(os.environ))
+    for problem in judged.problems:
+        subject.workspace.note(
+            ".", f"known vulnerabilities of packages: {problem.text} Next: {judged.next_step}"
+        )
+    for found in judged.findings:
         each = where[found.package.name, found.package.version]
         level = {"critical": Severity.CRITICAL, "high": Severity.HIGH, "low": Severity.LOW}.get(
             str(found.severity), Severity.MEDIUM

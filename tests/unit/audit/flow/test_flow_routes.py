@@ -53,6 +53,23 @@ ROUTES = [
         False,
         "from app import User\nreturn jsonify(User.query.filter_by(name=a).first().json())",
     ),
+    (
+        "context_item",
+        False,
+        "return request.environ['apig_wsgi.context'].table('carts').get(session['user']).value",
+    ),
+    (
+        "context_object",
+        False,
+        "return request.environ['apig_wsgi.context'].bucket('files').get('a.png')",
+    ),
+    (
+        "context_stored",
+        True,
+        "c=request.environ['apig_wsgi.context'].table('carts').get(a).value\n"
+        "return f\"<b>{c['text']}</b>\"",
+    ),
+    ("environ", True, "return '<b>'+request.environ['HTTP_X']+'</b>'"),
     ("json_err", False, "return jsonify(error=f'bad {a}'),400"),
     ("html_err", True, "return f'<b>bad {a}</b>',400"),
     ("tmpl", False, "return render_template('a.html',a=a)"),
