@@ -43,8 +43,8 @@ class Requirements:
 
     `name` is the file's path relative to the project; `files` everything that a resolver must
     see, by such paths; `options` the lines a lock must repeat; `vendored` folders with wheels;
-    `locked` says that every requirement has a hash already. `fingerprint` changes if and only if
-    something that a lock depends on does.
+    `locked` says that every requirement has a hash already, `empty` that none is named.
+    `fingerprint` changes if and only if something that a lock depends on does.
     """
 
     kind: Kind
@@ -54,6 +54,7 @@ class Requirements:
     options: tuple[str, ...] = ()
     vendored: tuple[str, ...] = ()
     locked: bool = False
+    empty: bool = False
 
     @property
     def text(self) -> str:
@@ -108,6 +109,7 @@ def read_requirements(project_root: Path, name: str) -> Requirements:
         options=tuple(dict.fromkeys(scan.options)),
         vendored=tuple(dict.fromkeys(scan.vendored)),
         locked=bool(scan.hashed) and all(scan.hashed) and len(scan.files) == 1,
+        empty=not scan.hashed,
     )
 
 

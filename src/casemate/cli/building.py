@@ -13,6 +13,7 @@ from casemate.cli.index_logins import lender
 from casemate.cli.names import FunctionName, require_manifest
 from casemate.cli.own_folder import own_folder
 from casemate.cli.terminal import YELLOW, note, progress
+from casemate.model.errors import CasemateError
 
 if TYPE_CHECKING:
     from casemate.advisories import KnownHoles
@@ -39,6 +40,17 @@ class Workspace:
         self.chosen = [self._choose(name) for name in dict.fromkeys(names)]
         if not names:
             self.chosen = list(self.project.functions)
+
+    def needs_packages(self, spec: FunctionSpec) -> bool:
+        """Tell whether a function names packages. What cannot be read is the build's to tell."""
+        from casemate.build.requirements import read_requirements
+
+        if spec.requirements is None:
+            return False
+        try:
+            return not read_requirements(self.root, spec.requirements).empty
+        except CasemateError:
+            return True
 
     def _choose(self, name: str) -> FunctionSpec:
         spec = self.project.function(name.removeprefix(f"{self.project.name}/"))

@@ -79,7 +79,7 @@ def planned(client: NodeClient, workspace: Workspace, *, approve: bool, sigstore
                 project=project.name,
                 spec=spec,
                 resources=project.resources.granted(named_resources(spec)),
-                packages=spec.requirements is not None,
+                packages=workspace.needs_packages(spec),
             )
             for spec in workspace.chosen
         ],

@@ -608,7 +608,7 @@ def test_grants_that_nobody_has_approved_are_told_with_it(cli, project, began, n
 
 
 def test_the_node_is_told_what_is_planned_and_by_which_key(cli, project, built, node) -> None:
-    (project / "requirements.txt").write_text("")
+    (project / "requirements.txt").write_text("pillow\n")
     manifest = (project / "casemate.toml").read_text()
     (project / "casemate.toml").write_text(manifest + 'requirements = "requirements.txt"\n')
     asked = []
@@ -627,6 +627,10 @@ def test_the_node_is_told_what_is_planned_and_by_which_key(cli, project, built, 
     assert cli("deploy").code == 0
     assert re.fullmatch("[0-9a-f]{64}", checks()["key"])
     assert not asked[0].get("sigstore")
+    # A file that names no package needs nothing to look packages up in.
+    (project / "requirements.txt").write_text("# none\n--index-url https://pypi.example/simple\n")
+    assert cli("deploy").code == 0
+    assert [one.packages for one in node.control.planned] == [False, False]
 
 
 @pytest.mark.parametrize("status", [400, 413, 422, 429])
