@@ -24,6 +24,7 @@ from casemate.cli.errors import (
     UnreachableError,
     UsageError,
 )
+from casemate.cli.text import seconds
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.http_deadline import UNPACKED, ProgressDeadline, is_packed
 from casemate.model.principal import NODE
@@ -297,7 +298,7 @@ class NodeClient:
                 f"{self.url}/api/v1/health says of which. Upgrade the node, or use the casemate of "
                 "its release.",
             )
-        return CommandError(what, next_step=problem.next_step or _next_step(status))
+        return CommandError(what, next_step=problem.next_step or _next_step(response))
 
     def _denied(
         self, status: int, what: str, said: str | None, operation: Operation[Any] | None
@@ -428,9 +429,17 @@ def _narrower(operation: Operation[Any]) -> str:
     return "Give --project PROJECT"
 
 
-def _next_step(status: int) -> str:
+def when_again(response: httpx2.Response) -> str:
+    """Return when to try again, as the answer says it; a second or two is a moment."""
+    told = response.headers.get("retry-after", "")
+    wait = int(told) if told.isascii() and told.isdigit() and len(told) < 9 else 0
+    return f"Try again after {seconds(wait)}" if wait > 2 else "Try again in a moment"
+
+
+def _next_step(response: httpx2.Response) -> str:
+    status = response.status_code
     if status in (429, 503):
-        return "Try again in a moment."
+        return f"{when_again(response)}."
     if status >= 500:
         return "See the node's own log."
     if 300 <= status < 400:

@@ -103,6 +103,11 @@ def test_a_sealed_error_without_a_detail_tells_its_title(cli, node) -> None:
     node.answer = Answer(429, {"content-type": "application/problem+json"}, body)
     full = cli("invoke", "a/b", "{}").err
     assert "Next: Try again in a moment; `casemate errors show err_8`" in full
+    # A hard budget of a day, or a quota, says how long.
+    for wait, said in (("1", "in a moment"), ("30", "after 30s"), ("3600", "after 1h"), ("x", "in a")):
+        headers = {"content-type": "application/problem+json", "retry-after": wait}
+        node.answer = Answer(429, headers, body)
+        assert f"Next: Try again {said}" in cli("invoke", "a/b", "{}").err
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, 4), (403, 4), (404, 3), (400, 1), (429, 1)])

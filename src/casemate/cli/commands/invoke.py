@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx2
 import typer
 
-from casemate.cli.client import CONNECT_SECONDS, NodeClient, connect
+from casemate.cli.client import CONNECT_SECONDS, NodeClient, connect, when_again
 from casemate.cli.deployed import live_version
 from casemate.cli.errors import CommandError, ExitCode, UsageError
 from casemate.cli.file_input import STANDARD_INPUT, content_of
@@ -270,7 +270,7 @@ def _tell_failure(client: NodeClient, name: FunctionName, response: httpx2.Respo
     error_id = _error_id(response)
     if error_id is not None and response.status_code not in (401, 403, 404):
         full = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
-        again = "Try again in a moment; " if full else ""
+        again = f"{when_again(response)}; " if full else ""
         note(f"Next: {again}`casemate errors show {error_id}` tells the owner what happened.")
     elif response.status_code == HTTPStatus.FORBIDDEN and _is_internal(client, name):
         of = f"{name.project}/{name.function}"
