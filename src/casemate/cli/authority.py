@@ -51,6 +51,13 @@ def fingerprint_of(pem: str) -> str:
         ) from error
 
 
+def naming_option(ca: str | None) -> str:
+    """Return what a command needs to trust one authority as this one does; empty for the system's."""
+    if ca is None or _PEM.match(ca) is None:
+        return ""
+    return f" --ca-fingerprint {fingerprint_of(ca)}"
+
+
 def client_context(ca: str | None) -> ssl.SSLContext:
     """Return the context for a client: trust `ca` (PEM) alone, or with None what the system does.
 

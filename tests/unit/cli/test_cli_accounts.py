@@ -7,11 +7,13 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from casemate.certificates import issuing as certificates
 from casemate.cli import password_login
 from casemate.cli.commands import login, logout, oidc, tokens, users, whoami
 from casemate.cli.credentials import Credentials, store
@@ -109,6 +111,22 @@ def test_enrolling_draws_the_second_factor_on_a_terminal_alone(owner, node, monk
     with monkeypatch.context() as patched:
         result = enrol(owner, node, patched, "ada", code)
     assert result.code == 0 and not set("▀▄█") & set(result.out + result.err)
+
+
+def test_who_is_added_and_who_has_enrolled_is_told_which_authority_to_trust(
+    owner, node, monkeypatch
+) -> None:
+    authority = certificates.new_authority(
+        certificates.Names.of(["localhost"]), datetime.now(UTC)
+    ).certificate.decode()
+    assert "--ca-fingerprint" not in owner("users", "add", "eve").err
+    store(Credentials(URL, node.world.owner_text, ca=authority))
+    added = owner("users", "add", "ada")
+    named = f"--ca-fingerprint {certificates.fingerprint(authority.encode())}`."
+    assert f"--user ada --enrol {named}" in " ".join(added.err.split())
+    with monkeypatch.context() as patched:
+        enrolled = enrol(owner, node, patched, "ada", added.out.strip())
+    assert f"--user ada {named}" in " ".join(enrolled.err.split())
 
 
 def test_a_person_from_added_to_logged_out(owner, node, monkeypatch, tmp_path) -> None:

@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.certificates import issuing as certificates
-from casemate.cli.authority import client_context, fingerprint_of, parse_fingerprint
+from casemate.cli.authority import (
+    client_context,
+    fingerprint_of,
+    naming_option,
+    parse_fingerprint,
+)
 from casemate.cli.errors import CommandError, UsageError
 
 NAMES = certificates.Names.of(["localhost"])
@@ -23,6 +28,11 @@ def test_a_fingerprint_in_each_of_its_spellings() -> None:
     colons = ":".join(plain[i : i + 2] for i in range(0, 64, 2))
     for text in (plain, plain.upper(), f" {plain}\n", colons, f"SHA256:{colons}"):
         assert parse_fingerprint(text) == plain
+
+
+def test_what_another_command_needs_to_trust_the_same_authority() -> None:
+    assert naming_option(CA) == f" --ca-fingerprint {fingerprint_of(CA)}"
+    assert naming_option(None) == naming_option(CA + CA) == ""  # those of the system, or several
 
 
 @given(st.text(max_size=100))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from casemate.cli import oidc_login, password_login, workload_login
-from casemate.cli.authority import fetch_ca
+from casemate.cli.authority import fetch_ca, naming_option
 from casemate.cli.client import NodeClient
 from casemate.cli.credentials import (
     DEFAULT_URL,
@@ -145,7 +145,7 @@ def _enrol(base: Credentials, user: str) -> None:
     with NodeClient(base) as client:
         password_login.enrol(client, user)
     note(f"{user} is enrolled. Log in with the next code of the authenticator:")
-    note(f"`casemate login {base.url} --user {user}`.")
+    note(f"`casemate login {base.url} --user {user}{naming_option(base.ca)}`.")
 
 
 def _authority(address: str, fingerprint: str | None) -> str | None:

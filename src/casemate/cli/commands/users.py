@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from casemate.cli.authority import naming_option
 from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
 from casemate.cli.names import user_name
@@ -148,7 +149,8 @@ def _print(changed: UserChanged, call: Call, done: str) -> None:
         print_line(changed.code)
         if sys.stdout.isatty():
             note("Give it to that person now: it is shown once and valid for a day.", YELLOW)
-        note(f"To enrol: `casemate login {call.url} --user {changed.user.name} --enrol`.")
+        trusted = naming_option(call.client.credentials.ca)
+        note(f"To enrol: `casemate login {call.url} --user {changed.user.name} --enrol{trusted}`.")
     if changed.tokens_left:
         note(
             "Service tokens that this person made are still valid: "
