@@ -35,6 +35,7 @@ _IMPORTERS = {
 _TEMPLATES = {"sam": "template.yaml", "serverless": "serverless.yml", "openfaas": "stack.yml"}
 _PROBLEM_OF = re.compile(r"function\.([a-z][a-z0-9-]{0,62})(?:[.\[]|\Z)")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?")
+_HEADER = re.compile(r"[a-z0-9!#$%&'+.^_`|~-]{1,64}")
 _MAX_ROUNDS = 20
 
 
@@ -208,14 +209,30 @@ class _Import:
 
     def _cors(self, draft: building.Draft) -> None:
         apis = {asset.name: asset for asset in self._application.of_kind("api")}
-        origins: list[str] = []
+        found: dict[str, set[str]] = {"origins": set(), "headers": set(), "expose": set()}
+        credentials = False
         for trigger in draft.function.triggers:
             api = apis.get(trigger.source)
             if trigger.kind == "http" and api is not None:
-                origins += api.settings.get("cors_origins") or ()
-        named = sorted({each for each in origins if _ORIGIN.fullmatch(each)})[:50]
+                for key, names in found.items():
+                    names.update(api.settings.get(f"cors_{key}") or ())
+                credentials |= api.settings.get("cors_credentials") is True
+        origins = found["origins"]
+        named = sorted(each for each in origins if _ORIGIN.fullmatch(each))[:50]
         if named:
-            draft.table["cors"] = {"origins": named}
+            cors: dict[str, Any] = {"origins": named}
+            for key in ("headers", "expose"):
+                if names := sorted(filter(_HEADER.fullmatch, found[key] - {"*"}))[:50]:
+                    cors[key] = names
+            if credentials:
+                cors["credentials"] = True
+            draft.table["cors"] = cors
+        if named and "*" in found["headers"] | found["expose"]:
+            self._notes.leave(
+                draft.function.place,
+                f"{draft.function.name}: pages may send or read every header",
+                "name them under headers and expose of [function.NAME.cors] of casemate.toml",
+            )
         if set(origins) - set(named):
             self._notes.leave(
                 draft.function.place,

@@ -81,6 +81,46 @@ def test_what_asks_for_something_there_cannot_be_opened(tmp_path: Path) -> None:
     assert manifest["function"]["one"]["http"] and "AWS_IAM" in told(found)
 
 
+@pytest.mark.parametrize(
+    ("kind", "cors", "expected"),
+    [
+        (
+            "HttpApi",
+            "CorsConfiguration: {AllowOrigins: ['https://a.example'], AllowHeaders: [Content-Type, "
+            "x-a], ExposeHeaders: [X-B], AllowCredentials: true}",
+            {"headers": ["content-type", "x-a"], "expose": ["x-b"], "credentials": True},
+        ),
+        (
+            "Api",
+            "StageName: a, Cors: {AllowOrigin: \"'https://a.example'\", AllowHeaders: "
+            "\"'Content-Type,X-A'\"}",
+            {"headers": ["content-type", "x-a"]},
+        ),
+        (
+            "HttpApi",
+            "CorsConfiguration: {AllowOrigins: ['https://a.example'], AllowHeaders: ['*', x-a]}",
+            {"headers": ["*", "x-a"]},
+        ),
+        ("HttpApi", "CorsConfiguration: {AllowOrigins: ['https://a.example']}", {}),
+    ],
+)
+def test_pages_may_send_and_read_what_they_might_there(
+    tmp_path: Path, kind: str, cors: str, expected: dict[str, Any]
+) -> None:
+    route = "{Path: /a, Method: get, %s: !Ref A}" % ("ApiId" if kind == "HttpApi" else "RestApiId")
+    files = template(
+        HANDLER,
+        more=events(f"A: {{Type: {kind}, Properties: {route}}}"),
+        resources=f"  A: {{Type: AWS::Serverless::{kind}, Properties: {{{cors}}}}}",
+    )
+    found, manifest = run(tmp_path, files)
+    every = "*" in expected.get("headers", ())
+    if every:
+        expected = {"headers": ["x-a"]}
+    assert manifest["function"]["one"]["cors"] == {"origins": ["https://a.example"], **expected}
+    assert ("every header" in told(found)) is every
+
+
 def test_any_method_beside_others_is_what_they_leave(tmp_path: Path) -> None:
     files = template(
         HANDLER, more=events("A: {Type: HttpApi, Properties: {Path: /a, Method: ANY}}")

@@ -290,6 +290,8 @@ class _Service:
                 else {
                     "AllowOrigins": listed(at(cors, "allowedOrigins") or "*"),
                     "AllowCredentials": at(cors, "allowCredentials"),
+                    "AllowHeaders": at(cors, "allowedHeaders"),
+                    "ExposeHeaders": at(cors, "exposedResponseHeaders"),
                 }
             )
         if at(self._provider, "logs", "httpApi"):

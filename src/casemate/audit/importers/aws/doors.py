@@ -22,19 +22,26 @@ Settings = dict[str, Any]
 def _cors_of(rules: Any) -> Settings:
     """Return what CORS settings open, in any of their forms."""
     origins: list[str] = []
-    credentials: bool | None = False
     if isinstance(rules, str):
         origins = [rules.strip("'\"")]
-    for each in [rules] if isinstance(rules, dict) else []:
-        for key in ("AllowOrigins", "AllowOrigin", "AllowedOrigins", "allowedOrigins"):
-            origins += [text(o).strip("'\"") for o in listed(each.get(key))]
-        credentials = truth(each.get("AllowCredentials"))
+    given = rules if isinstance(rules, dict) else {}
+    for key in ("AllowOrigins", "AllowOrigin", "AllowedOrigins", "allowedOrigins"):
+        origins += [text(o).strip("'\"") for o in listed(given.get(key))]
+    credentials = truth(given.get("AllowCredentials")) if given else False
     return {
         "cors_any": "*" in origins,
         "cors_credentials": credentials,
         "cors": bool(rules),
         "cors_origins": tuple(origins),
+        "cors_headers": _names(given.get("AllowHeaders")),
+        "cors_expose": _names(given.get("ExposeHeaders")),
     }
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    """Return names of headers, of a list or of a text as REST APIs have it: `'a,b'`."""
+    found = ",".join(text(each).strip("'\"") for each in listed(given))
+    return tuple(sorted({name.strip().lower() for name in found.split(",")} - {""}))
 
 
 def _rest_stage(stage: Any) -> Settings:
