@@ -214,7 +214,9 @@ class Workloads:
             issued = await self._open(trusted, id_token)
             await tried.succeed()
         subject = str(claims.get("sub"))[:255]
-        _log.info("workload %s signed in from %s as %r: %s", name, remote, subject, issued)
+        _log.info(
+            "workload %s signed in from %s as %r: token %s", name, remote, subject, issued.token.id
+        )
         now = self._directory.clock()
         by = f"{PrincipalKind.TOKEN.value}:{issued.token.id}"
         self._happened(SignedIn(at=now, by=by, remote_address=remote, method=maker(name)))

@@ -260,7 +260,11 @@ def test_what_is_left_of_removed_functions_is_listed_and_told_what_can_be_done(c
     assert "`casemate dlq redrive shop/ship --all --to FUNCTION`" in said
     assert "`casemate dlq purge shop/ship --all`" in said
     assert json.loads(cli("dlq", "ls", "--json").out)["waiting"][0]["removed"] is True
-    assert cli("dlq", "redrive", "shop/ship", "--all", "--to", "pack").code == 0
+    sent = cli("dlq", "redrive", "shop/ship", "--all", "--to", "pack")
+    assert sent.code == 0 and "tried by pack." in sent.out
+    assert "none of pack's are given up again: `casemate dlq ls shop/pack`" in " ".join(
+        sent.err.split()
+    )
     assert fake.asked[-1] == RedriveFunctionDeadLetters(project="shop", function="ship", to="pack")
     refused = cli("dlq", "redrive", "shop/jobs", "--all", "--queue", "--to", "pack")
     assert refused.code == 2 and "there is not with --queue" in " ".join(refused.err.split())

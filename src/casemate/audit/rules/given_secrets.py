@@ -54,7 +54,7 @@ def environment(subject: Subject) -> Iterator[Hit]:
                 milder = milder or (name.upper() in _OF_SESSIONS and _is_short_lived(f))
                 yield Hit(
                     place=v.place,
-                    text=f"{f.name}: the value of {v.name[:64]} is in the template",
+                    text=f"{f.name}: the value of {v.name[:64]} is written there",
                     subject=f"{f.name} {v.name}",
                     function=f,
                     severity=Severity.MEDIUM if milder else None,

@@ -294,7 +294,8 @@ RULES = (
         "It is in the repository, and visible to everybody who may read the function's "
         "configuration.",
         "Refer to a secret instead of writing its value: '{{resolve:secretsmanager:...}}', "
-        "or read it at run time.",
+        "or read it at run time. In casemate.toml: grant it (secrets), set it by "
+        "`casemate secrets set`, and read it by context.secret().",
         given_secrets.environment,
         function("Environment: {Variables: {DB_PASSWORD: k9Tq2wLm8z}}"),
         function("Environment: {Variables: {DB_PASSWORD_ARN: !Ref Secret}}"),

@@ -211,7 +211,13 @@ def redrive(
         print_json(counted)
     else:
         told = "1 event is" if counted.letters == 1 else f"{counted.letters} events are"
-        print_line(f"{name_of(wanted)}: {told} tried again.")
+        other = getattr(wanted, "to", None)
+        print_line(f"{name_of(wanted)}: {told} tried {f'by {other}' if other else 'again'}.")
+        if other and counted.letters:
+            note(
+                f"Those of a trigger whose name is none of {other}'s are given up again: "
+                f"`casemate dlq ls {wanted.project}/{other}`"
+            )
     _require_found(wanted, counted)
 
 
