@@ -25,6 +25,8 @@ MANIFEST_HASH = "manifest.sha256"
 """Of the manifest, so that a change of what it says itself is found without a journal, too."""
 MAX_BYTES = 32 << 20
 MAX_FILES = 1000
+_NONE = "It is no archive of evidence, or it was changed or cut off."
+_AGAIN = "Fetch it again: casemate incident evidence ID --output FILE"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,79}){0,3}\Z")
 
 
@@ -95,17 +97,17 @@ def opened(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
         manifest = msgspec.json.decode(found.pop(MANIFEST, b""), type=decodable(Manifest))
         found.pop(MANIFEST_HASH, None)
     except DECODING_ERRORS as error:
-        raise EvidenceError("It is no archive of evidence.") from error
+        raise EvidenceError(_NONE, next_step=_AGAIN) from error
     if manifest.format != FORMAT:
-        raise EvidenceError(f"It has format {manifest.format}, expected {FORMAT}.")
+        raise EvidenceError(
+            f"It has format {manifest.format}, expected {FORMAT}.",
+            next_step=f"Verify it with the release that made it. {_AGAIN}",
+        )
     for each in manifest.files:
         if each.name in found and hashlib.sha256(found[each.name]).hexdigest() != each.sha256:
-            raise EvidenceError(f"{each.name} was changed.")
+            raise EvidenceError(f"{each.name} was changed.", next_step=_AGAIN)
     if build(manifest, found) != data:
-        raise EvidenceError(
-            "It is not as it was written.",
-            next_step="Fetch it again: casemate incident evidence ID --output FILE",
-        )
+        raise EvidenceError("It is not as it was written.", next_step=_AGAIN)
     return manifest, found
 
 
@@ -121,11 +123,11 @@ def _members(data: bytes) -> dict[str, bytes]:
         try:
             header = tarfile.TarInfo.frombuf(data[at : at + tarfile.BLOCKSIZE], "ascii", "strict")
         except (tarfile.HeaderError, ValueError) as error:
-            raise EvidenceError("It is no archive of evidence.") from error
+            raise EvidenceError(f"{_NONE} Byte {at} on cannot be read.", next_step=_AGAIN) from error
         start = at + tarfile.BLOCKSIZE
         plain = header.type == tarfile.REGTYPE and 0 <= header.size <= len(data) - start
         if not plain or header.name in found or len(found) > MAX_FILES + 1:
-            raise EvidenceError("It holds what evidence does not hold.")
+            raise EvidenceError("It holds what evidence does not hold.", next_step=_AGAIN)
         found[header.name] = data[start : start + header.size]
         at = start + header.size + -header.size % tarfile.BLOCKSIZE
     return found

@@ -92,7 +92,27 @@ class Search:
         except RecorderError:
             return None  # verify tells of it
         holds = all(each in text for each in texts) and _is_within(wanted, text)
+        # What begins with a quote is JSON, of a field and its value; all else is a person's words.
+        words = [each for each in texts if not each.startswith(b'"')]
+        if holds and words:
+            said = _values_of(text)
+            holds = all(each in said for each in words)
         return Entry(index, clear.id, text) if holds else None
+
+
+def _values_of(text: bytes) -> bytes:
+    """Return the values of an event, as JSON has them: names of fields say nothing of it."""
+    found: list[bytes] = []
+    waiting: list[object] = [msgspec.json.decode(text)]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+        else:
+            found.append(msgspec.json.encode(one))
+    return b"\n".join(found)
 
 
 def _is_within(wanted: Query, text: bytes) -> bool:

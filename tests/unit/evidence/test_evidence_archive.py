@@ -35,8 +35,9 @@ def test_it_comes_back_and_is_the_same_each_time() -> None:
 def test_a_byte_that_was_changed_is_found(place: int, by: int) -> None:
     data = bytearray(archive())
     data[place] ^= by
-    with pytest.raises(EvidenceError):
+    with pytest.raises(EvidenceError) as caught:
         opened(bytes(data))
+    assert "Fetch it again" in str(caught.value.next_step)
 
 
 @settings(max_examples=60, deadline=None)

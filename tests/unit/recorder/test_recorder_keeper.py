@@ -176,6 +176,15 @@ def test_searches_are_bounded_and_go_on(tmp_path: Path, monkeypatch: pytest.Monk
     assert found.before == 600
 
 
+def test_words_are_searched_for_in_values_and_not_in_the_names_of_fields(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.keep(take(0, told("ada"), told("bob"), told('quo"ted \u2028 ü')))
+    assert world.found(contains=("metadata",)) == world.found(contains=("event_code",)) == []
+    assert world.found(contains=("ada",)) == ["ada"]
+    assert world.found(contains=('quo\\"ted',)) == world.found(contains=("ü",)) != []
+    assert world.found(contains=('"name":"bob"', "bob")) == ["bob"]
+
+
 def test_what_is_no_fact_is_refused_and_nothing_of_its_batch_is_kept(tmp_path: Path) -> None:
     world = World(tmp_path)
     with pytest.raises(RecorderInputError):
