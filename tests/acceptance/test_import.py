@@ -208,7 +208,7 @@ def test_code_that_is_changed_as_told_has_what_it_needs_and_no_more(
     project = made(tmp_path, {"template.yaml": STORE_TEMPLATE, "src/store.py": STORE}, "sam")
     page = (project / "IMPORT.md").read_text()
     assert '`context.table("t").put(item)`' in page
-    assert '`context.table("t").get(key), which raises NotFoundError where ' in page
+    assert '`context.table("t").get(key)`, which raises NotFoundError where ' in page
     (project / "functions/src/store.py").write_text(
         "def save(event, context):\n"
         "    context.table('t').put({'id': event['id']})\n"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from casemate.cli.errors import CommandError
+from casemate.cli.errors import CommandError, UsageError
 from casemate.kernel.drafts import draft_file
 from casemate.kernel.durability import sync_folder
 from casemate.kernel.placing import take_name
@@ -23,8 +23,13 @@ def new_file(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
 
     Where the block fails it is removed, and what a kill leaves of it is by the next command of the
     same. What was written is on the disk once the block has ended. `mode` is as of `draft_file`.
-    Raises OSError.
+    Raises OSError, and UsageError for `-`: a file of that name is not what anybody means.
     """
+    if str(path) == "-":
+        raise UsageError(
+            "A file is wanted here, and `-` is none.",
+            next_step="Name a file; what is printed without the option can be piped.",
+        )
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     prefix = f".{path.name[:_NAME_LENGTH]}."

@@ -31,7 +31,7 @@ def _lines(found: Imported) -> Iterator[str]:
     yield from _section(
         "Calls that have to be changed",
         (
-            f"- {_code(each.place)} {_text(each.call)} → {_code(each.instead)}"
+            f"- {_code(each.place)} {_text(each.call)} → {_call(each.instead)}"
             for each in found.changes
         ),
         "None.",
@@ -105,6 +105,12 @@ def _step(text: str) -> str:
     if len(parts) % 2 == 0:
         return _text(text)
     return "".join(_code(part) if at % 2 else _text(part) for at, part in enumerate(parts))
+
+
+def _call(instead: str) -> str:
+    """Return a call as code, and what is said of it after it as text."""
+    call, more, told = instead.partition("), ")
+    return f"{_code(f'{call})')}, {_text(told)}" if more else _code(instead)
 
 
 def _code(text: object) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from casemate import cli
-from casemate.cli.errors import CommandError
+from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.new_file import new_file, write_new
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -86,6 +86,13 @@ def test_what_was_there_stays(tmp_path: Path) -> None:
             write_new(tmp_path / name, b"content", "--to")
     assert (tmp_path / "out").read_bytes() == b"mine"
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_minus_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="`-` is none"):
+        write_new(Path("-"), b"content", "--output")
+    assert not list(tmp_path.iterdir())
 
 
 _OVER = {"write_bytes", "write_text"}

@@ -116,13 +116,13 @@ def _imported(
 
 def _print(found: Imported) -> None:
     print_table(
-        ("function", "was", "routes", "grants"),
+        ("function", "was", "routes", "triggers", "grants"),
         [
-            (each.name, each.was, ", ".join(each.routes), ", ".join(each.grants))
+            (each.name, each.was, *map(", ".join, (each.routes, each.triggers, each.grants)))
             for each in found.functions
         ],
         empty="There are no functions.",
-        below=("routes", "grants"),
+        below=("routes", "triggers", "grants"),
     )
     blocking = [each for each in found.left if each.blocking]
     others = [each for each in found.left if not each.blocking]
