@@ -316,7 +316,7 @@ class Incidents:
         return False
 
     def listed(self, wanted: ListIncidents) -> IncidentPage:
-        """Return those that are asked for, the newest first."""
+        """Return those that are asked for, the one with the newest finding first."""
         found: list[IncidentSummary] = []
         for known in self._fitting(wanted):
             if len(found) == wanted.limit:
@@ -328,7 +328,8 @@ class Incidents:
 
     def _fitting(self, wanted: ListIncidents) -> Iterator[Known]:
         least = Level(wanted.level or Level.INFORMATIONAL)
-        for known in reversed(self._known.values()):
+        newest = sorted(reversed(self._known.values()), key=lambda known: -known.last_at)
+        for known in newest:
             # Who may see one project sees what is of no other.
             if wanted.project is not None and known.projects != [wanted.project]:
                 continue

@@ -112,6 +112,16 @@ def test_findings_that_share_something_are_one() -> None:
     assert [each.kind for each in one.timeline] == ["finding"] * 4
 
 
+def test_what_was_found_last_comes_first_whenever_it_was_opened() -> None:
+    incidents = folded(
+        finding(1, "resources.0.name=function:shop/a", at=AT),
+        finding(2, "resources.0.name=function:shop/b", at=AT + 1),
+        finding(3, "resources.0.name=function:shop/a", at=AT + 2),
+    )
+    assert ids(incidents) == [ONE, f"inc_{2:016x}"]
+    assert ids(incidents, limit=1) == [ONE]
+
+
 def test_lesser_findings_link_by_addresses_alone_and_have_nothing_contained() -> None:
     """Whoever deploys at night names all functions that they deployed."""
     by = "actor.user.name=user:ada src_endpoint.ip=192.0.2.7 resources.0.name=function:shop"
