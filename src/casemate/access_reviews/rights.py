@@ -60,11 +60,12 @@ def _of_version(kind: AccessKind, version: Version) -> Iterator[str]:
         return
     for grant in version.spec.grants:
         yield _grant(grant)
-    for grant in event_grants(version.spec):
+    by_events = event_grants(version.spec)
+    for grant in by_events:
         yield f"{_grant(grant)} (by a trigger or destination)"
     if version.spec.public:
         yield "is called by everybody, without a credential"
-    if not version.spec.grants and not version.spec.public:
+    if not version.spec.grants and not by_events and not version.spec.public:
         yield "is granted nothing"
 
 

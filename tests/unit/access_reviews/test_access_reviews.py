@@ -16,7 +16,7 @@ from casemate.model.errors import QuotaError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.principal import RoleBinding
-from casemate.model.trigger import RepositoryTrigger
+from casemate.model.trigger import RepositoryTrigger, TopicTrigger
 from casemate.operations.access import AccessKind
 from casemate.store.errors import StoreError
 from support.parts import KeptValues
@@ -80,6 +80,8 @@ def test_rights_of_a_function_are_its_grants() -> None:
     assert len(rights_of(many, None)) == MAX_RIGHTS + 1
     assert rights_of(many, None)[-1] == "and 50 more"
     assert rights_of(function(), None) == ("is granted nothing",)
+    [right] = rights_of(function(triggers=(TopicTrigger(name="t", topic="paid"),)), None)
+    assert "topic paid: subscribe" in right
 
 
 def test_a_version_that_few_are_sent_to_has_its_rights_shown_too() -> None:

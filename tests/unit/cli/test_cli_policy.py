@@ -228,7 +228,8 @@ def test_rm(client: FakeClient) -> None:
                 "deny",
                 "no policy allows it",
                 "roles that would allow it: deployer@shop, owner@shop",
-                "to give one beside those that `casemate users roles ada` shows, name all",
+                "`casemate users roles ada --role ROLE` replaces the roles that the same without "
+                "--role shows: name those as well",
             ],
         ),
         (

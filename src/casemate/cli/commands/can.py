@@ -53,7 +53,10 @@ def _roles(answer: Answer) -> list[str]:
     kind, _, name = answer.principal.partition(":")
     lines = [f"roles that would allow it: {', '.join(roles)}"]
     if kind == "user":
-        lines.append(f"to give one beside those that `casemate users roles {name}` shows, name all")
+        lines.append(
+            f"`casemate users roles {name} --role ROLE` replaces the roles that the same without "
+            "--role shows: name those as well"
+        )
     else:
         lines.append(
             "a token keeps its roles: make another, `casemate tokens add NAME --role ROLE`"

@@ -13,7 +13,7 @@ from casemate.cli.deployed import require_function
 from casemate.cli.errors import UsageError
 from casemate.cli.operation_command import asked
 from casemate.cli.options import JsonOption, new_app
-from casemate.cli.terminal import note, print_json, print_line, print_table
+from casemate.cli.terminal import note, print_json, print_prose, print_table
 from casemate.cli.text import moment, size, version_name
 from casemate.model.invocation import InvocationRecord, RunningInvocation
 from casemate.operations.delivery import ShowInvocationStatus
@@ -117,7 +117,7 @@ def _print_status(wanted: ListInvocations, id: str | None, status: str, *, json:
     tried = f", attempt {found.attempts}" if found.attempts else ""
     ended = "" if found.finished_at is None else f" at {moment(found.finished_at)}"
     why = f": {found.reason}" if found.reason else ""
-    print_line(f"{found.id}: {found.state}{ended}{tried}{why}")
+    print_prose(f"{found.id}: {found.state}{ended}{tried}{why}")
     if found.error_id:
         note(f"Next: `casemate errors show {found.error_id}` tells what happened.")
     if found.result_base64 is not None:
