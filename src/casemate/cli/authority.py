@@ -52,7 +52,7 @@ def fingerprint_of(pem: str) -> str:
 
 
 def naming_option(ca: str | None) -> str:
-    """Return what a command needs to trust one authority as this one does; empty for the system's."""
+    """Return what a command needs to trust one authority as well; empty for the system's."""
     if ca is None or _PEM.match(ca) is None:
         return ""
     return f" --ca-fingerprint {fingerprint_of(ca)}"

@@ -123,7 +123,8 @@ def _members(data: bytes) -> dict[str, bytes]:
         try:
             header = tarfile.TarInfo.frombuf(data[at : at + tarfile.BLOCKSIZE], "ascii", "strict")
         except (tarfile.HeaderError, ValueError) as error:
-            raise EvidenceError(f"{_NONE} Byte {at} on cannot be read.", next_step=_AGAIN) from error
+            text = f"{_NONE} Byte {at} on cannot be read."
+            raise EvidenceError(text, next_step=_AGAIN) from error
         start = at + tarfile.BLOCKSIZE
         plain = header.type == tarfile.REGTYPE and 0 <= header.size <= len(data) - start
         if not plain or header.name in found or len(found) > MAX_FILES + 1:

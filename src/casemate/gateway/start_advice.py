@@ -8,8 +8,8 @@ _NEXT_STEPS: Final = {
     "ModuleNotFoundError": (
         "Name the package that has it in the function's requirements "
         '(`requirements = "requirements.txt"` in casemate.toml), or put its file into `source`; '
-        "then deploy again. If it is a part of a package that is there, this version of the package "
-        "does not fit this Python: ask for one that does."
+        "then deploy again. If it is a part of a package that is there, this version of the "
+        "package does not fit this Python: ask for one that does."
     ),
     # boto3, whose clients are often made at import.
     "NoRegionError": (

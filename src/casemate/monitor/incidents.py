@@ -328,7 +328,8 @@ class Incidents:
 
     def _fitting(self, wanted: ListIncidents) -> Iterator[Known]:
         least = Level(wanted.level or Level.INFORMATIONAL)
-        newest = sorted(reversed(self._known.values()), key=lambda known: -known.last_at)
+        newest = list(self._known.values())[::-1]
+        newest.sort(key=lambda known: -known.last_at)
         for known in newest:
             # Who may see one project sees what is of no other.
             if wanted.project is not None and known.projects != [wanted.project]:

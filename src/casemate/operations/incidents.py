@@ -195,7 +195,7 @@ _DONE = IncidentAction(
 
 
 class ListIncidents(Operation[IncidentPage], frozen=True, kw_only=True):
-    """List incidents, the one with the newest finding first: groups of findings about the same actor or target."""
+    """List incidents, newest finding first: groups of findings about the same actor or target."""
 
     declared = Declaration(
         http="GET /incidents",

@@ -31,7 +31,8 @@ def ls(found: Sources) -> None:
                 "" if source.waiting is None else str(source.waiting),
                 ""
                 if source.error_at is None
-                else f"{moment(source.error_at)} (connections lost: {source.losses}): {source.error}",
+                else f"{moment(source.error_at)} (connections lost: {source.losses}): "
+                f"{source.error}",
             )
             for source in found.sources
         ],
