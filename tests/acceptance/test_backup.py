@@ -42,14 +42,22 @@ def test_backup_and_restore(node: TestNode, tmp_path: Path) -> None:
     assert b"planted-in-clear" not in file.read_bytes()
     assert list((node.data / "spool").iterdir()) == []
     assert casemate("backup", str(file), node=node).returncode == 2
-    busy = casemate("restore", str(file), "--data", str(node.data))
+    key = ("--master-key", f"file:{node.master_key}")
+    busy = casemate("restore", str(file), "--data", str(node.data), *key)
     assert busy.returncode == 1
     assert "not empty" in busy.stderr
 
     again = tmp_path / "again"
-    done = casemate("restore", str(file), "--data", str(again), "--json")
+    unproven = casemate("restore", str(file), "--data", str(again))
+    assert unproven.returncode == 1 and not again.exists()
+    assert "cannot be verified" in unproven.stderr and "--master-key" in unproven.stderr
+    done = casemate("restore", str(file), "--data", str(again), "--json", *key)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["data"] == str(again)
+    told = json.loads(done.stdout)
+    assert (told["data"], told["number"]) == (str(again), 1)
+    checked = casemate("check", "--backup", str(file), *key)
+    assert checked.returncode == 0, checked.stderr
+    assert f"number 1 of {told['node']}" in " ".join(checked.stdout.split())
     # Which key that is, for who has several: the data does not lie where it lay.
     assert f"and was in 'file:{node.master_key}'." in " ".join(done.stderr.split())
     # The operator brings the master key, which no backup has.
@@ -78,7 +86,8 @@ def test_a_tampered_backup_is_refused(node: TestNode, tmp_path: Path) -> None:
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    refused = casemate("restore", str(file), "--data", str(tmp_path / "again"))
+    key = ("--master-key", f"file:{node.master_key}")
+    refused = casemate("restore", str(file), "--data", str(tmp_path / "again"), *key)
     assert refused.returncode == 1
     assert "damaged or was changed" in refused.stderr
     assert not (tmp_path / "again").exists()

@@ -145,10 +145,14 @@ def test_a_killed_nodes_database_that_is_gone_is_begun_anew_beside_its_log(
     node.key = key
 
 
-def test_an_older_store_in_the_place_of_the_newest_is_told(whole: TestNode, tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_identity", [False, True])
+def test_an_older_store_in_the_place_of_the_newest_is_told(
+    whole: TestNode, tmp_path: Path, with_identity: bool
+) -> None:
     """Before: a token that had been revoked was valid again, and nobody was told."""
     node = whole
     _copy(node.data / "store", tmp_path / "older")
+    _copy(node.data / "node.json", tmp_path / "node.json")
     node.start()
     owner = node.key
     made = node.client.post(
@@ -157,6 +161,8 @@ def test_an_older_store_in_the_place_of_the_newest_is_told(whole: TestNode, tmp_
     node.stop()
     shutil.rmtree(node.data / "store")
     (tmp_path / "older").rename(node.data / "store")
+    if with_identity:
+        _copy(tmp_path / "node.json", node.data / "node.json")
     assert "The store is an older copy" in refusal(node)
     node.arguments = ("--accept-loss", "store")
     node.start()

@@ -105,7 +105,8 @@ def test_a_backup_holds_the_records(node: TestNode, tmp_path: Path) -> None:
     assert node.invoke("kept in a backup").status_code == 200
     archive = tmp_path / "node.tar"
     assert casemate(node, "backup", str(archive)).returncode == 0
-    done = casemate(node, "restore", str(archive), "--data", str(tmp_path / "again"))
+    key = ("--master-key", f"file:{node.master_key}")
+    done = casemate(node, "restore", str(archive), "--data", str(tmp_path / "again"), *key)
     assert done.returncode == 0, done.stderr
     again = TestNode(tmp_path / "again", "--master-key", f"file:{node.master_key}")
     again.key = node.key

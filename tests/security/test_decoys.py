@@ -304,7 +304,15 @@ def test_what_was_stolen_is_known_to_a_node_that_is_restored(
     file, again = tmp_path / "node.tar", tmp_path / "again"
     for done in (
         casemate(intruded, "backup", str(file)),
-        casemate(intruded, "restore", str(file), "--data", str(again)),
+        casemate(
+            intruded,
+            "restore",
+            str(file),
+            "--data",
+            str(again),
+            "--master-key",
+            f"file:{intruded.master_key}",
+        ),
     ):
         assert done.returncode == 0, done.stderr
     restored = TestNode(again, "--master-key", f"file:{intruded.master_key}")

@@ -18,6 +18,7 @@ from casemate.advisories.budget import Budget
 from casemate.advisories.errors import SourceError
 from casemate.advisories.reading import read_files
 from casemate.backup.archive import BackupError
+from casemate.backup.proving import read_manifest
 from casemate.backup.restore import restore
 from casemate.build.archive import unpack
 from casemate.build.errors import ArchiveError
@@ -48,7 +49,7 @@ def _evidence(archive: Path, _folder: Path) -> Any:
 
 
 def _backup(archive: Path, folder: Path) -> Any:
-    return restore(archive, folder / "data")
+    return restore(archive, folder / "data", read_manifest(archive))
 
 
 def _bundle(archive: Path, folder: Path) -> Any:

@@ -3,8 +3,8 @@
 `manifest.json` comes first and names every file that follows, in order, with size and SHA-256.
 A reader accepts, block by block, only what this module would have written for that manifest. So
 links, devices, folders, extensions, repeated or surplus members and names that lead elsewhere are
-not looked for one by one: none of them can be in it. The hashes find damage; what the files hold
-is authenticated by their own encryption.
+not looked for one by one: none of them can be in it. The hashes find damage; that all is of one
+backup is told by its signature (`proving`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ import hmac
 import re
 import tarfile
 from collections.abc import Generator
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import CasemateError
+from casemate.operations.fields import whole
+from casemate.operations.nodes import NODE_NAME
 
-FORMAT = 1
+FORMAT = 2
+"""With a signature; 1 has none."""
+_UNSIGNED = 1
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 256 * 1024 * 1024
 MAX_FILE = 8 * 1024**3 - 1
@@ -42,6 +46,7 @@ VAULT = "vault/"
 _SEGMENT = r"[A-Za-z0-9_@=+,~-][A-Za-z0-9._@=+,~-]*"
 _NAME = re.compile(rf"(?:{'|'.join(FOLDERS)})(?:/{_SEGMENT})+\Z")
 _OF_JOURNAL = re.compile(rf"{JOURNAL}/copy\.[0-9]{{1,4}}\Z")
+_PARTS = rf"^{_SEGMENT}(?:/{_SEGMENT})?\Z"
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _KINDS = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device",
           b"5": "a folder", b"6": "a pipe"}  # fmt: skip
@@ -59,6 +64,27 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     sha256: str
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was copied at one moment."""
+
+    name: Annotated[str, msgspec.Meta(pattern=_PARTS, max_length=MAX_NAME)]
+    files: int
+    bytes: int
+    sha256: str
+    """Of the names, sizes and hashes of its files."""
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the node's vault has signed, with the time and the version of the manifest."""
+
+    number: Annotated[int, msgspec.Meta(ge=1, lt=1 << 62)]
+    """Of the backup, counted by the vault."""
+    node: Annotated[str, msgspec.Meta(pattern=whole(NODE_NAME))]
+    """Its name."""
+    parts: tuple[Part, ...]
+    signature: bytes
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a backup holds."""
 
@@ -68,6 +94,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: str
     """Casemate that made it."""
     files: tuple[Entry, ...]
+    signed: Signed | None = None
 
     @property
     def content_bytes(self) -> int:
@@ -120,11 +147,13 @@ def encode(manifest: Manifest) -> bytes:
 
 def require_valid(manifest: Manifest) -> None:
     """Raise BackupError unless every name stays inside the data folder and is there once."""
-    if manifest.format != FORMAT:
+    if manifest.format not in (_UNSIGNED, FORMAT):
         raise BackupError(
             f"The backup has format {manifest.format}; this Casemate reads format {FORMAT}.",
             next_step="Restore it with the Casemate that made it, or a newer one.",
         )
+    if (manifest.format == _UNSIGNED) != (manifest.signed is None):
+        raise damaged("its manifest has no signature where its format has one, or the other way")
     names: set[str] = set()
     folders: set[str] = set()
     for entry in manifest.files:

@@ -18,6 +18,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from casemate.backup.archive import (
     END,
     FOLDERS,
@@ -28,12 +30,14 @@ from casemate.backup.archive import (
     STORE,
     Entry,
     Manifest,
+    Signed,
     archive_bytes,
     encode,
     header,
     padding,
     require_valid,
 )
+from casemate.backup.parts import parts_of, statement
 from casemate.folder.folders import Folders
 from casemate.kernel.placing import link_or_copy
 from casemate.model.errors import UnavailableError
@@ -70,8 +74,9 @@ class BackupMaker:
         data: Copied,
         vault: Vault,
         version: str,
+        node: str,
     ) -> None:
-        """`version` is that of this Casemate."""
+        """`version` is that of this Casemate, `node` the name of the node."""
         self._folders = folders
         self._store = store
         self._records = records
@@ -79,6 +84,7 @@ class BackupMaker:
         self._data = data
         self._vault = vault
         self._version = version
+        self._node = node
 
     async def prepare(self) -> PreparedBackup:
         """Copy everything into the spool, on its way to be sent.
@@ -115,10 +121,14 @@ class BackupMaker:
         # After what it tells of: it is never behind that.
         await self._journal.snapshot(staging / JOURNAL)
         await asyncio.to_thread(self._link_bundles, staging / "bundles")
+        number = await self._vault.next_backup()
         # Last, so that it has every key that the copies before it were encrypted with.
         sealed = await self._vault.export()
         await asyncio.to_thread(_write_all, staging / "vault", sealed)
-        return await asyncio.to_thread(_describe, staging, self._version)
+        about = Signed(number=number, node=self._node, parts=(), signature=b"")
+        manifest, signed = await asyncio.to_thread(_describe, staging, self._version, about)
+        signature = await self._vault.sign_backup(number, statement(manifest))
+        return replace(manifest, signed=replace(signed, signature=signature))
 
     def _link_bundles(self, target: Path) -> None:
         """Link where the disk can: a sealed file is replaced as a whole, never changed."""
@@ -175,7 +185,8 @@ def _write_all(folder: Path, files: dict[str, bytes]) -> None:
             file.write(content)
 
 
-def _describe(staging: Path, version: str) -> Manifest:
+def _describe(staging: Path, version: str, about: Signed) -> tuple[Manifest, Signed]:
+    """Return what the manifest says of the files, and that without its signature."""
     entries = []
     for path in sorted(staging.rglob("*")):
         if path.is_symlink() or not path.is_file():
@@ -183,14 +194,19 @@ def _describe(staging: Path, version: str) -> Manifest:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
-        entries.append(Entry(name=path.relative_to(staging).as_posix(), size=size, sha256=digest))
+        entry = Entry(name=path.relative_to(staging).as_posix(), size=size, sha256=digest)
+        header(entry.name, entry.size)
+        entries.append(entry)
+    signed = replace(about, parts=parts_of(entries))
     manifest = Manifest(
-        format=FORMAT, created_at=time.time(), version=version, files=tuple(entries)
+        format=FORMAT,
+        created_at=time.time(),
+        version=version,
+        files=tuple(entries),
+        signed=signed,
     )
     require_valid(manifest)
-    for entry in entries:
-        header(entry.name, entry.size)
-    return manifest
+    return manifest, signed
 
 
 def _shorter(entry: Entry) -> UnavailableError:

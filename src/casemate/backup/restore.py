@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import IO
 
-from casemate.backup.archive import ArchiveReader, BackupError, Entry, Manifest
+from casemate.backup.archive import ArchiveReader, BackupError, Entry, Manifest, damaged
 from casemate.backup.journal import restore_journal
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import DataFolderError, require_place
@@ -20,21 +20,21 @@ _SPARE = 64 * 1024 * 1024
 """Bytes to be left on the disk, for what a file system needs beside the contents."""
 
 
-def restore(archive: Path, data: Path) -> tuple[Manifest, str]:
-    """Make the data folder `data` from a backup; return its manifest and the archive's SHA-256.
+def restore(archive: Path, data: Path, manifest: Manifest) -> str:
+    """Make the data folder `data` from a backup that has `manifest`; return the archive's SHA-256.
 
-    `data` must be missing or empty. Everything is written beside it, verified and synced first,
-    and takes its place by one rename. As root, files get the owners that a node of root gives
-    them. Raises BackupError; then nothing is left behind. What a killed one left of the same folder
-    is removed by the next.
+    What proves that one is `proving.require_signed`. `data` must be missing or empty. Everything is
+    written beside it, verified and synced first, and takes its place by one rename. As root, files
+    get the owners that a node of root gives them. Raises BackupError; then nothing is left behind.
+    What a killed one left of the same folder is removed by the next.
     """
     data = Path(os.path.abspath(data))  # noqa: PTH100 - `resolve` would follow a link
-    _require_free(data)
+    require_free(data)
     try:
         data.parent.mkdir(parents=True, exist_ok=True)
         owners = (GATEWAY_UID,) if os.geteuid() == 0 else ()
         with draft_folder(data.parent, f".{data.name}.restore-", owners=owners) as draft:
-            found = _read(archive, draft)
+            digest = _read(archive, draft, manifest)
             _sync_tree(draft)
             draft.rename(data)
             sync_folder(data.parent)
@@ -43,10 +43,11 @@ def restore(archive: Path, data: Path) -> tuple[Manifest, str]:
             f"The backup cannot be restored to {data}: {error.strerror}.",
             next_step="Give a folder that is missing or empty, on a disk with enough room.",
         ) from error
-    return found
+    return digest
 
 
-def _require_free(data: Path) -> None:
+def require_free(data: Path) -> None:
+    """Raise BackupError where no data folder can be made of a backup."""
     try:
         require_place(data)
     except DataFolderError as error:
@@ -67,36 +68,42 @@ def _require_free(data: Path) -> None:
         )
 
 
-def _read(archive: Path, draft: Path) -> tuple[Manifest, str]:
+def _read(archive: Path, draft: Path, manifest: Manifest) -> str:
     root = os.geteuid() == 0
     uid, vault_uid = (GATEWAY_UID, VAULT_UID) if root else (None, None)
     folders = Folders(draft)
     recorder_uid, monitor_uid = (RECORDER_UID, MONITOR_UID) if root else (None, None)
     folders.make(uid, vault_uid, recorder_uid, monitor_uid)
-    sink = _Extraction(draft, uid, {"vault": vault_uid, "journal": recorder_uid})
+    owners = {"vault": vault_uid, "journal": recorder_uid}
+    sink = _Extraction(draft, manifest, uid, owners)
     reader = ArchiveReader(sink)
     try:
         with archive.open("rb") as file:
             while piece := file.read(_PIECE):
                 reader.feed(piece)
-        manifest, digest = reader.finish()
+        _found, digest = reader.finish()
     finally:
         sink.abandon()
     # No backup holds what the monitor remembers of the journal.
     restore_journal(folders.journal, manifest, digest, recorder_uid)
-    return manifest, digest
+    return digest
 
 
 class _Extraction:
     """Writes the files of a backup below a folder that nobody else knows."""
 
-    def __init__(self, folder: Path, uid: int | None, owners: dict[str, int | None]) -> None:
+    def __init__(
+        self, folder: Path, wanted: Manifest, uid: int | None, owners: dict[str, int | None]
+    ) -> None:
         self._folder = folder
+        self._wanted = wanted
         self._uid = uid
         self._owners = owners
         self._file: IO[bytes] | None = None
 
     def begin(self, manifest: Manifest) -> None:
+        if manifest != self._wanted:
+            raise damaged("it was changed while it was read")
         free = shutil.disk_usage(self._folder).free
         if manifest.content_bytes + _SPARE > free:
             raise BackupError(

@@ -24,6 +24,7 @@ def backups_of(base: Foundations) -> Callable[[], Awaitable[PreparedBackup]]:
         data=own.data,
         vault=base.vault,
         version=__version__,
+        node=base.nodes.membership.name,
     )
     return maker.prepare
 

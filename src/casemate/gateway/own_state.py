@@ -25,9 +25,12 @@ async def open_own(config: GatewayConfig, folders: Folders, vault: VaultClient, 
     store = await open_store(folders.store, vault, accept_loss=accept_loss)
     try:
         nodes = Among(store, IdentityFile(folders.data), own)
-        await nodes.begin(accept_loss=accept_loss)
+        # What is beside the store may be as old as that is; the vault is told when it is older.
+        await nodes.begin(seen=await vault.starts(), accept_loss=accept_loss)
         seen = SeenVault(store, vault)
         await seen.begin(accept_loss=VAULT in config.accepted_losses)
+        # Last: a kill before it leaves the store ahead, which is none that is older.
+        await vault.keep_starts(nodes.membership.incarnation)
         starts = ProjectStarts(store, nodes.membership.incarnation)
         await starts.load()
         known = KnownProjects(store)

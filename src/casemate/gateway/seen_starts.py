@@ -1,6 +1,6 @@
 """What the store remembers of a node's other files: an older copy of one of them is told.
 
-A store that is older itself is told by the node's own count of starts (`BeginNode`).
+A store that is older itself is told by the count of starts that node and vault have (`BeginNode`).
 """
 
 from __future__ import annotations

@@ -33,12 +33,13 @@ class Among:
         self.membership = Membership(store, identity, own, self.standing, alone=shared is None)
         self.following: Following | None = None
 
-    async def begin(self, *, accept_loss: bool = False) -> None:
+    async def begin(self, *, seen: int = 0, accept_loss: bool = False) -> None:
         """Take the node's place, with `accept_loss` also in a store that is an older copy.
 
-        Raises ConflictError if another has it, IdentityError, StoreError.
+        `seen`: see `Membership.begin`. Raises ConflictError if another has it, IdentityError,
+        StoreError.
         """
-        await self.membership.begin(accept_loss=accept_loss)
+        await self.membership.begin(seen=seen, accept_loss=accept_loss)
 
     async def follow(self, parts: Sequence[Part]) -> None:
         """Have `parts` read again from then on, before they are first read. Raises StoreError."""

@@ -81,10 +81,11 @@ class Membership:
         """As people know the node."""
         return name_of(self._own.host, self._id)
 
-    async def begin(self, *, accept_loss: bool = False) -> None:
+    async def begin(self, *, seen: int = 0, accept_loss: bool = False) -> None:
         """Be a node from now on, under a new incarnation; `accept_loss`: also of an older store.
 
-        Raises ConflictError if another is there with this folder's id or this name, IdentityError,
+        `seen` is the newest incarnation that is known elsewhere than in the node's own file. Raises
+        ConflictError if another is there with this folder's id or this name, IdentityError,
         StoreError.
         """
         self._id, had = await asyncio.to_thread(self._identity.read)
@@ -95,7 +96,7 @@ class Membership:
                 name=self.name,
                 address=own.address,
                 version=own.version,
-                had=had,
+                had=max(had, seen),
                 clock=time.time(),
                 alone=self._alone,
                 accept_loss=accept_loss,

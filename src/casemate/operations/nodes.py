@@ -132,7 +132,8 @@ class BeginNode(Operation[Beat], frozen=True, kw_only=True):
     address: str
     version: str
     had: int
-    """The incarnation of this folder's last start, 0 before the first."""
+    """The incarnation of this folder's last start, 0 before the first: by `node.json`, or by the
+    vault of a node that is alone if that has seen a newer one."""
     clock: float
     """Unix time by the node's clock."""
     alone: bool = False

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from casemate.backup.proving import read_manifest
 from casemate.backup.restore import restore
 from casemate.upgrade.errors import UpgradeError
 from casemate.upgrade.versions import program
@@ -65,7 +66,8 @@ def rehearse(backup: Path, data: Path, environment: Path, master_key: str) -> No
     Raises UpgradeError; nothing of the copy is left.
     """
     with scratch(data) as folder:
-        restore(backup, folder / "data")
+        # It lies with the versions: who can change it there can change what runs.
+        restore(backup, folder / "data", read_manifest(backup))
         arguments = ["check", "--json", "--data", str(folder / "data"), "--master-key", master_key]
         told = _json(environment, arguments, _CHECK_SECONDS)
         try:

@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from casemate import __version__
+from casemate.backup.proving import read_manifest
 from casemate.backup.restore import restore
 from casemate.child.heartbeat import MOST_TOLD
 from casemate.decoding import DECODING_ERRORS, decodable
@@ -288,7 +289,8 @@ def _restore_in_place(undo: Undo, versions: Versions, data: Path, aside: Path, t
         if os.path.lexists(left):
             shutil.rmtree(left)
     tell(f"Restoring {undo.backup}")
-    restore(Path(undo.backup), aside)
+    # As it is: who can change it where it lies can change what runs.
+    restore(Path(undo.backup), aside, read_manifest(Path(undo.backup)))
     # By this a run that is ended in between tells afterwards which of the two is which.
     _write(versions, replace(undo, restored=aside.stat().st_ino, aside=str(aside)))
     tell(f"Putting it in the place of {data}")

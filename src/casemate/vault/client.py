@@ -199,6 +199,31 @@ class VaultClient(Asking):
         except NotFoundError:
             return False  # by a key that it never had
 
+    async def next_backup(self) -> int:
+        """See `Vault.next_backup`."""
+        return await self._ask(int, protocol.NextBackup)
+
+    async def sign_backup(self, number: int, digest: bytes) -> bytes:
+        """See `Vault.sign_backup`."""
+        return await self._ask(bytes, protocol.SignBackup, number, digest)
+
+    async def verify_backup(self, number: int, digest: bytes, signature: bytes) -> bool:
+        """See `Vault.verify_backup`."""
+        if len(signature) > protocol.MAX_SIGNATURE:
+            return False  # as of playbooks
+        try:
+            return await self._ask(bool, protocol.VerifyBackup, number, digest, signature)
+        except NotFoundError:
+            return False  # by a key that it never had
+
+    async def starts(self) -> int:
+        """See `Vault.starts`."""
+        return await self._ask(int, protocol.GetStarts)
+
+    async def keep_starts(self, starts: int) -> None:
+        """See `Vault.keep_starts`."""
+        await self._ask(object, protocol.KeepStarts, starts)
+
     async def rotate_master(self, sealed: bytes) -> VaultStatus:
         """See `Vault.rotate_master`."""
         return await self._ask(VaultStatus, protocol.RotateMaster, sealed)

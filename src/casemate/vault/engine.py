@@ -24,6 +24,7 @@ from casemate.model.vault import (
     is_for_index,
 )
 from casemate.vault import envelope
+from casemate.vault.counts import BACKUP_BYTES, Counts
 from casemate.vault.data_keys import DataKeys
 from casemate.vault.errors import (
     DecryptionError,
@@ -40,13 +41,13 @@ from casemate.vault.journal_key import JournalSigning
 from casemate.vault.new_master import NewMaster, master_info
 from casemate.vault.open_state import OpenState
 from casemate.vault.own_record import OWN_FILE, OwnRecord
-from casemate.vault.playbook_key import PlaybookSigning
 from casemate.vault.protocol import MAX_WRAPPED_VALUE
 from casemate.vault.redaction import Redactor
 from casemate.vault.sealed import lent_info, seal
 from casemate.vault.secret_values import SecretValues
 from casemate.vault.signing import SigningKeys
 from casemate.vault.state import STATE_FILE, Header, State, decode_state, wrapping_key
+from casemate.vault.statement_key import BACKUP, PLAYBOOK, StatementSigning
 from casemate.vault.verifying import is_equal, is_hard_to_guess, is_signed, signature_of
 
 _PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
@@ -70,6 +71,10 @@ def _require_by(by: str) -> None:
             "The name of whoever sets the secret does not have 1 to 200 printable characters.",
             next_step="Give the principal's text.",
         )
+
+
+def _of_backup(number: int, digest: bytes) -> bytes:
+    return number.to_bytes(BACKUP_BYTES, "big") + digest
 
 
 class VaultEngine:
@@ -97,7 +102,9 @@ class VaultEngine:
         self.secret_values = SecretValues(self._opened, self._keys)
         self._signing = SigningKeys(self._opened)
         self._journal = JournalSigning(self._opened, own)
-        self._playbooks = PlaybookSigning(self._opened, self._keys)
+        self._playbooks = StatementSigning(PLAYBOOK, self._opened, self._keys)
+        self._backups = StatementSigning(BACKUP, self._opened, self._keys)
+        self.counts = Counts(self._opened, self._keys)
         self._redactors: dict[str, Redactor] = {}
 
     def adopt(self, header: Header, state: State, master: bytes) -> None:
@@ -275,6 +282,19 @@ class VaultEngine:
     def verify_playbook(self, statement: bytes, signature: bytes) -> bool:
         """See `Vault.verify_playbook`. Raises NotFoundError if there is no such key."""
         return self._playbooks.is_signed(statement, signature)
+
+    def sign_backup(self, number: int, digest: bytes) -> bytes:
+        """See `Vault.sign_backup`."""
+        if number != self.counts.backups():
+            raise VaultInputError(
+                f"The newest backup is number {self.counts.backups()}; {number} is not signed.",
+                next_step="Make the backup again, and one at a time.",
+            )
+        return self._backups.sign(_of_backup(number, digest))
+
+    def verify_backup(self, number: int, digest: bytes, signature: bytes) -> bool:
+        """See `Vault.verify_backup`. Raises NotFoundError if there is no such key."""
+        return self._backups.is_signed(_of_backup(number, digest), signature)
 
     def journal_key(self) -> JournalKey:
         """See `RecorderVault.journal_key`."""

@@ -207,6 +207,26 @@ class Vault(Protocol):
         """Tell whether this vault has made `signature` for `statement` by `sign_playbook`."""
         ...
 
+    async def next_backup(self) -> int:
+        """Return the number of a new backup of the node, which no other has."""
+        ...
+
+    async def sign_backup(self, number: int, digest: bytes) -> bytes:
+        """Return the signature of what is in the newest backup (SHA-256), with its number."""
+        ...
+
+    async def verify_backup(self, number: int, digest: bytes, signature: bytes) -> bool:
+        """Tell whether this vault has made `signature` by `sign_backup`."""
+        ...
+
+    async def starts(self) -> int:
+        """Return the number of the newest start of a node that is alone, 0 if none was kept."""
+        ...
+
+    async def keep_starts(self, starts: int) -> None:
+        """Keep that number. VaultInputError for one that goes back."""
+        ...
+
     async def rotate_master(self, sealed: bytes) -> VaultStatus:
         """Wrap everything with another master key; the old one is not needed after it.
 

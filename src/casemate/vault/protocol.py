@@ -243,6 +243,39 @@ class VerifyPlaybook(Message, frozen=True, tag=36):
     signature: Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNATURE)]
 
 
+class NextBackup(Message, frozen=True, tag=38):
+    """`Vault.next_backup`."""
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
+class SignBackup(Message, frozen=True, tag=39):
+    """`Vault.sign_backup`."""
+
+    number: Count
+    digest: Digest
+
+
+class VerifyBackup(Message, frozen=True, tag=40):
+    """`Vault.verify_backup`."""
+
+    number: Count
+    digest: Digest
+    signature: Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNATURE)]
+
+
+class GetStarts(Message, frozen=True, tag=41):
+    """`Vault.starts`."""
+
+
+class KeepStarts(Message, frozen=True, tag=42):
+    """`Vault.keep_starts`."""
+
+    starts: Count
+
+
 class GetJournalKey(Message, frozen=True, tag=23):
     """`RecorderVault.journal_key`."""
 
@@ -263,9 +296,6 @@ class KeepRecords(Message, frozen=True, tag=26):
 
 class GetNode(Message, frozen=True, tag=32):
     """`RecorderVault.node`."""
-
-
-Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 
 class Attest(Message, frozen=True, tag=33):
@@ -320,6 +350,11 @@ Request = (
     | FollowDatabase
     | SignPlaybook
     | VerifyPlaybook
+    | NextBackup
+    | SignBackup
+    | VerifyBackup
+    | GetStarts
+    | KeepStarts
     | GetJournalKey
     | SignHead
     | AreRecordsKept

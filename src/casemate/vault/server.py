@@ -82,6 +82,11 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.FinishSecret: lambda v, r: v.finish_secret(r.project, r.name, r.version, r.overlap),
     protocol.SignPlaybook: lambda v, r: v.sign_playbook(r.statement),
     protocol.VerifyPlaybook: lambda v, r: v.verify_playbook(r.statement, r.signature),
+    protocol.NextBackup: lambda v, r: v.counts.next_backup(),
+    protocol.SignBackup: lambda v, r: v.sign_backup(r.number, r.digest),
+    protocol.VerifyBackup: lambda v, r: v.verify_backup(r.number, r.digest, r.signature),
+    protocol.GetStarts: lambda v, r: v.counts.starts(),
+    protocol.KeepStarts: lambda v, r: v.counts.keep_starts(r.starts),
     protocol.VerifyEqual: lambda v, r: v.verify_equal(r.project, r.secret, r.value),
     protocol.ResistsGuessing: lambda v, r: v.resists_guessing(r.project, r.secret),
 }

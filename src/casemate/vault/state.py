@@ -58,6 +58,10 @@ class DataKeyRecord(msgspec.Struct, frozen=True, array_like=True):
     version: int
     created_at: float
     wrapped: bytes
+    starts: int = 0
+    """In the node's own: the number of its newest start, where it is alone (`Counts`)."""
+    backups: int = 0
+    """In the node's own: how many backups were made of it."""
 
 
 class SecretRecord(msgspec.Struct, frozen=True, array_like=True):

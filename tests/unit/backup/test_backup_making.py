@@ -33,6 +33,7 @@ from casemate.backup.archive import (
     padding,
 )
 from casemate.backup.making import BackupMaker
+from casemate.backup.proving import read_manifest
 from casemate.backup.restore import restore
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import MARKER, mark
@@ -85,8 +86,13 @@ def read(data: bytes, step: int = 700) -> Manifest:
 
 def restored(tmp_path: Path, data: bytes) -> Path:
     (tmp_path / "b.tar").write_bytes(data)
-    restore(tmp_path / "b.tar", tmp_path / "node")
-    return tmp_path / "node"
+    return put_back(tmp_path / "b.tar", tmp_path / "node")
+
+
+def put_back(file: Path, folder: Path) -> Path:
+    """Restore what is not proven; what proves it has tests of its own."""
+    restore(file, folder, read_manifest(file))
+    return folder
 
 
 def refused(tmp_path: Path, data: bytes, match: str = "") -> None:
@@ -100,8 +106,9 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from casemate.backup import restore as restoring
+from casemate.backup.proving import read_manifest
 restoring._sync_tree = lambda _draft: os.kill(os.getpid(), signal.SIGKILL)
-restoring.restore(Path(sys.argv[1]), Path(sys.argv[2]))
+restoring.restore(Path(sys.argv[1]), Path(sys.argv[2]), read_manifest(Path(sys.argv[1])))
 """
 
 
@@ -225,6 +232,7 @@ def test_what_is_no_plain_file_is_refused(tmp_path: Path, kind: bytes, match: st
     "changes",
     [
         {"format": 2},
+        {"format": 3},
         {"files": manifest_of({**FILES, "store/records.db/x": b""}).files},
         {"files": (*manifest_of(FILES).files, manifest_of(FILES).files[0])},
         {"files": manifest_of(FILES).files[1:]},
@@ -262,17 +270,23 @@ def test_folders_in_use_are_refused(tmp_path: Path) -> None:
     (tmp_path / "node").mkdir()
     (tmp_path / "node" / "x").write_text("mine")
     with pytest.raises(BackupError, match="not empty"):
-        restore(tmp_path / "b.tar", tmp_path / "node")
+        put_back(tmp_path / "b.tar", tmp_path / "node")
     assert (tmp_path / "node" / "x").read_text() == "mine"
     (tmp_path / "link").symlink_to(tmp_path / "empty")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BackupError, match="not a folder"):
-        restore(tmp_path / "b.tar", tmp_path / "link")
-    restore(tmp_path / "b.tar", tmp_path / "empty")
+        put_back(tmp_path / "b.tar", tmp_path / "link")
+    put_back(tmp_path / "b.tar", tmp_path / "empty")
     with pytest.raises(BackupError, match="not empty"):
-        restore(tmp_path / "b.tar", tmp_path / "empty")
+        put_back(tmp_path / "b.tar", tmp_path / "empty")
+    with pytest.raises(BackupError, match="cannot be read"):
+        put_back(tmp_path / "missing.tar", tmp_path / "other")
+    manifest = read_manifest(tmp_path / "b.tar")
     with pytest.raises(BackupError, match="cannot be restored"):
-        restore(tmp_path / "missing.tar", tmp_path / "other")
+        restore(tmp_path / "missing.tar", tmp_path / "other", manifest)
+    other = msgspec.structs.replace(manifest, created_at=2.0)
+    with pytest.raises(BackupError, match="changed while it was read"):
+        restore(tmp_path / "b.tar", tmp_path / "other", other)
     assert not (tmp_path / "other").exists()
 
 
@@ -282,10 +296,10 @@ def test_no_data_is_made_where_a_node_would_refuse_it(tmp_path: Path) -> None:
     mark(tmp_path / "node")
     for within in ("restored", "blobs/deeper/restored"):
         with pytest.raises(BackupError, match=r"inside .*, the data folder of another node"):
-            restore(tmp_path / "b.tar", tmp_path / "node" / within)
+            put_back(tmp_path / "b.tar", tmp_path / "node" / within)
     assert sorted(path.name for path in (tmp_path / "node").rglob("*")) == ["blobs", MARKER]
     with pytest.raises(BackupError, match="a folder of the system"):
-        restore(tmp_path / "b.tar", Path("/srv"))
+        put_back(tmp_path / "b.tar", Path("/srv"))
 
 
 class Data:
@@ -320,6 +334,12 @@ class Journal:
 class Vault:
     failing = False
 
+    async def next_backup(self) -> int:
+        return 1
+
+    async def sign_backup(self, _number: int, _digest: bytes) -> bytes:
+        return b"signature"
+
     async def export(self) -> dict[str, bytes]:
         if self.failing:
             raise UnavailableError("The vault is gone.")
@@ -341,6 +361,7 @@ def node(tmp_path: Path) -> Any:
         data=Data(),
         vault=vault,  # type: ignore[arg-type]
         version="1",
+        node="node-1",
     )
     yield SimpleNamespace(folders=folders, store=store, vault=vault, maker=maker)
     asyncio.run(store.close())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -77,7 +78,7 @@ def test_a_backup_is_fetched_whole_private_and_can_be_restored(node: Node, tmp_p
     assert (digest, size) == (hashlib.sha256(node.body).hexdigest(), len(node.body))
     assert [e.name for e in manifest.files] == list(FILES)
     assert [p.name for p in tmp_path.iterdir()] == ["b.tar"]
-    restore(tmp_path / "b.tar", tmp_path / "node")
+    restore(tmp_path / "b.tar", tmp_path / "node", manifest)
     assert (tmp_path / "node" / "store" / "records.db").read_bytes() == FILES["store/records.db"]
 
 
@@ -130,8 +131,16 @@ def test_a_file_that_is_there_is_replaced_only_if_asked(node: Node, tmp_path: Pa
 
 def test_a_restore_says_that_what_was_revoked_since_is_back(cli: Any, tmp_path: Path) -> None:
     (tmp_path / "b.tar").write_bytes(archive())
-    done = cli("restore", str(tmp_path / "b.tar"), "--data", str(tmp_path / "node"))
+    line = ("restore", str(tmp_path / "b.tar"), "--data", str(tmp_path / "node"))
+    refused = cli(*line)
+    assert refused.code == 1 and not (tmp_path / "node").exists()
+    assert "has no signature" in refused.err
+    name = re.search(r"--accept-loss (backup/[0-9a-f]{16})", " ".join(refused.err.split()))
+    assert name is not None
+    assert cli(*line, "--accept-loss", "backup/0123456789abcdef").code == 1
+    done = cli(*line, "--accept-loss", name[1])
     assert done.code == 0, done.err
+    assert "not at all" in done.out
     said = " ".join(done.err.split())
     assert "what was revoked, removed or changed since is back" in said
     for held in ("quarantine", "restrict", "exception", "invitation", "events", "hook", "budget"):

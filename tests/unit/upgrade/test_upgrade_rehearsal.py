@@ -48,13 +48,15 @@ def test_another_form_and_no_answer_are_refusals(tmp_path, told, monkeypatch) ->
     with pytest.raises(UpgradeError):
         require_host(made, made)
     monkeypatch.setattr(module, "restore", lambda *_: None)
+    monkeypatch.setattr(module, "read_manifest", lambda _: None)
     with pytest.raises(UpgradeError):
         rehearse(tmp_path / "backup", tmp_path / "data", made, "file:/x")
 
 
 def test_the_copy_is_read_by_that_version_and_is_gone_then(tmp_path, monkeypatch) -> None:
     restored: list[Path] = []
-    monkeypatch.setattr(module, "restore", lambda _, data: restored.append(data))
+    monkeypatch.setattr(module, "restore", lambda _, data, _manifest: restored.append(data))
+    monkeypatch.setattr(module, "read_manifest", lambda _: None)
     whole = environment(tmp_path / "whole", {"findings": []})
     rehearse(tmp_path / "backup", tmp_path / "data", whole, "file:/x")
     asked = (whole / "asked").read_text().split()

@@ -112,7 +112,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Insta
         for path in (environment, environment / "bin"):
             path.chmod(0o755)
 
-    def restore(backup: Path, data: Path) -> None:
+    def restore(backup: Path, data: Path, _manifest: object) -> None:
         (data / "store").mkdir(parents=True)
         (data / "content").write_text(backup.read_text())
 
@@ -124,6 +124,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Insta
     monkeypatch.setattr(upgrading, "rehearse", lambda *_: None)
     monkeypatch.setattr(upgrading, "hand_over", hand_over)
     monkeypatch.setattr(upgrading, "restore", restore)
+    monkeypatch.setattr(upgrading, "read_manifest", lambda _: None)
     monkeypatch.setattr(upgrading, "ask", lambda *_: None)
     numbers = iter(range(10_000))
 

@@ -60,6 +60,8 @@ def backup(
         return
     print_line(f"{file}  {len(manifest.files)} files, {size} bytes")
     print_line(f"sha256  {digest}")
+    if manifest.signed is not None:
+        print_line(f"signed  number {manifest.signed.number} of {manifest.signed.node}")
     note(
         "The master key is not in it: without that key nobody can read this backup, nor can you. "
         "Keep a copy of it in another place."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from casemate.cli.client import connect
-from casemate.cli.errors import ExitCode, UsageError
+from casemate.cli.errors import CommandError, ExitCode, UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import Progress, note, print_json, print_line, print_table, progress
 
@@ -27,6 +27,7 @@ _MIB = 1024 * 1024
     examples="""\
 $ casemate check
 $ casemate check --data /var/lib/casemate
+$ casemate check --backup node.tar --master-key file:/media/key
 $ casemate check --json
 """,
 )
@@ -40,7 +41,15 @@ def check(
         typer.Option(
             "--master-key",
             metavar="SOURCE",
-            help="With --data: where the master key is, as for `casemate serve`.",
+            help="With --data or --backup: where the master key is, as for `casemate serve`.",
+        ),
+    ] = None,
+    backup: Annotated[
+        Path | None,
+        typer.Option(
+            "--backup",
+            metavar="FILE",
+            help="Read a backup instead, and verify that it is as its node's vault has signed it.",
         ),
     ] = None,
     json: JsonOption = False,
@@ -48,12 +57,15 @@ def check(
     """Read everything a node keeps, and report what is damaged or missing.
 
     Pages, logs, counters, objects, bundles and the vault's files are read; nothing is changed. The
-    node goes on serving; with --data the folder of a stopped one is read. The exit code is 1 if
-    anything was found.
+    node goes on serving; with --data the folder of a stopped one is read, with --backup a backup.
+    The exit code is 1 if anything was found.
     """
+    if backup is not None:
+        _backup(backup, data, master_key, json=json)
+        return
     if master_key is not None and data is None:
         raise UsageError(
-            "--master-key is for a node that has stopped.",
+            "--master-key is for a node that has stopped, or for a backup.",
             next_step="Leave it out, or name the folder with --data.",
         )
     with progress("Checking all that the node keeps ...") as shown:
@@ -64,6 +76,42 @@ def check(
         _print(report)
     if report.findings:
         raise typer.Exit(ExitCode.FAILURE)
+
+
+def _backup(file: Path, data: Path | None, master_key: str | None, *, json: bool) -> None:
+    """Read a backup, whose signature is verified first."""
+    if data is not None or master_key is None:
+        raise UsageError(
+            "--backup needs --master-key, and no --data.",
+            next_step="Name where the master key of the node that made it is: --master-key",
+        )
+    from casemate.backup.archive import ArchiveReader
+    from casemate.backup.proving import require_signed
+    from casemate.cli.commands.restore import signed_as
+    from casemate.cli.text import moment
+
+    with progress(f"Checking {file} ...") as shown:
+        manifest = require_signed(file, master_key)
+        reader = ArchiveReader()
+        read = 0
+        with file.open("rb") as opened:
+            while piece := opened.read(_MIB):
+                reader.feed(piece)
+                read += len(piece)
+                shown.update(f"Checking {file}, {read // _MIB} MiB read ...")
+        found, digest = reader.finish()
+    if found != manifest:
+        raise CommandError(
+            f"{file} was changed while it was read.", next_step="Run the command again."
+        )
+    if json:
+        print_json({"file": str(file), "bytes": read, "sha256": digest, "manifest": manifest})
+        return
+    print_line(
+        f"all is as it was signed: {signed_as(manifest)}, made {moment(manifest.created_at)}, "
+        f"{len(manifest.files)} files, {read} bytes"
+    )
+    print_line(f"sha256  {digest}")
 
 
 def _node(shown: Progress) -> CheckReport:

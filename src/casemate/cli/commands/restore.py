@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,32 +13,65 @@ from casemate.cli.terminal import YELLOW, note, print_json, print_line, progress
 from casemate.cli.text import moment
 from casemate.model.errors import CasemateError
 
+if TYPE_CHECKING:
+    from casemate.backup.archive import Manifest
+
 app = new_app()
 
 
-@command(app, examples="$ casemate restore node.tar --data /var/lib/casemate")
+@command(
+    app,
+    examples="""\
+$ casemate restore node.tar --data /var/lib/casemate
+$ casemate restore node.tar --data /srv/casemate --master-key file:/media/key
+""",
+)
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `casemate backup` wrote.")],
     data: Annotated[
         Path, typer.Option("--data", help="The data folder to make; missing or empty.")
     ],
+    master_key: Annotated[
+        str | None,
+        typer.Option(
+            "--master-key",
+            metavar="SOURCE",
+            help="Where the master key of the backup's node is, as for `casemate serve`: it proves "
+            "the backup's signature. Default: where a node with this folder would look.",
+        ),
+    ] = None,
+    accept_loss: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept-loss",
+            metavar="NAME",
+            help="Restore a backup that has no signature, or whose signature cannot be verified "
+            "here, by the name that the error tells. It may be made of several.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Make a data folder from a backup, without a node.
 
-    The whole backup is verified before anything is put in place. Run the command as the user that
+    The signature of the node's vault is verified first, and the whole backup before anything is put
+    in place. Run the command as the user that
     the node will run as; as root, files get the owners that a root-run node gives them.
     """
     if not file.is_file():
         raise UsageError(
             f"There is no file {file}.", next_step="Name what `casemate backup` wrote."
         )
+    from casemate.backup.proving import require_signed
+    from casemate.backup.restore import require_free
     from casemate.backup.restore import restore as make
     from casemate.folder.folders import default_master_key
 
+    own_key = default_master_key(data.absolute())
+    require_free(data.absolute())
     with progress(f"Restoring {file} ..."):
-        manifest, digest = make(file, data)
-    master_key = default_master_key(data.absolute())
+        manifest = require_signed(file, master_key or own_key, accept_loss or ())
+        digest = make(file, data, manifest)
+    signed = manifest.signed
     if json:
         print_json(
             {
@@ -47,22 +80,28 @@ def restore(
                 "created_at": manifest.created_at,
                 "version": manifest.version,
                 "sha256": digest,
-                "master_key": master_key,
+                "number": signed and signed.number,
+                "node": signed and signed.node,
+                "master_key": own_key,
             }
         )
     else:
         print_line(f"{data}  {len(manifest.files)} files of {moment(manifest.created_at)}")
         print_line(f"sha256  {digest}")
+        print_line(f"signed  {signed_as(manifest)}")
+    _note_what_is_back(data, moment(manifest.created_at), own_key)
+
+
+def _note_what_is_back(data: Path, made_at: str, own_key: str) -> None:
     note(
         f"The master key is not in a backup. The node needs the one it had when that was made; it "
-        f"looks at {master_key} unless `casemate serve` is told another place with --master-key."
+        f"looks at {own_key} unless `casemate serve` is told another place with --master-key."
         f"{_key_of(data)}",
         YELLOW,
     )
     note(
-        f"People, tokens, roles and secrets are those of {moment(manifest.created_at)}: what was "
-        "revoked, removed or changed since is back. Once it serves: casemate tokens ls, "
-        "casemate users ls.",
+        f"People, tokens, roles and secrets are those of {made_at}: what was revoked, removed or "
+        "changed since is back. Once it serves: casemate tokens ls, casemate users ls.",
         YELLOW,
     )
     note(
@@ -77,6 +116,12 @@ def restore(
         "know what was used. Before callers reach it: casemate queues ls, casemate budget ls.",
         YELLOW,
     )
+
+
+def signed_as(manifest: Manifest) -> str:
+    """Return which backup of which node a manifest says that it is."""
+    signed = manifest.signed
+    return f"number {signed.number} of {signed.node}" if signed else "not at all"
 
 
 def _key_of(data: Path) -> str:

@@ -152,12 +152,13 @@ def _taking_calls(connection: engine.Connection, now: float, own: str) -> int:
 def _require_newest(connection: engine.Connection, operation: BeginNode) -> None:
     """Refuse a store that has not seen the last start of this folder: an older one was put back.
 
-    One that was just made has seen none; that a store is gone is told elsewhere.
+    One that was just made has seen none; that a store is gone is told elsewhere. It counts on from
+    there, so that it is never older than what remembers the last start.
     """
     (newest,) = connection.execute("SELECT newest FROM node_incarnation").fetchone()
-    if not 0 < newest < operation.had:
+    if newest >= operation.had:
         return
-    if operation.accept_loss:
+    if operation.accept_loss or not newest:
         connection.execute("UPDATE node_incarnation SET newest = ?", (operation.had,))
         return
     raise StoreGoneError(

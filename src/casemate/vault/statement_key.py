@@ -1,4 +1,4 @@
-"""The keys that sign versions of playbooks, and nothing else (Ed25519, RFC 8032).
+"""The keys that sign what the node says, one for each kind of statement (Ed25519, RFC 8032).
 
 Each is derived from a version of the node's own data key, so that it goes with it: it is one on all
 nodes that share the vault, is in each backup of it, and is another one once that key is rotated,
@@ -14,26 +14,27 @@ from casemate.vault.data_keys import DataKeys
 from casemate.vault.envelope import context
 from casemate.vault.open_state import OpenState
 
-_LABEL = "playbook signing key"
-_SIGNED = "playbook"
+PLAYBOOK = "playbook"
+BACKUP = "backup"
 _VERSION_BYTES = 4
 _SIGNATURE_BYTES = 64
 
 
-class PlaybookSigning:
-    """Signs and verifies statements about playbooks: a signature names the version of its key."""
+class StatementSigning:
+    """Signs and verifies statements of one kind: a signature names the version of its key."""
 
-    def __init__(self, opened: OpenState, keys: DataKeys) -> None:
+    def __init__(self, kind: str, opened: OpenState, keys: DataKeys) -> None:
         """Use the node's own key of `keys`, which are those in `opened`."""
+        self._kind = kind
         self._opened = opened
         self._keys = keys
 
     def _key(self, version: int) -> Ed25519PrivateKey:
-        seed = self._keys.key("", version, context(_LABEL, self._opened.vault, version))
-        return Ed25519PrivateKey.from_private_bytes(seed)
+        info = context(f"{self._kind} signing key", self._opened.vault, version)
+        return Ed25519PrivateKey.from_private_bytes(self._keys.key("", version, info))
 
     def _bound(self, version: int, statement: bytes) -> bytes:
-        return context(_SIGNED, self._opened.vault, version, statement)
+        return context(self._kind, self._opened.vault, version, statement)
 
     def sign(self, statement: bytes) -> bytes:
         """Return the signature of a statement by the newest key."""
