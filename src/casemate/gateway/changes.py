@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from casemate.model.deployment import Alias, NewVersion, Version
@@ -22,6 +22,8 @@ from casemate.model.function import FunctionSpec
 from casemate.model.trigger import ScheduleTrigger, kind_of
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 
+ApprovesAlone = Callable[[str, str, Actor], bool]
+"""Tells whether nobody but one may approve what a function of a project is granted."""
 BEGUN = "a trial began"
 PROMOTED = "a trial ended: promoted"
 GONE_BACK = "a trial ended: gone back"
@@ -55,12 +57,16 @@ def released(wanted: ReleaseFunction, by: Actor) -> FunctionReleased:
     return FunctionReleased(**about, reason=wanted.reason)
 
 
-def deployed(version: Version, new: NewVersion, by: Actor) -> Iterator[Fact]:
+def deployed(
+    version: Version, new: NewVersion, by: Actor, approves_alone: ApprovesAlone
+) -> Iterator[Fact]:
     """Give that a version is in force, and what it may do that the one before might not."""
     about = _about(version.project, version.function, version.number, by)
     yield VersionDeployed(**about, digest=version.digest)
     if new.approved:
-        yield GrantsApproved(**about, added=tuple(grant.text for grant in new.approved))
+        added = tuple(grant.text for grant in new.approved)
+        alone = approves_alone(version.project, version.function, by)
+        yield GrantsApproved(**about, added=added, alone=alone)
 
 
 def triggers(before: FunctionSpec | None, now: Version, by: Actor) -> Iterator[TriggerChanged]:

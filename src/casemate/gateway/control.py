@@ -88,13 +88,15 @@ class NodeControl:
         require_movable: Callable[[str, str], None],
         on_live: Callable[[], None],
         answerable: Callable[[str], str],
+        approves_alone: changes.ApprovesAlone,
         decisions: Decisions | None = None,
     ) -> None:
         """Act on these; `require_movable` raises ConflictError for a function whose aliases are
         not to be moved.
 
         `on_live` is called once what is live has changed and is subscribed: for what follows it
-        besides. `answerable` says who answers for a token. `decisions` make what was decided on
+        besides. `answerable` says who answers for a token, `approves_alone` whether nobody
+        but one may approve a grant. `decisions` make what was decided on
         what is in memory; a node alone needs none.
         """
         self._config = config
@@ -126,7 +128,7 @@ class NodeControl:
         deciding = DeployDecisions(catalogue, ready, facts.happened, require_movable)
         self._deploying = Deploying(
             config, store, catalogue, dispatcher, client, bundles, vouching, data, gate, deciding,
-            state, happened=facts.happened,
+            state, happened=facts.happened, approves_alone=approves_alone,
         )  # fmt: skip
         self.foresee = Foreseeing(config, deciding, gate, vouching, uploaded).foresee
         self._stopping = False

@@ -77,6 +77,7 @@ class Deploying:
         state: DeployedState,
         *,
         happened: Callable[[Fact], None],
+        approves_alone: changes.ApprovesAlone,
     ) -> None:
         """Act on these."""
         self._decisions = decisions
@@ -90,6 +91,7 @@ class Deploying:
         self._data = data
         self._gate = gate
         self._happened = happened
+        self._approves_alone = approves_alone
         self._state = state
 
     async def start_once(self, wanted: Deployment, by: Actor, place: StartPlace) -> None:
@@ -147,7 +149,7 @@ class Deploying:
                     self._adopt(versions, zygotes)
         self._vouching.look_ahead(versions)
         for version, new, was in zip(versions, news, before, strict=True):
-            for fact in changes.deployed(version, new, by):
+            for fact in changes.deployed(version, new, by, self._approves_alone):
                 self._happened(fact)
             if trial is not None:
                 self._happened(changes.moved(await self._live(version), by, changes.BEGUN))

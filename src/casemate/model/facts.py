@@ -130,6 +130,8 @@ class GrantsApproved(Fact, frozen=True, kw_only=True):
     """Somebody let a version have more than the one before."""
 
     added: tuple[str, ...]
+    alone: bool = False
+    """Nobody else of this node could have approved it, by its accounts and policies."""
 
 
 class GrantUsed(Fact, frozen=True, kw_only=True):

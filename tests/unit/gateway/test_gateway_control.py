@@ -317,6 +317,7 @@ class Node:
             require_movable=self.restrictions.require_movable,
             on_live=lambda: None,
             answerable=lambda who: who,
+            approves_alone=lambda _project, _function, by: by.principal == "user:alone",
             decisions=decisions,
         )
 

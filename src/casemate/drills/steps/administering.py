@@ -160,9 +160,15 @@ def baselines(actors: Actors) -> None:
 
 def wider(actors: Actors) -> None:
     """Deploy what wants more than was granted, until somebody approves it."""
-    for _ in range(5):
-        actors.node.deploy_wider(approve=False)
-    actors.node.deploy_wider(approve=True)
+    # Where one alone may approve, nobody is told of it: there is somebody else meanwhile.
+    name = f"drill-{actors.mark}-other"
+    actors.owner("POST /users", {"name": name, "roles": [f"operator@{actors.project}"]})
+    try:
+        for _ in range(5):
+            actors.node.deploy_wider(approve=False)
+        actors.node.deploy_wider(approve=True)
+    finally:
+        actors.owner(f"DELETE /users/{name}")
     actors.owner(f"DELETE /functions/{{p}}/{OPENED}")
     actors.invoke("holder", {"do": "mount"})
 

@@ -1,0 +1,57 @@
+"""Who may approve what functions are granted: whether there is somebody else who could."""
+
+from __future__ import annotations
+
+import time
+
+from casemate.access_reviews.holders import holders
+from casemate.accounts import Accounts
+from casemate.model.facts import Actor
+from casemate.model.principal import Action, Principal, PrincipalKind, Resource, ResourceKind
+from casemate.operations.access import AccessKind
+from casemate.policy.interface import Policy
+
+_KINDS = {
+    AccessKind.USER: PrincipalKind.USER,
+    AccessKind.TOKEN: PrincipalKind.TOKEN,
+    # A session of a pipeline is a token with its roles.
+    AccessKind.WORKLOAD: PrincipalKind.TOKEN,
+}
+
+
+class Approvers:
+    """Decides by the accounts and policies of the moment. On the gateway's event loop."""
+
+    def __init__(self, accounts: Accounts, policy: Policy) -> None:
+        """Ask these."""
+        self._accounts = accounts
+        self._policy = policy
+
+    def is_only(self, project: str, function: str, by: Actor) -> bool:
+        """Tell whether nobody may approve grants of a function but who answers for `by`.
+
+        What somebody's tokens may is theirs. Who is not known to have the right is not the only
+        one, and of those who have it some may be on holiday, or never have come: they count.
+        """
+        own = self._answering(by.principal)
+        resource = Resource(kind=ResourceKind.FUNCTION, project=project, name=function)
+        answering = {
+            self._answering(holder.id)
+            for holder in holders(self._accounts, (), time.time())
+            if holder.kind in _KINDS
+            and self._policy.allows(
+                Principal(
+                    kind=_KINDS[holder.kind],
+                    id=holder.id.partition(":")[2],
+                    bindings=holder.bindings,
+                ),
+                Action.GRANT_APPROVE,
+                resource,
+            )
+        }
+        return answering == {own}
+
+    def _answering(self, text: str) -> str:
+        """Return who answers for a principal: a token that the node made, for itself."""
+        found = self._accounts.answerable(text)
+        return found if ":" in found else text
