@@ -80,6 +80,21 @@ class Runs:
             oldest = min(closed or held.values(), key=lambda one: (_has_acted(one), one.at))
             await self._parts.drop((oldest.id,))
 
+    def asking(self, run: PlaybookRun) -> PlaybookRun | None:
+        """Return what waits already for leave to do all of a run, in the same incident."""
+        wanted = _what(run)
+        return next(
+            (
+                one
+                for one in self
+                if one.state is Step.WAITS
+                and run.incident
+                and (one.incident, one.digest) == (run.incident, run.digest)
+                and wanted <= _what(one)
+            ),
+            None,
+        )
+
     def has_room_to_wait(self, project: str, owner: str) -> bool:
         """Tell whether one more may wait for a person.
 
@@ -101,6 +116,10 @@ def _taken(run: PlaybookRun) -> TakenError:
     return TakenError(
         f"{run.id} is being done or undone by somebody else, or was.", next_step="Try again soon."
     )
+
+
+def _what(run: PlaybookRun) -> set[tuple[str, str]]:
+    return {(act.do, act.target) for act in run.acts}
 
 
 def _has_acted(run: PlaybookRun) -> bool:

@@ -238,6 +238,10 @@ class Playbooks:
         why = "its file says that a person is asked first"
         if playbook.approval is Approval.NONE:
             why = why_not_alone(run, playbook.bounds, self.runs, self._ages)
+        if why and (asked := self.runs.asking(run)) is not None:
+            # Kept, so that it is not asked after all once that one is answered.
+            await self.runs.put(replace(run, state=Step.DISMISSED, reason=f"{asked.id} asks it"))
+            return
         if why:
             if not self.runs.has_room_to_wait(run.project, run.owner):
                 run = replace(run, state=Step.FAILED, reason="too many runs wait for a person")

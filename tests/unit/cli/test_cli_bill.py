@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from casemate.cli.client import NodeClient
+from casemate.cli.commands import bill as module
 from casemate.cli.commands.bill import (
     _inert,
     _month,
@@ -24,6 +29,7 @@ from casemate.cli.commands.bill import (
 )
 from casemate.cli.commands.budget import _amount
 from casemate.cli.errors import DeniedError, UsageError
+from casemate.cli.main import run as run_command
 from casemate.metering import PriceListError, bill, shipped
 from casemate.metering.bill import moment_of
 from casemate.metering.prices import MAX_BYTES
@@ -117,3 +123,23 @@ def test_an_amount_is_a_number_above_nothing(text: str) -> None:
     with pytest.raises(UsageError, match="above 0"):
         _amount(text)
     assert _amount("12.5") == 12.5
+
+
+def test_json_is_a_form_as_of_other_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before: only `--format json`, where all others have `--json`."""
+
+    @contextmanager
+    def connect() -> Iterator[Any]:
+        yield SimpleNamespace(url="http://n")
+
+    monkeypatch.setattr(module, "connect", connect)
+    monkeypatch.setattr(module, "_usage", lambda *_: [])
+    line = ["bill", "--month", "2026-02", "--prices", "example"]
+    shown = []
+    for form in (["--json"], ["--format", "json"], ["--json", "--format", "json"]):
+        assert run_command([*line, *form]) == 0
+        shown.append(json.loads(capsys.readouterr().out))
+    assert shown[0] == shown[1] == shown[2]
+    assert run_command([*line, "--json", "--format", "csv"]) == 2

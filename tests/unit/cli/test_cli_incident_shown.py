@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,3 +119,31 @@ def test_whoever_contains_is_asked_by_the_names_of_functions(
     wanted = ContainIncident(id="inc_1", reason="it steals", functions=functions)
     call = Call(wanted, SimpleNamespace(call=answer))
     assert incident._which(call) == f"Put {asked} into quarantine?"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (("assign", FOUND.id, "ada"), {"id": FOUND.id, "owner": "ada"}),
+        (("note", FOUND.id, "seen"), {"id": FOUND.id, "text": "seen"}),
+        (
+            ("resolve", FOUND.id, "--reason", "mended"),
+            {"id": FOUND.id, "state": "resolved"},
+        ),
+    ],
+)
+def test_what_was_said_of_an_incident_is_told_to_programs_too(
+    line: tuple[str, ...],
+    expected: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Before: `--json` was no option of these alone."""
+
+    @contextmanager
+    def connect() -> Iterator[Any]:
+        yield SimpleNamespace(call=lambda _: None)
+
+    monkeypatch.setattr(operation_command, "connect", connect)
+    assert run_command(["incident", *line, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == expected

@@ -164,8 +164,36 @@ async def test_what_a_caller_can_cause_about_others_waits_for_a_person() -> None
     ):
         await world.find(finding(rule, who="user:victim"))
     assert world.control.done == [] and world.kept.done == []
-    assert {run.state for run in world.playbooks.runs} == {Step.WAITS}
+    asked = {run.state for run in world.playbooks.runs if not run.reason.endswith("asks it")}
+    assert asked == {Step.WAITS}
     assert {step.step for step in world.steps} == {"waits"}
+
+
+@running
+async def test_what_waits_in_an_incident_is_asked_once() -> None:
+    """Before: as many questions waited as there were findings, each with the same answer."""
+    world = await World().loaded()
+    for n in range(5):
+        await world.find(finding("blocked-often", count=n))
+    (waiting,) = [run for run in world.playbooks.runs if run.state is Step.WAITS]
+    others = [run for run in world.playbooks.runs if run is not waiting]
+    assert {(run.state, run.reason) for run in others} == {
+        (Step.DISMISSED, f"{waiting.id} asks it")
+    }
+    assert len(others) == 4 and [step.step for step in world.steps] == ["waits"]
+    # Another function, and another incident, are other questions.
+    await world.find(finding("blocked-often", "other"))
+    await world.find(finding("blocked-often", count=6), incident="inc_2")
+    await world.find(finding("blocked-often", count=7), incident="")
+    await world.find(finding("blocked-often", count=8), incident="")
+    assert [step.step for step in world.steps] == ["waits"] * 5
+    # So is what is found once it was answered; what was found before is not asked then.
+    await world.playbooks.dismiss(waiting.id, "our scanner", ADA)
+    again = await World(world.store).loaded()
+    for run in others:
+        assert again.playbooks.runs.get(run.id) == run
+    await world.find(finding("blocked-often", count=9))
+    assert world.steps[-1].step == "waits"
 
 
 @running

@@ -30,6 +30,7 @@ from casemate.cli.terminal import (
     print_text,
     progress,
 )
+from casemate.operations.advisories import AdvisoriesStatus
 
 if TYPE_CHECKING:
     from casemate.advisories import (
@@ -164,38 +165,42 @@ def status(
 ) -> None:
     """Say which advisories are in force, and whether they are reliable.
 
-    The exit code is 1 if they are missing, partial, unreadable, or older than 7 days.
+    The exit code is 1 if they are missing, partial, unreadable, or older than 7 days. With --json
+    the fields are those of the node, which has its rules besides.
     """
-    if node:
-        _status_of_node(json=json)
-        return
-    from casemate.advisories import look
-
-    standing = look(_place(data), time.time())
-    if json:
-        print_json(
-            {
-                "good": standing.good,
-                "header": standing.header and _fields(standing.header),
-                "problems": standing.problems,
-                "warnings": standing.warnings,
-                "next_step": standing.next_step,
-            }
+    if node and data is not None:
+        raise UsageError(
+            "--node and --data name two places.",
+            next_step="Leave out --data for the node that you are logged in to.",
         )
+    found: Standing | AdvisoriesStatus
+    if node:
+        found = status_of_node()
     else:
-        _print_standing(standing)
-    if not standing.good:
-        raise typer.Exit(ExitCode.FAILURE)
+        from casemate.advisories import look
 
-
-def _status_of_node(*, json: bool) -> None:
-    found = status_of_node()
+        found = look(_place(data), time.time())
     if json:
-        print_json(found)
-    else:
+        print_json(found if isinstance(found, AdvisoriesStatus) else _plain_standing(found))
+    elif isinstance(found, AdvisoriesStatus):
         print_status(found)
+    else:
+        _print_standing(found)
     if not found.good:
         raise typer.Exit(ExitCode.FAILURE)
+
+
+def _plain_standing(standing: Standing) -> dict[str, object]:
+    """Return how advisories stand in the fields that a node tells it in (`AdvisoriesStatus`)."""
+    contents = dict.fromkeys(("imported", "newest", "exploited", "likelihoods"))
+    return {
+        "good": standing.good,
+        "problems": [f"{each.kind.value}: {each.text}" for each in standing.problems],
+        "warnings": standing.warnings,
+        "next_step": standing.next_step or "",
+        **{**contents, "source": "", "records": {}},
+        **(_fields(standing.header) if standing.header is not None else {}),
+    }
 
 
 @command(

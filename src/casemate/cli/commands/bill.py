@@ -18,7 +18,7 @@ from casemate.cli.behind import note_behind
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.commands.usage import name_of
 from casemate.cli.errors import CommandError, DeniedError, UsageError
-from casemate.cli.options import command, new_app
+from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import BOLD, note, print_json, print_line, print_table
 from casemate.cli.text import one_line
 from casemate.metering import (
@@ -89,6 +89,7 @@ def print_bill(
     form: Annotated[
         Format, typer.Option("--format", metavar="FORMAT", help="table, csv, json or focus.")
     ] = Format.TABLE,
+    json: JsonOption = False,
 ) -> None:
     """Show what use costs, with a forecast for the month.
 
@@ -96,6 +97,10 @@ def print_bill(
     describes it. Amounts are those of `casemate usage`. `--format focus` prints CSV in the columns
     of FOCUS 1.0 for FinOps tools.
     """
+    if json:
+        if form not in (Format.TABLE, Format.JSON):
+            raise UsageError("--json and --format name two forms.", next_step="Leave out one.")
+        form = Format.JSON
     lists = [price_list(each) for each in (prices, compare) if each is not None]
     now = time.time()
     first, following = month_of(_month(month, now))
