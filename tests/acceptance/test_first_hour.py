@@ -1,4 +1,4 @@
-"""Whoever tries a node alone has no incident by approving what was refused; with others it is one."""
+"""Whoever is alone makes no incident by approving what was refused; with others it is one."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from casemate.child.frames import FrameBuffer, FrameError, frame
+from casemate.runner.control import descriptors_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -239,11 +240,7 @@ class FrameSocket:
         except OSError as error:
             self._end(f"it cannot be read from: {error.strerror}")
             return False
-        for level, kind, packed in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                came = array.array("i")
-                came.frombytes(packed[: len(packed) - len(packed) % came.itemsize])
-                self._descriptors.extend(came)
+        self._descriptors.extend(descriptors_of(ancillary))
         if flags & socket.MSG_CTRUNC or len(self._descriptors) > self._bounds.descriptors:
             self._end(f"{SENT_WRONG}too many descriptors")
         elif not data:

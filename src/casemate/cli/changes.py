@@ -77,15 +77,22 @@ def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     for route in new_routes:
         if route not in old_routes:
             found.append(Change(what="route", before="", after=route))
-    found += _event_changes(before, after) + _exception_changes(before, after)
+    found += _event_changes(before, after) + exceptions(after, before)
+    found += _set_changes("denied to packages", denied_of(before), denied_of(after))
     return [*found, *_log_changes(before, after)]
 
 
-def exceptions(spec: FunctionSpec) -> list[Change]:
-    """Return what a first version gives up; `changes` tells of later ones."""
-    found = _set_changes("guard exception", (), guard_of(spec))
-    found += _set_changes("error exception", (), errors_of(spec))
-    return found + _set_changes("in clear in logs", (), [one.kind for one in spec.logs.unmasked])
+def exceptions(spec: FunctionSpec, before: FunctionSpec | None = None) -> list[Change]:
+    """Return what a version gives up of protections, or no more, beside the one `before`."""
+    return [
+        change
+        for what, of in (
+            ("guard exception", guard_of),
+            ("error exception", errors_of),
+            ("in clear in logs", _unmasked_of),
+        )
+        for change in _set_changes(what, () if before is None else of(before), of(spec))
+    ]
 
 
 def _event_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
@@ -124,13 +131,6 @@ def _destinations(value: object) -> str:
     return ", ".join(f"{one.kind.value}:{one.name}" for one in value) or "nowhere"
 
 
-def _exception_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
-    """Return what changed of exceptions: of the sink guard, and of what answers may tell."""
-    found = _set_changes("guard exception", guard_of(before), guard_of(after))
-    found += _set_changes("denied to packages", denied_of(before), denied_of(after))
-    return found + _set_changes("error exception", errors_of(before), errors_of(after))
-
-
 def _log_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     found = []
     for what, old, new in (
@@ -158,9 +158,7 @@ def _log_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     ):
         if old != new:
             found.append(Change(what=what, before=old, after=new))
-    found += _set_changes("masked in logs", before.logs.mask, after.logs.mask)
-    shown = [[one.kind for one in spec.logs.unmasked] for spec in (before, after)]
-    return found + _set_changes("in clear in logs", *shown)
+    return found + _set_changes("masked in logs", before.logs.mask, after.logs.mask)
 
 
 def _set_changes(what: str, before: Sequence[str], after: Sequence[str]) -> list[Change]:
@@ -171,6 +169,10 @@ def _set_changes(what: str, before: Sequence[str], after: Sequence[str]) -> list
 def errors_of(spec: FunctionSpec) -> list[str]:
     """Return what answers may tell of the inside, as `trace at /debug`."""
     return [f"{entry.what} at {entry.place}" for entry in spec.errors]
+
+
+def _unmasked_of(spec: FunctionSpec) -> list[str]:
+    return [one.kind for one in spec.logs.unmasked]
 
 
 def denied_of(spec: FunctionSpec) -> list[str]:

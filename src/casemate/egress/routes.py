@@ -13,12 +13,18 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from casemate.egress.target import Address
+from casemate.kernel.linux import (
+    NETLINK_HEADER,
+    NETLINK_ROUTE,
+    NLMSG_ERROR,
+    RTA_DST,
+    RTM_GETROUTE,
+    RTM_NEWROUTE,
+    netlink_attribute,
+)
 
-_HEADER = struct.Struct("=IHHII")
-_ROUTE = struct.Struct("=BBBBBBBBI")
-_ATTRIBUTE = struct.Struct("=HH")
-_ERROR = struct.Struct("=i")
-_NLM_F_REQUEST, _NLMSG_ERROR, _RTM_NEWROUTE, _RTM_GETROUTE, _RTA_DST = 1, 2, 24, 26, 1
+_NUMBER = struct.Struct("=i")
+_NLM_F_REQUEST = 1
 _RTN_UNICAST = 1
 _NO_ROUTE = frozenset(
     (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -53,15 +59,15 @@ class OwnAddresses:
         self._ask(address)
         while True:
             answer = self._socket.recv(8192)
-            _, kind, _, sequence, _ = _HEADER.unpack_from(answer)
+            _, kind, _, sequence, _ = NETLINK_HEADER.unpack_from(answer)
             # An answer that an earlier call gave up on.
             if sequence == self._sequence:
                 break
-        if kind == _RTM_NEWROUTE:
-            route_type: int = _ROUTE.unpack_from(answer, _HEADER.size)[7]
+        if kind == RTM_NEWROUTE:
+            route_type: int = NETLINK_ROUTE.unpack_from(answer, NETLINK_HEADER.size)[7]
             return route_type != _RTN_UNICAST
-        if kind == _NLMSG_ERROR:
-            number: int = -_ERROR.unpack_from(answer, _HEADER.size)[0]
+        if kind == NLMSG_ERROR:
+            number: int = -_NUMBER.unpack_from(answer, NETLINK_HEADER.size)[0]
             if number in _NO_ROUTE:
                 return False
             raise OSError(number, "the kernel does not say where an address leads")
@@ -70,11 +76,11 @@ class OwnAddresses:
     def _ask(self, address: Address) -> None:
         family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
         packed = address.packed
-        body = _ROUTE.pack(family, len(packed) * 8, 0, 0, 0, 0, 0, 0, 0)
-        body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(packed), _RTA_DST) + packed
+        body = NETLINK_ROUTE.pack(family, len(packed) * 8, 0, 0, 0, 0, 0, 0, 0)
+        body += netlink_attribute(RTA_DST, packed)
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        size = _HEADER.size + len(body)
-        head = _HEADER.pack(size, _RTM_GETROUTE, _NLM_F_REQUEST, self._sequence, 0)
+        size = NETLINK_HEADER.size + len(body)
+        head = NETLINK_HEADER.pack(size, RTM_GETROUTE, _NLM_F_REQUEST, self._sequence, 0)
         self._socket.sendto(head + body, (0, 0))
 
     def close(self) -> None:

@@ -32,6 +32,10 @@ INSTANCE_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID
 INSTANCE_CLONE_FLAGS = INSTANCE_NAMESPACES | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD
 """The one combination of namespace flags that a function zygote's filter lets through."""
 
+NETLINK_HEADER, NETLINK_ROUTE = struct.Struct("=IHHII"), struct.Struct("=8BI")
+"""struct nlmsghdr and struct rtmsg (netlink(7), rtnetlink(7))."""
+NLMSG_ERROR, RTM_NEWROUTE, RTM_GETROUTE, RTA_DST = 2, 24, 26, 1
+
 _PR_GET_TID_ADDRESS, _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 40, 38, 24
 _PR_SET_DUMPABLE, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 4, 47, 4
 _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_SET_TIMERSLACK = 1, 8, 29
@@ -64,6 +68,11 @@ _LANDLOCK_PORT_RULE = struct.Struct("=QQ")
 # other Python code may run.
 _libc = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+
+
+def netlink_attribute(kind: int, content: bytes) -> bytes:
+    """Return a struct rtattr, of content whose size is a multiple of four."""
+    return struct.pack("=HH", 4 + len(content), kind) + content
 
 
 def _syscall(name: str, *arguments: object) -> int:

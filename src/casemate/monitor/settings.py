@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 
@@ -43,14 +43,6 @@ MAX_EXPORTS = 8
 MAX_PLACES = 8
 MAX_CA_BYTES = 64 * 1024
 _TIMES = ("after", "fold", "every", "metrics_every")
-_CHOICES = {
-    "level": ", ".join(level.value for level in Level),
-    "alerts.kind": "webhook, mail, syslog",
-    "export.kind": "otlp, syslog",
-    "checkpoints.kind": "file, webhook, syslog, s3",
-}
-"""What may stand where something else does; msgspec does not say."""
-
 Mailbox = Annotated[str, msgspec.Meta(pattern=r"^[!-;=?A-~]{1,64}@[A-Za-z0-9.-]{1,253}$")]
 
 
@@ -139,6 +131,14 @@ class Deadman(AtUrl, frozen=True, kw_only=True):
 
 
 Channel = Webhook | Mail | Syslog
+_CHOICES = {
+    "level": ", ".join(level.value for level in Level),
+    **{
+        f"{section}.kind": ", ".join(str(one.__struct_config__.tag) for one in get_args(kinds))
+        for section, kinds in (("alerts", Channel), ("export", Export), ("checkpoints", Place))
+    },
+}
+"""What may stand where something else does; msgspec does not say."""
 
 
 class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

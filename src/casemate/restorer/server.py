@@ -7,7 +7,6 @@ answers its caller, and stands there until the gateway asks for it.
 
 from __future__ import annotations
 
-import array
 import contextlib
 import gc
 import os
@@ -37,6 +36,7 @@ from casemate.restorer.protocol import (
 from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.restoring import Held
 from casemate.restorer.snapshot import STOP_SECONDS
+from casemate.runner.control import receive_packet
 
 MOST_HELD = 4096
 """Instances at a time; more are not restored."""
@@ -52,7 +52,7 @@ _WANTED_MS = 20
 _UNASKED_SECONDS = 1.0
 """Nobody asks for one at home for so long: it may have been broken off where it waits for its next
 call, by a host that slept, and goes on."""
-_SPACE = socket.CMSG_SPACE(4 * (HOLD_DESCRIPTORS + 1))
+_MOST = HOLD_DESCRIPTORS + 1
 _SIGNALS_BYTES = 4096
 _CPU_BYTES = 4096
 
@@ -327,14 +327,7 @@ class Server:
         return True
 
     def _receive(self) -> tuple[bytes, list[int], int]:
-        descriptors = array.array("i")
-        data, ancillary, flags, _ = self._sock.recvmsg(
-            REQUEST.size + 1, _SPACE, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
-        )
-        for level, kind, payload in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                descriptors.frombytes(payload[: len(payload) - len(payload) % 4])
-        return data, list(descriptors), flags
+        return receive_packet(self._sock, REQUEST.size + 1, most=_MOST, asked=socket.MSG_DONTWAIT)
 
     def _take(self, data: bytes, descriptors: list[int]) -> None:
         if len(data) == REQUEST.size:

@@ -8,7 +8,6 @@ Request head: `{"n": number, "op": name, ...}`, reply head: `{"n": number, "ok":
 from __future__ import annotations
 
 import _thread
-import array
 import json
 import os
 import socket
@@ -18,6 +17,7 @@ from typing import Any
 from ..guard.labels import Labels
 from ..guard.sinks.file import check_stored
 from . import wire
+from .control import descriptors_of
 
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 decode = json.JSONDecoder().decode
@@ -172,9 +172,8 @@ class Channel(Labelled):
             data, ancillary, _flags, _address = self._sock.recvmsg(
                 self._reader.read_size, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC
             )
-            for level, kind, payload in ancillary:
-                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    descriptor = array.array("i", payload[:4])[0]
+            if ancillary:
+                descriptor = next(iter(descriptors_of(ancillary)), descriptor)
             if not data:
                 raise UnavailableError("the host has ended the invocation")
             for _kind, head, body in self._reader.feed(data):

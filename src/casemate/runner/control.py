@@ -22,6 +22,7 @@ EVENT_KINDS = frozenset((HELLO, FILTERED, IMPORTED, IMPORT_FAILED, FORKED, FORK_
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_DESCRIPTORS = 64
+_DESCRIPTOR_BYTES = array.array("i").itemsize
 
 
 def receive_packet(
@@ -32,14 +33,18 @@ def receive_packet(
     At most `most` of them; `asked` are more flags for it. `socket.recv_fds` does not pass its flags
     on before Python 3.14.
     """
-    descriptors = array.array("i")
-    space = socket.CMSG_LEN(most * descriptors.itemsize)  # rounded up there is room for one more
+    space = socket.CMSG_LEN(most * _DESCRIPTOR_BYTES)  # rounded up there is room for one more
     data, ancillary, flags, _address = sock.recvmsg(size, space, socket.MSG_CMSG_CLOEXEC | asked)
+    return data, descriptors_of(ancillary), flags
+
+
+def descriptors_of(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    """Return the descriptors among what came beside the data, as of recvmsg(2)."""
+    descriptors = array.array("i")
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            whole = len(payload) - len(payload) % descriptors.itemsize
-            descriptors.frombytes(payload[:whole])
-    return data, list(descriptors), flags
+            descriptors.frombytes(payload[: len(payload) - len(payload) % _DESCRIPTOR_BYTES])
+    return list(descriptors)
 
 
 def receive(sock: socket.socket) -> tuple[dict[str, object] | None, list[int]]:

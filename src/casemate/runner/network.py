@@ -7,6 +7,8 @@ import fcntl
 import socket
 import struct
 
+from ..kernel import linux
+
 PROXY_PORT = 3128
 """Local port at which functions with egress grants find an HTTP proxy."""
 _LOOPBACK = "127.0.0.1"
@@ -17,14 +19,10 @@ to 6 MB, of what TCP of the whole machine may have, and charge no function with 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _INTERFACE = struct.Struct("16sh14x")
 """struct ifreq: name and flags (netdevice(7))."""
-_HEADER, _ROUTE = struct.Struct("=IHHII"), struct.Struct("=8BI")
-"""struct nlmsghdr and struct rtmsg (netlink(7), rtnetlink(7))."""
-_NEW_ROUTE, _ERROR = 24, 2
-"""RTM_NEWROUTE, and NLMSG_ERROR, which answers it."""
 _REPLACED = 0x1 | 0x4 | 0x100 | 0x400
 """NLM_F_REQUEST, _ACK, _REPLACE and _CREATE."""
 _OF_KERNEL, _LOCAL_TABLE, _LOCAL, _OF_HOST = 2, 255, 2, 254
-_DESTINATION, _INTERFACE_NUMBER, _SOURCE, _METRICS = 1, 4, 7, 8
+_INTERFACE_NUMBER, _SOURCE, _METRICS = 4, 7, 8
 _LOCK = 1
 _LEARNED = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 9
 """RTAX_RTT, _RTTVAR, _SSTHRESH and _REORDERING."""
@@ -56,24 +54,27 @@ def _learn_nothing() -> None:
     It keeps none that the route has (`ip route ... rtt lock 0`). Raises OSError.
     """
     address = socket.inet_aton(_LOOPBACK)
-    request = _ROUTE.pack(socket.AF_INET, 32, 0, 0, _LOCAL_TABLE, _OF_KERNEL, _OF_HOST, _LOCAL, 0)
+    request = linux.NETLINK_ROUTE.pack(
+        socket.AF_INET, 32, 0, 0, _LOCAL_TABLE, _OF_KERNEL, _OF_HOST, _LOCAL, 0
+    )
     number = struct.pack("=I", socket.if_nametoindex("lo"))
-    request += _attribute(_DESTINATION, address) + _attribute(_SOURCE, address)
-    request += _attribute(_INTERFACE_NUMBER, number)
-    request += _attribute(_METRICS, _attribute(_LOCK, struct.pack("=I", _LEARNED)))
-    head = _HEADER.pack(_HEADER.size + len(request), _NEW_ROUTE, _REPLACED, 1, 0)
+    request += linux.netlink_attribute(linux.RTA_DST, address) + linux.netlink_attribute(
+        _SOURCE, address
+    )
+    request += linux.netlink_attribute(_INTERFACE_NUMBER, number)
+    request += linux.netlink_attribute(
+        _METRICS, linux.netlink_attribute(_LOCK, struct.pack("=I", _LEARNED))
+    )
+    head = linux.NETLINK_HEADER.pack(
+        linux.NETLINK_HEADER.size + len(request), linux.RTM_NEWROUTE, _REPLACED, 1, 0
+    )
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as control:
         control.send(head + request)
         answer = control.recv(4096)
-    _, kind, _, _, _ = _HEADER.unpack_from(answer)
-    [error] = struct.unpack_from("=i", answer, _HEADER.size)
-    if kind != _ERROR or error:
+    _, kind, _, _, _ = linux.NETLINK_HEADER.unpack_from(answer)
+    [error] = struct.unpack_from("=i", answer, linux.NETLINK_HEADER.size)
+    if kind != linux.NLMSG_ERROR or error:
         raise OSError(-error or errno.EPROTO, "the route of the loopback interface cannot be set")
-
-
-def _attribute(kind: int, content: bytes) -> bytes:
-    """Return a struct rtattr, of content whose size is a multiple of four."""
-    return struct.pack("=HH", 4 + len(content), kind) + content
 
 
 def proxy_environment(ports: list[int]) -> dict[str, str]:

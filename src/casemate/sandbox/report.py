@@ -7,7 +7,6 @@ known how the import ended: whoever read them at once would take the core that t
 
 from __future__ import annotations
 
-import array
 import asyncio
 import contextlib
 import logging
@@ -20,6 +19,7 @@ import msgspec
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.runner import wire
+from casemate.runner.control import descriptors_of
 from casemate.sandbox.frames import ErrorHead, decode_loaded
 
 _PRINTED_BYTES = 64 * 1024
@@ -100,15 +100,12 @@ class Report:
             return False
         except OSError:
             data, ancillary, flags = b"", [], 0
-        received = array.array("i")
-        for level, kind, payload in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                received.frombytes(payload[: len(payload) - len(payload) % 4])
+        received = descriptors_of(ancillary)
         self._left -= len(data)
         if self._first and data:
             self._first = False
             self._loop.remove_reader(self._sock.fileno())
-            self._received = list(received)
+            self._received = received
             self._begin(data, cut=bool(flags & socket.MSG_CTRUNC))
             return True
         if not data:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
 import os
 import select
@@ -401,13 +400,11 @@ class ZygoteProcess:
         begun = self._waking.begin()
         data, ancillary, flags, _ = self.sock.recvmsg(64, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
         self._waking.end(begun)
-        received = array.array("i")
+        received = control.descriptors_of(ancillary)
         pid = 0
         for level, type_, payload in ancillary:
             if level == socket.SOL_SOCKET and type_ == socket.SCM_CREDENTIALS:
                 pid = _CREDENTIALS.unpack(payload)[0]
-            elif level == socket.SOL_SOCKET and type_ == socket.SCM_RIGHTS:
-                received.frombytes(payload[: len(payload) - len(payload) % received.itemsize])
         try:
             if not data:
                 return None
@@ -429,7 +426,7 @@ class ZygoteProcess:
             self.pid = pid
         return kind, number, value
 
-    def _filtered(self, received: array.array[int]) -> None:
+    def _filtered(self, received: list[int]) -> None:
         """Keep the notifications' descriptor until nothing lives under the filter any more.
 
         Sent before the function's code runs. While it is open no process of the function can have

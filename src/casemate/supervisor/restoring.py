@@ -8,7 +8,6 @@ gateway asks the restorer itself for each to be made ready, by a socket that it 
 
 from __future__ import annotations
 
-import array
 import contextlib
 import itertools
 import os
@@ -38,6 +37,7 @@ from casemate.restorer.protocol import (
 from casemate.restorer.reasons import Reason, text_of
 from casemate.restorer.start import start_restorer
 from casemate.runner import restorable
+from casemate.runner.control import descriptors_of
 from casemate.sandbox import protocol
 from casemate.sandbox.zygote_process import ZygoteProcess
 from casemate.supervisor.outbox import Outbox
@@ -209,14 +209,13 @@ class Restoring:
         offer = self._offers.get(number)
         if offer is None:
             return
-        pid, received = 0, array.array("i")
+        pid, received = 0, list[int]()
         try:
             _, ancillary, _, _ = offer.sock.recvmsg(8, _SPACE, socket.MSG_CMSG_CLOEXEC)
+            received = descriptors_of(ancillary)
             for level, kind, payload in ancillary:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
                     pid = _CREDENTIALS.unpack(payload)[0]
-                elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    received.frombytes(payload[: len(payload) - len(payload) % 4])
             if len(received) != 1 or pid <= 0:
                 raise OSError("it offered nothing")
             self._pass_on(number, offer, pid, received[0])

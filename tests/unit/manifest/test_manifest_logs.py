@@ -77,10 +77,10 @@ def test_a_deploy_tells_what_is_in_clear_from_now_on() -> None:
     )
     told = [str(one) for one in changes(GOOD, msgspec.structs.replace(GOOD, logs=logs))]
     assert told == [
+        "in clear in logs email added",
         "logs kept 168h → 1h",
         "logs kept 4 GB → 64 KB",
         "masked in logs us-ssn added",
-        "in clear in logs email added",
     ]
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +80,19 @@ def test_an_event_has_nine_bytes_and_kinds_are_one_each(pair: Pair) -> None:
     assert len(control.EVENT_KINDS) == 7 and all(len(kind) == 1 for kind in control.EVENT_KINDS)
     control.send_event(pair[0], control.EXITED, 7, -9)
     assert control.EVENT.unpack(pair[1].recv(100)) == (control.EXITED, 7, -9)
+
+
+def test_descriptors_are_told_from_what_else_comes_beside_the_data() -> None:
+    credentials = (socket.SOL_SOCKET, socket.SCM_CREDENTIALS, bytes(12))
+    some = (socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("=2i", 7, 8))
+    cut = (socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("=i", 9) + b"\0\0")
+    other = (socket.IPPROTO_IP, socket.SCM_RIGHTS, struct.pack("=i", 10))
+    assert control.descriptors_of([credentials, some, other, cut]) == [7, 8, 9]
+    assert control.descriptors_of([]) == []
+
+
+def test_they_are_taken_apart_in_one_place() -> None:
+    source = Path(control.__file__).parents[1]
+    compared = re.compile(r"==.*\bSCM_RIGHTS\b")
+    found = {path.name for path in source.rglob("*.py") if compared.search(path.read_text())}
+    assert found == {"control.py"}
