@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, SimpleNamespace
@@ -18,11 +19,14 @@ from casemate.folder.folders import Folders
 from casemate.gateway import own_state, seen_starts
 from casemate.gateway.own_state import open_own
 from casemate.nodes import Self, identity, membership
+from casemate.operations.nodes import BeginNode
 from casemate.store.errors import StoreGoneError
+from casemate.store.sqlite.store import SqliteStore
 from casemate.vault import counts, folder, open_state
 from casemate.vault.engine import VaultEngine
 from casemate.vault.envelope import new_key
 from casemate.vault.folder import VaultFolder
+from casemate.vault.interface import Purpose
 from casemate.vault.open_state import MasterKey
 from casemate.vault.opening import open_vault
 from casemate.vault.sources import KeyParameters
@@ -133,6 +137,26 @@ def test_an_older_vault_beside_its_store_is_no_older_store(tmp_path: Path) -> No
     (data / "vault").chmod(0o700)
     assert start(data, "vault") == 4
     assert kept(data) == 4
+
+
+def test_a_store_that_was_shared_meanwhile_has_seen_more_than_the_vault(tmp_path: Path) -> None:
+    """As after `store migrate` there and back: nodes that share it count starts in it alone."""
+    data = tmp_path / "data"
+    assert start(data) == 1
+    opened = VaultFolder.open(Folders(data).vault, create=False, uid=None)
+    engine, _ = open_vault(opened, MASTER, memory_locked=False)
+    key = engine.data_key("", Purpose.STORE, None).key
+    engine.close()
+
+    async def shared() -> None:
+        store = SqliteStore.open(Folders(data).store, key=key)
+        for number in range(5):
+            about = {"id": str(number), "name": f"n{number}", "address": "https://o:1", "had": 0}
+            await store.change(BeginNode(version="1", clock=time.time(), **about))  # type: ignore[arg-type]
+        await store.close()
+
+    asyncio.run(shared())
+    assert [start(data), kept(data), start(data)] == [7, 7, 8]
 
 
 def killed_at(line: int, work: Callable[[], object]) -> bool:
