@@ -140,7 +140,7 @@ def test_a_restore_says_that_what_was_revoked_since_is_back(cli: Any, tmp_path: 
     assert cli(*line, "--accept-loss", "backup/0123456789abcdef").code == 1
     done = cli(*line, "--accept-loss", name[1])
     assert done.code == 0, done.err
-    assert "not at all" in done.out
+    assert "not at all, which was accepted by its name" in done.out
     said = " ".join(done.err.split())
     assert "what was revoked, removed or changed since is back" in said
     for held in ("quarantine", "restrict", "exception", "invitation", "events", "hook", "budget"):

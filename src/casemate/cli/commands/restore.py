@@ -61,7 +61,7 @@ def restore(
         raise UsageError(
             f"There is no file {file}.", next_step="Name what `casemate backup` wrote."
         )
-    from casemate.backup.proving import require_signed
+    from casemate.backup.proving import loss_of, require_signed
     from casemate.backup.restore import require_free
     from casemate.backup.restore import restore as make
     from casemate.folder.folders import default_master_key
@@ -88,7 +88,9 @@ def restore(
     else:
         print_line(f"{data}  {len(manifest.files)} files of {moment(manifest.created_at)}")
         print_line(f"sha256  {digest}")
-        print_line(f"signed  {signed_as(manifest)}")
+        accepted = loss_of(manifest) in (accept_loss or ())
+        by_name = ", which was accepted by its name" if accepted else ""
+        print_line(f"signed  {signed_as(manifest)}{by_name}")
     _note_what_is_back(data, moment(manifest.created_at), own_key)
 
 
