@@ -30,16 +30,20 @@ from casemate.backup.parts import differing, statement
 from casemate.kernel.drafts import temporary_folder
 from casemate.model.processes import VAULT_UID
 from casemate.vault.client import VaultClient
+from casemate.vault.envelope import key_id
 from casemate.vault.errors import VaultError
 from casemate.vault.folder import MAX_FILE
+from casemate.vault.key_material import has_key_file, parse_key, read_private
 from casemate.vault.own_record import OWN_FILE
+from casemate.vault.sources import MAX_KEY_TEXT, parse_source
 from casemate.vault.start import VaultProcess, start_vault
-from casemate.vault.state import STATE_FILE
+from casemate.vault.state import STATE_FILE, read_header
 
 _LOSS = "backup/"
 _LOSS_CHARACTERS = 16
 _OPENED = (f"{VAULT}{STATE_FILE}", f"{VAULT}{OWN_FILE}")
 """What a vault needs to be opened; no secret."""
+_MOST_KEYS = 256
 
 
 def read_manifest(archive: Path) -> Manifest:
@@ -54,6 +58,31 @@ def read_manifest(archive: Path) -> Manifest:
 def loss_of(manifest: Manifest) -> str:
     """Return the name by which it is accepted that a backup, and no other, is not proven."""
     return f"{_LOSS}{hashlib.sha256(encode(manifest)).hexdigest()[:_LOSS_CHARACTERS]}"
+
+
+def place_of_key(archive: Path, place: str) -> str:
+    """Return where the master key of a backup's node is: `place`, or in a file beside that.
+
+    Beside it lie the keys of this user's other nodes. Where the backup says that its key was is not
+    looked at: whoever wrote the backup would choose the key. Raises BackupError.
+    """
+    own = Path(parse_source(place).argument)
+    content = _files_of_vault(archive, read_manifest(archive)).get(STATE_FILE)
+    if content is None or has_key_file(own):
+        return place
+    try:
+        wanted = read_header(content).key_id
+        beside = sorted(own.parent.iterdir())[:_MOST_KEYS]
+    except (OSError, VaultError):
+        return place
+    return next((f"file:{each}" for each in beside if _key_id(each) == wanted), place)
+
+
+def _key_id(file: Path) -> str | None:
+    try:
+        return key_id(parse_key(read_private(file, MAX_KEY_TEXT), str(file)))
+    except (OSError, VaultError):
+        return None  # no key, or not this user's
 
 
 def require_signed(

@@ -43,7 +43,7 @@ from casemate.vault.random_key import KEY_BYTES, new_key
 
 MIN_PASSPHRASE = 12
 MAX_PASSPHRASE_BYTES = 4096
-_MAX_KEY_TEXT = 4096
+MAX_KEY_TEXT = 4096
 _SALT_BYTES = 16
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -175,7 +175,7 @@ class KeySource:
         kind, argument = self.source.kind, self.source.argument
         if kind is SourceKind.FILE:
             self._refuse_inside(argument)
-            return parse_key(read_private(Path(argument), _MAX_KEY_TEXT), self.source.text)
+            return parse_key(read_private(Path(argument), MAX_KEY_TEXT), self.source.text)
         if kind is SourceKind.ENVIRONMENT:
             text = take_variable(argument) if self._taken is None else self._taken
             return parse_key(text, self.source.text)

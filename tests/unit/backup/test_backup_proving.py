@@ -27,7 +27,7 @@ from casemate.backup.archive import (
 )
 from casemate.backup.making import BackupMaker
 from casemate.backup.parts import parts_of
-from casemate.backup.proving import loss_of, read_manifest, require_signed
+from casemate.backup.proving import loss_of, place_of_key, read_manifest, require_signed
 from casemate.backup.restore import restore
 from casemate.folder.folders import Folders
 from casemate.model.processes import VAULT_UID
@@ -264,6 +264,31 @@ def test_without_the_key_it_is_not_taken_but_by_its_name(
         assert name in str(caught.value.next_step)
         assert require_signed(file, key, [name]) == read_manifest(file)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar", "other.key"]
+
+
+def test_the_key_is_found_among_those_of_the_same_user_alone(
+    node: Node, two: Any, tmp_path: Path
+) -> None:
+    file = kept(tmp_path, two[1])
+    keys = tmp_path / "master-keys"
+    place = f"file:{keys}/of-the-folder"
+    assert place_of_key(file, place) == place
+    keys.mkdir(mode=0o700)
+    (keys / "a").write_text("no key at all")
+    (keys / "b").write_bytes(os.urandom(32).hex().encode())
+    (keys / "folder").mkdir()
+    for path in (keys / "a", keys / "b"):
+        path.chmod(0o600)
+    assert place_of_key(file, place) == place, "where the backup says that its key was is not used"
+    found = keys / "c"
+    found.write_bytes(Path(node.key.removeprefix("file:")).read_bytes())
+    found.chmod(0o644)
+    assert place_of_key(file, place) == place, "others can read it"
+    found.chmod(0o600)
+    assert place_of_key(file, place) == f"file:{found}"
+    assert require_signed(file, place_of_key(file, place)).signed is not None
+    (keys / "of-the-folder").write_bytes(os.urandom(32).hex().encode())
+    assert place_of_key(file, place) == place, "a key in that place is the one that is meant"
 
 
 def test_a_name_that_a_terminal_would_obey_is_no_part(node: Node, two: Any, tmp_path: Path) -> None:

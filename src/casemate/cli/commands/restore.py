@@ -37,7 +37,8 @@ def restore(
             "--master-key",
             metavar="SOURCE",
             help="Where the master key of the backup's node is, as for `casemate serve`: it proves "
-            "the backup's signature. Default: where a node with this folder would look.",
+            "the backup's signature. Default: where a node with this folder would look, or where "
+            "another node of yours has it.",
         ),
     ] = None,
     accept_loss: Annotated[
@@ -61,7 +62,7 @@ def restore(
         raise UsageError(
             f"There is no file {file}.", next_step="Name what `casemate backup` wrote."
         )
-    from casemate.backup.proving import loss_of, require_signed
+    from casemate.backup.proving import loss_of, place_of_key, require_signed
     from casemate.backup.restore import require_free
     from casemate.backup.restore import restore as make
     from casemate.folder.folders import default_master_key
@@ -69,7 +70,8 @@ def restore(
     own_key = default_master_key(data.absolute())
     require_free(data.absolute())
     with progress(f"Restoring {file} ..."):
-        manifest = require_signed(file, master_key or own_key, accept_loss or ())
+        key = master_key or place_of_key(file, own_key)
+        manifest = require_signed(file, key, accept_loss or ())
         digest = make(file, data, manifest)
     signed = manifest.signed
     if json:
@@ -91,14 +93,14 @@ def restore(
         accepted = loss_of(manifest) in (accept_loss or ())
         by_name = ", which was accepted by its name" if accepted else ""
         print_line(f"signed  {signed_as(manifest)}{by_name}")
-    _note_what_is_back(data, moment(manifest.created_at), own_key)
+    _note_what_is_back(data, moment(manifest.created_at), own_key, key)
 
 
-def _note_what_is_back(data: Path, made_at: str, own_key: str) -> None:
+def _note_what_is_back(data: Path, made_at: str, own_key: str, key: str) -> None:
     note(
         f"The master key is not in a backup. The node needs the one it had when that was made; it "
         f"looks at {own_key} unless `casemate serve` is told another place with --master-key."
-        f"{_key_of(data)}",
+        f"{_key_of(data)}{f' Here it is in {key}.' if key != own_key else ''}",
         YELLOW,
     )
     note(
