@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import functools
 import json
 import re
@@ -41,6 +42,7 @@ _PADDING = ("", "AAA", "AA", "A")
 _APART = ("AAAA", *_PADDING[1:])
 _LONGER_LOWERED = "\u0130"
 """The only character (dotted capital I) that is more than one in lower case."""
+_LATIN_LOWERED = bytes(range(256)).decode("latin-1").lower().encode("latin-1")
 _STANDARD = {ord("-"): "+", ord("_"): "/"}
 
 
@@ -100,6 +102,10 @@ def lowered(text: str) -> str:
 
 
 def _lowered(text: str) -> str:
+    if not text.isascii():
+        # In a fifth of the time, where no character is of another alphabet.
+        with contextlib.suppress(UnicodeEncodeError):
+            return text.encode("latin-1").translate(_LATIN_LOWERED).decode("latin-1")
     lower = text.lower()
     if len(lower) == len(text):
         return lower

@@ -195,9 +195,8 @@ class DecodedTexts(Known):
             others = [text for text in texts if text not in done]
             self._requoted(quoted, [lower_of[text] for text in quoted])
         self._search_for_all(others, [lower_of[text] for text in others] if quoted else lower)
-        pieces = texts
-        if self._documents or made:
-            pieces = [t for t in texts if not self._is_document(t, made.get(t, ()))]
+        documents = self._documents_among(texts, made) if self._documents or made else ()
+        pieces = [text for text in texts if text not in documents] if documents else texts
         same = len(pieces) == len(texts)
         self._fragments.add_all(lower if same else [lower_of[t] for t in pieces], pieces)
         self._take_all_forms(made, depth)
@@ -233,6 +232,23 @@ class DecodedTexts(Known):
             return False
         self._documents.update(form for _, form in forms if type(form) is str)
         return True
+
+    def _documents_among(self, texts: list[str], made: Made) -> set[str]:
+        """Return those of many texts that `_is_document` says yes of, one after the other."""
+        known, found = self._documents, set[str]()
+        json = {
+            text
+            for text, forms in made.items()
+            for how, form in forms
+            if how in _JSON and type(form) in _CONTAINERS
+        }
+        if not (json or known):
+            return found
+        for text in texts:
+            if text in json or text in known:
+                found.add(text)
+                known.update(form for _, form in made.get(text, ()) if type(form) is str)
+        return found
 
     def _quoted(self, texts: list[str]) -> None:
         """Have texts with quotes found as they are, with these escaped or doubled, or without."""
@@ -286,8 +302,17 @@ class DecodedTexts(Known):
             self._walk(form, (None, (text, how), None), depth + 1)
 
     def _take_all_forms(self, made: Made, depth: int) -> None:
+        known = self._texts
         for text, forms in made.items():
-            self._take_forms(text, forms, depth)
+            for how, form in forms:
+                # As `Budget.spend`, which takes longer to call than most of these take.
+                self._budget.left -= FORM_COST
+                if self._budget.left < 0:
+                    raise ExhaustedError
+                if type(form) is not str:
+                    self._walk(form, (None, (text, how), None), depth + 1)
+                elif form and form not in known:
+                    self._new(form, (None, (text, how), None), depth + 1)
 
     def _seldom_forms(self, texts: list[str], depth: int) -> None:
         """Of easy texts, these few forms are the only ones, as long as they are looked for."""

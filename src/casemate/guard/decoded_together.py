@@ -203,11 +203,14 @@ def _of_digits(texts: Sequence[str], made: Made, spend: Spend) -> None:
         for text in others:
             _add(made, text, bytes_forms(data[text], "base64"))
     done = set(coded)
-    for text in texts:
+    joined = "\0".join(texts)
+    blank, data_url = _BLANK.search(joined) is not None, "data:" in joined
+    for text in texts if blank or data_url else ():
         if text in done:
             continue
-        # What has no blank and is none by its look is none without its blanks either.
-        if text[:5] == "data:" or (_BLANK.search(text) and SPACED.fullmatch(text, 0, BEGINNING)):
+        # What has no blank and is none by its look is none without its blanks either. Most others
+        # begin with what is no digit.
+        if text[:5] == "data:" or (SPACED.fullmatch(text, 0, BEGINNING) and _BLANK.search(text)):
             _add(made, text, base64_forms(text))
     for text in filter(is_hex, texts):
         _add(made, text, hex_forms(text))

@@ -17,9 +17,9 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from .budget import MAX_COMPARED, Budget
+from .budget import MAX_COMPARED, MAX_PLACES, Budget
 from .identity import identity
-from .windows import of_heads, windows
+from .windows import of_heads, shared, windows
 
 MAX_TEXT = 4096
 """Characters of a text that is cut into pieces: longer ones share much by chance."""
@@ -41,6 +41,8 @@ _SIGNS = (*"'\"`;|&$<>(){}\\#*!\r\n[]", "--", "..", "//")
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 _AROUND = re.compile("|".join(map(re.escape, (*_SIGNS, "."))))
 """What a piece has one of."""
+_EACH = re.compile(f"(?=({_AROUND.pattern}))")
+"""Also of those that share characters."""
 _DOT = re.compile(r"(?<=\w)\.(?=\w)")
 _BRACKETED = re.compile(r"[(\[]?(\w+)[)\]]?")
 _TAG_END = re.compile(r"[\"']?>")
@@ -151,17 +153,32 @@ def _alike(texts: Sequence[tuple[str, object]], inside: str) -> list[tuple[str, 
     signs = [sign for sign in _SIGNS if sign in inside and sign in joined]
     if not signs and not ("." in inside and "." in joined):
         return []
-    places = windows(joined, _WINDOW)
-    left = dict.fromkeys(set(windows(inside, _WINDOW)).intersection(places), _MAX_PLACES)
+    parts = _with_signs(inside)
+    exact = joined.isascii() and inside.isascii()
+    left = dict.fromkeys(parts, _MAX_PLACES)
     found: list[int] = []
-    if left:
-        for at in itertools.compress(range(len(places)), map(left.__contains__, places)):
-            number = places[at]
-            if left[number] and _AROUND.search(joined, at, at + _WINDOW):
-                left[number] -= 1
-                found.append(at)
+    budget = Budget(MAX_PLACES)
+    for at, number in shared(joined, inside, set(parts)):
+        if not left[number]:
+            continue
+        if exact or joined[at : at + _WINDOW] in parts[number]:
+            left[number] -= 1
+            found.append(at)
+        else:  # others that have the same number, as no text has by chance
+            budget.spend(1)
     ends = list(itertools.accumulate([len(text) + 1 for text, _ in texts])) if found else []
     return [texts[n] for n in dict.fromkeys(bisect.bisect_right(ends, at) for at in found)]
+
+
+def _with_signs(inside: str) -> dict[int, set[str]]:
+    """Return the parts of a text that have a sign, by their numbers."""
+    numbers = windows(inside, _WINDOW)
+    parts: dict[int, set[str]] = {}
+    for sign in _EACH.finditer(inside):
+        first, last = max(sign.end(1) - _WINDOW, 0), min(sign.start() + 1, len(numbers))
+        for at in range(first, last):
+            parts.setdefault(numbers[at], set()).add(inside[at : at + _WINDOW])
+    return parts
 
 
 def _cut(
@@ -206,9 +223,16 @@ def _aligned(
     inside: str, start: int, text: str, place: int, budget: Budget
 ) -> tuple[int, int, int]:
     """Read on from a piece that is the same in both; return start, end and how much is the same."""
-    left, before, more_left = _run(inside, start - 1, text, place - 1, -1)
-    right, after, more_right = _run(inside, start + _WINDOW, text, place + _WINDOW, 1)
-    left += 1
+    begun = start - place
+    if begun >= 0 and inside.startswith(text, begun):
+        # Most are there as a whole, which takes one comparison in C.
+        left, right, before, after = begun, begun + len(text), -1, len(text)
+        same = after
+    else:
+        left, before, more_left = _run(inside, start - 1, text, place - 1, -1)
+        right, after, more_right = _run(inside, start + _WINDOW, text, place + _WINDOW, 1)
+        left += 1
+        same = more_left + more_right + _WINDOW
     first, last = _by_chance(text, before, after)
     left, right = left + first, right - last
     # A quote that was escaped has its like before it: the pair is one sign, and not the code's.
@@ -217,7 +241,6 @@ def _aligned(
     if last and text[after - last - 1] != "\\" and inside[left:right].endswith("\\"):
         right -= 1  # it escapes the quote that is left out
     right = end_of_escape(inside, left, right)
-    same = more_left + more_right + _WINDOW
     budget.spend(same + _MAX_ESCAPES)
     return left, right, same
 

@@ -102,20 +102,17 @@ def searcher(
     """
     known = harmless.known
 
-    def executed(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        statement = arguments[0] if arguments else None
-        if type(statement) is not str or named or literals.get(statement) is not statement:
-            return slow("execute", function, *arguments, **named)
-        result = function(*arguments)
-        if type(result) in _TOLD:
-            noted(function, arguments, named, result)
-        return result
-
     def watched(  # noqa: PLR0911, PLR0912
         name: str, function: Callable[..., Any], /, *arguments: Any, **named: Any
     ) -> Any:
-        if name == "execute":
-            return executed(function, *arguments, **named)
+        if name == "execute":  # here, for another call takes as long as all that it does
+            statement = arguments[0] if arguments else None
+            if type(statement) is not str or named or literals.get(statement) is not statement:
+                return slow(name, function, *arguments, **named)
+            result = function(*arguments)
+            if type(result) in _TOLD:
+                noted(function, arguments, named, result)
+            return result
         place = 0
         pattern: Any = None
         kind = type(function)

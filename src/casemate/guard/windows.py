@@ -6,10 +6,16 @@ asks looks at the texts themselves; equal ones always have the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import re
+from collections.abc import Iterator, Sequence, Set
 
 MOST = 8
 """Characters of a part."""
+_SHARED = 5
+"""Characters of a part of which `shared` tells."""
+_RUN = re.compile(rb"[^\0]{5,}+")
+_ALL = bytes(range(256))
 
 
 def _low_bytes(text: str) -> bytes:
@@ -18,7 +24,10 @@ def _low_bytes(text: str) -> bytes:
 
 def windows(text: str, size: int) -> memoryview:
     """Return the number of the part of so many characters at each place of a text."""
-    low = _low_bytes(text)
+    return _windows(_low_bytes(text), size)
+
+
+def _windows(low: bytes, size: int) -> memoryview:
     count = max(len(low) - size + 1, 0)
     numbers = bytearray(MOST * count)
     for at in range(size):
@@ -36,3 +45,28 @@ def of_heads(texts: Sequence[str], size: int) -> list[int]:
     for at in range(size):
         numbers[at::MOST] = low[at::size]
     return memoryview(numbers).cast("Q").tolist()
+
+
+def shared(text: str, inside: str, known: Set[int]) -> Iterator[tuple[int, int]]:
+    """Yield places of a text with the numbers of some parts of five characters of another one.
+
+    `known` are the numbers of the parts that are looked for. These consist of what the other text
+    has: by far most of a text does not, and is left out.
+    """
+    low = _low_bytes(text)
+    others = _ALL.translate(None, _low_bytes(inside))
+    runs, kept = [low], low
+    if others.startswith(b"\0"):  # which stands between the runs that are left
+        kept = low.translate(bytes.maketrans(others, bytes(len(others))))
+        runs = _RUN.findall(kept)
+    numbers = _windows(b"\0".join(runs), _SHARED)
+    if known.isdisjoint(numbers):
+        return
+    ahead = _RUN.finditer(kept) if kept is not low else iter(())
+    end, before = 0 if kept is not low else len(numbers), 0
+    for at in itertools.compress(range(len(numbers)), map(known.__contains__, numbers)):
+        while at >= end:
+            run = next(ahead)
+            before = run.start() - end
+            end += run.end() - run.start() + 1
+        yield at + before, numbers[at]
