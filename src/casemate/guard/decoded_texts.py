@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from .batches import (
     WRITTEN_OTHERWISE,
-    Writer,
     all_lowered,
     base64_of,
     lowered,
@@ -46,6 +45,7 @@ from .forms import Forms
 from .fragments import Fragments
 from .known import MAX_CHARACTERS, MAX_DEPTH, MAX_TEXTS, MIN_SEARCHED, Known, Node, uncollected
 from .needles import Needles
+from .unwritten import Unwritten
 
 _MIN_NUMBER = 5
 LARGE = 4096
@@ -85,8 +85,7 @@ class DecodedTexts(Known):
         self._words_among = words_among or (lambda texts: set(filter(is_code, texts)))
         self._needles = Needles()
         self._fragments = Fragments()
-        self._unwritten: list[tuple[list[str], Writer]] = []
-        """Texts that are not looked for yet as code may have written them, by what does that."""
+        self._unwritten = Unwritten()
         self._large: list[str] = []
         self._joined: str | None = None
         self._sizes: list[int] | None = None
@@ -273,15 +272,17 @@ class DecodedTexts(Known):
         self._find_as(lower, texts)
         bare = zip(map(str.strip, texts, itertools.repeat(QUOTES)), lower, texts, strict=True)
         self._find_bare([(b, low.strip(QUOTES), text) for b, low, text in bare if b is not text])
-        self._unwritten.append((texts, requoted))
+        self._unwritten.add(texts, requoted)
 
-    def _write_for(self, inside: str) -> None:
-        """Have texts found as code may have written them, if any can be in a text as that is."""
-        if not self._unwritten or not any(sign in inside for sign in WRITTEN_OTHERWISE):
+    def _write_for(self, inside: str, lower: str) -> None:
+        """Have texts found as code may have written them, if they may be so in a text.
+
+        `lower` is this in lower case.
+        """
+        if not any(sign in inside for sign in WRITTEN_OTHERWISE):
             return
         with self._turn, uncollected():
-            while self._unwritten:
-                texts, write = self._unwritten.pop(0)
+            for texts, write in self._unwritten.take(inside, lower):
                 short = min(map(len, texts), default=0) < MIN_SEARCHED
                 for forms, written in write(texts):
                     if short:
@@ -385,7 +386,7 @@ class DecodedTexts(Known):
             if "'" in t or '"' in t or "`" in t
         ]
         self._find_bare(pairs)
-        self._unwritten.append((texts, written_otherwise))
+        self._unwritten.add(texts, written_otherwise)
 
     def _find_but_words(self, lower: list[str], texts: list[str]) -> None:
         """Have texts found where these forms of them are, but for those that are words."""
@@ -430,7 +431,7 @@ class DecodedTexts(Known):
         for form in dict.fromkeys(forms):
             if self._is_searched(form):
                 self._needles.add(form.lower() if form.isascii() else lowered(form), text)
-        self._unwritten.append(([text], written_alone))
+        self._unwritten.add([text], written_alone)
 
 
 def _is_only_quoted(text: str) -> bool:

@@ -9,6 +9,7 @@ each later one sorts some of them for lookup.
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -17,9 +18,9 @@ from .known import MIN_SEARCHED
 from .windows import of_heads, windows
 
 _FEW = 64
-_HEAD = 6
+LONGEST_HEAD = 6
 """Characters by which texts are grouped: shorter heads are in every text."""
-_SIZES = range(MIN_SEARCHED, _HEAD + 1)
+HEADS = range(MIN_SEARCHED, LONGEST_HEAD + 1)
 """Of heads, and of texts that are no longer than one."""
 _UNGROUPED = 2
 """Questions before they are grouped: most events are asked about once or twice."""
@@ -33,6 +34,16 @@ Texts = Sequence[str]
 Found = tuple[str, str, Sequence[int] | None]
 """A text that was found, the one that it is a form of, and its places, some of which may overlap;
 None if these are not known."""
+
+
+@functools.lru_cache(maxsize=1)
+def heads_of(inside: str) -> frozenset[str]:
+    """Return each head that a text may have that begins somewhere in another one.
+
+    It is asked twice of one text, one question after the other.
+    """
+    size = len(inside)
+    return frozenset([inside[n : n + wide] for wide in HEADS for n in range(size - wide + 1)])
 
 
 class Needles:
@@ -86,7 +97,7 @@ class Needles:
             self._grouped += 1
             room -= len(texts)
             for pair in zip(texts, about, strict=True):
-                head = pair[0][:_HEAD]
+                head = pair[0][:LONGEST_HEAD]
                 if head in groups:
                     groups[head].append(pair)
                 else:
@@ -94,16 +105,16 @@ class Needles:
 
     def _find_short(self, inside: str) -> Iterator[Found]:
         size = len(inside)
-        heads = {inside[n : n + wide] for wide in _SIZES for n in range(size - wide + 1)}
+        heads = heads_of(inside)
         found: dict[str, dict[str, str]] = {}
         for head in heads & self._groups.keys():
             alike = found[head] = {}
             for text, about in self._groups[head]:
                 alike.setdefault(text, about)
         for texts, owners in self._lists[self._grouped :]:
-            for at in [at for at, text in enumerate(texts) if text[:_HEAD] in heads]:
+            for at in [at for at, text in enumerate(texts) if text[:LONGEST_HEAD] in heads]:
                 text = texts[at]
-                found.setdefault(text[:_HEAD], {}).setdefault(text, owners[at])
+                found.setdefault(text[:LONGEST_HEAD], {}).setdefault(text, owners[at])
         budget = Budget(MAX_COMPARED)
         for alike in found.values():
             # All of a hostile event's texts can begin alike.
@@ -114,10 +125,10 @@ class Needles:
 
     def _find_long(self, inside: str) -> Iterator[Found]:
         for texts, _ in self._lists[len(self._heads) :]:
-            self._heads.append(of_heads(texts, _HEAD))
+            self._heads.append(of_heads(texts, LONGEST_HEAD))
         known = set().union(*self._heads)
         starts: dict[int, list[int]] = collections.defaultdict(list)
-        for size in _SIZES:
+        for size in HEADS:
             places = windows(inside, size)
             heads = known.intersection(places)
             if heads:

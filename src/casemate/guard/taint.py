@@ -123,8 +123,8 @@ class Taint(DecodedTexts):
         if len(text) >= LARGE and self._large:
             with self._turn:
                 self._search_for_large(len(text))
-        self._write_for(text)
         inside = lowered(text)
+        self._write_for(text, inside)
         found: list[Span] = []
         with self._turn:  # a question may sort some of them
             needles = list(self._needles.find(inside))
